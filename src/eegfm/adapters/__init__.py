@@ -1,0 +1,1 @@
+"""Floor 3: between what is stored and what an encoder sees."""

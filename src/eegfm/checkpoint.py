@@ -1,0 +1,119 @@
+"""Encoder checkpoints: safetensors whose header holds all that is needed to use the weights. No torch here."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from eegfm.config import StrictModel
+from eegfm.errors import CheckpointError
+
+FORMAT_VERSION = 1
+_HEADER_KEY = "eegfm"
+
+
+class CheckpointHeader(StrictModel):
+    """What a checkpoint says of itself. Every field is plain data; no field can name code.
+
+    ``encoder`` and ``objective`` are the configurations that built the modules, checked again by the same
+    closed menus when they are read. ``persons`` lists who the weights were trained on, so that a probe can
+    refuse them.
+    """
+
+    format_version: int = FORMAT_VERSION
+    phase: str
+    encoder: dict[str, Any]
+    objective: dict[str, Any]
+    signal_spec: dict[str, Any]
+    unit: str = "uV"
+    signal_scale_uv: float
+    reference: str
+    filters: dict[str, Any]
+    corpora: list[str]
+    simulated_corpora: list[str]
+    persons: list[str]
+    splits_sha256: str
+    mixture_sha256: str
+    seed: int
+    n_steps: int
+    versions: dict[str, str]
+    licence: str = "unspecified"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights by name and the header that explains them."""
+
+    tensors: Mapping[str, NDArray[np.generic]] = field(repr=False)
+    header: CheckpointHeader
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write in one step: a temporary file in the same folder, fsync, rename.
+
+    Raises:
+        CheckpointError: A weight is not finite; nothing is written then.
+    """
+    from safetensors.numpy import save
+
+    bad = [name for name, value in checkpoint.tensors.items() if not np.isfinite(value).all()]
+    if bad:
+        raise CheckpointError(f"{path}: weights are not finite ({', '.join(bad[:5])}); nothing was written")
+    # safetensors writes the bytes as they lie in memory: an array that is not contiguous would come back wrong.
+    tensors = {name: np.ascontiguousarray(value) for name, value in checkpoint.tensors.items()}
+    data = save(tensors, metadata={_HEADER_KEY: checkpoint.header.model_dump_json()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read weights and header.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, or not one of ours.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    header = read_header(path)
+    try:
+        return Checkpoint(load_file(path), header)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not readable as safetensors ({error})") from error
+
+
+def read_header(path: Path) -> CheckpointHeader:
+    """Read only the header.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, or not one of ours.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint; make it with: kedro run --pipelines=pretrain")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not readable as safetensors ({error})") from error
+    if _HEADER_KEY not in metadata:
+        raise CheckpointError(f"{path}: holds no eegfm header; import foreign weights before using them")
+    try:
+        return CheckpointHeader.model_validate(json.loads(metadata[_HEADER_KEY]))
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path}: header does not fit format {FORMAT_VERSION} ({error})") from error

@@ -1,0 +1,27 @@
+"""The base of every typed configuration, and how a configuration becomes an object."""
+
+import importlib
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class StrictModel(BaseModel):
+    """A frozen configuration that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Buildable(StrictModel):
+    """A configuration of one member of a kind; ``implementation`` names the class that it configures.
+
+    The path is a constant of the class, never of the configuration: a YAML file or a checkpoint can name
+    only members of the menu, no code.
+    """
+
+    implementation: ClassVar[str]
+
+    def build(self, *args: Any, **kwargs: Any) -> Any:
+        """Import the member's file and build it: ``Class(config, *args, **kwargs)``."""
+        module, _, name = self.implementation.partition(":")
+        return getattr(importlib.import_module(module), name)(self, *args, **kwargs)

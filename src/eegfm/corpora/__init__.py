@@ -1,0 +1,1 @@
+"""Floor 2: what is true of a corpus: layout, names, labels, official splits."""

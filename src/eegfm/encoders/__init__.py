@@ -1,0 +1,1 @@
+"""Floor 3: encoders, which turn windows into tokens."""

@@ -1,0 +1,41 @@
+"""Errors that a user can act on. Each message says what was found, what is allowed and what to change."""
+
+
+class EegfmError(ValueError):
+    """Base of every error that input, data or configuration can cause."""
+
+
+class ConfigError(EegfmError):
+    """A configuration that is well-typed but cannot work."""
+
+
+class RecordingError(EegfmError):
+    """A file that cannot be trusted. It becomes one row of ``rejected``, never a crash of the run.
+
+    Args:
+        code: Short stable identifier, e.g. ``unknown_unit``.
+        reason: What was found.
+        remedy: What the user can do about it.
+    """
+
+    def __init__(self, code: str, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason}; {remedy}")
+        self.code = code
+        self.reason = reason
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        # Exceptions with several arguments do not survive the way back from a worker process otherwise.
+        return type(self), (self.code, self.reason, self.remedy)
+
+
+class StoreError(EegfmError):
+    """A signal store that is locked, damaged or of another version."""
+
+
+class SplitError(EegfmError):
+    """Persons, windows or labels that cannot be split or evaluated as asked."""
+
+
+class CheckpointError(EegfmError):
+    """A checkpoint that is missing, damaged or does not fit."""

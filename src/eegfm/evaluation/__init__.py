@@ -1,0 +1,1 @@
+"""Floor 5: features, closed-form probes, baselines, metrics and their intervals."""

@@ -1,0 +1,1 @@
+"""Floor 3: Kedro catalog datasets."""

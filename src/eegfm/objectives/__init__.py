@@ -1,0 +1,1 @@
+"""Floor 4: what is asked of an encoder during pretraining."""

@@ -1,0 +1,1 @@
+"""Floor 7: thin Kedro pipelines; a node calls a job."""

@@ -1,0 +1,73 @@
+"""What is true of one recording and of one montage, in the words used everywhere.
+
+corpus → subject → session → recording (one file) → segment (a stretch without gaps) → window → patch → token.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Reference = Literal["average", "linked_ears", "Cz", "unknown"]
+"""What the stored signals were recorded against."""
+
+
+@dataclass(frozen=True)
+class Montage:
+    """The channels that all recordings of one group share, in store order.
+
+    Args:
+        channel_names: Clean electrode names, e.g. ``("Fp1", "Fz")`` or ``("E1", "Cz")``.
+        positions_m: (C, 3) electrode positions in metres, head frame (x right, y front, z up).
+        is_scalp: Per channel, whether it belongs to the scalp (ears and mastoids do not) and so takes part
+            in the common average.
+        reference: What the signals were recorded against.
+    """
+
+    channel_names: tuple[str, ...]
+    positions_m: tuple[tuple[float, float, float], ...]
+    is_scalp: tuple[bool, ...]
+    reference: Reference
+
+    def __post_init__(self) -> None:
+        n = len(self.channel_names)
+        assert n == len(self.positions_m) == len(self.is_scalp), "one position and one flag per channel"
+        assert len(set(self.channel_names)) == n, "channel names are unique"
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels C."""
+        return len(self.channel_names)
+
+    @property
+    def name(self) -> str:
+        """Readable and unique: channel count, reference, and a hash of the names, e.g. ``21ch-average-1f0c``."""
+        text = "\n".join((*self.channel_names, self.reference))
+        return f"{self.n_channels}ch-{self.reference}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+    def positions(self) -> NDArray[np.float32]:
+        """Positions as a (C, 3) float32 array in metres."""
+        return np.asarray(self.positions_m, dtype=np.float32).reshape(-1, 3)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form; ``from_dict`` is its inverse."""
+        return {
+            "channel_names": list(self.channel_names),
+            "positions_m": [list(p) for p in self.positions_m],
+            "is_scalp": list(self.is_scalp),
+            "reference": self.reference,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Montage":
+        """Build from ``to_dict``'s form."""
+        positions = tuple((float(x), float(y), float(z)) for x, y, z in data["positions_m"])
+        return cls(tuple(data["channel_names"]), positions, tuple(data["is_scalp"]), data["reference"])
+
+
+def person_id(corpus: str, subject: str) -> str:
+    """Identity of a person: subject ids are compared without case and surrounding blanks."""
+    return f"{corpus}:{subject.strip().lower()}"
