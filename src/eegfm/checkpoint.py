@@ -1,7 +1,6 @@
 """Encoder checkpoints: safetensors whose header holds all that is needed to use the weights. No torch here."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 
 from eegfm.config import StrictModel
 from eegfm.errors import CheckpointError
+from eegfm.files import write_atomically
 
 FORMAT_VERSION = 1
 _HEADER_KEY = "eegfm"
@@ -55,7 +55,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write in one step: a temporary file in the same folder, fsync, rename.
+    """Write whole or not at all.
 
     Raises:
         CheckpointError: A weight is not finite; nothing is written then.
@@ -68,16 +68,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     # safetensors writes the bytes as they lie in memory: an array that is not contiguous would come back wrong.
     tensors = {name: np.ascontiguousarray(value) for name, value in checkpoint.tensors.items()}
     data = save(tensors, metadata={_HEADER_KEY: checkpoint.header.model_dump_json()})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(path, data)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

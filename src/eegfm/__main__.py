@@ -1,0 +1,19 @@
+"""``python -m eegfm`` and the ``eegfm`` command: ``kedro run`` for this project."""
+
+import sys
+from pathlib import Path
+
+from kedro.framework.cli.utils import find_run_command
+from kedro.framework.project import configure_project
+
+
+def main() -> None:
+    """Run the project with Kedro's own ``run`` command."""
+    package = Path(__file__).parent.name
+    configure_project(package)
+    run = find_run_command(package)
+    run(sys.argv[1:], standalone_mode=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""How errors reach the user: one line for what the user can mend, a traceback for our own mistakes."""
+
+import difflib
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from types import TracebackType
+
+from kedro.config import MissingConfigException
+from kedro.validation import ParameterValidationError
+from pydantic import ValidationError
+
+from eegfm.errors import EegfmError
+
+_QUIET_LOGGERS = ("kedro.framework.session.session", "kedro.runner.task", "kedro.runner.sequential_runner")
+
+
+def install() -> None:
+    """Print errors of users as one line; leave all others as they are."""
+    if sys.excepthook is not _excepthook:
+        _previous.append(sys.excepthook)
+        sys.excepthook = _excepthook
+    for name in _QUIET_LOGGERS:
+        logging.getLogger(name).addFilter(_drop_reported_errors)
+
+
+def one_line(error: BaseException) -> str | None:
+    """The line that tells a user what to mend, or None for an error that is not the user's.
+
+    Kedro wraps what a catalog dataset or a parameter raises, so the chain of causes is searched.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, ValidationError):
+            return _first_problem(cause)
+        if isinstance(cause, EegfmError):
+            return str(cause)
+        if isinstance(cause, ParameterValidationError):
+            return _parameter_problem(str(cause))
+        if isinstance(cause, MissingConfigException):
+            return f"{cause}; --env takes a folder under conf/, e.g. test or experiments/eegmmidb"
+        if isinstance(cause, ValueError) and "Failed to find the pipeline" in str(cause):
+            return " ".join(str(cause).split())
+    return None
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """``; did you mean x?`` where something close is known."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+_previous: list[object] = []
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    return f"{error.title}: {where}: {problem['msg']} (found {problem['input']!r})"
+
+
+def _parameter_problem(text: str) -> str:
+    """Kedro's report has a heading, a line per parameter and pydantic's lines below it; one line says it all."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    kept = [re.sub(r"\s*For further information visit \S+", "", line) for line in lines]
+    return " ".join(line for line in kept if line)
+
+
+def _drop_reported_errors(record: logging.LogRecord) -> bool:
+    """Keep a user's error from being printed with its traceback before the one line comes."""
+    error = record.exc_info[1] if record.exc_info else None
+    return record.levelno < logging.ERROR or error is None or one_line(error) is None
+
+
+def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    line = one_line(error)
+    if line is None:
+        sys.__excepthook__(kind, error, trace)
+    else:
+        sys.stderr.write(f"eegfm: error: {line}\n")

@@ -1,0 +1,38 @@
+"""Intervals over persons: windows of one person are not independent, persons are."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegfm.evaluation.linear import Floats
+
+
+def person_interval(
+    counts: NDArray[np.number],
+    statistic: Callable[[Floats], Floats],
+    *,
+    n_resamples: int,
+    seed: int,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a pooled score (Efron & Tibshirani 1993, chapter 13).
+
+    Persons are drawn with replacement; their counts are summed and scored. With few persons the interval is
+    too narrow rather than too wide.
+
+    Args:
+        counts: (P, ...) what each person adds to the pool.
+        statistic: Scores (R, ...) pooled counts of R resamples as (R,).
+        n_resamples: R.
+        seed: Seed of the draws.
+        level: Coverage aimed at.
+    """
+    n_persons = len(counts)
+    draws = np.random.default_rng([seed, n_persons]).multinomial(
+        n_persons, np.full(n_persons, 1.0 / n_persons), size=n_resamples
+    )
+    pooled = draws.astype(np.float64) @ counts.reshape(n_persons, -1).astype(np.float64)
+    scores = statistic(pooled.reshape(n_resamples, *counts.shape[1:]))
+    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

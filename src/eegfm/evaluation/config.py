@@ -1,0 +1,51 @@
+"""The menu of probes."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from eegfm.config import StrictModel
+
+Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Pooling = Literal["channels", "mean"]
+"""What a window's features keep of its channels: all of them side by side, or their mean."""
+
+HALF_DECADES = tuple(10.0 ** (k / 2) for k in range(-6, 11))
+
+
+class ProbeParams(StrictModel):
+    """How a frozen encoder is judged on persons it has never seen.
+
+    Args:
+        task: The cut whose labelled windows are classified.
+        method: Closed-form ridge on class targets, or logistic regression.
+        pooling: Features are averaged over time patches; ``channels`` keeps the channels side by side (one
+            montage only), ``mean`` averages over them as well.
+        lambdas: Penalties to choose from, per training window (both methods minimise a mean loss).
+        folds: Who is held out at a time: one person, or one of this many groups of persons.
+        inner_folds: Groups of training persons on which the penalty is chosen; at most one person each.
+        n_untrained: Untrained initialisations of the same encoder that stand beside the trained one.
+        untrained_seed: Seed of the first of them; the others count on.
+        n_bootstrap: Resamples of persons behind each interval.
+        seed: Seed of the bootstrap.
+        transductive: Also report features z-scored per person without labels. That uses the held-out person's
+            windows, so it stands in a row of its own.
+        allow_pretrained_persons: Probe persons of the pretraining too; the metrics say so.
+        batch_size: Windows per forward pass.
+        device: Where the encoder runs; ``auto`` takes a GPU where there is one.
+    """
+
+    task: str
+    method: Literal["ridge", "logistic"] = "ridge"
+    pooling: Pooling = "channels"
+    lambdas: tuple[Penalty, ...] = Field(HALF_DECADES, min_length=1)
+    folds: Literal["leave_one_person_out"] | Annotated[int, Field(ge=2)] = "leave_one_person_out"
+    inner_folds: int = Field(5, ge=2)
+    n_untrained: int = Field(5, ge=1)
+    untrained_seed: int = Field(1000, ge=0)
+    n_bootstrap: int = Field(2000, ge=100)
+    seed: int = Field(0, ge=0)
+    transductive: bool = True
+    allow_pretrained_persons: bool = False
+    batch_size: int = Field(256, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"

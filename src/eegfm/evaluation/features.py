@@ -1,0 +1,151 @@
+"""Features of windows: gathered from the store once, seen by every feature extractor in turn."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from eegfm.batch import StoredBatch, WindowBatch
+from eegfm.encoders.base import Encoder
+from eegfm.errors import CheckpointError, SplitError
+from eegfm.evaluation.band_power import log_band_power
+from eegfm.evaluation.config import Pooling
+from eegfm.evaluation.linear import Standardizer
+from eegfm.store.reader import SignalStore
+
+Extractor = Callable[[WindowBatch], Tensor]
+"""From a batch to (B, C, X): X features of each channel."""
+
+
+def encoder_features(encoder: Encoder) -> Extractor:
+    """Average each channel's encoded tokens over its time patches: (B, C, D)."""
+
+    def extract(batch: WindowBatch) -> Tensor:
+        tokens = encoder.tokenize(batch)
+        encoded: Tensor = encoder.encode(tokens).float()
+        n_windows, _, width = encoded.shape
+        return encoded.reshape(n_windows, tokens.n_channels, tokens.n_patches, width).mean(dim=2)
+
+    return extract
+
+
+def band_power_features(rate_hz: float) -> Extractor:
+    """Log power of each channel in five bands: (B, C, 5)."""
+
+    def extract(batch: WindowBatch) -> Tensor:
+        return torch.from_numpy(log_band_power(batch["signal"].cpu().numpy(), rate_hz))
+
+    return extract
+
+
+def extract_features(
+    store: SignalStore,
+    prepare: Callable[[StoredBatch], WindowBatch],
+    windows: pd.DataFrame,
+    extractors: Mapping[str, Extractor],
+    *,
+    pooling: Pooling,
+    batch_size: int,
+    device: torch.device,
+) -> dict[str, NDArray[np.float32]]:
+    """Compute all features of all windows, in the order of the table.
+
+    Args:
+        store: The corpus's signals.
+        prepare: From stored integers to referenced microvolts.
+        windows: Rows of one cut of one corpus.
+        extractors: By name, what to compute.
+        pooling: What is kept of the channels.
+        batch_size: Windows per pass.
+        device: Where batches go.
+
+    Returns:
+        By name, (W, F) float32.
+
+    Raises:
+        SplitError: The windows come in several montages and ``pooling`` keeps channels.
+        CheckpointError: A feature is not finite.
+    """
+    montages = sorted(set(windows["montage"]))
+    if pooling == "channels" and len(montages) > 1:
+        raise SplitError(
+            f"windows of {len(montages)} montages ({', '.join(montages)}) have no common channels; "
+            "set probe.pooling=mean or probe one montage"
+        )
+    parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in extractors}
+    places = []
+    with torch.inference_mode():
+        for place, batch in window_batches(store, prepare, windows, batch_size=batch_size, device=device):
+            places.append(place)
+            for name, extract in extractors.items():
+                pooled = pool_channels(extract(batch).cpu(), batch["channel_mask"].cpu(), pooling)
+                parts[name].append(pooled.numpy().astype(np.float32))
+    order = np.argsort(np.concatenate(places))
+    features = {name: np.concatenate(blocks)[order] for name, blocks in parts.items()}
+    for name, values in features.items():
+        _refuse_not_finite(name, values, windows)
+    return features
+
+
+def window_batches(
+    store: SignalStore,
+    prepare: Callable[[StoredBatch], WindowBatch],
+    windows: pd.DataFrame,
+    *,
+    batch_size: int,
+    device: torch.device,
+) -> Iterator[tuple[NDArray[np.int64], WindowBatch]]:
+    """Gather windows montage by montage: their places in the table, and the batch on the device."""
+    windows = windows.reset_index(drop=True)
+    for _, group in windows.groupby(["montage", "corpus", "n_samples"]):
+        montage, corpus = str(group["montage"].iloc[0]), str(group["corpus"].iloc[0])
+        n_samples = int(group["n_samples"].iloc[0])
+        rows, scale_rows = store.locate(
+            montage, group["recording_id"], group["start"].to_numpy(dtype=np.int64)
+        )
+        scales_uv, places = store.scales(montage), group.index.to_numpy(dtype=np.int64)
+        for first in range(0, len(group), batch_size):
+            part = slice(first, first + batch_size)
+            stored: StoredBatch = {
+                "samples": torch.from_numpy(store.gather(montage, rows[part], n_samples)).to(device),
+                "scales_uv": torch.from_numpy(scales_uv[scale_rows[part]]).to(device),
+                "recording": torch.from_numpy(scale_rows[part]).to(device),
+                "corpus": corpus,
+                "montage": montage,
+            }
+            yield places[part], prepare(stored)
+
+
+def pool_channels(features: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
+    """(B, F) from (B, C, X): channels side by side, or their mean over the channels that hold signal."""
+    if pooling == "channels":
+        return features.flatten(1)
+    weights = mask.to(features.dtype).unsqueeze(-1)
+    return (features * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+def zscore_per_person(features: NDArray[np.floating], persons: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Standardise each person's features by that person's own windows; labels are not used.
+
+    Args:
+        features: (W, F).
+        persons: (W,) person numbers.
+    """
+    out = np.empty(features.shape, dtype=np.float64)
+    for person in np.unique(persons):
+        mine = persons == person
+        out[mine] = Standardizer.fit(features[mine])(features[mine])
+    return out
+
+
+def _refuse_not_finite(name: str, values: NDArray[np.float32], windows: pd.DataFrame) -> None:
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(bad):
+        first = windows["recording_id"].iloc[bad[0]]
+        raise CheckpointError(
+            f"{name}: features of {len(bad)} of {len(values)} windows are not finite (first: recording "
+            f"{first}); the weights or the stored signals are damaged"
+        )

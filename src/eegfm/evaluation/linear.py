@@ -1,0 +1,76 @@
+"""What the linear probes share: standardised features, balanced weights, and one predictor per penalty.
+
+Shapes: W windows, F features, K classes, L penalties, K' = 1 score column for two classes, K otherwise.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Standardizer:
+    """Mean and inverse standard deviation of the training windows, feature by feature."""
+
+    mean: Floats
+    inverse_scale: Floats
+
+    @classmethod
+    def fit(cls, features: NDArray[np.floating]) -> "Standardizer":
+        """Learn from (W, F) features. A feature that is constant in training counts nothing afterwards."""
+        values = np.asarray(features, dtype=np.float64)
+        mean, scale = values.mean(axis=0), values.std(axis=0)
+        varies = scale > 1e-9 * np.abs(mean) + 1e-30
+        return cls(mean, np.where(varies, 1.0 / np.where(varies, scale, 1.0), 0.0))
+
+    def __call__(self, features: NDArray[np.floating]) -> Floats:
+        """Standardise (W, F) features."""
+        return (np.asarray(features, dtype=np.float64) - self.mean) * self.inverse_scale
+
+
+@dataclass(frozen=True)
+class LinearPath:
+    """One linear predictor per penalty.
+
+    Args:
+        standardizer: Applied to the features first.
+        coef: (L, F, K').
+        intercept: (L, K').
+    """
+
+    standardizer: Standardizer
+    coef: Floats
+    intercept: Floats
+
+    def scores(self, features: NDArray[np.floating]) -> Floats:
+        """(L, W, K') scores of (W, F) features."""
+        standardized = self.standardizer(features)
+        return np.stack([standardized @ c + i for c, i in zip(self.coef, self.intercept, strict=True)])
+
+
+class FitPath(Protocol):
+    """Fits a classifier for every penalty at once."""
+
+    def __call__(
+        self, features: NDArray[np.floating], classes: Ints, n_classes: int, lambdas: tuple[float, ...]
+    ) -> LinearPath:
+        """Fit on (W, F) features and (W,) class numbers."""
+        ...
+
+
+def balanced_weights(classes: Ints, n_classes: int) -> Floats:
+    """(W,) weights that give every class the same total and sum to W."""
+    counts = np.bincount(classes, minlength=n_classes)
+    assert (counts > 0).all(), "every class occurs in training"
+    return len(classes) / (n_classes * counts[classes].astype(np.float64))
+
+
+def decide(scores: Floats) -> Ints:
+    """Class numbers (...) from scores (..., K')."""
+    classes = scores[..., 0] > 0 if scores.shape[-1] == 1 else scores.argmax(axis=-1)
+    return np.asarray(classes, dtype=np.int64)

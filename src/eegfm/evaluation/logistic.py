@@ -1,0 +1,70 @@
+"""Penalised logistic regression on standardised features, solved in the space that the windows span."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from eegfm.evaluation.linear import Floats, Ints, LinearPath, Standardizer, balanced_weights
+
+
+def fit_logistic(
+    features: NDArray[np.floating], classes: Ints, n_classes: int, lambdas: tuple[float, ...]
+) -> LinearPath:
+    """Minimise mean(weight * log loss) + lambda / 2 * |coef|^2, each class weighing the same.
+
+    Two classes share one score column (the logit of the second); more have one each (softmax). The optimum
+    lies in the span of the windows, so the problem is solved in their principal axes: exact, and small where
+    features outnumber windows.
+
+    Args:
+        features: (W, F).
+        classes: (W,) class numbers; every class occurs.
+        n_classes: K.
+        lambdas: Penalties.
+    """
+    standardizer = Standardizer.fit(features)
+    left, values, axes = np.linalg.svd(standardizer(features), full_matrices=False)
+    loss = _Loss(left * values, classes, n_classes)
+    solutions: dict[float, Floats] = {}
+    start = np.zeros(loss.shape)
+    # Strong penalties converge at once and lead the weak ones near their optimum.
+    for penalty in sorted(lambdas, reverse=True):
+        start = solutions[penalty] = loss.minimum(penalty, start)
+    stacked = np.stack([solutions[penalty] for penalty in lambdas])
+    return LinearPath(standardizer, axes.T @ stacked[:, 1:], stacked[:, 0])
+
+
+class _Loss:
+    """Balanced log loss as a function of the parameters (1 + R, K'), intercept first."""
+
+    def __init__(self, x: Floats, classes: Ints, n_classes: int) -> None:
+        self.x = np.concatenate([np.ones((len(x), 1)), x], axis=1)
+        self.shares = balanced_weights(classes, n_classes)[:, None] / len(classes)
+        self.targets = np.eye(n_classes)[classes]
+        self.is_binary = n_classes == 2
+        self.shape = (self.x.shape[1], 1 if self.is_binary else n_classes)
+
+    def minimum(self, penalty: float, start: Floats) -> Floats:
+        """Parameters at the optimum."""
+        result = minimize(
+            self._value_and_gradient,
+            start.ravel(),
+            args=(penalty,),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": 2000, "maxfun": 4000, "ftol": 1e-13, "gtol": 1e-8, "maxcor": 30},
+        )
+        return np.asarray(result.x, dtype=np.float64).reshape(self.shape)
+
+    def _value_and_gradient(self, flat: Floats, penalty: float) -> tuple[float, Floats]:
+        parameters = flat.reshape(self.shape)
+        scores = self.x @ parameters
+        logits = np.concatenate([np.zeros_like(scores), scores], axis=1) if self.is_binary else scores
+        logs = log_softmax(logits, axis=1)
+        slope = parameters.copy()
+        slope[0] = 0.0  # the intercept is not penalised
+        value = -(self.shares * self.targets * logs).sum() + penalty / 2 * (slope**2).sum()
+        residual = self.shares * (np.exp(logs) - self.targets)
+        gradient = self.x.T @ (residual[:, 1:] if self.is_binary else residual) + penalty * slope
+        return float(value), gradient.ravel()

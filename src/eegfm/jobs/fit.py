@@ -1,0 +1,270 @@
+"""Pretraining as one job: a mixture of windows goes in, a checkpoint and its numbers come out."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+import eegfm
+from eegfm.adapters.prepare import Prepare
+from eegfm.batch import SignalSpec
+from eegfm.checkpoint import Checkpoint, CheckpointHeader
+from eegfm.encoders.load import PREFIX, new_encoder
+from eegfm.errors import ConfigError
+from eegfm.objectives.base import Objective
+from eegfm.training.config import PretrainParams
+from eegfm.training.data import corpus_weights, signal_spec, window_groups
+from eegfm.training.loader import Stores, TrainingLoader, ValidationLoader, gather, thinned
+from eegfm.training.pace import Pace
+from eegfm.training.plan import Groups, MixturePlan
+from eegfm.training.pretrain_module import PretrainModule
+from eegfm.training.randomness import OBJECTIVE_WEIGHTS, RECONSTRUCTION_MASKS, generator_for
+from eegfm.training.trainer import build_trainer, validation_interval
+
+_N_STATISTICS_STEPS = 16
+_N_RECONSTRUCTED = 4
+_OBJECTIVE_PREFIX = "objective."
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """What a pretraining leaves.
+
+    Args:
+        checkpoint: Encoder weights under ``encoder.``, the objective's under ``objective.``, and the header.
+        metrics: Plain numbers, see ``fit_pretraining``.
+        history: One row per logged step: step, loss, val_loss, lr, and the same per corpus.
+        reconstructions: By corpus, arrays for a plot: see ``eegfm.objectives.base.Reconstruction``; with
+            ``channel_names``, ``rate_hz`` and ``patch_samples``.
+        run_directory: Where the logs of this run lie.
+    """
+
+    checkpoint: Checkpoint = field(repr=False)
+    metrics: dict[str, float]
+    history: pd.DataFrame = field(repr=False)
+    reconstructions: dict[str, dict[str, Any]] = field(repr=False)
+    run_directory: Path
+
+
+def fit_pretraining(
+    mixture: pd.DataFrame,
+    stores: Stores,
+    params: PretrainParams,
+    run_directory: Path,
+    *,
+    splits: pd.DataFrame,
+    filters: Mapping[str, Any],
+    simulated_corpora: Sequence[str] = (),
+) -> PretrainResult:
+    """Pretrain an encoder on a mixture.
+
+    Args:
+        mixture: Columns recording_id, corpus, montage, person, start, n_samples, split, weight.
+        stores: Signal stores by corpus.
+        params: Everything that is chosen.
+        run_directory: Runs lie here side by side, each in a folder named by a fingerprint of its parameters
+            and its mixture.
+        splits: The split table, for its hash in the header.
+        filters: How the stores' signals were filtered, for the header.
+        simulated_corpora: Which corpora are simulated, for the header.
+
+    Returns:
+        The result. Metrics: ``train_loss`` and ``train_r2`` (mean over the last tenth of the history),
+        ``val_loss`` and ``val_r2`` (where there are validation windows) with one of each per corpus,
+        ``n_steps``, ``n_windows``, ``n_parameters``, ``windows_per_s``, ``corpus_ratio_<corpus>`` as realised.
+
+    Raises:
+        ConfigError: Parameters and data do not fit, the loss is not finite, or the run was stopped early.
+        StoreError: A recording of the mixture is not in its store.
+    """
+    data = _training_data(mixture, stores, params)
+    mixture_sha256 = table_sha256(mixture)
+    directory = run_directory / _fingerprint(params, mixture_sha256)
+    _write_params(directory, params, mixture_sha256)
+
+    prepare = Prepare(data.spec.montages, params.reference)
+    objective = _new_objective(params, data.spec)
+    first_steps = range(min(_N_STATISTICS_STEPS, data.n_steps))
+    objective.fit_statistics(prepare(batch) for step in first_steps for batch in data.training.batches(step))
+    module = PretrainModule(objective, prepare, params, data.weights, data.n_steps)
+    pace = _train(module, data, directory)
+
+    objective, prepare = objective.cpu().eval(), prepare.cpu()
+    header = CheckpointHeader(
+        phase="pretrain",
+        encoder=params.encoder.model_dump(mode="json"),
+        objective=params.objective.model_dump(mode="json"),
+        signal_spec=data.spec.to_dict(),
+        signal_scale_uv=objective.encoder.signal_scale_uv,
+        reference=params.reference,
+        filters=dict(filters),
+        corpora=sorted(data.weights),
+        simulated_corpora=sorted(simulated_corpora),
+        persons=data.persons,
+        splits_sha256=table_sha256(splits),
+        mixture_sha256=mixture_sha256,
+        seed=params.seed,
+        n_steps=data.n_steps,
+        versions=_versions(),
+    )
+    return PretrainResult(
+        checkpoint=Checkpoint(_tensors(objective), header),
+        metrics=_metrics(module, pace),
+        history=module.history.table(),
+        reconstructions=_reconstruct(objective, prepare, data, stores, params.seed),
+        run_directory=directory,
+    )
+
+
+def table_sha256(table: pd.DataFrame) -> str:
+    """SHA-256 over a table's columns in alphabetical order and its rows in theirs; the index does not count.
+
+    Numbers enter as little-endian 64-bit values with one NaN, everything else as text.
+    """
+    sha = hashlib.sha256()
+    for name in sorted(table.columns):
+        column = table[name]
+        sha.update(f"{name}\0{len(column)}\0".encode())
+        if pd.api.types.is_bool_dtype(column) or pd.api.types.is_integer_dtype(column):
+            sha.update(column.to_numpy(dtype="<i8").tobytes())
+        elif pd.api.types.is_float_dtype(column):
+            values = column.to_numpy(dtype="<f8", na_value=np.nan)
+            sha.update(np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes())
+        else:
+            text = [
+                "\1" if missing else str(value) for value, missing in zip(column, column.isna(), strict=True)
+            ]
+            sha.update("\0".join(text).encode())
+    return sha.hexdigest()
+
+
+@dataclass(frozen=True)
+class _Data:
+    spec: SignalSpec
+    weights: dict[str, float]
+    persons: list[str]
+    n_steps: int
+    training: TrainingLoader
+    validation: ValidationLoader
+    shown: Groups  # windows to reconstruct: of persons that were not trained on, where there are any
+
+
+def _training_data(mixture: pd.DataFrame, stores: Stores, params: PretrainParams) -> _Data:
+    weights = corpus_weights(mixture)
+    training = window_groups(mixture, stores, "pretrain")
+    validation = window_groups(mixture, stores, "validation")
+    plan = MixturePlan(training, weights, params.batch_size, params.seed)
+    n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
+    is_seen = mixture["split"].isin(["pretrain", "validation"])
+    return _Data(
+        spec=signal_spec(mixture, stores),
+        weights=weights,
+        persons=sorted(str(person) for person in mixture.loc[is_seen, "person"].unique()),
+        n_steps=n_steps,
+        training=TrainingLoader(plan, stores, n_steps),
+        validation=ValidationLoader(validation, stores, plan.counts, params.n_validation_windows),
+        shown={**training, **validation},
+    )
+
+
+def _new_objective(params: PretrainParams, spec: SignalSpec) -> Objective:
+    """Build encoder and objective; all initial weights follow from the seed, global random state stays."""
+    encoder = new_encoder(params.encoder, spec, params.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator_for(params.seed, OBJECTIVE_WEIGHTS).initial_seed())
+        objective = params.objective.build(encoder, spec)
+    assert isinstance(objective, Objective), f"{params.objective.implementation} is no Objective"
+    return objective
+
+
+def _train(module: PretrainModule, data: _Data, directory: Path) -> Pace:
+    """Train to the last step and validate after it.
+
+    Raises:
+        ConfigError: The loss is not finite, or training was stopped before its last step.
+    """
+    pace = Pace()
+    trainer = build_trainer(module.params, directory, data.n_steps, [pace])
+    trainer.fit(module, data.training, data.validation if len(data.validation) else None)
+    # A termination signal ends the fit as if it had finished.
+    if trainer.global_step != data.n_steps:
+        raise ConfigError(
+            f"training stopped after {trainer.global_step} of {data.n_steps} steps; nothing is kept, start it again"
+        )
+    is_validated = data.n_steps % validation_interval(module.params, data.n_steps) == 0
+    if len(data.validation) and not is_validated:
+        trainer.validate(module, data.validation, verbose=False)
+    return pace
+
+
+def _tensors(objective: Objective) -> dict[str, NDArray[np.generic]]:
+    """Copies of all weights and statistics under the names that a checkpoint gives them."""
+    state = {f"{PREFIX}{name}": value for name, value in objective.encoder.state_dict().items()}
+    state |= {f"{_OBJECTIVE_PREFIX}{name}": value for name, value in objective.own_state().items()}
+    return {name: value.detach().cpu().numpy().copy() for name, value in state.items()}
+
+
+def _metrics(module: PretrainModule, pace: Pace) -> dict[str, float]:
+    history = module.history.table()
+    trained = history[history["loss"].notna()]
+    last = trained.tail(max(len(trained) // 10, 1))
+    metrics = {f"train_{name}": float(last[name].mean()) for name in ("loss", "r2") if name in last}
+    validated = history[history["val_loss"].notna()]
+    if len(validated):
+        names = [name for name in history.columns if name.startswith("val_")]
+        metrics |= {name: float(validated[name].iloc[-1]) for name in names}
+    metrics |= {
+        "n_steps": module.n_steps,
+        "n_windows": pace.n_windows.total(),
+        "n_parameters": sum(p.numel() for p in module.objective.encoder.parameters()),
+        "windows_per_s": pace.windows_per_s,
+    }
+    return metrics | {f"corpus_ratio_{corpus}": ratio for corpus, ratio in pace.corpus_ratios().items()}
+
+
+def _reconstruct(
+    objective: Objective, prepare: Prepare, data: _Data, stores: Stores, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Reconstruct a few windows of each corpus, spread over its persons, on the CPU."""
+    shown: dict[str, dict[str, Any]] = {}
+    for k, (corpus, groups) in enumerate(sorted(data.shown.items())):
+        draw = thinned(groups[:1], _N_RECONSTRUCTED)[0]
+        batch = prepare(gather(draw, stores[corpus]))
+        fields = objective.reconstruct(batch, generator_for(seed, RECONSTRUCTION_MASKS, k))
+        plain = {name: v.numpy() if isinstance(v, torch.Tensor) else v for name, v in fields.items()}
+        shown[corpus] = {
+            **plain,
+            "channel_names": list(data.spec.montages[draw.group.montage].channel_names),
+            "rate_hz": data.spec.rate_hz,
+            "patch_samples": objective.encoder.patch_samples,
+        }
+    return shown
+
+
+def _fingerprint(params: PretrainParams, mixture_sha256: str) -> str:
+    """Name of a run: what decides its result, the machine left out."""
+    text = json.dumps({"params": params.identity(), "mixture": mixture_sha256}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _write_params(directory: Path, params: PretrainParams, mixture_sha256: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    content = {"params": params.model_dump(mode="json"), "mixture_sha256": mixture_sha256}
+    (directory / "params.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "eegfm": eegfm.__version__,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+    }

@@ -1,0 +1,113 @@
+"""Plotly figures of a run: they go into the catalog, into kedro viz and onto the report."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+_N_CHANNELS_SHOWN = 6
+_SHADE = "rgba(120,120,120,0.25)"
+
+
+def history_figure(history: pd.DataFrame) -> go.Figure:
+    """Losses and learning rate by step, from the columns of the history table."""
+    figure = make_subplots(specs=[[{"secondary_y": True}]])
+    for name in history.columns.drop(["step", "lr"]):
+        rows = history.dropna(subset=[name])
+        figure.add_scatter(
+            x=rows["step"], y=rows[name], name=name, mode="lines", visible=True if "loss" in name else "legendonly"
+        )
+    figure.add_scatter(x=history["step"], y=history["lr"], name="lr", line={"dash": "dot"}, secondary_y=True)
+    figure.update_layout(template="plotly_white", height=420, xaxis_title="optimizer step", yaxis_title="loss")
+    figure.update_yaxes(title_text="learning rate", secondary_y=True, showgrid=False)
+    return figure
+
+
+def reconstruction_figure(reconstructions: Mapping[str, Mapping[str, Any]], simulated: Sequence[str]) -> go.Figure:
+    """One window per corpus: the signal with its masked spans shaded, and what was predicted for one of them."""
+    titles = []
+    for corpus in reconstructions:
+        label = f"{corpus} (SIMULATED)" if corpus in simulated else corpus
+        titles += [f"{label}: signal, masked patches shaded", f"{label}: target and prediction"]
+    figure = make_subplots(
+        rows=max(len(reconstructions), 1), cols=2, column_widths=[0.65, 0.35], subplot_titles=titles or None
+    )
+    for row, item in enumerate(reconstructions.values(), start=1):
+        _draw_signal(figure, row, item)
+        _draw_prediction(figure, row, item, show_legend=row == 1)
+    figure.update_layout(template="plotly_white", height=420 * max(len(reconstructions), 1))
+    return figure
+
+
+def _shown_channels(n_channels: int) -> list[int]:
+    return sorted({int(k) for k in np.linspace(0, n_channels - 1, min(n_channels, _N_CHANNELS_SHOWN))})
+
+
+def _draw_signal(figure: go.Figure, row: int, item: Mapping[str, Any]) -> None:
+    signal_uv, mask = np.asarray(item["signal_uv"][0]), np.asarray(item["mask"][0])
+    patch_s = item["patch_samples"] / item["rate_hz"]
+    channels = _shown_channels(len(signal_uv))
+    step_uv = 6 * float(signal_uv[channels].std()) or 1.0
+    time_s = np.arange(signal_uv.shape[1]) / item["rate_hz"]
+    for place, channel in enumerate(channels):
+        figure.add_scatter(
+            x=time_s, y=signal_uv[channel] - place * step_uv, mode="lines", line={"color": "black", "width": 0.8},
+            showlegend=False, row=row, col=1,
+        )  # fmt: skip
+        for patch in np.flatnonzero(mask[channel]):
+            figure.add_shape(
+                type="rect", x0=patch * patch_s, x1=(patch + 1) * patch_s, line_width=0, fillcolor=_SHADE,
+                y0=-(place + 0.45) * step_uv, y1=-(place - 0.45) * step_uv, row=row, col=1,
+            )  # fmt: skip
+    figure.update_yaxes(
+        tickvals=[-k * step_uv for k in range(len(channels))],
+        ticktext=[item["channel_names"][c] for c in channels], row=row, col=1,
+    )  # fmt: skip
+    figure.update_xaxes(title_text=f"s ({step_uv:.0f} µV between lines)", row=row, col=1)
+
+
+def _draw_prediction(figure: go.Figure, row: int, item: Mapping[str, Any], *, show_legend: bool) -> None:
+    """Mean over the masked patches of the window for spectra, the first masked patch for samples."""
+    mask = np.asarray(item["mask"][0])
+    target, predicted = np.asarray(item["target"][0])[mask], np.asarray(item["prediction"][0])[mask]
+    if len(item["frequencies_hz"]):
+        x, axis = np.asarray(item["frequencies_hz"]), "Hz"
+        target, predicted = target.mean(axis=0), predicted.mean(axis=0)
+    else:
+        x, axis = np.arange(item["patch_samples"]) / item["rate_hz"], "s"
+        target, predicted = target[0], predicted[0]
+    for values, name, color in ((target, "target", "black"), (predicted, "prediction", "crimson")):
+        figure.add_scatter(
+            x=x, y=values, name=name, mode="lines", line={"color": color}, legendgroup=name,
+            showlegend=show_legend, row=row, col=2,
+        )  # fmt: skip
+    figure.update_xaxes(title_text=axis, row=row, col=2)
+    figure.update_yaxes(title_text=item["unit"], row=row, col=2)
+
+
+def comparison_figure(metrics: Mapping[str, Any]) -> go.Figure:
+    """Balanced accuracy of each kind of features with its interval, and every held-out person as a point."""
+    figure = go.Figure()
+    kinds = [k for k in ("pretrained", "untrained", "band_power") if k in metrics]
+    scores = [metrics[k]["balanced_accuracy"] for k in kinds]
+    pooled = [s["pooled"] for s in scores]
+    low = [s["pooled"] - s["interval_95"][0] for s in scores]
+    high = [s["interval_95"][1] - s["pooled"] for s in scores]
+    figure.add_bar(
+        x=kinds, y=pooled, name="pooled, 95 % interval over persons", marker_color="lightsteelblue",
+        error_y={"type": "data", "array": high, "arrayminus": low},
+    )  # fmt: skip
+    persons = sorted(scores[0]["per_person"]) if scores else []
+    for person in persons:
+        figure.add_scatter(
+            x=kinds, y=[s["per_person"].get(person) for s in scores], name=person, mode="markers+lines",
+            line={"width": 0.5}, marker={"size": 6},
+        )  # fmt: skip
+    n_classes = len(metrics["protocol"]["classes"])
+    figure.add_hline(y=1 / n_classes, line_dash="dot", annotation_text="chance")
+    title = f"{metrics['protocol']['task']}: balanced accuracy on held-out persons"
+    figure.update_layout(template="plotly_white", height=480, yaxis_range=[0, 1.05], title=title)
+    return figure

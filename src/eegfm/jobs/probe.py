@@ -1,0 +1,262 @@
+"""Probe a frozen encoder on persons it has never seen, next to the controls every result carries."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from eegfm.adapters.prepare import Prepare
+from eegfm.batch import SignalSpec
+from eegfm.checkpoint import Checkpoint, CheckpointHeader
+from eegfm.encoders.load import build_encoder, untrained_like
+from eegfm.errors import CheckpointError, SplitError
+from eegfm.evaluation.config import ProbeParams
+from eegfm.evaluation.crossval import HeldOut, predict_held_out
+from eegfm.evaluation.features import (
+    Extractor,
+    band_power_features,
+    encoder_features,
+    extract_features,
+    zscore_per_person,
+)
+from eegfm.evaluation.linear import Ints
+from eegfm.evaluation.summary import PersonScores, compare
+from eegfm.store.reader import SignalStore
+from eegfm.windows.splits import splits_sha256
+
+logger = logging.getLogger(__name__)
+
+FeatureSets = dict[str, list[NDArray[np.float32]]]
+"""By kind (``pretrained``, ``untrained``, ``band_power``), (W, F) features of each initialisation."""
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """Numbers for the report and the predictions behind them.
+
+    Args:
+        metrics: JSON-ready.
+        predictions: One row per window, kind of features, initialisation and row (inductive or transductive).
+    """
+
+    metrics: dict[str, Any]
+    predictions: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class _Trials:
+    """Windows to classify, in a fixed order, with classes and persons as numbers."""
+
+    windows: pd.DataFrame
+    classes: tuple[str, ...]
+    truth: Ints
+    names: tuple[str, ...]
+    persons: Ints
+
+
+def probe(
+    checkpoint: Checkpoint,
+    store: SignalStore,
+    windows: pd.DataFrame,
+    splits: pd.DataFrame,
+    params: ProbeParams,
+) -> ProbeResult:
+    """Classify labelled windows of the evaluation persons from frozen features.
+
+    Three kinds of features go through one protocol: the trained encoder, the same encoder untrained, and log
+    band power. Every person is predicted from the others only.
+
+    Args:
+        checkpoint: The encoder.
+        store: Signals of the probed corpus.
+        windows: Windows of the probed corpus.
+        splits: One row per person; those in ``evaluation`` are probed.
+        params: The protocol.
+
+    Raises:
+        SplitError: A person was pretrained on, or persons, classes or windows are too few.
+        CheckpointError: The encoder does not fit the signals, or gives values that are not finite.
+    """
+    trials = _evaluation_trials(windows, splits, params)
+    known = _refuse_pretrained_persons(trials, checkpoint.header, params)
+    features = _all_features(checkpoint, store, trials, params)
+    rows: dict[bool, dict[str, PersonScores]] = {}
+    tables = []
+    for transductive in (False, True) if params.transductive else (False,):
+        rows[transductive] = {}
+        for kind, inits in features.items():
+            runs = [_run(values, trials, params, transductive=transductive) for values in inits]
+            tables += [_table(kind, k, transductive, run, trials) for k, run in enumerate(runs)]
+            rows[transductive][kind] = PersonScores(
+                runs, trials.truth, trials.persons, trials.names, len(trials.classes)
+            )
+    metrics = _metrics(rows, params)
+    metrics["protocol"] = _protocol(checkpoint.header, trials, splits, params, known)
+    _log(metrics)
+    return ProbeResult(metrics, pd.concat(tables, ignore_index=True))
+
+
+def _evaluation_trials(windows: pd.DataFrame, splits: pd.DataFrame, params: ProbeParams) -> _Trials:
+    """Labelled windows of the task whose persons are in split ``evaluation``."""
+    of_task = windows[(windows["task"] == params.task) & windows["label"].notna()]
+    unknown = sorted(set(of_task["person"]) - set(splits["person"]))
+    if unknown:
+        raise SplitError(
+            f"{len(unknown)} persons have windows but no split (first: {unknown[0]}); split again"
+        )
+    kept = of_task[of_task["person"].isin(splits.loc[splits["split"] == "evaluation", "person"])]
+    kept = kept.sort_values(["person", "recording_id", "start"], ignore_index=True)
+    names, persons = np.unique(kept["person"].to_numpy(dtype=str), return_inverse=True)
+    classes, truth = np.unique(kept["label"].to_numpy(dtype=str), return_inverse=True)
+    n_needed = 3 if len(params.lambdas) > 1 else 2
+    if len(names) < n_needed or len(classes) < 2:
+        raise SplitError(
+            f"task {params.task!r}: {len(kept)} labelled windows of {len(names)} evaluation persons in classes "
+            f"{list(map(str, classes))} ({len(of_task)} windows of {of_task['person'].nunique()} persons in all "
+            f"splits); at least {n_needed} persons and 2 classes are needed, one person held out and the others "
+            "to train on and to choose the penalty"
+        )
+    return _Trials(kept, tuple(map(str, classes)), truth, tuple(map(str, names)), persons)
+
+
+def _refuse_pretrained_persons(trials: _Trials, header: CheckpointHeader, params: ProbeParams) -> list[str]:
+    """Persons whom the encoder was trained on; an error unless the parameters allow them."""
+    known = sorted(set(trials.names) & set(header.persons))
+    if known and not params.allow_pretrained_persons:
+        raise SplitError(
+            f"the encoder was pretrained on {len(known)} of the {len(trials.names)} persons to probe: "
+            f"{', '.join(known)}; probe others, or set probe.allow_pretrained_persons=true, which is written "
+            "into the metrics"
+        )
+    return known
+
+
+def _all_features(
+    checkpoint: Checkpoint, store: SignalStore, trials: _Trials, params: ProbeParams
+) -> FeatureSets:
+    device = _device(params)
+    seeds = [params.untrained_seed + k for k in range(params.n_untrained)]
+    trained = build_encoder(checkpoint)
+    _refuse_unfit(checkpoint.header, trained.patch_samples, store, trials)
+    encoders = {("pretrained", 0): trained}
+    encoders |= {("untrained", k): untrained_like(checkpoint, seed) for k, seed in enumerate(seeds)}
+    extractors: dict[str, Extractor] = {
+        f"{kind} {k}": encoder_features(encoder.to(device).float().eval())
+        for (kind, k), encoder in encoders.items()
+    }
+    extractors["band_power 0"] = band_power_features(store.rate_hz)
+    features = extract_features(
+        store,
+        _prepare(checkpoint.header, store).to(device),
+        trials.windows,
+        extractors,
+        pooling=params.pooling,
+        batch_size=params.batch_size,
+        device=device,
+    )
+    return {
+        "pretrained": [features["pretrained 0"]],
+        "untrained": [features[f"untrained {k}"] for k in range(params.n_untrained)],
+        "band_power": [features["band_power 0"]],
+    }
+
+
+def _prepare(header: CheckpointHeader, store: SignalStore) -> Prepare:
+    if header.reference not in ("average", "as_recorded"):
+        raise CheckpointError(
+            f"the encoder wants reference {header.reference!r}; known are average and as_recorded"
+        )
+    return Prepare(store.montages, "average" if header.reference == "average" else "as_recorded")
+
+
+def _refuse_unfit(header: CheckpointHeader, patch_samples: int, store: SignalStore, trials: _Trials) -> None:
+    rate_hz = SignalSpec.from_dict(header.signal_spec).rate_hz
+    if rate_hz != store.rate_hz:
+        raise CheckpointError(
+            f"the encoder was trained at {rate_hz:g} Hz and the signals are stored at {store.rate_hz:g} Hz; "
+            "ingest the probed corpus with the encoder's rate_hz"
+        )
+    lengths = sorted(set(trials.windows["n_samples"].tolist()))
+    unfit = [n for n in lengths if n % patch_samples]
+    if unfit:
+        raise CheckpointError(
+            f"windows of {unfit[0]} samples are no whole number of the encoder's patches of {patch_samples} "
+            f"samples; cut task {trials.windows['task'].iloc[0]!r} to a multiple of {patch_samples / rate_hz:g} s"
+        )
+
+
+def _device(params: ProbeParams) -> torch.device:
+    if params.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(params.device)
+
+
+def _run(
+    features: NDArray[np.float32], trials: _Trials, params: ProbeParams, *, transductive: bool
+) -> HeldOut:
+    values = zscore_per_person(features, trials.persons) if transductive else features
+    return predict_held_out(values, trials.truth, trials.persons, len(trials.classes), params)
+
+
+def _table(kind: str, init: int, transductive: bool, run: HeldOut, trials: _Trials) -> pd.DataFrame:
+    return trials.windows[["person", "recording_id", "start", "label"]].assign(
+        features=kind,
+        init=init,
+        transductive=transductive,
+        predicted=np.array(trials.classes)[run.predicted],
+        score=run.scores,
+    )
+
+
+def _metrics(rows: Mapping[bool, Mapping[str, PersonScores]], params: ProbeParams) -> dict[str, Any]:
+    def described(scores: PersonScores) -> dict[str, Any]:
+        return scores.to_dict(n_bootstrap=params.n_bootstrap, seed=params.seed)
+
+    metrics = {kind: described(scores) for kind, scores in rows[False].items()}
+    metrics["paired_difference"] = compare(rows[False])
+    if True in rows:
+        for kind, scores in rows[True].items():
+            metrics[kind]["transductive"] = described(scores)
+        metrics["paired_difference"]["transductive"] = compare(rows[True])
+    return metrics
+
+
+def _protocol(
+    header: CheckpointHeader, trials: _Trials, splits: pd.DataFrame, params: ProbeParams, known: list[str]
+) -> dict[str, Any]:
+    """What was done, to the letter: enough to repeat it and to judge it."""
+    asked = params.model_dump(mode="json", exclude={"batch_size", "device"})
+    counts = np.bincount(trials.truth, minlength=len(trials.classes))
+    return {
+        **asked,
+        "classes": list(trials.classes),
+        "corpora": sorted(set(trials.windows["corpus"])),
+        "n_windows": len(trials.windows),
+        "n_windows_per_class": dict(zip(trials.classes, counts.tolist(), strict=True)),
+        "n_persons": len(trials.names),
+        "pretrained_persons": known,
+        "splits_sha256": splits_sha256(splits),
+        "pretraining": {
+            "phase": header.phase,
+            "corpora": header.corpora,
+            "simulated": [corpus in header.simulated_corpora for corpus in header.corpora],
+            "seed": header.seed,
+            "n_steps": header.n_steps,
+            "splits_sha256": header.splits_sha256,
+            "mixture_sha256": header.mixture_sha256,
+        },
+        "versions": {name: version(name) for name in ("eegfm", "numpy", "scipy", "torch")},
+    }
+
+
+def _log(metrics: Mapping[str, Any]) -> None:
+    for kind in ("pretrained", "untrained", "band_power"):
+        score = metrics[kind]["balanced_accuracy"]
+        low, high = score["interval_95"]
+        logger.info("Probe, %s: balanced accuracy %.3f (%.3f-%.3f)", kind, score["pooled"], low, high)

@@ -1,0 +1,102 @@
+"""One self-contained HTML page about a run: data, training, probe."""
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}
+table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.25em .6em;text-align:right}
+th:first-child,td:first-child{text-align:left}
+.simulated{background:#fff3cd;padding:.6em 1em;border-left:4px solid #e0a800}
+"""
+
+
+def build_report(
+    title: str,
+    corpora: Mapping[str, Mapping[str, pd.DataFrame]],
+    splits: pd.DataFrame,
+    mixture: pd.DataFrame,
+    metrics: Mapping[str, Mapping[str, Any]],
+    figures: Mapping[str, go.Figure],
+) -> str:
+    """Write the page.
+
+    Args:
+        title: Heading.
+        corpora: By corpus, its tables ``recordings``, ``rejected`` and ``windows``.
+        splits: Persons and their splits.
+        mixture: Windows that training drew from.
+        metrics: By phase, its metrics file.
+        figures: By heading, Plotly figures.
+
+    Returns:
+        HTML that needs no other file and no network.
+    """
+    simulated = sorted(c for c, tables in corpora.items() if tables["recordings"]["simulated"].any())
+    parts = [f"<h1>{html.escape(title)}</h1>"]
+    if simulated:
+        parts.append(f'<p class="simulated">SIMULATED recordings: {", ".join(simulated)}.</p>')
+    parts += ["<h2>Recordings</h2>", _table(pd.DataFrame([_corpus_row(c, t) for c, t in corpora.items()]))]
+    for corpus, tables in corpora.items():
+        if len(tables["rejected"]):
+            parts += [f"<h3>Rejected files of {html.escape(corpus)}</h3>", _table(tables["rejected"])]
+    parts += ["<h2>Persons by split</h2>", _table(_counts(splits, "persons"))]
+    parts += ["<h2>Windows of the mixture</h2>", _table(_counts(mixture, "windows"))]
+    if "probe" in metrics:
+        parts += ["<h2>Probe</h2>", _table(_probe_rows(metrics["probe"])), _protocol(metrics["probe"]["protocol"])]
+    for number, (heading, figure) in enumerate(figures.items()):
+        # The library goes in once, with the first figure: the page works without a network.
+        parts += [f"<h2>{html.escape(heading)}</h2>", figure.to_html(full_html=False, include_plotlyjs=number == 0)]
+    if "pretrain" in metrics:
+        parts += ["<h2>Pretraining</h2>", _protocol(metrics["pretrain"])]
+    body = "\n".join(parts)
+    return (
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{html.escape(title)}</title>"
+        f"<style>{_STYLE}</style></head><body>{body}</body></html>"
+    )
+
+
+def _corpus_row(corpus: str, tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    recordings = tables["recordings"]
+    hours = (recordings["n_samples"] / recordings["rate_hz"]).sum() / 3600
+    return {
+        "corpus": corpus,
+        "persons": recordings["person"].nunique(),
+        "recordings": len(recordings),
+        "hours": round(float(hours), 2),
+        "with flags": int((recordings["flags"].str.len() > 0).sum()),
+        "rejected files": len(tables["rejected"]),
+        "montages": ", ".join(sorted(recordings["montage"].unique())),
+        "recorded at (Hz)": ", ".join(f"{r:g}" for r in sorted(recordings["original_rate_hz"].unique())),
+        "windows": len(tables["windows"]),
+    }
+
+
+def _counts(table: pd.DataFrame, what: str) -> pd.DataFrame:
+    counts = table.groupby(["corpus", "split"], observed=True).size().rename(what).reset_index()
+    return counts.pivot_table(index="corpus", columns="split", values=what, fill_value=0).astype(int).reset_index()
+
+
+def _probe_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
+    rows = []
+    for block, where in ((metrics, ""), (metrics.get("transductive", {}), " (z-scored per person, transductive)")):
+        for name in ("pretrained", "untrained", "band_power"):
+            if name in block:
+                score = block[name]["balanced_accuracy"]
+                low, high = score["interval_95"]
+                row = {"features": name + where, "balanced accuracy": f"{score['pooled']:.3f}"}
+                rows.append(row | {"95 % interval over persons": f"{low:.3f} to {high:.3f}"})
+    return pd.DataFrame(rows)
+
+
+def _protocol(values: Mapping[str, Any]) -> str:
+    plain = {k: v for k, v in values.items() if not isinstance(v, dict)}
+    return _table(pd.DataFrame({"key": list(plain), "value": [str(v) for v in plain.values()]}))
+
+
+def _table(table: pd.DataFrame) -> str:
+    return str(table.to_html(index=False, border=0, na_rep="", escape=True))

@@ -1,0 +1,165 @@
+"""Masked prediction: hide patches behind one learned token and predict what they held.
+
+Shapes: B windows, C channels, P patches per channel, N = C * P tokens, M hidden tokens, K target values.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.functional import mse_loss
+
+from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.encoders.base import Encoder
+from eegfm.encoders.spectrum import log_power_spectrum, spectrum_frequencies_hz
+from eegfm.errors import ConfigError
+from eegfm.objectives.base import Objective, Reconstruction
+from eegfm.objectives.config import MaskedConfig
+
+_SIGNAL_CLIP = 15.0  # in units of the encoder's scale: a target beyond it is an artefact
+_LEAST_SD = 1e-3
+
+
+class Masked(Objective):
+    """Mean squared error of the hidden patches' log spectra or samples.
+
+    A hidden token loses its content and keeps its place. Patches do not overlap, so no visible token holds
+    a sample of a hidden one.
+
+    Args:
+        config: Choices.
+        encoder: The encoder to train.
+        spec: What the data decides.
+
+    Raises:
+        ConfigError: The ratio hides none or all tokens of a window, or ``high_hz`` reaches half the rate.
+    """
+
+    target_mean: Tensor
+    target_sd: Tensor
+
+    def __init__(self, config: MaskedConfig, encoder: Encoder, spec: SignalSpec) -> None:
+        super().__init__(encoder)
+        self.config = config
+        self.frequencies_hz: list[float] = []
+        if config.target == "log_spectrum":
+            self.frequencies_hz = spectrum_frequencies_hz(encoder.patch_samples, spec.rate_hz, config.high_hz)
+        for montage, n_samples in spec.n_samples.items():
+            n_tokens = spec.montages[montage].n_channels * (n_samples // encoder.patch_samples)
+            n_hidden(config.mask_ratio, n_tokens)
+        n_values = len(self.frequencies_hz) or encoder.patch_samples
+        self.mask_token = nn.Parameter(0.02 * torch.randn(encoder.d_model))
+        self.head = nn.Sequential(nn.LayerNorm(encoder.d_model), nn.Linear(encoder.d_model, n_values))
+        n_statistics = len(self.frequencies_hz)
+        self.register_buffer("target_mean", torch.zeros(n_statistics))
+        self.register_buffer("target_sd", torch.ones(n_statistics))
+
+    @torch.no_grad()
+    def fit_statistics(self, batches: Iterable[WindowBatch]) -> None:
+        """Estimate mean and standard deviation of each frequency; samples need none."""
+        if self.config.target == "signal":
+            return
+        n_windows, total, total_square = 0, torch.zeros(()), torch.zeros(())
+        for batch in batches:
+            spectra = self._log_spectrum(self._patches_uv(batch)).double()
+            size = len(spectra)
+            n_windows += size
+            total = total + size * spectra.mean(dim=(0, 1)).cpu()
+            total_square = total_square + size * spectra.square().mean(dim=(0, 1)).cpu()
+        assert n_windows, "statistics need at least one batch"
+        mean = total / n_windows
+        sd = (total_square / n_windows - mean.square()).clamp_min(_LEAST_SD**2).sqrt()
+        self.target_mean.copy_(mean)
+        self.target_sd.copy_(sd)
+
+    def forward(self, batch: WindowBatch, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the loss; see the base class.
+
+        Logs hold ``loss`` and ``r2``, the share of the hidden targets' variance about the training mean that
+        is explained: 0 for predicting the mean, 1 for predicting the target.
+        """
+        hidden, encoded = self._encode_hiding(batch, generator)
+        target = self._targets(_take(self._patches_uv(batch), hidden))
+        loss = mse_loss(self.head(_take(encoded, hidden)).float(), target)
+        r2 = 1 - loss.detach() / target.square().mean().clamp_min(torch.finfo(torch.float32).tiny)
+        return loss, {"loss": loss.detach(), "r2": r2}
+
+    @torch.no_grad()
+    def reconstruct(self, batch: WindowBatch, generator: Generator) -> Reconstruction:
+        """Show targets and predictions in physical units; see the base class."""
+        hidden, encoded = self._encode_hiding(batch, generator)
+        B, C, _ = batch["signal"].shape
+        P = encoded.shape[1] // C
+        is_hidden = torch.zeros(encoded.shape[:2], dtype=torch.bool, device=encoded.device)
+        is_hidden.scatter_(1, hidden, True)
+        target = self._targets(self._patches_uv(batch))
+        return {
+            "signal_uv": batch["signal"],
+            "mask": is_hidden.view(B, C, P),
+            "target": self._physical(target).view(B, C, P, -1),
+            "prediction": self._physical(self.head(encoded).float()).view(B, C, P, -1),
+            "unit": "uV" if self.config.target == "signal" else "log10 uV²/Hz",
+            "frequencies_hz": list(self.frequencies_hz),
+        }
+
+    def _encode_hiding(self, batch: WindowBatch, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Indices (B, M) of the hidden tokens, and (B, N, D) tokens encoded without their content."""
+        tokens = self.encoder.tokenize(batch)
+        size, n_tokens, _ = tokens.content.shape
+        hidden = draw_hidden(size, n_tokens, self.config.mask_ratio, generator).to(tokens.content.device)
+        index = hidden.unsqueeze(-1).expand(-1, -1, tokens.content.shape[-1])
+        # Scattering the token in, rather than blending, leaves no path from hidden content to the output.
+        token = self.mask_token.to(tokens.content.dtype).expand(index.shape)
+        content = tokens.content.scatter(1, index, token)
+        return hidden, self.encoder.encode(tokens.with_content(content))
+
+    def _patches_uv(self, batch: WindowBatch) -> Tensor:
+        return self.encoder.patches(batch).flatten(1, 2)
+
+    def _targets(self, patches_uv: Tensor) -> Tensor:
+        """(..., patch) microvolts to (..., K) what the head predicts."""
+        if self.config.target == "signal":
+            return (patches_uv / self.encoder.signal_scale_uv).clamp(-_SIGNAL_CLIP, _SIGNAL_CLIP)
+        return (self._log_spectrum(patches_uv) - self.target_mean) / self.target_sd
+
+    def _physical(self, values: Tensor) -> Tensor:
+        """Undo the normalisation of ``_targets``."""
+        if self.config.target == "signal":
+            return values * self.encoder.signal_scale_uv
+        return values * self.target_sd + self.target_mean
+
+    def _log_spectrum(self, patches_uv: Tensor) -> Tensor:
+        return log_power_spectrum(patches_uv, self.encoder.rate_hz, self.config.high_hz)
+
+
+def n_hidden(mask_ratio: float, n_tokens: int) -> int:
+    """How many of a window's tokens are hidden.
+
+    Raises:
+        ConfigError: None or all of them.
+    """
+    n = round(mask_ratio * n_tokens)
+    if not 0 < n < n_tokens:
+        raise ConfigError(
+            f"objective.mask_ratio {mask_ratio:g} hides {n} of {n_tokens} tokens; "
+            "some must stay hidden and some visible: change it, or use longer windows"
+        )
+    return n
+
+
+def draw_hidden(n_windows: int, n_tokens: int, mask_ratio: float, generator: Generator) -> Tensor:
+    """Draw exactly ``round(mask_ratio * N)`` tokens of each window, uniformly without replacement.
+
+    Returns:
+        (B, M) int64 token indices, ascending, on the generator's device.
+
+    Raises:
+        ConfigError: The ratio hides none or all tokens.
+    """
+    noise = torch.rand(n_windows, n_tokens, generator=generator, device=generator.device)
+    return noise.argsort(dim=1)[:, : n_hidden(mask_ratio, n_tokens)].sort(dim=1).values
+
+
+def _take(values: Tensor, index: Tensor) -> Tensor:
+    """(B, N, K) values at (B, M) indices: (B, M, K)."""
+    return values.take_along_dim(index.unsqueeze(-1), dim=1)

@@ -1,0 +1,46 @@
+"""The pipelines of the project: a table of contents.
+
+Which corpora there are is configuration (``params:corpora``): the hook ``ProjectHooks.after_context_created``
+hands the roles over before Kedro asks for the pipelines. Without a context (``kedro registry list``) the
+embedded default stands in.
+"""
+
+from kedro.framework.project import pipelines as kedro_pipelines
+from kedro.pipeline import Pipeline
+
+from eegfm.pipelines import ingest, mix, pretrain, probe, report, window
+from eegfm.windows.config import Roles
+
+DEFAULT_ROLES = Roles(pretrain=["tuh", "hbn"], probe="hbn")
+_roles = DEFAULT_ROLES
+
+
+def use_roles(roles: Roles) -> None:
+    """Build the pipelines for these corpora from now on."""
+    global _roles  # noqa: PLW0603  Kedro calls register_pipelines() without arguments
+    if roles != _roles:
+        _roles = roles
+        requested = kedro_pipelines._requested_pipelines
+        kedro_pipelines.configure(__name__)
+        kedro_pipelines.set_requested(requested)
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """Every pipeline by name. Each runs from raw files on a fresh clone; data that is there is not made again."""
+    pretrained = list(_roles.pretrain)
+    corpora = pretrained + [c for c in [_roles.probe] if c and c not in pretrained]
+    ingested = sum((ingest.create_pipeline(c) for c in corpora), Pipeline([]))
+    windowed = ingested + sum((window.create_pipeline(c) for c in corpora), Pipeline([]))
+    mixed = windowed + mix.create_pipeline(corpora, pretrained)
+    pretraining = pretrain.create_pipeline(pretrained)
+    probing = probe.create_pipeline(_roles.probe) if _roles.probe else Pipeline([])
+    reporting = report.create_pipeline(corpora, probed=bool(_roles.probe))
+    return {
+        "ingest": ingested,
+        "window": windowed,
+        "mix": mixed,
+        "pretrain": mixed + pretraining,
+        "probe": mixed.to_outputs("splits", f"{_roles.probe}.windows") + probing if _roles.probe else probing,
+        "report": reporting,
+        "__default__": mixed + pretraining + probing + reporting,
+    }

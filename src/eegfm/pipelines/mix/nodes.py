@@ -1,0 +1,19 @@
+"""Nodes that decide who is in which split and what training draws from."""
+
+import pandas as pd
+
+from eegfm.windows.config import MixtureParams, Roles, SplitParams
+
+
+def split_corpora(roles: Roles, params: SplitParams, **recordings: pd.DataFrame) -> pd.DataFrame:
+    """Give every person of every corpus one split."""
+    from eegfm.windows.splits import split_persons
+
+    return split_persons(recordings, roles, params)
+
+
+def mix_corpora(splits: pd.DataFrame, params: MixtureParams, **windows: pd.DataFrame) -> pd.DataFrame:
+    """List the windows that pretraining draws from, with the share of each corpus."""
+    from eegfm.windows.mixture import mix_windows
+
+    return mix_windows(windows, splits, params)

@@ -1,0 +1,26 @@
+"""Node that writes the page about a run."""
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from eegfm.jobs.config import ReportParams
+
+
+def write_report(params: ReportParams, splits: pd.DataFrame, mixture: pd.DataFrame, **parts: Any) -> str:
+    """Collect tables, metrics and figures, named ``<corpus or phase>__<what>``, on one page."""
+    from eegfm.jobs.report import build_report
+
+    corpora: dict[str, dict[str, pd.DataFrame]] = {}
+    metrics: dict[str, dict[str, Any]] = {}
+    figures: dict[str, go.Figure] = {}
+    for name, value in parts.items():
+        owner, what = name.split("__")
+        if isinstance(value, pd.DataFrame):
+            corpora.setdefault(owner, {})[what] = value
+        elif what == "metrics":
+            metrics[owner] = value
+        else:
+            figures[f"{owner.capitalize()}: {what}"] = value
+    return build_report(params.title, corpora, splits, mixture, metrics, figures)

@@ -1,0 +1,15 @@
+"""Tables, metrics and figures to one page."""
+
+from kedro.pipeline import Node, Pipeline
+
+from eegfm.pipelines.report.nodes import write_report
+
+
+def create_pipeline(corpora: list[str], *, probed: bool) -> Pipeline:
+    """Report on all corpora, the pretraining and, where there is one, the probe."""
+    inputs = {"params": "params:report", "splits": "splits", "mixture": "mixture"}
+    inputs |= {f"{c}__{t}": f"{c}.{t}" for c in corpora for t in ("recordings", "rejected", "windows")}
+    inputs |= {f"pretrain__{what}": f"pretrain.{what}" for what in ("metrics", "history", "reconstructions")}
+    if probed:
+        inputs |= {f"probe__{what}": f"probe.{what}" for what in ("metrics", "comparison")}
+    return Pipeline([Node(write_report, inputs=inputs, outputs="report", name="write_report", tags=["report"])])

@@ -1,0 +1,17 @@
+"""Recordings to windows, for one corpus."""
+
+from kedro.pipeline import Node, Pipeline
+
+from eegfm.pipelines.window.nodes import cut_recordings
+
+
+def create_pipeline(corpus: str) -> Pipeline:
+    """Cut the windows of one corpus, in its namespace."""
+    node = Node(
+        cut_recordings,
+        inputs=["recordings", "events", "params:window"],
+        outputs="windows",
+        name="cut_windows",
+        tags=["data"],
+    )
+    return Pipeline([node], namespace=corpus)

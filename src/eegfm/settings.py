@@ -1,0 +1,34 @@
+"""Kedro settings. Imported first of all, so it also decides how errors and warnings reach the user."""
+
+import os
+import warnings
+
+from eegfm import console
+from eegfm.errors import ConfigError
+from eegfm.hooks import ProjectHooks
+
+# Kedro registers its resolvers through a name that omegaconf 2.4 has deprecated, and warns where a node reads
+# from another namespace, which is how corpora meet here.
+warnings.filterwarnings("ignore", message=".*register_new_resolver.*", category=UserWarning)
+warnings.filterwarnings("ignore", message=".*dataset names contain.*", category=UserWarning)
+console.install()
+
+
+def _environment_variable(name: str, default: str | None = None) -> str:
+    """Resolve ``${env:NAME}`` in ``globals.yml``; Kedro keeps ``oc.env`` for credentials."""
+    value = os.environ.get(name, default)
+    if not value:
+        raise ConfigError(
+            f"environment variable {name} is not set; set it to the folder of the recordings, e.g. {name}=/data/eeg"
+        )
+    return value
+
+
+HOOKS = (ProjectHooks(),)
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "merge_strategy": {"parameters": "soft", "globals": "soft"},
+    "custom_resolvers": {"env": _environment_variable},
+    "config_patterns": {"globals": ["globals*", "**/globals*"]},
+}

@@ -1,0 +1,270 @@
+"""Band-pass, notch, anti-aliasing and exact rational resampling in one pass of block FFTs.
+
+Overlap-save: each block is transformed once, multiplied by one real response, cut or extended to the bins of
+the output rate, and transformed back. Transform lengths N = k*down in and M = k*up out make the ratio of the
+rates exact, so the time axis does not drift, and a real response makes the phase exactly zero. The response
+is that of MNE's default FIR design (``firwin``, Hamming, one kernel per band edge).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+from scipy.signal import firwin
+
+from eegfm.errors import ConfigError, RecordingError
+from eegfm.signal.config import SignalParams
+
+ReadBlock = Callable[[int, int], NDArray[np.float32]]
+"""``read(start, stop)`` returns (C, stop - start) microvolts; called once per sample, in order."""
+
+MAX_DENOMINATOR = 10_000
+MAX_DRIFT_SAMPLES = 0.01
+MIN_TRANSITION_HZ = 0.5
+# Length of a Hamming FIR times its transition band over the rate (MNE's length factor).
+HAMMING_FACTOR = 3.3
+NOTCH_WIDTH_RATIO = 1 / 200
+NOTCH_TRANSITION_HZ = 0.5
+# Long enough that the overlap costs little, short enough that a group of channels stays in the L2 cache.
+OVERLAP_BLOCKS = 8
+CHANNELS_PER_TRANSFORM = 8
+SIMD_CHANNELS = 4
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Geometry of a block: lengths in units of ``down`` input and ``up`` output samples."""
+
+    up: int
+    down: int
+    n_guard: int
+    n_valid: int
+
+    @property
+    def n_units(self) -> int:
+        return self.n_valid + 2 * self.n_guard
+
+
+class BlockResampler:
+    """Filter and resample a signal of any length in blocks of fixed size.
+
+    Output sample k lies at k / rate_hz seconds after the first input sample. Edges are continued by odd
+    reflection, as MNE does. Input must be finite.
+
+    Args:
+        rate_in_hz: Rate of the input.
+        params: Band, notch and output rate.
+        n_channels: Number of channels C.
+        block_samples: Least number of new input samples per block; chosen for speed when not given.
+
+    Raises:
+        ConfigError: The band does not fit below half the output rate.
+        RecordingError: The band does not fit below half the input rate (``rate_too_low``).
+    """
+
+    def __init__(
+        self, rate_in_hz: float, params: SignalParams, n_channels: int, block_samples: int | None = None
+    ) -> None:
+        self._exact_ratio = Fraction(params.rate_hz) / Fraction(rate_in_hz)
+        ratio = self._exact_ratio.limit_denominator(MAX_DENOMINATOR)
+        self._rate_in_hz = rate_in_hz
+        self._n_channels = n_channels
+        kernels = band_kernels(rate_in_hz, params)
+        half = sum(kernel.size // 2 for kernel in kernels)
+        self._plan = _plan(ratio, half, block_samples)
+        self._response = _response(kernels, self._plan)
+
+    def n_out(self, n_in: int) -> int:
+        """Number of output samples for a number of input samples."""
+        return (n_in - 1) * self._plan.up // self._plan.down + 1 if n_in else 0
+
+    def blocks(self, read: ReadBlock, n_in: int) -> Iterator[NDArray[np.float32]]:
+        """Filter ``n_in`` samples.
+
+        Args:
+            read: Source of the samples; called for consecutive stretches that do not overlap.
+            n_in: Number of input samples.
+
+        Yields:
+            (T, C) microvolts, time-major; ``n_out(n_in)`` samples altogether.
+
+        Raises:
+            RecordingError: Over this length the ratio of the rates is not exact to 0.01 sample
+                (``sampling_rate``).
+        """
+        plan = self._plan
+        self._check_drift(n_in)
+        n_out, n_new = self.n_out(n_in), plan.n_valid * plan.up
+        feed = _Feed(read, n_in, self._n_channels)
+        rows = -(-self._n_channels // SIMD_CHANNELS) * SIMD_CHANNELS
+        window = np.zeros((rows, plan.n_units * plan.down), dtype=np.float32)
+        for block in range(-(-n_out // n_new)):
+            feed.fill(window, (block * plan.n_valid - plan.n_guard) * plan.down)
+            yield self._transform(window, min(n_new, n_out - block * n_new))
+
+    def _transform(self, window: NDArray[np.float32], n_keep: int) -> NDArray[np.float32]:
+        plan = self._plan
+        n_full, first = plan.n_units * plan.up, plan.n_guard * plan.up
+        out = np.empty((n_keep, self._n_channels), dtype=np.float32)
+        for top in range(0, self._n_channels, CHANNELS_PER_TRANSFORM):
+            spectrum = fft.rfft(window[top : top + CHANNELS_PER_TRANSFORM], axis=-1, workers=1)
+            kept = spectrum[:, : self._response.size] * self._response
+            signal = fft.irfft(kept, n=n_full, axis=-1, overwrite_x=True, workers=1)
+            rows = min(CHANNELS_PER_TRANSFORM, self._n_channels - top)
+            out[:, top : top + rows] = signal[:rows, first : first + n_keep].T
+        return out
+
+    def _check_drift(self, n_in: int) -> None:
+        plan = self._plan
+        drift = abs(Fraction(plan.up, plan.down) - self._exact_ratio) * n_in
+        if drift > MAX_DRIFT_SAMPLES:
+            raise RecordingError(
+                "sampling_rate",
+                f"{self._rate_in_hz!r} Hz has no ratio to the output rate that stays exact over {n_in} samples: "
+                f"{plan.up}/{plan.down} drifts by {float(drift):.3f} samples",
+                "correct the sampling rate in the file's header, or cut the recording",
+            )
+
+
+class _Feed:
+    """Reads every sample once, keeps what the next window overlaps, and continues the edges."""
+
+    def __init__(self, read: ReadBlock, n_in: int, n_channels: int) -> None:
+        self._read = read
+        self._n_in = n_in
+        self._held = np.empty((n_channels, 0), dtype=np.float32)
+        self._low = 0
+        self._origin = np.zeros((n_channels, 1), dtype=np.float32)
+
+    def fill(self, window: NDArray[np.float32], start: int) -> None:
+        """Write samples [start, start + N) to the first C rows; positions outside are reflections."""
+        n = window.shape[1]
+        low, high = max(start, 0), min(start + n, self._n_in)
+        self._advance(low, high)
+        held, rows = self._held, window[: self._held.shape[0]]
+        left, right = low - start, start + n - high
+        rows[:, left : n - right] = held
+        if left:
+            mirror = np.minimum(np.arange(left, 0, -1), high - 1)
+            rows[:, :left] = 2 * held[:, :1] - held[:, mirror]
+        if right:
+            # Beyond the reach of the kernel the values do not matter, they only must exist.
+            mirror = np.maximum(held.shape[1] - 2 - np.arange(right), 0)
+            rows[:, n - right :] = 2 * held[:, -1:] - held[:, mirror]
+
+    def _advance(self, low: int, high: int) -> None:
+        """Hold samples [low, high), minus the first sample of each channel.
+
+        The band-pass removes a constant exactly, and single precision keeps more digits without it.
+        """
+        have = self._low + self._held.shape[1]
+        new = self._read(have, high) if high > have else self._held[:, :0]
+        if have == 0 and new.shape[1]:
+            self._origin = new[:, :1].copy()
+        self._held = np.concatenate([self._held[:, low - self._low :], new - self._origin], axis=1)
+        self._low = low
+
+
+def band_kernels(rate_hz: float, params: SignalParams) -> tuple[NDArray[np.float64], ...]:
+    """FIR kernels whose convolution is the whole filter: the band-pass, then one for all notches.
+
+    Args:
+        rate_hz: Rate at which the kernels run.
+        params: Band, notch and output rate. The upper transition band ends at or below half the lower of
+            both rates, so that nothing aliases.
+
+    Raises:
+        ConfigError: ``high_hz`` leaves no room below half the output rate, or ``low_hz`` none below it.
+        RecordingError: ``high_hz`` leaves no room below half the input rate.
+    """
+    high_width = _high_transition_hz(rate_hz, params)
+    low_width = min(max(0.25 * params.low_hz, 2.0), params.low_hz)
+    band = _difference(
+        _low_pass(rate_hz, params.high_hz + high_width / 2, high_width),
+        _low_pass(rate_hz, params.low_hz - low_width / 2, low_width),
+    )
+    notches = _notch_frequencies_hz(params, params.high_hz + high_width)
+    return (band,) if not notches else (band, _notch_kernel(rate_hz, notches))
+
+
+def _high_transition_hz(rate_in_hz: float, params: SignalParams) -> float:
+    """Width of the upper transition band: MNE's rule, at the lower of the two rates."""
+    for side, rate_hz in (("in", rate_in_hz), ("out", params.rate_hz)):
+        room = rate_hz / 2 - params.high_hz
+        if room >= MIN_TRANSITION_HZ:
+            continue
+        found = (
+            f"high_hz={params.high_hz:g} leaves {room:g} Hz below half the rate of {rate_hz:g} Hz, "
+            f"{MIN_TRANSITION_HZ:g} Hz are needed"
+        )
+        if side == "out":
+            raise ConfigError(f"{found}; lower high_hz or raise rate_hz")
+        raise RecordingError("rate_too_low", f"the recording: {found}", "lower high_hz, or leave it out")
+    nyquist_hz = min(rate_in_hz, params.rate_hz) / 2
+    return min(max(0.25 * params.high_hz, 2.0), nyquist_hz - params.high_hz)
+
+
+def _low_pass(rate_hz: float, cutoff_hz: float, width_hz: float) -> NDArray[np.float64]:
+    """Hamming low-pass of odd length, half amplitude at the cutoff."""
+    n_taps = round(HAMMING_FACTOR * rate_hz / width_hz)
+    n_taps += 1 - n_taps % 2
+    kernel: NDArray[np.float64] = firwin(n_taps, cutoff_hz, window="hamming", pass_zero=True, fs=rate_hz)
+    return kernel
+
+
+def _difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """First minus second, both centred."""
+    out = np.zeros(max(first.size, second.size))
+    for kernel, sign in ((first, 1.0), (second, -1.0)):
+        margin = (out.size - kernel.size) // 2
+        out[margin : out.size - margin] += sign * kernel
+    return out
+
+
+def _notch_frequencies_hz(params: SignalParams, stop_hz: float) -> list[float]:
+    """The line frequency and its harmonics as far as the band-pass lets them through."""
+    if params.notch_hz is None:
+        return []
+    count = int(stop_hz / params.notch_hz)
+    candidates = [params.notch_hz * (i + 1) for i in range(count)]
+    return [f for f in candidates if f - f * NOTCH_WIDTH_RATIO / 2 - 2 * NOTCH_TRANSITION_HZ < stop_hz]
+
+
+def _notch_kernel(rate_hz: float, notches_hz: list[float]) -> NDArray[np.float64]:
+    """Band-stop around each frequency, as wide as MNE's ``notch_filter`` makes it."""
+    kernel = np.ones(1)
+    for frequency_hz in notches_hz:
+        half_hz = frequency_hz * NOTCH_WIDTH_RATIO / 2 + NOTCH_TRANSITION_HZ / 2
+        stop = _difference(
+            _low_pass(rate_hz, frequency_hz + half_hz, NOTCH_TRANSITION_HZ),
+            _low_pass(rate_hz, frequency_hz - half_hz, NOTCH_TRANSITION_HZ),
+        )
+        kernel = _difference(kernel, stop)
+    return kernel
+
+
+def _plan(ratio: Fraction, half_kernel: int, block_samples: int | None) -> _Plan:
+    """Choose block lengths whose transforms are fast at both rates."""
+    up, down = ratio.numerator, ratio.denominator
+    n_guard = -(-half_kernel // down)
+    wanted = block_samples or OVERLAP_BLOCKS * 2 * half_kernel
+    n_units = fft.next_fast_len(-(-wanted // down) + 2 * n_guard, real=True)
+    return _Plan(up, down, n_guard, n_units - 2 * n_guard)
+
+
+def _response(kernels: tuple[NDArray[np.float64], ...], plan: _Plan) -> NDArray[np.float32]:
+    """Real response of the centred kernels at the bins that both rates share, times M / N."""
+    n_in, n_out = plan.n_units * plan.down, plan.n_units * plan.up
+    response = np.ones(n_in // 2 + 1)
+    for kernel in kernels:
+        centred = np.zeros(n_in)
+        centred[: kernel.size] = kernel
+        response *= fft.rfft(np.roll(centred, -(kernel.size // 2))).real
+    kept = response[: min(n_in, n_out) // 2 + 1] * (n_out / n_in)
+    if n_in != n_out and min(n_in, n_out) % 2 == 0:
+        # The bin at half the lower rate stands for two frequencies: it belongs to neither rate's band.
+        kept[-1] = 0.0
+    return kept.astype(np.float32)

@@ -1,0 +1,90 @@
+"""From microvolts to int16 with one scale per recording and channel, and back in one multiplication."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegfm.signal.quality import FLAT_UV, flat_channels
+from eegfm.signal.reader import Segment
+
+FULL_SCALE = 32767
+# Full scale in multiples of the median absolute deviation. At 15 (ten standard deviations of a Gaussian) the
+# rounding error lies 81 dB below the signal; beyond 40 an artefact would set the scale.
+MIN_MADS = 15.0
+MAX_MADS = 40.0
+# The whole recording may reach higher than the sample of it.
+PEAK_HEADROOM = 2.0
+
+
+def spread_pieces(
+    segments: Sequence[Segment], rate_hz: float, total_s: float = 60.0, n_pieces: int = 6
+) -> list[tuple[int, int]]:
+    """Choose stretches, spread evenly over a recording, from which its scales are estimated.
+
+    Args:
+        segments: Stretches without gaps; no piece crosses from one to the next.
+        rate_hz: Their rate.
+        total_s: Least length of all pieces together, if the recording has as much.
+        n_pieces: Number of pieces of a recording in one segment.
+
+    Returns:
+        (start, stop) in samples of the file; all segments whole when the recording is that short.
+    """
+    n_total = sum(s.stop - s.start for s in segments)
+    n_wanted = int(np.ceil(total_s * rate_hz))
+    if n_total <= n_wanted * 1.5:
+        return [(s.start, s.stop) for s in segments if s.stop > s.start]
+    n_each = -(-n_wanted // n_pieces)
+    # Pieces are laid out on the signal without its gaps, then cut where a segment ends.
+    firsts = np.linspace(0, n_total - n_each, n_pieces).astype(np.int64).tolist()
+    pieces, before = [], 0
+    for segment in segments:
+        for first in firsts:
+            start = max(segment.start, segment.start + first - before)
+            stop = min(segment.stop, segment.start + first + n_each - before)
+            if start < stop:
+                pieces.append((start, stop))
+        before += segment.stop - segment.start
+    return pieces
+
+
+def robust_scale_uv(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Microvolts per integer step of each channel, from filtered stretches of the recording.
+
+    Full scale is twice the highest value seen, but at least 15 and at most 40 times the median absolute
+    deviation (the median over the stretches in which the channel is alive). A flat channel gets 1 uV.
+
+    Args:
+        blocks: (T, C) filtered microvolts each, at least one, best 60 s altogether from all over the
+            recording.
+
+    Returns:
+        (C,) microvolts per step.
+    """
+    mads = np.stack([np.median(np.abs(block - np.median(block, axis=0)), axis=0) for block in blocks])
+    peaks = np.max([np.abs(block).max(axis=0) for block in blocks], axis=0)
+    full_uv = PEAK_HEADROOM * peaks.astype(np.float64)
+    for channel in np.flatnonzero((mads >= FLAT_UV).any(axis=0)):
+        alive = mads[:, channel]
+        mad = float(np.median(alive[alive >= FLAT_UV]))
+        full_uv[channel] = np.clip(full_uv[channel], MIN_MADS * mad, MAX_MADS * mad)
+    scales = np.where(flat_channels(blocks), 1.0, full_uv / FULL_SCALE)
+    return scales.astype(np.float32)
+
+
+def quantize(block_uv: NDArray[np.float32], scales: NDArray[np.float32]) -> tuple[NDArray[np.int16], int]:
+    """Round to the nearest step; values beyond full scale are clipped and counted.
+
+    Args:
+        block_uv: (T, C) finite microvolts.
+        scales: (C,) microvolts per step.
+
+    Returns:
+        (T, C) int16, and the number of clipped values.
+    """
+    steps = np.rint(block_uv / scales)
+    assert np.isfinite(steps).all(), "values are finite; non-finite samples are replaced when they are read"
+    n_clipped = int(np.count_nonzero(np.abs(steps) > FULL_SCALE))
+    np.clip(steps, -FULL_SCALE, FULL_SCALE, out=steps)
+    return steps.astype(np.int16), n_clipped

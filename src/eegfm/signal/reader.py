@@ -1,0 +1,154 @@
+"""What every reader of recordings offers, and the choice of the reader by the file's first bytes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegfm.errors import RecordingError
+
+EDF_MAGIC = b"0       "
+BDF_MAGIC = b"\xffBIOSEMI"
+MATLAB_MAGICS = (b"MATLAB 5.0", b"MATLAB 7.3", b"\x89HDF")
+
+
+class Segment(NamedTuple):
+    """A stretch without gaps: samples [start, stop) of the file, and when its first sample was recorded."""
+
+    start: int
+    stop: int
+    onset_s: float
+
+
+class Annotation(NamedTuple):
+    """A note in a file; onset in recording time (gaps counted), NaN for a duration that is not given."""
+
+    onset_s: float
+    duration_s: float
+    text: str
+
+
+@dataclass(frozen=True)
+class RecordingHeader:
+    """What a file says about its recording.
+
+    Args:
+        labels: Channel labels as written in the file, annotation channels included.
+        units: Units as written in the file.
+        rate_hz: Rate of the EEG channels; only channels of this rate can be read.
+        channel_rates_hz: Native rate of every channel.
+        n_samples: Samples of one EEG channel, all segments together.
+        segments: Stretches without gaps in file order.
+        patient: Patient field of the header, or "".
+        recording: Recording field of the header, or "".
+        annotations: Notes in time order. Time zero is the first sample.
+        flags: Faults that leave signal and timing intact, as short stable identifiers.
+    """
+
+    labels: tuple[str, ...]
+    units: tuple[str, ...]
+    rate_hz: float
+    channel_rates_hz: tuple[float, ...]
+    n_samples: int
+    segments: tuple[Segment, ...]
+    patient: str = ""
+    recording: str = ""
+    annotations: tuple[Annotation, ...] = ()
+    flags: tuple[str, ...] = ()
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of signal, gaps not counted."""
+        return self.n_samples / self.rate_hz
+
+    def position_of(self, time_s: float) -> float | None:
+        """Position of a recording time in samples of the file; None in a gap or outside the recording."""
+        for segment in self.segments:
+            position = segment.start + (time_s - segment.onset_s) * self.rate_hz
+            # Half a sample of tolerance: onsets are written in decimals, samples lie where they lie.
+            if segment.start - 0.5 <= position < segment.stop - 0.5:
+                return max(position, float(segment.start))
+        return None
+
+
+class SignalReader(Protocol):
+    """One open recording."""
+
+    @property
+    def header(self) -> RecordingHeader:
+        """What the file says about its recording."""
+        ...
+
+    def read_uv(self, start: int, stop: int, channels: Sequence[int]) -> NDArray[np.float32]:
+        """Read samples [start, stop) of the channels with these indices.
+
+        Returns:
+            (len(channels), stop - start) microvolts at ``header.rate_hz``.
+
+        Raises:
+            RecordingError: A channel has another rate, an unknown unit or no valid calibration.
+        """
+        ...
+
+
+def open_reader(path: Path) -> SignalReader:
+    """Open a recording: EDF, EDF+ and BDF by our own reader, EEGLAB ``.set`` through MNE.
+
+    The first bytes decide, not the name: files with swapped extensions are read for what they are.
+
+    Raises:
+        RecordingError: The file cannot be opened, is of no known format, or fails a check of its format.
+    """
+    from eegfm.signal.edf import EdfReader
+    from eegfm.signal.eeglab import EeglabReader
+
+    path = Path(path)
+    start = first_bytes(path, 256)
+    suffix = path.suffix.lower()
+    if start.startswith(MATLAB_MAGICS):
+        return EeglabReader(path)
+    if suffix in {".edf", ".bdf", ".rec"} or looks_like_edf(start):
+        return EdfReader(path)
+    raise RecordingError(
+        "unknown_format",
+        f"{path.name}: {describe_start(start)}",
+        "readable are EDF, EDF+, BDF and EEGLAB .set files",
+    )
+
+
+def first_bytes(path: Path, n_bytes: int) -> bytes:
+    """Read the start of a file.
+
+    Raises:
+        RecordingError: It does not exist, is no file or may not be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(n_bytes)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise RecordingError("unreadable", f"{path}: {reason}", "check that the file is there and readable") from error
+
+
+def looks_like_edf(start: bytes) -> bool:
+    """Whether a file starts as EDF or BDF does (version field; NUL for blank is common and harmless)."""
+    version = start[:8].replace(b"\0", b" ")
+    return len(version) == 8 and (version in {EDF_MAGIC, BDF_MAGIC})
+
+
+def describe_start(start: bytes) -> str:
+    """Say what a file seems to be by its first bytes."""
+    if not start:
+        return "the file is empty"
+    if not start.strip(b"\0"):
+        return "the file starts with zero bytes only, as an unfinished download does"
+    kinds = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"%PDF": "PDF"}
+    for magic, name in kinds.items():
+        if start.startswith(magic):
+            return f"the file is {name} data"
+    if start.lstrip()[:1] == b"<":
+        return "the file is an HTML or XML page"
+    return f"the file starts with {start[:8]!r}"

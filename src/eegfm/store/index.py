@@ -1,0 +1,124 @@
+"""The store's index: one checksummed JSON line per commit. A line that is whole is a commit; nothing else is."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+
+from eegfm.errors import StoreError
+
+INDEX_FILE = "index.jsonl"
+
+
+@dataclass(frozen=True)
+class RecordingEntry:
+    """One recording in the store.
+
+    Args:
+        recording_id: Unique id within the corpus.
+        key: Identity of file, parameters and code that made it.
+        montage: Name of its montage.
+        shard: Number of the shard that holds it.
+        first_row: First row inside the shard.
+        n_samples: Rows, one per sample.
+        scales_uv: Per channel, microvolts per integer step.
+        block_crc32c: CRC-32C of each block of ``BLOCK_ROWS`` rows.
+        facts: The recording's row of the ``recordings`` table.
+        events: Its rows of the ``events`` table.
+    """
+
+    recording_id: str
+    key: str
+    montage: str
+    shard: int
+    first_row: int
+    n_samples: int
+    scales_uv: list[float]
+    block_crc32c: list[int]
+    facts: dict[str, Any]
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RejectedEntry:
+    """One file that did not get in, and why."""
+
+    recording_id: str
+    key: str
+    path: str
+    stage: str
+    code: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class RemovedEntry:
+    """A recording whose raw file is gone."""
+
+    recording_id: str
+
+
+Entry = RecordingEntry | RejectedEntry | RemovedEntry
+_KINDS: dict[str, type[RecordingEntry] | type[RejectedEntry] | type[RemovedEntry]] = {
+    "recording": RecordingEntry,
+    "rejected": RejectedEntry,
+    "removed": RemovedEntry,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+def to_line(entry: Entry) -> bytes:
+    """One line: CRC-32C in hexadecimal, a blank, JSON, newline."""
+    text = json.dumps({"kind": _NAMES[type(entry)], **asdict(entry)}, separators=(",", ":"), allow_nan=False)
+    data = text.encode()
+    return b"%08x %s\n" % (google_crc32c.value(data), data)
+
+
+def read_index(folder: Path) -> tuple[dict[str, Entry], int]:
+    """Read the index.
+
+    Returns:
+        The last entry of each recording id in order of commit (removed ones left out), and the number of
+        bytes that hold whole lines: what lies behind is the torn end of an interrupted commit.
+
+    Raises:
+        StoreError: A line before the last one is damaged.
+    """
+    path = folder / INDEX_FILE
+    data = path.read_bytes() if path.exists() else b""
+    entries: dict[str, Entry] = {}
+    n_whole = 0
+    for number, line, end in _lines(data):
+        entry = _parse(line)
+        if entry is None:
+            if end < len(data):
+                raise StoreError(f"{path}: line {number} is damaged; delete {folder} and ingest again")
+            break
+        entries.pop(entry.recording_id, None)
+        if not isinstance(entry, RemovedEntry):
+            entries[entry.recording_id] = entry
+        n_whole = end
+    return entries, n_whole
+
+
+def _lines(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    start = number = 0
+    while start < len(data):
+        newline = data.find(b"\n", start)
+        end = len(data) if newline < 0 else newline + 1
+        number += 1
+        yield number, data[start:end], end
+        start = end
+
+
+def _parse(line: bytes) -> Entry | None:
+    """The line's entry, or None for a line that is torn or damaged."""
+    crc, blank, payload = line.partition(b" ")
+    if not blank or not payload.endswith(b"\n") or crc != b"%08x" % google_crc32c.value(payload[:-1]):
+        return None
+    row = json.loads(payload)
+    return _KINDS[row.pop("kind")](**row)

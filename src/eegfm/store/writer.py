@@ -1,0 +1,187 @@
+"""Write side of the signal store: one process appends, the index line is the commit."""
+
+import os
+import shutil
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import filelock
+import numpy as np
+from numpy.typing import NDArray
+
+from eegfm.errors import StoreError
+from eegfm.recording import Montage
+from eegfm.store.index import (
+    INDEX_FILE,
+    Entry,
+    RecordingEntry,
+    RejectedEntry,
+    RemovedEntry,
+    read_index,
+    to_line,
+)
+from eegfm.store.layout import (
+    SAMPLE_DTYPE,
+    SHARD_BYTES,
+    STORE_FILE,
+    StoreFacts,
+    read_facts,
+    shard_path,
+    write_facts,
+    write_montage,
+)
+from eegfm.store.reader import block_checksums
+
+
+class StoreWriter:
+    """Append recordings to a store; use as a context manager, which holds the store's lock.
+
+    An interrupted commit leaves bytes behind the last index line or behind the last committed row of a
+    shard; both are cut off on the next opening, so that a store never shows half a recording.
+
+    Args:
+        folder: The store's folder, made when absent.
+        facts: What is true of the whole store. A store of other facts is emptied: its recordings are stale.
+        shard_bytes: A shard that has reached this size is followed by a new one.
+    """
+
+    def __init__(self, folder: Path, facts: StoreFacts, *, shard_bytes: int = SHARD_BYTES) -> None:
+        self.folder = Path(folder)
+        self._facts = facts
+        self._shard_bytes = shard_bytes
+        self._lock = filelock.FileLock(self.folder / "lock", timeout=0)
+        self._entries: dict[str, Entry] = {}
+        self._tails: dict[tuple[str, int], int] = {}
+
+    def __enter__(self) -> "StoreWriter":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._acquire_lock()
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self.spool, ignore_errors=True)
+        self._lock.release()
+
+    @property
+    def spool(self) -> Path:
+        """Folder for the temporary files of workers; emptied at opening and closing."""
+        return self.folder / "spool"
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Key of each committed recording or rejection, by recording id."""
+        return {i: e.key for i, e in self._entries.items() if not isinstance(e, RemovedEntry)}
+
+    def commit(
+        self,
+        *,
+        recording_id: str,
+        key: str,
+        montage: Montage,
+        samples: NDArray[np.int16],
+        scales_uv: NDArray[np.float32],
+        facts: Mapping[str, Any],
+        events: list[dict[str, Any]],
+    ) -> None:
+        """Append one recording: samples first, then the index line that makes it visible.
+
+        Args:
+            recording_id: Its id; a recording of the same id is replaced.
+            key: Identity of file, parameters and code.
+            montage: Its channels.
+            samples: (T, C) int16.
+            scales_uv: (C,) microvolts per step.
+            facts: Row of the recordings table, JSON-ready.
+            events: Rows of the events table, JSON-ready.
+        """
+        assert samples.shape[1] == montage.n_channels == len(scales_uv), "one column and scale per channel"
+        write_montage(self.folder, montage)
+        shard, first_row = self._append_samples(montage, samples)
+        entry = RecordingEntry(
+            recording_id=recording_id,
+            key=key,
+            montage=montage.name,
+            shard=shard,
+            first_row=first_row,
+            n_samples=len(samples),
+            scales_uv=[float(s) for s in scales_uv],
+            block_crc32c=block_checksums(samples),
+            facts=dict(facts),
+            events=events,
+        )
+        self._append_entry(entry)
+
+    def reject(self, entry: RejectedEntry) -> None:
+        """Record that a file did not get in."""
+        self._append_entry(entry)
+
+    def remove(self, recording_id: str) -> None:
+        """Drop a recording or rejection whose raw file is gone; its bytes stay behind as dead space."""
+        self._append_entry(RemovedEntry(recording_id))
+        del self._entries[recording_id]
+
+    def _acquire_lock(self) -> None:
+        owner = self.folder / "lock.owner"
+        try:
+            self._lock.acquire()
+        except filelock.Timeout as error:
+            who = owner.read_text() if owner.exists() else "another process"
+            raise StoreError(f"{self.folder}: {who} is writing to this store; wait for it or end it") from error
+        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+
+    def _open(self) -> None:
+        shutil.rmtree(self.spool, ignore_errors=True)
+        if not (self.folder / STORE_FILE).exists() or read_facts(self.folder) != self._facts:
+            self._start_empty()
+        self._entries, n_whole = read_index(self.folder)
+        index = self.folder / INDEX_FILE
+        if index.exists() and index.stat().st_size > n_whole:
+            os.truncate(index, n_whole)
+        for entry in self._entries.values():
+            if isinstance(entry, RecordingEntry):
+                place = (entry.montage, entry.shard)
+                self._tails[place] = max(self._tails.get(place, 0), entry.first_row + entry.n_samples)
+        self.spool.mkdir()
+
+    def _start_empty(self) -> None:
+        """Forget the index first: without it no shard is believed."""
+        (self.folder / INDEX_FILE).unlink(missing_ok=True)
+        for shard in self.folder.glob("*/shard_*.i16"):
+            shard.unlink()
+        write_facts(self.folder, self._facts)
+
+    def _append_samples(self, montage: Montage, samples: NDArray[np.int16]) -> tuple[int, int]:
+        row_bytes = SAMPLE_DTYPE.itemsize * montage.n_channels
+        shards = [shard for name, shard in self._tails if name == montage.name]
+        shard = max(shards, default=0)
+        first_row = self._tails.get((montage.name, shard), 0)
+        if first_row * row_bytes >= self._shard_bytes:
+            shard, first_row = shard + 1, 0
+        path = shard_path(self.folder, montage.name, shard)
+        with path.open("r+b" if path.exists() else "w+b") as file:
+            # Cut what an interrupted commit may have left behind the last committed row.
+            file.truncate(first_row * row_bytes)
+            file.seek(first_row * row_bytes)
+            file.write(np.ascontiguousarray(samples, dtype=SAMPLE_DTYPE).data)
+            file.flush()
+            os.fsync(file.fileno())
+        self._tails[(montage.name, shard)] = first_row + len(samples)
+        return shard, first_row
+
+    def _append_entry(self, entry: Entry) -> None:
+        with (self.folder / INDEX_FILE).open("ab") as file:
+            file.write(to_line(entry))
+            file.flush()
+            os.fsync(file.fileno())
+        self._entries.pop(entry.recording_id, None)
+        self._entries[entry.recording_id] = entry

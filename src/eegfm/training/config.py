@@ -1,0 +1,101 @@
+"""Parameters of training: optimizers, schedules, and one model per phase. No torch, no Lightning."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from eegfm.config import Buildable, StrictModel
+from eegfm.encoders.config import EncoderConfig, PatchTransformerConfig
+from eegfm.objectives.config import MaskedConfig, ObjectiveConfig
+
+
+class AdamWConfig(Buildable):
+    """AdamW (Loshchilov and Hutter, arXiv 1711.05101).
+
+    Args:
+        learning_rate: Peak of the schedule.
+        betas: Decay of the running means of gradient and squared gradient.
+        eps: Added to the denominator.
+        weight_decay: Applied to matrices only; norms, biases and embeddings are left alone.
+    """
+
+    implementation: ClassVar[str] = "eegfm.training.optim:build_adamw"
+
+    name: Literal["adamw"] = "adamw"
+    learning_rate: PositiveFloat = 2e-3
+    betas: tuple[float, float] = (0.9, 0.98)
+    eps: PositiveFloat = 1e-8
+    weight_decay: float = Field(default=0.05, ge=0)
+
+
+class WarmupCosineConfig(Buildable):
+    """Rise linearly, fall along half a cosine, once per optimizer step.
+
+    Args:
+        warmup_ratio: Share of all steps that rise.
+        final_ratio: Learning rate of the last step over the peak.
+    """
+
+    implementation: ClassVar[str] = "eegfm.training.schedule:build_warmup_cosine"
+
+    name: Literal["warmup_cosine"] = "warmup_cosine"
+    warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
+    final_ratio: float = Field(default=0.01, ge=0, le=1)
+
+
+OptimizerConfig = Annotated[AdamWConfig, Field(discriminator="name")]
+ScheduleConfig = Annotated[WarmupCosineConfig, Field(discriminator="name")]
+
+
+class PretrainParams(StrictModel):
+    """All that a pretraining run is told, apart from its data.
+
+    Args:
+        encoder: What is trained.
+        objective: What is asked of it.
+        optimizer: How weights are updated.
+        schedule: How the learning rate moves.
+        reference: What windows are referenced to before the encoder sees them.
+        batch_size: Windows per optimizer step, all corpora together; the corpus weights must divide it.
+        n_steps: Optimizer steps; give this or ``n_epochs``.
+        n_epochs: Passes, each of as many windows as there are in all corpora together.
+        gradient_clip: Largest norm of the gradient; longer ones are shortened to it.
+        seed: Seed of initial weights, order of windows and masks.
+        log_interval_steps: Steps between two points of the history.
+        validation_interval_steps: Steps between two validations; one more follows the last step.
+        n_validation_windows: Largest number of windows per corpus that a validation looks at, spread evenly.
+        accelerator: Where to train.
+        devices: Number of devices.
+        precision: Number format of matrix products.
+        progress_bar: Whether to draw one.
+    """
+
+    encoder: EncoderConfig = PatchTransformerConfig()
+    objective: ObjectiveConfig = MaskedConfig()
+    optimizer: OptimizerConfig = AdamWConfig()
+    schedule: ScheduleConfig = WarmupCosineConfig()
+    reference: Literal["average", "as_recorded"] = "average"
+    batch_size: PositiveInt = 40
+    n_steps: PositiveInt | None = None
+    n_epochs: PositiveInt | None = None
+    gradient_clip: PositiveFloat = 1.0
+    seed: NonNegativeInt = 0
+    log_interval_steps: PositiveInt = 10
+    validation_interval_steps: PositiveInt = 100
+    n_validation_windows: PositiveInt = 200
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: Literal[1] = 1
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    progress_bar: bool = True
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "PretrainParams":
+        if (self.n_steps is None) == (self.n_epochs is None):
+            raise ValueError(
+                f"n_steps is {self.n_steps} and n_epochs is {self.n_epochs}; give exactly one of them"
+            )
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the result: everything but the machine it runs on and what it shows meanwhile."""
+        return self.model_dump(mode="json", exclude={"accelerator", "devices", "progress_bar"})

@@ -1,0 +1,35 @@
+"""Optimizers: which parameters decay, and how updates are made."""
+
+from typing import Any
+
+from torch import nn
+from torch.optim import AdamW, Optimizer
+
+from eegfm.training.config import AdamWConfig
+
+
+def build_adamw(config: AdamWConfig, module: nn.Module) -> Optimizer:
+    """AdamW over a module's trainable parameters."""
+    return AdamW(
+        parameter_groups(module, config.weight_decay),
+        lr=config.learning_rate,
+        betas=config.betas,
+        eps=config.eps,
+        fused=True,
+    )
+
+
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Split trainable parameters into those that decay and those that do not.
+
+    Vectors (norms, biases, learned tokens) and look-up tables do not: pulling them to zero regularises
+    nothing. A parameter that occurs twice counts once.
+    """
+    tables = {id(p) for m in module.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
+    trainable = [p for p in module.parameters() if p.requires_grad]
+    is_matrix = [p.ndim > 1 and id(p) not in tables for p in trainable]
+    groups = [
+        ([p for p, decays in zip(trainable, is_matrix, strict=True) if decays], weight_decay),
+        ([p for p, decays in zip(trainable, is_matrix, strict=True) if not decays], 0.0),
+    ]
+    return [{"params": params, "weight_decay": decay} for params, decay in groups if params]

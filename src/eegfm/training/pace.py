@@ -1,0 +1,47 @@
+"""How fast a run trains, and which windows it really took."""
+
+import time
+from collections import Counter
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+from eegfm.batch import StoredBatch
+
+
+class Pace(Callback):
+    """Count windows per corpus and the seconds between the first training batch and the last."""
+
+    def __init__(self) -> None:
+        self.n_windows: Counter[str] = Counter()
+        self._n_timed_windows = 0
+        self._training_s = 0.0
+        self._started: float | None = None
+
+    @property
+    def windows_per_s(self) -> float:
+        """Training speed without validation and without the first step, which warms caches."""
+        return self._n_timed_windows / self._training_s if self._training_s > 0 else 0.0
+
+    def corpus_ratios(self) -> dict[str, float]:
+        """Share of each corpus in all windows that were trained on."""
+        total = sum(self.n_windows.values())
+        return {corpus: n / total for corpus, n in sorted(self.n_windows.items())}
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count one step."""
+        batches: list[StoredBatch] = batch
+        now = time.perf_counter()
+        sizes = {micro["corpus"]: len(micro["samples"]) for micro in batches}
+        self.n_windows.update(sizes)
+        if self._started is not None:
+            self._training_s += now - self._started
+            self._n_timed_windows += sum(sizes.values())
+        self._started = now
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the validation out of the time."""
+        if self._started is not None:
+            self._started = time.perf_counter()

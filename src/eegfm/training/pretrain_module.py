@@ -1,0 +1,117 @@
+"""Self-supervised training: one optimizer step over one micro-batch per corpus."""
+
+import torch
+from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+
+from eegfm.adapters.prepare import Prepare
+from eegfm.batch import StoredBatch
+from eegfm.errors import ConfigError
+from eegfm.objectives.base import Objective
+from eegfm.training.config import PretrainParams
+from eegfm.training.history import Averages, History, mixed
+from eegfm.training.randomness import TRAINING_MASKS, VALIDATION_MASKS, generator_for
+
+
+class PretrainModule(LightningModule):
+    """Train an objective on batches as the store keeps them.
+
+    The loss is the mean per window within a corpus, then the corpora's weights. Masks follow from the seed,
+    the number of the batch and the corpus alone, so that a run does not depend on what was drawn before.
+
+    Args:
+        objective: What is asked of the encoder; it holds the encoder.
+        prepare: From stored integers to microvolts.
+        params: Optimizer, schedule, seed, logging.
+        weights: Share of each corpus in the loss.
+        n_steps: Optimizer steps in all, for the schedule.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        prepare: Prepare,
+        params: PretrainParams,
+        weights: dict[str, float],
+        n_steps: int,
+    ) -> None:
+        super().__init__()
+        self.objective = objective
+        self.prepare = prepare
+        self.params = params
+        self.weights = weights
+        self.n_steps = n_steps
+        self.history = History()
+        self._corpus_index = {corpus: k for k, corpus in enumerate(sorted(weights))}
+        self._validation = Averages()
+
+    def training_step(self, batches: list[StoredBatch], batch_idx: int) -> Tensor:
+        """Weigh the corpora's losses of one step.
+
+        Raises:
+            ConfigError: The loss is not finite.
+        """
+        logs: dict[str, dict[str, Tensor]] = {}
+        total = torch.zeros((), device=self.device)
+        for batch in batches:
+            corpus = batch["corpus"]
+            loss, logs[corpus] = self._loss(batch, TRAINING_MASKS, batch_idx)
+            total = total + self.weights[corpus] * loss
+        self._refuse_divergence(total, batch_idx)
+        if (batch_idx + 1) % self.params.log_interval_steps == 0 or batch_idx + 1 == self.n_steps:
+            self._record_training(batch_idx + 1, logs)
+        return total
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last validation."""
+        self._validation = Averages()
+
+    def validation_step(self, batches: list[StoredBatch], batch_idx: int) -> None:
+        """Count the losses of one batch; its masks are the same in every validation."""
+        for batch in batches:
+            _, logs = self._loss(batch, VALIDATION_MASKS, batch_idx)
+            values = {name: float(value) for name, value in logs.items()}
+            self._validation.add(batch["corpus"], values, len(batch["samples"]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log means per corpus and over the mixture."""
+        by_corpus = self._validation.by_corpus()
+        means = {f"val_{name}": value for name, value in mixed(by_corpus, self.weights).items()}
+        for corpus, values in by_corpus.items():
+            means |= {f"val_{name}_{corpus}": value for name, value in values.items()}
+        self.history.record(self.global_step, means)
+        self.log_dict(means)
+        self.log("val", means["val_loss"], prog_bar=True, logger=False)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Build what the parameters name; the schedule moves once per optimizer step."""
+        optimizer = self.params.optimizer.build(self.objective)
+        schedule = self.params.schedule.build(optimizer, self.n_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _loss(self, batch: StoredBatch, use: int, batch_idx: int) -> tuple[Tensor, dict[str, Tensor]]:
+        corpus = self._corpus_index[batch["corpus"]]
+        generator = generator_for(self.params.seed, use, batch_idx, corpus)
+        loss, logs = self.objective(self.prepare(batch), generator)
+        return loss, logs
+
+    def _record_training(self, step: int, logs: dict[str, dict[str, Tensor]]) -> None:
+        by_corpus = {
+            corpus: {name: float(value) for name, value in values.items()} for corpus, values in logs.items()
+        }
+        means = mixed(by_corpus, self.weights)
+        for corpus, values in by_corpus.items():
+            means |= {f"{name}_{corpus}": value for name, value in values.items()}
+        means["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        self.history.record(step, means)
+        self.log_dict({f"train_{name}": value for name, value in means.items()})
+        self.log("loss", means["loss"], prog_bar=True, logger=False)
+
+    def _refuse_divergence(self, loss: Tensor, batch_idx: int) -> None:
+        if not torch.isfinite(loss):
+            raise ConfigError(
+                f"the loss of step {batch_idx + 1} is {float(loss)}; nothing is kept of this run; lower "
+                f"optimizer.learning_rate (now {self.params.optimizer.learning_rate:g}) or gradient_clip "
+                f"(now {self.params.gradient_clip:g}), and look for non-finite samples in the store"
+            )

@@ -1,0 +1,70 @@
+"""Lightning's trainer as this project uses it: quiet, and with nothing decided out of sight."""
+
+import logging
+import shutil
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from eegfm.training.config import PretrainParams
+
+
+def build_trainer(
+    params: PretrainParams,
+    run_directory: Path,
+    n_steps: int,
+    callbacks: Sequence[Callback],
+) -> Trainer:
+    """Build a trainer for exactly ``n_steps`` optimizer steps.
+
+    One Lightning epoch spans the whole run, because epochs belong to the plan of windows; the step count is
+    then one number everywhere. TensorBoard logs go to ``run_directory/tensorboard``; those of an earlier
+    run with the same parameters and data are replaced.
+    """
+    quieten()
+    shutil.rmtree(run_directory / "tensorboard", ignore_errors=True)
+    bar: list[Callback] = [TQDMProgressBar()] if params.progress_bar else []
+    return Trainer(
+        accelerator=params.accelerator,
+        devices=params.devices,
+        precision=params.precision,
+        max_steps=n_steps,
+        max_epochs=1,
+        val_check_interval=validation_interval(params, n_steps),
+        num_sanity_val_steps=0,
+        gradient_clip_val=params.gradient_clip,
+        log_every_n_steps=params.log_interval_steps,
+        logger=TensorBoardLogger(run_directory, name="tensorboard", version=""),
+        callbacks=[*bar, *callbacks],
+        enable_progress_bar=params.progress_bar,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        use_distributed_sampler=False,
+        default_root_dir=run_directory,
+    )
+
+
+def validation_interval(params: PretrainParams, n_steps: int) -> int:
+    """Steps between two validations; a run shorter than that validates once, at its end."""
+    return min(params.validation_interval_steps, n_steps)
+
+
+def quieten() -> None:
+    """Let Lightning log through the root logger, each line once, without its tips for other products."""
+    for name in ("lightning", "lightning.pytorch"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
+    emitter = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    if not any(isinstance(f, _NoTips) for f in emitter.filters):
+        emitter.addFilter(_NoTips())
+
+
+class _NoTips(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "Tip:" not in str(record.msg)

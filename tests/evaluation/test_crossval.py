@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+
+from eegfm.errors import SplitError
+from eegfm.evaluation.config import ProbeParams
+from eegfm.evaluation.crossval import choose_lambda, person_folds, predict_held_out
+from eegfm.evaluation.metrics import balanced_accuracy, confusions_by_person
+
+PARAMS = ProbeParams(task="eyes")
+
+
+def _trials(*, effect=1.0, n_persons=8, n_each=20, n_features=12, n_classes=2, seed=0):
+    """Windows of persons who differ from each other; classes shift the first features."""
+    rng = np.random.default_rng(seed)
+    persons = np.repeat(np.arange(n_persons), n_each)
+    classes = np.tile(np.arange(n_each) % n_classes, n_persons)
+    features = rng.normal(size=(len(persons), n_features)) + rng.normal(size=(n_persons, n_features))[persons]
+    features[np.arange(len(persons)), classes] += 2 * effect
+    return features, classes, persons
+
+
+def _score(classes, predicted, n_classes=2):
+    nobody = np.zeros(len(classes), dtype=np.int64)
+    return float(balanced_accuracy(confusions_by_person(nobody, 1, classes, predicted, n_classes))[0])
+
+
+@pytest.mark.parametrize("method", ["ridge", "logistic"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("folds", ["leave_one_person_out", 3])
+def test_finds_a_planted_effect(method, n_classes, folds):
+    features, classes, persons = _trials(effect=1.5, n_classes=n_classes, n_each=12)
+    params = ProbeParams(task="eyes", method=method, folds=folds, lambdas=(0.01, 1.0, 100.0))
+    found = predict_held_out(features, classes, persons, n_classes, params)
+    assert _score(classes, found.predicted, n_classes) > 0.8
+    assert len(found.lambdas) == (8 if folds == "leave_one_person_out" else 3)
+
+
+def test_score_is_of_the_second_class():
+    features, classes, persons = _trials(effect=3.0)
+    found = predict_held_out(features, classes, persons, 2, PARAMS)
+    np.testing.assert_array_equal(found.scores > 0, found.predicted == 1)
+
+
+def test_shuffled_labels_give_chance():
+    scores = []
+    for seed in range(10):
+        features, classes, persons = _trials(effect=1.5, seed=seed)
+        shuffled = np.random.default_rng(seed).permutation(classes)
+        found = predict_held_out(features, shuffled, persons, 2, PARAMS)
+        scores.append(_score(shuffled, found.predicted))
+    assert np.mean(scores) == pytest.approx(0.5, abs=0.06)
+
+
+def test_person_identity_alone_predicts_nothing():
+    # Every person has one class: a probe that had seen the held-out person would be perfect.
+    rng = np.random.default_rng(0)
+    persons = np.repeat(np.arange(20), 10)
+    features = 5 * rng.normal(size=(20, 40))[persons] + 0.1 * rng.normal(size=(200, 40))
+    classes = np.repeat(rng.permutation(np.arange(20) % 2), 10)
+    found = predict_held_out(features, classes, persons, 2, PARAMS)
+    assert _score(classes, found.predicted) < 0.75
+
+
+@pytest.mark.parametrize("method", ["ridge", "logistic"])
+def test_labels_of_the_held_out_person_change_nothing(method):
+    params = ProbeParams(task="eyes", method=method, lambdas=(0.01, 1.0, 100.0))
+    features, classes, persons = _trials(effect=0.6)
+    poisoned = classes.copy()
+    poisoned[persons == 2] = 1 - poisoned[persons == 2]
+    before = predict_held_out(features, classes, persons, 2, params)
+    after = predict_held_out(features, poisoned, persons, 2, params)
+    assert before.lambdas[2] == after.lambdas[2]
+    np.testing.assert_array_equal(before.scores[persons == 2], after.scores[persons == 2])
+    assert (before.scores != after.scores).any()
+
+
+def test_features_of_the_held_out_person_change_nothing_for_others():
+    features, classes, persons = _trials(effect=0.6)
+    moved = features.copy()
+    moved[persons == 2] *= 1e6
+    before = choose_lambda(features[persons != 2], classes[persons != 2], persons[persons != 2], 2, PARAMS)
+    assert predict_held_out(moved, classes, persons, 2, PARAMS).lambdas[2] == before
+
+
+def test_strongest_of_equal_penalties_is_chosen():
+    features, classes, persons = _trials(effect=50.0)
+    assert choose_lambda(features, classes, persons, 2, PARAMS) == max(PARAMS.lambdas)
+
+
+def test_the_better_penalty_is_chosen():
+    # Many noise features and a weak effect: almost no penalty must lose.
+    features, classes, persons = _trials(effect=0.8, n_features=150)
+    params = ProbeParams(task="eyes", lambdas=(1e-6, 3.0))
+    assert choose_lambda(features, classes, persons, 2, params) == 3.0
+
+
+def test_row_order_changes_nothing():
+    features, classes, persons = _trials(effect=0.6)
+    order = np.random.default_rng(1).permutation(len(classes))
+    one = predict_held_out(features, classes, persons, 2, PARAMS)
+    two = predict_held_out(features[order], classes[order], persons[order], 2, PARAMS)
+    assert one.lambdas == two.lambdas
+    np.testing.assert_allclose(one.scores[order], two.scores, atol=1e-9)
+
+
+def test_folds_are_even():
+    assert np.bincount(person_folds(11, 4)).tolist() == [3, 3, 3, 2]
+    with pytest.raises(SplitError, match="3 persons cannot fill 4 folds"):
+        person_folds(3, 4)
+
+
+def test_missing_class_says_the_counts():
+    features, _, persons = _trials(n_persons=4, n_each=5)
+    with pytest.raises(SplitError, match=r"fold 3 of 4: .*\[15, 0\]"):
+        predict_held_out(features, (persons == 3).astype(np.int64), persons, 2, PARAMS)
+    one_class_each = (persons[:10] == 1).astype(np.int64)
+    with pytest.raises(SplitError, match="2 training persons cannot be divided"):
+        choose_lambda(features[:10], one_class_each, persons[:10], 2, PARAMS)

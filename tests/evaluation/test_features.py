@@ -1,0 +1,125 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from eegfm.adapters.prepare import Prepare
+from eegfm.errors import CheckpointError, SplitError
+from eegfm.evaluation.band_power import log_band_power
+from eegfm.evaluation.features import (
+    band_power_features,
+    encoder_features,
+    extract_features,
+    pool_channels,
+    zscore_per_person,
+)
+from eegfm.recording import Montage
+from eegfm.store.reader import SignalStore
+from eegfm.store.writer import StoreWriter
+
+CPU = torch.device("cpu")
+
+
+def _montage(n_channels):
+    return Montage(
+        tuple(f"X{k}" for k in range(n_channels)),
+        tuple((0.01 * k, 0.0, 0.08) for k in range(n_channels)),
+        (True,) * n_channels,
+        "average",
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Three recordings of noise: two of 3 channels, one of 2."""
+    rng = np.random.default_rng(0)
+    with StoreWriter(tmp_path, 100.0) as writer:
+        for name, n_channels in (("r0", 3), ("r1", 2), ("r2", 3)):
+            writer.commit(
+                recording_id=name,
+                key="",
+                montage=_montage(n_channels),
+                samples=rng.integers(-500, 500, (1000, n_channels)).astype(np.int16),
+                scales_uv=np.linspace(0.1, 0.3, n_channels, dtype=np.float32),
+                facts={},
+                events=[],
+            )
+    return SignalStore(tmp_path)
+
+
+def _windows(places):
+    name_of = {"r0": _montage(3).name, "r1": _montage(2).name, "r2": _montage(3).name}
+    table = pd.DataFrame(places, columns=["recording_id", "start"])
+    return table.assign(montage=table["recording_id"].map(name_of), corpus="c", n_samples=200)
+
+
+class _PatchMeans:
+    """An encoder whose tokens are mean and standard deviation of each patch, channel by channel."""
+
+    def tokenize(self, batch):
+        patches = batch["signal"].unflatten(-1, (-1, 50))
+        content = torch.stack([patches.mean(-1), patches.std(-1)], dim=-1).flatten(1, 2)
+        return SimpleNamespace(content=content, n_channels=patches.shape[1], n_patches=patches.shape[2])
+
+    def encode(self, tokens):
+        return tokens.content
+
+
+def _extract(store, windows, extractors, pooling="channels", batch_size=4):
+    prepare = Prepare(store.montages)
+    return extract_features(
+        store, prepare, windows, extractors, pooling=pooling, batch_size=batch_size, device=CPU
+    )
+
+
+def _signal(store, recording_id, start):
+    signal_uv = store.recording(recording_id)[start : start + 200].T
+    return signal_uv - signal_uv.mean(axis=0)
+
+
+def test_features_stand_in_the_order_of_the_table(store):
+    places = [("r2", 300), ("r0", 10), ("r2", 0), ("r0", 800), ("r0", 3)]
+    found = _extract(store, _windows(places), {"a": encoder_features(_PatchMeans())}, batch_size=2)["a"]
+    assert found.shape == (5, 6)
+    for values, (recording_id, start) in zip(found, places, strict=True):
+        patches = _signal(store, recording_id, start).reshape(3, 4, 50)
+        expected = np.stack([patches.mean(2).mean(1), patches.std(2, ddof=1).mean(1)], axis=1)
+        np.testing.assert_allclose(values, expected.ravel(), rtol=1e-4, atol=1e-4)
+
+
+def test_montages_are_pooled_by_their_mean_only(store):
+    places = [("r1", 0), ("r0", 10), ("r1", 5), ("r2", 0)]
+    with pytest.raises(SplitError, match=r"2 montages .*pooling=mean"):
+        _extract(store, _windows(places), {"a": band_power_features(100.0)})
+    found = _extract(store, _windows(places), {"a": band_power_features(100.0)}, pooling="mean")["a"]
+    for values, (recording_id, start) in zip(found, places, strict=True):
+        expected = log_band_power(_signal(store, recording_id, start)[None], 100.0)[0].mean(axis=0)
+        np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_mean_leaves_out_masked_channels():
+    features = torch.arange(12.0).reshape(1, 3, 4)
+    pooled = pool_channels(features, torch.tensor([[True, False, True]]), "mean")
+    assert pooled.tolist() == [[4.0, 5.0, 6.0, 7.0]]
+    assert pool_channels(features, torch.ones(1, 3, dtype=torch.bool), "channels").shape == (1, 12)
+
+
+def test_features_that_are_not_finite_are_refused(store):
+    def broken(batch):
+        return batch["signal"][..., :1] * torch.tensor(float("nan"))
+
+    with pytest.raises(CheckpointError, match=r"trained: features of 2 of 2 windows.*recording r0"):
+        _extract(store, _windows([("r0", 0), ("r2", 0)]), {"trained": broken})
+
+
+def test_zscore_per_person():
+    rng = np.random.default_rng(0)
+    persons = np.array([0, 1, 0, 1, 0, 1])
+    features = rng.normal(size=(6, 3)) + 10 * persons[:, None]
+    found = zscore_per_person(features, persons)
+    for person in (0, 1):
+        mine = features[persons == person]
+        expected = (mine - mine.mean(axis=0)) / mine.std(axis=0)
+        np.testing.assert_allclose(found[persons == person], expected)

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge, RidgeClassifier
+from sklearn.preprocessing import StandardScaler
+
+from eegfm.evaluation.linear import decide
+from eegfm.evaluation.ridge import fit_ridge, fit_ridge_classifier
+
+LAMBDAS = (1e-2, 1.0, 30.0)
+
+
+@pytest.mark.parametrize("n_features", [8, 90])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_classifier_agrees_with_scikit_learn(n_features, n_classes):
+    rng = np.random.default_rng([n_features, n_classes])
+    classes = rng.integers(0, n_classes, 50) * rng.integers(0, 2, 50)  # class 0 is the most frequent
+    features = rng.normal(5, 3, (50, n_features)) + classes[:, None]
+    new = rng.normal(5, 3, (20, n_features))
+    path = fit_ridge_classifier(features, classes, n_classes, LAMBDAS)
+    scaler = StandardScaler().fit(features)
+    for k, penalty in enumerate(LAMBDAS):
+        theirs = RidgeClassifier(alpha=penalty * 50, class_weight="balanced", solver="svd")
+        theirs.fit(scaler.transform(features), classes)
+        ours = path.scores(new)[k]
+        expected = theirs.decision_function(scaler.transform(new)).reshape(ours.shape)
+        np.testing.assert_allclose(ours, expected, rtol=1e-7, atol=1e-9)
+        np.testing.assert_array_equal(decide(ours), theirs.predict(scaler.transform(new)))
+
+
+@pytest.mark.parametrize("n_features", [8, 90])
+def test_regression_agrees_with_scikit_learn(n_features):
+    rng = np.random.default_rng(n_features)
+    features, new = rng.normal(size=(50, n_features)), rng.normal(size=(20, n_features))
+    targets, weights = rng.normal(1, 1, (50, 2)), rng.uniform(0.5, 1.5, 50)
+    weights *= 50 / weights.sum()
+    path = fit_ridge(features, targets, weights, LAMBDAS)
+    scaler = StandardScaler().fit(features)
+    for k, penalty in enumerate(LAMBDAS):
+        theirs = Ridge(alpha=penalty * 50).fit(scaler.transform(features), targets, sample_weight=weights)
+        np.testing.assert_allclose(
+            path.scores(new)[k], theirs.predict(scaler.transform(new)), rtol=1e-7, atol=1e-9
+        )

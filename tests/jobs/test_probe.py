@@ -1,0 +1,258 @@
+import json
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import balanced_accuracy_score
+
+from eegfm.batch import SignalSpec
+from eegfm.checkpoint import Checkpoint, CheckpointHeader
+from eegfm.encoders.config import PatchTransformerConfig
+from eegfm.encoders.load import PREFIX, new_encoder
+from eegfm.errors import CheckpointError, SplitError
+from eegfm.evaluation.config import ProbeParams
+from eegfm.jobs.probe import probe
+from eegfm.recording import Montage
+from eegfm.store.reader import SignalStore
+from eegfm.store.writer import StoreWriter
+from eegfm.windows.config import RecordingLabelCut, WindowParams
+from eegfm.windows.cut import cut_windows
+from eegfm.windows.splits import splits_sha256
+
+NAMES = ("F3", "F4", "O1", "O2")
+MONTAGE = Montage(
+    NAMES,
+    ((-0.05, 0.05, 0.1), (0.05, 0.05, 0.1), (-0.03, -0.1, 0.05), (0.03, -0.1, 0.05)),
+    (True,) * 4,
+    "average",
+)
+PERSONS = [f"sim:p{k}" for k in range(6)]
+PARAMS = ProbeParams(task="eyes", n_untrained=2, lambdas=(0.01, 1.0, 100.0), n_bootstrap=200, device="cpu")
+
+
+def _signal_uv(rng, n_samples, *, closed):
+    """Noise, with alpha over the back of the head that is stronger with eyes closed."""
+    time_s = np.arange(n_samples) / 100
+    alpha = np.sin(2 * np.pi * 10 * time_s + rng.uniform(0, 6)) * (12 if closed else 4)
+    return rng.normal(0, 10, (n_samples, 4)) + alpha[:, None] * np.array([-1, -1, 1, 1])
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder, rng = tmp_path_factory.mktemp("signals"), np.random.default_rng(0)
+    with StoreWriter(folder, 100.0) as writer:
+        for person in PERSONS:
+            for run in ("R01", "R02"):
+                signal_uv = rng.uniform(0.7, 1.5) * _signal_uv(rng, 2000, closed=run == "R02")
+                writer.commit(
+                    recording_id=f"{person}:{run}",
+                    key="",
+                    montage=MONTAGE,
+                    samples=np.round(signal_uv * 100).astype(np.int16),
+                    scales_uv=np.full(4, 0.01, dtype=np.float32),
+                    facts={},
+                    events=[],
+                )
+    return SignalStore(folder)
+
+
+@pytest.fixture(scope="module")
+def windows():
+    rows = [
+        (f"{p}:{run}", "sim", p, run, MONTAGE.name, 100.0, [0], [2000])
+        for p in PERSONS
+        for run in ("R01", "R02")
+    ]
+    columns = [
+        "recording_id",
+        "corpus",
+        "person",
+        "run",
+        "montage",
+        "rate_hz",
+        "segment_starts",
+        "segment_stops",
+    ]
+    cut = RecordingLabelCut(
+        column="run", classes={"open": ["R01"], "closed": ["R02"]}, length_s=2, stride_s=2
+    )
+    no_events = pd.DataFrame({"recording_id": [], "onset_s": [], "value": []})
+    return cut_windows(pd.DataFrame(rows, columns=columns), no_events, WindowParams(cuts={"eyes": cut}))[0]
+
+
+def _splits(**moved):
+    table = pd.DataFrame({"person": PERSONS, "corpus": "sim", "split": "evaluation", "reason": ""})
+    for person, split in moved.items():
+        table.loc[table["person"] == f"sim:{person}", "split"] = split
+    return table
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    config = PatchTransformerConfig(d_model=32, n_layers=2)
+    spec = SignalSpec(100.0, {MONTAGE.name: MONTAGE}, {MONTAGE.name: 400})
+    state = new_encoder(config, spec, seed=7).state_dict(prefix=PREFIX)
+    header = CheckpointHeader(
+        phase="pretrain",
+        encoder=config.model_dump(),
+        objective={},
+        signal_spec=spec.to_dict(),
+        signal_scale_uv=config.signal_scale_uv,
+        reference="average",
+        filters={},
+        corpora=["hbn", "real"],
+        simulated_corpora=["hbn"],
+        persons=["hbn:a"],
+        splits_sha256="s",
+        mixture_sha256="m",
+        seed=7,
+        n_steps=0,
+        versions={},
+    )
+    return Checkpoint({name: value.numpy() for name, value in state.items()}, header)
+
+
+def _with_header(checkpoint, **changes):
+    return Checkpoint(checkpoint.tensors, checkpoint.header.model_copy(update=changes))
+
+
+@pytest.fixture(scope="module")
+def result(checkpoint, store, windows):
+    return probe(checkpoint, store, windows, _splits(), PARAMS)
+
+
+def test_metrics_hold_each_kind_with_interval_and_persons(result):
+    for kind, n_inits in (("pretrained", 1), ("untrained", 2), ("band_power", 1)):
+        for row in (result.metrics[kind], result.metrics[kind]["transductive"]):
+            accuracy = row["balanced_accuracy"]
+            assert accuracy["interval_95"][0] <= accuracy["pooled"] <= accuracy["interval_95"][1]
+            assert list(accuracy["per_person"]) == PERSONS
+            assert len(accuracy["inits"]) == n_inits
+    assert result.metrics["band_power"]["balanced_accuracy"]["pooled"] > 0.9
+    assert json.loads(json.dumps(result.metrics, allow_nan=False)) == result.metrics
+
+
+def test_metrics_follow_from_the_predictions(result):
+    for (kind, transductive), table in result.predictions.groupby(["features", "transductive"]):
+        row = result.metrics[kind]["transductive"] if transductive else result.metrics[kind]
+        pooled = [balanced_accuracy_score(t["label"], t["predicted"]) for _, t in table.groupby("init")]
+        assert row["balanced_accuracy"]["inits"] == pytest.approx(pooled)
+        assert len(table) == 120 * len(pooled)
+
+
+def test_paired_differences(result):
+    accuracy = {
+        kind: result.metrics[kind]["balanced_accuracy"] for kind in ("pretrained", "untrained", "band_power")
+    }
+    for control in ("untrained", "band_power"):
+        found = result.metrics["paired_difference"][control]
+        differences = [
+            accuracy["pretrained"]["per_person"][p] - accuracy[control]["per_person"][p] for p in PERSONS
+        ]
+        assert found["mean"] == pytest.approx(np.mean(differences))
+        assert found["n_persons_improved"] == sum(d > 0 for d in differences)
+    assert set(result.metrics["paired_difference"]) == {"untrained", "band_power", "transductive"}
+
+
+def test_protocol_says_what_was_done(result):
+    protocol = result.metrics["protocol"]
+    assert protocol["task"] == "eyes"
+    assert protocol["classes"] == ["closed", "open"]
+    assert (protocol["n_windows"], protocol["n_persons"]) == (120, 6)
+    assert protocol["splits_sha256"] == splits_sha256(_splits())
+    assert protocol["pretraining"]["corpora"] == ["hbn", "real"]
+    assert protocol["pretraining"]["simulated"] == [True, False]
+    assert protocol["pretrained_persons"] == []
+    assert set(protocol["versions"]) >= {"eegfm", "torch", "numpy"}
+
+
+def test_same_input_gives_the_same_numbers(checkpoint, store, windows, result):
+    shuffled = windows.sample(frac=1, random_state=0)
+    again = probe(checkpoint, store, shuffled, _splits().iloc[::-1], PARAMS)
+    assert again.metrics == result.metrics
+    pd.testing.assert_frame_equal(again.predictions, result.predictions)
+
+
+def test_the_checkpoint_weights_are_the_ones_probed(checkpoint, store, windows):
+    # The checkpoint was never trained, so an untrained twin of its seed has the same features.
+    params = PARAMS.model_copy(update={"untrained_seed": 7, "n_untrained": 1, "transductive": False})
+    same = probe(checkpoint, store, windows, _splits(), params)
+    assert same.metrics["paired_difference"]["untrained"]["range"] == [0.0, 0.0]
+    scores = same.predictions.pivot(index=["recording_id", "start"], columns="features", values="score")
+    pd.testing.assert_series_equal(scores["pretrained"], scores["untrained"], check_names=False)
+    zeros = {name: np.zeros_like(value) for name, value in checkpoint.tensors.items()}
+    none = probe(Checkpoint(zeros, checkpoint.header), store, windows, _splits(), params)
+    assert none.metrics["pretrained"]["balanced_accuracy"]["pooled"] == 0.5
+    assert none.metrics["untrained"] == same.metrics["untrained"]
+
+
+def test_only_evaluation_persons_are_probed(checkpoint, store, windows):
+    params = PARAMS.model_copy(update={"n_untrained": 1, "transductive": False})
+    found = probe(checkpoint, store, windows, _splits(p1="pretrain", p4="validation"), params)
+    assert set(found.predictions["person"]) == {"sim:p0", "sim:p2", "sim:p3", "sim:p5"}
+    assert not found.metrics["pretrained"].keys() & {"transductive"}
+
+
+def test_persons_of_the_pretraining_are_refused_by_name(checkpoint, store, windows):
+    leaked = _with_header(checkpoint, persons=["hbn:a", "sim:p4", "sim:p2"])
+    with pytest.raises(
+        SplitError, match=r"2 of the 6 persons to probe: sim:p2, sim:p4; .*allow_pretrained_persons"
+    ):
+        probe(leaked, store, windows, _splits(), PARAMS)
+    # Persons who are not probed do not matter.
+    probe(leaked, store, windows, _splits(p2="pretrain", p4="validation"), PARAMS)
+
+
+def test_allowed_persons_of_the_pretraining_stand_in_the_metrics(checkpoint, store, windows):
+    leaked = _with_header(checkpoint, persons=["sim:p2"])
+    allowed = PARAMS.model_copy(update={"allow_pretrained_persons": True, "transductive": False})
+    protocol = probe(leaked, store, windows, _splits(), allowed).metrics["protocol"]
+    assert protocol["allow_pretrained_persons"] is True
+    assert protocol["pretrained_persons"] == ["sim:p2"]
+
+
+def test_too_little_to_probe_is_refused_with_counts(checkpoint, store, windows):
+    two_left = dict.fromkeys(("p0", "p1", "p2", "p3"), "pretrain")
+    with pytest.raises(
+        SplitError, match=r"40 labelled windows of 2 evaluation persons .*120 windows of 6 persons"
+    ):
+        probe(checkpoint, store, windows, _splits(**two_left), PARAMS)
+    with pytest.raises(SplitError, match="0 labelled windows of 0 evaluation persons"):
+        probe(checkpoint, store, windows, _splits(), PARAMS.model_copy(update={"task": "movies"}))
+    with pytest.raises(SplitError, match=r"classes \['open'\]"):
+        probe(checkpoint, store, windows[windows["label"] == "open"], _splits(), PARAMS)
+    with pytest.raises(SplitError, match="1 persons have windows but no split"):
+        probe(checkpoint, store, windows, _splits().iloc[1:], PARAMS)
+
+
+def test_signals_that_do_not_fit_the_encoder_are_refused(checkpoint, store, windows, tmp_path):
+    with StoreWriter(tmp_path, 200.0):
+        pass
+    with pytest.raises(CheckpointError, match="trained at 100 Hz and the signals are stored at 200 Hz"):
+        probe(checkpoint, SignalStore(tmp_path), windows, _splits(), PARAMS)
+    with pytest.raises(CheckpointError, match="windows of 250 samples"):
+        probe(checkpoint, store, windows.assign(n_samples=250), _splits(), PARAMS)
+    with pytest.raises(CheckpointError, match="'nose'"):
+        probe(_with_header(checkpoint, reference="nose"), store, windows, _splits(), PARAMS)
+
+
+def test_log_says_the_three_scores(checkpoint, store, windows, caplog):
+    caplog.set_level(logging.INFO)
+    probe(checkpoint, store, windows, _splits(), PARAMS.model_copy(update={"transductive": False}))
+    for kind in ("pretrained", "untrained", "band_power"):
+        assert (
+            f"Probe, {kind}: balanced accuracy 0." in caplog.text
+            or f"Probe, {kind}: balanced accuracy 1." in caplog.text
+        )
+
+
+def test_global_random_state_is_left_alone(checkpoint, store, windows):
+    before = torch.random.get_rng_state()
+    np.random.seed(0)  # noqa: NPY002 - the global generator is what is guarded here
+    expected = np.random.random()  # noqa: NPY002 - see above
+    np.random.seed(0)  # noqa: NPY002 - see above
+    probe(checkpoint, store, windows, _splits(), PARAMS.model_copy(update={"transductive": False}))
+    assert np.random.random() == expected  # noqa: NPY002 - see above
+    assert torch.equal(before, torch.random.get_rng_state())

@@ -1,0 +1,181 @@
+"""The signal store: what is committed is there, whole, and nothing else is."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eegfm.errors import StoreError
+from eegfm.recording import Montage
+from eegfm.store.index import INDEX_FILE, RejectedEntry
+from eegfm.store.layout import StoreFacts, shard_path
+from eegfm.store.reader import SignalStore
+from eegfm.store.writer import StoreWriter
+
+MONTAGE = Montage(("Fp1", "Cz", "Oz"), ((0.0, 0.1, 0.0), (0.0, 0.0, 0.1), (0.0, -0.1, 0.0)), (True,) * 3, "average")
+FACTS = StoreFacts(100.0)
+
+
+def samples_of(number: int, n: int = 500) -> np.ndarray:
+    return np.random.default_rng(number).integers(-32767, 32768, size=(n, 3), dtype=np.int16)
+
+
+def commit(writer: StoreWriter, number: int, *, n: int = 500, key: str = "k") -> None:
+    writer.commit(
+        recording_id=f"c:{number}",
+        key=key,
+        montage=MONTAGE,
+        samples=samples_of(number, n),
+        scales_uv=np.array([0.1, 0.2, 0.3], dtype=np.float32) * (number + 1),
+        facts={"recording_id": f"c:{number}"},
+        events=[],
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SignalStore:
+    with StoreWriter(tmp_path / "s", FACTS) as writer:
+        for number in range(4):
+            commit(writer, number, n=300 + 100 * number)
+    return SignalStore(tmp_path / "s")
+
+
+def test_gather_equals_slicing(store: SignalStore) -> None:
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(0, 4, size=50)
+    starts = np.array([rng.integers(0, 300 + 100 * k - 80 + 1) for k in numbers])
+    rows, scale_rows = store.locate(MONTAGE.name, [f"c:{k}" for k in numbers], starts)
+    got = store.gather(MONTAGE.name, rows, 80)
+    want = np.stack([samples_of(k, 300 + 100 * k)[s : s + 80] for k, s in zip(numbers, starts, strict=True)])
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_allclose(
+        store.scales(MONTAGE.name)[scale_rows], np.outer(numbers + 1, np.float32([0.1, 0.2, 0.3])), rtol=1e-6
+    )
+
+
+def test_gather_across_shards_equals_one_shard(tmp_path: Path, store: SignalStore) -> None:
+    with StoreWriter(tmp_path / "sharded", FACTS, shard_bytes=2000) as writer:
+        for number in range(4):
+            commit(writer, number, n=300 + 100 * number)
+    sharded = SignalStore(tmp_path / "sharded")
+    assert len(list((tmp_path / "sharded" / MONTAGE.name).glob("shard_*"))) > 1
+    ids, starts = ["c:3", "c:0", "c:2", "c:1"], np.array([10, 0, 99, 5])
+    for each in (sharded, store):
+        rows, _ = each.locate(MONTAGE.name, ids, starts)
+        np.testing.assert_array_equal(each.gather(MONTAGE.name, rows, 50)[2], samples_of(2)[99:149])
+    assert sharded.digest() == store.digest()
+
+
+def test_recording_is_microvolts(store: SignalStore) -> None:
+    want = samples_of(1, 400).astype(np.float64) * np.array([0.2, 0.4, 0.6])
+    np.testing.assert_allclose(store.recording("c:1"), want, rtol=1e-5)
+
+
+def test_handle_travels_as_its_path(store: SignalStore) -> None:
+    _ = store.entries
+    copy = pickle.loads(pickle.dumps(store))  # noqa: S301  our own bytes
+    assert len(pickle.dumps(store)) < 1000
+    assert copy.digest() == store.digest()
+
+
+def test_replaced_recording_shows_only_the_new_one(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path, FACTS) as writer:
+        commit(writer, 0)
+        commit(writer, 1)
+    with StoreWriter(tmp_path, FACTS) as writer:
+        writer.commit(
+            recording_id="c:0", key="new", montage=MONTAGE, samples=samples_of(9, 77),
+            scales_uv=np.ones(3, dtype=np.float32), facts={}, events=[],
+        )  # fmt: skip
+        assert writer.keys == {"c:0": "new", "c:1": "k"}
+    store = SignalStore(tmp_path)
+    assert {e.recording_id for e in store.entries} == {"c:0", "c:1"}
+    np.testing.assert_array_equal(store.recording("c:0"), samples_of(9, 77))
+    np.testing.assert_allclose(store.recording("c:1"), samples_of(1) * np.float32([0.2, 0.4, 0.6]), rtol=1e-6)
+
+
+def test_removed_and_rejected(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path, FACTS) as writer:
+        commit(writer, 0)
+        writer.reject(RejectedEntry("c:1", "k", "b.edf", "read", "no_eeg", "no EEG", "look"))
+        writer.remove("c:0")
+    store = SignalStore(tmp_path)
+    assert not store.entries
+    assert [e.path for e in store.rejected] == ["b.edf"]
+
+
+@pytest.mark.parametrize("n_kept", [0, 1, 5, -2])
+def test_torn_commit_is_invisible_and_overwritten(tmp_path: Path, n_kept: int) -> None:
+    """A kill between the samples and the end of the index line leaves the store as it was before the commit."""
+    with StoreWriter(tmp_path, FACTS) as writer:
+        commit(writer, 0)
+    clean = SignalStore(tmp_path).digest()
+    before = (tmp_path / INDEX_FILE).read_bytes()
+    with StoreWriter(tmp_path, FACTS) as writer:
+        commit(writer, 1)
+    line = (tmp_path / INDEX_FILE).read_bytes()[len(before) :]
+    (tmp_path / INDEX_FILE).write_bytes(before + line[:n_kept])
+    assert SignalStore(tmp_path).digest() == clean
+    with StoreWriter(tmp_path, FACTS) as writer:
+        assert set(writer.keys) == {"c:0"}
+        commit(writer, 1)
+    again = SignalStore(tmp_path)
+    np.testing.assert_allclose(again.recording("c:1"), samples_of(1) * np.float32([0.2, 0.4, 0.6]), rtol=1e-6)
+    assert not again.damaged()
+    assert shard_path(tmp_path, MONTAGE.name, 0).stat().st_size == 2 * 500 * 3 * 2
+
+
+def test_damaged_line_before_the_last_is_an_error(tmp_path: Path, store: SignalStore) -> None:
+    path = store.folder / INDEX_FILE
+    data = bytearray(path.read_bytes())
+    data[30] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match="line 1 is damaged"):
+        _ = SignalStore(store.folder).entries
+
+
+def test_flipped_bit_is_found(store: SignalStore) -> None:
+    assert store.damaged() == []
+    path = shard_path(store.folder, MONTAGE.name, 0)
+    data = bytearray(path.read_bytes())
+    data[(300 + 17) * 3 * 2] ^= 4  # inside the second recording
+    path.write_bytes(data)
+    assert SignalStore(store.folder).damaged() == ["c:1"]
+
+
+def test_cut_shard_is_an_error_not_zeros(store: SignalStore) -> None:
+    path = shard_path(store.folder, MONTAGE.name, 0)
+    path.write_bytes(path.read_bytes()[:-6])
+    with pytest.raises(StoreError, match="c:3 reaches beyond its shard"):
+        SignalStore(store.folder).digest()
+
+
+def test_windows_beyond_the_shard_are_refused(store: SignalStore) -> None:
+    rows, _ = store.locate(MONTAGE.name, ["c:3"], np.array([590]))
+    with pytest.raises(StoreError, match="reach beyond"):
+        store.gather(MONTAGE.name, rows, 80)
+
+
+def test_second_writer_is_told_who_holds_the_lock(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path, FACTS), pytest.raises(StoreError, match=r"process \d+ on .* is writing"):
+        StoreWriter(tmp_path, FACTS).__enter__()
+    with StoreWriter(tmp_path, FACTS) as writer:
+        commit(writer, 0)
+
+
+def test_other_rate_empties_the_store(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path, FACTS) as writer:
+        commit(writer, 0)
+    with StoreWriter(tmp_path, StoreFacts(200.0)) as writer:
+        assert not writer.keys
+    assert SignalStore(tmp_path).rate_hz == 200.0
+
+
+def test_unknown_names_are_errors(tmp_path: Path, store: SignalStore) -> None:
+    with pytest.raises(StoreError, match="is not in montage"):
+        store.locate(MONTAGE.name, ["c:77"], np.array([0]))
+    with pytest.raises(StoreError, match="no montage"):
+        store.scales("9ch-unknown")
+    with pytest.raises(StoreError, match="holds no signal store"):
+        _ = SignalStore(tmp_path / "nowhere").entries
