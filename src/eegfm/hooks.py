@@ -34,7 +34,7 @@ class ProjectHooks:
         use_roles(roles)
 
     @hook_impl
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any]) -> None:
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Stop before the first node where an input is missing that no node of this run makes."""
         _check_raw_folders(pipeline, catalog)
         inputs = pipeline.inputs()
@@ -59,7 +59,7 @@ def check_parameters(parameters: dict[str, Any]) -> Roles:
     """
     if "corpora" not in parameters:
         raise ConfigError("parameters: 'corpora' is missing; it names the corpora to pretrain and to probe on")
-    roles = _validated(Roles, parameters["corpora"], "corpora")
+    roles: Roles = _validated(Roles, parameters["corpora"], "corpora")
     corpora = [key for key in parameters if key not in SHARED_PARAMETERS]
     for name in corpora:
         block = parameters[name]
@@ -85,7 +85,7 @@ def _validated(model: Any, value: Any, key: str) -> Any:
         raise ConfigError(f"parameter {where}: {problem['msg']} (found {problem['input']!r})") from error
 
 
-def _check_raw_folders(pipeline: Pipeline, catalog: CatalogProtocol[Any]) -> None:
+def _check_raw_folders(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
     """A folder source that is missing or empty stops the run before another corpus is simulated or converted."""
     for node in pipeline.nodes:
         if node.namespace is None or not node.name.endswith("acquire_raw_files"):

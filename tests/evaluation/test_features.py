@@ -16,6 +16,7 @@ from eegfm.evaluation.features import (
     zscore_per_person,
 )
 from eegfm.recording import Montage
+from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 
@@ -35,7 +36,7 @@ def _montage(n_channels):
 def store(tmp_path):
     """Three recordings of noise: two of 3 channels, one of 2."""
     rng = np.random.default_rng(0)
-    with StoreWriter(tmp_path, 100.0) as writer:
+    with StoreWriter(tmp_path, StoreFacts(rate_hz=100.0)) as writer:
         for name, n_channels in (("r0", 3), ("r1", 2), ("r2", 3)):
             writer.commit(
                 recording_id=name,

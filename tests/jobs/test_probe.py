@@ -15,6 +15,7 @@ from eegfm.errors import CheckpointError, SplitError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.jobs.probe import probe
 from eegfm.recording import Montage
+from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 from eegfm.windows.config import RecordingLabelCut, WindowParams
@@ -42,7 +43,7 @@ def _signal_uv(rng, n_samples, *, closed):
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     folder, rng = tmp_path_factory.mktemp("signals"), np.random.default_rng(0)
-    with StoreWriter(folder, 100.0) as writer:
+    with StoreWriter(folder, StoreFacts(rate_hz=100.0, is_simulated=True)) as writer:
         for person in PERSONS:
             for run in ("R01", "R02"):
                 signal_uv = rng.uniform(0.7, 1.5) * _signal_uv(rng, 2000, closed=run == "R02")
@@ -162,6 +163,7 @@ def test_protocol_says_what_was_done(result):
     assert protocol["classes"] == ["closed", "open"]
     assert (protocol["n_windows"], protocol["n_persons"]) == (120, 6)
     assert protocol["splits_sha256"] == splits_sha256(_splits())
+    assert protocol["simulated"] is True
     assert protocol["pretraining"]["corpora"] == ["hbn", "real"]
     assert protocol["pretraining"]["simulated"] == [True, False]
     assert protocol["pretrained_persons"] == []
@@ -228,7 +230,7 @@ def test_too_little_to_probe_is_refused_with_counts(checkpoint, store, windows):
 
 
 def test_signals_that_do_not_fit_the_encoder_are_refused(checkpoint, store, windows, tmp_path):
-    with StoreWriter(tmp_path, 200.0):
+    with StoreWriter(tmp_path, StoreFacts(rate_hz=200.0)):
         pass
     with pytest.raises(CheckpointError, match="trained at 100 Hz and the signals are stored at 200 Hz"):
         probe(checkpoint, SignalStore(tmp_path), windows, _splits(), PARAMS)

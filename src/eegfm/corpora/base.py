@@ -1,6 +1,7 @@
 """What a corpus answers: which files, what is known of each, and how its channels are named."""
 
 import logging
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -66,7 +67,10 @@ class Corpus(ABC):
 
         By default the annotations of the file itself.
         """
-        return [{"onset_s": a[0], "duration_s": a[1], "value": a[2]} for a in header.annotations]
+        return [
+            {"onset_s": a.onset_s, "duration_s": None if math.isnan(a.duration_s) else a.duration_s, "value": a.text}
+            for a in header.annotations
+        ]
 
     def index(self, root: Path) -> pd.DataFrame:
         """List the raw files without opening one.

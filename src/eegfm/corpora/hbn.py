@@ -57,7 +57,11 @@ class Hbn(Corpus):
         table = pd.read_csv(sidecar, sep="\t", na_values=["n/a"], keep_default_na=False, dtype="str")
         rows = []
         for record in table.to_dict("records"):
-            row = {k: (None if pd.isna(v) else str(v)) for k, v in record.items() if k not in ("onset", "duration")}
+            row: dict[str, Any] = {
+                str(k): None if pd.isna(v) else str(v)
+                for k, v in record.items()
+                if k not in ("onset", "duration", "sample")
+            }
             if pd.isna(record["onset"]):
                 raise RecordingError(
                     "event_without_onset",
@@ -66,5 +70,5 @@ class Hbn(Corpus):
                 )
             duration = record.get("duration")
             row |= {"onset_s": float(record["onset"]), "duration_s": None if pd.isna(duration) else float(duration)}
-            rows.append({str(k): v for k, v in row.items() if k != "sample"})
+            rows.append(row)
         return rows

@@ -1,7 +1,6 @@
 """One raw file to one recording: read, pick channels, filter, resample, quantise. Runs in a worker."""
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ from eegfm.recording import Montage
 from eegfm.signal.config import SignalParams
 from eegfm.signal.electrodes import resolve_channels
 from eegfm.signal.filters import BlockResampler
-from eegfm.signal.quality import quality_flags
-from eegfm.signal.quantize import quantize, robust_scale_uv
+from eegfm.signal.quality import QualityWatch
+from eegfm.signal.quantize import quantize, robust_scale_uv, spread_pieces
 from eegfm.signal.reader import SignalReader, open_reader
+from eegfm.store.layout import SAMPLE_DTYPE
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Converted:
-    """A recording whose samples lie in a file of their own, ready to be committed."""
+    """A recording whose samples lie in a file of their own, ready to be committed.
+
+    The file needs no fsync and no rename: the committer syncs what it appends, and an interrupted run
+    starts with an empty spool.
+    """
 
     recording_id: str
     key: str
@@ -77,44 +81,103 @@ def _convert(task: Task) -> Converted:
     corpus: Corpus = task.corpus.build(str(task.row["corpus"]))
     path = task.root / task.row["path"]
     reader = open_reader(path)
-    channels = resolve_channels(reader.header.labels, corpus.layout, corpus.reference)
+    header = reader.header
+    channels = resolve_channels(header.labels, corpus.layout, corpus.reference)
     if len(channels.picks) < task.signal.min_channels:
         raise RecordingError(
             "too_few_channels",
-            f"{len(channels.picks)} EEG channels understood of labels {', '.join(reader.header.labels)[:200]}",
+            f"{len(channels.picks)} EEG channels understood of labels {', '.join(header.labels)[:200]}",
             f"at least signal.min_channels={task.signal.min_channels} are needed",
         )
-    # The whole filtered recording is held in memory: 129 channels x 1 h at 100 Hz are 186 MB.
-    segments, onsets_s = _filtered_segments(reader, channels.picks, task.signal)
-    signal_uv = np.concatenate(segments)
-    scales_uv = robust_scale_uv(signal_uv)
-    samples, n_clipped = quantize(signal_uv, scales_uv)
-    stops = np.cumsum([len(s) for s in segments])
+    stream = _Stream(reader, channels.picks, task.signal, channels.montage.channel_names)
+    samples_path = task.spool / f"{task.key}.i16"
+    scales_uv = stream.scales_uv()
+    stops, n_clipped = stream.write(samples_path, scales_uv)
     facts = {
         **_row_facts(task.row),
-        **{k: v for k, v in corpus.facts(reader.header).items() if task.row.get(k) in (None, "") or k not in task.row},
+        **{name: value for name, value in corpus.facts(header).items() if task.row.get(name) in (None, "")},
         "montage": channels.montage.name,
         "reference": channels.montage.reference,
         "n_channels": channels.montage.n_channels,
         "rate_hz": task.signal.rate_hz,
-        "original_rate_hz": float(reader.header.rate_hz),
-        "n_samples": len(samples),
-        "segment_starts": [0, *(int(s) for s in stops[:-1])],
-        "segment_stops": [int(s) for s in stops],
-        "flags": sorted({*reader.header.flags, *quality_flags(signal_uv, channels.montage.channel_names)}),
+        "original_rate_hz": float(header.rate_hz),
+        "n_samples": stops[-1],
+        "segment_starts": [0, *stops[:-1]],
+        "segment_stops": stops,
+        "flags": sorted({*header.flags, *stream.watch.flags()}),
         "labels_not_understood": list(channels.not_understood),
-        "n_clipped": int(n_clipped),
+        "n_clipped": n_clipped,
     }
-    events = _in_samples_time(corpus.events(path, reader.header), segments, onsets_s, task.signal.rate_hz)
     return Converted(
         recording_id=task.row["recording_id"],
         key=task.key,
-        samples_path=_spool(task, samples),
+        samples_path=samples_path,
         montage=channels.montage,
         scales_uv=scales_uv,
         facts=facts,
-        events=events,
+        events=stream.placed(corpus.events(path, header), [0, *stops[:-1]]),
     )
+
+
+class _Stream:
+    """The filtered signal of one recording, block by block: memory does not grow with its length."""
+
+    def __init__(self, reader: SignalReader, picks: Sequence[int], params: SignalParams, names: Sequence[str]) -> None:
+        header = reader.header
+        self._reader, self._picks, self._rate_hz = reader, picks, params.rate_hz
+        self._resampler = BlockResampler(header.rate_hz, params, len(picks))
+        self.watch = QualityWatch(names, header.rate_hz)
+        self._segments = [s for s in header.segments if (s.stop - s.start) / header.rate_hz >= params.min_duration_s]
+        if not self._segments:
+            longest_s = max(((s.stop - s.start) / header.rate_hz for s in header.segments), default=0.0)
+            raise RecordingError(
+                "too_short",
+                f"longest stretch without gaps lasts {longest_s:.2f} s",
+                f"at least signal.min_duration_s={params.min_duration_s} are needed",
+            )
+
+    def scales_uv(self) -> NDArray[np.float32]:
+        """(C,) microvolts per step, from stretches spread over the recording."""
+        pieces = spread_pieces(self._segments, self._reader.header.rate_hz)
+        # Its own watch: what is read twice must not be counted twice.
+        watch = QualityWatch([str(p) for p in self._picks], self._reader.header.rate_hz)
+        return robust_scale_uv([block for a, b in pieces for block in self._blocks(a, b, watch)])
+
+    def write(self, path: Path, scales_uv: NDArray[np.float32]) -> tuple[list[int], int]:
+        """Filter, quantise and write all segments back to back.
+
+        Returns:
+            Where each segment stops in the written samples, and the number of clipped values.
+        """
+        stops, n_written, n_clipped = [], 0, 0
+        with path.open("wb") as file:
+            for segment in self._segments:
+                for block in self._blocks(segment.start, segment.stop, self.watch):
+                    samples, n_over = quantize(block, scales_uv)
+                    file.write(np.ascontiguousarray(samples, dtype=SAMPLE_DTYPE).data)
+                    n_written, n_clipped = n_written + len(samples), n_clipped + n_over
+                stops.append(n_written)
+        return stops, n_clipped
+
+    def placed(self, events: list[dict[str, Any]], starts: list[int]) -> list[dict[str, Any]]:
+        """Move event onsets from recording time to the time of the stored samples; events in gaps are dropped.
+
+        Stored segments lie back to back, so later segments come earlier than in the recording.
+        """
+        header, out = self._reader.header, []
+        for event in events:
+            position = header.position_of(event["onset_s"])
+            for segment, start in zip(self._segments, starts, strict=True):
+                if position is not None and segment.start <= position < segment.stop:
+                    onset_s = start / self._rate_hz + (position - segment.start) / header.rate_hz
+                    out.append({**event, "onset_s": onset_s})
+        return out
+
+    def _blocks(self, start: int, stop: int, watch: QualityWatch) -> Iterator[NDArray[np.float32]]:
+        def read(a: int, b: int) -> NDArray[np.float32]:
+            return watch.add(self._reader.read_uv(start + a, start + b, self._picks))
+
+        return self._resampler.blocks(read, stop - start)
 
 
 def _row_facts(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,60 +187,3 @@ def _row_facts(row: Mapping[str, Any]) -> dict[str, Any]:
         plain = value.item() if isinstance(value, np.generic) else value
         facts[name] = None if isinstance(plain, float) and np.isnan(plain) else plain
     return facts
-
-
-def _filtered_segments(
-    reader: SignalReader, picks: tuple[int, ...], params: SignalParams
-) -> tuple[list[NDArray[np.float32]], list[float]]:
-    """Each gap-free segment that is long enough, filtered on its own, and its onset in file time."""
-    header = reader.header
-    resampler = BlockResampler(header.rate_hz, params, len(picks))
-    segments, onsets_s = [], []
-    for start, stop, onset_s in header.segments:
-        if (stop - start) / header.rate_hz >= params.min_duration_s:
-            segments.append(np.concatenate(list(_blocks(resampler, reader, picks, start, stop))))
-            onsets_s.append(onset_s)
-    if not segments:
-        longest_s = max(((b - a) / header.rate_hz for a, b, _ in header.segments), default=0.0)
-        raise RecordingError(
-            "too_short",
-            f"longest stretch without gaps lasts {longest_s:.2f} s",
-            f"at least signal.min_duration_s={params.min_duration_s} are needed",
-        )
-    return segments, onsets_s
-
-
-def _blocks(
-    resampler: BlockResampler, reader: SignalReader, picks: tuple[int, ...], start: int, stop: int
-) -> Iterator[NDArray[np.float32]]:
-    return resampler.blocks(lambda a, b: reader.read_uv(start + a, start + b, picks), stop - start)
-
-
-def _in_samples_time(
-    events: list[dict[str, Any]], segments: list[NDArray[np.float32]], onsets_s: list[float], rate_hz: float
-) -> list[dict[str, Any]]:
-    """Move event onsets from file time to the time of the stored samples; events in gaps are dropped.
-
-    Stored segments lie back to back, so the time of a later segment is earlier than in the file by the
-    gaps before it.
-    """
-    starts = np.cumsum([0, *(len(s) for s in segments)])
-    out = []
-    for event in events:
-        for k, (segment, onset_s) in enumerate(zip(segments, onsets_s, strict=True)):
-            inside_s = event["onset_s"] - onset_s
-            if 0 <= inside_s < len(segment) / rate_hz:
-                out.append({**event, "onset_s": float(starts[k] / rate_hz + inside_s)})
-    return out
-
-
-def _spool(task: Task, samples: NDArray[np.int16]) -> Path:
-    """Write the samples to a file of this recording's own, whole or not at all."""
-    path = task.spool / f"{task.key}.npy"
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        np.save(file, samples, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    return path

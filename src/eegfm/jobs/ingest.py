@@ -13,6 +13,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 import eegfm.corpora
 import eegfm.signal
@@ -22,7 +23,7 @@ from eegfm.jobs.convert import Converted, Rejection, Task, convert
 from eegfm.recording import person_id
 from eegfm.signal.config import SignalParams
 from eegfm.store.index import RejectedEntry
-from eegfm.store.layout import StoreFacts
+from eegfm.store.layout import SAMPLE_DTYPE, StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 
@@ -129,12 +130,17 @@ def _commit(writer: StoreWriter, result: Converted | Rejection) -> None:
         recording_id=result.recording_id,
         key=result.key,
         montage=result.montage,
-        samples=np.load(result.samples_path, mmap_mode="r", allow_pickle=False),
+        samples=_mapped(result),
         scales_uv=result.scales_uv,
         facts=result.facts,
         events=result.events,
     )
     result.samples_path.unlink()
+
+
+def _mapped(result: Converted) -> NDArray[np.int16]:
+    shape = (result.facts["n_samples"], result.montage.n_channels)
+    return np.memmap(result.samples_path, dtype=SAMPLE_DTYPE, mode="r", shape=shape)
 
 
 def recordings_table(store: SignalStore) -> pd.DataFrame:

@@ -97,7 +97,9 @@ def probe(
                 runs, trials.truth, trials.persons, trials.names, len(trials.classes)
             )
     metrics = _metrics(rows, params)
-    metrics["protocol"] = _protocol(checkpoint.header, trials, splits, params, known)
+    metrics["protocol"] = _protocol(
+        checkpoint.header, trials, splits, params, known_persons=known, is_simulated=store.is_simulated
+    )
     _log(metrics)
     return ProbeResult(metrics, pd.concat(tables, ignore_index=True))
 
@@ -228,7 +230,13 @@ def _metrics(rows: Mapping[bool, Mapping[str, PersonScores]], params: ProbeParam
 
 
 def _protocol(
-    header: CheckpointHeader, trials: _Trials, splits: pd.DataFrame, params: ProbeParams, known: list[str]
+    header: CheckpointHeader,
+    trials: _Trials,
+    splits: pd.DataFrame,
+    params: ProbeParams,
+    *,
+    known_persons: list[str],
+    is_simulated: bool,
 ) -> dict[str, Any]:
     """What was done, to the letter: enough to repeat it and to judge it."""
     asked = params.model_dump(mode="json", exclude={"batch_size", "device"})
@@ -237,10 +245,11 @@ def _protocol(
         **asked,
         "classes": list(trials.classes),
         "corpora": sorted(set(trials.windows["corpus"])),
+        "simulated": is_simulated,
         "n_windows": len(trials.windows),
         "n_windows_per_class": dict(zip(trials.classes, counts.tolist(), strict=True)),
         "n_persons": len(trials.names),
-        "pretrained_persons": known,
+        "pretrained_persons": known_persons,
         "splits_sha256": splits_sha256(splits),
         "pretraining": {
             "phase": header.phase,
