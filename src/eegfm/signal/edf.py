@@ -25,7 +25,7 @@ class EdfReader:
         self._path = path
         self._edf = read_header(path)
         self._records = _map_records(path, self._edf)
-        self._rate_hz = eeg_rate_hz(self._edf.channels)
+        self._rate_hz = eeg_rate_hz(self._edf.channels, path.name)
         self.header = self._describe()
 
     def read_uv(self, start: int, stop: int, channels: Sequence[int]) -> NDArray[np.float32]:

@@ -323,7 +323,7 @@ def _check_metadata(fields: _Fields, path: Path, start: bytes, fixed: dict[str, 
         fields.flags.add("extension_mismatch")
 
 
-def eeg_rate_hz(channels: Sequence[EdfChannel]) -> float:
+def eeg_rate_hz(channels: Sequence[EdfChannel], file_name: str) -> float:
     """Rate that most electrodes share; failing those, most channels labelled EEG; failing those, most.
 
     Raises:
@@ -336,7 +336,6 @@ def eeg_rate_hz(channels: Sequence[EdfChannel]) -> float:
     rate_hz = max(sorted(set(rates), reverse=True), key=rates.count)
     low, high = SANE_RATES_HZ
     if not low <= rate_hz <= high:
-        raise RecordingError(
-            "sampling_rate", f"a sampling rate of {rate_hz:g} Hz; {low:g} to {high:g} Hz is allowed", FETCH_AGAIN
-        )
+        found = f"{file_name}: a sampling rate of {rate_hz:g} Hz; {low:g} to {high:g} Hz is allowed"
+        raise RecordingError("sampling_rate", found, FETCH_AGAIN)
     return rate_hz

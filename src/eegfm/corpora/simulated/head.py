@@ -99,4 +99,4 @@ def even_directions(n: int, lowest_z: float = -0.3) -> FloatArray:
     z = 1 - index / n * (1 - lowest_z)
     angle = np.pi * (1 + 5**0.5) * index
     radius = np.sqrt(1 - z**2)
-    return np.c_[radius * np.cos(angle), radius * np.sin(angle), z]
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=1)

@@ -1,0 +1,138 @@
+"""What every objective on the menu promises."""
+
+from collections.abc import Callable
+from typing import Annotated, get_args, get_origin
+
+import pytest
+import torch
+
+from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.config import Buildable
+from eegfm.encoders.config import PatchTransformerConfig
+from eegfm.encoders.load import new_encoder
+from eegfm.objectives.base import Objective
+from eegfm.objectives.config import MaskedConfig, ObjectiveConfig
+
+MakeBatch = Callable[..., WindowBatch]
+
+
+def members(union: object) -> list[type[Buildable]]:
+    """Classes of an annotated union; a union of one is the class itself."""
+    assert get_origin(union) is Annotated
+    inner = get_args(union)[0]
+    return list(get_args(inner)) or [inner]
+
+
+CONFIGS = [member() for member in members(ObjectiveConfig)] + [MaskedConfig(target="signal", mask_ratio=0.3)]
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def build(config: Buildable, spec: SignalSpec) -> Objective:
+    encoder = new_encoder(PatchTransformerConfig(d_model=32, head_size=16, n_layers=2), spec, seed=0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        objective: Objective = config.build(encoder, spec)
+    return objective
+
+
+@pytest.fixture(params=CONFIGS, ids=lambda c: f"{c.name}-{getattr(c, 'target', '')}")
+def objective(request: pytest.FixtureRequest, spec: SignalSpec, make_batch: MakeBatch) -> Objective:
+    objective = build(request.param, spec)
+    objective.fit_statistics([make_batch(19, 2, n_windows=4, seed=9)])
+    return objective
+
+
+@pytest.mark.parametrize(("n_channels", "duration_s"), [(19, 2), (21, 10), (64, 3), (129, 4)])
+def test_loss_is_one_finite_number(
+    objective: Objective, make_batch: MakeBatch, n_channels: int, duration_s: int
+) -> None:
+    loss, logs = objective(make_batch(n_channels, duration_s), generator())
+    assert loss.shape == ()
+    assert torch.isfinite(loss)
+    assert loss.requires_grad
+    assert torch.equal(logs["loss"], loss.detach())
+    assert all(value.shape == () and not value.requires_grad for value in logs.values())
+
+
+def test_every_parameter_learns(objective: Objective, make_batch: MakeBatch) -> None:
+    objective(make_batch(19, 4), generator())[0].backward()
+    for name, parameter in objective.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_the_generator_decides(objective: Objective, make_batch: MakeBatch) -> None:
+    objective.eval()
+    batch = make_batch(19, 4)
+    first, again, other = (float(objective(batch, generator(seed))[0]) for seed in (0, 0, 1))
+    assert first == again
+    assert first != other
+
+
+def test_own_state_is_all_but_the_encoder(objective: Objective) -> None:
+    own = set(objective.own_state())
+    encoder = {f"encoder.{name}" for name in objective.encoder.state_dict()}
+    assert own
+    assert own | encoder == set(objective.state_dict())
+    assert not own & encoder
+
+
+def test_state_survives_a_round_trip(objective: Objective, spec: SignalSpec, make_batch: MakeBatch) -> None:
+    other = build(objective.config, spec)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(0.1)
+    other.load_state_dict(objective.state_dict(), strict=True)
+    batch = make_batch(19, 2)
+    assert float(other(batch, generator())[0]) == float(objective(batch, generator())[0])
+
+
+def test_reconstruction_explains_the_loss(objective: Objective, make_batch: MakeBatch) -> None:
+    """The loss, computed again from what the plot shows, over hidden patches only."""
+    objective.eval()
+    batch = make_batch(21, 3)
+    shown = objective.reconstruct(batch, generator(5))
+    B, C, P, K = shown["target"].shape
+    assert (B, C, P) == (2, 21, 3) == tuple(shown["mask"].shape)
+    assert shown["prediction"].shape == shown["target"].shape
+    assert K == (len(shown["frequencies_hz"]) or objective.encoder.patch_samples)
+    unit = objective.target_sd if shown["frequencies_hz"] else objective.encoder.signal_scale_uv
+    squared = ((shown["prediction"] - shown["target"]) / unit).square().mean(dim=-1)
+    loss = objective(batch, generator(5))[0]
+    torch.testing.assert_close(squared[shown["mask"]].mean(), loss.detach(), rtol=1e-4, atol=1e-5)
+    assert abs(float(squared[~shown["mask"]].mean() - loss)) > 1e-4
+
+
+def test_hidden_content_cannot_leak(objective: Objective, make_batch: MakeBatch) -> None:
+    objective.eval()
+    batch = make_batch(19, 4)
+    shown = objective.reconstruct(batch, generator(2))
+    hidden = shown["mask"].repeat_interleave(objective.encoder.patch_samples, dim=2)
+    noise = 50 * torch.randn(batch["signal"].shape, generator=generator(3))
+    changed: WindowBatch = {**batch, "signal": torch.where(hidden, noise, batch["signal"])}
+    again = objective.reconstruct(changed, generator(2))
+    assert torch.equal(again["prediction"], shown["prediction"])
+    assert not torch.equal(again["target"], shown["target"])
+    seen: WindowBatch = {**batch, "signal": torch.where(hidden, batch["signal"], noise)}
+    assert not torch.equal(objective.reconstruct(seen, generator(2))["prediction"], shown["prediction"])
+
+
+def test_overfits_eight_windows(objective: Objective, make_batch: MakeBatch) -> None:
+    batch = make_batch(19, 2, n_windows=8)
+    seconds = torch.arange(200) / 100.0
+    frequencies_hz = torch.linspace(4, 20, 8).view(8, 1, 1)
+    batch["signal"] = 30 * torch.sin(2 * torch.pi * frequencies_hz * seconds).expand(8, 19, 200)
+    objective.fit_statistics([batch])
+    optimizer = torch.optim.AdamW(objective.parameters(), lr=3e-3)
+    first = float(objective(batch, generator())[0])
+    for step in range(80):
+        loss, logs = objective(batch, generator(step))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert float(loss) < 0.25 * first
+    assert float(logs["r2"]) > 0.7
