@@ -143,6 +143,35 @@ def test_metrics_follow_from_the_predictions(result):
         assert len(table) == 120 * len(pooled)
 
 
+def test_the_transductive_row_ignores_what_is_constant_in_a_person(checkpoint, store, windows, result):
+    """A gain per person shifts log band power: it moves inductive scores and leaves transductive ones."""
+    gain = dict(zip(PERSONS, (1, 2, 1, 4, 1, 1), strict=True))
+    params = PARAMS.model_copy(update={"n_untrained": 1, "lambdas": (1.0,)})
+    tables = [
+        probe(checkpoint, s, windows, _splits(), params).predictions for s in (store, _Amplified(store, gain))
+    ]
+    for transductive, is_equal in ((False, False), (True, True)):
+        one, two = (
+            t.loc[(t["features"] == "band_power") & (t["transductive"] == transductive), "score"]
+            for t in tables
+        )
+        assert np.allclose(one, two, atol=1e-4) == is_equal
+
+
+class _Amplified:
+    """A store whose persons have a gain each."""
+
+    def __init__(self, store, gain):
+        self._store, self._gain = store, gain
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def scales(self, montage):
+        gains = [self._gain[entry.recording_id[:6]] for entry in self._store.entries]
+        return self._store.scales(montage) * np.array(gains, dtype=np.float32)[:, None]
+
+
 def test_paired_differences(result):
     accuracy = {
         kind: result.metrics[kind]["balanced_accuracy"] for kind in ("pretrained", "untrained", "band_power")

@@ -97,6 +97,13 @@ def test_files_that_cannot_be_trusted_are_rejected(shared_data, name, code):
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize("suffix", ["edf", "bdf"])
+def test_the_rate_is_that_of_channels_called_eeg_where_no_label_names_an_electrode(shared_data, suffix):
+    path = shared_data / "edf_corner_cases" / "edfio" / "tests" / "TEST_DATA" / f"short_psg.{suffix}"
+    header = open_reader(path).header
+    assert (header.rate_hz, header.n_samples, header.flags) == (100.0, 30_000, ("other_rates",))
+
+
 def test_a_gap_splits_the_real_recording(shared_data):
     folder = shared_data / "edf_corner_cases" / "derived"
     gapped, whole = open_reader(folder / "edf_plus_d.edf"), open_reader(folder / "ok.edf")
@@ -145,9 +152,7 @@ def test_a_zero_filled_tail_is_found_by_its_missing_onsets(tmp_path):
 def test_every_stretch_of_samples_is_calibrated_and_in_place(tmp_path, bits, record_s):
     path = tmp_path / "x.edf"
     rng = np.random.default_rng(bits)
-    truth = write_edf(
-        path, list(rng.normal(0, 80, (3, 1200))), ["F3", "Cz", "O2"], 100.0, bits=bits, record_s=record_s
-    )
+    truth = write_edf(path, list(rng.normal(0, 80, (3, 1200))), ["F3", "Cz", "O2"], 100.0, bits=bits, record_s=record_s)
     reader = EdfReader(path)
     assert reader.header.n_samples == 1200
     for start, stop in ((0, 1200), (0, 1), (99, 101), (317, 1163), (1199, 1200), (500, 500)):

@@ -142,9 +142,7 @@ def test_extra_bytes_are_flagged(good):
     assert EdfReader(good).header.flags == ("extra_bytes_at_end",)
 
 
-@pytest.mark.parametrize(
-    ("unit", "factor"), [("V", 1e6), ("mV", 1e3), ("uV", 1.0), (b"\xb5V", 1.0), ("nV", 1e-3)]
-)
+@pytest.mark.parametrize(("unit", "factor"), [("V", 1e6), ("mV", 1e3), ("uV", 1.0), (b"\xb5V", 1.0), ("nV", 1e-3)])
 def test_known_units_become_microvolts(good, unit, factor):
     before = EdfReader(good).read_uv(0, 500, [1]).astype(np.float64)
     set_field(good, "unit", unit, channel=1)

@@ -115,9 +115,7 @@ def test_a_shape_that_contradicts_the_fields_is_rejected(tmp_path, signal_uv):
     assert code_of(path) == "data_shape"
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda b: b[: len(b) // 2], lambda b: b[:200], lambda b: b[:128] + bytes(500)]
-)
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b[:200], lambda b: b[:128] + bytes(500)])
 def test_damaged_containers_are_rejected(tmp_path, signal_uv, damage):
     path = tmp_path / "x.set"
     write_set(path, signal_uv, 500)

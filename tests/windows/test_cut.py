@@ -108,13 +108,20 @@ def test_cues_out_of_range_are_counted_and_dropped(recordings, events):
     )
     table = recordings([[(0, 2700), (2700, 8000)]])
     windows, counts = cut_windows(table, cues, _params(CueCut(), "eyes"))
-    # +5 s lies in the first segment, +7 s would cross the gap at 27 s... it starts there, in the second.
+    # The windows from 25 s lie in the first segment, those from 27 s in the second.
     assert windows.loc[windows["label"] == "open", "start"].tolist() == [2500, *range(2700, 3701, 200)]
     assert windows.loc[windows["label"] == "open", "segment"].tolist() == [0] + [1] * 6
     assert windows.loc[windows["label"] == "closed", "start"].tolist() == [7500, 7700]
     assert counts["eyes"]["n_cues"] == 5
     assert counts["eyes"]["n_cues_without_window"] == 3
     assert counts["eyes"]["n_windows_out_of_range"] == 7 + 5 + 7 + 7
+
+
+@pytest.mark.parametrize(("onset_s", "start"), [(20.004, 2500), (20.006, 2501)])
+def test_cues_fall_on_the_nearest_sample(recordings, events, onset_s, start):
+    cues = events([("c:r000", onset_s, "instructed_toOpenEyes")])
+    windows, _ = cut_windows(recordings([[(0, 9000)]]), cues, _params(CueCut(), "eyes"))
+    assert windows["start"].iloc[0] == start
 
 
 def test_cue_windows_never_cross_a_gap(recordings, events):

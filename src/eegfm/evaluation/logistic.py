@@ -14,8 +14,8 @@ def fit_logistic(
     """Minimise mean(weight * log loss) + lambda / 2 * |coef|^2, each class weighing the same.
 
     Two classes share one score column (the logit of the second); more have one each (softmax). The optimum
-    lies in the span of the windows, so the problem is solved in their principal axes: exact, and small where
-    features outnumber windows.
+    lies in the span of the windows, so where features outnumber windows the problem is solved in the windows'
+    principal axes: exact, and small.
 
     Args:
         features: (W, F).
@@ -24,15 +24,25 @@ def fit_logistic(
         lambdas: Penalties.
     """
     standardizer = Standardizer.fit(features)
-    left, values, axes = np.linalg.svd(standardizer(features), full_matrices=False)
-    loss = _Loss(left * values, classes, n_classes)
+    reduced, axes = _principal(standardizer(features))
+    loss = _Loss(reduced, classes, n_classes)
     solutions: dict[float, Floats] = {}
     start = np.zeros(loss.shape)
     # Strong penalties converge at once and lead the weak ones near their optimum.
     for penalty in sorted(lambdas, reverse=True):
         start = solutions[penalty] = loss.minimum(penalty, start)
     stacked = np.stack([solutions[penalty] for penalty in lambdas])
-    return LinearPath(standardizer, axes.T @ stacked[:, 1:], stacked[:, 0])
+    return LinearPath(standardizer, axes @ stacked[:, 1:], stacked[:, 0])
+
+
+def _principal(x: Floats) -> tuple[Floats, Floats]:
+    """(W, R) coordinates of the windows and the orthonormal (F, R) axes that they belong to."""
+    if x.shape[0] > x.shape[1]:
+        return x, np.eye(x.shape[1])
+    values, vectors = np.linalg.eigh(x @ x.T)
+    spanned = values > 1e-10 * values[-1]
+    lengths, directions = np.sqrt(values[spanned]), vectors[:, spanned]
+    return directions * lengths, x.T @ (directions / lengths)
 
 
 class _Loss:

@@ -53,4 +53,4 @@ def _coefficients(x: Floats, y: Floats, lambdas: Floats) -> Floats:
     values, vectors = np.linalg.eigh(x @ x.T if is_wide else x.T @ x)
     right = vectors.T @ (y if is_wide else x.T @ y)
     shrunk = right / (np.maximum(values, 0.0)[None, :, None] + lambdas[:, None, None])
-    return np.asarray((x.T @ vectors if is_wide else vectors) @ shrunk)
+    return np.asarray(x.T @ (vectors @ shrunk) if is_wide else vectors @ shrunk)

@@ -192,8 +192,10 @@ def _train(module: PretrainModule, data: _Data, directory: Path) -> Pace:
         ConfigError: The loss is not finite, or training was stopped before its last step.
     """
     pace = Pace()
-    trainer = build_trainer(module.params, directory, data.n_steps, [pace])
-    trainer.fit(module, data.training, data.validation if len(data.validation) else None)
+    trainer = build_trainer(
+        module.params, directory, data.n_steps, [pace], validates=len(data.validation) > 0
+    )
+    trainer.fit(module, data.training, data.validation)
     # A termination signal ends the fit as if it had finished.
     if trainer.global_step != data.n_steps:
         raise ConfigError(

@@ -46,7 +46,8 @@ class Objective(nn.Module, ABC):
             generator: Source of every random choice.
 
         Returns:
-            Mean loss per window, and detached scalars worth logging (``loss`` is among them).
+            Mean loss per window, and detached scalars worth logging: ``loss``, and where it makes sense
+            ``baseline_loss``, the loss of an answer that does not look at the window.
         """
 
     @abstractmethod

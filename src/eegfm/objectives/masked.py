@@ -75,14 +75,13 @@ class Masked(Objective):
     def forward(self, batch: WindowBatch, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the loss; see the base class.
 
-        Logs hold ``loss`` and ``r2``, the share of the hidden targets' variance about the training mean that
-        is explained: 0 for predicting the mean, 1 for predicting the target.
+        Logs hold ``loss`` and ``baseline_loss``, that of predicting the training mean everywhere (zero, for
+        samples).
         """
         hidden, encoded = self._encode_hiding(batch, generator)
         target = self._targets(_take(self._patches_uv(batch), hidden))
         loss = mse_loss(self.head(_take(encoded, hidden)).float(), target)
-        r2 = 1 - loss.detach() / target.square().mean().clamp_min(torch.finfo(torch.float32).tiny)
-        return loss, {"loss": loss.detach(), "r2": r2}
+        return loss, {"loss": loss.detach(), "baseline_loss": target.square().mean()}
 
     @torch.no_grad()
     def reconstruct(self, batch: WindowBatch, generator: Generator) -> Reconstruction:

@@ -69,17 +69,16 @@ class BlockResampler:
         self, rate_in_hz: float, params: SignalParams, n_channels: int, block_samples: int | None = None
     ) -> None:
         self._exact_ratio = Fraction(params.rate_hz) / Fraction(rate_in_hz)
-        ratio = self._exact_ratio.limit_denominator(MAX_DENOMINATOR)
+        self._ratio = self._exact_ratio.limit_denominator(MAX_DENOMINATOR)
         self._rate_in_hz = rate_in_hz
         self._n_channels = n_channels
-        kernels = band_kernels(rate_in_hz, params)
-        half = sum(kernel.size // 2 for kernel in kernels)
-        self._plan = _plan(ratio, half, block_samples)
-        self._response = _response(kernels, self._plan)
+        self._kernels = band_kernels(rate_in_hz, params)
+        self._block_samples = block_samples
+        self._responses: dict[_Plan, NDArray[np.float32]] = {}
 
     def n_out(self, n_in: int) -> int:
         """Number of output samples for a number of input samples."""
-        return (n_in - 1) * self._plan.up // self._plan.down + 1 if n_in else 0
+        return int((n_in - 1) * self._ratio) + 1 if n_in else 0
 
     def blocks(self, read: ReadBlock, n_in: int) -> Iterator[NDArray[np.float32]]:
         """Filter ``n_in`` samples.
@@ -95,36 +94,45 @@ class BlockResampler:
             RecordingError: Over this length the ratio of the rates is not exact to 0.01 sample
                 (``sampling_rate``).
         """
-        plan = self._plan
         self._check_drift(n_in)
+        plan, response = self._prepare(n_in)
         n_out, n_new = self.n_out(n_in), plan.n_valid * plan.up
         feed = _Feed(read, n_in, self._n_channels)
         rows = -(-self._n_channels // SIMD_CHANNELS) * SIMD_CHANNELS
         window = np.zeros((rows, plan.n_units * plan.down), dtype=np.float32)
         for block in range(-(-n_out // n_new)):
             feed.fill(window, (block * plan.n_valid - plan.n_guard) * plan.down)
-            yield self._transform(window, min(n_new, n_out - block * n_new))
+            yield self._transform(window, plan, response, min(n_new, n_out - block * n_new))
 
-    def _transform(self, window: NDArray[np.float32], n_keep: int) -> NDArray[np.float32]:
-        plan = self._plan
+    def _prepare(self, n_in: int) -> tuple[_Plan, NDArray[np.float32]]:
+        """Geometry and response for a signal of this length: a short one takes no long transform."""
+        half = sum(kernel.size // 2 for kernel in self._kernels)
+        wanted = self._block_samples or OVERLAP_BLOCKS * 2 * half
+        plan = _plan(self._ratio, half, min(wanted, max(n_in, 1)))
+        if plan not in self._responses:
+            self._responses[plan] = _response(self._kernels, plan)
+        return plan, self._responses[plan]
+
+    def _transform(
+        self, window: NDArray[np.float32], plan: _Plan, response: NDArray[np.float32], n_keep: int
+    ) -> NDArray[np.float32]:
         n_full, first = plan.n_units * plan.up, plan.n_guard * plan.up
         out = np.empty((n_keep, self._n_channels), dtype=np.float32)
         for top in range(0, self._n_channels, CHANNELS_PER_TRANSFORM):
             spectrum = fft.rfft(window[top : top + CHANNELS_PER_TRANSFORM], axis=-1, workers=1)
-            kept = spectrum[:, : self._response.size] * self._response
+            kept = spectrum[:, : response.size] * response
             signal = fft.irfft(kept, n=n_full, axis=-1, overwrite_x=True, workers=1)
             rows = min(CHANNELS_PER_TRANSFORM, self._n_channels - top)
             out[:, top : top + rows] = signal[:rows, first : first + n_keep].T
         return out
 
     def _check_drift(self, n_in: int) -> None:
-        plan = self._plan
-        drift = abs(Fraction(plan.up, plan.down) - self._exact_ratio) * n_in
+        drift = abs(self._ratio - self._exact_ratio) * n_in
         if drift > MAX_DRIFT_SAMPLES:
             raise RecordingError(
                 "sampling_rate",
                 f"{self._rate_in_hz!r} Hz has no ratio to the output rate that stays exact over {n_in} samples: "
-                f"{plan.up}/{plan.down} drifts by {float(drift):.3f} samples",
+                f"{self._ratio} drifts by {float(drift):.3f} samples",
                 "correct the sampling rate in the file's header, or cut the recording",
             )
 
@@ -246,12 +254,11 @@ def _notch_kernel(rate_hz: float, notches_hz: list[float]) -> NDArray[np.float64
     return kernel
 
 
-def _plan(ratio: Fraction, half_kernel: int, block_samples: int | None) -> _Plan:
+def _plan(ratio: Fraction, half_kernel: int, n_new: int) -> _Plan:
     """Choose block lengths whose transforms are fast at both rates."""
     up, down = ratio.numerator, ratio.denominator
     n_guard = -(-half_kernel // down)
-    wanted = block_samples or OVERLAP_BLOCKS * 2 * half_kernel
-    n_units = fft.next_fast_len(-(-wanted // down) + 2 * n_guard, real=True)
+    n_units = fft.next_fast_len(-(-n_new // down) + 2 * n_guard, real=True)
     return _Plan(up, down, n_guard, n_units - 2 * n_guard)
 
 

@@ -10,6 +10,7 @@ FLAT_UV = 1e-3
 # A share of samples at exactly the highest or lowest value that saturation reaches and EEG does not.
 CLIPPED_RATIO = 0.01
 CONSTANT_TAIL_S = 1.0
+TAIL_GLANCE = 64
 
 
 def flat_channels(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
@@ -22,8 +23,7 @@ def flat_channels(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
         (C,) True for flat.
     """
     peaks = np.stack([np.abs(block).max(axis=0) for block in blocks])
-    flat: NDArray[np.bool_] = (peaks < FLAT_UV).all(axis=0)
-    return flat
+    return np.asarray(peaks.max(axis=0) < FLAT_UV)
 
 
 class QualityWatch:
@@ -53,33 +53,47 @@ class QualityWatch:
         Returns:
             The samples with zeros in place of non-finite values, which one FFT would spread over a block.
         """
-        bad = ~np.isfinite(block)
-        if bad.any():
+        if not block.shape[1]:
+            return block
+        highest, lowest = block.max(axis=1), block.min(axis=1)
+        if not (np.isfinite(highest).all() and np.isfinite(lowest).all()):
+            bad = ~np.isfinite(block)
             self.n_non_finite += int(bad.sum())
             block = np.where(bad, np.float32(0), block)
-        if block.shape[1]:
-            self._n_samples += block.shape[1]
-            self._count_extremes(block)
-            self._follow_tail(block)
+            highest, lowest = block.max(axis=1), block.min(axis=1)
+        self._n_samples += block.shape[1]
+        self._count_extreme(block, highest, highest - self._highest, self._highest, self._n_highest)
+        self._count_extreme(block, lowest, self._lowest - lowest, self._lowest, self._n_lowest)
+        self._follow_tail(block)
         return block
 
-    def _count_extremes(self, block: NDArray[np.float32]) -> None:
-        for values, is_new, extreme, count in (
-            (block.max(axis=1), np.greater, self._highest, self._n_highest),
-            (block.min(axis=1), np.less, self._lowest, self._n_lowest),
-        ):
-            at_extreme = np.count_nonzero(block == values[:, None], axis=1)
-            new = is_new(values, extreme)
-            count[:] = np.where(new, at_extreme, count + at_extreme * (values == extreme))
-            extreme[new] = values[new]
+    @staticmethod
+    def _count_extreme(
+        block: NDArray[np.float32],
+        values: NDArray[np.float32],
+        beyond: NDArray[np.float32],
+        extreme: NDArray[np.float32],
+        count: NDArray[np.int64],
+    ) -> None:
+        """Update extremes and their counts; most blocks reach no extreme and cost nothing here."""
+        for channel in np.flatnonzero(beyond >= 0):
+            here = int(np.count_nonzero(block[channel] == values[channel]))
+            count[channel] = here + (count[channel] if beyond[channel] == 0 else 0)
+            extreme[channel] = values[channel]
 
     def _follow_tail(self, block: NDArray[np.float32]) -> None:
-        """Count the samples since any channel last changed."""
-        joined = np.concatenate([self._last[:, None], block], axis=1)
-        changes = np.flatnonzero((joined[:, 1:] != joined[:, :-1]).any(axis=0))
+        """Count the samples since any channel last changed; the end of a block nearly always tells."""
         n = block.shape[1]
-        self._n_tail = n - int(changes[-1]) if changes.size else self._n_tail + n
+        before = self._last[:, None]
         self._last = block[:, -1].copy()
+        for n_seen in (min(TAIL_GLANCE, n), n):
+            first = n - n_seen
+            seen = block[:, first - 1 :] if first else np.concatenate([before, block], axis=1)
+            changes = np.flatnonzero((seen[:, 1:] != seen[:, :-1]).any(axis=0))
+            if changes.size:
+                self._n_tail = n_seen - int(changes[-1])
+                return
+        self._n_tail += n
 
     @property
     def clipped_ratio(self) -> NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """What a run logs about itself: one row per logged step."""
 
+import sys
 from collections.abc import Mapping
 
 import pandas as pd
@@ -53,3 +54,14 @@ def mixed(by_corpus: Mapping[str, Mapping[str, float]], weights: Mapping[str, fl
         name: sum(weights[corpus] * values[name] for corpus, values in by_corpus.items()) / total
         for name in names
     }
+
+
+def with_r2(values: Mapping[str, float]) -> dict[str, float]:
+    """Put the share of the baseline's loss that is explained in its place: 1 is perfect, 0 is no better.
+
+    From mean losses, not as a mean of shares: a batch of little variance would count as much as any other.
+    """
+    rest = {name: value for name, value in values.items() if name != "baseline_loss"}
+    if "baseline_loss" not in values:
+        return rest
+    return {**rest, "r2": 1 - values["loss"] / max(values["baseline_loss"], sys.float_info.min)}

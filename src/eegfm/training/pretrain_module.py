@@ -10,7 +10,7 @@ from eegfm.batch import StoredBatch
 from eegfm.errors import ConfigError
 from eegfm.objectives.base import Objective
 from eegfm.training.config import PretrainParams
-from eegfm.training.history import Averages, History, mixed
+from eegfm.training.history import Averages, History, mixed, with_r2
 from eegfm.training.randomness import TRAINING_MASKS, VALIDATION_MASKS, generator_for
 
 
@@ -76,10 +76,7 @@ class PretrainModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log means per corpus and over the mixture."""
-        by_corpus = self._validation.by_corpus()
-        means = {f"val_{name}": value for name, value in mixed(by_corpus, self.weights).items()}
-        for corpus, values in by_corpus.items():
-            means |= {f"val_{name}_{corpus}": value for name, value in values.items()}
+        means = {f"val_{name}": value for name, value in self._means(self._validation.by_corpus()).items()}
         self.history.record(self.global_step, means)
         self.log_dict(means)
         self.log("val", means["val_loss"], prog_bar=True, logger=False)
@@ -100,18 +97,23 @@ class PretrainModule(LightningModule):
         by_corpus = {
             corpus: {name: float(value) for name, value in values.items()} for corpus, values in logs.items()
         }
-        means = mixed(by_corpus, self.weights)
-        for corpus, values in by_corpus.items():
-            means |= {f"{name}_{corpus}": value for name, value in values.items()}
+        means = self._means(by_corpus)
         means["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         self.history.record(step, means)
         self.log_dict({f"train_{name}": value for name, value in means.items()})
         self.log("loss", means["loss"], prog_bar=True, logger=False)
 
+    def _means(self, by_corpus: dict[str, dict[str, float]]) -> dict[str, float]:
+        """Values over the mixture, and per corpus with its name behind."""
+        means = with_r2(mixed(by_corpus, self.weights))
+        for corpus, values in by_corpus.items():
+            means |= {f"{name}_{corpus}": value for name, value in with_r2(values).items()}
+        return means
+
     def _refuse_divergence(self, loss: Tensor, batch_idx: int) -> None:
         if not torch.isfinite(loss):
             raise ConfigError(
-                f"the loss of step {batch_idx + 1} is {float(loss)}; nothing is kept of this run; lower "
+                f"the loss of step {batch_idx + 1} is {float(loss.detach())}; nothing is kept of this run; lower "
                 f"optimizer.learning_rate (now {self.params.optimizer.learning_rate:g}) or gradient_clip "
                 f"(now {self.params.gradient_clip:g}), and look for non-finite samples in the store"
             )

@@ -18,12 +18,21 @@ def build_trainer(
     run_directory: Path,
     n_steps: int,
     callbacks: Sequence[Callback],
+    *,
+    validates: bool,
 ) -> Trainer:
     """Build a trainer for exactly ``n_steps`` optimizer steps.
 
     One Lightning epoch spans the whole run, because epochs belong to the plan of windows; the step count is
     then one number everywhere. TensorBoard logs go to ``run_directory/tensorboard``; those of an earlier
     run with the same parameters and data are replaced.
+
+    Args:
+        params: Device, precision, intervals.
+        run_directory: Where logs lie.
+        n_steps: Optimizer steps in all.
+        callbacks: What watches the run.
+        validates: Whether there is anything to validate on.
     """
     quieten()
     shutil.rmtree(run_directory / "tensorboard", ignore_errors=True)
@@ -36,8 +45,9 @@ def build_trainer(
         max_epochs=1,
         val_check_interval=validation_interval(params, n_steps),
         num_sanity_val_steps=0,
+        limit_val_batches=None if validates else 0,
         gradient_clip_val=params.gradient_clip,
-        log_every_n_steps=params.log_interval_steps,
+        log_every_n_steps=min(params.log_interval_steps, n_steps),
         logger=TensorBoardLogger(run_directory, name="tensorboard", version=""),
         callbacks=[*bar, *callbacks],
         enable_progress_bar=params.progress_bar,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.signal import welch
@@ -76,3 +78,33 @@ def test_line_hum_is_there_below_half_the_rate_only() -> None:
     hz, power = welch(signal, 250, nperseg=1000)
     at, beside = power[:, hz == 60].mean(), power[:, (hz > 54) & (hz < 58)].mean()
     assert at > 5 * beside
+
+
+def _power(signal: np.ndarray, channel: str, low_hz: float, high_hz: float) -> float:
+    hz, power = welch(signal[TUH_NAMES.index(channel)], 250, nperseg=500)
+    return float(power[(hz >= low_hz) & (hz <= high_hz)].mean())
+
+
+@pytest.mark.parametrize(
+    ("feature", "change", "above", "below"),
+    [
+        ("log_alpha", 0.8, ("O1", 8, 12), ("O1", 16, 30)),
+        ("log_asymmetry", 1.0, ("O2", 8, 12), ("O1", 8, 12)),
+        ("log_theta", 1.0, ("Fz", 5, 7), ("Fz", 24, 40)),
+        ("log_beta", 1.0, ("C3", 15, 25), ("C3", 8, 12)),
+        ("log_slow", 1.0, ("T3", 1, 6), ("T3", 16, 30)),
+        ("exponent", 0.6, ("F7", 1, 4), ("F7", 24, 40)),
+    ],
+)
+def test_each_feature_of_a_person_shows_in_its_own_band_and_place(
+    feature: str, change: float, above: tuple[str, float, float], below: tuple[str, float, float]
+) -> None:
+    person = replace(hbn_person(SimulatedHbn(), 0), log_alpha=0, log_theta=0, log_asymmetry=0, alpha_peak_hz=10)
+
+    def contrast(value: float) -> float:
+        other = replace(person, **{feature: value})
+        signal = physiology.scalp_potential(other, Timeline(40, ()), Effects(), TUH_NAMES, 250, _rng())
+        return _power(signal, *above) / _power(signal, *below)
+
+    base = 1.4 if feature == "exponent" else 0.0
+    assert contrast(base + change) > 1.5 * contrast(base)

@@ -1,0 +1,92 @@
+"""Encoders from checkpoints, by way of a file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
+from eegfm.encoders.config import PatchTransformerConfig
+from eegfm.encoders.load import build_encoder, new_encoder, untrained_like
+from eegfm.errors import CheckpointError
+from eegfm.recording import Montage
+
+MONTAGE = Montage(("Fz", "Pz"), ((0.0, 0.07, 0.05), (0.0, -0.07, 0.05)), (True, True), "average")
+SPEC = SignalSpec(100.0, {MONTAGE.name: MONTAGE}, {MONTAGE.name: 200})
+CONFIG = PatchTransformerConfig(d_model=32, head_size=16, n_layers=2)
+
+
+@pytest.fixture
+def checkpoint() -> Checkpoint:
+    encoder = new_encoder(CONFIG, SPEC, seed=7)
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.add_(0.01)
+    tensors = {f"encoder.{name}": value.numpy().copy() for name, value in encoder.state_dict().items()}
+    tensors["objective.mask_token"] = np.zeros(32, dtype=np.float32)
+    header = CheckpointHeader(
+        phase="pretrain",
+        encoder=CONFIG.model_dump(mode="json"),
+        objective={},
+        signal_spec=SPEC.to_dict(),
+        signal_scale_uv=30.0,
+        reference="average",
+        filters={},
+        corpora=["tuh"],
+        simulated_corpora=[],
+        persons=["tuh:a"],
+        splits_sha256="",
+        mixture_sha256="",
+        seed=7,
+        n_steps=1,
+        versions={},
+    )
+    return Checkpoint(tensors, header)
+
+
+def batch() -> WindowBatch:
+    return {
+        "signal": 20 * torch.randn(3, 2, 200, generator=torch.Generator().manual_seed(0)),
+        "channel_positions": torch.from_numpy(MONTAGE.positions()).expand(3, -1, -1),
+        "channel_mask": torch.ones(3, 2, dtype=torch.bool),
+        "reference": "average",
+        "recording": torch.zeros(3, dtype=torch.int64),
+        "corpus": "tuh",
+        "montage": MONTAGE.name,
+    }
+
+
+def test_weights_survive_the_file(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    save_checkpoint(tmp_path / "e.safetensors", checkpoint)
+    encoder = build_encoder(load_checkpoint(tmp_path / "e.safetensors"))
+    assert not encoder.training
+    for name, value in encoder.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), checkpoint.tensors[f"encoder.{name}"], err_msg=name)
+    assert not torch.equal(encoder(batch()), untrained_like(checkpoint, 7)(batch()))
+
+
+def test_untrained_twins_follow_their_seed(checkpoint: Checkpoint) -> None:
+    first, again, other = (untrained_like(checkpoint, seed)(batch()) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_what_does_not_fit_is_listed(checkpoint: Checkpoint) -> None:
+    tensors = dict(checkpoint.tensors)
+    del tensors["encoder.final_norm.weight"]
+    tensors["encoder.extra"] = np.zeros(1, dtype=np.float32)
+    tensors["encoder.patch_embedding.bias"] = np.zeros(31, dtype=np.float32)
+    with pytest.raises(CheckpointError) as caught:
+        build_encoder(Checkpoint(tensors, checkpoint.header))
+    message = str(caught.value)
+    assert "1 missing (encoder.final_norm.weight)" in message
+    assert "1 unexpected (encoder.extra)" in message
+    assert "encoder.patch_embedding.bias is (31,), needs (32,)" in message
+
+
+def test_a_header_can_name_only_the_menu(checkpoint: Checkpoint) -> None:
+    header = checkpoint.header.model_copy(update={"encoder": {"name": "os.system"}})
+    with pytest.raises(CheckpointError, match="not on the menu"):
+        build_encoder(Checkpoint(checkpoint.tensors, header))

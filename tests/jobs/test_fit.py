@@ -1,0 +1,268 @@
+"""A whole small pretraining, from a table of windows to a checkpoint in a file."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from eegfm.adapters.prepare import Prepare
+from eegfm.batch import SignalSpec
+from eegfm.checkpoint import load_checkpoint, save_checkpoint
+from eegfm.encoders.config import PatchTransformerConfig
+from eegfm.encoders.load import build_encoder, untrained_like
+from eegfm.errors import ConfigError
+from eegfm.jobs.fit import PretrainResult, fit_pretraining, table_sha256
+from eegfm.recording import Montage
+from eegfm.training.config import AdamWConfig, PretrainParams
+
+Fit = Callable[..., PretrainResult]
+
+
+class NoiseStore:
+    """Recordings of 20 s: noise whose strength differs between recordings, so that one patch tells of others."""
+
+    rate_hz = 100.0
+
+    def __init__(self, montage: Montage, n_recordings: int, seed: int) -> None:
+        self.montages = {montage.name: montage}
+        rng = np.random.default_rng(seed)
+        strength_uv = np.repeat(np.geomspace(4, 40, n_recordings)[rng.permutation(n_recordings)], 2000)
+        signal_uv = strength_uv[:, None] * rng.normal(size=(2000 * n_recordings, montage.n_channels))
+        self.samples = (signal_uv / 0.02).astype(np.int16)
+        self.n_recordings = n_recordings
+
+    def locate(
+        self, montage: str, recording_ids: Iterable[str], starts: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        recordings = np.array([int(name.removeprefix("r")) for name in recording_ids], dtype=np.int64)
+        return 2000 * recordings + starts, recordings
+
+    def scales(self, montage: str) -> NDArray[np.float32]:
+        return np.full((self.n_recordings, self.samples.shape[1]), 0.02, dtype=np.float32)
+
+    def gather(self, montage: str, rows: NDArray[np.int64], n_samples: int) -> NDArray[np.int16]:
+        return self.samples[rows[:, None] + np.arange(n_samples)]
+
+
+def make_montage(n_channels: int) -> Montage:
+    positions = tuple((0.02 * k - 0.05, 0.05, 0.05) for k in range(n_channels))
+    return Montage(tuple(f"S{k}" for k in range(n_channels)), positions, (True,) * n_channels, "linked_ears")
+
+
+@pytest.fixture(scope="module")
+def stores() -> dict[str, NoiseStore]:
+    return {"hbn": NoiseStore(make_montage(6), 6, 0), "tuh": NoiseStore(make_montage(4), 5, 1)}
+
+
+@pytest.fixture(scope="module")
+def mixture(stores: dict[str, NoiseStore]) -> pd.DataFrame:
+    rows = [
+        {
+            "recording_id": f"r{r}",
+            "corpus": corpus,
+            "montage": next(iter(stores[corpus].montages)),
+            "person": f"{corpus}:p{r}",
+            "start": start,
+            "n_samples": n_samples,
+            "split": "validation" if r == 0 else "pretrain",
+            "weight": weight,
+        }
+        for corpus, n_samples, weight in (("hbn", 200, 0.7), ("tuh", 400, 0.3))
+        for r in range(stores[corpus].n_recordings)
+        for start in range(0, 2000, n_samples)
+    ]
+    return pd.DataFrame(rows)
+
+
+PARAMS = PretrainParams(
+    encoder=PatchTransformerConfig(d_model=16, head_size=8, n_layers=2, spectrum_input=True),
+    optimizer=AdamWConfig(learning_rate=1e-2),
+    batch_size=10,
+    n_steps=30,
+    seed=0,
+    log_interval_steps=5,
+    validation_interval_steps=20,
+    accelerator="cpu",
+    progress_bar=False,
+)
+
+
+@pytest.fixture(scope="module")
+def fit(
+    mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path_factory: pytest.TempPathFactory
+) -> Fit:
+    splits = mixture[["person", "corpus", "split"]].drop_duplicates()
+    runs = tmp_path_factory.mktemp("runs")
+
+    def run(table: pd.DataFrame = mixture, run_directory: Path = runs, **changes: Any) -> PretrainResult:
+        params = PARAMS.model_copy(update=changes)
+        return fit_pretraining(
+            table,
+            stores,
+            params,
+            run_directory,
+            splits=splits,
+            filters={"low_hz": 0.5},
+            simulated_corpora=["hbn"],
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def result(fit: Fit) -> PretrainResult:
+    return fit()
+
+
+def test_it_learns(result: PretrainResult) -> None:
+    history = result.history
+    assert history["step"].tolist() == [5, 10, 15, 20, 25, 30]
+    assert history["val_loss"].notna().tolist() == [False, False, False, True, False, True]
+    assert {"lr", "loss_hbn", "loss_tuh", "val_loss_hbn", "val_loss_tuh"} <= set(history.columns)
+    assert result.metrics["val_r2"] > 0.1
+
+
+def test_metrics_are_plain_numbers(result: PretrainResult) -> None:
+    metrics = json.loads(json.dumps(result.metrics, allow_nan=False))
+    assert metrics["corpus_ratio_hbn"] == 0.7
+    assert metrics["corpus_ratio_tuh"] == 0.3
+    assert metrics["n_steps"] == 30
+    assert metrics["n_windows"] == 300
+    assert metrics["windows_per_s"] > 0
+    assert metrics["train_loss"] == pytest.approx(result.history["loss"].iloc[-1])
+    assert metrics["val_loss"] == pytest.approx(result.history["val_loss"].iloc[-1])
+    encoder = build_encoder(result.checkpoint)
+    assert metrics["n_parameters"] == sum(p.numel() for p in encoder.parameters())
+
+
+def test_the_checkpoint_is_all_one_needs(
+    result: PretrainResult, stores: dict[str, NoiseStore], tmp_path: Path
+) -> None:
+    save_checkpoint(tmp_path / "encoder.safetensors", result.checkpoint)
+    checkpoint = load_checkpoint(tmp_path / "encoder.safetensors")
+    header = checkpoint.header
+    assert header.persons == sorted([f"hbn:p{r}" for r in range(6)] + [f"tuh:p{r}" for r in range(5)])
+    assert header.corpora == ["hbn", "tuh"]
+    assert header.simulated_corpora == ["hbn"]
+    assert header.filters == {"low_hz": 0.5}
+    assert (header.seed, header.n_steps, header.reference, header.signal_scale_uv) == (0, 30, "average", 30.0)
+    assert header.versions["torch"] == torch.__version__
+    spec = SignalSpec.from_dict(header.signal_spec)
+    assert {m.n_channels for m in spec.montages.values()} == {4, 6}
+    assert {"objective.mask_token", "objective.target_mean"} <= set(checkpoint.tensors)
+    assert all(name.startswith(("encoder.", "objective.")) for name in checkpoint.tensors)
+
+    store = stores["hbn"]
+    name = next(iter(store.montages))
+    window = Prepare(store.montages, "average")(
+        {
+            "samples": torch.from_numpy(store.gather(name, np.array([0]), 200)),
+            "scales_uv": torch.from_numpy(store.scales(name)[:1]),
+            "recording": torch.zeros(1, dtype=torch.int64),
+            "corpus": "hbn",
+            "montage": name,
+        }
+    )
+    trained, untrained = build_encoder(checkpoint), untrained_like(checkpoint, 0)
+    assert trained(window).shape == (1, 12, 16)
+    assert not torch.equal(trained(window), untrained(window))
+
+
+def test_reconstructions_are_plain_arrays_of_unseen_persons(
+    result: PretrainResult, stores: dict[str, NoiseStore]
+) -> None:
+    assert set(result.reconstructions) == {"hbn", "tuh"}
+    shown = result.reconstructions["hbn"]
+    assert shown["signal_uv"].shape == (4, 6, 200)
+    assert shown["mask"].shape == (4, 6, 2)
+    assert shown["target"].shape == shown["prediction"].shape == (4, 6, 2, 45)
+    assert isinstance(shown["signal_uv"], np.ndarray)
+    assert shown["channel_names"] == [f"S{k}" for k in range(6)]
+    first = stores["hbn"].gather("", np.array([0]), 200)[0].astype(np.float64).T * 0.02
+    np.testing.assert_allclose(shown["signal_uv"][0], first - first.mean(axis=0), atol=1e-3)
+
+
+def test_the_seed_decides_everything(result: PretrainResult, fit: Fit) -> None:
+    torch.manual_seed(1234)
+    np.random.seed(5)  # noqa: NPY002 - global state must not matter
+    again = fit()
+    assert again.checkpoint.header == result.checkpoint.header
+    assert set(again.checkpoint.tensors) == set(result.checkpoint.tensors)
+    for name, value in result.checkpoint.tensors.items():
+        np.testing.assert_array_equal(again.checkpoint.tensors[name], value, err_msg=name)
+    assert again.run_directory == result.run_directory
+    other = fit(seed=1)
+    assert not np.array_equal(
+        other.checkpoint.tensors["encoder.patch_embedding.weight"],
+        result.checkpoint.tensors["encoder.patch_embedding.weight"],
+    )
+    assert other.run_directory != result.run_directory
+
+
+def test_validation_persons_do_not_teach(result: PretrainResult, fit: Fit, mixture: pd.DataFrame) -> None:
+    """Fewer validation windows leave weights and statistics as they were."""
+    fewer = fit(mixture[(mixture["split"] == "pretrain") | (mixture["start"] == 0)])
+    for name, value in result.checkpoint.tensors.items():
+        np.testing.assert_array_equal(fewer.checkpoint.tensors[name], value, err_msg=name)
+    assert fewer.metrics["val_loss"] != result.metrics["val_loss"]
+
+
+def test_without_validation_windows(fit: Fit, mixture: pd.DataFrame) -> None:
+    alone = fit(mixture[mixture["split"] == "pretrain"], n_steps=3)
+    assert not [name for name in alone.metrics if name.startswith("val_")]
+    assert alone.history["val_loss"].isna().all()
+    assert set(alone.reconstructions) == {"hbn", "tuh"}
+
+
+def test_epochs_count_all_windows(fit: Fit) -> None:
+    # 50 HBN and 20 TUH windows, ten a step
+    assert fit(n_steps=None, n_epochs=2).metrics["n_steps"] == 14
+
+
+def test_the_run_directory_is_named_by_what_decides_the_result(
+    result: PretrainResult, fit: Fit, mixture: pd.DataFrame, tmp_path: Path
+) -> None:
+    assert len(result.run_directory.name) == 12
+    assert json.loads((result.run_directory / "params.json").read_text())["params"]["batch_size"] == 10
+    assert list((result.run_directory / "tensorboard").glob("events.out.tfevents.*"))
+    short = fit(run_directory=tmp_path, n_steps=1)
+    reordered = fit(mixture.iloc[::-1], run_directory=tmp_path, n_steps=1)
+    assert len({result.run_directory.name, short.run_directory.name, reordered.run_directory.name}) == 3
+    assert short.run_directory.parent == tmp_path
+
+
+def test_a_diverging_run_keeps_nothing(fit: Fit) -> None:
+    with pytest.raises(ConfigError, match=r"the loss of step \d+ is (nan|inf)"):
+        fit(optimizer=AdamWConfig(learning_rate=1e30))
+
+
+def test_a_stopped_run_keeps_nothing(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eegfm.training.pace import Pace
+
+    def stop(self: Pace, trainer: Any, *_: Any) -> None:
+        trainer.should_stop = True
+
+    monkeypatch.setattr(Pace, "on_train_batch_end", stop)
+    with pytest.raises(ConfigError, match=r"stopped after 1 of 30 steps"):
+        fit()
+
+
+def test_table_hashes_see_values_columns_and_order() -> None:
+    table = pd.DataFrame({"a": [1, 2], "b": ["x", None], "c": [0.5, float("nan")], "d": [True, False]})
+    same = pd.DataFrame({"c": [0.5, np.nan], "a": [1, 2], "b": ["x", None], "d": [True, False]}, index=[7, 8])
+    assert table_sha256(table) == table_sha256(same)
+    changed = [
+        table.assign(a=[1, 3]),
+        table.assign(b=["x", ""]),
+        table.assign(c=[0.5, 0.0]),
+        table.iloc[::-1],
+        table.rename(columns={"a": "e"}),
+        table.drop(columns="d"),
+    ]
+    assert len({table_sha256(t) for t in [table, *changed]}) == 7

@@ -1,0 +1,129 @@
+"""Masks and targets of masked prediction."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import periodogram
+
+from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.encoders.config import PatchTransformerConfig
+from eegfm.encoders.load import new_encoder
+from eegfm.errors import ConfigError
+from eegfm.objectives.config import MaskedConfig
+from eegfm.objectives.masked import Masked, draw_hidden
+from eegfm.recording import Montage
+
+MONTAGE = Montage(tuple("abcde"), tuple((0.02 * k, 0.05, 0.06) for k in range(5)), (True,) * 5, "average")
+SPEC = SignalSpec(100.0, {"m": MONTAGE}, {"m": 300})
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def build(**choices: object) -> Masked:
+    encoder = new_encoder(PatchTransformerConfig(d_model=32, head_size=16, n_layers=2), SPEC, seed=0)
+    return Masked(MaskedConfig(**choices), encoder, SPEC)
+
+
+def batch(seed: int, n_windows: int = 4, scale_uv: float = 20.0) -> WindowBatch:
+    return {
+        "signal": scale_uv * torch.randn(n_windows, 5, 300, generator=generator(seed)),
+        "channel_positions": torch.from_numpy(MONTAGE.positions()).expand(n_windows, -1, -1),
+        "channel_mask": torch.ones(n_windows, 5, dtype=torch.bool),
+        "reference": "average",
+        "recording": torch.zeros(n_windows, dtype=torch.int64),
+        "corpus": "c",
+        "montage": "m",
+    }
+
+
+@pytest.mark.parametrize(("ratio", "n_tokens"), [(0.5, 84), (0.3, 15), (0.75, 516), (0.1, 7), (0.5, 15)])
+def test_counts_are_exact_in_every_window(ratio: float, n_tokens: int) -> None:
+    hidden = draw_hidden(32, n_tokens, ratio, generator(0))
+    assert hidden.shape == (32, round(ratio * n_tokens))
+    for row in hidden.tolist():
+        assert sorted(set(row)) == row
+        assert 0 <= row[0] <= row[-1] < n_tokens
+
+
+def test_masks_differ_between_windows_and_repeat_with_the_seed() -> None:
+    hidden = draw_hidden(32, 60, 0.5, generator(4))
+    assert torch.equal(hidden, draw_hidden(32, 60, 0.5, generator(4)))
+    assert not torch.equal(hidden, draw_hidden(32, 60, 0.5, generator(5)))
+    assert len({tuple(row) for row in hidden.tolist()}) == 32
+
+
+def test_every_token_is_hidden_equally_often() -> None:
+    hidden = draw_hidden(4000, 20, 0.4, generator(0))
+    share = torch.bincount(hidden.flatten(), minlength=20) / 4000
+    assert (share - 0.4).abs().max() < 0.04  # five standard errors
+
+
+def test_reconstruction_hides_what_the_mask_says() -> None:
+    shown = build(mask_ratio=0.3).reconstruct(batch(0), generator(1))
+    assert shown["mask"].sum(dim=(1, 2)).tolist() == [4] * 4  # round(0.3 * 15)
+    expected = draw_hidden(4, 15, 0.3, generator(1))
+    assert torch.equal(shown["mask"].flatten(1).nonzero()[:, 1].view(4, 4), expected)
+
+
+def test_statistics_are_those_of_the_training_spectra() -> None:
+    objective = build()
+    batches = [batch(0, 4, 10.0), batch(1, 4, 40.0)]
+    objective.fit_statistics(batches)
+    patches = torch.cat([b["signal"] for b in batches]).numpy().reshape(8, 5, 3, 100)
+    _, density = periodogram(patches, 100.0, window="hann", detrend=False)
+    spectra = np.log10(density[..., 1:46] + 1e-4)
+    np.testing.assert_allclose(
+        objective.target_mean.numpy(), spectra.mean(axis=(0, 1, 2)), rtol=1e-4, atol=1e-4
+    )
+    np.testing.assert_allclose(objective.target_sd.numpy(), spectra.std(axis=(0, 1, 2)), rtol=1e-4)
+    assert {"target_mean", "target_sd"} <= set(objective.own_state())
+
+
+def test_statistics_weigh_windows_whatever_their_number_of_channels() -> None:
+    """A montage of many channels must not decide the mean that others are measured against."""
+    objective, few = build(), batch(0, 4, 10.0)
+    many: WindowBatch = {**batch(1, 4, 40.0)}
+    many["signal"] = many["signal"].repeat(1, 6, 1)
+    objective.fit_statistics([few, many])
+    both = objective.target_mean.clone()
+    objective.fit_statistics([few])
+    mean_few = objective.target_mean.clone()
+    objective.fit_statistics([many])
+    torch.testing.assert_close(both, (mean_few + objective.target_mean) / 2, atol=1e-5, rtol=1e-5)
+
+
+def test_targets_are_the_patches_spectra() -> None:
+    objective = build()
+    objective.fit_statistics([batch(0)])
+    shown = objective.reconstruct(batch(3), generator(0))
+    patches = batch(3)["signal"].numpy().reshape(4, 5, 3, 100)
+    frequencies, density = periodogram(patches, 100.0, window="hann", detrend=False)
+    np.testing.assert_allclose(shown["frequencies_hz"], frequencies[1:46])
+    np.testing.assert_allclose(shown["target"].numpy(), np.log10(density[..., 1:46] + 1e-4), atol=1e-4)
+    assert shown["unit"] == "log10 uV²/Hz"
+
+
+def test_signal_targets_are_the_patches() -> None:
+    shown = build(target="signal").reconstruct(batch(3), generator(0))
+    torch.testing.assert_close(shown["target"].flatten(2), batch(3)["signal"], atol=1e-4, rtol=1e-5)
+    assert shown["unit"] == "uV"
+    assert shown["frequencies_hz"] == []
+
+
+def test_predicting_the_mean_explains_nothing() -> None:
+    objective = build()
+    objective.fit_statistics([batch(0)])
+    for parameter in objective.head.parameters():
+        torch.nn.init.zeros_(parameter)
+    loss, logs = objective(batch(0), generator(0))
+    assert float(logs["baseline_loss"]) == pytest.approx(float(loss.detach()), rel=1e-6)
+    assert float(loss.detach()) == pytest.approx(1.0, abs=0.1)
+
+
+def test_senseless_ratios_and_bands_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"mask_ratio 0\.01 hides 0 of 15"):
+        build(mask_ratio=0.01)
+    with pytest.raises(ConfigError, match="high_hz 60"):
+        build(high_hz=60.0)

@@ -1,0 +1,172 @@
+import mne
+import numpy as np
+import pytest
+
+from eegfm.errors import RecordingError
+from eegfm.signal.electrodes import clean_label, electrode_table, resolve_channels
+from eegfm.signal.reader import open_reader
+
+TEN_TWENTY = ["Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "T7", "C3", "Cz"]
+TEN_TWENTY += ["C4", "T8", "P7", "P3", "Pz", "P4", "P8", "O1", "O2"]
+OLD_TEN_TWENTY = ["FP1", "FP2", "F7", "F3", "FZ", "F4", "F8", "T3", "C3", "CZ"]
+OLD_TEN_TWENTY += ["C4", "T4", "T5", "P3", "PZ", "P4", "T6", "O1", "O2"]
+
+CLEAN = {
+    "Fc5.": "FC5",
+    "Cz..": "Cz",
+    "T10.": "T10",
+    "Iz..": "Iz",
+    "Po7.": "PO7",
+    "EEG FP1-REF": "Fp1",
+    "EEG Fp1": "Fp1",
+    "EEG T3-LE": "T7",
+    "EEG T4-REF": "T8",
+    "EEG T5-LE": "P7",
+    "T6": "P8",
+    "EEG A1-REF": "A1",
+    "EEG OZ-REF": "Oz",
+    "eeg cz-ref": "Cz",
+    "  Fpz ": "Fpz",
+    "AFF5h": "AFF5h",
+    "E1": "E1",
+    "E001": "E1",
+    "E128": "E128",
+    "E129": "Cz",
+}
+NOT_ELECTRODES = [
+    "EEG A2-A1", "ECG ECG", "EEG EKG1-REF", "EEG EKG-REF", "ECG EKG-REF", "PHOTIC-REF", "IBI", "BURSTS", "SUPPR",
+    "EEG ROC-REF", "EEG LOC-REF", "EMG-REF", "EEG RESP1-REF", "RESP ABDOMEN-REF", "PULSE RATE", "EOG1", "VEOG",
+    "EDF Annotations", "BDF Annotations", "Status", "FP1-F7", "EEG Fpz-Cz", "DIG DTRIG", "EXG1",
+]  # fmt: skip
+NOT_UNDERSTOOD = [
+    "EEG C3P-REF", "EEG SP1-REF", "EEG T1-REF", "EEG 20-REF", "EEG 128-REF", "EEG Channel-1", "E130", "E0", "",
+    "EEG LUC-REF", "EEG FP1-XYZ", "sine 10Hz", "FP", "Fp11",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("label", "name"), CLEAN.items())
+def test_labels_of_all_known_styles_are_cleaned(label, name):
+    assert clean_label(label) == name
+
+
+@pytest.mark.parametrize("label", NOT_ELECTRODES)
+def test_what_is_known_to_be_no_single_electrode_is_left_out(label):
+    assert clean_label(label) is None
+    resolved = resolve_channels(["Cz", label], "1005")
+    assert (resolved.left_out, resolved.not_understood) == ((label,), ())
+
+
+@pytest.mark.parametrize("label", NOT_UNDERSTOOD)
+def test_what_is_not_understood_is_named_and_never_guessed(label):
+    assert clean_label(label) is None
+    resolved = resolve_channels(["Cz", label], "1005")
+    assert (resolved.left_out, resolved.not_understood) == ((), (label,))
+
+
+def test_every_label_of_eegmmidb_is_an_electrode(shared_data):
+    labels = open_reader(shared_data / "eegmmidb" / "S001" / "S001R01.edf").header.labels
+    resolved = resolve_channels(labels, "1005")
+    assert resolved.montage.n_channels == 64
+    assert (resolved.left_out, resolved.not_understood) == (("EDF Annotations",), ())
+    for pick, name in zip(resolved.picks, resolved.montage.channel_names, strict=True):
+        assert labels[pick].rstrip(".").upper() == name.upper()
+
+
+def test_every_label_of_eegmat_is_known(shared_data):
+    labels = open_reader(shared_data / "eegmat" / "Subject04_2.edf").header.labels
+    resolved = resolve_channels(labels, "1005", reference="linked_ears")
+    assert sorted(resolved.montage.channel_names) == sorted(TEN_TWENTY)
+    assert resolved.left_out == ("EEG A2-A1", "ECG ECG", "EDF Annotations")
+    assert resolved.not_understood == ()
+    assert resolved.montage.reference == "linked_ears"
+
+
+def test_all_129_of_the_hydrocel_net_in_order():
+    labels = [f"E{i + 1}" for i in range(128)] + ["Cz"]
+    resolved = resolve_channels(labels[::-1], "gsn129")
+    assert resolved.montage.channel_names == tuple(labels)
+    assert resolved.picks == tuple(range(128, -1, -1))
+    assert resolved.montage.reference == "Cz"
+    assert all(resolved.montage.is_scalp)
+
+
+def test_layouts_do_not_mix():
+    resolved = resolve_channels(["E1", "Fp1", "Cz"], "gsn129")
+    assert (resolved.montage.channel_names, resolved.not_understood) == (("E1", "Cz"), ("Fp1",))
+    resolved = resolve_channels(["E1", "Fp1", "Cz"], "1005")
+    assert (resolved.montage.channel_names, resolved.not_understood) == (("Fp1", "Cz"), ("E1",))
+
+
+def test_permuted_files_share_one_montage():
+    labels = [f"EEG {name}-REF" for name in OLD_TEN_TWENTY]
+    order = np.random.default_rng(0).permutation(len(labels))
+    first, second = resolve_channels(labels, "1005"), resolve_channels([labels[i] for i in order], "1005")
+    assert first.montage == second.montage
+    assert [labels[i] for i in first.picks] == [labels[order[i]] for i in second.picks]
+    modern = resolve_channels([f"EEG {name}-REF" for name in TEN_TWENTY], "1005")
+    assert modern.montage == first.montage
+
+
+def test_ears_take_no_part_in_the_average():
+    montage = resolve_channels(["A1", "A2", "M1", "T9", "Cz"], "1005").montage
+    scalp = [name for name, keep in zip(montage.channel_names, montage.is_scalp, strict=True) if keep]
+    assert sorted(scalp) == ["Cz", "T9"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "reference"),
+    [
+        (["EEG FP1-REF", "EEG CZ-REF"], "average"),
+        (["EEG FP1-LE", "EEG CZ-LE"], "linked_ears"),
+        (["EEG Fp1", "EEG Cz"], "unknown"),
+        (["EEG FP1-REF", "Cz"], "unknown"),
+    ],
+)
+def test_the_reference_is_inferred_unless_given(labels, reference):
+    assert resolve_channels(labels, "1005").montage.reference == reference
+    assert resolve_channels(labels, "1005", reference="Cz").montage.reference == "Cz"
+
+
+@pytest.mark.parametrize(
+    ("labels", "code"),
+    [
+        (["ECG", "EMG1"], "no_eeg"),
+        (["T3", "T7"], "duplicate_label"),
+        (["EEG FP1-REF", "EEG Fp1-LE"], "duplicate_label"),
+        (["EEG FP1-REF", "EEG CZ-LE"], "mixed_references"),
+    ],
+)
+def test_labels_that_cannot_be_trusted_are_rejected(labels, code):
+    with pytest.raises(RecordingError) as caught:
+        resolve_channels(labels, "1005")
+    assert caught.value.code == code
+
+
+def test_radial_names_of_biosemi_are_not_taken_for_the_ten_twenty_system():
+    labels = [f"{group}{i + 1}" for group in "ABCD" for i in range(32)]
+    with pytest.raises(RecordingError) as caught:
+        resolve_channels(labels, "1005")
+    assert caught.value.code == "no_eeg"
+
+
+def test_positions_are_metres_in_the_head_frame():
+    table = electrode_table("1005")
+    x, y, z = np.array([table[name].position_m for name in ("T8", "Fpz", "Cz")])
+    assert x[0] > 0.07
+    assert y[1] > 0.09
+    assert z[2] > 0.11
+    left, right = np.array(table["C3"].position_m), np.array(table["C4"].position_m)
+    assert left[0] < 0 < right[0]
+    assert 0.05 < np.linalg.norm(right - left) < 0.15
+
+
+def test_tables_hold_each_place_once_by_its_modern_name():
+    assert {"T7", "T8", "P7", "P8"} <= set(electrode_table("1005"))
+    assert not {"T3", "T4", "T5", "T6"} & set(electrode_table("1005"))
+
+
+def test_positions_equal_what_mne_gives_a_recording():
+    names = list(resolve_channels(["O2", "Fp1", "T7", "Cz"], "1005").montage.channel_names)
+    info = mne.create_info(names, 100.0, "eeg").set_montage("colin27_1005")
+    montage = resolve_channels(names, "1005").montage
+    np.testing.assert_allclose(montage.positions(), [ch["loc"][:3] for ch in info["chs"]], atol=1e-6)

@@ -1,0 +1,28 @@
+"""The notebook runs from top to bottom on the results of a run."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+
+# The kernel client's event loop warns about its own sockets when it is closed.
+@pytest.mark.filterwarnings("default")
+def test_explore_runs_from_top_to_bottom(finished_run: Path) -> None:
+    notebook = nbformat.read(PROJECT_ROOT / "notebooks" / "explore.ipynb", as_version=4)
+    reload = nbformat.v4.new_code_cell(f"%reload_kedro --env=test --params=data={finished_run}")
+    load = next(k for k, cell in enumerate(notebook.cells) if cell.source.startswith("%load_ext"))
+    notebook.cells.insert(load + 1, reload)
+    notebook.metadata.kernelspec.name = "python3"
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": PROJECT_ROOT / "notebooks"}}).execute()
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
+    assert any("image/png" in out.get("data", {}) for out in outputs)
+    assert any("pretrained" in str(out.get("data", {})) for out in outputs)
+
+
+def test_explore_is_committed_without_outputs() -> None:
+    notebook = nbformat.read(PROJECT_ROOT / "notebooks" / "explore.ipynb", as_version=4)
+    assert not [cell for cell in notebook.cells if cell.get("outputs") or cell.get("execution_count")]

@@ -1,0 +1,118 @@
+"""One step of pretraining, without a trainer."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from eegfm.adapters.prepare import Prepare
+from eegfm.batch import SignalSpec, StoredBatch
+from eegfm.encoders.config import PatchTransformerConfig
+from eegfm.encoders.load import new_encoder
+from eegfm.errors import ConfigError
+from eegfm.objectives.config import MaskedConfig
+from eegfm.recording import Montage
+from eegfm.training.config import PretrainParams
+from eegfm.training.pretrain_module import PretrainModule
+from eegfm.training.randomness import TRAINING_MASKS, VALIDATION_MASKS, generator_for
+
+WEIGHTS = {"hbn": 0.7, "tuh": 0.3}
+
+
+@pytest.fixture
+def batches(small: Montage, large: Montage) -> list[StoredBatch]:
+    generator = torch.Generator().manual_seed(0)
+
+    def stored(corpus: str, montage: Montage, size: int, n_samples: int) -> StoredBatch:
+        shape = (size, n_samples, montage.n_channels)
+        return {
+            "samples": torch.randint(-2000, 2000, shape, generator=generator).to(torch.int16),
+            "scales_uv": torch.full((size, montage.n_channels), 0.02),
+            "recording": torch.arange(size),
+            "corpus": corpus,
+            "montage": montage.name,
+        }
+
+    return [stored("hbn", large, 7, 200), stored("tuh", small, 3, 400)]
+
+
+@pytest.fixture
+def module(small: Montage, large: Montage) -> PretrainModule:
+    params = PretrainParams(
+        encoder=PatchTransformerConfig(d_model=16, head_size=8, n_layers=2),
+        objective=MaskedConfig(),
+        n_steps=10,
+        seed=3,
+        log_interval_steps=5,
+    )
+    spec = SignalSpec(100.0, {m.name: m for m in (small, large)}, {small.name: 400, large.name: 200})
+    objective = params.objective.build(new_encoder(params.encoder, spec, 0), spec)
+    return PretrainModule(objective, Prepare(spec.montages), params, WEIGHTS, n_steps=10)
+
+
+def losses(module: PretrainModule, batches: list[StoredBatch], use: int, step: int) -> list[float]:
+    return [
+        float(module.objective(module.prepare(batch), generator_for(3, use, step, k))[0].detach())
+        for k, batch in enumerate(batches)
+    ]
+
+
+def test_the_loss_is_the_corpora_weighted(module: PretrainModule, batches: list[StoredBatch]) -> None:
+    loss = module.training_step(batches, 2)
+    hbn, tuh = losses(module, batches, TRAINING_MASKS, 2)
+    assert float(loss.detach()) == pytest.approx(0.7 * hbn + 0.3 * tuh, rel=1e-5)
+    assert loss.requires_grad
+
+
+def test_masks_follow_the_step_not_the_history(module: PretrainModule, batches: list[StoredBatch]) -> None:
+    first = module.training_step(batches, 0).detach()
+    module.training_step(batches, 1)
+    assert torch.equal(module.training_step(batches, 0).detach(), first)
+    assert not torch.equal(module.training_step(batches, 1).detach(), first)
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_a_broken_loss_stops_the_run(
+    module: PretrainModule, batches: list[StoredBatch], poison: float
+) -> None:
+    batches[1]["scales_uv"] = torch.full_like(batches[1]["scales_uv"], poison)
+    with pytest.raises(ConfigError, match=r"loss of step 8 is nan.*optimizer\.learning_rate"):
+        module.training_step(batches, 7)
+
+
+def test_validation_means_count_windows_then_weights(
+    module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: dict[str, float] = {}
+    monkeypatch.setattr(module, "log_dict", logged.update)
+    monkeypatch.setattr(module, "log", lambda *args, **kwargs: None)
+    monkeypatch.setattr(type(module), "global_step", 6)
+    steps = [batches, batches[:1]]
+    for _ in range(2):  # the second validation forgets the first and repeats it
+        module.on_validation_epoch_start()
+        for k, step in enumerate(steps):
+            module.validation_step(step, k)
+        module.on_validation_epoch_end()
+        hbn, tuh = losses(module, batches, VALIDATION_MASKS, 0)
+        later = losses(module, batches, VALIDATION_MASKS, 1)[0]
+        assert logged["val_loss_hbn"] == pytest.approx((hbn + later) / 2, rel=1e-5)
+        assert logged["val_loss"] == pytest.approx(0.7 * (hbn + later) / 2 + 0.3 * tuh, rel=1e-5)
+    table = module.history.table()
+    assert table["step"].tolist() == [6]
+    assert table["val_loss"][0] == logged["val_loss"]
+
+
+def test_every_logged_step_has_a_row(
+    module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.25)
+    module._trainer = SimpleNamespace(optimizers=[optimizer])
+    monkeypatch.setattr(module, "log_dict", lambda *args: None)
+    monkeypatch.setattr(module, "log", lambda *args, **kwargs: None)
+    for k in range(10):
+        module.training_step(batches, k)
+    table = module.history.table()
+    assert table["step"].tolist() == [5, 10]
+    assert table["lr"].tolist() == [0.25, 0.25]
+    expected = 0.7 * table["loss_hbn"] + 0.3 * table["loss_tuh"]
+    assert table["loss"].tolist() == pytest.approx(expected.tolist())

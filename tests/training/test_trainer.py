@@ -1,0 +1,39 @@
+"""The trainer is quiet and where it should be."""
+
+import logging
+from pathlib import Path
+
+import pytest
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+
+from eegfm.training.config import PretrainParams
+from eegfm.training.trainer import build_trainer, quieten, validation_interval
+
+PARAMS = PretrainParams(n_steps=5, accelerator="cpu", progress_bar=False)
+
+
+def test_each_line_once_and_no_tips(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    quieten()
+    quieten()
+    for name in ("lightning", "lightning.pytorch"):
+        assert not logging.getLogger(name).handlers
+    with caplog.at_level(logging.INFO):
+        build_trainer(PARAMS, tmp_path, 5, [], validates=True)
+        rank_zero_info("said once")
+    assert caplog.messages.count("said once") == 1
+    assert not [message for message in caplog.messages if "Tip" in message or "litlogger" in message]
+
+
+def test_logs_lie_in_the_run_directory(tmp_path: Path) -> None:
+    old = tmp_path / "tensorboard" / "old"
+    old.mkdir(parents=True)
+    trainer = build_trainer(PARAMS, tmp_path, 5, [], validates=True)
+    assert not old.exists()
+    assert trainer.logger is not None
+    assert Path(trainer.logger.log_dir) == tmp_path / "tensorboard"
+    assert trainer.max_steps == 5
+
+
+def test_short_runs_validate_once() -> None:
+    assert validation_interval(PARAMS, 5) == 5
+    assert validation_interval(PARAMS, 500) == PARAMS.validation_interval_steps
