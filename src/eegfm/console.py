@@ -1,6 +1,5 @@
 """How errors reach the user: one line for what the user can mend, a traceback for our own mistakes."""
 
-import difflib
 import logging
 import re
 import sys
@@ -9,6 +8,7 @@ from types import TracebackType
 
 from kedro.config import MissingConfigException
 from kedro.validation import ParameterValidationError
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from eegfm.errors import EegfmError
@@ -18,9 +18,7 @@ _QUIET_LOGGERS = ("kedro.framework.session.session", "kedro.runner.task", "kedro
 
 def install() -> None:
     """Print errors of users as one line; leave all others as they are."""
-    if sys.excepthook is not _excepthook:
-        _previous.append(sys.excepthook)
-        sys.excepthook = _excepthook
+    sys.excepthook = _excepthook
     for name in _QUIET_LOGGERS:
         logging.getLogger(name).addFilter(_drop_reported_errors)
 
@@ -44,19 +42,15 @@ def one_line(error: BaseException) -> str | None:
     return None
 
 
-def did_you_mean(name: str, known: list[str]) -> str:
-    """``; did you mean x?`` where something close is known."""
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-_previous: list[object] = []
-
-
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it was raised from.
+
+    An error that came up by accident while another was handled is a mistake of our own and has no cause here;
+    only omegaconf leaves the cause out on purpose.
+    """
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (error.__context__ if isinstance(error, OmegaConfBaseException) else None)
 
 
 def _first_problem(error: ValidationError) -> str:

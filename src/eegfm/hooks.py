@@ -1,24 +1,15 @@
 """Checks before a run: known parameters, present raw folders, stored encoders. All before any heavy import."""
 
-import logging
 from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
-from pydantic import TypeAdapter, ValidationError
 
-from eegfm import console
 from eegfm.corpora.config import AcquireParams, FolderSource
-from eegfm.errors import CheckpointError, ConfigError, EegfmError
-from eegfm.jobs.config import CorpusParams
-from eegfm.windows.config import Roles
-
-_log = logging.getLogger(__name__)
-
-SHARED_PARAMETERS = ("corpora", "data", "mix", "pretrain", "probe", "report", "signal", "split")
-"""Top-level parameters that are not the name of a corpus; ``data`` moves everything a run writes."""
+from eegfm.errors import CheckpointError, EegfmError
+from eegfm.parameters import check_parameters
 
 
 class ProjectHooks:
@@ -26,12 +17,10 @@ class ProjectHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Refuse unknown parameters and build the pipelines for the corpora that the configuration names."""
+        """Refuse parameters that do not fit and build the pipelines for the corpora that the configuration names."""
         from eegfm.pipeline_registry import use_roles
 
-        parameters = context.config_loader["parameters"]
-        roles = check_parameters(parameters)
-        use_roles(roles)
+        use_roles(check_parameters(context.config_loader["parameters"]))
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
@@ -46,43 +35,6 @@ class ProjectHooks:
         )
         if missing:
             raise EegfmError(f"not there yet: {', '.join(missing)}; run the whole project first: kedro run")
-
-
-def check_parameters(parameters: dict[str, Any]) -> Roles:
-    """Check the top level of the parameters; typed nodes check what lies below.
-
-    Returns:
-        Which corpora there are and what for.
-
-    Raises:
-        ConfigError: A key that is neither shared nor a complete corpus, or a role that names no corpus.
-    """
-    if "corpora" not in parameters:
-        raise ConfigError("parameters: 'corpora' is missing; it names the corpora to pretrain and to probe on")
-    roles: Roles = _validated(Roles, parameters["corpora"], "corpora")
-    corpora = [key for key in parameters if key not in SHARED_PARAMETERS]
-    for name in corpora:
-        block = parameters[name]
-        if not isinstance(block, dict) or "ingest" not in block:
-            known = sorted({*SHARED_PARAMETERS, *(c for c in corpora if c != name)})
-            raise ConfigError(
-                f"unknown parameter {name!r}; known: {', '.join(known)}{console.did_you_mean(name, known)} "
-                "(a corpus needs at least the keys ingest and window)"
-            )
-        _validated(CorpusParams, block, name)
-    for name in [*roles.pretrain, *([roles.probe] if roles.probe else [])]:
-        if name not in corpora:
-            raise ConfigError(f"corpora: {name!r} has no parameters; there are {', '.join(sorted(corpora))}")
-    return roles
-
-
-def _validated(model: Any, value: Any, key: str) -> Any:
-    try:
-        return TypeAdapter(model).validate_python(value)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join([key, *(str(part) for part in problem["loc"])])
-        raise ConfigError(f"parameter {where}: {problem['msg']} (found {problem['input']!r})") from error
 
 
 def _check_raw_folders(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:

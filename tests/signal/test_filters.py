@@ -179,6 +179,12 @@ def test_a_constant_is_removed_exactly():
     assert np.abs(resample(np.full((2, 5000), 170_000.0), 250)).max() == 0
 
 
+def test_a_large_offset_costs_no_digits():
+    # Multiples of 1/64 near 2**17 are exact in single precision: only the filter can lose digits.
+    x = np.rint(eeg_like(250, 60) * 64) / 64
+    np.testing.assert_array_equal(resample(x + 2**17, 250), resample(x, 250))
+
+
 def test_upsampling_is_exact_as_well():
     params = SignalParams(high_hz=30)
     x = eeg_like(80, 100)

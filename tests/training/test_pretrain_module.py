@@ -88,7 +88,9 @@ def test_validation_means_count_windows_then_weights(
     monkeypatch.setattr(module, "log", lambda *args, **kwargs: None)
     monkeypatch.setattr(type(module), "global_step", 6)
     steps = [batches, batches[:1]]
-    for _ in range(2):  # the second validation forgets the first and repeats it
+    for scale_uv in (0.02, 0.05):  # the second validation forgets the first
+        for batch in batches:
+            batch["scales_uv"].fill_(scale_uv)
         module.on_validation_epoch_start()
         for k, step in enumerate(steps):
             module.validation_step(step, k)

@@ -33,9 +33,9 @@ class PatchTransformerConfig(Buildable):
 
     name: Literal["patch_transformer"] = "patch_transformer"
     patch_s: PositiveFloat = 1.0
-    d_model: PositiveInt = 64
+    d_model: PositiveInt = 48
     n_layers: PositiveInt = 4
-    head_size: PositiveInt = 32
+    head_size: PositiveInt = 16
     mlp_ratio: PositiveFloat = 4.0
     dropout_ratio: float = Field(default=0.0, ge=0, lt=1)
     signal_scale_uv: PositiveFloat = 30.0

@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 
 from eegfm.errors import RecordingError
 from eegfm.signal.edf_annotations import has_clock_drift, known_onsets, parse_records, split_segments
-from eegfm.signal.edf_header import EdfChannel, EdfHeader, eeg_rate_hz, read_header
+from eegfm.signal.edf_header import FETCH_AGAIN, EdfChannel, EdfHeader, read_header
+from eegfm.signal.electrodes import clean_label
 from eegfm.signal.reader import Annotation, RecordingHeader, Segment
+
+SANE_RATES_HZ = (1.0, 1e5)
 
 
 class EdfReader:
@@ -25,7 +28,7 @@ class EdfReader:
         self._path = path
         self._edf = read_header(path)
         self._records = _map_records(path, self._edf)
-        self._rate_hz = eeg_rate_hz(self._edf.channels, path.name)
+        self._rate_hz = _eeg_rate_hz(self._edf.channels, path.name)
         self.header = self._describe()
 
     def read_uv(self, start: int, stop: int, channels: Sequence[int]) -> NDArray[np.float32]:
@@ -138,3 +141,21 @@ def _map_records(path: Path, edf: EdfHeader) -> NDArray[np.uint8]:
         raise RecordingError("unreadable", f"{path.name}: {error}", "check the file and its permissions") from error
     # A plain view: memmap's own slicing costs more than the samples of a short record.
     return np.asarray(mapped).view(np.ndarray)
+
+
+def _eeg_rate_hz(channels: Sequence[EdfChannel], file_name: str) -> float:
+    """Rate that most electrodes share; failing those, most channels labelled EEG; failing those, most.
+
+    Raises:
+        RecordingError: A rate no EEG has (``sampling_rate``).
+    """
+    signals = [channel for channel in channels if not channel.is_annotation]
+    electrodes = [c for c in signals if clean_label(c.label)]
+    named_eeg = [c for c in signals if c.label.upper().startswith("EEG")]
+    rates = [c.rate_hz for c in electrodes or named_eeg or signals]
+    rate_hz = max(sorted(set(rates), reverse=True), key=rates.count)
+    low, high = SANE_RATES_HZ
+    if not low <= rate_hz <= high:
+        found = f"{file_name}: a sampling rate of {rate_hz:g} Hz; {low:g} to {high:g} Hz is allowed"
+        raise RecordingError("sampling_rate", found, FETCH_AGAIN)
+    return rate_hz

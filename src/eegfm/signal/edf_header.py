@@ -5,7 +5,6 @@ its timing depends on must be right or the file is rejected; what it does not de
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -44,7 +43,6 @@ CHANNEL_FIELDS = {
 # Exact spelling: 'UV' or 'uv' may be a slip for uV or for something else, a factor of a million apart.
 UNITS_UV = {"V": 1e6, "mV": 1e3, "uV": 1.0, "\u00b5V": 1.0, "\u03bcV": 1.0, "nV": 1e-3}
 ANNOTATION_LABELS = frozenset({"EDF Annotations", "BDF Annotations"})
-SANE_RATES_HZ = (1.0, 1e5)
 
 _INTEGER = re.compile(r"[+-]?\d+")
 _DECIMAL = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?")
@@ -154,7 +152,7 @@ def read_header(path: Path) -> EdfHeader:
     Raises:
         RecordingError: With one of the codes ``unreadable not_edf truncated_header not_a_number
             header_size no_signals unknown_record_count no_records record_duration samples_per_record
-            duplicate_label physical_range digital_range unknown_unit sampling_rate truncated``.
+            duplicate_label physical_range digital_range unknown_unit truncated``.
     """
     fields = _Fields(path.name)
     start = first_bytes(path, FIXED_BYTES)
@@ -321,21 +319,3 @@ def _check_metadata(fields: _Fields, path: Path, start: bytes, fixed: dict[str, 
         fields.flags.add("non_ascii_header")
     if path.suffix.lower() == (".edf" if sample_bytes == 3 else ".bdf"):
         fields.flags.add("extension_mismatch")
-
-
-def eeg_rate_hz(channels: Sequence[EdfChannel], file_name: str) -> float:
-    """Rate that most electrodes share; failing those, most channels labelled EEG; failing those, most.
-
-    Raises:
-        RecordingError: A rate no EEG has (``sampling_rate``).
-    """
-    signals = [channel for channel in channels if not channel.is_annotation]
-    electrodes = [c for c in signals if clean_label(c.label)]
-    named_eeg = [c for c in signals if c.label.upper().startswith("EEG")]
-    rates = [c.rate_hz for c in electrodes or named_eeg or signals]
-    rate_hz = max(sorted(set(rates), reverse=True), key=rates.count)
-    low, high = SANE_RATES_HZ
-    if not low <= rate_hz <= high:
-        found = f"{file_name}: a sampling rate of {rate_hz:g} Hz; {low:g} to {high:g} Hz is allowed"
-        raise RecordingError("sampling_rate", found, FETCH_AGAIN)
-    return rate_hz

@@ -22,7 +22,7 @@ class AdamWConfig(Buildable):
     implementation: ClassVar[str] = "eegfm.training.optim:build_adamw"
 
     name: Literal["adamw"] = "adamw"
-    learning_rate: PositiveFloat = 2e-3
+    learning_rate: PositiveFloat = 3e-3
     betas: tuple[float, float] = (0.9, 0.98)
     eps: PositiveFloat = 1e-8
     weight_decay: float = Field(default=0.05, ge=0)

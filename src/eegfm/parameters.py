@@ -1,0 +1,127 @@
+"""The parameters of a run, checked whole before anything else happens: which keys there are, and what each holds."""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from eegfm.config import StrictModel
+from eegfm.errors import ConfigError
+from eegfm.evaluation.config import ProbeParams
+from eegfm.jobs.config import CorpusParams, ReportParams
+from eegfm.signal.config import SignalParams
+from eegfm.training.config import PretrainParams
+from eegfm.windows.config import MixtureParams, Roles, SplitParams
+
+SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
+    "corpora": Roles,
+    "mix": MixtureParams,
+    "pretrain": PretrainParams,
+    "probe": ProbeParams,
+    "report": ReportParams,
+    "signal": SignalParams,
+    "split": SplitParams,
+}
+"""Top-level parameters that are not the name of a corpus. ``data``, a folder, moves everything a run writes."""
+
+_FOUND_LENGTH = 80
+_Model = TypeVar("_Model", bound=StrictModel)
+
+
+def check_parameters(parameters: Mapping[str, Any]) -> Roles:
+    """Check every parameter, also of pipelines that are not asked for: a misspelt key is never silently unused.
+
+    Returns:
+        Which corpora there are and what for.
+
+    Raises:
+        ConfigError: An unknown key, a value that does not fit, or a role that names no corpus.
+    """
+    if "corpora" not in parameters:
+        raise ConfigError("parameters: 'corpora' is missing; it names the corpora to pretrain and to probe on")
+    shared = {*SHARED_PARAMETERS, "data"}
+    corpora = [key for key in parameters if key not in shared]
+    for name in corpora:
+        block = parameters[name]
+        if not isinstance(block, Mapping) or "ingest" not in block:
+            known = sorted({*shared, *(c for c in corpora if c != name)})
+            raise ConfigError(
+                f"unknown parameter {name!r}; {_known(name, known)} "
+                "(a corpus needs at least the keys ingest and window)"
+            )
+        checked(CorpusParams, block, name)
+    for key, model in SHARED_PARAMETERS.items():
+        if key in parameters:
+            checked(model, parameters[key], key)
+    roles = checked(Roles, parameters["corpora"], "corpora")
+    for name in [*roles.pretrain, *([roles.probe] if roles.probe else [])]:
+        if name not in corpora:
+            raise ConfigError(f"corpora: {name!r} has no parameters; there are {', '.join(sorted(corpora))}")
+    return roles
+
+
+def checked(model: type[_Model], value: Any, key: str) -> _Model:
+    """Build one typed parameter.
+
+    Raises:
+        ConfigError: It does not fit; the one line names each key, what was found and what is allowed.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        problems = dict.fromkeys(_problem(model, value, key, dict(e)) for e in error.errors())
+        raise ConfigError("; ".join(problems)) from error
+
+
+def _problem(model: type[BaseModel], value: Any, key: str, error: Mapping[str, Any]) -> str:
+    where = ".".join([key, *_user_keys(value, error["loc"], is_missing=error["type"] == "missing")])
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden":
+            return f"parameter {where} is not known; {_known(error['loc'][-1], _fields(model, error['loc'][:-1]))}"
+        case "union_tag_invalid":
+            tags = [tag.strip("' ") for tag in context["expected_tags"].split(",")]
+            return f"parameter {where}.name: {context['tag']!r} is not known; {_known(context['tag'], tags)}"
+        case "missing":
+            return f"parameter {where} is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    if isinstance(error["input"], Mapping):
+        return f"parameter {where}: {message}"
+    found = repr(error["input"])
+    return f"parameter {where}: {message} (found {found[:_FOUND_LENGTH]}{'…' * (len(found) > _FOUND_LENGTH)})"
+
+
+def _known(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"known: {', '.join(known)}" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _user_keys(value: Any, location: Sequence[str | int], *, is_missing: bool) -> Iterator[str]:
+    """Keys as they stand in the parameters: pydantic's location without the names of a union's members."""
+    for place, part in enumerate(location):
+        in_list = isinstance(value, list | tuple) and isinstance(part, int)
+        if in_list or (isinstance(value, Mapping) and part in value):
+            value = value[part]
+        elif not (is_missing and place == len(location) - 1):
+            continue
+        yield str(part)
+
+
+def _fields(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
+    """Names of the keys that are allowed at a location of pydantic's."""
+    found = [model]
+    for part in location:
+        members = [m for m in found if "name" in m.model_fields and m.model_fields["name"].default == part]
+        fields = [m.model_fields[str(part)] for m in found if part in m.model_fields]
+        # Neither is a key of a dictionary or a place in a list: what may stand there stays the same.
+        found = members or [inner for f in fields for inner in _models(f.annotation)] or found
+    return sorted({name for m in found for name in m.model_fields})
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """All models inside an annotation: members of a union, values of a dictionary."""
+    if get_origin(annotation) is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
