@@ -20,9 +20,7 @@ def use_roles(roles: Roles) -> None:
     global _roles  # noqa: PLW0603  Kedro calls register_pipelines() without arguments
     if roles != _roles:
         _roles = roles
-        requested = kedro_pipelines._requested_pipelines
-        kedro_pipelines.configure(__name__)
-        kedro_pipelines.set_requested(requested)
+        kedro_pipelines.configure(__name__)  # forgets what it has loaded
 
 
 def register_pipelines() -> dict[str, Pipeline]:

@@ -19,9 +19,7 @@ def make_montage(n_channels: int) -> Montage:
     points[:, 2] = np.abs(points[:, 2])
     points *= 0.09 / np.linalg.norm(points, axis=1, keepdims=True)
     names = tuple(f"S{k}" for k in range(n_channels))
-    return Montage(
-        names, tuple((float(x), float(y), float(z)) for x, y, z in points), (True,) * n_channels, "average"
-    )
+    return Montage(names, tuple((float(x), float(y), float(z)) for x, y, z in points), (True,) * n_channels, "average")
 
 
 @pytest.fixture(scope="session")

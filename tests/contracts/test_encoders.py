@@ -117,9 +117,7 @@ def test_windows_do_not_see_each_other(encoder: Encoder, make_batch: MakeBatch) 
     torch.testing.assert_close(encoder(alone)[0], encoder(batch)[1], atol=1e-4, rtol=1e-4)
 
 
-def test_a_window_of_broken_patches_is_refused(
-    encoder: Encoder, spec: SignalSpec, make_batch: MakeBatch
-) -> None:
+def test_a_window_of_broken_patches_is_refused(encoder: Encoder, spec: SignalSpec, make_batch: MakeBatch) -> None:
     batch = make_batch(19, 2)
     batch["signal"] = batch["signal"][..., :-7]
     with pytest.raises(ConfigError, match=r"1\.93 s.*cuts\.\*\.length_s"):

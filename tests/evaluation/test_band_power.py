@@ -52,7 +52,5 @@ def test_reaches_the_known_score_on_real_eeg(shared_data):
     predicted = np.empty_like(y)
     for person in np.unique(groups):
         lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-        predicted[groups == person] = lda.fit(x[groups != person], y[groups != person]).predict(
-            x[groups == person]
-        )
+        predicted[groups == person] = lda.fit(x[groups != person], y[groups != person]).predict(x[groups == person])
     assert balanced_accuracy_score(y, predicted) == pytest.approx(0.83, abs=0.02)

@@ -70,9 +70,7 @@ class _PatchMeans:
 
 def _extract(store, windows, extractors, pooling="channels", batch_size=4):
     prepare = Prepare(store.montages)
-    return extract_features(
-        store, prepare, windows, extractors, pooling=pooling, batch_size=batch_size, device=CPU
-    )
+    return extract_features(store, prepare, windows, extractors, pooling=pooling, batch_size=batch_size, device=CPU)
 
 
 def _signal(store, recording_id, start):

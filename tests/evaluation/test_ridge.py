@@ -37,6 +37,4 @@ def test_regression_agrees_with_scikit_learn(n_features):
     scaler = StandardScaler().fit(features)
     for k, penalty in enumerate(LAMBDAS):
         theirs = Ridge(alpha=penalty * 50).fit(scaler.transform(features), targets, sample_weight=weights)
-        np.testing.assert_allclose(
-            path.scores(new)[k], theirs.predict(scaler.transform(new)), rtol=1e-7, atol=1e-9
-        )
+        np.testing.assert_allclose(path.scores(new)[k], theirs.predict(scaler.transform(new)), rtol=1e-7, atol=1e-9)

@@ -94,9 +94,7 @@ PARAMS = PretrainParams(
 
 
 @pytest.fixture(scope="module")
-def fit(
-    mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path_factory: pytest.TempPathFactory
-) -> Fit:
+def fit(mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path_factory: pytest.TempPathFactory) -> Fit:
     splits = mixture[["person", "corpus", "split"]].drop_duplicates()
     runs = tmp_path_factory.mktemp("runs")
 
@@ -141,9 +139,7 @@ def test_metrics_are_plain_numbers(result: PretrainResult) -> None:
     assert metrics["n_parameters"] == sum(p.numel() for p in encoder.parameters())
 
 
-def test_the_checkpoint_is_all_one_needs(
-    result: PretrainResult, stores: dict[str, NoiseStore], tmp_path: Path
-) -> None:
+def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[str, NoiseStore], tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "encoder.safetensors", result.checkpoint)
     checkpoint = load_checkpoint(tmp_path / "encoder.safetensors")
     header = checkpoint.header

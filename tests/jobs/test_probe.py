@@ -61,11 +61,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def windows():
-    rows = [
-        (f"{p}:{run}", "sim", p, run, MONTAGE.name, 100.0, [0], [2000])
-        for p in PERSONS
-        for run in ("R01", "R02")
-    ]
+    rows = [(f"{p}:{run}", "sim", p, run, MONTAGE.name, 100.0, [0], [2000]) for p in PERSONS for run in ("R01", "R02")]
     columns = [
         "recording_id",
         "corpus",
@@ -76,9 +72,7 @@ def windows():
         "segment_starts",
         "segment_stops",
     ]
-    cut = RecordingLabelCut(
-        column="run", classes={"open": ["R01"], "closed": ["R02"]}, length_s=2, stride_s=2
-    )
+    cut = RecordingLabelCut(column="run", classes={"open": ["R01"], "closed": ["R02"]}, length_s=2, stride_s=2)
     no_events = pd.DataFrame({"recording_id": [], "onset_s": [], "value": []})
     return cut_windows(pd.DataFrame(rows, columns=columns), no_events, WindowParams(cuts={"eyes": cut}))[0]
 
@@ -147,13 +141,10 @@ def test_the_transductive_row_ignores_what_is_constant_in_a_person(checkpoint, s
     """A gain per person shifts log band power: it moves inductive scores and leaves transductive ones."""
     gain = dict(zip(PERSONS, (1, 2, 1, 4, 1, 1), strict=True))
     params = PARAMS.model_copy(update={"n_untrained": 1, "lambdas": (1.0,)})
-    tables = [
-        probe(checkpoint, s, windows, _splits(), params).predictions for s in (store, _Amplified(store, gain))
-    ]
+    tables = [probe(checkpoint, s, windows, _splits(), params).predictions for s in (store, _Amplified(store, gain))]
     for transductive, is_equal in ((False, False), (True, True)):
         one, two = (
-            t.loc[(t["features"] == "band_power") & (t["transductive"] == transductive), "score"]
-            for t in tables
+            t.loc[(t["features"] == "band_power") & (t["transductive"] == transductive), "score"] for t in tables
         )
         assert np.allclose(one, two, atol=1e-4) == is_equal
 
@@ -173,14 +164,10 @@ class _Amplified:
 
 
 def test_paired_differences(result):
-    accuracy = {
-        kind: result.metrics[kind]["balanced_accuracy"] for kind in ("pretrained", "untrained", "band_power")
-    }
+    accuracy = {kind: result.metrics[kind]["balanced_accuracy"] for kind in ("pretrained", "untrained", "band_power")}
     for control in ("untrained", "band_power"):
         found = result.metrics["paired_difference"][control]
-        differences = [
-            accuracy["pretrained"]["per_person"][p] - accuracy[control]["per_person"][p] for p in PERSONS
-        ]
+        differences = [accuracy["pretrained"]["per_person"][p] - accuracy[control]["per_person"][p] for p in PERSONS]
         assert found["mean"] == pytest.approx(np.mean(differences))
         assert found["n_persons_improved"] == sum(d > 0 for d in differences)
     assert set(result.metrics["paired_difference"]) == {"untrained", "band_power", "transductive"}
@@ -228,9 +215,7 @@ def test_only_evaluation_persons_are_probed(checkpoint, store, windows):
 
 def test_persons_of_the_pretraining_are_refused_by_name(checkpoint, store, windows):
     leaked = _with_header(checkpoint, persons=["hbn:a", "sim:p4", "sim:p2"])
-    with pytest.raises(
-        SplitError, match=r"2 of the 6 persons to probe: sim:p2, sim:p4; .*allow_pretrained_persons"
-    ):
+    with pytest.raises(SplitError, match=r"2 of the 6 persons to probe: sim:p2, sim:p4; .*allow_pretrained_persons"):
         probe(leaked, store, windows, _splits(), PARAMS)
     # Persons who are not probed do not matter.
     probe(leaked, store, windows, _splits(p2="pretrain", p4="validation"), PARAMS)
@@ -246,9 +231,7 @@ def test_allowed_persons_of_the_pretraining_stand_in_the_metrics(checkpoint, sto
 
 def test_too_little_to_probe_is_refused_with_counts(checkpoint, store, windows):
     two_left = dict.fromkeys(("p0", "p1", "p2", "p3"), "pretrain")
-    with pytest.raises(
-        SplitError, match=r"40 labelled windows of 2 evaluation persons .*120 windows of 6 persons"
-    ):
+    with pytest.raises(SplitError, match=r"40 labelled windows of 2 evaluation persons .*120 windows of 6 persons"):
         probe(checkpoint, store, windows, _splits(**two_left), PARAMS)
     with pytest.raises(SplitError, match="0 labelled windows of 0 evaluation persons"):
         probe(checkpoint, store, windows, _splits(), PARAMS.model_copy(update={"task": "movies"}))

@@ -74,9 +74,7 @@ def test_statistics_are_those_of_the_training_spectra() -> None:
     patches = torch.cat([b["signal"] for b in batches]).numpy().reshape(8, 5, 3, 100)
     _, density = periodogram(patches, 100.0, window="hann", detrend=False)
     spectra = np.log10(density[..., 1:46] + 1e-4)
-    np.testing.assert_allclose(
-        objective.target_mean.numpy(), spectra.mean(axis=(0, 1, 2)), rtol=1e-4, atol=1e-4
-    )
+    np.testing.assert_allclose(objective.target_mean.numpy(), spectra.mean(axis=(0, 1, 2)), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(objective.target_sd.numpy(), spectra.std(axis=(0, 1, 2)), rtol=1e-4)
     assert {"target_mean", "target_sd"} <= set(objective.own_state())
 

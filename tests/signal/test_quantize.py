@@ -74,6 +74,11 @@ def test_a_channel_that_is_dead_for_most_of_the_time_is_scaled_by_its_life():
     np.testing.assert_allclose(found, robust_scale_uv([x]), rtol=1e-6)
 
 
+def test_a_short_rest_has_no_vote():
+    x = clean()
+    np.testing.assert_allclose(robust_scale_uv([x, x[:3] * 0.01]), robust_scale_uv([x]), rtol=1e-6)
+
+
 def test_pieces_cover_a_minute_spread_over_the_recording():
     pieces = spread_pieces([Segment(0, 180_000, 0.0)], 100.0)
     assert sum(b - a for a, b in pieces) >= 6000

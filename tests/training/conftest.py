@@ -30,9 +30,7 @@ class MemoryStore:
 
     def scales(self, montage: str) -> NDArray[np.float32]:
         shape = (self.n_recordings, self.montages[montage].n_channels)
-        return np.arange(1, self.n_recordings + 1, dtype=np.float32)[:, None] * np.ones(
-            shape, dtype=np.float32
-        )
+        return np.arange(1, self.n_recordings + 1, dtype=np.float32)[:, None] * np.ones(shape, dtype=np.float32)
 
     def gather(self, montage: str, rows: NDArray[np.int64], n_samples: int) -> NDArray[np.int16]:
         recordings, starts = np.divmod(rows, self.n_samples)

@@ -25,9 +25,7 @@ def test_groups_are_of_one_montage_and_length(mixture, stores, small: Montage, l
     groups = window_groups(mixture, stores, "pretrain")
     assert list(groups) == ["hbn", "tuh"]
     found = {
-        (g.corpus, g.montage, g.n_samples): (g.rows.tolist(), g.scale_rows.tolist())
-        for c in groups.values()
-        for g in c
+        (g.corpus, g.montage, g.n_samples): (g.rows.tolist(), g.scale_rows.tolist()) for c in groups.values() for g in c
     }
     assert found == {
         ("hbn", large.name, 20): ([0, 120], [0, 1]),
@@ -37,9 +35,7 @@ def test_groups_are_of_one_montage_and_length(mixture, stores, small: Montage, l
     assert list(window_groups(mixture, stores, "validation")) == ["hbn"]
 
 
-def test_spec_holds_the_longest_window_of_each_montage(
-    mixture, stores, small: Montage, large: Montage
-) -> None:
+def test_spec_holds_the_longest_window_of_each_montage(mixture, stores, small: Montage, large: Montage) -> None:
     spec = signal_spec(mixture, stores)
     assert spec.rate_hz == 100.0
     assert spec.montages == {small.name: small, large.name: large}

@@ -25,8 +25,7 @@ def test_only_matrices_decay() -> None:
     assert others["weight_decay"] == 0.0
     assert [id(p) for p in decaying["params"]] == [id(module.linear.weight)]
     wanted = {
-        id(p)
-        for p in (module.linear.bias, module.norm.weight, module.norm.bias, module.table.weight, module.token)
+        id(p) for p in (module.linear.bias, module.norm.weight, module.norm.bias, module.table.weight, module.token)
     }
     assert {id(p) for p in others["params"]} == wanted
 

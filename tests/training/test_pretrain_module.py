@@ -72,9 +72,7 @@ def test_masks_follow_the_step_not_the_history(module: PretrainModule, batches: 
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
-def test_a_broken_loss_stops_the_run(
-    module: PretrainModule, batches: list[StoredBatch], poison: float
-) -> None:
+def test_a_broken_loss_stops_the_run(module: PretrainModule, batches: list[StoredBatch], poison: float) -> None:
     batches[1]["scales_uv"] = torch.full_like(batches[1]["scales_uv"], poison)
     with pytest.raises(ConfigError, match=r"loss of step 8 is nan.*optimizer\.learning_rate"):
         module.training_step(batches, 7)

@@ -16,9 +16,7 @@ def test_unknown_cut_lists_the_menu():
 
 def test_unknown_key_is_refused():
     with pytest.raises(ValidationError, match="stride"):
-        WindowParams.model_validate(
-            {"cuts": {"a": {"name": "fixed", "length_s": 1, "stride_s": 1, "stride": 2}}}
-        )
+        WindowParams.model_validate({"cuts": {"a": {"name": "fixed", "length_s": 1, "stride_s": 1, "stride": 2}}})
 
 
 @pytest.mark.parametrize("weight", [0.0, -0.3, float("nan"), float("inf")])
@@ -35,6 +33,4 @@ def test_length_must_be_positive_and_finite(length_s):
 
 def test_one_value_cannot_stand_for_two_labels():
     with pytest.raises(ValidationError, match="R01"):
-        RecordingLabelCut(
-            column="run", classes={"open": ["R01"], "closed": ["R02", "R01"]}, length_s=2, stride_s=2
-        )
+        RecordingLabelCut(column="run", classes={"open": ["R01"], "closed": ["R02", "R01"]}, length_s=2, stride_s=2)

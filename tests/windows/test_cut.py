@@ -67,9 +67,7 @@ def _segment_lists(draw):
 def test_recording_label(recordings):
     table = recordings([[(0, 500)]] * 4, run=["R01", "R02", "R03", "R02"])
     table.at[3, "segment_stops"] = [100]
-    cut = RecordingLabelCut(
-        column="run", classes={"open": ["R01"], "closed": ["R02"]}, length_s=2, stride_s=2
-    )
+    cut = RecordingLabelCut(column="run", classes={"open": ["R01"], "closed": ["R02"]}, length_s=2, stride_s=2)
     windows, counts = cut_windows(table, NO_EVENTS, _params(cut, "eyes"))
     assert windows.groupby("recording_id")["label"].unique().map(list).to_dict() == {
         "c:r000": ["open"],

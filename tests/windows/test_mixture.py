@@ -11,14 +11,10 @@ SPLIT_OF = {"p0": "pretrain", "p1": "pretrain", "p2": "validation", "p3": "evalu
 
 
 def _windows(corpus, persons=tuple(SPLIT_OF), task="pretrain"):
-    rows = [
-        (f"{corpus}:{p}:r", corpus, "2ch", f"{corpus}:{p}", task, start)
-        for p in persons
-        for start in (0, 400)
-    ]
-    return pd.DataFrame(
-        rows, columns=["recording_id", "corpus", "montage", "person", "task", "start"]
-    ).assign(segment=0, n_samples=400, label=None, target=float("nan"))
+    rows = [(f"{corpus}:{p}:r", corpus, "2ch", f"{corpus}:{p}", task, start) for p in persons for start in (0, 400)]
+    return pd.DataFrame(rows, columns=["recording_id", "corpus", "montage", "person", "task", "start"]).assign(
+        segment=0, n_samples=400, label=None, target=float("nan")
+    )
 
 
 def _splits(*corpora):
@@ -61,9 +57,7 @@ def test_absent_corpus_is_left_out_and_said(caplog):
 
 def test_corpus_without_weight_is_refused():
     windows = {"hbn": _windows("hbn"), "other": _windows("other")}
-    with pytest.raises(
-        ConfigError, match=r"no weight for corpus other; weights are given for \['hbn', 'tuh'\]"
-    ):
+    with pytest.raises(ConfigError, match=r"no weight for corpus other; weights are given for \['hbn', 'tuh'\]"):
         mix_windows(windows, _splits("hbn", "other"), MixtureParams())
 
 
@@ -77,9 +71,7 @@ def test_empty_split_says_the_counts():
     with pytest.raises(SplitError, match=r"split validation .*hbn pretrain 4"):
         mix_windows({"hbn": _windows("hbn", ["p0", "p1"])}, _splits("hbn"), MixtureParams())
     with pytest.raises(SplitError, match=r"corpus tuh .*tuh validation 2"):
-        mix_windows(
-            {"hbn": _windows("hbn"), "tuh": _windows("tuh", ["p2"])}, _splits("hbn", "tuh"), MixtureParams()
-        )
+        mix_windows({"hbn": _windows("hbn"), "tuh": _windows("tuh", ["p2"])}, _splits("hbn", "tuh"), MixtureParams())
     with pytest.raises(SplitError, match="no window of cut 'movies'"):
         mix_windows({"hbn": _windows("hbn")}, _splits("hbn"), MixtureParams(task="movies"))
 

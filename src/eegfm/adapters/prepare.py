@@ -33,9 +33,7 @@ class Prepare(nn.Module):
         for name, slot in self._slots.items():
             montage = montages[name]
             positions_m = torch.from_numpy(montage.positions())
-            self.register_buffer(
-                f"matrix_{slot}", reference_matrix(montage, reference, name), persistent=False
-            )
+            self.register_buffer(f"matrix_{slot}", reference_matrix(montage, reference, name), persistent=False)
             self.register_buffer(f"positions_m_{slot}", positions_m, persistent=False)
 
     def forward(self, batch: StoredBatch) -> WindowBatch:

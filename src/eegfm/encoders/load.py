@@ -63,9 +63,7 @@ def _config_and_spec(header: CheckpointHeader) -> tuple[Buildable, SignalSpec]:
     try:
         config = _CONFIG.validate_python(header.encoder)
     except ValidationError as error:
-        raise CheckpointError(
-            f"the checkpoint's encoder configuration is not on the menu: {error}"
-        ) from error
+        raise CheckpointError(f"the checkpoint's encoder configuration is not on the menu: {error}") from error
     return config, SignalSpec.from_dict(header.signal_spec)
 
 

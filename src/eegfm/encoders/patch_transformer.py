@@ -93,9 +93,7 @@ class ElectrodeEmbedding(nn.Module):
         super().__init__()
         radians_per_m = 2 * math.pi / _LONGEST_WAVELENGTH_M * 2.0 ** torch.arange(n_frequencies)
         self.register_buffer("radians_per_m", radians_per_m, persistent=False)
-        self.network = nn.Sequential(
-            nn.Linear(6 * n_frequencies, d_model), nn.GELU(), nn.Linear(d_model, d_model)
-        )
+        self.network = nn.Sequential(nn.Linear(6 * n_frequencies, d_model), nn.GELU(), nn.Linear(d_model, d_model))
 
     def forward(self, positions_m: Tensor) -> Tensor:
         """(B, C, 3) metres to (B, C, D)."""

@@ -37,9 +37,7 @@ def log_band_power(signal_uv: NDArray[np.floating], rate_hz: float) -> NDArray[n
             f"windows of {n_samples} samples at {rate_hz:g} Hz do not resolve bands up to {highest_hz:g} Hz; "
             f"at least {SEGMENT_S:g} s at {2 * highest_hz:g} Hz are needed"
         )
-    frequencies_hz, density = welch(
-        np.asarray(signal_uv, dtype=np.float64), rate_hz, nperseg=n_segment, axis=-1
-    )
+    frequencies_hz, density = welch(np.asarray(signal_uv, dtype=np.float64), rate_hz, nperseg=n_segment, axis=-1)
     powers = [
         density[..., (frequencies_hz >= low_hz) & (frequencies_hz < high_hz)].sum(axis=-1) * frequencies_hz[1]
         for low_hz, high_hz in BANDS_HZ.values()

@@ -41,9 +41,7 @@ def fit_ridge(
     shares = weights / weights.sum()
     x_mean, y_mean = shares @ x, shares @ targets
     root = np.sqrt(shares)[:, None]
-    coef = _coefficients(
-        root * (x - x_mean), root * (targets - y_mean), np.asarray(lambdas, dtype=np.float64)
-    )
+    coef = _coefficients(root * (x - x_mean), root * (targets - y_mean), np.asarray(lambdas, dtype=np.float64))
     return LinearPath(standardizer, coef, y_mean - x_mean @ coef)
 
 

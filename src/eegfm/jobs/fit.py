@@ -139,9 +139,7 @@ def table_sha256(table: pd.DataFrame) -> str:
             values = column.to_numpy(dtype="<f8", na_value=np.nan)
             sha.update(np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes())
         else:
-            text = [
-                "\1" if missing else str(value) for value, missing in zip(column, column.isna(), strict=True)
-            ]
+            text = ["\1" if missing else str(value) for value, missing in zip(column, column.isna(), strict=True)]
             sha.update("\0".join(text).encode())
     return sha.hexdigest()
 
@@ -192,9 +190,7 @@ def _train(module: PretrainModule, data: _Data, directory: Path) -> Pace:
         ConfigError: The loss is not finite, or training was stopped before its last step.
     """
     pace = Pace()
-    trainer = build_trainer(
-        module.params, directory, data.n_steps, [pace], validates=len(data.validation) > 0
-    )
+    trainer = build_trainer(module.params, directory, data.n_steps, [pace], validates=len(data.validation) > 0)
     trainer.fit(module, data.training, data.validation)
     # A termination signal ends the fit as if it had finished.
     if trainer.global_step != data.n_steps:

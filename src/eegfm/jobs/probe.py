@@ -109,9 +109,7 @@ def _evaluation_trials(windows: pd.DataFrame, splits: pd.DataFrame, params: Prob
     of_task = windows[(windows["task"] == params.task) & windows["label"].notna()]
     unknown = sorted(set(of_task["person"]) - set(splits["person"]))
     if unknown:
-        raise SplitError(
-            f"{len(unknown)} persons have windows but no split (first: {unknown[0]}); split again"
-        )
+        raise SplitError(f"{len(unknown)} persons have windows but no split (first: {unknown[0]}); split again")
     kept = of_task[of_task["person"].isin(splits.loc[splits["split"] == "evaluation", "person"])]
     kept = kept.sort_values(["person", "recording_id", "start"], ignore_index=True)
     names, persons = np.unique(kept["person"].to_numpy(dtype=str), return_inverse=True)
@@ -139,9 +137,7 @@ def _refuse_pretrained_persons(trials: _Trials, header: CheckpointHeader, params
     return known
 
 
-def _all_features(
-    checkpoint: Checkpoint, store: SignalStore, trials: _Trials, params: ProbeParams
-) -> FeatureSets:
+def _all_features(checkpoint: Checkpoint, store: SignalStore, trials: _Trials, params: ProbeParams) -> FeatureSets:
     device = _device(params)
     seeds = [params.untrained_seed + k for k in range(params.n_untrained)]
     trained = build_encoder(checkpoint)
@@ -149,8 +145,7 @@ def _all_features(
     encoders = {("pretrained", 0): trained}
     encoders |= {("untrained", k): untrained_like(checkpoint, seed) for k, seed in enumerate(seeds)}
     extractors: dict[str, Extractor] = {
-        f"{kind} {k}": encoder_features(encoder.to(device).float().eval())
-        for (kind, k), encoder in encoders.items()
+        f"{kind} {k}": encoder_features(encoder.to(device).float().eval()) for (kind, k), encoder in encoders.items()
     }
     extractors["band_power 0"] = band_power_features(store.rate_hz)
     features = extract_features(
@@ -171,9 +166,7 @@ def _all_features(
 
 def _prepare(header: CheckpointHeader, store: SignalStore) -> Prepare:
     if header.reference not in ("average", "as_recorded"):
-        raise CheckpointError(
-            f"the encoder wants reference {header.reference!r}; known are average and as_recorded"
-        )
+        raise CheckpointError(f"the encoder wants reference {header.reference!r}; known are average and as_recorded")
     return Prepare(store.montages, "average" if header.reference == "average" else "as_recorded")
 
 
@@ -199,9 +192,7 @@ def _device(params: ProbeParams) -> torch.device:
     return torch.device(params.device)
 
 
-def _run(
-    features: NDArray[np.float32], trials: _Trials, params: ProbeParams, *, transductive: bool
-) -> HeldOut:
+def _run(features: NDArray[np.float32], trials: _Trials, params: ProbeParams, *, transductive: bool) -> HeldOut:
     values = zscore_per_person(features, trials.persons) if transductive else features
     return predict_held_out(values, trials.truth, trials.persons, len(trials.classes), params)
 

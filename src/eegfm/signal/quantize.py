@@ -62,7 +62,10 @@ def robust_scale_uv(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.float32
     Returns:
         (C,) microvolts per step.
     """
-    mads = np.stack([np.median(np.abs(block - np.median(block, axis=0)), axis=0) for block in blocks])
+    longest = max(len(block) for block in blocks)
+    # The few samples left over at the end of a stretch have no spread worth a vote.
+    voters = [block for block in blocks if 2 * len(block) >= longest]
+    mads = np.stack([np.median(np.abs(block - np.median(block, axis=0)), axis=0) for block in voters])
     peaks = np.max([np.abs(block).max(axis=0) for block in blocks], axis=0)
     full_uv = PEAK_HEADROOM * peaks.astype(np.float64)
     for channel in np.flatnonzero((mads >= FLAT_UV).any(axis=0)):

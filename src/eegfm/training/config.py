@@ -91,9 +91,7 @@ class PretrainParams(StrictModel):
     @model_validator(mode="after")
     def _one_length(self) -> "PretrainParams":
         if (self.n_steps is None) == (self.n_epochs is None):
-            raise ValueError(
-                f"n_steps is {self.n_steps} and n_epochs is {self.n_epochs}; give exactly one of them"
-            )
+            raise ValueError(f"n_steps is {self.n_steps} and n_epochs is {self.n_epochs}; give exactly one of them")
         return self
 
     def identity(self) -> dict[str, Any]:

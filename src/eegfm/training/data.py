@@ -30,15 +30,11 @@ def window_groups(mixture: pd.DataFrame, stores: Stores, split: str) -> dict[str
     rows = mixture[mixture["split"] == split]
     groups: dict[str, list[WindowIndex]] = {}
     for corpus, montage, n_samples in _distinct(rows, ["corpus", "montage", "n_samples"]):
-        is_member = (
-            (rows["corpus"] == corpus) & (rows["montage"] == montage) & (rows["n_samples"] == n_samples)
-        )
+        is_member = (rows["corpus"] == corpus) & (rows["montage"] == montage) & (rows["n_samples"] == n_samples)
         table = rows[is_member]
         starts = table["start"].to_numpy(np.int64)
         first_rows, scale_rows = store_of(stores, corpus).locate(montage, table["recording_id"], starts)
-        groups.setdefault(corpus, []).append(
-            WindowIndex(corpus, montage, first_rows, scale_rows, int(n_samples))
-        )
+        groups.setdefault(corpus, []).append(WindowIndex(corpus, montage, first_rows, scale_rows, int(n_samples)))
     return groups
 
 
@@ -53,9 +49,7 @@ def corpus_weights(mixture: pd.DataFrame) -> dict[str, float]:
     weights = mixture.groupby("corpus", sort=True)["weight"].agg(["min", "max"])
     unequal = weights[weights["min"] != weights["max"]]
     if len(unequal):
-        raise ConfigError(
-            f"corpus {unequal.index[0]} has several weights in the mixture; make the mixture again"
-        )
+        raise ConfigError(f"corpus {unequal.index[0]} has several weights in the mixture; make the mixture again")
     return {str(corpus): float(weight) for corpus, weight in weights["min"].items()}
 
 
@@ -84,9 +78,7 @@ def store_of(stores: Mapping[str, SignalStoreLike], corpus: str) -> SignalStoreL
         ConfigError: There is none.
     """
     if corpus not in stores:
-        raise ConfigError(
-            f"the mixture names corpus {corpus}, which has no signal store; there are {sorted(stores)}"
-        )
+        raise ConfigError(f"the mixture names corpus {corpus}, which has no signal store; there are {sorted(stores)}")
     return stores[corpus]
 
 

@@ -89,13 +89,10 @@ class ValidationLoader:
         n_windows: Largest number of windows per corpus; more are thinned evenly.
     """
 
-    def __init__(
-        self, groups: Groups, stores: Stores, batch_counts: Mapping[str, int], n_windows: int
-    ) -> None:
+    def __init__(self, groups: Groups, stores: Stores, batch_counts: Mapping[str, int], n_windows: int) -> None:
         self._stores = stores
         draws = {
-            corpus: _consecutive(thinned(groups[corpus], n_windows), batch_counts[corpus])
-            for corpus in sorted(groups)
+            corpus: _consecutive(thinned(groups[corpus], n_windows), batch_counts[corpus]) for corpus in sorted(groups)
         }
         n_steps = max((len(d) for d in draws.values()), default=0)
         self._steps = [[d[k] for d in draws.values() if k < len(d)] for k in range(n_steps)]
@@ -176,7 +173,5 @@ def thinned(groups: Sequence[WindowIndex], n_windows: int) -> list[Draw]:
 def _consecutive(draws: Sequence[Draw], count: int) -> list[Draw]:
     """Cut draws into micro-batches of at most ``count`` windows."""
     return [
-        Draw(draw.group, draw.positions[k : k + count])
-        for draw in draws
-        for k in range(0, len(draw.positions), count)
+        Draw(draw.group, draw.positions[k : k + count]) for draw in draws for k in range(0, len(draw.positions), count)
     ]

@@ -45,9 +45,7 @@ class MixturePlan:
         self.counts = batch_counts(weights, batch_size)
         empty = [c for c in self.counts if not sum(len(group) for group in groups.get(c, ()))]
         if empty:
-            raise ConfigError(
-                f"no training window of corpus {', '.join(empty)}; ingest it or drop its mixture weight"
-            )
+            raise ConfigError(f"no training window of corpus {', '.join(empty)}; ingest it or drop its mixture weight")
         n_windows = sum(len(group) for corpus in self.counts for group in groups[corpus])
         self.n_steps_per_epoch = math.ceil(n_windows / batch_size)
         self._corpora = [
@@ -69,9 +67,7 @@ def batch_counts(weights: Mapping[str, float], batch_size: int) -> dict[str, int
             the nearest batch sizes that work.
     """
     if not weights or min(weights.values()) <= 0 or abs(sum(weights.values()) - 1) > 1e-6:
-        raise ConfigError(
-            f"mixture weights {dict(weights)} must be positive and sum to 1; change mix.weights"
-        )
+        raise ConfigError(f"mixture weights {dict(weights)} must be positive and sum to 1; change mix.weights")
     shares = {c: Fraction(weights[c]).limit_denominator(1000) for c in sorted(weights)}
     counts = {c: share * batch_size for c, share in shares.items()}
     if all(count.denominator == 1 and count > 0 for count in counts.values()):
@@ -96,9 +92,7 @@ class _CorpusOrder:
         seed: Seed, and index of the corpus.
     """
 
-    def __init__(
-        self, groups: Sequence[WindowIndex], count: int, n_steps: int, seed: tuple[int, int]
-    ) -> None:
+    def __init__(self, groups: Sequence[WindowIndex], count: int, n_steps: int, seed: tuple[int, int]) -> None:
         self._groups = groups
         self._count = count
         self._n_steps = n_steps

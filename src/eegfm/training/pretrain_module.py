@@ -94,9 +94,7 @@ class PretrainModule(LightningModule):
         return loss, logs
 
     def _record_training(self, step: int, logs: dict[str, dict[str, Tensor]]) -> None:
-        by_corpus = {
-            corpus: {name: float(value) for name, value in values.items()} for corpus, values in logs.items()
-        }
+        by_corpus = {corpus: {name: float(value) for name, value in values.items()} for corpus, values in logs.items()}
         means = self._means(by_corpus)
         means["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         self.history.record(step, means)

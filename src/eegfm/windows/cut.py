@@ -34,14 +34,10 @@ COLUMNS = {
     "label": "str",
     "target": "float64",
 }
-_MAX_SAMPLE = np.int64(
-    2**40
-)  # 350 years at 100 Hz: beyond any recording, small enough to pack with a row number
+_MAX_SAMPLE = np.int64(2**40)  # 350 years at 100 Hz: beyond any recording, small enough to pack with a row number
 
 
-def cut_windows(
-    recordings: pd.DataFrame, events: pd.DataFrame, params: WindowParams
-) -> tuple[pd.DataFrame, Counts]:
+def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowParams) -> tuple[pd.DataFrame, Counts]:
     """Cut every recording of one corpus as configured.
 
     Args:
@@ -118,9 +114,7 @@ def _cut_fixed(cut: FixedCut, recordings: pd.DataFrame, events: pd.DataFrame, cl
 
 
 @_cut.register
-def _cut_by_recording(
-    cut: RecordingLabelCut, recordings: pd.DataFrame, events: pd.DataFrame, clock: _Clock
-) -> _Found:
+def _cut_by_recording(cut: RecordingLabelCut, recordings: pd.DataFrame, events: pd.DataFrame, clock: _Clock) -> _Found:
     if cut.column not in recordings:
         raise ConfigError(
             f"cut {clock.task!r}: recordings have no column {cut.column!r}; there are {sorted(map(str, recordings))}"

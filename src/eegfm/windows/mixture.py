@@ -35,9 +35,7 @@ def mix_windows(
     """
     check_splits(splits)
     split_of = splits.set_index("person")["split"]
-    tables = [
-        _trained(corpus, table, split_of, params) for corpus, table in sorted(windows_by_corpus.items())
-    ]
+    tables = [_trained(corpus, table, split_of, params) for corpus, table in sorted(windows_by_corpus.items())]
     filled = [table for table in tables if not table.empty]
     if not filled:
         raise SplitError(f"no window of cut {params.task!r} to train on in {sorted(windows_by_corpus)}")
@@ -57,9 +55,7 @@ def mixture_sha256(mixture: pd.DataFrame) -> str:
     return hashlib.sha256(hashes.astype("<u8").tobytes()).hexdigest()
 
 
-def _trained(
-    corpus: str, windows: pd.DataFrame, split_of: "pd.Series[str]", params: MixtureParams
-) -> pd.DataFrame:
+def _trained(corpus: str, windows: pd.DataFrame, split_of: "pd.Series[str]", params: MixtureParams) -> pd.DataFrame:
     """Windows of the cut whose persons are trained on, with their split."""
     windows = windows[windows["task"] == params.task]
     unknown = sorted(set(windows["person"]) - set(split_of.index))
@@ -83,15 +79,11 @@ def _shares(present: set[str], params: MixtureParams) -> dict[str, float]:
     shares = {corpus: params.weights[corpus] / total for corpus in sorted(present)}
     if absent:
         described = ", ".join(f"{corpus} {share:.3g}" for corpus, share in shares.items())
-        logger.warning(
-            "Mixture without %s, which has no windows here; shares are now %s", ", ".join(absent), described
-        )
+        logger.warning("Mixture without %s, which has no windows here; shares are now %s", ", ".join(absent), described)
     return shares
 
 
-def _refuse_empty(
-    mixture: pd.DataFrame, corpora: set[str], splits: pd.DataFrame, params: MixtureParams
-) -> None:
+def _refuse_empty(mixture: pd.DataFrame, corpora: set[str], splits: pd.DataFrame, params: MixtureParams) -> None:
     pretrained = set(mixture.loc[mixture["split"] == "pretrain", "corpus"])
     untrained = sorted((corpora & set(params.weights)) - pretrained)
     if untrained:

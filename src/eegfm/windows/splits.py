@@ -18,9 +18,7 @@ SPLITS = ("pretrain", "validation", "evaluation", "excluded")
 OFFICIAL_TEST = "eval"
 
 
-def split_persons(
-    recordings_by_corpus: Mapping[str, pd.DataFrame], roles: Roles, params: SplitParams
-) -> pd.DataFrame:
+def split_persons(recordings_by_corpus: Mapping[str, pd.DataFrame], roles: Roles, params: SplitParams) -> pd.DataFrame:
     """Give every person one split.
 
     A person's split depends on the person, the corpus's role and the parameters only: more data moves nobody.
@@ -44,9 +42,7 @@ def split_persons(
     if absent:
         logger.warning("Pretraining without %s: no recordings", ", ".join(absent))
     if roles.probe and roles.probe not in present:
-        raise SplitError(
-            f"roles.probe: corpus {roles.probe!r} has no recordings; there are {sorted(present)}"
-        )
+        raise SplitError(f"roles.probe: corpus {roles.probe!r} has no recordings; there are {sorted(present)}")
     tables = [_split_corpus(corpus, table, roles, params) for corpus, table in present.items()]
     if not tables:
         raise SplitError("no corpus has recordings; see the rejected tables for the reasons")
@@ -70,8 +66,7 @@ def check_splits(splits: pd.DataFrame) -> None:
 def splits_sha256(splits: pd.DataFrame) -> str:
     """Hash of who is in which split, whatever the order of the rows."""
     rows = sorted(
-        f"{p}\t{c}\t{s}\n"
-        for p, c, s in zip(splits["person"], splits["corpus"], splits["split"], strict=True)
+        f"{p}\t{c}\t{s}\n" for p, c, s in zip(splits["person"], splits["corpus"], splits["split"], strict=True)
     )
     return hashlib.sha256("".join(rows).encode()).hexdigest()
 
@@ -83,9 +78,7 @@ def count_by_split(table: pd.DataFrame) -> str:
 
 
 def _split_corpus(corpus: str, recordings: pd.DataFrame, roles: Roles, params: SplitParams) -> pd.DataFrame:
-    official = (
-        (recordings["official_split"] == OFFICIAL_TEST).groupby(recordings["person"]).any().sort_index()
-    )
+    official = (recordings["official_split"] == OFFICIAL_TEST).groupby(recordings["person"]).any().sort_index()
     persons, is_test = official.index.to_numpy(dtype=object), official.to_numpy(dtype=bool)
     split = np.full(len(persons), "excluded", dtype=object)
     reason = np.full(len(persons), "the corpus has no role", dtype=object)
@@ -101,11 +94,7 @@ def _split_corpus(corpus: str, recordings: pd.DataFrame, roles: Roles, params: S
             if by_hash
             else np.ones(len(persons), dtype=bool)
         )
-        why = (
-            f"stable hash, evaluation_ratio {params.evaluation_ratio:g}"
-            if by_hash
-            else "corpus is only probed"
-        )
+        why = f"stable hash, evaluation_ratio {params.evaluation_ratio:g}" if by_hash else "corpus is only probed"
         split[chosen], reason[chosen] = "evaluation", why
         split[is_test], reason[is_test] = "evaluation", "official test set"
     return pd.DataFrame({"person": persons, "corpus": corpus, "split": split, "reason": reason}, dtype="str")
