@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,36 @@ PROJECT_ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"torch", "lightning", "mne", "matplotlib", "sklearn"}
 """Packages that cost seconds to import and that no check before a run needs."""
 
-# The `kedro` command itself, which then says what it has imported.
-_COMMAND = """
-import json, pathlib, sys
-sys.argv[0] = "kedro"
+# The `kedro` command itself, several times: each run is a process of its own, forked from one that has imported
+# what every run needs, which is most of the time that a failing run takes. What they have imported is reported.
+_COMMANDS = """
+import json, os, pathlib, sys, traceback
 from kedro.framework.cli.cli import main
-try:
-    main()
-finally:
-    names = sorted({name.partition(".")[0] for name in sys.modules})
-    pathlib.Path(MODULES).write_text(json.dumps(names))
+import pandas, eegfm.pipeline_registry, eegfm.hooks, kedro.runner, kedro.framework.session
+
+def run(job):
+    for stream, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(job["folder"] + "/" + name, os.O_WRONLY | os.O_CREAT), stream)
+    os.environ.update(job["variables"])
+    sys.argv = ["kedro", *job["args"]]
+    code = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        code = 1
+        sys.excepthook(*sys.exc_info())
+    packages = sorted({name.partition(".")[0] for name in sys.modules})
+    pathlib.Path(job["folder"], "end.json").write_text(json.dumps([code, packages]))
+    sys.stdout.flush(), sys.stderr.flush()
+    os._exit(code)
+
+for job in json.load(sys.stdin):
+    child = os.fork()
+    if not child:
+        run(job)
+    os.waitpid(child, 0)
 """
 
 
@@ -56,18 +76,35 @@ def project_session(env: str, data: Path, params: Mapping[str, Any] | None = Non
     return KedroSession.create(PROJECT_ROOT, env=env, runtime_params={"data": str(data), **(params or {})})
 
 
-def run_python(code: str, *args: str, variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run_python(code: str, *args: str, given: str = "") -> subprocess.CompletedProcess[str]:
     """Run code in a fresh interpreter that knows none of this process's raw folders."""
     kept = {k: v for k, v in os.environ.items() if not k.endswith("_ROOT") and k != "KEDRO_ENV"}
-    environment = kept | {"OMP_NUM_THREADS": "1", "DO_NOT_TRACK": "1"} | dict(variables or {})
     return subprocess.run(
         [sys.executable, "-c", code, *args],
-        cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False,
+        cwd=PROJECT_ROOT, env=kept | {"OMP_NUM_THREADS": "1", "DO_NOT_TRACK": "1"}, input=given,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 
-def kedro(*args: str, modules: Path, variables: Mapping[str, str] | None = None) -> Outcome:
-    """Run one ``kedro`` command; ``modules`` is a file that it may write."""
-    done = run_python(f"MODULES = {str(modules)!r}\n{_COMMAND}", *args, variables=variables)
-    packages = set(json.loads(modules.read_text()))
-    return Outcome(done.returncode, done.stdout, done.stderr, packages)
+@dataclass(frozen=True)
+class Command:
+    """One ``kedro`` command; ``folder`` is a folder of its own for what it prints."""
+
+    args: tuple[str, ...]
+    folder: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def kedro(*commands: Command) -> list[Outcome]:
+    """Run commands one after the other, each in a process of its own."""
+    for command in commands:
+        command.folder.mkdir(parents=True, exist_ok=True)
+    jobs = [{"args": c.args, "folder": str(c.folder), "variables": dict(c.variables)} for c in commands]
+    done = run_python(_COMMANDS, given=json.dumps(jobs))
+    assert done.returncode == 0, done.stderr
+    return [_outcome(command.folder) for command in commands]
+
+
+def _outcome(folder: Path) -> Outcome:
+    code, packages = json.loads((folder / "end.json").read_text())
+    return Outcome(code, (folder / "out").read_text(), (folder / "err").read_text(), set(packages))

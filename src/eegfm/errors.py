@@ -39,3 +39,7 @@ class SplitError(EegfmError):
 
 class CheckpointError(EegfmError):
     """A checkpoint that is missing, damaged or does not fit."""
+
+
+class TrainingError(EegfmError):
+    """A training that diverged or was stopped; it leaves no checkpoint."""

@@ -44,7 +44,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> Roles:
     corpora = [key for key in parameters if key not in shared]
     for name in corpora:
         block = parameters[name]
-        if not isinstance(block, Mapping) or "ingest" not in block:
+        if not isinstance(block, Mapping) or not {"ingest", "window"} <= block.keys():
             known = sorted({*shared, *(c for c in corpora if c != name)})
             raise ConfigError(
                 f"unknown parameter {name!r}; {_known(name, known)} "

@@ -16,7 +16,7 @@ from eegfm.batch import SignalSpec
 from eegfm.checkpoint import load_checkpoint, save_checkpoint
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import build_encoder, untrained_like
-from eegfm.errors import ConfigError
+from eegfm.errors import TrainingError
 from eegfm.jobs.fit import PretrainResult, fit_pretraining, table_sha256
 from eegfm.recording import Montage
 from eegfm.training.config import AdamWConfig, PretrainParams
@@ -234,7 +234,7 @@ def test_the_run_directory_is_named_by_what_decides_the_result(
 
 
 def test_a_diverging_run_keeps_nothing(fit: Fit) -> None:
-    with pytest.raises(ConfigError, match=r"the loss of step \d+ is (nan|inf)"):
+    with pytest.raises(TrainingError, match=r"the loss of step \d+ is (nan|inf)"):
         fit(optimizer=AdamWConfig(learning_rate=1e30))
 
 
@@ -245,7 +245,7 @@ def test_a_stopped_run_keeps_nothing(fit: Fit, monkeypatch: pytest.MonkeyPatch) 
         trainer.should_stop = True
 
     monkeypatch.setattr(Pace, "on_train_batch_end", stop)
-    with pytest.raises(ConfigError, match=r"stopped after 1 of 30 steps"):
+    with pytest.raises(TrainingError, match=r"stopped after 1 of 30 steps"):
         fit()
 
 

@@ -9,7 +9,7 @@ from eegfm.adapters.prepare import Prepare
 from eegfm.batch import SignalSpec, StoredBatch
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import new_encoder
-from eegfm.errors import ConfigError
+from eegfm.errors import TrainingError
 from eegfm.objectives.config import MaskedConfig
 from eegfm.recording import Montage
 from eegfm.training.config import PretrainParams
@@ -74,7 +74,7 @@ def test_masks_follow_the_step_not_the_history(module: PretrainModule, batches: 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
 def test_a_broken_loss_stops_the_run(module: PretrainModule, batches: list[StoredBatch], poison: float) -> None:
     batches[1]["scales_uv"] = torch.full_like(batches[1]["scales_uv"], poison)
-    with pytest.raises(ConfigError, match=r"loss of step 8 is nan.*optimizer\.learning_rate"):
+    with pytest.raises(TrainingError, match=r"loss of step 8 is nan.*optimizer\.learning_rate"):
         module.training_step(batches, 7)
 
 

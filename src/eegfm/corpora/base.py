@@ -5,7 +5,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from os import scandir
+from os import DirEntry, scandir, stat_result
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -28,8 +28,10 @@ RAW_FILE_COLUMNS = {
     "path": "str",
     "n_bytes": "int64",
     "mtime_ns": "int64",
+    "sidecars": "str",
 }
-"""Columns that ``raw_files`` has for every corpus; label columns follow."""
+"""Columns that ``raw_files`` has for every corpus; label columns follow. ``sidecars`` says which versions of its
+side files a recording is made from: one that changes makes the recording stale, as its own file does."""
 
 
 class Corpus(ABC):
@@ -53,6 +55,10 @@ class Corpus(ABC):
         Returns:
             The fields, ``subject`` among them, or None for a file that does not belong to the layout.
         """
+
+    def sidecars(self, path: str) -> tuple[str, ...]:
+        """Paths of the files that a recording is read from beside its own, whether they exist or not."""
+        return ()
 
     def labels(self, root: Path) -> pd.DataFrame | None:
         """Person-level labels by ``subject``, read once per index; None where there are none."""
@@ -89,7 +95,8 @@ class Corpus(ABC):
             if fields is None:
                 foreign.append(path)
             else:
-                rows.append(self._row(path, size, mtime_ns, fields))
+                sidecars = _versions(root, self.sidecars(path))
+                rows.append(self._row(path, size, mtime_ns, fields) | {"sidecars": sidecars})
         if not rows:
             found = f"{len(foreign)} {self.suffixes} files, none in the layout" if foreign else "no such file"
             raise EegfmError(
@@ -142,8 +149,22 @@ def _files(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, int, in
                 if entry.is_dir():
                     folders.append(path)
                 elif entry.name.lower().endswith(suffixes):
-                    stat = entry.stat()
+                    stat = _stat(entry)
                     yield path, stat.st_size, stat.st_mtime_ns
+
+
+def _versions(root: Path, paths: Iterable[str]) -> str:
+    """Name, size and modification time of those that exist."""
+    stats = [(path, (root / path).stat()) for path in paths if (root / path).is_file()]
+    return ";".join(f"{path.rsplit('/', 1)[-1]}:{s.st_size}:{s.st_mtime_ns}" for path, s in stats)
+
+
+def _stat(entry: DirEntry[str]) -> stat_result:
+    """Of the file, or of the link where it leads nowhere: git-annex links to content that is not fetched yet."""
+    try:
+        return entry.stat()
+    except FileNotFoundError:
+        return entry.stat(follow_symlinks=False)
 
 
 def pattern_to_regex(pattern: str, fields: Iterable[str]) -> re.Pattern[str]:

@@ -1,6 +1,8 @@
 """HBN-EEG as BIDS: the challenge's 100-Hz BDF or OpenNeuro's 500-Hz EEGLAB files."""
 
+import math
 import re
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -8,13 +10,14 @@ import pandas as pd
 
 from eegfm.corpora.base import Corpus
 from eegfm.corpora.config import HbnCorpus
-from eegfm.errors import RecordingError
+from eegfm.errors import EegfmError, RecordingError
 from eegfm.recording import Reference
 from eegfm.signal.reader import RecordingHeader
 
 _NAME = re.compile(
     r"sub-(?P<subject>[A-Za-z0-9]+)_task-(?P<task>[A-Za-z0-9]+)(?:_run-(?P<run>\d+))?_eeg\.(bdf|set|edf)"
 )
+_NOT_A_COLUMN = ("onset", "duration", "sample")
 _LABELS = ["p_factor", "attention", "internalizing", "externalizing"]
 
 
@@ -36,39 +39,64 @@ class Hbn(Corpus):
             return None
         return {"subject": match["subject"], "task": match["task"], "run": match["run"] or ""}
 
+    def sidecars(self, path: str) -> tuple[str, ...]:
+        """The events, and the samples that an EEGLAB file may keep beside it."""
+        samples = (f"{path[:-4]}.fdt",) if path.endswith(".set") else ()
+        return (_events_path(path), *samples)
+
     def labels(self, root: Path) -> pd.DataFrame | None:
-        """Age, sex and the four factors of ``participants.tsv``; ``n/a`` becomes missing."""
+        """Age, sex and the four factors of ``participants.tsv``; ``n/a`` becomes missing.
+
+        Raises:
+            EegfmError: The table cannot be read, or names a participant twice.
+        """
         path = root / "participants.tsv"
         if not path.is_file():
             return None
-        table = pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False, dtype={"participant_id": "str"})
-        out = pd.DataFrame({"subject": table["participant_id"].str.removeprefix("sub-")})
-        out["age_years"] = pd.to_numeric(table["age"]).astype("float64")
-        out["sex"] = table["sex"].fillna("").astype("str")
-        for name in _LABELS:
-            out[name] = pd.to_numeric(table[name]).astype("float64") if name in table else float("nan")
-        return out
+        try:
+            table = _read_tsv(path)
+            out = pd.DataFrame({"subject": table["participant_id"].str.removeprefix("sub-")})
+            for name, column in {"age_years": "age", **{label: label for label in _LABELS}}.items():
+                out[name] = pd.to_numeric(table[column]).astype("float64") if column in table else float("nan")
+            out["sex"] = table["sex"].fillna("") if "sex" in table else ""
+        except (KeyError, ValueError) as error:
+            raise EegfmError(f"{path}: not readable as a BIDS table of participants ({error}); correct it") from error
+        twice = out.loc[out["subject"].duplicated(), "subject"]
+        if len(twice):
+            raise EegfmError(f"{path}: participant {twice.iloc[0]} stands there twice; keep one row per participant")
+        return out.astype({"subject": "str", "sex": "str"})
 
     def events(self, path: Path, header: RecordingHeader) -> list[dict[str, Any]]:
-        """Rows of ``*_events.tsv``: in BIDS the sidecar is the truth, not what the file itself carries."""
-        sidecar = path.with_name(re.sub(r"_eeg\.\w+$", "_events.tsv", path.name))
+        """Rows of ``*_events.tsv``: in BIDS the sidecar is the truth, not what the file itself carries.
+
+        Raises:
+            RecordingError: The sidecar cannot be read; events that are guessed would be worse than none.
+        """
+        sidecar = path.with_name(_events_path(path.name))
         if not sidecar.is_file():
             return []
-        table = pd.read_csv(sidecar, sep="\t", na_values=["n/a"], keep_default_na=False, dtype="str")
-        rows = []
-        for record in table.to_dict("records"):
-            row: dict[str, Any] = {
-                str(k): None if pd.isna(v) else str(v)
-                for k, v in record.items()
-                if k not in ("onset", "duration", "sample")
-            }
-            if pd.isna(record["onset"]):
-                raise RecordingError(
-                    "event_without_onset",
-                    f"{sidecar.name}: event {row.get('value')!r} has no onset",
-                    "give it one or delete the row",
-                )
-            duration = record.get("duration")
-            row |= {"onset_s": float(record["onset"]), "duration_s": None if pd.isna(duration) else float(duration)}
-            rows.append(row)
-        return rows
+        try:
+            return [_event(record) for record in _read_tsv(sidecar).to_dict("records")]
+        except (KeyError, ValueError) as error:
+            raise RecordingError(
+                "unreadable_events",
+                f"{sidecar.name}: not readable as a BIDS table of events ({error})",
+                "every event needs a number under onset, and a number or n/a under duration",
+            ) from error
+
+
+def _events_path(path: str) -> str:
+    return re.sub(r"_eeg\.\w+$", "_events.tsv", path)
+
+
+def _read_tsv(path: Path) -> pd.DataFrame:
+    """All columns as text; ``n/a`` becomes missing."""
+    return pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False, dtype="str")
+
+
+def _event(record: Mapping[Hashable, Any]) -> dict[str, Any]:
+    onset_s, duration = float(record["onset"]), record.get("duration")
+    if not math.isfinite(onset_s):
+        raise ValueError(f"event {record.get('value')!r} has onset {record['onset']}")
+    others = {str(k): None if pd.isna(v) else str(v) for k, v in record.items() if k not in _NOT_A_COLUMN}
+    return {**others, "onset_s": onset_s, "duration_s": None if pd.isna(duration) else float(duration)}

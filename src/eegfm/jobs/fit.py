@@ -18,7 +18,7 @@ from eegfm.adapters.prepare import Prepare
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.encoders.load import PREFIX, new_encoder
-from eegfm.errors import ConfigError
+from eegfm.errors import TrainingError
 from eegfm.objectives.base import Objective
 from eegfm.training.config import PretrainParams
 from eegfm.training.data import corpus_weights, signal_spec, window_groups
@@ -28,6 +28,7 @@ from eegfm.training.plan import Groups, MixturePlan
 from eegfm.training.pretrain_module import PretrainModule
 from eegfm.training.randomness import OBJECTIVE_WEIGHTS, RECONSTRUCTION_MASKS, generator_for
 from eegfm.training.trainer import build_trainer, validation_interval
+from eegfm.windows.splits import splits_sha256
 
 _N_STATISTICS_STEPS = 16
 _N_RECONSTRUCTED = 4
@@ -82,7 +83,8 @@ def fit_pretraining(
         ``n_steps``, ``n_windows``, ``n_parameters``, ``windows_per_s``, ``corpus_ratio_<corpus>`` as realised.
 
     Raises:
-        ConfigError: Parameters and data do not fit, the loss is not finite, or the run was stopped early.
+        ConfigError: Parameters and data do not fit.
+        TrainingError: The loss is not finite, or the run was stopped early.
         StoreError: A recording of the mixture is not in its store.
     """
     data = _training_data(mixture, stores, params)
@@ -109,7 +111,7 @@ def fit_pretraining(
         corpora=sorted(data.weights),
         simulated_corpora=sorted(simulated_corpora),
         persons=data.persons,
-        splits_sha256=table_sha256(splits),
+        splits_sha256=splits_sha256(splits),
         mixture_sha256=mixture_sha256,
         seed=params.seed,
         n_steps=data.n_steps,
@@ -187,14 +189,14 @@ def _train(module: PretrainModule, data: _Data, directory: Path) -> Pace:
     """Train to the last step and validate after it.
 
     Raises:
-        ConfigError: The loss is not finite, or training was stopped before its last step.
+        TrainingError: The loss is not finite, or training was stopped before its last step.
     """
     pace = Pace()
     trainer = build_trainer(module.params, directory, data.n_steps, [pace], validates=len(data.validation) > 0)
     trainer.fit(module, data.training, data.validation)
     # A termination signal ends the fit as if it had finished.
     if trainer.global_step != data.n_steps:
-        raise ConfigError(
+        raise TrainingError(
             f"training stopped after {trainer.global_step} of {data.n_steps} steps; nothing is kept, start it again"
         )
     is_validated = data.n_steps % validation_interval(module.params, data.n_steps) == 0

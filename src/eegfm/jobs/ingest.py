@@ -153,7 +153,7 @@ def recordings_table(store: SignalStore) -> pd.DataFrame:
     for name in ("age_years", "p_factor", "attention", "internalizing", "externalizing"):
         if name in table:
             table[name] = table[name].astype("float64")
-    return table.drop(columns=["n_bytes", "mtime_ns"])
+    return table.drop(columns=["n_bytes", "mtime_ns", "sidecars"])
 
 
 def events_table(store: SignalStore) -> pd.DataFrame:
@@ -184,9 +184,10 @@ def _check_rejected(out: Ingested, n_seen: int, params: IngestParams, rate_hz: f
         n_seen, n_in, n_flagged, n_rejected, hours,
     )  # fmt: skip
     if n_rejected > params.max_rejected_ratio * n_seen or not n_in:
-        worst = out.rejected["code"].value_counts()
+        counts = out.rejected["code"].value_counts()
+        codes = ", ".join(f"{code} {n}" for code, n in counts.items())
         first = out.rejected.iloc[0]
         raise EegfmError(
-            f"{n_rejected} of {n_seen} files were rejected ({dict(worst)}), ingest.max_rejected_ratio allows "
+            f"{n_rejected} of {n_seen} files were rejected ({codes}), ingest.max_rejected_ratio allows "
             f"{params.max_rejected_ratio:.0%}; first: {first['path']}: {first['reason']}; {first['remedy']}"
         )

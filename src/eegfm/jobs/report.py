@@ -83,13 +83,18 @@ def _counts(table: pd.DataFrame, what: str) -> pd.DataFrame:
 
 def _probe_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
     rows = []
-    for block, where in ((metrics, ""), (metrics.get("transductive", {}), " (z-scored per person, transductive)")):
-        for name in ("pretrained", "untrained", "band_power"):
-            if name in block:
-                score = block[name]["balanced_accuracy"]
-                low, high = score["interval_95"]
-                row = {"features": name + where, "balanced accuracy": f"{score['pooled']:.3f}"}
-                rows.append(row | {"95 % interval over persons": f"{low:.3f} to {high:.3f}"})
+    kinds = [name for name in ("pretrained", "untrained", "band_power") if name in metrics]
+    blocks = [(name, metrics[name]) for name in kinds]
+    blocks += [
+        (f"{name} (z-scored per person, transductive)", metrics[name]["transductive"])
+        for name in kinds
+        if "transductive" in metrics[name]
+    ]
+    for name, block in blocks:
+        score = block["balanced_accuracy"]
+        low, high = score["interval_95"]
+        row = {"features": name, "balanced accuracy": f"{score['pooled']:.3f}"}
+        rows.append(row | {"95 % interval over persons": f"{low:.3f} to {high:.3f}"})
     return pd.DataFrame(rows)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from eegfm.adapters.prepare import Prepare
 from eegfm.batch import StoredBatch
-from eegfm.errors import ConfigError
+from eegfm.errors import TrainingError
 from eegfm.objectives.base import Objective
 from eegfm.training.config import PretrainParams
 from eegfm.training.history import Averages, History, mixed, with_r2
@@ -50,7 +50,7 @@ class PretrainModule(LightningModule):
         """Weigh the corpora's losses of one step.
 
         Raises:
-            ConfigError: The loss is not finite.
+            TrainingError: The loss is not finite.
         """
         logs: dict[str, dict[str, Tensor]] = {}
         total = torch.zeros((), device=self.device)
@@ -110,7 +110,7 @@ class PretrainModule(LightningModule):
 
     def _refuse_divergence(self, loss: Tensor, batch_idx: int) -> None:
         if not torch.isfinite(loss):
-            raise ConfigError(
+            raise TrainingError(
                 f"the loss of step {batch_idx + 1} is {float(loss.detach())}; nothing is kept of this run; lower "
                 f"optimizer.learning_rate (now {self.params.optimizer.learning_rate:g}) or gradient_clip "
                 f"(now {self.params.gradient_clip:g}), and look for non-finite samples in the store"

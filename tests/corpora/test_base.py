@@ -1,0 +1,113 @@
+"""What every corpus does alike: listing files, naming recordings, refusing folders that cannot be meant."""
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from eegfm.corpora.base import RAW_FILE_COLUMNS, Corpus, pattern_to_regex
+from eegfm.corpora.config import EdfFolderCorpus, TuhCorpus
+from eegfm.errors import EegfmError
+from eegfm.signal.reader import Annotation, RecordingHeader, Segment
+
+
+def touch(root: Path, *paths: str) -> None:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(b"x" * len(path))
+
+
+def corpus(pattern: str = "{subject}_{run}.edf") -> Corpus:
+    built: Corpus = EdfFolderCorpus(pattern=pattern).build("mine")
+    return built
+
+
+def test_index_lists_files_in_path_order_with_their_identity(tmp_path: Path) -> None:
+    touch(tmp_path, "b_1.edf", "a_2.EDF", "a_1.edf", ".hidden.edf", ".git/c_1.edf", "notes.txt")
+    (tmp_path / "a_2.EDF").rename(tmp_path / "a_2.edf")
+    os.utime(tmp_path / "b_1.edf", ns=(5, 1234567890123456789))
+    table = corpus().index(tmp_path)
+    assert table["path"].tolist() == ["a_1.edf", "a_2.edf", "b_1.edf"]
+    assert table["recording_id"].tolist() == ["mine:a_1", "mine:a_2", "mine:b_1"]
+    assert table["subject"].tolist() == ["a", "a", "b"]
+    assert table["run"].tolist() == ["1", "2", "1"]
+    assert (table[["session", "task", "official_split", "sidecars"]] == "").all(axis=None)
+    assert table["n_bytes"].tolist() == [7, 7, 7]
+    assert table["mtime_ns"].iloc[2] == 1234567890123456789
+    assert table.dtypes.astype(str).to_dict() == RAW_FILE_COLUMNS
+
+
+def test_same_name_in_two_folders_gives_two_ids(tmp_path: Path) -> None:
+    touch(tmp_path, "x/a_1.edf", "y/a_1.edf", "y/b_1.edf")
+    table = EdfFolderCorpus(pattern="{session}/{subject}_{run}.edf").build("mine").index(tmp_path)
+    assert table["recording_id"].tolist() == ["mine:x/a_1.edf", "mine:y/a_1.edf", "mine:b_1"]
+
+
+def test_foreign_files_are_counted_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    touch(tmp_path, "a_1.edf", "other/readme.edf", "z.edf")
+    with caplog.at_level(logging.WARNING, logger="eegfm"):
+        table = corpus().index(tmp_path)
+    assert table["path"].tolist() == ["a_1.edf"]
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("mine: 2 files left out: not in the layout, e.g. ")
+
+
+def test_folders_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(EegfmError, match=r"mine: raw folder .*/gone does not exist; set the catalog entry mine\.raw"):
+        corpus().index(tmp_path / "gone")
+    with pytest.raises(EegfmError, match=r"holds no such file; expected \('\.edf', '\.bdf'\) files like \{subject\}"):
+        corpus().index(tmp_path)
+    touch(tmp_path, "wrong.edf")
+    with pytest.raises(EegfmError, match="holds 1 .* files, none in the layout"):
+        corpus().index(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EegfmError, match="does not exist"):
+        corpus().index(tmp_path / "file")
+
+
+def test_link_to_content_that_is_not_fetched_is_listed(tmp_path: Path) -> None:
+    """It is rejected when it is read, with its path, and read again once the content is there."""
+    (tmp_path / "a_1.edf").symlink_to(tmp_path / "annex" / "a_1.edf")
+    before = corpus().index(tmp_path)
+    assert before["path"].tolist() == ["a_1.edf"]
+    touch(tmp_path, "annex/a_1.edf")
+    assert corpus().index(tmp_path / "")["n_bytes"].tolist() != before["n_bytes"].tolist()
+
+
+def test_events_are_the_files_own_annotations(tmp_path: Path) -> None:
+    notes = (Annotation(1.5, float("nan"), "spike"), Annotation(2.0, 0.5, "T1"))
+    header = RecordingHeader(("Cz",), ("uV",), 100.0, (100.0,), 400, (Segment(0, 400, 0.0),), annotations=notes)
+    assert TuhCorpus().build("tuh").events(tmp_path / "x.edf", header) == [
+        {"onset_s": 1.5, "duration_s": None, "value": "spike"},
+        {"onset_s": 2.0, "duration_s": 0.5, "value": "T1"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "fields"),
+    [
+        ("{subject}.edf", "a.edf", {"subject": "a"}),
+        ("{subject}.edf", "a/b.edf", None),
+        ("S{subject}/S{subject}R{run}.edf", "S001/S001R02.edf", {"subject": "001", "run": "02"}),
+        ("S{subject}/S{subject}R{run}.edf", "S001/S002R02.edf", None),
+        ("{subject}_{task}_{run}.edf", "a_b_c.edf", {"subject": "a", "task": "b", "run": "c"}),
+        ("{subject}.e+f", "a.edf", None),
+        ("{subject}.e+f", "a.e+f", {"subject": "a"}),
+    ],
+)
+def test_pattern(pattern: str, path: str, fields: dict[str, str] | None) -> None:
+    match = pattern_to_regex(pattern, ("subject", "session", "task", "run")).fullmatch(path)
+    assert (match.groupdict() if match else None) == fields
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("{run}.edf", r"\{subject\} is missing; splits are by person"),
+        ("{subject}_{visit}.edf", r"unknown field \{visit\}; known: subject, session, task, run"),
+    ],
+)
+def test_pattern_errors_name_what_is_allowed(pattern: str, message: str) -> None:
+    with pytest.raises(EegfmError, match=message):
+        corpus(pattern)

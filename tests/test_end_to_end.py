@@ -1,0 +1,268 @@
+"""The whole way once: raw files to report, in the smallest configuration, and on real recordings."""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.framework.project import pipelines
+from kedro.io import CatalogProtocol
+from kedro_project import PROJECT_ROOT, project_session
+
+from eegfm.checkpoint import CheckpointHeader, read_header
+from eegfm.pipeline_registry import DEFAULT_ROLES, use_roles
+
+KINDS = ("pretrained", "untrained", "band_power")
+
+
+class Lines(logging.Handler):
+    """Collects what the package logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run: where it wrote, through which catalog, and what it logged."""
+
+    data: Path
+    catalog: CatalogProtocol
+    log: list[str]
+
+    def load(self, name: str) -> Any:
+        return self.catalog.load(name)
+
+
+def run_project(env: str, data: Path, pipeline: str, params: dict[str, Any] | None = None) -> Run:
+    session = project_session(env, data, params)
+    handler, logger = Lines(), logging.getLogger("eegfm")
+    logger.addHandler(handler)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        session.run(pipeline_names=[pipeline])
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+    return Run(data, session.load_context().catalog, handler.lines)
+
+
+def files_under(folder: Path) -> set[Path]:
+    return {p for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """The whole project in conf/test, once."""
+    own_data = files_under(PROJECT_ROOT / "data" / "test")
+    done = run_project("test", tmp_path_factory.mktemp("project") / "data", "__default__")
+    assert files_under(PROJECT_ROOT / "data" / "test") == own_data, "params:data moves everything that a run writes"
+    yield done
+    use_roles(DEFAULT_ROLES)
+
+
+@pytest.fixture(scope="module")
+def header(run: Run) -> CheckpointHeader:
+    return read_header(run.data / "06_models/pretrain/encoder.safetensors")
+
+
+def test_every_catalog_entry_is_written_under_the_data_folder(run: Run) -> None:
+    outputs = {name for node in pipelines["__default__"].nodes for name in node.outputs}
+    assert len(outputs) == 24
+    for name in outputs:
+        dataset = run.catalog[name]
+        described = dataset._describe()
+        path = Path(str(described.get("filepath") or described["path"]))
+        assert dataset.exists(), name
+        assert path.is_relative_to(run.data), f"{name} lies at {path}"
+        assert path.exists(), name
+
+
+def test_nothing_is_left_half_written(run: Run) -> None:
+    assert not [p for p in run.data.rglob("*") if p.suffix == ".tmp" or p.name == "spool"]
+    assert (run.data / "06_models/pretrain/runs").is_dir()
+
+
+def test_every_file_is_accounted_for(run: Run) -> None:
+    for corpus, n_files in {"tuh": 6, "hbn": 27}.items():
+        raw_files, recordings = run.load(f"{corpus}.raw_files"), run.load(f"{corpus}.recordings")
+        rejected = run.load(f"{corpus}.rejected")
+        assert len(raw_files) >= n_files
+        assert len(raw_files) == len(recordings) + len(rejected)
+        assert not len(rejected)
+        assert recordings["simulated"].all()
+
+
+def test_hbn_was_read_from_eeglab_files(run: Run) -> None:
+    recordings = run.load("hbn.recordings")
+    assert set(recordings["path"].str.rsplit(".", n=1).str[1]) == {"set"}
+    assert set(recordings["original_rate_hz"]) == {500.0}
+    assert set(recordings["rate_hz"]) == {100.0}
+    assert set(recordings["n_channels"]) == {129}
+
+
+def test_windows_lie_inside_their_segments(run: Run) -> None:
+    for corpus in ("tuh", "hbn"):
+        windows = run.load(f"{corpus}.windows").merge(
+            run.load(f"{corpus}.recordings")[["recording_id", "segment_starts", "segment_stops"]], on="recording_id"
+        )
+        for row in windows.itertuples():
+            assert row.segment_starts[row.segment] <= row.start
+            assert row.start + row.n_samples <= row.segment_stops[row.segment]
+
+
+def test_splits_are_by_person_and_none_is_empty(run: Run) -> None:
+    splits, mixture = run.load("splits"), run.load("mixture")
+    assert not splits["person"].duplicated().any()
+    counts = splits.groupby(["corpus", "split"]).size()
+    for place in [("hbn", "pretrain"), ("hbn", "validation"), ("hbn", "evaluation"), ("tuh", "pretrain")]:
+        assert counts[place] >= 1
+    evaluated = set(splits.loc[splits["split"] == "evaluation", "person"])
+    assert not evaluated & set(mixture["person"])
+    assert mixture.groupby("corpus")["weight"].first().to_dict() == pytest.approx({"hbn": 0.7, "tuh": 0.3})
+
+
+def test_header_holds_all_that_is_needed_to_use_the_weights(run: Run, header: CheckpointHeader) -> None:
+    assert header.unit == "uV"
+    assert header.signal_spec["rate_hz"] == 100.0
+    assert header.reference == "average"
+    assert header.filters["low_hz"] == 0.5
+    assert header.filters["high_hz"] == 45.0
+    assert header.signal_scale_uv > 0
+    assert header.corpora == header.simulated_corpora == ["hbn", "tuh"]
+    assert header.n_steps == 6
+    assert len(header.splits_sha256) == len(header.mixture_sha256) == 64
+    assert set(header.versions) >= {"eegfm", "torch", "numpy"}
+    for corpus in ("tuh", "hbn"):
+        for name, montage in run.load(f"{corpus}.signals").montages.items():
+            stored = header.signal_spec["montages"][name]
+            assert stored == montage.to_dict()
+            radii_m = np.linalg.norm(np.array(stored["positions_m"]), axis=1)
+            assert (radii_m > 0.05).all()
+            assert (radii_m < 0.2).all()
+
+
+def test_header_names_who_was_trained_on(run: Run, header: CheckpointHeader) -> None:
+    splits = run.load("splits")
+    seen = splits.loc[splits["split"].isin(["pretrain", "validation"]), "person"]
+    assert set(header.persons) == set(seen)
+    probed = set(run.load("probe.predictions")["person"])
+    assert len(probed) >= 3
+    assert not probed & set(header.persons)
+
+
+def check_metrics(path: Path, n_persons: int) -> dict[str, Any]:
+    metrics: dict[str, Any] = json.loads(path.read_text())
+    for kind in KINDS:
+        score = metrics[kind]["balanced_accuracy"]
+        low, high = score["interval_95"]
+        assert len(score["per_person"]) == n_persons
+        assert 0 <= low <= score["pooled"] <= high <= 1
+        assert set(metrics[kind]["transductive"]["balanced_accuracy"]) == set(score)
+    # Both hashes are of one table: who was held out of the pretraining is who is probed.
+    assert metrics["protocol"]["splits_sha256"] == metrics["protocol"]["pretraining"]["splits_sha256"]
+    return metrics
+
+
+def test_metrics_hold_the_probe_and_its_controls(run: Run) -> None:
+    n_persons = int((run.load("splits")["split"] == "evaluation").sum())
+    metrics = check_metrics(run.data / "08_reporting/probe/metrics.json", n_persons)
+    assert metrics["protocol"]["classes"] == ["closed", "open"]
+    # The planted alpha rhythm is far above what any threshold of this size could find by chance.
+    assert metrics["band_power"]["balanced_accuracy"]["pooled"] > 0.6
+
+
+def test_pretraining_metrics_say_what_was_drawn(run: Run) -> None:
+    metrics = run.load("pretrain.metrics")
+    assert metrics["n_steps"] == 6
+    assert metrics["n_windows"] == 60
+    assert metrics["corpus_ratio_hbn"] == pytest.approx(0.7)
+    assert all(np.isfinite(v) for v in metrics.values())
+
+
+def test_report_says_simulated_and_needs_no_network(run: Run) -> None:
+    page = (run.data / "08_reporting/report.html").read_text()
+    assert "SIMULATED recordings: hbn, tuh" in page
+    assert '<script src="http' not in page
+    for text in ("band_power", "band_power (z-scored per person, transductive)", "Persons by split", "masked patches shaded", "Pretrain: history"):
+        assert text in page
+
+
+def test_plots_are_plotly_figures(run: Run) -> None:
+    for name in ("pretrain.history", "pretrain.reconstructions", "probe.comparison"):
+        assert len(run.load(name).data) > 0
+    titles = [a.text for a in run.load("pretrain.reconstructions").layout.annotations]
+    assert any("hbn (SIMULATED)" in t for t in titles)
+
+
+def test_second_run_converts_nothing(run: Run) -> None:
+    before = {c: run.load(f"{c}.signals").digest() for c in ("tuh", "hbn")}
+    stamps = {p: p.stat().st_mtime_ns for p in files_under(run.data / "01_raw")}
+    again = run_project("test", run.data, "mix")
+    assert {line for line in again.log if "to convert" in line} == {
+        "tuh: 6 files, 0 to convert",
+        "hbn: 27 files, 0 to convert",
+    }
+    assert not [line for line in again.log if "writing SIMULATED" in line]
+    assert {p: p.stat().st_mtime_ns for p in files_under(run.data / "01_raw")} == stamps
+    assert {c: again.load(f"{c}.signals").digest() for c in ("tuh", "hbn")} == before
+    pd.testing.assert_frame_equal(again.load("mixture"), run.load("mixture"))
+
+
+def test_probe_alone_starts_from_the_stored_encoder(run: Run) -> None:
+    first = run.load("probe.metrics")
+    (run.data / "08_reporting/probe/metrics.json").unlink()
+    stamp = (run.data / "06_models/pretrain/encoder.safetensors").stat().st_mtime_ns
+    again = run_project("test", run.data, "probe")
+    assert again.load("probe.metrics") == first
+    assert (run.data / "06_models/pretrain/encoder.safetensors").stat().st_mtime_ns == stamp
+
+
+TINY = {
+    "tuh": {"acquire": {"source": {"n_subjects": 6, "duration_s": 20}}},
+    "hbn": {"acquire": {"source": {"n_subjects": 6, "resting_s": 20, "ccd_s": 20, "movie_s": 10}}},
+    "pretrain": {
+        "encoder": {"name": "patch_transformer", "n_layers": 1, "d_model": 16},
+        "n_steps": 3, "batch_size": 10, "n_validation_windows": 10, "progress_bar": False,
+    },
+    "probe": {"n_untrained": 1, "n_bootstrap": 100},
+}  # fmt: skip
+
+
+def test_real_recordings_from_one_corpus_to_another(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pretrain on eegmat, probe on eegmmidb; band power is known there: shrinkage LDA 0.825, interval 0.77-0.90."""
+    roots = {name: shared_data / name for name in ("eegmat", "eegmmidb")}
+    for name, root in roots.items():
+        if not root.is_dir():
+            pytest.skip(f"real recordings are not here: {root} does not exist")
+        monkeypatch.setenv(f"{name.upper()}_ROOT", str(root))
+    untouched = {p: p.stat().st_mtime_ns for root in roots.values() for p in files_under(root)}
+    try:
+        run = run_project("experiments/eegmmidb", tmp_path, "__default__", TINY)
+    finally:
+        use_roles(DEFAULT_ROLES)
+    assert {p: p.stat().st_mtime_ns for root in roots.values() for p in files_under(root)} == untouched
+    metrics = check_metrics(tmp_path / "08_reporting/probe/metrics.json", n_persons=6)
+    assert 0.75 <= metrics["band_power"]["balanced_accuracy"]["pooled"] <= 0.92
+    header = read_header(tmp_path / "06_models/pretrain/encoder.safetensors")
+    assert header.corpora == ["eegmat", "hbn", "tuh"]
+    assert header.simulated_corpora == ["hbn", "tuh"]
+    assert sum(p.startswith("eegmat:") for p in header.persons) == 6
+    assert not [p for p in header.persons if p.startswith("eegmmidb:")]
+    recordings = run.load("eegmat.recordings")
+    assert set(recordings["reference"]) == {"linked_ears"}
+    assert set(recordings["n_channels"]) == {19}
+    assert set(run.load("eegmmidb.recordings")["n_channels"]) == {64}
+    assert not recordings["simulated"].any()
