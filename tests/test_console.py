@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from kedro.config import MissingConfigException
 from kedro.io import DatasetError
-from kedro_project import HEAVY, PROJECT_ROOT, Command, Outcome, kedro
 from omegaconf import OmegaConf
 from pydantic import ValidationError
 
 from eegfm import console
 from eegfm.errors import ConfigError, RecordingError
 from eegfm.signal.config import SignalParams
+from kedro_project import HEAVY, PROJECT_ROOT, Command, Outcome, kedro
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,14 @@ CASES = {
     "corpus": Case(INGEST, ("'thu'", "did you mean tuh?"), "thu.ingest=1"),
     "key": Case(INGEST, ("pretrain.n_step ", "n_epochs", "did you mean n_steps?"), "pretrain.n_step=5"),
     "deep key": Case(
-        INGEST, ("tuh.window.cuts.pretrain.lenght_s ", "did you mean length_s?"), "tuh.window.cuts.pretrain.lenght_s=4"
+        INGEST,
+        ("tuh.window.cuts.pretrain.lenght_s ", "did you mean length_s?"),
+        "tuh.window.cuts.pretrain.lenght_s=4",
     ),
     "member": Case(
-        INGEST, ("pretrain.encoder.name", "'lunna'", "known: patch_transformer"), "pretrain.encoder.name=lunna"
+        INGEST,
+        ("pretrain.encoder.name", "'lunna'", "known: patch_transformer"),
+        "pretrain.encoder.name=lunna",
     ),
     "value": Case(INGEST, ("signal.rate_hz", "valid number", "'fast'"), "signal.rate_hz=fast"),
     "role": Case(INGEST, ("corpora", "'bhn'", "hbn, tuh"), "corpora.probe=bhn"),
@@ -49,14 +53,22 @@ CASES = {
     "pipeline": Case(("--env=test", "--pipelines=ingst"), ("'ingst'", "ingest")),
     "older spelling of a pipeline": Case(("--env=test", "--pipeline=ingst"), ("'ingst'", "ingest")),
     "missing folder": Case(
-        ("--pipelines=ingest",), ("tuh: raw folder TMP/data/01_raw/tuh does not exist", "tuh.raw_folder"), FOLDER
+        ("--pipelines=ingest",),
+        ("tuh: raw folder TMP/data/01_raw/tuh does not exist", "tuh.raw_folder"),
+        FOLDER,
     ),
     "empty folder": Case(
-        ("--pipelines=ingest",), ("tuh: raw folder TMP/data/01_raw/tuh is empty",), FOLDER, folders=("data/01_raw/tuh",)
+        ("--pipelines=ingest",),
+        ("tuh: raw folder TMP/data/01_raw/tuh is empty",),
+        FOLDER,
+        folders=("data/01_raw/tuh",),
     ),
     "foreign folder": Case(
         ("--pipelines=ingest", "--namespaces=tuh"),
-        ("tuh: raw folder TMP/data/01_raw/tuh holds 1 ('.edf',) files, none in the layout", "aaaaaaab_s001_t000.edf"),
+        (
+            "tuh: raw folder TMP/data/01_raw/tuh holds 1 ('.edf',) files, none in the layout",
+            "aaaaaaab_s001_t000.edf",
+        ),
         FOLDER,
         files=("data/01_raw/tuh/mine.edf",),
     ),
@@ -106,7 +118,10 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     commands = {name: command(name, root / name.replace(" ", "_")) for name in CASES}
     tiny = f"data={root}/older/data,tuh.acquire.source.n_subjects=1,tuh.acquire.source.duration_s=5"
     older = ("run", "--env=test", "--pipeline=ingest", "--namespaces=tuh", f"--params={tiny}")
-    commands |= {"older": Command(older, root / "older"), "registry": Command(("registry", "list"), root / "registry")}
+    commands |= {
+        "older": Command(older, root / "older"),
+        "registry": Command(("registry", "list"), root / "registry"),
+    }
     done = kedro(*commands.values())
     return {name: (outcome, c.folder) for (name, c), outcome in zip(commands.items(), done, strict=True)}
 

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
-from kedro_project import PROJECT_ROOT, project_session
 
 from eegfm.checkpoint import CheckpointHeader, read_header
 from eegfm.pipeline_registry import DEFAULT_ROLES, use_roles
+from kedro_project import PROJECT_ROOT, project_session
 
 KINDS = ("pretrained", "untrained", "band_power")
 
@@ -114,7 +114,8 @@ def test_hbn_was_read_from_eeglab_files(run: Run) -> None:
 def test_windows_lie_inside_their_segments(run: Run) -> None:
     for corpus in ("tuh", "hbn"):
         windows = run.load(f"{corpus}.windows").merge(
-            run.load(f"{corpus}.recordings")[["recording_id", "segment_starts", "segment_stops"]], on="recording_id"
+            run.load(f"{corpus}.recordings")[["recording_id", "segment_starts", "segment_stops"]],
+            on="recording_id",
         )
         for row in windows.itertuples():
             assert row.segment_starts[row.segment] <= row.start
@@ -194,7 +195,13 @@ def test_report_says_simulated_and_needs_no_network(run: Run) -> None:
     page = (run.data / "08_reporting/report.html").read_text()
     assert "SIMULATED recordings: hbn, tuh" in page
     assert '<script src="http' not in page
-    for text in ("band_power", "band_power (z-scored per person, transductive)", "Persons by split", "masked patches shaded", "Pretrain: history"):
+    for text in (
+        "band_power",
+        "band_power (z-scored per person, transductive)",
+        "Persons by split",
+        "masked patches shaded",
+        "Pretrain: history",
+    ):
         assert text in page
 
 

@@ -3,9 +3,6 @@
 from pathlib import Path
 
 import pytest
-from fastapi.testclient import TestClient
-from kedro_viz.api.apps import create_api_app_from_project
-from kedro_viz.server import load_and_populate_data
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ["raw", "intermediate", "primary", "model_input", "models", "model_output", "reporting"]
@@ -14,6 +11,10 @@ WITHOUT_PREVIEW = {"raw", "raw_folder", "workspace", "runs", "report"}
 
 @pytest.mark.filterwarnings("default")  # kedro-viz's own
 def test_lineage_has_layers_and_previews(finished_run: Path) -> None:
+    from fastapi.testclient import TestClient
+    from kedro_viz.api.apps import create_api_app_from_project
+    from kedro_viz.server import load_and_populate_data
+
     load_and_populate_data(PROJECT_ROOT, env="test", extra_params={"data": str(finished_run)}, package_name="eegfm")
     client = TestClient(create_api_app_from_project(PROJECT_ROOT))
     shown = client.get("/api/main").json()

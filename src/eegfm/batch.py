@@ -28,7 +28,7 @@ class WindowBatch(TypedDict):
 
     signal: "Tensor"  # (B, C, T) float32 microvolts
     channel_positions: "Tensor"  # (B, C, 3) float32 metres, head frame
-    channel_mask: "Tensor"  # (B, C) bool, False for a channel that holds no signal
+    channel_mask: "Tensor"  # (B, C) bool, False for a channel that is only padding
     reference: str  # the reference after preparation, e.g. "average"
     recording: "Tensor"  # (B,) int64
     corpus: str

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from eegfm.config import StrictModel
 from eegfm.errors import CheckpointError
 from eegfm.files import write_atomically
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Literal[1] = 1
 _HEADER_KEY = "eegfm"
 
 
@@ -26,12 +26,12 @@ class CheckpointHeader(StrictModel):
     refuse them.
     """
 
-    format_version: int = FORMAT_VERSION
+    format_version: Literal[1] = FORMAT_VERSION
     phase: str
     encoder: dict[str, Any]
     objective: dict[str, Any]
     signal_spec: dict[str, Any]
-    unit: str = "uV"
+    unit: Literal["uV"] = "uV"
     signal_scale_uv: float
     reference: str
     filters: dict[str, Any]
@@ -43,7 +43,6 @@ class CheckpointHeader(StrictModel):
     seed: int
     n_steps: int
     versions: dict[str, str]
-    licence: str = "unspecified"
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def read_header(path: Path) -> CheckpointHeader:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint; make it with: kedro run --pipelines=pretrain")
+        raise CheckpointError(f"{path}: no such checkpoint; make it with the pipeline pretrain")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

@@ -1,6 +1,5 @@
 """How errors reach the user: one line for what the user can mend, a traceback for our own mistakes."""
 
-import logging
 import re
 import sys
 from collections.abc import Iterator
@@ -13,14 +12,10 @@ from pydantic import ValidationError
 
 from eegfm.errors import EegfmError
 
-_QUIET_LOGGERS = ("kedro.framework.session.session", "kedro.runner.task", "kedro.runner.sequential_runner")
-
 
 def install() -> None:
     """Print errors of users as one line; leave all others as they are."""
     sys.excepthook = _excepthook
-    for name in _QUIET_LOGGERS:
-        logging.getLogger(name).addFilter(_drop_reported_errors)
 
 
 def one_line(error: BaseException) -> str | None:
@@ -64,12 +59,6 @@ def _parameter_problem(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     kept = [re.sub(r"\s*For further information visit \S+", "", line) for line in lines]
     return " ".join(line for line in kept if line)
-
-
-def _drop_reported_errors(record: logging.LogRecord) -> bool:
-    """Keep a user's error from being printed with its traceback before the one line comes."""
-    error = record.exc_info[1] if record.exc_info else None
-    return record.levelno < logging.ERROR or error is None or one_line(error) is None
 
 
 def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -15,12 +15,19 @@ from eegfm.parameters import check_parameters
 class ProjectHooks:
     """What the project asks of every run."""
 
+    def __init__(self) -> None:
+        self._options = ""
+
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Refuse parameters that do not fit and build the pipelines for the corpora that the configuration names."""
         from eegfm.pipeline_registry import use_roles
 
-        use_roles(check_parameters(context.config_loader["parameters"]))
+        parameters = context.config_loader["parameters"]
+        use_roles(check_parameters(parameters))
+        self._options = f" --env={context.env}" if context.env else ""
+        if "data" in parameters:
+            self._options += f" --params=data={parameters['data']}"
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
@@ -29,12 +36,16 @@ class ProjectHooks:
         inputs = pipeline.inputs()
         if "pretrain.encoder" in inputs and not catalog["pretrain.encoder"].exists():
             path = catalog["pretrain.encoder"]._describe()["filepath"]
-            raise CheckpointError(f"no pretrained encoder at {path}; make it with: kedro run --pipelines=pretrain")
+            raise CheckpointError(
+                f"no pretrained encoder at {path}; make it with: kedro run --pipelines=pretrain{self._options}"
+            )
         missing = sorted(
             name for name in inputs if not name.startswith("params:") and name in catalog and not catalog[name].exists()
         )
         if missing:
-            raise EegfmError(f"not there yet: {', '.join(missing)}; run the whole project first: kedro run")
+            raise EegfmError(
+                f"not there yet: {', '.join(missing)}; run the whole project first: kedro run{self._options}"
+            )
 
 
 def _check_raw_folders(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:

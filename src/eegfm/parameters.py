@@ -12,6 +12,7 @@ from eegfm.evaluation.config import ProbeParams
 from eegfm.jobs.config import CorpusParams, ReportParams
 from eegfm.signal.config import SignalParams
 from eegfm.training.config import PretrainParams
+from eegfm.training.plan import batch_counts
 from eegfm.windows.config import MixtureParams, Roles, SplitParams
 
 SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
@@ -58,7 +59,33 @@ def check_parameters(parameters: Mapping[str, Any]) -> Roles:
     for name in [*roles.pretrain, *([roles.probe] if roles.probe else [])]:
         if name not in corpora:
             raise ConfigError(f"corpora: {name!r} has no parameters; there are {', '.join(sorted(corpora))}")
+    _check_together(parameters, roles, corpora)
     return roles
+
+
+def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequence[str]) -> None:
+    """Refuse values that are right one by one and wrong together, before a run spends an hour to find out."""
+    mix = checked(MixtureParams, parameters.get("mix", {}), "mix")
+    unknown = sorted(set(mix.weights) - set(corpora))
+    if unknown:
+        raise ConfigError(f"parameter mix.weights.{unknown[0]} names no corpus; {_known(unknown[0], sorted(corpora))}")
+    without = sorted(set(roles.pretrain) - set(mix.weights))
+    if without:
+        raise ConfigError(f"parameter mix.weights.{without[0]} is missing; corpora.pretrain names that corpus")
+    if "probe" in parameters and roles.probe:
+        _check_cut(parameters, roles.probe, parameters["probe"]["task"], "probe.task")
+    for name in roles.pretrain:
+        _check_cut(parameters, name, mix.task, "mix.task")
+    if "pretrain" in parameters:
+        total = sum(mix.weights[name] for name in roles.pretrain)
+        batch_size = checked(PretrainParams, parameters["pretrain"], "pretrain").batch_size
+        batch_counts({name: mix.weights[name] / total for name in roles.pretrain}, batch_size)
+
+
+def _check_cut(parameters: Mapping[str, Any], corpus: str, task: str, key: str) -> None:
+    cuts = sorted(parameters[corpus]["window"]["cuts"])
+    if task not in cuts:
+        raise ConfigError(f"parameter {key}: {corpus}.window.cuts has no {task!r}; {_known(task, cuts)}")
 
 
 def checked(model: type[_Model], value: Any, key: str) -> _Model:

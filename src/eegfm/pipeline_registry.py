@@ -33,12 +33,14 @@ def register_pipelines() -> dict[str, Pipeline]:
     pretraining = pretrain.create_pipeline(pretrained)
     probing = probe.create_pipeline(_roles.probe) if _roles.probe else Pipeline([])
     reporting = report.create_pipeline(corpora, probed=bool(_roles.probe))
-    return {
+    registry = {
         "ingest": ingested,
         "window": windowed,
         "mix": mixed,
         "pretrain": mixed + pretraining,
-        "probe": mixed.to_outputs("splits", f"{_roles.probe}.windows") + probing if _roles.probe else probing,
         "report": reporting,
         "__default__": mixed + pretraining + probing + reporting,
     }
+    if _roles.probe:
+        registry["probe"] = mixed.to_outputs("splits", f"{_roles.probe}.windows") + probing
+    return registry

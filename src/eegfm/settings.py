@@ -25,6 +25,8 @@ def _environment_variable(name: str, default: str | None = None) -> str:
 
 
 HOOKS = (ProjectHooks(),)
+# Its run hooks write into the project's folder, wherever a run is told to put its results.
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro-viz",)
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

@@ -59,7 +59,7 @@ def test_folders_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EegfmError, match=r"holds no such file; expected \('\.edf', '\.bdf'\) files like \{subject\}"):
         corpus().index(tmp_path)
     touch(tmp_path, "wrong.edf")
-    with pytest.raises(EegfmError, match="holds 1 .* files, none in the layout"):
+    with pytest.raises(EegfmError, match=r"holds 1 .* files, none in the layout"):
         corpus().index(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(EegfmError, match="does not exist"):

@@ -14,7 +14,13 @@ from eegfm.signal.reader import Annotation, RecordingHeader, Segment
 
 HBN: Hbn = HbnCorpus().build("hbn")
 HEADER = RecordingHeader(
-    ("E1",), ("uV",), 500.0, (500.0,), 5000, (Segment(0, 5000, 0.0),), annotations=(Annotation(1.0, 0.0, "of the file"),)
+    ("E1",),
+    ("uV",),
+    500.0,
+    (500.0,),
+    5000,
+    (Segment(0, 5000, 0.0),),
+    annotations=(Annotation(1.0, 0.0, "of the file"),),
 )
 RESTING = "sub-NDARAA1/eeg/sub-NDARAA1_task-RestingState_eeg.bdf"
 
@@ -23,13 +29,13 @@ RESTING = "sub-NDARAA1/eeg/sub-NDARAA1_task-RestingState_eeg.bdf"
     ("path", "fields"),
     [
         (RESTING, ("NDARAA1", "RestingState", "")),
-        ("sub-NDARAA1/eeg/sub-NDARAA1_task-contrastChangeDetection_run-2_eeg.set", ("NDARAA1", "contrastChangeDetection", "2")),
+        ("eeg/sub-NDARAA1_task-contrastChangeDetection_run-2_eeg.set", ("NDARAA1", "contrastChangeDetection", "2")),
         ("ds005505/sub-NDARAA1/eeg/sub-NDARAA1_task-ThePresent_eeg.edf", ("NDARAA1", "ThePresent", "")),
         ("sub-NDARAA1/eeg/sub-NDARAA1_task-ThePresent_channels.set", None),
         ("sub-NDARAA1/eeg/NDARAA1_task-ThePresent_eeg.set", None),
         ("sub-NDARAA1/eeg/sub-NDARAA1_task-ThePresent_eeg.fdt", None),
     ],
-)  # fmt: skip
+)
 def test_names(path: str, fields: tuple[str, str, str] | None) -> None:
     expected = None if fields is None else dict(zip(("subject", "task", "run"), fields, strict=True))
     assert HBN.describe(path) == expected
@@ -39,7 +45,10 @@ def write(root: Path, **files: str) -> Path:
     """A tree of one resting-state recording; tables are written with blanks for tabs."""
     (root / RESTING).parent.mkdir(parents=True, exist_ok=True)
     (root / RESTING).write_bytes(b"")
-    places = {"participants": root / "participants.tsv", "events": root / RESTING.replace("_eeg.bdf", "_events.tsv")}
+    places = {
+        "participants": root / "participants.tsv",
+        "events": root / RESTING.replace("_eeg.bdf", "_events.tsv"),
+    }
     for name, text in files.items():
         places[name].write_text(text.replace(" ", "\t"))
     return root
@@ -66,7 +75,12 @@ def test_index_joins_the_participants(tmp_path: Path) -> None:
     table = HBN.index(write(tmp_path, participants="participant_id sex age\nsub-NDARAA1 M 9.5\nsub-OTHER F 8\n"))
     assert len(table) == 1
     row = table.iloc[0]
-    assert (row["subject"], row["sex"], row["age_years"], row["task"]) == ("NDARAA1", "M", 9.5, "RestingState")
+    assert (row["subject"], row["sex"], row["age_years"], row["task"]) == (
+        "NDARAA1",
+        "M",
+        9.5,
+        "RestingState",
+    )
     assert math.isnan(row["p_factor"])
     assert "age_years" not in HBN.index(write(tmp_path / "other")).columns
 
@@ -83,7 +97,10 @@ def test_person_without_a_row_stays_with_missing_labels(tmp_path: Path) -> None:
         ("participant_id sex age\nsub-A F 8,5\n", "participants.tsv: not readable"),
         ("id sex age\nsub-A F 8\n", "participants.tsv: not readable .*participant_id"),
         ("", "participants.tsv: not readable"),
-        ("participant_id sex age\nsub-A F 8\nsub-A M 9\n", "participants.tsv: participant A stands there twice"),
+        (
+            "participant_id sex age\nsub-A F 8\nsub-A M 9\n",
+            "participants.tsv: participant A stands there twice",
+        ),
     ],
 )
 def test_participants_that_cannot_be_read(tmp_path: Path, text: str, message: str) -> None:
@@ -143,11 +160,15 @@ def real_events(folder: Path, task: str) -> pd.DataFrame:
     return pd.DataFrame(HBN.events(path.with_name(path.name.replace("_events.tsv", "_eeg.set")), HEADER))
 
 
+def n_rows(path: Path) -> int:
+    return sum(bool(line.strip()) for line in path.read_text().splitlines()) - 1
+
+
 def test_all_real_participants_are_read(real: Path) -> None:
     tables = {path.parent.name: HBN.labels(path.parent) for path in sorted(real.glob("*/participants.tsv"))}
     assert len(tables) == 10
     for release, table in tables.items():
-        n_lines = sum(bool(line.strip()) for line in (real / release / "participants.tsv").open()) - 1
+        n_lines = n_rows(real / release / "participants.tsv")
         assert len(table) == n_lines
         assert table["age_years"].between(5, 23).all()
         assert set(table["sex"]) == {"F", "M"}
@@ -160,7 +181,7 @@ def test_all_real_participants_are_read(real: Path) -> None:
 def test_real_sidecars_are_read(real: Path) -> None:
     for path in sorted(real.rglob("*_events.tsv"))[::25]:
         events = HBN.events(path.with_name(path.name.replace("_events.tsv", "_eeg.set")), HEADER)
-        assert len(events) == sum(1 for line in path.open() if line.strip()) - 1
+        assert len(events) == n_rows(path)
         assert all(math.isfinite(e["onset_s"]) and isinstance(e["value"], str) for e in events)
 
 

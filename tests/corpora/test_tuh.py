@@ -9,25 +9,26 @@ TUH = TuhCorpus().build("tuh")
 
 
 @pytest.mark.parametrize(
-    ("path", "subject", "session", "run", "official_split", "acquisition", "pathology"),
+    ("folders", "name", "fields"),
     [
         # TUEG v2, TUEG v1, TUAB v3, TUAB v2
-        ("edf/000/aaaaaaaa/s001_2015_12_30/01_tcp_ar/aaaaaaaa_s001_t000.edf", "aaaaaaaa", "s001", "t000", "", "01_tcp_ar", ""),
-        ("edf/01_tcp_ar/027/00002729/s001_2006_04_12/00002729_s001_t003.edf", "00002729", "s001", "t003", "", "01_tcp_ar", ""),
-        ("edf/train/normal/01_tcp_ar/aaaaamye_s001_t000.edf", "aaaaamye", "s001", "t000", "train", "01_tcp_ar", "normal"),
-        ("edf/eval/abnormal/01_tcp_ar/aaaaamye_s002_t000.edf", "aaaaamye", "s002", "t000", "eval", "01_tcp_ar", "abnormal"),
+        ("edf/000/aaaaaaaa/s001_2015_12_30/01_tcp_ar", "aaaaaaaa_s001_t000", ("", "01_tcp_ar", "")),
+        ("edf/01_tcp_ar/027/00002729/s001_2006_04_12", "00002729_s001_t003", ("", "01_tcp_ar", "")),
+        ("edf/train/normal/01_tcp_ar", "aaaaamye_s001_t000", ("train", "01_tcp_ar", "normal")),
+        ("edf/eval/abnormal/01_tcp_ar", "aaaaamye_s002_t000", ("eval", "01_tcp_ar", "abnormal")),
         (
-            "edf/train/normal/01_tcp_ar/078/00007871/s001_2011_07_05/00007871_s001_t001.edf",
-            "00007871", "s001", "t001", "train", "01_tcp_ar", "normal",
+            "edf/train/normal/01_tcp_ar/078/00007871/s001_2011_07_05",
+            "00007871_s001_t001",
+            ("train", "01_tcp_ar", "normal"),
         ),
-        ("dev/aaaaaaac/s001_2002/02_tcp_le/aaaaaaac_s001_t000.edf", "aaaaaaac", "s001", "t000", "dev", "02_tcp_le", ""),
-        ("aaaaaaac_s001_t000.edf", "aaaaaaac", "s001", "t000", "", "", ""),
+        ("dev/aaaaaaac/s001_2002/02_tcp_le", "aaaaaaac_s001_t000", ("dev", "02_tcp_le", "")),
+        (".", "aaaaaaac_s001_t000", ("", "", "")),
     ],
-)  # fmt: skip
-def test_paths(
-    path: str, subject: str, session: str, run: str, official_split: str, acquisition: str, pathology: str
-) -> None:
-    assert TUH.describe(path) == {
+)
+def test_paths(folders: str, name: str, fields: tuple[str, str, str]) -> None:
+    subject, session, run = name.split("_")
+    official_split, acquisition, pathology = fields
+    assert TUH.describe(f"{folders}/{name}.edf".removeprefix("./")) == {
         "subject": subject,
         "session": session,
         "run": run,

@@ -45,7 +45,7 @@ def test_gather_equals_slicing(store: SignalStore) -> None:
     rng = np.random.default_rng(0)
     numbers = rng.integers(0, 4, size=50)
     starts = np.array([rng.integers(0, 300 + 100 * k - 80 + 1) for k in numbers])
-    rows, scale_rows = store.locate(MONTAGE.name, [f"c:{k}" for k in numbers], starts)
+    rows, scale_rows = store.locate(MONTAGE.name, [f"c:{k}" for k in numbers], starts, 80)
     got = store.gather(MONTAGE.name, rows, 80)
     want = np.stack([samples_of(k, 300 + 100 * k)[s : s + 80] for k, s in zip(numbers, starts, strict=True)])
     np.testing.assert_array_equal(got, want)
@@ -62,7 +62,7 @@ def test_gather_across_shards_equals_one_shard(tmp_path: Path, store: SignalStor
     assert len(list((tmp_path / "sharded" / MONTAGE.name).glob("shard_*"))) > 1
     ids, starts = ["c:3", "c:0", "c:2", "c:1"], np.array([10, 0, 99, 5])
     for each in (sharded, store):
-        rows, _ = each.locate(MONTAGE.name, ids, starts)
+        rows, _ = each.locate(MONTAGE.name, ids, starts, 50)
         np.testing.assert_array_equal(each.gather(MONTAGE.name, rows, 50)[2], samples_of(2)[99:149])
     assert sharded.digest() == store.digest()
 
@@ -152,9 +152,15 @@ def test_cut_shard_is_an_error_not_zeros(store: SignalStore) -> None:
 
 
 def test_windows_beyond_the_shard_are_refused(store: SignalStore) -> None:
-    rows, _ = store.locate(MONTAGE.name, ["c:3"], np.array([590]))
     with pytest.raises(StoreError, match="reach beyond"):
-        store.gather(MONTAGE.name, rows, 80)
+        store.gather(MONTAGE.name, np.array([2590]), 80)
+
+
+@pytest.mark.parametrize("start", [-1, 221, 10_000])
+def test_windows_of_another_version_of_a_recording_are_refused(store: SignalStore, start: int) -> None:
+    store.locate(MONTAGE.name, ["c:0"], np.array([220]), 80)
+    with pytest.raises(StoreError, match="leaves recording c:0"):
+        store.locate(MONTAGE.name, ["c:1", "c:0"], np.array([0, start]), 80)
 
 
 def test_second_writer_is_told_who_holds_the_lock(tmp_path: Path) -> None:
@@ -164,17 +170,22 @@ def test_second_writer_is_told_who_holds_the_lock(tmp_path: Path) -> None:
         commit(writer, 0)
 
 
-def test_other_rate_empties_the_store(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "facts", [StoreFacts(200.0), StoreFacts(100.0, filters={"low_hz": 1.0}), StoreFacts(100.0, made_by="other code")]
+)
+def test_other_facts_empty_the_store(tmp_path: Path, facts: StoreFacts) -> None:
     with StoreWriter(tmp_path, FACTS) as writer:
         commit(writer, 0)
-    with StoreWriter(tmp_path, StoreFacts(200.0)) as writer:
+    with StoreWriter(tmp_path, facts) as writer:
         assert not writer.keys
-    assert SignalStore(tmp_path).rate_hz == 200.0
+    assert not list(tmp_path.glob("*/shard_*"))
+    assert SignalStore(tmp_path).rate_hz == facts.rate_hz
+    assert SignalStore(tmp_path).filters == facts.filters
 
 
 def test_unknown_names_are_errors(tmp_path: Path, store: SignalStore) -> None:
     with pytest.raises(StoreError, match="is not in montage"):
-        store.locate(MONTAGE.name, ["c:77"], np.array([0]))
+        store.locate(MONTAGE.name, ["c:77"], np.array([0]), 10)
     with pytest.raises(StoreError, match="no montage"):
         store.scales("9ch-unknown")
     with pytest.raises(StoreError, match="holds no signal store"):

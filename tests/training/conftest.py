@@ -1,6 +1,7 @@
 """A store in memory whose samples say where they come from."""
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ class MemoryStore:
     """Recordings of one length per montage; sample t of recording r is 100 r + t in every channel."""
 
     rate_hz = 100.0
+    is_simulated = False
+    filters: ClassVar[dict[str, float | None]] = {"low_hz": 0.5, "high_hz": 45.0, "notch_hz": None}
 
     def __init__(self, montages: list[Montage], n_recordings: int, n_samples: int) -> None:
         self.montages = {montage.name: montage for montage in montages}
@@ -21,7 +24,7 @@ class MemoryStore:
         self.n_samples = n_samples
 
     def locate(
-        self, montage: str, recording_ids: Iterable[str], starts: NDArray[np.int64]
+        self, montage: str, recording_ids: Iterable[str], starts: NDArray[np.int64], n_samples: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         recordings = np.array([int(name.removeprefix("r")) for name in recording_ids], dtype=np.int64)
         if (recordings >= self.n_recordings).any():

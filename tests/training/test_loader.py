@@ -26,7 +26,7 @@ def groups(small, large, stores) -> dict[str, list[WindowIndex]]:
         store = stores[corpus]
         ids = [f"r{r}" for r in range(store.n_recordings) for _ in range(3)]
         starts = np.tile(np.array([0, 15, 45]), store.n_recordings)
-        rows, scale_rows = store.locate(montage.name, ids, starts)
+        rows, scale_rows = store.locate(montage.name, ids, starts, n_samples)
         found[corpus] = [WindowIndex(corpus, montage.name, rows, scale_rows, n_samples)]
     return found
 

@@ -106,13 +106,13 @@ def test_cues_out_of_range_are_counted_and_dropped(recordings, events):
     )
     table = recordings([[(0, 2700), (2700, 8000)]])
     windows, counts = cut_windows(table, cues, _params(CueCut(), "eyes"))
-    # The windows from 25 s lie in the first segment, those from 27 s in the second.
-    assert windows.loc[windows["label"] == "open", "start"].tolist() == [2500, *range(2700, 3701, 200)]
-    assert windows.loc[windows["label"] == "open", "segment"].tolist() == [0] + [1] * 6
+    # Only the window from 25 s lies in the segment of its cue.
+    assert windows.loc[windows["label"] == "open", "start"].tolist() == [2500]
+    assert windows.loc[windows["label"] == "closed", "segment"].tolist() == [1, 1]
     assert windows.loc[windows["label"] == "closed", "start"].tolist() == [7500, 7700]
     assert counts["eyes"]["n_cues"] == 5
     assert counts["eyes"]["n_cues_without_window"] == 3
-    assert counts["eyes"]["n_windows_out_of_range"] == 7 + 5 + 7 + 7
+    assert counts["eyes"]["n_windows_out_of_range"] == 7 + 6 + 5 + 7 + 7
 
 
 @pytest.mark.parametrize(("onset_s", "start"), [(20.004, 2500), (20.006, 2501)])
@@ -122,10 +122,12 @@ def test_cues_fall_on_the_nearest_sample(recordings, events, onset_s, start):
     assert windows["start"].iloc[0] == start
 
 
-def test_cue_windows_never_cross_a_gap(recordings, events):
+def test_cue_windows_stay_in_the_segment_of_their_cue(recordings, events):
+    """Behind a gap nobody knows what the person was told meanwhile."""
     cues = events([("c:r000", 20.0, "instructed_toOpenEyes")])
-    windows, _ = cut_windows(recordings([[(0, 2650), (2650, 8000)]]), cues, _params(CueCut(), "eyes"))
-    assert windows["start"].tolist() == [2700, 2900, 3100, 3300, 3500, 3700]
+    windows, _ = cut_windows(recordings([[(0, 2950), (2950, 8000)]]), cues, _params(CueCut(), "eyes"))
+    assert windows["start"].tolist() == [2500, 2700]
+    assert windows["segment"].tolist() == [0, 0]
 
 
 def test_a_stretch_ends_where_another_label_begins(recordings, events):

@@ -41,7 +41,7 @@ def test_growth_and_order_move_nobody(numbers, n_more, seed, n_each):
 
 
 def test_roles_decide_which_splits_a_corpus_feeds():
-    people = {c: _people(c, range(200)) for c in ("both", "train", "probe", "none")}
+    people = {c: _people(c, range(200)) for c in ("both", "train", "tested", "none")}
     splits = split_persons(people, Roles(pretrain=["both", "train"], probe="both"), PARAMS)
     share = splits.groupby("corpus")["split"].value_counts(normalize=True)
     assert share["both", "evaluation"] == pytest.approx(0.3, abs=0.1)
@@ -49,8 +49,8 @@ def test_roles_decide_which_splits_a_corpus_feeds():
     assert share["train"].index.sort_values().tolist() == ["pretrain", "validation"]
     assert share["train", "validation"] == pytest.approx(0.3, abs=0.1)
     assert share["none"].to_dict() == {"excluded": 1.0}
-    only = split_persons(people, Roles(pretrain=["train"], probe="probe"), PARAMS)
-    assert set(only.loc[only["corpus"] == "probe", "split"]) == {"evaluation"}
+    only = split_persons(people, Roles(pretrain=["train"], probe="tested"), PARAMS)
+    assert set(only.loc[only["corpus"] == "tested", "split"]) == {"evaluation"}
 
 
 def test_evaluation_ratio_does_not_move_validation_to_pretraining():

@@ -99,4 +99,4 @@ def _event(record: Mapping[Hashable, Any]) -> dict[str, Any]:
     if not math.isfinite(onset_s):
         raise ValueError(f"event {record.get('value')!r} has onset {record['onset']}")
     others = {str(k): None if pd.isna(v) else str(v) for k, v in record.items() if k not in _NOT_A_COLUMN}
-    return {**others, "onset_s": onset_s, "duration_s": None if pd.isna(duration) else float(duration)}
+    return {"value": "", **others, "onset_s": onset_s, "duration_s": None if pd.isna(duration) else float(duration)}

@@ -103,7 +103,9 @@ def window_batches(
     for _, group in windows.groupby(["montage", "corpus", "n_samples"]):
         montage, corpus = str(group["montage"].iloc[0]), str(group["corpus"].iloc[0])
         n_samples = int(group["n_samples"].iloc[0])
-        rows, scale_rows = store.locate(montage, group["recording_id"], group["start"].to_numpy(dtype=np.int64))
+        rows, scale_rows = store.locate(
+            montage, group["recording_id"], group["start"].to_numpy(dtype=np.int64), n_samples
+        )
         scales_uv, places = store.scales(montage), group.index.to_numpy(dtype=np.int64)
         for first in range(0, len(group), batch_size):
             part = slice(first, first + batch_size)

@@ -51,7 +51,10 @@ class SignalStoreDataset(AbstractDataset[SignalStore, SignalStore]):
         for k in range(signal_uv.shape[1]):
             axes.plot(signal_uv[:, k] - k * step_uv, color="black", linewidth=0.6)
         axes.set_yticks([-k * step_uv for k in range(signal_uv.shape[1])], names[: signal_uv.shape[1]])
-        axes.set(title=f"{entry.recording_id}, {store.rate_hz:g} Hz, {step_uv:.0f} µV between lines", xlabel="sample")
+        origin = "SIMULATED, " if store.is_simulated else ""
+        axes.set(
+            title=f"{origin}{entry.recording_id}, {store.rate_hz:g} Hz, {step_uv:.0f} µV between lines", xlabel="sample"
+        )
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=80)
         return ImagePreview(base64.b64encode(buffer.getvalue()).decode())

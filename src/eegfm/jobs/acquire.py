@@ -4,9 +4,15 @@ import logging
 from pathlib import Path
 
 from eegfm.corpora.config import AcquireParams, FolderSource
+from eegfm.corpora.simulated.config import MANIFEST
 from eegfm.errors import EegfmError
 
 _log = logging.getLogger(__name__)
+
+
+def is_simulated(folder: Path) -> bool:
+    """Whether a raw folder was written by the simulator, whatever the configuration calls it."""
+    return (folder / MANIFEST).is_file()
 
 
 def acquire(params: AcquireParams, corpus: str, folder: Path) -> Path:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import platform
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,14 @@ from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.errors import TrainingError
 from eegfm.objectives.base import Objective
 from eegfm.training.config import PretrainParams
-from eegfm.training.data import corpus_weights, signal_spec, window_groups
+from eegfm.training.data import corpus_weights, shared_filters, signal_spec, window_groups
 from eegfm.training.loader import Stores, TrainingLoader, ValidationLoader, gather, thinned
 from eegfm.training.pace import Pace
 from eegfm.training.plan import Groups, MixturePlan
 from eegfm.training.pretrain_module import PretrainModule
 from eegfm.training.randomness import OBJECTIVE_WEIGHTS, RECONSTRUCTION_MASKS, generator_for
 from eegfm.training.trainer import build_trainer, validation_interval
+from eegfm.windows.mixture import mixture_sha256
 from eegfm.windows.splits import splits_sha256
 
 _N_STATISTICS_STEPS = 16
@@ -62,8 +62,6 @@ def fit_pretraining(
     run_directory: Path,
     *,
     splits: pd.DataFrame,
-    filters: Mapping[str, Any],
-    simulated_corpora: Sequence[str] = (),
 ) -> PretrainResult:
     """Pretrain an encoder on a mixture.
 
@@ -74,8 +72,6 @@ def fit_pretraining(
         run_directory: Runs lie here side by side, each in a folder named by a fingerprint of its parameters
             and its mixture.
         splits: The split table, for its hash in the header.
-        filters: How the stores' signals were filtered, for the header.
-        simulated_corpora: Which corpora are simulated, for the header.
 
     Returns:
         The result. Metrics: ``train_loss`` and ``train_r2`` (mean over the last tenth of the history),
@@ -88,9 +84,9 @@ def fit_pretraining(
         StoreError: A recording of the mixture is not in its store.
     """
     data = _training_data(mixture, stores, params)
-    mixture_sha256 = table_sha256(mixture)
-    directory = run_directory / _fingerprint(params, mixture_sha256)
-    _write_params(directory, params, mixture_sha256)
+    mixture_hash = mixture_sha256(mixture)
+    directory = run_directory / _fingerprint(params, mixture_hash)
+    _write_params(directory, params, mixture_hash)
 
     prepare = Prepare(data.spec.montages, params.reference)
     objective = _new_objective(params, data.spec)
@@ -107,12 +103,12 @@ def fit_pretraining(
         signal_spec=data.spec.to_dict(),
         signal_scale_uv=objective.encoder.signal_scale_uv,
         reference=params.reference,
-        filters=dict(filters),
+        filters=data.filters,
         corpora=sorted(data.weights),
-        simulated_corpora=sorted(simulated_corpora),
+        simulated_corpora=[c for c in sorted(data.weights) if stores[c].is_simulated],
         persons=data.persons,
         splits_sha256=splits_sha256(splits),
-        mixture_sha256=mixture_sha256,
+        mixture_sha256=mixture_hash,
         seed=params.seed,
         n_steps=data.n_steps,
         versions=_versions(),
@@ -126,29 +122,10 @@ def fit_pretraining(
     )
 
 
-def table_sha256(table: pd.DataFrame) -> str:
-    """SHA-256 over a table's columns in alphabetical order and its rows in theirs; the index does not count.
-
-    Numbers enter as little-endian 64-bit values with one NaN, everything else as text.
-    """
-    sha = hashlib.sha256()
-    for name in sorted(table.columns):
-        column = table[name]
-        sha.update(f"{name}\0{len(column)}\0".encode())
-        if pd.api.types.is_bool_dtype(column) or pd.api.types.is_integer_dtype(column):
-            sha.update(column.to_numpy(dtype="<i8").tobytes())
-        elif pd.api.types.is_float_dtype(column):
-            values = column.to_numpy(dtype="<f8", na_value=np.nan)
-            sha.update(np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes())
-        else:
-            text = ["\1" if missing else str(value) for value, missing in zip(column, column.isna(), strict=True)]
-            sha.update("\0".join(text).encode())
-    return sha.hexdigest()
-
-
 @dataclass(frozen=True)
 class _Data:
     spec: SignalSpec
+    filters: dict[str, float | None]
     weights: dict[str, float]
     persons: list[str]
     n_steps: int
@@ -166,6 +143,7 @@ def _training_data(mixture: pd.DataFrame, stores: Stores, params: PretrainParams
     is_seen = mixture["split"].isin(["pretrain", "validation"])
     return _Data(
         spec=signal_spec(mixture, stores),
+        filters=shared_filters(stores, weights),
         weights=weights,
         persons=sorted(str(person) for person in mixture.loc[is_seen, "person"].unique()),
         n_steps=n_steps,

@@ -14,6 +14,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 import eegfm.corpora
 import eegfm.signal
@@ -65,12 +66,15 @@ def ingest(
     Raises:
         EegfmError: More files are rejected than ``max_rejected_ratio`` allows; what got in stays in.
     """
-    with StoreWriter(folder, StoreFacts(signal.rate_hz, simulated)) as writer:
+    with StoreWriter(folder, _facts(params, signal, simulated)) as writer:
         plan = _plan(raw_files, root, params, signal, writer)
         _log.info("%s: %d files, %d to convert", root.name, len(raw_files), len(plan))
         for gone in sorted(set(writer.keys) - set(raw_files["recording_id"])):
             writer.remove(gone)
-        for result in _converted(plan, params):
+        # Drawn on a terminal only, and only where there is something to wait for.
+        for result in tqdm(
+            _converted(plan, params), "Ingesting", len(plan), unit="file", disable=None if plan else True
+        ):
             _commit(writer, result)
     store = SignalStore(folder)
     out = Ingested(store, recordings_table(store), events_table(store), rejected_table(store))
@@ -78,24 +82,29 @@ def ingest(
     return out
 
 
+def _facts(params: IngestParams, signal: SignalParams, simulated: bool) -> StoreFacts:
+    """What the whole store rests on; where any of it changes, every recording is stale."""
+    made_by = f"{params.corpus.model_dump_json()}{signal.model_dump_json()}{code_version()}"
+    filters = {"low_hz": signal.low_hz, "high_hz": signal.high_hz, "notch_hz": signal.notch_hz}
+    return StoreFacts(signal.rate_hz, simulated, filters, hashlib.sha256(made_by.encode()).hexdigest())
+
+
 def _plan(
     raw_files: pd.DataFrame, root: Path, params: IngestParams, signal: SignalParams, writer: StoreWriter
 ) -> list[Task]:
     known = writer.keys
-    shared = f"{params.corpus.model_dump_json()}{signal.model_dump_json()}{code_version()}"
     tasks = []
     for row in raw_files.to_dict("records"):
-        key = _key(row, shared)
+        key = _key(row)
         if known.get(str(row["recording_id"])) != key:
             named = {str(k): v for k, v in row.items()}
             tasks.append(Task(root, named, key, params.corpus, signal, writer.spool))
     return tasks
 
 
-def _key(row: Mapping[Any, Any], shared: str) -> str:
-    """Identity of one recording: the file, what its row says, the parameters, the code."""
-    text = repr(sorted((str(k), str(v)) for k, v in row.items())) + shared
-    return hashlib.sha256(text.encode()).hexdigest()
+def _key(row: Mapping[Any, Any]) -> str:
+    """Identity of one recording inside its store: the file, and what its row says."""
+    return hashlib.sha256(repr(sorted((str(k), str(v)) for k, v in row.items())).encode()).hexdigest()
 
 
 @cache
@@ -113,7 +122,7 @@ def code_version() -> str:
 
 def _converted(plan: list[Task], params: IngestParams) -> Iterator[Converted | Rejection]:
     """Results in plan order, so that the store's bytes do not depend on the number of workers."""
-    cores = os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     n_workers = params.n_workers if params.n_workers != "auto" else min(cores, len(plan) // _FILES_PER_WORKER)
     if n_workers <= 1:
         yield from map(convert, plan)

@@ -12,8 +12,8 @@ _N_CHANNELS_SHOWN = 6
 _SHADE = "rgba(120,120,120,0.25)"
 
 
-def history_figure(history: pd.DataFrame) -> go.Figure:
-    """Losses and learning rate by step, from the columns of the history table."""
+def history_figure(history: pd.DataFrame, simulated: Sequence[str]) -> go.Figure:
+    """Losses and learning rate by step, from the columns of the history table; names the simulated corpora."""
     figure = make_subplots(specs=[[{"secondary_y": True}]])
     for name in history.columns.drop(["step", "lr"]):
         rows = history.dropna(subset=[name])
@@ -22,6 +22,8 @@ def history_figure(history: pd.DataFrame) -> go.Figure:
         )
     figure.add_scatter(x=history["step"], y=history["lr"], name="lr", line={"dash": "dot"}, secondary_y=True)
     figure.update_layout(template="plotly_white", height=420, xaxis_title="optimizer step", yaxis_title="loss")
+    if simulated:
+        figure.update_layout(title=f"SIMULATED: {', '.join(simulated)}")
     figure.update_yaxes(title_text="learning rate", secondary_y=True, showgrid=False)
     return figure
 
@@ -109,5 +111,7 @@ def comparison_figure(metrics: Mapping[str, Any]) -> go.Figure:
     n_classes = len(metrics["protocol"]["classes"])
     figure.add_hline(y=1 / n_classes, line_dash="dot", annotation_text="chance")
     title = f"{metrics['protocol']['task']}: balanced accuracy on held-out persons"
+    if metrics["protocol"]["simulated"]:
+        title += " (SIMULATED)"
     figure.update_layout(template="plotly_white", height=480, yaxis_range=[0, 1.05], title=title)
     return figure

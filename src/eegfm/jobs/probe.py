@@ -177,6 +177,11 @@ def _refuse_unfit(header: CheckpointHeader, patch_samples: int, store: SignalSto
             f"the encoder was trained at {rate_hz:g} Hz and the signals are stored at {store.rate_hz:g} Hz; "
             "ingest the probed corpus with the encoder's rate_hz"
         )
+    if header.filters != store.filters:
+        raise CheckpointError(
+            f"the encoder was trained on signals filtered with {header.filters}, the probed ones with {store.filters}; "
+            "ingest the probed corpus with the encoder's signal parameters"
+        )
     lengths = sorted(set(trials.windows["n_samples"].tolist()))
     unfit = [n for n in lengths if n % patch_samples]
     if unfit:

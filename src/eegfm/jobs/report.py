@@ -37,7 +37,7 @@ def build_report(
         HTML that needs no other file and no network.
     """
     simulated = sorted(c for c, tables in corpora.items() if tables["recordings"]["simulated"].any())
-    parts = [f"<h1>{html.escape(title)}</h1>"]
+    parts = [f"<h1>{html.escape(title)}{' (SIMULATED)' if len(simulated) == len(corpora) else ''}</h1>"]
     if simulated:
         parts.append(f'<p class="simulated">SIMULATED recordings: {", ".join(simulated)}.</p>')
     parts += ["<h2>Recordings</h2>", _table(pd.DataFrame([_corpus_row(c, t) for c, t in corpora.items()]))]
@@ -78,7 +78,9 @@ def _corpus_row(corpus: str, tables: Mapping[str, pd.DataFrame]) -> dict[str, An
 
 def _counts(table: pd.DataFrame, what: str) -> pd.DataFrame:
     counts = table.groupby(["corpus", "split"], observed=True).size().rename(what).reset_index()
-    return counts.pivot_table(index="corpus", columns="split", values=what, fill_value=0).astype(int).reset_index()
+    wide = counts.pivot_table(index="corpus", columns="split", values=what, fill_value=0).astype(int)
+    # A name of the columns would become a cell of its own in HTML.
+    return wide.reset_index().rename_axis(columns=None)
 
 
 def _probe_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Where things lie in a signal store, and the few numbers that its writer and reader share."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +30,15 @@ class StoreFacts:
     Args:
         rate_hz: Sampling rate of every signal in it.
         is_simulated: Whether its recordings are simulated.
+        filters: What every signal went through: ``low_hz``, ``high_hz``, ``notch_hz``.
+        made_by: Hash of the parameters and the code that made every recording in it.
         format_version: How its files are laid out.
     """
 
     rate_hz: float
     is_simulated: bool = False
+    filters: dict[str, float | None] = field(default_factory=dict)
+    made_by: str = ""
     format_version: int = FORMAT_VERSION
 
 

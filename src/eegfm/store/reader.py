@@ -42,6 +42,11 @@ class SignalStore:
         return self._facts.rate_hz
 
     @property
+    def filters(self) -> dict[str, float | None]:
+        """What every signal went through: ``low_hz``, ``high_hz``, ``notch_hz``."""
+        return self._facts.filters
+
+    @property
     def is_simulated(self) -> bool:
         """Whether the recordings are simulated."""
         return self._facts.is_simulated
@@ -67,7 +72,7 @@ class SignalStore:
         return {name: read_montage(self.folder, name) for name in sorted({e.montage for e in self.entries})}
 
     def locate(
-        self, montage: str, recording_ids: Iterable[str], starts: NDArray[np.int64]
+        self, montage: str, recording_ids: Iterable[str], starts: NDArray[np.int64], n_samples: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Address windows.
 
@@ -75,12 +80,14 @@ class SignalStore:
             montage: Montage name.
             recording_ids: (W,) recording of each window.
             starts: (W,) first sample of each window inside its recording.
+            n_samples: Length of the windows.
 
         Returns:
             (W,) first rows for ``gather`` and (W,) rows of ``scales``.
 
         Raises:
-            StoreError: A recording is not in this montage of the store.
+            StoreError: A recording is not in this montage of the store, or a window leaves its recording: the
+                windows were cut from another version of it.
         """
         group = self._group(montage)
         ids = pd.Index(recording_ids)
@@ -88,6 +95,12 @@ class SignalStore:
         if (scale_rows < 0).any():
             missing = ids[scale_rows < 0][0]
             raise StoreError(f"{self.folder}: recording {missing} is not in montage {montage}; ingest it again")
+        outside = (starts < 0) | (starts + n_samples > group.n_samples[scale_rows])
+        if outside.any():
+            raise StoreError(
+                f"{self.folder}: a window leaves recording {ids[outside][0]}, which has changed since it was cut; "
+                "cut the windows again with: kedro run --tags=data"
+            )
         return group.first_rows[scale_rows] + starts, scale_rows
 
     def scales(self, montage: str) -> NDArray[np.float32]:
@@ -103,7 +116,7 @@ class SignalStore:
             n_samples: Window length T.
 
         Returns:
-            (B, T, C) int16. A window must lie inside its recording; ``locate`` cannot know the length.
+            (B, T, C) int16.
         """
         group = self._group(montage)
         if len(group.shards) == 1:
@@ -163,6 +176,7 @@ class _Group:
         self.n_channels = montage.n_channels
         self.ids = pd.Index([e.recording_id for e in entries])
         self.scales_uv = np.array([e.scales_uv for e in entries], dtype=np.float32)
+        self.n_samples = np.array([e.n_samples for e in entries], dtype=np.int64)
         self.shards = [
             _map_shard(shard_path(folder, montage.name, k), self.n_channels)
             for k in range(max(e.shard for e in entries) + 1)

@@ -40,7 +40,8 @@ class StoreWriter:
     """Append recordings to a store; use as a context manager, which holds the store's lock.
 
     An interrupted commit leaves bytes behind the last index line or behind the last committed row of a
-    shard; both are cut off on the next opening, so that a store never shows half a recording.
+    shard. Nobody reads them: the line is cut off on the next opening, the rows are overwritten by the next
+    commit.
 
     Args:
         folder: The store's folder, made when absent.

@@ -1,6 +1,6 @@
 """From the mixture table and the stores to what a plan draws from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ def window_groups(mixture: pd.DataFrame, stores: Stores, split: str) -> dict[str
         is_member = (rows["corpus"] == corpus) & (rows["montage"] == montage) & (rows["n_samples"] == n_samples)
         table = rows[is_member]
         starts = table["start"].to_numpy(np.int64)
-        first_rows, scale_rows = store_of(stores, corpus).locate(montage, table["recording_id"], starts)
+        first_rows, scale_rows = store_of(stores, corpus).locate(montage, table["recording_id"], starts, int(n_samples))
         groups.setdefault(corpus, []).append(WindowIndex(corpus, montage, first_rows, scale_rows, int(n_samples)))
     return groups
 
@@ -69,6 +69,21 @@ def signal_spec(mixture: pd.DataFrame, stores: Stores) -> SignalSpec:
         montages[montage] = stores[corpus].montages[montage]
         longest[montage] = max(int(n_samples), longest.get(montage, 0))
     return SignalSpec(rates[corpora[0]], montages, longest)
+
+
+def shared_filters(stores: Stores, corpora: Iterable[str]) -> dict[str, float | None]:
+    """What the signals of all corpora went through.
+
+    Raises:
+        ConfigError: Corpora were filtered differently, which an encoder would learn to tell apart.
+    """
+    filters = {corpus: store_of(stores, corpus).filters for corpus in corpora}
+    first = next(iter(filters.values()))
+    if any(each != first for each in filters.values()):
+        raise ConfigError(
+            f"corpora were filtered differently ({filters}); ingest all with one set of signal parameters"
+        )
+    return first
 
 
 def store_of(stores: Mapping[str, SignalStoreLike], corpus: str) -> SignalStoreLike:

@@ -26,12 +26,22 @@ class SignalStoreLike(Protocol):
         ...
 
     @property
+    def filters(self) -> dict[str, float | None]:
+        """What every signal went through."""
+        ...
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the recordings are simulated."""
+        ...
+
+    @property
     def montages(self) -> Mapping[str, Montage]:
         """Montages by name."""
         ...
 
     def locate(
-        self, montage: str, recording_ids: Iterable[str], starts: NDArray[np.int64], /
+        self, montage: str, recording_ids: Iterable[str], starts: NDArray[np.int64], n_samples: int, /
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """First rows of windows, and rows of their recordings' scales."""
         ...

@@ -3,12 +3,25 @@
 from collections import Counter
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from eegfm.config import StrictModel
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Ratio = Annotated[float, Field(ge=0, lt=1)]
+RESERVED = {"corpora", "data", "mix", "mixture", "params", "pretrain", "probe", "report", "roles", "runs", "signal"}
+RESERVED |= {"split", "splits"}
+
+
+def _not_reserved(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"{name!r} cannot name a corpus, it means something else; choose another name")
+    return name
+
+
+CorpusName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"), AfterValidator(_not_reserved)]
+"""Lower case, digits and single underscores: it becomes part of file names and catalog entries."""
+
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -113,8 +126,13 @@ class Roles(StrictModel):
         probe: Corpus on whose persons the encoder is evaluated; empty for none.
     """
 
-    pretrain: list[str] = Field(min_length=1)
-    probe: str = ""
+    pretrain: list[CorpusName] = Field(min_length=1)
+    probe: CorpusName | Literal[""] = ""
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> "Roles":
+        _refuse_repeated(list(self.pretrain), "corpus")
+        return self
 
 
 class SplitParams(StrictModel):
@@ -146,4 +164,4 @@ class MixtureParams(StrictModel):
 def _refuse_repeated(values: list[str], what: str) -> None:
     repeated = sorted(value for value, n in Counter(values).items() if n > 1)
     if repeated:
-        raise ValueError(f"{what} {', '.join(repeated)} stands for two labels; each may stand for one")
+        raise ValueError(f"{what} {', '.join(repeated)} stands there twice; each may stand there once")

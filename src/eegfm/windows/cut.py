@@ -140,6 +140,10 @@ def _cut_after_cues(cut: CueCut, recordings: pd.DataFrame, events: pd.DataFrame,
     in_time = start + length <= cues["limit"][cue]
     recording, segments = cues["recording"][cue], _segments(chosen)
     segment, inside = _enclosing_segment(segments, recording, start, start + length)
+    # What a cue asked for may have ended in a gap after it.
+    onset = cues["onset"][cue]
+    cue_segment, _ = _enclosing_segment(segments, recording, onset, onset + 1)
+    inside &= segment == cue_segment
     kept = in_time & inside
     # The same cue written twice gives each window once.
     order = np.lexsort((start[kept], recording[kept]))
@@ -160,7 +164,7 @@ def _cut_after_cues(cut: CueCut, recordings: pd.DataFrame, events: pd.DataFrame,
 def _find_cues(
     anchors: Mapping[str, CueAnchor], recordings: pd.DataFrame, events: pd.DataFrame, clock: _Clock
 ) -> dict[str, Ints]:
-    """Columns of every cue: recording row, label number, first and last sample, and where another label begins."""
+    """Columns of every cue: recording row, label, sample, stretch after it, and where another label begins."""
     row_of = pd.Series(recordings.index, index=recordings["recording_id"])
     label_of = {anchor.value: number for number, anchor in enumerate(anchors.values())}
     wanted = events["recording_id"].isin(row_of.index) & events["value"].isin(label_of.keys())
@@ -175,6 +179,7 @@ def _find_cues(
     return {
         "recording": recording,
         "label": label,
+        "onset": _nearest_sample(onset * clock.rate_hz),
         "start": start,
         "stop": start + spans[label],
         "limit": limit,

@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from eegfm.config import StrictModel
 
+MANIFEST = "simulated.json"
+"""Stands in the root of a simulated corpus, written last: what was simulated, and every file."""
+
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Spread = Annotated[float, Field(gt=0)]
 Level = Annotated[float, Field(ge=0)]

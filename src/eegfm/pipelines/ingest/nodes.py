@@ -32,10 +32,11 @@ def ingest_recordings(
     workspace: Path,
 ) -> dict[str, Any]:
     """Bring the recordings into the signal store; what is there and unchanged is skipped."""
+    from eegfm.jobs.acquire import is_simulated
     from eegfm.jobs.ingest import ingest
 
     simulated = not isinstance(acquired.source, FolderSource)
-    done = ingest(raw_files, raw, params, signal, workspace / "signals", simulated=simulated)
+    done = ingest(raw_files, raw, params, signal, workspace / "signals", simulated=simulated or is_simulated(raw))
     return {
         "signals": done.store,
         "recordings": done.recordings,

@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from eegfm.signal.config import SignalParams
 from eegfm.store.reader import SignalStore
 from eegfm.training.config import PretrainParams
 
@@ -14,7 +13,6 @@ def pretrain_encoder(
     mixture: pd.DataFrame,
     splits: pd.DataFrame,
     params: PretrainParams,
-    signal: SignalParams,
     runs: Path,
     **stores: SignalStore,
 ) -> dict[str, Any]:
@@ -22,12 +20,11 @@ def pretrain_encoder(
     from eegfm.jobs.fit import fit_pretraining
     from eegfm.jobs.plots import history_figure, reconstruction_figure
 
-    simulated = [corpus for corpus, store in stores.items() if store.is_simulated]
-    filters = signal.model_dump(mode="json")
-    done = fit_pretraining(mixture, stores, params, runs, splits=splits, filters=filters, simulated_corpora=simulated)
+    done = fit_pretraining(mixture, stores, params, runs, splits=splits)
+    simulated = done.checkpoint.header.simulated_corpora
     return {
         "encoder": done.checkpoint,
-        "metrics": done.metrics,
-        "history": history_figure(done.history),
+        "metrics": {**done.metrics, "simulated_corpora": simulated},
+        "history": history_figure(done.history, simulated),
         "reconstructions": reconstruction_figure(done.reconstructions, simulated),
     }

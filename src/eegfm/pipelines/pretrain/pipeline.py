@@ -13,7 +13,6 @@ def create_pipeline(corpora: list[str]) -> Pipeline:
             "mixture": "mixture",
             "splits": "splits",
             "params": "params:pretrain",
-            "signal": "params:signal",
             "runs": "pretrain.runs",
         }
         | {c: f"{c}.signals" for c in corpora},

@@ -1,0 +1,268 @@
+"""A corpus in its store: the same whoever converts it, never converted twice, never behind its raw files."""
+
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import eegfm.jobs.ingest as job
+from eegfm.errors import EegfmError
+from eegfm.jobs.convert import Converted, Rejection, Task, convert
+from eegfm.jobs.ingest import Ingested
+from eegfm.signal.config import SignalParams
+from eegfm.store.reader import SignalStore
+from tone_corpus import CORPUS, PARAMS, run_ingest, write_corpus, write_recording
+
+RECORDINGS_COLUMNS = {
+    "recording_id", "corpus", "person", "subject", "session", "task", "run", "path", "montage", "reference",
+    "n_channels", "rate_hz", "original_rate_hz", "n_samples", "segment_starts", "segment_stops", "official_split",
+    "flags", "labels_not_understood", "n_clipped", "simulated",
+}  # fmt: skip
+
+
+@pytest.fixture
+def conversions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Paths of the files that are converted from now on, in order."""
+    seen: list[str] = []
+
+    def watched(task: Task) -> Converted | Rejection:
+        seen.append(task.row["path"])
+        return convert(task)
+
+    monkeypatch.setattr(job, "convert", watched)
+    return seen
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_corpus(tmp_path / "raw")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "signals"
+
+
+def ids(done: Ingested) -> list[str]:
+    return [i.removeprefix("tones:") for i in done.recordings["recording_id"]]
+
+
+def test_two_workers_write_what_one_writes(root: Path, tmp_path: Path) -> None:
+    one = run_ingest(root, tmp_path / "one")
+    two = run_ingest(root, tmp_path / "two", PARAMS.model_copy(update={"n_workers": 2}))
+    assert two.store.digest() == one.store.digest()
+    [shard_one], [shard_two] = (sorted((tmp_path / name).rglob("*.i16")) for name in ("one", "two"))
+    assert shard_one.read_bytes() == shard_two.read_bytes()
+    for name in ("recordings", "events", "rejected"):
+        pd.testing.assert_frame_equal(getattr(one, name), getattr(two, name))
+
+
+def test_tables(root: Path, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (root / "c_1.edf").write_bytes(b"no EDF")
+    with caplog.at_level(logging.INFO, logger="eegfm"):
+        done = run_ingest(root, folder, PARAMS.model_copy(update={"max_rejected_ratio": 0.5}))
+    assert set(done.recordings.columns) >= RECORDINGS_COLUMNS
+    assert ids(done) == ["a_1", "a_2", "b_1"]
+    assert done.recordings["person"].tolist() == ["tones:a", "tones:a", "tones:b"]
+    assert not done.recordings["simulated"].any()
+    assert done.rejected["path"].tolist() == ["c_1.edf"]
+    assert len(done.recordings) + len(done.rejected) == 4
+    assert "raw: 4 files, 4 to convert" in caplog.messages
+    assert "files seen 4 = in 3 (of these with flags 0) + rejected 1; 0.01 hours of EEG" in caplog.messages
+    assert list(done.events.columns) == ["recording_id", "onset_s", "duration_s", "value"]
+    assert done.store.damaged() == []
+
+
+def test_simulated_is_written_on_everything(root: Path, folder: Path) -> None:
+    raw_files = CORPUS.build("tones").index(root)
+    done = job.ingest(raw_files, root, PARAMS, SignalParams(), folder, simulated=True)
+    assert done.store.is_simulated
+    assert done.recordings["simulated"].all()
+
+
+def test_second_run_converts_nothing(root: Path, folder: Path, conversions: list[str]) -> None:
+    first = run_ingest(root, folder)
+    conversions.clear()
+    index = (folder / "index.jsonl").read_bytes()
+    second = run_ingest(root, folder)
+    assert conversions == []
+    assert (folder / "index.jsonl").read_bytes() == index
+    pd.testing.assert_frame_equal(first.recordings, second.recordings)
+
+
+def test_changed_file_is_replaced(root: Path, folder: Path, tmp_path: Path, conversions: list[str]) -> None:
+    run_ingest(root, folder)
+    conversions.clear()
+    write_recording(root / "a_2.edf", duration_s=8, amplitude_uv=20)
+    done = run_ingest(root, folder)
+    assert conversions == ["a_2.edf"]
+    assert ids(done) == ["a_1", "a_2", "b_1"]
+    assert done.recordings["n_samples"].tolist() == [1200, 800, 1200]
+    assert done.store.digest() == run_ingest(root, tmp_path / "fresh").store.digest()
+
+
+def test_touched_file_is_read_again(root: Path, folder: Path, conversions: list[str]) -> None:
+    digest = run_ingest(root, folder).store.digest()
+    conversions.clear()
+    os.utime(root / "b_1.edf", ns=(1, 1))
+    assert run_ingest(root, folder).store.digest() == digest
+    assert conversions == ["b_1.edf"]
+
+
+def test_removed_file_drops_out_and_new_one_comes_in(
+    root: Path, folder: Path, tmp_path: Path, conversions: list[str]
+) -> None:
+    run_ingest(root, folder)
+    conversions.clear()
+    (root / "a_1.edf").unlink()
+    write_recording(root / "d_1.edf", duration_s=6)
+    done = run_ingest(root, folder)
+    assert ids(done) == ["a_2", "b_1", "d_1"]
+    assert conversions == ["d_1.edf"]
+    assert done.store.digest() == run_ingest(root, tmp_path / "fresh").store.digest()
+
+
+@pytest.mark.parametrize("changed", [{"high_hz": 30}, {"rate_hz": 120}, {"notch_hz": 40}, {"min_channels": 9}])
+def test_other_signal_parameters_make_everything_stale(
+    root: Path, folder: Path, tmp_path: Path, conversions: list[str], changed: dict[str, float]
+) -> None:
+    signal = SignalParams(**changed)
+    run_ingest(root, folder)
+    conversions.clear()
+    done = run_ingest(root, folder, signal=signal)
+    assert conversions == ["a_1.edf", "a_2.edf", "b_1.edf"]
+    assert done.store.rate_hz == signal.rate_hz
+    assert done.store.digest() == run_ingest(root, tmp_path / "fresh", signal=signal).store.digest()
+
+
+def test_other_corpus_parameters_or_code_make_everything_stale(
+    root: Path, folder: Path, conversions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_ingest(root, folder)
+    conversions.clear()
+    other = PARAMS.model_copy(update={"corpus": CORPUS.model_copy(update={"reference": "linked_ears"})})
+    assert set(run_ingest(root, folder, other).recordings["reference"]) == {"linked_ears"}
+    assert len(conversions) == 3
+    monkeypatch.setattr(job, "code_version", lambda: "another version")
+    run_ingest(root, folder, other)
+    assert len(conversions) == 6
+
+
+def test_workers_and_limits_do_not_make_anything_stale(root: Path, folder: Path, conversions: list[str]) -> None:
+    run_ingest(root, folder)
+    conversions.clear()
+    run_ingest(root, folder, PARAMS.model_copy(update={"n_workers": "auto", "max_rejected_ratio": 0.9}))
+    assert conversions == []
+
+
+def test_code_version_follows_the_code_that_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = job.code_version.__wrapped__
+    assert version() == version()
+    before, read_bytes = version(), Path.read_bytes
+    for name in ("edf.py", "electrodes.py", "tuh.py", "convert.py"):
+        monkeypatch.setattr(Path, "read_bytes", lambda p, name=name: read_bytes(p) + b"#" * (p.name == name))
+        assert version() != before, name
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(job, "version", lambda name: f"{name} of tomorrow")
+    assert version() != before
+
+
+@pytest.fixture
+def lenient() -> job.IngestParams:
+    return PARAMS.model_copy(update={"max_rejected_ratio": 0.9})
+
+
+def test_rejected_file_is_a_row_and_not_tried_again(
+    root: Path, folder: Path, conversions: list[str], lenient: job.IngestParams
+) -> None:
+    write_recording(root / "a_2.edf", duration_s=3)
+    done = run_ingest(root, folder, lenient)
+    assert ids(done) == ["a_1", "b_1"]
+    [row] = done.rejected.to_dict("records")
+    assert (row["path"], row["stage"], row["code"]) == ("a_2.edf", "read", "too_short")
+    assert row["reason"] == "longest stretch without gaps lasts 3.00 s"
+    assert row["remedy"] == "at least signal.min_duration_s=4.0 are needed"
+    conversions.clear()
+    again = run_ingest(root, folder, lenient)
+    assert conversions == []
+    pd.testing.assert_frame_equal(again.rejected, done.rejected)
+    write_recording(root / "a_2.edf", duration_s=7)
+    mended = run_ingest(root, folder, lenient)
+    assert conversions == ["a_2.edf"]
+    assert ids(mended) == ["a_1", "a_2", "b_1"]
+    assert mended.rejected.empty
+    assert list(mended.rejected.columns) == ["path", "stage", "code", "reason", "remedy"]
+
+
+def test_recording_that_is_damaged_later_leaves_the_store(root: Path, folder: Path, lenient: job.IngestParams) -> None:
+    run_ingest(root, folder)
+    (root / "a_1.edf").write_bytes((root / "a_1.edf").read_bytes()[:100])
+    done = run_ingest(root, folder, lenient)
+    assert ids(done) == ["a_2", "b_1"]
+    assert [e.recording_id for e in SignalStore(folder).entries] == ["tones:a_2", "tones:b_1"]
+    assert done.rejected["path"].tolist() == ["a_1.edf"]
+
+
+def test_too_many_rejections_end_the_run_and_keep_what_got_in(root: Path, folder: Path, conversions: list[str]) -> None:
+    write_recording(root / "a_2.edf", duration_s=3)
+    (root / "b_1.edf").write_bytes(b"")
+    with pytest.raises(EegfmError) as info:
+        run_ingest(root, folder)
+    text = str(info.value)
+    assert text.startswith("2 of 3 files were rejected (")
+    assert "too_short 1" in text
+    assert "ingest.max_rejected_ratio allows 20%" in text
+    assert "first: a_2.edf: longest stretch without gaps lasts 3.00 s; at least" in text
+    conversions.clear()
+    with pytest.raises(EegfmError, match="2 of 3 files"):
+        run_ingest(root, folder)
+    assert conversions == []
+    assert len(SignalStore(folder).entries) == 1
+
+
+def test_nothing_in_is_an_error_whatever_the_limit(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a_1.edf").write_bytes(b"")
+    with pytest.raises(EegfmError, match="1 of 1 files were rejected"):
+        run_ingest(tmp_path / "raw", folder, PARAMS.model_copy(update={"max_rejected_ratio": 1.0}))
+
+
+def test_interrupted_run_goes_on_where_it_stopped(
+    root: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def killed_at_the_third(task: Task) -> Converted | Rejection:
+        seen.append(task.row["path"])
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return convert(task)
+
+    monkeypatch.setattr(job, "convert", killed_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        run_ingest(root, folder)
+    done = run_ingest(root, folder)
+    assert seen == ["a_1.edf", "a_2.edf", "b_1.edf", "b_1.edf"]
+    assert done.store.digest() == run_ingest(root, tmp_path / "fresh").store.digest()
+    assert not (folder / "spool").exists()
+
+
+def test_raw_files_are_never_written_to(root: Path, folder: Path) -> None:
+    before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in root.iterdir()}
+    run_ingest(root, folder)
+    assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in root.iterdir()} == before
+
+
+def test_missing_labels_survive_the_index(tmp_path: Path, folder: Path) -> None:
+    """NaN is no JSON: in the index a missing label is null, in the table it is NaN again."""
+    root = write_corpus(tmp_path / "raw")
+    raw_files = CORPUS.build("tones").index(root)
+    raw_files["p_factor"] = [0.5, np.nan, -1.25]
+    raw_files["sex"] = ["F", "", "M"]
+    done = job.ingest(raw_files, root, PARAMS, SignalParams(), folder, simulated=False)
+    np.testing.assert_array_equal(done.recordings["p_factor"], [0.5, np.nan, -1.25])
+    assert done.recordings["p_factor"].dtype == np.float64
+    assert done.recordings["sex"].tolist() == ["F", "", "M"]
