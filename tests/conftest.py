@@ -1,14 +1,15 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kedro_project import PROJECT_ROOT, Run, files_under, run_project
+
 # The models of the tests are too small to gain from a second thread, and lose much to it on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +19,22 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real recordings are not here: ../shared/data does not exist")
     return folder
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The whole project in conf/test, once; everything it writes lies under its data folder."""
+    before = files_under(PROJECT_ROOT)
+    done = run_project("test", tmp_path_factory.mktemp("project") / "data", "__default__")
+    new = {p for p in files_under(PROJECT_ROOT) - before if "__pycache__" not in p.parts}
+    assert not new, "params:data moves everything that a run writes"
+    return done
+
+
+@pytest.fixture(autouse=True)
+def _default_corpora() -> Iterator[None]:
+    """Pipelines are built for the corpora of the last session; no test inherits them from another."""
+    yield
+    from eegfm.pipeline_registry import DEFAULT_ROLES, use_roles
+
+    use_roles(DEFAULT_ROLES)

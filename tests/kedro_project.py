@@ -1,6 +1,7 @@
 """Runs the project as its users do: sessions in this process, or ``kedro`` in a process of its own."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
+from kedro.io import CatalogProtocol
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"torch", "lightning", "mne", "matplotlib", "sklearn"}
@@ -108,3 +110,44 @@ def kedro(*commands: Command) -> list[Outcome]:
 def _outcome(folder: Path) -> Outcome:
     code, packages = json.loads((folder / "end.json").read_text())
     return Outcome(code, (folder / "out").read_text(), (folder / "err").read_text(), set(packages))
+
+
+class Lines(logging.Handler):
+    """Collects what the package logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run: where it wrote, through which catalog, and what it logged."""
+
+    data: Path
+    catalog: CatalogProtocol
+    log: list[str]
+
+    def load(self, name: str) -> Any:
+        return self.catalog.load(name)
+
+
+def run_project(env: str, data: Path, pipeline: str, params: dict[str, Any] | None = None) -> Run:
+    session = project_session(env, data, params)
+    handler, logger = Lines(), logging.getLogger("eegfm")
+    logger.addHandler(handler)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        session.run(pipeline_names=[pipeline])
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+    return Run(data, session.load_context().catalog, handler.lines)
+
+
+def files_under(folder: Path) -> set[Path]:
+    return {p for p in folder.rglob("*") if p.is_file()}

@@ -1,9 +1,6 @@
 """The whole way once: raw files to report, in the smallest configuration, and on real recordings."""
 
 import json
-import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,64 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from kedro.framework.project import pipelines
-from kedro.io import CatalogProtocol
 
 from eegfm.checkpoint import CheckpointHeader, read_header
 from eegfm.pipeline_registry import DEFAULT_ROLES, use_roles
-from kedro_project import PROJECT_ROOT, project_session
+from kedro_project import Run, files_under, run_project
 
 KINDS = ("pretrained", "untrained", "band_power")
-
-
-class Lines(logging.Handler):
-    """Collects what the package logs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-
-@dataclass(frozen=True)
-class Run:
-    """One finished run: where it wrote, through which catalog, and what it logged."""
-
-    data: Path
-    catalog: CatalogProtocol
-    log: list[str]
-
-    def load(self, name: str) -> Any:
-        return self.catalog.load(name)
-
-
-def run_project(env: str, data: Path, pipeline: str, params: dict[str, Any] | None = None) -> Run:
-    session = project_session(env, data, params)
-    handler, logger = Lines(), logging.getLogger("eegfm")
-    logger.addHandler(handler)
-    level = logger.level
-    logger.setLevel(logging.INFO)
-    try:
-        session.run(pipeline_names=[pipeline])
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-    return Run(data, session.load_context().catalog, handler.lines)
-
-
-def files_under(folder: Path) -> set[Path]:
-    return {p for p in folder.rglob("*") if p.is_file()}
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """The whole project in conf/test, once."""
-    own_data = files_under(PROJECT_ROOT / "data" / "test")
-    done = run_project("test", tmp_path_factory.mktemp("project") / "data", "__default__")
-    assert files_under(PROJECT_ROOT / "data" / "test") == own_data, "params:data moves everything that a run writes"
-    yield done
-    use_roles(DEFAULT_ROLES)
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +133,7 @@ def test_pretraining_metrics_say_what_was_drawn(run: Run) -> None:
     assert metrics["n_steps"] == 6
     assert metrics["n_windows"] == 60
     assert metrics["corpus_ratio_hbn"] == pytest.approx(0.7)
+    assert metrics.pop("simulated_corpora") == ["hbn", "tuh"]
     assert all(np.isfinite(v) for v in metrics.values())
 
 

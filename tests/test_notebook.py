@@ -1,19 +1,17 @@
 """The notebook runs from top to bottom on the results of a run."""
 
-from pathlib import Path
-
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
-PROJECT_ROOT = Path(__file__).resolve().parents[1]
+from kedro_project import PROJECT_ROOT, Run
 
 
 # The kernel client's event loop warns about its own sockets when it is closed.
 @pytest.mark.filterwarnings("default")
-def test_explore_runs_from_top_to_bottom(finished_run: Path) -> None:
+def test_explore_runs_from_top_to_bottom(run: Run) -> None:
     notebook = nbformat.read(PROJECT_ROOT / "notebooks" / "explore.ipynb", as_version=4)
-    reload = nbformat.v4.new_code_cell(f"%reload_kedro --env=test --params=data={finished_run}")
+    reload = nbformat.v4.new_code_cell(f"%reload_kedro --env=test --params=data={run.data}")
     load = next(k for k, cell in enumerate(notebook.cells) if cell.source.startswith("%load_ext"))
     notebook.cells.insert(load + 1, reload)
     notebook.metadata.kernelspec.name = "python3"

@@ -117,6 +117,28 @@ def test_messages(parameters: dict[str, Any], key: str, value: object, expected:
     assert message(put(parameters, key, value)) == expected
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("mix.weights.bhn", 0.1, "parameter mix.weights.bhn names no corpus; known: hbn, tuh; did you mean hbn?"),
+        ("mix.weights", {"hbn": 1}, "parameter mix.weights.tuh is missing; corpora.pretrain names that corpus"),
+        (
+            "probe.task",
+            "eye",
+            "parameter probe.task: hbn.window.cuts has no 'eye'; known: eyes, pretrain; did you mean",
+        ),
+        ("mix.task", "eyes", "parameter mix.task: tuh.window.cuts has no 'eyes'; known: pretrain"),
+        (
+            "pretrain.batch_size",
+            7,
+            "batch_size 7 cannot be shared out by the mixture weights (hbn 4.9, tuh 2.1 windows)",
+        ),
+    ],
+)
+def test_values_that_are_wrong_together(parameters: dict[str, Any], key: str, value: object, expected: str) -> None:
+    assert message(put(parameters, key, value)).startswith(expected)
+
+
 def test_several_mistakes_stand_in_one_line(parameters: dict[str, Any]) -> None:
     text = message(put(put(parameters, "split.slat", "x"), "split.validation_ratio", 2))
     assert text.startswith("parameter split.validation_ratio: Input should be less than 1 (found 2); ")

@@ -1,21 +1,20 @@
 """kedro viz shows the lineage with layers, and something to look at behind every result."""
 
-from pathlib import Path
-
 import pytest
 
-PROJECT_ROOT = Path(__file__).resolve().parents[1]
+from kedro_project import PROJECT_ROOT, Run
+
 LAYERS = ["raw", "intermediate", "primary", "model_input", "models", "model_output", "reporting"]
 WITHOUT_PREVIEW = {"raw", "raw_folder", "workspace", "runs", "report"}
 
 
 @pytest.mark.filterwarnings("default")  # kedro-viz's own
-def test_lineage_has_layers_and_previews(finished_run: Path) -> None:
+def test_lineage_has_layers_and_previews(run: Run) -> None:
     from fastapi.testclient import TestClient
     from kedro_viz.api.apps import create_api_app_from_project
     from kedro_viz.server import load_and_populate_data
 
-    load_and_populate_data(PROJECT_ROOT, env="test", extra_params={"data": str(finished_run)}, package_name="eegfm")
+    load_and_populate_data(PROJECT_ROOT, env="test", extra_params={"data": str(run.data)}, package_name="eegfm")
     client = TestClient(create_api_app_from_project(PROJECT_ROOT))
     shown = client.get("/api/main").json()
     assert shown["layers"] == [layer for layer in LAYERS if layer in shown["layers"]]

@@ -18,6 +18,8 @@ def test_history_draws_what_was_logged() -> None:
     assert traces["loss"].visible is True
     assert traces["r2_tuh"].visible == "legendonly"
     assert traces["lr"].yaxis == "y2"
+    assert history_figure(history, ["tuh"]).layout.title.text == "SIMULATED: tuh"
+    assert history_figure(history, []).layout.title.text is None
 
 
 def reconstruction(n_channels: int = 8, *, spectrum: bool = True) -> dict[str, Any]:
@@ -92,4 +94,4 @@ def test_comparison_shows_bars_intervals_persons_and_chance() -> None:
     assert bar.error_y.arrayminus == pytest.approx([0.1] * 3)
     assert (person.name, list(person.y)) == ("a", [0.9, 0.5, 0.4])
     assert figure.layout.shapes[0].y0 == pytest.approx(1 / 3)
-    assert "eyes" in figure.layout.title.text
+    assert figure.layout.title.text == "eyes: balanced accuracy on held-out persons (SIMULATED)"

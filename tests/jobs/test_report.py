@@ -76,6 +76,7 @@ def test_simulated_is_said_at_the_top_and_only_where_it_is_true() -> None:
     text = page(tuh=tables(simulated=True), real=tables())
     assert "SIMULATED recordings: tuh." in text
     assert text.index("SIMULATED") < text.index("<table")
+    assert "<h1>My &lt;run&gt; (SIMULATED)</h1>" in page(tuh=tables(simulated=True))
     assert "SIMULATED" not in page(real=tables())
 
 

@@ -1,0 +1,60 @@
+"""What the README shows works as it stands there."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+
+from edf_files import write_tones
+from eegfm.checkpoint import read_header
+from kedro_project import PROJECT_ROOT
+
+README = (PROJECT_ROOT / "README.md").read_text()
+LABELS = ["Fp1", "Fp2", "F3", "F4", "C3", "C4", "O1", "O2"]
+
+
+def write_recordings(root: Path, n_subjects: int) -> None:
+    for subject in range(n_subjects):
+        folder = root / f"s{subject:02d}"
+        folder.mkdir(parents=True)
+        tones_hz = np.linspace(4, 30, len(LABELS))
+        write_tones(folder / f"s{subject:02d}_1.edf", LABELS, tones_hz, 20, 200, noise_uv=10, seed=subject)
+
+
+def test_a_folder_of_recordings_becomes_a_corpus_by_configuration_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(PROJECT_ROOT / "conf", tmp_path / "conf")
+    blocks = re.findall(r"```yaml\n# conf/(\S+)\n(.*?)```", README, flags=re.DOTALL)
+    assert [Path(path).name for path, _ in blocks] == ["parameters.yml", "globals.yml", "catalog.yml"]
+    for path, text in blocks:
+        (tmp_path / "conf" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "conf" / path).write_text(text)
+    write_recordings(tmp_path / "recordings", 10)
+    monkeypatch.setenv("MY_EEG", str(tmp_path / "recordings"))
+    bootstrap_project(PROJECT_ROOT)
+    tiny = {
+        "pretrain": {
+            "encoder": {"name": "patch_transformer", "d_model": 16, "n_layers": 1},
+            "n_steps": 2, "batch_size": 4, "progress_bar": False,
+        },
+        "data": str(tmp_path / "data"),
+    }  # fmt: skip
+    with KedroSession.create(
+        PROJECT_ROOT, env="experiments/mine", conf_source=str(tmp_path / "conf"), runtime_params=tiny
+    ) as session:
+        session.run(pipeline_names=["pretrain"])
+    header = read_header(tmp_path / "data/06_models/pretrain/encoder.safetensors")
+    assert header.corpora == ["mine"]
+    assert not header.simulated_corpora
+    assert len(header.persons) == 10
+
+
+def test_files_that_the_readme_names_exist() -> None:
+    for path in re.findall(r"`((?:conf|docs|notebooks|benchmarks|src)/[\w./-]+)`", README):
+        if not path.startswith("conf/experiments/mine"):
+            assert (PROJECT_ROOT / path).exists(), path
