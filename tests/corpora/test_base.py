@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eegfm.corpora.base import RAW_FILE_COLUMNS, Corpus, pattern_to_regex
+from eegfm.corpora.base import RAW_FILE_COLUMNS, Corpus, _files, pattern_to_regex
 from eegfm.corpora.config import EdfFolderCorpus, TuhCorpus
 from eegfm.errors import EegfmError
 from eegfm.signal.reader import Annotation, RecordingHeader, Segment
@@ -111,3 +111,13 @@ def test_pattern(pattern: str, path: str, fields: dict[str, str] | None) -> None
 def test_pattern_errors_name_what_is_allowed(pattern: str, message: str) -> None:
     with pytest.raises(EegfmError, match=message):
         corpus(pattern)
+
+
+def test_a_link_to_a_folder_above_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "up").symlink_to(tmp_path / "a", target_is_directory=True)
+    (tmp_path / "a" / "b" / "here").symlink_to(tmp_path / "a" / "b", target_is_directory=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "s1.edf").write_bytes(b"x")
+    (tmp_path / "a" / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert sorted(path for path, _, _ in _files(tmp_path, (".edf",))) == ["a/linked/s1.edf", "elsewhere/s1.edf"]

@@ -147,10 +147,16 @@ def _files(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, int, in
                 if entry.name.startswith("."):
                     continue
                 if entry.is_dir():
-                    folders.append(path)
+                    if not (entry.is_symlink() and _leads_up(entry)):
+                        folders.append(path)
                 elif entry.name.lower().endswith(suffixes):
                     stat = _stat(entry)
                     yield path, stat.st_size, stat.st_mtime_ns
+
+
+def _leads_up(link: DirEntry[str]) -> bool:
+    """Whether a link to a folder leads to one that holds the link, where a walk would never end."""
+    return Path(link.path).resolve() in Path(link.path).parent.resolve().joinpath("x").parents
 
 
 def _versions(root: Path, paths: Iterable[str]) -> str:
