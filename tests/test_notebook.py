@@ -8,7 +8,7 @@ from kedro_project import PROJECT_ROOT, Run
 
 
 # The kernel client's event loop warns about its own sockets when it is closed.
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 def test_explore_runs_from_top_to_bottom(run: Run) -> None:
     notebook = nbformat.read(PROJECT_ROOT / "notebooks" / "explore.ipynb", as_version=4)
     reload = nbformat.v4.new_code_cell(f"%reload_kedro --env=test --params=data={run.data}")

@@ -8,7 +8,7 @@ LAYERS = ["raw", "intermediate", "primary", "model_input", "models", "model_outp
 WITHOUT_PREVIEW = {"raw", "raw_folder", "workspace", "runs", "report"}
 
 
-@pytest.mark.filterwarnings("default")  # kedro-viz's own
+@pytest.mark.filterwarnings("ignore")  # those of kedro-viz and of what it is built on
 def test_lineage_has_layers_and_previews(run: Run) -> None:
     from fastapi.testclient import TestClient
     from kedro_viz.api.apps import create_api_app_from_project
