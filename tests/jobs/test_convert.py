@@ -14,10 +14,11 @@ from edf_files import write_edf
 from eegfm.adapters.prepare import Prepare
 from eegfm.corpora.config import EdfFolderCorpus
 from eegfm.jobs.config import IngestParams
-from eegfm.jobs.convert import Converted, Rejection, Task, convert
+from eegfm.jobs.convert import Converted, Task, convert
 from eegfm.jobs.ingest import Ingested
 from eegfm.signal.config import SignalParams
 from eegfm.signal.reader import open_reader
+from eegfm.store.index import RejectedEntry
 from eegfm.store.layout import SAMPLE_DTYPE
 from eegfm.training.data import window_groups
 from eegfm.training.loader import gather
@@ -213,7 +214,7 @@ def test_what_cannot_be_used_is_rejected_with_a_remedy(tmp_path: Path, code: str
         labels = ["EMG1", "EMG2"] if code == "no_eeg" else LABELS[:5]
         write_edf(path, list(noise[: len(labels)]), labels, 200.0)
     done = convert(task(tmp_path, "a_1.edf"))
-    assert isinstance(done, Rejection)
+    assert isinstance(done, RejectedEntry)
     assert (done.code, done.path, done.recording_id, done.stage) == (code, "a_1.edf", "tones:a_1", "read")
     assert pd.Series([done.remedy]).str.contains(remedy).all(), done.remedy
 

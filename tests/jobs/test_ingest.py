@@ -10,9 +10,10 @@ import pytest
 
 import eegfm.jobs.ingest as job
 from eegfm.errors import EegfmError
-from eegfm.jobs.convert import Converted, Rejection, Task, convert
+from eegfm.jobs.convert import Converted, Task, convert
 from eegfm.jobs.ingest import Ingested
 from eegfm.signal.config import SignalParams
+from eegfm.store.index import RejectedEntry
 from eegfm.store.reader import SignalStore
 from tone_corpus import CORPUS, PARAMS, run_ingest, write_corpus, write_recording
 
@@ -28,7 +29,7 @@ def conversions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Paths of the files that are converted from now on, in order."""
     seen: list[str] = []
 
-    def watched(task: Task) -> Converted | Rejection:
+    def watched(task: Task) -> Converted | RejectedEntry:
         seen.append(task.row["path"])
         return convert(task)
 
@@ -235,7 +236,7 @@ def test_interrupted_run_goes_on_where_it_stopped(
 ) -> None:
     seen: list[str] = []
 
-    def killed_at_the_third(task: Task) -> Converted | Rejection:
+    def killed_at_the_third(task: Task) -> Converted | RejectedEntry:
         seen.append(task.row["path"])
         if len(seen) == 3:
             raise KeyboardInterrupt

@@ -18,6 +18,7 @@ from eegfm.signal.filters import BlockResampler
 from eegfm.signal.quality import QualityWatch
 from eegfm.signal.quantize import quantize, robust_scale_uv, spread_pieces
 from eegfm.signal.reader import SignalReader, open_reader
+from eegfm.store.index import RejectedEntry
 from eegfm.store.layout import SAMPLE_DTYPE
 
 
@@ -50,31 +51,18 @@ class Converted:
     events: list[dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Rejection:
-    """A file that does not get in."""
-
-    recording_id: str
-    key: str
-    path: str
-    stage: str
-    code: str
-    reason: str
-    remedy: str
-
-
-def convert(task: Task) -> Converted | Rejection:
+def convert(task: Task) -> Converted | RejectedEntry:
     """Convert one file; a file that cannot be trusted becomes a rejection, never an exception."""
     row = task.row
     try:
         return _convert(task)
     except RecordingError as error:
         path = row["path"]
-        return Rejection(row["recording_id"], task.key, path, "read", error.code, error.reason, error.remedy)
+        return RejectedEntry(row["recording_id"], task.key, path, "read", error.code, error.reason, error.remedy)
     except OSError as error:
         reason = f"{error.strerror or error}"
         remedy = "check that the file is there and readable"
-        return Rejection(row["recording_id"], task.key, row["path"], "read", "not_readable", reason, remedy)
+        return RejectedEntry(row["recording_id"], task.key, row["path"], "read", "not_readable", reason, remedy)
 
 
 def _convert(task: Task) -> Converted:

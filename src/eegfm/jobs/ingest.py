@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,7 @@ import eegfm.corpora
 import eegfm.signal
 from eegfm.errors import EegfmError
 from eegfm.jobs.config import IngestParams
-from eegfm.jobs.convert import Converted, Rejection, Task, convert
+from eegfm.jobs.convert import Converted, Task, convert
 from eegfm.recording import person_id
 from eegfm.signal.config import SignalParams
 from eegfm.store.index import RejectedEntry
@@ -120,7 +120,7 @@ def code_version() -> str:
     return sha.hexdigest()
 
 
-def _converted(plan: list[Task], params: IngestParams) -> Iterator[Converted | Rejection]:
+def _converted(plan: list[Task], params: IngestParams) -> Iterator[Converted | RejectedEntry]:
     """Results in plan order, so that the store's bytes do not depend on the number of workers."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     n_workers = params.n_workers if params.n_workers != "auto" else min(cores, len(plan) // _FILES_PER_WORKER)
@@ -131,9 +131,9 @@ def _converted(plan: list[Task], params: IngestParams) -> Iterator[Converted | R
     yield from pool(joblib.delayed(convert)(task) for task in plan)
 
 
-def _commit(writer: StoreWriter, result: Converted | Rejection) -> None:
-    if isinstance(result, Rejection):
-        writer.reject(RejectedEntry(**asdict(result)))
+def _commit(writer: StoreWriter, result: Converted | RejectedEntry) -> None:
+    if isinstance(result, RejectedEntry):
+        writer.reject(result)
         return
     writer.commit(
         recording_id=result.recording_id,
