@@ -22,6 +22,7 @@ def history_figure(history: pd.DataFrame, simulated: Sequence[str]) -> go.Figure
         )
     figure.add_scatter(x=history["step"], y=history["lr"], name="lr", line={"dash": "dot"}, secondary_y=True)
     figure.update_layout(template="plotly_white", height=420, xaxis_title="optimizer step", yaxis_title="loss")
+    figure.update_layout(legend={"x": 1.08})  # clear of the second axis
     if simulated:
         figure.update_layout(title=f"SIMULATED: {', '.join(simulated)}")
     figure.update_yaxes(title_text="learning rate", secondary_y=True, showgrid=False)

@@ -102,7 +102,14 @@ def _probe_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
 
 def _protocol(values: Mapping[str, Any]) -> str:
     plain = {k: v for k, v in values.items() if not isinstance(v, dict)}
-    return _table(pd.DataFrame({"key": list(plain), "value": [str(v) for v in plain.values()]}))
+    return _table(pd.DataFrame({"key": list(plain), "value": [_plain(v) for v in plain.values()]}))
+
+
+def _plain(value: Any) -> str:
+    """Numbers as short as they are exact enough to read, lists without brackets."""
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(v) for v in value) or "none"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _table(table: pd.DataFrame) -> str:
