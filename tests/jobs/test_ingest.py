@@ -71,8 +71,8 @@ def test_tables(root: Path, folder: Path, caplog: pytest.LogCaptureFixture) -> N
     assert not done.recordings["simulated"].any()
     assert done.rejected["path"].tolist() == ["c_1.edf"]
     assert len(done.recordings) + len(done.rejected) == 4
-    assert "raw: 4 files, 4 to convert" in caplog.messages
-    assert "files seen 4 = in 3 (of these with flags 0) + rejected 1; 0.01 hours of EEG" in caplog.messages
+    assert "tones: 4 files, 4 to convert" in caplog.messages
+    assert "files seen 4 = in 3 (flags: none) + rejected 1; 0.01 hours of EEG" in caplog.messages
     assert list(done.events.columns) == ["recording_id", "onset_s", "duration_s", "value"]
     assert done.store.damaged() == []
 

@@ -12,14 +12,14 @@ from eegfm.jobs.plots import comparison_figure, history_figure, reconstruction_f
 def test_history_draws_what_was_logged() -> None:
     columns = {"loss": [3.0, 2.0, 1.0], "val_loss": [np.nan, np.nan, 1.5], "r2_tuh": [0.0, 0.1, 0.2]}
     history = pd.DataFrame({"step": [1, 2, 3], **columns, "lr": [1e-3, 1e-3, 0]})
-    traces = {trace.name: trace for trace in history_figure(history, []).data}
+    traces = {trace.name: trace for trace in history_figure(history, ["a", "b"], ["b"]).data}
     assert set(traces) == {"loss", "val_loss", "r2_tuh", "lr"}
     assert (list(traces["val_loss"].x), list(traces["val_loss"].y)) == ([3], [1.5])
     assert traces["loss"].visible is True
     assert traces["r2_tuh"].visible == "legendonly"
     assert traces["lr"].yaxis == "y2"
-    assert history_figure(history, ["tuh"]).layout.title.text == "SIMULATED: tuh"
-    assert history_figure(history, []).layout.title.text is None
+    assert history_figure(history, ["hbn", "tuh"], ["tuh"]).layout.title.text == "hbn, tuh (SIMULATED)"
+    assert history_figure(history, ["hbn"], []).layout.title.text == "hbn"
 
 
 def reconstruction(n_channels: int = 8, *, spectrum: bool = True) -> dict[str, Any]:

@@ -64,8 +64,8 @@ def cells(text: str) -> list[list[str]]:
 
 def test_counts_of_a_corpus() -> None:
     rows = cells(page(tuh=tables()))
-    assert rows[0][:6] == ["corpus", "persons", "recordings", "hours", "with flags", "rejected files"]
-    assert rows[1] == ["tuh", "2", "3", "0.5", "1", "0", "21ch-average-1f0c", "250, 256", "7"]
+    assert rows[0][:6] == ["corpus", "persons", "recordings", "hours", "flags", "rejected files"]
+    assert rows[1] == ["tuh", "2", "3", "0.5", "flat:Cz 1", "0", "21ch-average-1f0c", "250, 256", "7"]
     assert ["corpus", "evaluation", "pretrain"] in rows
     assert ["hbn", "1", "0"] in rows
     assert ["tuh", "0", "2"] in rows
@@ -112,4 +112,15 @@ def test_rejected_files_are_listed_and_escaped() -> None:
 def test_run_without_a_probe_has_no_probe_section() -> None:
     text = build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, {"pretrain": METRICS["pretrain"]}, {})
     assert "<h2>Probe</h2>" not in text
-    assert "<h2>Pretraining</h2>" in text
+    assert "<h2>Pretraining in numbers</h2>" in text
+
+
+def test_a_probe_of_another_encoder_is_said() -> None:
+    def with_seed(seed: int) -> str:
+        trained = {**METRICS["pretrain"], "seed": seed}
+        protocol = {**METRICS["probe"]["protocol"], "pretraining": {"seed": 3, "n_steps": 6}}
+        metrics = {"pretrain": trained, "probe": {**METRICS["probe"], "protocol": protocol}}
+        return build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, metrics, {})
+
+    assert "made with another encoder (seed differ)" in with_seed(4)
+    assert "another encoder" not in with_seed(3)

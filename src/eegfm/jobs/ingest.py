@@ -68,7 +68,7 @@ def ingest(
     """
     with StoreWriter(folder, _facts(params, signal, simulated)) as writer:
         plan = _plan(raw_files, root, params, signal, writer)
-        _log.info("%s: %d files, %d to convert", root.name, len(raw_files), len(plan))
+        _log.info("%s: %d files, %d to convert", raw_files["corpus"].iloc[0], len(raw_files), len(plan))
         for gone in sorted(set(writer.keys) - set(raw_files["recording_id"])):
             writer.remove(gone)
         # Drawn on a terminal only, and only where there is something to wait for.
@@ -183,14 +183,21 @@ def rejected_table(store: SignalStore) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns, dtype="str").sort_values("path", ignore_index=True)
 
 
+def count_flags(recordings: pd.DataFrame) -> str:
+    """How many recordings carry each flag, e.g. ``flat:Cz 60``; ``none`` where there are none."""
+    if recordings.empty:
+        return "none"
+    counts = recordings["flags"].explode().dropna().value_counts(sort=False).sort_index()
+    return ", ".join(f"{flag} {n}" for flag, n in counts.items()) or "none"
+
+
 def _check_rejected(out: Ingested, n_seen: int, params: IngestParams, rate_hz: float) -> None:
     n_in, n_rejected = len(out.recordings), len(out.rejected)
     assert n_in + n_rejected == n_seen, "every file seen is in or rejected"
     hours = out.recordings["n_samples"].sum() / rate_hz / 3600 if n_in else 0.0
-    n_flagged = int((out.recordings["flags"].str.len() > 0).sum()) if n_in else 0
     _log.info(
-        "files seen %d = in %d (of these with flags %d) + rejected %d; %.2f hours of EEG",
-        n_seen, n_in, n_flagged, n_rejected, hours,
+        "files seen %d = in %d (flags: %s) + rejected %d; %.2f hours of EEG",
+        n_seen, n_in, count_flags(out.recordings), n_rejected, hours,
     )  # fmt: skip
     if n_rejected > params.max_rejected_ratio * n_seen or not n_in:
         counts = out.rejected["code"].value_counts()

@@ -12,8 +12,8 @@ _N_CHANNELS_SHOWN = 6
 _SHADE = "rgba(120,120,120,0.25)"
 
 
-def history_figure(history: pd.DataFrame, simulated: Sequence[str]) -> go.Figure:
-    """Losses and learning rate by step, from the columns of the history table; names the simulated corpora."""
+def history_figure(history: pd.DataFrame, corpora: Sequence[str], simulated: Sequence[str]) -> go.Figure:
+    """Losses and learning rate by step, from the columns of the history table; the title names the corpora."""
     figure = make_subplots(specs=[[{"secondary_y": True}]])
     for name in history.columns.drop(["step", "lr"]):
         rows = history.dropna(subset=[name])
@@ -23,9 +23,8 @@ def history_figure(history: pd.DataFrame, simulated: Sequence[str]) -> go.Figure
     figure.add_scatter(x=history["step"], y=history["lr"], name="lr", line={"dash": "dot"}, secondary_y=True)
     figure.update_layout(template="plotly_white", height=420, xaxis_title="optimizer step", yaxis_title="loss")
     figure.update_layout(legend={"x": 1.08})  # clear of the second axis
-    if simulated:
-        figure.update_layout(title=f"SIMULATED: {', '.join(simulated)}")
-    figure.update_yaxes(title_text="learning rate", secondary_y=True, showgrid=False)
+    figure.update_layout(title=", ".join(_labelled(corpus, simulated) for corpus in corpora))
+    figure.update_yaxes(title_text="learning rate", secondary_y=True, showgrid=False, tickformat=".1e")
     return figure
 
 
@@ -33,7 +32,7 @@ def reconstruction_figure(reconstructions: Mapping[str, Mapping[str, Any]], simu
     """One window per corpus: the signal with its masked spans shaded, and what was predicted for one of them."""
     titles = []
     for corpus in reconstructions:
-        label = f"{corpus} (SIMULATED)" if corpus in simulated else corpus
+        label = _labelled(corpus, simulated)
         titles += [f"{label}: signal, masked patches shaded", f"{label}: target and prediction"]
     figure = make_subplots(
         rows=max(len(reconstructions), 1), cols=2, column_widths=[0.65, 0.35], subplot_titles=titles or None
@@ -43,6 +42,10 @@ def reconstruction_figure(reconstructions: Mapping[str, Mapping[str, Any]], simu
         _draw_prediction(figure, row, item, show_legend=row == 1)
     figure.update_layout(template="plotly_white", height=420 * max(len(reconstructions), 1))
     return figure
+
+
+def _labelled(corpus: str, simulated: Sequence[str]) -> str:
+    return f"{corpus} (SIMULATED)" if corpus in simulated else corpus
 
 
 def _shown_channels(n_channels: int) -> list[int]:

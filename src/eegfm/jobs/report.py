@@ -2,10 +2,14 @@
 
 import html
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
+
+from eegfm import __version__
+from eegfm.jobs.ingest import count_flags
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}
@@ -47,17 +51,33 @@ def build_report(
     parts += ["<h2>Persons by split</h2>", _table(_counts(splits, "persons"))]
     parts += ["<h2>Windows of the mixture</h2>", _table(_counts(mixture, "windows"))]
     if "probe" in metrics:
-        parts += ["<h2>Probe</h2>", _table(_probe_rows(metrics["probe"])), _protocol(metrics["probe"]["protocol"])]
+        parts += ["<h2>Probe</h2>", *_mismatch(metrics), _table(_probe_rows(metrics["probe"]))]
     for number, (heading, figure) in enumerate(figures.items()):
         # The library goes in once, with the first figure: the page works without a network.
         parts += [f"<h2>{html.escape(heading)}</h2>", figure.to_html(full_html=False, include_plotlyjs=number == 0)]
     if "pretrain" in metrics:
-        parts += ["<h2>Pretraining</h2>", _protocol(metrics["pretrain"])]
+        parts += ["<h2>Pretraining in numbers</h2>", _protocol(metrics["pretrain"])]
+    if "probe" in metrics:
+        parts += ["<h2>Protocol of the probe</h2>", _protocol(metrics["probe"]["protocol"])]
+    parts.append(f"<p>eegfm {__version__}, written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC</p>")
     body = "\n".join(parts)
     return (
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{html.escape(title)}</title>"
         f"<style>{_STYLE}</style></head><body>{body}</body></html>"
     )
+
+
+def _mismatch(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A warning where the probe on the page was not made with the encoder on the page."""
+    probed = metrics["probe"]["protocol"].get("pretraining", {})
+    trained = metrics.get("pretrain", {})
+    differing = [k for k in ("seed", "n_steps", "mixture_sha256") if k in trained and trained[k] != probed.get(k)]
+    if not differing:
+        return []
+    return [
+        f'<p class="simulated">This probe was made with another encoder ({", ".join(differing)} differ); '
+        "make it again with: kedro run --pipelines=probe</p>"
+    ]
 
 
 def _corpus_row(corpus: str, tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
@@ -68,7 +88,7 @@ def _corpus_row(corpus: str, tables: Mapping[str, pd.DataFrame]) -> dict[str, An
         "persons": recordings["person"].nunique(),
         "recordings": len(recordings),
         "hours": round(float(hours), 2),
-        "with flags": int((recordings["flags"].str.len() > 0).sum()),
+        "flags": count_flags(recordings),
         "rejected files": len(tables["rejected"]),
         "montages": ", ".join(sorted(recordings["montage"].unique())),
         "recorded at (Hz)": ", ".join(f"{r:g}" for r in sorted(recordings["original_rate_hz"].unique())),

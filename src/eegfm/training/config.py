@@ -67,7 +67,7 @@ class PretrainParams(StrictModel):
         accelerator: Where to train.
         devices: Number of devices.
         precision: Number format of matrix products.
-        progress_bar: Whether to draw one.
+        progress_bar: Whether to draw one; only ever on a terminal.
     """
 
     encoder: EncoderConfig = PatchTransformerConfig()

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,9 @@ def build_trainer(
     """
     quieten()
     shutil.rmtree(run_directory / "tensorboard", ignore_errors=True)
-    bar: list[Callback] = [TQDMProgressBar()] if params.progress_bar else []
+    # In a log file every update would be a line.
+    shows_bar = params.progress_bar and sys.stderr.isatty()
+    bar: list[Callback] = [TQDMProgressBar()] if shows_bar else []
     return Trainer(
         accelerator=params.accelerator,
         devices=params.devices,
@@ -50,7 +53,7 @@ def build_trainer(
         log_every_n_steps=min(params.log_interval_steps, n_steps),
         logger=TensorBoardLogger(run_directory, name="tensorboard", version=""),
         callbacks=[*bar, *callbacks],
-        enable_progress_bar=params.progress_bar,
+        enable_progress_bar=shows_bar,
         enable_model_summary=False,
         enable_checkpointing=False,
         use_distributed_sampler=False,

@@ -66,7 +66,7 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
         described = ", ".join(f"{name} {value:.6g}" for name, value in counts[task].items())
         if not len(found.start):
             raise SplitError(f"cut {task!r} gives no window of {len(recordings)} recordings ({described})")
-        logger.info("Cut %r: %s", task, described)
+        logger.info("%s, cut %r: %s", recordings["corpus"].iloc[0], task, described)
         tables.append(_table(found, recordings, task))
     return pd.concat(tables, ignore_index=True), counts
 

@@ -79,7 +79,7 @@ def _shares(present: set[str], params: MixtureParams) -> dict[str, float]:
     shares = {corpus: params.weights[corpus] / total for corpus in sorted(present)}
     if absent:
         described = ", ".join(f"{corpus} {share:.3g}" for corpus, share in shares.items())
-        logger.warning("Mixture without %s, which has no windows here; shares are now %s", ", ".join(absent), described)
+        logger.info("Mixture of %s; not part of this run: %s", described, ", ".join(absent))
     return shares
 
 

@@ -21,10 +21,12 @@ def pretrain_encoder(
     from eegfm.jobs.plots import history_figure, reconstruction_figure
 
     done = fit_pretraining(mixture, stores, params, runs, splits=splits)
-    simulated = done.checkpoint.header.simulated_corpora
+    header = done.checkpoint.header
+    origin = {"corpora": header.corpora, "simulated_corpora": header.simulated_corpora}
+    identity = {"seed": header.seed, "mixture_sha256": header.mixture_sha256}
     return {
         "encoder": done.checkpoint,
-        "metrics": {**done.metrics, "simulated_corpora": simulated},
-        "history": history_figure(done.history, simulated),
-        "reconstructions": reconstruction_figure(done.reconstructions, simulated),
+        "metrics": {**done.metrics, **origin, **identity},
+        "history": history_figure(done.history, header.corpora, header.simulated_corpora),
+        "reconstructions": reconstruction_figure(done.reconstructions, header.simulated_corpora),
     }
