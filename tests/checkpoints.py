@@ -9,6 +9,7 @@ def header(**changes: Any) -> CheckpointHeader:
     """A header of two persons; keywords replace fields."""
     fields: dict[str, Any] = {
         "phase": "pretrain",
+        "fingerprint": "abc",
         "encoder": {"name": "patch_transformer", "d_model": 32},
         "objective": {"name": "masked"},
         "signal_spec": {"rate_hz": 100.0, "montages": {}, "n_samples": {}},

@@ -134,7 +134,7 @@ def test_pretraining_metrics_say_what_was_drawn(run: Run) -> None:
     assert metrics["n_windows"] == 60
     assert metrics["corpus_ratio_hbn"] == pytest.approx(0.7)
     assert metrics.pop("simulated_corpora") == metrics.pop("corpora") == ["hbn", "tuh"]
-    assert metrics.pop("mixture_sha256") == run.load("probe.metrics")["protocol"]["pretraining"]["mixture_sha256"]
+    assert metrics.pop("fingerprint") == run.load("probe.metrics")["protocol"]["pretraining"]["fingerprint"]
     assert all(np.isfinite(v) for v in metrics.values())
 
 

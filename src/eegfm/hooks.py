@@ -58,6 +58,6 @@ def _check_raw_folders(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -
         if isinstance(acquire.source, FolderSource) and not (folder.is_dir() and any(folder.iterdir())):
             found = "is empty" if folder.is_dir() else "does not exist"
             raise EegfmError(
-                f"{node.namespace}: raw folder {folder} {found}; point the catalog entry {node.namespace}.raw_folder "
-                "(or the environment variable that it reads) at the recordings"
+                f"{node.namespace}: raw folder {folder} {found}; point the catalog entries {node.namespace}.raw_folder "
+                f"and {node.namespace}.raw (or the environment variable that they read) at the recordings"
             )

@@ -86,6 +86,8 @@ def _check_cut(parameters: Mapping[str, Any], corpus: str, task: str, key: str) 
     cuts = sorted(parameters[corpus]["window"]["cuts"])
     if task not in cuts:
         raise ConfigError(f"parameter {key}: {corpus}.window.cuts has no {task!r}; {_known(task, cuts)}")
+    if key == "probe.task" and parameters[corpus]["window"]["cuts"][task]["name"] == "fixed":
+        raise ConfigError(f"parameter {key}: {corpus}.window.cuts.{task} is a fixed cut and has no labels to probe")
 
 
 def checked(model: type[_Model], value: Any, key: str) -> _Model:

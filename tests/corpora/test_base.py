@@ -54,7 +54,9 @@ def test_foreign_files_are_counted_and_left_out(tmp_path: Path, caplog: pytest.L
 
 
 def test_folders_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(EegfmError, match=r"mine: raw folder .*/gone does not exist; set the catalog entry mine\.raw"):
+    with pytest.raises(
+        EegfmError, match=r"mine: raw folder .*/gone does not exist; set the catalog entries mine\.raw_folder"
+    ):
         corpus().index(tmp_path / "gone")
     with pytest.raises(EegfmError, match=r"holds no such file; expected \('\.edf', '\.bdf'\) files like \{subject\}"):
         corpus().index(tmp_path)
@@ -120,4 +122,5 @@ def test_a_link_to_a_folder_above_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "s1.edf").write_bytes(b"x")
     (tmp_path / "a" / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (tmp_path / "elsewhere" / "round").symlink_to(tmp_path / "a", target_is_directory=True)
     assert sorted(path for path, _, _ in _files(tmp_path, (".edf",))) == ["a/linked/s1.edf", "elsewhere/s1.edf"]

@@ -97,6 +97,8 @@ def test_person_without_a_row_stays_with_missing_labels(tmp_path: Path) -> None:
         ("participant_id sex age\nsub-A F 8,5\n", "participants.tsv: not readable"),
         ("id sex age\nsub-A F 8\n", "participants.tsv: not readable .*participant_id"),
         ("", "participants.tsv: not readable"),
+        ("participant_id sex age\nsub-A F inf\n", "column age holds infinity"),
+        ("participant_id sex age\nsub-A F 8 9\n", "line 2 has 4 fields, the header has 3"),
         (
             "participant_id sex age\nsub-A F 8\nsub-A M 9\n",
             "participants.tsv: participant A stands there twice",
@@ -128,6 +130,9 @@ def test_no_sidecar_means_no_events(tmp_path: Path) -> None:
         "onset duration value\nsoon 1 x\n",
         "onset duration value\ninf 1 x\n",
         "onset duration value\n1 long x\n",
+        "onset duration value\n1 inf x\n",
+        "onset duration value\n1 nan x\n",
+        "onset duration value\n1 2 x \n",
         "time duration value\n1 1 x\n",
         "",
     ],

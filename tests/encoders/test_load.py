@@ -28,6 +28,7 @@ def checkpoint() -> Checkpoint:
     tensors["objective.mask_token"] = np.zeros(32, dtype=np.float32)
     header = CheckpointHeader(
         phase="pretrain",
+        fingerprint="abc",
         encoder=CONFIG.model_dump(mode="json"),
         objective={},
         signal_spec=SPEC.to_dict(),

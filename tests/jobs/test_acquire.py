@@ -20,7 +20,9 @@ def test_folder_is_handed_on_untouched(tmp_path: Path) -> None:
 
 
 def test_missing_folder_is_named_with_its_remedy(tmp_path: Path) -> None:
-    with pytest.raises(EegfmError, match=r"mine: raw folder .*/gone does not exist; .* catalog entry mine\.raw"):
+    with pytest.raises(
+        EegfmError, match=r"mine: raw folder .*/gone does not exist; .* catalog entries mine\.raw_folder"
+    ):
         acquire(AcquireParams(), "mine", tmp_path / "gone")
     assert not (tmp_path / "gone").exists()
 

@@ -1,5 +1,6 @@
 """A corpus in its store: the same whoever converts it, never converted twice, never behind its raw files."""
 
+import errno
 import logging
 import os
 from pathlib import Path
@@ -8,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import eegfm.jobs.convert as convert_module
 import eegfm.jobs.ingest as job
-from eegfm.errors import EegfmError
+from eegfm.errors import EegfmError, StoreError
 from eegfm.jobs.convert import Converted, Task, convert
 from eegfm.jobs.ingest import Ingested
 from eegfm.signal.config import SignalParams
@@ -267,3 +269,36 @@ def test_missing_labels_survive_the_index(tmp_path: Path, folder: Path) -> None:
     np.testing.assert_array_equal(done.recordings["p_factor"], [0.5, np.nan, -1.25])
     assert done.recordings["p_factor"].dtype == np.float64
     assert done.recordings["sex"].tolist() == ["F", "", "M"]
+
+
+def test_a_full_disk_ends_the_run_and_rejects_nothing(
+    root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the store's disk does wrong is no fault of the recording."""
+
+    def full(file: object, data: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("eegfm.jobs.convert._write", full)
+        with pytest.raises(StoreError, match="No space left on device"):
+            run_ingest(root, folder)
+    done = run_ingest(root, folder)
+    assert ids(done) == ["a_1", "a_2", "b_1"]
+    assert not len(done.rejected)
+
+
+def test_a_file_that_could_not_be_read_is_tried_again(
+    root: Path, folder: Path, conversions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(path: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    params = PARAMS.model_copy(update={"max_rejected_ratio": 0.5})
+    with monkeypatch.context() as patch:
+        opened = convert_module.open_reader
+        patch.setattr(convert_module, "open_reader", lambda p: unreadable(p) if p.stem == "b_1" else opened(p))
+        assert run_ingest(root, folder, params).rejected["code"].tolist() == ["not_readable"]
+    conversions.clear()
+    assert ids(run_ingest(root, folder, params)) == ["a_1", "a_2", "b_1"]
+    assert conversions == ["b_1.edf"]

@@ -91,6 +91,7 @@ def checkpoint():
     state = new_encoder(config, spec, seed=7).state_dict(prefix=PREFIX)
     header = CheckpointHeader(
         phase="pretrain",
+        fingerprint="abc",
         encoder=config.model_dump(),
         objective={},
         signal_spec=spec.to_dict(),

@@ -190,3 +190,15 @@ def test_unknown_names_are_errors(tmp_path: Path, store: SignalStore) -> None:
         store.scales("9ch-unknown")
     with pytest.raises(StoreError, match="holds no signal store"):
         _ = SignalStore(tmp_path / "nowhere").entries
+
+
+def test_a_store_that_starts_empty_forgets_where_electrodes_were(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path, FACTS) as writer:
+        commit(writer, 0)
+    moved = Montage(MONTAGE.channel_names, ((0.0, 0.2, 0.0),) * 3, MONTAGE.is_scalp, MONTAGE.reference)
+    new = {"samples": samples_of(0), "scales_uv": np.ones(3, dtype=np.float32), "facts": {}, "events": []}
+    with StoreWriter(tmp_path, FACTS) as writer, pytest.raises(StoreError, match="describes other electrodes"):
+        writer.commit(recording_id="c:1", key="k", montage=moved, **new)
+    with StoreWriter(tmp_path, StoreFacts(100.0, made_by="other code")) as writer:
+        writer.commit(recording_id="c:1", key="k", montage=moved, **new)
+    assert SignalStore(tmp_path).montages == {MONTAGE.name: moved}

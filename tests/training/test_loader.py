@@ -56,13 +56,6 @@ def test_batches_hold_the_windows_of_the_plan(groups, stores, plan) -> None:
     assert step == 6
 
 
-def test_a_later_start_continues_the_same_sequence(stores, plan) -> None:
-    whole = [b[0]["samples"][:, 0, 0].tolist() for b in TrainingLoader(plan, stores, 9)]
-    rest = TrainingLoader(plan, stores, 9, first_step=4)
-    assert len(rest) == 5
-    assert [b[0]["samples"][:, 0, 0].tolist() for b in rest] == whole[4:]
-
-
 def test_validation_shows_every_window_once_and_always_the_same(groups, stores) -> None:
     loader = ValidationLoader(groups, stores, {"hbn": 5, "tuh": 2}, n_windows=100)
     batches = [b for step in loader for b in step]

@@ -99,7 +99,7 @@ def test_absent_corpora(caplog):
     splits = split_persons(people, Roles(pretrain=["a", "b"]), PARAMS)
     assert set(splits["split"]) == {"pretrain", "validation"}
     assert "without b" in caplog.text
-    with pytest.raises(SplitError, match=r"roles\.probe: corpus 'b'"):
+    with pytest.raises(SplitError, match=r"corpora\.probe: corpus 'b'"):
         split_persons(people, Roles(pretrain=["a"], probe="b"), PARAMS)
     with pytest.raises(SplitError, match="no corpus has recordings"):
         split_persons({}, Roles(pretrain=["a"]), PARAMS)

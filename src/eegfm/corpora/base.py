@@ -133,30 +133,29 @@ class Corpus(ABC):
 
 
 def _where(corpus: str) -> str:
-    return f"set the catalog entry {corpus}.raw (or the environment variable it reads) to the right folder"
+    return (
+        f"set the catalog entries {corpus}.raw_folder and {corpus}.raw "
+        "(or the environment variable that they read) to the right folder"
+    )
 
 
 def _files(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
     """Posix path inside root, size and modification time of each file with one of the suffixes."""
-    folders = [""]
+    folders: list[tuple[str, tuple[Path, ...]]] = [("", (root.resolve(),))]
     while folders:
-        folder = folders.pop()
+        folder, above = folders.pop()
         with scandir(root / folder) as found:
             for entry in found:
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 if entry.name.startswith("."):
                     continue
                 if entry.is_dir():
-                    if not (entry.is_symlink() and _leads_up(entry)):
-                        folders.append(path)
+                    real = Path(entry.path).resolve()
+                    if real not in above:  # a link that leads back to a folder above would be walked for ever
+                        folders.append((path, (*above, real)))
                 elif entry.name.lower().endswith(suffixes):
                     stat = _stat(entry)
                     yield path, stat.st_size, stat.st_mtime_ns
-
-
-def _leads_up(link: DirEntry[str]) -> bool:
-    """Whether a link to a folder leads to one that holds the link, where a walk would never end."""
-    return Path(link.path).resolve() in Path(link.path).parent.resolve().joinpath("x").parents
 
 
 def _versions(root: Path, paths: Iterable[str]) -> str:

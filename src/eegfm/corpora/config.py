@@ -10,7 +10,7 @@ from eegfm.recording import Reference
 
 
 class FolderSource(StrictModel):
-    """Raw files that are already in the folder that the catalog entry ``{corpus}.raw`` names."""
+    """Raw files that are there, in the folder that the catalog entries ``raw_folder`` and ``raw`` name."""
 
     name: Literal["folder"] = "folder"
 

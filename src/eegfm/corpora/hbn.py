@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import pandas as pd
 
 from eegfm.corpora.base import Corpus
@@ -58,6 +59,8 @@ class Hbn(Corpus):
             out = pd.DataFrame({"subject": table["participant_id"].str.removeprefix("sub-")})
             for name, column in {"age_years": "age", **{label: label for label in _LABELS}}.items():
                 out[name] = pd.to_numeric(table[column]).astype("float64") if column in table else float("nan")
+                if np.isinf(out[name]).any():
+                    raise ValueError(f"column {column} holds infinity")
             out["sex"] = table["sex"].fillna("") if "sex" in table else ""
         except (KeyError, ValueError) as error:
             raise EegfmError(f"{path}: not readable as a BIDS table of participants ({error}); correct it") from error
@@ -90,7 +93,16 @@ def _events_path(path: str) -> str:
 
 
 def _read_tsv(path: Path) -> pd.DataFrame:
-    """All columns as text; ``n/a`` becomes missing."""
+    """All columns as text; ``n/a`` becomes missing.
+
+    Raises:
+        ValueError: A row has more fields than the header, so that its columns cannot be told.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    n_fields = lines[0].count("\t") + 1 if lines else 0
+    for number, line in enumerate(lines[1:], start=2):
+        if line.count("\t") >= n_fields:
+            raise ValueError(f"line {number} has {line.count(chr(9)) + 1} fields, the header has {n_fields}")
     return pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False, dtype="str")
 
 
@@ -98,5 +110,8 @@ def _event(record: Mapping[Hashable, Any]) -> dict[str, Any]:
     onset_s, duration = float(record["onset"]), record.get("duration")
     if not math.isfinite(onset_s):
         raise ValueError(f"event {record.get('value')!r} has onset {record['onset']}")
+    duration_s = None if pd.isna(duration) else float(duration)
+    if duration_s is not None and not math.isfinite(duration_s):
+        raise ValueError(f"event {record.get('value')!r} has duration {duration}")
     others = {str(k): None if pd.isna(v) else str(v) for k, v in record.items() if k not in _NOT_A_COLUMN}
-    return {"value": "", **others, "onset_s": onset_s, "duration_s": None if pd.isna(duration) else float(duration)}
+    return {"value": "", **others, "onset_s": onset_s, "duration_s": duration_s}

@@ -29,7 +29,7 @@ class FolderDataset(AbstractDataset[Path, Path]):
     def save(self, data: Path) -> None:
         """Take note that the folder is filled."""
         if Path(data) != self._path or not self._path.is_dir():
-            raise DatasetError(f"node filled {data}, the catalog names {self._path}")
+            raise EegfmError(f"the step filled {data}, the catalog names {self._path}; name one folder in both entries")
 
     def _exists(self) -> bool:
         return self._path.is_dir()

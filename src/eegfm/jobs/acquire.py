@@ -32,8 +32,8 @@ def acquire(params: AcquireParams, corpus: str, folder: Path) -> Path:
     if isinstance(params.source, FolderSource):
         if not folder.is_dir():
             raise EegfmError(
-                f"{corpus}: raw folder {folder} does not exist; point the catalog entry {corpus}.raw "
-                "(or the environment variable that it reads) at the recordings"
+                f"{corpus}: raw folder {folder} does not exist; point the catalog entries "
+                f"{corpus}.raw_folder and {corpus}.raw (or the environment variable that they read) at the recordings"
             )
         return folder
     from eegfm.corpora.simulated.writer import is_current, write_simulated

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.corpora.base import Corpus
 from eegfm.corpora.config import CorpusConfig
-from eegfm.errors import RecordingError
+from eegfm.errors import RecordingError, StoreError
 from eegfm.recording import Montage
 from eegfm.signal.config import SignalParams
 from eegfm.signal.electrodes import resolve_channels
@@ -20,6 +20,9 @@ from eegfm.signal.quantize import quantize, robust_scale_uv, spread_pieces
 from eegfm.signal.reader import SignalReader, open_reader
 from eegfm.store.index import RejectedEntry
 from eegfm.store.layout import SAMPLE_DTYPE
+
+NOT_READABLE = "not_readable"
+"""Code of a file that the system did not let us read; the only rejection that is tried again unchanged."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def convert(task: Task) -> Converted | RejectedEntry:
     except OSError as error:
         reason = f"{error.strerror or error}"
         remedy = "check that the file is there and readable"
-        return RejectedEntry(row["recording_id"], task.key, row["path"], "read", "not_readable", reason, remedy)
+        return RejectedEntry(row["recording_id"], task.key, row["path"], "read", NOT_READABLE, reason, remedy)
 
 
 def _convert(task: Task) -> Converted:
@@ -136,13 +139,16 @@ class _Stream:
 
         Returns:
             Where each segment stops in the written samples, and the number of clipped values.
+
+        Raises:
+            StoreError: The samples cannot be written: the store's disk is at fault, not the recording.
         """
         stops, n_written, n_clipped = [], 0, 0
-        with path.open("wb") as file:
+        with _new_file(path) as file:
             for segment in self._segments:
                 for block in self._blocks(segment.start, segment.stop, self.watch):
                     samples, n_over = quantize(block, scales_uv)
-                    file.write(np.ascontiguousarray(samples, dtype=SAMPLE_DTYPE).data)
+                    _append(file, samples)
                     n_written, n_clipped = n_written + len(samples), n_clipped + n_over
                 stops.append(n_written)
         return stops, n_clipped
@@ -166,6 +172,24 @@ class _Stream:
             return watch.add(self._reader.read_uv(start + a, start + b, self._picks))
 
         return self._resampler.blocks(read, stop - start)
+
+
+def _new_file(path: Path) -> BinaryIO:
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written ({error.strerror}); check the disk of the store") from error
+
+
+def _write(file: BinaryIO, samples: NDArray[np.int16]) -> None:
+    file.write(np.ascontiguousarray(samples, dtype=SAMPLE_DTYPE).data)
+
+
+def _append(file: BinaryIO, samples: NDArray[np.int16]) -> None:
+    try:
+        _write(file, samples)
+    except OSError as error:
+        raise StoreError(f"{file.name} cannot be written ({error.strerror}); free space on its disk") from error
 
 
 def _row_facts(row: Mapping[str, Any]) -> dict[str, Any]:

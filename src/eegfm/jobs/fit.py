@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ def fit_pretraining(
     """
     data = _training_data(mixture, stores, params)
     mixture_hash = mixture_sha256(mixture)
-    directory = run_directory / _fingerprint(params, mixture_hash)
+    fingerprint = _fingerprint(params, mixture_hash, data.filters)
+    directory = run_directory / fingerprint
     _write_params(directory, params, mixture_hash)
 
     prepare = Prepare(data.spec.montages, params.reference)
@@ -98,6 +100,7 @@ def fit_pretraining(
     objective, prepare = objective.cpu().eval(), prepare.cpu()
     header = CheckpointHeader(
         phase="pretrain",
+        fingerprint=fingerprint,
         encoder=params.encoder.model_dump(mode="json"),
         objective=params.objective.model_dump(mode="json"),
         signal_spec=data.spec.to_dict(),
@@ -227,9 +230,11 @@ def _reconstruct(
     return shown
 
 
-def _fingerprint(params: PretrainParams, mixture_sha256: str) -> str:
+def _fingerprint(params: PretrainParams, mixture_sha256: str, filters: Mapping[str, float | None]) -> str:
     """Name of a run: what decides its result, the machine left out."""
-    text = json.dumps({"params": params.identity(), "mixture": mixture_sha256}, sort_keys=True)
+    text = json.dumps(
+        {"params": params.identity(), "mixture": mixture_sha256, "filters": dict(filters)}, sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

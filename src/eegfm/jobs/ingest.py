@@ -20,7 +20,7 @@ import eegfm.corpora
 import eegfm.signal
 from eegfm.errors import EegfmError
 from eegfm.jobs.config import IngestParams
-from eegfm.jobs.convert import Converted, Task, convert
+from eegfm.jobs.convert import NOT_READABLE, Converted, Task, convert
 from eegfm.recording import person_id
 from eegfm.signal.config import SignalParams
 from eegfm.store.index import RejectedEntry
@@ -69,8 +69,11 @@ def ingest(
     with StoreWriter(folder, _facts(params, signal, simulated)) as writer:
         plan = _plan(raw_files, root, params, signal, writer)
         _log.info("%s: %d files, %d to convert", raw_files["corpus"].iloc[0], len(raw_files), len(plan))
-        for gone in sorted(set(writer.keys) - set(raw_files["recording_id"])):
-            writer.remove(gone)
+        gone = sorted(set(writer.keys) - set(raw_files["recording_id"]))
+        if gone:
+            _log.warning("%d recordings drop out: their raw files are gone, e.g. %s", len(gone), gone[0])
+        for recording_id in gone:
+            writer.remove(recording_id)
         # Drawn on a terminal only, and only where there is something to wait for.
         for result in tqdm(
             _converted(plan, params), "Ingesting", len(plan), unit="file", disable=None if plan else True
@@ -92,7 +95,7 @@ def _facts(params: IngestParams, signal: SignalParams, simulated: bool) -> Store
 def _plan(
     raw_files: pd.DataFrame, root: Path, params: IngestParams, signal: SignalParams, writer: StoreWriter
 ) -> list[Task]:
-    known = writer.keys
+    known = {i: key for i, key in writer.keys.items() if writer.rejection_codes.get(i) != NOT_READABLE}
     tasks = []
     for row in raw_files.to_dict("records"):
         key = _key(row)
@@ -203,6 +206,7 @@ def _check_rejected(out: Ingested, n_seen: int, params: IngestParams, rate_hz: f
         counts = out.rejected["code"].value_counts()
         codes = ", ".join(f"{code} {n}" for code, n in counts.items())
         first = out.rejected.iloc[0]
+        _log.error("Rejected files:\n%s", out.rejected.to_string(max_rows=100))
         raise EegfmError(
             f"{n_rejected} of {n_seen} files were rejected ({codes}), ingest.max_rejected_ratio allows "
             f"{params.max_rejected_ratio:.0%}; first: {first['path']}: {first['reason']}; {first['remedy']}"

@@ -249,6 +249,7 @@ def _protocol(
         "splits_sha256": splits_sha256(splits),
         "pretraining": {
             "phase": header.phase,
+            "fingerprint": header.fingerprint,
             "corpora": header.corpora,
             "simulated": [corpus in header.simulated_corpora for corpus in header.corpora],
             "seed": header.seed,

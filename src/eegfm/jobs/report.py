@@ -69,13 +69,11 @@ def build_report(
 
 def _mismatch(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """A warning where the probe on the page was not made with the encoder on the page."""
-    probed = metrics["probe"]["protocol"].get("pretraining", {})
-    trained = metrics.get("pretrain", {})
-    differing = [k for k in ("seed", "n_steps", "mixture_sha256") if k in trained and trained[k] != probed.get(k)]
-    if not differing:
+    probed = metrics["probe"]["protocol"]["pretraining"]["fingerprint"]
+    if "pretrain" not in metrics or metrics["pretrain"]["fingerprint"] == probed:
         return []
     return [
-        f'<p class="simulated">This probe was made with another encoder ({", ".join(differing)} differ); '
+        '<p class="simulated">This probe was made with another encoder than the one on this page; '
         "make it again with: kedro run --pipelines=probe</p>"
     ]
 

@@ -19,7 +19,7 @@ class RecordingEntry:
 
     Args:
         recording_id: Unique id within the corpus.
-        key: Identity of file, parameters and code that made it.
+        key: Identity of the file it was made from, its side files and its row of ``raw_files``.
         montage: Name of its montage.
         shard: Number of the shard that holds it.
         first_row: First row inside the shard.

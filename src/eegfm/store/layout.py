@@ -66,9 +66,16 @@ def read_facts(folder: Path) -> StoreFacts:
 
 
 def write_montage(folder: Path, montage: Montage) -> None:
-    """Describe a montage beside its shards, once."""
+    """Describe a montage beside its shards, once.
+
+    Raises:
+        StoreError: It is described otherwise already.
+    """
     path = folder / montage.name / MONTAGE_FILE
-    if not path.exists():
+    if path.exists():
+        if read_montage(folder, montage.name) != montage:
+            raise StoreError(f"{path} describes other electrodes than the recordings have; delete {folder}")
+    else:
         write_atomically(path, json.dumps(montage.to_dict(), indent=1).encode())
 
 

@@ -1,5 +1,6 @@
 """Write side of the signal store: one process appends, the index line is the commit."""
 
+import logging
 import os
 import shutil
 import socket
@@ -24,6 +25,7 @@ from eegfm.store.index import (
     to_line,
 )
 from eegfm.store.layout import (
+    MONTAGE_FILE,
     SAMPLE_DTYPE,
     SHARD_BYTES,
     STORE_FILE,
@@ -34,6 +36,8 @@ from eegfm.store.layout import (
     write_montage,
 )
 from eegfm.store.reader import block_checksums
+
+_log = logging.getLogger(__name__)
 
 
 class StoreWriter:
@@ -83,6 +87,11 @@ class StoreWriter:
         """Key of each committed recording or rejection, by recording id."""
         return {i: e.key for i, e in self._entries.items() if not isinstance(e, RemovedEntry)}
 
+    @property
+    def rejection_codes(self) -> dict[str, str]:
+        """Code of each rejection, by recording id."""
+        return {i: e.code for i, e in self._entries.items() if isinstance(e, RejectedEntry)}
+
     def commit(
         self,
         *,
@@ -98,7 +107,7 @@ class StoreWriter:
 
         Args:
             recording_id: Its id; a recording of the same id is replaced.
-            key: Identity of file, parameters and code.
+            key: Identity of the file, its side files and its row.
             montage: Its channels.
             samples: (T, C) int16.
             scales_uv: (C,) microvolts per step.
@@ -142,7 +151,10 @@ class StoreWriter:
 
     def _open(self) -> None:
         shutil.rmtree(self.spool, ignore_errors=True)
-        if not (self.folder / STORE_FILE).exists() or read_facts(self.folder) != self._facts:
+        if not (self.folder / STORE_FILE).exists():
+            self._start_empty()
+        elif read_facts(self.folder) != self._facts:
+            _log.warning("%s starts empty: the parameters or the code that made its recordings changed", self.folder)
             self._start_empty()
         self._entries, n_whole = read_index(self.folder)
         index = self.folder / INDEX_FILE
@@ -157,8 +169,8 @@ class StoreWriter:
     def _start_empty(self) -> None:
         """Forget the index first: without it no shard is believed."""
         (self.folder / INDEX_FILE).unlink(missing_ok=True)
-        for shard in self.folder.glob("*/shard_*.i16"):
-            shard.unlink()
+        for path in [*self.folder.glob("*/shard_*.i16"), *self.folder.glob(f"*/{MONTAGE_FILE}")]:
+            path.unlink()
         write_facts(self.folder, self._facts)
 
     def _append_samples(self, montage: Montage, samples: NDArray[np.int16]) -> tuple[int, int]:

@@ -60,22 +60,19 @@ Stores = Mapping[str, SignalStoreLike]
 
 
 class TrainingLoader:
-    """Steps of a plan as batches; each iteration starts at ``first_step`` with a thread of its own.
+    """Steps of a plan as batches; each iteration starts anew with a thread of its own.
 
     Args:
         plan: Which windows each step takes.
         stores: Stores by corpus.
         n_steps: Steps in all.
-        first_step: Where to start, to continue a run.
         n_ahead: Steps that are gathered while earlier ones train.
     """
 
-    def __init__(
-        self, plan: MixturePlan, stores: Stores, n_steps: int, *, first_step: int = 0, n_ahead: int = 4
-    ) -> None:
+    def __init__(self, plan: MixturePlan, stores: Stores, n_steps: int, *, n_ahead: int = 4) -> None:
         self._plan = plan
         self._stores = stores
-        self._steps = range(first_step, n_steps)
+        self._steps = range(n_steps)
         self._n_ahead = n_ahead
 
     def __len__(self) -> int:

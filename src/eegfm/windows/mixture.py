@@ -71,8 +71,7 @@ def _shares(present: set[str], params: MixtureParams) -> dict[str, float]:
     without = sorted(present - set(params.weights))
     if without:
         raise ConfigError(
-            f"mixture.weights: no weight for corpus {', '.join(without)}; "
-            f"weights are given for {sorted(params.weights)}"
+            f"mix.weights: no weight for corpus {', '.join(without)}; weights are given for {sorted(params.weights)}"
         )
     absent = sorted(set(params.weights) - present)
     total = sum(params.weights[corpus] for corpus in present)
@@ -89,10 +88,10 @@ def _refuse_empty(mixture: pd.DataFrame, corpora: set[str], splits: pd.DataFrame
     if untrained:
         raise SplitError(
             f"no {params.task!r} window to train on in corpus {', '.join(untrained)} "
-            f"(windows: {count_by_split(mixture)}); leave it out of mixture.weights or add recordings"
+            f"(windows: {count_by_split(mixture)}); leave it out of mix.weights or add recordings"
         )
     if "validation" in set(splits["split"]) and "validation" not in set(mixture["split"]):
         raise SplitError(
             f"no {params.task!r} window in split validation (windows: {count_by_split(mixture)}); "
-            "raise validation_ratio or choose another salt"
+            "raise split.validation_ratio or choose another salt"
         )

@@ -42,7 +42,7 @@ def split_persons(recordings_by_corpus: Mapping[str, pd.DataFrame], roles: Roles
     if absent:
         logger.warning("Pretraining without %s: no recordings", ", ".join(absent))
     if roles.probe and roles.probe not in present:
-        raise SplitError(f"roles.probe: corpus {roles.probe!r} has no recordings; there are {sorted(present)}")
+        raise SplitError(f"corpora.probe: corpus {roles.probe!r} has no recordings; there are {sorted(present)}")
     tables = [_split_corpus(corpus, table, roles, params) for corpus, table in present.items()]
     if not tables:
         raise SplitError("no corpus has recordings; see the rejected tables for the reasons")

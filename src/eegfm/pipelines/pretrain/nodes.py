@@ -23,7 +23,7 @@ def pretrain_encoder(
     done = fit_pretraining(mixture, stores, params, runs, splits=splits)
     header = done.checkpoint.header
     origin = {"corpora": header.corpora, "simulated_corpora": header.simulated_corpora}
-    identity = {"seed": header.seed, "mixture_sha256": header.mixture_sha256}
+    identity = {"seed": header.seed, "fingerprint": header.fingerprint}
     return {
         "encoder": done.checkpoint,
         "metrics": {**done.metrics, **origin, **identity},
