@@ -3,7 +3,6 @@
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,8 +69,8 @@ def fit_pretraining(
         mixture: Columns recording_id, corpus, montage, person, start, n_samples, split, weight.
         stores: Signal stores by corpus.
         params: Everything that is chosen.
-        run_directory: Runs lie here side by side, each in a folder named by a fingerprint of its parameters
-            and its mixture.
+        run_directory: Runs lie here side by side, each in a folder named by a fingerprint of its parameters,
+            its mixture and the filters of its signals.
         splits: The split table, for its hash in the header.
 
     Returns:
@@ -85,10 +84,9 @@ def fit_pretraining(
         StoreError: A recording of the mixture is not in its store.
     """
     data = _training_data(mixture, stores, params)
-    mixture_hash = mixture_sha256(mixture)
-    fingerprint = _fingerprint(params, mixture_hash, data.filters)
+    fingerprint = _fingerprint(params, data)
     directory = run_directory / fingerprint
-    _write_params(directory, params, mixture_hash)
+    _write_params(directory, params, data.mixture_sha256)
 
     prepare = Prepare(data.spec.montages, params.reference)
     objective = _new_objective(params, data.spec)
@@ -98,26 +96,8 @@ def fit_pretraining(
     pace = _train(module, data, directory)
 
     objective, prepare = objective.cpu().eval(), prepare.cpu()
-    header = CheckpointHeader(
-        phase="pretrain",
-        fingerprint=fingerprint,
-        encoder=params.encoder.model_dump(mode="json"),
-        objective=params.objective.model_dump(mode="json"),
-        signal_spec=data.spec.to_dict(),
-        signal_scale_uv=objective.encoder.signal_scale_uv,
-        reference=params.reference,
-        filters=data.filters,
-        corpora=sorted(data.weights),
-        simulated_corpora=[c for c in sorted(data.weights) if stores[c].is_simulated],
-        persons=data.persons,
-        splits_sha256=splits_sha256(splits),
-        mixture_sha256=mixture_hash,
-        seed=params.seed,
-        n_steps=data.n_steps,
-        versions=_versions(),
-    )
     return PretrainResult(
-        checkpoint=Checkpoint(_tensors(objective), header),
+        checkpoint=Checkpoint(_tensors(objective), _header(objective, params, data, stores, splits, fingerprint)),
         metrics=_metrics(module, pace),
         history=module.history.table(),
         reconstructions=_reconstruct(objective, prepare, data, stores, params.seed),
@@ -131,6 +111,7 @@ class _Data:
     filters: dict[str, float | None]
     weights: dict[str, float]
     persons: list[str]
+    mixture_sha256: str
     n_steps: int
     training: TrainingLoader
     validation: ValidationLoader
@@ -149,6 +130,7 @@ def _training_data(mixture: pd.DataFrame, stores: Stores, params: PretrainParams
         filters=shared_filters(stores, weights),
         weights=weights,
         persons=sorted(str(person) for person in mixture.loc[is_seen, "person"].unique()),
+        mixture_sha256=mixture_sha256(mixture),
         n_steps=n_steps,
         training=TrainingLoader(plan, stores, n_steps),
         validation=ValidationLoader(validation, stores, plan.counts, params.n_validation_windows),
@@ -230,12 +212,33 @@ def _reconstruct(
     return shown
 
 
-def _fingerprint(params: PretrainParams, mixture_sha256: str, filters: Mapping[str, float | None]) -> str:
+def _fingerprint(params: PretrainParams, data: _Data) -> str:
     """Name of a run: what decides its result, the machine left out."""
-    text = json.dumps(
-        {"params": params.identity(), "mixture": mixture_sha256, "filters": dict(filters)}, sort_keys=True
+    identity = {"params": params.identity(), "mixture": data.mixture_sha256, "filters": data.filters}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _header(
+    objective: Objective, params: PretrainParams, data: _Data, stores: Stores, splits: pd.DataFrame, fingerprint: str
+) -> CheckpointHeader:
+    return CheckpointHeader(
+        phase="pretrain",
+        fingerprint=fingerprint,
+        encoder=params.encoder.model_dump(mode="json"),
+        objective=params.objective.model_dump(mode="json"),
+        signal_spec=data.spec.to_dict(),
+        signal_scale_uv=objective.encoder.signal_scale_uv,
+        reference=params.reference,
+        filters=data.filters,
+        corpora=sorted(data.weights),
+        simulated_corpora=[c for c in sorted(data.weights) if stores[c].is_simulated],
+        persons=data.persons,
+        splits_sha256=splits_sha256(splits),
+        mixture_sha256=data.mixture_sha256,
+        seed=params.seed,
+        n_steps=data.n_steps,
+        versions=_versions(),
     )
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _write_params(directory: Path, params: PretrainParams, mixture_sha256: str) -> None:

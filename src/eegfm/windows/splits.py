@@ -14,7 +14,6 @@ from eegfm.windows.config import Roles, SplitParams
 
 logger = logging.getLogger(__name__)
 
-SPLITS = ("pretrain", "validation", "evaluation", "excluded")
 OFFICIAL_TEST = "eval"
 
 
