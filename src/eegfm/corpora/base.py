@@ -1,21 +1,21 @@
 """What a corpus answers: which files, what is known of each, and how its channels are named."""
 
-import logging
 import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from os import DirEntry, scandir, stat_result
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, NamedTuple
 
 import pandas as pd
 
+from eegfm.corpora.manifest import KnownFile, annex_key, read_manifest
 from eegfm.errors import EegfmError
 from eegfm.recording import Reference
+from eegfm.signal.electrodes import Layout, ResolvedChannels, resolve_channels
+from eegfm.signal.expected import Expected
 from eegfm.signal.reader import RecordingHeader
-
-_log = logging.getLogger(__name__)
 
 RAW_FILE_COLUMNS = {
     "recording_id": "str",
@@ -29,9 +29,28 @@ RAW_FILE_COLUMNS = {
     "n_bytes": "int64",
     "mtime_ns": "int64",
     "sidecars": "str",
+    "known_bytes": "int64",
+    "checksum": "str",
+    "excluded": "str",
 }
 """Columns that ``raw_files`` has for every corpus; label columns follow. ``sidecars`` says which versions of its
-side files a recording is made from: one that changes makes the recording stale, as its own file does."""
+side files a recording is made from: one that changes makes the recording stale, as its own file does.
+``known_bytes`` (-1 where unknown) and ``checksum`` (``"sha256:…"``, ``"md5:…"`` or empty) come from a manifest beside
+the files. ``excluded`` says why a file is left out on purpose; it is empty for those that shall get in."""
+
+
+class Details(NamedTuple):
+    """What lies beside a signal.
+
+    Args:
+        events: ``onset_s`` in recording time, ``duration_s`` (None if unknown), ``value`` and own columns.
+        facts: Columns of the recordings table, e.g. ``age_years``; labels of ``raw_files`` win where they have a value.
+        flags: Faults that leave signal and timing intact.
+    """
+
+    events: list[dict[str, Any]]
+    facts: dict[str, Any]
+    flags: tuple[str, ...] = ()
 
 
 class Corpus(ABC):
@@ -41,7 +60,7 @@ class Corpus(ABC):
         corpus: The name that stands in every table, e.g. ``"tuh"``.
     """
 
-    layout: ClassVar[Literal["1005", "gsn129"]] = "1005"
+    layout: ClassVar[Layout] = "1005"
     suffixes: ClassVar[tuple[str, ...]] = (".edf",)
     reference: Reference | None = None
 
@@ -64,19 +83,33 @@ class Corpus(ABC):
         """Person-level labels by ``subject``, read once per index; None where there are none."""
         return None
 
-    def facts(self, header: RecordingHeader) -> dict[str, Any]:
-        """What only the file's header tells, e.g. age; overrides nothing that ``labels`` knows."""
-        return {}
+    def exclusion(self, fields: Mapping[str, str]) -> str:
+        """Why a file of the layout is left out on purpose; empty for those that shall get in."""
+        return ""
 
-    def events(self, path: Path, header: RecordingHeader) -> list[dict[str, Any]]:
-        """Events of one recording: ``onset_s``, ``duration_s`` (None if unknown), ``value`` and own columns.
+    def expected(self, path: Path) -> Expected:
+        """What is known of a signal before its file is opened; called in a worker.
 
-        By default the annotations of the file itself.
+        Raises:
+            RecordingError: A side file that must be readable is not.
         """
-        return [
-            {"onset_s": a.onset_s, "duration_s": None if math.isnan(a.duration_s) else a.duration_s, "value": a.text}
-            for a in header.annotations
-        ]
+        return Expected()
+
+    def channels(self, path: Path, header: RecordingHeader) -> ResolvedChannels:
+        """Which channels of a file are electrodes, and where they sit; called in a worker.
+
+        Raises:
+            RecordingError: No electrode, one twice, or mixed references.
+        """
+        return resolve_channels(header.labels, self.layout, self.reference)
+
+    def details(self, path: Path, header: RecordingHeader) -> Details:
+        """Events and facts of one recording; called in a worker. By default the annotations of the file itself.
+
+        Raises:
+            RecordingError: A side file that must be readable is not.
+        """
+        return Details(events=annotation_events(header), facts={})
 
     def index(self, root: Path) -> pd.DataFrame:
         """List the raw files without opening one.
@@ -89,22 +122,23 @@ class Corpus(ABC):
         """
         if not root.is_dir():
             raise EegfmError(f"{self.corpus}: raw folder {root} does not exist; {_where(self.corpus)}")
-        rows, foreign = [], []
+        manifest = read_manifest(root)
+        rows, n_foreign = [], 0
         for path, size, mtime_ns in _files(root, self.suffixes):
+            known = manifest.get(path) or annex_key(root / path) or KnownFile()
             fields = self.describe(path)
             if fields is None:
-                foreign.append(path)
+                n_foreign += 1
+                row = self._foreign_row(path, size, mtime_ns)
             else:
-                sidecars = _versions(root, self.sidecars(path))
-                rows.append(self._row(path, size, mtime_ns, fields) | {"sidecars": sidecars})
-        if not rows:
-            found = f"{len(foreign)} {self.suffixes} files, none in the layout" if foreign else "no such file"
+                row = self._row(path, size, mtime_ns, fields)
+            rows.append(row | {"known_bytes": known.n_bytes, "checksum": known.checksum} | self._beside(root, path))
+        if n_foreign == len(rows):
+            found = f"{n_foreign} {self.suffixes} files, none in the layout" if n_foreign else "no such file"
             raise EegfmError(
                 f"{self.corpus}: raw folder {root} holds {found}; expected {self.suffixes} files like "
                 f"{self.example}; {_where(self.corpus)}"
             )
-        if foreign:
-            _log.warning("%s: %d files left out: not in the layout, e.g. %s", self.corpus, len(foreign), foreign[0])
         return self._table(root, rows)
 
     @property
@@ -115,11 +149,23 @@ class Corpus(ABC):
     def _row(self, path: str, size: int, mtime_ns: int, fields: Mapping[str, str]) -> dict[str, Any]:
         known = {"session": "", "task": "", "run": "", "official_split": "", **fields}
         stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-        facts = {"recording_id": f"{self.corpus}:{stem}", "corpus": self.corpus}
+        facts = {"recording_id": f"{self.corpus}:{stem}", "corpus": self.corpus, "excluded": self.exclusion(fields)}
         return {**facts, "path": path, "n_bytes": size, "mtime_ns": mtime_ns, **known}
+
+    def _foreign_row(self, path: str, size: int, mtime_ns: int) -> dict[str, Any]:
+        """A file that looks like a recording and stands where the layout has none."""
+        excluded = {"excluded": f"not in the layout, expected names like {self.example}"}
+        facts = {"recording_id": f"{self.corpus}:{path}", "corpus": self.corpus, "subject": ""}
+        empty = {"session": "", "task": "", "run": "", "official_split": ""}
+        return {**facts, "path": path, "n_bytes": size, "mtime_ns": mtime_ns, **empty, **excluded}
+
+    def _beside(self, root: Path, path: str) -> dict[str, str]:
+        return {"sidecars": _versions(root, self.sidecars(path))}
 
     def _table(self, root: Path, rows: list[dict[str, Any]]) -> pd.DataFrame:
         table = pd.DataFrame(rows)
+        own = [c for c in table.columns if c not in RAW_FILE_COLUMNS]
+        table[own] = table[own].fillna("")  # a file outside the layout has none of the corpus's own fields
         duplicated = table["recording_id"].duplicated(keep=False)
         if duplicated.any():
             # The same file name in two folders: the path makes the id unique.
@@ -130,6 +176,14 @@ class Corpus(ABC):
         first = list(RAW_FILE_COLUMNS)
         table = table[first + [c for c in table.columns if c not in first]]
         return table.astype(RAW_FILE_COLUMNS).sort_values("path", ignore_index=True)
+
+
+def annotation_events(header: RecordingHeader) -> list[dict[str, Any]]:
+    """The annotations of a file as rows of the events table."""
+    return [
+        {"onset_s": a.onset_s, "duration_s": None if math.isnan(a.duration_s) else a.duration_s, "value": a.text}
+        for a in header.annotations
+    ]
 
 
 def _where(corpus: str) -> str:

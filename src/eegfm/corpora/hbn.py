@@ -4,15 +4,16 @@ import math
 import re
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from eegfm.corpora.base import Corpus
+from eegfm.corpora.base import Corpus, Details
 from eegfm.corpora.config import HbnCorpus
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.recording import Reference
+from eegfm.signal.electrodes import Layout
 from eegfm.signal.reader import RecordingHeader
 
 _NAME = re.compile(
@@ -25,7 +26,7 @@ _LABELS = ["p_factor", "attention", "internalizing", "externalizing"]
 class Hbn(Corpus):
     """129 channels ``E1…E128, Cz``, recorded against Cz; positions come from the HydroCel net, not from files."""
 
-    layout: ClassVar[Literal["1005", "gsn129"]] = "gsn129"
+    layout: ClassVar[Layout] = "gsn129"
     suffixes: ClassVar[tuple[str, ...]] = (".bdf", ".set", ".edf")
     example = "sub-NDARXXXXXXXX/eeg/sub-NDARXXXXXXXX_task-RestingState_eeg.bdf"
 
@@ -69,7 +70,7 @@ class Hbn(Corpus):
             raise EegfmError(f"{path}: participant {twice.iloc[0]} stands there twice; keep one row per participant")
         return out.astype({"subject": "str", "sex": "str"})
 
-    def events(self, path: Path, header: RecordingHeader) -> list[dict[str, Any]]:
+    def details(self, path: Path, header: RecordingHeader) -> Details:
         """Rows of ``*_events.tsv``: in BIDS the sidecar is the truth, not what the file itself carries.
 
         Raises:
@@ -77,9 +78,9 @@ class Hbn(Corpus):
         """
         sidecar = path.with_name(_events_path(path.name))
         if not sidecar.is_file():
-            return []
+            return Details(events=[], facts={})
         try:
-            return [_event(record) for record in _read_tsv(sidecar).to_dict("records")]
+            return Details(events=[_event(record) for record in _read_tsv(sidecar).to_dict("records")], facts={})
         except (KeyError, ValueError) as error:
             raise RecordingError(
                 "unreadable_events",

@@ -1,9 +1,9 @@
 """The TUH EEG corpora. Layouts: TUEG v2 and TUAB v3 (and whatever names files ``<subject>_sNNN_tNNN.edf``)."""
 
 import re
-from typing import Any
+from pathlib import Path
 
-from eegfm.corpora.base import Corpus
+from eegfm.corpora.base import Corpus, Details, annotation_events
 from eegfm.corpora.config import TuhCorpus
 from eegfm.recording import Reference
 from eegfm.signal.reader import RecordingHeader
@@ -37,7 +37,8 @@ class Tuh(Corpus):
         fields["pathology"] = next((f for f in folders if f in _PATHOLOGY), "")
         return fields
 
-    def facts(self, header: RecordingHeader) -> dict[str, Any]:
-        """Age in years (a fraction for infants) and sex from the EDF patient field."""
+    def details(self, path: Path, header: RecordingHeader) -> Details:
+        """Annotations; age in years (a fraction for infants) and sex from the EDF patient field."""
         age, sex = _AGE.search(header.patient), _SEX.search(header.patient)
-        return {"age_years": float(age[1]) if age else None, "sex": sex[1] if sex else ""}
+        facts = {"age_years": float(age[1]) if age else None, "sex": sex[1] if sex else ""}
+        return Details(events=annotation_events(header), facts=facts)

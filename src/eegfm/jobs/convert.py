@@ -13,7 +13,7 @@ from eegfm.corpora.config import CorpusConfig
 from eegfm.errors import RecordingError, StoreError
 from eegfm.recording import Montage
 from eegfm.signal.config import SignalParams
-from eegfm.signal.electrodes import resolve_channels
+from eegfm.signal.expected import check_expected
 from eegfm.signal.filters import BlockResampler
 from eegfm.signal.quality import QualityWatch
 from eegfm.signal.quantize import quantize, robust_scale_uv, spread_pieces
@@ -73,7 +73,9 @@ def _convert(task: Task) -> Converted:
     path = task.root / task.row["path"]
     reader = open_reader(path)
     header = reader.header
-    channels = resolve_channels(header.labels, corpus.layout, corpus.reference)
+    check_expected(header, corpus.expected(path), path.name)
+    channels = corpus.channels(path, header)
+    details = corpus.details(path, header)
     if len(channels.picks) < task.signal.min_channels:
         raise RecordingError(
             "too_few_channels",
@@ -86,7 +88,7 @@ def _convert(task: Task) -> Converted:
     stops, n_clipped = stream.write(samples_path, scales_uv)
     facts = {
         **_row_facts(task.row),
-        **{name: value for name, value in corpus.facts(header).items() if task.row.get(name) in (None, "")},
+        **{name: value for name, value in details.facts.items() if task.row.get(name) in (None, "")},
         "montage": channels.montage.name,
         "reference": channels.montage.reference,
         "n_channels": channels.montage.n_channels,
@@ -95,7 +97,7 @@ def _convert(task: Task) -> Converted:
         "n_samples": stops[-1],
         "segment_starts": [0, *stops[:-1]],
         "segment_stops": stops,
-        "flags": sorted({*header.flags, *stream.watch.flags()}),
+        "flags": sorted({*header.flags, *details.flags, *stream.watch.flags()}),
         "labels_not_understood": list(channels.not_understood),
         "n_clipped": n_clipped,
     }
@@ -106,7 +108,7 @@ def _convert(task: Task) -> Converted:
         montage=channels.montage,
         scales_uv=scales_uv,
         facts=facts,
-        events=stream.placed(corpus.events(path, header), [0, *stops[:-1]]),
+        events=stream.placed(details.events, [0, *stops[:-1]]),
     )
 
 

@@ -1,10 +1,30 @@
 """The menu of the signal path: what is done to every recording between its file and the store."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from eegfm.config import StrictModel
+
+
+KnownUnit = Literal["V", "mV", "uV", "nV"]
+
+
+class ReadParams(StrictModel):
+    """How files are read, and what is forgiven.
+
+    Attributes:
+        units: Meaning of units that the reader does not know, e.g. ``{uv: uV}``; the empty unit is ``""``.
+        salvage_truncated: Take the whole records of a file that ends early, with a flag, in place of rejecting it.
+        max_memory_bytes: Most bytes that one file may take in memory; formats that cannot be mapped (EEGLAB files
+            with embedded data) are rejected above it, before anything is inflated.
+        timeout_s: A file that takes longer than this is given up, where a worker process converts it.
+    """
+
+    units: dict[str, KnownUnit] = Field(default_factory=dict)
+    salvage_truncated: bool = False
+    max_memory_bytes: int = Field(default=4 << 30, gt=0)
+    timeout_s: float = Field(default=600.0, gt=0)
 
 
 class SignalParams(StrictModel):

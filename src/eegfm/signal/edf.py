@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.errors import RecordingError
+from eegfm.signal.config import ReadParams
 from eegfm.signal.edf_annotations import has_clock_drift, known_onsets, parse_records, split_segments
 from eegfm.signal.edf_header import FETCH_AGAIN, EdfChannel, EdfHeader, read_header
 from eegfm.signal.electrodes import clean_label
@@ -24,9 +25,9 @@ class EdfReader:
         RecordingError: The header or the record onsets fail a check.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, params: ReadParams) -> None:
         self._path = path
-        self._edf = read_header(path)
+        self._edf = read_header(path, params)
         self._records = _map_records(path, self._edf)
         self._rate_hz = _eeg_rate_hz(self._edf.channels, path.name)
         self.header = self._describe()

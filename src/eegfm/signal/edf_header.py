@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eegfm.errors import RecordingError
+from eegfm.signal.config import ReadParams
 from eegfm.signal.electrodes import clean_label, duplicate_electrodes
 from eegfm.signal.reader import BDF_MAGIC, describe_start, first_bytes, looks_like_edf
 
@@ -146,7 +147,7 @@ class _Fields:
         return value
 
 
-def read_header(path: Path) -> EdfHeader:
+def read_header(path: Path, params: ReadParams) -> EdfHeader:
     """Read and check the header of an EDF, EDF+ or BDF file.
 
     Raises:

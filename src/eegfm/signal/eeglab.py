@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.errors import RecordingError
+from eegfm.signal.config import ReadParams
 from eegfm.signal.reader import Annotation, RecordingHeader, Segment
 
 FDT_SAMPLE_BYTES = 4
@@ -41,7 +42,7 @@ class EeglabReader:
             outside the folder of the ``.set``.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, params: ReadParams) -> None:
         self._path = path
         self._raw, warned = _open_raw(path)
         _check_data_file(path, self._raw)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.errors import RecordingError
+from eegfm.signal.config import ReadParams
 
 EDF_MAGIC = b"0       "
 BDF_MAGIC = b"\xffBIOSEMI"
@@ -94,10 +95,14 @@ class SignalReader(Protocol):
         ...
 
 
-def open_reader(path: Path) -> SignalReader:
+def open_reader(path: Path, params: ReadParams | None = None) -> SignalReader:
     """Open a recording: EDF, EDF+ and BDF by our own reader, EEGLAB ``.set`` through MNE.
 
     The first bytes decide, not the name: files with swapped extensions are read for what they are.
+
+    Args:
+        path: The file.
+        params: What is known and forgiven; nothing special when not given.
 
     Raises:
         RecordingError: The file cannot be opened, is of no known format, or fails a check of its format.
@@ -105,13 +110,13 @@ def open_reader(path: Path) -> SignalReader:
     from eegfm.signal.edf import EdfReader
     from eegfm.signal.eeglab import EeglabReader
 
-    path = Path(path)
+    path, params = Path(path), params or ReadParams()
     start = first_bytes(path, 256)
     suffix = path.suffix.lower()
     if start.startswith(MATLAB_MAGICS):
-        return EeglabReader(path)
+        return EeglabReader(path, params)
     if suffix in {".edf", ".bdf", ".rec"} or looks_like_edf(start):
-        return EdfReader(path)
+        return EdfReader(path, params)
     raise RecordingError(
         "unknown_format",
         f"{path.name}: {describe_start(start)}",
