@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edf_files import write_tones
 from eegfm.corpora.config import EdfFolderCorpus
-from eegfm.jobs.config import IngestParams
+from eegfm.jobs.config import IngestParams, WorkerParams
 from eegfm.jobs.ingest import Ingested, ingest
 from eegfm.signal.config import SignalParams
 
@@ -17,7 +17,7 @@ TONE_HZ = {name: 4.0 + 2.5 * k for k, name in enumerate(_NAMES)}
 """Frequency that each electrode carries, by its clean name."""
 AMPLITUDE_UV = 50.0
 CORPUS = EdfFolderCorpus(pattern="{subject}_{run}.edf")
-PARAMS = IngestParams(corpus=CORPUS, n_workers=1)
+PARAMS = IngestParams(corpus=CORPUS, workers=WorkerParams(n_workers=1))
 
 
 def write_recording(

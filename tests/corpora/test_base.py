@@ -1,6 +1,6 @@
 """What every corpus does alike: listing files, naming recordings, refusing folders that cannot be meant."""
 
-import logging
+import hashlib
 import os
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pytest
 
 from eegfm.corpora.base import RAW_FILE_COLUMNS, Corpus, _files, pattern_to_regex
 from eegfm.corpora.config import EdfFolderCorpus, TuhCorpus
+from eegfm.corpora.manifest import KnownFile, published_files
 from eegfm.errors import EegfmError
 from eegfm.signal.reader import Annotation, RecordingHeader, Segment
 
@@ -44,13 +45,27 @@ def test_same_name_in_two_folders_gives_two_ids(tmp_path: Path) -> None:
     assert table["recording_id"].tolist() == ["mine:x/a_1.edf", "mine:y/a_1.edf", "mine:b_1"]
 
 
-def test_foreign_files_are_counted_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_foreign_files_are_rows_that_say_why_they_are_left_out(tmp_path: Path) -> None:
     touch(tmp_path, "a_1.edf", "other/readme.edf", "z.edf")
-    with caplog.at_level(logging.WARNING, logger="eegfm"):
-        table = corpus().index(tmp_path)
-    assert table["path"].tolist() == ["a_1.edf"]
-    assert len(caplog.messages) == 1
-    assert caplog.messages[0].startswith("mine: 2 files left out: not in the layout, e.g. ")
+    table = corpus().index(tmp_path)
+    assert table["path"].tolist() == ["a_1.edf", "other/readme.edf", "z.edf"]
+    foreign = "not in the layout, expected names like {subject}_{run}.edf"
+    assert table["excluded"].tolist() == ["", foreign, foreign]
+    assert table["subject"].tolist() == ["a", "", ""]
+    assert table["recording_id"].is_unique
+    tuh = TuhCorpus().build("tuh")
+    touch(tmp_path, "edf/normal/aaaaaaab_s001_t000.edf")
+    assert tuh.index(tmp_path)["pathology"].tolist() == ["", "normal", "", ""]
+
+
+def test_published_sizes_and_checksums_stand_beside_their_files(tmp_path: Path) -> None:
+    touch(tmp_path, "a_1.edf", "b/c_1.edf", "d_1.edf")
+    digest = hashlib.sha256(b"x" * 7).hexdigest()
+    (tmp_path / "SHA256SUMS.txt").write_text(f"{digest} a_1.edf\n{digest.upper()} *./b/c_1.edf\n\n{digest}  gone.edf\n")
+    table = EdfFolderCorpus(pattern="{session}/{subject}_{run}.edf").build("mine").index(tmp_path)
+    known = [published_files(text) for text in table["published"]]
+    file = KnownFile(checksum=f"sha256:{digest}")
+    assert known == [{"a_1.edf": file}, {"b/c_1.edf": file}, {}]
 
 
 def test_folders_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
@@ -80,7 +95,7 @@ def test_link_to_content_that_is_not_fetched_is_listed(tmp_path: Path) -> None:
 def test_events_are_the_files_own_annotations(tmp_path: Path) -> None:
     notes = (Annotation(1.5, float("nan"), "spike"), Annotation(2.0, 0.5, "T1"))
     header = RecordingHeader(("Cz",), ("uV",), 100.0, (100.0,), 400, (Segment(0, 400, 0.0),), annotations=notes)
-    assert TuhCorpus().build("tuh").events(tmp_path / "x.edf", header) == [
+    assert corpus().details(tmp_path / "x.edf", header).events == [
         {"onset_s": 1.5, "duration_s": None, "value": "spike"},
         {"onset_s": 2.0, "duration_s": 0.5, "value": "T1"},
     ]

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from eegfm.corpora.config import EdfFolderCorpus, FolderSource, HbnCorpus
 from eegfm.corpora.simulated.config import SimulatedTuh
-from eegfm.jobs.config import CorpusParams, IngestParams
+from eegfm.jobs.config import CorpusParams, IngestParams, WorkerParams
 
 WINDOW = {"cuts": {"pretrain": {"name": "fixed", "length_s": 4, "stride_s": 4}}}
 
@@ -13,7 +13,9 @@ WINDOW = {"cuts": {"pretrain": {"name": "fixed", "length_s": 4, "stride_s": 4}}}
 def test_least_that_a_corpus_needs() -> None:
     params = CorpusParams.model_validate({"ingest": {"corpus": {"name": "hbn"}}, "window": WINDOW})
     assert params.acquire.source == FolderSource()
-    assert params.ingest == IngestParams(corpus=HbnCorpus(), n_workers="auto", max_rejected_ratio=0.2)
+    assert params.ingest == IngestParams(
+        corpus=HbnCorpus(), workers=WorkerParams(n_workers="auto"), max_rejected_ratio=0.2
+    )
 
 
 def test_members_are_chosen_by_name() -> None:
@@ -31,14 +33,16 @@ def test_members_are_chosen_by_name() -> None:
 @pytest.mark.parametrize(
     ("ingest", "message"),
     [
-        ({"corpus": {"name": "bids"}}, "'tuh', 'hbn', 'edf_folder'"),
+        ({"corpus": {"name": "bidz"}}, "'tuh', 'hbn', 'edf_folder'"),
         ({"corpus": {"name": "tuh", "pattern": "x"}}, "Extra inputs"),
         ({"corpus": {"name": "tuh"}, "max_rejected_ratio": 1.5}, "less than or equal to 1"),
-        ({"corpus": {"name": "tuh"}, "n_workers": "all"}, "'auto'"),
+        ({"corpus": {"name": "tuh"}, "workers": {"n_workers": "all"}}, "'auto'"),
         (
             {"corpus": {"name": "edf_folder", "reference": "nose"}},
             "'average', 'linked_ears', 'Cz' or 'unknown'",
         ),
+        ({"corpus": {"name": "tuh"}, "workers": {"address": "tcp://a:1"}}, "set backend to dask or ray"),
+        ({"corpus": {"name": "tuh"}, "reading": {"units": {"uv": "microvolt"}}}, "'V', 'mV', 'uV' or 'nV'"),
         ({}, "Field required"),
     ],
 )

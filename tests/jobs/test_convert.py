@@ -13,7 +13,7 @@ from scipy.signal import firwin, resample_poly
 from edf_files import write_edf
 from eegfm.adapters.prepare import Prepare
 from eegfm.corpora.config import EdfFolderCorpus
-from eegfm.jobs.config import IngestParams
+from eegfm.jobs.config import IngestParams, WorkerParams
 from eegfm.jobs.convert import Converted, Task, convert
 from eegfm.jobs.ingest import Ingested
 from eegfm.signal.config import SignalParams
@@ -116,7 +116,7 @@ def test_tones_stage_5_the_average_reference(tones: tuple[Path, Ingested]) -> No
 def task(root: Path, name: str, corpus: EdfFolderCorpus = CORPUS, signal: SignalParams | None = None) -> Task:
     [row] = corpus.build("tones").index(root).query("path == @name").to_dict("records")
     (root / "spool").mkdir(exist_ok=True)
-    return Task(root, row, "key", corpus, signal or SignalParams(), root / "spool")
+    return Task(root, row, "key", IngestParams(corpus=corpus), signal or SignalParams(), root / "spool")
 
 
 def converted(root: Path, name: str, **options: object) -> tuple[Converted, NDArray[np.float64]]:
@@ -256,10 +256,10 @@ def test_real_recordings_equal_mne(
     root = shared_data / folder
     if not root.is_dir():
         pytest.skip(f"real recordings are not here: {root} does not exist")
-    params = IngestParams(corpus=EdfFolderCorpus(pattern=pattern), n_workers=1)
+    params = IngestParams(corpus=EdfFolderCorpus(pattern=pattern), workers=WorkerParams(n_workers=1))
     raw_files = params.corpus.build(folder).index(root).query("path == @path")
     [row] = raw_files.to_dict("records")
-    done = convert(Task(root, row, "key", params.corpus, SignalParams(), tmp_path))
+    done = convert(Task(root, row, "key", params, SignalParams(), tmp_path))
     assert isinstance(done, Converted)
     samples = np.fromfile(done.samples_path, dtype=SAMPLE_DTYPE).reshape(-1, done.montage.n_channels)
     for raw_name, name in channels.items():

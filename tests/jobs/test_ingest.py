@@ -11,7 +11,9 @@ import pytest
 
 import eegfm.jobs.convert as convert_module
 import eegfm.jobs.ingest as job
+import eegfm.jobs.workers as workers
 from eegfm.errors import EegfmError, StoreError
+from eegfm.jobs.config import WorkerParams
 from eegfm.jobs.convert import Converted, Task, convert
 from eegfm.jobs.ingest import Ingested
 from eegfm.signal.config import SignalParams
@@ -22,7 +24,7 @@ from tone_corpus import CORPUS, PARAMS, run_ingest, write_corpus, write_recordin
 RECORDINGS_COLUMNS = {
     "recording_id", "corpus", "person", "subject", "session", "task", "run", "path", "montage", "reference",
     "n_channels", "rate_hz", "original_rate_hz", "n_samples", "segment_starts", "segment_stops", "official_split",
-    "flags", "labels_not_understood", "n_clipped", "simulated",
+    "flags", "labels_left_out", "labels_not_understood", "n_clipped", "signal_hashes", "bad_ratio", "simulated",
 }  # fmt: skip
 
 
@@ -35,7 +37,7 @@ def conversions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(task.row["path"])
         return convert(task)
 
-    monkeypatch.setattr(job, "convert", watched)
+    monkeypatch.setattr(workers, "convert", watched)
     return seen
 
 
@@ -55,11 +57,11 @@ def ids(done: Ingested) -> list[str]:
 
 def test_two_workers_write_what_one_writes(root: Path, tmp_path: Path) -> None:
     one = run_ingest(root, tmp_path / "one")
-    two = run_ingest(root, tmp_path / "two", PARAMS.model_copy(update={"n_workers": 2}))
+    two = run_ingest(root, tmp_path / "two", PARAMS.model_copy(update={"workers": WorkerParams(n_workers=2)}))
     assert two.store.digest() == one.store.digest()
     [shard_one], [shard_two] = (sorted((tmp_path / name).rglob("*.i16")) for name in ("one", "two"))
     assert shard_one.read_bytes() == shard_two.read_bytes()
-    for name in ("recordings", "events", "rejected"):
+    for name in ("recordings", "events", "rejected", "files"):
         pd.testing.assert_frame_equal(getattr(one, name), getattr(two, name))
 
 
@@ -74,7 +76,16 @@ def test_tables(root: Path, folder: Path, caplog: pytest.LogCaptureFixture) -> N
     assert done.rejected["path"].tolist() == ["c_1.edf"]
     assert len(done.recordings) + len(done.rejected) == 4
     assert "tones: 4 files, 4 to convert" in caplog.messages
-    assert "files seen 4 = in 3 (flags: none) + rejected 1; 0.01 hours of EEG" in caplog.messages
+    assert done.files["outcome"].tolist() == ["in", "in", "in", "rejected"]
+    assert done.files["why"].tolist() == ["", "", "", "not_edf"]
+    [counts] = [m.splitlines() for m in caplog.messages if m.startswith("tones: what became of 4 files")]
+    assert [line.split() for line in counts[2:]] == [
+        ["in", "3", "0.01"],
+        ["flagged", "0", "0.00"],
+        ["rejected", "1", "0.00", "not_edf", "1"],
+        ["excluded", "0", "0.00"],
+        ["seen", "4", "0.01"],
+    ]
     assert list(done.events.columns) == ["recording_id", "onset_s", "duration_s", "value"]
     assert done.store.damaged() == []
 
@@ -157,7 +168,7 @@ def test_other_corpus_parameters_or_code_make_everything_stale(
 def test_workers_and_limits_do_not_make_anything_stale(root: Path, folder: Path, conversions: list[str]) -> None:
     run_ingest(root, folder)
     conversions.clear()
-    run_ingest(root, folder, PARAMS.model_copy(update={"n_workers": "auto", "max_rejected_ratio": 0.9}))
+    run_ingest(root, folder, PARAMS.model_copy(update={"workers": WorkerParams(), "max_rejected_ratio": 0.9}))
     assert conversions == []
 
 
@@ -165,7 +176,7 @@ def test_code_version_follows_the_code_that_reads(monkeypatch: pytest.MonkeyPatc
     version = job.code_version.__wrapped__
     assert version() == version()
     before, read_bytes = version(), Path.read_bytes
-    for name in ("edf.py", "electrodes.py", "tuh.py", "convert.py"):
+    for name in ("edf.py", "electrodes.py", "tuh.py", "convert.py", "stream.py"):
         monkeypatch.setattr(Path, "read_bytes", lambda p, name=name: read_bytes(p) + b"#" * (p.name == name))
         assert version() != before, name
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
@@ -244,7 +255,7 @@ def test_interrupted_run_goes_on_where_it_stopped(
             raise KeyboardInterrupt
         return convert(task)
 
-    monkeypatch.setattr(job, "convert", killed_at_the_third)
+    monkeypatch.setattr(workers, "convert", killed_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         run_ingest(root, folder)
     done = run_ingest(root, folder)
@@ -280,7 +291,7 @@ def test_a_full_disk_ends_the_run_and_rejects_nothing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("eegfm.jobs.convert._write", full)
+        patch.setattr("eegfm.jobs.stream._write", full)
         with pytest.raises(StoreError, match="No space left on device"):
             run_ingest(root, folder)
     done = run_ingest(root, folder)
@@ -297,7 +308,7 @@ def test_a_file_that_could_not_be_read_is_tried_again(
     params = PARAMS.model_copy(update={"max_rejected_ratio": 0.5})
     with monkeypatch.context() as patch:
         opened = convert_module.open_reader
-        patch.setattr(convert_module, "open_reader", lambda p: unreadable(p) if p.stem == "b_1" else opened(p))
+        patch.setattr(convert_module, "open_reader", lambda p, r: unreadable(p) if p.stem == "b_1" else opened(p, r))
         assert run_ingest(root, folder, params).rejected["code"].tolist() == ["not_readable"]
     conversions.clear()
     assert ids(run_ingest(root, folder, params)) == ["a_1", "a_2", "b_1"]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from eegfm.signal.quality import QualityWatch, flat_channels
+from eegfm.signal.quality import QualityWatch, flat_channels, without_spans
 
 NAMES = ("Fp1", "Cz", "O2")
 
@@ -10,16 +10,16 @@ def noise(n=3000, seed=0):
     return np.random.default_rng(seed).normal(0, 20, (3, n)).astype(np.float32)
 
 
-def watch(x, block=700, rate_hz=100.0):
+def watch(x, block=700, rate_hz=100.0, first=0):
     watcher = QualityWatch(NAMES, rate_hz)
-    parts = [watcher.add(x[:, i : i + block]) for i in range(0, x.shape[1], block)]
+    parts = [watcher.add(x[:, i : i + block], first + i) for i in range(0, x.shape[1], block)]
     return watcher, np.concatenate(parts, axis=1)
 
 
 def test_a_good_signal_has_no_flags_and_passes_unchanged():
     x = noise()
     watcher, out = watch(x)
-    assert watcher.flags() == ()
+    assert watcher.result() == ((), (), 0.0)
     np.testing.assert_array_equal(out, x)
 
 
@@ -30,31 +30,59 @@ def test_faults_are_found_whatever_the_blocks(block):
     x[2] = np.clip(x[2], -20, 20)
     x[0, 100:103] = [np.nan, np.inf, -np.inf]
     watcher, out = watch(x, block)
-    assert watcher.flags() == ("flat:Cz", "clipped:O2", "non_finite")
-    assert watcher.n_non_finite == 3
+    assert watcher.result().flags == ("flat:Cz", "clipped:O2", "non_finite:Fp1")
+    assert watcher.result().bad_ratio == pytest.approx((1000 + 3) / 3000)
     np.testing.assert_array_equal(out[0, 99:104], [x[0, 99], 0, 0, 0, x[0, 103]])
     highest = np.count_nonzero(x[2] == 20) / 1000
     lowest = np.count_nonzero(x[2] == -20) / 1000
     assert watcher.clipped_ratio[2] == pytest.approx(max(highest, lowest))
 
 
-@pytest.mark.parametrize(("n_zeros", "flags"), [(100, ()), (101, ("constant_tail",)), (1500, ("constant_tail",))])
-@pytest.mark.parametrize("block", [30, 700])
-def test_a_zero_filled_tail_is_flagged(n_zeros, flags, block):
+@pytest.mark.parametrize("block", [45, 700, 3000])
+@pytest.mark.parametrize(("start", "stop"), [(0, 400), (1234, 1300), (2500, 3000), (1000, 3000)])
+def test_a_zero_filled_stretch_is_dead_to_within_a_glance(start, stop, block):
     x = noise()
-    x[:, -n_zeros:] = 0
-    watcher, _ = watch(x, block)
-    assert tuple(f for f in watcher.flags() if not f.startswith("clipped")) == flags
+    x[:, start:stop] = 0
+    quality = watch(x, block, first=5000)[0].result()
+    [(a, b)] = quality.dead_spans
+    assert 0 <= a - 5000 - start <= 10
+    assert 0 <= stop - (b - 5000) <= 10
+    assert quality.flags == ("still:Fp1", "still:Cz", "still:O2", "dead_spans")
+    assert quality.bad_ratio == pytest.approx((stop - start) / 3000, abs=0.02)
 
 
-def test_one_living_channel_is_no_constant_tail():
+def test_one_still_channel_is_flagged_and_kills_nothing():
     x = noise()
-    x[:2, -1500:] = 0
-    assert "constant_tail" not in watch(x)[0].flags()
+    x[1, 1000:1500] = -3
+    quality = watch(x)[0].result()
+    assert (quality.flags, quality.dead_spans) == (("still:Cz",), ())
+
+
+def test_most_channels_still_or_non_finite_at_once_are_dead():
+    x = noise()
+    x[1, 1000:1500] = -3
+    x[2, 1000:1500] = np.nan
+    quality = watch(x)[0].result()
+    assert quality.flags == ("still:Cz", "still:O2", "non_finite:O2", "dead_spans")
+    [(a, b)] = quality.dead_spans
+    assert (abs(a - 1000) <= 10, abs(b - 1500) <= 10) == (True, True)
+
+
+@pytest.mark.parametrize("n", [2, 9])
+def test_a_few_equal_samples_are_chance(n):
+    x = noise()
+    for k in range(0, 3000, 100):
+        x[:, k : k + n] = x[:, k : k + 1]
+    assert watch(x)[0].result().flags == ()
+
+
+def test_a_flat_recording_is_all_bad():
+    quality = watch(np.zeros((3, 1000), dtype=np.float32))[0].result()
+    assert (quality.bad_ratio, quality.dead_spans) == (1.0, ((0, 1000),))
 
 
 def test_coarse_steps_are_not_clipping():
-    assert watch(np.rint(noise(20_000)))[0].flags() == ()
+    assert watch(np.rint(noise(20_000)))[0].result().flags == ()
 
 
 def test_flat_channels_are_flat_in_every_block():
@@ -62,3 +90,19 @@ def test_flat_channels_are_flat_in_every_block():
     x[:, 0] = 0
     x[:, 1] = y[:, 1] = 1e-5
     np.testing.assert_array_equal(flat_channels([x, y]), [False, True, False])
+
+
+@pytest.mark.parametrize(
+    ("spans", "margin", "left"),
+    [
+        ([], 5, [(100, 200)]),
+        ([(120, 130)], 5, [(100, 115), (135, 200)]),
+        ([(102, 130)], 5, [(135, 200)]),
+        ([(180, 300)], 5, [(100, 175)]),
+        ([(0, 300)], 5, []),
+        ([(120, 130), (138, 150)], 5, [(100, 115), (155, 200)]),
+        ([(0, 50), (250, 260)], 5, [(100, 200)]),
+    ],
+)
+def test_what_is_left_without_spans(spans, margin, left):
+    assert without_spans(100, 200, spans, margin) == left

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import pandas as pd
 
-from eegfm.corpora.manifest import KnownFile, annex_key, read_manifest
+from eegfm.corpora.manifest import KnownFile, annex_key, published_text, read_manifest
 from eegfm.errors import EegfmError
 from eegfm.recording import Reference
 from eegfm.signal.electrodes import Layout, ResolvedChannels, resolve_channels
@@ -29,14 +29,14 @@ RAW_FILE_COLUMNS = {
     "n_bytes": "int64",
     "mtime_ns": "int64",
     "sidecars": "str",
-    "known_bytes": "int64",
-    "checksum": "str",
+    "published": "str",
     "excluded": "str",
 }
 """Columns that ``raw_files`` has for every corpus; label columns follow. ``sidecars`` says which versions of its
 side files a recording is made from: one that changes makes the recording stale, as its own file does.
-``known_bytes`` (-1 where unknown) and ``checksum`` (``"sha256:…"``, ``"md5:…"`` or empty) come from a manifest beside
-the files. ``excluded`` says why a file is left out on purpose; it is empty for those that shall get in."""
+``published`` holds the sizes and checksums of its own and its side files that a manifest states, see
+``eegfm.corpora.manifest``. ``excluded`` says why a file is left out on purpose; it is empty for those that shall get
+in."""
 
 
 class Details(NamedTuple):
@@ -125,14 +125,13 @@ class Corpus(ABC):
         manifest = read_manifest(root)
         rows, n_foreign = [], 0
         for path, size, mtime_ns in _files(root, self.suffixes):
-            known = manifest.get(path) or annex_key(root / path) or KnownFile()
             fields = self.describe(path)
             if fields is None:
                 n_foreign += 1
                 row = self._foreign_row(path, size, mtime_ns)
             else:
                 row = self._row(path, size, mtime_ns, fields)
-            rows.append(row | {"known_bytes": known.n_bytes, "checksum": known.checksum} | self._beside(root, path))
+            rows.append(row | self._beside(root, path, manifest))
         if n_foreign == len(rows):
             found = f"{n_foreign} {self.suffixes} files, none in the layout" if n_foreign else "no such file"
             raise EegfmError(
@@ -159,8 +158,13 @@ class Corpus(ABC):
         empty = {"session": "", "task": "", "run": "", "official_split": ""}
         return {**facts, "path": path, "n_bytes": size, "mtime_ns": mtime_ns, **empty, **excluded}
 
-    def _beside(self, root: Path, path: str) -> dict[str, str]:
-        return {"sidecars": _versions(root, self.sidecars(path))}
+    def _beside(self, root: Path, path: str, manifest: Mapping[str, KnownFile]) -> dict[str, str]:
+        sidecars = self.sidecars(path)
+        known = {p: manifest.get(p) or annex_key(root / p) for p in (path, *sidecars)}
+        return {
+            "sidecars": _versions(root, sidecars),
+            "published": published_text({p: k for p, k in known.items() if k is not None}),
+        }
 
     def _table(self, root: Path, rows: list[dict[str, Any]]) -> pd.DataFrame:
         table = pd.DataFrame(rows)

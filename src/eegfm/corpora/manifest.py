@@ -1,16 +1,18 @@
 """What is known of raw files before they are read: sizes and checksums that were published with them."""
 
+import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from eegfm.errors import EegfmError
+from eegfm.errors import EegfmError, RecordingError
 
 SOURCE_MANIFEST = ".eegfm_source.jsonl"
 """Written by sources that fetch files: one JSON line per file that arrived whole."""
 SHA256_LISTS = ("SHA256SUMS.txt", "SHA256SUMS")
-_SHA256_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
+_SHA256_LINE = re.compile(r"([0-9a-fA-F]{64})\s+\*?(.+)")
 _ANNEX_KEY = re.compile(r"(SHA256|MD5)E?-s(\d+)--([0-9a-f]+)(?:\.\w+)*")
 
 
@@ -44,15 +46,56 @@ def read_manifest(root: Path) -> dict[str, KnownFile]:
             known |= _sha256_list(root / name)
     path = root / SOURCE_MANIFEST
     if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            known[row.pop("path")] = KnownFile(**row)
+        known |= published_files(path.read_text(encoding="utf-8"))
     return known
 
 
 def manifest_line(path: str, known: KnownFile) -> str:
     """The line of ``SOURCE_MANIFEST`` for one file."""
     return json.dumps({"path": path, **asdict(known)}) + "\n"
+
+
+def published_text(known: Mapping[str, KnownFile]) -> str:
+    """Column ``published`` of ``raw_files``: the files that a recording is read from, as they were published."""
+    return "".join(manifest_line(path, file) for path, file in known.items())
+
+
+def published_files(text: str) -> dict[str, KnownFile]:
+    """What ``published_text`` wrote, by posix path inside the raw folder."""
+    rows = [json.loads(line) for line in text.splitlines()]
+    return {row["path"]: KnownFile(row["n_bytes"], row["checksum"]) for row in rows}
+
+
+def check_published(root: Path, text: str) -> None:
+    """Compare files with what was published.
+
+    Args:
+        root: The raw folder.
+        text: Column ``published`` of ``raw_files``.
+
+    Raises:
+        RecordingError: Another size (``size_mismatch``) or another checksum (``checksum_mismatch``).
+    """
+    for path, known in published_files(text).items():
+        if not (root / path).is_file():
+            continue  # whoever reads the file says so
+        found = (root / path).stat().st_size
+        if known.n_bytes not in (-1, found):
+            raise RecordingError(
+                "size_mismatch", f"{path}: {found} bytes, published with {known.n_bytes}", "fetch the file again"
+            )
+        kind, _, digest = known.checksum.partition(":")
+        if kind and _checksum(root / path, kind) != digest:
+            raise RecordingError(
+                "checksum_mismatch",
+                f"{path}: its {kind.upper()} is not the one that was published with it",
+                "fetch the file again; if it was changed on purpose, remove its line from the list of checksums",
+            )
+
+
+def _checksum(path: Path, kind: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
 def annex_key(path: Path) -> KnownFile | None:

@@ -1,16 +1,15 @@
-"""Bring a corpus into its signal store: plan, convert in workers, commit in plan order."""
+"""Bring a corpus into its signal store: plan, convert in workers, commit in plan order, account for every file."""
 
 import hashlib
 import logging
-import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -20,8 +19,9 @@ import eegfm.corpora
 import eegfm.signal
 from eegfm.errors import EegfmError
 from eegfm.jobs.config import IngestParams
-from eegfm.jobs.convert import NOT_READABLE, Converted, Task, convert
-from eegfm.recording import person_id
+from eegfm.jobs.convert import NOT_READABLE, Converted, Task
+from eegfm.jobs.tables import count_outcomes, events_table, files_table, recordings_table, rejected_table
+from eegfm.jobs.workers import converted
 from eegfm.signal.config import SignalParams
 from eegfm.store.index import RejectedEntry
 from eegfm.store.layout import SAMPLE_DTYPE, StoreFacts
@@ -30,8 +30,7 @@ from eegfm.store.writer import StoreWriter
 
 _log = logging.getLogger(__name__)
 
-_FILES_PER_WORKER = 16
-"""Below this many files a worker process costs more to start than it saves."""
+LOG_EVERY_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ class Ingested:
     recordings: pd.DataFrame
     events: pd.DataFrame
     rejected: pd.DataFrame
+    files: pd.DataFrame
 
 
 def ingest(
@@ -65,43 +65,49 @@ def ingest(
 
     Raises:
         EegfmError: More files are rejected than ``max_rejected_ratio`` allows; what got in stays in.
+        StoreError: Another process writes to the store, or its disk is full.
     """
+    corpus = raw_files["corpus"].iloc[0]
+    wanted = raw_files[raw_files["excluded"] == ""]
     with StoreWriter(folder, _facts(params, signal, simulated)) as writer:
-        plan = _plan(raw_files, root, params, signal, writer)
-        _log.info("%s: %d files, %d to convert", raw_files["corpus"].iloc[0], len(raw_files), len(plan))
-        gone = sorted(set(writer.keys) - set(raw_files["recording_id"]))
+        plan = _plan(wanted, root, params, signal, writer)
+        _log.info("%s: %d files, %d to convert", corpus, len(raw_files), len(plan))
+        gone = sorted(set(writer.keys) - set(wanted["recording_id"]))
         if gone:
-            _log.warning("%d recordings drop out: their raw files are gone, e.g. %s", len(gone), gone[0])
+            _log.warning(
+                "%s: %d recordings drop out: their raw files are gone or excluded, e.g. %s", corpus, len(gone), gone[0]
+            )
         for recording_id in gone:
             writer.remove(recording_id)
-        # Drawn on a terminal only, and only where there is something to wait for.
-        for result in tqdm(
-            _converted(plan, params), "Ingesting", len(plan), unit="file", disable=None if plan else True
-        ):
+        for result in _watched(converted(plan, params.workers), len(plan), corpus):
             _commit(writer, result)
+        writer.compact()
     store = SignalStore(folder)
-    out = Ingested(store, recordings_table(store), events_table(store), rejected_table(store))
-    _check_rejected(out, len(raw_files), params, signal.rate_hz)
+    recordings, rejected = recordings_table(store), rejected_table(store)
+    files = files_table(raw_files, recordings, store.rejected)
+    out = Ingested(store, recordings, events_table(store), rejected, files)
+    _check_accounts(out, corpus, params.max_rejected_ratio)
     return out
 
 
 def _facts(params: IngestParams, signal: SignalParams, simulated: bool) -> StoreFacts:
     """What the whole store rests on; where any of it changes, every recording is stale."""
-    made_by = f"{params.corpus.model_dump_json()}{signal.model_dump_json()}{code_version()}"
+    read = params.model_dump_json(include={"corpus", "reading", "rates_hz"})
+    made_by = f"{read}{signal.model_dump_json()}{code_version()}"
     filters = {"low_hz": signal.low_hz, "high_hz": signal.high_hz, "notch_hz": signal.notch_hz}
     return StoreFacts(signal.rate_hz, simulated, filters, hashlib.sha256(made_by.encode()).hexdigest())
 
 
 def _plan(
-    raw_files: pd.DataFrame, root: Path, params: IngestParams, signal: SignalParams, writer: StoreWriter
+    wanted: pd.DataFrame, root: Path, params: IngestParams, signal: SignalParams, writer: StoreWriter
 ) -> list[Task]:
     known = {i: key for i, key in writer.keys.items() if writer.rejection_codes.get(i) != NOT_READABLE}
     tasks = []
-    for row in raw_files.to_dict("records"):
+    for row in wanted.to_dict("records"):
         key = _key(row)
         if known.get(str(row["recording_id"])) != key:
             named = {str(k): v for k, v in row.items()}
-            tasks.append(Task(root, named, key, params.corpus, signal, writer.spool))
+            tasks.append(Task(root, named, key, params, signal, writer.spool))
     return tasks
 
 
@@ -117,21 +123,29 @@ def code_version() -> str:
     packages = (eegfm.signal.__path__[0], eegfm.corpora.__path__[0])
     for path in sorted(p for folder in packages for p in Path(folder).glob("*.py")):
         sha.update(path.read_bytes())
-    sha.update((Path(__file__).with_name("convert.py")).read_bytes())
+    for name in ("convert.py", "stream.py"):
+        sha.update(Path(__file__).with_name(name).read_bytes())
     for name in ("numpy", "scipy", "mne"):
         sha.update(f"{name}=={version(name)}".encode())
     return sha.hexdigest()
 
 
-def _converted(plan: list[Task], params: IngestParams) -> Iterator[Converted | RejectedEntry]:
-    """Results in plan order, so that the store's bytes do not depend on the number of workers."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    n_workers = params.n_workers if params.n_workers != "auto" else min(cores, len(plan) // _FILES_PER_WORKER)
-    if n_workers <= 1:
-        yield from map(convert, plan)
-        return
-    pool = joblib.Parallel(n_jobs=n_workers, return_as="generator", pre_dispatch=2 * n_workers)
-    yield from pool(joblib.delayed(convert)(task) for task in plan)
+def _watched(
+    results: Iterable[Converted | RejectedEntry], n_tasks: int, corpus: str
+) -> Iterator[Converted | RejectedEntry]:
+    """Say how far it is: a bar on a terminal, a line a minute elsewhere."""
+    hours, started_s = 0.0, time.monotonic()
+    logged_s = started_s
+    bar = tqdm(results, f"Ingesting {corpus}", n_tasks, unit="recording", disable=None if n_tasks else True)
+    for number, result in enumerate(bar, start=1):
+        yield result
+        hours += result.hours if isinstance(result, Converted) else 0.0
+        now_s = time.monotonic()
+        pace = hours * 60 / max(now_s - started_s, 1e-9)
+        bar.set_postfix_str(f"{hours:.1f} h of EEG, {pace:.1f} h/min", refresh=False)
+        if bar.disable and now_s - logged_s > LOG_EVERY_S:
+            logged_s = now_s
+            _log.info("%s: %d of %d files, %.1f h of EEG, %.1f h/min", corpus, number, n_tasks, hours, pace)
 
 
 def _commit(writer: StoreWriter, result: Converted | RejectedEntry) -> None:
@@ -155,59 +169,25 @@ def _mapped(result: Converted) -> NDArray[np.int16]:
     return np.memmap(result.samples_path, dtype=SAMPLE_DTYPE, mode="r", shape=shape)
 
 
-def recordings_table(store: SignalStore) -> pd.DataFrame:
-    """One row per recording in the store, in id order."""
-    table = pd.DataFrame([e.facts for e in sorted(store.entries, key=lambda e: e.recording_id)])
-    if table.empty:
-        return table
-    table["person"] = [person_id(c, s) for c, s in zip(table["corpus"], table["subject"], strict=True)]
-    table["simulated"] = store.is_simulated
-    for name in ("age_years", "p_factor", "attention", "internalizing", "externalizing"):
-        if name in table:
-            table[name] = table[name].astype("float64")
-    return table.drop(columns=["n_bytes", "mtime_ns", "sidecars"])
+def _check_accounts(out: Ingested, corpus: str, max_rejected_ratio: float) -> None:
+    """Print what became of every file, and stop where too many were rejected.
 
-
-def events_table(store: SignalStore) -> pd.DataFrame:
-    """One row per event, in order of recording and onset; columns that a corpus lacks are absent."""
-    rows = [{"recording_id": e.recording_id, **event} for e in store.entries for event in e.events]
-    first = ["recording_id", "onset_s", "duration_s", "value"]
-    table = pd.DataFrame(rows, columns=None if rows else first)
-    table = table[first + [c for c in table.columns if c not in first]]
-    text = {c: "str" for c in table.columns if c not in ("onset_s", "duration_s")}
-    table = table.astype({"onset_s": "float64", "duration_s": "float64", **text})
-    return table.sort_values(["recording_id", "onset_s"], kind="stable", ignore_index=True)
-
-
-def rejected_table(store: SignalStore) -> pd.DataFrame:
-    """One row per file that did not get in."""
-    columns = ["path", "stage", "code", "reason", "remedy"]
-    rows = [{c: getattr(e, c) for c in columns} for e in store.rejected]
-    return pd.DataFrame(rows, columns=columns, dtype="str").sort_values("path", ignore_index=True)
-
-
-def count_flags(recordings: pd.DataFrame) -> str:
-    """How many recordings carry each flag, e.g. ``flat:Cz 60``; ``none`` where there are none."""
-    if recordings.empty:
-        return "none"
-    counts = recordings["flags"].explode().dropna().value_counts(sort=False).sort_index()
-    return ", ".join(f"{flag} {n}" for flag, n in counts.items()) or "none"
-
-
-def _check_rejected(out: Ingested, n_seen: int, params: IngestParams, rate_hz: float) -> None:
-    n_in, n_rejected = len(out.recordings), len(out.rejected)
-    assert n_in + n_rejected == n_seen, "every file seen is in or rejected"
-    hours = out.recordings["n_samples"].sum() / rate_hz / 3600 if n_in else 0.0
-    _log.info(
-        "files seen %d = in %d (flags: %s) + rejected %d; %.2f hours of EEG",
-        n_seen, n_in, count_flags(out.recordings), n_rejected, hours,
-    )  # fmt: skip
-    if n_rejected > params.max_rejected_ratio * n_seen or not n_in:
-        counts = out.rejected["code"].value_counts()
-        codes = ", ".join(f"{code} {n}" for code, n in counts.items())
-        first = out.rejected.iloc[0]
-        _log.error("Rejected files:\n%s", out.rejected.to_string(max_rows=100))
-        raise EegfmError(
-            f"{n_rejected} of {n_seen} files were rejected ({codes}), ingest.max_rejected_ratio allows "
-            f"{params.max_rejected_ratio:.0%}; first: {first['path']}: {first['reason']}; {first['remedy']}"
-        )
+    Raises:
+        EegfmError: More than ``max_rejected_ratio`` of the files that were not excluded are rejected, or nothing got
+            in.
+    """
+    counts = count_outcomes(out.files, out.recordings)
+    _log.info("%s: what became of %d files\n%s", corpus, len(out.files), counts.to_string(index=False))
+    n_tried, n_rejected = int((out.files["outcome"] != "excluded").sum()), len(out.rejected)
+    if n_rejected <= max_rejected_ratio * n_tried and len(out.recordings):
+        return
+    if not n_rejected:
+        first = out.files.iloc[0]
+        raise EegfmError(f"{corpus}: all {len(out.files)} files are excluded; first: {first['path']}: {first['why']}")
+    codes = ", ".join(f"{code} {n}" for code, n in out.rejected["code"].value_counts().items())
+    first = out.rejected.iloc[0]
+    _log.error("Rejected files:\n%s", out.rejected.to_string(max_rows=100))
+    raise EegfmError(
+        f"{n_rejected} of {n_tried} files were rejected ({codes}), ingest.max_rejected_ratio allows "
+        f"{max_rejected_ratio:.0%}; first: {first['path']}: {first['reason']}; {first['remedy']}"
+    )

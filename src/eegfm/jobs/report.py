@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from eegfm import __version__
-from eegfm.jobs.ingest import count_flags
+from eegfm.jobs.tables import count_flags
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}

@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 
 from eegfm.config import StrictModel
 
-
 KnownUnit = Literal["V", "mV", "uV", "nV"]
 
 
@@ -38,6 +37,9 @@ class SignalParams(StrictModel):
     )
     min_duration_s: float = Field(default=4.0, gt=0, description="Shorter segments are left out.")
     min_channels: int = Field(default=8, ge=1, description="Recordings with fewer electrodes are rejected.")
+    max_bad_ratio: float = Field(
+        default=0.5, ge=0, le=1, description="Recordings are rejected where more channel time is still or non-finite."
+    )
 
     @model_validator(mode="after")
     def _band_fits_the_rate(self) -> Self:

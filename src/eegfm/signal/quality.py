@@ -1,6 +1,7 @@
-"""What a signal itself tells about its quality: flat, clipped, non-finite, ending in a constant."""
+"""What a signal itself tells about its quality: flat, still for a while, clipped, non-finite."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +10,13 @@ from numpy.typing import NDArray
 FLAT_UV = 1e-3
 # A share of samples at exactly the highest or lowest value that saturation reaches and EEG does not.
 CLIPPED_RATIO = 0.01
-CONSTANT_TAIL_S = 1.0
-TAIL_GLANCE = 64
+# Distance of the samples that are compared first. A channel that keeps exactly one value for twice as long is still.
+GLANCE_S = 0.1
+# Where more than this share of the channels is bad at once, nothing of the recording can be used.
+DEAD_CHANNELS_RATIO = 0.5
+
+Span = tuple[int, int]
+"""Samples [start, stop) of the file."""
 
 
 def flat_channels(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
@@ -26,6 +32,22 @@ def flat_channels(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
     return np.asarray(peaks.max(axis=0) < FLAT_UV)
 
 
+class Quality(NamedTuple):
+    """What a recording's raw samples showed.
+
+    Args:
+        flags: In fixed order ``flat:<channel>``, ``still:<channel>`` (for a while), ``clipped:<channel>``,
+            ``non_finite:<channel>``, ``dead_spans``.
+        dead_spans: Stretches in which most channels are still or non-finite: a download that was filled up with
+            zeros, an amplifier that was unplugged.
+        bad_ratio: Share of channel time that is still or non-finite.
+    """
+
+    flags: tuple[str, ...]
+    dead_spans: tuple[Span, ...]
+    bad_ratio: float
+
+
 class QualityWatch:
     """Watches the raw samples of a recording pass by, block by block.
 
@@ -37,34 +59,40 @@ class QualityWatch:
     def __init__(self, channel_names: Sequence[str], rate_hz: float) -> None:
         n = len(channel_names)
         self._names = tuple(channel_names)
-        self._rate_hz = rate_hz
+        self._glance = max(round(GLANCE_S * rate_hz), 1)
         self._n_samples = 0
-        self._n_tail = 0
         self._lowest = np.full(n, np.inf, dtype=np.float32)
         self._highest = np.full(n, -np.inf, dtype=np.float32)
         self._n_lowest = np.zeros(n, dtype=np.int64)
         self._n_highest = np.zeros(n, dtype=np.int64)
-        self._last = np.full(n, np.nan, dtype=np.float32)
-        self.n_non_finite = 0
+        self._n_non_finite = np.zeros(n, dtype=np.int64)
+        self._n_still = np.zeros(n, dtype=np.int64)
+        self._dead: list[Span] = []
 
-    def add(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take note of the next (C, T) samples.
+    def add(self, block: NDArray[np.float32], start: int) -> NDArray[np.float32]:
+        """Take note of the next samples.
+
+        Args:
+            block: (C, T) microvolts.
+            start: Position of the first one in the file.
 
         Returns:
             The samples with zeros in place of non-finite values, which one FFT would spread over a block.
         """
-        if not block.shape[1]:
+        n = block.shape[1]
+        if not n:
             return block
         highest, lowest = block.max(axis=1), block.min(axis=1)
+        bad = None
         if not (np.isfinite(highest).all() and np.isfinite(lowest).all()):
             bad = ~np.isfinite(block)
-            self.n_non_finite += int(bad.sum())
+            self._n_non_finite += bad.sum(axis=1)
             block = np.where(bad, np.float32(0), block)
             highest, lowest = block.max(axis=1), block.min(axis=1)
-        self._n_samples += block.shape[1]
+        self._n_samples += n
         self._count_extreme(block, highest, highest - self._highest, self._highest, self._n_highest)
         self._count_extreme(block, lowest, self._lowest - lowest, self._lowest, self._n_lowest)
-        self._follow_tail(block)
+        self._watch_stillness(block, bad, start)
         return block
 
     @staticmethod
@@ -81,25 +109,27 @@ class QualityWatch:
             count[channel] = here + (count[channel] if beyond[channel] == 0 else 0)
             extreme[channel] = values[channel]
 
-    def _follow_tail(self, block: NDArray[np.float32]) -> None:
-        """Count the samples since any channel last changed; the end of a block nearly always tells."""
+    def _watch_stillness(self, block: NDArray[np.float32], bad: NDArray[np.bool_] | None, start: int) -> None:
+        """Note where channels keep one value: every few samples at first, all of them where those agree."""
         n = block.shape[1]
-        before = self._last[:, None]
-        self._last = block[:, -1].copy()
-        for n_seen in (min(TAIL_GLANCE, n), n):
-            first = n - n_seen
-            seen = block[:, first - 1 :] if first else np.concatenate([before, block], axis=1)
-            changes = np.flatnonzero((seen[:, 1:] != seen[:, :-1]).any(axis=0))
-            if changes.size:
-                self._n_tail = n_seen - int(changes[-1])
-                return
-        self._n_tail += n
+        edges = np.append(np.arange(0, n - 1, self._glance), n - 1)
+        is_bad = block[:, edges[1:]] == block[:, edges[:-1]]
+        for interval in np.flatnonzero(is_bad.any(axis=0)):
+            rows = np.flatnonzero(is_bad[:, interval])
+            piece = block[rows, edges[interval] : edges[interval + 1] + 1]
+            is_bad[rows, interval] = (piece == piece[:, :1]).all(axis=1)
+        lengths = np.diff(edges)
+        self._n_still += is_bad @ lengths
+        if bad is not None and len(lengths):
+            is_bad |= np.logical_or.reduceat(bad, edges[:-1], axis=1)
+        dead = np.flatnonzero(is_bad.mean(axis=0) > DEAD_CHANNELS_RATIO)
+        self._dead += [(start + int(edges[k]), start + int(edges[k + 1]) + 1) for k in dead]
 
     @property
     def clipped_ratio(self) -> NDArray[np.float64]:
         """(C,) share of samples at exactly the channel's highest or lowest value; 0 for a flat channel."""
-        counts = np.where(self._is_flat, 0, np.maximum(self._n_highest, self._n_lowest))
-        return counts / max(self._n_samples, 1)
+        counts = np.where(self._is_flat, 0, np.maximum(self._n_highest, self._n_lowest) - self._n_still)
+        return np.maximum(counts, 0) / max(self._n_samples, 1)
 
     @property
     def _is_flat(self) -> NDArray[np.bool_]:
@@ -107,14 +137,39 @@ class QualityWatch:
         with np.errstate(invalid="ignore"):
             return ~(self._highest - self._lowest >= FLAT_UV)
 
-    def flags(self) -> tuple[str, ...]:
-        """Flags in fixed order: ``flat:<channel>``, ``clipped:<channel>``, ``non_finite``, ``constant_tail``."""
-        flat = [f"flat:{name}" for name, bad in zip(self._names, self._is_flat, strict=True) if bad]
-        over = self.clipped_ratio > CLIPPED_RATIO
-        clipped = [f"clipped:{name}" for name, bad in zip(self._names, over, strict=True) if bad]
-        others = []
-        if self.n_non_finite:
-            others.append("non_finite")
-        if len(flat) < len(self._names) and self._n_tail > CONSTANT_TAIL_S * self._rate_hz:
-            others.append("constant_tail")
-        return (*flat, *clipped, *others)
+    def result(self) -> Quality:
+        """What all samples so far showed."""
+        is_flat = self._is_flat
+        # A single pair of glances is chance in a coarsely quantised signal; two in a row are not.
+        is_still = ~is_flat & (self._n_still >= 2 * self._glance)
+        kinds = {
+            "flat": is_flat,
+            "still": is_still,
+            "clipped": self.clipped_ratio > CLIPPED_RATIO,
+            "non_finite": self._n_non_finite > 0,
+        }
+        flags = [f"{kind}:{self._names[c]}" for kind, bad in kinds.items() for c in np.flatnonzero(bad)]
+        spans = self._merged_dead_spans()
+        n_bad = np.where(is_flat, self._n_samples, self._n_non_finite + self._n_still * is_still)
+        bad_ratio = float(n_bad.sum()) / max(self._n_samples * len(self._names), 1)
+        return Quality((*flags, *(["dead_spans"] if spans else [])), spans, min(bad_ratio, 1.0))
+
+    def _merged_dead_spans(self) -> tuple[Span, ...]:
+        """Neighbouring spans as one; those of a single glance are too short to mean anything."""
+        merged: list[Span] = []
+        for start, stop in self._dead:
+            if merged and start <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+            else:
+                merged.append((start, stop))
+        return tuple((start, stop) for start, stop in merged if stop - start > 2 * self._glance)
+
+
+def without_spans(start: int, stop: int, spans: Sequence[Span], margin: int) -> list[Span]:
+    """What is left of [start, stop) when spans and a margin on both of their sides are taken out."""
+    cuts = sorted((max(a - margin, start), min(b + margin, stop)) for a, b in spans if b > start and a < stop)
+    edges = [start]
+    for a, b in cuts:
+        edges += [max(a, edges[-1]), max(b, edges[-1])]
+    edges.append(stop)
+    return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]

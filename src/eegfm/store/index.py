@@ -78,41 +78,45 @@ def to_line(entry: Entry) -> bytes:
     return b"%08x %s\n" % (google_crc32c.value(data), data)
 
 
-def read_index(folder: Path) -> tuple[dict[str, Entry], int]:
+def read_index(folder: Path) -> dict[str, Entry]:
     """Read the index.
 
     Returns:
-        The last entry of each recording id in order of commit (removed ones left out), and the number of
-        bytes that hold whole lines: what lies behind is the torn end of an interrupted commit.
+        The last entry of each recording id in order of commit; removed ones are left out.
+
+    Raises:
+        StoreError: A line before the last one is damaged.
+    """
+    entries: dict[str, Entry] = {}
+    for entry, _ in scan_index(folder):
+        entries.pop(entry.recording_id, None)
+        if not isinstance(entry, RemovedEntry):
+            entries[entry.recording_id] = entry
+    return entries
+
+
+def scan_index(folder: Path) -> Iterator[tuple[Entry, int]]:
+    """Read all commits, one at a time.
+
+    Yields:
+        Each entry, and where its line ends: what lies behind the last one is the torn end of an interrupted commit.
 
     Raises:
         StoreError: A line before the last one is damaged.
     """
     path = folder / INDEX_FILE
-    data = path.read_bytes() if path.exists() else b""
-    entries: dict[str, Entry] = {}
-    n_whole = 0
-    for number, line, end in _lines(data):
-        entry = _parse(line)
-        if entry is None:
-            if end < len(data):
-                raise StoreError(f"{path}: line {number} is damaged; delete {folder} and ingest again")
-            break
-        entries.pop(entry.recording_id, None)
-        if not isinstance(entry, RemovedEntry):
-            entries[entry.recording_id] = entry
-        n_whole = end
-    return entries, n_whole
-
-
-def _lines(data: bytes) -> Iterator[tuple[int, bytes, int]]:
-    start = number = 0
-    while start < len(data):
-        newline = data.find(b"\n", start)
-        end = len(data) if newline < 0 else newline + 1
-        number += 1
-        yield number, data[start:end], end
-        start = end
+    if not path.exists():
+        return
+    n_bytes, end = path.stat().st_size, 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            end += len(line)
+            entry = _parse(line)
+            if entry is None:
+                if end < n_bytes:
+                    raise StoreError(f"{path}: line {number} is damaged; delete {folder} and ingest again")
+                return
+            yield entry, end
 
 
 def _parse(line: bytes) -> Entry | None:

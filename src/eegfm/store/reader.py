@@ -54,7 +54,7 @@ class SignalStore:
     @cached_property
     def _index(self) -> dict[str, Entry]:
         read_facts(self.folder)  # refuses what is not a store
-        return read_index(self.folder)[0]
+        return read_index(self.folder)
 
     @cached_property
     def entries(self) -> list[RecordingEntry]:
@@ -122,7 +122,7 @@ class SignalStore:
         if len(group.shards) == 1:
             return _windows(group.shards[0], rows, n_samples)
         out = np.empty((len(rows), n_samples, group.n_channels), dtype=np.int16)
-        shard_of = np.searchsorted(group.shard_starts, rows, side="right") - 1
+        shard_of = np.searchsorted(group.shard_starts, rows, side="right") - 1  # place among the shards, not its number
         for shard in np.unique(shard_of):
             chosen = shard_of == shard
             out[chosen] = _windows(group.shards[shard], rows[chosen] - group.shard_starts[shard], n_samples)
@@ -153,7 +153,8 @@ class SignalStore:
         return sha.hexdigest()
 
     def _samples(self, entry: RecordingEntry) -> NDArray[np.int16]:
-        shard: NDArray[np.int16] = self._group(entry.montage).shards[entry.shard]
+        group = self._group(entry.montage)
+        shard: NDArray[np.int16] = group.shards[group.place_of[entry.shard]]
         return shard[entry.first_row : entry.first_row + entry.n_samples]
 
     @cached_property
@@ -177,16 +178,15 @@ class _Group:
         self.ids = pd.Index([e.recording_id for e in entries])
         self.scales_uv = np.array([e.scales_uv for e in entries], dtype=np.float32)
         self.n_samples = np.array([e.n_samples for e in entries], dtype=np.int64)
-        self.shards = [
-            _map_shard(shard_path(folder, montage.name, k), self.n_channels)
-            for k in range(max(e.shard for e in entries) + 1)
-        ]
+        # Compaction leaves out numbers: what counts is the place of a shard among those that are there.
+        self.place_of = {number: place for place, number in enumerate(sorted({e.shard for e in entries}))}
+        self.shards = [_map_shard(shard_path(folder, montage.name, k), self.n_channels) for k in self.place_of]
         lengths = [len(s) for s in self.shards]
         self.shard_starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
-        shards = np.array([e.shard for e in entries], dtype=np.int64)
-        self.first_rows = self.shard_starts[shards] + np.array([e.first_row for e in entries], dtype=np.int64)
+        places = np.array([self.place_of[e.shard] for e in entries], dtype=np.int64)
+        self.first_rows = self.shard_starts[places] + np.array([e.first_row for e in entries], dtype=np.int64)
         for entry in entries:
-            if entry.first_row + entry.n_samples > lengths[entry.shard]:
+            if entry.first_row + entry.n_samples > lengths[self.place_of[entry.shard]]:
                 raise StoreError(
                     f"{folder}: recording {entry.recording_id} reaches beyond its shard; "
                     "the shard was cut, delete the store and ingest again"

@@ -5,15 +5,17 @@ import os
 import shutil
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import filelock
 import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.errors import StoreError
+from eegfm.files import write_atomically
 from eegfm.recording import Montage
 from eegfm.store.index import (
     INDEX_FILE,
@@ -22,6 +24,7 @@ from eegfm.store.index import (
     RejectedEntry,
     RemovedEntry,
     read_index,
+    scan_index,
     to_line,
 )
 from eegfm.store.layout import (
@@ -31,6 +34,7 @@ from eegfm.store.layout import (
     STORE_FILE,
     StoreFacts,
     read_facts,
+    read_montage,
     shard_path,
     write_facts,
     write_montage,
@@ -38,6 +42,16 @@ from eegfm.store.layout import (
 from eegfm.store.reader import block_checksums
 
 _log = logging.getLogger(__name__)
+
+MAX_DEAD_RATIO = 0.2
+
+
+class _Known(NamedTuple):
+    """What the writer remembers of a commit: little, so that memory hardly grows with the recordings."""
+
+    key: str
+    code: str  # of a rejection
+    n_bytes: int  # of the samples of a recording
 
 
 class StoreWriter:
@@ -58,7 +72,7 @@ class StoreWriter:
         self._facts = facts
         self._shard_bytes = shard_bytes
         self._lock = filelock.FileLock(self.folder / "lock", timeout=0)
-        self._entries: dict[str, Entry] = {}
+        self._known: dict[str, _Known] = {}
         self._tails: dict[tuple[str, int], int] = {}
 
     def __enter__(self) -> "StoreWriter":
@@ -85,12 +99,12 @@ class StoreWriter:
     @property
     def keys(self) -> dict[str, str]:
         """Key of each committed recording or rejection, by recording id."""
-        return {i: e.key for i, e in self._entries.items() if not isinstance(e, RemovedEntry)}
+        return {i: known.key for i, known in self._known.items()}
 
     @property
     def rejection_codes(self) -> dict[str, str]:
         """Code of each rejection, by recording id."""
-        return {i: e.code for i, e in self._entries.items() if isinstance(e, RejectedEntry)}
+        return {i: known.code for i, known in self._known.items() if known.code}
 
     def commit(
         self,
@@ -138,7 +152,24 @@ class StoreWriter:
     def remove(self, recording_id: str) -> None:
         """Drop a recording or rejection whose raw file is gone; its bytes stay behind as dead space."""
         self._append_entry(RemovedEntry(recording_id))
-        del self._entries[recording_id]
+
+    def compact(self) -> None:
+        """Give back the bytes of replaced and removed recordings, where they are over a fifth of all.
+
+        Recordings move to new shards; the new index takes the place of the old one in one step, and only then are
+        the old shards deleted. A kill in between leaves files that nothing points at.
+        """
+        n_stored = sum(path.stat().st_size for path in self._shard_files())
+        n_live = sum(known.n_bytes for known in self._known.values())
+        if n_stored - n_live <= MAX_DEAD_RATIO * n_stored:
+            return
+        _log.info("%s: giving back %.1f MB of %.1f MB", self.folder, (n_stored - n_live) / 1e6, n_stored / 1e6)
+        montages = {montage for montage, _ in self._tails}
+        next_shards = {m: 1 + max(shard for name, shard in self._tails if name == m) for m in montages}
+        self._tails = dict.fromkeys(next_shards.items(), 0)
+        lines = [to_line(self._moved(entry)) for entry in read_index(self.folder).values()]
+        write_atomically(self.folder / INDEX_FILE, b"".join(lines))
+        self._delete_unknown_shards()
 
     def _acquire_lock(self) -> None:
         owner = self.folder / "lock.owner"
@@ -156,15 +187,53 @@ class StoreWriter:
         elif read_facts(self.folder) != self._facts:
             _log.warning("%s starts empty: the parameters or the code that made its recordings changed", self.folder)
             self._start_empty()
-        self._entries, n_whole = read_index(self.folder)
-        index = self.folder / INDEX_FILE
-        if index.exists() and index.stat().st_size > n_whole:
-            os.truncate(index, n_whole)
-        for entry in self._entries.values():
+        n_whole = 0
+        for entry, end in scan_index(self.folder):
+            n_whole = end
+            self._remember(entry)
             if isinstance(entry, RecordingEntry):
                 place = (entry.montage, entry.shard)
                 self._tails[place] = max(self._tails.get(place, 0), entry.first_row + entry.n_samples)
+        index = self.folder / INDEX_FILE
+        if index.exists() and index.stat().st_size > n_whole:
+            os.truncate(index, n_whole)
+        self._delete_unknown_shards()
         self.spool.mkdir()
+
+    def _shard_files(self) -> list[Path]:
+        return sorted(self.folder.glob("*/shard_*.i16"))
+
+    def _delete_unknown_shards(self) -> None:
+        """Shards that an interrupted compaction made or left behind."""
+        known = {shard_path(self.folder, montage, shard) for montage, shard in self._tails}
+        for path in self._shard_files():
+            if path not in known:
+                path.unlink()
+
+    def _moved(self, entry: Entry) -> Entry:
+        """Copy the samples of a recording to the new shards."""
+        if not isinstance(entry, RecordingEntry):
+            return entry
+        montage = read_montage(self.folder, entry.montage)
+        samples = np.memmap(
+            shard_path(self.folder, entry.montage, entry.shard),
+            dtype=SAMPLE_DTYPE,
+            mode="r",
+            offset=entry.first_row * SAMPLE_DTYPE.itemsize * montage.n_channels,
+            shape=(entry.n_samples, montage.n_channels),
+        )
+        if block_checksums(samples) != entry.block_crc32c:
+            raise StoreError(f"{self.folder}: recording {entry.recording_id} is damaged; delete it and ingest again")
+        shard, first_row = self._append_samples(montage, samples)
+        return replace(entry, shard=shard, first_row=first_row)
+
+    def _remember(self, entry: Entry) -> None:
+        self._known.pop(entry.recording_id, None)
+        if isinstance(entry, RecordingEntry):
+            n_bytes = entry.n_samples * SAMPLE_DTYPE.itemsize * len(entry.scales_uv)
+            self._known[entry.recording_id] = _Known(entry.key, "", n_bytes)
+        elif isinstance(entry, RejectedEntry):
+            self._known[entry.recording_id] = _Known(entry.key, entry.code, 0)
 
     def _start_empty(self) -> None:
         """Forget the index first: without it no shard is believed."""
@@ -196,5 +265,4 @@ class StoreWriter:
             file.write(to_line(entry))
             file.flush()
             os.fsync(file.fileno())
-        self._entries.pop(entry.recording_id, None)
-        self._entries[entry.recording_id] = entry
+        self._remember(entry)

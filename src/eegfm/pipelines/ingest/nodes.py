@@ -42,4 +42,5 @@ def ingest_recordings(
         "recordings": done.recordings,
         "events": done.events,
         "rejected": done.rejected,
+        "files": done.files,
     }

@@ -26,7 +26,7 @@ def create_pipeline(corpus: str) -> Pipeline:
             Node(
                 ingest_recordings,
                 inputs=["raw_files", "raw", "params:acquire", "params:ingest", "params:signal", "workspace"],
-                outputs={k: k for k in ("signals", "recordings", "events", "rejected")},
+                outputs={k: k for k in ("signals", "recordings", "events", "rejected", "files")},
                 name="ingest_recordings",
                 tags=["data"],
             ),

@@ -1,0 +1,186 @@
+"""The filtered signal of one recording, block by block: memory does not grow with its length."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegfm.errors import RecordingError, StoreError
+from eegfm.signal.config import SignalParams
+from eegfm.signal.filters import BlockResampler, band_kernels
+from eegfm.signal.fingerprint import ChannelHashes
+from eegfm.signal.plausible import check_plausible
+from eegfm.signal.quality import Quality, QualityWatch, Span, without_spans
+from eegfm.signal.quantize import quantize, robust_scale_uv, spread_pieces
+from eegfm.signal.reader import SignalReader
+from eegfm.store.layout import SAMPLE_DTYPE
+
+_See = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
+"""``see(block, start)`` takes note of (C, T) raw samples and returns them fit for an FFT."""
+
+
+class Written(NamedTuple):
+    """What was written, and what was seen on the way.
+
+    Args:
+        n_samples: Stored samples.
+        segments: Stored stretches [start, stop) without gaps and dead spans.
+        n_clipped: Values beyond full scale.
+        flags: Faults of the signal.
+        bad_ratio: Share of channel time that is still or non-finite.
+        signal_hashes: Hash of each channel's decoded signal; "" for a channel that is flat.
+    """
+
+    n_samples: int
+    segments: list[Span]
+    n_clipped: int
+    flags: tuple[str, ...]
+    bad_ratio: float
+    signal_hashes: list[str]
+
+
+class FilteredStream:
+    """One recording on its way to the store.
+
+    Args:
+        reader: The open recording.
+        picks: Channels to take, in store order.
+        params: Rate, filters and limits.
+        names: Their names.
+
+    Raises:
+        RecordingError: No segment is long enough (``too_short``), or its rate is too low for the band.
+    """
+
+    def __init__(self, reader: SignalReader, picks: Sequence[int], params: SignalParams, names: Sequence[str]) -> None:
+        header = reader.header
+        self._reader, self._picks, self._names, self._params = reader, picks, tuple(names), params
+        self._resampler = BlockResampler(header.rate_hz, params, len(picks))
+        self._segments = [s for s in header.segments if (s.stop - s.start) / header.rate_hz >= params.min_duration_s]
+        self._starts: list[int] = []
+        self._plausibility: tuple[str, ...] = ()
+        if not self._segments:
+            longest_s = max(((s.stop - s.start) / header.rate_hz for s in header.segments), default=0.0)
+            raise _too_short("longest stretch without gaps", longest_s, params)
+
+    def scales_uv(self) -> NDArray[np.float32]:
+        """(C,) microvolts per step, from stretches spread over the recording.
+
+        Raises:
+            RecordingError: Amplitudes that no EEG has.
+        """
+        pieces = spread_pieces(self._segments, self._reader.header.rate_hz)
+        # A watch of its own: what is read twice must not be counted twice.
+        watch = QualityWatch(self._names, self._reader.header.rate_hz)
+        blocks = [block for a, b in pieces for block in self._blocks(a, b, watch.add)]
+        self._plausibility = check_plausible(blocks, self._names)
+        return robust_scale_uv(blocks)
+
+    def write(self, path: Path, scales_uv: NDArray[np.float32]) -> Written:
+        """Filter, quantise and write all segments back to back.
+
+        Raises:
+            StoreError: The samples cannot be written: the store's disk is at fault, not the recording.
+            RecordingError: Too much of the signal is bad (``bad_signal``), or what is left is too short.
+        """
+        eyes = _Eyes(self._names, self._reader.header.rate_hz)
+        n_written, n_clipped, stops = 0, 0, []
+        with _new_file(path) as file:
+            for segment in self._segments:
+                self._starts.append(n_written)
+                for block in self._blocks(segment.start, segment.stop, eyes.see):
+                    samples, n_over = quantize(block, scales_uv)
+                    _append(file, samples)
+                    n_written, n_clipped = n_written + len(samples), n_clipped + n_over
+                stops.append(n_written)
+        quality = eyes.watch.result()
+        self._check_quality(quality)
+        flat = {flag.removeprefix("flat:") for flag in quality.flags if flag.startswith("flat:")}
+        hashes = ["" if n in flat else h for n, h in zip(self._names, eyes.hashes.result(), strict=True)]
+        segments = self._usable(stops, quality.dead_spans)
+        flags = (*quality.flags, *self._plausibility)
+        return Written(n_written, segments, n_clipped, flags, quality.bad_ratio, hashes)
+
+    def placed(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Move event onsets from recording time to the time of the stored samples; events in gaps are dropped.
+
+        Stored segments lie back to back, so later segments come earlier than in the recording.
+        """
+        header, out = self._reader.header, []
+        for event in events:
+            position = header.position_of(event["onset_s"])
+            for segment, start in zip(self._segments, self._starts, strict=True):
+                if position is not None and segment.start <= position < segment.stop:
+                    onset_s = start / self._params.rate_hz + (position - segment.start) / header.rate_hz
+                    out.append({**event, "onset_s": onset_s})
+        return out
+
+    def _blocks(self, start: int, stop: int, see: _See) -> Iterator[NDArray[np.float32]]:
+        def read(a: int, b: int) -> NDArray[np.float32]:
+            return see(self._reader.read_uv(start + a, start + b, self._picks), start + a)
+
+        return self._resampler.blocks(read, stop - start)
+
+    def _check_quality(self, quality: Quality) -> None:
+        if quality.bad_ratio > self._params.max_bad_ratio:
+            raise RecordingError(
+                "bad_signal",
+                f"{quality.bad_ratio:.0%} of the channel time is flat, still or not finite",
+                f"signal.max_bad_ratio={self._params.max_bad_ratio} allows less; leave the file out, or raise it",
+            )
+
+    def _usable(self, stops: list[int], dead_spans: tuple[Span, ...]) -> list[Span]:
+        """Stored stretches in which no sample carries the filter's answer to a dead one."""
+        if not dead_spans:
+            return list(zip(self._starts, stops, strict=True))
+        rate_in_hz, params = self._reader.header.rate_hz, self._params
+        margin = sum(kernel.size // 2 for kernel in band_kernels(rate_in_hz, params))
+        out = []
+        for segment, first in zip(self._segments, self._starts, strict=True):
+            for a, b in without_spans(segment.start, segment.stop, dead_spans, margin):
+                start = first + int(np.ceil((a - segment.start) / rate_in_hz * params.rate_hz))
+                stop = first + self._resampler.n_out(b - segment.start)
+                if stop - start >= params.min_duration_s * params.rate_hz:
+                    out.append((start, stop))
+        if not out:
+            raise _too_short("longest stretch without dead spans", 0.0, params)
+        return out
+
+
+class _Eyes:
+    """What looks at the raw samples while they pass."""
+
+    def __init__(self, names: Sequence[str], rate_hz: float) -> None:
+        self.watch = QualityWatch(names, rate_hz)
+        self.hashes = ChannelHashes(len(names))
+
+    def see(self, block: NDArray[np.float32], start: int) -> NDArray[np.float32]:
+        self.hashes.add(block)
+        return self.watch.add(block, start)
+
+
+def _too_short(what: str, found_s: float, params: SignalParams) -> RecordingError:
+    found = f"lasts {found_s:.2f} s" if found_s else "is too short"
+    return RecordingError(
+        "too_short", f"{what} {found}", f"at least signal.min_duration_s={params.min_duration_s} are needed"
+    )
+
+
+def _new_file(path: Path) -> BinaryIO:
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written ({error.strerror}); check the disk of the store") from error
+
+
+def _write(file: BinaryIO, samples: NDArray[np.int16]) -> None:
+    file.write(np.ascontiguousarray(samples, dtype=SAMPLE_DTYPE).data)
+
+
+def _append(file: BinaryIO, samples: NDArray[np.int16]) -> None:
+    try:
+        _write(file, samples)
+    except OSError as error:
+        raise StoreError(f"{file.name} cannot be written ({error.strerror}); free space on its disk") from error

@@ -1,0 +1,116 @@
+"""The tables that describe a corpus in its store: recordings, events, rejected files, and what became of every file."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from eegfm.recording import person_id
+from eegfm.store.index import RejectedEntry
+from eegfm.store.reader import SignalStore
+
+OUTCOMES = ("in", "flagged", "rejected", "excluded")
+_FLOAT_FACTS = ("age_years", "p_factor", "attention", "internalizing", "externalizing")
+_FILE_IDENTITY = ["n_bytes", "mtime_ns", "sidecars", "published", "excluded"]
+
+
+def recordings_table(store: SignalStore) -> pd.DataFrame:
+    """One row per recording in the store, in id order."""
+    table = pd.DataFrame([e.facts for e in sorted(store.entries, key=lambda e: e.recording_id)])
+    if table.empty:
+        return table
+    table["person"] = [person_id(c, s) for c, s in zip(table["corpus"], table["subject"], strict=True)]
+    table["simulated"] = store.is_simulated
+    for name in _FLOAT_FACTS:
+        if name in table:
+            table[name] = table[name].astype("float64")
+    return table.drop(columns=_FILE_IDENTITY)
+
+
+def events_table(store: SignalStore) -> pd.DataFrame:
+    """One row per event, in order of recording and onset; columns that a corpus lacks are absent."""
+    rows = [{"recording_id": e.recording_id, **event} for e in store.entries for event in e.events]
+    first = ["recording_id", "onset_s", "duration_s", "value"]
+    table = pd.DataFrame(rows, columns=None if rows else first)
+    table = table[first + [c for c in table.columns if c not in first]]
+    text = {c: "str" for c in table.columns if c not in ("onset_s", "duration_s")}
+    table = table.astype({"onset_s": "float64", "duration_s": "float64", **text})
+    return table.sort_values(["recording_id", "onset_s"], kind="stable", ignore_index=True)
+
+
+def rejected_table(store: SignalStore) -> pd.DataFrame:
+    """One row per file that did not get in."""
+    columns = ["path", "stage", "code", "reason", "remedy"]
+    rows = [{c: getattr(e, c) for c in columns} for e in store.rejected]
+    return pd.DataFrame(rows, columns=columns, dtype="str").sort_values("path", ignore_index=True)
+
+
+def files_table(raw_files: pd.DataFrame, recordings: pd.DataFrame, rejected: Sequence[RejectedEntry]) -> pd.DataFrame:
+    """What became of every raw file: exactly one row and one of the four outcomes each.
+
+    Returns:
+        Columns path, outcome (``in``, ``flagged``, ``rejected``, ``excluded``), recording_id, and why: the flags, the
+        code of the rejection, or the reason of the exclusion.
+    """
+    flags = {} if recordings.empty else dict(zip(recordings["recording_id"], recordings["flags"], strict=True))
+    codes = {entry.recording_id: entry.code for entry in rejected}
+    rows = []
+    for path, recording_id, excluded in raw_files[["path", "recording_id", "excluded"]].itertuples(index=False):
+        answers = [recording_id in flags, recording_id in codes, excluded != ""]
+        assert answers.count(True) == 1, f"{path} is in, rejected or excluded, and only one of them"
+        if excluded:
+            outcome, why = "excluded", excluded
+        elif recording_id in codes:
+            outcome, why = "rejected", codes[recording_id]
+        else:
+            why = " ".join(flags[recording_id])
+            outcome = "flagged" if why else "in"
+        rows.append({"path": path, "outcome": outcome, "recording_id": recording_id, "why": why})
+    assert len(flags) + len(codes) == int((raw_files["excluded"] == "").sum()), "nothing else is in the store"
+    return pd.DataFrame(rows, columns=["path", "outcome", "recording_id", "why"], dtype="str")
+
+
+def count_outcomes(files: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFrame:
+    """Files and hours of EEG by outcome; the sum of the files is all that were seen.
+
+    Returns:
+        Columns outcome, files, hours, why (the most frequent reasons with their counts); the last row is the sum.
+    """
+    hours = pd.Series(0.0, index=files["recording_id"])
+    if len(recordings):
+        hours.update(recordings.set_index("recording_id").pipe(lambda t: t["n_samples"] / t["rate_hz"] / 3600))
+    table = files.assign(hours=hours.to_numpy())
+    rows = []
+    for outcome in OUTCOMES:
+        chosen = table[table["outcome"] == outcome]
+        rows.append(
+            {
+                "outcome": outcome,
+                "files": len(chosen),
+                "hours": round(float(chosen["hours"].sum()), 2),
+                "why": _reasons(chosen),
+            }
+        )
+    total = {"outcome": "seen", "files": len(files), "hours": round(float(table["hours"].sum()), 2), "why": ""}
+    assert files["outcome"].isin(OUTCOMES).all(), "every file seen has one outcome"
+    return pd.DataFrame([*rows, total])
+
+
+def _reasons(files: pd.DataFrame, n_most: int = 5) -> str:
+    """The most frequent reasons; flags without their channels."""
+    if files.empty:
+        return ""
+    reasons = files["why"]
+    if files["outcome"].iloc[0] == "flagged":
+        kinds = reasons.map(lambda why: sorted({flag.partition(":")[0] for flag in why.split()}))
+        reasons = kinds.explode()
+    counts = reasons[reasons != ""].value_counts()
+    named = [f"{reason} {n}" for reason, n in counts.head(n_most).items()]
+    return ", ".join([*named, *(["…"] if len(counts) > n_most else [])])
+
+
+def count_flags(recordings: pd.DataFrame) -> str:
+    """How many recordings carry each flag, e.g. ``flat:Cz 60``; ``none`` where there are none."""
+    if recordings.empty:
+        return "none"
+    counts = recordings["flags"].explode().dropna().value_counts(sort=False).sort_index()
+    return ", ".join(f"{flag} {n}" for flag, n in counts.items()) or "none"

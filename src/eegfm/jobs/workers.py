@@ -1,0 +1,191 @@
+"""Converting many files at once: processes of this machine, or a cluster through Dask or Ray.
+
+A worker that dies (out of memory, a crash inside a library, a reader that hangs) costs nothing but the retry of its own
+file: before a worker opens a file it leaves a note in the spool, and a file that has been started twice without an end
+is not opened a third time but rejected.
+"""
+
+import contextlib
+import faulthandler
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from pathlib import Path
+from typing import Any
+
+import joblib
+from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.process_executor import BrokenProcessPool
+
+from eegfm.errors import EegfmError
+from eegfm.jobs.config import WorkerParams
+from eegfm.jobs.convert import Converted, Task, convert
+from eegfm.store.index import RejectedEntry
+
+Result = Converted | RejectedEntry
+
+MAX_STARTS = 2
+FILES_AHEAD = 16
+"""Files per worker that may be converted before their turn to be committed comes; they wait in the spool."""
+
+
+def converted(plan: Sequence[Task], params: WorkerParams) -> Iterator[Result]:
+    """Convert files.
+
+    Yields:
+        One result per task in the order of the plan, so that the store's bytes do not depend on who converts.
+
+    Raises:
+        EegfmError: The cluster cannot be reached, or its package is not installed.
+    """
+    if not plan:
+        return iter(())
+    if params.backend != "loky":
+        return _on_cluster(plan, params)
+    n_workers = n_processes(params, len(plan))
+    return map(convert, plan) if n_workers == 1 else _in_processes(plan, n_workers)
+
+
+def n_processes(params: WorkerParams, n_tasks: int) -> int:
+    """Number of processes of this machine for a number of files."""
+    if params.n_workers != "auto":
+        return min(params.n_workers, max(n_tasks, 1))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # At least two, so that no file is opened in the process that commits.
+    return max(min(cores, n_tasks), 2)
+
+
+def attempt(task: Task) -> Result:
+    """Convert one file in a worker process, where it may be the end of that process."""
+    note = task.spool / f"{task.key}.started"
+    n_starts = note.stat().st_size if note.exists() else 0
+    if n_starts >= MAX_STARTS:
+        return task.rejected(
+            "kills_worker",
+            f"{task.row['path']}: {n_starts} worker processes died while they converted this file, or took longer than "
+            f"{task.params.reading.timeout_s:g} s",
+            "leave the file out; or raise ingest.reading.timeout_s, or use fewer workers if memory ran out",
+        )
+    with note.open("ab") as file:
+        file.write(b".")
+    with _watchdog(task.params.reading.timeout_s):
+        result = convert(task)
+    note.unlink()
+    return result
+
+
+@contextlib.contextmanager
+def _watchdog(timeout_s: float) -> Iterator[None]:
+    """End this process when the block takes too long: a library that hangs answers no signal and no exception."""
+    with Path(os.devnull).open("w") as nowhere:
+        faulthandler.dump_traceback_later(timeout_s, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
+class _Worker:
+    """One process of this machine. Each has an executor of its own: when it breaks, no other is touched."""
+
+    def __init__(self) -> None:
+        self._executor: Any = None
+
+    def submit(self, task: Task) -> Future[Result]:
+        if self._executor is None:
+            self._executor = ProcessPoolExecutor(max_workers=1)
+        future: Future[Result] = self._executor.submit(attempt, task)
+        return future
+
+    def close(self) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, kill_workers=True)
+        self._executor = None
+
+
+def _in_processes(plan: Sequence[Task], n_workers: int) -> Iterator[Result]:
+    idle = [_Worker() for _ in range(n_workers)]
+    running: dict[Future[Result], tuple[int, _Worker]] = {}
+    done: dict[int, Result] = {}
+    waiting, retries = iter(range(len(plan))), list[int]()
+    n_yielded = n_started = 0
+    try:
+        while n_yielded < len(plan):
+            while idle and (retries or n_started < min(len(plan), n_yielded + FILES_AHEAD * n_workers)):
+                number = retries.pop() if retries else next(waiting)
+                n_started = max(n_started, number + 1)
+                worker = idle.pop()
+                running[worker.submit(plan[number])] = (number, worker)
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                number, worker = running.pop(future)
+                try:
+                    done[number] = future.result()
+                except BrokenProcessPool:
+                    worker.close()
+                    retries.append(number)
+                idle.append(worker)
+            while n_yielded in done:
+                yield done.pop(n_yielded)
+                n_yielded += 1
+    finally:
+        for worker in [*idle, *(w for _, w in running.values())]:
+            worker.close()
+
+
+def _on_cluster(plan: Sequence[Task], params: WorkerParams) -> Iterator[Result]:
+    """Dask and Ray start a task again elsewhere when its worker dies; the note in the spool counts the starts."""
+    with _cluster(params) as n_workers:
+        ahead = FILES_AHEAD * n_workers
+        pool = joblib.Parallel(n_jobs=n_workers, return_as="generator", pre_dispatch=ahead, batch_size=1)
+        yield from pool(joblib.delayed(attempt)(task) for task in plan)
+
+
+@contextlib.contextmanager
+def _cluster(params: WorkerParams) -> Iterator[int]:
+    """Connect joblib to a cluster; yields its number of workers."""
+    connect = _dask if params.backend == "dask" else _ray
+    try:
+        with connect(params) as n_workers:
+            yield n_workers
+    except ImportError as error:
+        raise EegfmError(
+            f"ingest.workers.backend {params.backend!r} needs a package that is not installed ({error.name}); "
+            f"install it with: pip install 'eegfm[{params.backend}]'"
+        ) from error
+
+
+@contextlib.contextmanager
+def _dask(params: WorkerParams) -> Iterator[int]:
+    from distributed import Client
+
+    n_local = None if params.n_workers == "auto" else params.n_workers
+    try:
+        options: dict[str, Any] = {"address": params.address} if params.address else {"n_workers": n_local}
+        client: Any = Client(**options, **({} if params.address else {"threads_per_worker": 1}))  # type: ignore[no-untyped-call]
+    except OSError as error:
+        raise EegfmError(
+            f"ingest.workers.address: no Dask scheduler answers at {params.address}; start one with: dask scheduler"
+        ) from error
+    with client:
+        n_workers = len(client.scheduler_info(n_workers=-1)["workers"])
+        if not n_workers:
+            raise EegfmError(
+                f"the Dask scheduler at {params.address} has no workers; start some with: "
+                f"dask worker {params.address} --nthreads 1"
+            )
+        with joblib.parallel_config(backend="dask"):
+            yield n_workers
+
+
+@contextlib.contextmanager
+def _ray(params: WorkerParams) -> Iterator[int]:
+    import ray
+    from ray.util.joblib import register_ray
+
+    ray.init(address=params.address, num_cpus=None if params.n_workers == "auto" else params.n_workers)
+    try:
+        register_ray()
+        with joblib.parallel_config(backend="ray"):
+            yield max(int(ray.cluster_resources().get("CPU", 1)), 1)
+    finally:
+        ray.shutdown()
