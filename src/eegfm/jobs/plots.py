@@ -10,6 +10,7 @@ from plotly.subplots import make_subplots
 
 _N_CHANNELS_SHOWN = 6
 _SHADE = "rgba(120,120,120,0.25)"
+_COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf")
 
 
 def history_figure(history: pd.DataFrame, corpora: Sequence[str], simulated: Sequence[str]) -> go.Figure:
@@ -42,6 +43,31 @@ def reconstruction_figure(reconstructions: Mapping[str, Mapping[str, Any]], simu
         _draw_prediction(figure, row, item, show_legend=row == 1)
     figure.update_layout(template="plotly_white", height=420 * max(len(reconstructions), 1))
     return figure
+
+
+def spectrum_figure(spectrum: pd.DataFrame, corpus: str, *, simulated: bool) -> go.Figure:
+    """Median and middle four fifths of a corpus's power spectral densities, one colour per montage."""
+    figure = go.Figure()
+    for number, (montage, group) in enumerate(spectrum.groupby("montage")):
+        colour = _COLOURS[number % len(_COLOURS)]
+        shown = group[group["frequency_hz"] > 0]
+        x, common = shown["frequency_hz"], {"legendgroup": str(montage), "line": {"color": colour}}
+        figure.add_scatter(x=x, y=shown["p90"], mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip")
+        figure.add_scatter(
+            x=x, y=shown["p10"], mode="lines", line={"width": 0}, fill="tonexty", fillcolor=_faint(colour),
+            showlegend=False, hoverinfo="skip",
+        )  # fmt: skip
+        name = f"{montage} ({int(shown['n_recordings'].iloc[0])} recordings)"
+        figure.add_scatter(x=x, y=shown["median"], mode="lines", name=name, **common)
+    title = f"{_labelled(corpus, [corpus] if simulated else [])}: median and middle 80 % over recordings and channels"
+    figure.update_layout(title=title, template="plotly_white", height=420, xaxis_title="frequency (Hz)")
+    figure.update_yaxes(title_text="power spectral density (µV²/Hz)", type="log")
+    return figure
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.15)"
 
 
 def _labelled(corpus: str, simulated: Sequence[str]) -> str:

@@ -11,6 +11,8 @@ import plotly.graph_objects as go
 from eegfm import __version__
 from eegfm.jobs.tables import count_flags
 
+_MOST_ROWS = 200
+"""Rows of one table on the page; all of them are in the catalog."""
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}
 table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.25em .6em;text-align:right}
@@ -31,7 +33,8 @@ def build_report(
 
     Args:
         title: Heading.
-        corpora: By corpus, its tables ``recordings``, ``rejected`` and ``windows``.
+        corpora: By corpus, its tables ``recordings``, ``rejected``, ``windows``, ``outcomes``, ``montages`` and
+            ``labels``.
         splits: Persons and their splits.
         mixture: Windows that training drew from.
         metrics: By phase, its metrics file.
@@ -46,8 +49,7 @@ def build_report(
         parts.append(f'<p class="simulated">SIMULATED recordings: {", ".join(simulated)}.</p>')
     parts += ["<h2>Recordings</h2>", _table(pd.DataFrame([_corpus_row(c, t) for c, t in corpora.items()]))]
     for corpus, tables in corpora.items():
-        if len(tables["rejected"]):
-            parts += [f"<h3>Rejected files of {html.escape(corpus)}</h3>", _table(tables["rejected"])]
+        parts += _about_corpus(html.escape(corpus), tables)
     parts += ["<h2>Persons by split</h2>", _table(_counts(splits, "persons"))]
     parts += ["<h2>Windows of the mixture</h2>", _table(_counts(mixture, "windows"))]
     if "probe" in metrics:
@@ -65,6 +67,19 @@ def build_report(
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{html.escape(title)}</title>"
         f"<style>{_STYLE}</style></head><body>{body}</body></html>"
     )
+
+
+def _about_corpus(corpus: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """What became of every file of a corpus, and what is in it."""
+    parts = [f"<h3>Files of {corpus}</h3>", _table(tables["outcomes"])]
+    parts += [f"<h3>Montages of {corpus}</h3>", _table(tables["montages"])]
+    headings = {"labels": "Channel labels that are no electrode", "rejected": "Rejected files"}
+    for name, heading in headings.items():
+        shown = tables[name].head(_MOST_ROWS)
+        if len(shown):
+            more = f"<p>The first {len(shown)} of {len(tables[name])}.</p>" if len(shown) < len(tables[name]) else ""
+            parts += [f"<h3>{heading} of {corpus}</h3>", _table(shown), more]
+    return parts
 
 
 def _mismatch(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -88,8 +103,6 @@ def _corpus_row(corpus: str, tables: Mapping[str, pd.DataFrame]) -> dict[str, An
         "hours": round(float(hours), 2),
         "flags": count_flags(recordings),
         "rejected files": len(tables["rejected"]),
-        "montages": ", ".join(sorted(recordings["montage"].unique())),
-        "recorded at (Hz)": ", ".join(f"{r:g}" for r in sorted(recordings["original_rate_hz"].unique())),
         "windows": len(tables["windows"]),
     }
 

@@ -1,6 +1,7 @@
 """The tables that describe a corpus in its store: recordings, events, rejected files, and what became of every file."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -101,16 +102,20 @@ def _reasons(files: pd.DataFrame, n_most: int = 5) -> str:
         return ""
     reasons = files["why"]
     if files["outcome"].iloc[0] == "flagged":
-        kinds = reasons.map(lambda why: sorted({flag.partition(":")[0] for flag in why.split()}))
-        reasons = kinds.explode()
+        reasons = _kinds(reasons.str.split())
     counts = reasons[reasons != ""].value_counts()
     named = [f"{reason} {n}" for reason, n in counts.head(n_most).items()]
     return ", ".join([*named, *(["…"] if len(counts) > n_most else [])])
 
 
 def count_flags(recordings: pd.DataFrame) -> str:
-    """How many recordings carry each flag, e.g. ``flat:Cz 60``; ``none`` where there are none."""
+    """How many recordings carry each kind of flag, e.g. ``flat 60``; ``none`` where there are none."""
     if recordings.empty:
         return "none"
-    counts = recordings["flags"].explode().dropna().value_counts(sort=False).sort_index()
+    counts = _kinds(recordings["flags"]).value_counts(sort=False).sort_index()
     return ", ".join(f"{flag} {n}" for flag, n in counts.items()) or "none"
+
+
+def _kinds(flags: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Flags without their channels, each once per recording."""
+    return flags.map(lambda found: sorted({flag.partition(":")[0] for flag in found})).explode().dropna()

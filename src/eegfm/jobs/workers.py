@@ -8,6 +8,7 @@ is not opened a third time but rejected.
 import contextlib
 import faulthandler
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
@@ -48,11 +49,11 @@ def converted(plan: Sequence[Task], params: WorkerParams) -> Iterator[Result]:
 
 def n_processes(params: WorkerParams, n_tasks: int) -> int:
     """Number of processes of this machine for a number of files."""
-    if params.n_workers != "auto":
-        return min(params.n_workers, max(n_tasks, 1))
+    if params.n_workers == 1:
+        return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # At least two, so that no file is opened in the process that commits.
-    return max(min(cores, n_tasks), 2)
+    return max(min(cores if params.n_workers == "auto" else params.n_workers, n_tasks), 2)
 
 
 def attempt(task: Task) -> Result:
@@ -107,6 +108,7 @@ def _in_processes(plan: Sequence[Task], n_workers: int) -> Iterator[Result]:
     idle = [_Worker() for _ in range(n_workers)]
     running: dict[Future[Result], tuple[int, _Worker]] = {}
     done: dict[int, Result] = {}
+    n_breaks = Counter[int]()
     waiting, retries = iter(range(len(plan))), list[int]()
     n_yielded = n_started = 0
     try:
@@ -120,8 +122,12 @@ def _in_processes(plan: Sequence[Task], n_workers: int) -> Iterator[Result]:
                 number, worker = running.pop(future)
                 try:
                     done[number] = future.result()
-                except BrokenProcessPool:
+                except BrokenProcessPool as error:
                     worker.close()
+                    n_breaks[number] += 1
+                    # The note in the spool ends this for a file that kills; this is for workers that cannot even start.
+                    if n_breaks[number] > MAX_STARTS + 1:
+                        raise EegfmError(f"worker processes end before they open a file: {error}") from error
                     retries.append(number)
                 idle.append(worker)
             while n_yielded in done:

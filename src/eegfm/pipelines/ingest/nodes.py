@@ -5,16 +5,17 @@ from typing import Any
 
 import pandas as pd
 
-from eegfm.corpora.config import AcquireParams, FolderSource
+from eegfm.corpora.config import AcquireParams
 from eegfm.jobs.config import IngestParams
 from eegfm.signal.config import SignalParams
+from eegfm.store.reader import SignalStore
 
 
-def acquire_raw_files(params: AcquireParams, raw_folder: Path, workspace: Path) -> Path:
+def acquire_raw_files(params: AcquireParams, ingest: IngestParams, raw_folder: Path, workspace: Path) -> Path:
     """Make the raw files present."""
     from eegfm.jobs.acquire import acquire
 
-    return acquire(params, workspace.name, raw_folder)
+    return acquire(params, workspace.name, raw_folder, ingest.corpus)
 
 
 def index_raw_files(raw: Path, params: IngestParams, workspace: Path) -> pd.DataFrame:
@@ -35,12 +36,27 @@ def ingest_recordings(
     from eegfm.jobs.acquire import is_simulated
     from eegfm.jobs.ingest import ingest
 
-    simulated = not isinstance(acquired.source, FolderSource)
-    done = ingest(raw_files, raw, params, signal, workspace / "signals", simulated=simulated or is_simulated(raw))
+    simulated = acquired.simulates or is_simulated(raw)
+    done = ingest(raw_files, raw, params, signal, workspace / "signals", simulated=simulated)
     return {
         "signals": done.store,
         "recordings": done.recordings,
         "events": done.events,
         "rejected": done.rejected,
         "files": done.files,
+    }
+
+
+def describe_recordings(
+    signals: SignalStore, recordings: pd.DataFrame, files: pd.DataFrame, workspace: Path
+) -> dict[str, Any]:
+    """Say what the corpus looks like, for the report and for kedro viz."""
+    from eegfm.jobs.describe import describe
+
+    found = describe(signals, recordings, files, workspace.name)
+    return {
+        "outcomes": found.outcomes,
+        "montages": found.montages,
+        "labels": found.labels,
+        "spectrum": found.spectrum,
     }

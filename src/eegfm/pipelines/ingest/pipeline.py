@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from eegfm.pipelines.ingest.nodes import acquire_raw_files, index_raw_files, ingest_recordings
+from eegfm.pipelines.ingest.nodes import acquire_raw_files, describe_recordings, index_raw_files, ingest_recordings
 
 
 def create_pipeline(corpus: str) -> Pipeline:
@@ -11,7 +11,7 @@ def create_pipeline(corpus: str) -> Pipeline:
         [
             Node(
                 acquire_raw_files,
-                inputs=["params:acquire", "raw_folder", "workspace"],
+                inputs=["params:acquire", "params:ingest", "raw_folder", "workspace"],
                 outputs="raw",
                 name="acquire_raw_files",
                 tags=["data"],
@@ -28,6 +28,13 @@ def create_pipeline(corpus: str) -> Pipeline:
                 inputs=["raw_files", "raw", "params:acquire", "params:ingest", "params:signal", "workspace"],
                 outputs={k: k for k in ("signals", "recordings", "events", "rejected", "files")},
                 name="ingest_recordings",
+                tags=["data"],
+            ),
+            Node(
+                describe_recordings,
+                inputs=["signals", "recordings", "files", "workspace"],
+                outputs={k: k for k in ("outcomes", "montages", "labels", "spectrum")},
+                name="describe_recordings",
                 tags=["data"],
             ),
         ],

@@ -1,0 +1,106 @@
+"""A run that is killed at any moment goes on where it stopped, and ends with the bytes of a run that was not."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from eegfm.errors import StoreError
+from eegfm.store.reader import SignalStore
+from kedro_project import PROJECT_ROOT
+from tone_corpus import run_ingest, write_recording
+
+N_KILLS = int(os.environ.get("EEGFM_KILLS", "4"))
+N_RECORDINGS = 40
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("kill") / "raw"
+    folder.mkdir()
+    for k in range(N_RECORDINGS):
+        write_recording(folder / f"{k:02d}_1.edf", duration_s=40, phase_seed=k)
+    return folder
+
+
+def start(root: Path, folder: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, str(PROJECT_ROOT / "tests" / "ingest_in_process.py"), str(root), str(folder)]
+    return subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE)
+
+
+def wait_for_spool(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    while not (folder / "spool").exists() and process.poll() is None:
+        time.sleep(0.01)
+
+
+def n_committed(folder: Path) -> int:
+    return len(SignalStore(folder).entries) if (folder / "store.json").exists() else 0
+
+
+def test_kills_leave_the_store_of_an_uninterrupted_run(root: Path, tmp_path: Path) -> None:
+    folder, rng = tmp_path / "killed", random.Random(7)
+    seen, n_kills = [0], 0
+    while n_kills < N_KILLS:
+        process = start(root, folder)
+        wait_for_spool(folder, process)
+        time.sleep(rng.uniform(0, 2.5))
+        finished = process.poll() is not None
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        n_kills += not finished
+        seen.append(n_committed(folder))
+        assert seen[-1] >= seen[-2], "what is committed stays"
+        if finished or seen[-1] == N_RECORDINGS:
+            # Start over with every file new again, so that the next kills hit work too.
+            for path in root.iterdir():
+                os.utime(path)
+            seen.append(0)
+    process = start(root, folder)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors.decode()
+    assert SignalStore(folder).digest() == run_ingest(root, tmp_path / "whole").store.digest()
+    assert SignalStore(folder).damaged() == []
+    assert not list(folder.rglob("*.tmp"))
+    assert not (folder / "spool").exists()
+
+
+def test_a_second_run_names_the_process_that_writes(root: Path, tmp_path: Path) -> None:
+    process = start(root, tmp_path / "s")
+    try:
+        wait_for_spool(tmp_path / "s", process)
+        with pytest.raises(StoreError, match=rf"process {process.pid} on \S+ is writing to this store"):
+            run_ingest(root, tmp_path / "s")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def test_workers_end_with_the_process_that_started_them(root: Path, tmp_path: Path) -> None:
+    process = start(root, tmp_path / "s")
+    wait_for_spool(tmp_path / "s", process)
+    time.sleep(1.0)
+    process.kill()
+    process.communicate()
+    for _ in range(100):
+        if not members_of(process.pid):
+            break
+        time.sleep(0.1)
+    assert not members_of(process.pid)
+
+
+def members_of(group: int) -> list[int]:
+    """Processes of a group that are still there."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
