@@ -85,7 +85,8 @@ def test_workers_end_with_the_process_that_started_them(root: Path, tmp_path: Pa
     wait_for_spool(tmp_path / "s", process)
     time.sleep(1.0)
     process.kill()
-    process.communicate()
+    process.wait()
+    process.stderr.close()
     for _ in range(100):
         if not members_of(process.pid):
             break

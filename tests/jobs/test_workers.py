@@ -18,7 +18,6 @@ from eegfm.jobs.config import IngestParams, WorkerParams
 from eegfm.jobs.convert import Converted, Task
 from eegfm.signal.config import ReadParams, SignalParams
 from eegfm.store.index import RejectedEntry
-from kedro_project import PROJECT_ROOT
 from tone_corpus import CORPUS, PARAMS, run_ingest, write_corpus
 
 NAMES = tuple(f"{letter}_1" for letter in "abcdefgh")
@@ -127,7 +126,7 @@ def test_number_of_processes(n_workers: int | str, n_tasks: int, expected: int |
 
 def dask(*arguments: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "dask", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT / "tests")}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     nowhere = subprocess.DEVNULL
     return subprocess.Popen(command, stdout=nowhere, stderr=nowhere, start_new_session=True, env=environment)
 

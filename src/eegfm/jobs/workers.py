@@ -8,6 +8,8 @@ is not opened a third time but rejected.
 import contextlib
 import faulthandler
 import os
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -26,6 +28,7 @@ from eegfm.store.index import RejectedEntry
 Result = Converted | RejectedEntry
 
 MAX_STARTS = 2
+PARENT_CHECK_S = 1.0
 FILES_AHEAD = 16
 """Files per worker that may be converted before their turn to be committed comes; they wait in the spool."""
 
@@ -94,7 +97,7 @@ class _Worker:
 
     def submit(self, task: Task) -> Future[Result]:
         if self._executor is None:
-            self._executor = ProcessPoolExecutor(max_workers=1)
+            self._executor = ProcessPoolExecutor(max_workers=1, initializer=_end_with, initargs=(os.getpid(),))
         future: Future[Result] = self._executor.submit(attempt, task)
         return future
 
@@ -102,6 +105,17 @@ class _Worker:
         if self._executor is not None:
             self._executor.shutdown(wait=True, kill_workers=True)
         self._executor = None
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent is gone: one that was killed cannot tell its workers."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_CHECK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _in_processes(plan: Sequence[Task], n_workers: int) -> Iterator[Result]:

@@ -1,0 +1,145 @@
+"""Dead bytes are given back, and a kill at any step of it changes nothing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import eegfm.store.writer as writer_module
+from eegfm.errors import StoreError
+from eegfm.recording import Montage
+from eegfm.store.index import RejectedEntry
+from eegfm.store.layout import StoreFacts, shard_path
+from eegfm.store.reader import SignalStore
+from eegfm.store.writer import StoreWriter
+
+PLACES = ((0.0, 0.1, 0.0), (0.0, 0.0, 0.1))
+AVERAGE = Montage(("Fp1", "Cz"), PLACES, (True, True), "average")
+EARS = Montage(("Fp1", "Cz"), PLACES, (True, True), "linked_ears")
+FACTS = StoreFacts(100.0)
+
+
+def commit(writer: StoreWriter, number: int, version: int = 0, montage: Montage = AVERAGE) -> None:
+    samples = np.random.default_rng(100 * version + number).integers(-999, 999, (1000, 2), dtype=np.int16)
+    scales = np.full(2, 0.5 + number, dtype=np.float32)
+    writer.commit(
+        recording_id=f"c:{number}", key=f"v{version}", montage=montage, samples=samples, scales_uv=scales, facts={},
+        events=[],
+    )  # fmt: skip
+
+
+def fresh(folder: Path, versions: dict[int, int]) -> str:
+    with StoreWriter(folder, FACTS) as writer:
+        for number, version in versions.items():
+            commit(writer, number, version)
+    return SignalStore(folder).digest()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Ten recordings, a rejection, and then two replaced and two removed: a third of the bytes is dead."""
+    with StoreWriter(tmp_path / "s", FACTS, shard_bytes=8000) as writer:
+        for number in range(10):
+            commit(writer, number)
+        writer.reject(RejectedEntry("c:x", "k", "x.edf", "read", "no_eeg", "no EEG", "look"))
+        for number in (3, 7):
+            commit(writer, number, 1)
+        for number in (0, 9):
+            writer.remove(f"c:{number}")
+    return tmp_path / "s"
+
+
+LEFT = {1: 0, 2: 0, 3: 1, 4: 0, 5: 0, 6: 0, 7: 1, 8: 0}
+
+
+def n_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*/shard_*"))
+
+
+def test_dead_bytes_are_given_back_and_nothing_else(folder: Path, tmp_path: Path) -> None:
+    assert n_bytes(folder) == 12 * 4000
+    with StoreWriter(folder, FACTS, shard_bytes=8000) as writer:
+        keys = writer.keys
+        writer.compact()
+        assert writer.keys == keys
+    store = SignalStore(folder)
+    assert n_bytes(folder) == 8 * 4000
+    assert store.digest() == fresh(tmp_path / "fresh", LEFT)
+    assert store.damaged() == []
+    assert [e.path for e in store.rejected] == ["x.edf"]
+    assert [e.recording_id for e in store.entries] == ["c:1", "c:2", "c:4", "c:5", "c:6", "c:8", "c:3", "c:7"]
+
+
+def test_a_compacted_store_grows_and_is_gathered_from(folder: Path, tmp_path: Path) -> None:
+    with StoreWriter(folder, FACTS, shard_bytes=8000) as writer:
+        writer.compact()
+        commit(writer, 11)
+    with StoreWriter(folder, FACTS, shard_bytes=8000) as writer:
+        commit(writer, 12)
+    assert SignalStore(folder).digest() == fresh(tmp_path / "fresh", {**LEFT, 11: 0, 12: 0})
+    store = SignalStore(folder)
+    rows, scale_rows = store.locate(AVERAGE.name, ["c:12", "c:3"], np.array([10, 990]), 10)
+    got = store.gather(AVERAGE.name, rows, 10) * store.scales(AVERAGE.name)[scale_rows][:, None]
+    want = np.stack([store.recording("c:12")[10:20], store.recording("c:3")[990:]])
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_a_fifth_of_dead_bytes_is_tolerated(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path, FACTS) as writer:
+        for number in range(5):
+            commit(writer, number)
+        writer.remove("c:2")
+        before = (tmp_path / "index.jsonl").read_bytes()
+        writer.compact()
+    assert (tmp_path / "index.jsonl").read_bytes() == before
+
+
+def test_a_montage_that_lost_all_its_recordings_goes(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path, FACTS) as writer:
+        commit(writer, 0, montage=EARS)
+        commit(writer, 1)
+        writer.remove("c:0")
+        writer.compact()
+    assert list(SignalStore(tmp_path).montages) == [AVERAGE.name]
+    assert n_bytes(tmp_path) == 4000
+
+
+@pytest.mark.parametrize("step", range(10))
+def test_a_kill_in_between_leaves_the_store_as_it_was(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Steps 0 to 7 copy recordings, 8 writes the index, 9 deletes the old shards."""
+    done = []
+
+    def dies(name: str) -> None:
+        real = getattr(StoreWriter if name.startswith("_") else writer_module, name)
+
+        def perhaps(*args: object) -> object:
+            if len(done) == step:
+                raise KeyboardInterrupt
+            done.append(name)
+            return real(*args)
+
+        monkeypatch.setattr(StoreWriter if name.startswith("_") else writer_module, name, perhaps)
+
+    with StoreWriter(folder, FACTS, shard_bytes=8000) as writer:
+        for name in ("_append_samples", "write_atomically", "_delete_unknown_shards"):
+            dies(name)
+        with pytest.raises(KeyboardInterrupt):
+            writer.compact()
+    monkeypatch.undo()
+    digest = fresh(tmp_path / "fresh", LEFT)
+    assert SignalStore(folder).digest() == digest
+    with StoreWriter(folder, FACTS, shard_bytes=8000) as writer:
+        writer.compact()
+    assert SignalStore(folder).digest() == digest
+    assert n_bytes(folder) == 8 * 4000
+
+
+def test_damaged_samples_are_not_copied_as_if_they_were_whole(folder: Path) -> None:
+    path = shard_path(folder, AVERAGE.name, 1)
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+    with StoreWriter(folder, FACTS) as writer, pytest.raises(StoreError, match="recording c:2 is damaged"):
+        writer.compact()
