@@ -31,7 +31,7 @@ def test_faults_are_found_whatever_the_blocks(block):
     x[0, 100:103] = [np.nan, np.inf, -np.inf]
     watcher, out = watch(x, block)
     assert watcher.result().flags == ("flat:Cz", "clipped:O2", "non_finite:Fp1")
-    assert watcher.result().bad_ratio == pytest.approx((1000 + 3) / 3000)
+    assert watcher.result().bad_ratio == pytest.approx((1000 + 3) / 3000, abs=0.01)
     np.testing.assert_array_equal(out[0, 99:104], [x[0, 99], 0, 0, 0, x[0, 103]])
     highest = np.count_nonzero(x[2] == 20) / 1000
     lowest = np.count_nonzero(x[2] == -20) / 1000
@@ -47,7 +47,7 @@ def test_a_zero_filled_stretch_is_dead_to_within_a_glance(start, stop, block):
     [(a, b)] = quality.dead_spans
     assert 0 <= a - 5000 - start <= 10
     assert 0 <= stop - (b - 5000) <= 10
-    assert quality.flags == ("still:Fp1", "still:Cz", "still:O2", "dead_spans")
+    assert quality.flags == ("dead_spans",)
     assert quality.bad_ratio == pytest.approx((stop - start) / 3000, abs=0.02)
 
 
@@ -63,7 +63,7 @@ def test_most_channels_still_or_non_finite_at_once_are_dead():
     x[1, 1000:1500] = -3
     x[2, 1000:1500] = np.nan
     quality = watch(x)[0].result()
-    assert quality.flags == ("still:Cz", "still:O2", "non_finite:O2", "dead_spans")
+    assert quality.flags == ("non_finite:O2", "dead_spans")
     [(a, b)] = quality.dead_spans
     assert (abs(a - 1000) <= 10, abs(b - 1500) <= 10) == (True, True)
 

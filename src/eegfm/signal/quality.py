@@ -36,8 +36,8 @@ class Quality(NamedTuple):
     """What a recording's raw samples showed.
 
     Args:
-        flags: In fixed order ``flat:<channel>``, ``still:<channel>`` (for a while), ``clipped:<channel>``,
-            ``non_finite:<channel>``, ``dead_spans``.
+        flags: In fixed order ``flat:<channel>``, ``still:<channel>`` (for a while, outside of dead spans),
+            ``clipped:<channel>``, ``non_finite:<channel>``, ``dead_spans``.
         dead_spans: Stretches in which most channels are still or non-finite: a download that was filled up with
             zeros, an amplifier that was unplugged.
         bad_ratio: Share of channel time that is still or non-finite.
@@ -66,7 +66,8 @@ class QualityWatch:
         self._n_lowest = np.zeros(n, dtype=np.int64)
         self._n_highest = np.zeros(n, dtype=np.int64)
         self._n_non_finite = np.zeros(n, dtype=np.int64)
-        self._n_still = np.zeros(n, dtype=np.int64)
+        self._n_bad = np.zeros(n, dtype=np.int64)  # still or not finite
+        self._n_still = np.zeros(n, dtype=np.int64)  # outside of dead spans
         self._dead: list[Span] = []
 
     def add(self, block: NDArray[np.float32], start: int) -> NDArray[np.float32]:
@@ -118,17 +119,18 @@ class QualityWatch:
             rows = np.flatnonzero(is_bad[:, interval])
             piece = block[rows, edges[interval] : edges[interval + 1] + 1]
             is_bad[rows, interval] = (piece == piece[:, :1]).all(axis=1)
-        lengths = np.diff(edges)
-        self._n_still += is_bad @ lengths
+        lengths, is_still = np.diff(edges), is_bad
         if bad is not None and len(lengths):
-            is_bad |= np.logical_or.reduceat(bad, edges[:-1], axis=1)
-        dead = np.flatnonzero(is_bad.mean(axis=0) > DEAD_CHANNELS_RATIO)
-        self._dead += [(start + int(edges[k]), start + int(edges[k + 1]) + 1) for k in dead]
+            is_bad = is_still | np.logical_or.reduceat(bad, edges[:-1], axis=1)
+        is_dead = is_bad.mean(axis=0) > DEAD_CHANNELS_RATIO
+        self._n_bad += is_bad @ lengths
+        self._n_still += (is_still & ~is_dead) @ lengths
+        self._dead += [(start + int(edges[k]), start + int(edges[k + 1]) + 1) for k in np.flatnonzero(is_dead)]
 
     @property
     def clipped_ratio(self) -> NDArray[np.float64]:
         """(C,) share of samples at exactly the channel's highest or lowest value; 0 for a flat channel."""
-        counts = np.where(self._is_flat, 0, np.maximum(self._n_highest, self._n_lowest) - self._n_still)
+        counts = np.where(self._is_flat, 0, np.maximum(self._n_highest, self._n_lowest) - self._n_bad)
         return np.maximum(counts, 0) / max(self._n_samples, 1)
 
     @property
@@ -150,9 +152,9 @@ class QualityWatch:
         }
         flags = [f"{kind}:{self._names[c]}" for kind, bad in kinds.items() for c in np.flatnonzero(bad)]
         spans = self._merged_dead_spans()
-        n_bad = np.where(is_flat, self._n_samples, self._n_non_finite + self._n_still * is_still)
+        n_bad = np.where(is_flat, self._n_samples, self._n_bad)
         bad_ratio = float(n_bad.sum()) / max(self._n_samples * len(self._names), 1)
-        return Quality((*flags, *(["dead_spans"] if spans else [])), spans, min(bad_ratio, 1.0))
+        return Quality((*flags, *(["dead_spans"] if spans else [])), spans, bad_ratio)
 
     def _merged_dead_spans(self) -> tuple[Span, ...]:
         """Neighbouring spans as one; those of a single glance are too short to mean anything."""
