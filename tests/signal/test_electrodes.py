@@ -37,10 +37,20 @@ NOT_ELECTRODES = [
     "EEG A2-A1", "ECG ECG", "EEG EKG1-REF", "EEG EKG-REF", "ECG EKG-REF", "PHOTIC-REF", "IBI", "BURSTS", "SUPPR",
     "EEG ROC-REF", "EEG LOC-REF", "EMG-REF", "EEG RESP1-REF", "RESP ABDOMEN-REF", "PULSE RATE", "EOG1", "VEOG",
     "EDF Annotations", "BDF Annotations", "Status", "FP1-F7", "EEG Fpz-Cz", "DIG DTRIG", "EXG1",
+    # Eyes: outer, upper and lower canthus.
+    "EEG LUC-REF", "EEG LUC-LE", "EEG RLC-LE", "ROC", "LLC", "RUC",
+    # Electrodes without a place in the 10-05 system: anterior temporal, sphenoidal, nasopharyngeal.
+    "EEG T1-REF", "EEG T2-LE", "T1", "EEG SP1-REF", "EEG SP2-LE", "EEG PG1-REF", "EEG PG2-LE",
+    # The two bipolar files of TUEG.
+    "EEG FP1-F7", "EEG T1-T2", "EEG T2-T4", "EEG T3-T1", "EEG CZ-PZ",
+    "EEG EKG-LE", "PHOTIC PH", "DC1-DC", "DC8-DC", "EMG-REF", "EEG RESP2-REF", "SPO2", "ETCO2", "CO2WAVE", "PULSE",
+    "EDF ANNOTATIONS", "EVENTS/MARKERS",
 ]  # fmt: skip
 NOT_UNDERSTOOD = [
-    "EEG C3P-REF", "EEG SP1-REF", "EEG T1-REF", "EEG 20-REF", "EEG 128-REF", "EEG Channel-1", "E130", "E0", "",
-    "EEG LUC-REF", "EEG FP1-XYZ", "sine 10Hz", "FP", "Fp11",
+    "EEG 20-REF", "EEG 128-REF", "EEG 31-LE", "EEG Channel-1", "E130", "E0", "",
+    # Not explained in the list of labels that TUH publishes, not even whether it is an electrode.
+    "EEG C3P-REF", "EEG C4P-REF", "EEG X1-REF", "EEG 1X10_LAT_01-", "EEG 25+-REF", "EEG MARK1", "EEG E",
+    "EEG FP1-XYZ", "EEG T1-XYZ", "EEG FP1-.", "sine 10Hz", "FP", "Fp11", "T11", "LOCUS", "SP3",
 ]  # fmt: skip
 
 
@@ -61,6 +71,18 @@ def test_what_is_not_understood_is_named_and_never_guessed(label):
     assert clean_label(label) is None
     resolved = resolve_channels(["Cz", label], "1005")
     assert (resolved.left_out, resolved.not_understood) == ((), (label,))
+
+
+def test_a_typical_file_of_tuh_gives_21_electrodes_and_names_the_rest():
+    known = [f"EEG {name}-REF" for name in (*OLD_TEN_TWENTY, "A1", "A2")]
+    rest = ["EEG ROC-REF", "EEG LOC-REF", "EEG EKG1-REF", "EEG T1-REF", "EEG T2-REF", "PHOTIC-REF", "IBI", "BURSTS"]
+    unknown = ["EEG C3P-REF", "EEG C4P-REF", "EEG 31-REF", "EEG 32-REF"]
+    labels = [*rest, *known, *unknown]
+    resolved = resolve_channels(labels, "1005")
+    assert {labels[pick] for pick in resolved.picks} == set(known)
+    assert resolved.montage.reference == "average"
+    assert sum(resolved.montage.is_scalp) == 19
+    assert (resolved.left_out, resolved.not_understood) == (tuple(rest), tuple(unknown))
 
 
 def test_every_label_of_eegmmidb_is_an_electrode(shared_data):

@@ -1,7 +1,7 @@
 """One raw file to one recording: check, read, pick channels, filter, resample, quantise. Runs in a worker."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,8 @@ def convert(task: Task) -> Converted | RejectedEntry:
     except RecordingError as error:
         return task.rejected(error.code, error.reason, error.remedy)
     except OSError as error:
-        reason = f"{error.strerror or error}"
+        # It may be a side file that cannot be read.
+        reason = f"{error.filename or task.row['path']}: {error.strerror or error}"
         return task.rejected(NOT_READABLE, reason, "check that the file is there and readable")
     except MemoryError:
         reason = f"{task.row['n_bytes']} bytes do not fit into the memory of this machine"
@@ -98,7 +99,7 @@ def _convert(task: Task) -> Converted:
     reader = open_reader(path, task.params.reading)
     header = reader.header
     check_expected(header, Expected(rates_hz=task.params.rates_hz, source="ingest.rates_hz"), name)
-    check_expected(header, corpus.expected(path), name)
+    check_expected(header, _expected(corpus, path, header), name)
     channels = corpus.channels(path, header)
     _check_count(channels, header, task.signal)
     details = corpus.details(path, header)
@@ -134,6 +135,12 @@ def _convert(task: Task) -> Converted:
         facts=facts,
         events=stream.placed(details.events),
     )
+
+
+def _expected(corpus: Corpus, path: Path, header: RecordingHeader) -> Expected:
+    """What is known beforehand; whoever salvages a file that ends early knows that it is shorter."""
+    expected = corpus.expected(path)
+    return replace(expected, duration_s=None) if "truncated" in header.flags else expected
 
 
 def _check_unchanged(task: Task, when: str) -> None:

@@ -25,7 +25,7 @@ from eegfm.jobs.fetched import (
     write_record,
 )
 from eegfm.jobs.mirror import Mirror, arrange
-from eegfm.jobs.s3 import Bucket, DamagedError, ObjectError, UnreachableError
+from eegfm.jobs.s3 import N_ATTEMPTS, Bucket, DamagedError, ObjectError, UnreachableError
 from eegfm.jobs.selection import RemoteFile, select
 
 _log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def fetch(source: S3Source, layout: CorpusConfig, corpus: str, folder: Path) -> 
     """
     selection = _fingerprint(source, layout)
     dispensable = is_complete(folder, selection)
-    with Bucket(source, **({"n_attempts": 1} if dispensable else {})) as bucket:
+    with Bucket(source, n_attempts=1 if dispensable else N_ATTEMPTS) as bucket:
         try:
             listed = bucket.files()
         except UnreachableError as error:
@@ -180,7 +180,10 @@ class _Transfer:
             )
 
     def _place(self, done: Sequence[tuple[Future[FetchedFile], Path]]) -> None:
-        """Record what is whole, then move it into its place: a file that nobody recorded was not fetched by us."""
+        """Record what is whole, then move it into its place: a file that nobody recorded was not fetched by us.
+
+        An older version goes first. It would be taken for the recorded one if that had its size and time.
+        """
         whole = []
         for future, part in done:
             error = future.exception()
@@ -190,13 +193,17 @@ class _Transfer:
                 raise error
             else:
                 whole.append((future.result(), part))
+        for file, _ in whole:
+            (self._folder / file.path).unlink(missing_ok=True)
         append_to_record(self._folder, [file for file, _ in whole])
         for file, part in whole:
-            place = self._folder / file.path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            # A rename that a power loss undoes is noticed by the file's absence: the folder needs no sync of its own.
-            part.replace(place)
+            self._move(part, self._folder / file.path)
             self.arrived[file.path] = file
+
+    def _move(self, part: Path, place: Path) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        # A rename that a power loss undoes is noticed by the file's absence: the folder needs no sync of its own.
+        part.rename(place)
 
     def _download(self, file: RemoteFile, part: Path, bar: "tqdm[None]") -> FetchedFile:
         n_left = _N_DOWNLOADS

@@ -19,7 +19,8 @@ _BLOCK_BYTES = 2**20
 _CONNECT_TIMEOUT_S = 5
 _READ_TIMEOUT_S = 20
 _FIRST_PAUSE_S = 0.2
-_N_ATTEMPTS = 5
+N_ATTEMPTS = 5
+"""How often a request is sent before its failure counts."""
 
 _DENIED = {"403", "AccessDenied", "AllAccessDisabled", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken"}
 _DENIED |= {"RequestTimeTooSkewed", "SignatureDoesNotMatch"}
@@ -48,7 +49,7 @@ class Bucket:
         n_attempts: How often a request is sent before its failure counts.
     """
 
-    def __init__(self, source: S3Source, n_attempts: int = _N_ATTEMPTS) -> None:
+    def __init__(self, source: S3Source, n_attempts: int = N_ATTEMPTS) -> None:
         self._source = source
         self._n_attempts = n_attempts
         self._fs = S3FileSystem(

@@ -33,8 +33,8 @@ def events_table(store: SignalStore) -> pd.DataFrame:
     first = ["recording_id", "onset_s", "duration_s", "value"]
     table = pd.DataFrame(rows, columns=None if rows else first)
     table = table[first + [c for c in table.columns if c not in first]]
-    text = {c: "str" for c in table.columns if c not in ("onset_s", "duration_s")}
-    table = table.astype({"onset_s": "float64", "duration_s": "float64", **text})
+    numbers = {c: "float64" for c in ("onset_s", "duration_s", "confidence") if c in table}
+    table = table.astype({**numbers, **{c: "str" for c in table.columns if c not in numbers}})
     return table.sort_values(["recording_id", "onset_s"], kind="stable", ignore_index=True)
 
 

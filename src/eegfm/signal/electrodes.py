@@ -17,6 +17,9 @@ MNE_MONTAGES: dict[Layout, str] = {"1005": "colin27_1005", "gsn129": "GSN-HydroC
 MODERN_NAMES = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
 # MNE's 10-05 table holds the old names too; ears and mastoids carry no scalp signal.
 NOT_SCALP = frozenset({"A1", "A2", "M1", "M2"})
+# Electrodes that clinics use and the 10-05 system has no place for: anterior temporal (T1, T2), sphenoidal (SP) and
+# nasopharyngeal (PG). FT9 and FT10 are near T1 and T2, but not there.
+_WITHOUT_PLACE = frozenset({"T1", "T2", "SP1", "SP2", "PG1", "PG2"})
 # TUH writes the average reference as REF and linked ears as LE.
 REFERENCE_SUFFIXES: dict[str, Reference] = {
     "REF": "average",
@@ -26,9 +29,10 @@ REFERENCE_SUFFIXES: dict[str, Reference] = {
     "A1+A2": "linked_ears",
 }
 _NOT_EEG = re.compile(
-    r"(?:EEG\s+)?(?:ECG|EKG|[HV]?EOG|EMG|RESP(?:IRATION)?|PULSE|PLETH|PHOTIC|IBI|BURSTS?|SUPPR|ROC|LOC|"
-    r"STATUS|TRIGGER|STIM?|EDF ANNOTATIONS|BDF ANNOTATIONS|DIG|DC|EXG|GSR|TEMP|SAO2|SPO2|OSAT|REF_EEG|"
-    r"EVENT|MARKERS?|ACC|GYRO)(?![A-Z])",
+    # LOC and ROC are the left and right outer canthus; upper and lower are LUC, RLC and their mirror images.
+    r"(?:EEG\s+)?(?:ECG|EKG|[HV]?EOG|[LR][OUL]C|EMG|RESP(?:IRATION)?|PULSE|PLETH|PHOTIC|IBI|BURSTS?|SUPPR|"
+    r"STATUS|TRIGGER|STIM?|EDF ANNOTATIONS|BDF ANNOTATIONS|DIG|DC|EXG|GSR|TEMP|SAO2|SPO2|OSAT|ETCO2|CO2WAVE|REF_EEG|"
+    r"EVENTS?|MARKERS?|ACC|GYRO)(?![A-Z])",
     re.IGNORECASE,
 )
 _ONE_ELECTRODE = re.compile(r"(?:EEG\s+)?(?P<name>[A-Z]+\d*[A-Z]?)\.*(?:\s*-\s*(?P<other>\S+))?", re.IGNORECASE)
@@ -52,7 +56,8 @@ class ResolvedChannels:
         picks: Index into the file's labels of each channel, in the montage's order.
         montage: The electrodes, in the layout's own order whatever the order in the file.
         not_understood: Labels that are neither electrodes nor known to be something else.
-        left_out: Labels known to be no single electrode: ECG, EOG, triggers, bipolar derivations.
+        left_out: Labels known to be no single electrode with a place on the head: ECG, EOG, triggers, bipolar
+            derivations, electrodes that the 10-05 system does not hold.
     """
 
     picks: tuple[int, ...]
@@ -107,12 +112,17 @@ def _parse(label: str) -> _Parsed:
     if match is None:
         return _Parsed("unknown")
     name, other = _canonical(match["name"]), match["other"]
-    if name is None or other is None:
-        return _Parsed("electrode", name) if name else _Parsed("unknown")
-    if other.upper() in REFERENCE_SUFFIXES:
-        return _Parsed("electrode", name, REFERENCE_SUFFIXES[other.upper()])
+    if not _is_electrode(match["name"]):
+        return _Parsed("unknown")
+    if other is None or other.upper() in REFERENCE_SUFFIXES:
+        reference = REFERENCE_SUFFIXES[other.upper()] if other else None
+        return _Parsed("electrode", name, reference) if name else _Parsed("other")
     # Two electrodes are a bipolar derivation: known, but at no single place.
-    return _Parsed("other" if _canonical(other.rstrip(".")) else "unknown")
+    return _Parsed("other" if _is_electrode(other.rstrip(".")) else "unknown")
+
+
+def _is_electrode(text: str) -> bool:
+    return _canonical(text) is not None or text.upper() in _WITHOUT_PLACE
 
 
 def _canonical(text: str) -> str | None:
