@@ -1,4 +1,4 @@
-"""Converting many files at once: processes of this machine, or a cluster through Dask or Ray.
+"""Converting many files at once, in processes of this machine or on a cluster.
 
 A worker that dies (out of memory, a crash inside a library, a reader that hangs) costs nothing but the retry of its own
 file: before a worker opens a file it leaves a note in the spool, and a file that has been started twice without an end
@@ -16,11 +16,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
 
-import joblib
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from eegfm.errors import EegfmError
+from eegfm.jobs.clusters import on_cluster
 from eegfm.jobs.config import WorkerParams
 from eegfm.jobs.convert import Converted, Task, convert
 from eegfm.store.index import RejectedEntry
@@ -45,7 +45,7 @@ def converted(plan: Sequence[Task], params: WorkerParams) -> Iterator[Result]:
     if not plan:
         return iter(())
     if params.backend != "loky":
-        return _on_cluster(plan, params)
+        return on_cluster(attempt, plan, params, FILES_AHEAD)
     n_workers = n_processes(params, len(plan))
     return map(convert, plan) if n_workers == 1 else _in_processes(plan, n_workers)
 
@@ -150,62 +150,3 @@ def _in_processes(plan: Sequence[Task], n_workers: int) -> Iterator[Result]:
     finally:
         for worker in [*idle, *(w for _, w in running.values())]:
             worker.close()
-
-
-def _on_cluster(plan: Sequence[Task], params: WorkerParams) -> Iterator[Result]:
-    """Dask and Ray start a task again elsewhere when its worker dies; the note in the spool counts the starts."""
-    with _cluster(params) as n_workers:
-        ahead = FILES_AHEAD * n_workers
-        pool = joblib.Parallel(n_jobs=n_workers, return_as="generator", pre_dispatch=ahead, batch_size=1)
-        yield from pool(joblib.delayed(attempt)(task) for task in plan)
-
-
-@contextlib.contextmanager
-def _cluster(params: WorkerParams) -> Iterator[int]:
-    """Connect joblib to a cluster; yields its number of workers."""
-    connect = _dask if params.backend == "dask" else _ray
-    try:
-        with connect(params) as n_workers:
-            yield n_workers
-    except ImportError as error:
-        raise EegfmError(
-            f"ingest.workers.backend {params.backend!r} needs a package that is not installed ({error.name}); "
-            f"install it with: pip install 'eegfm[{params.backend}]'"
-        ) from error
-
-
-@contextlib.contextmanager
-def _dask(params: WorkerParams) -> Iterator[int]:
-    from distributed import Client
-
-    n_local = None if params.n_workers == "auto" else params.n_workers
-    try:
-        options: dict[str, Any] = {"address": params.address} if params.address else {"n_workers": n_local}
-        client: Any = Client(**options, **({} if params.address else {"threads_per_worker": 1}))  # type: ignore[no-untyped-call]
-    except OSError as error:
-        raise EegfmError(
-            f"ingest.workers.address: no Dask scheduler answers at {params.address}; start one with: dask scheduler"
-        ) from error
-    with client:
-        n_workers = len(client.scheduler_info(n_workers=-1)["workers"])
-        if not n_workers:
-            raise EegfmError(
-                f"the Dask scheduler at {params.address} has no workers; start some with: "
-                f"dask worker {params.address} --nthreads 1"
-            )
-        with joblib.parallel_config(backend="dask"):
-            yield n_workers
-
-
-@contextlib.contextmanager
-def _ray(params: WorkerParams) -> Iterator[int]:
-    import ray
-    from ray.util.joblib import register_ray
-
-    ray.init(address=params.address, num_cpus=None if params.n_workers == "auto" else params.n_workers)
-    try:
-        register_ray()
-        with joblib.parallel_config(backend="ray"):
-            yield max(int(ray.cluster_resources().get("CPU", 1)), 1)
-    finally:
-        ray.shutdown()
