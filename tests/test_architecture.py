@@ -123,7 +123,7 @@ def test_every_parameter_is_typed_and_arrives_as_its_type(context: KedroContext)
             assert isinstance(hint, type), f"{node.name}: {name} feeds an argument annotated {hint}"
             assert issubclass(hint, StrictModel), f"{node.name}: {name} feeds an argument annotated {hint}"
             assert isinstance(catalog.load(name), hint), f"{name} arrives as {type(catalog.load(name))}"
-    assert n_found >= 14
+    assert n_found >= 12
 
 
 def test_untyped_arguments_would_be_seen() -> None:

@@ -44,6 +44,20 @@ def test_name_is_readable_stable_and_distinct() -> None:
     assert len(names) == 4
 
 
+def test_measured_positions_have_names_of_their_own() -> None:
+    measured = changed(is_digitized=True)
+    moved = changed(is_digitized=True, positions_m=[[-0.03001, 0.08, 0.0], [0.0, 0.0, 0.1], [-0.08, 0.0, -0.04]])
+    assert measured.name == "3ch-average-42a165-66dcb5a76f70"
+    assert len({MONTAGE.name, measured.name, moved.name}) == 3
+    assert Montage.from_dict(json.loads(json.dumps(moved.to_dict()))) == moved
+    assert Montage.from_dict(json.loads(json.dumps(moved.to_dict()))).name == moved.name
+
+
+def test_descriptions_from_before_positions_were_measured_are_templates() -> None:
+    old = {key: value for key, value in MONTAGE.to_dict().items() if key != "is_digitized"}
+    assert Montage.from_dict(old) == MONTAGE
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -49,15 +49,12 @@ class ProjectHooks:
 
 
 def _check_raw_folders(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
-    """A folder source that is missing or empty stops the run before another corpus is simulated or converted."""
+    """A folder source that is missing or empty stops the run before another corpus is made, fetched or converted."""
+    from eegfm.jobs.acquire import check_folder
+
     for node in pipeline.nodes:
         if node.namespace is None or not node.name.endswith("acquire_raw_files"):
             continue
         acquire: AcquireParams = catalog.load(f"params:{node.namespace}.acquire")
-        folder = catalog.load(f"{node.namespace}.raw_folder")
-        if isinstance(acquire.source, FolderSource) and not (folder.is_dir() and any(folder.iterdir())):
-            found = "is empty" if folder.is_dir() else "does not exist"
-            raise EegfmError(
-                f"{node.namespace}: raw folder {folder} {found}; point the catalog entries {node.namespace}.raw_folder "
-                f"and {node.namespace}.raw (or the environment variable that they read) at the recordings"
-            )
+        if isinstance(acquire.source, FolderSource):
+            check_folder(node.namespace, catalog.load(f"{node.namespace}.raw_folder"))

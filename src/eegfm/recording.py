@@ -4,7 +4,7 @@ corpus → subject → session → recording (one file) → segment (a stretch w
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,12 +25,14 @@ class Montage:
         is_scalp: Per channel, whether it belongs to the scalp (ears and mastoids do not) and so takes part
             in the common average.
         reference: What the signals were recorded against.
+        is_digitized: Whether positions were measured on this head; otherwise the names alone decide them.
     """
 
     channel_names: tuple[str, ...]
     positions_m: tuple[tuple[float, float, float], ...]
     is_scalp: tuple[bool, ...]
     reference: Reference
+    is_digitized: bool = False
 
     def __post_init__(self) -> None:
         n = len(self.channel_names)
@@ -44,9 +46,14 @@ class Montage:
 
     @property
     def name(self) -> str:
-        """Readable and unique: channel count, reference, and a hash of the names, e.g. ``21ch-average-1f0c``."""
-        text = "\n".join((*self.channel_names, self.reference))
-        return f"{self.n_channels}ch-{self.reference}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+        """Readable and unique: channel count, reference, and a hash of the names, e.g. ``21ch-average-1f0c5e``.
+
+        Measured positions add a hash of their own, so that every digitized cap has a name of its own.
+        """
+        name = f"{self.n_channels}ch-{self.reference}-{_hash((*self.channel_names, self.reference))[:6]}"
+        if self.is_digitized:
+            name += f"-{_hash(' '.join(str(float(v)) for v in xyz) for xyz in self.positions_m)[:12]}"
+        return name
 
     def positions(self) -> NDArray[np.float32]:
         """Positions as a (C, 3) float32 array in metres."""
@@ -59,13 +66,24 @@ class Montage:
             "positions_m": [list(p) for p in self.positions_m],
             "is_scalp": list(self.is_scalp),
             "reference": self.reference,
+            "is_digitized": self.is_digitized,
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Montage":
         """Build from ``to_dict``'s form."""
         positions = tuple((float(x), float(y), float(z)) for x, y, z in data["positions_m"])
-        return cls(tuple(data["channel_names"]), positions, tuple(data["is_scalp"]), data["reference"])
+        return cls(
+            tuple(data["channel_names"]),
+            positions,
+            tuple(data["is_scalp"]),
+            data["reference"],
+            data.get("is_digitized", False),  # stores and checkpoints from before it existed hold templates only
+        )
+
+
+def _hash(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def person_id(corpus: str, subject: str) -> str:

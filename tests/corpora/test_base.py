@@ -54,7 +54,7 @@ def test_foreign_files_are_rows_that_say_why_they_are_left_out(tmp_path: Path) -
     assert table["subject"].tolist() == ["a", "", ""]
     assert table["recording_id"].is_unique
     tuh = TuhCorpus().build("tuh")
-    touch(tmp_path, "edf/normal/aaaaaaab_s001_t000.edf")
+    touch(tmp_path, "edf/train/normal/01_tcp_ar/aaaaaaab_s001_t000.edf")
     assert tuh.index(tmp_path)["pathology"].tolist() == ["", "normal", "", ""]
 
 

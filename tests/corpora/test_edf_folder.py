@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from eegfm.corpora.config import EdfFolderCorpus
+from eegfm.errors import EegfmError
 
 
 def test_reference_is_the_users_or_left_to_the_labels() -> None:
@@ -12,11 +13,68 @@ def test_reference_is_the_users_or_left_to_the_labels() -> None:
     assert EdfFolderCorpus(reference="linked_ears").build("x").reference == "linked_ears"
 
 
-def test_both_formats_count(tmp_path: Path) -> None:
-    for name in ("a.edf", "b.bdf", "c.set"):
+def described(pattern: str, path: str) -> dict[str, str] | None:
+    found: dict[str, str] | None = EdfFolderCorpus(pattern=pattern).build("x").describe(path)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "fields"),
+    [
+        ("{subject}.edf", "a.edf", {"subject": "a"}),
+        ("{subject}.edf", "a.EDF", {"subject": "a"}),
+        ("{subject}.EDF", "a.edf", {"subject": "a"}),
+        ("{subject}.edf", "a.bdf", None),
+        ("{subject}", "a.edf", {"subject": "a"}),
+        ("{subject}", "a.b.BDF", {"subject": "a.b"}),
+        ("{subject}", "a", None),
+        ("{subject}.{task}", "a.rest.bdf", {"subject": "a", "task": "rest"}),
+        ("{subject}/{session}/{task}_run{run}.edf", "a/1/rest_run2.edf",
+         {"subject": "a", "session": "1", "task": "rest", "run": "2"}),
+        ("{subject}/{session}/{task}_run{run}.edf", "x/a/1/rest_run2.edf", None),
+        ("{subject}/{subject}.edf", "a/a.edf", {"subject": "a"}),
+        ("{subject}/{subject}.edf", "a/b.edf", None),
+        ("data.v1/({subject})+.edf", "data.v1/(a)+.edf", {"subject": "a"}),
+        ("data.v1/{subject}.edf", "datasv1/a.edf", None),
+    ],
+)  # fmt: skip
+def test_patterns(pattern: str, path: str, fields: dict[str, str] | None) -> None:
+    assert described(pattern, path) == fields
+
+
+def test_both_formats_in_subfolders(tmp_path: Path) -> None:
+    for name in ("p1/s1_rest.edf", "p1/s2_rest.bdf", "p2/s1_rest.set", "p2/s1.edf"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    table = EdfFolderCorpus(pattern="{subject}.{task}").build("x").index(tmp_path)
-    assert table["path"].tolist() == ["a.edf", "b.bdf"]
+    table = EdfFolderCorpus(pattern="{subject}/{session}_{task}").build("x").index(tmp_path)
+    assert table["path"].tolist() == ["p1/s1_rest.edf", "p1/s2_rest.bdf", "p2/s1.edf"]
+    assert table["subject"].tolist() == ["p1", "p1", ""]
+    assert table["session"].tolist() == ["s1", "s2", ""]
+    assert table["excluded"].tolist() == [
+        "",
+        "",
+        "not in the layout, expected names like {subject}/{session}_{task}.edf",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("{run}.edf", r"corpus\.pattern .*: \{subject\} is missing; splits are by person"),
+        ("{subject}_{visit}.edf", r"unknown field \{visit\}; known: subject, session, task, run"),
+    ],
+)
+def test_patterns_that_cannot_be_meant(pattern: str, message: str) -> None:
+    with pytest.raises(EegfmError, match=message):
+        EdfFolderCorpus(pattern=pattern).build("x")
+
+
+def test_a_pattern_that_matches_nothing_says_what_it_expects(tmp_path: Path) -> None:
+    (tmp_path / "S001R01.edf").write_bytes(b"")
+    with pytest.raises(
+        EegfmError, match=r"x: raw folder .* none in the layout; expected .* files like \{subject\}/\{run\}"
+    ):
+        EdfFolderCorpus(pattern="{subject}/{run}").build("x").index(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,8 @@ def test_events_land_on_their_sample_behind_gaps(tmp_path: Path) -> None:
     # The stretch of two seconds is shorter than min_duration_s; segments lie back to back.
     assert done.facts["segment_starts"] == [0, 800]
     assert done.facts["segment_stops"] == [800, 1800]
+    # One bump in the stretch that is too short, one note in the gap.
+    assert "events_outside:2" in done.facts["flags"]
     onsets_s = [event["onset_s"] for event in done.events]
     np.testing.assert_allclose(onsets_s, [2.5, 6.0, 8 + 2.25, 8 + 7.0], atol=1e-6)
     assert {event["value"] for event in done.events} == {"bump"}

@@ -46,11 +46,13 @@ class Details(NamedTuple):
         events: ``onset_s`` in recording time, ``duration_s`` (None if unknown), ``value`` and own columns.
         facts: Columns of the recordings table, e.g. ``age_years``; labels of ``raw_files`` win where they have a value.
         flags: Faults that leave signal and timing intact.
+        boundaries_s: Recording times at which the signal is discontinuous though the file does not say so.
     """
 
     events: list[dict[str, Any]]
     facts: dict[str, Any]
     flags: tuple[str, ...] = ()
+    boundaries_s: tuple[float, ...] = ()
 
 
 class Corpus(ABC):

@@ -16,15 +16,21 @@ class EdfFolder(Corpus):
     def __init__(self, config: EdfFolderCorpus, corpus: str) -> None:
         super().__init__(corpus)
         self.reference = config.reference
-        self._pattern = config.pattern
-        self._regex = pattern_to_regex(config.pattern, _FIELDS)
+        stem, suffix = config.pattern, ""
+        if stem.lower().endswith(self.suffixes):
+            stem, suffix = stem[:-4], stem[-4:].lower()
+        self._allowed = (suffix,) if suffix else self.suffixes
+        self._regex = pattern_to_regex(stem, _FIELDS)
+        self._example = f"{stem}{suffix or self.suffixes[0]}"
 
     @property
     def example(self) -> str:
         """The pattern itself."""
-        return self._pattern
+        return self._example
 
     def describe(self, path: str) -> dict[str, str] | None:
         """Read the pattern's fields off a path."""
-        match = self._regex.fullmatch(path)
+        if not path.lower().endswith(self._allowed):
+            return None
+        match = self._regex.fullmatch(path[:-4])
         return match.groupdict() if match else None

@@ -1,30 +1,47 @@
 """HBN-EEG as BIDS: the challenge's 100-Hz BDF or OpenNeuro's 500-Hz EEGLAB files."""
 
-import math
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import pandas as pd
 
 from eegfm.corpora.base import Corpus, Details
+from eegfm.corpora.bids_channels import ChannelTable, read_channels, resolve_typed
+from eegfm.corpora.bids_sidecars import (
+    NOT_RAW,
+    SideFacts,
+    inherited,
+    is_boundary,
+    nearest,
+    numbers,
+    read_eeg_json,
+    read_events,
+    read_participants,
+    sexes,
+)
 from eegfm.corpora.config import HbnCorpus
-from eegfm.errors import EegfmError, RecordingError
+from eegfm.corpora.hbn_tasks import TASKS, own_events
+from eegfm.errors import EegfmError
 from eegfm.recording import Reference
-from eegfm.signal.electrodes import Layout
+from eegfm.signal.electrodes import Layout, ResolvedChannels
+from eegfm.signal.expected import Expected
 from eegfm.signal.reader import RecordingHeader
 
 _NAME = re.compile(
     r"sub-(?P<subject>[A-Za-z0-9]+)_task-(?P<task>[A-Za-z0-9]+)(?:_run-(?P<run>\d+))?_eeg\.(bdf|set|edf)"
 )
-_NOT_A_COLUMN = ("onset", "duration", "sample")
-_LABELS = ["p_factor", "attention", "internalizing", "externalizing"]
+_FACTORS = ("p_factor", "attention", "internalizing", "externalizing")
+RATES_HZ = (500.0, 100.0)
+"""As published on OpenNeuro, and as made for the challenge."""
 
 
 class Hbn(Corpus):
-    """129 channels ``E1…E128, Cz``, recorded against Cz; positions come from the HydroCel net, not from files."""
+    """129 channels ``E1…E128, Cz``, recorded against Cz; positions come from the HydroCel net, not from files.
+
+    What is done about each known fault of the published side files stands in ``docs/hbn.md``.
+    """
 
     layout: ClassVar[Layout] = "gsn129"
     suffixes: ClassVar[tuple[str, ...]] = (".bdf", ".set", ".edf")
@@ -33,86 +50,119 @@ class Hbn(Corpus):
     def __init__(self, config: HbnCorpus, corpus: str) -> None:
         super().__init__(corpus)
         self.reference: Reference | None = "Cz"
+        self._excluded = config.excluded_subjects
 
     def describe(self, path: str) -> dict[str, str] | None:
         """Read the BIDS entities of a file name."""
-        match = _NAME.fullmatch(path.rsplit("/", 1)[-1])
-        if match is None:
+        *folders, name = path.split("/")
+        match = _NAME.fullmatch(name)
+        if match is None or NOT_RAW.intersection(folders):
             return None
         return {"subject": match["subject"], "task": match["task"], "run": match["run"] or ""}
 
+    def exclusion(self, fields: Mapping[str, str]) -> str:
+        """Why a subject is on the exclusion list."""
+        return self._excluded.get(fields["subject"], "")
+
     def sidecars(self, path: str) -> tuple[str, ...]:
-        """The events, and the samples that an EEGLAB file may keep beside it."""
+        """The side files, and the samples that an EEGLAB file may keep beside it."""
+        endings = ("eeg.json", "events.tsv", "channels.tsv")
         samples = (f"{path[:-4]}.fdt",) if path.endswith(".set") else ()
-        return (_events_path(path), *samples)
+        return (*(place for ending in endings for place in inherited(path, ending)), *samples)
+
+    def index(self, root: Path) -> pd.DataFrame:
+        """List the raw files; the release that a person came with is the official split."""
+        table = super().index(root)
+        if "release" in table:
+            table["official_split"] = table.pop("release").fillna("").astype("str")
+        return table
 
     def labels(self, root: Path) -> pd.DataFrame | None:
-        """Age, sex and the four factors of ``participants.tsv``; ``n/a`` becomes missing.
+        """Release, age, sex and the four factors of every ``participants.tsv``; ``n/a`` becomes missing.
+
+        The raw folder may be one release, or hold several. The columns about tasks are not read: they disagree with
+        the files in thousands of places.
 
         Raises:
-            EegfmError: The table cannot be read, or names a participant twice.
+            EegfmError: A table cannot be read, or two say different things of a participant.
         """
-        path = root / "participants.tsv"
-        if not path.is_file():
+        paths = [p for p in (root / "participants.tsv", *sorted(root.glob("*/participants.tsv"))) if p.is_file()]
+        if not paths:
             return None
-        try:
-            table = _read_tsv(path)
-            out = pd.DataFrame({"subject": table["participant_id"].str.removeprefix("sub-")})
-            for name, column in {"age_years": "age", **{label: label for label in _LABELS}}.items():
-                out[name] = pd.to_numeric(table[column]).astype("float64") if column in table else float("nan")
-                if np.isinf(out[name]).any():
-                    raise ValueError(f"column {column} holds infinity")
-            out["sex"] = table["sex"].fillna("") if "sex" in table else ""
-        except (KeyError, ValueError) as error:
-            raise EegfmError(f"{path}: not readable as a BIDS table of participants ({error}); correct it") from error
-        twice = out.loc[out["subject"].duplicated(), "subject"]
+        table = pd.concat([_participants(path) for path in paths], ignore_index=True).drop_duplicates()
+        twice = table.loc[table["subject"].duplicated(), "subject"]
         if len(twice):
-            raise EegfmError(f"{path}: participant {twice.iloc[0]} stands there twice; keep one row per participant")
-        return out.astype({"subject": "str", "sex": "str"})
+            raise EegfmError(
+                f"{' and '.join(map(str, paths))}: they say different things of participant {twice.iloc[0]}; "
+                "keep one release per raw folder, or correct them"
+            )
+        return table
+
+    def expected(self, path: Path) -> Expected:
+        """What ``*_eeg.json`` says of the signal, or one of the published rates where it states none.
+
+        The challenge's files keep the length of the original, to which theirs is rounded in whole seconds.
+        """
+        facts = read_eeg_json(path)
+        return facts.expected() if facts.number("SamplingFrequency") else facts.expected(RATES_HZ)
+
+    def channels(self, path: Path, header: RecordingHeader) -> ResolvedChannels:
+        """Electrodes of the net; a recording that is said to have another reference than Cz has an unknown one."""
+        is_cz = _other_reference(read_eeg_json(path)) is None
+        return resolve_typed(header, _channel_table(path), self.layout, self.reference if is_cz else "unknown")
 
     def details(self, path: Path, header: RecordingHeader) -> Details:
-        """Rows of ``*_events.tsv``: in BIDS the sidecar is the truth, not what the file itself carries.
+        """The task's own rows of ``*_events.tsv``: in BIDS the side file is the truth, not what the file carries.
+
+        ``boundary`` events split the signal: the challenge's BDF cannot say so itself.
+        Facts: ``task_start_s`` and ``task_stop_s`` in recording time; ``noise_events``, values that mean nothing.
 
         Raises:
-            RecordingError: The sidecar cannot be read; events that are guessed would be worse than none.
+            RecordingError: A side file cannot be read.
         """
-        sidecar = path.with_name(_events_path(path.name))
-        if not sidecar.is_file():
-            return Details(events=[], facts={})
-        try:
-            return Details(events=[_event(record) for record in _read_tsv(sidecar).to_dict("records")], facts={})
-        except (KeyError, ValueError) as error:
-            raise RecordingError(
-                "unreadable_events",
-                f"{sidecar.name}: not readable as a BIDS table of events ({error})",
-                "every event needs a number under onset, and a number or n/a under duration",
-            ) from error
+        flags: list[str] = []
+        table, other = _channel_table(path), _other_reference(read_eeg_json(path))
+        if table is not None:
+            flags += table.flags(header, self.channels(path, header))
+        if other is not None:
+            flags.append(f"other_reference:{other}")
+        sidecar = nearest(path, "events.tsv")
+        events = read_events(sidecar) if sidecar else []
+        fields = self.describe(path.name)
+        assert fields is not None, "only files of the layout are read"
+        found = own_events(events, fields["task"], fields["run"])
+        flags += [*found.flags, *_absent_columns(events, fields["task"])] if sidecar else ["no_events_tsv"]
+        facts = {
+            "task_start_s": found.start_s,
+            "task_stop_s": found.stop_s,
+            "noise_events": ", ".join(found.noise),
+        }
+        boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
+        return Details(found.events, facts, tuple(flags), boundaries_s)
 
 
-def _events_path(path: str) -> str:
-    return re.sub(r"_eeg\.\w+$", "_events.tsv", path)
+def _channel_table(path: Path) -> ChannelTable | None:
+    sidecar = nearest(path, "channels.tsv")
+    return read_channels(sidecar) if sidecar else None
 
 
-def _read_tsv(path: Path) -> pd.DataFrame:
-    """All columns as text; ``n/a`` becomes missing.
-
-    Raises:
-        ValueError: A row has more fields than the header, so that its columns cannot be told.
-    """
-    lines = path.read_text(encoding="utf-8").splitlines()
-    n_fields = lines[0].count("\t") + 1 if lines else 0
-    for number, line in enumerate(lines[1:], start=2):
-        if line.count("\t") >= n_fields:
-            raise ValueError(f"line {number} has {line.count(chr(9)) + 1} fields, the header has {n_fields}")
-    return pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False, dtype="str")
+def _other_reference(facts: SideFacts) -> str | None:
+    """The reference that is stated, if it is not Cz; as a word that can stand in a flag."""
+    stated = str(facts.values.get("EEGReference", "Cz")).strip()
+    return None if stated in {"Cz", "n/a", ""} else re.sub(r"\W+", "_", stated.lower())
 
 
-def _event(record: Mapping[Hashable, Any]) -> dict[str, Any]:
-    onset_s, duration = float(record["onset"]), record.get("duration")
-    if not math.isfinite(onset_s):
-        raise ValueError(f"event {record.get('value')!r} has onset {record['onset']}")
-    duration_s = None if pd.isna(duration) else float(duration)
-    if duration_s is not None and not math.isfinite(duration_s):
-        raise ValueError(f"event {record.get('value')!r} has duration {duration}")
-    others = {str(k): None if pd.isna(v) else str(v) for k, v in record.items() if k not in _NOT_A_COLUMN}
-    return {"value": "", **others, "onset_s": onset_s, "duration_s": duration_s}
+def _absent_columns(events: list[dict[str, Any]], task: str) -> tuple[str, ...]:
+    wanted = TASKS[task].columns if task in TASKS and events else ()
+    return tuple(f"events_without:{column}" for column in wanted if column not in events[0])
+
+
+def _participants(path: Path) -> pd.DataFrame:
+    table = read_participants(path)
+    out = pd.DataFrame({"subject": table["subject"].astype("str")})
+    for name, column in {"age_years": "age", **{factor: factor for factor in _FACTORS}}.items():
+        out[name] = pd.Series(numbers(table, column, path), dtype="float64")
+    out["sex"] = pd.Series(sexes(table), dtype="str")
+    release = table["release_number"].fillna("") if "release_number" in table else ""
+    out["release"] = pd.Series(release, index=out.index, dtype="str")
+    return out

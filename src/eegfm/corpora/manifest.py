@@ -32,7 +32,8 @@ class KnownFile:
 def read_manifest(root: Path) -> dict[str, KnownFile]:
     """Read what was published with the files of a folder.
 
-    Sources: PhysioNet's ``SHA256SUMS.txt``, and the manifest that our own sources write.
+    Sources: PhysioNet's ``SHA256SUMS.txt``, and, for files that it does not name, the manifest that our own sources
+    write.
 
     Returns:
         By posix path inside the folder; empty where nothing was published.
@@ -41,12 +42,12 @@ def read_manifest(root: Path) -> dict[str, KnownFile]:
         EegfmError: A line of a list is not one.
     """
     known: dict[str, KnownFile] = {}
-    for name in SHA256_LISTS:
-        if (root / name).is_file():
-            known |= _sha256_list(root / name)
     path = root / SOURCE_MANIFEST
     if path.is_file():
         known |= published_files(path.read_text(encoding="utf-8"))
+    for name in SHA256_LISTS:
+        if (root / name).is_file():
+            known |= _sha256_list(root / name)
     return known
 
 

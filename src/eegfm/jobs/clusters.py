@@ -91,7 +91,7 @@ def _on_ray(
         ) from error
     try:
         n_workers = max(int(ray.cluster_resources().get("CPU", 1)), 1)
-        remote = ray.remote(max_retries=RAY_RETRIES)(lambda task: run(task))  # takes functions only
+        remote = ray.remote(max_retries=RAY_RETRIES)(run)
         running: deque[Any] = deque()
         for task in plan:
             running.append(remote.remote(task))

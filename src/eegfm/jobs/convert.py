@@ -103,10 +103,12 @@ def _convert(task: Task) -> Converted:
     channels = corpus.channels(path, header)
     _check_count(channels, header, task.signal)
     details = corpus.details(path, header)
-    stream = FilteredStream(reader, channels.picks, task.signal, channels.montage.channel_names)
+    names = channels.montage.channel_names
+    stream = FilteredStream(reader, channels.picks, task.signal, names, details.boundaries_s)
     samples_path = task.spool / f"{task.key}.i16"
     scales_uv = stream.scales_uv()
     written = stream.write(samples_path, scales_uv)
+    events, event_flags = stream.placed(details.events)
     _check_unchanged(task, "while it was read")
     facts = {
         **_row_facts(task.row),
@@ -119,7 +121,7 @@ def _convert(task: Task) -> Converted:
         "n_samples": written.n_samples,
         "segment_starts": [start for start, _ in written.segments],
         "segment_stops": [stop for _, stop in written.segments],
-        "flags": sorted({*header.flags, *details.flags, *written.flags}),
+        "flags": sorted({*header.flags, *details.flags, *written.flags, *event_flags}),
         "labels_left_out": list(channels.left_out),
         "labels_not_understood": list(channels.not_understood),
         "signal_hashes": written.signal_hashes,
@@ -133,7 +135,7 @@ def _convert(task: Task) -> Converted:
         montage=channels.montage,
         scales_uv=scales_uv,
         facts=facts,
-        events=stream.placed(details.events),
+        events=events,
     )
 
 

@@ -104,7 +104,7 @@ def _adopted(folder: Path, file: RemoteFile, url: str) -> FetchedFile:
         EegfmError: Nothing proves it.
     """
     place = folder / file.path
-    if is_regular(place) and place.stat().st_size == file.n_bytes and file.md5 and md5_of(place) == file.md5:
+    if is_regular(place) and place.stat().st_size == file.n_bytes and md5_of(place) == file.md5:
         os.utime(place, ns=(file.mtime_ns, file.mtime_ns))
         return FetchedFile.of(file, file.md5)
     raise EegfmError(

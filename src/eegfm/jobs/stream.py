@@ -49,13 +49,21 @@ class FilteredStream:
         picks: Channels to take, in store order.
         params: Rate, filters and limits.
         names: Their names.
+        boundaries_s: Recording times at which segments end that the file itself does not know of.
 
     Raises:
         RecordingError: No segment is long enough (``too_short``), or its rate is too low for the band.
     """
 
-    def __init__(self, reader: SignalReader, picks: Sequence[int], params: SignalParams, names: Sequence[str]) -> None:
-        header = reader.header
+    def __init__(
+        self,
+        reader: SignalReader,
+        picks: Sequence[int],
+        params: SignalParams,
+        names: Sequence[str],
+        boundaries_s: Sequence[float] = (),
+    ) -> None:
+        header = reader.header.split_at(boundaries_s)
         self._reader, self._picks, self._names, self._params = reader, picks, tuple(names), params
         self._resampler = BlockResampler(header.rate_hz, params, len(picks))
         self._segments = [s for s in header.segments if (s.stop - s.start) / header.rate_hz >= params.min_duration_s]
@@ -103,10 +111,14 @@ class FilteredStream:
         flags = (*quality.flags, *self._plausibility)
         return Written(n_written, segments, n_clipped, flags, quality.bad_ratio, hashes)
 
-    def placed(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Move event onsets from recording time to the time of the stored samples; events in gaps are dropped.
+    def placed(self, events: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+        """Move event onsets from recording time to the time of the stored samples.
 
         Stored segments lie back to back, so later segments come earlier than in the recording.
+
+        Returns:
+            The events; and the flag ``events_outside:<n>`` where some lie in gaps, in segments that are too short, or
+            outside the recording, and are left out.
         """
         header, out = self._reader.header, []
         for event in events:
@@ -115,7 +127,8 @@ class FilteredStream:
                 if position is not None and segment.start <= position < segment.stop:
                     onset_s = start / self._params.rate_hz + (position - segment.start) / header.rate_hz
                     out.append({**event, "onset_s": onset_s})
-        return out
+        n_outside = len(events) - len(out)
+        return out, (f"events_outside:{n_outside}",) if n_outside else ()
 
     def _blocks(self, start: int, stop: int, see: _See) -> Iterator[NDArray[np.float32]]:
         def read(a: int, b: int) -> NDArray[np.float32]:

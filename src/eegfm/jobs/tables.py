@@ -10,7 +10,7 @@ from eegfm.store.index import RejectedEntry
 from eegfm.store.reader import SignalStore
 
 OUTCOMES = ("in", "flagged", "rejected", "excluded")
-_FLOAT_FACTS = ("age_years", "p_factor", "attention", "internalizing", "externalizing")
+_FLOAT_FACTS = ("age_years", "p_factor", "attention", "internalizing", "externalizing", "task_start_s", "task_stop_s")
 _FILE_IDENTITY = ["n_bytes", "mtime_ns", "sidecars", "published", "excluded"]
 
 

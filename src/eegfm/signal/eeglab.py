@@ -1,155 +1,139 @@
-"""EEGLAB ``.set`` files, with embedded data or an ``.fdt`` beside them, read through MNE."""
+"""EEGLAB ``.set`` files, with embedded data or an ``.fdt`` beside them: checked, and read at full speed.
+
+Of the dozens of fields a ``.set`` may have, those that decide on signal and time are read and must agree with each
+other; the others (ICA, history, positions) are stepped over. Meanings after EEGLAB's ``eeg_checkset.m``.
+"""
 
 import itertools
-import struct
-import warnings
-import zlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.errors import RecordingError
+from eegfm.signal.companions import companion
 from eegfm.signal.config import ReadParams
+from eegfm.signal.eeglab_fields import Fields, read_fields
+from eegfm.signal.fdt import ArraySamples, FdtSamples, TimeMajor, channel_major
+from eegfm.signal.matfile import Value
 from eegfm.signal.reader import Annotation, RecordingHeader, Segment
 
-FDT_SAMPLE_BYTES = 4
-# What MNE and scipy raise on damaged files; neither has an error class of its own for them.
-READ_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
+RESAVE = "save it again in EEGLAB as one continuous recording, or leave it out"
 
 
 class EeglabReader:
     """A continuous EEGLAB recording; ``boundary`` events split it into segments.
 
+    EEGLAB counts time without what was cut out, and so do its event latencies and the BIDS tables made from them:
+    a segment starts in recording time where it starts in the file, and the seconds that a ``boundary`` says were cut
+    out stand as the duration of its annotation only. Time zero is the first sample, whatever ``xmin`` says.
+
     Raises:
-        RecordingError: Not a readable ``.set``, epochs, or an ``.fdt`` that is missing, of another size, or
-            outside the folder of the ``.set``.
+        RecordingError: Not a readable ``.set``, epochs, fields that contradict each other or the samples, or
+            samples outside the folder of the ``.set``.
     """
 
     def __init__(self, path: Path, params: ReadParams) -> None:
-        self._path = path
-        self._raw, warned = _open_raw(path)
-        _check_data_file(path, self._raw)
-        self.header = _header(self._raw, ("reader_warned",) if warned else ())
+        fields = read_fields(path, params.max_memory_bytes)
+        self._samples, flags = _samples(path, fields)
+        annotations, event_flags = _annotations(fields)
+        self.header = RecordingHeader(
+            labels=fields.labels,
+            units=("uV",) * len(fields.labels),
+            rate_hz=fields.rate_hz,
+            channel_rates_hz=(fields.rate_hz,) * len(fields.labels),
+            n_samples=fields.n_samples,
+            segments=_segments(annotations, fields.rate_hz, fields.n_samples),
+            annotations=annotations,
+            flags=tuple(sorted({*fields.flags, *flags, *event_flags})),
+        )
 
     def read_uv(self, start: int, stop: int, channels: Sequence[int]) -> NDArray[np.float32]:
-        """Read samples [start, stop): (len(channels), stop - start) microvolts."""
+        """Read samples [start, stop): (len(channels), stop - start) microvolts.
+
+        Raises:
+            RecordingError: The ``.fdt`` has changed since it was opened.
+        """
         assert 0 <= start <= stop <= self.header.n_samples, "samples lie inside the recording"
-        if start == stop:
-            return np.empty((len(channels), 0), dtype=np.float32)
-        try:
-            volts = self._raw.get_data(picks=list(channels), start=start, stop=stop, verbose="error")
-        except READ_ERRORS as error:
-            raise _unreadable(self._path, error) from error
-        microvolts: NDArray[np.float64] = volts * 1e6
-        return microvolts.astype(np.float32)
+        return channel_major(self._samples, start, stop, channels)
 
 
-def _open_raw(path: Path) -> tuple[Any, bool]:
-    """MNE's lazy raw object, and whether MNE warned about the file."""
-    import mne
-    from scipy.io.matlab import MatReadError
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            raw = mne.io.read_raw_eeglab(path, preload=False, verbose="error")
-        except (*READ_ERRORS, MatReadError) as error:
-            raise _unreadable(path, error) from error
-    return raw, any(issubclass(w.category, RuntimeWarning) for w in caught)
-
-
-def _unreadable(path: Path, error: BaseException) -> RecordingError:
-    text = " ".join(str(error).split())[:200] or type(error).__name__
-    return RecordingError(
-        "eeglab_unreadable",
-        f"{path.name}: {text}",
-        "save it again in EEGLAB as one continuous file of MATLAB version 7 or older, or leave it out",
-    )
-
-
-def _check_data_file(path: Path, raw: Any) -> None:
-    """The samples lie in the ``.set`` itself or in an ``.fdt`` of the right size in the same folder."""
-    data_path = Path(raw.filenames[0])
-    if data_path.resolve() == path.resolve():
-        _check_embedded(path, raw)
-        return
-    # The path stands in the .set and may point anywhere: nothing outside the folder is ever opened.
-    if data_path.resolve().parent != path.parent.resolve():
+def _samples(path: Path, fields: Fields) -> tuple[TimeMajor, tuple[str, ...]]:
+    """The samples, and flags about where they were found."""
+    if isinstance(fields.data, str):
+        fdt_path, flags = _fdt_path(path, fields.data)
+        return FdtSamples(fdt_path, fields.n_samples, len(fields.labels)), flags
+    wanted = (len(fields.labels), fields.n_samples)
+    # A single channel may have been saved as a column.
+    data = fields.data.T if wanted[0] == 1 and fields.data.shape == wanted[::-1] else fields.data
+    if data.shape != wanted:
         raise RecordingError(
-            "data_outside_folder",
-            f"{path.name}: its samples are said to lie in {data_path}",
-            "put the .fdt file (not a link) beside the .set",
+            "data_shape",
+            f"{path.name}: data of shape {fields.data.shape}; nbchan and pnts say {wanted}",
+            RESAVE,
         )
-    wanted = raw.info["nchan"] * raw.n_times * FDT_SAMPLE_BYTES
-    found = data_path.stat().st_size
-    if found != wanted:
+    return ArraySamples(data.T), ()
+
+
+def _fdt_path(path: Path, name: str) -> tuple[Path, tuple[str, ...]]:
+    """Where the samples lie; files that were renamed together still belong together."""
+    stated = companion(path, name)
+    if stated.suffix.lower() != ".fdt":
         raise RecordingError(
-            "fdt_size",
-            f"{data_path.name}: {found} bytes, {raw.info['nchan']} channels of {raw.n_times} samples take {wanted}",
-            "fetch .set and .fdt again, together",
+            "fdt_name",
+            f"{path.name}: its samples are said to lie in {name!r}; only .fdt files are read",
+            RESAVE,
         )
+    renamed = companion(path, f"{path.stem}.fdt")
+    if stated == renamed:
+        return stated, ()
+    if not stated.exists() and renamed.exists():
+        return renamed, ("fdt_renamed",)
+    # It may be that of another recording, and is not the one that a list of side files or checksums names.
+    return stated, ("fdt_other_name",)
 
 
-def _check_embedded(path: Path, raw: Any) -> None:
-    """Shape of an embedded ``data`` variable, read from the file's table of variables only."""
-    from scipy.io import whosmat
-
-    expected = (raw.info["nchan"], raw.n_times)
-    for name, shape, _ in whosmat(str(path)):
-        if name == "data" and tuple(shape) != expected:
-            raise RecordingError(
-                "data_shape",
-                f"{path.name}: data of shape {tuple(shape)}, channel list and pnts say {expected}",
-                "save the file again in EEGLAB, or leave it out",
-            )
+class _Event(NamedTuple):
+    kind: str
+    latency: float
+    duration: float
 
 
-def _header(raw: Any, flags: tuple[str, ...]) -> RecordingHeader:
-    rate_hz = float(raw.info["sfreq"])
-    notes = raw.annotations
-    annotations = tuple(
-        sorted(
-            Annotation(float(onset), float(duration), str(text))
-            for onset, duration, text in zip(notes.onset, notes.duration, notes.description, strict=True)
-        )
+def _annotations(fields: Fields) -> tuple[tuple[Annotation, ...], tuple[str, ...]]:
+    """Events in seconds from the first sample, which EEGLAB calls latency 1; and flags about those left out."""
+    events = [_event(item) for item in fields.events]
+    placed = [event for event in events if math.isfinite(event.latency)]
+    notes = (
+        Annotation((event.latency - 1) / fields.rate_hz, event.duration / fields.rate_hz, event.kind)
+        for event in placed
     )
-    return RecordingHeader(
-        labels=tuple(raw.ch_names),
-        units=("uV",) * len(raw.ch_names),
-        rate_hz=rate_hz,
-        channel_rates_hz=(rate_hz,) * len(raw.ch_names),
-        n_samples=int(raw.n_times),
-        segments=_segments(annotations, rate_hz, int(raw.n_times)),
-        annotations=annotations,
-        flags=flags,
-    )
+    # NaN sorts nowhere: by time and text only.
+    ordered = tuple(sorted(notes, key=lambda note: (note.onset_s, note.text)))
+    return ordered, ("events_without_latency",) if len(placed) < len(events) else ()
+
+
+def _event(item: dict[str, Value]) -> _Event:
+    kind = item.get("type")
+    code = _scalar(kind)
+    text = kind.strip() if isinstance(kind, str) else "" if math.isnan(code) else f"{code:g}"
+    return _Event(text, _scalar(item.get("latency")), _scalar(item.get("duration")))
+
+
+def _scalar(value: Value) -> float:
+    """A number, or NaN for anything else, as an empty duration is."""
+    return float(value.item()) if isinstance(value, np.ndarray) and value.size == 1 else math.nan
 
 
 def _segments(annotations: Sequence[Annotation], rate_hz: float, n_samples: int) -> tuple[Segment, ...]:
-    """Split at ``boundary`` events, which lie half-way between two samples.
-
-    EEGLAB counts time without what was cut out, and so do its event latencies: a segment starts in
-    recording time where it starts in the file.
-    """
+    """Split at ``boundary`` events, which lie half-way between two samples."""
+    # A file that was cut while its events were plain numbers marks boundaries as -99.
     cuts = {
-        int(np.ceil(note.onset_s * rate_hz - 1e-6)) for note in annotations if note.text.lower().endswith("boundary")
+        math.ceil(note.onset_s * rate_hz - 1e-6)
+        for note in annotations
+        if note.text.lower().startswith("boundary") or note.text == "-99"
     }
     edges = [0, *sorted(cut for cut in cuts if 0 < cut < n_samples), n_samples]
     return tuple(Segment(start, stop, start / rate_hz) for start, stop in itertools.pairwise(edges))

@@ -1,7 +1,10 @@
 """What every reader of recordings offers, and the choice of the reader by the file's first bytes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -10,10 +13,11 @@ from numpy.typing import NDArray
 
 from eegfm.errors import RecordingError
 from eegfm.signal.config import ReadParams
+from eegfm.signal.matfile import is_matlab
 
 EDF_MAGIC = b"0       "
 BDF_MAGIC = b"\xffBIOSEMI"
-MATLAB_MAGICS = (b"MATLAB 5.0", b"MATLAB 7.3", b"\x89HDF")
+BRAINVISION_HEADER = re.compile(rb"(\xef\xbb\xbf)?\s*Brain ?Vision[\w -]* Header File", re.IGNORECASE)
 
 
 class Segment(NamedTuple):
@@ -74,6 +78,20 @@ class RecordingHeader:
                 return max(position, float(segment.start))
         return None
 
+    def split_at(self, times_s: Iterable[float]) -> "RecordingHeader":
+        """The same recording with segments that end at these recording times too.
+
+        A time between two samples splits there, a time at a sample before it; times in gaps split nothing.
+        """
+        positions = [position for time_s in times_s if (position := self.position_of(time_s)) is not None]
+        # Onsets are written in decimals: a sample is hit within a millionth.
+        cuts = sorted({math.ceil(position - 1e-6) for position in positions})
+        segments: list[Segment] = []
+        for start, stop, onset_s in self.segments:
+            edges = [start, *(cut for cut in cuts if start < cut < stop), stop]
+            segments += [Segment(a, b, onset_s + (a - start) / self.rate_hz) for a, b in itertools.pairwise(edges)]
+        return replace(self, segments=tuple(segments))
+
 
 class SignalReader(Protocol):
     """One open recording."""
@@ -96,7 +114,7 @@ class SignalReader(Protocol):
 
 
 def open_reader(path: Path, params: ReadParams | None = None) -> SignalReader:
-    """Open a recording: EDF, EDF+ and BDF by our own reader, EEGLAB ``.set`` through MNE.
+    """Open a recording: EDF, EDF+, BDF, EEGLAB ``.set`` or the header of a BrainVision recording.
 
     The first bytes decide, not the name: files with swapped extensions are read for what they are.
 
@@ -107,20 +125,23 @@ def open_reader(path: Path, params: ReadParams | None = None) -> SignalReader:
     Raises:
         RecordingError: The file cannot be opened, is of no known format, or fails a check of its format.
     """
+    from eegfm.signal.brainvision import BrainVisionReader
     from eegfm.signal.edf import EdfReader
     from eegfm.signal.eeglab import EeglabReader
 
     path, params = Path(path), params or ReadParams()
     start = first_bytes(path, 256)
     suffix = path.suffix.lower()
-    if start.startswith(MATLAB_MAGICS):
+    if is_matlab(start):
         return EeglabReader(path, params)
+    if suffix == ".vhdr" and BRAINVISION_HEADER.match(start):
+        return BrainVisionReader(path, params)
     if suffix in {".edf", ".bdf", ".rec"} or looks_like_edf(start):
         return EdfReader(path, params)
     raise RecordingError(
         "unknown_format",
         f"{path.name}: {describe_start(start)}",
-        "readable are EDF, EDF+, BDF and EEGLAB .set files",
+        "readable are EDF, EDF+, BDF, EEGLAB .set and BrainVision .vhdr files",
     )
 
 

@@ -1,0 +1,175 @@
+"""Any folder in the layout of EEG-BIDS: EDF, BDF, BrainVision or EEGLAB files with their side files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+
+from eegfm.corpora.base import RAW_FILE_COLUMNS, Corpus, Details, annotation_events
+from eegfm.corpora.bids_channels import ChannelTable, read_channels, resolve_typed
+from eegfm.corpora.bids_positions import Measured, PositionSource, place, position_files, read_positions
+from eegfm.corpora.bids_sidecars import (
+    entities,
+    inherited,
+    is_boundary,
+    nearest,
+    numbers,
+    read_eeg_json,
+    read_events,
+    read_participants,
+    sexes,
+)
+from eegfm.corpora.config import BidsCorpus
+from eegfm.errors import EegfmError, RecordingError
+from eegfm.recording import Montage, Reference
+from eegfm.signal.electrodes import ResolvedChannels
+from eegfm.signal.expected import Expected
+from eegfm.signal.reader import RecordingHeader
+
+DATA_FILES = {".set": (".fdt",), ".vhdr": (".eeg", ".vmrk")}
+"""Files that hold a part of a recording beside its own, by its suffix."""
+_OWN_COLUMNS = frozenset({*RAW_FILE_COLUMNS, "acquisition", "age_years", "sex"})
+
+
+class Bids(Corpus):
+    """Persons, sessions and tasks from the names, everything else from the side files."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".edf", ".bdf", ".vhdr", ".set")
+    example = "sub-01/ses-1/eeg/sub-01_ses-1_task-rest_run-1_eeg.edf"
+
+    def __init__(self, config: BidsCorpus, corpus: str) -> None:
+        super().__init__(corpus)
+        self._layout = config.layout
+        self._positions: PositionSource = config.positions
+        self._tasks = config.tasks
+        self._labels = config.labels
+        self.reference: Reference | None = config.reference
+
+    def describe(self, path: str) -> dict[str, str] | None:
+        """Read the entities of a name that stands in the folders of its person and session."""
+        *folders, name = path.split("/")
+        known = entities(name)
+        if known is None:
+            return None
+        session = [f"ses-{known['ses']}"] if "ses" in known else []
+        if folders != [f"sub-{known['sub']}", *session, "eeg"]:
+            return None
+        return {
+            "subject": known["sub"],
+            "session": known.get("ses", ""),
+            "task": known["task"],
+            "acquisition": known.get("acq", ""),
+            "run": known.get("run", ""),
+        }
+
+    def exclusion(self, fields: Mapping[str, str]) -> str:
+        """Leave out tasks that are not asked for."""
+        if self._tasks and fields["task"] not in self._tasks:
+            return f"task {fields['task']} is not among corpus.tasks={list(self._tasks)}"
+        return ""
+
+    def sidecars(self, path: str) -> tuple[str, ...]:
+        """Every place that a side file may be inherited from, and the files that hold a part of the recording."""
+        endings = ("eeg.json", "events.tsv", "channels.tsv")
+        return (
+            *(place for ending in endings for place in inherited(path, ending)),
+            *position_files(path),
+            *data_files(path),
+        )
+
+    def labels(self, root: Path) -> pd.DataFrame | None:
+        """Age, sex and the configured columns of ``participants.tsv``; ``n/a`` becomes missing.
+
+        Raises:
+            EegfmError: The table cannot be read or has no such column, or a column has the name of one of ours.
+        """
+        path = root / "participants.tsv"
+        hidden = [name for name in self._labels if name in _OWN_COLUMNS]
+        if hidden:
+            raise EegfmError(f"corpus.labels names {', '.join(hidden)}, which mean something else; leave them out")
+        if not path.is_file():
+            if self._labels:
+                raise EegfmError(f"{path} does not exist; corpus.labels={list(self._labels)} are columns of it")
+            return None
+        table = read_participants(path)
+        unknown = [name for name in self._labels if name not in table]
+        if unknown:
+            raise EegfmError(
+                f"{path} has no column {', '.join(unknown)}; corpus.labels may name {', '.join(table.columns[1:-1])}"
+            )
+        out = pd.DataFrame({"subject": table["subject"], "age_years": numbers(table, "age", path)}, dtype="object")
+        out = out.astype({"subject": "str", "age_years": "float64"})
+        out["sex"] = pd.Series(sexes(table), dtype="str")
+        for name, kind in self._labels.items():
+            out[name] = numbers(table, name, path) if kind == "number" else table[name].fillna("").astype("str")
+        return out
+
+    def expected(self, path: Path) -> Expected:
+        """Rate, length and number of channels that ``*_eeg.json`` states."""
+        return read_eeg_json(path).expected()
+
+    def channels(self, path: Path, header: RecordingHeader) -> ResolvedChannels:
+        """Electrodes by ``channels.tsv`` and name, placed by the template or by ``electrodes.tsv``."""
+        return self._resolved(path, header)[0]
+
+    def details(self, path: Path, header: RecordingHeader) -> Details:
+        """Rows of ``events.tsv``, or the file's own notes where there is none; what the side files find fault with."""
+        sidecar = nearest(path, "events.tsv")
+        events = read_events(sidecar) if sidecar else annotation_events(header)
+        boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
+        return Details(events, {}, self._resolved(path, header)[1], boundaries_s)
+
+    def _resolved(self, path: Path, header: RecordingHeader) -> tuple[ResolvedChannels, tuple[str, ...]]:
+        """Electrodes with their positions, and the flags on the way."""
+        sidecar = nearest(path, "channels.tsv")
+        table = read_channels(sidecar) if sidecar else None
+        reference = self.reference or read_eeg_json(path).reference
+        no_eeg = None
+        try:
+            resolved = resolve_typed(header, table, self._layout, reference)
+        except RecordingError as error:
+            if error.code != "no_eeg":
+                raise
+            # Names that no template has may still have measured positions.
+            no_eeg, resolved = error, _unplaced(header, table, reference)
+        resolved, flags = self._placed(path, header, resolved)
+        if no_eeg is not None and not resolved.picks:
+            raise no_eeg
+        return resolved, (*flags, *(table.flags(header, resolved) if table else ()))
+
+    def _placed(
+        self, path: Path, header: RecordingHeader, resolved: ResolvedChannels
+    ) -> tuple[ResolvedChannels, tuple[str, ...]]:
+        if self._positions == "template" and not resolved.not_understood:
+            return resolved, ()
+        template = resolved.montage
+        measured = read_positions(path, dict(zip(template.channel_names, template.positions_m, strict=True)))
+        placed = place(resolved, header.labels, measured.positions_m, self._positions)
+        if self._positions == "template":
+            return placed, tuple(flag for flag in measured.flags if flag != "no_electrodes_tsv")
+        return placed, (*measured.flags, *_from_template(placed.montage, measured))
+
+
+def data_files(path: str) -> tuple[str, ...]:
+    """Paths of the files that hold a part of a recording beside its own."""
+    stem, _, suffix = path.rpartition(".")
+    return tuple(f"{stem}{other}" for other in DATA_FILES.get(f".{suffix}", ()))
+
+
+def _unplaced(header: RecordingHeader, table: ChannelTable | None, reference: Reference | None) -> ResolvedChannels:
+    """A file none of whose channels is an electrode of the template."""
+    others = tuple(label for label in header.labels if table is not None and table.is_other(label))
+    return ResolvedChannels(
+        picks=(),
+        montage=Montage((), (), (), reference or "unknown"),
+        not_understood=tuple(label for label in header.labels if label not in others),
+        left_out=others,
+    )
+
+
+def _from_template(montage: Montage, measured: Measured) -> tuple[str, ...]:
+    """Flag the electrodes that have no measured position though others of the recording have."""
+    if not measured.positions_m:
+        return ()
+    return tuple(f"template_position:{name}" for name in montage.channel_names if name not in measured.positions_m)

@@ -1,0 +1,167 @@
+"""``channels.tsv`` of EEG-BIDS: which channels of a file are EEG, which are bad, and whether the file agrees."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from eegfm.corpora.bids_sidecars import read_table
+from eegfm.errors import RecordingError
+from eegfm.recording import Reference
+from eegfm.signal.electrodes import Layout, ResolvedChannels, clean_label, resolve_channels
+from eegfm.signal.expected import FETCH_BOTH, MAX_RATE_ERROR_RATIO
+from eegfm.signal.reader import RecordingHeader
+
+# Spellings that leave no doubt; in channels.tsv they say something about the file and convert nothing.
+_UNITS = {
+    **dict.fromkeys(("uv", "\u00b5v", "\u03bcv", "microv", "microvolt", "microvolts"), "uV"),
+    **dict.fromkeys(("v", "volt", "volts"), "V"),
+    **dict.fromkeys(("mv", "millivolt", "millivolts"), "mV"),
+    "nv": "nV",
+}
+
+
+class Channel(NamedTuple):
+    """One row of ``channels.tsv``; None where it says ``n/a`` or has no such column."""
+
+    type: str | None
+    units: str | None
+    status: str | None
+    rate_hz: float | None
+
+
+@dataclass(frozen=True)
+class ChannelTable:
+    """``channels.tsv`` of one recording.
+
+    Args:
+        file_name: For messages.
+        rows: By ``channel_key`` of the channel's name.
+    """
+
+    file_name: str
+    rows: Mapping[str, Channel]
+
+    def row(self, label: str) -> Channel | None:
+        """What is said of a channel of the file; None for one that is not listed."""
+        return self.rows.get(channel_key(label))
+
+    def is_other(self, label: str) -> bool:
+        """Whether a channel is said to be something else than EEG."""
+        row = self.row(label)
+        return row is not None and row.type not in (None, "EEG")
+
+    def check(self, header: RecordingHeader, picks: Sequence[int]) -> None:
+        """Refuse a file that lacks EEG channels of the table, or has them at other rates.
+
+        Raises:
+            RecordingError: ``channel_mismatch`` or ``rate_mismatch``.
+        """
+        there = {channel_key(label) for label in header.labels}
+        gone = [key for key in self._electrodes if key not in there]
+        if gone:
+            reason = f"{self.file_name} lists {len(gone)} EEG channels that the file lacks, e.g. {gone[0]}"
+            raise RecordingError("channel_mismatch", reason, FETCH_BOTH)
+        for pick in picks:
+            row, found_hz = self.row(header.labels[pick]), header.channel_rates_hz[pick]
+            stated_hz = row.rate_hz if row else None
+            if stated_hz is not None and not math.isclose(stated_hz, found_hz, rel_tol=MAX_RATE_ERROR_RATIO):
+                reason = f"{header.labels[pick]} has {found_hz:g} Hz, {self.file_name} says {stated_hz:g} Hz"
+                raise RecordingError("rate_mismatch", reason, FETCH_BOTH)
+
+    def flags(self, header: RecordingHeader, resolved: ResolvedChannels) -> tuple[str, ...]:
+        """What the table says that leaves the signal as it is.
+
+        Returns:
+            ``marked_bad:<channel>``; ``channel_type_missing`` and ``channel_units_missing`` where EEG and the
+            file's unit are taken for granted; ``units_differ`` where table and file disagree;
+            ``channels_tsv_differs`` where they do not list the same channels.
+        """
+        names, flags = resolved.montage.channel_names, []
+        rows = {pick: self.row(header.labels[pick]) for pick in resolved.picks}
+        for pick, name in zip(resolved.picks, names, strict=True):
+            row = rows[pick]
+            if row is not None and row.status == "bad":
+                flags.append(f"marked_bad:{name}")
+        listed = {pick: row for pick, row in rows.items() if row is not None}
+        there = {channel_key(label) for label in header.labels}
+        found = {
+            "channel_type_missing": any(row.type is None for row in listed.values()),
+            "channel_units_missing": any(row.units is None for row in listed.values()),
+            "units_differ": any(_differ(row.units, header.units[pick]) for pick, row in listed.items()),
+            "channels_tsv_differs": len(listed) < len(rows) or any(key not in there for key in self.rows),
+        }
+        return (*flags, *(flag for flag, is_so in found.items() if is_so))
+
+    @property
+    def _electrodes(self) -> list[str]:
+        """Rows that are EEG by type or, where no type is given, by name."""
+        return [k for k, row in self.rows.items() if row.type == "EEG" or (row.type is None and clean_label(k))]
+
+
+def channel_key(name: str) -> str:
+    """What the names of one channel have in common: ``EEG Fp1-REF`` and ``FP1``, ``E001`` and ``E1``."""
+    return clean_label(name) or name.strip().upper()
+
+
+def read_channels(path: Path) -> ChannelTable:
+    """Read one ``channels.tsv``.
+
+    Raises:
+        RecordingError: It cannot be read, or says two things of one channel (``unreadable_channels``).
+    """
+    rows: dict[str, Channel] = {}
+    try:
+        for row in read_table(path, ["name"]):
+            name, rate = row["name"], row.get("sampling_frequency")
+            if name is None:
+                raise ValueError("a channel has no name")
+            kind, status = (row.get(column) for column in ("type", "status"))
+            units = row.get("units")
+            channel = Channel(
+                type=kind.strip().upper() if kind else None,
+                units=units.strip() if units else None,
+                status=status.strip().lower() if status else None,
+                rate_hz=float(rate) if rate else None,
+            )
+            if rows.setdefault(channel_key(name), channel) != channel:
+                raise ValueError(f"{name} stands there twice, differently")
+    except ValueError as error:
+        raise RecordingError(
+            "unreadable_channels",
+            f"{path.name}: not readable as a BIDS table of channels ({error})",
+            "every channel needs a name of its own; correct it, or fetch it again",
+        ) from error
+    return ChannelTable(path.name, rows)
+
+
+def resolve_typed(
+    header: RecordingHeader, table: ChannelTable | None, layout: Layout, reference: Reference | None
+) -> ResolvedChannels:
+    """Find the electrodes among the channels that are not said to be something else.
+
+    Raises:
+        RecordingError: As ``resolve_channels`` and ``ChannelTable.check``.
+    """
+    if table is None:
+        return resolve_channels(header.labels, layout, reference)
+    kept = [i for i, label in enumerate(header.labels) if not table.is_other(label)]
+    found = resolve_channels([header.labels[i] for i in kept], layout, reference)
+    resolved = replace(
+        found,
+        picks=tuple(kept[pick] for pick in found.picks),
+        left_out=(*found.left_out, *(label for label in header.labels if table.is_other(label))),
+    )
+    table.check(header, resolved.picks)
+    return resolved
+
+
+def _differ(stated: str | None, in_file: str) -> bool:
+    if stated is None or not in_file.strip():
+        return False
+    return _unit(stated) != _unit(in_file)
+
+
+def _unit(text: str) -> str:
+    return _UNITS.get(text.strip().lower(), text.strip())

@@ -1,0 +1,192 @@
+"""``electrodes.tsv`` and ``coordsystem.json`` of EEG-BIDS: measured positions, where they can be trusted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegfm.corpora.bids_channels import channel_key
+from eegfm.corpora.bids_sidecars import inherited, nearest, read_json, read_table
+from eegfm.errors import RecordingError
+from eegfm.recording import Montage
+from eegfm.signal.electrodes import ResolvedChannels
+
+PositionSource = Literal["template", "electrodes_tsv"]
+Position = tuple[float, float, float]
+
+SPACES = ("", "CapTrak", "EEGLAB")
+"""Values of the entity ``space`` that MNE-BIDS and EEGLAB write and that are looked for; "" is none."""
+HEAD_FRAMES = frozenset({"captrak", "elektaneuromag"})
+"""Systems whose axes are defined as those of the head frame; all others need the three landmarks."""
+METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
+LANDMARKS = ("NAS", "LPA", "RPA")
+# Heads differ by a centimetre or two, a wrong unit, axis or origin by far more.
+MAX_MEDIAN_ERROR_M = 0.04
+RADII_M = (0.05, 0.2)
+HEAD_CENTRE_M = (0.0, 0.015, 0.06)
+"""About where the electrodes of the 10-05 system have their centre; its own lie 0.076 to 0.128 m away."""
+
+
+class Measured(NamedTuple):
+    """Measured positions of one recording's electrodes.
+
+    Args:
+        positions_m: By ``channel_key``, in the head frame; empty where there are none that can be used.
+        flags: Why there are none.
+    """
+
+    positions_m: Mapping[str, Position]
+    flags: tuple[str, ...] = ()
+
+
+def position_files(path: str) -> tuple[str, ...]:
+    """All paths that measured positions are looked for under."""
+    endings = [f"{_space(space)}{suffix}" for space in SPACES for suffix in ("electrodes.tsv", "coordsystem.json")]
+    return tuple(place for ending in endings for place in inherited(path, ending))
+
+
+def read_positions(path: Path, template_m: Mapping[str, Position]) -> Measured:
+    """Measured positions of a recording's electrodes, in metres in MNE's head frame.
+
+    They count where the coordinate system is the head frame already, or where nasion and both ears are given in it,
+    and where they then lie on something like a head and not far from the template.
+
+    Args:
+        path: The recording.
+        template_m: Where the template has the recording's electrodes, in metres, as far as it knows them.
+
+    Raises:
+        RecordingError: The files cannot be read (``unreadable_sidecar``, ``unreadable_electrodes``).
+    """
+    found = next(((space, file) for space in SPACES if (file := nearest(path, f"{_space(space)}electrodes.tsv"))), None)
+    if found is None:
+        return Measured({}, ("no_electrodes_tsv",))
+    space, table = found
+    system = nearest(path, f"{_space(space)}coordsystem.json")
+    points = _read_points(table)
+    moved = _to_head_frame(points, read_json(system) if system else {})
+    if moved is None:
+        return Measured({}, ("positions_unusable:coordinate_system",))
+    if not _plausible(moved, template_m):
+        return Measured({}, ("positions_unusable:implausible",))
+    # A hundredth of a millimetre: what a name is made of must not depend on the last bit.
+    return Measured({key: (round(x, 5), round(y, 5), round(z, 5)) for key, (x, y, z) in moved.items()})
+
+
+def place(
+    resolved: ResolvedChannels, labels: Sequence[str], measured: Mapping[str, Position], source: PositionSource
+) -> ResolvedChannels:
+    """Use measured positions: for all electrodes that have one, or for those only that the template lacks.
+
+    Args:
+        resolved: Electrodes that the template knows.
+        labels: Labels of the file.
+        measured: Positions in metres, by ``channel_key``.
+        source: ``"electrodes_tsv"`` for all electrodes, ``"template"`` for those that the template lacks.
+    """
+    montage, new = resolved.montage, lacking(resolved, labels, measured)
+    known = dict(zip(montage.channel_names, montage.positions_m, strict=True))
+    moved = {name: measured[name] for name in known if name in measured} if source == "electrodes_tsv" else {}
+    if not (new or moved):
+        return resolved
+    names = (*known, *new)
+    return replace(
+        resolved,
+        picks=(*resolved.picks, *new.values()),
+        montage=Montage(
+            channel_names=names,
+            positions_m=tuple((known | moved | {name: measured[name] for name in new})[name] for name in names),
+            is_scalp=(*montage.is_scalp, *(True for _ in new)),
+            reference=montage.reference,
+            is_digitized=True,
+        ),
+        not_understood=tuple(label for label in resolved.not_understood if channel_key(label) not in new),
+    )
+
+
+def lacking(resolved: ResolvedChannels, labels: Sequence[str], measured: Mapping[str, Position]) -> dict[str, int]:
+    """Index in the file of each measured electrode that the template does not know, by name in order of name."""
+    unknown = set(resolved.not_understood)
+    found = {channel_key(label): i for i, label in enumerate(labels) if label in unknown}
+    return {key: found[key] for key in sorted(found) if key in measured}
+
+
+def _space(space: str) -> str:
+    return f"space-{space}_" if space else ""
+
+
+def _read_points(path: Path) -> dict[str, NDArray[np.float64]]:
+    """(3,) coordinates by channel, as written; electrodes with ``n/a`` are left out."""
+    points = {}
+    try:
+        for row in read_table(path, ["name", "x", "y", "z"]):
+            xyz = [row[axis] for axis in ("x", "y", "z")]
+            if row["name"] is not None and None not in xyz:
+                points[channel_key(row["name"])] = np.array(xyz, dtype=np.float64)
+        if not all(np.isfinite(point).all() for point in points.values()):
+            raise ValueError("a coordinate is not finite")
+    except ValueError as error:
+        raise RecordingError(
+            "unreadable_electrodes",
+            f"{path.name}: not readable as a BIDS table of electrodes ({error})",
+            "every electrode needs numbers or n/a under x, y and z; correct it, or take positions: template",
+        ) from error
+    return points
+
+
+def _to_head_frame(points: Mapping[str, NDArray[np.float64]], system: Mapping[str, Any]) -> dict[str, Position] | None:
+    """Positions in metres in the head frame; None where nobody can know how to get there."""
+    name = str(system.get("EEGCoordinateSystem", "")).lower()
+    scale = METRES.get(str(system.get("EEGCoordinateUnits", "")).strip())
+    if scale is None or not points:
+        return None
+    rotation, origin = np.eye(3), np.zeros(3)
+    landmarks = _landmarks(system)
+    if landmarks is not None:
+        rotation, origin = _head_frame(*landmarks)
+    elif name not in HEAD_FRAMES:
+        return None
+    moved = {key: rotation @ (point * scale - origin) for key, point in points.items()}
+    return {key: (float(x), float(y), float(z)) for key, (x, y, z) in moved.items()}
+
+
+def _landmarks(system: Mapping[str, Any]) -> list[NDArray[np.float64]] | None:
+    """Nasion, left and right ear in metres, if given in the system of the electrodes."""
+    if system.get("AnatomicalLandmarkCoordinateSystem", system.get("EEGCoordinateSystem")) != system.get(
+        "EEGCoordinateSystem"
+    ):
+        return None
+    scale = METRES.get(str(system.get("AnatomicalLandmarkCoordinateUnits", system.get("EEGCoordinateUnits"))).strip())
+    given = system.get("AnatomicalLandmarkCoordinates")
+    if scale is None or not isinstance(given, Mapping):
+        return None
+    points = [np.atleast_1d(np.array(given.get(key, []))) for key in LANDMARKS]
+    if any(p.shape != (3,) or p.dtype.kind not in "if" or not np.isfinite(p).all() for p in points):
+        return None
+    nasion, left, right = points
+    # On one line, or one point thrice, they span no frame.
+    if np.linalg.norm(np.cross(right - left, nasion - left)) * scale**2 < 1e-4:
+        return None
+    return [point * scale for point in points]
+
+
+def _head_frame(
+    nasion: NDArray[np.float64], left: NDArray[np.float64], right: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(3, 3) rotation into the head frame, whose x runs through the ears and y through the nasion; (3,) its origin."""
+    x = (right - left) / np.linalg.norm(right - left)
+    origin = left + np.dot(nasion - left, x) * x
+    y = (nasion - origin) / np.linalg.norm(nasion - origin)
+    return np.stack([x, y, np.cross(x, y)]), origin
+
+
+def _plausible(positions_m: Mapping[str, Position], template_m: Mapping[str, Position]) -> bool:
+    """Whether all lie on something like a head, and those that the template knows about where it has them."""
+    radii_m = [np.linalg.norm(np.subtract(p, HEAD_CENTRE_M)) for p in positions_m.values()]
+    if not RADII_M[0] < min(radii_m) <= max(radii_m) < RADII_M[1]:
+        return False
+    errors_m = [np.linalg.norm(np.subtract(p, template_m[k])) for k, p in positions_m.items() if k in template_m]
+    return not errors_m or float(np.median(errors_m)) < MAX_MEDIAN_ERROR_M

@@ -1,0 +1,289 @@
+"""The side files of EEG-BIDS: which of them apply to a recording, and what they say.
+
+Source: the BIDS specification, chapters "Common principles" (inheritance) and "Electroencephalography".
+"""
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from eegfm.errors import EegfmError, RecordingError
+from eegfm.recording import Reference
+from eegfm.signal.expected import Expected
+
+NOT_RAW = frozenset({"derivatives", "sourcedata", "code", "stimuli"})
+"""Folders of a data set that hold no raw recordings, whatever lies in them."""
+MISSING = frozenset({"n/a", ""})
+
+_NAME = re.compile(
+    r"sub-(?P<sub>[A-Za-z0-9]+)(?:_ses-(?P<ses>[A-Za-z0-9]+))?_task-(?P<task>[A-Za-z0-9]+)"
+    r"(?:_acq-(?P<acq>[A-Za-z0-9]+))?(?:_run-(?P<run>\d+))?(?:_split-(?P<split>\d+))?_eeg\.(?P<extension>[a-z]+)"
+)
+_REFERENCES: dict[str, Reference] = {
+    "cz": "Cz",
+    "average": "average",
+    "average reference": "average",
+    "common average": "average",
+    "car": "average",
+    "linked ears": "linked_ears",
+    "linked earlobes": "linked_ears",
+    "a1a2": "linked_ears",
+    "a1+a2": "linked_ears",
+    "a1,a2": "linked_ears",
+}
+_SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
+_NOT_A_COLUMN = ("onset", "duration", "sample")
+
+Row = dict[str, str | None]
+"""One line of a table by column; None is BIDS's ``n/a``."""
+
+
+def entities(name: str) -> dict[str, str] | None:
+    """Entities of a recording's file name in the order of the name; None for a name that is not one."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    return {key: value for key, value in match.groupdict().items() if value is not None and key != "extension"}
+
+
+def inherited(path: str, ending: str) -> tuple[str, ...]:
+    """Where side files may lie that apply to a recording, from the most general place to the most specific.
+
+    A side file applies if it lies in the recording's folder or one above it inside the data set, and names no
+    entity that the recording's name does not have.
+
+    Args:
+        path: Posix path of a recording.
+        ending: Suffix and extension of the side file, e.g. ``"eeg.json"``.
+
+    Returns:
+        Paths like the one that is given, whether they exist or not; none for a name that is no recording's.
+    """
+    *folders, name = path.split("/")
+    known = entities(name)
+    if known is None:
+        return ()
+    top = max((i for i, folder in enumerate(folders) if folder == f"sub-{known['sub']}"), default=len(folders))
+    paths = []
+    for depth in range(top, len(folders) + 1):
+        # Below the data set's top the person is part of every name, and below a session so is the session.
+        fixed = {"sub"} if depth > top or top == len(folders) else set()
+        fixed |= {"ses"} if f"ses-{known.get('ses')}" in folders[:depth] else set()
+        free = [key for key in known if key not in fixed and key != "sub"]
+        for n_free in range(len(free) + 1):
+            for chosen in itertools.combinations(free, n_free):
+                parts = [f"{key}-{value}" for key, value in known.items() if key in fixed or key in chosen]
+                paths.append("/".join((*folders[:depth], "_".join((*parts, ending)))))
+    return tuple(paths)
+
+
+def nearest(path: Path, ending: str) -> Path | None:
+    """The most specific side file that exists; tables are not merged, the nearest one counts alone."""
+    places = (Path(place) for place in reversed(inherited(path.as_posix(), ending)))
+    return next((place for place in places if place.is_file()), None)
+
+
+def read_table(path: Path, required: Iterable[str]) -> list[Row]:
+    """All lines of a tab-separated table that must have some columns.
+
+    Raises:
+        ValueError: It is no UTF-8, lacks or repeats a column, or a line has more or fewer fields than the header, so
+            that its columns cannot be told.
+        OSError: It cannot be read.
+    """
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
+    columns = lines[0].split("\t")
+    if len(set(columns)) < len(columns) or not set(required) <= set(columns):
+        raise ValueError(f"line 1 must name {', '.join(required)} and nothing twice, it is {lines[0][:80]!r}")
+    rows: list[Row] = []
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.strip():
+            continue
+        fields = line.split("\t")
+        if len(fields) != len(columns):
+            raise ValueError(f"line {number} has {len(fields)} fields, the header has {len(columns)}")
+        rows.append({c: None if f.strip() in MISSING else f for c, f in zip(columns, fields, strict=True)})
+    return rows
+
+
+class SideFacts(NamedTuple):
+    """Keys of ``*_eeg.json`` after inheritance.
+
+    Args:
+        values: By key.
+        files: By key, the file that it stands in.
+    """
+
+    values: Mapping[str, Any]
+    files: Mapping[str, Path]
+
+    def number(self, key: str) -> float | None:
+        """A positive number; None where none is stated.
+
+        Raises:
+            RecordingError: Something else stands there.
+        """
+        value = self.values.get(key)
+        if value is None or value == 0 or (isinstance(value, str) and value.strip() in MISSING):
+            return None
+        try:
+            number = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not (math.isfinite(number) and number > 0):
+            reason = f"{self.files[key].name}: {key} is {value!r}"
+            raise RecordingError("unreadable_sidecar", reason, "it must be a positive number or n/a; correct it")
+        return number
+
+    @property
+    def reference(self) -> Reference | None:
+        """What ``EEGReference`` says in words that are beyond doubt; None for any other words, or none."""
+        return _REFERENCES.get(str(self.values.get("EEGReference", "")).strip().lower())
+
+    def expected(self, rates_hz: tuple[float, ...] | None = None) -> Expected:
+        """What the signal must be like.
+
+        Args:
+            rates_hz: Stands in for the rate that the files state.
+
+        Raises:
+            RecordingError: A value is no number.
+        """
+        rate_hz, n_channels = self.number("SamplingFrequency"), self.number("EEGChannelCount")
+        keys = ("SamplingFrequency", "RecordingDuration", "EEGChannelCount")
+        return Expected(
+            rates_hz=rates_hz if rates_hz is not None else (rate_hz,) if rate_hz else (),
+            duration_s=self.number("RecordingDuration"),
+            n_channels=round(n_channels) if n_channels else None,
+            source=" and ".join(sorted({self.files[key].name for key in keys if key in self.files})),
+        )
+
+
+def read_eeg_json(path: Path) -> SideFacts:
+    """Merge the ``*_eeg.json`` files that apply to a recording; the more specific one wins, key by key.
+
+    Raises:
+        RecordingError: One of them is no JSON object (``unreadable_sidecar``).
+    """
+    values: dict[str, Any] = {}
+    files: dict[str, Path] = {}
+    for place in map(Path, inherited(path.as_posix(), "eeg.json")):
+        if place.is_file():
+            found = read_json(place)
+            values |= found
+            files |= dict.fromkeys(found, place)
+    return SideFacts(values, files)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """One JSON side file.
+
+    Raises:
+        RecordingError: It is no JSON object (``unreadable_sidecar``).
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        if not isinstance(found, dict):
+            raise ValueError("it is no object")
+    except ValueError as error:
+        raise RecordingError(
+            "unreadable_sidecar", f"{path.name}: not readable as JSON ({error})", "correct it, or fetch it again"
+        ) from error
+    return found
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """Rows of ``*_events.tsv``: ``onset_s``, ``duration_s`` (None if unknown), ``value``, and its other columns.
+
+    ``value`` is the table's ``trial_type``, which says what happened, or where there is none its ``value``, which may
+    be the number of a trigger; where a table has both, the latter is also kept, as ``marker_value``.
+
+    Raises:
+        RecordingError: The table cannot be read (``unreadable_events``); guessed events would be worse than none.
+    """
+    try:
+        return [_event(row) for row in read_table(path, ["onset"])]
+    except ValueError as error:
+        raise RecordingError(
+            "unreadable_events",
+            f"{path.name}: not readable as a BIDS table of events ({error})",
+            "every event needs a number under onset, and a number or n/a under duration",
+        ) from error
+
+
+def is_boundary(event: Mapping[str, Any]) -> bool:
+    """Whether the signal is discontinuous at an event: EEGLAB's ``boundary``, BrainVision's ``New Segment``."""
+    value = str(event["value"]).strip().lower()
+    return value.endswith("boundary") or value.startswith("new segment")
+
+
+def _event(row: Row) -> dict[str, Any]:
+    onset_s = _finite(row["onset"], "onset")
+    duration_s = None if row.get("duration") is None else _finite(row["duration"], "duration")
+    others = {column: field for column, field in row.items() if column not in _NOT_A_COLUMN}
+    if "recording_id" in others:  # the events table names its own recordings
+        others["recording_id_in_file"] = others.pop("recording_id")
+    if "trial_type" in others and "value" in others:
+        others["marker_value"] = others["value"]
+    value = row.get("trial_type") or row.get("value") or ""
+    return {**others, "value": value, "onset_s": onset_s, "duration_s": duration_s}
+
+
+def _finite(text: str | None, column: str) -> float:
+    number = float(text) if text is not None else math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{column} is {text or 'n/a'}")
+    return number
+
+
+def read_participants(path: Path) -> pd.DataFrame:
+    """``participants.tsv`` as text, missing values as None, with a column ``subject`` that has no ``sub-``.
+
+    Raises:
+        EegfmError: The table cannot be read, or names a participant twice.
+    """
+    try:
+        table = pd.DataFrame(read_table(path, ["participant_id"]), dtype="object")
+        if table["participant_id"].isna().any():
+            raise ValueError("a line without a participant")
+        table["subject"] = table["participant_id"].str.removeprefix("sub-")
+    except (KeyError, ValueError) as error:  # KeyError: a header and no line
+        raise EegfmError(f"{path}: not readable as a BIDS table of participants ({error}); correct it") from error
+    twice = table.loc[table["subject"].duplicated(), "subject"]
+    if len(twice):
+        raise EegfmError(f"{path}: participant {twice.iloc[0]} stands there twice; keep one row per participant")
+    return table
+
+
+def numbers(table: pd.DataFrame, column: str, path: Path) -> list[float]:
+    """A column of ``participants.tsv`` as numbers, NaN where missing or where there is no such column.
+
+    An age that is withheld as ``89+`` is 89.
+
+    Raises:
+        EegfmError: A value is no finite number.
+    """
+    texts: Iterable[str | None] = table[column] if column in table else [None] * len(table)
+    out = []
+    for subject, text in zip(table["subject"], texts, strict=True):
+        try:
+            number = math.nan if text is None else _finite(text.strip().removesuffix("+"), column)
+        except ValueError as error:
+            raise EegfmError(
+                f"{path}: not readable as a BIDS table of participants ({column} of {subject} is {text!r}); "
+                "it must be a number or n/a, correct it"
+            ) from error
+        out.append(number)
+    return out
+
+
+def sexes(table: pd.DataFrame) -> list[str]:
+    """Column ``sex`` of ``participants.tsv`` as ``M``, ``F`` or "" for anything else."""
+    texts: Iterable[str | None] = table["sex"] if "sex" in table else [None] * len(table)
+    return [_SEXES.get((text or "").strip().lower(), "") for text in texts]

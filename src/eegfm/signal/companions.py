@@ -1,0 +1,41 @@
+"""Files that a header names beside its own: never opened outside the folder of the header."""
+
+from pathlib import Path, PureWindowsPath
+
+from eegfm.errors import RecordingError
+
+
+def companion(path: Path, name: str) -> Path:
+    """The file that ``path`` names, in the same folder.
+
+    A link is followed only within the folder or into the git-annex store of the repository that holds it, which is
+    where fetched content of a cloned data set lies.
+
+    Args:
+        path: The header.
+        name: What it says. It stands in a file from elsewhere and may be anything.
+
+    Returns:
+        Where the file should lie; it need not exist.
+
+    Raises:
+        RecordingError: The name or a link leads out of the folder (``data_outside_folder``).
+    """
+    beside = path.parent / name
+    # Windows' separators as well: the file may come from there, and a colon or backslash means nothing good here.
+    is_plain = name == PureWindowsPath(name).name and name not in {"", ".", ".."} and "\0" not in name
+    if not is_plain or not _is_inside(path, beside):
+        raise RecordingError(
+            "data_outside_folder",
+            f"{path.name}: its samples or markers are said to lie in {name!r}, which leads out of its folder",
+            f"put that file itself, not a link, beside {path.name}, and its plain name into the header",
+        )
+    return beside
+
+
+def _is_inside(path: Path, beside: Path) -> bool:
+    if not beside.is_symlink():
+        return True
+    folder, target = path.parent.absolute(), beside.resolve()
+    stores = ((above / ".git" / "annex" / "objects").resolve() for above in (folder, *folder.parents))
+    return target.parent == folder.resolve() or any(target.is_relative_to(store) for store in stores)

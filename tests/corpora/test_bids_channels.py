@@ -1,0 +1,146 @@
+"""``channels.tsv``: types, units, bad channels, and files that lack what it lists."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bids_tree import header, write_tree
+from eegfm.corpora.bids_channels import ChannelTable, channel_key, read_channels, resolve_typed
+from eegfm.errors import RecordingError
+
+COLUMNS = ("name", "type", "units", "status", "sampling_frequency")
+LABELS = ("EEG Fp1-REF", "Cz", "O1", "M1", "Lid", "Status")
+
+
+def table(folder: Path, rows: Sequence[Sequence[object]], columns: Sequence[str] = COLUMNS) -> ChannelTable:
+    return read_channels(write_tree(folder, {"x_channels.tsv": [columns, *rows]}) / "x_channels.tsv")
+
+
+def full(folder: Path, **changed: Sequence[object]) -> ChannelTable:
+    """The table that fits ``LABELS``, with rows changed by name; an empty row is left out."""
+    rows: dict[str, Sequence[object]] = {
+        "Fp1": ("Fp1", "EEG", "µV", "good", 100),
+        "Cz": ("Cz", "eeg", "uV", "good", 100),
+        "O1": ("O1", "EEG", "microV", "n/a", "n/a"),
+        "M1": ("M1", "MISC", "uV", "good", 100),
+        "Lid": ("LID", "EOG", "uV", "good", 100),
+        "Status": ("Status", "TRIG", "n/a", "good", 100),
+    }
+    return table(folder, [row for row in (rows | changed).values() if row])
+
+
+def test_types_decide_over_names(tmp_path: Path) -> None:
+    found = resolve_typed(header(LABELS), full(tmp_path), "1005", None)
+    assert found.montage.channel_names == ("Fp1", "Cz", "O1")
+    assert found.picks == (0, 1, 2)
+    assert sorted(found.left_out) == ["Lid", "M1", "Status"]
+    assert found.not_understood == ()
+
+
+def test_picks_count_in_the_file(tmp_path: Path) -> None:
+    """Channels that are left out stand before and between those that are kept."""
+    labels = ("Lid", "O1", "M1", "Fp1", "Status", "Cz")
+    found = resolve_typed(header(labels), full(tmp_path), "1005", None)
+    assert [labels[pick] for pick in found.picks] == ["Fp1", "Cz", "O1"] == list(found.montage.channel_names)
+
+
+def test_without_a_table_names_decide() -> None:
+    found = resolve_typed(header(LABELS), None, "1005", "average")
+    assert found.montage.channel_names == ("Fp1", "Cz", "O1", "M1")
+    assert found.montage.reference == "average"
+
+
+def test_flags_of_a_table_that_fits(tmp_path: Path) -> None:
+    channels, head = full(tmp_path), header(LABELS)
+    assert channels.flags(head, resolve_typed(head, channels, "1005", None)) == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "flags"),
+    [
+        ({"Fp1": ("Fp1", "EEG", "uV", "bad", 100)}, ("marked_bad:Fp1",)),
+        ({"M1": ("M1", "MISC", "V", "bad", 5)}, ()),
+        ({"Cz": ("Cz", "n/a", "uV", "good", 100)}, ("channel_type_missing",)),
+        ({"Cz": ("Cz", "EEG", "n/a", "good", 100)}, ("channel_units_missing",)),
+        ({"Cz": ("Cz", "n/a", "n/a", "Bad", 100)}, ("marked_bad:Cz", "channel_type_missing", "channel_units_missing")),
+        ({"Cz": ("Cz", "EEG", "V", "good", 100)}, ("units_differ",)),
+        ({"Cz": ("Cz", "EEG", "furlong", "good", 100)}, ("units_differ",)),
+        ({"Cz": ()}, ("channels_tsv_differs",)),
+        ({"more": ("EXG9", "MISC", "uV", "good", 100)}, ("channels_tsv_differs",)),
+        ({"Status": ()}, ()),
+    ],
+)
+def test_flags(tmp_path: Path, changed: dict[str, Sequence[object]], flags: tuple[str, ...]) -> None:
+    channels, head = full(tmp_path, **changed), header(LABELS)
+    assert channels.flags(head, resolve_typed(head, channels, "1005", None)) == flags
+
+
+def test_a_file_without_units_is_not_contradicted(tmp_path: Path) -> None:
+    channels, head = full(tmp_path), header(LABELS, unit="")
+    assert channels.flags(head, resolve_typed(head, channels, "1005", None)) == ()
+
+
+def test_a_table_of_names_alone_flags_what_is_taken_for_granted(tmp_path: Path) -> None:
+    head = header(("E1", "E002", "Cz"))
+    channels = table(tmp_path, [("E1",), ("E2",), ("E129",)], ("name",))
+    found = resolve_typed(head, channels, "gsn129", None)
+    assert found.montage.channel_names == ("E1", "E2", "Cz")
+    assert channels.flags(head, found) == ("channel_type_missing", "channel_units_missing")
+
+
+@pytest.mark.parametrize("kind", ["EEG", "n/a"])
+def test_a_file_that_lacks_a_listed_electrode_is_rejected(tmp_path: Path, kind: str) -> None:
+    channels = full(tmp_path, more=("Pz", kind, "uV", "good", 100), other=("XY", "n/a", "uV", "good", 100))
+    with pytest.raises(
+        RecordingError, match=r"x_channels\.tsv lists 1 EEG channels that the file lacks, e\.g\. Pz"
+    ) as e:
+        resolve_typed(header(LABELS), channels, "1005", None)
+    assert e.value.code == "channel_mismatch"
+
+
+def test_a_file_of_another_rate_is_rejected(tmp_path: Path) -> None:
+    channels = full(tmp_path, Cz=("Cz", "EEG", "uV", "good", 250))
+    with pytest.raises(RecordingError, match=r"Cz has 100 Hz, x_channels\.tsv says 250 Hz") as info:
+        resolve_typed(header(LABELS), channels, "1005", None)
+    assert info.value.code == "rate_mismatch"
+    # Only the channels that are taken must agree: auxiliary ones are often listed at the rate of the others.
+    auxiliary = replace(header(LABELS), channel_rates_hz=(100.0, 100.0, 100.0, 10.0, 10.0, 10.0))
+    assert len(resolve_typed(auxiliary, full(tmp_path), "1005", None).picks) == 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        ([("EEG", "uV")], ("type", "units")),
+        ([("n/a", "EEG")], ("name", "type")),
+        ([("Cz", "EEG"), ("CZ", "MISC")], ("name", "type")),
+        ([("Cz", "fast")], ("name", "sampling_frequency")),
+        ([("Cz", "EEG", "x")], ("name", "type")),
+    ],
+)
+def test_tables_that_cannot_be_read_reject_the_recording(
+    tmp_path: Path, rows: Sequence[Sequence[str]], columns: Sequence[str]
+) -> None:
+    with pytest.raises(RecordingError, match=r"x_channels\.tsv: not readable as a BIDS table of channels") as info:
+        table(tmp_path, rows, columns)
+    assert info.value.code == "unreadable_channels"
+
+
+def test_a_channel_that_is_listed_twice_alike_is_one(tmp_path: Path) -> None:
+    assert len(table(tmp_path, [("EMG", "EMG"), ("EMG", "EMG")], ("name", "type")).rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("EEG Fp1-REF", "FP1", True),
+        ("E001", "E1", True),
+        ("T3", "T7", True),
+        ("status", " Status", True),
+        ("Fp1-F7", "Fp1", False),
+    ],
+)
+def test_names_of_one_channel(a: str, b: str, same: bool) -> None:
+    assert (channel_key(a) == channel_key(b)) is same

@@ -1,0 +1,256 @@
+"""Side files of EEG-BIDS: which apply, what they say, and tables and JSON that cannot be meant."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bids_tree import write_tree
+from eegfm.corpora.bids_sidecars import (
+    entities,
+    inherited,
+    is_boundary,
+    nearest,
+    numbers,
+    read_eeg_json,
+    read_events,
+    read_participants,
+    read_table,
+    sexes,
+)
+from eegfm.errors import EegfmError, RecordingError
+
+FOLDER = "sub-01/ses-a/eeg"
+STEM = "sub-01_ses-a_task-rest_run-1"
+RECORDING = f"{FOLDER}/{STEM}_eeg.edf"
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("sub-01_task-rest_eeg.edf", {"sub": "01", "task": "rest"}),
+        (
+            "sub-01_ses-a_task-rest_acq-x_run-02_split-1_eeg.vhdr",
+            {"sub": "01", "ses": "a", "task": "rest", "acq": "x", "run": "02", "split": "1"},
+        ),
+        ("sub-01_eeg.edf", None),
+        ("sub-01_run-1_task-rest_eeg.edf", None),
+        ("sub-01_task-rest_events.tsv", None),
+        ("sub-01_task-rest_run-x_eeg.edf", None),
+        ("sub-0_1_task-rest_eeg.edf", None),
+    ],
+)
+def test_entities(name: str, found: dict[str, str] | None) -> None:
+    assert entities(name) == found
+
+
+def test_places_from_the_most_general_to_the_most_specific() -> None:
+    assert inherited("sub-01/eeg/sub-01_task-rest_run-1_eeg.edf", "eeg.json") == (
+        "eeg.json",
+        "task-rest_eeg.json",
+        "run-1_eeg.json",
+        "task-rest_run-1_eeg.json",
+        "sub-01/sub-01_eeg.json",
+        "sub-01/sub-01_task-rest_eeg.json",
+        "sub-01/sub-01_run-1_eeg.json",
+        "sub-01/sub-01_task-rest_run-1_eeg.json",
+        "sub-01/eeg/sub-01_eeg.json",
+        "sub-01/eeg/sub-01_task-rest_eeg.json",
+        "sub-01/eeg/sub-01_run-1_eeg.json",
+        "sub-01/eeg/sub-01_task-rest_run-1_eeg.json",
+    )
+
+
+def test_a_session_is_named_by_all_files_below_it() -> None:
+    places = inherited(RECORDING, "events.tsv")
+    assert "ses-a_task-rest_events.tsv" in places
+    assert "sub-01/sub-01_task-rest_events.tsv" in places
+    assert f"{FOLDER}/sub-01_ses-a_task-rest_events.tsv" in places
+    assert places[-1] == f"{FOLDER}/{STEM}_events.tsv"
+    assert not [p for p in places if p.startswith("sub-01/ses-a/") and "_ses-a" not in p]
+    assert len(set(places)) == len(places)
+
+
+def test_places_keep_what_leads_to_the_data_set() -> None:
+    """Absolute paths, a raw folder above the data set, and files that lie outside of any."""
+    below = inherited("sub-01/eeg/sub-01_task-rest_eeg.edf", "eeg.json")
+    assert inherited("/data/ds1/sub-01/eeg/sub-01_task-rest_eeg.edf", "eeg.json") == tuple(
+        f"/data/ds1/{place}" for place in below
+    )
+    assert inherited("flat/sub-01_task-rest_eeg.edf", "eeg.json") == (
+        "flat/sub-01_eeg.json",
+        "flat/sub-01_task-rest_eeg.json",
+    )
+    assert inherited("sub-01/eeg/notes.edf", "eeg.json") == ()
+
+
+def test_tables_are_not_merged(tmp_path: Path) -> None:
+    root = write_tree(tmp_path, {"task-rest_events.tsv": "a", f"{FOLDER}/sub-01_ses-a_task-rest_events.tsv": "b"})
+    assert nearest(root / RECORDING, "events.tsv") == root / FOLDER / "sub-01_ses-a_task-rest_events.tsv"
+    assert nearest(root / RECORDING.replace("01", "02"), "events.tsv") == root / "task-rest_events.tsv"
+    assert nearest(root / RECORDING, "channels.tsv") is None
+
+
+def test_json_is_merged_key_by_key(tmp_path: Path) -> None:
+    root = write_tree(
+        tmp_path,
+        {
+            "task-rest_eeg.json": {"SamplingFrequency": 500, "EEGReference": "Cz", "EEGChannelCount": 5},
+            "task-other_eeg.json": {"SamplingFrequency": 1},
+            f"{FOLDER}/sub-01_ses-a_run-1_eeg.json": {"RecordingDuration": 7.5, "EEGChannelCount": 6},
+            f"{FOLDER}/{STEM}_eeg.json": {"EEGChannelCount": 7},
+        },
+    )
+    facts = read_eeg_json(root / RECORDING)
+    assert facts.files["SamplingFrequency"] == root / "task-rest_eeg.json"
+    assert facts.reference == "Cz"
+    expected = facts.expected()
+    assert (expected.rates_hz, expected.duration_s, expected.n_channels) == ((500.0,), 7.5, 7)
+    assert expected.source == f"sub-01_ses-a_run-1_eeg.json and {STEM}_eeg.json and task-rest_eeg.json"
+    assert facts.expected((100.0, 500.0)).rates_hz == (100.0, 500.0)
+
+
+@pytest.mark.parametrize("value", [None, "n/a", "", 0, 0.0])
+def test_numbers_that_are_not_stated(tmp_path: Path, value: object) -> None:
+    root = write_tree(tmp_path, {f"{FOLDER}/{STEM}_eeg.json": {"SamplingFrequency": value}})
+    assert read_eeg_json(root / RECORDING).expected().rates_hz == ()
+
+
+@pytest.mark.parametrize("value", ["fast", -1, float("nan"), float("inf"), True, [500], "5 Hz"])
+def test_numbers_that_are_none_reject_the_recording(tmp_path: Path, value: object) -> None:
+    root = write_tree(tmp_path, {f"{FOLDER}/{STEM}_eeg.json": {"RecordingDuration": value}})
+    with pytest.raises(RecordingError, match=rf"{STEM}_eeg\.json: RecordingDuration is ") as info:
+        read_eeg_json(root / RECORDING).expected()
+    assert info.value.code == "unreadable_sidecar"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe{}", b'{"a": 1}}'])
+def test_json_that_cannot_be_read_rejects_the_recording(tmp_path: Path, content: bytes) -> None:
+    root = write_tree(tmp_path, {"task-rest_eeg.json": content})
+    with pytest.raises(RecordingError, match=r"task-rest_eeg\.json: not readable as JSON") as info:
+        read_eeg_json(root / RECORDING)
+    assert info.value.code == "unreadable_sidecar"
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("Cz", "Cz"),
+        (" CZ ", "Cz"),
+        ("Average", "average"),
+        ("linked ears", "linked_ears"),
+        ("A1+A2", "linked_ears"),
+        ("common", None),
+        ("linked mastoids", None),
+        ("placed on Cz, later average", None),
+        ("n/a", None),
+        (None, None),
+    ],
+)
+def test_references_that_are_beyond_doubt(tmp_path: Path, text: str | None, reference: str | None) -> None:
+    root = write_tree(tmp_path, {"task-rest_eeg.json": {"EEGReference": text} if text else {}})
+    assert read_eeg_json(root / RECORDING).reference == reference
+
+
+def test_tables_as_editors_write_them(tmp_path: Path) -> None:
+    root = write_tree(
+        tmp_path,
+        {"t.tsv": '\ufeffname\tnote\r\n\r\na\tsaid "x\r\nb\tn/a\r\nc\t\r\nd\té\u2028n/a\r\n'.encode()},
+    )
+    assert read_table(root / "t.tsv", ["name"]) == [
+        {"name": "a", "note": 'said "x'},
+        {"name": "b", "note": None},
+        {"name": "c", "note": None},
+        {"name": "d", "note": "é\u2028n/a"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1 must name a and nothing twice, it is ''"),
+        ("a\ta\n1\t2\n", "line 1 must name a and nothing twice"),
+        ("<html>", "line 1 must name a and nothing twice, it is '<html>'"),
+        ("b\tc\n1\t2\n", "line 1 must name a"),
+        ("a\tb\n1\t2\n1\t2\t3\n", "line 3 has 3 fields, the header has 2"),
+        ("a\tb\n1\n", "line 2 has 1 fields, the header has 2"),
+    ],
+)
+def test_tables_whose_columns_cannot_be_told(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_table(write_tree(tmp_path, {"t.tsv": text}) / "t.tsv", ["a"])
+
+
+def test_events(tmp_path: Path) -> None:
+    table = [
+        ("onset", "duration", "sample", "value", "hand", "recording_id"),
+        (0.5, "n/a", 50, 7, "left", "x"),
+        (-1, 0, "n/a", "n/a", "n/a", "n/a"),
+    ]
+    path = write_tree(tmp_path, {"e.tsv": table}) / "e.tsv"
+    assert read_events(path) == [
+        {"value": "7", "hand": "left", "recording_id_in_file": "x", "onset_s": 0.5, "duration_s": None},
+        {"value": "", "hand": None, "recording_id_in_file": None, "onset_s": -1.0, "duration_s": 0.0},
+    ]
+
+
+def test_what_happened_counts_more_than_the_number_of_its_trigger(tmp_path: Path) -> None:
+    table = [("onset", "trial_type", "value"), (0, "go", 7), (1, "n/a", 8), (2, "stop", "n/a")]
+    found = read_events(write_tree(tmp_path, {"e.tsv": table}) / "e.tsv")
+    assert [(e["value"], e["trial_type"], e["marker_value"]) for e in found] == [
+        ("go", "go", "7"),
+        ("8", None, "8"),
+        ("stop", "stop", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("boundary", True),
+        ("Boundary", True),
+        ("EDGE boundary", True),
+        ("New Segment/", True),
+        ("boundary_left", False),
+        ("segment", False),
+        ("", False),
+    ],
+)
+def test_boundaries(value: str, found: bool) -> None:
+    assert is_boundary({"value": value}) is found
+
+
+def test_participants(tmp_path: Path) -> None:
+    table = [("participant_id", "age", "sex", "group"), ("sub-01", "89+", "Male", "A"), ("02", "n/a", "o", "n/a")]
+    path = write_tree(tmp_path, {"participants.tsv": table}) / "participants.tsv"
+    found = read_participants(path)
+    assert found["subject"].tolist() == ["01", "02"]
+    assert found["group"].tolist() == ["A", None]
+    np.testing.assert_array_equal(numbers(found, "age", path), [89.0, math.nan])
+    assert np.isnan(numbers(found, "height", path)).all()
+    assert sexes(found) == ["M", ""]
+    assert sexes(found.drop(columns="sex")) == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id\tage\nsub-A\t8\n", "not readable .*participant_id"),
+        ("", "not readable"),
+        ("participant_id\tage\nsub-A\t8\nA\t8\n", "participant A stands there twice"),
+        ("participant_id\tage\nn/a\t8\n", "line without a participant"),
+        ("participant_id\tage\n", "not readable"),
+    ],
+)
+def test_participants_that_cannot_be_read(tmp_path: Path, text: str, message: str) -> None:
+    path = write_tree(tmp_path, {"participants.tsv": text}) / "participants.tsv"
+    with pytest.raises(EegfmError, match=rf"participants\.tsv: .*{message}"):
+        read_participants(path)
+
+
+@pytest.mark.parametrize("age", ["8,5", "inf", "nan", "old"])
+def test_ages_that_are_none(tmp_path: Path, age: str) -> None:
+    path = write_tree(tmp_path, {"p.tsv": [("participant_id", "age"), ("sub-A", age)]}) / "p.tsv"
+    with pytest.raises(EegfmError, match=rf"p\.tsv: not readable .* \(age of A is '{age}'\); it must be a number or"):
+        numbers(read_participants(path), "age", path)
