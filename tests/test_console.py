@@ -76,7 +76,7 @@ CASES = {
         ("--pipelines=ingest", "--namespaces=tuh"),
         ("1 of 1 files were rejected", "aaaaaaab_s001_t000.edf", "max_rejected_ratio"),
         FOLDER,
-        files=("data/01_raw/tuh/aaaaaaab_s001_t000.edf",),
+        files=("data/01_raw/tuh/edf/train/normal/01_tcp_ar/aaaaaaab_s001_t000.edf",),
     ),
     "variable": Case(("--env=experiments/eegmmidb",), ("EEGMAT_ROOT is not set", "EEGMAT_ROOT=/")),
     "folder of a variable": Case(

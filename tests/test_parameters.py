@@ -62,8 +62,8 @@ def test_shared_parameters_may_be_left_to_their_defaults(parameters: dict[str, A
         (
             "signal.rate",
             1,
-            "parameter signal.rate is not known; known: high_hz, low_hz, min_channels, min_duration_s, notch_hz, "
-            "rate_hz; did you mean rate_hz?",
+            "parameter signal.rate is not known; known: high_hz, low_hz, max_bad_ratio, min_channels, "
+            "min_duration_s, notch_hz, rate_hz; did you mean rate_hz?",
         ),
         (
             "tuh.ingst",
@@ -85,7 +85,8 @@ def test_shared_parameters_may_be_left_to_their_defaults(parameters: dict[str, A
         (
             "tuh.ingest.corpus.name",
             "tuhh",
-            "parameter tuh.ingest.corpus.name: 'tuhh' is not known; known: tuh, hbn, edf_folder; did you mean tuh?",
+            "parameter tuh.ingest.corpus.name: 'tuhh' is not known; known: tuh, hbn, bids, edf_folder; "
+            "did you mean tuh?",
         ),
         (
             "probe.n_untrained",

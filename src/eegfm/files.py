@@ -1,7 +1,12 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and by one process at a time."""
 
 import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import filelock
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -34,3 +39,23 @@ def fsync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def exclusive(lock: Path, busy: Callable[[str], Exception]) -> Iterator[None]:
+    """Hold a lock file, which the system releases when this process ends, however it ends.
+
+    Args:
+        lock: The file; another beside it names the process that holds it.
+        busy: Makes the error that a second process gets, from words that name the first and its machine.
+    """
+    owner, held = lock.with_name(f"{lock.name}.owner"), filelock.FileLock(lock, timeout=0)
+    try:
+        held.acquire()
+    except filelock.Timeout as error:
+        raise busy(owner.read_text() if owner.exists() else "another process") from error
+    try:
+        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        yield
+    finally:
+        held.release()

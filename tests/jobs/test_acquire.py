@@ -8,8 +8,7 @@ import pytest
 
 import eegfm.jobs.fetch
 from eegfm.corpora.config import AcquireParams, CorpusConfig, EdfFolderCorpus, S3Source, TuhCorpus
-from eegfm.corpora.simulated.config import MANIFEST, SimulatedHbn, SimulatedTuh
-from eegfm.corpora.simulated.writer import UNFINISHED
+from eegfm.corpora.simulated.config import MANIFEST, UNFINISHED, SimulatedHbn, SimulatedTuh
 from eegfm.errors import EegfmError
 from eegfm.jobs.acquire import acquire, check_folder, is_simulated
 from eegfm.jobs.fetched import FetchRecord, write_record

@@ -33,7 +33,7 @@ def test_members_are_chosen_by_name() -> None:
 @pytest.mark.parametrize(
     ("ingest", "message"),
     [
-        ({"corpus": {"name": "bidz"}}, "'tuh', 'hbn', 'edf_folder'"),
+        ({"corpus": {"name": "bidz"}}, "'tuh', 'hbn', 'bids', 'edf_folder'"),
         ({"corpus": {"name": "tuh", "pattern": "x"}}, "Extra inputs"),
         ({"corpus": {"name": "tuh"}, "max_rejected_ratio": 1.5}, "less than or equal to 1"),
         ({"corpus": {"name": "tuh"}, "workers": {"n_workers": "all"}}, "'auto'"),

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from eegfm.corpora.config import AcquireParams, CorpusConfig, FolderSource, S3Source
-from eegfm.corpora.simulated.config import MANIFEST, SimulatedConfig
+from eegfm.corpora.simulated.config import MANIFEST, UNFINISHED, SimulatedConfig
 from eegfm.errors import EegfmError
 from eegfm.jobs.fetched import check_complete
 
@@ -13,8 +13,6 @@ _log = logging.getLogger(__name__)
 
 def is_simulated(folder: Path) -> bool:
     """Whether a raw folder was written by the simulator, wholly or in part, whatever the configuration calls it."""
-    from eegfm.corpora.simulated.writer import UNFINISHED
-
     return (folder / MANIFEST).is_file() or (folder / UNFINISHED).is_file()
 
 

@@ -10,18 +10,15 @@ the form that all sources share.
 import hashlib
 import json
 import os
-import socket
 import stat
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import filelock
-
 from eegfm.corpora.manifest import SOURCE_MANIFEST, KnownFile, manifest_line, read_manifest
 from eegfm.errors import EegfmError
-from eegfm.files import write_atomically
+from eegfm.files import exclusive, write_atomically
 from eegfm.jobs.selection import RemoteFile
 
 RECORD = ".eegfm_s3.jsonl"
@@ -156,25 +153,16 @@ def is_complete(folder: Path, selection: str) -> bool:
     )
 
 
-@contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> AbstractContextManager[None]:
     """Keep other processes from filling a folder.
 
     Raises:
         EegfmError: Another process does.
     """
-    owner = folder / f"{_LOCK}.owner"
-    lock = filelock.FileLock(folder / _LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        who = owner.read_text() if owner.exists() else "another process"
-        raise EegfmError(f"{folder}: {who} is fetching into this folder; wait for it or end it") from error
-    try:
-        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
-        yield
-    finally:
-        lock.release()
+    return exclusive(
+        folder / _LOCK,
+        lambda who: EegfmError(f"{folder}: {who} is fetching into this folder; wait for it or end it"),
+    )
 
 
 def is_regular(place: Path) -> bool:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from eegfm.corpora.base import Corpus
-from eegfm.corpora.simulated.config import MANIFEST
-from eegfm.corpora.simulated.writer import UNFINISHED
+from eegfm.corpora.simulated.config import MANIFEST, UNFINISHED
 from eegfm.errors import EegfmError
 from eegfm.jobs.fetched import FetchedFile, FetchRecord, is_regular, md5_of
 from eegfm.jobs.selection import RemoteFile

@@ -1,21 +1,20 @@
 """Write side of the signal store: one process appends, the index line is the commit."""
 
+import contextlib
 import logging
 import os
 import shutil
-import socket
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.errors import StoreError
-from eegfm.files import write_atomically
+from eegfm.files import exclusive, write_atomically
 from eegfm.recording import Montage
 from eegfm.store.index import (
     INDEX_FILE,
@@ -71,25 +70,23 @@ class StoreWriter:
         self.folder = Path(folder)
         self._facts = facts
         self._shard_bytes = shard_bytes
-        self._lock = filelock.FileLock(self.folder / "lock", timeout=0)
+        self._lock = contextlib.ExitStack()
         self._known: dict[str, _Known] = {}
         self._tails: dict[tuple[str, int], int] = {}
 
     def __enter__(self) -> "StoreWriter":
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._acquire_lock()
-        try:
+        with contextlib.ExitStack() as lock:
+            lock.enter_context(exclusive(self.folder / "lock", self._busy))
             self._open()
-        except BaseException:
-            self._lock.release()
-            raise
+            self._lock = lock.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         shutil.rmtree(self.spool, ignore_errors=True)
-        self._lock.release()
+        self._lock.close()
 
     @property
     def spool(self) -> Path:
@@ -171,14 +168,8 @@ class StoreWriter:
         write_atomically(self.folder / INDEX_FILE, b"".join(lines))
         self._delete_unknown_shards()
 
-    def _acquire_lock(self) -> None:
-        owner = self.folder / "lock.owner"
-        try:
-            self._lock.acquire()
-        except filelock.Timeout as error:
-            who = owner.read_text() if owner.exists() else "another process"
-            raise StoreError(f"{self.folder}: {who} is writing to this store; wait for it or end it") from error
-        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+    def _busy(self, who: str) -> StoreError:
+        return StoreError(f"{self.folder}: {who} is writing to this store; wait for it or end it")
 
     def _open(self) -> None:
         shutil.rmtree(self.spool, ignore_errors=True)

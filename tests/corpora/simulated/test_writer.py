@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from eegfm.corpora.simulated import writer
-from eegfm.corpora.simulated.config import SimulatedHbn, SimulatedTuh
+from eegfm.corpora.simulated.config import MANIFEST, UNFINISHED, SimulatedHbn, SimulatedTuh
 from eegfm.corpora.simulated.plan import PlannedFile
-from eegfm.corpora.simulated.writer import MANIFEST, UNFINISHED, is_current, write_simulated
+from eegfm.corpora.simulated.writer import is_current, write_simulated
 from eegfm.errors import ConfigError
 
 TUH = SimulatedTuh(n_subjects=3, duration_s=2)

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from eegfm.config import StrictModel
 
 MANIFEST = "simulated.json"
+UNFINISHED = "simulated.unfinished.json"
 """Stands in the root of a simulated corpus, written last: what was simulated, and every file."""
 
 Ratio = Annotated[float, Field(ge=0, le=1)]

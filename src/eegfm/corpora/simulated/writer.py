@@ -8,11 +8,10 @@ from pydantic import ValidationError
 
 from eegfm.config import StrictModel
 from eegfm.corpora.simulated import hbn, tuh
-from eegfm.corpora.simulated.config import MANIFEST, SimulatedConfig, SimulatedTuh
+from eegfm.corpora.simulated.config import MANIFEST, UNFINISHED, SimulatedConfig, SimulatedTuh
 from eegfm.corpora.simulated.plan import PlannedFile
 from eegfm.errors import ConfigError
 
-UNFINISHED = "simulated.unfinished.json"
 VERSION = 1
 """Counts up when the simulator changes what it writes; folders of other versions are written anew."""
 
