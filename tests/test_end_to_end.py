@@ -220,3 +220,23 @@ def test_real_recordings_from_one_corpus_to_another(
     assert set(recordings["n_channels"]) == {19}
     assert set(run.load("eegmmidb.recordings")["n_channels"]) == {64}
     assert not recordings["simulated"].any()
+
+
+def test_all_recordings_of_eegmat_are_taken_in(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve recordings of six persons; every one ends in two seconds of constants, which no window may touch."""
+    if not (shared_data / "eegmat").is_dir():
+        pytest.skip("real recordings are not here: ../shared/data/eegmat does not exist")
+    monkeypatch.setenv("EEGMAT_ROOT", str(shared_data / "eegmat"))
+    run = run_project("experiments/eegmat", tmp_path, "ingest")
+    recordings = run.load("eegmat.recordings")
+    assert (len(recordings), recordings["person"].nunique()) == (12, 6)
+    assert set(recordings["n_channels"]) == {19}
+    assert {tuple(labels) for labels in recordings["labels_left_out"]} == {("EEG A2-A1", "ECG ECG")}
+    assert not recordings["labels_not_understood"].map(len).any()
+    assert {tuple(flags) for flags in recordings["flags"]} == {("dead_spans",)}
+    n_usable = recordings["segment_stops"].map(lambda stops: stops[0])
+    assert (recordings["n_samples"] - n_usable).between(500, 540).all()
+    assert run.load("eegmat.outcomes")["files"].tolist() == [0, 12, 0, 0, 12]
+    assert run.load("eegmat.montages")["hours"].sum() == pytest.approx(0.4, abs=0.05)

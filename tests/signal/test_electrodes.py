@@ -36,7 +36,7 @@ CLEAN = {
 NOT_ELECTRODES = [
     "EEG A2-A1", "ECG ECG", "EEG EKG1-REF", "EEG EKG-REF", "ECG EKG-REF", "PHOTIC-REF", "IBI", "BURSTS", "SUPPR",
     "EEG ROC-REF", "EEG LOC-REF", "EMG-REF", "EEG RESP1-REF", "RESP ABDOMEN-REF", "PULSE RATE", "EOG1", "VEOG",
-    "EDF Annotations", "BDF Annotations", "Status", "FP1-F7", "EEG Fpz-Cz", "DIG DTRIG", "EXG1",
+    "Status", "FP1-F7", "EEG Fpz-Cz", "DIG DTRIG", "EXG1",
     # Eyes: outer, upper and lower canthus.
     "EEG LUC-REF", "EEG LUC-LE", "EEG RLC-LE", "ROC", "LLC", "RUC",
     # Electrodes without a place in the 10-05 system: anterior temporal, sphenoidal, nasopharyngeal.
@@ -44,7 +44,7 @@ NOT_ELECTRODES = [
     # The two bipolar files of TUEG.
     "EEG FP1-F7", "EEG T1-T2", "EEG T2-T4", "EEG T3-T1", "EEG CZ-PZ",
     "EEG EKG-LE", "PHOTIC PH", "DC1-DC", "DC8-DC", "EMG-REF", "EEG RESP2-REF", "SPO2", "ETCO2", "CO2WAVE", "PULSE",
-    "EDF ANNOTATIONS", "EVENTS/MARKERS",
+    "EVENTS/MARKERS",
 ]  # fmt: skip
 NOT_UNDERSTOOD = [
     "EEG 20-REF", "EEG 128-REF", "EEG 31-LE", "EEG Channel-1", "E130", "E0", "",
@@ -64,6 +64,12 @@ def test_what_is_known_to_be_no_single_electrode_is_left_out(label):
     assert clean_label(label) is None
     resolved = resolve_channels(["Cz", label], "1005")
     assert (resolved.left_out, resolved.not_understood) == ((label,), ())
+
+
+@pytest.mark.parametrize("label", ["EDF Annotations", "BDF Annotations", "EDF ANNOTATIONS"])
+def test_lists_of_notes_are_no_channels(label):
+    resolved = resolve_channels(["Cz", label], "1005")
+    assert (resolved.left_out, resolved.not_understood) == ((), ())
 
 
 @pytest.mark.parametrize("label", NOT_UNDERSTOOD)
@@ -89,7 +95,7 @@ def test_every_label_of_eegmmidb_is_an_electrode(shared_data):
     labels = open_reader(shared_data / "eegmmidb" / "S001" / "S001R01.edf").header.labels
     resolved = resolve_channels(labels, "1005")
     assert resolved.montage.n_channels == 64
-    assert (resolved.left_out, resolved.not_understood) == (("EDF Annotations",), ())
+    assert (resolved.left_out, resolved.not_understood) == ((), ())
     for pick, name in zip(resolved.picks, resolved.montage.channel_names, strict=True):
         assert labels[pick].rstrip(".").upper() == name.upper()
 
@@ -98,7 +104,7 @@ def test_every_label_of_eegmat_is_known(shared_data):
     labels = open_reader(shared_data / "eegmat" / "Subject04_2.edf").header.labels
     resolved = resolve_channels(labels, "1005", reference="linked_ears")
     assert sorted(resolved.montage.channel_names) == sorted(TEN_TWENTY)
-    assert resolved.left_out == ("EEG A2-A1", "ECG ECG", "EDF Annotations")
+    assert resolved.left_out == ("EEG A2-A1", "ECG ECG")
     assert resolved.not_understood == ()
     assert resolved.montage.reference == "linked_ears"
 

@@ -31,10 +31,12 @@ REFERENCE_SUFFIXES: dict[str, Reference] = {
 _NOT_EEG = re.compile(
     # LOC and ROC are the left and right outer canthus; upper and lower are LUC, RLC and their mirror images.
     r"(?:EEG\s+)?(?:ECG|EKG|[HV]?EOG|[LR][OUL]C|EMG|RESP(?:IRATION)?|PULSE|PLETH|PHOTIC|IBI|BURSTS?|SUPPR|"
-    r"STATUS|TRIGGER|STIM?|EDF ANNOTATIONS|BDF ANNOTATIONS|DIG|DC|EXG|GSR|TEMP|SAO2|SPO2|OSAT|ETCO2|CO2WAVE|REF_EEG|"
+    r"STATUS|TRIGGER|STIM?|DIG|DC|EXG|GSR|TEMP|SAO2|SPO2|OSAT|ETCO2|CO2WAVE|REF_EEG|"
     r"EVENTS?|MARKERS?|ACC|GYRO)(?![A-Z])",
     re.IGNORECASE,
 )
+# Lists of notes that EDF+ and BDF+ store as if they were a channel.
+_NOTES = re.compile(r"[EB]DF ANNOTATIONS", re.IGNORECASE)
 _ONE_ELECTRODE = re.compile(r"(?:EEG\s+)?(?P<name>[A-Z]+\d*[A-Z]?)\.*(?:\s*-\s*(?P<other>\S+))?", re.IGNORECASE)
 _GEODESIC = re.compile(r"E0*(\d{1,3})", re.IGNORECASE)
 _BIOSEMI = re.compile(r"[A-H]\d{1,2}")
@@ -171,7 +173,8 @@ def resolve_channels(labels: Sequence[str], layout: Layout, reference: Reference
         is_scalp=tuple(e.name not in NOT_SCALP for e in electrodes),
         reference=reference or _inferred_reference([parsed[i] for i in picks], layout),
     )
-    rest = [(label, p) for label, p in zip(labels, parsed, strict=True) if p.name not in table]
+    pairs = zip(labels, parsed, strict=True)
+    rest = [(label, p) for label, p in pairs if p.name not in table and not _NOTES.fullmatch(label.strip())]
     return ResolvedChannels(
         picks=tuple(picks),
         montage=montage,
