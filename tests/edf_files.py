@@ -49,6 +49,9 @@ def write_edf(
     reserved: str = "",
     onsets_s: Sequence[float | None] | None = None,
     notes: Sequence[tuple[float, float | None, bytes]] = (),
+    ranges: Sequence[tuple[float, float]] | None = None,
+    units: Sequence[str] | None = None,
+    notes_at: int | None = None,
 ) -> list[np.ndarray]:
     """Write one file; incomplete last records are filled with zeros.
 
@@ -57,46 +60,49 @@ def write_edf(
         rates_hz: One rate, or one per channel.
         bits: 16 writes EDF, 24 writes BDF.
         onsets_s: Start of each record; with ``notes`` it makes an EDF+ file (an annotation channel, last).
+        onsets_s: Start of each record; with ``notes`` it makes an EDF+ file (an annotation channel, last).
         notes: (onset_s, duration_s, text), all written into the first record.
+        ranges: Physical minimum and maximum of each channel in its unit, each of at most eight characters; all
+            ±``full_scale_uv`` by default. Signals are numbers in the channel's unit.
+        units: Unit of each channel, all ``uV`` by default.
+        notes_at: Place of the annotation channel among the others; last by default.
 
     Returns:
-        Per channel, the microvolts that the file holds exactly (quantised, float64).
+        Per channel, the numbers that the file holds exactly (quantised, float64), in the channel's unit.
     """
     rates = [float(rates_hz)] * len(labels) if np.isscalar(rates_hz) else [float(r) for r in rates_hz]
     n_per_record = [round(rate * record_s) for rate in rates]
     n_records = max(math.ceil(len(x) / n) for x, n in zip(signals_uv, n_per_record, strict=True))
+    n_channels = len(labels)
     top = (1 << (bits - 1)) - 1
-    gain = 2 * full_scale_uv / (2 * top + 1)
-    offset = full_scale_uv - top * gain
-    digital = []
-    for x, n in zip(signals_uv, n_per_record, strict=True):
+    limits = [(-full_scale_uv, full_scale_uv)] * n_channels if ranges is None else list(ranges)
+    digital, truth = [], []
+    for x, n, (low, high) in zip(signals_uv, n_per_record, limits, strict=True):
+        gain = (high - low) / (2 * top + 1)
+        offset = high - top * gain
         padded = np.zeros(n_records * n)
         padded[: len(x)] = x
         digital.append(np.clip(np.rint((padded - offset) / gain), -top - 1, top).astype(np.int32))
+        truth.append(digital[-1] * gain + offset)
     parts = [_to_bytes(d.reshape(n_records, -1), bits) for d in digital]
 
     columns = {
         "label": list(labels),
-        "unit": ["uV"] * len(labels),
-        "physical minimum": [f"{-full_scale_uv:g}"] * len(labels),
-        "physical maximum": [f"{full_scale_uv:g}"] * len(labels),
-        "digital minimum": [str(-top - 1)] * len(labels),
-        "digital maximum": [str(top)] * len(labels),
+        "unit": ["uV"] * n_channels if units is None else list(units),
+        "physical minimum": [f"{low:.12g}" for low, _ in limits],
+        "physical maximum": [f"{high:.12g}" for _, high in limits],
+        "digital minimum": [str(-top - 1)] * n_channels,
+        "digital maximum": [str(top)] * n_channels,
         "samples per record": [str(n) for n in n_per_record],
     }
     if onsets_s is not None or notes:
         onsets = [i * record_s for i in range(n_records)] if onsets_s is None else list(onsets_s)
-        parts.append(_note_records(onsets, notes, NOTE_BYTES))
-        extra = (
-            "BDF Annotations" if bits == 24 else "EDF Annotations",
-            "",
-            "-1",
-            "1",
-            str(-top - 1),
-            str(top),
-        )
-        for name, value in zip(columns, (*extra, str(NOTE_BYTES * 8 // bits)), strict=True):
-            columns[name].append(value)
+        at = n_channels if notes_at is None else notes_at
+        parts.insert(at, _note_records(onsets, notes, NOTE_BYTES))
+        label = "BDF Annotations" if bits == 24 else "EDF Annotations"
+        extra = (label, "", "-1", "1", str(-top - 1), str(top), str(NOTE_BYTES * 8 // bits))
+        for name, value in zip(columns, extra, strict=True):
+            columns[name].insert(at, value)
     fixed = {
         "version": "0" if bits == 16 else "\xffBIOSEMI",
         "patient": patient,
@@ -109,11 +115,11 @@ def write_edf(
         "record duration": f"{record_s:g}",
         "number of signals": str(len(parts)),
     }
-    head = b"".join(_field(fixed[name], width) for name, width in FIXED)
+    head = b"".join(field_bytes(fixed[name], width) for name, width in FIXED)
     for name, width in PER_CHANNEL:
-        head += b"".join(_field(value, width) for value in columns.get(name, [""] * len(parts)))
+        head += b"".join(field_bytes(value, width) for value in columns.get(name, [""] * len(parts)))
     path.write_bytes(head + b"".join(b"".join(record) for record in zip(*parts, strict=True)))
-    return [d * gain + offset for d in digital]
+    return truth
 
 
 def write_tones(
@@ -142,12 +148,40 @@ def write_tones(
 def set_field(path: Path, name: str, value: str | bytes, channel: int = 0) -> None:
     """Overwrite one header field in place, of the whole file or of one channel."""
     data = bytearray(path.read_bytes())
-    at, width = _locate(bytes(data), name, channel)
-    data[at : at + width] = _field(value, width)
+    at, width = locate(bytes(data), name, channel)
+    data[at : at + width] = field_bytes(value, width)
     path.write_bytes(bytes(data))
 
 
-def _locate(data: bytes, name: str, channel: int) -> tuple[int, int]:
+def decode(path: Path, labels: Sequence[str]) -> list[np.ndarray]:
+    """Read channels byte by byte, in double precision and in their own unit; for units and gaps ask somebody else."""
+    data = path.read_bytes()
+    n_signals, n_bytes = int(data[252:256]), 3 if data[:1] == b"\xff" else 2
+
+    def number(name: str, channel: int) -> float:
+        at, width = locate(data, name, channel)
+        return float(data[at : at + width].decode().strip(" \0").replace(",", "."))
+
+    n_per_record = [int(number("samples per record", i)) for i in range(n_signals)]
+    starts = np.cumsum([0, *n_per_record]) * n_bytes
+    records = range(256 * (n_signals + 1), len(data) - int(starts[-1]) + 1, int(starts[-1]))
+    out = []
+    for channel in [_find(data, label, n_signals) for label in labels]:
+        pmin, pmax, dmin, dmax = (
+            number(f"{kind} {end}imum", channel) for kind in ("physical", "digital") for end in ("min", "max")
+        )
+        places = (at + i for at in records for i in range(starts[channel], starts[channel + 1], n_bytes))
+        digital = [int.from_bytes(data[i : i + n_bytes], "little", signed=True) for i in places]
+        out.append((np.array(digital, dtype=np.float64) - dmin) / (dmax - dmin) * (pmax - pmin) + pmin)
+    return out
+
+
+def _find(data: bytes, label: str, n_signals: int) -> int:
+    found = [data[256 + 16 * i : 272 + 16 * i].decode("latin-1").strip() for i in range(n_signals)]
+    return found.index(label)
+
+
+def locate(data: bytes, name: str, channel: int) -> tuple[int, int]:
     at = 0
     for field, width in FIXED:
         if field == name:
@@ -161,7 +195,7 @@ def _locate(data: bytes, name: str, channel: int) -> tuple[int, int]:
     raise KeyError(name)
 
 
-def _field(value: str | bytes, width: int) -> bytes:
+def field_bytes(value: str | bytes, width: int) -> bytes:
     raw = value if isinstance(value, bytes) else value.encode("latin-1")
     assert len(raw) <= width, (value, width)
     return raw.ljust(width)

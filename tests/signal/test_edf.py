@@ -7,7 +7,7 @@ import pytest
 
 from edf_files import set_field, write_edf, write_tones
 from eegfm.errors import RecordingError
-from eegfm.signal.edf import EdfReader
+from eegfm.signal.config import ReadParams
 from eegfm.signal.reader import open_reader
 
 CORNER_CASES = {
@@ -20,27 +20,14 @@ CORNER_CASES = {
     "derived/extra_bytes_at_end.edf": ("extra_bytes_at_end",),
     "derived/inverted_physical_range.edf": ("inverted_physical_range",),
     "derived/physical_range_comma.edf": ("decimal_comma",),
-    "EDF.jl/test/data/bdf_test.bdf": (),
-    "EDF.jl/test/data/bdf_test.edf": (),
+    "EDF.jl/test/data/bdf_test.bdf": ("no_record_onsets",),
+    "EDF.jl/test/data/bdf_test.edf": ("no_record_onsets",),
     "edfio/tests/TEST_DATA/test_subsecond.edf": ("inverted_physical_range",),
     "pyedflib/pyedflib/tests/data/test_utf8.edf": ("inverted_physical_range",),
     "mne-python/mne/io/edf/tests/data/test.bdf": (),
-    "mne-python/mne/io/edf/tests/data/test.edf": (),
+    "mne-python/mne/io/edf/tests/data/test.edf": ("outside_digital_range",),
     "mne-python/mne/io/edf/tests/data/test_bdf_stim_channel.bdf": (),
     "mne-python/mne/io/edf/tests/data/test_edf_stim_channel.edf": (),
-}
-REJECTED_CASES = {
-    "derived/empty.edf": "not_edf",
-    "derived/header_cut.edf": "truncated_header",
-    "derived/header_only_but_claims_20.edf": "truncated",
-    "derived/truncated_mid_record.edf": "truncated",
-    "derived/zero_records.edf": "no_records",
-    "derived/nrec_minus_one.edf": "unknown_record_count",
-    "derived/equal_physical_range.edf": "physical_range",
-    "derived/duplicate_label.edf": "duplicate_label",
-    "mne-python/mne/io/edf/tests/data/duplicate_channel_labels.edf": "duplicate_label",
-    "edfio/tests/TEST_DATA/SC4001EC-Hypnogram.edf": "no_signals",
-    "crlf_damaged/S001/S001R03.edf": "damaged_records",
 }
 
 
@@ -90,13 +77,6 @@ def test_awkward_files_that_mne_reads_rightly_equal_mne(shared_data, name, flags
     assert open_reader(path).header.flags == flags
 
 
-@pytest.mark.parametrize(("name", "code"), REJECTED_CASES.items())
-def test_files_that_cannot_be_trusted_are_rejected(shared_data, name, code):
-    with pytest.raises(RecordingError) as caught:
-        open_reader(shared_data / "edf_corner_cases" / name)
-    assert caught.value.code == code
-
-
 @pytest.mark.parametrize("suffix", ["edf", "bdf"])
 def test_the_rate_is_that_of_channels_called_eeg_where_no_label_names_an_electrode(shared_data, suffix):
     path = shared_data / "edf_corner_cases" / "edfio" / "tests" / "TEST_DATA" / f"short_psg.{suffix}"
@@ -122,7 +102,7 @@ def test_gaps_are_found_whatever_the_header_claims(tmp_path, reserved, flag):
     notes = [(6.25, None, b"after the gap"), (1.0, 0.5, b"before")]
     x = np.random.default_rng(0).normal(0, 20, 400)
     write_edf(path, [x], ["Cz"], 100.0, reserved=reserved, onsets_s=[0.25, 1.25, 6.25, 7.25], notes=notes)
-    header = EdfReader(path).header
+    header = open_reader(path).header
     assert header.segments == ((0, 200, 0.0), (200, 400, 6.0))
     assert header.flags == (flag,)
     assert [(a.onset_s, a.text) for a in header.annotations] == [(0.75, "before"), (6.0, "after the gap")]
@@ -133,7 +113,7 @@ def test_a_file_declared_to_have_gaps_needs_onsets(tmp_path):
     path = tmp_path / "gap.edf"
     write_edf(path, [np.zeros(400)], ["Cz"], 100.0, reserved="EDF+D")
     with pytest.raises(RecordingError) as caught:
-        EdfReader(path)
+        open_reader(path)
     assert caught.value.code == "no_record_onsets"
 
 
@@ -143,30 +123,8 @@ def test_a_zero_filled_tail_is_found_by_its_missing_onsets(tmp_path):
     data = path.read_bytes()
     path.write_bytes(data[:-1000] + bytes(1000))
     with pytest.raises(RecordingError) as caught:
-        EdfReader(path)
+        open_reader(path)
     assert caught.value.code == "damaged_records"
-
-
-@pytest.mark.parametrize("bits", [16, 24])
-@pytest.mark.parametrize("record_s", [1.0, 0.5, 3.0])
-def test_every_stretch_of_samples_is_calibrated_and_in_place(tmp_path, bits, record_s):
-    path = tmp_path / "x.edf"
-    rng = np.random.default_rng(bits)
-    truth = write_edf(path, list(rng.normal(0, 80, (3, 1200))), ["F3", "Cz", "O2"], 100.0, bits=bits, record_s=record_s)
-    reader = EdfReader(path)
-    assert reader.header.n_samples == 1200
-    for start, stop in ((0, 1200), (0, 1), (99, 101), (317, 1163), (1199, 1200), (500, 500)):
-        found = reader.read_uv(start, stop, [2, 0])
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, [truth[2][start:stop], truth[0][start:stop]], rtol=2e-7, atol=1e-6)
-
-
-def test_24_bit_extremes_keep_their_sign(tmp_path):
-    path = tmp_path / "x.bdf"
-    x = np.array([-500.0, 500.0, 0.0, -1e-4] * 25)
-    (truth,) = write_edf(path, [x], ["Cz"], 100.0, bits=24)
-    np.testing.assert_allclose(EdfReader(path).read_uv(0, 100, [0])[0], truth, rtol=1e-6, atol=1e-6)
-    assert truth[0] == pytest.approx(-500.0)
 
 
 @pytest.mark.parametrize("other_hz", [500.0, 1.0])
@@ -177,11 +135,11 @@ def test_another_rate_beside_it_leaves_the_eeg_bit_equal(tmp_path, other_hz):
     write_edf(alone, eeg, ["C3", "C4"], 100.0)
     signals = [eeg[0], rng.normal(0, 30, int(10 * other_hz)), eeg[1]]
     write_edf(mixed, signals, ["C3", "ECG", "C4"], [100.0, other_hz, 100.0])
-    reader = EdfReader(mixed)
+    reader = open_reader(mixed)
     assert reader.header.rate_hz == 100.0
     assert reader.header.channel_rates_hz == (100.0, other_hz, 100.0)
     assert reader.header.flags == ("other_rates",)
-    np.testing.assert_array_equal(reader.read_uv(0, 1000, [0, 2]), EdfReader(alone).read_uv(0, 1000, [0, 1]))
+    np.testing.assert_array_equal(reader.read_uv(0, 1000, [0, 2]), open_reader(alone).read_uv(0, 1000, [0, 1]))
     with pytest.raises(RecordingError) as caught:
         reader.read_uv(0, 10, [1])
     assert caught.value.code == "mixed_rates"
@@ -196,10 +154,79 @@ def test_swapped_extensions_are_read_for_what_they_are(tmp_path, bits, suffix):
     np.testing.assert_allclose(reader.read_uv(0, 400, [0]), truth, rtol=1e-6, atol=1e-5)
 
 
-def test_a_large_offset_keeps_the_digits_of_a_small_gain(tmp_path):
+def test_annotations_are_lost_with_their_label_and_that_is_said(tmp_path):
     path = tmp_path / "x.edf"
-    write_edf(path, [np.zeros(100)], ["Cz"], 100.0)
-    set_field(path, "physical minimum", "9000")
-    set_field(path, "physical maximum", "9000.01")
-    found = EdfReader(path).read_uv(0, 100, [0])
-    np.testing.assert_allclose(found, 9000.005, rtol=1e-7)
+    truth = write_edf(path, [np.arange(400.0)], ["Cz"], 100.0, reserved="EDF+C", notes=[(1.0, None, b"eyes closed")])
+    set_field(path, "label", "EDF Annotatiuns", channel=1)
+    reader = open_reader(path)
+    assert reader.header.flags == ("no_record_onsets", "other_rates")
+    np.testing.assert_allclose(reader.read_uv(0, 400, [0]), truth, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["EDF+C", "EDF+D"])
+@pytest.mark.parametrize("wrong_s", ["2", "0.5", "7", "100"])
+def test_a_record_duration_that_the_onsets_contradict_is_rejected(tmp_path, kind, wrong_s):
+    path = tmp_path / "x.edf"
+    onsets_s = [*range(6), *range(30, 36)]
+    write_edf(path, [np.arange(1200.0)], ["Cz"], 100.0, reserved=kind, onsets_s=onsets_s)
+    assert len(open_reader(path).header.segments) == 2
+    set_field(path, "record duration", wrong_s)
+    with pytest.raises(RecordingError, match=r"records start every 1 s") as caught:
+        open_reader(path)
+    assert caught.value.code == "record_duration"
+
+
+@pytest.mark.parametrize("rate_hz", [256.0, 250.0, 512.0])
+def test_annotations_lie_within_half_a_sample_on_both_sides_of_gaps(tmp_path, rate_hz):
+    path = tmp_path / "x.edf"
+    onsets_s = np.array([*np.arange(5) * 0.5, *np.arange(6) * 0.5 + 17.125])
+    samples = [10, 700 if rate_hz > 500 else 400, round(5.4 * rate_hz)]
+    # A sample's time: that of its record, and what it lies behind its first sample.
+    times_s = [onsets_s[int(k / rate_hz / 0.5)] + k / rate_hz % 0.5 for k in samples]
+    notes = [(float(f"{t:.6f}"), None, b"x") for t in times_s]
+    write_edf(path, [np.zeros(round(5.5 * rate_hz))], ["Cz"], rate_hz, record_s=0.5, reserved="EDF+D",
+              onsets_s=onsets_s.tolist(), notes=notes)  # fmt: skip
+    header = open_reader(path).header
+    assert len(header.segments) == 2
+    found = [header.position_of(note.onset_s) for note in header.annotations]
+    np.testing.assert_allclose(found, samples, atol=0.5)
+
+
+def test_salvage_takes_the_whole_records_of_a_file_that_ends_early(tmp_path):
+    path = tmp_path / "x.edf"
+    rng = np.random.default_rng(0)
+    truth = write_edf(path, list(rng.normal(0, 20, (3, 1000))), ["Fz", "Cz", "Pz"], 100.0, onsets_s=np.arange(10.0))
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(RecordingError, match="salvage_truncated"):
+        open_reader(path)
+    reader = open_reader(path, ReadParams(salvage_truncated=True))
+    assert reader.header.n_samples == 700
+    assert reader.header.flags == ("lost_s:3", "truncated")
+    np.testing.assert_allclose(reader.read_uv(0, 700, range(3)), np.stack(truth)[:, :700], rtol=1e-6, atol=1e-5)
+
+
+def test_salvage_takes_a_recording_that_was_never_closed(shared_data):
+    folder = shared_data / "edf_corner_cases" / "derived"
+    whole = open_reader(folder / "ok.edf")
+    reader = open_reader(folder / "nrec_minus_one.edf", ReadParams(salvage_truncated=True))
+    assert reader.header.flags == ("truncated",)
+    assert reader.header.n_samples == whole.header.n_samples
+    np.testing.assert_array_equal(reader.read_uv(0, 3200, range(19)), whole.read_uv(0, 3200, range(19)))
+
+
+def test_salvage_takes_nothing_where_nothing_is_whole(shared_data):
+    with pytest.raises(RecordingError) as caught:
+        open_reader(
+            shared_data / "edf_corner_cases" / "derived" / "header_only_but_claims_20.edf",
+            ReadParams(salvage_truncated=True),
+        )
+    assert caught.value.code == "no_records"
+
+
+@pytest.mark.parametrize(("record_s", "flags"), [("1", ()), ("2", ()), ("7", ("fractional_rate",)), ("9.59375", ())])
+def test_a_rate_that_is_no_whole_number_is_flagged(tmp_path, record_s, flags):
+    path = tmp_path / "x.edf"
+    rate_hz = 128.0 if record_s == "9.59375" else 100.0
+    write_edf(path, [np.zeros(2456)], ["Cz"], rate_hz, record_s=9.59375 if rate_hz == 128.0 else 1.0)
+    set_field(path, "record duration", record_s)
+    assert open_reader(path).header.flags == flags

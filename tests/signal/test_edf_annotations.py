@@ -42,6 +42,10 @@ def test_a_note_in_a_second_channel_keeps_no_time():
     assert notes.onsets_s == (3.0,)
 
 
+def test_a_list_that_is_not_at_the_start_of_its_record_keeps_no_time():
+    assert parse_records([[b"\0\0+3\x14\x14\x00"]]).onsets_s == (None,)
+
+
 def test_missing_onsets_are_harmless_only_when_all_are_blank():
     assert known_onsets(parse_records([[b"\0" * 8]] * 3), "f.edf") is None
     with pytest.raises(RecordingError, match="1 of 2 records") as caught:
@@ -70,3 +74,25 @@ def test_small_steps_that_add_up_are_drift():
     assert len(segments) == 1
     assert has_clock_drift(onsets_s, segments, 1.0, 100)
     assert not has_clock_drift(np.arange(20.0), segments, 1.0, 100)
+
+
+@pytest.mark.parametrize("record_s", [1 / 3, 0.0997, 0.46875, 9.59375])
+@pytest.mark.parametrize("decimals", [2, 3, 6])
+def test_rounded_onsets_are_no_gaps(record_s, decimals):
+    onsets_s = np.round(np.arange(200) * record_s, decimals)
+    segments = split_segments(onsets_s, record_s, 10, "f.edf")
+    assert len(segments) == 1
+    onsets_s[100:] += 5
+    assert [s.start for s in split_segments(onsets_s, record_s, 10, "f.edf")] == [0, 1000]
+
+
+@pytest.mark.parametrize("step_s", [0.5, 0.99, 1.01, 2.0, 30.0])
+def test_regular_jumps_are_a_wrong_duration(step_s):
+    with pytest.raises(RecordingError, match=f"every {step_s:g} s") as caught:
+        split_segments(np.arange(10) * step_s, 1.0, 100, "f.edf")
+    assert caught.value.code == "record_duration"
+
+
+def test_irregular_jumps_are_gaps_however_many():
+    onsets_s = np.array([0, 3, 8.5, 20, 27, 31.25])
+    assert len(split_segments(onsets_s, 1.0, 100, "f.edf")) == 6

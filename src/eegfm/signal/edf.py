@@ -1,6 +1,8 @@
 """EDF, EDF+ and BDF recordings: mapped, checked, and read at their native rate."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,11 @@ from numpy.typing import NDArray
 
 from eegfm.errors import RecordingError
 from eegfm.signal.config import ReadParams
-from eegfm.signal.edf_annotations import has_clock_drift, known_onsets, parse_records, split_segments
-from eegfm.signal.edf_header import FETCH_AGAIN, EdfChannel, EdfHeader, read_header
+from eegfm.signal.edf_annotations import Notes, has_clock_drift, known_onsets, parse_records, split_segments
+from eegfm.signal.edf_checks import n_aligned_records, shifted, value_flags
+from eegfm.signal.edf_fields import FETCH_AGAIN
+from eegfm.signal.edf_header import EdfChannel, EdfHeader, read_header
+from eegfm.signal.edf_records import EdfRecords
 from eegfm.signal.electrodes import clean_label
 from eegfm.signal.reader import Annotation, RecordingHeader, Segment
 
@@ -21,16 +26,22 @@ class EdfReader:
 
     A faster or slower auxiliary channel leaves the EEG channels as they are: nothing is resampled here.
 
+    Args:
+        path: The file.
+        params: What is known of it and forgiven.
+
     Raises:
-        RecordingError: The header or the record onsets fail a check.
+        RecordingError: The header, the record onsets or the place of the records fail a check.
     """
 
     def __init__(self, path: Path, params: ReadParams) -> None:
         self._path = path
-        self._edf = read_header(path, params)
-        self._records = _map_records(path, self._edf)
-        self._rate_hz = _eeg_rate_hz(self._edf.channels, path.name)
-        self.header = self._describe()
+        edf = read_header(path, params)
+        self._rate_hz = _eeg_rate_hz(edf.channels, path.name)
+        self._records = EdfRecords(path, edf)
+        notes = parse_records(_annotation_bytes(edf, self._records))
+        self._edf = self._aligned(edf, notes)
+        self.header = self._describe(notes)
 
     def read_uv(self, start: int, stop: int, channels: Sequence[int]) -> NDArray[np.float32]:
         """Read samples [start, stop): (len(channels), stop - start) microvolts.
@@ -41,47 +52,41 @@ class EdfReader:
         assert 0 <= start <= stop <= self.header.n_samples, "samples lie inside the recording"
         out = np.empty((len(channels), stop - start), dtype=np.float32)
         for row, index in enumerate(channels):
-            self._read_channel(self._edf.channels[index], start, out[row])
+            channel = self._edf.channels[index]
+            if isinstance(channel.calibration, RecordingError):
+                raise channel.calibration
+            if channel.rate_hz != self._rate_hz:
+                raise RecordingError(
+                    "mixed_rates",
+                    f"{self._path.name}: {channel.label!r} has {channel.rate_hz:g} Hz, "
+                    f"most EEG channels have {self._rate_hz:g} Hz",
+                    "leave this channel or the file out",
+                )
+            self._records.read_uv(channel, channel.calibration, start, out[row])
         return out
 
-    def _read_channel(self, channel: EdfChannel, start: int, out: NDArray[np.float32]) -> None:
-        if isinstance(channel.calibration, RecordingError):
-            raise channel.calibration
-        if channel.rate_hz != self._rate_hz:
-            raise RecordingError(
-                "mixed_rates",
-                f"{self._path.name}: {channel.label!r} has {channel.rate_hz:g} Hz, "
-                f"most EEG channels have {self._rate_hz:g} Hz",
-                "leave this channel or the file out",
-            )
-        n = channel.n_per_record
-        first, last = start // n, -(-(start + out.size) // n)
-        digital = self._digital(channel, first, last)[start - first * n :][: out.size]
-        # Double precision until the end: a large offset would eat the digits of a small gain.
-        exact = digital.astype(np.float64)
-        exact *= channel.calibration.gain_uv
-        exact += channel.calibration.offset_uv
-        out[:] = exact
+    def _aligned(self, edf: EdfHeader, notes: Notes) -> EdfHeader:
+        """The header with as many records as are provably in their place."""
+        if not edf.n_extra_bytes:
+            return edf
+        try:
+            has_onsets = known_onsets(notes, self._path.name) is not None
+        except RecordingError as error:
+            raise shifted(edf, self._path) from error
+        return replace(edf, n_records=n_aligned_records(edf, self._records, has_onsets, self._path))
 
-    def _digital(self, channel: EdfChannel, first: int, last: int) -> NDArray[np.int32] | NDArray[np.int16]:
-        """Digital values of records [first, last) as one row."""
-        width = self._edf.sample_bytes
-        at = channel.offset * width
-        raw = self._records[first:last, at : at + channel.n_per_record * width]
-        if width == 2:
-            return np.ascontiguousarray(raw).view("<i2").reshape(-1)
-        # The three bytes go to the top of four, so that shifting down extends the sign.
-        padded = np.zeros((raw.size // 3, 4), dtype=np.uint8)
-        padded[:, 1:] = raw.reshape(-1, 3)
-        return padded.view("<i4").reshape(-1) >> 8
-
-    def _describe(self) -> RecordingHeader:
+    def _describe(self, notes: Notes) -> RecordingHeader:
         edf = self._edf
-        flags = set(edf.flags)
+        flags = set(edf.flags) | value_flags(edf, self._records)
         n_per_record = round(self._rate_hz * edf.record_s)
-        segments, annotations = self._timeline(n_per_record, flags)
+        segments, annotations = self._timeline(notes, n_per_record, flags)
         if len({c.rate_hz for c in edf.channels if not c.is_annotation}) > 1:
             flags.add("other_rates")
+        if not math.isclose(self._rate_hz, round(self._rate_hz), rel_tol=1e-9):
+            # Rare amplifiers have such a rate, and so has any with a wrong record duration.
+            flags.add("fractional_rate")
+        if edf.n_lost:
+            flags.add(f"lost_s:{edf.n_lost * edf.record_s:g}")
         return RecordingHeader(
             labels=tuple(c.label for c in edf.channels),
             units=tuple(c.unit for c in edf.channels),
@@ -95,10 +100,11 @@ class EdfReader:
             flags=tuple(sorted(flags)),
         )
 
-    def _timeline(self, n_per_record: int, flags: set[str]) -> tuple[tuple[Segment, ...], tuple[Annotation, ...]]:
+    def _timeline(
+        self, notes: Notes, n_per_record: int, flags: set[str]
+    ) -> tuple[tuple[Segment, ...], tuple[Annotation, ...]]:
         """Segments and annotations; adds to the flags."""
         edf, name = self._edf, self._path.name
-        notes = parse_records(self._annotation_bytes())
         if notes.n_damaged:
             flags.add("damaged_annotations")
         onsets_s = known_onsets(notes, name)
@@ -106,42 +112,31 @@ class EdfReader:
             self._without_onsets(flags)
             whole = Segment(0, n_per_record * edf.n_records, 0.0)
             return (whole,), tuple(sorted(notes.annotations))
+        onsets_s = onsets_s[: edf.n_records]
         segments = split_segments(onsets_s, edf.record_s, n_per_record, name)
         if len(segments) > 1:
-            flags.add("gaps" if edf.is_discontinuous else "gaps_in_continuous_file")
+            flags.add("gaps" if edf.kind == "D" else "gaps_in_continuous_file")
         if has_clock_drift(onsets_s, segments, edf.record_s, n_per_record):
             flags.add("record_clock_drift")
         # Time zero is the first sample, not the full second of the header's start time.
-        shifted = (note._replace(onset_s=note.onset_s - onsets_s[0]) for note in notes.annotations)
-        return segments, tuple(sorted(shifted))
+        shifted_notes = (note._replace(onset_s=note.onset_s - onsets_s[0]) for note in notes.annotations)
+        return segments, tuple(sorted(shifted_notes))
 
     def _without_onsets(self, flags: set[str]) -> None:
-        if self._edf.is_discontinuous:
+        edf = self._edf
+        if edf.kind == "D":
             raise RecordingError(
                 "no_record_onsets",
                 f"{self._path.name}: declared to have gaps, but its records do not state when they start",
                 "fetch the file again, or leave it out",
             )
-        if any(c.is_annotation for c in self._edf.channels):
+        if edf.kind or any(c.is_annotation for c in edf.channels):
             flags.add("no_record_onsets")
 
-    def _annotation_bytes(self) -> list[list[bytes]]:
-        width = self._edf.sample_bytes
-        spans = [(c.offset * width, (c.offset + c.n_per_record) * width) for c in self._edf.channels if c.is_annotation]
-        if not spans:
-            return [[] for _ in range(self._edf.n_records)]
-        return [[record[a:b].tobytes() for a, b in spans] for record in self._records]
 
-
-def _map_records(path: Path, edf: EdfHeader) -> NDArray[np.uint8]:
-    """All records as a (n_records, record_bytes) view of the file."""
-    shape = (edf.n_records, edf.record_bytes)
-    try:
-        mapped = np.memmap(path, dtype=np.uint8, mode="r", offset=edf.header_bytes, shape=shape)
-    except (OSError, ValueError) as error:
-        raise RecordingError("unreadable", f"{path.name}: {error}", "check the file and its permissions") from error
-    # A plain view: memmap's own slicing costs more than the samples of a short record.
-    return np.asarray(mapped).view(np.ndarray)
+def _annotation_bytes(edf: EdfHeader, records: EdfRecords) -> list[list[bytes]]:
+    channels = [channel for channel in edf.channels if channel.is_annotation]
+    return [[records.text(channel, record) for channel in channels] for record in range(edf.n_records)]
 
 
 def _eeg_rate_hz(channels: Sequence[EdfChannel], file_name: str) -> float:

@@ -19,6 +19,9 @@ from eegfm.signal.reader import Annotation, Segment
 _TAL = re.compile(rb"([+-]\d{1,9}(?:\.\d*)?)(?:\x15(\d{1,9}(?:\.\d*)?))?\x14(.*)\x14", re.DOTALL)
 # Onsets are written in decimals: a smaller step than this is rounding, not a gap.
 ONSET_TOLERANCE_S = 1e-3
+MAX_DECIMALS = 7
+# Of a whole number, so that binary fractions do not count as decimals.
+EXACT = 1e-4
 
 
 class Notes(NamedTuple):
@@ -41,7 +44,7 @@ def parse_records(records: Sequence[Sequence[bytes]]) -> Notes:
     for channels in records:
         onset, keep_time = None, True
         for raw in channels:
-            for chunk in raw.split(b"\0"):
+            for chunk in raw.rstrip(b"\0").split(b"\0"):
                 found = _parse_tal(chunk) if chunk else []
                 if found is None:
                     n_damaged += 1
@@ -96,10 +99,12 @@ def split_segments(
     """Split a file where the onsets of its records jump; time zero is the start of the first record.
 
     Raises:
-        RecordingError: Records overlap or run backwards (``record_order``).
+        RecordingError: Records overlap or run backwards (``record_order``), or start at regular intervals that are
+            not their duration (``record_duration``).
     """
-    tolerance_s = max(ONSET_TOLERANCE_S, 0.5 * record_s / n_per_record)
+    tolerance_s = _tolerance_s(onsets_s, record_s, n_per_record)
     jumps_s = np.diff(onsets_s) - record_s
+    _check_duration(jumps_s, tolerance_s, record_s, file_name)
     if (jumps_s < -tolerance_s).any():
         at = int(np.argmax(jumps_s < -tolerance_s)) + 1
         raise RecordingError(
@@ -114,6 +119,18 @@ def split_segments(
     )
 
 
+def _check_duration(jumps_s: NDArray[np.float64], tolerance_s: float, record_s: float, file_name: str) -> None:
+    """Regular jumps are no gaps: the duration is wrong, and with it the rate."""
+    regular_s = float(np.median(jumps_s)) if len(jumps_s) > 1 else 0.0
+    n_regular = int(np.count_nonzero(np.abs(jumps_s - regular_s) <= tolerance_s))
+    if abs(regular_s) > tolerance_s and 2 * n_regular > len(jumps_s):
+        raise RecordingError(
+            "record_duration",
+            f"{file_name}: record duration is {record_s:g} s, but records start every {record_s + regular_s:g} s",
+            "correct the record duration, or leave the file out",
+        )
+
+
 def has_clock_drift(
     onsets_s: NDArray[np.float64], segments: Sequence[Segment], record_s: float, n_per_record: int
 ) -> bool:
@@ -121,10 +138,25 @@ def has_clock_drift(
 
     Single steps below the tolerance are rounding; many of them in one direction are another clock.
     """
-    tolerance_s = max(ONSET_TOLERANCE_S, 0.5 * record_s / n_per_record)
+    tolerance_s = _tolerance_s(onsets_s, record_s, n_per_record)
     for segment in segments:
         first, last = segment.start // n_per_record, segment.stop // n_per_record
         counted_s = onsets_s[first] + record_s * np.arange(last - first)
         if np.abs(onsets_s[first:last] - counted_s).max() > tolerance_s:
             return True
     return False
+
+
+def _tolerance_s(onsets_s: NDArray[np.float64], record_s: float, n_per_record: int) -> float:
+    """How far two onsets may be off without meaning anything: half a sample, or the last decimal that is written."""
+    return max(ONSET_TOLERANCE_S, 0.5 * record_s / n_per_record, _rounding_s(onsets_s, record_s))
+
+
+def _rounding_s(onsets_s: NDArray[np.float64], record_s: float) -> float:
+    """The last decimal of the onsets, where the record duration needs more of them; 0 where nothing is rounded."""
+    for decimals in range(MAX_DECIMALS):
+        steps = onsets_s * 10.0**decimals
+        if np.abs(steps - np.rint(steps)).max() < EXACT:
+            break
+    record_steps = record_s * 10.0**decimals
+    return 0.0 if abs(record_steps - round(record_steps)) < EXACT else min(10.0**-decimals, record_s / 2)
