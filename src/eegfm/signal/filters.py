@@ -9,8 +9,10 @@ is that of MNE's default FIR design (``firwin``, Hamming, one kernel per band ed
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from math import gcd
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import fft
 from scipy.signal import firwin
@@ -28,24 +30,34 @@ MIN_TRANSITION_HZ = 0.5
 HAMMING_FACTOR = 3.3
 NOTCH_WIDTH_RATIO = 1 / 200
 NOTCH_TRANSITION_HZ = 0.5
-# Long enough that the overlap costs little, short enough that a group of channels stays in the L2 cache.
-OVERLAP_BLOCKS = 8
-CHANNELS_PER_TRANSFORM = 8
-SIMD_CHANNELS = 4
+# Long enough that the overlap costs little, short enough that a group of transforms stays in the L2 cache.
+OVERLAP_BLOCKS = 6
+ROWS_PER_TRANSFORM = 8
+# scipy transforms this many rows at once with SIMD; what is left over costs as much each.
+SIMD_ROWS = 4
+# With more channels than this, rows that fill up the last SIMD group cost less than a larger buffer.
+MAX_CHANNELS_TO_BATCH = 32
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Geometry of a block: lengths in units of ``down`` input and ``up`` output samples."""
+    """Geometry: ``n_batch`` overlapping blocks, lengths in units of ``down`` input and ``up`` output samples."""
 
     up: int
     down: int
     n_guard: int
     n_valid: int
+    n_batch: int
 
     @property
     def n_units(self) -> int:
+        """Length of one block, and of its transform."""
         return self.n_valid + 2 * self.n_guard
+
+    @property
+    def n_held(self) -> int:
+        """Input samples under all blocks of a batch."""
+        return (self.n_batch * self.n_valid + 2 * self.n_guard) * self.down
 
 
 class BlockResampler:
@@ -96,35 +108,41 @@ class BlockResampler:
         """
         self._check_drift(n_in)
         plan, response = self._prepare(n_in)
-        n_out, n_new = self.n_out(n_in), plan.n_valid * plan.up
-        feed = _Feed(read, n_in, self._n_channels)
-        rows = -(-self._n_channels // SIMD_CHANNELS) * SIMD_CHANNELS
-        window = np.zeros((rows, plan.n_units * plan.down), dtype=np.float32)
-        for block in range(-(-n_out // n_new)):
-            feed.fill(window, (block * plan.n_valid - plan.n_guard) * plan.down)
-            yield self._transform(window, plan, response, min(n_new, n_out - block * n_new))
+        n_out, n_new = self.n_out(n_in), plan.n_batch * plan.n_valid * plan.up
+        n_rows = -(-self._n_channels * plan.n_batch // SIMD_ROWS) * SIMD_ROWS // plan.n_batch
+        held = np.zeros((n_rows, plan.n_held), dtype=np.float32)
+        feed = _Feed(read, n_in, held[: self._n_channels], plan.n_guard * plan.down)
+        for batch in range(-(-n_out // n_new)):
+            feed.advance((batch * plan.n_batch * plan.n_valid - plan.n_guard) * plan.down)
+            yield self._transform(held, plan, response, min(n_new, n_out - batch * n_new))
 
     def _prepare(self, n_in: int) -> tuple[_Plan, NDArray[np.float32]]:
         """Geometry and response for a signal of this length: a short one takes no long transform."""
         half = sum(kernel.size // 2 for kernel in self._kernels)
         wanted = self._block_samples or OVERLAP_BLOCKS * 2 * half
-        plan = _plan(self._ratio, half, min(wanted, max(n_in, 1)))
+        n_batch = SIMD_ROWS // gcd(self._n_channels, SIMD_ROWS)
+        if self._n_channels > MAX_CHANNELS_TO_BATCH or n_in < n_batch * wanted:
+            n_batch = 1
+        plan = _plan(self._ratio, half, min(wanted, max(n_in, 1)), n_batch)
         if plan not in self._responses:
             self._responses[plan] = _response(self._kernels, plan)
         return plan, self._responses[plan]
 
     def _transform(
-        self, window: NDArray[np.float32], plan: _Plan, response: NDArray[np.float32], n_keep: int
+        self, held: NDArray[np.float32], plan: _Plan, response: NDArray[np.float32], n_keep: int
     ) -> NDArray[np.float32]:
-        n_full, first = plan.n_units * plan.up, plan.n_guard * plan.up
-        out = np.empty((n_keep, self._n_channels), dtype=np.float32)
-        for top in range(0, self._n_channels, CHANNELS_PER_TRANSFORM):
-            spectrum = fft.rfft(window[top : top + CHANNELS_PER_TRANSFORM], axis=-1, workers=1)
-            kept = spectrum[:, : response.size] * response
-            signal = fft.irfft(kept, n=n_full, axis=-1, overwrite_x=True, workers=1)
-            rows = min(CHANNELS_PER_TRANSFORM, self._n_channels - top)
-            out[:, top : top + rows] = signal[:rows, first : first + n_keep].T
-        return out
+        n_full, first, n_new = plan.n_units * plan.up, plan.n_guard * plan.up, plan.n_valid * plan.up
+        blocks = sliding_window_view(held, plan.n_units * plan.down, axis=1)[:, :: plan.n_valid * plan.down]
+        blocks = blocks[:, : -(-n_keep // n_new)]
+        out = np.empty((self._n_channels, blocks.shape[1], n_new), dtype=np.float32)
+        n_at_once = max(ROWS_PER_TRANSFORM // plan.n_batch, 1)
+        for top in range(0, self._n_channels, n_at_once):
+            kept = fft.rfft(blocks[top : top + n_at_once], workers=1)[..., : response.size]
+            kept *= response
+            signal = fft.irfft(kept, n=n_full, overwrite_x=True, workers=1)
+            rows = out[top : top + n_at_once]
+            rows[:] = signal[: len(rows), :, first : first + n_new]
+        return out.reshape(self._n_channels, -1)[:, :n_keep].T
 
     def _check_drift(self, n_in: int) -> None:
         drift = abs(self._ratio - self._exact_ratio) * n_in
@@ -138,42 +156,49 @@ class BlockResampler:
 
 
 class _Feed:
-    """Reads every sample once, keeps what the next window overlaps, and continues the edges."""
+    """Reads every sample once, keeps what the next batch overlaps, and continues the edges.
 
-    def __init__(self, read: ReadBlock, n_in: int, n_channels: int) -> None:
+    The first sample of each channel is subtracted: the band-pass removes a constant exactly, and single precision
+    keeps more digits without it.
+
+    Args:
+        read: Source of the samples.
+        n_in: Their number.
+        held: (C, N) where the samples go.
+        n_guard: Samples over which the signal is continued on either side.
+    """
+
+    def __init__(self, read: ReadBlock, n_in: int, held: NDArray[np.float32], n_guard: int) -> None:
         self._read = read
         self._n_in = n_in
-        self._held = np.empty((n_channels, 0), dtype=np.float32)
-        self._low = 0
-        self._origin = np.zeros((n_channels, 1), dtype=np.float32)
+        self._held = held
+        self._n_guard = n_guard
+        self._n_read = 0
+        self._origin = np.zeros((len(held), 1), dtype=np.float32)
 
-    def fill(self, window: NDArray[np.float32], start: int) -> None:
-        """Write samples [start, start + N) to the first C rows; positions outside are reflections."""
-        n = window.shape[1]
-        low, high = max(start, 0), min(start + n, self._n_in)
-        self._advance(low, high)
-        held, rows = self._held, window[: self._held.shape[0]]
-        left, right = low - start, start + n - high
-        rows[:, left : n - right] = held
-        if left:
-            mirror = np.minimum(np.arange(left, 0, -1), high - 1)
-            rows[:, :left] = 2 * held[:, :1] - held[:, mirror]
-        if right:
-            # Beyond the reach of the kernel the values do not matter, they only must exist.
-            mirror = np.maximum(held.shape[1] - 2 - np.arange(right), 0)
-            rows[:, n - right :] = 2 * held[:, -1:] - held[:, mirror]
+    def advance(self, start: int) -> None:
+        """Hold samples [start, start + N); ``start`` never decreases."""
+        held, n = self._held, self._held.shape[1]
+        first, stop = self._n_read - start, min(n, self._n_in - start)
+        if self._n_read:
+            held[:, :first] = held[:, n - first :]
+        if first < stop:
+            new = self._read(self._n_read, start + stop)
+            if not self._n_read:
+                self._origin = new[:, :1].copy()
+            np.subtract(new, self._origin, out=held[:, first:stop])
+            self._n_read = start + stop
+        self._reflect(max(-start, 0), stop)
 
-    def _advance(self, low: int, high: int) -> None:
-        """Hold samples [low, high), minus the first sample of each channel.
-
-        The band-pass removes a constant exactly, and single precision keeps more digits without it.
-        """
-        have = self._low + self._held.shape[1]
-        new = self._read(have, high) if high > have else self._held[:, :0]
-        if have == 0 and new.shape[1]:
-            self._origin = new[:, :1].copy()
-        self._held = np.concatenate([self._held[:, low - self._low :], new - self._origin], axis=1)
-        self._low = low
+    def _reflect(self, first: int, stop: int) -> None:
+        """Continue samples [first, stop) on both sides; what lies further outside reaches no output."""
+        held, after = self._held, min(stop + self._n_guard, self._held.shape[1])
+        if first:
+            mirror = np.minimum(2 * first - np.arange(first), stop - 1)
+            held[:, :first] = 2 * held[:, first : first + 1] - held[:, mirror]
+        if stop < after:
+            mirror = np.maximum(2 * (stop - 1) - np.arange(stop, after), first)
+            held[:, stop:after] = 2 * held[:, stop - 1 : stop] - held[:, mirror]
 
 
 def band_kernels(rate_hz: float, params: SignalParams) -> tuple[NDArray[np.float64], ...]:
@@ -254,12 +279,12 @@ def _notch_kernel(rate_hz: float, notches_hz: list[float]) -> NDArray[np.float64
     return kernel
 
 
-def _plan(ratio: Fraction, half_kernel: int, n_new: int) -> _Plan:
+def _plan(ratio: Fraction, half_kernel: int, n_new: int, n_batch: int) -> _Plan:
     """Choose block lengths whose transforms are fast at both rates."""
     up, down = ratio.numerator, ratio.denominator
     n_guard = -(-half_kernel // down)
     n_units = fft.next_fast_len(-(-n_new // down) + 2 * n_guard, real=True)
-    return _Plan(up, down, n_guard, n_units - 2 * n_guard)
+    return _Plan(up, down, n_guard, n_units - 2 * n_guard, n_batch)
 
 
 def _response(kernels: tuple[NDArray[np.float64], ...], plan: _Plan) -> NDArray[np.float32]:

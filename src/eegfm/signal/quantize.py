@@ -15,10 +15,12 @@ MIN_MADS = 15.0
 MAX_MADS = 40.0
 # The whole recording may reach higher than the sample of it.
 PEAK_HEADROOM = 2.0
+# Values that are quantised at once: few enough that no step on the way leaves the cache.
+PIECE_VALUES = 1 << 17
 
 
 def spread_pieces(
-    segments: Sequence[Segment], rate_hz: float, total_s: float = 60.0, n_pieces: int = 6
+    segments: Sequence[Segment], rate_hz: float, total_s: float = 30.0, n_pieces: int = 6
 ) -> list[tuple[int, int]]:
     """Choose stretches, spread evenly over a recording, from which its scales are estimated.
 
@@ -56,7 +58,7 @@ def robust_scale_uv(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.float32
     deviation (the median over the stretches in which the channel is alive). A flat channel gets 1 uV.
 
     Args:
-        blocks: (T, C) filtered microvolts each, at least one, best 60 s altogether from all over the
+        blocks: (T, C) filtered microvolts each, at least one, best 30 s altogether from all over the
             recording.
 
     Returns:
@@ -65,7 +67,8 @@ def robust_scale_uv(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.float32
     longest = max(len(block) for block in blocks)
     # The few samples left over at the end of a stretch have no spread worth a vote.
     voters = [block for block in blocks if 2 * len(block) >= longest]
-    mads = np.stack([np.median(np.abs(block - np.median(block, axis=0)), axis=0) for block in voters])
+    # The band-pass has taken the mean out, so that deviations are those from zero.
+    mads = np.stack([np.median(np.abs(block), axis=0, overwrite_input=True) for block in voters])
     peaks = np.max([np.abs(block).max(axis=0) for block in blocks], axis=0)
     full_uv = PEAK_HEADROOM * peaks.astype(np.float64)
     for channel in np.flatnonzero((mads >= FLAT_UV).any(axis=0)):
@@ -86,8 +89,20 @@ def quantize(block_uv: NDArray[np.float32], scales: NDArray[np.float32]) -> tupl
     Returns:
         (T, C) int16, and the number of clipped values.
     """
-    steps = np.rint(block_uv / scales)
-    assert np.isfinite(steps).all(), "values are finite; non-finite samples are replaced when they are read"
-    n_clipped = int(np.count_nonzero(np.abs(steps) > FULL_SCALE))
-    np.clip(steps, -FULL_SCALE, FULL_SCALE, out=steps)
-    return steps.astype(np.int16), n_clipped
+    out = np.empty(block_uv.shape, dtype=np.int16)
+    per_uv = 1 / scales
+    n_rows = max(PIECE_VALUES // block_uv.shape[1], 1)
+    steps = np.empty((min(n_rows, len(out)), block_uv.shape[1]), dtype=np.float32)
+    n_clipped = 0
+    for top in range(0, len(out), n_rows):
+        piece = steps[: len(out) - top]
+        piece[:] = block_uv[top : top + n_rows]
+        piece *= per_uv
+        np.rint(piece, out=piece)
+        highest, lowest = piece.max(), piece.min()
+        assert np.isfinite([highest, lowest]).all(), "values are finite: others are replaced when they are read"
+        if highest > FULL_SCALE or lowest < -FULL_SCALE:
+            n_clipped += int(np.count_nonzero(np.abs(piece) > FULL_SCALE))
+            np.clip(piece, -FULL_SCALE, FULL_SCALE, out=piece)
+        out[top : top + n_rows] = piece
+    return out, n_clipped
