@@ -114,12 +114,17 @@ class QualityWatch:
         """Note where channels keep one value: every few samples at first, all of them where those agree."""
         n = block.shape[1]
         edges = np.append(np.arange(0, n - 1, self._glance), n - 1)
-        is_bad = block[:, edges[1:]] == block[:, edges[:-1]]
-        for interval in np.flatnonzero(is_bad.any(axis=0)):
-            rows = np.flatnonzero(is_bad[:, interval])
+        glances = block[:, edges]
+        is_still = glances[:, 1:] == glances[:, :-1]
+        # In a coarsely quantised signal two samples are often equal by chance, three hardly ever.
+        rows, intervals = np.nonzero(is_still)
+        middles = block[rows, (edges[intervals] + edges[intervals + 1]) // 2]
+        is_still[rows, intervals] = middles == glances[rows, intervals]
+        for interval in np.flatnonzero(is_still.any(axis=0)):
+            rows = np.flatnonzero(is_still[:, interval])
             piece = block[rows, edges[interval] : edges[interval + 1] + 1]
-            is_bad[rows, interval] = (piece == piece[:, :1]).all(axis=1)
-        lengths, is_still = np.diff(edges), is_bad
+            is_still[rows, interval] = (piece == piece[:, :1]).all(axis=1)
+        lengths, is_bad = np.diff(edges), is_still
         if bad is not None and len(lengths):
             is_bad = is_still | np.logical_or.reduceat(bad, edges[:-1], axis=1)
         is_dead = is_bad.mean(axis=0) > DEAD_CHANNELS_RATIO
