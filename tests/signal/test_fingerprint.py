@@ -7,7 +7,8 @@ from eegfm.signal.fingerprint import ChannelHashes
 def hashes(x, block):
     out = ChannelHashes(len(x))
     for i in range(0, x.shape[1], block):
-        out.add(x[:, i : i + block])
+        for channel, samples in enumerate(x[:, i : i + block]):
+            out.add(channel, samples)
     return out.result()
 
 

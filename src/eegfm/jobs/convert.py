@@ -67,6 +67,7 @@ class Converted:
     samples_path: Path
     montage: Montage
     scales_uv: NDArray[np.float32]
+    block_crc32c: list[int]
     facts: dict[str, Any]
     events: list[dict[str, Any]]
 
@@ -134,6 +135,7 @@ def _convert(task: Task) -> Converted:
         samples_path=samples_path,
         montage=channels.montage,
         scales_uv=scales_uv,
+        block_crc32c=written.block_crc32c,
         facts=facts,
         events=events,
     )

@@ -158,6 +158,7 @@ def _commit(writer: StoreWriter, result: Converted | RejectedEntry) -> None:
         montage=result.montage,
         samples=_mapped(result),
         scales_uv=result.scales_uv,
+        block_crc32c=result.block_crc32c,
         facts=result.facts,
         events=result.events,
     )

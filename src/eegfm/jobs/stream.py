@@ -15,6 +15,7 @@ from eegfm.signal.plausible import check_plausible
 from eegfm.signal.quality import Quality, QualityWatch, Span, without_spans
 from eegfm.signal.quantize import quantize, robust_scale_uv, spread_pieces
 from eegfm.signal.reader import SignalReader
+from eegfm.store.checksums import BlockChecksums
 from eegfm.store.layout import SAMPLE_DTYPE
 
 _See = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
@@ -30,6 +31,7 @@ class Written(NamedTuple):
         n_clipped: Values beyond full scale.
         flags: Faults of the signal.
         bad_ratio: Share of channel time that is still or non-finite.
+        block_crc32c: Checksums of the stored samples.
         signal_hashes: Hash of each channel's decoded signal; "" for a channel that is flat.
     """
 
@@ -38,6 +40,7 @@ class Written(NamedTuple):
     n_clipped: int
     flags: tuple[str, ...]
     bad_ratio: float
+    block_crc32c: list[int]
     signal_hashes: list[str]
 
 
@@ -93,23 +96,26 @@ class FilteredStream:
             StoreError: The samples cannot be written: the store's disk is at fault, not the recording.
             RecordingError: Too much of the signal is bad (``bad_signal``), or what is left is too short.
         """
-        eyes = _Eyes(self._names, self._reader.header.rate_hz)
+        hashes = ChannelHashes(len(self._names))
+        watch = QualityWatch(self._names, self._reader.header.rate_hz, hashes)
+        checksums = BlockChecksums()
         n_written, n_clipped, stops = 0, 0, []
         with _new_file(path) as file:
             for segment in self._segments:
                 self._starts.append(n_written)
-                for block in self._blocks(segment.start, segment.stop, eyes.see):
+                for block in self._blocks(segment.start, segment.stop, watch.add):
                     samples, n_over = quantize(block, scales_uv)
                     _append(file, samples)
+                    checksums.add(samples)
                     n_written, n_clipped = n_written + len(samples), n_clipped + n_over
                 stops.append(n_written)
-        quality = eyes.watch.result()
+        quality = watch.result()
         self._check_quality(quality)
         flat = {flag.removeprefix("flat:") for flag in quality.flags if flag.startswith("flat:")}
-        hashes = ["" if n in flat else h for n, h in zip(self._names, eyes.hashes.result(), strict=True)]
+        signal_hashes = ["" if n in flat else h for n, h in zip(self._names, hashes.result(), strict=True)]
         segments = self._usable(stops, quality.dead_spans)
         flags = (*quality.flags, *self._plausibility)
-        return Written(n_written, segments, n_clipped, flags, quality.bad_ratio, hashes)
+        return Written(n_written, segments, n_clipped, flags, quality.bad_ratio, checksums.result(), signal_hashes)
 
     def placed(self, events: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
         """Move event onsets from recording time to the time of the stored samples.
@@ -160,18 +166,6 @@ class FilteredStream:
         if not out:
             raise _too_short("longest stretch without dead spans", 0.0, params)
         return out
-
-
-class _Eyes:
-    """What looks at the raw samples while they pass."""
-
-    def __init__(self, names: Sequence[str], rate_hz: float) -> None:
-        self.watch = QualityWatch(names, rate_hz)
-        self.hashes = ChannelHashes(len(names))
-
-    def see(self, block: NDArray[np.float32], start: int) -> NDArray[np.float32]:
-        self.hashes.add(block)
-        return self.watch.add(block, start)
 
 
 def _too_short(what: str, found_s: float, params: SignalParams) -> RecordingError:

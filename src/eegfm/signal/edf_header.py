@@ -6,6 +6,7 @@ What a signal or its timing depends on must be right or the file is rejected; wh
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from eegfm.errors import RecordingError
@@ -78,12 +79,12 @@ class EdfHeader:
     recording: str = ""
     flags: frozenset[str] = field(default_factory=frozenset)
 
-    @property
+    @cached_property
     def header_bytes(self) -> int:
         """Where the first record starts."""
         return FIXED_BYTES + CHANNEL_BYTES * len(self.channels)
 
-    @property
+    @cached_property
     def record_bytes(self) -> int:
         """Size of one record."""
         return self.sample_bytes * sum(channel.n_per_record for channel in self.channels)

@@ -18,10 +18,9 @@ class ChannelHashes:
     def __init__(self, n_channels: int) -> None:
         self._hashes = [xxhash.xxh3_128() for _ in range(n_channels)]
 
-    def add(self, block: NDArray[np.float32]) -> None:
-        """Take in the next (C, T) samples."""
-        for channel, row in zip(self._hashes, np.ascontiguousarray(block, dtype="<f4"), strict=True):
-            channel.update(row.data)
+    def add(self, channel: int, samples: NDArray[np.float32]) -> None:
+        """Take in the next (T,) samples of one channel."""
+        self._hashes[channel].update(np.ascontiguousarray(samples, dtype="<f4").data)
 
     def result(self) -> list[str]:
         """(C,) XXH3-128 in hexadecimal."""

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eegfm.signal.fingerprint import ChannelHashes
+
 # Amplifier noise alone is a hundred times as large.
 FLAT_UV = 1e-3
 # A share of samples at exactly the highest or lowest value that saturation reaches and EEG does not.
@@ -48,16 +50,32 @@ class Quality(NamedTuple):
     bad_ratio: float
 
 
+class _Seen:
+    """Highest, lowest and every few values of each channel of a (C, T) block, channel by channel."""
+
+    def __init__(self, block: NDArray[np.float32], edges: NDArray[np.int64], hashes: ChannelHashes | None) -> None:
+        self.highest, self.lowest = np.empty((2, len(block)), dtype=np.float32)
+        self.glances = np.empty((len(block), len(edges)), dtype=np.float32)
+        for channel, samples in enumerate(block):
+            self.highest[channel] = samples.max()
+            self.lowest[channel] = samples.min()
+            np.take(samples, edges, out=self.glances[channel])
+            if hashes is not None:
+                hashes.add(channel, samples)
+
+
 class QualityWatch:
     """Watches the raw samples of a recording pass by, block by block.
 
     Args:
         channel_names: Names of the channels, for the flags.
         rate_hz: Rate of the samples.
+        hashes: Take the same samples in on the way, while they are in the processor's cache.
     """
 
-    def __init__(self, channel_names: Sequence[str], rate_hz: float) -> None:
+    def __init__(self, channel_names: Sequence[str], rate_hz: float, hashes: ChannelHashes | None = None) -> None:
         n = len(channel_names)
+        self._hashes = hashes
         self._names = tuple(channel_names)
         self._glance = max(round(GLANCE_S * rate_hz), 1)
         self._n_samples = 0
@@ -83,17 +101,18 @@ class QualityWatch:
         n = block.shape[1]
         if not n:
             return block
-        highest, lowest = block.max(axis=1), block.min(axis=1)
+        edges = np.append(np.arange(0, n - 1, self._glance), n - 1)
+        seen = _Seen(block, edges, self._hashes)
         bad = None
-        if not (np.isfinite(highest).all() and np.isfinite(lowest).all()):
+        if not (np.isfinite(seen.highest).all() and np.isfinite(seen.lowest).all()):
             bad = ~np.isfinite(block)
             self._n_non_finite += bad.sum(axis=1)
             block = np.where(bad, np.float32(0), block)
-            highest, lowest = block.max(axis=1), block.min(axis=1)
+            seen = _Seen(block, edges, None)
         self._n_samples += n
-        self._count_extreme(block, highest, highest - self._highest, self._highest, self._n_highest)
-        self._count_extreme(block, lowest, self._lowest - lowest, self._lowest, self._n_lowest)
-        self._watch_stillness(block, bad, start)
+        self._count_extreme(block, seen.highest, seen.highest - self._highest, self._highest, self._n_highest)
+        self._count_extreme(block, seen.lowest, self._lowest - seen.lowest, self._lowest, self._n_lowest)
+        self._watch_stillness(block, edges, seen.glances, bad, start)
         return block
 
     @staticmethod
@@ -110,11 +129,15 @@ class QualityWatch:
             count[channel] = here + (count[channel] if beyond[channel] == 0 else 0)
             extreme[channel] = values[channel]
 
-    def _watch_stillness(self, block: NDArray[np.float32], bad: NDArray[np.bool_] | None, start: int) -> None:
+    def _watch_stillness(
+        self,
+        block: NDArray[np.float32],
+        edges: NDArray[np.int64],
+        glances: NDArray[np.float32],
+        bad: NDArray[np.bool_] | None,
+        start: int,
+    ) -> None:
         """Note where channels keep one value: every few samples at first, all of them where those agree."""
-        n = block.shape[1]
-        edges = np.append(np.arange(0, n - 1, self._glance), n - 1)
-        glances = block[:, edges]
         is_still = glances[:, 1:] == glances[:, :-1]
         # In a coarsely quantised signal two samples are often equal by chance, three hardly ever.
         rows, intervals = np.nonzero(is_still)
@@ -124,6 +147,8 @@ class QualityWatch:
             rows = np.flatnonzero(is_still[:, interval])
             piece = block[rows, edges[interval] : edges[interval + 1] + 1]
             is_still[rows, interval] = (piece == piece[:, :1]).all(axis=1)
+        if bad is None and not is_still.any():
+            return
         lengths, is_bad = np.diff(edges), is_still
         if bad is not None and len(lengths):
             is_bad = is_still | np.logical_or.reduceat(bad, edges[:-1], axis=1)

@@ -5,15 +5,15 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-import google_crc32c
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from eegfm.errors import StoreError
 from eegfm.recording import Montage
+from eegfm.store.checksums import block_checksums
 from eegfm.store.index import Entry, RecordingEntry, RejectedEntry, read_index
-from eegfm.store.layout import BLOCK_ROWS, SAMPLE_DTYPE, StoreFacts, read_facts, read_montage, shard_path
+from eegfm.store.layout import SAMPLE_DTYPE, StoreFacts, read_facts, read_montage, shard_path
 
 
 class SignalStore:
@@ -213,9 +213,3 @@ def _windows(shard: NDArray[np.int16], rows: NDArray[np.int64], n_samples: int) 
         writeable=False,
     )
     return np.asarray(overlapping[rows]).reshape(len(rows), n_samples, n_channels)
-
-
-def block_checksums(samples: NDArray[np.int16]) -> list[int]:
-    """CRC-32C of each block of ``BLOCK_ROWS`` rows of (T, C) samples."""
-    starts = range(0, len(samples), BLOCK_ROWS)
-    return [google_crc32c.value(np.ascontiguousarray(samples[s : s + BLOCK_ROWS]).tobytes()) for s in starts]

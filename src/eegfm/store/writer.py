@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from eegfm.errors import StoreError
 from eegfm.files import exclusive, write_atomically
 from eegfm.recording import Montage
+from eegfm.store.checksums import block_checksums
 from eegfm.store.index import (
     INDEX_FILE,
     Entry,
@@ -38,7 +39,6 @@ from eegfm.store.layout import (
     write_facts,
     write_montage,
 )
-from eegfm.store.reader import block_checksums
 
 _log = logging.getLogger(__name__)
 
@@ -113,6 +113,7 @@ class StoreWriter:
         scales_uv: NDArray[np.float32],
         facts: Mapping[str, Any],
         events: list[dict[str, Any]],
+        block_crc32c: list[int] | None = None,
     ) -> None:
         """Append one recording: samples first, then the index line that makes it visible.
 
@@ -124,6 +125,8 @@ class StoreWriter:
             scales_uv: (C,) microvolts per step.
             facts: Row of the recordings table, JSON-ready.
             events: Rows of the events table, JSON-ready.
+            block_crc32c: Checksums of the samples as they were made, if they are known: what happens to the samples on
+                the way here is found by them.
         """
         assert samples.shape[1] == montage.n_channels == len(scales_uv), "one column and scale per channel"
         write_montage(self.folder, montage)
@@ -136,7 +139,7 @@ class StoreWriter:
             first_row=first_row,
             n_samples=len(samples),
             scales_uv=[float(s) for s in scales_uv],
-            block_crc32c=block_checksums(samples),
+            block_crc32c=block_checksums(samples) if block_crc32c is None else block_crc32c,
             facts=dict(facts),
             events=events,
         )
