@@ -77,12 +77,19 @@ def test_a_channel_that_is_dead_for_most_of_the_time_is_scaled_by_its_life():
     x, dead = clean(), clean()
     dead[:, 1] = 0
     found = robust_scale_uv([dead, dead, x, dead])
-    np.testing.assert_allclose(found, robust_scale_uv([x]), rtol=1e-6)
+    np.testing.assert_allclose(found, robust_scale_uv([x]), rtol=0.03)
+
+
+def test_a_third_of_one_stretch_is_outvoted():
+    x = clean(12_000)
+    dead = x.copy()
+    dead[:4000] *= 1e-3
+    np.testing.assert_allclose(robust_scale_uv([dead]), robust_scale_uv([x]), rtol=0.05)
 
 
 def test_a_short_rest_has_no_vote():
     x = clean()
-    np.testing.assert_allclose(robust_scale_uv([x, x[:3] * 0.01]), robust_scale_uv([x]), rtol=1e-6)
+    np.testing.assert_allclose(robust_scale_uv([x, x[:3] * 0.01]), robust_scale_uv([x]), rtol=0.03)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -12,6 +12,7 @@ from eegfm.corpora.base import Corpus
 from eegfm.corpora.manifest import check_published
 from eegfm.errors import RecordingError
 from eegfm.jobs.config import IngestParams
+from eegfm.jobs.memory import keep_freed_memory
 from eegfm.jobs.stream import FilteredStream
 from eegfm.recording import Montage
 from eegfm.signal.config import SignalParams
@@ -79,6 +80,7 @@ class Converted:
 
 def convert(task: Task) -> Converted | RejectedEntry:
     """Convert one file; a file that cannot be trusted becomes a rejection, never an exception."""
+    keep_freed_memory()
     try:
         return _convert(task)
     except RecordingError as error:

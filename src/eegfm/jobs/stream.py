@@ -13,7 +13,7 @@ from eegfm.signal.filters import BlockResampler, band_kernels
 from eegfm.signal.fingerprint import ChannelHashes
 from eegfm.signal.plausible import check_plausible
 from eegfm.signal.quality import Quality, QualityWatch, Span, without_spans
-from eegfm.signal.quantize import quantize, robust_scale_uv, spread_pieces
+from eegfm.signal.quantize import channel_mads_uv, quantize, robust_scale_uv, spread_pieces
 from eegfm.signal.reader import SignalReader
 from eegfm.store.checksums import BlockChecksums
 from eegfm.store.layout import SAMPLE_DTYPE
@@ -86,8 +86,9 @@ class FilteredStream:
         # A watch of its own: what is read twice must not be counted twice.
         watch = QualityWatch(self._names, self._reader.header.rate_hz)
         blocks = [block for a, b in pieces for block in self._blocks(a, b, watch.add)]
-        self._plausibility = check_plausible(blocks, self._names)
-        return robust_scale_uv(blocks)
+        mads_uv = channel_mads_uv(blocks)
+        self._plausibility = check_plausible(mads_uv, self._names)
+        return robust_scale_uv(blocks, mads_uv)
 
     def write(self, path: Path, scales_uv: NDArray[np.float32]) -> Written:
         """Filter, quantise and write all segments back to back.

@@ -13,6 +13,8 @@ FULL_SCALE = 32767
 # rounding error lies 81 dB below the signal; beyond 40 an artefact would set the scale.
 MIN_MADS = 15.0
 MAX_MADS = 40.0
+# Stretches that vote on the deviation of a channel: a third of a recording may be dead and is outvoted.
+N_VOTES = 12
 # The whole recording may reach higher than the sample of it.
 PEAK_HEADROOM = 2.0
 # Values that are quantised at once: few enough that no step on the way leaves the cache.
@@ -20,7 +22,7 @@ PIECE_VALUES = 1 << 17
 
 
 def spread_pieces(
-    segments: Sequence[Segment], rate_hz: float, total_s: float = 30.0, n_pieces: int = 6
+    segments: Sequence[Segment], rate_hz: float, total_s: float = 60.0, n_pieces: int = 6
 ) -> list[tuple[int, int]]:
     """Choose stretches, spread evenly over a recording, from which its scales are estimated.
 
@@ -51,30 +53,49 @@ def spread_pieces(
     return pieces
 
 
-def robust_scale_uv(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def channel_mads_uv(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """Median absolute deviation of each channel: the median over the stretches in which it is alive.
+
+    Args:
+        blocks: (T, C) filtered microvolts each, at least one, best 60 s altogether from all over the recording.
+
+    Returns:
+        (C,) microvolts; 0 for a channel that is alive nowhere.
+    """
+    n_each = -(-sum(len(block) for block in blocks) // N_VOTES)
+    voters = [block[k : k + n_each] for block in blocks for k in range(0, len(block), n_each)]
+    # The few samples left over at the end of a stretch have no spread worth a vote.
+    longest = max(len(voter) for voter in voters)
+    voters = [voter for voter in voters if 2 * len(voter) >= longest]
+    # The band-pass has taken the mean out, so that deviations are those from zero.
+    mads = np.stack([np.median(np.abs(block), axis=0, overwrite_input=True) for block in voters])
+    alive = np.where(mads >= FLAT_UV, mads, np.nan).astype(np.float64)
+    out = np.zeros(mads.shape[1])
+    lives = ~np.isnan(alive).all(axis=0)
+    out[lives] = np.nanmedian(alive[:, lives], axis=0)
+    return out
+
+
+def robust_scale_uv(
+    blocks: Sequence[NDArray[np.float32]], mads_uv: NDArray[np.float64] | None = None
+) -> NDArray[np.float32]:
     """Microvolts per integer step of each channel, from filtered stretches of the recording.
 
     Full scale is twice the highest value seen, but at least 15 and at most 40 times the median absolute
-    deviation (the median over the stretches in which the channel is alive). A flat channel gets 1 uV.
+    deviation. A flat channel gets 1 uV.
 
     Args:
-        blocks: (T, C) filtered microvolts each, at least one, best 30 s altogether from all over the
-            recording.
+        blocks: (T, C) filtered microvolts each, see ``channel_mads_uv``.
+        mads_uv: What ``channel_mads_uv`` made of them, if it is known.
 
     Returns:
         (C,) microvolts per step.
     """
-    longest = max(len(block) for block in blocks)
-    # The few samples left over at the end of a stretch have no spread worth a vote.
-    voters = [block for block in blocks if 2 * len(block) >= longest]
-    # The band-pass has taken the mean out, so that deviations are those from zero.
-    mads = np.stack([np.median(np.abs(block), axis=0, overwrite_input=True) for block in voters])
+    mads = channel_mads_uv(blocks) if mads_uv is None else mads_uv
     peaks = np.max([np.abs(block).max(axis=0) for block in blocks], axis=0)
     full_uv = PEAK_HEADROOM * peaks.astype(np.float64)
-    for channel in np.flatnonzero((mads >= FLAT_UV).any(axis=0)):
-        alive = mads[:, channel]
-        mad = float(np.median(alive[alive >= FLAT_UV]))
-        full_uv[channel] = np.clip(full_uv[channel], MIN_MADS * mad, MAX_MADS * mad)
+    lives = mads > 0
+    full_uv[lives] = np.clip(full_uv[lives], MIN_MADS * mads[lives], MAX_MADS * mads[lives])
     scales = np.where(flat_channels(blocks), 1.0, full_uv / FULL_SCALE)
     return scales.astype(np.float32)
 
