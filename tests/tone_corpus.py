@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edf_files import write_tones
 from eegfm.corpora.config import EdfFolderCorpus
 from eegfm.jobs.config import IngestParams, WorkerParams
-from eegfm.jobs.ingest import Ingested, ingest
+from eegfm.jobs.ingest import Ingested, check_accounts, ingest
 from eegfm.signal.config import SignalParams
 
 _NAMES = ("Fp1", "Fp2", "F7", "F3", "Fz", "F4", "C3", "Cz", "C4", "P3", "Pz", "O1")
@@ -45,7 +45,9 @@ def write_corpus(root: Path, names: Sequence[str] = ("a_1", "a_2", "b_1")) -> Pa
 def run_ingest(root: Path, folder: Path, params: IngestParams = PARAMS, signal: SignalParams | None = None) -> Ingested:
     """Index a folder and bring it into a store."""
     raw_files = params.corpus.build("tones").index(root)
-    return ingest(raw_files, root, params, signal or SignalParams(), folder, simulated=False)
+    done = ingest(raw_files, root, params, signal or SignalParams(), folder, simulated=False)
+    check_accounts(done.files, done.recordings, done.rejected, "tones", params.max_rejected_ratio)
+    return done
 
 
 def amplitude_uv(trace: NDArray[np.floating], hz: float, rate_hz: float = 100.0) -> float:

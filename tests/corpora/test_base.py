@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,10 +74,10 @@ def test_folders_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
         EegfmError, match=r"mine: raw folder .*/gone does not exist; set the catalog entries mine\.raw_folder"
     ):
         corpus().index(tmp_path / "gone")
-    with pytest.raises(EegfmError, match=r"holds no such file; expected \('\.edf', '\.bdf'\) files like \{subject\}"):
+    with pytest.raises(EegfmError, match=r"holds no \.edf \.bdf file; expected are files like \{subject\}"):
         corpus().index(tmp_path)
     touch(tmp_path, "wrong.edf")
-    with pytest.raises(EegfmError, match=r"holds 1 .* files, none in the layout"):
+    with pytest.raises(EegfmError, match=r"holds 1 \.edf \.bdf files, none in the layout of mine\.ingest\.corpus, e\.g\. wrong\.edf; expected"):
         corpus().index(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(EegfmError, match="does not exist"):
@@ -90,6 +91,20 @@ def test_link_to_content_that_is_not_fetched_is_listed(tmp_path: Path) -> None:
     assert before["path"].tolist() == ["a_1.edf"]
     touch(tmp_path, "annex/a_1.edf")
     assert corpus().index(tmp_path / "")["n_bytes"].tolist() != before["n_bytes"].tolist()
+
+
+def test_a_link_to_itself_is_listed(tmp_path: Path) -> None:
+    """As any link that leads nowhere: one bad link must not cost the whole folder."""
+    (tmp_path / "a_1.edf").symlink_to("a_1.edf")
+    touch(tmp_path, "b_1.edf")
+    assert corpus().index(tmp_path)["path"].tolist() == ["a_1.edf", "b_1.edf"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such name")
+def test_a_name_that_no_table_can_hold_is_an_error(tmp_path: Path) -> None:
+    touch(tmp_path, os.fsdecode(b"\xff_1.edf"))
+    with pytest.raises(EegfmError, match="is no name in UTF-8; rename"):
+        corpus().index(tmp_path)
 
 
 def test_events_are_the_files_own_annotations(tmp_path: Path) -> None:

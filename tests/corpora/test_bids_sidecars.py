@@ -117,7 +117,7 @@ def test_numbers_that_are_not_stated(tmp_path: Path, value: object) -> None:
     assert read_eeg_json(root / RECORDING).expected().rates_hz == ()
 
 
-@pytest.mark.parametrize("value", ["fast", -1, float("nan"), float("inf"), True, [500], "5 Hz"])
+@pytest.mark.parametrize("value", ["fast", -1, float("nan"), float("inf"), True, [500], "5 Hz", 10**400])
 def test_numbers_that_are_none_reject_the_recording(tmp_path: Path, value: object) -> None:
     root = write_tree(tmp_path, {f"{FOLDER}/{STEM}_eeg.json": {"RecordingDuration": value}})
     with pytest.raises(RecordingError, match=rf"{STEM}_eeg\.json: RecordingDuration is ") as info:
@@ -125,7 +125,7 @@ def test_numbers_that_are_none_reject_the_recording(tmp_path: Path, value: objec
     assert info.value.code == "unreadable_sidecar"
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe{}", b'{"a": 1}}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe{}", b'{"a": 1}}', b"[" * 100_000])
 def test_json_that_cannot_be_read_rejects_the_recording(tmp_path: Path, content: bytes) -> None:
     root = write_tree(tmp_path, {"task-rest_eeg.json": content})
     with pytest.raises(RecordingError, match=r"task-rest_eeg\.json: not readable as JSON") as info:

@@ -1,6 +1,7 @@
 """What was published with the files is believed more than the files."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,16 @@ def test_what_differs_is_rejected(tmp_path: Path, known: KnownFile, code: str, m
     with pytest.raises(RecordingError, match=message) as info:
         check_published(tmp_path, published_text({"other.fdt": KnownFile(), "a.edf": known}))
     assert info.value.code == code
+
+
+@pytest.mark.parametrize("text", ['{"path": "a.edf"}\n', "{\n", "[1]\n", '"a"\n'])
+def test_a_damaged_manifest_of_ours_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / SOURCE_MANIFEST).write_text(text)
+    with pytest.raises(EegfmError, match=rf"{re.escape(SOURCE_MANIFEST)}: is no list of fetched files"):
+        read_manifest(tmp_path)
+
+
+def test_a_list_of_checksums_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "SHA256SUMS.txt").write_bytes(b"\xff\xfe\n")
+    with pytest.raises(EegfmError, match="line 1 is no SHA-256"):
+        read_manifest(tmp_path)

@@ -206,6 +206,7 @@ def test_lab(tmp_path: Path) -> None:
     ("text", "found"),
     [
         ("1.5 2 bckg", "'1.5' is not a whole number"),
+        (f"1 {'9' * 400} bckg", "is not a whole number"),
         ("1 2", "has 2 fields"),
         ("1 2 bckg 1.0", "has 4 fields"),
         ("2 1 bckg", "stops at 1"),

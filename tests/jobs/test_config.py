@@ -37,6 +37,9 @@ def test_members_are_chosen_by_name() -> None:
         ({"corpus": {"name": "tuh", "pattern": "x"}}, "Extra inputs"),
         ({"corpus": {"name": "tuh"}, "max_rejected_ratio": 1.5}, "less than or equal to 1"),
         ({"corpus": {"name": "tuh"}, "workers": {"n_workers": "all"}}, "'auto'"),
+        ({"corpus": {"name": "tuh"}, "workers": {"n_workers": 0}}, "greater than or equal to 1"),
+        ({"corpus": {"name": "tuh"}, "rates_hz": [-5]}, "greater than 0"),
+        ({"corpus": {"name": "tuh"}, "rates_hz": [float("nan")]}, "finite|greater than 0"),
         (
             {"corpus": {"name": "edf_folder", "reference": "nose"}},
             "'average', 'linked_ears', 'Cz' or 'unknown'",

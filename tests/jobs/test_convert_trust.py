@@ -13,7 +13,7 @@ import eegfm.jobs.convert as convert_module
 from edf_files import write_edf
 from eegfm.jobs.config import IngestParams
 from eegfm.jobs.convert import Converted, Task, convert
-from eegfm.signal.config import SignalParams
+from eegfm.signal.config import ReadParams, SignalParams
 from eegfm.signal.expected import Expected, check_expected
 from eegfm.signal.fingerprint import ChannelHashes
 from eegfm.signal.reader import RecordingHeader, Segment, open_reader
@@ -139,6 +139,24 @@ def test_rates_that_a_corpus_may_have(root: Path) -> None:
     found = rejection(task(root, PARAMS.model_copy(update={"rates_hz": (200.0, 256.0)})))
     assert found.code == "rate_mismatch"
     assert found.reason == "a_1.edf: 250 Hz, ingest.rates_hz says 200, 256 Hz"
+
+
+def test_who_salvages_a_file_knows_that_it_is_shorter(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_noise(root)
+    path = root / "a_1.edf"
+    whole = path.read_bytes()
+    monkeypatch.setattr(
+        "eegfm.corpora.edf_folder.EdfFolder.expected", lambda self, path: Expected(duration_s=60.0, source="x.json")
+    )
+    assert isinstance(convert(task(root)), Converted)
+    path.write_bytes(whole[: len(whole) * 3 // 4])
+    assert rejection(task(root)).code == "truncated"
+    salvaging = PARAMS.model_copy(update={"reading": ReadParams(salvage_truncated=True)})
+    done = convert(task(root, salvaging))
+    assert isinstance(done, Converted)
+    assert "truncated" in done.facts["flags"]
+    write_noise(root, duration_s=50)
+    assert rejection(task(root, salvaging)).code == "length_mismatch"
 
 
 def test_a_file_that_changed_since_it_was_listed_is_not_read(root: Path) -> None:

@@ -11,15 +11,16 @@ import pytest
 
 import eegfm.jobs.convert as convert_module
 import eegfm.jobs.ingest as job
+import eegfm.jobs.stream as stream
 import eegfm.jobs.workers as workers
-from eegfm.errors import EegfmError, StoreError
+from eegfm.errors import EegfmError, RecordingError, StoreError
 from eegfm.jobs.config import WorkerParams
 from eegfm.jobs.convert import Converted, Task, convert
 from eegfm.jobs.ingest import Ingested
 from eegfm.signal.config import SignalParams
 from eegfm.store.index import RejectedEntry
 from eegfm.store.reader import SignalStore
-from tone_corpus import CORPUS, PARAMS, run_ingest, write_corpus, write_recording
+from tone_corpus import CORPUS, PARAMS, TONE_HZ, run_ingest, write_corpus, write_recording
 
 RECORDINGS_COLUMNS = {
     "recording_id", "corpus", "person", "subject", "session", "task", "run", "path", "montage", "reference",
@@ -116,6 +117,36 @@ def test_changed_file_is_replaced(root: Path, folder: Path, tmp_path: Path, conv
     assert ids(done) == ["a_1", "a_2", "b_1"]
     assert done.recordings["n_samples"].tolist() == [1200, 800, 1200]
     assert done.store.digest() == run_ingest(root, tmp_path / "fresh").store.digest()
+
+
+def test_replaced_recordings_give_their_bytes_back(root: Path, folder: Path) -> None:
+    run_ingest(root, folder)
+    for _ in range(3):
+        for path in root.iterdir():
+            os.utime(path)
+        done = run_ingest(root, folder)
+    n_live = int((done.recordings["n_samples"] * done.recordings["n_channels"] * 2).sum())
+    assert sum(path.stat().st_size for path in folder.rglob("*.i16")) == n_live
+
+
+def test_excluded_files_are_accounted_for_and_never_opened(root: Path, folder: Path, conversions: list[str]) -> None:
+    (root / "foreign.edf").write_bytes(b"no recording of this layout")
+    done = run_ingest(root, folder)
+    assert conversions == ["a_1.edf", "a_2.edf", "b_1.edf"]
+    assert done.rejected.empty
+    rows = done.files.set_index("path")["outcome"].to_dict()
+    assert rows == {"a_1.edf": "in", "a_2.edf": "in", "b_1.edf": "in", "foreign.edf": "excluded"}
+
+
+def test_a_file_that_is_excluded_later_leaves_the_store(root: Path, folder: Path) -> None:
+    run_ingest(root, folder)
+    raw_files = CORPUS.build("tones").index(root)
+    raw_files.loc[raw_files["subject"] == "a", "excluded"] = "on a list"
+    done = job.ingest(raw_files, root, PARAMS, SignalParams(), folder, simulated=False)
+    assert ids(done) == ["b_1"]
+    raw_files["excluded"] = "on a list"
+    with pytest.raises(EegfmError, match=r"all 3 files are excluded; first: a_1\.edf: on a list"):
+        job.ingest(raw_files, root, PARAMS, SignalParams(), folder, simulated=False)
 
 
 def test_touched_file_is_read_again(root: Path, folder: Path, conversions: list[str]) -> None:
@@ -299,17 +330,37 @@ def test_a_full_disk_ends_the_run_and_rejects_nothing(
     assert not len(done.rejected)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no disk that is always full")
+def test_a_few_samples_that_do_not_fit_are_the_disks_fault_too(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So few that a buffer would hold them back until their file is closed."""
+    (tmp_path / "few").mkdir()
+    write_recording(tmp_path / "few" / "a_1.edf", duration_s=4.0, order=tuple(TONE_HZ)[:4])
+    opened = stream._new_file
+    monkeypatch.setattr(stream, "_new_file", lambda path: opened(Path("/dev/full")))
+    with pytest.raises(StoreError, match="No space left on device"):
+        run_ingest(tmp_path / "few", folder, signal=SignalParams(min_channels=4))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "not_readable"),
+        (RecordingError("unreadable", "b_1.edf: Permission denied", "check it"), "unreadable"),  # as readers say it
+    ],
+)
 def test_a_file_that_could_not_be_read_is_tried_again(
-    root: Path, folder: Path, conversions: list[str], monkeypatch: pytest.MonkeyPatch
+    root: Path, folder: Path, conversions: list[str], monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
 ) -> None:
     def unreadable(path: Path) -> None:
-        raise OSError(errno.EIO, "Input/output error")
+        raise error
 
     params = PARAMS.model_copy(update={"max_rejected_ratio": 0.5})
     with monkeypatch.context() as patch:
         opened = convert_module.open_reader
         patch.setattr(convert_module, "open_reader", lambda p, r: unreadable(p) if p.stem == "b_1" else opened(p, r))
-        assert run_ingest(root, folder, params).rejected["code"].tolist() == ["not_readable"]
+        assert run_ingest(root, folder, params).rejected["code"].tolist() == [code]
     conversions.clear()
     assert ids(run_ingest(root, folder, params)) == ["a_1", "a_2", "b_1"]
     assert conversions == ["b_1.edf"]

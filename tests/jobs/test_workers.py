@@ -191,6 +191,12 @@ def test_a_scheduler_that_does_not_answer_is_named(plan: list[Task], tmp_path: P
         list(workers.converted(plan, WorkerParams(backend="dask", address="tcp://127.0.0.1:9")))
 
 
+@pytest.mark.parametrize("address", ["nonsense", "foo://127.0.0.1:8786", "127.0.0.1:port"])
+def test_an_address_that_is_none_is_named(plan: list[Task], address: str) -> None:
+    with pytest.raises(EegfmError, match=rf"ingest\.workers\.address: '{address}' is no address"):
+        list(workers.converted(plan, WorkerParams(backend="dask", address=address)))
+
+
 def test_a_cluster_package_that_is_missing_is_named(plan: list[Task], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(EegfmError, match=r"pip install 'eegfm\[ray\]'"):

@@ -144,6 +144,8 @@ def test_markers_become_annotations_and_segments(tmp_path, stored):
         "New Segment,,701,1,0",
         "Stimulus,lost,here,1,0",
         "Stimulus,before,0,1,0",
+        f"Stimulus,never,{'9' * 400},1,0",
+        f"Stimulus,nowhere,{'9' * 5000},1,0",
     )
     header = open_reader(write_brainvision(tmp_path, stored, markers=markers)).header
     assert header.segments == ((0, 100, 0.0), (100, 700, 0.4))
@@ -170,6 +172,7 @@ def test_a_second_new_segment_at_the_start_says_nothing(tmp_path, stored):
         (("NumberOfChannels=3", "NumberOfChannels=2"), "channel_list"),
         (("NumberOfChannels=3", "NumberOfChannels=4"), "channel_list"),
         (("NumberOfChannels=3", "NumberOfChannels=-3"), "brainvision_header"),
+        (("NumberOfChannels=3", "NumberOfChannels=" + "9" * 5000), "brainvision_header"),
         (("SamplingInterval=4000", "SamplingInterval=0"), "sampling_rate"),
         (("SamplingInterval=4000", "SamplingInterval=4,0"), "sampling_rate"),
         (("SamplingInterval=4000", "SamplingInterval=nan"), "sampling_rate"),

@@ -76,6 +76,14 @@ def test_a_few_equal_samples_are_chance(n):
     assert watch(x)[0].result().flags == ()
 
 
+def test_one_still_glance_is_chance():
+    x = noise()
+    x[1, 100:111] = x[1, 100]
+    assert watch(x, 3000)[0].result().flags == ()
+    x[1, 100:131] = x[1, 100]
+    assert watch(x, 3000)[0].result().flags == ("still:Cz",)
+
+
 def test_a_flat_recording_is_all_bad():
     quality = watch(np.zeros((3, 1000), dtype=np.float32))[0].result()
     assert (quality.bad_ratio, quality.dead_spans) == (1.0, ((0, 1000),))

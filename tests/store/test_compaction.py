@@ -136,6 +136,18 @@ def test_a_kill_in_between_leaves_the_store_as_it_was(
     assert n_bytes(folder) == 8 * 4000
 
 
+def test_shards_that_no_commit_knows_are_deleted(folder: Path) -> None:
+    unknown = [shard_path(folder, AVERAGE.name, 77), shard_path(folder, EARS.name, 0)]
+    for path in unknown:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"left behind")
+    digest = SignalStore(folder).digest()
+    with StoreWriter(folder, FACTS):
+        pass
+    assert not [path for path in unknown if path.exists()]
+    assert SignalStore(folder).digest() == digest
+
+
 def test_damaged_samples_are_not_copied_as_if_they_were_whole(folder: Path) -> None:
     path = shard_path(folder, AVERAGE.name, 1)
     data = bytearray(path.read_bytes())

@@ -1,7 +1,10 @@
 """The signal store: what is committed is there, whole, and nothing else is."""
 
+import errno
+import os
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -168,6 +171,51 @@ def test_second_writer_is_told_who_holds_the_lock(tmp_path: Path) -> None:
         StoreWriter(tmp_path, FACTS).__enter__()
     with StoreWriter(tmp_path, FACTS) as writer:
         commit(writer, 0)
+
+
+@pytest.mark.parametrize("n_synced", [0, 1])
+def test_a_full_disk_is_said_in_words_and_costs_no_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_synced: int
+) -> None:
+    """Samples are synced first, then the index line."""
+    with StoreWriter(tmp_path, FACTS) as writer:
+        commit(writer, 0)
+        n_left, fsync = [n_synced], os.fsync
+
+        def full(file: int) -> None:
+            n_left[0] -= 1
+            if n_left[0] < 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            fsync(file)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("eegfm.store.writer.os.fsync", full)
+            with pytest.raises(StoreError, match=r"No space left on device.*needs permission and space"):
+                commit(writer, 1)
+    with StoreWriter(tmp_path, FACTS) as writer:
+        commit(writer, 2)
+    store = SignalStore(tmp_path)
+    assert {"c:0", "c:2"} <= {e.recording_id for e in store.entries}
+    assert store.damaged() == []
+
+
+def test_a_disk_without_room_for_a_second_copy_leaves_dead_bytes_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eegfm.store.writer.shutil.disk_usage", lambda folder: SimpleNamespace(free=100))
+    with StoreWriter(tmp_path, FACTS) as writer:
+        for number in range(2):
+            commit(writer, number)
+        writer.remove("c:0")
+        writer.compact()
+    assert [path.stat().st_size for path in tmp_path.glob("*/shard_*")] == [2 * 500 * 3 * 2]
+    assert [e.recording_id for e in SignalStore(tmp_path).entries] == ["c:1"]
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "s").write_bytes(b"a file")
+    with pytest.raises(StoreError, match="cannot be written"):
+        StoreWriter(tmp_path / "s", FACTS).__enter__()
 
 
 @pytest.mark.parametrize(

@@ -135,10 +135,13 @@ class Corpus(ABC):
                 row = self._row(path, size, mtime_ns, fields)
             rows.append(row | self._beside(root, path, manifest))
         if n_foreign == len(rows):
-            found = f"{n_foreign} {self.suffixes} files, none in the layout" if n_foreign else "no such file"
+            kinds = " ".join(self.suffixes)
+            found = f"no {kinds} file"
+            if n_foreign:
+                found = f"{n_foreign} {kinds} files, none in the layout of {self.corpus}.ingest.corpus, e.g. {path}"
             raise EegfmError(
-                f"{self.corpus}: raw folder {root} holds {found}; expected {self.suffixes} files like "
-                f"{self.example}; {_where(self.corpus)}"
+                f"{self.corpus}: raw folder {root} holds {found}; expected are files like {self.example}; correct the "
+                f"layout, or {_where(self.corpus)}"
             )
         return self._table(root, rows)
 
@@ -209,13 +212,22 @@ def _files(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, int, in
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 if entry.name.startswith("."):
                     continue
-                if entry.is_dir():
+                if _is_folder(entry):
                     real = Path(entry.path).resolve()
                     if real not in above:  # a link that leads back to a folder above would be walked for ever
                         folders.append((path, (*above, real)))
                 elif entry.name.lower().endswith(suffixes):
+                    _check_name(root, path)
                     stat = _stat(entry)
                     yield path, stat.st_size, stat.st_mtime_ns
+
+
+def _check_name(root: Path, path: str) -> None:
+    """Tables, stores and checksums hold names as UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise EegfmError(f"{root}: {path!r} is no name in UTF-8; rename the file or its folder") from error
 
 
 def _versions(root: Path, paths: Iterable[str]) -> str:
@@ -224,11 +236,19 @@ def _versions(root: Path, paths: Iterable[str]) -> str:
     return ";".join(f"{path.rsplit('/', 1)[-1]}:{s.st_size}:{s.st_mtime_ns}" for path, s in stats)
 
 
+def _is_folder(entry: DirEntry[str]) -> bool:
+    """Whether it is a folder, or a link to one; a link that leads round in a circle is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def _stat(entry: DirEntry[str]) -> stat_result:
     """Of the file, or of the link where it leads nowhere: git-annex links to content that is not fetched yet."""
     try:
         return entry.stat()
-    except FileNotFoundError:
+    except OSError:
         return entry.stat(follow_symlinks=False)
 
 

@@ -134,7 +134,7 @@ class SideFacts(NamedTuple):
             return None
         try:
             number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not (math.isfinite(number) and number > 0):
             reason = f"{self.files[key].name}: {key} is {value!r}"
@@ -191,7 +191,7 @@ def read_json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8-sig"))
         if not isinstance(found, dict):
             raise ValueError("it is no object")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter: brackets within brackets, thousands deep
         raise RecordingError(
             "unreadable_sidecar", f"{path.name}: not readable as JSON ({error})", "correct it, or fetch it again"
         ) from error

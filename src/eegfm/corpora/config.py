@@ -77,7 +77,16 @@ class AcquireParams(StrictModel):
         return isinstance(self.source, SimulatedTuh | SimulatedHbn)
 
 
-class TuhCorpus(Buildable):
+class Layouted(Buildable):
+    """How a raw folder is laid out; ``listing`` names the fields that say which files and labels there are.
+
+    Recordings that are in the store do not become stale when these change: labels are joined anew at every run.
+    """
+
+    listing: ClassVar[frozenset[str]] = frozenset()
+
+
+class TuhCorpus(Layouted):
     """The TUH EEG corpora: EDF, 10-20 names, everything else in the path, the patient field and annotation files.
 
     Attributes:
@@ -91,7 +100,7 @@ class TuhCorpus(Buildable):
     family: Literal["auto", "tueg", "tuab", "tuev", "tuar", "tusz", "tusl", "tuep"] = "auto"
 
 
-class HbnCorpus(Buildable):
+class HbnCorpus(Layouted):
     """HBN-EEG: BIDS with 129 HydroCel channels against Cz, as BDF (challenge) or EEGLAB ``.set`` (OpenNeuro).
 
     Attributes:
@@ -100,11 +109,12 @@ class HbnCorpus(Buildable):
     """
 
     implementation: ClassVar[str] = "eegfm.corpora.hbn:Hbn"
+    listing: ClassVar[frozenset[str]] = frozenset({"excluded_subjects"})
     name: Literal["hbn"] = "hbn"
     excluded_subjects: dict[str, str] = Field(default_factory=lambda: dict(START_KIT_EXCLUSIONS))
 
 
-class BidsCorpus(Buildable):
+class BidsCorpus(Layouted):
     """Any folder in the layout of EEG-BIDS, with one data set in it.
 
     Attributes:
@@ -118,6 +128,7 @@ class BidsCorpus(Buildable):
     """
 
     implementation: ClassVar[str] = "eegfm.corpora.bids:Bids"
+    listing: ClassVar[frozenset[str]] = frozenset({"tasks", "labels"})
     name: Literal["bids"] = "bids"
     layout: Layout = "1005"
     positions: Literal["template", "electrodes_tsv"] = "template"
@@ -126,7 +137,7 @@ class BidsCorpus(Buildable):
     labels: dict[str, Literal["text", "number"]] = Field(default_factory=dict)
 
 
-class EdfFolderCorpus(Buildable):
+class EdfFolderCorpus(Layouted):
     """Any folder of EDF or BDF files with 10-05 electrode names.
 
     Attributes:

@@ -44,7 +44,10 @@ def read_manifest(root: Path) -> dict[str, KnownFile]:
     known: dict[str, KnownFile] = {}
     path = root / SOURCE_MANIFEST
     if path.is_file():
-        known |= published_files(path.read_text(encoding="utf-8"))
+        try:
+            known |= published_files(path.read_text(encoding="utf-8"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise EegfmError(f"{path}: is no list of fetched files ({error}); fetch again, or remove it") from error
     for name in SHA256_LISTS:
         if (root / name).is_file():
             known |= _sha256_list(root / name)
@@ -111,7 +114,9 @@ def annex_key(path: Path) -> KnownFile | None:
 
 def _sha256_list(path: Path) -> dict[str, KnownFile]:
     known = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    # Names that are no UTF-8 are kept as the system gives them; other damage fits no line.
+    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    for number, line in enumerate(text.splitlines(), start=1):
         match = _SHA256_LINE.fullmatch(line.strip())
         if match:
             known[match[2].strip().removeprefix("./")] = KnownFile(checksum=f"sha256:{match[1].lower()}")

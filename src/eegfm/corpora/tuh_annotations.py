@@ -26,7 +26,7 @@ MIN_CONFIRMED_RATIO = 0.9
 _CSV_COLUMNS = ("channel", "start_time", "stop_time", "label")
 _CSV_DURATION = re.compile(r"#\s*duration\s*=\s*(\S+)\s*(?:secs?)?", re.IGNORECASE)
 _DECIMAL = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_WHOLE = re.compile(r"\d+")
+_WHOLE = re.compile(r"\d{1,15}")  # a time in ticks; exact as a float
 
 
 class TuhEvent(NamedTuple):

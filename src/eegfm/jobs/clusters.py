@@ -72,6 +72,10 @@ def _dask_client(params: WorkerParams) -> Iterator[Any]:
         raise EegfmError(
             f"ingest.workers.address: no Dask scheduler answers at {params.address}; start one with: dask scheduler"
         ) from error
+    except ValueError as error:
+        raise EegfmError(
+            f"ingest.workers.address: {params.address!r} is no address ({error}); expected tcp://host:8786"
+        ) from error
     with client:
         yield client
 

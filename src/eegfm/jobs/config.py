@@ -1,6 +1,6 @@
 """Parameters of the data jobs, and of everything that one corpus needs."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -21,7 +21,7 @@ class WorkerParams(StrictModel):
     """
 
     backend: Literal["loky", "dask", "ray"] = "loky"
-    n_workers: int | Literal["auto"] = "auto"
+    n_workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     address: str | None = None
 
     @model_validator(mode="after")
@@ -45,7 +45,7 @@ class IngestParams(StrictModel):
 
     corpus: CorpusConfig
     reading: ReadParams = ReadParams()
-    rates_hz: tuple[float, ...] = ()
+    rates_hz: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
     workers: WorkerParams = WorkerParams()
     max_rejected_ratio: float = Field(default=0.2, ge=0, le=1)
 

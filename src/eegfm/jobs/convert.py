@@ -22,7 +22,11 @@ from eegfm.signal.reader import RecordingHeader, open_reader
 from eegfm.store.index import RejectedEntry
 
 NOT_READABLE = "not_readable"
-"""Code of a file that the system did not let us read; the only rejection that is tried again unchanged."""
+TRIED_AGAIN = frozenset({NOT_READABLE, "unreadable"})
+"""Codes of files that the system did not let us read, here or in a reader: rejections that are tried again unchanged.
+
+Neither permissions nor a disk that answers again change a file's size or time.
+"""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ def _convert(task: Task) -> Converted:
     facts = {
         **_row_facts(task.row),
         **{fact: value for fact, value in details.facts.items() if task.row.get(fact) in (None, "")},
+        "details": details.facts,
         "montage": channels.montage.name,
         "reference": channels.montage.reference,
         "n_channels": channels.montage.n_channels,
@@ -124,7 +129,7 @@ def _convert(task: Task) -> Converted:
         "n_samples": written.n_samples,
         "segment_starts": [start for start, _ in written.segments],
         "segment_stops": [stop for _, stop in written.segments],
-        "flags": sorted({*header.flags, *details.flags, *written.flags, *event_flags}),
+        "flags": sorted({*header.flags, *details.flags, *written.flags, *event_flags, *_unknown(channels)}),
         "labels_left_out": list(channels.left_out),
         "labels_not_understood": list(channels.not_understood),
         "signal_hashes": written.signal_hashes,
@@ -160,6 +165,10 @@ def _check_unchanged(task: Task, when: str) -> None:
             f"{task.row['path']}: size or modification time changed {when}",
             "wait until nothing writes to the raw folder any more, then run again",
         )
+
+
+def _unknown(channels: ResolvedChannels) -> tuple[str, ...]:
+    return ("labels_not_understood",) if channels.not_understood else ()
 
 
 def _check_count(channels: ResolvedChannels, header: RecordingHeader, signal: SignalParams) -> None:

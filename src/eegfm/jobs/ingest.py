@@ -19,7 +19,7 @@ import eegfm.corpora
 import eegfm.signal
 from eegfm.errors import EegfmError
 from eegfm.jobs.config import IngestParams
-from eegfm.jobs.convert import NOT_READABLE, Converted, Task
+from eegfm.jobs.convert import TRIED_AGAIN, Converted, Task
 from eegfm.jobs.tables import count_outcomes, events_table, files_table, recordings_table, rejected_table
 from eegfm.jobs.workers import converted
 from eegfm.signal.config import SignalParams
@@ -31,6 +31,9 @@ from eegfm.store.writer import StoreWriter
 _log = logging.getLogger(__name__)
 
 LOG_EVERY_S = 60.0
+LOGGED_REJECTIONS = 20
+IDENTITY = ("recording_id", "corpus", "path", "n_bytes", "mtime_ns", "sidecars", "published")
+"""Columns of ``raw_files`` that a stored recording rests on; others are labels."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,6 @@ def ingest(
         simulated: Whether the recordings are simulated; stands in the store and in every row.
 
     Raises:
-        EegfmError: More files are rejected than ``max_rejected_ratio`` allows; what got in stays in.
         StoreError: Another process writes to the store, or its disk is full.
     """
     corpus = raw_files["corpus"].iloc[0]
@@ -83,17 +85,18 @@ def ingest(
             _commit(writer, result)
         writer.compact()
     store = SignalStore(folder)
-    recordings, rejected = recordings_table(store), rejected_table(store)
+    recordings, rejected = recordings_table(store, raw_files), rejected_table(store)
     files = files_table(raw_files, recordings, store.rejected)
     out = Ingested(store, recordings, events_table(store), rejected, files)
-    _check_accounts(out, corpus, params.max_rejected_ratio)
+    _log_accounts(out, corpus)
     return out
 
 
 def _facts(params: IngestParams, signal: SignalParams, simulated: bool) -> StoreFacts:
     """What the whole store rests on; where any of it changes, every recording is stale."""
-    read = params.model_dump_json(include={"corpus", "reading", "rates_hz"})
-    made_by = f"{read}{signal.model_dump_json()}{code_version()}"
+    corpus = params.corpus.model_dump_json(exclude=set(params.corpus.listing))
+    read = params.model_dump_json(include={"reading", "rates_hz"})
+    made_by = f"{corpus}{read}{signal.model_dump_json()}{code_version()}"
     filters = {"low_hz": signal.low_hz, "high_hz": signal.high_hz, "notch_hz": signal.notch_hz}
     return StoreFacts(signal.rate_hz, simulated, filters, hashlib.sha256(made_by.encode()).hexdigest())
 
@@ -101,7 +104,7 @@ def _facts(params: IngestParams, signal: SignalParams, simulated: bool) -> Store
 def _plan(
     wanted: pd.DataFrame, root: Path, params: IngestParams, signal: SignalParams, writer: StoreWriter
 ) -> list[Task]:
-    known = {i: key for i, key in writer.keys.items() if writer.rejection_codes.get(i) != NOT_READABLE}
+    known = {i: key for i, key in writer.keys.items() if writer.rejection_codes.get(i) not in TRIED_AGAIN}
     tasks = []
     for row in wanted.to_dict("records"):
         key = _key(row)
@@ -112,8 +115,8 @@ def _plan(
 
 
 def _key(row: Mapping[Any, Any]) -> str:
-    """Identity of one recording inside its store: the file, and what its row says."""
-    return hashlib.sha256(repr(sorted((str(k), str(v)) for k, v in row.items())).encode()).hexdigest()
+    """Identity of one recording inside its store: its file, its side files, and what was published with them."""
+    return hashlib.sha256(repr([str(row[name]) for name in IDENTITY]).encode()).hexdigest()
 
 
 @cache
@@ -170,25 +173,41 @@ def _mapped(result: Converted) -> NDArray[np.int16]:
     return np.memmap(result.samples_path, dtype=SAMPLE_DTYPE, mode="r", shape=shape)
 
 
-def _check_accounts(out: Ingested, corpus: str, max_rejected_ratio: float) -> None:
-    """Print what became of every file, and stop where too many were rejected.
+def _log_accounts(out: Ingested, corpus: str) -> None:
+    """Print what became of every file, and the first of those that did not get in."""
+    counts = count_outcomes(out.files, out.recordings)
+    _log.info("%s: what became of %d files\n%s", corpus, len(out.files), counts.to_string(index=False))
+    if len(out.rejected):
+        first = out.rejected.head(LOGGED_REJECTIONS)
+        lines = [f"{row['code']}: {_named(row)}; {row['remedy']}" for row in first.to_dict("records")]
+        _log.warning("%s.rejected has %d rows\n%s", corpus, len(out.rejected), "\n".join(lines))
+
+
+def check_accounts(
+    files: pd.DataFrame, recordings: pd.DataFrame, rejected: pd.DataFrame, corpus: str, max_rejected_ratio: float
+) -> None:
+    """Stop where too many files were rejected.
 
     Raises:
         EegfmError: More than ``max_rejected_ratio`` of the files that were not excluded are rejected, or nothing got
             in.
     """
-    counts = count_outcomes(out.files, out.recordings)
-    _log.info("%s: what became of %d files\n%s", corpus, len(out.files), counts.to_string(index=False))
-    n_tried, n_rejected = int((out.files["outcome"] != "excluded").sum()), len(out.rejected)
-    if n_rejected <= max_rejected_ratio * n_tried and len(out.recordings):
+    n_tried = int((files["outcome"] != "excluded").sum())
+    if not n_tried:
+        first = files.iloc[0]
+        raise EegfmError(f"{corpus}: all {len(files)} files are excluded; first: {first['path']}: {first['why']}")
+    if len(rejected) <= max_rejected_ratio * n_tried and len(recordings):
         return
-    if not n_rejected:
-        first = out.files.iloc[0]
-        raise EegfmError(f"{corpus}: all {len(out.files)} files are excluded; first: {first['path']}: {first['why']}")
-    codes = ", ".join(f"{code} {n}" for code, n in out.rejected["code"].value_counts().items())
-    first = out.rejected.iloc[0]
-    _log.error("Rejected files:\n%s", out.rejected.to_string(max_rows=100))
+    codes = ", ".join(f"{code} {n}" for code, n in rejected["code"].value_counts().items())
+    first = rejected.iloc[0]
+    limit = f"{corpus}.ingest.max_rejected_ratio allows {max_rejected_ratio:.0%}" if len(recordings) else "none got in"
     raise EegfmError(
-        f"{n_rejected} of {n_tried} files were rejected ({codes}), ingest.max_rejected_ratio allows "
-        f"{max_rejected_ratio:.0%}; first: {first['path']}: {first['reason']}; {first['remedy']}"
+        f"{len(rejected)} of {n_tried} files were rejected ({codes}), {limit}; all of them stand in {corpus}.rejected; "
+        f"first: {_named(first)}; {first['remedy']}"
     )
+
+
+def _named(row: Mapping[Any, Any]) -> str:
+    """Path and reason; many reasons start with the name of the file."""
+    path, reason = str(row["path"]), str(row["reason"])
+    return reason if reason.startswith(path) else f"{path}: {reason.removeprefix(path.rsplit('/', 1)[-1] + ': ')}"

@@ -1,8 +1,9 @@
 """The filtered signal of one recording, block by block: memory does not grow with its length."""
 
 from collections.abc import Callable, Iterator, Sequence
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,18 +177,21 @@ def _too_short(what: str, found_s: float, params: SignalParams) -> RecordingErro
     )
 
 
-def _new_file(path: Path) -> BinaryIO:
+def _new_file(path: Path) -> FileIO:
+    """Unbuffered: what is only written at closing would make a full disk look like a fault of the recording."""
     try:
-        return path.open("wb")
+        return path.open("wb", buffering=0)
     except OSError as error:
         raise StoreError(f"{path} cannot be written ({error.strerror}); check the disk of the store") from error
 
 
-def _write(file: BinaryIO, samples: NDArray[np.int16]) -> None:
-    file.write(np.ascontiguousarray(samples, dtype=SAMPLE_DTYPE).data)
+def _write(file: FileIO, samples: NDArray[np.int16]) -> None:
+    data = np.ascontiguousarray(samples, dtype=SAMPLE_DTYPE).reshape(-1).view(np.uint8).data
+    while data:
+        data = data[file.write(data) :]
 
 
-def _append(file: BinaryIO, samples: NDArray[np.int16]) -> None:
+def _append(file: FileIO, samples: NDArray[np.int16]) -> None:
     try:
         _write(file, samples)
     except OSError as error:

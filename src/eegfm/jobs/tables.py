@@ -1,12 +1,13 @@
 """The tables that describe a corpus in its store: recordings, events, rejected files, and what became of every file."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from eegfm.recording import person_id
-from eegfm.store.index import RejectedEntry
+from eegfm.store.index import RecordingEntry, RejectedEntry
 from eegfm.store.reader import SignalStore
 
 OUTCOMES = ("in", "flagged", "rejected", "excluded")
@@ -14,17 +15,34 @@ _FLOAT_FACTS = ("age_years", "p_factor", "attention", "internalizing", "external
 _FILE_IDENTITY = ["n_bytes", "mtime_ns", "sidecars", "published", "excluded"]
 
 
-def recordings_table(store: SignalStore) -> pd.DataFrame:
-    """One row per recording in the store, in id order."""
-    table = pd.DataFrame([e.facts for e in sorted(store.entries, key=lambda e: e.recording_id)])
+def recordings_table(store: SignalStore, raw_files: pd.DataFrame) -> pd.DataFrame:
+    """One row per recording in the store, in id order.
+
+    Columns of ``raw_files`` are as they are now, not as they were when the recording was converted: a label that is
+    corrected costs no conversion. Where a row has no value, what the recording's own files say counts.
+    """
+    entries = sorted(store.entries, key=lambda e: e.recording_id)
+    rows = raw_files.set_index("recording_id", drop=False).loc[[e.recording_id for e in entries]].to_dict("records")
+    table = pd.DataFrame([_facts(entry, row) for entry, row in zip(entries, rows, strict=True)])
     if table.empty:
-        return table
+        return pd.DataFrame(columns=list(raw_files.columns.drop(_FILE_IDENTITY)))
+    table["duration_s"] = table["n_samples"] / table["rate_hz"]
     table["person"] = [person_id(c, s) for c, s in zip(table["corpus"], table["subject"], strict=True)]
     table["simulated"] = store.is_simulated
     for name in _FLOAT_FACTS:
         if name in table:
             table[name] = table[name].astype("float64")
     return table.drop(columns=_FILE_IDENTITY)
+
+
+def _facts(entry: RecordingEntry, row: Mapping[Hashable, Any]) -> dict[str, Any]:
+    details = entry.facts["details"]
+    current = {str(name): details.get(name, value) if _is_missing(value) else value for name, value in row.items()}
+    return {**{name: value for name, value in entry.facts.items() if name != "details"}, **current}
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
 def events_table(store: SignalStore) -> pd.DataFrame:

@@ -103,12 +103,13 @@ def read_vmrk(path: Path) -> tuple[list[Marker], int]:
         if match is None:
             continue
         fields = [field.strip() for field in match[1].split(",")]
-        if len(fields) < 3 or not fields[2].isdecimal() or int(fields[2]) < 1:
+        position = _whole(fields[2]) if len(fields) > 2 else None
+        if not position:
             n_damaged += 1
             continue
-        n_samples = int(fields[3]) if len(fields) > 3 and fields[3].isdecimal() else 0
+        n_samples = _whole(fields[3]) if len(fields) > 3 else None
         kind, text = (field.replace(r"\1", ",") for field in fields[:2])
-        markers.append(Marker(kind, text, int(fields[2]) - 1, n_samples))
+        markers.append(Marker(kind, text, position - 1, n_samples or 0))
     return markers, n_damaged
 
 
@@ -142,12 +143,13 @@ def _text(path: Path) -> str:
 
 def _channels(path: Path, infos: dict[str, str], stated: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names and units in the order of the channels' numbers."""
-    if not stated.isdecimal() or int(stated) < 1:
-        raise _bad(path, "NumberOfChannels", stated, "a whole number from 1")
+    n_channels = _whole(stated)
+    if not n_channels:
+        raise _bad(path, "NumberOfChannels", stated[:80], "a whole number from 1")
     names, units = [], []
-    for number in range(1, int(stated) + 1):
+    for number in range(1, n_channels + 1):
         entry = infos.get(f"ch{number}")
-        if entry is None or len(infos) != int(stated):
+        if entry is None or len(infos) != n_channels:
             found = f"{path.name}: NumberOfChannels is {stated}, [Channel Infos] lists {len(infos)} channels"
             raise RecordingError("channel_list", found, FETCH_AGAIN)
         fields = [field.strip() for field in entry.split(",")] + [""] * 4
@@ -167,6 +169,11 @@ def _is_resolution(text: str) -> bool:
 def _number(text: str) -> float:
     """A finite number written with a decimal point, or NaN."""
     return float(text) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?", text) else float("nan")
+
+
+def _whole(text: str) -> int | None:
+    """A whole number of at most fifteen digits, which is exact as a float; None for anything else."""
+    return int(text) if re.fullmatch(r"\d{1,15}", text) else None
 
 
 def _rate_hz(path: Path, interval_us: str) -> float:
@@ -206,7 +213,7 @@ def _n_samples(path: Path, data_path: Path, instant_bytes: int, stated: str | No
             f"put it beside {path.name}; a cloned data set may need to fetch it first",
         ) from error
     n_samples = size // instant_bytes
-    if not size or size % instant_bytes or (stated and stated.isdecimal() and int(stated) not in {0, n_samples}):
+    if not size or size % instant_bytes or _whole(stated or "0") not in {None, 0, n_samples}:
         points = f", DataPoints is {stated}" if stated else ""
         raise RecordingError(
             "data_size",

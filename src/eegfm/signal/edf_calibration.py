@@ -100,7 +100,7 @@ def _unit_uv(fields: Fields, unit: str, label: str, units: Mapping[str, KnownUni
     raise fields.fail(
         "unknown_unit",
         f"unit of {label!r} is {unit!r}; known: V, mV, uV, µV, nV",
-        f"say what it means in ingest.reading.units, e.g. {{{unit!r}: uV}}, if you know it",
+        f"say which of them is meant in ingest.reading.units, as {{{unit!r}: …}}, if you know it",
     )
 
 

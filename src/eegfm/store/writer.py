@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +45,19 @@ _log = logging.getLogger(__name__)
 MAX_DEAD_RATIO = 0.2
 
 
+@contextlib.contextmanager
+def _in_words(folder: Path) -> Iterator[None]:
+    """What the system says against the store's folder, for its user."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or folder
+        raise StoreError(
+            f"{where}: cannot be written ({error.strerror or error}); the store {folder} needs permission and space. "
+            "What got in stays; run again to go on"
+        ) from error
+
+
 class _Known(NamedTuple):
     """What the writer remembers of a commit: little, so that memory hardly grows with the recordings."""
 
@@ -75,8 +88,8 @@ class StoreWriter:
         self._tails: dict[tuple[str, int], int] = {}
 
     def __enter__(self) -> "StoreWriter":
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.ExitStack() as lock:
+        with _in_words(self.folder), contextlib.ExitStack() as lock:
+            self.folder.mkdir(parents=True, exist_ok=True)
             lock.enter_context(exclusive(self.folder / "lock", self._busy))
             self._open()
             self._lock = lock.pop_all()
@@ -129,8 +142,9 @@ class StoreWriter:
                 the way here is found by them.
         """
         assert samples.shape[1] == montage.n_channels == len(scales_uv), "one column and scale per channel"
-        write_montage(self.folder, montage)
-        shard, first_row = self._append_samples(montage, samples)
+        with _in_words(self.folder):
+            write_montage(self.folder, montage)
+            shard, first_row = self._append_samples(montage, samples)
         entry = RecordingEntry(
             recording_id=recording_id,
             key=key,
@@ -162,6 +176,11 @@ class StoreWriter:
         n_stored = sum(path.stat().st_size for path in self._shard_files())
         n_live = sum(known.n_bytes for known in self._known.values())
         if n_stored - n_live <= MAX_DEAD_RATIO * n_stored:
+            return
+        if shutil.disk_usage(self.folder).free < n_live:
+            _log.warning(
+                "%s: %.1f MB stay dead: no room to move %.1f MB", self.folder, (n_stored - n_live) / 1e6, n_live / 1e6
+            )
             return
         _log.info("%s: giving back %.1f MB of %.1f MB", self.folder, (n_stored - n_live) / 1e6, n_stored / 1e6)
         montages = {montage for montage, _ in self._tails}
@@ -255,7 +274,7 @@ class StoreWriter:
         return shard, first_row
 
     def _append_entry(self, entry: Entry) -> None:
-        with (self.folder / INDEX_FILE).open("ab") as file:
+        with _in_words(self.folder), (self.folder / INDEX_FILE).open("ab") as file:
             file.write(to_line(entry))
             file.flush()
             os.fsync(file.fileno())

@@ -48,11 +48,18 @@ def ingest_recordings(
 
 
 def describe_recordings(
-    signals: SignalStore, recordings: pd.DataFrame, files: pd.DataFrame, workspace: Path
+    signals: SignalStore,
+    recordings: pd.DataFrame,
+    rejected: pd.DataFrame,
+    files: pd.DataFrame,
+    params: IngestParams,
+    workspace: Path,
 ) -> dict[str, Any]:
-    """Say what the corpus looks like, for the report and for kedro viz."""
+    """Say what the corpus looks like; stop where too many files were rejected, with the tables saved before."""
     from eegfm.jobs.describe import describe
+    from eegfm.jobs.ingest import check_accounts
 
+    check_accounts(files, recordings, rejected, workspace.name, params.max_rejected_ratio)
     found = describe(signals, recordings, files, workspace.name)
     return {
         "outcomes": found.outcomes,

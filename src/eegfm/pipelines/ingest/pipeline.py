@@ -32,7 +32,7 @@ def create_pipeline(corpus: str) -> Pipeline:
             ),
             Node(
                 describe_recordings,
-                inputs=["signals", "recordings", "files", "workspace"],
+                inputs=["signals", "recordings", "rejected", "files", "params:ingest", "workspace"],
                 outputs={k: k for k in ("outcomes", "montages", "labels", "spectrum")},
                 name="describe_recordings",
                 tags=["data"],
