@@ -66,7 +66,7 @@ CASES = {
     "foreign folder": Case(
         ("--pipelines=ingest", "--namespaces=tuh"),
         (
-            "tuh: raw folder TMP/data/01_raw/tuh holds 1 ('.edf',) files, none in the layout",
+            "tuh: raw folder TMP/data/01_raw/tuh holds 1 .edf files, none in the layout of tuh.ingest.corpus",
             "aaaaaaab_s001_t000.edf",
         ),
         FOLDER,
@@ -74,7 +74,7 @@ CASES = {
     ),
     "unreadable files": Case(
         ("--pipelines=ingest", "--namespaces=tuh"),
-        ("1 of 1 files were rejected", "aaaaaaab_s001_t000.edf", "max_rejected_ratio"),
+        ("1 of 1 files were rejected", "aaaaaaab_s001_t000.edf", "none got in; all of them stand in tuh.rejected"),
         FOLDER,
         files=("data/01_raw/tuh/edf/train/normal/01_tcp_ar/aaaaaaab_s001_t000.edf",),
     ),

@@ -77,7 +77,10 @@ def test_folders_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EegfmError, match=r"holds no \.edf \.bdf file; expected are files like \{subject\}"):
         corpus().index(tmp_path)
     touch(tmp_path, "wrong.edf")
-    with pytest.raises(EegfmError, match=r"holds 1 \.edf \.bdf files, none in the layout of mine\.ingest\.corpus, e\.g\. wrong\.edf; expected"):
+    with pytest.raises(
+        EegfmError,
+        match=r"holds 1 \.edf \.bdf files, none in the layout of mine\.ingest\.corpus, e\.g\. wrong\.edf; expected",
+    ):
         corpus().index(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(EegfmError, match="does not exist"):

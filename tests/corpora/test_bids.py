@@ -163,7 +163,11 @@ def test_boundaries_of_the_table_split_the_signal(root: Path) -> None:
 def test_a_recording_alone(root: Path) -> None:
     done = converted(root)
     assert (done.montage.channel_names, done.montage.reference) == (LABELS[:-1], "unknown")
-    assert (done.events, done.facts["flags"], done.facts["labels_not_understood"]) == ([], [], ["X1"])
+    assert (done.events, done.facts["flags"], done.facts["labels_not_understood"]) == (
+        [],
+        ["labels_not_understood"],
+        ["X1"],
+    )
     assert converted(root, reference="average").montage.reference == "average"
 
 
@@ -197,7 +201,7 @@ def test_side_files_that_contradict_the_signal_reject_it(root: Path, files: Mapp
 def test_bad_channels_are_flagged(root: Path) -> None:
     rows = [("name", "type", "units", "status"), ("Fp1", "EEG", "uV", "bad"), ("X1", "EEG", "uV", "bad")]
     done = converted(write_tree(root, side_files(channels=rows)))
-    assert done.facts["flags"] == ["channels_tsv_differs", "marked_bad:Fp1"]
+    assert done.facts["flags"] == ["channels_tsv_differs", "labels_not_understood", "marked_bad:Fp1"]
 
 
 CAPTRAK = {"EEGCoordinateSystem": "CapTrak", "EEGCoordinateUnits": "m"}
@@ -255,11 +259,11 @@ def test_electrodes_without_a_measured_position_are_flagged(root: Path) -> None:
 
 
 def test_positions_that_cannot_be_used_fall_back_on_the_template(root: Path) -> None:
-    assert converted(root, positions="electrodes_tsv").facts["flags"] == ["no_electrodes_tsv"]
+    assert converted(root, positions="electrodes_tsv").facts["flags"] == ["labels_not_understood", "no_electrodes_tsv"]
     digitized(root, **{"sub-01/ses-a/eeg/sub-01_ses-a_space-CapTrak_coordsystem.json": {"EEGCoordinateSystem": "CTF"}})
     for source in ("template", "electrodes_tsv"):
         done = converted(root, positions=source)
-        assert done.facts["flags"] == ["positions_unusable:coordinate_system"]
+        assert done.facts["flags"] == ["labels_not_understood", "positions_unusable:coordinate_system"]
         assert done.montage == converted(root, positions="template").montage
         assert not done.montage.is_digitized
 

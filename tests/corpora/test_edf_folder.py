@@ -72,7 +72,7 @@ def test_patterns_that_cannot_be_meant(pattern: str, message: str) -> None:
 def test_a_pattern_that_matches_nothing_says_what_it_expects(tmp_path: Path) -> None:
     (tmp_path / "S001R01.edf").write_bytes(b"")
     with pytest.raises(
-        EegfmError, match=r"x: raw folder .* none in the layout; expected .* files like \{subject\}/\{run\}"
+        EegfmError, match=r"x: raw folder .* none in the layout of .*expected are files like \{subject\}/\{run\}"
     ):
         EdfFolderCorpus(pattern="{subject}/{run}").build("x").index(tmp_path)
 

@@ -171,6 +171,8 @@ def test_events_land_on_their_sample_behind_gaps(tmp_path: Path) -> None:
     # The stretch of two seconds is shorter than min_duration_s; segments lie back to back.
     assert done.facts["segment_starts"] == [0, 800]
     assert done.facts["segment_stops"] == [800, 1800]
+    assert done.facts["segment_onsets_s"] == [0.0, 50.0]
+    assert "short_segments:1" in done.facts["flags"]
     # One bump in the stretch that is too short, one note in the gap.
     assert "events_outside:2" in done.facts["flags"]
     onsets_s = [event["onset_s"] for event in done.events]

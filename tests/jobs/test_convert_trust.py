@@ -74,6 +74,7 @@ def test_no_sample_that_a_dead_one_contributed_to_is_in_a_segment(
     done = convert(task(root))
     assert isinstance(done, Converted)
     assert "dead_spans" in done.facts["flags"]
+    assert done.facts["segment_onsets_s"] == [start / 100 for start in done.facts["segment_starts"]]
     assert done.facts["n_samples"] == 6000, "the time axis stays"
     found = list(zip(done.facts["segment_starts"], done.facts["segment_stops"], strict=True))
     reach_s = 3.4  # half the length of the filter's kernel
@@ -174,6 +175,23 @@ def test_a_file_that_changes_while_it_is_read_is_not_stored(root: Path, monkeypa
     monkeypatch.setattr(convert_module, "open_reader", opened)
     found = rejection(task(root))
     assert (found.code, found.reason.endswith("while it was read")) == ("changed_file", True)
+
+
+def test_what_our_code_did_not_foresee_is_a_row_that_says_where(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(path: Path, params: object) -> None:
+        raise KeyError("odd")
+
+    monkeypatch.setattr(convert_module, "open_reader", opened)
+    found = rejection(task(root))
+    assert found.code == "internal_error"
+    assert found.reason.startswith("a_1.edf: KeyError: 'odd' (in opened, test_convert_trust.py:")
+
+
+def test_rejections_by_limits_carry_the_limits(root: Path) -> None:
+    one = task(root)
+    other = task(root, PARAMS.model_copy(update={"reading": ReadParams(timeout_s=1)}))
+    assert one.rejected("too_large", "r", "m").key != other.rejected("too_large", "r", "m").key
+    assert one.rejected("no_eeg", "r", "m").key == other.rejected("no_eeg", "r", "m").key == one.key
 
 
 def test_a_file_that_needs_more_memory_than_there_is_becomes_a_row(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,12 @@ import eegfm.jobs.convert as convert_module
 import eegfm.jobs.ingest as job
 import eegfm.jobs.stream as stream
 import eegfm.jobs.workers as workers
+from eegfm.corpora.config import BidsCorpus, CorpusConfig, HbnCorpus
 from eegfm.errors import EegfmError, RecordingError, StoreError
-from eegfm.jobs.config import WorkerParams
+from eegfm.jobs.config import IngestParams, WorkerParams
 from eegfm.jobs.convert import Converted, Task, convert
 from eegfm.jobs.ingest import Ingested
-from eegfm.signal.config import SignalParams
+from eegfm.signal.config import ReadParams, SignalParams
 from eegfm.store.index import RejectedEntry
 from eegfm.store.reader import SignalStore
 from tone_corpus import CORPUS, PARAMS, TONE_HZ, run_ingest, write_corpus, write_recording
@@ -145,8 +146,31 @@ def test_a_file_that_is_excluded_later_leaves_the_store(root: Path, folder: Path
     done = job.ingest(raw_files, root, PARAMS, SignalParams(), folder, simulated=False)
     assert ids(done) == ["b_1"]
     raw_files["excluded"] = "on a list"
+    done = job.ingest(raw_files, root, PARAMS, SignalParams(), folder, simulated=False)
     with pytest.raises(EegfmError, match=r"all 3 files are excluded; first: a_1\.edf: on a list"):
-        job.ingest(raw_files, root, PARAMS, SignalParams(), folder, simulated=False)
+        job.check_accounts(done.files, done.recordings, done.rejected, "tones", 1.0)
+
+
+def test_labels_change_without_a_conversion(root: Path, folder: Path, conversions: list[str]) -> None:
+    raw_files = CORPUS.build("tones").index(root)
+    raw_files["group"] = ["x", "x", "y"]
+    job.ingest(raw_files, root, PARAMS, SignalParams(), folder, simulated=False)
+    raw_files["group"] = ["x", "", "z"]
+    done = job.ingest(raw_files, root, PARAMS, SignalParams(), folder, simulated=False)
+    assert done.recordings["group"].tolist() == ["x", "", "z"]
+    assert conversions == ["a_1.edf", "a_2.edf", "b_1.edf"]
+
+
+def test_fields_that_only_list_make_nothing_stale() -> None:
+    def made_by(corpus: CorpusConfig, **others: object) -> str:
+        return job._facts(IngestParams(corpus=corpus, **others), SignalParams(), simulated=False).made_by
+
+    assert made_by(BidsCorpus()) == made_by(BidsCorpus(labels={"MMSE": "number"}, tasks=("rest",)))
+    assert made_by(HbnCorpus()) == made_by(HbnCorpus(excluded_subjects={}))
+    assert made_by(BidsCorpus()) != made_by(BidsCorpus(positions="electrodes_tsv"))
+    assert made_by(BidsCorpus()) != made_by(BidsCorpus(), rates_hz=(500.0,))
+    assert made_by(BidsCorpus()) != made_by(BidsCorpus(), reading=ReadParams(units={"uv": "uV"}))
+    assert made_by(BidsCorpus()) == made_by(BidsCorpus(), reading=ReadParams(timeout_s=1, max_memory_bytes=1))
 
 
 def test_touched_file_is_read_again(root: Path, folder: Path, conversions: list[str]) -> None:

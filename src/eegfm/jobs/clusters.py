@@ -48,11 +48,17 @@ def _on_dask(
     run: Callable[[_Task], _Result], plan: Sequence[_Task], params: WorkerParams, n_ahead: int
 ) -> Iterator[_Result]:
     with _dask_client(params) as client, joblib.parallel_config(backend="dask"):
-        n_workers = len(client.scheduler_info(n_workers=-1)["workers"])
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        n_workers = len(workers)
         if not n_workers:
             raise EegfmError(
                 f"the Dask scheduler at {params.address} has no workers; start some with: "
                 f"dask worker {params.address} --nthreads 1"
+            )
+        if any(worker["nthreads"] != 1 for worker in workers):
+            raise EegfmError(
+                f"the Dask workers at {params.address} have several threads, of which one that hangs would hide behind "
+                f"the others; start them with: dask worker {params.address} --nworkers auto --nthreads 1"
             )
         pool = joblib.Parallel(n_jobs=n_workers, return_as="generator", pre_dispatch=n_ahead * n_workers, batch_size=1)
         yield from pool(joblib.delayed(run)(task) for task in plan)

@@ -1,5 +1,6 @@
 """One raw file to one recording: check, read, pick channels, filter, resample, quantise. Runs in a worker."""
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from eegfm.corpora.base import Corpus
 from eegfm.corpora.manifest import check_published
-from eegfm.errors import RecordingError
+from eegfm.errors import EegfmError, RecordingError
 from eegfm.jobs.config import IngestParams
 from eegfm.jobs.memory import keep_freed_memory
 from eegfm.jobs.stream import FilteredStream
@@ -22,11 +23,16 @@ from eegfm.signal.reader import RecordingHeader, open_reader
 from eegfm.store.index import RejectedEntry
 
 NOT_READABLE = "not_readable"
-TRIED_AGAIN = frozenset({NOT_READABLE, "unreadable"})
-"""Codes of files that the system did not let us read, here or in a reader: rejections that are tried again unchanged.
+INTERNAL_ERROR = "internal_error"
+TRIED_AGAIN = frozenset({NOT_READABLE, "unreadable", INTERNAL_ERROR})
+"""Codes of rejections that are tried again unchanged.
 
-Neither permissions nor a disk that answers again change a file's size or time.
+Neither permissions, nor a disk that answers again, nor a mistake of ours that was mended change a file's size or time.
 """
+LIMITED = frozenset({"kills_worker", "too_large"})
+"""Codes of rejections that are tried again when the limits are other ones."""
+UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What our own mistakes raise: one odd file must not keep the rest of a corpus out, nor get in."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,15 @@ class Task:
 
     def rejected(self, code: str, reason: str, remedy: str) -> RejectedEntry:
         """The row of a file that does not get in."""
-        return RejectedEntry(self.row["recording_id"], self.key, self.row["path"], "read", code, reason, remedy)
+        key = self.limited_key if code in LIMITED else self.key
+        return RejectedEntry(self.row["recording_id"], key, self.row["path"], "read", code, reason, remedy)
+
+    @property
+    def limited_key(self) -> str:
+        """The key of a file that was rejected by limits of this run."""
+        reading = self.params.reading
+        limits = f"{reading.timeout_s}:{reading.max_memory_bytes}:{self.params.workers.n_workers}"
+        return f"{self.key}:{limits}"
 
 
 @dataclass(frozen=True)
@@ -89,6 +103,12 @@ def convert(task: Task) -> Converted | RejectedEntry:
         return _convert(task)
     except RecordingError as error:
         return task.rejected(error.code, error.reason, error.remedy)
+    except EegfmError:
+        raise  # the store's disk, the configuration: no fault of this file
+    except UNFORESEEN as error:
+        return task.rejected(
+            INTERNAL_ERROR, _whereabouts(task, error), "report this file's kind of fault to the project"
+        )
     except OSError as error:
         # It may be a side file that cannot be read.
         reason = f"{error.filename or task.row['path']}: {error.strerror or error}"
@@ -129,6 +149,7 @@ def _convert(task: Task) -> Converted:
         "n_samples": written.n_samples,
         "segment_starts": [start for start, _ in written.segments],
         "segment_stops": [stop for _, stop in written.segments],
+        "segment_onsets_s": written.segment_onsets_s,
         "flags": sorted({*header.flags, *details.flags, *written.flags, *event_flags, *_unknown(channels)}),
         "labels_left_out": list(channels.left_out),
         "labels_not_understood": list(channels.not_understood),
@@ -152,6 +173,15 @@ def _expected(corpus: Corpus, path: Path, header: RecordingHeader) -> Expected:
     """What is known beforehand; whoever salvages a file that ends early knows that it is shorter."""
     expected = corpus.expected(path)
     return replace(expected, duration_s=None) if "truncated" in header.flags else expected
+
+
+def _whereabouts(task: Task, error: BaseException) -> str:
+    """File, kind of error, and where in our code it came up."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split())[:200]
+    return (
+        f"{task.row['path']}: {type(error).__name__}: {text} (in {last.name}, {Path(last.filename).name}:{last.lineno})"
+    )
 
 
 def _check_unchanged(task: Task, when: str) -> None:

@@ -95,7 +95,7 @@ def ingest(
 def _facts(params: IngestParams, signal: SignalParams, simulated: bool) -> StoreFacts:
     """What the whole store rests on; where any of it changes, every recording is stale."""
     corpus = params.corpus.model_dump_json(exclude=set(params.corpus.listing))
-    read = params.model_dump_json(include={"reading", "rates_hz"})
+    read = params.model_dump_json(include={"reading": {"units", "salvage_truncated"}, "rates_hz": True})
     made_by = f"{corpus}{read}{signal.model_dump_json()}{code_version()}"
     filters = {"low_hz": signal.low_hz, "high_hz": signal.high_hz, "notch_hz": signal.notch_hz}
     return StoreFacts(signal.rate_hz, simulated, filters, hashlib.sha256(made_by.encode()).hexdigest())
@@ -107,10 +107,9 @@ def _plan(
     known = {i: key for i, key in writer.keys.items() if writer.rejection_codes.get(i) not in TRIED_AGAIN}
     tasks = []
     for row in wanted.to_dict("records"):
-        key = _key(row)
-        if known.get(str(row["recording_id"])) != key:
-            named = {str(k): v for k, v in row.items()}
-            tasks.append(Task(root, named, key, params, signal, writer.spool))
+        task = Task(root, {str(k): v for k, v in row.items()}, _key(row), params, signal, writer.spool)
+        if known.get(str(row["recording_id"])) not in (task.key, task.limited_key):
+            tasks.append(task)
     return tasks
 
 
@@ -126,9 +125,9 @@ def code_version() -> str:
     packages = (eegfm.signal.__path__[0], eegfm.corpora.__path__[0])
     for path in sorted(p for folder in packages for p in Path(folder).glob("*.py")):
         sha.update(path.read_bytes())
-    for name in ("convert.py", "stream.py"):
-        sha.update(Path(__file__).with_name(name).read_bytes())
-    for name in ("numpy", "scipy", "mne"):
+    for name in ("convert.py", "stream.py", "../recording.py"):
+        sha.update((Path(__file__).parent / name).read_bytes())
+    for name in ("numpy", "scipy", "mne", "h5py", "xxhash"):
         sha.update(f"{name}=={version(name)}".encode())
     return sha.hexdigest()
 
@@ -203,7 +202,7 @@ def check_accounts(
     limit = f"{corpus}.ingest.max_rejected_ratio allows {max_rejected_ratio:.0%}" if len(recordings) else "none got in"
     raise EegfmError(
         f"{len(rejected)} of {n_tried} files were rejected ({codes}), {limit}; all of them stand in {corpus}.rejected; "
-        f"first: {_named(first)}; {first['remedy']}"
+        f"first: {_named(first.to_dict())}; {first['remedy']}"
     )
 
 

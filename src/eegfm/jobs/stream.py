@@ -29,6 +29,7 @@ class Written(NamedTuple):
     Args:
         n_samples: Stored samples.
         segments: Stored stretches [start, stop) without gaps and dead spans.
+        segment_onsets_s: When each of them starts in recording time, gaps counted.
         n_clipped: Values beyond full scale.
         flags: Faults of the signal.
         bad_ratio: Share of channel time that is still or non-finite.
@@ -38,6 +39,7 @@ class Written(NamedTuple):
 
     n_samples: int
     segments: list[Span]
+    segment_onsets_s: list[float]
     n_clipped: int
     flags: tuple[str, ...]
     bad_ratio: float
@@ -71,6 +73,8 @@ class FilteredStream:
         self._reader, self._picks, self._names, self._params = reader, picks, tuple(names), params
         self._resampler = BlockResampler(header.rate_hz, params, len(picks))
         self._segments = [s for s in header.segments if (s.stop - s.start) / header.rate_hz >= params.min_duration_s]
+        n_short = len(header.segments) - len(self._segments)
+        self._short = (f"short_segments:{n_short}",) if n_short else ()
         self._starts: list[int] = []
         self._plausibility: tuple[str, ...] = ()
         if not self._segments:
@@ -116,8 +120,16 @@ class FilteredStream:
         flat = {flag.removeprefix("flat:") for flag in quality.flags if flag.startswith("flat:")}
         signal_hashes = ["" if n in flat else h for n, h in zip(self._names, hashes.result(), strict=True)]
         segments = self._usable(stops, quality.dead_spans)
-        flags = (*quality.flags, *self._plausibility)
-        return Written(n_written, segments, n_clipped, flags, quality.bad_ratio, checksums.result(), signal_hashes)
+        flags = (*quality.flags, *self._plausibility, *self._short)
+        onsets_s = [self._onset_s(start) for start, _ in segments]
+        return Written(
+            n_written, segments, onsets_s, n_clipped, flags, quality.bad_ratio, checksums.result(), signal_hashes
+        )
+
+    def _onset_s(self, stored: int) -> float:
+        """Recording time of a stored sample."""
+        place = max(k for k, first in enumerate(self._starts) if first <= stored)
+        return self._segments[place].onset_s + (stored - self._starts[place]) / self._params.rate_hz
 
     def placed(self, events: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
         """Move event onsets from recording time to the time of the stored samples.

@@ -19,7 +19,7 @@ from typing import Any
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from eegfm.errors import EegfmError
+from eegfm.errors import EegfmError, StoreError
 from eegfm.jobs.clusters import on_cluster
 from eegfm.jobs.config import WorkerParams
 from eegfm.jobs.convert import Converted, Task, convert
@@ -70,8 +70,11 @@ def attempt(task: Task) -> Result:
             f"{task.params.reading.timeout_s:g} s",
             "leave the file out; or raise ingest.reading.timeout_s, or use fewer workers if memory ran out",
         )
-    with note.open("ab") as file:
-        file.write(b".")
+    try:
+        with note.open("ab") as file:
+            file.write(b".")
+    except OSError as error:
+        raise StoreError(f"{note} cannot be written ({error.strerror}); check the disk of the store") from error
     with _watchdog(task.params.reading.timeout_s):
         result = convert(task)
     note.unlink()

@@ -82,7 +82,7 @@ class BrainVisionReader:
             raise RecordingError(
                 "unknown_unit",
                 f"{self._path.name}: {self._header.labels[index]!r} has the unit {self._header.units[index]!r}",
-                f"known are {', '.join(sorted(VOLTAGES))}; say what it means in ingest.reading.units, or leave the file out",
+                f"known are {', '.join(sorted(VOLTAGES))}; say which is meant in ingest.reading.units, or leave it out",
             )
         return scale_uv
 

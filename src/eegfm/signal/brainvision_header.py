@@ -193,7 +193,8 @@ def _beside(path: Path, name: str, suffix: str) -> tuple[Path, tuple[str, ...]]:
     renamed = companion(path, f"{path.stem}{suffix}")
     if not stated.exists() and renamed.exists():
         return renamed, ("files_renamed",)
-    return stated, ()
+    # It may be that of another recording, and is not the one that a list of side files or checksums names.
+    return stated, () if stated == renamed else ("files_other_name",)
 
 
 def _markers(path: Path, name: str) -> tuple[Path | None, tuple[str, ...]]:

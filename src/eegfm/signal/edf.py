@@ -63,6 +63,7 @@ class EdfReader:
                     "leave this channel or the file out",
                 )
             self._records.read_uv(channel, channel.calibration, start, out[row])
+        self._records.forget()
         return out
 
     def _aligned(self, edf: EdfHeader, notes: Notes) -> EdfHeader:

@@ -1,5 +1,6 @@
 """The data records of an EDF or BDF file: mapped, and decoded to microvolts. This is the hot path of a conversion."""
 
+import mmap
 from copy import copy
 from pathlib import Path
 
@@ -32,9 +33,11 @@ class EdfRecords:
         self._header = header
         self._n_records = header.n_records
         try:
-            self._bytes = np.memmap(path, dtype=np.uint8, mode="r")
+            with path.open("rb") as file:
+                self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
             raise RecordingError("unreadable", f"{path.name}: {error}", FETCH_AGAIN) from error
+        self._bytes = np.frombuffer(self._mapped, dtype=np.uint8)
 
     def resized(self, n_records: int) -> "EdfRecords":
         """The same file, of which more or fewer records are looked at."""
@@ -67,6 +70,11 @@ class EdfRecords:
     @property
     def _end(self) -> int:
         return self._header.header_bytes + self._n_records * self._header.record_bytes
+
+    def forget(self) -> None:
+        """Let go of what was mapped: the system counts pages of the file as memory of this process."""
+        if hasattr(self._mapped, "madvise"):
+            self._mapped.madvise(mmap.MADV_DONTNEED)
 
     def read_uv(self, channel: EdfChannel, calibration: Calibration, start: int, out: NDArray[np.float32]) -> None:
         """Decode samples [start, start + out.size) of a channel into ``out``, in microvolts."""

@@ -55,7 +55,7 @@ class Budget:
             raise RecordingError(
                 "too_large",
                 f"{self._file_name}: its variables take more than {self._max_bytes / 1e6:.0f} MB in memory",
-                "save it in EEGLAB with the samples in an .fdt file of their own, or raise ingest.reading.max_memory_bytes",
+                "save it in EEGLAB with its samples in an .fdt file, or raise ingest.reading.max_memory_bytes",
             )
 
     def check_inflation(self, n_bytes: int, stored_bytes: int) -> None:
