@@ -5,6 +5,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
+from eegfm.jobs.config import CorpusParams, IngestParams
 from kedro_project import PROJECT_ROOT
 
 CODE = re.compile(r"[a-z][a-z0-9_]+")
@@ -39,3 +42,10 @@ def test_every_code_of_a_rejection_is_documented() -> None:
     missing = {code: path.name for code, path in rejection_codes() if code not in documented}
     assert not missing
     assert len(documented) > 60
+
+
+def test_examples_are_valid_parameters() -> None:
+    text = (PROJECT_ROOT / "docs" / "bids.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block)["mine"] for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    assert [IngestParams.model_validate(block["ingest"]).corpus.name for block in blocks] == ["bids", "edf_folder"]
+    CorpusParams.model_validate(blocks[0])

@@ -2,8 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+
+from edf_files import set_field, write_edf
 
 FAULTS = """
 import resource, sys
@@ -35,3 +39,39 @@ def n_faults(*arguments: str) -> int:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a property of the GNU C library")
 def test_freed_arrays_are_not_asked_for_again() -> None:
     assert n_faults() > 10 * (n_faults("keep") + 100)
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+from eegfm.corpora.config import EdfFolderCorpus
+from eegfm.jobs.config import IngestParams
+from eegfm.jobs.convert import Converted, Task, convert
+from eegfm.signal.config import SignalParams
+
+root = Path(sys.argv[1])
+corpus = EdfFolderCorpus(pattern="{subject}.edf")
+[row] = corpus.build("long").index(root).to_dict("records")
+assert isinstance(convert(Task(root, row, "key", IngestParams(corpus=corpus), SignalParams(), root)), Converted)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def peak_mb(folder: Path) -> float:
+    done = subprocess.run([sys.executable, "-c", PEAK, str(folder)], capture_output=True, text=True, check=True)
+    return int(done.stdout) / 1024
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mapped pages are counted and released as on Linux")
+def test_peak_memory_does_not_grow_with_the_length_of_a_recording(tmp_path: Path) -> None:
+    names = ("Fp1", "Fp2", "F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2", "Fz", "Cz", "Pz", "F7", "F8", "T7")
+    rng = np.random.default_rng(0)
+    (tmp_path / "short").mkdir()
+    (tmp_path / "long").mkdir()
+    write_edf(tmp_path / "short" / "a.edf", list(20 * rng.standard_normal((16, 300 * 500))), names, 500.0)
+    short = (tmp_path / "short" / "a.edf").read_bytes()
+    header = 256 * 17
+    (tmp_path / "long" / "a.edf").write_bytes(short[:header] + short[header:] * 20)
+    set_field(tmp_path / "long" / "a.edf", "number of records", str(300 * 20))
+    # 4.8 MB against 96 MB.
+    assert peak_mb(tmp_path / "long") - peak_mb(tmp_path / "short") < 40

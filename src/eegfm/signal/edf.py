@@ -63,7 +63,7 @@ class EdfReader:
                     "leave this channel or the file out",
                 )
             self._records.read_uv(channel, channel.calibration, start, out[row])
-        self._records.forget()
+        self._records.forget(round((stop - start) / self._rate_hz / self._edf.record_s) + 1)
         return out
 
     def _aligned(self, edf: EdfHeader, notes: Notes) -> EdfHeader:

@@ -14,6 +14,8 @@ from eegfm.signal.edf_header import EdfChannel, EdfHeader
 
 # Decoded at once: intermediate values stay in the processor's cache.
 CHUNK_SAMPLES = 1 << 15
+# Letting go costs time, holding on costs memory.
+FORGET_BYTES = 16 << 20
 # Single precision errs by 2**-24 of a value; with four roundings it keeps a quarter of a step up to here.
 MAX_SINGLE_STEPS = 1 << 20
 
@@ -32,6 +34,7 @@ class EdfRecords:
     def __init__(self, path: Path, header: EdfHeader) -> None:
         self._header = header
         self._n_records = header.n_records
+        self._n_mapped_bytes = 0
         try:
             with path.open("rb") as file:
                 self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -71,8 +74,16 @@ class EdfRecords:
     def _end(self) -> int:
         return self._header.header_bytes + self._n_records * self._header.record_bytes
 
-    def forget(self) -> None:
-        """Let go of what was mapped: the system counts pages of the file as memory of this process."""
+    def forget(self, n_records: int) -> None:
+        """Let go of what was mapped, now and then: the system counts pages of the file as memory of this process.
+
+        Args:
+            n_records: Records that were read since the last call.
+        """
+        self._n_mapped_bytes += n_records * self._header.record_bytes
+        if self._n_mapped_bytes < FORGET_BYTES:
+            return
+        self._n_mapped_bytes = 0
         if hasattr(self._mapped, "madvise"):
             self._mapped.madvise(mmap.MADV_DONTNEED)
 
