@@ -11,7 +11,7 @@ from eegfm.corpora.base import Corpus
 from eegfm.corpora.config import EdfFolderCorpus
 from eegfm.corpora.manifest import KnownFile, published_text
 from eegfm.jobs.config import IngestParams
-from eegfm.jobs.convert import Converted, Task, convert
+from eegfm.jobs.convert import INTERNAL_ERROR, Converted, Task, convert
 from eegfm.signal.config import SignalParams
 from eegfm.signal.electrodes import resolve_channels
 from eegfm.signal.reader import SignalReader, open_reader
@@ -56,6 +56,7 @@ def judge(base: Base, mutated: Mutated, knowledge: Knowledge, root: Path) -> Ver
         for spooled in root.glob("*.i16"):
             spooled.unlink()
     if not isinstance(done, Converted):
+        assert done.code != INTERNAL_ERROR, f"{mutated.kind}, {mutated.detail}: {done.reason}"
         assert done.remedy
         assert done.reason
         verdict = Verdict("rejected", done.code)

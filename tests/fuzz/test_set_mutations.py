@@ -16,7 +16,7 @@ import pytest
 from eegfm.corpora.config import BidsCorpus
 from eegfm.errors import RecordingError
 from eegfm.jobs.config import IngestParams
-from eegfm.jobs.convert import Converted, Task, convert
+from eegfm.jobs.convert import INTERNAL_ERROR, Converted, Task, convert
 from eegfm.signal.config import SignalParams
 from eegfm.signal.expected import Expected, check_expected
 from eegfm.signal.reader import Annotation, SignalReader, open_reader
@@ -118,6 +118,8 @@ def outcome_of(case: Case, task: Task, tally: Tally) -> str:
 
 def judged_rejection(entry: RejectedEntry) -> str:
     """Whether a user can act on it."""
+    if entry.code == INTERNAL_ERROR:
+        return f"crashed: {entry.reason}"
     is_plain = entry.code and entry.reason and entry.remedy and "MNE" not in entry.reason
     return "rejected" if is_plain else f"rejected without help: {entry}"
 
