@@ -131,8 +131,7 @@ def test_facts_of_a_recording(tmp_path: Path) -> None:
     write_recording(tmp_path / "a_1.edf", duration_s=10, rate_hz=256)
     done, signal_uv = converted(tmp_path, "a_1.edf")
     facts = done.facts
-    assert facts["recording_id"] == "tones:a_1"
-    assert (facts["subject"], facts["run"], facts["session"]) == ("a", "1", "")
+    assert done.recording_id == "tones:a_1"
     assert (facts["rate_hz"], facts["original_rate_hz"]) == (100.0, 256.0)
     # Sample k lies at k / 100 s; the last sample of the file lies at 2559 / 256 s.
     assert facts["n_samples"] == len(signal_uv) == 1000

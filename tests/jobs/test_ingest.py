@@ -158,6 +158,8 @@ def test_labels_change_without_a_conversion(root: Path, folder: Path, conversion
     raw_files["group"] = ["x", "", "z"]
     done = job.ingest(raw_files, root, PARAMS, SignalParams(), folder, simulated=False)
     assert done.recordings["group"].tolist() == ["x", "", "z"]
+    done = job.ingest(raw_files.drop(columns="group"), root, PARAMS, SignalParams(), folder, simulated=False)
+    assert "group" not in done.recordings
     assert conversions == ["a_1.edf", "a_2.edf", "b_1.edf"]
 
 

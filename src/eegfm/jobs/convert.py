@@ -138,9 +138,7 @@ def _convert(task: Task) -> Converted:
     events, event_flags = stream.placed(details.events)
     _check_unchanged(task, "while it was read")
     facts = {
-        **_row_facts(task.row),
-        **{fact: value for fact, value in details.facts.items() if task.row.get(fact) in (None, "")},
-        "details": details.facts,
+        **details.facts,
         "montage": channels.montage.name,
         "reference": channels.montage.reference,
         "n_channels": channels.montage.n_channels,
@@ -208,12 +206,3 @@ def _check_count(channels: ResolvedChannels, header: RecordingHeader, signal: Si
             f"{len(channels.picks)} EEG channels understood of labels {', '.join(header.labels)[:200]}",
             f"at least signal.min_channels={signal.min_channels} are needed",
         )
-
-
-def _row_facts(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The file's row of ``raw_files`` in JSON-ready values; missing numbers become None."""
-    facts: dict[str, Any] = {}
-    for name, value in row.items():
-        plain = value.item() if isinstance(value, np.generic) else value
-        facts[name] = None if isinstance(plain, float) and np.isnan(plain) else plain
-    return facts

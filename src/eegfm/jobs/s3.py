@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import aiohttp
 from botocore import exceptions as boto
-from fsspec.asyn import sync  # type: ignore[import-untyped]
+from fsspec.asyn import sync
 from s3fs import S3FileSystem
 
 from eegfm.corpora.config import S3Source

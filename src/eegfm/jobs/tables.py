@@ -36,9 +36,8 @@ def recordings_table(store: SignalStore, raw_files: pd.DataFrame) -> pd.DataFram
 
 
 def _facts(entry: RecordingEntry, row: Mapping[Hashable, Any]) -> dict[str, Any]:
-    details = entry.facts["details"]
-    current = {str(name): details.get(name, value) if _is_missing(value) else value for name, value in row.items()}
-    return {**{name: value for name, value in entry.facts.items() if name != "details"}, **current}
+    facts = entry.facts
+    return {**facts, **{str(k): facts.get(str(k), value) if _is_missing(value) else value for k, value in row.items()}}
 
 
 def _is_missing(value: Any) -> bool:

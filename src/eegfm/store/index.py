@@ -26,7 +26,7 @@ class RecordingEntry:
         n_samples: Rows, one per sample.
         scales_uv: Per channel, microvolts per integer step.
         block_crc32c: CRC-32C of each block of ``BLOCK_ROWS`` rows.
-        facts: The recording's row of the ``recordings`` table.
+        facts: What its conversion adds to its row of ``raw_files`` in the ``recordings`` table.
         events: Its rows of the ``events`` table.
     """
 

@@ -136,7 +136,7 @@ class StoreWriter:
             montage: Its channels.
             samples: (T, C) int16.
             scales_uv: (C,) microvolts per step.
-            facts: Row of the recordings table, JSON-ready.
+            facts: What is known of the recording, JSON-ready.
             events: Rows of the events table, JSON-ready.
             block_crc32c: Checksums of the samples as they were made, if they are known: what happens to the samples on
                 the way here is found by them.
