@@ -60,7 +60,11 @@ class Benchmark:
         return found
 
 
-BENCHMARKS = {"ingest": Benchmark("benchmarks.ingest")}
+BENCHMARKS = {
+    "adapters": Benchmark("benchmarks.adapters"),
+    "ingest": Benchmark("benchmarks.ingest"),
+    "loader": Benchmark("benchmarks.loader"),
+}
 
 
 def run(name: str, parts: Sequence[str], *, quick: bool, core: int | None, folder: Path) -> Path:

@@ -11,6 +11,7 @@ def header(**changes: Any) -> CheckpointHeader:
         "phase": "pretrain",
         "fingerprint": "abc",
         "encoder": {"name": "patch_transformer", "d_model": 32},
+        "adapter": {"name": "none"},
         "objective": {"name": "masked"},
         "signal_spec": {"rate_hz": 100.0, "montages": {}, "n_samples": {}},
         "signal_scale_uv": 10.0,

@@ -34,6 +34,7 @@ class WindowBatch(TypedDict):
     corpus: str
     montage: str
     label: NotRequired["Tensor"]
+    target_signal: NotRequired["Tensor"]  # (B, C, T) what objectives ask for, where it is not the signal itself
 
 
 @dataclass(frozen=True)
@@ -71,21 +72,51 @@ class SignalSpec:
 
 @dataclass(frozen=True)
 class WindowIndex:
-    """Windows of one montage of one corpus, ready to gather: columns, never lists of objects.
+    """Windows of one montage and one length of one corpus, ready to gather: columns, never lists of objects.
+
+    Windows are numbered through runs of equally spaced windows, so that a grid costs a few bytes per segment and a
+    table of single windows 16 bytes per window.
 
     Args:
         corpus: Corpus name.
         montage: Montage name.
-        rows: (W,) int64 first row of each window in the montage's arena.
-        scale_rows: (W,) int64 row of each window's recording in the store's scale table.
         n_samples: Window length, the same for all.
+        stride: Samples from one window of a run to the next.
+        first_rows: (R,) int64 first row in the montage's arena of each run's first window.
+        recordings: (R,) int32 row of each run's recording in the store's scale table.
+        persons: (R,) int32 number of each run's person.
+        ends: (R,) int64 number of windows up to and with each run; None where every run is one window.
     """
 
     corpus: str
     montage: str
-    rows: "NDArray[np.int64]"
-    scale_rows: "NDArray[np.int64]"
     n_samples: int
+    stride: int
+    first_rows: "NDArray[np.int64]"
+    recordings: "NDArray[np.int32]"
+    persons: "NDArray[np.int32]"
+    ends: "NDArray[np.int64] | None" = None
 
     def __len__(self) -> int:
-        return len(self.rows)
+        if self.ends is None:
+            return len(self.first_rows)
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the columns."""
+        columns = (self.first_rows, self.recordings, self.persons, self.ends)
+        return sum(column.nbytes for column in columns if column is not None)
+
+    def locate(self, positions: "NDArray[np.int64]") -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
+        """First rows in the arena, and rows of the scale table, of the windows with these numbers."""
+        run, offsets = self.runs_of(positions)
+        return self.first_rows[run] + offsets * self.stride, self.recordings[run].astype("int64")
+
+    def runs_of(self, positions: "NDArray[np.int64]") -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
+        """Run that each window belongs to, and its number within the run."""
+        if self.ends is None:
+            return positions, positions * 0
+        run = self.ends.searchsorted(positions, side="right")
+        before = self.ends[run - 1] * (run > 0)
+        return run, positions - before

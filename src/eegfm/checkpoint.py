@@ -21,7 +21,7 @@ _HEADER_KEY = "eegfm"
 class CheckpointHeader(StrictModel):
     """What a checkpoint says of itself. Every field is plain data; no field can name code.
 
-    ``encoder`` and ``objective`` are the configurations that built the modules, checked again by the same
+    ``encoder``, ``adapter`` and ``objective`` are the configurations that built the modules, checked again by the same
     closed menus when they are read. ``fingerprint`` names the run: a hash of its parameters and its data.
     ``persons`` lists who the weights were trained on, so that a probe can
     refuse them.
@@ -31,6 +31,7 @@ class CheckpointHeader(StrictModel):
     phase: str
     fingerprint: str
     encoder: dict[str, Any]
+    adapter: dict[str, Any]
     objective: dict[str, Any]
     signal_spec: dict[str, Any]
     unit: Literal["uV"] = "uV"

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from eegfm.adapters.base import Adapter
 from eegfm.batch import StoredBatch, WindowBatch
 from eegfm.encoders.base import Encoder
 from eegfm.errors import CheckpointError, SplitError
@@ -16,18 +17,20 @@ from eegfm.evaluation.config import Pooling
 from eegfm.evaluation.linear import Standardizer
 from eegfm.store.reader import SignalStore
 
-Extractor = Callable[[WindowBatch], Tensor]
-"""From a batch to (B, C, X): X features of each channel."""
+Extractor = Callable[[WindowBatch], tuple[Tensor, Tensor]]
+"""From a batch to (B, C, X), X features of each channel, and (B, C), which channels hold signal."""
 
 
-def encoder_features(encoder: Encoder) -> Extractor:
-    """Average each channel's encoded tokens over its time patches: (B, C, D)."""
+def encoder_features(adapter: Adapter, encoder: Encoder) -> Extractor:
+    """Average each adapted channel's encoded tokens over its time patches: (B, C, D)."""
 
-    def extract(batch: WindowBatch) -> Tensor:
-        tokens = encoder.tokenize(batch)
+    def extract(batch: WindowBatch) -> tuple[Tensor, Tensor]:
+        adapted = adapter(batch)
+        tokens = encoder.tokenize(adapted)
         encoded: Tensor = encoder.encode(tokens).float()
         n_windows, _, width = encoded.shape
-        return encoded.reshape(n_windows, tokens.n_channels, tokens.n_patches, width).mean(dim=2)
+        by_channel = encoded.reshape(n_windows, tokens.n_channels, tokens.n_patches, width)
+        return by_channel.mean(dim=2), adapted["channel_mask"]
 
     return extract
 
@@ -35,8 +38,9 @@ def encoder_features(encoder: Encoder) -> Extractor:
 def band_power_features(rate_hz: float) -> Extractor:
     """Log power of each channel in five bands: (B, C, 5)."""
 
-    def extract(batch: WindowBatch) -> Tensor:
-        return torch.from_numpy(log_band_power(batch["signal"].cpu().numpy(), rate_hz))
+    def extract(batch: WindowBatch) -> tuple[Tensor, Tensor]:
+        powers = torch.from_numpy(log_band_power(batch["signal"].cpu().numpy(), rate_hz))
+        return powers, batch["channel_mask"]
 
     return extract
 
@@ -81,7 +85,8 @@ def extract_features(
         for place, batch in window_batches(store, prepare, windows, batch_size=batch_size, device=device):
             places.append(place)
             for name, extract in extractors.items():
-                pooled = pool_channels(extract(batch).cpu(), batch["channel_mask"].cpu(), pooling)
+                found, mask = extract(batch)
+                pooled = pool_channels(found.cpu(), mask.cpu(), pooling)
                 parts[name].append(pooled.numpy().astype(np.float32))
     order = np.argsort(np.concatenate(places))
     features = {name: np.concatenate(blocks)[order] for name, blocks in parts.items()}

@@ -13,21 +13,22 @@ import torch
 from numpy.typing import NDArray
 
 import eegfm
+from eegfm.adapters.base import Adapter
+from eegfm.adapters.load import PREFIX as ADAPTER_PREFIX
+from eegfm.adapters.load import new_adapter
 from eegfm.adapters.prepare import Prepare
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.errors import TrainingError
+from eegfm.jobs.training_data import TrainingData, training_data
 from eegfm.objectives.base import Objective
 from eegfm.training.config import PretrainParams
-from eegfm.training.data import corpus_weights, shared_filters, signal_spec, window_groups
-from eegfm.training.loader import Stores, TrainingLoader, ValidationLoader, gather, thinned
+from eegfm.training.loader import Stores, gather, thinned
 from eegfm.training.pace import Pace
-from eegfm.training.plan import Groups, MixturePlan
 from eegfm.training.pretrain_module import PretrainModule
 from eegfm.training.randomness import OBJECTIVE_WEIGHTS, RECONSTRUCTION_MASKS, generator_for
 from eegfm.training.trainer import build_trainer, validation_interval
-from eegfm.windows.mixture import mixture_sha256
 from eegfm.windows.splits import splits_sha256
 
 _N_STATISTICS_STEPS = 16
@@ -83,58 +84,28 @@ def fit_pretraining(
         TrainingError: The loss is not finite, or the run was stopped early.
         StoreError: A recording of the mixture is not in its store.
     """
-    data = _training_data(mixture, stores, params)
+    data = training_data(mixture, stores, params)
     fingerprint = _fingerprint(params, data)
     directory = run_directory / fingerprint
     _write_params(directory, params, data.mixture_sha256)
 
     prepare = Prepare(data.spec.montages, params.reference)
-    objective = _new_objective(params, data.spec)
+    adapter = new_adapter(params.adapter, data.spec, params.seed)
+    objective = _new_objective(params, adapter.adapted_spec(data.spec))
     first_steps = range(min(_N_STATISTICS_STEPS, data.n_steps))
-    objective.fit_statistics(prepare(batch) for step in first_steps for batch in data.training.batches(step))
-    module = PretrainModule(objective, prepare, params, data.weights, data.n_steps)
+    objective.fit_statistics(adapter(prepare(batch)) for step in first_steps for batch in data.training.batches(step))
+    module = PretrainModule(objective, prepare, adapter, params, data.weights, data.n_steps)
     pace = _train(module, data, directory)
 
-    objective, prepare = objective.cpu().eval(), prepare.cpu()
+    objective, prepare, adapter = objective.cpu().eval(), prepare.cpu(), adapter.cpu().eval()
     return PretrainResult(
-        checkpoint=Checkpoint(_tensors(objective), _header(objective, params, data, stores, splits, fingerprint)),
+        checkpoint=Checkpoint(
+            _tensors(objective, adapter), _header(objective, params, data, stores, splits, fingerprint)
+        ),
         metrics=_metrics(module, pace),
         history=module.history.table(),
-        reconstructions=_reconstruct(objective, prepare, data, stores, params.seed),
+        reconstructions=_reconstruct(objective, prepare, adapter, data, stores, params.seed),
         run_directory=directory,
-    )
-
-
-@dataclass(frozen=True)
-class _Data:
-    spec: SignalSpec
-    filters: dict[str, float | None]
-    weights: dict[str, float]
-    persons: list[str]
-    mixture_sha256: str
-    n_steps: int
-    training: TrainingLoader
-    validation: ValidationLoader
-    shown: Groups  # windows to reconstruct: of persons that were not trained on, where there are any
-
-
-def _training_data(mixture: pd.DataFrame, stores: Stores, params: PretrainParams) -> _Data:
-    weights = corpus_weights(mixture)
-    training = window_groups(mixture, stores, "pretrain")
-    validation = window_groups(mixture, stores, "validation")
-    plan = MixturePlan(training, weights, params.batch_size, params.seed)
-    n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
-    is_seen = mixture["split"].isin(["pretrain", "validation"])
-    return _Data(
-        spec=signal_spec(mixture, stores),
-        filters=shared_filters(stores, weights),
-        weights=weights,
-        persons=sorted(str(person) for person in mixture.loc[is_seen, "person"].unique()),
-        mixture_sha256=mixture_sha256(mixture),
-        n_steps=n_steps,
-        training=TrainingLoader(plan, stores, n_steps),
-        validation=ValidationLoader(validation, stores, plan.counts, params.n_validation_windows),
-        shown={**training, **validation},
     )
 
 
@@ -148,7 +119,7 @@ def _new_objective(params: PretrainParams, spec: SignalSpec) -> Objective:
     return objective
 
 
-def _train(module: PretrainModule, data: _Data, directory: Path) -> Pace:
+def _train(module: PretrainModule, data: TrainingData, directory: Path) -> Pace:
     """Train to the last step and validate after it.
 
     Raises:
@@ -168,9 +139,10 @@ def _train(module: PretrainModule, data: _Data, directory: Path) -> Pace:
     return pace
 
 
-def _tensors(objective: Objective) -> dict[str, NDArray[np.generic]]:
+def _tensors(objective: Objective, adapter: Adapter) -> dict[str, NDArray[np.generic]]:
     """Copies of all weights and statistics under the names that a checkpoint gives them."""
     state = {f"{PREFIX}{name}": value for name, value in objective.encoder.state_dict().items()}
+    state |= {f"{ADAPTER_PREFIX}{name}": value for name, value in adapter.state_dict().items()}
     state |= {f"{_OBJECTIVE_PREFIX}{name}": value for name, value in objective.own_state().items()}
     return {name: value.detach().cpu().numpy().copy() for name, value in state.items()}
 
@@ -194,37 +166,43 @@ def _metrics(module: PretrainModule, pace: Pace) -> dict[str, float]:
 
 
 def _reconstruct(
-    objective: Objective, prepare: Prepare, data: _Data, stores: Stores, seed: int
+    objective: Objective, prepare: Prepare, adapter: Adapter, data: TrainingData, stores: Stores, seed: int
 ) -> dict[str, dict[str, Any]]:
     """Reconstruct a few windows of each corpus, spread over its persons, on the CPU."""
     shown: dict[str, dict[str, Any]] = {}
     for k, (corpus, groups) in enumerate(sorted(data.shown.items())):
         draw = thinned(groups[:1], _N_RECONSTRUCTED)[0]
-        batch = prepare(gather(draw, stores[corpus]))
+        batch = adapter(prepare(gather(draw, stores[corpus])))
         fields = objective.reconstruct(batch, generator_for(seed, RECONSTRUCTION_MASKS, k))
         plain = {name: v.numpy() if isinstance(v, torch.Tensor) else v for name, v in fields.items()}
         shown[corpus] = {
             **plain,
-            "channel_names": list(data.spec.montages[draw.group.montage].channel_names),
+            "channel_names": list(adapter.adapted(data.spec.montages[draw.group.montage]).channel_names),
             "rate_hz": data.spec.rate_hz,
             "patch_samples": objective.encoder.patch_samples,
         }
     return shown
 
 
-def _fingerprint(params: PretrainParams, data: _Data) -> str:
+def _fingerprint(params: PretrainParams, data: TrainingData) -> str:
     """Name of a run: what decides its result, the machine left out."""
     identity = {"params": params.identity(), "mixture": data.mixture_sha256, "filters": data.filters}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _header(
-    objective: Objective, params: PretrainParams, data: _Data, stores: Stores, splits: pd.DataFrame, fingerprint: str
+    objective: Objective,
+    params: PretrainParams,
+    data: TrainingData,
+    stores: Stores,
+    splits: pd.DataFrame,
+    fingerprint: str,
 ) -> CheckpointHeader:
     return CheckpointHeader(
         phase="pretrain",
         fingerprint=fingerprint,
         encoder=params.encoder.model_dump(mode="json"),
+        adapter=params.adapter.model_dump(mode="json"),
         objective=params.objective.model_dump(mode="json"),
         signal_spec=data.spec.to_dict(),
         signal_scale_uv=objective.encoder.signal_scale_uv,

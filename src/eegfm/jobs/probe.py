@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from eegfm.adapters.load import build_adapter, untrained_adapter_like
 from eegfm.adapters.prepare import Prepare
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
@@ -142,10 +143,13 @@ def _all_features(checkpoint: Checkpoint, store: SignalStore, trials: _Trials, p
     seeds = [params.untrained_seed + k for k in range(params.n_untrained)]
     trained = build_encoder(checkpoint)
     _refuse_unfit(checkpoint.header, trained.patch_samples, store, trials)
-    encoders = {("pretrained", 0): trained}
-    encoders |= {("untrained", k): untrained_like(checkpoint, seed) for k, seed in enumerate(seeds)}
+    spec = _spec_of(store, trials)
+    models = {("pretrained", 0): (build_adapter(checkpoint, spec), trained)}
+    for k, seed in enumerate(seeds):
+        models["untrained", k] = untrained_adapter_like(checkpoint, spec, seed), untrained_like(checkpoint, seed)
     extractors: dict[str, Extractor] = {
-        f"{kind} {k}": encoder_features(encoder.to(device).float().eval()) for (kind, k), encoder in encoders.items()
+        f"{kind} {k}": encoder_features(adapter.to(device), encoder.to(device).float().eval())
+        for (kind, k), (adapter, encoder) in models.items()
     }
     extractors["band_power 0"] = band_power_features(store.rate_hz)
     features = extract_features(
@@ -162,6 +166,15 @@ def _all_features(checkpoint: Checkpoint, store: SignalStore, trials: _Trials, p
         "untrained": [features[f"untrained {k}"] for k in range(params.n_untrained)],
         "band_power": [features["band_power 0"]],
     }
+
+
+def _spec_of(store: SignalStore, trials: _Trials) -> SignalSpec:
+    """What the probed data decides, for the adapter: an encoder is built from its checkpoint alone."""
+    longest = trials.windows.groupby("montage")["n_samples"].max()
+    names = [str(name) for name in longest.index]
+    return SignalSpec(
+        store.rate_hz, {name: store.montages[name] for name in names}, {name: int(longest[name]) for name in names}
+    )
 
 
 def _prepare(header: CheckpointHeader, store: SignalStore) -> Prepare:

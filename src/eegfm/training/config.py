@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import Buildable, StrictModel
 from eegfm.encoders.config import EncoderConfig, PatchTransformerConfig
 from eegfm.objectives.config import MaskedConfig, ObjectiveConfig
@@ -52,6 +53,7 @@ class PretrainParams(StrictModel):
 
     Args:
         encoder: What is trained.
+        adapter: What makes the channels of every montage fit the encoder; its weights are trained with it.
         objective: What is asked of it.
         optimizer: How weights are updated.
         schedule: How the learning rate moves.
@@ -71,6 +73,7 @@ class PretrainParams(StrictModel):
     """
 
     encoder: EncoderConfig = PatchTransformerConfig()
+    adapter: AdapterConfig = NoAdapterConfig()
     objective: ObjectiveConfig = MaskedConfig()
     optimizer: OptimizerConfig = AdamWConfig()
     schedule: ScheduleConfig = WarmupCosineConfig()

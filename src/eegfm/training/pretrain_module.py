@@ -3,8 +3,9 @@
 import torch
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
+from eegfm.adapters.base import Adapter
 from eegfm.adapters.prepare import Prepare
 from eegfm.batch import StoredBatch
 from eegfm.errors import TrainingError
@@ -23,6 +24,7 @@ class PretrainModule(LightningModule):
     Args:
         objective: What is asked of the encoder; it holds the encoder.
         prepare: From stored integers to microvolts.
+        adapter: From the data's channels to the encoder's; its weights are trained too.
         params: Optimizer, schedule, seed, logging.
         weights: Share of each corpus in the loss.
         n_steps: Optimizer steps in all, for the schedule.
@@ -32,6 +34,7 @@ class PretrainModule(LightningModule):
         self,
         objective: Objective,
         prepare: Prepare,
+        adapter: Adapter,
         params: PretrainParams,
         weights: dict[str, float],
         n_steps: int,
@@ -39,6 +42,7 @@ class PretrainModule(LightningModule):
         super().__init__()
         self.objective = objective
         self.prepare = prepare
+        self.adapter = adapter
         self.params = params
         self.weights = weights
         self.n_steps = n_steps
@@ -83,14 +87,14 @@ class PretrainModule(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build what the parameters name; the schedule moves once per optimizer step."""
-        optimizer = self.params.optimizer.build(self.objective)
+        optimizer = self.params.optimizer.build(nn.ModuleList([self.adapter, self.objective]))
         schedule = self.params.schedule.build(optimizer, self.n_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _loss(self, batch: StoredBatch, use: int, batch_idx: int) -> tuple[Tensor, dict[str, Tensor]]:
         corpus = self._corpus_index[batch["corpus"]]
         generator = generator_for(self.params.seed, use, batch_idx, corpus)
-        loss, logs = self.objective(self.prepare(batch), generator)
+        loss, logs = self.objective(self.adapter(self.prepare(batch)), generator)
         return loss, logs
 
     def _record_training(self, step: int, logs: dict[str, dict[str, Tensor]]) -> None:

@@ -1,13 +1,36 @@
-"""The menu of window cuts, and the parameters of splits and mixtures."""
+"""The menu of windows and tasks, the corpora's roles, and the parameters of splits and mixtures."""
 
-from collections import Counter
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from eegfm.config import StrictModel
+from eegfm.windows.cutters.between_events import BetweenEventsCut
+from eegfm.windows.cutters.event_locked import EventLockedCut, refuse_repeated
+from eegfm.windows.cutters.fixed import FixedCut
+from eegfm.windows.cutters.trials import TrialsCut
+from eegfm.windows.tasks.age import AgeTask
+from eegfm.windows.tasks.eegmat import EegmatTask
+from eegfm.windows.tasks.eegmmidb_imagery import EegmmidbImageryTask
+from eegfm.windows.tasks.eegmmidb_rest import EegmmidbRestTask
+from eegfm.windows.tasks.events import EventsTask
+from eegfm.windows.tasks.hbn_challenge_1 import HbnChallenge1Task
+from eegfm.windows.tasks.hbn_challenge_2 import HbnChallenge2Task
+from eegfm.windows.tasks.hbn_eyes import HbnEyesTask
+from eegfm.windows.tasks.hbn_factor import HbnFactorTask
+from eegfm.windows.tasks.hbn_movies import HbnMoviesTask
+from eegfm.windows.tasks.hbn_sequence_learning import HbnSequenceLearningTask
+from eegfm.windows.tasks.hbn_surround_suppression import HbnSurroundSuppressionTask
+from eegfm.windows.tasks.hbn_symbol_search import HbnSymbolSearchTask
+from eegfm.windows.tasks.recording_label import RecordingLabelTask
+from eegfm.windows.tasks.sex import SexTask
+from eegfm.windows.tasks.tuab import TuabTask
+from eegfm.windows.tasks.tuar import TuarTask
+from eegfm.windows.tasks.tuep import TuepTask
+from eegfm.windows.tasks.tuev import TuevTask
+from eegfm.windows.tasks.tusl import TuslTask
+from eegfm.windows.tasks.tusz import TuszTask
 
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 RESERVED = {"corpora", "data", "mix", "mixture", "params", "pretrain", "probe", "report", "roles", "runs", "signal"}
 RESERVED |= {"split", "splits"}
@@ -24,88 +47,33 @@ CorpusName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"), Aft
 
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-
-class FixedCut(StrictModel):
-    """Windows of one length at a fixed stride inside every segment, without labels."""
-
-    name: Literal["fixed"] = "fixed"
-    length_s: Seconds
-    stride_s: Seconds
-
-
-class CueAnchor(StrictModel):
-    """The stretch after one kind of event that carries one label.
-
-    Args:
-        value: The event's value, compared exactly.
-        offset_s: From the event's onset to the first window.
-        span_s: Length of the stretch that is cut into windows.
-    """
-
-    value: str
-    offset_s: float = Field(allow_inf_nan=False)
-    span_s: Seconds
-
-
-def _eyes() -> dict[str, CueAnchor]:
-    return {
-        "closed": CueAnchor(value="instructed_toCloseEyes", offset_s=15.0, span_s=14.0),
-        "open": CueAnchor(value="instructed_toOpenEyes", offset_s=5.0, span_s=14.0),
-    }
-
-
-class CueCut(StrictModel):
-    """Labelled windows after events of one task.
-
-    The default is eyes open against closed of the Healthy Brain Network's resting state: seven two-second
-    windows per cue, starting 15 to 27 s after the instruction to close and 5 to 17 s after the instruction
-    to open (``hbn_ec_ec_reannotation`` of eegdash 0.9). A stretch ends early where an event of another label
-    begins.
-
-    Args:
-        anchors: By label, which event it follows.
-        length_s: Window length.
-        stride_s: From one window to the next.
-        bids_task: Only recordings of this BIDS task; empty for all. Recordings may run on into the next task,
-            so the same cue can occur elsewhere.
-    """
-
-    name: Literal["cues"] = "cues"
-    anchors: dict[str, CueAnchor] = Field(default_factory=_eyes, min_length=1)
-    length_s: Seconds = 2.0
-    stride_s: Seconds = 2.0
-    bids_task: str = "RestingState"
-
-    @model_validator(mode="after")
-    def _values_are_distinct(self) -> "CueCut":
-        _refuse_repeated([anchor.value for anchor in self.anchors.values()], "event value")
-        return self
-
-
-class RecordingLabelCut(StrictModel):
-    """Windows at a fixed stride whose label is that of their recording.
-
-    Args:
-        column: Column of the recordings table, e.g. ``run`` or ``pathology``.
-        classes: By label, the column's values, e.g. ``{"open": ["R01"], "closed": ["R02"]}``; recordings with
-            other values are left out.
-        length_s: Window length.
-        stride_s: From one window to the next.
-    """
-
-    name: Literal["recording_label"] = "recording_label"
-    column: str
-    classes: dict[str, list[str]] = Field(min_length=1)
-    length_s: Seconds
-    stride_s: Seconds
-
-    @model_validator(mode="after")
-    def _values_are_distinct(self) -> "RecordingLabelCut":
-        _refuse_repeated([value for values in self.classes.values() for value in values], "column value")
-        return self
-
-
-CutConfig = Annotated[FixedCut | CueCut | RecordingLabelCut, Field(discriminator="name")]
+WindowConfig = FixedCut | EventLockedCut | BetweenEventsCut | TrialsCut
+"""Which windows to cut."""
+TaskConfig = (
+    EventsTask
+    | RecordingLabelTask
+    | HbnChallenge1Task
+    | HbnChallenge2Task
+    | HbnEyesTask
+    | HbnMoviesTask
+    | HbnSurroundSuppressionTask
+    | HbnSymbolSearchTask
+    | HbnSequenceLearningTask
+    | AgeTask
+    | SexTask
+    | HbnFactorTask
+    | TuabTask
+    | TuevTask
+    | TuarTask
+    | TuslTask
+    | TuszTask
+    | TuepTask
+    | EegmmidbRestTask
+    | EegmmidbImageryTask
+    | EegmatTask
+)
+"""Which windows to cut, and what is asked of each."""
+CutConfig = Annotated[WindowConfig | TaskConfig, Field(discriminator="name")]
 
 
 class WindowParams(StrictModel):
@@ -131,7 +99,7 @@ class Roles(StrictModel):
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Roles":
-        _refuse_repeated(list(self.pretrain), "corpus")
+        refuse_repeated(list(self.pretrain), "corpus")
         return self
 
 
@@ -159,9 +127,3 @@ class MixtureParams(StrictModel):
 
     weights: dict[str, Weight] = Field(default_factory=lambda: {"hbn": 0.7, "tuh": 0.3}, min_length=1)
     task: str = "pretrain"
-
-
-def _refuse_repeated(values: list[str], what: str) -> None:
-    repeated = sorted(value for value, n in Counter(values).items() if n > 1)
-    if repeated:
-        raise ValueError(f"{what} {', '.join(repeated)} stands there twice; each may stand there once")

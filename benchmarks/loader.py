@@ -1,0 +1,5 @@
+"""To be written."""
+
+from benchmarks.runner import Part
+
+PARTS: dict[str, Part] = {}

@@ -1,0 +1,33 @@
+"""What every channel adapter offers: windows of any montage become windows that an encoder can take."""
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+from torch import nn
+
+from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.recording import Montage
+
+
+class Adapter(nn.Module, ABC):
+    """Base of all adapters. They stand between ``Prepare`` and the encoder; their weights are trained with it.
+
+    What follows from the montages (matrices, places) is a buffer that is not persistent: the state dict holds weights
+    only, and is the same whichever montages an adapter is built for.
+    """
+
+    @abstractmethod
+    def forward(self, batch: WindowBatch) -> WindowBatch:
+        """Adapt one batch of one montage.
+
+        Raises:
+            ConfigError: The batch's montage is not among those that the adapter was built for.
+        """
+
+    @abstractmethod
+    def adapted(self, montage: Montage) -> Montage:
+        """The channels that come out for windows of this montage."""
+
+    def adapted_spec(self, spec: SignalSpec) -> SignalSpec:
+        """What the data decides about an encoder behind this adapter; montages keep their names."""
+        return replace(spec, montages={name: self.adapted(montage) for name, montage in spec.montages.items()})

@@ -1,0 +1,59 @@
+"""Adapters, new and from checkpoints: strict."""
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from eegfm.adapters.base import Adapter
+from eegfm.adapters.config import AdapterConfig
+from eegfm.batch import SignalSpec
+from eegfm.checkpoint import Checkpoint
+from eegfm.config import Buildable
+from eegfm.errors import CheckpointError
+
+PREFIX = "adapter."
+_CONFIG: TypeAdapter[Buildable] = TypeAdapter(AdapterConfig)
+
+
+def new_adapter(config: Buildable, spec: SignalSpec, seed: int) -> Adapter:
+    """Build an adapter whose initial weights follow from the seed alone; global random state is left as is.
+
+    Raises:
+        ConfigError: The configuration does not fit the data.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        adapter = config.build(spec)
+    assert isinstance(adapter, Adapter), f"{config.implementation} is no Adapter"
+    return adapter
+
+
+def build_adapter(checkpoint: Checkpoint, spec: SignalSpec) -> Adapter:
+    """Rebuild the adapter of a checkpoint for the montages of ``spec``, in evaluation mode, on the CPU.
+
+    Raises:
+        CheckpointError: The configuration names nothing on the menu, or names or shapes of the weights differ.
+        ConfigError: The adapter does not fit the montages.
+    """
+    adapter = untrained_adapter_like(checkpoint, spec, checkpoint.header.seed)
+    weights = {n.removeprefix(PREFIX): v for n, v in checkpoint.tensors.items() if n.startswith(PREFIX)}
+    state = adapter.state_dict()
+    wrong = sorted({n for n in state if n not in weights or weights[n].shape != tuple(state[n].shape)})
+    wrong += sorted(weights.keys() - state.keys())
+    if wrong:
+        raise CheckpointError(f"weights do not fit the adapter: {', '.join(wrong[:5])}; pretrain again")
+    adapter.load_state_dict({n: torch.from_numpy(np.array(v)) for n, v in weights.items()}, strict=True)
+    return adapter
+
+
+def untrained_adapter_like(checkpoint: Checkpoint, spec: SignalSpec, seed: int) -> Adapter:
+    """The same adapter with fresh weights from a seed, in evaluation mode: the control of a probe.
+
+    Raises:
+        CheckpointError: The configuration names nothing on the menu.
+    """
+    try:
+        config = _CONFIG.validate_python(checkpoint.header.adapter)
+    except ValidationError as error:
+        raise CheckpointError(f"the checkpoint's adapter configuration is not on the menu: {error}") from error
+    return new_adapter(config, spec, seed).eval()

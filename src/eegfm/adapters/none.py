@@ -1,0 +1,26 @@
+"""No adapter: every encoder that takes any channels at any positions works without one."""
+
+from eegfm.adapters.base import Adapter
+from eegfm.adapters.config import NoAdapterConfig
+from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.recording import Montage
+
+
+class NoAdapter(Adapter):
+    """Leave windows as they are.
+
+    Args:
+        config: Nothing to choose.
+        spec: What the data decides.
+    """
+
+    def __init__(self, config: NoAdapterConfig, spec: SignalSpec) -> None:
+        super().__init__()
+
+    def forward(self, batch: WindowBatch) -> WindowBatch:
+        """The same batch."""
+        return batch
+
+    def adapted(self, montage: Montage) -> Montage:
+        """The same channels."""
+        return montage

@@ -1,0 +1,18 @@
+"""To be written."""
+
+from typing import Literal
+
+import pandas as pd
+
+from eegfm.windows.cutters.base import Cut
+from eegfm.windows.runs import Clock, Runs
+
+
+class BetweenEventsCut(Cut):
+    """To be written."""
+
+    name: Literal["between_events"] = "between_events"
+
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+        """To be written."""
+        raise NotImplementedError

@@ -1,0 +1,184 @@
+"""Windows after events."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, field_validator
+
+from eegfm.config import StrictModel
+from eegfm.errors import ConfigError
+from eegfm.windows.cutters.base import Cut, Offset, Seconds
+from eegfm.windows.runs import Clock, Ints, Runs
+from eegfm.windows.spans import MAX_SAMPLE, enclosing_segment, nearest_sample, own_events, pack, segments, tile, unpack
+
+
+class Anchor(StrictModel):
+    """The stretch after one kind of event that is cut into windows.
+
+    Attributes:
+        values: The event's values, compared exactly.
+        offset_s: From the event's onset to the first window.
+        span_s: Length of the stretch.
+    """
+
+    values: tuple[str, ...] = Field(min_length=1)
+    offset_s: Offset = 0.0
+    span_s: Seconds
+
+
+class EventLockedCut(Cut):
+    """Windows at a fixed time after events, without labels.
+
+    Attributes:
+        values: Values of the events, compared exactly.
+        column: Column of the events table that holds them.
+        offset_s: From an event's onset to the first window; negative for windows before it.
+        length_s: Window length.
+        span_s: Length of the stretch that is cut into windows; one window by default.
+        stride_s: From one window to the next.
+    """
+
+    name: Literal["event_locked"] = "event_locked"
+    values: tuple[str, ...] = Field(min_length=1)
+    column: str = "value"
+    offset_s: Offset = 0.0
+    length_s: Seconds
+    span_s: Seconds | None = None
+    stride_s: Seconds | None = None
+
+    @field_validator("values")
+    @classmethod
+    def _distinct(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return refuse_repeated(values, "event value")
+
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+        """Cut after every event; see the base class."""
+        anchor = Anchor(values=self.values, offset_s=self.offset_s, span_s=self.span_s or self.length_s)
+        found = windows_after_events(
+            recordings,
+            events,
+            clock,
+            {"": anchor},
+            length_s=self.length_s,
+            stride_s=self.stride_s or self.length_s,
+            column=self.column,
+        )
+        return Runs(found.recording, found.segment, found.start, found.n_samples, found.stride, counted=found.counted)
+
+
+def windows_after_events(
+    recordings: pd.DataFrame,
+    events: pd.DataFrame,
+    clock: Clock,
+    anchors: Mapping[str, Anchor],
+    *,
+    length_s: float,
+    stride_s: float,
+    column: str = "value",
+) -> Runs:
+    """Windows after events, labelled with the name of their anchor.
+
+    A stretch ends early where an event of another label begins. An event that is written twice gives each window once,
+    and a stretch that leaves the segment of its event gives no window there.
+
+    Args:
+        recordings: Rows to look at; index labels are kept.
+        events: The events table.
+        clock: Rate, and name of the cut.
+        anchors: By label.
+        length_s: Window length.
+        stride_s: From one window to the next.
+        column: Column of the events table that holds the values.
+
+    Returns:
+        One run per window. Counted: ``n_recordings_without_window``, ``n_events``, ``n_events_without_window``,
+        ``n_windows_out_of_range``, ``n_windows_after_next_event``.
+
+    Raises:
+        ConfigError: A length is no whole number of samples, or the column is missing.
+    """
+    length, stride = clock.samples("length_s", length_s), clock.samples("stride_s", stride_s)
+    found = _find_events(anchors, recordings, events, clock, column)
+    event, start = tile(found["start"], found["stop"], length, stride)
+    in_time = start + length <= found["limit"][event]
+    recording, spans = found["recording"][event], segments(recordings)
+    segment, inside = enclosing_segment(spans, recording, start, start + length)
+    # What an event asked for may have ended in a gap after it.
+    onset = found["onset"][event]
+    own_segment, _ = enclosing_segment(spans, recording, onset, onset + 1)
+    inside &= segment == own_segment
+    kept = in_time & inside
+    order = np.lexsort((start[kept], recording[kept]))
+    index = np.flatnonzero(kept)[order]
+    same = (np.diff(recording[index], prepend=-1) == 0) & (np.diff(start[index], prepend=-1) == 0)
+    index = index[~same]
+    return Runs(
+        recording=recording[index],
+        segment=segment[index],
+        start=start[index],
+        n_samples=length,
+        stride=stride,
+        label=np.array(list(anchors), dtype=object)[found["label"][event[index]]],
+        counted={
+            "n_recordings_without_window": len(recordings) - len(np.unique(recording[index])),
+            "n_events": len(found["start"]),
+            "n_events_without_window": len(found["start"]) - len(np.unique(event[kept])),
+            "n_windows_out_of_range": int((~inside).sum()),
+            "n_windows_after_next_event": int((inside & ~in_time).sum()),
+        },
+    )
+
+
+def _find_events(
+    anchors: Mapping[str, Anchor], recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock, column: str
+) -> dict[str, Ints]:
+    """Columns of every event: recording, label, sample, stretch after it, and where another label begins."""
+    if column not in events:
+        raise ConfigError(
+            f"cut {clock.cut!r}: events have no column {column!r}; there are {sorted(map(str, events.columns))}"
+        )
+    label_of = {value: number for number, anchor in enumerate(anchors.values()) for value in anchor.values}
+    found, recording = own_events(recordings, events[events[column].isin(label_of.keys())])
+    label = np.asarray(found[column].map(label_of), dtype=np.int64)
+    onset_s = found["onset_s"].to_numpy(dtype=float)
+    offsets = np.array([anchor.offset_s for anchor in anchors.values()])
+    spans = np.array([clock.samples("span_s", anchor.span_s) for anchor in anchors.values()], dtype=np.int64)
+    start = nearest_sample((onset_s + offsets[label]) * clock.rate_hz)
+    onset = nearest_sample(onset_s * clock.rate_hz)
+    return {
+        "recording": recording,
+        "label": label,
+        "onset": onset,
+        "start": start,
+        "stop": start + spans[label],
+        "limit": _next_of_other_label(recording, onset, label),
+    }
+
+
+def _next_of_other_label(recording: Ints, onset: Ints, label: Ints) -> Ints:
+    """Sample at which the next event of another label begins in the same recording, or a sample beyond all."""
+    key = pack(recording, onset)
+    limit: Ints = np.full(len(key), 2 * MAX_SAMPLE, dtype=np.int64)
+    for number in np.unique(label):
+        others, mine = np.sort(key[label != number]), label == number
+        if len(others):
+            at = np.searchsorted(others, key[mine], side="left")
+            other_recording, following = unpack(others[np.minimum(at, len(others) - 1)])
+            same = (at < len(others)) & (other_recording == recording[mine])
+            limit[mine] = np.where(same, following, 2 * MAX_SAMPLE)
+    return limit
+
+
+def refuse_repeated(values: Sequence[str], what: str) -> tuple[str, ...]:
+    """Refuse a list that names something twice.
+
+    Raises:
+        ValueError: It does.
+    """
+    repeated = sorted(value for value, n in Counter(values).items() if n > 1)
+    if repeated:
+        raise ValueError(f"{what} {', '.join(repeated)} stands there twice; each may stand there once")
+    return tuple(values)

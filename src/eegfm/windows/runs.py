@@ -1,0 +1,154 @@
+"""Runs of equally spaced windows: what every cut finds, and the table that it becomes."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from eegfm.errors import ConfigError
+
+Ints = NDArray[np.int64]
+
+COLUMNS = {
+    "recording_id": "str",
+    "corpus": "str",
+    "montage": "str",
+    "person": "str",
+    "task": "str",
+    "segment": "int32",
+    "start": "int64",
+    "n_samples": "int32",
+    "stride": "int32",
+    "n_windows": "int32",
+    "moment": "int32",
+    "label": "str",
+    "target": "float64",
+    "targets": "object",
+}
+"""Columns of the windows table.
+
+One row is a run: ``n_windows`` windows of ``n_samples`` samples, the first at ``start`` and each ``stride`` after the
+one before, all with the same label. A fixed grid is one row per segment, a trial one row of a single window.
+``moment`` numbers the run's first window on the time grid of its task (0 is where a movie starts), -1 where there is
+none; it rises by one per window. ``label`` is a class, ``target`` a number, ``targets`` one number per output of a
+multilabel or multioutput task: a task fills one of the three.
+"""
+NO_MOMENT = -1
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Seconds to whole samples, with the name of the cut for messages.
+
+    Args:
+        rate_hz: Rate of all recordings.
+        cut: Name of the cut in the parameters.
+    """
+
+    rate_hz: float
+    cut: str
+
+    def samples(self, key: str, seconds: float) -> int:
+        """Whole samples in a duration.
+
+        Raises:
+            ConfigError: It is no whole number of samples.
+        """
+        n = seconds * self.rate_hz
+        if abs(n - round(n)) > 1e-6:
+            raise ConfigError(
+                f"cut {self.cut!r}: {key} {seconds:g} is {n:g} samples at {self.rate_hz:g} Hz; "
+                f"choose a multiple of {1 / self.rate_hz:g} s"
+            )
+        return round(n)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs as columns of equal length; what a cut finds in the recordings of one corpus.
+
+    Args:
+        recording: (R,) index label of the run's row in the recordings table.
+        segment: (R,) number of the segment that holds all of it.
+        start: (R,) first sample.
+        n_samples: Length of every window.
+        stride: Samples from one window to the next.
+        n_windows: (R,) windows of each run; one each where it is None.
+        moment: (R,) number of the first window on the task's time grid; None where the task has none.
+        label: (R,) class, missing values are not allowed; None where the cut has no classes.
+        target: (R,) number to predict; None where there is none.
+        targets: (R, K) one number per output; None where there is one output.
+        counted: What was left out and why, each under its own name, e.g. ``n_events_out_of_range``.
+    """
+
+    recording: Ints
+    segment: Ints
+    start: Ints
+    n_samples: int
+    stride: int
+    n_windows: Ints | None = None
+    moment: Ints | None = None
+    label: NDArray[np.object_] | None = None
+    target: NDArray[np.float64] | None = None
+    targets: NDArray[np.float32] | None = None
+    counted: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        columns = (self.segment, self.start, self.n_windows, self.moment, self.label, self.target, self.targets)
+        assert all(len(c) == len(self.recording) for c in columns if c is not None), "columns are of one length"
+
+    @property
+    def windows_per_run(self) -> Ints:
+        """(R,) number of windows."""
+        return np.ones(len(self.start), dtype=np.int64) if self.n_windows is None else self.n_windows
+
+    def counts(self, rate_hz: float) -> dict[str, float]:
+        """Recordings, windows, samples and hours, each under its own name; overlapping windows count twice."""
+        n_windows = int(self.windows_per_run.sum())
+        return {
+            "n_recordings": len(np.unique(self.recording)),
+            "n_windows": n_windows,
+            "n_samples": n_windows * self.n_samples,
+            "hours": n_windows * self.n_samples / rate_hz / 3600,
+            **self.counted,
+        }
+
+    def table(self, recordings: pd.DataFrame, task: str) -> pd.DataFrame:
+        """Rows with the columns of ``COLUMNS``, ordered by recording and start; empty runs are left out."""
+        order = np.lexsort((self.start, self.recording))
+        order = order[self.windows_per_run[order] > 0]
+
+        def ordered(values: Any) -> Any:
+            return None if values is None else values[order]
+
+        table = recordings.loc[self.recording[order], ["recording_id", "corpus", "montage", "person"]]
+        label, moment, targets = ordered(self.label), ordered(self.moment), ordered(self.targets)
+        table = table.assign(
+            task=task,
+            segment=ordered(self.segment),
+            start=ordered(self.start),
+            n_samples=self.n_samples,
+            stride=self.stride,
+            n_windows=ordered(self.windows_per_run),
+            moment=NO_MOMENT if moment is None else moment,
+            label=None if label is None else pd.Series(label, index=table.index, dtype="str"),
+            target=np.nan if self.target is None else ordered(self.target),
+            targets=None if targets is None else pd.Series(list(targets), index=table.index, dtype="object"),
+        )
+        return table[list(COLUMNS)].astype(COLUMNS).reset_index(drop=True)
+
+
+def expand(windows: pd.DataFrame) -> pd.DataFrame:
+    """One row per window: runs of several windows are taken apart, in their order."""
+    n_windows = windows["n_windows"].to_numpy(np.int64)
+    run = np.repeat(np.arange(len(windows)), n_windows)
+    within = np.arange(n_windows.sum()) - np.repeat(np.cumsum(n_windows) - n_windows, n_windows)
+    out = windows.iloc[run].reset_index(drop=True)
+    has_moment = out["moment"].to_numpy() != NO_MOMENT
+    return out.assign(
+        start=out["start"].to_numpy() + within * out["stride"].to_numpy(np.int64),
+        moment=np.where(has_moment, out["moment"].to_numpy() + within, NO_MOMENT).astype(np.int32),
+        n_windows=np.ones(len(out), dtype=np.int32),
+    )

@@ -1,0 +1,18 @@
+"""To be written."""
+
+from typing import Literal
+
+import pandas as pd
+
+from eegfm.windows.cutters.base import Cut
+from eegfm.windows.runs import Clock, Runs
+
+
+class HbnChallenge1Task(Cut):
+    """To be written."""
+
+    name: Literal["hbn_challenge_1"] = "hbn_challenge_1"
+
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+        """To be written."""
+        raise NotImplementedError

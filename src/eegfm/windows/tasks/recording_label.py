@@ -1,0 +1,101 @@
+"""Classes of whole recordings: any column of the recordings table, by configuration alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, model_validator
+
+from eegfm.errors import ConfigError
+from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.event_locked import refuse_repeated
+from eegfm.windows.cutters.fixed import fixed_windows
+from eegfm.windows.runs import Clock, Runs
+
+
+class RecordingLabelTask(Cut):
+    """Windows at a fixed stride whose label is that of their recording.
+
+    Attributes:
+        column: Column of the recordings table, e.g. ``run`` or ``pathology``.
+        classes: By label, the column's values, e.g. ``{"open": ["R01"], "closed": ["R02"]}``; recordings with
+            other values are left out.
+        length_s: Window length.
+        stride_s: From one window to the next.
+        bids_task: Only recordings of this BIDS task; empty for all.
+    """
+
+    citation: ClassVar[str] = "none: the configuration defines it"
+
+    name: Literal["recording_label"] = "recording_label"
+    column: str
+    classes: dict[str, tuple[str, ...]] = Field(min_length=1)
+    length_s: Seconds
+    stride_s: Seconds
+    bids_task: str = ""
+
+    @model_validator(mode="after")
+    def _values_are_distinct(self) -> Self:
+        refuse_repeated([value for values in self.classes.values() for value in values], "column value")
+        return self
+
+    @property
+    def answer(self) -> Answer:
+        """One class per label."""
+        return Answer("binary" if len(self.classes) == 2 else "multiclass", tuple(self.classes))
+
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+        """Fill the labelled recordings; see the base class."""
+        chosen = recordings[recordings["task"] == self.bids_task] if self.bids_task else recordings
+        return windows_with_label(
+            chosen, clock, self.column, self.classes, length_s=self.length_s, stride_s=self.stride_s
+        )
+
+
+def windows_with_label(
+    recordings: pd.DataFrame,
+    clock: Clock,
+    column: str,
+    classes: Mapping[str, Sequence[str]],
+    *,
+    length_s: float,
+    stride_s: float,
+) -> Runs:
+    """Windows at a fixed stride, labelled by a column of the recordings table.
+
+    Returns:
+        One run per segment. Counted: ``n_recordings_without_label``, ``n_recordings_without_window``.
+
+    Raises:
+        ConfigError: The column is missing, or a length is no whole number of samples.
+    """
+    values = required_column(recordings, clock, column)
+    label_of_value = {value: label for label, values in classes.items() for value in values}
+    labels = pd.Series([label_of_value.get(str(v)) for v in values], index=recordings.index, dtype=object)
+    labelled = recordings[labels.notna()]
+    found = fixed_windows(labelled, clock, length_s, stride_s)
+    return Runs(
+        recording=found.recording,
+        segment=found.segment,
+        start=found.start,
+        n_samples=found.n_samples,
+        stride=found.stride,
+        n_windows=found.n_windows,
+        label=np.asarray(labels.loc[found.recording], dtype=object),
+        counted={"n_recordings_without_label": int(labels.isna().sum()), **found.counted},
+    )
+
+
+def required_column(recordings: pd.DataFrame, clock: Clock, column: str) -> "pd.Series[object]":
+    """A column of the recordings table.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    if column not in recordings:
+        raise ConfigError(
+            f"cut {clock.cut!r}: recordings have no column {column!r}; there are {sorted(map(str, recordings))}"
+        )
+    values: pd.Series[object] = recordings[column]
+    return values
