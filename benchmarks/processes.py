@@ -97,22 +97,31 @@ def side_by_side(tasks: Mapping[str, Task], core: int, repeats: int) -> dict[str
     Returns:
         CPU seconds of each repetition. Tasks whose package is not installed are left out.
     """
+    return {name: [cpu_s for _, cpu_s in found] for name, found in in_turns(tasks, core, repeats).items()}
+
+
+def in_turns(tasks: Mapping[str, Task], core: int, repeats: int) -> dict[str, list[tuple[Any, float]]]:
+    """Run tasks as ``side_by_side`` does.
+
+    Returns:
+        What each repetition returned, and its CPU seconds. Tasks whose package is not installed are left out.
+    """
     processes = {name: Process(core, peers=True) for name in tasks}
-    seconds: dict[str, list[float]] = {name: [] for name in tasks}
+    found: dict[str, list[tuple[Any, float]]] = {name: [] for name in tasks}
     try:
         for turn in range(repeats + 1):
-            for name in list(seconds):
+            for name in list(found):
                 try:
-                    _, cpu_s = processes[name].run(tasks[name])
+                    value, cpu_s = processes[name].run(tasks[name])
                 except MissingPeerError:
-                    del seconds[name]
+                    del found[name]
                     continue
                 if turn:
-                    seconds[name].append(cpu_s)
+                    found[name].append((value, cpu_s))
     finally:
         for process in processes.values():
             process.__exit__()
-    return seconds
+    return found
 
 
 def ratio(peer_s: Sequence[float], ours_s: Sequence[float]) -> float:

@@ -72,7 +72,7 @@ def made(recipe: Recipe) -> Path:
         recipe.path.parent.mkdir(parents=True, exist_ok=True)
         signal_uv = eeg_uv(len(recipe.labels), recipe.rate_hz, recipe.duration_s)
         unfinished = recipe.path.with_name(f"unfinished{recipe.path.suffix}")
-        (_write_fdt if recipe.file_format == "fdt" else _write_edf)(unfinished, recipe, signal_uv)
+        (_write_fdt if recipe.file_format == "fdt" else write_edf)(unfinished, recipe, signal_uv)
         unfinished.replace(recipe.path)
     return recipe.path
 
@@ -98,7 +98,8 @@ def _noise(rng: np.random.Generator, n: int) -> NDArray[np.complex128]:
     return noise
 
 
-def _write_edf(path: Path, recipe: Recipe, signal_uv: NDArray[np.float32]) -> None:
+def write_edf(path: Path, recipe: Recipe, signal_uv: NDArray[np.float32]) -> None:
+    """Write (C, T) microvolts as EDF or BDF."""
     kind, top = recipe.file_format, TOP[recipe.file_format]
     # The two formats have classes of their own without a common one.
     file_class: Any = edfio.Bdf if kind == "bdf" else edfio.Edf

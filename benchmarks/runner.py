@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from benchmarks.processes import PEERS
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("numpy", "scipy", "mne", "edfio", "torch", "braindecode")
+PACKAGES = ("numpy", "scipy", "mne", "edfio", "torch", "braindecode", "h5py", "lmdb")
 
 
 class Line(NamedTuple):

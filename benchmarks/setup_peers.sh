@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Install the peers that eegfm is measured against, for the Python on the PATH (activate the environment first).
+# Install the peers that eegfm is measured against, and what peers without a package keep their windows in, for the
+# Python on the PATH (activate the environment first).
 #
 # They go into a folder of their own inside the environment, which only the benchmarks' processes look into, and
 # without their dependencies: nothing that eegfm runs with is replaced or added to. braindecode cannot be imported
@@ -18,6 +19,7 @@ python -m pip install --quiet --upgrade --no-deps --target "$peers" \
     hyper-connections==0.4.11 \
     linear_attention_transformer==0.19.1 \
     linformer==0.2.3 \
+    lmdb==3.0.0 \
     local-attention==1.11.2 \
     product-key-memory==0.3.0 \
     skorch==1.4.0 \
@@ -46,3 +48,4 @@ STUB
 fi
 
 PYTHONPATH="$peers" python -W ignore -c 'import braindecode.preprocessing; print("braindecode", braindecode.__version__)'
+PYTHONPATH="$peers" python -c 'import lmdb; print("lmdb", lmdb.__version__)'

@@ -95,8 +95,22 @@ def test_weights_of_others_are_refused(tmp_path: Path) -> None:
 )
 def test_header_is_closed(tmp_path: Path, text: str) -> None:
     save_file({"w": np.ones(2, dtype=np.float32)}, tmp_path / "x.safetensors", metadata={"eegfm": text})
-    with pytest.raises(CheckpointError, match=r"x\.safetensors: header does not fit format 1"):
+    with pytest.raises(CheckpointError, match=r"x\.safetensors: header does not fit format 2"):
         read_header(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_another_format_is_refused_with_what_to_do(tmp_path: Path, version: int) -> None:
+    content = header().model_dump() | {"format_version": version}
+    save_file({"w": np.ones(2, dtype=np.float32)}, tmp_path / "x.safetensors", metadata={"eegfm": json.dumps(content)})
+    with pytest.raises(CheckpointError, match=rf"x\.safetensors: is of format {version}, .* reads format 2.*again"):
+        load_checkpoint(tmp_path / "x.safetensors")
+
+
+def test_who_was_seen_and_who_was_kept_out_come_back(path: Path) -> None:
+    seen = header(persons=["TUEG:aaaaaaab"], signals=["0123456789abcdef"], kept_out={"official test set": ["NDA:é"]})
+    save_checkpoint(path, Checkpoint({"w": np.ones(1, dtype=np.float32)}, seen))
+    assert read_header(path) == seen
 
 
 def test_header_says_microvolts_and_refuses_what_it_does_not_know() -> None:

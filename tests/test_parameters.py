@@ -1,17 +1,21 @@
 """Every parameter is checked before a run, whoever uses it; messages name key, value and what is allowed."""
 
 import copy
+import re
 from typing import Any
 
 import pytest
 import yaml
+from kedro.config import OmegaConfigLoader
 
 from eegfm.errors import ConfigError
 from eegfm.parameters import SHARED_PARAMETERS, check_parameters
+from eegfm.settings import CONFIG_LOADER_ARGS
 from eegfm.windows.config import Roles
 from kedro_project import PROJECT_ROOT
 
 BASE = PROJECT_ROOT / "conf" / "base"
+EXPERIMENTS = PROJECT_ROOT / "conf" / "experiments"
 
 
 @pytest.fixture
@@ -21,6 +25,15 @@ def parameters() -> dict[str, Any]:
     for path in sorted(BASE.glob("parameters*.yml")):
         merged |= yaml.safe_load(path.read_text())
     return merged
+
+
+@pytest.mark.parametrize("experiment", sorted(p.name for p in EXPERIMENTS.iterdir()))
+def test_every_experiment_is_valid(experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for root in re.findall(r"\$\{env:(\w+)\}", (EXPERIMENTS / experiment / "globals.yml").read_text()):
+        monkeypatch.setenv(root, "/recordings")
+    arguments = CONFIG_LOADER_ARGS | {"default_run_env": f"experiments/{experiment}"}
+    merged = OmegaConfigLoader(str(BASE.parent), **arguments)["parameters"]
+    assert check_parameters(merged).pretrain
 
 
 def put(parameters: dict[str, Any], key: str, value: object) -> dict[str, Any]:
@@ -79,7 +92,7 @@ def test_shared_parameters_may_be_left_to_their_defaults(parameters: dict[str, A
         (
             "hbn.window.cuts.eyes.lenght_s",
             3,
-            "parameter hbn.window.cuts.eyes.lenght_s is not known; known: anchors, bids_task, length_s, name, "
+            "parameter hbn.window.cuts.eyes.lenght_s is not known; known: closed, length_s, name, open, "
             "stride_s; did you mean length_s?",
         ),
         (
@@ -128,7 +141,7 @@ def test_messages(parameters: dict[str, Any], key: str, value: object, expected:
             "eye",
             "parameter probe.task: hbn.window.cuts has no 'eye'; known: eyes, pretrain; did you mean",
         ),
-        ("probe.task", "pretrain", "parameter probe.task: hbn.window.cuts.pretrain is a fixed cut and has no labels"),
+        ("probe.task", "pretrain", "parameter probe.task: hbn.window.cuts.pretrain is unlabelled; a probe needs windows with a class each"),
         ("mix.task", "eyes", "parameter mix.task: tuh.window.cuts has no 'eyes'; known: pretrain"),
         (
             "pretrain.batch_size",

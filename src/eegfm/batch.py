@@ -28,13 +28,22 @@ class WindowBatch(TypedDict):
 
     signal: "Tensor"  # (B, C, T) float32 microvolts
     channel_positions: "Tensor"  # (B, C, 3) float32 metres, head frame
-    channel_mask: "Tensor"  # (B, C) bool, False for a channel that is only padding
+    second_positions: NotRequired["Tensor"]  # (B, C, 3) of the electrodes that bipolar derivations subtract
+    channel_mask: "Tensor"  # (B, C) bool, False for a channel that is only padding; one row for all windows
     reference: str  # the reference after preparation, e.g. "average"
     recording: "Tensor"  # (B,) int64
     corpus: str
     montage: str
     label: NotRequired["Tensor"]
-    target_signal: NotRequired["Tensor"]  # (B, C, T) what objectives ask for, where it is not the signal itself
+    target_signal: NotRequired["Tensor"]  # (B, C, T) what objectives ask for, where learned weights made the signal
+
+
+def padding_mask(batch: WindowBatch) -> "Tensor | None":
+    """The channel mask of a batch in which a channel is only padding, else None."""
+    mask = batch["channel_mask"]
+    # One value spread over all channels, as batches without padding carry it, can only be True: that is known
+    # without waiting for the device.
+    return None if mask.stride() == (0, 0) or bool(mask.all()) else mask
 
 
 @dataclass(frozen=True)

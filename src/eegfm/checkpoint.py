@@ -14,7 +14,7 @@ from eegfm.config import StrictModel
 from eegfm.errors import CheckpointError
 from eegfm.files import write_atomically
 
-FORMAT_VERSION: Literal[1] = 1
+FORMAT_VERSION: Literal[2] = 2
 _HEADER_KEY = "eegfm"
 
 
@@ -23,11 +23,12 @@ class CheckpointHeader(StrictModel):
 
     ``encoder``, ``adapter`` and ``objective`` are the configurations that built the modules, checked again by the same
     closed menus when they are read. ``fingerprint`` names the run: a hash of its parameters and its data.
-    ``persons`` lists who the weights were trained on, so that a probe can
-    refuse them.
+    ``persons`` lists who the weights were trained or validated on, by all their names (``namespace:subject``, see
+    ``eegfm.windows.persons``), ``signals`` a short hash of each of their recordings: a probe refuses both. ``kept_out``
+    lists by reason who was there and left out of training.
     """
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[2] = FORMAT_VERSION
     phase: str
     fingerprint: str
     encoder: dict[str, Any]
@@ -41,6 +42,8 @@ class CheckpointHeader(StrictModel):
     corpora: list[str]
     simulated_corpora: list[str]
     persons: list[str]
+    signals: list[str]
+    kept_out: dict[str, list[str]]
     splits_sha256: str
     mixture_sha256: str
     seed: int
@@ -107,6 +110,17 @@ def read_header(path: Path) -> CheckpointHeader:
     if _HEADER_KEY not in metadata:
         raise CheckpointError(f"{path}: holds no eegfm header; import foreign weights before using them")
     try:
-        return CheckpointHeader.model_validate(json.loads(metadata[_HEADER_KEY]))
+        content = json.loads(metadata[_HEADER_KEY])
+        _refuse_other_format(path, content)
+        return CheckpointHeader.model_validate(content)
     except (ValidationError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path}: header does not fit format {FORMAT_VERSION} ({error})") from error
+
+
+def _refuse_other_format(path: Path, content: Any) -> None:
+    found = content.get("format_version") if isinstance(content, dict) else None
+    if isinstance(found, int) and found != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which also says whose signals, "
+            "and under which names, an encoder has seen; pretrain it again, or use the eegfm that wrote it"
+        )

@@ -66,28 +66,33 @@ def check_parameters(parameters: Mapping[str, Any]) -> Roles:
 def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequence[str]) -> None:
     """Refuse values that are right one by one and wrong together, before a run spends an hour to find out."""
     mix = checked(MixtureParams, parameters.get("mix", {}), "mix")
-    unknown = sorted(set(mix.weights) - set(corpora))
+    unknown = sorted(set(mix.given_weights) - set(corpora))
     if unknown:
         raise ConfigError(f"parameter mix.weights.{unknown[0]} names no corpus; {_known(unknown[0], sorted(corpora))}")
-    without = sorted(set(roles.pretrain) - set(mix.weights))
-    if without:
+    without = sorted(set(roles.pretrain) - set(mix.given_weights))
+    if mix.given_weights and without:
         raise ConfigError(f"parameter mix.weights.{without[0]} is missing; corpora.pretrain names that corpus")
     if "probe" in parameters and roles.probe:
         _check_cut(parameters, roles.probe, parameters["probe"]["task"], "probe.task")
     for name in roles.pretrain:
         _check_cut(parameters, name, mix.task, "mix.task")
-    if "pretrain" in parameters:
-        total = sum(mix.weights[name] for name in roles.pretrain)
+    # Shares by size or by hours follow from the windows; training checks them.
+    if "pretrain" in parameters and mix.given_weights and mix.by != "hours":
+        total = sum(mix.given_weights[name] for name in roles.pretrain)
         batch_size = checked(PretrainParams, parameters["pretrain"], "pretrain").batch_size
-        batch_counts({name: mix.weights[name] / total for name in roles.pretrain}, batch_size)
+        batch_counts({name: mix.given_weights[name] / total for name in roles.pretrain}, batch_size)
 
 
 def _check_cut(parameters: Mapping[str, Any], corpus: str, task: str, key: str) -> None:
     cuts = sorted(parameters[corpus]["window"]["cuts"])
     if task not in cuts:
         raise ConfigError(f"parameter {key}: {corpus}.window.cuts has no {task!r}; {_known(task, cuts)}")
-    if key == "probe.task" and parameters[corpus]["window"]["cuts"][task]["name"] == "fixed":
-        raise ConfigError(f"parameter {key}: {corpus}.window.cuts.{task} is a fixed cut and has no labels to probe")
+    if key == "probe.task":
+        kind = checked(CorpusParams, parameters[corpus], corpus).window.cuts[task].answer.kind
+        if kind not in ("binary", "multiclass"):
+            raise ConfigError(
+                f"parameter {key}: {corpus}.window.cuts.{task} is {kind}; a probe needs windows with a class each"
+            )
 
 
 def checked(model: type[_Model], value: Any, key: str) -> _Model:

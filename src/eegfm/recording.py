@@ -4,6 +4,8 @@ corpus → subject → session → recording (one file) → segment (a stretch w
 """
 
 import hashlib
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 
 Reference = Literal["average", "linked_ears", "Cz", "unknown"]
 """What the stored signals were recorded against."""
+_BIDS_PREFIX = re.compile(r"^(?:sub-\s*)+")
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,17 @@ def _hash(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
+def normalised_subject(subject: str) -> str:
+    """Spell a subject id in the one way that ids are compared in.
+
+    Unicode's NFKC_Casefold (no case, no width, no invisible characters), no surrounding blanks, no BIDS prefix
+    ``sub-``. Nothing else is a matter of spelling: ``S1`` and ``S01``, ``S-1`` and ``S1`` may be two persons.
+    """
+    visible = "".join(c for c in unicodedata.normalize("NFKC", subject) if unicodedata.category(c) != "Cf")
+    folded = unicodedata.normalize("NFKC", visible.casefold())
+    return _BIDS_PREFIX.sub("", folded.strip())
+
+
 def person_id(corpus: str, subject: str) -> str:
-    """Identity of a person: subject ids are compared without case and surrounding blanks."""
-    return f"{corpus}:{subject.strip().lower()}"
+    """Name of a person in the tables of a corpus: the same for every spelling of the subject id."""
+    return f"{corpus}:{normalised_subject(subject)}"

@@ -1,13 +1,16 @@
 """Scaling and re-referencing, against numpy in float64."""
 
+import mne
 import numpy as np
 import pytest
 import torch
 
 from eegfm.adapters.prepare import Prepare, reference_matrix
-from eegfm.batch import StoredBatch
+from eegfm.batch import SignalSpec, StoredBatch, padding_mask
 from eegfm.errors import ConfigError
 from eegfm.recording import Montage, Reference
+from eegfm.signal.electrodes import MODERN_NAMES, resolve_channels
+from tuh_tree import ELECTRODES, NINETEEN, TCP_NAMES
 
 NAMES = ("Fz", "Cz", "Pz", "A1")
 
@@ -108,3 +111,69 @@ def test_labels_travel_and_nothing_is_saved(samples: np.ndarray, scales_uv: np.n
 def test_no_scalp_electrode_is_refused() -> None:
     with pytest.raises(ConfigError, match="no scalp electrode"):
         Prepare({"m": montage("average", ("A1", "A2"))})
+
+
+TUH = resolve_channels([f"EEG {name}-REF" for name in ELECTRODES], "1005").montage
+
+
+def test_derivations_equal_mne() -> None:
+    rng = np.random.default_rng(0)
+    integers = rng.integers(-30000, 30000, size=(2, 40, TUH.n_channels)).astype(np.int16)
+    scales = rng.uniform(0.01, 0.05, size=(2, TUH.n_channels)).astype(np.float32)
+    prepare = Prepare({"m": TUH}, "tcp_bipolar")
+    out = prepare(stored("m", integers, scales))
+    old = {new.upper(): old for old, new in MODERN_NAMES.items()}
+    names = [old.get(name.upper(), name.upper()) for name in TUH.channel_names]
+    for window, uv in zip(out["signal"], recorded_uv(integers, scales), strict=True):
+        raw = mne.io.RawArray(uv, mne.create_info(names, 100.0, "eeg"), verbose="error")
+        anodes, cathodes = zip(*[name.split("-") for name in TCP_NAMES], strict=True)
+        derived = mne.set_bipolar_reference(raw, list(anodes), list(cathodes), TCP_NAMES, verbose="error")
+        np.testing.assert_allclose(window.numpy(), derived.get_data(TCP_NAMES), atol=2e-3)
+    assert out["reference"] == "tcp_bipolar"
+    assert out["signal"].shape == (2, 22, 40)
+    assert out["channel_mask"].shape == (2, 22)
+
+
+def test_derivations_carry_the_places_of_both_electrodes() -> None:
+    prepare = Prepare({"m": TUH}, "tcp_bipolar")
+    out = prepare(stored("m", np.zeros((2, 5, 21), dtype=np.int16), np.ones((2, 21), dtype=np.float32)))
+    middle, second = out["channel_positions"][1].numpy(), out["second_positions"][1].numpy()
+    names = [name.upper() for name in TUH.channel_names]
+    fp1, f7 = (TUH.positions()[names.index(name)] for name in ("FP1", "F7"))
+    np.testing.assert_allclose(second[0], f7, atol=1e-6)
+    np.testing.assert_allclose(2 * middle[0] - second[0], fp1, atol=1e-6)
+    np.testing.assert_allclose(middle, prepare.prepared(TUH).positions())
+
+
+def test_what_comes_out_is_announced() -> None:
+    spec = SignalSpec(100.0, {"m": TUH}, {"m": 200})
+    announced = Prepare(spec.montages, "tcp_bipolar").prepared_spec(spec)
+    assert announced.montages["m"].channel_names == tuple(TCP_NAMES)
+    assert (announced.rate_hz, announced.n_samples) == (100.0, {"m": 200})
+    for reference in ("average", "as_recorded"):
+        assert Prepare(spec.montages, reference).prepared_spec(spec) == spec
+
+
+def test_a_recording_without_ears_has_twenty_derivations() -> None:
+    montage = resolve_channels([f"EEG {name}-LE" for name in NINETEEN], "1005").montage
+    prepare = Prepare({"m": montage}, "tcp_bipolar")
+    integers = np.ones((1, 5, 19), dtype=np.int16)
+    out = prepare(stored("m", integers, np.ones((1, 19), dtype=np.float32)))
+    assert out["signal"].shape == (1, 20, 5)
+    assert not out["signal"].any()
+
+
+def test_a_net_has_no_derivation_of_tuh() -> None:
+    net = resolve_channels([f"E{k + 1}" for k in range(128)], "gsn129").montage
+    with pytest.raises(ConfigError, match=r"montage hbn has no pair of electrodes of the 22 TCP derivations.*average"):
+        Prepare({"hbn": net}, "tcp_bipolar")
+
+
+def test_windows_without_padding_are_known_to_have_none() -> None:
+    out = Prepare({"m": TUH})(stored("m", np.zeros((2, 5, 21), dtype=np.int16), np.ones((2, 21), dtype=np.float32)))
+    assert out["channel_mask"].stride() == (0, 0)
+    assert padding_mask(out) is None
+    out["channel_mask"] = torch.ones(2, 21, dtype=torch.bool)
+    assert padding_mask(out) is None
+    out["channel_mask"][0, 3] = False
+    assert padding_mask(out) is out["channel_mask"]

@@ -142,3 +142,31 @@ def test_overfits_eight_windows(encoder: Encoder, make_batch: MakeBatch) -> None
         loss.backward()
         optimizer.step()
     assert float(loss.detach()) < 0.1
+
+
+@pytest.mark.parametrize("n_padded", [1, 12])
+def test_padded_channels_are_as_if_they_were_not_there(encoder: Encoder, make_batch: MakeBatch, n_padded: int) -> None:
+    batch = make_batch(19, 4)
+    mask = torch.ones(2, 19, dtype=torch.bool)
+    mask[:, torch.randperm(19, generator=torch.Generator().manual_seed(0))[:n_padded]] = False
+    padded: WindowBatch = {**batch, "channel_mask": mask}
+    noise = 500 * torch.randn(batch["signal"].shape, generator=torch.Generator().manual_seed(1))
+    other: WindowBatch = {**padded, "signal": torch.where(mask.unsqueeze(-1), batch["signal"], noise)}
+    real = mask[0]
+    alone: WindowBatch = {**batch, "channel_mask": torch.ones(2, int(real.sum()), dtype=torch.bool)}
+    alone["signal"], alone["channel_positions"] = batch["signal"][:, real], batch["channel_positions"][:, real]
+    shape = (2, 19, -1, encoder.d_model)
+    found = encoder(padded).view(shape)
+    assert torch.isfinite(found).all()
+    assert torch.equal(encoder(other).view(shape)[:, real], found[:, real])
+    expected = encoder(alone).view(2, int(real.sum()), -1, encoder.d_model)
+    torch.testing.assert_close(found[:, real], expected, atol=1e-5, rtol=1e-5)
+    assert (encoder(batch).view(shape)[:, real] - found[:, real]).abs().max() > 1e-3
+
+
+def test_without_padding_there_is_no_mask(encoder: Encoder, make_batch: MakeBatch) -> None:
+    """Attention has faster kernels where it need not look at one."""
+    batch = make_batch(19, 2)
+    assert encoder.tokenize(batch).channel_mask is None
+    batch["channel_mask"] = torch.ones(1, 1, dtype=torch.bool).expand(2, 19)
+    assert encoder.tokenize(batch).channel_mask is None

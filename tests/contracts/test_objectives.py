@@ -136,3 +136,69 @@ def test_overfits_eight_windows(objective: Objective, make_batch: MakeBatch) -> 
         optimizer.step()
     assert float(loss.detach()) < 0.25 * first
     assert float(loss.detach()) < 0.3 * float(logs.get("baseline_loss", first))
+
+
+def padded(batch: WindowBatch, n_channels: int) -> tuple[WindowBatch, torch.Tensor]:
+    """The batch spread over more channels, noise between, and which of them are real."""
+    size, n_real, n_samples = batch["signal"].shape
+    real = torch.randperm(n_channels, generator=generator(4))[:n_real].sort().values
+    mask = torch.zeros(size, n_channels, dtype=torch.bool)
+    mask[:, real] = True
+    signal = 90 * torch.randn(size, n_channels, n_samples, generator=generator(5))
+    signal[:, real] = batch["signal"]
+    positions = torch.zeros(size, n_channels, 3)
+    positions[:, real] = batch["channel_positions"]
+    return {**batch, "signal": signal, "channel_positions": positions, "channel_mask": mask}, real
+
+
+def test_padding_is_neither_hidden_nor_scored(objective: Objective, make_batch: MakeBatch) -> None:
+    """As if there were no padding: the same tokens are hidden, the same loss comes out, the same statistics."""
+    objective.eval()
+    batch = make_batch(19, 2)
+    more, real = padded(batch, 40)
+    expected, found = objective(batch, generator()), objective(more, generator())
+    torch.testing.assert_close(found[0], expected[0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found[1]["baseline_loss"], expected[1]["baseline_loss"], atol=1e-4, rtol=1e-4)
+    shown, alone = objective.reconstruct(more, generator(1)), objective.reconstruct(batch, generator(1))
+    assert torch.equal(shown["mask"][:, real], alone["mask"])
+    assert int(shown["mask"].sum()) == int(alone["mask"].sum())
+    assert torch.equal(shown["target"][:, real], alone["target"])
+    state = {name: value.clone() for name, value in objective.own_state().items()}
+    objective.fit_statistics([batch])
+    of_batch = {name: value.clone() for name, value in objective.own_state().items()}
+    objective.fit_statistics([more])
+    for name, value in objective.own_state().items():
+        torch.testing.assert_close(value, of_batch[name], atol=1e-5, rtol=1e-5)
+    assert state.keys() == of_batch.keys()
+
+
+def test_the_target_signal_is_asked_for_where_there_is_one(objective: Objective, make_batch: MakeBatch) -> None:
+    objective.eval()
+    batch, asked = make_batch(19, 4), make_batch(19, 4, seed=7)
+    mixed: WindowBatch = {**batch, "target_signal": asked["signal"]}
+    shown = objective.reconstruct(mixed, generator(1))
+    assert torch.equal(shown["target"], objective.reconstruct(asked, generator(1))["target"])
+    assert torch.equal(shown["signal_uv"], batch["signal"])
+    learned: WindowBatch = {**mixed, "signal": batch["signal"].clone().requires_grad_()}
+    assert not objective.reconstruct(learned, generator(1))["signal_uv"].requires_grad
+    objective.fit_statistics([mixed])
+    of_mixed = {name: value.clone() for name, value in objective.own_state().items()}
+    objective.fit_statistics([asked])
+    for name, value in objective.own_state().items():
+        assert torch.equal(value, of_mixed[name])
+
+
+def test_where_channels_are_mixed_no_channel_tells_of_a_hidden_patch(
+    objective: Objective, make_batch: MakeBatch
+) -> None:
+    objective.eval()
+    batch = make_batch(19, 4)
+    mixed: WindowBatch = {**batch, "target_signal": batch["signal"]}
+    shown = objective.reconstruct(mixed, generator(1))
+    P = shown["mask"].shape[2]
+    assert torch.equal(shown["mask"], shown["mask"][:, :1].expand(-1, 19, -1))
+    assert shown["mask"][:, 0].sum(dim=1).tolist() == [round(objective.config.mask_ratio * P)] * 2
+    hidden = shown["mask"].repeat_interleave(objective.encoder.patch_samples, dim=2)
+    noise = 50 * torch.randn(batch["signal"].shape, generator=generator(3))
+    changed: WindowBatch = {**mixed, "signal": torch.where(hidden, noise, batch["signal"])}
+    assert torch.equal(objective.reconstruct(changed, generator(1))["prediction"], shown["prediction"])

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from checkpoints import header
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
+from eegfm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import build_encoder, new_encoder, untrained_like
 from eegfm.errors import CheckpointError
@@ -26,25 +27,8 @@ def checkpoint() -> Checkpoint:
             parameter.add_(0.01)
     tensors = {f"encoder.{name}": value.numpy().copy() for name, value in encoder.state_dict().items()}
     tensors["objective.mask_token"] = np.zeros(32, dtype=np.float32)
-    header = CheckpointHeader(
-        phase="pretrain",
-        fingerprint="abc",
-        encoder=CONFIG.model_dump(mode="json"),
-        objective={},
-        signal_spec=SPEC.to_dict(),
-        signal_scale_uv=30.0,
-        reference="average",
-        filters={},
-        corpora=["tuh"],
-        simulated_corpora=[],
-        persons=["tuh:a"],
-        splits_sha256="",
-        mixture_sha256="",
-        seed=7,
-        n_steps=1,
-        versions={},
-    )
-    return Checkpoint(tensors, header)
+    changes = {"encoder": CONFIG.model_dump(mode="json"), "signal_spec": SPEC.to_dict(), "seed": 7}
+    return Checkpoint(tensors, header(**changes))
 
 
 def batch() -> WindowBatch:
@@ -88,6 +72,6 @@ def test_what_does_not_fit_is_listed(checkpoint: Checkpoint) -> None:
 
 
 def test_a_header_can_name_only_the_menu(checkpoint: Checkpoint) -> None:
-    header = checkpoint.header.model_copy(update={"encoder": {"name": "os.system"}})
+    foreign = checkpoint.header.model_copy(update={"encoder": {"name": "os.system"}})
     with pytest.raises(CheckpointError, match="not on the menu"):
-        build_encoder(Checkpoint(checkpoint.tensors, header))
+        build_encoder(Checkpoint(checkpoint.tensors, foreign))

@@ -3,7 +3,7 @@ import pytest
 
 from eegfm.errors import SplitError
 from eegfm.evaluation.config import ProbeParams
-from eegfm.evaluation.crossval import choose_lambda, person_folds, predict_held_out
+from eegfm.evaluation.crossval import choose_lambda, predict_held_out
 from eegfm.evaluation.metrics import balanced_accuracy, confusions_by_person
 
 PARAMS = ProbeParams(task="eyes")
@@ -26,18 +26,18 @@ def _score(classes, predicted, n_classes=2):
 
 @pytest.mark.parametrize("method", ["ridge", "logistic"])
 @pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("folds", ["leave_one_person_out", 3])
-def test_finds_a_planted_effect(method, n_classes, folds):
+@pytest.mark.parametrize("n_folds", [8, 3])
+def test_finds_a_planted_effect(method, n_classes, n_folds):
     features, classes, persons = _trials(effect=1.5, n_classes=n_classes, n_each=12)
-    params = ProbeParams(task="eyes", method=method, folds=folds, lambdas=(0.01, 1.0, 100.0))
-    found = predict_held_out(features, classes, persons, n_classes, params)
+    params = ProbeParams(task="eyes", method=method, lambdas=(0.01, 1.0, 100.0))
+    found = predict_held_out(features, classes, persons, persons % n_folds, n_classes, params)
     assert _score(classes, found.predicted, n_classes) > 0.8
-    assert len(found.lambdas) == (8 if folds == "leave_one_person_out" else 3)
+    assert len(found.lambdas) == n_folds
 
 
 def test_score_is_of_the_second_class():
     features, classes, persons = _trials(effect=3.0)
-    found = predict_held_out(features, classes, persons, 2, PARAMS)
+    found = predict_held_out(features, classes, persons, persons, 2, PARAMS)
     np.testing.assert_array_equal(found.scores > 0, found.predicted == 1)
 
 
@@ -46,7 +46,7 @@ def test_shuffled_labels_give_chance():
     for seed in range(10):
         features, classes, persons = _trials(effect=1.5, seed=seed)
         shuffled = np.random.default_rng(seed).permutation(classes)
-        found = predict_held_out(features, shuffled, persons, 2, PARAMS)
+        found = predict_held_out(features, shuffled, persons, persons, 2, PARAMS)
         scores.append(_score(shuffled, found.predicted))
     assert np.mean(scores) == pytest.approx(0.5, abs=0.06)
 
@@ -57,7 +57,7 @@ def test_person_identity_alone_predicts_nothing():
     persons = np.repeat(np.arange(20), 10)
     features = 5 * rng.normal(size=(20, 40))[persons] + 0.1 * rng.normal(size=(200, 40))
     classes = np.repeat(rng.permutation(np.arange(20) % 2), 10)
-    found = predict_held_out(features, classes, persons, 2, PARAMS)
+    found = predict_held_out(features, classes, persons, persons, 2, PARAMS)
     assert _score(classes, found.predicted) < 0.75
 
 
@@ -67,8 +67,8 @@ def test_labels_of_the_held_out_person_change_nothing(method):
     features, classes, persons = _trials(effect=0.6)
     poisoned = classes.copy()
     poisoned[persons == 2] = 1 - poisoned[persons == 2]
-    before = predict_held_out(features, classes, persons, 2, params)
-    after = predict_held_out(features, poisoned, persons, 2, params)
+    before = predict_held_out(features, classes, persons, persons, 2, params)
+    after = predict_held_out(features, poisoned, persons, persons, 2, params)
     assert before.lambdas[2] == after.lambdas[2]
     np.testing.assert_array_equal(before.scores[persons == 2], after.scores[persons == 2])
     assert (before.scores != after.scores).any()
@@ -79,7 +79,7 @@ def test_features_of_the_held_out_person_change_nothing_for_others():
     moved = features.copy()
     moved[persons == 2] *= 1e6
     before = choose_lambda(features[persons != 2], classes[persons != 2], persons[persons != 2], 2, PARAMS)
-    assert predict_held_out(moved, classes, persons, 2, PARAMS).lambdas[2] == before
+    assert predict_held_out(moved, classes, persons, persons, 2, PARAMS).lambdas[2] == before
 
 
 def test_strongest_of_equal_penalties_is_chosen():
@@ -97,22 +97,33 @@ def test_the_better_penalty_is_chosen():
 def test_row_order_changes_nothing():
     features, classes, persons = _trials(effect=0.6)
     order = np.random.default_rng(1).permutation(len(classes))
-    one = predict_held_out(features, classes, persons, 2, PARAMS)
-    two = predict_held_out(features[order], classes[order], persons[order], 2, PARAMS)
+    one = predict_held_out(features, classes, persons, persons, 2, PARAMS)
+    two = predict_held_out(features[order], classes[order], persons[order], persons[order], 2, PARAMS)
     assert one.lambdas == two.lambdas
     np.testing.assert_allclose(one.scores[order], two.scores, atol=1e-9)
 
 
-def test_folds_are_even():
-    assert np.bincount(person_folds(11, 4)).tolist() == [3, 3, 3, 2]
-    with pytest.raises(SplitError, match="3 persons cannot fill 4 folds"):
-        person_folds(3, 4)
+def test_persons_of_one_fold_do_not_teach_each_other():
+    """What one of two persons held out together has changes nothing for the other."""
+    features, classes, persons = _trials(effect=0.6)
+    folds = persons // 2
+    poisoned = classes.copy()
+    poisoned[persons == 3] = 1 - poisoned[persons == 3]
+    before, after = (predict_held_out(features, c, persons, folds, 2, PARAMS) for c in (classes, poisoned))
+    np.testing.assert_array_equal(before.scores[persons == 2], after.scores[persons == 2])
+    assert (before.scores[folds != 1] != after.scores[folds != 1]).any()
+
+
+def test_a_person_in_two_folds_is_our_mistake():
+    features, classes, persons = _trials()
+    with pytest.raises(AssertionError, match="a person is in one fold"):
+        predict_held_out(features, classes, persons, np.arange(len(classes)) % 3, 2, PARAMS)
 
 
 def test_missing_class_says_the_counts():
     features, _, persons = _trials(n_persons=4, n_each=5)
     with pytest.raises(SplitError, match=r"fold 3 of 4: .*\[15, 0\]"):
-        predict_held_out(features, (persons == 3).astype(np.int64), persons, 2, PARAMS)
+        predict_held_out(features, (persons == 3).astype(np.int64), persons, persons, 2, PARAMS)
     one_class_each = (persons[:10] == 1).astype(np.int64)
     with pytest.raises(SplitError, match="2 training persons cannot be divided"):
         choose_lambda(features[:10], one_class_each, persons[:10], 2, PARAMS)

@@ -5,7 +5,10 @@ import pandas as pd
 import pytest
 import torch
 
+from eegfm.adapters.config import NoAdapterConfig, ZeroPadConfig
+from eegfm.adapters.none import NoAdapter
 from eegfm.adapters.prepare import Prepare
+from eegfm.batch import SignalSpec
 from eegfm.errors import CheckpointError, SplitError
 from eegfm.evaluation.band_power import log_band_power
 from eegfm.evaluation.features import (
@@ -16,11 +19,13 @@ from eegfm.evaluation.features import (
     zscore_per_person,
 )
 from eegfm.recording import Montage
+from eegfm.signal.canonical import canonical_montage
 from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 
 CPU = torch.device("cpu")
+_NONE = NoAdapter(NoAdapterConfig(), None)
 
 
 def _montage(n_channels):
@@ -56,6 +61,12 @@ def _windows(places):
     return table.assign(montage=table["recording_id"].map(name_of), corpus="c", n_samples=200)
 
 
+def _electrodes(names):
+    canonical = canonical_montage("1020_19")
+    places = [canonical.positions_m[canonical.channel_names.index(name)] for name in names]
+    return Montage(tuple(names), tuple(places), (True,) * len(names), "average")
+
+
 class _PatchMeans:
     """An encoder whose tokens are mean and standard deviation of each patch, channel by channel."""
 
@@ -80,7 +91,7 @@ def _signal(store, recording_id, start):
 
 def test_features_stand_in_the_order_of_the_table(store):
     places = [("r2", 300), ("r0", 10), ("r2", 0), ("r0", 800), ("r0", 3)]
-    found = _extract(store, _windows(places), {"a": encoder_features(_PatchMeans())}, batch_size=2)["a"]
+    found = _extract(store, _windows(places), {"a": encoder_features(_NONE, _PatchMeans())}, batch_size=2)["a"]
     assert found.shape == (5, 6)
     for values, (recording_id, start) in zip(found, places, strict=True):
         patches = _signal(store, recording_id, start).reshape(3, 4, 50)
@@ -105,9 +116,28 @@ def test_mean_leaves_out_masked_channels():
     assert pool_channels(features, torch.ones(1, 3, dtype=torch.bool), "channels").shape == (1, 12)
 
 
+def test_masked_channels_are_no_features_side_by_side():
+    features = torch.arange(1.0, 13.0).reshape(1, 3, 4)
+    features[:, 1] = float("nan")  # whatever an encoder makes of padding
+    pooled = pool_channels(features, torch.tensor([[True, False, True]]), "channels")
+    assert pooled.tolist() == [[1, 2, 3, 4, 0, 0, 0, 0, 9, 10, 11, 12]]
+    assert torch.isfinite(pool_channels(features, torch.tensor([[True, False, True]]), "mean")).all()
+
+
+def test_features_are_those_of_the_adapted_channels(store):
+    """A store of 2 and one of 3 channels meet in 19; what is only padding counts for nothing."""
+    names = ("Cz", "Pz", "C3")
+    montages = {name: _electrodes(names[: montage.n_channels]) for name, montage in store.montages.items()}
+    adapter = ZeroPadConfig(montage="1020_19").build(SignalSpec(100.0, montages, dict.fromkeys(montages, 200)))
+    places = [("r1", 0), ("r0", 10), ("r2", 4)]
+    found = _extract(store, _windows(places), {"a": encoder_features(adapter, _PatchMeans())}, pooling="mean")["a"]
+    expected = _extract(store, _windows(places), {"a": encoder_features(_NONE, _PatchMeans())}, pooling="mean")["a"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_features_that_are_not_finite_are_refused(store):
     def broken(batch):
-        return batch["signal"][..., :1] * torch.tensor(float("nan"))
+        return batch["signal"][..., :1] * torch.tensor(float("nan")), batch["channel_mask"]
 
     with pytest.raises(CheckpointError, match=r"trained: features of 2 of 2 windows.*recording r0"):
         _extract(store, _windows([("r0", 0), ("r2", 0)]), {"trained": broken})

@@ -25,6 +25,7 @@ from eegfm.training.loader import gather
 from eegfm.training.plan import Draw
 from eegfm.windows.config import FixedCut, WindowParams
 from eegfm.windows.cut import cut_windows
+from eegfm.windows.runs import expand
 from tone_corpus import CORPUS, TONE_HZ, check_tones, run_ingest, write_corpus, write_recording
 
 LABELS = [f"EEG {name.upper()}-REF" for name in TONE_HZ]
@@ -64,7 +65,7 @@ def test_tones_stage_2_the_store(tones: tuple[Path, Ingested]) -> None:
 
 def windows_of(done: Ingested) -> pd.DataFrame:
     params = WindowParams(cuts={"pretrain": FixedCut(length_s=4, stride_s=2)})
-    windows, _ = cut_windows(done.recordings, done.events, params)
+    windows = expand(cut_windows(done.recordings, done.events, params)[0])
     # The first and the last seconds carry the filter's edges.
     inside = (windows["start"] >= 200) & (windows["start"] <= 600)
     return windows[inside].assign(split="pretrain")
@@ -147,7 +148,7 @@ def test_reference_of_the_corpus_overrules_the_labels(tmp_path: Path) -> None:
     assert converted(tmp_path, "a_1.edf", corpus=corpus)[0].montage.reference == "linked_ears"
 
 
-def write_gaps(path: Path) -> list[float]:
+def write_gaps(path: Path, *more: tuple[float, float, bytes]) -> list[float]:
     """An EDF+D file at 200 Hz: 8 s, a gap, 2 s (too short), a gap, 10 s; a bump at each of the returned seconds.
 
     Seconds are those of the recording, gaps counted.
@@ -156,7 +157,7 @@ def write_gaps(path: Path) -> list[float]:
     bumps_s = [2.5, 6.0, 21.0, 52.25, 57.0]
     time_s = np.concatenate([onset + np.arange(200) / 200 for onset in onsets_s])
     trace = sum(200 * np.exp(-0.5 * ((time_s - bump) / 0.02) ** 2) for bump in bumps_s)
-    notes = [(bump, 0.25, b"bump") for bump in bumps_s] + [(15.0, None, b"in the gap")]
+    notes = [(bump, 0.25, b"bump") for bump in bumps_s] + [(15.0, None, b"in the gap"), *more]
     rng = np.random.default_rng(0)
     # Loud enough that the bumps stay below full scale, which follows the median deviation.
     signals = [trace + 10 * rng.standard_normal(time_s.size) for _ in LABELS]
@@ -184,12 +185,21 @@ def test_events_land_on_their_sample_behind_gaps(tmp_path: Path) -> None:
         assert (near[50] > 100).all()
 
 
+def test_an_event_that_lasts_out_of_a_gap_starts_behind_it(tmp_path: Path) -> None:
+    write_gaps(tmp_path / "a_1.edf", (30.0, 22.5, b"late"), (18.0, 5.0, b"over the short one"), (9.0, 0.5, b"within"))
+    done, _ = converted(tmp_path, "a_1.edf")
+    late = [event for event in done.events if event["value"] == "late"]
+    assert [(event["onset_s"], event["duration_s"]) for event in late] == [(8.0, 2.5)]
+    assert {event["value"] for event in done.events} == {"bump", "late"}
+    assert {"events_outside:4", "events_late:1"} <= set(done.facts["flags"])
+
+
 def test_windows_never_cross_the_gap(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     write_gaps(tmp_path / "raw" / "a_1.edf")
     done = run_ingest(tmp_path / "raw", tmp_path / "signals")
     params = WindowParams(cuts={"pretrain": FixedCut(length_s=3, stride_s=3)})
-    windows, _ = cut_windows(done.recordings, done.events, params)
+    windows = expand(cut_windows(done.recordings, done.events, params)[0])
     assert windows["start"].tolist() == [0, 300, 800, 1100, 1400]
     assert windows["segment"].tolist() == [0, 0, 1, 1, 1]
 

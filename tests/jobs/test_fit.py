@@ -16,10 +16,11 @@ from eegfm.batch import SignalSpec
 from eegfm.checkpoint import load_checkpoint, save_checkpoint
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import build_encoder, untrained_like
-from eegfm.errors import TrainingError
+from eegfm.errors import SplitError, TrainingError
 from eegfm.jobs.fit import PretrainResult, fit_pretraining
 from eegfm.recording import Montage
 from eegfm.training.config import AdamWConfig, PretrainParams
+from person_tables import short_hash, split_table
 
 Fit = Callable[..., PretrainResult]
 
@@ -40,16 +41,32 @@ class NoiseStore:
         self.n_recordings = n_recordings
 
     def locate(
-        self, montage: str, recording_ids: Iterable[str], starts: NDArray[np.int64], n_samples: int
+        self,
+        montage: str,
+        recording_ids: Iterable[str],
+        starts: NDArray[np.int64],
+        n_samples: int | NDArray[np.int64],
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        recordings = np.array([int(name.removeprefix("r")) for name in recording_ids], dtype=np.int64)
+        recordings = np.array([int(name.partition(":r")[2]) for name in recording_ids], dtype=np.int64)
         return 2000 * recordings + starts, recordings
 
     def scales(self, montage: str) -> NDArray[np.float32]:
         return np.full((self.n_recordings, self.samples.shape[1]), 0.02, dtype=np.float32)
 
-    def gather(self, montage: str, rows: NDArray[np.int64], n_samples: int) -> NDArray[np.int16]:
-        return self.samples[rows[:, None] + np.arange(n_samples)]
+    def gather(
+        self, montage: str, rows: NDArray[np.int64], n_samples: int, out: NDArray[np.int16] | None = None
+    ) -> NDArray[np.int16]:
+        found = self.samples[rows[:, None] + np.arange(n_samples)]
+        if out is None:
+            return found
+        out[...] = found
+        return out
+
+    def read_ahead(self, montage: str, first_rows: NDArray[np.int64], n_rows: int | NDArray[np.int64]) -> bool:
+        return False
+
+    def shards(self, montage: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return np.array([0]), np.array([len(self.samples)])
 
 
 def make_montage(n_channels: int) -> Montage:
@@ -69,12 +86,15 @@ def stores() -> dict[str, NoiseStore]:
 def mixture(stores: dict[str, NoiseStore]) -> pd.DataFrame:
     rows = [
         {
-            "recording_id": f"r{r}",
+            "recording_id": f"{corpus}:p{r}:r{r}",
             "corpus": corpus,
             "montage": next(iter(stores[corpus].montages)),
             "person": f"{corpus}:p{r}",
+            "identity": f"{corpus}:p{r}",
             "start": start,
             "n_samples": n_samples,
+            "stride": n_samples,
+            "n_windows": 1,
             "split": "validation" if r == 0 else "pretrain",
             "weight": weight,
         }
@@ -98,12 +118,25 @@ PARAMS = PretrainParams(
 )
 
 
+def _splits(mixture: pd.DataFrame) -> pd.DataFrame:
+    """The mixture's persons, and two who are kept out."""
+    split_of = dict(zip(mixture["person"], mixture["split"], strict=True))
+    table = split_table(split_of | {"tuh:test": "excluded", "hbn:probed": "evaluation"})
+    known = {person: of["recording_id"].unique().tolist() for person, of in mixture.groupby("person")}
+    table["recordings"] = [known.get(person, [f"{person}:r0"]) for person in table["person"]]
+    # One person has another name in another run.
+    table.loc[table["person"] == "tuh:p1", "keys"] = pd.Series([["TUEG:x", "tuh:p1"]] * len(table), index=table.index)
+    return table
+
+
 @pytest.fixture(scope="module")
 def fit(mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path_factory: pytest.TempPathFactory) -> Fit:
-    splits = mixture[["person", "corpus", "split"]].drop_duplicates()
+    splits = _splits(mixture)
     runs = tmp_path_factory.mktemp("runs")
 
-    def run(table: pd.DataFrame = mixture, run_directory: Path = runs, **changes: Any) -> PretrainResult:
+    def run(
+        table: pd.DataFrame = mixture, run_directory: Path = runs, *, splits: pd.DataFrame = splits, **changes: Any
+    ) -> PretrainResult:
         params = PARAMS.model_copy(update=changes)
         return fit_pretraining(table, stores, params, run_directory, splits=splits)
 
@@ -140,7 +173,10 @@ def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[st
     save_checkpoint(tmp_path / "encoder.safetensors", result.checkpoint)
     checkpoint = load_checkpoint(tmp_path / "encoder.safetensors")
     header = checkpoint.header
-    assert header.persons == sorted([f"hbn:p{r}" for r in range(6)] + [f"tuh:p{r}" for r in range(5)])
+    assert header.persons == sorted([f"hbn:p{r}" for r in range(6)] + [f"tuh:p{r}" for r in range(5)] + ["TUEG:x"])
+    assert header.signals == sorted(short_hash(f"{c}:p{r}:r") for c, n in (("hbn", 6), ("tuh", 5)) for r in range(n))
+    assert header.kept_out == {"invented": ["hbn:probed", "tuh:test"]}
+    assert len(header.splits_sha256) == 64
     assert header.corpora == ["hbn", "tuh"]
     assert header.simulated_corpora == ["hbn"]
     assert header.filters == NoiseStore.filters
@@ -165,6 +201,31 @@ def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[st
     trained, untrained = build_encoder(checkpoint), untrained_like(checkpoint, 0)
     assert trained(window).shape == (1, 12, 16)
     assert not torch.equal(trained(window), untrained(window))
+
+
+@pytest.mark.parametrize(
+    "leak", [{"person": "tuh:test", "identity": "tuh:test", "recording_id": "tuh:test:r0"}, {"split": "validation"}]
+)
+def test_a_leak_stops_before_anything_is_trained(
+    fit: Fit, mixture: pd.DataFrame, leak: dict[str, str], tmp_path: Path
+) -> None:
+    leaky = mixture.copy()
+    for column, value in leak.items():
+        leaky.loc[leaky.index[-1], column] = value
+    with pytest.raises(SplitError, match=r"tuh:test.*kept out of training|tuh:p4.*another split"):
+        fit(leaky, run_directory=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_rows_that_overlap_in_the_store_stop_too(
+    fit: Fit, mixture: pd.DataFrame, stores: dict[str, NoiseStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables say that all is well and the store hands out the same rows."""
+    monkeypatch.setattr(
+        stores["tuh"], "locate", lambda m, ids, starts, n: (starts, np.zeros_like(starts)), raising=False
+    )
+    with pytest.raises(SplitError, match=r"tuh, montage .*share samples"):
+        fit()
 
 
 def test_reconstructions_are_plain_arrays_of_unseen_persons(

@@ -7,8 +7,9 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
 
+from checkpoints import header
 from eegfm.batch import SignalSpec
-from eegfm.checkpoint import Checkpoint, CheckpointHeader
+from eegfm.checkpoint import Checkpoint
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.errors import CheckpointError, SplitError
@@ -18,9 +19,10 @@ from eegfm.recording import Montage
 from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
-from eegfm.windows.config import RecordingLabelCut, WindowParams
+from eegfm.windows.config import RecordingLabelTask, WindowParams
 from eegfm.windows.cut import cut_windows
 from eegfm.windows.splits import splits_sha256
+from person_tables import channels, short_hash, split_table
 
 NAMES = ("F3", "F4", "O1", "O2")
 MONTAGE = Montage(
@@ -53,7 +55,7 @@ def store(tmp_path_factory):
                     montage=MONTAGE,
                     samples=np.round(signal_uv * 100).astype(np.int16),
                     scales_uv=np.full(4, 0.01, dtype=np.float32),
-                    facts={},
+                    facts={"signal_hashes": channels(f"{person}:{run} a", f"{person}:{run} b", "")},
                     events=[],
                 )
     return SignalStore(folder)
@@ -72,16 +74,13 @@ def windows():
         "segment_starts",
         "segment_stops",
     ]
-    cut = RecordingLabelCut(column="run", classes={"open": ["R01"], "closed": ["R02"]}, length_s=2, stride_s=2)
+    cut = RecordingLabelTask(column="run", classes={"open": ["R01"], "closed": ["R02"]}, length_s=2, stride_s=2)
     no_events = pd.DataFrame({"recording_id": [], "onset_s": [], "value": []})
     return cut_windows(pd.DataFrame(rows, columns=columns), no_events, WindowParams(cuts={"eyes": cut}))[0]
 
 
 def _splits(**moved):
-    table = pd.DataFrame({"person": PERSONS, "corpus": "sim", "split": "evaluation", "reason": ""})
-    for person, split in moved.items():
-        table.loc[table["person"] == f"sim:{person}", "split"] = split
-    return table
+    return split_table({p: moved.get(p.partition(":")[2], "evaluation") for p in PERSONS}, ("R01", "R02"))
 
 
 @pytest.fixture(scope="module")
@@ -89,25 +88,16 @@ def checkpoint():
     config = PatchTransformerConfig(d_model=32, n_layers=2)
     spec = SignalSpec(100.0, {MONTAGE.name: MONTAGE}, {MONTAGE.name: 400})
     state = new_encoder(config, spec, seed=7).state_dict(prefix=PREFIX)
-    header = CheckpointHeader(
-        phase="pretrain",
-        fingerprint="abc",
+    described = header(
         encoder=config.model_dump(),
-        objective={},
         signal_spec=spec.to_dict(),
         signal_scale_uv=config.signal_scale_uv,
-        reference="average",
         filters={},
         corpora=["hbn", "real"],
         simulated_corpora=["hbn"],
-        persons=["hbn:a"],
-        splits_sha256="s",
-        mixture_sha256="m",
         seed=7,
-        n_steps=0,
-        versions={},
     )
-    return Checkpoint({name: value.numpy() for name, value in state.items()}, header)
+    return Checkpoint({name: value.numpy() for name, value in state.items()}, described)
 
 
 def _with_header(checkpoint, **changes):
@@ -183,7 +173,9 @@ def test_protocol_says_what_was_done(result):
     assert protocol["simulated"] is True
     assert protocol["pretraining"]["corpora"] == ["hbn", "real"]
     assert protocol["pretraining"]["simulated"] == [True, False]
-    assert protocol["pretrained_persons"] == []
+    assert protocol["pretrained_persons"] == protocol["pretrained_signals"] == []
+    assert protocol["identities"] == PERSONS
+    assert protocol["n_folds"] == 6
     assert set(protocol["versions"]) >= {"eegfm", "torch", "numpy"}
 
 
@@ -228,6 +220,76 @@ def test_allowed_persons_of_the_pretraining_stand_in_the_metrics(checkpoint, sto
     protocol = probe(leaked, store, windows, _splits(), allowed).metrics["protocol"]
     assert protocol["allow_pretrained_persons"] is True
     assert protocol["pretrained_persons"] == ["sim:p2"]
+
+
+def test_a_person_is_known_by_any_of_its_names(checkpoint, store, windows):
+    splits = _splits()
+    splits["keys"] = [[p, f"TUEG:{p[-2:]}"] for p in PERSONS]
+    with pytest.raises(SplitError, match=r"1 of the 6 persons to probe: sim:p3; "):
+        probe(_with_header(checkpoint, persons=["TUEG:p3"]), store, windows, splits, PARAMS)
+
+
+def test_signals_of_the_pretraining_are_refused_under_any_name(checkpoint, store, windows):
+    leaked = _with_header(checkpoint, signals=[short_hash("sim:p4:R02 b"), short_hash("elsewhere")])
+    with pytest.raises(SplitError, match=r"1 of the 6 .*: sim:p4, by the signals of sim:p4:R02; probe others"):
+        probe(leaked, store, windows, _splits(), PARAMS)
+    allowed = PARAMS.model_copy(update={"allow_pretrained_persons": True, "transductive": False})
+    protocol = probe(leaked, store, windows, _splits(), allowed).metrics["protocol"]
+    assert (protocol["pretrained_persons"], protocol["pretrained_signals"]) == (["sim:p4"], ["sim:p4:R02"])
+    # A recording that is not probed counts too: it is of the same person.
+    only_open = windows[(windows["person"] != "sim:p4") | (windows["label"] == "open")]
+    with pytest.raises(SplitError, match=r"by the signals of sim:p4:R02"):
+        probe(leaked, store, only_open, _splits(), PARAMS)
+
+
+def test_persons_of_two_names_are_held_out_and_counted_as_one(checkpoint, store, windows):
+    splits = _splits()
+    splits.loc[1, ["identity", "fold"]] = ["sim:p0", 0]
+    splits["keys"] = [["sim:p0", "sim:p1"]] * 2 + [[p] for p in PERSONS[2:]]
+    params = PARAMS.model_copy(update={"n_untrained": 1})
+    found = probe(checkpoint, store, windows, splits, params)
+    protocol = found.metrics["protocol"]
+    identities = ["sim:p0", *PERSONS[2:]]
+    assert (protocol["n_persons"], protocol["n_folds"], protocol["n_windows"]) == (5, 5, 120)
+    assert protocol["identities"] == identities
+    for row in (found.metrics["pretrained"], found.metrics["pretrained"]["transductive"]):
+        assert list(row["balanced_accuracy"]["per_person"]) == identities
+        assert len(row["lambdas"][0]) == 5
+    assert list(found.metrics["paired_difference"]["untrained"]["per_person"]) == identities
+    assert set(found.predictions["person"]) == set(PERSONS)
+    # What the one name has teaches nothing to the other.
+    swapped = windows.copy()
+    of_p1 = swapped["person"] == "sim:p1"
+    swapped.loc[of_p1, "label"] = swapped.loc[of_p1, "label"].map({"open": "closed", "closed": "open"})
+    again = probe(checkpoint, store, swapped, splits, params)
+    mine = found.predictions["person"] == "sim:p0"
+    pd.testing.assert_series_equal(found.predictions.loc[mine, "score"], again.predictions.loc[mine, "score"])
+
+
+def test_folds_of_the_splits_are_those_of_the_probe(checkpoint, store, windows):
+    splits = _splits()
+    splits["fold"] = [2, 0, 1, 1, 0, 2]
+    params = PARAMS.model_copy(update={"n_untrained": 1, "transductive": False})
+    found = probe(checkpoint, store, windows, splits, params)
+    assert found.metrics["protocol"]["n_folds"] == 3
+    assert len(found.metrics["pretrained"]["lambdas"][0]) == 3
+    folds = found.predictions.drop_duplicates("person").set_index("person")["fold"]
+    assert folds[PERSONS].tolist() == [2, 0, 1, 1, 0, 2]
+    without = windows[~windows["person"].isin(["sim:p2", "sim:p3"])]
+    with pytest.raises(SplitError, match=r"labelled windows per fold: \[40, 0, 40\]; every fold needs some"):
+        probe(checkpoint, store, without, splits, params)
+    # Leaving one person out, a person without windows only leaves less to predict.
+    alone = probe(checkpoint, store, without, _splits(), params)
+    assert alone.metrics["protocol"]["n_folds"] == 4
+    with pytest.raises(SplitError, match=r"labelled windows per fold: \[120\]; .* there must be two"):
+        probe(checkpoint, store, windows, splits.assign(fold=0), params)
+
+
+def test_a_planted_window_of_another_person_is_refused(checkpoint, store, windows):
+    leaky = windows.copy()
+    leaky.loc[leaky["recording_id"] == "sim:p4:R01", "recording_id"] = "sim:p5:R01"
+    with pytest.raises(SplitError, match=r"1 recordings are of another person than said: sim:p5:R01 is of sim:p5"):
+        probe(checkpoint, store, leaky, _splits(p5="pretrain"), PARAMS)
 
 
 def test_too_little_to_probe_is_refused_with_counts(checkpoint, store, windows):

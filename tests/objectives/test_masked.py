@@ -125,3 +125,19 @@ def test_senseless_ratios_and_bands_are_refused() -> None:
         build(mask_ratio=0.01)
     with pytest.raises(ConfigError, match="high_hz 60"):
         build(high_hz=60.0)
+
+
+def test_a_window_of_one_patch_cannot_hide_it_whole() -> None:
+    objective, mixed = build(), batch(0)
+    mixed["signal"] = mixed["signal"][..., :100]
+    mixed["target_signal"] = mixed["signal"]
+    with pytest.raises(ConfigError, match=r"mask_ratio 0\.5 hides 0 of 1 patches"):
+        objective(mixed, generator(0))
+
+
+def test_windows_of_one_batch_are_padded_alike() -> None:
+    uneven = batch(0)
+    uneven["channel_mask"] = torch.ones(4, 5, dtype=torch.bool)
+    uneven["channel_mask"][1, 2] = False
+    with pytest.raises(AssertionError, match="one mask for all its windows"):
+        build()(uneven, generator(0))

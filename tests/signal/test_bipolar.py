@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from eegfm.errors import EegfmError
-from eegfm.signal.bipolar import tcp_matrix, tcp_name, tcp_pair
-from eegfm.signal.electrodes import resolve_channels
+from eegfm.signal.bipolar import is_bipolar, tcp_matrix, tcp_montage, tcp_name, tcp_pair
+from eegfm.signal.electrodes import MODERN_NAMES, resolve_channels
 from tuh_tree import ELECTRODES, NINETEEN, TCP_NAMES
 
 
@@ -84,3 +84,28 @@ def test_no_electrode_gives_no_derivation():
 def test_one_electrode_twice_is_refused():
     with pytest.raises(EegfmError, match="more than one channel is T7; leave out the extra one"):
         tcp_matrix(["EEG T3-REF", "T7", "F7"])
+
+
+def test_derivations_lie_halfway_and_remember_their_second_electrode():
+    montage = resolve_channels([f"EEG {name}-REF" for name in ELECTRODES], "1005").montage
+    derived = tcp_montage(montage)
+    places = {
+        name.upper(): np.array(place) for name, place in zip(montage.channel_names, montage.positions_m, strict=True)
+    }
+    places |= {old: places[new.upper()] for old, new in MODERN_NAMES.items()}
+    assert derived.montage.channel_names == tuple(TCP_NAMES)
+    for k, name in enumerate(TCP_NAMES):
+        first, second = (places[electrode] for electrode in name.split("-"))
+        np.testing.assert_allclose(derived.montage.positions_m[k], (first + second) / 2, atol=1e-9)
+        np.testing.assert_allclose(derived.second_positions_m[k], second, atol=1e-7)
+        assert derived.montage.is_scalp[k] == ("A" not in name)
+    assert derived.montage.reference == "average"
+    assert is_bipolar(derived.montage)
+    assert not is_bipolar(montage)
+
+
+def test_radial_names_make_no_derivation():
+    """C3, C4, F3, F4, A1 and A2 of BioSemi's cap of 256 are other places."""
+    montage = resolve_channels(mne.channels.make_standard_montage("biosemi256").ch_names, "biosemi256").montage
+    assert {"F3", "C3", "F4", "C4", "A1"} <= set(montage.channel_names)
+    assert tcp_montage(montage).montage.n_channels == 0

@@ -1,9 +1,19 @@
+from typing import get_args
+
 import mne
 import numpy as np
 import pytest
 
 from eegfm.errors import RecordingError
-from eegfm.signal.electrodes import clean_label, electrode_table, resolve_channels
+from eegfm.signal.electrodes import (
+    MNE_MONTAGES,
+    MODERN_NAMES,
+    Layout,
+    clean_label,
+    duplicate_electrodes,
+    electrode_table,
+    resolve_channels,
+)
 from eegfm.signal.reader import open_reader
 
 TEN_TWENTY = ["Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "T7", "C3", "Cz"]
@@ -32,6 +42,9 @@ CLEAN = {
     "E001": "E1",
     "E128": "E128",
     "E129": "Cz",
+    "E130": "E130",
+    "E256": "E256",
+    "E257": "Cz",
 }
 NOT_ELECTRODES = [
     "EEG A2-A1", "ECG ECG", "EEG EKG1-REF", "EEG EKG-REF", "ECG EKG-REF", "PHOTIC-REF", "IBI", "BURSTS", "SUPPR",
@@ -47,7 +60,7 @@ NOT_ELECTRODES = [
     "EVENTS/MARKERS",
 ]  # fmt: skip
 NOT_UNDERSTOOD = [
-    "EEG 20-REF", "EEG 128-REF", "EEG 31-LE", "EEG Channel-1", "E130", "E0", "",
+    "EEG 20-REF", "EEG 128-REF", "EEG 31-LE", "EEG Channel-1", "E258", "E0", "B1", "A3", "",
     # Not explained in the list of labels that TUH publishes, not even whether it is an electrode.
     "EEG C3P-REF", "EEG C4P-REF", "EEG X1-REF", "EEG 1X10_LAT_01-", "EEG 25+-REF", "EEG MARK1", "EEG E",
     "EEG FP1-XYZ", "EEG T1-XYZ", "EEG FP1-.", "sine 10Hz", "FP", "Fp11", "T11", "LOCUS", "SP3",
@@ -198,3 +211,98 @@ def test_positions_equal_what_mne_gives_a_recording():
     info = mne.create_info(names, 100.0, "eeg").set_montage("colin27_1005")
     montage = resolve_channels(names, "1005").montage
     np.testing.assert_allclose(montage.positions(), [ch["loc"][:3] for ch in info["chs"]], atol=1e-6)
+
+
+# Families of MNE's montages: BioSemi's radial names, HydroCel nets, and all that use names of the 10-20 system.
+LAYOUTS = [layout for layout in get_args(Layout) if layout != "1005"]
+TEN_TWENTY_MONTAGES = ["fsaverage_1005", "fsaverage_1010", "fsaverage_1020", "colin27_1005", "colin27_1020"]
+TEN_TWENTY_MONTAGES += ["spherical_1005", "spherical_1010", "spherical_1020", "easycap-M1", "brainproducts-RNP-BA-128"]
+TEN_TWENTY_MONTAGES += ["biosemi16", "biosemi32", "biosemi64"]
+# Places that the 10-05 table does not hold: below the inion's row, and between nasion and Fpz.
+WITHOUT_PLACE = {"O9", "O10", "N1", "N1h", "N2", "N2h", "NFp1", "NFp1h", "NFp2", "NFp2h", "NFpz"}
+
+
+def mne_positions(montage: str) -> dict[str, np.ndarray]:
+    """As a recording gets them: through ``set_montage`` and the head frame of its fiducials."""
+    names = mne.channels.make_standard_montage(montage).ch_names
+    info = mne.create_info(names, 100.0, "eeg").set_montage(montage)
+    return {channel["ch_name"]: channel["loc"][:3] for channel in info["chs"]}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_name_of_every_net_and_cap_is_where_mne_has_it(layout):
+    expected = mne_positions(MNE_MONTAGES[layout])
+    order = np.random.default_rng(0).permutation(len(expected))
+    labels = [list(expected)[k] for k in order]
+    resolved = resolve_channels(labels, layout)
+    assert (resolved.left_out, resolved.not_understood) == ((), ())
+    assert resolved.montage.channel_names == tuple(expected) == tuple(labels[pick] for pick in resolved.picks)
+    np.testing.assert_allclose(resolved.montage.positions(), np.stack(list(expected.values())), atol=1e-6)
+
+
+@pytest.mark.parametrize("montage", TEN_TWENTY_MONTAGES)
+def test_every_name_of_the_ten_twenty_family_is_one_place_or_flagged(montage):
+    table, expected = electrode_table("1005"), mne_positions("colin27_1005")
+    for name in mne.channels.make_standard_montage(montage).ch_names:
+        for label in (name, name.upper(), f"EEG {name}-REF"):
+            found = clean_label(label)
+            assert (found is None) == (name in WITHOUT_PLACE)
+            if found:
+                np.testing.assert_allclose(table[found].position_m, expected[name], atol=1e-6)
+
+
+def test_both_names_of_a_place_stand_for_it():
+    expected = mne_positions("colin27_1005")
+    for old, new in MODERN_NAMES.items():
+        np.testing.assert_array_equal(expected[old], expected[new])
+        assert clean_label(old) == clean_label(new) == new
+        assert new in resolve_channels([old, "Cz"], "biosemi64").montage.channel_names
+
+
+def test_the_vertex_of_a_net_is_the_one_after_its_last_electrode():
+    for layout, label in {"gsn32": "E33", "gsn65": "E65", "gsn129": "E129", "gsn257": "E257"}.items():
+        resolved = resolve_channels(["E1", label], layout)
+        assert (resolved.montage.channel_names, resolved.montage.reference) == (("E1", "Cz"), "Cz")
+    for layout in ("gsn64", "gsn128", "gsn256"):
+        assert resolve_channels(["E1", "Cz"], layout).not_understood == ("Cz",)
+    assert resolve_channels(["E129", "Cz"], "gsn257").montage.channel_names == ("E129", "Cz")
+
+
+def test_e129_beside_e130_is_not_the_vertex():
+    assert duplicate_electrodes(["E1", "E129", "Cz"]) == ("Cz",)
+    assert duplicate_electrodes(["E1", "E129", "E130", "Cz"]) == ()
+    assert duplicate_electrodes(["E1", "E129", "E130", "E0129", "T3", "T7"]) == ("E129", "T7")
+
+
+def test_radial_electrodes_named_as_ears_are_on_the_scalp():
+    montage = resolve_channels(mne.channels.make_standard_montage("biosemi128").ch_names, "biosemi128").montage
+    assert all(montage.is_scalp)
+    assert montage.positions()[0, 2] == montage.positions()[:, 2].max()  # A1 is the vertex
+
+
+@pytest.mark.parametrize("layout", ["1005", "biosemi16", "biosemi64", "gsn129"])
+@pytest.mark.parametrize("radial", ["biosemi128", "biosemi160", "biosemi256"])
+def test_radial_names_mean_nothing_in_another_system(layout, radial):
+    labels = mne.channels.make_standard_montage(radial).ch_names
+    with pytest.raises(RecordingError) as caught:
+        resolve_channels([*labels, "EXG1", "Status"], layout)
+    assert caught.value.code == "no_eeg"
+
+
+def test_names_of_the_ten_twenty_system_mean_nothing_among_radial_ones():
+    with pytest.raises(RecordingError) as caught:
+        resolve_channels([*TEN_TWENTY, "A1", "A2"], "biosemi128")
+    assert caught.value.code == "no_eeg"
+    # One name that both systems have says nothing about the others.
+    with pytest.raises(RecordingError):
+        resolve_channels(["C3", "C4"], "biosemi128")
+    labels = mne.channels.make_standard_montage("biosemi128").ch_names
+    resolved = resolve_channels([*labels, "M1", "Fp1", "EXG1"], "biosemi128")
+    assert (resolved.montage.n_channels, resolved.not_understood, resolved.left_out) == (128, ("M1", "Fp1"), ("EXG1",))
+
+
+def test_one_radial_electrode_twice_is_refused():
+    labels = mne.channels.make_standard_montage("biosemi160").ch_names
+    with pytest.raises(RecordingError) as caught:
+        resolve_channels([*labels, "B7"], "biosemi160")
+    assert caught.value.code == "duplicate_label"

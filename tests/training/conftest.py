@@ -22,24 +22,44 @@ class MemoryStore:
         self.montages = {montage.name: montage for montage in montages}
         self.n_recordings = n_recordings
         self.n_samples = n_samples
+        self.asked: list[tuple[str, list[int], list[int]]] = []  # what read_ahead was told
 
     def locate(
-        self, montage: str, recording_ids: Iterable[str], starts: NDArray[np.int64], n_samples: int
+        self,
+        montage: str,
+        recording_ids: Iterable[str],
+        starts: NDArray[np.int64],
+        n_samples: int | NDArray[np.int64],
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         recordings = np.array([int(name.removeprefix("r")) for name in recording_ids], dtype=np.int64)
         if (recordings >= self.n_recordings).any():
             raise StoreError("no such recording")
+        if ((starts < 0) | (starts + n_samples > self.n_samples)).any():
+            raise StoreError("a window leaves its recording")
         return recordings * self.n_samples + starts, recordings
 
     def scales(self, montage: str) -> NDArray[np.float32]:
         shape = (self.n_recordings, self.montages[montage].n_channels)
         return np.arange(1, self.n_recordings + 1, dtype=np.float32)[:, None] * np.ones(shape, dtype=np.float32)
 
-    def gather(self, montage: str, rows: NDArray[np.int64], n_samples: int) -> NDArray[np.int16]:
+    def gather(
+        self, montage: str, rows: NDArray[np.int64], n_samples: int, out: NDArray[np.int16] | None = None
+    ) -> NDArray[np.int16]:
         recordings, starts = np.divmod(rows, self.n_samples)
         times = starts[:, None] + np.arange(n_samples)
         values = (100 * recordings[:, None] + times).astype(np.int16)
-        return np.repeat(values[:, :, None], self.montages[montage].n_channels, axis=2)
+        found = np.repeat(values[:, :, None], self.montages[montage].n_channels, axis=2)
+        if out is None:
+            return found
+        out[...] = found
+        return out
+
+    def read_ahead(self, montage: str, first_rows: NDArray[np.int64], n_rows: int | NDArray[np.int64]) -> None:
+        lengths = np.broadcast_to(np.asarray(n_rows), first_rows.shape)
+        self.asked.append((montage, first_rows.tolist(), lengths.tolist()))
+
+    def shards(self, montage: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return np.array([0]), np.array([self.n_recordings * self.n_samples])
 
 
 def make_montage(n_channels: int) -> Montage:

@@ -1,5 +1,6 @@
 """What a run took and how fast."""
 
+import logging
 import time
 
 import pytest
@@ -27,3 +28,11 @@ def test_speed_leaves_out_validation_and_the_first_step(monkeypatch: pytest.Monk
     assert pace.windows_per_s == pytest.approx(20 / 5)
     assert pace.n_windows == {"hbn": 21, "tuh": 9}
     assert pace.corpus_ratios() == {"hbn": 0.7, "tuh": 0.3}
+
+
+def test_the_realised_mixture_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    pace = Pace()
+    pace.n_windows.update({"tuh": 901, "hbn": 2099})
+    with caplog.at_level(logging.INFO, "eegfm"):
+        pace.on_train_end(None, None)
+    assert "shares of 3000 windows: hbn 0.6997, tuh 0.3003" in caplog.text

@@ -5,11 +5,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from eegfm.adapters.config import NoAdapterConfig, PerceiverConfig
+from eegfm.adapters.load import new_adapter
+from eegfm.adapters.none import NoAdapter
 from eegfm.adapters.prepare import Prepare
 from eegfm.batch import SignalSpec, StoredBatch
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import new_encoder
-from eegfm.errors import TrainingError
+from eegfm.errors import ConfigError, TrainingError
 from eegfm.objectives.config import MaskedConfig
 from eegfm.recording import Montage
 from eegfm.training.config import PretrainParams
@@ -47,7 +50,7 @@ def module(small: Montage, large: Montage) -> PretrainModule:
     )
     spec = SignalSpec(100.0, {m.name: m for m in (small, large)}, {small.name: 400, large.name: 200})
     objective = params.objective.build(new_encoder(params.encoder, spec, 0), spec)
-    return PretrainModule(objective, Prepare(spec.montages), params, WEIGHTS, n_steps=10)
+    return PretrainModule(objective, Prepare(spec.montages), NoAdapter(NoAdapterConfig(), spec), params, WEIGHTS, 10)
 
 
 def losses(module: PretrainModule, batches: list[StoredBatch], use: int, step: int) -> list[float]:
@@ -116,3 +119,34 @@ def test_every_logged_step_has_a_row(
     assert table["lr"].tolist() == [0.25, 0.25]
     expected = 0.7 * table["loss_hbn"] + 0.3 * table["loss_tuh"]
     assert table["loss"].tolist() == pytest.approx(expected.tolist())
+
+
+def perceiving(module: PretrainModule, small: Montage, large: Montage, patch_s: float) -> PretrainModule:
+    """The module with an adapter that has weights."""
+    spec = SignalSpec(100.0, {m.name: m for m in (small, large)}, {small.name: 400, large.name: 200})
+    config = PerceiverConfig(montage="1020_19", patch_s=patch_s, d_model=16, n_heads=2)
+    adapter = new_adapter(config, spec, seed=0)
+    objective = module.params.objective.build(module.objective.encoder, adapter.adapted_spec(spec))
+    return PretrainModule(objective, Prepare(spec.montages), adapter, module.params, WEIGHTS, 10)
+
+
+def test_the_adapter_is_trained_too(
+    module: PretrainModule, batches: list[StoredBatch], small: Montage, large: Montage
+) -> None:
+    module = perceiving(module, small, large, 0.25)
+    module.training_step(batches, 0).backward()
+    gradients = {name: p.grad for name, p in module.adapter.named_parameters()}
+    assert gradients
+    assert all(gradient is not None and gradient.abs().max() > 0 for gradient in gradients.values())
+    optimizer = module.configure_optimizers()["optimizer"]
+    optimized = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    assert {id(p) for p in module.adapter.parameters()} <= optimized
+    before = [p.detach().clone() for p in module.adapter.parameters()]
+    optimizer.param_groups[0]["lr"] = optimizer.param_groups[-1]["lr"] = 1e-2
+    optimizer.step()
+    assert all(not torch.equal(p, b) for p, b in zip(module.adapter.parameters(), before, strict=True))
+
+
+def test_an_adapter_that_would_mix_patches_is_refused(module: PretrainModule, small: Montage, large: Montage) -> None:
+    with pytest.raises(ConfigError, match=r"adapter\.patch_s 0\.4 is 40 samples.* patch of 100"):
+        perceiving(module, small, large, 0.4)

@@ -1,16 +1,24 @@
+"""The menu of windows and tasks."""
+
+from typing import get_args
+
 import pytest
 from pydantic import ValidationError
 
-from eegfm.windows.config import CueCut, MixtureParams, RecordingLabelCut, WindowParams
+from eegfm.windows.config import MixtureParams, TaskConfig, WindowConfig, WindowParams
+from eegfm.windows.cutters.base import Answer, Cut
+from eegfm.windows.tasks.hbn_eyes import HbnEyesTask
+
+TASKS = get_args(TaskConfig)
 
 
 def test_cut_is_chosen_by_name():
-    params = WindowParams.model_validate({"cuts": {"eyes": {"name": "cues"}}})
-    assert isinstance(params.cuts["eyes"], CueCut)
+    params = WindowParams.model_validate({"cuts": {"eyes": {"name": "hbn_eyes"}}})
+    assert isinstance(params.cuts["eyes"], HbnEyesTask)
 
 
 def test_unknown_cut_lists_the_menu():
-    with pytest.raises(ValidationError, match="'fixed', 'cues', 'recording_label'"):
+    with pytest.raises(ValidationError, match="'fixed', 'event_locked', 'between_events', 'trials', 'events'"):
         WindowParams.model_validate({"cuts": {"eyes": {"name": "cue"}}})
 
 
@@ -19,18 +27,30 @@ def test_unknown_key_is_refused():
         WindowParams.model_validate({"cuts": {"a": {"name": "fixed", "length_s": 1, "stride_s": 1, "stride": 2}}})
 
 
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.model_fields["name"].default)
+def test_every_task_names_its_source(task: type[Cut]):
+    assert len(task.citation) > 20
+    assert (task.__doc__ or "").strip()
+
+
+@pytest.mark.parametrize(
+    "task", [t for t in TASKS if not any(f.is_required() for f in t.model_fields.values())], ids=lambda t: t.__name__
+)
+def test_every_task_works_without_options_and_says_what_it_asks(task: type[Cut]):
+    answer = task().answer
+    assert isinstance(answer, Answer)
+    assert answer.kind != "unlabelled"
+    assert bool(answer.classes) == (answer.kind in {"binary", "multiclass", "multioutput"})
+    assert (len(answer.classes) == 2) == (answer.kind == "binary")
+    assert bool(answer.unit) == (answer.kind == "regression")
+
+
+def test_names_are_unique():
+    names = [cut.model_fields["name"].default for cut in (*get_args(WindowConfig), *TASKS)]
+    assert len(set(names)) == len(names) == 25
+
+
 @pytest.mark.parametrize("weight", [0.0, -0.3, float("nan"), float("inf")])
 def test_weight_must_be_positive_and_finite(weight):
-    with pytest.raises(ValidationError, match=r"weights\.hbn"):
+    with pytest.raises(ValidationError, match=r"weights\.hbn|weights\.table\.hbn"):
         MixtureParams(weights={"hbn": weight})
-
-
-@pytest.mark.parametrize("length_s", [0.0, -1.0, float("nan"), float("inf")])
-def test_length_must_be_positive_and_finite(length_s):
-    with pytest.raises(ValidationError, match="length_s"):
-        CueCut(length_s=length_s)
-
-
-def test_one_value_cannot_stand_for_two_labels():
-    with pytest.raises(ValidationError, match="R01"):
-        RecordingLabelCut(column="run", classes={"open": ["R01"], "closed": ["R02", "R01"]}, length_s=2, stride_s=2)

@@ -6,7 +6,9 @@ from dataclasses import replace
 from torch import nn
 
 from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.errors import ConfigError
 from eegfm.recording import Montage
+from eegfm.signal.bipolar import is_bipolar
 
 
 class Adapter(nn.Module, ABC):
@@ -31,3 +33,24 @@ class Adapter(nn.Module, ABC):
     def adapted_spec(self, spec: SignalSpec) -> SignalSpec:
         """What the data decides about an encoder behind this adapter; montages keep their names."""
         return replace(spec, montages={name: self.adapted(montage) for name, montage in spec.montages.items()})
+
+    def check_patches(self, patch_samples: int) -> None:
+        """Refuse an encoder whose patches this adapter would mix with their neighbours.
+
+        Raises:
+            ConfigError: It would.
+        """
+
+
+def refuse_derivations(spec: SignalSpec, adapter: str) -> None:
+    """Refuse montages of bipolar derivations: these have no potential of their own at any one place.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    for name, montage in spec.montages.items():
+        if is_bipolar(montage):
+            raise ConfigError(
+                f"adapter {adapter} takes electrodes, montage {name} holds bipolar derivations such as "
+                f"{montage.channel_names[0]}; set reference: average, or adapter.name: none"
+            )

@@ -2,9 +2,10 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from eegfm.config import Buildable
+from eegfm.signal.canonical import CanonicalName
 
 
 class NoAdapterConfig(Buildable):
@@ -15,4 +16,74 @@ class NoAdapterConfig(Buildable):
     name: Literal["none"] = "none"
 
 
-AdapterConfig = Annotated[NoAdapterConfig, Field(discriminator="name")]
+class ZeroPadConfig(Buildable):
+    """Channels go to electrodes of a canonical montage; electrodes that get none are zero and masked.
+
+    Args:
+        montage: Whose electrodes.
+        max_distance_m: Along the scalp, the farthest that an electrode may stand for a channel.
+        unplaced: What becomes of channels that find no free electrode that near: ``refuse`` is an error that names
+            them, ``drop`` leaves them out, which the log counts.
+    """
+
+    implementation: ClassVar[str] = "eegfm.adapters.zero_pad:ZeroPad"
+
+    name: Literal["zero_pad"] = "zero_pad"
+    montage: CanonicalName = "gsn_129"
+    max_distance_m: PositiveFloat = 0.03
+    unplaced: Literal["refuse", "drop"] = "refuse"
+
+
+class InterpolateConfig(Buildable):
+    """Potentials at the electrodes of a canonical montage, by spherical splines through the scalp electrodes.
+
+    Args:
+        montage: Whose electrodes.
+        regularisation: See ``eegfm.signal.splines.spline_matrix``.
+    """
+
+    implementation: ClassVar[str] = "eegfm.adapters.interpolate:Interpolate"
+
+    name: Literal["interpolate"] = "interpolate"
+    montage: CanonicalName = "1010_64"
+    regularisation: NonNegativeFloat = 1e-5
+
+
+class PerceiverConfig(Buildable):
+    """Virtual channels that learn where to look: attention of learned queries over the channels of a short patch.
+
+    Args:
+        montage: One query for each of its electrodes, at its place.
+        n_queries: So many queries instead, spread evenly over the scalp.
+        patch_s: Samples that are attended to together; a whole number of them must make a patch of the encoder.
+        d_model: Width D of a channel's token.
+        n_heads: Attention heads; they start with views from narrow to wide.
+        n_position_frequencies: See ``eegfm.encoders.config.PatchTransformerConfig``.
+        signal_scale_uv: Microvolts that count as 1 inside.
+        clip: Largest absolute value inside.
+        regularisation: Of the splines that say what a virtual channel should have recorded.
+    """
+
+    implementation: ClassVar[str] = "eegfm.adapters.perceiver:Perceiver"
+
+    name: Literal["perceiver"] = "perceiver"
+    montage: CanonicalName = "1010_64"
+    n_queries: PositiveInt | None = None
+    patch_s: PositiveFloat = 0.25
+    d_model: PositiveInt = 64
+    n_heads: PositiveInt = 4
+    n_position_frequencies: PositiveInt = 4
+    signal_scale_uv: PositiveFloat = 30.0
+    clip: PositiveFloat = 15.0
+    regularisation: NonNegativeFloat = 1e-5
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> "PerceiverConfig":
+        if self.d_model % self.n_heads:
+            raise ValueError(f"d_model {self.d_model} is not a multiple of n_heads {self.n_heads}")
+        return self
+
+
+AdapterConfig = Annotated[
+    NoAdapterConfig | ZeroPadConfig | InterpolateConfig | PerceiverConfig, Field(discriminator="name")
+]

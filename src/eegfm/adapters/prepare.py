@@ -1,16 +1,19 @@
 """From the store's integers to re-referenced microvolts, on the device."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from eegfm.batch import StoredBatch, WindowBatch
+from eegfm.adapters.montage_tensors import MontageTensors
+from eegfm.batch import SignalSpec, StoredBatch, WindowBatch
 from eegfm.errors import ConfigError
 from eegfm.recording import Montage
+from eegfm.signal.bipolar import tcp_montage
 
-PreparedReference = Literal["average", "as_recorded"]
+PreparedReference = Literal["average", "as_recorded", "tcp_bipolar"]
 """What windows are referenced to when an encoder sees them."""
 
 
@@ -22,19 +25,32 @@ class Prepare(nn.Module):
     Args:
         montages: By name, the montages that can occur.
         reference: ``average`` subtracts the mean over the scalp electrodes from every channel;
-            ``as_recorded`` leaves the signals against what they were recorded against.
+            ``as_recorded`` leaves the signals against what they were recorded against; ``tcp_bipolar`` derives
+            those of the 22 bipolar channels of TUH that the electrodes allow.
+
+    Raises:
+        ConfigError: A montage has no scalp electrode to average over, or no pair of electrodes to derive from.
     """
 
     def __init__(self, montages: Mapping[str, Montage], reference: PreparedReference = "average") -> None:
         super().__init__()
         self.reference = reference
-        self._slots = {name: k for k, name in enumerate(sorted(montages))}
         self._recorded_against = {name: montage.reference for name, montage in montages.items()}
-        for name, slot in self._slots.items():
-            montage = montages[name]
-            positions_m = torch.from_numpy(montage.positions())
-            self.register_buffer(f"matrix_{slot}", reference_matrix(montage, reference, name), persistent=False)
-            self.register_buffer(f"positions_m_{slot}", positions_m, persistent=False)
+        self._tensors = MontageTensors(montages)
+        for name, montage in montages.items():
+            self._tensors.put(name, "matrix", reference_matrix(montage, reference, name))
+            self._tensors.put(name, "positions_m", torch.from_numpy(self.prepared(montage).positions()))
+            if reference == "tcp_bipolar":
+                second_positions_m = torch.from_numpy(tcp_montage(montage).second_positions_m)
+                self._tensors.put(name, "second_positions_m", second_positions_m)
+
+    def prepared(self, montage: Montage) -> Montage:
+        """The channels that come out for windows of this montage: derivations, or the same."""
+        return tcp_montage(montage).montage if self.reference == "tcp_bipolar" else montage
+
+    def prepared_spec(self, spec: SignalSpec) -> SignalSpec:
+        """What the data decides about an adapter or an encoder behind; montages keep their names."""
+        return replace(spec, montages={name: self.prepared(montage) for name, montage in spec.montages.items()})
 
     def forward(self, batch: StoredBatch) -> WindowBatch:
         """Prepare one batch.
@@ -48,44 +64,53 @@ class Prepare(nn.Module):
         Raises:
             ConfigError: The batch's montage is not among the montages.
         """
-        matrix, positions_m = self._of_montage(batch["montage"])
-        samples = batch["samples"]
+        name, samples = batch["montage"], batch["samples"]
+        matrix = self._tensors.get(name, "matrix")
         # Autocast would round microvolts to 8 bits here; the encoder decides where low precision is safe.
         with torch.autocast(samples.device.type, enabled=False):
             recorded_uv = samples.float() * batch["scales_uv"].unsqueeze(1)
             signal_uv = matrix @ recorded_uv.transpose(1, 2)
         n_windows, n_channels, _ = signal_uv.shape
-        recorded = self._recorded_against[batch["montage"]]
+        is_recorded = self.reference == "as_recorded"
         out: WindowBatch = {
             "signal": signal_uv,
-            "channel_positions": positions_m.expand(n_windows, n_channels, 3),
-            "channel_mask": torch.ones(n_windows, n_channels, dtype=torch.bool, device=signal_uv.device),
-            "reference": "average" if self.reference == "average" else recorded,
+            "channel_positions": self._tensors.get(name, "positions_m").expand(n_windows, -1, -1),
+            "channel_mask": all_real(n_windows, n_channels, signal_uv.device),
+            "reference": self._recorded_against[name] if is_recorded else self.reference,
             "recording": batch["recording"],
             "corpus": batch["corpus"],
-            "montage": batch["montage"],
+            "montage": name,
         }
+        if self.reference == "tcp_bipolar":
+            out["second_positions"] = self._tensors.get(name, "second_positions_m").expand(n_windows, -1, -1)
         if "label" in batch:
             out["label"] = batch["label"]
         return out
 
-    def _of_montage(self, name: str) -> tuple[Tensor, Tensor]:
-        if name not in self._slots:
-            raise ConfigError(f"montage {name} is not prepared; prepared montages: {sorted(self._slots)}")
-        slot = self._slots[name]
-        return self.get_buffer(f"matrix_{slot}"), self.get_buffer(f"positions_m_{slot}")
+
+def all_real(n_windows: int, n_channels: int, device: torch.device) -> Tensor:
+    """(B, C) mask of windows without padding: one value, spread, so that ``padding_mask`` need not read it."""
+    return torch.ones(1, 1, dtype=torch.bool, device=device).expand(n_windows, n_channels)
 
 
 def reference_matrix(montage: Montage, reference: PreparedReference, name: str = "") -> Tensor:
-    """(C, C) matrix that re-references a column of channel values.
+    """(K, C) matrix that re-references a column of channel values; K = C unless derivations come out.
 
     The average includes the electrode that the recording was made against: its value there is zero. A file
     that holds it as a flat channel (HBN's Cz) gets it back as minus the mean; a file without it still
     counts it in the mean.
 
     Raises:
-        ConfigError: No channel of the montage is a scalp electrode.
+        ConfigError: No channel of the montage is a scalp electrode, or no two make a derivation.
     """
+    if reference == "tcp_bipolar":
+        derived = tcp_montage(montage)
+        if not derived.montage.n_channels:
+            raise ConfigError(
+                f"montage {name or montage.name} has no pair of electrodes of the 22 TCP derivations; "
+                "set reference: average, or leave the corpus out"
+            )
+        return torch.from_numpy(derived.matrix)
     identity = torch.eye(montage.n_channels, dtype=torch.float32)
     if reference == "as_recorded":
         return identity

@@ -21,12 +21,15 @@ class Tokens:
         position: (B, N, D), or (1, N, D) when the whole batch shares it: where the electrode sits.
         n_channels: Channels C.
         n_patches: Patches per channel P; N = C * P.
+        channel_mask: (B, C), False for a channel that is only padding: no other token sees its tokens. None where
+            no channel is.
     """
 
     content: Tensor
     position: Tensor
     n_channels: int
     n_patches: int
+    channel_mask: Tensor | None = None
 
     def with_content(self, content: Tensor) -> "Tokens":
         """Tokens at the same places with other content (B, N, D)."""
@@ -62,7 +65,7 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, tokens: Tokens) -> Tensor:
-        """Let tokens see each other: (B, N, D)."""
+        """Let tokens see each other, but none those of padded channels: (B, N, D)."""
 
     def forward(self, batch: WindowBatch) -> Tensor:
         """Encode windows: (B, C, T) microvolts to (B, N, D)."""

@@ -3,19 +3,17 @@
 Shapes: B batch, C channels, P patches per channel, N = C * P tokens, D width, H heads, K head size.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, scaled_dot_product_attention
 
-from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.batch import SignalSpec, WindowBatch, padding_mask
+from eegfm.electrode_embedding import ElectrodeEmbedding, shared_positions
 from eegfm.encoders.base import Encoder, Tokens
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.spectrum import log_power_spectrum, spectrum_frequencies_hz
 
 _ROTARY_BASE = 10_000.0
-_LONGEST_WAVELENGTH_M = 0.4  # twice a head: one sign of the sine from ear to ear
 
 
 class PatchTransformer(Encoder):
@@ -60,9 +58,9 @@ class PatchTransformer(Encoder):
             spectrum = log_power_spectrum(patches_uv, self.rate_hz, self.config.spectrum_high_hz)
             content = content + self.spectrum_embedding(spectrum)
         _, n_channels, n_patches, _ = content.shape
-        position = self.electrode_embedding(_shared(batch["channel_positions"]))
+        position = self.electrode_embedding(shared_positions(batch["channel_positions"]))
         position = position.unsqueeze(2).expand(-1, -1, n_patches, -1)
-        return Tokens(content.flatten(1, 2), position.flatten(1, 2), n_channels, n_patches)
+        return Tokens(content.flatten(1, 2), position.flatten(1, 2), n_channels, n_patches, padding_mask(batch))
 
     def encode(self, tokens: Tokens) -> Tensor:
         """Run the layers; see the base class."""
@@ -72,34 +70,14 @@ class PatchTransformer(Encoder):
         is_full = self.config.attention == "full"
         angles = rotary_angles(time.repeat(C) if is_full else time, self.config.head_size)
         x = x if is_full else x.view(-1, C, P, self.d_model)
+        across_channels, along_tokens = _key_masks(tokens.channel_mask, P, is_full=is_full)
         for k, layer in enumerate(self.layers):
-            is_across_channels = not is_full and k % 2 == 0
-            x = layer(x.transpose(1, 2), None).transpose(1, 2) if is_across_channels else layer(x, angles)
+            if not is_full and k % 2 == 0:
+                x = layer(x.transpose(1, 2), None, across_channels).transpose(1, 2)
+            else:
+                x = layer(x, angles, along_tokens)
         encoded: Tensor = self.final_norm(x.reshape(tokens.content.shape))
         return encoded
-
-
-class ElectrodeEmbedding(nn.Module):
-    """Place of an electrode as a vector: Fourier features of x, y, z, then a small network.
-
-    Args:
-        n_frequencies: Frequencies per axis, each twice the one before.
-        d_model: Width D.
-    """
-
-    radians_per_m: Tensor
-
-    def __init__(self, n_frequencies: int, d_model: int) -> None:
-        super().__init__()
-        radians_per_m = 2 * math.pi / _LONGEST_WAVELENGTH_M * 2.0 ** torch.arange(n_frequencies)
-        self.register_buffer("radians_per_m", radians_per_m, persistent=False)
-        self.network = nn.Sequential(nn.Linear(6 * n_frequencies, d_model), nn.GELU(), nn.Linear(d_model, d_model))
-
-    def forward(self, positions_m: Tensor) -> Tensor:
-        """(B, C, 3) metres to (B, C, D)."""
-        phases = (positions_m.unsqueeze(-1) * self.radians_per_m).flatten(-2)
-        embedded: Tensor = self.network(torch.cat((phases.sin(), phases.cos()), dim=-1))
-        return embedded
 
 
 class Layer(nn.Module):
@@ -120,23 +98,25 @@ class Layer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(D)
         self.feed_forward = nn.Sequential(nn.Linear(D, hidden), nn.GELU(), nn.Linear(hidden, D))
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor] | None) -> Tensor:
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor] | None, key_mask: Tensor | None = None) -> Tensor:
         """Update (..., S, D) tokens; only the S tokens of one sequence see each other.
 
         Args:
             x: Tokens.
             angles: Cosine and sine of the rotary angles, (S, head size / 2), or None for no time.
+            key_mask: (sequences, 1, 1, S) bool, False for tokens that no other may see; None for none, which leaves
+                attention its fastest kernels.
         """
-        x = x + self._drop(self.projection(self._attend(self.attention_norm(x), angles)))
+        x = x + self._drop(self.projection(self._attend(self.attention_norm(x), angles, key_mask)))
         return x + self._drop(self.feed_forward(self.feed_forward_norm(x)))
 
-    def _attend(self, x: Tensor, angles: tuple[Tensor, Tensor] | None) -> Tensor:
+    def _attend(self, x: Tensor, angles: tuple[Tensor, Tensor] | None, key_mask: Tensor | None) -> Tensor:
         S, D = x.shape[-2:]
         # One copy here makes the sequences contiguous, which the attention kernel rewards.
         qkv = self.query_key_value(x.reshape(-1, S, D)).view(-1, S, 3, D // self.head_size, self.head_size)
         qkv = qkv.permute(2, 0, 3, 1, 4)  # (3, sequences, H, S, K)
         query_key = qkv[:2] if angles is None else rotate(qkv[:2], angles)
-        attended = scaled_dot_product_attention(query_key[0], query_key[1], qkv[2])
+        attended = scaled_dot_product_attention(query_key[0], query_key[1], qkv[2], attn_mask=key_mask)
         return attended.transpose(1, 2).reshape(x.shape)
 
     def _drop(self, x: Tensor) -> Tensor:
@@ -158,6 +138,13 @@ def rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
 
 
-def _shared(positions_m: Tensor) -> Tensor:
-    """The first of the batch's positions where the batch is one montage spread without a copy."""
-    return positions_m[:1] if positions_m.stride(0) == 0 else positions_m
+def _key_masks(mask: Tensor | None, n_patches: int, *, is_full: bool) -> tuple[Tensor | None, Tensor | None]:
+    """Key masks of sequences across channels, one for each window and patch, and of all other sequences.
+
+    A sequence over time is one channel's: where that is padding, it is seen by itself only.
+    """
+    if mask is None:
+        return None, None
+    if is_full:
+        return None, mask.repeat_interleave(n_patches, dim=1)[:, None, None]
+    return mask.repeat_interleave(n_patches, dim=0)[:, None, None], None

@@ -14,7 +14,7 @@ HALF_DECADES = tuple(10.0 ** (k / 2) for k in range(-6, 11))
 
 
 class ProbeParams(StrictModel):
-    """How a frozen encoder is judged on persons it has never seen.
+    """How a frozen encoder is judged on persons it has never seen; ``split.folds`` says who is held out at a time.
 
     Args:
         task: The cut whose labelled windows are classified.
@@ -22,7 +22,6 @@ class ProbeParams(StrictModel):
         pooling: Features are averaged over time patches; ``channels`` keeps the channels side by side (one
             montage only), ``mean`` averages over them as well.
         lambdas: Penalties to choose from, per training window (both methods minimise a mean loss).
-        folds: Who is held out at a time: one person, or one of this many groups of persons.
         inner_folds: Groups of training persons on which the penalty is chosen; at most one person each.
         n_untrained: Untrained initialisations of the same encoder that stand beside the trained one.
         untrained_seed: Seed of the first of them; the others count on.
@@ -30,7 +29,7 @@ class ProbeParams(StrictModel):
         seed: Seed of the bootstrap.
         transductive: Also report features z-scored per person without labels. That uses the held-out person's
             windows, so it stands in a row of its own.
-        allow_pretrained_persons: Probe persons of the pretraining too; the metrics say so.
+        allow_pretrained_persons: Probe persons and signals of the pretraining too; the metrics say which.
         batch_size: Windows per forward pass.
         device: Where the encoder runs; ``auto`` takes a GPU where there is one.
     """
@@ -39,7 +38,6 @@ class ProbeParams(StrictModel):
     method: Literal["ridge", "logistic"] = "ridge"
     pooling: Pooling = "channels"
     lambdas: tuple[Penalty, ...] = Field(HALF_DECADES, min_length=1)
-    folds: Literal["leave_one_person_out"] | Annotated[int, Field(ge=2)] = "leave_one_person_out"
     inner_folds: int = Field(5, ge=2)
     n_untrained: int = Field(5, ge=1)
     untrained_seed: int = Field(1000, ge=0)

@@ -31,7 +31,7 @@ class HeldOut:
 
 
 def predict_held_out(
-    features: NDArray[np.floating], classes: Ints, persons: Ints, n_classes: int, params: ProbeParams
+    features: NDArray[np.floating], classes: Ints, persons: Ints, folds: Ints, n_classes: int, params: ProbeParams
 ) -> HeldOut:
     """Cross-validate over persons.
 
@@ -39,19 +39,19 @@ def predict_held_out(
         features: (W, F).
         classes: (W,) class numbers.
         persons: (W,) person numbers, 0 to P - 1 in a stable order.
+        folds: (W,) fold in which each window is held out, 0 to the number of folds - 1; all windows of a person in one.
         n_classes: K.
-        params: Method, penalties and folds.
+        params: Method and penalties.
 
     Raises:
-        SplitError: There are too few persons, or a fold's training persons lack a class.
+        SplitError: A fold's training persons lack a class or are too few to choose the penalty.
     """
-    n_persons = int(persons.max()) + 1
-    n_folds = n_persons if params.folds == "leave_one_person_out" else params.folds
-    fold_of = person_folds(n_persons, n_folds)[persons]
+    n_folds = int(folds.max()) + 1
+    assert np.unique([persons, folds], axis=1).shape[1] == len(np.unique(persons)), "a person is in one fold"
     predicted, scores = np.full(len(classes), -1, dtype=np.int64), np.full(len(classes), np.nan)
     lambdas = []
     for fold in range(n_folds):
-        train, test = fold_of != fold, fold_of == fold
+        train, test = folds != fold, folds == fold
         _refuse_missing_class(classes[train], n_classes, fold, n_folds)
         penalty = choose_lambda(features[train], classes[train], persons[train], n_classes, params)
         path = _METHODS[params.method](features[train], classes[train], n_classes, (penalty,))
@@ -60,17 +60,6 @@ def predict_held_out(
         lambdas.append(penalty)
     assert (predicted >= 0).all(), "every window is held out once"
     return HeldOut(predicted, scores, tuple(lambdas))
-
-
-def person_folds(n_persons: int, n_folds: int) -> Ints:
-    """(P,) fold of each person, as equal in number as can be.
-
-    Raises:
-        SplitError: There are fewer persons than folds.
-    """
-    if n_persons < n_folds:
-        raise SplitError(f"{n_persons} persons cannot fill {n_folds} folds; lower probe.folds or add persons")
-    return np.arange(n_persons, dtype=np.int64) % n_folds
 
 
 def choose_lambda(
@@ -85,7 +74,7 @@ def choose_lambda(
     if len(lambdas) == 1:
         return lambdas[0]
     names, numbers = np.unique(persons, return_inverse=True)
-    fold_of = person_folds(len(names), min(params.inner_folds, len(names)))[numbers]
+    fold_of = numbers % min(params.inner_folds, len(names))
     counts = np.zeros((len(lambdas), n_classes, n_classes))
     for fold in np.unique(fold_of):
         train, test = fold_of != fold, fold_of == fold
@@ -113,5 +102,5 @@ def _refuse_missing_class(classes: Ints, n_classes: int, fold: int, n_folds: int
     if (counts == 0).any():
         raise SplitError(
             f"fold {fold} of {n_folds}: the training persons have {counts.tolist()} windows per class; "
-            "every class is needed, add persons or lower probe.folds"
+            "every class is needed, add persons or change split.folds"
         )

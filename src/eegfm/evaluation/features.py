@@ -125,11 +125,14 @@ def window_batches(
 
 
 def pool_channels(features: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
-    """(B, F) from (B, C, X): channels side by side, or their mean over the channels that hold signal."""
+    """(B, F) from (B, C, X): channels side by side, or their mean over the channels that hold signal.
+
+    Side by side, channels that hold none are zero: what an encoder says of padding is no feature of the window.
+    """
+    real = features.masked_fill(~mask.unsqueeze(-1), 0.0)
     if pooling == "channels":
-        return features.flatten(1)
-    weights = mask.to(features.dtype).unsqueeze(-1)
-    return (features * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+        return real.flatten(1)
+    return real.sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def zscore_per_person(features: NDArray[np.floating], persons: NDArray[np.int64]) -> NDArray[np.float64]:

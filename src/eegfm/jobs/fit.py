@@ -24,12 +24,13 @@ from eegfm.errors import TrainingError
 from eegfm.jobs.training_data import TrainingData, training_data
 from eegfm.objectives.base import Objective
 from eegfm.training.config import PretrainParams
-from eegfm.training.loader import Stores, gather, thinned
+from eegfm.training.loader import gather, thinned
 from eegfm.training.pace import Pace
 from eegfm.training.pretrain_module import PretrainModule
 from eegfm.training.randomness import OBJECTIVE_WEIGHTS, RECONSTRUCTION_MASKS, generator_for
+from eegfm.training.stores import Stores
 from eegfm.training.trainer import build_trainer, validation_interval
-from eegfm.windows.splits import splits_sha256
+from eegfm.windows.guard import SplitTable
 
 _N_STATISTICS_STEPS = 16
 _N_RECONSTRUCTED = 4
@@ -67,12 +68,12 @@ def fit_pretraining(
     """Pretrain an encoder on a mixture.
 
     Args:
-        mixture: Columns recording_id, corpus, montage, person, start, n_samples, split, weight.
+        mixture: What is drawn from, see ``eegfm.windows.mixture.mix_windows``.
         stores: Signal stores by corpus.
         params: Everything that is chosen.
         run_directory: Runs lie here side by side, each in a folder named by a fingerprint of its parameters,
             its mixture and the filters of its signals.
-        splits: The split table, for its hash in the header.
+        splits: Who may be trained on; the mixture is checked against it, and the header says who was.
 
     Returns:
         The result. Metrics: ``train_loss`` and ``train_r2`` (mean over the last tenth of the history),
@@ -83,7 +84,10 @@ def fit_pretraining(
         ConfigError: Parameters and data do not fit.
         TrainingError: The loss is not finite, or the run was stopped early.
         StoreError: A recording of the mixture is not in its store.
+        SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
     """
+    split_table = SplitTable(splits)
+    split_table.check_training(mixture)
     data = training_data(mixture, stores, params)
     fingerprint = _fingerprint(params, data)
     directory = run_directory / fingerprint
@@ -100,7 +104,7 @@ def fit_pretraining(
     objective, prepare, adapter = objective.cpu().eval(), prepare.cpu(), adapter.cpu().eval()
     return PretrainResult(
         checkpoint=Checkpoint(
-            _tensors(objective, adapter), _header(objective, params, data, stores, splits, fingerprint)
+            _tensors(objective, adapter), _header(objective, params, data, stores, fingerprint, split_table, mixture)
         ),
         metrics=_metrics(module, pace),
         history=module.history.table(),
@@ -195,9 +199,11 @@ def _header(
     params: PretrainParams,
     data: TrainingData,
     stores: Stores,
-    splits: pd.DataFrame,
     fingerprint: str,
+    split_table: SplitTable,
+    mixture: pd.DataFrame,
 ) -> CheckpointHeader:
+    seen = split_table.seen(mixture["recording_id"])
     return CheckpointHeader(
         phase="pretrain",
         fingerprint=fingerprint,
@@ -210,8 +216,10 @@ def _header(
         filters=data.filters,
         corpora=sorted(data.weights),
         simulated_corpora=[c for c in sorted(data.weights) if stores[c].is_simulated],
-        persons=data.persons,
-        splits_sha256=splits_sha256(splits),
+        persons=seen.persons,
+        signals=seen.signals,
+        kept_out=split_table.kept_out(),
+        splits_sha256=split_table.sha256,
         mixture_sha256=data.mixture_sha256,
         seed=params.seed,
         n_steps=data.n_steps,

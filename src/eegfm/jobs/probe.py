@@ -29,7 +29,9 @@ from eegfm.evaluation.features import (
 from eegfm.evaluation.linear import Ints
 from eegfm.evaluation.summary import PersonScores, compare
 from eegfm.store.reader import SignalStore
-from eegfm.windows.splits import splits_sha256
+from eegfm.windows.guard import Met, Seen, SplitTable
+from eegfm.windows.persons import some
+from eegfm.windows.runs import expand
 
 logger = logging.getLogger(__name__)
 
@@ -52,13 +54,14 @@ class ProbeResult:
 
 @dataclass(frozen=True)
 class _Trials:
-    """Windows to classify, in a fixed order, with classes and persons as numbers."""
+    """Windows to classify, in a fixed order, with classes, persons and folds as numbers; a person is an identity."""
 
     windows: pd.DataFrame
     classes: tuple[str, ...]
     truth: Ints
     names: tuple[str, ...]
     persons: Ints
+    folds: Ints
 
 
 def probe(
@@ -71,21 +74,24 @@ def probe(
     """Classify labelled windows of the evaluation persons from frozen features.
 
     Three kinds of features go through one protocol: the trained encoder, the same encoder untrained, and log
-    band power. Every person is predicted from the others only.
+    band power. Every person is predicted from the persons of other folds only; whoever is one person under several
+    names, see ``eegfm.windows.persons``, is held out, resampled and compared as one.
 
     Args:
         checkpoint: The encoder.
         store: Signals of the probed corpus.
-        windows: Windows of the probed corpus.
-        splits: One row per person; those in ``evaluation`` are probed.
+        windows: Runs of windows of the probed corpus.
+        splits: One row per person; those in ``evaluation`` are probed, fold by fold.
         params: The protocol.
 
     Raises:
-        SplitError: A person was pretrained on, or persons, classes or windows are too few.
+        SplitError: A person or a signal was pretrained on, or persons, classes, folds or windows are too few.
         CheckpointError: The encoder does not fit the signals, or gives values that are not finite.
     """
+    split_table = SplitTable(splits)
     trials = _evaluation_trials(windows, splits, params)
-    known = _refuse_pretrained_persons(trials, checkpoint.header, params)
+    split_table.check_evaluation(trials.windows)
+    met = _refuse_pretrained(split_table, trials, checkpoint.header, store, params)
     features = _all_features(checkpoint, store, trials, params)
     rows: dict[bool, dict[str, PersonScores]] = {}
     tables = []
@@ -99,7 +105,7 @@ def probe(
             )
     metrics = _metrics(rows, params)
     metrics["protocol"] = _protocol(
-        checkpoint.header, trials, splits, params, known_persons=known, is_simulated=store.is_simulated
+        checkpoint.header, trials, params, met=met, splits_sha256=split_table.sha256, is_simulated=store.is_simulated
     )
     _log(metrics)
     return ProbeResult(metrics, pd.concat(tables, ignore_index=True))
@@ -111,31 +117,54 @@ def _evaluation_trials(windows: pd.DataFrame, splits: pd.DataFrame, params: Prob
     unknown = sorted(set(of_task["person"]) - set(splits["person"]))
     if unknown:
         raise SplitError(f"{len(unknown)} persons have windows but no split (first: {unknown[0]}); split again")
-    kept = of_task[of_task["person"].isin(splits.loc[splits["split"] == "evaluation", "person"])]
-    kept = kept.sort_values(["person", "recording_id", "start"], ignore_index=True)
-    names, persons = np.unique(kept["person"].to_numpy(dtype=str), return_inverse=True)
+    evaluated = splits[splits["split"] == "evaluation"]
+    kept = expand(of_task.merge(evaluated[["person", "identity", "fold"]], on="person"))
+    kept = kept.sort_values(["identity", "person", "recording_id", "start"], ignore_index=True)
+    names, persons = np.unique(kept["identity"].to_numpy(dtype=str), return_inverse=True)
     classes, truth = np.unique(kept["label"].to_numpy(dtype=str), return_inverse=True)
     n_needed = 3 if len(params.lambdas) > 1 else 2
     if len(names) < n_needed or len(classes) < 2:
         raise SplitError(
             f"task {params.task!r}: {len(kept)} labelled windows of {len(names)} evaluation persons in classes "
-            f"{list(map(str, classes))} ({len(of_task)} windows of {of_task['person'].nunique()} persons in all "
-            f"splits); at least {n_needed} persons and 2 classes are needed, one person held out and the others "
+            f"{list(map(str, classes))} ({of_task['n_windows'].sum()} windows of {of_task['person'].nunique()} persons "
+            f"in all splits); at least {n_needed} persons and 2 classes are needed, one person held out and the others "
             "to train on and to choose the penalty"
         )
-    return _Trials(kept, tuple(map(str, classes)), truth, tuple(map(str, names)), persons)
+    _refuse_empty_fold(kept, evaluated)
+    folds = np.unique(kept["fold"].to_numpy(), return_inverse=True)[1]
+    return _Trials(kept, tuple(map(str, classes)), truth, tuple(map(str, names)), persons, folds)
 
 
-def _refuse_pretrained_persons(trials: _Trials, header: CheckpointHeader, params: ProbeParams) -> list[str]:
-    """Persons whom the encoder was trained on; an error unless the parameters allow them."""
-    known = sorted(set(trials.names) & set(header.persons))
-    if known and not params.allow_pretrained_persons:
+def _refuse_empty_fold(trials: pd.DataFrame, evaluated: pd.DataFrame) -> None:
+    """Refuse a fold of several persons without a window; of one person it only means that there is nothing to predict.
+
+    Raises:
+        SplitError: With the windows in each fold.
+    """
+    folds = evaluated.drop_duplicates("identity")["fold"]
+    n_windows = trials["fold"].value_counts().reindex(sorted(set(folds)), fill_value=0)
+    is_one_each = not folds.duplicated().any()
+    if (n_windows > 0).sum() < 2 or (not is_one_each and (n_windows == 0).any()):
         raise SplitError(
-            f"the encoder was pretrained on {len(known)} of the {len(trials.names)} persons to probe: "
-            f"{', '.join(known)}; probe others, or set probe.allow_pretrained_persons=true, which is written "
+            f"labelled windows per fold: {n_windows.tolist()}; every fold needs some, and there must be two; lower "
+            "split.folds or choose another salt"
+        )
+
+
+def _refuse_pretrained(
+    split_table: SplitTable, trials: _Trials, header: CheckpointHeader, store: SignalStore, params: ProbeParams
+) -> Met:
+    """Persons and signals that the encoder was trained on; an error unless the parameters allow them."""
+    hashes = {entry.recording_id: entry.facts.get("signal_hashes", ()) for entry in store.entries}
+    met = split_table.met(trials.windows["recording_id"], Seen(header.persons, header.signals), hashes)
+    if met.persons and not params.allow_pretrained_persons:
+        signals = f", by the signals of {some(met.recordings)}" if met.recordings else ""
+        raise SplitError(
+            f"the encoder was pretrained on {len(met.persons)} of the {len(trials.names)} persons to probe: "
+            f"{some(met.persons)}{signals}; probe others, or set probe.allow_pretrained_persons=true, which is written "
             "into the metrics"
         )
-    return known
+    return met
 
 
 def _all_features(checkpoint: Checkpoint, store: SignalStore, trials: _Trials, params: ProbeParams) -> FeatureSets:
@@ -212,11 +241,11 @@ def _device(params: ProbeParams) -> torch.device:
 
 def _run(features: NDArray[np.float32], trials: _Trials, params: ProbeParams, *, transductive: bool) -> HeldOut:
     values = zscore_per_person(features, trials.persons) if transductive else features
-    return predict_held_out(values, trials.truth, trials.persons, len(trials.classes), params)
+    return predict_held_out(values, trials.truth, trials.persons, trials.folds, len(trials.classes), params)
 
 
 def _table(kind: str, init: int, transductive: bool, run: HeldOut, trials: _Trials) -> pd.DataFrame:
-    return trials.windows[["person", "recording_id", "start", "label"]].assign(
+    return trials.windows[["identity", "person", "fold", "recording_id", "start", "label"]].assign(
         features=kind,
         init=init,
         transductive=transductive,
@@ -241,10 +270,10 @@ def _metrics(rows: Mapping[bool, Mapping[str, PersonScores]], params: ProbeParam
 def _protocol(
     header: CheckpointHeader,
     trials: _Trials,
-    splits: pd.DataFrame,
     params: ProbeParams,
     *,
-    known_persons: list[str],
+    met: Met,
+    splits_sha256: str,
     is_simulated: bool,
 ) -> dict[str, Any]:
     """What was done, to the letter: enough to repeat it and to judge it."""
@@ -258,8 +287,11 @@ def _protocol(
         "n_windows": len(trials.windows),
         "n_windows_per_class": dict(zip(trials.classes, counts.tolist(), strict=True)),
         "n_persons": len(trials.names),
-        "pretrained_persons": known_persons,
-        "splits_sha256": splits_sha256(splits),
+        "identities": list(trials.names),
+        "n_folds": int(trials.folds.max()) + 1,
+        "pretrained_persons": met.persons,
+        "pretrained_signals": met.recordings,
+        "splits_sha256": splits_sha256,
         "pretraining": {
             "phase": header.phase,
             "fingerprint": header.fingerprint,

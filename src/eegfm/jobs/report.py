@@ -33,8 +33,8 @@ def build_report(
 
     Args:
         title: Heading.
-        corpora: By corpus, its tables ``recordings``, ``rejected``, ``windows``, ``outcomes``, ``montages`` and
-            ``labels``.
+        corpora: By corpus, its tables ``recordings``, ``rejected``, ``windows``, ``window_counts``, ``outcomes``,
+            ``montages`` and ``labels``.
         splits: Persons and their splits.
         mixture: Windows that training drew from.
         metrics: By phase, its metrics file.
@@ -50,8 +50,8 @@ def build_report(
     parts += ["<h2>Recordings</h2>", _table(pd.DataFrame([_corpus_row(c, t) for c, t in corpora.items()]))]
     for corpus, tables in corpora.items():
         parts += _about_corpus(html.escape(corpus), tables)
-    parts += ["<h2>Persons by split</h2>", _table(_counts(splits, "persons"))]
-    parts += ["<h2>Windows of the mixture</h2>", _table(_counts(mixture, "windows"))]
+    parts += ["<h2>Persons by split</h2>", _table(_counts(splits.assign(persons=1), "persons"))]
+    parts += ["<h2>Windows of the mixture</h2>", _table(_counts(mixture.rename(columns={"n_windows": "windows"}), "windows"))]
     if "probe" in metrics:
         parts += ["<h2>Probe</h2>", *_mismatch(metrics), _table(_probe_rows(metrics["probe"]))]
     for number, (heading, figure) in enumerate(figures.items()):
@@ -73,6 +73,7 @@ def _about_corpus(corpus: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """What became of every file of a corpus, and what is in it."""
     parts = [f"<h3>Files of {corpus}</h3>", _table(tables["outcomes"])]
     parts += [f"<h3>Montages of {corpus}</h3>", _table(tables["montages"])]
+    parts += [f"<h3>Windows of {corpus}</h3>", _table(_window_counts(tables["window_counts"]))]
     headings = {"labels": "Channel labels that are no electrode", "rejected": "Rejected files"}
     for name, heading in headings.items():
         shown = tables[name].head(_MOST_ROWS)
@@ -80,6 +81,13 @@ def _about_corpus(corpus: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
             more = f"<p>The first {len(shown)} of {len(tables[name])}.</p>" if len(shown) < len(tables[name]) else ""
             parts += [f"<h3>{heading} of {corpus}</h3>", _table(shown), more]
     return parts
+
+
+def _window_counts(counts: pd.DataFrame) -> pd.DataFrame:
+    """One row per cut; whole numbers as such."""
+    wide = counts.pivot(index="cut", columns="what", values="count")[list(dict.fromkeys(counts["what"]))]
+    shown = wide.map(lambda n: "" if pd.isna(n) else f"{n:.2f}" if n % 1 else f"{n:.0f}")
+    return shown.reset_index().rename_axis(columns=None)
 
 
 def _mismatch(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -103,12 +111,12 @@ def _corpus_row(corpus: str, tables: Mapping[str, pd.DataFrame]) -> dict[str, An
         "hours": round(float(hours), 2),
         "flags": count_flags(recordings),
         "rejected files": len(tables["rejected"]),
-        "windows": len(tables["windows"]),
+        "windows": int(tables["windows"]["n_windows"].sum()),
     }
 
 
 def _counts(table: pd.DataFrame, what: str) -> pd.DataFrame:
-    counts = table.groupby(["corpus", "split"], observed=True).size().rename(what).reset_index()
+    counts = table.groupby(["corpus", "split"], observed=True)[what].sum().reset_index()
     wide = counts.pivot_table(index="corpus", columns="split", values=what, fill_value=0).astype(int)
     # A name of the columns would become a cell of its own in HTML.
     return wide.reset_index().rename_axis(columns=None)

@@ -134,21 +134,39 @@ class FilteredStream:
     def placed(self, events: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
         """Move event onsets from recording time to the time of the stored samples.
 
-        Stored segments lie back to back, so later segments come earlier than in the recording.
+        Stored segments lie back to back, so later segments come earlier than in the recording. An event that starts
+        where nothing is stored and lasts into a stored segment starts with that segment: a seizure does not end where
+        a gap begins.
 
         Returns:
-            The events; and the flag ``events_outside:<n>`` where some lie in gaps, in segments that are too short, or
-            outside the recording, and are left out.
+            The events; and the flags ``events_outside:<n>`` where some lie in gaps, in segments that are too short, or
+            outside the recording, and are left out, and ``events_late:<n>`` where some start later than they did.
         """
-        header, out = self._reader.header, []
+        out, n_late = [], 0
         for event in events:
-            position = header.position_of(event["onset_s"])
-            for segment, start in zip(self._segments, self._starts, strict=True):
-                if position is not None and segment.start <= position < segment.stop:
-                    onset_s = start / self._params.rate_hz + (position - segment.start) / header.rate_hz
-                    out.append({**event, "onset_s": onset_s})
-        n_outside = len(events) - len(out)
-        return out, (f"events_outside:{n_outside}",) if n_outside else ()
+            found = self._place(event["onset_s"]) or self._late_place(event)
+            if found is not None:
+                out.append({**event, **found})
+                n_late += "duration_s" in found
+        counts = {"events_outside": len(events) - len(out), "events_late": n_late}
+        return out, tuple(f"{name}:{n}" for name, n in counts.items() if n)
+
+    def _place(self, time_s: float) -> dict[str, float] | None:
+        """Onset in stored samples of a recording time; None where nothing is stored."""
+        header = self._reader.header
+        position = header.position_of(time_s)
+        for segment, start in zip(self._segments, self._starts, strict=True):
+            if position is not None and segment.start <= position < segment.stop:
+                return {"onset_s": start / self._params.rate_hz + (position - segment.start) / header.rate_hz}
+        return None
+
+    def _late_place(self, event: dict[str, Any]) -> dict[str, float] | None:
+        """Onset and duration of what is stored of an event that starts where nothing is stored."""
+        stop_s = event["onset_s"] + (event.get("duration_s") or 0.0)
+        for segment, start in zip(self._segments, self._starts, strict=True):
+            if event["onset_s"] < segment.onset_s < stop_s:
+                return {"onset_s": start / self._params.rate_hz, "duration_s": stop_s - segment.onset_s}
+        return None
 
     def _blocks(self, start: int, stop: int, see: _See) -> Iterator[NDArray[np.float32]]:
         def read(a: int, b: int) -> NDArray[np.float32]:

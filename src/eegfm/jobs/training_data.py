@@ -1,15 +1,20 @@
 """From a mixture and the stores to what a pretraining draws from."""
 
+import logging
 from dataclasses import dataclass
 
 import pandas as pd
 
 from eegfm.batch import SignalSpec
 from eegfm.training.config import PretrainParams
-from eegfm.training.data import corpus_weights, shared_filters, signal_spec, window_groups
-from eegfm.training.loader import Stores, TrainingLoader, ValidationLoader
-from eegfm.training.plan import Groups, MixturePlan
+from eegfm.training.data import Mixing, shared_filters, signal_spec, window_groups
+from eegfm.training.loader import TrainingLoader, ValidationLoader
+from eegfm.training.plan import Groups, MixturePlan, rounded_weights
+from eegfm.training.stores import Stores
+from eegfm.windows.guard import check_rows
 from eegfm.windows.mixture import mixture_sha256
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,6 @@ class TrainingData:
     spec: SignalSpec
     filters: dict[str, float | None]
     weights: dict[str, float]
-    persons: list[str]
     mixture_sha256: str
     n_steps: int
     training: TrainingLoader
@@ -27,27 +31,62 @@ class TrainingData:
     shown: Groups  # windows to reconstruct: of persons that were not trained on, where there are any
 
 
-def training_data(mixture: pd.DataFrame, stores: Stores, params: PretrainParams) -> TrainingData:
+def training_data(
+    mixture: pd.DataFrame, stores: Stores, params: PretrainParams, *, rank: int = 0, world_size: int = 1
+) -> TrainingData:
     """Address the windows of a mixture and plan the steps.
+
+    Args:
+        mixture: The runs to draw from, see ``eegfm.windows.mixture.mix_windows``.
+        stores: Signal stores by corpus.
+        params: What is chosen.
+        rank: Number of this process.
+        world_size: Number of processes.
 
     Raises:
         ConfigError: Parameters and data do not fit.
         StoreError: A recording of the mixture is not in its store.
+        SplitError: Windows to train on and to validate on share samples.
     """
-    weights = corpus_weights(mixture)
+    mixing = Mixing.of(mixture)
+    weights = mixing.weights
+    if mixing.is_rounded:
+        weights = rounded_weights(weights, params.batch_size, world_size)
     training = window_groups(mixture, stores, "pretrain")
     validation = window_groups(mixture, stores, "validation")
-    plan = MixturePlan(training, weights, params.batch_size, params.seed)
+    check_rows(training, validation)
+    plan = MixturePlan(
+        training,
+        weights,
+        params.batch_size,
+        params.seed,
+        drawn_by=mixing.drawn_by,
+        max_windows_per_person=mixing.max_windows_per_person,
+        shuffle=params.shuffle,
+        rank=rank,
+        world_size=world_size,
+    )
+    _log_plan(plan, mixing.drawn_by)
     n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
-    is_seen = mixture["split"].isin(["pretrain", "validation"])
     return TrainingData(
         spec=signal_spec(mixture, stores),
         filters=shared_filters(stores, weights),
         weights=weights,
-        persons=sorted(str(person) for person in mixture.loc[is_seen, "person"].unique()),
         mixture_sha256=mixture_sha256(mixture),
         n_steps=n_steps,
         training=TrainingLoader(plan, stores, n_steps),
         validation=ValidationLoader(validation, stores, plan.counts, params.n_validation_windows),
         shown={**training, **validation},
+    )
+
+
+def _log_plan(plan: MixturePlan, drawn_by: str) -> None:
+    """Say once what a step and an epoch hold, and which corpora come round again within an epoch."""
+    counts = ", ".join(f"{corpus} {count}" for corpus, count in plan.counts.items())
+    what = "rounds of its persons" if drawn_by == "persons" else "passes through its windows"
+    passes = ", ".join(f"{corpus} {n:.3g}" for corpus, n in plan.passes_per_epoch.items())
+    again = sorted(corpus for corpus, n in plan.passes_per_epoch.items() if n > 1)
+    cycling = f"; shuffled anew when it runs out: {', '.join(again)}" if again else ""
+    logger.info(
+        "Windows per step: %s. Epoch: %d steps, %s: %s%s", counts, plan.n_steps_per_epoch, what, passes, cycling
     )

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import mse_loss
 
-from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.batch import SignalSpec, WindowBatch, padding_mask
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.spectrum import log_power_spectrum, spectrum_frequencies_hz
 from eegfm.errors import ConfigError
@@ -24,7 +24,10 @@ class Masked(Objective):
     """Mean squared error of the hidden patches' log spectra or samples.
 
     A hidden token loses its content and keeps its place. Patches do not overlap, so no visible token holds
-    a sample of a hidden one.
+    a sample of a hidden one. Channels that are only padding are neither hidden nor scored.
+
+    Where learned weights made the signal (``target_signal``), the prediction is compared with what they do not reach.
+    They could also write what one channel is asked for into another: all channels of a patch are hidden together then.
 
     Args:
         config: Choices.
@@ -61,7 +64,7 @@ class Masked(Objective):
             return
         n_windows, total, total_square = 0, torch.zeros(()), torch.zeros(())
         for batch in batches:
-            spectra = self._log_spectrum(self._patches_uv(batch)).double()
+            spectra = self._log_spectrum(self._asked_uv(batch, only_real=True)).double()
             size = len(spectra)
             n_windows += size
             total = total + size * spectra.mean(dim=(0, 1)).cpu()
@@ -79,7 +82,7 @@ class Masked(Objective):
         samples).
         """
         hidden, encoded = self._encode_hiding(batch, generator)
-        target = self._targets(_take(self._patches_uv(batch), hidden))
+        target = self._targets(_take(self._asked_uv(batch), hidden))
         loss = mse_loss(self.head(_take(encoded, hidden)).float(), target)
         return loss, {"loss": loss.detach(), "baseline_loss": target.square().mean()}
 
@@ -91,9 +94,9 @@ class Masked(Objective):
         P = encoded.shape[1] // C
         is_hidden = torch.zeros(encoded.shape[:2], dtype=torch.bool, device=encoded.device)
         is_hidden.scatter_(1, hidden, True)
-        target = self._targets(self._patches_uv(batch))
+        target = self._targets(self._asked_uv(batch))
         return {
-            "signal_uv": batch["signal"],
+            "signal_uv": batch["signal"].detach(),
             "mask": is_hidden.view(B, C, P),
             "target": self._physical(target).view(B, C, P, -1),
             "prediction": self._physical(self.head(encoded).float()).view(B, C, P, -1),
@@ -104,16 +107,33 @@ class Masked(Objective):
     def _encode_hiding(self, batch: WindowBatch, generator: Generator) -> tuple[Tensor, Tensor]:
         """Indices (B, M) of the hidden tokens, and (B, N, D) tokens encoded without their content."""
         tokens = self.encoder.tokenize(batch)
-        size, n_tokens, _ = tokens.content.shape
-        hidden = draw_hidden(size, n_tokens, self.config.mask_ratio, generator).to(tokens.content.device)
+        hidden = self._draw(batch, tokens.n_channels, tokens.n_patches, generator).to(tokens.content.device)
         index = hidden.unsqueeze(-1).expand(-1, -1, tokens.content.shape[-1])
         # Scattering the token in, rather than blending, leaves no path from hidden content to the output.
         token = self.mask_token.to(tokens.content.dtype).expand(index.shape)
         content = tokens.content.scatter(1, index, token)
         return hidden, self.encoder.encode(tokens.with_content(content))
 
-    def _patches_uv(self, batch: WindowBatch) -> Tensor:
-        return self.encoder.patches(batch).flatten(1, 2)
+    def _draw(self, batch: WindowBatch, n_channels: int, n_patches: int, generator: Generator) -> Tensor:
+        """(B, M) tokens to hide, among those of real channels."""
+        size, real = len(batch["signal"]), _real_channels(batch)
+        n_real = n_channels if real is None else len(real)
+        if "target_signal" in batch:
+            patches = draw_hidden(size, n_patches, self.config.mask_ratio, generator, what="patches")
+            first_tokens = n_patches * torch.arange(n_real, device=patches.device)
+            hidden = (first_tokens.unsqueeze(-1) + patches.unsqueeze(1)).flatten(1)
+        else:
+            hidden = draw_hidden(size, n_real * n_patches, self.config.mask_ratio, generator)
+        if real is None:
+            return hidden
+        return real.to(hidden.device)[hidden // n_patches] * n_patches + hidden % n_patches
+
+    def _asked_uv(self, batch: WindowBatch, *, only_real: bool = False) -> Tensor:
+        """(B, N, patch) microvolts that are asked for; of real channels only, where so wanted."""
+        asked: WindowBatch = {**batch, "signal": batch.get("target_signal", batch["signal"])}
+        patches = self.encoder.patches(asked)
+        real = _real_channels(batch) if only_real else None
+        return (patches if real is None else patches[:, real]).flatten(1, 2)
 
     def _targets(self, patches_uv: Tensor) -> Tensor:
         """(..., patch) microvolts to (..., K) what the head predicts."""
@@ -131,8 +151,8 @@ class Masked(Objective):
         return log_power_spectrum(patches_uv, self.encoder.rate_hz, self.config.high_hz)
 
 
-def n_hidden(mask_ratio: float, n_tokens: int) -> int:
-    """How many of a window's tokens are hidden.
+def n_hidden(mask_ratio: float, n_tokens: int, what: str = "tokens") -> int:
+    """How many of a window's tokens (or of ``what`` is counted) are hidden.
 
     Raises:
         ConfigError: None or all of them.
@@ -140,13 +160,13 @@ def n_hidden(mask_ratio: float, n_tokens: int) -> int:
     n = round(mask_ratio * n_tokens)
     if not 0 < n < n_tokens:
         raise ConfigError(
-            f"objective.mask_ratio {mask_ratio:g} hides {n} of {n_tokens} tokens; "
+            f"objective.mask_ratio {mask_ratio:g} hides {n} of {n_tokens} {what}; "
             "some must stay hidden and some visible: change it, or use longer windows"
         )
     return n
 
 
-def draw_hidden(n_windows: int, n_tokens: int, mask_ratio: float, generator: Generator) -> Tensor:
+def draw_hidden(n_windows: int, n_tokens: int, mask_ratio: float, generator: Generator, what: str = "tokens") -> Tensor:
     """Draw exactly ``round(mask_ratio * N)`` tokens of each window, uniformly without replacement.
 
     Returns:
@@ -156,7 +176,16 @@ def draw_hidden(n_windows: int, n_tokens: int, mask_ratio: float, generator: Gen
         ConfigError: The ratio hides none or all tokens.
     """
     noise = torch.rand(n_windows, n_tokens, generator=generator, device=generator.device)
-    return noise.argsort(dim=1)[:, : n_hidden(mask_ratio, n_tokens)].sort(dim=1).values
+    return noise.argsort(dim=1)[:, : n_hidden(mask_ratio, n_tokens, what)].sort(dim=1).values
+
+
+def _real_channels(batch: WindowBatch) -> Tensor | None:
+    """Indices of the channels that are not padding; None where none is."""
+    mask = padding_mask(batch)
+    if mask is None:
+        return None
+    assert torch.equal(mask, mask[:1].expand_as(mask)), "a batch is of one montage: one mask for all its windows"
+    return mask[0].nonzero().squeeze(-1)
 
 
 def _take(values: Tensor, index: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.errors import EegfmError
-from eegfm.signal.electrodes import clean_label, duplicate_electrodes
+from eegfm.recording import Montage
+from eegfm.signal.electrodes import clean_label, duplicate_electrodes, ten_twenty_names
 
 # fmt: off
 TCP_PAIRS: tuple[tuple[str, str], ...] = (
@@ -37,6 +38,20 @@ class TcpDerivation(NamedTuple):
     matrix: NDArray[np.float32]
     names: tuple[str, ...]
     indices: tuple[int, ...]
+
+
+class BipolarMontage(NamedTuple):
+    """The derivations of a montage as channels of their own.
+
+    Args:
+        matrix: (K, C), as in ``TcpDerivation``.
+        montage: One channel per derivation, halfway between its electrodes; on the scalp where both are.
+        second_positions_m: (K, 3) place of each derivation's second electrode, the one that is subtracted.
+    """
+
+    matrix: NDArray[np.float32]
+    montage: Montage
+    second_positions_m: NDArray[np.float32]
 
 
 def tcp_pair(index: int) -> tuple[str, str]:
@@ -74,11 +89,33 @@ def tcp_matrix(channel_names: Sequence[str]) -> TcpDerivation:
     twice = duplicate_electrodes(channel_names)
     if twice:
         raise EegfmError(f"more than one channel is {', '.join(twice)}; leave out the extra one")
-    columns = {clean_label(name): column for column, name in enumerate(channel_names)}
-    found = [(index, [columns.get(clean_label(name)) for name in pair]) for index, pair in enumerate(TCP_PAIRS)]
+    columns = {name: column for column, name in enumerate(ten_twenty_names(channel_names)) if name}
+    found = [(index, [columns.get(clean_label(name) or "") for name in pair]) for index, pair in enumerate(TCP_PAIRS)]
     present = [(index, anode, cathode) for index, (anode, cathode) in found if None not in (anode, cathode)]
     matrix = np.zeros((len(present), len(channel_names)), dtype=np.float32)
     for row, (_, anode, cathode) in enumerate(present):
         matrix[row, anode], matrix[row, cathode] = 1.0, -1.0
     indices = tuple(index for index, _, _ in present)
     return TcpDerivation(matrix, tuple(tcp_name(index) for index in indices), indices)
+
+
+def tcp_montage(montage: Montage) -> BipolarMontage:
+    """The derivations that a montage's electrodes allow; none where it has no pair of them."""
+    derived = tcp_matrix(montage.channel_names)
+    positions_m = np.asarray(montage.positions_m, dtype=np.float64).reshape(-1, 3)
+    first, second = (derived.matrix == 1.0), (derived.matrix == -1.0)
+    is_scalp = np.array(montage.is_scalp, dtype=bool)
+    middle_m = (first @ positions_m + second @ positions_m) / 2
+    channels = Montage(
+        channel_names=derived.names,
+        positions_m=tuple((float(x), float(y), float(z)) for x, y, z in middle_m),
+        is_scalp=tuple(bool(off_scalp == 0) for off_scalp in (first | second) @ (~is_scalp).astype(int)),
+        reference=montage.reference,
+        is_digitized=montage.is_digitized,
+    )
+    return BipolarMontage(derived.matrix, channels, (second @ positions_m).astype(np.float32))
+
+
+def is_bipolar(montage: Montage) -> bool:
+    """Whether channels are differences of two electrodes: only such have a hyphen in their names."""
+    return any("-" in name for name in montage.channel_names)

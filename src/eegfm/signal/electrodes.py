@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal, NamedTuple
@@ -10,12 +10,39 @@ from typing import Literal, NamedTuple
 from eegfm.errors import RecordingError
 from eegfm.recording import Montage, Reference
 
-Layout = Literal["1005", "gsn129"]
+# fmt: off
+Layout = Literal[
+    "1005",
+    "gsn32", "gsn64", "gsn65", "gsn128", "gsn129", "gsn256", "gsn257",
+    "biosemi16", "biosemi32", "biosemi64", "biosemi128", "biosemi160", "biosemi256",
+]
+# fmt: on
+"""Which electrodes exist: the 10-05 system, EGI's HydroCel geodesic nets, BioSemi's caps.
 
-MNE_MONTAGES: dict[Layout, str] = {"1005": "colin27_1005", "gsn129": "GSN-HydroCel-129"}
+BioSemi's caps of 16, 32 and 64 have names of the 10-20 system at BioSemi's own places; the larger ones are named
+radially from the vertex (A1).
+"""
+
+MNE_MONTAGES: dict[Layout, str] = {
+    "1005": "colin27_1005",
+    "gsn32": "GSN-HydroCel-32",
+    "gsn64": "GSN-HydroCel-64_1.0",
+    "gsn65": "GSN-HydroCel-65_1.0",
+    "gsn128": "GSN-HydroCel-128",
+    "gsn129": "GSN-HydroCel-129",
+    "gsn256": "GSN-HydroCel-256",
+    "gsn257": "GSN-HydroCel-257",
+    "biosemi16": "biosemi16",
+    "biosemi32": "biosemi32",
+    "biosemi64": "biosemi64",
+    "biosemi128": "biosemi128",
+    "biosemi160": "biosemi160",
+    "biosemi256": "biosemi256",
+}
+_RADIAL_LAYOUTS = frozenset({"biosemi128", "biosemi160", "biosemi256"})
 # The 10-20 system of 1958 and the 10-10 system name the same four places differently.
 MODERN_NAMES = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
-# MNE's 10-05 table holds the old names too; ears and mastoids carry no scalp signal.
+# Ears and mastoids carry no scalp signal. (A1 and A2 of a radial layout are at the vertex.)
 NOT_SCALP = frozenset({"A1", "A2", "M1", "M2"})
 # Electrodes that clinics use and the 10-05 system has no place for: anterior temporal (T1, T2), sphenoidal (SP) and
 # nasopharyngeal (PG). FT9 and FT10 are near T1 and T2, but not there.
@@ -39,7 +66,10 @@ _NOT_EEG = re.compile(
 _NOTES = re.compile(r"[EB]DF ANNOTATIONS", re.IGNORECASE)
 _ONE_ELECTRODE = re.compile(r"(?:EEG\s+)?(?P<name>[A-Z]+\d*[A-Z]?)\.*(?:\s*-\s*(?P<other>\S+))?", re.IGNORECASE)
 _GEODESIC = re.compile(r"E0*(\d{1,3})", re.IGNORECASE)
-_BIOSEMI = re.compile(r"[A-H]\d{1,2}")
+_RADIAL = re.compile(r"[A-H](?:[1-9]|[12]\d|3[0-2])")
+_GEODESIC_NAMES = {f"E{k}": f"E{k}" for k in range(1, 257)}
+_LARGE_NET = frozenset(f"E{k}" for k in range(130, 257))
+_VERTEX = "Cz"
 
 
 class Electrode(NamedTuple):
@@ -76,7 +106,10 @@ class _Parsed(NamedTuple):
 
 @cache
 def electrode_table(layout: Layout) -> dict[str, Electrode]:
-    """All electrodes of a layout by canonical name; positions from MNE's montage, head frame, metres."""
+    """All electrodes of a layout by canonical name; positions from MNE's montage, head frame, metres.
+
+    MNE's 10-05 table holds the old names too; here every place stands once, by its modern name.
+    """
     import mne
 
     montage = mne.channels.make_standard_montage(MNE_MONTAGES[layout])
@@ -90,54 +123,78 @@ def electrode_table(layout: Layout) -> dict[str, Electrode]:
 
 
 @cache
-def _canonical_names() -> dict[str, str]:
-    """Upper-case name to canonical name, old names included, over both layouts."""
-    names = {name.upper(): name for layout in MNE_MONTAGES for name in electrode_table(layout)}
-    return names | MODERN_NAMES
+def _canonical_names(layout: Layout | None) -> dict[str, str]:
+    """Upper-case name to canonical name, old names included.
+
+    Without a layout: the 10-05 system and the geodesic nets. Radial names are left out there: C3 would be two places.
+    """
+    names = {name.upper(): name for name in electrode_table(layout or "1005")}
+    if layout is None:
+        return names | MODERN_NAMES | _GEODESIC_NAMES | {"E129": _VERTEX, "E257": _VERTEX}
+    if layout.startswith("gsn"):
+        # A net counts its vertex, the reference, as the electrode after the last.
+        return names | ({f"E{len(names)}": _VERTEX} if _VERTEX in names.values() else {})
+    return names | {old: new for old, new in MODERN_NAMES.items() if new in names.values()}
 
 
-def clean_label(label: str) -> str | None:
+def clean_label(label: str, layout: Layout | None = None) -> str | None:
     """Canonical electrode name of a label, or None when it does not name one electrode.
 
     ``Fc5.`` is FC5, ``EEG FP1-REF`` is Fp1, ``EEG T3-LE`` is T7, ``E001`` is E1; ``ECG``, ``A2-A1`` and
     whatever no table holds are None.
+
+    Args:
+        label: As written in a file.
+        layout: Whose electrodes count. Without one, those of the 10-05 system and of the geodesic nets; E129 is then
+            the vertex, as it is in the net of 129.
     """
-    return _parse(label).name or None
+    return _parse(label, layout).name or None
 
 
-@lru_cache(maxsize=4096)
-def _parse(label: str) -> _Parsed:
+def ten_twenty_names(labels: Sequence[str]) -> tuple[str | None, ...]:
+    """10-05 name of each label of one file; None for what names none, as C3 of a radially named cap does not."""
+    return tuple(p.name or None for p in _parsed(labels, "1005"))
+
+
+@lru_cache(maxsize=8192)
+def _parse(label: str, layout: Layout | None) -> _Parsed:
     text = label.strip()
     if _NOT_EEG.match(text):
         return _Parsed("other")
     match = _ONE_ELECTRODE.fullmatch(text)
-    if match is None:
+    if match is None or not _is_electrode(match["name"], layout):
         return _Parsed("unknown")
-    name, other = _canonical(match["name"]), match["other"]
-    if not _is_electrode(match["name"]):
-        return _Parsed("unknown")
+    name, other = _canonical(match["name"], layout), match["other"]
     if other is None or other.upper() in REFERENCE_SUFFIXES:
-        reference = REFERENCE_SUFFIXES[other.upper()] if other else None
-        return _Parsed("electrode", name, reference) if name else _Parsed("other")
+        if name:
+            return _Parsed("electrode", name, REFERENCE_SUFFIXES[other.upper()] if other else None)
+        # An electrode of another layout is a mistake of some kind, one without a place is not.
+        return _Parsed("other" if match["name"].upper() in _WITHOUT_PLACE else "unknown")
     # Two electrodes are a bipolar derivation: known, but at no single place.
-    return _Parsed("other" if _is_electrode(other.rstrip(".")) else "unknown")
+    return _Parsed("other" if _is_electrode(other.rstrip("."), layout) else "unknown")
 
 
-def _is_electrode(text: str) -> bool:
-    return _canonical(text) is not None or text.upper() in _WITHOUT_PLACE
+def _is_electrode(text: str, layout: Layout | None) -> bool:
+    """Whether any layout that could be meant has it."""
+    return bool(_canonical(text, layout) or _canonical(text, None)) or text.upper() in _WITHOUT_PLACE
 
 
-def _canonical(text: str) -> str | None:
-    geodesic = _GEODESIC.fullmatch(text)
-    if geodesic:
-        # The 129th electrode of the net is the vertex, its reference.
-        text = "Cz" if geodesic[1] == "129" else f"E{int(geodesic[1])}"
-    return _canonical_names().get(text.upper())
+def _canonical(text: str, layout: Layout | None) -> str | None:
+    geodesic = _GEODESIC.fullmatch(text) if layout not in _RADIAL_LAYOUTS else None
+    return _canonical_names(layout).get(f"E{int(geodesic[1])}" if geodesic else text.upper())
 
 
 def duplicate_electrodes(labels: Sequence[str]) -> tuple[str, ...]:
     """Electrodes that more than one label names, spelling and reference aside."""
-    counts = Counter(name for label in labels if (name := clean_label(label)))
+    names = [clean_label(label) for label in labels]
+    if _LARGE_NET & set(names):
+        # Beside E130 and above, E129 is an electrode like any other and not the vertex.
+        names = [clean_label(label, "gsn257") or name for label, name in zip(labels, names, strict=True)]
+    return _repeated(names)
+
+
+def _repeated(names: Iterable[str | None]) -> tuple[str, ...]:
+    counts = Counter(name for name in names if name)
     return tuple(sorted(name for name, n in counts.items() if n > 1))
 
 
@@ -146,14 +203,14 @@ def resolve_channels(labels: Sequence[str], layout: Layout, reference: Reference
 
     Args:
         labels: Labels as written in the file.
-        layout: Which electrodes exist: the 10-05 system or the 129-channel HydroCel net.
+        layout: Which electrodes exist.
         reference: What was recorded against; inferred from the labels when not given.
 
     Raises:
         RecordingError: No electrode at all (``no_eeg``), one electrode twice (``duplicate_label``), or
             labels of different references (``mixed_references``).
     """
-    parsed = [_unless_biosemi(label, labels, layout) for label in labels]
+    parsed = _parsed(labels, layout)
     table = electrode_table(layout)
     found = [i for i, p in enumerate(parsed) if p.name in table]
     if not found:
@@ -162,7 +219,7 @@ def resolve_channels(labels: Sequence[str], layout: Layout, reference: Reference
             f"no electrode of layout {layout!r} among the labels {', '.join(labels)[:200]}",
             "name another layout, or leave the file out",
         )
-    twice = duplicate_electrodes([labels[i] for i in found])
+    twice = _repeated(parsed[i].name for i in found)
     if twice:
         raise _duplicates(twice)
     picks = sorted(found, key=lambda i: table[parsed[i].name].order)
@@ -170,7 +227,7 @@ def resolve_channels(labels: Sequence[str], layout: Layout, reference: Reference
     montage = Montage(
         channel_names=tuple(e.name for e in electrodes),
         positions_m=tuple(e.position_m for e in electrodes),
-        is_scalp=tuple(e.name not in NOT_SCALP for e in electrodes),
+        is_scalp=is_scalp([e.name for e in electrodes], layout),
         reference=reference or _inferred_reference([parsed[i] for i in picks], layout),
     )
     pairs = zip(labels, parsed, strict=True)
@@ -191,16 +248,32 @@ def _duplicates(names: Sequence[str]) -> RecordingError:
     )
 
 
-def _unless_biosemi(label: str, labels: Sequence[str], layout: Layout) -> _Parsed:
-    """Parse a label, except that C3 of BioSemi's radial naming (A1-A32, B1-B32, …) is not the C3 of 10-20."""
-    if layout == "1005" and _is_biosemi(tuple(labels)) and _BIOSEMI.fullmatch(label.strip()):
-        return _Parsed("unknown")
-    return _parse(label)
+def is_scalp(names: Iterable[str], layout: Layout) -> tuple[bool, ...]:
+    """Per electrode of a layout, whether it lies on the scalp and not on an ear or behind it."""
+    return tuple(layout in _RADIAL_LAYOUTS or name not in NOT_SCALP for name in names)
+
+
+def _parsed(labels: Sequence[str], layout: Layout) -> list[_Parsed]:
+    """Parse all labels; names that two systems share are unknown where the file is in the other system.
+
+    C3 of BioSemi's radial naming (A1-A32, B1-B32, …) is not the C3 of 10-20.
+    """
+    parsed = [_parse(label, layout) for label in labels]
+    if (layout in _RADIAL_LAYOUTS) == _is_radial(tuple(labels)):
+        return parsed
+    is_shared = [
+        _RADIAL.fullmatch(label.strip()) or _RADIAL.fullmatch(p.name) for label, p in zip(labels, parsed, strict=True)
+    ]
+    return [_Parsed("unknown") if shared else p for shared, p in zip(is_shared, parsed, strict=True)]
 
 
 @lru_cache(maxsize=64)
-def _is_biosemi(labels: tuple[str, ...]) -> bool:
-    return {"A3", "B1"} <= {label.strip() for label in labels}
+def _is_radial(labels: tuple[str, ...]) -> bool:
+    """Whether a file names electrodes radially: most of the names that tell the systems apart are radial."""
+    radial = [_RADIAL.fullmatch(label.strip()) is not None for label in labels]
+    other = [clean_label(label) is not None for label in labels]
+    n_radial_only = sum(r and not o for r, o in zip(radial, other, strict=True))
+    return n_radial_only > sum(o and not r for r, o in zip(radial, other, strict=True))
 
 
 def _inferred_reference(parsed: Sequence[_Parsed], layout: Layout) -> Reference:
@@ -212,6 +285,6 @@ def _inferred_reference(parsed: Sequence[_Parsed], layout: Layout) -> Reference:
             f"channels are recorded against {' and '.join(known)}",
             "give the reference of the corpus explicitly if the labels are wrong, or leave the file out",
         )
-    if layout == "gsn129" and not known:
+    if layout.startswith("gsn") and not known:
         return "Cz"
     return known[0] if known and references == set(known) else "unknown"

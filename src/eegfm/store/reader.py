@@ -11,16 +11,20 @@ from numpy.typing import NDArray
 
 from eegfm.errors import StoreError
 from eegfm.recording import Montage
+from eegfm.store.addresses import Addresses, addresses_of, read_addresses
+from eegfm.store.arena import Arena
 from eegfm.store.checksums import block_checksums
 from eegfm.store.index import Entry, RecordingEntry, RejectedEntry, read_index
-from eegfm.store.layout import SAMPLE_DTYPE, StoreFacts, read_facts, read_montage, shard_path
+from eegfm.store.layout import StoreFacts, read_facts, read_montage, shard_path
+from eegfm.store.read_ahead import ReadAhead
 
 
 class SignalStore:
     """Read-only handle on a store. Cheap to pickle: it travels as its path and opens files when asked.
 
     A *row* is one time point of all channels. Rows of one montage are numbered through its shards, so that
-    one int64 addresses a window's first sample wherever it lies.
+    one int64 addresses a window's first sample wherever it lies. The addresses come from a file beside the index
+    (``eegfm.store.addresses``) and open at once; everything else that is known of recordings means reading the index.
 
     Args:
         folder: The store's folder.
@@ -67,20 +71,30 @@ class SignalStore:
         return [e for e in self._index.values() if isinstance(e, RejectedEntry)]
 
     @cached_property
+    def _addresses(self) -> dict[str, Addresses]:
+        read_facts(self.folder)  # refuses what is not a store
+        addresses = read_addresses(self.folder)
+        return addresses_of(self.entries) if addresses is None else addresses
+
+    @cached_property
     def montages(self) -> dict[str, Montage]:
         """Montages by name."""
-        return {name: read_montage(self.folder, name) for name in sorted({e.montage for e in self.entries})}
+        return {name: read_montage(self.folder, name) for name in self._addresses}
 
     def locate(
-        self, montage: str, recording_ids: Iterable[str], starts: NDArray[np.int64], n_samples: int
+        self,
+        montage: str,
+        recording_ids: Iterable[str],
+        starts: NDArray[np.int64],
+        n_samples: int | NDArray[np.int64],
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Address windows.
+        """Address windows, or runs of windows.
 
         Args:
             montage: Montage name.
             recording_ids: (W,) recording of each window.
             starts: (W,) first sample of each window inside its recording.
-            n_samples: Length of the windows.
+            n_samples: Length of the windows; (W,) samples from the start to the end of each run.
 
         Returns:
             (W,) first rows for ``gather`` and (W,) rows of ``scales``.
@@ -107,26 +121,49 @@ class SignalStore:
         """(R, C) microvolts per integer step of each recording and channel."""
         return self._group(montage).scales_uv
 
-    def gather(self, montage: str, rows: NDArray[np.int64], n_samples: int) -> NDArray[np.int16]:
-        """Copy windows out of the mapped shards.
+    def shards(self, montage: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(S,) first row and (S,) number of rows of each shard of a montage: rows in between hold nothing."""
+        arena = self._group(montage).arena
+        return arena.first_rows, arena.n_rows
+
+    def gather(
+        self, montage: str, rows: NDArray[np.int64], n_samples: int, out: NDArray[np.int16] | None = None
+    ) -> NDArray[np.int16]:
+        """Copy windows out of the mapped shards, in one call for all of them.
 
         Args:
             montage: Montage name.
             rows: (B,) first rows, from ``locate``.
             n_samples: Window length T.
+            out: (B, T, C) where to copy to, C order; new memory where it is None.
 
         Returns:
-            (B, T, C) int16.
+            (B, T, C) int16, ``out`` where it is given.
+
+        Raises:
+            StoreError: A window is not inside one shard.
         """
         group = self._group(montage)
-        if len(group.shards) == 1:
-            return _windows(group.shards[0], rows, n_samples)
-        out = np.empty((len(rows), n_samples, group.n_channels), dtype=np.int16)
-        shard_of = np.searchsorted(group.shard_starts, rows, side="right") - 1  # place among the shards, not its number
-        for shard in np.unique(shard_of):
-            chosen = shard_of == shard
-            out[chosen] = _windows(group.shards[shard], rows[chosen] - group.shard_starts[shard], n_samples)
-        return out
+        group.read_ahead.ask(rows, n_samples)
+        return group.arena.gather(rows, n_samples, out)
+
+    def read_ahead(self, montage: str, first_rows: NDArray[np.int64], n_rows: int | NDArray[np.int64]) -> bool:
+        """Ask the system to read stretches of rows that are not in the page cache; returns before it has.
+
+        A batch of windows in random places is read many times as fast when the system knows of all of them at once.
+
+        Args:
+            montage: Montage name.
+            first_rows: (E,) first rows, from ``locate``.
+            n_rows: Length of the stretches, or (E,) length of each.
+
+        Returns:
+            Whether there was anything to read, as far as a few samples tell.
+
+        Raises:
+            StoreError: A stretch is not inside one shard.
+        """
+        return self._group(montage).read_ahead.ask(first_rows, n_rows)
 
     def recording(self, recording_id: str) -> NDArray[np.float32]:
         """(T, C) float32 microvolts of one recording, as recorded.
@@ -154,8 +191,8 @@ class SignalStore:
 
     def _samples(self, entry: RecordingEntry) -> NDArray[np.int16]:
         group = self._group(entry.montage)
-        shard: NDArray[np.int16] = group.shards[group.place_of[entry.shard]]
-        return shard[entry.first_row : entry.first_row + entry.n_samples]
+        first_row = group.arena.first_rows[group.numbers.searchsorted(entry.shard)] + entry.first_row
+        return group.arena.rows(int(first_row), entry.n_samples)
 
     @cached_property
     def _groups(self) -> dict[str, "_Group"]:
@@ -165,51 +202,27 @@ class SignalStore:
         if montage not in self._groups:
             if montage not in self.montages:
                 raise StoreError(f"{self.folder}: no montage {montage}; there are {sorted(self.montages)}")
-            entries = [e for e in self.entries if e.montage == montage]
-            self._groups[montage] = _Group(self.folder, self.montages[montage], entries)
+            self._groups[montage] = _Group(self.folder, self.montages[montage], self._addresses[montage])
         return self._groups[montage]
 
 
 class _Group:
     """The mapped shards and address columns of one montage."""
 
-    def __init__(self, folder: Path, montage: Montage, entries: list[RecordingEntry]) -> None:
-        self.n_channels = montage.n_channels
-        self.ids = pd.Index([e.recording_id for e in entries])
-        self.scales_uv = np.array([e.scales_uv for e in entries], dtype=np.float32)
-        self.n_samples = np.array([e.n_samples for e in entries], dtype=np.int64)
+    def __init__(self, folder: Path, montage: Montage, addresses: Addresses) -> None:
+        self.ids = pd.Index(addresses.recording_ids.to_pandas())
+        self.scales_uv = addresses.scales_uv
+        self.n_samples = addresses.n_samples
         # Compaction leaves out numbers: what counts is the place of a shard among those that are there.
-        self.place_of = {number: place for place, number in enumerate(sorted({e.shard for e in entries}))}
-        self.shards = [_map_shard(shard_path(folder, montage.name, k), self.n_channels) for k in self.place_of]
-        lengths = [len(s) for s in self.shards]
-        self.shard_starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
-        places = np.array([self.place_of[e.shard] for e in entries], dtype=np.int64)
-        self.first_rows = self.shard_starts[places] + np.array([e.first_row for e in entries], dtype=np.int64)
-        for entry in entries:
-            if entry.first_row + entry.n_samples > lengths[self.place_of[entry.shard]]:
-                raise StoreError(
-                    f"{folder}: recording {entry.recording_id} reaches beyond its shard; "
-                    "the shard was cut, delete the store and ingest again"
-                )
-
-
-def _map_shard(path: Path, n_channels: int) -> NDArray[np.int16]:
-    if not path.is_file():
-        raise StoreError(f"{path}: shard is missing; delete the store and ingest again")
-    n_rows = path.stat().st_size // (SAMPLE_DTYPE.itemsize * n_channels)
-    return np.memmap(path, dtype=SAMPLE_DTYPE, mode="r", shape=(n_rows, n_channels))
-
-
-def _windows(shard: NDArray[np.int16], rows: NDArray[np.int64], n_samples: int) -> NDArray[np.int16]:
-    """One fancy index on overlapping rows: no Python per window."""
-    n_rows, n_channels = shard.shape
-    if len(rows) and (rows.min() < 0 or rows.max() + n_samples > n_rows):
-        raise StoreError(f"windows of {n_samples} samples reach beyond the {n_rows} samples of the shard")
-    itemsize = shard.strides[1]
-    overlapping = np.lib.stride_tricks.as_strided(
-        shard,
-        shape=(max(n_rows - n_samples + 1, 0), n_samples * n_channels),
-        strides=(n_channels * itemsize, itemsize),
-        writeable=False,
-    )
-    return np.asarray(overlapping[rows]).reshape(len(rows), n_samples, n_channels)
+        self.numbers = np.unique(addresses.shards)
+        places = self.numbers.searchsorted(addresses.shards)
+        paths = [shard_path(folder, montage.name, int(number)) for number in self.numbers]
+        self.arena = Arena(paths, montage.n_channels)
+        self.read_ahead = ReadAhead(self.arena)
+        beyond = addresses.first_rows + addresses.n_samples > self.arena.n_rows[places]
+        if beyond.any():
+            raise StoreError(
+                f"{folder}: recording {self.ids[beyond][0]} reaches beyond its shard; "
+                "the shard was cut, delete the store and ingest again"
+            )
+        self.first_rows = self.arena.first_rows[places] + addresses.first_rows

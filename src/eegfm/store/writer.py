@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from eegfm.errors import StoreError
 from eegfm.files import exclusive, write_atomically
 from eegfm.recording import Montage
+from eegfm.store.addresses import drop_addresses, write_addresses
 from eegfm.store.checksums import block_checksums
 from eegfm.store.index import (
     INDEX_FILE,
@@ -98,8 +99,10 @@ class StoreWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self.spool, ignore_errors=True)
-        self._lock.close()
+        with self._lock:
+            shutil.rmtree(self.spool, ignore_errors=True)
+            if kind is None:
+                self._leave_addresses()
 
     @property
     def spool(self) -> Path:
@@ -187,8 +190,16 @@ class StoreWriter:
         next_shards = {m: 1 + max(shard for name, shard in self._tails if name == m) for m in montages}
         self._tails = dict.fromkeys(next_shards.items(), 0)
         lines = [to_line(self._moved(entry)) for entry in read_index(self.folder).values()]
+        drop_addresses(self.folder)
         write_atomically(self.folder / INDEX_FILE, b"".join(lines))
         self._delete_unknown_shards()
+
+    def _leave_addresses(self) -> None:
+        """Readers do without them, slowly: what gets in is not lost for want of them."""
+        try:
+            write_addresses(self.folder)
+        except OSError as error:
+            _log.warning("%s opens slowly: the addresses of its recordings cannot be written (%s)", self.folder, error)
 
     def _busy(self, who: str) -> StoreError:
         return StoreError(f"{self.folder}: {who} is writing to this store; wait for it or end it")
@@ -250,6 +261,7 @@ class StoreWriter:
 
     def _start_empty(self) -> None:
         """Forget the index first: without it no shard is believed."""
+        drop_addresses(self.folder)
         (self.folder / INDEX_FILE).unlink(missing_ok=True)
         for path in [*self.folder.glob("*/shard_*.i16"), *self.folder.glob(f"*/{MONTAGE_FILE}")]:
             path.unlink()

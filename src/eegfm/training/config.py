@@ -48,6 +48,43 @@ OptimizerConfig = Annotated[AdamWConfig, Field(discriminator="name")]
 ScheduleConfig = Annotated[WarmupCosineConfig, Field(discriminator="name")]
 
 
+class ShuffleParams(StrictModel):
+    """How far the windows of a group are shuffled: every one on its own, or in runs that a disk reads in one go.
+
+    Args:
+        run_windows: Neighbouring windows that are read together; 1 shuffles every window on its own.
+        pool_windows: Windows of many runs that are read together and drawn from one by one.
+    """
+
+    run_windows: PositiveInt = 1
+    pool_windows: PositiveInt = 65_536
+
+    @model_validator(mode="after")
+    def _pool_holds_runs(self) -> "ShuffleParams":
+        if self.pool_windows < self.run_windows:
+            raise ValueError(
+                f"pool_windows {self.pool_windows} is less than run_windows {self.run_windows}; a pool holds many runs"
+            )
+        return self
+
+
+class LoaderParams(StrictModel):
+    """How batches get to the device; nothing of it changes what they hold.
+
+    Args:
+        n_ahead: Steps that are gathered while earlier ones train.
+        read_ahead_steps: Steps whose samples are read from a disk while earlier ones are gathered.
+        residency: ``disk`` gathers from the stores; ``device`` first copies all signals of the mixture to the device;
+            ``auto`` does so on an accelerator that has room for them.
+        device_memory_ratio: Largest share of the device's free memory that signals may take.
+    """
+
+    n_ahead: PositiveInt = 4
+    read_ahead_steps: NonNegativeInt = 64
+    residency: Literal["auto", "disk", "device"] = "auto"
+    device_memory_ratio: float = Field(default=0.5, gt=0, le=1)
+
+
 class PretrainParams(StrictModel):
     """All that a pretraining run is told, apart from its data.
 
@@ -61,6 +98,7 @@ class PretrainParams(StrictModel):
         batch_size: Windows per optimizer step, all corpora together; the corpus weights must divide it.
         n_steps: Optimizer steps; give this or ``n_epochs``.
         n_epochs: Passes, each of as many windows as there are in all corpora together.
+        shuffle: How far windows are shuffled; the default is fully, for signals that memory or a fast disk holds.
         gradient_clip: Largest norm of the gradient; longer ones are shortened to it.
         seed: Seed of initial weights, order of windows and masks.
         log_interval_steps: Steps between two points of the history.
@@ -77,10 +115,11 @@ class PretrainParams(StrictModel):
     objective: ObjectiveConfig = MaskedConfig()
     optimizer: OptimizerConfig = AdamWConfig()
     schedule: ScheduleConfig = WarmupCosineConfig()
-    reference: Literal["average", "as_recorded"] = "average"
+    reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
     batch_size: PositiveInt = 40
     n_steps: PositiveInt | None = None
     n_epochs: PositiveInt | None = None
+    shuffle: ShuffleParams = ShuffleParams()
     gradient_clip: PositiveFloat = 1.0
     seed: NonNegativeInt = 0
     log_interval_steps: PositiveInt = 10

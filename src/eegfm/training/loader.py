@@ -2,88 +2,114 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol, TypeVar
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from eegfm.batch import StoredBatch, WindowIndex
-from eegfm.recording import Montage
+from eegfm.training.buffers import Buffers, PinnedBuffers, ReusedBuffers
 from eegfm.training.plan import Draw, Groups, MixturePlan
+from eegfm.training.residency import Arenas, gather_on_device
+from eegfm.training.stores import SignalStoreLike, Stores
 
 _T = TypeVar("_T")
-_POLL_S = 0.1
-
-
-class SignalStoreLike(Protocol):
-    """What training needs of a signal store."""
-
-    @property
-    def rate_hz(self) -> float:
-        """Sampling rate of all signals."""
-        ...
-
-    @property
-    def filters(self) -> dict[str, float | None]:
-        """What every signal went through."""
-        ...
-
-    @property
-    def is_simulated(self) -> bool:
-        """Whether the recordings are simulated."""
-        ...
-
-    @property
-    def montages(self) -> Mapping[str, Montage]:
-        """Montages by name."""
-        ...
-
-    def locate(
-        self, montage: str, recording_ids: Iterable[str], starts: NDArray[np.int64], n_samples: int, /
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """First rows of windows, and rows of their recordings' scales."""
-        ...
-
-    def scales(self, montage: str, /) -> NDArray[np.float32]:
-        """(R, C) microvolts per integer step."""
-        ...
-
-    def gather(self, montage: str, rows: NDArray[np.int64], n_samples: int, /) -> NDArray[np.int16]:
-        """(B, T, C) samples of windows."""
-        ...
-
-
-Stores = Mapping[str, SignalStoreLike]
-"""Stores by corpus."""
+_N_KEYS = 64
+_BLOCK = 8
+_CPU = torch.device("cpu")
 
 
 class TrainingLoader:
-    """Steps of a plan as batches; each iteration starts anew with a thread of its own.
+    """Steps of a plan as batches; each iteration starts anew with threads of its own.
+
+    One thread asks the system to read what coming steps need, another gathers the next steps. Neither changes what a
+    batch holds.
 
     Args:
         plan: Which windows each step takes.
         stores: Stores by corpus.
         n_steps: Steps in all.
+        first_step: Step to begin with, when those before are done.
         n_ahead: Steps that are gathered while earlier ones train.
+        read_ahead_steps: Steps whose samples are read while earlier ones are gathered; 0 leaves it to the gathering,
+            which then waits.
+        device: Where training takes place; what a CUDA device copies is gathered into pinned memory.
+        arenas: Signals that lie on the device already, from ``resident_arenas``.
     """
 
-    def __init__(self, plan: MixturePlan, stores: Stores, n_steps: int, *, n_ahead: int = 4) -> None:
+    def __init__(
+        self,
+        plan: MixturePlan,
+        stores: Stores,
+        n_steps: int,
+        *,
+        first_step: int = 0,
+        n_ahead: int = 4,
+        read_ahead_steps: int = 64,
+        device: torch.device = _CPU,
+        arenas: Arenas | None = None,
+    ) -> None:
         self._plan = plan
         self._stores = stores
-        self._steps = range(n_steps)
+        self._steps = range(first_step, n_steps)
         self._n_ahead = n_ahead
+        self._read_ahead_steps = read_ahead_steps
+        self._device = device
+        self._arenas = arenas or {}
 
     def __len__(self) -> int:
         return len(self._steps)
 
     def __iter__(self) -> Iterator[list[StoredBatch]]:
-        return prefetch(lambda: (self.batches(step) for step in self._steps), self._n_ahead)
+        return prefetch(self._gathered, self._n_ahead)
 
     def batches(self, step: int) -> list[StoredBatch]:
         """Micro-batches of one step, gathered now."""
-        return [gather(draw, self._stores[draw.group.corpus]) for draw in self._plan.step(step)]
+        return self._gather(step, None)
+
+    def _gathered(self) -> Iterator[list[StoredBatch]]:
+        use_one_thread()
+        buffers = PinnedBuffers() if self._device.type == "cuda" else ReusedBuffers(self._n_ahead + 4)
+        n_blocks = -(-self._read_ahead_steps // _BLOCK)
+        for block in prefetch(self._asked, n_blocks) if n_blocks else [self._steps]:
+            for step in block:
+                yield self._gather(step, buffers)
+
+    def _gather(self, step: int, buffers: Buffers | None) -> list[StoredBatch]:
+        batches = []
+        for draw in self._plan.step(step):
+            corpus, montage = draw.group.corpus, draw.group.montage
+            batches.append(gather(draw, self._stores[corpus], buffers, self._arenas.get((corpus, montage))))
+        return batches
+
+    def _asked(self) -> Iterator[range]:
+        """Blocks of steps whose samples the system was asked to read.
+
+        Where the first step of a block asks for nothing that is not in memory already, the others are not looked at.
+        """
+        asked: OrderedDict[tuple[str | int, ...], None] = OrderedDict()
+        for first in range(0, len(self._steps), _BLOCK):
+            block = self._steps[first : first + _BLOCK]
+            for step in block:
+                if not self._ask(step, asked) and step == block[0]:
+                    break
+            yield block
+
+    def _ask(self, step: int, asked: OrderedDict[tuple[str | int, ...], None]) -> bool:
+        """Whether anything of a step had to be read; steps of one pool ask once."""
+        is_read = False
+        for extent in self._plan.extents(step):
+            if extent.key in asked or (extent.corpus, extent.montage) in self._arenas:
+                continue
+            asked[extent.key] = None
+            if len(asked) > _N_KEYS:
+                asked.popitem(last=False)
+            store = self._stores[extent.corpus]
+            is_read |= bool(store.read_ahead(extent.montage, extent.first_rows, extent.n_rows))
+        return is_read
 
 
 class ValidationLoader:
@@ -112,17 +138,54 @@ class ValidationLoader:
             yield [gather(draw, self._stores[draw.group.corpus]) for draw in step]
 
 
-def gather(draw: Draw, store: SignalStoreLike) -> StoredBatch:
-    """Read one micro-batch in one call."""
-    group, positions = draw.group, draw.positions
-    scale_rows = group.scale_rows[positions]
+def gather(
+    draw: Draw, store: SignalStoreLike, buffers: Buffers | None = None, arena: torch.Tensor | None = None
+) -> StoredBatch:
+    """Read one micro-batch in one call.
+
+    Args:
+        draw: Which windows.
+        store: Store of their corpus.
+        buffers: Where to gather to; new memory where it is None.
+        arena: Signals of their montage on the device; the samples of the batch are then there too.
+    """
+    group = draw.group
+    rows, scale_rows = group.locate(draw.positions)
     return {
-        "samples": torch.from_numpy(store.gather(group.montage, group.rows[positions], group.n_samples)),
+        "samples": _samples(group, rows, store, buffers) if arena is None else _resident(group, rows, arena),
         "scales_uv": torch.from_numpy(store.scales(group.montage)[scale_rows]),
         "recording": torch.from_numpy(scale_rows),
         "corpus": group.corpus,
         "montage": group.montage,
     }
+
+
+def _samples(
+    group: WindowIndex, rows: NDArray[np.int64], store: SignalStoreLike, buffers: Buffers | None
+) -> torch.Tensor:
+    if buffers is None:
+        return torch.from_numpy(store.gather(group.montage, rows, group.n_samples))
+    samples = buffers.take((len(rows), group.n_samples, store.montages[group.montage].n_channels))
+    store.gather(group.montage, rows, group.n_samples, samples.numpy())
+    return samples
+
+
+def _resident(group: WindowIndex, rows: NDArray[np.int64], arena: torch.Tensor) -> torch.Tensor:
+    return gather_on_device(arena, torch.from_numpy(rows).to(arena.device), group.n_samples)
+
+
+def use_one_thread() -> None:
+    """Keep torch's operators to one core in the thread that calls, and only there.
+
+    Every thread that runs them gets a team of its own, and two teams on the same cores slow each other down.
+    ``torch.set_num_threads`` sets the number for its own thread and for all that use torch later; a short-lived thread
+    puts back the latter.
+    """
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    other = threading.Thread(target=torch.set_num_threads, args=(n_threads,))
+    other.start()
+    other.join()
 
 
 def prefetch(start: Callable[[], Iterator[_T]], n_ahead: int) -> Iterator[_T]:
@@ -131,16 +194,15 @@ def prefetch(start: Callable[[], Iterator[_T]], n_ahead: int) -> Iterator[_T]:
     What the iterator raises is raised here. The thread ends when the items end, and when this generator is
     closed or dropped.
     """
-    items: queue.Queue[tuple[_T, None] | tuple[None, BaseException] | None] = queue.Queue(n_ahead)
+    items: queue.SimpleQueue[tuple[_T, None] | tuple[None, BaseException] | None] = queue.SimpleQueue()
+    slots: queue.SimpleQueue[None] = queue.SimpleQueue()
     stop = threading.Event()
+    for _ in range(n_ahead):
+        slots.put(None)
 
     def put(item: tuple[_T, None] | tuple[None, BaseException] | None) -> None:
-        while not stop.is_set():
-            try:
-                items.put(item, timeout=_POLL_S)
-            except queue.Full:
-                continue
-            return
+        slots.get()
+        items.put(item)
 
     def work() -> None:
         try:
@@ -157,12 +219,14 @@ def prefetch(start: Callable[[], Iterator[_T]], n_ahead: int) -> Iterator[_T]:
     thread.start()
     try:
         while (entry := items.get()) is not None:
+            slots.put(None)
             value, error = entry
             if error is not None:
                 raise error
             yield value  # type: ignore[misc]  # a value comes without an error; tuples cannot say so
     finally:
         stop.set()
+        slots.put(None)  # wakes the thread, which has at most one item in hand
         thread.join()
 
 

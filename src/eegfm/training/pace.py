@@ -1,5 +1,6 @@
 """How fast a run trains, and which windows it really took."""
 
+import logging
 import time
 from collections import Counter
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 
 from eegfm.batch import StoredBatch
+
+logger = logging.getLogger(__name__)
 
 
 class Pace(Callback):
@@ -40,6 +43,11 @@ class Pace(Callback):
             self._training_s += now - self._started
             self._n_timed_windows += sum(sizes.values())
         self._started = now
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say which mixture it really was."""
+        ratios = ", ".join(f"{corpus} {ratio:.4f}" for corpus, ratio in self.corpus_ratios().items())
+        logger.info("Mixture as realised, as shares of %d windows: %s", self.n_windows.total(), ratios)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the validation out of the time."""

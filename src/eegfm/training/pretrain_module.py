@@ -28,6 +28,9 @@ class PretrainModule(LightningModule):
         params: Optimizer, schedule, seed, logging.
         weights: Share of each corpus in the loss.
         n_steps: Optimizer steps in all, for the schedule.
+
+    Raises:
+        ConfigError: The adapter would mix patches of the encoder.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class PretrainModule(LightningModule):
         n_steps: int,
     ) -> None:
         super().__init__()
+        adapter.check_patches(objective.encoder.patch_samples)
         self.objective = objective
         self.prepare = prepare
         self.adapter = adapter

@@ -48,6 +48,14 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
     return pd.concat(tables, ignore_index=True), counts
 
 
+def counts_table(counts: Counts) -> pd.DataFrame:
+    """Counts as rows: columns ``cut``, ``what`` and ``count``."""
+    rows = [(cut, what, value) for cut, values in counts.items() for what, value in values.items()]
+    return pd.DataFrame(rows, columns=["cut", "what", "count"]).astype(
+        {"cut": "str", "what": "str", "count": "float64"}
+    )
+
+
 def _single_rate(recordings: pd.DataFrame) -> float:
     rates = sorted(set(recordings["rate_hz"]))
     if len(rates) > 1:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from eegfm.signal.config import SignalParams
 from eegfm.windows.config import MixtureParams, Roles, SplitParams
 
 
@@ -12,8 +13,10 @@ def split_corpora(roles: Roles, params: SplitParams, **recordings: pd.DataFrame)
     return split_persons(recordings, roles, params)
 
 
-def mix_corpora(splits: pd.DataFrame, params: MixtureParams, **windows: pd.DataFrame) -> pd.DataFrame:
+def mix_corpora(
+    splits: pd.DataFrame, params: MixtureParams, signal: SignalParams, **windows: pd.DataFrame
+) -> pd.DataFrame:
     """List the windows that pretraining draws from, with the share of each corpus."""
     from eegfm.windows.mixture import mix_windows
 
-    return mix_windows(windows, splits, params)
+    return mix_windows(windows, splits, params, rate_hz=signal.rate_hz)

@@ -18,7 +18,8 @@ def create_pipeline(corpora: list[str], pretrained: list[str]) -> Pipeline:
             ),
             Node(
                 mix_corpora,
-                inputs={"splits": "splits", "params": "params:mix"} | {c: f"{c}.windows" for c in pretrained},
+                inputs={"splits": "splits", "params": "params:mix", "signal": "params:signal"}
+                | {c: f"{c}.windows" for c in pretrained},
                 outputs="mixture",
                 name="mix_corpora",
                 tags=["data"],

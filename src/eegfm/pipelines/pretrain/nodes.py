@@ -23,10 +23,11 @@ def pretrain_encoder(
     done = fit_pretraining(mixture, stores, params, runs, splits=splits)
     header = done.checkpoint.header
     origin = {"corpora": header.corpora, "simulated_corpora": header.simulated_corpora}
-    identity = {"seed": header.seed, "fingerprint": header.fingerprint}
+    identity = {"seed": header.seed, "fingerprint": header.fingerprint, "mixture_sha256": header.mixture_sha256}
+    splits_of = {"splits_sha256": header.splits_sha256, "n_persons_kept_out": sum(map(len, header.kept_out.values()))}
     return {
         "encoder": done.checkpoint,
-        "metrics": {**done.metrics, **origin, **identity},
+        "metrics": {**done.metrics, **origin, **identity, **splits_of},
         "history": history_figure(done.history, header.corpora, header.simulated_corpora),
         "reconstructions": reconstruction_figure(done.reconstructions, header.simulated_corpora),
     }

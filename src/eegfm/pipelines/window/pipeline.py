@@ -10,7 +10,7 @@ def create_pipeline(corpus: str) -> Pipeline:
     node = Node(
         cut_recordings,
         inputs=["recordings", "events", "params:window"],
-        outputs="windows",
+        outputs={"windows": "windows", "window_counts": "window_counts"},
         name="cut_windows",
         tags=["data"],
     )

@@ -108,8 +108,8 @@ def windows_after_events(
     segment, inside = enclosing_segment(spans, recording, start, start + length)
     # What an event asked for may have ended in a gap after it.
     onset = found["onset"][event]
-    own_segment, _ = enclosing_segment(spans, recording, onset, onset + 1)
-    inside &= segment == own_segment
+    own_segment, is_stored = enclosing_segment(spans, recording, onset, onset + 1)
+    inside &= is_stored & (segment == own_segment)
     kept = in_time & inside
     order = np.lexsort((start[kept], recording[kept]))
     index = np.flatnonzero(kept)[order]

@@ -1,18 +1,157 @@
-"""To be written."""
+"""Windows around trials, with reaction time or correctness as the answer."""
 
-from typing import Literal
+from typing import Literal, Self
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
-from eegfm.windows.cutters.base import Cut
-from eegfm.windows.runs import Clock, Runs
+from eegfm.errors import ConfigError
+from eegfm.windows.cutters.base import Answer, Cut, Offset, Seconds
+from eegfm.windows.cutters.event_locked import refuse_repeated
+from eegfm.windows.runs import Clock, Ints, Runs
+from eegfm.windows.spans import enclosing_segment, nearest_sample, segments
+from eegfm.windows.trials import TrialRule, trial_table
+
+CLASSES = ("incorrect", "correct")
 
 
 class TrialsCut(Cut):
-    """To be written."""
+    """One window per trial, at a fixed time after its start, its stimulus or its response.
+
+    A trial lasts from its start to the next; which stimulus and which response are its own stands in
+    ``eegfm.windows.trials``. Trials that lack what the anchor or the target needs are left out.
+
+    Attributes:
+        start: Values of the events that start a trial; without any, each stimulus starts one.
+        stimulus: Values of the stimuli.
+        response: Values of the responses.
+        column: Column of the events table that holds the values.
+        anchor: The event that the window lies at.
+        offset_s: From the anchor to the window; negative for windows that begin before it.
+        length_s: Window length.
+        target: ``reaction_time_s``, from stimulus to response; ``correct``, what the feedback to the response says; or
+            ``none``.
+        keeps_last_trial: Whether a recording's last trial, which no next start ends, counts.
+        feedback_column: Column of the events table with the feedback, for the target ``correct``.
+        correct_feedback: Its values after a correct response.
+        incorrect_feedback: Its values after an incorrect response.
+    """
 
     name: Literal["trials"] = "trials"
+    start: tuple[str, ...] = ()
+    stimulus: tuple[str, ...] = Field(min_length=1)
+    response: tuple[str, ...] = ()
+    column: str = "value"
+    anchor: Literal["trial_start", "stimulus", "response"] = "stimulus"
+    offset_s: Offset = 0.0
+    length_s: Seconds
+    target: Literal["reaction_time_s", "correct", "none"] = "none"
+    keeps_last_trial: bool = False
+    feedback_column: str = "feedback"
+    correct_feedback: tuple[str, ...] = ("smiley_face",)
+    incorrect_feedback: tuple[str, ...] = ("sad_face",)
+
+    @model_validator(mode="after")
+    def _values_fit(self) -> Self:
+        refuse_repeated([*self.start, *self.stimulus, *self.response], "event value")
+        refuse_repeated([*self.correct_feedback, *self.incorrect_feedback], "feedback")
+        if self._needs_response and not self.response:
+            raise ValueError(f"anchor {self.anchor} with target {self.target} needs values of response")
+        return self
+
+    @property
+    def answer(self) -> Answer:
+        """Seconds from stimulus to response, or whether it was correct."""
+        if self.target == "reaction_time_s":
+            return Answer("regression", unit="s")
+        return Answer("binary", CLASSES) if self.target == "correct" else Answer("unlabelled")
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
-        """To be written."""
-        raise NotImplementedError
+        """Cut at every trial; see the base class.
+
+        Counted: ``n_recordings_without_window``, ``n_trials_closed``, ``n_trials_open`` (last of their recordings), and
+        of the trials, in this order, what left them out: ``n_trials_without_stimulus``, ``…_without_response``,
+        ``…_without_feedback``, ``…_out_of_range`` (the window does not lie in a segment), ``…_across_gaps`` (it does,
+        but not in that of the events that it or its answer is measured from).
+        """
+        trials, counted = self._usable(self._trials(recordings, events, clock))
+        length = clock.samples("length_s", self.length_s)
+        anchor_s = trials[f"{self.anchor}_s"].to_numpy(dtype=float)
+        start = nearest_sample((anchor_s + self.offset_s) * clock.rate_hz)
+        recording = trials["recording"].to_numpy(dtype=np.int64)
+        found = segments(recordings)
+        segment, fits = enclosing_segment(found, recording, start, start + length)
+        with_events = fits & self._holds_events(found, trials, segment, clock.rate_hz)
+        kept = trials[with_events]
+        reaction_time_s = (kept["response_s"] - kept["stimulus_s"]).to_numpy(dtype=float)
+        label = np.array(CLASSES, dtype=object)[kept["correct"].fillna(value=False).to_numpy(dtype=np.int64)]
+        return Runs(
+            recording=recording[with_events],
+            segment=segment[with_events],
+            start=start[with_events],
+            n_samples=length,
+            stride=length,
+            label=label if self.target == "correct" else None,
+            target=reaction_time_s if self.target == "reaction_time_s" else None,
+            counted={
+                "n_recordings_without_window": len(recordings) - kept["recording"].nunique(),
+                **counted,
+                "n_trials_out_of_range": int((~fits).sum()),
+                "n_trials_across_gaps": int((fits & ~with_events).sum()),
+            },
+        )
+
+    @property
+    def _needs_stimulus(self) -> bool:
+        return self.anchor == "stimulus" or self.target == "reaction_time_s"
+
+    @property
+    def _needs_response(self) -> bool:
+        return self.anchor == "response" or self.target != "none"
+
+    def _trials(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> pd.DataFrame:
+        """All trials of the recordings."""
+        needed = [self.column, *([self.feedback_column] if self.target == "correct" else [])]
+        for column in needed:
+            if column not in events:
+                raise ConfigError(
+                    f"cut {clock.cut!r}: events have no column {column!r}; there are {sorted(map(str, events.columns))}"
+                )
+        rule = TrialRule(
+            stimulus=self.stimulus,
+            response=self.response,
+            start=self.start,
+            column=self.column,
+            feedback=self.feedback_column,
+            correct=self.correct_feedback,
+            incorrect=self.incorrect_feedback,
+        )
+        return trial_table(recordings, events, rule)
+
+    def _usable(self, trials: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+        """Trials that have what anchor and target need, and how many had not."""
+        is_closed = trials["trial_stop_s"].notna()
+        counted = {"n_trials_closed": int(is_closed.sum()), "n_trials_open": int((~is_closed).sum())}
+        trials = trials if self.keeps_last_trial else trials[is_closed]
+        needs = {"stimulus_s": self._needs_stimulus, "response_s": self._needs_response}
+        for column, is_needed in {**needs, "correct": self.target == "correct"}.items():
+            lacks = trials[column].isna() & is_needed
+            what = {"correct": "feedback"}.get(column, column.removesuffix("_s"))
+            counted[f"n_trials_without_{what}"] = int(lacks.sum())
+            trials = trials[~lacks]
+        return trials, counted
+
+    def _holds_events(
+        self, found: dict[str, Ints], trials: pd.DataFrame, segment: Ints, rate_hz: float
+    ) -> NDArray[np.bool_]:
+        """Whether the events that a window and its answer are measured from lie in the window's segment."""
+        times = ("stimulus_s", "response_s") if self.target == "reaction_time_s" else ()
+        recording = trials["recording"].to_numpy(dtype=np.int64)
+        holds = np.ones(len(trials), dtype=bool)
+        for column in {f"{self.anchor}_s", *times}:
+            sample = nearest_sample(trials[column].to_numpy(dtype=float) * rate_hz)
+            own, inside = enclosing_segment(found, recording, sample, sample + 1)
+            holds &= inside & (own == segment)
+        return holds

@@ -1,18 +1,42 @@
-"""To be written."""
+"""Age in years."""
 
-from typing import Literal
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 import pandas as pd
 
-from eegfm.windows.cutters.base import Cut
+from eegfm.windows.cutters.base import Answer, Cut, Seconds
 from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.tasks.recording_value import of_bids_tasks, windows_with_value
 
 
 class AgeTask(Cut):
-    """To be written."""
+    """Windows at a fixed stride whose target is the person's age; of any corpus that knows it.
+
+    Attributes:
+        length_s: Window length; 10 s in the benchmark that is cited.
+        stride_s: From one window to the next; the window length by default.
+        bids_tasks: Only recordings of these BIDS tasks; all by default.
+    """
+
+    citation: ClassVar[str] = (
+        "Engemann et al. 2022, A reusable benchmark of brain-age prediction from M/EEG resting-state signals, section "
+        "2 (data processing: epochs of 10 s), doi 10.1016/j.neuroimage.2022.119521"
+    )
 
     name: Literal["age"] = "age"
+    length_s: Seconds = 10.0
+    stride_s: Seconds | None = None
+    bids_tasks: tuple[str, ...] = ()
+
+    @property
+    def answer(self) -> Answer:
+        """Years."""
+        return Answer("regression", unit="years")
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
-        """To be written."""
-        raise NotImplementedError
+        """Fill the recordings of known age; see the base class."""
+        chosen, counted = of_bids_tasks(recordings, clock, self.bids_tasks)
+        stride_s = self.stride_s or self.length_s
+        runs = windows_with_value(chosen, clock, "age_years", length_s=self.length_s, stride_s=stride_s)
+        return replace(runs, counted={**counted, **runs.counted})

@@ -1,18 +1,54 @@
-"""To be written."""
+"""EEG Foundation Challenge 2025, task 1: how long until the button is pressed."""
 
-from typing import Literal
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 import pandas as pd
 
-from eegfm.windows.cutters.base import Cut
+from eegfm.windows.cutters.base import Answer, Cut, Offset, Seconds
+from eegfm.windows.cutters.trials import TrialsCut
 from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.tasks.recording_value import of_bids_tasks
+
+BIDS_TASK = "contrastChangeDetection"
 
 
 class HbnChallenge1Task(Cut):
-    """To be written."""
+    """One window per answered trial of contrastChangeDetection; the target is the time from stimulus to response.
+
+    A trial lasts from ``contrastTrial_start`` to the next, so that the last of a run is lost. Its stimulus is the first
+    ``left_target`` or ``right_target`` in it, its response the first button press at or after the stimulus; correct and
+    wrong responses count alike. Nearly all windows hold the press.
+
+    Attributes:
+        offset_s: From the stimulus to the window.
+        length_s: Window length.
+    """
+
+    citation: ClassVar[str] = (
+        "EEG Foundation Challenge 2025, local_scoring.py (challenge 1) of the start kit; trials: build_trial_table of "
+        "EEGDash, eegdash/hbn/windows.py; paradigm: Langer et al. 2017, doi 10.1038/sdata.2017.40"
+    )
 
     name: Literal["hbn_challenge_1"] = "hbn_challenge_1"
+    offset_s: Offset = 0.5
+    length_s: Seconds = 2.0
+
+    @property
+    def answer(self) -> Answer:
+        """Seconds."""
+        return Answer("regression", unit="s")
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
-        """To be written."""
-        raise NotImplementedError
+        """Cut at every answered trial; counted as in ``eegfm.windows.cutters.trials``."""
+        chosen, counted = of_bids_tasks(recordings, clock, [BIDS_TASK])
+        cut = TrialsCut(
+            start=("contrastTrial_start",),
+            stimulus=("left_target", "right_target"),
+            response=("left_buttonPress", "right_buttonPress"),
+            offset_s=self.offset_s,
+            length_s=self.length_s,
+            target="reaction_time_s",
+        )
+        runs = cut.find(chosen, events, clock)
+        return replace(runs, counted={**counted, **runs.counted})

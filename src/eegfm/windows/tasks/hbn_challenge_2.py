@@ -1,18 +1,85 @@
-"""To be written."""
+"""EEG Foundation Challenge 2025, task 2: the externalizing score."""
 
-from typing import Literal
+import random
+from typing import ClassVar, Literal, Self
 
+import numpy as np
 import pandas as pd
+from pydantic import model_validator
 
-from eegfm.windows.cutters.base import Cut
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.fixed import fixed_windows
+from eegfm.windows.runs import Clock, Ints, Runs
+from eegfm.windows.spans import tile
+from eegfm.windows.tasks.hbn_factor import Factor
+from eegfm.windows.tasks.recording_value import of_bids_tasks, with_value
 
 
 class HbnChallenge2Task(Cut):
-    """To be written."""
+    """A crop at a random place of each window of a fixed grid; the target is a score of the child.
+
+    The crops of recordings in one piece are those of the official scorer, sample by sample. The scorer's grid runs
+    over the whole file, the one here begins anew in every segment, so that no crop spans a gap.
+
+    Attributes:
+        factor: Which score.
+        window_s: Length of the grid's windows.
+        stride_s: From one of them to the next.
+        crop_s: Length of the crop.
+        seed: Of the places; every recording begins with it, and draws one place per window in their order.
+        bids_tasks: Only recordings of these BIDS tasks; all where none is named. Training may use any.
+    """
+
+    citation: ClassVar[str] = (
+        "EEG Foundation Challenge 2025, local_scoring.py (challenge 2, DatasetWrapper) of the start kit; scores: "
+        "Shirazi et al. 2024, doi 10.1101/2024.10.03.615261"
+    )
 
     name: Literal["hbn_challenge_2"] = "hbn_challenge_2"
+    factor: Factor = "externalizing"
+    window_s: Seconds = 4.0
+    stride_s: Seconds = 2.0
+    crop_s: Seconds = 2.0
+    seed: int = 42
+    bids_tasks: tuple[str, ...] = ("contrastChangeDetection",)
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        if self.crop_s > self.window_s:
+            raise ValueError(f"crop_s {self.crop_s:g} is longer than window_s {self.window_s:g}; shorten it")
+        return self
+
+    @property
+    def answer(self) -> Answer:
+        """A score."""
+        return Answer("regression", unit="score")
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
-        """To be written."""
-        raise NotImplementedError
+        """Crop the recordings of children with a score; see the base class."""
+        chosen, counted = of_bids_tasks(recordings, clock, self.bids_tasks)
+        valued, n_without = with_value(chosen, clock, self.factor)
+        grid = fixed_windows(valued, clock, self.window_s, self.stride_s)
+        window, crop = grid.n_samples, clock.samples("crop_s", self.crop_s)
+        begins = grid.start
+        run, start = tile(begins, begins + (grid.windows_per_run - 1) * grid.stride + window, window, grid.stride)
+        recording = grid.recording[run]
+        number = np.arange(len(recording)) - np.searchsorted(recording, recording, side="left")
+        offsets = scorer_offsets(self.seed, int(number.max(initial=-1)) + 1, window - crop)
+        return Runs(
+            recording=recording,
+            segment=grid.segment[run],
+            start=start + offsets[number],
+            n_samples=crop,
+            stride=crop,
+            target=valued[self.factor].loc[pd.Index(recording)].to_numpy(dtype=float),
+            counted={**counted, "n_recordings_without_label": n_without, **grid.counted},
+        )
+
+
+def scorer_offsets(seed: int, n: int, most: int) -> Ints:
+    """(n,) places from 0 to ``most`` as the scorer draws them for one recording, the same for every recording.
+
+    A loop, because the numbers are those of Python's own generator; of one recording's length, however many there are.
+    """
+    rng = random.Random(seed)  # noqa: S311  the scorer's generator, nothing secret
+    return np.array([rng.randint(0, most) for _ in range(n)], dtype=np.int64)

@@ -1,18 +1,50 @@
-"""To be written."""
+"""HBN's resting state: eyes open or closed."""
 
-from typing import Literal
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 import pandas as pd
 
-from eegfm.windows.cutters.base import Cut
+from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.event_locked import Anchor, windows_after_events
 from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.tasks.recording_value import of_bids_tasks
+
+BIDS_TASK = "RestingState"
 
 
 class HbnEyesTask(Cut):
-    """To be written."""
+    """Windows after the instructions to close and to open the eyes.
+
+    With the values of EEGDash each instruction gives seven windows: at 15, 17, … 27 s after *close*, at 5, 7, … 17 s
+    after *open*. Eyes are closed for 40 s and open for 20 s. A stretch ends early where the other instruction comes.
+
+    Attributes:
+        closed: The stretch with closed eyes.
+        open: The stretch with open eyes.
+        length_s: Window length.
+        stride_s: From one window to the next.
+    """
+
+    citation: ClassVar[str] = (
+        "hbn_ec_ec_reannotation of EEGDash, eegdash/hbn/preprocessing.py; paradigm: Langer et al. 2017, doi "
+        "10.1038/sdata.2017.40"
+    )
 
     name: Literal["hbn_eyes"] = "hbn_eyes"
+    closed: Anchor = Anchor(values=("instructed_toCloseEyes",), offset_s=15.0, span_s=14.0)
+    open: Anchor = Anchor(values=("instructed_toOpenEyes",), offset_s=5.0, span_s=14.0)
+    length_s: Seconds = 2.0
+    stride_s: Seconds = 2.0
+
+    @property
+    def answer(self) -> Answer:
+        """Closed or open."""
+        return Answer("binary", ("closed", "open"))
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
-        """To be written."""
-        raise NotImplementedError
+        """Cut after every instruction; counted as in ``windows_after_events``."""
+        chosen, counted = of_bids_tasks(recordings, clock, [BIDS_TASK])
+        anchors = {"closed": self.closed, "open": self.open}
+        runs = windows_after_events(chosen, events, clock, anchors, length_s=self.length_s, stride_s=self.stride_s)
+        return replace(runs, counted={**counted, **runs.counted})

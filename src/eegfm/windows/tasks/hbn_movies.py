@@ -1,18 +1,72 @@
-"""To be written."""
+"""HBN's movies: which movie is seen, and which moment of it."""
 
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar, Literal
 
+import numpy as np
 import pandas as pd
+from pydantic import Field, field_validator
 
-from eegfm.windows.cutters.base import Cut
+from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.between_events import BetweenEventsCut
+from eegfm.windows.cutters.event_locked import refuse_repeated
 from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.tasks.recording_value import of_bids_tasks
+
+Movie = Literal["DespicableMe", "DiaryOfAWimpyKid", "FunwithFractals", "ThePresent"]
+MOVIES: tuple[Movie, ...] = ("DespicableMe", "DiaryOfAWimpyKid", "FunwithFractals", "ThePresent")
 
 
 class HbnMoviesTask(Cut):
-    """To be written."""
+    """Windows from ``video_start`` to ``video_stop``, labelled with the movie.
+
+    ``moment`` counts windows from ``video_start``: windows of one label and moment show one moment of one movie,
+    whoever watches and however early the recording began. The movies last 171, 117, 163 and 203 s, in the order of
+    ``MOVIES``.
+
+    Attributes:
+        movies: Which of the four; with a single one, there are moments but no classes to tell apart.
+        length_s: Window length.
+        stride_s: From one window, and moment, to the next; the window length by default.
+        without_stop: What becomes of a movie without ``video_stop``; see ``between_events``.
+    """
+
+    citation: ClassVar[str] = (
+        "Shirazi et al. 2024, HBN-EEG, doi 10.1101/2024.10.03.615261 (task-<movie>_events.json: video_start, "
+        "video_stop); responses at equal moments: Petroni et al. 2018, The variability of neural responses to "
+        "naturalistic videos change with age and sex, doi 10.1523/ENEURO.0244-17.2017"
+    )
 
     name: Literal["hbn_movies"] = "hbn_movies"
+    movies: tuple[Movie, ...] = Field(default=MOVIES, min_length=1)
+    length_s: Seconds = 2.0
+    stride_s: Seconds | None = None
+    without_stop: Literal["leave_out", "to_segment_end"] = "leave_out"
+
+    @field_validator("movies")
+    @classmethod
+    def _distinct(cls, movies: Sequence[Movie]) -> Sequence[Movie]:
+        refuse_repeated(movies, "movie")
+        return movies
+
+    @property
+    def answer(self) -> Answer:
+        """The movie."""
+        if len(self.movies) == 1:
+            return Answer("unlabelled")
+        return Answer("binary" if len(self.movies) == 2 else "multiclass", self.movies)
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
-        """To be written."""
-        raise NotImplementedError
+        """Cut every movie; counted as in ``eegfm.windows.cutters.between_events``."""
+        chosen, counted = of_bids_tasks(recordings, clock, self.movies)
+        cut = BetweenEventsCut(
+            start=("video_start",),
+            stop=("video_stop",),
+            length_s=self.length_s,
+            stride_s=self.stride_s,
+            without_stop=self.without_stop,
+        )
+        runs = cut.find(chosen, events, clock)
+        label = chosen["task"].loc[pd.Index(runs.recording)].to_numpy(dtype=np.object_)
+        return replace(runs, label=label, counted={**counted, **runs.counted})

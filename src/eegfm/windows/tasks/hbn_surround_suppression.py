@@ -1,18 +1,83 @@
-"""To be written."""
+"""HBN's surround suppression: what the stimulus looked like."""
 
-from typing import Literal
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 import pandas as pd
 
-from eegfm.windows.cutters.base import Cut
+from eegfm.windows.cutters.base import Answer, Cut, Offset, Seconds
+from eegfm.windows.cutters.event_locked import Anchor, windows_after_events
 from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.spans import own_events
+from eegfm.windows.tasks.recording_value import of_bids_tasks
+
+BIDS_TASK = "surroundSupp"
+STIMULUS = "stim_ON"
+CONDITIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    "background": {"no_background": ("0",), "background": ("1",)},
+    "foreground_contrast": {
+        "contrast_0": ("0",),
+        "contrast_30": ("0.3", "0.33"),
+        "contrast_60": ("0.6", "0.66"),
+        "contrast_100": ("1",),
+    },
+    "stimulus_cond": {"parallel_opposite_phase": ("1",), "parallel_in_phase": ("2",), "orthogonal": ("3",)},
+}
+"""By column of the events, by label, the column's values. The files write the contrasts as 0.3 and 0.6, their
+description as 0.33 and 0.66."""
 
 
 class HbnSurroundSuppressionTask(Cut):
-    """To be written."""
+    """One window per stimulus, which is on for 2.4 s: four discs that flicker at 25 Hz in front of a background.
+
+    The background is a grating that is parallel to that of the discs, in phase or in opposite phase with it, or
+    orthogonal. ``stimulus_cond`` stands beside stimuli without a background too, where it describes nothing that could
+    be seen; for that condition only stimuli with a background count. Each run has 64 stimuli.
+
+    Attributes:
+        condition: Column of the events whose value is the label: ``background`` (there or not), ``foreground_contrast``
+            (of the discs: 0, 30, 60 or 100 %), or ``stimulus_cond`` (how the background lies to the discs).
+        offset_s: From the stimulus's onset to the window.
+        length_s: Window length.
+    """
+
+    citation: ClassVar[str] = (
+        "Vanegas et al. 2015, Electrophysiological indices of surround suppression in humans, doi "
+        "10.1152/jn.00774.2014; as used in Langer et al. 2017, doi 10.1038/sdata.2017.40; conditions: HBN-EEG, "
+        "task-surroundSupp_events.json"
+    )
 
     name: Literal["hbn_surround_suppression"] = "hbn_surround_suppression"
+    condition: Literal["background", "foreground_contrast", "stimulus_cond"] = "background"
+    offset_s: Offset = 0.0
+    length_s: Seconds = 2.4
+
+    @property
+    def answer(self) -> Answer:
+        """The condition."""
+        classes = tuple(CONDITIONS[self.condition])
+        return Answer("binary" if len(classes) == 2 else "multiclass", classes)
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
-        """To be written."""
-        raise NotImplementedError
+        """Cut after every stimulus; counted as in ``windows_after_events``."""
+        chosen, counted = of_bids_tasks(recordings, clock, [BIDS_TASK])
+        stimuli, _ = own_events(chosen, events[events["value"] == STIMULUS])
+        if self.condition == "stimulus_cond" and "background" in stimuli:
+            visible = stimuli["background"].isin(CONDITIONS["background"]["background"])
+            counted["n_events_without_background"] = int((~visible).sum())
+            stimuli = stimuli[visible]
+        anchors = {
+            label: Anchor(values=values, offset_s=self.offset_s, span_s=self.length_s)
+            for label, values in CONDITIONS[self.condition].items()
+        }
+        runs = windows_after_events(
+            chosen,
+            stimuli,
+            clock,
+            anchors,
+            length_s=self.length_s,
+            stride_s=self.length_s,
+            column=self.condition,
+        )
+        counted["n_events_of_other_values"] = len(stimuli) - runs.counted["n_events"]
+        return replace(runs, counted={**counted, **runs.counted})

@@ -1,18 +1,98 @@
-"""To be written."""
+"""HBN's symbol search: was the answer correct."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from eegfm.windows.cutters.base import Cut
-from eegfm.windows.runs import Clock, Runs
+from eegfm.errors import ConfigError
+from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.runs import Clock, Ints, Runs
+from eegfm.windows.spans import enclosing_segment, nearest_sample, own_events, segments
+from eegfm.windows.tasks.recording_value import of_bids_tasks
+
+BIDS_TASK = "symbolSearch"
+RESPONSE, PAGE = "trialResponse", "newPage"
+CLASSES = ("incorrect", "correct")
 
 
 class HbnSymbolSearchTask(Cut):
-    """To be written."""
+    """One window before each answer, labelled with whether the answer is correct.
+
+    A page holds fifteen items; each asks whether a symbol is among others. The only events are the new page and the
+    answers, so an item begins with the page or with the answer to the item before. A window ends with the answer and
+    must not begin before its item, or it would hold the answer to another: items shorter than it are left out. In the
+    twenty persons of release 5's mini set the items last 1.4 to 45 s, 5.7 s in the middle, and 91 % of the answers
+    are correct.
+
+    Attributes:
+        length_s: Window length.
+    """
+
+    citation: ClassVar[str] = (
+        "Langer et al. 2017, A resource for assessing information processing in the developing brain using EEG and eye "
+        "tracking, doi 10.1038/sdata.2017.40 (after WISC-IV); events: HBN-EEG, task-symbolSearch_events.json; the "
+        "windows are our own choice"
+    )
 
     name: Literal["hbn_symbol_search"] = "hbn_symbol_search"
+    length_s: Seconds = 2.0
+
+    @property
+    def answer(self) -> Answer:
+        """Incorrect or correct."""
+        return Answer("binary", CLASSES)
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
-        """To be written."""
-        raise NotImplementedError
+        """Cut before every answer; see the base class.
+
+        Counted: ``n_responses``, and of these, in this order, what left them out: ``n_responses_without_answer``,
+        ``…_without_item_start``, ``…_sooner_than_window`` and ``…_out_of_range``.
+        """
+        for column in ("user_answer", "correct_answer"):
+            if column not in events:
+                raise ConfigError(
+                    f"cut {clock.cut!r}: events have no column {column!r}; there are {sorted(map(str, events.columns))}"
+                )
+        chosen, counted = of_bids_tasks(recordings, clock, [BIDS_TASK])
+        length = clock.samples("length_s", self.length_s)
+        found, recording, item_s = _with_item_start(chosen, events)
+        stop = nearest_sample(found["onset_s"].to_numpy(dtype=float) * clock.rate_hz)
+        item = nearest_sample(np.nan_to_num(item_s) * clock.rate_hz)
+        segment, fits = enclosing_segment(segments(chosen), recording, stop - length, stop)
+        answered = (found["user_answer"].isin(("0", "1")) & found["correct_answer"].isin(("0", "1"))).to_numpy()
+        tests = {
+            "without_answer": answered,
+            "without_item_start": ~np.isnan(item_s),
+            "sooner_than_window": stop - item >= length,
+            "out_of_range": fits,
+        }
+        kept = np.ones(len(found), dtype=bool)
+        counted["n_responses"] = len(found)
+        for what, passed in tests.items():
+            counted[f"n_responses_{what}"] = int((kept & ~passed).sum())
+            kept &= passed
+        is_correct = (found["user_answer"] == found["correct_answer"]).to_numpy(dtype=np.int64)
+        counted["n_recordings_without_window"] = len(chosen) - len(np.unique(recording[kept]))
+        return Runs(
+            recording=recording[kept],
+            segment=segment[kept],
+            start=stop[kept] - length,
+            n_samples=length,
+            stride=length,
+            label=np.array(CLASSES, dtype=object)[is_correct[kept]],
+            counted=counted,
+        )
+
+
+def _with_item_start(recordings: pd.DataFrame, events: pd.DataFrame) -> tuple[pd.DataFrame, Ints, NDArray[np.float64]]:
+    """Answers in order, the label of their recording, and when the event before each came; NaN where none did."""
+    found, recording = own_events(recordings, events[events["value"].isin((RESPONSE, PAGE))])
+    onset_s = found["onset_s"].to_numpy(dtype=float)
+    order = np.lexsort((onset_s, recording))
+    found, recording, onset_s = found.iloc[order], recording[order], onset_s[order]
+    before_s = np.full(len(found), np.nan)
+    before_s[1:] = np.where(recording[1:] == recording[:-1], onset_s[:-1], np.nan)
+    is_response = (found["value"] == RESPONSE).to_numpy()
+    return found[is_response], recording[is_response], before_s[is_response]

@@ -1,9 +1,8 @@
 """Classes of whole recordings: any column of the recordings table, by configuration alone."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
@@ -82,12 +81,12 @@ def windows_with_label(
         n_samples=found.n_samples,
         stride=found.stride,
         n_windows=found.n_windows,
-        label=np.asarray(labels.loc[found.recording], dtype=object),
+        label=labels.loc[pd.Index(found.recording)].to_numpy(dtype=object),
         counted={"n_recordings_without_label": int(labels.isna().sum()), **found.counted},
     )
 
 
-def required_column(recordings: pd.DataFrame, clock: Clock, column: str) -> "pd.Series[object]":
+def required_column(recordings: pd.DataFrame, clock: Clock, column: str) -> "pd.Series[Any]":
     """A column of the recordings table.
 
     Raises:
@@ -97,5 +96,5 @@ def required_column(recordings: pd.DataFrame, clock: Clock, column: str) -> "pd.
         raise ConfigError(
             f"cut {clock.cut!r}: recordings have no column {column!r}; there are {sorted(map(str, recordings))}"
         )
-    values: pd.Series[object] = recordings[column]
+    values: pd.Series[Any] = recordings[column]
     return values

@@ -1,18 +1,46 @@
-"""To be written."""
+"""Sex, female or male."""
 
-from typing import Literal
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 import pandas as pd
 
-from eegfm.windows.cutters.base import Cut
+from eegfm.windows.cutters.base import Answer, Cut, Seconds
 from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.tasks.recording_label import windows_with_label
+from eegfm.windows.tasks.recording_value import of_bids_tasks
+
+CLASSES = ("F", "M")
 
 
 class SexTask(Cut):
-    """To be written."""
+    """Windows at a fixed stride, labelled with the person's sex; of any corpus that knows it.
+
+    Attributes:
+        length_s: Window length; 2 s in the study that is cited.
+        stride_s: From one window to the next; the window length by default.
+        bids_tasks: Only recordings of these BIDS tasks; all by default. The study took ``RestingState``.
+    """
+
+    citation: ClassVar[str] = (
+        "Truong et al. 2021, Deep convolutional neural network applied to electroencephalography: raw data vs spectral "
+        "features (sex of HBN's children in 2-s windows), section II, doi 10.1109/EMBC46164.2021.9630708"
+    )
 
     name: Literal["sex"] = "sex"
+    length_s: Seconds = 2.0
+    stride_s: Seconds | None = None
+    bids_tasks: tuple[str, ...] = ()
+
+    @property
+    def answer(self) -> Answer:
+        """Female or male."""
+        return Answer("binary", CLASSES)
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
-        """To be written."""
-        raise NotImplementedError
+        """Fill the recordings of known sex; see the base class."""
+        chosen, counted = of_bids_tasks(recordings, clock, self.bids_tasks)
+        classes = {name: (name,) for name in CLASSES}
+        stride_s = self.stride_s or self.length_s
+        runs = windows_with_label(chosen, clock, "sex", classes, length_s=self.length_s, stride_s=stride_s)
+        return replace(runs, counted={**counted, **runs.counted})

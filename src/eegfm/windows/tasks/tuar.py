@@ -1,18 +1,105 @@
-"""To be written."""
+"""TUAR: which artifacts a window holds."""
 
-from typing import Literal
+from dataclasses import replace
+from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
 
-from eegfm.windows.cutters.base import Cut
+from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.intervals import covered, grid
 from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.tuh import DERIVATIONS, Annotations, annotations, lacks_derivation, of_family
+
+ARTIFACTS = ("eyem", "chew", "shiv", "musc", "elec")
+"""In the order in which pairs name them: ``eyem_musc``, never ``musc_eyem``."""
+_PAIRS = [f"{a}_{b}" for n, a in enumerate(ARTIFACTS) for b in ARTIFACTS[n + 1 :]]
+MEMBERS = {name: tuple(name.split("_")) for name in (*ARTIFACTS, *_PAIRS)} | {"elpp": ("elec",)}
+"""By label, the elementary artifacts that it stands for; ``elpp`` is an older name of electrode artifacts."""
+NONE = "none"
 
 
 class TuarTask(Cut):
-    """To be written."""
+    """Windows at a fixed stride, labelled with the artifacts that cover enough of them.
+
+    An artifact is present where its annotations, overlaps counted once, cover at least ``min_overlap_ratio`` of the
+    window's samples. Events of several rows add up: three artifacts of 0.5 s make 30 % of 5 s. A pair such as
+    ``eyem_musc`` counts for both.
+
+    BioFoundation differs in three points: seizures that are marked count as artifacts in its binary task; the time
+    without a mark competes for the class of a derivation, so that an artifact of 40 % loses against it, while here the
+    largest of the artifacts that are present wins; and recordings without annotations are clean, while here they are
+    left out.
+
+    Attributes:
+        mode: ``binary``: any artifact on any derivation. ``multilabel``: yes or no for each of the five elementary
+            artifacts on any derivation. ``multioutput``: one class for each of the 22 TCP derivations, NaN where
+            the montage has none; of two that cover as much the first of the five wins, which for a pair is the one
+            named first.
+        min_overlap_ratio: Share of a window that an artifact must cover; 0.3 in BioFoundation.
+        length_s: Window length; 5 s in BioFoundation.
+        stride_s: From one window to the next; the window length by default.
+    """
+
+    citation: ClassVar[str] = (
+        "Buckwalter et al. 2021, Recent advances in the TUH EEG corpus (TUAR v3.0.1), doi "
+        "10.1109/SPMB52430.2021.9672302; 30 % rule: BioFoundation (FEMBA, LUNA), make_datasets/process_raw_eeg.py"
+    )
 
     name: Literal["tuar"] = "tuar"
+    mode: Literal["binary", "multilabel", "multioutput"] = "binary"
+    min_overlap_ratio: Annotated[float, Field(gt=0, le=1)] = 0.3
+    length_s: Seconds = 5.0
+    stride_s: Seconds | None = None
+
+    @property
+    def answer(self) -> Answer:
+        """Artifact or none, yes or no per artifact, or the class of each derivation."""
+        if self.mode == "binary":
+            return Answer("binary", (NONE, "artifact"))
+        if self.mode == "multilabel":
+            return Answer("multilabel", outputs=ARTIFACTS)
+        return Answer("multioutput", (NONE, *ARTIFACTS), DERIVATIONS)
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
-        """To be written."""
-        raise NotImplementedError
+        """Fill the annotated recordings; see the base class."""
+        chosen, counted = of_family(recordings, "tuar")
+        found = annotations(chosen, events, ("csv",), clock)
+        runs = grid(found.recordings, clock, self.length_s, self.stride_s or self.length_s)
+        counted |= {
+            **found.counted,
+            "n_events_of_other_labels": found.n_of_other_labels(tuple(MEMBERS)),
+            "n_recordings_without_window": len(found.recordings) - len(np.unique(runs.recording)),
+        }
+        runs = replace(runs, counted=counted)
+        if self.mode == "binary":
+            present = self._shares(found, runs, dict.fromkeys(MEMBERS, (0,)), 1)[:, 0] >= self.min_overlap_ratio
+            return replace(runs, label=np.array(self.answer.classes, dtype=object)[present.astype(np.int64)])
+        number_of = {label: tuple(ARTIFACTS.index(m) for m in members) for label, members in MEMBERS.items()}
+        if self.mode == "multilabel":
+            shares = self._shares(found, runs, number_of, len(ARTIFACTS))
+            return replace(runs, targets=(shares >= self.min_overlap_ratio).astype(np.float32))
+        n_elsewhere = int((~found.channel.isin(DERIVATIONS)).sum())
+        counted = {**counted, "n_events_of_other_channels": n_elsewhere}
+        return replace(runs, targets=self._per_derivation(found, runs, number_of), counted=counted)
+
+    def _shares(
+        self, found: Annotations, runs: Runs, number_of: dict[str, tuple[int, ...]], n_keys: int
+    ) -> NDArray[np.float64]:
+        """(W, n_keys) share of each window that the intervals of each key cover."""
+        stop = runs.start + runs.n_samples
+        return covered(found.intervals(number_of), n_keys, runs.recording, runs.start, stop) / runs.n_samples
+
+    def _per_derivation(
+        self, found: Annotations, runs: Runs, number_of: dict[str, tuple[int, ...]]
+    ) -> NDArray[np.float32]:
+        """(W, 22) number of the class of each derivation."""
+        targets = np.zeros((len(runs.start), len(DERIVATIONS)), dtype=np.float32)
+        for index, name in enumerate(DERIVATIONS):
+            shares = self._shares(found.on(name), runs, number_of, len(ARTIFACTS))
+            present = shares.max(axis=1, initial=0.0) >= self.min_overlap_ratio
+            targets[:, index] = np.where(present, 1 + shares.argmax(axis=1), 0)
+        targets[lacks_derivation(found.recordings, runs.recording)] = np.nan
+        return targets

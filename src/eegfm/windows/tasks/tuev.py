@@ -1,18 +1,91 @@
-"""To be written."""
+"""TUEV: which of six events is seen."""
 
-from typing import Literal
+from dataclasses import replace
+from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
 
-from eegfm.windows.cutters.base import Cut
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.intervals import covered, select
+from eegfm.windows.runs import Clock, Ints, Runs
+from eegfm.windows.spans import enclosing_segment, segments
+from eegfm.windows.tuh import DERIVATIONS, Annotations, annotations, lacks_derivation, of_family
+
+CLASSES = ("spsw", "gped", "pled", "eyem", "artf", "bckg")
+"""In the order of the numbers 1 to 6 of ``.rec`` files."""
 
 
 class TuevTask(Cut):
-    """To be written."""
+    """One window around each annotated second.
+
+    A row of a ``.rec`` file marks one second of one TCP derivation. Rows whose window would leave its segment are
+    dropped; published code puts three copies of the recording end to end instead, so that such windows hold signal
+    of its other end.
+
+    Attributes:
+        per: ``channel_event``: one window for each row, as in BIOT, LaBraM and CBraMod: a second that is marked on
+            twelve derivations gives twelve equal windows, and one marked with two classes gives both. ``event``: one
+            for each time and class. ``time``: one for each time, and the class of each of the 22 TCP derivations as
+            the answer: what covers at least half of the second and most of it, NaN where nothing does.
+        event_s: Length of the annotated second.
+        margin_s: What the window holds before it, and after it.
+    """
+
+    citation: ClassVar[str] = (
+        "Harati et al. 2015, Improved EEG event classification using differential energy (TUEV v2.0.1); windows: "
+        "BIOT, Yang et al. 2023, datasets/TUEV/process.py, which LaBraM and CBraMod follow"
+    )
 
     name: Literal["tuev"] = "tuev"
+    per: Literal["channel_event", "event", "time"] = "channel_event"
+    event_s: Seconds = 1.0
+    margin_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2.0
+
+    @property
+    def answer(self) -> Answer:
+        """The class of the event, or of each derivation."""
+        return Answer("multioutput", CLASSES, DERIVATIONS) if self.per == "time" else Answer("multiclass", CLASSES)
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
-        """To be written."""
-        raise NotImplementedError
+        """Cut around the events; see the base class."""
+        chosen, counted = of_family(recordings, "tuev")
+        found = annotations(chosen, events, ("rec",), clock)
+        counted |= {**found.counted, "n_events_of_other_labels": found.n_of_other_labels(CLASSES)}
+        intervals = found.intervals({name: (n,) for n, name in enumerate(CLASSES)})
+        event, margin = clock.samples("event_s", self.event_s), clock.samples("margin_s", self.margin_s)
+        length = event + 2 * margin
+        first = intervals.start - margin
+        segment, fits = enclosing_segment(segments(chosen), intervals.recording, first, first + length)
+        counted["n_events_out_of_range"] = int((~fits).sum())
+        runs = Runs(intervals.recording[fits], segment[fits], first[fits], length, length)
+        key = intervals.key[fits]
+        if self.per != "channel_event":
+            of = np.stack([runs.recording, runs.start, key if self.per == "event" else np.zeros_like(key)])
+            once = np.sort(np.unique(of, axis=1, return_index=True)[1])
+            counted["n_events_repeated"] = len(key) - len(once)
+            runs, key = select(runs, once), key[once]
+        if self.per == "time":
+            targets = self._per_derivation(found, runs.recording, runs.start + margin, event)
+            answered = np.asarray((~np.isnan(targets)).any(axis=1), dtype=bool)
+            counted["n_windows_without_answer"] = int((~answered).sum())
+            runs, targets = select(runs, answered), targets[answered]
+            runs = replace(runs, targets=targets)
+        else:
+            runs = replace(runs, label=np.array(CLASSES, dtype=object)[key])
+        counted["n_recordings_without_window"] = len(found.recordings) - len(np.unique(runs.recording))
+        return replace(runs, counted=counted)
+
+    def _per_derivation(self, found: Annotations, recording: Ints, start: Ints, n_samples: int) -> NDArray[np.float32]:
+        """(W, 22) number of the class that each derivation shows in the samples of the event."""
+        targets = np.full((len(start), len(DERIVATIONS)), np.nan, dtype=np.float32)
+        number_of = {name: (n,) for n, name in enumerate(CLASSES)}
+        for index, name in enumerate(DERIVATIONS):
+            intervals = found.on(name).intervals(number_of)
+            samples = covered(intervals, len(CLASSES), recording, start, start + n_samples)
+            shown = 2 * samples.max(axis=1) >= n_samples
+            targets[shown, index] = samples.argmax(axis=1)[shown]
+        targets[lacks_derivation(found.recordings, recording)] = np.nan
+        return targets

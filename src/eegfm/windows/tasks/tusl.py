@@ -1,18 +1,71 @@
-"""To be written."""
+"""TUSL: seizure, slowing or background."""
 
-from typing import Literal
+from dataclasses import replace
+from typing import ClassVar, Literal
 
+import numpy as np
 import pandas as pd
 
-from eegfm.windows.cutters.base import Cut
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.intervals import covered, grid, select, windows_of_one_class
+from eegfm.windows.runs import Clock, Ints, Runs
+from eegfm.windows.tuh import Annotations, annotations, of_family
+
+CLASSES = ("bckg", "seiz", "slow")
 
 
 class TuslTask(Cut):
-    """To be written."""
+    """Windows labelled with the event that they lie in; an event holds for all channels, whichever it names.
+
+    TUSL marks events of 10 s and says nothing of the time between them.
+
+    Attributes:
+        rule: ``inside``: windows wholly inside events of one class (overlapping events of one class are one), as in
+            EEG-FM-Bench; those that an event of another class touches are left out. ``majority``: windows on a grid,
+            with the class that covers most of them, the first of the classes where two cover as much, as in
+            BioFoundation (5 s); where no class covers more than what is unmarked the window is left out, while
+            BioFoundation has a fourth class for it.
+        length_s: Window length.
+        stride_s: From one window to the next; the window length by default.
+    """
+
+    citation: ClassVar[str] = (
+        "von Weltin et al. 2017, Electroencephalographic slowing (TUSL v2.0.1), doi 10.1109/SPMB.2017.8257018; "
+        "windows: EEG-FM-Bench, data/dataset/tue/tusl.py, and BioFoundation, make_datasets/process_raw_eeg.py"
+    )
 
     name: Literal["tusl"] = "tusl"
+    rule: Literal["inside", "majority"] = "inside"
+    length_s: Seconds = 10.0
+    stride_s: Seconds | None = None
+
+    @property
+    def answer(self) -> Answer:
+        """Background, seizure or slowing."""
+        return Answer("multiclass", CLASSES)
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
-        """To be written."""
-        raise NotImplementedError
+        """Cut inside the events, or fill the recordings; see the base class."""
+        chosen, counted = of_family(recordings, "tusl")
+        found = annotations(chosen, events, ("csv",), clock)
+        counted |= {**found.counted, "n_events_of_other_labels": found.n_of_other_labels(CLASSES)}
+        runs, key = self._inside(found, clock) if self.rule == "inside" else self._majority(found, clock)
+        counted["n_recordings_without_window"] = len(found.recordings) - len(np.unique(runs.recording))
+        return replace(runs, label=np.array(CLASSES, dtype=object)[key], counted={**counted, **runs.counted})
+
+    def _inside(self, found: Annotations, clock: Clock) -> tuple[Runs, Ints]:
+        """Windows, and the number of their class."""
+        intervals = found.intervals({name: (n,) for n, name in enumerate(CLASSES)})
+        stride_s = self.stride_s or self.length_s
+        return windows_of_one_class(found.recordings, intervals, len(CLASSES), clock, self.length_s, stride_s)
+
+    def _majority(self, found: Annotations, clock: Clock) -> tuple[Runs, Ints]:
+        """Windows, and the number of their class."""
+        runs = grid(found.recordings, clock, self.length_s, self.stride_s or self.length_s)
+        any_class = len(CLASSES)
+        intervals = found.intervals({name: (n, any_class) for n, name in enumerate(CLASSES)})
+        samples = covered(intervals, any_class + 1, runs.recording, runs.start, runs.start + runs.n_samples)
+        by_class, unmarked = samples[:, :any_class], runs.n_samples - samples[:, any_class]
+        marked = by_class.max(axis=1) > unmarked
+        counted = {"n_windows_unmarked": int((~marked).sum())}
+        return replace(select(runs, marked), counted=counted), by_class.argmax(axis=1)[marked]

@@ -1,0 +1,36 @@
+"""Where an electrode sits, as a vector: shared by encoders and adapters."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+_LONGEST_WAVELENGTH_M = 0.4  # twice a head: one sign of the sine from ear to ear
+
+
+class ElectrodeEmbedding(nn.Module):
+    """Place of an electrode as a vector: Fourier features of x, y, z, then a small network.
+
+    Args:
+        n_frequencies: Frequencies per axis, each twice the one before.
+        d_model: Width D.
+    """
+
+    radians_per_m: Tensor
+
+    def __init__(self, n_frequencies: int, d_model: int) -> None:
+        super().__init__()
+        radians_per_m = 2 * math.pi / _LONGEST_WAVELENGTH_M * 2.0 ** torch.arange(n_frequencies)
+        self.register_buffer("radians_per_m", radians_per_m, persistent=False)
+        self.network = nn.Sequential(nn.Linear(6 * n_frequencies, d_model), nn.GELU(), nn.Linear(d_model, d_model))
+
+    def forward(self, positions_m: Tensor) -> Tensor:
+        """(..., C, 3) metres to (..., C, D)."""
+        phases = (positions_m.unsqueeze(-1) * self.radians_per_m).flatten(-2)
+        embedded: Tensor = self.network(torch.cat((phases.sin(), phases.cos()), dim=-1))
+        return embedded
+
+
+def shared_positions(positions_m: Tensor) -> Tensor:
+    """The first of a batch's (B, C, 3) positions where the batch is one montage spread without a copy."""
+    return positions_m[:1] if positions_m.stride(0) == 0 else positions_m

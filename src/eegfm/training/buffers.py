@@ -1,0 +1,56 @@
+"""Memory for batches, used again and again: fresh memory costs half as much as what is copied into it."""
+
+import sys
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+class Buffers(Protocol):
+    """Where batches are gathered to."""
+
+    def take(self, shape: tuple[int, ...]) -> Tensor:
+        """Int16 memory of this shape that nobody else holds; what is in it is left over."""
+        ...
+
+
+class PinnedBuffers:
+    """Memory that a device copies from by itself, from torch's pool, which knows when each copy has ended."""
+
+    def take(self, shape: tuple[int, ...]) -> Tensor:
+        """Int16 memory of this shape that nobody else holds."""
+        return torch.empty(shape, dtype=torch.int16, pin_memory=True)
+
+
+class ReusedBuffers:
+    """Memory of the host. A buffer is handed out again when its tensor, and all that shares its memory, is gone.
+
+    Whoever keeps a batch keeps its buffer: there is no ring that would be written over.
+
+    Args:
+        n_kept: Largest number of buffers of one shape that are kept; further ones are made for one use.
+    """
+
+    def __init__(self, n_kept: int) -> None:
+        self._n_kept = n_kept
+        self._kept: dict[tuple[int, ...], list[NDArray[np.int16]]] = {}
+        self._n_references = _n_references([np.empty(0, dtype=np.int16)], 0)
+
+    def take(self, shape: tuple[int, ...]) -> Tensor:
+        """Int16 memory of this shape that nobody else holds."""
+        kept = self._kept.setdefault(shape, [])
+        for k in range(len(kept)):
+            if _n_references(kept, k) == self._n_references:
+                return torch.from_numpy(kept[k])
+        fresh = np.empty(shape, dtype=np.int16)
+        if len(kept) < self._n_kept:
+            kept.append(fresh)
+        return torch.from_numpy(fresh)
+
+
+def _n_references(buffers: list[NDArray[np.int16]], k: int) -> int:
+    """References to a buffer as seen from here; a tensor on its memory holds one more."""
+    return sys.getrefcount(buffers[k])

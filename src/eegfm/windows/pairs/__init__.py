@@ -1,0 +1,1 @@
+"""Pairs of windows that should be represented alike, for contrastive objectives."""

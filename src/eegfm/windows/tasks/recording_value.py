@@ -1,0 +1,66 @@
+"""Numbers of whole recordings as targets, and recordings of some BIDS tasks only."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from eegfm.errors import SplitError
+from eegfm.windows.cutters.fixed import fixed_windows
+from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.tasks.recording_label import required_column
+
+
+def windows_with_value(
+    recordings: pd.DataFrame, clock: Clock, column: str, *, length_s: float, stride_s: float
+) -> Runs:
+    """Windows at a fixed stride whose target is a number of their recording.
+
+    Returns:
+        One run per segment. Counted: ``n_recordings_without_label``, ``n_recordings_without_window``.
+
+    Raises:
+        ConfigError: The column is missing, or a length is no whole number of samples.
+        SplitError: A value is no number, or infinite.
+    """
+    valued, n_without = with_value(recordings, clock, column)
+    found = fixed_windows(valued, clock, length_s, stride_s)
+    target = valued[column].loc[pd.Index(found.recording)].to_numpy(dtype=float)
+    return replace(found, target=target, counted={"n_recordings_without_label": n_without, **found.counted})
+
+
+def with_value(recordings: pd.DataFrame, clock: Clock, column: str) -> tuple[pd.DataFrame, int]:
+    """Recordings that have a number in a column, as floats, and how many have none.
+
+    Raises:
+        ConfigError: The column is missing.
+        SplitError: A value is no number, or infinite.
+    """
+    required_column(recordings, clock, column)
+    texts = recordings[column]
+    numbers = pd.to_numeric(texts, errors="coerce").astype("float64")
+    missing = texts.isna() | (texts.astype("str") == "")
+    wrong = (numbers.isna() & ~missing) | np.isinf(numbers)
+    if wrong.any():
+        name = recordings.loc[wrong, "recording_id"].iloc[0]
+        raise SplitError(
+            f"cut {clock.cut!r}: {column} of {name} is {texts[wrong].iloc[0]}; it must be a finite number, "
+            "or missing; correct the corpus's table of participants"
+        )
+    return recordings.assign(**{column: numbers})[~missing], int(missing.sum())
+
+
+def of_bids_tasks(
+    recordings: pd.DataFrame, clock: Clock, bids_tasks: Sequence[str]
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Recordings of some BIDS tasks, of all where none is named; and how many are of others.
+
+    Raises:
+        ConfigError: The recordings have no column ``task``.
+    """
+    if not bids_tasks:
+        return recordings, {}
+    required_column(recordings, clock, "task")
+    chosen = recordings[recordings["task"].isin(bids_tasks)]
+    return chosen, {"n_recordings_of_other_tasks": len(recordings) - len(chosen)}

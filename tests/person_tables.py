@@ -1,0 +1,64 @@
+"""Recordings tables of invented persons, with as many columns as splits look at."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from eegfm.recording import person_id
+from eegfm.windows.splits import COLUMNS
+
+
+def channels(*names: str) -> list[str]:
+    """A hash per named channel; "" for a flat one."""
+    return [hashlib.md5(name.encode()).hexdigest() if name else "" for name in names]  # noqa: S324 - no secret
+
+
+def people(corpus: str, subjects: Sequence[str], **columns: Any) -> pd.DataFrame:
+    """One recording per named subject, each with a signal of its own unless ``signal_hashes`` says otherwise."""
+    names = [f"{corpus}:{k:04d}" for k in range(len(subjects))]
+    table = pd.DataFrame(
+        {
+            "recording_id": names,
+            "corpus": corpus,
+            "person": [person_id(corpus, subject) for subject in subjects],
+            "official_split": "",
+            "signal_hashes": [channels(f"{name} a", f"{name} b", "") for name in names],
+        }
+    )
+    return table.assign(**columns)
+
+
+def letters(number: int) -> str:
+    """A subject id of TUEG."""
+    out = ""
+    for _ in range(8):
+        number, digit = divmod(number, 26)
+        out = chr(ord("a") + digit) + out
+    return out
+
+
+def split_table(split_of: Mapping[str, str], runs: Sequence[str] = ("r",), **columns: Any) -> pd.DataFrame:
+    """A splits table by person, with recordings ``<person>:<run>`` and no other names; evaluated one by one."""
+    evaluated = [person for person, split in split_of.items() if split == "evaluation"]
+    rows = [
+        {
+            "person": person,
+            "corpus": person.partition(":")[0],
+            "identity": person,
+            "split": split,
+            "fold": evaluated.index(person) if person in evaluated else -1,
+            "reason": "invented",
+            "keys": [person],
+            "recordings": [f"{person}:{run}" for run in runs],
+            "signals": [short_hash(f"{person}:{run}") for run in runs],
+        }
+        for person, split in split_of.items()
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).assign(**columns)
+
+
+def short_hash(recording: str) -> str:
+    """The short hash of a recording in ``split_table``."""
+    return channels(recording)[0][:16]

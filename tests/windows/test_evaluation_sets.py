@@ -1,0 +1,128 @@
+"""Whose recordings stand in an official test set, and what is said where that cannot be known."""
+
+import logging
+
+import pandas as pd
+import pytest
+
+from eegfm.errors import SplitError
+from eegfm.windows.config import SplitParams
+from eegfm.windows.evaluation_sets import evaluation_sets, log_unknown
+from eegfm.windows.persons import identify
+from person_tables import people
+
+HBN_IDS = [f"NDARAA{k:06d}" for k in range(4)]
+
+
+def _sets(tables: dict[str, pd.DataFrame], **params: object) -> dict[str, str]:
+    chosen = SplitParams.model_validate(params)
+    persons = identify(tables, chosen)
+    return dict(zip([p.person for p in persons], evaluation_sets(tables, persons, chosen), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("family", "value", "is_test"),
+    [
+        ("tuab", "eval", True),
+        ("tuab", "train", False),
+        ("tuev", "eval", True),
+        ("tusz", "eval", True),
+        ("tusz", "dev", True),
+        ("tusz", "train", False),
+        ("tueg", "", False),
+        ("tuep", "", False),
+    ],
+)
+def test_registered_sets_of_tuh(family: str, value: str, is_test: bool) -> None:
+    found = _sets({"c": people("c", ["aaaaaaab"], family=family, official_split=value)})
+    assert found == {"c:aaaaaaab": f"official test set {family} {value}" if is_test else ""}
+
+
+def test_release_5_of_hbn_whatever_the_corpus_is_called() -> None:
+    table = people("kids", HBN_IDS, official_split=["R1", "R5", "r5 ", "R11"])
+    assert list(_sets({"kids": table}).values()) == [
+        "",
+        "official test set hbn R5",
+        "official test set hbn r5 ",
+        "",
+    ]
+
+
+def test_simulated_hbn_is_no_release(caplog: pytest.LogCaptureFixture) -> None:
+    table = people("hbn", ["NDARSIM00001"], official_split="SIM", simulated=True)
+    assert set(_sets({"hbn": table}).values()) == {""}
+    assert all(record.levelno < logging.WARNING for record in caplog.records)
+
+
+def test_hbn_without_its_release_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    _sets({"hbn": people("hbn", HBN_IDS, official_split="")})
+    assert "hbn: 4 persons have no release (hbn:ndaraa000000, " in caplog.text
+
+
+def test_one_recording_in_a_set_is_enough() -> None:
+    table = people("c", ["aaaaaaab", "aaaaaaab", "aaaaaaac"], family="tuab", official_split=["train", "eval", "train"])
+    assert _sets({"c": table}) == {"c:aaaaaaab": "official test set tuab eval", "c:aaaaaaac": ""}
+
+
+def test_sets_can_be_added_and_replaced_but_not_by_accident(caplog: pytest.LogCaptureFixture) -> None:
+    tables = {
+        "own": people("own", ["1", "2"], official_split=["test", "train"]),
+        "tuab": people("tuab", ["aaaaaaab"], family="tuab", official_split="eval"),
+        "tusz": people("tusz", ["aaaaaaac", "aaaaaaad"], family="tusz", official_split=["dev", "eval"]),
+    }
+    found = _sets(tables, evaluation_sets={"own": ["test"], "tusz": ["eval"]})
+    assert [name for name, value in found.items() if value] == ["own:1", "tuab:aaaaaaab", "tusz:aaaaaaad"]
+    assert "persons of tusz dev may be trained on" in caplog.text
+
+
+def test_misspelt_sets_and_corpora_are_refused() -> None:
+    tables = {"own": people("own", ["1"])}
+    with pytest.raises(
+        SplitError, match=r"split\.evaluation_sets: 'tuba' is no corpus or layout; known: hbn, own, tuab"
+    ):
+        _sets(tables, evaluation_sets={"tuba": ["eval"]})
+    with pytest.raises(SplitError, match=r"split\.held_out: 'owm' is no corpus or layout"):
+        _sets(tables, held_out={"owm": ["1"]})
+
+
+def test_persons_of_sets_that_are_not_at_hand(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    tables = {"tuh": people("tuh", ["aaaaaaab", "aaaaaaac", "aaaaaaad"], family="tueg"), "own": people("own", ["1"])}
+    found = _sets(tables, held_out={"tuab": ["AAAAAAAB", "zzzzzzzz"], "tuh": ["aaaaaaad"], "own": ["sub-1"]})
+    assert found == {
+        "own:1": "split.held_out",
+        "tuh:aaaaaaab": "split.held_out",
+        "tuh:aaaaaaac": "",
+        "tuh:aaaaaaad": "split.held_out",
+    }
+    assert "split.held_out: 3 of the 4 persons it names have recordings here" in caplog.text
+
+
+def test_the_log_counts_persons_by_set(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    _sets({"c": people("c", ["aaaaaaab", "aaaaaaac"], family="tuab", official_split="eval")})
+    assert "never trained on: official test set tuab eval 2" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("families", "simulated", "absent"),
+    [
+        (["tueg"], False, "tuab, tuev, tusz"),
+        (["tueg", "tuab"], False, "tuev, tusz"),
+        (["tuar", "tuab", "tuev", "tusz"], False, None),
+        (["tuab"], True, None),
+    ],
+)
+def test_tuh_without_its_evaluation_sets_is_said_in_one_line(
+    families: list[str], simulated: bool, absent: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    tables = {f: people(f, ["aaaaaaab"], family=f, simulated=simulated) for f in families}
+    log_unknown(tables, families[:1], SplitParams())
+    assert len(caplog.records) == (absent is not None)
+    assert absent is None or f"Training on TUH without {absent}:" in caplog.text
+
+
+def test_only_evaluating_on_tuh_needs_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    tables = {"tuab": people("tuab", ["aaaaaaab"], family="tuab"), "own": people("own", ["1"])}
+    log_unknown(tables, ["own"], SplitParams())
+    assert not caplog.text
