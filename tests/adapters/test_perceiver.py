@@ -112,6 +112,18 @@ def test_positions_per_window_equal_shared_ones() -> None:
     assert (adapter(moved)["signal"] - adapter(windows)["signal"]).abs().max() > 1
 
 
+def test_heads_of_one_batch_may_differ() -> None:
+    adapter, windows = build(), batch("m64")
+    places = windows["channel_positions"].clone()
+    places[1] = places[1].roll(7, dims=0)
+    together = adapter({**windows, "channel_positions": places})["signal"]
+    for k in range(2):
+        alone: WindowBatch = {**windows, "signal": windows["signal"][k : k + 1]}
+        alone["channel_positions"] = places[k : k + 1]
+        alone["channel_mask"] = windows["channel_mask"][k : k + 1]
+        torch.testing.assert_close(adapter(alone)["signal"][0], together[k], atol=1e-3, rtol=1e-4)
+
+
 def test_the_target_is_the_fixed_interpolation_and_carries_no_gradient() -> None:
     adapter, windows = build(), batch("m64")
     out = adapter(windows)

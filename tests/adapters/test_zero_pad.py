@@ -64,6 +64,22 @@ def test_electrodes_go_to_their_own_names() -> None:
     assert names_of(old, montage) == {"Cz": "Cz", "T7": "T7", "P8": "P8"}
 
 
+def test_a_name_counts_more_than_a_shorter_way() -> None:
+    """Measured at a head where C3 sits nearer to the template's C1."""
+    canonical = canonical_montage("1010_64")
+    c1, c3 = (np.array(canonical.positions_m[canonical.channel_names.index(name)]) for name in ("C1", "C3"))
+    measured = Montage(("C3",), (tuple(c3 + 0.6 * (c1 - c3)),), (True,), "average")
+    near = np.linalg.norm(np.array(measured.positions_m) - [c1, c3], axis=1)
+    assert near[0] < near[1] < 0.03
+    # One electrode determines no sphere: the others make sure that the head is where the template's is.
+    names = [name for name in canonical.channel_names if name not in ("C1", "C3")]
+    rest = part(canonical, names)
+    whole = Montage(
+        (*rest.channel_names, "C3"), (*rest.positions_m, *measured.positions_m), (True,) * 63, "average", True
+    )
+    assert names_of(whole, canonical)["C3"] == "C3"
+
+
 def test_no_assignment_is_shorter() -> None:
     """Every way to give four channels one of six electrodes each."""
     canonical = part(canonical_montage("1010_64"), ["C1", "C3", "C5", "FC3", "CP3", "Cz"])

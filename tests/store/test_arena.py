@@ -2,6 +2,8 @@
 
 import gc
 import mmap
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -78,9 +80,13 @@ def test_a_buffer_of_another_kind_is_our_mistake(shards: tuple[Arena, list[np.nd
             arena.gather(rows, 4, out)
 
 
-def test_torch_stays_out_until_something_is_gathered() -> None:
-    import subprocess
-    import sys
-
-    code = "import sys, eegfm.store.reader, eegfm.store.writer; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_torch_stays_out_where_there_is_no_buffer_to_fill(tmp_path: Path) -> None:
+    path = tmp_path / "shard_0000.i16"
+    path.write_bytes(bytes(600))
+    code = (
+        "import sys, pathlib, numpy as np, eegfm.store.reader, eegfm.store.writer\n"
+        "from eegfm.store.arena import Arena\n"
+        "assert not Arena([pathlib.Path(sys.argv[1])], 3).gather(np.array([0, 7]), 9).any()\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == 0

@@ -51,7 +51,10 @@ def build_report(
     for corpus, tables in corpora.items():
         parts += _about_corpus(html.escape(corpus), tables)
     parts += ["<h2>Persons by split</h2>", _table(_counts(splits.assign(persons=1), "persons"))]
-    parts += ["<h2>Windows of the mixture</h2>", _table(_counts(mixture.rename(columns={"n_windows": "windows"}), "windows"))]
+    parts += [
+        "<h2>Windows of the mixture</h2>",
+        _table(_counts(mixture.rename(columns={"n_windows": "windows"}), "windows")),
+    ]
     if "probe" in metrics:
         parts += ["<h2>Probe</h2>", *_mismatch(metrics), _table(_probe_rows(metrics["probe"]))]
     for number, (heading, figure) in enumerate(figures.items()):

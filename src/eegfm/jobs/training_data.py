@@ -10,6 +10,7 @@ from eegfm.training.config import PretrainParams
 from eegfm.training.data import Mixing, shared_filters, signal_spec, window_groups
 from eegfm.training.loader import TrainingLoader, ValidationLoader
 from eegfm.training.plan import Groups, MixturePlan, rounded_weights
+from eegfm.training.residency import resident_arenas, training_device
 from eegfm.training.stores import Stores
 from eegfm.windows.guard import check_rows
 from eegfm.windows.mixture import mixture_sha256
@@ -74,9 +75,22 @@ def training_data(
         weights=weights,
         mixture_sha256=mixture_sha256(mixture),
         n_steps=n_steps,
-        training=TrainingLoader(plan, stores, n_steps),
+        training=_loader(plan, training, stores, n_steps, params),
         validation=ValidationLoader(validation, stores, plan.counts, params.n_validation_windows),
         shown={**training, **validation},
+    )
+
+
+def _loader(plan: MixturePlan, groups: Groups, stores: Stores, n_steps: int, params: PretrainParams) -> TrainingLoader:
+    device, loader = training_device(params.accelerator), params.loader
+    return TrainingLoader(
+        plan,
+        stores,
+        n_steps,
+        n_ahead=loader.n_ahead,
+        read_ahead_steps=loader.read_ahead_steps,
+        device=device,
+        arenas=resident_arenas(groups, stores, device, loader.residency, loader.device_memory_ratio),
     )
 
 

@@ -99,6 +99,7 @@ class PretrainParams(StrictModel):
         n_steps: Optimizer steps; give this or ``n_epochs``.
         n_epochs: Passes, each of as many windows as there are in all corpora together.
         shuffle: How far windows are shuffled; the default is fully, for signals that memory or a fast disk holds.
+        loader: How batches get to the device.
         gradient_clip: Largest norm of the gradient; longer ones are shortened to it.
         seed: Seed of initial weights, order of windows and masks.
         log_interval_steps: Steps between two points of the history.
@@ -120,6 +121,7 @@ class PretrainParams(StrictModel):
     n_steps: PositiveInt | None = None
     n_epochs: PositiveInt | None = None
     shuffle: ShuffleParams = ShuffleParams()
+    loader: LoaderParams = LoaderParams()
     gradient_clip: PositiveFloat = 1.0
     seed: NonNegativeInt = 0
     log_interval_steps: PositiveInt = 10
@@ -138,4 +140,4 @@ class PretrainParams(StrictModel):
 
     def identity(self) -> dict[str, Any]:
         """What decides the result: everything but the machine it runs on and what it shows meanwhile."""
-        return self.model_dump(mode="json", exclude={"accelerator", "devices", "progress_bar"})
+        return self.model_dump(mode="json", exclude={"accelerator", "devices", "loader", "progress_bar"})

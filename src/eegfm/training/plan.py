@@ -198,6 +198,9 @@ class _Part:
         return np.arange(first, first + n)
 
 
+_N_TURNS = 16
+
+
 class _CorpusOrder:
     """Order of one corpus's micro-batches: which group has its turn, and how many turns it had before.
 
@@ -215,13 +218,15 @@ class _CorpusOrder:
         self._key = key
         self._ends = np.cumsum([order.n_turns for order in orders]).tolist()
         self.n_turns: int = self._ends[-1]
+        # Batches are gathered up to some sixty steps behind the reading ahead; both find the same blocks.
+        self._found = lru_cache(maxsize=16 * len(orders))(self._find)
         # Two pools of each group: one takes milliseconds to list, and many steps draw from it.
         self._pool_extent = lru_cache(maxsize=2 * len(orders))(self._list_pool)
 
     def draw(self, epoch: int, step: int) -> Draw:
         k, turn = self._turn(epoch, step)
         order = self._orders[k]
-        return Draw(order.group, order.positions(epoch, self._part.places(turn)))
+        return Draw(order.group, self._positions(k, epoch, turn))
 
     def extents(self, epoch: int, step: int) -> list[Extent]:
         k, turn = self._turn(epoch, step)
@@ -229,7 +234,20 @@ class _CorpusOrder:
         pools = list(order.pools(epoch, places))
         if pools:
             return [self._pool_extent(k, pool) for pool in pools]
-        return [self._extent(k, order.positions(epoch, places), ("step", epoch, step))]
+        return [self._extent(k, self._positions(k, epoch, turn), ("step", epoch, step))]
+
+    def _positions(self, k: int, epoch: int, turn: int) -> NDArray[np.int64]:
+        block, place = divmod(turn, _N_TURNS)
+        found: NDArray[np.int64] = self._found(k, epoch, block)[place]
+        return found
+
+    def _find(self, k: int, epoch: int, block: int) -> NDArray[np.int64]:
+        """(turns, B) windows of neighbouring micro-batches: numpy costs by the call more than by the window."""
+        turns = range(block * _N_TURNS, (block + 1) * _N_TURNS)
+        places = np.concatenate([self._part.places(turn) for turn in turns])
+        found = self._orders[k].positions(epoch, places).reshape(_N_TURNS, -1)
+        found.flags.writeable = False
+        return found
 
     def _list_pool(self, k: int, pool: Pool) -> Extent:
         return self._extent(k, self._orders[k].pool_positions(pool), ("pool", *pool))

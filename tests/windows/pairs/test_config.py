@@ -43,6 +43,7 @@ def couples(windows: pd.DataFrame, made: PairPlan, n_epochs: int = 1) -> set[fro
         ({"name": "condition", "across": "subjects"}, "persons"),
         ({"name": "time_neighbours"}, "max_gap_s"),
         ({"name": "time_neighbours", "max_gap_s": 0}, "greater than 0"),
+        ({"name": "time_neighbours", "max_gap_s": float("inf")}, "finite"),
         ({"name": "movie_moment", "bins": 3}, "bins"),
     ],
 )
@@ -177,6 +178,11 @@ def test_neighbours_overlap_only_where_that_is_allowed() -> None:
     for allow_overlap, max_gap_s, expected in [(True, 1.5, {50, 100, 150}), (False, 2.5, {200, 250})]:
         made = plan(windows, name="time_neighbours", max_gap_s=max_gap_s, allow_overlap=allow_overlap)
         assert {abs(a - b) for (_, a), (_, b) in map(tuple, couples(windows, made, 10))} == expected
+
+
+def test_a_gap_longer_than_any_recording_takes_every_two_windows_of_a_segment() -> None:
+    windows = table([{"recording_id": "p0_r", "n_windows": 8}])
+    assert len(couples(windows, plan(windows, name="time_neighbours", max_gap_s=1e15), 100)) == 8 * 7 / 2
 
 
 def test_the_earlier_neighbour_is_the_anchor() -> None:

@@ -38,7 +38,7 @@ def most_pairs(starts: list[int], min_gap: int, max_gap: int) -> int:
     return largest(tuple(sorted(starts)))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(segments, st.integers(1, 12), st.integers(0, 20), st.integers(0, 3))
 def test_pairs_are_near_in_one_segment_and_no_window_comes_twice(
     found: list[list[int]], min_gap: int, more: int, seed: int

@@ -97,7 +97,7 @@ def are_a_pair(one: Any, other: Any, pairing: PairConfig) -> bool:
     return bool(same and one.person != other.person)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(tables(), st.sampled_from(KINDS), st.integers(0, 2), st.integers(1, 4))
 def test_an_epoch_holds_right_pairs_and_no_window_twice(
     windows: pd.DataFrame, pairing: PairConfig, seed: int, batch_size: int
@@ -124,7 +124,7 @@ def test_an_epoch_holds_right_pairs_and_no_window_twice(
     assert counts["n_pairs"] - counts["n_pairs_beyond_batches"] == batch_size * made.n_steps_per_epoch
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(tables(), st.sampled_from(KINDS), st.randoms(use_true_random=False))
 def test_order_of_rows_and_their_division_into_runs_change_nothing(
     windows: pd.DataFrame, pairing: PairConfig, random: Any

@@ -7,14 +7,16 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 
 from eegfm.config import StrictModel
 from eegfm.errors import ConfigError
+from eegfm.windows.cutters.base import Seconds
 from eegfm.windows.pairs.matching import GroupMatching, Matching
 from eegfm.windows.pairs.neighbours import NeighbourMatching
 from eegfm.windows.pairs.stratum import MISSING, Stratum
 from eegfm.windows.runs import NO_MOMENT, Ints
+from eegfm.windows.spans import MAX_SAMPLE
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class TimeNeighbourPairs(Pairing):
     """
 
     name: Literal["time_neighbours"] = "time_neighbours"
-    max_gap_s: PositiveFloat
+    max_gap_s: Seconds
     allow_overlap: bool = False
 
     def matching(self, stratum: Stratum, rate_hz: float) -> Matching:
@@ -139,7 +141,8 @@ class TimeNeighbourPairs(Pairing):
         return Likeness(stratum.recording, stratum.start, self._max_gap(rate_hz))
 
     def _max_gap(self, rate_hz: float) -> int:
-        return int(np.floor(self.max_gap_s * rate_hz + 1e-6))
+        # Half of what positions can be: their sum stays one.
+        return int(min(np.floor(self.max_gap_s * rate_hz + 1e-6), MAX_SAMPLE // 2))
 
 
 PairConfig = Annotated[MovieMomentPairs | ConditionPairs | TimeNeighbourPairs, Field(discriminator="name")]

@@ -8,7 +8,7 @@ from eegfm.windows.runs import Ints
 from eegfm.windows.spans import pack
 
 NOBODY = -1
-_BASE_ROUNDS = 48
+_BASE_ROUNDS = 64
 _DRAW_ROUNDS = 10
 _BASE_SEED = 0
 
