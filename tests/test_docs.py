@@ -4,10 +4,13 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import yaml
 
+from eegfm.adapters.config import AdapterConfig
 from eegfm.jobs.config import CorpusParams, IngestParams
+from eegfm.windows.config import MixtureParams, SplitParams, TaskConfig, WindowConfig, WindowParams
 from kedro_project import PROJECT_ROOT
 
 CODE = re.compile(r"[a-z][a-z0-9_]+")
@@ -49,3 +52,33 @@ def test_examples_are_valid_parameters() -> None:
     blocks = [yaml.safe_load(block)["mine"] for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     assert [IngestParams.model_validate(block["ingest"]).corpus.name for block in blocks] == ["bids", "edf_folder"]
     CorpusParams.model_validate(blocks[0])
+
+
+def code_words(page: str) -> set[str]:
+    text = (PROJECT_ROOT / "docs" / page).read_text(encoding="utf-8")
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    return {word for code in re.findall(r"`([^`]+)`", text) for word in re.findall(r"[a-z][a-z0-9_]*", code)}
+
+
+def test_every_cut_and_task_is_documented_with_its_source() -> None:
+    members = [*get_args(WindowConfig), *get_args(TaskConfig)]
+    assert {member.model_fields["name"].default for member in members} <= code_words("windows.md")
+    assert len(members) > 20
+    for task in get_args(TaskConfig):
+        assert task.citation, task
+
+
+def test_every_parameter_of_splits_and_mixtures_is_documented() -> None:
+    assert set(SplitParams.model_fields) <= code_words("splits.md")
+    assert set(MixtureParams.model_fields) - {"task"} <= code_words("mixture.md")
+
+
+def test_every_adapter_is_documented() -> None:
+    members = get_args(get_args(AdapterConfig)[0])
+    assert {member.model_fields["name"].default for member in members} <= code_words("adapters.md")
+
+
+def test_the_example_of_windows_is_valid() -> None:
+    text = (PROJECT_ROOT / "docs" / "windows.md").read_text(encoding="utf-8")
+    [block] = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    assert len(WindowParams.model_validate(block["hbn"]["window"]).cuts) == 3

@@ -181,8 +181,8 @@ def test_neighbours_overlap_only_where_that_is_allowed() -> None:
 
 
 def test_a_gap_longer_than_any_recording_takes_every_two_windows_of_a_segment() -> None:
-    windows = table([{"recording_id": "p0_r", "n_windows": 8}])
-    assert len(couples(windows, plan(windows, name="time_neighbours", max_gap_s=1e15), 100)) == 8 * 7 / 2
+    windows = table({"recording_id": f"p{p}_r", "n_windows": 8} for p in range(2))
+    assert len(couples(windows, plan(windows, name="time_neighbours", max_gap_s=1e18), 100)) == 2 * 8 * 7 / 2
 
 
 def test_the_earlier_neighbour_is_the_anchor() -> None:
