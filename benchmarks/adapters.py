@@ -40,7 +40,7 @@ TRAINING = {
     "validation_interval_steps": 1_000_000,
 }
 SEEDS = (0, 1, 2)
-N_STEPS = {False: 600, True: 4}
+N_STEPS = {False: 450, True: 4}
 N_REPEATS = {False: 15, True: 2}
 TABLE = ("<!-- table: python -m benchmarks run adapters -->", "<!-- end of table -->")
 _REPOSITORY = Path(__file__).resolve().parents[1]

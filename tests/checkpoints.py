@@ -14,6 +14,7 @@ def header(**changes: Any) -> CheckpointHeader:
         "adapter": {"name": "none"},
         "objective": {"name": "masked"},
         "signal_spec": {"rate_hz": 100.0, "montages": {}, "n_samples": {}},
+        "encoder_spec": {"rate_hz": 100.0, "montages": {}, "n_samples": {}},
         "signal_scale_uv": 10.0,
         "reference": "average",
         "filters": {"low_hz": 0.5, "high_hz": 45.0},

@@ -141,7 +141,11 @@ def test_messages(parameters: dict[str, Any], key: str, value: object, expected:
             "eye",
             "parameter probe.task: hbn.window.cuts has no 'eye'; known: eyes, pretrain; did you mean",
         ),
-        ("probe.task", "pretrain", "parameter probe.task: hbn.window.cuts.pretrain is unlabelled; a probe needs windows with a class each"),
+        (
+            "probe.task",
+            "pretrain",
+            "parameter probe.task: hbn.window.cuts.pretrain is unlabelled; a probe needs windows with a class each",
+        ),
         ("mix.task", "eyes", "parameter mix.task: tuh.window.cuts has no 'eyes'; known: pretrain"),
         (
             "pretrain.batch_size",

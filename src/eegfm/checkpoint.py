@@ -22,7 +22,9 @@ class CheckpointHeader(StrictModel):
     """What a checkpoint says of itself. Every field is plain data; no field can name code.
 
     ``encoder``, ``adapter`` and ``objective`` are the configurations that built the modules, checked again by the same
-    closed menus when they are read. ``fingerprint`` names the run: a hash of its parameters and its data.
+    closed menus when they are read. ``signal_spec`` is what the data decided, ``encoder_spec`` what came of it behind
+    reference and adapter: what the encoder was built for. ``fingerprint`` names the run: a hash of its parameters and
+    its data.
     ``persons`` lists who the weights were trained or validated on, by all their names (``namespace:subject``, see
     ``eegfm.windows.persons``), ``signals`` a short hash of each of their recordings: a probe refuses both. ``kept_out``
     lists by reason who was there and left out of training.
@@ -35,6 +37,7 @@ class CheckpointHeader(StrictModel):
     adapter: dict[str, Any]
     objective: dict[str, Any]
     signal_spec: dict[str, Any]
+    encoder_spec: dict[str, Any]
     unit: Literal["uV"] = "uV"
     signal_scale_uv: float
     reference: str

@@ -170,3 +170,15 @@ def test_without_padding_there_is_no_mask(encoder: Encoder, make_batch: MakeBatc
     assert encoder.tokenize(batch).channel_mask is None
     batch["channel_mask"] = torch.ones(1, 1, dtype=torch.bool).expand(2, 19)
     assert encoder.tokenize(batch).channel_mask is None
+
+
+def test_each_window_has_its_own_padding(encoder: Encoder, make_batch: MakeBatch) -> None:
+    batch = make_batch(19, 2, n_windows=2)
+    mask = torch.ones(2, 19, dtype=torch.bool)
+    mask[0, :4], mask[1, 9:] = False, False
+    together = encoder({**batch, "channel_mask": mask}).view(2, 19, -1, encoder.d_model)
+    for k in range(2):
+        alone: WindowBatch = {**batch, "channel_mask": mask[k : k + 1]}
+        alone["signal"], alone["channel_positions"] = batch["signal"][k : k + 1], batch["channel_positions"][k : k + 1]
+        expected = encoder(alone).view(19, -1, encoder.d_model)
+        torch.testing.assert_close(together[k][mask[k]], expected[mask[k]], atol=1e-5, rtol=1e-5)

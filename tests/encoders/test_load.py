@@ -27,7 +27,7 @@ def checkpoint() -> Checkpoint:
             parameter.add_(0.01)
     tensors = {f"encoder.{name}": value.numpy().copy() for name, value in encoder.state_dict().items()}
     tensors["objective.mask_token"] = np.zeros(32, dtype=np.float32)
-    changes = {"encoder": CONFIG.model_dump(mode="json"), "signal_spec": SPEC.to_dict(), "seed": 7}
+    changes = {"encoder": CONFIG.model_dump(mode="json"), "encoder_spec": SPEC.to_dict(), "seed": 7}
     return Checkpoint(tensors, header(**changes))
 
 

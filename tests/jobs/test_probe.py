@@ -91,6 +91,7 @@ def checkpoint():
     described = header(
         encoder=config.model_dump(),
         signal_spec=spec.to_dict(),
+        encoder_spec=spec.to_dict(),
         signal_scale_uv=config.signal_scale_uv,
         filters={},
         corpora=["hbn", "real"],

@@ -64,7 +64,7 @@ def _config_and_spec(header: CheckpointHeader) -> tuple[Buildable, SignalSpec]:
         config = _CONFIG.validate_python(header.encoder)
     except ValidationError as error:
         raise CheckpointError(f"the checkpoint's encoder configuration is not on the menu: {error}") from error
-    return config, SignalSpec.from_dict(header.signal_spec)
+    return config, SignalSpec.from_dict(header.encoder_spec)
 
 
 def _check_weights(state: Mapping[str, Tensor], weights: Mapping[str, NDArray[np.generic]]) -> None:

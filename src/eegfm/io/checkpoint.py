@@ -32,7 +32,14 @@ class CheckpointDataset(AbstractDataset[Checkpoint, Checkpoint]):
     def preview(self) -> JSONPreview:
         """The header without its long lists, for kedro viz."""
         header = read_header(self._path)
-        short = header.model_copy(update={"persons": [f"{len(header.persons)} persons"], "signal_spec": {}})
+        short = header.model_copy(
+            update={
+                "persons": [f"{len(header.persons)} persons"],
+                "signal_spec": {},
+                "encoder_spec": {},
+                "signals": [f"{len(header.signals)} recordings"],
+            }
+        )
         return JSONPreview(short.model_dump_json())
 
     def _exists(self) -> bool:

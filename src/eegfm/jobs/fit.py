@@ -78,7 +78,8 @@ def fit_pretraining(
     Returns:
         The result. Metrics: ``train_loss`` and ``train_r2`` (mean over the last tenth of the history),
         ``val_loss`` and ``val_r2`` (where there are validation windows) with one of each per corpus,
-        ``n_steps``, ``n_windows``, ``n_parameters``, ``windows_per_s``, ``corpus_ratio_<corpus>`` as realised.
+        ``n_steps``, ``n_windows``, ``n_parameters``, ``n_adapter_parameters``, ``windows_per_s``,
+        ``corpus_ratio_<corpus>`` as realised.
 
     Raises:
         ConfigError: Parameters and data do not fit.
@@ -94,8 +95,10 @@ def fit_pretraining(
     _write_params(directory, params, data.mixture_sha256)
 
     prepare = Prepare(data.spec.montages, params.reference)
-    adapter = new_adapter(params.adapter, data.spec, params.seed)
-    objective = _new_objective(params, adapter.adapted_spec(data.spec))
+    prepared_spec = prepare.prepared_spec(data.spec)
+    adapter = new_adapter(params.adapter, prepared_spec, params.seed)
+    encoder_spec = adapter.adapted_spec(prepared_spec)
+    objective = _new_objective(params, encoder_spec)
     first_steps = range(min(_N_STATISTICS_STEPS, data.n_steps))
     objective.fit_statistics(adapter(prepare(batch)) for step in first_steps for batch in data.training.batches(step))
     module = PretrainModule(objective, prepare, adapter, params, data.weights, data.n_steps)
@@ -104,11 +107,12 @@ def fit_pretraining(
     objective, prepare, adapter = objective.cpu().eval(), prepare.cpu(), adapter.cpu().eval()
     return PretrainResult(
         checkpoint=Checkpoint(
-            _tensors(objective, adapter), _header(objective, params, data, stores, fingerprint, split_table, mixture)
+            _tensors(objective, adapter),
+            _header(objective, params, data, stores, encoder_spec, fingerprint, split_table, mixture),
         ),
         metrics=_metrics(module, pace),
         history=module.history.table(),
-        reconstructions=_reconstruct(objective, prepare, adapter, data, stores, params.seed),
+        reconstructions=_reconstruct(objective, prepare, adapter, data, stores, encoder_spec, params.seed),
         run_directory=directory,
     )
 
@@ -164,13 +168,20 @@ def _metrics(module: PretrainModule, pace: Pace) -> dict[str, float]:
         "n_steps": module.n_steps,
         "n_windows": pace.n_windows.total(),
         "n_parameters": sum(p.numel() for p in module.objective.encoder.parameters()),
+        "n_adapter_parameters": sum(p.numel() for p in module.adapter.parameters()),
         "windows_per_s": pace.windows_per_s,
     }
     return metrics | {f"corpus_ratio_{corpus}": ratio for corpus, ratio in pace.corpus_ratios().items()}
 
 
 def _reconstruct(
-    objective: Objective, prepare: Prepare, adapter: Adapter, data: TrainingData, stores: Stores, seed: int
+    objective: Objective,
+    prepare: Prepare,
+    adapter: Adapter,
+    data: TrainingData,
+    stores: Stores,
+    encoder_spec: SignalSpec,
+    seed: int,
 ) -> dict[str, dict[str, Any]]:
     """Reconstruct a few windows of each corpus, spread over its persons, on the CPU."""
     shown: dict[str, dict[str, Any]] = {}
@@ -181,7 +192,7 @@ def _reconstruct(
         plain = {name: v.numpy() if isinstance(v, torch.Tensor) else v for name, v in fields.items()}
         shown[corpus] = {
             **plain,
-            "channel_names": list(adapter.adapted(data.spec.montages[draw.group.montage]).channel_names),
+            "channel_names": list(encoder_spec.montages[draw.group.montage].channel_names),
             "rate_hz": data.spec.rate_hz,
             "patch_samples": objective.encoder.patch_samples,
         }
@@ -199,6 +210,7 @@ def _header(
     params: PretrainParams,
     data: TrainingData,
     stores: Stores,
+    encoder_spec: SignalSpec,
     fingerprint: str,
     split_table: SplitTable,
     mixture: pd.DataFrame,
@@ -211,6 +223,7 @@ def _header(
         adapter=params.adapter.model_dump(mode="json"),
         objective=params.objective.model_dump(mode="json"),
         signal_spec=data.spec.to_dict(),
+        encoder_spec=encoder_spec.to_dict(),
         signal_scale_uv=objective.encoder.signal_scale_uv,
         reference=params.reference,
         filters=data.filters,

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from eegfm.adapters.load import build_adapter, untrained_adapter_like
-from eegfm.adapters.prepare import Prepare
+from eegfm.adapters.prepare import Prepare, PreparedReference
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.encoders.load import build_encoder, untrained_like
@@ -173,6 +173,8 @@ def _all_features(checkpoint: Checkpoint, store: SignalStore, trials: _Trials, p
     trained = build_encoder(checkpoint)
     _refuse_unfit(checkpoint.header, trained.patch_samples, store, trials)
     spec = _spec_of(store, trials)
+    prepare = _prepare(checkpoint.header, spec)
+    spec = prepare.prepared_spec(spec)
     models = {("pretrained", 0): (build_adapter(checkpoint, spec), trained)}
     for k, seed in enumerate(seeds):
         models["untrained", k] = untrained_adapter_like(checkpoint, spec, seed), untrained_like(checkpoint, seed)
@@ -183,7 +185,7 @@ def _all_features(checkpoint: Checkpoint, store: SignalStore, trials: _Trials, p
     extractors["band_power 0"] = band_power_features(store.rate_hz)
     features = extract_features(
         store,
-        _prepare(checkpoint.header, store).to(device),
+        prepare.to(device),
         trials.windows,
         extractors,
         pooling=params.pooling,
@@ -206,10 +208,11 @@ def _spec_of(store: SignalStore, trials: _Trials) -> SignalSpec:
     )
 
 
-def _prepare(header: CheckpointHeader, store: SignalStore) -> Prepare:
-    if header.reference not in ("average", "as_recorded"):
-        raise CheckpointError(f"the encoder wants reference {header.reference!r}; known are average and as_recorded")
-    return Prepare(store.montages, "average" if header.reference == "average" else "as_recorded")
+def _prepare(header: CheckpointHeader, spec: SignalSpec) -> Prepare:
+    known = get_args(PreparedReference)
+    if header.reference not in known:
+        raise CheckpointError(f"the encoder wants reference {header.reference!r}; known are {', '.join(known)}")
+    return Prepare(spec.montages, cast(PreparedReference, header.reference))
 
 
 def _refuse_unfit(header: CheckpointHeader, patch_samples: int, store: SignalStore, trials: _Trials) -> None:
