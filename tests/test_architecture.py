@@ -60,7 +60,7 @@ print(json.dumps(sorted(sys.modules)))
 @pytest.fixture(params=environments())
 def context(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KedroContext]:
     """The project's context in one environment; corpora in real folders find empty ones."""
-    for name in ("EEGMAT_ROOT", "EEGMMIDB_ROOT"):
+    for name in ("EEGMAT_ROOT", "EEGMMIDB_ROOT", "TUEG_ROOT", "HBN_ROOT", "TUAB_ROOT"):
         monkeypatch.setenv(name, str(tmp_path / name))
     yield project_session(request.param, tmp_path / "data").load_context()
     use_roles(DEFAULT_ROLES)

@@ -23,7 +23,7 @@ def header(run: Run) -> CheckpointHeader:
 
 def test_every_catalog_entry_is_written_under_the_data_folder(run: Run) -> None:
     outputs = {name for node in pipelines["__default__"].nodes for name in node.outputs}
-    assert len(outputs) == 34
+    assert len(outputs) == 36
     for name in outputs:
         dataset = run.catalog[name]
         described = dataset._describe()
@@ -135,6 +135,8 @@ def test_pretraining_metrics_say_what_was_drawn(run: Run) -> None:
     assert metrics["corpus_ratio_hbn"] == pytest.approx(0.7)
     assert metrics.pop("simulated_corpora") == metrics.pop("corpora") == ["hbn", "tuh"]
     assert metrics.pop("fingerprint") == run.load("probe.metrics")["protocol"]["pretraining"]["fingerprint"]
+    assert metrics.pop("splits_sha256") == run.load("probe.metrics")["protocol"]["splits_sha256"]
+    assert len(metrics.pop("mixture_sha256")) == 64
     assert all(np.isfinite(v) for v in metrics.values())
 
 

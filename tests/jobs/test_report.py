@@ -29,7 +29,7 @@ SPLITS = pd.DataFrame(
         "split": ["pretrain", "pretrain", "evaluation"],
     }
 )
-MIXTURE = pd.DataFrame({"corpus": ["tuh"] * 4, "split": ["pretrain"] * 3 + ["validation"]})
+MIXTURE = pd.DataFrame({"corpus": ["tuh"] * 3, "split": ["pretrain"] * 2 + ["validation"], "n_windows": [1, 2, 1]})
 
 
 def tables(*, simulated: bool = False, reason: str = "") -> dict[str, pd.DataFrame]:
@@ -48,7 +48,8 @@ def tables(*, simulated: bool = False, reason: str = "") -> dict[str, pd.DataFra
     return {
         "recordings": recordings,
         "rejected": rejected,
-        "windows": pd.DataFrame({"start": range(7)}),
+        "windows": pd.DataFrame({"start": range(3), "n_windows": [1, 4, 2]}),
+        "window_counts": pd.DataFrame({"cut": ["eyes"] * 2, "what": ["n_windows", "hours"], "count": [7.0, 7 / 360]}),
         "outcomes": pd.DataFrame({"outcome": ["in", "seen"], "files": [3, 3]}),
         "montages": pd.DataFrame({"montage": ["21ch-average-1f0c"], "original_rate_hz": [250.0], "recordings": [3]}),
         "labels": pd.DataFrame({"label": ["<ECG>"], "kind": ["left_out"], "recordings": [2]}),
@@ -73,6 +74,7 @@ def test_counts_of_a_corpus() -> None:
     rows = cells(page(tuh=tables()))
     assert rows[0][:6] == ["corpus", "persons", "recordings", "hours", "flags", "rejected files"]
     assert rows[1] == ["tuh", "2", "3", "0.5", "flat 1", "0", "7"]
+    assert ["eyes", "7", "0.02"] in rows
     assert ["in", "3"] in rows
     assert ["21ch-average-1f0c", "250.0", "3"] in rows
     assert ["&lt;ECG&gt;", "left_out", "2"] in rows
