@@ -112,6 +112,18 @@ def test_shared_parameters_may_be_left_to_their_defaults(parameters: dict[str, A
             "parameter signal.rate_hz: Input should be a valid number, unable to parse string as a number "
             "(found '" + "x" * 79 + "…)",
         ),
+        (
+            "split.linked_corpora",
+            [["tuh", "hbnn"]],
+            "parameter split.linked_corpora names 'hbnn', no corpus; known: hbn, tuab, tuar, tueg, tuep, tuev, tuh, "
+            "tusl, tusz; did you mean hbn?",
+        ),
+        (
+            "hbn.window.cuts.eyes.open",
+            {"values": ["instructed_toCloseEyes"], "span_s": 14},
+            "parameter hbn.window.cuts.eyes: event value instructed_toCloseEyes stands there twice; each may "
+            "stand there once",
+        ),
         ("mix.weights.tuh", -1, "parameter mix.weights.tuh: Input should be greater than 0 (found -1)"),
         (
             "tuh.window.cuts.pretrain",

@@ -13,7 +13,7 @@ from eegfm.jobs.config import CorpusParams, ReportParams
 from eegfm.signal.config import SignalParams
 from eegfm.training.config import PretrainParams
 from eegfm.training.plan import batch_counts
-from eegfm.windows.config import MixtureParams, Roles, SplitParams
+from eegfm.windows.config import TUH_FAMILIES, MixtureParams, Roles, SplitParams
 
 SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
     "corpora": Roles,
@@ -72,6 +72,14 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
     without = sorted(set(roles.pretrain) - set(mix.given_weights))
     if mix.given_weights and without:
         raise ConfigError(f"parameter mix.weights.{without[0]} is missing; corpora.pretrain names that corpus")
+    split = checked(SplitParams, parameters.get("split", {}), "split")
+    linked = {name for group in split.linked_corpora for name in group}
+    named_in = {"linked_corpora": linked, "held_out": split.held_out, "evaluation_sets": split.evaluation_sets}
+    for key, named in named_in.items():
+        known = sorted({*corpora, *TUH_FAMILIES, "hbn"})
+        strangers = sorted(set(named) - set(known))
+        if strangers:
+            raise ConfigError(f"parameter split.{key} names {strangers[0]!r}, no corpus; {_known(strangers[0], known)}")
     if "probe" in parameters and roles.probe:
         _check_cut(parameters, roles.probe, parameters["probe"]["task"], "probe.task")
     for name in roles.pretrain:

@@ -56,3 +56,15 @@ def test_mixed_rates_are_refused(recordings, events):
     table = recordings([[(0, 900)]] * 2, rate_hz=[100.0, 200.0])
     with pytest.raises(ConfigError, match=r"100\.0, 200\.0"):
         cut_windows(table, events([]), params(pretrain=FIXED))
+
+
+def test_a_recording_that_stands_there_twice_is_refused(recordings, events):
+    table = recordings([[(0, 900)], [(0, 900)]])
+    with pytest.raises(ConfigError, match=r"1 recordings stand in the table twice, e.g. c:r000"):
+        cut_windows(pd.concat([table, table.head(1)]), events([]), params(pretrain=FIXED))
+
+
+@pytest.mark.parametrize("key", ["length_s", "stride_s"])
+def test_windows_and_strides_have_samples(recordings, events, key):
+    with pytest.raises(ConfigError, match=rf"cut 'pretrain': {key} 1e-09 is less than a sample at 100 Hz"):
+        cut_windows(recordings([[(0, 900)]]), events([]), params(pretrain=FIXED | {key: 1e-9}))

@@ -54,9 +54,20 @@ def test_simulated_hbn_is_no_release(caplog: pytest.LogCaptureFixture) -> None:
     assert all(record.levelno < logging.WARNING for record in caplog.records)
 
 
-def test_hbn_without_its_release_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    _sets({"hbn": people("hbn", HBN_IDS, official_split="")})
-    assert "hbn: 4 persons have no release (hbn:ndaraa000000, " in caplog.text
+@pytest.mark.parametrize("release", ["", "R", "five", "2024"])
+def test_hbn_without_its_release_is_refused(release: str) -> None:
+    table = people("hbn", HBN_IDS, official_split=release)
+    if release == "2024":
+        assert set(_sets({"hbn": table}).values()) == {""}
+        return
+    with pytest.raises(SplitError, match=r"hbn: 4 persons of HBN have no release.*hbn:ndaraa000000.*participants.tsv"):
+        _sets({"hbn": table})
+    assert set(_sets({"hbn": table}, evaluation_sets={"hbn": ()}).values()) == {""}
+
+
+@pytest.mark.parametrize("release", ["R5", "5", "R05", "r5 ", "Release 5", "R5_L100"])
+def test_release_5_in_every_spelling(release: str) -> None:
+    assert "" not in _sets({"hbn": people("hbn", HBN_IDS, official_split=release)}).values()
 
 
 def test_one_recording_in_a_set_is_enough() -> None:
@@ -116,10 +127,16 @@ def test_the_log_counts_persons_by_set(caplog: pytest.LogCaptureFixture) -> None
 def test_tuh_without_its_evaluation_sets_is_said_in_one_line(
     families: list[str], simulated: bool, absent: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tables = {f: people(f, ["aaaaaaab"], family=f, simulated=simulated) for f in families}
+    tables = {f: people(f, ["aaaaaaab"], family=f, simulated=simulated, official_split="eval") for f in families}
     log_unknown(tables, families[:1], SplitParams())
     assert len(caplog.records) == (absent is not None)
     assert absent is None or f"Training on TUH without {absent}:" in caplog.text
+
+
+def test_the_training_part_alone_says_nothing_of_the_evaluation_set(caplog: pytest.LogCaptureFixture) -> None:
+    tables = {f: people(f, ["aaaaaaab"], family=f, official_split="train") for f in ("tuab", "tuev", "tusz")}
+    log_unknown(tables, ["tuab"], SplitParams())
+    assert "Training on TUH without tuab, tuev, tusz:" in caplog.text
 
 
 def test_only_evaluating_on_tuh_needs_no_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -127,6 +127,12 @@ def test_persons_that_were_met_before(splits: pd.DataFrame) -> None:
     hashes = {"a:4:r": channels("own", "", "known"), "a:1:r": channels("other")}
     assert table.met(evaluated, Seen([], [short_hash("known")]), hashes) == (["a:4"], ["a:4:r"])
     assert table.met(evaluated, Seen([], [short_hash("other")]), hashes) == ([], [])
+    # Of several channels that were kept of a recording any one is enough.
+    signals = [[f"{2 * k:016x} {2 * k + 1:016x}"] for k in range(len(splits))]
+    several = SplitTable(splits.assign(signals=signals))
+    shorts = several.seen(evaluated).signals
+    assert len(shorts) == 2
+    assert all(several.met(evaluated, Seen([], [short]), {}).recordings == ["a:4:r"] for short in shorts)
     # Another name of the same person.
     assert table.met(["a:1:r"], Seen(["b:9"], []), {}) == (["a:1"], [])
     assert table.met(["a:1:r"], Seen([], [short_hash("b:9:r")]), {}) == (["a:1"], ["b:9:r"])

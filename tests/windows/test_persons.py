@@ -13,7 +13,7 @@ from eegfm.errors import SplitError
 from eegfm.recording import normalised_subject, person_id
 from eegfm.windows.config import SplitParams
 from eegfm.windows.persons import PersonNames, identify
-from eegfm.windows.shared_signals import MAX_PERSONS
+from eegfm.windows.shared_signals import MAX_PERSONS, N_SHORT
 from person_tables import channels, letters, people
 
 PARAMS = SplitParams()
@@ -165,10 +165,34 @@ def test_two_recordings_of_one_person_are_no_finding(caplog: pytest.LogCaptureFi
     assert not caplog.text
 
 
-def test_short_hashes_are_those_of_the_smallest_channel() -> None:
-    table = people("a", ["1", "2"])
+def test_short_hashes_are_those_of_the_smallest_channels() -> None:
+    own = [channels(*(f"{person} {k}" for k in range(n)), "") for person, n in (("1", 2), ("2", 7))]
+    found = _table({"a": people("a", ["1", "2"], signal_hashes=own)})
+    expected = [[" ".join(h[:16] for h in sorted(filter(None, hashes))[:N_SHORT])] for hashes in own]
+    assert found["signals"].tolist() == expected
+
+
+def test_a_recording_that_many_persons_have_whole_is_one_person(caplog: pytest.LogCaptureFixture) -> None:
+    """However often it was copied: no channel is its own, so none is an artefact of an amplifier."""
+    table = people("a", [f"p{k:02d}" for k in range(20)])
+    for k in range(MAX_PERSONS + 3):
+        table.at[k, "signal_hashes"] = channels("one", "two", "")
+    table.at[19, "signal_hashes"] = channels("one", "own", "")  # an artefact there: it has a channel of its own
     found = _table({"a": table})
-    assert found["signals"].tolist() == [[min(filter(None, own))[:16]] for own in table["signal_hashes"]]
+    assert found["identity"].nunique() == 20 - (MAX_PERSONS + 3) + 1
+    assert len({s for signals in found["signals"][: MAX_PERSONS + 3] for s in signals}) == 1
+    assert found["signals"][0][0].split() == sorted(h[:16] for h in channels("one", "two"))
+
+
+def test_linked_groups_that_share_a_corpus_are_one_group() -> None:
+    tables = {corpus: people(corpus, ["s1"]) for corpus in "abcd"}
+    params = SplitParams(linked_corpora=(("a", "b"), ("c", "d"), ("b", "c")))
+    assert len(set(_identity_of(_table(tables, params)).values())) == 1
+
+
+def test_a_corpus_named_after_tuh_has_its_ids_by_whatever_layout_it_is_read() -> None:
+    tables = {"tuab": people("tuab", ["aaaaaaab"]), "c": people("c", ["aaaaaaab"], family="tueg")}
+    assert set(_identity_of(_table(tables)).values()) == {"TUEG:aaaaaaab"}
 
 
 def test_tables_that_came_back_from_a_file_give_the_same() -> None:

@@ -29,10 +29,14 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
 
     Raises:
         SplitError: There are no recordings, or a cut gives no window.
-        ConfigError: A length is not a whole number of samples, a column is missing, or rates are mixed.
+        ConfigError: A length is not a whole number of samples, a column is missing, rates are mixed, or a recording
+            stands there twice.
     """
     if recordings.empty:
         raise SplitError("no recordings to cut; see the rejected table of the corpus for the reasons")
+    twice = recordings.loc[recordings["recording_id"].duplicated(), "recording_id"]
+    if len(twice):
+        raise ConfigError(f"{len(twice)} recordings stand in the table twice, e.g. {twice.iloc[0]}; ingest again")
     recordings = recordings.sort_values("recording_id", ignore_index=True)
     rate_hz = _single_rate(recordings)
     tables: list[pd.DataFrame] = []

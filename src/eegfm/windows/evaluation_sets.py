@@ -1,18 +1,20 @@
 """Official test sets: whoever is in one is never trained on."""
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from eegfm.errors import SplitError
-from eegfm.windows.config import SplitParams
-from eegfm.windows.persons import NDA, TUH_FAMILIES, Person, PersonNames, some, subject_of, texts
+from eegfm.windows.config import TUH_FAMILIES, SplitParams
+from eegfm.windows.persons import NDA, Person, PersonNames, some, subject_of, texts
 
 logger = logging.getLogger(__name__)
 
 HBN = "hbn"
+_RELEASE = re.compile(r"\s*(?:release[ _]?|r)?(\d+)(?![a-z\d])", re.IGNORECASE)
 REGISTERED: Mapping[str, tuple[str, ...]] = {
     "tuab": ("eval",),
     "tuev": ("eval",),
@@ -65,11 +67,17 @@ def log_unknown(recordings_by_corpus: Mapping[str, pd.DataFrame], trained: list[
     """Say of which evaluation sets of TUH the persons cannot be known from the recordings that are at hand."""
     names = PersonNames(recordings_by_corpus, ())
     tables = {corpus: table for corpus, table in recordings_by_corpus.items() if not names.is_simulated(corpus)}
-    at_hand = {corpus: set(texts(table, "family")) - {""} for corpus, table in tables.items()}
-    if not any(at_hand.get(corpus) for corpus in trained):
+    if not any(set(texts(tables[corpus], "family")) - {""} for corpus in trained if corpus in tables):
         return
-    registry = {**REGISTERED, **params.evaluation_sets}
-    absent = sorted(f for f in TUH_FAMILIES.difference(*at_hand.values()) if registry.get(f))
+    registry = _spelled_sets(params)
+    # A folder that holds the training part alone says nothing of who is in the other one.
+    at_hand = {
+        family
+        for table in tables.values()
+        for family, value in zip(texts(table, "family"), texts(table, "official_split"), strict=True)
+        if _spelled(value) in registry.get(family, ())
+    }
+    absent = sorted(family for family in TUH_FAMILIES - at_hand if registry.get(family))
     if absent:
         logger.warning(
             "Training on TUH without %s: who is in their evaluation sets cannot be known here; name their subjects in "
@@ -88,6 +96,10 @@ def _registry(recordings_by_corpus: Mapping[str, pd.DataFrame], params: SplitPar
         dropped = sorted(set(REGISTERED[layout]) - set(params.evaluation_sets[layout]))
         if dropped:
             logger.warning("split.evaluation_sets: persons of %s %s may be trained on", layout, ", ".join(dropped))
+    return _spelled_sets(params)
+
+
+def _spelled_sets(params: SplitParams) -> dict[str, set[str]]:
     sets = {**REGISTERED, **params.evaluation_sets}
     return {name: {_spelled(value) for value in values} for name, values in sets.items()}
 
@@ -100,17 +112,19 @@ def _members(corpus: str, table: pd.DataFrame, names: PersonNames, registry: Map
         layout = HBN if names.key(corpus, subject_of(person)).startswith(f"{NDA}:") else family
         if _spelled(value) in registry.get(layout, set()) | registry.get(corpus, set()):
             members[person] = f"official test set {layout or corpus} {value}"
-        elif layout == HBN and not value and registry[HBN]:
+        elif layout == HBN and not _RELEASE.match(value) and registry[HBN]:
             unknown.append(person)
     if unknown:
-        logger.warning(
-            "%s: %d persons have no release (%s); whether they are in an evaluation set is not known",
-            corpus,
-            len(unknown),
-            some(sorted(unknown), 3),
+        raise SplitError(
+            f"{corpus}: {len(unknown)} persons of HBN have no release, or one that is none "
+            f"({some(sorted(unknown), 3)}); whether they are in an evaluation set is not known; "
+            "add participants.tsv with release_number, or set "
+            "split.evaluation_sets={hbn: []} if none of them is to be kept out"
         )
     return members
 
 
 def _spelled(value: str) -> str:
-    return value.strip().casefold()
+    """One spelling; releases of HBN are written R5, 5, R05 and R5_L100."""
+    release = _RELEASE.match(value)
+    return f"r{int(release[1])}" if release else value.strip().casefold()

@@ -23,7 +23,7 @@ class Seen(NamedTuple):
 
     Args:
         persons: Sorted keys of all names of the persons.
-        signals: Sorted short hashes, one for each of their recordings.
+        signals: Sorted short hashes, a few for each of their recordings.
     """
 
     persons: list[str]
@@ -128,7 +128,8 @@ class SplitTable:
     def seen(self, recording_ids: Iterable[str]) -> Seen:
         """All names and signals of the persons of these recordings."""
         rows = self._of_persons(recording_ids)
-        return Seen(_distinct(rows["keys"]), _distinct(rows["signals"]))
+        shorts = {short for signals in rows["signals"] for own in signals for short in own.split()}
+        return Seen(_distinct(rows["keys"]), sorted(shorts))
 
     def met(self, recording_ids: Iterable[str], seen: Seen, hashes: Mapping[str, Sequence[str]]) -> Met:
         """Find the persons of these recordings, by any name or signal of theirs, among those that were seen.
@@ -144,7 +145,7 @@ class SplitTable:
         columns = zip(rows["identity"], rows["keys"], rows["recordings"], rows["signals"], strict=True)
         for identity, keys, names, shorts in columns:
             own = zip(names, shorts, strict=True)
-            same = {n for n, s in own if not signals.isdisjoint({s, *short_texts(hashes.get(n, ()))})}
+            same = {n for n, s in own if not signals.isdisjoint({*s.split(), *short_texts(hashes.get(n, ()))})}
             recordings |= same
             if same or not persons.isdisjoint(keys):
                 known.add(str(identity))

@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 from eegfm.errors import SplitError
 from eegfm.recording import normalised_subject
-from eegfm.windows.config import SplitParams
+from eegfm.windows.config import TUH_FAMILIES, SplitParams
 from eegfm.windows.shared_signals import (
     MAX_PERSONS,
     ChannelHashes,
@@ -30,7 +30,6 @@ Ints = NDArray[np.int64]
 
 TUEG, TUEV_EVALUATION, NDA = "TUEG", "TUEV-eval", "NDA"
 """Names that several corpora draw their subject ids from. No corpus can be called so: theirs are lower case."""
-TUH_FAMILIES = {"tueg", "tuab", "tuev", "tuar", "tusz", "tusl", "tuep"}
 _TUEG_ID = re.compile(r"[a-z]{8}|[0-9]{8}")
 _NDA_ID = re.compile(r"ndar[a-z0-9]{8}")
 _N_NAMED = 10
@@ -150,10 +149,10 @@ class PersonNames:
     def __init__(self, recordings_by_corpus: Mapping[str, pd.DataFrame], linked: Sequence[Sequence[str]]) -> None:
         tables = recordings_by_corpus.items()
         self._tuh = {corpus for corpus, table in tables if set(texts(table, "family")) - {""}}
-        # Of a corpus that is not there the name alone says what it is.
-        self._tuh |= TUH_FAMILIES - set(recordings_by_corpus)
+        # Of a corpus that is not there, or is read by another layout, the name alone says what it is.
+        self._tuh |= TUH_FAMILIES
         self._simulated = {corpus for corpus, table in tables if "simulated" in table and table["simulated"].any()}
-        self._linked = linked
+        self._linked = _merged_groups(linked)
 
     def is_simulated(self, corpus: str) -> bool:
         """Whether the corpus has simulated recordings."""
@@ -169,6 +168,15 @@ class PersonNames:
         """The own key first, then those that the subject has in linked corpora, whether or not it is in them."""
         others = {other for group in self._linked if corpus in group for other in group if other != corpus}
         return [self.key(corpus, subject), *(self.key(other, subject) for other in sorted(others))]
+
+
+def _merged_groups(groups: Sequence[Sequence[str]]) -> list[set[str]]:
+    """Groups that share a member are one."""
+    merged: list[set[str]] = []
+    for group in groups:
+        joined = set(group).union(*(other for other in merged if other.intersection(group)))
+        merged = [other for other in merged if not other.intersection(group)] + [joined]
+    return merged
 
 
 class _Recording(NamedTuple):

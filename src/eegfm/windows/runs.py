@@ -54,7 +54,7 @@ class Clock:
         """Whole samples in a duration.
 
         Raises:
-            ConfigError: It is no whole number of samples.
+            ConfigError: It is no whole number of samples, or none.
         """
         n = seconds * self.rate_hz
         if abs(n - round(n)) > 1e-6:
@@ -62,6 +62,8 @@ class Clock:
                 f"cut {self.cut!r}: {key} {seconds:g} is {n:g} samples at {self.rate_hz:g} Hz; "
                 f"choose a multiple of {1 / self.rate_hz:g} s"
             )
+        if seconds > 0 and round(n) < 1:
+            raise ConfigError(f"cut {self.cut!r}: {key} {seconds:g} is less than a sample at {self.rate_hz:g} Hz")
         return round(n)
 
 

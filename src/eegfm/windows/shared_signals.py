@@ -13,8 +13,11 @@ Ints = NDArray[np.int64]
 
 MAX_PERSONS = 10
 """A channel that more persons share is no trace of a person but an artefact, e.g. a calibration or a loose electrode
-that reads the same everywhere: joining them all would empty the training set. It is counted and joins nobody."""
-_N_SHORT = 16
+that reads the same everywhere: joining them all would empty the training set. It is counted and joins nobody, except
+recordings that have no other channel: those are copies of one recording."""
+_N_SHORT_DIGITS = 16
+N_SHORT = 4
+"""Channels whose hashes a checkpoint keeps of each recording."""
 _N_CHARACTERS = 32  # XXH3-128 in hexadecimal, see eegfm.signal.fingerprint
 
 
@@ -83,10 +86,22 @@ def find_shared(hashes: ChannelHashes, persons: Ints) -> SharedSignals:
     names, codes = np.unique(values, return_inverse=True)
     of_person = np.unique(np.stack([codes, persons[recordings]], axis=1), axis=0)
     degenerate = names[np.bincount(of_person[:, 0], minlength=len(names)) > MAX_PERSONS]
+    is_copy = _is_copy(hashes, degenerate, len(persons))
+    order = np.lexsort((recordings, is_copy[recordings], values))
+    values, recordings = values[order], recordings[order]
     is_link = (values[1:] == values[:-1]) & (persons[recordings[1:]] != persons[recordings[:-1]])
-    is_link &= ~np.isin(values[1:], degenerate)
+    is_link &= ~np.isin(values[1:], degenerate) | (is_copy[recordings[1:]] & is_copy[recordings[:-1]])
     links = np.stack([recordings[:-1][is_link], recordings[1:][is_link]], axis=1)
     return SharedSignals(np.unique(links, axis=0), degenerate)
+
+
+def _is_copy(hashes: ChannelHashes, degenerate: Hashes, n_recordings: int) -> NDArray[np.bool_]:
+    """(R,) whether a recording has no channel of its own: then the whole recording was copied, however often."""
+    is_own = ~np.isin(hashes.values, degenerate)
+    n_own = np.bincount(hashes.recordings[is_own], minlength=n_recordings)
+    n_all = np.bincount(hashes.recordings, minlength=n_recordings)
+    is_copy: NDArray[np.bool_] = (n_own == 0) & (n_all > 0)
+    return is_copy
 
 
 def _repeated(hashes: ChannelHashes) -> ChannelHashes:
@@ -105,18 +120,21 @@ def _repeated(hashes: ChannelHashes) -> ChannelHashes:
 
 
 def short_hashes(hashes: ChannelHashes, degenerate: Hashes, n_recordings: int) -> list[str]:
-    """One hash per recording: the smallest of its channels in 16 hexadecimal digits, "" where there is none."""
-    kept = ~np.isin(hashes.values, degenerate)
+    """The smallest hashes of each recording, in 16 hexadecimal digits, with blanks between; "" where there is none.
+
+    Several, so that a copy without one of the channels is still known.
+    """
+    kept = ~np.isin(hashes.values, degenerate) | _is_copy(hashes, degenerate, n_recordings)[hashes.recordings]
     values, recordings = hashes.values[kept], hashes.recordings[kept]
-    smallest = np.full(n_recordings, np.iinfo(np.uint64).max, dtype=np.uint64)
-    np.minimum.at(smallest, recordings, values)
-    has_any = np.bincount(recordings, minlength=n_recordings) > 0
-    return [
-        f"{value:0{_N_SHORT}x}" if known else ""
-        for value, known in zip(smallest.tolist(), has_any.tolist(), strict=True)
-    ]
+    order = np.lexsort((values, recordings))
+    values, recordings = values[order], recordings[order]
+    nth = np.arange(len(values)) - np.searchsorted(recordings, recordings)
+    found: list[list[str]] = [[] for _ in range(n_recordings)]
+    for value, recording in zip(values[nth < N_SHORT].tolist(), recordings[nth < N_SHORT].tolist(), strict=True):
+        found[recording].append(f"{value:0{_N_SHORT_DIGITS}x}")
+    return [" ".join(shorts) for shorts in found]
 
 
 def short_texts(texts: Iterable[str]) -> set[str]:
     """The hashes of all channels of a recording, as short as those of ``short_hashes``."""
-    return {text[:_N_SHORT] for text in texts if text}
+    return {text[:_N_SHORT_DIGITS] for text in texts if text}

@@ -122,9 +122,10 @@ def check_splits(splits: pd.DataFrame) -> None:
 
 
 def splits_sha256(splits: pd.DataFrame) -> str:
-    """Hash of who is who, in which split and fold, whatever the order of the rows."""
+    """Hash of who is who, by which names and signals, in which split and fold, whatever the order of the rows."""
     columns = ["person", "corpus", "identity", "split", "fold"]
-    cells = zip(*(splits[name].tolist() for name in columns), strict=True)
+    traces = [splits[name].map(lambda values: " ".join(map(str, values))) for name in _TRACES if name in splits]
+    cells = zip(*(splits[name].tolist() for name in columns), *(trace.tolist() for trace in traces), strict=True)
     rows = sorted("\t".join(map(str, row)) + "\n" for row in cells)
     return hashlib.sha256("".join(rows).encode()).hexdigest()
 

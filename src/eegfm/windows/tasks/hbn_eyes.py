@@ -1,12 +1,13 @@
 """HBN's resting state: eyes open or closed."""
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import pandas as pd
+from pydantic import model_validator
 
 from eegfm.windows.cutters.base import Answer, Cut, Seconds
-from eegfm.windows.cutters.event_locked import Anchor, windows_after_events
+from eegfm.windows.cutters.event_locked import Anchor, refuse_repeated, windows_after_events
 from eegfm.windows.runs import Clock, Runs
 from eegfm.windows.tasks.recording_value import of_bids_tasks
 
@@ -36,6 +37,11 @@ class HbnEyesTask(Cut):
     open: Anchor = Anchor(values=("instructed_toOpenEyes",), offset_s=5.0, span_s=14.0)
     length_s: Seconds = 2.0
     stride_s: Seconds = 2.0
+
+    @model_validator(mode="after")
+    def _values_are_distinct(self) -> Self:
+        refuse_repeated([*self.closed.values, *self.open.values], "event value")
+        return self
 
     @property
     def answer(self) -> Answer:
