@@ -33,9 +33,9 @@ N_DRAWN = 64
 
 def gathered(material: Material, n_batches: int, folder: Path) -> int:
     """Gather int16 batches of random windows into one buffer, without a loader."""
-    store, rows, out = opened(material), drawn_rows(material), buffer(material)
+    store, rows, out, montage = opened(material), drawn_rows(material), buffer(material), material.montage.name
     for k in range(n_batches):
-        store.gather(material.montage.name, rows[k % N_DRAWN], material.window, out)
+        store.gather(montage, rows[k % N_DRAWN], material.window, out)
     return n_batches * BATCH
 
 

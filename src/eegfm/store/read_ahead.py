@@ -14,6 +14,7 @@ PIECE_BYTES = 128 << 10
 N_PROBES = 4
 STRETCHES_PER_PROBE = 64
 N_BLIND = 16
+N_UNSEEN = 16
 
 
 class ReadAhead:
@@ -32,6 +33,7 @@ class ReadAhead:
         self._first_rows = arena.first_rows.tolist()
         self._files = [os.open(path, os.O_RDONLY) for path in arena.paths]
         self._n_blind = 0
+        self._n_unseen = 0
         weakref.finalize(self, _close, self._files)
 
     def ask(self, first_rows: NDArray[np.int64], n_rows: int | NDArray[np.int64]) -> bool:
@@ -56,6 +58,16 @@ class ReadAhead:
         for place, start, length in zip(*(c.tolist() for c in pieces(places, starts, n_bytes)), strict=True):
             os.posix_fadvise(self._files[place], start, length, os.POSIX_FADV_WILLNEED)
         return True
+
+    def ask_in_passing(self, first_rows: NDArray[np.int64], n_rows: int) -> None:
+        """Ask for what is copied next; while all is in the cache, look at every ``N_UNSEEN``-th call only.
+
+        A look costs as much as copying a dozen windows.
+        """
+        if self._n_unseen:
+            self._n_unseen -= 1
+        elif not self.ask(first_rows, n_rows):
+            self._n_unseen = N_UNSEEN
 
     def _are_cached(self, rows: NDArray[np.int64]) -> bool:
         """Whether these rows are in the page cache."""

@@ -144,7 +144,7 @@ class SignalStore:
             StoreError: A window is not inside one shard.
         """
         group = self._group(montage)
-        group.read_ahead.ask(rows, n_samples)
+        group.read_ahead.ask_in_passing(rows, n_samples)
         return group.arena.gather(rows, n_samples, out)
 
     def read_ahead(self, montage: str, first_rows: NDArray[np.int64], n_rows: int | NDArray[np.int64]) -> bool:
