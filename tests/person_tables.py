@@ -12,7 +12,7 @@ from eegfm.windows.splits import COLUMNS
 
 def channels(*names: str) -> list[str]:
     """A hash per named channel; "" for a flat one."""
-    return [hashlib.md5(name.encode()).hexdigest() if name else "" for name in names]  # noqa: S324 - no secret
+    return [hashlib.blake2b(name.encode(), digest_size=16).hexdigest() if name else "" for name in names]
 
 
 def people(corpus: str, subjects: Sequence[str], **columns: Any) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """What the mixture table says reaches the plan, and is said once."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ class Addresses:
     """A store of recordings of 1,000 samples, without the samples."""
 
     rate_hz, is_simulated, filters = 100.0, True, {"low_hz": 0.5, "high_hz": 45.0, "notch_hz": None}
-    montages = {MONTAGE.name: MONTAGE}  # noqa: RUF012 - read only
+    montages: ClassVar = {MONTAGE.name: MONTAGE}
 
     def locate(self, montage: str, recording_ids: Any, starts: Any, n_samples: Any) -> Any:
         recordings = np.array([int(name[1:]) for name in recording_ids])

@@ -1,7 +1,5 @@
 """Adapters, new and from checkpoints: strict."""
 
-import numpy as np
-import torch
 from pydantic import TypeAdapter, ValidationError
 
 from eegfm.adapters.base import Adapter
@@ -10,6 +8,7 @@ from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.config import Buildable
 from eegfm.errors import CheckpointError
+from eegfm.weights import build_seeded, load_weights
 
 PREFIX = "adapter."
 _CONFIG: TypeAdapter[Buildable] = TypeAdapter(AdapterConfig)
@@ -21,9 +20,7 @@ def new_adapter(config: Buildable, spec: SignalSpec, seed: int) -> Adapter:
     Raises:
         ConfigError: The configuration does not fit the data.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        adapter = config.build(spec)
+    adapter = build_seeded(config, seed, spec)
     assert isinstance(adapter, Adapter), f"{config.implementation} is no Adapter"
     return adapter
 
@@ -36,13 +33,7 @@ def build_adapter(checkpoint: Checkpoint, spec: SignalSpec) -> Adapter:
         ConfigError: The adapter does not fit the montages.
     """
     adapter = untrained_adapter_like(checkpoint, spec, checkpoint.header.seed)
-    weights = {n.removeprefix(PREFIX): v for n, v in checkpoint.tensors.items() if n.startswith(PREFIX)}
-    state = adapter.state_dict()
-    wrong = sorted({n for n in state if n not in weights or weights[n].shape != tuple(state[n].shape)})
-    wrong += sorted(weights.keys() - state.keys())
-    if wrong:
-        raise CheckpointError(f"weights do not fit the adapter: {', '.join(wrong[:5])}; pretrain again")
-    adapter.load_state_dict({n: torch.from_numpy(np.array(v)) for n, v in weights.items()}, strict=True)
+    load_weights(adapter, checkpoint.tensors, PREFIX, "adapter")
     return adapter
 
 

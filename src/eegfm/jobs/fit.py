@@ -30,6 +30,7 @@ from eegfm.training.pretrain_module import PretrainModule
 from eegfm.training.randomness import OBJECTIVE_WEIGHTS, RECONSTRUCTION_MASKS, generator_for
 from eegfm.training.stores import Stores
 from eegfm.training.trainer import build_trainer, validation_interval
+from eegfm.weights import build_seeded
 from eegfm.windows.guard import SplitTable
 
 _N_STATISTICS_STEPS = 16
@@ -120,9 +121,8 @@ def fit_pretraining(
 def _new_objective(params: PretrainParams, spec: SignalSpec) -> Objective:
     """Build encoder and objective; all initial weights follow from the seed, global random state stays."""
     encoder = new_encoder(params.encoder, spec, params.seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(generator_for(params.seed, OBJECTIVE_WEIGHTS).initial_seed())
-        objective = params.objective.build(encoder, spec)
+    seed = generator_for(params.seed, OBJECTIVE_WEIGHTS).initial_seed()
+    objective = build_seeded(params.objective, seed, encoder, spec)
     assert isinstance(objective, Objective), f"{params.objective.implementation} is no Objective"
     return objective
 

@@ -4,7 +4,8 @@ import queue
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -188,30 +189,40 @@ def use_one_thread() -> None:
     other.join()
 
 
+@dataclass(frozen=True)
+class _Item(Generic[_T]):
+    value: _T
+
+
+@dataclass(frozen=True)
+class _Failure:
+    error: BaseException
+
+
 def prefetch(start: Callable[[], Iterator[_T]], n_ahead: int) -> Iterator[_T]:
     """Run an iterator in a thread, at most ``n_ahead`` items in front.
 
     What the iterator raises is raised here. The thread ends when the items end, and when this generator is
     closed or dropped.
     """
-    items: queue.SimpleQueue[tuple[_T, None] | tuple[None, BaseException] | None] = queue.SimpleQueue()
+    items: queue.SimpleQueue[_Item[_T] | _Failure | None] = queue.SimpleQueue()
     slots: queue.SimpleQueue[None] = queue.SimpleQueue()
     stop = threading.Event()
     for _ in range(n_ahead):
         slots.put(None)
 
-    def put(item: tuple[_T, None] | tuple[None, BaseException] | None) -> None:
+    def put(item: _Item[_T] | _Failure | None) -> None:
         slots.get()
         items.put(item)
 
     def work() -> None:
         try:
             for item in start():
-                put((item, None))
+                put(_Item(item))
                 if stop.is_set():
                     return
         except BaseException as error:  # noqa: BLE001 - carried over to the thread that waits, and raised there
-            put((None, error))
+            put(_Failure(error))
         else:
             put(None)
 
@@ -220,10 +231,9 @@ def prefetch(start: Callable[[], Iterator[_T]], n_ahead: int) -> Iterator[_T]:
     try:
         while (entry := items.get()) is not None:
             slots.put(None)
-            value, error = entry
-            if error is not None:
-                raise error
-            yield value  # type: ignore[misc]  # a value comes without an error; tuples cannot say so
+            if isinstance(entry, _Failure):
+                raise entry.error
+            yield entry.value
     finally:
         stop.set()
         slots.put(None)  # wakes the thread, which has at most one item in hand

@@ -52,6 +52,33 @@ class RecordingLabelTask(Cut):
         )
 
 
+class LabelledRecordingsTask(Cut):
+    """Base of tasks whose answer is fixed for a whole recording: windows at a fixed stride.
+
+    Attributes:
+        length_s: Window length.
+        stride_s: From one window to the next; the window length by default.
+    """
+
+    column: ClassVar[str]
+    classes: ClassVar[Mapping[str, tuple[str, ...]]]
+
+    length_s: Seconds
+    stride_s: Seconds | None = None
+
+    @property
+    def answer(self) -> Answer:
+        """One of two or more classes."""
+        return Answer("binary" if len(self.classes) == 2 else "multiclass", tuple(self.classes))
+
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+        """Fill the labelled recordings; see the base class."""
+        stride_s = self.stride_s or self.length_s
+        return windows_with_label(
+            recordings, clock, self.column, self.classes, length_s=self.length_s, stride_s=stride_s
+        )
+
+
 def windows_with_label(
     recordings: pd.DataFrame,
     clock: Clock,
