@@ -80,7 +80,7 @@ def test_rotary_products_depend_on_distance_alone() -> None:
     assert abs(float((product(3, 7) - product(3, 8)).detach())) > 1e-3
 
 
-def test_factorised_layers_take_turns() -> None:
+def test_alternating_layers_take_turns() -> None:
     """The first layer spreads a change over the channels of its patch, the second over time."""
     signal = noise(1, 4, 300)
     changed = signal.clone()

@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +7,7 @@ from eegfm.adapters.config import NoAdapterConfig, ZeroPadConfig
 from eegfm.adapters.none import NoAdapter
 from eegfm.adapters.prepare import Prepare
 from eegfm.batch import SignalSpec
+from eegfm.encoders.base import Features
 from eegfm.errors import CheckpointError, SplitError
 from eegfm.evaluation.band_power import log_band_power
 from eegfm.evaluation.features import (
@@ -70,13 +69,12 @@ def _electrodes(names):
 class _PatchMeans:
     """An encoder whose tokens are mean and standard deviation of each patch, channel by channel."""
 
-    def tokenize(self, batch):
+    def _of_patches(self, batch):
         patches = batch["signal"].unflatten(-1, (-1, 50))
-        content = torch.stack([patches.mean(-1), patches.std(-1)], dim=-1).flatten(1, 2)
-        return SimpleNamespace(content=content, n_channels=patches.shape[1], n_patches=patches.shape[2])
+        return torch.stack([patches.mean(-1), patches.std(-1)], dim=-1)
 
-    def encode(self, tokens):
-        return tokens.content
+    def features(self, batch):
+        return Features(self._of_patches(batch).mean(dim=2), batch["channel_mask"])
 
 
 def _extract(store, windows, extractors, pooling="channels", batch_size=4):

@@ -1,60 +1,66 @@
-"""What every encoder offers: windows become tokens, tokens become contextual tokens."""
+"""What every encoder offers: windows become tokens, tokens become contextual vectors."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor, nn
 
-from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.batch import SignalSpec, WindowBatch, padding_mask
+from eegfm.encoders.decoders import LinearDecoder, TokenDecoder
+from eegfm.encoders.tokens import Tokens, Visible
+from eegfm.encoders.traits import EncoderChoice
 from eegfm.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """One window's patches as vectors, channel by channel: token n is channel n // P, patch n % P.
-
-    What a patch holds and where it lies are kept apart, so that an objective can hide the first and keep the
-    second.
+class Features:
+    """What a frozen encoder says of windows, for probes and heads.
 
     Args:
-        content: (B, N, D) what the signal is.
-        position: (B, N, D), or (1, N, D) when the whole batch shares it: where the electrode sits.
-        n_channels: Channels C.
-        n_patches: Patches per channel P; N = C * P.
-        channel_mask: (B, C), False for a channel that is only padding: no other token sees its tokens. None where
-            no channel is.
+        values: (B, R, X) X features of each of R rows: channels, or one row for the whole window.
+        mask: (B, R) bool, False for a row that is only padding.
     """
 
-    content: Tensor
-    position: Tensor
-    n_channels: int
-    n_patches: int
-    channel_mask: Tensor | None = None
-
-    def with_content(self, content: Tensor) -> "Tokens":
-        """Tokens at the same places with other content (B, N, D)."""
-        return replace(self, content=content)
+    values: Tensor
+    mask: Tensor
 
 
 class Encoder(nn.Module, ABC):
     """Base of all encoders.
 
     Args:
-        spec: What the data decides. Montages are checked here and need not recur later: an encoder takes any
-            number of channels at any positions.
-        d_model: Width D of a token.
-        patch_s: Length of a patch.
-        signal_scale_uv: Microvolts that count as 1 inside.
+        config: The choices; its traits say what the encoder can do, see ``eegfm.encoders.traits``.
+        spec: What the data decides. An encoder with the trait ``one_montage`` is tied to it; all others take any
+            number of channels at any positions later.
+        d_model: Width D of an encoded vector.
+        patch_samples: Samples of a patch.
+        signal_scale_uv: Microvolts that objectives count as 1.
+        d_token: Width of a token before it is encoded; that of an encoded vector if not given.
+        channels_per_token: Neighbouring channels that share a token.
 
     Raises:
-        ConfigError: Patches are not whole samples, or a window is not whole patches.
+        ConfigError: A window is not whole patches.
     """
 
-    def __init__(self, spec: SignalSpec, *, d_model: int, patch_s: float, signal_scale_uv: float) -> None:
+    def __init__(
+        self,
+        config: EncoderChoice,
+        spec: SignalSpec,
+        *,
+        d_model: int,
+        patch_samples: int,
+        signal_scale_uv: float,
+        d_token: int | None = None,
+        channels_per_token: int = 1,
+    ) -> None:
         super().__init__()
+        self.traits = config.traits
         self.d_model = d_model
+        self.d_token = d_token or d_model
         self.rate_hz = spec.rate_hz
-        self.patch_samples = whole_samples(patch_s, spec.rate_hz)
+        self.patch_samples = patch_samples
+        self.channels_per_token = channels_per_token
         self.signal_scale_uv = signal_scale_uv
         for montage, n_samples in spec.n_samples.items():
             self.check_length(n_samples, montage)
@@ -64,12 +70,48 @@ class Encoder(nn.Module, ABC):
         """Cut (B, C, T) windows into patches and embed each on its own."""
 
     @abstractmethod
-    def encode(self, tokens: Tokens) -> Tensor:
-        """Let tokens see each other, but none those of padded channels: (B, N, D)."""
+    def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
+        """Let tokens see each other, but none that ``tokens.key_mask`` hides.
+
+        Args:
+            tokens: Of all patches.
+            visible: Those that are encoded and seen; all if not given. Only with the trait ``supports_visible``.
+
+        Returns:
+            (B, N, D) or (B, Nv, D) where the trait ``output`` is ``tokens``, in the order of the tokens;
+            (B, P, D) where it is ``patches``; (B, 1, D) where it is ``window``.
+        """
+
+    @property
+    @abstractmethod
+    def normalisation(self) -> dict[str, float | str]:
+        """What is done to microvolts before anything else, for the checkpoint's header."""
 
     def forward(self, batch: WindowBatch) -> Tensor:
-        """Encode windows: (B, C, T) microvolts to (B, N, D)."""
+        """Encode windows: (B, C, T) microvolts to encoded vectors, see ``encode``."""
         return self.encode(self.tokenize(batch))
+
+    def features(self, batch: WindowBatch) -> Features:
+        """Encode windows and average over time: one row per channel where the encoder tells channels apart."""
+        tokens = self.tokenize(batch)
+        encoded = self.encode(tokens)
+        if self.traits.output == "tokens":
+            by_row = encoded.reshape(len(encoded), tokens.n_rows, tokens.n_patches, self.d_model)
+            mask = self.row_mask(batch)
+            everywhere = torch.ones(by_row.shape[:2], dtype=torch.bool, device=encoded.device)
+            return Features(by_row.mean(dim=2), everywhere if mask is None else mask)
+        pooled = encoded.mean(dim=1, keepdim=True)
+        return Features(pooled, torch.ones(pooled.shape[:2], dtype=torch.bool, device=encoded.device))
+
+    def new_decoder(self, n_values: int) -> TokenDecoder:
+        """What an objective asks for ``n_values`` numbers of each token with; its weights are the objective's.
+
+        Raises:
+            ConfigError: The encoder gives one vector for a window.
+        """
+        if self.traits.output == "tokens":
+            return LinearDecoder(self.d_model, n_values)
+        raise ConfigError(f"{type(self).__name__} has no vector for a single token; choose an encoder of tokens")
 
     def check_length(self, n_samples: int, montage: str) -> None:
         """Refuse windows that are not whole patches.
@@ -81,7 +123,8 @@ class Encoder(nn.Module, ABC):
             patch_s = self.patch_samples / self.rate_hz
             raise ConfigError(
                 f"windows of montage {montage} last {n_samples / self.rate_hz:g} s, which is not a whole number "
-                f"of {patch_s:g}-s patches; change the cut's length_s (cuts.*.length_s) or encoder.patch_s"
+                f"of {patch_s:g}-s patches; change the cut's length_s (cuts.*.length_s) or the encoder's patch "
+                "(encoder.patch_s or encoder.patch_samples)"
             )
 
     def patches(self, batch: WindowBatch) -> Tensor:
@@ -94,6 +137,30 @@ class Encoder(nn.Module, ABC):
         B, C, T = signal.shape
         self.check_length(T, batch["montage"])
         return signal.view(B, C, T // self.patch_samples, self.patch_samples)
+
+    def token_patches(self, batch: WindowBatch) -> Tensor:
+        """(B, N, G, patch) microvolts that each token stands for, G channels per token."""
+        patches, G = self.patches(batch), self.channels_per_token
+        B, C, P, S = patches.shape
+        return patches.view(B, C // G, G, P, S).transpose(2, 3).flatten(1, 2)
+
+    def row_mask(self, batch: WindowBatch) -> Tensor | None:
+        """(B, R) rows of tokens that hold a real channel; None where all do."""
+        mask = padding_mask(batch)
+        if mask is None:
+            return None
+        return mask.view(len(mask), -1, self.channels_per_token).any(dim=-1)
+
+    def key_mask(self, batch: WindowBatch, n_patches: int) -> Tensor | None:
+        """(B, N) tokens that others may see, for ``Tokens``; None where all may."""
+        mask = self.row_mask(batch)
+        return None if mask is None else mask.repeat_interleave(n_patches, dim=1)
+
+
+def real_signal(batch: WindowBatch) -> Tensor:
+    """(B, C, T) microvolts, zero in channels that are only padding: for encoders that mix channels early."""
+    mask = padding_mask(batch)
+    return batch["signal"] if mask is None else batch["signal"].masked_fill(~mask.unsqueeze(-1), 0.0)
 
 
 def whole_samples(duration_s: float, rate_hz: float) -> int:
@@ -110,3 +177,17 @@ def whole_samples(duration_s: float, rate_hz: float) -> int:
             f"a patch is whole samples, nearest: {nearest_s:g}"
         )
     return n_samples
+
+
+def hidden_rows_zeroed(tokens: Tokens) -> Tensor:
+    """(B, N, D) content, zero where ``key_mask`` hides it: for encoders that mix tokens by other means than keys."""
+    if tokens.key_mask is None:
+        return tokens.content
+    return tokens.content.masked_fill(~tokens.key_mask.unsqueeze(-1), 0.0)
+
+
+def with_key_mask(tokens: Tokens, mask: Tensor | None) -> Tokens:
+    """Tokens that hide those where ``mask`` (B, N) is False, besides what they hide already."""
+    if mask is None:
+        return tokens
+    return replace(tokens, key_mask=mask if tokens.key_mask is None else tokens.key_mask & mask)

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, scaled_dot_product_attention
 
-from eegfm.batch import SignalSpec, WindowBatch, padding_mask
+from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.electrode_embedding import ElectrodeEmbedding, shared_positions
-from eegfm.encoders.base import Encoder, Tokens
-from eegfm.encoders.config import PatchTransformerConfig
+from eegfm.encoders.base import Encoder, whole_samples
+from eegfm.encoders.configs.patch_transformer import PatchTransformerConfig
 from eegfm.encoders.spectrum import log_power_spectrum, spectrum_frequencies_hz
+from eegfm.encoders.tokens import Tokens, Visible
 
 _ROTARY_BASE = 10_000.0
 
@@ -20,7 +21,7 @@ class PatchTransformer(Encoder):
     """Linear patch embedding, electrode embedding from x/y/z, rotary time, pre-norm attention layers.
 
     Permuting channels together with their positions permutes the output tokens and changes nothing else.
-    Factorised attention follows CEReBrO (arXiv 2501.10885, alternating attention); rotary time follows
+    Alternating attention follows CEReBrO (arXiv 2501.10885); rotary time follows
     RoFormer (arXiv 2104.09864).
 
     Args:
@@ -34,9 +35,10 @@ class PatchTransformer(Encoder):
 
     def __init__(self, config: PatchTransformerConfig, spec: SignalSpec) -> None:
         super().__init__(
+            config,
             spec,
             d_model=config.d_model,
-            patch_s=config.patch_s,
+            patch_samples=whole_samples(config.patch_s, spec.rate_hz),
             signal_scale_uv=config.signal_scale_uv,
         )
         self.config = config
@@ -60,17 +62,23 @@ class PatchTransformer(Encoder):
         _, n_channels, n_patches, _ = content.shape
         position = self.electrode_embedding(shared_positions(batch["channel_positions"]))
         position = position.unsqueeze(2).expand(-1, -1, n_patches, -1)
-        return Tokens(content.flatten(1, 2), position.flatten(1, 2), n_channels, n_patches, padding_mask(batch))
+        key_mask = self.key_mask(batch, n_patches)
+        return Tokens(content.flatten(1, 2), position.flatten(1, 2), n_channels, n_patches, key_mask)
 
-    def encode(self, tokens: Tokens) -> Tensor:
+    @property
+    def normalisation(self) -> dict[str, float | str]:
+        """Division by a fixed scale; see the base class."""
+        return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv, "clip": self.config.clip}
+
+    def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
         """Run the layers; see the base class."""
-        C, P = tokens.n_channels, tokens.n_patches
+        C, P = tokens.n_rows, tokens.n_patches
         x = tokens.content + tokens.position
         time = torch.arange(P, device=x.device)
         is_full = self.config.attention == "full"
         angles = rotary_angles(time.repeat(C) if is_full else time, self.config.head_size)
         x = x if is_full else x.view(-1, C, P, self.d_model)
-        across_channels, along_tokens = _key_masks(tokens.channel_mask, P, is_full=is_full)
+        across_channels, along_tokens = _key_masks(tokens.key_mask, P, is_full=is_full)
         for k, layer in enumerate(self.layers):
             if not is_full and k % 2 == 0:
                 x = layer(x.transpose(1, 2), None, across_channels).transpose(1, 2)
@@ -146,5 +154,5 @@ def _key_masks(mask: Tensor | None, n_patches: int, *, is_full: bool) -> tuple[T
     if mask is None:
         return None, None
     if is_full:
-        return None, mask.repeat_interleave(n_patches, dim=1)[:, None, None]
-    return mask.repeat_interleave(n_patches, dim=0)[:, None, None], None
+        return None, mask[:, None, None]
+    return mask.view(len(mask), -1, n_patches).transpose(1, 2).flatten(0, 1)[:, None, None], None

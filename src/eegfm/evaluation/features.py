@@ -18,19 +18,16 @@ from eegfm.evaluation.linear import Standardizer
 from eegfm.store.reader import SignalStore
 
 Extractor = Callable[[WindowBatch], tuple[Tensor, Tensor]]
-"""From a batch to (B, C, X), X features of each channel, and (B, C), which channels hold signal."""
+"""From a batch to (B, R, X), X features of each row (a channel, or the whole window), and (B, R), which rows hold
+signal."""
 
 
 def encoder_features(adapter: Adapter, encoder: Encoder) -> Extractor:
-    """Average each adapted channel's encoded tokens over its time patches: (B, C, D)."""
+    """What the encoder says of the adapted windows, averaged over time: (B, R, X)."""
 
     def extract(batch: WindowBatch) -> tuple[Tensor, Tensor]:
-        adapted = adapter(batch)
-        tokens = encoder.tokenize(adapted)
-        encoded: Tensor = encoder.encode(tokens).float()
-        n_windows, _, width = encoded.shape
-        by_channel = encoded.reshape(n_windows, tokens.n_channels, tokens.n_patches, width)
-        return by_channel.mean(dim=2), adapted["channel_mask"]
+        features = encoder.features(adapter(batch))
+        return features.values.float(), features.mask
 
     return extract
 

@@ -1,13 +1,39 @@
-"""The menu of objectives: typed choices, no torch."""
+"""The menu of objectives: typed choices, no torch; and what each needs of an encoder."""
 
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat
 
 from eegfm.config import Buildable
+from eegfm.encoders.traits import EncoderChoice
 
 
-class MaskedConfig(Buildable):
+class ObjectiveChoice(Buildable):
+    """Base of the configurations of objectives."""
+
+    needs_visible: ClassVar[bool] = False
+    """Encodes visible tokens only."""
+    name: str
+
+    def check_encoder(self, encoder: EncoderChoice) -> None:
+        """Refuse an encoder that cannot do what this objective asks, before anything is built.
+
+        Raises:
+            ValueError: It cannot; with what can.
+        """
+        if encoder.traits.output == "window":
+            raise ValueError(
+                f"objective {self.name} asks for single patches, encoder {encoder.name} gives one vector of features "
+                "for a whole window; choose an encoder of tokens, such as patch_transformer"
+            )
+        if self.needs_visible and not encoder.traits.supports_visible:
+            raise ValueError(
+                f"objective {self.name} encodes visible tokens only, encoder {encoder.name} cannot leave tokens out; "
+                "choose objective masked, which replaces them, or an encoder such as patch_transformer"
+            )
+
+
+class MaskedConfig(ObjectiveChoice):
     """Hide some tokens, predict what their patches held.
 
     Args:

@@ -1,6 +1,7 @@
 """Masked prediction: hide patches behind one learned token and predict what they held.
 
-Shapes: B windows, C channels, P patches per channel, N = C * P tokens, M hidden tokens, K target values.
+Shapes: B windows, C channels, R rows of G = C / R channels (G is 1 for most encoders), P patches per row, N = R * P
+tokens, M hidden tokens, K target values of one channel.
 """
 
 from collections.abc import Iterable
@@ -9,9 +10,10 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import mse_loss
 
-from eegfm.batch import SignalSpec, WindowBatch, padding_mask
+from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.spectrum import log_power_spectrum, spectrum_frequencies_hz
+from eegfm.encoders.tokens import Tokens
 from eegfm.errors import ConfigError
 from eegfm.objectives.base import Objective, Reconstruction
 from eegfm.objectives.config import MaskedConfig
@@ -48,11 +50,11 @@ class Masked(Objective):
         if config.target == "log_spectrum":
             self.frequencies_hz = spectrum_frequencies_hz(encoder.patch_samples, spec.rate_hz, config.high_hz)
         for montage, n_samples in spec.n_samples.items():
-            n_tokens = spec.montages[montage].n_channels * (n_samples // encoder.patch_samples)
-            n_hidden(config.mask_ratio, n_tokens)
+            n_rows = spec.montages[montage].n_channels // encoder.channels_per_token
+            n_hidden(config.mask_ratio, n_rows * (n_samples // encoder.patch_samples))
         n_values = len(self.frequencies_hz) or encoder.patch_samples
-        self.mask_token = nn.Parameter(0.02 * torch.randn(encoder.d_model))
-        self.head = nn.Sequential(nn.LayerNorm(encoder.d_model), nn.Linear(encoder.d_model, n_values))
+        self.mask_token = nn.Parameter(0.02 * torch.randn(encoder.d_token))
+        self.head = encoder.new_decoder(encoder.channels_per_token * n_values)
         n_statistics = len(self.frequencies_hz)
         self.register_buffer("target_mean", torch.zeros(n_statistics))
         self.register_buffer("target_sd", torch.ones(n_statistics))
@@ -67,8 +69,8 @@ class Masked(Objective):
             spectra = self._log_spectrum(self._asked_uv(batch, only_real=True)).double()
             size = len(spectra)
             n_windows += size
-            total = total + size * spectra.mean(dim=(0, 1)).cpu()
-            total_square = total_square + size * spectra.square().mean(dim=(0, 1)).cpu()
+            total = total + size * spectra.mean(dim=(0, 1, 2)).cpu()
+            total_square = total_square + size * spectra.square().mean(dim=(0, 1, 2)).cpu()
         assert n_windows, "statistics need at least one batch"
         mean = total / n_windows
         sd = (total_square / n_windows - mean.square()).clamp_min(_LEAST_SD**2).sqrt()
@@ -81,43 +83,50 @@ class Masked(Objective):
         Logs hold ``loss`` and ``baseline_loss``, that of predicting the training mean everywhere (zero, for
         samples).
         """
-        hidden, encoded = self._encode_hiding(batch, generator)
-        target = self._targets(_take(self._asked_uv(batch), hidden))
-        loss = mse_loss(self.head(_take(encoded, hidden)).float(), target)
+        hidden, tokens, encoded = self._encode_hiding(batch, generator)
+        asked_uv = self._asked_uv(batch)
+        asked_uv = asked_uv.take_along_dim(hidden[..., None, None], dim=1)
+        target = self._targets(asked_uv).flatten(2)
+        loss = mse_loss(self.head(encoded, tokens, hidden).float(), target)
         return loss, {"loss": loss.detach(), "baseline_loss": target.square().mean()}
 
     @torch.no_grad()
     def reconstruct(self, batch: WindowBatch, generator: Generator) -> Reconstruction:
         """Show targets and predictions in physical units; see the base class."""
-        hidden, encoded = self._encode_hiding(batch, generator)
-        B, C, _ = batch["signal"].shape
-        P = encoded.shape[1] // C
-        is_hidden = torch.zeros(encoded.shape[:2], dtype=torch.bool, device=encoded.device)
-        is_hidden.scatter_(1, hidden, True)
+        hidden, tokens, encoded = self._encode_hiding(batch, generator)
+        R, P, G = tokens.n_rows, tokens.n_patches, self.encoder.channels_per_token
+        B, N, _ = tokens.content.shape
+        is_hidden = torch.zeros(B, N, dtype=torch.bool, device=encoded.device).scatter_(1, hidden, True)
         target = self._targets(self._asked_uv(batch))
+        everywhere = torch.arange(N, device=encoded.device).expand(B, -1)
+        prediction = self.head(encoded, tokens, everywhere).float().view(target.shape)
+
+        def by_channel(values: Tensor) -> Tensor:
+            return values.view(B, R, P, G, -1).transpose(2, 3).reshape(B, R * G, P, -1)
+
         return {
             "signal_uv": batch["signal"].detach(),
-            "mask": is_hidden.view(B, C, P),
-            "target": self._physical(target).view(B, C, P, -1),
-            "prediction": self._physical(self.head(encoded).float()).view(B, C, P, -1),
+            "mask": is_hidden.view(B, R, P).repeat_interleave(G, dim=1),
+            "target": by_channel(self._physical(target)),
+            "prediction": by_channel(self._physical(prediction)),
             "unit": "uV" if self.config.target == "signal" else "log10 uV²/Hz",
             "frequencies_hz": list(self.frequencies_hz),
         }
 
-    def _encode_hiding(self, batch: WindowBatch, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Indices (B, M) of the hidden tokens, and (B, N, D) tokens encoded without their content."""
+    def _encode_hiding(self, batch: WindowBatch, generator: Generator) -> tuple[Tensor, Tokens, Tensor]:
+        """Indices (B, M) of the hidden tokens, all tokens, and what came of encoding them without hidden content."""
         tokens = self.encoder.tokenize(batch)
-        hidden = self._draw(batch, tokens.n_channels, tokens.n_patches, generator).to(tokens.content.device)
+        hidden = self._draw(batch, tokens.n_rows, tokens.n_patches, generator).to(tokens.content.device)
         index = hidden.unsqueeze(-1).expand(-1, -1, tokens.content.shape[-1])
         # Scattering the token in, rather than blending, leaves no path from hidden content to the output.
         token = self.mask_token.to(tokens.content.dtype).expand(index.shape)
-        content = tokens.content.scatter(1, index, token)
-        return hidden, self.encoder.encode(tokens.with_content(content))
+        hiding = tokens.with_content(tokens.content.scatter(1, index, token))
+        return hidden, hiding, self.encoder.encode(hiding)
 
-    def _draw(self, batch: WindowBatch, n_channels: int, n_patches: int, generator: Generator) -> Tensor:
+    def _draw(self, batch: WindowBatch, n_rows: int, n_patches: int, generator: Generator) -> Tensor:
         """(B, M) tokens to hide, among those of real channels."""
-        size, real = len(batch["signal"]), _real_channels(batch)
-        n_real = n_channels if real is None else len(real)
+        size, real = len(batch["signal"]), _real_rows(self.encoder, batch)
+        n_real = n_rows if real is None else len(real)
         if "target_signal" in batch:
             patches = draw_hidden(size, n_patches, self.config.mask_ratio, generator, what="patches")
             first_tokens = n_patches * torch.arange(n_real, device=patches.device)
@@ -129,11 +138,15 @@ class Masked(Objective):
         return real.to(hidden.device)[hidden // n_patches] * n_patches + hidden % n_patches
 
     def _asked_uv(self, batch: WindowBatch, *, only_real: bool = False) -> Tensor:
-        """(B, N, patch) microvolts that are asked for; of real channels only, where so wanted."""
+        """(B, N, G, patch) microvolts that are asked for; of real rows only, where so wanted."""
         asked: WindowBatch = {**batch, "signal": batch.get("target_signal", batch["signal"])}
-        patches = self.encoder.patches(asked)
-        real = _real_channels(batch) if only_real else None
-        return (patches if real is None else patches[:, real]).flatten(1, 2)
+        patches = self.encoder.token_patches(asked)
+        real = _real_rows(self.encoder, batch) if only_real else None
+        if real is None:
+            return patches
+        B, _, G, S = patches.shape
+        n_patches = batch["signal"].shape[2] // S
+        return patches.view(B, -1, n_patches, G, S)[:, real].flatten(1, 2)
 
     def _targets(self, patches_uv: Tensor) -> Tensor:
         """(..., patch) microvolts to (..., K) what the head predicts."""
@@ -179,15 +192,10 @@ def draw_hidden(n_windows: int, n_tokens: int, mask_ratio: float, generator: Gen
     return noise.argsort(dim=1)[:, : n_hidden(mask_ratio, n_tokens, what)].sort(dim=1).values
 
 
-def _real_channels(batch: WindowBatch) -> Tensor | None:
-    """Indices of the channels that are not padding; None where none is."""
-    mask = padding_mask(batch)
+def _real_rows(encoder: Encoder, batch: WindowBatch) -> Tensor | None:
+    """Indices of the rows of tokens that are not padding; None where none is."""
+    mask = encoder.row_mask(batch)
     if mask is None:
         return None
     assert torch.equal(mask, mask[:1].expand_as(mask)), "a batch is of one montage: one mask for all its windows"
     return mask[0].nonzero().squeeze(-1)
-
-
-def _take(values: Tensor, index: Tensor) -> Tensor:
-    """(B, N, K) values at (B, M) indices: (B, M, K)."""
-    return values.take_along_dim(index.unsqueeze(-1), dim=1)

@@ -138,6 +138,11 @@ class PretrainParams(StrictModel):
             raise ValueError(f"n_steps is {self.n_steps} and n_epochs is {self.n_epochs}; give exactly one of them")
         return self
 
+    @model_validator(mode="after")
+    def _encoder_can(self) -> "PretrainParams":
+        self.objective.check_encoder(self.encoder)
+        return self
+
     def identity(self) -> dict[str, Any]:
         """What decides the result: everything but the machine it runs on and what it shows meanwhile."""
         return self.model_dump(mode="json", exclude={"accelerator", "devices", "loader", "progress_bar"})

@@ -1,0 +1,1 @@
+"""Configurations of encoders by family, torch-free; ``eegfm.encoders.config`` is the menu."""

@@ -1,0 +1,1 @@
+"""Names of published weights, and what they are called here."""
