@@ -1,7 +1,8 @@
 """What an encoder can do, known before it is built. No torch here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from eegfm.config import Buildable
 
@@ -31,3 +32,19 @@ class EncoderChoice(Buildable):
 
     traits: ClassVar[Traits] = Traits()
     name: str
+
+
+def named_size(data: Any, sizes: Mapping[str, Mapping[str, Any]], default: str) -> Any:
+    """Fill in what a configuration's ``size`` names and the user does not: for validators that run before the fields.
+
+    A configuration read back from a checkpoint names everything, so nothing in it depends on what a size means today.
+
+    Args:
+        data: Input of the model.
+        sizes: By name, values of fields.
+        default: The size where none is named.
+    """
+    if not isinstance(data, Mapping):
+        return data
+    size = data.get("size", default)
+    return {**sizes[size], **data} if size in sizes else data
