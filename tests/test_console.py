@@ -44,8 +44,13 @@ CASES = {
     ),
     "member": Case(
         INGEST,
-        ("pretrain.encoder.name", "'lunna'", "known: patch_transformer"),
+        ("pretrain.encoder.name", "'lunna'", "known: patch_transformer", "did you mean luna?"),
         "pretrain.encoder.name=lunna",
+    ),
+    "features for tokens": Case(
+        INGEST,
+        ("parameter pretrain: objective masked", "encoder eegnet gives one vector", "such as patch_transformer"),
+        "pretrain.encoder.name=eegnet",
     ),
     "value": Case(INGEST, ("signal.rate_hz", "valid number", "'fast'"), "signal.rate_hz=fast"),
     "role": Case(INGEST, ("corpora", "'bhn'", "hbn, tuh"), "corpora.probe=bhn"),

@@ -4,6 +4,7 @@ import os
 import warnings
 
 from eegfm import console
+from eegfm.config_loader import ConfigLoader
 from eegfm.errors import ConfigError
 from eegfm.hooks import ProjectHooks
 
@@ -27,6 +28,7 @@ def _environment_variable(name: str, default: str | None = None) -> str:
 HOOKS = (ProjectHooks(),)
 # Its run hooks write into the project's folder, wherever a run is told to put its results.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-viz",)
+CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
