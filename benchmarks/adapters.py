@@ -33,7 +33,7 @@ ADAPTERS: dict[str, dict[str, Any]] = {
 }
 CORPORA = ("hbn", "tuh")
 TRAINING = {
-    "encoder": {"name": "patch_transformer", "d_model": 32, "n_layers": 2},
+    "encoder": {"name": "patch_transformer", "d_model": 32, "head_size": 16, "n_layers": 2},
     "batch_size": 10,
     "accelerator": "cpu",
     "progress_bar": False,

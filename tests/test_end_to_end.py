@@ -188,7 +188,7 @@ TINY = {
     "tuh": {"acquire": {"source": {"n_subjects": 6, "duration_s": 20}}},
     "hbn": {"acquire": {"source": {"n_subjects": 6, "resting_s": 20, "ccd_s": 20, "movie_s": 10}}},
     "pretrain": {
-        "encoder": {"name": "patch_transformer", "n_layers": 1, "d_model": 16},
+        "encoder": {"name": "patch_transformer", "n_layers": 1, "d_model": 16, "head_size": 16},
         "n_steps": 3, "batch_size": 10, "n_validation_windows": 10, "progress_bar": False,
     },
     "probe": {"n_untrained": 1, "n_bootstrap": 100},

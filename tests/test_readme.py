@@ -39,7 +39,7 @@ def test_a_folder_of_recordings_becomes_a_corpus_by_configuration_alone(
     bootstrap_project(PROJECT_ROOT)
     tiny = {
         "pretrain": {
-            "encoder": {"name": "patch_transformer", "d_model": 16, "n_layers": 1},
+            "encoder": {"name": "patch_transformer", "d_model": 16, "head_size": 16, "n_layers": 1},
             "n_steps": 2, "batch_size": 4, "progress_bar": False,
         },
         "data": str(tmp_path / "data"),

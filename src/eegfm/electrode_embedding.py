@@ -9,26 +9,43 @@ _LONGEST_WAVELENGTH_M = 0.4  # twice a head: one sign of the sine from ear to ea
 
 
 class ElectrodeEmbedding(nn.Module):
-    """Place of an electrode as a vector: Fourier features of x, y, z, then a small network.
+    """Place of an electrode as a vector: Fourier features of x, y, z, then a small network. All in float32.
 
     Args:
         n_frequencies: Frequencies per axis, each twice the one before.
         d_model: Width D.
+        jitter_m: Standard deviation, per axis, of what is added to places while training. It comes from torch's global
+            generator, as dropout does.
     """
 
     radians_per_m: Tensor
 
-    def __init__(self, n_frequencies: int, d_model: int) -> None:
+    def __init__(self, n_frequencies: int, d_model: int, jitter_m: float = 0.0) -> None:
         super().__init__()
+        self.jitter_m = jitter_m
         radians_per_m = 2 * math.pi / _LONGEST_WAVELENGTH_M * 2.0 ** torch.arange(n_frequencies)
         self.register_buffer("radians_per_m", radians_per_m, persistent=False)
         self.network = nn.Sequential(nn.Linear(6 * n_frequencies, d_model), nn.GELU(), nn.Linear(d_model, d_model))
 
     def forward(self, positions_m: Tensor) -> Tensor:
         """(..., C, 3) metres to (..., C, D)."""
+        if self.jitter_m and self.training:
+            positions_m = positions_m + self.jitter_m * torch.randn_like(positions_m)
         phases = (positions_m.unsqueeze(-1) * self.radians_per_m).flatten(-2)
-        embedded: Tensor = self.network(torch.cat((phases.sin(), phases.cos()), dim=-1))
+        # bfloat16 would round neighbours of a dense montage to the same features.
+        with torch.autocast(positions_m.device.type, enabled=False):
+            embedded: Tensor = self.network(torch.cat((phases.sin(), phases.cos()), dim=-1))
         return embedded
+
+
+def derivation_ends(middle_m: Tensor, second_m: Tensor) -> tuple[Tensor, Tensor]:
+    """Places of both electrodes of bipolar derivations, that which is subtracted last.
+
+    Args:
+        middle_m: (B, C, 3) halfway between them, as ``channel_positions`` of a batch are.
+        second_m: (B, C, 3) of those that are subtracted, ``second_positions``.
+    """
+    return 2 * middle_m - second_m, second_m
 
 
 def shared_positions(positions_m: Tensor) -> Tensor:

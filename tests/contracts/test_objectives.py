@@ -11,7 +11,7 @@ from eegfm.config import Buildable
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.objectives.base import Objective
-from eegfm.objectives.config import MaskedConfig, ObjectiveConfig
+from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig
 
 MakeBatch = Callable[..., WindowBatch]
 
@@ -23,7 +23,10 @@ def members(union: object) -> list[type[Buildable]]:
     return list(get_args(inner)) or [inner]
 
 
-CONFIGS = [member() for member in members(ObjectiveConfig)] + [MaskedConfig(target="signal", mask_ratio=0.3)]
+CONFIGS = [member() for member in members(ObjectiveConfig)] + [
+    MaskedConfig(target="signal", mask_ratio=0.3),
+    MaeConfig(target="signal", mask_ratio=0.6, visible="free", decoder_layers=1, decoder_width=32),
+]
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -38,7 +41,7 @@ def build(config: Buildable, spec: SignalSpec) -> Objective:
     return objective
 
 
-@pytest.fixture(params=CONFIGS, ids=lambda c: f"{c.name}-{getattr(c, 'target', '')}")
+@pytest.fixture(params=CONFIGS, ids=lambda c: "-".join((c.name, c.target, getattr(c, "visible", "all"))))
 def objective(request: pytest.FixtureRequest, spec: SignalSpec, make_batch: MakeBatch) -> Objective:
     objective = build(request.param, spec)
     objective.fit_statistics([make_batch(19, 2, n_windows=4, seed=9)])
@@ -100,7 +103,7 @@ def test_reconstruction_explains_the_loss(objective: Objective, make_batch: Make
     assert (B, C, P) == (2, 21, 3) == tuple(shown["mask"].shape)
     assert shown["prediction"].shape == shown["target"].shape
     assert (len(shown["frequencies_hz"]) or objective.encoder.patch_samples) == K
-    unit = objective.target_sd if shown["frequencies_hz"] else objective.encoder.signal_scale_uv
+    unit = objective.targets.sd if shown["frequencies_hz"] else objective.encoder.signal_scale_uv
     squared = ((shown["prediction"] - shown["target"]) / unit).square().mean(dim=-1)
     loss = objective(batch, generator(5))[0]
     torch.testing.assert_close(squared[shown["mask"]].mean(), loss.detach(), rtol=1e-4, atol=1e-5)

@@ -16,3 +16,28 @@ def test_width_must_be_whole_heads() -> None:
         PatchTransformerConfig(d_model=200, head_size=64)
     with pytest.raises(ValidationError, match="odd"):
         PatchTransformerConfig(d_model=75, head_size=25)
+
+
+@pytest.mark.parametrize(("size", "d_model", "n_layers"), [
+    ("tiny", 128, 4), ("small", 256, 8), ("base", 512, 12), ("large", 768, 24),
+])  # fmt: skip
+def test_sizes_name_width_and_depth(size: str, d_model: int, n_layers: int) -> None:
+    config = PatchTransformerConfig(size=size)
+    assert (config.d_model, config.n_layers, config.head_size) == (d_model, n_layers, 64)
+    wider = PatchTransformerConfig(size=size, d_model=64)
+    assert (wider.d_model, wider.n_layers) == (64, n_layers)
+    assert PatchTransformerConfig.model_validate(wider.model_dump(mode="json")) == wider
+
+
+def test_the_default_is_tiny() -> None:
+    assert PatchTransformerConfig() == PatchTransformerConfig(size="tiny")
+
+
+def test_heads_are_halved_only_where_they_can_be() -> None:
+    with pytest.raises(ValidationError, match=r"criss_cross.*makes 3, which is odd"):
+        PatchTransformerConfig(d_model=192, attention="criss_cross")
+
+
+def test_a_summary_needs_its_register() -> None:
+    with pytest.raises(ValidationError, match="n_registers: 1 or more"):
+        PatchTransformerConfig(summary="register")

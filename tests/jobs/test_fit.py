@@ -11,6 +11,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from eegfm.adapters.config import PerceiverConfig
+from eegfm.adapters.load import new_adapter
 from eegfm.adapters.prepare import Prepare
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import load_checkpoint, save_checkpoint
@@ -181,10 +183,12 @@ def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[st
     assert header.simulated_corpora == ["hbn"]
     assert header.filters == NoiseStore.filters
     assert (header.seed, header.n_steps, header.reference, header.signal_scale_uv) == (0, 30, "average", 30.0)
+    assert (header.n_persons, header.imported, header.licence) == (11, None, None)
+    assert header.normalisation == {"kind": "fixed_scale", "scale_uv": 30.0, "clip": 15.0}
     assert header.versions["torch"] == torch.__version__
     spec = SignalSpec.from_dict(header.signal_spec)
     assert {m.n_channels for m in spec.montages.values()} == {4, 6}
-    assert {"objective.mask_token", "objective.target_mean"} <= set(checkpoint.tensors)
+    assert {"objective.mask_token", "objective.targets.mean"} <= set(checkpoint.tensors)
     assert all(name.startswith(("encoder.", "objective.")) for name in checkpoint.tensors)
 
     store = stores["hbn"]
@@ -305,3 +309,18 @@ def test_a_stopped_run_keeps_nothing(fit: Fit, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Pace, "on_train_batch_end", stop)
     with pytest.raises(TrainingError, match=r"stopped after 1 of 30 steps"):
         fit()
+
+
+def test_the_adapter_is_trained_from_the_first_step_and_saved(fit: Fit) -> None:
+    adapter = PerceiverConfig(n_queries=4, d_model=16, patch_s=0.5)
+    one, two = (fit(adapter=adapter, n_steps=n, licence=f"licence {n}").checkpoint for n in (1, 2))
+    fresh = new_adapter(adapter, SignalSpec.from_dict(one.header.signal_spec), PARAMS.seed).state_dict(
+        prefix="adapter."
+    )
+    assert {name for name in one.tensors if name.startswith("adapter.")} == fresh.keys()
+    assert len(fresh) > 10
+    for name, value in fresh.items():
+        assert not np.array_equal(one.tensors[name], value.numpy()), name
+        assert not np.array_equal(two.tensors[name], one.tensors[name]), name
+    assert one.header.licence == "licence 1"
+    assert fit(adapter=adapter, n_steps=1).checkpoint.header.fingerprint == one.header.fingerprint

@@ -10,7 +10,8 @@ from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.errors import ConfigError
 from eegfm.objectives.config import MaskedConfig
-from eegfm.objectives.masked import Masked, draw_hidden
+from eegfm.objectives.masked import Masked
+from eegfm.objectives.masks import draw_hidden
 from eegfm.recording import Montage
 
 MONTAGE = Montage(tuple("abcde"), tuple((0.02 * k, 0.05, 0.06) for k in range(5)), (True,) * 5, "average")
@@ -38,28 +39,6 @@ def batch(seed: int, n_windows: int = 4, scale_uv: float = 20.0) -> WindowBatch:
     }
 
 
-@pytest.mark.parametrize(("ratio", "n_tokens"), [(0.5, 84), (0.3, 15), (0.75, 516), (0.1, 7), (0.5, 15)])
-def test_counts_are_exact_in_every_window(ratio: float, n_tokens: int) -> None:
-    hidden = draw_hidden(32, n_tokens, ratio, generator(0))
-    assert hidden.shape == (32, round(ratio * n_tokens))
-    for row in hidden.tolist():
-        assert sorted(set(row)) == row
-        assert 0 <= row[0] <= row[-1] < n_tokens
-
-
-def test_masks_differ_between_windows_and_repeat_with_the_seed() -> None:
-    hidden = draw_hidden(32, 60, 0.5, generator(4))
-    assert torch.equal(hidden, draw_hidden(32, 60, 0.5, generator(4)))
-    assert not torch.equal(hidden, draw_hidden(32, 60, 0.5, generator(5)))
-    assert len({tuple(row) for row in hidden.tolist()}) == 32
-
-
-def test_every_token_is_hidden_equally_often() -> None:
-    hidden = draw_hidden(4000, 20, 0.4, generator(0))
-    share = torch.bincount(hidden.flatten(), minlength=20) / 4000
-    assert (share - 0.4).abs().max() < 0.04  # five standard errors
-
-
 def test_reconstruction_hides_what_the_mask_says() -> None:
     shown = build(mask_ratio=0.3).reconstruct(batch(0), generator(1))
     assert shown["mask"].sum(dim=(1, 2)).tolist() == [4] * 4  # round(0.3 * 15)
@@ -74,9 +53,9 @@ def test_statistics_are_those_of_the_training_spectra() -> None:
     patches = torch.cat([b["signal"] for b in batches]).numpy().reshape(8, 5, 3, 100)
     _, density = periodogram(patches, 100.0, window="hann", detrend=False)
     spectra = np.log10(density[..., 1:46] + 1e-4)
-    np.testing.assert_allclose(objective.target_mean.numpy(), spectra.mean(axis=(0, 1, 2)), rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(objective.target_sd.numpy(), spectra.std(axis=(0, 1, 2)), rtol=1e-4)
-    assert {"target_mean", "target_sd"} <= set(objective.own_state())
+    np.testing.assert_allclose(objective.targets.mean.numpy(), spectra.mean(axis=(0, 1, 2)), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(objective.targets.sd.numpy(), spectra.std(axis=(0, 1, 2)), rtol=1e-4)
+    assert {"targets.mean", "targets.sd"} <= set(objective.own_state())
 
 
 def test_statistics_weigh_windows_whatever_their_number_of_channels() -> None:
@@ -85,11 +64,11 @@ def test_statistics_weigh_windows_whatever_their_number_of_channels() -> None:
     many: WindowBatch = {**batch(1, 4, 40.0)}
     many["signal"] = many["signal"].repeat(1, 6, 1)
     objective.fit_statistics([few, many])
-    both = objective.target_mean.clone()
+    both = objective.targets.mean.clone()
     objective.fit_statistics([few])
-    mean_few = objective.target_mean.clone()
+    mean_few = objective.targets.mean.clone()
     objective.fit_statistics([many])
-    torch.testing.assert_close(both, (mean_few + objective.target_mean) / 2, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(both, (mean_few + objective.targets.mean) / 2, atol=1e-5, rtol=1e-5)
 
 
 def test_targets_are_the_patches_spectra() -> None:

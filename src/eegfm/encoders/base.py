@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from eegfm.batch import SignalSpec, WindowBatch, padding_mask
 from eegfm.encoders.decoders import LinearDecoder, TokenDecoder
@@ -96,7 +97,7 @@ class Encoder(nn.Module, ABC):
         tokens = self.tokenize(batch)
         encoded = self.encode(tokens)
         if self.traits.output == "tokens":
-            by_row = encoded.reshape(len(encoded), tokens.n_rows, tokens.n_patches, self.d_model)
+            by_row = encoded.reshape(encoded.shape[0], tokens.n_rows, tokens.n_patches, self.d_model)
             mask = self.row_mask(batch)
             everywhere = torch.ones(by_row.shape[:2], dtype=torch.bool, device=encoded.device)
             return Features(by_row.mean(dim=2), everywhere if mask is None else mask)
@@ -139,17 +140,27 @@ class Encoder(nn.Module, ABC):
         return signal.view(B, C, T // self.patch_samples, self.patch_samples)
 
     def token_patches(self, batch: WindowBatch) -> Tensor:
-        """(B, N, G, patch) microvolts that each token stands for, G channels per token."""
+        """(B, N, G, patch) microvolts that each token stands for, G channels per token.
+
+        Where G does not divide the channels, the last row is filled up with channels of zeros.
+        """
         patches, G = self.patches(batch), self.channels_per_token
         B, C, P, S = patches.shape
-        return patches.view(B, C // G, G, P, S).transpose(2, 3).flatten(1, 2)
+        patches = pad(patches, (0, 0, 0, 0, 0, -C % G))
+        return patches.view(B, -1, G, P, S).transpose(2, 3).flatten(1, 2)
 
     def row_mask(self, batch: WindowBatch) -> Tensor | None:
         """(B, R) rows of tokens that hold a real channel; None where all do."""
-        mask = padding_mask(batch)
-        if mask is None:
-            return None
-        return mask.view(len(mask), -1, self.channels_per_token).any(dim=-1)
+        return None if padding_mask(batch) is None else self._groups(batch).any(dim=-1)
+
+    def group_mask(self, batch: WindowBatch) -> Tensor | None:
+        """(B, R, G) bool, True for the real channels of each row's G; None where all are real."""
+        is_whole = batch["channel_mask"].shape[1] % self.channels_per_token == 0
+        return None if is_whole and padding_mask(batch) is None else self._groups(batch)
+
+    def _groups(self, batch: WindowBatch) -> Tensor:
+        mask, G = batch["channel_mask"], self.channels_per_token
+        return pad(mask, (0, -mask.shape[1] % G)).view(mask.shape[0], -1, G)
 
     def key_mask(self, batch: WindowBatch, n_patches: int) -> Tensor | None:
         """(B, N) tokens that others may see, for ``Tokens``; None where all may."""

@@ -1,28 +1,40 @@
 """A transformer over single-channel patches that is told each electrode's place, not its name.
 
-Shapes: B batch, C channels, P patches per channel, N = C * P tokens, D width, H heads, K head size.
+Shapes: B windows, C channels, P patches per channel, N = C * P tokens, D width.
 """
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, scaled_dot_product_attention
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.electrode_embedding import ElectrodeEmbedding, shared_positions
-from eegfm.encoders.base import Encoder, whole_samples
+from eegfm.electrode_embedding import ElectrodeEmbedding, derivation_ends, shared_positions
+from eegfm.encoders.attention import Across, Layer, Surroundings, new_norm
+from eegfm.encoders.base import Encoder, Features, whole_samples
 from eegfm.encoders.configs.patch_transformer import PatchTransformerConfig
+from eegfm.encoders.grid import lay_out_rows, lay_out_sequence, take_rows, take_sequence
+from eegfm.encoders.patch_embedding import new_patch_embedding
 from eegfm.encoders.spectrum import log_power_spectrum, spectrum_frequencies_hz
 from eegfm.encoders.tokens import Tokens, Visible
 
-_ROTARY_BASE = 10_000.0
+_REGISTER_SD = 0.02
+
+# By attention, what layers do in turn. Full attention lays all tokens out as one row.
+_TURNS: dict[str, tuple[Across, ...]] = {
+    "alternating": ("rows", "patches"),
+    "criss_cross": ("both",),
+    "full": ("patches",),
+}
 
 
 class PatchTransformer(Encoder):
-    """Linear patch embedding, electrode embedding from x/y/z, rotary time, pre-norm attention layers.
+    """Patch embedding, electrode embedding from x/y/z, rotary time, pre-norm attention layers.
 
-    Permuting channels together with their positions permutes the output tokens and changes nothing else.
-    Alternating attention follows CEReBrO (arXiv 2501.10885); rotary time follows
-    RoFormer (arXiv 2104.09864).
+    Permuting channels together with their positions permutes the output tokens and changes nothing else. A bipolar
+    derivation is placed as it is measured: by the embedding of its first electrode minus that of its second.
+
+    Alternating attention follows CEReBrO (arXiv 2501.10885), criss-cross attention CBraMod (arXiv 2412.07236),
+    registers Darcet et al. (arXiv 2309.16588). A visible subset of tokens costs what it holds where it is some channels
+    times some patches, and with full attention always; with the other two, any other subset costs as much as all.
 
     Args:
         config: Choices.
@@ -42,14 +54,22 @@ class PatchTransformer(Encoder):
             signal_scale_uv=config.signal_scale_uv,
         )
         self.config = config
-        self.patch_embedding = nn.Linear(self.patch_samples, config.d_model)
+        D, L = config.d_model, config.n_layers
+        self.patch_embedding = new_patch_embedding(config.patch_embedding, self.patch_samples, D)
         self.spectrum_embedding: nn.Linear | None = None
         if config.spectrum_input:
             bins = spectrum_frequencies_hz(self.patch_samples, spec.rate_hz, config.spectrum_high_hz)
-            self.spectrum_embedding = nn.Linear(len(bins), config.d_model)
-        self.electrode_embedding = ElectrodeEmbedding(config.n_position_frequencies, config.d_model)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
-        self.final_norm = nn.LayerNorm(config.d_model)
+            self.spectrum_embedding = nn.Linear(len(bins), D)
+        self.electrode_embedding = ElectrodeEmbedding(config.n_position_frequencies, D, config.position_jitter_m)
+        self.registers: nn.Embedding | None = None
+        if config.n_registers:
+            self.registers = nn.Embedding(config.n_registers, D)
+            nn.init.normal_(self.registers.weight, std=_REGISTER_SD)
+        turns = _TURNS[config.attention]
+        self.layers = nn.ModuleList(
+            Layer(config, turns[k % len(turns)], config.drop_path_ratio * (k + 1) / L) for k in range(L)
+        )
+        self.final_norm = new_norm(config.norm, D)
 
     def tokenize(self, batch: WindowBatch) -> Tokens:
         """Embed each patch on its own; see the base class."""
@@ -60,8 +80,7 @@ class PatchTransformer(Encoder):
             spectrum = log_power_spectrum(patches_uv, self.rate_hz, self.config.spectrum_high_hz)
             content = content + self.spectrum_embedding(spectrum)
         _, n_channels, n_patches, _ = content.shape
-        position = self.electrode_embedding(shared_positions(batch["channel_positions"]))
-        position = position.unsqueeze(2).expand(-1, -1, n_patches, -1)
+        position = self._places(batch).unsqueeze(2).expand(-1, -1, n_patches, -1)
         key_mask = self.key_mask(batch, n_patches)
         return Tokens(content.flatten(1, 2), position.flatten(1, 2), n_channels, n_patches, key_mask)
 
@@ -72,87 +91,39 @@ class PatchTransformer(Encoder):
 
     def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
         """Run the layers; see the base class."""
-        C, P = tokens.n_rows, tokens.n_patches
-        x = tokens.content + tokens.position
-        time = torch.arange(P, device=x.device)
+        return self._encode_all(tokens, visible)[0]
+
+    def features(self, batch: WindowBatch) -> Features:
+        """Encode windows and summarise them: channel by channel, or by the first register; see the base class."""
+        if self.config.summary == "mean":
+            return super().features(batch)
+        _, registers = self._encode_all(self.tokenize(batch))
+        summary = registers[:, 0].mean(dim=1, keepdim=True)
+        return Features(summary, torch.ones(summary.shape[:2], dtype=torch.bool, device=summary.device))
+
+    def _encode_all(self, tokens: Tokens, visible: Visible | None = None) -> tuple[Tensor, Tensor]:
+        """Encoded tokens (B, Nv, D) and registers (B, n, P, D)."""
         is_full = self.config.attention == "full"
-        angles = rotary_angles(time.repeat(C) if is_full else time, self.config.head_size)
-        x = x if is_full else x.view(-1, C, P, self.d_model)
-        across_channels, along_tokens = _key_masks(tokens.key_mask, P, is_full=is_full)
-        for k, layer in enumerate(self.layers):
-            if not is_full and k % 2 == 0:
-                x = layer(x.transpose(1, 2), None, across_channels).transpose(1, 2)
-            else:
-                x = layer(x, angles, along_tokens)
-        encoded: Tensor = self.final_norm(x.reshape(tokens.content.shape))
-        return encoded
+        registers = None if self.registers is None else self.registers.weight
+        lay_out = lay_out_sequence if is_full else lay_out_rows
+        x, time, mask = lay_out(tokens, visible, registers)
+        surroundings = Surroundings.of(time, mask, self.config.head_size)
+        for layer in self.layers:
+            x = layer(x, surroundings)
+        x = self.final_norm(x)
+        if is_full:
+            return take_sequence(x, self.config.n_registers, tokens.n_patches)
+        return take_rows(x, visible, self.config.n_registers)
 
-
-class Layer(nn.Module):
-    """Pre-norm attention along the second-last axis, then a pre-norm feed-forward part.
-
-    Args:
-        config: Choices of the encoder.
-    """
-
-    def __init__(self, config: PatchTransformerConfig) -> None:
-        super().__init__()
-        D, hidden = config.d_model, round(config.mlp_ratio * config.d_model)
-        self.head_size = config.head_size
-        self.dropout_ratio = config.dropout_ratio
-        self.attention_norm = nn.LayerNorm(D)
-        self.query_key_value = nn.Linear(D, 3 * D)
-        self.projection = nn.Linear(D, D)
-        self.feed_forward_norm = nn.LayerNorm(D)
-        self.feed_forward = nn.Sequential(nn.Linear(D, hidden), nn.GELU(), nn.Linear(hidden, D))
-
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor] | None, key_mask: Tensor | None = None) -> Tensor:
-        """Update (..., S, D) tokens; only the S tokens of one sequence see each other.
-
-        Args:
-            x: Tokens.
-            angles: Cosine and sine of the rotary angles, (S, head size / 2), or None for no time.
-            key_mask: (sequences, 1, 1, S) bool, False for tokens that no other may see; None for none, which leaves
-                attention its fastest kernels.
-        """
-        x = x + self._drop(self.projection(self._attend(self.attention_norm(x), angles, key_mask)))
-        return x + self._drop(self.feed_forward(self.feed_forward_norm(x)))
-
-    def _attend(self, x: Tensor, angles: tuple[Tensor, Tensor] | None, key_mask: Tensor | None) -> Tensor:
-        S, D = x.shape[-2:]
-        # One copy here makes the sequences contiguous, which the attention kernel rewards.
-        qkv = self.query_key_value(x.reshape(-1, S, D)).view(-1, S, 3, D // self.head_size, self.head_size)
-        qkv = qkv.permute(2, 0, 3, 1, 4)  # (3, sequences, H, S, K)
-        query_key = qkv[:2] if angles is None else rotate(qkv[:2], angles)
-        attended = scaled_dot_product_attention(query_key[0], query_key[1], qkv[2], attn_mask=key_mask)
-        return attended.transpose(1, 2).reshape(x.shape)
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return dropout(x, self.dropout_ratio, self.training) if self.dropout_ratio else x
-
-
-def rotary_angles(time: Tensor, head_size: int) -> tuple[Tensor, Tensor]:
-    """Cosine and sine, each (S, head_size / 2), for time indices (S,)."""
-    half = head_size // 2
-    rates = _ROTARY_BASE ** (-torch.arange(half, device=time.device) / half)
-    angles = time.unsqueeze(-1) * rates
-    return angles.cos(), angles.sin()
-
-
-def rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotate the pairs (k, k + K/2) of (..., S, K) by each position's angles, in x's precision."""
-    cos, sin = (a.to(x.dtype) for a in angles)
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, first * sin + second * cos), dim=-1)
-
-
-def _key_masks(mask: Tensor | None, n_patches: int, *, is_full: bool) -> tuple[Tensor | None, Tensor | None]:
-    """Key masks of sequences across channels, one for each window and patch, and of all other sequences.
-
-    A sequence over time is one channel's: where that is padding, it is seen by itself only.
-    """
-    if mask is None:
-        return None, None
-    if is_full:
-        return None, mask[:, None, None]
-    return mask.view(len(mask), -1, n_patches).transpose(1, 2).flatten(0, 1)[:, None, None], None
+    def _places(self, batch: WindowBatch) -> Tensor:
+        """(B, C, D) embeddings of where channels are measured, or (1, C, D) where all windows share them."""
+        positions_m, second_m = batch["channel_positions"], batch.get("second_positions")
+        if not (self.training and self.config.position_jitter_m):  # jitter tells windows apart
+            positions_m = shared_positions(positions_m)
+            second_m = None if second_m is None else shared_positions(second_m)
+        if second_m is None:
+            embedded: Tensor = self.electrode_embedding(positions_m)
+            return embedded
+        first_m, second_m = derivation_ends(positions_m, second_m)
+        difference: Tensor = self.electrode_embedding(first_m) - self.electrode_embedding(second_m)
+        return difference

@@ -51,7 +51,7 @@ class Visible:
     def grid(cls, rows: Tensor, patches: Tensor, n_patches: int) -> "Visible":
         """The tokens of some rows (B, Rv) and some patches (B, Pv), both ascending, of P patches per row.
 
-        Encoders with factorised attention keep such a set dense.
+        Encoders whose attention follows the grid (alternating, criss-cross) keep such a set dense.
         """
         index = (rows.unsqueeze(2) * n_patches + patches.unsqueeze(1)).flatten(1)
         return cls(index, rows, patches)

@@ -2,10 +2,11 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from eegfm.config import Buildable
-from eegfm.encoders.traits import EncoderChoice
+from eegfm.encoders.traits import EncoderChoice, Traits
+from eegfm.errors import ConfigError
 
 
 class ObjectiveChoice(Buildable):
@@ -19,22 +20,30 @@ class ObjectiveChoice(Buildable):
         """Refuse an encoder that cannot do what this objective asks, before anything is built.
 
         Raises:
-            ValueError: It cannot; with what can.
+            ConfigError: It cannot; with what can.
         """
-        if encoder.traits.output == "window":
-            raise ValueError(
-                f"objective {self.name} asks for single patches, encoder {encoder.name} gives one vector of features "
+        self.check_traits(encoder.traits, encoder.name)
+
+    def check_traits(self, traits: Traits, encoder: str) -> None:
+        """Refuse an encoder by what it can do; see ``check_encoder``.
+
+        Raises:
+            ConfigError: It cannot do what this objective asks.
+        """
+        if traits.output == "window":
+            raise ConfigError(
+                f"objective {self.name} asks for single patches, encoder {encoder} gives one vector of features "
                 "for a whole window; choose an encoder of tokens, such as patch_transformer"
             )
-        if self.needs_visible and not encoder.traits.supports_visible:
-            raise ValueError(
-                f"objective {self.name} encodes visible tokens only, encoder {encoder.name} cannot leave tokens out; "
+        if self.needs_visible and not traits.supports_visible:
+            raise ConfigError(
+                f"objective {self.name} encodes visible tokens only, encoder {encoder} cannot leave tokens out; "
                 "choose objective masked, which replaces them, or an encoder such as patch_transformer"
             )
 
 
-class MaskedConfig(ObjectiveChoice):
-    """Hide some tokens, predict what their patches held.
+class PatchObjectiveConfig(ObjectiveChoice):
+    """Hide some patches, predict what they held.
 
     Args:
         mask_ratio: Share of a window's tokens that are hidden: exactly ``round(mask_ratio * N)`` in each.
@@ -43,12 +52,37 @@ class MaskedConfig(ObjectiveChoice):
         high_hz: Highest frequency of the spectrum; the signal above it is filtered out and would be noise.
     """
 
-    implementation: ClassVar[str] = "eegfm.objectives.masked:Masked"
-
-    name: Literal["masked"] = "masked"
     mask_ratio: float = Field(default=0.5, gt=0, lt=1)
     target: Literal["log_spectrum", "signal"] = "log_spectrum"
     high_hz: PositiveFloat = 45.0
 
 
-ObjectiveConfig = Annotated[MaskedConfig, Field(discriminator="name")]
+class MaskedConfig(PatchObjectiveConfig):
+    """Encode all tokens, with a learned one in the place of those that are hidden."""
+
+    implementation: ClassVar[str] = "eegfm.objectives.masked:Masked"
+
+    name: Literal["masked"] = "masked"
+
+
+class MaeConfig(PatchObjectiveConfig):
+    """Encode visible tokens only: the cost of a step falls with what is hidden.
+
+    Args:
+        visible: ``free`` draws any tokens. ``rectangular`` draws some channels and some patches, and what lies in both
+            is visible: encoders with alternating or criss-cross attention save time with such a set only. The visible
+            share is as near to ``1 - mask_ratio`` as whole channels and patches allow.
+        decoder_width: Width of the decoder, in heads of 32.
+        decoder_layers: Its layers. Hidden patches look at visible ones there, never at each other.
+    """
+
+    implementation: ClassVar[str] = "eegfm.objectives.mae:Mae"
+    needs_visible: ClassVar[bool] = True
+
+    name: Literal["mae"] = "mae"
+    visible: Literal["free", "rectangular"] = "rectangular"
+    decoder_width: int = Field(default=64, gt=0, multiple_of=32)
+    decoder_layers: PositiveInt = 2
+
+
+ObjectiveConfig = Annotated[MaskedConfig | MaeConfig, Field(discriminator="name")]

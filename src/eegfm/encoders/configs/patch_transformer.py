@@ -1,50 +1,84 @@
 """The default encoder."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from eegfm.encoders.traits import EncoderChoice, Traits
+from eegfm.encoders.traits import EncoderChoice, Traits, named_size
+
+_SIZES = {
+    "tiny": {"d_model": 128, "n_layers": 4},
+    "small": {"d_model": 256, "n_layers": 8},
+    "base": {"d_model": 512, "n_layers": 12},
+    "large": {"d_model": 768, "n_layers": 24},
+}
 
 
 class PatchTransformerConfig(EncoderChoice):
     """A transformer over patches of single channels that knows where each electrode sits.
 
     Args:
+        size: Names ``d_model`` and ``n_layers`` that are not given: ``tiny`` 128 x 4, ``small`` 256 x 8, ``base``
+            512 x 12, ``large`` 768 x 24.
         patch_s: Length of a patch; windows must be whole numbers of patches.
         d_model: Width D of a token; a multiple of ``head_size``.
         n_layers: Number of layers. ``alternating`` takes turns: channels first, then time; an even number
             gives both the same depth.
-        head_size: Width of one attention head, even.
+        head_size: Width of one attention head, even. 64 suits the attention kernels of accelerators; the published
+            width 200 goes with 20, 40 or 100.
         mlp_ratio: Width of the feed-forward part over ``d_model``.
+        attention: ``alternating`` attends within a time patch across channels, then within a channel across
+            time; ``criss_cross`` does both in every layer, half the heads each; ``full`` attends across all tokens in
+            every layer.
+        norm: Layer norm, or root mean square only.
+        feed_forward: ``gelu``, or ``swiglu`` of two thirds of the width, which costs the same.
         dropout_ratio: Share of activations dropped behind attention and feed-forward while training.
+        drop_path_ratio: Share of windows for which the last layer's branches are left out while training; earlier
+            layers are left out less often, in proportion to their number.
+        patch_embedding: ``linear``, or ``conv``: the same plus a small stack of convolutions.
+        spectrum_input: Add a projection of each patch's log power spectrum to its content.
+        spectrum_high_hz: Highest frequency of that spectrum.
+        n_position_frequencies: Fourier frequencies per axis that describe an electrode's place; wavelengths
+            are 40 cm, 20 cm, 10 cm, ...
+        position_jitter_m: Standard deviation, per axis, of what is added to electrodes' places while training.
+        n_registers: Learned channels beside those of the data, one token per patch, that every token of the patch can
+            write to and read from.
+        summary: What stands for a window in probes: the ``mean`` of each channel over time, or the first ``register``,
+            averaged over time.
         signal_scale_uv: Microvolts that enter the network as 1. A fixed scale keeps amplitude differences
             between persons and channels, which scaling each recording would remove.
         clip: Largest absolute value after scaling; artefacts beyond it are cut to it.
-        attention: ``alternating`` attends within a time patch across channels, then within a channel across
-            time; ``full`` attends across all tokens in every layer.
-        n_position_frequencies: Fourier frequencies per axis that describe an electrode's place; wavelengths
-            are 40 cm, 20 cm, 10 cm, ...
-        spectrum_input: Add a projection of each patch's log power spectrum to its content.
-        spectrum_high_hz: Highest frequency of that spectrum.
     """
 
     implementation: ClassVar[str] = "eegfm.encoders.patch_transformer:PatchTransformer"
     traits: ClassVar[Traits] = Traits(supports_visible=True, any_order=True)
 
     name: Literal["patch_transformer"] = "patch_transformer"
+    size: Literal["tiny", "small", "base", "large"] = "tiny"
     patch_s: PositiveFloat = 1.0
-    d_model: PositiveInt = 48
+    d_model: PositiveInt = 128
     n_layers: PositiveInt = 4
-    head_size: PositiveInt = 16
+    head_size: PositiveInt = 64
     mlp_ratio: PositiveFloat = 4.0
+    attention: Literal["alternating", "criss_cross", "full"] = "alternating"
+    norm: Literal["layer", "rms"] = "layer"
+    feed_forward: Literal["gelu", "swiglu"] = "gelu"
     dropout_ratio: float = Field(default=0.0, ge=0, lt=1)
-    signal_scale_uv: PositiveFloat = 30.0
-    clip: PositiveFloat = 15.0
-    attention: Literal["alternating", "full"] = "alternating"
-    n_position_frequencies: PositiveInt = 4
+    drop_path_ratio: float = Field(default=0.0, ge=0, lt=1)
+    patch_embedding: Literal["linear", "conv"] = "linear"
     spectrum_input: bool = False
     spectrum_high_hz: PositiveFloat = 45.0
+    n_position_frequencies: PositiveInt = 4
+    position_jitter_m: NonNegativeFloat = 0.0
+    n_registers: NonNegativeInt = 0
+    summary: Literal["mean", "register"] = "mean"
+    signal_scale_uv: PositiveFloat = 30.0
+    clip: PositiveFloat = 15.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _size_named(cls, data: Any) -> Any:
+        return named_size(data, _SIZES, "tiny")
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "PatchTransformerConfig":
@@ -54,6 +88,19 @@ class PatchTransformerConfig(EncoderChoice):
             below = self.d_model // self.head_size * self.head_size
             nearest = [d for d in (below, below + self.head_size) if d > 0]
             raise ValueError(
-                f"d_model {self.d_model} is not a multiple of head_size {self.head_size}; nearest: {nearest}"
+                f"d_model {self.d_model} is not a multiple of head_size {self.head_size}; nearest: {nearest}; or give "
+                "a head_size that divides it"
             )
+        n_heads = self.d_model // self.head_size
+        if self.attention == "criss_cross" and n_heads % 2:
+            raise ValueError(
+                f"attention criss_cross gives half the heads to channels, half to time; d_model {self.d_model} / "
+                f"head_size {self.head_size} makes {n_heads}, which is odd; change one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _register_exists(self) -> "PatchTransformerConfig":
+        if self.summary == "register" and not self.n_registers:
+            raise ValueError("summary register reads the first register, n_registers is 0; set n_registers: 1 or more")
         return self

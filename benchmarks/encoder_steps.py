@@ -1,0 +1,147 @@
+"""Training steps of the default encoder: what attention and objective cost, against all tokens with full attention.
+
+python -m benchmarks run encoder_steps
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import cache, partial
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from benchmarks.processes import Task, in_turns, task
+from benchmarks.runner import Line, Part, Setting
+
+ENCODER = {"d_model": 192, "head_size": 32, "n_layers": 8}
+RATE_HZ = 100
+N_REPEATS = 7
+REFERENCE = "all_full"
+
+
+class Shape(NamedTuple):
+    """Windows of a step; patches last 1 s."""
+
+    n_windows: int
+    n_channels: int
+    duration_s: int
+
+
+class Candidate(NamedTuple):
+    """What is trained how."""
+
+    attention: str
+    objective: dict[str, Any]
+
+
+ALL, ANY_HALF, HALF_GRID = {"name": "masked"}, {"name": "mae", "visible": "free"}, {"name": "mae"}
+CANDIDATES = {
+    REFERENCE: Candidate("full", ALL),
+    "all_alternating": Candidate("alternating", ALL),
+    "all_criss_cross": Candidate("criss_cross", ALL),
+    "visible_full": Candidate("full", ANY_HALF),
+    "visible_alternating": Candidate("alternating", HALF_GRID),
+    "visible_criss_cross": Candidate("criss_cross", HALF_GRID),
+}
+SHAPES = {"129ch_4s": Shape(4, 129, 4), "129ch_20s": Shape(1, 129, 20), "21ch_10s": Shape(8, 21, 10)}
+TARGETS = {
+    "129ch_4s": {"all_alternating": 1.5, "visible_full": 2.0, "visible_alternating": 2.2},
+    "129ch_20s": {"all_alternating": 2.5},
+    "21ch_10s": {},
+}
+"""By the project's own goals, for steps in bfloat16: in float32 matrix products weigh more, attention less."""
+
+
+def steps(case: str, setting: Setting) -> Iterator[Line]:
+    """CPU time of a step, each candidate in a process of its own, in turns."""
+    shape, n_layers = (Shape(1, 21, 2), 2) if setting.quick else (SHAPES[case], ENCODER["n_layers"])
+    tasks: dict[str, Task] = {name: task(trained_step, name, shape, n_layers) for name in CANDIDATES}
+    found = in_turns(tasks, setting.core, 2 if setting.quick else N_REPEATS)
+    seconds = {name: [step_s for (step_s, _), _ in turns] for name, turns in found.items()}
+    (_, precision), _ = found[REFERENCE][0]
+    for name in CANDIDATES:
+        ratio = median(seconds[REFERENCE]) / median(seconds[name])
+        values: dict[str, Any] = {"ratio": ratio, "precision": precision, "step_ms": 1e3 * median(seconds[name])}
+        target = TARGETS[case].get(name)
+        if target is not None and precision == "bfloat16":
+            values |= {"target": target, "reached": ratio >= target}
+        elif target is not None:
+            values |= {"target_in_bfloat16": target}
+        yield Line(f"{case}_{name}", values, {"step_s": seconds[name]})
+
+
+def trained_step(candidate: str, shape: Shape, n_layers: int, folder: Path) -> tuple[float, str]:
+    """Train one step.
+
+    Returns:
+        CPU seconds of forward, backward and update, and the number format of matrix products: bfloat16 where the
+        processor computes with it; elsewhere it would be emulated, many times slower than float32.
+    """
+    import torch
+
+    step = trainer(candidate, shape, n_layers)
+    start_s = time.process_time()
+    step(torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()))
+    return time.process_time() - start_s, "bfloat16" if has_bfloat16() else "float32"
+
+
+@cache
+def trainer(candidate: str, shape: Shape, n_layers: int) -> Callable[[AbstractContextManager[Any]], None]:
+    """What trains one more step, its forward pass within a context; made once per process."""
+    import torch
+
+    from eegfm.batch import SignalSpec
+    from eegfm.encoders.load import new_encoder
+    from eegfm.signal.canonical import spread_montage
+    from eegfm.training.config import PretrainParams
+    from eegfm.weights import build_seeded
+
+    attention, objective_choices = CANDIDATES[candidate]
+    encoder_choices = {"name": "patch_transformer", **ENCODER, "n_layers": n_layers, "attention": attention}
+    params = PretrainParams(encoder=encoder_choices, objective=objective_choices, n_steps=1)
+    montage = spread_montage(shape.n_channels)
+    spec = SignalSpec(RATE_HZ, {montage.name: montage}, {montage.name: RATE_HZ * shape.duration_s})
+    objective = build_seeded(params.objective, 0, new_encoder(params.encoder, spec, 0), spec)
+    optimizer = params.optimizer.build(objective)
+    generator = torch.Generator().manual_seed(0)
+    batch = simulated_batch(montage, shape)
+
+    def step(precision: AbstractContextManager[Any]) -> None:
+        optimizer.zero_grad()
+        with precision:
+            loss, _ = objective(batch, generator)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def simulated_batch(montage: Any, shape: Shape) -> Any:
+    """White noise in microvolts: what a step costs does not depend on the signal."""
+    import torch
+
+    from eegfm.adapters.prepare import all_real
+
+    size = (shape.n_windows, shape.n_channels, RATE_HZ * shape.duration_s)
+    return {
+        "signal": 20 * torch.randn(size, generator=torch.Generator().manual_seed(0)),
+        "channel_positions": torch.from_numpy(montage.positions()).expand(shape.n_windows, -1, -1),
+        "channel_mask": all_real(shape.n_windows, shape.n_channels, torch.device("cpu")),
+        "reference": "average",
+        "recording": torch.zeros(shape.n_windows, dtype=torch.int64),
+        "corpus": "simulated",
+        "montage": montage.name,
+    }
+
+
+@cache
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies matrices of bfloat16."""
+    import torch
+
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+PARTS: dict[str, Part] = {case: partial(steps, case) for case in SHAPES}

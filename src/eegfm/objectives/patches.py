@@ -1,0 +1,139 @@
+"""What objectives that hide patches and ask for them have in common: targets, scores, reconstructions.
+
+Shapes: B windows, C channels, R rows of G = C / R channels (G is 1 for most encoders), P patches per row, N = R * P
+tokens, M hidden tokens, K target values of one channel.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import mse_loss
+
+from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.encoders.base import Encoder
+from eegfm.encoders.tokens import Tokens, Visible, take
+from eegfm.objectives.base import Objective, Reconstruction
+from eegfm.objectives.config import PatchObjectiveConfig
+from eegfm.objectives.masks import n_hidden
+from eegfm.objectives.targets import PatchTargets, asked_patches_uv, token_group_mask
+
+
+class Hiding(NamedTuple):
+    """What is left of a batch after hiding.
+
+    Args:
+        hidden: (B, M) hidden tokens, ascending.
+        tokens: All tokens; the content of those that are hidden may still be there.
+        encoded: What the encoder gave without hidden content.
+        visible: Which tokens were encoded, where not all were.
+    """
+
+    hidden: Tensor
+    tokens: Tokens
+    encoded: Tensor
+    visible: Visible | None = None
+
+
+class PatchObjective(Objective):
+    """Mean squared error of what hidden patches held. Channels that are only padding are neither hidden nor scored.
+
+    Where learned weights made the signal (``target_signal``), they could write what one channel is asked for into
+    another: all channels of a patch are hidden together then.
+
+    Args:
+        config: Choices.
+        encoder: The encoder to train.
+        spec: What the data decides.
+
+    Raises:
+        ConfigError: The encoder cannot do what is asked, the ratio hides none or all tokens of a window, or ``high_hz``
+            reaches half the rate.
+    """
+
+    def __init__(self, config: PatchObjectiveConfig, encoder: Encoder, spec: SignalSpec) -> None:
+        super().__init__(encoder)
+        config.check_traits(encoder.traits, type(encoder).__name__)
+        self.mask_ratio = config.mask_ratio
+        self.targets = PatchTargets(config.target, config.high_hz, encoder, spec)
+        self.n_values = encoder.channels_per_token * self.targets.n_values
+        for montage, n_samples in spec.n_samples.items():
+            n_rows = -(-spec.montages[montage].n_channels // encoder.channels_per_token)
+            n_hidden(config.mask_ratio, n_rows * (n_samples // encoder.patch_samples))
+
+    def fit_statistics(self, batches: Iterable[WindowBatch]) -> None:
+        """Estimate mean and standard deviation of each frequency; samples need none."""
+        self.targets.fit(self.encoder, batches)
+
+    @abstractmethod
+    def hide(self, batch: WindowBatch, generator: Generator) -> Hiding:
+        """Choose what to hide, and encode without it."""
+
+    @abstractmethod
+    def predict(self, hiding: Hiding, index: Tensor) -> Tensor:
+        """(B, M, G * K) what the tokens (B, M) held."""
+
+    def forward(self, batch: WindowBatch, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the loss; see the base class.
+
+        Logs hold ``loss`` and ``baseline_loss``, that of predicting the training mean everywhere (zero, for
+        samples).
+        """
+        hiding = self.hide(batch, generator)
+        asked_uv = asked_patches_uv(self.encoder, batch).take_along_dim(hiding.hidden[..., None, None], dim=1)
+        target = self.targets(asked_uv)
+        prediction = self.predict(hiding, hiding.hidden).float().view_as(target)
+        mask = token_group_mask(self.encoder, batch, hiding.tokens.n_patches)
+        if mask is None:
+            loss, baseline = mse_loss(prediction, target), target.square().mean()
+        else:
+            scored = take(mask.expand(len(target), -1, -1), hiding.hidden)
+            loss, baseline = (_mean_where(e.square(), scored) for e in (prediction - target, target))
+        return loss, {"loss": loss.detach(), "baseline_loss": baseline}
+
+    @torch.no_grad()
+    def reconstruct(self, batch: WindowBatch, generator: Generator) -> Reconstruction:
+        """Show targets and predictions in physical units; see the base class."""
+        hiding = self.hide(batch, generator)
+        R, P, G = hiding.tokens.n_rows, hiding.tokens.n_patches, self.encoder.channels_per_token
+        B, C, _ = batch["signal"].shape
+        is_hidden = Visible(hiding.hidden).mask(R * P)
+        target = self.targets(asked_patches_uv(self.encoder, batch))
+        everywhere = torch.arange(R * P, device=target.device).expand(B, -1)
+        prediction = self.predict(hiding, everywhere).float().view_as(target)
+
+        def by_channel(values: Tensor) -> Tensor:
+            return values.view(B, R, P, G, -1).transpose(2, 3).reshape(B, R * G, P, -1)[:, :C]
+
+        return {
+            "signal_uv": batch["signal"].detach(),
+            "mask": is_hidden.view(B, R, P).repeat_interleave(G, dim=1)[:, :C],
+            "target": by_channel(self.targets.physical(target)),
+            "prediction": by_channel(self.targets.physical(prediction)),
+            "unit": self.targets.unit,
+            "frequencies_hz": list(self.targets.frequencies_hz),
+        }
+
+    def real_rows(self, batch: WindowBatch) -> Tensor | None:
+        """Indices of the rows of tokens that are not padding; None where none is."""
+        mask = self.encoder.row_mask(batch)
+        if mask is None:
+            return None
+        assert torch.equal(mask, mask[:1].expand_as(mask)), "a batch is of one montage: one mask for all its windows"
+        return mask[0].nonzero().squeeze(-1)
+
+
+def token_index(index: Tensor, real: Tensor | None, n_patches: int) -> Tensor:
+    """Numbers among the tokens of real rows as numbers among all tokens."""
+    if real is None:
+        return index
+    return real.to(index.device)[index // n_patches] * n_patches + index % n_patches
+
+
+def _mean_where(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of (B, M, G, K) values where (B, M, G) is True, window by window, then of the windows."""
+    weights = mask.unsqueeze(-1).to(values.dtype)
+    n_scored = weights.sum(dim=(1, 2, 3)) * values.shape[-1]
+    return ((values * weights).sum(dim=(1, 2, 3)) / n_scored).mean()

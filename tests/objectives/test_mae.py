@@ -1,0 +1,192 @@
+"""Masked autoencoding: what is encoded, what is asked for, who is refused."""
+
+from typing import ClassVar
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.encoders.base import Encoder
+from eegfm.encoders.config import EegnetConfig, LunaConfig, PatchTransformerConfig
+from eegfm.encoders.load import new_encoder
+from eegfm.encoders.tokens import Tokens, Visible
+from eegfm.encoders.traits import EncoderChoice, Traits
+from eegfm.errors import ConfigError
+from eegfm.objectives.config import MaeConfig, MaskedConfig
+from eegfm.objectives.mae import Mae
+from eegfm.objectives.masked import Masked
+from eegfm.recording import Montage
+from eegfm.training.config import PretrainParams
+
+MONTAGE = Montage(tuple("abcdef"), tuple((0.02 * k, 0.05, 0.06) for k in range(6)), (True,) * 6, "average")
+SPEC = SignalSpec(100.0, {"m": MONTAGE}, {"m": 400})
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def build(attention: str = "alternating", **choices: object) -> Mae:
+    config = PatchTransformerConfig(d_model=32, head_size=16, n_layers=2, attention=attention)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Mae(MaeConfig(**choices), new_encoder(config, SPEC, seed=0), SPEC)
+
+
+def batch(seed: int = 0, n_windows: int = 4) -> WindowBatch:
+    return {
+        "signal": 20 * torch.randn(n_windows, 6, 400, generator=generator(seed)),
+        "channel_positions": torch.from_numpy(MONTAGE.positions()).expand(n_windows, -1, -1),
+        "channel_mask": torch.ones(n_windows, 6, dtype=torch.bool),
+        "reference": "average",
+        "recording": torch.zeros(n_windows, dtype=torch.int64),
+        "corpus": "c",
+        "montage": "m",
+    }
+
+
+def shown_in(objective: Mae, windows: WindowBatch) -> Visible:
+    """What the encoder is shown in one step."""
+    visible = objective.hide(windows, generator(0)).visible
+    assert visible is not None
+    return visible
+
+
+@pytest.mark.parametrize("visible", ["free", "rectangular"])
+def test_visible_and_hidden_are_all_tokens_once(visible: str) -> None:
+    objective = build(visible=visible, mask_ratio=0.5)
+    hiding = objective.hide(batch(), generator(0))
+    assert hiding.visible is not None
+    together = torch.cat((hiding.visible.index, hiding.hidden), dim=1).sort(dim=1).values
+    assert torch.equal(together, torch.arange(24).expand(4, -1))
+    assert hiding.encoded.shape == (4, 12, 32)
+    assert (hiding.visible.rows is None) == (visible == "free")
+
+
+def test_a_rectangle_is_rows_times_patches() -> None:
+    visible = shown_in(build(visible="rectangular"), batch())
+    assert visible.rows is not None
+    assert visible.patches is not None
+    assert (visible.rows.shape, visible.patches.shape) == ((4, 4), (4, 3))
+    for index, rows, patches in zip(
+        visible.index.tolist(), visible.rows.tolist(), visible.patches.tolist(), strict=True
+    ):
+        assert index == [4 * row + patch for row in rows for patch in patches]
+    assert len({tuple(row) for row in visible.index.tolist()}) > 1
+
+
+def test_padding_is_not_shown() -> None:
+    windows = batch()
+    windows["channel_mask"][:, 1] = False
+    for visible in ("free", "rectangular"):
+        shown = shown_in(build(visible=visible), windows)
+        assert (shown.index // 4 != 1).all()
+        if shown.rows is not None:
+            assert (shown.rows != 1).all()
+
+
+def test_where_channels_are_mixed_whole_patches_are_shown() -> None:
+    windows = batch()
+    windows["target_signal"] = windows["signal"]
+    for visible in ("free", "rectangular"):
+        shown = shown_in(build(visible=visible), windows)
+        assert shown.rows is not None
+        assert shown.patches is not None
+        assert (shown.rows.shape, shown.patches.shape) == ((4, 6), (4, 2))
+
+
+def test_time_and_place_of_what_is_asked_for_matter() -> None:
+    objective = build(visible="free").eval()
+    hiding = objective.hide(batch(), generator(0))
+    first, later, elsewhere = (objective.predict(hiding, torch.full((4, 1), n)) for n in (0, 1, 4))
+    assert (first - later).abs().max() > 1e-4
+    assert (first - elsewhere).abs().max() > 1e-4
+
+
+def test_what_is_asked_for_together_changes_nothing() -> None:
+    """Queries do not look at each other."""
+    objective = build(visible="free").eval()
+    hiding = objective.hide(batch(), generator(0))
+    together = objective.predict(hiding, hiding.hidden)
+    alone = objective.predict(hiding, hiding.hidden[:, 3:4])
+    torch.testing.assert_close(together[:, 3:4], alone, atol=1e-6, rtol=1e-5)
+
+
+def test_encoders_that_cannot_leave_tokens_out_are_refused() -> None:
+    with pytest.raises(ConfigError, match="encoder luna cannot leave tokens out; choose objective masked"):
+        MaeConfig().check_encoder(LunaConfig())
+    with pytest.raises(ConfigError, match="encoder eegnet gives one vector of features"):
+        MaeConfig().check_encoder(EegnetConfig())
+    for encoder in ("luna", "eegnet"):
+        with pytest.raises(ValidationError, match=f"encoder {encoder}"):
+            PretrainParams(encoder={"name": encoder}, objective={"name": "mae"}, n_steps=1)
+    with pytest.raises(ConfigError, match="encoder Pairs cannot leave tokens out"):
+        Mae(MaeConfig(), Pairs(PairsConfig(), SPEC), SPEC)
+    with pytest.raises(ConfigError, match="encoder Pairs gives one vector of features"):
+        Masked(MaskedConfig(), Pairs(PairsOfWindowsConfig(), SPEC), SPEC)
+
+
+class PairsConfig(EncoderChoice):
+    """An encoder of two neighbouring channels per token."""
+
+    implementation: ClassVar[str] = "unused:Pairs"
+    name: str = "pairs"
+
+
+class PairsOfWindowsConfig(PairsConfig):
+    """The same, said to give features only."""
+
+    traits: ClassVar[Traits] = Traits(output="window")
+
+
+class Pairs(Encoder):
+    """Every token on its own."""
+
+    def __init__(self, config: PairsConfig, spec: SignalSpec) -> None:
+        super().__init__(config, spec, d_model=16, patch_samples=100, signal_scale_uv=30.0, channels_per_token=2)
+        self.embedding = torch.nn.Linear(200, 16)
+
+    @property
+    def normalisation(self) -> dict[str, float | str]:
+        return {}
+
+    def tokenize(self, batch: WindowBatch) -> Tokens:
+        content = self.embedding(self.token_patches(batch).flatten(2) / 30.0)
+        n_patches = batch["signal"].shape[2] // 100
+        n_rows = content.shape[1] // n_patches
+        return Tokens(content, torch.zeros(1, *content.shape[1:]), n_rows, n_patches)
+
+    def encode(self, tokens: Tokens, visible: Visible | None = None) -> torch.Tensor:
+        return tokens.content
+
+
+@pytest.mark.parametrize("target", ["log_spectrum", "signal"])
+@pytest.mark.parametrize("filler", ["odd", "padding", "both"])
+def test_channels_that_fill_a_token_up_are_not_scored(target: str, filler: str) -> None:
+    """Five real channels in three pairs, or in four with a pair of padding."""
+    encoder = Pairs(PairsConfig(), SPEC)
+    objective = Masked(MaskedConfig(target=target), encoder, SPEC)
+    n_channels = {"odd": 5, "padding": 6, "both": 7}[filler]
+    windows = batch()
+    size = (4, n_channels)
+    windows["signal"] = 20 * torch.randn(*size, 400, generator=generator(1))
+    windows["channel_positions"], windows["channel_mask"] = torch.zeros(*size, 3), torch.ones(size, dtype=torch.bool)
+    windows["channel_mask"][:, 5:] = False
+    windows["signal"][:, 5:] = 1e4
+    objective.fit_statistics([windows])
+    of_all = objective.targets.mean.clone()
+    shown = objective.reconstruct(windows, generator(2))
+    assert shown["target"].shape[:3] == shown["mask"].shape == (4, n_channels, 4)
+    loss, logs = objective(windows, generator(2))
+    unit = objective.targets.sd if target == "log_spectrum" else 30.0
+    squared = ((shown["prediction"] - shown["target"]) / unit).square().mean(dim=-1)[:, :5]
+    hidden = shown["mask"][:, :5].float()
+    expected = ((squared * hidden).sum(dim=(1, 2)) / hidden.sum(dim=(1, 2))).mean()
+    torch.testing.assert_close(loss.detach(), expected, rtol=1e-4, atol=1e-5)
+    assert float(logs["baseline_loss"]) < 3.0
+    windows["signal"][:, 5:] = -500.0
+    again = objective(windows, generator(2))[0] if filler == "odd" else loss
+    assert float(again.detach()) == float(loss.detach())
+    objective.fit_statistics([windows])
+    torch.testing.assert_close(objective.targets.mean, of_all)
