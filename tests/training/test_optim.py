@@ -30,6 +30,14 @@ def test_only_matrices_decay() -> None:
     assert {id(p) for p in others["params"]} == wanted
 
 
+def test_a_module_names_what_does_not_decay() -> None:
+    module = nn.Sequential(nn.Linear(3, 4, bias=False), nn.Linear(4, 4, bias=False))
+    module[0].no_weight_decay = ("weight",)  # its own; the other layer has a weight too
+    decaying, others = parameter_groups(module, 0.1)
+    assert [id(p) for p in decaying["params"]] == [id(module[1].weight)]
+    assert [id(p) for p in others["params"]] == [id(module[0].weight)]
+
+
 def test_adamw_takes_its_choices() -> None:
     optimizer = AdamWConfig(learning_rate=0.5, betas=(0.8, 0.9), weight_decay=0.2).build(Sample())
     first = optimizer.param_groups[0]

@@ -1,0 +1,148 @@
+"""A codebook of unit vectors that follows what is quantised: moving averages, started by k-means.
+
+Shapes: B windows, N tokens, V vectors, K codes, d width of a code.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from eegfm.errors import CheckpointError
+
+_N_KMEANS_STEPS = 10
+_LEAST_USE = 1e-3  # moving average of a code that was taken once about 230 steps ago, with a decay of 0.99
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """Vectors and the codes nearest to them.
+
+    Args:
+        codes: (B, N) int64.
+        vectors: (B, N, d) the codes' vectors; gradients pass through them to what was quantised.
+        commitment_loss: Mean squared distance between real unit vectors and their codes, over d.
+        perplexity: Of the codes of this batch: 1 where all are the same, K where all occur equally often.
+    """
+
+    codes: Tensor
+    vectors: Tensor
+    commitment_loss: Tensor
+    perplexity: Tensor
+
+
+class Quantizer(nn.Module):
+    """Nearest unit vector by cosine, updated by moving averages rather than gradients.
+
+    As published (norm_ema_quantizer.py of 935963004/LaBraM, after VQ-VAE, arXiv 1711.00937, appendix A.1): the first
+    training batch places the codes by k-means; a code that a batch does not take stays where it is.
+
+    Args:
+        n_codes: Codes K.
+        d_code: Width d.
+        decay: Of the moving averages, per step.
+    """
+
+    codebook: Tensor
+    usage: Tensor
+    is_ready: Tensor
+
+    def __init__(self, n_codes: int, d_code: int, decay: float) -> None:
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("codebook", torch.zeros(n_codes, d_code))
+        self.register_buffer("usage", torch.zeros(n_codes))
+        self.register_buffer("is_ready", torch.tensor(False))
+
+    def nearest(self, vectors: Tensor) -> Tensor:
+        """Codes (B, N) nearest to vectors (B, N, d) of any length; nothing changes.
+
+        Raises:
+            CheckpointError: There is no codebook yet.
+        """
+        if not bool(self.is_ready):
+            raise CheckpointError(
+                "the labram tokenizer has no codebook yet; load weights, or train it: the first batch places the codes"
+            )
+        with torch.autocast(vectors.device.type, enabled=False):
+            return _nearest(normalize(vectors.to(self.codebook.dtype), dim=-1), self.codebook)
+
+    def forward(self, vectors: Tensor, mask: Tensor | None) -> Quantized:
+        """Quantise (B, N, d) vectors; while training, move the codebook afterwards.
+
+        Args:
+            vectors: Of any length other than 0.
+            mask: (B, N) bool, False for tokens of padding, which move and count nothing; None where all are real.
+
+        Raises:
+            CheckpointError: There is no codebook yet, and this is no training.
+        """
+        with torch.autocast(vectors.device.type, enabled=False):
+            unit = normalize(vectors.to(self.codebook.dtype), dim=-1)
+            real = unit.flatten(0, 1) if mask is None else unit[mask]
+            if self.training and not bool(self.is_ready):
+                self._place_codes(real.detach())
+            codes = self.nearest(unit)
+            found = self.codebook[codes]
+            counted = codes.flatten() if mask is None else codes[mask]
+            counts = _sums(counted, torch.ones_like(real[:, 0]), len(self.codebook))
+            commitment = (real - self.codebook[counted]).square().mean()
+            if self.training:
+                self._follow(real.detach(), counted, counts)
+            return Quantized(codes, unit + (found - unit).detach(), commitment, _perplexity(counts))
+
+    @property
+    def used_ratio(self) -> Tensor:
+        """Share of codes that training batches have taken lately."""
+        return (self.usage > _LEAST_USE).to(self.usage.dtype).mean()
+
+    @torch.no_grad()
+    def _place_codes(self, unit: Tensor) -> None:
+        self.codebook.copy_(cosine_kmeans(unit, len(self.codebook)))
+        if dist.is_initialized():
+            dist.broadcast(self.codebook, src=0)
+        self.is_ready.fill_(True)
+
+    @torch.no_grad()
+    def _follow(self, unit: Tensor, codes: Tensor, counts: Tensor) -> None:
+        sums = _sums(codes, unit, len(self.codebook))
+        if dist.is_initialized():
+            counts = counts.clone()
+            dist.all_reduce(counts)
+            dist.all_reduce(sums)
+        self.usage.lerp_(counts, 1 - self.decay)
+        # The direction of a sum is that of the mean; without any vector it is zero, and the code keeps its own.
+        means = normalize(sums, dim=-1)
+        self.codebook.copy_(normalize(self.codebook.lerp(means, 1 - self.decay), dim=-1))
+
+
+def cosine_kmeans(unit: Tensor, n_clusters: int, n_steps: int = _N_KMEANS_STEPS) -> Tensor:
+    """Centres (K, d), of unit length, of (V, d) unit vectors; drawn vectors to begin with.
+
+    A centre that no vector is nearest to stays where it is. Fewer vectors than clusters are drawn repeatedly.
+    """
+    n, device = len(unit), unit.device
+    drawn = torch.randperm(n, device=device) if n >= n_clusters else torch.randint(n, (n_clusters,), device=device)
+    centres = unit[drawn[:n_clusters]]
+    for _ in range(n_steps):
+        sums = _sums(_nearest(unit, centres), unit, n_clusters)
+        centres = torch.where(sums.any(dim=-1, keepdim=True), normalize(sums, dim=-1), centres)
+    return centres
+
+
+def _nearest(unit: Tensor, codebook: Tensor) -> Tensor:
+    """Index of the code with the largest cosine."""
+    return (unit @ codebook.T).argmax(dim=-1)
+
+
+def _sums(index: Tensor, values: Tensor, n: int) -> Tensor:
+    """(n, ...) sums of the values (V, ...) that share an index (V,)."""
+    return values.new_zeros(n, *values.shape[1:]).index_add_(0, index, values)
+
+
+def _perplexity(counts: Tensor) -> Tensor:
+    shares = counts / counts.sum()
+    perplexity: Tensor = torch.special.entr(shares).sum().exp()
+    return perplexity
