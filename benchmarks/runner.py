@@ -62,6 +62,8 @@ class Benchmark:
 
 BENCHMARKS = {
     "adapters": Benchmark("benchmarks.adapters"),
+    "encoder_steps": Benchmark("benchmarks.encoder_steps"),
+    "encoders": Benchmark("benchmarks.encoders"),
     "ingest": Benchmark("benchmarks.ingest"),
     "loader": Benchmark("benchmarks.loader"),
 }

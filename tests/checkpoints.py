@@ -16,10 +16,14 @@ def header(**changes: Any) -> CheckpointHeader:
         "signal_spec": {"rate_hz": 100.0, "montages": {}, "n_samples": {}},
         "encoder_spec": {"rate_hz": 100.0, "montages": {}, "n_samples": {}},
         "signal_scale_uv": 10.0,
+        "normalisation": {"kind": "fixed_scale", "scale_uv": 10.0},
         "reference": "average",
         "filters": {"low_hz": 0.5, "high_hz": 45.0},
         "corpora": ["hbn", "tuh"],
         "simulated_corpora": ["tuh"],
+        "licence": None,
+        "imported": None,
+        "n_persons": 2,
         "persons": ["NDA:ndaraa000aaa", "TUEG:aaaaaaab"],
         "signals": ["00f0", "a1"],
         "kept_out": {"official test set tuab eval": ["TUEG:aaaaaaac"]},
@@ -30,3 +34,12 @@ def header(**changes: Any) -> CheckpointHeader:
         "versions": {"torch": "2.13.0"},
     }
     return CheckpointHeader(**fields | changes)
+
+
+def imported_header(**changes: Any) -> CheckpointHeader:
+    """A header of weights from elsewhere, of which nobody knows whom they have seen; keywords replace fields."""
+    of_training = ("n_persons", "persons", "signals", "kept_out", "splits_sha256", "mixture_sha256", "n_steps")
+    imported = {"source": "https://example.org/model", "file_sha256": "2" * 64}
+    return header(
+        **{"phase": "imported", "imported": imported, "simulated_corpora": [], **dict.fromkeys(of_training), **changes}
+    )

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
-from checkpoints import header
+from checkpoints import header, imported_header
 from eegfm.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, read_header, save_checkpoint
 from eegfm.errors import CheckpointError
 
@@ -95,15 +95,15 @@ def test_weights_of_others_are_refused(tmp_path: Path) -> None:
 )
 def test_header_is_closed(tmp_path: Path, text: str) -> None:
     save_file({"w": np.ones(2, dtype=np.float32)}, tmp_path / "x.safetensors", metadata={"eegfm": text})
-    with pytest.raises(CheckpointError, match=r"x\.safetensors: header does not fit format 2"):
+    with pytest.raises(CheckpointError, match=r"x\.safetensors: header does not fit format 3"):
         read_header(tmp_path / "x.safetensors")
 
 
-@pytest.mark.parametrize("version", [1, 3])
+@pytest.mark.parametrize("version", [2, 4])
 def test_another_format_is_refused_with_what_to_do(tmp_path: Path, version: int) -> None:
     content = header().model_dump() | {"format_version": version}
     save_file({"w": np.ones(2, dtype=np.float32)}, tmp_path / "x.safetensors", metadata={"eegfm": json.dumps(content)})
-    with pytest.raises(CheckpointError, match=rf"x\.safetensors: is of format {version}, .* reads format 2.*again"):
+    with pytest.raises(CheckpointError, match=rf"x\.safetensors: is of format {version}, .* reads format 3.*again"):
         load_checkpoint(tmp_path / "x.safetensors")
 
 
@@ -133,3 +133,21 @@ def test_interrupted_save_leaves_the_old_file(path: Path, monkeypatch: pytest.Mo
     monkeypatch.undo()
     assert load_checkpoint(path).tensors["w"] == [1]
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_whom_imported_weights_have_seen_is_unknown_and_never_nobody(path: Path) -> None:
+    save_checkpoint(path, Checkpoint({"w": np.ones(1, dtype=np.float32)}, imported_header()))
+    assert read_header(path).persons is None
+    for change in ({"persons": []}, {"signals": []}, {"kept_out": {}}, {"imported": None}):
+        with pytest.raises(ValidationError, match="unknown for imported weights, and for no others"):
+            imported_header(**change)
+    with pytest.raises(ValidationError, match="unknown for imported weights, and for no others"):
+        header(persons=None, signals=None, kept_out=None)
+
+
+def test_what_is_wrong_with_a_header_is_one_line(tmp_path: Path) -> None:
+    text = header().model_dump_json()[:-1] + ', "code": "os.system"}'
+    save_file({"w": np.ones(2, dtype=np.float32)}, tmp_path / "x.safetensors", metadata={"eegfm": text})
+    with pytest.raises(CheckpointError) as caught:
+        read_header(tmp_path / "x.safetensors")
+    assert str(caught.value).endswith("header does not fit format 3 (code: Extra inputs are not permitted)")

@@ -1,7 +1,9 @@
 """What the documentation says of codes and files is what the code does."""
 
 import ast
+import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -9,7 +11,11 @@ from typing import get_args
 import yaml
 
 from eegfm.adapters.config import AdapterConfig
-from eegfm.jobs.config import CorpusParams, IngestParams
+from eegfm.checkpoint import CheckpointHeader
+from eegfm.encoders.config import EncoderConfig
+from eegfm.encoders.key_maps.registry import PUBLISHED
+from eegfm.jobs.config import CorpusParams, ExportFormat, ImportParams, IngestParams
+from eegfm.load_report import LoadExceptions
 from eegfm.windows.config import MixtureParams, SplitParams, TaskConfig, WindowConfig, WindowParams
 from kedro_project import PROJECT_ROOT
 
@@ -78,7 +84,33 @@ def test_every_adapter_is_documented() -> None:
     assert {member.model_fields["name"].default for member in members} <= code_words("adapters.md")
 
 
+def test_the_tables_of_encoders_are_those_of_the_newest_result() -> None:
+    sys.path.insert(0, str(PROJECT_ROOT))
+    from benchmarks.encoder_table import MARKS, rendered
+
+    newest = sorted((PROJECT_ROOT / "benchmarks" / "results").glob("encoders_????-??-??.json"))[-1]
+    page = (PROJECT_ROOT / "docs" / "encoders.md").read_text(encoding="utf-8")
+    shown = page.split(MARKS[0])[1].split(MARKS[1])[0]
+    assert shown.strip() == rendered(json.loads(newest.read_text(encoding="utf-8")))
+
+
+def test_every_encoder_is_documented() -> None:
+    members = get_args(get_args(EncoderConfig)[0])
+    assert {member.model_fields["name"].default for member in members} <= code_words("encoders.md")
+
+
 def test_the_example_of_windows_is_valid() -> None:
     text = (PROJECT_ROOT / "docs" / "windows.md").read_text(encoding="utf-8")
     [block] = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     assert len(WindowParams.model_validate(block["hbn"]["window"]).cuts) == 3
+
+
+def test_weights_are_documented_with_every_parameter() -> None:
+    words = code_words("weights.md")
+    assert set(CheckpointHeader.model_fields) - {"format_version"} <= words
+    assert set(ImportParams.model_fields) - {"seed", "weights"} <= words
+    assert set(LoadExceptions.model_fields) <= words
+    assert {"formats", "montage", *get_args(ExportFormat), *PUBLISHED, "import_weights", "export"} <= words
+    text = (PROJECT_ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert ImportParams.model_validate(yaml.safe_load(block)["import"]).encoder.name == "luna"

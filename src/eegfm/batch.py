@@ -40,10 +40,15 @@ class WindowBatch(TypedDict):
 
 def padding_mask(batch: WindowBatch) -> "Tensor | None":
     """The channel mask of a batch in which a channel is only padding, else None."""
+    import torch
+
     mask = batch["channel_mask"]
     # One value spread over all channels, as batches without padding carry it, can only be True: that is known
     # without waiting for the device.
-    return None if mask.stride() == (0, 0) or bool(mask.all()) else mask
+    if mask.stride() == (0, 0):
+        return None
+    # A traced program cannot look at values; it masks whether there is padding or not.
+    return mask if torch.compiler.is_compiling() or not bool(mask.all()) else None
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,32 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from eegfm.config import StrictModel
 from eegfm.errors import CheckpointError
 from eegfm.files import write_atomically
 
-FORMAT_VERSION: Literal[2] = 2
-_HEADER_KEY = "eegfm"
+FORMAT_VERSION: Literal[3] = 3
+HEADER_KEY = "eegfm"
+
+
+class ImportedWeights(StrictModel):
+    """Where weights are from that were not trained here.
+
+    Attributes:
+        source: Whose names and shapes the file has: repository, file, commit.
+        file_sha256: Of the file.
+        note: What the person who imported it has to say.
+    """
+
+    source: str
+    file_sha256: str
+    note: str = ""
 
 
 class CheckpointHeader(StrictModel):
@@ -25,12 +39,16 @@ class CheckpointHeader(StrictModel):
     closed menus when they are read. ``signal_spec`` is what the data decided, ``encoder_spec`` what came of it behind
     reference and adapter: what the encoder was built for. ``fingerprint`` names the run: a hash of its parameters and
     its data.
-    ``persons`` lists who the weights were trained or validated on, by all their names (``namespace:subject``, see
-    ``eegfm.windows.persons``), ``signals`` a short hash of each of their recordings: a probe refuses both. ``kept_out``
-    lists by reason who was there and left out of training.
+    ``normalisation`` is what the encoder does to microvolts first, ``licence`` that of the weights.
+    ``persons`` lists the ``n_persons`` whom the weights were trained or validated on, by all their names
+    (``namespace:subject``, see ``eegfm.windows.persons``), ``signals`` a short hash of each of their recordings: a
+    probe refuses both. ``kept_out`` lists by reason who was there and left out of training.
+
+    Weights that were ``imported`` were trained elsewhere: ``corpora`` are those that are declared for them, and who was
+    seen is None, which means unknown and never nobody.
     """
 
-    format_version: Literal[2] = FORMAT_VERSION
+    format_version: Literal[3] = FORMAT_VERSION
     phase: str
     fingerprint: str
     encoder: dict[str, Any]
@@ -40,18 +58,29 @@ class CheckpointHeader(StrictModel):
     encoder_spec: dict[str, Any]
     unit: Literal["uV"] = "uV"
     signal_scale_uv: float
+    normalisation: dict[str, float | str]
     reference: str
     filters: dict[str, Any]
     corpora: list[str]
     simulated_corpora: list[str]
-    persons: list[str]
-    signals: list[str]
-    kept_out: dict[str, list[str]]
-    splits_sha256: str
-    mixture_sha256: str
+    licence: str | None
+    imported: ImportedWeights | None
+    n_persons: int | None
+    persons: list[str] | None
+    signals: list[str] | None
+    kept_out: dict[str, list[str]] | None
+    splits_sha256: str | None
+    mixture_sha256: str | None
     seed: int
-    n_steps: int
+    n_steps: int | None
     versions: dict[str, str]
+
+    @model_validator(mode="after")
+    def _only_imports_are_of_unknown_persons(self) -> Self:
+        is_unknown = {value is None for value in (self.persons, self.signals, self.kept_out)}
+        if is_unknown != {self.imported is not None}:
+            raise ValueError("persons, signals and kept_out are unknown for imported weights, and for no others")
+        return self
 
 
 @dataclass(frozen=True)
@@ -74,8 +103,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     if bad:
         raise CheckpointError(f"{path}: weights are not finite ({', '.join(bad[:5])}); nothing was written")
     # safetensors writes the bytes as they lie in memory: an array that is not contiguous would come back wrong.
-    tensors = {name: np.ascontiguousarray(value) for name, value in checkpoint.tensors.items()}
-    data = save(tensors, metadata={_HEADER_KEY: checkpoint.header.model_dump_json()})
+    tensors = {name: np.asarray(value, order="C") for name, value in checkpoint.tensors.items()}
+    data = save(tensors, metadata={HEADER_KEY: checkpoint.header.model_dump_json()})
     write_atomically(path, data)
 
 
@@ -110,20 +139,29 @@ def read_header(path: Path) -> CheckpointHeader:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not readable as safetensors ({error})") from error
-    if _HEADER_KEY not in metadata:
+    if HEADER_KEY not in metadata:
         raise CheckpointError(f"{path}: holds no eegfm header; import foreign weights before using them")
     try:
-        content = json.loads(metadata[_HEADER_KEY])
+        content = json.loads(metadata[HEADER_KEY])
         _refuse_other_format(path, content)
         return CheckpointHeader.model_validate(content)
     except (ValidationError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path}: header does not fit format {FORMAT_VERSION} ({error})") from error
+        raise CheckpointError(f"{path}: header does not fit format {FORMAT_VERSION} ({_problem(error)})") from error
+
+
+def _problem(error: ValidationError | json.JSONDecodeError) -> str:
+    """What is wrong first, in one line."""
+    if isinstance(error, json.JSONDecodeError):
+        return str(error)
+    first = error.errors()[0]
+    return ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
 
 
 def _refuse_other_format(path: Path, content: Any) -> None:
     found = content.get("format_version") if isinstance(content, dict) else None
     if isinstance(found, int) and found != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which also says whose signals, "
-            "and under which names, an encoder has seen; pretrain it again, or use the eegfm that wrote it"
+            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which also says how an "
+            "encoder normalises its input and whether it was imported; pretrain (or import) it again, or use the eegfm "
+            "that wrote it"
         )

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from eegfm.config import StrictModel
 from eegfm.errors import ConfigError
 from eegfm.evaluation.config import ProbeParams
-from eegfm.jobs.config import CorpusParams, ReportParams
+from eegfm.jobs.config import CorpusParams, ExportParams, ImportParams, ReportParams
 from eegfm.signal.config import SignalParams
 from eegfm.training.config import PretrainParams
 from eegfm.training.plan import batch_counts
@@ -17,6 +17,8 @@ from eegfm.windows.config import TUH_FAMILIES, MixtureParams, Roles, SplitParams
 
 SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
     "corpora": Roles,
+    "export": ExportParams,
+    "import": ImportParams,
     "mix": MixtureParams,
     "pretrain": PretrainParams,
     "probe": ProbeParams,

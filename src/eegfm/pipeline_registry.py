@@ -8,7 +8,7 @@ embedded default stands in.
 from kedro.framework.project import pipelines as kedro_pipelines
 from kedro.pipeline import Pipeline
 
-from eegfm.pipelines import ingest, mix, pretrain, probe, report, window
+from eegfm.pipelines import export, import_weights, ingest, mix, pretrain, probe, report, window
 from eegfm.windows.config import Roles
 
 DEFAULT_ROLES = Roles(pretrain=["tuh", "hbn"], probe="hbn")
@@ -24,7 +24,7 @@ def use_roles(roles: Roles) -> None:
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Every pipeline by name. Each runs from raw files on a fresh clone; data that is there is not made again."""
+    """Every pipeline by name. Those down to a probe run from raw files on a fresh clone, and make no data again."""
     pretrained = list(_roles.pretrain)
     corpora = pretrained + [c for c in [_roles.probe] if c and c not in pretrained]
     ingested = sum((ingest.create_pipeline(c) for c in corpora), Pipeline([]))
@@ -38,6 +38,8 @@ def register_pipelines() -> dict[str, Pipeline]:
         "window": windowed,
         "mix": mixed,
         "pretrain": mixed + pretraining,
+        "import_weights": import_weights.create_pipeline(),
+        "export": export.create_pipeline(),
         "report": reporting,
         "__default__": mixed + pretraining + probing + reporting,
     }

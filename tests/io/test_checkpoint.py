@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from kedro.io import DatasetError
 
-from checkpoints import header
+from checkpoints import header, imported_header
 from eegfm.checkpoint import Checkpoint
 from eegfm.errors import CheckpointError
 from eegfm.io.checkpoint import CheckpointDataset
@@ -54,3 +54,20 @@ def test_missing_file_is_named_with_its_remedy(tmp_path: Path) -> None:
         dataset(tmp_path).load()
     assert isinstance(info.value.__cause__, CheckpointError)
     assert "encoder.safetensors: no such checkpoint; make it with the pipeline pretrain" in str(info.value.__cause__)
+
+
+def test_imported_weights_replace_imported_ones_only(tmp_path: Path) -> None:
+    encoder, foreign = dataset(tmp_path), Checkpoint(CHECKPOINT.tensors, imported_header())
+    for _ in range(2):
+        encoder.save(foreign)
+    assert json.loads(encoder.preview())["persons"] is None
+    encoder.save(CHECKPOINT)
+    with pytest.raises(DatasetError) as info:
+        encoder.save(foreign)
+    assert isinstance(info.value.__cause__, CheckpointError)
+    assert "holds an encoder that was pretrained here" in str(info.value.__cause__)
+    assert "--params=data=FOLDER" in str(info.value.__cause__)
+    assert encoder.load().header == CHECKPOINT.header
+    (tmp_path / "pretrain" / "encoder.safetensors").write_bytes(b"of an older eegfm")
+    with pytest.raises(DatasetError, match="or one that is not readable"):
+        encoder.save(foreign)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
 
-from checkpoints import header
+from checkpoints import header, imported_header
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
-from eegfm.encoders.config import PatchTransformerConfig
+from eegfm.encoders.config import EegnetConfig, PatchTransformerConfig
 from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.errors import CheckpointError, SplitError
 from eegfm.evaluation.config import ProbeParams
@@ -85,7 +85,7 @@ def _splits(**moved):
 
 @pytest.fixture(scope="module")
 def checkpoint():
-    config = PatchTransformerConfig(d_model=32, n_layers=2)
+    config = PatchTransformerConfig(d_model=32, head_size=16, n_layers=2)
     spec = SignalSpec(100.0, {MONTAGE.name: MONTAGE}, {MONTAGE.name: 400})
     state = new_encoder(config, spec, seed=7).state_dict(prefix=PREFIX)
     described = header(
@@ -221,6 +221,63 @@ def test_allowed_persons_of_the_pretraining_stand_in_the_metrics(checkpoint, sto
     protocol = probe(leaked, store, windows, _splits(), allowed).metrics["protocol"]
     assert protocol["allow_pretrained_persons"] is True
     assert protocol["pretrained_persons"] == ["sim:p2"]
+
+
+def _imported(checkpoint, **changes):
+    kept = ("encoder", "signal_spec", "encoder_spec", "signal_scale_uv", "filters", "seed")
+    return Checkpoint(
+        checkpoint.tensors, imported_header(**{n: getattr(checkpoint.header, n) for n in kept}, **changes)
+    )
+
+
+def test_whom_an_imported_encoder_has_seen_is_unknown(checkpoint, store, windows):
+    params = PARAMS.model_copy(update={"n_untrained": 1, "transductive": False})
+    protocol = probe(_imported(checkpoint, corpora=["tueg"]), store, windows, _splits(), params).metrics["protocol"]
+    assert protocol["pretrained_persons"] == protocol["pretrained_signals"] == "unknown"
+    assert protocol["pretrained_corpora_probed"] == []
+    assert protocol["pretraining"]["corpora"] == ["tueg"]
+    assert protocol["pretraining"]["imported"]["source"] == "https://example.org/model"
+    assert protocol["pretraining"]["n_steps"] is None
+
+
+def test_an_imported_encoder_is_refused_on_its_own_corpora(checkpoint, store, windows):
+    params = PARAMS.model_copy(update={"n_untrained": 1, "transductive": False})
+    allowed = params.model_copy(update={"allow_pretrained_persons": True})
+    splits = _splits()
+    of_tuh = splits.assign(keys=[[p, f"TUEG:{p[-2:]}"] for p in PERSONS])
+    for corpora, table in ((["Sim", "hbn"], splits), (["tuab"], of_tuh), (["tuh"], of_tuh)):
+        foreign = _imported(checkpoint, corpora=corpora)
+        with pytest.raises(SplitError, match=rf"was trained on {corpora[0]}, nobody knows on which persons, .* sim "):
+            probe(foreign, store, windows, table, params)
+        protocol = probe(foreign, store, windows, table, allowed).metrics["protocol"]
+        assert protocol["pretrained_persons"] == "unknown"
+        assert protocol["pretrained_corpora_probed"] == corpora[:1]
+    probe(_imported(checkpoint, corpora=["tuab"]), store, windows, splits, params)
+
+
+def test_an_imported_encoder_of_unknown_corpora_is_refused(checkpoint, store, windows):
+    with pytest.raises(
+        SplitError, match=r"nobody said what corpora .* name them in import\.corpora .*allow_pretrained"
+    ):
+        probe(_imported(checkpoint, corpora=[]), store, windows, _splits(), PARAMS)
+
+
+def test_an_encoder_of_one_montage_is_refused_channels_in_another_order(store, windows):
+    swapped = Montage((NAMES[1], NAMES[0], *NAMES[2:]), MONTAGE.positions_m, MONTAGE.is_scalp, "average")
+    config = EegnetConfig()
+    params = PARAMS.model_copy(update={"n_untrained": 1, "transductive": False})
+    for montage in (MONTAGE, swapped):
+        spec = SignalSpec(100.0, {montage.name: montage}, {montage.name: 200})
+        encoder = new_encoder(config, spec, seed=7)
+        tensors = {name: value.numpy() for name, value in encoder.state_dict(prefix=PREFIX).items()}
+        described = header(
+            encoder=config.model_dump(), signal_spec=spec.to_dict(), encoder_spec=spec.to_dict(), filters={}
+        )
+        if montage is MONTAGE:
+            probe(Checkpoint(tensors, described), store, windows, _splits(), params)
+        else:
+            with pytest.raises(CheckpointError, match=r"tied to 4 channels in this order: F4, F3, O1, O2; .*F3, F4,"):
+                probe(Checkpoint(tensors, described), store, windows, _splits(), params)
 
 
 def test_a_person_is_known_by_any_of_its_names(checkpoint, store, windows):

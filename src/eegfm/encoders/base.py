@@ -94,15 +94,19 @@ class Encoder(nn.Module, ABC):
 
     def features(self, batch: WindowBatch) -> Features:
         """Encode windows and average over time: one row per channel where the encoder tells channels apart."""
+        return self.encode_with_features(batch)[1]
+
+    def encode_with_features(self, batch: WindowBatch) -> tuple[Tensor, Features]:
+        """What ``forward`` and ``features`` give, at the cost of one of them."""
         tokens = self.tokenize(batch)
         encoded = self.encode(tokens)
         if self.traits.output == "tokens":
             by_row = encoded.reshape(encoded.shape[0], tokens.n_rows, tokens.n_patches, self.d_model)
             mask = self.row_mask(batch)
             everywhere = torch.ones(by_row.shape[:2], dtype=torch.bool, device=encoded.device)
-            return Features(by_row.mean(dim=2), everywhere if mask is None else mask)
+            return encoded, Features(by_row.mean(dim=2), everywhere if mask is None else mask)
         pooled = encoded.mean(dim=1, keepdim=True)
-        return Features(pooled, torch.ones(pooled.shape[:2], dtype=torch.bool, device=encoded.device))
+        return encoded, one_row(pooled)
 
     def new_decoder(self, n_values: int) -> TokenDecoder:
         """What an objective asks for ``n_values`` numbers of each token with; its weights are the objective's.
@@ -166,6 +170,11 @@ class Encoder(nn.Module, ABC):
         """(B, N) tokens that others may see, for ``Tokens``; None where all may."""
         mask = self.row_mask(batch)
         return None if mask is None else mask.repeat_interleave(n_patches, dim=1)
+
+
+def one_row(summary: Tensor) -> Features:
+    """Features (B, 1, X) of whole windows."""
+    return Features(summary, torch.ones(summary.shape[:2], dtype=torch.bool, device=summary.device))
 
 
 def real_signal(batch: WindowBatch) -> Tensor:

@@ -3,11 +3,10 @@
 Shapes: B windows, C channels, P patches per channel, N = C * P tokens, D width.
 """
 
-import torch
 from torch import Tensor
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoder, Features
+from eegfm.encoders.base import Encoder, Features, one_row
 from eegfm.encoders.configs.published import LabramConfig
 from eegfm.encoders.labram_patches import ConvPatches
 from eegfm.encoders.labram_places import LabramPlaces
@@ -59,12 +58,12 @@ class Labram(Encoder):
         """Let tokens see each other and the [CLS] token: (B, N, D) or (B, Nv, D); see the base class."""
         return self._with_cls(tokens, visible)[:, 1:]
 
-    def features(self, batch: WindowBatch) -> Features:
+    def encode_with_features(self, batch: WindowBatch) -> tuple[Tensor, Features]:
         """One row per channel, its mean over time, or the [CLS] token's vector; see the base class."""
         if self.config.summary == "mean":
-            return super().features(batch)
-        encoded = self._with_cls(self.tokenize(batch))[:, :1]
-        return Features(encoded, torch.ones(encoded.shape[:2], dtype=torch.bool, device=encoded.device))
+            return super().encode_with_features(batch)
+        encoded = self._with_cls(self.tokenize(batch))
+        return encoded[:, 1:], one_row(encoded[:, :1])
 
     @property
     def normalisation(self) -> dict[str, float | str]:

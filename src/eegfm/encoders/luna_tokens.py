@@ -81,11 +81,11 @@ def magnitude_and_phase(coefficients: Tensor) -> Tensor:
     """
     real, imaginary = coefficients.chunk(2, dim=-1)
     is_small = real.square() + imaginary.square() < _LEAST_MAGNITUDE**2
-    # The phase of a negative number is pi, and -pi where its imaginary part is -0.
-    imaginary = imaginary.masked_fill(is_small | (imaginary == 0), 0.0)
-    real = real.masked_fill(is_small, 1.0)
+    imaginary, real = imaginary.masked_fill(is_small, 0.0), real.masked_fill(is_small, 1.0)
     magnitude = (real.square() + imaginary.square()).sqrt().masked_fill(is_small, 0.0)
-    return torch.cat((magnitude, torch.atan2(imaginary, real)), dim=-1)
+    # The phase of a negative number is pi; for an imaginary part of -0, and in ONNX for 0, atan2 says -pi.
+    phase = torch.where(imaginary == 0, math.pi * (real < 0), torch.atan2(imaginary, real))
+    return torch.cat((magnitude, phase), dim=-1)
 
 
 class PlaceEmbedding(nn.Module):

@@ -3,13 +3,12 @@
 Shapes: B windows, C channels, P patches per channel, N = C * P tokens, D width.
 """
 
-import torch
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.electrode_embedding import ElectrodeEmbedding, derivation_ends, shared_positions
 from eegfm.encoders.attention import Across, Layer, Surroundings, new_norm
-from eegfm.encoders.base import Encoder, Features, whole_samples
+from eegfm.encoders.base import Encoder, Features, one_row, whole_samples
 from eegfm.encoders.configs.patch_transformer import PatchTransformerConfig
 from eegfm.encoders.grid import lay_out_rows, lay_out_sequence, take_rows, take_sequence
 from eegfm.encoders.patch_embedding import new_patch_embedding
@@ -93,13 +92,12 @@ class PatchTransformer(Encoder):
         """Run the layers; see the base class."""
         return self._encode_all(tokens, visible)[0]
 
-    def features(self, batch: WindowBatch) -> Features:
+    def encode_with_features(self, batch: WindowBatch) -> tuple[Tensor, Features]:
         """Encode windows and summarise them: channel by channel, or by the first register; see the base class."""
         if self.config.summary == "mean":
-            return super().features(batch)
-        _, registers = self._encode_all(self.tokenize(batch))
-        summary = registers[:, 0].mean(dim=1, keepdim=True)
-        return Features(summary, torch.ones(summary.shape[:2], dtype=torch.bool, device=summary.device))
+            return super().encode_with_features(batch)
+        encoded, registers = self._encode_all(self.tokenize(batch))
+        return encoded, one_row(registers[:, 0].mean(dim=1, keepdim=True))
 
     def _encode_all(self, tokens: Tokens, visible: Visible | None = None) -> tuple[Tensor, Tensor]:
         """Encoded tokens (B, Nv, D) and registers (B, n, P, D)."""

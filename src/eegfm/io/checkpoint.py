@@ -7,6 +7,7 @@ from kedro.io import AbstractDataset
 from kedro_datasets._typing import JSONPreview
 
 from eegfm.checkpoint import Checkpoint, load_checkpoint, read_header, save_checkpoint
+from eegfm.errors import CheckpointError
 
 
 class CheckpointDataset(AbstractDataset[Checkpoint, Checkpoint]):
@@ -26,20 +27,19 @@ class CheckpointDataset(AbstractDataset[Checkpoint, Checkpoint]):
         return load_checkpoint(self._path)
 
     def save(self, data: Checkpoint) -> None:
-        """Write in one step; weights that are not finite are refused."""
+        """Write in one step; weights that are not finite are refused, and imported ones in place of trained ones."""
+        if data.header.imported and self._path.exists() and not _is_imported(self._path):
+            raise CheckpointError(
+                f"{self._path}: holds an encoder that was pretrained here, or one that is not readable; imported "
+                "weights do not replace it: write elsewhere with --params=data=FOLDER"
+            )
         save_checkpoint(self._path, data)
 
     def preview(self) -> JSONPreview:
         """The header without its long lists, for kedro viz."""
         header = read_header(self._path)
-        short = header.model_copy(
-            update={
-                "persons": [f"{len(header.persons)} persons"],
-                "signal_spec": {},
-                "encoder_spec": {},
-                "signals": [f"{len(header.signals)} recordings"],
-            }
-        )
+        seen = {"persons": _counted(header.persons, "persons"), "signals": _counted(header.signals, "recordings")}
+        short = header.model_copy(update={**seen, "signal_spec": {}, "encoder_spec": {}})
         return JSONPreview(short.model_dump_json())
 
     def _exists(self) -> bool:
@@ -47,3 +47,14 @@ class CheckpointDataset(AbstractDataset[Checkpoint, Checkpoint]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._path)}
+
+
+def _is_imported(path: Path) -> bool:
+    try:
+        return read_header(path).imported is not None
+    except CheckpointError:
+        return False
+
+
+def _counted(names: list[str] | None, what: str) -> list[str] | None:
+    return None if names is None else [f"{len(names)} {what}"]

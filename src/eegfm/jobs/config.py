@@ -1,12 +1,17 @@
-"""Parameters of the data jobs, and of everything that one corpus needs."""
+"""Parameters of the data jobs, of weights in and out, and of everything that one corpus needs."""
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
+from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import StrictModel
 from eegfm.corpora.config import AcquireParams, CorpusConfig
+from eegfm.encoders.config import EncoderConfig
+from eegfm.load_report import LoadExceptions
+from eegfm.signal.canonical import CanonicalName
 from eegfm.signal.config import ReadParams
+from eegfm.signal.electrodes import Layout
 from eegfm.windows.config import WindowParams
 
 
@@ -56,6 +61,75 @@ class CorpusParams(StrictModel):
     acquire: AcquireParams = AcquireParams()
     ingest: IngestParams
     window: WindowParams
+
+
+class NamedElectrodes(StrictModel):
+    """Electrodes in the order in which weights expect them.
+
+    Attributes:
+        electrodes: Their names.
+        layout: Where they are.
+    """
+
+    electrodes: tuple[str, ...] = Field(min_length=1)
+    layout: Layout = "1005"
+
+
+class FilterFacts(StrictModel):
+    """How signals were filtered that weights were trained on: a probe asks the same of its own."""
+
+    low_hz: PositiveFloat
+    high_hz: PositiveFloat
+    notch_hz: PositiveFloat | None = None
+
+
+class ImportParams(StrictModel):
+    """What is known of published weights; the file itself says none of it.
+
+    Attributes:
+        encoder: Architecture that the file holds.
+        adapter: What brings other montages to that of the weights; one without weights of its own.
+        montage: Channels that the weights expect, behind no adapter: a canonical montage, or electrodes in their order.
+        reference: What windows are referenced to, see ``eegfm.training.config.PretrainParams``.
+        rate_hz: Rate that they expect.
+        window_s: Longest window that they expect.
+        filters: Of the signals that they were trained on.
+        corpora: What they were trained on, by the names that these corpora have here. Where the list is empty that is
+            unknown, and no score of any corpus counts as one of new persons.
+        licence: Of the weights; the one that they were published under if not given.
+        note: Free text for the checkpoint's header.
+        weights: What may differ between the file and the architecture.
+        seed: Of weights that the file may lack.
+    """
+
+    encoder: EncoderConfig
+    adapter: AdapterConfig = NoAdapterConfig()
+    montage: CanonicalName | NamedElectrodes
+    reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
+    rate_hz: PositiveFloat
+    window_s: PositiveFloat
+    filters: FilterFacts
+    corpora: tuple[str, ...]
+    licence: str | None = None
+    note: str = ""
+    weights: LoadExceptions = LoadExceptions()
+    seed: NonNegativeInt = 0
+
+
+ExportFormat = Literal["huggingface", "onnx", "torch_export"]
+
+
+class ExportParams(StrictModel):
+    """What an encoder is exported to.
+
+    Attributes:
+        formats: Files to write: ``huggingface`` (config.json, model.safetensors, README.md), ``onnx`` (encoder.onnx,
+            extra ``export``), ``torch_export`` (encoder.pt2).
+        montage: Name of the checkpoint's montage that recordings come in; needed where there are several.
+    """
+
+    formats: tuple[ExportFormat, ...] = Field(default=("huggingface", "onnx", "torch_export"), min_length=1)
+    montage: str | None = None
 
 
 class ReportParams(StrictModel):

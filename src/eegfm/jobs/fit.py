@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-import eegfm
 from eegfm.adapters.base import Adapter
 from eegfm.adapters.load import PREFIX as ADAPTER_PREFIX
 from eegfm.adapters.load import new_adapter
@@ -22,6 +20,7 @@ from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.errors import TrainingError
 from eegfm.jobs.training_data import TrainingData, training_data
+from eegfm.jobs.versions import versions
 from eegfm.objectives.base import Objective
 from eegfm.training.config import PretrainParams
 from eegfm.training.loader import gather, thinned
@@ -225,10 +224,14 @@ def _header(
         signal_spec=data.spec.to_dict(),
         encoder_spec=encoder_spec.to_dict(),
         signal_scale_uv=objective.encoder.signal_scale_uv,
+        normalisation=objective.encoder.normalisation,
         reference=params.reference,
         filters=data.filters,
         corpora=sorted(data.weights),
         simulated_corpora=[c for c in sorted(data.weights) if stores[c].is_simulated],
+        licence=params.licence,
+        imported=None,
+        n_persons=mixture["identity" if "identity" in mixture else "person"].nunique(),
         persons=seen.persons,
         signals=seen.signals,
         kept_out=split_table.kept_out(),
@@ -236,7 +239,7 @@ def _header(
         mixture_sha256=data.mixture_sha256,
         seed=params.seed,
         n_steps=data.n_steps,
-        versions=_versions(),
+        versions=versions(),
     )
 
 
@@ -244,12 +247,3 @@ def _write_params(directory: Path, params: PretrainParams, mixture_sha256: str) 
     directory.mkdir(parents=True, exist_ok=True)
     content = {"params": params.model_dump(mode="json"), "mixture_sha256": mixture_sha256}
     (directory / "params.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "eegfm": eegfm.__version__,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-    }

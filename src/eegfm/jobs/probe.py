@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, cast, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from eegfm.adapters.load import build_adapter, untrained_adapter_like
-from eegfm.adapters.prepare import Prepare, PreparedReference
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.encoders.load import build_encoder, untrained_like
-from eegfm.errors import CheckpointError, SplitError
+from eegfm.errors import SplitError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.evaluation.crossval import HeldOut, predict_held_out
 from eegfm.evaluation.features import (
@@ -28,9 +27,11 @@ from eegfm.evaluation.features import (
 )
 from eegfm.evaluation.linear import Ints
 from eegfm.evaluation.summary import PersonScores, compare
+from eegfm.jobs.inference import prepare_for
+from eegfm.jobs.pretrained_persons import Exposure, refuse_pretrained
+from eegfm.jobs.probed_signals import check_channels, check_signals
 from eegfm.store.reader import SignalStore
-from eegfm.windows.guard import Met, Seen, SplitTable
-from eegfm.windows.persons import some
+from eegfm.windows.guard import SplitTable
 from eegfm.windows.runs import expand
 
 logger = logging.getLogger(__name__)
@@ -85,13 +86,14 @@ def probe(
         params: The protocol.
 
     Raises:
-        SplitError: A person or a signal was pretrained on, or persons, classes, folds or windows are too few.
+        SplitError: A person or a signal was, or may have been, pretrained on, or persons, classes, folds or windows
+            are too few.
         CheckpointError: The encoder does not fit the signals, or gives values that are not finite.
     """
     split_table = SplitTable(splits)
     trials = _evaluation_trials(windows, splits, params)
     split_table.check_evaluation(trials.windows)
-    met = _refuse_pretrained(split_table, trials, checkpoint.header, store, params)
+    exposure = _exposure(split_table, splits, trials, store, checkpoint.header, params)
     features = _all_features(checkpoint, store, trials, params)
     rows: dict[bool, dict[str, PersonScores]] = {}
     tables = []
@@ -105,7 +107,12 @@ def probe(
             )
     metrics = _metrics(rows, params)
     metrics["protocol"] = _protocol(
-        checkpoint.header, trials, params, met=met, splits_sha256=split_table.sha256, is_simulated=store.is_simulated
+        checkpoint.header,
+        trials,
+        params,
+        exposure=exposure,
+        splits_sha256=split_table.sha256,
+        is_simulated=store.is_simulated,
     )
     _log(metrics)
     return ProbeResult(metrics, pd.concat(tables, ignore_index=True))
@@ -151,31 +158,39 @@ def _refuse_empty_fold(trials: pd.DataFrame, evaluated: pd.DataFrame) -> None:
         )
 
 
-def _refuse_pretrained(
-    split_table: SplitTable, trials: _Trials, header: CheckpointHeader, store: SignalStore, params: ProbeParams
-) -> Met:
-    """Persons and signals that the encoder was trained on; an error unless the parameters allow them."""
-    hashes = {entry.recording_id: entry.facts.get("signal_hashes", ()) for entry in store.entries}
-    met = split_table.met(trials.windows["recording_id"], Seen(header.persons, header.signals), hashes)
-    if met.persons and not params.allow_pretrained_persons:
-        signals = f", by the signals of {some(met.recordings)}" if met.recordings else ""
-        raise SplitError(
-            f"the encoder was pretrained on {len(met.persons)} of the {len(trials.names)} persons to probe: "
-            f"{some(met.persons)}{signals}; probe others, or set probe.allow_pretrained_persons=true, which is written "
-            "into the metrics"
-        )
-    return met
+def _exposure(
+    split_table: SplitTable,
+    splits: pd.DataFrame,
+    trials: _Trials,
+    store: SignalStore,
+    header: CheckpointHeader,
+    params: ProbeParams,
+) -> Exposure:
+    """What the encoder has seen of the persons to probe; an error unless the parameters allow it."""
+    probed = splits[splits["identity"].isin(trials.names)]
+    return refuse_pretrained(
+        split_table,
+        trials.windows,
+        header,
+        {entry.recording_id: entry.facts.get("signal_hashes", ()) for entry in store.entries},
+        keys=[str(key) for keys in probed["keys"] for key in keys],
+        n_persons=len(trials.names),
+        is_allowed=params.allow_pretrained_persons,
+    )
 
 
 def _all_features(checkpoint: Checkpoint, store: SignalStore, trials: _Trials, params: ProbeParams) -> FeatureSets:
     device = _device(params)
     seeds = [params.untrained_seed + k for k in range(params.n_untrained)]
     trained = build_encoder(checkpoint)
-    _refuse_unfit(checkpoint.header, trained.patch_samples, store, trials)
+    check_signals(checkpoint.header, trained.patch_samples, store, trials.windows)
     spec = _spec_of(store, trials)
-    prepare = _prepare(checkpoint.header, spec)
+    prepare = prepare_for(checkpoint.header, spec.montages)
     spec = prepare.prepared_spec(spec)
-    models = {("pretrained", 0): (build_adapter(checkpoint, spec), trained)}
+    adapter = build_adapter(checkpoint, spec)
+    if trained.traits.one_montage:
+        check_channels(checkpoint.header, adapter.adapted_spec(spec))
+    models = {("pretrained", 0): (adapter, trained)}
     for k, seed in enumerate(seeds):
         models["untrained", k] = untrained_adapter_like(checkpoint, spec, seed), untrained_like(checkpoint, seed)
     extractors: dict[str, Extractor] = {
@@ -206,34 +221,6 @@ def _spec_of(store: SignalStore, trials: _Trials) -> SignalSpec:
     return SignalSpec(
         store.rate_hz, {name: store.montages[name] for name in names}, {name: int(longest[name]) for name in names}
     )
-
-
-def _prepare(header: CheckpointHeader, spec: SignalSpec) -> Prepare:
-    known = get_args(PreparedReference)
-    if header.reference not in known:
-        raise CheckpointError(f"the encoder wants reference {header.reference!r}; known are {', '.join(known)}")
-    return Prepare(spec.montages, cast(PreparedReference, header.reference))
-
-
-def _refuse_unfit(header: CheckpointHeader, patch_samples: int, store: SignalStore, trials: _Trials) -> None:
-    rate_hz = SignalSpec.from_dict(header.signal_spec).rate_hz
-    if rate_hz != store.rate_hz:
-        raise CheckpointError(
-            f"the encoder was trained at {rate_hz:g} Hz and the signals are stored at {store.rate_hz:g} Hz; "
-            "ingest the probed corpus with the encoder's rate_hz"
-        )
-    if header.filters != store.filters:
-        raise CheckpointError(
-            f"the encoder was trained on signals filtered with {header.filters}, the probed ones with {store.filters}; "
-            "ingest the probed corpus with the encoder's signal parameters"
-        )
-    lengths = sorted(set(trials.windows["n_samples"].tolist()))
-    unfit = [n for n in lengths if n % patch_samples]
-    if unfit:
-        raise CheckpointError(
-            f"windows of {unfit[0]} samples are no whole number of the encoder's patches of {patch_samples} "
-            f"samples; cut task {trials.windows['task'].iloc[0]!r} to a multiple of {patch_samples / rate_hz:g} s"
-        )
 
 
 def _device(params: ProbeParams) -> torch.device:
@@ -275,7 +262,7 @@ def _protocol(
     trials: _Trials,
     params: ProbeParams,
     *,
-    met: Met,
+    exposure: Exposure,
     splits_sha256: str,
     is_simulated: bool,
 ) -> dict[str, Any]:
@@ -292,8 +279,7 @@ def _protocol(
         "n_persons": len(trials.names),
         "identities": list(trials.names),
         "n_folds": int(trials.folds.max()) + 1,
-        "pretrained_persons": met.persons,
-        "pretrained_signals": met.recordings,
+        **exposure.to_dict(),
         "splits_sha256": splits_sha256,
         "pretraining": {
             "phase": header.phase,
@@ -304,6 +290,8 @@ def _protocol(
             "n_steps": header.n_steps,
             "splits_sha256": header.splits_sha256,
             "mixture_sha256": header.mixture_sha256,
+            "licence": header.licence,
+            "imported": header.imported.model_dump(mode="json") if header.imported else None,
         },
         "versions": {name: version(name) for name in ("eegfm", "numpy", "scipy", "torch")},
     }

@@ -102,6 +102,7 @@ class PretrainParams(StrictModel):
         loader: How batches get to the device.
         gradient_clip: Largest norm of the gradient; longer ones are shortened to it.
         seed: Seed of initial weights, order of windows and masks.
+        licence: Of the weights, for the checkpoint's header; None says nothing.
         log_interval_steps: Steps between two points of the history.
         validation_interval_steps: Steps between two validations; one more follows the last step.
         n_validation_windows: Largest number of windows per corpus that a validation looks at, spread evenly.
@@ -124,6 +125,7 @@ class PretrainParams(StrictModel):
     loader: LoaderParams = LoaderParams()
     gradient_clip: PositiveFloat = 1.0
     seed: NonNegativeInt = 0
+    licence: str | None = None
     log_interval_steps: PositiveInt = 10
     validation_interval_steps: PositiveInt = 100
     n_validation_windows: PositiveInt = 200
@@ -144,5 +146,5 @@ class PretrainParams(StrictModel):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """What decides the result: everything but the machine it runs on and what it shows meanwhile."""
-        return self.model_dump(mode="json", exclude={"accelerator", "devices", "loader", "progress_bar"})
+        """What decides the result: everything but the machine it runs on, and what it shows and says."""
+        return self.model_dump(mode="json", exclude={"accelerator", "devices", "licence", "loader", "progress_bar"})

@@ -34,7 +34,7 @@ from eegfm.windows.tasks.tusz import TuszTask
 
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 RESERVED = {"corpora", "data", "mix", "mixture", "params", "pretrain", "probe", "report", "roles", "runs", "signal"}
-RESERVED |= {"split", "splits"}
+RESERVED |= {"split", "splits", "import", "import_weights", "export"}
 TUH_FAMILIES = frozenset({"tueg", "tuab", "tuev", "tuar", "tusz", "tusl", "tuep"})
 """The TUH corpora; a corpus of such a name has their subject ids."""
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from eegfm.errors import CheckpointError
+
 Arrays = dict[str, NDArray[np.generic]]
 
 
@@ -17,7 +19,8 @@ class KeyMap:
     Args:
         source: Where names and shapes are from: repository, file, commit.
         licence: Of the published weights.
-        wrappers: Prefixes that training frameworks put before every name; the first that all names share is dropped.
+        wrappers: Prefixes that training frameworks put before every name; as long as all names that are not left out
+            share one, it is dropped.
         rules: Pairs of a regular expression for a whole published name, and its replacement (``re.sub`` syntax): the
             name here, without the prefix ``encoder.``.
         left_out: Regular expressions of published weights that belong to no encoder, such as heads and decoders.
@@ -28,25 +31,49 @@ class KeyMap:
     licence: str
     rules: tuple[tuple[str, str], ...]
     left_out: tuple[str, ...] = ()
-    wrappers: tuple[str, ...] = ("model.", "module.", "student.")
+    wrappers: tuple[str, ...] = ("model.", "module.", "student.", "_orig_mod.")
     convert: Callable[[Arrays], Arrays] = field(default=lambda arrays: arrays)
 
     def translate(self, published: Mapping[str, NDArray[np.generic]]) -> "Translated":
-        """Rename the arrays of a published file."""
+        """Rename the arrays of a published file.
+
+        Raises:
+            CheckpointError: Two published names mean the same weight.
+        """
         renamed: Arrays = {}
+        origin: dict[str, str] = {}
         left_out, unknown = [], []
-        wrapper = next((w for w in self.wrappers if published and all(name.startswith(w) for name in published)), "")
+        short_names = self._unwrapped(published)
         for full_name, value in published.items():
-            name = full_name.removeprefix(wrapper)
-            if any(re.fullmatch(pattern, name) for pattern in self.left_out):
+            name = short_names[full_name]
+            if self._is_left_out(full_name, name):
                 left_out.append(full_name)
                 continue
             rule = next(((p, r) for p, r in self.rules if re.fullmatch(p, name)), None)
             if rule is None:
                 unknown.append(full_name)
-            else:
-                renamed[re.sub(rule[0], rule[1], name)] = value
+                continue
+            ours = re.sub(rule[0], rule[1], name)
+            if ours in renamed:
+                raise CheckpointError(
+                    f"published weights {origin[ours]} and {full_name} are both {ours}; "
+                    "import a file that holds one model once"
+                )
+            renamed[ours], origin[ours] = value, full_name
         return Translated(self.convert(renamed), sorted(left_out), sorted(unknown))
+
+    def _unwrapped(self, published: Mapping[str, NDArray[np.generic]]) -> dict[str, str]:
+        """Names without the prefixes that all of them share, those apart that are left out."""
+        names = {name: name for name in published}
+        while True:
+            kept = [short for full, short in names.items() if not self._is_left_out(full, short)]
+            wrapper = next((w for w in self.wrappers if kept and all(short.startswith(w) for short in kept)), None)
+            if wrapper is None:
+                return names
+            names = {full: short.removeprefix(wrapper) for full, short in names.items()}
+
+    def _is_left_out(self, *names: str) -> bool:
+        return any(re.fullmatch(pattern, name) for pattern in self.left_out for name in names)
 
 
 @dataclass(frozen=True)

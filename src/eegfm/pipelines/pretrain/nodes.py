@@ -24,7 +24,8 @@ def pretrain_encoder(
     header = done.checkpoint.header
     origin = {"corpora": header.corpora, "simulated_corpora": header.simulated_corpora}
     identity = {"seed": header.seed, "fingerprint": header.fingerprint, "mixture_sha256": header.mixture_sha256}
-    splits_of = {"splits_sha256": header.splits_sha256, "n_persons_kept_out": sum(map(len, header.kept_out.values()))}
+    n_kept_out = sum(map(len, (header.kept_out or {}).values()))
+    splits_of = {"splits_sha256": header.splits_sha256, "n_persons_kept_out": n_kept_out}
     return {
         "encoder": done.checkpoint,
         "metrics": {**done.metrics, **origin, **identity, **splits_of},

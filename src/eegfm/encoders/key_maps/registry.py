@@ -1,0 +1,26 @@
+"""Which encoders have published weights. A key map is imported only when it is used."""
+
+import importlib
+
+from eegfm.encoders.key_maps.base import KeyMap
+from eegfm.encoders.traits import EncoderChoice
+from eegfm.errors import ConfigError
+
+PUBLISHED = ("cbramod", "femba", "labram", "luna")
+"""Names of encoders; each has a module here with ``key_map(config) -> KeyMap``."""
+
+
+def key_map(config: EncoderChoice) -> KeyMap:
+    """How the published weights of this encoder are renamed.
+
+    Raises:
+        ConfigError: None are known.
+    """
+    if config.name not in PUBLISHED:
+        raise ConfigError(
+            f"import.encoder.name {config.name!r}: no published weights are known; known: {', '.join(PUBLISHED)}"
+        )
+    module = importlib.import_module(f"eegfm.encoders.key_maps.{config.name}")
+    found = module.key_map(config) if hasattr(module, "key_map") else module.KEY_MAP
+    assert isinstance(found, KeyMap), f"{module.__name__} gives no KeyMap"
+    return found

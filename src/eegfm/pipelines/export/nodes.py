@@ -1,0 +1,14 @@
+"""Node that writes an encoder for other programs."""
+
+from pathlib import Path
+from typing import Any
+
+from eegfm.checkpoint import Checkpoint
+from eegfm.jobs.config import ExportParams
+
+
+def export_encoder(encoder: Checkpoint, params: ExportParams, folder: Path) -> dict[str, Any]:
+    """Write the encoder for inference elsewhere, each file compared with the encoder."""
+    from eegfm.jobs.export import export
+
+    return {"folder": folder, "report": export(encoder, params, folder)}

@@ -1,0 +1,14 @@
+"""Node that turns published weights into a checkpoint."""
+
+from pathlib import Path
+from typing import Any
+
+from eegfm.jobs.config import ImportParams
+
+
+def import_encoder(file: Path, params: ImportParams) -> dict[str, Any]:
+    """Read published weights, all of them and no others; the report says what became of each."""
+    from eegfm.jobs.import_weights import import_weights
+
+    done = import_weights(file, params)
+    return {"encoder": done.checkpoint, "report": done.report}
