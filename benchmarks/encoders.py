@@ -169,7 +169,7 @@ def published_head(encoder: "Encoder") -> "nn.Module":
     """
     from torch import nn
 
-    from eegfm.encoders.femba_head import FembaHead
+    from eegfm.encoders.femba.head import FembaHead
 
     D, device = encoder.d_model, next(encoder.parameters()).device
     if encoder.config.name == "femba":
@@ -224,7 +224,7 @@ def n_flops(module: "nn.Module", run: Callable[[], Any]) -> int:
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    from eegfm.encoders.mamba import Mamba
+    from eegfm.encoders.femba.mamba import Mamba
 
     n_scanned = 0
 

@@ -14,8 +14,8 @@ from benchmarks.encoder_table import MARKS, write_docs
 from benchmarks.encoders import SCAN_OPERATIONS, built, measured_counts, n_flops, published_head, windows
 
 from contracts.encoder_cases import MEMBERS
-from eegfm.encoders.mamba import Mamba
-from eegfm.encoders.selective_scan import selective_scan
+from eegfm.encoders.femba.mamba import Mamba
+from eegfm.encoders.femba.selective_scan import selective_scan
 
 DEFAULT = {"d_model": 64, "n_layers": 3, "head_size": 32, "attention": "full"}
 

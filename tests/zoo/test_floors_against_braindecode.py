@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from contracts.encoder_cases import MONTAGES
 from eegfm.batch import SignalSpec
 from eegfm.encoders.config import Deep4Config, EegnetConfig, EegnexConfig, ShallowConfig
-from eegfm.encoders.floors import SpatialFilters, TimeThenSpace, WindowEncoder
+from eegfm.encoders.floors.base import SpatialFilters, TimeThenSpace, WindowEncoder
 from eegfm.encoders.load import new_encoder
 from eegfm.encoders.traits import EncoderChoice
 from zoo.stand_in import braindecode_models

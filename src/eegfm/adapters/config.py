@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from eegfm.config import Buildable
-from eegfm.signal.canonical import CanonicalName
+from eegfm.signal.canonical import CanonicalChoice
 
 
 class NoAdapterConfig(Buildable):
@@ -29,7 +29,7 @@ class ZeroPadConfig(Buildable):
     implementation: ClassVar[str] = "eegfm.adapters.zero_pad:ZeroPad"
 
     name: Literal["zero_pad"] = "zero_pad"
-    montage: CanonicalName = "gsn_129"
+    montage: CanonicalChoice = "gsn_129"
     max_distance_m: PositiveFloat = 0.03
     unplaced: Literal["refuse", "drop"] = "refuse"
 
@@ -45,7 +45,7 @@ class InterpolateConfig(Buildable):
     implementation: ClassVar[str] = "eegfm.adapters.interpolate:Interpolate"
 
     name: Literal["interpolate"] = "interpolate"
-    montage: CanonicalName = "1010_64"
+    montage: CanonicalChoice = "1010_64"
     regularisation: NonNegativeFloat = 1e-5
 
 
@@ -67,7 +67,7 @@ class PerceiverConfig(Buildable):
     implementation: ClassVar[str] = "eegfm.adapters.perceiver:Perceiver"
 
     name: Literal["perceiver"] = "perceiver"
-    montage: CanonicalName = "1010_64"
+    montage: CanonicalChoice = "1010_64"
     n_queries: PositiveInt | None = None
     patch_s: PositiveFloat = 0.25
     d_model: PositiveInt = 64

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec
 from eegfm.encoders.configs.simple import BraindecodeConfig
-from eegfm.encoders.floors import WindowEncoder
+from eegfm.encoders.floors.base import WindowEncoder
 from eegfm.encoders.montage import only_length, only_montage
 from eegfm.errors import ConfigError
 from eegfm.recording import Montage

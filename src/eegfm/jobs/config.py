@@ -9,7 +9,7 @@ from eegfm.config import StrictModel
 from eegfm.corpora.config import AcquireParams, CorpusConfig
 from eegfm.encoders.config import EncoderConfig
 from eegfm.load_report import LoadExceptions
-from eegfm.signal.canonical import CanonicalName
+from eegfm.signal.canonical import CanonicalChoice
 from eegfm.signal.config import ReadParams
 from eegfm.signal.electrodes import Layout
 from eegfm.windows.config import WindowParams
@@ -104,7 +104,7 @@ class ImportParams(StrictModel):
 
     encoder: EncoderConfig
     adapter: AdapterConfig = NoAdapterConfig()
-    montage: CanonicalName | NamedElectrodes
+    montage: CanonicalChoice | NamedElectrodes
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
     rate_hz: PositiveFloat
     window_s: PositiveFloat

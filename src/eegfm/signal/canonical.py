@@ -2,9 +2,10 @@
 
 import math
 from functools import cache
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import BeforeValidator
 
 from eegfm.recording import Montage
 from eegfm.signal.electrodes import Layout, electrode_table, is_scalp
@@ -32,7 +33,17 @@ _ELECTRODES: dict[CanonicalName, tuple[Layout, tuple[str, ...]]] = {
     "1010_64": ("1005", _1010),
     "gsn_129": ("gsn129", _GSN),
 }
+_NUMBERS: dict[object, str] = {int(name): name for name in _ELECTRODES if name[0].isdigit()}
 _LOWEST = -0.1  # of spread channels, over the radius: the ring of Fpz, T7, Oz and T8 lies about there
+
+
+def spelt_name(value: object) -> object:
+    """Undo what YAML and the command line make of ``1020_19``: the number 102019."""
+    return _NUMBERS.get(value, value) if isinstance(value, int) else value
+
+
+CanonicalChoice = Annotated[CanonicalName, BeforeValidator(spelt_name)]
+"""A canonical name as a field of a configuration."""
 
 
 @cache

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.config import FembaConfig
-from eegfm.encoders.femba import Femba
+from eegfm.encoders.femba.model import Femba
 from eegfm.encoders.key_maps.femba import KEY_MAP
 from eegfm.encoders.load import new_encoder
 from eegfm.recording import Montage

@@ -13,10 +13,10 @@ from torch.nn.functional import conv2d, gelu, group_norm, layer_norm, linear
 from contracts.encoder_cases import MONTAGES, make_batch, spec_of
 from eegfm.encoders.config import LabramConfig
 from eegfm.encoders.key_maps.labram import TOKENIZER_KEY_MAP, key_map
-from eegfm.encoders.labram import Labram
-from eegfm.encoders.labram_places import ELECTRODES
-from eegfm.encoders.labram_tokenizer import LabramTokenizer
-from eegfm.encoders.labram_tokenizer_config import LabramTokenizerConfig
+from eegfm.encoders.labram.model import Labram
+from eegfm.encoders.labram.places import ELECTRODES
+from eegfm.encoders.labram.tokenizer import LabramTokenizer
+from eegfm.encoders.labram.tokenizer_config import LabramTokenizerConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.errors import ConfigError
 from eegfm.weights import load_weights

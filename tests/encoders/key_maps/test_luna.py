@@ -13,7 +13,7 @@ from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.config import LunaConfig
 from eegfm.encoders.key_maps.luna import KEY_MAP
 from eegfm.encoders.load import new_encoder
-from eegfm.encoders.luna import Luna
+from eegfm.encoders.luna.model import Luna
 from eegfm.recording import Montage
 
 Shapes = dict[str, tuple[int, ...]]

@@ -50,7 +50,7 @@ class PatchTransformerConfig(EncoderChoice):
         clip: Largest absolute value after scaling; artefacts beyond it are cut to it.
     """
 
-    implementation: ClassVar[str] = "eegfm.encoders.patch_transformer:PatchTransformer"
+    implementation: ClassVar[str] = "eegfm.encoders.patch_transformer.model:PatchTransformer"
     traits: ClassVar[Traits] = Traits(supports_visible=True, any_order=True)
 
     name: Literal["patch_transformer"] = "patch_transformer"

@@ -28,7 +28,7 @@ class LunaConfig(EncoderChoice):
         clip: Largest absolute value after ``fixed_scale``.
     """
 
-    implementation: ClassVar[str] = "eegfm.encoders.luna:Luna"
+    implementation: ClassVar[str] = "eegfm.encoders.luna.model:Luna"
     traits: ClassVar[Traits] = Traits(output="patches", any_order=True)
     sizes: ClassVar[dict[str, dict[str, int]]] = {
         "base": {"n_queries": 4, "d_token": 64, "n_layers": 8},
@@ -83,7 +83,7 @@ class FembaConfig(EncoderChoice):
         scan: ``mamba_ssm`` runs on its fused kernels, ``torch`` on any device, ``auto`` on what is there.
     """
 
-    implementation: ClassVar[str] = "eegfm.encoders.femba:Femba"
+    implementation: ClassVar[str] = "eegfm.encoders.femba.model:Femba"
     traits: ClassVar[Traits] = Traits(output="patches", one_montage=True, one_length=True)
     sizes: ClassVar[dict[str, dict[str, int]]] = {
         "tiny": {"d_token": 35, "n_layers": 2},
@@ -144,7 +144,7 @@ class LabramConfig(EncoderChoice):
         summary: What probes and heads see: the ``mean`` over time of each channel, or the ``cls`` token's vector.
     """
 
-    implementation: ClassVar[str] = "eegfm.encoders.labram:Labram"
+    implementation: ClassVar[str] = "eegfm.encoders.labram.model:Labram"
     traits: ClassVar[Traits] = Traits(supports_visible=True, any_order=True)
     sizes: ClassVar[dict[str, dict[str, float]]] = {
         "base": {"n_maps": 8, "n_layers": 12, "n_heads": 10, "layer_scale": 0.1},
@@ -209,7 +209,7 @@ class CbramodConfig(EncoderChoice):
         signal_scale_uv: Microvolts that enter the network as 1.
     """
 
-    implementation: ClassVar[str] = "eegfm.encoders.cbramod:Cbramod"
+    implementation: ClassVar[str] = "eegfm.encoders.cbramod.model:Cbramod"
     traits: ClassVar[Traits] = Traits()
 
     name: Literal["cbramod"] = "cbramod"

@@ -38,7 +38,7 @@ class ConvConfig(ChannelwiseConfig):
         kernel_size: Patches that a convolution sees, odd. Dilations are 1, 2, 4, 8 and again.
     """
 
-    implementation: ClassVar[str] = "eegfm.encoders.conv:Conv"
+    implementation: ClassVar[str] = "eegfm.encoders.channelwise.conv:Conv"
 
     name: Literal["conv"] = "conv"
     kernel_size: PositiveInt = 3
@@ -53,7 +53,7 @@ class ConvConfig(ChannelwiseConfig):
 class GruConfig(ChannelwiseConfig):
     """A recurrent encoder of tokens, channel by channel, both ways through time."""
 
-    implementation: ClassVar[str] = "eegfm.encoders.gru:Gru"
+    implementation: ClassVar[str] = "eegfm.encoders.channelwise.gru:Gru"
 
     name: Literal["gru"] = "gru"
 
@@ -113,7 +113,7 @@ class EegnetConfig(FloorConfig):
         max_norm: Largest norm of a spatial filter.
     """
 
-    implementation: ClassVar[str] = "eegfm.encoders.eegnet:Eegnet"
+    implementation: ClassVar[str] = "eegfm.encoders.floors.eegnet:Eegnet"
 
     name: Literal["eegnet"] = "eegnet"
     n_temporal_filters: PositiveInt = 8
@@ -142,7 +142,7 @@ class EegnexConfig(FloorConfig):
         max_norm: Largest norm of a spatial filter.
     """
 
-    implementation: ClassVar[str] = "eegfm.encoders.eegnex:Eegnex"
+    implementation: ClassVar[str] = "eegfm.encoders.floors.eegnex:Eegnex"
 
     name: Literal["eegnex"] = "eegnex"
     n_first_filters: PositiveInt = 8
@@ -167,7 +167,7 @@ class ShallowConfig(FloorConfig):
         pool_stride_samples: From one such stretch to the next.
     """
 
-    implementation: ClassVar[str] = "eegfm.encoders.shallow:Shallow"
+    implementation: ClassVar[str] = "eegfm.encoders.floors.shallow:Shallow"
 
     name: Literal["shallow"] = "shallow"
     n_temporal_filters: PositiveInt = 40
@@ -187,7 +187,7 @@ class Deep4Config(FloorConfig):
         pool_samples: Pooling of every block, in samples at the rate there.
     """
 
-    implementation: ClassVar[str] = "eegfm.encoders.deep4:Deep4"
+    implementation: ClassVar[str] = "eegfm.encoders.floors.deep4:Deep4"
 
     name: Literal["deep4"] = "deep4"
     n_filters: PositiveInt = 25

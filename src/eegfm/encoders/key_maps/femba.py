@@ -1,5 +1,6 @@
 """FEMBA's published weights (PulpBio/FEMBA): the names of BioFoundation, and of mamba_ssm inside its blocks."""
 
+from eegfm.encoders.configs.published import FembaConfig
 from eegfm.encoders.key_maps.base import Arrays, KeyMap
 
 _BLOCK = r"mamba_blocks\.(\d+)\.mamba_"
@@ -38,3 +39,8 @@ KEY_MAP = KeyMap(
     left_out=(r"decoder\..*", r"classifier\..*"),
     convert=_own_layout,
 )
+
+
+def key_map(_: FembaConfig) -> KeyMap:
+    """One map for all sizes."""
+    return KEY_MAP

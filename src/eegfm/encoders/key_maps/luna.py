@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from eegfm.encoders.configs.published import LunaConfig
 from eegfm.encoders.key_maps.base import Arrays, KeyMap
 
 _LAYER = r"cross_attn\.query_self_attn\.layers\.(\d+)"
@@ -72,3 +73,8 @@ KEY_MAP = KeyMap(
     ),
     convert=_own_layout,
 )
+
+
+def key_map(_: LunaConfig) -> KeyMap:
+    """One map for all sizes."""
+    return KEY_MAP

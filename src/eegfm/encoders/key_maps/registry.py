@@ -21,6 +21,6 @@ def key_map(config: EncoderChoice) -> KeyMap:
             f"import.encoder.name {config.name!r}: no published weights are known; known: {', '.join(PUBLISHED)}"
         )
     module = importlib.import_module(f"eegfm.encoders.key_maps.{config.name}")
-    found = module.key_map(config) if hasattr(module, "key_map") else module.KEY_MAP
+    found = module.key_map(config)
     assert isinstance(found, KeyMap), f"{module.__name__} gives no KeyMap"
     return found

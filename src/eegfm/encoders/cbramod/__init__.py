@@ -1,0 +1,1 @@
+"""CBraMod: criss-cross attention with convolutional positions."""

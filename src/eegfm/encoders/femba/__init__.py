@@ -1,0 +1,1 @@
+"""FEMBA: bidirectional Mamba blocks over time."""

@@ -1,0 +1,1 @@
+"""Supervised networks that honest tables include."""

@@ -1,0 +1,1 @@
+"""LaBraM and its vector-quantised tokenizer."""

@@ -1,0 +1,80 @@
+"""LaBraM: convolutional patches, embeddings of electrodes and of time, attention among all tokens and one [CLS] token.
+
+Shapes: B windows, C channels, P patches per channel, N = C * P tokens, D width.
+"""
+
+from torch import Tensor
+
+from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.encoders.base import Encoder, Features, one_row
+from eegfm.encoders.configs.published import LabramConfig
+from eegfm.encoders.labram.patches import ConvPatches
+from eegfm.encoders.labram.places import LabramPlaces
+from eegfm.encoders.labram.transformer import LabramTransformer
+from eegfm.encoders.tokens import Tokens, Visible, take
+
+
+class Labram(Encoder):
+    """LaBraM (Jiang et al., ICLR 2024, arXiv 2405.18765, section 2.2), for any montage or for named electrodes.
+
+    As in the published code for fine-tuning, the [CLS] token has a place of its own in the table of names; the one
+    for pretraining gives it that of the first channel.
+
+    Args:
+        config: Choices.
+        spec: What the data decides.
+
+    Raises:
+        ConfigError: A window is not whole patches or longer than the table of times, or an electrode is not in the
+            table of names.
+    """
+
+    def __init__(self, config: LabramConfig, spec: SignalSpec) -> None:
+        super().__init__(
+            config,
+            spec,
+            d_model=config.d_model,
+            patch_samples=config.patch_samples,
+            signal_scale_uv=config.signal_scale_uv,
+        )
+        self.config = config
+        self.patch_embedding = ConvPatches(
+            n_maps=config.n_maps, kernel=15, stride=8, n_groups=4, norm_over=config.patch_norm
+        )
+        self.places = LabramPlaces(config, spec)
+        self.transformer = LabramTransformer(config)
+
+    def tokenize(self, batch: WindowBatch) -> Tokens:
+        """Embed each patch, and its place; see the base class."""
+        patches = self.patches(batch)
+        C, P = patches.shape[1:3]
+        mask = self.key_mask(batch, P)
+        maps = self.patch_embedding(patches.flatten(1, 2) / self.signal_scale_uv, mask)
+        # Step by step, all maps of a step side by side.
+        content = maps.transpose(2, 3).flatten(2)
+        return Tokens(content, self.places(batch, P), C, P, mask)
+
+    def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
+        """Let tokens see each other and the [CLS] token: (B, N, D) or (B, Nv, D); see the base class."""
+        return self._with_cls(tokens, visible)[:, 1:]
+
+    def encode_with_features(self, batch: WindowBatch) -> tuple[Tensor, Features]:
+        """One row per channel, its mean over time, or the [CLS] token's vector; see the base class."""
+        if self.config.summary == "mean":
+            return super().encode_with_features(batch)
+        encoded = self._with_cls(self.tokenize(batch))
+        return encoded[:, 1:], one_row(encoded[:, :1])
+
+    @property
+    def normalisation(self) -> dict[str, float | str]:
+        """Division by a fixed scale; see the base class."""
+        return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv}
+
+    def _with_cls(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
+        """(B, 1 + N, D) encoded vectors, that of the [CLS] token first."""
+        x, mask = tokens.content + tokens.position, tokens.key_mask
+        if visible is not None:
+            x = take(x, visible.index)
+            mask = None if mask is None else mask.take_along_dim(visible.index, dim=1)
+        encoded: Tensor = self.transformer(x, self.places.of_cls, mask)
+        return encoded

@@ -1,0 +1,31 @@
+"""Choices of LaBraM's tokenizer, torch-free."""
+
+from typing import ClassVar
+
+from pydantic import Field, PositiveInt
+
+from eegfm.config import Buildable
+from eegfm.encoders.configs.published import LabramConfig
+
+_ENCODER = LabramConfig(qk_norm=False, query_value_bias=True, layer_scale=0.0)
+
+
+class LabramTokenizerConfig(Buildable):
+    """Vector-quantised neural spectrum prediction (ICLR 2024, arXiv 2405.18765, section 2.3).
+
+    Args:
+        encoder: What is quantised, and the shape of the decoder; the published tokenizer has no norm of queries and
+            keys, no layer scale, and biases of queries and values.
+        n_codes: Codes K of the codebook.
+        d_code: Width of a code. 64 in the published training and weights, 32 as the published class's default.
+        n_decoder_layers: Layers of the decoder.
+        decay: Of the moving averages of codes and of their use, per step.
+    """
+
+    implementation: ClassVar[str] = "eegfm.encoders.labram.tokenizer:LabramTokenizer"
+
+    encoder: LabramConfig = _ENCODER
+    n_codes: PositiveInt = 8192
+    d_code: PositiveInt = 64
+    n_decoder_layers: PositiveInt = 3
+    decay: float = Field(default=0.99, gt=0, lt=1)

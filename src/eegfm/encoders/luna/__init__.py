@@ -1,0 +1,1 @@
+"""LUNA: learned queries gather channels, a transformer reads time."""

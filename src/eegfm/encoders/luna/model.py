@@ -1,0 +1,100 @@
+"""LUNA: learned queries gather the channels of each patch, a transformer reads the patches.
+
+Shapes: B windows, C channels, P patches per channel, N = C * P tokens, Q queries, E width of a token.
+"""
+
+import torch
+from torch import Tensor
+
+from eegfm.batch import SignalSpec, WindowBatch, padding_mask
+from eegfm.electrode_embedding import shared_positions
+from eegfm.encoders.base import Encoder
+from eegfm.encoders.configs.published import LunaConfig
+from eegfm.encoders.decoders import TokenDecoder
+from eegfm.encoders.luna.decoder import LunaDecoder
+from eegfm.encoders.luna.layers import ChannelQueries, TimeLayers, initialise, xavier_linears
+from eegfm.encoders.luna.patches import PatchConvolutions, PatchSpectrum, PlaceEmbedding
+from eegfm.encoders.tokens import Tokens, Visible
+
+
+class Luna(Encoder):
+    """LUNA (Döner et al., NeurIPS 2025, arXiv 2510.22257), for any number of channels at any places.
+
+    An encoded vector stands for a patch with all its channels. The order of channels changes nothing, their number
+    costs linearly.
+
+    As published, a place is relative to the real channels of its montage: the same electrode has another place in
+    another montage. That of a bipolar derivation is the middle between its electrodes. Each window's positions reach
+    that window only; the published code tiles them over patches in the order of windows, which mixes them up as soon
+    as the windows of a batch differ.
+
+    Args:
+        config: Choices.
+        spec: What the data decides.
+
+    Raises:
+        ConfigError: A window is not whole patches.
+    """
+
+    def __init__(self, config: LunaConfig, spec: SignalSpec) -> None:
+        super().__init__(
+            config,
+            spec,
+            d_model=config.n_queries * config.d_token,
+            patch_samples=config.patch_samples,
+            signal_scale_uv=config.signal_scale_uv,
+            d_token=config.d_token,
+        )
+        self.config = config
+        Q, E = config.n_queries, config.d_token
+        self.patch_embedding = PatchConvolutions(config.patch_samples, E)
+        self.spectrum_embedding = PatchSpectrum(config.patch_samples, E)
+        self.place_embedding = PlaceEmbedding(E, config.position_jitter)
+        self.gather = ChannelQueries(Q, E, config.dropout_ratio)
+        self.time = TimeLayers(Q, E, config.n_layers, config.drop_path_ratio)
+        xavier_linears(self)
+        initialise(self.gather, self.time)
+
+    def tokenize(self, batch: WindowBatch) -> Tokens:
+        """Embed each patch, and each electrode's place; see the base class.
+
+        As published, what all patches are normalised with is known of the whole window.
+        """
+        patches = self.patches({**batch, "signal": self._normalised(batch["signal"])})
+        _, C, P, _ = patches.shape
+        patches, mask = patches.flatten(1, 2), self.key_mask(batch, P)
+        content = self.patch_embedding(patches, mask) + self.spectrum_embedding(patches)
+        places = self.place_embedding(shared_positions(batch["channel_positions"]), padding_mask(batch))
+        position = places.repeat_interleave(P, dim=1)
+        return Tokens(content, position, C, P, mask)
+
+    def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
+        """Gather the channels of each patch, then read the patches: (B, P, Q * E); see the base class."""
+        assert visible is None, "supports_visible is False"
+        B, C, P = tokens.content.shape[0], tokens.n_rows, tokens.n_patches
+        by_patch = (tokens.content + tokens.position).view(B, C, P, self.d_token).transpose(1, 2)
+        mask = tokens.key_mask
+        if mask is not None:
+            mask = mask.view(B, C, P).transpose(1, 2).flatten(0, 1)
+        gathered = self.gather(by_patch.flatten(0, 1), mask)
+        encoded: Tensor = self.time(gathered.view(B, P, self.d_model))
+        return encoded
+
+    def new_decoder(self, n_values: int) -> TokenDecoder:
+        """Ask for single tokens by place; see the base class."""
+        return LunaDecoder(self.config.n_queries, self.config.d_token, n_values)
+
+    @property
+    def normalisation(self) -> dict[str, float | str]:
+        """Standardised windows or a fixed scale; see the base class."""
+        if self.config.normalisation == "window_zscore":
+            return {"kind": "window_zscore", "floor_uv": self.config.floor_uv}
+        return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv, "clip": self.config.clip}
+
+    def _normalised(self, signal_uv: Tensor) -> Tensor:
+        """(B, C, T) microvolts to the numbers that the network sees."""
+        if self.config.normalisation == "fixed_scale":
+            return (signal_uv / self.config.signal_scale_uv).clamp(-self.config.clip, self.config.clip)
+        # The variance is limited, not its root: the gradient of a flat channel stays finite.
+        variance, mean = torch.var_mean(signal_uv, dim=-1, keepdim=True)
+        return (signal_uv - mean) * variance.clamp_min(self.config.floor_uv**2).rsqrt()

@@ -1,0 +1,1 @@
+"""The default encoder: a transformer over patches of single channels."""

@@ -1,0 +1,127 @@
+"""A transformer over single-channel patches that is told each electrode's place, not its name.
+
+Shapes: B windows, C channels, P patches per channel, N = C * P tokens, D width.
+"""
+
+from torch import Tensor, nn
+
+from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.electrode_embedding import ElectrodeEmbedding, derivation_ends, shared_positions
+from eegfm.encoders.base import Encoder, Features, one_row, whole_samples
+from eegfm.encoders.configs.patch_transformer import PatchTransformerConfig
+from eegfm.encoders.patch_transformer.attention import Across, Layer, Surroundings, new_norm
+from eegfm.encoders.patch_transformer.grid import lay_out_rows, lay_out_sequence, take_rows, take_sequence
+from eegfm.encoders.patch_transformer.patch_embedding import new_patch_embedding
+from eegfm.encoders.spectrum import log_power_spectrum, spectrum_frequencies_hz
+from eegfm.encoders.tokens import Tokens, Visible
+
+_REGISTER_SD = 0.02
+
+# By attention, what layers do in turn. Full attention lays all tokens out as one row.
+_TURNS: dict[str, tuple[Across, ...]] = {
+    "alternating": ("rows", "patches"),
+    "criss_cross": ("both",),
+    "full": ("patches",),
+}
+
+
+class PatchTransformer(Encoder):
+    """Patch embedding, electrode embedding from x/y/z, rotary time, pre-norm attention layers.
+
+    Permuting channels together with their positions permutes the output tokens and changes nothing else. A bipolar
+    derivation is placed as it is measured: by the embedding of its first electrode minus that of its second.
+
+    Alternating attention follows CEReBrO (arXiv 2501.10885), criss-cross attention CBraMod (arXiv 2412.07236),
+    registers Darcet et al. (arXiv 2309.16588). A visible subset of tokens costs what it holds where it is some channels
+    times some patches, and with full attention always; with the other two, any other subset costs as much as all.
+
+    Args:
+        config: Choices.
+        spec: What the data decides.
+
+    Raises:
+        ConfigError: Patches are not whole samples, a window is not whole patches, or the input spectrum
+            reaches half the rate.
+    """
+
+    def __init__(self, config: PatchTransformerConfig, spec: SignalSpec) -> None:
+        super().__init__(
+            config,
+            spec,
+            d_model=config.d_model,
+            patch_samples=whole_samples(config.patch_s, spec.rate_hz),
+            signal_scale_uv=config.signal_scale_uv,
+        )
+        self.config = config
+        D, L = config.d_model, config.n_layers
+        self.patch_embedding = new_patch_embedding(config.patch_embedding, self.patch_samples, D)
+        self.spectrum_embedding: nn.Linear | None = None
+        if config.spectrum_input:
+            bins = spectrum_frequencies_hz(self.patch_samples, spec.rate_hz, config.spectrum_high_hz)
+            self.spectrum_embedding = nn.Linear(len(bins), D)
+        self.electrode_embedding = ElectrodeEmbedding(config.n_position_frequencies, D, config.position_jitter_m)
+        self.registers: nn.Embedding | None = None
+        if config.n_registers:
+            self.registers = nn.Embedding(config.n_registers, D)
+            nn.init.normal_(self.registers.weight, std=_REGISTER_SD)
+        turns = _TURNS[config.attention]
+        self.layers = nn.ModuleList(
+            Layer(config, turns[k % len(turns)], config.drop_path_ratio * (k + 1) / L) for k in range(L)
+        )
+        self.final_norm = new_norm(config.norm, D)
+
+    def tokenize(self, batch: WindowBatch) -> Tokens:
+        """Embed each patch on its own; see the base class."""
+        patches_uv = self.patches(batch)
+        limit = self.config.clip
+        content = self.patch_embedding((patches_uv / self.signal_scale_uv).clamp(-limit, limit))
+        if self.spectrum_embedding is not None:
+            spectrum = log_power_spectrum(patches_uv, self.rate_hz, self.config.spectrum_high_hz)
+            content = content + self.spectrum_embedding(spectrum)
+        _, n_channels, n_patches, _ = content.shape
+        position = self._places(batch).unsqueeze(2).expand(-1, -1, n_patches, -1)
+        key_mask = self.key_mask(batch, n_patches)
+        return Tokens(content.flatten(1, 2), position.flatten(1, 2), n_channels, n_patches, key_mask)
+
+    @property
+    def normalisation(self) -> dict[str, float | str]:
+        """Division by a fixed scale; see the base class."""
+        return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv, "clip": self.config.clip}
+
+    def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
+        """Run the layers; see the base class."""
+        return self._encode_all(tokens, visible)[0]
+
+    def encode_with_features(self, batch: WindowBatch) -> tuple[Tensor, Features]:
+        """Encode windows and summarise them: channel by channel, or by the first register; see the base class."""
+        if self.config.summary == "mean":
+            return super().encode_with_features(batch)
+        encoded, registers = self._encode_all(self.tokenize(batch))
+        return encoded, one_row(registers[:, 0].mean(dim=1, keepdim=True))
+
+    def _encode_all(self, tokens: Tokens, visible: Visible | None = None) -> tuple[Tensor, Tensor]:
+        """Encoded tokens (B, Nv, D) and registers (B, n, P, D)."""
+        is_full = self.config.attention == "full"
+        registers = None if self.registers is None else self.registers.weight
+        lay_out = lay_out_sequence if is_full else lay_out_rows
+        x, time, mask = lay_out(tokens, visible, registers)
+        surroundings = Surroundings.of(time, mask, self.config.head_size)
+        for layer in self.layers:
+            x = layer(x, surroundings)
+        x = self.final_norm(x)
+        if is_full:
+            return take_sequence(x, self.config.n_registers, tokens.n_patches)
+        return take_rows(x, visible, self.config.n_registers)
+
+    def _places(self, batch: WindowBatch) -> Tensor:
+        """(B, C, D) embeddings of where channels are measured, or (1, C, D) where all windows share them."""
+        positions_m, second_m = batch["channel_positions"], batch.get("second_positions")
+        if not (self.training and self.config.position_jitter_m):  # jitter tells windows apart
+            positions_m = shared_positions(positions_m)
+            second_m = None if second_m is None else shared_positions(second_m)
+        if second_m is None:
+            embedded: Tensor = self.electrode_embedding(positions_m)
+            return embedded
+        first_m, second_m = derivation_ends(positions_m, second_m)
+        difference: Tensor = self.electrode_embedding(first_m) - self.electrode_embedding(second_m)
+        return difference

@@ -1,0 +1,250 @@
+"""LaBraM's tokenizer and its codebook."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from contracts.encoder_cases import MONTAGES, make_batch, noise, spec_of
+from eegfm.batch import WindowBatch
+from eegfm.encoders.config import LabramConfig
+from eegfm.encoders.labram.quantizer import Quantizer, cosine_kmeans
+from eegfm.encoders.labram.tokenizer import LabramTokenizer
+from eegfm.encoders.labram.tokenizer_config import LabramTokenizerConfig
+from eegfm.errors import CheckpointError
+from eegfm.weights import build_seeded, load_weights
+
+CONFIG = LabramTokenizerConfig(
+    encoder=LabramConfig(
+        n_maps=4, n_heads=5, n_layers=2, qk_norm=False, query_value_bias=True, layer_scale=0.0, patch_norm="patch"
+    ),
+    n_codes=16,
+    d_code=8,
+    n_decoder_layers=1,
+)
+
+
+def build(seed: int = 0) -> LabramTokenizer:
+    tokenizer = build_seeded(CONFIG, seed, spec_of([MONTAGES[19]], 4))
+    assert isinstance(tokenizer, LabramTokenizer)
+    return tokenizer
+
+
+def trained(seed: int = 0) -> LabramTokenizer:
+    """With a codebook, after one training batch."""
+    tokenizer = build(seed).train()
+    torch.manual_seed(seed)
+    tokenizer(make_batch())
+    return tokenizer.eval()
+
+
+def ready(n_codes: int = 6, d_code: int = 4, decay: float = 0.9) -> Quantizer:
+    quantizer = Quantizer(n_codes, d_code, decay)
+    quantizer.codebook.copy_(normalize(noise((n_codes, d_code), 1), dim=-1))
+    quantizer.is_ready.fill_(True)
+    return quantizer
+
+
+def state(module: torch.nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def test_the_default_is_the_published_tokenizer() -> None:
+    config = LabramTokenizerConfig()
+    assert (config.n_codes, config.d_code, config.n_decoder_layers, config.decay) == (8192, 64, 3, 0.99)
+    layer = config.encoder
+    assert (layer.d_model, layer.n_layers, layer.qk_norm, layer.query_value_bias, layer.layer_scale) == (
+        200, 12, False, True, 0.0,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def test_a_loaded_codebook_is_the_one_that_is_used() -> None:
+    tokenizer, batch = trained(), make_batch(seed=1)
+    other = build(seed=1).eval()
+    load_weights(other, {name: value.numpy() for name, value in tokenizer.state_dict().items()}, "", "tokenizer")
+    codes = other.codes(batch)
+    assert torch.equal(codes, tokenizer.codes(batch))
+    assert codes.shape == (2, 76)
+    assert codes.dtype == torch.int64
+    vectors = other.to_code(other.encoder(batch)).double()
+    cosines = torch.einsum(
+        "bnd,kd->bnk", vectors / vectors.norm(dim=-1, keepdim=True), other.quantizer.codebook.double()
+    )
+    assert torch.equal(codes, cosines.argmax(dim=-1))
+    order = torch.randperm(16, generator=torch.Generator().manual_seed(2))
+    changed = {name: value.numpy() for name, value in tokenizer.state_dict().items()}
+    changed["quantizer.codebook"] = changed["quantizer.codebook"][order.numpy()]
+    load_weights(other, changed, "", "tokenizer")
+    assert torch.equal(order[other.codes(batch)], codes)
+
+
+def test_weights_load_whole_or_not_at_all() -> None:
+    weights = {name: value.numpy() for name, value in trained().state_dict().items()}
+    del weights["quantizer.codebook"]
+    with pytest.raises(CheckpointError, match=r"quantizer\.codebook"):
+        load_weights(build(), weights, "", "tokenizer")
+
+
+def test_without_a_codebook_there_are_no_codes() -> None:
+    tokenizer = build().eval()
+    for ask in (tokenizer.codes, tokenizer):
+        with pytest.raises(CheckpointError, match="no codebook yet"):
+            ask(make_batch())
+
+
+@pytest.mark.parametrize("is_training", [False, True])
+def test_asking_for_codes_changes_nothing(is_training: bool) -> None:
+    tokenizer = trained().train(is_training)
+    before = state(tokenizer)
+    assert not tokenizer.codes(make_batch()).requires_grad
+    assert all(torch.equal(value, before[name]) for name, value in tokenizer.state_dict().items())
+    tokenizer.eval()(make_batch())
+    assert all(torch.equal(value, before[name]) for name, value in tokenizer.state_dict().items()), "evaluation"
+
+
+def test_training_moves_the_codebook_as_published() -> None:
+    """Vector by vector in float64: unit means of the codes that were taken, averaged, made unit again."""
+    quantizer, vectors = ready(n_codes=8).train(), noise((2, 9, 4), 2)
+    mask = torch.ones(2, 9, dtype=torch.bool)
+    mask[1, 5:] = False
+    old = quantizer.codebook.double().numpy()
+    unit = (vectors / vectors.norm(dim=-1, keepdim=True))[mask].double().numpy()
+    codes = np.array([np.square(old - u).sum(axis=1).argmin() for u in unit])
+    expected, usage = old.copy(), np.zeros(8)
+    for k in range(8):
+        taken = unit[codes == k]
+        usage[k] = 0.1 * len(taken)
+        if len(taken):
+            mean = taken.mean(axis=0)
+            moved = 0.9 * old[k] + 0.1 * mean / np.linalg.norm(mean)
+            expected[k] = moved / np.linalg.norm(moved)
+    found = quantizer(vectors, mask)
+    assert len(set(codes)) < 8, "some codes are not taken"
+    assert found.codes[mask].tolist() == codes.tolist()
+    np.testing.assert_allclose(quantizer.codebook.numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(quantizer.usage.numpy(), usage, atol=1e-6)
+    np.testing.assert_allclose(float(found.commitment_loss), np.square(unit - old[codes]).mean(), rtol=1e-5)
+    shares = np.bincount(codes, minlength=8) / len(codes)
+    entropy = -sum(p * np.log(p) for p in shares if p)
+    assert float(found.perplexity) == pytest.approx(np.exp(entropy), rel=1e-5)
+
+
+def test_gradients_pass_through_the_codes() -> None:
+    """To the unit vector, as if it were its code; the commitment pulls it towards the code."""
+    quantizer, weight = ready().eval(), noise((2, 3, 4), 3)
+    vectors = noise((2, 3, 4), 2).requires_grad_()
+    found = quantizer(vectors, None)
+    torch.testing.assert_close(found.vectors, quantizer.codebook[found.codes])
+    (gradient,) = torch.autograd.grad((found.vectors * weight).sum(), vectors)
+    (expected,) = torch.autograd.grad((normalize(vectors, dim=-1) * weight).sum(), vectors)
+    torch.testing.assert_close(gradient, expected)
+    (pull,) = torch.autograd.grad(quantizer(vectors, None).commitment_loss, vectors)
+    closer = quantizer((vectors - pull).detach(), None).commitment_loss
+    assert closer < quantizer(vectors, None).commitment_loss
+
+
+def test_kmeans_finds_separate_directions() -> None:
+    """Three bundles, and more centres than bundles: every centre lies in one of them."""
+    axes = torch.eye(3, 5)
+    unit = normalize(axes.repeat_interleave(40, dim=0) + 0.05 * noise((120, 5), 0), dim=-1)
+    torch.manual_seed(0)
+    centres = cosine_kmeans(unit, 12)
+    torch.testing.assert_close(centres.norm(dim=-1), torch.ones(12))
+    cosines = centres @ axes.T
+    assert (cosines.amax(dim=1) > 0.97).all()
+    assert (cosines.amax(dim=0) > 0.97).all()
+    nearest = (unit @ centres.T).argmax(dim=1)
+    for k in nearest.unique():
+        torch.testing.assert_close(centres[k], normalize(unit[nearest == k].sum(dim=0), dim=0), atol=1e-3, rtol=0)
+
+
+def test_fewer_vectors_than_codes_are_drawn_repeatedly() -> None:
+    unit = normalize(noise((3, 5), 0), dim=-1)
+    assert cosine_kmeans(unit, 8).shape == (8, 5)
+
+
+def test_the_first_training_batch_places_the_codes() -> None:
+    tokenizer = trained()
+    quantizer = tokenizer.quantizer
+    torch.testing.assert_close(quantizer.codebook.norm(dim=-1), torch.ones(16))
+    assert tokenizer.codes(make_batch()).unique().numel() > 8
+    assert 0.5 < float(quantizer.used_ratio) <= 1
+    quantizer.usage[:4] = 1e-4
+    quantizer.usage[4:] = 1.0
+    assert float(quantizer.used_ratio) == 12 / 16
+
+
+def test_targets_are_standardised_spectra() -> None:
+    tokenizer, batch = build(), make_batch()
+    spectra = np.fft.fft(batch["signal"].double().numpy().reshape(2, 76, 200) / 100)
+    spectra.imag[..., [0, 100]] = 0.0  # so that a negative number has the phase pi, never -pi
+    targets = tokenizer._targets(batch, None)
+    for name, function in (("amplitude", np.abs), ("phase", np.angle)):
+        values = function(spectra)
+        mean, sd = values.mean(axis=(1, 2), keepdims=True), values.std(axis=(1, 2), ddof=1, keepdims=True)
+        np.testing.assert_allclose(targets[name].numpy(), (values - mean) / sd, atol=1e-3)
+
+
+def test_targets_are_what_no_learned_weight_reaches() -> None:
+    tokenizer, batch = build(), make_batch()
+    other: WindowBatch = {**batch, "target_signal": batch["signal"], "signal": 2 * make_batch(seed=3)["signal"]}
+    assert torch.equal(tokenizer._targets(other, None)["amplitude"], tokenizer._targets(batch, None)["amplitude"])
+
+
+def test_padding_changes_neither_loss_nor_codebook() -> None:
+    mask = torch.ones(2, 19, dtype=torch.bool)
+    mask[:, 12:] = False
+    losses, codebooks = [], []
+    for loud in (1.0, 50.0):
+        tokenizer, batch = trained().train(), make_batch(seed=4)
+        signal = torch.where(mask.unsqueeze(-1), batch["signal"], loud * noise(batch["signal"].shape, 7))
+        losses.append(tokenizer({**batch, "signal": signal, "channel_mask": mask})[0].detach())
+        codebooks.append(tokenizer.quantizer.codebook)
+    assert torch.equal(losses[0], losses[1])
+    assert torch.equal(codebooks[0], codebooks[1])
+    assert not torch.equal(losses[0], trained().train()(make_batch(seed=4))[0].detach())
+
+
+def test_a_flat_window_has_a_finite_loss() -> None:
+    tokenizer, batch = trained().train(), make_batch()
+    batch["signal"][0] = 0.0
+    loss, _ = tokenizer(batch)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(p.grad).all() for p in tokenizer.parameters() if p.grad is not None)
+
+
+def test_every_weight_learns_and_the_loss_falls() -> None:
+    tokenizer, batch = build().train(), make_batch(n_windows=1)
+    optimizer = torch.optim.AdamW(tokenizer.parameters(), 2e-3)
+    torch.manual_seed(0)
+    history = []
+    for step in range(25):
+        loss, logs = tokenizer(batch)
+        parts = [logs[name] for name in ("amplitude_loss", "phase_loss", "commitment_loss")]
+        torch.testing.assert_close(logs["loss"], sum(parts))
+        optimizer.zero_grad()
+        loss.backward()
+        if step == 0:
+            for name, parameter in tokenizer.named_parameters():
+                assert parameter.grad is not None, name
+                assert parameter.grad.abs().max() > 0, name
+        optimizer.step()
+        history.append({name: float(value) for name, value in logs.items()})
+    assert history[0]["amplitude_loss"] == pytest.approx(1.0, abs=0.05)
+    assert history[-1]["loss"] < 0.97 * history[0]["loss"]
+    assert 1 < history[-1]["perplexity"] <= 16
+    assert 0 < history[-1]["used_ratio"] <= 1
+
+
+@torch.no_grad()
+def test_codes_under_autocast_are_those_of_float32() -> None:
+    tokenizer, batch = trained(), make_batch()
+    expected = tokenizer.codes(batch)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        codes = tokenizer.codes(batch)
+        loss, _ = tokenizer.train()(batch)
+    assert torch.isfinite(loss)
+    assert float((codes == expected).float().mean()) > 0.9
