@@ -84,8 +84,7 @@ def _weights(row: Row, counted: Mapping[str, Any]) -> list[str]:
 
 
 def _operations(row: Row, counted: Mapping[str, Any]) -> list[str]:
-    window = "flops_published_window" if row.published_window else "flops_21"
-    measured = [counted.get(key) for key in (window, "flops_published_window_with_head")]
+    measured = [counted.get(f"flops_published_window{part}") for part in ("", "_with_head")]
     stated = (None, None, "") if row.published is None else (*row.published[2:], row.published.source)
     shown = [_NOT_STATED if value is None else f"{value / 1e9:.2f}" for value in measured]
     return [*shown, *(_NOT_STATED if value is None else f"{value:g}" for value in stated[:2]), stated[2]]

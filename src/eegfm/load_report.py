@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, NonNegativeInt
 
 from eegfm.config import StrictModel
+
+Prefix = Annotated[str, Field(min_length=1)]
 
 
 class LoadExceptions(StrictModel):
@@ -18,8 +20,8 @@ class LoadExceptions(StrictModel):
         resize: By name, the axis along which a positional table of another length is interpolated.
     """
 
-    allow_missing: tuple[str, ...] = ()
-    allow_unexpected: tuple[str, ...] = ()
+    allow_missing: tuple[Prefix, ...] = ()
+    allow_unexpected: tuple[Prefix, ...] = ()
     resize: dict[str, NonNegativeInt] = Field(default_factory=dict)
 
 

@@ -10,10 +10,11 @@ from contracts.encoder_cases import LENGTHS_S, MONTAGES, RATE_HZ, Subject, make_
 from eegfm.adapters.config import NoAdapterConfig
 from eegfm.adapters.load import new_adapter
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoder, with_key_mask
+from eegfm.encoders.base import Encoder
 from eegfm.encoders.tokens import Tokens, Visible, take
 from eegfm.errors import ConfigError
 from eegfm.evaluation.features import encoder_features
+from hidden_tokens import with_key_mask
 
 SIZES = ((19, 2), (21, 4), (64, 6), (129, 2))
 CLOSE, DIFFERENT = 2e-4, 1e-2

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoder, hidden_rows_zeroed, real_signal
+from eegfm.encoders.base import Encoder, hidden_rows_zeroed
 from eegfm.encoders.decoders import TokenDecoder
 from eegfm.encoders.montage import check_batch, only_length, only_montage
 from eegfm.encoders.tokens import Tokens, Visible, take
 from eegfm.encoders.traits import EncoderChoice, Traits
 from eegfm.errors import ConfigError
+from hidden_tokens import real_signal
 
 _HERE = "contracts.fake_encoders"
 _WIDTH = 16

@@ -19,13 +19,15 @@ def test_width_must_be_whole_heads() -> None:
 
 
 @pytest.mark.parametrize(("size", "d_model", "n_layers"), [
-    ("tiny", 128, 4), ("small", 256, 8), ("base", 512, 12), ("large", 768, 24),
+    ("nano", 48, 4), ("tiny", 128, 4), ("small", 256, 8), ("base", 512, 12), ("large", 768, 24),
 ])  # fmt: skip
 def test_sizes_name_width_and_depth(size: str, d_model: int, n_layers: int) -> None:
     config = PatchTransformerConfig(size=size)
-    assert (config.d_model, config.n_layers, config.head_size) == (d_model, n_layers, 64)
+    assert (config.size, config.d_model, config.n_layers) == (size, d_model, n_layers)
+    assert config.head_size == (16 if size == "nano" else 64)
     wider = PatchTransformerConfig(size=size, d_model=64)
     assert (wider.d_model, wider.n_layers) == (64, n_layers)
+    assert wider.size is None, "there is no such size"
     assert PatchTransformerConfig.model_validate(wider.model_dump(mode="json")) == wider
 
 

@@ -1,5 +1,6 @@
 """Encoders from checkpoints, by way of a file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import torch
 from checkpoints import header
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from eegfm.encoders.config import PatchTransformerConfig
+from eegfm.encoders.config import EegnetConfig, LabramConfig, PatchTransformerConfig
 from eegfm.encoders.load import build_encoder, new_encoder, untrained_like
-from eegfm.errors import CheckpointError
+from eegfm.errors import CheckpointError, ConfigError
 from eegfm.recording import Montage
+from eegfm.signal.canonical import canonical_montage
 
 MONTAGE = Montage(("Fz", "Pz"), ((0.0, 0.07, 0.05), (0.0, -0.07, 0.05)), (True, True), "average")
 SPEC = SignalSpec(100.0, {MONTAGE.name: MONTAGE}, {MONTAGE.name: 200})
@@ -75,3 +77,36 @@ def test_a_header_can_name_only_the_menu(checkpoint: Checkpoint) -> None:
     foreign = checkpoint.header.model_copy(update={"encoder": {"name": "os.system"}})
     with pytest.raises(CheckpointError, match="not on the menu"):
         build_encoder(Checkpoint(checkpoint.tensors, foreign))
+
+
+def test_channels_are_looked_up_by_name_for_montages_that_come_later() -> None:
+    """Montages of the data have other names than those that an encoder was built for, or that its file describes."""
+    known, other = canonical_montage("1020_19"), canonical_montage("1010_64")
+    spec = SignalSpec(100.0, {"known": known}, {"known": 400})
+    config = LabramConfig(channels="names", n_layers=1)
+    tensors = {f"encoder.{k}": v.numpy() for k, v in new_encoder(config, spec, 3).state_dict().items()}
+    facts = {"encoder": config.model_dump(mode="json"), "encoder_spec": spec.to_dict()}
+    checkpoint = Checkpoint(tensors, header(**facts))
+    windows: WindowBatch = {**batch(), "signal": torch.randn(3, 64, 400), "montage": "other"}
+    windows["channel_mask"] = torch.ones(3, 64, dtype=torch.bool)
+    windows["channel_positions"] = torch.from_numpy(other.positions()).expand(3, -1, -1)
+    encoder = build_encoder(checkpoint, {"other": other})
+    assert encoder(windows).shape == (3, 64 * 2, 200)
+    names = [n.upper() for n in known.channel_names]
+    places = [[n.upper() for n in other.channel_names].index(n) for n in names]
+    few: WindowBatch = {**windows, "signal": windows["signal"][:, places], "montage": "known"}
+    of_known, of_other = encoder.tokenize(few).position, encoder.tokenize(windows).position
+    assert torch.equal(of_known, of_other.unflatten(1, (64, 2))[:, places].flatten(1, 2))
+    with pytest.raises(ConfigError, match="not of other"):
+        build_encoder(checkpoint)(windows)
+    with pytest.raises(ConfigError, match=r"labram knows 128 channels by name.*but not a, b of montage odd"):
+        build_encoder(checkpoint, {"odd": replace(MONTAGE, channel_names=("a", "b"))})
+    assert untrained_like(checkpoint, 1, {"other": other})(windows).shape == (3, 128, 200)
+
+
+def test_an_encoder_of_one_montage_stays_with_it() -> None:
+    spec = SignalSpec(100.0, {"m": MONTAGE}, {"m": 200})
+    tensors = {f"encoder.{k}": v.numpy() for k, v in new_encoder(EegnetConfig(), spec, 3).state_dict().items()}
+    facts = {"encoder": EegnetConfig().model_dump(mode="json"), "encoder_spec": spec.to_dict()}
+    encoder = build_encoder(Checkpoint(tensors, header(**facts)), {"other": canonical_montage("1010_64")})
+    assert encoder(batch()).shape[0] == 3

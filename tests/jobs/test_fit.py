@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch.nn.utils import clip_grad_norm_
 
 from eegfm.adapters.config import PerceiverConfig
 from eegfm.adapters.load import new_adapter
@@ -324,3 +325,27 @@ def test_the_adapter_is_trained_from_the_first_step_and_saved(fit: Fit) -> None:
         assert not np.array_equal(two.tensors[name], one.tensors[name]), name
     assert one.header.licence == "licence 1"
     assert fit(adapter=adapter, n_steps=1).checkpoint.header.fingerprint == one.header.fingerprint
+
+
+@pytest.mark.parametrize("name", ["patch_transformer", "luna"])
+def test_training_in_bfloat16(name: str, mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path: Path) -> None:
+    chosen = {"name": name} | ({"n_queries": 2, "d_token": 16, "n_layers": 1} if name == "luna" else {"size": "nano"})
+    asked = {**PARAMS.model_dump(), "encoder": chosen, "n_steps": 2, "precision": "bf16-mixed", "gradient_clip": 1e-3}
+    result = fit_pretraining(mixture, stores, PretrainParams.model_validate(asked), tmp_path, splits=_splits(mixture))
+    assert np.isfinite(result.metrics["train_loss"])
+
+
+def test_the_gradient_is_clipped(mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path: Path) -> None:
+    seen: list[float] = []
+
+    def clip(parameters: Iterable[torch.nn.Parameter], max_norm: float) -> torch.Tensor:
+        kept = list(parameters)
+        norm = clip_grad_norm_(kept, max_norm)
+        seen.append(float(torch.cat([p.grad.flatten() for p in kept if p.grad is not None]).norm()))
+        return norm
+
+    asked = {**PARAMS.model_dump(), "n_steps": 3, "gradient_clip": 1e-3}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
+        fit_pretraining(mixture, stores, PretrainParams.model_validate(asked), tmp_path, splits=_splits(mixture))
+    assert seen == pytest.approx([1e-3] * 3, rel=1e-2)

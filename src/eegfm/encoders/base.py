@@ -1,7 +1,7 @@
 """What every encoder offers: windows become tokens, tokens become contextual vectors."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -128,8 +128,8 @@ class Encoder(nn.Module, ABC):
             patch_s = self.patch_samples / self.rate_hz
             raise ConfigError(
                 f"windows of montage {montage} last {n_samples / self.rate_hz:g} s, which is not a whole number "
-                f"of {patch_s:g}-s patches; change the cut's length_s (cuts.*.length_s) or the encoder's patch "
-                "(encoder.patch_s or encoder.patch_samples)"
+                f"of {patch_s:g}-s patches; change the cut's length_s (cuts.*.length_s; of an import, window_s) or the "
+                "encoder's patch (encoder.patch_s or encoder.patch_samples)"
             )
 
     def patches(self, batch: WindowBatch) -> Tensor:
@@ -177,12 +177,6 @@ def one_row(summary: Tensor) -> Features:
     return Features(summary, torch.ones(summary.shape[:2], dtype=torch.bool, device=summary.device))
 
 
-def real_signal(batch: WindowBatch) -> Tensor:
-    """(B, C, T) microvolts, zero in channels that are only padding: for encoders that mix channels early."""
-    mask = padding_mask(batch)
-    return batch["signal"] if mask is None else batch["signal"].masked_fill(~mask.unsqueeze(-1), 0.0)
-
-
 def whole_samples(duration_s: float, rate_hz: float) -> int:
     """Samples in a duration.
 
@@ -204,10 +198,3 @@ def hidden_rows_zeroed(tokens: Tokens) -> Tensor:
     if tokens.key_mask is None:
         return tokens.content
     return tokens.content.masked_fill(~tokens.key_mask.unsqueeze(-1), 0.0)
-
-
-def with_key_mask(tokens: Tokens, mask: Tensor | None) -> Tokens:
-    """Tokens that hide those where ``mask`` (B, N) is False, besides what they hide already."""
-    if mask is None:
-        return tokens
-    return replace(tokens, key_mask=mask if tokens.key_mask is None else tokens.key_mask & mask)

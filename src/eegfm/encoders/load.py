@@ -1,5 +1,7 @@
 """Encoders from checkpoints: strict, and the untrained twin that every probe is compared with."""
 
+from collections.abc import Mapping
+
 from pydantic import TypeAdapter, ValidationError
 
 from eegfm.batch import SignalSpec
@@ -7,11 +9,13 @@ from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.config import Buildable
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.config import EncoderConfig
+from eegfm.encoders.traits import EncoderChoice
 from eegfm.errors import CheckpointError
+from eegfm.recording import Montage
 from eegfm.weights import build_seeded, load_weights
 
 PREFIX = "encoder."
-_CONFIG: TypeAdapter[Buildable] = TypeAdapter(EncoderConfig)
+_CONFIG: TypeAdapter[EncoderChoice] = TypeAdapter(EncoderConfig)
 
 
 def new_encoder(config: Buildable, spec: SignalSpec, seed: int) -> Encoder:
@@ -25,29 +29,40 @@ def new_encoder(config: Buildable, spec: SignalSpec, seed: int) -> Encoder:
     return encoder
 
 
-def build_encoder(checkpoint: Checkpoint) -> Encoder:
+def build_encoder(checkpoint: Checkpoint, montages: Mapping[str, Montage] | None = None) -> Encoder:
     """Rebuild the encoder of a checkpoint with its weights, in evaluation mode, on the CPU.
 
+    Args:
+        checkpoint: Weights and header.
+        montages: Others than the checkpoint's own that it will meet, behind reference and adapter: encoders that look
+            channels up by name need to know. One that is tied to a montage stays tied to its own.
+
     Raises:
+        ConfigError: The encoder does not know a channel of a montage.
         CheckpointError: The configuration names nothing on the menu, or names or shapes of the weights differ
             from the encoder's; the message lists them.
     """
-    encoder = untrained_like(checkpoint, checkpoint.header.seed)
+    encoder = untrained_like(checkpoint, checkpoint.header.seed, montages)
     load_weights(encoder, checkpoint.tensors, PREFIX, "encoder")
     return encoder
 
 
-def untrained_like(checkpoint: Checkpoint, seed: int) -> Encoder:
+def untrained_like(checkpoint: Checkpoint, seed: int, montages: Mapping[str, Montage] | None = None) -> Encoder:
     """Build the same architecture with fresh weights from a seed, in evaluation mode: the control of a probe.
 
     Raises:
+        ConfigError: See ``build_encoder``.
         CheckpointError: The configuration names nothing on the menu.
     """
     config, spec = _config_and_spec(checkpoint.header)
+    if montages and not config.traits.one_montage:
+        # How long their windows are is checked when they come.
+        lengths = dict.fromkeys(montages, min(spec.n_samples.values()))
+        spec = SignalSpec(spec.rate_hz, {**spec.montages, **montages}, {**spec.n_samples, **lengths})
     return new_encoder(config, spec, seed).eval()
 
 
-def _config_and_spec(header: CheckpointHeader) -> tuple[Buildable, SignalSpec]:
+def _config_and_spec(header: CheckpointHeader) -> tuple[EncoderChoice, SignalSpec]:
     try:
         config = _CONFIG.validate_python(header.encoder)
     except ValidationError as error:

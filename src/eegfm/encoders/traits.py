@@ -14,7 +14,8 @@ class Traits:
     Args:
         output: What an encoded vector stands for: one token, one patch of time with all channels in it, or the whole
             window (``window``: features, no tokens).
-        supports_visible: Encodes a subset of the tokens at the cost of the subset, with the result of hiding the rest.
+        supports_visible: Encodes a subset of the tokens, with the result of hiding the rest; at the cost of the subset
+            where its attention allows, see the encoder.
         any_order: Permuting channels together with their positions permutes rows of output and changes nothing else.
         one_montage: Tied to the channels and the order of one montage; others need an adapter in front.
         one_length: Tied to one window length.
@@ -37,7 +38,8 @@ class EncoderChoice(Buildable):
 def named_size(data: Any, sizes: Mapping[str, Mapping[str, Any]], default: str) -> Any:
     """Fill in what a configuration's ``size`` names and the user does not: for validators that run before the fields.
 
-    A configuration read back from a checkpoint names everything, so nothing in it depends on what a size means today.
+    What is given wins; where it differs from what the size names, there is no such size, and ``size`` becomes None. A
+    configuration read back from a checkpoint names everything, so nothing in it depends on what a size means today.
 
     Args:
         data: Input of the model.
@@ -47,4 +49,8 @@ def named_size(data: Any, sizes: Mapping[str, Mapping[str, Any]], default: str) 
     if not isinstance(data, Mapping):
         return data
     size = data.get("size", default)
-    return {**sizes[size], **data} if size in sizes else data
+    named = sizes[default] if size is None else sizes.get(size)
+    if named is None:
+        return data
+    filled = {**named, **data, "size": size}
+    return filled if all(filled[key] == value for key, value in named.items()) else {**filled, "size": None}

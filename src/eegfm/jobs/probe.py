@@ -29,7 +29,7 @@ from eegfm.evaluation.linear import Ints
 from eegfm.evaluation.summary import PersonScores, compare
 from eegfm.jobs.inference import prepare_for
 from eegfm.jobs.pretrained_persons import Exposure, refuse_pretrained
-from eegfm.jobs.probed_signals import check_channels, check_signals
+from eegfm.jobs.probed_signals import check_channels, check_signals, check_windows
 from eegfm.store.reader import SignalStore
 from eegfm.windows.guard import SplitTable
 from eegfm.windows.runs import expand
@@ -182,17 +182,22 @@ def _exposure(
 def _all_features(checkpoint: Checkpoint, store: SignalStore, trials: _Trials, params: ProbeParams) -> FeatureSets:
     device = _device(params)
     seeds = [params.untrained_seed + k for k in range(params.n_untrained)]
-    trained = build_encoder(checkpoint)
-    check_signals(checkpoint.header, trained.patch_samples, store, trials.windows)
+    check_signals(checkpoint.header, store)
     spec = _spec_of(store, trials)
     prepare = prepare_for(checkpoint.header, spec.montages)
     spec = prepare.prepared_spec(spec)
     adapter = build_adapter(checkpoint, spec)
+    montages = adapter.adapted_spec(spec).montages
+    trained = build_encoder(checkpoint, montages)
+    check_windows(checkpoint.header, trained, trials.windows)
     if trained.traits.one_montage:
-        check_channels(checkpoint.header, adapter.adapted_spec(spec))
+        check_channels(checkpoint.header, montages)
     models = {("pretrained", 0): (adapter, trained)}
     for k, seed in enumerate(seeds):
-        models["untrained", k] = untrained_adapter_like(checkpoint, spec, seed), untrained_like(checkpoint, seed)
+        models["untrained", k] = (
+            untrained_adapter_like(checkpoint, spec, seed),
+            untrained_like(checkpoint, seed, montages),
+        )
     extractors: dict[str, Extractor] = {
         f"{kind} {k}": encoder_features(adapter.to(device), encoder.to(device).float().eval())
         for (kind, k), (adapter, encoder) in models.items()

@@ -4,6 +4,7 @@ import torch
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from eegfm.adapters.base import Adapter
 from eegfm.adapters.prepare import Prepare
@@ -88,6 +89,19 @@ class PretrainModule(LightningModule):
         self.history.record(self.global_step, means)
         self.log_dict(means)
         self.log("val", means["val_loss"], prog_bar=True, logger=False)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Shorten the gradient of all weights together.
+
+        Lightning's own way refuses fused optimizers in mixed precision, for the sake of a gradient scaler; bfloat16
+        has none.
+        """
+        nn.utils.clip_grad_norm_(self.parameters(), self.params.gradient_clip)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build what the parameters name; the schedule moves once per optimizer step."""

@@ -7,7 +7,6 @@ from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import with_key_mask
 from eegfm.encoders.config import FembaConfig
 from eegfm.encoders.femba.head import FembaHead
 from eegfm.encoders.femba.model import Femba, FembaDecoder
@@ -15,6 +14,7 @@ from eegfm.encoders.load import new_encoder
 from eegfm.errors import ConfigError
 from eegfm.recording import Montage
 from eegfm.training.optim import parameter_groups
+from hidden_tokens import with_key_mask
 
 
 def montage(n_channels: int, first: str = "c") -> Montage:

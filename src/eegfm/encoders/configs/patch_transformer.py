@@ -7,10 +7,11 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from eegfm.encoders.traits import EncoderChoice, Traits, named_size
 
 _SIZES = {
-    "tiny": {"d_model": 128, "n_layers": 4},
-    "small": {"d_model": 256, "n_layers": 8},
-    "base": {"d_model": 512, "n_layers": 12},
-    "large": {"d_model": 768, "n_layers": 24},
+    "nano": {"d_model": 48, "n_layers": 4, "head_size": 16},
+    "tiny": {"d_model": 128, "n_layers": 4, "head_size": 64},
+    "small": {"d_model": 256, "n_layers": 8, "head_size": 64},
+    "base": {"d_model": 512, "n_layers": 12, "head_size": 64},
+    "large": {"d_model": 768, "n_layers": 24, "head_size": 64},
 }
 
 
@@ -18,8 +19,8 @@ class PatchTransformerConfig(EncoderChoice):
     """A transformer over patches of single channels that knows where each electrode sits.
 
     Args:
-        size: Names ``d_model`` and ``n_layers`` that are not given: ``tiny`` 128 x 4, ``small`` 256 x 8, ``base``
-            512 x 12, ``large`` 768 x 24.
+        size: Names ``d_model``, ``n_layers`` and ``head_size`` that are not given: ``nano`` 48 x 4 with heads of 16,
+            for a laptop; with heads of 64 ``tiny`` 128 x 4, ``small`` 256 x 8, ``base`` 512 x 12, ``large`` 768 x 24.
         patch_s: Length of a patch; windows must be whole numbers of patches.
         d_model: Width D of a token; a multiple of ``head_size``.
         n_layers: Number of layers. ``alternating`` takes turns: channels first, then time; an even number
@@ -54,7 +55,7 @@ class PatchTransformerConfig(EncoderChoice):
     traits: ClassVar[Traits] = Traits(supports_visible=True, any_order=True)
 
     name: Literal["patch_transformer"] = "patch_transformer"
-    size: Literal["tiny", "small", "base", "large"] = "tiny"
+    size: Literal["nano", "tiny", "small", "base", "large"] | None = "tiny"
     patch_s: PositiveFloat = 1.0
     d_model: PositiveInt = 128
     n_layers: PositiveInt = 4

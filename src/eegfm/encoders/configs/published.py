@@ -37,7 +37,7 @@ class LunaConfig(EncoderChoice):
     }
 
     name: Literal["luna"] = "luna"
-    size: Literal["base", "large", "huge"] = "base"
+    size: Literal["base", "large", "huge"] | None = "base"
     n_queries: PositiveInt = 4
     d_token: PositiveInt = 64
     n_layers: PositiveInt = 8
@@ -93,7 +93,7 @@ class FembaConfig(EncoderChoice):
     }
 
     name: Literal["femba"] = "femba"
-    size: Literal["tiny", "base", "large", "huge"] = "tiny"
+    size: Literal["tiny", "base", "large", "huge"] | None = "tiny"
     patch_samples: PositiveInt = 16
     channels_per_token: PositiveInt = 2
     d_token: PositiveInt = 35
@@ -153,7 +153,7 @@ class LabramConfig(EncoderChoice):
     }
 
     name: Literal["labram"] = "labram"
-    size: Literal["base", "large", "huge"] = "base"
+    size: Literal["base", "large", "huge"] | None = "base"
     n_maps: PositiveInt = 8
     n_layers: PositiveInt = 12
     n_heads: PositiveInt = 10

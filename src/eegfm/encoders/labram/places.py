@@ -4,6 +4,7 @@ Shapes: B windows, C channels, P patches per channel, N = C * P tokens, D width.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -50,8 +51,8 @@ def table_rows(names: Sequence[str], montage: str) -> list[int]:
         shown = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
         raise ConfigError(
             f"encoder labram knows {len(ELECTRODES)} channels by name, most of them electrodes of the 10-10 system, "
-            f"but not {shown} of montage {montage}; choose encoder.channels: positions, or put an adapter in front "
-            "(adapter: {name: interpolate, montage: 1010_64})"
+            f"but not {shown} of montage {montage}; choose encoder.channels: positions, or an adapter (adapter: "
+            "{name: interpolate, montage: 1010_64}), which takes reference: average, not derivations"
         )
     return [_ROWS[name.upper()] for name in names]
 
@@ -59,7 +60,7 @@ def table_rows(names: Sequence[str], montage: str) -> list[int]:
 class LabramPlaces(nn.Module):
     """Embeddings of electrodes, by name or by position, and of time.
 
-    A bipolar derivation that has no name of its own is the difference of its electrodes' embeddings.
+    By position, a bipolar derivation is the difference of its electrodes' embeddings; by name, it needs one of its own.
 
     Args:
         config: Choices.
@@ -68,6 +69,8 @@ class LabramPlaces(nn.Module):
     Raises:
         ConfigError: An electrode is not in the table of names, or a window is longer than the table of times.
     """
+
+    no_weight_decay: ClassVar[tuple[str, ...]] = ("channel_embedding", "time_embedding")
 
     def __init__(self, config: LabramConfig, spec: SignalSpec) -> None:
         super().__init__()

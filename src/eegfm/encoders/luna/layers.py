@@ -4,6 +4,7 @@ Shapes: S sequences, C channels, Q queries, E width of one, D any width, H heads
 """
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -140,6 +141,8 @@ class ChannelQueries(nn.Module):
         d_token: Width E of a token and of a query.
         dropout_ratio: Share of activations dropped while training.
     """
+
+    no_weight_decay: ClassVar[tuple[str, ...]] = ("queries",)
 
     def __init__(self, n_queries: int, d_token: int, dropout_ratio: float) -> None:
         super().__init__()

@@ -64,7 +64,10 @@ class Luna(Encoder):
         _, C, P, _ = patches.shape
         patches, mask = patches.flatten(1, 2), self.key_mask(batch, P)
         content = self.patch_embedding(patches, mask) + self.spectrum_embedding(patches)
-        places = self.place_embedding(shared_positions(batch["channel_positions"]), padding_mask(batch))
+        positions_m = batch["channel_positions"]
+        if not (self.training and self.config.position_jitter):  # jitter tells windows apart
+            positions_m = shared_positions(positions_m)
+        places = self.place_embedding(positions_m, padding_mask(batch))
         position = places.repeat_interleave(P, dim=1)
         return Tokens(content, position, C, P, mask)
 
