@@ -16,6 +16,7 @@ from eegfm.checkpoint import load_checkpoint, save_checkpoint
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.key_maps.base import KeyMap
 from eegfm.encoders.load import build_encoder, new_encoder
+from eegfm.encoders.patch_transformer.model import PatchTransformer
 from eegfm.errors import CheckpointError, ConfigError
 from eegfm.jobs.config import ImportParams
 from eegfm.jobs.import_weights import ImportResult, import_weights
@@ -100,11 +101,16 @@ def test_what_does_not_fit_is_refused(load: Callable[..., ImportResult], state: 
     assert "set import.encoder to the architecture of the file" in text
 
 
-def test_named_exceptions_are_taken_and_reported(load: Callable[..., ImportResult], state: Arrays) -> None:
+def test_named_exceptions_are_taken_and_reported(
+    load: Callable[..., ImportResult], state: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state["odd.w"] = np.zeros(1, dtype=np.float32)
     del state["net.final_norm.weight"]
     state["net.final_norm.bias"] = np.arange(8, dtype=np.float32)
     weights = {"allow_missing": ["final_norm.w"], "allow_unexpected": ["odd."], "resize": {"final_norm.bias": 0}}
+    with pytest.raises(ConfigError, match=r"resize: final_norm\.bias is no table of positions .*there are: none"):
+        load(state, weights=weights)
+    monkeypatch.setattr(PatchTransformer, "positional_tables", ("final_norm.bias",))
     done = load(state, weights=weights)
     assert done.report["missing"] == ["final_norm.weight"]
     assert done.report["unexpected"] == ["odd.w"]

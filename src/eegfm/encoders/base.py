@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,9 @@ class Features:
 class Encoder(nn.Module, ABC):
     """Base of all encoders.
 
+    ``positional_tables`` names weights with an entry for each place in time, which may be stretched when foreign
+    weights are loaded.
+
     Args:
         config: The choices; its traits say what the encoder can do, see ``eegfm.encoders.traits``.
         spec: What the data decides. An encoder with the trait ``one_montage`` is tied to it; all others take any
@@ -43,6 +47,8 @@ class Encoder(nn.Module, ABC):
     Raises:
         ConfigError: A window is not whole patches.
     """
+
+    positional_tables: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,

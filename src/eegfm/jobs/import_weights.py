@@ -68,6 +68,7 @@ def import_weights(path: Path, params: ImportParams) -> ImportResult:
     spec = SignalSpec(params.rate_hz, *_montage_and_length(params))
     encoder_spec = _encoder_spec(spec, params)
     encoder = new_encoder(params.encoder, encoder_spec, params.seed)
+    _check_resized(params, encoder)
     report = load_weights(
         encoder,
         translated.tensors,
@@ -87,6 +88,16 @@ def import_weights(path: Path, params: ImportParams) -> ImportResult:
         "n_parameters": sum(p.numel() for p in encoder.parameters()),
     }
     return ImportResult(Checkpoint(tensors, header), report.to_dict() | origin)
+
+
+def _check_resized(params: ImportParams, encoder: Encoder) -> None:
+    strangers = sorted(set(params.weights.resize) - set(encoder.positional_tables))
+    if strangers:
+        known = ", ".join(encoder.positional_tables) or "none"
+        raise ConfigError(
+            f"import.weights.resize: {strangers[0]} is no table of positions of encoder {params.encoder.name}; "
+            f"there are: {known}; weights of another shape belong to another architecture"
+        )
 
 
 def _import_exported(path: Path) -> ImportResult:

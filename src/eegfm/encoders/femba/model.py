@@ -35,6 +35,8 @@ class Femba(Encoder):
 
     no_weight_decay: ClassVar[tuple[str, ...]] = ("position_embedding",)
 
+    positional_tables: ClassVar[tuple[str, ...]] = ("position_embedding",)
+
     def __init__(self, config: FembaConfig, spec: SignalSpec) -> None:
         montage, n_samples = only_montage(spec, config.name), only_length(spec, config.name)
         n_rows = -(-montage.n_channels // config.channels_per_token)

@@ -3,6 +3,8 @@
 Shapes: B windows, C channels, P patches per channel, N = C * P tokens, D width.
 """
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from eegfm.batch import SignalSpec, WindowBatch
@@ -28,6 +30,8 @@ class Labram(Encoder):
         ConfigError: A window is not whole patches or longer than the table of times, or an electrode is not in the
             table of names.
     """
+
+    positional_tables: ClassVar[tuple[str, ...]] = ("places.time_embedding",)
 
     def __init__(self, config: LabramConfig, spec: SignalSpec) -> None:
         super().__init__(
