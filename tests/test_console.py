@@ -168,7 +168,9 @@ def test_registry_list_names_the_pipelines(outcomes: Outcomes) -> None:
     outcome, _ = outcomes["registry"]
     assert outcome.code == 0, outcome.err
     names = {line.removeprefix("- ") for line in outcome.out.splitlines() if line.startswith("- ")}
-    assert names == {"__default__", "ingest", "window", "mix", "pretrain", "probe", "report"}
+    assert names == {
+        "__default__", "ingest", "window", "mix", "pretrain", "import_weights", "probe", "export", "report"
+    }  # fmt: skip
 
 
 def raised(raise_it: Callable[[], object]) -> BaseException:
