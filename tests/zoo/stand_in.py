@@ -22,7 +22,7 @@ def braindecode_models() -> ModuleType:
     except (ImportError, OSError, RuntimeError):
         is_usable = False
     if not is_usable:
-        for name in [name for name in sys.modules if name.partition(".")[0] == "torchaudio"]:
+        for name in [n for n in sys.modules if n.partition(".")[0] in ("torchaudio", "braindecode")]:
             del sys.modules[name]
         sys.path.insert(0, str(Path(__file__).parent))
     with warnings.catch_warnings():
