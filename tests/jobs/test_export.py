@@ -186,10 +186,11 @@ def test_one_montage_is_chosen(tmp_path: Path) -> None:
     two = checkpoint_of(CONFIG, montages=("1020_19", "1020_21"))
     names = sorted(two.header.signal_spec["montages"])
     with pytest.raises(
-        ConfigError, match=rf"export\.montage: the checkpoint has several montages; choose .* {names[1]}"
+        ConfigError,
+        match=rf"the checkpoint has several montages, .*; choose one, such as --params=export\.montage={names[1]}",
     ):
         export(two, HUGGINGFACE, tmp_path / "x")
-    with pytest.raises(ConfigError, match=r"export\.montage: 'm' is no montage of the checkpoint"):
+    with pytest.raises(ConfigError, match=r"export\.montage: 'm' is none of the checkpoint's montages"):
         export(two, ExportParams(formats=("huggingface",), montage="m"), tmp_path / "x")
     assert not list(tmp_path.iterdir())
     report = export(two, ExportParams(formats=("huggingface",), montage=names[1]), tmp_path / "x")
@@ -264,3 +265,10 @@ def test_a_program_of_one_length_says_so(tmp_path: Path) -> None:
     program = torch.export.load(tmp_path / "x" / "encoder.pt2").module()
     for one, other in zip(program(windows(3, 400)), build_inference(made)(windows(3, 400)), strict=True):
         torch.testing.assert_close(one, other.detach(), atol=1e-4, rtol=1e-4)
+
+
+def test_windows_of_another_shape_are_refused(checkpoint: Checkpoint) -> None:
+    model = build_inference(checkpoint)
+    for wrong in (windows(2, 400, 21), windows(2, 400)[0], windows(2, 400).double()):
+        with pytest.raises(ConfigError, match=r"takes \(B, 19, T\) of torch\.float32"):
+            model(wrong)

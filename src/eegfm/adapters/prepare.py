@@ -48,6 +48,10 @@ class Prepare(nn.Module):
         """The channels that come out for windows of this montage: derivations, or the same."""
         return tcp_montage(montage).montage if self.reference == "tcp_bipolar" else montage
 
+    def n_recorded(self, name: str) -> int:
+        """Channels that windows of a montage are stored with."""
+        return self._tensors.get(name, "matrix").shape[1]
+
     def prepared_spec(self, spec: SignalSpec) -> SignalSpec:
         """What the data decides about an adapter or an encoder behind; montages keep their names."""
         return replace(spec, montages={name: self.prepared(montage) for name, montage in spec.montages.items()})

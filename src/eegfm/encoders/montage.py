@@ -14,10 +14,12 @@ def only_montage(spec: SignalSpec, encoder: str) -> Montage:
     montages = list(spec.montages.values())
     if len({montage.channel_names for montage in montages}) > 1:
         counts = ", ".join(f"{name} ({m.n_channels} channels)" for name, m in sorted(spec.montages.items()))
+        lengths = sorted(set(spec.n_samples.values()))
+        also = f"; windows need one length too, not {_seconds(lengths, spec)}" if len(lengths) > 1 else ""
         raise ConfigError(
             f"encoder {encoder} is tied to the channels of one montage, the data hold several: {counts}; put an "
             "adapter in front (adapter: {name: interpolate, montage: 1020_19} or perceiver), or choose encoder "
-            "patch_transformer"
+            f"patch_transformer{also}"
         )
     return montages[0]
 
@@ -30,12 +32,15 @@ def only_length(spec: SignalSpec, encoder: str) -> int:
     """
     lengths = sorted(set(spec.n_samples.values()))
     if len(lengths) > 1:
-        found = ", ".join(f"{n / spec.rate_hz:g} s" for n in lengths)
         raise ConfigError(
-            f"encoder {encoder} is tied to one window length, the data hold several: {found}; "
+            f"encoder {encoder} is tied to one window length, the data hold several: {_seconds(lengths, spec)}; "
             "cut all corpora to one length_s (cuts.*.length_s), or choose encoder patch_transformer"
         )
     return lengths[0]
+
+
+def _seconds(lengths: list[int], spec: SignalSpec) -> str:
+    return ", ".join(f"{n / spec.rate_hz:g} s" for n in lengths)
 
 
 def check_batch(n_channels: int, batch_montage: str, expected: Montage, encoder: str) -> None:

@@ -39,11 +39,20 @@ class Inference(nn.Module):
         Args:
             recorded_uv: (B, C, T) float32 microvolts, channels in the order of the montage, as recorded.
 
+        Raises:
+            ConfigError: The windows are of another shape or kind of number.
+
         Returns:
             Features (B, R, X), averaged over time, one row per channel where the encoder tells channels apart, zero in
             rows that are only padding; and what the encoder gave before that: (B, N, D) tokens, (B, P, D) patches or
             (B, 1, D).
         """
+        n_channels = self.prepare.n_recorded(self.montage)
+        if recorded_uv.ndim != 3 or recorded_uv.shape[1] != n_channels or recorded_uv.dtype != torch.float32:
+            raise ConfigError(
+                f"windows are {tuple(recorded_uv.shape)} of {recorded_uv.dtype}; montage {self.montage} takes (B, "
+                f"{n_channels}, T) of torch.float32, in microvolts as recorded"
+            )
         batch = self._batch(recorded_uv)
         encoded, features = self.encoder.encode_with_features(batch)
         return features.values.masked_fill(~features.mask.unsqueeze(-1), 0.0), encoded
@@ -97,5 +106,7 @@ def _chosen(spec: SignalSpec, montage: str | None) -> str:
         return names[0]
     if montage in names:
         return montage
-    found = f"{montage!r} is no montage of the checkpoint" if montage else "the checkpoint has several montages"
-    raise ConfigError(f"export.montage: {found}; choose one of {', '.join(names)}")
+    found = f"{montage!r} is none of the checkpoint's montages" if montage else "the checkpoint has several montages"
+    raise ConfigError(
+        f"export.montage: {found}, {', '.join(names)}; choose one, such as --params=export.montage={names[-1]}"
+    )

@@ -33,7 +33,8 @@ class ObjectiveChoice(Buildable):
         if traits.output == "window":
             raise ConfigError(
                 f"objective {self.name} asks for single patches, encoder {encoder} gives one vector of features "
-                "for a whole window; choose an encoder of tokens, such as patch_transformer"
+                "for a whole window, which no objective trains yet; choose an encoder of tokens, such as "
+                "patch_transformer"
             )
         if self.needs_visible and not traits.supports_visible:
             raise ConfigError(
