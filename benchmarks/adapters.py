@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.pages import write_between
 from benchmarks.processes import Process, task
 from benchmarks.recordings import CACHE
 from benchmarks.runner import Line, Part, Setting
@@ -291,9 +292,7 @@ def write_docs(result: Path, page: Path) -> None:
         f"{content['machine']['cpu']}, one thread, commit {content['machine']['commit']}; {scores['n_seeds']} seeds, "
         f"{scores['n_persons']} held-out persons; band power alone: {scores['band_power']:.3f}."
     )
-    before, rest = page.read_text().split(TABLE[0])
-    after = rest.split(TABLE[1])[1]
-    page.write_text(f"{before}{TABLE[0]}\n{table(content['lines'])}\n\n{facts}\n{TABLE[1]}{after}")
+    write_between(page, TABLE, f"{table(content['lines'])}\n\n{facts}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.encoder_rows import ROWS, Row
+from benchmarks.pages import write_between
 
 MARKS = ("<!-- tables: python -m benchmarks run encoders -->", "<!-- end of tables -->")
 _NOT_STATED = "–"
@@ -17,10 +18,7 @@ _NOT_STATED = "–"
 
 def write_docs(result: Path, page: Path) -> None:
     """Put the tables of a result between the marks of a page."""
-    before, rest = page.read_text(encoding="utf-8").split(MARKS[0])
-    after = rest.split(MARKS[1])[1]
-    tables = rendered(json.loads(result.read_text(encoding="utf-8")))
-    page.write_text(f"{before}{MARKS[0]}\n{tables}\n{MARKS[1]}{after}", encoding="utf-8")
+    write_between(page, MARKS, rendered(json.loads(result.read_text(encoding="utf-8"))))
 
 
 def rendered(content: Mapping[str, Any]) -> str:

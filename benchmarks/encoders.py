@@ -8,6 +8,7 @@ import ctypes
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +145,7 @@ def built(row: Row, n_channels: int, n_samples: int) -> "Encoder":
 
     if row.config["name"] == "braindecode":
         try:
-            import braindecode.models  # noqa: F401
+            import_module("braindecode.models")
         except (OSError, RuntimeError) as error:
             raise ImportError(f"braindecode does not load: {error}") from error
     montage = _montage(n_channels)

@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 
@@ -62,7 +63,7 @@ def opening(setting: Setting) -> Iterator[Line]:
 
 def _opened(folder: Path, empty: Path) -> dict[str, float]:
     """Open, address a grid over all recordings, gather one batch; the interpreter has imported everything before."""
-    import torch  # noqa: F401 - what it takes is not the store's
+    import_module("torch")  # what it takes is not the store's
 
     ids = pd.Series([f"tueg:{k:06d}" for k in range(len(_lengths(folder)))])
     extents = np.full(len(ids), N_PER_RECORDING * WINDOW)

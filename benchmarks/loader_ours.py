@@ -20,6 +20,7 @@ from eegfm.training.config import ShuffleParams
 from eegfm.training.loader import TrainingLoader
 from eegfm.training.plan import MixturePlan
 
+_FULLY = ShuffleParams()
 MEMCPY = """
 #include <stdint.h>
 #include <string.h>
@@ -84,7 +85,7 @@ def opened(material: Material) -> SignalStore:
 
 
 @cache
-def planned(material: Material, shuffle: ShuffleParams = ShuffleParams()) -> MixturePlan:  # noqa: B008 - frozen
+def planned(material: Material, shuffle: ShuffleParams = _FULLY) -> MixturePlan:
     """Endless shuffled batches of all windows, as a grid."""
     return plan_of(opened(material), material, shuffle)
 

@@ -230,7 +230,7 @@ def test_kill_at_any_time_and_run_again(server: S3Server, bucket: str, tmp_path:
     server.fault = lambda path, n_before: "slow" if path[-5] in "12" else ""
     for n_there in (0, 2, 5):
         process = start(source(server, bucket, n_parallel=2), killed)
-        wait_for(lambda: (killed / ".eegfm_parts").exists() and len(tree(killed)) >= n_there)  # noqa: B023
+        wait_for(lambda n=n_there: (killed / ".eegfm_parts").exists() and len(tree(killed)) >= n)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL

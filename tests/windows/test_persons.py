@@ -2,6 +2,7 @@
 
 import logging
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -79,7 +80,7 @@ def test_ids_of_nda_mean_one_person_everywhere_unless_simulated() -> None:
     assert found["simulated:ndarsim00001"] == "simulated:ndarsim00001"
 
 
-def test_every_published_hbn_id_is_one_of_nda(shared_data) -> None:  # type: ignore[no-untyped-def]
+def test_every_published_hbn_id_is_one_of_nda(shared_data: Path) -> None:
     files = sorted((shared_data / "hbn_meta").glob("ds*/participants.tsv"))
     subjects = pd.concat([pd.read_csv(f, sep="\t") for f in files])["participant_id"].tolist()
     names = PersonNames({"hbn": people("hbn", subjects[:1])}, ())

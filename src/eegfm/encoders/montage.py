@@ -9,18 +9,11 @@ def only_montage(spec: SignalSpec, encoder: str) -> Montage:
     """The montage that all data share: the same channels in the same order under every name.
 
     Raises:
-        ConfigError: There are several; the message names the adapters that make one of them.
+        ConfigError: There are several; see ``_refusal``.
     """
     montages = list(spec.montages.values())
     if len({montage.channel_names for montage in montages}) > 1:
-        counts = ", ".join(f"{name} ({m.n_channels} channels)" for name, m in sorted(spec.montages.items()))
-        lengths = sorted(set(spec.n_samples.values()))
-        also = f"; windows need one length too, not {_seconds(lengths, spec)}" if len(lengths) > 1 else ""
-        raise ConfigError(
-            f"encoder {encoder} is tied to the channels of one montage, the data hold several: {counts}; put an "
-            "adapter in front (adapter: {name: interpolate, montage: 1020_19} or perceiver), or choose encoder "
-            f"patch_transformer{also}"
-        )
+        raise _refusal(spec, encoder)
     return montages[0]
 
 
@@ -28,19 +21,31 @@ def only_length(spec: SignalSpec, encoder: str) -> int:
     """Samples of a window, the same in all montages.
 
     Raises:
-        ConfigError: Windows have several lengths.
+        ConfigError: Windows have several lengths; see ``_refusal``.
     """
+    lengths = set(spec.n_samples.values())
+    if len(lengths) > 1:
+        raise _refusal(spec, encoder)
+    return lengths.pop()
+
+
+def _refusal(spec: SignalSpec, encoder: str) -> ConfigError:
+    """What is wrong and what to do, all at once: whoever mends one thing need not run again to learn of the other."""
+    problems = []
+    if len({montage.channel_names for montage in spec.montages.values()}) > 1:
+        counts = ", ".join(f"{name} ({m.n_channels} channels)" for name, m in sorted(spec.montages.items()))
+        problems.append(
+            f"encoder {encoder} is tied to the channels of one montage, the data hold several: {counts}; put an "
+            "adapter in front (adapter: {name: interpolate, montage: 1020_19} or perceiver)"
+        )
     lengths = sorted(set(spec.n_samples.values()))
     if len(lengths) > 1:
-        raise ConfigError(
-            f"encoder {encoder} is tied to one window length, the data hold several: {_seconds(lengths, spec)}; "
-            "cut all corpora to one length_s (cuts.*.length_s), or choose encoder patch_transformer"
+        found = ", ".join(f"{n / spec.rate_hz:g} s" for n in lengths)
+        problems.append(
+            f"encoder {encoder} is tied to one window length, the data hold several: {found}; cut all corpora to one "
+            "length_s (cuts.*.length_s)"
         )
-    return lengths[0]
-
-
-def _seconds(lengths: list[int], spec: SignalSpec) -> str:
-    return ", ".join(f"{n / spec.rate_hz:g} s" for n in lengths)
+    return ConfigError(f"{'; '.join(problems)}; or choose encoder patch_transformer")
 
 
 def check_batch(n_channels: int, batch_montage: str, expected: Montage, encoder: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
 from eegfm.checkpoint import HEADER_KEY
@@ -61,7 +62,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
                     f"{path}: is an eegfm checkpoint and needs no import; copy it to "
                     "06_models/pretrain/encoder.safetensors under the data folder"
                 )
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  safe_open is no mapping
+        return load_file(path)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not readable as safetensors ({error})") from error
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.config import FembaConfig
+from eegfm.encoders.config import EegnetConfig, FembaConfig
 from eegfm.encoders.femba.head import FembaHead
 from eegfm.encoders.femba.model import Femba, FembaDecoder
 from eegfm.encoders.load import new_encoder
@@ -189,6 +189,9 @@ def test_it_is_tied_to_its_channels_and_length() -> None:
     with pytest.raises(ConfigError, match=r"tied to one window length"):
         FembaConfig().build(SignalSpec(256.0, same, {"a": 64, "b": 128}))
     assert FembaConfig().build(SignalSpec(256.0, same, {"a": 64, "b": 64})).d_model == 3 * 35
+    for config in (FembaConfig(), EegnetConfig()):
+        with pytest.raises(ConfigError, match=r"a \(5 channels\), b \(4 .*several: 0\.25 s, 0\.5 s; .*or choose"):
+            config.build(SignalSpec(256.0, two, {"a": 64, "b": 128}))
 
 
 def test_missing_kernels_are_named_before_anything_runs() -> None:

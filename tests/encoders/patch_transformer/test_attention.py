@@ -14,11 +14,11 @@ from eegfm.encoders.patch_transformer.attention import (
     RmsNorm,
     Surroundings,
     SwiGlu,
-    drop_windows,
     new_feed_forward,
     rotary_angles,
     rotate,
 )
+from eegfm.encoders.stochastic_depth import drop_windows
 
 B, R, P, D, K = 2, 5, 3, 32, 8
 H = D // K
@@ -152,7 +152,7 @@ def test_swiglu_is_the_formula_and_costs_as_much_as_gelu() -> None:
 
 def test_windows_are_dropped_whole_and_the_mean_is_kept() -> None:
     torch.manual_seed(0)
-    out = drop_windows(torch.ones(4000, 2, 3), 0.25)
+    out = drop_windows(torch.ones(4000, 2, 3), 0.25, training=True)
     values = out.flatten(1)
     assert (values == values[:, :1]).all()
     assert sorted(values.unique().tolist()) == [0.0, pytest.approx(1 / 0.75)]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, linear, pad, scaled_dot_product_attention
 
 from eegfm.encoders.configs.published import LabramConfig
-from eegfm.encoders.patch_transformer.attention import drop_windows
+from eegfm.encoders.stochastic_depth import drop_windows
 
 NORM_EPS = 1e-6
 _INITIAL_SD = 0.02
@@ -105,7 +105,7 @@ class LabramLayer(nn.Module):
 
     def _branch(self, x: Tensor, scale: Tensor | None) -> Tensor:
         x = x if scale is None else x * scale
-        return drop_windows(x, self.drop_path_ratio) if self.training and self.drop_path_ratio else x
+        return drop_windows(x, self.drop_path_ratio, training=self.training)
 
 
 def initialise_linear(module: nn.Module) -> None:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, gelu, scaled_dot_product_attention
 
+from eegfm.encoders.stochastic_depth import drop_windows
+
 _ROTARY_BASE = 10_000.0
 _N_HEADS = 2  # per query, in all published sizes
 _N_QUERY_LAYERS = 3
@@ -127,10 +129,7 @@ class Layer(nn.Module):
         return dropout(self.projection(gathered.transpose(1, 2).flatten(2)), self.dropout_ratio, self.training)
 
     def _drop_path(self, branch: Tensor) -> Tensor:
-        if not self.training or not self.drop_path_ratio:
-            return branch
-        kept = 1 - self.drop_path_ratio
-        return branch * branch.new_empty(len(branch), 1, 1).bernoulli_(kept).div_(kept)
+        return drop_windows(branch, self.drop_path_ratio, training=self.training)
 
 
 class ChannelQueries(nn.Module):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, linear, rms_norm, scaled_dot_product_attention, silu
 
 from eegfm.encoders.configs.patch_transformer import PatchTransformerConfig
+from eegfm.encoders.stochastic_depth import drop_windows
 
 Across = Literal["rows", "patches", "both"]
 """Which tokens see each other: those of one patch, those of one row, or half the heads each."""
@@ -78,7 +79,7 @@ class Layer(nn.Module):
         if not self.training:
             return x
         x = dropout(x, self.dropout_ratio) if self.dropout_ratio else x
-        return drop_windows(x, self.drop_path_ratio) if self.drop_path_ratio else x
+        return drop_windows(x, self.drop_path_ratio, training=True)
 
 
 class GridAttention(nn.Module):
@@ -165,12 +166,6 @@ def rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     first, second = x.chunk(2, dim=-1)
     swapped = torch.cat((second, first), dim=-1)
     return x * cos + swapped * sin
-
-
-def drop_windows(x: Tensor, ratio: float) -> Tensor:
-    """Set a share of the windows of (B, ...) to zero at random, and scale the others up to the same mean."""
-    kept = torch.rand(len(x), *[1] * (x.ndim - 1), device=x.device) >= ratio
-    return x * (kept.to(x.dtype) / (1 - ratio))
 
 
 def new_norm(kind: Literal["layer", "rms"], width: int) -> nn.Module:
