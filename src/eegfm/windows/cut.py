@@ -5,9 +5,9 @@ import logging
 import pandas as pd
 
 from eegfm.errors import ConfigError, SplitError
+from eegfm.named import counted_values
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cutters.base import Answer, Cut
-from eegfm.windows.named import counted_values
 from eegfm.windows.runs import Clock, Runs
 
 logger = logging.getLogger(__name__)

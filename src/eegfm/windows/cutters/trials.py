@@ -59,8 +59,6 @@ class TrialsCut(Cut):
         refuse_repeated([*self.correct_feedback, *self.incorrect_feedback], "feedback")
         if self._needs_response and not self.response:
             raise ValueError(f"anchor {self.anchor} with target {self.target} needs values of response")
-        if not self._needs_response:
-            refuse_unused(self, ["response"], f"with anchor {self.anchor} and target {self.target}")
         if self.target != "correct":
             feedback = ["feedback_column", "correct_feedback", "incorrect_feedback"]
             refuse_unused(self, feedback, f"with target {self.target}")

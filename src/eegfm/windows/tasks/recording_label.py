@@ -7,9 +7,9 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from eegfm.errors import ConfigError
+from eegfm.named import refuse_unmatched
 from eegfm.windows.cutters.base import Answer, Cut, Seconds, refuse_repeated
 from eegfm.windows.cutters.fixed import fixed_windows
-from eegfm.windows.named import refuse_unmatched
 from eegfm.windows.runs import Clock, Runs
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from eegfm.errors import SplitError
+from eegfm.named import refuse_unmatched
 from eegfm.windows.cutters.fixed import fixed_windows
-from eegfm.windows.named import refuse_unmatched
 from eegfm.windows.runs import Clock, Runs
 from eegfm.windows.tasks.recording_label import required_column
 
@@ -52,7 +52,9 @@ def with_value(recordings: pd.DataFrame, clock: Clock, column: str) -> tuple[pd.
     return recordings.assign(**{column: numbers})[~missing], int(missing.sum())
 
 
-def check_bids_tasks(recordings: pd.DataFrame, clock: Clock, bids_tasks: Sequence[str], key: str = "bids_tasks") -> None:
+def check_bids_tasks(
+    recordings: pd.DataFrame, clock: Clock, bids_tasks: Sequence[str], key: str = "bids_tasks"
+) -> None:
     """Refuse BIDS tasks that no recording has.
 
     Args:
