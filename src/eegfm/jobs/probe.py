@@ -153,7 +153,7 @@ def _refuse_absent_class(task: str, classes: Iterable[str], of_task: pd.DataFram
     """
     n_all = of_task["n_windows"].groupby(of_task["label"].astype("str")).sum()
     n_kept = kept["label"].value_counts().reindex(n_all.index, fill_value=0)
-    absent = [name for name in classes if not n_kept[name]]
+    absent = [str(name) for name in classes if not n_kept[name]]
     if absent:
         per_class = ", ".join(f"{name} {n_kept[name]} of {n_all[name]}" for name in classes)
         raise SplitError(

@@ -49,7 +49,8 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
         counts[task] = found.counts(rate_hz)
         described = ", ".join(f"{name} {value:.6g}" for name, value in counts[task].items())
         if not counts[task]["n_windows"]:
-            raise SplitError(f"cut {task!r} gives no window of {len(recordings)} recordings ({described})")
+            there_are = f"; {_class_values(cut, recordings, events)}" if found.label is not None else ""
+            raise SplitError(f"cut {task!r} gives no window of {len(recordings)} recordings ({described}){there_are}")
         _refuse_empty_class(task, cut, found, recordings, events, described)
         _warn_of_idle_outputs(task, cut.answer, found)
         logger.info("%s, cut %r: %s", recordings["corpus"].iloc[0], task, described)
@@ -71,12 +72,17 @@ def _refuse_empty_class(
     by_class = n_windows.reindex(list(cut.answer.classes), fill_value=0)
     missing = [name for name, n in by_class.items() if not n]
     if missing:
-        where, values = cut.class_values(recordings, events)
         per_class = ", ".join(f"{name} {n}" for name, n in by_class.items())
         raise SplitError(
             f"cut {task!r}: no window of class {', '.join(map(repr, missing))} in {len(recordings)} recordings "
-            f"(windows per class: {per_class}; {described}); {where} are: {counted_values(values)}; {cut.without_class}"
+            f"(windows per class: {per_class}; {described}); {_class_values(cut, recordings, events)}; "
+            f"{cut.without_class}"
         )
+
+
+def _class_values(cut: Cut, recordings: pd.DataFrame, events: pd.DataFrame) -> str:
+    where, values = cut.class_values(recordings, events)
+    return f"{where} are: {counted_values(values)}"
 
 
 def _warn_of_idle_outputs(task: str, answer: Answer, found: Runs) -> None:
