@@ -53,7 +53,7 @@ def misnamed_table(variant: Variant, rng: np.random.Generator) -> str:
 def parts(variant: Variant, rng: np.random.Generator) -> str:
     """One recording in two files that share their side tables."""
     path, file = _file(variant, rng)
-    if variant.kind != "bids" or file.notes or "_split-" in path or file.format == "vhdr":
+    if variant.kind != "bids" or file.notes or "_split-" in path or "_eeg." not in path or file.format == "vhdr":
         return ""
     at_s = float(rng.integers(6, int(file.stop_s) - 5))
     clear = [at_s - 1.1 < e.onset_s < at_s + 0.1 for e in file.take.events]

@@ -1,4 +1,4 @@
-"""A corpus as files: tables cell by cell, signals in four formats, all of which edits can change before they are written."""
+"""A corpus as files: tables cell by cell, signals in four formats; edits change both before they are written."""
 
 import json
 from dataclasses import dataclass, field
@@ -103,7 +103,8 @@ class SignalFile:
         marks += [f"DataFile={stem}.eeg", "[Marker Infos]", "Mk1=New Segment,,1,1,0,20200101120000000000"]
         for k, note in enumerate(self.notes, 2):
             at, length = round(note.onset_s * rate_hz) + 1, round(note.duration_s * rate_hz)
-            kind, text = ("Bad Interval", "") if note.text == "Bad Interval" else ("Stimulus", note.text)
+            # As BrainVision's own programs and MNE's export write them.
+            kind, text = ("Bad Interval", "") if note.text.strip() == "Bad Interval" else ("Comment", note.text)
             marks.append(f"Mk{k}={kind},{text},{at},{length},0")
         path.with_suffix(".vmrk").write_bytes("\r\n".join(marks).encode())
         values = signal_uv * UNIT_PER_UV[self.unit]

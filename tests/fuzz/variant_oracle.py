@@ -1,7 +1,7 @@
 """Is what became of a corpus right, said to be otherwise, silently wrong, or a crash? Judged by its truth alone.
 
-Nothing here calls the project's readers, filters or cutters: signals are compared with the tones that were written, tables
-and windows with plain loops.
+Nothing here calls the project's readers, filters or cutters: signals are compared with the tones that were written,
+tables and windows with plain loops.
 """
 
 import re

@@ -31,7 +31,7 @@ def run(variant: Variant, folder: Path) -> Outcome:
         _run(variant, root, folder / "signals", outcome)
     except (EegfmError, ValidationError) as error:
         outcome.error = _one_line(error)
-    except Exception as error:  # a traceback is what is looked for
+    except Exception as error:  # noqa: BLE001  a traceback is what is looked for
         outcome.error, outcome.is_crash = f"{type(error).__name__}: {error}", True
     finally:
         logger.removeHandler(handler)
