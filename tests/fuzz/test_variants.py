@@ -1,7 +1,7 @@
 """Corpora with the faults that published ones have: none may be silently wrong, none may end in a traceback.
 
-Each variant is made from its number alone: a small corpus of known truth, and one to four edits. ``EEGFM_VARIANTS=1000`` runs
-as many in place of 50; ``EEGFM_VARIANT=17`` runs the one with this number.
+Each variant is made from its number alone: a small corpus of known truth, and one to four edits.
+``EEGFM_VARIANTS=1000`` runs as many in place of 50; ``EEGFM_VARIANT=17`` runs the one with this number.
 """
 
 import os

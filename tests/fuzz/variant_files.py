@@ -63,6 +63,12 @@ class SignalFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         n_samples = round((self.stop_s - self.start_s) * self.take.rate_hz)
         signal_uv = self.take.signal_uv(self.start_s, n_samples, self.take.rate_hz)
+        # Tones alone rest on their peaks so long that they look clipped.
+        noise_uv = np.random.default_rng(self.take.seed + 1).standard_normal(
+            (len(signal_uv), round(self.take.duration_s * self.take.rate_hz))
+        )
+        first = round(self.start_s * self.take.rate_hz)
+        signal_uv = signal_uv + 0.5 * noise_uv[:, first : first + n_samples]
         {"edf": self._edf, "bdf": self._edf, "set": self._set, "vhdr": self._vhdr}[self.format](path, signal_uv)
 
     def _edf(self, path: Path, signal_uv: np.ndarray) -> None:
