@@ -88,6 +88,10 @@ class _Judging:
         self.said: list[str] = []
         self.rows = {row["path"]: row for row in outcome.recordings.to_dict("records")}
 
+    @property
+    def _log(self) -> str:
+        return self.outcome.log.casefold()
+
     def add(self, problem: str, *, is_said: bool) -> None:
         """Note something that is not as it was."""
         (self.said if is_said else self.wrong).append(problem)
@@ -158,7 +162,7 @@ class _Judging:
                 round((t - file.start_s) * RATE_HZ) for t in (a_s + EDGE_S + SLACK_S, b_s - EDGE_S - SLACK_S)
             )
             for k, electrode in enumerate(ELECTRODES):
-                if electrode in channels and last - first > 50:
+                if electrode in channels and electrode not in file.flat and last - first > 50:
                     was, now = truth[k, first:last], stored[first:last, channels.index(electrode)]
                     error = np.sqrt(np.mean((now - was) ** 2) / np.mean(was**2))
                     if error > 0.1:
@@ -170,7 +174,7 @@ class _Judging:
             self.add(f"{path}: reference {found}, it was {true}", is_said=False)
 
     def _bad_channels(self, path: str, file: SignalFile, row: dict[str, Any]) -> None:
-        said = {flag.removeprefix("marked_bad:") for flag in row["flags"] if flag.startswith("marked_bad:")}
+        said = {flag.partition(":")[2] for flag in row["flags"] if flag.startswith(("marked_bad:", "flat:"))}
         lost, added = file.take.bad_channels - said, said - file.take.bad_channels
         if lost or added:
             self.add(f"{path}: bad channels {sorted(said)}, they were {sorted(file.take.bad_channels)}", is_said=False)
@@ -187,7 +191,7 @@ class _Judging:
                     self.add(f"{path}: {column} {found}, it is not known", is_said=False)
             elif is_missing:
                 flags = " ".join(row["flags"])
-                is_said = "participants" in self.outcome.log or "participant" in flags or "label" in flags
+                is_said = "participants" in self._log or "participant" in flags or "label" in flags
                 self.add(f"{path}: {column} is lost, it was {true}", is_said=is_said)
             elif found != true:
                 self.add(f"{path}: {column} {found}, it was {true}", is_said=False)
@@ -198,12 +202,12 @@ class _Judging:
         found = Counter(
             (value, round(onset_s, 2))
             for value, onset_s in zip(own["value"], own["onset_s"], strict=True)
-            if value in self._values
+            if value in self._values and 0 <= onset_s < file.stop_s - file.start_s
         )
         expected = Counter((e.value, round(e.onset_s - file.start_s, 2)) for e in self._own_events(file))
         if found != expected:
             lost, added = expected - found, found - expected
-            said = any(re.search(r"event|annotation", flag) for flag in row["flags"]) or "events" in self.outcome.log
+            said = any(re.search(r"event|annotation", flag) for flag in row["flags"]) or "events" in self._log
             problem = f"{path}: events lost {sorted(lost)[:3]}, added {sorted(added)[:3]}"
             self.add(problem, is_said=said and not added)
 
@@ -241,7 +245,7 @@ class _Judging:
         if found != expected:
             lost, added = expected - found, found - expected
             flags = " ".join(row["flags"])
-            said = bool(re.search(r"event|annotation|short_segments|bad_", flags)) or "events" in self.outcome.log
+            said = bool(re.search(r"event|annotation|short_segments|bad_", flags)) or "events" in self._log
             self.add(f"{path}: windows lost {sorted(lost)[:3]}, added {sorted(added)[:3]}", is_said=said and not added)
         for start, stride, n, length in own[["start", "stride", "n_windows", "n_samples"]].itertuples(
             index=False, name=None
