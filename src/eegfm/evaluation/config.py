@@ -32,6 +32,8 @@ class ProbeParams(StrictModel):
         allow_pretrained_persons: Probe persons and signals of the pretraining too; the metrics say which.
         batch_size: Windows per forward pass.
         device: Where the encoder runs; ``auto`` takes a GPU where there is one.
+        verify: When stored samples are compared with their checksums: each block when a window of it is read for the
+            first time, or never.
     """
 
     task: str
@@ -47,3 +49,4 @@ class ProbeParams(StrictModel):
     allow_pretrained_persons: bool = False
     batch_size: int = Field(256, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    verify: Literal["first_read", "off"] = "first_read"

@@ -29,6 +29,7 @@ from eegfm.training.pretrain_module import PretrainModule
 from eegfm.training.randomness import OBJECTIVE_WEIGHTS, RECONSTRUCTION_MASKS, generator_for
 from eegfm.training.stores import Stores
 from eegfm.training.trainer import build_trainer, validation_interval
+from eegfm.training.verify import readable
 from eegfm.weights import build_seeded
 from eegfm.windows.guard import SplitTable
 
@@ -84,11 +85,12 @@ def fit_pretraining(
     Raises:
         ConfigError: Parameters and data do not fit.
         TrainingError: The loss is not finite, or the run was stopped early.
-        StoreError: A recording of the mixture is not in its store.
+        StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
     """
     split_table = SplitTable(splits)
     split_table.check_training(mixture)
+    stores = readable(stores, params.loader.verify)
     data = training_data(mixture, stores, params)
     fingerprint = _fingerprint(params, data)
     directory = run_directory / fingerprint

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from eegfm.files import write_atomically
 from eegfm.store.index import INDEX_FILE, Entry, RecordingEntry, scan_index
+from eegfm.store.layout import n_blocks
 
 ADDRESSES_FILE = "addresses.arrow"
 _TAIL_BYTES = 4096
@@ -35,6 +36,7 @@ class Addresses:
         first_rows: (R,) first row inside the shard.
         n_samples: (R,) rows.
         scales_uv: (R, C) microvolts per integer step.
+        block_crc32c: (K,) CRC-32C of the blocks of all recordings, one recording after the other.
     """
 
     recording_ids: pa.Array
@@ -42,6 +44,7 @@ class Addresses:
     first_rows: NDArray[np.int64]
     n_samples: NDArray[np.int64]
     scales_uv: NDArray[np.float32]
+    block_crc32c: NDArray[np.uint32]
 
 
 def addresses_of(entries: Iterable[Entry]) -> dict[str, Addresses]:
@@ -96,6 +99,7 @@ _SCHEMA = pa.schema(
         "first_row": pa.int64(),
         "n_samples": pa.int64(),
         "scales_uv": pa.list_(pa.float32()),
+        "block_crc32c": pa.list_(pa.uint32()),
     }
 )
 
@@ -122,7 +126,7 @@ def _read(folder: Path, state: bytes) -> dict[str, Addresses] | None:
         return None
     reader = pa.ipc.open_file(data)
     metadata: dict[bytes, bytes] = reader.schema.metadata
-    if metadata.get(_STATE) != state:
+    if metadata.get(_STATE) != state or not reader.schema.equals(_SCHEMA):
         return None
     return {montage: _from_batch(reader.get_batch(k)) for k, montage in enumerate(json.loads(metadata[_MONTAGES]))}
 
@@ -146,6 +150,7 @@ def _columns(entries: list[RecordingEntry]) -> Addresses:
         first_rows=np.array([e.first_row for e in entries], dtype=np.int64),
         n_samples=np.array([e.n_samples for e in entries], dtype=np.int64),
         scales_uv=np.array([e.scales_uv for e in entries], dtype=np.float32),
+        block_crc32c=np.array([crc for e in entries for crc in e.block_crc32c], dtype=np.uint32),
     )
 
 
@@ -153,11 +158,16 @@ def _batch(columns: Addresses) -> pa.RecordBatch:
     n_recordings, n_channels = columns.scales_uv.shape
     offsets = np.arange(n_recordings + 1, dtype=np.int32) * n_channels
     scales = pa.ListArray.from_arrays(offsets, columns.scales_uv.ravel())
-    arrays: list[Any] = [columns.recording_ids, columns.shards, columns.first_rows, columns.n_samples, scales]
+    first_blocks = np.concatenate([[0], n_blocks(columns.n_samples).cumsum()]).astype(np.int32)
+    checksums = pa.ListArray.from_arrays(first_blocks, columns.block_crc32c)
+    arrays: list[Any] = [
+        columns.recording_ids, columns.shards, columns.first_rows, columns.n_samples, scales, checksums,
+    ]  # fmt: skip
     return pa.record_batch([pa.array(a) if isinstance(a, np.ndarray) else a for a in arrays], schema=_SCHEMA)
 
 
 def _from_batch(batch: pa.RecordBatch) -> Addresses:
     shards, first_rows, n_samples = (batch.column(k).to_numpy() for k in (1, 2, 3))
     scales_uv = batch.column(4).flatten().to_numpy().reshape(batch.num_rows, -1)
-    return Addresses(batch.column(0), shards, first_rows, n_samples, scales_uv)
+    block_crc32c = batch.column("block_crc32c").flatten().to_numpy()
+    return Addresses(batch.column(0), shards, first_rows, n_samples, scales_uv, block_crc32c)

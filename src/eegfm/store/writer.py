@@ -18,6 +18,7 @@ from eegfm.files import exclusive, write_atomically
 from eegfm.recording import Montage
 from eegfm.store.addresses import drop_addresses, write_addresses
 from eegfm.store.checksums import block_checksums
+from eegfm.store.damage import damaged_recordings, is_intact, is_marked, remedy, remove_mark, restore_length
 from eegfm.store.index import (
     INDEX_FILE,
     Entry,
@@ -34,6 +35,7 @@ from eegfm.store.layout import (
     SHARD_BYTES,
     STORE_FILE,
     StoreFacts,
+    n_blocks,
     read_facts,
     read_montage,
     shard_path,
@@ -73,6 +75,9 @@ class StoreWriter:
     An interrupted commit leaves bytes behind the last index line or behind the last committed row of a
     shard. Nobody reads them: the line is cut off on the next opening, the rows are overwritten by the next
     commit.
+
+    Where damage was found (``eegfm.store.damage``), or shards are shorter than the index says, the whole store is read
+    on opening. Damaged recordings drop out, so that they are missing to whoever asks for ``keys``.
 
     Args:
         folder: The store's folder, made when absent.
@@ -145,6 +150,9 @@ class StoreWriter:
                 the way here is found by them.
         """
         assert samples.shape[1] == montage.n_channels == len(scales_uv), "one column and scale per channel"
+        if block_crc32c is None:
+            block_crc32c = block_checksums(samples)
+        assert len(block_crc32c) == n_blocks(np.array(len(samples))), "one checksum per block"
         with _in_words(self.folder):
             write_montage(self.folder, montage)
             shard, first_row = self._append_samples(montage, samples)
@@ -156,7 +164,7 @@ class StoreWriter:
             first_row=first_row,
             n_samples=len(samples),
             scales_uv=[float(s) for s in scales_uv],
-            block_crc32c=block_checksums(samples) if block_crc32c is None else block_crc32c,
+            block_crc32c=block_crc32c,
             facts=dict(facts),
             events=events,
         )
@@ -211,18 +219,36 @@ class StoreWriter:
         elif read_facts(self.folder) != self._facts:
             _log.warning("%s starts empty: the parameters or the code that made its recordings changed", self.folder)
             self._start_empty()
-        n_whole = 0
+        n_whole, n_bytes = 0, dict[Path, int]()
         for entry, end in scan_index(self.folder):
             n_whole = end
             self._remember(entry)
             if isinstance(entry, RecordingEntry):
                 place = (entry.montage, entry.shard)
                 self._tails[place] = max(self._tails.get(place, 0), entry.first_row + entry.n_samples)
+                row_bytes = SAMPLE_DTYPE.itemsize * len(entry.scales_uv)
+                n_bytes[shard_path(self.folder, *place)] = self._tails[place] * row_bytes
         index = self.folder / INDEX_FILE
         if index.exists() and index.stat().st_size > n_whole:
             os.truncate(index, n_whole)
         self._delete_unknown_shards()
+        self._drop_damaged(n_bytes)
         self.spool.mkdir()
+
+    def _drop_damaged(self, n_bytes: Mapping[Path, int]) -> None:
+        """Read the whole store where something of it is known to be damaged, and remove damaged recordings.
+
+        Args:
+            n_bytes: Least length of each shard.
+        """
+        cut = [path for path, n in n_bytes.items() if not path.exists() or path.stat().st_size < n]
+        if not cut and not is_marked(self.folder):
+            return
+        for recording_id in damaged_recordings(self.folder):
+            self.remove(recording_id)
+        for path in cut:
+            restore_length(path, n_bytes[path])
+        remove_mark(self.folder)
 
     def _shard_files(self) -> list[Path]:
         return sorted(self.folder.glob("*/shard_*.i16"))
@@ -246,8 +272,9 @@ class StoreWriter:
             offset=entry.first_row * SAMPLE_DTYPE.itemsize * montage.n_channels,
             shape=(entry.n_samples, montage.n_channels),
         )
-        if block_checksums(samples) != entry.block_crc32c:
-            raise StoreError(f"{self.folder}: recording {entry.recording_id} is damaged; delete it and ingest again")
+        if not is_intact(self.folder, entry):
+            what = f"{self.folder}: recording {entry.recording_id} is damaged and is not moved to another shard"
+            raise StoreError(f"{what}; {remedy(self.folder, [entry.recording_id])}")
         shard, first_row = self._append_samples(montage, samples)
         return replace(entry, shard=shard, first_row=first_row)
 
@@ -265,6 +292,7 @@ class StoreWriter:
         (self.folder / INDEX_FILE).unlink(missing_ok=True)
         for path in [*self.folder.glob("*/shard_*.i16"), *self.folder.glob(f"*/{MONTAGE_FILE}")]:
             path.unlink()
+        remove_mark(self.folder)
         write_facts(self.folder, self._facts)
 
     def _append_samples(self, montage: Montage, samples: NDArray[np.int16]) -> tuple[int, int]:

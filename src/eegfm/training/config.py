@@ -77,12 +77,16 @@ class LoaderParams(StrictModel):
         residency: ``disk`` gathers from the stores; ``device`` first copies all signals of the mixture to the device;
             ``auto`` does so on an accelerator that has room for them.
         device_memory_ratio: Largest share of the device's free memory that signals may take.
+        verify: When stored samples are compared with their checksums. ``before_training`` reads all recordings of the
+            mixture once before the first step; ``first_read`` compares each block when a window of it is drawn for the
+            first time; ``off`` trains on whatever is stored.
     """
 
     n_ahead: PositiveInt = 4
     read_ahead_steps: NonNegativeInt = 64
     residency: Literal["auto", "disk", "device"] = "auto"
     device_memory_ratio: float = Field(default=0.5, gt=0, le=1)
+    verify: Literal["before_training", "first_read", "off"] = "before_training"
 
 
 class PretrainParams(StrictModel):
