@@ -1,5 +1,6 @@
 """Checksums compared when samples are read: each block once per process, before anything of it is used."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from eegfm.store.damage import damage_error
 from eegfm.store.layout import BLOCK_ROWS, n_blocks
 from eegfm.store.read_ahead import ReadAhead
 
+_log = logging.getLogger(__name__)
+
 CELL_SHIFT = 12
 """Rows are looked up in cells of ``2 ** CELL_SHIFT`` rows: finding the block of each window takes ten times as long."""
 AHEAD_BYTES = 64 << 20
@@ -26,8 +29,8 @@ Rows = NDArray[np.int64]
 class BlockGuard:
     """Compares the blocks of one montage with their checksums, the first time that something of them is read.
 
-    A cell is open while a block that was not compared reaches into it. Reading costs a look at the cells of each
-    window, and nothing once all blocks were compared.
+    A cell is open while a pending block reaches into it or into the next one; pending are blocks that were not compared
+    and damaged ones. So a window costs one look, at the cell that it starts in, and nothing once no block is pending.
 
     What happens to samples after their block was compared is not noticed by the same process.
 
@@ -62,13 +65,14 @@ class BlockGuard:
         self._stops: Rows = np.minimum(starts + BLOCK_ROWS, np.repeat(first_rows + n_samples, n_each))[order]
         self._crcs = block_crc32c[order]
         self._is_pending = np.ones(len(order), dtype=np.bool_)
+        self._is_damaged = np.zeros(len(order), dtype=np.bool_)
         self._n_pending = len(order)
         self._is_open = np.zeros((int(self._stops.max(initial=1)) - 1 >> CELL_SHIFT) + 1, dtype=np.bool_)
         self._set(*self._cells_of(np.arange(len(order))), is_open=True)
         self._lock = threading.Lock()
 
     def check(self, rows: Rows, n_samples: int) -> None:
-        """Compare all blocks in the cells of these windows that were not compared before.
+        """Compare all blocks near these windows that were not compared before.
 
         Args:
             rows: (B,) first rows.
@@ -79,13 +83,11 @@ class BlockGuard:
         """
         if not self._n_pending or not len(rows):
             return
-        last = rows + (n_samples - 1)
         is_open = self._is_open.take(rows >> CELL_SHIFT, mode="clip")
-        is_open |= self._is_open.take(last >> CELL_SHIFT, mode="clip")
-        for between in range(1 << CELL_SHIFT, n_samples - 1, 1 << CELL_SHIFT):
-            is_open |= self._is_open.take((rows + between) >> CELL_SHIFT, mode="clip")
+        for further in range(1 << CELL_SHIFT, n_samples - 1, 1 << CELL_SHIFT):  # in windows longer than a cell
+            is_open |= self._is_open.take((rows + further) >> CELL_SHIFT, mode="clip")
         if is_open.any():
-            self._compare(rows[is_open], last[is_open] + 1)
+            self._compare(rows[is_open], rows[is_open] + n_samples)
 
     def check_all(self, first_rows: Rows, n_rows: Rows) -> None:
         """Compare all blocks under stretches of rows that were not compared before, in the order of the disk.
@@ -101,34 +103,44 @@ class BlockGuard:
             self._compare(first_rows, first_rows + n_rows)
 
     def _compare(self, starts: Rows, stops: Rows) -> None:
+        """Compare what is pending in the cells of stretches; an error where the stretches themselves are damaged."""
         with self._lock:
-            blocks = self._in_cells(starts >> CELL_SHIFT, (stops - 1) >> CELL_SHIFT)
-            blocks = blocks[self._is_pending[blocks]]
-            damaged = [block for block in self._in_turn(blocks) if not self._is_intact(block)]
-            self._is_pending[blocks] = False
-            self._is_pending[damaged] = True
-            self._n_pending -= len(blocks) - len(damaged)
-            self._close(blocks)
+            near = self._under_cells(starts >> CELL_SHIFT, ((stops - 1) >> CELL_SHIFT) + 1)
+            near = near[self._is_pending[near] & ~self._is_damaged[near]]
+            damaged = [block for block in self._in_turn(near) if not self._is_intact(block)]
+            self._is_damaged[damaged] = True
+            self._is_pending[near] = self._is_damaged[near]
+            self._n_pending -= len(near) - len(damaged)
+            self._close(near)
+        read = self._under(starts, stops)
+        found = read[self._is_damaged[read]]
+        if len(found):
+            raise damage_error(self._folder, self._ids[self._recordings[found]], len(found), len(read))
         if damaged:
-            ids = self._ids[self._recordings[damaged]]
-            raise damage_error(self._folder, ids, len(damaged), len(blocks))
+            beside = damage_error(self._folder, self._ids[self._recordings[damaged]], len(damaged), len(near))
+            _log.warning("%s (found beside what was read)", beside)
 
-    def _in_cells(self, first: Rows, last: Rows) -> Rows:
-        """Numbers of the blocks that reach into ranges of cells, each block once."""
-        low = self._stops.searchsorted(first << CELL_SHIFT, side="right")
-        high = self._starts.searchsorted((last + 1) << CELL_SHIFT, side="left")
+    def _under(self, starts: Rows, stops: Rows) -> Rows:
+        """Numbers of the blocks that share rows with stretches, each block once."""
+        low = self._stops.searchsorted(starts, side="right")
+        high = self._starts.searchsorted(stops, side="left")
         n_each = np.maximum(high - low, 0)
         return np.unique(np.repeat(low - (n_each.cumsum() - n_each), n_each) + np.arange(n_each.sum()))
+
+    def _under_cells(self, first: Rows, last: Rows) -> Rows:
+        return self._under(first << CELL_SHIFT, (last + 1) << CELL_SHIFT)
 
     def _close(self, blocks: Rows) -> None:
         """Close the cells of compared blocks, but those that blocks which are still pending reach into."""
         first, last = self._cells_of(blocks)
         self._set(first, last, is_open=False)
-        beside = np.concatenate([self._in_cells(first, first), self._in_cells(last, last)])
+        beside = np.concatenate([self._under_cells(first, first + 1), self._under_cells(last, last + 1)])
         self._set(*self._cells_of(beside[self._is_pending[beside]]), is_open=True)
 
     def _cells_of(self, blocks: Rows) -> tuple[Rows, Rows]:
-        return self._starts[blocks] >> CELL_SHIFT, (self._stops[blocks] - 1) >> CELL_SHIFT
+        """First and last cell that a pending block keeps open."""
+        first = (self._starts[blocks] >> CELL_SHIFT) - 1
+        return np.maximum(first, 0), (self._stops[blocks] - 1) >> CELL_SHIFT
 
     def _set(self, first: Rows, last: Rows, *, is_open: bool) -> None:
         for a, b in zip(first.tolist(), last.tolist(), strict=True):
