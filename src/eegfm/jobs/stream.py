@@ -90,10 +90,11 @@ class FilteredStream:
         pieces = spread_pieces(self._segments, self._reader.header.rate_hz)
         # A watch of its own: what is read twice must not be counted twice.
         watch = QualityWatch(self._names, self._reader.header.rate_hz)
-        blocks = [block for a, b in pieces for block in self._blocks(a, b, watch.add)]
-        mads_uv = channel_mads_uv(blocks)
+        # Whole stretches: how the filter cuts them into blocks must not decide what votes on the scale.
+        stretches_uv = [np.concatenate([*self._blocks(a, b, watch.add)]) for a, b in pieces]
+        mads_uv = channel_mads_uv(stretches_uv)
         self._plausibility = check_plausible(mads_uv, self._names)
-        return robust_scale_uv(blocks, mads_uv)
+        return robust_scale_uv(stretches_uv, mads_uv)
 
     def write(self, path: Path, scales_uv: NDArray[np.float32]) -> Written:
         """Filter, quantise and write all segments back to back.
