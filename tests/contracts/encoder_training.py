@@ -20,6 +20,7 @@ from eegfm.encoders.base import Encoder
 from eegfm.encoders.load import PREFIX, build_encoder, new_encoder
 from eegfm.objectives.base import Objective
 from eegfm.objectives.config import MaskedConfig, ObjectiveChoice, ObjectiveConfig
+from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.weights import build_seeded
 
 
@@ -172,7 +173,8 @@ def visible_only_is_refused_early(subject: Subject) -> None:
 
 @torch.no_grad()
 def bf16(subject: Subject) -> None:
-    """Autocast on the CPU stays close to float32."""
+    """Autocast on the CPU stays close to float32, where the processor computes right with it at all."""
+    check_bfloat16(torch.device("cpu"))
     encoder, batch = subject.encoder(is_default=True), make_batch()
     expected = encoder(batch)
     with torch.autocast("cpu", dtype=torch.bfloat16):
