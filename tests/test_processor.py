@@ -47,6 +47,13 @@ def test_what_the_user_chose_stays(described: Path, monkeypatch: pytest.MonkeyPa
     assert len({"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"} & os.environ.keys()) == 1
 
 
+def test_an_empty_variable_chooses_nothing(described: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    described.write_text(AMX)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "")
+    processor.keep_onednn_from_amx()
+    assert processor.onednn_limit() == "AVX512_CORE_BF16"
+
+
 def test_only_the_first_of_many_processors_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def lines() -> Iterator[str]:
         yield from AMX.splitlines(keepends=True)[:3]

@@ -17,7 +17,7 @@ def keep_onednn_from_amx() -> None:
 
     With AMX, oneDNN 3.12 (torch 2.13) computes wrong convolutions in bfloat16, in shapes that encoders here have.
     """
-    if VARIABLE not in os.environ and _OLDER_VARIABLE not in os.environ and has_amx():
+    if onednn_limit() is None and has_amx():
         os.environ[VARIABLE] = WITHOUT_AMX
 
 
