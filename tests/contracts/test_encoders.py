@@ -1,12 +1,12 @@
-"""Every encoder on the menu, and some variants, keep every promise; see ``encoder_checks`` and ``encoder_training``."""
+"""Every encoder on the menu, and some variants, keep every promise; see ``CHECKS``."""
 
 import pytest
 
-from contracts import encoder_checks, encoder_training
+from contracts import encoder_checks, encoder_training, hidden_content
 from contracts.encoder_cases import CASES, Case, Subject
 from zoo.stand_in import braindecode_models
 
-CHECKS = {**encoder_checks.CHECKS, **encoder_training.CHECKS}
+CHECKS = {**encoder_checks.CHECKS, **encoder_training.CHECKS, **hidden_content.CHECKS}
 
 
 @pytest.fixture

@@ -335,6 +335,18 @@ def test_training_in_bfloat16(name: str, mixture: pd.DataFrame, stores: dict[str
     assert np.isfinite(result.metrics["train_loss"])
 
 
+def test_bfloat16_that_computes_wrong_is_refused_before_training(
+    mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eegfm.training.bfloat16.largest_error", lambda: 1.1)
+    asked = {**PARAMS.model_dump(), "n_steps": 2, "precision": "bf16-mixed"}
+    with pytest.raises(TrainingError, match=r"set ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 before python starts"):
+        fit_pretraining(mixture, stores, PretrainParams.model_validate(asked), tmp_path, splits=_splits(mixture))
+    assert not list(tmp_path.rglob("events.out*"))
+    plain = PretrainParams.model_validate(asked | {"precision": "32-true"})
+    assert fit_pretraining(mixture, stores, plain, tmp_path, splits=_splits(mixture)).metrics["n_steps"] == 2
+
+
 def test_the_gradient_is_clipped(mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path: Path) -> None:
     seen: list[float] = []
 

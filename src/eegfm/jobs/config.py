@@ -1,13 +1,14 @@
 """Parameters of the data jobs, of weights in and out, and of everything that one corpus needs."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator, model_validator
 
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import StrictModel
 from eegfm.corpora.config import AcquireParams, CorpusConfig
 from eegfm.encoders.config import EncoderConfig
+from eegfm.encoders.configs.published import as_published
 from eegfm.load_report import LoadExceptions
 from eegfm.signal.canonical import CanonicalChoice
 from eegfm.signal.config import ReadParams
@@ -87,7 +88,8 @@ class ImportParams(StrictModel):
     """What is known of published weights; the file itself says none of it.
 
     Attributes:
-        encoder: Architecture that the file holds.
+        encoder: Architecture that the file holds. Choices that are not named are those that the weights were published
+            with, where these differ from the defaults of training.
         adapter: What brings other montages to that of the weights; one without weights of its own.
         montage: Channels that the weights expect, behind no adapter: a canonical montage, or electrodes in their order.
         reference: What windows are referenced to, see ``eegfm.training.config.PretrainParams``.
@@ -114,6 +116,11 @@ class ImportParams(StrictModel):
     note: str = ""
     weights: LoadExceptions = LoadExceptions()
     seed: NonNegativeInt = 0
+
+    @field_validator("encoder", mode="before")
+    @classmethod
+    def _as_published(cls, encoder: Any) -> Any:
+        return as_published(encoder)
 
 
 ExportFormat = Literal["huggingface", "onnx", "torch_export"]

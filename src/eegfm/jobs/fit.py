@@ -84,7 +84,7 @@ def fit_pretraining(
 
     Raises:
         ConfigError: Parameters and data do not fit.
-        TrainingError: The loss is not finite, or the run was stopped early.
+        TrainingError: The loss is not finite, the run was stopped early, or the CPU computes wrong in bfloat16.
         StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
     """

@@ -18,6 +18,9 @@ from eegfm.objectives.patches import Hiding, PatchObjective, token_index
 class Mae(PatchObjective):
     """Masked autoencoder (He et al. 2022, arXiv 2111.06377) whose decoder only looks at what was encoded (CrossMAE).
 
+    All patches are embedded before the hidden ones are left out; see ``eegfm.objectives.masked.Masked`` for what keeps
+    these from being seen.
+
     Args:
         config: Choices.
         encoder: The encoder to train.

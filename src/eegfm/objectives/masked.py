@@ -16,8 +16,10 @@ from eegfm.objectives.patches import Hiding, PatchObjective, token_index
 class Masked(PatchObjective):
     """Encode all tokens, those that are hidden without their content.
 
-    A hidden token loses its content and keeps its place. Patches do not overlap, so no visible token holds
-    a sample of a hidden one.
+    A hidden token loses its content and keeps its place. Patches do not overlap, and an encoder embeds each from its
+    own samples: one whose statistics reach over the window is refused (``MaskedConfig.allow_leaks``). So no prediction
+    depends on the samples of a hidden patch. What is hidden are patches of the windows as they come: behind the common
+    average reference or an interpolation, every channel holds a share of the others, and so do visible ones of hidden.
 
     Args:
         config: Choices.
@@ -39,7 +41,7 @@ class Masked(PatchObjective):
         tokens = self.encoder.tokenize(batch)
         hidden = self._draw(batch, tokens.n_rows, tokens.n_patches, generator).to(tokens.content.device)
         index = hidden.unsqueeze(-1).expand(-1, -1, tokens.content.shape[-1])
-        # Scattering the token in, rather than blending, leaves no path from hidden content to the output.
+        # Scattered in, not blended: not even a value that is not finite gets past.
         token = self.mask_token.to(tokens.content.dtype).expand(index.shape)
         hiding = tokens.with_content(tokens.content.scatter(1, index, token))
         return Hiding(hidden, hiding, self.encoder.encode(hiding))

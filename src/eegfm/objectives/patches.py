@@ -4,6 +4,7 @@ Shapes: B windows, C channels, R rows of G = C / R channels (G is 1 for most enc
 tokens, M hidden tokens, K target values of one channel.
 """
 
+import logging
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -16,9 +17,11 @@ from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.tokens import Tokens, Visible, take
 from eegfm.objectives.base import Objective, Reconstruction
-from eegfm.objectives.config import PatchObjectiveConfig
+from eegfm.objectives.config import PatchObjectiveConfig, listed_choices
 from eegfm.objectives.masks import n_hidden
 from eegfm.objectives.targets import PatchTargets, asked_patches_uv, token_group_mask
+
+logger = logging.getLogger(__name__)
 
 
 class Hiding(NamedTuple):
@@ -49,13 +52,16 @@ class PatchObjective(Objective):
         spec: What the data decides.
 
     Raises:
-        ConfigError: The encoder cannot do what is asked, the ratio hides none or all tokens of a window, or ``high_hz``
-            reaches half the rate.
+        ConfigError: The encoder cannot do what is asked, its tokens know of hidden patches, the ratio hides none or all
+            tokens of a window, or ``high_hz`` reaches half the rate.
     """
 
     def __init__(self, config: PatchObjectiveConfig, encoder: Encoder, spec: SignalSpec) -> None:
         super().__init__(encoder)
         config.check_traits(encoder.traits, type(encoder).__name__)
+        config.check_leaks(encoder.leaks, type(encoder).__name__)
+        if encoder.leaks:
+            logger.warning("hidden patches leak into every token, as allowed: %s", listed_choices(encoder.leaks))
         self.mask_ratio = config.mask_ratio
         self.targets = PatchTargets(config.target, config.high_hz, encoder, spec)
         self.n_values = encoder.channels_per_token * self.targets.n_values

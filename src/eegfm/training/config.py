@@ -112,7 +112,7 @@ class PretrainParams(StrictModel):
         n_validation_windows: Largest number of windows per corpus that a validation looks at, spread evenly.
         accelerator: Where to train.
         devices: Number of devices.
-        precision: Number format of matrix products.
+        precision: Number format of matrix products. ``bf16-mixed`` is refused on a CPU that computes wrong with it.
         progress_bar: Whether to draw one; only ever on a terminal.
     """
 

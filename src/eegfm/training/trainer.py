@@ -11,6 +11,7 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
 
 
@@ -34,13 +35,15 @@ def build_trainer(
         n_steps: Optimizer steps in all.
         callbacks: What watches the run.
         validates: Whether there is anything to validate on.
+
+    Raises:
+        TrainingError: bfloat16 is asked for on a CPU that computes wrong with it; nothing was removed then.
     """
     quieten()
-    shutil.rmtree(run_directory / "tensorboard", ignore_errors=True)
     # In a log file every update would be a line.
     shows_bar = params.progress_bar and sys.stderr.isatty()
     bar: list[Callback] = [TQDMProgressBar()] if shows_bar else []
-    return Trainer(
+    trainer = Trainer(
         accelerator=params.accelerator,
         devices=params.devices,
         precision=params.precision,
@@ -59,6 +62,10 @@ def build_trainer(
         use_distributed_sampler=False,
         default_root_dir=run_directory,
     )
+    if params.precision == "bf16-mixed":
+        check_bfloat16(trainer.strategy.root_device)
+    shutil.rmtree(run_directory / "tensorboard", ignore_errors=True)
+    return trainer
 
 
 def validation_interval(params: PretrainParams, n_steps: int) -> int:
