@@ -35,10 +35,13 @@ def test_global_draws_follow_from_their_purpose_and_leave_no_trace() -> None:
 
 
 def test_global_state_comes_back_after_an_error() -> None:
-    before = torch.random.get_rng_state()
-    with pytest.raises(ValueError, match="on purpose"), global_draws_for(CPU, 0, 1):
+    def fails() -> None:
         torch.rand(3)
         raise ValueError("on purpose")
+
+    before = torch.random.get_rng_state()
+    with pytest.raises(ValueError, match="on purpose"), global_draws_for(CPU, 0, 1):
+        fails()
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
