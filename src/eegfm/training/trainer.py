@@ -2,16 +2,22 @@
 
 import logging
 import shutil
+import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from eegfm.stopping import Stopped
 from eegfm.training.config import PretrainParams
+
+logger = logging.getLogger(__name__)
 
 
 def build_trainer(
@@ -59,6 +65,20 @@ def build_trainer(
         use_distributed_sampler=False,
         default_root_dir=run_directory,
     )
+
+
+@contextmanager
+def honest_end() -> Iterator[None]:
+    """Let a SIGTERM that Lightning took end the program as one: Lightning's own exception ends it with exit code 0.
+
+    Raises:
+        Stopped: SIGTERM came while the block ran, in a program that did not handle it itself.
+    """
+    try:
+        yield
+    except SIGTERMException as error:
+        logger.error("Training was stopped by SIGTERM; nothing is kept of it")
+        raise Stopped(signal.SIGTERM) from error
 
 
 def validation_interval(params: PretrainParams, n_steps: int) -> int:
