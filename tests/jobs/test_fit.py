@@ -264,6 +264,27 @@ def test_the_seed_decides_everything(result: PretrainResult, fit: Fit) -> None:
     assert other.run_directory != result.run_directory
 
 
+def test_dropout_and_jitter_follow_from_the_seed_too(fit: Fit) -> None:
+    """Through the trainer, with a validation between two steps; global random state comes out as it went in."""
+    still = PARAMS.encoder.model_dump()
+    encoder = PatchTransformerConfig(
+        **still | {"dropout_ratio": 0.2, "drop_path_ratio": 0.2, "position_jitter_m": 0.01}
+    )
+    found = []
+    with torch.random.fork_rng(devices=[]):
+        for state, seed in ((1, 0), (2, 0), (1, 1)):
+            torch.manual_seed(state)
+            before = torch.random.get_rng_state()
+            found.append(fit(encoder=encoder, n_steps=4, validation_interval_steps=2, seed=seed))
+            assert torch.equal(torch.random.get_rng_state(), before)
+    found.append(fit(n_steps=4, validation_interval_steps=2))
+    first, again, other, without = (result.checkpoint.tensors for result in found)
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    pd.testing.assert_frame_equal(found[0].history, found[1].history)
+    assert not np.array_equal(first["objective.mask_token"], other["objective.mask_token"])
+    assert not np.array_equal(first["objective.mask_token"], without["objective.mask_token"])
+
+
 def test_validation_persons_do_not_teach(result: PretrainResult, fit: Fit, mixture: pd.DataFrame) -> None:
     """Fewer validation windows leave weights and statistics as they were."""
     fewer = fit(mixture[(mixture["split"] == "pretrain") | (mixture["start"] == 0)])

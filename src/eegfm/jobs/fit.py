@@ -28,7 +28,7 @@ from eegfm.training.pace import Pace
 from eegfm.training.pretrain_module import PretrainModule
 from eegfm.training.randomness import OBJECTIVE_WEIGHTS, RECONSTRUCTION_MASKS, generator_for
 from eegfm.training.stores import Stores
-from eegfm.training.trainer import build_trainer, validation_interval
+from eegfm.training.trainer import build_trainer, honest_end, validation_interval
 from eegfm.training.verify import readable
 from eegfm.weights import build_seeded
 from eegfm.windows.guard import SplitTable
@@ -136,8 +136,8 @@ def _train(module: PretrainModule, data: TrainingData, directory: Path) -> Pace:
     """
     pace = Pace()
     trainer = build_trainer(module.params, directory, data.n_steps, [pace], validates=len(data.validation) > 0)
-    trainer.fit(module, data.training, data.validation)
-    # A termination signal ends the fit as if it had finished.
+    with honest_end():
+        trainer.fit(module, data.training, data.validation)
     if trainer.global_step != data.n_steps:
         raise TrainingError(
             f"training stopped after {trainer.global_step} of {data.n_steps} steps; nothing is kept, start it again"

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -81,8 +82,10 @@ def ingest(
             )
         for recording_id in gone:
             writer.remove(recording_id)
-        for result in _watched(converted(plan, params.workers), len(plan), corpus):
-            _commit(writer, result)
+        # Closed when this fails or is told to stop: its workers end with it.
+        with closing(converted(plan, params.workers)) as results:
+            for result in _watched(results, len(plan), corpus):
+                _commit(writer, result)
         writer.compact()
     store = SignalStore(folder)
     recordings, rejected = recordings_table(store, raw_files), rejected_table(store)

@@ -2,17 +2,23 @@
 
 import logging
 import shutil
+import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from eegfm.stopping import Stopped
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
+
+logger = logging.getLogger(__name__)
 
 
 def build_trainer(
@@ -66,6 +72,20 @@ def build_trainer(
         check_bfloat16(trainer.strategy.root_device)
     shutil.rmtree(run_directory / "tensorboard", ignore_errors=True)
     return trainer
+
+
+@contextmanager
+def honest_end() -> Iterator[None]:
+    """Let a SIGTERM that Lightning took end the program as one: Lightning's own exception ends it with exit code 0.
+
+    Raises:
+        Stopped: SIGTERM came while the block ran, in a program that did not handle it itself.
+    """
+    try:
+        yield
+    except SIGTERMException as error:
+        logger.error("Training was stopped by SIGTERM; nothing is kept of it")
+        raise Stopped(signal.SIGTERM) from error
 
 
 def validation_interval(params: PretrainParams, n_steps: int) -> int:
