@@ -16,9 +16,9 @@ from eegfm.corpora.bids_sidecars import (
     read_eeg_json,
     read_events,
     read_participants,
-    read_table,
     sexes,
 )
+from eegfm.corpora.text_tables import read_table
 from eegfm.errors import EegfmError, RecordingError
 
 FOLDER = "sub-01/ses-a/eeg"

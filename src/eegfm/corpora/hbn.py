@@ -22,12 +22,14 @@ from eegfm.corpora.bids_sidecars import (
     sexes,
 )
 from eegfm.corpora.config import HbnCorpus
-from eegfm.corpora.hbn_tasks import TASKS, own_events
+from eegfm.corpora.hbn_tasks import COLUMNS, TASKS, own_events
+from eegfm.corpora.text_tables import is_missing
 from eegfm.errors import EegfmError
 from eegfm.recording import Reference
 from eegfm.signal.electrodes import Layout, ResolvedChannels
 from eegfm.signal.expected import Expected
 from eegfm.signal.reader import RecordingHeader
+from eegfm.signal.text import stripped
 
 _NAME = re.compile(
     r"sub-(?P<subject>[A-Za-z0-9]+)_task-(?P<task>[A-Za-z0-9]+)(?:_run-(?P<run>\d+))?_eeg\.(bdf|set|edf)"
@@ -127,7 +129,7 @@ class Hbn(Corpus):
         if other is not None:
             flags.append(f"other_reference:{other}")
         sidecar = nearest(path, "events.tsv")
-        events = read_events(sidecar) if sidecar else []
+        events = read_events(sidecar, COLUMNS) if sidecar else []
         fields = self.describe(path.name)
         assert fields is not None, "only files of the layout are read"
         found = own_events(events, fields["task"], fields["run"])
@@ -148,8 +150,8 @@ def _channel_table(path: Path) -> ChannelTable | None:
 
 def _other_reference(facts: SideFacts) -> str | None:
     """The reference that is stated, if it is not Cz; as a word that can stand in a flag."""
-    stated = str(facts.values.get("EEGReference", "Cz")).strip()
-    return None if stated in {"Cz", "n/a", ""} else re.sub(r"\W+", "_", stated.lower())
+    stated = stripped(str(facts.values.get("EEGReference", "")))
+    return None if is_missing(stated) or facts.reference == "Cz" else re.sub(r"\W+", "_", stated.lower())
 
 
 def _absent_columns(events: list[dict[str, Any]], task: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from eegfm.errors import RecordingError
 from eegfm.recording import Montage, Reference
+from eegfm.signal.text import stripped
 
 # fmt: off
 Layout = Literal[
@@ -158,7 +159,7 @@ def ten_twenty_names(labels: Sequence[str]) -> tuple[str | None, ...]:
 
 @lru_cache(maxsize=8192)
 def _parse(label: str, layout: Layout | None) -> _Parsed:
-    text = label.strip()
+    text = stripped(label)
     if _NOT_EEG.match(text):
         return _Parsed("other")
     match = _ONE_ELECTRODE.fullmatch(text)
@@ -231,7 +232,7 @@ def resolve_channels(labels: Sequence[str], layout: Layout, reference: Reference
         reference=reference or _inferred_reference([parsed[i] for i in picks], layout),
     )
     pairs = zip(labels, parsed, strict=True)
-    rest = [(label, p) for label, p in pairs if p.name not in table and not _NOTES.fullmatch(label.strip())]
+    rest = [(label, p) for label, p in pairs if p.name not in table and not _NOTES.fullmatch(stripped(label))]
     return ResolvedChannels(
         picks=tuple(picks),
         montage=montage,
@@ -262,7 +263,7 @@ def _parsed(labels: Sequence[str], layout: Layout) -> list[_Parsed]:
     if (layout in _RADIAL_LAYOUTS) == _is_radial(tuple(labels)):
         return parsed
     is_shared = [
-        _RADIAL.fullmatch(label.strip()) or _RADIAL.fullmatch(p.name) for label, p in zip(labels, parsed, strict=True)
+        _RADIAL.fullmatch(stripped(label)) or _RADIAL.fullmatch(p.name) for label, p in zip(labels, parsed, strict=True)
     ]
     return [_Parsed("unknown") if shared else p for shared, p in zip(is_shared, parsed, strict=True)]
 
@@ -270,7 +271,7 @@ def _parsed(labels: Sequence[str], layout: Layout) -> list[_Parsed]:
 @lru_cache(maxsize=64)
 def _is_radial(labels: tuple[str, ...]) -> bool:
     """Whether a file names electrodes radially: most of the names that tell the systems apart are radial."""
-    radial = [_RADIAL.fullmatch(label.strip()) is not None for label in labels]
+    radial = [_RADIAL.fullmatch(stripped(label)) is not None for label in labels]
     other = [clean_label(label) is not None for label in labels]
     n_radial_only = sum(r and not o for r, o in zip(radial, other, strict=True))
     return n_radial_only > sum(o and not r for r, o in zip(radial, other, strict=True))
