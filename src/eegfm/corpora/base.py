@@ -65,6 +65,8 @@ class Corpus(ABC):
     layout: ClassVar[Layout] = "1005"
     suffixes: ClassVar[tuple[str, ...]] = (".edf",)
     reference: Reference | None = None
+    meaning_of_ref: ClassVar[Reference] = "unknown"
+    """The reference of channels whose labels end in ``-REF``, which names none outside TUH."""
 
     def __init__(self, corpus: str) -> None:
         self.corpus = corpus
@@ -103,7 +105,7 @@ class Corpus(ABC):
         Raises:
             RecordingError: No electrode, one twice, or mixed references.
         """
-        return resolve_channels(header.labels, self.layout, self.reference)
+        return resolve_channels(header.labels, self.layout, self.reference, self.meaning_of_ref)
 
     def details(self, path: Path, header: RecordingHeader) -> Details:
         """Events and facts of one recording; called in a worker. By default the annotations of the file itself.
