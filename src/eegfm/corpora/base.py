@@ -1,7 +1,6 @@
 """What a corpus answers: which files, what is known of each, and how its channels are named."""
 
 import math
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from os import DirEntry, scandir, stat_result
@@ -252,23 +251,3 @@ def _stat(entry: DirEntry[str]) -> stat_result:
         return entry.stat()
     except OSError:
         return entry.stat(follow_symlinks=False)
-
-
-def pattern_to_regex(pattern: str, fields: Iterable[str]) -> re.Pattern[str]:
-    """Turn ``"S{subject}R{run}.edf"`` into a regular expression with named groups.
-
-    Raises:
-        EegfmError: An unknown field, or no ``{subject}``.
-    """
-    seen: set[str] = set()
-    parts = []
-    for text, field in re.findall(r"([^{}]*)(?:\{(\w*)\})?", pattern):
-        parts.append(re.escape(text))
-        if field and field not in fields:
-            raise EegfmError(f"corpus.pattern {pattern!r}: unknown field {{{field}}}; known: {', '.join(fields)}")
-        if field:
-            parts.append(f"(?P={field})" if field in seen else f"(?P<{field}>[^/]+?)")
-            seen.add(field)
-    if "subject" not in seen:
-        raise EegfmError(f"corpus.pattern {pattern!r}: {{subject}} is missing; splits are by person")
-    return re.compile("".join(parts))

@@ -144,7 +144,8 @@ class EdfFolderCorpus(Layouted):
     Attributes:
         pattern: Path inside the folder with named fields, e.g. ``"S{subject}/S{subject}R{run}.edf"``. Fields:
             ``subject`` (required), ``session``, ``task``, ``run``. A field that stands twice must match twice, and
-            matches no ``/``. A pattern that ends in neither ``.edf`` nor ``.bdf`` takes both.
+            matches no ``/``. A path that it fits in several ways is refused. A pattern that ends in
+            neither ``.edf`` nor ``.bdf`` takes both.
         reference: What the signals were recorded against; read from the labels (``-LE``, ``-AVG``) by default. Labels
             that end in ``-REF`` name none: it is ``unknown`` then.
     """
