@@ -11,10 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
-
 from eegfm.corpora.text_tables import Row, is_missing, read_table
-from eegfm.errors import EegfmError, RecordingError
+from eegfm.errors import RecordingError
 from eegfm.recording import Reference
 from eegfm.signal.expected import Expected
 from eegfm.signal.text import stripped
@@ -38,7 +36,6 @@ _REFERENCES: dict[str, Reference] = {
     "a1+a2": "linked_ears",
     "a1,a2": "linked_ears",
 }
-_SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 _NOT_A_COLUMN = ("onset", "duration", "sample")
 _EVENT_COLUMNS = ("duration", "sample", "trial_type", "value", "response_time", "HED", "stim_file", "channel")
 """Columns of ``*_events.tsv`` that the specification names, beside ``onset``."""
@@ -221,50 +218,3 @@ def _finite(text: str | None, column: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{column} is {text or 'n/a'}")
     return number
-
-
-def read_participants(path: Path) -> pd.DataFrame:
-    """``participants.tsv`` as text, missing values as None, with a column ``subject`` that has no ``sub-``.
-
-    Raises:
-        EegfmError: The table cannot be read, or names a participant twice.
-    """
-    try:
-        table = pd.DataFrame(read_table(path, ["participant_id"]), dtype="object")
-        if table["participant_id"].isna().any():
-            raise ValueError("a line without a participant")
-        table["subject"] = table["participant_id"].str.removeprefix("sub-")
-    except (KeyError, ValueError) as error:  # KeyError: a header and no line
-        raise EegfmError(f"{path}: not readable as a BIDS table of participants ({error}); correct it") from error
-    twice = table.loc[table["subject"].duplicated(), "subject"]
-    if len(twice):
-        raise EegfmError(f"{path}: participant {twice.iloc[0]} stands there twice; keep one row per participant")
-    return table
-
-
-def numbers(table: pd.DataFrame, column: str, path: Path) -> list[float]:
-    """A column of ``participants.tsv`` as numbers, NaN where missing or where there is no such column.
-
-    An age that is withheld as ``89+`` is 89.
-
-    Raises:
-        EegfmError: A value is no finite number.
-    """
-    texts: Iterable[str | None] = table[column] if column in table else [None] * len(table)
-    out = []
-    for subject, text in zip(table["subject"], texts, strict=True):
-        try:
-            number = math.nan if text is None else _finite(text.strip().removesuffix("+"), column)
-        except ValueError as error:
-            raise EegfmError(
-                f"{path}: not readable as a BIDS table of participants ({column} of {subject} is {text!r}); "
-                "it must be a number or n/a, correct it"
-            ) from error
-        out.append(number)
-    return out
-
-
-def sexes(table: pd.DataFrame) -> list[str]:
-    """Column ``sex`` of ``participants.tsv`` as ``M``, ``F`` or "" for anything else."""
-    texts: Iterable[str | None] = table["sex"] if "sex" in table else [None] * len(table)
-    return [_SEXES.get((text or "").strip().lower(), "") for text in texts]

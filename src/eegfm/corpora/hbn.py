@@ -9,17 +9,15 @@ import pandas as pd
 
 from eegfm.corpora.base import Corpus, Details
 from eegfm.corpora.bids_channels import ChannelTable, read_channels, resolve_typed
+from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants
 from eegfm.corpora.bids_sidecars import (
     NOT_RAW,
     SideFacts,
     inherited,
     is_boundary,
     nearest,
-    numbers,
     read_eeg_json,
     read_events,
-    read_participants,
-    sexes,
 )
 from eegfm.corpora.config import HbnCorpus
 from eegfm.corpora.hbn_tasks import COLUMNS, TASKS, own_events
@@ -47,6 +45,7 @@ class Hbn(Corpus):
 
     layout: ClassVar[Layout] = "gsn129"
     suffixes: ClassVar[tuple[str, ...]] = (".bdf", ".set", ".edf")
+    label_table: ClassVar[str] = "participants.tsv"
     example = "sub-NDARXXXXXXXX/eeg/sub-NDARXXXXXXXX_task-RestingState_eeg.bdf"
 
     def __init__(self, config: HbnCorpus, corpus: str) -> None:
@@ -161,10 +160,9 @@ def _absent_columns(events: list[dict[str, Any]], task: str) -> tuple[str, ...]:
 
 def _participants(path: Path) -> pd.DataFrame:
     table = read_participants(path)
-    out = pd.DataFrame({"subject": table["subject"].astype("str")})
-    for name, column in {"age_years": "age", **{factor: factor for factor in _FACTORS}}.items():
-        out[name] = pd.Series(numbers(table, column, path), dtype="float64")
-    out["sex"] = pd.Series(sexes(table), dtype="str")
-    release = table["release_number"].fillna("") if "release_number" in table else ""
-    out["release"] = pd.Series(release, index=out.index, dtype="str")
+    out = persons(table, path)
+    for factor in _FACTORS:
+        out[factor] = pd.Series(numbers(table, column_of(table, factor), path), dtype="float64")
+    release = column_of(table, "release_number")
+    out["release"] = pd.Series(table[release].fillna("") if release else "", index=out.index, dtype="str")
     return out
