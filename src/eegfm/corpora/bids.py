@@ -8,17 +8,15 @@ import pandas as pd
 
 from eegfm.corpora.base import RAW_FILE_COLUMNS, Corpus, Details, annotation_events
 from eegfm.corpora.bids_channels import ChannelTable, read_channels, resolve_typed
+from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants
 from eegfm.corpora.bids_positions import Measured, PositionSource, place, position_files, read_positions
 from eegfm.corpora.bids_sidecars import (
     entities,
     inherited,
     is_boundary,
     nearest,
-    numbers,
     read_eeg_json,
     read_events,
-    read_participants,
-    sexes,
 )
 from eegfm.corpora.config import BidsCorpus
 from eegfm.errors import EegfmError, RecordingError
@@ -36,6 +34,7 @@ class Bids(Corpus):
     """Persons, sessions and tasks from the names, everything else from the side files."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".edf", ".bdf", ".vhdr", ".set")
+    label_table: ClassVar[str] = "participants.tsv"
     example = "sub-01/ses-1/eeg/sub-01_ses-1_task-rest_run-1_eeg.edf"
 
     def __init__(self, config: BidsCorpus, corpus: str) -> None:
@@ -93,16 +92,16 @@ class Bids(Corpus):
                 raise EegfmError(f"{path} does not exist; corpus.labels={list(self._labels)} are columns of it")
             return None
         table = read_participants(path)
-        unknown = [name for name in self._labels if name not in table]
+        columns = {name: column_of(table, name) for name in self._labels}
+        unknown = [name for name, column in columns.items() if column is None]
         if unknown:
             raise EegfmError(
                 f"{path} has no column {', '.join(unknown)}; corpus.labels may name {', '.join(table.columns[1:-1])}"
             )
-        out = pd.DataFrame({"subject": table["subject"], "age_years": numbers(table, "age", path)}, dtype="object")
-        out = out.astype({"subject": "str", "age_years": "float64"})
-        out["sex"] = pd.Series(sexes(table), dtype="str")
-        for name, kind in self._labels.items():
-            out[name] = numbers(table, name, path) if kind == "number" else table[name].fillna("").astype("str")
+        out = persons(table, path)
+        for name, column in columns.items():
+            is_number = self._labels[name] == "number"
+            out[name] = numbers(table, column, path) if is_number else table[column].fillna("").astype("str")
         return out
 
     def expected(self, path: Path) -> Expected:

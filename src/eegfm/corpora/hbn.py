@@ -9,25 +9,25 @@ import pandas as pd
 
 from eegfm.corpora.base import Corpus, Details
 from eegfm.corpora.bids_channels import ChannelTable, read_channels, resolve_typed
+from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants
 from eegfm.corpora.bids_sidecars import (
     NOT_RAW,
     SideFacts,
     inherited,
     is_boundary,
     nearest,
-    numbers,
     read_eeg_json,
     read_events,
-    read_participants,
-    sexes,
 )
 from eegfm.corpora.config import HbnCorpus
-from eegfm.corpora.hbn_tasks import TASKS, own_events
+from eegfm.corpora.hbn_tasks import COLUMNS, TASKS, own_events
+from eegfm.corpora.text_tables import is_missing
 from eegfm.errors import EegfmError
 from eegfm.recording import Reference
 from eegfm.signal.electrodes import Layout, ResolvedChannels
 from eegfm.signal.expected import Expected
 from eegfm.signal.reader import RecordingHeader
+from eegfm.signal.text import stripped
 
 _NAME = re.compile(
     r"sub-(?P<subject>[A-Za-z0-9]+)_task-(?P<task>[A-Za-z0-9]+)(?:_run-(?P<run>\d+))?_eeg\.(bdf|set|edf)"
@@ -45,6 +45,7 @@ class Hbn(Corpus):
 
     layout: ClassVar[Layout] = "gsn129"
     suffixes: ClassVar[tuple[str, ...]] = (".bdf", ".set", ".edf")
+    label_table: ClassVar[str] = "participants.tsv"
     example = "sub-NDARXXXXXXXX/eeg/sub-NDARXXXXXXXX_task-RestingState_eeg.bdf"
 
     def __init__(self, config: HbnCorpus, corpus: str) -> None:
@@ -127,7 +128,7 @@ class Hbn(Corpus):
         if other is not None:
             flags.append(f"other_reference:{other}")
         sidecar = nearest(path, "events.tsv")
-        events = read_events(sidecar) if sidecar else []
+        events = read_events(sidecar, COLUMNS) if sidecar else []
         fields = self.describe(path.name)
         assert fields is not None, "only files of the layout are read"
         found = own_events(events, fields["task"], fields["run"])
@@ -148,8 +149,8 @@ def _channel_table(path: Path) -> ChannelTable | None:
 
 def _other_reference(facts: SideFacts) -> str | None:
     """The reference that is stated, if it is not Cz; as a word that can stand in a flag."""
-    stated = str(facts.values.get("EEGReference", "Cz")).strip()
-    return None if stated in {"Cz", "n/a", ""} else re.sub(r"\W+", "_", stated.lower())
+    stated = stripped(str(facts.values.get("EEGReference", "")))
+    return None if is_missing(stated) or facts.reference == "Cz" else re.sub(r"\W+", "_", stated.lower())
 
 
 def _absent_columns(events: list[dict[str, Any]], task: str) -> tuple[str, ...]:
@@ -159,10 +160,9 @@ def _absent_columns(events: list[dict[str, Any]], task: str) -> tuple[str, ...]:
 
 def _participants(path: Path) -> pd.DataFrame:
     table = read_participants(path)
-    out = pd.DataFrame({"subject": table["subject"].astype("str")})
-    for name, column in {"age_years": "age", **{factor: factor for factor in _FACTORS}}.items():
-        out[name] = pd.Series(numbers(table, column, path), dtype="float64")
-    out["sex"] = pd.Series(sexes(table), dtype="str")
-    release = table["release_number"].fillna("") if "release_number" in table else ""
-    out["release"] = pd.Series(release, index=out.index, dtype="str")
+    out = persons(table, path)
+    for factor in _FACTORS:
+        out[factor] = pd.Series(numbers(table, column_of(table, factor), path), dtype="float64")
+    release = column_of(table, "release_number")
+    out["release"] = pd.Series(table[release].fillna("") if release else "", index=out.index, dtype="str")
     return out

@@ -91,10 +91,11 @@ class Tuh(Corpus):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".edf",)
+    meaning_of_ref: ClassVar[Reference] = "average"
 
     def __init__(self, config: TuhCorpus, corpus: str) -> None:
         super().__init__(corpus)
-        self.reference: Reference | None = None  # the labels say it: -REF or -LE
+        self.reference: Reference | None = None  # the labels say it: -REF, the average, or -LE
         self._family = config.family
         names = list(_FAMILIES) if config.family == "auto" else [config.family]
         above = {name: _above(name, is_named=config.family != "auto") for name in names}

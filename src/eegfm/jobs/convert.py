@@ -196,7 +196,7 @@ def _check_unchanged(task: Task, when: str) -> None:
 
 
 def _unknown(channels: ResolvedChannels) -> tuple[str, ...]:
-    return ("labels_not_understood",) if channels.not_understood else ()
+    return (*channels.flags, *(("labels_not_understood",) if channels.not_understood else ()))
 
 
 def _check_count(channels: ResolvedChannels, header: RecordingHeader, signal: SignalParams) -> None:

@@ -12,7 +12,7 @@ from eegfm.store.reader import SignalStore
 
 OUTCOMES = ("in", "flagged", "rejected", "excluded")
 _FLOAT_FACTS = ("age_years", "p_factor", "attention", "internalizing", "externalizing", "task_start_s", "task_stop_s")
-_FILE_IDENTITY = ["n_bytes", "mtime_ns", "sidecars", "published", "excluded"]
+_FILE_IDENTITY = ["n_bytes", "mtime_ns", "sidecars", "published", "excluded", "label_flags"]
 
 
 def recordings_table(store: SignalStore, raw_files: pd.DataFrame) -> pd.DataFrame:
@@ -36,7 +36,7 @@ def recordings_table(store: SignalStore, raw_files: pd.DataFrame) -> pd.DataFram
 
 
 def _facts(entry: RecordingEntry, row: Mapping[Hashable, Any]) -> dict[str, Any]:
-    facts = entry.facts
+    facts = {**entry.facts, "flags": sorted({*entry.facts["flags"], *row["label_flags"].split()})}
     return {**facts, **{str(k): facts.get(str(k), value) if _is_missing(value) else value for k, value in row.items()}}
 
 

@@ -16,7 +16,8 @@ from eegfm.signal.edf_fields import CHANNEL_BYTES, FIXED_BYTES, Fields, channel_
 from eegfm.signal.electrodes import clean_label, duplicate_electrodes
 from eegfm.signal.reader import BDF_MAGIC, describe_start, first_bytes, looks_like_edf
 
-ANNOTATION_LABELS = frozenset({"EDF Annotations", "BDF Annotations"})
+ANNOTATION_LABELS = frozenset({"edf annotations", "bdf annotations"})
+"""Labels of the channels that hold annotation lists, in lower case: some writers spell them their own way."""
 UNKNOWN_COUNT = -1
 """Number of records of a file that is still being written, or was never closed."""
 
@@ -48,7 +49,7 @@ class EdfChannel:
     @property
     def is_annotation(self) -> bool:
         """Whether it holds annotation lists in place of samples."""
-        return self.label in ANNOTATION_LABELS
+        return self.label.casefold() in ANNOTATION_LABELS
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def _signal_count(fields: Fields, fixed: Mapping[str, str]) -> int:
 
 
 def _record_duration(fields: Fields, fixed: Mapping[str, str], labels: list[str]) -> float:
-    if all(label in ANNOTATION_LABELS for label in labels):
+    if all(label.casefold() in ANNOTATION_LABELS for label in labels):
         raise fields.fail("no_signals", "annotations only, no signal", "leave the file out")
     text = fixed["record duration"]
     record_s = fields.decimal(text, "record duration")

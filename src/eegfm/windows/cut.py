@@ -7,6 +7,7 @@ import pandas as pd
 from eegfm.errors import ConfigError, SplitError
 from eegfm.windows.config import WindowParams
 from eegfm.windows.runs import Clock
+from eegfm.windows.unlabelled import label_faults
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
         counts[task] = found.counts(rate_hz)
         described = ", ".join(f"{name} {value:.6g}" for name, value in counts[task].items())
         if not counts[task]["n_windows"]:
-            raise SplitError(f"cut {task!r} gives no window of {len(recordings)} recordings ({described})")
+            why = label_faults(recordings)
+            raise SplitError(f"cut {task!r} gives no window of {len(recordings)} recordings ({described}){why}")
         logger.info("%s, cut %r: %s", recordings["corpus"].iloc[0], task, described)
         tables.append(found.table(recordings, task))
     return pd.concat(tables, ignore_index=True), counts
