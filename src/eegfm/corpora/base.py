@@ -113,6 +113,10 @@ class Corpus(ABC):
         """
         return Details(events=annotation_events(header), facts={})
 
+    def notes(self, path: Path, header: RecordingHeader) -> list[dict[str, Any]]:
+        """What may call stretches bad beside the events of ``details``; called in a worker."""
+        return annotation_events(header)
+
     def index(self, root: Path) -> pd.DataFrame:
         """List the raw files without opening one.
 

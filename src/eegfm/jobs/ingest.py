@@ -95,7 +95,9 @@ def ingest(
 def _facts(params: IngestParams, signal: SignalParams, simulated: bool) -> StoreFacts:
     """What the whole store rests on; where any of it changes, every recording is stale."""
     corpus = params.corpus.model_dump_json(exclude=set(params.corpus.listing))
-    read = params.model_dump_json(include={"reading": {"units", "salvage_truncated"}, "rates_hz": True})
+    read = params.model_dump_json(
+        include={"reading": {"units", "salvage_truncated", "bad_annotations"}, "rates_hz": True}
+    )
     made_by = f"{corpus}{read}{signal.model_dump_json()}{code_version()}"
     filters = {"low_hz": signal.low_hz, "high_hz": signal.high_hz, "notch_hz": signal.notch_hz}
     return StoreFacts(signal.rate_hz, simulated, filters, hashlib.sha256(made_by.encode()).hexdigest())
