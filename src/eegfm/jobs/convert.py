@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eegfm.corpora.base import Corpus
+from eegfm.corpora.base import Corpus, file_version
 from eegfm.corpora.manifest import check_published
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.jobs.config import IngestParams
@@ -20,6 +20,7 @@ from eegfm.signal.bad_stretches import bad_stretches, says_bad
 from eegfm.signal.config import SignalParams
 from eegfm.signal.electrodes import ResolvedChannels
 from eegfm.signal.expected import Expected, check_expected
+from eegfm.signal.named_files import OTHER_NAME_FLAGS, named_files
 from eegfm.signal.reader import RecordingHeader, open_reader
 from eegfm.store.index import RejectedEntry
 
@@ -66,6 +67,11 @@ class Task:
         key = self.limited_key if code in LIMITED else self.key
         return RejectedEntry(self.row["recording_id"], key, self.row["path"], "read", code, reason, remedy)
 
+    def named_versions(self) -> dict[str, str]:
+        """Versions of the files that only the file's header names, by path inside the raw folder."""
+        files = named_files(self.path, self.params.reading)
+        return {file.relative_to(self.root).as_posix(): file_version(file) for file in files}
+
     @property
     def limited_key(self) -> str:
         """The key of a file that was rejected by limits of this run."""
@@ -90,6 +96,7 @@ class Converted:
     block_crc32c: list[int]
     facts: dict[str, Any]
     events: list[dict[str, Any]]
+    named: dict[str, str]
 
     @property
     def hours(self) -> float:
@@ -103,7 +110,7 @@ def convert(task: Task) -> Converted | RejectedEntry:
     try:
         return _convert(task)
     except RecordingError as error:
-        return task.rejected(error.code, error.reason, error.remedy)
+        return replace(task.rejected(error.code, error.reason, error.remedy), named=task.named_versions())
     except EegfmError:
         raise  # the store's disk, the configuration: no fault of this file
     except UNFORESEEN as error:
@@ -169,6 +176,7 @@ def _convert(task: Task) -> Converted:
         block_crc32c=written.block_crc32c,
         facts=facts,
         events=events,
+        named=task.named_versions() if OTHER_NAME_FLAGS.intersection(header.flags) else {},
     )
 
 

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 import eegfm.corpora
 import eegfm.signal
+from eegfm.corpora.base import file_version
 from eegfm.errors import EegfmError
 from eegfm.jobs.config import IngestParams
 from eegfm.jobs.convert import TRIED_AGAIN, Converted, Task
@@ -107,6 +108,9 @@ def _plan(
     wanted: pd.DataFrame, root: Path, params: IngestParams, signal: SignalParams, writer: StoreWriter
 ) -> list[Task]:
     known = {i: key for i, key in writer.keys.items() if writer.rejection_codes.get(i) not in TRIED_AGAIN}
+    for recording_id, versions in writer.named_files.items():
+        if any(file_version(root / path) != version for path, version in versions.items()):
+            known.pop(recording_id, None)
     tasks = []
     for row in wanted.to_dict("records"):
         task = Task(root, {str(k): v for k, v in row.items()}, _key(row), params, signal, writer.spool)
@@ -165,6 +169,7 @@ def _commit(writer: StoreWriter, result: Converted | RejectedEntry) -> None:
         block_crc32c=result.block_crc32c,
         facts=result.facts,
         events=result.events,
+        named=result.named,
     )
     result.samples_path.unlink()
 
