@@ -148,7 +148,7 @@ def test_a_copy_with_the_note_keeps_its_hashes(tmp_path: Path) -> None:
     ("notes", "segments_s", "flags"),
     [
         # Overlapping and nested ones are one; what begins before the start or ends behind the end is cut there.
-        ([(8.0, 4.0, "BAD"), (10.0, 6.0, "bad_b"), (11.0, 1.0, "Bad c")], [(0, 8), (16, 40)], "bad_stretches:1 bad_s:8"),
+        ([(8.0, 4.0, "BAD"), (10.0, 6.0, "bad"), (11.0, 1.0, "Bad c")], [(0, 8), (16, 40)], "bad_stretches:1 bad_s:8"),
         ([(-2.0, 6.0, "BAD_a"), (35.0, 60.0, "BAD_b")], [(4, 35)], "bad_stretches:2 bad_s:9 events_late:1"),
         ([(50.0, 6.0, "BAD_a")], [(0, 40)], "events_outside:1"),
         # Without a duration nobody knows where it ends: no window goes across.
