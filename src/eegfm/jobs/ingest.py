@@ -21,7 +21,8 @@ from eegfm.corpora.base import file_version
 from eegfm.errors import EegfmError
 from eegfm.jobs.config import IngestParams
 from eegfm.jobs.convert import TRIED_AGAIN, Converted, Task
-from eegfm.jobs.tables import count_outcomes, events_table, files_table, recordings_table, rejected_table
+from eegfm.jobs.copies import find_copies
+from eegfm.jobs.tables import COPY_OF, count_outcomes, events_table, files_table, recordings_table, rejected_table
 from eegfm.jobs.workers import converted
 from eegfm.signal.config import SignalParams
 from eegfm.store.index import RejectedEntry
@@ -86,9 +87,10 @@ def ingest(
             _commit(writer, result)
         writer.compact()
     store = SignalStore(folder)
-    recordings, rejected = recordings_table(store, raw_files), rejected_table(store)
-    files = files_table(raw_files, recordings, store.rejected)
-    out = Ingested(store, recordings, events_table(store), rejected, files)
+    copies = find_copies(store, raw_files)
+    recordings, rejected = recordings_table(store, raw_files, copies), rejected_table(store)
+    files = files_table(raw_files, recordings, store.rejected, copies)
+    out = Ingested(store, recordings, events_table(store, copies), rejected, files)
     _log_accounts(out, corpus)
     return out
 
@@ -183,6 +185,10 @@ def _log_accounts(out: Ingested, corpus: str) -> None:
     """Print what became of every file, and the first of those that did not get in."""
     counts = count_outcomes(out.files, out.recordings)
     _log.info("%s: what became of %d files\n%s", corpus, len(out.files), counts.to_string(index=False))
+    copies = out.files[out.files["why"].str.startswith(COPY_OF)]
+    if len(copies):
+        lines = [f"{row['path']}: {row['why']}" for row in copies.head(LOGGED_REJECTIONS).to_dict("records")]
+        _log.warning("%s: %d recordings are there twice\n%s", corpus, len(copies), "\n".join(lines))
     if len(out.rejected):
         first = out.rejected.head(LOGGED_REJECTIONS)
         lines = [f"{row['code']}: {_named(row)}; {row['remedy']}" for row in first.to_dict("records")]
