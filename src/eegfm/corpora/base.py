@@ -122,6 +122,10 @@ class Corpus(ABC):
         """
         return Details(events=annotation_events(header), facts={})
 
+    def notes(self, path: Path, header: RecordingHeader) -> list[dict[str, Any]]:
+        """What may call stretches bad beside the events of ``details``; called in a worker."""
+        return annotation_events(header)
+
     def index(self, root: Path) -> pd.DataFrame:
         """List the raw files without opening one.
 
@@ -248,8 +252,16 @@ def _check_name(root: Path, path: str) -> None:
 
 def _versions(root: Path, paths: Iterable[str]) -> str:
     """Name, size and modification time of those that exist."""
-    stats = [(path, (root / path).stat()) for path in paths if (root / path).is_file()]
-    return ";".join(f"{path.rsplit('/', 1)[-1]}:{s.st_size}:{s.st_mtime_ns}" for path, s in stats)
+    versions = [(path.rsplit("/", 1)[-1], file_version(root / path)) for path in paths]
+    return ";".join(f"{name}:{version}" for name, version in versions if version)
+
+
+def file_version(path: Path) -> str:
+    """Size and modification time of a file; empty where there is none."""
+    if not path.is_file():
+        return ""
+    stat = path.stat()
+    return f"{stat.st_size}:{stat.st_mtime_ns}"
 
 
 def _is_folder(entry: DirEntry[str]) -> bool:

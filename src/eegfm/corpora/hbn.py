@@ -128,7 +128,7 @@ class Hbn(Corpus):
         if other is not None:
             flags.append(f"other_reference:{other}")
         sidecar = nearest(path, "events.tsv")
-        events = read_events(sidecar, COLUMNS) if sidecar else []
+        events = _event_table(path)
         fields = self.describe(path.name)
         assert fields is not None, "only files of the layout are read"
         found = own_events(events, fields["task"], fields["run"])
@@ -140,6 +140,15 @@ class Hbn(Corpus):
         }
         boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
         return Details(found.events, facts, tuple(flags), boundaries_s)
+
+    def notes(self, path: Path, header: RecordingHeader) -> list[dict[str, Any]]:
+        """All rows of ``*_events.tsv``, and what the file carries."""
+        return [*_event_table(path), *super().notes(path, header)]
+
+
+def _event_table(path: Path) -> list[dict[str, Any]]:
+    sidecar = nearest(path, "events.tsv")
+    return read_events(sidecar, COLUMNS) if sidecar else []
 
 
 def _channel_table(path: Path) -> ChannelTable | None:

@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eegfm.corpora.base import Corpus
+from eegfm.corpora.base import Corpus, file_version
 from eegfm.corpora.manifest import check_published
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.jobs.config import IngestParams
 from eegfm.jobs.memory import keep_freed_memory
 from eegfm.jobs.stream import FilteredStream
 from eegfm.recording import Montage
+from eegfm.signal.bad_stretches import bad_stretches, says_bad
 from eegfm.signal.config import SignalParams
 from eegfm.signal.electrodes import ResolvedChannels
 from eegfm.signal.expected import Expected, check_expected
+from eegfm.signal.named_files import OTHER_NAME_FLAGS, named_files
 from eegfm.signal.reader import RecordingHeader, open_reader
 from eegfm.store.index import RejectedEntry
 
@@ -65,6 +67,11 @@ class Task:
         key = self.limited_key if code in LIMITED else self.key
         return RejectedEntry(self.row["recording_id"], key, self.row["path"], "read", code, reason, remedy)
 
+    def named_versions(self) -> dict[str, str]:
+        """Versions of the files that only the file's header names, by path inside the raw folder."""
+        files = named_files(self.path, self.params.reading)
+        return {file.relative_to(self.root).as_posix(): file_version(file) for file in files}
+
     @property
     def limited_key(self) -> str:
         """The key of a file that was rejected by limits of this run."""
@@ -89,6 +96,7 @@ class Converted:
     block_crc32c: list[int]
     facts: dict[str, Any]
     events: list[dict[str, Any]]
+    named: dict[str, str]
 
     @property
     def hours(self) -> float:
@@ -102,7 +110,7 @@ def convert(task: Task) -> Converted | RejectedEntry:
     try:
         return _convert(task)
     except RecordingError as error:
-        return task.rejected(error.code, error.reason, error.remedy)
+        return replace(task.rejected(error.code, error.reason, error.remedy), named=task.named_versions())
     except EegfmError:
         raise  # the store's disk, the configuration: no fault of this file
     except UNFORESEEN as error:
@@ -131,11 +139,15 @@ def _convert(task: Task) -> Converted:
     _check_count(channels, header, task.signal)
     details = corpus.details(path, header)
     names = channels.montage.channel_names
-    stream = FilteredStream(reader, channels.picks, task.signal, names, details.boundaries_s)
+    patterns = task.params.reading.bad_annotations
+    bad = bad_stretches([*details.events, *corpus.notes(path, header)], patterns)
+    stream = FilteredStream(reader, channels.picks, task.signal, names, details.boundaries_s, bad)
     samples_path = task.spool / f"{task.key}.i16"
     scales_uv = stream.scales_uv()
     written = stream.write(samples_path, scales_uv)
     events, event_flags = stream.placed(details.events)
+    n_in_bad = stream.n_in_bad(event for event in details.events if not says_bad(event, patterns))
+    event_flags += (f"events_in_bad:{n_in_bad}",) if n_in_bad else ()
     _check_unchanged(task, "while it was read")
     facts = {
         **details.facts,
@@ -164,6 +176,7 @@ def _convert(task: Task) -> Converted:
         block_crc32c=written.block_crc32c,
         facts=facts,
         events=events,
+        named=task.named_versions() if OTHER_NAME_FLAGS.intersection(header.flags) else {},
     )
 
 

@@ -89,6 +89,17 @@ def read_vhdr(path: Path) -> BrainVisionHeader:
     )
 
 
+def stated_files(path: Path) -> tuple[Path, ...]:
+    """The data file and the marker file that a header names, whether they exist or not.
+
+    Raises:
+        RecordingError: The header cannot be read, or leads out of its folder.
+    """
+    common = _sections(path).get("common infos", {})
+    names = (common.get("datafile", ""), common.get("markerfile", ""))
+    return tuple(companion(path, name.replace("$b", path.stem)) for name in names if name)
+
+
 def read_vmrk(path: Path) -> tuple[list[Marker], int]:
     """Read a marker file.
 

@@ -6,6 +6,7 @@ What a signal or its timing depends on must be right or the file is rejected; wh
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -244,6 +245,22 @@ def _fit_to_size(fields: Fields, header: EdfHeader, n_bytes: int, params: ReadPa
         raise fields.fail("no_records", "not one record is whole", "fetch the file again")
     fields.flags.add("truncated")
     return replace(header, n_records=n_there, n_extra_bytes=n_rest)
+
+
+def stated_start(path: Path) -> datetime | None:
+    """When an EDF or BDF file says that it starts, in whole seconds; None where it says nothing of use.
+
+    Raises:
+        RecordingError: It cannot be opened.
+    """
+    start = first_bytes(path, FIXED_BYTES)
+    if not looks_like_edf(start) or len(start) < FIXED_BYTES:
+        return None
+    fixed = fixed_columns(start)
+    try:
+        return datetime.strptime(f"{fixed['start date']} {fixed['start time']}", "%d.%m.%y %H.%M.%S")
+    except ValueError:  # as in many anonymised files
+        return None
 
 
 def _check_metadata(fields: Fields, path: Path, fixed: Mapping[str, str], sample_bytes: int) -> None:

@@ -93,6 +93,14 @@ class BlockResampler:
         """Number of output samples for a number of input samples."""
         return int((n_in - 1) * self._ratio_over(n_in)) + 1 if n_in else 0
 
+    @property
+    def n_between_cuts(self) -> int:
+        """Input samples between two instants that both rates share: a signal that is cut there loses none of its time.
+
+        1 where they are more than a second apart.
+        """
+        return self._ratio.denominator if self._ratio.denominator <= self._rate_in_hz else 1
+
     def blocks(self, read: ReadBlock, n_in: int) -> Iterator[NDArray[np.float32]]:
         """Filter ``n_in`` samples.
 

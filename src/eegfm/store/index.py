@@ -28,6 +28,7 @@ class RecordingEntry:
         block_crc32c: CRC-32C of each block of ``BLOCK_ROWS`` rows.
         facts: What its conversion adds to its row of ``raw_files`` in the ``recordings`` table.
         events: Its rows of the ``events`` table.
+        named: Versions of files that only its header names, by their path; empty for one that is not there.
     """
 
     recording_id: str
@@ -40,11 +41,12 @@ class RecordingEntry:
     block_crc32c: list[int]
     facts: dict[str, Any]
     events: list[dict[str, Any]] = field(default_factory=list)
+    named: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RejectedEntry:
-    """One file that did not get in, and why."""
+    """One file that did not get in, and why; ``named`` as for those that did."""
 
     recording_id: str
     key: str
@@ -53,6 +55,7 @@ class RejectedEntry:
     code: str
     reason: str
     remedy: str
+    named: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -201,12 +201,20 @@ class SignalStore:
         Raises:
             StoreError: No such recording, or its samples differ from their checksums.
         """
-        entry = self._index.get(recording_id)
-        if not isinstance(entry, RecordingEntry):
-            raise StoreError(f"{self.folder}: recording {recording_id} is not in the store")
+        return self.stretch(recording_id, 0, self._entry(recording_id).n_samples)
+
+    def stretch(self, recording_id: str, start: int, stop: int) -> NDArray[np.float32]:
+        """Samples [start, stop) of one recording: (T, C) float32 microvolts.
+
+        Raises:
+            StoreError: No such recording, or its samples differ from their checksums.
+        """
+        entry = self._entry(recording_id)
+        assert 0 <= start <= stop <= entry.n_samples, "samples lie inside the recording"
         if self._verify:
-            self._group(entry.montage).guard.check_all(np.array([self._row(entry)]), np.array([entry.n_samples]))
-        return self._samples(entry).astype(np.float32) * np.asarray(entry.scales_uv, dtype=np.float32)
+            first_row = self._row(entry) + start
+            self._group(entry.montage).guard.check_all(np.array([first_row]), np.array([stop - start]))
+        return self._samples(entry)[start:stop].astype(np.float32) * np.asarray(entry.scales_uv, dtype=np.float32)
 
     def damaged(self) -> list[str]:
         """Ids of recordings whose samples do not match their checksums; reads the whole store."""
@@ -220,6 +228,12 @@ class SignalStore:
             sha.update(np.asarray(entry.scales_uv, dtype="<f4").tobytes())
             sha.update(np.ascontiguousarray(self._samples(entry)).data)
         return sha.hexdigest()
+
+    def _entry(self, recording_id: str) -> RecordingEntry:
+        entry = self._index.get(recording_id)
+        if not isinstance(entry, RecordingEntry):
+            raise StoreError(f"{self.folder}: recording {recording_id} is not in the store")
+        return entry
 
     def _samples(self, entry: RecordingEntry) -> NDArray[np.int16]:
         return self._group(entry.montage).arena.rows(self._row(entry), entry.n_samples)

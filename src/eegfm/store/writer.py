@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,6 +67,7 @@ class _Known(NamedTuple):
     key: str
     code: str  # of a rejection
     n_bytes: int  # of the samples of a recording
+    named: Mapping[str, str]  # versions of files that only its header names
 
 
 class StoreWriter:
@@ -124,6 +125,11 @@ class StoreWriter:
         """Code of each rejection, by recording id."""
         return {i: known.code for i, known in self._known.items() if known.code}
 
+    @property
+    def named_files(self) -> dict[str, Mapping[str, str]]:
+        """Versions of files that only a header names, by path, for each recording or rejection with such a header."""
+        return {i: known.named for i, known in self._known.items() if known.named}
+
     def commit(
         self,
         *,
@@ -135,6 +141,7 @@ class StoreWriter:
         facts: Mapping[str, Any],
         events: list[dict[str, Any]],
         block_crc32c: list[int] | None = None,
+        named: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Append one recording: samples first, then the index line that makes it visible.
 
@@ -148,6 +155,7 @@ class StoreWriter:
             events: Rows of the events table, JSON-ready.
             block_crc32c: Checksums of the samples as they were made, if they are known: what happens to the samples on
                 the way here is found by them.
+            named: Versions of files that only its header names, by path.
         """
         assert samples.shape[1] == montage.n_channels == len(scales_uv), "one column and scale per channel"
         if block_crc32c is None:
@@ -167,6 +175,7 @@ class StoreWriter:
             block_crc32c=block_crc32c,
             facts=dict(facts),
             events=events,
+            named=dict(named),
         )
         self._append_entry(entry)
 
@@ -282,9 +291,9 @@ class StoreWriter:
         self._known.pop(entry.recording_id, None)
         if isinstance(entry, RecordingEntry):
             n_bytes = entry.n_samples * SAMPLE_DTYPE.itemsize * len(entry.scales_uv)
-            self._known[entry.recording_id] = _Known(entry.key, "", n_bytes)
+            self._known[entry.recording_id] = _Known(entry.key, "", n_bytes, entry.named)
         elif isinstance(entry, RejectedEntry):
-            self._known[entry.recording_id] = _Known(entry.key, entry.code, 0)
+            self._known[entry.recording_id] = _Known(entry.key, entry.code, 0, entry.named)
 
     def _start_empty(self) -> None:
         """Forget the index first: without it no shard is believed."""
