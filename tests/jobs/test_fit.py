@@ -56,6 +56,9 @@ class NoiseStore:
     def scales(self, montage: str) -> NDArray[np.float32]:
         return np.full((self.n_recordings, self.samples.shape[1]), 0.02, dtype=np.float32)
 
+    def is_bad(self, montage: str) -> NDArray[np.bool_]:
+        return np.zeros((self.n_recordings, self.samples.shape[1]), dtype=np.bool_)
+
     def gather(
         self, montage: str, rows: NDArray[np.int64], n_samples: int, out: NDArray[np.int16] | None = None
     ) -> NDArray[np.int16]:

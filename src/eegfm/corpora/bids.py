@@ -118,7 +118,8 @@ class Bids(Corpus):
         sidecar = nearest(path, "events.tsv")
         events = read_events(sidecar) if sidecar else annotation_events(header)
         boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
-        return Details(events, {}, self._resolved(path, header)[1], boundaries_s)
+        reference_electrode = read_eeg_json(path).reference_electrode
+        return Details(events, {}, self._resolved(path, header)[1], boundaries_s, reference_electrode)
 
     def _resolved(self, path: Path, header: RecordingHeader) -> tuple[ResolvedChannels, tuple[str, ...]]:
         """Electrodes with their positions, and the flags on the way."""

@@ -15,6 +15,7 @@ import pandas as pd
 
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.recording import Reference
+from eegfm.signal.electrodes import clean_label
 from eegfm.signal.expected import Expected
 
 NOT_RAW = frozenset({"derivatives", "sourcedata", "code", "stimuli"})
@@ -145,6 +146,11 @@ class SideFacts(NamedTuple):
     def reference(self) -> Reference | None:
         """What ``EEGReference`` says in words that are beyond doubt; None for any other words, or none."""
         return _REFERENCES.get(str(self.values.get("EEGReference", "")).strip().lower())
+
+    @property
+    def reference_electrode(self) -> str | None:
+        """The one electrode that ``EEGReference`` names, such as FCz; None where it names none, or several."""
+        return clean_label(str(self.values.get("EEGReference", "")))
 
     def expected(self, rates_hz: tuple[float, ...] | None = None) -> Expected:
         """What the signal must be like.

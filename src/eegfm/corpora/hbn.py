@@ -138,7 +138,8 @@ class Hbn(Corpus):
             "noise_events": ", ".join(found.noise),
         }
         boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
-        return Details(found.events, facts, tuple(flags), boundaries_s)
+        reference_electrode = read_eeg_json(path).reference_electrode
+        return Details(found.events, facts, tuple(flags), boundaries_s, reference_electrode)
 
 
 def _channel_table(path: Path) -> ChannelTable | None:

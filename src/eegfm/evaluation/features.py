@@ -108,7 +108,8 @@ def window_batches(
         rows, scale_rows = store.locate(
             montage, group["recording_id"], group["start"].to_numpy(dtype=np.int64), n_samples
         )
-        scales_uv, places = store.scales(montage), group.index.to_numpy(dtype=np.int64)
+        scales_uv, is_bad = store.scales(montage), store.is_bad(montage)
+        places = group.index.to_numpy(dtype=np.int64)
         for first in range(0, len(group), batch_size):
             part = slice(first, first + batch_size)
             stored: StoredBatch = {
@@ -118,6 +119,8 @@ def window_batches(
                 "corpus": corpus,
                 "montage": montage,
             }
+            if is_bad[scale_rows[part]].any():
+                stored["is_bad"] = is_bad[scale_rows[part]]
             yield places[part], prepare(stored)
 
 

@@ -35,6 +35,7 @@ class Addresses:
         first_rows: (R,) first row inside the shard.
         n_samples: (R,) rows.
         scales_uv: (R, C) microvolts per integer step.
+        is_bad: (R, C) channels whose signal is not to be trusted.
     """
 
     recording_ids: pa.Array
@@ -42,6 +43,7 @@ class Addresses:
     first_rows: NDArray[np.int64]
     n_samples: NDArray[np.int64]
     scales_uv: NDArray[np.float32]
+    is_bad: NDArray[np.bool_]
 
 
 def addresses_of(entries: Iterable[Entry]) -> dict[str, Addresses]:
@@ -96,6 +98,7 @@ _SCHEMA = pa.schema(
         "first_row": pa.int64(),
         "n_samples": pa.int64(),
         "scales_uv": pa.list_(pa.float32()),
+        "is_bad": pa.list_(pa.uint8()),  # a byte each: mapped as they lie
     }
 )
 
@@ -122,7 +125,7 @@ def _read(folder: Path, state: bytes) -> dict[str, Addresses] | None:
         return None
     reader = pa.ipc.open_file(data)
     metadata: dict[bytes, bytes] = reader.schema.metadata
-    if metadata.get(_STATE) != state:
+    if metadata.get(_STATE) != state or not reader.schema.equals(_SCHEMA):
         return None
     return {montage: _from_batch(reader.get_batch(k)) for k, montage in enumerate(json.loads(metadata[_MONTAGES]))}
 
@@ -146,18 +149,26 @@ def _columns(entries: list[RecordingEntry]) -> Addresses:
         first_rows=np.array([e.first_row for e in entries], dtype=np.int64),
         n_samples=np.array([e.n_samples for e in entries], dtype=np.int64),
         scales_uv=np.array([e.scales_uv for e in entries], dtype=np.float32),
+        is_bad=np.stack([_is_bad(entry) for entry in entries]),
     )
+
+
+def _is_bad(entry: RecordingEntry) -> NDArray[np.bool_]:
+    is_bad = np.zeros(len(entry.scales_uv), dtype=np.bool_)
+    is_bad[entry.bad_channels] = True
+    return is_bad
 
 
 def _batch(columns: Addresses) -> pa.RecordBatch:
     n_recordings, n_channels = columns.scales_uv.shape
     offsets = np.arange(n_recordings + 1, dtype=np.int32) * n_channels
     scales = pa.ListArray.from_arrays(offsets, columns.scales_uv.ravel())
-    arrays: list[Any] = [columns.recording_ids, columns.shards, columns.first_rows, columns.n_samples, scales]
+    is_bad = pa.ListArray.from_arrays(offsets, columns.is_bad.ravel().view(np.uint8))
+    arrays: list[Any] = [columns.recording_ids, columns.shards, columns.first_rows, columns.n_samples, scales, is_bad]
     return pa.record_batch([pa.array(a) if isinstance(a, np.ndarray) else a for a in arrays], schema=_SCHEMA)
 
 
 def _from_batch(batch: pa.RecordBatch) -> Addresses:
     shards, first_rows, n_samples = (batch.column(k).to_numpy() for k in (1, 2, 3))
-    scales_uv = batch.column(4).flatten().to_numpy().reshape(batch.num_rows, -1)
-    return Addresses(batch.column(0), shards, first_rows, n_samples, scales_uv)
+    scales_uv, is_bad = (batch.column(k).flatten().to_numpy().reshape(batch.num_rows, -1) for k in (4, 5))
+    return Addresses(batch.column(0), shards, first_rows, n_samples, scales_uv, is_bad.view(np.bool_))

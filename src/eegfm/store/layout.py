@@ -10,7 +10,7 @@ from eegfm.errors import StoreError
 from eegfm.files import write_atomically
 from eegfm.recording import Montage
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: index lines say which channels are bad
 STORE_FILE = "store.json"
 MONTAGE_FILE = "montage.json"
 SAMPLE_DTYPE = np.dtype("<i2")
@@ -42,6 +42,12 @@ class StoreFacts:
     format_version: int = FORMAT_VERSION
 
 
+def is_of_this_format(folder: Path) -> bool:
+    """Whether this version reads a folder's store."""
+    facts = json.loads((folder / STORE_FILE).read_text())
+    return bool(facts["format_version"] == FORMAT_VERSION)
+
+
 def write_facts(folder: Path, facts: StoreFacts) -> None:
     """Start a store, or restate its facts."""
     write_atomically(folder / STORE_FILE, json.dumps(asdict(facts)).encode())
@@ -60,7 +66,7 @@ def read_facts(folder: Path) -> StoreFacts:
     if facts["format_version"] != FORMAT_VERSION:
         raise StoreError(
             f"{folder}: store format {facts['format_version']}, this version reads {FORMAT_VERSION}; "
-            "delete the folder and ingest again"
+            "make it anew with: kedro run --pipelines=ingest"
         )
     return StoreFacts(**facts)
 

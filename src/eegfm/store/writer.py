@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,7 @@ from eegfm.store.layout import (
     SHARD_BYTES,
     STORE_FILE,
     StoreFacts,
+    is_of_this_format,
     read_facts,
     read_montage,
     shard_path,
@@ -130,6 +131,7 @@ class StoreWriter:
         facts: Mapping[str, Any],
         events: list[dict[str, Any]],
         block_crc32c: list[int] | None = None,
+        bad_channels: Collection[str] = (),
     ) -> None:
         """Append one recording: samples first, then the index line that makes it visible.
 
@@ -143,8 +145,10 @@ class StoreWriter:
             events: Rows of the events table, JSON-ready.
             block_crc32c: Checksums of the samples as they were made, if they are known: what happens to the samples on
                 the way here is found by them.
+            bad_channels: Names of the channels whose signal is not to be trusted.
         """
         assert samples.shape[1] == montage.n_channels == len(scales_uv), "one column and scale per channel"
+        assert set(bad_channels) <= set(montage.channel_names), "bad channels are channels of the montage"
         with _in_words(self.folder):
             write_montage(self.folder, montage)
             shard, first_row = self._append_samples(montage, samples)
@@ -156,6 +160,7 @@ class StoreWriter:
             first_row=first_row,
             n_samples=len(samples),
             scales_uv=[float(s) for s in scales_uv],
+            bad_channels=[k for k, name in enumerate(montage.channel_names) if name in bad_channels],
             block_crc32c=block_checksums(samples) if block_crc32c is None else block_crc32c,
             facts=dict(facts),
             events=events,
@@ -208,7 +213,7 @@ class StoreWriter:
         shutil.rmtree(self.spool, ignore_errors=True)
         if not (self.folder / STORE_FILE).exists():
             self._start_empty()
-        elif read_facts(self.folder) != self._facts:
+        elif not is_of_this_format(self.folder) or read_facts(self.folder) != self._facts:
             _log.warning("%s starts empty: the parameters or the code that made its recordings changed", self.folder)
             self._start_empty()
         n_whole = 0
