@@ -2,11 +2,11 @@
 
 import pytest
 
-from contracts import encoder_checks, encoder_training
+from contracts import bad_channel_checks, encoder_checks, encoder_training
 from contracts.encoder_cases import CASES, Case, Subject
 from zoo.stand_in import braindecode_models
 
-CHECKS = {**encoder_checks.CHECKS, **encoder_training.CHECKS}
+CHECKS = {**encoder_checks.CHECKS, **encoder_training.CHECKS, **bad_channel_checks.CHECKS}
 
 
 @pytest.fixture
