@@ -204,6 +204,6 @@ def test_nothing_left_is_refused_with_what_to_do() -> None:
     with pytest.raises(ConfigError, match="no good scalp electrode left"):
         Prepare({"m": TUH}, "as_recorded", "interpolate")(stored(TUH, [everything[:-2]]))
     pairless = [name for name in everything if name not in ("Fp1", "O2")]
-    with pytest.raises(ConfigError, match="no channel left.*bad_channels: interpolate"):
+    with pytest.raises(ConfigError, match=r"no channel left.*bad_channels: interpolate"):
         Prepare({"m": TUH}, "tcp_bipolar")(stored(TUH, [pairless]))
     assert Prepare({"m": TUH}, "as_recorded")(stored(TUH, [everything[:-2]]))["channel_mask"].sum() == 2

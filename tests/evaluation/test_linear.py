@@ -1,6 +1,6 @@
 import numpy as np
-from sklearn.impute import SimpleImputer
 import pytest
+from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 

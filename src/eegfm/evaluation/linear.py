@@ -17,8 +17,8 @@ Ints = NDArray[np.int64]
 class Standardizer:
     """Mean and inverse standard deviation of the training windows, feature by feature.
 
-    A feature that is not known of a window (NaN: its channel is bad there) is taken for the mean of those of which it is:
-    it speaks for no class.
+    A feature that is unknown (NaN: its channel is bad in that recording) becomes the mean of the training windows that
+    have it: it speaks for no class.
     """
 
     mean: Floats

@@ -38,10 +38,10 @@ class Hiding(NamedTuple):
 
 
 class PatchObjective(Objective):
-    """Mean squared error of what hidden patches held. Masked channels (padding, bad ones) are neither hidden nor scored.
+    """Mean squared error of what hidden patches held. Masked channels, padding or bad, are neither hidden nor scored.
 
-    Windows of one batch may differ in which channels are masked. Hidden tokens are equally many in all of them: where a
-    window has fewer real ones, tokens of masked channels fill up, which nothing sees and no loss counts.
+    Windows of one batch may mask different channels. A window with fewer real tokens hides fewer of them: its list of
+    hidden tokens is filled up with tokens of masked channels, which nothing sees and no loss counts.
 
     Where learned weights made the signal (``target_signal``), they could write what one channel is asked for into
     another: all channels of a patch are hidden together then.
