@@ -54,7 +54,7 @@ def repair(
     is_scalp = np.array(montage.is_scalp, dtype=np.bool_)
     usable = ~is_bad | is_scalp if handling == "interpolate" else ~is_bad
     if is_average or handling == "interpolate":
-        _refuse_nothing_left((~is_bad & is_scalp).any(axis=1), montage, is_bad, name, "good scalp electrode")
+        _refuse_nothing_left(~is_bad & is_scalp, montage, is_bad, name, "good scalp electrode")
     filled = torch.diag_embed(torch.from_numpy(~is_bad).to(matrix))
     if handling == "interpolate":
         windows, channels = np.nonzero(is_bad & is_scalp)
@@ -66,8 +66,8 @@ def repair(
         repaired, is_real = filled - (averaged / n_averaged).unsqueeze(1) @ filled, usable
     else:
         needed = (matrix != 0).cpu().numpy()
-        repaired, is_real = matrix @ filled, ~(needed & ~usable[:, None]).any(axis=2)
-    _refuse_nothing_left(is_real.any(axis=1), montage, is_bad, name, "channel")
+        repaired, is_real = matrix @ filled, np.all(usable[:, None] | ~needed, axis=2)
+    _refuse_nothing_left(is_real, montage, is_bad, name, "channel")
     mask = torch.from_numpy(is_real).to(matrix.device)
     return Repair(repaired * mask.unsqueeze(2), mask)
 
@@ -91,9 +91,11 @@ def _spline_rows(montage: Montage, is_bad: bytes) -> NDArray[np.float32]:
 def _refuse_nothing_left(
     is_left: NDArray[np.bool_], montage: Montage, is_bad: NDArray[np.bool_], name: str, what: str
 ) -> None:
-    if is_left.all():
+    """Of each window (B, ...) something must be left."""
+    empty = np.flatnonzero(~np.any(is_left, axis=1))
+    if not len(empty):
         return
-    bad = [montage.channel_names[c] for c in np.flatnonzero(is_bad[np.flatnonzero(~is_left)[0]])]
+    bad = [montage.channel_names[c] for c in np.flatnonzero(is_bad[empty[0]])]
     raise ConfigError(
         f"montage {name}: a recording has no {what} left; bad are {', '.join(bad)[:200]}; set reference: average and "
         "bad_channels: interpolate, or leave the recording out"
