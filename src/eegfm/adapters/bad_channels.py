@@ -63,13 +63,14 @@ def repair(
     if is_average:
         averaged = torch.from_numpy(usable & is_scalp).to(matrix)
         n_averaged = averaged.sum(dim=1, keepdim=True) + float(is_absent_cz(montage))
-        repaired, is_real = filled - (averaged / n_averaged).unsqueeze(1) @ filled, usable
+        mean = (averaged / n_averaged).unsqueeze(1) @ filled
+        repaired, is_real = filled.sub_(mean), usable
     else:
         needed = (matrix != 0).cpu().numpy()
         repaired, is_real = matrix @ filled, np.all(usable[:, None] | ~needed, axis=2)
     _refuse_nothing_left(is_real, montage, is_bad, name, "channel")
-    mask = torch.from_numpy(is_real).to(matrix.device)
-    return Repair(repaired * mask.unsqueeze(2), mask)
+    repaired[np.nonzero(~is_real)] = 0.0
+    return Repair(repaired, torch.from_numpy(is_real).to(matrix.device))
 
 
 def is_absent_cz(montage: Montage) -> bool:
