@@ -163,6 +163,7 @@ def _entry(number: int, per_shard: int) -> RecordingEntry:
         first_row=place * n_samples,
         n_samples=n_samples,
         scales_uv=[0.05 + 1e-6 * (number + c) for c in range(MONTAGE.n_channels)],
+        bad_channels=[],
         block_crc32c=[number] * -(-n_samples // BLOCK_ROWS),
         facts={"session": f"s{number}", "age_years": 40.0, "sex": "F", "segment_starts": [0]},
         events=[],

@@ -18,6 +18,7 @@ def header(**changes: Any) -> CheckpointHeader:
         "signal_scale_uv": 10.0,
         "normalisation": {"kind": "fixed_scale", "scale_uv": 10.0},
         "reference": "average",
+        "bad_channels": "mask",
         "filters": {"low_hz": 0.5, "high_hz": 45.0},
         "corpora": ["hbn", "tuh"],
         "simulated_corpora": ["tuh"],

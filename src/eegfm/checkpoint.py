@@ -13,8 +13,9 @@ from pydantic import ValidationError, model_validator
 from eegfm.config import StrictModel
 from eegfm.errors import CheckpointError
 from eegfm.files import write_atomically
+from eegfm.recording import BadChannels
 
-FORMAT_VERSION: Literal[3] = 3
+FORMAT_VERSION: Literal[4] = 4
 HEADER_KEY = "eegfm"
 
 
@@ -39,6 +40,7 @@ class CheckpointHeader(StrictModel):
     closed menus when they are read. ``signal_spec`` is what the data decided, ``encoder_spec`` what came of it behind
     reference and adapter: what the encoder was built for. ``fingerprint`` names the run: a hash of its parameters and
     its data.
+    ``bad_channels`` is what is done with them before the encoder.
     ``normalisation`` is what the encoder does to microvolts first, ``licence`` that of the weights.
     ``persons`` lists the ``n_persons`` whom the weights were trained or validated on, by all their names
     (``namespace:subject``, see ``eegfm.windows.persons``), ``signals`` a short hash of each of their recordings: a
@@ -48,7 +50,7 @@ class CheckpointHeader(StrictModel):
     seen is None, which means unknown and never nobody.
     """
 
-    format_version: Literal[3] = FORMAT_VERSION
+    format_version: Literal[4] = FORMAT_VERSION
     phase: str
     fingerprint: str
     encoder: dict[str, Any]
@@ -60,6 +62,7 @@ class CheckpointHeader(StrictModel):
     signal_scale_uv: float
     normalisation: dict[str, float | str]
     reference: str
+    bad_channels: BadChannels
     filters: dict[str, Any]
     corpora: list[str]
     simulated_corpora: list[str]
@@ -161,7 +164,7 @@ def _refuse_other_format(path: Path, content: Any) -> None:
     found = content.get("format_version") if isinstance(content, dict) else None
     if isinstance(found, int) and found != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which also says how an "
-            "encoder normalises its input and whether it was imported; pretrain (or import) it again, or use the eegfm "
+            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which also says what "
+            "is done with bad channels; pretrain (or import) it again, or use the eegfm "
             "that wrote it"
         )

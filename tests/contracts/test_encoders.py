@@ -2,11 +2,16 @@
 
 import pytest
 
-from contracts import encoder_checks, encoder_training, hidden_content
+from contracts import bad_channel_checks, encoder_checks, encoder_training, hidden_content
 from contracts.encoder_cases import CASES, Case, Subject
 from zoo.stand_in import braindecode_models
 
-CHECKS = {**encoder_checks.CHECKS, **encoder_training.CHECKS, **hidden_content.CHECKS}
+CHECKS = {
+    **encoder_checks.CHECKS,
+    **encoder_training.CHECKS,
+    **hidden_content.CHECKS,
+    **bad_channel_checks.CHECKS,
+}
 
 
 @pytest.fixture

@@ -21,7 +21,9 @@ from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import build_encoder, untrained_like
 from eegfm.errors import SplitError, TrainingError
 from eegfm.jobs.fit import PretrainResult, fit_pretraining
-from eegfm.recording import Montage
+from eegfm.jobs.inference import prepare_for
+from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig
+from eegfm.recording import BadChannels, Montage
 from eegfm.training.config import AdamWConfig, PretrainParams
 from person_tables import short_hash, split_table
 
@@ -55,6 +57,9 @@ class NoiseStore:
 
     def scales(self, montage: str) -> NDArray[np.float32]:
         return np.full((self.n_recordings, self.samples.shape[1]), 0.02, dtype=np.float32)
+
+    def is_bad(self, montage: str) -> NDArray[np.bool_]:
+        return np.zeros((self.n_recordings, self.samples.shape[1]), dtype=np.bool_)
 
     def gather(
         self, montage: str, rows: NDArray[np.int64], n_samples: int, out: NDArray[np.int16] | None = None
@@ -382,3 +387,41 @@ def test_the_gradient_is_clipped(mixture: pd.DataFrame, stores: dict[str, NoiseS
         patch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
         fit_pretraining(mixture, stores, PretrainParams.model_validate(asked), tmp_path, splits=_splits(mixture))
     assert seen == pytest.approx([1e-3] * 3, rel=1e-2)
+
+
+class PartlyBadStore(NoiseStore):
+    """Noise in which every recording has other bad channels, as loud as is asked for."""
+
+    def __init__(self, montage: Montage, n_recordings: int, seed: int, *, is_simulated: bool, loudness: float) -> None:
+        super().__init__(montage, n_recordings, seed, is_simulated=is_simulated)
+        self.bad = np.random.default_rng(seed).random((n_recordings, montage.n_channels)) < 0.3
+        self.bad[:, :2], self.bad[1] = False, False  # two are good in all recordings, and all in one
+        loud = np.repeat(self.bad, 2000, axis=0)
+        self.samples[loud] = (self.samples[loud] * loudness).clip(-32_000, 32_000)
+
+    def is_bad(self, montage: str) -> NDArray[np.bool_]:
+        return self.bad
+
+
+@pytest.mark.parametrize("handling", ["mask", "interpolate"])
+@pytest.mark.parametrize("objective", [MaskedConfig(), MaeConfig(mask_ratio=0.6)], ids=lambda c: c.name)
+def test_what_bad_channels_hold_is_not_learned(
+    mixture: pd.DataFrame, tmp_path: Path, handling: BadChannels, objective: ObjectiveConfig
+) -> None:
+    """Two trainings on recordings that differ in their bad channels alone end with the same weights."""
+    params = PARAMS.model_copy(update={"n_steps": 4, "bad_channels": handling, "objective": objective})
+    done = []
+    for loudness in (0.1, 30.0):
+        stores = {
+            "hbn": PartlyBadStore(make_montage(6), 6, 0, is_simulated=True, loudness=loudness),
+            "tuh": PartlyBadStore(make_montage(4), 5, 1, is_simulated=False, loudness=loudness),
+        }
+        assert all(store.bad.any() for store in stores.values())
+        done.append(fit_pretraining(mixture, stores, params, tmp_path, splits=_splits(mixture)))
+    for name, value in done[0].checkpoint.tensors.items():
+        np.testing.assert_array_equal(value, done[1].checkpoint.tensors[name], err_msg=name)
+    assert done[0].metrics["val_loss"] == done[1].metrics["val_loss"]
+    save_checkpoint(tmp_path / "encoder.safetensors", done[0].checkpoint)
+    checkpoint = load_checkpoint(tmp_path / "encoder.safetensors")
+    assert checkpoint.header.bad_channels == handling
+    assert prepare_for(checkpoint.header, stores["hbn"].montages).bad_channels == handling

@@ -42,6 +42,9 @@ class MemoryStore:
         shape = (self.n_recordings, self.montages[montage].n_channels)
         return np.arange(1, self.n_recordings + 1, dtype=np.float32)[:, None] * np.ones(shape, dtype=np.float32)
 
+    def is_bad(self, montage: str) -> NDArray[np.bool_]:
+        return np.zeros((self.n_recordings, self.montages[montage].n_channels), dtype=np.bool_)
+
     def gather(
         self, montage: str, rows: NDArray[np.int64], n_samples: int, out: NDArray[np.int16] | None = None
     ) -> NDArray[np.int16]:

@@ -52,12 +52,14 @@ class Details(NamedTuple):
         facts: Columns of the recordings table, e.g. ``age_years``; labels of ``raw_files`` win where they have a value.
         flags: Faults that leave signal and timing intact.
         boundaries_s: Recording times at which the signal is discontinuous though the file does not say so.
+        reference_electrode: Clean name of the one electrode that the signal was recorded against, where it is known.
     """
 
     events: list[dict[str, Any]]
     facts: dict[str, Any]
     flags: tuple[str, ...] = ()
     boundaries_s: tuple[float, ...] = ()
+    reference_electrode: str | None = None
 
 
 class Corpus(ABC):

@@ -129,7 +129,8 @@ class Bids(Corpus):
             events, part_flags = place_in_part(path, header, events, parts)
             flags += (*part_flags, *length_flags(header, _shared_length(path, read_eeg_json(path)), parts))
         boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
-        return Details(events, {}, flags, boundaries_s)
+        reference_electrode = read_eeg_json(path).reference_electrode
+        return Details(events, {}, flags, boundaries_s, reference_electrode)
 
     def _resolved(self, path: Path, header: RecordingHeader) -> tuple[ResolvedChannels, tuple[str, ...]]:
         """Electrodes with their positions, and the flags on the way."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from eegfm.corpora.text_tables import Row, is_missing, read_table
 from eegfm.errors import RecordingError
 from eegfm.recording import Reference
+from eegfm.signal.electrodes import clean_label
 from eegfm.signal.expected import Expected
 from eegfm.signal.text import stripped
 
@@ -119,6 +120,11 @@ class SideFacts(NamedTuple):
     def reference(self) -> Reference | None:
         """What ``EEGReference`` says in words that are beyond doubt; None for any other words, or none."""
         return _REFERENCES.get(stripped(str(self.values.get("EEGReference", ""))).casefold())
+
+    @property
+    def reference_electrode(self) -> str | None:
+        """The one electrode that ``EEGReference`` names, such as FCz; None where it names none, or several."""
+        return clean_label(str(self.values.get("EEGReference", "")))
 
     def expected(self, rates_hz: tuple[float, ...] | None = None) -> Expected:
         """What the signal must be like.

@@ -139,7 +139,8 @@ class Hbn(Corpus):
             "noise_events": ", ".join(found.noise),
         }
         boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
-        return Details(found.events, facts, tuple(flags), boundaries_s)
+        reference_electrode = read_eeg_json(path).reference_electrode
+        return Details(found.events, facts, tuple(flags), boundaries_s, reference_electrode)
 
     def notes(self, path: Path, header: RecordingHeader) -> list[dict[str, Any]]:
         """All rows of ``*_events.tsv``, and what the file carries."""

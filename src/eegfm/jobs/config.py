@@ -10,6 +10,7 @@ from eegfm.corpora.config import AcquireParams, CorpusConfig
 from eegfm.encoders.config import EncoderConfig
 from eegfm.encoders.configs.published import as_published
 from eegfm.load_report import LoadExceptions
+from eegfm.recording import BadChannels
 from eegfm.signal.canonical import CanonicalChoice
 from eegfm.signal.config import ReadParams
 from eegfm.signal.electrodes import Layout
@@ -93,6 +94,7 @@ class ImportParams(StrictModel):
         adapter: What brings other montages to that of the weights; one without weights of its own.
         montage: Channels that the weights expect, behind no adapter: a canonical montage, or electrodes in their order.
         reference: What windows are referenced to, see ``eegfm.training.config.PretrainParams``.
+        bad_channels: What is done with bad channels, see there.
         rate_hz: Rate that they expect.
         window_s: Longest window that they expect.
         filters: Of the signals that they were trained on.
@@ -108,6 +110,7 @@ class ImportParams(StrictModel):
     adapter: AdapterConfig = NoAdapterConfig()
     montage: CanonicalChoice | NamedElectrodes
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
+    bad_channels: BadChannels = "mask"
     rate_hz: PositiveFloat
     window_s: PositiveFloat
     filters: FilterFacts

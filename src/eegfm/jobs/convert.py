@@ -1,7 +1,7 @@
 """One raw file to one recording: check, read, pick channels, filter, resample, quantise. Runs in a worker."""
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from eegfm.signal.config import SignalParams
 from eegfm.signal.electrodes import ResolvedChannels
 from eegfm.signal.expected import Expected, check_expected
 from eegfm.signal.named_files import OTHER_NAME_FLAGS, named_files
+from eegfm.signal.quality import BAD_FLAGS, bad_channels
 from eegfm.signal.reader import RecordingHeader, open_reader
 from eegfm.store.index import RejectedEntry
 
@@ -33,6 +34,8 @@ Neither permissions, nor a disk that answers again, nor a mistake of ours that w
 """
 LIMITED = frozenset({"kills_worker", "too_large"})
 """Codes of rejections that are tried again when the limits are other ones."""
+MIN_GOOD_CHANNELS = 2
+"""Scalp electrodes that must be left: the average of one is that one, and leaves nothing of it."""
 UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What our own mistakes raise: one odd file must not keep the rest of a corpus out, nor get in."""
 
@@ -94,6 +97,7 @@ class Converted:
     montage: Montage
     scales_uv: NDArray[np.float32]
     block_crc32c: list[int]
+    bad_channels: tuple[str, ...]
     facts: dict[str, Any]
     events: list[dict[str, Any]]
     named: dict[str, str]
@@ -149,6 +153,8 @@ def _convert(task: Task) -> Converted:
     n_in_bad = stream.n_in_bad(event for event in details.events if not says_bad(event, patterns))
     event_flags += (f"events_in_bad:{n_in_bad}",) if n_in_bad else ()
     _check_unchanged(task, "while it was read")
+    flags = sorted({*header.flags, *details.flags, *written.flags, *event_flags, *_unknown(channels)})
+    bad = _bad_channels(flags, channels.montage, details.reference_electrode)
     facts = {
         **details.facts,
         "montage": channels.montage.name,
@@ -160,7 +166,8 @@ def _convert(task: Task) -> Converted:
         "segment_starts": [start for start, _ in written.segments],
         "segment_stops": [stop for _, stop in written.segments],
         "segment_onsets_s": written.segment_onsets_s,
-        "flags": sorted({*header.flags, *details.flags, *written.flags, *event_flags, *_unknown(channels)}),
+        "flags": flags,
+        "bad_channels": list(bad),
         "labels_left_out": list(channels.left_out),
         "labels_not_understood": list(channels.not_understood),
         "signal_hashes": written.signal_hashes,
@@ -174,6 +181,7 @@ def _convert(task: Task) -> Converted:
         montage=channels.montage,
         scales_uv=scales_uv,
         block_crc32c=written.block_crc32c,
+        bad_channels=bad,
         facts=facts,
         events=events,
         named=task.named_versions() if OTHER_NAME_FLAGS.intersection(header.flags) else {},
@@ -206,6 +214,27 @@ def _check_unchanged(task: Task, when: str) -> None:
             f"{task.row['path']}: size or modification time changed {when}",
             "wait until nothing writes to the raw folder any more, then run again",
         )
+
+
+def _bad_channels(flags: Sequence[str], montage: Montage, reference_electrode: str | None) -> tuple[str, ...]:
+    """Channels that windows leave out.
+
+    Raises:
+        RecordingError: They leave no two electrodes of the scalp, so that there is no average (``no_good_channels``).
+    """
+    reference = "Cz" if montage.reference == "Cz" else reference_electrode
+    bad = bad_channels(flags, montage.channel_names, reference)
+    on_scalp = [name for name, is_scalp in zip(montage.channel_names, montage.is_scalp, strict=True) if is_scalp]
+    n_good = sum(name not in bad for name in on_scalp)
+    if n_good < MIN_GOOD_CHANNELS and n_good < len(on_scalp):
+        raise RecordingError(
+            "no_good_channels",
+            f"{len(on_scalp) - n_good} of {len(on_scalp)} scalp electrodes are bad ({', '.join(bad)[:200]}); at least "
+            f"{MIN_GOOD_CHANNELS} good ones are needed",
+            f"correct channels.tsv if they are good, or leave the file out; flags that make a channel bad: "
+            f"{', '.join(sorted(BAD_FLAGS))}",
+        )
+    return bad
 
 
 def _unknown(channels: ResolvedChannels) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ def fit_pretraining(
     directory = run_directory / fingerprint
     _write_params(directory, params, data.mixture_sha256)
 
-    prepare = Prepare(data.spec.montages, params.reference)
+    prepare = Prepare(data.spec.montages, params.reference, params.bad_channels)
     prepared_spec = prepare.prepared_spec(data.spec)
     adapter = new_adapter(params.adapter, prepared_spec, params.seed)
     encoder_spec = adapter.adapted_spec(prepared_spec)
@@ -228,6 +228,7 @@ def _header(
         signal_scale_uv=objective.encoder.signal_scale_uv,
         normalisation=objective.encoder.normalisation,
         reference=params.reference,
+        bad_channels=params.bad_channels,
         filters=data.filters,
         corpora=sorted(data.weights),
         simulated_corpora=[c for c in sorted(data.weights) if stores[c].is_simulated],

@@ -154,6 +154,7 @@ def _header(
         signal_scale_uv=encoder.signal_scale_uv,
         normalisation=encoder.normalisation,
         reference=params.reference,
+        bad_channels=params.bad_channels,
         filters=params.filters.model_dump(mode="json"),
         corpora=sorted(params.corpora),
         simulated_corpora=[],

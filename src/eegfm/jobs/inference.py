@@ -97,7 +97,7 @@ def prepare_for(header: CheckpointHeader, montages: Mapping[str, Montage]) -> Pr
     known = get_args(PreparedReference)
     if header.reference not in known:
         raise CheckpointError(f"the encoder wants reference {header.reference!r}; known are {', '.join(known)}")
-    return Prepare(montages, cast(PreparedReference, header.reference))
+    return Prepare(montages, cast(PreparedReference, header.reference), header.bad_channels)
 
 
 def _chosen(spec: SignalSpec, montage: str | None) -> str:

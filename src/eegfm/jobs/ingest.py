@@ -172,6 +172,7 @@ def _commit(writer: StoreWriter, result: Converted | RejectedEntry) -> None:
         samples=_mapped(result),
         scales_uv=result.scales_uv,
         block_crc32c=result.block_crc32c,
+        bad_channels=result.bad_channels,
         facts=result.facts,
         events=result.events,
         named=result.named,

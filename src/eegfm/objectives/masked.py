@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder
 from eegfm.objectives.config import MaskedConfig
-from eegfm.objectives.masks import draw_hidden
+from eegfm.objectives.masks import draw_hidden, draw_hidden_each
 from eegfm.objectives.patches import Hiding, PatchObjective, token_index
 
 
@@ -54,11 +54,13 @@ class Masked(PatchObjective):
     def _draw(self, batch: WindowBatch, n_rows: int, n_patches: int, generator: Generator) -> Tensor:
         """(B, M) tokens to hide, among those of real channels."""
         size, real = len(batch["signal"]), self.real_rows(batch)
-        n_real = n_rows if real is None else len(real)
+        n_real = n_rows if real is None else real.n_most
         if "target_signal" in batch:
             patches = draw_hidden(size, n_patches, self.mask_ratio, generator, what="patches")
             first_tokens = n_patches * torch.arange(n_real, device=patches.device)
             hidden = (first_tokens.unsqueeze(-1) + patches.unsqueeze(1)).flatten(1)
-        else:
+        elif real is None:
             hidden = draw_hidden(size, n_real * n_patches, self.mask_ratio, generator)
+        else:
+            hidden = draw_hidden_each(real.n_each * n_patches, self.mask_ratio, generator)
         return token_index(hidden, real, n_patches)

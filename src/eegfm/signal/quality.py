@@ -1,6 +1,6 @@
 """What a signal itself tells about its quality: flat, still for a while, clipped, non-finite."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +16,28 @@ CLIPPED_RATIO = 0.01
 GLANCE_S = 0.1
 # Where more than this share of the channels is bad at once, nothing of the recording can be used.
 DEAD_CHANNELS_RATIO = 0.5
+BAD_FLAGS = frozenset({"marked_bad", "flat", "implausible_amplitude", "clipped"})
+"""Flags ``<flag>:<channel>`` of a channel whose signal is not to be trusted."""
 
 Span = tuple[int, int]
 """Samples [start, stop) of the file."""
+
+
+def bad_channels(flags: Iterable[str], channel_names: Sequence[str], reference: str | None) -> tuple[str, ...]:
+    """Channels that take no part in the average and in features, by what flags say of them.
+
+    Args:
+        flags: All flags of a recording.
+        channel_names: Its channels.
+        reference: The electrode that it was recorded against, if that is one electrode and known. Held as a flat
+            channel it is not bad: its potential against itself is zero.
+
+    Returns:
+        Names in the order of the channels.
+    """
+    found = {(flag, name) for flag, _, name in (text.partition(":") for text in flags) if flag in BAD_FLAGS}
+    bad = {name for flag, name in found if not (flag == "flat" and name == reference)}
+    return tuple(name for name in channel_names if name in bad)
 
 
 def flat_channels(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:

@@ -25,6 +25,7 @@ class RecordingEntry:
         first_row: First row inside the shard.
         n_samples: Rows, one per sample.
         scales_uv: Per channel, microvolts per integer step.
+        bad_channels: Numbers of the channels whose signal is not to be trusted, ascending.
         block_crc32c: CRC-32C of each block of ``BLOCK_ROWS`` rows.
         facts: What its conversion adds to its row of ``raw_files`` in the ``recordings`` table.
         events: Its rows of the ``events`` table.
@@ -38,6 +39,7 @@ class RecordingEntry:
     first_row: int
     n_samples: int
     scales_uv: list[float]
+    bad_channels: list[int]
     block_crc32c: list[int]
     facts: dict[str, Any]
     events: list[dict[str, Any]] = field(default_factory=list)

@@ -14,7 +14,7 @@ from eegfm.errors import StoreError
 from eegfm.files import write_atomically
 from eegfm.recording import Montage
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: index lines say which channels are bad
 STORE_FILE = "store.json"
 MONTAGE_FILE = "montage.json"
 SAMPLE_DTYPE = np.dtype("<i2")
@@ -52,6 +52,12 @@ class StoreFacts:
     format_version: int = FORMAT_VERSION
 
 
+def is_of_this_format(folder: Path) -> bool:
+    """Whether this version reads a folder's store; a damaged one is for ``read_facts`` to refuse."""
+    facts = _read_sealed(folder / STORE_FILE)
+    return facts is None or facts.get("format_version") == FORMAT_VERSION
+
+
 def write_facts(folder: Path, facts: StoreFacts) -> None:
     """Start a store, or restate its facts."""
     _write_sealed(folder / STORE_FILE, asdict(facts))
@@ -72,7 +78,7 @@ def read_facts(folder: Path) -> StoreFacts:
     if facts.get("format_version") != FORMAT_VERSION:
         raise StoreError(
             f"{folder}: store format {facts.get('format_version')}, this version reads {FORMAT_VERSION}; "
-            "delete the folder and ingest again"
+            "make it anew with: kedro run --pipelines=ingest"
         )
     return StoreFacts(**facts)
 

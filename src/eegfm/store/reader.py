@@ -131,6 +131,10 @@ class SignalStore:
         """(R, C) microvolts per integer step of each recording and channel."""
         return self._group(montage).scales_uv
 
+    def is_bad(self, montage: str) -> NDArray[np.bool_]:
+        """(R, C) whether a channel of a recording is bad, in the rows of ``scales``."""
+        return self._group(montage).is_bad
+
     def shards(self, montage: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(S,) first row and (S,) number of rows of each shard of a montage: rows in between hold nothing."""
         arena = self._group(montage).arena
@@ -221,11 +225,12 @@ class SignalStore:
         return [e.recording_id for e in self.entries if not is_intact(self.folder, e)]
 
     def digest(self) -> str:
-        """SHA-256 over (recording id, scales, samples) in id order: equal stores give equal digests."""
+        """SHA-256 over (recording id, scales, bad channels, samples) in id order: equal stores give equal digests."""
         sha = hashlib.sha256()
         for entry in sorted(self.entries, key=lambda e: e.recording_id):
             sha.update(entry.recording_id.encode())
             sha.update(np.asarray(entry.scales_uv, dtype="<f4").tobytes())
+            sha.update(np.asarray(entry.bad_channels, dtype="<i4").tobytes())
             sha.update(np.ascontiguousarray(self._samples(entry)).data)
         return sha.hexdigest()
 
@@ -260,6 +265,7 @@ class _Group:
     def __init__(self, folder: Path, montage: Montage, addresses: Addresses) -> None:
         self.ids = pd.Index(addresses.recording_ids.to_pandas())
         self.scales_uv = addresses.scales_uv
+        self.is_bad = addresses.is_bad
         self.n_samples = addresses.n_samples
         # Compaction leaves out numbers: what counts is the place of a shard among those that are there.
         self.numbers = np.unique(addresses.shards)

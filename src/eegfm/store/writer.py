@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -35,6 +35,7 @@ from eegfm.store.layout import (
     SHARD_BYTES,
     STORE_FILE,
     StoreFacts,
+    is_of_this_format,
     n_blocks,
     read_facts,
     read_montage,
@@ -141,6 +142,7 @@ class StoreWriter:
         facts: Mapping[str, Any],
         events: list[dict[str, Any]],
         block_crc32c: list[int] | None = None,
+        bad_channels: Collection[str] = (),
         named: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Append one recording: samples first, then the index line that makes it visible.
@@ -155,9 +157,11 @@ class StoreWriter:
             events: Rows of the events table, JSON-ready.
             block_crc32c: Checksums of the samples as they were made, if they are known: what happens to the samples on
                 the way here is found by them.
+            bad_channels: Names of the channels whose signal is not to be trusted.
             named: Versions of files that only its header names, by path.
         """
         assert samples.shape[1] == montage.n_channels == len(scales_uv), "one column and scale per channel"
+        assert set(bad_channels) <= set(montage.channel_names), "bad channels are channels of the montage"
         if block_crc32c is None:
             block_crc32c = block_checksums(samples)
         assert len(block_crc32c) == n_blocks(np.array(len(samples))), "one checksum per block"
@@ -172,6 +176,7 @@ class StoreWriter:
             first_row=first_row,
             n_samples=len(samples),
             scales_uv=[float(s) for s in scales_uv],
+            bad_channels=[k for k, name in enumerate(montage.channel_names) if name in bad_channels],
             block_crc32c=block_crc32c,
             facts=dict(facts),
             events=events,
@@ -225,7 +230,7 @@ class StoreWriter:
         shutil.rmtree(self.spool, ignore_errors=True)
         if not (self.folder / STORE_FILE).exists():
             self._start_empty()
-        elif read_facts(self.folder) != self._facts:
+        elif not is_of_this_format(self.folder) or read_facts(self.folder) != self._facts:
             _log.warning("%s starts empty: the parameters or the code that made its recordings changed", self.folder)
             self._start_empty()
         n_whole, n_bytes = 0, dict[Path, int]()

@@ -8,6 +8,7 @@ from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import Buildable, StrictModel
 from eegfm.encoders.config import EncoderConfig, PatchTransformerConfig
 from eegfm.objectives.config import MaskedConfig, ObjectiveConfig
+from eegfm.recording import BadChannels
 
 
 class AdamWConfig(Buildable):
@@ -99,6 +100,8 @@ class PretrainParams(StrictModel):
         optimizer: How weights are updated.
         schedule: How the learning rate moves.
         reference: What windows are referenced to before the encoder sees them.
+        bad_channels: ``mask`` leaves them out of the average and of all that the encoder sees; ``interpolate`` puts in
+            their place what splines through the good scalp electrodes say. See ``eegfm.adapters.prepare.Prepare``.
         batch_size: Windows per optimizer step, all corpora together; the corpus weights must divide it.
         n_steps: Optimizer steps; give this or ``n_epochs``.
         n_epochs: Passes, each of as many windows as there are in all corpora together.
@@ -122,6 +125,7 @@ class PretrainParams(StrictModel):
     optimizer: OptimizerConfig = AdamWConfig()
     schedule: ScheduleConfig = WarmupCosineConfig()
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
+    bad_channels: BadChannels = "mask"
     batch_size: PositiveInt = 40
     n_steps: PositiveInt | None = None
     n_epochs: PositiveInt | None = None

@@ -47,6 +47,10 @@ class SignalStoreLike(Protocol):
         """(R, C) microvolts per integer step."""
         ...
 
+    def is_bad(self, montage: str, /) -> NDArray[np.bool_]:
+        """(R, C) whether a channel of a recording is bad."""
+        ...
+
     def gather(
         self, montage: str, rows: NDArray[np.int64], n_samples: int, out: NDArray[np.int16] | None = None, /
     ) -> NDArray[np.int16]:
