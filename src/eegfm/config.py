@@ -1,6 +1,7 @@
 """The base of every typed configuration, and how a configuration becomes an object."""
 
 import importlib
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +11,23 @@ class StrictModel(BaseModel):
     """A frozen configuration that refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def refuse_unused(config: BaseModel, names: Iterable[str], why: str) -> None:
+    """Refuse options that have another value than their default where nothing reads them.
+
+    Args:
+        config: The configuration, whole.
+        names: Options that are not read.
+        why: The choice that leaves them unread, e.g. ``at level window``.
+
+    Raises:
+        ValueError: With the first of them.
+    """
+    fields = type(config).model_fields
+    for name in names:
+        if getattr(config, name) != fields[name].get_default(call_default_factory=True):
+            raise ValueError(f"{name} is not used {why}; leave it out")
 
 
 class Buildable(StrictModel):

@@ -12,7 +12,7 @@ import pytest
 from bids_tree import convert_file, header, write_eeglab, write_signal, write_tree
 from eegfm.corpora.bids import Bids
 from eegfm.corpora.config import BidsCorpus
-from eegfm.errors import EegfmError
+from eegfm.errors import ConfigError, EegfmError
 from eegfm.jobs.convert import Converted
 from eegfm.signal.electrodes import electrode_table
 from eegfm.signal.reader import Annotation
@@ -82,9 +82,15 @@ def test_index(root: Path) -> None:
 
 
 def test_tasks_that_are_not_asked_for_are_left_out(root: Path) -> None:
-    [reason] = bids(tasks=("go", "nogo")).index(root)["excluded"]
-    assert reason == "task rest is not among corpus.tasks=['go', 'nogo']"
-    assert bids().index(root)["excluded"].tolist() == [""]
+    (root / EDF.replace("task-rest", "task-go")).write_bytes(b"")
+    found = bids(tasks=("go",)).index(root).set_index("task")["excluded"]
+    assert found.to_dict() == {"go": "", "rest": "task rest is not among corpus.tasks=['go']"}
+    assert bids().index(root)["excluded"].tolist() == ["", ""]
+
+
+def test_tasks_that_no_file_is_of_are_refused(root: Path) -> None:
+    with pytest.raises(ConfigError, match=r"tasks: 'Rest' matches none of 1 files.*'rest' 1; did you mean 'rest'"):
+        bids(tasks=("rest", "Rest")).index(root)
 
 
 def test_labels_of_participants(root: Path) -> None:

@@ -13,7 +13,7 @@ from eegfm.corpora.config import HbnCorpus
 from eegfm.corpora.hbn import Hbn
 from eegfm.corpora.simulated.config import SimulatedHbn
 from eegfm.corpora.simulated.hbn import plan
-from eegfm.errors import EegfmError, RecordingError
+from eegfm.errors import ConfigError, EegfmError, RecordingError
 from eegfm.jobs.convert import Converted
 from eegfm.signal.expected import check_expected
 from eegfm.store.index import RejectedEntry
@@ -77,6 +77,13 @@ def test_exclusion_list(tmp_path: Path) -> None:
     assert table["NDARUJ292JXV"] == "6 channels against a common reference in place of 129 against Cz"
     mine = HbnCorpus(excluded_subjects={"NDARAA1": "asleep"}).build("hbn").index(tmp_path)
     assert mine["excluded"].tolist() == ["asleep", "", ""]
+
+
+def test_subjects_to_leave_out_who_are_not_there_are_refused(tmp_path: Path) -> None:
+    write_tree(tmp_path, {RESTING: b""})
+    corpus = HbnCorpus(excluded_subjects={"NDARAA2": "asleep", "NDARTY128YLU": "short"}).build("hbn")
+    with pytest.raises(ConfigError, match=r"excluded_subjects: 'NDARAA2' matches none of 1 files.*mean 'NDARAA1'"):
+        corpus.index(tmp_path)
 
 
 PARTICIPANTS = [

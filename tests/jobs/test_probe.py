@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError
 from sklearn.metrics import balanced_accuracy_score
 
 from checkpoints import header, imported_header
@@ -375,6 +376,22 @@ def test_too_little_to_probe_is_refused_with_counts(checkpoint, store, windows):
         probe(checkpoint, store, windows[windows["label"] == "open"], _splits(), PARAMS)
     with pytest.raises(SplitError, match="1 persons have windows but no split"):
         probe(checkpoint, store, windows, _splits().iloc[1:], PARAMS)
+
+
+def test_the_classes_are_those_of_the_task_and_each_needs_a_window_of_an_evaluation_person(checkpoint, store, windows):
+    """p0 alone has the third class, and is validated on."""
+    drowsy = windows.assign(label=windows["label"].mask(windows["recording_id"] == "sim:p0:R02", "drowsy"))
+    message = (
+        r"task 'eyes': no evaluation person has a window of class 'drowsy' \(windows of evaluation persons, of those "
+        r"in all splits: closed 50 of 50, drowsy 0 of 10, open 50 of 60\); raise split.evaluation_ratio"
+    )
+    with pytest.raises(SplitError, match=message):
+        probe(checkpoint, store, drowsy, _splits(p0="validation"), PARAMS)
+
+
+def test_one_penalty_leaves_nothing_to_choose():
+    with pytest.raises(ValidationError, match="inner_folds is not used where lambdas has one value"):
+        ProbeParams(task="eyes", lambdas=(1.0,), inner_folds=3)
 
 
 def test_signals_that_do_not_fit_the_encoder_are_refused(checkpoint, store, windows, tmp_path):

@@ -5,7 +5,7 @@ import logging
 import pandas as pd
 import pytest
 
-from eegfm.errors import SplitError
+from eegfm.errors import ConfigError, SplitError
 from eegfm.windows.config import SplitParams
 from eegfm.windows.evaluation_sets import evaluation_sets, log_unknown
 from eegfm.windows.persons import identify
@@ -84,6 +84,22 @@ def test_sets_can_be_added_and_replaced_but_not_by_accident(caplog: pytest.LogCa
     found = _sets(tables, evaluation_sets={"own": ["test"], "tusz": ["eval"]})
     assert [name for name, value in found.items() if value] == ["own:1", "tuab:aaaaaaab", "tusz:aaaaaaad"]
     assert "persons of tusz dev may be trained on" in caplog.text
+
+
+def test_sets_that_no_recording_is_in_are_refused() -> None:
+    """Their persons would be trained on."""
+    tables = {
+        "own": people("own", ["1", "2"], official_split=["Test", "train"]),
+        "tuh": people("tuh", ["aaaaaaab", "aaaaaaac"], family="tuab", official_split=["eval", "train"]),
+        "hbn": people("hbn", HBN_IDS[:2], official_split=["R3", "R5"]),
+    }
+    assert _sets(tables, evaluation_sets={"own": ["test"], "hbn": ["3"]})["own:1"]
+    for layout, value, there_is in (("own", "tset", "Test"), ("tuab", "evall", "eval"), ("hbn", "R7", "R3")):
+        message = rf"split\.evaluation_sets\.{layout}: '{value}' matches none of 2 recordings .*'{there_is}' 1"
+        with pytest.raises(ConfigError, match=message):
+            _sets(tables, evaluation_sets={layout: [value]})
+    del tables["tuh"]
+    _sets(tables, evaluation_sets={"tuab": ["own split"]})  # nothing of TUAB is at hand
 
 
 def test_misspelt_sets_and_corpora_are_refused() -> None:

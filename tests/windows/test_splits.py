@@ -207,8 +207,9 @@ def test_a_person_of_both_classes_is_a_stratum_of_its_own():
 
 
 def test_strata_must_be_classes():
-    tables = {"a": _numbered("a", range(40), age_years=30.5, site="x")}
+    tables = {"a": _numbered("a", range(40), age_years=30.5, site="x", empty="")}
     for column, message in (
+        ("empty", r"column 'empty' is empty in all recordings"),
         ("sex", r"no corpus has a column 'sex'; there are .*site"),
         ("age_years", r"'age_years' of corpus a holds values of kind floating, no classes"),
         ("signal_hashes", r"of kind mixed"),

@@ -19,6 +19,7 @@ from eegfm.windows.tasks.tuev import TuevTask
 from eegfm.windows.tasks.tusl import TuslTask
 from eegfm.windows.tasks.tusz import TuszTask
 from eegfm.windows.tuh import DERIVATIONS
+from found_windows import find_windows
 from tone_corpus import run_ingest
 from tuh_tables import events_table, recordings_table
 from tuh_tree import NINETEEN, TCP_NAMES, csv_text, write_recording
@@ -51,7 +52,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory):
 
 def cut(ingested, task: Cut) -> list[tuple[str, float, str]]:
     """Subject, start in seconds and label of each window."""
-    windows, _ = cut_windows(ingested.recordings, ingested.events, WindowParams(cuts={"task": task}))
+    windows, _ = find_windows(task, ingested.recordings, ingested.events)
     rows = expand(windows).merge(ingested.recordings[["recording_id", "subject", "rate_hz"]], on="recording_id")
     return list(zip(rows["subject"], (rows["start"] / rows["rate_hz"]).tolist(), rows["label"], strict=True))
 

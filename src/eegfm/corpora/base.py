@@ -88,6 +88,16 @@ class Corpus(ABC):
             The fields, ``subject`` among them, or None for a file that does not belong to the layout.
         """
 
+    def check_names(self, files: pd.DataFrame) -> None:  # noqa: B027  most corpora have no names in their parameters
+        """Refuse configured names (of tasks, of subjects to leave out) that no file of the whole folder has.
+
+        Args:
+            files: Rows of ``raw_files`` without labels, those of files to leave out among them.
+
+        Raises:
+            ConfigError: With the names that there are.
+        """
+
     def sidecars(self, path: str) -> tuple[str, ...]:
         """Paths of the files that a recording is read from beside its own, whether they exist or not."""
         return ()
@@ -196,6 +206,7 @@ class Corpus(ABC):
         table = pd.DataFrame(rows)
         own = [c for c in table.columns if c not in RAW_FILE_COLUMNS]
         table[own] = table[own].fillna("")  # a file outside the layout has none of the corpus's own fields
+        self.check_names(table)
         duplicated = table["recording_id"].duplicated(keep=False)
         if duplicated.any():
             # The same file name in two folders: the path makes the id unique.

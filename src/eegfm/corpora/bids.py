@@ -23,6 +23,7 @@ from eegfm.corpora.bids_sidecars import (
 )
 from eegfm.corpora.config import BidsCorpus
 from eegfm.errors import EegfmError, RecordingError
+from eegfm.named import refuse_unmatched
 from eegfm.recording import Montage, Reference
 from eegfm.signal.electrodes import ResolvedChannels
 from eegfm.signal.expected import Expected
@@ -70,6 +71,10 @@ class Bids(Corpus):
         if self._tasks and fields["task"] not in self._tasks:
             return f"task {fields['task']} is not among corpus.tasks={list(self._tasks)}"
         return ""
+
+    def check_names(self, files: pd.DataFrame) -> None:
+        """Refuse tasks that no file is of; see the base class."""
+        refuse_unmatched(f"{self.corpus}.ingest.corpus.tasks", self._tasks, files["task"], "files (task)")
 
     def sidecars(self, path: str) -> tuple[str, ...]:
         """Every place that a side file may be inherited from, and the files that hold a part of the recording."""

@@ -20,9 +20,10 @@ from eegfm.corpora.bids_sidecars import (
     read_events,
 )
 from eegfm.corpora.config import HbnCorpus
-from eegfm.corpora.hbn_tasks import COLUMNS, TASKS, own_events
+from eegfm.corpora.hbn_tasks import COLUMNS, START_KIT_EXCLUSIONS, TASKS, own_events
 from eegfm.corpora.text_tables import is_missing
 from eegfm.errors import EegfmError
+from eegfm.named import refuse_unmatched
 from eegfm.recording import Reference
 from eegfm.signal.electrodes import Layout, ResolvedChannels
 from eegfm.signal.expected import Expected
@@ -64,6 +65,15 @@ class Hbn(Corpus):
     def exclusion(self, fields: Mapping[str, str]) -> str:
         """Why a subject is on the exclusion list."""
         return self._excluded.get(fields["subject"], "")
+
+    def check_names(self, files: pd.DataFrame) -> None:
+        """Refuse subjects to leave out who are not there; see the base class.
+
+        Those of the start kit may be absent: they are of several releases.
+        """
+        own = [subject for subject in self._excluded if subject not in START_KIT_EXCLUSIONS]
+        where = f"{self.corpus}.ingest.corpus.excluded_subjects"
+        refuse_unmatched(where, own, files["subject"], "files (subject)")
 
     def sidecars(self, path: str) -> tuple[str, ...]:
         """The side files, and the samples that an EEGLAB file may keep beside it."""

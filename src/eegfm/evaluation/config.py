@@ -1,10 +1,10 @@
 """The menu of probes."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from eegfm.config import StrictModel
+from eegfm.config import StrictModel, refuse_unused
 
 Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Pooling = Literal["channels", "mean"]
@@ -50,3 +50,9 @@ class ProbeParams(StrictModel):
     batch_size: int = Field(256, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     verify: Literal["first_read", "off"] = "first_read"
+
+    @model_validator(mode="after")
+    def _options_are_used(self) -> Self:
+        if len(self.lambdas) == 1:
+            refuse_unused(self, ["inner_folds"], "where lambdas has one value, so that there is nothing to choose")
+        return self

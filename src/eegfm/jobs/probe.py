@@ -1,7 +1,7 @@
 """Probe a frozen encoder on persons it has never seen, next to the controls every result carries."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -131,7 +131,8 @@ def _evaluation_trials(windows: pd.DataFrame, splits: pd.DataFrame, params: Prob
     kept = expand(of_task.merge(evaluated[["person", "identity", "fold"]], on="person"))
     kept = kept.sort_values(["identity", "person", "recording_id", "start"], ignore_index=True)
     names, persons = np.unique(kept["identity"].to_numpy(dtype=str), return_inverse=True)
-    classes, truth = np.unique(kept["label"].to_numpy(dtype=str), return_inverse=True)
+    # Cutting made sure that each class of the task has windows in the corpus, so those of all splits name all classes.
+    classes = np.unique(of_task["label"].to_numpy(dtype=str))
     n_needed = 3 if len(params.lambdas) > 1 else 2
     if len(names) < n_needed or len(classes) < 2:
         raise SplitError(
@@ -140,9 +141,29 @@ def _evaluation_trials(windows: pd.DataFrame, splits: pd.DataFrame, params: Prob
             f"in all splits); at least {n_needed} persons and 2 classes are needed, one person held out and the others "
             "to train on and to choose the penalty"
         )
+    _refuse_absent_class(params.task, classes, of_task, kept)
+    truth = np.searchsorted(classes, kept["label"].to_numpy(dtype=str))
     _refuse_empty_fold(kept, evaluated)
     folds = np.unique(kept["fold"].to_numpy(), return_inverse=True)[1]
     return _Trials(kept, tuple(map(str, classes)), truth, tuple(map(str, names)), persons, folds)
+
+
+def _refuse_absent_class(task: str, classes: Iterable[str], of_task: pd.DataFrame, kept: pd.DataFrame) -> None:
+    """Refuse a class of the task that no evaluation person has: a probe of the others would be another task.
+
+    Raises:
+        SplitError: With the windows of each class, of the evaluation persons and of all.
+    """
+    n_all = of_task["n_windows"].groupby(of_task["label"].astype("str")).sum()
+    n_kept = kept["label"].value_counts().reindex(n_all.index, fill_value=0)
+    absent = [str(name) for name in classes if not n_kept[name]]
+    if absent:
+        per_class = ", ".join(f"{name} {n_kept[name]} of {n_all[name]}" for name in classes)
+        raise SplitError(
+            f"task {task!r}: no evaluation person has a window of class {', '.join(map(repr, absent))} (windows of "
+            f"evaluation persons, of those in all splits: {per_class}); raise split.evaluation_ratio, choose another "
+            "split.salt, or cut a task without that class"
+        )
 
 
 def _refuse_empty_fold(trials: pd.DataFrame, evaluated: pd.DataFrame) -> None:

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from eegfm.config import StrictModel
+from eegfm.windows.cutters.base import refuse_repeated
 from eegfm.windows.cutters.between_events import BetweenEventsCut
-from eegfm.windows.cutters.event_locked import EventLockedCut, refuse_repeated
+from eegfm.windows.cutters.event_locked import EventLockedCut
 from eegfm.windows.cutters.fixed import FixedCut
 from eegfm.windows.cutters.trials import TrialsCut
 from eegfm.windows.tasks.age import AgeTask

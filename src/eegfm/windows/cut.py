@@ -5,8 +5,10 @@ import logging
 import pandas as pd
 
 from eegfm.errors import ConfigError, SplitError
+from eegfm.named import counted_values
 from eegfm.windows.config import WindowParams
-from eegfm.windows.runs import Clock
+from eegfm.windows.cutters.base import Answer, Cut
+from eegfm.windows.runs import Clock, Runs
 from eegfm.windows.unlabelled import label_faults
 
 logger = logging.getLogger(__name__)
@@ -29,9 +31,9 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
         whatever the order of the input; and the counts by cut.
 
     Raises:
-        SplitError: There are no recordings, or a cut gives no window.
-        ConfigError: A length is not a whole number of samples, a column is missing, rates are mixed, or a recording
-            stands there twice.
+        SplitError: There are no recordings, a cut gives no window, or a class of its task has none.
+        ConfigError: A length is not a whole number of samples, a column is missing, the corpus has nowhere what a
+            parameter names, rates are mixed, or a recording stands there twice.
     """
     if recordings.empty:
         raise SplitError("no recordings to cut; see the rejected table of the corpus for the reasons")
@@ -43,15 +45,59 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
     tables: list[pd.DataFrame] = []
     counts: Counts = {}
     for task, cut in params.cuts.items():
+        cut.check_names(recordings, events, Clock(rate_hz, task))
         found = cut.find(recordings, events, Clock(rate_hz, task))
         counts[task] = found.counts(rate_hz)
         described = ", ".join(f"{name} {value:.6g}" for name, value in counts[task].items())
         if not counts[task]["n_windows"]:
             why = label_faults(recordings)
+            if not why and found.label is not None:
+                why = f"; {_class_values(cut, recordings, events)}"
             raise SplitError(f"cut {task!r} gives no window of {len(recordings)} recordings ({described}){why}")
+        _refuse_empty_class(task, cut, found, recordings, events, described)
+        _warn_of_idle_outputs(task, cut.answer, found)
         logger.info("%s, cut %r: %s", recordings["corpus"].iloc[0], task, described)
         tables.append(found.table(recordings, task))
     return pd.concat(tables, ignore_index=True), counts
+
+
+def _refuse_empty_class(
+    task: str, cut: Cut, found: Runs, recordings: pd.DataFrame, events: pd.DataFrame, described: str
+) -> None:
+    """Refuse a task one of whose classes the whole corpus does not have: what is learnt of it would be another task.
+
+    Raises:
+        SplitError: With the windows of each class, and the values that there are.
+    """
+    if found.label is None:
+        return
+    n_windows = pd.Series(found.windows_per_run).groupby(found.label.astype(str)).sum()
+    by_class = n_windows.reindex(list(cut.answer.classes), fill_value=0)
+    missing = [name for name, n in by_class.items() if not n]
+    if missing:
+        per_class = ", ".join(f"{name} {n}" for name, n in by_class.items())
+        raise SplitError(
+            f"cut {task!r}: no window of class {', '.join(map(repr, missing))} in {len(recordings)} recordings "
+            f"(windows per class: {per_class}; {described}); {_class_values(cut, recordings, events)}; "
+            f"{cut.without_class}"
+        )
+
+
+def _class_values(cut: Cut, recordings: pd.DataFrame, events: pd.DataFrame) -> str:
+    where, values = cut.class_values(recordings, events)
+    return f"{where} are: {counted_values(values)}"
+
+
+def _warn_of_idle_outputs(task: str, answer: Answer, found: Runs) -> None:
+    """Say which outputs of a task with several never differ: nothing can be learnt of them."""
+    if found.targets is None:
+        return
+    if answer.kind == "multilabel":
+        idle = [name for name, values in zip(answer.outputs, found.targets.T, strict=True) if not (values > 0).any()]
+    else:
+        idle = [name for number, name in enumerate(answer.classes) if not (found.targets == number).any()]
+    if idle:
+        logger.warning("Cut %r: no window of the whole corpus shows %s", task, ", ".join(idle))
 
 
 def counts_table(counts: Counts) -> pd.DataFrame:

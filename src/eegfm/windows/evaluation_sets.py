@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from eegfm.errors import SplitError
+from eegfm.named import refuse_unmatched
 from eegfm.windows.config import TUH_FAMILIES, SplitParams
 from eegfm.windows.persons import NDA, Person, PersonNames, some, subject_of, texts
 
@@ -47,6 +48,7 @@ def evaluation_sets(
         SplitError: The parameters name a set or a corpus that is not known.
     """
     registry = _registry(recordings_by_corpus, params)
+    _refuse_unmatched_sets(recordings_by_corpus, params)
     names = PersonNames(recordings_by_corpus, params.linked_corpora)
     members: dict[str, str] = {}
     for corpus, table in sorted(recordings_by_corpus.items()):
@@ -99,6 +101,36 @@ def _registry(recordings_by_corpus: Mapping[str, pd.DataFrame], params: SplitPar
     return _spelled_sets(params)
 
 
+def _refuse_unmatched_sets(recordings_by_corpus: Mapping[str, pd.DataFrame], params: SplitParams) -> None:
+    """Refuse a set that no recording of its corpus is in: its persons would be trained on.
+
+    The registered sets may be absent, and so may whole corpora: part of a corpus is no mistake.
+
+    Raises:
+        ConfigError: With the splits that there are.
+    """
+    for layout, sets in sorted(params.evaluation_sets.items()):
+        own = [value for value in sets if value not in REGISTERED.get(layout, ())]
+        found = [value for corpus, table in recordings_by_corpus.items() for value in _splits_of(layout, corpus, table)]
+        spelled = {_spelled(value) for value in found}
+        unmatched = [value for value in own if _spelled(value) not in spelled]
+        if unmatched and found:
+            what = "recordings (column 'official_split')"
+            refuse_unmatched(f"split.evaluation_sets.{layout}", unmatched, pd.Series(found, dtype="str"), what)
+
+
+def _splits_of(layout: str, corpus: str, table: pd.DataFrame) -> list[str]:
+    """The official split of each recording of a corpus that a layout's sets are looked for in."""
+    names = PersonNames({corpus: table}, ())
+    rows = zip(table["person"], texts(table, "family"), texts(table, "official_split"), strict=True)
+    return [value for person, family, value in rows if layout in (corpus, _layout_of(names, corpus, person, family))]
+
+
+def _layout_of(names: PersonNames, corpus: str, person: str, family: str) -> str:
+    """``hbn`` for a person with an NDA id, else the TUH family of the recording."""
+    return HBN if names.key(corpus, subject_of(person)).startswith(f"{NDA}:") else family
+
+
 def _spelled_sets(params: SplitParams) -> dict[str, set[str]]:
     sets = {**REGISTERED, **params.evaluation_sets}
     return {name: {_spelled(value) for value in values} for name, values in sets.items()}
@@ -109,7 +141,7 @@ def _members(corpus: str, table: pd.DataFrame, names: PersonNames, registry: Map
     rows = set(zip(table["person"].tolist(), texts(table, "family"), texts(table, "official_split"), strict=True))
     members, unknown = {}, []
     for person, family, value in sorted(rows, reverse=True):
-        layout = HBN if names.key(corpus, subject_of(person)).startswith(f"{NDA}:") else family
+        layout = _layout_of(names, corpus, person, family)
         if _spelled(value) in registry.get(layout, set()) | registry.get(corpus, set()):
             members[person] = f"official test set {layout or corpus} {value}"
         elif layout == HBN and not _RELEASE.match(value) and registry[HBN]:

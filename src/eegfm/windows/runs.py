@@ -1,6 +1,7 @@
 """Runs of equally spaced windows: what every cut finds, and the table that it becomes."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ none; it rises by one per window. ``label`` is a class, ``target`` a number, ``t
 multilabel or multioutput task: a task fills one of the three.
 """
 NO_MOMENT = -1
+_PER_RUN = ("n_windows", "moment", "target", "targets")
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,15 @@ class Runs:
     def windows_per_run(self) -> Ints:
         """(R,) number of windows."""
         return np.ones(len(self.start), dtype=np.int64) if self.n_windows is None else self.n_windows
+
+    def without_labels(self, labels: Sequence[str]) -> "Runs":
+        """Those of other classes; ``n_windows_of_classes_left_out`` counts the others."""
+        assert self.label is not None, "classes are left out of windows that have one"
+        kept = ~np.isin(self.label.astype(str), labels)
+        columns = {name: getattr(self, name) for name in ("recording", "segment", "start", "label", *_PER_RUN)}
+        chosen = {name: values[kept] for name, values in columns.items() if values is not None}
+        n_left_out = int(self.windows_per_run[~kept].sum())
+        return replace(self, **chosen, counted={**self.counted, "n_windows_of_classes_left_out": n_left_out})
 
     def counts(self, rate_hz: float) -> dict[str, float]:
         """Recordings, windows, samples and hours, each under its own name; overlapping windows count twice."""

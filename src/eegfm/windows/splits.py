@@ -229,6 +229,8 @@ def _strata(
     for table in having.values():
         for person, value in zip(table["person"].tolist(), texts(table, column), strict=True):
             values.setdefault(person, set()).add(value)
+    if not any(own - {""} for own in values.values()):
+        raise SplitError(f"split.stratify_by: column {column!r} is empty in all recordings; choose one that has values")
     found: dict[str, tuple[set[str], set[str]]] = {}
     for p in persons:
         corpora, own = found.setdefault(p.identity, (set(), set()))

@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from eegfm.errors import ConfigError, SplitError
+from eegfm.errors import ConfigError
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
 from eegfm.windows.cutters.trials import TrialsCut
+from found_windows import find_windows
 
 EVENTS = {"start": ("start",), "stimulus": ("left", "right"), "response": ("press",)}
 
@@ -76,13 +77,13 @@ def test_correct_and_incorrect(recordings, events):
     rows = [row for k in range(4) for row in trial(5.0 + 5 * k, (1, "left"), (2, "press"))]
     feedback = [None, None, "smiley_face", None, None, "sad_face", None, None, "non_target", *[None] * 3]
     told = events(rows).assign(feedback=pd.Series(feedback, dtype="str"))
-    windows, counts = cut(recordings([[(0, 3000)]]), told, target="correct")
+    windows, counts = cut(recordings([[(0, 3000)]]), told, stimulus=("left",), target="correct")
     assert windows["label"].tolist() == ["correct", "incorrect"]
     assert counts["n_trials_without_feedback"] == 1
     assert windows["target"].isna().all()
     assert TrialsCut(**EVENTS, length_s=2, target="correct").answer == ("binary", ("incorrect", "correct"), (), "")
     with pytest.raises(ConfigError, match="'t': events have no column 'feedback'; there are"):
-        cut(recordings([[(0, 3000)]]), events(rows), target="correct")
+        cut(recordings([[(0, 3000)]]), events(rows), stimulus=("left",), target="correct")
 
 
 def test_without_trial_starts_each_stimulus_starts_a_trial(recordings, events):
@@ -151,11 +152,8 @@ def test_windows_of_trials_are_those_of_a_plain_loop(recordings, events, data, s
     found = events([(f"c:r{r:03d}", float(t), v) for r, t, v in rows])
     fields = {"offset_s": offset, "length_s": length, "target": "reaction_time_s", "keeps_last_trial": keeps_last}
     expected = plain_windows(segments, rows, offset=offset, length=length, keeps_last=keeps_last)
-    if not expected:
-        with pytest.raises(SplitError):
-            cut(table, found, **fields)
-        return
-    windows, counts = cut(table, found, **fields)
+    chosen = TrialsCut(**EVENTS, **fields)
+    windows, counts = find_windows(chosen, table, found)
     assert list(windows[["recording_id", "segment", "start", "target"]].itertuples(index=False, name=None)) == expected
     left_out = [
         n for name, n in counts.items() if name.startswith(("n_trials_without", "n_trials_out", "n_trials_acr"))
@@ -163,7 +161,8 @@ def test_windows_of_trials_are_those_of_a_plain_loop(recordings, events, data, s
     n_trials = counts["n_trials_closed"] + (counts["n_trials_open"] if keeps_last else 0)
     assert n_trials == len(windows) + sum(left_out)
     seed = data.draw(st.integers(0, 99))
-    again, _ = cut(table.sample(frac=1, random_state=seed), found.sample(frac=1, random_state=seed), **fields)
+    shuffled = table.sample(frac=1, random_state=seed), found.sample(frac=1, random_state=seed)
+    again, _ = find_windows(chosen, *shuffled)
     pd.testing.assert_frame_equal(again, windows)
 
 
@@ -173,5 +172,5 @@ def test_many_trials_at_once(recordings):
     found = pd.DataFrame(
         {"recording_id": "c:r000", "onset_s": onsets_s, "value": np.tile(["start", "left", "press"], n)}
     )
-    windows, _ = cut(recordings([[(0, 400 * n)]]), found, target="reaction_time_s")
+    windows, _ = cut(recordings([[(0, 400 * n)]]), found, stimulus=("left",), target="reaction_time_s")
     assert len(windows) == n - 1

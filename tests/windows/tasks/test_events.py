@@ -26,7 +26,8 @@ def test_windows_are_labelled_by_their_event(recordings, events):
 def test_events_of_other_bids_tasks_are_not_cut(recordings, events):
     task = EventsTask(anchors=ANCHORS, length_s=1, bids_task="RestingState")
     table = recordings([[(0, 900)]] * 2, task=["ThePresent", "RestingState"])
-    found = events([("c:r000", 1.0, "T1"), ("c:r001", 1.0, "T1")])
+    rows = [(1.0, "T1"), (5.0, "T2"), (7.0, "T4")]
+    found = events([(recording, *row) for recording in ("c:r000", "c:r001") for row in rows])
     windows, _ = cut_windows(table, found, WindowParams(cuts={"hand": task}))
     assert set(windows["recording_id"]) == {"c:r001"}
 

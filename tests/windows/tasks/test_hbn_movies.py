@@ -23,10 +23,11 @@ def test_moments_count_from_video_start(recordings, events):
             *found.itertuples(index=False, name=None),
             ("c:r001", 12.0, "video_start"), ("c:r001", 52.0, "video_stop"),
             ("c:r002", 1.0, "video_start"), ("c:r002", 9.0, "video_stop"),
+            ("c:r003", 1.0, "video_start"), ("c:r003", 9.0, "video_stop"),
         ]
     )  # fmt: skip
-    table = recordings([[(0, 9000)]] * 3, task=["ThePresent", "ThePresent", "RestingState"])
-    windows = expand(cut(table, found)[0])
+    table = recordings([[(0, 9000)]] * 4, task=["ThePresent", "ThePresent", "RestingState", "DespicableMe"])
+    windows = expand(cut(table, found, movies=("DespicableMe", "ThePresent"))[0])
     tenth = windows[windows["moment"] == 10]
     assert tenth[["recording_id", "start", "label"]].to_numpy().tolist() == [
         ["c:r000", 2500, "ThePresent"],

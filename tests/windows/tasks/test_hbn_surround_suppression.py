@@ -40,12 +40,13 @@ def test_conditions_of_twenty_persons(release_5, condition, n_per_class):
 
 
 def test_other_values_and_missing_columns(recordings, events):
-    found = events([("c:r000", 1.0, "stim_ON"), ("c:r000", 5.0, "stim_ON"), ("c:r000", 3.0, "fixpoint_ON")])
-    found["background"] = pd.Series(["1", "2", "1"], dtype="str")
+    rows = [(1.0, "stim_ON"), (5.0, "stim_ON"), (3.0, "fixpoint_ON"), (6.5, "stim_ON")]
+    found = events([("c:r000", *row) for row in rows])
+    found["background"] = pd.Series(["1", "2", "1", "0"], dtype="str")
     table = recordings([[(0, 900)]], task=["surroundSupp"])
     windows, counts = cut(table, found)
-    assert windows["start"].tolist() == [100]
+    assert windows[["start", "label"]].to_numpy().tolist() == [[100, "background"], [650, "no_background"]]
     assert counts["n_events_of_other_values"] == 1
-    assert cut(table, found, offset_s=-0.5, length_s=1)[0]["start"].tolist() == [50]
+    assert cut(table, found, offset_s=-0.5, length_s=1)[0]["start"].tolist() == [50, 600]
     with pytest.raises(ConfigError, match="'stimulus': events have no column 'stimulus_cond'"):
         cut(table, found, condition="stimulus_cond")

@@ -30,8 +30,8 @@ def test_recording_label(recordings, events):
 
 
 def test_recordings_of_one_bids_task(recordings, events):
-    table = recordings([[(0, 500)]] * 2, run=["R01", "R01"], task=["a", "b"])
-    assert set(cut(table, events([]), bids_task="b")[0]["recording_id"]) == {"c:r001"}
+    table = recordings([[(0, 500)]] * 4, run=["R01", "R01", "R02", "R02"], task=["a", "b", "a", "b"])
+    assert set(cut(table, events([]), bids_task="b")[0]["recording_id"]) == {"c:r001", "c:r003"}
 
 
 def test_recording_label_needs_its_column(recordings, events):

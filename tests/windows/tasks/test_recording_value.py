@@ -9,6 +9,7 @@ from eegfm.windows.cut import cut_windows
 from eegfm.windows.tasks.age import AgeTask
 from eegfm.windows.tasks.hbn_factor import HbnFactorTask
 from eegfm.windows.tasks.sex import SexTask
+from found_windows import find_windows
 
 
 def cut(table, found, task):
@@ -59,7 +60,7 @@ def test_sex_is_a_class(recordings, events):
     windows, counts = cut(table, events([]), SexTask())
     assert dict(zip(windows["recording_id"], windows["label"], strict=True)) == {"c:r000": "F", "c:r001": "M"}
     assert (counts["n_recordings_without_label"], windows["n_samples"].iloc[0]) == (2, 200)
-    windows, counts = cut(table, events([]), SexTask(bids_tasks=("b",), length_s=4, stride_s=1))
+    windows, counts = find_windows(SexTask(bids_tasks=("b",), length_s=4, stride_s=1), table, events([]))
     assert windows[["label", "n_windows"]].to_numpy().tolist() == [["M", 2]]
     assert counts["n_recordings_of_other_tasks"] == 3
 

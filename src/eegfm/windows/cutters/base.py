@@ -1,13 +1,16 @@
 """What every cut offers: recordings and events in, runs of windows out, no signal touched."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from eegfm.config import StrictModel
+from eegfm.config import StrictModel, refuse_unused
 from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.spans import own_events
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Offset = Annotated[float, Field(allow_inf_nan=False)]
@@ -37,6 +40,8 @@ class Cut(StrictModel, ABC):
     """Base of all cuts. A task is a cut whose windows carry an answer, with the source of its definition."""
 
     citation: ClassVar[str] = ""
+    without_class: ClassVar[str] = "add recordings of it, or leave this cut out"
+    """What a user can do about a class that no recording has."""
 
     @property
     def answer(self) -> Answer:
@@ -59,3 +64,80 @@ class Cut(StrictModel, ABC):
         Raises:
             ConfigError: A length is no whole number of samples, or a column is missing.
         """
+
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+        """Refuse configured names (of events, BIDS tasks, values of columns) that the whole corpus has nowhere.
+
+        Args:
+            recordings: As for ``find``.
+            events: As for ``find``.
+            clock: Name of the cut.
+
+        Raises:
+            ConfigError: With the names that there are, or a column is missing.
+        """
+
+    def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
+        """What the classes are read from, for messages: in words, and one value per row of the corpus."""
+        return "events (column 'value')", own_events(recordings, events)[0]["value"]
+
+
+class PublishedClassesCut(Cut):
+    """Base of tasks whose published classes are so many that a part of the corpus may lack some.
+
+    Attributes:
+        left_out: Classes that are not asked for; their windows are left out and counted. A class that no recording
+            has is an error, so that it must stand here.
+    """
+
+    without_class: ClassVar[str] = "add recordings of it, or name it in left_out"
+
+    left_out: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _some_classes_remain(self) -> Self:
+        published = self.published
+        if published.kind != "multiclass":
+            refuse_unused(self, ["left_out"], f"where the answer is {published.kind}")
+        refuse_repeated(self.left_out, "class")
+        unknown = sorted(set(self.left_out) - set(published.classes))
+        if unknown:
+            raise ValueError(f"left_out: {unknown[0]!r} is no class; there are {', '.join(published.classes)}")
+        if self.left_out and len(self.answer.classes) < 2:
+            raise ValueError(f"left_out leaves {len(self.answer.classes)} of the classes; two or more must remain")
+        return self
+
+    @property
+    @abstractmethod
+    def published(self) -> Answer:
+        """What is asked of its windows where no class is left out."""
+
+    @abstractmethod
+    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+        """Find the windows of all published classes; see ``find``."""
+
+    @property
+    def answer(self) -> Answer:
+        """The published classes but for those that are left out."""
+        published = self.published
+        if not self.left_out:
+            return published
+        classes = tuple(name for name in published.classes if name not in self.left_out)
+        return published._replace(kind="binary" if len(classes) == 2 else "multiclass", classes=classes)
+
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+        """Find the windows of the classes that are asked for; see the base class."""
+        runs = self.find_published(recordings, events, clock)
+        return runs.without_labels(self.left_out) if self.left_out else runs
+
+
+def refuse_repeated(values: Sequence[str], what: str) -> tuple[str, ...]:
+    """Refuse a list that names something twice.
+
+    Raises:
+        ValueError: It does.
+    """
+    repeated = sorted(value for value, n in Counter(values).items() if n > 1)
+    if repeated:
+        raise ValueError(f"{what} {', '.join(repeated)} stands there twice; each may stand there once")
+    return tuple(values)

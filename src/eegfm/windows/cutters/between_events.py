@@ -8,9 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from eegfm.errors import ConfigError
-from eegfm.windows.cutters.base import Cut, Seconds
-from eegfm.windows.cutters.event_locked import refuse_repeated
+from eegfm.config import refuse_unused
+from eegfm.windows.cutters.base import Cut, Seconds, refuse_repeated
+from eegfm.windows.cutters.event_locked import check_event_values, refuse_missing_column
 from eegfm.windows.runs import Clock, Ints, Runs
 from eegfm.windows.spans import nearest_sample, own_events, pack, segments
 
@@ -46,7 +46,13 @@ class BetweenEventsCut(Cut):
     @model_validator(mode="after")
     def _values_are_distinct(self) -> Self:
         refuse_repeated([*self.start, *self.stop], "event value")
+        if not self.stop:
+            refuse_unused(self, ["without_stop"], "where no stop events are named")
         return self
+
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+        """Refuse values that no event has; see the base class."""
+        check_event_values({"start": self.start, "stop": self.stop}, recordings, events, clock, self.column)
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Cut between the events; see the base class.
@@ -54,11 +60,7 @@ class BetweenEventsCut(Cut):
         Counted beside what ``windows_between`` counts: ``n_recordings_without_window``, ``n_events`` (start events,
         each time once) and ``n_events_without_stop``.
         """
-        if self.column not in events:
-            raise ConfigError(
-                f"cut {clock.cut!r}: events have no column {self.column!r}; "
-                f"there are {sorted(map(str, events.columns))}"
-            )
+        refuse_missing_column(events, clock, self.column)
         recording, start_s = _distinct_times(recordings, events[events[self.column].isin(self.start)])
         stops = _distinct_times(recordings, events[events[self.column].isin(self.stop)])
         next_s, stop_s = _first_after((recording, start_s), recording, start_s), _first_after(stops, recording, start_s)

@@ -1,16 +1,16 @@
 """Windows after events."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from eegfm.config import StrictModel
+from eegfm.config import StrictModel, refuse_unused
 from eegfm.errors import ConfigError
-from eegfm.windows.cutters.base import Cut, Offset, Seconds
+from eegfm.named import refuse_unmatched
+from eegfm.windows.cutters.base import Cut, Offset, Seconds, refuse_repeated
 from eegfm.windows.runs import Clock, Ints, Runs
 from eegfm.windows.spans import MAX_SAMPLE, enclosing_segment, nearest_sample, own_events, pack, segments, tile, unpack
 
@@ -54,6 +54,18 @@ class EventLockedCut(Cut):
     def _distinct(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         return refuse_repeated(values, "event value")
 
+    @model_validator(mode="after")
+    def _windows_fit(self) -> Self:
+        if self.span_s is None:
+            refuse_unused(self, ["stride_s"], "without span_s, which is one window by default")
+        else:
+            refuse_short_span("span_s", self.span_s, self.length_s)
+        return self
+
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+        """Refuse values that no event has; see the base class."""
+        check_event_values({"values": self.values}, recordings, events, clock, self.column)
+
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Cut after every event; see the base class."""
         anchor = Anchor(values=self.values, offset_s=self.offset_s, span_s=self.span_s or self.length_s)
@@ -67,6 +79,53 @@ class EventLockedCut(Cut):
             column=self.column,
         )
         return Runs(found.recording, found.segment, found.start, found.n_samples, found.stride, counted=found.counted)
+
+
+def refuse_short_span(key: str, span_s: float, length_s: float) -> None:
+    """Refuse a stretch that no window fits into.
+
+    Raises:
+        ValueError: It is shorter than a window.
+    """
+    if span_s < length_s:
+        raise ValueError(f"{key} {span_s:g} is shorter than a window of length_s {length_s:g}; lengthen it")
+
+
+def check_event_values(
+    values_by_key: Mapping[str, Sequence[str]],
+    recordings: pd.DataFrame,
+    events: pd.DataFrame,
+    clock: Clock,
+    column: str = "value",
+) -> None:
+    """Refuse values that no event of these recordings has.
+
+    Args:
+        values_by_key: By parameter, the values that it names.
+        recordings: Those that the cut looks at.
+        events: The events table.
+        clock: Name of the cut.
+        column: Column of the events table that holds the values.
+
+    Raises:
+        ConfigError: With the values that there are, or the column is missing.
+    """
+    refuse_missing_column(events, clock, column)
+    found = own_events(recordings, events)[0][column]
+    for key, values in values_by_key.items():
+        refuse_unmatched(f"cut {clock.cut!r}: {key}", values, found, f"events (column {column!r})")
+
+
+def refuse_missing_column(events: pd.DataFrame, clock: Clock, column: str) -> None:
+    """Refuse a column that the events table does not have.
+
+    Raises:
+        ConfigError: With the columns that it has.
+    """
+    if column not in events:
+        raise ConfigError(
+            f"cut {clock.cut!r}: events have no column {column!r}; there are {sorted(map(str, events.columns))}"
+        )
 
 
 def windows_after_events(
@@ -136,10 +195,7 @@ def _find_events(
     anchors: Mapping[str, Anchor], recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock, column: str
 ) -> dict[str, Ints]:
     """Columns of every event: recording, label, sample, stretch after it, and where another label begins."""
-    if column not in events:
-        raise ConfigError(
-            f"cut {clock.cut!r}: events have no column {column!r}; there are {sorted(map(str, events.columns))}"
-        )
+    refuse_missing_column(events, clock, column)
     label_of = {value: number for number, anchor in enumerate(anchors.values()) for value in anchor.values}
     found, recording = own_events(recordings, events[events[column].isin(label_of.keys())])
     label = np.asarray(found[column].map(label_of), dtype=np.int64)
@@ -170,15 +226,3 @@ def _next_of_other_label(recording: Ints, onset: Ints, label: Ints) -> Ints:
             same = (at < len(others)) & (other_recording == recording[mine])
             limit[mine] = np.where(same, following, 2 * MAX_SAMPLE)
     return limit
-
-
-def refuse_repeated(values: Sequence[str], what: str) -> tuple[str, ...]:
-    """Refuse a list that names something twice.
-
-    Raises:
-        ValueError: It does.
-    """
-    repeated = sorted(value for value, n in Counter(values).items() if n > 1)
-    if repeated:
-        raise ValueError(f"{what} {', '.join(repeated)} stands there twice; each may stand there once")
-    return tuple(values)

@@ -1,17 +1,17 @@
 """Windows around trials, with reaction time or correctness as the answer."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from eegfm.errors import ConfigError
-from eegfm.windows.cutters.base import Answer, Cut, Offset, Seconds
-from eegfm.windows.cutters.event_locked import refuse_repeated
+from eegfm.config import refuse_unused
+from eegfm.windows.cutters.base import Answer, Cut, Offset, Seconds, refuse_repeated
+from eegfm.windows.cutters.event_locked import check_event_values, refuse_missing_column
 from eegfm.windows.runs import Clock, Ints, Runs
-from eegfm.windows.spans import enclosing_segment, nearest_sample, segments
+from eegfm.windows.spans import enclosing_segment, nearest_sample, own_events, segments
 from eegfm.windows.trials import TrialRule, trial_table
 
 CLASSES = ("incorrect", "correct")
@@ -59,6 +59,11 @@ class TrialsCut(Cut):
         refuse_repeated([*self.correct_feedback, *self.incorrect_feedback], "feedback")
         if self._needs_response and not self.response:
             raise ValueError(f"anchor {self.anchor} with target {self.target} needs values of response")
+        if self.target != "correct":
+            feedback = ["feedback_column", "correct_feedback", "incorrect_feedback"]
+            refuse_unused(self, feedback, f"with target {self.target}")
+        elif not (self.correct_feedback and self.incorrect_feedback):
+            raise ValueError("target correct needs values of correct_feedback and of incorrect_feedback")
         return self
 
     @property
@@ -67,6 +72,19 @@ class TrialsCut(Cut):
         if self.target == "reaction_time_s":
             return Answer("regression", unit="s")
         return Answer("binary", CLASSES) if self.target == "correct" else Answer("unlabelled")
+
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+        """Refuse values that no event has; see the base class."""
+        values = {"start": self.start, "stimulus": self.stimulus, "response": self.response}
+        check_event_values(values, recordings, events, clock, self.column)
+        if self.target == "correct":
+            feedback = {"correct_feedback": self.correct_feedback, "incorrect_feedback": self.incorrect_feedback}
+            check_event_values(feedback, recordings, events, clock, self.feedback_column)
+
+    def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
+        """The feedback; see the base class."""
+        found = own_events(recordings, events)[0][self.feedback_column]
+        return f"events (column {self.feedback_column!r})", found
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Cut at every trial; see the base class.
@@ -115,10 +133,7 @@ class TrialsCut(Cut):
         """All trials of the recordings."""
         needed = [self.column, *([self.feedback_column] if self.target == "correct" else [])]
         for column in needed:
-            if column not in events:
-                raise ConfigError(
-                    f"cut {clock.cut!r}: events have no column {column!r}; there are {sorted(map(str, events.columns))}"
-                )
+            refuse_missing_column(events, clock, column)
         rule = TrialRule(
             stimulus=self.stimulus,
             response=self.response,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from eegfm.windows.cutters.base import Answer, Cut, Seconds
 from eegfm.windows.runs import Clock, Runs
-from eegfm.windows.tasks.recording_value import of_bids_tasks, windows_with_value
+from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks, windows_with_value
 
 
 class AgeTask(Cut):
@@ -33,6 +33,10 @@ class AgeTask(Cut):
     def answer(self) -> Answer:
         """Years."""
         return Answer("regression", unit="years")
+
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+        """Refuse BIDS tasks that no recording has; see the base class."""
+        check_bids_tasks(recordings, clock, self.bids_tasks)
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Fill the recordings of known age; see the base class."""

@@ -42,6 +42,8 @@ class EegmmidbImageryTask(Cut):
         "make_datasets/make_physionet_mi.py"
     )
 
+    without_class: ClassVar[str] = "add recordings of it, or choose other movements"
+
     name: Literal["eegmmidb_imagery"] = "eegmmidb_imagery"
     movements: Movements = "imagined_fists"
     rest: bool = False

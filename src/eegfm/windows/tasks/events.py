@@ -1,13 +1,20 @@
 """Classes after events: any folder with events, by configuration alone."""
 
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import pandas as pd
 from pydantic import Field, model_validator
 
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
-from eegfm.windows.cutters.event_locked import Anchor, refuse_repeated, windows_after_events
+from eegfm.windows.cutters.base import Answer, Cut, Seconds, refuse_repeated
+from eegfm.windows.cutters.event_locked import (
+    Anchor,
+    check_event_values,
+    refuse_short_span,
+    windows_after_events,
+)
 from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.spans import own_events
+from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks
 
 
 class EventsTask(Cut):
@@ -22,6 +29,7 @@ class EventsTask(Cut):
     """
 
     citation: ClassVar[str] = "none: the configuration defines it"
+    without_class: ClassVar[str] = "add recordings of it, or leave it out of anchors"
 
     name: Literal["events"] = "events"
     anchors: dict[str, Anchor] = Field(min_length=1)
@@ -33,12 +41,26 @@ class EventsTask(Cut):
     @model_validator(mode="after")
     def _values_are_distinct(self) -> Self:
         refuse_repeated([value for anchor in self.anchors.values() for value in anchor.values], "event value")
+        for label, anchor in self.anchors.items():
+            refuse_short_span(f"anchors.{label}.span_s", anchor.span_s, self.length_s)
         return self
 
     @property
     def answer(self) -> Answer:
         """One class per anchor."""
         return Answer("binary" if len(self.anchors) == 2 else "multiclass", tuple(self.anchors))
+
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+        """Refuse values that no event has, or a BIDS task that no recording has; see the base class."""
+        bids_tasks = (self.bids_task,) if self.bids_task else ()
+        check_bids_tasks(recordings, clock, bids_tasks, "bids_task")
+        values = {f"anchors.{label}.values": anchor.values for label, anchor in self.anchors.items()}
+        chosen, _ = of_bids_tasks(recordings, clock, bids_tasks)
+        check_event_values(values, chosen, events, clock, self.column)
+
+    def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
+        """The events' values; see the base class."""
+        return f"events (column {self.column!r})", own_events(recordings, events)[0][self.column]
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Cut after every event; see the base class."""

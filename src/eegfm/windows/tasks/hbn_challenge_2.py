@@ -12,7 +12,7 @@ from eegfm.windows.cutters.fixed import fixed_windows
 from eegfm.windows.runs import Clock, Ints, Runs
 from eegfm.windows.spans import tile
 from eegfm.windows.tasks.hbn_factor import Factor
-from eegfm.windows.tasks.recording_value import of_bids_tasks, with_value
+from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks, with_value
 
 
 class HbnChallenge2Task(Cut):
@@ -53,6 +53,10 @@ class HbnChallenge2Task(Cut):
     def answer(self) -> Answer:
         """A score."""
         return Answer("regression", unit="score")
+
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+        """Refuse BIDS tasks that no recording has; see the base class."""
+        check_bids_tasks(recordings, clock, self.bids_tasks)
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Crop the recordings of children with a score; see the base class."""

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal, Self
 import pandas as pd
 from pydantic import model_validator
 
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
-from eegfm.windows.cutters.event_locked import Anchor, refuse_repeated, windows_after_events
+from eegfm.windows.cutters.base import Answer, Cut, Seconds, refuse_repeated
+from eegfm.windows.cutters.event_locked import Anchor, check_event_values, refuse_short_span, windows_after_events
 from eegfm.windows.runs import Clock, Runs
 from eegfm.windows.tasks.recording_value import of_bids_tasks
 
@@ -41,12 +41,20 @@ class HbnEyesTask(Cut):
     @model_validator(mode="after")
     def _values_are_distinct(self) -> Self:
         refuse_repeated([*self.closed.values, *self.open.values], "event value")
+        for key, anchor in (("closed", self.closed), ("open", self.open)):
+            refuse_short_span(f"{key}.span_s", anchor.span_s, self.length_s)
         return self
 
     @property
     def answer(self) -> Answer:
         """Closed or open."""
         return Answer("binary", ("closed", "open"))
+
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+        """Refuse values that no event has; see the base class."""
+        chosen, _ = of_bids_tasks(recordings, clock, [BIDS_TASK])
+        values = {"closed.values": self.closed.values, "open.values": self.open.values}
+        check_event_values(values, chosen, events, clock)
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Cut after every instruction; counted as in ``windows_after_events``."""

@@ -7,7 +7,7 @@ import pandas as pd
 
 from eegfm.windows.cutters.base import Answer, Cut, Seconds
 from eegfm.windows.runs import Clock, Runs
-from eegfm.windows.tasks.recording_value import of_bids_tasks, windows_with_value
+from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks, windows_with_value
 
 Factor = Literal["p_factor", "attention", "internalizing", "externalizing"]
 
@@ -41,6 +41,10 @@ class HbnFactorTask(Cut):
     def answer(self) -> Answer:
         """A score, about zero in the mean."""
         return Answer("regression", unit="score")
+
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+        """Refuse BIDS tasks that no recording has; see the base class."""
+        check_bids_tasks(recordings, clock, self.bids_tasks)
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Fill the recordings of children with a score; see the base class."""

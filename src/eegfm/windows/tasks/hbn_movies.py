@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.base import Answer, Cut, Seconds, refuse_repeated
 from eegfm.windows.cutters.between_events import BetweenEventsCut
-from eegfm.windows.cutters.event_locked import refuse_repeated
 from eegfm.windows.runs import Clock, Runs
-from eegfm.windows.tasks.recording_value import of_bids_tasks
+from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks
 
 Movie = Literal["DespicableMe", "DiaryOfAWimpyKid", "FunwithFractals", "ThePresent"]
 MOVIES: tuple[Movie, ...] = ("DespicableMe", "DiaryOfAWimpyKid", "FunwithFractals", "ThePresent")
@@ -38,6 +37,8 @@ class HbnMoviesTask(Cut):
         "naturalistic videos change with age and sex, doi 10.1523/ENEURO.0244-17.2017"
     )
 
+    without_class: ClassVar[str] = "add recordings of it, or leave it out of movies"
+
     name: Literal["hbn_movies"] = "hbn_movies"
     movies: tuple[Movie, ...] = Field(default=MOVIES, min_length=1)
     length_s: Seconds = 2.0
@@ -56,6 +57,10 @@ class HbnMoviesTask(Cut):
         if len(self.movies) == 1:
             return Answer("unlabelled")
         return Answer("binary" if len(self.movies) == 2 else "multiclass", self.movies)
+
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+        """Refuse movies that no recording shows; see the base class."""
+        check_bids_tasks(recordings, clock, self.movies, "movies")
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Cut every movie; counted as in ``eegfm.windows.cutters.between_events``."""

@@ -8,12 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.base import Answer, PublishedClassesCut, Seconds, refuse_repeated
 from eegfm.windows.cutters.between_events import windows_between
-from eegfm.windows.cutters.event_locked import refuse_repeated
 from eegfm.windows.runs import Clock, Ints, Runs
 from eegfm.windows.spans import own_events
-from eegfm.windows.tasks.recording_value import of_bids_tasks
+from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks
 
 BidsTask = Literal["seqLearning6target", "seqLearning8target"]
 BLOCKS = {f"learningBlock_{n}": f"block_{n}" for n in range(1, 6)}
@@ -21,7 +20,7 @@ TARGETS: dict[BidsTask, str] = {"seqLearning6target": "6_targets", "seqLearning8
 DOT_OFF = r"dot_no\d+_OFF"
 
 
-class HbnSequenceLearningTask(Cut):
+class HbnSequenceLearningTask(PublishedClassesCut):
     """Windows while a sequence of dots is shown, from the start of each block to its last ``dot_no…_OFF``.
 
     The same sequence is shown in five blocks of about 12 s (six places, seven dots) or 17.7 s (eight places, ten
@@ -56,13 +55,17 @@ class HbnSequenceLearningTask(Cut):
         return self
 
     @property
-    def answer(self) -> Answer:
+    def published(self) -> Answer:
         """The block, or the number of targets."""
         if self.classes == "targets":
             return Answer("binary", tuple(TARGETS.values()))
         return Answer("multiclass", tuple(BLOCKS.values()))
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+        """Refuse BIDS tasks that no recording has; see the base class."""
+        check_bids_tasks(recordings, clock, self.bids_tasks)
+
+    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Cut every block; counted beside what ``windows_between`` counts: ``n_events``, ``n_events_without_dots``."""
         chosen, counted = of_bids_tasks(recordings, clock, self.bids_tasks)
         block, recording, start_s, stop_s = _blocks(chosen, events)

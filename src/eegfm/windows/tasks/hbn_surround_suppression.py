@@ -1,11 +1,11 @@
 """HBN's surround suppression: what the stimulus looked like."""
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
-from eegfm.windows.cutters.base import Answer, Cut, Offset, Seconds
+from eegfm.windows.cutters.base import Answer, Offset, PublishedClassesCut, Seconds
 from eegfm.windows.cutters.event_locked import Anchor, windows_after_events
 from eegfm.windows.runs import Clock, Runs
 from eegfm.windows.spans import own_events
@@ -27,7 +27,7 @@ CONDITIONS: dict[str, dict[str, tuple[str, ...]]] = {
 description as 0.33 and 0.66."""
 
 
-class HbnSurroundSuppressionTask(Cut):
+class HbnSurroundSuppressionTask(PublishedClassesCut):
     """One window per stimulus, which is on for 2.4 s: four discs that flicker at 25 Hz in front of a background.
 
     The background is a grating that is parallel to that of the discs, in phase or in opposite phase with it, or
@@ -53,12 +53,17 @@ class HbnSurroundSuppressionTask(Cut):
     length_s: Seconds = 2.4
 
     @property
-    def answer(self) -> Answer:
+    def published(self) -> Answer:
         """The condition."""
         classes = tuple(CONDITIONS[self.condition])
         return Answer("binary" if len(classes) == 2 else "multiclass", classes)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
+        """The condition's column beside the stimuli; see the base class."""
+        stimuli, _ = own_events(recordings, events[events["value"] == STIMULUS])
+        return f"stimuli (column {self.condition!r})", stimuli[self.condition]
+
+    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Cut after every stimulus; counted as in ``windows_after_events``."""
         chosen, counted = of_bids_tasks(recordings, clock, [BIDS_TASK])
         stimuli, _ = own_events(chosen, events[events["value"] == STIMULUS])

@@ -7,8 +7,8 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from eegfm.errors import ConfigError
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
-from eegfm.windows.cutters.event_locked import refuse_repeated
+from eegfm.named import refuse_unmatched
+from eegfm.windows.cutters.base import Answer, Cut, Seconds, refuse_repeated
 from eegfm.windows.cutters.fixed import fixed_windows
 from eegfm.windows.runs import Clock, Runs
 
@@ -26,6 +26,7 @@ class RecordingLabelTask(Cut):
     """
 
     citation: ClassVar[str] = "none: the configuration defines it"
+    without_class: ClassVar[str] = "add recordings of it, or leave it out of classes"
 
     name: Literal["recording_label"] = "recording_label"
     column: str
@@ -43,6 +44,21 @@ class RecordingLabelTask(Cut):
     def answer(self) -> Answer:
         """One class per label."""
         return Answer("binary" if len(self.classes) == 2 else "multiclass", tuple(self.classes))
+
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+        """Refuse values that no recording has, of the column or of the BIDS task; see the base class."""
+        where = f"cut {clock.cut!r}"
+        if self.bids_task:
+            tasks = required_column(recordings, clock, "task")
+            refuse_unmatched(f"{where}: bids_task", [self.bids_task], tasks, "recordings (column 'task')")
+            recordings = recordings[tasks == self.bids_task]
+        found = required_column(recordings, clock, self.column)
+        for label, values in self.classes.items():
+            refuse_unmatched(f"{where}: classes.{label}", values, found, f"recordings (column {self.column!r})")
+
+    def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
+        """The column; see the base class."""
+        return f"recordings (column {self.column!r})", recordings[self.column]
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Fill the labelled recordings; see the base class."""
@@ -70,6 +86,10 @@ class LabelledRecordingsTask(Cut):
     def answer(self) -> Answer:
         """One of two or more classes."""
         return Answer("binary" if len(self.classes) == 2 else "multiclass", tuple(self.classes))
+
+    def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
+        """The column; see the base class."""
+        return f"recordings (column {self.column!r})", recordings[self.column]
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Fill the labelled recordings; see the base class."""

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from eegfm.errors import SplitError
+from eegfm.named import refuse_unmatched
 from eegfm.windows.cutters.fixed import fixed_windows
 from eegfm.windows.runs import Clock, Runs
 from eegfm.windows.tasks.recording_label import required_column
@@ -49,6 +50,25 @@ def with_value(recordings: pd.DataFrame, clock: Clock, column: str) -> tuple[pd.
             "or missing; correct the corpus's table of participants"
         )
     return recordings.assign(**{column: numbers})[~missing], int(missing.sum())
+
+
+def check_bids_tasks(
+    recordings: pd.DataFrame, clock: Clock, bids_tasks: Sequence[str], key: str = "bids_tasks"
+) -> None:
+    """Refuse BIDS tasks that no recording has.
+
+    Args:
+        recordings: All of the corpus.
+        clock: Name of the cut.
+        bids_tasks: What is configured; nothing for all.
+        key: The parameter that holds them.
+
+    Raises:
+        ConfigError: With the tasks that there are, or the recordings have no column ``task``.
+    """
+    if bids_tasks:
+        tasks = required_column(recordings, clock, "task")
+        refuse_unmatched(f"cut {clock.cut!r}: {key}", bids_tasks, tasks, "recordings (column 'task')")
 
 
 def of_bids_tasks(

@@ -1,14 +1,14 @@
 """Sex, female or male."""
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
 from eegfm.windows.cutters.base import Answer, Cut, Seconds
 from eegfm.windows.runs import Clock, Runs
 from eegfm.windows.tasks.recording_label import windows_with_label
-from eegfm.windows.tasks.recording_value import of_bids_tasks
+from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks
 
 CLASSES = ("F", "M")
 
@@ -36,6 +36,14 @@ class SexTask(Cut):
     def answer(self) -> Answer:
         """Female or male."""
         return Answer("binary", CLASSES)
+
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+        """Refuse BIDS tasks that no recording has; see the base class."""
+        check_bids_tasks(recordings, clock, self.bids_tasks)
+
+    def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
+        """The sexes; see the base class."""
+        return "recordings (column 'sex')", recordings["sex"]
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Fill the recordings of known sex; see the base class."""

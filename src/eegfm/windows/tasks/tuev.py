@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.base import Answer, PublishedClassesCut, Seconds
 from eegfm.windows.intervals import covered, select
 from eegfm.windows.runs import Clock, Ints, Runs
 from eegfm.windows.spans import enclosing_segment, segments
@@ -18,7 +18,7 @@ CLASSES = ("spsw", "gped", "pled", "eyem", "artf", "bckg")
 """In the order of the numbers 1 to 6 of ``.rec`` files."""
 
 
-class TuevTask(Cut):
+class TuevTask(PublishedClassesCut):
     """One window around each annotated second.
 
     A row of a ``.rec`` file marks one second of one TCP derivation. Rows whose window would leave its segment are
@@ -45,11 +45,11 @@ class TuevTask(Cut):
     margin_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2.0
 
     @property
-    def answer(self) -> Answer:
+    def published(self) -> Answer:
         """The class of the event, or of each derivation."""
         return Answer("multioutput", CLASSES, DERIVATIONS) if self.per == "time" else Answer("multiclass", CLASSES)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Cut around the events; see the base class."""
         chosen, counted = of_family(recordings, "tuev")
         found = annotations(chosen, events, ("rec",), clock)

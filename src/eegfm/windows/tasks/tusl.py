@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.base import Answer, PublishedClassesCut, Seconds
 from eegfm.windows.intervals import covered, grid, select, windows_of_one_class
 from eegfm.windows.runs import Clock, Ints, Runs
 from eegfm.windows.tuh import Annotations, annotations, of_family
@@ -14,7 +14,7 @@ from eegfm.windows.tuh import Annotations, annotations, of_family
 CLASSES = ("bckg", "seiz", "slow")
 
 
-class TuslTask(Cut):
+class TuslTask(PublishedClassesCut):
     """Windows labelled with the event that they lie in; an event holds for all channels, whichever it names.
 
     TUSL marks events of 10 s and says nothing of the time between them.
@@ -40,11 +40,11 @@ class TuslTask(Cut):
     stride_s: Seconds | None = None
 
     @property
-    def answer(self) -> Answer:
+    def published(self) -> Answer:
         """Background, seizure or slowing."""
         return Answer("multiclass", CLASSES)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Cut inside the events, or fill the recordings; see the base class."""
         chosen, counted = of_family(recordings, "tusl")
         found = annotations(chosen, events, ("csv",), clock)

@@ -1,14 +1,14 @@
 """TUSZ: is there a seizure, and of which type."""
 
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
-from eegfm.windows.cutters.event_locked import refuse_repeated
+from eegfm.config import refuse_unused
+from eegfm.windows.cutters.base import Answer, Cut, Seconds, refuse_repeated
 from eegfm.windows.intervals import covered, grid, outside, windows_of_one_class
 from eegfm.windows.runs import Clock, Ints, Runs
 from eegfm.windows.tuh import Annotations, annotations, of_family
@@ -52,6 +52,8 @@ class TuszTask(Cut):
         "electroencephalographic seizure analysis, github.com/tsy935/eeg-gnn-ssl"
     )
 
+    without_class: ClassVar[str] = "add recordings of it, or at level event name the types that there are in types"
+
     name: Literal["tusz"] = "tusz"
     level: Literal["window", "event"] = "window"
     min_overlap_ratio: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -70,6 +72,12 @@ class TuszTask(Cut):
         if BACKGROUND in types:
             raise ValueError(f"{BACKGROUND!r} cannot name seizures; it is the class of time without them")
         return types
+
+    @model_validator(mode="after")
+    def _options_are_used(self) -> Self:
+        unused = {"window": ["types", "background"], "event": ["min_overlap_ratio"]}[self.level]
+        refuse_unused(self, unused, f"at level {self.level}")
+        return self
 
     @property
     def answer(self) -> Answer:

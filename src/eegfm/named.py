@@ -1,0 +1,60 @@
+"""Names that the configuration gives: errors for those that the data lack, with the names that they have."""
+
+import difflib
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pandas as pd
+
+from eegfm.errors import ConfigError
+
+_N_LISTED = 20
+
+
+def refuse_unmatched(where: str, names: Collection[str], values: "pd.Series[Any]", what: str) -> None:
+    """Refuse configured names that no row of the corpus has.
+
+    Args:
+        where: The parameter that holds them, e.g. ``cut 'hands': anchors.left.values``.
+        names: What is configured.
+        values: What there is, one value per row of the whole corpus.
+        what: What the rows are, e.g. ``events (column 'value')``.
+
+    Raises:
+        ConfigError: With the names that match nothing, those that there are with their counts, and close ones.
+    """
+    known = [str(value) for value in _present(values).unique()]
+    unmatched = [name for name in names if name not in known]
+    if unmatched:
+        meant = dict.fromkeys(close for name in unmatched for close in close_names(name, known))
+        hint = f"did you mean {', '.join(map(repr, meant))}? Otherwise " if meant else ""
+        raise ConfigError(
+            f"{where}: {', '.join(map(repr, unmatched))} matches none of {len(values)} {what}; there are: "
+            f"{counted_values(values)}; {hint}correct it or leave it out"
+        )
+
+
+def counted_values(values: "pd.Series[Any]") -> str:
+    """The values with their counts, the most frequent first, e.g. ``'left' 48, 'Rest' 12``."""
+    counts = _present(values).value_counts()
+    listed = [f"{value!r} {n}" for value, n in sorted(counts.items(), key=lambda row: (-row[1], row[0]))[:_N_LISTED]]
+    n_more = len(counts) - len(listed)
+    return ", ".join([*listed, *([f"and {n_more} others"] if n_more else [])]) or "no values at all"
+
+
+def close_names(name: str, known: Sequence[str]) -> list[str]:
+    """Known names that differ in blanks or case alone, or else the closest one."""
+    same = [other for other in known if _folded(other) == _folded(name)]
+    if same:
+        return same
+    by_folded = {_folded(other): other for other in known}
+    return [by_folded[close] for close in difflib.get_close_matches(_folded(name), list(by_folded), n=1)]
+
+
+def _folded(name: str) -> str:
+    return "".join(name.casefold().split())
+
+
+def _present(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    texts = values[values.notna()].astype("str")
+    return texts[texts != ""]
