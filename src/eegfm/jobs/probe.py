@@ -310,6 +310,7 @@ def _protocol(
         "n_folds": int(trials.folds.max()) + 1,
         **exposure.to_dict(),
         "splits_sha256": splits_sha256,
+        "bad_channels": header.bad_channels,
         "pretraining": {
             "phase": header.phase,
             "fingerprint": header.fingerprint,
