@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from eegfm.checkpoint import load_checkpoint
 from kedro_project import PROJECT_ROOT, Run
+from tone_corpus import write_corpus
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 WAIT_S = 90
@@ -111,25 +111,36 @@ KEDRO = str(Path(sys.executable).with_name("kedro"))
 # The whole command, stage by stage.
 
 
-def ingest(data: Path) -> tuple[str, ...]:
-    many = "tuh.acquire.source.n_subjects=12,tuh.acquire.source.duration_s=120,tuh.ingest.workers.n_workers=2"
-    return KEDRO, "run", "--env=test", "--pipelines=ingest", "--namespaces=tuh", f"--params=data={data},{many}"
-
-
-@pytest.mark.parametrize(("number", "to_all"), [(TERM, False), (INT, True)])
-def test_ingestion_ends_with_its_workers(start: Start, tmp_path: Path, number: signal.Signals, to_all: bool) -> None:
+def test_ingestion_ends_with_its_workers(start: Start, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    run = start(*ingest(data))
+    tiny = "tuh.acquire.source.n_subjects=8,tuh.acquire.source.duration_s=60,tuh.ingest.workers.n_workers=2"
+    run = start(KEDRO, "run", "--env=test", "--pipelines=ingest", "--namespaces=tuh", f"--params=data={data},{tiny}")
     run.wait_for(lambda _: any(data.rglob("*.started")))
-    run.send(number, to_all=to_all)
-    assert run.end() == (CODES[number], [line(number)])
+    run.send(TERM)
+    assert run.end() == (143, [line(TERM)])
     assert not list(data.rglob("spool")), "files of the workers are gone"
-    assert not list(data.rglob("recordings.parquet")), "a table says that the corpus is whole"
+    assert not list(data.rglob("recordings.parquet")), "no table says that the corpus is there"
 
 
-def pretrain(data: Path, *options: str) -> tuple[str, ...]:
-    endless = "pretrain.n_steps=1000000,pretrain.validation_interval_steps=1000000"
-    return KEDRO, "run", "--env=test", "--tags=pretrain", *options, f"--params=data={data},{endless}"
+def test_ctrl_c_in_a_terminal_is_one_line_of_all_processes(start: Start, tmp_path: Path) -> None:
+    write_corpus(tmp_path / "raw", [f"{k:02d}_1" for k in range(20)])
+    body = """
+import sys
+from pathlib import Path
+from eegfm.jobs.config import WorkerParams
+from eegfm.stopping import stoppable
+sys.path.insert(0, "tests")
+from tone_corpus import PARAMS, run_ingest
+if __name__ == "__main__":
+    with stoppable():
+        workers = {"workers": WorkerParams(n_workers=2)}
+        run_ingest(Path(sys.argv[1]) / "raw", Path(sys.argv[1]) / "store", PARAMS.model_copy(update=workers))
+"""
+    run = start(sys.executable, "-c", body, str(tmp_path))
+    # Workers start, and each would print a traceback of what it imports.
+    run.wait_for(lambda each: (tmp_path / "store/spool").exists() and len(members_of(each.process.pid)) > 2)
+    run.send(INT, to_all=True)
+    assert run.end() == (130, [line(INT)])
 
 
 @pytest.fixture
@@ -138,33 +149,23 @@ def data(run: Run, tmp_path: Path) -> Path:
     return shutil.copytree(run.data, tmp_path / "data")
 
 
-def is_training(data: Path) -> Callable[[Started], bool]:
-    before = set(data.rglob("events.out.tfevents.*"))
-    return lambda _: bool(set(data.rglob("events.out.tfevents.*")) - before)
-
-
-@pytest.mark.parametrize(
-    ("number", "options"), [(TERM, ()), (INT, ()), (TERM, ("--runner=ThreadRunner",))], ids=["term", "int", "thread"]
-)
-def test_training_ends_without_an_encoder(
-    start: Start, data: Path, number: signal.Signals, options: tuple[str, ...]
-) -> None:
-    encoder = data / "06_models/pretrain/encoder.safetensors"
+def test_training_ends_without_an_encoder(start: Start, data: Path) -> None:
+    encoder, logs = data / "06_models/pretrain/encoder.safetensors", set(data.rglob("events.out.tfevents.*"))
     before = encoder.read_bytes()
-    run = start(*pretrain(data, *options))
-    run.wait_for(is_training(data))
-    run.send(number)
-    assert run.end() == (CODES[number], [line(number)])
+    endless = "pretrain.n_steps=1000000,pretrain.validation_interval_steps=1000000"
+    run = start(KEDRO, "run", "--env=test", "--tags=pretrain", f"--params=data={data},{endless}")
+    run.wait_for(lambda _: bool(set(data.rglob("events.out.tfevents.*")) - logs))
+    run.send(TERM)
+    assert run.end() == (143, [line(TERM)])
     assert encoder.read_bytes() == before
-    load_checkpoint(encoder)
     assert not list(data.rglob("*.tmp"))
 
 
-def test_a_signal_while_a_stage_imports_torch(start: Start, data: Path) -> None:
+def test_a_stage_that_imports_torch_ends_alike(start: Start, data: Path) -> None:
     run = start(KEDRO, "run", "--env=test", "--pipelines=probe", f"--params=data={data}")
     run.wait_for(prints("Running node: probe_encoder"))
-    run.send(TERM)
-    assert run.end() == (143, [line(TERM)])
+    run.send(INT)
+    assert run.end() == (130, [line(INT)])
 
 
 def test_the_module_ends_alike_while_kedro_loads(start: Start, tmp_path: Path) -> None:

@@ -42,8 +42,10 @@ import sys
 from pathlib import Path
 from eegfm.corpora.config import AcquireParams, EdfFolderCorpus
 from eegfm.jobs.acquire import acquire
+from eegfm.stopping import stoppable
 layout = EdfFolderCorpus(pattern="{subject}/{run}.edf")
-acquire(AcquireParams.model_validate_json(sys.argv[1]), "mine", Path(sys.argv[2]), layout)
+with stoppable():
+    acquire(AcquireParams.model_validate_json(sys.argv[1]), "mine", Path(sys.argv[2]), layout)
 """
 
 
@@ -266,6 +268,20 @@ def test_kill_between_record_and_file(
     fetch(source(server, bucket), LAYOUT, "mine", raw)
     assert not [m for m in messages(caplog) if "differ" in m], "no file of ours is taken for somebody else's"
     assert contents(raw) == FILES | {"a/1.edf": FILES["a/1.edf"][::-1], "e/9.edf": b"new"}
+
+
+def test_a_signal_ends_the_transfer_in_one_line(server: S3Server, bucket: str, raw: Path) -> None:
+    server.fault = lambda path, n_before: "slow" if path.endswith(".edf") else ""
+    process = start(source(server, bucket, n_parallel=2), raw)
+    wait_for((raw / ".eegfm_parts").exists)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert errors.count("\n") == 1, errors
+    assert errors.startswith("eegfm: error: stopped by SIGTERM; ")
+    server.reset()
+    fetch(source(server, bucket), LAYOUT, "mine", raw)
+    assert contents(raw) == FILES
 
 
 def test_interruption_ends_the_threads(server: S3Server, bucket: str, raw: Path, monkeypatch: Any) -> None:

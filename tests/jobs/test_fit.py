@@ -1,6 +1,8 @@
 """A whole small pretraining, from a table of windows to a checkpoint in a file."""
 
 import json
+import os
+import signal
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -336,6 +338,15 @@ def test_a_stopped_run_keeps_nothing(fit: Fit, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Pace, "on_train_batch_end", stop)
     with pytest.raises(TrainingError, match=r"stopped after 1 of 30 steps"):
         fit()
+
+
+def test_sigterm_ends_a_program_that_does_not_handle_it(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eegfm.training.pace import Pace
+
+    monkeypatch.setattr(Pace, "on_train_batch_end", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as caught:
+        fit()
+    assert caught.value.code == 143
 
 
 def test_the_adapter_is_trained_from_the_first_step_and_saved(fit: Fit) -> None:

@@ -50,9 +50,8 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
         counts[task] = found.counts(rate_hz)
         described = ", ".join(f"{name} {value:.6g}" for name, value in counts[task].items())
         if not counts[task]["n_windows"]:
-            why = label_faults(recordings)
-            if not why and found.label is not None:
-                why = f"; {_class_values(cut, recordings, events)}"
+            there_are = f"; {_class_values(cut, recordings, events)}" if found.label is not None else ""
+            why = f"{there_are}{label_faults(recordings)}"
             raise SplitError(f"cut {task!r} gives no window of {len(recordings)} recordings ({described}){why}")
         _refuse_empty_class(task, cut, found, recordings, events, described)
         _warn_of_idle_outputs(task, cut.answer, found)
