@@ -23,7 +23,7 @@ from eegfm.corpora.config import HbnCorpus
 from eegfm.corpora.hbn_tasks import COLUMNS, TASKS, own_events
 from eegfm.corpora.text_tables import is_missing
 from eegfm.errors import EegfmError
-from eegfm.recording import Reference
+from eegfm.recording import Reference, normalised_subject
 from eegfm.signal.electrodes import Layout, ResolvedChannels
 from eegfm.signal.expected import Expected
 from eegfm.signal.reader import RecordingHeader
@@ -51,7 +51,7 @@ class Hbn(Corpus):
     def __init__(self, config: HbnCorpus, corpus: str) -> None:
         super().__init__(corpus)
         self.reference: Reference | None = "Cz"
-        self._excluded = config.excluded_subjects
+        self._excluded = {normalised_subject(name): why for name, why in config.excluded_subjects.items()}
 
     def describe(self, path: str) -> dict[str, str] | None:
         """Read the BIDS entities of a file name."""
@@ -63,7 +63,7 @@ class Hbn(Corpus):
 
     def exclusion(self, fields: Mapping[str, str]) -> str:
         """Why a subject is on the exclusion list."""
-        return self._excluded.get(fields["subject"], "")
+        return self._excluded.get(normalised_subject(fields["subject"]), "")
 
     def sidecars(self, path: str) -> tuple[str, ...]:
         """The side files, and the samples that an EEGLAB file may keep beside it."""
