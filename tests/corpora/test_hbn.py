@@ -77,6 +77,8 @@ def test_exclusion_list(tmp_path: Path) -> None:
     assert table["NDARUJ292JXV"] == "6 channels against a common reference in place of 129 against Cz"
     mine = HbnCorpus(excluded_subjects={"NDARAA1": "asleep"}).build("hbn").index(tmp_path)
     assert mine["excluded"].tolist() == ["asleep", "", ""]
+    spelt = HbnCorpus(excluded_subjects={"sub-ndaraa1 ": "asleep"}).build("hbn").index(tmp_path)
+    assert spelt["excluded"].tolist() == ["asleep", "", ""]
 
 
 def test_subjects_to_leave_out_who_are_not_there_are_refused(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def numbers(table: pd.DataFrame, column: str | None, path: Path) -> list[float]:
 
 def column_of(table: pd.DataFrame, name: str) -> str | None:
     """The column that a name means: itself, or else the only one that differs in case alone."""
-    same = [column for column in table if column.casefold() == name.casefold()]
+    same = [column for column in map(str, table) if column.casefold() == name.casefold()]
     return name if name in same else same[0] if len(same) == 1 else None
 
 
@@ -107,7 +107,7 @@ def _values(
     table: pd.DataFrame, path: Path, name: str, columns: Sequence[str], read: Callable[[str, str], Any]
 ) -> tuple[list[Any], list[str]]:
     """Per person, the first value of all columns that mean the same, None where there is none; and a flag or ""."""
-    found = [column for wanted in columns for column in table if _plain(column) == wanted]
+    found = [column for wanted in columns for column in map(str, table) if _plain(column) == wanted]
     values, flags, texts = [], [], Counter[str]()
     for row in table[found].to_dict("records"):
         stated = {str(column): text for column, text in row.items() if text is not None}

@@ -24,7 +24,7 @@ from eegfm.corpora.hbn_tasks import COLUMNS, START_KIT_EXCLUSIONS, TASKS, own_ev
 from eegfm.corpora.text_tables import is_missing
 from eegfm.errors import EegfmError
 from eegfm.named import refuse_unmatched
-from eegfm.recording import Reference
+from eegfm.recording import Reference, normalised_subject
 from eegfm.signal.electrodes import Layout, ResolvedChannels
 from eegfm.signal.expected import Expected
 from eegfm.signal.reader import RecordingHeader
@@ -52,7 +52,8 @@ class Hbn(Corpus):
     def __init__(self, config: HbnCorpus, corpus: str) -> None:
         super().__init__(corpus)
         self.reference: Reference | None = "Cz"
-        self._excluded = config.excluded_subjects
+        self._named_exclusions = tuple(config.excluded_subjects)
+        self._excluded = {normalised_subject(name): why for name, why in config.excluded_subjects.items()}
 
     def describe(self, path: str) -> dict[str, str] | None:
         """Read the BIDS entities of a file name."""
@@ -64,16 +65,18 @@ class Hbn(Corpus):
 
     def exclusion(self, fields: Mapping[str, str]) -> str:
         """Why a subject is on the exclusion list."""
-        return self._excluded.get(fields["subject"], "")
+        return self._excluded.get(normalised_subject(fields["subject"]), "")
 
     def check_names(self, files: pd.DataFrame) -> None:
         """Refuse subjects to leave out who are not there; see the base class.
 
         Those of the start kit may be absent: they are of several releases.
         """
-        own = [subject for subject in self._excluded if subject not in START_KIT_EXCLUSIONS]
+        present = set(files["subject"].map(normalised_subject))
+        own = [name for name in self._named_exclusions if name not in START_KIT_EXCLUSIONS]
+        absent = [name for name in own if normalised_subject(name) not in present]
         where = f"{self.corpus}.ingest.corpus.excluded_subjects"
-        refuse_unmatched(where, own, files["subject"], "files (subject)")
+        refuse_unmatched(where, absent, files["subject"], "files (subject)")
 
     def sidecars(self, path: str) -> tuple[str, ...]:
         """The side files, and the samples that an EEGLAB file may keep beside it."""
