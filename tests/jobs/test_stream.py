@@ -14,14 +14,15 @@ NAMES = ("Fp1", "Cz")
 
 
 class Recording:
-    """Noise that grows and fades, in two segments, with a dead channel for a while."""
+    """Noise that grows and fades, in two segments, one channel dead for a while; artefacts leave the scale to votes."""
 
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
         n, cut = int(rng.integers(15_000, 25_000)), int(rng.integers(6000, 9000))
-        strength_uv = 20 + 15 * np.sin(np.arange(n) * 2 * np.pi / 5000)
+        strength_uv = 20 + 19 * np.sin(np.arange(n) * 2 * np.pi / 9000)
         self.signal_uv = (strength_uv * rng.normal(size=(2, n))).astype(np.float32)
         self.signal_uv[1, 2000:4000] = 0
+        self.signal_uv[:, 1000:1200] *= 100
         self.header = RecordingHeader(
             NAMES, ("uV",) * 2, RATE_HZ, (RATE_HZ,) * 2, n, (Segment(0, cut, 0.0), Segment(cut, n, cut / RATE_HZ + 9))
         )

@@ -60,15 +60,15 @@ class BlockGuard:
         number = np.arange(n_each.sum()) - np.repeat(n_each.cumsum() - n_each, n_each)
         starts = np.repeat(first_rows, n_each) + number * BLOCK_ROWS
         order = starts.argsort(kind="stable")
-        self._recordings = np.repeat(np.arange(len(ids)), n_each)[order]
+        self._recordings = np.repeat(np.arange(len(ids), dtype=np.int32), n_each)[order]
         self._starts: Rows = starts[order]
         self._stops: Rows = np.minimum(starts + BLOCK_ROWS, np.repeat(first_rows + n_samples, n_each))[order]
         self._crcs = block_crc32c[order]
         self._is_pending = np.ones(len(order), dtype=np.bool_)
         self._is_damaged = np.zeros(len(order), dtype=np.bool_)
         self._n_pending = len(order)
-        self._is_open = np.zeros((int(self._stops.max(initial=1)) - 1 >> CELL_SHIFT) + 1, dtype=np.bool_)
-        self._set(*self._cells_of(np.arange(len(order))), is_open=True)
+        # Cells in which no block lies stay open: no window starts there.
+        self._is_open = np.ones((int(self._stops.max(initial=1)) - 1 >> CELL_SHIFT) + 1, dtype=np.bool_)
         self._lock = threading.Lock()
 
     def check(self, rows: Rows, n_samples: int) -> None:
