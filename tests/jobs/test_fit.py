@@ -21,7 +21,7 @@ from eegfm.batch import SignalSpec
 from eegfm.checkpoint import load_checkpoint, save_checkpoint
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import build_encoder, untrained_like
-from eegfm.errors import SplitError, TrainingError
+from eegfm.errors import ConfigError, SplitError, TrainingError
 from eegfm.jobs.fit import PretrainResult, fit_pretraining
 from eegfm.jobs.inference import prepare_for
 from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig
@@ -436,3 +436,16 @@ def test_what_bad_channels_hold_is_not_learned(
     checkpoint = load_checkpoint(tmp_path / "encoder.safetensors")
     assert checkpoint.header.bad_channels == handling
     assert prepare_for(checkpoint.header, stores["hbn"].montages).bad_channels == handling
+
+
+def test_a_recording_of_which_nothing_is_left_is_refused_before_training(mixture: pd.DataFrame, tmp_path: Path) -> None:
+    stores = {
+        "hbn": PartlyBadStore(make_montage(6), 6, 0, is_simulated=True, loudness=1.0),
+        "tuh": PartlyBadStore(make_montage(4), 5, 1, is_simulated=False, loudness=1.0),
+    }
+    stores["tuh"].bad[3] = True
+    with pytest.raises(
+        ConfigError, match=r"montage 4ch.*no good scalp electrode left; bad are S0, S1, S2, S3; .*leave"
+    ):
+        fit_pretraining(mixture, stores, PARAMS, tmp_path, splits=_splits(mixture))
+    assert not list(tmp_path.rglob("events*")), "nothing was trained"

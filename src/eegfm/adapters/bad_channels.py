@@ -18,8 +18,8 @@ from eegfm.signal.splines import directions, spline_matrix
 _N_CACHED = 16_384  # recordings, of which each takes kilobytes; a spline through 128 electrodes takes a millisecond
 
 
-class Repair(NamedTuple):
-    """Matrices of windows with bad channels.
+class Repaired(NamedTuple):
+    """What re-references windows with bad channels.
 
     Args:
         matrix: (B, K, C) float32; rows of masked channels are zero.
@@ -30,10 +30,8 @@ class Repair(NamedTuple):
     mask: Tensor
 
 
-def repair(
-    montage: Montage, matrix: Tensor, is_bad: NDArray[np.bool_], handling: BadChannels, *, is_average: bool, name: str
-) -> Repair:
-    """Re-reference without bad channels.
+class Repair:
+    """Re-reference windows of one montage without their bad channels.
 
     ``mask`` leaves bad channels out of the average and masks them, and the derivations that they take part in.
     ``interpolate`` first puts in their place what splines through the good scalp electrodes say (Perrin et al. 1989, as
@@ -43,34 +41,67 @@ def repair(
     Args:
         montage: Channels as stored.
         matrix: (K, C), what re-references recordings without bad channels.
-        is_bad: (B, C).
         handling: What to do.
         is_average: Whether ``matrix`` subtracts the average over the scalp.
         name: Of the montage, for messages.
-
-    Raises:
-        ConfigError: A window has no good scalp electrode to average over or to interpolate from, or no channel left.
     """
-    is_scalp = np.array(montage.is_scalp, dtype=np.bool_)
-    usable = ~is_bad | is_scalp if handling == "interpolate" else ~is_bad
-    if is_average or handling == "interpolate":
-        _refuse_nothing_left(~is_bad & is_scalp, montage, is_bad, name, "good scalp electrode")
-    filled = torch.diag_embed(torch.from_numpy(~is_bad).to(matrix))
-    if handling == "interpolate":
-        windows, channels = np.nonzero(is_bad & is_scalp)
-        rows = [_spline_rows(montage, window.tobytes()) for window in is_bad]
-        filled[windows, channels] = torch.from_numpy(np.concatenate(rows)).to(matrix)
-    if is_average:
-        averaged = torch.from_numpy(usable & is_scalp).to(matrix)
-        n_averaged = averaged.sum(dim=1, keepdim=True) + float(is_absent_cz(montage))
-        mean = (averaged / n_averaged).unsqueeze(1) @ filled
-        repaired, is_real = filled.sub_(mean), usable
-    else:
-        needed = (matrix != 0).cpu().numpy()
-        repaired, is_real = matrix @ filled, np.all(usable[:, None] | ~needed, axis=2)
-    _refuse_nothing_left(is_real, montage, is_bad, name, "channel")
-    repaired[np.nonzero(~is_real)] = 0.0
-    return Repair(repaired, torch.from_numpy(is_real).to(matrix.device))
+
+    def __init__(self, montage: Montage, matrix: Tensor, handling: BadChannels, *, is_average: bool, name: str) -> None:
+        self._montage, self._handling, self._is_average, self._name = montage, handling, is_average, name
+        self._is_scalp = np.array(montage.is_scalp, dtype=np.bool_)
+        # Which electrodes each channel that comes out cannot do without; the average can do without any.
+        self._needs = np.eye(montage.n_channels) if is_average else (matrix != 0).numpy().astype(np.float64)
+
+    def real(self, is_bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(B, K) channels that hold signal, from (B, C) bad ones.
+
+        Raises:
+            ConfigError: A window has no good scalp electrode to average over or to interpolate from, or no channel
+                left.
+        """
+        if self._is_average or self._handling == "interpolate":
+            self._refuse_nothing_left(~is_bad & self._is_scalp, is_bad, "good scalp electrode")
+        is_real = np.asarray(~self._is_usable(is_bad) @ self._needs.T == 0)
+        self._refuse_nothing_left(is_real, is_bad, "channel")
+        return is_real
+
+    def __call__(self, matrix: Tensor, is_bad: NDArray[np.bool_]) -> Repaired:
+        """Matrices of windows.
+
+        Args:
+            matrix: As at construction, on the device of the windows.
+            is_bad: (B, C).
+
+        Raises:
+            ConfigError: See ``real``.
+        """
+        is_real = self.real(is_bad)
+        filled = torch.diag_embed(torch.from_numpy(~is_bad).to(matrix))
+        if self._handling == "interpolate":
+            rows = [_spline_rows(self._montage, window.tobytes()) for window in is_bad]
+            filled[np.nonzero(is_bad & self._is_scalp)] = torch.from_numpy(np.concatenate(rows)).to(matrix)
+        if self._is_average:
+            averaged = torch.from_numpy(self._is_usable(is_bad) & self._is_scalp).to(matrix)
+            n_averaged = averaged.sum(dim=1, keepdim=True) + float(is_absent_cz(self._montage))
+            repaired = filled.sub_((averaged / n_averaged).unsqueeze(1) @ filled)
+        else:
+            repaired = matrix @ filled
+        repaired[np.nonzero(~is_real)] = 0.0
+        return Repaired(repaired, torch.from_numpy(is_real).to(matrix.device))
+
+    def _is_usable(self, is_bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(B, C) electrodes that hold signal, of their own or interpolated."""
+        return ~is_bad | self._is_scalp if self._handling == "interpolate" else ~is_bad
+
+    def _refuse_nothing_left(self, is_left: NDArray[np.bool_], is_bad: NDArray[np.bool_], what: str) -> None:
+        empty = np.flatnonzero(~np.any(is_left, axis=1))
+        if not len(empty):
+            return
+        bad = [self._montage.channel_names[c] for c in np.flatnonzero(is_bad[empty[0]])]
+        raise ConfigError(
+            f"montage {self._name}: a recording has no {what} left; bad are {', '.join(bad)[:200]}; set reference: "
+            "average and bad_channels: interpolate, or leave the recording out"
+        )
 
 
 def is_absent_cz(montage: Montage) -> bool:
@@ -87,17 +118,3 @@ def _spline_rows(montage: Montage, is_bad: bytes) -> NDArray[np.float32]:
     if len(rows):
         rows[:, sources] = spline_matrix(places[sources], places[bad & is_scalp])
     return rows
-
-
-def _refuse_nothing_left(
-    is_left: NDArray[np.bool_], montage: Montage, is_bad: NDArray[np.bool_], name: str, what: str
-) -> None:
-    """Of each window (B, ...) something must be left."""
-    empty = np.flatnonzero(~np.any(is_left, axis=1))
-    if not len(empty):
-        return
-    bad = [montage.channel_names[c] for c in np.flatnonzero(is_bad[empty[0]])]
-    raise ConfigError(
-        f"montage {name}: a recording has no {what} left; bad are {', '.join(bad)[:200]}; set reference: average and "
-        "bad_channels: interpolate, or leave the recording out"
-    )

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from eegfm.adapters.bad_channels import is_absent_cz, repair
+from eegfm.adapters.bad_channels import Repair, is_absent_cz
 from eegfm.adapters.montage_tensors import MontageTensors
 from eegfm.batch import SignalSpec, StoredBatch, WindowBatch
 from eegfm.errors import ConfigError
@@ -28,7 +30,7 @@ class Prepare(nn.Module):
         reference: ``average`` subtracts the mean over the scalp electrodes from every channel;
             ``as_recorded`` leaves the signals against what they were recorded against; ``tcp_bipolar`` derives
             those of the 22 bipolar channels of TUH that the electrodes allow.
-        bad_channels: What is done with the bad channels of a recording, see ``eegfm.adapters.bad_channels.repair``.
+        bad_channels: What is done with the bad channels of a recording, see ``eegfm.adapters.bad_channels.Repair``.
 
     Raises:
         ConfigError: A montage has no scalp electrode to average over, or no pair of electrodes to derive from.
@@ -42,10 +44,14 @@ class Prepare(nn.Module):
     ) -> None:
         super().__init__()
         self.reference, self.bad_channels = reference, bad_channels
-        self._montages = dict(montages)
+        self._recorded_against = {name: montage.reference for name, montage in montages.items()}
+        self._repairs: dict[str, Repair] = {}
         self._tensors = MontageTensors(montages)
         for name, montage in montages.items():
-            self._tensors.put(name, "matrix", reference_matrix(montage, reference, name))
+            matrix = reference_matrix(montage, reference, name)
+            self._tensors.put(name, "matrix", matrix)
+            is_average = reference == "average"
+            self._repairs[name] = Repair(montage, matrix, bad_channels, is_average=is_average, name=name)
             self._tensors.put(name, "positions_m", torch.from_numpy(self.prepared(montage).positions()))
             if reference == "tcp_bipolar":
                 second_positions_m = torch.from_numpy(tcp_montage(montage).second_positions_m)
@@ -62,6 +68,18 @@ class Prepare(nn.Module):
     def prepared_spec(self, spec: SignalSpec) -> SignalSpec:
         """What the data decides about an adapter or an encoder behind; montages keep their names."""
         return replace(spec, montages={name: self.prepared(montage) for name, montage in spec.montages.items()})
+
+    def check_bad_channels(self, name: str, is_bad: NDArray[np.bool_]) -> None:
+        """Refuse recordings of which bad channels leave nothing, before the first of their windows comes.
+
+        Args:
+            name: Of the montage.
+            is_bad: (R, C) bad channels of the recordings.
+
+        Raises:
+            ConfigError: There is one.
+        """
+        self._repairs[name].real(is_bad)
 
     def forward(self, batch: StoredBatch) -> WindowBatch:
         """Prepare one batch.
@@ -89,7 +107,7 @@ class Prepare(nn.Module):
             "signal": signal_uv,
             "channel_positions": self._tensors.get(name, "positions_m").expand(n_windows, -1, -1),
             "channel_mask": mask,
-            "reference": self._montages[name].reference if is_recorded else self.reference,
+            "reference": self._recorded_against[name] if is_recorded else self.reference,
             "recording": batch["recording"],
             "corpus": batch["corpus"],
             "montage": name,
@@ -102,15 +120,11 @@ class Prepare(nn.Module):
 
     def _matrix(self, batch: StoredBatch) -> tuple[Tensor, Tensor | None]:
         """What turns recorded into prepared channels, (K, C) or (B, K, C), and which of them are real if not all."""
-        name = batch["montage"]
-        matrix = self._tensors.get(name, "matrix")
+        matrix = self._tensors.get(batch["montage"], "matrix")
         if "is_bad" not in batch:
             return matrix, None
         with torch.autocast(matrix.device.type, enabled=False):
-            is_average = self.reference == "average"
-            return repair(
-                self._montages[name], matrix, batch["is_bad"], self.bad_channels, is_average=is_average, name=name
-            )
+            return self._repairs[batch["montage"]](matrix, batch["is_bad"])
 
 
 def all_real(n_windows: int, n_channels: int, device: torch.device) -> Tensor:

@@ -97,6 +97,7 @@ def fit_pretraining(
     _write_params(directory, params, data.mixture_sha256)
 
     prepare = Prepare(data.spec.montages, params.reference, params.bad_channels)
+    _check_bad_channels(prepare, mixture, stores)
     prepared_spec = prepare.prepared_spec(data.spec)
     adapter = new_adapter(params.adapter, prepared_spec, params.seed)
     encoder_spec = adapter.adapted_spec(prepared_spec)
@@ -117,6 +118,14 @@ def fit_pretraining(
         reconstructions=_reconstruct(objective, prepare, adapter, data, stores, encoder_spec, params.seed),
         run_directory=directory,
     )
+
+
+def _check_bad_channels(prepare: Prepare, mixture: pd.DataFrame, stores: Stores) -> None:
+    """Refuse recordings of which bad channels leave nothing; it may take hours until one is drawn."""
+    for (corpus, montage), part in mixture.groupby(["corpus", "montage"]):
+        store, ids = stores[str(corpus)], part["recording_id"].unique()
+        _, rows = store.locate(str(montage), ids, np.zeros(len(ids), dtype=np.int64), 0)
+        prepare.check_bad_channels(str(montage), store.is_bad(str(montage))[rows])
 
 
 def _new_objective(params: PretrainParams, spec: SignalSpec) -> Objective:
