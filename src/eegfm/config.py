@@ -11,6 +11,10 @@ class StrictModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def identity(self) -> dict[str, Any]:
+        """What decides a result, as plain data; a member leaves out what only a machine or a reader cares for."""
+        return self.model_dump(mode="json")
+
 
 class Buildable(StrictModel):
     """A configuration of one member of a kind; ``implementation`` names the class that it configures.
