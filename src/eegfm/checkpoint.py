@@ -40,8 +40,8 @@ class CheckpointHeader(StrictModel):
     ``encoder``, ``adapter`` and ``objective`` are the configurations that built the modules, checked again by the same
     closed menus when they are read. ``signal_spec`` is what the data decided, ``encoder_spec`` what came of it behind
     reference and adapter: what the encoder was built for. ``fingerprint`` names the run: a hash of its parameters, its
-    samples and its code. ``encoder_code`` holds a short hash of each module between recorded microvolts and encoded vectors:
-    weights mean something else in other code. ``record`` says what the file was made from in a run of Kedro.
+    samples and its code. ``encoder_code`` holds a short hash of each module between recorded microvolts and encoded
+    vectors: weights mean something else in other code. ``record`` says what a run of Kedro made the file from.
     ``normalisation`` is what the encoder does to microvolts first, ``licence`` that of the weights.
     ``persons`` lists the ``n_persons`` whom the weights were trained or validated on, by all their names
     (``namespace:subject``, see ``eegfm.windows.persons``), ``signals`` a short hash of each of their recordings: a

@@ -21,7 +21,7 @@ class ProjectHooks:
 
     def __init__(self) -> None:
         self._options = ""
-        self._lineage = Lineage({}, {})
+        self._lineage = Lineage({})
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:

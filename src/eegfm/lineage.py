@@ -37,10 +37,13 @@ class Lineage:
     """
 
     def __init__(
-        self, pipelines: Mapping[str, Pipeline], parameters: Mapping[str, Mapping[str, Any]], options: str = ""
+        self,
+        pipelines: Mapping[str, Pipeline],
+        parameters: Mapping[str, Mapping[str, Any]] | None = None,
+        options: str = "",
     ) -> None:
         self._pipelines = pipelines
-        self._parameters = parameters
+        self._parameters = parameters or {}
         self._options = options
         self._read: dict[str, dict[str, str]] = {}
 
@@ -55,13 +58,16 @@ class Lineage:
         for node in pipeline.nodes:
             self.check(node, catalog, unmade)
 
-    def check(self, node: Node, catalog: Catalog, unmade: Collection[str] = ()) -> None:
+    def check(self, node: Node, catalog: Catalog, unmade: Collection[str] = ()) -> list[Stale]:
         """Check what a step reads.
 
         Args:
             node: The step.
             catalog: Where its inputs are.
             unmade: Entries that this run will still make.
+
+        Returns:
+            What does not belong to the others and is accepted by a parameter of the step.
 
         Raises:
             LineageError: They do not belong together.
@@ -73,15 +79,15 @@ class Lineage:
         changed = self._changed if REPORT_TAG not in node.tags else _nothing_changed
         stale = self._stale(entries, catalog, unmade, changed)
         accepted = [s for s in stale if s.entry in entries and _accepts_other_data(node, catalog, s.entry)]
-        for one in accepted:
-            logger.warning("%s was %s; probe.accept_other_data accepts that", one.entry, one.why)
         refused = [one for one in stale if one not in accepted]
         if refused:
-            raise LineageError(self._described(refused, entries))
+            raise LineageError(self._described(refused, entries) + _or_accept(node, catalog, refused))
+        return accepted
 
     def begin(self, node: Node, catalog: Catalog) -> None:
         """Check what a step reads, and note what it is."""
-        self.check(node, catalog)
+        for one in self.check(node, catalog):
+            logger.warning("%s was %s; the parameter accept_other_data accepts that", one.entry, one.why)
         self._read[node.name] = self._identities(node.inputs, catalog)
 
     def end(self, node: Node, catalog: Catalog, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
@@ -122,11 +128,11 @@ class Lineage:
     def _refuse_other_code(self, node: Node, entries: Iterable[str], catalog: Catalog) -> None:
         for name in entries:
             dataset = catalog[name]
-            if isinstance(dataset, CheckpointDataset) and dataset.exists():
-                key, params = _params(node, catalog)
-                accept = bool(getattr(params, "accept_other_code", False))
+            key, params = _params(node, catalog)
+            accept = bool(getattr(params, "accept_other_code", False))
+            if isinstance(dataset, CheckpointDataset) and dataset.exists() and not accept:
                 try:
-                    refuse_other_code(dataset.header(), accept=accept, key=key, options=self._options)
+                    refuse_other_code(dataset.header(), accept=False, key=key, options=self._options)
                 except CheckpointError as error:
                     raise CheckpointError(f"{_path(dataset)}: {error}") from error
 
@@ -210,6 +216,15 @@ def _accepts_other_data(node: Node, catalog: Catalog, entry: str) -> bool:
     if not isinstance(catalog[entry], CheckpointDataset):
         return False
     return bool(getattr(_params(node, catalog)[1], "accept_other_data", False))
+
+
+def _or_accept(node: Node, catalog: Catalog, stale: Iterable[Stale]) -> str:
+    """What else a user can do where it is only the encoder that is of another generation."""
+    is_one = all(isinstance(catalog[one.entry], CheckpointDataset) for one in stale)
+    key, params = _params(node, catalog)
+    if not is_one or not hasattr(params, "accept_other_data"):
+        return ""
+    return f", or set {key.removesuffix('accept_other_code')}accept_other_data=true"
 
 
 def _nothing_changed(record: Record) -> str | None:
