@@ -50,7 +50,8 @@ class TableDataset(Recorded, AbstractDataset[pd.DataFrame, pd.DataFrame]):
 
     def identity_of(self, data: pd.DataFrame) -> str:
         """Hash of names, types and values, in the table's order."""
-        table = pa.Table.from_pandas(data, preserve_index=False).replace_schema_metadata(None)
+        # In one piece: how a table was put together leaves no trace.
+        table = pa.Table.from_pandas(data, preserve_index=False).replace_schema_metadata(None).combine_chunks()
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
