@@ -1,5 +1,6 @@
 """A whole small pretraining, from a table of windows to a checkpoint in a file."""
 
+import hashlib
 import json
 import os
 import signal
@@ -46,6 +47,12 @@ class NoiseStore:
         signal_uv = strength_uv[:, None] * rng.normal(size=(2000 * n_recordings, montage.n_channels))
         self.samples = (signal_uv / 0.02).astype(np.int16)
         self.n_recordings = n_recordings
+
+    def signals_sha256(self, recording_ids: Iterable[str]) -> str:
+        taken = [
+            self.samples[2000 * r : 2000 * (r + 1)] for r in sorted(int(n.partition(":r")[2]) for n in recording_ids)
+        ]
+        return hashlib.sha256(b"".join(part.tobytes() for part in taken)).hexdigest()
 
     def locate(
         self,

@@ -24,6 +24,9 @@ class MemoryStore:
         self.n_samples = n_samples
         self.asked: list[tuple[str, list[int], list[int]]] = []  # what read_ahead was told
 
+    def signals_sha256(self, recording_ids: Iterable[str]) -> str:
+        return " ".join(sorted(recording_ids))
+
     def locate(
         self,
         montage: str,

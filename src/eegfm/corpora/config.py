@@ -1,7 +1,7 @@
 """The menu of sources and corpora: where raw files come from and how their layout is read."""
 
 import re
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -70,6 +70,10 @@ class AcquireParams(StrictModel):
     """Where the raw files of a corpus come from."""
 
     source: SourceConfig = FolderSource()
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the raw files: everything but how many are fetched at a time."""
+        return self.model_dump(mode="json", exclude={"source": {"n_parallel"}})
 
     @property
     def simulates(self) -> bool:

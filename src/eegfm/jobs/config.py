@@ -56,6 +56,11 @@ class IngestParams(StrictModel):
     workers: WorkerParams = WorkerParams()
     max_rejected_ratio: float = Field(default=0.2, ge=0, le=1)
 
+    def identity(self) -> dict[str, Any]:
+        """What decides the result: everything but who converts, and what is bearable."""
+        dump = self.model_dump(mode="json", exclude={"workers", "max_rejected_ratio"})
+        return dump | {"reading": self.reading.model_dump(mode="json", exclude={"max_memory_bytes", "timeout_s"})}
+
 
 class CorpusParams(StrictModel):
     """Everything about one corpus: the block that stands under its name in the parameters."""
@@ -136,10 +141,12 @@ class ExportParams(StrictModel):
         formats: Files to write: ``huggingface`` (config.json, model.safetensors, README.md), ``onnx`` (encoder.onnx,
             extra ``export``), ``torch_export`` (encoder.pt2).
         montage: Name of the checkpoint's montage that recordings come in; needed where there are several.
+        accept_other_code: Export an encoder that other code made than there is now.
     """
 
     formats: tuple[ExportFormat, ...] = Field(default=("huggingface", "onnx", "torch_export"), min_length=1)
     montage: str | None = None
+    accept_other_code: bool = False
 
 
 class ReportParams(StrictModel):

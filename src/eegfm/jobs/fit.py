@@ -1,7 +1,7 @@
 """Pretraining as one job: a mixture of windows goes in, a checkpoint and its numbers come out."""
 
-import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,12 @@ from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.errors import TrainingError
+from eegfm.jobs.encoder_code import encoder_code, implementations
 from eegfm.jobs.training_data import TrainingData, training_data
 from eegfm.jobs.versions import versions
 from eegfm.objectives.base import Objective
+from eegfm.provenance import sha256_of
+from eegfm.source_code import code_sha256
 from eegfm.training.config import PretrainParams
 from eegfm.training.loader import gather, thinned
 from eegfm.training.pace import Pace
@@ -36,6 +39,8 @@ from eegfm.windows.guard import SplitTable
 _N_STATISTICS_STEPS = 16
 _N_RECONSTRUCTED = 4
 _OBJECTIVE_PREFIX = "objective."
+_DATA_CODE = ("windows",)
+"""Code that does not count for a run: what it gives, the mixture, counts itself."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def fit_pretraining(
         stores: Signal stores by corpus.
         params: Everything that is chosen.
         run_directory: Runs lie here side by side, each in a folder named by a fingerprint of its parameters,
-            its mixture and the filters of its signals.
+            its mixture, the samples and filters of its signals, and its code.
         splits: Who may be trained on; the mixture is checked against it, and the header says who was.
 
     Returns:
@@ -92,7 +97,7 @@ def fit_pretraining(
     split_table.check_training(mixture)
     stores = readable(stores, params.loader.verify)
     data = training_data(mixture, stores, params)
-    fingerprint = _fingerprint(params, data)
+    fingerprint = _fingerprint(params, data, _signals(mixture, stores))
     directory = run_directory / fingerprint
     _write_params(directory, params, data.mixture_sha256)
 
@@ -209,10 +214,22 @@ def _reconstruct(
     return shown
 
 
-def _fingerprint(params: PretrainParams, data: TrainingData) -> str:
+def _signals(mixture: pd.DataFrame, stores: Stores) -> dict[str, str]:
+    """By corpus, the hash of the signals of all recordings that the mixture draws from."""
+    by_corpus = mixture.groupby("corpus", sort=True)["recording_id"]
+    return {str(corpus): stores[str(corpus)].signals_sha256(set(names)) for corpus, names in by_corpus}
+
+
+def _fingerprint(params: PretrainParams, data: TrainingData, signals: Mapping[str, str]) -> str:
     """Name of a run: what decides its result, the machine left out."""
-    identity = {"params": params.identity(), "mixture": data.mixture_sha256, "filters": data.filters}
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    identity = {
+        "params": params.identity(),
+        "mixture": data.mixture_sha256,
+        "filters": data.filters,
+        "signals": signals,
+        "code": code_sha256(__name__, *implementations(params), without=_DATA_CODE),
+    }
+    return sha256_of(identity)[:12]
 
 
 def _header(
@@ -252,6 +269,7 @@ def _header(
         seed=params.seed,
         n_steps=data.n_steps,
         versions=versions(),
+        encoder_code=encoder_code(params.encoder, params.adapter),
     )
 
 

@@ -64,7 +64,7 @@ def addresses_of(entries: Iterable[Entry]) -> dict[str, Addresses]:
 
 def write_addresses(folder: Path) -> None:
     """Leave the addresses beside the index, where they are not there already."""
-    state = _index_state(folder)
+    state = index_state(folder)
     if state is None or _read(folder, state) is not None:
         return
     addresses = addresses_of(_bare_entries(folder))
@@ -85,7 +85,7 @@ def read_addresses(folder: Path) -> dict[str, Addresses] | None:
     Returns:
         Columns by montage; None where there are none of the index as it is.
     """
-    state = _index_state(folder)
+    state = index_state(folder)
     return None if state is None else _read(folder, state)
 
 
@@ -107,7 +107,7 @@ _SCHEMA = pa.schema(
 )
 
 
-def _index_state(folder: Path) -> bytes | None:
+def index_state(folder: Path) -> bytes | None:
     """Size of the index, and CRC-32C of its end, which holds the last commit's own; None without an index."""
     path = folder / INDEX_FILE
     if not path.exists():

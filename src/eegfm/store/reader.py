@@ -13,6 +13,7 @@ from eegfm.errors import StoreError
 from eegfm.recording import Montage
 from eegfm.store.addresses import Addresses, addresses_of, read_addresses
 from eegfm.store.arena import Arena
+from eegfm.store.contents import Contents, read_contents
 from eegfm.store.damage import is_intact, remedy
 from eegfm.store.guard import BlockGuard
 from eegfm.store.index import Entry, RecordingEntry, RejectedEntry, read_index
@@ -85,6 +86,23 @@ class SignalStore:
         read_facts(self.folder)  # refuses what is not a store
         addresses = read_addresses(self.folder)
         return addresses_of(self.entries) if addresses is None else addresses
+
+    @cached_property
+    def _contents(self) -> Contents:
+        return read_contents(self.folder)
+
+    @property
+    def identity(self) -> str:
+        """Hash of all that is in the store; no samples are read."""
+        return self._contents.sha256
+
+    def signals_sha256(self, recording_ids: Iterable[str]) -> str:
+        """Hash of the signals of some recordings; no samples are read.
+
+        Raises:
+            StoreError: A recording is not in the store.
+        """
+        return self._contents.sha256_of(recording_ids)
 
     @cached_property
     def montages(self) -> dict[str, Montage]:

@@ -18,6 +18,7 @@ from eegfm.files import exclusive, write_atomically
 from eegfm.recording import Montage
 from eegfm.store.addresses import drop_addresses, write_addresses
 from eegfm.store.checksums import block_checksums
+from eegfm.store.contents import write_contents
 from eegfm.store.damage import damaged_recordings, is_intact, is_marked, remedy, remove_mark, restore_length
 from eegfm.store.index import (
     INDEX_FILE,
@@ -220,6 +221,7 @@ class StoreWriter:
         """Readers do without them, slowly: what gets in is not lost for want of them."""
         try:
             write_addresses(self.folder)
+            write_contents(self.folder)
         except OSError as error:
             _log.warning("%s opens slowly: the addresses of its recordings cannot be written (%s)", self.folder, error)
 

@@ -32,6 +32,10 @@ class SignalStoreLike(Protocol):
         """Montages by name."""
         ...
 
+    def signals_sha256(self, recording_ids: Iterable[str], /) -> str:
+        """Hash of the signals of some recordings."""
+        ...
+
     def locate(
         self,
         montage: str,
