@@ -144,8 +144,8 @@ def _convert(task: Task) -> Converted:
     details = corpus.details(path, header)
     names = channels.montage.channel_names
     patterns = task.params.reading.bad_annotations
-    bad = bad_stretches([*details.events, *corpus.notes(path, header)], patterns)
-    stream = FilteredStream(reader, channels.picks, task.signal, names, details.boundaries_s, bad)
+    stretches = bad_stretches([*details.events, *corpus.notes(path, header)], patterns)
+    stream = FilteredStream(reader, channels.picks, task.signal, names, details.boundaries_s, stretches)
     samples_path = task.spool / f"{task.key}.i16"
     scales_uv = stream.scales_uv()
     written = stream.write(samples_path, scales_uv)
