@@ -183,7 +183,7 @@ def _refuse_other_format(path: Path, content: Any) -> None:
     found = content.get("format_version") if isinstance(content, dict) else None
     if isinstance(found, int) and found != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which also says what is done with "
-            "bad channels and what code an encoder was made by; pretrain (or import) it again, or use the eegfm that "
-            "wrote it"
+            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which also says what is done "
+            "with bad channels and what code an encoder was made by; pretrain (or import) it again, or use the eegfm "
+            "that wrote it"
         )

@@ -231,5 +231,5 @@ def _nothing_changed(record: Record) -> str | None:
     return None
 
 
-def _path(dataset: AbstractDataset[Any, Any]) -> str:
+def _path(dataset: Any) -> str:
     return str(dataset._describe().get("filepath", ""))
