@@ -32,12 +32,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def importable(folder: Path) -> Iterator[None]:
     """Packages of a folder can be imported, and are forgotten afterwards."""
+    before, packages = set(sys.modules), {path.stem for path in folder.glob("*")}
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         yield
-    for name, module in list(sys.modules.items()):
-        places = [getattr(module, "__file__", None) or "", *getattr(module, "__path__", ())]
-        if any(Path(place).is_relative_to(folder) for place in places):
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] in packages:
             del sys.modules[name]
 
 
