@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args, get_origin
 
+import pytest
 import torch
 
 from eegfm.batch import SignalSpec, WindowBatch
@@ -100,6 +101,10 @@ VARIANTS = (
     Case("cbramod-published", "cbramod", {"n_layers": 1, **CbramodConfig.published}, exceptions=_WHOLE_WINDOW),
 )
 CASES = {name: Case(name, name) for name in MEMBERS} | {case.name: case for case in (*NOTES, *VARIANTS)}
+
+
+PARAMS = [pytest.param(c, id=name, marks=[pytest.mark.zoo] * (c.member == "braindecode")) for name, c in CASES.items()]
+"""The cases as parameters of a test."""
 
 
 class Subject:

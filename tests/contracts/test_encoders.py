@@ -3,7 +3,7 @@
 import pytest
 
 from contracts import bad_channel_checks, encoder_checks, encoder_training, hidden_content
-from contracts.encoder_cases import CASES, Case, Subject
+from contracts.encoder_cases import CASES, PARAMS, Case, Subject
 from zoo.stand_in import braindecode_models
 
 CHECKS = {
@@ -23,7 +23,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("subject", [pytest.param(case, id=name) for name, case in CASES.items()], indirect=True)
+@pytest.mark.parametrize("subject", PARAMS, indirect=True)
 def test_encoder_keeps_its_promise(subject: Subject, check: str) -> None:
     if check in subject.case.exceptions:
         with pytest.raises((AssertionError, RuntimeError, pytest.fail.Exception)):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from contracts.encoder_cases import CASES, MEMBERS, MONTAGES, RATE_HZ, Case, noise, spec_of
+from contracts.encoder_cases import CASES, MEMBERS, MONTAGES, PARAMS, RATE_HZ, Case, noise, spec_of
 from eegfm.adapters.config import NoAdapterConfig
 from eegfm.adapters.load import new_adapter
 from eegfm.adapters.prepare import Prepare
@@ -117,9 +117,8 @@ def check(train: Callable[[EncoderChoice, int], State], case: Case) -> None:
         assert differing(first, train(drawing(case, 0.0), 5)) or case.member in DRAWS_NOTHING
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_two_trainings_with_dropout_are_one(name: str) -> None:
-    case = CASES[name]
+@pytest.mark.parametrize("case", PARAMS)
+def test_two_trainings_with_dropout_are_one(case: Case) -> None:
     if case.member == "braindecode":
         braindecode_models()
     if MEMBERS[case.member].traits.output == "window":

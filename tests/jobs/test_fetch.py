@@ -327,10 +327,10 @@ def test_without_network_what_is_complete_is_used(
     monkeypatch.setattr(eegfm.jobs.fetch, "N_ATTEMPTS", 1)
     before, caplog_text = tree(raw), "going on with what was fetched completely before"
     offline = online.model_copy(update={"endpoint_url": None})
-    os.environ["AWS_ENDPOINT_URL"] = server.url
-    try:
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", server.url)
         fetch(offline, LAYOUT, "mine", raw)
-        os.environ["AWS_ENDPOINT_URL"] = away
+        patch.setenv("AWS_ENDPOINT_URL", away)
         fetch(offline, LAYOUT, "mine", raw)
         assert caplog.text.count(caplog_text) == 1
         assert tree(raw) == before
@@ -345,8 +345,6 @@ def test_without_network_what_is_complete_is_used(
         (raw / "a/1.edf").unlink()
         with pytest.raises(UnreachableError):
             fetch(offline, LAYOUT, "mine", raw)
-    finally:
-        del os.environ["AWS_ENDPOINT_URL"]
     with pytest.raises(UnreachableError):
         fetch(offline.model_copy(update={"endpoint_url": away}), LAYOUT, "mine", raw.with_name("empty"))
     assert not raw.with_name("empty").exists()
