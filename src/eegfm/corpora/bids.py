@@ -22,6 +22,7 @@ from eegfm.corpora.bids_sidecars import (
     read_events,
 )
 from eegfm.corpora.config import BidsCorpus
+from eegfm.corpora.side_files import say_unused
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.named import refuse_unmatched
 from eegfm.recording import Montage, Reference
@@ -65,6 +66,12 @@ class Bids(Corpus):
             "acquisition": known.get("acq", ""),
             "run": known.get("run", ""),
         }
+
+    def index(self, root: Path) -> pd.DataFrame:
+        """List the raw files; side files that belong to none are said."""
+        table = super().index(root)
+        say_unused(root, table["path"], self.sidecars)
+        return table
 
     def exclusion(self, fields: Mapping[str, str]) -> str:
         """Leave out tasks that are not asked for."""

@@ -21,6 +21,7 @@ from eegfm.corpora.bids_sidecars import (
 )
 from eegfm.corpora.config import HbnCorpus
 from eegfm.corpora.hbn_tasks import COLUMNS, START_KIT_EXCLUSIONS, TASKS, own_events
+from eegfm.corpora.side_files import say_unused
 from eegfm.corpora.text_tables import is_missing
 from eegfm.errors import EegfmError
 from eegfm.named import refuse_unmatched
@@ -87,6 +88,7 @@ class Hbn(Corpus):
     def index(self, root: Path) -> pd.DataFrame:
         """List the raw files; the release that a person came with is the official split."""
         table = super().index(root)
+        say_unused(root, table["path"], self.sidecars)
         if "release" in table:
             table["official_split"] = table.pop("release").fillna("").astype("str")
         return table

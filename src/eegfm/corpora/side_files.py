@@ -1,0 +1,46 @@
+"""Side files that belong to no recording: a name that is wrong by a letter would lose all events without a word."""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from eegfm.corpora.bids_sidecars import NOT_RAW
+
+_log = logging.getLogger(__name__)
+
+_PARTICIPANTS = "participants.tsv"
+_ENDINGS = ("events.tsv", "channels.tsv", "eeg.json", _PARTICIPANTS)
+"""In lower case: a name in another case is one that is not found."""
+_OTHER_FOLDERS = NOT_RAW | {"anat", "beh", "dwi", "fmap", "func", "ieeg", "meg", "motion", "nirs", "perf", "pet"}
+
+
+def say_unused(root: Path, recordings: Iterable[str], sidecars: Callable[[str], Iterable[str]]) -> None:
+    """Warn of side files that no recording of the folder is read with.
+
+    Args:
+        root: The raw folder.
+        recordings: Paths of all raw files in it.
+        sidecars: Paths of the side files that a recording is read with, whether they exist or not.
+    """
+    unused = set(_side_files(root))
+    for path in recordings:
+        unused.difference_update(sidecars(path))
+    if unused:
+        _log.warning(
+            "%s: %d side files belong to no recording and are not read, e.g. %s; the name must be that of the "
+            "recording to the letter, and the recording must be there",
+            *(root, len(unused), min(unused)),
+        )
+
+
+def _side_files(root: Path) -> Iterator[str]:
+    """Posix paths inside the folder, but for those of folders that hold no raw EEG."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in _OTHER_FOLDERS and not name.startswith(".")]
+        inside = Path(folder).relative_to(root)
+        for name in names:
+            # The table of a data set is read, and so is that of each of several that lie beside each other.
+            is_table = name == _PARTICIPANTS and len(inside.parts) <= 1
+            if name.lower().endswith(_ENDINGS) and not is_table and not name.startswith("."):
+                yield (inside / name).as_posix()
