@@ -1,7 +1,12 @@
-"""Which encoders the table of the documentation shows, and what is published about them. No torch here."""
+"""Which encoders the table of the documentation shows, and what is published about them. No torch here.
+
+Those of publications are normalised as published, as their figures stand beside published ones.
+"""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from eegfm.encoders.config import CbramodConfig, LabramConfig, LunaConfig
 
 OWN_HZ, LABRAM_HZ, BIOFOUNDATION_HZ = 100.0, 200.0, 256.0
 _LUNA = "arXiv 2510.22257"
@@ -50,7 +55,8 @@ def _own(size: str, *, is_counted_only: bool = False, **choices: Any) -> Row:
 
 def _luna(size: str, parameters: float, *, is_counted_only: bool = True) -> Row:
     published = Published(parameters, _LUNA)
-    return Row({"name": "luna", "size": size}, BIOFOUNDATION_HZ, published, is_counted_only, (22, 1280))
+    config = {"name": "luna", "size": size, **LunaConfig.published}
+    return Row(config, BIOFOUNDATION_HZ, published, is_counted_only, (22, 1280))
 
 
 def _femba(size: str, parameters: float, gflops: float, memory_mb: float, *, is_counted_only: bool = True) -> Row:
@@ -71,8 +77,8 @@ ROWS: dict[str, Row] = {
     "femba base": _femba("base", 47.7, 7.52, 240),
     "femba large": _femba("large", 77.8, 12.48, 549),
     "femba huge": _femba("huge", 386, 58.7, 1886),
-    "labram base": Row({"name": "labram"}, LABRAM_HZ, Published(5.8, _LABRAM, 4.42, 757)),
-    "cbramod": Row({"name": "cbramod"}, LABRAM_HZ, Published(4.0, _CBRAMOD)),
+    "labram base": Row({"name": "labram", **LabramConfig.published}, LABRAM_HZ, Published(5.8, _LABRAM, 4.42, 757)),
+    "cbramod": Row({"name": "cbramod", **CbramodConfig.published}, LABRAM_HZ, Published(4.0, _CBRAMOD)),
     "conv": Row({"name": "conv"}),
     "gru": Row({"name": "gru"}),
     "eegnet": Row({"name": "eegnet"}),

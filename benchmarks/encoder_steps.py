@@ -80,6 +80,10 @@ def trained_step(candidate: str, shape: Shape, n_layers: int, folder: Path) -> t
     """
     import torch
 
+    from eegfm.training.bfloat16 import check_bfloat16
+
+    if has_bfloat16():
+        check_bfloat16(torch.device("cpu"))
     step = trainer(candidate, shape, n_layers)
     start_s = time.process_time()
     step(torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()))

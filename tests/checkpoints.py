@@ -2,7 +2,12 @@
 
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from eegfm.adapters.config import AdapterConfig
 from eegfm.checkpoint import CheckpointHeader
+from eegfm.encoders.config import EncoderConfig
+from eegfm.jobs.encoder_code import encoder_code
 
 
 def header(**changes: Any) -> CheckpointHeader:
@@ -18,6 +23,7 @@ def header(**changes: Any) -> CheckpointHeader:
         "signal_scale_uv": 10.0,
         "normalisation": {"kind": "fixed_scale", "scale_uv": 10.0},
         "reference": "average",
+        "bad_channels": "mask",
         "filters": {"low_hz": 0.5, "high_hz": 45.0},
         "corpora": ["hbn", "tuh"],
         "simulated_corpora": ["tuh"],
@@ -33,7 +39,18 @@ def header(**changes: Any) -> CheckpointHeader:
         "n_steps": 6,
         "versions": {"torch": "2.13.0"},
     }
-    return CheckpointHeader(**fields | changes)
+    fields |= changes
+    return CheckpointHeader(**{"encoder_code": code_of(fields["encoder"], fields["adapter"])} | fields)
+
+
+def code_of(encoder: dict[str, Any], adapter: dict[str, Any]) -> dict[str, str]:
+    """The code of today; none for what is not on the menu."""
+    try:
+        return encoder_code(
+            TypeAdapter(EncoderConfig).validate_python(encoder), TypeAdapter(AdapterConfig).validate_python(adapter)
+        )
+    except ValidationError:
+        return {}
 
 
 def imported_header(**changes: Any) -> CheckpointHeader:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import eegfm  # noqa: F401 - before torch computes anything: see eegfm.processor
 from kedro_project import PROJECT_ROOT, Run, files_under, run_project
 
 # The models of the tests are too small to gain from a second thread, and lose much to it on a busy machine.

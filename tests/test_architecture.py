@@ -27,7 +27,7 @@ from kedro_project import HEAVY, PROJECT_ROOT, environments, project_session, ru
 SOURCE = PROJECT_ROOT / "src" / "eegfm"
 MAX_FILE_LINES = 350
 MAX_FUNCTION_LINES = 60
-DATASET_TYPES = {"plotly.JSONDataset", "text.TextDataset"}
+DATASET_TYPES = {"text.TextDataset"}
 """Catalog types beside those of ``eegfm.io``."""
 
 LOAD_EVERYTHING = """

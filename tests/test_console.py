@@ -193,9 +193,12 @@ def test_line_of_an_error_inside_omegaconf() -> None:
     def fails() -> None:
         raise ConfigError("environment variable X is not set")
 
-    OmegaConf.register_new_resolver("eegfm_test_fails", fails, replace=True)
+    OmegaConf.register_new_resolver("eegfm_test_fails", fails)
     config = OmegaConf.create({"a": {"b": "${eegfm_test_fails:}"}})
-    error = raised(lambda: OmegaConf.to_container(config, resolve=True))
+    try:
+        error = raised(lambda: OmegaConf.to_container(config, resolve=True))
+    finally:
+        OmegaConf.clear_resolver("eegfm_test_fails")
     assert console.one_line(error) == "environment variable X is not set"
 
 

@@ -3,11 +3,11 @@
 import ast
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import pytest
 import yaml
 
 from eegfm.adapters.config import AdapterConfig
@@ -84,8 +84,8 @@ def test_every_adapter_is_documented() -> None:
     assert {member.model_fields["name"].default for member in members} <= code_words("adapters.md")
 
 
-def test_the_tables_of_encoders_are_those_of_the_newest_result() -> None:
-    sys.path.insert(0, str(PROJECT_ROOT))
+def test_the_tables_of_encoders_are_those_of_the_newest_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(PROJECT_ROOT)
     from benchmarks.encoder_table import MARKS, rendered
 
     newest = sorted((PROJECT_ROOT / "benchmarks" / "results").glob("encoders_????-??-??.json"))[-1]

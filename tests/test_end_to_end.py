@@ -1,6 +1,7 @@
 """The whole way once: raw files to report, in the smallest configuration, and on real recordings."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import pandas as pd
 import pytest
 from kedro.framework.project import pipelines
 
+from damage import overwrite
 from eegfm.checkpoint import CheckpointHeader, read_header
+from eegfm.errors import StoreError
 from eegfm.pipeline_registry import DEFAULT_ROLES, use_roles
-from kedro_project import Run, files_under, run_project
+from eegfm.store.reader import SignalStore
+from kedro_project import Run, files_under, project_session, run_project
 
 KINDS = ("pretrained", "untrained", "band_power")
 
@@ -182,6 +186,23 @@ def test_probe_alone_starts_from_the_stored_encoder(run: Run) -> None:
     again = run_project("test", run.data, "probe")
     assert again.load("probe.metrics") == first
     assert (run.data / "06_models/pretrain/encoder.safetensors").stat().st_mtime_ns == stamp
+
+
+def test_damage_is_neither_trained_on_nor_probed_and_ingest_mends_it(run: Run, tmp_path: Path) -> None:
+    """200 kB of a shard, as a disk or another program overwrites them."""
+    data = tmp_path / "data"
+    shutil.copytree(run.data, data, ignore=shutil.ignore_patterns("08_reporting", "runs"))
+    folder = data / "02_intermediate/hbn/signals"
+    digest = SignalStore(folder).digest()
+    mixture = run.load("mixture").query("corpus == 'hbn'")
+    ids = {"pretrain": mixture["recording_id"].iloc[0], "probe": run.load("probe.predictions")["recording_id"].iloc[0]}
+    for phase, recording_id in ids.items():
+        overwrite(folder, recording_id, 300, 200_000 // (2 * 129))
+        with pytest.raises(StoreError, match=rf"{recording_id}.*kedro run --pipelines=ingest"):
+            project_session("test", data).run(tags=[phase])
+    log = run_project("test", data, "ingest").log
+    assert any("recordings are damaged and drop out" in line for line in log)
+    assert SignalStore(folder).digest() == digest
 
 
 TINY = {

@@ -58,3 +58,13 @@ def test_files_that_the_readme_names_exist() -> None:
     for path in re.findall(r"`((?:conf|docs|notebooks|benchmarks|src)/[\w./-]+)`", README):
         if not path.startswith("conf/experiments/mine"):
             assert (PROJECT_ROOT / path).exists(), path
+
+
+def test_ci_runs_the_second_command_first() -> None:
+    """But for where the virtual environment lies."""
+    _, command = re.findall(r"```bash\n(python -m venv .*)\n```", README)
+    lines = (PROJECT_ROOT / ".ci" / "run").read_text().splitlines()
+    steps = [line for line in lines if re.search(r"^[^#]*\b(pytest|mypy|ruff|pip|lint-imports)\b", line)]
+    as_shown = steps[0].replace('"$venv"', ".venv").replace('"$venv/bin/activate"', ".venv/bin/activate")
+    assert as_shown == f"{{ {command}; }} || exit"
+    assert steps[-1] == "pytest -m zoo"

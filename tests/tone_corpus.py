@@ -16,7 +16,7 @@ _NAMES = ("Fp1", "Fp2", "F7", "F3", "Fz", "F4", "C3", "Cz", "C4", "P3", "Pz", "O
 TONE_HZ = {name: 4.0 + 2.5 * k for k, name in enumerate(_NAMES)}
 """Frequency that each electrode carries, by its clean name."""
 AMPLITUDE_UV = 50.0
-CORPUS = EdfFolderCorpus(pattern="{subject}_{run}.edf")
+CORPUS = EdfFolderCorpus(pattern="{subject}_{run}.edf", reference="average")
 PARAMS = IngestParams(corpus=CORPUS, workers=WorkerParams(n_workers=1))
 
 

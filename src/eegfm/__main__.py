@@ -3,16 +3,20 @@
 import sys
 from pathlib import Path
 
-from kedro.framework.cli.utils import find_run_command
-from kedro.framework.project import configure_project
+from eegfm.stopping import stoppable
 
 
 def main() -> None:
     """Run the project with Kedro's own ``run`` command."""
-    package = Path(__file__).parent.name
-    configure_project(package)
-    run = find_run_command(package)
-    run(sys.argv[1:], standalone_mode=True)
+    with stoppable():
+        # Imported here: a signal that comes while Kedro loads ends the run like any other.
+        from kedro.framework.cli.utils import find_run_command
+        from kedro.framework.project import configure_project
+
+        package = Path(__file__).parent.name
+        configure_project(package)
+        run = find_run_command(package)
+        run(sys.argv[1:], standalone_mode=True)
 
 
 if __name__ == "__main__":

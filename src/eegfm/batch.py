@@ -20,6 +20,7 @@ class StoredBatch(TypedDict):
     recording: "Tensor"  # (B,) int64, row of the recording in its store
     corpus: str
     montage: str
+    is_bad: NotRequired["NDArray[np.bool_]"]  # (B, C), absent where no channel is bad; stays on the CPU, which decides
     label: NotRequired["Tensor"]  # (B,) int64 class or float32 target
 
 
@@ -29,7 +30,7 @@ class WindowBatch(TypedDict):
     signal: "Tensor"  # (B, C, T) float32 microvolts
     channel_positions: "Tensor"  # (B, C, 3) float32 metres, head frame
     second_positions: NotRequired["Tensor"]  # (B, C, 3) of the electrodes that bipolar derivations subtract
-    channel_mask: "Tensor"  # (B, C) bool, False for a channel that is only padding; one row for all windows
+    channel_mask: "Tensor"  # (B, C) bool, False for a channel that is only padding, or bad in its recording
     reference: str  # the reference after preparation, e.g. "average"
     recording: "Tensor"  # (B,) int64
     corpus: str

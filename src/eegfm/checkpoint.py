@@ -1,8 +1,9 @@
 """Encoder checkpoints: safetensors whose header holds all that is needed to use the weights. No torch here."""
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -13,8 +14,10 @@ from pydantic import ValidationError, model_validator
 from eegfm.config import StrictModel
 from eegfm.errors import CheckpointError
 from eegfm.files import write_atomically
+from eegfm.provenance import Record, sha256_of
+from eegfm.recording import BadChannels
 
-FORMAT_VERSION: Literal[3] = 3
+FORMAT_VERSION: Literal[4] = 4
 HEADER_KEY = "eegfm"
 
 
@@ -37,8 +40,10 @@ class CheckpointHeader(StrictModel):
 
     ``encoder``, ``adapter`` and ``objective`` are the configurations that built the modules, checked again by the same
     closed menus when they are read. ``signal_spec`` is what the data decided, ``encoder_spec`` what came of it behind
-    reference and adapter: what the encoder was built for. ``fingerprint`` names the run: a hash of its parameters and
-    its data.
+    reference and adapter: what the encoder was built for. ``fingerprint`` names the run: a hash of its parameters, its
+    samples and its code. ``encoder_code`` holds a short hash of each module between recorded microvolts and encoded
+    vectors: weights mean something else in other code. ``record`` says what a run of Kedro made the file from.
+    ``bad_channels`` is what is done with them before the encoder.
     ``normalisation`` is what the encoder does to microvolts first, ``licence`` that of the weights.
     ``persons`` lists the ``n_persons`` whom the weights were trained or validated on, by all their names
     (``namespace:subject``, see ``eegfm.windows.persons``), ``signals`` a short hash of each of their recordings: a
@@ -48,7 +53,7 @@ class CheckpointHeader(StrictModel):
     seen is None, which means unknown and never nobody.
     """
 
-    format_version: Literal[3] = FORMAT_VERSION
+    format_version: Literal[4] = FORMAT_VERSION
     phase: str
     fingerprint: str
     encoder: dict[str, Any]
@@ -60,6 +65,7 @@ class CheckpointHeader(StrictModel):
     signal_scale_uv: float
     normalisation: dict[str, float | str]
     reference: str
+    bad_channels: BadChannels
     filters: dict[str, Any]
     corpora: list[str]
     simulated_corpora: list[str]
@@ -74,6 +80,8 @@ class CheckpointHeader(StrictModel):
     seed: int
     n_steps: int | None
     versions: dict[str, str]
+    encoder_code: dict[str, str]
+    record: Record | None = None
 
     @model_validator(mode="after")
     def _only_imports_are_of_unknown_persons(self) -> Self:
@@ -89,6 +97,20 @@ class Checkpoint:
 
     tensors: Mapping[str, NDArray[np.generic]] = field(repr=False)
     header: CheckpointHeader
+
+    def identity(self) -> str:
+        """Hash of weights and header, but for the record and the versions of libraries."""
+        sha = hashlib.sha256()
+        for name, value in sorted(self.tensors.items()):
+            array = np.ascontiguousarray(value)
+            sha.update(f"{name} {array.dtype.str} {value.shape} ".encode())
+            sha.update(array.data)
+        header = self.header.model_dump(mode="json", exclude={"record", "versions"})
+        return sha256_of([sha.hexdigest(), header])
+
+    def with_record(self, record: Record | None) -> "Checkpoint":
+        """The same weights with another record."""
+        return replace(self, header=self.header.model_copy(update={"record": record}))
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -161,7 +183,7 @@ def _refuse_other_format(path: Path, content: Any) -> None:
     found = content.get("format_version") if isinstance(content, dict) else None
     if isinstance(found, int) and found != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which also says how an "
-            "encoder normalises its input and whether it was imported; pretrain (or import) it again, or use the eegfm "
+            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which also says what is done "
+            "with bad channels and what code an encoder was made by; pretrain (or import) it again, or use the eegfm "
             "that wrote it"
         )

@@ -12,6 +12,10 @@ class StrictModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def identity(self) -> dict[str, Any]:
+        """What decides a result, as plain data; a member leaves out what only a machine or a reader cares for."""
+        return self.model_dump(mode="json")
+
 
 def refuse_unused(config: BaseModel, names: Iterable[str], why: str) -> None:
     """Refuse options that have another value than their default where nothing reads them.

@@ -15,7 +15,7 @@ class ElectrodeEmbedding(nn.Module):
         n_frequencies: Frequencies per axis, each twice the one before.
         d_model: Width D.
         jitter_m: Standard deviation, per axis, of what is added to places while training. It comes from torch's global
-            generator, as dropout does.
+            generator, as dropout does, which training seeds for every micro-batch.
     """
 
     radians_per_m: Tensor

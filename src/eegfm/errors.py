@@ -41,5 +41,9 @@ class CheckpointError(EegfmError):
     """A checkpoint that is missing, damaged or does not fit."""
 
 
+class LineageError(EegfmError):
+    """Files that do not belong together, or do not say what they were made from."""
+
+
 class TrainingError(EegfmError):
     """A training that diverged or was stopped; it leaves no checkpoint."""

@@ -1,15 +1,19 @@
 """Checks before a run: known parameters, present raw folders, stored encoders. All before any heavy import."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
 
 from eegfm.corpora.config import AcquireParams, FolderSource
 from eegfm.errors import CheckpointError, EegfmError
-from eegfm.parameters import check_parameters
+from eegfm.lineage import Lineage, refuse_workers
+from eegfm.parameters import check_parameters, parameter_identities
 
 
 class ProjectHooks:
@@ -17,6 +21,7 @@ class ProjectHooks:
 
     def __init__(self) -> None:
         self._options = ""
+        self._lineage = Lineage({})
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -26,12 +31,15 @@ class ProjectHooks:
         parameters = context.config_loader["parameters"]
         use_roles(check_parameters(parameters))
         self._options = f" --env={context.env}" if context.env else ""
-        if "data" in parameters:
-            self._options += f" --params=data={parameters['data']}"
+        given = ",".join(_as_given(context.config_loader.runtime_params or {}))
+        if given:
+            self._options += f" --params={given}"
+        self._lineage = Lineage(pipelines, parameter_identities(parameters), self._options)
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
-        """Stop before the first node where an input is missing that no node of this run makes."""
+        """Stop before the first node where an input is missing that no node of this run makes, or two do not fit."""
+        refuse_workers(catalog)
         _check_raw_folders(pipeline, catalog)
         inputs = pipeline.inputs()
         if "pretrain.encoder" in inputs and not catalog["pretrain.encoder"].exists():
@@ -46,6 +54,28 @@ class ProjectHooks:
             raise EegfmError(
                 f"not there yet: {', '.join(missing)}; run the whole project first: kedro run{self._options}"
             )
+        self._lineage.check_run(pipeline, catalog)
+
+    @hook_impl
+    def before_node_run(self, node: Node, catalog: CatalogProtocol[Any, Any]) -> None:
+        """Stop before a step that would read two generations."""
+        self._lineage.begin(node, catalog)
+
+    @hook_impl
+    def after_node_run(
+        self, node: Node, catalog: CatalogProtocol[Any, Any], inputs: dict[str, Any], outputs: dict[str, Any]
+    ) -> None:
+        """Let what a step made say what it was made from."""
+        self._lineage.end(node, catalog, inputs, outputs)
+
+
+def _as_given(params: Mapping[str, Any], key: str = "") -> Iterator[str]:
+    """Parameters of the command line as they stand there; lists and tables cannot."""
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            yield from _as_given(value, f"{key}{name}.")
+        elif isinstance(value, str | int | float) and "," not in str(value):
+            yield f"{key}{name}={value}"
 
 
 def _check_raw_folders(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:

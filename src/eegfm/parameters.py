@@ -65,6 +65,18 @@ def check_parameters(parameters: Mapping[str, Any]) -> Roles:
     return roles
 
 
+def parameter_identities(parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What decides a result of each parameter that a step takes, by the name that Kedro gives it."""
+    found: dict[str, StrictModel] = {}
+    for key, value in parameters.items():
+        if key in SHARED_PARAMETERS:
+            found[f"params:{key}"] = checked(SHARED_PARAMETERS[key], value, key)
+        elif key != "data":
+            corpus = checked(CorpusParams, value, key)
+            found |= {f"params:{key}.{name}": getattr(corpus, name) for name in CorpusParams.model_fields}
+    return {name: model.identity() for name, model in found.items()}
+
+
 def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequence[str]) -> None:
     """Refuse values that are right one by one and wrong together, before a run spends an hour to find out."""
     mix = checked(MixtureParams, parameters.get("mix", {}), "mix")

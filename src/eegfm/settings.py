@@ -1,18 +1,21 @@
-"""Kedro settings. Imported first of all, so it also decides how errors and warnings reach the user."""
+"""Kedro settings. Imported first of all, so it also decides how errors, warnings and signals reach the user."""
 
 import os
+import sys
 import warnings
 
 from eegfm import console
 from eegfm.config_loader import ConfigLoader
 from eegfm.errors import ConfigError
 from eegfm.hooks import ProjectHooks
+from eegfm.stopping import stop_before_the_run
 
 # Kedro registers its resolvers through a name that omegaconf 2.4 has deprecated, and warns where a node reads
 # from another namespace, which is how corpora meet here.
 warnings.filterwarnings("ignore", message=".*register_new_resolver.*", category=UserWarning)
 warnings.filterwarnings("ignore", message=".*dataset names contain.*", category=UserWarning)
 console.install()
+stop_before_the_run(sys.argv)
 
 
 def _environment_variable(name: str, default: str | None = None) -> str:

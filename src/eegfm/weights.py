@@ -33,7 +33,8 @@ def build_seeded(config: Buildable, seed: int, *args: Any) -> nn.Module:
         ConfigError: The configuration does not fit the data.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        # torch.manual_seed would seed the generators of all devices, which nothing puts back.
+        torch.default_generator.manual_seed(seed)
         module = config.build(*args)
     assert isinstance(module, nn.Module), f"{config.implementation} is no module"
     return module

@@ -1,7 +1,11 @@
 """The peers' data sets hold the same windows as ours, and the page cache is emptied where the benchmark says so."""
 
+import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +29,36 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         cached.cache_clear()
 
 
+@contextmanager
+def importable(folder: Path) -> Iterator[None]:
+    """Packages of a folder can be imported, and are forgotten afterwards."""
+    before, packages = set(sys.modules), {path.stem for path in folder.glob("*")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] in packages:
+            del sys.modules[name]
+
+
+@pytest.fixture
+def peers() -> Iterator[None]:
+    """The peers, whose torchaudio computes nothing: other tests must not find it."""
+    with importable(PEERS):
+        yield
+
+
+def test_peers_are_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "eegfm_peer" / "part").mkdir(parents=True)
+    (tmp_path / "eegfm_peer" / "part" / "file.py").touch()
+    path = list(sys.path)
+    with importable(tmp_path):
+        importlib.import_module("eegfm_peer.part.file")
+    assert sys.path == path
+    assert not [name for name in sys.modules if name.startswith("eegfm_peer")]
+    assert find_spec("eegfm_peer") is None
+
+
 def ours_uv(material: Material) -> np.ndarray:
     """(n_windows, C, T) of the store, in the order of the peers."""
     store, montage = loader_ours.opened(material), material.montage.name
@@ -35,9 +69,9 @@ def ours_uv(material: Material) -> np.ndarray:
     return samples_uv.transpose(0, 2, 1)
 
 
+@pytest.mark.usefixtures("peers")
 @pytest.mark.parametrize("kind", ["labram_hdf5", "biofoundation_hdf5", "cbramod_lmdb", "braindecode_lazy"])
-def test_all_hold_the_same_windows(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(PEERS)
+def test_all_hold_the_same_windows(kind: str) -> None:
     needs = {"cbramod_lmdb": "lmdb", "braindecode_lazy": "braindecode"}.get(kind)
     if needs and not (PEERS / needs).is_dir():
         pytest.skip(f"{needs} is not installed; run benchmarks/setup_peers.sh")

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args, get_origin
 
+import pytest
 import torch
 
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder
-from eegfm.encoders.config import EncoderConfig
+from eegfm.encoders.config import CbramodConfig, EncoderConfig, LabramConfig, LunaConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.encoders.traits import EncoderChoice
 from eegfm.recording import Montage
@@ -57,15 +58,18 @@ class Case:
     exceptions: Mapping[str, str] = field(default_factory=dict)
 
 
-_WHOLE_WINDOW = {"tokens_hold_their_patch": "as published, statistics over the whole window normalise each patch"}
+_WHOLE_WINDOW = dict.fromkeys(
+    ("tokens_hold_their_patch", "hidden_content_stays_hidden"),
+    "as published, statistics over the whole window normalise each patch",
+)
 _SMALL = {"d_model": 64, "n_layers": 2, "head_size": 32}
 NOTES = (
     Case("patch_transformer", "patch_transformer", light={"d_model": 64, "n_layers": 2}),
-    Case("luna", "luna", light={"n_layers": 2, "n_queries": 2}, exceptions=_WHOLE_WINDOW),
+    Case("luna", "luna", light={"n_layers": 2, "n_queries": 2}),
     Case("femba", "femba", light={"d_token": 8, "n_layers": 1}, at_129={"d_token": 4}),
-    Case("labram", "labram", light={"n_layers": 2}, exceptions=_WHOLE_WINDOW),
+    Case("labram", "labram", light={"n_layers": 2}),
     Case("eegnex", "eegnex", light={"n_filters": 8, "kernel_samples": 16}),
-    Case("cbramod", "cbramod", light={"n_layers": 2}, exceptions=_WHOLE_WINDOW),
+    Case("cbramod", "cbramod", light={"n_layers": 2}),
     Case("gru", "gru", n_breaks=2),  # one per layer: dynamo leaves torch's recurrent kernels alone
 )
 VARIANTS = (
@@ -84,17 +88,23 @@ VARIANTS = (
     ),
     Case("patch_transformer-registers", "patch_transformer", {**_SMALL, "n_registers": 2, "summary": "register"}),
     Case("patch_transformer-full_registers", "patch_transformer", {**_SMALL, "attention": "full", "n_registers": 1}),
-    Case("labram-patch_norm", "labram", {"n_layers": 1, "patch_norm": "patch"}),
+    Case("luna-published", "luna", {"n_layers": 1, "n_queries": 2, **LunaConfig.published}, exceptions=_WHOLE_WINDOW),
+    Case("luna-zscore", "luna", {"n_layers": 1, "normalisation": "window_zscore"}, exceptions=_WHOLE_WINDOW),
+    Case("luna-window_norm", "luna", {"n_layers": 1, "patch_norm": "window"}, exceptions=_WHOLE_WINDOW),
     Case(
-        "labram-names",
+        "labram-published",
         "labram",
-        {"n_layers": 1, "channels": "names", "summary": "cls"},
+        {"n_layers": 1, "channels": "names", "summary": "cls", **LabramConfig.published},
         channel_counts=(19, 21, 64),
         exceptions=_WHOLE_WINDOW,
     ),
-    Case("cbramod-patch_norm", "cbramod", {"n_layers": 1, "patch_norm": "patch"}),
+    Case("cbramod-published", "cbramod", {"n_layers": 1, **CbramodConfig.published}, exceptions=_WHOLE_WINDOW),
 )
 CASES = {name: Case(name, name) for name in MEMBERS} | {case.name: case for case in (*NOTES, *VARIANTS)}
+
+
+PARAMS = [pytest.param(c, id=name, marks=[pytest.mark.zoo] * (c.member == "braindecode")) for name, c in CASES.items()]
+"""The cases as parameters of a test."""
 
 
 class Subject:

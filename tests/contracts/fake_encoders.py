@@ -124,7 +124,7 @@ class Fake(Encoder):
         signal = self.patches({**batch, "signal": real_signal(batch)}) / 20.0
         if self.flaw == "divides_by_sd":
             signal = signal / signal.std(dim=-1, keepdim=True)
-        if self.flaw == "leaking_patches":
+        if self.flaw == "leaking_patches" or (self.flaw == "leaks_in_training" and self.training):
             signal = signal - signal.mean(dim=2, keepdim=True)
         return signal
 

@@ -135,6 +135,18 @@ def test_every_channel_matters(adapter: Adapter) -> None:
         assert (difference == 0) if name in unused else (difference > 0.05), name
 
 
+def test_no_second_tells_of_another(adapter: Adapter) -> None:
+    """What an objective hides stays hidden: all channels of a patch of the encoder, here of a second."""
+    batch = make_batch(64, 3)
+    changed = batch["signal"].clone()
+    changed[..., 100:200] = 1e3 * changed[..., 100:200].flip(-1) + 50
+    for key in ("signal", "target_signal"):
+        before, after = (adapter({**batch, "signal": s}).get(key) for s in (batch["signal"], changed))
+        if before is not None:
+            is_moved = (after != before).any(dim=1).any(dim=0).view(3, 100)
+            assert is_moved.any(dim=1).tolist() == [False, True, False], key
+
+
 def test_the_order_of_channels_changes_nothing(config: Buildable) -> None:
     order = torch.randperm(64, generator=torch.Generator().manual_seed(3)).tolist()
     spec = SignalSpec(100.0, {"m64": MONTAGES[64], "other": permuted(MONTAGES[64], order)}, {"m64": 200, "other": 200})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts import encoder_checks, encoder_training
+from contracts import bad_channel_checks, encoder_checks, encoder_training, hidden_content
 from contracts.encoder_cases import Case, Subject
 from contracts.fake_encoders import (
     FAKES,
@@ -20,7 +20,12 @@ from eegfm.encoders.base import Encoder
 from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.weights import load_weights
 
-CHECKS = {**encoder_checks.CHECKS, **encoder_training.CHECKS}
+CHECKS = {
+    **encoder_checks.CHECKS,
+    **encoder_training.CHECKS,
+    **hidden_content.CHECKS,
+    **bad_channel_checks.CHECKS,
+}
 BROKEN = [
     ("too_wide", VisibleFakeConfig, "shapes"),
     ("changes_its_input", TokenFakeConfig, "shapes"),
@@ -30,12 +35,18 @@ BROKEN = [
     ("any_length", WindowFakeConfig, "refuses_what_it_is_not_made_for"),
     ("broken_patches", OrderedFakeConfig, "refuses_broken_patches"),
     ("leaking_patches", VisibleFakeConfig, "tokens_hold_their_patch"),
+    ("leaking_patches", VisibleFakeConfig, "hidden_content_stays_hidden"),
+    ("leaking_patches", PatchFakeConfig, "hidden_content_stays_hidden"),
+    ("leaks_in_training", TokenFakeConfig, "hidden_content_stays_hidden"),
     ("ordered", TokenFakeConfig, "order_of_channels"),
     ("constant", OrderedFakeConfig, "order_of_channels"),
     ("padding_seen", VisibleFakeConfig, "padding_changes_nothing"),
     ("padding_seen", TiedPatchFakeConfig, "padding_changes_nothing"),
     ("constant", PatchFakeConfig, "padding_changes_nothing"),
     ("padding_seen", PatchFakeConfig, "padding_is_as_if_absent"),
+    ("padding_seen", TokenFakeConfig, "features_see_no_bad_channel"),
+    ("padding_seen", WindowFakeConfig, "features_see_no_bad_channel"),
+    ("padding_seen", VisibleFakeConfig, "objectives_ask_for_no_bad_channel"),
     ("windows_mixed", WindowFakeConfig, "windows_are_apart"),
     ("one_place_for_all", TokenFakeConfig, "positions_may_be_shared"),
     ("timeless", OrderedFakeConfig, "time_matters"),

@@ -1,12 +1,17 @@
-"""Every encoder on the menu, and some variants, keep every promise; see ``encoder_checks`` and ``encoder_training``."""
+"""Every encoder on the menu, and some variants, keep every promise; see ``CHECKS``."""
 
 import pytest
 
-from contracts import encoder_checks, encoder_training
-from contracts.encoder_cases import CASES, Case, Subject
+from contracts import bad_channel_checks, encoder_checks, encoder_training, hidden_content
+from contracts.encoder_cases import CASES, PARAMS, Case, Subject
 from zoo.stand_in import braindecode_models
 
-CHECKS = {**encoder_checks.CHECKS, **encoder_training.CHECKS}
+CHECKS = {
+    **encoder_checks.CHECKS,
+    **encoder_training.CHECKS,
+    **hidden_content.CHECKS,
+    **bad_channel_checks.CHECKS,
+}
 
 
 @pytest.fixture
@@ -18,7 +23,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("subject", [pytest.param(case, id=name) for name, case in CASES.items()], indirect=True)
+@pytest.mark.parametrize("subject", PARAMS, indirect=True)
 def test_encoder_keeps_its_promise(subject: Subject, check: str) -> None:
     if check in subject.case.exceptions:
         with pytest.raises((AssertionError, RuntimeError, pytest.fail.Exception)):

@@ -175,6 +175,42 @@ def test_padding_is_neither_hidden_nor_scored(objective: Objective, make_batch: 
     assert state.keys() == of_batch.keys()
 
 
+def test_windows_differ_in_their_bad_channels(objective: Objective, make_batch: MakeBatch) -> None:
+    """Each window hides its own share of its own good channels; the loss is the mean over windows of what they show."""
+    objective.eval()
+    batch = make_batch(19, 4, n_windows=4)
+    mask = torch.ones(4, 19, dtype=torch.bool)
+    mask[0, [2, 5, 11]], mask[1, :9], mask[3, 18] = False, False, False
+    uneven: WindowBatch = {**batch, "channel_mask": mask}
+    loss, _ = objective(uneven, generator(3))
+    shown = objective.reconstruct(uneven, generator(3))
+    assert not shown["mask"][~mask].any()
+    n_patches, n_good = shown["mask"].shape[2], mask.sum(dim=1)
+    n_hidden = shown["mask"].sum(dim=(1, 2))
+    if objective.config.name == "masked":
+        expected = [round(objective.config.mask_ratio * n * n_patches) for n in n_good.tolist()]
+        assert n_hidden.tolist() == expected
+    else:
+        assert len(set((n_good * n_patches - n_hidden).tolist())) == 1, "as many are visible in each window"
+    unit = objective.targets.sd if shown["frequencies_hz"] else objective.encoder.signal_scale_uv
+    squared = ((shown["prediction"] - shown["target"]) / unit).square().mean(dim=-1).double()
+    by_window = torch.stack([squared[k][shown["mask"][k]].mean() for k in range(4)])
+    torch.testing.assert_close(loss.detach().double(), by_window.mean(), rtol=1e-4, atol=1e-5)
+
+
+def test_statistics_are_of_good_channels_only(objective: Objective, make_batch: MakeBatch) -> None:
+    batch = make_batch(19, 4, n_windows=3)
+    mask = torch.ones(3, 19, dtype=torch.bool)
+    mask[0, 4], mask[2, 7:10] = False, False
+    states = []
+    for loud_uv in (1.0, 1e4):
+        signal = torch.where(mask.unsqueeze(-1), batch["signal"], loud_uv * batch["signal"])
+        objective.fit_statistics([{**batch, "signal": signal, "channel_mask": mask}])
+        states.append({name: value.clone() for name, value in objective.own_state().items()})
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
+
+
 def test_the_target_signal_is_asked_for_where_there_is_one(objective: Objective, make_batch: MakeBatch) -> None:
     objective.eval()
     batch, asked = make_batch(19, 4), make_batch(19, 4, seed=7)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eegfm.corpora.base import RAW_FILE_COLUMNS, Corpus, _files, pattern_to_regex
+from eegfm.corpora.base import RAW_FILE_COLUMNS, Corpus, _files
 from eegfm.corpora.config import EdfFolderCorpus, TuhCorpus
 from eegfm.corpora.manifest import KnownFile, published_files
 from eegfm.errors import EegfmError
@@ -117,35 +117,6 @@ def test_events_are_the_files_own_annotations(tmp_path: Path) -> None:
         {"onset_s": 1.5, "duration_s": None, "value": "spike"},
         {"onset_s": 2.0, "duration_s": 0.5, "value": "T1"},
     ]
-
-
-@pytest.mark.parametrize(
-    ("pattern", "path", "fields"),
-    [
-        ("{subject}.edf", "a.edf", {"subject": "a"}),
-        ("{subject}.edf", "a/b.edf", None),
-        ("S{subject}/S{subject}R{run}.edf", "S001/S001R02.edf", {"subject": "001", "run": "02"}),
-        ("S{subject}/S{subject}R{run}.edf", "S001/S002R02.edf", None),
-        ("{subject}_{task}_{run}.edf", "a_b_c.edf", {"subject": "a", "task": "b", "run": "c"}),
-        ("{subject}.e+f", "a.edf", None),
-        ("{subject}.e+f", "a.e+f", {"subject": "a"}),
-    ],
-)
-def test_pattern(pattern: str, path: str, fields: dict[str, str] | None) -> None:
-    match = pattern_to_regex(pattern, ("subject", "session", "task", "run")).fullmatch(path)
-    assert (match.groupdict() if match else None) == fields
-
-
-@pytest.mark.parametrize(
-    ("pattern", "message"),
-    [
-        ("{run}.edf", r"\{subject\} is missing; splits are by person"),
-        ("{subject}_{visit}.edf", r"unknown field \{visit\}; known: subject, session, task, run"),
-    ],
-)
-def test_pattern_errors_name_what_is_allowed(pattern: str, message: str) -> None:
-    with pytest.raises(EegfmError, match=message):
-        corpus(pattern)
 
 
 def test_a_link_to_a_folder_above_is_not_followed(tmp_path: Path) -> None:

@@ -177,6 +177,24 @@ def test_a_recording_alone(root: Path) -> None:
     assert converted(root, reference="average").montage.reference == "average"
 
 
+@pytest.mark.parametrize(
+    ("stated", "given", "reference", "flags"),
+    [
+        (None, None, "unknown", ["reference_unknown"]),
+        ("right mastoid", None, "unknown", ["reference_unknown"]),
+        ("average", None, "average", []),
+        ("Cz", "linked_ears", "linked_ears", []),
+    ],
+)
+def test_labels_that_end_in_ref_name_no_reference(
+    tmp_path: Path, stated: str | None, given: str | None, reference: str, flags: list[str]
+) -> None:
+    write_signal(tmp_path / EDF, [f"EEG {name}-REF" for name in LABELS[:-1]])
+    write_tree(tmp_path, {"task-rest_eeg.json": {"EEGReference": stated} if stated else {}})
+    done = converted(tmp_path, reference=given)
+    assert (done.montage.reference, done.facts["flags"]) == (reference, flags)
+
+
 def test_notes_of_the_file_count_where_there_is_no_table(root: Path) -> None:
     head = header(LABELS)
     noted = type(head)(**{**vars(head), "annotations": (Annotation(1.0, 0.5, "blink"),)})

@@ -1,9 +1,7 @@
 """Side files of EEG-BIDS: which apply, what they say, and tables and JSON that cannot be meant."""
 
-import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from bids_tree import write_tree
@@ -12,14 +10,11 @@ from eegfm.corpora.bids_sidecars import (
     inherited,
     is_boundary,
     nearest,
-    numbers,
     read_eeg_json,
     read_events,
-    read_participants,
-    read_table,
-    sexes,
 )
-from eegfm.errors import EegfmError, RecordingError
+from eegfm.corpora.text_tables import read_table
+from eegfm.errors import RecordingError
 
 FOLDER = "sub-01/ses-a/eeg"
 STEM = "sub-01_ses-a_task-rest_run-1"
@@ -219,38 +214,3 @@ def test_what_happened_counts_more_than_the_number_of_its_trigger(tmp_path: Path
 )
 def test_boundaries(value: str, found: bool) -> None:
     assert is_boundary({"value": value}) is found
-
-
-def test_participants(tmp_path: Path) -> None:
-    table = [("participant_id", "age", "sex", "group"), ("sub-01", "89+", "Male", "A"), ("02", "n/a", "o", "n/a")]
-    path = write_tree(tmp_path, {"participants.tsv": table}) / "participants.tsv"
-    found = read_participants(path)
-    assert found["subject"].tolist() == ["01", "02"]
-    assert found["group"].tolist() == ["A", None]
-    np.testing.assert_array_equal(numbers(found, "age", path), [89.0, math.nan])
-    assert np.isnan(numbers(found, "height", path)).all()
-    assert sexes(found) == ["M", ""]
-    assert sexes(found.drop(columns="sex")) == ["", ""]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("id\tage\nsub-A\t8\n", "not readable .*participant_id"),
-        ("", "not readable"),
-        ("participant_id\tage\nsub-A\t8\nA\t8\n", "participant A stands there twice"),
-        ("participant_id\tage\nn/a\t8\n", "line without a participant"),
-        ("participant_id\tage\n", "not readable"),
-    ],
-)
-def test_participants_that_cannot_be_read(tmp_path: Path, text: str, message: str) -> None:
-    path = write_tree(tmp_path, {"participants.tsv": text}) / "participants.tsv"
-    with pytest.raises(EegfmError, match=rf"participants\.tsv: .*{message}"):
-        read_participants(path)
-
-
-@pytest.mark.parametrize("age", ["8,5", "inf", "nan", "old"])
-def test_ages_that_are_none(tmp_path: Path, age: str) -> None:
-    path = write_tree(tmp_path, {"p.tsv": [("participant_id", "age"), ("sub-A", age)]}) / "p.tsv"
-    with pytest.raises(EegfmError, match=rf"p\.tsv: not readable .* \(age of A is '{age}'\); it must be a number or"):
-        numbers(read_participants(path), "age", path)

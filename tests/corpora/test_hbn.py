@@ -77,6 +77,8 @@ def test_exclusion_list(tmp_path: Path) -> None:
     assert table["NDARUJ292JXV"] == "6 channels against a common reference in place of 129 against Cz"
     mine = HbnCorpus(excluded_subjects={"NDARAA1": "asleep"}).build("hbn").index(tmp_path)
     assert mine["excluded"].tolist() == ["asleep", "", ""]
+    spelt = HbnCorpus(excluded_subjects={"sub-ndaraa1 ": "asleep"}).build("hbn").index(tmp_path)
+    assert spelt["excluded"].tolist() == ["asleep", "", ""]
 
 
 def test_subjects_to_leave_out_who_are_not_there_are_refused(tmp_path: Path) -> None:
@@ -149,10 +151,10 @@ def test_several_releases_in_one_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("participant_id sex age\nsub-A F 8,5\n", "age of A is '8,5'"),
+        ("participant_id sex p_factor\nsub-A F 8,5\n", "p_factor of A is '8,5'"),
         ("id sex age\nsub-A F 8\n", "participants.tsv: not readable .*participant_id"),
         ("", "participants.tsv: not readable"),
-        ("participant_id sex age\nsub-A F inf\n", "age of A is 'inf'"),
+        ("participant_id sex p_factor\nsub-A F inf\n", "p_factor of A is 'inf'"),
         ("participant_id sex age\nsub-A F 8 9\n", "line 2 has 4 fields, the header has 3"),
         ("participant_id sex age\nsub-A F 8\nsub-A M 9\n", "participant A stands there twice"),
     ],

@@ -227,6 +227,7 @@ REAL: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.zoo
 def test_the_menu_is_braindecode_s() -> None:
     braindecode_models()
     known = importlib.import_module("braindecode.models.util")
@@ -234,6 +235,7 @@ def test_the_menu_is_braindecode_s() -> None:
     assert not {*get_args(BraindecodeModel)} & LEFT_OUT
 
 
+@pytest.mark.zoo
 @pytest.mark.filterwarnings("ignore")  # of braindecode and of what it builds on
 @pytest.mark.parametrize("model", REAL)
 def test_real_models(model: str) -> None:

@@ -10,7 +10,7 @@ import torch
 from checkpoints import header
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from eegfm.encoders.config import EegnetConfig, LabramConfig, PatchTransformerConfig
+from eegfm.encoders.config import EegnetConfig, LabramConfig, LunaConfig, PatchTransformerConfig
 from eegfm.encoders.load import build_encoder, new_encoder, untrained_like
 from eegfm.errors import CheckpointError, ConfigError
 from eegfm.recording import Montage
@@ -77,6 +77,17 @@ def test_a_header_can_name_only_the_menu(checkpoint: Checkpoint) -> None:
     foreign = checkpoint.header.model_copy(update={"encoder": {"name": "os.system"}})
     with pytest.raises(CheckpointError, match="not on the menu"):
         build_encoder(Checkpoint(checkpoint.tensors, foreign))
+
+
+def test_a_header_that_does_not_say_how_patches_are_normalised_is_refused(checkpoint: Checkpoint) -> None:
+    """Before there was a choice, LUNA took its statistics over the window; the default of today would be silent."""
+    said = LunaConfig(n_layers=1).model_dump(mode="json")
+    unsaid = {key: value for key, value in said.items() if key not in ("patch_norm", "normalisation")}
+    for header_encoder, keys in ((unsaid, "normalisation, patch_norm"), (unsaid | {"normalisation": "x"}, None)):
+        old = checkpoint.header.model_copy(update={"encoder": header_encoder})
+        expected = rf"does not say {keys}: an earlier eegfm" if keys else "not on the menu"
+        with pytest.raises(CheckpointError, match=expected):
+            build_encoder(Checkpoint(checkpoint.tensors, old))
 
 
 def test_channels_are_looked_up_by_name_for_montages_that_come_later() -> None:

@@ -114,11 +114,11 @@ def test_mean_leaves_out_masked_channels():
     assert pool_channels(features, torch.ones(1, 3, dtype=torch.bool), "channels").shape == (1, 12)
 
 
-def test_masked_channels_are_no_features_side_by_side():
+def test_masked_channels_are_unknown_side_by_side():
     features = torch.arange(1.0, 13.0).reshape(1, 3, 4)
     features[:, 1] = float("nan")  # whatever an encoder makes of padding
     pooled = pool_channels(features, torch.tensor([[True, False, True]]), "channels")
-    assert pooled.tolist() == [[1, 2, 3, 4, 0, 0, 0, 0, 9, 10, 11, 12]]
+    np.testing.assert_array_equal(pooled.numpy(), [[1, 2, 3, 4, *[np.nan] * 4, 9, 10, 11, 12]])
     assert torch.isfinite(pool_channels(features, torch.tensor([[True, False, True]]), "mean")).all()
 
 
@@ -139,6 +139,29 @@ def test_features_that_are_not_finite_are_refused(store):
 
     with pytest.raises(CheckpointError, match=r"trained: features of 2 of 2 windows.*recording r0"):
         _extract(store, _windows([("r0", 0), ("r2", 0)]), {"trained": broken})
+
+
+def test_channels_that_are_bad_in_a_recording_are_unknown_features_of_its_windows(tmp_path):
+    """Recordings of one montage with other bad channels, in one batch: each keeps what it knows."""
+    rng, bad = np.random.default_rng(5), {"r0": [], "r2": ["X1"], "r3": ["X0"]}
+    samples = {name: rng.integers(-500, 500, (1000, 3)).astype(np.int16) for name in bad}
+    with StoreWriter(tmp_path, StoreFacts(rate_hz=100.0)) as writer:
+        for name, channels in bad.items():
+            writer.commit(
+                recording_id=name, key="", montage=_montage(3), samples=samples[name], facts={}, events=[],
+                scales_uv=np.float32([0.1, 0.2, 0.3]), bad_channels=channels,
+            )  # fmt: skip
+    windows = pd.DataFrame([(name, 100) for name in ("r3", "r0", "r2", "r3")], columns=["recording_id", "start"])
+    windows = windows.assign(montage=_montage(3).name, corpus="c", n_samples=200)
+    found = _extract(SignalStore(tmp_path), windows, {"a": band_power_features(100.0)})["a"].reshape(4, 3, 5)
+    means = _extract(SignalStore(tmp_path), windows, {"a": band_power_features(100.0)}, pooling="mean")["a"]
+    for k, name in enumerate(windows["recording_id"]):
+        uv = samples[name][100:300].T * np.array([[0.1], [0.2], [0.3]])
+        good = np.array([channel not in bad[name] for channel in ("X0", "X1", "X2")])
+        expected = log_band_power((uv - uv[good].mean(axis=0))[None], 100.0)[0]
+        np.testing.assert_allclose(found[k][good], expected[good], atol=1e-3)
+        assert np.isnan(found[k][~good]).all()
+        np.testing.assert_allclose(means[k], expected[good].mean(axis=0), atol=1e-3)
 
 
 def test_zscore_per_person():

@@ -1,13 +1,17 @@
 """What the report says of a corpus is what is in the store."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.signal import welch
 
+from damage import overwrite
+from eegfm.errors import StoreError
 from eegfm.jobs.describe import describe, labels_table, montages_table, spectrum_table
 from eegfm.jobs.ingest import Ingested
+from eegfm.store.reader import SignalStore
 from tone_corpus import run_ingest, write_corpus
 
 
@@ -52,3 +56,10 @@ def test_figure_names_montage_and_corpus(done: Ingested) -> None:
     assert [t.name for t in found.spectrum.data if t.name] == [f"{montage} (3 recordings)"]
     assert found.spectrum.layout.title.text.startswith("tones: median")
     assert found.outcomes["files"].tolist() == [3, 0, 0, 0, 3]
+
+
+def test_damaged_samples_are_not_described(done: Ingested, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(done.store.folder, tmp_path / "signals"))
+    overwrite(folder, "tones:a_2", 100, 1000)
+    with pytest.raises(StoreError, match="in recording tones:a_2;"):
+        describe(SignalStore(folder), done.recordings, done.files, "tones")

@@ -42,8 +42,10 @@ import sys
 from pathlib import Path
 from eegfm.corpora.config import AcquireParams, EdfFolderCorpus
 from eegfm.jobs.acquire import acquire
+from eegfm.stopping import stoppable
 layout = EdfFolderCorpus(pattern="{subject}/{run}.edf")
-acquire(AcquireParams.model_validate_json(sys.argv[1]), "mine", Path(sys.argv[2]), layout)
+with stoppable():
+    acquire(AcquireParams.model_validate_json(sys.argv[1]), "mine", Path(sys.argv[2]), layout)
 """
 
 
@@ -268,6 +270,20 @@ def test_kill_between_record_and_file(
     assert contents(raw) == FILES | {"a/1.edf": FILES["a/1.edf"][::-1], "e/9.edf": b"new"}
 
 
+def test_a_signal_ends_the_transfer_in_one_line(server: S3Server, bucket: str, raw: Path) -> None:
+    server.fault = lambda path, n_before: "slow" if path.endswith(".edf") else ""
+    process = start(source(server, bucket, n_parallel=2), raw)
+    wait_for((raw / ".eegfm_parts").exists)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert errors.count("\n") == 1, errors
+    assert errors.startswith("eegfm: error: stopped by SIGTERM; ")
+    server.reset()
+    fetch(source(server, bucket), LAYOUT, "mine", raw)
+    assert contents(raw) == FILES
+
+
 def test_interruption_ends_the_threads(server: S3Server, bucket: str, raw: Path, monkeypatch: Any) -> None:
     server.fault = lambda path, n_before: "slow" if path.endswith(".edf") else ""
 
@@ -311,10 +327,10 @@ def test_without_network_what_is_complete_is_used(
     monkeypatch.setattr(eegfm.jobs.fetch, "N_ATTEMPTS", 1)
     before, caplog_text = tree(raw), "going on with what was fetched completely before"
     offline = online.model_copy(update={"endpoint_url": None})
-    os.environ["AWS_ENDPOINT_URL"] = server.url
-    try:
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", server.url)
         fetch(offline, LAYOUT, "mine", raw)
-        os.environ["AWS_ENDPOINT_URL"] = away
+        patch.setenv("AWS_ENDPOINT_URL", away)
         fetch(offline, LAYOUT, "mine", raw)
         assert caplog.text.count(caplog_text) == 1
         assert tree(raw) == before
@@ -329,8 +345,6 @@ def test_without_network_what_is_complete_is_used(
         (raw / "a/1.edf").unlink()
         with pytest.raises(UnreachableError):
             fetch(offline, LAYOUT, "mine", raw)
-    finally:
-        del os.environ["AWS_ENDPOINT_URL"]
     with pytest.raises(UnreachableError):
         fetch(offline.model_copy(update={"endpoint_url": away}), LAYOUT, "mine", raw.with_name("empty"))
     assert not raw.with_name("empty").exists()

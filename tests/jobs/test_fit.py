@@ -1,6 +1,9 @@
 """A whole small pretraining, from a table of windows to a checkpoint in a file."""
 
+import hashlib
 import json
+import os
+import signal
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,9 +22,11 @@ from eegfm.batch import SignalSpec
 from eegfm.checkpoint import load_checkpoint, save_checkpoint
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import build_encoder, untrained_like
-from eegfm.errors import SplitError, TrainingError
+from eegfm.errors import ConfigError, SplitError, TrainingError
 from eegfm.jobs.fit import PretrainResult, fit_pretraining
-from eegfm.recording import Montage
+from eegfm.jobs.inference import prepare_for
+from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig
+from eegfm.recording import BadChannels, Montage
 from eegfm.training.config import AdamWConfig, PretrainParams
 from person_tables import short_hash, split_table
 
@@ -43,6 +48,12 @@ class NoiseStore:
         self.samples = (signal_uv / 0.02).astype(np.int16)
         self.n_recordings = n_recordings
 
+    def signals_sha256(self, recording_ids: Iterable[str]) -> str:
+        taken = [
+            self.samples[2000 * r : 2000 * (r + 1)] for r in sorted(int(n.partition(":r")[2]) for n in recording_ids)
+        ]
+        return hashlib.sha256(b"".join(part.tobytes() for part in taken)).hexdigest()
+
     def locate(
         self,
         montage: str,
@@ -55,6 +66,9 @@ class NoiseStore:
 
     def scales(self, montage: str) -> NDArray[np.float32]:
         return np.full((self.n_recordings, self.samples.shape[1]), 0.02, dtype=np.float32)
+
+    def is_bad(self, montage: str) -> NDArray[np.bool_]:
+        return np.zeros((self.n_recordings, self.samples.shape[1]), dtype=np.bool_)
 
     def gather(
         self, montage: str, rows: NDArray[np.int64], n_samples: int, out: NDArray[np.int16] | None = None
@@ -264,6 +278,27 @@ def test_the_seed_decides_everything(result: PretrainResult, fit: Fit) -> None:
     assert other.run_directory != result.run_directory
 
 
+def test_dropout_and_jitter_follow_from_the_seed_too(fit: Fit) -> None:
+    """Through the trainer, with a validation between two steps; global random state comes out as it went in."""
+    still = PARAMS.encoder.model_dump()
+    encoder = PatchTransformerConfig(
+        **still | {"dropout_ratio": 0.2, "drop_path_ratio": 0.2, "position_jitter_m": 0.01}
+    )
+    found = []
+    with torch.random.fork_rng(devices=[]):
+        for state, seed in ((1, 0), (2, 0), (1, 1)):
+            torch.manual_seed(state)
+            before = torch.random.get_rng_state()
+            found.append(fit(encoder=encoder, n_steps=4, validation_interval_steps=2, seed=seed))
+            assert torch.equal(torch.random.get_rng_state(), before)
+    found.append(fit(n_steps=4, validation_interval_steps=2))
+    first, again, other, without = (result.checkpoint.tensors for result in found)
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    pd.testing.assert_frame_equal(found[0].history, found[1].history)
+    assert not np.array_equal(first["objective.mask_token"], other["objective.mask_token"])
+    assert not np.array_equal(first["objective.mask_token"], without["objective.mask_token"])
+
+
 def test_validation_persons_do_not_teach(result: PretrainResult, fit: Fit, mixture: pd.DataFrame) -> None:
     """Fewer validation windows leave weights and statistics as they were."""
     fewer = fit(mixture[(mixture["split"] == "pretrain") | (mixture["start"] == 0)])
@@ -312,6 +347,15 @@ def test_a_stopped_run_keeps_nothing(fit: Fit, monkeypatch: pytest.MonkeyPatch) 
         fit()
 
 
+def test_sigterm_ends_a_program_that_does_not_handle_it(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eegfm.training.pace import Pace
+
+    monkeypatch.setattr(Pace, "on_train_batch_end", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as caught:
+        fit()
+    assert caught.value.code == 143
+
+
 def test_the_adapter_is_trained_from_the_first_step_and_saved(fit: Fit) -> None:
     adapter = PerceiverConfig(n_queries=4, d_model=16, patch_s=0.5)
     one, two = (fit(adapter=adapter, n_steps=n, licence=f"licence {n}").checkpoint for n in (1, 2))
@@ -335,6 +379,18 @@ def test_training_in_bfloat16(name: str, mixture: pd.DataFrame, stores: dict[str
     assert np.isfinite(result.metrics["train_loss"])
 
 
+def test_bfloat16_that_computes_wrong_is_refused_before_training(
+    mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eegfm.training.bfloat16.largest_error", lambda: 1.1)
+    asked = {**PARAMS.model_dump(), "n_steps": 2, "precision": "bf16-mixed"}
+    with pytest.raises(TrainingError, match=r"set ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 before python starts"):
+        fit_pretraining(mixture, stores, PretrainParams.model_validate(asked), tmp_path, splits=_splits(mixture))
+    assert not list(tmp_path.rglob("events.out*"))
+    plain = PretrainParams.model_validate(asked | {"precision": "32-true"})
+    assert fit_pretraining(mixture, stores, plain, tmp_path, splits=_splits(mixture)).metrics["n_steps"] == 2
+
+
 def test_the_gradient_is_clipped(mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path: Path) -> None:
     seen: list[float] = []
 
@@ -349,3 +405,54 @@ def test_the_gradient_is_clipped(mixture: pd.DataFrame, stores: dict[str, NoiseS
         patch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
         fit_pretraining(mixture, stores, PretrainParams.model_validate(asked), tmp_path, splits=_splits(mixture))
     assert seen == pytest.approx([1e-3] * 3, rel=1e-2)
+
+
+class PartlyBadStore(NoiseStore):
+    """Noise in which every recording has other bad channels, as loud as is asked for."""
+
+    def __init__(self, montage: Montage, n_recordings: int, seed: int, *, is_simulated: bool, loudness: float) -> None:
+        super().__init__(montage, n_recordings, seed, is_simulated=is_simulated)
+        self.bad = np.random.default_rng(seed).random((n_recordings, montage.n_channels)) < 0.3
+        self.bad[:, :2], self.bad[1] = False, False  # two are good in all recordings, and all in one
+        loud = np.repeat(self.bad, 2000, axis=0)
+        self.samples[loud] = (self.samples[loud] * loudness).clip(-32_000, 32_000)
+
+    def is_bad(self, montage: str) -> NDArray[np.bool_]:
+        return self.bad
+
+
+@pytest.mark.parametrize("handling", ["mask", "interpolate"])
+@pytest.mark.parametrize("objective", [MaskedConfig(), MaeConfig(mask_ratio=0.6)], ids=lambda c: c.name)
+def test_what_bad_channels_hold_is_not_learned(
+    mixture: pd.DataFrame, tmp_path: Path, handling: BadChannels, objective: ObjectiveConfig
+) -> None:
+    """Two trainings on recordings that differ in their bad channels alone end with the same weights."""
+    params = PARAMS.model_copy(update={"n_steps": 4, "bad_channels": handling, "objective": objective})
+    done = []
+    for loudness in (0.1, 30.0):
+        stores = {
+            "hbn": PartlyBadStore(make_montage(6), 6, 0, is_simulated=True, loudness=loudness),
+            "tuh": PartlyBadStore(make_montage(4), 5, 1, is_simulated=False, loudness=loudness),
+        }
+        assert all(store.bad.any() for store in stores.values())
+        done.append(fit_pretraining(mixture, stores, params, tmp_path, splits=_splits(mixture)))
+    for name, value in done[0].checkpoint.tensors.items():
+        np.testing.assert_array_equal(value, done[1].checkpoint.tensors[name], err_msg=name)
+    assert done[0].metrics["val_loss"] == done[1].metrics["val_loss"]
+    save_checkpoint(tmp_path / "encoder.safetensors", done[0].checkpoint)
+    checkpoint = load_checkpoint(tmp_path / "encoder.safetensors")
+    assert checkpoint.header.bad_channels == handling
+    assert prepare_for(checkpoint.header, stores["hbn"].montages).bad_channels == handling
+
+
+def test_a_recording_of_which_nothing_is_left_is_refused_before_training(mixture: pd.DataFrame, tmp_path: Path) -> None:
+    stores = {
+        "hbn": PartlyBadStore(make_montage(6), 6, 0, is_simulated=True, loudness=1.0),
+        "tuh": PartlyBadStore(make_montage(4), 5, 1, is_simulated=False, loudness=1.0),
+    }
+    stores["tuh"].bad[3] = True
+    with pytest.raises(
+        ConfigError, match=r"montage 4ch.*no good scalp electrode left; bad are S0, S1, S2, S3; .*leave"
+    ):
+        fit_pretraining(mixture, stores, PARAMS, tmp_path, splits=_splits(mixture))
+    assert not list(tmp_path.rglob("events*")), "nothing was trained"

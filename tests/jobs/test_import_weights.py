@@ -180,7 +180,10 @@ def test_published_layouts(tmp_path: Path, published: Callable[[], Any], suffix:
     report = done.report
     assert len(report["matched"]) == report["n_needed"] > 20
     assert not [*report["missing"], *report["unexpected"], *report["mismatched"], *report["resized"]]
-    build_encoder(done.checkpoint)
+    encoder = build_encoder(done.checkpoint)
+    for key, choice in encoder.config.published.items():
+        assert (done.checkpoint.header.encoder[key], getattr(encoder.config, key)) == (choice, choice)
+    assert bool(encoder.leaks) == (encoder.config.name != "femba")
     first = next(iter(arrays))
     broken = {name: value for name, value in arrays.items() if name != first} | {f"{first}_odd": arrays[first]}
     save_file(broken, tmp_path / "broken.safetensors")

@@ -13,6 +13,7 @@ import eegfm.jobs.convert as convert_module
 import eegfm.jobs.ingest as job
 import eegfm.jobs.stream as stream
 import eegfm.jobs.workers as workers
+from damage import overwrite
 from eegfm.corpora.config import BidsCorpus, CorpusConfig, HbnCorpus
 from eegfm.errors import EegfmError, RecordingError, StoreError
 from eegfm.jobs.config import IngestParams, WorkerParams
@@ -390,3 +391,30 @@ def test_a_file_that_could_not_be_read_is_tried_again(
     conversions.clear()
     assert ids(run_ingest(root, folder, params)) == ["a_1", "a_2", "b_1"]
     assert conversions == ["b_1.edf"]
+
+
+@pytest.mark.parametrize("fault", ["bytes", "cut", "missing"])
+def test_damaged_recordings_are_converted_again_and_no_others(
+    root: Path, folder: Path, conversions: list[str], fault: str
+) -> None:
+    done = run_ingest(root, folder)
+    digest, rows = done.store.digest(), done.recordings.set_index("recording_id")
+    conversions.clear()
+    [shard] = folder.rglob("*.i16")
+    if fault == "bytes":
+        overwrite(folder, "tones:a_2", 100, 1000)
+        with pytest.raises(StoreError, match=r"in recording tones:a_2; mend it with: kedro run --pipelines=ingest"):
+            SignalStore(folder).recording("tones:a_2")
+    elif fault == "cut":
+        os.truncate(shard, shard.stat().st_size - 10)
+    else:
+        shard.unlink()
+    again = run_ingest(root, folder)
+    assert (
+        conversions == {"bytes": ["a_2.edf"], "cut": ["b_1.edf"], "missing": ["a_1.edf", "a_2.edf", "b_1.edf"]}[fault]
+    )
+    assert again.store.digest() == digest
+    pd.testing.assert_frame_equal(again.recordings.set_index("recording_id"), rows, check_like=True)
+    conversions.clear()
+    run_ingest(root, folder)
+    assert conversions == []

@@ -1,5 +1,7 @@
 import json
 import logging
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,11 +11,12 @@ from pydantic import ValidationError
 from sklearn.metrics import balanced_accuracy_score
 
 from checkpoints import header, imported_header
+from damage import overwrite
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.encoders.config import EegnetConfig, PatchTransformerConfig
 from eegfm.encoders.load import PREFIX, new_encoder
-from eegfm.errors import CheckpointError, SplitError
+from eegfm.errors import CheckpointError, SplitError, StoreError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.jobs.probe import probe
 from eegfm.recording import Montage
@@ -109,6 +112,16 @@ def _with_header(checkpoint, **changes):
 @pytest.fixture(scope="module")
 def result(checkpoint, store, windows):
     return probe(checkpoint, store, windows, _splits(), PARAMS)
+
+
+def test_damaged_samples_are_not_probed(result, checkpoint, store, windows, tmp_path):
+    folder = Path(shutil.copytree(store.folder, tmp_path / "signals"))
+    overwrite(folder, "sim:p3:R01", 700, 900)
+    with pytest.raises(StoreError, match=r"in recording sim:p3:R01;.*kedro run --pipelines=ingest"):
+        probe(checkpoint, SignalStore(folder), windows, _splits(), PARAMS)
+    damaged = probe(checkpoint, SignalStore(folder), windows, _splits(), PARAMS.model_copy(update={"verify": "off"}))
+    assert not damaged.predictions["score"].equals(result.predictions["score"])
+    assert damaged.metrics["protocol"] == result.metrics["protocol"]
 
 
 def test_metrics_hold_each_kind_with_interval_and_persons(result):

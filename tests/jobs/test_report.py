@@ -4,7 +4,9 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
+import pytest
 
+from eegfm.errors import LineageError
 from eegfm.jobs.report import build_report
 
 
@@ -127,7 +129,7 @@ def test_run_without_a_probe_has_no_probe_section() -> None:
     assert "<h2>Pretraining in numbers</h2>" in text
 
 
-def test_a_probe_of_another_encoder_is_said() -> None:
+def test_a_probe_of_another_encoder_is_refused() -> None:
     metrics = {**METRICS, "pretrain": {**METRICS["pretrain"], "fingerprint": "other"}}
-    assert "made with another encoder" in build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, metrics, {})
-    assert "another encoder" not in build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, METRICS, {})
+    with pytest.raises(LineageError, match=r"made with encoder abc, the encoder is other; .*--pipelines=probe"):
+        build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, metrics, {})

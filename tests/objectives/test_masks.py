@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from eegfm.errors import ConfigError
-from eegfm.objectives.masks import draw, draw_hidden, others, visible_grid
+from eegfm.objectives.masks import draw, draw_each, draw_hidden, draw_hidden_each, others, visible_grid
 
 
 def generator(seed: int) -> torch.Generator:
@@ -40,6 +40,29 @@ def test_others_are_the_rest_in_order() -> None:
     for row, rest in zip(drawn.tolist(), others(drawn, 12).tolist(), strict=True):
         assert rest == sorted(set(range(12)) - set(row))
     assert others(torch.arange(4).expand(2, -1), 4).shape == (2, 0)
+
+
+@pytest.mark.parametrize(("ratio", "n_tokens"), [(0.5, 84), (0.3, 15), (0.9, 10)])
+def test_windows_of_one_size_are_drawn_from_as_ever(ratio: float, n_tokens: int) -> None:
+    expected = draw_hidden(32, n_tokens, ratio, generator(2))
+    assert torch.equal(draw_hidden_each(torch.full((32,), n_tokens), ratio, generator(2)), expected)
+    each = torch.full((32,), n_tokens)
+    assert torch.equal(draw(32, n_tokens, 3, generator(2), each), draw(32, n_tokens, 3, generator(2)))
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.5, 0.75, 0.9])
+def test_every_window_is_drawn_from_by_its_own_size(ratio: float) -> None:
+    sizes = torch.tensor([20, 19, 12, 2, 1])
+    hidden = draw_hidden_each(sizes, ratio, generator(0))
+    assert hidden.shape == (5, round(20 * ratio))
+    for n, row in zip(sizes.tolist(), hidden.tolist(), strict=True):
+        assert row == sorted(set(row))
+        assert max(row) < 20
+        assert sum(k < n for k in row) == max(1, min(round(ratio * n), n - 1))
+    few = draw(4000, 9, 2, generator(0), torch.tensor([9, 4] * 2000))
+    assert few[1::2].max() == 3
+    share = torch.bincount(draw_each(torch.tensor([5, 3] * 4000), torch.tensor([2, 1] * 4000), generator(1))[1::2, 0])
+    assert (share / 4000 - 1 / 3).abs().max() < 0.04  # five standard errors
 
 
 @pytest.mark.parametrize("ratio", [0.25, 0.5, 0.6, 0.75, 0.9])

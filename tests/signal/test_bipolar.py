@@ -87,7 +87,7 @@ def test_one_electrode_twice_is_refused():
 
 
 def test_derivations_lie_halfway_and_remember_their_second_electrode():
-    montage = resolve_channels([f"EEG {name}-REF" for name in ELECTRODES], "1005").montage
+    montage = resolve_channels([f"EEG {name}-LE" for name in ELECTRODES], "1005").montage
     derived = tcp_montage(montage)
     places = {
         name.upper(): np.array(place) for name, place in zip(montage.channel_names, montage.positions_m, strict=True)
@@ -99,7 +99,7 @@ def test_derivations_lie_halfway_and_remember_their_second_electrode():
         np.testing.assert_allclose(derived.montage.positions_m[k], (first + second) / 2, atol=1e-9)
         np.testing.assert_allclose(derived.second_positions_m[k], second, atol=1e-7)
         assert derived.montage.is_scalp[k] == ("A" not in name)
-    assert derived.montage.reference == "average"
+    assert derived.montage.reference == "linked_ears"
     assert is_bipolar(derived.montage)
     assert not is_bipolar(montage)
 

@@ -97,7 +97,7 @@ def test_a_typical_file_of_tuh_gives_21_electrodes_and_names_the_rest():
     rest = ["EEG ROC-REF", "EEG LOC-REF", "EEG EKG1-REF", "EEG T1-REF", "EEG T2-REF", "PHOTIC-REF", "IBI", "BURSTS"]
     unknown = ["EEG C3P-REF", "EEG C4P-REF", "EEG 31-REF", "EEG 32-REF"]
     labels = [*rest, *known, *unknown]
-    resolved = resolve_channels(labels, "1005")
+    resolved = resolve_channels(labels, "1005", meaning_of_ref="average")
     assert {labels[pick] for pick in resolved.picks} == set(known)
     assert resolved.montage.reference == "average"
     assert sum(resolved.montage.is_scalp) == 19
@@ -155,17 +155,31 @@ def test_ears_take_no_part_in_the_average():
 
 
 @pytest.mark.parametrize(
-    ("labels", "reference"),
+    ("labels", "reference", "flags"),
     [
-        (["EEG FP1-REF", "EEG CZ-REF"], "average"),
-        (["EEG FP1-LE", "EEG CZ-LE"], "linked_ears"),
-        (["EEG Fp1", "EEG Cz"], "unknown"),
-        (["EEG FP1-REF", "Cz"], "unknown"),
+        (["EEG FP1-REF", "EEG CZ-Ref"], "unknown", ("reference_unknown",)),
+        (["EEG FP1-AVG", "EEG CZ-avg"], "average", ()),
+        (["EEG FP1-LE", "EEG CZ-LE"], "linked_ears", ()),
+        (["Fp1-A1A2", "Cz-A1+A2"], "linked_ears", ()),
+        (["EEG Fp1", "EEG Cz"], "unknown", ()),
+        (["EEG FP1-REF", "Cz"], "unknown", ("reference_unknown",)),
+        (["EEG FP1-LE", "Cz"], "unknown", ("reference_unknown",)),
     ],
 )
-def test_the_reference_is_inferred_unless_given(labels, reference):
-    assert resolve_channels(labels, "1005").montage.reference == reference
-    assert resolve_channels(labels, "1005", reference="Cz").montage.reference == "Cz"
+def test_the_reference_is_inferred_unless_given(labels, reference, flags):
+    resolved = resolve_channels(labels, "1005")
+    assert (resolved.montage.reference, resolved.flags) == (reference, flags)
+    for given in ("Cz", "unknown"):
+        resolved = resolve_channels(labels, "1005", reference=given)
+        assert (resolved.montage.reference, resolved.flags) == (given, ())
+
+
+@pytest.mark.parametrize("meaning", ["average", "linked_ears"])
+def test_ref_means_what_the_corpus_says(meaning):
+    resolved = resolve_channels(["EEG FP1-REF", "EEG CZ-REF"], "1005", meaning_of_ref=meaning)
+    assert (resolved.montage.reference, resolved.flags) == (meaning, ())
+    assert resolve_channels(["EEG FP1-LE"], "1005", meaning_of_ref="average").montage.reference == "linked_ears"
+    assert resolve_channels(["E1-REF", "Cz-REF"], "gsn129").montage.reference == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -175,6 +189,7 @@ def test_the_reference_is_inferred_unless_given(labels, reference):
         (["T3", "T7"], "duplicate_label"),
         (["EEG FP1-REF", "EEG Fp1-LE"], "duplicate_label"),
         (["EEG FP1-REF", "EEG CZ-LE"], "mixed_references"),
+        (["EEG FP1-REF", "EEG CZ-AVG"], "mixed_references"),
     ],
 )
 def test_labels_that_cannot_be_trusted_are_rejected(labels, code):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from eegfm.signal.quality import QualityWatch, flat_channels, without_spans
+from eegfm.signal.quality import QualityWatch, bad_channels, flat_channels, without_spans
 
 NAMES = ("Fp1", "Cz", "O2")
 
@@ -114,3 +114,18 @@ def test_flat_channels_are_flat_in_every_block():
 )
 def test_what_is_left_without_spans(spans, margin, left):
     assert without_spans(100, 200, spans, margin) == left
+
+
+def test_which_channels_are_bad() -> None:
+    flags = [
+        "flat:Cz", "marked_bad:F8", "clipped:O1", "implausible_amplitude:T7", "still:Pz", "non_finite:Fz",
+        "offset_disagrees:C3", "flat:EEG LABEL", "dead_spans",
+    ]  # fmt: skip
+    names = ("T7", "F8", "Fz", "Cz", "Pz", "C3", "O1")
+    assert bad_channels(flags, names, "Cz") == ("T7", "F8", "O1")
+    assert bad_channels(flags, names, None) == bad_channels(flags, names, "FCz") == ("T7", "F8", "Cz", "O1")
+
+
+@pytest.mark.parametrize("flag", ["marked_bad", "clipped", "implausible_amplitude"])
+def test_a_reference_is_good_for_being_flat_and_for_nothing_else(flag: str) -> None:
+    assert bad_channels(["flat:Cz", f"{flag}:Cz"], ("Cz",), "Cz") == ("Cz",)

@@ -5,7 +5,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import eegfm.store.reader as reader_module
@@ -29,6 +31,7 @@ def commit(writer: StoreWriter, number: int, *, montage: Montage = AVERAGE, n: i
         recording_id=f"c:{number}", key=f"v{version}", montage=montage, facts={"age": 4.0}, events=[{"value": "x"}],
         samples=rng.integers(-999, 999, (n + number, montage.n_channels), dtype=np.int16),
         scales_uv=rng.random(montage.n_channels).astype(np.float32),
+        bad_channels=[name for name in montage.channel_names if rng.random() < 0.4],
     )  # fmt: skip
 
 
@@ -53,7 +56,11 @@ def answers(folder: Path) -> dict[str, list]:
         lengths = [e.n_samples for e in store.entries if e.montage == name]
         _, whole = store.locate(name, ids, np.zeros(len(ids), dtype=np.int64), np.array(lengths))
         found[name] = [rows.tolist(), scale_rows.tolist(), whole.tolist(), store.scales(name).tolist()]
-        found[name] += [store.gather(name, rows, 7).tolist(), [part.tolist() for part in store.shards(name)]]
+        found[name] += [
+            store.is_bad(name).tolist(),
+            store.gather(name, rows, 7).tolist(),
+            [part.tolist() for part in store.shards(name)],
+        ]
     return found
 
 
@@ -118,6 +125,27 @@ def test_damaged_addresses_are_not_believed(folder: Path, damage: str) -> None:
     path.write_bytes({"flip": flipped, "cut": bytes(data[:-9]), "empty": b"", "text": b"no addresses at all"}[damage])
     assert not opens_fast(folder)
     assert answers(folder) == fast
+
+
+def test_addresses_without_a_column_are_made_anew(folder: Path) -> None:
+    """As the version before left them: whole, of the same index, and silent about bad channels."""
+    path, expected = folder / ADDRESSES_FILE, answers(folder)
+    reader = pa.ipc.open_file(path.read_bytes()[:-4])
+    at = reader.schema.get_field_index("is_bad")
+    schema = reader.schema.remove(at)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, schema) as writer:
+        for k in range(reader.num_record_batches):
+            columns = reader.get_batch(k).columns
+            writer.write_batch(pa.record_batch(columns[:at] + columns[at + 1 :], schema=schema))
+    data = sink.getvalue().to_pybytes()
+    path.write_bytes(data + google_crc32c.value(data).to_bytes(4, "little"))
+    assert not opens_fast(folder)
+    assert answers(folder) == expected
+    with StoreWriter(folder, FACTS):
+        pass
+    assert opens_fast(folder)
+    assert answers(folder) == expected
 
 
 def test_a_kill_between_index_and_addresses(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

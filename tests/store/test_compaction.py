@@ -155,3 +155,38 @@ def test_damaged_samples_are_not_copied_as_if_they_were_whole(folder: Path) -> N
     path.write_bytes(data)
     with StoreWriter(folder, FACTS) as writer, pytest.raises(StoreError, match="recording c:2 is damaged"):
         writer.compact()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_left_is_what_was_written_for_random_sizes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Recordings of any length in blocks and shards of any size, replaced, removed and moved several times."""
+    rng = np.random.default_rng(seed)
+    for name in ("checksums", "damage", "guard", "layout"):
+        monkeypatch.setattr(f"eegfm.store.{name}.BLOCK_ROWS", 50)
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    monkeypatch.setattr(writer_module, "MAX_DEAD_RATIO", 0.05)
+    wanted: dict[str, np.ndarray] = {}
+    for _ in range(4):
+        with StoreWriter(tmp_path, FACTS, shard_bytes=int(rng.integers(300, 9000))) as writer:
+            for number in rng.integers(0, 12, 8).tolist():
+                if rng.random() < 0.3 and f"c:{number}" in wanted:
+                    writer.remove(f"c:{number}")
+                    del wanted[f"c:{number}"]
+                    continue
+                samples = rng.integers(-32768, 32767, (int(rng.integers(1, 400)), 2), dtype=np.int16)
+                writer.commit(
+                    recording_id=f"c:{number}", key="k", montage=AVERAGE, samples=samples, facts={}, events=[],
+                    scales_uv=np.ones(2, dtype=np.float32),
+                )  # fmt: skip
+                wanted[f"c:{number}"] = samples
+            writer.compact()
+        store = SignalStore(tmp_path)
+        assert store.damaged() == []
+        assert {e.recording_id: store.recording(e.recording_id).astype(int).tolist() for e in store.entries} == {
+            name: samples.tolist() for name, samples in wanted.items()
+        }
+        whole = np.array([len(wanted[e.recording_id]) for e in store.entries])
+        _, scale_rows = store.locate(AVERAGE.name, [e.recording_id for e in store.entries], whole * 0, whole)
+        assert SignalStore(tmp_path).verify(AVERAGE.name, scale_rows) == 4 * whole.sum()

@@ -1,6 +1,7 @@
 """The signal store: what is committed is there, whole, and nothing else is."""
 
 import errno
+import json
 import os
 import pickle
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from eegfm.errors import StoreError
 from eegfm.recording import Montage
 from eegfm.store.index import INDEX_FILE, RejectedEntry
-from eegfm.store.layout import StoreFacts, shard_path
+from eegfm.store.layout import STORE_FILE, StoreFacts, shard_path
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 
@@ -250,3 +251,39 @@ def test_a_store_that_starts_empty_forgets_where_electrodes_were(tmp_path: Path)
     with StoreWriter(tmp_path, StoreFacts(100.0, made_by="other code")) as writer:
         writer.commit(recording_id="c:1", key="k", montage=moved, **new)
     assert SignalStore(tmp_path).montages == {MONTAGE.name: moved}
+
+
+def test_bad_channels_are_kept_with_their_recording(tmp_path: Path) -> None:
+    bad = {"c:0": ["Oz"], "c:1": [], "c:2": ["Oz", "Fp1"]}
+    with StoreWriter(tmp_path / "s", FACTS) as writer:
+        for name, channels in bad.items():
+            writer.commit(
+                recording_id=name, key="k", montage=MONTAGE, samples=samples_of(0), facts={}, events=[],
+                scales_uv=np.ones(3, dtype=np.float32), bad_channels=channels,
+            )  # fmt: skip
+    store = SignalStore(tmp_path / "s")
+    _, rows = store.locate(MONTAGE.name, list(bad), np.zeros(3, dtype=np.int64), 10)
+    expected = [[False, False, True], [False] * 3, [True, False, True]]
+    assert store.is_bad(MONTAGE.name)[rows].tolist() == expected
+    with StoreWriter(tmp_path / "other", FACTS) as writer:
+        for name in bad:
+            writer.commit(
+                recording_id=name, key="k", montage=MONTAGE, samples=samples_of(0), facts={}, events=[],
+                scales_uv=np.ones(3, dtype=np.float32),
+            )  # fmt: skip
+    assert not SignalStore(tmp_path / "other").is_bad(MONTAGE.name).any()
+    assert SignalStore(tmp_path / "other").digest() != store.digest()
+
+
+def test_a_store_of_an_earlier_format_is_refused_and_made_anew(store: SignalStore) -> None:
+    """It does not say which channels are bad."""
+    path = store.folder / STORE_FILE
+    facts = json.loads(path.read_text()) | {"format_version": 1}
+    facts.pop("crc32c")
+    path.write_text(json.dumps(facts))
+    with pytest.raises(StoreError, match=r"store format 1, this version reads 2; make it anew with: kedro run"):
+        SignalStore(store.folder).montages  # noqa: B018
+    with StoreWriter(store.folder, FACTS) as writer:
+        assert writer.keys == {}
+        commit(writer, 7)
+    assert [entry.recording_id for entry in SignalStore(store.folder).entries] == ["c:7"]

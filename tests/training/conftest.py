@@ -24,6 +24,9 @@ class MemoryStore:
         self.n_samples = n_samples
         self.asked: list[tuple[str, list[int], list[int]]] = []  # what read_ahead was told
 
+    def signals_sha256(self, recording_ids: Iterable[str]) -> str:
+        return " ".join(sorted(recording_ids))
+
     def locate(
         self,
         montage: str,
@@ -41,6 +44,9 @@ class MemoryStore:
     def scales(self, montage: str) -> NDArray[np.float32]:
         shape = (self.n_recordings, self.montages[montage].n_channels)
         return np.arange(1, self.n_recordings + 1, dtype=np.float32)[:, None] * np.ones(shape, dtype=np.float32)
+
+    def is_bad(self, montage: str) -> NDArray[np.bool_]:
+        return np.zeros((self.n_recordings, self.montages[montage].n_channels), dtype=np.bool_)
 
     def gather(
         self, montage: str, rows: NDArray[np.int64], n_samples: int, out: NDArray[np.int16] | None = None

@@ -74,6 +74,45 @@ def test_masks_follow_the_step_not_the_history(module: PretrainModule, batches: 
     assert not torch.equal(module.training_step(batches, 1).detach(), first)
 
 
+@pytest.fixture
+def dropping(module: PretrainModule) -> PretrainModule:
+    """The module with half of all activations dropped."""
+    for part in module.modules():
+        if hasattr(part, "dropout_ratio"):
+            part.dropout_ratio = 0.5
+    return module
+
+
+def step_loss(module: PretrainModule, batches: list[StoredBatch], step: int) -> float:
+    return float(module.training_step(batches, step).detach())
+
+
+def test_dropout_follows_the_step_not_the_history(dropping: PretrainModule, batches: list[StoredBatch]) -> None:
+    whole = [step_loss(dropping, batches, step) for step in range(3)]
+    torch.rand(5)
+    assert step_loss(dropping, batches, 2) == whole[2], "a run that goes on at step 2 drops what it would have dropped"
+    assert dropping.training_step(batches, 2).detach() != dropping.eval().training_step(batches, 2).detach()
+
+
+def test_each_corpus_and_rank_drops_its_own(
+    dropping: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[torch.Tensor] = []
+
+    def draw(batch: object, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        drawn.append(torch.rand(8))
+        return torch.zeros(()), {}
+
+    monkeypatch.setattr(dropping.objective, "forward", draw)
+    for rank in (0, 1):
+        monkeypatch.setattr(type(dropping), "global_rank", rank)
+        dropping.training_step(batches, 0)
+        dropping.training_step(batches[1:], 0)
+    first, second = drawn[:3], drawn[3:]
+    assert torch.equal(first[1], first[2]), "what one corpus draws does not depend on those before it"
+    assert len({tuple(draws.tolist()) for draws in (*first[:2], *second[:2])}) == 4
+
+
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
 def test_a_broken_loss_stops_the_run(module: PretrainModule, batches: list[StoredBatch], poison: float) -> None:
     batches[1]["scales_uv"] = torch.full_like(batches[1]["scales_uv"], poison)
@@ -109,7 +148,7 @@ def test_every_logged_step_has_a_row(
     module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     optimizer = torch.optim.SGD(module.parameters(), lr=0.25)
-    module._trainer = SimpleNamespace(optimizers=[optimizer])
+    module._trainer = SimpleNamespace(optimizers=[optimizer], global_rank=0)
     monkeypatch.setattr(module, "log_dict", lambda *args: None)
     monkeypatch.setattr(module, "log", lambda *args, **kwargs: None)
     for k in range(10):

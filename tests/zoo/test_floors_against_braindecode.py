@@ -17,6 +17,7 @@ from eegfm.encoders.load import new_encoder
 from eegfm.encoders.traits import EncoderChoice
 from zoo.stand_in import braindecode_models
 
+pytestmark = pytest.mark.zoo
 C, WINDOW_S = 21, 4
 
 

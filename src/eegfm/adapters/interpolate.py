@@ -1,7 +1,10 @@
 """Interpolation: what the electrodes of one montage would have recorded."""
 
+from functools import lru_cache
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from eegfm.adapters.base import Adapter, refuse_derivations
@@ -13,6 +16,8 @@ from eegfm.errors import ConfigError
 from eegfm.recording import Montage
 from eegfm.signal.canonical import canonical_montage
 from eegfm.signal.splines import directions, spline_matrix
+
+_N_CACHED = 2048  # sets of channels, some 30 kilobytes each
 
 
 class Interpolate(Adapter):
@@ -68,21 +73,33 @@ class Splines(nn.Module):
             self._tensors.put(name, "matrix", self._matrix(name, np.ones(montage.n_channels, dtype=bool)))
 
     def forward(self, batch: WindowBatch) -> Tensor:
-        """(B, K, T) microvolts; channels that are only padding take no part."""
+        """(B, K, T) microvolts; channels that are only padding, or bad, take no part."""
         matrix, padding = self._tensors.get(batch["montage"], "matrix"), padding_mask(batch)
         if padding is not None:
-            assert torch.equal(padding, padding[:1].expand_as(padding)), "one mask for all windows of a batch"
-            matrix = self._matrix(batch["montage"], padding[0].cpu().numpy()).to(matrix)
+            matrix = self._matrices(batch["montage"], padding.cpu().numpy()).to(matrix)
         with torch.autocast(matrix.device.type, enabled=False):
             return matrix @ batch["signal"]
 
-    def _matrix(self, name: str, is_real: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Tensor:
+    def _matrices(self, name: str, is_real: NDArray[np.bool_]) -> Tensor:
+        """(K, C), or (B, K, C) where windows differ in which channels (B, C) are real."""
+        if (is_real == is_real[0]).all():
+            return self._matrix(name, is_real[0])
+        return torch.stack([self._matrix(name, window) for window in is_real])
+
+    def _matrix(self, name: str, is_real: NDArray[np.bool_]) -> Tensor:
         montage = self._montages[name]
         is_used = is_real & np.array(montage.is_scalp, dtype=bool)
         if not is_used.any():
             raise ConfigError(
                 f"montage {name} has no scalp electrode to interpolate from; set adapter.name: none, or leave it out"
             )
-        matrix = np.zeros((self._target.n_channels, montage.n_channels))
-        matrix[:, is_used] = spline_matrix(directions(montage)[is_used], directions(self._target), self._regularisation)
-        return torch.from_numpy(matrix.astype(np.float32))
+        return torch.from_numpy(_splines(montage, self._target, is_used.tobytes(), self._regularisation))
+
+
+@lru_cache(maxsize=_N_CACHED)
+def _splines(source: Montage, target: Montage, is_used: bytes, regularisation: float) -> NDArray[np.float32]:
+    """(K, C) float32; columns of channels that are not used are zero."""
+    used = np.frombuffer(is_used, dtype=np.bool_)
+    matrix = np.zeros((target.n_channels, source.n_channels), dtype=np.float32)
+    matrix[:, used] = spline_matrix(directions(source)[used], directions(target), regularisation)
+    return matrix

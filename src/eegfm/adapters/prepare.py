@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from eegfm.adapters.bad_channels import Repair, is_absent_cz
 from eegfm.adapters.montage_tensors import MontageTensors
 from eegfm.batch import SignalSpec, StoredBatch, WindowBatch
 from eegfm.errors import ConfigError
-from eegfm.recording import Montage
+from eegfm.recording import BadChannels, Montage
 from eegfm.signal.bipolar import tcp_montage
 
 PreparedReference = Literal["average", "as_recorded", "tcp_bipolar"]
@@ -27,18 +30,28 @@ class Prepare(nn.Module):
         reference: ``average`` subtracts the mean over the scalp electrodes from every channel;
             ``as_recorded`` leaves the signals against what they were recorded against; ``tcp_bipolar`` derives
             those of the 22 bipolar channels of TUH that the electrodes allow.
+        bad_channels: What is done with the bad channels of a recording, see ``eegfm.adapters.bad_channels.Repair``.
 
     Raises:
         ConfigError: A montage has no scalp electrode to average over, or no pair of electrodes to derive from.
     """
 
-    def __init__(self, montages: Mapping[str, Montage], reference: PreparedReference = "average") -> None:
+    def __init__(
+        self,
+        montages: Mapping[str, Montage],
+        reference: PreparedReference = "average",
+        bad_channels: BadChannels = "mask",
+    ) -> None:
         super().__init__()
-        self.reference = reference
+        self.reference, self.bad_channels = reference, bad_channels
         self._recorded_against = {name: montage.reference for name, montage in montages.items()}
+        self._repairs: dict[str, Repair] = {}
         self._tensors = MontageTensors(montages)
         for name, montage in montages.items():
-            self._tensors.put(name, "matrix", reference_matrix(montage, reference, name))
+            matrix = reference_matrix(montage, reference, name)
+            self._tensors.put(name, "matrix", matrix)
+            is_average = reference == "average"
+            self._repairs[name] = Repair(montage, matrix, bad_channels, is_average=is_average, name=name)
             self._tensors.put(name, "positions_m", torch.from_numpy(self.prepared(montage).positions()))
             if reference == "tcp_bipolar":
                 second_positions_m = torch.from_numpy(tcp_montage(montage).second_positions_m)
@@ -56,6 +69,18 @@ class Prepare(nn.Module):
         """What the data decides about an adapter or an encoder behind; montages keep their names."""
         return replace(spec, montages={name: self.prepared(montage) for name, montage in spec.montages.items()})
 
+    def check_bad_channels(self, name: str, is_bad: NDArray[np.bool_]) -> None:
+        """Refuse recordings of which bad channels leave nothing, before the first of their windows comes.
+
+        Args:
+            name: Of the montage.
+            is_bad: (R, C) bad channels of the recordings.
+
+        Raises:
+            ConfigError: There is one.
+        """
+        self._repairs[name].real(is_bad)
+
     def forward(self, batch: StoredBatch) -> WindowBatch:
         """Prepare one batch.
 
@@ -66,20 +91,22 @@ class Prepare(nn.Module):
             Windows in microvolts, (B, C, T) float32; a label travels along.
 
         Raises:
-            ConfigError: The batch's montage is not among the montages.
+            ConfigError: The batch's montage is not among the montages, or bad channels leave nothing of a window.
         """
         name, samples = batch["montage"], batch["samples"]
-        matrix = self._tensors.get(name, "matrix")
+        matrix, mask = self._matrix(batch)
         # Autocast would round microvolts to 8 bits here; the encoder decides where low precision is safe.
         with torch.autocast(samples.device.type, enabled=False):
             recorded_uv = samples.float() * batch["scales_uv"].unsqueeze(1)
             signal_uv = matrix @ recorded_uv.transpose(1, 2)
         n_windows, n_channels, _ = signal_uv.shape
+        if mask is None:
+            mask = all_real(n_windows, n_channels, signal_uv.device)
         is_recorded = self.reference == "as_recorded"
         out: WindowBatch = {
             "signal": signal_uv,
             "channel_positions": self._tensors.get(name, "positions_m").expand(n_windows, -1, -1),
-            "channel_mask": all_real(n_windows, n_channels, signal_uv.device),
+            "channel_mask": mask,
             "reference": self._recorded_against[name] if is_recorded else self.reference,
             "recording": batch["recording"],
             "corpus": batch["corpus"],
@@ -90,6 +117,14 @@ class Prepare(nn.Module):
         if "label" in batch:
             out["label"] = batch["label"]
         return out
+
+    def _matrix(self, batch: StoredBatch) -> tuple[Tensor, Tensor | None]:
+        """What turns recorded into prepared channels, (K, C) or (B, K, C), and which of them are real if not all."""
+        matrix = self._tensors.get(batch["montage"], "matrix")
+        if "is_bad" not in batch:
+            return matrix, None
+        with torch.autocast(matrix.device.type, enabled=False):
+            return self._repairs[batch["montage"]](matrix, batch["is_bad"])
 
 
 def all_real(n_windows: int, n_channels: int, device: torch.device) -> Tensor:
@@ -124,6 +159,5 @@ def reference_matrix(montage: Montage, reference: PreparedReference, name: str =
             f"montage {name or montage.name} has no scalp electrode to average over; "
             "set reference: as_recorded or correct the layout of the corpus"
         )
-    is_absent_cz = montage.reference == "Cz" and "Cz" not in montage.channel_names
-    n_averaged = is_scalp.sum() + float(is_absent_cz)
+    n_averaged = is_scalp.sum() + float(is_absent_cz(montage))
     return identity - is_scalp.unsqueeze(0) / n_averaged

@@ -1,7 +1,7 @@
 """What a corpus answers: which files, what is known of each, and how its channels are named."""
 
+import logging
 import math
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from os import DirEntry, scandir, stat_result
@@ -10,12 +10,15 @@ from typing import Any, ClassVar, NamedTuple
 
 import pandas as pd
 
+from eegfm.corpora.label_join import join_labels
 from eegfm.corpora.manifest import KnownFile, annex_key, published_text, read_manifest
 from eegfm.errors import EegfmError
 from eegfm.recording import Reference
 from eegfm.signal.electrodes import Layout, ResolvedChannels, resolve_channels
 from eegfm.signal.expected import Expected
 from eegfm.signal.reader import RecordingHeader
+
+_log = logging.getLogger(__name__)
 
 RAW_FILE_COLUMNS = {
     "recording_id": "str",
@@ -31,12 +34,14 @@ RAW_FILE_COLUMNS = {
     "sidecars": "str",
     "published": "str",
     "excluded": "str",
+    "label_flags": "str",
 }
 """Columns that ``raw_files`` has for every corpus; label columns follow. ``sidecars`` says which versions of its
 side files a recording is made from: one that changes makes the recording stale, as its own file does.
 ``published`` holds the sizes and checksums of its own and its side files that a manifest states, see
 ``eegfm.corpora.manifest``. ``excluded`` says why a file is left out on purpose; it is empty for those that shall get
-in."""
+in. ``label_flags``, separated by blanks, say what is wrong with the labels of its person; they become flags of the
+recording and are made anew with the labels, at every run."""
 
 
 class Details(NamedTuple):
@@ -47,12 +52,14 @@ class Details(NamedTuple):
         facts: Columns of the recordings table, e.g. ``age_years``; labels of ``raw_files`` win where they have a value.
         flags: Faults that leave signal and timing intact.
         boundaries_s: Recording times at which the signal is discontinuous though the file does not say so.
+        reference_electrode: Clean name of the one electrode that the signal was recorded against, where it is known.
     """
 
     events: list[dict[str, Any]]
     facts: dict[str, Any]
     flags: tuple[str, ...] = ()
     boundaries_s: tuple[float, ...] = ()
+    reference_electrode: str | None = None
 
 
 class Corpus(ABC):
@@ -64,7 +71,11 @@ class Corpus(ABC):
 
     layout: ClassVar[Layout] = "1005"
     suffixes: ClassVar[tuple[str, ...]] = (".edf",)
+    label_table: ClassVar[str] = ""
+    """Name of the table that holds the labels of persons."""
     reference: Reference | None = None
+    meaning_of_ref: ClassVar[Reference] = "unknown"
+    """The reference of channels whose labels end in ``-REF``, which names none outside TUH."""
 
     def __init__(self, corpus: str) -> None:
         self.corpus = corpus
@@ -113,7 +124,7 @@ class Corpus(ABC):
         Raises:
             RecordingError: No electrode, one twice, or mixed references.
         """
-        return resolve_channels(header.labels, self.layout, self.reference)
+        return resolve_channels(header.labels, self.layout, self.reference, self.meaning_of_ref)
 
     def details(self, path: Path, header: RecordingHeader) -> Details:
         """Events and facts of one recording; called in a worker. By default the annotations of the file itself.
@@ -122,6 +133,10 @@ class Corpus(ABC):
             RecordingError: A side file that must be readable is not.
         """
         return Details(events=annotation_events(header), facts={})
+
+    def notes(self, path: Path, header: RecordingHeader) -> list[dict[str, Any]]:
+        """What may call stretches bad beside the events of ``details``; called in a worker."""
+        return annotation_events(header)
 
     def index(self, root: Path) -> pd.DataFrame:
         """List the raw files without opening one.
@@ -152,6 +167,12 @@ class Corpus(ABC):
             raise EegfmError(
                 f"{self.corpus}: raw folder {root} holds {found}; expected are files like {self.example}; correct the "
                 f"layout, or {_where(self.corpus)}"
+            )
+        if manifest and not any(row["published"] for row in rows):
+            _log.warning(
+                "%s: %s lists %d files with sizes or checksums, and no recording is among them: none is checked; paths "
+                "there count from the raw folder, e.g. %s",
+                *(self.corpus, root, len(manifest), next(iter(manifest))),
             )
         return self._table(root, rows)
 
@@ -190,9 +211,10 @@ class Corpus(ABC):
         if duplicated.any():
             # The same file name in two folders: the path makes the id unique.
             table.loc[duplicated, "recording_id"] = self.corpus + ":" + table.loc[duplicated, "path"]
+        table["label_flags"] = ""
         labels = self.labels(root)
         if labels is not None:
-            table = table.merge(labels, on="subject", how="left", validate="many_to_one")
+            table = join_labels(table, labels, self.corpus, self.label_table)
         first = list(RAW_FILE_COLUMNS)
         table = table[first + [c for c in table.columns if c not in first]]
         return table.astype(RAW_FILE_COLUMNS).sort_values("path", ignore_index=True)
@@ -243,8 +265,16 @@ def _check_name(root: Path, path: str) -> None:
 
 def _versions(root: Path, paths: Iterable[str]) -> str:
     """Name, size and modification time of those that exist."""
-    stats = [(path, (root / path).stat()) for path in paths if (root / path).is_file()]
-    return ";".join(f"{path.rsplit('/', 1)[-1]}:{s.st_size}:{s.st_mtime_ns}" for path, s in stats)
+    versions = [(path.rsplit("/", 1)[-1], file_version(root / path)) for path in paths]
+    return ";".join(f"{name}:{version}" for name, version in versions if version)
+
+
+def file_version(path: Path) -> str:
+    """Size and modification time of a file; empty where there is none."""
+    if not path.is_file():
+        return ""
+    stat = path.stat()
+    return f"{stat.st_size}:{stat.st_mtime_ns}"
 
 
 def _is_folder(entry: DirEntry[str]) -> bool:
@@ -261,23 +291,3 @@ def _stat(entry: DirEntry[str]) -> stat_result:
         return entry.stat()
     except OSError:
         return entry.stat(follow_symlinks=False)
-
-
-def pattern_to_regex(pattern: str, fields: Iterable[str]) -> re.Pattern[str]:
-    """Turn ``"S{subject}R{run}.edf"`` into a regular expression with named groups.
-
-    Raises:
-        EegfmError: An unknown field, or no ``{subject}``.
-    """
-    seen: set[str] = set()
-    parts = []
-    for text, field in re.findall(r"([^{}]*)(?:\{(\w*)\})?", pattern):
-        parts.append(re.escape(text))
-        if field and field not in fields:
-            raise EegfmError(f"corpus.pattern {pattern!r}: unknown field {{{field}}}; known: {', '.join(fields)}")
-        if field:
-            parts.append(f"(?P={field})" if field in seen else f"(?P<{field}>[^/]+?)")
-            seen.add(field)
-    if "subject" not in seen:
-        raise EegfmError(f"corpus.pattern {pattern!r}: {{subject}} is missing; splits are by person")
-    return re.compile("".join(parts))

@@ -1,6 +1,7 @@
 """Any folder in the layout of EEG-BIDS: EDF, BDF, BrainVision or EEGLAB files with their side files."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -8,17 +9,17 @@ import pandas as pd
 
 from eegfm.corpora.base import RAW_FILE_COLUMNS, Corpus, Details, annotation_events
 from eegfm.corpora.bids_channels import ChannelTable, read_channels, resolve_typed
+from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants
+from eegfm.corpora.bids_parts import is_shared, length_flags, place_in_part, read_parts, with_parts
 from eegfm.corpora.bids_positions import Measured, PositionSource, place, position_files, read_positions
 from eegfm.corpora.bids_sidecars import (
+    SideFacts,
     entities,
     inherited,
     is_boundary,
     nearest,
-    numbers,
     read_eeg_json,
     read_events,
-    read_participants,
-    sexes,
 )
 from eegfm.corpora.config import BidsCorpus
 from eegfm.corpora.side_files import say_unused
@@ -38,6 +39,7 @@ class Bids(Corpus):
     """Persons, sessions and tasks from the names, everything else from the side files."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".edf", ".bdf", ".vhdr", ".set")
+    label_table: ClassVar[str] = "participants.tsv"
     example = "sub-01/ses-1/eeg/sub-01_ses-1_task-rest_run-1_eeg.edf"
 
     def __init__(self, config: BidsCorpus, corpus: str) -> None:
@@ -105,21 +107,26 @@ class Bids(Corpus):
                 raise EegfmError(f"{path} does not exist; corpus.labels={list(self._labels)} are columns of it")
             return None
         table = read_participants(path)
-        unknown = [name for name in self._labels if name not in table]
+        columns = {name: column_of(table, name) for name in self._labels}
+        unknown = [name for name, column in columns.items() if column is None]
         if unknown:
             raise EegfmError(
                 f"{path} has no column {', '.join(unknown)}; corpus.labels may name {', '.join(table.columns[1:-1])}"
             )
-        out = pd.DataFrame({"subject": table["subject"], "age_years": numbers(table, "age", path)}, dtype="object")
-        out = out.astype({"subject": "str", "age_years": "float64"})
-        out["sex"] = pd.Series(sexes(table), dtype="str")
-        for name, kind in self._labels.items():
-            out[name] = numbers(table, name, path) if kind == "number" else table[name].fillna("").astype("str")
+        out = persons(table, path)
+        for name, column in columns.items():
+            is_number = self._labels[name] == "number"
+            out[name] = numbers(table, column, path) if is_number else table[column].fillna("").astype("str")
         return out
 
+    def index(self, root: Path) -> pd.DataFrame:
+        """List the raw files; parts of one recording know of each other."""
+        return with_parts(super().index(root))
+
     def expected(self, path: Path) -> Expected:
-        """Rate, length and number of channels that ``*_eeg.json`` states."""
-        return read_eeg_json(path).expected()
+        """Rate, length and number of channels that ``*_eeg.json`` states; no length of parts, if it is about all."""
+        facts = read_eeg_json(path)
+        return replace(facts.expected(), duration_s=None) if _shared_length(path, facts) else facts.expected()
 
     def channels(self, path: Path, header: RecordingHeader) -> ResolvedChannels:
         """Electrodes by ``channels.tsv`` and name, placed by the template or by ``electrodes.tsv``."""
@@ -128,9 +135,14 @@ class Bids(Corpus):
     def details(self, path: Path, header: RecordingHeader) -> Details:
         """Rows of ``events.tsv``, or the file's own notes where there is none; what the side files find fault with."""
         sidecar = nearest(path, "events.tsv")
-        events = read_events(sidecar) if sidecar else annotation_events(header)
+        events, flags = read_events(sidecar) if sidecar else annotation_events(header), self._resolved(path, header)[1]
+        if sidecar and is_shared(path, sidecar):
+            parts = read_parts(path, self.suffixes)
+            events, part_flags = place_in_part(path, header, events, parts)
+            flags += (*part_flags, *length_flags(header, _shared_length(path, read_eeg_json(path)), parts))
         boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
-        return Details(events, {}, self._resolved(path, header)[1], boundaries_s)
+        reference_electrode = read_eeg_json(path).reference_electrode
+        return Details(events, {}, flags, boundaries_s, reference_electrode)
 
     def _resolved(self, path: Path, header: RecordingHeader) -> tuple[ResolvedChannels, tuple[str, ...]]:
         """Electrodes with their positions, and the flags on the way."""
@@ -167,6 +179,12 @@ def data_files(path: str) -> tuple[str, ...]:
     """Paths of the files that hold a part of a recording beside its own."""
     stem, _, suffix = path.rpartition(".")
     return tuple(f"{stem}{other}" for other in DATA_FILES.get(f".{suffix}", ()))
+
+
+def _shared_length(path: Path, facts: SideFacts) -> float | None:
+    """The length of the whole recording that a side file states of a part."""
+    source = facts.files.get("RecordingDuration")
+    return facts.number("RecordingDuration") if source and is_shared(path, source) else None
 
 
 def _unplaced(header: RecordingHeader, table: ChannelTable | None, reference: Reference | None) -> ResolvedChannels:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from eegfm.corpora.bids_sidecars import read_table
+from eegfm.corpora.text_tables import read_table
 from eegfm.errors import RecordingError
 from eegfm.recording import Reference
 from eegfm.signal.electrodes import Layout, ResolvedChannels, clean_label, resolve_channels
 from eegfm.signal.expected import FETCH_BOTH, MAX_RATE_ERROR_RATIO
 from eegfm.signal.reader import RecordingHeader
+from eegfm.signal.text import stripped
 
 # Spellings that leave no doubt; in channels.tsv they say something about the file and convert nothing.
 _UNITS = {
@@ -102,7 +103,7 @@ class ChannelTable:
 
 def channel_key(name: str) -> str:
     """What the names of one channel have in common: ``EEG Fp1-REF`` and ``FP1``, ``E001`` and ``E1``."""
-    return clean_label(name) or name.strip().upper()
+    return clean_label(name) or stripped(name).upper()
 
 
 def read_channels(path: Path) -> ChannelTable:
@@ -113,16 +114,16 @@ def read_channels(path: Path) -> ChannelTable:
     """
     rows: dict[str, Channel] = {}
     try:
-        for row in read_table(path, ["name"]):
+        for row in read_table(path, ["name"], ("type", "units", "status", "sampling_frequency")):
             name, rate = row["name"], row.get("sampling_frequency")
             if name is None:
                 raise ValueError("a channel has no name")
             kind, status = (row.get(column) for column in ("type", "status"))
             units = row.get("units")
             channel = Channel(
-                type=kind.strip().upper() if kind else None,
-                units=units.strip() if units else None,
-                status=status.strip().lower() if status else None,
+                type=kind.upper() if kind else None,
+                units=units,
+                status=status.lower() if status else None,
                 rate_hz=float(rate) if rate else None,
             )
             if rows.setdefault(channel_key(name), channel) != channel:
@@ -158,10 +159,10 @@ def resolve_typed(
 
 
 def _differ(stated: str | None, in_file: str) -> bool:
-    if stated is None or not in_file.strip():
+    if stated is None or not stripped(in_file):
         return False
     return _unit(stated) != _unit(in_file)
 
 
 def _unit(text: str) -> str:
-    return _UNITS.get(text.strip().lower(), text.strip())
+    return _UNITS.get(stripped(text).lower(), stripped(text))

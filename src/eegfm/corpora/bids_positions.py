@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.corpora.bids_channels import channel_key
-from eegfm.corpora.bids_sidecars import inherited, nearest, read_json, read_table
+from eegfm.corpora.bids_sidecars import inherited, nearest, read_json
+from eegfm.corpora.text_tables import read_table
 from eegfm.errors import RecordingError
 from eegfm.recording import Montage
 from eegfm.signal.electrodes import ResolvedChannels
+from eegfm.signal.text import stripped
 
 PositionSource = Literal["template", "electrodes_tsv"]
 Position = tuple[float, float, float]
@@ -139,8 +141,7 @@ def _read_points(path: Path) -> dict[str, NDArray[np.float64]]:
 
 def _to_head_frame(points: Mapping[str, NDArray[np.float64]], system: Mapping[str, Any]) -> dict[str, Position] | None:
     """Positions in metres in the head frame; None where nobody can know how to get there."""
-    name = str(system.get("EEGCoordinateSystem", "")).lower()
-    scale = METRES.get(str(system.get("EEGCoordinateUnits", "")).strip())
+    name, scale = _word(system, "EEGCoordinateSystem"), METRES.get(_word(system, "EEGCoordinateUnits"))
     if scale is None or not points:
         return None
     rotation, origin = np.eye(3), np.zeros(3)
@@ -153,13 +154,18 @@ def _to_head_frame(points: Mapping[str, NDArray[np.float64]], system: Mapping[st
     return {key: (float(x), float(y), float(z)) for key, (x, y, z) in moved.items()}
 
 
+def _word(system: Mapping[str, Any], key: str) -> str:
+    """A word of ``coordsystem.json`` in lower case, "" where there is none."""
+    return stripped(str(system.get(key, ""))).lower()
+
+
 def _landmarks(system: Mapping[str, Any]) -> list[NDArray[np.float64]] | None:
     """Nasion, left and right ear in metres, if given in the system of the electrodes."""
-    if system.get("AnatomicalLandmarkCoordinateSystem", system.get("EEGCoordinateSystem")) != system.get(
-        "EEGCoordinateSystem"
-    ):
+    electrodes = {key: _word(system, f"EEGCoordinate{key}") for key in ("System", "Units")}
+    landmarks = {key: _word(system, f"AnatomicalLandmarkCoordinate{key}") or electrodes[key] for key in electrodes}
+    if landmarks["System"] != electrodes["System"]:
         return None
-    scale = METRES.get(str(system.get("AnatomicalLandmarkCoordinateUnits", system.get("EEGCoordinateUnits"))).strip())
+    scale = METRES.get(landmarks["Units"])
     given = system.get("AnatomicalLandmarkCoordinates")
     if scale is None or not isinstance(given, Mapping):
         return None

@@ -11,15 +11,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
-
-from eegfm.errors import EegfmError, RecordingError
+from eegfm.corpora.text_tables import Row, is_missing, read_table
+from eegfm.errors import RecordingError
 from eegfm.recording import Reference
+from eegfm.signal.electrodes import clean_label
 from eegfm.signal.expected import Expected
+from eegfm.signal.text import stripped
 
 NOT_RAW = frozenset({"derivatives", "sourcedata", "code", "stimuli"})
 """Folders of a data set that hold no raw recordings, whatever lies in them."""
-MISSING = frozenset({"n/a", ""})
 
 _NAME = re.compile(
     r"sub-(?P<sub>[A-Za-z0-9]+)(?:_ses-(?P<ses>[A-Za-z0-9]+))?_task-(?P<task>[A-Za-z0-9]+)"
@@ -37,11 +37,9 @@ _REFERENCES: dict[str, Reference] = {
     "a1+a2": "linked_ears",
     "a1,a2": "linked_ears",
 }
-_SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 _NOT_A_COLUMN = ("onset", "duration", "sample")
-
-Row = dict[str, str | None]
-"""One line of a table by column; None is BIDS's ``n/a``."""
+_EVENT_COLUMNS = ("duration", "sample", "trial_type", "value", "response_time", "HED", "stim_file", "channel")
+"""Columns of ``*_events.tsv`` that the specification names, beside ``onset``."""
 
 
 def entities(name: str) -> dict[str, str] | None:
@@ -89,29 +87,6 @@ def nearest(path: Path, ending: str) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def read_table(path: Path, required: Iterable[str]) -> list[Row]:
-    """All lines of a tab-separated table that must have some columns.
-
-    Raises:
-        ValueError: It is no UTF-8, lacks or repeats a column, or a line has more or fewer fields than the header, so
-            that its columns cannot be told.
-        OSError: It cannot be read.
-    """
-    lines = path.read_text(encoding="utf-8-sig").split("\n")
-    columns = lines[0].split("\t")
-    if len(set(columns)) < len(columns) or not set(required) <= set(columns):
-        raise ValueError(f"line 1 must name {', '.join(required)} and nothing twice, it is {lines[0][:80]!r}")
-    rows: list[Row] = []
-    for number, line in enumerate(lines[1:], start=2):
-        if not line.strip():
-            continue
-        fields = line.split("\t")
-        if len(fields) != len(columns):
-            raise ValueError(f"line {number} has {len(fields)} fields, the header has {len(columns)}")
-        rows.append({c: None if f.strip() in MISSING else f for c, f in zip(columns, fields, strict=True)})
-    return rows
-
-
 class SideFacts(NamedTuple):
     """Keys of ``*_eeg.json`` after inheritance.
 
@@ -130,7 +105,7 @@ class SideFacts(NamedTuple):
             RecordingError: Something else stands there.
         """
         value = self.values.get(key)
-        if value is None or value == 0 or (isinstance(value, str) and value.strip() in MISSING):
+        if value is None or value == 0 or (isinstance(value, str) and is_missing(value)):
             return None
         try:
             number = math.nan if isinstance(value, bool) else float(value)
@@ -144,7 +119,12 @@ class SideFacts(NamedTuple):
     @property
     def reference(self) -> Reference | None:
         """What ``EEGReference`` says in words that are beyond doubt; None for any other words, or none."""
-        return _REFERENCES.get(str(self.values.get("EEGReference", "")).strip().lower())
+        return _REFERENCES.get(stripped(str(self.values.get("EEGReference", ""))).casefold())
+
+    @property
+    def reference_electrode(self) -> str | None:
+        """The one electrode that ``EEGReference`` names, such as FCz; None where it names none, or several."""
+        return clean_label(str(self.values.get("EEGReference", "")))
 
     def expected(self, rates_hz: tuple[float, ...] | None = None) -> Expected:
         """What the signal must be like.
@@ -198,17 +178,21 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
-def read_events(path: Path) -> list[dict[str, Any]]:
+def read_events(path: Path, own_columns: Iterable[str] = ()) -> list[dict[str, Any]]:
     """Rows of ``*_events.tsv``: ``onset_s``, ``duration_s`` (None if unknown), ``value``, and its other columns.
 
     ``value`` is the table's ``trial_type``, which says what happened, or where there is none its ``value``, which may
     be the number of a trigger; where a table has both, the latter is also kept, as ``marker_value``.
 
+    Args:
+        path: The table.
+        own_columns: Columns of the corpus whose names count in any case, as those of the specification do.
+
     Raises:
         RecordingError: The table cannot be read (``unreadable_events``); guessed events would be worse than none.
     """
     try:
-        return [_event(row) for row in read_table(path, ["onset"])]
+        return [_event(row) for row in read_table(path, ["onset"], (*_EVENT_COLUMNS, *own_columns))]
     except ValueError as error:
         raise RecordingError(
             "unreadable_events",
@@ -219,7 +203,7 @@ def read_events(path: Path) -> list[dict[str, Any]]:
 
 def is_boundary(event: Mapping[str, Any]) -> bool:
     """Whether the signal is discontinuous at an event: EEGLAB's ``boundary``, BrainVision's ``New Segment``."""
-    value = str(event["value"]).strip().lower()
+    value = stripped(str(event["value"])).lower()
     return value.endswith("boundary") or value.startswith("new segment")
 
 
@@ -240,50 +224,3 @@ def _finite(text: str | None, column: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{column} is {text or 'n/a'}")
     return number
-
-
-def read_participants(path: Path) -> pd.DataFrame:
-    """``participants.tsv`` as text, missing values as None, with a column ``subject`` that has no ``sub-``.
-
-    Raises:
-        EegfmError: The table cannot be read, or names a participant twice.
-    """
-    try:
-        table = pd.DataFrame(read_table(path, ["participant_id"]), dtype="object")
-        if table["participant_id"].isna().any():
-            raise ValueError("a line without a participant")
-        table["subject"] = table["participant_id"].str.removeprefix("sub-")
-    except (KeyError, ValueError) as error:  # KeyError: a header and no line
-        raise EegfmError(f"{path}: not readable as a BIDS table of participants ({error}); correct it") from error
-    twice = table.loc[table["subject"].duplicated(), "subject"]
-    if len(twice):
-        raise EegfmError(f"{path}: participant {twice.iloc[0]} stands there twice; keep one row per participant")
-    return table
-
-
-def numbers(table: pd.DataFrame, column: str, path: Path) -> list[float]:
-    """A column of ``participants.tsv`` as numbers, NaN where missing or where there is no such column.
-
-    An age that is withheld as ``89+`` is 89.
-
-    Raises:
-        EegfmError: A value is no finite number.
-    """
-    texts: Iterable[str | None] = table[column] if column in table else [None] * len(table)
-    out = []
-    for subject, text in zip(table["subject"], texts, strict=True):
-        try:
-            number = math.nan if text is None else _finite(text.strip().removesuffix("+"), column)
-        except ValueError as error:
-            raise EegfmError(
-                f"{path}: not readable as a BIDS table of participants ({column} of {subject} is {text!r}); "
-                "it must be a number or n/a, correct it"
-            ) from error
-        out.append(number)
-    return out
-
-
-def sexes(table: pd.DataFrame) -> list[str]:
-    """Column ``sex`` of ``participants.tsv`` as ``M``, ``F`` or "" for anything else."""
-    texts: Iterable[str | None] = table["sex"] if "sex" in table else [None] * len(table)
-    return [_SEXES.get((text or "").strip().lower(), "") for text in texts]

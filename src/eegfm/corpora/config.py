@@ -1,7 +1,7 @@
 """The menu of sources and corpora: where raw files come from and how their layout is read."""
 
 import re
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -71,6 +71,10 @@ class AcquireParams(StrictModel):
 
     source: SourceConfig = FolderSource()
 
+    def identity(self) -> dict[str, Any]:
+        """What decides the raw files: everything but how many are fetched at a time."""
+        return self.model_dump(mode="json", exclude={"source": {"n_parallel"}})
+
     @property
     def simulates(self) -> bool:
         """Whether the recordings are simulated, so that no score on them says anything of real ones."""
@@ -122,7 +126,8 @@ class BidsCorpus(Layouted):
         positions: ``template`` takes measured positions of ``electrodes.tsv`` only for electrodes that the template
             lacks; ``electrodes_tsv`` takes them for all that have one, which gives every measured head a montage of its
             own.
-        reference: What the signals were recorded against; read from ``EEGReference`` or the labels by default.
+        reference: What the signals were recorded against; read from ``EEGReference`` or the labels (``-LE``, ``-AVG``)
+            by default. Labels that end in ``-REF`` name none: it is ``unknown`` then.
         tasks: Only recordings of these tasks; empty for all.
         labels: Columns of ``participants.tsv`` that become labels, beside ``age`` and ``sex``: ``{MMSE: number}``.
     """
@@ -143,8 +148,10 @@ class EdfFolderCorpus(Layouted):
     Attributes:
         pattern: Path inside the folder with named fields, e.g. ``"S{subject}/S{subject}R{run}.edf"``. Fields:
             ``subject`` (required), ``session``, ``task``, ``run``. A field that stands twice must match twice, and
-            matches no ``/``. A pattern that ends in neither ``.edf`` nor ``.bdf`` takes both.
-        reference: What the signals were recorded against; read from the labels (``-REF``, ``-LE``) by default.
+            matches no ``/``. A path that it fits in several ways is refused. A pattern that ends in
+            neither ``.edf`` nor ``.bdf`` takes both.
+        reference: What the signals were recorded against; read from the labels (``-LE``, ``-AVG``) by default. Labels
+            that end in ``-REF`` name none: it is ``unknown`` then.
     """
 
     implementation: ClassVar[str] = "eegfm.corpora.edf_folder:EdfFolder"

@@ -2,8 +2,10 @@
 
 from typing import ClassVar
 
-from eegfm.corpora.base import Corpus, pattern_to_regex
+from eegfm.corpora.base import Corpus
 from eegfm.corpora.config import EdfFolderCorpus
+from eegfm.corpora.path_pattern import PathPattern
+from eegfm.errors import EegfmError
 
 _FIELDS = ("subject", "session", "task", "run")
 
@@ -20,7 +22,7 @@ class EdfFolder(Corpus):
         if stem.lower().endswith(self.suffixes):
             stem, suffix = stem[:-4], stem[-4:].lower()
         self._allowed = (suffix,) if suffix else self.suffixes
-        self._regex = pattern_to_regex(stem, _FIELDS)
+        self._pattern = PathPattern(stem, _FIELDS)
         self._example = f"{stem}{suffix or self.suffixes[0]}"
 
     @property
@@ -29,8 +31,18 @@ class EdfFolder(Corpus):
         return self._example
 
     def describe(self, path: str) -> dict[str, str] | None:
-        """Read the pattern's fields off a path."""
+        """Read the pattern's fields off a path.
+
+        Raises:
+            EegfmError: The path fits the pattern in several ways, and whose recording it is cannot be known.
+        """
         if not path.lower().endswith(self._allowed):
             return None
-        match = self._regex.fullmatch(path[:-4])
-        return match.groupdict() if match else None
+        readings = self._pattern.readings(path[:-4])
+        if len(readings) > 1:
+            found = " or ".join(", ".join(f"{name} {value!r}" for name, value in one.items()) for one in readings)
+            raise EegfmError(
+                f"{self.corpus}: {path} fits corpus.pattern {self._example!r} in more than one way: {found}; write "
+                "into the pattern what tells its fields apart (folders, letters of every name), or rename the files"
+            )
+        return readings[0] if readings else None

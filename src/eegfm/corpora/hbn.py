@@ -9,27 +9,27 @@ import pandas as pd
 
 from eegfm.corpora.base import Corpus, Details
 from eegfm.corpora.bids_channels import ChannelTable, read_channels, resolve_typed
+from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants
 from eegfm.corpora.bids_sidecars import (
     NOT_RAW,
     SideFacts,
     inherited,
     is_boundary,
     nearest,
-    numbers,
     read_eeg_json,
     read_events,
-    read_participants,
-    sexes,
 )
 from eegfm.corpora.config import HbnCorpus
-from eegfm.corpora.hbn_tasks import START_KIT_EXCLUSIONS, TASKS, own_events
+from eegfm.corpora.hbn_tasks import COLUMNS, START_KIT_EXCLUSIONS, TASKS, own_events
 from eegfm.corpora.side_files import say_unused
+from eegfm.corpora.text_tables import is_missing
 from eegfm.errors import EegfmError
 from eegfm.named import refuse_unmatched
-from eegfm.recording import Reference
+from eegfm.recording import Reference, normalised_subject
 from eegfm.signal.electrodes import Layout, ResolvedChannels
 from eegfm.signal.expected import Expected
 from eegfm.signal.reader import RecordingHeader
+from eegfm.signal.text import stripped
 
 _NAME = re.compile(
     r"sub-(?P<subject>[A-Za-z0-9]+)_task-(?P<task>[A-Za-z0-9]+)(?:_run-(?P<run>\d+))?_eeg\.(bdf|set|edf)"
@@ -47,12 +47,14 @@ class Hbn(Corpus):
 
     layout: ClassVar[Layout] = "gsn129"
     suffixes: ClassVar[tuple[str, ...]] = (".bdf", ".set", ".edf")
+    label_table: ClassVar[str] = "participants.tsv"
     example = "sub-NDARXXXXXXXX/eeg/sub-NDARXXXXXXXX_task-RestingState_eeg.bdf"
 
     def __init__(self, config: HbnCorpus, corpus: str) -> None:
         super().__init__(corpus)
         self.reference: Reference | None = "Cz"
-        self._excluded = config.excluded_subjects
+        self._named_exclusions = tuple(config.excluded_subjects)
+        self._excluded = {normalised_subject(name): why for name, why in config.excluded_subjects.items()}
 
     def describe(self, path: str) -> dict[str, str] | None:
         """Read the BIDS entities of a file name."""
@@ -64,16 +66,18 @@ class Hbn(Corpus):
 
     def exclusion(self, fields: Mapping[str, str]) -> str:
         """Why a subject is on the exclusion list."""
-        return self._excluded.get(fields["subject"], "")
+        return self._excluded.get(normalised_subject(fields["subject"]), "")
 
     def check_names(self, files: pd.DataFrame) -> None:
         """Refuse subjects to leave out who are not there; see the base class.
 
         Those of the start kit may be absent: they are of several releases.
         """
-        own = [subject for subject in self._excluded if subject not in START_KIT_EXCLUSIONS]
+        present = set(files["subject"].map(normalised_subject))
+        own = [name for name in self._named_exclusions if name not in START_KIT_EXCLUSIONS]
+        absent = [name for name in own if normalised_subject(name) not in present]
         where = f"{self.corpus}.ingest.corpus.excluded_subjects"
-        refuse_unmatched(where, own, files["subject"], "files (subject)")
+        refuse_unmatched(where, absent, files["subject"], "files (subject)")
 
     def sidecars(self, path: str) -> tuple[str, ...]:
         """The side files, and the samples that an EEGLAB file may keep beside it."""
@@ -139,7 +143,7 @@ class Hbn(Corpus):
         if other is not None:
             flags.append(f"other_reference:{other}")
         sidecar = nearest(path, "events.tsv")
-        events = read_events(sidecar) if sidecar else []
+        events = _event_table(path)
         fields = self.describe(path.name)
         assert fields is not None, "only files of the layout are read"
         found = own_events(events, fields["task"], fields["run"])
@@ -150,7 +154,17 @@ class Hbn(Corpus):
             "noise_events": ", ".join(found.noise),
         }
         boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
-        return Details(found.events, facts, tuple(flags), boundaries_s)
+        reference_electrode = read_eeg_json(path).reference_electrode
+        return Details(found.events, facts, tuple(flags), boundaries_s, reference_electrode)
+
+    def notes(self, path: Path, header: RecordingHeader) -> list[dict[str, Any]]:
+        """All rows of ``*_events.tsv``, and what the file carries."""
+        return [*_event_table(path), *super().notes(path, header)]
+
+
+def _event_table(path: Path) -> list[dict[str, Any]]:
+    sidecar = nearest(path, "events.tsv")
+    return read_events(sidecar, COLUMNS) if sidecar else []
 
 
 def _channel_table(path: Path) -> ChannelTable | None:
@@ -160,8 +174,8 @@ def _channel_table(path: Path) -> ChannelTable | None:
 
 def _other_reference(facts: SideFacts) -> str | None:
     """The reference that is stated, if it is not Cz; as a word that can stand in a flag."""
-    stated = str(facts.values.get("EEGReference", "Cz")).strip()
-    return None if stated in {"Cz", "n/a", ""} else re.sub(r"\W+", "_", stated.lower())
+    stated = stripped(str(facts.values.get("EEGReference", "")))
+    return None if is_missing(stated) or facts.reference == "Cz" else re.sub(r"\W+", "_", stated.lower())
 
 
 def _absent_columns(events: list[dict[str, Any]], task: str) -> tuple[str, ...]:
@@ -171,10 +185,9 @@ def _absent_columns(events: list[dict[str, Any]], task: str) -> tuple[str, ...]:
 
 def _participants(path: Path) -> pd.DataFrame:
     table = read_participants(path)
-    out = pd.DataFrame({"subject": table["subject"].astype("str")})
-    for name, column in {"age_years": "age", **{factor: factor for factor in _FACTORS}}.items():
-        out[name] = pd.Series(numbers(table, column, path), dtype="float64")
-    out["sex"] = pd.Series(sexes(table), dtype="str")
-    release = table["release_number"].fillna("") if "release_number" in table else ""
-    out["release"] = pd.Series(release, index=out.index, dtype="str")
+    out = persons(table, path)
+    for factor in _FACTORS:
+        out[factor] = pd.Series(numbers(table, column_of(table, factor), path), dtype="float64")
+    release = column_of(table, "release_number")
+    out["release"] = pd.Series(table[release].fillna("") if release else "", index=out.index, dtype="str")
     return out

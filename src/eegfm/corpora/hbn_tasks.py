@@ -97,6 +97,8 @@ TASKS = {
     "seqLearning6target": _SEQUENCE,
     "seqLearning8target": _SEQUENCE,
 }
+COLUMNS = ("event_code", *sorted({column for task in TASKS.values() for column in task.columns}))
+"""Columns of ``*_events.tsv`` that HBN has beside those of BIDS."""
 
 
 class TaskEvents(NamedTuple):
@@ -131,8 +133,8 @@ def own_events(events: Sequence[dict[str, Any]], task_name: str, run: str) -> Ta
         Flags: ``other_task_events:<n>``, ``unknown_events:<n>`` (values of no task), ``no_task_start``,
         ``unknown_task`` (nothing but noise is left out).
     """
-    noise = tuple(sorted({event["value"].strip() for event in events} & NOISE))
-    meant = sorted((e for e in events if e["value"].strip() not in NOISE), key=lambda e: float(e["onset_s"]))
+    noise = tuple(sorted({event["value"] for event in events} & NOISE))
+    meant = sorted((e for e in events if e["value"] not in NOISE), key=lambda e: float(e["onset_s"]))
     if task_name not in TASKS:
         return TaskEvents(meant, None, None, ("unknown_task",), noise)
     task = TASKS[task_name]

@@ -91,10 +91,11 @@ class Tuh(Corpus):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".edf",)
+    meaning_of_ref: ClassVar[Reference] = "average"
 
     def __init__(self, config: TuhCorpus, corpus: str) -> None:
         super().__init__(corpus)
-        self.reference: Reference | None = None  # the labels say it: -REF or -LE
+        self.reference: Reference | None = None  # the labels say it: -REF, the average, or -LE
         self._family = config.family
         names = list(_FAMILIES) if config.family == "auto" else [config.family]
         above = {name: _above(name, is_named=config.family != "auto") for name in names}
@@ -227,8 +228,7 @@ def _within(events: Sequence[TuhEvent], header: RecordingHeader) -> tuple[list[d
     Returns:
         The rows, and the flags ``annotations_clipped:<n>`` and ``annotations_beyond_end:<n>``.
     """
-    last = header.segments[-1]
-    end_s = last.onset_s + (last.stop - last.start) / header.rate_hz
+    end_s = header.end_s
     tolerance_s = 0.5 / header.rate_hz  # times are written in decimals, samples lie where they lie
     rows, n_clipped, n_beyond = [], 0, 0
     for event in events:

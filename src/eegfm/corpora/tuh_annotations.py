@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from eegfm.corpora.text_tables import cells, is_missing
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.signal.bipolar import TCP_PAIRS, tcp_name
+from eegfm.signal.text import stripped
 
 ALL_CHANNELS = "TERM"
 """What the corpora write as the channel of a label that holds for the whole recording ("term-based")."""
@@ -81,7 +83,7 @@ class _Line(NamedTuple):
         return int(self._number(_WHOLE, text, "a whole number of time units"))
 
     def confidence(self, text: str) -> float | None:
-        return self._number(_DECIMAL, text, "a confidence") if text else None
+        return None if is_missing(text) else self._number(_DECIMAL, text, "a confidence")
 
     def ordered(self, start: float, stop: float) -> None:
         if stop < start:
@@ -105,7 +107,7 @@ def read_csv(path: Path, source: str) -> CsvAnnotations:
             match = _CSV_DURATION.fullmatch(line.text)
             duration_s = line.seconds(match[1]) if match else duration_s
         elif columns is None:
-            columns = [column.strip() for column in line.text.split(",")]
+            columns = [column.lower() for column in cells(line.text, ",")]
             if not set(_CSV_COLUMNS) <= set(columns):
                 raise line.damaged(f"{line.text[:80]!r} stands where the columns are named: {','.join(_CSV_COLUMNS)}")
         else:
@@ -141,7 +143,7 @@ def read_rec(path: Path) -> list[TuhEvent]:
     """
     events: dict[TuhEvent, None] = {}
     for line in _lines(path):
-        channel, start, stop, label = _fields(line, line.text.split(","), 4)
+        channel, start, stop, label = _fields(line, cells(line.text, ","), 4)
         onset_s, stop_s = line.seconds(start), line.seconds(stop)
         line.ordered(onset_s, stop_s)
         if label not in REC_CLASSES:
@@ -211,7 +213,7 @@ def _confirmed_ratio(labs: Mapping[str, Sequence[LabPiece]], rec: Sequence[TuhEv
 
 
 def _csv_event(line: _Line, columns: Sequence[str], source: str) -> TuhEvent:
-    row = dict(zip(columns, _fields(line, line.text.split(","), len(columns)), strict=True))
+    row = dict(zip(columns, _fields(line, cells(line.text, ","), len(columns)), strict=True))
     onset_s, stop_s = line.seconds(row["start_time"]), line.seconds(row["stop_time"])
     line.ordered(onset_s, stop_s)
     if not row["label"] or not row["channel"]:
@@ -226,10 +228,10 @@ def _channel(line: _Line, text: str) -> str:
         raise line.damaged(str(error)) from error
 
 
-def _fields(line: _Line, parts: Sequence[str], n_fields: int) -> list[str]:
-    if len(parts) != n_fields:
-        raise line.damaged(f"{line.text[:80]!r} has {len(parts)} fields, {n_fields} are expected")
-    return [part.strip() for part in parts]
+def _fields(line: _Line, fields: list[str], n_fields: int) -> list[str]:
+    if len(fields) != n_fields:
+        raise line.damaged(f"{line.text[:80]!r} has {len(fields)} fields, {n_fields} are expected")
+    return fields
 
 
 def _lines(path: Path) -> list[_Line]:
@@ -238,7 +240,8 @@ def _lines(path: Path) -> list[_Line]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _damaged(path, raw[: error.start].count(b"\n") + 1, "not text") from error
-    return [_Line(path, n, line.strip()) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    lines = enumerate(map(stripped, text.split("\n")), start=1)
+    return [_Line(path, number, line) for number, line in lines if line]
 
 
 def _damaged(path: Path, number: int, found: str) -> RecordingError:

@@ -63,6 +63,7 @@ class Encoder(nn.Module, ABC):
     ) -> None:
         super().__init__()
         self.traits = config.traits
+        self.leaks = config.leaks
         self.d_model = d_model
         self.d_token = d_token or d_model
         self.rate_hz = spec.rate_hz
@@ -74,7 +75,7 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def tokenize(self, batch: WindowBatch) -> Tokens:
-        """Cut (B, C, T) windows into patches and embed each on its own."""
+        """Cut (B, C, T) windows into patches and embed each: on its own, unless ``leaks`` names a choice."""
 
     @abstractmethod
     def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:

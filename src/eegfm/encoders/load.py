@@ -39,8 +39,8 @@ def build_encoder(checkpoint: Checkpoint, montages: Mapping[str, Montage] | None
 
     Raises:
         ConfigError: The encoder does not know a channel of a montage.
-        CheckpointError: The configuration names nothing on the menu, or names or shapes of the weights differ
-            from the encoder's; the message lists them.
+        CheckpointError: The configuration names nothing on the menu or leaves out a choice, or names or shapes of the
+            weights differ from the encoder's; the message lists them.
     """
     encoder = untrained_like(checkpoint, checkpoint.header.seed, montages)
     load_weights(encoder, checkpoint.tensors, PREFIX, "encoder")
@@ -52,7 +52,7 @@ def untrained_like(checkpoint: Checkpoint, seed: int, montages: Mapping[str, Mon
 
     Raises:
         ConfigError: See ``build_encoder``.
-        CheckpointError: The configuration names nothing on the menu.
+        CheckpointError: The configuration names nothing on the menu, or leaves out a choice.
     """
     config, spec = _config_and_spec(checkpoint.header)
     if montages and not config.traits.one_montage:
@@ -67,4 +67,10 @@ def _config_and_spec(header: CheckpointHeader) -> tuple[EncoderChoice, SignalSpe
         config = _CONFIG.validate_python(header.encoder)
     except ValidationError as error:
         raise CheckpointError(f"the checkpoint's encoder configuration is not on the menu: {error}") from error
+    unsaid = sorted(config.patchwise.keys() - header.encoder.keys())
+    if unsaid:
+        raise CheckpointError(
+            f"the checkpoint's encoder configuration does not say {', '.join(unsaid)}: an earlier eegfm wrote it, for "
+            f"which encoder {config.name} normalised in another way; train or import it again"
+        )
     return config, SignalSpec.from_dict(header.encoder_spec)

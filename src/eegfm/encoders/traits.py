@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from eegfm.config import Buildable
 
@@ -28,11 +28,36 @@ class Traits:
     one_length: bool = False
 
 
+class Leak(NamedTuple):
+    """A choice that lets a token's content tell of other patches.
+
+    Args:
+        key: Of the encoder's configuration.
+        choice: What it is set to.
+        patchwise: What does not leak.
+    """
+
+    key: str
+    choice: str
+    patchwise: str
+
+
 class EncoderChoice(Buildable):
     """Base of the configurations of encoders."""
 
     traits: ClassVar[Traits] = Traits()
+    patchwise: ClassVar[Mapping[str, str]] = {}
+    """By key, the choice with which a token's content depends on its own patch only. Any other choice takes statistics
+    over the window, and tells every token of patches that an objective hides."""
+    published: ClassVar[Mapping[str, str]] = {}
+    """By key, the choice that published weights were trained with, where the default is another. An import takes it."""
     name: str
+
+    @property
+    def leaks(self) -> tuple["Leak", ...]:
+        """The choices made here that are not ``patchwise``."""
+        leaks = (Leak(key, str(getattr(self, key)), patchwise) for key, patchwise in self.patchwise.items())
+        return tuple(leak for leak in leaks if leak.choice != leak.patchwise)
 
 
 def named_size(data: Any, sizes: Mapping[str, Mapping[str, Any]], default: str) -> Any:

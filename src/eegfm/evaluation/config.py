@@ -1,6 +1,6 @@
 """The menu of probes."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -30,8 +30,12 @@ class ProbeParams(StrictModel):
         transductive: Also report features z-scored per person without labels. That uses the held-out person's
             windows, so it stands in a row of its own.
         allow_pretrained_persons: Probe persons and signals of the pretraining too; the metrics say which.
+        accept_other_code: Probe an encoder that other code made than there is now; the metrics say what differs.
+        accept_other_data: Probe an encoder that was trained on another generation of signals or splits.
         batch_size: Windows per forward pass.
         device: Where the encoder runs; ``auto`` takes a GPU where there is one.
+        verify: When stored samples are compared with their checksums: each block when a window of it is read for the
+            first time, or never.
     """
 
     task: str
@@ -45,11 +49,18 @@ class ProbeParams(StrictModel):
     seed: int = Field(0, ge=0)
     transductive: bool = True
     allow_pretrained_persons: bool = False
+    accept_other_code: bool = False
+    accept_other_data: bool = False
     batch_size: int = Field(256, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    verify: Literal["first_read", "off"] = "first_read"
 
     @model_validator(mode="after")
     def _options_are_used(self) -> Self:
         if len(self.lambdas) == 1:
             refuse_unused(self, ["inner_folds"], "where lambdas has one value, so that there is nothing to choose")
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the result: everything but the machine."""
+        return self.model_dump(mode="json", exclude={"batch_size", "device", "verify"})

@@ -64,7 +64,7 @@ def extract_features(
         device: Where batches go.
 
     Returns:
-        By name, (W, F) float32.
+        By name, (W, F) float32; NaN for what is not known of a window, see ``pool_channels``.
 
     Raises:
         SplitError: The windows come in several montages and ``pooling`` keeps channels.
@@ -77,19 +77,20 @@ def extract_features(
             "set probe.pooling=mean or probe one montage"
         )
     parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in extractors}
+    broken: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in extractors}
     places = []
     with torch.inference_mode():
         for place, batch in window_batches(store, prepare, windows, batch_size=batch_size, device=device):
             places.append(place)
             for name, extract in extractors.items():
                 found, mask = extract(batch)
+                broken[name].append((~found.isfinite().all(dim=2) & mask).any(dim=1).cpu().numpy())
                 pooled = pool_channels(found.cpu(), mask.cpu(), pooling)
                 parts[name].append(pooled.numpy().astype(np.float32))
     order = np.argsort(np.concatenate(places))
-    features = {name: np.concatenate(blocks)[order] for name, blocks in parts.items()}
-    for name, values in features.items():
-        _refuse_not_finite(name, values, windows)
-    return features
+    for name, blocks in broken.items():
+        _refuse_not_finite(name, np.concatenate(blocks)[order], windows)
+    return {name: np.concatenate(blocks)[order] for name, blocks in parts.items()}
 
 
 def window_batches(
@@ -108,7 +109,8 @@ def window_batches(
         rows, scale_rows = store.locate(
             montage, group["recording_id"], group["start"].to_numpy(dtype=np.int64), n_samples
         )
-        scales_uv, places = store.scales(montage), group.index.to_numpy(dtype=np.int64)
+        scales_uv, is_bad = store.scales(montage), store.is_bad(montage)
+        places = group.index.to_numpy(dtype=np.int64)
         for first in range(0, len(group), batch_size):
             part = slice(first, first + batch_size)
             stored: StoredBatch = {
@@ -118,17 +120,20 @@ def window_batches(
                 "corpus": corpus,
                 "montage": montage,
             }
+            if is_bad[scale_rows[part]].any():
+                stored["is_bad"] = is_bad[scale_rows[part]]
             yield places[part], prepare(stored)
 
 
 def pool_channels(features: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
     """(B, F) from (B, C, X): channels side by side, or their mean over the channels that hold signal.
 
-    Side by side, channels that hold none are zero: what an encoder says of padding is no feature of the window.
+    Side by side, channels that hold none (padding, bad ones) are NaN: no number says nothing, zero least of all for a
+    logarithm. ``Standardizer`` puts the training windows' mean in their place.
     """
-    real = features.masked_fill(~mask.unsqueeze(-1), 0.0)
     if pooling == "channels":
-        return real.flatten(1)
+        return features.masked_fill(~mask.unsqueeze(-1), float("nan")).flatten(1)
+    real = features.masked_fill(~mask.unsqueeze(-1), 0.0)
     return real.sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
 
 
@@ -146,11 +151,11 @@ def zscore_per_person(features: NDArray[np.floating], persons: NDArray[np.int64]
     return out
 
 
-def _refuse_not_finite(name: str, values: NDArray[np.float32], windows: pd.DataFrame) -> None:
-    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if len(bad):
-        first = windows["recording_id"].iloc[bad[0]]
+def _refuse_not_finite(name: str, is_broken: NDArray[np.bool_], windows: pd.DataFrame) -> None:
+    broken = np.flatnonzero(is_broken)
+    if len(broken):
+        first = windows["recording_id"].iloc[broken[0]]
         raise CheckpointError(
-            f"{name}: features of {len(bad)} of {len(values)} windows are not finite (first: recording "
+            f"{name}: features of {len(broken)} of {len(is_broken)} windows are not finite (first: recording "
             f"{first}); the weights or the stored signals are damaged"
         )

@@ -15,7 +15,11 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Standardizer:
-    """Mean and inverse standard deviation of the training windows, feature by feature."""
+    """Mean and inverse standard deviation of the training windows, feature by feature.
+
+    A feature that is unknown (NaN: its channel is bad in that recording) becomes the mean of the training windows that
+    have it: it speaks for no class.
+    """
 
     mean: Floats
     inverse_scale: Floats
@@ -24,13 +28,25 @@ class Standardizer:
     def fit(cls, features: NDArray[np.floating]) -> "Standardizer":
         """Learn from (W, F) features. A feature that is constant in training counts nothing afterwards."""
         values = np.asarray(features, dtype=np.float64)
-        mean, scale = values.mean(axis=0), values.std(axis=0)
+        mean, scale = _mean_and_sd(values)
         varies = scale > 1e-9 * np.abs(mean) + 1e-30
         return cls(mean, np.where(varies, 1.0 / np.where(varies, scale, 1.0), 0.0))
 
     def __call__(self, features: NDArray[np.floating]) -> Floats:
         """Standardise (W, F) features."""
-        return (np.asarray(features, dtype=np.float64) - self.mean) * self.inverse_scale
+        values = (np.asarray(features, dtype=np.float64) - self.mean) * self.inverse_scale
+        return np.where(np.isnan(values), 0.0, values)
+
+
+def _mean_and_sd(values: Floats) -> tuple[Floats, Floats]:
+    """(F,) each, over the windows of which a feature is known; zero where it is known of none."""
+    is_known = ~np.isnan(values)
+    if is_known.all():
+        return values.mean(axis=0), values.std(axis=0)
+    n_known = np.maximum(is_known.sum(axis=0), 1)
+    mean = np.where(is_known, values, 0.0).sum(axis=0) / n_known
+    squares = np.where(is_known, values - mean, 0.0) ** 2
+    return mean, np.sqrt(squares.sum(axis=0) / n_known)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,14 @@ from typing import Any
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import JSONPreview
 
-from eegfm.checkpoint import Checkpoint, load_checkpoint, read_header, save_checkpoint
+from eegfm.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, read_header, save_checkpoint
 from eegfm.errors import CheckpointError
+from eegfm.io.recorded import Recorded
+from eegfm.provenance import Record
 
 
-class CheckpointDataset(AbstractDataset[Checkpoint, Checkpoint]):
-    """One safetensors file with weights and header.
+class CheckpointDataset(Recorded, AbstractDataset[Checkpoint, Checkpoint]):
+    """One safetensors file with weights and header, in which the record stands.
 
     Args:
         filepath: The file.
@@ -33,14 +35,25 @@ class CheckpointDataset(AbstractDataset[Checkpoint, Checkpoint]):
                 f"{self._path}: holds an encoder that was pretrained here, or one that is not readable; imported "
                 "weights do not replace it: write elsewhere with --params=data=FOLDER"
             )
-        save_checkpoint(self._path, data)
+        save_checkpoint(self._path, data.with_record(self._take(data)))
+
+    def header(self) -> CheckpointHeader:
+        """Read only the header."""
+        return read_header(self._path)
 
     def preview(self) -> JSONPreview:
         """The header without its long lists, for kedro viz."""
         header = read_header(self._path)
         seen = {"persons": _counted(header.persons, "persons"), "signals": _counted(header.signals, "recordings")}
-        short = header.model_copy(update={**seen, "signal_spec": {}, "encoder_spec": {}})
+        short = header.model_copy(update={**seen, "signal_spec": {}, "encoder_spec": {}, "record": None})
         return JSONPreview(short.model_dump_json())
+
+    def identity_of(self, data: Checkpoint) -> str:
+        """Hash of weights and header."""
+        return data.identity()
+
+    def _read_record(self) -> Record | None:
+        return read_header(self._path).record
 
     def _exists(self) -> bool:
         return self._path.is_file()

@@ -9,10 +9,12 @@ from kedro_datasets._typing import JSONPreview
 
 from eegfm.errors import EegfmError
 from eegfm.files import write_atomically
+from eegfm.io.recorded import Recorded, parsed
+from eegfm.provenance import RECORD_KEY, Record, sha256_of
 
 
-class MetricsDataset(AbstractDataset[dict[str, Any], dict[str, Any]]):
-    """Plain numbers as one JSON file; NaN and infinity are refused.
+class MetricsDataset(Recorded, AbstractDataset[dict[str, Any], dict[str, Any]]):
+    """Plain numbers as one JSON file; NaN and infinity are refused. Its record stands under the key ``eegfm``.
 
     Args:
         filepath: The file.
@@ -27,16 +29,29 @@ class MetricsDataset(AbstractDataset[dict[str, Any], dict[str, Any]]):
         """Read the numbers."""
         if not self._path.is_file():
             raise EegfmError(f"{self._path} does not exist; run the pipeline that makes it first")
-        loaded: dict[str, Any] = json.loads(self._path.read_text())
-        return loaded
+        return {key: value for key, value in self._content().items() if key != RECORD_KEY}
 
     def save(self, data: dict[str, Any]) -> None:
         """Write the numbers in one step."""
-        write_atomically(self._path, json.dumps(data, indent=2, allow_nan=False).encode())
+        record = self._take(data)
+        said = {} if record is None else {RECORD_KEY: record.model_dump(mode="json")}
+        write_atomically(self._path, json.dumps({**data, **said}, indent=2, allow_nan=False).encode())
 
     def preview(self) -> JSONPreview:
         """The file itself, for kedro viz."""
         return JSONPreview(self._path.read_text())
+
+    def identity_of(self, data: dict[str, Any]) -> str:
+        """Hash of all numbers and names."""
+        return sha256_of(data)
+
+    def _read_record(self) -> Record | None:
+        said = self._content().get(RECORD_KEY)
+        return None if said is None else parsed(json.dumps(said))
+
+    def _content(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self._path.read_text())
+        return content
 
     def _exists(self) -> bool:
         return self._path.is_file()

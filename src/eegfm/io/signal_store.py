@@ -59,6 +59,14 @@ class SignalStoreDataset(AbstractDataset[SignalStore, SignalStore]):
         figure.savefig(buffer, format="png", dpi=80)
         return ImagePreview(base64.b64encode(buffer.getvalue()).decode())
 
+    def identity(self) -> str | None:
+        """Hash of all that is in the store; None where there is none."""
+        return SignalStore(self._path).identity if self._exists() else None
+
+    def identity_of(self, data: SignalStore) -> str:
+        """The same of a handle."""
+        return data.identity
+
     def _exists(self) -> bool:
         return (self._path / "store.json").is_file()
 

@@ -1,19 +1,23 @@
 """Parquet tables that are written whole or not at all."""
 
-import io
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 
 from eegfm.errors import EegfmError
 from eegfm.files import write_atomically
+from eegfm.io.recorded import Recorded, parsed
+from eegfm.provenance import RECORD_KEY, Record
 
 
-class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
-    """A pandas table as one Parquet file.
+class TableDataset(Recorded, AbstractDataset[pd.DataFrame, pd.DataFrame]):
+    """A pandas table as one Parquet file; its record stands in the metadata of the schema.
 
     Args:
         filepath: The file.
@@ -32,13 +36,29 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
 
     def save(self, data: pd.DataFrame) -> None:
         """Write the table in one step."""
-        buffer = io.BytesIO()
-        data.to_parquet(buffer, index=False)
-        write_atomically(self._path, buffer.getvalue())
+        table, record = pa.Table.from_pandas(data, preserve_index=False), self._take(data)
+        if record is not None:
+            said = {RECORD_KEY.encode(): record.model_dump_json().encode()}
+            table = table.replace_schema_metadata({**(table.schema.metadata or {}), **said})
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink)
+        write_atomically(self._path, sink.getvalue().to_pybytes())
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """First rows for kedro viz."""
         return TablePreview(pd.read_parquet(self._path).head(nrows).astype("str").to_dict(orient="split"))
+
+    def identity_of(self, data: pd.DataFrame) -> str:
+        """Hash of names, types and values, in the table's order."""
+        # In one piece: how a table was put together leaves no trace.
+        table = pa.Table.from_pandas(data, preserve_index=False).replace_schema_metadata(None).combine_chunks()
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        return hashlib.sha256(sink.getvalue()).hexdigest()
+
+    def _read_record(self) -> Record | None:
+        return parsed((pq.read_schema(self._path).metadata or {}).get(RECORD_KEY.encode()))
 
     def _exists(self) -> bool:
         return self._path.is_file()

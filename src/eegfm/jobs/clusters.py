@@ -9,6 +9,7 @@ import joblib
 
 from eegfm.errors import EegfmError
 from eegfm.jobs.config import WorkerParams
+from eegfm.jobs.processes import deaf_to_ctrl_c
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
@@ -73,7 +74,8 @@ def _dask_client(params: WorkerParams) -> Iterator[Any]:
         # One thread a process: a watchdog that ends a process ends nobody else's work.
         options = {"n_workers": None if params.n_workers == "auto" else params.n_workers, "threads_per_worker": 1}
     try:
-        client: Any = Client(**options)  # type: ignore[no-untyped-call]
+        with deaf_to_ctrl_c():
+            client: Any = Client(**options)  # type: ignore[no-untyped-call]
     except OSError as error:
         raise EegfmError(
             f"ingest.workers.address: no Dask scheduler answers at {params.address}; start one with: dask scheduler"

@@ -1,14 +1,16 @@
 """Parameters of the data jobs, of weights in and out, and of everything that one corpus needs."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator, model_validator
 
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import StrictModel
 from eegfm.corpora.config import AcquireParams, CorpusConfig
 from eegfm.encoders.config import EncoderConfig
+from eegfm.encoders.configs.published import as_published
 from eegfm.load_report import LoadExceptions
+from eegfm.recording import BadChannels
 from eegfm.signal.canonical import CanonicalChoice
 from eegfm.signal.config import ReadParams
 from eegfm.signal.electrodes import Layout
@@ -54,6 +56,11 @@ class IngestParams(StrictModel):
     workers: WorkerParams = WorkerParams()
     max_rejected_ratio: float = Field(default=0.2, ge=0, le=1)
 
+    def identity(self) -> dict[str, Any]:
+        """What decides the result: everything but who converts, and what is bearable."""
+        dump = self.model_dump(mode="json", exclude={"workers", "max_rejected_ratio"})
+        return dump | {"reading": self.reading.model_dump(mode="json", exclude={"max_memory_bytes", "timeout_s"})}
+
 
 class CorpusParams(StrictModel):
     """Everything about one corpus: the block that stands under its name in the parameters."""
@@ -87,10 +94,12 @@ class ImportParams(StrictModel):
     """What is known of published weights; the file itself says none of it.
 
     Attributes:
-        encoder: Architecture that the file holds.
+        encoder: Architecture that the file holds. Choices that are not named are those that the weights were published
+            with, where these differ from the defaults of training.
         adapter: What brings other montages to that of the weights; one without weights of its own.
         montage: Channels that the weights expect, behind no adapter: a canonical montage, or electrodes in their order.
         reference: What windows are referenced to, see ``eegfm.training.config.PretrainParams``.
+        bad_channels: What is done with bad channels, see there.
         rate_hz: Rate that they expect.
         window_s: Longest window that they expect.
         filters: Of the signals that they were trained on.
@@ -106,6 +115,7 @@ class ImportParams(StrictModel):
     adapter: AdapterConfig = NoAdapterConfig()
     montage: CanonicalChoice | NamedElectrodes
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
+    bad_channels: BadChannels = "mask"
     rate_hz: PositiveFloat
     window_s: PositiveFloat
     filters: FilterFacts
@@ -114,6 +124,11 @@ class ImportParams(StrictModel):
     note: str = ""
     weights: LoadExceptions = LoadExceptions()
     seed: NonNegativeInt = 0
+
+    @field_validator("encoder", mode="before")
+    @classmethod
+    def _as_published(cls, encoder: Any) -> Any:
+        return as_published(encoder)
 
 
 ExportFormat = Literal["huggingface", "onnx", "torch_export"]
@@ -126,10 +141,12 @@ class ExportParams(StrictModel):
         formats: Files to write: ``huggingface`` (config.json, model.safetensors, README.md), ``onnx`` (encoder.onnx,
             extra ``export``), ``torch_export`` (encoder.pt2).
         montage: Name of the checkpoint's montage that recordings come in; needed where there are several.
+        accept_other_code: Export an encoder that other code made than there is now.
     """
 
     formats: tuple[ExportFormat, ...] = Field(default=("huggingface", "onnx", "torch_export"), min_length=1)
     montage: str | None = None
+    accept_other_code: bool = False
 
 
 class ReportParams(StrictModel):

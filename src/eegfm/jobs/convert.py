@@ -1,7 +1,7 @@
 """One raw file to one recording: check, read, pick channels, filter, resample, quantise. Runs in a worker."""
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eegfm.corpora.base import Corpus
+from eegfm.corpora.base import Corpus, file_version
 from eegfm.corpora.manifest import check_published
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.jobs.config import IngestParams
 from eegfm.jobs.memory import keep_freed_memory
 from eegfm.jobs.stream import FilteredStream
 from eegfm.recording import Montage
+from eegfm.signal.bad_stretches import bad_stretches, says_bad
 from eegfm.signal.config import SignalParams
 from eegfm.signal.electrodes import ResolvedChannels
 from eegfm.signal.expected import Expected, check_expected
+from eegfm.signal.named_files import OTHER_NAME_FLAGS, named_files
+from eegfm.signal.quality import BAD_FLAGS, bad_channels
 from eegfm.signal.reader import RecordingHeader, open_reader
 from eegfm.store.index import RejectedEntry
 
@@ -31,6 +34,8 @@ Neither permissions, nor a disk that answers again, nor a mistake of ours that w
 """
 LIMITED = frozenset({"kills_worker", "too_large"})
 """Codes of rejections that are tried again when the limits are other ones."""
+MIN_GOOD_CHANNELS = 2
+"""Scalp electrodes that must be left: the average of one is that one, and leaves nothing of it."""
 UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What our own mistakes raise: one odd file must not keep the rest of a corpus out, nor get in."""
 
@@ -65,6 +70,11 @@ class Task:
         key = self.limited_key if code in LIMITED else self.key
         return RejectedEntry(self.row["recording_id"], key, self.row["path"], "read", code, reason, remedy)
 
+    def named_versions(self) -> dict[str, str]:
+        """Versions of the files that only the file's header names, by path inside the raw folder."""
+        files = named_files(self.path, self.params.reading)
+        return {file.relative_to(self.root).as_posix(): file_version(file) for file in files}
+
     @property
     def limited_key(self) -> str:
         """The key of a file that was rejected by limits of this run."""
@@ -87,8 +97,10 @@ class Converted:
     montage: Montage
     scales_uv: NDArray[np.float32]
     block_crc32c: list[int]
+    bad_channels: tuple[str, ...]
     facts: dict[str, Any]
     events: list[dict[str, Any]]
+    named: dict[str, str]
 
     @property
     def hours(self) -> float:
@@ -102,7 +114,7 @@ def convert(task: Task) -> Converted | RejectedEntry:
     try:
         return _convert(task)
     except RecordingError as error:
-        return task.rejected(error.code, error.reason, error.remedy)
+        return replace(task.rejected(error.code, error.reason, error.remedy), named=task.named_versions())
     except EegfmError:
         raise  # the store's disk, the configuration: no fault of this file
     except UNFORESEEN as error:
@@ -131,12 +143,18 @@ def _convert(task: Task) -> Converted:
     _check_count(channels, header, task.signal)
     details = corpus.details(path, header)
     names = channels.montage.channel_names
-    stream = FilteredStream(reader, channels.picks, task.signal, names, details.boundaries_s)
+    patterns = task.params.reading.bad_annotations
+    stretches = bad_stretches([*details.events, *corpus.notes(path, header)], patterns)
+    stream = FilteredStream(reader, channels.picks, task.signal, names, details.boundaries_s, stretches)
     samples_path = task.spool / f"{task.key}.i16"
     scales_uv = stream.scales_uv()
     written = stream.write(samples_path, scales_uv)
     events, event_flags = stream.placed(details.events)
+    n_in_bad = stream.n_in_bad(event for event in details.events if not says_bad(event, patterns))
+    event_flags += (f"events_in_bad:{n_in_bad}",) if n_in_bad else ()
     _check_unchanged(task, "while it was read")
+    flags = sorted({*header.flags, *details.flags, *written.flags, *event_flags, *_unknown(channels)})
+    bad = _bad_channels(flags, channels.montage, details.reference_electrode)
     facts = {
         **details.facts,
         "montage": channels.montage.name,
@@ -148,7 +166,8 @@ def _convert(task: Task) -> Converted:
         "segment_starts": [start for start, _ in written.segments],
         "segment_stops": [stop for _, stop in written.segments],
         "segment_onsets_s": written.segment_onsets_s,
-        "flags": sorted({*header.flags, *details.flags, *written.flags, *event_flags, *_unknown(channels)}),
+        "flags": flags,
+        "bad_channels": list(bad),
         "labels_left_out": list(channels.left_out),
         "labels_not_understood": list(channels.not_understood),
         "signal_hashes": written.signal_hashes,
@@ -162,8 +181,10 @@ def _convert(task: Task) -> Converted:
         montage=channels.montage,
         scales_uv=scales_uv,
         block_crc32c=written.block_crc32c,
+        bad_channels=bad,
         facts=facts,
         events=events,
+        named=task.named_versions() if OTHER_NAME_FLAGS.intersection(header.flags) else {},
     )
 
 
@@ -195,8 +216,29 @@ def _check_unchanged(task: Task, when: str) -> None:
         )
 
 
+def _bad_channels(flags: Sequence[str], montage: Montage, reference_electrode: str | None) -> tuple[str, ...]:
+    """Channels that windows leave out.
+
+    Raises:
+        RecordingError: They leave no two electrodes of the scalp, so that there is no average (``no_good_channels``).
+    """
+    reference = "Cz" if montage.reference == "Cz" else reference_electrode
+    bad = bad_channels(flags, montage.channel_names, reference)
+    on_scalp = [name for name, is_scalp in zip(montage.channel_names, montage.is_scalp, strict=True) if is_scalp]
+    n_good = sum(name not in bad for name in on_scalp)
+    if n_good < MIN_GOOD_CHANNELS and n_good < len(on_scalp):
+        raise RecordingError(
+            "no_good_channels",
+            f"{len(on_scalp) - n_good} of {len(on_scalp)} scalp electrodes are bad ({', '.join(bad)[:200]}); at least "
+            f"{MIN_GOOD_CHANNELS} good ones are needed",
+            f"correct channels.tsv if they are good, or leave the file out; flags that make a channel bad: "
+            f"{', '.join(sorted(BAD_FLAGS))}",
+        )
+    return bad
+
+
 def _unknown(channels: ResolvedChannels) -> tuple[str, ...]:
-    return ("labels_not_understood",) if channels.not_understood else ()
+    return (*channels.flags, *(("labels_not_understood",) if channels.not_understood else ()))
 
 
 def _check_count(channels: ResolvedChannels, header: RecordingHeader, signal: SignalParams) -> None:

@@ -68,7 +68,7 @@ def labels_table(recordings: pd.DataFrame) -> pd.DataFrame:
 
 
 def spectrum_table(store: SignalStore, recordings: pd.DataFrame) -> pd.DataFrame:
-    """Power spectral density over recordings and scalp channels, as recorded (not re-referenced).
+    """Power spectral density over recordings and good scalp channels, as recorded (not re-referenced).
 
     Welch's estimate with Hann windows of four seconds without overlap, from pieces spread over a recording.
 
@@ -101,7 +101,7 @@ def _n_bins(rate_hz: float) -> int:
 
 
 def _density(store: SignalStore, recording: Mapping[Hashable, Any], scalp: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(C, F) density of the scalp channels of one recording that are not flat."""
+    """(C, F) density of the scalp channels of one recording that are neither bad nor flat."""
     n = _piece(store.rate_hz)
     spans = zip(recording["segment_starts"], recording["segment_stops"], strict=True)
     firsts = np.concatenate([np.arange(start, stop - n + 1, n) for start, stop in spans])
@@ -111,7 +111,8 @@ def _density(store: SignalStore, recording: Mapping[Hashable, Any], scalp: NDArr
     montage = str(recording["montage"])
     ids = [str(recording["recording_id"])] * len(firsts)
     rows, scale_rows = store.locate(montage, ids, firsts.astype(np.int64), n)
-    signal_uv = store.gather(montage, rows, n)[:, :, scalp] * store.scales(montage)[scale_rows[0]][scalp]
+    shown = scalp & ~store.is_bad(montage)[scale_rows[0]]
+    signal_uv = store.gather(montage, rows, n)[:, :, shown] * store.scales(montage)[scale_rows[0]][shown]
     window = np.hanning(n)
     spectra = np.fft.rfft((signal_uv - signal_uv.mean(axis=1, keepdims=True)) * window[:, None], axis=1)
     power = 2 * (np.abs(spectra) ** 2).mean(axis=0).T / (store.rate_hz * (window**2).sum())

@@ -36,7 +36,8 @@ def export(checkpoint: Checkpoint, params: ExportParams, folder: Path) -> dict[s
     """
     if "onnx" in params.formats:
         check_onnx()
-    model = build_inference(checkpoint, params.montage).requires_grad_(False)
+    model = build_inference(checkpoint, params.montage, accept_other_code=params.accept_other_code)
+    model = model.requires_grad_(False)
     spec = SignalSpec.from_dict(checkpoint.header.signal_spec)
     n_channels, n_samples = spec.montages[model.montage].n_channels, spec.n_samples[model.montage]
     formats: dict[str, Any] = {}
@@ -59,7 +60,8 @@ def _write_huggingface(
 ) -> dict[str, Any]:
     config = write_exported(model, checkpoint.header, folder)
     write_card(model, config, params.formats, folder)
-    difference = compare(load_exported(folder).requires_grad_(False), model, n_channels, [n_samples], 0.0, WEIGHTS_FILE)
+    again = load_exported(folder, accept_other_code=params.accept_other_code).requires_grad_(False)
+    difference = compare(again, model, n_channels, [n_samples], 0.0, WEIGHTS_FILE)
     return {"files": [CONFIG_FILE, WEIGHTS_FILE, CARD_FILE], "difference": difference, "tolerance": 0.0}
 
 

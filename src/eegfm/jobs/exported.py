@@ -24,7 +24,7 @@ class ExportedConfig(StrictModel):
     Attributes:
         model_type: What made it.
         montage: That the other files of the export are for.
-        header: The checkpoint's, without persons, signals and whom training left out.
+        header: The checkpoint's, without persons, signals, whom training left out, and the record of a run.
     """
 
     model_type: Literal["eegfm"] = "eegfm"
@@ -48,22 +48,25 @@ def public_header(header: CheckpointHeader, file_sha256: str) -> CheckpointHeade
     source = header.imported.source if header.imported else f"eegfm run {header.fingerprint}"
     note = header.imported.note if header.imported else ""
     imported = ImportedWeights(source=source, file_sha256=file_sha256, note=note)
-    return header.model_copy(update={"persons": None, "signals": None, "kept_out": None, "imported": imported})
+    unsaid = dict.fromkeys(("persons", "signals", "kept_out", "record"))
+    return header.model_copy(update={**unsaid, "imported": imported})
 
 
-def load_exported(folder: Path | str, montage: str | None = None) -> Inference:
+def load_exported(folder: Path | str, montage: str | None = None, *, accept_other_code: bool = False) -> Inference:
     """Rebuild an exported encoder, with reference and adapter, in evaluation mode, on the CPU.
 
     Args:
         folder: With config.json and model.safetensors.
         montage: Name of one of its montages; the one that was exported if not given.
+        accept_other_code: Whether weights that other code made are taken, with a warning.
 
     Raises:
-        CheckpointError: A file is missing or damaged, or the weights do not fit.
+        CheckpointError: A file is missing or damaged, or the weights do not fit or were made by other code.
         ConfigError: There is no such montage.
     """
     config = read_exported_config(Path(folder))
-    return build_inference(read_exported(Path(folder)), montage or config.montage)
+    checkpoint = read_exported(Path(folder))
+    return build_inference(checkpoint, montage or config.montage, accept_other_code=accept_other_code)
 
 
 def read_exported(folder: Path) -> Checkpoint:

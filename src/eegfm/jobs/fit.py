@@ -1,7 +1,7 @@
 """Pretraining as one job: a mixture of windows goes in, a checkpoint and its numbers come out."""
 
-import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,22 +19,28 @@ from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.errors import TrainingError
+from eegfm.jobs.encoder_code import encoder_code, implementations
 from eegfm.jobs.training_data import TrainingData, training_data
 from eegfm.jobs.versions import versions
 from eegfm.objectives.base import Objective
+from eegfm.provenance import sha256_of
+from eegfm.source_code import code_sha256
 from eegfm.training.config import PretrainParams
 from eegfm.training.loader import gather, thinned
 from eegfm.training.pace import Pace
 from eegfm.training.pretrain_module import PretrainModule
 from eegfm.training.randomness import OBJECTIVE_WEIGHTS, RECONSTRUCTION_MASKS, generator_for
 from eegfm.training.stores import Stores
-from eegfm.training.trainer import build_trainer, validation_interval
+from eegfm.training.trainer import build_trainer, honest_end, validation_interval
+from eegfm.training.verify import readable
 from eegfm.weights import build_seeded
 from eegfm.windows.guard import SplitTable
 
 _N_STATISTICS_STEPS = 16
 _N_RECONSTRUCTED = 4
 _OBJECTIVE_PREFIX = "objective."
+_DATA_CODE = ("windows",)
+"""Code that does not count for a run: what it gives, the mixture, counts itself."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ def fit_pretraining(
         stores: Signal stores by corpus.
         params: Everything that is chosen.
         run_directory: Runs lie here side by side, each in a folder named by a fingerprint of its parameters,
-            its mixture and the filters of its signals.
+            its mixture, the samples and filters of its signals, and its code.
         splits: Who may be trained on; the mixture is checked against it, and the header says who was.
 
     Returns:
@@ -83,18 +89,20 @@ def fit_pretraining(
 
     Raises:
         ConfigError: Parameters and data do not fit.
-        TrainingError: The loss is not finite, or the run was stopped early.
-        StoreError: A recording of the mixture is not in its store.
+        TrainingError: The loss is not finite, the run was stopped early, or the CPU computes wrong in bfloat16.
+        StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
     """
     split_table = SplitTable(splits)
     split_table.check_training(mixture)
+    stores = readable(stores, params.loader.verify)
     data = training_data(mixture, stores, params)
-    fingerprint = _fingerprint(params, data)
+    fingerprint = _fingerprint(params, data, _signals(mixture, stores))
     directory = run_directory / fingerprint
     _write_params(directory, params, data.mixture_sha256)
 
-    prepare = Prepare(data.spec.montages, params.reference)
+    prepare = Prepare(data.spec.montages, params.reference, params.bad_channels)
+    _check_bad_channels(prepare, mixture, stores)
     prepared_spec = prepare.prepared_spec(data.spec)
     adapter = new_adapter(params.adapter, prepared_spec, params.seed)
     encoder_spec = adapter.adapted_spec(prepared_spec)
@@ -117,6 +125,14 @@ def fit_pretraining(
     )
 
 
+def _check_bad_channels(prepare: Prepare, mixture: pd.DataFrame, stores: Stores) -> None:
+    """Refuse recordings of which bad channels leave nothing; it may take hours until one is drawn."""
+    for (corpus, montage), part in mixture.groupby(["corpus", "montage"]):
+        store, ids = stores[str(corpus)], part["recording_id"].unique()
+        _, rows = store.locate(str(montage), ids, np.zeros(len(ids), dtype=np.int64), 0)
+        prepare.check_bad_channels(str(montage), store.is_bad(str(montage))[rows])
+
+
 def _new_objective(params: PretrainParams, spec: SignalSpec) -> Objective:
     """Build encoder and objective; all initial weights follow from the seed, global random state stays."""
     encoder = new_encoder(params.encoder, spec, params.seed)
@@ -134,8 +150,8 @@ def _train(module: PretrainModule, data: TrainingData, directory: Path) -> Pace:
     """
     pace = Pace()
     trainer = build_trainer(module.params, directory, data.n_steps, [pace], validates=len(data.validation) > 0)
-    trainer.fit(module, data.training, data.validation)
-    # A termination signal ends the fit as if it had finished.
+    with honest_end():
+        trainer.fit(module, data.training, data.validation)
     if trainer.global_step != data.n_steps:
         raise TrainingError(
             f"training stopped after {trainer.global_step} of {data.n_steps} steps; nothing is kept, start it again"
@@ -198,10 +214,22 @@ def _reconstruct(
     return shown
 
 
-def _fingerprint(params: PretrainParams, data: TrainingData) -> str:
+def _signals(mixture: pd.DataFrame, stores: Stores) -> dict[str, str]:
+    """By corpus, the hash of the signals of all recordings that the mixture draws from."""
+    by_corpus = mixture.groupby("corpus", sort=True)["recording_id"]
+    return {str(corpus): stores[str(corpus)].signals_sha256(set(names)) for corpus, names in by_corpus}
+
+
+def _fingerprint(params: PretrainParams, data: TrainingData, signals: Mapping[str, str]) -> str:
     """Name of a run: what decides its result, the machine left out."""
-    identity = {"params": params.identity(), "mixture": data.mixture_sha256, "filters": data.filters}
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    identity = {
+        "params": params.identity(),
+        "mixture": data.mixture_sha256,
+        "filters": data.filters,
+        "signals": signals,
+        "code": code_sha256(__name__, *implementations(params), without=_DATA_CODE),
+    }
+    return sha256_of(identity)[:12]
 
 
 def _header(
@@ -226,6 +254,7 @@ def _header(
         signal_scale_uv=objective.encoder.signal_scale_uv,
         normalisation=objective.encoder.normalisation,
         reference=params.reference,
+        bad_channels=params.bad_channels,
         filters=data.filters,
         corpora=sorted(data.weights),
         simulated_corpora=[c for c in sorted(data.weights) if stores[c].is_simulated],
@@ -240,6 +269,7 @@ def _header(
         seed=params.seed,
         n_steps=data.n_steps,
         versions=versions(),
+        encoder_code=encoder_code(params.encoder, params.adapter),
     )
 
 

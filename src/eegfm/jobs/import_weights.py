@@ -18,6 +18,7 @@ from eegfm.encoders.key_maps.registry import key_map
 from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.errors import ConfigError
 from eegfm.jobs.config import ImportParams
+from eegfm.jobs.encoder_code import encoder_code
 from eegfm.jobs.exported import is_exported, read_exported
 from eegfm.jobs.foreign_weights import ForeignWeights, read_foreign_weights
 from eegfm.jobs.import_montage import import_montage
@@ -154,6 +155,7 @@ def _header(
         signal_scale_uv=encoder.signal_scale_uv,
         normalisation=encoder.normalisation,
         reference=params.reference,
+        bad_channels=params.bad_channels,
         filters=params.filters.model_dump(mode="json"),
         corpora=sorted(params.corpora),
         simulated_corpora=[],
@@ -168,6 +170,7 @@ def _header(
         seed=params.seed,
         n_steps=None,
         versions=versions(),
+        encoder_code=encoder_code(params.encoder, params.adapter),
     )
 
 

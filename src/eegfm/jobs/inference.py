@@ -15,6 +15,7 @@ from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.load import build_encoder
 from eegfm.errors import CheckpointError, ConfigError
+from eegfm.jobs.encoder_code import refuse_other_code
 from eegfm.recording import Montage
 
 
@@ -69,17 +70,21 @@ class Inference(nn.Module):
         return batch
 
 
-def build_inference(checkpoint: Checkpoint, montage: str | None = None) -> Inference:
+def build_inference(
+    checkpoint: Checkpoint, montage: str | None = None, *, accept_other_code: bool = False
+) -> Inference:
     """Rebuild all that stands between a recording and features, in evaluation mode, on the CPU.
 
     Args:
         checkpoint: Weights and header.
         montage: Name of one of its montages; needed where there are several.
+        accept_other_code: Whether weights that other code made are taken, with a warning.
 
     Raises:
         ConfigError: There is no such montage, or none is named and there are several.
         CheckpointError: The checkpoint does not fit this version.
     """
+    refuse_other_code(checkpoint.header, accept=accept_other_code, key="accept_other_code")
     spec = SignalSpec.from_dict(checkpoint.header.signal_spec)
     name = _chosen(spec, montage)
     spec = replace(spec, montages={name: spec.montages[name]}, n_samples={name: spec.n_samples[name]})
@@ -97,7 +102,7 @@ def prepare_for(header: CheckpointHeader, montages: Mapping[str, Montage]) -> Pr
     known = get_args(PreparedReference)
     if header.reference not in known:
         raise CheckpointError(f"the encoder wants reference {header.reference!r}; known are {', '.join(known)}")
-    return Prepare(montages, cast(PreparedReference, header.reference))
+    return Prepare(montages, cast(PreparedReference, header.reference), header.bad_channels)
 
 
 def _chosen(spec: SignalSpec, montage: str | None) -> str:

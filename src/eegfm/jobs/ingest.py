@@ -4,6 +4,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -17,10 +18,12 @@ from tqdm import tqdm
 
 import eegfm.corpora
 import eegfm.signal
+from eegfm.corpora.base import file_version
 from eegfm.errors import EegfmError
 from eegfm.jobs.config import IngestParams
 from eegfm.jobs.convert import TRIED_AGAIN, Converted, Task
-from eegfm.jobs.tables import count_outcomes, events_table, files_table, recordings_table, rejected_table
+from eegfm.jobs.copies import find_copies
+from eegfm.jobs.tables import COPY_OF, count_outcomes, events_table, files_table, recordings_table, rejected_table
 from eegfm.jobs.workers import converted
 from eegfm.signal.config import SignalParams
 from eegfm.store.index import RejectedEntry
@@ -81,13 +84,16 @@ def ingest(
             )
         for recording_id in gone:
             writer.remove(recording_id)
-        for result in _watched(converted(plan, params.workers), len(plan), corpus):
-            _commit(writer, result)
+        # Closed when this fails or is told to stop: its workers end with it.
+        with closing(converted(plan, params.workers)) as results:
+            for result in _watched(results, len(plan), corpus):
+                _commit(writer, result)
         writer.compact()
     store = SignalStore(folder)
-    recordings, rejected = recordings_table(store, raw_files), rejected_table(store)
-    files = files_table(raw_files, recordings, store.rejected)
-    out = Ingested(store, recordings, events_table(store), rejected, files)
+    copies = find_copies(store, raw_files)
+    recordings, rejected = recordings_table(store, raw_files, copies), rejected_table(store)
+    files = files_table(raw_files, recordings, store.rejected, copies)
+    out = Ingested(store, recordings, events_table(store, copies), rejected, files)
     _log_accounts(out, corpus)
     return out
 
@@ -95,7 +101,9 @@ def ingest(
 def _facts(params: IngestParams, signal: SignalParams, simulated: bool) -> StoreFacts:
     """What the whole store rests on; where any of it changes, every recording is stale."""
     corpus = params.corpus.model_dump_json(exclude=set(params.corpus.listing))
-    read = params.model_dump_json(include={"reading": {"units", "salvage_truncated"}, "rates_hz": True})
+    read = params.model_dump_json(
+        include={"reading": {"units", "salvage_truncated", "bad_annotations"}, "rates_hz": True}
+    )
     made_by = f"{corpus}{read}{signal.model_dump_json()}{code_version()}"
     filters = {"low_hz": signal.low_hz, "high_hz": signal.high_hz, "notch_hz": signal.notch_hz}
     return StoreFacts(signal.rate_hz, simulated, filters, hashlib.sha256(made_by.encode()).hexdigest())
@@ -105,6 +113,9 @@ def _plan(
     wanted: pd.DataFrame, root: Path, params: IngestParams, signal: SignalParams, writer: StoreWriter
 ) -> list[Task]:
     known = {i: key for i, key in writer.keys.items() if writer.rejection_codes.get(i) not in TRIED_AGAIN}
+    for recording_id, versions in writer.named_files.items():
+        if any(file_version(root / path) != version for path, version in versions.items()):
+            known.pop(recording_id, None)
     tasks = []
     for row in wanted.to_dict("records"):
         task = Task(root, {str(k): v for k, v in row.items()}, _key(row), params, signal, writer.spool)
@@ -161,8 +172,10 @@ def _commit(writer: StoreWriter, result: Converted | RejectedEntry) -> None:
         samples=_mapped(result),
         scales_uv=result.scales_uv,
         block_crc32c=result.block_crc32c,
+        bad_channels=result.bad_channels,
         facts=result.facts,
         events=result.events,
+        named=result.named,
     )
     result.samples_path.unlink()
 
@@ -176,6 +189,10 @@ def _log_accounts(out: Ingested, corpus: str) -> None:
     """Print what became of every file, and the first of those that did not get in."""
     counts = count_outcomes(out.files, out.recordings)
     _log.info("%s: what became of %d files\n%s", corpus, len(out.files), counts.to_string(index=False))
+    copies = out.files[out.files["why"].str.startswith(COPY_OF)]
+    if len(copies):
+        lines = [f"{row['path']}: {row['why']}" for row in copies.head(LOGGED_REJECTIONS).to_dict("records")]
+        _log.warning("%s: %d recordings are there twice\n%s", corpus, len(copies), "\n".join(lines))
     if len(out.rejected):
         first = out.rejected.head(LOGGED_REJECTIONS)
         lines = [f"{row['code']}: {_named(row)}; {row['remedy']}" for row in first.to_dict("records")]

@@ -119,6 +119,7 @@ def _facts(model: Inference, config: ExportedConfig) -> dict[str, str]:
         "rate": f"{header.signal_spec['rate_hz']:g} Hz",
         "filters": _pairs(header.filters),
         "reference": header.reference,
+        "bad channels": f"{header.bad_channels} in training; this export takes all channels as good",
         "normalisation inside": _pairs(header.normalisation),
         "adapter": str(header.adapter["name"]),
         "longest window of the training": f"{header.signal_spec['n_samples'][model.montage]} samples",

@@ -81,7 +81,9 @@ def _shown_channels(n_channels: int) -> list[int]:
 def _draw_signal(figure: go.Figure, row: int, item: Mapping[str, Any]) -> None:
     signal_uv, mask = np.asarray(item["signal_uv"][0]), np.asarray(item["mask"][0])
     patch_s = item["patch_samples"] / item["rate_hz"]
-    channels = _shown_channels(len(signal_uv))
+    # Channels that are padding or bad hold zeros; there is nothing to see.
+    seen = np.flatnonzero(signal_uv.any(axis=1)) if signal_uv.any() else np.arange(len(signal_uv))
+    channels = seen[_shown_channels(len(seen))].tolist()
     step_uv = 6 * float(signal_uv[channels].std()) or 1.0
     time_s = np.arange(signal_uv.shape[1]) / item["rate_hz"]
     for place, channel in enumerate(channels):

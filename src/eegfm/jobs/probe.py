@@ -27,6 +27,7 @@ from eegfm.evaluation.features import (
 )
 from eegfm.evaluation.linear import Ints
 from eegfm.evaluation.summary import PersonScores, compare
+from eegfm.jobs.encoder_code import refuse_other_code
 from eegfm.jobs.inference import prepare_for
 from eegfm.jobs.pretrained_persons import Exposure, refuse_pretrained
 from eegfm.jobs.probed_signals import check_channels, check_signals, check_windows
@@ -88,8 +89,13 @@ def probe(
     Raises:
         SplitError: A person or a signal was, or may have been, pretrained on, or persons, classes, folds or windows
             are too few.
-        CheckpointError: The encoder does not fit the signals, or gives values that are not finite.
+        CheckpointError: The encoder does not fit the signals, was made by other code, or gives values that are not
+            finite.
+        StoreError: Stored samples differ from their checksums.
     """
+    if params.verify == "off":
+        store = store.unverified()
+    other_code = refuse_other_code(checkpoint.header, accept=params.accept_other_code, key="probe.accept_other_code")
     split_table = SplitTable(splits)
     trials = _evaluation_trials(windows, splits, params)
     split_table.check_evaluation(trials.windows)
@@ -113,7 +119,7 @@ def probe(
         exposure=exposure,
         splits_sha256=split_table.sha256,
         is_simulated=store.is_simulated,
-    )
+    ) | {"other_code": other_code}
     _log(metrics)
     return ProbeResult(metrics, pd.concat(tables, ignore_index=True))
 
@@ -293,7 +299,7 @@ def _protocol(
     is_simulated: bool,
 ) -> dict[str, Any]:
     """What was done, to the letter: enough to repeat it and to judge it."""
-    asked = params.model_dump(mode="json", exclude={"batch_size", "device"})
+    asked = params.identity()
     counts = np.bincount(trials.truth, minlength=len(trials.classes))
     return {
         **asked,
@@ -307,6 +313,7 @@ def _protocol(
         "n_folds": int(trials.folds.max()) + 1,
         **exposure.to_dict(),
         "splits_sha256": splits_sha256,
+        "bad_channels": header.bad_channels,
         "pretraining": {
             "phase": header.phase,
             "fingerprint": header.fingerprint,

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from eegfm import __version__
+from eegfm.errors import LineageError
 from eegfm.jobs.tables import count_flags
 
 _MOST_ROWS = 200
@@ -42,7 +43,11 @@ def build_report(
 
     Returns:
         HTML that needs no other file and no network.
+
+    Raises:
+        LineageError: The probe was made with another encoder.
     """
+    _refuse_other_encoder(metrics)
     simulated = sorted(c for c, tables in corpora.items() if tables["recordings"]["simulated"].any())
     parts = [f"<h1>{html.escape(title)}{' (SIMULATED)' if len(simulated) == len(corpora) else ''}</h1>"]
     if simulated:
@@ -56,7 +61,7 @@ def build_report(
         _table(_counts(mixture.rename(columns={"n_windows": "windows"}), "windows")),
     ]
     if "probe" in metrics:
-        parts += ["<h2>Probe</h2>", *_mismatch(metrics), _table(_probe_rows(metrics["probe"]))]
+        parts += ["<h2>Probe</h2>", _table(_probe_rows(metrics["probe"]))]
     for number, (heading, figure) in enumerate(figures.items()):
         # The library goes in once, with the first figure: the page works without a network.
         parts += [f"<h2>{html.escape(heading)}</h2>", figure.to_html(full_html=False, include_plotlyjs=number == 0)]
@@ -93,15 +98,16 @@ def _window_counts(counts: pd.DataFrame) -> pd.DataFrame:
     return shown.reset_index().rename_axis(columns=None)
 
 
-def _mismatch(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A warning where the probe on the page was not made with the encoder on the page."""
-    probed = metrics["probe"]["protocol"]["pretraining"]["fingerprint"]
-    if "pretrain" not in metrics or metrics["pretrain"]["fingerprint"] == probed:
-        return []
-    return [
-        '<p class="simulated">This probe was made with another encoder than the one on this page; '
-        "make it again with: kedro run --pipelines=probe</p>"
-    ]
+def _refuse_other_encoder(metrics: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a probe beside another encoder than the one that it was made with."""
+    if {"pretrain", "probe"} <= metrics.keys():
+        trained = metrics["pretrain"]["fingerprint"]
+        probed = metrics["probe"]["protocol"]["pretraining"]["fingerprint"]
+        if trained != probed:
+            raise LineageError(
+                f"two generations: the probe was made with encoder {probed}, the encoder is {trained}; make it anew "
+                "with: kedro run --pipelines=probe"
+            )
 
 
 def _corpus_row(corpus: str, tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The tables that describe a corpus in its store: recordings, events, rejected files, and what became of every file."""
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -11,17 +12,19 @@ from eegfm.store.index import RecordingEntry, RejectedEntry
 from eegfm.store.reader import SignalStore
 
 OUTCOMES = ("in", "flagged", "rejected", "excluded")
+COPY_OF = "the same recording as"
+"""What the reason of an exclusion begins with where a file is a copy of another."""
 _FLOAT_FACTS = ("age_years", "p_factor", "attention", "internalizing", "externalizing", "task_start_s", "task_stop_s")
-_FILE_IDENTITY = ["n_bytes", "mtime_ns", "sidecars", "published", "excluded"]
+_FILE_IDENTITY = ["n_bytes", "mtime_ns", "sidecars", "published", "excluded", "label_flags"]
 
 
-def recordings_table(store: SignalStore, raw_files: pd.DataFrame) -> pd.DataFrame:
-    """One row per recording in the store, in id order.
+def recordings_table(store: SignalStore, raw_files: pd.DataFrame, copies: Collection[str] = ()) -> pd.DataFrame:
+    """One row per recording in the store that is no copy of another, in id order.
 
     Columns of ``raw_files`` are as they are now, not as they were when the recording was converted: a label that is
     corrected costs no conversion. Where a row has no value, what the recording's own files say counts.
     """
-    entries = sorted(store.entries, key=lambda e: e.recording_id)
+    entries = sorted((e for e in store.entries if e.recording_id not in copies), key=lambda e: e.recording_id)
     rows = raw_files.set_index("recording_id", drop=False).loc[[e.recording_id for e in entries]].to_dict("records")
     table = pd.DataFrame([_facts(entry, row) for entry, row in zip(entries, rows, strict=True)])
     if table.empty:
@@ -36,7 +39,7 @@ def recordings_table(store: SignalStore, raw_files: pd.DataFrame) -> pd.DataFram
 
 
 def _facts(entry: RecordingEntry, row: Mapping[Hashable, Any]) -> dict[str, Any]:
-    facts = entry.facts
+    facts = {**entry.facts, "flags": sorted({*entry.facts["flags"], *row["label_flags"].split()})}
     return {**facts, **{str(k): facts.get(str(k), value) if _is_missing(value) else value for k, value in row.items()}}
 
 
@@ -44,9 +47,10 @@ def _is_missing(value: Any) -> bool:
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
-def events_table(store: SignalStore) -> pd.DataFrame:
+def events_table(store: SignalStore, copies: Collection[str] = ()) -> pd.DataFrame:
     """One row per event, in order of recording and onset; columns that a corpus lacks are absent."""
-    rows = [{"recording_id": e.recording_id, **event} for e in store.entries for event in e.events]
+    entries = [entry for entry in store.entries if entry.recording_id not in copies]
+    rows = [{"recording_id": e.recording_id, **event} for e in entries for event in e.events]
     first = ["recording_id", "onset_s", "duration_s", "value"]
     table = pd.DataFrame(rows, columns=None if rows else first)
     table = table[first + [c for c in table.columns if c not in first]]
@@ -62,8 +66,19 @@ def rejected_table(store: SignalStore) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns, dtype="str").sort_values("path", ignore_index=True)
 
 
-def files_table(raw_files: pd.DataFrame, recordings: pd.DataFrame, rejected: Sequence[RejectedEntry]) -> pd.DataFrame:
+def files_table(
+    raw_files: pd.DataFrame,
+    recordings: pd.DataFrame,
+    rejected: Sequence[RejectedEntry],
+    copies: Mapping[str, str] = MappingProxyType({}),
+) -> pd.DataFrame:
     """What became of every raw file: exactly one row and one of the four outcomes each.
+
+    Args:
+        raw_files: All files that were seen.
+        recordings: Those that got in.
+        rejected: Those that did not.
+        copies: By recording id, the path of the recording that a file is a copy of.
 
     Returns:
         Columns path, outcome (``in``, ``flagged``, ``rejected``, ``excluded``), recording_id, and why: the flags, the
@@ -72,7 +87,9 @@ def files_table(raw_files: pd.DataFrame, recordings: pd.DataFrame, rejected: Seq
     flags = {} if recordings.empty else dict(zip(recordings["recording_id"], recordings["flags"], strict=True))
     codes = {entry.recording_id: entry.code for entry in rejected}
     rows = []
-    for path, recording_id, excluded in raw_files[["path", "recording_id", "excluded"]].itertuples(index=False):
+    for path, recording_id, stated in raw_files[["path", "recording_id", "excluded"]].itertuples(index=False):
+        kept = copies.get(recording_id)
+        excluded = stated if kept is None else f"{COPY_OF} {kept}, which is kept"
         answers = [recording_id in flags, recording_id in codes, excluded != ""]
         assert answers.count(True) == 1, f"{path} is in, rejected or excluded, and only one of them"
         if excluded:
@@ -83,7 +100,9 @@ def files_table(raw_files: pd.DataFrame, recordings: pd.DataFrame, rejected: Seq
             why = " ".join(flags[recording_id])
             outcome = "flagged" if why else "in"
         rows.append({"path": path, "outcome": outcome, "recording_id": recording_id, "why": why})
-    assert len(flags) + len(codes) == int((raw_files["excluded"] == "").sum()), "nothing else is in the store"
+    assert len(flags) + len(codes) + len(copies) == int((raw_files["excluded"] == "").sum()), (
+        "nothing else is in the store"
+    )
     return pd.DataFrame(rows, columns=["path", "outcome", "recording_id", "why"], dtype="str")
 
 

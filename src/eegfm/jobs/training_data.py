@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from itertools import chain
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from eegfm.training.loader import TrainingLoader, ValidationLoader
 from eegfm.training.plan import Groups, MixturePlan, rounded_weights
 from eegfm.training.residency import resident_arenas, training_device
 from eegfm.training.stores import Stores
+from eegfm.training.verify import verify_samples
 from eegfm.windows.guard import check_rows
 from eegfm.windows.mixture import mixture_sha256
 
@@ -46,7 +48,7 @@ def training_data(
 
     Raises:
         ConfigError: Parameters and data do not fit.
-        StoreError: A recording of the mixture is not in its store.
+        StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: Windows to train on and to validate on share samples.
     """
     mixing = Mixing.of(mixture)
@@ -68,6 +70,8 @@ def training_data(
         world_size=world_size,
     )
     _log_plan(plan, mixing.drawn_by)
+    if params.loader.verify == "before_training":
+        verify_samples([*chain(*training.values(), *validation.values())], stores)
     n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
     return TrainingData(
         spec=signal_spec(mixture, stores),

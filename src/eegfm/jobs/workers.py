@@ -8,11 +8,9 @@ is not opened a third time but rejected.
 import contextlib
 import faulthandler
 import os
-import threading
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +21,18 @@ from eegfm.errors import EegfmError, StoreError
 from eegfm.jobs.clusters import on_cluster
 from eegfm.jobs.config import WorkerParams
 from eegfm.jobs.convert import Converted, Task, convert
+from eegfm.jobs.processes import deaf_to_ctrl_c, end_with
 from eegfm.store.index import RejectedEntry
 
 Result = Converted | RejectedEntry
 
 MAX_STARTS = 2
-PARENT_CHECK_S = 1.0
 FILES_AHEAD = 16
 """Files per worker that may be converted before their turn to be committed comes; they wait in the spool."""
 
 
-def converted(plan: Sequence[Task], params: WorkerParams) -> Iterator[Result]:
-    """Convert files.
+def converted(plan: Sequence[Task], params: WorkerParams) -> Generator[Result]:
+    """Convert files; close it where not all are taken, and the workers end.
 
     Yields:
         One result per task in the order of the plan, so that the store's bytes do not depend on who converts.
@@ -43,11 +41,12 @@ def converted(plan: Sequence[Task], params: WorkerParams) -> Iterator[Result]:
         EegfmError: The cluster cannot be reached, or its package is not installed.
     """
     if not plan:
-        return iter(())
+        return
     if params.backend != "loky":
-        return on_cluster(attempt, plan, params, FILES_AHEAD)
+        yield from on_cluster(attempt, plan, params, FILES_AHEAD)
+        return
     n_workers = n_processes(params, len(plan))
-    return map(convert, plan) if n_workers == 1 else _in_processes(plan, n_workers)
+    yield from map(convert, plan) if n_workers == 1 else _in_processes(plan, n_workers)
 
 
 def n_processes(params: WorkerParams, n_tasks: int) -> int:
@@ -100,25 +99,15 @@ class _Worker:
 
     def submit(self, task: Task) -> Future[Result]:
         if self._executor is None:
-            self._executor = ProcessPoolExecutor(max_workers=1, initializer=_end_with, initargs=(os.getpid(),))
-        future: Future[Result] = self._executor.submit(attempt, task)
+            self._executor = ProcessPoolExecutor(max_workers=1, initializer=end_with, initargs=(os.getpid(),))
+        with deaf_to_ctrl_c():
+            future: Future[Result] = self._executor.submit(attempt, task)
         return future
 
     def close(self) -> None:
         if self._executor is not None:
             self._executor.shutdown(wait=True, kill_workers=True)
         self._executor = None
-
-
-def _end_with(parent: int) -> None:
-    """End this process soon after its parent is gone: one that was killed cannot tell its workers."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(PARENT_CHECK_S)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _in_processes(plan: Sequence[Task], n_workers: int) -> Iterator[Result]:
@@ -151,5 +140,6 @@ def _in_processes(plan: Sequence[Task], n_workers: int) -> Iterator[Result]:
                 yield done.pop(n_yielded)
                 n_yielded += 1
     finally:
-        for worker in [*idle, *(w for _, w in running.values())]:
-            worker.close()
+        # All at once: whoever is told to stop has little time.
+        with ThreadPoolExecutor(n_workers) as closing:
+            list(closing.map(_Worker.close, [*idle, *(w for _, w in running.values())]))

@@ -1,11 +1,12 @@
 """The menu of objectives: typed choices, no torch; and what each needs of an encoder."""
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from eegfm.config import Buildable
-from eegfm.encoders.traits import EncoderChoice, Traits
+from eegfm.encoders.traits import EncoderChoice, Leak, Traits
 from eegfm.errors import ConfigError
 
 
@@ -51,11 +52,42 @@ class PatchObjectiveConfig(ObjectiveChoice):
         target: ``log_spectrum`` predicts the log power spectrum of a hidden patch, each frequency standardised
             over training windows; ``signal`` predicts its samples over the encoder's microvolt scale.
         high_hz: Highest frequency of the spectrum; the signal above it is filtered out and would be noise.
+        allow_leaks: Train encoders all the same whose tokens know of the whole window, hidden patches too, as the
+            publications of LUNA, LaBraM and CBraMod do. The loss is then no measure of what is predicted.
     """
 
     mask_ratio: float = Field(default=0.5, gt=0, lt=1)
     target: Literal["log_spectrum", "signal"] = "log_spectrum"
     high_hz: PositiveFloat = 45.0
+    allow_leaks: bool = False
+
+    def check_encoder(self, encoder: EncoderChoice) -> None:
+        """Refuse an encoder that cannot do this, or whose tokens know of hidden patches; see the base class."""
+        super().check_encoder(encoder)
+        self.check_leaks(encoder.leaks, encoder.name)
+
+    def check_leaks(self, leaks: Sequence[Leak], encoder: str) -> None:
+        """Refuse an encoder whose choices let every token know of hidden patches, unless ``allow_leaks``.
+
+        Args:
+            leaks: These choices, see ``eegfm.encoders.traits.EncoderChoice.leaks``.
+            encoder: Its name.
+
+        Raises:
+            ConfigError: There is one; with the key, and what to set.
+        """
+        if leaks and not self.allow_leaks:
+            remedy = ", ".join(f"encoder.{leak.key}: {leak.patchwise}" for leak in leaks)
+            raise ConfigError(
+                f"objective {self.name} hides patches, but every token of encoder {encoder} knows of the whole window, "
+                f"hidden patches too, with {listed_choices(leaks)}; set {remedy}, or objective.allow_leaks: true to "
+                "train as published all the same"
+            )
+
+
+def listed_choices(leaks: Sequence[Leak]) -> str:
+    """Leaking choices as a configuration writes them."""
+    return ", ".join(f"encoder.{leak.key}: {leak.choice}" for leak in leaks)
 
 
 class MaskedConfig(PatchObjectiveConfig):

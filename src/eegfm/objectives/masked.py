@@ -9,15 +9,17 @@ from torch import Generator, Tensor, nn
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder
 from eegfm.objectives.config import MaskedConfig
-from eegfm.objectives.masks import draw_hidden
+from eegfm.objectives.masks import draw_hidden, draw_hidden_each
 from eegfm.objectives.patches import Hiding, PatchObjective, token_index
 
 
 class Masked(PatchObjective):
     """Encode all tokens, those that are hidden without their content.
 
-    A hidden token loses its content and keeps its place. Patches do not overlap, so no visible token holds
-    a sample of a hidden one.
+    A hidden token loses its content and keeps its place. Patches do not overlap, and an encoder embeds each from its
+    own samples: one whose statistics reach over the window is refused (``MaskedConfig.allow_leaks``). So no prediction
+    depends on the samples of a hidden patch. What is hidden are patches of the windows as they come: behind the common
+    average reference or an interpolation, every channel holds a share of the others, and so do visible ones of hidden.
 
     Args:
         config: Choices.
@@ -39,7 +41,7 @@ class Masked(PatchObjective):
         tokens = self.encoder.tokenize(batch)
         hidden = self._draw(batch, tokens.n_rows, tokens.n_patches, generator).to(tokens.content.device)
         index = hidden.unsqueeze(-1).expand(-1, -1, tokens.content.shape[-1])
-        # Scattering the token in, rather than blending, leaves no path from hidden content to the output.
+        # Scattered in, not blended: not even a value that is not finite gets past.
         token = self.mask_token.to(tokens.content.dtype).expand(index.shape)
         hiding = tokens.with_content(tokens.content.scatter(1, index, token))
         return Hiding(hidden, hiding, self.encoder.encode(hiding))
@@ -52,11 +54,13 @@ class Masked(PatchObjective):
     def _draw(self, batch: WindowBatch, n_rows: int, n_patches: int, generator: Generator) -> Tensor:
         """(B, M) tokens to hide, among those of real channels."""
         size, real = len(batch["signal"]), self.real_rows(batch)
-        n_real = n_rows if real is None else len(real)
+        n_real = n_rows if real is None else real.n_most
         if "target_signal" in batch:
             patches = draw_hidden(size, n_patches, self.mask_ratio, generator, what="patches")
             first_tokens = n_patches * torch.arange(n_real, device=patches.device)
             hidden = (first_tokens.unsqueeze(-1) + patches.unsqueeze(1)).flatten(1)
-        else:
+        elif real is None:
             hidden = draw_hidden(size, n_real * n_patches, self.mask_ratio, generator)
+        else:
+            hidden = draw_hidden_each(real.n_each * n_patches, self.mask_ratio, generator)
         return token_index(hidden, real, n_patches)

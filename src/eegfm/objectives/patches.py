@@ -4,6 +4,7 @@ Shapes: B windows, C channels, R rows of G = C / R channels (G is 1 for most enc
 tokens, M hidden tokens, K target values of one channel.
 """
 
+import logging
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -16,9 +17,11 @@ from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.tokens import Tokens, Visible, take
 from eegfm.objectives.base import Objective, Reconstruction
-from eegfm.objectives.config import PatchObjectiveConfig
+from eegfm.objectives.config import PatchObjectiveConfig, listed_choices
 from eegfm.objectives.masks import n_hidden
 from eegfm.objectives.targets import PatchTargets, asked_patches_uv, token_group_mask
+
+logger = logging.getLogger(__name__)
 
 
 class Hiding(NamedTuple):
@@ -38,7 +41,10 @@ class Hiding(NamedTuple):
 
 
 class PatchObjective(Objective):
-    """Mean squared error of what hidden patches held. Channels that are only padding are neither hidden nor scored.
+    """Mean squared error of what hidden patches held. Masked channels, padding or bad, are neither hidden nor scored.
+
+    Windows of one batch may mask different channels. A window with fewer real tokens hides fewer of them: its list of
+    hidden tokens is filled up with tokens of masked channels, which nothing sees and no loss counts.
 
     Where learned weights made the signal (``target_signal``), they could write what one channel is asked for into
     another: all channels of a patch are hidden together then.
@@ -49,13 +55,16 @@ class PatchObjective(Objective):
         spec: What the data decides.
 
     Raises:
-        ConfigError: The encoder cannot do what is asked, the ratio hides none or all tokens of a window, or ``high_hz``
-            reaches half the rate.
+        ConfigError: The encoder cannot do what is asked, its tokens know of hidden patches, the ratio hides none or all
+            tokens of a window, or ``high_hz`` reaches half the rate.
     """
 
     def __init__(self, config: PatchObjectiveConfig, encoder: Encoder, spec: SignalSpec) -> None:
         super().__init__(encoder)
         config.check_traits(encoder.traits, type(encoder).__name__)
+        config.check_leaks(encoder.leaks, type(encoder).__name__)
+        if encoder.leaks:
+            logger.warning("hidden patches leak into every token, as allowed: %s", listed_choices(encoder.leaks))
         self.mask_ratio = config.mask_ratio
         self.targets = PatchTargets(config.target, config.high_hz, encoder, spec)
         self.n_values = encoder.channels_per_token * self.targets.n_values
@@ -109,31 +118,59 @@ class PatchObjective(Objective):
 
         return {
             "signal_uv": batch["signal"].detach(),
-            "mask": is_hidden.view(B, R, P).repeat_interleave(G, dim=1)[:, :C],
+            "mask": is_hidden.view(B, R, P).repeat_interleave(G, dim=1)[:, :C] & batch["channel_mask"].unsqueeze(-1),
             "target": by_channel(self.targets.physical(target)),
             "prediction": by_channel(self.targets.physical(prediction)),
             "unit": self.targets.unit,
             "frequencies_hz": list(self.targets.frequencies_hz),
         }
 
-    def real_rows(self, batch: WindowBatch) -> Tensor | None:
-        """Indices of the rows of tokens that are not padding; None where none is."""
+    def real_rows(self, batch: WindowBatch) -> "RealRows | None":
+        """The rows of tokens of each window that hold a real channel; None where all do."""
         mask = self.encoder.row_mask(batch)
-        if mask is None:
-            return None
-        assert torch.equal(mask, mask[:1].expand_as(mask)), "a batch is of one montage: one mask for all its windows"
-        return mask[0].nonzero().squeeze(-1)
+        return None if mask is None else RealRows.of(mask.cpu())
 
 
-def token_index(index: Tensor, real: Tensor | None, n_patches: int) -> Tensor:
-    """Numbers among the tokens of real rows as numbers among all tokens."""
+class RealRows(NamedTuple):
+    """Which rows of tokens are real, window by window: padding is the same in all, bad channels are a recording's own.
+
+    Args:
+        order: (B, n) rows, n the largest number of real ones: those that are real, ascending, and then some that are
+            not where a window has fewer.
+        n_each: (B,) how many are real.
+    """
+
+    order: Tensor
+    n_each: Tensor
+
+    @classmethod
+    def of(cls, mask: Tensor) -> "RealRows":
+        """From (B, R) bool."""
+        n_each = mask.sum(dim=1)
+        return cls((~mask).to(torch.int8).argsort(dim=1, stable=True)[:, : int(n_each.max())], n_each)
+
+    @property
+    def n_most(self) -> int:
+        """Real rows of the window that has most."""
+        return self.order.shape[1]
+
+    @property
+    def n_least(self) -> int:
+        """Real rows of the window that has fewest."""
+        return int(self.n_each.min())
+
+
+def token_index(index: Tensor, real: RealRows | None, n_patches: int) -> Tensor:
+    """Numbers among the tokens of ``real.order`` as numbers among all tokens, ascending."""
     if real is None:
         return index
-    return real.to(index.device)[index // n_patches] * n_patches + index % n_patches
+    rows = real.order.to(index.device).take_along_dim(index // n_patches, dim=1)
+    return (rows * n_patches + index % n_patches).sort(dim=1).values
 
 
 def _mean_where(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of (B, M, G, K) values where (B, M, G) is True, window by window, then of the windows."""
+    """Mean of (B, M, G, K) values where (B, M, G) is True, window by window, then of the windows that have any."""
     weights = mask.unsqueeze(-1).to(values.dtype)
     n_scored = weights.sum(dim=(1, 2, 3)) * values.shape[-1]
-    return ((values * weights).sum(dim=(1, 2, 3)) / n_scored).mean()
+    by_window = (values * weights).sum(dim=(1, 2, 3)) / n_scored.clamp_min(1)
+    return by_window.sum() / (n_scored > 0).sum().clamp_min(1)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from eegfm.errors import RecordingError
 from eegfm.signal.companions import companion
 from eegfm.signal.edf import SANE_RATES_HZ
+from eegfm.signal.text import stripped
 
 SAMPLE_BYTES = {"INT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4}
 DEFAULT_UNIT = "µV"
@@ -88,6 +89,17 @@ def read_vhdr(path: Path) -> BrainVisionHeader:
     )
 
 
+def stated_files(path: Path) -> tuple[Path, ...]:
+    """The data file and the marker file that a header names, whether they exist or not.
+
+    Raises:
+        RecordingError: The header cannot be read, or leads out of its folder.
+    """
+    common = _sections(path).get("common infos", {})
+    names = (common.get("datafile", ""), common.get("markerfile", ""))
+    return tuple(companion(path, name.replace("$b", path.stem)) for name in names if name)
+
+
 def read_vmrk(path: Path) -> tuple[list[Marker], int]:
     """Read a marker file.
 
@@ -99,10 +111,10 @@ def read_vmrk(path: Path) -> tuple[list[Marker], int]:
     """
     markers, n_damaged = [], 0
     for line in _text(path).splitlines():
-        match = _MARKER.match(line)
+        match = _MARKER.match(stripped(line))
         if match is None:
             continue
-        fields = [field.strip() for field in match[1].split(",")]
+        fields = [stripped(field) for field in match[1].split(",")]
         position = _whole(fields[2]) if len(fields) > 2 else None
         if not position:
             n_damaged += 1
@@ -152,7 +164,7 @@ def _channels(path: Path, infos: dict[str, str], stated: str) -> tuple[tuple[str
         if entry is None or len(infos) != n_channels:
             found = f"{path.name}: NumberOfChannels is {stated}, [Channel Infos] lists {len(infos)} channels"
             raise RecordingError("channel_list", found, FETCH_AGAIN)
-        fields = [field.strip() for field in entry.split(",")] + [""] * 4
+        fields = [stripped(field) for field in entry.split(",")] + [""] * 4
         resolution = fields[2] or "1"
         if not _is_resolution(resolution):
             raise _bad(path, f"resolution of Ch{number}", resolution, "a number above 0")

@@ -1,12 +1,13 @@
 """The menu of the signal path: what is done to every recording between its file and the store."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from eegfm.config import StrictModel
 
 KnownUnit = Literal["V", "mV", "uV", "nV"]
+Pattern = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
 class ReadParams(StrictModel):
@@ -15,6 +16,9 @@ class ReadParams(StrictModel):
     Attributes:
         units: Meaning of units that the reader does not know, e.g. ``{uv: uV}``; the empty unit is ``""``.
         salvage_truncated: Take the whole records of a file that ends early, with a flag, in place of rejecting it.
+        bad_annotations: Texts of annotations that call a stretch bad, ``*`` for anything, in any case. By default those
+            of MNE (``BAD_…`` and ``EDGE …``), BrainVision (``Bad Interval``), and MNE's after an export to
+            BrainVision. Empty for none.
         max_memory_bytes: Most bytes that one file may take in memory; formats that cannot be mapped (EEGLAB files
             with embedded data) are rejected above it, before anything is inflated.
         timeout_s: A file that takes longer than this is given up, where a worker process converts it.
@@ -22,6 +26,7 @@ class ReadParams(StrictModel):
 
     units: dict[str, KnownUnit] = Field(default_factory=dict)
     salvage_truncated: bool = False
+    bad_annotations: tuple[Pattern, ...] = ("bad*", "edge*", "comment/bad*")
     max_memory_bytes: int = Field(default=4 << 30, gt=0)
     timeout_s: float = Field(default=600.0, gt=0)
 

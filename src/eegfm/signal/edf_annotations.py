@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from eegfm.errors import RecordingError
 from eegfm.signal.reader import Annotation, Segment
+from eegfm.signal.text import stripped
 
 _TAL = re.compile(rb"([+-]\d{1,9}(?:\.\d*)?)(?:\x15(\d{1,9}(?:\.\d*)?))?\x14(.*)\x14", re.DOTALL)
 # Onsets are written in decimals: a smaller step than this is rounding, not a gap.
@@ -33,7 +34,7 @@ class Notes(NamedTuple):
 
 
 def parse_records(records: Sequence[Sequence[bytes]]) -> Notes:
-    """Parse the annotation bytes of all records.
+    """Parse the annotation bytes of all records; texts come without the blanks around them.
 
     Args:
         records: Per record, the bytes of each annotation channel; the first channel keeps the time.
@@ -50,7 +51,7 @@ def parse_records(records: Sequence[Sequence[bytes]]) -> Notes:
                     n_damaged += 1
                 elif keep_time and found and found[0].text == "":
                     onset = found[0].onset_s
-                notes.extend(note for note in found or () if note.text)
+                notes.extend(note._replace(text=text) for note in found or () if (text := stripped(note.text)))
                 # Only the very first list of a record keeps the time.
                 keep_time = False
         onsets.append(onset)

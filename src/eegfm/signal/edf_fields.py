@@ -8,6 +8,7 @@ from pathlib import Path
 
 from eegfm.errors import RecordingError
 from eegfm.signal.reader import first_bytes
+from eegfm.signal.text import stripped
 
 FIXED_BYTES = 256
 CHANNEL_BYTES = 256
@@ -36,6 +37,8 @@ CHANNEL_FIELDS = {
     "samples per record": 8,
     "reserved": 32,
 }
+WORDS = frozenset({"label", "unit"})
+"""Fields that are compared as words: other blanks than those that pad a header mean nothing in them either."""
 FETCH_AGAIN = "fetch the file again or repair its header"
 
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
@@ -107,6 +110,8 @@ def channel_columns(fields: Fields, path: Path, n_signals: int) -> dict[str, lis
     columns, at = {}, FIXED_BYTES
     for name, width in CHANNEL_FIELDS.items():
         columns[name] = [_text(raw[at + i * width : at + (i + 1) * width]) for i in range(n_signals)]
+        if name in WORDS:
+            columns[name] = [stripped(text) for text in columns[name]]
         at += width * n_signals
     return columns
 

@@ -6,6 +6,7 @@ What a signal or its timing depends on must be right or the file is rejected; wh
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from eegfm.signal.edf_fields import CHANNEL_BYTES, FIXED_BYTES, Fields, channel_
 from eegfm.signal.electrodes import clean_label, duplicate_electrodes
 from eegfm.signal.reader import BDF_MAGIC, describe_start, first_bytes, looks_like_edf
 
-ANNOTATION_LABELS = frozenset({"EDF Annotations", "BDF Annotations"})
+ANNOTATION_LABELS = frozenset({"edf annotations", "bdf annotations"})
+"""Labels of the channels that hold annotation lists, in lower case: some writers spell them their own way."""
 UNKNOWN_COUNT = -1
 """Number of records of a file that is still being written, or was never closed."""
 
@@ -48,7 +50,7 @@ class EdfChannel:
     @property
     def is_annotation(self) -> bool:
         """Whether it holds annotation lists in place of samples."""
-        return self.label in ANNOTATION_LABELS
+        return self.label.casefold() in ANNOTATION_LABELS
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def _signal_count(fields: Fields, fixed: Mapping[str, str]) -> int:
 
 
 def _record_duration(fields: Fields, fixed: Mapping[str, str], labels: list[str]) -> float:
-    if all(label in ANNOTATION_LABELS for label in labels):
+    if all(label.casefold() in ANNOTATION_LABELS for label in labels):
         raise fields.fail("no_signals", "annotations only, no signal", "leave the file out")
     text = fixed["record duration"]
     record_s = fields.decimal(text, "record duration")
@@ -243,6 +245,22 @@ def _fit_to_size(fields: Fields, header: EdfHeader, n_bytes: int, params: ReadPa
         raise fields.fail("no_records", "not one record is whole", "fetch the file again")
     fields.flags.add("truncated")
     return replace(header, n_records=n_there, n_extra_bytes=n_rest)
+
+
+def stated_start(path: Path) -> datetime | None:
+    """When an EDF or BDF file says that it starts, in whole seconds; None where it says nothing of use.
+
+    Raises:
+        RecordingError: It cannot be opened.
+    """
+    start = first_bytes(path, FIXED_BYTES)
+    if not looks_like_edf(start) or len(start) < FIXED_BYTES:
+        return None
+    fixed = fixed_columns(start)
+    try:
+        return datetime.strptime(f"{fixed['start date']} {fixed['start time']}", "%d.%m.%y %H.%M.%S")
+    except ValueError:  # as in many anonymised files
+        return None
 
 
 def _check_metadata(fields: Fields, path: Path, fixed: Mapping[str, str], sample_bytes: int) -> None:

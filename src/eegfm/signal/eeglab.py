@@ -20,6 +20,7 @@ from eegfm.signal.eeglab_fields import Fields, read_fields
 from eegfm.signal.fdt import ArraySamples, FdtSamples, TimeMajor, channel_major
 from eegfm.signal.matfile import Value
 from eegfm.signal.reader import Annotation, RecordingHeader, Segment
+from eegfm.signal.text import stripped
 
 RESAVE = "save it again in EEGLAB as one continuous recording, or leave it out"
 
@@ -118,7 +119,7 @@ def _annotations(fields: Fields) -> tuple[tuple[Annotation, ...], tuple[str, ...
 def _event(item: dict[str, Value]) -> _Event:
     kind = item.get("type")
     code = _scalar(kind)
-    text = kind.strip() if isinstance(kind, str) else "" if math.isnan(code) else f"{code:g}"
+    text = stripped(kind) if isinstance(kind, str) else "" if math.isnan(code) else f"{code:g}"
     return _Event(text, _scalar(item.get("latency")), _scalar(item.get("duration")))
 
 

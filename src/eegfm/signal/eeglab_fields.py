@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from eegfm.errors import RecordingError
 from eegfm.signal.edf import SANE_RATES_HZ
 from eegfm.signal.matfile import Value, Wanted, read_variables
+from eegfm.signal.text import stripped
 
 # ``xmax`` of some writers counts one sample more; a rate that is off moves it much further.
 MAX_END_ERROR_SAMPLES = 2.0
@@ -173,7 +174,7 @@ def _labels(path: Path, eeg: Mapping[str, Value], n_channels: int) -> tuple[str,
             RESAVE,
         )
     labels = [item.get("labels") for item in channels]
-    return tuple(label.strip() if isinstance(label, str) else "" for label in labels)
+    return tuple(stripped(label) if isinstance(label, str) else "" for label in labels)
 
 
 def _table(value: Value) -> list[dict[str, Value]]:

@@ -2,13 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
 from eegfm.errors import RecordingError
 from eegfm.recording import Montage, Reference
+from eegfm.signal.text import stripped
 
 # fmt: off
 Layout = Literal[
@@ -47,9 +48,9 @@ NOT_SCALP = frozenset({"A1", "A2", "M1", "M2"})
 # Electrodes that clinics use and the 10-05 system has no place for: anterior temporal (T1, T2), sphenoidal (SP) and
 # nasopharyngeal (PG). FT9 and FT10 are near T1 and T2, but not there.
 _WITHOUT_PLACE = frozenset({"T1", "T2", "SP1", "SP2", "PG1", "PG2"})
-# TUH writes the average reference as REF and linked ears as LE.
+# REF says that there is a reference, and not which: TUH writes it for the average, other recorders for theirs.
 REFERENCE_SUFFIXES: dict[str, Reference] = {
-    "REF": "average",
+    "REF": "unknown",
     "AVG": "average",
     "LE": "linked_ears",
     "A1A2": "linked_ears",
@@ -90,12 +91,14 @@ class ResolvedChannels:
         not_understood: Labels that are neither electrodes nor known to be something else.
         left_out: Labels known to be no single electrode with a place on the head: ECG, EOG, triggers, bipolar
             derivations, electrodes that the 10-05 system does not hold.
+        flags: ``reference_unknown`` where labels carry a reference that nobody names.
     """
 
     picks: tuple[int, ...]
     montage: Montage
     not_understood: tuple[str, ...]
     left_out: tuple[str, ...]
+    flags: tuple[str, ...] = ()
 
 
 class _Parsed(NamedTuple):
@@ -158,7 +161,7 @@ def ten_twenty_names(labels: Sequence[str]) -> tuple[str | None, ...]:
 
 @lru_cache(maxsize=8192)
 def _parse(label: str, layout: Layout | None) -> _Parsed:
-    text = label.strip()
+    text = stripped(label)
     if _NOT_EEG.match(text):
         return _Parsed("other")
     match = _ONE_ELECTRODE.fullmatch(text)
@@ -198,13 +201,16 @@ def _repeated(names: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(sorted(name for name, n in counts.items() if n > 1))
 
 
-def resolve_channels(labels: Sequence[str], layout: Layout, reference: Reference | None = None) -> ResolvedChannels:
+def resolve_channels(
+    labels: Sequence[str], layout: Layout, reference: Reference | None = None, meaning_of_ref: Reference = "unknown"
+) -> ResolvedChannels:
     """Find the electrodes among a file's labels and order them as the layout does.
 
     Args:
         labels: Labels as written in the file.
         layout: Which electrodes exist.
         reference: What was recorded against; inferred from the labels when not given.
+        meaning_of_ref: The reference that labels ending in ``-REF`` were recorded against.
 
     Raises:
         RecordingError: No electrode at all (``no_eeg``), one electrode twice (``duplicate_label``), or
@@ -224,19 +230,22 @@ def resolve_channels(labels: Sequence[str], layout: Layout, reference: Reference
         raise _duplicates(twice)
     picks = sorted(found, key=lambda i: table[parsed[i].name].order)
     electrodes = [table[parsed[i].name] for i in picks]
+    stated = {meaning_of_ref if (r := parsed[i].reference) == "unknown" else r for i in picks}
+    recorded_against, flags = (reference, ()) if reference else _inferred_reference(stated, layout)
     montage = Montage(
         channel_names=tuple(e.name for e in electrodes),
         positions_m=tuple(e.position_m for e in electrodes),
         is_scalp=is_scalp([e.name for e in electrodes], layout),
-        reference=reference or _inferred_reference([parsed[i] for i in picks], layout),
+        reference=recorded_against,
     )
     pairs = zip(labels, parsed, strict=True)
-    rest = [(label, p) for label, p in pairs if p.name not in table and not _NOTES.fullmatch(label.strip())]
+    rest = [(label, p) for label, p in pairs if p.name not in table and not _NOTES.fullmatch(stripped(label))]
     return ResolvedChannels(
         picks=tuple(picks),
         montage=montage,
         not_understood=tuple(label for label, p in rest if p.kind != "other"),
         left_out=tuple(label for label, p in rest if p.kind == "other"),
+        flags=flags,
     )
 
 
@@ -262,7 +271,7 @@ def _parsed(labels: Sequence[str], layout: Layout) -> list[_Parsed]:
     if (layout in _RADIAL_LAYOUTS) == _is_radial(tuple(labels)):
         return parsed
     is_shared = [
-        _RADIAL.fullmatch(label.strip()) or _RADIAL.fullmatch(p.name) for label, p in zip(labels, parsed, strict=True)
+        _RADIAL.fullmatch(stripped(label)) or _RADIAL.fullmatch(p.name) for label, p in zip(labels, parsed, strict=True)
     ]
     return [_Parsed("unknown") if shared else p for shared, p in zip(is_shared, parsed, strict=True)]
 
@@ -270,21 +279,22 @@ def _parsed(labels: Sequence[str], layout: Layout) -> list[_Parsed]:
 @lru_cache(maxsize=64)
 def _is_radial(labels: tuple[str, ...]) -> bool:
     """Whether a file names electrodes radially: most of the names that tell the systems apart are radial."""
-    radial = [_RADIAL.fullmatch(label.strip()) is not None for label in labels]
+    radial = [_RADIAL.fullmatch(stripped(label)) is not None for label in labels]
     other = [clean_label(label) is not None for label in labels]
     n_radial_only = sum(r and not o for r, o in zip(radial, other, strict=True))
     return n_radial_only > sum(o and not r for r, o in zip(radial, other, strict=True))
 
 
-def _inferred_reference(parsed: Sequence[_Parsed], layout: Layout) -> Reference:
-    references = {p.reference for p in parsed}
-    known = sorted(r for r in references if r)
+def _inferred_reference(stated: Collection[Reference | None], layout: Layout) -> tuple[Reference, tuple[str, ...]]:
+    """The one reference that all labels state, and flags; None stands for labels that state none."""
+    known = sorted(reference for reference in stated if reference)
     if len(known) > 1:
         raise RecordingError(
             "mixed_references",
             f"channels are recorded against {' and '.join(known)}",
             "give the reference of the corpus explicitly if the labels are wrong, or leave the file out",
         )
-    if layout.startswith("gsn") and not known:
-        return "Cz"
-    return known[0] if known and references == set(known) else "unknown"
+    if not known:
+        return ("Cz" if layout.startswith("gsn") else "unknown"), ()
+    found: Reference = "unknown" if None in stated else known[0]
+    return found, ("reference_unknown",) if found == "unknown" else ()

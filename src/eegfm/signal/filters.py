@@ -23,8 +23,10 @@ from eegfm.signal.config import SignalParams
 ReadBlock = Callable[[int, int], NDArray[np.float32]]
 """``read(start, stop)`` returns (C, stop - start) microvolts; called once per sample, in order."""
 
-MAX_DENOMINATOR = 10_000
-MAX_DRIFT_SAMPLES = 0.01
+# The ratio of the rates is a fraction, and no block is shorter than three denominators: 30 MB at 20 channels.
+MAX_DENOMINATOR = 125_000
+# 45 Hz at 100 uV changes by 0.1 uV in as much of a sample at 100 Hz.
+MAX_DRIFT_SAMPLES = 3e-4
 MIN_TRANSITION_HZ = 0.5
 # Length of a Hamming FIR times its transition band over the rate (MNE's length factor).
 HAMMING_FACTOR = 3.3
@@ -80,8 +82,7 @@ class BlockResampler:
     def __init__(
         self, rate_in_hz: float, params: SignalParams, n_channels: int, block_samples: int | None = None
     ) -> None:
-        self._exact_ratio = Fraction(params.rate_hz) / Fraction(rate_in_hz)
-        self._ratio = self._exact_ratio.limit_denominator(MAX_DENOMINATOR)
+        self._ratio = Fraction(params.rate_hz) / Fraction(rate_in_hz)
         self._rate_in_hz = rate_in_hz
         self._n_channels = n_channels
         self._kernels = band_kernels(rate_in_hz, params)
@@ -90,7 +91,15 @@ class BlockResampler:
 
     def n_out(self, n_in: int) -> int:
         """Number of output samples for a number of input samples."""
-        return int((n_in - 1) * self._ratio) + 1 if n_in else 0
+        return int((n_in - 1) * self._ratio_over(n_in)) + 1 if n_in else 0
+
+    @property
+    def n_between_cuts(self) -> int:
+        """Input samples between two instants that both rates share: a signal that is cut there loses none of its time.
+
+        1 where they are more than a second apart.
+        """
+        return self._ratio.denominator if self._ratio.denominator <= self._rate_in_hz else 1
 
     def blocks(self, read: ReadBlock, n_in: int) -> Iterator[NDArray[np.float32]]:
         """Filter ``n_in`` samples.
@@ -103,10 +112,9 @@ class BlockResampler:
             (T, C) microvolts, time-major; ``n_out(n_in)`` samples altogether.
 
         Raises:
-            RecordingError: Over this length the ratio of the rates is not exact to 0.01 sample
+            RecordingError: No fraction that can be computed with holds the ratio of the rates over this length
                 (``sampling_rate``).
         """
-        self._check_drift(n_in)
         plan, response = self._prepare(n_in)
         n_out, n_new = self.n_out(n_in), plan.n_batch * plan.n_valid * plan.up
         n_rows = -(-self._n_channels * plan.n_batch // SIMD_ROWS) * SIMD_ROWS // plan.n_batch
@@ -123,7 +131,7 @@ class BlockResampler:
         n_batch = SIMD_ROWS // gcd(self._n_channels, SIMD_ROWS)
         if self._n_channels > MAX_CHANNELS_TO_BATCH or n_in < n_batch * wanted:
             n_batch = 1
-        plan = _plan(self._ratio, half, min(wanted, max(n_in, 1)), n_batch)
+        plan = _plan(self._ratio_over(n_in), half, min(wanted, max(n_in, 1)), n_batch)
         if plan not in self._responses:
             self._responses[plan] = _response(self._kernels, plan)
         return plan, self._responses[plan]
@@ -144,15 +152,18 @@ class BlockResampler:
             rows[:] = signal[: len(rows), :, first : first + n_new]
         return out.reshape(self._n_channels, -1)[:, :n_keep].T
 
-    def _check_drift(self, n_in: int) -> None:
-        drift = abs(self._ratio - self._exact_ratio) * n_in
-        if drift > MAX_DRIFT_SAMPLES:
+    def _ratio_over(self, n_in: int) -> Fraction:
+        """The simplest fraction that is the ratio of the rates, to less than what can be seen over this length."""
+        tolerance = min(Fraction(MAX_DRIFT_SAMPLES) / max(n_in, 1), self._ratio / 2)
+        ratio = simplest_between(self._ratio - tolerance, self._ratio + tolerance)
+        if ratio.denominator > MAX_DENOMINATOR:
             raise RecordingError(
                 "sampling_rate",
-                f"{self._rate_in_hz!r} Hz has no ratio to the output rate that stays exact over {n_in} samples: "
-                f"{self._ratio} drifts by {float(drift):.3f} samples",
+                f"{self._rate_in_hz!r} Hz has no simple ratio to the output rate: over {n_in} samples {ratio} is "
+                f"needed, and denominators go up to {MAX_DENOMINATOR}",
                 "correct the sampling rate in the file's header, or cut the recording",
             )
+        return ratio
 
 
 class _Feed:
@@ -173,6 +184,7 @@ class _Feed:
         self._n_in = n_in
         self._held = held
         self._n_guard = n_guard
+        self._start = 0
         self._n_read = 0
         self._origin = np.zeros((len(held), 1), dtype=np.float32)
 
@@ -181,7 +193,10 @@ class _Feed:
         held, n = self._held, self._held.shape[1]
         first, stop = self._n_read - start, min(n, self._n_in - start)
         if self._n_read:
-            held[:, :first] = held[:, n - first :]
+            # Near its end the input does not fill the buffer: only the start before says where a sample lies.
+            shift = start - self._start
+            held[:, :first] = held[:, shift : shift + first]
+        self._start = start
         if first < stop:
             new = self._read(self._n_read, start + stop)
             if not self._n_read:
@@ -199,6 +214,16 @@ class _Feed:
         if stop < after:
             mirror = np.maximum(2 * (stop - 1) - np.arange(stop, after), first)
             held[:, stop:after] = 2 * held[:, stop - 1 : stop] - held[:, mirror]
+
+
+def simplest_between(low: Fraction, high: Fraction) -> Fraction:
+    """The fraction in [low, high], both above zero, whose denominator is least (Stern and Brocot's tree)."""
+    whole = low.numerator // low.denominator
+    if whole == low:
+        return Fraction(whole)
+    if whole + 1 <= high:
+        return Fraction(whole + 1)
+    return whole + 1 / simplest_between(1 / (high - whole), 1 / (low - whole))
 
 
 def band_kernels(rate_hz: float, params: SignalParams) -> tuple[NDArray[np.float64], ...]:
@@ -271,10 +296,11 @@ def _notch_kernel(rate_hz: float, notches_hz: list[float]) -> NDArray[np.float64
     kernel = np.ones(1)
     for frequency_hz in notches_hz:
         half_hz = frequency_hz * NOTCH_WIDTH_RATIO / 2 + NOTCH_TRANSITION_HZ / 2
-        stop = _difference(
-            _low_pass(rate_hz, frequency_hz + half_hz, NOTCH_TRANSITION_HZ),
-            _low_pass(rate_hz, frequency_hz - half_hz, NOTCH_TRANSITION_HZ),
-        )
+        below = _low_pass(rate_hz, frequency_hz - half_hz, NOTCH_TRANSITION_HZ)
+        # A line at half the rate has no other side: everything above its lower edge is stopped.
+        is_last = frequency_hz + half_hz + NOTCH_TRANSITION_HZ / 2 > rate_hz / 2
+        above = np.ones(1) if is_last else _low_pass(rate_hz, frequency_hz + half_hz, NOTCH_TRANSITION_HZ)
+        stop = _difference(above, below)
         kernel = _difference(kernel, stop)
     return kernel
 

@@ -1,6 +1,6 @@
 """What a signal itself tells about its quality: flat, still for a while, clipped, non-finite."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +16,28 @@ CLIPPED_RATIO = 0.01
 GLANCE_S = 0.1
 # Where more than this share of the channels is bad at once, nothing of the recording can be used.
 DEAD_CHANNELS_RATIO = 0.5
+BAD_FLAGS = frozenset({"marked_bad", "flat", "implausible_amplitude", "clipped"})
+"""Flags ``<flag>:<channel>`` of a channel whose signal is not to be trusted."""
 
 Span = tuple[int, int]
 """Samples [start, stop) of the file."""
+
+
+def bad_channels(flags: Iterable[str], channel_names: Sequence[str], reference: str | None) -> tuple[str, ...]:
+    """Channels that take no part in the average and in features, by what flags say of them.
+
+    Args:
+        flags: All flags of a recording.
+        channel_names: Its channels.
+        reference: The electrode that it was recorded against, if that is one electrode and known. Held as a flat
+            channel it is not bad: its potential against itself is zero.
+
+    Returns:
+        Names in the order of the channels.
+    """
+    found = {(flag, name) for flag, _, name in (text.partition(":") for text in flags) if flag in BAD_FLAGS}
+    bad = {name for flag, name in found if not (flag == "flat" and name == reference)}
+    return tuple(name for name in channel_names if name in bad)
 
 
 def flat_channels(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
@@ -65,7 +84,10 @@ class _Seen:
 
 
 class QualityWatch:
-    """Watches the raw samples of a recording pass by, block by block.
+    """Watches the raw samples of a recording pass by, block by block; how they are cut makes no difference.
+
+    Stillness is watched in intervals of one glance that are counted from the first sample of a stretch without gaps.
+    An interval that a block ends in waits for the next block.
 
     Args:
         channel_names: Names of the channels, for the flags.
@@ -87,6 +109,9 @@ class QualityWatch:
         self._n_bad = np.zeros(n, dtype=np.int64)  # still or not finite
         self._n_still = np.zeros(n, dtype=np.int64)  # outside of dead spans
         self._dead: list[Span] = []
+        self._waiting = np.empty((n, 0), dtype=np.float32)  # samples of the interval that is not over
+        self._waiting_bad = np.empty((n, 0), dtype=np.bool_)
+        self._next = 0  # position of the sample that follows them
 
     def add(self, block: NDArray[np.float32], start: int) -> NDArray[np.float32]:
         """Take note of the next samples.
@@ -101,7 +126,10 @@ class QualityWatch:
         n = block.shape[1]
         if not n:
             return block
-        edges = np.append(np.arange(0, n - 1, self._glance), n - 1)
+        if start != self._next:
+            self._end_stretch()
+        # Edges of intervals with at least one sample behind them: whether a stretch ends at an edge is not known yet.
+        edges = np.arange(-self._waiting.shape[1] % self._glance, n - 1, self._glance)
         seen = _Seen(block, edges, self._hashes)
         bad = None
         if not (np.isfinite(seen.highest).all() and np.isfinite(seen.lowest).all()):
@@ -112,8 +140,48 @@ class QualityWatch:
         self._n_samples += n
         self._count_extreme(block, seen.highest, seen.highest - self._highest, self._highest, self._n_highest)
         self._count_extreme(block, seen.lowest, self._lowest - seen.lowest, self._lowest, self._n_lowest)
-        self._watch_stillness(block, edges, seen.glances, bad, start)
+        self._watch(block, edges, seen.glances, bad, start)
         return block
+
+    def _watch(
+        self,
+        block: NDArray[np.float32],
+        edges: NDArray[np.int64],
+        glances: NDArray[np.float32],
+        bad: NDArray[np.bool_] | None,
+        start: int,
+    ) -> None:
+        """Watch the intervals that are over: the one that was waiting, then those inside the block."""
+        if self._waiting.shape[1] or not len(edges):
+            head = slice(0, edges[0] + 2 if len(edges) else None)
+            position = self._next - self._waiting.shape[1] if self._waiting.shape[1] else start
+            head_bad = np.zeros(block[:, head].shape, dtype=np.bool_) if bad is None else bad[:, head]
+            self._waiting = np.concatenate([self._waiting, block[:, head]], axis=1)
+            self._waiting_bad = np.concatenate([self._waiting_bad, head_bad], axis=1)
+            self._watch_waiting(np.arange(0, self._waiting.shape[1] - 1, self._glance), position)
+        if len(edges):
+            last = edges[-1]
+            self._watch_stillness(block, edges, glances, None if bad is None else bad[:, :last], start)
+            self._waiting = block[:, last:].copy()
+            self._waiting_bad = np.zeros(self._waiting.shape, np.bool_) if bad is None else bad[:, last:].copy()
+        self._next = start + block.shape[1]
+
+    def _watch_waiting(self, edges: NDArray[np.int64], position: int) -> None:
+        """Watch intervals of the samples that wait, the first of which lies at a position of the file."""
+        if len(edges) < 2:
+            return
+        bad = self._waiting_bad[:, : edges[-1]]
+        self._watch_stillness(self._waiting, edges, self._waiting[:, edges], bad if bad.any() else None, position)
+        self._waiting, self._waiting_bad = self._waiting[:, edges[-1] :], self._waiting_bad[:, edges[-1] :]
+
+    def _end_stretch(self) -> None:
+        """Watch what is left of a stretch, which is shorter than a glance or as long."""
+        n = self._waiting.shape[1]
+        if n > 1:
+            is_bad = self._waiting_bad.any(axis=1)
+            self._waiting_bad[:, 0] = is_bad  # the last sample belongs to the last interval
+            self._watch_waiting(np.array([0, n - 1]), self._next - n)
+        self._waiting, self._waiting_bad = self._waiting[:, :0], self._waiting_bad[:, :0]
 
     @staticmethod
     def _count_extreme(
@@ -150,7 +218,7 @@ class QualityWatch:
         if bad is None and not is_still.any():
             return
         lengths, is_bad = np.diff(edges), is_still
-        if bad is not None and len(lengths):
+        if bad is not None:
             is_bad = is_still | np.logical_or.reduceat(bad, edges[:-1], axis=1)
         is_dead = is_bad.mean(axis=0) > DEAD_CHANNELS_RATIO
         self._n_bad += is_bad @ lengths
@@ -170,7 +238,8 @@ class QualityWatch:
             return ~(self._highest - self._lowest >= FLAT_UV)
 
     def result(self) -> Quality:
-        """What all samples so far showed."""
+        """What all samples so far showed; a stretch ends here."""
+        self._end_stretch()
         is_flat = self._is_flat
         # A single pair of glances is chance in a coarsely quantised signal; two in a row are not.
         is_still = ~is_flat & (self._n_still >= 2 * self._glance)

@@ -78,6 +78,24 @@ class RecordingHeader:
                 return max(position, float(segment.start))
         return None
 
+    @property
+    def end_s(self) -> float:
+        """Recording time behind the last sample, gaps counted."""
+        last = self.segments[-1]
+        return last.onset_s + (last.stop - last.start) / self.rate_hz
+
+    def spans_between(self, start_s: float, stop_s: float) -> list[tuple[int, int]]:
+        """Samples [start, stop) of each segment that lie between two recording times, those half in it too."""
+        spans = []
+        for segment in self.segments:
+            # Times are written in decimals: a sample is hit within a millionth.
+            first = math.floor((start_s - segment.onset_s) * self.rate_hz + 1e-6)
+            last = math.ceil((stop_s - segment.onset_s) * self.rate_hz - 1e-6)
+            start, stop = max(segment.start, segment.start + first), min(segment.stop, segment.start + last)
+            if start < stop:
+                spans.append((start, stop))
+        return spans
+
     def split_at(self, times_s: Iterable[float]) -> "RecordingHeader":
         """The same recording with segments that end at these recording times too.
 

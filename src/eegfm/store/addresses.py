@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from eegfm.files import write_atomically
 from eegfm.store.index import INDEX_FILE, Entry, RecordingEntry, scan_index
+from eegfm.store.layout import n_blocks
 
 ADDRESSES_FILE = "addresses.arrow"
 _TAIL_BYTES = 4096
@@ -35,6 +36,8 @@ class Addresses:
         first_rows: (R,) first row inside the shard.
         n_samples: (R,) rows.
         scales_uv: (R, C) microvolts per integer step.
+        block_crc32c: (K,) CRC-32C of the blocks of all recordings, one recording after the other.
+        is_bad: (R, C) channels whose signal is not to be trusted.
     """
 
     recording_ids: pa.Array
@@ -42,6 +45,8 @@ class Addresses:
     first_rows: NDArray[np.int64]
     n_samples: NDArray[np.int64]
     scales_uv: NDArray[np.float32]
+    block_crc32c: NDArray[np.uint32]
+    is_bad: NDArray[np.bool_]
 
 
 def addresses_of(entries: Iterable[Entry]) -> dict[str, Addresses]:
@@ -59,7 +64,7 @@ def addresses_of(entries: Iterable[Entry]) -> dict[str, Addresses]:
 
 def write_addresses(folder: Path) -> None:
     """Leave the addresses beside the index, where they are not there already."""
-    state = _index_state(folder)
+    state = index_state(folder)
     if state is None or _read(folder, state) is not None:
         return
     addresses = addresses_of(_bare_entries(folder))
@@ -80,7 +85,7 @@ def read_addresses(folder: Path) -> dict[str, Addresses] | None:
     Returns:
         Columns by montage; None where there are none of the index as it is.
     """
-    state = _index_state(folder)
+    state = index_state(folder)
     return None if state is None else _read(folder, state)
 
 
@@ -96,11 +101,13 @@ _SCHEMA = pa.schema(
         "first_row": pa.int64(),
         "n_samples": pa.int64(),
         "scales_uv": pa.list_(pa.float32()),
+        "block_crc32c": pa.list_(pa.uint32()),
+        "is_bad": pa.list_(pa.uint8()),  # a byte each: mapped as they lie
     }
 )
 
 
-def _index_state(folder: Path) -> bytes | None:
+def index_state(folder: Path) -> bytes | None:
     """Size of the index, and CRC-32C of its end, which holds the last commit's own; None without an index."""
     path = folder / INDEX_FILE
     if not path.exists():
@@ -122,7 +129,7 @@ def _read(folder: Path, state: bytes) -> dict[str, Addresses] | None:
         return None
     reader = pa.ipc.open_file(data)
     metadata: dict[bytes, bytes] = reader.schema.metadata
-    if metadata.get(_STATE) != state:
+    if metadata.get(_STATE) != state or not reader.schema.equals(_SCHEMA):
         return None
     return {montage: _from_batch(reader.get_batch(k)) for k, montage in enumerate(json.loads(metadata[_MONTAGES]))}
 
@@ -146,18 +153,40 @@ def _columns(entries: list[RecordingEntry]) -> Addresses:
         first_rows=np.array([e.first_row for e in entries], dtype=np.int64),
         n_samples=np.array([e.n_samples for e in entries], dtype=np.int64),
         scales_uv=np.array([e.scales_uv for e in entries], dtype=np.float32),
+        block_crc32c=np.array([crc for e in entries for crc in e.block_crc32c], dtype=np.uint32),
+        is_bad=np.stack([_is_bad(entry) for entry in entries]),
     )
+
+
+def _is_bad(entry: RecordingEntry) -> NDArray[np.bool_]:
+    is_bad = np.zeros(len(entry.scales_uv), dtype=np.bool_)
+    is_bad[entry.bad_channels] = True
+    return is_bad
 
 
 def _batch(columns: Addresses) -> pa.RecordBatch:
     n_recordings, n_channels = columns.scales_uv.shape
     offsets = np.arange(n_recordings + 1, dtype=np.int32) * n_channels
     scales = pa.ListArray.from_arrays(offsets, columns.scales_uv.ravel())
-    arrays: list[Any] = [columns.recording_ids, columns.shards, columns.first_rows, columns.n_samples, scales]
+    is_bad = pa.ListArray.from_arrays(offsets, columns.is_bad.ravel().view(np.uint8))
+    first_blocks = np.concatenate([[0], n_blocks(columns.n_samples).cumsum()]).astype(np.int32)
+    checksums = pa.ListArray.from_arrays(first_blocks, columns.block_crc32c)
+    arrays: list[Any] = [
+        columns.recording_ids,
+        columns.shards,
+        columns.first_rows,
+        columns.n_samples,
+        scales,
+        checksums,
+        is_bad,
+    ]
     return pa.record_batch([pa.array(a) if isinstance(a, np.ndarray) else a for a in arrays], schema=_SCHEMA)
 
 
 def _from_batch(batch: pa.RecordBatch) -> Addresses:
     shards, first_rows, n_samples = (batch.column(k).to_numpy() for k in (1, 2, 3))
-    scales_uv = batch.column(4).flatten().to_numpy().reshape(batch.num_rows, -1)
-    return Addresses(batch.column(0), shards, first_rows, n_samples, scales_uv)
+    scales_uv, is_bad = (
+        batch.column(name).flatten().to_numpy().reshape(batch.num_rows, -1) for name in ("scales_uv", "is_bad")
+    )
+    block_crc32c = batch.column("block_crc32c").flatten().to_numpy()
+    return Addresses(batch.column(0), shards, first_rows, n_samples, scales_uv, block_crc32c, is_bad.view(np.bool_))

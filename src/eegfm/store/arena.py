@@ -175,5 +175,5 @@ def _map_file(address: int, n_bytes: int, file: int) -> None:
 
 def _size(path: Path) -> int:
     if not path.is_file():
-        raise StoreError(f"{path}: shard is missing; delete the store and ingest again")
+        raise StoreError(f"{path}: shard is missing; convert its recordings again with: kedro run --pipelines=ingest")
     return path.stat().st_size

@@ -25,9 +25,11 @@ class RecordingEntry:
         first_row: First row inside the shard.
         n_samples: Rows, one per sample.
         scales_uv: Per channel, microvolts per integer step.
+        bad_channels: Numbers of the channels whose signal is not to be trusted, ascending.
         block_crc32c: CRC-32C of each block of ``BLOCK_ROWS`` rows.
         facts: What its conversion adds to its row of ``raw_files`` in the ``recordings`` table.
         events: Its rows of the ``events`` table.
+        named: Versions of files that only its header names, by their path; empty for one that is not there.
     """
 
     recording_id: str
@@ -37,14 +39,16 @@ class RecordingEntry:
     first_row: int
     n_samples: int
     scales_uv: list[float]
+    bad_channels: list[int]
     block_crc32c: list[int]
     facts: dict[str, Any]
     events: list[dict[str, Any]] = field(default_factory=list)
+    named: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RejectedEntry:
-    """One file that did not get in, and why."""
+    """One file that did not get in, and why; ``named`` as for those that did."""
 
     recording_id: str
     key: str
@@ -53,6 +57,7 @@ class RejectedEntry:
     code: str
     reason: str
     remedy: str
+    named: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,36 @@
 """Where things lie in a signal store, and the few numbers that its writer and reader share."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
+import google_crc32c
 import numpy as np
+from numpy.typing import NDArray
 
 from eegfm.errors import StoreError
 from eegfm.files import write_atomically
 from eegfm.recording import Montage
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: index lines say which channels are bad
 STORE_FILE = "store.json"
 MONTAGE_FILE = "montage.json"
 SAMPLE_DTYPE = np.dtype("<i2")
 SHARD_BYTES = 4 << 30
 BLOCK_ROWS = 1 << 16
+_CRC = "crc32c"
 
 
 def shard_path(folder: Path, montage: str, shard: int) -> Path:
     """File of one shard: raw little-endian int16, time-major (T, C), recordings back to back."""
     return folder / montage / f"shard_{shard:04d}.i16"
+
+
+def n_blocks(n_rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number of blocks that recordings of these lengths are checksummed in."""
+    return -(-n_rows // BLOCK_ROWS)
 
 
 @dataclass(frozen=True)
@@ -42,25 +52,33 @@ class StoreFacts:
     format_version: int = FORMAT_VERSION
 
 
+def is_of_this_format(folder: Path) -> bool:
+    """Whether this version reads a folder's store; a damaged one is for ``read_facts`` to refuse."""
+    facts = _read_sealed(folder / STORE_FILE)
+    return facts is None or facts.get("format_version") == FORMAT_VERSION
+
+
 def write_facts(folder: Path, facts: StoreFacts) -> None:
     """Start a store, or restate its facts."""
-    write_atomically(folder / STORE_FILE, json.dumps(asdict(facts)).encode())
+    _write_sealed(folder / STORE_FILE, asdict(facts))
 
 
 def read_facts(folder: Path) -> StoreFacts:
     """Read what is true of the whole store.
 
     Raises:
-        StoreError: Not a store, or one of another format version.
+        StoreError: Not a store, one of another format version, or the file is damaged.
     """
     path = folder / STORE_FILE
     if not path.is_file():
         raise StoreError(f"{folder}: holds no signal store; make it with: kedro run --pipelines=ingest")
-    facts = json.loads(path.read_text())
-    if facts["format_version"] != FORMAT_VERSION:
+    facts = _read_sealed(path)
+    if facts is None or not facts.keys() <= {f.name for f in fields(StoreFacts)}:
+        raise StoreError(f"{path} is damaged; delete {folder} and run: kedro run --pipelines=ingest")
+    if facts.get("format_version") != FORMAT_VERSION:
         raise StoreError(
-            f"{folder}: store format {facts['format_version']}, this version reads {FORMAT_VERSION}; "
-            "delete the folder and ingest again"
+            f"{folder}: store format {facts.get('format_version')}, this version reads {FORMAT_VERSION}; "
+            "make it anew with: kedro run --pipelines=ingest"
         )
     return StoreFacts(**facts)
 
@@ -69,16 +87,52 @@ def write_montage(folder: Path, montage: Montage) -> None:
     """Describe a montage beside its shards, once.
 
     Raises:
-        StoreError: It is described otherwise already.
+        StoreError: It is described otherwise already, or the description is damaged.
     """
     path = folder / montage.name / MONTAGE_FILE
     if path.exists():
         if read_montage(folder, montage.name) != montage:
             raise StoreError(f"{path} describes other electrodes than the recordings have; delete {folder}")
     else:
-        write_atomically(path, json.dumps(montage.to_dict(), indent=1).encode())
+        _write_sealed(path, montage.to_dict())
 
 
 def read_montage(folder: Path, name: str) -> Montage:
-    """Read back what ``write_montage`` wrote."""
-    return Montage.from_dict(json.loads((folder / name / MONTAGE_FILE).read_text()))
+    """Read back what ``write_montage`` wrote.
+
+    Raises:
+        StoreError: It is missing or damaged.
+    """
+    path = folder / name / MONTAGE_FILE
+    content = _read_sealed(path) if path.is_file() else None
+    montage = Montage.from_dict(content) if content else None
+    if montage is None or montage.name != name:
+        raise StoreError(
+            f"{path} is missing or damaged; delete the folder {path.parent} and convert its recordings again with: "
+            "kedro run --pipelines=ingest"
+        )
+    return montage
+
+
+def _write_sealed(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON that carries its own CRC-32C."""
+    write_atomically(path, json.dumps({**content, _CRC: _seal(content)}, indent=1).encode())
+
+
+def _read_sealed(path: Path) -> dict[str, Any] | None:
+    """Content of the file; None where it is not what was written.
+
+    Files from before there was a checksum are taken as they are.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError:  # no JSON, or no text at all
+        return None
+    if not isinstance(content, dict):
+        return None
+    crc = content.pop(_CRC, None)
+    return content if crc is None or crc == _seal(content) else None
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    return f"{google_crc32c.value(json.dumps(content, separators=(',', ':')).encode()):08x}"

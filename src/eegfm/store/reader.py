@@ -1,8 +1,8 @@
 """Read side of the signal store: map the shards once, gather a whole batch in one call."""
 
 import hashlib
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,9 @@ from eegfm.errors import StoreError
 from eegfm.recording import Montage
 from eegfm.store.addresses import Addresses, addresses_of, read_addresses
 from eegfm.store.arena import Arena
-from eegfm.store.checksums import block_checksums
+from eegfm.store.contents import Contents, read_contents
+from eegfm.store.damage import is_intact, remedy
+from eegfm.store.guard import BlockGuard
 from eegfm.store.index import Entry, RecordingEntry, RejectedEntry, read_index
 from eegfm.store.layout import StoreFacts, read_facts, read_montage, shard_path
 from eegfm.store.read_ahead import ReadAhead
@@ -26,15 +28,24 @@ class SignalStore:
     one int64 addresses a window's first sample wherever it lies. The addresses come from a file beside the index
     (``eegfm.store.addresses``) and open at once; everything else that is known of recordings means reading the index.
 
+    Samples are compared with their checksums when they are read, block by block and each block once per handle; no
+    reading method returns samples of a damaged block.
+
     Args:
         folder: The store's folder.
+        verify: False returns samples without comparing them.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, verify: bool = True) -> None:
         self.folder = Path(folder)
+        self._verify = verify
 
-    def __reduce__(self) -> tuple[type["SignalStore"], tuple[Path]]:
-        return type(self), (self.folder,)
+    def __reduce__(self) -> tuple[Callable[[Path], "SignalStore"], tuple[Path]]:
+        return partial(type(self), verify=self._verify), (self.folder,)
+
+    def unverified(self) -> "SignalStore":
+        """A handle on the same store that returns samples without comparing them with their checksums."""
+        return type(self)(self.folder, verify=False)
 
     @cached_property
     def _facts(self) -> StoreFacts:
@@ -75,6 +86,23 @@ class SignalStore:
         read_facts(self.folder)  # refuses what is not a store
         addresses = read_addresses(self.folder)
         return addresses_of(self.entries) if addresses is None else addresses
+
+    @cached_property
+    def _contents(self) -> Contents:
+        return read_contents(self.folder)
+
+    @property
+    def identity(self) -> str:
+        """Hash of all that is in the store; no samples are read."""
+        return self._contents.sha256
+
+    def signals_sha256(self, recording_ids: Iterable[str]) -> str:
+        """Hash of the signals of some recordings; no samples are read.
+
+        Raises:
+            StoreError: A recording is not in the store.
+        """
+        return self._contents.sha256_of(recording_ids)
 
     @cached_property
     def montages(self) -> dict[str, Montage]:
@@ -121,6 +149,10 @@ class SignalStore:
         """(R, C) microvolts per integer step of each recording and channel."""
         return self._group(montage).scales_uv
 
+    def is_bad(self, montage: str) -> NDArray[np.bool_]:
+        """(R, C) whether a channel of a recording is bad, in the rows of ``scales``."""
+        return self._group(montage).is_bad
+
     def shards(self, montage: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(S,) first row and (S,) number of rows of each shard of a montage: rows in between hold nothing."""
         arena = self._group(montage).arena
@@ -141,11 +173,31 @@ class SignalStore:
             (B, T, C) int16, ``out`` where it is given.
 
         Raises:
-            StoreError: A window is not inside one shard.
+            StoreError: A window is not inside one shard, or samples differ from their checksums.
         """
         group = self._group(montage)
         group.read_ahead.ask_in_passing(rows, n_samples)
+        if self._verify:
+            group.guard.check(rows, n_samples)
         return group.arena.gather(rows, n_samples, out)
+
+    def verify(self, montage: str, scale_rows: NDArray[np.int64]) -> int:
+        """Compare whole recordings with their checksums before they are read, at the speed of the disk.
+
+        Args:
+            montage: Montage name.
+            scale_rows: (N,) recordings as rows of ``scales``, from ``locate``.
+
+        Returns:
+            Number of bytes that the recordings take.
+
+        Raises:
+            StoreError: Samples differ from their checksums; all recordings with such samples are named.
+        """
+        group = self._group(montage)
+        n_rows = group.n_samples[scale_rows]
+        group.guard.check_all(group.first_rows[scale_rows], n_rows)
+        return int(n_rows.sum()) * group.arena.row_bytes
 
     def read_ahead(self, montage: str, first_rows: NDArray[np.int64], n_rows: int | NDArray[np.int64]) -> bool:
         """Ask the system to read stretches of rows that are not in the page cache; returns before it has.
@@ -169,30 +221,49 @@ class SignalStore:
         """(T, C) float32 microvolts of one recording, as recorded.
 
         Raises:
-            StoreError: No such recording.
+            StoreError: No such recording, or its samples differ from their checksums.
         """
-        entry = self._index.get(recording_id)
-        if not isinstance(entry, RecordingEntry):
-            raise StoreError(f"{self.folder}: recording {recording_id} is not in the store")
-        return self._samples(entry).astype(np.float32) * np.asarray(entry.scales_uv, dtype=np.float32)
+        return self.stretch(recording_id, 0, self._entry(recording_id).n_samples)
+
+    def stretch(self, recording_id: str, start: int, stop: int) -> NDArray[np.float32]:
+        """Samples [start, stop) of one recording: (T, C) float32 microvolts.
+
+        Raises:
+            StoreError: No such recording, or its samples differ from their checksums.
+        """
+        entry = self._entry(recording_id)
+        assert 0 <= start <= stop <= entry.n_samples, "samples lie inside the recording"
+        if self._verify:
+            first_row = self._row(entry) + start
+            self._group(entry.montage).guard.check_all(np.array([first_row]), np.array([stop - start]))
+        return self._samples(entry)[start:stop].astype(np.float32) * np.asarray(entry.scales_uv, dtype=np.float32)
 
     def damaged(self) -> list[str]:
         """Ids of recordings whose samples do not match their checksums; reads the whole store."""
-        return [e.recording_id for e in self.entries if block_checksums(self._samples(e)) != e.block_crc32c]
+        return [e.recording_id for e in self.entries if not is_intact(self.folder, e)]
 
     def digest(self) -> str:
-        """SHA-256 over (recording id, scales, samples) in id order: equal stores give equal digests."""
+        """SHA-256 over (recording id, scales, bad channels, samples) in id order: equal stores give equal digests."""
         sha = hashlib.sha256()
         for entry in sorted(self.entries, key=lambda e: e.recording_id):
             sha.update(entry.recording_id.encode())
             sha.update(np.asarray(entry.scales_uv, dtype="<f4").tobytes())
+            sha.update(np.asarray(entry.bad_channels, dtype="<i4").tobytes())
             sha.update(np.ascontiguousarray(self._samples(entry)).data)
         return sha.hexdigest()
 
+    def _entry(self, recording_id: str) -> RecordingEntry:
+        entry = self._index.get(recording_id)
+        if not isinstance(entry, RecordingEntry):
+            raise StoreError(f"{self.folder}: recording {recording_id} is not in the store")
+        return entry
+
     def _samples(self, entry: RecordingEntry) -> NDArray[np.int16]:
+        return self._group(entry.montage).arena.rows(self._row(entry), entry.n_samples)
+
+    def _row(self, entry: RecordingEntry) -> int:
         group = self._group(entry.montage)
-        first_row = group.arena.first_rows[group.numbers.searchsorted(entry.shard)] + entry.first_row
-        return group.arena.rows(int(first_row), entry.n_samples)
+        return int(group.arena.first_rows[group.numbers.searchsorted(entry.shard)]) + entry.first_row
 
     @cached_property
     def _groups(self) -> dict[str, "_Group"]:
@@ -212,6 +283,7 @@ class _Group:
     def __init__(self, folder: Path, montage: Montage, addresses: Addresses) -> None:
         self.ids = pd.Index(addresses.recording_ids.to_pandas())
         self.scales_uv = addresses.scales_uv
+        self.is_bad = addresses.is_bad
         self.n_samples = addresses.n_samples
         # Compaction leaves out numbers: what counts is the place of a shard among those that are there.
         self.numbers = np.unique(addresses.shards)
@@ -221,8 +293,15 @@ class _Group:
         self.read_ahead = ReadAhead(self.arena)
         beyond = addresses.first_rows + addresses.n_samples > self.arena.n_rows[places]
         if beyond.any():
+            cut = self.ids[beyond].tolist()
             raise StoreError(
-                f"{folder}: recording {self.ids[beyond][0]} reaches beyond its shard; "
-                "the shard was cut, delete the store and ingest again"
+                f"{folder}: recording {cut[0]} reaches beyond its shard, which was cut; {remedy(folder, cut)}"
             )
         self.first_rows = self.arena.first_rows[places] + addresses.first_rows
+        self._guarded = folder, addresses.block_crc32c
+
+    @cached_property
+    def guard(self) -> BlockGuard:
+        """Compares samples with their checksums; what it has compared it remembers."""
+        folder, block_crc32c = self._guarded
+        return BlockGuard(folder, self.arena, self.read_ahead, self.ids, self.first_rows, self.n_samples, block_crc32c)

@@ -4,10 +4,10 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,8 @@ from eegfm.files import exclusive, write_atomically
 from eegfm.recording import Montage
 from eegfm.store.addresses import drop_addresses, write_addresses
 from eegfm.store.checksums import block_checksums
+from eegfm.store.contents import write_contents
+from eegfm.store.damage import damaged_recordings, is_intact, is_marked, remedy, remove_mark, restore_length
 from eegfm.store.index import (
     INDEX_FILE,
     Entry,
@@ -34,6 +36,8 @@ from eegfm.store.layout import (
     SHARD_BYTES,
     STORE_FILE,
     StoreFacts,
+    is_of_this_format,
+    n_blocks,
     read_facts,
     read_montage,
     shard_path,
@@ -65,6 +69,7 @@ class _Known(NamedTuple):
     key: str
     code: str  # of a rejection
     n_bytes: int  # of the samples of a recording
+    named: Mapping[str, str]  # versions of files that only its header names
 
 
 class StoreWriter:
@@ -73,6 +78,9 @@ class StoreWriter:
     An interrupted commit leaves bytes behind the last index line or behind the last committed row of a
     shard. Nobody reads them: the line is cut off on the next opening, the rows are overwritten by the next
     commit.
+
+    Where damage was found (``eegfm.store.damage``), or shards are shorter than the index says, the whole store is read
+    on opening. Damaged recordings drop out, so that they are missing to whoever asks for ``keys``.
 
     Args:
         folder: The store's folder, made when absent.
@@ -119,6 +127,11 @@ class StoreWriter:
         """Code of each rejection, by recording id."""
         return {i: known.code for i, known in self._known.items() if known.code}
 
+    @property
+    def named_files(self) -> dict[str, Mapping[str, str]]:
+        """Versions of files that only a header names, by path, for each recording or rejection with such a header."""
+        return {i: known.named for i, known in self._known.items() if known.named}
+
     def commit(
         self,
         *,
@@ -130,6 +143,8 @@ class StoreWriter:
         facts: Mapping[str, Any],
         events: list[dict[str, Any]],
         block_crc32c: list[int] | None = None,
+        bad_channels: Collection[str] = (),
+        named: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Append one recording: samples first, then the index line that makes it visible.
 
@@ -143,8 +158,14 @@ class StoreWriter:
             events: Rows of the events table, JSON-ready.
             block_crc32c: Checksums of the samples as they were made, if they are known: what happens to the samples on
                 the way here is found by them.
+            bad_channels: Names of the channels whose signal is not to be trusted.
+            named: Versions of files that only its header names, by path.
         """
         assert samples.shape[1] == montage.n_channels == len(scales_uv), "one column and scale per channel"
+        assert set(bad_channels) <= set(montage.channel_names), "bad channels are channels of the montage"
+        if block_crc32c is None:
+            block_crc32c = block_checksums(samples)
+        assert len(block_crc32c) == n_blocks(np.array(len(samples))), "one checksum per block"
         with _in_words(self.folder):
             write_montage(self.folder, montage)
             shard, first_row = self._append_samples(montage, samples)
@@ -156,9 +177,11 @@ class StoreWriter:
             first_row=first_row,
             n_samples=len(samples),
             scales_uv=[float(s) for s in scales_uv],
-            block_crc32c=block_checksums(samples) if block_crc32c is None else block_crc32c,
+            bad_channels=[k for k, name in enumerate(montage.channel_names) if name in bad_channels],
+            block_crc32c=block_crc32c,
             facts=dict(facts),
             events=events,
+            named=dict(named),
         )
         self._append_entry(entry)
 
@@ -198,6 +221,7 @@ class StoreWriter:
         """Readers do without them, slowly: what gets in is not lost for want of them."""
         try:
             write_addresses(self.folder)
+            write_contents(self.folder)
         except OSError as error:
             _log.warning("%s opens slowly: the addresses of its recordings cannot be written (%s)", self.folder, error)
 
@@ -208,21 +232,39 @@ class StoreWriter:
         shutil.rmtree(self.spool, ignore_errors=True)
         if not (self.folder / STORE_FILE).exists():
             self._start_empty()
-        elif read_facts(self.folder) != self._facts:
+        elif not is_of_this_format(self.folder) or read_facts(self.folder) != self._facts:
             _log.warning("%s starts empty: the parameters or the code that made its recordings changed", self.folder)
             self._start_empty()
-        n_whole = 0
+        n_whole, n_bytes = 0, dict[Path, int]()
         for entry, end in scan_index(self.folder):
             n_whole = end
             self._remember(entry)
             if isinstance(entry, RecordingEntry):
                 place = (entry.montage, entry.shard)
                 self._tails[place] = max(self._tails.get(place, 0), entry.first_row + entry.n_samples)
+                row_bytes = SAMPLE_DTYPE.itemsize * len(entry.scales_uv)
+                n_bytes[shard_path(self.folder, *place)] = self._tails[place] * row_bytes
         index = self.folder / INDEX_FILE
         if index.exists() and index.stat().st_size > n_whole:
             os.truncate(index, n_whole)
         self._delete_unknown_shards()
+        self._drop_damaged(n_bytes)
         self.spool.mkdir()
+
+    def _drop_damaged(self, n_bytes: Mapping[Path, int]) -> None:
+        """Read the whole store where something of it is known to be damaged, and remove damaged recordings.
+
+        Args:
+            n_bytes: Least length of each shard.
+        """
+        cut = [path for path, n in n_bytes.items() if not path.exists() or path.stat().st_size < n]
+        if not cut and not is_marked(self.folder):
+            return
+        for recording_id in damaged_recordings(self.folder):
+            self.remove(recording_id)
+        for path in cut:
+            restore_length(path, n_bytes[path])
+        remove_mark(self.folder)
 
     def _shard_files(self) -> list[Path]:
         return sorted(self.folder.glob("*/shard_*.i16"))
@@ -246,8 +288,9 @@ class StoreWriter:
             offset=entry.first_row * SAMPLE_DTYPE.itemsize * montage.n_channels,
             shape=(entry.n_samples, montage.n_channels),
         )
-        if block_checksums(samples) != entry.block_crc32c:
-            raise StoreError(f"{self.folder}: recording {entry.recording_id} is damaged; delete it and ingest again")
+        if not is_intact(self.folder, entry):
+            what = f"{self.folder}: recording {entry.recording_id} is damaged and is not moved to another shard"
+            raise StoreError(f"{what}; {remedy(self.folder, [entry.recording_id])}")
         shard, first_row = self._append_samples(montage, samples)
         return replace(entry, shard=shard, first_row=first_row)
 
@@ -255,9 +298,9 @@ class StoreWriter:
         self._known.pop(entry.recording_id, None)
         if isinstance(entry, RecordingEntry):
             n_bytes = entry.n_samples * SAMPLE_DTYPE.itemsize * len(entry.scales_uv)
-            self._known[entry.recording_id] = _Known(entry.key, "", n_bytes)
+            self._known[entry.recording_id] = _Known(entry.key, "", n_bytes, entry.named)
         elif isinstance(entry, RejectedEntry):
-            self._known[entry.recording_id] = _Known(entry.key, entry.code, 0)
+            self._known[entry.recording_id] = _Known(entry.key, entry.code, 0, entry.named)
 
     def _start_empty(self) -> None:
         """Forget the index first: without it no shard is believed."""
@@ -265,6 +308,7 @@ class StoreWriter:
         (self.folder / INDEX_FILE).unlink(missing_ok=True)
         for path in [*self.folder.glob("*/shard_*.i16"), *self.folder.glob(f"*/{MONTAGE_FILE}")]:
             path.unlink()
+        remove_mark(self.folder)
         write_facts(self.folder, self._facts)
 
     def _append_samples(self, montage: Montage, samples: NDArray[np.int16]) -> tuple[int, int]:

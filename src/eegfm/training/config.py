@@ -8,6 +8,7 @@ from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import Buildable, StrictModel
 from eegfm.encoders.config import EncoderConfig, PatchTransformerConfig
 from eegfm.objectives.config import MaskedConfig, ObjectiveConfig
+from eegfm.recording import BadChannels
 
 
 class AdamWConfig(Buildable):
@@ -77,12 +78,16 @@ class LoaderParams(StrictModel):
         residency: ``disk`` gathers from the stores; ``device`` first copies all signals of the mixture to the device;
             ``auto`` does so on an accelerator that has room for them.
         device_memory_ratio: Largest share of the device's free memory that signals may take.
+        verify: When stored samples are compared with their checksums. ``before_training`` reads all recordings of the
+            mixture once before the first step; ``first_read`` compares each block when a window of it is drawn for the
+            first time; ``off`` trains on whatever is stored.
     """
 
     n_ahead: PositiveInt = 4
     read_ahead_steps: NonNegativeInt = 64
     residency: Literal["auto", "disk", "device"] = "auto"
     device_memory_ratio: float = Field(default=0.5, gt=0, le=1)
+    verify: Literal["before_training", "first_read", "off"] = "before_training"
 
 
 class PretrainParams(StrictModel):
@@ -95,6 +100,8 @@ class PretrainParams(StrictModel):
         optimizer: How weights are updated.
         schedule: How the learning rate moves.
         reference: What windows are referenced to before the encoder sees them.
+        bad_channels: ``mask`` leaves them out of the average and of all that the encoder sees; ``interpolate`` puts in
+            their place what splines through the good scalp electrodes say. See ``eegfm.adapters.prepare.Prepare``.
         batch_size: Windows per optimizer step, all corpora together; the corpus weights must divide it.
         n_steps: Optimizer steps; give this or ``n_epochs``.
         n_epochs: Passes, each of as many windows as there are in all corpora together.
@@ -108,7 +115,7 @@ class PretrainParams(StrictModel):
         n_validation_windows: Largest number of windows per corpus that a validation looks at, spread evenly.
         accelerator: Where to train.
         devices: Number of devices.
-        precision: Number format of matrix products.
+        precision: Number format of matrix products. ``bf16-mixed`` is refused on a CPU that computes wrong with it.
         progress_bar: Whether to draw one; only ever on a terminal.
     """
 
@@ -118,6 +125,7 @@ class PretrainParams(StrictModel):
     optimizer: OptimizerConfig = AdamWConfig()
     schedule: ScheduleConfig = WarmupCosineConfig()
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
+    bad_channels: BadChannels = "mask"
     batch_size: PositiveInt = 40
     n_steps: PositiveInt | None = None
     n_epochs: PositiveInt | None = None

@@ -152,13 +152,17 @@ def gather(
     """
     group = draw.group
     rows, scale_rows = group.locate(draw.positions)
-    return {
+    batch: StoredBatch = {
         "samples": _samples(group, rows, store, buffers) if arena is None else _resident(group, rows, arena),
         "scales_uv": torch.from_numpy(store.scales(group.montage)[scale_rows]),
         "recording": torch.from_numpy(scale_rows),
         "corpus": group.corpus,
         "montage": group.montage,
     }
+    is_bad = store.is_bad(group.montage)[scale_rows]
+    if is_bad.any():
+        batch["is_bad"] = is_bad
+    return batch
 
 
 def _samples(

@@ -1,5 +1,7 @@
 """Self-supervised training: one optimizer step over one micro-batch per corpus."""
 
+from contextlib import AbstractContextManager
+
 import torch
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -13,14 +15,15 @@ from eegfm.errors import TrainingError
 from eegfm.objectives.base import Objective
 from eegfm.training.config import PretrainParams
 from eegfm.training.history import Averages, History, mixed, with_r2
-from eegfm.training.randomness import TRAINING_MASKS, VALIDATION_MASKS, generator_for
+from eegfm.training.randomness import DROPOUT, TRAINING_MASKS, VALIDATION_MASKS, generator_for, global_draws_for
 
 
 class PretrainModule(LightningModule):
     """Train an objective on batches as the store keeps them.
 
     The loss is the mean per window within a corpus, then the corpora's weights. Masks follow from the seed,
-    the number of the batch and the corpus alone, so that a run does not depend on what was drawn before.
+    the number of the batch and the corpus alone, so that a run does not depend on what was drawn before. Dropout,
+    stochastic depth and jitter follow from the same and from the rank; torch's global generators stay as they are.
 
     Args:
         objective: What is asked of the encoder; it holds the encoder.
@@ -65,7 +68,8 @@ class PretrainModule(LightningModule):
         total = torch.zeros((), device=self.device)
         for batch in batches:
             corpus = batch["corpus"]
-            loss, logs[corpus] = self._loss(batch, TRAINING_MASKS, batch_idx)
+            with self._draws(batch_idx, corpus):
+                loss, logs[corpus] = self._loss(batch, TRAINING_MASKS, batch_idx)
             total = total + self.weights[corpus] * loss
         self._refuse_divergence(total, batch_idx)
         if (batch_idx + 1) % self.params.log_interval_steps == 0 or batch_idx + 1 == self.n_steps:
@@ -108,6 +112,11 @@ class PretrainModule(LightningModule):
         optimizer = self.params.optimizer.build(nn.ModuleList([self.adapter, self.objective]))
         schedule = self.params.schedule.build(optimizer, self.n_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _draws(self, batch_idx: int, corpus: str) -> AbstractContextManager[None]:
+        """What draws without a generator while one micro-batch is trained on."""
+        purpose = (DROPOUT, batch_idx, self._corpus_index[corpus], self.global_rank)
+        return global_draws_for(self.device, self.params.seed, *purpose)
 
     def _loss(self, batch: StoredBatch, use: int, batch_idx: int) -> tuple[Tensor, dict[str, Tensor]]:
         corpus = self._corpus_index[batch["corpus"]]

@@ -32,6 +32,10 @@ class SignalStoreLike(Protocol):
         """Montages by name."""
         ...
 
+    def signals_sha256(self, recording_ids: Iterable[str], /) -> str:
+        """Hash of the signals of some recordings."""
+        ...
+
     def locate(
         self,
         montage: str,
@@ -45,6 +49,10 @@ class SignalStoreLike(Protocol):
 
     def scales(self, montage: str, /) -> NDArray[np.float32]:
         """(R, C) microvolts per integer step."""
+        ...
+
+    def is_bad(self, montage: str, /) -> NDArray[np.bool_]:
+        """(R, C) whether a channel of a recording is bad."""
         ...
 
     def gather(

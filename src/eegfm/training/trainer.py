@@ -2,16 +2,23 @@
 
 import logging
 import shutil
+import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from eegfm.stopping import Stopped
+from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
+
+logger = logging.getLogger(__name__)
 
 
 def build_trainer(
@@ -34,13 +41,15 @@ def build_trainer(
         n_steps: Optimizer steps in all.
         callbacks: What watches the run.
         validates: Whether there is anything to validate on.
+
+    Raises:
+        TrainingError: bfloat16 is asked for on a CPU that computes wrong with it; nothing was removed then.
     """
     quieten()
-    shutil.rmtree(run_directory / "tensorboard", ignore_errors=True)
     # In a log file every update would be a line.
     shows_bar = params.progress_bar and sys.stderr.isatty()
     bar: list[Callback] = [TQDMProgressBar()] if shows_bar else []
-    return Trainer(
+    trainer = Trainer(
         accelerator=params.accelerator,
         devices=params.devices,
         precision=params.precision,
@@ -59,6 +68,24 @@ def build_trainer(
         use_distributed_sampler=False,
         default_root_dir=run_directory,
     )
+    if params.precision == "bf16-mixed":
+        check_bfloat16(trainer.strategy.root_device)
+    shutil.rmtree(run_directory / "tensorboard", ignore_errors=True)
+    return trainer
+
+
+@contextmanager
+def honest_end() -> Iterator[None]:
+    """Let a SIGTERM that Lightning took end the program as one: Lightning's own exception ends it with exit code 0.
+
+    Raises:
+        Stopped: SIGTERM came while the block ran, in a program that did not handle it itself.
+    """
+    try:
+        yield
+    except SIGTERMException as error:
+        logger.error("Training was stopped by SIGTERM; nothing is kept of it")
+        raise Stopped(signal.SIGTERM) from error
 
 
 def validation_interval(params: PretrainParams, n_steps: int) -> int:

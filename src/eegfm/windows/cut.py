@@ -9,6 +9,7 @@ from eegfm.named import counted_values
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cutters.base import Answer, Cut
 from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.unlabelled import label_faults
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
         described = ", ".join(f"{name} {value:.6g}" for name, value in counts[task].items())
         if not counts[task]["n_windows"]:
             there_are = f"; {_class_values(cut, recordings, events)}" if found.label is not None else ""
-            raise SplitError(f"cut {task!r} gives no window of {len(recordings)} recordings ({described}){there_are}")
+            why = f"{there_are}{label_faults(recordings)}"
+            raise SplitError(f"cut {task!r} gives no window of {len(recordings)} recordings ({described}){why}")
         _refuse_empty_class(task, cut, found, recordings, events, described)
         _warn_of_idle_outputs(task, cut.answer, found)
         logger.info("%s, cut %r: %s", recordings["corpus"].iloc[0], task, described)

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from eegfm.encoders.config import GruConfig
+from eegfm.encoders.config import CbramodConfig, GruConfig, LabramConfig, LunaConfig
+from eegfm.encoders.configs.published import as_published
 from eegfm.encoders.key_maps.base import KeyMap
 from eegfm.encoders.key_maps.registry import PUBLISHED, key_map
+from eegfm.encoders.traits import EncoderChoice
 from eegfm.errors import CheckpointError, ConfigError
 
 MAP = KeyMap(
@@ -47,6 +49,30 @@ def test_encoders_without_published_weights_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"import\.encoder\.name 'gru': no published weights are known; known: cbr"):
         key_map(GruConfig())
     assert PUBLISHED == ("cbramod", "femba", "labram", "luna")
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "published"),
+    [
+        (CbramodConfig(), "patch_norm", "window"),
+        (LabramConfig(), "patch_norm", "window"),
+        (LunaConfig(patch_norm="window"), "normalisation", "window_zscore"),
+        (LunaConfig(normalisation="window_zscore"), "patch_norm", "window"),
+    ],
+    ids=lambda v: getattr(v, "name", v),
+)
+def test_choices_other_than_the_published_are_refused(config: EncoderChoice, key: str, published: str) -> None:
+    message = rf"import\.encoder\.{key} is \w+, .* weights of {config.name} were trained with {published}; leave it out"
+    with pytest.raises(ConfigError, match=message):
+        key_map(config)
+
+
+def test_what_is_published_is_filled_in_and_what_is_named_is_kept() -> None:
+    assert as_published({"name": "luna", "size": "large"}) == {"name": "luna", "size": "large", **LunaConfig.published}
+    assert as_published({"name": "labram", "patch_norm": "patch"}) == {"name": "labram", "patch_norm": "patch"}
+    assert as_published({"name": "femba"}) == {"name": "femba"}
+    for other in ({"name": ["odd"]}, {}, None, "labram", LabramConfig()):
+        assert as_published(other) == other
 
 
 def test_a_head_beside_the_student_keeps_nothing_from_being_dropped() -> None:

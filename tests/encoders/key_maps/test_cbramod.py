@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import numpy as np
-import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -18,9 +17,9 @@ from torch.nn.functional import (
 
 from contracts.encoder_cases import MONTAGES, make_batch, spec_of
 from eegfm.encoders.config import CbramodConfig
+from eegfm.encoders.configs.published import as_published
 from eegfm.encoders.key_maps.cbramod import key_map
 from eegfm.encoders.load import new_encoder
-from eegfm.errors import ConfigError
 from eegfm.weights import load_weights
 
 Shapes = dict[str, tuple[int, ...]]
@@ -69,11 +68,6 @@ def test_unknown_names_are_told() -> None:
     assert key_map(CbramodConfig()).translate(published).unknown == ["encoder.norm.weight"]
 
 
-def test_other_statistics_than_the_published_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"patch_norm is patch.*set encoder.patch_norm: window"):
-        key_map(CbramodConfig(patch_norm="patch"))
-
-
 def published_forward(weights: Mapping[str, Tensor], patches: Tensor, n_layers: int) -> Tensor:
     """(B, C, P, 200) as the publication computes it before ``proj_out``, from (B, C, P, S) in units of 100 uV."""
     B, C, P, S = patches.shape
@@ -119,7 +113,7 @@ def published_forward(weights: Mapping[str, Tensor], patches: Tensor, n_layers: 
 
 def test_loaded_weights_compute_what_the_published_model_computes() -> None:
     published = generated(published_shapes(2))
-    config = CbramodConfig(n_layers=2)
+    config = CbramodConfig.model_validate(as_published({"name": "cbramod", "n_layers": 2}))
     encoder = new_encoder(config, SPEC, 0).double().eval()
     load_weights(encoder, key_map(config).translate(published).tensors, "", "encoder")
     batch = make_batch()

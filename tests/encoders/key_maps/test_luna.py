@@ -11,6 +11,7 @@ from torch.nn.functional import conv1d, gelu
 
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.config import LunaConfig
+from eegfm.encoders.configs.published import as_published
 from eegfm.encoders.key_maps.luna import KEY_MAP
 from eegfm.encoders.load import new_encoder
 from eegfm.encoders.luna.model import Luna
@@ -251,9 +252,8 @@ def test_the_loaded_model_computes_what_the_published_one_does() -> None:
     """All of it again, from the published names, in float64 and in the words of the publication."""
     Q, E, depth = 2, 32, 2
     published = drawn(published_shapes(Q, E, depth) | pretraining_shapes(E))
-    encoder = loaded(
-        {f"model.{k}": v for k, v in published.items()}, LunaConfig(n_queries=Q, d_token=E, n_layers=depth)
-    )
+    config = LunaConfig.model_validate(as_published({"name": "luna", "n_queries": Q, "d_token": E, "n_layers": depth}))
+    encoder = loaded({f"model.{k}": v for k, v in published.items()}, config)
     generator = torch.Generator().manual_seed(1)
     signal_uv = 20 * torch.randn(2, 5, 320, generator=generator).cumsum(dim=-1)
     positions = torch.tensor(PLACES) + 0.01 * torch.randn(2, 5, 3, generator=generator)

@@ -13,6 +13,7 @@ from eegfm.encoders.labram.quantizer import Quantizer, cosine_kmeans
 from eegfm.encoders.labram.tokenizer import LabramTokenizer
 from eegfm.encoders.labram.tokenizer_config import LabramTokenizerConfig
 from eegfm.errors import CheckpointError
+from eegfm.training.randomness import DROPOUT, global_draws_for
 from eegfm.weights import build_seeded, load_weights
 
 CONFIG = LabramTokenizerConfig(
@@ -174,6 +175,19 @@ def test_the_first_training_batch_places_the_codes() -> None:
     quantizer.usage[:4] = 1e-4
     quantizer.usage[4:] = 1.0
     assert float(quantizer.used_ratio) == 12 / 16
+
+
+def test_codes_that_a_training_step_places_follow_from_its_seed() -> None:
+    codebooks = []
+    for state_before, seed in ((1, 0), (2, 0), (1, 1)):
+        tokenizer = build().train()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(state_before)
+            with global_draws_for(torch.device("cpu"), seed, DROPOUT, 0):
+                tokenizer(make_batch())
+        codebooks.append(tokenizer.quantizer.codebook)
+    assert torch.equal(codebooks[0], codebooks[1])
+    assert not torch.equal(codebooks[0], codebooks[2])
 
 
 def test_targets_are_standardised_spectra() -> None:

@@ -17,8 +17,8 @@ from eegfm.encoders.luna.decoder import LunaDecoder
 from eegfm.encoders.luna.layers import CrossAttention, Layer, rotary_angles, rotate_pairs
 from eegfm.encoders.luna.model import Luna
 from eegfm.encoders.luna.patches import (
-    PatchConvolutions,
     magnitude_and_phase,
+    patch_convolutions,
     place_features,
     places_in_montage,
 )
@@ -110,13 +110,13 @@ def test_any_patch_of_fours_becomes_one_token(patch_samples: int) -> None:
 
 def test_windows_are_standardised_channel_by_channel() -> None:
     signal = np.array([7.0, 300.0])[:, None] * np.random.default_rng(0).normal(size=(2, 400)) + 1000.0
-    found = build()._normalised(torch.tensor(signal)[None])[0]
+    found = build(normalisation="window_zscore")._normalised(torch.tensor(signal)[None])[0]
     expected = (signal - signal.mean(axis=1, keepdims=True)) / signal.std(axis=1, ddof=1, keepdims=True)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-9)
 
 
 def test_noise_of_a_flat_channel_stays_small() -> None:
-    encoder = build(floor_uv=0.5)
+    encoder = build(normalisation="window_zscore", floor_uv=0.5)
     found = encoder._normalised(0.01 * noise(1, 6, 400))
     assert float(found.std()) == pytest.approx(0.02, rel=0.1)
     assert encoder.normalisation == {"kind": "window_zscore", "floor_uv": 0.5}
@@ -130,7 +130,7 @@ def test_a_fixed_scale_keeps_amplitudes_and_cuts_artefacts() -> None:
     quiet = batch()
     loud: WindowBatch = {**quiet, "signal": 3 * quiet["signal"]}
     assert (encoder(loud) - encoder(quiet)).abs().max() > 1e-2
-    zscore = build()
+    zscore = build(**LunaConfig.published)
     torch.testing.assert_close(zscore(loud), zscore(quiet), atol=1e-3, rtol=1e-3)
 
 
@@ -187,7 +187,7 @@ def test_spectra_are_not_rounded_under_autocast() -> None:
 
 
 def test_groups_are_normalised_over_the_real_channels_of_one_window() -> None:
-    embedding = PatchConvolutions(40, 32)
+    embedding = patch_convolutions(40, 32, "window")
     patches = noise(2, 6, 40)
     mask = torch.tensor([[True] * 6, [True, False, True, False, False, True]])
     found = embedding(patches, mask)

@@ -1,10 +1,15 @@
 """Published architectures, rebuilt: their public weights can be imported, see ``eegfm.encoders.key_maps``."""
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from eegfm.encoders.traits import EncoderChoice, Traits, named_size
+
+PatchNorm = Literal["window", "patch"]
+_PATCHWISE: Mapping[str, str] = {"patch_norm": "patch"}
+_PUBLISHED: Mapping[str, str] = {"patch_norm": "window"}
 
 
 class LunaConfig(EncoderChoice):
@@ -21,8 +26,10 @@ class LunaConfig(EncoderChoice):
             0.1 or 0.2 for fine-tuning.
         position_jitter: Standard deviation of noise on places while training, in units of the montage's extent along
             each axis; published for pretraining: 0.02.
-        normalisation: ``window_zscore`` divides each channel by its standard deviation over the window, as
-            published; ``fixed_scale`` keeps amplitude differences between channels and persons.
+        normalisation: ``fixed_scale`` keeps amplitude differences between channels and persons. ``window_zscore``, as
+            published, divides each channel by its standard deviation over the window: all tokens then know of it.
+        patch_norm: What the group norms of the convolutions take mean and variance of: each ``patch`` alone, or all
+            patches of the ``window``, as published. With the second, all tokens know of the window.
         floor_uv: Least standard deviation that ``window_zscore`` divides by: noise of a flat channel stays small.
         signal_scale_uv: Microvolts that enter the network as 1 with ``fixed_scale``, and that objectives count as 1.
         clip: Largest absolute value after ``fixed_scale``.
@@ -30,6 +37,8 @@ class LunaConfig(EncoderChoice):
 
     implementation: ClassVar[str] = "eegfm.encoders.luna.model:Luna"
     traits: ClassVar[Traits] = Traits(output="patches", any_order=True)
+    patchwise: ClassVar[Mapping[str, str]] = {"normalisation": "fixed_scale", "patch_norm": "patch"}
+    published: ClassVar[Mapping[str, str]] = {"normalisation": "window_zscore", "patch_norm": "window"}
     sizes: ClassVar[dict[str, dict[str, int]]] = {
         "base": {"n_queries": 4, "d_token": 64, "n_layers": 8},
         "large": {"n_queries": 6, "d_token": 96, "n_layers": 10},
@@ -45,7 +54,8 @@ class LunaConfig(EncoderChoice):
     dropout_ratio: float = Field(default=0.1, ge=0, lt=1)
     drop_path_ratio: float = Field(default=0.0, ge=0, lt=1)
     position_jitter: float = Field(default=0.0, ge=0)
-    normalisation: Literal["window_zscore", "fixed_scale"] = "window_zscore"
+    normalisation: Literal["window_zscore", "fixed_scale"] = "fixed_scale"
+    patch_norm: PatchNorm = "patch"
     floor_uv: PositiveFloat = 1.0
     signal_scale_uv: PositiveFloat = 30.0
     clip: PositiveFloat = 15.0
@@ -133,9 +143,9 @@ class LabramConfig(EncoderChoice):
         channels: ``names``, as published, looks electrodes up in a table of 128 names and refuses others;
             ``positions`` embeds x/y/z and takes any montage.
         n_position_frequencies: Fourier frequencies per axis of ``positions``.
-        patch_norm: What the group norms of the convolutions take mean and variance of: all patches of the ``window``,
-            as published, or each ``patch`` alone. The first lets all tokens know of the window's mean and variance;
-            the second nothing of each other, but it takes away how large a patch is.
+        patch_norm: What the group norms of the convolutions take mean and variance of: each ``patch`` alone, which
+            takes away how large it is, or all patches of the ``window``, as published. With the second, all tokens
+            know of the window's mean and variance.
         qk_norm: Norm queries and keys. The published encoders do, their tokenizer does not.
         query_value_bias: Biases of queries and values. The published tokenizer has them, their encoders do not.
         drop_path_ratio: Share of windows that skip the last layer's branches while training, less in earlier layers;
@@ -146,6 +156,8 @@ class LabramConfig(EncoderChoice):
 
     implementation: ClassVar[str] = "eegfm.encoders.labram.model:Labram"
     traits: ClassVar[Traits] = Traits(supports_visible=True, any_order=True)
+    patchwise: ClassVar[Mapping[str, str]] = _PATCHWISE
+    published: ClassVar[Mapping[str, str]] = _PUBLISHED
     sizes: ClassVar[dict[str, dict[str, float]]] = {
         "base": {"n_maps": 8, "n_layers": 12, "n_heads": 10, "layer_scale": 0.1},
         "large": {"n_maps": 16, "n_layers": 24, "n_heads": 16, "layer_scale": 1e-5},
@@ -162,7 +174,7 @@ class LabramConfig(EncoderChoice):
     max_patches: PositiveInt = 16
     channels: Literal["names", "positions"] = "positions"
     n_position_frequencies: PositiveInt = 4
-    patch_norm: Literal["window", "patch"] = "window"
+    patch_norm: PatchNorm = "patch"
     qk_norm: bool = True
     query_value_bias: bool = False
     drop_path_ratio: float = Field(default=0.0, ge=0, lt=1)
@@ -203,14 +215,16 @@ class CbramodConfig(EncoderChoice):
         d_feed_forward: Width of the feed-forward part.
         dropout_ratio: Share of activations and of attention dropped while training.
         patch_samples: Samples of a patch; the published model takes 200 at 200 Hz.
-        patch_norm: What the group norms of the convolutions take mean and variance of: all patches of the ``window``,
-            as published, or each ``patch`` alone. The first lets all tokens know of the window's mean and variance;
-            the second nothing of each other, and how large a patch is can then be told from its spectrum only.
+        patch_norm: What the group norms of the convolutions take mean and variance of: each ``patch`` alone, whose
+            size its spectrum still tells, or all patches of the ``window``, as published. With the second, all tokens
+            know of the window's mean and variance.
         signal_scale_uv: Microvolts that enter the network as 1.
     """
 
     implementation: ClassVar[str] = "eegfm.encoders.cbramod.model:Cbramod"
     traits: ClassVar[Traits] = Traits()
+    patchwise: ClassVar[Mapping[str, str]] = _PATCHWISE
+    published: ClassVar[Mapping[str, str]] = _PUBLISHED
 
     name: Literal["cbramod"] = "cbramod"
     n_maps: PositiveInt = 25
@@ -219,7 +233,7 @@ class CbramodConfig(EncoderChoice):
     d_feed_forward: PositiveInt = 800
     dropout_ratio: float = Field(default=0.1, ge=0, lt=1)
     patch_samples: PositiveInt = 200
-    patch_norm: Literal["window", "patch"] = "window"
+    patch_norm: PatchNorm = "patch"
     signal_scale_uv: PositiveFloat = 100.0
 
     @property
@@ -240,3 +254,15 @@ class CbramodConfig(EncoderChoice):
 
 
 PublishedConfig = LunaConfig | FembaConfig | LabramConfig | CbramodConfig
+
+
+def as_published(encoder: Any) -> Any:
+    """Fill in, for an import, what published weights were trained with and the user does not name.
+
+    Args:
+        encoder: A configuration as written in a file. Anything else comes back as it is.
+    """
+    if not isinstance(encoder, Mapping):
+        return encoder
+    choices = {member.model_fields["name"].default: member.published for member in get_args(PublishedConfig)}
+    return {**choices.get(str(encoder.get("name")), {}), **encoder}

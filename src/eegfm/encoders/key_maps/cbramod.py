@@ -2,7 +2,6 @@
 
 from eegfm.encoders.configs.published import CbramodConfig
 from eegfm.encoders.key_maps.base import KeyMap
-from eegfm.errors import ConfigError
 
 _LAYER = r"encoder\.layers\.(\d+)"
 _ATTENTION = {"self_attn_s": "across_channels", "self_attn_t": "across_time"}
@@ -19,17 +18,8 @@ _MODULES = {  # published, as a regular expression: here
 }
 
 
-def key_map(config: CbramodConfig) -> KeyMap:
-    """Rules for the encoder.
-
-    Raises:
-        ConfigError: The group norms take other statistics than those that the weights were trained with.
-    """
-    if config.patch_norm != "window":
-        raise ConfigError(
-            f"encoder.patch_norm is {config.patch_norm}, but the published weights of cbramod were trained with group "
-            "norms over the window; set encoder.patch_norm: window"
-        )
+def key_map(_: CbramodConfig) -> KeyMap:
+    """One map for all choices."""
     return KeyMap(
         source="github.com/wjq-learning/CBraMod, models/cbramod.py and models/criss_cross_transformer.py",
         licence="MIT",

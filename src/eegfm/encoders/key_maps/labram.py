@@ -2,7 +2,6 @@
 
 from eegfm.encoders.configs.published import LabramConfig
 from eegfm.encoders.key_maps.base import Arrays, KeyMap
-from eegfm.errors import ConfigError
 
 _SOURCE = "github.com/935963004/LaBraM, {}, commit 02ad12c"
 _LICENCE = "MIT"
@@ -62,16 +61,7 @@ def _own_layout(arrays: Arrays) -> Arrays:
 
 
 def key_map(config: LabramConfig) -> KeyMap:
-    """Rules for an encoder; with ``channels: positions`` the table of named electrodes is left out.
-
-    Raises:
-        ConfigError: The group norms take other statistics than those that the weights were trained with.
-    """
-    if config.patch_norm != "window":
-        raise ConfigError(
-            f"encoder.patch_norm is {config.patch_norm}, but the published weights of labram were trained with group "
-            "norms over the window; set encoder.patch_norm: window"
-        )
+    """Rules for an encoder; with ``channels: positions`` the table of named electrodes is left out."""
     return KeyMap(
         source=_SOURCE.format("modeling_pretrain.py and modeling_finetune.py"),
         licence=_LICENCE,

@@ -1,24 +1,21 @@
-"""The convolutional patch embedding of LaBraM, which CBraMod takes over with other sizes.
+"""The convolutional patch embedding of LaBraM, which CBraMod and LUNA take over with other sizes.
 
 Shapes: B windows, N patches of a window, S samples of a patch, F maps, L steps that are left of a patch.
 """
 
-from typing import Literal
-
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
+from eegfm.encoders.configs.published import PatchNorm
 from eegfm.encoders.patch_ops import masked_group_norm
-
-PatchNorm = Literal["window", "patch"]
 
 
 class ConvPatches(nn.Module):
     """Three convolutions along each patch, each with a group norm and a GELU.
 
     The kernels are (1, k): patches lie side by side and never mix. What one knows of the others is up to the norms.
-    Over the ``window``, as published, all share one mean and variance of each group, of which padding is left out
-    here. Over the ``patch`` each is embedded on its own, and its amplitude is lost.
+    Over the ``patch`` each is embedded on its own, and its amplitude is lost. Over the ``window``, as published, all
+    share one mean and variance of each group, of which padding is left out here; no objective may hide patches then.
 
     Args:
         n_maps: Maps F of each convolution.

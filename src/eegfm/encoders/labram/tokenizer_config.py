@@ -7,15 +7,15 @@ from pydantic import Field, PositiveInt
 from eegfm.config import Buildable
 from eegfm.encoders.configs.published import LabramConfig
 
-_ENCODER = LabramConfig(qk_norm=False, query_value_bias=True, layer_scale=0.0)
+_ENCODER = LabramConfig(patch_norm="window", qk_norm=False, query_value_bias=True, layer_scale=0.0)
 
 
 class LabramTokenizerConfig(Buildable):
     """Vector-quantised neural spectrum prediction (ICLR 2024, arXiv 2405.18765, section 2.3).
 
     Args:
-        encoder: What is quantised, and the shape of the decoder; the published tokenizer has no norm of queries and
-            keys, no layer scale, and biases of queries and values.
+        encoder: What is quantised, and the shape of the decoder; the published tokenizer has group norms over the
+            window, no norm of queries and keys, no layer scale, and biases of queries and values.
         n_codes: Codes K of the codebook.
         d_code: Width of a code. 64 in the published training and weights, 32 as the published class's default.
         n_decoder_layers: Layers of the decoder.

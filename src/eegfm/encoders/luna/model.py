@@ -13,7 +13,7 @@ from eegfm.encoders.configs.published import LunaConfig
 from eegfm.encoders.decoders import TokenDecoder
 from eegfm.encoders.luna.decoder import LunaDecoder
 from eegfm.encoders.luna.layers import ChannelQueries, TimeLayers, initialise, xavier_linears
-from eegfm.encoders.luna.patches import PatchConvolutions, PatchSpectrum, PlaceEmbedding
+from eegfm.encoders.luna.patches import PatchSpectrum, PlaceEmbedding, patch_convolutions
 from eegfm.encoders.tokens import Tokens, Visible
 
 
@@ -47,7 +47,7 @@ class Luna(Encoder):
         )
         self.config = config
         Q, E = config.n_queries, config.d_token
-        self.patch_embedding = PatchConvolutions(config.patch_samples, E)
+        self.patch_embedding = patch_convolutions(config.patch_samples, E, config.patch_norm)
         self.spectrum_embedding = PatchSpectrum(config.patch_samples, E)
         self.place_embedding = PlaceEmbedding(E, config.position_jitter)
         self.gather = ChannelQueries(Q, E, config.dropout_ratio)
@@ -56,14 +56,12 @@ class Luna(Encoder):
         initialise(self.gather, self.time)
 
     def tokenize(self, batch: WindowBatch) -> Tokens:
-        """Embed each patch, and each electrode's place; see the base class.
-
-        As published, what all patches are normalised with is known of the whole window.
-        """
+        """Embed each patch, and each electrode's place; see the base class."""
         patches = self.patches({**batch, "signal": self._normalised(batch["signal"])})
         _, C, P, _ = patches.shape
         patches, mask = patches.flatten(1, 2), self.key_mask(batch, P)
-        content = self.patch_embedding(patches, mask) + self.spectrum_embedding(patches)
+        # Step by step, all maps of a step side by side.
+        content = self.patch_embedding(patches, mask).transpose(2, 3).flatten(2) + self.spectrum_embedding(patches)
         positions_m = batch["channel_positions"]
         if not (self.training and self.config.position_jitter):  # jitter tells windows apart
             positions_m = shared_positions(positions_m)

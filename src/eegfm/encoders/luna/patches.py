@@ -7,46 +7,29 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu
 
+from eegfm.encoders.configs.published import PatchNorm
+from eegfm.encoders.labram.patches import ConvPatches
 from eegfm.encoders.luna.layers import FeedForward
-from eegfm.encoders.patch_ops import fourier_matrix, masked_group_norm
+from eegfm.encoders.patch_ops import fourier_matrix
 
 _N_GROUPS = 4
 _LEAST_MAGNITUDE = 1e-4  # of a Fourier coefficient; a constant patch leaves rounding errors below it
 _TINY_M = 1e-8  # keeps an axis along which all electrodes sit at the same place finite
 
 
-class PatchConvolutions(nn.Module):
-    """Three convolutions along each patch, each with a group norm and a GELU: four steps of E / 4 channels.
-
-    As published, a group's mean and variance are those of the whole window, all patches and channels together; here
-    of its real channels.
+def patch_convolutions(patch_samples: int, d_token: int, norm_over: PatchNorm) -> ConvPatches:
+    """Three convolutions along each patch: four steps of E / 4 maps.
 
     Args:
         patch_samples: Samples S, a multiple of 4.
         d_token: Width E, a multiple of 16.
+        norm_over: What the group norms take mean and variance of; as published, the window.
     """
-
-    def __init__(self, patch_samples: int, d_token: int) -> None:
-        super().__init__()
-        F, stride = d_token // 4, patch_samples // 4
-        self.convolutions = nn.ModuleList(
-            [
-                nn.Conv2d(1, F, (1, 2 * stride - 1), stride=(1, stride), padding=(0, stride - 1)),
-                nn.Conv2d(F, F, (1, 3), padding=(0, 1)),
-                nn.Conv2d(F, F, (1, 3), padding=(0, 1)),
-            ]
-        )
-        self.norms = nn.ModuleList(nn.GroupNorm(_N_GROUPS, F) for _ in self.convolutions)
-
-    def forward(self, patches: Tensor, mask: Tensor | None) -> Tensor:
-        """Embed (B, N, S) patches as (B, N, E); ``mask`` (B, N) is False for those of padding."""
-        x = patches.unsqueeze(1)
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            assert isinstance(norm, nn.GroupNorm)
-            x = gelu(masked_group_norm(norm, convolution(x), mask))
-        return x.permute(0, 2, 3, 1).flatten(2)
+    stride = patch_samples // 4
+    return ConvPatches(
+        n_maps=d_token // 4, kernel=2 * stride - 1, stride=stride, n_groups=_N_GROUPS, norm_over=norm_over
+    )
 
 
 class PatchSpectrum(nn.Module):

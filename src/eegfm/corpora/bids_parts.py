@@ -1,0 +1,169 @@
+"""Parts of one recording, ``split-01``, ``split-02``, …: one recording in several files that share their side tables.
+
+BIDS counts onsets from the first sample of the recording, so those of a table that all parts share count from the start
+of the first part. A table that names a part is about this part and counts from its start.
+"""
+
+import datetime
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from eegfm.corpora.bids_sidecars import entities
+from eegfm.errors import RecordingError
+from eegfm.signal.edf_header import stated_start
+from eegfm.signal.expected import MAX_DURATION_ERROR_S
+from eegfm.signal.reader import RecordingHeader, open_reader
+
+MAX_START_ERROR_S = 2.0
+"""Headers state the start in whole seconds."""
+PUT_TOGETHER = (
+    "put all parts of the recording side by side, or give each of them an events.tsv of its own "
+    "(…_split-02_events.tsv), which counts from the start of its part"
+)
+
+
+class Parts(NamedTuple):
+    """The parts of the recording that a file is one of, in their order.
+
+    Args:
+        earlier: Those before it.
+        later: Those that are known to come after it.
+    """
+
+    earlier: tuple[Path, ...]
+    later: tuple[Path, ...]
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file holds one of several parts of a recording."""
+    return "split" in (entities(path.name) or {})
+
+
+def is_shared(path: Path, sidecar: Path) -> bool:
+    """Whether a side file of a part is about the recording as a whole."""
+    return is_part(path) and "_split-" not in sidecar.name
+
+
+def read_parts(path: Path, suffixes: Iterable[str]) -> Parts:
+    """Find the other parts in a part's folder.
+
+    Raises:
+        RecordingError: An earlier one is missing (``part_missing``) or stands there twice (``part_twice``).
+    """
+    whole, own = _whole_and_number(path.name)
+    found: dict[int, list[Path]] = {}
+    for other in sorted(path.parent.iterdir()):
+        if other.suffix.lower() in suffixes and _whole_and_number(other.name)[0] == whole:
+            found.setdefault(_whole_and_number(other.name)[1], []).append(other)
+    # The whole recording may be there in two formats: the parts of each belong together.
+    found = {n: [p for p in paths if p.suffix == path.suffix] or paths for n, paths in sorted(found.items())}
+    earlier = [_only(path, number, found.get(number, [])) for number in range(min(1, *found), own)]
+    _only(path, own, found[own])
+    return Parts(tuple(earlier), tuple(paths[0] for number, paths in found.items() if number > own))
+
+
+def _whole_and_number(name: str) -> tuple[tuple[tuple[str, str], ...], int]:
+    """The name of the whole recording, and the number of the part; an empty name for a file that is no part."""
+    known = entities(name) or {}
+    number = int(known.pop("split", "-1"))
+    return (tuple(known.items()), number) if number >= 0 else ((), number)
+
+
+def _only(path: Path, number: int, paths: Sequence[Path]) -> Path:
+    if not paths:
+        reason = f"{path.name}: part {number} of this recording is not there, nobody knows when this part begins"
+        raise RecordingError("part_missing", reason, PUT_TOGETHER)
+    if len(paths) > 1:
+        names = " and ".join(p.name for p in paths)
+        reason = f"{path.name}: part {number} of this recording stands there twice, as {names}"
+        raise RecordingError("part_twice", reason, "remove or rename the one that is wrong")
+    return paths[0]
+
+
+def place_in_part(
+    path: Path, header: RecordingHeader, events: Iterable[dict[str, Any]], parts: Parts
+) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """Pick the events of one part from the table of the whole recording.
+
+    Args:
+        path: The part.
+        header: Its header.
+        events: Rows whose ``onset_s`` counts from the start of the first part.
+        parts: The other parts.
+
+    Returns:
+        The rows that begin in this part or last into it, by its own time; those before the first part and behind the
+        last one with these. And the flag ``part_start_differs:<s>``, where the headers state starts that are so much
+        further apart than the earlier parts last.
+
+    Raises:
+        RecordingError: An earlier part cannot be read (``part_missing``).
+    """
+    offset_s = sum(_header(path, part).end_s for part in parts.earlier)
+    half_s = 0.5 / header.rate_hz  # onsets are written in decimals, samples lie where they lie
+    start_s = -math.inf if not parts.earlier else -half_s
+    stop_s = math.inf if not parts.later else header.end_s - half_s
+    placed = []
+    for event in events:
+        onset_s = event["onset_s"] - offset_s
+        lasts_into = onset_s < start_s and onset_s + (event.get("duration_s") or 0.0) > half_s
+        if start_s <= onset_s < stop_s or lasts_into:
+            placed.append({**event, "onset_s": onset_s})
+    return placed, _start_flags(path, offset_s, parts)
+
+
+def _header(path: Path, part: Path) -> RecordingHeader:
+    try:
+        return open_reader(part).header
+    except RecordingError as error:
+        reason = f"{path.name}: an earlier part of this recording cannot be read ({error.reason}), nor its length known"
+        raise RecordingError("part_missing", reason, PUT_TOGETHER) from error
+
+
+def _start_flags(path: Path, offset_s: float, parts: Parts) -> tuple[str, ...]:
+    """Compare with the starts that EDF and BDF headers state; equal ones were made equal and say nothing."""
+    if not parts.earlier:
+        return ()
+    first, own = stated_start(parts.earlier[0]), stated_start(path)
+    if first is None or own is None or first == own:
+        return ()
+    apart_s = (own - first) / datetime.timedelta(seconds=1) - offset_s
+    return (f"part_start_differs:{apart_s:.0f}",) if abs(apart_s) > MAX_START_ERROR_S else ()
+
+
+def length_flags(header: RecordingHeader, stated_s: float | None, parts: Parts) -> tuple[str, ...]:
+    """Compare the length that a shared ``*_eeg.json`` states with that of all parts, or of each.
+
+    Returns:
+        The flag ``parts_length_differs:<s>`` where they last so much longer together, or shorter: one may be missing.
+    """
+    try:
+        others_s = [open_reader(part).header.duration_s for part in (*parts.earlier, *parts.later)]
+    except RecordingError:
+        return ()  # that part is rejected with the reason
+    total_s = header.duration_s + sum(others_s)
+    tolerance_s = MAX_DURATION_ERROR_S * (1 + len(others_s))
+    if stated_s is None or min(abs(total_s - stated_s), abs(header.duration_s - stated_s)) <= tolerance_s:
+        return ()
+    return (f"parts_length_differs:{total_s - stated_s:.1f}",)
+
+
+def with_parts(table: pd.DataFrame) -> pd.DataFrame:
+    """``raw_files`` in which parts of one recording know of each other: ``sidecars`` names those beside each."""
+    folders = table["path"].str.rpartition("/")
+    keys = [(folder, *_whole_and_number(name)) for folder, name in zip(folders[0], folders[2], strict=True)]
+    rows: dict[Any, list[int]] = {}
+    for row, (folder, whole, _) in zip(table.index, keys, strict=True):
+        if whole:
+            rows.setdefault((folder, whole), []).append(row)
+    columns = ["path", "n_bytes", "mtime_ns", "sidecars"]
+    versions = {row: ":".join(map(str, table.loc[row, columns])) for own in rows.values() for row in own}
+    for own in rows.values():
+        for row in own:
+            others = [versions[other] for other in own if other != row]
+            table.loc[row, "sidecars"] = ";".join([str(table.loc[row, "sidecars"]), *others])
+    return table

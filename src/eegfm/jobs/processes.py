@@ -1,0 +1,40 @@
+"""When worker processes end. Light, because it is what a worker loads first."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from multiprocessing import resource_tracker
+
+PARENT_CHECK_S = 0.5
+
+
+def end_with(parent: int) -> None:
+    """End this process soon after its parent is gone: one that was killed cannot tell its workers."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_CHECK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextlib.contextmanager
+def deaf_to_ctrl_c() -> Iterator[None]:
+    """Start no process or thread in the block that hears Ctrl-C: a terminal sends it to all processes of a command.
+
+    The command's own process hears it and ends the others, which would each print a traceback.
+    """
+    if os.name != "posix":
+        yield
+        return
+    # Otherwise it starts inside the block and unblocks the signal.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

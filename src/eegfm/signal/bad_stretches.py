@@ -1,0 +1,118 @@
+"""Stretches that annotations call bad: which notes say so, and what of a segment is left without them."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from eegfm.signal.quality import Span
+from eegfm.signal.reader import RecordingHeader, Segment
+
+TEXT_COLUMNS = ("value", "marker_value")
+CHANNEL_COLUMNS = ("channel", "channels")
+CHANNEL_SIGN = "@@"
+"""Stands between the text of an EDF+ note and the one channel that the note is about."""
+
+
+class BadStretches(NamedTuple):
+    """What notes call bad.
+
+    Args:
+        spans_s: Stretches (start, stop) in recording time; they may overlap and lie outside the recording.
+        points_s: Recording times of notes without a duration: where the bad stretch ends is unknown.
+        flags: ``bad_without_duration:<n>`` for these, and ``bad_on_channels:<n>`` for notes about single channels.
+    """
+
+    spans_s: tuple[tuple[float, float], ...] = ()
+    points_s: tuple[float, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+NOTHING_BAD = BadStretches()
+
+
+def says_bad(event: Mapping[str, Any], patterns: Sequence[str]) -> bool:
+    """Whether one of an event's texts fits one of the patterns; case and blanks around it do not count."""
+    texts = [str(event[column]).strip().lower() for column in TEXT_COLUMNS if event.get(column)]
+    return any(fnmatchcase(text, pattern.lower()) for text in texts for pattern in patterns)
+
+
+def bad_stretches(events: Iterable[Mapping[str, Any]], patterns: Sequence[str]) -> BadStretches:
+    """Collect what events call bad; an event that stands in two places counts once.
+
+    Args:
+        events: Rows with ``onset_s``, ``duration_s`` (None if unknown), ``value``, and what else they have.
+        patterns: ``ingest.reading.bad_annotations``.
+    """
+    spans_s, points_s, on_channels = set(), set(), set()
+    for event in events:
+        if not says_bad(event, patterns):
+            continue
+        onset_s, duration_s = float(event["onset_s"]), event.get("duration_s") or 0.0
+        if is_on_channels(event):
+            on_channels.add((onset_s, str(event["value"])))
+        elif math.isfinite(duration_s) and duration_s > 0:
+            spans_s.add((onset_s, onset_s + duration_s))
+        else:
+            points_s.add(onset_s)
+    counts = {"bad_without_duration": len(points_s), "bad_on_channels": len(on_channels)}
+    flags = tuple(f"{name}:{n}" for name, n in counts.items() if n)
+    return BadStretches(tuple(sorted(spans_s)), tuple(sorted(points_s)), flags)
+
+
+def is_on_channels(event: Mapping[str, Any]) -> bool:
+    """Whether an event is about some channels only."""
+    named = any(event.get(column) for column in CHANNEL_COLUMNS)
+    return named or any(CHANNEL_SIGN in str(event.get(column) or "") for column in TEXT_COLUMNS)
+
+
+def spans_of(bad: BadStretches, header: RecordingHeader) -> list[Span]:
+    """The stretches in samples of the file, in order and without overlap; what lies outside it is left out."""
+    found = sorted(span for start_s, stop_s in bad.spans_s for span in header.spans_between(start_s, stop_s))
+    merged: list[Span] = []
+    for start, stop in found:
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+        else:
+            merged.append((start, stop))
+    return merged
+
+
+class Piece(NamedTuple):
+    """A part of a segment that is filtered by itself, and whether it is bad."""
+
+    segment: Segment
+    is_bad: bool
+
+
+def cut_pieces(segment: Segment, spans: Sequence[Span], rate_hz: float, step: int) -> list[Piece]:
+    """Cut a segment where bad stretches begin and end.
+
+    Args:
+        segment: The segment.
+        spans: Bad stretches in samples of the file, in order and without overlap.
+        rate_hz: Their rate.
+        step: Cuts lie at multiples of so many samples from the segment's start; bad stretches grow to the next one.
+
+    Returns:
+        The pieces in order; together they are the segment.
+    """
+    start, stop, onset_s = segment
+    edges, is_bad = [start], list[bool]()
+    for a, b in spans:
+        first = max(start + (a - start) // step * step, edges[-1])
+        last = min(start - (start - b) // step * step, stop)
+        if last <= first:
+            continue
+        if first > edges[-1]:
+            edges.append(first)
+            is_bad.append(False)
+        edges.append(last)
+        is_bad.append(True)
+    if edges[-1] < stop:
+        edges.append(stop)
+        is_bad.append(False)
+    return [
+        Piece(Segment(a, b, onset_s + (a - start) / rate_hz), bad)
+        for a, b, bad in zip(edges, edges[1:], is_bad, strict=False)
+    ]

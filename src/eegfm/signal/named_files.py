@@ -1,0 +1,30 @@
+"""Files that a recording is read from because its header names them, not because of its own name."""
+
+from pathlib import Path
+
+from eegfm.errors import RecordingError
+from eegfm.signal.brainvision_header import stated_files
+from eegfm.signal.companions import companion
+from eegfm.signal.config import ReadParams
+from eegfm.signal.eeglab_fields import read_fields
+
+OTHER_NAME_FLAGS = frozenset({"fdt_other_name", "fdt_renamed", "files_other_name", "files_renamed", "markers_missing"})
+"""Flags of a recording whose header names such a file."""
+
+
+def named_files(path: Path, params: ReadParams) -> tuple[Path, ...]:
+    """Files beside a header that it names and that are not called as it is, whether they exist or not.
+
+    None where the header cannot be read or leads out of its folder: then it is the header that must change.
+    """
+    try:
+        if path.suffix.lower() == ".vhdr":
+            files = stated_files(path)
+        elif path.suffix.lower() == ".set":
+            data = read_fields(path, params.max_memory_bytes).data
+            files = (companion(path, data),) if isinstance(data, str) else ()
+        else:
+            return ()
+    except RecordingError:
+        return ()
+    return tuple(file for file in files if file.stem != path.stem)

@@ -1,0 +1,23 @@
+"""Text of notes, labels and tables: blanks around it cannot be seen and mean nothing."""
+
+import unicodedata
+
+
+def stripped(text: str) -> str:
+    """Text without the blanks around it; those inside it stay.
+
+    Blanks are white space of every kind, no-break spaces among it, and invisible characters such as the byte order
+    mark. Zero bytes are none: they are what damage leaves.
+    """
+    if text.isascii():
+        return text.strip()
+    start, stop = 0, len(text)
+    while start < stop and _is_blank(text[start]):
+        start += 1
+    while stop > start and _is_blank(text[stop - 1]):
+        stop -= 1
+    return text[start:stop]
+
+
+def _is_blank(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) == "Cf"

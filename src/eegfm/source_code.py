@@ -1,0 +1,101 @@
+"""Which code made something: a short hash of each module that it rests on, as far as the module decides numbers."""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGE = "eegfm"
+NO_NUMBERS = ("errors", "load_report", "source_code", "provenance", "jobs.config", "jobs.encoder_code", "jobs.versions")
+"""Modules that say, name and compare things, but compute none. What ``jobs.config`` configures counts by itself."""
+_ROOT = Path(__file__).parent
+_N_DIGITS = 12
+_UNSAID = ("ctx", "kind", "type_comment")
+"""Fields of a tree that follow from the others, or are comments."""
+
+
+def module_hashes(*roots: str, without: Sequence[str] = ()) -> dict[str, str]:
+    """Hash modules and all modules of this package that they import, at whatever depth; nothing is imported for it.
+
+    Comments, docstrings, formatting and the wording of errors do not count.
+
+    Args:
+        roots: Dotted names of modules of this package.
+        without: Modules and rooms of this package that do not count, nor what is imported only there.
+
+    Returns:
+        By module, without the package's name, sorted.
+    """
+    left_out = tuple(f"{PACKAGE}.{name}" for name in (*NO_NUMBERS, *without))
+    found: dict[str, str] = {}
+    open_ = list(roots)
+    while open_:
+        module = open_.pop()
+        name = module.removeprefix(f"{PACKAGE}.")
+        is_left_out = any(module == out or module.startswith(f"{out}.") for out in left_out)
+        path = None if name in found or is_left_out else _source(module)
+        if path is not None:
+            stat = path.stat()
+            found[name], imported = _read(path, stat.st_mtime_ns, stat.st_size)
+            open_ += imported
+    return dict(sorted(found.items()))
+
+
+def code_sha256(*roots: str, without: Sequence[str] = ()) -> str:
+    """One hash of all that ``module_hashes`` finds."""
+    return hashlib.sha256(json.dumps(module_hashes(*roots, without=without)).encode()).hexdigest()
+
+
+def _source(module: str) -> Path | None:
+    """The module's file; None for other packages, and for names that are no module."""
+    package, *parts = module.split(".")
+    if package != PACKAGE:
+        return None
+    path = _ROOT.joinpath(*parts)
+    candidates = (path / "__init__.py", path.with_suffix(".py")) if parts else ()
+    return next((p for p in candidates if p.is_file()), None)
+
+
+@cache
+def _read(path: Path, mtime_ns: int, n_bytes: int) -> tuple[str, tuple[str, ...]]:
+    """The module's hash and what it imports; a file that changes is read again."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    parts: list[str] = []
+    _describe(tree, parts)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_N_DIGITS], tuple(_imported(tree))
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _describe(node: Any, parts: list[str]) -> None:
+    """Write a tree down; unlike ``ast.dump``, in the same way in every version of Python.
+
+    Texts that stand alone, docstrings among them, and what is raised decide no number.
+    """
+    if isinstance(node, list):
+        for item in node:
+            _describe(item, parts)
+    elif not isinstance(node, ast.AST):
+        parts.append(repr(node))
+    elif not (isinstance(node, ast.Expr) and _is_text(node.value)):
+        parts.append(type(node).__name__)
+        for name in () if isinstance(node, ast.Raise) else node._fields:
+            value = getattr(node, name, None)
+            if value not in (None, []) and name not in _UNSAID:
+                parts.append(name)
+                _describe(value, parts)
+        parts.append("")
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)

@@ -1,0 +1,161 @@
+"""How a run ends that is told to stop by SIGTERM or Ctrl-C: one line, and the exit code that shells give the signal."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import ClassVar
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+GRACE_S = 5.0
+"""Time that a run has to clean up after itself. What is left then is what a crash leaves, which every step survives."""
+
+_CTRL_C = {signal.SIGINT: " (Ctrl-C)"}
+
+
+class Stopped(SystemExit):
+    """The run was told to stop. It is no ``Exception``: nothing on the way takes it for a failure of its own.
+
+    Args:
+        number: Of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = signal.Signals(number)
+
+    @property
+    def line(self) -> str:
+        """What the user is told."""
+        return (
+            f"eegfm: error: stopped by {self.number.name}{_CTRL_C.get(self.number, '')}; what was finished is kept, "
+            "what was half done is not used; start the same command again to go on\n"
+        )
+
+
+def stop_before_the_run(command: Sequence[str]) -> None:
+    """While ``kedro run`` loads, before ``stoppable`` takes over: say the line and end, there is nothing to clean up.
+
+    Args:
+        command: Of this process. Others than ``kedro run`` decide for themselves, and so does a worker process, which
+            has the command of its parent.
+    """
+    words = [word for word in command[1:] if not word.startswith("-")]
+    is_kedro = Path(command[0]).stem == "kedro" or Path(command[0]).parent.name == "kedro"  # python -m kedro
+    if not is_kedro or words[:1] != ["run"] or _Stop.current or multiprocessing.parent_process() is not None:
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        os.write(2, Stopped(number).line.encode())
+        os._exit(128 + number)
+
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, end)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C end what runs inside, as ``Stopped``, and say so in one line.
+
+    Cleaning up may take ``GRACE_S``. Whoever swallows the exception, waits for a thread that goes on or sits in a
+    library is ended then. A second signal ends the run at once. Signals that the caller ignores stay ignored. Outside
+    the main thread, and inside another ``stoppable``, nothing changes.
+
+    Raises:
+        Stopped: A signal came.
+    """
+    if threading.current_thread() is not threading.main_thread() or _Stop.current:
+        yield
+        return
+    stop = _Stop()
+    try:
+        yield
+    except BaseException:
+        # What was raised while a stopped run cleaned up is not what ended it.
+        if stop.number is None:
+            raise
+    finally:
+        stop.uninstall()
+    if stop.number is not None:
+        stop.say()
+        raise Stopped(stop.number)
+
+
+class _Stop:
+    """Handlers of the signals, and the thread that ends a run which does not end by itself."""
+
+    current: ClassVar["_Stop | None"] = None
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._is_handled = self._is_said = False
+        self._before = {n: signal.signal(n, self._handle) for n in SIGNALS if signal.getsignal(n) != signal.SIG_IGN}
+        # Bytes arrive there even while the main thread sits in a library and no handler can run.
+        self._ends = os.pipe()
+        os.set_blocking(self._ends[1], False)
+        self._wakeup_before = signal.set_wakeup_fd(self._ends[1], warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, name="eegfm-stop", daemon=True).start()
+        _Stop.current = self
+
+    def uninstall(self) -> None:
+        """Put back what was there; the thread goes on only where a signal came."""
+        _Stop.current = None
+        signal.set_wakeup_fd(self._wakeup_before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        os.close(self._ends[1])
+
+    def forget(self) -> None:
+        """In a process forked from the run, whose signals are no news for its parent: only that ends on Ctrl-C."""
+        _Stop.current = None
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def say(self) -> None:
+        """Tell the user, once."""
+        if self.number is not None and not self._is_said:
+            self._is_said = True
+            sys.stdout.flush()
+            sys.stderr.write(Stopped(self.number).line)
+            sys.stderr.flush()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._is_handled:
+            self._end(number)
+        self._is_handled, self.number = True, number
+        raise Stopped(number)
+
+    def _watch(self) -> None:
+        numbers = {int(number) for number in self._before}
+        while came := os.read(self._ends[0], 1):
+            if came[0] in numbers:
+                self.number = came[0]  # some libraries put a handler of their own in the place of ours
+                time.sleep(GRACE_S)
+                self._end(came[0])
+        os.close(self._ends[0])
+
+    def _end(self, number: int) -> None:
+        """End this process and its children at once."""
+        if not self._is_said:
+            self._is_said = True
+            os.write(2, Stopped(number).line.encode())
+        for child in multiprocessing.active_children():
+            child.kill()
+        os._exit(128 + number)
+
+
+def _after_fork() -> None:
+    if _Stop.current is not None:
+        _Stop.current.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

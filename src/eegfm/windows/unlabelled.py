@@ -1,0 +1,27 @@
+"""Why recordings have no label, as far as their flags say it."""
+
+from collections import Counter
+
+import pandas as pd
+
+_NOT_IN = "not_in_"
+"""Begins the flag of a recording whose person a table does not name; see ``eegfm.corpora.label_join``."""
+_OTHERS = ("age_not_understood", "sex_not_understood")
+
+
+def label_faults(recordings: pd.DataFrame) -> str:
+    """What the flags say of tables of persons, to be put behind a message; "" where they say nothing."""
+    if "flags" not in recordings:
+        return ""
+    counts = Counter(flag for flags in recordings["flags"] for flag in flags)
+    return "".join(f"; {_fault(flag, n)}" for flag, n in sorted(counts.items()) if flag.startswith((_NOT_IN, *_OTHERS)))
+
+
+def _fault(flag: str, n_recordings: int) -> str:
+    if not flag.startswith(_NOT_IN):
+        return f"{n_recordings} recordings are flagged {flag}"
+    table, _, share = flag.removeprefix(_NOT_IN).partition(":")
+    return (
+        f"{n_recordings} recordings have no row in {table} ({share.replace('_', ' ')} rows match a folder): "
+        "give persons the same ids in the table and in the folders, then ingest again"
+    )

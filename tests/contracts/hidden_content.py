@@ -1,0 +1,77 @@
+"""What every encoder promises to objectives that hide patches: no prediction depends on what a hidden patch holds."""
+
+import copy
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from contracts.encoder_cases import LENGTHS_S, Subject, make_batch, members, noise
+from eegfm.batch import WindowBatch
+from eegfm.objectives.base import Objective
+from eegfm.objectives.config import ObjectiveConfig, PatchObjectiveConfig
+from eegfm.objectives.patches import PatchObjective
+from eegfm.weights import build_seeded
+
+MASKS = {"free", "rectangular"}
+CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
+    "doubled": lambda signal: 2 * signal,
+    "moved": lambda signal: signal + 50.0,
+    "replaced": lambda signal: 30 * noise(signal.shape, 77),
+    "flat": torch.zeros_like,
+    "huge": lambda signal: 1e6 * signal,
+}
+
+
+def hiding_objectives(*, allow_leaks: bool = False) -> Iterator[PatchObjectiveConfig]:
+    """Every objective of the menu that hides patches, with all of its targets and masks."""
+    for member in members(ObjectiveConfig):
+        if not issubclass(member, PatchObjectiveConfig):
+            continue
+        masks = [{"visible": name} for name in sorted(MASKS)] if "visible" in member.model_fields else [{}]
+        for target in ("log_spectrum", "signal"):
+            for mask in masks:
+                yield member(target=target, **mask, **({"allow_leaks": True} if allow_leaks else {}))
+
+
+def hidden_content_stays_hidden(subject: Subject) -> None:
+    """Doubled, moved, replaced, flattened or huge: what is hidden changes no prediction, hidden or visible, to the bit.
+
+    Also while training, and where the channels are a mixture of others (``target_signal``).
+    """
+    if subject.traits.output == "window":
+        return
+    duration_s = LENGTHS_S[0]
+    batch = make_batch(duration_s=duration_s)
+    mixed: WindowBatch = {**batch, "target_signal": batch["signal"]}
+    encoder, spec = subject.encoder(duration_s=duration_s), subject.spec(duration_s=duration_s)
+    for config in hiding_objectives(allow_leaks=bool(subject.config.leaks)):
+        if config.needs_visible and not subject.traits.supports_visible:
+            continue
+        objective = build_seeded(config, 0, copy.deepcopy(encoder), spec)
+        assert isinstance(objective, PatchObjective)
+        _check(objective.eval(), batch, CHANGES)
+        _check(objective, mixed, {"replaced": CHANGES["replaced"]})
+        _check(objective.train(), batch, {"doubled": CHANGES["doubled"]})
+
+
+def _check(objective: Objective, batch: WindowBatch, changes: dict[str, Callable[[Tensor], Tensor]]) -> None:
+    shown, expected = _predictions(objective, batch)
+    hidden = shown.repeat_interleave(objective.encoder.patch_samples, dim=2)
+    for name, change in changes.items():
+        changed: WindowBatch = {**batch, "signal": torch.where(hidden, change(batch["signal"]), batch["signal"])}
+        found = _predictions(objective, changed)[1]
+        moved_sd = float((found - expected).abs().max() / expected.std())
+        assert torch.equal(found, expected), (objective.config, name, objective.training, f"moved by {moved_sd:.3g} sd")
+
+
+def _predictions(objective: Objective, batch: WindowBatch) -> tuple[Tensor, Tensor]:
+    """(B, C, P) which patches were hidden, and what was predicted of all; dropout and jitter from one seed."""
+    fresh = copy.deepcopy(objective) if objective.training else objective  # running statistics move while training
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        shown = fresh.reconstruct(batch, torch.Generator().manual_seed(1))
+    return shown["mask"], shown["prediction"]
+
+
+CHECKS = {check.__name__: check for check in (hidden_content_stays_hidden,)}
