@@ -67,12 +67,6 @@ class Bids(Corpus):
             "run": known.get("run", ""),
         }
 
-    def index(self, root: Path) -> pd.DataFrame:
-        """List the raw files; side files that belong to none are said."""
-        table = super().index(root)
-        say_unused(root, table["path"], self.sidecars)
-        return table
-
     def exclusion(self, fields: Mapping[str, str]) -> str:
         """Leave out tasks that are not asked for."""
         if self._tasks and fields["task"] not in self._tasks:
@@ -120,8 +114,10 @@ class Bids(Corpus):
         return out
 
     def index(self, root: Path) -> pd.DataFrame:
-        """List the raw files; parts of one recording know of each other."""
-        return with_parts(super().index(root))
+        """List the raw files; parts of one recording know of each other, side files that belong to none are said."""
+        table = super().index(root)
+        say_unused(root, table["path"], self.sidecars)
+        return with_parts(table)
 
     def expected(self, path: Path) -> Expected:
         """Rate, length and number of channels that ``*_eeg.json`` states; no length of parts, if it is about all."""
