@@ -68,8 +68,8 @@ class Bids(Corpus):
         }
 
     def index(self, root: Path) -> pd.DataFrame:
-        """List the raw files; side files that belong to none are said."""
-        table = super().index(root)
+        """List the raw files: parts of one recording know of each other, side files that belong to none are said."""
+        table = with_parts(super().index(root))
         say_unused(root, table["path"], self.sidecars)
         return table
 
@@ -118,10 +118,6 @@ class Bids(Corpus):
             is_number = self._labels[name] == "number"
             out[name] = numbers(table, column, path) if is_number else table[column].fillna("").astype("str")
         return out
-
-    def index(self, root: Path) -> pd.DataFrame:
-        """List the raw files; parts of one recording know of each other."""
-        return with_parts(super().index(root))
 
     def expected(self, path: Path) -> Expected:
         """Rate, length and number of channels that ``*_eeg.json`` states; no length of parts, if it is about all."""
