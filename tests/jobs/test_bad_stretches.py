@@ -186,7 +186,9 @@ def test_both_columns_of_a_table_and_the_files_own_notes_count(tmp_path: Path) -
     write_noted(tmp_path / "raw", "edf", [(30.0, 2.0, "BAD_c"), (5.0, 1.0, "BAD_a")])
     table = [("onset", "duration", "trial_type", "value"), (5, 1, "mark", "BAD_a"), (15, 2, "BAD_b", 7)]
     write_tree(tmp_path / "raw", {f"{STEM}_events.tsv": table})
-    [row] = run(tmp_path / "raw").recordings.to_dict("records")
+    done = run(tmp_path / "raw")
+    [row] = done.recordings.to_dict("records")
+    assert done.events["onset_s"].tolist() == [5.0, 5.0, 15.0, 30.0]
     assert row["segment_starts"] == [0, 600, 1700, 3200]
     assert row["segment_stops"] == [500, 1500, 3000, 4000]
 
@@ -225,6 +227,7 @@ def test_hbns_rows_of_other_tasks_may_be_bad(tmp_path: Path) -> None:
     write_edf(root / f"{stem}_eeg.edf", list(signal_uv()), labels, 100.0, full_scale_uv=2500)
     done = run(root, HbnCorpus())
     assert done.recordings["segment_starts"].tolist() == [[0, 1600]]
+    assert done.events["value"].tolist() == ["resting_start", "BAD_a"]
 
 
 @pytest.mark.parametrize("rate_hz", [200.0, 256.0, 128.02, 1000.0])
