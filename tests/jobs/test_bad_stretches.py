@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import mne
 import numpy as np
 import pandas as pd
 import pybv
@@ -172,6 +173,24 @@ def test_odd_annotations(
     assert onsets_s == list(segments_s)
     np.testing.assert_allclose(row["segment_onsets_s"], [a for a, _ in segments_s], atol=1e-9)
     assert set(row["flags"]) == set(flags.split())
+
+
+def test_as_much_is_left_as_mne_leaves(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    texts = ("BAD_a", "bad b", "Bad", "good", "BAD_ACQ_SKIP", "baddish")
+    onsets_s, lengths_s = rng.integers(0, 38, 6), rng.integers(1, 200, 6) * 0.02  # whole samples at both rates
+    notes = [(float(on), float(d), text) for on, d, text in zip(onsets_s, lengths_s, texts, strict=True)]
+    path = tmp_path / "raw" / write_noted(tmp_path / "raw", "edf", notes)
+    raw = mne.io.read_raw_edf(path, verbose="error")
+    n_left = raw.get_data(reject_by_annotation="omit", verbose="error").shape[1]
+    params = IngestParams(corpus=BidsCorpus(), workers=WorkerParams(n_workers=1))
+    raw_files = params.corpus.build("mine").index(tmp_path / "raw")
+    every = SignalParams(min_duration_s=0.01)
+    done = ingest(raw_files, tmp_path / "raw", params, every, tmp_path / "signals", simulated=False)
+    [row] = done.recordings.to_dict("records")
+    stored = sum(b - a for a, b in zip(row["segment_starts"], row["segment_stops"], strict=True))
+    assert 0 < n_left < raw.n_times
+    assert stored / 100 == pytest.approx(n_left / RATE_HZ, abs=0.02)
 
 
 def test_a_column_of_channels_restricts_an_annotation(tmp_path: Path) -> None:
