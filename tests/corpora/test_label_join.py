@@ -121,7 +121,9 @@ def test_ids_that_may_be_two_persons(tmp_path: Path, row: str, folder: str) -> N
 def test_flags_of_the_table_stand_beside_those_of_the_file(tmp_path: Path) -> None:
     people = [("participant_id", "Age", "Gender", "Group"), ("sub-1", "18-38", "2", "A"), ("sub-2", 30, "F", "B")]
     root = tree(tmp_path / "raw", ("1", "2"), people)
-    write_tree(root, {"sub-1/eeg/sub-1_task-x_channels.tsv": [("name", "status"), *((name, "bad") for name in LABELS[:2])]})
+    write_tree(
+        root, {"sub-1/eeg/sub-1_task-x_channels.tsv": [("name", "status"), *((name, "bad") for name in LABELS[:2])]}
+    )
     done = ingested(root, tmp_path / "store").recordings
     flags = {"age_not_understood", "sex_not_understood", *(f"marked_bad:{name}" for name in LABELS[:2])}
     assert flags <= set(done["flags"][0])

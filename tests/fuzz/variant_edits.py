@@ -1,6 +1,7 @@
 """Edits that published corpora are full of. Each changes the files and, where it changes what is true, the truth."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -62,7 +63,7 @@ def parts(variant: Variant, rng: np.random.Generator) -> str:
     del variant.signals[path]
     stem, end = path.rsplit("_eeg.", 1)
     for number, (a_s, b_s) in enumerate([(0.0, at_s), (at_s, file.stop_s)], 1):
-        part = SignalFile(file.take, file.format, a_s, b_s, list(file.labels), file.unit)
+        part = replace(file, start_s=a_s, stop_s=b_s, labels=list(file.labels))
         variant.signals[f"{stem}_split-{number:02d}_eeg.{end}"] = part
     return f"{path} in two parts at {at_s:g} s"
 
@@ -77,7 +78,7 @@ def in_another_format(variant: Variant, rng: np.random.Generator) -> str:
         return ""
     if variant.kind == "edf_folder":
         variant.corpus["pattern"] = variant.corpus["pattern"].removesuffix(".edf")
-    twin = SignalFile(file.take, kind, file.start_s, file.stop_s, list(file.labels), file.unit, list(file.notes))
+    twin = replace(file, format=kind, labels=list(file.labels), notes=list(file.notes))
     variant.signals[other] = twin
     return f"{path} also as .{kind}"
 
@@ -87,7 +88,7 @@ def in_another_folder(variant: Variant, rng: np.random.Generator) -> str:
     if variant.kind != "edf_folder":
         return ""
     path, file = _file(variant, rng)
-    copy = SignalFile(file.take, file.format, file.start_s, file.stop_s, list(file.labels), file.unit, list(file.notes))
+    copy = replace(file, labels=list(file.labels), notes=list(file.notes))
     other = f"{path[: path.rfind('.')]}b{path[path.rfind('.') :]}"
     variant.signals[other] = copy
     return f"{path} also as {other}"
@@ -95,7 +96,7 @@ def in_another_folder(variant: Variant, rng: np.random.Generator) -> str:
 
 def ambiguous_pattern(variant: Variant, rng: np.random.Generator) -> str:
     """Names that the pattern fits in two ways: whose recording it is depends on the way."""
-    if variant.kind != "edf_folder":
+    if variant.corpus.get("pattern", "") not in ("{subject}_{run}.edf", "{subject}_{run}"):
         return ""
     files = {f"p_{path}": file for path, file in variant.signals.items()}
     variant.signals = files
@@ -116,10 +117,12 @@ def stranger(variant: Variant, rng: np.random.Generator) -> str:
 def reference(variant: Variant, rng: np.random.Generator) -> str:
     """Labels that say, or seem to say, what the recording was made against."""
     ending = str(rng.choice(list(REFERENCES)))
-    prefix = str(rng.choice(["", "EEG "]))
+    prefix, is_stated = str(rng.choice(["", "EEG "])), any("EEGReference: " in edit for edit in variant.edits)
+    if is_stated and REFERENCES[ending] != "other":
+        return ""  # two statements: nobody knows
     for file in variant.signals.values():
         file.labels = [f"{prefix}{name}{ending}" for name in ELECTRODES]
-        file.take.reference = REFERENCES[ending]
+        file.take.reference = file.take.reference if is_stated else REFERENCES[ending]
     _follow_labels(variant)
     return f"labels {prefix}…{ending}"
 
@@ -128,13 +131,14 @@ def stated_reference(variant: Variant, rng: np.random.Generator) -> str:
     """``EEGReference`` in free words."""
     words = {"average": "average", " Average ": "average", "Cz": "Cz", "linked ears": "linked_ears", "FCz": "other"}
     words |= {"(C3+C4)/2": "other", "average of mastoids": "other", "common": "other", "REF": "other"}
+    if not variant.jsons or any(file.take.reference != "other" for file in variant.signals.values()):
+        return ""
     text = str(rng.choice(list(words)))
     for path in variant.jsons:
         variant.jsons[path]["EEGReference"] = text
     for file in variant.signals.values():
-        if not any(file.labels[0].endswith(ending) for ending in REFERENCES):
-            file.take.reference = words[text]
-    return f"EEGReference {text!r}" if variant.jsons else ""
+        file.take.reference = words[text]
+    return f"EEGReference: {text!r}"
 
 
 def spelled_labels(variant: Variant, rng: np.random.Generator) -> str:
@@ -177,6 +181,17 @@ def bad_stretch(variant: Variant, rng: np.random.Generator) -> str:
         sheet.rows.append([f"{start_s:g}", f"{stop_s - start_s:g}", text])
     file.take.bad.append((start_s, stop_s))
     return f"{text} from {start_s:g} to {stop_s:g} s in {path if to_file else events}"
+
+
+def flat_channel(variant: Variant, rng: np.random.Generator) -> str:
+    """An electrode that fell off: no signal at all."""
+    path, file = _file(variant, rng)
+    if [other.take for other in variant.signals.values()].count(file.take) > 1 or file.format not in ("edf", "bdf"):
+        return ""
+    name = str(rng.choice([name for name in ELECTRODES if name not in file.take.bad_channels]))
+    file.flat.append(name)
+    file.take.bad_channels.add(name)
+    return f"{name} of {path} is flat"
 
 
 def padded_notes(variant: Variant, rng: np.random.Generator) -> str:
@@ -262,6 +277,7 @@ EDITS: tuple[Edit, ...] = (
     spelled_labels,
     unit,
     bad_stretch,
+    flat_channel,
     padded_notes,
     foreign_notes,
     misspelt_class,

@@ -57,6 +57,7 @@ class SignalFile:
     labels: list[str] = field(default_factory=lambda: list(ELECTRODES))
     unit: str = "uV"
     notes: list[Note] = field(default_factory=list)
+    flat: list[str] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
         """Write it in its format."""
@@ -69,6 +70,7 @@ class SignalFile:
         )
         first = round(self.start_s * self.take.rate_hz)
         signal_uv = signal_uv + 0.5 * noise_uv[:, first : first + n_samples]
+        signal_uv[[ELECTRODES.index(name) for name in self.flat]] = 0.0
         {"edf": self._edf, "bdf": self._edf, "set": self._set, "vhdr": self._vhdr}[self.format](path, signal_uv)
 
     def _edf(self, path: Path, signal_uv: np.ndarray) -> None:
@@ -153,19 +155,20 @@ def draw_variant(rng: np.random.Generator, truth: Truth) -> Variant:
     classes = sorted({event.value for take in truth.takes for event in take.events})
     anchors = {name: [name] for name in classes}
     if rng.random() < 0.3:
-        variant = Variant(
-            truth, "edf_folder", {"name": "edf_folder", "pattern": "{subject}_{run}.edf"}, anchors=anchors
-        )
+        pattern = str(rng.choice(["{subject}_{run}.edf", "{subject}_{run}.edf", "S{subject}/S{subject}R{run}.edf"]))
+        variant = Variant(truth, "edf_folder", {"name": "edf_folder", "pattern": pattern}, anchors=anchors)
         for take in truth.takes:
             file = SignalFile(take, "edf", 0.0, take.duration_s)
             file.notes = [Note(e.onset_s, e.duration_s, e.value) for e in take.events]
-            variant.signals[f"{take.subject}_{take.run}.edf"] = file
+            variant.signals[pattern.format(subject=take.subject, run=take.run)] = file
         return variant
     variant = Variant(truth, "bids", {"name": "bids"}, anchors=anchors)
     kind = str(rng.choice(FORMATS))
     in_table = kind == "vhdr" or bool(rng.random() < 0.75)  # markers of BrainVision have names of another form
+    session, is_shared = str(rng.choice(["", "ses-a"])), bool(rng.random() < 0.25)
     for take in truth.takes:
-        stem = f"sub-{take.subject}/eeg/sub-{take.subject}_task-mi_run-{take.run}"
+        entities = [f"sub-{take.subject}", *([session] if session else [])]
+        stem = f"{'/'.join(entities)}/eeg/{'_'.join(entities)}_task-mi_run-{take.run}"
         file = SignalFile(take, kind, 0.0, take.duration_s)
         variant.signals[f"{stem}_eeg.{kind}"] = file
         if in_table:
@@ -174,7 +177,8 @@ def draw_variant(rng: np.random.Generator, truth: Truth) -> Variant:
         else:
             file.notes = [Note(e.onset_s, e.duration_s, e.value) for e in take.events]
         rows = [[name, "EEG", "uV", "good"] for name in ELECTRODES]
-        variant.sheets[f"{stem}_channels.tsv"] = Sheet([["name", "type", "units", "status"], *rows])
+        place = "task-mi" if is_shared else stem
+        variant.sheets[f"{place}_channels.tsv"] = Sheet([["name", "type", "units", "status"], *rows])
         variant.jsons[f"{stem}_eeg.json"] = {"SamplingFrequency": take.rate_hz, "EEGReference": "n/a"}
     rows = [[f"sub-{p.subject}", f"{p.age:g}", p.sex] for p in truth.persons]
     variant.sheets["participants.tsv"] = Sheet([["participant_id", "age", "sex"], *rows])

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fuzz.variant_files import Sheet, Variant
+from fuzz.variant_truth import ELECTRODES
 
 BLANKS = (" ", "  ", "\u00a0", "\u200b", "\u2009")
 SEXES = {"F": ("female", "Female", "f", "FEMALE", "woman", "w", "2"), "M": ("male", "Male", "m", "MALE", "man", "1")}
@@ -220,6 +221,18 @@ def onset_text(variant: Variant, rng: np.random.Generator) -> str:
     return f"an onset of {path} is {row[at]!r}"
 
 
+def event_out_of_range(variant: Variant, rng: np.random.Generator) -> str:
+    """An event before the recording or behind it, as where a file was cut."""
+    path = pick(variant, rng, "_events.tsv")
+    sheet = variant.sheets.get(path)
+    if sheet is None or sheet.column("onset") != 0 or len(sheet.rows) < 3:
+        return ""
+    row = [*sheet.rows[1]]
+    row[0] = str(rng.choice(["999.5", "-3", "1e9"]))
+    sheet.rows.append(row)
+    return f"an event of {path} at {row[0]} s"
+
+
 def quotes(variant: Variant, rng: np.random.Generator) -> str:
     """Cells in double quotes."""
     path = pick(variant, rng)
@@ -243,8 +256,6 @@ def bad_channel(variant: Variant, rng: np.random.Generator) -> str:
     files = [f for p, f in variant.signals.items() if p.startswith(path.removesuffix("_channels.tsv"))]
     if not files or len(sheet.rows) != len(files[0].labels) + 1:
         return ""
-    from fuzz.variant_truth import ELECTRODES
-
     k = int(rng.integers(len(ELECTRODES)))
     sheet.rows[1 + k][sheet.column("status")] = text = str(rng.choice(["bad", "Bad", "bad ", "BAD", " bad"]))
     files[0].take.bad_channels.add(ELECTRODES[k])
@@ -276,6 +287,7 @@ TABLE_EDITS: tuple[Callable[[Variant, np.random.Generator], str], ...] = (
     trigger_codes,
     value_column,
     onset_text,
+    event_out_of_range,
     quotes,
     bad_channel,
 )

@@ -67,12 +67,6 @@ class Bids(Corpus):
             "run": known.get("run", ""),
         }
 
-    def index(self, root: Path) -> pd.DataFrame:
-        """List the raw files: parts of one recording know of each other, side files that belong to none are said."""
-        table = with_parts(super().index(root))
-        say_unused(root, table["path"], self.sidecars)
-        return table
-
     def exclusion(self, fields: Mapping[str, str]) -> str:
         """Leave out tasks that are not asked for."""
         if self._tasks and fields["task"] not in self._tasks:
@@ -118,6 +112,12 @@ class Bids(Corpus):
             is_number = self._labels[name] == "number"
             out[name] = numbers(table, column, path) if is_number else table[column].fillna("").astype("str")
         return out
+
+    def index(self, root: Path) -> pd.DataFrame:
+        """List the raw files; parts of one recording know of each other, side files that belong to none are said."""
+        table = super().index(root)
+        say_unused(root, table["path"], self.sidecars)
+        return with_parts(table)
 
     def expected(self, path: Path) -> Expected:
         """Rate, length and number of channels that ``*_eeg.json`` states; no length of parts, if it is about all."""
