@@ -13,8 +13,8 @@ from eegfm.windows.unlabelled import label_faults
         ([[], ["flat:Cz", "columns_disagree:sex"]], ""),
         (
             [["not_in_participants.tsv:0_of_3"], ["flat:Cz", "not_in_participants.tsv:0_of_3"]],
-            "; 2 recordings have no row in participants.tsv (0 of 3 rows match a folder): give persons the same ids in the "
-            "table and in the folders, then ingest again",
+            "; 2 recordings have no row in participants.tsv (0 of 3 rows match a folder): give persons the same ids "
+            "in the table and in the folders, then ingest again",
         ),
         (
             [["age_not_understood"], ["sex_not_understood"], ["age_not_understood"]],
