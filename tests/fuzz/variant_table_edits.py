@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fuzz.variant_files import Sheet, Variant
-from fuzz.variant_truth import ELECTRODES
+from fuzz.variant_truth import ELECTRODES, Person
 
 BLANKS = (" ", "  ", "\u00a0", "\u200b", "\u2009")
 SEXES = {"F": ("female", "Female", "f", "FEMALE", "woman", "w", "2"), "M": ("male", "Male", "m", "MALE", "man", "1")}
@@ -106,9 +106,10 @@ def missing_values(variant: Variant, rng: np.random.Generator) -> str:
     """An age or a sex that is not known."""
     sheet = variant.sheets.get("participants.tsv")
     column = str(rng.choice(["age", "sex"]))
-    if sheet is None or sheet.column(column) < 0 or len(sheet.rows) != len(variant.truth.persons) + 1:
+    person = variant.truth.persons[0]
+    row = _row_of(sheet, person)
+    if sheet is None or row is None or sheet.column(column) < 0:
         return ""
-    row, person = sheet.rows[1], variant.truth.persons[0]
     row[sheet.column(column)] = text = str(rng.choice(MISSING))
     if column == "age":
         person.age = None
@@ -131,10 +132,9 @@ def spelled_sex(variant: Variant, rng: np.random.Generator) -> str:
 def spelled_age(variant: Variant, rng: np.random.Generator) -> str:
     """Ages with units, in ranges, with a comma."""
     sheet = variant.sheets.get("participants.tsv")
-    if sheet is None or sheet.column("age") < 0 or len(sheet.rows) != len(variant.truth.persons) + 1:
-        return ""
-    person, row = variant.truth.persons[-1], sheet.rows[-1]
-    if person.age is None:
+    person = variant.truth.persons[-1]
+    row = _row_of(sheet, person)
+    if sheet is None or row is None or sheet.column("age") < 0 or person.age is None:
         return ""
     years = f"{person.age:g}"
     texts = [
@@ -260,6 +260,14 @@ def bad_channel(variant: Variant, rng: np.random.Generator) -> str:
     sheet.rows[1 + k][sheet.column("status")] = text = str(rng.choice(["bad", "Bad", "bad ", "BAD", " bad"]))
     files[0].take.bad_channels.add(ELECTRODES[k])
     return f"{ELECTRODES[k]} of {path} is {text!r}"
+
+
+def _row_of(sheet: Sheet | None, person: Person) -> list[str] | None:
+    """The row of a participant; None where several or none can be meant."""
+    if sheet is None or (at := sheet.column("participant_id")) < 0:
+        return None
+    found = [row for row in sheet.rows[1:] if row[at].strip().strip('"') == f"sub-{person.subject}"]
+    return found[0] if len(found) == 1 else None
 
 
 def _renamed_column(variant: Variant, path: str, old: str, new: str) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -27,10 +28,11 @@ def say_unused(root: Path, recordings: Iterable[str], sidecars: Callable[[str], 
     for path in recordings:
         unused.difference_update(sidecars(path))
     if unused:
+        n_of = Counter(next(ending for ending in _ENDINGS if path.lower().endswith(ending)) for path in unused)
         _log.warning(
-            "%s: %d side files belong to no recording and are not read, e.g. %s; the name must be that of the "
+            "%s: %d side files belong to no recording and are not read (%s), e.g. %s; the name must be that of the "
             "recording to the letter, and the recording must be there",
-            *(root, len(unused), min(unused)),
+            *(root, len(unused), ", ".join(f"{ending} {n}" for ending, n in sorted(n_of.items())), min(unused)),
         )
 
 

@@ -26,7 +26,7 @@ class ReadParams(StrictModel):
 
     units: dict[str, KnownUnit] = Field(default_factory=dict)
     salvage_truncated: bool = False
-    bad_annotations: tuple[Pattern, ...] = ("bad*", "edge*", "comment/bad*")
+    bad_annotations: tuple[Pattern, ...] = ("bad*", "edge*", "comment/bad*", "comment/edge*")
     max_memory_bytes: int = Field(default=4 << 30, gt=0)
     timeout_s: float = Field(default=600.0, gt=0)
 
