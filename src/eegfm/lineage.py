@@ -121,8 +121,8 @@ class Lineage:
             dataset = catalog[name]
             if isinstance(dataset, Recorded) and dataset.identity() == Recorded.UNKNOWN:
                 raise LineageError(
-                    f"{name} ({_path(dataset)}) does not say what it was made from: another version of eegfm wrote it, "
-                    f"or another program; make it anew with: {self._command([name], [])}"
+                    f"{name} ({_path(catalog[name])}) does not say what it was made from: another version of eegfm "
+                    f"wrote it, or another program; make it anew with: {self._command([name], [])}"
                 )
 
     def _refuse_other_code(self, node: Node, entries: Iterable[str], catalog: Catalog) -> None:

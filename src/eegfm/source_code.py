@@ -52,7 +52,7 @@ def code_sha256(*roots: str, without: Sequence[str] = ()) -> str:
 def _source(module: str) -> Path | None:
     """The module's file; None for other packages, and for names that are no module."""
     package, *parts = module.split(".")
-    if package != PACKAGE:
+    if package != PACKAGE or not all(part.isidentifier() for part in parts):
         return None
     path = _ROOT.joinpath(*parts)
     candidates = (path / "__init__.py", path.with_suffix(".py")) if parts else ()

@@ -26,7 +26,7 @@ TABLE: Table = [
     (-0.5, 0, "too early"),
     (0, 0, "first"),
     (19.99, 0, "end of 1"),
-    (20, 1, "start of 2"),
+    (19.9999999, 1, "start of 2"),
     (31, 4, "2 into 3"),
     (32.0000001, 0, "start of 3"),
     (46.9, 0, "last"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bids_tree import Table, write_signal, write_tree
 from eegfm.corpora.config import BidsCorpus, CorpusConfig, HbnCorpus
 from eegfm.corpora.label_join import join_labels
-from eegfm.errors import SplitError
+from eegfm.errors import EegfmError, SplitError
 from eegfm.jobs.config import IngestParams, WorkerParams
 from eegfm.jobs.ingest import Ingested, ingest
 from eegfm.recording import normalised_subject
@@ -118,12 +118,38 @@ def test_ids_that_may_be_two_persons(tmp_path: Path, row: str, folder: str) -> N
     assert table["label_flags"].tolist() == ["not_in_participants.tsv:0_of_1"]
 
 
+def test_two_rows_that_are_spellings_of_one_id(tmp_path: Path) -> None:
+    """The row of the folder's own spelling counts; where there is none, neither does."""
+    for folder in ("a1", "A1", "B1"):
+        write_tree(tmp_path, {f"sub-{folder}/eeg/sub-{folder}_task-x_eeg.edf": b""})
+    people = [("participant_id", "age"), ("sub-a1", 30), ("sub-A1", 40), ("sub-b1", 50), ("b1 ", 60)]
+    with pytest.raises(EegfmError, match="participant b1 stands there twice"):
+        BidsCorpus().build("mine").index(write_tree(tmp_path, {"participants.tsv": people}))
+    write_tree(tmp_path, {"participants.tsv": [*people[:-1], ("SUB-b1", 60)]})
+    table = BidsCorpus().build("mine").index(tmp_path).set_index("subject")
+    np.testing.assert_array_equal(table.loc[["a1", "A1", "B1"], "age_years"], [30.0, 40.0, np.nan])
+    assert table.loc["B1", "label_flags"] == "not_in_participants.tsv:2_of_4"
+
+
+def test_persons_that_are_left_out_need_no_row(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for subject, task in (("1", "x"), ("9", "y")):
+        write_tree(tmp_path, {f"sub-{subject}/eeg/sub-{subject}_task-{task}_eeg.edf": b""})
+    write_tree(tmp_path, {"participants.tsv": PEOPLE, "derivatives/sub-8_task-x_eeg.edf": b""})
+    with caplog.at_level(logging.WARNING):
+        table = BidsCorpus(tasks=("x",)).build("mine").index(tmp_path)
+    assert (table["excluded"] != "").tolist() == [True, False, True]
+    assert table["label_flags"].tolist() == ["", "", ""]
+    assert not caplog.messages
+
+
 def test_flags_of_the_table_stand_beside_those_of_the_file(tmp_path: Path) -> None:
     people = [("participant_id", "Age", "Gender", "Group"), ("sub-1", "18-38", "2", "A"), ("sub-2", 30, "F", "B")]
     root = tree(tmp_path / "raw", ("1", "2"), people)
-    write_tree(root, {"sub-1/eeg/sub-1_task-x_channels.tsv": [("name", "status"), *((name, "bad") for name in LABELS)]})
+    write_tree(
+        root, {"sub-1/eeg/sub-1_task-x_channels.tsv": [("name", "status"), *((name, "bad") for name in LABELS[:2])]}
+    )
     done = ingested(root, tmp_path / "store").recordings
-    flags = {"age_not_understood", "sex_not_understood", *(f"marked_bad:{name}" for name in LABELS)}
+    flags = {"age_not_understood", "sex_not_understood", *(f"marked_bad:{name}" for name in LABELS[:2])}
     assert flags <= set(done["flags"][0])
     assert list(done["flags"][1]) == []
     assert done[["age_years", "sex", "group"]].to_numpy().tolist()[1] == [30.0, "F", "B"]

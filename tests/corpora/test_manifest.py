@@ -36,8 +36,9 @@ def test_the_manifest_of_our_own_sources(tmp_path: Path) -> None:
 
 def test_what_the_publisher_says_counts_more_than_what_arrived(tmp_path: Path) -> None:
     (tmp_path / SOURCE_MANIFEST).write_text(manifest_line("a.edf", KnownFile(6, MD5)))
-    (tmp_path / "SHA256SUMS.txt").write_text(f"{SHA256[7:]} a.edf\n")
-    assert read_manifest(tmp_path) == {"a.edf": KnownFile(checksum=SHA256)}
+    for mark in ("", "\ufeff"):  # some editors write a byte order mark
+        (tmp_path / "SHA256SUMS.txt").write_text(f"{mark}{SHA256[7:]} a.edf\n", encoding="utf-8")
+        assert read_manifest(tmp_path) == {"a.edf": KnownFile(checksum=SHA256)}
 
 
 def test_a_list_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -398,7 +398,7 @@ def test_lab_files_are_used_only_where_a_rec_file_tells_their_unit(tmp_path: Pat
     edf = tmp_path / "aaaaaaar_00000001.edf"
     lab = tmp_path / "aaaaaaar_00000001_ch004.lab"
     lab.write_text("100000 200000 spsw\n")
-    assert TUH.details(edf, header())[::2] == ([], ("lab_without_rec",))
+    assert TUH.details(edf, header())[:3:2] == ([], ("lab_without_rec",))
     edf.with_suffix(".rec").write_text("4,3.0,4.0,1\n")
     with pytest.raises(RecordingError) as caught:
         TUH.details(edf, header())

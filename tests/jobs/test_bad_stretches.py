@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import mne
 import numpy as np
 import pandas as pd
 import pybv
@@ -174,6 +175,24 @@ def test_odd_annotations(
     assert set(row["flags"]) == set(flags.split())
 
 
+def test_as_much_is_left_as_mne_leaves(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    texts = ("BAD_a", "bad b", "Bad", "good", "BAD_ACQ_SKIP", "baddish")
+    onsets_s, lengths_s = rng.integers(0, 38, 6), rng.integers(1, 200, 6) * 0.02  # whole samples at both rates
+    notes = [(float(on), float(d), text) for on, d, text in zip(onsets_s, lengths_s, texts, strict=True)]
+    path = tmp_path / "raw" / write_noted(tmp_path / "raw", "edf", notes)
+    raw = mne.io.read_raw_edf(path, verbose="error")
+    n_left = raw.get_data(reject_by_annotation="omit", verbose="error").shape[1]
+    params = IngestParams(corpus=BidsCorpus(), workers=WorkerParams(n_workers=1))
+    raw_files = params.corpus.build("mine").index(tmp_path / "raw")
+    every = SignalParams(min_duration_s=0.01)
+    done = ingest(raw_files, tmp_path / "raw", params, every, tmp_path / "signals", simulated=False)
+    [row] = done.recordings.to_dict("records")
+    stored = sum(b - a for a, b in zip(row["segment_starts"], row["segment_stops"], strict=True))
+    assert 0 < n_left < raw.n_times
+    assert stored / 100 == pytest.approx(n_left / RATE_HZ, abs=0.02)
+
+
 def test_a_column_of_channels_restricts_an_annotation(tmp_path: Path) -> None:
     write_noted(tmp_path / "raw", "edf", [])
     table = [("onset", "duration", "trial_type", "channel"), (10, 6, "BAD_a", "Fp1"), (20, 2, "BAD_b", "n/a")]
@@ -186,7 +205,9 @@ def test_both_columns_of_a_table_and_the_files_own_notes_count(tmp_path: Path) -
     write_noted(tmp_path / "raw", "edf", [(30.0, 2.0, "BAD_c"), (5.0, 1.0, "BAD_a")])
     table = [("onset", "duration", "trial_type", "value"), (5, 1, "mark", "BAD_a"), (15, 2, "BAD_b", 7)]
     write_tree(tmp_path / "raw", {f"{STEM}_events.tsv": table})
-    [row] = run(tmp_path / "raw").recordings.to_dict("records")
+    done = run(tmp_path / "raw")
+    [row] = done.recordings.to_dict("records")
+    assert done.events["onset_s"].tolist() == [5.0, 5.0, 15.0, 30.0]
     assert row["segment_starts"] == [0, 600, 1700, 3200]
     assert row["segment_stops"] == [500, 1500, 3000, 4000]
 
@@ -225,6 +246,7 @@ def test_hbns_rows_of_other_tasks_may_be_bad(tmp_path: Path) -> None:
     write_edf(root / f"{stem}_eeg.edf", list(signal_uv()), labels, 100.0, full_scale_uv=2500)
     done = run(root, HbnCorpus())
     assert done.recordings["segment_starts"].tolist() == [[0, 1600]]
+    assert done.events["value"].tolist() == ["resting_start", "BAD_a"]
 
 
 @pytest.mark.parametrize("rate_hz", [200.0, 256.0, 128.02, 1000.0])

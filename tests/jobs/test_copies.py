@@ -216,11 +216,27 @@ def test_flat_channels_make_no_copies(root: Path) -> None:
 
 
 def test_long_still_stretches_make_no_copies(root: Path) -> None:
-    """Most of both recordings is the same silence: what says nothing decides nothing."""
+    """A good part of both recordings is the same silence, the first place that is looked at too."""
     for number in (1, 2):
         uv = signal_uv(number)
-        uv[:, 2000:5500] = 0
+        uv[:, 500:3500] = 0
         write(root, f"01_{number}.edf", uv)
+    assert outcome(run(root)) == {}
+
+
+def test_a_copy_that_is_still_for_a_while_is_found(root: Path) -> None:
+    uv = signal_uv()
+    uv[:, 500:3500] = 0
+    for number in (1, 2):
+        write(root, f"01_{number}.edf", uv)
+    assert outcome(run(root)) == {"2.edf": "1.edf"}
+
+
+def test_what_cannot_be_compared_is_no_copy(root: Path) -> None:
+    """No channel, or only a few, are in both."""
+    write(root, "01_1.edf", signal_uv(), TEN_TWENTY[:12])
+    write(root, "01_2.edf", signal_uv(), TEN_TWENTY[12:24])
+    write(root, "01_3.edf", signal_uv(), [*TEN_TWENTY[:5], *TEN_TWENTY[24:31]])
     assert outcome(run(root)) == {}
 
 

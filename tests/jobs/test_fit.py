@@ -371,6 +371,28 @@ def test_the_adapter_is_trained_from_the_first_step_and_saved(fit: Fit) -> None:
     assert fit(adapter=adapter, n_steps=1).checkpoint.header.fingerprint == one.header.fingerprint
 
 
+def test_a_run_is_named_after_its_samples_and_its_code(
+    fit: Fit, stores: dict[str, NoiseStore], mixture: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def name(table: pd.DataFrame = mixture) -> str:
+        done = fit(table, tmp_path, n_steps=1)
+        assert done.run_directory.name == done.checkpoint.header.fingerprint
+        return done.run_directory.name
+
+    def changed(recording: int, table: pd.DataFrame = mixture) -> bool:
+        before = name(table)
+        stores["tuh"].samples[2000 * recording + 1999, 0] ^= 1
+        after = name(table)
+        stores["tuh"].samples[2000 * recording + 1999, 0] ^= 1
+        return before != after
+
+    assert changed(1)
+    assert not changed(1, mixture[mixture["recording_id"] != "tuh:p1:r1"])  # it is not trained on
+    before = name()
+    monkeypatch.setattr("eegfm.jobs.fit.code_sha256", lambda *roots, without: f"edited {roots}")
+    assert name() != before
+
+
 @pytest.mark.parametrize("name", ["patch_transformer", "luna"])
 def test_training_in_bfloat16(name: str, mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path: Path) -> None:
     chosen = {"name": name} | ({"n_queries": 2, "d_token": 16, "n_layers": 1} if name == "luna" else {"size": "nano"})

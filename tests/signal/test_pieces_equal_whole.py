@@ -39,6 +39,8 @@ def recording(rng: np.random.Generator, n: int) -> np.ndarray:
         x[channels, a:b] = rng.choice(np.float32([0, 7.5, np.nan, np.inf, -np.inf]))
     if rng.random() < 0.5:
         x[rng.integers(0, 3)] = np.clip(x[0], -15, 15)
+    if rng.random() < 0.5:  # single samples, the last one among them
+        x[rng.integers(0, 3), [-1, rng.integers(0, n)]] = np.nan
     return x
 
 

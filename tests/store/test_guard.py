@@ -218,8 +218,10 @@ def test_threads_get_what_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", ["bytes", "cut", "missing", "montage_folder"])
-def test_the_next_writer_drops_what_is_damaged_and_only_that(tmp_path: Path, fault: str) -> None:
-    """A cut or missing shard is noticed without a mark."""
+def test_the_next_writer_drops_what_is_damaged_and_only_that(
+    tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cut or missing shard is noticed without a mark, and once."""
     samples = made(tmp_path, [300, 300, 300, 300], 1000)
     last = shard_path(tmp_path, NAME, 3)
     if fault == "bytes":
@@ -243,6 +245,9 @@ def test_the_next_writer_drops_what_is_damaged_and_only_that(tmp_path: Path, fau
         for name in sorted(gone):
             commit(writer, name, samples[name])
     assert not (tmp_path / MARK_FILE).exists()
+    monkeypatch.setattr("eegfm.store.writer.damaged_recordings", lambda _: pytest.fail("the store was read again"))
+    with StoreWriter(tmp_path, FACTS, shard_bytes=1000):
+        pass
     store = SignalStore(tmp_path)
     for name, each in samples.items():
         np.testing.assert_array_equal(store.recording(name), each)

@@ -115,7 +115,7 @@ def annex_key(path: Path) -> KnownFile | None:
 def _sha256_list(path: Path) -> dict[str, KnownFile]:
     known = {}
     # Names that are no UTF-8 are kept as the system gives them; other damage fits no line.
-    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
     for number, line in enumerate(text.splitlines(), start=1):
         match = _SHA256_LINE.fullmatch(line.strip())
         if match:

@@ -16,7 +16,7 @@ from eegfm.jobs.config import IngestParams
 from eegfm.jobs.memory import keep_freed_memory
 from eegfm.jobs.stream import FilteredStream
 from eegfm.recording import Montage
-from eegfm.signal.bad_stretches import bad_stretches, says_bad
+from eegfm.signal.bad_stretches import bad_ones, bad_stretches, says_bad
 from eegfm.signal.config import SignalParams
 from eegfm.signal.electrodes import ResolvedChannels
 from eegfm.signal.expected import Expected, check_expected
@@ -144,13 +144,14 @@ def _convert(task: Task) -> Converted:
     details = corpus.details(path, header)
     names = channels.montage.channel_names
     patterns = task.params.reading.bad_annotations
-    stretches = bad_stretches([*details.events, *corpus.notes(path, header)], patterns)
+    noted = [*details.events, *bad_ones(corpus.notes(path, header), details.events, patterns)]
+    stretches = bad_stretches(noted, patterns)
     stream = FilteredStream(reader, channels.picks, task.signal, names, details.boundaries_s, stretches)
     samples_path = task.spool / f"{task.key}.i16"
     scales_uv = stream.scales_uv()
     written = stream.write(samples_path, scales_uv)
-    events, event_flags = stream.placed(details.events)
-    n_in_bad = stream.n_in_bad(event for event in details.events if not says_bad(event, patterns))
+    events, event_flags = stream.placed(noted)
+    n_in_bad = stream.n_in_bad(event for event in noted if not says_bad(event, patterns))
     event_flags += (f"events_in_bad:{n_in_bad}",) if n_in_bad else ()
     _check_unchanged(task, "while it was read")
     flags = sorted({*header.flags, *details.flags, *written.flags, *event_flags, *_unknown(channels)})

@@ -33,7 +33,7 @@ N_SCORED = 8
 MIN_SCORE = 0.3
 """Mean cosine of the differences in phase: about 0 for recordings of their own, above 0.7 for copies."""
 MIN_EQUAL_RATIO = 0.75
-"""Share of the places that must be alike: a download that was filled up with zeros is a copy all the same."""
+"""Share of the places with signal in both that must be alike."""
 
 
 class _Spectra(NamedTuple):
@@ -140,7 +140,7 @@ def _is_copy(store: SignalStore, one: RecordingEntry, other: RecordingEntry) -> 
     differences = [_difference(_spectra(store, one, at), _spectra(store, other, at)) for at in starts]
     seen = [difference for difference in differences if not np.isnan(difference)]
     n_equal = sum(difference <= MAX_DIFFERENCE for difference in seen)
-    return 2 * len(seen) >= len(starts) and n_equal >= MIN_EQUAL_RATIO * len(seen)
+    return bool(seen) and n_equal >= MIN_EQUAL_RATIO * len(seen)
 
 
 def _spectra(store: SignalStore, entry: RecordingEntry, start: int) -> _Spectra:

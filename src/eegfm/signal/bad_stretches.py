@@ -60,6 +60,14 @@ def bad_stretches(events: Iterable[Mapping[str, Any]], patterns: Sequence[str]) 
     return BadStretches(tuple(sorted(spans_s)), tuple(sorted(points_s)), flags)
 
 
+def bad_ones(
+    notes: Iterable[dict[str, Any]], events: Iterable[Mapping[str, Any]], patterns: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Those of the notes that call a stretch bad and are not among the events."""
+    known = {(event["onset_s"], event["value"]) for event in events}
+    return [note for note in notes if says_bad(note, patterns) and (note["onset_s"], note["value"]) not in known]
+
+
 def is_on_channels(event: Mapping[str, Any]) -> bool:
     """Whether an event is about some channels only."""
     named = any(event.get(column) for column in CHANNEL_COLUMNS)
