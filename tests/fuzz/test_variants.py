@@ -80,6 +80,16 @@ def test_a_corpus_without_a_fault_is_right(tmp_path: Path, number: int) -> None:
     assert judge(variant, run(variant, tmp_path)) == Verdict("right")
 
 
+def test_two_statements_of_a_reference_are_said(tmp_path: Path) -> None:
+    variant = unedited(2, "bids")
+    for file in variant.signals.values():
+        file.labels = [f"{name}-LE" for name in file.labels]
+    variant.sheets = {}
+    variant.jsons = {path: {**content, "EEGReference": "average"} for path, content in variant.jsons.items()}
+    flags = run(variant, tmp_path).recordings["flags"]
+    assert all("reference_differs:linked_ears" in own for own in flags)
+
+
 def test_every_edit_applies_to_some_corpus() -> None:
     for edit in EDITS:
         rngs = [np.random.default_rng([seed, 3]) for seed in range(60)]

@@ -130,7 +130,7 @@ def reference(variant: Variant, rng: np.random.Generator) -> str:
     ending = str(rng.choice(list(REFERENCES)))
     prefix, is_stated = str(rng.choice(["", "EEG "])), any("EEGReference: " in edit for edit in variant.edits)
     if is_stated and REFERENCES[ending] != "other":
-        return ""  # two statements: nobody knows
+        return ""  # two statements: nobody knows, see ``test_two_statements_of_a_reference_are_said``
     for file in variant.signals.values():
         file.labels = [f"{prefix}{name}{ending}" for name in ELECTRODES]
         file.take.reference = file.take.reference if is_stated else REFERENCES[ending]

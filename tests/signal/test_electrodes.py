@@ -169,9 +169,11 @@ def test_ears_take_no_part_in_the_average():
 def test_the_reference_is_inferred_unless_given(labels, reference, flags):
     resolved = resolve_channels(labels, "1005")
     assert (resolved.montage.reference, resolved.flags) == (reference, flags)
-    for given in ("Cz", "unknown"):
-        resolved = resolve_channels(labels, "1005", reference=given)
-        assert (resolved.montage.reference, resolved.flags) == (given, ())
+    assert resolve_channels(labels, "1005", reference="unknown").flags == ()
+    resolved = resolve_channels(labels, "1005", reference="Cz")
+    named = {"-LE": "linked_ears", "-AVG": "average", "-A1A2": "linked_ears"}
+    differs = {f"reference_differs:{name}" for ending, name in named.items() if labels[0].endswith(ending)}
+    assert (resolved.montage.reference, set(resolved.flags)) == ("Cz", differs)
 
 
 @pytest.mark.parametrize("meaning", ["average", "linked_ears"])

@@ -91,7 +91,8 @@ class ResolvedChannels:
         not_understood: Labels that are neither electrodes nor known to be something else.
         left_out: Labels known to be no single electrode with a place on the head: ECG, EOG, triggers, bipolar
             derivations, electrodes that the 10-05 system does not hold.
-        flags: ``reference_unknown`` where labels carry a reference that nobody names.
+        flags: ``reference_unknown`` where labels carry a reference that nobody names; ``reference_differs:<reference>``
+            where they name another one than is given.
     """
 
     picks: tuple[int, ...]
@@ -231,7 +232,7 @@ def resolve_channels(
     picks = sorted(found, key=lambda i: table[parsed[i].name].order)
     electrodes = [table[parsed[i].name] for i in picks]
     stated = {meaning_of_ref if (r := parsed[i].reference) == "unknown" else r for i in picks}
-    recorded_against, flags = (reference, ()) if reference else _inferred_reference(stated, layout)
+    recorded_against, flags = _given_reference(reference, stated) if reference else _inferred_reference(stated, layout)
     montage = Montage(
         channel_names=tuple(e.name for e in electrodes),
         positions_m=tuple(e.position_m for e in electrodes),
@@ -283,6 +284,14 @@ def _is_radial(labels: tuple[str, ...]) -> bool:
     other = [clean_label(label) is not None for label in labels]
     n_radial_only = sum(r and not o for r, o in zip(radial, other, strict=True))
     return n_radial_only > sum(o and not r for r, o in zip(radial, other, strict=True))
+
+
+def _given_reference(reference: Reference, stated: Collection[Reference | None]) -> tuple[Reference, tuple[str, ...]]:
+    """The reference that is given, and a flag for each other one that labels state: one of the two is wrong."""
+    others = (
+        sorted(name for name in stated if name not in (None, "unknown", reference)) if reference != "unknown" else ()
+    )
+    return reference, tuple(f"reference_differs:{name}" for name in others)
 
 
 def _inferred_reference(stated: Collection[Reference | None], layout: Layout) -> tuple[Reference, tuple[str, ...]]:
