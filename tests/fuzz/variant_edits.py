@@ -56,16 +56,27 @@ def parts(variant: Variant, rng: np.random.Generator) -> str:
     path, file = _file(variant, rng)
     if variant.kind != "bids" or file.notes or "_split-" in path or "_eeg." not in path or file.format == "vhdr":
         return ""
-    at_s = float(rng.integers(6, int(file.stop_s) - 5))
-    clear = [at_s - 1.1 < e.onset_s < at_s + 0.1 for e in file.take.events]
-    if any(clear) or any(a - 0.6 < at_s < b + 0.6 for a, b in file.take.bad):
+    busy = [(e.onset_s - 0.1, e.onset_s + 1.1) for e in file.take.events]
+    busy += [(a_s - 0.6, b_s + 0.6) for a_s, b_s in file.take.bad]
+    free = [k for k in range(5, int(file.stop_s) - 5) if not any(a_s < k < b_s for a_s, b_s in busy)]
+    if not free:
         return ""
+    at_s = float(rng.choice(free))
     del variant.signals[path]
     stem, end = path.rsplit("_eeg.", 1)
-    for number, (a_s, b_s) in enumerate([(0.0, at_s), (at_s, file.stop_s)], 1):
+    ranges = [(0.0, at_s), (at_s, file.stop_s)]
+    for number, (a_s, b_s) in enumerate(ranges, 1):
         part = replace(file, start_s=a_s, stop_s=b_s, labels=list(file.labels))
         variant.signals[f"{stem}_split-{number:02d}_eeg.{end}"] = part
-    return f"{path} in two parts at {at_s:g} s"
+    sheet = variant.sheets.get(f"{stem}_events.tsv")
+    is_plain = sheet is not None and sheet.rows[0] == ["onset", "duration", "trial_type"] and sheet.separator == "\t"
+    if not is_plain or not all(row[0].replace(".", "").isdecimal() for row in sheet.rows[1:]) or rng.random() < 0.6:
+        return f"{path} in two parts at {at_s:g} s"
+    del variant.sheets[f"{stem}_events.tsv"]
+    for number, (a_s, b_s) in enumerate(ranges, 1):
+        rows = [[f"{float(row[0]) - a_s:g}", *row[1:]] for row in sheet.rows[1:] if a_s <= float(row[0]) < b_s]
+        variant.sheets[f"{stem}_split-{number:02d}_events.tsv"] = replace(sheet, rows=[sheet.rows[0], *rows])
+    return f"{path} in two parts at {at_s:g} s, each with its events"
 
 
 def in_another_format(variant: Variant, rng: np.random.Generator) -> str:
@@ -226,7 +237,7 @@ def misspelt_class(variant: Variant, rng: np.random.Generator) -> str:
     """The cut asks for a class in another spelling than that of the events."""
     label = str(rng.choice(list(variant.anchors)))
     variant.anchors[label] = [
-        str(rng.choice([name.title(), name + "s", name.upper()])) for name in variant.anchors[label]
+        str(rng.choice([name.title(), name + "s", name.upper(), f"{name} "])) for name in variant.anchors[label]
     ]
     return f"class {label} asked for as {variant.anchors[label]}"
 

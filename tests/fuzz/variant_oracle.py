@@ -18,8 +18,6 @@ from fuzz.variant_truth import ELECTRODES, EVENT_S
 RATE_HZ = 100.0
 EDGE_S = 1.5
 """Where a filter rings: samples so near an edge are not compared."""
-SLACK_S = 0.26
-"""A bad stretch grows to the next instant that two rates share."""
 KNOWN_REFERENCES = ("average", "linked_ears", "Cz")
 _MISSING = ("", "nan", "None", "<NA>")
 
@@ -156,17 +154,19 @@ class _Judging:
         if abs(len(stored) - n_expected) > 1:
             self.add(f"{path}: {len(stored)} samples in place of {n_expected:g}", is_said=False)
             return
-        truth = file.take.signal_uv(file.start_s, len(stored), RATE_HZ)
-        for a_s, b_s in file.take.good_stretches(file.start_s, file.stop_s):
-            first, last = (
-                round((t - file.start_s) * RATE_HZ) for t in (a_s + EDGE_S + SLACK_S, b_s - EDGE_S - SLACK_S)
-            )
+        segments = zip(row["segment_starts"], row["segment_stops"], row["segment_onsets_s"], strict=True)
+        for start, stop, onset_s in segments:
+            # Nothing is missing, so stored time is recording time; a segment may start between two stored samples.
+            if abs(onset_s - start / RATE_HZ) > 1 / RATE_HZ:
+                self.add(f"{path}: a segment at {start / RATE_HZ:g} s is said to start at {onset_s:g} s", is_said=False)
+            truth = file.take.signal_uv(file.start_s + onset_s, stop - start, RATE_HZ)
+            inside = slice(round(EDGE_S * RATE_HZ), stop - start - round(EDGE_S * RATE_HZ))
             for k, electrode in enumerate(ELECTRODES):
-                if electrode in channels and electrode not in file.flat and last - first > 50:
-                    was, now = truth[k, first:last], stored[first:last, channels.index(electrode)]
+                if electrode in channels and electrode not in file.flat and inside.stop - inside.start > 50:
+                    was, now = truth[k, inside], stored[start:stop, channels.index(electrode)][inside]
                     error = np.sqrt(np.mean((now - was) ** 2) / np.mean(was**2))
                     if error > 0.1:
-                        self.add(f"{path}: {electrode} is off by {error:.0%} from {a_s:g} to {b_s:g} s", is_said=False)
+                        self.add(f"{path}: {electrode} is off by {error:.0%} from {onset_s:g} s", is_said=False)
 
     def _reference(self, path: str, file: SignalFile, row: dict[str, Any]) -> None:
         found, true = self.outcome.reference[row["recording_id"]], file.take.reference

@@ -86,7 +86,7 @@ def gender(variant: Variant, rng: np.random.Generator) -> str:
 def other_ids(variant: Variant, rng: np.random.Generator) -> str:
     """Participants under other ids than those of the folders."""
     sheet = variant.sheets.get("participants.tsv")
-    if sheet is None or sheet.column("participant_id") < 0:
+    if sheet is None or sheet.column("participant_id") < 0 or len(sheet.rows) != len(variant.truth.persons) + 1:
         return ""
     at, kind = sheet.column("participant_id"), int(rng.integers(5))
     changes = [
@@ -169,7 +169,7 @@ def separator(variant: Variant, rng: np.random.Generator) -> str:
 def repeated_person(variant: Variant, rng: np.random.Generator) -> str:
     """A participant who stands there twice."""
     sheet = variant.sheets.get("participants.tsv")
-    if sheet is None:
+    if sheet is None or any(edit.startswith("other_ids") for edit in variant.edits):
         return ""
     sheet.rows.append([*sheet.rows[1]])
     if rng.random() < 0.5 and sheet.column("age") >= 0:
