@@ -96,6 +96,7 @@ def fit_pretraining(
     split_table.check_training(mixture)
     data = training_data(mixture, stores, params)
     fingerprint = _fingerprint(params, data, _signals(mixture, stores))
+    code = encoder_code(params.encoder, params.adapter)  # now: who edits it during the training does not change that
     directory = run_directory / fingerprint
     _write_params(directory, params, data.mixture_sha256)
 
@@ -113,7 +114,7 @@ def fit_pretraining(
     return PretrainResult(
         checkpoint=Checkpoint(
             _tensors(objective, adapter),
-            _header(objective, params, data, stores, encoder_spec, fingerprint, split_table, mixture),
+            _header(objective, params, data, stores, encoder_spec, fingerprint, split_table, mixture, code),
         ),
         metrics=_metrics(module, pace),
         history=module.history.table(),
@@ -230,6 +231,7 @@ def _header(
     fingerprint: str,
     split_table: SplitTable,
     mixture: pd.DataFrame,
+    code: dict[str, str],
 ) -> CheckpointHeader:
     seen = split_table.seen(mixture["recording_id"])
     return CheckpointHeader(
@@ -257,7 +259,7 @@ def _header(
         seed=params.seed,
         n_steps=data.n_steps,
         versions=versions(),
-        encoder_code=encoder_code(params.encoder, params.adapter),
+        encoder_code=code,
     )
 
 
