@@ -78,7 +78,7 @@ def _refuse_empty_class(
         raise SplitError(
             f"cut {task!r}: no window of class {', '.join(map(repr, missing))} in {len(recordings)} recordings "
             f"(windows per class: {per_class}; {described}); {_class_values(cut, recordings, events)}; "
-            f"{cut.without_class}"
+            f"{cut.without_class}{label_faults(recordings)}"
         )
 
 
