@@ -11,7 +11,7 @@ import pytest
 from eegfm.errors import EegfmError
 from eegfm.io.recorded import Recorded
 from eegfm.jobs import encoder_code
-from kedro_project import Run, files_under, project_session, run_project
+from kedro_project import HEAVY, Command, Run, files_under, kedro, project_session, run_project
 
 TABLES = ("recordings", "events", "rejected", "files", "windows", "window_counts", "outcomes", "montages", "labels")
 
@@ -146,10 +146,14 @@ def test_a_raw_file_that_changed(run: Run, data: Path) -> None:
     assert len(runs) == 2  # no run lies in the folder of another
 
 
-def test_a_file_that_says_nothing_of_itself(data: Path) -> None:
+def test_a_file_that_says_nothing_of_itself(data: Path, tmp_path: Path) -> None:
     table = project_session("test", data).load_context().catalog["splits"]
     table.save(table.load())
     line = refused(data, tags=["pretrain"])
     assert "splits (" in line
     assert "does not say what it was made from" in line
     assert "--pipelines=mix" in line
+    [ended] = kedro(Command(("run", "--env=test", "--tags=pretrain", f"--params=data={data}"), tmp_path))
+    assert ended.code == 1
+    assert ended.errors == [f"eegfm: error: {line}"]
+    assert not ended.packages & {*HEAVY}

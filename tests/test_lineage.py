@@ -103,7 +103,7 @@ class Project:
         lineage.check_run(chosen, catalog)
         for node in chosen.nodes:
             inputs = {name: catalog.load(name) for name in node.inputs}
-            lineage.begin(node, catalog)
+            lineage.begin(node, catalog, inputs)
             outputs = node.run(inputs)
             lineage.end(node, catalog, inputs, outputs)
             for name, value in outputs.items():
@@ -151,6 +151,15 @@ def test_a_step_between_that_was_left_out(project: Project) -> None:
     project.run(only(TRAIN))
 
 
+def test_what_changes_while_a_step_runs_is_not_what_it_read(project: Project) -> None:
+    def cut_slowly(recordings: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+        project.run("ingest", source=12)  # somebody else, meanwhile
+        return cut(recordings, events)
+
+    project.run(only(Node(cut_slowly, CUT.inputs, "windows", name="cut", tags="data")))
+    assert "windows was made from another recordings" in project.refused(only(SPLIT, TRAIN))
+
+
 def test_a_table_that_its_run_did_not_finish(project: Project) -> None:
     before = (project.folder / "events.parquet").read_bytes()
     project.run("ingest", source=12)
@@ -182,6 +191,7 @@ def test_an_encoder_of_other_splits_is_refused_and_accepted_by_name(
     assert project.refused("probe") == line  # after the data was made, before torch would be imported
     project.run(only(PROBE), probe=ProbeParams(task="eyes", accept_other_data=True))
     assert "pretrain.encoder was made from another splits" in caplog.text
+    assert project.catalog()["probe.metrics"].record().accepted == ("pretrain.encoder was made from another splits",)
     line = project.refused(only(REPORT))
     assert "pretrain.metrics was made from another splits" in line
     assert line.endswith("kedro run --pipelines=pretrain --env=toy")

@@ -57,9 +57,9 @@ class ProjectHooks:
         self._lineage.check_run(pipeline, catalog)
 
     @hook_impl
-    def before_node_run(self, node: Node, catalog: CatalogProtocol[Any, Any]) -> None:
+    def before_node_run(self, node: Node, catalog: CatalogProtocol[Any, Any], inputs: dict[str, Any]) -> None:
         """Stop before a step that would read two generations."""
-        self._lineage.begin(node, catalog)
+        self._lineage.begin(node, catalog, inputs)
 
     @hook_impl
     def after_node_run(

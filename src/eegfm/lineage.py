@@ -45,7 +45,8 @@ class Lineage:
         self._pipelines = pipelines
         self._parameters = parameters or {}
         self._options = options
-        self._read: dict[str, dict[str, str]] = {}
+        self._read: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {}
+        self._code: dict[tuple[str, ...], str] = {}
 
     def check_run(self, pipeline: Pipeline, catalog: Catalog) -> None:
         """Check what is there before the first step of a run; what the run makes itself is checked when it is there.
@@ -84,11 +85,13 @@ class Lineage:
             raise LineageError(self._described(refused, entries) + _or_accept(node, catalog, refused))
         return accepted
 
-    def begin(self, node: Node, catalog: Catalog) -> None:
-        """Check what a step reads, and note what it is."""
-        for one in self.check(node, catalog):
-            logger.warning("%s was %s; the parameter accept_other_data accepts that", one.entry, one.why)
-        self._read[node.name] = self._identities(node.inputs, catalog)
+    def begin(self, node: Node, catalog: Catalog, inputs: Mapping[str, Any]) -> None:
+        """Check what a step reads, and note what it and the code are: either may change while the step runs."""
+        accepted = tuple(f"{one.entry} was {one.why}" for one in self.check(node, catalog))
+        for text in accepted:
+            logger.warning("%s; the parameter accept_other_data accepts that", text)
+        self._code_sha256(_roots(node, inputs))
+        self._read[node.name] = self._identities(node.inputs, catalog), accepted
 
     def end(self, node: Node, catalog: Catalog, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
         """Hand the record of what a step made to the entries that will save it."""
@@ -96,8 +99,8 @@ class Lineage:
             name: found.identity_of(data) for name, data in outputs.items() if (found := _identified(catalog, name))
         }
         typed = {name: value for name, value in inputs.items() if isinstance(value, StrictModel)}
-        roots = (node.func.__module__, *sorted({m for value in typed.values() for m in implementations(value)}))
-        made_from = self._read.pop(node.name)
+        roots = _roots(node, inputs)
+        made_from, accepted = self._read.pop(node.name)
         for name, identity in identities.items():
             dataset = catalog[name]
             if isinstance(dataset, Recorded):
@@ -108,7 +111,8 @@ class Lineage:
                     made_from=made_from,
                     made_with={other: value for other, value in identities.items() if other != name},
                     parameters={key: value.identity() for key, value in typed.items()},
-                    code=(roots, code_sha256(*roots)),
+                    code=(roots, self._code_sha256(roots)),
+                    accepted=accepted,
                 )
                 dataset.keep(record)
 
@@ -154,7 +158,13 @@ class Lineage:
         for text in differing(made, now):
             return f"made with other parameters ({text.removeprefix('params:')})"
         roots, sha256 = record.code
-        return "made by other code" if code_sha256(*roots) != sha256 else None
+        return "made by other code" if self._code_sha256(roots) != sha256 else None
+
+    def _code_sha256(self, roots: tuple[str, ...]) -> str:
+        """Hash of the code as this run found it: what is edited meanwhile is not what runs."""
+        if roots not in self._code:
+            self._code[roots] = code_sha256(*roots)
+        return self._code[roots]
 
     def _described(self, stale: list[Stale], entries: list[str]) -> str:
         first = [one for one in stale if one.is_data] or stale
@@ -195,6 +205,11 @@ def refuse_workers(catalog: Catalog) -> None:
             f"ParallelRunner starts its workers by {method!r}, and Kedro runs no hooks in those, so that nothing would "
             "be checked or recorded; use --runner=ThreadRunner, or KEDRO_MP_CONTEXT=fork"
         )
+
+
+def _roots(node: Node, inputs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Modules whose code, with all that they import, a step runs."""
+    return node.func.__module__, *sorted({m for value in inputs.values() for m in implementations(value)})
 
 
 def _identified(catalog: Catalog, name: str) -> Any:

@@ -27,6 +27,7 @@ class Record(StrictModel):
         made_with: By entry, the identities of what the same run of the step gave.
         parameters: By name, those that the step took, as far as they decide a result.
         code: Roots of the code, and the hash of all of it, see ``eegfm.source_code``.
+        accepted: What did not belong together and was read all the same, as a parameter allowed.
     """
 
     contents: str
@@ -36,6 +37,7 @@ class Record(StrictModel):
     made_with: dict[str, str]
     parameters: dict[str, Any]
     code: tuple[tuple[str, ...], str]
+    accepted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -78,10 +78,11 @@ def stoppable() -> Iterator[None]:
     try:
         yield
     except BaseException:
+        stop.uninstall()
         # What was raised while a stopped run cleaned up is not what ended it.
         if stop.number is None:
             raise
-    finally:
+    else:
         stop.uninstall()
     if stop.number is not None:
         stop.say()
@@ -96,6 +97,7 @@ class _Stop:
     def __init__(self) -> None:
         self.number: int | None = None
         self._is_handled = self._is_said = False
+        self._is_known = threading.Event()
         self._before = {n: signal.signal(n, self._handle) for n in SIGNALS if signal.getsignal(n) != signal.SIG_IGN}
         # Bytes arrive there even while the main thread sits in a library and no handler can run.
         self._ends = os.pipe()
@@ -105,12 +107,13 @@ class _Stop:
         _Stop.current = self
 
     def uninstall(self) -> None:
-        """Put back what was there; the thread goes on only where a signal came."""
+        """Put back what was there, and wait until it is known whether a signal came; only then the thread goes on."""
         _Stop.current = None
         signal.set_wakeup_fd(self._wakeup_before)
         for number, handler in self._before.items():
             signal.signal(number, handler)
         os.close(self._ends[1])
+        self._is_known.wait()
 
     def forget(self) -> None:
         """In a process forked from the run, whose signals are no news for its parent: only that ends on Ctrl-C."""
@@ -138,8 +141,10 @@ class _Stop:
         while came := os.read(self._ends[0], 1):
             if came[0] in numbers:
                 self.number = came[0]  # some libraries put a handler of their own in the place of ours
+                self._is_known.set()
                 time.sleep(GRACE_S)
                 self._end(came[0])
+        self._is_known.set()
         os.close(self._ends[0])
 
     def _end(self, number: int) -> None:
@@ -152,10 +157,26 @@ class _Stop:
         os._exit(128 + number)
 
 
-def _after_fork() -> None:
-    if _Stop.current is not None:
-        _Stop.current.forget()
+class _Fork(threading.local):
+    """Signals wait while a process is forked from the run: what is sent to the child must not reach our handlers."""
+
+    mask: set[int] | None = None
+
+    def before(self) -> None:
+        if _Stop.current is not None:
+            self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+    def in_parent(self) -> None:
+        if self.mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
+        self.mask = None
+
+    def in_child(self) -> None:
+        if _Stop.current is not None:
+            _Stop.current.forget()
+        self.in_parent()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    _fork = _Fork()
+    os.register_at_fork(before=_fork.before, after_in_parent=_fork.in_parent, after_in_child=_fork.in_child)

@@ -23,6 +23,7 @@ from eegfm.checkpoint import load_checkpoint, save_checkpoint
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import build_encoder, untrained_like
 from eegfm.errors import ConfigError, SplitError, TrainingError
+from eegfm.jobs.encoder_code import encoder_code
 from eegfm.jobs.fit import PretrainResult, fit_pretraining
 from eegfm.jobs.inference import prepare_for
 from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig
@@ -391,6 +392,17 @@ def test_a_run_is_named_after_its_samples_and_its_code(
     before = name()
     monkeypatch.setattr("eegfm.jobs.fit.code_sha256", lambda *roots, without: f"edited {roots}")
     assert name() != before
+
+
+def test_the_code_is_that_of_the_first_step(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eegfm.training.pace import Pace
+
+    def edit(self: Pace, *_: Any) -> None:
+        for name in ("eegfm.jobs.fit.encoder_code", "eegfm.jobs.fit.code_sha256"):
+            monkeypatch.setattr(name, lambda *_: {"edited": "meanwhile"})
+
+    monkeypatch.setattr(Pace, "on_train_batch_start", edit)
+    assert fit(n_steps=1).checkpoint.header.encoder_code == encoder_code(PARAMS.encoder, PARAMS.adapter)
 
 
 @pytest.mark.parametrize("name", ["patch_transformer", "luna"])

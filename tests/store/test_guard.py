@@ -310,10 +310,14 @@ def test_no_changed_byte_of_a_description_is_believed(tmp_path: Path, name: str)
         _ = read_facts(tmp_path), read_montage(tmp_path, NAME)
 
 
-def test_descriptions_from_before_there_were_checksums_are_read(tmp_path: Path) -> None:
+def test_descriptions_without_their_checksum_are_not_believed(tmp_path: Path) -> None:
     made(tmp_path, [100])
-    for path in (tmp_path / STORE_FILE, tmp_path / NAME / MONTAGE_FILE):
+    for path, read in (
+        (tmp_path / STORE_FILE, lambda: read_facts(tmp_path)),
+        (tmp_path / NAME / MONTAGE_FILE, lambda: read_montage(tmp_path, NAME)),
+    ):
         content = json.loads(path.read_text())
         del content["crc32c"]
         path.write_text(json.dumps(content))
-    assert (read_facts(tmp_path), read_montage(tmp_path, NAME)) == (FACTS, MONTAGE)
+        with pytest.raises(StoreError, match="damaged"):
+            read()

@@ -98,6 +98,7 @@ def fit_pretraining(
     stores = readable(stores, params.loader.verify)
     data = training_data(mixture, stores, params)
     fingerprint = _fingerprint(params, data, _signals(mixture, stores))
+    code = encoder_code(params.encoder, params.adapter)  # now: who edits it during the training does not change that
     directory = run_directory / fingerprint
     _write_params(directory, params, data.mixture_sha256)
 
@@ -116,7 +117,7 @@ def fit_pretraining(
     return PretrainResult(
         checkpoint=Checkpoint(
             _tensors(objective, adapter),
-            _header(objective, params, data, stores, encoder_spec, fingerprint, split_table, mixture),
+            _header(objective, params, data, stores, encoder_spec, fingerprint, split_table, mixture, code),
         ),
         metrics=_metrics(module, pace),
         history=module.history.table(),
@@ -241,6 +242,7 @@ def _header(
     fingerprint: str,
     split_table: SplitTable,
     mixture: pd.DataFrame,
+    code: dict[str, str],
 ) -> CheckpointHeader:
     seen = split_table.seen(mixture["recording_id"])
     return CheckpointHeader(
@@ -269,7 +271,7 @@ def _header(
         seed=params.seed,
         n_steps=data.n_steps,
         versions=versions(),
-        encoder_code=encoder_code(params.encoder, params.adapter),
+        encoder_code=code,
     )
 
 

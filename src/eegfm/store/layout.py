@@ -122,7 +122,7 @@ def _write_sealed(path: Path, content: Mapping[str, Any]) -> None:
 def _read_sealed(path: Path) -> dict[str, Any] | None:
     """Content of the file; None where it is not what was written.
 
-    Files from before there was a checksum are taken as they are.
+    A store of an earlier format has no checksum: whoever reads it refuses it by its format.
     """
     try:
         content = json.loads(path.read_bytes())
@@ -131,7 +131,8 @@ def _read_sealed(path: Path) -> dict[str, Any] | None:
     if not isinstance(content, dict):
         return None
     crc = content.pop(_CRC, None)
-    return content if crc is None or crc == _seal(content) else None
+    is_earlier = crc is None and content.get("format_version", FORMAT_VERSION) != FORMAT_VERSION
+    return content if is_earlier or crc == _seal(content) else None
 
 
 def _seal(content: Mapping[str, Any]) -> str:
