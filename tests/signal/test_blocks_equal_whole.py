@@ -83,6 +83,32 @@ def test_any_signal(seed):
     check(tones(rate_hz, n_samples, n_channels, seed), rate_hz, params)
 
 
+@pytest.mark.parametrize("seed", range(N_DRAWN // 3))
+def test_any_rate_also_close_to_a_simple_ratio(seed):
+    """As measured rates are: no fraction with a denominator that could be computed with is much closer."""
+    rng = np.random.default_rng(seed)
+    rate_hz = float(rng.choice([100, 200, 250, 256, 300, 1000 / 3, 500, 512, 1000, 2048]))
+    rate_hz *= 1 + rng.choice([-1, 1]) * 10 ** rng.uniform(-8, -3)
+    x = tones(rate_hz, int(rate_hz * rng.uniform(10, 200)), int(rng.choice([1, 3, 4, 21, 40])), seed)
+    check(x, rate_hz, SignalParams())
+
+
+def test_a_rate_close_to_a_simple_ratio_does_not_drift_over_a_day():
+    rate_hz, tone_hz, n = 100.0001, 20.0, 100 * 3600 * 24
+    chain = BlockResampler(rate_hz, SignalParams(), 1)
+
+    def read(start, stop):
+        return np.sin(2 * np.pi * tone_hz * (np.arange(start, stop) / rate_hz))[None].astype(np.float32)
+
+    first = 0
+    for block in chain.blocks(read, n):
+        inside = np.arange(max(first, 2000), min(first + len(block), chain.n_out(n) - 2000))
+        wanted = np.sin(2 * np.pi * tone_hz * inside / 100)
+        assert np.abs(block[inside - first, 0] - wanted).max(initial=0) < 2e-3
+        first += len(block)
+    assert first == chain.n_out(n)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_every_segment_is_stored_as_if_it_were_alone(seed, tmp_path):
     rng = np.random.default_rng(seed)

@@ -161,6 +161,8 @@ def test_half_amplitude_lies_where_mne_puts_it():
         (128.02, 100),
         (249.994, 100),
         (250.025, 200),
+        (500.00321, 100),
+        (249.9999, 100),
     ],
 )
 def test_a_tone_stays_where_it_is_for_half_an_hour(rate_hz, out_hz):
@@ -264,14 +266,6 @@ def test_a_recording_too_slow_for_the_band_is_rejected(rate_hz):
     with pytest.raises(RecordingError, match="high_hz=45") as caught:
         BlockResampler(rate_hz, DEFAULT, 1)
     assert caught.value.code == "rate_too_low"
-
-
-def test_a_rate_without_an_exact_ratio_is_rejected_when_it_would_drift():
-    chain = BlockResampler(np.sqrt(40000.0001) * 1.23456789, DEFAULT, 1)
-    n_long = 10**9
-    with pytest.raises(RecordingError, match="no simple ratio") as caught:
-        next(chain.blocks(lambda a, b: np.zeros((1, b - a), np.float32), n_long))
-    assert caught.value.code == "sampling_rate"
 
 
 def test_channel_k_carries_tone_k_through_every_stage(tmp_path):

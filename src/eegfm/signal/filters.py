@@ -1,11 +1,13 @@
-"""Band-pass, notch, anti-aliasing and exact rational resampling in one pass of block FFTs.
+"""Band-pass, notch, anti-aliasing and exact resampling in one pass of block FFTs.
 
 Overlap-save: each block is transformed once, multiplied by one real response, cut or extended to the bins of
 the output rate, and transformed back. Transform lengths N = k*down in and M = k*up out make the ratio of the
-rates exact, so the time axis does not drift, and a real response makes the phase exactly zero. The response
+rates exact, so the time axis does not drift, and a real response makes the phase exactly zero. Where only a fraction
+nearby can be computed with, each block is shifted to where its samples belong. The response
 is that of MNE's default FIR design (``firwin``, Hamming, one kernel per band edge).
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,7 +27,8 @@ ReadBlock = Callable[[int, int], NDArray[np.float32]]
 
 # The ratio of the rates is a fraction, and no block is shorter than three denominators: 30 MB at 20 channels.
 MAX_DENOMINATOR = 125_000
-# 45 Hz at 100 uV changes by 0.1 uV in as much of a sample at 100 Hz.
+TYPICAL_BLOCK_SAMPLES = 20_000
+# Drift that needs no shift: 45 Hz at 100 uV changes by 0.1 uV in as much of a sample at 100 Hz.
 MAX_DRIFT_SAMPLES = 3e-4
 MIN_TRANSITION_HZ = 0.5
 # Length of a Hamming FIR times its transition band over the rate (MNE's length factor).
@@ -50,6 +53,9 @@ class _Plan:
     n_guard: int
     n_valid: int
     n_batch: int
+    slip: (
+        float  # share of its distance from the first sample by which an output sample lies before its place in up/down
+    )
 
     @property
     def n_units(self) -> int:
@@ -91,7 +97,8 @@ class BlockResampler:
 
     def n_out(self, n_in: int) -> int:
         """Number of output samples for a number of input samples."""
-        return int((n_in - 1) * self._ratio_over(n_in)) + 1 if n_in else 0
+        ratio, slip = self._ratio_over(n_in)
+        return int((n_in - 1) * (self._ratio if slip else ratio)) + 1 if n_in else 0
 
     @property
     def n_between_cuts(self) -> int:
@@ -99,7 +106,8 @@ class BlockResampler:
 
         1 where they are more than a second apart.
         """
-        return self._ratio.denominator if self._ratio.denominator <= self._rate_in_hz else 1
+        denominator = self._ratio.limit_denominator(MAX_DENOMINATOR).denominator
+        return denominator if denominator <= self._rate_in_hz else 1
 
     def blocks(self, read: ReadBlock, n_in: int) -> Iterator[NDArray[np.float32]]:
         """Filter ``n_in`` samples.
@@ -110,10 +118,6 @@ class BlockResampler:
 
         Yields:
             (T, C) microvolts, time-major; ``n_out(n_in)`` samples altogether.
-
-        Raises:
-            RecordingError: No fraction that can be computed with holds the ratio of the rates over this length
-                (``sampling_rate``).
         """
         plan, response = self._prepare(n_in)
         n_out, n_new = self.n_out(n_in), plan.n_batch * plan.n_valid * plan.up
@@ -122,7 +126,7 @@ class BlockResampler:
         feed = _Feed(read, n_in, held[: self._n_channels], plan.n_guard * plan.down)
         for batch in range(-(-n_out // n_new)):
             feed.advance((batch * plan.n_batch * plan.n_valid - plan.n_guard) * plan.down)
-            yield self._transform(held, plan, response, min(n_new, n_out - batch * n_new))
+            yield self._transform(held, plan, response, batch * n_new, min(n_new, n_out - batch * n_new))
 
     def _prepare(self, n_in: int) -> tuple[_Plan, NDArray[np.float32]]:
         """Geometry and response for a signal of this length: a short one takes no long transform."""
@@ -131,39 +135,76 @@ class BlockResampler:
         n_batch = SIMD_ROWS // gcd(self._n_channels, SIMD_ROWS)
         if self._n_channels > MAX_CHANNELS_TO_BATCH or n_in < n_batch * wanted:
             n_batch = 1
-        plan = _plan(self._ratio_over(n_in), half, min(wanted, max(n_in, 1)), n_batch)
+        ratio, slip = self._ratio_over(n_in)
+        # Blocks that are shifted take as much more of what lies beside them.
+        half += math.ceil(abs(slip) * n_in)
+        plan = _plan(ratio, slip, half, min(wanted, max(n_in, 1)), n_batch)
         if plan not in self._responses:
             self._responses[plan] = _response(self._kernels, plan)
         return plan, self._responses[plan]
 
     def _transform(
-        self, held: NDArray[np.float32], plan: _Plan, response: NDArray[np.float32], n_keep: int
+        self, held: NDArray[np.float32], plan: _Plan, response: NDArray[np.float32], n_before: int, n_keep: int
     ) -> NDArray[np.float32]:
         n_full, first, n_new = plan.n_units * plan.up, plan.n_guard * plan.up, plan.n_valid * plan.up
         blocks = sliding_window_view(held, plan.n_units * plan.down, axis=1)[:, :: plan.n_valid * plan.down]
         blocks = blocks[:, : -(-n_keep // n_new)]
         out = np.empty((self._n_channels, blocks.shape[1], n_new), dtype=np.float32)
+        shift = _Shift(plan, n_before, blocks.shape[1], response.size) if plan.slip else None
         n_at_once = max(ROWS_PER_TRANSFORM // plan.n_batch, 1)
         for top in range(0, self._n_channels, n_at_once):
             kept = fft.rfft(blocks[top : top + n_at_once], workers=1)[..., : response.size]
             kept *= response
-            signal = fft.irfft(kept, n=n_full, overwrite_x=True, workers=1)
             rows = out[top : top + n_at_once]
+            if shift is not None:
+                rows[:] = shift.signal(kept)[: len(rows)]
+                continue
+            signal = fft.irfft(kept, n=n_full, overwrite_x=True, workers=1)
             rows[:] = signal[: len(rows), :, first : first + n_new]
         return out.reshape(self._n_channels, -1)[:, :n_keep].T
 
-    def _ratio_over(self, n_in: int) -> Fraction:
-        """The simplest fraction that is the ratio of the rates, to less than what can be seen over this length."""
+    def _ratio_over(self, n_in: int) -> tuple[Fraction, float]:
+        """A fraction for the ratio of the rates over this length, and its slip: 0 where nobody could see a drift.
+
+        Close to a simple fraction there is no other that is much closer. Then the one counts along which a block drifts
+        least: those with large denominators need long blocks.
+        """
         tolerance = min(Fraction(MAX_DRIFT_SAMPLES) / max(n_in, 1), self._ratio / 2)
         ratio = simplest_between(self._ratio - tolerance, self._ratio + tolerance)
-        if ratio.denominator > MAX_DENOMINATOR:
-            raise RecordingError(
-                "sampling_rate",
-                f"{self._rate_in_hz!r} Hz has no simple ratio to the output rate: over {n_in} samples {ratio} is "
-                f"needed, and denominators go up to {MAX_DENOMINATOR}",
-                "correct the sampling rate in the file's header, or cut the recording",
-            )
-        return ratio
+        if ratio.denominator <= MAX_DENOMINATOR:
+            return ratio, 0.0
+        nearby = [self._ratio.limit_denominator(limit) for limit in (1000, 10_000, MAX_DENOMINATOR)]
+        ratio = min(nearby, key=lambda r: abs(self._ratio - r) * max(TYPICAL_BLOCK_SAMPLES, 3 * r.denominator))
+        return ratio, float((self._ratio - ratio) / self._ratio)
+
+
+class _Shift:
+    """Moves the blocks of a batch to where their samples belong, where the ratio of the rates is not quite up/down.
+
+    The middle of each block is exact: its spectrum is turned. Towards its ends the rest, under a hundredth of a sample,
+    follows the slope.
+
+    Args:
+        plan: The geometry.
+        n_before: Output samples before this batch.
+        n_blocks: Blocks of this batch.
+        n_bins: Bins of their spectra.
+    """
+
+    def __init__(self, plan: _Plan, n_before: int, n_blocks: int, n_bins: int) -> None:
+        self._n_full, n_new = plan.n_units * plan.up, plan.n_valid * plan.up
+        self._kept = slice(plan.n_guard * plan.up, plan.n_guard * plan.up + n_new)
+        self._slopes = 2j * np.pi * np.arange(n_bins) / self._n_full
+        middles = n_before + n_new * np.arange(n_blocks)[:, None] + (n_new - 1) / 2
+        self._turns = np.exp(-plan.slip * middles * self._slopes).astype(np.complex64)
+        self._rests = (-plan.slip * (np.arange(n_new) - (n_new - 1) / 2)).astype(np.float32)
+
+    def signal(self, spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """(C, B, T) new samples of the blocks that (C, B, K) spectra belong to."""
+        turned = spectra * self._turns
+        slopes = fft.irfft(turned * self._slopes.astype(np.complex64), n=self._n_full, workers=1)[..., self._kept]
+        signal: NDArray[np.float32] = fft.irfft(turned, n=self._n_full, workers=1)[..., self._kept]
+        return signal + self._rests * slopes
 
 
 class _Feed:
@@ -305,12 +346,12 @@ def _notch_kernel(rate_hz: float, notches_hz: list[float]) -> NDArray[np.float64
     return kernel
 
 
-def _plan(ratio: Fraction, half_kernel: int, n_new: int, n_batch: int) -> _Plan:
+def _plan(ratio: Fraction, slip: float, half_kernel: int, n_new: int, n_batch: int) -> _Plan:
     """Choose block lengths whose transforms are fast at both rates."""
     up, down = ratio.numerator, ratio.denominator
     n_guard = -(-half_kernel // down)
     n_units = fft.next_fast_len(-(-n_new // down) + 2 * n_guard, real=True)
-    return _Plan(up, down, n_guard, n_units - 2 * n_guard, n_batch)
+    return _Plan(up, down, n_guard, n_units - 2 * n_guard, n_batch, slip)
 
 
 def _response(kernels: tuple[NDArray[np.float64], ...], plan: _Plan) -> NDArray[np.float32]:
