@@ -204,7 +204,8 @@ class _Shift:
         turned = spectra * self._turns
         slopes = fft.irfft(turned * self._slopes.astype(np.complex64), n=self._n_full, workers=1)[..., self._kept]
         signal: NDArray[np.float32] = fft.irfft(turned, n=self._n_full, workers=1)[..., self._kept]
-        return signal + self._rests * slopes
+        signal += self._rests * slopes
+        return signal
 
 
 class _Feed:
