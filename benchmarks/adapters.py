@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.pages import write_between
-from benchmarks.processes import Process, task
+from benchmarks.processes import Process, status_mb, task
 from benchmarks.recordings import CACHE
 from benchmarks.runner import Line, Part, Setting
 
@@ -103,7 +103,7 @@ def measured_cost(data: Path, adapter: Mapping[str, Any], n_repeats: int, folder
     module, steps = _module(data, adapter)
     # What came before, checksums of mapped stores among it, held more than any step.
     Path("/proc/self/clear_refs").write_text("5")
-    before_mb = _resident_mb("VmRSS")
+    before_mb = status_mb("VmRSS")
     optimizer = module.configure_optimizers()["optimizer"]
     seconds: dict[str, list[float]] = {"step_s": [], "forward_hbn_s": [], "forward_tuh_s": []}
     for repeat in range(n_repeats + 1):
@@ -112,7 +112,7 @@ def measured_cost(data: Path, adapter: Mapping[str, Any], n_repeats: int, folder
         _step_loss(module, steps[repeat % len(steps)]).backward()
         optimizer.step()
         seconds["step_s"].append(time.process_time() - start_s)
-    peak_mb = _resident_mb("VmHWM") - before_mb
+    peak_mb = status_mb("VmHWM") - before_mb
     channels = {}
     for _ in range(n_repeats + 1):
         for batch in steps[0]:
@@ -253,12 +253,6 @@ def _forward(module: Any, batch: Any) -> tuple[int, float]:
         adapted = module.adapter(module.prepare(batch))
         module.objective.encoder(adapted)
         return adapted["signal"].shape[1], time.process_time() - start_s
-
-
-def _resident_mb(row: str) -> float:
-    """A row of /proc/self/status that counts kB."""
-    [kb] = [line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(row)]
-    return int(kb) / 1024
 
 
 def table(lines: Sequence[Mapping[str, Any]]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.encoder_rows import ROWS, Row
-from benchmarks.processes import MissingPeerError, Process, task
+from benchmarks.processes import MissingPeerError, Process, status_mb, task
 from benchmarks.runner import Line, Part, Setting
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def measured_costs(row: Row, n_repeats: int, folder: Path) -> dict[str, Any]:
     encoder.train()
     before_mb = _reset_peak_mb()
     step_s = _timed(step, n_repeats)
-    peak_mb = _status_mb("VmHWM") - before_mb
+    peak_mb = status_mb("VmHWM") - before_mb
     encoder.eval()
     return {"peak_mb": peak_mb, "seconds": {"step": step_s, "forward": _timed(forward, n_repeats)}}
 
@@ -264,9 +264,4 @@ def _timed(run: Callable[[], None], n_repeats: int) -> list[float]:
 def _reset_peak_mb() -> float:
     ctypes.CDLL(None).malloc_trim(0)  # what earlier passes have freed is no longer resident
     Path("/proc/self/clear_refs").write_text("5")  # the largest resident memory is the present one again
-    return _status_mb("VmRSS")
-
-
-def _status_mb(key: str) -> float:
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(status[key].split()[0]) / 1024
+    return status_mb("VmRSS")

@@ -159,3 +159,9 @@ def _cpu_s() -> float:
     """CPU seconds of this process; ``os.times`` knows its finished children, the process clock is finer."""
     times = os.times()
     return time.process_time() + times.children_user + times.children_system
+
+
+def status_mb(key: str) -> float:
+    """Megabytes of this process by a key of /proc/self/status that counts kB, such as VmRSS or VmHWM."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status[key].split()[0]) / 1024
