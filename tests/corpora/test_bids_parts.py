@@ -11,10 +11,12 @@ import pytest
 
 from bids_tree import Table, write_eeglab, write_tree
 from edf_files import set_field, write_edf
+from eegfm.corpora import bids_parts
 from eegfm.corpora.config import BidsCorpus
 from eegfm.jobs.config import IngestParams, WorkerParams
 from eegfm.jobs.ingest import Ingested, ingest
-from eegfm.signal.config import SignalParams
+from eegfm.signal.config import ReadParams, SignalParams
+from eegfm.signal.reader import SignalReader, open_reader
 from set_files import TEN_TWENTY, eeg_uv
 
 LABELS, RATE_HZ = TEN_TWENTY[:8], 200.0
@@ -57,8 +59,9 @@ def write_parts(root: Path, suffix: str = ".edf", names: Sequence[str] = ("split
         write_part(root, name, seconds, suffix=suffix)
 
 
-def run(root: Path) -> Ingested:
-    params = IngestParams(corpus=BidsCorpus(), workers=WorkerParams(n_workers=1))
+def run(root: Path, reading: ReadParams | None = None) -> Ingested:
+    workers = WorkerParams(n_workers=1)
+    params = IngestParams(corpus=BidsCorpus(), workers=workers, reading=reading or ReadParams())
     raw_files = params.corpus.build("mine").index(root)
     return ingest(raw_files, root, params, SignalParams(), root.parent / "signals", simulated=False)
 
@@ -237,3 +240,64 @@ def test_a_length_of_the_whole_recording(tmp_path: Path, stated: Mapping[str, An
     write_tree(root, {f"{STEM}_split-02_eeg.json": {"RecordingDuration": 47}})
     assert run(root).rejected["code"].tolist() == ["length_mismatch"], "this one is about the part"
     np.testing.assert_allclose(run(root).recordings["duration_s"], [20, 15])
+
+
+def test_parts_are_read_as_the_recording_is(tmp_path: Path) -> None:
+    root = write_tree(tmp_path / "raw", {f"{STEM}_events.tsv": TABLE, f"{STEM}_eeg.json": {"RecordingDuration": 60}})
+    write_parts(root)
+    for path in (root / FOLDER).glob("*.edf"):
+        content = path.read_bytes()
+        assert content.count(b"uV      ") == len(LABELS)
+        path.write_bytes(content.replace(b"uV      ", b"uvx     "))
+    done = run(root, ReadParams(units={"uvx": "uV"}))
+    assert events_of(done) == PLACED
+    assert all("parts_length_differs:-13.0" in flags for flags in flags_of(done).values())
+
+
+@pytest.mark.parametrize("salvage", [False, True])
+def test_an_earlier_part_that_ends_early(tmp_path: Path, salvage: bool) -> None:
+    """Salvaged, it gets in; what is lost of it is no longer there to tell where the next one begins."""
+    root = write_tree(tmp_path / "raw", {f"{STEM}_events.tsv": TABLE})
+    write_parts(root)
+    first = root / f"{STEM}_split-01_eeg.edf"
+    first.write_bytes(first.read_bytes()[:-5000])
+    done = run(root, ReadParams(salvage_truncated=salvage))
+    assert done.rejected["code"].tolist() == [*(() if salvage else ("truncated",)), "part_missing", "part_missing"]
+    for row in done.rejected[done.rejected["code"] == "part_missing"].to_dict("records"):
+        assert "split-01_eeg.edf" in row["reason"]
+        assert "side by side" not in row["remedy"], "they stand there"
+        assert "events.tsv of its own" in row["remedy"]
+
+
+def test_other_parts_are_opened_for_a_stated_length_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def watched(path: Path, params: ReadParams | None = None) -> SignalReader:
+        opened.append(path.name.rsplit("_", 2)[1])
+        return open_reader(path, params)
+
+    monkeypatch.setattr(bids_parts, "open_reader", watched)
+    root = write_tree(tmp_path / "raw", {f"{STEM}_events.tsv": TABLE})
+    write_parts(root)
+    run(root)
+    assert sorted(opened) == ["split-01", "split-01", "split-02"], "only the earlier ones, for their length"
+
+
+def write_whole(root: Path, parts: Sequence[str], suffix: str = ".edf") -> None:
+    """The same signal as a whole and in parts."""
+    ends = np.cumsum([0, *LENGTHS_S[: len(parts)]]) * round(RATE_HZ)
+    uv = eeg_uv(len(LABELS), int(ends[-1]), RATE_HZ, 5)
+    folder = root / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    write_edf(folder / f"sub-01_task-x_run-1_eeg{suffix}", list(uv), LABELS, RATE_HZ)
+    for name, start, stop in zip(parts, ends, ends[1:], strict=False):
+        write_edf(folder / f"sub-01_task-x_run-1_{name}_eeg.edf", list(uv[:, start:stop]), LABELS, RATE_HZ)
+
+
+def test_a_whole_recording_beside_its_parts_is_said(tmp_path: Path) -> None:
+    root = write_tree(tmp_path / "raw", {f"{STEM}_events.tsv": TABLE})
+    write_whole(root, ("split-01", "split-02", "split-03"))
+    write_edf(root / FOLDER / "sub-01_task-x_run-2_eeg.edf", list(eeg_uv(8, 4000, RATE_HZ, 9)), LABELS, RATE_HZ)
+    done = run(root)
+    flagged = dict(zip(done.recordings["path"].str.extract(r"x_(.*)_eeg")[0], done.recordings["flags"], strict=True))
+    assert {name for name, flags in flagged.items() if "whole_beside_parts" in flags} == set(flagged) - {"run-2"}

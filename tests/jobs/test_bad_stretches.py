@@ -274,3 +274,20 @@ def test_time_runs_on_at_any_rate(tmp_path: Path, rate_hz: float) -> None:
         np.testing.assert_allclose(fit[:2], [50, 0], atol=1.0, err_msg="one sample late gives 45 and 21")
     values = pd.Series(done.events["onset_s"])
     np.testing.assert_allclose(values, [on for on, _, _ in notes], atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("onset_s", "duration_s", "n_rows"), [(30.004, 2, 1), (30.008, 2, 2), (30, "n/a", 2), (29.996, 4, 1)]
+)
+def test_a_note_that_is_an_event_too_counts_once(
+    tmp_path: Path, onset_s: float, duration_s: float | str, n_rows: int
+) -> None:
+    """Onsets may differ by a sample; a note that lasts longer than the event says more."""
+    write_noted(tmp_path / "raw", "edf", [(30.0, 2.0, "BAD_c")])
+    table = [("onset", "duration", "trial_type"), (onset_s, duration_s, "BAD_c")]
+    write_tree(tmp_path / "raw", {f"{STEM}_events.tsv": table})
+    done = run(tmp_path / "raw")
+    assert len(done.events) == n_rows
+    [row] = done.recordings.to_dict("records")
+    segments = zip(row["segment_starts"], row["segment_stops"], strict=True)
+    assert not any(start < 3200 and stop > 3002 for start, stop in segments)

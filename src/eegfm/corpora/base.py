@@ -14,6 +14,7 @@ from eegfm.corpora.label_join import join_labels
 from eegfm.corpora.manifest import KnownFile, annex_key, published_text, read_manifest
 from eegfm.errors import EegfmError
 from eegfm.recording import Reference
+from eegfm.signal.config import ReadParams
 from eegfm.signal.electrodes import Layout, ResolvedChannels, resolve_channels
 from eegfm.signal.expected import Expected
 from eegfm.signal.reader import RecordingHeader
@@ -40,8 +41,8 @@ RAW_FILE_COLUMNS = {
 side files a recording is made from: one that changes makes the recording stale, as its own file does.
 ``published`` holds the sizes and checksums of its own and its side files that a manifest states, see
 ``eegfm.corpora.manifest``. ``excluded`` says why a file is left out on purpose; it is empty for those that shall get
-in. ``label_flags``, separated by blanks, say what is wrong with the labels of its person; they become flags of the
-recording and are made anew with the labels, at every run."""
+in. ``label_flags``, separated by blanks, say what is wrong with the labels of its person or with its place
+among the other files; they become flags of the recording and are made anew at every run."""
 
 
 class Details(NamedTuple):
@@ -126,8 +127,13 @@ class Corpus(ABC):
         """
         return resolve_channels(header.labels, self.layout, self.reference, self.meaning_of_ref)
 
-    def details(self, path: Path, header: RecordingHeader) -> Details:
+    def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
         """Events and facts of one recording; called in a worker. By default the annotations of the file itself.
+
+        Args:
+            path: The file.
+            header: Its header.
+            reading: How other files of the recording are opened.
 
         Raises:
             RecordingError: A side file that must be readable is not.

@@ -26,6 +26,7 @@ from eegfm.corpora.side_files import say_unused
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.named import refuse_unmatched
 from eegfm.recording import Montage, Reference
+from eegfm.signal.config import ReadParams
 from eegfm.signal.electrodes import ResolvedChannels
 from eegfm.signal.expected import Expected
 from eegfm.signal.reader import RecordingHeader
@@ -128,14 +129,15 @@ class Bids(Corpus):
         """Electrodes by ``channels.tsv`` and name, placed by the template or by ``electrodes.tsv``."""
         return self._resolved(path, header)[0]
 
-    def details(self, path: Path, header: RecordingHeader) -> Details:
+    def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
         """Rows of ``events.tsv``, or the file's own notes where there is none; what the side files find fault with."""
         sidecar = nearest(path, "events.tsv")
         events, flags = read_events(sidecar) if sidecar else annotation_events(header), self._resolved(path, header)[1]
         if sidecar and is_shared(path, sidecar):
             parts = read_parts(path, self.suffixes)
-            events, part_flags = place_in_part(path, header, events, parts)
-            flags += (*part_flags, *length_flags(header, _shared_length(path, read_eeg_json(path)), parts))
+            events, part_flags = place_in_part(path, header, events, parts, reading)
+            stated_s = _shared_length(path, read_eeg_json(path))
+            flags += (*part_flags, *(() if stated_s is None else length_flags(header, stated_s, parts, reading)))
         boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
         reference_electrode = read_eeg_json(path).reference_electrode
         return Details(events, {}, flags, boundaries_s, reference_electrode)

@@ -5,6 +5,7 @@ of the first part. A table that names a part is about this part and counts from 
 """
 
 import datetime
+import logging
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,16 +15,21 @@ import pandas as pd
 
 from eegfm.corpora.bids_sidecars import entities
 from eegfm.errors import RecordingError
+from eegfm.signal.config import ReadParams
 from eegfm.signal.edf_header import stated_start
 from eegfm.signal.expected import MAX_DURATION_ERROR_S
 from eegfm.signal.reader import RecordingHeader, open_reader
 
+_log = logging.getLogger(__name__)
+
 MAX_START_ERROR_S = 2.0
 """Headers state the start in whole seconds."""
-PUT_TOGETHER = (
-    "put all parts of the recording side by side, or give each of them an events.tsv of its own "
-    "(…_split-02_events.tsv), which counts from the start of its part"
+OWN_TABLES = (
+    "give each part of the recording an events.tsv of its own (…_split-02_events.tsv), which counts from its start"
 )
+PUT_TOGETHER = f"put all parts of the recording side by side, or {OWN_TABLES}"
+WHOLE = "whole_beside_parts"
+"""Flag of a recording that is there as one file and in parts."""
 
 
 class Parts(NamedTuple):
@@ -85,7 +91,11 @@ def _only(path: Path, number: int, paths: Sequence[Path]) -> Path:
 
 
 def place_in_part(
-    path: Path, header: RecordingHeader, events: Iterable[dict[str, Any]], parts: Parts
+    path: Path,
+    header: RecordingHeader,
+    events: Iterable[dict[str, Any]],
+    parts: Parts,
+    reading: ReadParams | None = None,
 ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """Pick the events of one part from the table of the whole recording.
 
@@ -94,6 +104,7 @@ def place_in_part(
         header: Its header.
         events: Rows whose ``onset_s`` counts from the start of the first part.
         parts: The other parts.
+        reading: How they are opened.
 
     Returns:
         The rows that begin in this part or last into it, by its own time; those before the first part and behind the
@@ -101,9 +112,9 @@ def place_in_part(
         further apart than the earlier parts last.
 
     Raises:
-        RecordingError: An earlier part cannot be read (``part_missing``).
+        RecordingError: An earlier part cannot be read, or not all of it (``part_missing``).
     """
-    offset_s = sum(_header(path, part).end_s for part in parts.earlier)
+    offset_s = sum(_end_s(path, part, reading) for part in parts.earlier)
     half_s = 0.5 / header.rate_hz  # onsets are written in decimals, samples lie where they lie
     start_s = -math.inf if not parts.earlier else -half_s
     stop_s = math.inf if not parts.later else header.end_s - half_s
@@ -116,12 +127,17 @@ def place_in_part(
     return placed, _start_flags(path, offset_s, parts)
 
 
-def _header(path: Path, part: Path) -> RecordingHeader:
+def _end_s(path: Path, part: Path, reading: ReadParams | None) -> float:
+    """How long an earlier part lasts; how long one was that ends early, nobody knows."""
     try:
-        return open_reader(part).header
+        header = open_reader(part, reading).header
     except RecordingError as error:
-        reason = f"{path.name}: an earlier part of this recording cannot be read ({error.reason}), nor its length known"
-        raise RecordingError("part_missing", reason, PUT_TOGETHER) from error
+        reason = f"{path.name}: {part.name}, an earlier part, cannot be read ({error.reason}), nor its length known"
+        raise RecordingError("part_missing", reason, f"mend that part ({error.remedy}), or {OWN_TABLES}") from error
+    if "truncated" in header.flags:
+        reason = f"{path.name}: {part.name}, an earlier part, ends early, so that nobody knows when this part begins"
+        raise RecordingError("part_missing", reason, f"fetch that part again, or {OWN_TABLES}")
+    return header.end_s
 
 
 def _start_flags(path: Path, offset_s: float, parts: Parts) -> tuple[str, ...]:
@@ -135,35 +151,51 @@ def _start_flags(path: Path, offset_s: float, parts: Parts) -> tuple[str, ...]:
     return (f"part_start_differs:{apart_s:.0f}",) if abs(apart_s) > MAX_START_ERROR_S else ()
 
 
-def length_flags(header: RecordingHeader, stated_s: float | None, parts: Parts) -> tuple[str, ...]:
+def length_flags(
+    header: RecordingHeader, stated_s: float, parts: Parts, reading: ReadParams | None = None
+) -> tuple[str, ...]:
     """Compare the length that a shared ``*_eeg.json`` states with that of all parts, or of each.
 
     Returns:
         The flag ``parts_length_differs:<s>`` where they last so much longer together, or shorter: one may be missing.
     """
     try:
-        others_s = [open_reader(part).header.duration_s for part in (*parts.earlier, *parts.later)]
+        others_s = [open_reader(part, reading).header.duration_s for part in (*parts.earlier, *parts.later)]
     except RecordingError:
         return ()  # that part is rejected with the reason
     total_s = header.duration_s + sum(others_s)
     tolerance_s = MAX_DURATION_ERROR_S * (1 + len(others_s))
-    if stated_s is None or min(abs(total_s - stated_s), abs(header.duration_s - stated_s)) <= tolerance_s:
+    if min(abs(total_s - stated_s), abs(header.duration_s - stated_s)) <= tolerance_s:
         return ()
     return (f"parts_length_differs:{total_s - stated_s:.1f}",)
 
 
 def with_parts(table: pd.DataFrame) -> pd.DataFrame:
-    """``raw_files`` in which parts of one recording know of each other: ``sidecars`` names those beside each."""
+    """``raw_files`` in which parts of one recording know of each other: ``sidecars`` names those beside each.
+
+    A file of the whole recording beside its parts, and these, have the flag ``whole_beside_parts``.
+    """
     folders = table["path"].str.rpartition("/")
-    keys = [(folder, *_whole_and_number(name)) for folder, name in zip(folders[0], folders[2], strict=True)]
     rows: dict[Any, list[int]] = {}
-    for row, (folder, whole, _) in zip(table.index, keys, strict=True):
+    wholes: dict[Any, list[int]] = {}
+    for row, folder, name in zip(table.index, folders[0], folders[2], strict=True):
+        whole, _ = _whole_and_number(name)
         if whole:
             rows.setdefault((folder, whole), []).append(row)
+        elif not table.loc[row, "excluded"]:
+            wholes.setdefault((folder, tuple((entities(name) or {}).items())), []).append(row)
     columns = ["path", "n_bytes", "mtime_ns", "sidecars"]
     versions = {row: ":".join(map(str, table.loc[row, columns])) for own in rows.values() for row in own}
-    for own in rows.values():
+    for key, own in rows.items():
         for row in own:
             others = [versions[other] for other in own if other != row]
             table.loc[row, "sidecars"] = ";".join([str(table.loc[row, "sidecars"]), *others])
+        if key in wholes:
+            for row in (*wholes[key], *own):
+                table.loc[row, "label_flags"] = f"{table.loc[row, 'label_flags']} {WHOLE}".strip()
+            _log.warning(
+                "%s is there as one file and in %d parts; one of both should go: they count twice",
+                table.loc[wholes[key][0], "path"],
+                len(own),
+            )
     return table

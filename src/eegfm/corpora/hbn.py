@@ -26,6 +26,7 @@ from eegfm.corpora.text_tables import is_missing
 from eegfm.errors import EegfmError
 from eegfm.named import refuse_unmatched
 from eegfm.recording import Reference, normalised_subject
+from eegfm.signal.config import ReadParams
 from eegfm.signal.electrodes import Layout, ResolvedChannels
 from eegfm.signal.expected import Expected
 from eegfm.signal.reader import RecordingHeader
@@ -127,7 +128,7 @@ class Hbn(Corpus):
         is_cz = _other_reference(read_eeg_json(path)) is None
         return resolve_typed(header, _channel_table(path), self.layout, self.reference if is_cz else "unknown")
 
-    def details(self, path: Path, header: RecordingHeader) -> Details:
+    def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
         """The task's own rows of ``*_events.tsv``: in BIDS the side file is the truth, not what the file carries.
 
         ``boundary`` events split the signal: the challenge's BDF cannot say so itself.

@@ -23,6 +23,7 @@ from eegfm.corpora.tuh_annotations import (
 from eegfm.errors import RecordingError
 from eegfm.recording import Reference
 from eegfm.signal.bipolar import tcp_name
+from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import MAX_DURATION_ERROR_S, Expected
 from eegfm.signal.reader import RecordingHeader
 
@@ -162,7 +163,7 @@ class Tuh(Corpus):
         name = next(iter(stated))
         return Expected(duration_s=stated[name], source=name)
 
-    def details(self, path: Path, header: RecordingHeader) -> Details:
+    def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
         """Events of the file itself and of all annotation files; age in years and sex from the patient field.
 
         Event-based (``.csv``, per channel and kind of seizure) and term-based labels (``.csv_bi``, seizure or not for

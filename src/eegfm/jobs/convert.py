@@ -141,10 +141,10 @@ def _convert(task: Task) -> Converted:
     check_expected(header, _expected(corpus, path, header), name)
     channels = corpus.channels(path, header)
     _check_count(channels, header, task.signal)
-    details = corpus.details(path, header)
+    details = corpus.details(path, header, task.params.reading)
     names = channels.montage.channel_names
     patterns = task.params.reading.bad_annotations
-    noted = [*details.events, *bad_ones(corpus.notes(path, header), details.events, patterns)]
+    noted = [*details.events, *bad_ones(corpus.notes(path, header), details.events, patterns, header.rate_hz)]
     stretches = bad_stretches(noted, patterns)
     stream = FilteredStream(reader, channels.picks, task.signal, names, details.boundaries_s, stretches)
     samples_path = task.spool / f"{task.key}.i16"

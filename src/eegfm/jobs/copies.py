@@ -14,15 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from eegfm.jobs.copies_known import MAX_LENGTH_DIFFERENCE_S, known, preference
 from eegfm.recording import person_id
+from eegfm.signal.config import ReadParams
 from eegfm.store.index import RecordingEntry
 from eegfm.store.reader import SignalStore
 
-FORMATS = (".bdf", ".vhdr", ".set", ".edf")
-"""The copy with most channels is kept; of those, the one whose format stands first, by its bits and its nearness to the
-recorder; of those, the one with the first path."""
-MAX_LENGTH_DIFFERENCE_S = 2.0
-"""EDF is written in whole records, usually of one second."""
 PIECE_S = 4.0
 N_PIECES = 8
 MAX_DIFFERENCE = 0.5
@@ -43,19 +40,22 @@ class _Spectra(NamedTuple):
     values: NDArray[np.complex64]
 
 
-def find_copies(store: SignalStore, raw_files: pd.DataFrame) -> dict[str, str]:
-    """Find recordings that are copies of others of the same person.
+def find_copies(
+    store: SignalStore, raw_files: pd.DataFrame, patterns: Sequence[str] = ReadParams().bad_annotations
+) -> dict[str, str]:
+    """Find recordings that are copies of others of the same person. The copy that knows most is kept.
 
     The answer depends on what is in the store, not on when it got in. A copy that was cut or shifted is none here.
 
     Args:
         store: All recordings.
         raw_files: Whose they are, and their paths.
+        patterns: ``ingest.reading.bad_annotations``.
 
     Returns:
         By id of each copy, the path of the recording that is kept.
     """
-    rows = raw_files.set_index("recording_id")[["corpus", "subject", "path"]].to_dict("index")
+    rows = raw_files.set_index("recording_id").to_dict("index")
     groups: dict[str, list[RecordingEntry]] = defaultdict(list)
     for entry in store.entries:
         row = rows[entry.recording_id]
@@ -63,7 +63,7 @@ def find_copies(store: SignalStore, raw_files: pd.DataFrame) -> dict[str, str]:
     copies: dict[str, str] = {}
     for group in groups.values():
         for alike in _of_one_length(group, MAX_LENGTH_DIFFERENCE_S * store.rate_hz):
-            alike.sort(key=lambda entry: _preference(entry, rows[entry.recording_id]))
+            alike.sort(key=lambda entry: _preference(store, entry, rows[entry.recording_id], patterns))
             copies |= {copy: str(rows[kept]["path"]) for copy, kept in _copies_of_kept(store, alike)}
     return copies
 
@@ -79,10 +79,10 @@ def _of_one_length(entries: Iterable[RecordingEntry], tolerance: float) -> list[
     return [group for group in groups if len(group) > 1]
 
 
-def _preference(entry: RecordingEntry, row: Mapping[Any, Any]) -> tuple[int, int, str]:
-    path = str(row["path"])
-    suffix = f".{path.rpartition('.')[2].lower()}"
-    return (-len(entry.scales_uv), FORMATS.index(suffix) if suffix in FORMATS else len(FORMATS), path)
+def _preference(
+    store: SignalStore, entry: RecordingEntry, row: Mapping[Any, Any], patterns: Sequence[str]
+) -> tuple[Any, ...]:
+    return preference(known(store, entry, row, patterns), str(row["path"]))
 
 
 def _copies_of_kept(store: SignalStore, entries: Sequence[RecordingEntry]) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from eegfm.errors import EegfmError
 from eegfm.jobs.config import IngestParams
 from eegfm.jobs.convert import TRIED_AGAIN, Converted, Task
 from eegfm.jobs.copies import find_copies
+from eegfm.jobs.copies_known import compare_copies
 from eegfm.jobs.tables import COPY_OF, count_outcomes, events_table, files_table, recordings_table, rejected_table
 from eegfm.jobs.workers import converted
 from eegfm.signal.config import SignalParams
@@ -90,8 +91,10 @@ def ingest(
                 _commit(writer, result)
         writer.compact()
     store = SignalStore(folder)
-    copies = find_copies(store, raw_files)
-    recordings, rejected = recordings_table(store, raw_files, copies), rejected_table(store)
+    patterns = params.reading.bad_annotations
+    copies = find_copies(store, raw_files, patterns)
+    kept = compare_copies(store, raw_files, copies, patterns)
+    recordings, rejected = recordings_table(store, raw_files, copies, kept), rejected_table(store)
     files = files_table(raw_files, recordings, store.rejected, copies)
     out = Ingested(store, recordings, events_table(store, copies), rejected, files)
     _log_accounts(out, corpus)

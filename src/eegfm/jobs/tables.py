@@ -3,7 +3,7 @@
 import math
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -18,15 +18,41 @@ _FLOAT_FACTS = ("age_years", "p_factor", "attention", "internalizing", "external
 _FILE_IDENTITY = ["n_bytes", "mtime_ns", "sidecars", "published", "excluded", "label_flags"]
 
 
-def recordings_table(store: SignalStore, raw_files: pd.DataFrame, copies: Collection[str] = ()) -> pd.DataFrame:
+class Kept(NamedTuple):
+    """What other copies add to the one that is kept.
+
+    Args:
+        flags: ``copy_differs:<what>``.
+        bad: Stretches that some copy calls bad, in seconds of the stored samples; those without an end last 0 s.
+    """
+
+    flags: tuple[str, ...]
+    bad: tuple[tuple[float, float], ...]
+
+
+def recordings_table(
+    store: SignalStore,
+    raw_files: pd.DataFrame,
+    copies: Collection[str] = (),
+    kept: Mapping[str, Kept] = MappingProxyType({}),
+) -> pd.DataFrame:
     """One row per recording in the store that is no copy of another, in id order.
 
     Columns of ``raw_files`` are as they are now, not as they were when the recording was converted: a label that is
     corrected costs no conversion. Where a row has no value, what the recording's own files say counts.
+
+    Args:
+        store: All recordings.
+        raw_files: Their rows.
+        copies: Ids of those that are copies of others.
+        kept: By id of those that are kept, what their copies add.
     """
     entries = sorted((e for e in store.entries if e.recording_id not in copies), key=lambda e: e.recording_id)
     rows = raw_files.set_index("recording_id", drop=False).loc[[e.recording_id for e in entries]].to_dict("records")
-    table = pd.DataFrame([_facts(entry, row) for entry, row in zip(entries, rows, strict=True)])
+    nothing = Kept((), ())
+    table = pd.DataFrame(
+        [_facts(e, row, kept.get(e.recording_id, nothing)) for e, row in zip(entries, rows, strict=True)]
+    )
     if table.empty:
         return pd.DataFrame(columns=list(raw_files.columns.drop(_FILE_IDENTITY)))
     table["duration_s"] = table["n_samples"] / table["rate_hz"]
@@ -38,12 +64,35 @@ def recordings_table(store: SignalStore, raw_files: pd.DataFrame, copies: Collec
     return table.drop(columns=_FILE_IDENTITY)
 
 
-def _facts(entry: RecordingEntry, row: Mapping[Hashable, Any]) -> dict[str, Any]:
-    facts = {**entry.facts, "flags": sorted({*entry.facts["flags"], *row["label_flags"].split()})}
-    return {**facts, **{str(k): facts.get(str(k), value) if _is_missing(value) else value for k, value in row.items()}}
+def _facts(entry: RecordingEntry, row: Mapping[Hashable, Any], kept: Kept) -> dict[str, Any]:
+    flags = sorted({*entry.facts["flags"], *row["label_flags"].split(), *kept.flags})
+    facts = {**(_without_bad(entry.facts, kept.bad) if kept.bad else entry.facts), "flags": flags}
+    return {**facts, **{str(k): facts.get(str(k), value) if is_missing(value) else value for k, value in row.items()}}
 
 
-def _is_missing(value: Any) -> bool:
+def _without_bad(facts: Mapping[str, Any], bad: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """Facts of a recording whose segments leave stretches out; where one has no end, a segment ends and another starts.
+
+    Args:
+        facts: With ``segment_starts``, ``segment_stops``, ``segment_onsets_s`` and ``rate_hz``.
+        bad: Onset and duration in seconds of the stored samples.
+    """
+    rate_hz = facts["rate_hz"]
+    columns = ("segment_starts", "segment_stops", "segment_onsets_s")
+    segments = list(zip(*(facts[name] for name in columns), strict=True))
+    for onset_s, duration_s in bad:
+        first = math.floor(onset_s * rate_hz + 1e-6)
+        last = math.ceil((onset_s + duration_s) * rate_hz - 1e-6)
+        pieces = []
+        for start, stop, start_s in segments:
+            parts = ((start, min(stop, first)), (max(start, last), stop)) if first < stop and last > start else ()
+            pieces += [(a, b, start_s + (a - start) / rate_hz) for a, b in parts or ((start, stop),) if a < b]
+        segments = pieces
+    return {**facts, **{name: [segment[k] for segment in segments] for k, name in enumerate(columns)}}
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a table says nothing there."""
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 

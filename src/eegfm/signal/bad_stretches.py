@@ -61,11 +61,24 @@ def bad_stretches(events: Iterable[Mapping[str, Any]], patterns: Sequence[str]) 
 
 
 def bad_ones(
-    notes: Iterable[dict[str, Any]], events: Iterable[Mapping[str, Any]], patterns: Sequence[str]
+    notes: Iterable[dict[str, Any]], events: Iterable[Mapping[str, Any]], patterns: Sequence[str], rate_hz: float
 ) -> list[dict[str, Any]]:
-    """Those of the notes that call a stretch bad and are not among the events."""
-    known = {(event["onset_s"], event["value"]) for event in events}
-    return [note for note in notes if says_bad(note, patterns) and (note["onset_s"], note["value"]) not in known]
+    """Those of the notes that call a stretch bad and are not among the events.
+
+    An event says what a note says where the text is the same, the onset differs by one sample at most, and the event
+    lasts as long or longer.
+    """
+    known: dict[str, list[tuple[float, float]]] = {}
+    for event in events:
+        known.setdefault(event["value"], []).append((event["onset_s"], event.get("duration_s") or 0.0))
+    tolerance_s = 1 / rate_hz + 1e-6  # times are written in decimals
+
+    def is_known(note: Mapping[str, Any]) -> bool:
+        onset_s, stop_s = note["onset_s"], note["onset_s"] + (note.get("duration_s") or 0.0)
+        spans = known.get(note["value"], [])
+        return any(abs(a - onset_s) <= tolerance_s and a + d >= stop_s - 2 * tolerance_s for a, d in spans)
+
+    return [note for note in notes if says_bad(note, patterns) and not is_known(note)]
 
 
 def is_on_channels(event: Mapping[str, Any]) -> bool:
