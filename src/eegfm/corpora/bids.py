@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from eegfm.corpora.base import RAW_FILE_COLUMNS, Corpus, Details, annotation_events
+from eegfm.corpora.base import RECORDING_COLUMNS, Corpus, Details, annotation_events
 from eegfm.corpora.bids_channels import ChannelTable, read_channels, resolve_typed
 from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants
 from eegfm.corpora.bids_parts import is_shared, length_flags, place_in_part, read_parts, with_parts
@@ -32,7 +32,7 @@ from eegfm.signal.reader import RecordingHeader
 
 DATA_FILES = {".set": (".fdt",), ".vhdr": (".eeg", ".vmrk")}
 """Files that hold a part of a recording beside its own, by its suffix."""
-_OWN_COLUMNS = frozenset({*RAW_FILE_COLUMNS, "acquisition", "age_years", "sex"})
+_OWN_COLUMNS = RECORDING_COLUMNS | {"acquisition", "age_years", "sex"}
 
 
 class Bids(Corpus):
