@@ -136,6 +136,8 @@ class Bids(Corpus):
             parts = read_parts(path, self.suffixes)
             events, part_flags = place_in_part(path, header, events, parts)
             flags += (*part_flags, *length_flags(header, _shared_length(path, read_eeg_json(path)), parts))
+        n_without_value = sum(not event["value"] for event in events) if sidecar else 0
+        flags += (f"events_without_value:{n_without_value}",) if n_without_value else ()
         boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
         reference_electrode = read_eeg_json(path).reference_electrode
         return Details(events, {}, flags, boundaries_s, reference_electrode)
