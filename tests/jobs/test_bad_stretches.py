@@ -224,21 +224,6 @@ def test_a_table_without_values_is_flagged_and_read_for_bad_stretches(tmp_path: 
     assert done.events[column].tolist() == ["go", "BAD_movement", "go"]
 
 
-def test_a_note_and_a_row_of_one_sample_difference_are_one_event(tmp_path: Path) -> None:
-    write_noted(tmp_path / "raw", "edf", [(10.004, 6.0, "BAD_a")])
-    write_tree(tmp_path / "raw", {f"{STEM}_events.tsv": [("onset", "duration", "trial_type"), (10, 6, "BAD_a")]})
-    done = run(tmp_path / "raw")
-    assert done.events["onset_s"].tolist() == [10.0]
-    assert "bad_stretches:1" in done.recordings["flags"].item()
-
-
-def test_a_note_that_knows_where_a_bad_stretch_ends_counts(tmp_path: Path) -> None:
-    write_noted(tmp_path / "raw", "edf", [(10.0, 6.0, "BAD_a")])
-    write_tree(tmp_path / "raw", {f"{STEM}_events.tsv": [("onset", "duration", "trial_type"), (10, "n/a", "BAD_a")]})
-    row = run(tmp_path / "raw").recordings.iloc[0]
-    assert list(zip(row["segment_starts"], row["segment_stops"], strict=True)) == [(0, 1000), (1600, 4000)]
-
-
 def test_a_recording_that_is_all_bad_is_rejected(tmp_path: Path) -> None:
     write_noted(tmp_path / "raw", "edf", [(0.0, 100.0, "BAD_all")])
     done = run(tmp_path / "raw")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eegfm.signal.bad_stretches import bad_ones, bad_stretches, cut_pieces, says_bad, spans_of
+from eegfm.signal.bad_stretches import bad_stretches, cut_pieces, says_bad, spans_of
 from eegfm.signal.config import ReadParams
 from eegfm.signal.reader import RecordingHeader, Segment
 
@@ -106,23 +106,3 @@ def test_bad_beside_a_value_takes_nothing_out_and_is_said() -> None:
     row = {"onset_s": 3.0, "duration_s": 2.0, "value": "go", "answer": "bad"}
     found = bad_stretches([row, {**row, "onset_s": 9.0}, {**row, "onset_s": 12.0, "answer": "good"}], PATTERNS)
     assert found == ((), (), ("bad_in_other_columns:2",))
-
-
-@pytest.mark.parametrize(
-    ("event", "is_known"),
-    [
-        ((10.0, 2.0, "BAD_x"), True),
-        ((10.004, 2.0, "BAD_x"), True),
-        ((9.996, 1.996, "BAD_x"), True),
-        ((10.0, 5.0, "BAD_x"), True),
-        ((10.009, 2.0, "BAD_x"), False),
-        ((10.0, 2.0, "BAD_y"), False),
-        # The note says more than the table: where the stretch ends.
-        ((10.0, None, "BAD_x"), False),
-        ((10.0, 1.9, "BAD_x"), False),
-    ],
-)
-def test_a_note_stands_among_the_events_to_a_sample(event: tuple[float, float | None, str], is_known: bool) -> None:
-    keys = ("onset_s", "duration_s", "value")
-    note = {"onset_s": 10.0, "duration_s": 2.0, "value": "BAD_x"}
-    assert bad_ones([note], [dict(zip(keys, event, strict=True))], PATTERNS, 250.0) == ([] if is_known else [note])

@@ -144,7 +144,7 @@ def _convert(task: Task) -> Converted:
     details = corpus.details(path, header)
     names = channels.montage.channel_names
     patterns = task.params.reading.bad_annotations
-    noted = [*details.events, *bad_ones(corpus.notes(path, header), details.events, patterns, header.rate_hz)]
+    noted = [*details.events, *bad_ones(corpus.notes(path, header), details.events, patterns)]
     stretches = bad_stretches(noted, patterns)
     stream = FilteredStream(reader, channels.picks, task.signal, names, details.boundaries_s, stretches)
     samples_path = task.spool / f"{task.key}.i16"

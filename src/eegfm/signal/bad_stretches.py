@@ -1,7 +1,6 @@
 """Stretches that annotations call bad: which notes say so, and what of a segment is left without them."""
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -73,13 +72,13 @@ def bad_stretches(events: Iterable[Mapping[str, Any]], patterns: Sequence[str]) 
     """
     spans_s, points_s, on_channels, elsewhere = set(), set(), set(), set()
     for event in events:
-        onset_s, duration_s = float(event["onset_s"]), _duration_s(event)
+        onset_s, duration_s = float(event["onset_s"]), event.get("duration_s") or 0.0
         if not says_bad(event, patterns):
             if any(_fits(text, tuple(patterns)) for text in _other_texts(event)):
                 elsewhere.add((onset_s, str(event["value"])))
         elif is_on_channels(event):
             on_channels.add((onset_s, str(event["value"])))
-        elif duration_s:
+        elif math.isfinite(duration_s) and duration_s > 0:
             spans_s.add((onset_s, onset_s + duration_s))
         else:
             points_s.add(onset_s)
@@ -93,37 +92,11 @@ def bad_stretches(events: Iterable[Mapping[str, Any]], patterns: Sequence[str]) 
 
 
 def bad_ones(
-    notes: Iterable[dict[str, Any]], events: Iterable[Mapping[str, Any]], patterns: Sequence[str], rate_hz: float
+    notes: Iterable[dict[str, Any]], events: Iterable[Mapping[str, Any]], patterns: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Those of the notes that call a stretch bad and are not among the events.
-
-    A note is among them where an event has its text, begins within a sample of it, and lasts as long.
-
-    Args:
-        notes: Rows like those of the events.
-        events: Rows with ``onset_s``, ``duration_s`` (None if unknown) and ``value``.
-        patterns: ``ingest.reading.bad_annotations``.
-        rate_hz: Of the file; tables of events round onsets and durations.
-    """
-    slack_s = 1 / rate_hz + 1e-6
-    known = defaultdict(list)
-    for event in events:
-        known[event["value"]].append((float(event["onset_s"]), _duration_s(event)))
-    return [
-        note
-        for note in notes
-        if says_bad(note, patterns)
-        and not any(
-            abs(note["onset_s"] - onset_s) <= slack_s and _duration_s(note) <= duration_s + slack_s
-            for onset_s, duration_s in known[note["value"]]
-        )
-    ]
-
-
-def _duration_s(event: Mapping[str, Any]) -> float:
-    """Seconds that an event lasts; zero where that is unknown or cannot be."""
-    duration_s = event.get("duration_s") or 0.0
-    return float(duration_s) if math.isfinite(duration_s) and duration_s > 0 else 0.0
+    """Those of the notes that call a stretch bad and are not among the events."""
+    known = {(event["onset_s"], event["value"]) for event in events}
+    return [note for note in notes if says_bad(note, patterns) and (note["onset_s"], note["value"]) not in known]
 
 
 def is_on_channels(event: Mapping[str, Any]) -> bool:
