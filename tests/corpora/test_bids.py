@@ -7,13 +7,16 @@ from typing import Any
 import mne
 import mne_bids
 import numpy as np
+import pandas as pd
 import pytest
 
-from bids_tree import convert_file, header, write_eeglab, write_signal, write_tree
+from bids_tree import SIGNAL, convert_file, header, write_eeglab, write_signal, write_tree
 from eegfm.corpora.bids import Bids
 from eegfm.corpora.config import BidsCorpus
 from eegfm.errors import ConfigError, EegfmError
+from eegfm.jobs.config import IngestParams
 from eegfm.jobs.convert import Converted
+from eegfm.jobs.ingest import ingest
 from eegfm.signal.electrodes import electrode_table
 from eegfm.signal.reader import Annotation
 from eegfm.store.index import RejectedEntry
@@ -120,6 +123,28 @@ def test_labels_that_would_hide_a_column_are_refused(root: Path, name: str) -> N
     write_tree(root, {"participants.tsv": [("participant_id", name), ("sub-01", 1)]})
     with pytest.raises(EegfmError, match=f"corpus.labels names {name}"):
         bids(labels={name: "text"}).labels(root)
+
+
+def ingested(root: Path, **labels: Any) -> pd.DataFrame:
+    """The recordings table of the whole folder."""
+    params = IngestParams(corpus=BidsCorpus(labels=labels))
+    raw_files = bids(labels=labels).index(root)
+    return ingest(raw_files, root, params, SIGNAL, root / ".store", simulated=False).recordings
+
+
+def test_no_label_may_have_the_name_of_a_column_of_the_recordings(root: Path) -> None:
+    columns = list(ingested(root))
+    assert {"flags", "montage", "bad_channels", "duration_s", "person", "simulated"} <= set(columns)
+    for name in (*columns, "label_flags"):
+        write_tree(root, {"participants.tsv": [("participant_id", name), ("sub-01", "q")]})
+        with pytest.raises(EegfmError, match=f"corpus.labels names {name}, "):
+            bids(labels={name: "text"}).labels(root)
+
+
+@pytest.mark.parametrize("value", ["high", "n/a"])
+def test_a_text_may_have_the_name_of_a_number_of_another_corpus(root: Path, value: str) -> None:
+    write_tree(root, {"participants.tsv": [("participant_id", "attention"), ("sub-01", value)]})
+    assert ingested(root, attention="text")["attention"].tolist() == [value.replace("n/a", "")]
 
 
 def test_side_files_are_part_of_a_recordings_identity(root: Path) -> None:

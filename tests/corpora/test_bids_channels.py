@@ -62,6 +62,12 @@ def test_flags_of_a_table_that_fits(tmp_path: Path) -> None:
     [
         ({"Fp1": ("Fp1", "EEG", "uV", "bad", 100)}, ("marked_bad:Fp1",)),
         ({"M1": ("M1", "MISC", "V", "bad", 5)}, ()),
+        *(
+            ({"Fp1": ("Fp1", "EEG", "uV", status, 100)}, ("status_not_understood:Fp1",))
+            for status in ("rejected", "bad?", "1", "ok", "not good", "badly")
+        ),
+        *(({"Fp1": ("Fp1", "EEG", "uV", status, 100)}, ()) for status in ("GOOD", " good ", "N/A", "")),
+        ({"M1": ("M1", "MISC", "uV", "ok", 100)}, ()),
         ({"Cz": ("Cz", "n/a", "uV", "good", 100)}, ("channel_type_missing",)),
         ({"Cz": ("Cz", "EEG", "n/a", "good", 100)}, ("channel_units_missing",)),
         ({"Cz": ("Cz", "n/a", "n/a", "Bad", 100)}, ("marked_bad:Cz", "channel_type_missing", "channel_units_missing")),

@@ -132,16 +132,61 @@ def test_explanations_that_say_nothing(tmp_path: Path, levels: Any) -> None:
     [
         *(
             (units, "30", 30.0)
-            for units in ("years", "Years", "year", "y", "yrs", "years (at scan)", "", "integer", "n/a")
+            for units in ("years", "Years", "year", "y", "yrs", "years (at scan)", "in years", "", "integer", "n/a")
         ),
-        *((units, "18", 1.5) for units in ("months", "Month", "months of age")),
-        *((units, "26", 26 * 7 / 365.25) for units in ("weeks", "Week")),
+        *((units, "18", 1.5) for units in ("months", "Month", "months of age", "[months]", "age in months")),
+        *((units, "26", 26 * 7 / 365.25) for units in ("weeks", "Week", "wk")),
         ("days", "365.25", 1.0),
     ],
 )
 def test_units_of_an_age(tmp_path: Path, units: str, text: str, years: float) -> None:
     found = read(tmp_path, [("participant_id", "Age"), ("sub-1", text)], {"Age": {"Units": units}})
     assert found["age_years"][0] == pytest.approx(years, abs=1e-12)
+
+
+@pytest.mark.parametrize("units", ["m", "decades", "hours", "years or months", "?", "20-30 a"])
+def test_units_that_are_not_understood_leave_the_age_out(
+    tmp_path: Path, units: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = [("participant_id", "Age"), ("sub-1", 240), ("sub-2", 30), ("sub-3", "n/a")]
+    with caplog.at_level(logging.WARNING):
+        found = read(tmp_path, table, {"age": {"Units": units}})
+    assert found["age_years"].isna().all()
+    assert found["label_flags"].tolist() == ["age_not_understood", "age_not_understood", ""]
+    assert f"participants.json: Units of Age is {units!r}; its ages are left out; write years" in caplog.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("column", "name"),
+    [
+        *((column, "age") for column in ("Age_(months)", "age_months", "AgeMonths", "age_at_stroke", "AGE_MO")),
+        *((column, "age") for column in ("Chronological age", "scan.age", "ageing", "agemo")),
+        *((column, "sex") for column in ("Biological_Sex", "sex_at_birth", "BirthSex", "Gender_identity", "sexm")),
+    ],
+)
+def test_columns_that_may_hold_an_age_or_a_sex_are_said(
+    tmp_path: Path, column: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = {"age": "sex", "sex": "age"}[name]
+    table = [("participant_id", column, known), ("sub-1", 1, "n/a"), ("sub-2", "n/a", "n/a")]
+    with caplog.at_level(logging.WARNING):
+        found = read(tmp_path, table)
+    assert found.fillna("")[["age_years", "sex"]].to_numpy().tolist() == [["", ""]] * 2
+    assert found["label_flags"].tolist() == [f"{name}_not_understood", ""]
+    [line] = caplog.messages
+    assert f"{column} may be one, and is not understood: {name} is left out" in line
+    caplog.clear()
+    table = [("participant_id", column, name), ("sub-1", 1, "n/a")]
+    assert read(tmp_path, table)["label_flags"].tolist() == [""], "a column that is understood is enough"
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("column", ["page", "language", "stage", "Dosage", "percentage", "Essex", "handedness"])
+def test_columns_about_something_else_are_not_flagged(
+    tmp_path: Path, column: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert read(tmp_path, [("participant_id", column), ("sub-1", 1)])["label_flags"].tolist() == [""]
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize("age", ["18-38", "28y", "8,5", "inf", "nan", "old", "-1", "999"])

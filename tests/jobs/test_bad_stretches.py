@@ -212,6 +212,18 @@ def test_both_columns_of_a_table_and_the_files_own_notes_count(tmp_path: Path) -
     assert row["segment_stops"] == [500, 1500, 3000, 4000]
 
 
+@pytest.mark.parametrize("column", ["event_type", "description"])
+def test_a_table_without_values_is_flagged_and_read_for_bad_stretches(tmp_path: Path, column: str) -> None:
+    write_noted(tmp_path / "raw", "edf", [])
+    table = [("onset", "duration", column), (3, 0, "go"), (10, 6, "BAD_movement"), (20, 0, "go")]
+    write_tree(tmp_path / "raw", {f"{STEM}_events.tsv": table})
+    done = run(tmp_path / "raw")
+    [row] = done.recordings.to_dict("records")
+    assert row["flags"] == ["bad_s:6", "bad_stretches:1", "events_without_value:3"]
+    assert list(zip(row["segment_starts"], row["segment_stops"], strict=True)) == [(0, 1000), (1600, 4000)]
+    assert done.events[column].tolist() == ["go", "BAD_movement", "go"]
+
+
 def test_a_recording_that_is_all_bad_is_rejected(tmp_path: Path) -> None:
     write_noted(tmp_path / "raw", "edf", [(0.0, 100.0, "BAD_all")])
     done = run(tmp_path / "raw")

@@ -1,5 +1,7 @@
 """Bad stretches cut segments into pieces: against a plain mask of every sample."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -82,3 +84,25 @@ def test_unknown_and_odd_durations_are_points() -> None:
     assert found.spans_s == ()
     assert found.points_s == (0.0, 1.0, 2.0, 3.0, 4.0)
     assert found.flags == ("bad_without_duration:5",)
+
+
+@pytest.mark.parametrize(
+    ("event", "is_bad"),
+    [
+        ({"value": "", "event_type": "BAD_x"}, True),
+        ({"value": "", "event_type": "go", "description": " bad y "}, True),
+        ({"value": "7", "description": "BAD_x"}, True),
+        ({"value": "7", "marker_value": "7", "description": "BAD_x"}, True),
+        ({"value": "go", "marker_value": "7", "answer": "bad"}, False),
+        ({"value": "", "answer": "good", "badness": "1", "rating": None}, False),
+        *(({"value": "", column: "bad.png"}, False) for column in ("stim_file", "HED", "channel", "channels")),
+    ],
+)
+def test_events_without_words_under_value_are_read_in_every_column(event: dict[str, Any], is_bad: bool) -> None:
+    assert says_bad(event, PATTERNS) is is_bad
+
+
+def test_bad_beside_a_value_takes_nothing_out_and_is_said() -> None:
+    row = {"onset_s": 3.0, "duration_s": 2.0, "value": "go", "answer": "bad"}
+    found = bad_stretches([row, {**row, "onset_s": 9.0}, {**row, "onset_s": 12.0, "answer": "good"}], PATTERNS)
+    assert found == ((), (), ("bad_in_other_columns:2",))

@@ -24,6 +24,7 @@ class Row(NamedTuple):
     file: str
     conversion: str
     flags: tuple[str, ...] | None
+    added: tuple[str, ...]
 
 
 def table() -> list[Row]:
@@ -33,7 +34,7 @@ def table() -> list[Row]:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("|") and "/" in cells[0]:
             flags = None if not cells[2] else tuple(cells[2].replace("-", "").split())
-            rows.append(Row(cells[0], cells[1], flags))
+            rows.append(Row(cells[0], cells[1], flags, tuple(cells[3].removeprefix("-").split())))
     return rows
 
 
@@ -54,7 +55,7 @@ def test_conversion(shared_data, tmp_path, row):
     done = convert(Task(folder, entry, "key", IngestParams(corpus=CORPUS), signal, tmp_path))
     if isinstance(done, Converted):
         assert row.conversion == "in"
-        assert set(row.flags) <= set(done.facts["flags"])
+        assert done.facts["flags"] == sorted({*row.flags, *row.added})
     else:
         assert row.conversion == f"rejected: {done.code}"
         assert done.remedy

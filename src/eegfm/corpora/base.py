@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from os import DirEntry, scandir, stat_result
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
 import pandas as pd
 
@@ -43,6 +43,33 @@ side files a recording is made from: one that changes makes the recording stale,
 ``eegfm.corpora.manifest``. ``excluded`` says why a file is left out on purpose; it is empty for those that shall get
 in. ``label_flags``, separated by blanks, say what is wrong with the labels of its person or with its place
 among the other files; they become flags of the recording and are made anew at every run."""
+
+
+class StoredFacts(TypedDict):
+    """What a conversion finds out about every recording: columns of the recordings table."""
+
+    montage: str
+    reference: str
+    n_channels: int
+    rate_hz: float
+    original_rate_hz: float
+    n_samples: int
+    segment_starts: list[int]
+    segment_stops: list[int]
+    segment_onsets_s: list[float]
+    flags: list[str]
+    bad_channels: list[str]
+    labels_left_out: list[str]
+    labels_not_understood: list[str]
+    signal_hashes: list[str]
+    bad_ratio: float
+    n_clipped: int
+
+
+DERIVED_COLUMNS = ("duration_s", "person", "simulated")
+"""What the recordings table works out from these and from the names of a recording."""
+RECORDING_COLUMNS = frozenset({*RAW_FILE_COLUMNS, *StoredFacts.__annotations__, *DERIVED_COLUMNS})
+"""Columns that mean the same in every corpus, so that no label may have such a name."""
 
 
 class Details(NamedTuple):

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from eegfm.corpora.base import RAW_FILE_COLUMNS, Corpus, Details, annotation_events
+from eegfm.corpora.base import RECORDING_COLUMNS, Corpus, Details, annotation_events
 from eegfm.corpora.bids_channels import ChannelTable, read_channels, resolve_typed
 from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants
 from eegfm.corpora.bids_parts import is_shared, length_flags, place_in_part, read_parts, with_parts
@@ -33,7 +33,7 @@ from eegfm.signal.reader import RecordingHeader
 
 DATA_FILES = {".set": (".fdt",), ".vhdr": (".eeg", ".vmrk")}
 """Files that hold a part of a recording beside its own, by its suffix."""
-_OWN_COLUMNS = frozenset({*RAW_FILE_COLUMNS, "acquisition", "age_years", "sex"})
+_OWN_COLUMNS = RECORDING_COLUMNS | {"acquisition", "age_years", "sex"}
 
 
 class Bids(Corpus):
@@ -138,6 +138,8 @@ class Bids(Corpus):
             events, part_flags = place_in_part(path, header, events, parts, reading)
             stated_s = _shared_length(path, read_eeg_json(path))
             flags += (*part_flags, *(() if stated_s is None else length_flags(header, stated_s, parts, reading)))
+        n_without_value = sum(not event["value"] for event in events) if sidecar else 0
+        flags += (f"events_without_value:{n_without_value}",) if n_without_value else ()
         boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
         reference_electrode = read_eeg_json(path).reference_electrode
         return Details(events, {}, flags, boundaries_s, reference_electrode)

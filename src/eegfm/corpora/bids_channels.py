@@ -75,16 +75,18 @@ class ChannelTable:
         """What the table says that leaves the signal as it is.
 
         Returns:
-            ``marked_bad:<channel>``; ``channel_type_missing`` and ``channel_units_missing`` where EEG and the
-            file's unit are taken for granted; ``units_differ`` where table and file disagree;
+            ``marked_bad:<channel>``; ``status_not_understood:<channel>`` for a status that is neither ``good`` nor
+            ``bad``, whose channel counts as good; ``channel_type_missing`` and ``channel_units_missing`` where EEG and
+            the file's unit are taken for granted; ``units_differ`` where table and file disagree;
             ``channels_tsv_differs`` where they do not list the same channels.
         """
         names, flags = resolved.montage.channel_names, []
         rows = {pick: self.row(header.labels[pick]) for pick in resolved.picks}
         for pick, name in zip(resolved.picks, names, strict=True):
             row = rows[pick]
-            if row is not None and row.status == "bad":
-                flags.append(f"marked_bad:{name}")
+            if row is None or row.status in (None, "good"):
+                continue
+            flags.append(f"marked_bad:{name}" if row.status == "bad" else f"status_not_understood:{name}")
         listed = {pick: row for pick, row in rows.items() if row is not None}
         there = {channel_key(label) for label in header.labels}
         found = {

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from eegfm.corpora.bids_sidecars import read_json
-from eegfm.corpora.text_tables import read_table
+from eegfm.corpora.text_tables import is_missing, read_table
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.signal.text import stripped
 
@@ -27,7 +27,11 @@ SEX_COLUMNS = ("sex", "gender")
 MAX_AGE_YEARS = 120.0
 """Higher numbers are codes, or other units."""
 _YEARS_PER_UNIT = {"y": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
-_UNIT = re.compile(r"(?:y(?:ears?|rs?)?|mo(?:nths?)?|w(?:eeks?)?|d(?:ays?)?)\b")
+_UNIT = re.compile(r"\b(?:y(?:ears?|rs?)?|mo(?:nths?)?|w(?:eeks?|ks?)?|d(?:ays?)?)\b")
+_NO_UNITS = frozenset({"integer", "int", "float", "number", "numeric", "decimal"})
+"""What published tables write under ``Units`` that is none."""
+_WORDS = {"age": ("age", "ages"), "sex": ("sex", "gender")}
+"""What a column may be about whose name is none of those above."""
 _SEXES = {
     "M": frozenset({"m", "male", "man", "boy"}),
     "F": frozenset({"f", "female", "woman", "girl"}),
@@ -95,6 +99,7 @@ def persons(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         ``sex_not_understood``, ``columns_disagree:age`` and ``columns_disagree:sex``.
     """
     described = _described(path.with_suffix(".json"))
+    _say_unknown_units(table, path, described)
     ages, age_flags = _values(table, path, "age", AGE_COLUMNS, lambda text, column: _age(text, _of(described, column)))
     sexes, sex_flags = _values(table, path, "sex", SEX_COLUMNS, lambda text, column: _sex(text, _of(described, column)))
     out = pd.DataFrame({"subject": table["subject"].astype("str"), "age_years": pd.Series(ages, dtype="float64")})
@@ -107,7 +112,9 @@ def _values(
     table: pd.DataFrame, path: Path, name: str, columns: Sequence[str], read: Callable[[str, str], Any]
 ) -> tuple[list[Any], list[str]]:
     """Per person, the first value of all columns that mean the same, None where there is none; and a flag or ""."""
-    found = [column for wanted in columns for column in map(str, table) if _plain(column) == wanted]
+    found = _columns(table, columns)
+    if not found:
+        return [None] * len(table), _flags_of_others(table, path, name, columns)
     values, flags, texts = [], [], Counter[str]()
     for row in table[found].to_dict("records"):
         stated = {str(column): text for column, text in row.items() if text is not None}
@@ -131,6 +138,40 @@ def _values(
     return values, flags
 
 
+def _columns(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Columns that have one of the names, in the order of the names."""
+    return [column for name in names for column in map(str, table) if _plain(column) == name]
+
+
+def _flags_of_others(table: pd.DataFrame, path: Path, name: str, columns: Sequence[str]) -> list[str]:
+    """Per person, a flag where only columns of other names may hold an age or a sex, such as ``Age_(months)``."""
+    others = [column for column in table if column != "subject" and _may_be(str(column), name)]
+    if not others:
+        return [""] * len(table)
+    _log.warning(
+        "%s: no column %s; %s may be one, and is not understood: %s is left out; if it is one, call it %s, and say its "
+        "Units or Levels in participants.json",
+        *(path, " or ".join(columns), " and ".join(map(str, others)), name, name),
+    )
+    return [f"{name}_not_understood" if said else "" for said in table[others].notna().any(axis=1)]
+
+
+def _may_be(column: str, name: str) -> bool:
+    """Whether a column's name begins with what it may be about, or has it as a word: ``AgeAtScan``, ``Birth_Sex``."""
+    words = _plain(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column)).split("_")
+    return any(word in words or column.casefold().startswith(word) for word in _WORDS[name])
+
+
+def _say_unknown_units(table: pd.DataFrame, path: Path, described: Mapping[str, Any]) -> None:
+    for column in _columns(table, AGE_COLUMNS):
+        said = _of(described, column)
+        if _years_per_unit(said) is None:
+            _log.warning(
+                "%s: Units of %s is %r; its ages are left out; write years, months, weeks or days",
+                *(path.with_suffix(".json"), column, said["Units"]),
+            )
+
+
 def _differ(value: Any, other: Any) -> bool:
     """Ages may be rounded."""
     return bool(abs(value - other) >= 1) if isinstance(value, float) else value != other
@@ -138,12 +179,20 @@ def _differ(value: Any, other: Any) -> bool:
 
 def _age(text: str, described: Mapping[str, Any]) -> float | None:
     """Years; None for what is no age."""
-    number = _number(text)
-    if number is None:
+    number, years_per_unit = _number(text), _years_per_unit(described)
+    if number is None or years_per_unit is None:
         return None
-    unit = _UNIT.match(stripped(str(described.get("Units", ""))).casefold())
-    years = number * (_YEARS_PER_UNIT[unit[0][0]] if unit else 1.0)
+    years = number * years_per_unit
     return years if 0 <= years <= MAX_AGE_YEARS else None
+
+
+def _years_per_unit(described: Mapping[str, Any]) -> float | None:
+    """What a number of a column stands for: years by default; None for units that are not understood."""
+    text = described.get("Units")
+    if not isinstance(text, str) or is_missing(text) or stripped(text).casefold() in _NO_UNITS:
+        return 1.0
+    units = {unit[0] for unit in _UNIT.findall(text.casefold())}
+    return _YEARS_PER_UNIT[units.pop()] if len(units) == 1 else None
 
 
 def _sex(text: str, described: Mapping[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eegfm.corpora.base import Corpus, file_version
+from eegfm.corpora.base import Corpus, StoredFacts, file_version
 from eegfm.corpora.manifest import check_published
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.jobs.config import IngestParams
@@ -156,8 +156,7 @@ def _convert(task: Task) -> Converted:
     _check_unchanged(task, "while it was read")
     flags = sorted({*header.flags, *details.flags, *written.flags, *event_flags, *_unknown(channels)})
     bad = _bad_channels(flags, channels.montage, details.reference_electrode)
-    facts = {
-        **details.facts,
+    facts: StoredFacts = {
         "montage": channels.montage.name,
         "reference": channels.montage.reference,
         "n_channels": channels.montage.n_channels,
@@ -183,7 +182,7 @@ def _convert(task: Task) -> Converted:
         scales_uv=scales_uv,
         block_crc32c=written.block_crc32c,
         bad_channels=bad,
-        facts=facts,
+        facts={**details.facts, **facts},
         events=events,
         named=task.named_versions() if OTHER_NAME_FLAGS.intersection(header.flags) else {},
     )

@@ -59,7 +59,8 @@ def recordings_table(
     table["person"] = [person_id(c, s) for c, s in zip(table["corpus"], table["subject"], strict=True)]
     table["simulated"] = store.is_simulated
     for name in _FLOAT_FACTS:
-        if name in table:
+        # A label of the same name that is configured as text stays text.
+        if name in table and not table[name].map(lambda value: isinstance(value, str)).any():
             table[name] = table[name].astype("float64")
     return table.drop(columns=_FILE_IDENTITY)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from eegfm.signal.quality import Span
@@ -10,6 +11,8 @@ from eegfm.signal.reader import RecordingHeader, Segment
 
 TEXT_COLUMNS = ("value", "marker_value")
 CHANNEL_COLUMNS = ("channel", "channels")
+_OTHER_MEANING = frozenset({*CHANNEL_COLUMNS, "HED", "stim_file", "recording_id_in_file"})
+"""Columns of events whose texts describe no stretch."""
 CHANNEL_SIGN = "@@"
 """Stands between the text of an EDF+ note and the one channel that the note is about."""
 
@@ -20,7 +23,8 @@ class BadStretches(NamedTuple):
     Args:
         spans_s: Stretches (start, stop) in recording time; they may overlap and lie outside the recording.
         points_s: Recording times of notes without a duration: where the bad stretch ends is unknown.
-        flags: ``bad_without_duration:<n>`` for these, and ``bad_on_channels:<n>`` for notes about single channels.
+        flags: ``bad_without_duration:<n>`` for these, ``bad_on_channels:<n>`` for notes about single channels, and
+            ``bad_in_other_columns:<n>`` for events that take nothing out: their value says something else.
     """
 
     spans_s: tuple[tuple[float, float], ...] = ()
@@ -32,9 +36,31 @@ NOTHING_BAD = BadStretches()
 
 
 def says_bad(event: Mapping[str, Any], patterns: Sequence[str]) -> bool:
-    """Whether one of an event's texts fits one of the patterns; case and blanks around it do not count."""
-    texts = [str(event[column]).strip().lower() for column in TEXT_COLUMNS if event.get(column)]
-    return any(fnmatchcase(text, pattern.lower()) for text in texts for pattern in patterns)
+    """Whether one of an event's texts fits one of the patterns; case and blanks around it do not count.
+
+    Its texts are its values or, where these are empty or numbers (of triggers), those of its other columns, too.
+    """
+    values = [str(event[column]) for column in TEXT_COLUMNS if event.get(column)]
+    others = () if any(_is_word(value) for value in values) else _other_texts(event)
+    return any(_fits(text, tuple(patterns)) for text in (*values, *others))
+
+
+def _is_word(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return True
+    return False
+
+
+def _other_texts(event: Mapping[str, Any]) -> list[str]:
+    apart = {*TEXT_COLUMNS, *_OTHER_MEANING}
+    return [text for column, text in event.items() if isinstance(text, str) and column not in apart]
+
+
+@lru_cache(maxsize=4096)
+def _fits(text: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(text.strip().lower(), pattern.lower()) for pattern in patterns)
 
 
 def bad_stretches(events: Iterable[Mapping[str, Any]], patterns: Sequence[str]) -> BadStretches:
@@ -44,18 +70,23 @@ def bad_stretches(events: Iterable[Mapping[str, Any]], patterns: Sequence[str]) 
         events: Rows with ``onset_s``, ``duration_s`` (None if unknown), ``value``, and what else they have.
         patterns: ``ingest.reading.bad_annotations``.
     """
-    spans_s, points_s, on_channels = set(), set(), set()
+    spans_s, points_s, on_channels, elsewhere = set(), set(), set(), set()
     for event in events:
-        if not says_bad(event, patterns):
-            continue
         onset_s, duration_s = float(event["onset_s"]), event.get("duration_s") or 0.0
-        if is_on_channels(event):
+        if not says_bad(event, patterns):
+            if any(_fits(text, tuple(patterns)) for text in _other_texts(event)):
+                elsewhere.add((onset_s, str(event["value"])))
+        elif is_on_channels(event):
             on_channels.add((onset_s, str(event["value"])))
         elif math.isfinite(duration_s) and duration_s > 0:
             spans_s.add((onset_s, onset_s + duration_s))
         else:
             points_s.add(onset_s)
-    counts = {"bad_without_duration": len(points_s), "bad_on_channels": len(on_channels)}
+    counts = {
+        "bad_without_duration": len(points_s),
+        "bad_on_channels": len(on_channels),
+        "bad_in_other_columns": len(elsewhere),
+    }
     flags = tuple(f"{name}:{n}" for name, n in counts.items() if n)
     return BadStretches(tuple(sorted(spans_s)), tuple(sorted(points_s)), flags)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from eegfm.errors import ConfigError, SplitError
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
 from eegfm.windows.runs import expand
@@ -33,6 +34,15 @@ def test_moments_count_from_video_start(recordings, events):
         ["c:r000", 2500, "ThePresent"],
         ["c:r001", 3200, "ThePresent"],
     ]
+
+
+def test_a_movie_that_is_absent_is_a_class_without_windows_or_a_name_that_matches_nothing(recordings, events):
+    found = events([("c:r000", 5.0, "video_start"), ("c:r000", 45.0, "video_stop")])
+    table = recordings([[(0, 9000)]], task=["ThePresent"])
+    with pytest.raises(SplitError, match=r"no window of class 'DespicableMe', .* leave it out of movies"):
+        cut(table, found)
+    with pytest.raises(ConfigError, match="movies: 'DespicableMe' matches none"):
+        cut(table, found, movies=("DespicableMe", "ThePresent"))
 
 
 def test_all_movies_of_twenty_persons(release_5):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from eegfm.errors import ConfigError, SplitError
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
 from eegfm.windows.runs import expand
@@ -37,6 +38,18 @@ def test_a_block_ends_with_its_last_dot(recordings, events):
     assert (counts["n_recordings_without_window"], counts["n_recordings_of_other_tasks"]) == (1, 1)
     shuffled, _ = find_windows(HbnSequenceLearningTask(), table, found.sample(frac=1, random_state=0))
     pd.testing.assert_frame_equal(shuffled.assign(task="block"), windows)
+
+
+def test_one_of_the_two_tasks_is_enough_where_none_is_given(recordings, events):
+    rows = [(10.0 * n, f"learningBlock_{n}") for n in range(1, 6)] + [
+        (10.0 * n + 5, "dot_no1_OFF") for n in range(1, 6)
+    ]
+    corpus = recordings([[(0, 9000)]], task=["seqLearning6target"]), events([("c:r000", *row) for row in rows])
+    assert set(cut(*corpus)[0]["label"]) == {f"block_{n}" for n in range(1, 6)}
+    with pytest.raises(ConfigError, match="bids_tasks: 'seqLearning8target' matches none"):
+        cut(*corpus, bids_tasks=("seqLearning6target", "seqLearning8target"))
+    with pytest.raises(SplitError, match="no window of class '8_targets'"):
+        cut(*corpus, classes="targets")
 
 
 def plain_blocks(folder: Path) -> list[tuple[str, str, int, int]]:

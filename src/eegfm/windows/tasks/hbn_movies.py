@@ -59,8 +59,8 @@ class HbnMoviesTask(Cut):
         return Answer("binary" if len(self.movies) == 2 else "multiclass", self.movies)
 
     def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
-        """Refuse movies that no recording shows; see the base class."""
-        check_bids_tasks(recordings, clock, self.movies, "movies")
+        """Refuse given movies that no recording shows; see the base class."""
+        check_bids_tasks(recordings, clock, self.movies, "movies", is_given="movies" in self.model_fields_set)
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Cut every movie; counted as in ``eegfm.windows.cutters.between_events``."""

@@ -62,8 +62,8 @@ class HbnSequenceLearningTask(PublishedClassesCut):
         return Answer("multiclass", tuple(BLOCKS.values()))
 
     def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
-        """Refuse BIDS tasks that no recording has; see the base class."""
-        check_bids_tasks(recordings, clock, self.bids_tasks)
+        """Refuse given BIDS tasks that no recording has; see the base class."""
+        check_bids_tasks(recordings, clock, self.bids_tasks, is_given="bids_tasks" in self.model_fields_set)
 
     def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
         """Cut every block; counted beside what ``windows_between`` counts: ``n_events``, ``n_events_without_dots``."""

@@ -53,21 +53,26 @@ def with_value(recordings: pd.DataFrame, clock: Clock, column: str) -> tuple[pd.
 
 
 def check_bids_tasks(
-    recordings: pd.DataFrame, clock: Clock, bids_tasks: Sequence[str], key: str = "bids_tasks"
+    recordings: pd.DataFrame, clock: Clock, bids_tasks: Sequence[str], key: str = "bids_tasks", *, is_given: bool = True
 ) -> None:
     """Refuse BIDS tasks that no recording has.
+
+    Nobody asked for those of a default: one of them is enough.
 
     Args:
         recordings: All of the corpus.
         clock: Name of the cut.
         bids_tasks: What is configured; nothing for all.
         key: The parameter that holds them.
+        is_given: Whether they are no default.
 
     Raises:
         ConfigError: With the tasks that there are, or the recordings have no column ``task``.
     """
     if bids_tasks:
         tasks = required_column(recordings, clock, "task")
+        if not is_given and tasks.isin(bids_tasks).any():
+            return
         refuse_unmatched(f"cut {clock.cut!r}: {key}", bids_tasks, tasks, "recordings (column 'task')")
 
 
