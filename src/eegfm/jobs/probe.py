@@ -99,6 +99,7 @@ def probe(
         store = store.unverified()
     other_code = refuse_other_code(checkpoint.header, accept=params.accept_other_code, key="probe.accept_other_code")
     split_table = SplitTable(splits)
+    check_signals(checkpoint.header, store)
     trials = _evaluation_trials(windows, splits, params, partial(_with_channels_left, store, checkpoint.header))
     split_table.check_evaluation(trials.windows)
     exposure = _exposure(split_table, splits, trials, store, checkpoint.header, params)
@@ -221,7 +222,6 @@ def _exposure(
 def _all_features(checkpoint: Checkpoint, store: SignalStore, trials: _Trials, params: ProbeParams) -> FeatureSets:
     device = _device(params)
     seeds = [params.untrained_seed + k for k in range(params.n_untrained)]
-    check_signals(checkpoint.header, store)
     spec = _spec_of(store, trials)
     prepare = prepare_for(checkpoint.header, spec.montages)
     spec = prepare.prepared_spec(spec)
