@@ -442,8 +442,9 @@ def test_damage_that_ingestion_comes_upon_is_mended_by_the_same_run(
 
 
 def test_damage_that_a_description_would_come_upon_is_mended_before(
-    root: Path, folder: Path, conversions: list[str]
+    root: Path, folder: Path, conversions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(job, "find_copies", lambda *_: {})
     done = run_ingest(root, folder)
     digest, before = done.store.digest(), spectrum_table(done.store, done.recordings)
     overwrite(folder, "tones:a_2", 0, 500)
@@ -478,3 +479,17 @@ def test_damage_beside_what_is_read_is_mended_too(
     monkeypatch.setattr(job, "find_copies", reads_a_1)
     assert run_ingest(root, folder).store.digest() == digest
     assert conversions == ["a_2.edf"]
+
+
+def test_damage_that_is_found_while_bytes_are_given_back_is_mended(
+    root: Path, folder: Path, tmp_path: Path, conversions: list[str]
+) -> None:
+    run_ingest(root, folder)
+    overwrite(folder, "tones:a_2", 0, 500)
+    (root / "b_1.edf").unlink()
+    conversions.clear()
+    again = run_ingest(root, folder)
+    assert conversions == ["a_2.edf"]
+    assert again.store.digest() == run_ingest(root, tmp_path / "fresh").store.digest()
+    assert not (folder / "damaged.txt").exists()
+    assert sum(path.stat().st_size for path in folder.rglob("*.i16")) == 2 * 1200 * 12 * 2
