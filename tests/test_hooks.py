@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kedro.io import DataCatalog, MemoryDataset
+from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
 from eegfm.corpora.config import AcquireParams
 from eegfm.corpora.simulated.config import SimulatedTuh
-from eegfm.errors import CheckpointError, EegfmError
+from eegfm.errors import CheckpointError, EegfmError, StoreError
 from eegfm.hooks import ProjectHooks
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.folder import FolderDataset, WorkspaceDataset
@@ -82,3 +82,19 @@ def test_what_the_run_itself_makes_is_not_missed(tmp_path: Path) -> None:
 
     nodes = [Node(make, None, "made", name="make"), Node(use, "made", None, name="use")]
     check(Pipeline(nodes), DataCatalog({"made": TableDataset(filepath=str(tmp_path / "made.parquet"))}))
+
+
+def test_the_command_that_mends_a_store_is_about_the_same_run() -> None:
+    hooks = ProjectHooks()
+    hooks._options = " --env=test --params=data=elsewhere"
+    error = StoreError("c: damaged; mend it with: kedro run --pipelines=ingest, which reads the whole store")
+    wrapped = DatasetError("failed")
+    wrapped.__cause__ = error
+    hooks.on_pipeline_error(wrapped)
+    assert str(error) == (
+        "c: damaged; mend it with: kedro run --pipelines=ingest --env=test --params=data=elsewhere, "
+        "which reads the whole store"
+    )
+    other = EegfmError("run: kedro run --pipelines=ingest")
+    hooks.on_pipeline_error(other)
+    assert str(other) == "run: kedro run --pipelines=ingest"

@@ -1,5 +1,6 @@
 """Checks before a run: known parameters, present raw folders, stored encoders. All before any heavy import."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from eegfm.corpora.config import AcquireParams, FolderSource
-from eegfm.errors import CheckpointError, EegfmError
+from eegfm.errors import CheckpointError, EegfmError, StoreError
 from eegfm.lineage import Lineage, refuse_workers
 from eegfm.parameters import check_parameters, parameter_identities
 
@@ -67,6 +68,20 @@ class ProjectHooks:
     ) -> None:
         """Let what a step made say what it was made from."""
         self._lineage.end(node, catalog, inputs, outputs)
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception) -> None:
+        """Let the command that mends a store be about the same run: a store knows nothing of the command line."""
+        for cause in _causes(error):
+            if isinstance(cause, StoreError):
+                cause.args = (re.sub(r"kedro run --\w+=\w+", lambda m: m[0] + self._options, str(cause)),)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def _as_given(params: Mapping[str, Any], key: str = "") -> Iterator[str]:

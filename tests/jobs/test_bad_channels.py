@@ -1,5 +1,6 @@
 """Bad channels from the file to the encoder: what is found, what is left out, and that nothing good suffers from it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from eegfm.checkpoint import Checkpoint
 from eegfm.corpora.config import BidsCorpus, CorpusConfig, HbnCorpus
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import PREFIX, new_encoder
+from eegfm.errors import ConfigError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.evaluation.features import band_power_features, window_batches
 from eegfm.jobs.config import IngestParams, WorkerParams
@@ -205,6 +207,31 @@ def test_cz_of_hbn_is_good_and_its_marked_channels_are_not(tmp_path: Path) -> No
     assert {"flat:Cz", "marked_bad:E17"} <= set(done.recordings["flags"].iloc[0])
 
 
+def at_both_rails(signal: np.ndarray, n_channels: int, n_samples: int) -> np.ndarray:
+    """The first samples of the first channels at the lowest or highest value of the amplifier."""
+    rails = np.random.default_rng(0).choice([-300.0, 300.0], (n_channels, n_samples))
+    out = signal.copy()
+    out[:n_channels, :n_samples] = rails
+    return out
+
+
+def test_an_amplifier_that_clips_for_a_while_leaves_all_electrodes_good(tmp_path: Path) -> None:
+    signal = eeg(8, duration_s=60.0)
+    write_subject(tmp_path / "raw", "all", at_both_rails(signal, 19, 400))
+    write_subject(tmp_path / "raw", "half", at_both_rails(signal, 10, 400))
+    write_subject(tmp_path / "raw", "few", at_both_rails(signal, 9, 400))
+    write_subject(tmp_path / "raw", "rest", at_both_rails(signal, 2, 400), marked=TEN20[3:])
+    done = ingested(tmp_path / "raw", tmp_path / "store")
+    assert done.rejected.empty
+    assert bad_of(done) == {"all": [], "half": [], "few": list(TEN20[:9]), "rest": list(TEN20[3:])}
+    flags = {row["subject"]: set(row["flags"]) for row in done.recordings.to_dict("records")}
+    assert {f"clipped:{name}" for name in TEN20} < flags["all"]
+    told = {s: [flag for flag in found if flag.startswith("clipped_together")] for s, found in flags.items()}
+    assert told == {
+        "all": ["clipped_together:19"], "half": ["clipped_together:10"], "few": [], "rest": ["clipped_together:2"],
+    }  # fmt: skip
+
+
 def test_a_recording_without_good_channels_is_rejected(tmp_path: Path) -> None:
     write_subject(tmp_path / "raw", "1", eeg(6), marked=TEN20[1:])
     write_subject(tmp_path / "raw", "2", eeg(7), marked=TEN20[2:])
@@ -219,11 +246,14 @@ def test_a_recording_without_good_channels_is_rejected(tmp_path: Path) -> None:
 PERSONS = {"p0": ("F8",), "p1": (), "p2": (), "p3": ("O1", "Fz"), "p4": (), "p5": ()}
 
 
-def probed(folder: Path, loud_uv: float, pooling: str, handling: BadChannels) -> pd.DataFrame:
+def probed(
+    folder: Path, loud_uv: float, pooling: str, handling: BadChannels, persons: Mapping[str, tuple[str, ...]] = PERSONS,
+    *, reference: str = "average",
+) -> pd.DataFrame:  # fmt: skip
     """Probe recordings with a weak and a strong rhythm, of which two persons' have bad channels; the predictions."""
     montage, rows = resolve_channels(TEN20, "1005").montage, []
     with StoreWriter(folder, StoreFacts(RATE_HZ, is_simulated=True)) as writer:
-        for k, (person, bad) in enumerate(PERSONS.items()):
+        for k, (person, bad) in enumerate(persons.items()):
             for run, alpha_uv in (("open", 1.0), ("closed", 8.0)):
                 signal = eeg(10 * k + len(run), alpha_uv=alpha_uv, duration_s=16.0)
                 signal[:9] *= 0.5
@@ -246,9 +276,10 @@ def probed(folder: Path, loud_uv: float, pooling: str, handling: BadChannels) ->
     state = new_encoder(config, spec, seed=7).state_dict(prefix=PREFIX)
     described = header(
         encoder=config.model_dump(), signal_spec=spec.to_dict(), encoder_spec=spec.to_dict(), seed=7, filters={},
-        signal_scale_uv=config.signal_scale_uv, bad_channels=handling, corpora=["x"], simulated_corpora=["x"],
+        signal_scale_uv=config.signal_scale_uv, bad_channels=handling, reference=reference,
+        corpora=["x"], simulated_corpora=["x"],
     )  # fmt: skip
-    splits = split_table({f"c:{person}": "evaluation" for person in PERSONS}, ("open", "closed"))
+    splits = split_table({f"c:{person}": "evaluation" for person in persons}, ("open", "closed"))
     protocol = ProbeParams(
         task="eyes", pooling=pooling, n_untrained=1, lambdas=(0.1,), n_bootstrap=100, device="cpu", transductive=True
     )
@@ -264,3 +295,30 @@ def test_a_probe_does_not_see_what_bad_channels_hold(tmp_path: Path, pooling: st
     assert np.isfinite(tables[0]["score"]).all()
     of_band_power = tables[1][(tables[1]["features"] == "band_power") & ~tables[1]["transductive"]]
     assert (of_band_power["predicted"] == of_band_power["label"]).mean() > 0.95
+
+
+@pytest.mark.parametrize("handling", ["mask", "interpolate"])
+def test_a_probe_leaves_out_by_name_what_has_no_good_channel(
+    tmp_path: Path, handling: BadChannels, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = probed(tmp_path / "with", 20.0, "mean", handling, PERSONS | {"p1": TEN20})
+    [line] = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert line.startswith("c: 16 of 96 windows are left out")
+    assert "2 of 12 recordings (c:p1:closed, c:p1:open)" in line
+    assert set(found["person"]) == {f"c:{person}" for person in PERSONS if person != "p1"}
+    others = probed(tmp_path / "without", 20.0, "mean", handling)
+    assert len(found) == len(others[others["person"] != "c:p1"])
+
+
+def test_a_probe_of_derivations_leaves_out_what_has_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Two good electrodes that no derivation joins, as ingestion lets them in."""
+    pairless = tuple(name for name in TEN20 if name not in ("Fp1", "Cz"))
+    found = probed(tmp_path, 20.0, "mean", "mask", PERSONS | {"p1": pairless}, reference="tcp_bipolar")
+    assert "2 of 12 recordings (c:p1:closed, c:p1:open)" in caplog.text
+    assert "reference: tcp_bipolar" in caplog.text
+    assert "c:p1" not in set(found["person"])
+
+
+def test_a_probe_of_which_nothing_is_left_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"c: none of 12 recordings \(c:p0:closed, .*c:p5:open\) has a channel left"):
+        probed(tmp_path, 20.0, "mean", "mask", dict.fromkeys(PERSONS, TEN20))

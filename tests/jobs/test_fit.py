@@ -479,14 +479,37 @@ def test_what_bad_channels_hold_is_not_learned(
     assert prepare_for(checkpoint.header, stores["hbn"].montages).bad_channels == handling
 
 
-def test_a_recording_of_which_nothing_is_left_is_refused_before_training(mixture: pd.DataFrame, tmp_path: Path) -> None:
+def partly_bad(nothing_left: dict[str, list[int]]) -> dict[str, PartlyBadStore]:
+    """Stores in which some recordings of a corpus have no good channel at all."""
     stores = {
         "hbn": PartlyBadStore(make_montage(6), 6, 0, is_simulated=True, loudness=1.0),
         "tuh": PartlyBadStore(make_montage(4), 5, 1, is_simulated=False, loudness=1.0),
     }
-    stores["tuh"].bad[3] = True
-    with pytest.raises(
-        ConfigError, match=r"montage 4ch.*no good scalp electrode left; bad are S0, S1, S2, S3; .*leave"
-    ):
-        fit_pretraining(mixture, stores, PARAMS, tmp_path, splits=_splits(mixture))
+    for corpus, recordings in nothing_left.items():
+        stores[corpus].bad[recordings] = True
+    return stores
+
+
+@pytest.mark.parametrize("handling", ["mask", "interpolate"])
+def test_recordings_of_which_nothing_is_left_are_left_out_by_name(
+    mixture: pd.DataFrame, tmp_path: Path, handling: BadChannels, caplog: pytest.LogCaptureFixture
+) -> None:
+    stores = partly_bad({"tuh": [1, 3]})
+    params = PARAMS.model_copy(update={"n_steps": 4, "bad_channels": handling})
+    found = fit_pretraining(mixture, stores, params, tmp_path / "all", splits=_splits(mixture))
+    [line] = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert line.startswith("tuh: 10 of 25 windows are left out")
+    assert "2 of 5 recordings" in line
+    assert "tuh:p1:r1, tuh:p3:r3" in line
+    rest = mixture[~mixture["recording_id"].isin(["tuh:p1:r1", "tuh:p3:r3"])]
+    alone = fit_pretraining(rest, stores, params, tmp_path / "rest", splits=_splits(mixture))
+    pd.testing.assert_frame_equal(found.history, alone.history)
+    assert found.checkpoint.header == alone.checkpoint.header
+    for name, value in alone.checkpoint.tensors.items():
+        np.testing.assert_array_equal(found.checkpoint.tensors[name], value, err_msg=name)
+
+
+def test_a_corpus_of_which_nothing_is_left_is_refused_before_training(mixture: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"tuh: none of 5 recordings.*tuh:p0:r0, .*tuh:p4:r4.*leave the corpus out"):
+        fit_pretraining(mixture, partly_bad({"tuh": [0, 1, 2, 3, 4]}), PARAMS, tmp_path, splits=_splits(mixture))
     assert not list(tmp_path.rglob("events*")), "nothing was trained"

@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from eegfm.corpora.config import BidsCorpus, CorpusConfig, HbnCorpus
 from eegfm.errors import EegfmError, RecordingError, StoreError
 from eegfm.jobs.config import IngestParams, WorkerParams
 from eegfm.jobs.convert import Converted, Task, convert
+from eegfm.jobs.describe import spectrum_table
 from eegfm.jobs.ingest import Ingested
 from eegfm.signal.config import ReadParams, SignalParams
 from eegfm.store.index import RejectedEntry
@@ -418,3 +420,76 @@ def test_damaged_recordings_are_converted_again_and_no_others(
     conversions.clear()
     run_ingest(root, folder)
     assert conversions == []
+
+
+@pytest.mark.parametrize("n_damaged", [1, 3])
+def test_damage_that_ingestion_comes_upon_is_mended_by_the_same_run(
+    tmp_path: Path, folder: Path, conversions: list[str], n_damaged: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "raw"
+    root.mkdir()
+    for number in (1, 2, 3):  # of one length, so that they are compared with each other
+        write_recording(root / f"a_{number}.edf", duration_s=30, phase_seed=number)
+    digest = run_ingest(root, folder).store.digest()
+    for number in range(1, n_damaged + 1):
+        overwrite(folder, f"tones:a_{number}", 0, 3000)
+    conversions.clear()
+    again = run_ingest(root, folder)
+    assert conversions == ["a_1.edf", "a_2.edf", "a_3.edf"][:n_damaged]
+    assert again.store.digest() == digest
+    assert any("differ from their checksums" in record.getMessage() for record in caplog.records)
+    assert not (folder / "damaged.txt").exists()
+
+
+def test_damage_that_a_description_would_come_upon_is_mended_before(
+    root: Path, folder: Path, conversions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "find_copies", lambda *_: {})
+    done = run_ingest(root, folder)
+    digest, before = done.store.digest(), spectrum_table(done.store, done.recordings)
+    overwrite(folder, "tones:a_2", 0, 500)
+    conversions.clear()
+    again = run_ingest(root, folder)
+    assert conversions == ["a_2.edf"]
+    assert again.store.digest() == digest
+    pd.testing.assert_frame_equal(spectrum_table(SignalStore(folder), again.recordings), before)
+
+
+def test_damage_that_comes_back_at_once_is_an_error(root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(store: SignalStore, *_: Any) -> None:
+        overwrite(store.folder, "tones:a_2", 0, 500)
+        SignalStore(store.folder).recording("tones:a_2")
+
+    monkeypatch.setattr(job, "find_copies", damaged)
+    with pytest.raises(StoreError, match="in recording tones:a_2; mend it with"):
+        run_ingest(root, folder)
+
+
+def test_damage_beside_what_is_read_is_mended_too(
+    root: Path, folder: Path, conversions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reads_a_1(store: SignalStore, _: pd.DataFrame) -> dict[str, str]:
+        store.recording("tones:a_1")
+        return {}
+
+    digest = run_ingest(root, folder).store.digest()
+    overwrite(folder, "tones:a_2", 0, 500)
+    conversions.clear()
+    monkeypatch.setattr(job, "read_described", lambda *_: None)
+    monkeypatch.setattr(job, "find_copies", reads_a_1)
+    assert run_ingest(root, folder).store.digest() == digest
+    assert conversions == ["a_2.edf"]
+
+
+def test_damage_that_is_found_while_bytes_are_given_back_is_mended(
+    root: Path, folder: Path, tmp_path: Path, conversions: list[str]
+) -> None:
+    run_ingest(root, folder)
+    overwrite(folder, "tones:a_2", 0, 500)
+    (root / "b_1.edf").unlink()
+    conversions.clear()
+    again = run_ingest(root, folder)
+    assert conversions == ["a_2.edf"]
+    assert again.store.digest() == run_ingest(root, tmp_path / "fresh").store.digest()
+    assert not (folder / "damaged.txt").exists()
+    assert sum(path.stat().st_size for path in folder.rglob("*.i16")) == 2 * 1200 * 12 * 2

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from eegfm.signal.quality import QualityWatch, bad_channels, flat_channels, without_spans
+from eegfm.signal.quality import QualityWatch, bad_channels, clipped_together, flat_channels, without_spans
 
 NAMES = ("Fp1", "Cz", "O2")
 
@@ -129,3 +129,21 @@ def test_which_channels_are_bad() -> None:
 @pytest.mark.parametrize("flag", ["marked_bad", "clipped", "implausible_amplitude"])
 def test_a_reference_is_good_for_being_flat_and_for_nothing_else(flag: str) -> None:
     assert bad_channels(["flat:Cz", f"{flag}:Cz"], ("Cz",), "Cz") == ("Cz",)
+
+
+@pytest.mark.parametrize(
+    ("clipped", "others", "together"),
+    [
+        ("", "", ""),
+        ("", "ABCD", ""),
+        ("A", "", ""),
+        ("AB", "", "AB"),
+        ("A", "CD", "A"),
+        ("A", "D", ""),
+        ("ABC", "C", "AB"),
+        ("ABCD", "", "ABCD"),
+    ],
+)
+def test_half_of_the_good_electrodes_do_not_clip_by_themselves(clipped: str, others: str, together: str) -> None:
+    flags = [*(f"clipped:{name}" for name in clipped), *(f"marked_bad:{name}" for name in others), "still:D"]
+    assert clipped_together(flags, "ABCD", None) == tuple(together)

@@ -61,9 +61,16 @@ class Repair:
         """
         if self._is_average or self._handling == "interpolate":
             self._refuse_nothing_left(~is_bad & self._is_scalp, is_bad, "good scalp electrode")
-        is_real = np.asarray(~self._is_usable(is_bad) @ self._needs.T == 0)
+        is_real = self._is_real(is_bad)
         self._refuse_nothing_left(is_real, is_bad, "channel")
         return is_real
+
+    def has_nothing_left(self, is_bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(B,) windows that ``real`` refuses."""
+        has_channel = self._is_real(is_bad).any(axis=1)
+        if self._is_average or self._handling == "interpolate":
+            has_channel &= (~is_bad & self._is_scalp).any(axis=1)
+        return np.asarray(~has_channel)
 
     def __call__(self, matrix: Tensor, is_bad: NDArray[np.bool_]) -> Repaired:
         """Matrices of windows.
@@ -88,6 +95,9 @@ class Repair:
             repaired = matrix @ filled
         repaired[np.nonzero(~is_real)] = 0.0
         return Repaired(repaired, torch.from_numpy(is_real).to(matrix.device))
+
+    def _is_real(self, is_bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return np.asarray(~self._is_usable(is_bad) @ self._needs.T == 0)
 
     def _is_usable(self, is_bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """(B, C) electrodes that hold signal, of their own or interpolated."""

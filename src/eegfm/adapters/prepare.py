@@ -69,17 +69,17 @@ class Prepare(nn.Module):
         """What the data decides about an adapter or an encoder behind; montages keep their names."""
         return replace(spec, montages={name: self.prepared(montage) for name, montage in spec.montages.items()})
 
-    def check_bad_channels(self, name: str, is_bad: NDArray[np.bool_]) -> None:
-        """Refuse recordings of which bad channels leave nothing, before the first of their windows comes.
+    def has_nothing_left(self, name: str, is_bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Find recordings of which bad channels leave nothing; ``forward`` refuses their windows.
 
         Args:
             name: Of the montage.
             is_bad: (R, C) bad channels of the recordings.
 
-        Raises:
-            ConfigError: There is one.
+        Returns:
+            (R,) True where nothing is left.
         """
-        self._repairs[name].real(is_bad)
+        return self._repairs[name].has_nothing_left(is_bad)
 
     def forward(self, batch: StoredBatch) -> WindowBatch:
         """Prepare one batch.

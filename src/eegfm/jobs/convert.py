@@ -21,7 +21,7 @@ from eegfm.signal.config import SignalParams
 from eegfm.signal.electrodes import ResolvedChannels
 from eegfm.signal.expected import Expected, check_expected
 from eegfm.signal.named_files import OTHER_NAME_FLAGS, named_files
-from eegfm.signal.quality import BAD_FLAGS, bad_channels
+from eegfm.signal.quality import BAD_FLAGS, bad_channels, clipped_together, without_clipped
 from eegfm.signal.reader import RecordingHeader, open_reader
 from eegfm.store.index import RejectedEntry
 
@@ -155,7 +155,8 @@ def _convert(task: Task) -> Converted:
     event_flags += (f"events_in_bad:{n_in_bad}",) if n_in_bad else ()
     _check_unchanged(task, "while it was read")
     flags = sorted({*header.flags, *details.flags, *written.flags, *event_flags, *_unknown(channels)})
-    bad = _bad_channels(flags, channels.montage, details.reference_electrode)
+    bad, bad_flags = _bad_channels(flags, channels.montage, details.reference_electrode)
+    flags = sorted([*flags, *bad_flags])
     facts: StoredFacts = {
         "montage": channels.montage.name,
         "reference": channels.montage.reference,
@@ -216,15 +217,18 @@ def _check_unchanged(task: Task, when: str) -> None:
         )
 
 
-def _bad_channels(flags: Sequence[str], montage: Montage, reference_electrode: str | None) -> tuple[str, ...]:
-    """Channels that windows leave out.
+def _bad_channels(
+    flags: Sequence[str], montage: Montage, reference_electrode: str | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Channels that windows leave out, and flags about them.
 
     Raises:
         RecordingError: They leave no two electrodes of the scalp, so that there is no average (``no_good_channels``).
     """
     reference = "Cz" if montage.reference == "Cz" else reference_electrode
-    bad = bad_channels(flags, montage.channel_names, reference)
     on_scalp = [name for name, is_scalp in zip(montage.channel_names, montage.is_scalp, strict=True) if is_scalp]
+    together = clipped_together(flags, on_scalp, reference)
+    bad = bad_channels(without_clipped(flags) if together else flags, montage.channel_names, reference)
     n_good = sum(name not in bad for name in on_scalp)
     if n_good < MIN_GOOD_CHANNELS and n_good < len(on_scalp):
         raise RecordingError(
@@ -232,9 +236,9 @@ def _bad_channels(flags: Sequence[str], montage: Montage, reference_electrode: s
             f"{len(on_scalp) - n_good} of {len(on_scalp)} scalp electrodes are bad ({', '.join(bad)[:200]}); at least "
             f"{MIN_GOOD_CHANNELS} good ones are needed",
             f"correct channels.tsv if they are good, or leave the file out; flags that make a channel bad: "
-            f"{', '.join(sorted(BAD_FLAGS))}",
+            f"{', '.join(sorted(BAD_FLAGS - {'clipped'}))}",
         )
-    return bad
+    return bad, (f"clipped_together:{len(together)}",) if together else ()
 
 
 def _unknown(channels: ResolvedChannels) -> tuple[str, ...]:

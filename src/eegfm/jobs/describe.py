@@ -1,6 +1,6 @@
 """What a corpus in its store looks like: outcomes, montages, channel labels, power spectrum."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,20 +76,37 @@ def spectrum_table(store: SignalStore, recordings: pd.DataFrame) -> pd.DataFrame
         Columns montage, frequency_hz, p10, median, p90 in µV²/Hz, n_recordings.
     """
     tables = []
-    for montage, group in recordings.groupby("montage"):
-        # Evenly spread in id order: the same recordings at every run.
-        chosen = np.unique(np.linspace(0, len(group) - 1, RECORDINGS_PER_MONTAGE).astype(int))
-        scalp = np.array(store.montages[str(montage)].is_scalp)
-        densities = [_density(store, row, scalp) for row in group.iloc[chosen].to_dict("records")]
+    for montage, chosen in _described(recordings):
+        scalp = np.array(store.montages[montage].is_scalp)
+        densities = [_density(store, row, scalp) for row in chosen]
         found = np.concatenate([d for d in densities if d.size] or [np.empty((0, _n_bins(store.rate_hz)))])
         if not len(found):
             continue
         table = pd.DataFrame({name: np.quantile(found, q, axis=0) for name, q in QUANTILES.items()})
-        table.insert(0, "montage", str(montage))
+        table.insert(0, "montage", montage)
         table.insert(1, "frequency_hz", np.fft.rfftfreq(_piece(store.rate_hz), 1 / store.rate_hz))
         tables.append(table.assign(n_recordings=sum(bool(d.size) for d in densities)))
     columns = ["montage", "frequency_hz", *QUANTILES, "n_recordings"]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def read_described(store: SignalStore, recordings: pd.DataFrame) -> None:
+    """Read the samples that a spectrum will be of.
+
+    Raises:
+        StoreError: They differ from their checksums.
+    """
+    for _, chosen in _described(recordings):
+        for row in chosen:
+            _pieces(store, row)
+
+
+def _described(recordings: pd.DataFrame) -> Iterator[tuple[str, list[dict[Hashable, Any]]]]:
+    """Montages, and rows of the recordings whose spectrum stands for all."""
+    for montage, group in recordings.groupby("montage") if len(recordings) else ():
+        # Evenly spread in id order: the same recordings at every run.
+        chosen = np.unique(np.linspace(0, len(group) - 1, RECORDINGS_PER_MONTAGE).astype(int))
+        yield str(montage), group.iloc[chosen].to_dict("records")
 
 
 def _piece(rate_hz: float) -> int:
@@ -100,19 +117,26 @@ def _n_bins(rate_hz: float) -> int:
     return _piece(rate_hz) // 2 + 1
 
 
+def _pieces(store: SignalStore, recording: Mapping[Hashable, Any]) -> tuple[NDArray[np.int16], int]:
+    """(N, T, C) samples of pieces spread over the segments of one recording, and its row of the scales."""
+    n, montage = _piece(store.rate_hz), str(recording["montage"])
+    spans = zip(recording["segment_starts"], recording["segment_stops"], strict=True)
+    firsts = np.concatenate([np.arange(start, stop - n + 1, n) for start, stop in spans]).astype(np.int64)
+    if len(firsts):
+        firsts = firsts[np.unique(np.linspace(0, len(firsts) - 1, PIECES_PER_RECORDING).astype(int))]
+    ids = [str(recording["recording_id"])] * len(firsts)
+    rows, scale_rows = store.locate(montage, ids, firsts, n)
+    return store.gather(montage, rows, n), int(scale_rows[0]) if len(firsts) else 0
+
+
 def _density(store: SignalStore, recording: Mapping[Hashable, Any], scalp: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(C, F) density of the scalp channels of one recording that are neither bad nor flat."""
-    n = _piece(store.rate_hz)
-    spans = zip(recording["segment_starts"], recording["segment_stops"], strict=True)
-    firsts = np.concatenate([np.arange(start, stop - n + 1, n) for start, stop in spans])
-    if not len(firsts):
+    n, montage = _piece(store.rate_hz), str(recording["montage"])
+    pieces, scale_row = _pieces(store, recording)
+    if not len(pieces):
         return np.empty((0, n // 2 + 1))
-    firsts = firsts[np.unique(np.linspace(0, len(firsts) - 1, PIECES_PER_RECORDING).astype(int))]
-    montage = str(recording["montage"])
-    ids = [str(recording["recording_id"])] * len(firsts)
-    rows, scale_rows = store.locate(montage, ids, firsts.astype(np.int64), n)
-    shown = scalp & ~store.is_bad(montage)[scale_rows[0]]
-    signal_uv = store.gather(montage, rows, n)[:, :, shown] * store.scales(montage)[scale_rows[0]][shown]
+    shown = scalp & ~store.is_bad(montage)[scale_row]
+    signal_uv = pieces[:, :, shown] * store.scales(montage)[scale_row][shown]
     window = np.hanning(n)
     spectra = np.fft.rfft((signal_uv - signal_uv.mean(axis=1, keepdims=True)) * window[:, None], axis=1)
     power = 2 * (np.abs(spectra) ** 2).mean(axis=0).T / (store.rate_hz * (window**2).sum())

@@ -19,6 +19,7 @@ from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.errors import TrainingError
+from eegfm.jobs.channels_left import with_channels_left
 from eegfm.jobs.encoder_code import encoder_code, implementations
 from eegfm.jobs.training_data import TrainingData, training_data
 from eegfm.jobs.versions import versions
@@ -96,6 +97,7 @@ def fit_pretraining(
     split_table = SplitTable(splits)
     split_table.check_training(mixture)
     stores = readable(stores, params.loader.verify)
+    mixture = with_channels_left(mixture, stores, lambda m: Prepare(m, params.reference, params.bad_channels))
     data = training_data(mixture, stores, params)
     fingerprint = _fingerprint(params, data, _signals(mixture, stores))
     code = encoder_code(params.encoder, params.adapter)  # now: who edits it during the training does not change that
@@ -103,7 +105,6 @@ def fit_pretraining(
     _write_params(directory, params, data.mixture_sha256)
 
     prepare = Prepare(data.spec.montages, params.reference, params.bad_channels)
-    _check_bad_channels(prepare, mixture, stores)
     prepared_spec = prepare.prepared_spec(data.spec)
     adapter = new_adapter(params.adapter, prepared_spec, params.seed)
     encoder_spec = adapter.adapted_spec(prepared_spec)
@@ -124,14 +125,6 @@ def fit_pretraining(
         reconstructions=_reconstruct(objective, prepare, adapter, data, stores, encoder_spec, params.seed),
         run_directory=directory,
     )
-
-
-def _check_bad_channels(prepare: Prepare, mixture: pd.DataFrame, stores: Stores) -> None:
-    """Refuse recordings of which bad channels leave nothing; it may take hours until one is drawn."""
-    for (corpus, montage), part in mixture.groupby(["corpus", "montage"]):
-        store, ids = stores[str(corpus)], part["recording_id"].unique()
-        _, rows = store.locate(str(montage), ids, np.zeros(len(ids), dtype=np.int64), 0)
-        prepare.check_bad_channels(str(montage), store.is_bad(str(montage))[rows])
 
 
 def _new_objective(params: PretrainParams, spec: SignalSpec) -> Objective:

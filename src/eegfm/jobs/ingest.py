@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,16 @@ from tqdm import tqdm
 import eegfm.corpora
 import eegfm.signal
 from eegfm.corpora.base import file_version
-from eegfm.errors import EegfmError
+from eegfm.errors import EegfmError, StoreError
 from eegfm.jobs.config import IngestParams
 from eegfm.jobs.convert import TRIED_AGAIN, Converted, Task
 from eegfm.jobs.copies import find_copies
 from eegfm.jobs.copies_known import compare_copies
+from eegfm.jobs.describe import read_described
 from eegfm.jobs.tables import COPY_OF, count_outcomes, events_table, files_table, recordings_table, rejected_table
 from eegfm.jobs.workers import converted
 from eegfm.signal.config import SignalParams
+from eegfm.store.damage import is_marked
 from eegfm.store.index import RejectedEntry
 from eegfm.store.layout import SAMPLE_DTYPE, StoreFacts
 from eegfm.store.reader import SignalStore
@@ -62,6 +64,8 @@ def ingest(
 ) -> Ingested:
     """Bring a corpus into its store. What is there and unchanged is skipped, what is gone drops out.
 
+    Samples that are read on the way and turn out damaged are converted again at once.
+
     Args:
         raw_files: One row per raw file.
         root: The raw folder.
@@ -71,8 +75,32 @@ def ingest(
         simulated: Whether the recordings are simulated; stands in the store and in every row.
 
     Raises:
-        StoreError: Another process writes to the store, or its disk is full.
+        StoreError: Another process writes to the store, its disk is full, or what was just written is damaged.
     """
+    store_recordings = partial(_store, raw_files, root, params, signal, folder, simulated=simulated)
+    out = None
+    try:
+        out = _tables(store_recordings(), raw_files, params)
+    except StoreError as error:
+        if not is_marked(folder):
+            raise
+        _log.warning("%s; this run does it now", error)
+    if out is None or is_marked(folder):  # damage beside what was read is a mark and no error
+        out = _tables(store_recordings(), raw_files, params)
+    _log_accounts(out, str(raw_files["corpus"].iloc[0]))
+    return out
+
+
+def _store(
+    raw_files: pd.DataFrame,
+    root: Path,
+    params: IngestParams,
+    signal: SignalParams,
+    folder: Path,
+    *,
+    simulated: bool,
+) -> SignalStore:
+    """Convert what the store lacks; a store that is known to be damaged drops what is."""
     corpus = raw_files["corpus"].iloc[0]
     wanted = raw_files[raw_files["excluded"] == ""]
     with StoreWriter(folder, _facts(params, signal, simulated)) as writer:
@@ -90,15 +118,18 @@ def ingest(
             for result in _watched(results, len(plan), corpus):
                 _commit(writer, result)
         writer.compact()
-    store = SignalStore(folder)
+    return SignalStore(folder)
+
+
+def _tables(store: SignalStore, raw_files: pd.DataFrame, params: IngestParams) -> Ingested:
+    """Say what is in a store; samples are read that tell copies, and those that describe the corpus."""
     patterns = params.reading.bad_annotations
     copies = find_copies(store, raw_files, patterns)
     kept = compare_copies(store, raw_files, copies, patterns)
     recordings, rejected = recordings_table(store, raw_files, copies, kept), rejected_table(store)
+    read_described(store, recordings)
     files = files_table(raw_files, recordings, store.rejected, copies)
-    out = Ingested(store, recordings, events_table(store, copies), rejected, files)
-    _log_accounts(out, corpus)
-    return out
+    return Ingested(store, recordings, events_table(store, copies), rejected, files)
 
 
 def _facts(params: IngestParams, signal: SignalParams, simulated: bool) -> StoreFacts:

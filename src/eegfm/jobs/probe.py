@@ -1,8 +1,9 @@
 """Probe a frozen encoder on persons it has never seen, next to the controls every result carries."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -27,6 +28,7 @@ from eegfm.evaluation.features import (
 )
 from eegfm.evaluation.linear import Ints
 from eegfm.evaluation.summary import PersonScores, compare
+from eegfm.jobs.channels_left import with_channels_left
 from eegfm.jobs.encoder_code import refuse_other_code
 from eegfm.jobs.inference import prepare_for
 from eegfm.jobs.pretrained_persons import Exposure, refuse_pretrained
@@ -97,7 +99,8 @@ def probe(
         store = store.unverified()
     other_code = refuse_other_code(checkpoint.header, accept=params.accept_other_code, key="probe.accept_other_code")
     split_table = SplitTable(splits)
-    trials = _evaluation_trials(windows, splits, params)
+    check_signals(checkpoint.header, store)
+    trials = _evaluation_trials(windows, splits, params, partial(_with_channels_left, store, checkpoint.header))
     split_table.check_evaluation(trials.windows)
     exposure = _exposure(split_table, splits, trials, store, checkpoint.header, params)
     features = _all_features(checkpoint, store, trials, params)
@@ -124,14 +127,24 @@ def probe(
     return ProbeResult(metrics, pd.concat(tables, ignore_index=True))
 
 
-def _evaluation_trials(windows: pd.DataFrame, splits: pd.DataFrame, params: ProbeParams) -> _Trials:
-    """Labelled windows of the task whose persons are in split ``evaluation``."""
+def _with_channels_left(store: SignalStore, header: CheckpointHeader, windows: pd.DataFrame) -> pd.DataFrame:
+    stores = {str(corpus): store for corpus in windows["corpus"].unique()}
+    return with_channels_left(windows, stores, partial(prepare_for, header))
+
+
+def _evaluation_trials(
+    windows: pd.DataFrame,
+    splits: pd.DataFrame,
+    params: ProbeParams,
+    usable: Callable[[pd.DataFrame], pd.DataFrame],
+) -> _Trials:
+    """Labelled windows of the task, those that are usable, whose persons are in split ``evaluation``."""
     of_task = windows[(windows["task"] == params.task) & windows["label"].notna()]
     unknown = sorted(set(of_task["person"]) - set(splits["person"]))
     if unknown:
         raise SplitError(f"{len(unknown)} persons have windows but no split (first: {unknown[0]}); split again")
     evaluated = splits[splits["split"] == "evaluation"]
-    kept = expand(of_task.merge(evaluated[["person", "identity", "fold"]], on="person"))
+    kept = expand(usable(of_task.merge(evaluated[["person", "identity", "fold"]], on="person")))
     kept = kept.sort_values(["identity", "person", "recording_id", "start"], ignore_index=True)
     names, persons = np.unique(kept["identity"].to_numpy(dtype=str), return_inverse=True)
     # Cutting made sure that each class of the task has windows in the corpus, so those of all splits name all classes.
@@ -209,7 +222,6 @@ def _exposure(
 def _all_features(checkpoint: Checkpoint, store: SignalStore, trials: _Trials, params: ProbeParams) -> FeatureSets:
     device = _device(params)
     seeds = [params.untrained_seed + k for k in range(params.n_untrained)]
-    check_signals(checkpoint.header, store)
     spec = _spec_of(store, trials)
     prepare = prepare_for(checkpoint.header, spec.montages)
     spec = prepare.prepared_spec(spec)

@@ -1,6 +1,6 @@
 """What a signal itself tells about its quality: flat, still for a while, clipped, non-finite."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +38,27 @@ def bad_channels(flags: Iterable[str], channel_names: Sequence[str], reference: 
     found = {(flag, name) for flag, _, name in (text.partition(":") for text in flags) if flag in BAD_FLAGS}
     bad = {name for flag, name in found if not (flag == "flat" and name == reference)}
     return tuple(name for name in channel_names if name in bad)
+
+
+def clipped_together(flags: Collection[str], channel_names: Sequence[str], reference: str | None) -> tuple[str, ...]:
+    """Channels that clipping alone makes bad, where they are at least half of those that would be good without it.
+
+    Half of the electrodes do not fail alike: the amplifier did, for a while. Most of the recording is good.
+
+    Args:
+        flags: All flags of a recording.
+        channel_names: Its electrodes on the scalp.
+        reference: See ``bad_channels``.
+    """
+    others = bad_channels(without_clipped(flags), channel_names, reference)
+    bad = bad_channels(flags, channel_names, reference)
+    clipped = tuple(name for name in bad if name not in others)
+    return clipped if 2 * len(clipped) >= len(channel_names) - len(others) else ()
+
+
+def without_clipped(flags: Iterable[str]) -> list[str]:
+    """Flags but those of clipped channels."""
+    return [flag for flag in flags if not flag.startswith("clipped:")]
 
 
 def flat_channels(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
