@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from pydantic import ValidationError, model_validator
 
 from eegfm.config import StrictModel
-from eegfm.errors import CheckpointError
+from eegfm.errors import CheckpointError, DamageError
 from eegfm.files import write_atomically
 from eegfm.provenance import Record, sha256_of
 from eegfm.recording import BadChannels
 
 FORMAT_VERSION: Literal[4] = 4
 HEADER_KEY = "eegfm"
+_WEIGHTS_SHA256_KEY = "eegfm_weights_sha256"
+_SHA256_KEY = "eegfm_sha256"
+"""Of the header and of the checksum of the weights, so that a header alone can be trusted."""
 
 
 class ImportedWeights(StrictModel):
@@ -100,13 +103,7 @@ class Checkpoint:
 
     def identity(self) -> str:
         """Hash of weights and header, but for the record and the versions of libraries."""
-        sha = hashlib.sha256()
-        for name, value in sorted(self.tensors.items()):
-            array = np.ascontiguousarray(value)
-            sha.update(f"{name} {array.dtype.str} {value.shape} ".encode())
-            sha.update(array.data)
-        header = self.header.model_dump(mode="json", exclude={"record", "versions"})
-        return sha256_of([sha.hexdigest(), header])
+        return _identity(_weights_sha256(self.tensors), self.header)
 
     def with_record(self, record: Record | None) -> "Checkpoint":
         """The same weights with another record."""
@@ -126,12 +123,13 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         raise CheckpointError(f"{path}: weights are not finite ({', '.join(bad[:5])}); nothing was written")
     # safetensors writes the bytes as they lie in memory: an array that is not contiguous would come back wrong.
     tensors = {name: np.asarray(value, order="C") for name, value in checkpoint.tensors.items()}
-    data = save(tensors, metadata={HEADER_KEY: checkpoint.header.model_dump_json()})
+    said = {HEADER_KEY: checkpoint.header.model_dump_json(), _WEIGHTS_SHA256_KEY: _weights_sha256(tensors)}
+    data = save(tensors, metadata={**said, _SHA256_KEY: sha256_of(said)})
     write_atomically(path, data)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read weights and header.
+    """Read weights and header, and compare both with their checksums.
 
     Raises:
         CheckpointError: The file is missing, damaged, or not one of ours.
@@ -139,11 +137,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    header = read_header(path)
+    header, expected = _read_header(path)
     try:
-        return Checkpoint(load_file(path), header)
+        tensors = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not readable as safetensors ({error})") from error
+        raise DamageError(f"{path}: not readable as safetensors ({error})") from error
+    found = _weights_sha256(tensors)
+    if found != expected:
+        raise DamageError(f"{path}: damaged: weights are not those that were saved")
+    if header.record is not None and header.record.contents != _identity(found, header):
+        raise DamageError(f"{path}: changed by hand: weights or header are others, its record is about others")
+    return Checkpoint(tensors, header)
 
 
 def read_header(path: Path) -> CheckpointHeader:
@@ -152,23 +156,47 @@ def read_header(path: Path) -> CheckpointHeader:
     Raises:
         CheckpointError: The file is missing, damaged, or not one of ours.
     """
+    return _read_header(path)[0]
+
+
+def _read_header(path: Path) -> tuple[CheckpointHeader, str]:
+    """The header and the checksum of the weights."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; make it with the pipeline pretrain")
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
+            metadata: dict[str, str] = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not readable as safetensors ({error})") from error
+        raise DamageError(f"{path}: not readable as safetensors ({error})") from error
     if HEADER_KEY not in metadata:
-        raise CheckpointError(f"{path}: holds no eegfm header; import foreign weights before using them")
+        raise DamageError(f"{path}: holds no eegfm header; import foreign weights before using them")
     try:
         content = json.loads(metadata[HEADER_KEY])
         _refuse_other_format(path, content)
-        return CheckpointHeader.model_validate(content)
+        header = CheckpointHeader.model_validate(content)
     except (ValidationError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path}: header does not fit format {FORMAT_VERSION} ({_problem(error)})") from error
+        raise DamageError(f"{path}: header does not fit format {FORMAT_VERSION} ({_problem(error)})") from error
+
+    said = {HEADER_KEY: metadata[HEADER_KEY], _WEIGHTS_SHA256_KEY: metadata.get(_WEIGHTS_SHA256_KEY, "")}
+    if metadata.get(_SHA256_KEY) != sha256_of(said):
+        raise DamageError(f"{path}: damaged: its header is not the one that was saved")
+    return header, said[_WEIGHTS_SHA256_KEY]
+
+
+def _weights_sha256(tensors: Mapping[str, NDArray[np.generic]]) -> str:
+    """Hash of names, types, shapes and values."""
+    sha = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        array = np.ascontiguousarray(value)
+        sha.update(f"{name} {array.dtype.str} {value.shape} ".encode())
+        sha.update(array.data)
+    return sha.hexdigest()
+
+
+def _identity(weights_sha256: str, header: CheckpointHeader) -> str:
+    return sha256_of([weights_sha256, header.model_dump(mode="json", exclude={"record", "versions"})])
 
 
 def _problem(error: ValidationError | json.JSONDecodeError) -> str:
