@@ -146,6 +146,24 @@ def test_a_raw_file_that_changed(run: Run, data: Path) -> None:
     assert len(runs) == 2  # no run lies in the folder of another
 
 
+def test_metrics_that_were_edited_and_an_encoder_that_is_damaged(data: Path, tmp_path: Path) -> None:
+    path, encoder = data / "08_reporting/probe/metrics.json", data / "06_models/pretrain/encoder.safetensors"
+    old, weights = path.read_bytes(), bytearray(encoder.read_bytes())
+    path.write_bytes(re.sub(rb'"pooled": [0-9.]+', b'"pooled": 0.99', old, count=1))
+    weights[-9] ^= 1
+    encoder.write_bytes(weights)
+    runs = {"report": (f"{path}: damaged or changed by hand", "probe"), "export": (f"{encoder}: damaged", "pretrain")}
+    commands = [Command(("run", "--env=test", f"--pipelines={p}", f"--params=data={data}"), tmp_path) for p in runs]
+    for ended, (line, again) in zip(kedro(*commands), runs.values(), strict=True):
+        assert (ended.code, len(ended.errors)) == (1, 1)
+        assert ended.errors[0].startswith(f"eegfm: error: {line}")
+        assert ended.errors[0].endswith(
+            f"make it anew with: kedro run --pipelines={again} --env=test --params=data={data}"
+        )
+        assert not ended.packages & {*HEAVY}
+    path.write_bytes(old)
+
+
 def test_a_file_that_says_nothing_of_itself(data: Path, tmp_path: Path) -> None:
     table = project_session("test", data).load_context().catalog["splits"]
     table.save(table.load())

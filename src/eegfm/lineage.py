@@ -25,7 +25,6 @@ Catalog = CatalogProtocol[Any, Any]
 DATA_TAG = "data"
 REPORT_TAG = "report"
 _DATA_PIPELINES = ("ingest", "window", "mix")
-_IMPORT = "import_weights"
 
 
 class Lineage:
@@ -130,10 +129,9 @@ class Lineage:
             return None
         dataset = catalog[name]
         if isinstance(dataset, Recorded) and dataset.command == Recorded.command:
-            is_imported = isinstance(dataset, CheckpointDataset) and dataset.is_imported()
-            dataset.command = (
-                f"kedro run --pipelines={_IMPORT}{self._options}" if is_imported else self._command([name])
-            )
+            dataset.command = self._command([name])
+            if isinstance(dataset, CheckpointDataset) and dataset.is_imported():
+                dataset.command = f"kedro run --pipelines=import_weights{self._options}"
         return dataset if isinstance(dataset, Identified) else None
 
     def _refuse_damage(self, names: Iterable[str], catalog: Catalog) -> None:
