@@ -152,14 +152,13 @@ def test_metrics_that_were_edited_and_an_encoder_that_is_damaged(data: Path, tmp
     path.write_bytes(re.sub(rb'"pooled": [0-9.]+', b'"pooled": 0.99', old, count=1))
     weights[-9] ^= 1
     encoder.write_bytes(weights)
-    runs = {"report": (f"{path}: damaged or changed by hand", "probe"), "export": (f"{encoder}: damaged", "pretrain")}
-    commands = [Command(("run", "--env=test", f"--pipelines={p}", f"--params=data={data}"), tmp_path) for p in runs]
-    for ended, (line, again) in zip(kedro(*commands), runs.values(), strict=True):
+    lines = {"report": f"{path}: damaged or changed by hand", "export": f"{encoder}: damaged"}
+    options = ("--env=test", f"--params=data={data}")
+    commands = [Command(("run", f"--pipelines={name}", *options), tmp_path / name) for name in lines]
+    for ended, line, again in zip(kedro(*commands), lines.values(), ("probe", "pretrain"), strict=True):
         assert (ended.code, len(ended.errors)) == (1, 1)
         assert ended.errors[0].startswith(f"eegfm: error: {line}")
-        assert ended.errors[0].endswith(
-            f"make it anew with: kedro run --pipelines={again} --env=test --params=data={data}"
-        )
+        assert ended.errors[0].endswith(f"make it anew with: kedro run --pipelines={again} {' '.join(options)}")
         assert not ended.packages & {*HEAVY}
     path.write_bytes(old)
 
