@@ -146,6 +146,23 @@ def test_a_raw_file_that_changed(run: Run, data: Path) -> None:
     assert len(runs) == 2  # no run lies in the folder of another
 
 
+def test_metrics_that_were_edited_and_an_encoder_that_is_damaged(data: Path, tmp_path: Path) -> None:
+    path, encoder = data / "08_reporting/probe/metrics.json", data / "06_models/pretrain/encoder.safetensors"
+    old, weights = path.read_bytes(), bytearray(encoder.read_bytes())
+    path.write_bytes(re.sub(rb'"pooled": [0-9.]+', b'"pooled": 0.99', old, count=1))
+    weights[-9] ^= 1
+    encoder.write_bytes(weights)
+    lines = {"report": f"{path}: damaged or changed by hand", "export": f"{encoder}: damaged"}
+    options = ("--env=test", f"--params=data={data}")
+    commands = [Command(("run", f"--pipelines={name}", *options), tmp_path / name) for name in lines]
+    for ended, line, again in zip(kedro(*commands), lines.values(), ("probe", "pretrain"), strict=True):
+        assert (ended.code, len(ended.errors)) == (1, 1)
+        assert ended.errors[0].startswith(f"eegfm: error: {line}")
+        assert ended.errors[0].endswith(f"make it anew with: kedro run --pipelines={again} {' '.join(options)}")
+        assert not ended.packages & {*HEAVY}
+    path.write_bytes(old)
+
+
 def test_a_file_that_says_nothing_of_itself(data: Path, tmp_path: Path) -> None:
     table = project_session("test", data).load_context().catalog["splits"]
     table.save(table.load())

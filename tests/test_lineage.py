@@ -217,6 +217,58 @@ def test_a_table_without_a_record(project: Project, name: str) -> None:
     assert f"kedro run --pipelines={'mix' if name == 'splits' else 'window'} --env=toy" in line
 
 
+def flip(path: Path, where: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[where] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), [("splits", "mix"), ("windows", "window"), ("recordings", "ingest"), ("events", "ingest")]
+)
+@pytest.mark.parametrize("where", [5, -40])  # a page of values, the footer
+def test_a_damaged_table_stops_the_run_before_its_first_step(
+    project: Project, name: str, command: str, where: int
+) -> None:
+    path = project.folder / f"{name}.parquet"
+    flip(path, where)
+    chosen = only(CUT, SPLIT) if name in ("recordings", "events") else only(TRAIN)
+    line = project.refused(chosen)
+    assert f"{name} ({path})" in line if where < 0 else line.startswith(f"{path}: damaged")
+    assert line.endswith(f"; make it anew with: kedro run --pipelines={command} --env=toy")
+    project.run(command)
+    project.run(chosen)
+
+
+def test_metrics_that_were_edited_are_not_reported(project: Project) -> None:
+    path = project.folder / "probe.json"
+    old = project.catalog().load("probe.metrics")["score"]
+    path.write_text(path.read_text().replace(f'"score": {old}', '"score": 0.99'))
+    line = project.refused(only(REPORT))
+    assert line.startswith(f"{path}: damaged or changed by hand: ")
+    assert line.endswith("make it anew with: kedro run --pipelines=probe --env=toy")
+    project.run("probe")
+    project.run(only(REPORT))
+
+
+@pytest.mark.parametrize("where", [-1, 20])  # a weight, the header
+def test_a_damaged_encoder_is_not_probed(project: Project, where: int) -> None:
+    flip(project.folder / "encoder.safetensors", where)
+    line = project.refused(only(PROBE))
+    assert line.startswith(f"{project.folder}/encoder.safetensors: ")
+    assert line.endswith("make it anew with: kedro run --pipelines=pretrain --env=toy")
+    project.run("pretrain")
+    project.run(only(PROBE))
+
+
+def test_damaged_weights_that_were_imported_are_imported_again(project: Project) -> None:
+    encoder = project.catalog()["pretrain.encoder"]
+    (project.folder / "encoder.safetensors").unlink()
+    encoder.save(Checkpoint({"w": np.zeros(3)}, imported_header(**MENU)))
+    flip(project.folder / "encoder.safetensors", -1)
+    assert project.refused(only(PROBE)).endswith("kedro run --pipelines=import_weights --env=toy")
+
+
 def test_an_encoder_that_somebody_put_there(project: Project) -> None:
     encoder = project.catalog()["pretrain.encoder"]
     encoder.save(Checkpoint({"w": np.zeros(3)}, header(**MENU)))

@@ -2,23 +2,28 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError, model_validator
 
 from eegfm.config import StrictModel
-from eegfm.errors import CheckpointError
+from eegfm.errors import CheckpointError, DamageError
 from eegfm.files import write_atomically
 from eegfm.provenance import Record, sha256_of
 from eegfm.recording import BadChannels
 
 FORMAT_VERSION: Literal[4] = 4
 HEADER_KEY = "eegfm"
+_WEIGHTS_CRC_KEY = "eegfm_weights_crc32c"
+_SHA256_KEY = "eegfm_sha256"
+"""Hash of the header and of the checksum of the weights: whoever reads a header alone can trust it."""
+_CRC_BYTES = 1 << 20  # per call, which holds the interpreter's lock
 
 
 class ImportedWeights(StrictModel):
@@ -101,9 +106,8 @@ class Checkpoint:
     def identity(self) -> str:
         """Hash of weights and header, but for the record and the versions of libraries."""
         sha = hashlib.sha256()
-        for name, value in sorted(self.tensors.items()):
-            array = np.ascontiguousarray(value)
-            sha.update(f"{name} {array.dtype.str} {value.shape} ".encode())
+        for described, array in _described(self.tensors):
+            sha.update(described)
             sha.update(array.data)
         header = self.header.model_dump(mode="json", exclude={"record", "versions"})
         return sha256_of([sha.hexdigest(), header])
@@ -114,7 +118,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write whole or not at all.
+    """Write whole or not at all. A record that is about other weights or another header is not written.
 
     Raises:
         CheckpointError: A weight is not finite; nothing is written then.
@@ -126,12 +130,16 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         raise CheckpointError(f"{path}: weights are not finite ({', '.join(bad[:5])}); nothing was written")
     # safetensors writes the bytes as they lie in memory: an array that is not contiguous would come back wrong.
     tensors = {name: np.asarray(value, order="C") for name, value in checkpoint.tensors.items()}
-    data = save(tensors, metadata={HEADER_KEY: checkpoint.header.model_dump_json()})
+    record = checkpoint.header.record
+    if record is not None and record.contents != checkpoint.identity():
+        checkpoint = checkpoint.with_record(None)
+    said = {HEADER_KEY: checkpoint.header.model_dump_json(), _WEIGHTS_CRC_KEY: _weights_crc32c(tensors)}
+    data = save(tensors, metadata={**said, _SHA256_KEY: sha256_of(said)})
     write_atomically(path, data)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read weights and header.
+    """Read weights and header, and compare both with their checksums.
 
     Raises:
         CheckpointError: The file is missing, damaged, or not one of ours.
@@ -139,11 +147,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    header = read_header(path)
+    header, expected = _read_header(path)
     try:
-        return Checkpoint(load_file(path), header)
+        tensors = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not readable as safetensors ({error})") from error
+        raise DamageError(f"{path}: not readable as safetensors ({error})") from error
+    if _weights_crc32c(tensors) != expected:
+        raise DamageError(f"{path}: damaged: its weights are not those that were saved")
+    return Checkpoint(tensors, header)
 
 
 def read_header(path: Path) -> CheckpointHeader:
@@ -152,23 +163,51 @@ def read_header(path: Path) -> CheckpointHeader:
     Raises:
         CheckpointError: The file is missing, damaged, or not one of ours.
     """
+    return _read_header(path)[0]
+
+
+def _read_header(path: Path) -> tuple[CheckpointHeader, str]:
+    """The header, and what it says of its weights: their checksum."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; make it with the pipeline pretrain")
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
+            metadata: dict[str, str] = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not readable as safetensors ({error})") from error
+        raise DamageError(f"{path}: not readable as safetensors ({error})") from error
     if HEADER_KEY not in metadata:
-        raise CheckpointError(f"{path}: holds no eegfm header; import foreign weights before using them")
+        raise DamageError(f"{path}: holds no eegfm header; import foreign weights before using them")
     try:
         content = json.loads(metadata[HEADER_KEY])
         _refuse_other_format(path, content)
-        return CheckpointHeader.model_validate(content)
+        header = CheckpointHeader.model_validate(content)
     except (ValidationError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path}: header does not fit format {FORMAT_VERSION} ({_problem(error)})") from error
+        raise DamageError(f"{path}: header does not fit format {FORMAT_VERSION} ({_problem(error)})") from error
+
+    said = {HEADER_KEY: metadata[HEADER_KEY], _WEIGHTS_CRC_KEY: metadata.get(_WEIGHTS_CRC_KEY, "")}
+    if metadata.get(_SHA256_KEY) != sha256_of(said):
+        raise DamageError(f"{path}: damaged: its header is not the one that was saved")
+    return header, said[_WEIGHTS_CRC_KEY]
+
+
+def _described(tensors: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[bytes, NDArray[np.generic]]]:
+    """By name: name, type and shape, and the values in one piece."""
+    for name, value in sorted(tensors.items()):
+        array = np.ascontiguousarray(value)
+        yield f"{name} {array.dtype.str} {value.shape} ".encode(), array
+
+
+def _weights_crc32c(tensors: Mapping[str, NDArray[np.generic]]) -> str:
+    """CRC-32C of names, types, shapes and values: four times as fast as a hash, and enough for damage."""
+    crc = 0
+    for described, array in _described(tensors):
+        crc = google_crc32c.extend(crc, described)
+        data = array.reshape(-1).view(np.uint8)
+        for first in range(0, data.size, _CRC_BYTES):
+            crc = google_crc32c.extend(crc, data[first : first + _CRC_BYTES])
+    return f"{crc:08x}"
 
 
 def _problem(error: ValidationError | json.JSONDecodeError) -> str:

@@ -41,8 +41,12 @@ class CheckpointError(EegfmError):
     """A checkpoint that is missing, damaged or does not fit."""
 
 
+class DamageError(CheckpointError):
+    """A checkpoint that is not what was saved."""
+
+
 class LineageError(EegfmError):
-    """Files that do not belong together, or do not say what they were made from."""
+    """Files that do not belong together, do not say what they were made from, or hold something else than they say."""
 
 
 class TrainingError(EegfmError):

@@ -52,12 +52,13 @@ class Lineage:
         """Check what is there before the first step of a run; what the run makes itself is checked when it is there.
 
         Raises:
-            LineageError: Files that a step reads do not belong together.
-            CheckpointError: An encoder was made by other code.
+            LineageError: Files that a step reads do not belong together, or are damaged.
+            CheckpointError: An encoder was made by other code, or is damaged.
         """
         unmade = pipeline.all_outputs()
         for node in pipeline.nodes:
             self.check(node, catalog, unmade)
+        self._refuse_damage(pipeline.inputs(), catalog)
 
     def check(self, node: Node, catalog: Catalog, unmade: Collection[str] = ()) -> list[Stale]:
         """Check what a step reads.
@@ -74,7 +75,7 @@ class Lineage:
             LineageError: They do not belong together.
             CheckpointError: An encoder was made by other code.
         """
-        entries = [name for name in node.inputs if name not in unmade and _identified(catalog, name)]
+        entries = [name for name in node.inputs if name not in unmade and self._identified(catalog, name)]
         self._refuse_unrecorded(entries, catalog)
         self._refuse_other_code(node, entries, catalog)
         changed = self._changed if REPORT_TAG not in node.tags else _nothing_changed
@@ -96,7 +97,9 @@ class Lineage:
     def end(self, node: Node, catalog: Catalog, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
         """Hand the record of what a step made to the entries that will save it."""
         identities = {
-            name: found.identity_of(data) for name, data in outputs.items() if (found := _identified(catalog, name))
+            name: found.identity_of(data)
+            for name, data in outputs.items()
+            if (found := self._identified(catalog, name))
         }
         typed = {name: value for name, value in inputs.items() if isinstance(value, StrictModel)}
         roots = _roots(node, inputs)
@@ -117,8 +120,26 @@ class Lineage:
                 dataset.keep(record)
 
     def _identities(self, names: Iterable[str], catalog: Catalog) -> dict[str, str]:
-        found = {name: dataset.identity() for name in names if (dataset := _identified(catalog, name))}
+        found = {name: dataset.identity() for name in names if (dataset := self._identified(catalog, name))}
         return {name: identity for name, identity in found.items() if identity is not None}
+
+    def _identified(self, catalog: Catalog, name: str) -> Any:
+        """The entry's dataset where its contents have an identity; its messages name the command of this run."""
+        if name.startswith("params:") or name == "parameters" or name not in catalog:
+            return None
+        dataset = catalog[name]
+        if isinstance(dataset, Recorded) and dataset.command == Recorded.command:
+            dataset.command = self._command([name])
+            if isinstance(dataset, CheckpointDataset) and dataset.is_imported():
+                dataset.command = f"kedro run --pipelines=import_weights{self._options}"
+        return dataset if isinstance(dataset, Identified) else None
+
+    def _refuse_damage(self, names: Iterable[str], catalog: Catalog) -> None:
+        """Before the first step, and so before torch is imported; a load compares again."""
+        for name in sorted(names):
+            dataset = self._identified(catalog, name)
+            if isinstance(dataset, Recorded) and dataset.identity() is not None:
+                dataset.check()
 
     def _refuse_unrecorded(self, entries: Iterable[str], catalog: Catalog) -> None:
         for name in entries:
@@ -126,7 +147,7 @@ class Lineage:
             if isinstance(dataset, Recorded) and dataset.identity() == Recorded.UNKNOWN:
                 raise LineageError(
                     f"{name} ({_path(catalog[name])}) does not say what it was made from: another version of eegfm "
-                    f"wrote it, or another program; make it anew with: {self._command([name], [])}"
+                    f"wrote it, or another program, or it is damaged; make it anew with: {dataset.command}"
                 )
 
     def _refuse_other_code(self, node: Node, entries: Iterable[str], catalog: Catalog) -> None:
@@ -142,11 +163,11 @@ class Lineage:
 
     def _stale(self, entries: list[str], catalog: Catalog, unmade: Collection[str], changed: Any) -> list[Stale]:
         def record_of(name: str) -> Record | None:
-            dataset = _identified(catalog, name)
+            dataset = self._identified(catalog, name)
             return dataset.record() if isinstance(dataset, Recorded) else None
 
         def identity_of(name: str) -> str | None:
-            dataset = _identified(catalog, name)
+            dataset = self._identified(catalog, name)
             return dataset.identity() if dataset else None
 
         return find_stale(entries, record_of, identity_of, unmade, changed)
@@ -171,7 +192,7 @@ class Lineage:
         command = self._command([one.entry for one in stale], entries)
         return f"two generations: {described(first)}; make anew with: {command}"
 
-    def _command(self, stale: Iterable[str], entries: Iterable[str]) -> str:
+    def _command(self, stale: Iterable[str], entries: Iterable[str] = ()) -> str:
         """The command that makes entries anew, with all data behind them."""
         wanted = {self._pipeline_of(name) for name in stale}
         if wanted & {*_DATA_PIPELINES}:
@@ -210,14 +231,6 @@ def refuse_workers(catalog: Catalog) -> None:
 def _roots(node: Node, inputs: Mapping[str, Any]) -> tuple[str, ...]:
     """Modules whose code, with all that they import, a step runs."""
     return node.func.__module__, *sorted({m for value in inputs.values() for m in implementations(value)})
-
-
-def _identified(catalog: Catalog, name: str) -> Any:
-    """The entry's dataset where its contents have an identity."""
-    if name.startswith("params:") or name == "parameters" or name not in catalog:
-        return None
-    dataset = catalog[name]
-    return dataset if isinstance(dataset, Identified) else None
 
 
 def _params(node: Node, catalog: Catalog) -> tuple[str, Any]:

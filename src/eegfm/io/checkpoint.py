@@ -1,5 +1,7 @@
 """Encoder checkpoints as catalog entries."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ from kedro.io import AbstractDataset
 from kedro_datasets._typing import JSONPreview
 
 from eegfm.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, read_header, save_checkpoint
-from eegfm.errors import CheckpointError
+from eegfm.errors import CheckpointError, DamageError
 from eegfm.io.recorded import Recorded
 from eegfm.provenance import Record
 
@@ -26,11 +28,11 @@ class CheckpointDataset(Recorded, AbstractDataset[Checkpoint, Checkpoint]):
 
     def load(self) -> Checkpoint:
         """Read weights and header."""
-        return load_checkpoint(self._path)
+        return self._checked()
 
     def save(self, data: Checkpoint) -> None:
         """Write in one step; weights that are not finite are refused, and imported ones in place of trained ones."""
-        if data.header.imported and self._path.exists() and not _is_imported(self._path):
+        if data.header.imported and self._path.exists() and not self.is_imported():
             raise CheckpointError(
                 f"{self._path}: holds an encoder that was pretrained here, or one that is not readable; imported "
                 "weights do not replace it: write elsewhere with --params=data=FOLDER"
@@ -39,11 +41,23 @@ class CheckpointDataset(Recorded, AbstractDataset[Checkpoint, Checkpoint]):
 
     def header(self) -> CheckpointHeader:
         """Read only the header."""
-        return read_header(self._path)
+        with self._naming_command():
+            return read_header(self._path)
+
+    def is_imported(self) -> bool:
+        """Whether weights lie there that were trained elsewhere, as far as the file can be read."""
+        try:
+            return read_header(self._path).imported is not None
+        except CheckpointError:
+            return False
+
+    def check(self) -> None:
+        """See ``Recorded``."""
+        self._checked()
 
     def preview(self) -> JSONPreview:
         """The header without its long lists, for kedro viz."""
-        header = read_header(self._path)
+        header = self.header()
         seen = {"persons": _counted(header.persons, "persons"), "signals": _counted(header.signals, "recordings")}
         short = header.model_copy(update={**seen, "signal_spec": {}, "encoder_spec": {}, "record": None})
         return JSONPreview(short.model_dump_json())
@@ -53,7 +67,7 @@ class CheckpointDataset(Recorded, AbstractDataset[Checkpoint, Checkpoint]):
         return data.identity()
 
     def _read_record(self) -> Record | None:
-        return read_header(self._path).record
+        return self.header().record
 
     def _exists(self) -> bool:
         return self._path.is_file()
@@ -61,12 +75,16 @@ class CheckpointDataset(Recorded, AbstractDataset[Checkpoint, Checkpoint]):
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._path)}
 
+    def _checked(self) -> Checkpoint:
+        with self._naming_command():
+            return load_checkpoint(self._path)
 
-def _is_imported(path: Path) -> bool:
-    try:
-        return read_header(path).imported is not None
-    except CheckpointError:
-        return False
+    @contextmanager
+    def _naming_command(self) -> Iterator[None]:
+        try:
+            yield
+        except DamageError as error:
+            raise DamageError(f"{error}; make it anew with: {self.command}") from error
 
 
 def _counted(names: list[str] | None, what: str) -> list[str] | None:

@@ -11,7 +11,7 @@ from kedro_datasets._typing import PlotlyPreview
 
 from eegfm.errors import EegfmError
 from eegfm.files import write_atomically
-from eegfm.io.recorded import Recorded, parsed
+from eegfm.io.recorded import Recorded, parsed, written
 from eegfm.provenance import RECORD_KEY, Record, sha256_of
 
 
@@ -31,31 +31,55 @@ class FigureDataset(Recorded, AbstractDataset[go.Figure, go.Figure]):
         """Read the figure."""
         if not self._path.is_file():
             raise EegfmError(f"{self._path} does not exist; run the pipeline that makes it first")
-        figure = plotly.io.from_json(self._path.read_text(encoding="utf-8"))
-        figure.layout.meta = None
-        return figure
+        return plotly.io.from_json(json.dumps(self._checked()))
 
     def save(self, data: go.Figure) -> None:
         """Write the figure in one step."""
-        content, record = json.loads(data.to_json()), self._take(data)
+        content, record = _plain(data), self._take(data)
         if record is not None:
-            content["layout"]["meta"] = {RECORD_KEY: record.model_dump_json()}
+            content["layout"]["meta"] = {RECORD_KEY: written(record)}
         write_atomically(self._path, json.dumps(content).encode())
 
     def preview(self) -> PlotlyPreview:
         """The figure, for kedro viz."""
-        return PlotlyPreview(json.loads(self._path.read_text(encoding="utf-8")))
+        return PlotlyPreview(self._checked())
 
     def identity_of(self, data: go.Figure) -> str:
         """Hash of all that the figure shows."""
-        return sha256_of(json.loads(data.to_json()))
+        return sha256_of(_plain(data))
+
+    def check(self) -> None:
+        """See ``Recorded``."""
+        self._checked()
 
     def _read_record(self) -> Record | None:
-        meta = json.loads(self._path.read_bytes()).get("layout", {}).get("meta")
-        return parsed(meta.get(RECORD_KEY)) if isinstance(meta, dict) else None
+        return self._content()[1]
+
+    def _checked(self) -> dict[str, Any]:
+        content, record = self._content()
+        self._refuse_other_contents(sha256_of(content), record)
+        return content
+
+    def _content(self) -> tuple[dict[str, Any], Record | None]:
+        """The figure as plain data, and the record that stood in it."""
+        content = self._json_object(self._path.read_bytes())
+        meta = _pop_meta(content)
+        return content, parsed(meta.get(RECORD_KEY)) if isinstance(meta, dict) else None
 
     def _exists(self) -> bool:
         return self._path.is_file()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._path)}
+
+
+def _plain(figure: go.Figure) -> dict[str, Any]:
+    """A figure as plain data, without the place in which a record stands."""
+    content: dict[str, Any] = json.loads(figure.to_json())
+    _pop_meta(content)
+    return content
+
+
+def _pop_meta(content: dict[str, Any]) -> Any:
+    layout = content.get("layout")
+    return layout.pop("meta", None) if isinstance(layout, dict) else None

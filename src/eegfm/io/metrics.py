@@ -9,7 +9,7 @@ from kedro_datasets._typing import JSONPreview
 
 from eegfm.errors import EegfmError
 from eegfm.files import write_atomically
-from eegfm.io.recorded import Recorded, parsed
+from eegfm.io.recorded import Recorded, parsed, written
 from eegfm.provenance import RECORD_KEY, Record, sha256_of
 
 
@@ -29,29 +29,38 @@ class MetricsDataset(Recorded, AbstractDataset[dict[str, Any], dict[str, Any]]):
         """Read the numbers."""
         if not self._path.is_file():
             raise EegfmError(f"{self._path} does not exist; run the pipeline that makes it first")
-        return {key: value for key, value in self._content().items() if key != RECORD_KEY}
+        return self._checked()
 
     def save(self, data: dict[str, Any]) -> None:
         """Write the numbers in one step."""
         record = self._take(data)
-        said = {} if record is None else {RECORD_KEY: record.model_dump(mode="json")}
+        said = {} if record is None else {RECORD_KEY: written(record)}
         write_atomically(self._path, json.dumps({**data, **said}, indent=2, allow_nan=False).encode())
 
     def preview(self) -> JSONPreview:
         """The file itself, for kedro viz."""
+        self.check()
         return JSONPreview(self._path.read_text())
 
     def identity_of(self, data: dict[str, Any]) -> str:
         """Hash of all numbers and names."""
-        return sha256_of(data)
+        return sha256_of(json.loads(json.dumps(data)))  # as it is read: numbers as keys are text then
+
+    def check(self) -> None:
+        """See ``Recorded``."""
+        self._checked()
 
     def _read_record(self) -> Record | None:
-        said = self._content().get(RECORD_KEY)
-        return None if said is None else parsed(json.dumps(said))
+        return parsed(self._content().get(RECORD_KEY))
+
+    def _checked(self) -> dict[str, Any]:
+        content = self._content()
+        record = parsed(content.pop(RECORD_KEY, None))
+        self._refuse_other_contents(self.identity_of(content), record)
+        return content
 
     def _content(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(self._path.read_text())
-        return content
+        return self._json_object(self._path.read_bytes())
 
     def _exists(self) -> bool:
         return self._path.is_file()

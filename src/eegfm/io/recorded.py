@@ -1,9 +1,14 @@
 """Catalog entries that carry what they were made from, inside their own files."""
 
+import json
 from abc import abstractmethod
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn, Protocol, runtime_checkable
 
-from eegfm.provenance import Record
+from eegfm.errors import LineageError
+from eegfm.provenance import Record, sha256_of
+
+_SHA256_KEY = "sha256"
 
 
 @runtime_checkable
@@ -28,6 +33,9 @@ class Recorded:
 
     UNKNOWN: ClassVar[str] = "not recorded"
     """Identity of what is there without a record."""
+    command: str = "kedro run"
+    """Makes the file anew, for messages. A run names its own."""
+    _path: Path
     _next: Record | None = None
 
     def keep(self, record: Record) -> None:
@@ -50,11 +58,38 @@ class Recorded:
         """See ``Identified``."""
 
     @abstractmethod
+    def check(self) -> None:
+        """Compare what the file holds with what it says that it holds, as every load does.
+
+        Raises:
+            LineageError: The file is damaged or was changed by hand.
+            CheckpointError: The same of an encoder.
+        """
+
+    @abstractmethod
     def _read_record(self) -> Record | None:
         """Read the record of a file that is there."""
 
     @abstractmethod
     def _exists(self) -> bool: ...
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise LineageError(f"{self._path}: {why}; make it anew with: {self.command}")
+
+    def _json_object(self, data: bytes) -> dict[str, Any]:
+        """What a JSON file holds."""
+        try:
+            content = json.loads(data.decode("utf-8"))
+        except ValueError as error:
+            self._refuse(f"damaged: not readable as JSON ({error})")
+        if not isinstance(content, dict):
+            self._refuse(f"damaged: holds {type(content).__name__} and no table of names and values")
+        return content
+
+    def _refuse_other_contents(self, identity: str, record: Record | None) -> None:
+        """Refuse contents that are not those of the record; without a record, nobody knows what they were."""
+        if record is not None and record.contents != identity:
+            self._refuse("damaged or changed by hand: it holds something else than its record says")
 
     def _take(self, data: Any) -> Record | None:
         """The record for what is saved now, once; none where it was handed over for something else."""
@@ -62,11 +97,20 @@ class Recorded:
         return record if record is not None and record.contents == self.identity_of(data) else None
 
 
-def parsed(text: str | bytes | None) -> Record | None:
-    """A record as it stands in a file; one of another version counts as none."""
-    if text is None:
+def written(record: Record) -> dict[str, Any]:
+    """A record as it stands in a file: with its own checksum."""
+    content = record.model_dump(mode="json")
+    return {**content, _SHA256_KEY: sha256_of(content)}
+
+
+def parsed(content: Any) -> Record | None:
+    """The record of what stands in a file; one of another version, or a damaged one, counts as none."""
+    if not isinstance(content, dict):
+        return None
+    said = {key: value for key, value in content.items() if key != _SHA256_KEY}
+    if content.get(_SHA256_KEY) != sha256_of(said):
         return None
     try:
-        return Record.model_validate_json(text)
+        return Record.model_validate_json(json.dumps(said))
     except ValueError:
         return None

@@ -1,6 +1,8 @@
 """Parquet tables that are written whole or not at all."""
 
 import hashlib
+import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from kedro_datasets._typing import TablePreview
 
 from eegfm.errors import EegfmError
 from eegfm.files import write_atomically
-from eegfm.io.recorded import Recorded, parsed
+from eegfm.io.parquet_seal import footer_is_whole, is_whole, sealed
+from eegfm.io.recorded import Recorded, parsed, written
 from eegfm.provenance import RECORD_KEY, Record
 
 
@@ -32,21 +35,21 @@ class TableDataset(Recorded, AbstractDataset[pd.DataFrame, pd.DataFrame]):
         """Read the table."""
         if not self._path.is_file():
             raise EegfmError(f"{self._path} does not exist; run the pipeline that makes it first")
-        return pd.read_parquet(self._path)
+        return pd.read_parquet(io.BytesIO(self._checked()))
 
     def save(self, data: pd.DataFrame) -> None:
         """Write the table in one step."""
         table, record = pa.Table.from_pandas(data, preserve_index=False), self._take(data)
         if record is not None:
-            said = {RECORD_KEY.encode(): record.model_dump_json().encode()}
+            said = {RECORD_KEY.encode(): json.dumps(written(record)).encode()}
             table = table.replace_schema_metadata({**(table.schema.metadata or {}), **said})
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink)
-        write_atomically(self._path, sink.getvalue().to_pybytes())
+        write_atomically(self._path, sealed(sink.getvalue().to_pybytes()))
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """First rows for kedro viz."""
-        return TablePreview(pd.read_parquet(self._path).head(nrows).astype("str").to_dict(orient="split"))
+        return TablePreview(self.load().head(nrows).astype("str").to_dict(orient="split"))
 
     def identity_of(self, data: pd.DataFrame) -> str:
         """Hash of names, types and values, in the table's order."""
@@ -57,8 +60,21 @@ class TableDataset(Recorded, AbstractDataset[pd.DataFrame, pd.DataFrame]):
             writer.write_table(table)
         return hashlib.sha256(sink.getvalue()).hexdigest()
 
+    def check(self) -> None:
+        """See ``Recorded``. All bytes are compared with their checksum, and the record is among them."""
+        self._checked()
+
+    def _checked(self) -> bytes:
+        data = self._path.read_bytes()
+        if not is_whole(data):
+            self._refuse("damaged, or written by another program")
+        return data
+
     def _read_record(self) -> Record | None:
-        return parsed((pq.read_schema(self._path).metadata or {}).get(RECORD_KEY.encode()))
+        if not footer_is_whole(self._path):
+            return None
+        said = (pq.read_schema(self._path).metadata or {}).get(RECORD_KEY.encode())
+        return parsed(json.loads(said)) if said else None
 
     def _exists(self) -> bool:
         return self._path.is_file()
