@@ -191,8 +191,8 @@ def with_parts(table: pd.DataFrame) -> pd.DataFrame:
             others = [versions[other] for other in own if other != row]
             table.loc[row, "sidecars"] = ";".join([str(table.loc[row, "sidecars"]), *others])
         if key in wholes:
-            for row in (*wholes[key], *own):
-                table.loc[row, "label_flags"] = f"{table.loc[row, 'label_flags']} {WHOLE}".strip()
+            both = table.index.isin([*wholes[key], *own])
+            table.loc[both, "label_flags"] = (table.loc[both, "label_flags"] + f" {WHOLE}").str.strip()
             _log.warning(
                 "%s is there as one file and in %d parts; one of both should go: they count twice",
                 table.loc[wholes[key][0], "path"],
