@@ -468,7 +468,7 @@ def test_damage_that_comes_back_at_once_is_an_error(root: Path, folder: Path, mo
 def test_damage_beside_what_is_read_is_mended_too(
     root: Path, folder: Path, conversions: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def reads_a_1(store: SignalStore, _: pd.DataFrame) -> dict[str, str]:
+    def reads_a_1(store: SignalStore, *_: object) -> dict[str, str]:
         store.recording("tones:a_1")
         return {}
 
