@@ -25,7 +25,7 @@ NAMES = {TERM: "SIGTERM", INT: "SIGINT (Ctrl-C)"}
 def line(number: signal.Signals) -> str:
     return (
         f"eegfm: error: stopped by {NAMES[number]}; what was finished is kept, what was half done is not used; "
-        "start the same command again to go on"
+        "start the same command again (a training begins anew)"
     )
 
 

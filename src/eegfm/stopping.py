@@ -35,7 +35,7 @@ class Stopped(SystemExit):
         """What the user is told."""
         return (
             f"eegfm: error: stopped by {self.number.name}{_CTRL_C.get(self.number, '')}; what was finished is kept, "
-            "what was half done is not used; start the same command again to go on\n"
+            "what was half done is not used; start the same command again (a training begins anew)\n"
         )
 
 
