@@ -48,8 +48,10 @@ def copies(recipe: Recipe) -> Path:
 
 
 def _renamed(name: str, number: int) -> str:
-    # The .set names its .fdt, so that each needs a folder of its own.
-    return f"{number}/{name}" if name.startswith("sub-") else name.replace("aaaaaaaa", f"aaaaaaa{number}", 1)
+    # Of another person each: a recording that is there several times counts once.
+    if name.startswith("sub-"):
+        return name.replace("AA000000", f"AA00000{number}", 1)
+    return name.replace("aaaaaaaa", f"aaaaaaa{number}", 1)
 
 
 def mne_chain(recipe: Recipe, notch_hz: float | None, folder: Path) -> None:
