@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from eegfm.errors import RecordingError, StoreError
 from eegfm.signal.bad_stretches import NOTHING_BAD, BadStretches, cut_pieces, spans_of
 from eegfm.signal.config import SignalParams
-from eegfm.signal.filters import BlockResampler, band_kernels
+from eegfm.signal.filters import BlockResampler
 from eegfm.signal.fingerprint import ChannelHashes
+from eegfm.signal.kernels import band_kernels
 from eegfm.signal.plausible import check_plausible
 from eegfm.signal.quality import Quality, QualityWatch, Span, without_spans
 from eegfm.signal.quantize import channel_mads_uv, quantize, robust_scale_uv, spread_pieces

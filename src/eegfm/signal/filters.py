@@ -3,24 +3,22 @@
 Overlap-save: each block is transformed once, multiplied by one real response, cut or extended to the bins of
 the output rate, and transformed back. Transform lengths N = k*down in and M = k*up out make the ratio of the
 rates exact, so the time axis does not drift, and a real response makes the phase exactly zero. Where only a fraction
-nearby can be computed with, each block is shifted to where its samples belong. The response
-is that of MNE's default FIR design (``firwin``, Hamming, one kernel per band edge).
+nearby can be computed with, each block is shifted to where its samples belong. The response is that of
+``eegfm.signal.kernels``.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import gcd
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import fft
-from scipy.signal import firwin
 
-from eegfm.errors import ConfigError, RecordingError
 from eegfm.signal.config import SignalParams
+from eegfm.signal.kernels import band_kernels
 
 ReadBlock = Callable[[int, int], NDArray[np.float32]]
 """``read(start, stop)`` returns (C, stop - start) microvolts; called once per sample, in order."""
@@ -30,11 +28,6 @@ MAX_DENOMINATOR = 125_000
 TYPICAL_BLOCK_SAMPLES = 20_000
 # Drift that needs no shift: 45 Hz at 100 uV changes by 0.1 uV in as much of a sample at 100 Hz.
 MAX_DRIFT_SAMPLES = 3e-4
-MIN_TRANSITION_HZ = 0.5
-# Length of a Hamming FIR times its transition band over the rate (MNE's length factor).
-HAMMING_FACTOR = 3.3
-NOTCH_WIDTH_RATIO = 1 / 200
-NOTCH_TRANSITION_HZ = 0.5
 # Long enough that the overlap costs little, short enough that a group of transforms stays in the L2 cache.
 OVERLAP_BLOCKS = 6
 ROWS_PER_TRANSFORM = 8
@@ -46,16 +39,17 @@ MAX_CHANNELS_TO_BATCH = 32
 
 @dataclass(frozen=True)
 class _Plan:
-    """Geometry: ``n_batch`` overlapping blocks, lengths in units of ``down`` input and ``up`` output samples."""
+    """Geometry: ``n_batch`` overlapping blocks, lengths in units of ``down`` input and ``up`` output samples.
+
+    ``slip`` is the part of its distance from the first sample by which an output sample would come too late.
+    """
 
     up: int
     down: int
     n_guard: int
     n_valid: int
     n_batch: int
-    slip: (
-        float  # share of its distance from the first sample by which an output sample lies before its place in up/down
-    )
+    slip: float
 
     @property
     def n_units(self) -> int:
@@ -132,7 +126,7 @@ class BlockResampler:
         """Geometry and response for a signal of this length: a short one takes no long transform."""
         half = sum(kernel.size // 2 for kernel in self._kernels)
         wanted = self._block_samples or OVERLAP_BLOCKS * 2 * half
-        n_batch = SIMD_ROWS // gcd(self._n_channels, SIMD_ROWS)
+        n_batch = SIMD_ROWS // math.gcd(self._n_channels, SIMD_ROWS)
         if self._n_channels > MAX_CHANNELS_TO_BATCH or n_in < n_batch * wanted:
             n_batch = 1
         ratio, slip = self._ratio_over(n_in)
@@ -266,85 +260,6 @@ def simplest_between(low: Fraction, high: Fraction) -> Fraction:
     if whole + 1 <= high:
         return Fraction(whole + 1)
     return whole + 1 / simplest_between(1 / (high - whole), 1 / (low - whole))
-
-
-def band_kernels(rate_hz: float, params: SignalParams) -> tuple[NDArray[np.float64], ...]:
-    """FIR kernels whose convolution is the whole filter: the band-pass, then one for all notches.
-
-    Args:
-        rate_hz: Rate at which the kernels run.
-        params: Band, notch and output rate. The upper transition band ends at or below half the lower of
-            both rates, so that nothing aliases.
-
-    Raises:
-        ConfigError: ``high_hz`` leaves no room below half the output rate, or ``low_hz`` none below it.
-        RecordingError: ``high_hz`` leaves no room below half the input rate.
-    """
-    high_width = _high_transition_hz(rate_hz, params)
-    low_width = min(max(0.25 * params.low_hz, 2.0), params.low_hz)
-    band = _difference(
-        _low_pass(rate_hz, params.high_hz + high_width / 2, high_width),
-        _low_pass(rate_hz, params.low_hz - low_width / 2, low_width),
-    )
-    notches = _notch_frequencies_hz(params, params.high_hz + high_width)
-    return (band,) if not notches else (band, _notch_kernel(rate_hz, notches))
-
-
-def _high_transition_hz(rate_in_hz: float, params: SignalParams) -> float:
-    """Width of the upper transition band: MNE's rule, at the lower of the two rates."""
-    for side, rate_hz in (("in", rate_in_hz), ("out", params.rate_hz)):
-        room = rate_hz / 2 - params.high_hz
-        if room >= MIN_TRANSITION_HZ:
-            continue
-        found = (
-            f"high_hz={params.high_hz:g} leaves {room:g} Hz below half the rate of {rate_hz:g} Hz, "
-            f"{MIN_TRANSITION_HZ:g} Hz are needed"
-        )
-        if side == "out":
-            raise ConfigError(f"{found}; lower high_hz or raise rate_hz")
-        raise RecordingError("rate_too_low", f"the recording: {found}", "lower high_hz, or leave it out")
-    nyquist_hz = min(rate_in_hz, params.rate_hz) / 2
-    return min(max(0.25 * params.high_hz, 2.0), nyquist_hz - params.high_hz)
-
-
-def _low_pass(rate_hz: float, cutoff_hz: float, width_hz: float) -> NDArray[np.float64]:
-    """Hamming low-pass of odd length, half amplitude at the cutoff."""
-    n_taps = round(HAMMING_FACTOR * rate_hz / width_hz)
-    n_taps += 1 - n_taps % 2
-    kernel: NDArray[np.float64] = firwin(n_taps, cutoff_hz, window="hamming", pass_zero=True, fs=rate_hz)
-    return kernel
-
-
-def _difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """First minus second, both centred."""
-    out = np.zeros(max(first.size, second.size))
-    for kernel, sign in ((first, 1.0), (second, -1.0)):
-        margin = (out.size - kernel.size) // 2
-        out[margin : out.size - margin] += sign * kernel
-    return out
-
-
-def _notch_frequencies_hz(params: SignalParams, stop_hz: float) -> list[float]:
-    """The line frequency and its harmonics as far as the band-pass lets them through."""
-    if params.notch_hz is None:
-        return []
-    count = int(stop_hz / params.notch_hz)
-    candidates = [params.notch_hz * (i + 1) for i in range(count)]
-    return [f for f in candidates if f - f * NOTCH_WIDTH_RATIO / 2 - 2 * NOTCH_TRANSITION_HZ < stop_hz]
-
-
-def _notch_kernel(rate_hz: float, notches_hz: list[float]) -> NDArray[np.float64]:
-    """Band-stop around each frequency, as wide as MNE's ``notch_filter`` makes it."""
-    kernel = np.ones(1)
-    for frequency_hz in notches_hz:
-        half_hz = frequency_hz * NOTCH_WIDTH_RATIO / 2 + NOTCH_TRANSITION_HZ / 2
-        below = _low_pass(rate_hz, frequency_hz - half_hz, NOTCH_TRANSITION_HZ)
-        # A line at half the rate has no other side: everything above its lower edge is stopped.
-        is_last = frequency_hz + half_hz + NOTCH_TRANSITION_HZ / 2 > rate_hz / 2
-        above = np.ones(1) if is_last else _low_pass(rate_hz, frequency_hz + half_hz, NOTCH_TRANSITION_HZ)
-        stop = _difference(above, below)
-        kernel = _difference(kernel, stop)
-    return kernel
 
 
 def _plan(ratio: Fraction, slip: float, half_kernel: int, n_new: int, n_batch: int) -> _Plan:
