@@ -11,7 +11,7 @@ from eegfm.errors import ConfigError
 _N_LISTED = 20
 
 
-def refuse_unmatched(where: str, names: Collection[str], values: "pd.Series[Any]", what: str) -> None:
+def refuse_unmatched(where: str, names: Collection[str], values: "pd.Series[Any]", what: str, why: str = "") -> None:
     """Refuse configured names that no row of the corpus has.
 
     Args:
@@ -19,6 +19,7 @@ def refuse_unmatched(where: str, names: Collection[str], values: "pd.Series[Any]
         names: What is configured.
         values: What there is, one value per row of the whole corpus.
         what: What the rows are, e.g. ``events (column 'value')``.
+        why: What is known of the reason, to be put behind the message.
 
     Raises:
         ConfigError: With the names that match nothing, those that there are with their counts, and close ones.
@@ -30,7 +31,7 @@ def refuse_unmatched(where: str, names: Collection[str], values: "pd.Series[Any]
         hint = f"did you mean {', '.join(map(repr, meant))}? Otherwise " if meant else ""
         raise ConfigError(
             f"{where}: {', '.join(map(repr, unmatched))} matches none of {len(values)} {what}; there are: "
-            f"{counted_values(values)}; {hint}correct it or leave it out"
+            f"{counted_values(values)}; {hint}correct it or leave it out{why}"
         )
 
 

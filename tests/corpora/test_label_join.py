@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bids_tree import Table, write_signal, write_tree
 from eegfm.corpora.config import BidsCorpus, CorpusConfig, HbnCorpus
 from eegfm.corpora.label_join import join_labels
-from eegfm.errors import EegfmError, SplitError
+from eegfm.errors import ConfigError, EegfmError, SplitError
 from eegfm.jobs.config import IngestParams, WorkerParams
 from eegfm.jobs.ingest import Ingested, ingest
 from eegfm.recording import normalised_subject
@@ -64,6 +64,15 @@ def test_a_table_that_joins_nothing(tmp_path: Path, caplog: pytest.LogCaptureFix
             r"\(0 of 3 rows match a folder\): give persons the same ids",
         ):
             cut(done, **{name: task})
+    group = {
+        "name": "recording_label",
+        "column": "group",
+        "classes": {"hc": ["HC"], "pd": ["PD"]},
+        "length_s": 2,
+        "stride_s": 2,
+    }
+    with pytest.raises(ConfigError, match=r"classes\.hc: 'HC' matches none .*\(0 of 3 rows match a folder\)"):
+        cut(done, group=group)
 
 
 def test_a_table_that_joins_some(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,6 +11,7 @@ from eegfm.named import refuse_unmatched
 from eegfm.windows.cutters.base import Answer, Cut, Seconds, refuse_repeated
 from eegfm.windows.cutters.fixed import fixed_windows
 from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.unlabelled import label_faults
 
 
 class RecordingLabelTask(Cut):
@@ -54,7 +55,8 @@ class RecordingLabelTask(Cut):
             recordings = recordings[tasks == self.bids_task]
         found = required_column(recordings, clock, self.column)
         for label, values in self.classes.items():
-            refuse_unmatched(f"{where}: classes.{label}", values, found, f"recordings (column {self.column!r})")
+            what, why = f"recordings (column {self.column!r})", label_faults(recordings)
+            refuse_unmatched(f"{where}: classes.{label}", values, found, what, why)
 
     def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
         """The column; see the base class."""
