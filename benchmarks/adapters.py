@@ -135,8 +135,8 @@ def trained_and_probed(data: Path, adapter: Mapping[str, Any], seed: int, n_step
     """
     from eegfm.evaluation.config import ProbeParams
     from eegfm.evaluation.metrics import confusions_by_person
-    from eegfm.jobs.fit import fit_pretraining
-    from eegfm.jobs.probe import probe
+    from eegfm.jobs.probe.probe import probe
+    from eegfm.jobs.train.pretrain import fit_pretraining
 
     mixture, splits, windows = (pd.read_parquet(data / path) for path in _TABLES)
     stores, params = _stores(data), _params(adapter, seed, n_steps)
@@ -215,10 +215,10 @@ def _params(adapter: Mapping[str, Any], seed: int, n_steps: int) -> Any:
 def _module(data: Path, adapter: Mapping[str, Any]) -> tuple[Any, list[list[Any]]]:
     """What is trained, and the stored micro-batches of a few steps."""
     from eegfm.adapters.load import new_adapter
-    from eegfm.adapters.prepare import Prepare
     from eegfm.encoders.load import new_encoder
-    from eegfm.jobs.training_data import training_data
-    from eegfm.training.pretrain_module import PretrainModule
+    from eegfm.jobs.train.data import training_data
+    from eegfm.nn.rereference import Prepare
+    from eegfm.training.module import PretrainModule
 
     params = _params(adapter, 0, 8)
     found = training_data(pd.read_parquet(data / _TABLES[0]), _stores(data), params)

@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmarks.recordings import TEN_TWENTY, Recipe, made
 from eegfm.corpora.config import EdfFolderCorpus, HbnCorpus
-from eegfm.jobs.config import IngestParams, WorkerParams
-from eegfm.jobs.ingest import ingest
+from eegfm.jobs.ingest.config import IngestParams, WorkerParams
+from eegfm.jobs.ingest.ingest import ingest
 from eegfm.signal.config import SignalParams
 
 SIGNAL = SignalParams()

@@ -97,9 +97,9 @@ def trainer(candidate: str, shape: Shape, n_layers: int) -> Callable[[AbstractCo
 
     from eegfm.batch import SignalSpec
     from eegfm.encoders.load import new_encoder
-    from eegfm.signal.canonical import spread_montage
+    from eegfm.nn.weights import build_seeded
+    from eegfm.signal.montages.canonical import spread_montage
     from eegfm.training.config import PretrainParams
-    from eegfm.weights import build_seeded
 
     attention, objective_choices = CANDIDATES[candidate]
     encoder_choices = {"name": "patch_transformer", **ENCODER, "n_layers": n_layers, "attention": attention}
@@ -125,7 +125,7 @@ def simulated_batch(montage: Any, shape: Shape) -> Any:
     """White noise in microvolts: what a step costs does not depend on the signal."""
     import torch
 
-    from eegfm.adapters.prepare import all_real
+    from eegfm.nn.rereference import all_real
 
     size = (shape.n_windows, shape.n_channels, RATE_HZ * shape.duration_s)
     return {

@@ -242,7 +242,7 @@ def n_flops(module: "nn.Module", run: Callable[[], Any]) -> int:
 
 
 def _montage(n_channels: int) -> Any:
-    from eegfm.signal.canonical import canonical_montage, spread_montage
+    from eegfm.signal.montages.canonical import canonical_montage, spread_montage
 
     names = {FEW: "1020_21", MANY: "gsn_129"}
     return canonical_montage(names[n_channels]) if n_channels in names else spread_montage(n_channels)

@@ -14,9 +14,9 @@ from benchmarks.chains import SIGNAL, ingest_params
 from benchmarks.processes import Process, task
 from benchmarks.recordings import CACHE, TEN_TWENTY, Recipe, clinical, made
 from benchmarks.runner import Line, Setting
-from eegfm.jobs.convert import Converted, Task, convert
-from eegfm.jobs.ingest import ingest
-from eegfm.signal.edf import EdfReader
+from eegfm.jobs.ingest.convert import Converted, Task, convert
+from eegfm.jobs.ingest.ingest import ingest
+from eegfm.signal.edf.reader import EdfReader
 
 TINY = Recipe("aaaaaaaa_s001_t000", "edf", tuple(f"EEG {name}-REF" for name in TEN_TWENTY[:10]), 250, 5)
 SAMPLE_EVERY_S = 0.1

@@ -17,8 +17,8 @@ from benchmarks.recordings import CACHE
 from eegfm.batch import StoredBatch, WindowIndex
 from eegfm.store.reader import SignalStore
 from eegfm.training.config import ShuffleParams
-from eegfm.training.loader import TrainingLoader
-from eegfm.training.plan import MixturePlan
+from eegfm.training.loading.loader import TrainingLoader
+from eegfm.training.plans.mixture import MixturePlan
 
 _FULLY = ShuffleParams()
 MEMCPY = """

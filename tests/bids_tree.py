@@ -9,10 +9,10 @@ import numpy as np
 
 from edf_files import write_tones
 from eegfm.corpora.config import CorpusConfig
-from eegfm.jobs.config import IngestParams
-from eegfm.jobs.convert import Converted, Task, convert
+from eegfm.jobs.ingest.config import IngestParams
+from eegfm.jobs.ingest.convert import Converted, Task, convert
 from eegfm.signal.config import SignalParams
-from eegfm.signal.reader import RecordingHeader, Segment
+from eegfm.signal.header import RecordingHeader, Segment
 from eegfm.store.index import RejectedEntry
 from set_files import fields, write_set
 

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 from eegfm.adapters.config import AdapterConfig
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.encoders.config import EncoderConfig
-from eegfm.jobs.encoder_code import encoder_code
+from eegfm.inference.encoder_code import encoder_code
 
 
 def header(**changes: Any) -> CheckpointHeader:

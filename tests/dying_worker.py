@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 
 from eegfm.errors import StoreError
-from eegfm.jobs import workers
-from eegfm.jobs.convert import Converted, Task, convert
+from eegfm.jobs.ingest import workers
+from eegfm.jobs.ingest.convert import Converted, Task, convert
 from eegfm.store.index import RejectedEntry
 
 

@@ -6,12 +6,12 @@ from checkpoints import header
 from eegfm.adapters.config import NoAdapterConfig
 from eegfm.adapters.load import PREFIX as ADAPTER_PREFIX
 from eegfm.adapters.load import new_adapter
-from eegfm.adapters.prepare import Prepare
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.config import Buildable
 from eegfm.encoders.load import PREFIX, new_encoder
-from eegfm.signal.canonical import canonical_montage
+from eegfm.nn.rereference import Prepare
+from eegfm.signal.montages.canonical import canonical_montage
 
 
 def checkpoint_of(

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from eegfm.jobs.config import WorkerParams
+from eegfm.jobs.ingest.config import WorkerParams
 from tone_corpus import PARAMS, run_ingest
 
 if __name__ == "__main__":

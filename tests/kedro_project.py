@@ -23,7 +23,7 @@ HEAVY = {"torch", "lightning", "mne", "matplotlib", "sklearn"}
 _COMMANDS = """
 import json, os, pathlib, sys, traceback
 from kedro.framework.cli.cli import main
-import pandas, eegfm.pipeline_registry, eegfm.hooks, kedro.runner, kedro.framework.session
+import pandas, eegfm.pipeline_registry, eegfm.project.hooks, kedro.runner, kedro.framework.session
 
 def run(job):
     for stream, name in ((1, "out"), (2, "err")):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eegfm.windows.pairs.sampler import PairBatch
+from eegfm.training.plans.pairs.sampler import PairBatch
 from eegfm.windows.runs import COLUMNS, expand
 
 DEFAULTS: dict[str, Any] = {

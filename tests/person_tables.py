@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from eegfm.recording import person_id
-from eegfm.windows.splits import COLUMNS
+from eegfm.splits.splits import COLUMNS
 
 
 def channels(*names: str) -> list[str]:

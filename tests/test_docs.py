@@ -13,10 +13,14 @@ import yaml
 from eegfm.adapters.config import AdapterConfig
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.encoders.config import EncoderConfig
-from eegfm.encoders.key_maps.registry import PUBLISHED
-from eegfm.jobs.config import CorpusParams, ExportFormat, ImportParams, IngestParams
-from eegfm.load_report import LoadExceptions
-from eegfm.windows.config import MixtureParams, SplitParams, TaskConfig, WindowConfig, WindowParams
+from eegfm.encoders.published import PUBLISHED
+from eegfm.jobs.ingest.config import IngestParams
+from eegfm.jobs.weights.config import ExportFormat, ImportParams
+from eegfm.mixture.config import MixtureParams
+from eegfm.nn.load_report import LoadExceptions
+from eegfm.project.corpus_params import CorpusParams
+from eegfm.splits.config import SplitParams
+from eegfm.windows.config import TaskConfig, WindowConfig, WindowParams
 from kedro_project import PROJECT_ROOT
 
 CODE = re.compile(r"[a-z][a-z0-9_]+")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from eegfm.errors import EegfmError
+from eegfm.inference import encoder_code
 from eegfm.io.recorded import Recorded
-from eegfm.jobs import encoder_code
 from kedro_project import HEAVY, Command, Run, files_under, kedro, project_session, run_project
 
 TABLES = ("recordings", "events", "rejected", "files", "windows", "window_counts", "outcomes", "montages", "labels")

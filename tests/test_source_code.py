@@ -11,7 +11,7 @@ from eegfm import source_code
 from eegfm.adapters.config import NoAdapterConfig, PerceiverConfig
 from eegfm.encoders.config import LunaConfig, PatchTransformerConfig
 from eegfm.errors import CheckpointError
-from eegfm.jobs.encoder_code import encoder_code, refuse_other_code
+from eegfm.inference.encoder_code import encoder_code, refuse_other_code
 from eegfm.source_code import code_sha256, module_hashes
 from kedro_project import run_python
 
@@ -101,7 +101,7 @@ def test_whatever_may_decide_a_number_counts(package: Path, old: str, new: str) 
 
 IMPORTED = """
 import json, sys
-import eegfm.encoders.{member}.model, eegfm.adapters.{adapter}, eegfm.adapters.prepare
+import eegfm.encoders.{member}.model, eegfm.adapters.{adapter}, eegfm.nn.rereference
 print(json.dumps([name.removeprefix("eegfm.") for name in sys.modules if name.startswith("eegfm.")]))
 """
 
@@ -118,8 +118,8 @@ def test_the_code_of_an_encoder_is_what_python_imports_for_it(
     found = set(encoder_code(config, adapter))
     packages = {name.rpartition(".")[0] for name in imported}  # import their modules, are docstrings otherwise
     # The package itself imports ``processor``: no encoder computes with it.
-    assert imported - found <= packages | {"errors", "load_report", "source_code", "processor"}
-    assert {"electrode_embedding", "batch", "adapters.prepare"} <= found
+    assert imported - found <= packages | {"errors", "nn.load_report", "source_code", "processor"}
+    assert {"nn.electrode_embedding", "batch", "nn.rereference"} <= found
     other = "encoders.luna" if config.name == "patch_transformer" else "encoders.patch_transformer"
     assert not [name for name in found if name.startswith((other, "training", "windows", "store", "jobs"))]
 

@@ -127,7 +127,7 @@ def test_ctrl_c_in_a_terminal_is_one_line_of_all_processes(start: Start, tmp_pat
     body = """
 import sys
 from pathlib import Path
-from eegfm.jobs.config import WorkerParams
+from eegfm.jobs.ingest.config import WorkerParams
 from eegfm.stopping import stoppable
 sys.path.insert(0, "tests")
 from tone_corpus import PARAMS, run_ingest

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from checkpoints import header
 from eegfm.checkpoint import Checkpoint, read_header, save_checkpoint
-from encoders.key_maps.test_labram import generated, pretrained_shapes
+from encoders.labram.test_key_map import generated, pretrained_shapes
 from kedro_project import run_project
 
 IMPORT = {"encoder": {"name": "labram", "channels": "names", "n_layers": 1}, "corpora": ["tueg"], "note": "generated"}

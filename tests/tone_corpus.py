@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from edf_files import write_tones
 from eegfm.corpora.config import EdfFolderCorpus
-from eegfm.jobs.config import IngestParams, WorkerParams
-from eegfm.jobs.ingest import Ingested, check_accounts, ingest
+from eegfm.jobs.ingest.config import IngestParams, WorkerParams
+from eegfm.jobs.ingest.ingest import Ingested, check_accounts, ingest
 from eegfm.signal.config import SignalParams
 
 _NAMES = ("Fp1", "Fp2", "F7", "F3", "Fz", "F4", "C3", "Cz", "C4", "P3", "Pz", "O1")

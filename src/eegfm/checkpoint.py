@@ -51,7 +51,7 @@ class CheckpointHeader(StrictModel):
     ``bad_channels`` is what is done with them before the encoder.
     ``normalisation`` is what the encoder does to microvolts first, ``licence`` that of the weights.
     ``persons`` lists the ``n_persons`` whom the weights were trained or validated on, by all their names
-    (``namespace:subject``, see ``eegfm.windows.persons``), ``signals`` a short hash of each of their recordings: a
+    (``namespace:subject``, see ``eegfm.splits.persons``), ``signals`` a short hash of each of their recordings: a
     probe refuses both. ``kept_out`` lists by reason who was there and left out of training.
 
     Weights that were ``imported`` were trained elsewhere: ``corpora`` are those that are declared for them, and who was

@@ -1,7 +1,8 @@
 """The base of every typed configuration, and how a configuration becomes an object."""
 
 import importlib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -47,3 +48,15 @@ class Buildable(StrictModel):
         """Import the member's file and build it: ``Class(config, *args, **kwargs)``."""
         module, _, name = self.implementation.partition(":")
         return getattr(importlib.import_module(module), name)(self, *args, **kwargs)
+
+
+def refuse_repeated(values: Sequence[str], what: str) -> tuple[str, ...]:
+    """Refuse a list that names something twice.
+
+    Raises:
+        ValueError: It does.
+    """
+    repeated = sorted(value for value, n in Counter(values).items() if n > 1)
+    if repeated:
+        raise ValueError(f"{what} {', '.join(repeated)} stands there twice; each may stand there once")
+    return tuple(values)

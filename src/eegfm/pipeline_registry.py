@@ -9,7 +9,7 @@ from kedro.framework.project import pipelines as kedro_pipelines
 from kedro.pipeline import Pipeline
 
 from eegfm.pipelines import export, import_weights, ingest, mix, pretrain, probe, report, window
-from eegfm.windows.config import Roles
+from eegfm.splits.config import Roles
 
 DEFAULT_ROLES = Roles(pretrain=["tuh", "hbn"], probe="hbn")
 _roles = DEFAULT_ROLES

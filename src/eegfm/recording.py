@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Reference = Literal["average", "linked_ears", "Cz", "unknown"]
 """What the stored signals were recorded against."""
 BadChannels = Literal["mask", "interpolate"]
-"""What is done with bad channels before an encoder sees them, see ``eegfm.adapters.prepare.Prepare``."""
+"""What is done with bad channels before an encoder sees them, see ``eegfm.nn.rereference.Prepare``."""
 _BIDS_PREFIX = re.compile(r"^(?:sub-\s*)+")
 
 

@@ -4,10 +4,10 @@ import os
 import sys
 import warnings
 
-from eegfm import console
-from eegfm.config_loader import ConfigLoader
 from eegfm.errors import ConfigError
-from eegfm.hooks import ProjectHooks
+from eegfm.project import console
+from eegfm.project.config_loader import ConfigLoader
+from eegfm.project.hooks import ProjectHooks
 from eegfm.stopping import stop_before_the_run
 
 # Kedro registers its resolvers through a name that omegaconf 2.4 has deprecated, and warns where a node reads

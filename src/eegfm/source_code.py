@@ -9,8 +9,19 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = "eegfm"
-NO_NUMBERS = ("errors", "load_report", "source_code", "provenance", "jobs.config", "jobs.encoder_code", "jobs.versions")
-"""Modules that say, name and compare things, but compute none. What ``jobs.config`` configures counts by itself."""
+NO_NUMBERS = (
+    "errors",
+    "nn.load_report",
+    "source_code",
+    "provenance",
+    "inference.encoder_code",
+    "inference.versions",
+    "jobs.ingest.config",
+    "jobs.acquire.config",
+    "jobs.weights.config",
+    "jobs.report.config",
+)
+"""Modules that say, name and compare things, but compute none. What the configurations of jobs say counts by itself."""
 _ROOT = Path(__file__).parent
 _N_DIGITS = 12
 _UNSAID = ("ctx", "kind", "type_comment")

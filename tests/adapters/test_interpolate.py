@@ -7,12 +7,12 @@ from mne.channels.interpolation import _make_interpolation_matrix
 
 from eegfm.adapters.config import InterpolateConfig
 from eegfm.adapters.interpolate import Interpolate
-from eegfm.adapters.prepare import all_real
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.errors import ConfigError
+from eegfm.nn.rereference import all_real
 from eegfm.recording import Montage
-from eegfm.signal.canonical import canonical_montage
-from eegfm.signal.splines import directions
+from eegfm.signal.montages.canonical import canonical_montage
+from eegfm.signal.montages.splines import directions
 
 
 def batch(montage: Montage, seed: int = 0) -> WindowBatch:

@@ -10,11 +10,11 @@ from eegfm.adapters.config import PerceiverConfig
 from eegfm.adapters.interpolate import Splines
 from eegfm.adapters.load import new_adapter
 from eegfm.adapters.perceiver import Perceiver
-from eegfm.adapters.prepare import all_real
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.errors import ConfigError
+from eegfm.nn.rereference import all_real
 from eegfm.recording import Montage
-from eegfm.signal.canonical import canonical_montage
+from eegfm.signal.montages.canonical import canonical_montage
 
 MONTAGES = {"m19": canonical_montage("1020_19"), "m64": canonical_montage("1010_64")}
 SPEC = SignalSpec(100.0, MONTAGES, {"m19": 200, "m64": 200})

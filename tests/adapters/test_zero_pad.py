@@ -12,9 +12,9 @@ from eegfm.adapters.zero_pad import ZeroPad, place_channels
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.errors import ConfigError
 from eegfm.recording import Montage
-from eegfm.signal.canonical import canonical_montage
-from eegfm.signal.electrodes import resolve_channels
-from eegfm.signal.splines import directions, head_sphere
+from eegfm.signal.montages.canonical import canonical_montage
+from eegfm.signal.montages.electrodes import resolve_channels
+from eegfm.signal.montages.splines import directions, head_sphere
 
 
 def part(montage: Montage, names: list[str], moved_m: float = 0.0) -> Montage:

@@ -12,7 +12,7 @@ from benchmarks.encoder_steps import CANDIDATES, REFERENCE, SHAPES, TARGETS, Sha
 
 from benchmarks import encoder_steps
 from eegfm.objectives.base import Objective
-from eegfm.signal.canonical import spread_montage
+from eegfm.signal.montages.canonical import spread_montage
 
 
 def test_targets_name_cases_and_candidates() -> None:

@@ -8,9 +8,9 @@ from torch import Tensor
 from contracts.encoder_cases import Subject, make_batch, members, noise
 from eegfm.batch import WindowBatch
 from eegfm.encoders.base import Encoder
+from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
 from eegfm.objectives.config import MaskedConfig, ObjectiveConfig
-from eegfm.weights import build_seeded
 
 BAD = ((3, 7, 18), (), (0,))  # channels of three windows of one batch
 

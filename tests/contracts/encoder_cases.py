@@ -14,7 +14,7 @@ from eegfm.encoders.config import CbramodConfig, EncoderConfig, LabramConfig, Lu
 from eegfm.encoders.load import new_encoder
 from eegfm.encoders.traits import EncoderChoice
 from eegfm.recording import Montage
-from eegfm.signal.canonical import canonical_montage
+from eegfm.signal.montages.canonical import canonical_montage
 
 RATE_HZ = 200.0
 LENGTHS_S = (2, 4, 6)

@@ -18,10 +18,10 @@ from eegfm.batch import WindowBatch
 from eegfm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.load import PREFIX, build_encoder, new_encoder
+from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
 from eegfm.objectives.config import MaskedConfig, ObjectiveChoice, ObjectiveConfig
 from eegfm.training.bfloat16 import check_bfloat16
-from eegfm.weights import build_seeded
 
 
 def no_random_state(subject: Subject) -> None:

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from contracts.encoder_cases import LENGTHS_S, Subject, make_batch, members, noise
 from eegfm.batch import WindowBatch
+from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
 from eegfm.objectives.config import ObjectiveConfig, PatchObjectiveConfig
 from eegfm.objectives.patches import PatchObjective
-from eegfm.weights import build_seeded
 
 MASKS = {"free", "rectangular"}
 CHANGES: dict[str, Callable[[Tensor], Tensor]] = {

@@ -11,7 +11,6 @@ from checkpoints import header
 from eegfm.adapters.base import Adapter
 from eegfm.adapters.config import AdapterConfig, InterpolateConfig, PerceiverConfig, ZeroPadConfig
 from eegfm.adapters.load import PREFIX, build_adapter, new_adapter, untrained_adapter_like
-from eegfm.adapters.prepare import Prepare, all_real
 from eegfm.adapters.zero_pad import ZeroPad
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -19,9 +18,10 @@ from eegfm.config import Buildable
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.errors import CheckpointError, ConfigError
+from eegfm.nn.rereference import Prepare, all_real
 from eegfm.objectives.config import MaskedConfig
 from eegfm.recording import Montage
-from eegfm.signal.canonical import canonical_montage
+from eegfm.signal.montages.canonical import canonical_montage
 
 LENGTHS_S = {19: 2, 21: 10, 64: 3, 129: 4}
 MONTAGES = {m.n_channels: m for m in map(canonical_montage, ("1020_19", "1020_21", "1010_64", "gsn_129"))}

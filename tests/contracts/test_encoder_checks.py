@@ -18,7 +18,7 @@ from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.load import PREFIX, new_encoder
-from eegfm.weights import load_weights
+from eegfm.nn.weights import load_weights
 
 CHECKS = {
     **encoder_checks.CHECKS,

@@ -13,16 +13,16 @@ from torch.nn.functional import cross_entropy
 from contracts.encoder_cases import CASES, MEMBERS, MONTAGES, PARAMS, RATE_HZ, Case, noise, spec_of
 from eegfm.adapters.config import NoAdapterConfig
 from eegfm.adapters.load import new_adapter
-from eegfm.adapters.prepare import Prepare
 from eegfm.batch import StoredBatch
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.load import new_encoder
 from eegfm.encoders.traits import EncoderChoice
+from eegfm.nn.rereference import Prepare
+from eegfm.nn.weights import build_seeded
 from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveChoice
 from eegfm.training.config import PretrainParams
-from eegfm.training.pretrain_module import PretrainModule
+from eegfm.training.module import PretrainModule
 from eegfm.training.randomness import DROPOUT, global_draws_for
-from eegfm.weights import build_seeded
 from zoo.stand_in import braindecode_models
 
 MONTAGE, N_SAMPLES, N_STEPS = MONTAGES[19], 800, 2

@@ -11,7 +11,7 @@ from eegfm.corpora.base import RAW_FILE_COLUMNS, Corpus, _files
 from eegfm.corpora.config import EdfFolderCorpus, TuhCorpus
 from eegfm.corpora.manifest import KnownFile, published_files
 from eegfm.errors import EegfmError
-from eegfm.signal.reader import Annotation, RecordingHeader, Segment
+from eegfm.signal.header import Annotation, RecordingHeader, Segment
 
 
 def touch(root: Path, *paths: str) -> None:

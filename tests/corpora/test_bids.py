@@ -14,11 +14,11 @@ from bids_tree import SIGNAL, convert_file, header, write_eeglab, write_signal, 
 from eegfm.corpora.bids import Bids
 from eegfm.corpora.config import BidsCorpus
 from eegfm.errors import ConfigError, EegfmError
-from eegfm.jobs.config import IngestParams
-from eegfm.jobs.convert import Converted
-from eegfm.jobs.ingest import ingest
-from eegfm.signal.electrodes import electrode_table
-from eegfm.signal.reader import Annotation
+from eegfm.jobs.ingest.config import IngestParams
+from eegfm.jobs.ingest.convert import Converted
+from eegfm.jobs.ingest.ingest import ingest
+from eegfm.signal.header import Annotation
+from eegfm.signal.montages.electrodes import electrode_table
 from eegfm.store.index import RejectedEntry
 
 LABELS = ("Fp1", "Fp2", "C3", "Cz", "C4", "O1", "O2", "X1")

@@ -13,10 +13,11 @@ from bids_tree import Table, write_eeglab, write_tree
 from edf_files import set_field, write_edf
 from eegfm.corpora import bids_parts
 from eegfm.corpora.config import BidsCorpus
-from eegfm.jobs.config import IngestParams, WorkerParams
-from eegfm.jobs.ingest import Ingested, ingest
+from eegfm.jobs.ingest.config import IngestParams, WorkerParams
+from eegfm.jobs.ingest.ingest import Ingested, ingest
 from eegfm.signal.config import ReadParams, SignalParams
-from eegfm.signal.reader import SignalReader, open_reader
+from eegfm.signal.header import SignalReader
+from eegfm.signal.open import open_reader
 from set_files import TEN_TWENTY, eeg_uv
 
 LABELS, RATE_HZ = TEN_TWENTY[:8], 200.0

@@ -5,14 +5,7 @@ from pathlib import Path
 import pytest
 
 from bids_tree import write_tree
-from eegfm.corpora.bids_sidecars import (
-    entities,
-    inherited,
-    is_boundary,
-    nearest,
-    read_eeg_json,
-    read_events,
-)
+from eegfm.corpora.bids_sidecars import entities, inherited, is_boundary, nearest, read_eeg_json, read_events
 from eegfm.corpora.text_tables import read_table
 from eegfm.errors import RecordingError
 

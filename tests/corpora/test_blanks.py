@@ -14,12 +14,12 @@ import pytest
 from bids_tree import Table, convert_file, write_signal, write_tree
 from edf_files import set_field, write_edf
 from eegfm.corpora.config import BidsCorpus, HbnCorpus, TuhCorpus
-from eegfm.jobs.config import IngestParams, WorkerParams
-from eegfm.jobs.convert import Converted
-from eegfm.jobs.ingest import ingest
+from eegfm.jobs.ingest.config import IngestParams, WorkerParams
+from eegfm.jobs.ingest.convert import Converted
+from eegfm.jobs.ingest.ingest import ingest
 from eegfm.signal.config import SignalParams
-from eegfm.signal.electrodes import electrode_table
-from eegfm.signal.reader import open_reader
+from eegfm.signal.montages.electrodes import electrode_table
+from eegfm.signal.open import open_reader
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
 from set_files import fields, write_set

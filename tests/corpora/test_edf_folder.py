@@ -7,7 +7,7 @@ import pytest
 from bids_tree import convert_file, write_signal
 from eegfm.corpora.config import EdfFolderCorpus
 from eegfm.errors import EegfmError
-from eegfm.jobs.convert import Converted
+from eegfm.jobs.ingest.convert import Converted
 
 
 def test_reference_is_the_users_or_left_to_the_labels() -> None:

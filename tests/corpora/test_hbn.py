@@ -14,7 +14,7 @@ from eegfm.corpora.hbn import Hbn
 from eegfm.corpora.simulated.config import SimulatedHbn
 from eegfm.corpora.simulated.hbn import plan
 from eegfm.errors import ConfigError, EegfmError, RecordingError
-from eegfm.jobs.convert import Converted
+from eegfm.jobs.ingest.convert import Converted
 from eegfm.signal.expected import check_expected
 from eegfm.store.index import RejectedEntry
 

@@ -14,7 +14,7 @@ from bids_tree import convert_file, header, write_eeglab
 from eegfm.corpora.config import HbnCorpus
 from eegfm.corpora.hbn import Hbn
 from eegfm.corpora.hbn_tasks import NOISE, START_KIT_EXCLUSIONS
-from eegfm.jobs.convert import Converted
+from eegfm.jobs.ingest.convert import Converted
 from eegfm.signal.config import SignalParams
 from eegfm.signal.expected import check_expected
 from eegfm.store.index import RejectedEntry

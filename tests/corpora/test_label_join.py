@@ -16,8 +16,8 @@ from bids_tree import Table, write_signal, write_tree
 from eegfm.corpora.config import BidsCorpus, CorpusConfig, HbnCorpus
 from eegfm.corpora.label_join import join_labels
 from eegfm.errors import ConfigError, EegfmError, SplitError
-from eegfm.jobs.config import IngestParams, WorkerParams
-from eegfm.jobs.ingest import Ingested, ingest
+from eegfm.jobs.ingest.config import IngestParams, WorkerParams
+from eegfm.jobs.ingest.ingest import Ingested, ingest
 from eegfm.recording import normalised_subject
 from eegfm.signal.config import SignalParams
 from eegfm.windows.config import WindowParams

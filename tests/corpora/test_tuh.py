@@ -11,8 +11,8 @@ from eegfm.corpora.base import Details
 from eegfm.corpora.config import TuhCorpus
 from eegfm.corpora.tuh import Tuh
 from eegfm.errors import EegfmError, RecordingError
-from eegfm.jobs.config import IngestParams, WorkerParams
-from eegfm.signal.reader import Annotation, RecordingHeader, Segment
+from eegfm.jobs.ingest.config import IngestParams, WorkerParams
+from eegfm.signal.header import Annotation, RecordingHeader, Segment
 from tone_corpus import run_ingest
 from tuh_tree import NINETEEN, TCP_NAMES, csv_text, write_recording
 

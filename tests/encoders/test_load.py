@@ -14,7 +14,7 @@ from eegfm.encoders.config import EegnetConfig, LabramConfig, LunaConfig, PatchT
 from eegfm.encoders.load import build_encoder, new_encoder, untrained_like
 from eegfm.errors import CheckpointError, ConfigError
 from eegfm.recording import Montage
-from eegfm.signal.canonical import canonical_montage
+from eegfm.signal.montages.canonical import canonical_montage
 
 MONTAGE = Montage(("Fz", "Pz"), ((0.0, 0.07, 0.05), (0.0, -0.07, 0.05)), (True, True), "average")
 SPEC = SignalSpec(100.0, {MONTAGE.name: MONTAGE}, {MONTAGE.name: 200})

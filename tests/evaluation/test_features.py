@@ -5,7 +5,6 @@ import torch
 
 from eegfm.adapters.config import NoAdapterConfig, ZeroPadConfig
 from eegfm.adapters.none import NoAdapter
-from eegfm.adapters.prepare import Prepare
 from eegfm.batch import SignalSpec
 from eegfm.encoders.base import Features
 from eegfm.errors import CheckpointError, SplitError
@@ -17,8 +16,9 @@ from eegfm.evaluation.features import (
     pool_channels,
     zscore_per_person,
 )
+from eegfm.nn.rereference import Prepare
 from eegfm.recording import Montage
-from eegfm.signal.canonical import canonical_montage
+from eegfm.signal.montages.canonical import canonical_montage
 from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter

@@ -10,11 +10,12 @@ import numpy as np
 from eegfm.corpora.base import Corpus
 from eegfm.corpora.config import EdfFolderCorpus
 from eegfm.corpora.manifest import KnownFile, published_text
-from eegfm.jobs.config import IngestParams
-from eegfm.jobs.convert import INTERNAL_ERROR, Converted, Task, convert
+from eegfm.jobs.ingest.config import IngestParams
+from eegfm.jobs.ingest.convert import INTERNAL_ERROR, Converted, Task, convert
 from eegfm.signal.config import SignalParams
-from eegfm.signal.electrodes import resolve_channels
-from eegfm.signal.reader import SignalReader, open_reader
+from eegfm.signal.header import SignalReader
+from eegfm.signal.montages.electrodes import resolve_channels
+from eegfm.signal.open import open_reader
 from fuzz.edf_bases import Base
 from fuzz.edf_mutations import Mutated
 

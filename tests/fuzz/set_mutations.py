@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from eegfm.signal.reader import Segment
+from eegfm.signal.header import Segment
 from set_files import TEN_TWENTY, Container, eeg_uv, fields, write_fdt, write_set
 
 WEIGHTS = {"fdt size": 2, "fdt type": 2, "fields": 2, "path": 1, "values": 1, "container": 1}

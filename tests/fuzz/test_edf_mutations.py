@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eegfm.jobs.convert import Converted, convert
+from eegfm.jobs.ingest.convert import Converted, convert
 from fuzz.edf_bases import Base, make_base, real_base
 from fuzz.edf_mutations import KINDS, Mutated, draw_kind, mutate
 from fuzz.edf_trial import Knowledge, Verdict, judge, task_of

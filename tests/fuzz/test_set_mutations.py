@@ -15,11 +15,12 @@ import pytest
 
 from eegfm.corpora.config import BidsCorpus
 from eegfm.errors import RecordingError
-from eegfm.jobs.config import IngestParams
-from eegfm.jobs.convert import INTERNAL_ERROR, Converted, Task, convert
+from eegfm.jobs.ingest.config import IngestParams
+from eegfm.jobs.ingest.convert import INTERNAL_ERROR, Converted, Task, convert
 from eegfm.signal.config import SignalParams
 from eegfm.signal.expected import Expected, check_expected
-from eegfm.signal.reader import Annotation, SignalReader, open_reader
+from eegfm.signal.header import Annotation, SignalReader
+from eegfm.signal.open import open_reader
 from eegfm.store.index import RejectedEntry
 from fuzz.set_mutations import WEIGHTS, Case, Valid, damaged_recording, valid_recording
 from set_files import eeg_uv, write_fdt

@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from eegfm.errors import EegfmError
-from eegfm.jobs.config import IngestParams
-from eegfm.jobs.ingest import check_accounts, ingest
+from eegfm.jobs.ingest.config import IngestParams
+from eegfm.jobs.ingest.ingest import check_accounts, ingest
 from eegfm.signal.config import SignalParams
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
@@ -59,5 +59,5 @@ def _run(variant: Variant, root: Path, folder: Path, outcome: Outcome) -> None:
 
 
 def _one_line(error: Exception) -> str:
-    """A validation error is shown to the user as one line, see ``eegfm.parameters``; others are one already."""
+    """A validation error is shown to the user as one line, see ``eegfm.project.parameters``; others are one already."""
     return str(error).replace("\n", " ") if isinstance(error, ValidationError) else str(error)

@@ -14,13 +14,13 @@ from safetensors.numpy import save_file
 
 from checkpoints import header
 from eegfm.checkpoint import Checkpoint, load_checkpoint, read_header, save_checkpoint
-from eegfm.console import one_line
 from eegfm.errors import CheckpointError, DamageError, LineageError
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.figure import FigureDataset
 from eegfm.io.metrics import MetricsDataset
 from eegfm.io.recorded import Recorded
 from eegfm.io.table import TableDataset
+from eegfm.project.console import one_line
 from eegfm.provenance import Record
 
 N_FLIPS = 40

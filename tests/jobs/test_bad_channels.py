@@ -12,7 +12,6 @@ import torch
 from bids_tree import write_tree
 from checkpoints import header
 from edf_files import write_edf
-from eegfm.adapters.prepare import Prepare
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.corpora.config import BidsCorpus, CorpusConfig, HbnCorpus
@@ -21,13 +20,14 @@ from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.errors import ConfigError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.evaluation.features import band_power_features, window_batches
-from eegfm.jobs.config import IngestParams, WorkerParams
-from eegfm.jobs.describe import spectrum_table
-from eegfm.jobs.ingest import Ingested, ingest
-from eegfm.jobs.probe import probe
+from eegfm.jobs.ingest.config import IngestParams, WorkerParams
+from eegfm.jobs.ingest.describe import spectrum_table
+from eegfm.jobs.ingest.ingest import Ingested, ingest
+from eegfm.jobs.probe.probe import probe
+from eegfm.nn.rereference import Prepare
 from eegfm.recording import BadChannels
 from eegfm.signal.config import SignalParams
-from eegfm.signal.electrodes import resolve_channels
+from eegfm.signal.montages.electrodes import resolve_channels
 from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter

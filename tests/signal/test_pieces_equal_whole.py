@@ -12,10 +12,10 @@ import pybv
 import pytest
 
 from edf_files import write_edf
-from eegfm.signal.fingerprint import ChannelHashes
-from eegfm.signal.quality import DEAD_CHANNELS_RATIO, QualityWatch
-from eegfm.signal.quantize import quantize
-from eegfm.signal.reader import open_reader
+from eegfm.signal.open import open_reader
+from eegfm.signal.processing.fingerprint import ChannelHashes
+from eegfm.signal.processing.quality import DEAD_CHANNELS_RATIO, QualityWatch
+from eegfm.signal.processing.quantize import quantize
 from set_files import eeg_uv, fields, write_set
 
 NAMES = ("Fp1", "Cz", "O2")
@@ -101,7 +101,7 @@ def test_hashes_are_those_of_the_whole_signal(seed: int) -> None:
 def test_steps_are_those_of_the_whole_signal(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounding, clipping and its count; also against one division per value."""
     rng = np.random.default_rng(seed)
-    monkeypatch.setattr("eegfm.signal.quantize.PIECE_VALUES", int(rng.integers(1, 3000)))
+    monkeypatch.setattr("eegfm.signal.processing.quantize.PIECE_VALUES", int(rng.integers(1, 3000)))
     n_channels = int(rng.integers(1, 40))
     x = rng.normal(0, 50, (int(rng.integers(1, 800)), n_channels)).astype(np.float32)
     scales = rng.uniform(1e-3, 5e-3, n_channels).astype(np.float32)
@@ -156,8 +156,8 @@ FILES = {
 def test_pieces_of_a_file_join_to_the_whole(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any [start, stop), channels in any order, pieces shorter and longer than what is decoded at once."""
     rng = np.random.default_rng(len(kind))
-    monkeypatch.setattr("eegfm.signal.edf_records.CHUNK_SAMPLES", 257)
-    monkeypatch.setattr("eegfm.signal.fdt.BLOCK_VALUES", 100)
+    monkeypatch.setattr("eegfm.signal.edf.records.CHUNK_SAMPLES", 257)
+    monkeypatch.setattr("eegfm.signal.eeglab.fdt.BLOCK_VALUES", 100)
     reader = open_reader(FILES[kind](tmp_path, eeg_uv(3, 2800, 100.0)))
     eeg = [k for k, label in enumerate(reader.header.labels) if label in NAMES]
     for _ in range(12):

@@ -9,7 +9,7 @@ import pytest
 
 import eegfm.store.read_ahead as module
 from eegfm.errors import StoreError
-from eegfm.store.arena import Arena
+from eegfm.store.mapped_shards import Arena
 from eegfm.store.read_ahead import N_BLIND, PIECE_BYTES, ReadAhead, pieces
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system cannot be asked")

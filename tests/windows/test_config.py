@@ -5,7 +5,8 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
-from eegfm.windows.config import MixtureParams, TaskConfig, WindowConfig, WindowParams
+from eegfm.mixture.config import MixtureParams
+from eegfm.windows.config import TaskConfig, WindowConfig, WindowParams
 from eegfm.windows.cutters.base import Answer, Cut
 from eegfm.windows.tasks.hbn_eyes import HbnEyesTask
 

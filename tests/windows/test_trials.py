@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bids_tree import convert_file
 from eegfm.corpora.config import BidsCorpus
-from eegfm.jobs.convert import Converted
+from eegfm.jobs.ingest.convert import Converted
 from eegfm.signal.config import SignalParams
 from eegfm.windows.trials import COLUMNS, TrialRule, trial_table
 

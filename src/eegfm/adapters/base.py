@@ -8,7 +8,7 @@ from torch import nn
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.errors import ConfigError
 from eegfm.recording import Montage
-from eegfm.signal.bipolar import is_bipolar
+from eegfm.signal.montages.bipolar import is_bipolar
 
 
 class Adapter(nn.Module, ABC):

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from eegfm.config import Buildable
-from eegfm.signal.canonical import CanonicalChoice
+from eegfm.signal.montages.canonical import CanonicalChoice
 
 
 class NoAdapterConfig(Buildable):
@@ -39,7 +39,7 @@ class InterpolateConfig(Buildable):
 
     Args:
         montage: Whose electrodes.
-        regularisation: See ``eegfm.signal.splines.spline_matrix``.
+        regularisation: See ``eegfm.signal.montages.splines.spline_matrix``.
     """
 
     implementation: ClassVar[str] = "eegfm.adapters.interpolate:Interpolate"

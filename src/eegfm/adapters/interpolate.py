@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from eegfm.adapters.base import Adapter, refuse_derivations
 from eegfm.adapters.config import InterpolateConfig
-from eegfm.adapters.montage_tensors import MontageTensors
-from eegfm.adapters.prepare import all_real
 from eegfm.batch import SignalSpec, WindowBatch, padding_mask
 from eegfm.errors import ConfigError
+from eegfm.nn.montage_tensors import MontageTensors
+from eegfm.nn.rereference import all_real
 from eegfm.recording import Montage
-from eegfm.signal.canonical import canonical_montage
-from eegfm.signal.splines import directions, spline_matrix
+from eegfm.signal.montages.canonical import canonical_montage
+from eegfm.signal.montages.splines import directions, spline_matrix
 
 _N_CACHED = 2048  # sets of channels, some 30 kilobytes each
 

@@ -8,7 +8,7 @@ from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.config import Buildable
 from eegfm.errors import CheckpointError
-from eegfm.weights import build_seeded, load_weights
+from eegfm.nn.weights import build_seeded, load_weights
 
 PREFIX = "adapter."
 _CONFIG: TypeAdapter[Buildable] = TypeAdapter(AdapterConfig)

@@ -12,12 +12,12 @@ from torch.nn.functional import scaled_dot_product_attention
 from eegfm.adapters.base import Adapter, refuse_derivations
 from eegfm.adapters.config import PerceiverConfig
 from eegfm.adapters.interpolate import Splines
-from eegfm.adapters.prepare import all_real
 from eegfm.batch import SignalSpec, WindowBatch, padding_mask
-from eegfm.electrode_embedding import ElectrodeEmbedding, shared_positions
 from eegfm.errors import ConfigError
+from eegfm.nn.electrode_embedding import ElectrodeEmbedding, shared_positions
+from eegfm.nn.rereference import all_real
 from eegfm.recording import Montage
-from eegfm.signal.canonical import canonical_montage, spread_montage
+from eegfm.signal.montages.canonical import canonical_montage, spread_montage
 
 _NARROWEST_M, _WIDEST_M = 0.015, 0.06  # what the first and the last head see at first, as standard deviations
 

@@ -10,12 +10,12 @@ from scipy.optimize import linear_sum_assignment
 
 from eegfm.adapters.base import Adapter, refuse_derivations
 from eegfm.adapters.config import ZeroPadConfig
-from eegfm.adapters.montage_tensors import MontageTensors
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.errors import ConfigError
+from eegfm.nn.montage_tensors import MontageTensors
 from eegfm.recording import Montage
-from eegfm.signal.canonical import canonical_montage
-from eegfm.signal.splines import directions, head_sphere
+from eegfm.signal.montages.canonical import canonical_montage
+from eegfm.signal.montages.splines import directions, head_sphere
 
 logger = logging.getLogger(__name__)
 

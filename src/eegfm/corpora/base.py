@@ -15,9 +15,9 @@ from eegfm.corpora.manifest import KnownFile, annex_key, published_text, read_ma
 from eegfm.errors import EegfmError
 from eegfm.recording import Reference
 from eegfm.signal.config import ReadParams
-from eegfm.signal.electrodes import Layout, ResolvedChannels, resolve_channels
 from eegfm.signal.expected import Expected
-from eegfm.signal.reader import RecordingHeader
+from eegfm.signal.header import RecordingHeader
+from eegfm.signal.montages.electrodes import Layout, ResolvedChannels, resolve_channels
 
 _log = logging.getLogger(__name__)
 

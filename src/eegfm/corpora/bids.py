@@ -12,24 +12,16 @@ from eegfm.corpora.bids_channels import ChannelTable, read_channels, resolve_typ
 from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants
 from eegfm.corpora.bids_parts import is_shared, length_flags, place_in_part, read_parts, with_parts
 from eegfm.corpora.bids_positions import Measured, PositionSource, place, position_files, read_positions
-from eegfm.corpora.bids_sidecars import (
-    SideFacts,
-    entities,
-    inherited,
-    is_boundary,
-    nearest,
-    read_eeg_json,
-    read_events,
-)
+from eegfm.corpora.bids_sidecars import SideFacts, entities, inherited, is_boundary, nearest, read_eeg_json, read_events
 from eegfm.corpora.config import BidsCorpus
 from eegfm.corpora.side_files import say_unused
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.named import refuse_unmatched
 from eegfm.recording import Montage, Reference
 from eegfm.signal.config import ReadParams
-from eegfm.signal.electrodes import ResolvedChannels
 from eegfm.signal.expected import Expected
-from eegfm.signal.reader import RecordingHeader
+from eegfm.signal.header import RecordingHeader
+from eegfm.signal.montages.electrodes import ResolvedChannels
 
 DATA_FILES = {".set": (".fdt",), ".vhdr": (".eeg", ".vmrk")}
 """Files that hold a part of a recording beside its own, by its suffix."""

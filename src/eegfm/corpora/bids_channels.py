@@ -9,9 +9,9 @@ from typing import NamedTuple
 from eegfm.corpora.text_tables import read_table
 from eegfm.errors import RecordingError
 from eegfm.recording import Reference
-from eegfm.signal.electrodes import Layout, ResolvedChannels, clean_label, resolve_channels
 from eegfm.signal.expected import FETCH_BOTH, MAX_RATE_ERROR_RATIO
-from eegfm.signal.reader import RecordingHeader
+from eegfm.signal.header import RecordingHeader
+from eegfm.signal.montages.electrodes import Layout, ResolvedChannels, clean_label, resolve_channels
 from eegfm.signal.text import stripped
 
 # Spellings that leave no doubt; in channels.tsv they say something about the file and convert nothing.

@@ -16,9 +16,10 @@ import pandas as pd
 from eegfm.corpora.bids_sidecars import entities
 from eegfm.errors import RecordingError
 from eegfm.signal.config import ReadParams
-from eegfm.signal.edf_header import stated_start
+from eegfm.signal.edf.header import stated_start
 from eegfm.signal.expected import MAX_DURATION_ERROR_S
-from eegfm.signal.reader import RecordingHeader, open_reader
+from eegfm.signal.header import RecordingHeader
+from eegfm.signal.open import open_reader
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from eegfm.corpora.bids_sidecars import inherited, nearest, read_json
 from eegfm.corpora.text_tables import read_table
 from eegfm.errors import RecordingError
 from eegfm.recording import Montage
-from eegfm.signal.electrodes import ResolvedChannels
+from eegfm.signal.montages.electrodes import ResolvedChannels
 from eegfm.signal.text import stripped
 
 PositionSource = Literal["template", "electrodes_tsv"]

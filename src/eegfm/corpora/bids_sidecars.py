@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from eegfm.corpora.text_tables import Row, is_missing, read_table
 from eegfm.errors import RecordingError
 from eegfm.recording import Reference
-from eegfm.signal.electrodes import clean_label
 from eegfm.signal.expected import Expected
+from eegfm.signal.montages.electrodes import clean_label
 from eegfm.signal.text import stripped
 
 NOT_RAW = frozenset({"derivatives", "sourcedata", "code", "stimuli"})

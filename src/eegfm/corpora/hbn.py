@@ -10,15 +10,7 @@ import pandas as pd
 from eegfm.corpora.base import Corpus, Details
 from eegfm.corpora.bids_channels import ChannelTable, read_channels, resolve_typed
 from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants
-from eegfm.corpora.bids_sidecars import (
-    NOT_RAW,
-    SideFacts,
-    inherited,
-    is_boundary,
-    nearest,
-    read_eeg_json,
-    read_events,
-)
+from eegfm.corpora.bids_sidecars import NOT_RAW, SideFacts, inherited, is_boundary, nearest, read_eeg_json, read_events
 from eegfm.corpora.config import HbnCorpus
 from eegfm.corpora.hbn_tasks import COLUMNS, START_KIT_EXCLUSIONS, TASKS, own_events
 from eegfm.corpora.side_files import say_unused
@@ -27,9 +19,9 @@ from eegfm.errors import EegfmError
 from eegfm.named import refuse_unmatched
 from eegfm.recording import Reference, normalised_subject
 from eegfm.signal.config import ReadParams
-from eegfm.signal.electrodes import Layout, ResolvedChannels
 from eegfm.signal.expected import Expected
-from eegfm.signal.reader import RecordingHeader
+from eegfm.signal.header import RecordingHeader
+from eegfm.signal.montages.electrodes import Layout, ResolvedChannels
 from eegfm.signal.text import stripped
 
 _NAME = re.compile(

@@ -22,10 +22,10 @@ from eegfm.corpora.tuh_annotations import (
 )
 from eegfm.errors import RecordingError
 from eegfm.recording import Reference
-from eegfm.signal.bipolar import tcp_name
 from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import MAX_DURATION_ERROR_S, Expected
-from eegfm.signal.reader import RecordingHeader
+from eegfm.signal.header import RecordingHeader
+from eegfm.signal.montages.bipolar import tcp_name
 
 _SUBJECT = r"(?P<subject>[a-z]{8}|\d{8})"
 _SESSION = r"(?P<session>s\d{3})"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from eegfm.corpora.text_tables import cells, is_missing
 from eegfm.errors import EegfmError, RecordingError
-from eegfm.signal.bipolar import TCP_PAIRS, tcp_name
+from eegfm.signal.montages.bipolar import TCP_PAIRS, tcp_name
 from eegfm.signal.text import stripped
 
 ALL_CHANNELS = "TERM"

@@ -1,22 +1,22 @@
 """The menu of encoders: typed choices, no torch."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, get_args
 
 from pydantic import Field
 
-from eegfm.encoders.configs.patch_transformer import PatchTransformerConfig
-from eegfm.encoders.configs.published import CbramodConfig, FembaConfig, LabramConfig, LunaConfig, PublishedConfig
-from eegfm.encoders.configs.simple import (
-    BraindecodeConfig,
-    ConvConfig,
-    Deep4Config,
-    EegnetConfig,
-    EegnexConfig,
-    GruConfig,
-    ShallowConfig,
-    SimpleConfig,
-)
+from eegfm.encoders.baselines.config import Deep4Config, EegnetConfig, EegnexConfig, ShallowConfig
+from eegfm.encoders.braindecode.config import BraindecodeConfig
+from eegfm.encoders.cbramod.config import CbramodConfig
+from eegfm.encoders.channelwise.config import ConvConfig, GruConfig
+from eegfm.encoders.femba.config import FembaConfig
+from eegfm.encoders.labram.config import LabramConfig
+from eegfm.encoders.luna.config import LunaConfig
+from eegfm.encoders.patch_transformer.config import PatchTransformerConfig
 
+PublishedConfig = LunaConfig | FembaConfig | LabramConfig | CbramodConfig
+"""Published architectures, rebuilt: their public weights can be imported, see ``eegfm.encoders.published``."""
+SimpleConfig = ConvConfig | GruConfig | EegnetConfig | EegnexConfig | ShallowConfig | Deep4Config | BraindecodeConfig
 EncoderConfig = Annotated[PatchTransformerConfig | PublishedConfig | SimpleConfig, Field(discriminator="name")]
 
 __all__ = [
@@ -34,3 +34,15 @@ __all__ = [
     "PatchTransformerConfig",
     "ShallowConfig",
 ]
+
+
+def as_published(encoder: Any) -> Any:
+    """Fill in, for an import, what published weights were trained with and the user does not name.
+
+    Args:
+        encoder: A configuration as written in a file. Anything else comes back as it is.
+    """
+    if not isinstance(encoder, Mapping):
+        return encoder
+    choices = {member.model_fields["name"].default: member.published for member in get_args(PublishedConfig)}
+    return {**choices.get(str(encoder.get("name")), {}), **encoder}

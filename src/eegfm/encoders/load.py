@@ -11,8 +11,8 @@ from eegfm.encoders.base import Encoder
 from eegfm.encoders.config import EncoderConfig
 from eegfm.encoders.traits import EncoderChoice
 from eegfm.errors import CheckpointError
+from eegfm.nn.weights import build_seeded, load_weights
 from eegfm.recording import Montage
-from eegfm.weights import build_seeded, load_weights
 
 PREFIX = "encoder."
 _CONFIG: TypeAdapter[EncoderChoice] = TypeAdapter(EncoderConfig)

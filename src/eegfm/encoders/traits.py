@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
+from pydantic import PositiveFloat
+
 from eegfm.config import Buildable
+
+PatchNorm = Literal["window", "patch"]
+PATCHWISE_NORM: Mapping[str, str] = {"patch_norm": "patch"}
+PUBLISHED_NORM: Mapping[str, str] = {"patch_norm": "window"}
 
 
 @dataclass(frozen=True)
@@ -79,3 +85,17 @@ def named_size(data: Any, sizes: Mapping[str, Mapping[str, Any]], default: str) 
         return data
     filled = {**named, **data, "size": size}
     return filled if all(filled[key] == value for key, value in named.items()) else {**filled, "size": None}
+
+
+class WindowConfig(EncoderChoice):
+    """Base of encoders that give features of a whole window and no tokens.
+
+    Args:
+        signal_scale_uv: Microvolts that enter the network as 1.
+        clip: Largest absolute value after scaling; artefacts beyond it are cut to it.
+    """
+
+    traits: ClassVar[Traits] = Traits(output="window", one_montage=True, one_length=True)
+
+    signal_scale_uv: PositiveFloat = 30.0
+    clip: PositiveFloat = 15.0

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder
-from eegfm.encoders.spectrum import log_power_spectrum, spectrum_frequencies_hz
+from eegfm.nn.spectrum import log_power_spectrum, spectrum_frequencies_hz
 
 _SIGNAL_CLIP = 15.0  # in units of the encoder's scale: a target beyond it is an artefact
 _LEAST_SD = 1e-3

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from eegfm.errors import RecordingError
-from eegfm.signal.reader import RecordingHeader
+from eegfm.signal.header import RecordingHeader
 
 # A sidecar may count the last record or sample in or out, and writes decimals.
 MAX_DURATION_ERROR_S = 1.0
@@ -57,3 +57,6 @@ def _same_rate(rate_hz: float, expected_hz: float) -> bool:
 
 def _mismatch(code: str, found: str, wanted: str, expected: Expected) -> RecordingError:
     return RecordingError(code, f"{found}, {expected.source} says {wanted}", FETCH_BOTH)
+
+
+SANE_RATES_HZ = (1.0, 1e5)

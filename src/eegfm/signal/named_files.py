@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from eegfm.errors import RecordingError
-from eegfm.signal.brainvision_header import stated_files
+from eegfm.signal.brainvision.header import stated_files
 from eegfm.signal.companions import companion
 from eegfm.signal.config import ReadParams
-from eegfm.signal.eeglab_fields import read_fields
+from eegfm.signal.eeglab.fields import read_fields
 
 OTHER_NAME_FLAGS = frozenset({"fdt_other_name", "fdt_renamed", "files_other_name", "files_renamed", "markers_missing"})
 """Flags of a recording whose header names such a file."""

@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from eegfm.store.arena import Arena
 from eegfm.store.checksums import checksum
 from eegfm.store.damage import damage_error
 from eegfm.store.layout import BLOCK_ROWS, n_blocks
+from eegfm.store.mapped_shards import Arena
 from eegfm.store.read_ahead import ReadAhead
 
 _log = logging.getLogger(__name__)

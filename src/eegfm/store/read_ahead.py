@@ -7,7 +7,7 @@ from bisect import bisect_right
 import numpy as np
 from numpy.typing import NDArray
 
-from eegfm.store.arena import Arena
+from eegfm.store.mapped_shards import Arena
 
 PIECE_BYTES = 128 << 10
 """Bytes per request. Linux cuts a request to the device's read-ahead size, which is 128 KiB by default."""

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from eegfm.errors import StoreError
 from eegfm.recording import Montage
 from eegfm.store.addresses import Addresses, addresses_of, read_addresses
-from eegfm.store.arena import Arena
 from eegfm.store.contents import Contents, read_contents
 from eegfm.store.damage import is_intact, remedy
 from eegfm.store.guard import BlockGuard
 from eegfm.store.index import Entry, RecordingEntry, RejectedEntry, read_index
 from eegfm.store.layout import StoreFacts, read_facts, read_montage, shard_path
+from eegfm.store.mapped_shards import Arena
 from eegfm.store.read_ahead import ReadAhead
 
 

@@ -101,7 +101,7 @@ class PretrainParams(StrictModel):
         schedule: How the learning rate moves.
         reference: What windows are referenced to before the encoder sees them.
         bad_channels: ``mask`` leaves them out of the average and of all that the encoder sees; ``interpolate`` puts in
-            their place what splines through the good scalp electrodes say. See ``eegfm.adapters.prepare.Prepare``.
+            their place what splines through the good scalp electrodes say. See ``eegfm.nn.rereference.Prepare``.
         batch_size: Windows per optimizer step, all corpora together; the corpus weights must divide it.
         n_steps: Optimizer steps; give this or ``n_epochs``.
         n_epochs: Passes, each of as many windows as there are in all corpora together.

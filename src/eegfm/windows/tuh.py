@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from eegfm.errors import ConfigError
-from eegfm.signal.bipolar import TCP_PAIRS, tcp_name
+from eegfm.signal.montages.bipolar import TCP_PAIRS, tcp_name
 from eegfm.windows.intervals import Intervals, sample_spans
 from eegfm.windows.runs import Clock, Ints
 from eegfm.windows.spans import own_events

@@ -11,8 +11,8 @@ from torch.nn.functional import conv1d, gelu, layer_norm
 from contracts.encoder_cases import BY_NAME, MONTAGES, make_batch, noise, selected, spec_of
 from eegfm.batch import SignalSpec
 from eegfm.encoders.config import LabramConfig
+from eegfm.encoders.conv_patches import ConvPatches
 from eegfm.encoders.labram.model import Labram
-from eegfm.encoders.labram.patches import ConvPatches
 from eegfm.encoders.labram.places import ELECTRODES, table_rows
 from eegfm.encoders.labram.transformer import LabramLayer, LabramTransformer
 from eegfm.encoders.load import new_encoder

@@ -13,8 +13,8 @@ from eegfm.encoders.labram.quantizer import Quantizer, cosine_kmeans
 from eegfm.encoders.labram.tokenizer import LabramTokenizer
 from eegfm.encoders.labram.tokenizer_config import LabramTokenizerConfig
 from eegfm.errors import CheckpointError
+from eegfm.nn.weights import build_seeded, load_weights
 from eegfm.training.randomness import DROPOUT, global_draws_for
-from eegfm.weights import build_seeded, load_weights
 
 CONFIG = LabramTokenizerConfig(
     encoder=LabramConfig(

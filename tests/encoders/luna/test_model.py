@@ -16,14 +16,9 @@ from eegfm.encoders.load import new_encoder
 from eegfm.encoders.luna.decoder import LunaDecoder
 from eegfm.encoders.luna.layers import CrossAttention, Layer, rotary_angles, rotate_pairs
 from eegfm.encoders.luna.model import Luna
-from eegfm.encoders.luna.patches import (
-    magnitude_and_phase,
-    patch_convolutions,
-    place_features,
-    places_in_montage,
-)
-from eegfm.encoders.patch_ops import fourier_matrix
+from eegfm.encoders.luna.patches import magnitude_and_phase, patch_convolutions, place_features, places_in_montage
 from eegfm.encoders.tokens import Tokens
+from eegfm.nn.patch_ops import fourier_matrix
 from eegfm.recording import Montage
 from hidden_tokens import with_key_mask
 

@@ -18,7 +18,7 @@ from eegfm.encoders.patch_transformer.attention import (
     rotary_angles,
     rotate,
 )
-from eegfm.encoders.stochastic_depth import drop_windows
+from eegfm.nn.stochastic_depth import drop_windows
 
 B, R, P, D, K = 2, 5, 3, 32, 8
 H = D // K

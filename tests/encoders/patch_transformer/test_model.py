@@ -5,13 +5,13 @@ import itertools
 import pytest
 import torch
 
-from eegfm.adapters.prepare import all_real
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.encoders.patch_transformer.model import PatchTransformer
 from eegfm.encoders.tokens import Visible, take
 from eegfm.errors import ConfigError
+from eegfm.nn.rereference import all_real
 from eegfm.recording import Montage
 from hidden_tokens import with_key_mask
 

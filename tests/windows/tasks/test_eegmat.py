@@ -6,7 +6,7 @@ import mne
 import pytest
 
 from eegfm.corpora.config import EdfFolderCorpus
-from eegfm.jobs.config import IngestParams, WorkerParams
+from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
 from eegfm.windows.tasks.eegmat import EegmatTask

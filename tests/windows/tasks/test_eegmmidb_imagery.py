@@ -9,7 +9,7 @@ import pytest
 
 from eegfm.corpora.config import EdfFolderCorpus
 from eegfm.errors import ConfigError
-from eegfm.jobs.config import IngestParams, WorkerParams
+from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
 from eegfm.windows.runs import Clock

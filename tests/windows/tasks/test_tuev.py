@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from eegfm.corpora.config import TuhCorpus
 from eegfm.corpora.tuh_annotations import REC_CLASSES
-from eegfm.jobs.config import IngestParams, WorkerParams
+from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.windows.runs import Clock, Runs
 from eegfm.windows.tasks.tuev import CLASSES, TuevTask
 from tone_corpus import run_ingest

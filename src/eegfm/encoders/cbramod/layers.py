@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, gelu, scaled_dot_product_attention
 
-from eegfm.encoders.configs.published import CbramodConfig
+from eegfm.encoders.cbramod.config import CbramodConfig
 
 
 class CrissCrossLayer(nn.Module):

@@ -9,11 +9,11 @@ from torch.nn.functional import dropout
 
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder, hidden_rows_zeroed
+from eegfm.encoders.cbramod.config import CbramodConfig
 from eegfm.encoders.cbramod.layers import CrissCrossLayer, fan_out_linears
-from eegfm.encoders.configs.published import CbramodConfig
-from eegfm.encoders.labram.patches import ConvPatches
-from eegfm.encoders.patch_ops import fourier_matrix
+from eegfm.encoders.conv_patches import ConvPatches
 from eegfm.encoders.tokens import Tokens, Visible
+from eegfm.nn.patch_ops import fourier_matrix
 
 
 class Cbramod(Encoder):

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec
+from eegfm.encoders.channelwise.config import ConvConfig
 from eegfm.encoders.channelwise.layers import Channelwise
-from eegfm.encoders.configs.simple import ConvConfig
 
 
 class Conv(Channelwise):

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec
+from eegfm.encoders.channelwise.config import GruConfig
 from eegfm.encoders.channelwise.layers import Channelwise
-from eegfm.encoders.configs.simple import GruConfig
 
 
 class Gru(Channelwise):

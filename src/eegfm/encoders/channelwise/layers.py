@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.electrode_embedding import ElectrodeEmbedding, derivation_ends, shared_positions
 from eegfm.encoders.base import Encoder, whole_samples
-from eegfm.encoders.configs.simple import ChannelwiseConfig
+from eegfm.encoders.channelwise.config import ChannelwiseConfig
 from eegfm.encoders.tokens import Tokens, Visible
+from eegfm.nn.electrode_embedding import ElectrodeEmbedding, derivation_ends, shared_positions
 
 
 class Channelwise(Encoder, ABC):

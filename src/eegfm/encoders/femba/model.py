@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder, hidden_rows_zeroed
-from eegfm.encoders.configs.published import FembaConfig
 from eegfm.encoders.decoders import LinearDecoder, TokenDecoder
+from eegfm.encoders.femba.config import FembaConfig
 from eegfm.encoders.femba.mamba import Mamba
 from eegfm.encoders.montage import check_batch, only_length, only_montage
 from eegfm.encoders.tokens import Tokens, Visible
@@ -22,7 +22,7 @@ from eegfm.errors import ConfigError
 class Femba(Encoder):
     """FEMBA (arXiv 2502.06438, section II): rectangles of G channels x S samples are tokens, columns of them vectors.
 
-    Public weights can be imported, see ``eegfm.encoders.key_maps.femba``.
+    Public weights can be imported, see ``eegfm.encoders.femba.key_map``.
 
     Args:
         config: Choices.

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder, Features, one_row
-from eegfm.encoders.configs.published import LabramConfig
-from eegfm.encoders.labram.patches import ConvPatches
+from eegfm.encoders.conv_patches import ConvPatches
+from eegfm.encoders.labram.config import LabramConfig
 from eegfm.encoders.labram.places import LabramPlaces
 from eegfm.encoders.labram.transformer import LabramTransformer
 from eegfm.encoders.tokens import Tokens, Visible, take

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.electrode_embedding import ElectrodeEmbedding, derivation_ends, shared_positions
-from eegfm.encoders.configs.published import LabramConfig
+from eegfm.encoders.labram.config import LabramConfig
 from eegfm.encoders.labram.transformer import embedding_table
 from eegfm.encoders.montage import check_batch
 from eegfm.errors import ConfigError
+from eegfm.nn.electrode_embedding import ElectrodeEmbedding, derivation_ends, shared_positions
 from eegfm.recording import Montage
 
 # The rows of the published table behind that of [CLS]: ``standard_1020`` in utils.py of 935963004/LaBraM, as far as

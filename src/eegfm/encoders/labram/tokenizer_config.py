@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field, PositiveInt
 
 from eegfm.config import Buildable
-from eegfm.encoders.configs.published import LabramConfig
+from eegfm.encoders.labram.config import LabramConfig
 
 _ENCODER = LabramConfig(patch_norm="window", qk_norm=False, query_value_bias=True, layer_scale=0.0)
 

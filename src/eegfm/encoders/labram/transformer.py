@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, linear, pad, scaled_dot_product_attention
 
-from eegfm.encoders.configs.published import LabramConfig
-from eegfm.encoders.stochastic_depth import drop_windows
+from eegfm.encoders.labram.config import LabramConfig
+from eegfm.nn.stochastic_depth import drop_windows
 
 NORM_EPS = 1e-6
 _INITIAL_SD = 0.02

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, gelu, scaled_dot_product_attention
 
-from eegfm.encoders.stochastic_depth import drop_windows
+from eegfm.nn.stochastic_depth import drop_windows
 
 _ROTARY_BASE = 10_000.0
 _N_HEADS = 2  # per query, in all published sizes

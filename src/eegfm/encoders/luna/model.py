@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from eegfm.batch import SignalSpec, WindowBatch, padding_mask
-from eegfm.electrode_embedding import shared_positions
 from eegfm.encoders.base import Encoder
-from eegfm.encoders.configs.published import LunaConfig
 from eegfm.encoders.decoders import TokenDecoder
+from eegfm.encoders.luna.config import LunaConfig
 from eegfm.encoders.luna.decoder import LunaDecoder
 from eegfm.encoders.luna.layers import ChannelQueries, TimeLayers, initialise, xavier_linears
 from eegfm.encoders.luna.patches import PatchSpectrum, PlaceEmbedding, patch_convolutions
 from eegfm.encoders.tokens import Tokens, Visible
+from eegfm.nn.electrode_embedding import shared_positions
 
 
 class Luna(Encoder):

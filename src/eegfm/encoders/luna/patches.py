@@ -8,10 +8,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from eegfm.encoders.configs.published import PatchNorm
-from eegfm.encoders.labram.patches import ConvPatches
+from eegfm.encoders.conv_patches import ConvPatches
 from eegfm.encoders.luna.layers import FeedForward
-from eegfm.encoders.patch_ops import fourier_matrix
+from eegfm.encoders.traits import PatchNorm
+from eegfm.nn.patch_ops import fourier_matrix
 
 _N_GROUPS = 4
 _LEAST_MAGNITUDE = 1e-4  # of a Fourier coefficient; a constant patch leaves rounding errors below it

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, linear, rms_norm, scaled_dot_product_attention, silu
 
-from eegfm.encoders.configs.patch_transformer import PatchTransformerConfig
-from eegfm.encoders.stochastic_depth import drop_windows
+from eegfm.encoders.patch_transformer.config import PatchTransformerConfig
+from eegfm.nn.stochastic_depth import drop_windows
 
 Across = Literal["rows", "patches", "both"]
 """Which tokens see each other: those of one patch, those of one row, or half the heads each."""

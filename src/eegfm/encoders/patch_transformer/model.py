@@ -6,14 +6,14 @@ Shapes: B windows, C channels, P patches per channel, N = C * P tokens, D width.
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.electrode_embedding import ElectrodeEmbedding, derivation_ends, shared_positions
 from eegfm.encoders.base import Encoder, Features, one_row, whole_samples
-from eegfm.encoders.configs.patch_transformer import PatchTransformerConfig
 from eegfm.encoders.patch_transformer.attention import Across, Layer, Surroundings, new_norm
+from eegfm.encoders.patch_transformer.config import PatchTransformerConfig
 from eegfm.encoders.patch_transformer.grid import lay_out_rows, lay_out_sequence, take_rows, take_sequence
 from eegfm.encoders.patch_transformer.patch_embedding import new_patch_embedding
-from eegfm.encoders.spectrum import log_power_spectrum, spectrum_frequencies_hz
 from eegfm.encoders.tokens import Tokens, Visible
+from eegfm.nn.electrode_embedding import ElectrodeEmbedding, derivation_ends, shared_positions
+from eegfm.nn.spectrum import log_power_spectrum, spectrum_frequencies_hz
 
 _REGISTER_SD = 0.02
 

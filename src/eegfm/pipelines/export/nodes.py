@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from eegfm.checkpoint import Checkpoint
-from eegfm.jobs.config import ExportParams
+from eegfm.jobs.weights.config import ExportParams
 
 
 def export_encoder(encoder: Checkpoint, params: ExportParams, folder: Path) -> dict[str, Any]:
     """Write the encoder for inference elsewhere, each file compared with the encoder."""
-    from eegfm.jobs.export import export
+    from eegfm.jobs.weights.export import export
 
     return {"folder": folder, "report": export(encoder, params, folder)}

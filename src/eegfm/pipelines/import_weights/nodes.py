@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from eegfm.jobs.config import ImportParams
+from eegfm.jobs.weights.config import ImportParams
 
 
 def import_encoder(file: Path, params: ImportParams) -> dict[str, Any]:
     """Read published weights, all of them and no others; the report says what became of each."""
-    from eegfm.jobs.import_weights import import_weights
+    from eegfm.jobs.weights.import_weights import import_weights
 
     done = import_weights(file, params)
     return {"encoder": done.checkpoint, "report": done.report}

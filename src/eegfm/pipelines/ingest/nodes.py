@@ -5,15 +5,15 @@ from typing import Any
 
 import pandas as pd
 
-from eegfm.corpora.config import AcquireParams
-from eegfm.jobs.config import IngestParams
+from eegfm.jobs.acquire.config import AcquireParams
+from eegfm.jobs.ingest.config import IngestParams
 from eegfm.signal.config import SignalParams
 from eegfm.store.reader import SignalStore
 
 
 def acquire_raw_files(params: AcquireParams, ingest: IngestParams, raw_folder: Path, workspace: Path) -> Path:
     """Make the raw files present."""
-    from eegfm.jobs.acquire import acquire
+    from eegfm.jobs.acquire.acquire import acquire
 
     return acquire(params, workspace.name, raw_folder, ingest.corpus)
 
@@ -33,8 +33,8 @@ def ingest_recordings(
     workspace: Path,
 ) -> dict[str, Any]:
     """Bring the recordings into the signal store; what is there and unchanged is skipped."""
-    from eegfm.jobs.acquire import is_simulated
-    from eegfm.jobs.ingest import ingest
+    from eegfm.jobs.acquire.acquire import is_simulated
+    from eegfm.jobs.ingest.ingest import ingest
 
     simulated = acquired.simulates or is_simulated(raw)
     done = ingest(raw_files, raw, params, signal, workspace / "signals", simulated=simulated)
@@ -56,8 +56,8 @@ def describe_recordings(
     workspace: Path,
 ) -> dict[str, Any]:
     """Say what the corpus looks like; stop where too many files were rejected, with the tables saved before."""
-    from eegfm.jobs.describe import describe
-    from eegfm.jobs.ingest import check_accounts
+    from eegfm.jobs.ingest.describe import describe
+    from eegfm.jobs.ingest.ingest import check_accounts
 
     check_accounts(files, recordings, rejected, workspace.name, params.max_rejected_ratio)
     found = describe(signals, recordings, files, workspace.name)

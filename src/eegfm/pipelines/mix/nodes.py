@@ -2,13 +2,14 @@
 
 import pandas as pd
 
+from eegfm.mixture.config import MixtureParams
 from eegfm.signal.config import SignalParams
-from eegfm.windows.config import MixtureParams, Roles, SplitParams
+from eegfm.splits.config import Roles, SplitParams
 
 
 def split_corpora(roles: Roles, params: SplitParams, **recordings: pd.DataFrame) -> pd.DataFrame:
     """Give every person of every corpus one split."""
-    from eegfm.windows.splits import split_persons
+    from eegfm.splits.splits import split_persons
 
     return split_persons(recordings, roles, params)
 
@@ -17,6 +18,6 @@ def mix_corpora(
     splits: pd.DataFrame, params: MixtureParams, signal: SignalParams, **windows: pd.DataFrame
 ) -> pd.DataFrame:
     """List the windows that pretraining draws from, with the share of each corpus."""
-    from eegfm.windows.mixture import mix_windows
+    from eegfm.mixture.table import mix_windows
 
     return mix_windows(windows, splits, params, rate_hz=signal.rate_hz)

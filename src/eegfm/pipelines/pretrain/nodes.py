@@ -17,8 +17,8 @@ def pretrain_encoder(
     **stores: SignalStore,
 ) -> dict[str, Any]:
     """Pretrain on the mixture; the checkpoint's header says all that its user needs."""
-    from eegfm.jobs.fit import fit_pretraining
-    from eegfm.jobs.plots import history_figure, reconstruction_figure
+    from eegfm.jobs.train.pretrain import fit_pretraining
+    from eegfm.plots.figures import history_figure, reconstruction_figure
 
     done = fit_pretraining(mixture, stores, params, runs, splits=splits)
     header = done.checkpoint.header

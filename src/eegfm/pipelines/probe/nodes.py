@@ -13,8 +13,8 @@ def probe_encoder(
     encoder: Checkpoint, signals: SignalStore, windows: pd.DataFrame, splits: pd.DataFrame, params: ProbeParams
 ) -> dict[str, Any]:
     """Classify the labelled windows of persons that the encoder has never seen, next to two controls."""
-    from eegfm.jobs.plots import comparison_figure
-    from eegfm.jobs.probe import probe
+    from eegfm.jobs.probe.probe import probe
+    from eegfm.plots.figures import comparison_figure
 
     done = probe(encoder, signals, windows, splits, params)
     return {

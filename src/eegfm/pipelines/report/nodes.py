@@ -5,12 +5,12 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from eegfm.jobs.config import ReportParams
+from eegfm.jobs.report.config import ReportParams
 
 
 def write_report(params: ReportParams, splits: pd.DataFrame, mixture: pd.DataFrame, **parts: Any) -> str:
     """Collect tables, metrics and figures, named ``<corpus or phase>__<what>``, on one page."""
-    from eegfm.jobs.report import build_report
+    from eegfm.jobs.report.report import build_report
 
     corpora: dict[str, dict[str, pd.DataFrame]] = {}
     metrics: dict[str, dict[str, Any]] = {}

@@ -1,14 +1,12 @@
 """What every cut offers: recordings and events in, runs of windows out, no signal touched."""
 
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import pandas as pd
 from pydantic import Field, model_validator
 
-from eegfm.config import StrictModel, refuse_unused
+from eegfm.config import StrictModel, refuse_repeated, refuse_unused
 from eegfm.windows.runs import Clock, Runs
 from eegfm.windows.spans import own_events
 
@@ -56,7 +54,7 @@ class Cut(StrictModel, ABC):
         event; recordings are not dropped for it.
 
         Args:
-            recordings: One row per recording in id order with index 0, 1, …; see ``eegfm.jobs.tables``.
+            recordings: One row per recording in id order with index 0, 1, …; see ``eegfm.jobs.ingest.tables``.
             events: One row per event: ``recording_id``, ``onset_s`` (sample k lies at k / rate_hz), ``duration_s``,
                 ``value`` and the corpus's own columns. ``duration_s`` and the own columns may be absent.
             clock: Rate, and the name of the cut for messages.
@@ -129,15 +127,3 @@ class PublishedClassesCut(Cut):
         """Find the windows of the classes that are asked for; see the base class."""
         runs = self.find_published(recordings, events, clock)
         return runs.without_labels(self.left_out) if self.left_out else runs
-
-
-def refuse_repeated(values: Sequence[str], what: str) -> tuple[str, ...]:
-    """Refuse a list that names something twice.
-
-    Raises:
-        ValueError: It does.
-    """
-    repeated = sorted(value for value, n in Counter(values).items() if n > 1)
-    if repeated:
-        raise ValueError(f"{what} {', '.join(repeated)} stands there twice; each may stand there once")
-    return tuple(values)

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
-from eegfm.config import StrictModel, refuse_unused
+from eegfm.config import StrictModel, refuse_repeated, refuse_unused
 from eegfm.errors import ConfigError
 from eegfm.named import refuse_unmatched
-from eegfm.windows.cutters.base import Cut, Offset, Seconds, refuse_repeated
+from eegfm.windows.cutters.base import Cut, Offset, Seconds
 from eegfm.windows.runs import Clock, Ints, Runs
 from eegfm.windows.spans import MAX_SAMPLE, enclosing_segment, nearest_sample, own_events, pack, segments, tile, unpack
 

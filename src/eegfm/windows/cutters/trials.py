@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from eegfm.config import refuse_unused
-from eegfm.windows.cutters.base import Answer, Cut, Offset, Seconds, refuse_repeated
+from eegfm.config import refuse_repeated, refuse_unused
+from eegfm.windows.cutters.base import Answer, Cut, Offset, Seconds
 from eegfm.windows.cutters.event_locked import check_event_values, refuse_missing_column
 from eegfm.windows.runs import Clock, Ints, Runs
 from eegfm.windows.spans import enclosing_segment, nearest_sample, own_events, segments

@@ -5,13 +5,9 @@ from typing import Any, ClassVar, Literal, Self
 import pandas as pd
 from pydantic import Field, model_validator
 
-from eegfm.windows.cutters.base import Answer, Cut, Seconds, refuse_repeated
-from eegfm.windows.cutters.event_locked import (
-    Anchor,
-    check_event_values,
-    refuse_short_span,
-    windows_after_events,
-)
+from eegfm.config import refuse_repeated
+from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.event_locked import Anchor, check_event_values, refuse_short_span, windows_after_events
 from eegfm.windows.runs import Clock, Runs
 from eegfm.windows.spans import own_events
 from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks

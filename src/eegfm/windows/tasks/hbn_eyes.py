@@ -6,7 +6,8 @@ from typing import ClassVar, Literal, Self
 import pandas as pd
 from pydantic import model_validator
 
-from eegfm.windows.cutters.base import Answer, Cut, Seconds, refuse_repeated
+from eegfm.config import refuse_repeated
+from eegfm.windows.cutters.base import Answer, Cut, Seconds
 from eegfm.windows.cutters.event_locked import Anchor, check_event_values, refuse_short_span, windows_after_events
 from eegfm.windows.runs import Clock, Runs
 from eegfm.windows.tasks.recording_value import of_bids_tasks

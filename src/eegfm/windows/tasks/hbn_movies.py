@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator
 
-from eegfm.windows.cutters.base import Answer, Cut, Seconds, refuse_repeated
+from eegfm.config import refuse_repeated
+from eegfm.windows.cutters.base import Answer, Cut, Seconds
 from eegfm.windows.cutters.between_events import BetweenEventsCut
 from eegfm.windows.runs import Clock, Runs
 from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks

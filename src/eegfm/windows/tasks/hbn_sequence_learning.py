@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from eegfm.windows.cutters.base import Answer, PublishedClassesCut, Seconds, refuse_repeated
+from eegfm.config import refuse_repeated
+from eegfm.windows.cutters.base import Answer, PublishedClassesCut, Seconds
 from eegfm.windows.cutters.between_events import windows_between
 from eegfm.windows.runs import Clock, Ints, Runs
 from eegfm.windows.spans import own_events

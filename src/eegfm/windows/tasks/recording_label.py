@@ -6,9 +6,10 @@ from typing import Any, ClassVar, Literal, Self
 import pandas as pd
 from pydantic import Field, model_validator
 
+from eegfm.config import refuse_repeated
 from eegfm.errors import ConfigError
 from eegfm.named import refuse_unmatched
-from eegfm.windows.cutters.base import Answer, Cut, Seconds, refuse_repeated
+from eegfm.windows.cutters.base import Answer, Cut, Seconds
 from eegfm.windows.cutters.fixed import fixed_windows
 from eegfm.windows.runs import Clock, Runs
 from eegfm.windows.unlabelled import label_faults

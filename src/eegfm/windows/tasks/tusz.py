@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
-from eegfm.config import refuse_unused
-from eegfm.windows.cutters.base import Answer, Cut, Seconds, refuse_repeated
+from eegfm.config import refuse_repeated, refuse_unused
+from eegfm.windows.cutters.base import Answer, Cut, Seconds
 from eegfm.windows.intervals import covered, grid, outside, windows_of_one_class
 from eegfm.windows.runs import Clock, Ints, Runs
 from eegfm.windows.tuh import Annotations, annotations, of_family

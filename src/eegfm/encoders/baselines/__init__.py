@@ -1,0 +1,1 @@
+"""Supervised baselines: published convolutional networks without their classifier."""

@@ -1,0 +1,124 @@
+"""Choices of the supervised baselines."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from eegfm.encoders.traits import WindowConfig
+
+
+class FloorConfig(WindowConfig):
+    """Base of the supervised floors: published convolutional networks without their classifier.
+
+    Lengths in time are samples at ``design_rate_hz``, the rate that a network was published at. At another rate
+    kernels keep their duration and poolings bring the signal to nearly the published rate. Naming the data's own rate
+    as ``design_rate_hz`` takes all lengths as samples, whatever the rate.
+
+    Args:
+        dropout_ratio: Share of activations dropped while training.
+        batch_norm_momentum: Weight of a new batch in the running statistics that evaluation uses.
+        design_rate_hz: Rate at which lengths are given.
+    """
+
+    dropout_ratio: float = Field(default=0.5, ge=0, lt=1)
+    batch_norm_momentum: float = Field(default=0.1, gt=0, le=1)
+    design_rate_hz: PositiveFloat = 250.0
+
+
+class EegnetConfig(FloorConfig):
+    """EEGNet-8,2 (Lawhern et al. 2018, arXiv 1611.08024): temporal, spatial and separable convolutions.
+
+    The published networks let running statistics follow with a momentum of 0.01; runs of a few hundred steps would
+    then be evaluated with statistics of the initial weights.
+
+    Args:
+        n_temporal_filters: Temporal filters (F1).
+        n_spatial_filters: Spatial filters for each of them (D).
+        n_pointwise_filters: Maps of the separable convolution (F2).
+        kernel_samples: Temporal kernel; half a second at the published 128 Hz.
+        separable_kernel_samples: Kernel behind the first pooling, in samples at the rate there.
+        first_pool_samples: First pooling.
+        second_pool_samples: Second pooling, in samples at the rate there.
+        max_norm: Largest norm of a spatial filter.
+    """
+
+    implementation: ClassVar[str] = "eegfm.encoders.baselines.eegnet:Eegnet"
+
+    name: Literal["eegnet"] = "eegnet"
+    n_temporal_filters: PositiveInt = 8
+    n_spatial_filters: PositiveInt = 2
+    n_pointwise_filters: PositiveInt = 16
+    kernel_samples: PositiveInt = 64
+    separable_kernel_samples: PositiveInt = 16
+    first_pool_samples: PositiveInt = 4
+    second_pool_samples: PositiveInt = 8
+    max_norm: PositiveFloat = 1.0
+    dropout_ratio: float = Field(default=0.25, ge=0, lt=1)
+    design_rate_hz: PositiveFloat = 128.0
+
+
+class EegnexConfig(FloorConfig):
+    """EEGNeX-8,32 (Chen et al. 2024, arXiv 2207.12369): EEGNet with more temporal filters and dilated convolutions.
+
+    Args:
+        n_first_filters: Temporal filters of the first and the last convolution.
+        n_filters: Temporal filters of the second and the fourth convolution.
+        n_spatial_filters: Spatial filters for each of the second's.
+        kernel_samples: Kernels of the first two convolutions.
+        dilated_kernel_samples: Kernels behind the first pooling, in samples at the rate there; dilated by 2, then 4.
+        first_pool_samples: First pooling.
+        second_pool_samples: Second pooling, in samples at the rate there.
+        max_norm: Largest norm of a spatial filter.
+    """
+
+    implementation: ClassVar[str] = "eegfm.encoders.baselines.eegnex:Eegnex"
+
+    name: Literal["eegnex"] = "eegnex"
+    n_first_filters: PositiveInt = 8
+    n_filters: PositiveInt = 32
+    n_spatial_filters: PositiveInt = 2
+    kernel_samples: PositiveInt = 64
+    dilated_kernel_samples: PositiveInt = 16
+    first_pool_samples: PositiveInt = 4
+    second_pool_samples: PositiveInt = 8
+    max_norm: PositiveFloat = 1.0
+    design_rate_hz: PositiveFloat = 128.0
+
+
+class ShallowConfig(FloorConfig):
+    """ShallowConvNet (Schirrmeister et al. 2017, arXiv 1703.05051): filter bank, spatial filters, log band power.
+
+    Args:
+        n_temporal_filters: Temporal filters.
+        n_spatial_filters: Spatial filters over all temporal ones.
+        kernel_samples: Temporal kernel.
+        pool_samples: Stretch that power is averaged over.
+        pool_stride_samples: From one such stretch to the next.
+    """
+
+    implementation: ClassVar[str] = "eegfm.encoders.baselines.shallow:Shallow"
+
+    name: Literal["shallow"] = "shallow"
+    n_temporal_filters: PositiveInt = 40
+    n_spatial_filters: PositiveInt = 40
+    kernel_samples: PositiveInt = 25
+    pool_samples: PositiveInt = 75
+    pool_stride_samples: PositiveInt = 15
+
+
+class Deep4Config(FloorConfig):
+    """DeepConvNet with four blocks of convolution and pooling (Schirrmeister et al. 2017, arXiv 1703.05051).
+
+    Args:
+        n_filters: Temporal filters of the first block, and as many spatial ones; each later block has twice as many
+            as the one before.
+        kernel_samples: Kernel of every block, in samples at the rate there.
+        pool_samples: Pooling of every block, in samples at the rate there.
+    """
+
+    implementation: ClassVar[str] = "eegfm.encoders.baselines.deep4:Deep4"
+
+    name: Literal["deep4"] = "deep4"
+    n_filters: PositiveInt = 25
+    kernel_samples: PositiveInt = 10
+    pool_samples: PositiveInt = 3

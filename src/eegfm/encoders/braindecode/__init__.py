@@ -1,0 +1,1 @@
+"""Models of braindecode as encoders."""

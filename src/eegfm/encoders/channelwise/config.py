@@ -1,0 +1,64 @@
+"""Choices of the encoders that read each channel on its own."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from eegfm.encoders.traits import EncoderChoice, Traits
+
+
+class ChannelwiseConfig(EncoderChoice):
+    """Base of encoders that mix each channel over time, then the channels.
+
+    Args:
+        patch_s: Length of a patch; windows must be whole numbers of patches.
+        d_model: Width D of a token.
+        n_layers: Number of layers.
+        dropout_ratio: Share of activations dropped while training.
+        signal_scale_uv: Microvolts that enter the network as 1.
+        clip: Largest absolute value after scaling; artefacts beyond it are cut to it.
+        n_position_frequencies: Fourier frequencies per axis that describe an electrode's place.
+    """
+
+    traits: ClassVar[Traits] = Traits(any_order=True)
+
+    patch_s: PositiveFloat = 1.0
+    d_model: PositiveInt = 128
+    n_layers: PositiveInt = 4
+    dropout_ratio: float = Field(default=0.0, ge=0, lt=1)
+    signal_scale_uv: PositiveFloat = 30.0
+    clip: PositiveFloat = 15.0
+    n_position_frequencies: PositiveInt = 4
+
+
+class ConvConfig(ChannelwiseConfig):
+    """A convolutional encoder of tokens, channel by channel.
+
+    Args:
+        kernel_size: Patches that a convolution sees, odd. Dilations are 1, 2, 4, 8 and again.
+    """
+
+    implementation: ClassVar[str] = "eegfm.encoders.channelwise.conv:Conv"
+
+    name: Literal["conv"] = "conv"
+    kernel_size: PositiveInt = 3
+
+    @model_validator(mode="after")
+    def _kernel_has_a_middle(self) -> "ConvConfig":
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size {self.kernel_size} is even; a kernel sees as far back as ahead: odd")
+        return self
+
+
+class GruConfig(ChannelwiseConfig):
+    """A recurrent encoder of tokens, channel by channel, both ways through time."""
+
+    implementation: ClassVar[str] = "eegfm.encoders.channelwise.gru:Gru"
+
+    name: Literal["gru"] = "gru"
+
+    @model_validator(mode="after")
+    def _two_halves(self) -> "GruConfig":
+        if self.d_model % 2:
+            raise ValueError(f"d_model {self.d_model} is odd; half of it runs forwards, half backwards: even")
+        return self

@@ -1,1 +1,0 @@
-"""Supervised networks that honest tables include."""

@@ -1,1 +1,0 @@
-"""Names of published weights, and what they are called here."""

@@ -1,0 +1,71 @@
+"""Choices of LUNA."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from eegfm.encoders.traits import EncoderChoice, PatchNorm, Traits, named_size
+
+
+class LunaConfig(EncoderChoice):
+    """LUNA (arXiv 2510.22257): learned queries gather the channels of each time step, a transformer reads time.
+
+    Args:
+        size: Names queries, width and depth that are not given: the published base, large or huge.
+        n_queries: Learned queries Q; an encoded vector is Q times ``d_token`` wide.
+        d_token: Width E of a token and of a query, a multiple of 16: 4 norm groups of E / 4 channels, and 2 heads.
+        n_layers: Layers over time.
+        patch_samples: Samples of a patch, a multiple of 4; the published models take 40 at 256 Hz.
+        dropout_ratio: Share of activations dropped where queries gather channels, while training.
+        drop_path_ratio: Share of residual branches over time dropped while training; published: 0 for pretraining,
+            0.1 or 0.2 for fine-tuning.
+        position_jitter: Standard deviation of noise on places while training, in units of the montage's extent along
+            each axis; published for pretraining: 0.02.
+        normalisation: ``fixed_scale`` keeps amplitude differences between channels and persons. ``window_zscore``, as
+            published, divides each channel by its standard deviation over the window: all tokens then know of it.
+        patch_norm: What the group norms of the convolutions take mean and variance of: each ``patch`` alone, or all
+            patches of the ``window``, as published. With the second, all tokens know of the window.
+        floor_uv: Least standard deviation that ``window_zscore`` divides by: noise of a flat channel stays small.
+        signal_scale_uv: Microvolts that enter the network as 1 with ``fixed_scale``, and that objectives count as 1.
+        clip: Largest absolute value after ``fixed_scale``.
+    """
+
+    implementation: ClassVar[str] = "eegfm.encoders.luna.model:Luna"
+    traits: ClassVar[Traits] = Traits(output="patches", any_order=True)
+    patchwise: ClassVar[Mapping[str, str]] = {"normalisation": "fixed_scale", "patch_norm": "patch"}
+    published: ClassVar[Mapping[str, str]] = {"normalisation": "window_zscore", "patch_norm": "window"}
+    sizes: ClassVar[dict[str, dict[str, int]]] = {
+        "base": {"n_queries": 4, "d_token": 64, "n_layers": 8},
+        "large": {"n_queries": 6, "d_token": 96, "n_layers": 10},
+        "huge": {"n_queries": 8, "d_token": 128, "n_layers": 24},
+    }
+
+    name: Literal["luna"] = "luna"
+    size: Literal["base", "large", "huge"] | None = "base"
+    n_queries: PositiveInt = 4
+    d_token: PositiveInt = 64
+    n_layers: PositiveInt = 8
+    patch_samples: PositiveInt = 40
+    dropout_ratio: float = Field(default=0.1, ge=0, lt=1)
+    drop_path_ratio: float = Field(default=0.0, ge=0, lt=1)
+    position_jitter: float = Field(default=0.0, ge=0)
+    normalisation: Literal["window_zscore", "fixed_scale"] = "fixed_scale"
+    patch_norm: PatchNorm = "patch"
+    floor_uv: PositiveFloat = 1.0
+    signal_scale_uv: PositiveFloat = 30.0
+    clip: PositiveFloat = 15.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_size(cls, data: Any) -> Any:
+        return named_size(data, cls.sizes, "base")
+
+    @model_validator(mode="after")
+    def _widths_fit(self) -> "LunaConfig":
+        for name, value, unit in (("d_token", self.d_token, 16), ("patch_samples", self.patch_samples, 4)):
+            if value % unit:
+                below = value // unit * unit
+                nearest = [v for v in (below, below + unit) if v > 0]
+                raise ValueError(f"{name} {value} is not a multiple of {unit}; nearest: {nearest}")
+        return self

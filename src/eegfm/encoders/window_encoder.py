@@ -1,0 +1,77 @@
+"""Encoders that give features of a whole window, and no tokens."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.encoders.base import Encoder, hidden_rows_zeroed
+from eegfm.encoders.montage import check_batch, only_length, only_montage
+from eegfm.encoders.tokens import Tokens, Visible
+from eegfm.encoders.traits import WindowConfig
+from eegfm.errors import ConfigError
+
+
+class WindowEncoder(Encoder, ABC):
+    """Base of encoders that give features of a whole window and no tokens.
+
+    A channel is a row, and the whole window its only patch: ``tokenize`` scales the signal and hands it on as content
+    (B, C, T), without positions, which none of these networks knows.
+
+    Args:
+        config: Choices.
+        spec: What the data decides: one montage, one window length.
+        d_model: Number of features D.
+
+    Raises:
+        ConfigError: The data hold several montages or window lengths.
+    """
+
+    def __init__(self, config: WindowConfig, spec: SignalSpec, d_model: int) -> None:
+        n_samples = only_length(spec, config.name)
+        super().__init__(
+            config,
+            spec,
+            d_model=d_model,
+            d_token=n_samples,
+            patch_samples=n_samples,
+            signal_scale_uv=config.signal_scale_uv,
+        )
+        self.config = config
+        self.montage = only_montage(spec, config.name)
+
+    @abstractmethod
+    def window_features(self, signal: Tensor) -> Tensor:
+        """(B, C, T) scaled signal, zero in channels that are only padding, to (B, D)."""
+
+    @property
+    def normalisation(self) -> dict[str, float | str]:
+        """Division by a fixed scale; see the base class."""
+        return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv, "clip": self.config.clip}
+
+    def check_length(self, n_samples: int, montage: str) -> None:
+        """Refuse windows of another length.
+
+        Raises:
+            ConfigError: The length is another than that of the data that the encoder was built for.
+        """
+        if n_samples != self.patch_samples:
+            raise ConfigError(
+                f"encoder {self.config.name} was built for windows of {self.patch_samples / self.rate_hz:g} s, those "
+                f"of montage {montage} last {n_samples / self.rate_hz:g} s; cut them to that length "
+                "(cuts.*.length_s), or choose encoder patch_transformer"
+            )
+
+    def tokenize(self, batch: WindowBatch) -> Tokens:
+        """Scale the signal; see the class."""
+        signal, limit = batch["signal"], self.config.clip
+        _, C, T = signal.shape
+        check_batch(C, batch["montage"], self.montage, self.config.name)
+        self.check_length(T, batch["montage"])
+        content = (signal / self.signal_scale_uv).clamp(-limit, limit)
+        return Tokens(content, content.new_zeros(()).expand(1, C, T), C, 1, self.key_mask(batch, 1))
+
+    def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
+        """Run the network; see the base class."""
+        assert visible is None, "objectives ask the traits first"
+        return self.window_features(hidden_rows_zeroed(tokens)).unsqueeze(1)

@@ -1,0 +1,1 @@
+"""From stored samples to encoded vectors: one way for training, probes and exports."""

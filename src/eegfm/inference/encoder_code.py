@@ -1,0 +1,75 @@
+"""The code that gives an encoder's weights their meaning: in other code they are other numbers. No torch here."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from eegfm.adapters.config import AdapterConfig
+from eegfm.checkpoint import CheckpointHeader
+from eegfm.config import Buildable
+from eegfm.encoders.config import EncoderConfig
+from eegfm.errors import CheckpointError
+from eegfm.source_code import module_hashes
+
+logger = logging.getLogger(__name__)
+
+_ENCODER: TypeAdapter[Buildable] = TypeAdapter(EncoderConfig)
+_ADAPTER: TypeAdapter[Buildable] = TypeAdapter(AdapterConfig)
+_PREPARE = "eegfm.nn.rereference"
+_N_NAMED = 3
+
+
+def encoder_code(encoder: Buildable, adapter: Buildable) -> dict[str, str]:
+    """Short hash of each module between recorded microvolts and encoded vectors, for a checkpoint's header."""
+    return module_hashes(*implementations(encoder), *implementations(adapter), _PREPARE)
+
+
+def implementations(config: Any) -> Iterator[str]:
+    """Modules that a configuration, or what is nested in it, builds from."""
+    if isinstance(config, Buildable):
+        yield config.implementation.partition(":")[0]
+    if isinstance(config, BaseModel):
+        for name in type(config).model_fields:
+            yield from implementations(getattr(config, name))
+
+
+def refuse_other_code(header: CheckpointHeader, *, accept: bool, key: str, options: str = "") -> list[str]:
+    """Compare the code that an encoder was made with and the code as it is.
+
+    Args:
+        header: Of the encoder.
+        accept: Whether to go on with a warning where they differ.
+        key: Name of the parameter that accepts, for the message.
+        options: Of the command that makes the encoder anew, for the message.
+
+    Returns:
+        Modules that differ.
+
+    Raises:
+        CheckpointError: They differ and it is not accepted.
+    """
+    now = _code_now(header)
+    differ = sorted(name for name in {*header.encoder_code, *now} if header.encoder_code.get(name) != now.get(name))
+    if not differ:
+        return []
+    named = ", ".join(differ[:_N_NAMED]) + (f" and {len(differ) - _N_NAMED} more" if len(differ) > _N_NAMED else "")
+    said = f"the encoder was made by other code of {header.encoder['name']} than there is now ({named})"
+    if not accept:
+        again = "import_weights" if header.phase == "imported" else "pretrain"
+        raise CheckpointError(
+            f"{said}: its weights would compute something else; make it anew with: kedro run --pipelines={again}"
+            f"{options}, use the code that made it, or set {key}=true"
+        )
+    logger.warning("%s; %s accepts that", said, key)
+    return differ
+
+
+def _code_now(header: CheckpointHeader) -> dict[str, str]:
+    try:
+        return encoder_code(_ENCODER.validate_python(header.encoder), _ADAPTER.validate_python(header.adapter))
+    except ValidationError as error:
+        raise CheckpointError(
+            f"the checkpoint's configuration is not on the menu: {error.errors()[0]['msg']}"
+        ) from error

@@ -1,0 +1,1 @@
+"""Raw files: simulated, fetched or checked."""

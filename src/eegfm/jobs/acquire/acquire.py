@@ -1,0 +1,80 @@
+"""Make the raw files of a corpus present: write simulated ones, fetch them, or check that a folder is there."""
+
+import logging
+from pathlib import Path
+
+from eegfm.corpora.config import CorpusConfig
+from eegfm.corpora.simulated.config import MANIFEST, UNFINISHED, SimulatedConfig
+from eegfm.errors import EegfmError
+from eegfm.jobs.acquire.config import AcquireParams, FolderSource, S3Source
+from eegfm.jobs.acquire.fetched import check_complete
+
+_log = logging.getLogger(__name__)
+
+
+def is_simulated(folder: Path) -> bool:
+    """Whether a raw folder was written by the simulator, wholly or in part, whatever the configuration calls it."""
+    return (folder / MANIFEST).is_file() or (folder / UNFINISHED).is_file()
+
+
+def acquire(params: AcquireParams, corpus: str, folder: Path, layout: CorpusConfig) -> Path:
+    """Provide the raw folder of a corpus.
+
+    Args:
+        params: Where the files come from.
+        corpus: Its name, for messages.
+        folder: Where they are or shall be.
+        layout: How the folder is laid out; tells a fetching source recordings and subjects.
+
+    Returns:
+        The folder.
+
+    Raises:
+        EegfmError: The source is a folder and it is missing or filled in part, simulated files would overwrite others,
+            or files cannot be fetched.
+    """
+    match params.source:
+        case FolderSource():
+            check_folder(corpus, folder)
+        case S3Source():
+            from eegfm.jobs.acquire.fetch import fetch
+
+            fetch(params.source, layout, corpus, folder)
+        case _:
+            _simulate(params.source, corpus, folder)
+    return folder
+
+
+def check_folder(corpus: str, folder: Path) -> None:
+    """Make sure that a raw folder that shall be there can be read and holds something.
+
+    Raises:
+        EegfmError: It does not; the message names the catalog entries.
+    """
+    try:
+        found = _fault(folder)
+    except PermissionError as error:
+        found = f"cannot be read ({error.strerror})"
+    if found:
+        raise EegfmError(
+            f"{corpus}: raw folder {folder} {found}; point the catalog entries "
+            f"{corpus}.raw_folder and {corpus}.raw (or the environment variable that they read) at the recordings"
+        )
+    check_complete(folder)
+
+
+def _fault(folder: Path) -> str:
+    if not folder.exists():
+        return "does not exist"
+    if not folder.is_dir():
+        return "is no folder"
+    # What the system or a tool leaves in a folder is hidden, and no recording.
+    return "" if any(not path.name.startswith(".") for path in folder.iterdir()) else "is empty"
+
+
+def _simulate(source: SimulatedConfig, corpus: str, folder: Path) -> None:
+    from eegfm.corpora.simulated.writer import is_current, write_simulated
+
+    if not is_current(source, folder):
+        _log.info("%s: writing SIMULATED recordings to %s", corpus, folder)
+        write_simulated(source, folder)

@@ -1,0 +1,176 @@
+"""What a fetching source knows of its raw folder: the files that arrived, whether that is all, and who is at work.
+
+The record ``.eegfm_s3.jsonl`` says which version of each object arrived: a header line, then one line per file, whole
+but for a last line that an interrupted run may have left. A file is believed if the record names its version and the
+file has the recorded size and time, or the recorded MD5. The line comes before the file takes its place, so that after
+an interruption at any moment a file without a line was not fetched. ``.eegfm_source.jsonl`` tells readers the same in
+the form that all sources share.
+"""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from eegfm.corpora.manifest import SOURCE_MANIFEST, KnownFile, manifest_line, read_manifest
+from eegfm.errors import EegfmError
+from eegfm.files import exclusive, write_atomically
+from eegfm.jobs.acquire.selection import RemoteFile
+
+RECORD = ".eegfm_s3.jsonl"
+_LOCK = ".eegfm_lock"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class FetchedFile:
+    """One file that arrived.
+
+    Args:
+        path: Posix path inside the raw folder.
+        n_bytes: Its size.
+        etag: Version of the object that it was.
+        mtime_ns: When that was last written.
+        md5: Of the bytes that arrived.
+    """
+
+    path: str
+    n_bytes: int
+    etag: str
+    mtime_ns: int
+    md5: str
+
+    @classmethod
+    def of(cls, file: RemoteFile, md5: str) -> "FetchedFile":
+        """A file as it was listed and arrived."""
+        return cls(file.path, file.n_bytes, file.etag, file.mtime_ns, md5)
+
+    def is_version_of(self, file: RemoteFile) -> bool:
+        """Whether the object is still the one that arrived."""
+        return (self.path, self.n_bytes, self.etag) == (file.path, file.n_bytes, file.etag)
+
+    def is_at(self, place: Path) -> bool:
+        """Whether the file lies at a place unchanged. One that was copied without its time gets that back."""
+        if not is_regular(place) or place.stat().st_size != self.n_bytes:
+            return False
+        if place.stat().st_mtime_ns != self.mtime_ns:
+            if md5_of(place) != self.md5:
+                return False
+            os.utime(place, ns=(self.mtime_ns, self.mtime_ns))
+        return True
+
+
+@dataclass(frozen=True)
+class FetchRecord:
+    """What a raw folder was filled from.
+
+    Args:
+        url: Bucket and prefix.
+        selection: Fingerprint of the choice that is there completely; empty while it is not.
+        files: What arrived, by path; also what is not chosen any more.
+    """
+
+    url: str
+    selection: str
+    files: Mapping[str, FetchedFile]
+
+
+def read_record(folder: Path) -> FetchRecord | None:
+    """Read the record of a raw folder; None where no source fetched anything.
+
+    Raises:
+        EegfmError: It is damaged, or of another version.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    lines = path.read_bytes().split(b"\n")[:-1]  # behind the last newline stands nothing, or half a line
+    try:
+        head, *rows = [json.loads(line) for line in lines]
+        if head["version"] != _VERSION:
+            raise ValueError(f"version {head['version']}, this program writes {_VERSION}")
+        files = [FetchedFile(**row) for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        raise EegfmError(
+            f"{path} is not a record of fetched files ({error}); remove it: files that the bucket still has are "
+            "recognised by their checksums"
+        ) from error
+    return FetchRecord(head["url"], head["selection"], {file.path: file for file in files})
+
+
+def write_record(folder: Path, record: FetchRecord, chosen: Iterable[str]) -> None:
+    """Write the record and the manifest whole.
+
+    Args:
+        folder: The raw folder.
+        record: All files that were fetched.
+        chosen: Paths of those that are in their places; only these are published.
+    """
+    known = {path: record.files[path] for path in sorted(chosen)}
+    lines = [manifest_line(f.path, KnownFile(n_bytes=f.n_bytes, checksum=f"md5:{f.md5}")) for f in known.values()]
+    head = {"version": _VERSION, "url": record.url, "selection": record.selection}
+    rows = [head, *(asdict(file) for file in record.files.values())]
+    # The manifest comes first: a selection counts as complete only when readers see it, too.
+    write_atomically(folder / SOURCE_MANIFEST, "".join(lines).encode())
+    write_atomically(folder / RECORD, "".join(f"{json.dumps(row)}\n" for row in rows).encode())
+
+
+def append_to_record(folder: Path, files: Iterable[FetchedFile]) -> None:
+    """Add files that are about to take their places."""
+    with (folder / RECORD).open("ab") as out:
+        out.write("".join(f"{json.dumps(asdict(file))}\n" for file in files).encode())
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def check_complete(folder: Path) -> None:
+    """Refuse a raw folder that a source has begun to fill and not finished.
+
+    Raises:
+        EegfmError: It is one.
+    """
+    record = read_record(folder)
+    if record is not None and not record.selection:
+        raise EegfmError(
+            f"raw folder {folder}: fetching from {record.url} was not finished; run once more with the source s3, or "
+            f"remove {RECORD} there to take the folder as it is"
+        )
+
+
+def is_complete(folder: Path, selection: str) -> bool:
+    """Whether all files of a selection were fetched and still have their sizes; no bucket is asked."""
+    record = read_record(folder)
+    if record is None or record.selection != selection:
+        return False
+    return all(
+        is_regular(folder / path) and (folder / path).stat().st_size == known.n_bytes
+        for path, known in read_manifest(folder).items()
+        if known.n_bytes >= 0
+    )
+
+
+def folder_lock(folder: Path) -> AbstractContextManager[None]:
+    """Keep other processes from filling a folder.
+
+    Raises:
+        EegfmError: Another process does.
+    """
+    return exclusive(
+        folder / _LOCK,
+        lambda who: EegfmError(f"{folder}: {who} is fetching into this folder; wait for it or end it"),
+    )
+
+
+def is_regular(place: Path) -> bool:
+    """Whether a file lies at a place, and no link, folder or device."""
+    return place.exists() and stat.S_ISREG(place.lstat().st_mode)
+
+
+def md5_of(place: Path) -> str:
+    """MD5 of a file, as hexadecimal text."""
+    with place.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

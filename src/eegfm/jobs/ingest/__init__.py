@@ -1,0 +1,1 @@
+"""Raw files into the signal store, with an account of every file."""

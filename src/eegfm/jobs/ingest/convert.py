@@ -1,0 +1,255 @@
+"""One raw file to one recording: check, read, pick channels, filter, resample, quantise. Runs in a worker."""
+
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegfm.corpora.base import Corpus, StoredFacts, file_version
+from eegfm.corpora.manifest import check_published
+from eegfm.errors import EegfmError, RecordingError
+from eegfm.jobs.ingest.config import IngestParams
+from eegfm.jobs.ingest.memory import keep_freed_memory
+from eegfm.jobs.ingest.stream import FilteredStream
+from eegfm.recording import Montage
+from eegfm.signal.config import SignalParams
+from eegfm.signal.expected import Expected, check_expected
+from eegfm.signal.header import RecordingHeader
+from eegfm.signal.montages.electrodes import ResolvedChannels
+from eegfm.signal.named_files import OTHER_NAME_FLAGS, named_files
+from eegfm.signal.open import open_reader
+from eegfm.signal.processing.bad_stretches import bad_ones, bad_stretches, says_bad
+from eegfm.signal.processing.quality import BAD_FLAGS, bad_channels, clipped_together, without_clipped
+from eegfm.store.index import RejectedEntry
+
+NOT_READABLE = "not_readable"
+INTERNAL_ERROR = "internal_error"
+TRIED_AGAIN = frozenset({NOT_READABLE, "unreadable", INTERNAL_ERROR})
+"""Codes of rejections that are tried again unchanged.
+
+Neither permissions, nor a disk that answers again, nor a mistake of ours that was mended change a file's size or time.
+"""
+LIMITED = frozenset({"kills_worker", "too_large"})
+"""Codes of rejections that are tried again when the limits are other ones."""
+MIN_GOOD_CHANNELS = 2
+"""Scalp electrodes that must be left: the average of one is that one, and leaves nothing of it."""
+UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What our own mistakes raise: one odd file must not keep the rest of a corpus out, nor get in."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to convert one file.
+
+    Args:
+        root: The raw folder.
+        row: The file's row of ``raw_files``.
+        key: Identity of the recording that comes out.
+        params: How the corpus is read.
+        signal: Rate and filters.
+        spool: Folder for the worker's files.
+    """
+
+    root: Path
+    row: Mapping[str, Any]
+    key: str
+    params: IngestParams
+    signal: SignalParams
+    spool: Path
+
+    @property
+    def path(self) -> Path:
+        """The raw file."""
+        return self.root / str(self.row["path"])
+
+    def rejected(self, code: str, reason: str, remedy: str) -> RejectedEntry:
+        """The row of a file that does not get in."""
+        key = self.limited_key if code in LIMITED else self.key
+        return RejectedEntry(self.row["recording_id"], key, self.row["path"], "read", code, reason, remedy)
+
+    def named_versions(self) -> dict[str, str]:
+        """Versions of the files that only the file's header names, by path inside the raw folder."""
+        files = named_files(self.path, self.params.reading)
+        return {file.relative_to(self.root).as_posix(): file_version(file) for file in files}
+
+    @property
+    def limited_key(self) -> str:
+        """The key of a file that was rejected by limits of this run."""
+        reading = self.params.reading
+        limits = f"{reading.timeout_s}:{reading.max_memory_bytes}:{self.params.workers.n_workers}"
+        return f"{self.key}:{limits}"
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A recording whose samples lie in a file of their own, ready to be committed.
+
+    The file needs no fsync and no rename: the committer syncs what it appends, and an interrupted run
+    starts with an empty spool.
+    """
+
+    recording_id: str
+    key: str
+    samples_path: Path
+    montage: Montage
+    scales_uv: NDArray[np.float32]
+    block_crc32c: list[int]
+    bad_channels: tuple[str, ...]
+    facts: dict[str, Any]
+    events: list[dict[str, Any]]
+    named: dict[str, str]
+
+    @property
+    def hours(self) -> float:
+        """Hours of EEG."""
+        return float(self.facts["n_samples"] / self.facts["rate_hz"] / 3600)
+
+
+def convert(task: Task) -> Converted | RejectedEntry:
+    """Convert one file; a file that cannot be trusted becomes a rejection, never an exception."""
+    keep_freed_memory()
+    try:
+        return _convert(task)
+    except RecordingError as error:
+        return replace(task.rejected(error.code, error.reason, error.remedy), named=task.named_versions())
+    except EegfmError:
+        raise  # the store's disk, the configuration: no fault of this file
+    except UNFORESEEN as error:
+        return task.rejected(
+            INTERNAL_ERROR, _whereabouts(task, error), "report this file's kind of fault to the project"
+        )
+    except OSError as error:
+        # It may be a side file that cannot be read.
+        reason = f"{error.filename or task.row['path']}: {error.strerror or error}"
+        return task.rejected(NOT_READABLE, reason, "check that the file is there and readable")
+    except MemoryError:
+        reason = f"{task.row['n_bytes']} bytes do not fit into the memory of this machine"
+        return task.rejected(NOT_READABLE, reason, "use fewer workers, or a machine with more memory")
+
+
+def _convert(task: Task) -> Converted:
+    corpus: Corpus = task.params.corpus.build(str(task.row["corpus"]))
+    path, name = task.path, str(task.row["path"])
+    _check_unchanged(task, "since the folder was listed")
+    check_published(task.root, str(task.row["published"]))
+    reader = open_reader(path, task.params.reading)
+    header = reader.header
+    check_expected(header, Expected(rates_hz=task.params.rates_hz, source="ingest.rates_hz"), name)
+    check_expected(header, _expected(corpus, path, header), name)
+    channels = corpus.channels(path, header)
+    _check_count(channels, header, task.signal)
+    details = corpus.details(path, header, task.params.reading)
+    names = channels.montage.channel_names
+    patterns = task.params.reading.bad_annotations
+    noted = [*details.events, *bad_ones(corpus.notes(path, header), details.events, patterns, header.rate_hz)]
+    stretches = bad_stretches(noted, patterns)
+    stream = FilteredStream(reader, channels.picks, task.signal, names, details.boundaries_s, stretches)
+    samples_path = task.spool / f"{task.key}.i16"
+    scales_uv = stream.scales_uv()
+    written = stream.write(samples_path, scales_uv)
+    events, event_flags = stream.placed(noted)
+    n_in_bad = stream.n_in_bad(event for event in noted if not says_bad(event, patterns))
+    event_flags += (f"events_in_bad:{n_in_bad}",) if n_in_bad else ()
+    _check_unchanged(task, "while it was read")
+    flags = sorted({*header.flags, *details.flags, *written.flags, *event_flags, *_unknown(channels)})
+    bad, bad_flags = _bad_channels(flags, channels.montage, details.reference_electrode)
+    flags = sorted([*flags, *bad_flags])
+    facts: StoredFacts = {
+        "montage": channels.montage.name,
+        "reference": channels.montage.reference,
+        "n_channels": channels.montage.n_channels,
+        "rate_hz": task.signal.rate_hz,
+        "original_rate_hz": float(header.rate_hz),
+        "n_samples": written.n_samples,
+        "segment_starts": [start for start, _ in written.segments],
+        "segment_stops": [stop for _, stop in written.segments],
+        "segment_onsets_s": written.segment_onsets_s,
+        "flags": flags,
+        "bad_channels": list(bad),
+        "labels_left_out": list(channels.left_out),
+        "labels_not_understood": list(channels.not_understood),
+        "signal_hashes": written.signal_hashes,
+        "bad_ratio": written.bad_ratio,
+        "n_clipped": written.n_clipped,
+    }
+    return Converted(
+        recording_id=task.row["recording_id"],
+        key=task.key,
+        samples_path=samples_path,
+        montage=channels.montage,
+        scales_uv=scales_uv,
+        block_crc32c=written.block_crc32c,
+        bad_channels=bad,
+        facts={**details.facts, **facts},
+        events=events,
+        named=task.named_versions() if OTHER_NAME_FLAGS.intersection(header.flags) else {},
+    )
+
+
+def _expected(corpus: Corpus, path: Path, header: RecordingHeader) -> Expected:
+    """What is known beforehand; whoever salvages a file that ends early knows that it is shorter."""
+    expected = corpus.expected(path)
+    return replace(expected, duration_s=None) if "truncated" in header.flags else expected
+
+
+def _whereabouts(task: Task, error: BaseException) -> str:
+    """File, kind of error, and where in our code it came up."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split())[:200]
+    return (
+        f"{task.row['path']}: {type(error).__name__}: {text} (in {last.name}, {Path(last.filename).name}:{last.lineno})"
+    )
+
+
+def _check_unchanged(task: Task, when: str) -> None:
+    """A file that changes under our hands would be stored under the identity of another."""
+    if not task.path.exists():
+        return  # whoever opens it says so
+    stat = task.path.stat()
+    if (stat.st_size, stat.st_mtime_ns) != (task.row["n_bytes"], task.row["mtime_ns"]):
+        raise RecordingError(
+            "changed_file",
+            f"{task.row['path']}: size or modification time changed {when}",
+            "wait until nothing writes to the raw folder any more, then run again",
+        )
+
+
+def _bad_channels(
+    flags: Sequence[str], montage: Montage, reference_electrode: str | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Channels that windows leave out, and flags about them.
+
+    Raises:
+        RecordingError: They leave no two electrodes of the scalp, so that there is no average (``no_good_channels``).
+    """
+    reference = "Cz" if montage.reference == "Cz" else reference_electrode
+    on_scalp = [name for name, is_scalp in zip(montage.channel_names, montage.is_scalp, strict=True) if is_scalp]
+    together = clipped_together(flags, on_scalp, reference)
+    bad = bad_channels(without_clipped(flags) if together else flags, montage.channel_names, reference)
+    n_good = sum(name not in bad for name in on_scalp)
+    if n_good < MIN_GOOD_CHANNELS and n_good < len(on_scalp):
+        raise RecordingError(
+            "no_good_channels",
+            f"{len(on_scalp) - n_good} of {len(on_scalp)} scalp electrodes are bad ({', '.join(bad)[:200]}); at least "
+            f"{MIN_GOOD_CHANNELS} good ones are needed",
+            f"correct channels.tsv if they are good, or leave the file out; flags that make a channel bad: "
+            f"{', '.join(sorted(BAD_FLAGS - {'clipped'}))}",
+        )
+    return bad, (f"clipped_together:{len(together)}",) if together else ()
+
+
+def _unknown(channels: ResolvedChannels) -> tuple[str, ...]:
+    return (*channels.flags, *(("labels_not_understood",) if channels.not_understood else ()))
+
+
+def _check_count(channels: ResolvedChannels, header: RecordingHeader, signal: SignalParams) -> None:
+    if len(channels.picks) < signal.min_channels:
+        raise RecordingError(
+            "too_few_channels",
+            f"{len(channels.picks)} EEG channels understood of labels {', '.join(header.labels)[:200]}",
+            f"at least signal.min_channels={signal.min_channels} are needed",
+        )

@@ -1,0 +1,268 @@
+"""Bring a corpus into its signal store: plan, convert in workers, commit in plan order, account for every file."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from eegfm.corpora.base import file_version
+from eegfm.errors import EegfmError, StoreError
+from eegfm.jobs.ingest.config import IngestParams
+from eegfm.jobs.ingest.convert import TRIED_AGAIN, Converted, Task
+from eegfm.jobs.ingest.copies import find_copies
+from eegfm.jobs.ingest.copies_known import compare_copies
+from eegfm.jobs.ingest.describe import read_described
+from eegfm.jobs.ingest.tables import (
+    COPY_OF,
+    count_outcomes,
+    events_table,
+    files_table,
+    recordings_table,
+    rejected_table,
+)
+from eegfm.jobs.ingest.workers import converted
+from eegfm.signal.config import SignalParams
+from eegfm.source_code import code_sha256
+from eegfm.store.damage import is_marked
+from eegfm.store.index import RejectedEntry
+from eegfm.store.layout import SAMPLE_DTYPE, StoreFacts
+from eegfm.store.reader import SignalStore
+from eegfm.store.writer import StoreWriter
+
+_log = logging.getLogger(__name__)
+
+_CONVERSION = "eegfm.jobs.ingest.convert"
+LOG_EVERY_S = 60.0
+LOGGED_REJECTIONS = 20
+IDENTITY = ("recording_id", "corpus", "path", "n_bytes", "mtime_ns", "sidecars", "published")
+"""Columns of ``raw_files`` that a stored recording rests on; others are labels."""
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """A corpus in the store, and its tables."""
+
+    store: SignalStore
+    recordings: pd.DataFrame
+    events: pd.DataFrame
+    rejected: pd.DataFrame
+    files: pd.DataFrame
+
+
+def ingest(
+    raw_files: pd.DataFrame,
+    root: Path,
+    params: IngestParams,
+    signal: SignalParams,
+    folder: Path,
+    *,
+    simulated: bool,
+) -> Ingested:
+    """Bring a corpus into its store. What is there and unchanged is skipped, what is gone drops out.
+
+    Samples that are read on the way and turn out damaged are converted again at once.
+
+    Args:
+        raw_files: One row per raw file.
+        root: The raw folder.
+        params: Layout and workers.
+        signal: Rate and filters of the store.
+        folder: The store.
+        simulated: Whether the recordings are simulated; stands in the store and in every row.
+
+    Raises:
+        StoreError: Another process writes to the store, its disk is full, or what was just written is damaged.
+    """
+    store_recordings = partial(_store, raw_files, root, params, signal, folder, simulated=simulated)
+    out = None
+    try:
+        out = _tables(store_recordings(), raw_files, params)
+    except StoreError as error:
+        if not is_marked(folder):
+            raise
+        _log.warning("%s; this run does it now", error)
+    if out is None or is_marked(folder):  # damage beside what was read is a mark and no error
+        out = _tables(store_recordings(), raw_files, params)
+    _log_accounts(out, str(raw_files["corpus"].iloc[0]))
+    return out
+
+
+def _store(
+    raw_files: pd.DataFrame,
+    root: Path,
+    params: IngestParams,
+    signal: SignalParams,
+    folder: Path,
+    *,
+    simulated: bool,
+) -> SignalStore:
+    """Convert what the store lacks; a store that is known to be damaged drops what is."""
+    corpus = raw_files["corpus"].iloc[0]
+    wanted = raw_files[raw_files["excluded"] == ""]
+    with StoreWriter(folder, _facts(params, signal, simulated)) as writer:
+        plan = _plan(wanted, root, params, signal, writer)
+        _log.info("%s: %d files, %d to convert", corpus, len(raw_files), len(plan))
+        gone = sorted(set(writer.keys) - set(wanted["recording_id"]))
+        if gone:
+            _log.warning(
+                "%s: %d recordings drop out: their raw files are gone or excluded, e.g. %s", corpus, len(gone), gone[0]
+            )
+        for recording_id in gone:
+            writer.remove(recording_id)
+        # Closed when this fails or is told to stop: its workers end with it.
+        with closing(converted(plan, params.workers)) as results:
+            for result in _watched(results, len(plan), corpus):
+                _commit(writer, result)
+        writer.compact()
+    return SignalStore(folder)
+
+
+def _tables(store: SignalStore, raw_files: pd.DataFrame, params: IngestParams) -> Ingested:
+    """Say what is in a store; samples are read that tell copies, and those that describe the corpus."""
+    patterns = params.reading.bad_annotations
+    copies = find_copies(store, raw_files, patterns)
+    kept = compare_copies(store, raw_files, copies, patterns)
+    recordings, rejected = recordings_table(store, raw_files, copies, kept), rejected_table(store)
+    read_described(store, recordings)
+    files = files_table(raw_files, recordings, store.rejected, copies)
+    return Ingested(store, recordings, events_table(store, copies), rejected, files)
+
+
+def _facts(params: IngestParams, signal: SignalParams, simulated: bool) -> StoreFacts:
+    """What the whole store rests on; where any of it changes, every recording is stale."""
+    corpus = params.corpus.model_dump_json(exclude=set(params.corpus.listing))
+    read = params.model_dump_json(
+        include={"reading": {"units", "salvage_truncated", "bad_annotations"}, "rates_hz": True}
+    )
+    made_by = f"{corpus}{read}{signal.model_dump_json()}{code_version(params.corpus.implementation.partition(':')[0])}"
+    filters = {"low_hz": signal.low_hz, "high_hz": signal.high_hz, "notch_hz": signal.notch_hz}
+    return StoreFacts(signal.rate_hz, simulated, filters, hashlib.sha256(made_by.encode()).hexdigest())
+
+
+def _plan(
+    wanted: pd.DataFrame, root: Path, params: IngestParams, signal: SignalParams, writer: StoreWriter
+) -> list[Task]:
+    known = {i: key for i, key in writer.keys.items() if writer.rejection_codes.get(i) not in TRIED_AGAIN}
+    for recording_id, versions in writer.named_files.items():
+        if any(file_version(root / path) != version for path, version in versions.items()):
+            known.pop(recording_id, None)
+    tasks = []
+    for row in wanted.to_dict("records"):
+        task = Task(root, {str(k): v for k, v in row.items()}, _key(row), params, signal, writer.spool)
+        if known.get(str(row["recording_id"])) not in (task.key, task.limited_key):
+            tasks.append(task)
+    return tasks
+
+
+def _key(row: Mapping[Any, Any]) -> str:
+    """Identity of one recording inside its store: its file, its side files, and what was published with them."""
+    return hashlib.sha256(repr([str(row[name]) for name in IDENTITY]).encode()).hexdigest()
+
+
+@cache
+def code_version(corpus: str) -> str:
+    """Hash of the code that reads and filters recordings of one layout, and of the libraries under it.
+
+    Args:
+        corpus: Module of the layout.
+    """
+    libraries = [f"{name}=={version(name)}" for name in ("numpy", "scipy", "mne", "h5py", "xxhash")]
+    return hashlib.sha256(json.dumps([code_sha256(corpus, _CONVERSION), libraries]).encode()).hexdigest()
+
+
+def _watched(
+    results: Iterable[Converted | RejectedEntry], n_tasks: int, corpus: str
+) -> Iterator[Converted | RejectedEntry]:
+    """Say how far it is: a bar on a terminal, a line a minute elsewhere."""
+    hours, started_s = 0.0, time.monotonic()
+    logged_s = started_s
+    bar = tqdm(results, f"Ingesting {corpus}", n_tasks, unit="recording", disable=None if n_tasks else True)
+    for number, result in enumerate(bar, start=1):
+        yield result
+        hours += result.hours if isinstance(result, Converted) else 0.0
+        now_s = time.monotonic()
+        pace = hours * 60 / max(now_s - started_s, 1e-9)
+        bar.set_postfix_str(f"{hours:.1f} h of EEG, {pace:.1f} h/min", refresh=False)
+        if bar.disable and now_s - logged_s > LOG_EVERY_S:
+            logged_s = now_s
+            _log.info("%s: %d of %d files, %.1f h of EEG, %.1f h/min", corpus, number, n_tasks, hours, pace)
+
+
+def _commit(writer: StoreWriter, result: Converted | RejectedEntry) -> None:
+    if isinstance(result, RejectedEntry):
+        writer.reject(result)
+        return
+    writer.commit(
+        recording_id=result.recording_id,
+        key=result.key,
+        montage=result.montage,
+        samples=_mapped(result),
+        scales_uv=result.scales_uv,
+        block_crc32c=result.block_crc32c,
+        bad_channels=result.bad_channels,
+        facts=result.facts,
+        events=result.events,
+        named=result.named,
+    )
+    result.samples_path.unlink()
+
+
+def _mapped(result: Converted) -> NDArray[np.int16]:
+    shape = (result.facts["n_samples"], result.montage.n_channels)
+    return np.memmap(result.samples_path, dtype=SAMPLE_DTYPE, mode="r", shape=shape)
+
+
+def _log_accounts(out: Ingested, corpus: str) -> None:
+    """Print what became of every file, and the first of those that did not get in."""
+    counts = count_outcomes(out.files, out.recordings)
+    _log.info("%s: what became of %d files\n%s", corpus, len(out.files), counts.to_string(index=False))
+    copies = out.files[out.files["why"].str.startswith(COPY_OF)]
+    if len(copies):
+        lines = [f"{row['path']}: {row['why']}" for row in copies.head(LOGGED_REJECTIONS).to_dict("records")]
+        _log.warning("%s: %d recordings are there twice\n%s", corpus, len(copies), "\n".join(lines))
+    if len(out.rejected):
+        first = out.rejected.head(LOGGED_REJECTIONS)
+        lines = [f"{row['code']}: {_named(row)}; {row['remedy']}" for row in first.to_dict("records")]
+        _log.warning("%s.rejected has %d rows\n%s", corpus, len(out.rejected), "\n".join(lines))
+
+
+def check_accounts(
+    files: pd.DataFrame, recordings: pd.DataFrame, rejected: pd.DataFrame, corpus: str, max_rejected_ratio: float
+) -> None:
+    """Stop where too many files were rejected.
+
+    Raises:
+        EegfmError: More than ``max_rejected_ratio`` of the files that were not excluded are rejected, or nothing got
+            in.
+    """
+    n_tried = int((files["outcome"] != "excluded").sum())
+    if not n_tried:
+        first = files.iloc[0]
+        raise EegfmError(f"{corpus}: all {len(files)} files are excluded; first: {first['path']}: {first['why']}")
+    if len(rejected) <= max_rejected_ratio * n_tried and len(recordings):
+        return
+    codes = ", ".join(f"{code} {n}" for code, n in rejected["code"].value_counts().items())
+    first = rejected.iloc[0]
+    limit = f"{corpus}.ingest.max_rejected_ratio allows {max_rejected_ratio:.0%}" if len(recordings) else "none got in"
+    raise EegfmError(
+        f"{len(rejected)} of {n_tried} files were rejected ({codes}), {limit}; all of them stand in {corpus}.rejected; "
+        f"first: {_named(first.to_dict())}; {first['remedy']}"
+    )
+
+
+def _named(row: Mapping[Any, Any]) -> str:
+    """Path and reason; many reasons start with the name of the file."""
+    path, reason = str(row["path"]), str(row["reason"])
+    return reason if reason.startswith(path) else f"{path}: {reason.removeprefix(path.rsplit('/', 1)[-1] + ': ')}"

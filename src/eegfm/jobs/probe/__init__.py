@@ -1,0 +1,1 @@
+"""Frozen encoders, scored beside their controls."""

@@ -1,0 +1,164 @@
+"""One self-contained HTML page about a run: data, training, probe."""
+
+import html
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from eegfm import __version__
+from eegfm.errors import LineageError
+from eegfm.jobs.ingest.tables import count_flags
+
+_MOST_ROWS = 200
+"""Rows of one table on the page; all of them are in the catalog."""
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}
+table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.25em .6em;text-align:right}
+th:first-child,td:first-child{text-align:left}
+.simulated{background:#fff3cd;padding:.6em 1em;border-left:4px solid #e0a800}
+"""
+
+
+def build_report(
+    title: str,
+    corpora: Mapping[str, Mapping[str, pd.DataFrame]],
+    splits: pd.DataFrame,
+    mixture: pd.DataFrame,
+    metrics: Mapping[str, Mapping[str, Any]],
+    figures: Mapping[str, go.Figure],
+) -> str:
+    """Write the page.
+
+    Args:
+        title: Heading.
+        corpora: By corpus, its tables ``recordings``, ``rejected``, ``windows``, ``window_counts``, ``outcomes``,
+            ``montages`` and ``labels``.
+        splits: Persons and their splits.
+        mixture: Windows that training drew from.
+        metrics: By phase, its metrics file.
+        figures: By heading, Plotly figures.
+
+    Returns:
+        HTML that needs no other file and no network.
+
+    Raises:
+        LineageError: The probe was made with another encoder.
+    """
+    _refuse_other_encoder(metrics)
+    simulated = sorted(c for c, tables in corpora.items() if tables["recordings"]["simulated"].any())
+    parts = [f"<h1>{html.escape(title)}{' (SIMULATED)' if len(simulated) == len(corpora) else ''}</h1>"]
+    if simulated:
+        parts.append(f'<p class="simulated">SIMULATED recordings: {", ".join(simulated)}.</p>')
+    parts += ["<h2>Recordings</h2>", _table(pd.DataFrame([_corpus_row(c, t) for c, t in corpora.items()]))]
+    for corpus, tables in corpora.items():
+        parts += _about_corpus(html.escape(corpus), tables)
+    parts += ["<h2>Persons by split</h2>", _table(_counts(splits.assign(persons=1), "persons"))]
+    parts += [
+        "<h2>Windows of the mixture</h2>",
+        _table(_counts(mixture.rename(columns={"n_windows": "windows"}), "windows")),
+    ]
+    if "probe" in metrics:
+        parts += ["<h2>Probe</h2>", _table(_probe_rows(metrics["probe"]))]
+    for number, (heading, figure) in enumerate(figures.items()):
+        # The library goes in once, with the first figure: the page works without a network.
+        parts += [f"<h2>{html.escape(heading)}</h2>", figure.to_html(full_html=False, include_plotlyjs=number == 0)]
+    if "pretrain" in metrics:
+        parts += ["<h2>Pretraining in numbers</h2>", _protocol(metrics["pretrain"])]
+    if "probe" in metrics:
+        parts += ["<h2>Protocol of the probe</h2>", _protocol(metrics["probe"]["protocol"])]
+    parts.append(f"<p>eegfm {__version__}, written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC</p>")
+    body = "\n".join(parts)
+    return (
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{html.escape(title)}</title>"
+        f"<style>{_STYLE}</style></head><body>{body}</body></html>"
+    )
+
+
+def _about_corpus(corpus: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """What became of every file of a corpus, and what is in it."""
+    parts = [f"<h3>Files of {corpus}</h3>", _table(tables["outcomes"])]
+    parts += [f"<h3>Montages of {corpus}</h3>", _table(tables["montages"])]
+    parts += [f"<h3>Windows of {corpus}</h3>", _table(_window_counts(tables["window_counts"]))]
+    headings = {"labels": "Channel labels that are no electrode", "rejected": "Rejected files"}
+    for name, heading in headings.items():
+        shown = tables[name].head(_MOST_ROWS)
+        if len(shown):
+            more = f"<p>The first {len(shown)} of {len(tables[name])}.</p>" if len(shown) < len(tables[name]) else ""
+            parts += [f"<h3>{heading} of {corpus}</h3>", _table(shown), more]
+    return parts
+
+
+def _window_counts(counts: pd.DataFrame) -> pd.DataFrame:
+    """One row per cut; whole numbers as such."""
+    wide = counts.pivot(index="cut", columns="what", values="count")[list(dict.fromkeys(counts["what"]))]
+    shown = wide.map(lambda n: "" if pd.isna(n) else f"{n:.2f}" if n % 1 else f"{n:.0f}")
+    return shown.reset_index().rename_axis(columns=None)
+
+
+def _refuse_other_encoder(metrics: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a probe beside another encoder than the one that it was made with."""
+    if {"pretrain", "probe"} <= metrics.keys():
+        trained = metrics["pretrain"]["fingerprint"]
+        probed = metrics["probe"]["protocol"]["pretraining"]["fingerprint"]
+        if trained != probed:
+            raise LineageError(
+                f"two generations: the probe was made with encoder {probed}, the encoder is {trained}; make it anew "
+                "with: kedro run --pipelines=probe"
+            )
+
+
+def _corpus_row(corpus: str, tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    recordings = tables["recordings"]
+    hours = (recordings["n_samples"] / recordings["rate_hz"]).sum() / 3600
+    return {
+        "corpus": corpus,
+        "persons": recordings["person"].nunique(),
+        "recordings": len(recordings),
+        "hours": round(float(hours), 2),
+        "flags": count_flags(recordings),
+        "rejected files": len(tables["rejected"]),
+        "windows": int(tables["windows"]["n_windows"].sum()),
+    }
+
+
+def _counts(table: pd.DataFrame, what: str) -> pd.DataFrame:
+    counts = table.groupby(["corpus", "split"], observed=True)[what].sum().reset_index()
+    wide = counts.pivot_table(index="corpus", columns="split", values=what, fill_value=0).astype(int)
+    # A name of the columns would become a cell of its own in HTML.
+    return wide.reset_index().rename_axis(columns=None)
+
+
+def _probe_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
+    rows = []
+    kinds = [name for name in ("pretrained", "untrained", "band_power") if name in metrics]
+    blocks = [(name, metrics[name]) for name in kinds]
+    blocks += [
+        (f"{name} (z-scored per person, transductive)", metrics[name]["transductive"])
+        for name in kinds
+        if "transductive" in metrics[name]
+    ]
+    for name, block in blocks:
+        score = block["balanced_accuracy"]
+        low, high = score["interval_95"]
+        row = {"features": name, "balanced accuracy": f"{score['pooled']:.3f}"}
+        rows.append(row | {"95 % interval over persons": f"{low:.3f} to {high:.3f}"})
+    return pd.DataFrame(rows)
+
+
+def _protocol(values: Mapping[str, Any]) -> str:
+    plain = {k: v for k, v in values.items() if not isinstance(v, dict)}
+    return _table(pd.DataFrame({"key": list(plain), "value": [_plain(v) for v in plain.values()]}))
+
+
+def _plain(value: Any) -> str:
+    """Numbers as short as they are exact enough to read, lists without brackets."""
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(v) for v in value) or "none"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _table(table: pd.DataFrame) -> str:
+    return str(table.to_html(index=False, border=0, na_rep="", escape=True))

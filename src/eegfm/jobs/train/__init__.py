@@ -1,0 +1,1 @@
+"""Pretraining: data, model, run, checkpoint."""

@@ -1,0 +1,110 @@
+"""From a mixture and the stores to what a pretraining draws from."""
+
+import logging
+from dataclasses import dataclass
+from itertools import chain
+
+import pandas as pd
+
+from eegfm.batch import SignalSpec
+from eegfm.mixture.table import mixture_sha256
+from eegfm.splits.leakage import check_rows
+from eegfm.store.stores import Stores
+from eegfm.training.config import PretrainParams
+from eegfm.training.loading.groups import Mixing, shared_filters, signal_spec, window_groups
+from eegfm.training.loading.loader import TrainingLoader, ValidationLoader
+from eegfm.training.loading.residency import resident_arenas, training_device
+from eegfm.training.loading.verify import verify_samples
+from eegfm.training.plans.mixture import Groups, MixturePlan, rounded_weights
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a pretraining draws from."""
+
+    spec: SignalSpec
+    filters: dict[str, float | None]
+    weights: dict[str, float]
+    mixture_sha256: str
+    n_steps: int
+    training: TrainingLoader
+    validation: ValidationLoader
+    shown: Groups  # windows to reconstruct: of persons that were not trained on, where there are any
+
+
+def training_data(
+    mixture: pd.DataFrame, stores: Stores, params: PretrainParams, *, rank: int = 0, world_size: int = 1
+) -> TrainingData:
+    """Address the windows of a mixture and plan the steps.
+
+    Args:
+        mixture: The runs to draw from, see ``eegfm.mixture.table.mix_windows``.
+        stores: Signal stores by corpus.
+        params: What is chosen.
+        rank: Number of this process.
+        world_size: Number of processes.
+
+    Raises:
+        ConfigError: Parameters and data do not fit.
+        StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
+        SplitError: Windows to train on and to validate on share samples.
+    """
+    mixing = Mixing.of(mixture)
+    weights = mixing.weights
+    if mixing.is_rounded:
+        weights = rounded_weights(weights, params.batch_size, world_size)
+    training = window_groups(mixture, stores, "pretrain")
+    validation = window_groups(mixture, stores, "validation")
+    check_rows(training, validation)
+    plan = MixturePlan(
+        training,
+        weights,
+        params.batch_size,
+        params.seed,
+        drawn_by=mixing.drawn_by,
+        max_windows_per_person=mixing.max_windows_per_person,
+        shuffle=params.shuffle,
+        rank=rank,
+        world_size=world_size,
+    )
+    _log_plan(plan, mixing.drawn_by)
+    if params.loader.verify == "before_training":
+        verify_samples([*chain(*training.values(), *validation.values())], stores)
+    n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
+    return TrainingData(
+        spec=signal_spec(mixture, stores),
+        filters=shared_filters(stores, weights),
+        weights=weights,
+        mixture_sha256=mixture_sha256(mixture),
+        n_steps=n_steps,
+        training=_loader(plan, training, stores, n_steps, params),
+        validation=ValidationLoader(validation, stores, plan.counts, params.n_validation_windows),
+        shown={**training, **validation},
+    )
+
+
+def _loader(plan: MixturePlan, groups: Groups, stores: Stores, n_steps: int, params: PretrainParams) -> TrainingLoader:
+    device, loader = training_device(params.accelerator), params.loader
+    return TrainingLoader(
+        plan,
+        stores,
+        n_steps,
+        n_ahead=loader.n_ahead,
+        read_ahead_steps=loader.read_ahead_steps,
+        device=device,
+        arenas=resident_arenas(groups, stores, device, loader.residency, loader.device_memory_ratio),
+    )
+
+
+def _log_plan(plan: MixturePlan, drawn_by: str) -> None:
+    """Say once what a step and an epoch hold, and which corpora come round again within an epoch."""
+    counts = ", ".join(f"{corpus} {count}" for corpus, count in plan.counts.items())
+    what = "rounds of its persons" if drawn_by == "persons" else "passes through its windows"
+    passes = ", ".join(f"{corpus} {n:.3g}" for corpus, n in plan.passes_per_epoch.items())
+    again = sorted(corpus for corpus, n in plan.passes_per_epoch.items() if n > 1)
+    cycling = f"; shuffled anew when it runs out: {', '.join(again)}" if again else ""
+    logger.info(
+        "Windows per step: %s. Epoch: %d steps, %s: %s%s", counts, plan.n_steps_per_epoch, what, passes, cycling
+    )

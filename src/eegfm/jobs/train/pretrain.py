@@ -1,0 +1,274 @@
+"""Pretraining as one job: a mixture of windows goes in, a checkpoint and its numbers come out."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from eegfm.adapters.base import Adapter
+from eegfm.adapters.load import PREFIX as ADAPTER_PREFIX
+from eegfm.adapters.load import new_adapter
+from eegfm.batch import SignalSpec
+from eegfm.checkpoint import Checkpoint, CheckpointHeader
+from eegfm.encoders.load import PREFIX, new_encoder
+from eegfm.errors import TrainingError
+from eegfm.inference.channels_left import with_channels_left
+from eegfm.inference.encoder_code import encoder_code, implementations
+from eegfm.inference.versions import versions
+from eegfm.jobs.train.data import TrainingData, training_data
+from eegfm.nn.rereference import Prepare
+from eegfm.nn.weights import build_seeded
+from eegfm.objectives.base import Objective
+from eegfm.provenance import sha256_of
+from eegfm.source_code import code_sha256
+from eegfm.splits.leakage import SplitTable
+from eegfm.store.stores import Stores
+from eegfm.training.config import PretrainParams
+from eegfm.training.loading.loader import gather, thinned
+from eegfm.training.loading.verify import readable
+from eegfm.training.module import PretrainModule
+from eegfm.training.randomness import OBJECTIVE_WEIGHTS, RECONSTRUCTION_MASKS, generator_for
+from eegfm.training.throughput import Pace
+from eegfm.training.trainer import build_trainer, honest_end, validation_interval
+
+_N_STATISTICS_STEPS = 16
+_N_RECONSTRUCTED = 4
+_OBJECTIVE_PREFIX = "objective."
+_DATA_CODE = ("windows",)
+"""Code that does not count for a run: what it gives, the mixture, counts itself."""
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """What a pretraining leaves.
+
+    Args:
+        checkpoint: Encoder weights under ``encoder.``, the objective's under ``objective.``, and the header.
+        metrics: Plain numbers, see ``fit_pretraining``.
+        history: One row per logged step: step, loss, val_loss, lr, and the same per corpus.
+        reconstructions: By corpus, arrays for a plot: see ``eegfm.objectives.base.Reconstruction``; with
+            ``channel_names``, ``rate_hz`` and ``patch_samples``.
+        run_directory: Where the logs of this run lie.
+    """
+
+    checkpoint: Checkpoint = field(repr=False)
+    metrics: dict[str, float]
+    history: pd.DataFrame = field(repr=False)
+    reconstructions: dict[str, dict[str, Any]] = field(repr=False)
+    run_directory: Path
+
+
+def fit_pretraining(
+    mixture: pd.DataFrame,
+    stores: Stores,
+    params: PretrainParams,
+    run_directory: Path,
+    *,
+    splits: pd.DataFrame,
+) -> PretrainResult:
+    """Pretrain an encoder on a mixture.
+
+    Args:
+        mixture: What is drawn from, see ``eegfm.mixture.table.mix_windows``.
+        stores: Signal stores by corpus.
+        params: Everything that is chosen.
+        run_directory: Runs lie here side by side, each in a folder named by a fingerprint of its parameters,
+            its mixture, the samples and filters of its signals, and its code.
+        splits: Who may be trained on; the mixture is checked against it, and the header says who was.
+
+    Returns:
+        The result. Metrics: ``train_loss`` and ``train_r2`` (mean over the last tenth of the history),
+        ``val_loss`` and ``val_r2`` (where there are validation windows) with one of each per corpus,
+        ``n_steps``, ``n_windows``, ``n_parameters``, ``n_adapter_parameters``, ``windows_per_s``,
+        ``corpus_ratio_<corpus>`` as realised.
+
+    Raises:
+        ConfigError: Parameters and data do not fit.
+        TrainingError: The loss is not finite, the run was stopped early, or the CPU computes wrong in bfloat16.
+        StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
+        SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
+    """
+    split_table = SplitTable(splits)
+    split_table.check_training(mixture)
+    stores = readable(stores, params.loader.verify)
+    mixture = with_channels_left(mixture, stores, lambda m: Prepare(m, params.reference, params.bad_channels))
+    data = training_data(mixture, stores, params)
+    fingerprint = _fingerprint(params, data, _signals(mixture, stores))
+    code = encoder_code(params.encoder, params.adapter)  # now: who edits it during the training does not change that
+    directory = run_directory / fingerprint
+    _write_params(directory, params, data.mixture_sha256)
+
+    prepare = Prepare(data.spec.montages, params.reference, params.bad_channels)
+    prepared_spec = prepare.prepared_spec(data.spec)
+    adapter = new_adapter(params.adapter, prepared_spec, params.seed)
+    encoder_spec = adapter.adapted_spec(prepared_spec)
+    objective = _new_objective(params, encoder_spec)
+    first_steps = range(min(_N_STATISTICS_STEPS, data.n_steps))
+    objective.fit_statistics(adapter(prepare(batch)) for step in first_steps for batch in data.training.batches(step))
+    module = PretrainModule(objective, prepare, adapter, params, data.weights, data.n_steps)
+    pace = _train(module, data, directory)
+
+    objective, prepare, adapter = objective.cpu().eval(), prepare.cpu(), adapter.cpu().eval()
+    return PretrainResult(
+        checkpoint=Checkpoint(
+            _tensors(objective, adapter),
+            _header(objective, params, data, stores, encoder_spec, fingerprint, split_table, mixture, code),
+        ),
+        metrics=_metrics(module, pace),
+        history=module.history.table(),
+        reconstructions=_reconstruct(objective, prepare, adapter, data, stores, encoder_spec, params.seed),
+        run_directory=directory,
+    )
+
+
+def _new_objective(params: PretrainParams, spec: SignalSpec) -> Objective:
+    """Build encoder and objective; all initial weights follow from the seed, global random state stays."""
+    encoder = new_encoder(params.encoder, spec, params.seed)
+    seed = generator_for(params.seed, OBJECTIVE_WEIGHTS).initial_seed()
+    objective = build_seeded(params.objective, seed, encoder, spec)
+    assert isinstance(objective, Objective), f"{params.objective.implementation} is no Objective"
+    return objective
+
+
+def _train(module: PretrainModule, data: TrainingData, directory: Path) -> Pace:
+    """Train to the last step and validate after it.
+
+    Raises:
+        TrainingError: The loss is not finite, or training was stopped before its last step.
+    """
+    pace = Pace()
+    trainer = build_trainer(module.params, directory, data.n_steps, [pace], validates=len(data.validation) > 0)
+    with honest_end():
+        trainer.fit(module, data.training, data.validation)
+    if trainer.global_step != data.n_steps:
+        raise TrainingError(
+            f"training stopped after {trainer.global_step} of {data.n_steps} steps; nothing is kept, start it again"
+        )
+    is_validated = data.n_steps % validation_interval(module.params, data.n_steps) == 0
+    if len(data.validation) and not is_validated:
+        trainer.validate(module, data.validation, verbose=False)
+    return pace
+
+
+def _tensors(objective: Objective, adapter: Adapter) -> dict[str, NDArray[np.generic]]:
+    """Copies of all weights and statistics under the names that a checkpoint gives them."""
+    state = {f"{PREFIX}{name}": value for name, value in objective.encoder.state_dict().items()}
+    state |= {f"{ADAPTER_PREFIX}{name}": value for name, value in adapter.state_dict().items()}
+    state |= {f"{_OBJECTIVE_PREFIX}{name}": value for name, value in objective.own_state().items()}
+    return {name: value.detach().cpu().numpy().copy() for name, value in state.items()}
+
+
+def _metrics(module: PretrainModule, pace: Pace) -> dict[str, float]:
+    history = module.history.table()
+    trained = history[history["loss"].notna()]
+    last = trained.tail(max(len(trained) // 10, 1))
+    metrics = {f"train_{name}": float(last[name].mean()) for name in ("loss", "r2") if name in last}
+    validated = history[history["val_loss"].notna()]
+    if len(validated):
+        names = [name for name in history.columns if name.startswith("val_")]
+        metrics |= {name: float(validated[name].iloc[-1]) for name in names}
+    metrics |= {
+        "n_steps": module.n_steps,
+        "n_windows": pace.n_windows.total(),
+        "n_parameters": sum(p.numel() for p in module.objective.encoder.parameters()),
+        "n_adapter_parameters": sum(p.numel() for p in module.adapter.parameters()),
+        "windows_per_s": pace.windows_per_s,
+    }
+    return metrics | {f"corpus_ratio_{corpus}": ratio for corpus, ratio in pace.corpus_ratios().items()}
+
+
+def _reconstruct(
+    objective: Objective,
+    prepare: Prepare,
+    adapter: Adapter,
+    data: TrainingData,
+    stores: Stores,
+    encoder_spec: SignalSpec,
+    seed: int,
+) -> dict[str, dict[str, Any]]:
+    """Reconstruct a few windows of each corpus, spread over its persons, on the CPU."""
+    shown: dict[str, dict[str, Any]] = {}
+    for k, (corpus, groups) in enumerate(sorted(data.shown.items())):
+        draw = thinned(groups[:1], _N_RECONSTRUCTED)[0]
+        batch = adapter(prepare(gather(draw, stores[corpus])))
+        fields = objective.reconstruct(batch, generator_for(seed, RECONSTRUCTION_MASKS, k))
+        plain = {name: v.numpy() if isinstance(v, torch.Tensor) else v for name, v in fields.items()}
+        shown[corpus] = {
+            **plain,
+            "channel_names": list(encoder_spec.montages[draw.group.montage].channel_names),
+            "rate_hz": data.spec.rate_hz,
+            "patch_samples": objective.encoder.patch_samples,
+        }
+    return shown
+
+
+def _signals(mixture: pd.DataFrame, stores: Stores) -> dict[str, str]:
+    """By corpus, the hash of the signals of all recordings that the mixture draws from."""
+    by_corpus = mixture.groupby("corpus", sort=True)["recording_id"]
+    return {str(corpus): stores[str(corpus)].signals_sha256(set(names)) for corpus, names in by_corpus}
+
+
+def _fingerprint(params: PretrainParams, data: TrainingData, signals: Mapping[str, str]) -> str:
+    """Name of a run: what decides its result, the machine left out."""
+    identity = {
+        "params": params.identity(),
+        "mixture": data.mixture_sha256,
+        "filters": data.filters,
+        "signals": signals,
+        "code": code_sha256(__name__, *implementations(params), without=_DATA_CODE),
+    }
+    return sha256_of(identity)[:12]
+
+
+def _header(
+    objective: Objective,
+    params: PretrainParams,
+    data: TrainingData,
+    stores: Stores,
+    encoder_spec: SignalSpec,
+    fingerprint: str,
+    split_table: SplitTable,
+    mixture: pd.DataFrame,
+    code: dict[str, str],
+) -> CheckpointHeader:
+    seen = split_table.seen(mixture["recording_id"])
+    return CheckpointHeader(
+        phase="pretrain",
+        fingerprint=fingerprint,
+        encoder=params.encoder.model_dump(mode="json"),
+        adapter=params.adapter.model_dump(mode="json"),
+        objective=params.objective.model_dump(mode="json"),
+        signal_spec=data.spec.to_dict(),
+        encoder_spec=encoder_spec.to_dict(),
+        signal_scale_uv=objective.encoder.signal_scale_uv,
+        normalisation=objective.encoder.normalisation,
+        reference=params.reference,
+        bad_channels=params.bad_channels,
+        filters=data.filters,
+        corpora=sorted(data.weights),
+        simulated_corpora=[c for c in sorted(data.weights) if stores[c].is_simulated],
+        licence=params.licence,
+        imported=None,
+        n_persons=mixture["identity" if "identity" in mixture else "person"].nunique(),
+        persons=seen.persons,
+        signals=seen.signals,
+        kept_out=split_table.kept_out(),
+        splits_sha256=split_table.sha256,
+        mixture_sha256=data.mixture_sha256,
+        seed=params.seed,
+        n_steps=data.n_steps,
+        versions=versions(),
+        encoder_code=code,
+    )
+
+
+def _write_params(directory: Path, params: PretrainParams, mixture_sha256: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    content = {"params": params.model_dump(mode="json"), "mixture_sha256": mixture_sha256}
+    (directory / "params.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Weights in and out: import of published ones, export for other programs."""

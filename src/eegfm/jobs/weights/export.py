@@ -1,0 +1,76 @@
+"""An encoder for other programs: Hugging Face's layout, ONNX and torch.export in one folder, whole or not at all."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eegfm.batch import SignalSpec
+from eegfm.checkpoint import Checkpoint
+from eegfm.inference.module import Inference, build_inference
+from eegfm.jobs.weights.config import ExportParams
+from eegfm.jobs.weights.export_onnx import check_onnx, write_onnx
+from eegfm.jobs.weights.export_programs import INPUT, OUTPUTS, compare, trace, write_torch_export
+from eegfm.jobs.weights.exported import CONFIG_FILE, WEIGHTS_FILE, load_exported, write_exported
+from eegfm.jobs.weights.model_card import CARD_FILE, write_card
+from eegfm.jobs.weights.whole_folder import whole_folder
+
+logger = logging.getLogger(__name__)
+
+
+def export(checkpoint: Checkpoint, params: ExportParams, folder: Path) -> dict[str, Any]:
+    """Write an encoder with reference and adapter for inference elsewhere, and compare every file with the module.
+
+    Args:
+        checkpoint: The encoder, pretrained here or imported.
+        params: What to write, and for which montage.
+        folder: Where to; what it held before is replaced in one step, and only when everything agrees.
+
+    Returns:
+        JSON-ready: input, outputs and their shapes, and by format its files and its largest difference.
+
+    Raises:
+        ConfigError: There is no such montage, or onnx is not installed.
+        CheckpointError: The encoder cannot be exported, or a file computes something else than the module.
+    """
+    if "onnx" in params.formats:
+        check_onnx()
+    model = build_inference(checkpoint, params.montage, accept_other_code=params.accept_other_code)
+    model = model.requires_grad_(False)
+    spec = SignalSpec.from_dict(checkpoint.header.signal_spec)
+    n_channels, n_samples = spec.montages[model.montage].n_channels, spec.n_samples[model.montage]
+    formats: dict[str, Any] = {}
+    with whole_folder(folder) as new:
+        if "huggingface" in params.formats:
+            formats["huggingface"] = _write_huggingface(model, checkpoint, params, new, n_channels, n_samples)
+        if {"onnx", "torch_export"} & set(params.formats):
+            traced = trace(model, n_channels, n_samples)
+            if "torch_export" in params.formats:
+                formats["torch_export"] = write_torch_export(traced, model, n_channels, new)
+            if "onnx" in params.formats:
+                formats["onnx"] = write_onnx(traced, model, n_channels, n_samples, new)
+    for name, found in formats.items():
+        logger.info("Exported %s: %s, largest difference %.2g", name, ", ".join(found["files"]), found["difference"])
+    return _facts(model, n_channels, n_samples) | {"formats": formats}
+
+
+def _write_huggingface(
+    model: Inference, checkpoint: Checkpoint, params: ExportParams, folder: Path, n_channels: int, n_samples: int
+) -> dict[str, Any]:
+    config = write_exported(model, checkpoint.header, folder)
+    write_card(model, config, params.formats, folder)
+    again = load_exported(folder, accept_other_code=params.accept_other_code).requires_grad_(False)
+    difference = compare(again, model, n_channels, [n_samples], 0.0, WEIGHTS_FILE)
+    return {"files": [CONFIG_FILE, WEIGHTS_FILE, CARD_FILE], "difference": difference, "tolerance": 0.0}
+
+
+def _facts(model: Inference, n_channels: int, n_samples: int) -> dict[str, Any]:
+    outputs = model(torch.zeros(1, n_channels, n_samples))
+    shapes = {name: ["batch", *value.shape[1:]] for name, value in zip(OUTPUTS, outputs, strict=True)}
+    return {
+        "montage": model.montage,
+        "input": {INPUT: ["batch", n_channels, n_samples]},
+        "unit": "uV",
+        "outputs": shapes,
+    }

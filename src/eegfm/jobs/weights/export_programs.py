@@ -1,0 +1,156 @@
+"""Encoders as programs of torch.export, compared with the modules that they came from."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import Dim, ExportedProgram
+
+from eegfm.errors import CheckpointError, EegfmError
+from eegfm.inference.module import Inference
+
+logger = logging.getLogger(__name__)
+
+INPUT, OUTPUTS = "recorded_uv", ("features", "encoded")
+TORCH_FILE = "encoder.pt2"
+TOLERANCE = {"torch_export": 1e-5, "onnx": 1e-3}
+"""Largest difference from the module over the largest absolute value of an output; ONNX computes spectra, sums and
+exponentials in another order, and logarithms of small powers show it."""
+_AMPLITUDE_UV = 30.0
+
+Run = Callable[[Tensor], Sequence[Tensor]]
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A program and the windows that it takes.
+
+    Args:
+        program: Of torch.export.
+        n_samples: Lengths that it was compared at; one length is the only one that it takes.
+        is_any_length: Whether it takes any whole number of patches.
+    """
+
+    program: ExportedProgram
+    n_samples: tuple[int, ...]
+    is_any_length: bool
+
+
+def trace(model: Inference, n_channels: int, n_samples: int) -> Traced:
+    """Trace a module for any batch size and, where the encoder allows it, any whole number of patches.
+
+    Args:
+        model: What is traced.
+        n_channels: Channels C of its montage.
+        n_samples: Samples of its windows.
+
+    Raises:
+        CheckpointError: It cannot be traced.
+    """
+    patch = model.encoder.patch_samples
+    # One patch takes other paths through tensor code than several do: a program is of one kind or the other.
+    if not model.encoder.traits.one_length and n_samples > patch and _takes(model, n_channels, n_samples + patch):
+        lengths = tuple(sorted({2 * patch, n_samples, n_samples + patch}))
+        try:
+            program = _traced(model, torch.zeros(2, n_channels, n_samples), {2: patch * Dim("n_patches", min=2)})
+            compare(program.module(), model, n_channels, lengths, TOLERANCE["torch_export"], "torch.export")
+            return Traced(program, lengths, is_any_length=True)
+        except (RuntimeError, AssertionError, EegfmError) as error:
+            logger.info("The encoder is exported for windows of %d samples only: %s", n_samples, reason(error))
+    return trace_fixed(model, n_channels, n_samples)
+
+
+def trace_fixed(model: Inference, n_channels: int, n_samples: int) -> Traced:
+    """Trace a module for any batch size and one window length; see ``trace``."""
+    try:
+        program = _traced(model, torch.zeros(2, n_channels, n_samples), {})
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"encoder {type(model.encoder).__name__} cannot be exported ({reason(error)}); "
+            "leave torch_export and onnx out of export.formats"
+        ) from error
+    return Traced(program, (n_samples,), is_any_length=False)
+
+
+def write_torch_export(traced: Traced, model: Inference, n_channels: int, folder: Path) -> dict[str, Any]:
+    """Write encoder.pt2, read it back and compare it with the module.
+
+    Raises:
+        CheckpointError: They differ.
+    """
+    path = folder / TORCH_FILE
+    torch.export.save(traced.program, path)
+    run = torch.export.load(path).module()
+    return report("torch_export", run, TORCH_FILE, traced, model, n_channels)
+
+
+def compare(run: Run, model: Inference, n_channels: int, lengths: Sequence[int], tolerance: float, what: str) -> float:
+    """Largest difference of a program from its module on random windows, over the module's largest value.
+
+    Args:
+        run: The program.
+        model: The module.
+        n_channels: Channels C.
+        lengths: Samples of windows.
+        tolerance: What is too much.
+        what: The program, for messages.
+
+    Raises:
+        CheckpointError: It is more than the tolerance, or shapes differ.
+    """
+    differences, generator = [], torch.Generator().manual_seed(0)
+    for k, n_samples in enumerate(lengths):
+        recorded_uv = _AMPLITUDE_UV * torch.randn(1 + k, n_channels, n_samples, generator=generator)
+        for name, found, expected in zip(OUTPUTS, run(recorded_uv), model(recorded_uv), strict=True):
+            if found.shape != expected.shape:
+                raise CheckpointError(
+                    f"{what}: {name} are of shape {tuple(found.shape)}, the module's {tuple(expected.shape)}"
+                )
+            scale = max(float(expected.abs().max()), torch.finfo(torch.float32).tiny)
+            differences.append(float((found - expected).abs().max()) / scale)
+    worst = float(torch.tensor(differences, dtype=torch.float64).max())  # not a number if one of them is none
+    if not worst <= tolerance:
+        raise CheckpointError(
+            f"{what}: results differ from the module's by {worst:.2g} of their largest value, more than "
+            f"{tolerance:g}; nothing was written, leave that format out of export.formats"
+        )
+    return worst
+
+
+def reason(error: BaseException) -> str:
+    """First line of what a library says, in bounds."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:200]
+
+
+def report(name: str, run: Run, file: str, traced: Traced, model: Inference, n_channels: int) -> dict[str, Any]:
+    """Compare a program with its module and say what it takes; see ``compare``."""
+    tolerance, patch = TOLERANCE[name], model.encoder.patch_samples
+    return {
+        "files": [file],
+        "difference": compare(run, model, n_channels, traced.n_samples, tolerance, file),
+        "tolerance": tolerance,
+        "batch_size": "any",
+        "n_samples": f"{patch} times 2 or more" if traced.is_any_length else traced.n_samples[0],
+    }
+
+
+def _traced(model: Inference, example: Tensor, lengths: dict[int, Any]) -> ExportedProgram:
+    # Strict: lengths that Python asks for with len() stay symbols.
+    program = torch.export.export(model, (example,), dynamic_shapes=({0: Dim("batch")} | lengths,), strict=True)
+    # Inlines autocast regions, which are nodes that a file cannot hold; no operator is decomposed.
+    inlined: ExportedProgram = program.run_decompositions({})
+    return inlined
+
+
+def _takes(model: Inference, n_channels: int, n_samples: int) -> bool:
+    """Whether the encoder itself takes windows of this length."""
+    try:
+        model(torch.zeros(1, n_channels, n_samples))
+    except (EegfmError, RuntimeError, AssertionError):
+        return False
+    return True

@@ -1,0 +1,118 @@
+"""The Hugging Face layout: config.json says all, model.safetensors holds the weights; read back strictly."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from eegfm.checkpoint import Checkpoint, CheckpointHeader, ImportedWeights
+from eegfm.config import StrictModel
+from eegfm.errors import CheckpointError
+from eegfm.inference.module import Inference, build_inference
+
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+
+
+class ExportedConfig(StrictModel):
+    """What config.json holds.
+
+    Attributes:
+        model_type: What made it.
+        montage: That the other files of the export are for.
+        header: The checkpoint's, without persons, signals, whom training left out, and the record of a run.
+    """
+
+    model_type: Literal["eegfm"] = "eegfm"
+    montage: str
+    header: CheckpointHeader
+
+
+def write_exported(model: Inference, header: CheckpointHeader, folder: Path) -> ExportedConfig:
+    """Write both files."""
+    weights = {name: value.contiguous() for name, value in model.state_dict().items()}
+    data = save_tensors(weights, metadata={"format": "pt"})
+    (folder / WEIGHTS_FILE).write_bytes(data)
+    public = public_header(header, hashlib.sha256(data).hexdigest())
+    config = ExportedConfig(montage=model.montage, header=public)
+    (folder / CONFIG_FILE).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return config
+
+
+def public_header(header: CheckpointHeader, file_sha256: str) -> CheckpointHeader:
+    """The header without anything that names a person: to whoever reads it, the persons are unknown."""
+    source = header.imported.source if header.imported else f"eegfm run {header.fingerprint}"
+    note = header.imported.note if header.imported else ""
+    imported = ImportedWeights(source=source, file_sha256=file_sha256, note=note)
+    unsaid = dict.fromkeys(("persons", "signals", "kept_out", "record"))
+    return header.model_copy(update={**unsaid, "imported": imported})
+
+
+def load_exported(folder: Path | str, montage: str | None = None, *, accept_other_code: bool = False) -> Inference:
+    """Rebuild an exported encoder, with reference and adapter, in evaluation mode, on the CPU.
+
+    Args:
+        folder: With config.json and model.safetensors.
+        montage: Name of one of its montages; the one that was exported if not given.
+        accept_other_code: Whether weights that other code made are taken, with a warning.
+
+    Raises:
+        CheckpointError: A file is missing or damaged, or the weights do not fit or were made by other code.
+        ConfigError: There is no such montage.
+    """
+    config = read_exported_config(Path(folder))
+    checkpoint = read_exported(Path(folder))
+    return build_inference(checkpoint, montage or config.montage, accept_other_code=accept_other_code)
+
+
+def read_exported(folder: Path) -> Checkpoint:
+    """Weights and header of an export.
+
+    Raises:
+        CheckpointError: A file is missing or damaged, or the two do not belong together.
+    """
+    config, path = read_exported_config(folder), folder / WEIGHTS_FILE
+    try:
+        data = path.read_bytes()
+        tensors = load_tensors(data)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not readable as safetensors ({error})") from error
+    expected = config.header.imported.file_sha256 if config.header.imported else ""
+    if hashlib.sha256(data).hexdigest() != expected:
+        raise CheckpointError(f"{path}: is not the file that {CONFIG_FILE} beside it describes; fetch both again")
+    return Checkpoint(tensors, config.header)
+
+
+def is_exported(path: Path) -> bool:
+    """Whether a file of weights lies in an export of eegfm."""
+    config = path.with_name(CONFIG_FILE)
+    if path.name != WEIGHTS_FILE or not config.is_file():
+        return False
+    content = _json(config)
+    return isinstance(content, dict) and content.get("model_type") == "eegfm"
+
+
+def read_exported_config(folder: Path) -> ExportedConfig:
+    """What an export says of itself.
+
+    Raises:
+        CheckpointError: The file is missing, or of another format.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        return ExportedConfig.model_validate(_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise CheckpointError(f"{path}: is no configuration of this eegfm ({where}: {first['msg']})") from error
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: not readable as JSON ({error}); name the folder of an export") from error

@@ -1,0 +1,179 @@
+"""Published weights become a checkpoint that a probe can read; what is not known of them is said to be unknown."""
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eegfm.adapters.config import AdapterConfig
+from eegfm.adapters.load import new_adapter
+from eegfm.batch import SignalSpec
+from eegfm.checkpoint import Checkpoint, CheckpointHeader, ImportedWeights
+from eegfm.encoders.base import Encoder
+from eegfm.encoders.key_map import KeyMap
+from eegfm.encoders.load import PREFIX, new_encoder
+from eegfm.encoders.published import key_map
+from eegfm.errors import ConfigError
+from eegfm.inference.encoder_code import encoder_code
+from eegfm.inference.module import build_inference
+from eegfm.inference.versions import versions
+from eegfm.jobs.weights.config import ImportParams
+from eegfm.jobs.weights.exported import is_exported, read_exported
+from eegfm.jobs.weights.foreign_weights import ForeignWeights, read_foreign_weights
+from eegfm.jobs.weights.import_montage import import_montage
+from eegfm.nn.load_report import LoadReport
+from eegfm.nn.rereference import Prepare
+from eegfm.nn.weights import load_weights
+
+logger = logging.getLogger(__name__)
+
+_REMEDY = (
+    "set import.encoder to the architecture of the file, or name what may differ in import.weights (allow_missing, "
+    "allow_unexpected, resize)"
+)
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """What an import leaves.
+
+    Args:
+        checkpoint: As a pretraining would leave it, but for what nobody knows.
+        report: JSON-ready: what became of every weight, and where the file is from.
+    """
+
+    checkpoint: Checkpoint
+    report: dict[str, Any]
+
+
+def import_weights(path: Path, params: ImportParams) -> ImportResult:
+    """Read published weights and say all that is known of them.
+
+    What eegfm exported says all of itself, adapter included: then the parameters are not used.
+
+    Args:
+        path: The file, see ``eegfm.jobs.weights.foreign_weights``, or model.safetensors of an export.
+        params: Architecture, and what signals the weights expect.
+
+    Raises:
+        CheckpointError: The file cannot be read, or its weights do not fit the architecture.
+        ConfigError: No published weights are known for the encoder, or the parameters do not fit each other.
+    """
+    if is_exported(path):
+        return _import_exported(path)
+    names = key_map(params.encoder)
+    foreign = read_foreign_weights(path)
+    translated = names.translate(foreign.tensors)
+    spec = SignalSpec(params.rate_hz, *_montage_and_length(params))
+    encoder_spec = _encoder_spec(spec, params)
+    encoder = new_encoder(params.encoder, encoder_spec, params.seed)
+    _check_resized(params, encoder)
+    report = load_weights(
+        encoder,
+        translated.tensors,
+        "",
+        f"encoder {params.encoder.name}",
+        exceptions=params.weights,
+        left_out=translated.left_out,
+        unknown=translated.unknown,
+        remedy=_REMEDY,
+    )
+    header = _header(params, encoder, names, foreign, spec, encoder_spec)
+    tensors = {name: value.numpy().copy() for name, value in encoder.state_dict(prefix=PREFIX).items()}
+    origin = {
+        "source": names.source,
+        "licence": header.licence,
+        "file_sha256": foreign.file_sha256,
+        "n_parameters": sum(p.numel() for p in encoder.parameters()),
+    }
+    return ImportResult(Checkpoint(tensors, header), report.to_dict() | origin)
+
+
+def _check_resized(params: ImportParams, encoder: Encoder) -> None:
+    strangers = sorted(set(params.weights.resize) - set(encoder.positional_tables))
+    if strangers:
+        known = ", ".join(encoder.positional_tables) or "none"
+        raise ConfigError(
+            f"import.weights.resize: {strangers[0]} is no table of positions of encoder {params.encoder.name}; "
+            f"there are: {known}; weights of another shape belong to another architecture"
+        )
+
+
+def _import_exported(path: Path) -> ImportResult:
+    checkpoint = read_exported(path.parent)
+    header = checkpoint.header
+    assert header.imported is not None, "an export tells nobody whom it was trained on"
+    logger.info("%s is an export of eegfm and says all of itself: parameters import.* are not used", path)
+    model = build_inference(checkpoint, next(iter(header.signal_spec["montages"])))
+    report = LoadReport(tuple(sorted(checkpoint.tensors))).to_dict()
+    origin = {"source": header.imported.source, "licence": header.licence, "file_sha256": header.imported.file_sha256}
+    return ImportResult(checkpoint, report | origin | {"n_parameters": sum(p.numel() for p in model.parameters())})
+
+
+def _montage_and_length(params: ImportParams) -> tuple[dict[str, Any], dict[str, int]]:
+    montage = import_montage(params.montage)
+    n_samples = round(params.window_s * params.rate_hz)
+    if abs(n_samples - params.window_s * params.rate_hz) > 1e-6:
+        raise ConfigError(
+            f"import.window_s {params.window_s:g} is no whole number of samples at import.rate_hz {params.rate_hz:g}; "
+            f"nearest: {n_samples / params.rate_hz:g}"
+        )
+    return {montage.name: montage}, {montage.name: n_samples}
+
+
+def _encoder_spec(spec: SignalSpec, params: ImportParams) -> SignalSpec:
+    """What the encoder is built for, behind reference and adapter."""
+    prepared = Prepare(spec.montages, params.reference).prepared_spec(spec)
+    adapter_config: AdapterConfig = params.adapter
+    adapter = new_adapter(adapter_config, prepared, params.seed)
+    if adapter.state_dict():
+        raise ConfigError(
+            f"import.adapter {adapter_config.name} has weights of its own, which no published file holds; "
+            "set import.adapter.name to none, zero_pad or interpolate"
+        )
+    return adapter.adapted_spec(prepared)
+
+
+def _header(
+    params: ImportParams,
+    encoder: Encoder,
+    names: KeyMap,
+    foreign: ForeignWeights,
+    spec: SignalSpec,
+    encoder_spec: SignalSpec,
+) -> CheckpointHeader:
+    return CheckpointHeader(
+        phase="imported",
+        fingerprint=_fingerprint(params, foreign),
+        encoder=params.encoder.model_dump(mode="json"),
+        adapter=params.adapter.model_dump(mode="json"),
+        objective={},
+        signal_spec=spec.to_dict(),
+        encoder_spec=encoder_spec.to_dict(),
+        signal_scale_uv=encoder.signal_scale_uv,
+        normalisation=encoder.normalisation,
+        reference=params.reference,
+        bad_channels=params.bad_channels,
+        filters=params.filters.model_dump(mode="json"),
+        corpora=sorted(params.corpora),
+        simulated_corpora=[],
+        licence=params.licence or names.licence,
+        imported=ImportedWeights(source=names.source, file_sha256=foreign.file_sha256, note=params.note),
+        n_persons=None,
+        persons=None,
+        signals=None,
+        kept_out=None,
+        splits_sha256=None,
+        mixture_sha256=None,
+        seed=params.seed,
+        n_steps=None,
+        versions=versions(),
+        encoder_code=encoder_code(params.encoder, params.adapter),
+    )
+
+
+def _fingerprint(params: ImportParams, foreign: ForeignWeights) -> str:
+    identity = {"params": params.model_dump(mode="json"), "file_sha256": foreign.file_sha256}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,131 @@
+"""The page beside exported weights that says what they are: Hugging Face's model card."""
+
+from pathlib import Path
+
+from eegfm.checkpoint import CheckpointHeader
+from eegfm.inference.module import Inference
+from eegfm.jobs.weights.config import ExportFormat
+from eegfm.jobs.weights.exported import ExportedConfig
+
+CARD_FILE = "README.md"
+_LICENCES = frozenset(
+    {"apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nd-4.0"}
+    | {"cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0", "gpl-3.0", "lgpl-3.0", "agpl-3.0", "openrail"}
+)
+"""Those that Hugging Face has an identifier for, as far as models of EEG use them."""
+_CARD = """\
+---
+{front}---
+
+# EEG encoder {encoder}, {fingerprint}
+
+{origin}
+
+| | |
+|---|---|
+{facts}
+
+Input: (B, {n_channels}, T) float32 **microvolts**, as recorded, channels in this order:
+{channels}.
+Referencing and the channel adapter are inside. Windows must be whole patches of {patch_samples} samples.
+
+Output: `features` (B, R, X), averaged over time, one row per channel where the encoder tells channels apart; and
+`encoded`, what the encoder gave before that.
+
+## How to load
+
+```python
+from eegfm.jobs.weights.exported import load_exported
+
+model = load_exported("FOLDER")
+features, encoded = model(recorded_uv)
+```
+{other_formats}"""
+_ONNX = """
+```python
+import onnxruntime
+
+session = onnxruntime.InferenceSession("FOLDER/encoder.onnx")
+features, encoded = session.run(None, {"recorded_uv": recorded_uv})
+```
+"""
+_TORCH = """
+```python
+import torch
+
+program = torch.export.load("FOLDER/encoder.pt2").module()
+features, encoded = program(recorded_uv)
+```
+"""
+
+
+def write_card(model: Inference, config: ExportedConfig, formats: tuple[ExportFormat, ...], folder: Path) -> None:
+    """Write README.md. It counts persons and names none."""
+    (folder / CARD_FILE).write_text(_card(model, config, formats), encoding="utf-8")
+
+
+def _card(model: Inference, config: ExportedConfig, formats: tuple[ExportFormat, ...]) -> str:
+    header = config.header
+    montage = header.signal_spec["montages"][model.montage]
+    return _CARD.format(
+        front=_front(header),
+        encoder=header.encoder["name"],
+        fingerprint=header.fingerprint,
+        origin=_origin(header),
+        facts="\n".join(f"| {name} | {value} |" for name, value in _facts(model, config).items()),
+        n_channels=len(montage["channel_names"]),
+        channels=", ".join(montage["channel_names"]),
+        patch_samples=model.encoder.patch_samples,
+        other_formats=_ONNX * ("onnx" in formats) + _TORCH * ("torch_export" in formats),
+    )
+
+
+def _front(header: CheckpointHeader) -> str:
+    """YAML for Hugging Face. Names of corpora are lower-case words; only the licence is anybody's text."""
+    tags = [
+        "eeg",
+        "foundation-model",
+        str(header.encoder["name"]),
+        *(["simulated"] if header.simulated_corpora else []),
+    ]
+    licence = (header.licence or "unknown").casefold().replace(" ", "-")
+    lines = [f"license: {licence}"] if licence in {*_LICENCES, "unknown"} else ["license: other"]
+    if lines == ["license: other"]:
+        quoted = str(header.licence).replace("'", "''").replace("\n", " ")
+        lines.append(f"license_name: '{quoted}'")
+    lines += ["library_name: eegfm", "pipeline_tag: feature-extraction", "tags:", *(f"- {tag}" for tag in tags)]
+    return "\n".join(lines) + "\n"
+
+
+def _origin(header: CheckpointHeader) -> str:
+    if header.n_persons is None:
+        assert header.imported is not None, "only of imported weights is the number of persons unknown"
+        return (
+            f"Weights published elsewhere ({header.imported.source}) and imported into eegfm. Which persons they were "
+            "trained on is unknown: no score on the corpora below counts as one of new persons."
+        )
+    simulated = f" **SIMULATED recordings: {', '.join(header.simulated_corpora)}.**" if header.simulated_corpora else ""
+    return f"Pretrained with eegfm {header.versions.get('eegfm', '')} on {header.n_persons} persons.{simulated}"
+
+
+def _facts(model: Inference, config: ExportedConfig) -> dict[str, str]:
+    header = config.header
+    unknown = "unknown"
+    return {
+        "corpora": ", ".join(header.corpora) or unknown,
+        "persons": str(unknown if header.n_persons is None else header.n_persons),
+        "training steps": str(unknown if header.n_steps is None else header.n_steps),
+        "parameters": f"{sum(p.numel() for p in model.parameters()):,}",
+        "rate": f"{header.signal_spec['rate_hz']:g} Hz",
+        "filters": _pairs(header.filters),
+        "reference": header.reference,
+        "bad channels": f"{header.bad_channels} in training; this export takes all channels as good",
+        "normalisation inside": _pairs(header.normalisation),
+        "adapter": str(header.adapter["name"]),
+        "longest window of the training": f"{header.signal_spec['n_samples'][model.montage]} samples",
+        "licence of the weights": header.licence or unknown,
+    }
+
+
+def _pairs(values: dict[str, object] | dict[str, float | str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or "none"

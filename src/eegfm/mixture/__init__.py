@@ -1,0 +1,1 @@
+"""Which windows a training draws from, and in which ratio."""

@@ -1,0 +1,49 @@
+"""Parameters of the mixture."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, PositiveInt, Tag, model_validator
+
+from eegfm.config import StrictModel
+
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+BY_SIZE = "by_size"
+
+# Told apart before they are read, so that a message is about the one that was meant.
+Weights = Annotated[
+    Annotated[dict[str, Weight], Field(min_length=1), Tag("table")] | Annotated[Literal["by_size"], Tag("word")],
+    Discriminator(lambda value: "word" if isinstance(value, str) else "table"),
+]
+
+
+class MixtureParams(StrictModel):
+    """Which corpora a training draws from, and how much of each.
+
+    Args:
+        weights: By corpus, its share of every batch, normalised over the corpora that are there; or ``by_size``, the
+            share that follows from the corpora's sizes, rounded to whole windows of a batch.
+        by: What the shares are shares of: windows; hours of signal, for corpora with windows of several lengths; or
+            persons, where every window is that of the next person in turn, and each person has one turn per round.
+        temperature: With ``by_size``, shares are as size ** (1 / temperature): 1 is proportional, more is more even.
+        max_windows_per_person: Windows of one person and corpus that an epoch shows; another sample in every epoch.
+        task: The cut whose windows are drawn.
+    """
+
+    weights: Weights = Field(default_factory=lambda: {"hbn": 0.7, "tuh": 0.3})
+    by: Literal["windows", "hours", "persons"] = "windows"
+    temperature: Weight = 1.0
+    max_windows_per_person: PositiveInt | None = None
+    task: str = "pretrain"
+
+    @model_validator(mode="after")
+    def _temperature_has_an_effect(self) -> "MixtureParams":
+        if self.temperature != 1 and self.weights != BY_SIZE:
+            raise ValueError(f"temperature {self.temperature:g} has no effect on given weights; say weights: {BY_SIZE}")
+        return self
+
+    @property
+    def given_weights(self) -> Mapping[str, float]:
+        """The weights that are given, by corpus; empty where they follow from the sizes."""
+        return {} if isinstance(self.weights, str) else self.weights

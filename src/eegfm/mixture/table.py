@@ -1,0 +1,168 @@
+"""Put the windows of several corpora together for training, with the share each has in a batch."""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from eegfm.errors import ConfigError, SplitError
+from eegfm.mixture.config import BY_SIZE, MixtureParams
+from eegfm.splits.splits import check_splits
+
+logger = logging.getLogger(__name__)
+
+_TRAINED = ("pretrain", "validation")
+_HASHED = ["recording_id", "identity", "start", "n_samples", "stride", "n_windows", "split"]
+_RULES = ["weight", "drawn_by", "max_windows_per_person", "is_rounded"]
+
+
+def mix_windows(
+    windows_by_corpus: Mapping[str, pd.DataFrame],
+    splits: pd.DataFrame,
+    params: MixtureParams,
+    *,
+    rate_hz: float | None = None,
+) -> pd.DataFrame:
+    """Choose the windows that training draws from, and say how it draws.
+
+    Args:
+        windows_by_corpus: The windows table of each corpus, one row per run.
+        splits: One row per person: person, identity, split.
+        params: Shares of the corpora and the cut whose windows are drawn.
+        rate_hz: Rate of all recordings, for hours in messages; without it they say samples.
+
+    Returns:
+        The runs of the cut for persons in ``pretrain`` or ``validation``, ordered by corpus, identity, recording and
+        start, with ``identity`` and ``split``, and with what holds for a whole corpus in every row: ``weight``, its
+        share of the windows of a batch; ``is_rounded``, whether the weight may be rounded to whole windows of a batch
+        or is kept exactly; ``drawn_by``, ``windows`` or ``persons``; ``max_windows_per_person``, 0 for no limit.
+
+    Raises:
+        ConfigError: A corpus has windows to train on but no weight, or shares of hours with windows of several
+            lengths in one corpus.
+        SplitError: A person stands in two splits or in none, or a split has no window.
+    """
+    check_splits(splits)
+    tables = [_trained(corpus, table, splits, params) for corpus, table in sorted(windows_by_corpus.items())]
+    filled = [table for table in tables if not table.empty]
+    if not filled:
+        raise SplitError(f"no window of cut {params.task!r} to train on in {sorted(windows_by_corpus)}")
+    mixture = pd.concat(filled, ignore_index=True)
+    assert (mixture.groupby("identity")["split"].nunique() == 1).all(), "no person is in two splits"
+    _refuse_empty(mixture, set(windows_by_corpus), splits, params, rate_hz)
+    mixture = mixture.assign(
+        weight=mixture["corpus"].map(_shares(mixture, params)).astype("float64"),
+        drawn_by="persons" if params.by == "persons" else "windows",
+        max_windows_per_person=np.int64(params.max_windows_per_person or 0),
+        is_rounded=params.weights == BY_SIZE,
+    )
+    return mixture.sort_values(["corpus", "identity", "recording_id", "start"], ignore_index=True)
+
+
+def mixture_sha256(mixture: pd.DataFrame) -> str:
+    """Hash of which windows are in which split and how they are drawn, in the table's order."""
+    columns = [name for name in _HASHED + _RULES if name in mixture]
+    hashes = pd.util.hash_pandas_object(mixture[columns], index=False).to_numpy()
+    return hashlib.sha256(hashes.astype("<u8").tobytes()).hexdigest()
+
+
+def count_windows(mixture: pd.DataFrame, rate_hz: float | None = None) -> str:
+    """Recordings, windows, hours (samples where the rate is not known) and persons per corpus and split, in words."""
+    n_windows = mixture["n_windows"].astype("int64")
+    sized = mixture.assign(n_windows=n_windows, n_samples=n_windows * mixture["n_samples"])
+    said = []
+    for (corpus, split), part in sized.groupby(["corpus", "split"], sort=True):
+        n_samples = int(part["n_samples"].sum())
+        length = f"{n_samples} samples" if rate_hz is None else f"{n_samples / rate_hz / 3600:.3g} hours"
+        said.append(
+            f"{corpus} {split}: {part['recording_id'].nunique()} recordings, {part['n_windows'].sum()} windows, "
+            f"{length}, {part['person'].nunique()} persons"
+        )
+    return "; ".join(said) or "none at all"
+
+
+def _trained(corpus: str, windows: pd.DataFrame, splits: pd.DataFrame, params: MixtureParams) -> pd.DataFrame:
+    """Runs of the cut whose persons are trained on, with their identity and split."""
+    windows = windows[windows["task"] == params.task]
+    place = pd.Index(splits["person"]).get_indexer(pd.Index(windows["person"]))
+    if (place < 0).any():
+        unknown = sorted(set(windows.loc[place < 0, "person"]))
+        raise SplitError(
+            f"{corpus}: {len(unknown)} persons have windows but no split (first: {unknown[0]}); split again"
+        )
+    of_window = splits[["identity", "split"]].iloc[place].set_axis(windows.index)
+    windows = windows.assign(identity=of_window["identity"].astype("str"), split=of_window["split"].astype("str"))
+    return windows[windows["split"].isin(_TRAINED)]
+
+
+def _shares(mixture: pd.DataFrame, params: MixtureParams) -> dict[str, float]:
+    """Share of each corpus in the windows of a batch."""
+    trained = mixture[mixture["split"] == "pretrain"]
+    weights = (
+        _sizes(trained, params).pow(1 / params.temperature) if params.weights == BY_SIZE else _given(mixture, params)
+    )
+    if params.by == "hours":
+        weights = weights / _window_lengths(mixture)
+    shares = {str(corpus): float(share) for corpus, share in (weights / weights.sum()).items()}
+    described = ", ".join(f"{corpus} {share:.3g}" for corpus, share in shares.items())
+    absent = sorted(set(params.given_weights) - set(shares))
+    missing = f"; not part of this run: {', '.join(absent)}" if absent else ""
+    logger.info("Mixture by %s, as shares of windows: %s%s", params.by, described, missing)
+    return shares
+
+
+def _given(mixture: pd.DataFrame, params: MixtureParams) -> "pd.Series[float]":
+    present = sorted(set(mixture["corpus"]))
+    without = sorted(set(present) - set(params.given_weights))
+    if without:
+        raise ConfigError(
+            f"mix.weights: no weight for corpus {', '.join(without)}; weights are given for "
+            f"{sorted(params.given_weights)}"
+        )
+    return pd.Series({corpus: params.given_weights[corpus] for corpus in present}, dtype="float64")
+
+
+def _sizes(trained: pd.DataFrame, params: MixtureParams) -> "pd.Series[float]":
+    """Size of each corpus in the unit of the shares, as an epoch shows it."""
+    n_windows = trained["n_windows"].astype("int64").groupby([trained["corpus"], trained["identity"]]).sum()
+    if params.max_windows_per_person is not None:
+        n_windows = n_windows.clip(upper=params.max_windows_per_person)
+    by_corpus = n_windows.groupby(level="corpus")
+    if params.by == "persons":
+        return by_corpus.size().astype("float64")
+    sizes = by_corpus.sum().astype("float64")
+    return sizes * _window_lengths(trained) if params.by == "hours" else sizes
+
+
+def _window_lengths(mixture: pd.DataFrame) -> "pd.Series[float]":
+    """Samples of a window, by corpus."""
+    lengths = mixture.groupby("corpus")["n_samples"].agg(["min", "max"])
+    mixed = lengths[lengths["min"] != lengths["max"]]
+    if len(mixed):
+        found = ", ".join(str(n) for n in sorted(set(mixture.loc[mixture["corpus"] == mixed.index[0], "n_samples"])))
+        raise ConfigError(
+            f"mix.by: hours cannot be shared out in corpus {mixed.index[0]}, whose windows are of {found} samples; "
+            "cut windows of one length, or choose windows or persons"
+        )
+    return lengths["min"].astype("float64")
+
+
+def _refuse_empty(
+    mixture: pd.DataFrame, corpora: set[str], splits: pd.DataFrame, params: MixtureParams, rate_hz: float | None
+) -> None:
+    pretrained = set(mixture.loc[mixture["split"] == "pretrain", "corpus"])
+    by_split = set(splits.loc[splits["split"] == "pretrain", "corpus"])
+    expected = by_split if params.weights == BY_SIZE else set(params.given_weights)
+    untrained = sorted((corpora & expected) - pretrained)
+    if untrained:
+        raise SplitError(
+            f"no {params.task!r} window to train on in corpus {', '.join(untrained)} "
+            f"({count_windows(mixture, rate_hz)}); leave it out of corpora.pretrain and mix.weights or add recordings"
+        )
+    if "validation" in set(splits["split"]) and "validation" not in set(mixture["split"]):
+        raise SplitError(
+            f"no {params.task!r} window in split validation ({count_windows(mixture, rate_hz)}); "
+            "raise split.validation_ratio or choose another salt"
+        )

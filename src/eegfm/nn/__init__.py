@@ -1,0 +1,1 @@
+"""Small torch parts that encoders, adapters and objectives share."""

@@ -1,0 +1,1 @@
+"""What Kedro asks for: hooks, console, configuration, parameters, lineage."""

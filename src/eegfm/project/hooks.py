@@ -1,0 +1,105 @@
+"""Checks before a run: known parameters, present raw folders, stored encoders. All before any heavy import."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from eegfm.errors import CheckpointError, EegfmError, StoreError
+from eegfm.jobs.acquire.config import AcquireParams, FolderSource
+from eegfm.project.lineage import Lineage, refuse_workers
+from eegfm.project.parameters import check_parameters, parameter_identities
+
+
+class ProjectHooks:
+    """What the project asks of every run."""
+
+    def __init__(self) -> None:
+        self._options = ""
+        self._lineage = Lineage({})
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Refuse parameters that do not fit and build the pipelines for the corpora that the configuration names."""
+        from eegfm.pipeline_registry import use_roles
+
+        parameters = context.config_loader["parameters"]
+        use_roles(check_parameters(parameters))
+        self._options = f" --env={context.env}" if context.env else ""
+        given = ",".join(_as_given(context.config_loader.runtime_params or {}))
+        if given:
+            self._options += f" --params={given}"
+        self._lineage = Lineage(pipelines, parameter_identities(parameters), self._options)
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+        """Stop before the first node where an input is missing that no node of this run makes, or two do not fit."""
+        refuse_workers(catalog)
+        _check_raw_folders(pipeline, catalog)
+        inputs = pipeline.inputs()
+        if "pretrain.encoder" in inputs and not catalog["pretrain.encoder"].exists():
+            path = catalog["pretrain.encoder"]._describe()["filepath"]
+            raise CheckpointError(
+                f"no pretrained encoder at {path}; make it with: kedro run --pipelines=pretrain{self._options}"
+            )
+        missing = sorted(
+            name for name in inputs if not name.startswith("params:") and name in catalog and not catalog[name].exists()
+        )
+        if missing:
+            raise EegfmError(
+                f"not there yet: {', '.join(missing)}; run the whole project first: kedro run{self._options}"
+            )
+        self._lineage.check_run(pipeline, catalog)
+
+    @hook_impl
+    def before_node_run(self, node: Node, catalog: CatalogProtocol[Any, Any], inputs: dict[str, Any]) -> None:
+        """Stop before a step that would read two generations."""
+        self._lineage.begin(node, catalog, inputs)
+
+    @hook_impl
+    def after_node_run(
+        self, node: Node, catalog: CatalogProtocol[Any, Any], inputs: dict[str, Any], outputs: dict[str, Any]
+    ) -> None:
+        """Let what a step made say what it was made from."""
+        self._lineage.end(node, catalog, inputs, outputs)
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception) -> None:
+        """Let the command that mends a store be about the same run: a store knows nothing of the command line."""
+        for cause in _causes(error):
+            if isinstance(cause, StoreError):
+                cause.args = (re.sub(r"kedro run --\w+=\w+", lambda m: m[0] + self._options, str(cause)),)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _as_given(params: Mapping[str, Any], key: str = "") -> Iterator[str]:
+    """Parameters of the command line as they stand there; lists and tables cannot."""
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            yield from _as_given(value, f"{key}{name}.")
+        elif isinstance(value, str | int | float) and "," not in str(value):
+            yield f"{key}{name}={value}"
+
+
+def _check_raw_folders(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+    """A folder source that is missing or empty stops the run before another corpus is made, fetched or converted."""
+    from eegfm.jobs.acquire.acquire import check_folder
+
+    for node in pipeline.nodes:
+        if node.namespace is None or not node.name.endswith("acquire_raw_files"):
+            continue
+        acquire: AcquireParams = catalog.load(f"params:{node.namespace}.acquire")
+        if isinstance(acquire.source, FolderSource):
+            check_folder(node.namespace, catalog.load(f"{node.namespace}.raw_folder"))

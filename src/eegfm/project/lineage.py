@@ -1,0 +1,263 @@
+"""Who may read what together: every file says what it was made from, and a step that reads two generations stops."""
+
+import logging
+import multiprocessing
+import os
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from kedro.io import CatalogProtocol, SharedMemoryDataCatalog
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from eegfm.config import StrictModel
+from eegfm.errors import CheckpointError, EegfmError, LineageError
+from eegfm.inference.encoder_code import implementations, refuse_other_code
+from eegfm.io.checkpoint import CheckpointDataset
+from eegfm.io.recorded import Identified, Recorded
+from eegfm.provenance import Record, Stale, described, differing, find_stale
+from eegfm.source_code import code_sha256
+
+logger = logging.getLogger(__name__)
+
+Catalog = CatalogProtocol[Any, Any]
+
+DATA_TAG = "data"
+REPORT_TAG = "report"
+_DATA_PIPELINES = ("ingest", "window", "mix")
+
+
+class Lineage:
+    """What a run knows of the files that it reads and writes.
+
+    Args:
+        pipelines: All pipelines of the project by name: they say which command makes what.
+        parameters: By name (``params:…``), what decides a result of the parameters of this run.
+        options: Of the command line, so that a command that is named is about the same run.
+    """
+
+    def __init__(
+        self,
+        pipelines: Mapping[str, Pipeline],
+        parameters: Mapping[str, Mapping[str, Any]] | None = None,
+        options: str = "",
+    ) -> None:
+        self._pipelines = pipelines
+        self._parameters = parameters or {}
+        self._options = options
+        self._read: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {}
+        self._code: dict[tuple[str, ...], str] = {}
+
+    def check_run(self, pipeline: Pipeline, catalog: Catalog) -> None:
+        """Check what is there before the first step of a run; what the run makes itself is checked when it is there.
+
+        Raises:
+            LineageError: Files that a step reads do not belong together, or are damaged.
+            CheckpointError: An encoder was made by other code, or is damaged.
+        """
+        unmade = pipeline.all_outputs()
+        for node in pipeline.nodes:
+            self.check(node, catalog, unmade)
+        self._refuse_damage(pipeline.inputs(), catalog)
+
+    def check(self, node: Node, catalog: Catalog, unmade: Collection[str] = ()) -> list[Stale]:
+        """Check what a step reads.
+
+        Args:
+            node: The step.
+            catalog: Where its inputs are.
+            unmade: Entries that this run will still make.
+
+        Returns:
+            What does not belong to the others and is accepted by a parameter of the step.
+
+        Raises:
+            LineageError: They do not belong together.
+            CheckpointError: An encoder was made by other code.
+        """
+        entries = [name for name in node.inputs if name not in unmade and self._identified(catalog, name)]
+        self._refuse_unrecorded(entries, catalog)
+        self._refuse_other_code(node, entries, catalog)
+        changed = self._changed if REPORT_TAG not in node.tags else _nothing_changed
+        stale = self._stale(entries, catalog, unmade, changed)
+        accepted = [s for s in stale if s.entry in entries and _accepts_other_data(node, catalog, s.entry)]
+        refused = [one for one in stale if one not in accepted]
+        if refused:
+            raise LineageError(self._described(refused, entries) + _or_accept(node, catalog, refused))
+        return accepted
+
+    def begin(self, node: Node, catalog: Catalog, inputs: Mapping[str, Any]) -> None:
+        """Check what a step reads, and note what it and the code are: either may change while the step runs."""
+        accepted = tuple(f"{one.entry} was {one.why}" for one in self.check(node, catalog))
+        for text in accepted:
+            logger.warning("%s; the parameter accept_other_data accepts that", text)
+        self._code_sha256(_roots(node, inputs))
+        self._read[node.name] = self._identities(node.inputs, catalog), accepted
+
+    def end(self, node: Node, catalog: Catalog, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
+        """Hand the record of what a step made to the entries that will save it."""
+        identities = {
+            name: found.identity_of(data)
+            for name, data in outputs.items()
+            if (found := self._identified(catalog, name))
+        }
+        typed = {name: value for name, value in inputs.items() if isinstance(value, StrictModel)}
+        roots = _roots(node, inputs)
+        made_from, accepted = self._read.pop(node.name)
+        for name, identity in identities.items():
+            dataset = catalog[name]
+            if isinstance(dataset, Recorded):
+                record = Record(
+                    contents=identity,
+                    made_by=node.name,
+                    is_data=DATA_TAG in node.tags,
+                    made_from=made_from,
+                    made_with={other: value for other, value in identities.items() if other != name},
+                    parameters={key: value.identity() for key, value in typed.items()},
+                    code=(roots, self._code_sha256(roots)),
+                    accepted=accepted,
+                )
+                dataset.keep(record)
+
+    def _identities(self, names: Iterable[str], catalog: Catalog) -> dict[str, str]:
+        found = {name: dataset.identity() for name in names if (dataset := self._identified(catalog, name))}
+        return {name: identity for name, identity in found.items() if identity is not None}
+
+    def _identified(self, catalog: Catalog, name: str) -> Any:
+        """The entry's dataset where its contents have an identity; its messages name the command of this run."""
+        if name.startswith("params:") or name == "parameters" or name not in catalog:
+            return None
+        dataset = catalog[name]
+        if isinstance(dataset, Recorded) and dataset.command == Recorded.command:
+            dataset.command = self._command([name])
+            if isinstance(dataset, CheckpointDataset) and dataset.is_imported():
+                dataset.command = f"kedro run --pipelines=import_weights{self._options}"
+        return dataset if isinstance(dataset, Identified) else None
+
+    def _refuse_damage(self, names: Iterable[str], catalog: Catalog) -> None:
+        """Before the first step, and so before torch is imported; a load compares again."""
+        for name in sorted(names):
+            dataset = self._identified(catalog, name)
+            if isinstance(dataset, Recorded) and dataset.identity() is not None:
+                dataset.check()
+
+    def _refuse_unrecorded(self, entries: Iterable[str], catalog: Catalog) -> None:
+        for name in entries:
+            dataset = catalog[name]
+            if isinstance(dataset, Recorded) and dataset.identity() == Recorded.UNKNOWN:
+                raise LineageError(
+                    f"{name} ({_path(catalog[name])}) does not say what it was made from: another version of eegfm "
+                    f"wrote it, or another program, or it is damaged; make it anew with: {dataset.command}"
+                )
+
+    def _refuse_other_code(self, node: Node, entries: Iterable[str], catalog: Catalog) -> None:
+        for name in entries:
+            dataset = catalog[name]
+            key, params = _params(node, catalog)
+            accept = bool(getattr(params, "accept_other_code", False))
+            if isinstance(dataset, CheckpointDataset) and dataset.exists() and not accept:
+                try:
+                    refuse_other_code(dataset.header(), accept=False, key=key, options=self._options)
+                except CheckpointError as error:
+                    raise CheckpointError(f"{_path(dataset)}: {error}") from error
+
+    def _stale(self, entries: list[str], catalog: Catalog, unmade: Collection[str], changed: Any) -> list[Stale]:
+        def record_of(name: str) -> Record | None:
+            dataset = self._identified(catalog, name)
+            return dataset.record() if isinstance(dataset, Recorded) else None
+
+        def identity_of(name: str) -> str | None:
+            dataset = self._identified(catalog, name)
+            return dataset.identity() if dataset else None
+
+        return find_stale(entries, record_of, identity_of, unmade, changed)
+
+    def _changed(self, record: Record) -> str | None:
+        """What would come out otherwise if the step that made it ran now; of its parameters and its code."""
+        now = {name: self._parameters[name] for name in record.parameters if name in self._parameters}
+        made = {name: record.parameters[name] for name in now}
+        for text in differing(made, now):
+            return f"made with other parameters ({text.removeprefix('params:')})"
+        roots, sha256 = record.code
+        return "made by other code" if self._code_sha256(roots) != sha256 else None
+
+    def _code_sha256(self, roots: tuple[str, ...]) -> str:
+        """Hash of the code as this run found it: what is edited meanwhile is not what runs."""
+        if roots not in self._code:
+            self._code[roots] = code_sha256(*roots)
+        return self._code[roots]
+
+    def _described(self, stale: list[Stale], entries: list[str]) -> str:
+        first = [one for one in stale if one.is_data] or stale
+        command = self._command([one.entry for one in stale], entries)
+        return f"two generations: {described(first)}; make anew with: {command}"
+
+    def _command(self, stale: Iterable[str], entries: Iterable[str] = ()) -> str:
+        """The command that makes entries anew, with all data behind them."""
+        wanted = {self._pipeline_of(name) for name in stale}
+        if wanted & {*_DATA_PIPELINES}:
+            # Data that is made anew is made anew down to what the step reads.
+            last = max(({*wanted, *map(self._pipeline_of, entries)} & {*_DATA_PIPELINES}), key=_DATA_PIPELINES.index)
+            wanted = wanted - {*_DATA_PIPELINES} | {last}
+        if "pretrain" in wanted:
+            wanted -= {*_DATA_PIPELINES}
+        order = [name for name in self._pipelines if name in wanted]
+        chosen = f" --pipelines={','.join(order)}" if order else ""
+        return f"kedro run{chosen}{self._options}"
+
+    def _pipeline_of(self, entry: str) -> str:
+        """The first pipeline that makes an entry; an empty name where none does."""
+        names = [name for name in self._pipelines if name != "__default__"]
+        return next((name for name in names if entry in self._pipelines[name].all_outputs()), "")
+
+
+def refuse_workers(catalog: Catalog) -> None:
+    """Refuse worker processes in which Kedro runs no hooks: what they write would say nothing of what it is from.
+
+    Args:
+        catalog: Of the run; only ``ParallelRunner`` has one that its workers share.
+
+    Raises:
+        EegfmError: ``ParallelRunner`` would start such processes.
+    """
+    method = os.environ.get("KEDRO_MP_CONTEXT") or multiprocessing.get_start_method()
+    if isinstance(catalog, SharedMemoryDataCatalog) and method != "fork":
+        raise EegfmError(
+            f"ParallelRunner starts its workers by {method!r}, and Kedro runs no hooks in those, so that nothing would "
+            "be checked or recorded; use --runner=ThreadRunner, or KEDRO_MP_CONTEXT=fork"
+        )
+
+
+def _roots(node: Node, inputs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Modules whose code, with all that they import, a step runs."""
+    return node.func.__module__, *sorted({m for value in inputs.values() for m in implementations(value)})
+
+
+def _params(node: Node, catalog: Catalog) -> tuple[str, Any]:
+    """The one parameter of a step that reads an encoder, and the name of its switch."""
+    names = [name for name in node.inputs if name.startswith("params:")]
+    key = names[0].removeprefix("params:") if names else node.name
+    return f"{key}.accept_other_code", catalog.load(names[0]) if names else None
+
+
+def _accepts_other_data(node: Node, catalog: Catalog, entry: str) -> bool:
+    if not isinstance(catalog[entry], CheckpointDataset):
+        return False
+    return bool(getattr(_params(node, catalog)[1], "accept_other_data", False))
+
+
+def _or_accept(node: Node, catalog: Catalog, stale: Iterable[Stale]) -> str:
+    """What else a user can do where it is only the encoder that is of another generation."""
+    is_one = all(isinstance(catalog[one.entry], CheckpointDataset) for one in stale)
+    key, params = _params(node, catalog)
+    if not is_one or not hasattr(params, "accept_other_data"):
+        return ""
+    return f", or set {key.removesuffix('accept_other_code')}accept_other_data=true"
+
+
+def _nothing_changed(record: Record) -> str | None:
+    return None
+
+
+def _path(dataset: Any) -> str:
+    return str(dataset._describe().get("filepath", ""))

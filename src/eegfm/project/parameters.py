@@ -1,0 +1,186 @@
+"""The parameters of a run, checked whole before anything else happens: which keys there are, and what each holds."""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from eegfm.config import StrictModel
+from eegfm.errors import ConfigError
+from eegfm.evaluation.config import ProbeParams
+from eegfm.jobs.report.config import ReportParams
+from eegfm.jobs.weights.config import ExportParams, ImportParams
+from eegfm.mixture.config import MixtureParams
+from eegfm.project.corpus_params import CorpusParams
+from eegfm.signal.config import SignalParams
+from eegfm.splits.config import TUH_FAMILIES, Roles, SplitParams
+from eegfm.training.config import PretrainParams
+from eegfm.training.plans.mixture import batch_counts
+
+SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
+    "corpora": Roles,
+    "export": ExportParams,
+    "import": ImportParams,
+    "mix": MixtureParams,
+    "pretrain": PretrainParams,
+    "probe": ProbeParams,
+    "report": ReportParams,
+    "signal": SignalParams,
+    "split": SplitParams,
+}
+"""Top-level parameters that are not the name of a corpus. ``data``, a folder, moves everything a run writes."""
+
+_FOUND_LENGTH = 80
+_Model = TypeVar("_Model", bound=StrictModel)
+
+
+def check_parameters(parameters: Mapping[str, Any]) -> Roles:
+    """Check every parameter, also of pipelines that are not asked for: a misspelt key is never silently unused.
+
+    Returns:
+        Which corpora there are and what for.
+
+    Raises:
+        ConfigError: An unknown key, a value that does not fit, or a role that names no corpus.
+    """
+    if "corpora" not in parameters:
+        raise ConfigError("parameters: 'corpora' is missing; it names the corpora to pretrain and to probe on")
+    shared = {*SHARED_PARAMETERS, "data"}
+    corpora = [key for key in parameters if key not in shared]
+    for name in corpora:
+        block = parameters[name]
+        if not isinstance(block, Mapping) or not {"ingest", "window"} <= block.keys():
+            known = sorted({*shared, *(c for c in corpora if c != name)})
+            raise ConfigError(
+                f"unknown parameter {name!r}; {_known(name, known)} "
+                "(a corpus needs at least the keys ingest and window)"
+            )
+        checked(CorpusParams, block, name)
+    for key, model in SHARED_PARAMETERS.items():
+        if key in parameters:
+            checked(model, parameters[key], key)
+    roles = checked(Roles, parameters["corpora"], "corpora")
+    for name in [*roles.pretrain, *([roles.probe] if roles.probe else [])]:
+        if name not in corpora:
+            raise ConfigError(f"corpora: {name!r} has no parameters; there are {', '.join(sorted(corpora))}")
+    _check_together(parameters, roles, corpora)
+    return roles
+
+
+def parameter_identities(parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What decides a result of each parameter that a step takes, by the name that Kedro gives it."""
+    found: dict[str, StrictModel] = {}
+    for key, value in parameters.items():
+        if key in SHARED_PARAMETERS:
+            found[f"params:{key}"] = checked(SHARED_PARAMETERS[key], value, key)
+        elif key != "data":
+            corpus = checked(CorpusParams, value, key)
+            found |= {f"params:{key}.{name}": getattr(corpus, name) for name in CorpusParams.model_fields}
+    return {name: model.identity() for name, model in found.items()}
+
+
+def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequence[str]) -> None:
+    """Refuse values that are right one by one and wrong together, before a run spends an hour to find out."""
+    mix = checked(MixtureParams, parameters.get("mix", {}), "mix")
+    unknown = sorted(set(mix.given_weights) - set(corpora))
+    if unknown:
+        raise ConfigError(f"parameter mix.weights.{unknown[0]} names no corpus; {_known(unknown[0], sorted(corpora))}")
+    without = sorted(set(roles.pretrain) - set(mix.given_weights))
+    if mix.given_weights and without:
+        raise ConfigError(f"parameter mix.weights.{without[0]} is missing; corpora.pretrain names that corpus")
+    split = checked(SplitParams, parameters.get("split", {}), "split")
+    linked = {name for group in split.linked_corpora for name in group}
+    named_in = {"linked_corpora": linked, "held_out": split.held_out, "evaluation_sets": split.evaluation_sets}
+    for key, named in named_in.items():
+        known = sorted({*corpora, *TUH_FAMILIES, "hbn"})
+        strangers = sorted(set(named) - set(known))
+        if strangers:
+            raise ConfigError(f"parameter split.{key} names {strangers[0]!r}, no corpus; {_known(strangers[0], known)}")
+    if "probe" in parameters and roles.probe:
+        _check_cut(parameters, roles.probe, parameters["probe"]["task"], "probe.task")
+    for name in roles.pretrain:
+        _check_cut(parameters, name, mix.task, "mix.task")
+    # Shares by size or by hours follow from the windows; training checks them.
+    if "pretrain" in parameters and mix.given_weights and mix.by != "hours":
+        total = sum(mix.given_weights[name] for name in roles.pretrain)
+        batch_size = checked(PretrainParams, parameters["pretrain"], "pretrain").batch_size
+        batch_counts({name: mix.given_weights[name] / total for name in roles.pretrain}, batch_size)
+
+
+def _check_cut(parameters: Mapping[str, Any], corpus: str, task: str, key: str) -> None:
+    cuts = sorted(parameters[corpus]["window"]["cuts"])
+    if task not in cuts:
+        raise ConfigError(f"parameter {key}: {corpus}.window.cuts has no {task!r}; {_known(task, cuts)}")
+    if key == "probe.task":
+        kind = checked(CorpusParams, parameters[corpus], corpus).window.cuts[task].answer.kind
+        if kind not in ("binary", "multiclass"):
+            raise ConfigError(
+                f"parameter {key}: {corpus}.window.cuts.{task} is {kind}; a probe needs windows with a class each"
+            )
+
+
+def checked(model: type[_Model], value: Any, key: str) -> _Model:
+    """Build one typed parameter.
+
+    Raises:
+        ConfigError: It does not fit; the one line names each key, what was found and what is allowed.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        problems = dict.fromkeys(_problem(model, value, key, dict(e)) for e in error.errors())
+        raise ConfigError("; ".join(problems)) from error
+
+
+def _problem(model: type[BaseModel], value: Any, key: str, error: Mapping[str, Any]) -> str:
+    where = ".".join([key, *_user_keys(value, error["loc"], is_missing=error["type"] == "missing")])
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden":
+            return f"parameter {where} is not known; {_known(error['loc'][-1], _fields(model, error['loc'][:-1]))}"
+        case "union_tag_invalid":
+            tags = [tag.strip("' ") for tag in context["expected_tags"].split(",")]
+            return f"parameter {where}.name: {context['tag']!r} is not known; {_known(context['tag'], tags)}"
+        case "missing":
+            return f"parameter {where} is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    if isinstance(error["input"], Mapping):
+        return f"parameter {where}: {message}"
+    found = repr(error["input"])
+    return f"parameter {where}: {message} (found {found[:_FOUND_LENGTH]}{'…' * (len(found) > _FOUND_LENGTH)})"
+
+
+def _known(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"known: {', '.join(known)}" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _user_keys(value: Any, location: Sequence[str | int], *, is_missing: bool) -> Iterator[str]:
+    """Keys as they stand in the parameters: pydantic's location without the names of a union's members."""
+    for place, part in enumerate(location):
+        in_list = isinstance(value, list | tuple) and isinstance(part, int)
+        if in_list or (isinstance(value, Mapping) and part in value):
+            value = value[part]
+        elif not (is_missing and place == len(location) - 1):
+            continue
+        yield str(part)
+
+
+def _fields(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
+    """Names of the keys that are allowed at a location of pydantic's."""
+    found = [model]
+    for part in location:
+        members = [m for m in found if "name" in m.model_fields and m.model_fields["name"].default == part]
+        fields = [m.model_fields[str(part)] for m in found if part in m.model_fields]
+        # Neither is a key of a dictionary or a place in a list: what may stand there stays the same.
+        found = members or [inner for f in fields for inner in _models(f.annotation)] or found
+    return sorted({name for m in found for name in m.model_fields})
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """All models inside an annotation: members of a union, values of a dictionary."""
+    if get_origin(annotation) is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)

@@ -1,0 +1,1 @@
+"""BrainVision recordings."""

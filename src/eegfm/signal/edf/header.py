@@ -1,0 +1,273 @@
+"""The header of EDF, EDF+ and BDF files, checked strictly before anything is believed.
+
+What a signal or its timing depends on must be right or the file is rejected; what it does not depend on is flagged.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from eegfm.errors import RecordingError
+from eegfm.signal.config import ReadParams
+from eegfm.signal.edf.calibration import Calibration, calibration, check_decimals, check_electrodes
+from eegfm.signal.edf.fields import CHANNEL_BYTES, FIXED_BYTES, Fields, channel_columns, fixed_columns
+from eegfm.signal.montages.electrodes import clean_label, duplicate_electrodes
+from eegfm.signal.sniff import BDF_MAGIC, describe_start, first_bytes, looks_like_edf
+
+ANNOTATION_LABELS = frozenset({"edf annotations", "bdf annotations"})
+"""Labels of the channels that hold annotation lists, in lower case: some writers spell them their own way."""
+UNKNOWN_COUNT = -1
+"""Number of records of a file that is still being written, or was never closed."""
+
+_DATE = re.compile(r"(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])\.\d\d", re.ASCII)
+_TIME = re.compile(r"(?:[01]\d|2[0-3])\.[0-5]\d\.[0-5]\d", re.ASCII)
+_PLUS = re.compile(r"[EB]DF\+([CD])", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class EdfChannel:
+    """One signal of a file.
+
+    Args:
+        label: As written.
+        unit: As written.
+        rate_hz: Native rate.
+        n_per_record: Samples in each record.
+        offset: Position of its first sample in a record, in samples.
+        calibration: How digital values become microvolts, or why that cannot be said.
+    """
+
+    label: str
+    unit: str
+    rate_hz: float
+    n_per_record: int
+    offset: int
+    calibration: Calibration | RecordingError
+
+    @property
+    def is_annotation(self) -> bool:
+        """Whether it holds annotation lists in place of samples."""
+        return self.label.casefold() in ANNOTATION_LABELS
+
+
+@dataclass(frozen=True)
+class EdfHeader:
+    """A checked header.
+
+    Args:
+        sample_bytes: 2 for EDF, 3 for BDF.
+        n_records: Number of records that can be read.
+        record_s: Duration of a record.
+        kind: ``"C"`` or ``"D"`` for EDF+ and BDF+ without and with gaps, empty for plain EDF and BDF.
+        channels: All signals, annotation channels included.
+        n_declared: Number of records that the file states, ``UNKNOWN_COUNT`` where it does not.
+        n_extra_bytes: Bytes behind the last record that can be read.
+        patient: Patient field.
+        recording: Recording field.
+        flags: Harmless faults.
+    """
+
+    sample_bytes: int
+    n_records: int
+    record_s: float
+    kind: str
+    channels: tuple[EdfChannel, ...]
+    n_declared: int
+    n_extra_bytes: int = 0
+    patient: str = ""
+    recording: str = ""
+    flags: frozenset[str] = field(default_factory=frozenset)
+
+    @cached_property
+    def header_bytes(self) -> int:
+        """Where the first record starts."""
+        return FIXED_BYTES + CHANNEL_BYTES * len(self.channels)
+
+    @cached_property
+    def record_bytes(self) -> int:
+        """Size of one record."""
+        return self.sample_bytes * sum(channel.n_per_record for channel in self.channels)
+
+    @property
+    def n_lost(self) -> int:
+        """Number of records that should be there and cannot be read, as far as that is known."""
+        return max(self.n_declared - self.n_records, 0)
+
+    @property
+    def electrodes(self) -> tuple[EdfChannel, ...]:
+        """Channels whose label names an electrode."""
+        return tuple(channel for channel in self.channels if clean_label(channel.label) is not None)
+
+
+def read_header(path: Path, params: ReadParams) -> EdfHeader:
+    """Read and check the header of an EDF, EDF+ or BDF file.
+
+    Raises:
+        RecordingError: With one of the codes ``unreadable not_edf truncated_header not_a_number
+            header_size no_signals unknown_record_count no_records record_duration samples_per_record
+            duplicate_label physical_range digital_range unknown_unit gain_disagrees implausible_offset
+            mixed_decimals truncated``.
+    """
+    fields = Fields(path.name)
+    start = first_bytes(path, FIXED_BYTES)
+    if not looks_like_edf(start):
+        raise fields.fail("not_edf", describe_start(start), "fetch the file again, or leave it out")
+    if len(start) < FIXED_BYTES:
+        raise fields.fail("truncated_header", f"{len(start)} bytes, the header alone takes {FIXED_BYTES}")
+    fixed = fixed_columns(start)
+    n_signals = _signal_count(fields, fixed)
+    is_settled = fixed["header bytes"] == str(FIXED_BYTES + CHANNEL_BYTES * n_signals)
+    try:
+        header = _parse(fields, path, fixed, n_signals, params)
+    except RecordingError as error:
+        if is_settled:
+            raise
+        raise _header_size(fields, fixed, n_signals) from error
+    if not is_settled:
+        # The number of signals and the header's size state the same thing; the size of the file can settle it.
+        if header.n_extra_bytes or "truncated" in fields.flags:
+            raise _header_size(fields, fixed, n_signals)
+        fields.flags.add("wrong_header_bytes")
+    return replace(header, flags=frozenset(fields.flags))
+
+
+def _parse(fields: Fields, path: Path, fixed: Mapping[str, str], n_signals: int, params: ReadParams) -> EdfHeader:
+    sample_bytes = 3 if first_bytes(path, 8) == BDF_MAGIC else 2
+    columns = channel_columns(fields, path, n_signals)
+    record_s = _record_duration(fields, fixed, columns["label"])
+    kind = _PLUS.match(fixed["reserved"])
+    _check_metadata(fields, path, fixed, sample_bytes)
+    n_declared = _record_count(fields, fixed)
+    header = EdfHeader(
+        sample_bytes=sample_bytes,
+        n_records=max(n_declared, 0),
+        n_declared=n_declared,
+        record_s=record_s,
+        kind=kind[1].upper() if kind else "",
+        channels=_channels(fields, columns, record_s, sample_bytes, params),
+        patient=fixed["patient"],
+        recording=fixed["recording"],
+    )
+    return _fit_to_size(fields, header, path.stat().st_size, params)
+
+
+def _header_size(fields: Fields, fixed: Mapping[str, str], n_signals: int) -> RecordingError:
+    expected = FIXED_BYTES + CHANNEL_BYTES * n_signals
+    return fields.fail("header_size", f"header bytes is {fixed['header bytes']!r}, {n_signals} signals take {expected}")
+
+
+def _signal_count(fields: Fields, fixed: Mapping[str, str]) -> int:
+    n_signals = fields.integer(fixed["number of signals"], "number of signals")
+    if n_signals < 1:
+        raise fields.fail("no_signals", f"number of signals is {n_signals}", "leave the file out")
+    return n_signals
+
+
+def _record_duration(fields: Fields, fixed: Mapping[str, str], labels: list[str]) -> float:
+    if all(label.casefold() in ANNOTATION_LABELS for label in labels):
+        raise fields.fail("no_signals", "annotations only, no signal", "leave the file out")
+    text = fixed["record duration"]
+    record_s = fields.decimal(text, "record duration")
+    # The rate hangs on this number alone, so nothing is read into it.
+    if record_s <= 0 or "," in text:
+        raise fields.fail("record_duration", f"record duration is {text!r} s, a decimal above 0 is allowed")
+    return record_s
+
+
+def _channels(
+    fields: Fields, columns: Mapping[str, list[str]], record_s: float, sample_bytes: int, params: ReadParams
+) -> tuple[EdfChannel, ...]:
+    labels = columns["label"]
+    twice = duplicate_electrodes(labels)
+    if twice:
+        raise fields.fail(
+            "duplicate_label",
+            f"more than one channel is named {', '.join(twice)}",
+            "rename or remove the extra channel; which one is meant cannot be known",
+        )
+    texts = [{name: column[i] for name, column in columns.items()} for i in range(len(labels))]
+    check_decimals(fields, [text for text in texts if clean_label(text["label"]) is not None])
+    channels, offset = [], 0
+    for label, text in zip(labels, texts, strict=True):
+        n_per_record = fields.integer(text["samples per record"], f"samples per record of {label!r}")
+        if n_per_record < 1:
+            raise fields.fail("samples_per_record", f"samples per record of {label!r} is {n_per_record}")
+        found = _calibrate_or_note(fields, text, sample_bytes, params)
+        channels.append(EdfChannel(label, text["unit"], n_per_record / record_s, n_per_record, offset, found))
+        offset += n_per_record
+    electrodes = {c.label: c.calibration for c in channels if clean_label(c.label) is not None}
+    check_electrodes(fields, {label: c for label, c in electrodes.items() if isinstance(c, Calibration)})
+    return tuple(channels)
+
+
+def _calibrate_or_note(
+    fields: Fields, text: Mapping[str, str], sample_bytes: int, params: ReadParams
+) -> Calibration | RecordingError:
+    """Reject a fault of an electrode at once; of another channel only when somebody asks for it."""
+    if clean_label(text["label"]) is not None:
+        return calibration(fields, text, sample_bytes, params.units)
+    try:
+        return calibration(Fields(fields.file_name), text, sample_bytes, params.units)
+    except RecordingError as error:
+        return error
+
+
+def _record_count(fields: Fields, fixed: Mapping[str, str]) -> int:
+    n_records = fields.integer(fixed["number of records"], "number of records")
+    if n_records == 0:
+        raise fields.fail("no_records", "number of records is 0", "leave the file out")
+    return max(n_records, UNKNOWN_COUNT)
+
+
+def _fit_to_size(fields: Fields, header: EdfHeader, n_bytes: int, params: ReadParams) -> EdfHeader:
+    """Compare the number of records with the file's size; cut or salvage what does not fit.
+
+    Raises:
+        RecordingError: ``unknown_record_count`` or ``truncated`` without salvage, ``no_records`` with it.
+    """
+    n_there, n_rest = divmod(max(n_bytes - header.header_bytes, 0), header.record_bytes)
+    declared = header.n_declared
+    if 0 < declared <= n_there:
+        n_extra = (n_there - declared) * header.record_bytes + n_rest
+        if n_extra:
+            fields.flags.add("extra_bytes_at_end" if declared == n_there else "more_data_than_declared")
+        return replace(header, n_extra_bytes=n_extra)
+    if not params.salvage_truncated:
+        remedy = "fetch the file again, or set ingest.reading.salvage_truncated to take the records that are whole"
+        if declared == UNKNOWN_COUNT:
+            found = "number of records is negative: the recording was never closed"
+            raise fields.fail("unknown_record_count", found, remedy)
+        raise fields.fail("truncated", f"{declared} records are declared, {n_there} are there", remedy)
+    if not n_there:
+        raise fields.fail("no_records", "not one record is whole", "fetch the file again")
+    fields.flags.add("truncated")
+    return replace(header, n_records=n_there, n_extra_bytes=n_rest)
+
+
+def stated_start(path: Path) -> datetime | None:
+    """When an EDF or BDF file says that it starts, in whole seconds; None where it says nothing of use.
+
+    Raises:
+        RecordingError: It cannot be opened.
+    """
+    start = first_bytes(path, FIXED_BYTES)
+    if not looks_like_edf(start) or len(start) < FIXED_BYTES:
+        return None
+    fixed = fixed_columns(start)
+    try:
+        return datetime.strptime(f"{fixed['start date']} {fixed['start time']}", "%d.%m.%y %H.%M.%S")
+    except ValueError:  # as in many anonymised files
+        return None
+
+
+def _check_metadata(fields: Fields, path: Path, fixed: Mapping[str, str], sample_bytes: int) -> None:
+    """Flag what is wrong but leaves signal and timing alone."""
+    if not _DATE.fullmatch(fixed["start date"]):
+        fields.flags.add("bad_start_date")
+    if not _TIME.fullmatch(fixed["start time"]):
+        fields.flags.add("bad_start_time")
+    if path.suffix.lower() == (".edf" if sample_bytes == 3 else ".bdf"):
+        fields.flags.add("extension_mismatch")

@@ -1,0 +1,1 @@
+"""EEGLAB recordings."""

@@ -1,0 +1,121 @@
+"""Types that every reader of recordings shares."""
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Segment(NamedTuple):
+    """A stretch without gaps: samples [start, stop) of the file, and when its first sample was recorded."""
+
+    start: int
+    stop: int
+    onset_s: float
+
+
+class Annotation(NamedTuple):
+    """A note in a file; onset in recording time (gaps counted), NaN for a duration that is not given."""
+
+    onset_s: float
+    duration_s: float
+    text: str
+
+
+@dataclass(frozen=True)
+class RecordingHeader:
+    """What a file says about its recording.
+
+    Args:
+        labels: Channel labels as written in the file, annotation channels included.
+        units: Units as written in the file.
+        rate_hz: Rate of the EEG channels; only channels of this rate can be read.
+        channel_rates_hz: Native rate of every channel.
+        n_samples: Samples of one EEG channel, all segments together.
+        segments: Stretches without gaps in file order.
+        patient: Patient field of the header, or "".
+        recording: Recording field of the header, or "".
+        annotations: Notes in time order. Time zero is the first sample.
+        flags: Faults that leave signal and timing intact, as short stable identifiers.
+    """
+
+    labels: tuple[str, ...]
+    units: tuple[str, ...]
+    rate_hz: float
+    channel_rates_hz: tuple[float, ...]
+    n_samples: int
+    segments: tuple[Segment, ...]
+    patient: str = ""
+    recording: str = ""
+    annotations: tuple[Annotation, ...] = ()
+    flags: tuple[str, ...] = ()
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of signal, gaps not counted."""
+        return self.n_samples / self.rate_hz
+
+    def position_of(self, time_s: float) -> float | None:
+        """Position of a recording time in samples of the file; None in a gap or outside the recording."""
+        for segment in self.segments:
+            position = segment.start + (time_s - segment.onset_s) * self.rate_hz
+            # Half a sample of tolerance: onsets are written in decimals, samples lie where they lie.
+            if segment.start - 0.5 <= position < segment.stop - 0.5:
+                return max(position, float(segment.start))
+        return None
+
+    @property
+    def end_s(self) -> float:
+        """Recording time behind the last sample, gaps counted."""
+        last = self.segments[-1]
+        return last.onset_s + (last.stop - last.start) / self.rate_hz
+
+    def spans_between(self, start_s: float, stop_s: float) -> list[tuple[int, int]]:
+        """Samples [start, stop) of each segment that lie between two recording times, those half in it too."""
+        spans = []
+        for segment in self.segments:
+            # Times are written in decimals: a sample is hit within a millionth.
+            first = math.floor((start_s - segment.onset_s) * self.rate_hz + 1e-6)
+            last = math.ceil((stop_s - segment.onset_s) * self.rate_hz - 1e-6)
+            start, stop = max(segment.start, segment.start + first), min(segment.stop, segment.start + last)
+            if start < stop:
+                spans.append((start, stop))
+        return spans
+
+    def split_at(self, times_s: Iterable[float]) -> "RecordingHeader":
+        """The same recording with segments that end at these recording times too.
+
+        A time between two samples splits there, a time at a sample before it; times in gaps split nothing.
+        """
+        positions = [position for time_s in times_s if (position := self.position_of(time_s)) is not None]
+        # Onsets are written in decimals: a sample is hit within a millionth.
+        cuts = sorted({math.ceil(position - 1e-6) for position in positions})
+        segments: list[Segment] = []
+        for start, stop, onset_s in self.segments:
+            edges = [start, *(cut for cut in cuts if start < cut < stop), stop]
+            segments += [Segment(a, b, onset_s + (a - start) / self.rate_hz) for a, b in itertools.pairwise(edges)]
+        return replace(self, segments=tuple(segments))
+
+
+class SignalReader(Protocol):
+    """One open recording."""
+
+    @property
+    def header(self) -> RecordingHeader:
+        """What the file says about its recording."""
+        ...
+
+    def read_uv(self, start: int, stop: int, channels: Sequence[int]) -> NDArray[np.float32]:
+        """Read samples [start, stop) of the channels with these indices.
+
+        Returns:
+            (len(channels), stop - start) microvolts at ``header.rate_hz``.
+
+        Raises:
+            RecordingError: A channel has another rate, an unknown unit or no valid calibration.
+        """
+        ...

@@ -1,0 +1,71 @@
+"""Variables of MATLAB files: only those asked for, with a bound on memory that holds before anything is inflated.
+
+MATLAB writes two unrelated containers under one extension: its own version 5 (``-v6``, ``-v7``) and HDF5 (``-v7.3``).
+Both come out of here in the same shape, so that what a field means is written once.
+"""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegfm.errors import RecordingError
+
+Wanted: TypeAlias = Mapping[str, "Wanted | None"]
+"""Names to read; None takes the value whole, a mapping takes these fields of a struct."""
+Value: TypeAlias = NDArray[np.generic] | str | list[dict[str, "Value"]] | None
+"""A numeric array with MATLAB's own shape, a row of characters, a struct array (one dict per element), or None for
+what is none of these (cells, function handles, complex and sparse arrays)."""
+
+# What a value costs in Python beside its bytes; an empty array takes about as much.
+OBJECT_BYTES = 128
+# EEG shrinks to a half or a third; only below this size may a variable shrink at will, as flat test signals do.
+SMALL_BYTES = 32 << 20
+MAX_INFLATION = 100
+
+
+class DamagedFileError(Exception):
+    """What a container says of itself cannot be."""
+
+
+class Budget:
+    """Memory that the variables of one file may take.
+
+    Args:
+        file_name: For messages.
+        max_bytes: The limit.
+    """
+
+    def __init__(self, file_name: str, max_bytes: int) -> None:
+        self._file_name = file_name
+        self._max_bytes = max_bytes
+        self._spent_bytes = 0
+
+    def spend(self, n_bytes: int) -> None:
+        """Take note of memory that is about to be used.
+
+        Raises:
+            RecordingError: It is more than there is (``too_large``).
+        """
+        self._spent_bytes += n_bytes
+        if self._spent_bytes > self._max_bytes:
+            raise RecordingError(
+                "too_large",
+                f"{self._file_name}: its variables take more than {self._max_bytes / 1e6:.0f} MB in memory",
+                "save it in EEGLAB with its samples in an .fdt file, or raise ingest.reading.max_memory_bytes",
+            )
+
+    def check_inflation(self, n_bytes: int, stored_bytes: int) -> None:
+        """Refuse a variable that is much larger in memory than in its file.
+
+        Raises:
+            RecordingError: No recording shrinks like this (``too_large``).
+        """
+        if n_bytes > SMALL_BYTES and n_bytes > MAX_INFLATION * stored_bytes:
+            raise RecordingError(
+                "too_large",
+                f"{self._file_name}: {stored_bytes} bytes that inflate to {n_bytes / 1e6:.0f} MB; "
+                f"recordings inflate less than {MAX_INFLATION}-fold",
+                "leave this file out, or save it again in EEGLAB if it is known to be sound",
+            )

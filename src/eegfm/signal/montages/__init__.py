@@ -1,0 +1,1 @@
+"""Electrodes: names, places, canonical montages, splines, derivations."""

@@ -1,0 +1,40 @@
+"""What every reader of recordings offers, and the choice of the reader by the file's first bytes."""
+
+from pathlib import Path
+
+from eegfm.errors import RecordingError
+from eegfm.signal.config import ReadParams
+from eegfm.signal.header import SignalReader
+from eegfm.signal.sniff import BRAINVISION_HEADER, describe_start, first_bytes, is_matlab, looks_like_edf
+
+
+def open_reader(path: Path, params: ReadParams | None = None) -> SignalReader:
+    """Open a recording: EDF, EDF+, BDF, EEGLAB ``.set`` or the header of a BrainVision recording.
+
+    The first bytes decide, not the name: files with swapped extensions are read for what they are.
+
+    Args:
+        path: The file.
+        params: What is known and forgiven; nothing special when not given.
+
+    Raises:
+        RecordingError: The file cannot be opened, is of no known format, or fails a check of its format.
+    """
+    from eegfm.signal.brainvision.reader import BrainVisionReader
+    from eegfm.signal.edf.reader import EdfReader
+    from eegfm.signal.eeglab.reader import EeglabReader
+
+    path, params = Path(path), params or ReadParams()
+    start = first_bytes(path, 256)
+    suffix = path.suffix.lower()
+    if is_matlab(start):
+        return EeglabReader(path, params)
+    if suffix == ".vhdr" and BRAINVISION_HEADER.match(start):
+        return BrainVisionReader(path, params)
+    if suffix in {".edf", ".bdf", ".rec"} or looks_like_edf(start):
+        return EdfReader(path, params)
+    raise RecordingError(
+        "unknown_format",
+        f"{path.name}: {describe_start(start)}",
+        "readable are EDF, EDF+, BDF, EEGLAB .set and BrainVision .vhdr files",
+    )

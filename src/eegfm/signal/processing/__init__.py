@@ -1,0 +1,1 @@
+"""Filtering, quality, scaling and fingerprints of signals."""

@@ -1,0 +1,285 @@
+"""Band-pass, notch, anti-aliasing and exact resampling in one pass of block FFTs.
+
+Overlap-save: each block is transformed once, multiplied by one real response, cut or extended to the bins of
+the output rate, and transformed back. Transform lengths N = k*down in and M = k*up out make the ratio of the
+rates exact, so the time axis does not drift, and a real response makes the phase exactly zero. Where only a fraction
+nearby can be computed with, each block is shifted to where its samples belong. The response is that of
+``eegfm.signal.processing.kernels``.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy import fft
+
+from eegfm.signal.config import SignalParams
+from eegfm.signal.processing.kernels import band_kernels
+
+ReadBlock = Callable[[int, int], NDArray[np.float32]]
+"""``read(start, stop)`` returns (C, stop - start) microvolts; called once per sample, in order."""
+
+# The ratio of the rates is a fraction, and no block is shorter than three denominators: 30 MB at 20 channels.
+MAX_DENOMINATOR = 125_000
+TYPICAL_BLOCK_SAMPLES = 20_000
+# Drift that needs no shift: 45 Hz at 100 uV changes by 0.1 uV in as much of a sample at 100 Hz.
+MAX_DRIFT_SAMPLES = 3e-4
+# Long enough that the overlap costs little, short enough that a group of transforms stays in the L2 cache.
+OVERLAP_BLOCKS = 6
+ROWS_PER_TRANSFORM = 8
+# scipy transforms this many rows at once with SIMD; what is left over costs as much each.
+SIMD_ROWS = 4
+# With more channels than this, rows that fill up the last SIMD group cost less than a larger buffer.
+MAX_CHANNELS_TO_BATCH = 32
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Geometry: ``n_batch`` overlapping blocks, lengths in units of ``down`` input and ``up`` output samples.
+
+    ``slip`` is the part of its distance from the first sample by which an output sample would come too late.
+    """
+
+    up: int
+    down: int
+    n_guard: int
+    n_valid: int
+    n_batch: int
+    slip: float
+
+    @property
+    def n_units(self) -> int:
+        """Length of one block, and of its transform."""
+        return self.n_valid + 2 * self.n_guard
+
+    @property
+    def n_held(self) -> int:
+        """Input samples under all blocks of a batch."""
+        return (self.n_batch * self.n_valid + 2 * self.n_guard) * self.down
+
+
+class BlockResampler:
+    """Filter and resample a signal of any length in blocks of fixed size.
+
+    Output sample k lies at k / rate_hz seconds after the first input sample. Edges are continued by odd
+    reflection, as MNE does. Input must be finite.
+
+    Args:
+        rate_in_hz: Rate of the input.
+        params: Band, notch and output rate.
+        n_channels: Number of channels C.
+        block_samples: Least number of new input samples per block; chosen for speed when not given.
+
+    Raises:
+        ConfigError: The band does not fit below half the output rate.
+        RecordingError: The band does not fit below half the input rate (``rate_too_low``).
+    """
+
+    def __init__(
+        self, rate_in_hz: float, params: SignalParams, n_channels: int, block_samples: int | None = None
+    ) -> None:
+        self._ratio = Fraction(params.rate_hz) / Fraction(rate_in_hz)
+        self._rate_in_hz = rate_in_hz
+        self._n_channels = n_channels
+        self._kernels = band_kernels(rate_in_hz, params)
+        self._block_samples = block_samples
+        self._responses: dict[_Plan, NDArray[np.float32]] = {}
+
+    def n_out(self, n_in: int) -> int:
+        """Number of output samples for a number of input samples."""
+        ratio, slip = self._ratio_over(n_in)
+        return int((n_in - 1) * (self._ratio if slip else ratio)) + 1 if n_in else 0
+
+    @property
+    def n_between_cuts(self) -> int:
+        """Input samples between two instants that both rates share: a signal that is cut there loses none of its time.
+
+        1 where they are more than a second apart.
+        """
+        denominator = self._ratio.limit_denominator(MAX_DENOMINATOR).denominator
+        return denominator if denominator <= self._rate_in_hz else 1
+
+    def blocks(self, read: ReadBlock, n_in: int) -> Iterator[NDArray[np.float32]]:
+        """Filter ``n_in`` samples.
+
+        Args:
+            read: Source of the samples; called for consecutive stretches that do not overlap.
+            n_in: Number of input samples.
+
+        Yields:
+            (T, C) microvolts, time-major; ``n_out(n_in)`` samples altogether.
+        """
+        plan, response = self._prepare(n_in)
+        n_out, n_new = self.n_out(n_in), plan.n_batch * plan.n_valid * plan.up
+        n_rows = -(-self._n_channels * plan.n_batch // SIMD_ROWS) * SIMD_ROWS // plan.n_batch
+        held = np.zeros((n_rows, plan.n_held), dtype=np.float32)
+        feed = _Feed(read, n_in, held[: self._n_channels], plan.n_guard * plan.down)
+        for batch in range(-(-n_out // n_new)):
+            feed.advance((batch * plan.n_batch * plan.n_valid - plan.n_guard) * plan.down)
+            yield self._transform(held, plan, response, batch * n_new, min(n_new, n_out - batch * n_new))
+
+    def _prepare(self, n_in: int) -> tuple[_Plan, NDArray[np.float32]]:
+        """Geometry and response for a signal of this length: a short one takes no long transform."""
+        half = sum(kernel.size // 2 for kernel in self._kernels)
+        wanted = self._block_samples or OVERLAP_BLOCKS * 2 * half
+        n_batch = SIMD_ROWS // math.gcd(self._n_channels, SIMD_ROWS)
+        if self._n_channels > MAX_CHANNELS_TO_BATCH or n_in < n_batch * wanted:
+            n_batch = 1
+        ratio, slip = self._ratio_over(n_in)
+        # Blocks that are shifted take as much more of what lies beside them.
+        half += math.ceil(abs(slip) * n_in)
+        plan = _plan(ratio, slip, half, min(wanted, max(n_in, 1)), n_batch)
+        if plan not in self._responses:
+            self._responses[plan] = _response(self._kernels, plan)
+        return plan, self._responses[plan]
+
+    def _transform(
+        self, held: NDArray[np.float32], plan: _Plan, response: NDArray[np.float32], n_before: int, n_keep: int
+    ) -> NDArray[np.float32]:
+        n_full, first, n_new = plan.n_units * plan.up, plan.n_guard * plan.up, plan.n_valid * plan.up
+        blocks = sliding_window_view(held, plan.n_units * plan.down, axis=1)[:, :: plan.n_valid * plan.down]
+        blocks = blocks[:, : -(-n_keep // n_new)]
+        out = np.empty((self._n_channels, blocks.shape[1], n_new), dtype=np.float32)
+        shift = _Shift(plan, n_before, blocks.shape[1], response.size) if plan.slip else None
+        n_at_once = max(ROWS_PER_TRANSFORM // plan.n_batch, 1)
+        for top in range(0, self._n_channels, n_at_once):
+            kept = fft.rfft(blocks[top : top + n_at_once], workers=1)[..., : response.size]
+            kept *= response
+            rows = out[top : top + n_at_once]
+            if shift is not None:
+                rows[:] = shift.signal(kept)[: len(rows)]
+                continue
+            signal = fft.irfft(kept, n=n_full, overwrite_x=True, workers=1)
+            rows[:] = signal[: len(rows), :, first : first + n_new]
+        return out.reshape(self._n_channels, -1)[:, :n_keep].T
+
+    def _ratio_over(self, n_in: int) -> tuple[Fraction, float]:
+        """A fraction for the ratio of the rates over this length, and its slip: 0 where nobody could see a drift.
+
+        Close to a simple fraction there is no other that is much closer. Then the one counts along which a block drifts
+        least: those with large denominators need long blocks.
+        """
+        tolerance = min(Fraction(MAX_DRIFT_SAMPLES) / max(n_in, 1), self._ratio / 2)
+        ratio = simplest_between(self._ratio - tolerance, self._ratio + tolerance)
+        if ratio.denominator <= MAX_DENOMINATOR:
+            return ratio, 0.0
+        nearby = [self._ratio.limit_denominator(limit) for limit in (1000, 10_000, MAX_DENOMINATOR)]
+        ratio = min(nearby, key=lambda r: abs(self._ratio - r) * max(TYPICAL_BLOCK_SAMPLES, 3 * r.denominator))
+        return ratio, float((self._ratio - ratio) / self._ratio)
+
+
+class _Shift:
+    """Moves the blocks of a batch to where their samples belong, where the ratio of the rates is not quite up/down.
+
+    The middle of each block is exact: its spectrum is turned. Towards its ends the rest, under a hundredth of a sample,
+    follows the slope.
+
+    Args:
+        plan: The geometry.
+        n_before: Output samples before this batch.
+        n_blocks: Blocks of this batch.
+        n_bins: Bins of their spectra.
+    """
+
+    def __init__(self, plan: _Plan, n_before: int, n_blocks: int, n_bins: int) -> None:
+        self._n_full, n_new = plan.n_units * plan.up, plan.n_valid * plan.up
+        self._kept = slice(plan.n_guard * plan.up, plan.n_guard * plan.up + n_new)
+        self._slopes = 2j * np.pi * np.arange(n_bins) / self._n_full
+        middles = n_before + n_new * np.arange(n_blocks)[:, None] + (n_new - 1) / 2
+        self._turns = np.exp(-plan.slip * middles * self._slopes).astype(np.complex64)
+        self._rests = (-plan.slip * (np.arange(n_new) - (n_new - 1) / 2)).astype(np.float32)
+
+    def signal(self, spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """(C, B, T) new samples of the blocks that (C, B, K) spectra belong to."""
+        turned = spectra * self._turns
+        slopes = fft.irfft(turned * self._slopes.astype(np.complex64), n=self._n_full, workers=1)[..., self._kept]
+        signal: NDArray[np.float32] = fft.irfft(turned, n=self._n_full, workers=1)[..., self._kept]
+        signal += self._rests * slopes
+        return signal
+
+
+class _Feed:
+    """Reads every sample once, keeps what the next batch overlaps, and continues the edges.
+
+    The first sample of each channel is subtracted: the band-pass removes a constant exactly, and single precision
+    keeps more digits without it.
+
+    Args:
+        read: Source of the samples.
+        n_in: Their number.
+        held: (C, N) where the samples go.
+        n_guard: Samples over which the signal is continued on either side.
+    """
+
+    def __init__(self, read: ReadBlock, n_in: int, held: NDArray[np.float32], n_guard: int) -> None:
+        self._read = read
+        self._n_in = n_in
+        self._held = held
+        self._n_guard = n_guard
+        self._start = 0
+        self._n_read = 0
+        self._origin = np.zeros((len(held), 1), dtype=np.float32)
+
+    def advance(self, start: int) -> None:
+        """Hold samples [start, start + N); ``start`` never decreases."""
+        held, n = self._held, self._held.shape[1]
+        first, stop = self._n_read - start, min(n, self._n_in - start)
+        if self._n_read:
+            # Near its end the input does not fill the buffer: only the start before says where a sample lies.
+            shift = start - self._start
+            held[:, :first] = held[:, shift : shift + first]
+        self._start = start
+        if first < stop:
+            new = self._read(self._n_read, start + stop)
+            if not self._n_read:
+                self._origin = new[:, :1].copy()
+            np.subtract(new, self._origin, out=held[:, first:stop])
+            self._n_read = start + stop
+        self._reflect(max(-start, 0), stop)
+
+    def _reflect(self, first: int, stop: int) -> None:
+        """Continue samples [first, stop) on both sides; what lies further outside reaches no output."""
+        held, after = self._held, min(stop + self._n_guard, self._held.shape[1])
+        if first:
+            mirror = np.minimum(2 * first - np.arange(first), stop - 1)
+            held[:, :first] = 2 * held[:, first : first + 1] - held[:, mirror]
+        if stop < after:
+            mirror = np.maximum(2 * (stop - 1) - np.arange(stop, after), first)
+            held[:, stop:after] = 2 * held[:, stop - 1 : stop] - held[:, mirror]
+
+
+def simplest_between(low: Fraction, high: Fraction) -> Fraction:
+    """The fraction in [low, high], both above zero, whose denominator is least (Stern and Brocot's tree)."""
+    whole = low.numerator // low.denominator
+    if whole == low:
+        return Fraction(whole)
+    if whole + 1 <= high:
+        return Fraction(whole + 1)
+    return whole + 1 / simplest_between(1 / (high - whole), 1 / (low - whole))
+
+
+def _plan(ratio: Fraction, slip: float, half_kernel: int, n_new: int, n_batch: int) -> _Plan:
+    """Choose block lengths whose transforms are fast at both rates."""
+    up, down = ratio.numerator, ratio.denominator
+    n_guard = -(-half_kernel // down)
+    n_units = fft.next_fast_len(-(-n_new // down) + 2 * n_guard, real=True)
+    return _Plan(up, down, n_guard, n_units - 2 * n_guard, n_batch, slip)
+
+
+def _response(kernels: tuple[NDArray[np.float64], ...], plan: _Plan) -> NDArray[np.float32]:
+    """Real response of the centred kernels at the bins that both rates share, times M / N."""
+    n_in, n_out = plan.n_units * plan.down, plan.n_units * plan.up
+    response = np.ones(n_in // 2 + 1)
+    for kernel in kernels:
+        centred = np.zeros(n_in)
+        centred[: kernel.size] = kernel
+        response *= fft.rfft(np.roll(centred, -(kernel.size // 2))).real
+    kept = response[: min(n_in, n_out) // 2 + 1] * (n_out / n_in)
+    if n_in != n_out and min(n_in, n_out) % 2 == 0:
+        # The bin at half the lower rate stands for two frequencies: it belongs to neither rate's band.
+        kept[-1] = 0.0
+    return kept.astype(np.float32)

@@ -1,0 +1,1 @@
+"""Who may be where: persons, splits, and the guards against leakage."""

@@ -1,0 +1,80 @@
+"""Corpora's roles and the parameters of splits."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from eegfm.config import StrictModel, refuse_repeated
+
+Ratio = Annotated[float, Field(ge=0, lt=1)]
+
+RESERVED = {
+    # parameters, catalog entries and folders
+    *("corpora", "data", "mix", "mixture", "params", "roles", "runs", "signal", "split", "splits", "import"),
+    # pipelines, those to come among them
+    *("ingest", "window", "pretrain", "contrast", "probe", "finetune", "challenge", "tune", "embed", "check"),
+    *("tokenizer", "import_weights", "export", "report"),
+}
+"""Names that no corpus may have."""
+TUH_FAMILIES = frozenset({"tueg", "tuab", "tuev", "tuar", "tusz", "tusl", "tuep"})
+"""The TUH corpora; a corpus of such a name has their subject ids."""
+
+
+def _not_reserved(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"{name!r} cannot name a corpus, it means something else; choose another name")
+    return name
+
+
+CorpusName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"), AfterValidator(_not_reserved)]
+"""Lower case, digits and single underscores: it becomes part of file names and catalog entries."""
+
+PersonName = Annotated[str, Field(pattern=r"^[a-z0-9_]+:.*\S")]
+"""``corpus:subject``."""
+
+
+class Roles(StrictModel):
+    """What each corpus is for.
+
+    Args:
+        pretrain: Corpora whose persons may enter pretraining.
+        probe: Corpus on whose persons the encoder is evaluated; empty for none.
+    """
+
+    pretrain: list[CorpusName] = Field(min_length=1)
+    probe: CorpusName | Literal[""] = ""
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> "Roles":
+        refuse_repeated(list(self.pretrain), "corpus")
+        return self
+
+
+class SplitParams(StrictModel):
+    """How persons are told apart and shared out.
+
+    Args:
+        validation_ratio: Expected share of a pretraining corpus's persons that only watch the loss.
+        evaluation_ratio: Expected share of persons kept for evaluation where a corpus is pretrained and probed.
+        salt: Text that is hashed with the person; another salt gives another split.
+        folds: Who of the evaluation persons is held out at a time: one person, or one of this many groups.
+        stratify_by: Column of the recordings, e.g. ``pathology``, by whose values every ratio and fold is filled
+            exactly. The price: adding persons can then move those at the boundary between two splits.
+        linked_corpora: Groups of corpora in which the same subject id means the same person. The TUH corpora, and
+            corpora with NDA's subject ids (HBN), need not be named.
+        same_persons: Groups of ``corpus:subject`` that are one person each.
+        evaluation_sets: Official splits whose persons are never trained on, by TUH family, ``hbn``, or name of a
+            corpus; an entry replaces the registered one, see ``eegfm.splits.evaluation_sets``.
+        held_out: By corpus, subjects who are never trained on because they are in an evaluation set that is not at
+            hand, e.g. those of TUAB's ``eval`` when TUEG alone is there.
+    """
+
+    validation_ratio: Ratio = 0.1
+    evaluation_ratio: Ratio = 0.3
+    salt: str = "eegfm"
+    folds: Literal["leave_one_person_out"] | Annotated[int, Field(ge=2)] = "leave_one_person_out"
+    stratify_by: str = ""
+    linked_corpora: tuple[Annotated[tuple[CorpusName, ...], Field(min_length=2)], ...] = ()
+    same_persons: tuple[Annotated[tuple[PersonName, ...], Field(min_length=2)], ...] = ()
+    evaluation_sets: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    held_out: dict[CorpusName, tuple[str, ...]] = Field(default_factory=dict)

@@ -1,0 +1,75 @@
+"""Stable draws of persons: by a hash, one by one, or to exact quotas within strata."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from eegfm.errors import SplitError
+from eegfm.splits.config import SplitParams
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+def share(keys: Sequence[str], salt: str, purpose: str) -> Floats:
+    """(P,) a number in [0, 1) per key; independent between purposes, so that one ratio does not move the other."""
+    texts = [f"{salt}\0{purpose}\0{key}".encode() for key in keys]
+    hashes = [int.from_bytes(hashlib.blake2b(text, digest_size=6).digest(), "big") for text in texts]
+    return np.array(hashes, dtype=np.float64) / 2.0**48
+
+
+def drawn(shares: NDArray[np.floating], ratio: float, strata: NDArray[np.object_] | None) -> Flags:
+    """(P,) who is drawn: those below the ratio; with strata the first of each, as many as the ratio asks for.
+
+    The total is rounded; strata get whole numbers that add up to it, the largest remainders rounded up.
+    """
+    if strata is None:
+        return shares < ratio
+    codes, names = pd.factorize(strata, sort=True)
+    wanted = ratio * np.bincount(codes, minlength=len(names))
+    quotas = np.floor(wanted + 1e-9).astype(np.int64)
+    n_left = round(float(wanted.sum())) - int(quotas.sum())
+    quotas[np.argsort(-(wanted - quotas), kind="stable")[: max(n_left, 0)]] += 1
+    is_first: Flags = _rank(shares, codes) < quotas[codes]
+    return is_first
+
+
+def folds(identities: Sequence[str], params: SplitParams, strata: NDArray[np.object_] | None) -> Ints:
+    """(P,) fold of each evaluation identity.
+
+    Leaving one out, every identity is a fold. Otherwise the hash decides, or with strata each stratum is dealt out over
+    the folds in order of the hash.
+
+    Raises:
+        SplitError: A fold is empty.
+    """
+    if params.folds == "leave_one_person_out":
+        return np.argsort(np.argsort(np.asarray(identities, dtype=object))).astype(np.int64)
+    shares = share(identities, params.salt, "fold")
+    if strata is None:
+        fold = np.floor(shares * params.folds).astype(np.int64)
+    else:
+        order = np.lexsort((shares, pd.factorize(strata, sort=True)[0]))
+        fold = np.empty(len(order), dtype=np.int64)
+        fold[order] = np.arange(len(order)) % params.folds
+    counts = np.bincount(fold, minlength=params.folds)
+    if not counts.all():
+        raise SplitError(
+            f"split.folds {params.folds}: fold {int(np.argmin(counts))} has no person (persons per fold: "
+            f"{counts.tolist()}); lower it, leave one person out, choose another salt, or set split.stratify_by, which "
+            "fills folds evenly"
+        )
+    return fold
+
+
+def _rank(shares: NDArray[np.floating], codes: Ints) -> Ints:
+    """(P,) place of each share within its stratum."""
+    order = np.lexsort((shares, codes))
+    starts = np.searchsorted(codes[order], codes[order])
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order)) - starts
+    return rank

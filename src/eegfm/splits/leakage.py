@@ -1,0 +1,237 @@
+"""The last check before weights or scores are made: windows come from those persons that their split allows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from eegfm.batch import WindowIndex
+from eegfm.errors import SplitError
+from eegfm.splits.persons import some
+from eegfm.splits.shared_signals import short_texts
+from eegfm.splits.splits import COLUMNS, check_splits, splits_sha256
+
+TRAINED = ("pretrain", "validation")
+Groups = Mapping[str, Sequence[WindowIndex]]
+
+
+class Seen(NamedTuple):
+    """Whom a model has seen, in names that another run understands.
+
+    Args:
+        persons: Sorted keys of all names of the persons.
+        signals: Sorted short hashes, a few for each of their recordings.
+    """
+
+    persons: list[str]
+    signals: list[str]
+
+
+class Met(NamedTuple):
+    """Whom of the persons to evaluate a model has seen before.
+
+    Args:
+        persons: Sorted identities that are known by one of their names or signals.
+        recordings: Sorted recordings whose signals are known, under whatever name.
+    """
+
+    persons: list[str]
+    recordings: list[str]
+
+
+class _True(NamedTuple):
+    """What is true of a recording."""
+
+    person: str
+    identity: str
+    split: str
+
+
+class SplitTable:
+    """The splits table, as what windows are checked against.
+
+    What a window's row says of its person and split is not believed: the recording decides, and whose recording it is
+    stands in the splits.
+
+    Args:
+        splits: Columns of ``eegfm.splits.splits.COLUMNS``.
+
+    Raises:
+        SplitError: The table contradicts itself.
+    """
+
+    def __init__(self, splits: pd.DataFrame) -> None:
+        check_splits(splits)
+        missing = [name for name in COLUMNS if name not in splits]
+        if missing:
+            raise SplitError(f"the splits table has no column {', '.join(missing)}; split again")
+        self._splits = splits
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of who is who, in which split and fold."""
+        return splits_sha256(self._splits)
+
+    @cached_property
+    def _by_recording(self) -> dict[str, _True]:
+        """What is true of each recording."""
+        columns = ("recordings", "person", "identity", "split")
+        rows = zip(*(self._splits[name].tolist() for name in columns), strict=True)
+        return {str(name): _True(*true) for recordings, *true in rows for name in recordings}
+
+    def check_training(self, mixture: pd.DataFrame) -> None:
+        """Refuse a mixture that draws from persons who may not be trained on.
+
+        No person, under whatever name, and no recording is both trained on and validated on, and none of split
+        ``evaluation`` or ``excluded`` is either.
+
+        Args:
+            mixture: Columns recording_id, person, split, and identity where it is known.
+
+        Raises:
+            SplitError: With the first persons concerned.
+        """
+        named = sorted(set(mixture["split"]))
+        if not set(named) <= set(TRAINED):
+            raise SplitError(f"the mixture names splits {named}; known: {', '.join(TRAINED)}")
+        rows = self._resolved(mixture, "the mixture", ["split"])
+        held_out = [true for true, _ in rows if true.split not in TRAINED]
+        if held_out:
+            raise SplitError(
+                f"the mixture trains on {_persons(held_out)}, kept out of training in split "
+                f"{' and '.join(sorted({true.split for true in held_out}))}; mix again, and edit neither table by hand"
+            )
+        moved = [true for true, (split,) in rows if true.split != split]
+        if moved:
+            raise SplitError(
+                f"the mixture has {_persons(moved)} in another split than the splits table, so that one person would "
+                "be trained on and validated on; mix again"
+            )
+
+    def check_evaluation(self, windows: pd.DataFrame) -> None:
+        """Refuse windows to be evaluated of persons that are not in split ``evaluation``.
+
+        Args:
+            windows: Columns recording_id, person, and identity where it is known.
+
+        Raises:
+            SplitError: With the first persons concerned.
+        """
+        trained = [true for true, _ in self._resolved(windows, "windows to evaluate", []) if true.split != "evaluation"]
+        if trained:
+            found = " and ".join(sorted({true.split for true in trained}))
+            raise SplitError(f"{_persons(trained)} would be evaluated, but are in split {found}; cut and split again")
+
+    def seen(self, recording_ids: Iterable[str]) -> Seen:
+        """All names and signals of the persons of these recordings."""
+        rows = self._of_persons(recording_ids)
+        shorts = {short for signals in rows["signals"] for own in signals for short in own.split()}
+        return Seen(_distinct(rows["keys"]), sorted(shorts))
+
+    def met(self, recording_ids: Iterable[str], seen: Seen, hashes: Mapping[str, Sequence[str]]) -> Met:
+        """Find the persons of these recordings, by any name or signal of theirs, among those that were seen.
+
+        Args:
+            recording_ids: Recordings to be evaluated.
+            seen: From another run, for example from the header of a checkpoint.
+            hashes: By recording, the hashes of all channels: a signal is known by any of them.
+        """
+        persons, signals = set(seen.persons), set(seen.signals)
+        known, recordings = set(), set()
+        rows = self._of_persons(recording_ids)
+        columns = zip(rows["identity"], rows["keys"], rows["recordings"], rows["signals"], strict=True)
+        for identity, keys, names, shorts in columns:
+            own = zip(names, shorts, strict=True)
+            same = {n for n, s in own if not signals.isdisjoint({*s.split(), *short_texts(hashes.get(n, ()))})}
+            recordings |= same
+            if same or not persons.isdisjoint(keys):
+                known.add(str(identity))
+        return Met(sorted(known), sorted(recordings))
+
+    def kept_out(self) -> dict[str, list[str]]:
+        """By reason, the identities that are not trained on."""
+        rows = self._splits[~self._splits["split"].isin(TRAINED)]
+        return {str(reason): sorted(set(of["identity"])) for reason, of in rows.groupby("reason")}
+
+    def _of_persons(self, recording_ids: Iterable[str]) -> pd.DataFrame:
+        """All rows of the identities of these recordings."""
+        identities = {self._by_recording[name].identity for name in set(recording_ids)}
+        return self._splits[self._splits["identity"].isin(identities)]
+
+    def _resolved(self, windows: pd.DataFrame, what: str, columns: list[str]) -> list[tuple[_True, tuple[str, ...]]]:
+        """What is true of each recording, and what its windows say of the columns, each combination once.
+
+        Raises:
+            SplitError: A recording is unknown, or is said to be of another person.
+        """
+        said = ["person", "identity"] if "identity" in windows else ["person"]
+        rows = list(windows[["recording_id", *said, *columns]].drop_duplicates().itertuples(index=False, name=None))
+        unknown = sorted({row[0] for row in rows} - set(self._by_recording))
+        if unknown:
+            raise SplitError(f"{what}: {len(unknown)} recordings are in no split: {some(unknown)}; split again")
+        resolved = [(self._by_recording[row[0]], row) for row in rows]
+        for place, name in enumerate(said, start=1):
+            wrong = {row[0]: getattr(true, name) for true, row in resolved if getattr(true, name) != row[place]}
+            if wrong:
+                raise SplitError(
+                    f"{what}: {len(wrong)} recordings are of another {name} than said: "
+                    f"{some(f'{recording} is of {owner}' for recording, owner in sorted(wrong.items()))}; "
+                    "cut, split and mix again"
+                )
+        return [(true, row[1 + len(said) :]) for true, row in resolved]
+
+
+def check_rows(training: Groups, validation: Groups) -> None:
+    """Refuse windows that address the same samples for training and for validation.
+
+    Args:
+        training: Windows by corpus, as addresses in the arenas of the store.
+        validation: The same.
+
+    Raises:
+        SplitError: With the corpus and the montage.
+    """
+    for corpus in sorted(set(training) & set(validation)):
+        for montage in sorted({group.montage for group in training[corpus]}):
+            one, other = _extents(training[corpus], montage), _extents(validation[corpus], montage)
+            if _overlap(one, other):
+                raise SplitError(
+                    f"{corpus}, montage {montage}: windows to train on and to validate on share samples of the store; "
+                    "cut and mix again"
+                )
+
+
+def _extents(groups: Sequence[WindowIndex], montage: str) -> NDArray[np.int64]:
+    """(R, 2) first row and row behind the last of each run of one montage."""
+    parts = [np.empty((0, 2), dtype=np.int64)]
+    for group in groups:
+        if group.montage == montage:
+            n_windows = (
+                np.ones(len(group.first_rows), np.int64) if group.ends is None else np.diff(group.ends, prepend=0)
+            )
+            stops = group.first_rows + (n_windows - 1) * group.stride + group.n_samples
+            parts.append(np.stack([group.first_rows, stops], axis=1))
+    return np.concatenate(parts)
+
+
+def _overlap(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
+    """Whether an interval of one set meets one of the other; within a set they may overlap."""
+    if not len(one) or not len(other):
+        return False
+    starts, stops = np.sort(other[:, 0]), np.sort(other[:, 1])
+    # Intervals of the other set that begin before mine ends, less those that end before mine begins.
+    n_begun = np.searchsorted(starts, one[:, 1], side="left")
+    n_ended = np.searchsorted(stops, one[:, 0], side="right")
+    return bool((n_begun > n_ended).any())
+
+
+def _persons(found: Iterable[_True]) -> str:
+    names = sorted({true.person for true in found})
+    return f"{len(names)} persons ({some(names)})"
+
+
+def _distinct(lists: "pd.Series[list[str]]") -> list[str]:
+    return sorted({str(value) for values in lists for value in values if value})

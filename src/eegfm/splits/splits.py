@@ -1,0 +1,263 @@
+"""Who is pretrained on, who watches the loss, who is evaluated: one split per person over all corpora."""
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from eegfm.errors import SplitError
+from eegfm.splits.config import Roles, SplitParams
+from eegfm.splits.draws import Flags, drawn, folds, share
+from eegfm.splits.evaluation_sets import evaluation_sets, log_unknown
+from eegfm.splits.persons import Person, identify, some, texts
+
+logger = logging.getLogger(__name__)
+
+SPLITS = ("pretrain", "validation", "evaluation", "excluded")
+NO_FOLD = -1
+COLUMNS = {
+    "person": "str",
+    "corpus": "str",
+    "identity": "str",
+    "split": "str",
+    "fold": "int64",
+    "reason": "str",
+    "keys": "object",
+    "recordings": "object",
+    "signals": "object",
+}
+"""Columns of the splits table, one row per person of a corpus.
+
+``person`` is the name in the tables of the corpus, ``identity`` that of the human being: rows of one identity have one
+``split`` and one ``fold``. ``keys`` are all names of the identity as they are compared between runs, ``recordings`` the
+ids of the person's recordings and ``signals`` a short hash of each, see ``eegfm.splits.persons``. ``fold`` numbers who
+is held out together in split ``evaluation`` and is -1 elsewhere.
+"""
+_DECIDING = ("person", "identity", "split")
+_TRACES = ("keys", "recordings", "signals")
+
+
+def split_persons(recordings_by_corpus: Mapping[str, pd.DataFrame], roles: Roles, params: SplitParams) -> pd.DataFrame:
+    """Give every person one split, whichever corpora and names it has.
+
+    Each name of a person draws by a stable hash, and the person goes where the most held-out of its names goes
+    (evaluation, then validation, then pretraining): more data moves nobody, and a link that is found later can only
+    move persons out of training. Persons of evaluation sets never enter pretraining; they are evaluated if they are
+    in the probed corpus, and ``excluded`` otherwise. All persons of a corpus that is only probed are evaluated.
+
+    Args:
+        recordings_by_corpus: The recordings table of each corpus.
+        roles: What each corpus is for. A pretraining corpus that is absent is left out and logged.
+        params: Ratios, links, evaluation sets.
+
+    Returns:
+        The columns of ``COLUMNS``, ordered by person.
+
+    Raises:
+        SplitError: A split or fold that the roles need is empty, the probed corpus is absent, or parameters name what
+            is not there.
+    """
+    present = {corpus: table for corpus, table in recordings_by_corpus.items() if not table.empty}
+    absent = [corpus for corpus in roles.pretrain if corpus not in present]
+    if absent:
+        logger.warning("Pretraining without %s: no recordings", ", ".join(absent))
+    if roles.probe and roles.probe not in present:
+        raise SplitError(f"corpora.probe: corpus {roles.probe!r} has no recordings; there are {sorted(present)}")
+    if not present:
+        raise SplitError("no corpus has recordings; see the rejected tables for the reasons")
+    log_unknown(present, roles.pretrain, params)
+    persons = identify(present, params)
+    sets = evaluation_sets(present, persons, params)
+    strata = _strata(present, persons, roles, params.stratify_by) if params.stratify_by else None
+    decided = _split_identities(persons, sets, roles, params, strata)
+    rows = [
+        (p.person, p.corpus, p.identity, *decided[p.identity], p.joined, p.keys, p.recordings, p.signals)
+        for p in persons
+    ]
+    names = ["person", "corpus", "identity", "split", "fold", "reason", "joined", "keys", "recordings", "signals"]
+    columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    columns["reason"] = [
+        why + (f"; one person by equal signals: {joined}" if joined else "")
+        for why, joined in zip(columns["reason"], columns.pop("joined"), strict=True)
+    ]
+    splits = pd.DataFrame({name: pd.Series(columns[name], dtype=dtype) for name, dtype in COLUMNS.items()})
+    check_splits(splits)
+    _refuse_empty(splits, roles, params)
+    return splits
+
+
+def check_splits(splits: pd.DataFrame) -> None:
+    """Refuse a table in which a person is in two splits, under whatever names.
+
+    Raises:
+        SplitError: With the first persons concerned.
+    """
+    missing = [name for name in _DECIDING if name not in splits]
+    if missing:
+        raise SplitError(
+            f"the splits table has no column {', '.join(missing)}; make it again with: kedro run --tags=data"
+        )
+    unknown = sorted(set(splits["split"]) - set(SPLITS))
+    if unknown:
+        raise SplitError(f"the splits table names split {unknown[0]!r}; known: {', '.join(SPLITS)}")
+    n_rows = Counter(splits["person"].tolist())
+    twice = sorted(person for person, n in n_rows.items() if n > 1)
+    if twice:
+        raise SplitError(f"{len(twice)} persons stand in the splits table more than once: {some(twice)}")
+    identities = splits["identity"].tolist()
+    for name in ("split", "fold"):
+        if name in splits:
+            _refuse_several("identities", name, zip(identities, splits[name].tolist(), strict=True))
+    for name in _TRACES:
+        if name in splits:
+            lists = zip(splits[name].tolist(), identities, strict=True)
+            _refuse_several(name, "identity", ((value, own) for values, own in lists for value in values if value))
+    if "fold" in splits and ((splits["split"] == "evaluation") != (splits["fold"] >= 0)).any():
+        raise SplitError("the splits table has folds outside of split evaluation, or none in it; split again")
+
+
+def splits_sha256(splits: pd.DataFrame) -> str:
+    """Hash of who is who, by which names and signals, in which split and fold, whatever the order of the rows."""
+    columns = ["person", "corpus", "identity", "split", "fold"]
+    traces = [splits[name].map(lambda values: " ".join(map(str, values))) for name in _TRACES if name in splits]
+    cells = zip(*(splits[name].tolist() for name in columns), *(trace.tolist() for trace in traces), strict=True)
+    rows = sorted("\t".join(map(str, row)) + "\n" for row in cells)
+    return hashlib.sha256("".join(rows).encode()).hexdigest()
+
+
+def count_by_split(table: pd.DataFrame) -> str:
+    """Rows per corpus and split, in words."""
+    pairs = Counter(zip(table["corpus"], table["split"], strict=True))
+    return "; ".join(f"{corpus} {split} {n}" for (corpus, split), n in sorted(pairs.items())) or "none"
+
+
+def _split_identities(
+    persons: Sequence[Person],
+    sets: Sequence[str],
+    roles: Roles,
+    params: SplitParams,
+    stratum_of: Mapping[str, str] | None,
+) -> dict[str, tuple[str, int, str]]:
+    """Split, fold and reason of each identity."""
+    units = _Units.of(persons, sets, roles, params.salt)
+    is_trained, is_probed, is_test = units.is_trained, units.is_probed, units.sets != ""
+    strata = None if stratum_of is None else np.array([stratum_of[name] for name in units.names], dtype=object)
+
+    is_evaluated, why_evaluated = is_probed & ~is_test, f"corpus {roles.probe} is only probed"
+    if roles.probe in roles.pretrain:
+        is_evaluated = _draw(units.evaluation, params.evaluation_ratio, strata, is_evaluated)
+        why_evaluated = f"stable hash, evaluation_ratio {params.evaluation_ratio:g}"
+    is_open = is_trained & ~is_test & ~is_evaluated
+    is_validated = _draw(units.validation, params.validation_ratio, strata, is_open)
+
+    split = np.full(len(units.names), "excluded", dtype=object)
+    reason = np.full(len(units.names), "the corpus has no role", dtype=object)
+    split[is_open], reason[is_open] = "pretrain", f"stable hash, validation_ratio {params.validation_ratio:g}"
+    split[is_validated] = "validation"
+    split[is_evaluated], reason[is_evaluated] = "evaluation", why_evaluated
+    split[is_test & is_probed] = "evaluation"
+    reason[is_test] = units.sets[is_test]
+
+    fold = np.full(len(units.names), NO_FOLD, dtype=np.int64)
+    is_held_out = split == "evaluation"
+    if is_held_out.any():
+        names = [name for name, chosen in zip(units.names, is_held_out, strict=True) if chosen]
+        fold[is_held_out] = folds(names, params, None if strata is None else strata[is_held_out])
+    decided = zip(split.tolist(), fold.tolist(), reason.tolist(), strict=True)
+    return dict(zip(units.names, decided, strict=True))
+
+
+class _Units(NamedTuple):
+    """By identity: roles of its corpora, evaluation set, and the lowest hash of its names that take part in a draw."""
+
+    names: list[str]
+    is_trained: Flags
+    is_probed: Flags
+    sets: NDArray[np.object_]
+    validation: NDArray[np.float64]
+    evaluation: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, persons: Sequence[Person], sets: Sequence[str], roles: Roles, salt: str) -> "_Units":
+        names = sorted({p.identity for p in persons})
+        n, place = len(names), {name: k for k, name in enumerate(names)}
+        units = cls(names, np.zeros(n, bool), np.zeros(n, bool), np.full(n, "", object), np.ones(n), np.ones(n))
+        keys = [p.key for p in persons]
+        drawn_by_name = zip(share(keys, salt, "validation"), share(keys, salt, "evaluation"), strict=True)
+        for person, found, (validation, evaluation) in zip(persons, sets, drawn_by_name, strict=True):
+            k = place[person.identity]
+            units.sets[k] = max(units.sets[k], found)
+            if person.corpus in roles.pretrain:
+                units.is_trained[k], units.validation[k] = True, min(units.validation[k], validation)
+            if person.corpus == roles.probe:
+                units.is_probed[k], units.evaluation[k] = True, min(units.evaluation[k], evaluation)
+        return units
+
+
+def _draw(shares: NDArray[np.float64], ratio: float, strata: NDArray[np.object_] | None, is_open: Flags) -> Flags:
+    """(P,) who of those that are open to it is drawn."""
+    out = np.zeros(len(shares), dtype=bool)
+    out[is_open] = drawn(shares[is_open], ratio, None if strata is None else strata[is_open])
+    return out
+
+
+def _strata(
+    recordings_by_corpus: Mapping[str, pd.DataFrame], persons: Sequence[Person], roles: Roles, column: str
+) -> dict[str, str]:
+    """By identity, its corpora and all values that its recordings have in the column.
+
+    Raises:
+        SplitError: No corpus has the column, or it holds no classes.
+    """
+    having = {corpus: table for corpus, table in recordings_by_corpus.items() if column in table}
+    if not having:
+        known = sorted({str(name) for table in recordings_by_corpus.values() for name in table})
+        raise SplitError(f"split.stratify_by: no corpus has a column {column!r}; there are {', '.join(known)}")
+    for corpus, table in having.items():
+        kind = pd.api.types.infer_dtype(table[column], skipna=True)
+        if kind not in ("string", "boolean", "integer", "categorical", "empty"):
+            raise SplitError(
+                f"split.stratify_by: column {column!r} of corpus {corpus} holds values of kind {kind}, no classes; "
+                "choose a column of a few texts"
+            )
+    values: dict[str, set[str]] = {}
+    for table in having.values():
+        for person, value in zip(table["person"].tolist(), texts(table, column), strict=True):
+            values.setdefault(person, set()).add(value)
+    if not any(own - {""} for own in values.values()):
+        raise SplitError(f"split.stratify_by: column {column!r} is empty in all recordings; choose one that has values")
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    for p in persons:
+        corpora, own = found.setdefault(p.identity, (set(), set()))
+        corpora |= {p.corpus} & {*roles.pretrain, roles.probe}
+        own |= values.get(p.person, set()) - {""}
+    return {name: f"{'+'.join(sorted(corpora))}\t{'+'.join(sorted(own))}" for name, (corpora, own) in found.items()}
+
+
+def _refuse_several(what: str, value: str, pairs: Iterable[tuple[Any, Any]]) -> None:
+    """Refuse things that have more than one value."""
+    values: dict[Any, Any] = {}
+    twice = sorted({str(thing) for thing, own in pairs if values.setdefault(thing, own) != own})
+    if twice:
+        raise SplitError(
+            f"the splits table has {len(twice)} {what} with more than one {value}: {some(twice)}; split again"
+        )
+
+
+def _refuse_empty(splits: pd.DataFrame, roles: Roles, params: SplitParams) -> None:
+    needed = {"pretrain"}
+    if params.validation_ratio > 0:
+        needed.add("validation")
+    if roles.probe:
+        needed.add("evaluation")
+    missing = sorted(needed - set(splits["split"]))
+    if missing:
+        raise SplitError(
+            f"no person in split {', '.join(missing)} (persons: {count_by_split(splits)}); "
+            "raise its ratio, choose another salt or add persons"
+        )

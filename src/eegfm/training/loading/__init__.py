@@ -1,0 +1,1 @@
+"""Batches: from plan and stores to tensors."""

@@ -1,0 +1,261 @@
+"""From plans to batches: gather whole micro-batches from the stores, one thread ahead of training."""
+
+import queue
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eegfm.batch import StoredBatch, WindowIndex
+from eegfm.store.reader import SignalStore
+from eegfm.store.stores import Stores
+from eegfm.training.loading.buffers import Buffers, PinnedBuffers, ReusedBuffers
+from eegfm.training.loading.residency import Arenas, gather_on_device
+from eegfm.training.plans.mixture import Draw, Groups, MixturePlan
+
+_T = TypeVar("_T")
+_N_KEYS = 64
+_BLOCK = 8
+_CPU = torch.device("cpu")
+
+
+class TrainingLoader:
+    """Steps of a plan as batches; each iteration starts anew with threads of its own.
+
+    One thread asks the system to read what coming steps need, another gathers the next steps. Neither changes what a
+    batch holds.
+
+    Args:
+        plan: Which windows each step takes.
+        stores: Stores by corpus.
+        n_steps: Steps in all.
+        first_step: Step to begin with, when those before are done.
+        n_ahead: Steps that are gathered while earlier ones train.
+        read_ahead_steps: Steps whose samples are read while earlier ones are gathered; 0 leaves it to the gathering,
+            which then waits.
+        device: Where training takes place; what a CUDA device copies is gathered into pinned memory.
+        arenas: Signals that lie on the device already, from ``resident_arenas``.
+    """
+
+    def __init__(
+        self,
+        plan: MixturePlan,
+        stores: Stores,
+        n_steps: int,
+        *,
+        first_step: int = 0,
+        n_ahead: int = 4,
+        read_ahead_steps: int = 64,
+        device: torch.device = _CPU,
+        arenas: Arenas | None = None,
+    ) -> None:
+        self._plan = plan
+        self._stores = stores
+        self._steps = range(first_step, n_steps)
+        self._n_ahead = n_ahead
+        self._read_ahead_steps = read_ahead_steps
+        self._device = device
+        self._arenas = arenas or {}
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __iter__(self) -> Iterator[list[StoredBatch]]:
+        return prefetch(self._gathered, self._n_ahead)
+
+    def batches(self, step: int) -> list[StoredBatch]:
+        """Micro-batches of one step, gathered now."""
+        return self._gather(step, None)
+
+    def _gathered(self) -> Iterator[list[StoredBatch]]:
+        use_one_thread()
+        buffers = PinnedBuffers() if self._device.type == "cuda" else ReusedBuffers(self._n_ahead + 4)
+        n_blocks = -(-self._read_ahead_steps // _BLOCK)
+        for block in prefetch(self._asked, n_blocks) if n_blocks else [self._steps]:
+            for step in block:
+                yield self._gather(step, buffers)
+
+    def _gather(self, step: int, buffers: Buffers | None) -> list[StoredBatch]:
+        batches = []
+        for draw in self._plan.step(step):
+            corpus, montage = draw.group.corpus, draw.group.montage
+            batches.append(gather(draw, self._stores[corpus], buffers, self._arenas.get((corpus, montage))))
+        return batches
+
+    def _asked(self) -> Iterator[range]:
+        """Blocks of steps whose samples the system was asked to read.
+
+        Where the first step of a block asks for nothing that is not in memory already, the others are not looked at.
+        """
+        asked: OrderedDict[tuple[str | int, ...], None] = OrderedDict()
+        for first in range(0, len(self._steps), _BLOCK):
+            block = self._steps[first : first + _BLOCK]
+            for step in block:
+                if not self._ask(step, asked) and step == block[0]:
+                    break
+            yield block
+
+    def _ask(self, step: int, asked: OrderedDict[tuple[str | int, ...], None]) -> bool:
+        """Whether anything of a step had to be read; steps of one pool ask once."""
+        is_read = False
+        for extent in self._plan.extents(step):
+            if extent.key in asked or (extent.corpus, extent.montage) in self._arenas:
+                continue
+            asked[extent.key] = None
+            if len(asked) > _N_KEYS:
+                asked.popitem(last=False)
+            store = self._stores[extent.corpus]
+            is_read |= bool(store.read_ahead(extent.montage, extent.first_rows, extent.n_rows))
+        return is_read
+
+
+class ValidationLoader:
+    """Every chosen window once, always the same, in the same batches: one micro-batch per corpus at a time.
+
+    Args:
+        groups: Windows by corpus.
+        stores: Stores by corpus.
+        batch_counts: Windows per micro-batch, by corpus.
+        n_windows: Largest number of windows per corpus; more are thinned evenly.
+    """
+
+    def __init__(self, groups: Groups, stores: Stores, batch_counts: Mapping[str, int], n_windows: int) -> None:
+        self._stores = stores
+        draws = {
+            corpus: _consecutive(thinned(groups[corpus], n_windows), batch_counts[corpus]) for corpus in sorted(groups)
+        }
+        n_steps = max((len(d) for d in draws.values()), default=0)
+        self._steps = [[d[k] for d in draws.values() if k < len(d)] for k in range(n_steps)]
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __iter__(self) -> Iterator[list[StoredBatch]]:
+        for step in self._steps:
+            yield [gather(draw, self._stores[draw.group.corpus]) for draw in step]
+
+
+def gather(
+    draw: Draw, store: SignalStore, buffers: Buffers | None = None, arena: torch.Tensor | None = None
+) -> StoredBatch:
+    """Read one micro-batch in one call.
+
+    Args:
+        draw: Which windows.
+        store: Store of their corpus.
+        buffers: Where to gather to; new memory where it is None.
+        arena: Signals of their montage on the device; the samples of the batch are then there too.
+    """
+    group = draw.group
+    rows, scale_rows = group.locate(draw.positions)
+    batch: StoredBatch = {
+        "samples": _samples(group, rows, store, buffers) if arena is None else _resident(group, rows, arena),
+        "scales_uv": torch.from_numpy(store.scales(group.montage)[scale_rows]),
+        "recording": torch.from_numpy(scale_rows),
+        "corpus": group.corpus,
+        "montage": group.montage,
+    }
+    is_bad = store.is_bad(group.montage)[scale_rows]
+    if is_bad.any():
+        batch["is_bad"] = is_bad
+    return batch
+
+
+def _samples(group: WindowIndex, rows: NDArray[np.int64], store: SignalStore, buffers: Buffers | None) -> torch.Tensor:
+    if buffers is None:
+        return torch.from_numpy(store.gather(group.montage, rows, group.n_samples))
+    samples = buffers.take((len(rows), group.n_samples, store.montages[group.montage].n_channels))
+    store.gather(group.montage, rows, group.n_samples, samples.numpy())
+    return samples
+
+
+def _resident(group: WindowIndex, rows: NDArray[np.int64], arena: torch.Tensor) -> torch.Tensor:
+    return gather_on_device(arena, torch.from_numpy(rows).to(arena.device), group.n_samples)
+
+
+def use_one_thread() -> None:
+    """Keep torch's operators to one core in the thread that calls, and only there.
+
+    Every thread that runs them gets a team of its own, and two teams on the same cores slow each other down.
+    ``torch.set_num_threads`` sets the number for its own thread and for all that use torch later; a short-lived thread
+    puts back the latter.
+    """
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    other = threading.Thread(target=torch.set_num_threads, args=(n_threads,))
+    other.start()
+    other.join()
+
+
+@dataclass(frozen=True)
+class _Item(Generic[_T]):
+    value: _T
+
+
+@dataclass(frozen=True)
+class _Failure:
+    error: BaseException
+
+
+def prefetch(start: Callable[[], Iterator[_T]], n_ahead: int) -> Iterator[_T]:
+    """Run an iterator in a thread, at most ``n_ahead`` items in front.
+
+    What the iterator raises is raised here. The thread ends when the items end, and when this generator is
+    closed or dropped.
+    """
+    items: queue.SimpleQueue[_Item[_T] | _Failure | None] = queue.SimpleQueue()
+    slots: queue.SimpleQueue[None] = queue.SimpleQueue()
+    stop = threading.Event()
+    for _ in range(n_ahead):
+        slots.put(None)
+
+    def put(item: _Item[_T] | _Failure | None) -> None:
+        slots.get()
+        items.put(item)
+
+    def work() -> None:
+        try:
+            for item in start():
+                put(_Item(item))
+                if stop.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001 - carried over to the thread that waits, and raised there
+            put(_Failure(error))
+        else:
+            put(None)
+
+    thread = threading.Thread(target=work, name="eegfm-prefetch", daemon=True)
+    thread.start()
+    try:
+        while (entry := items.get()) is not None:
+            slots.put(None)
+            if isinstance(entry, _Failure):
+                raise entry.error
+            yield entry.value
+    finally:
+        stop.set()
+        slots.put(None)  # wakes the thread, which has at most one item in hand
+        thread.join()
+
+
+def thinned(groups: Sequence[WindowIndex], n_windows: int) -> list[Draw]:
+    """At most ``n_windows`` of all groups together, spread evenly over them in their order."""
+    sizes = [len(group) for group in groups]
+    n_total = sum(sizes)
+    chosen = np.linspace(0, n_total - 1, min(n_windows, n_total)).round().astype(np.int64)
+    ends = np.cumsum(sizes)
+    starts = ends - sizes
+    parts = [chosen[(chosen >= a) & (chosen < b)] - a for a, b in zip(starts, ends, strict=True)]
+    return [Draw(group, part) for group, part in zip(groups, parts, strict=True) if len(part)]
+
+
+def _consecutive(draws: Sequence[Draw], count: int) -> list[Draw]:
+    """Cut draws into micro-batches of at most ``count`` windows."""
+    return [
+        Draw(draw.group, draw.positions[k : k + count]) for draw in draws for k in range(0, len(draw.positions), count)
+    ]

@@ -1,0 +1,57 @@
+"""Stored samples compared with their checksums before training."""
+
+import logging
+import time
+from collections.abc import Iterable
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegfm.batch import WindowIndex
+from eegfm.store.reader import SignalStore
+from eegfm.store.stores import Stores
+
+_log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Verifiable(Protocol):
+    """A store with checksums; one in memory has none."""
+
+    def verify(self, montage: str, scale_rows: NDArray[np.int64], /) -> int:
+        """Compare recordings with their checksums, an error where they differ; how many bytes they take."""
+        ...
+
+    def unverified(self) -> SignalStore:
+        """The same store, which then compares nothing."""
+        ...
+
+
+def readable(stores: Stores, verify: Literal["before_training", "first_read", "off"]) -> Stores:
+    """The stores as training reads them: with ``off`` they compare nothing."""
+    if verify != "off":
+        return stores
+    return {corpus: s.unverified() if isinstance(s, Verifiable) else s for corpus, s in stores.items()}
+
+
+def verify_samples(groups: Iterable[WindowIndex], stores: Stores) -> None:
+    """Compare all recordings that windows are drawn from with their checksums.
+
+    Args:
+        groups: Windows.
+        stores: Stores by corpus.
+
+    Raises:
+        StoreError: Samples differ; all recordings of a montage with such samples are named.
+    """
+    start_s, n_bytes = time.monotonic(), 0
+    used: dict[tuple[str, str], list[NDArray[np.int32]]] = {}
+    for group in groups:
+        used.setdefault((group.corpus, group.montage), []).append(group.recordings)
+    for (corpus, montage), recordings in sorted(used.items(), key=lambda item: item[0]):
+        store = stores[corpus]
+        if isinstance(store, Verifiable):
+            n_bytes += store.verify(montage, np.unique(np.concatenate(recordings)).astype(np.int64))
+    if n_bytes:
+        _log.info("Samples match their checksums: %.3g GB in %.1f s", n_bytes / 1e9, time.monotonic() - start_s)

@@ -1,0 +1,1 @@
+"""What is drawn when: mixtures, orders, pairs."""

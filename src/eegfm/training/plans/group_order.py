@@ -1,0 +1,84 @@
+"""The order of one group of windows: how its epochs, its persons and its pools go together."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegfm.batch import WindowIndex
+from eegfm.training.config import ShuffleParams
+from eegfm.training.plans.order import FullShuffle, Order, PersonRounds, RunShuffle
+from eegfm.training.plans.permutation import Ints, new_key, subkey
+from eegfm.training.plans.person_windows import PersonSample, PersonWindows
+
+DrawnBy = Literal["windows", "persons"]
+Pool = tuple[int, int, int]
+"""Numbers of the epoch, of the pass in it, and of the pool in that."""
+
+
+class GroupOrder:
+    """Endless order of a group's windows, another one in every epoch.
+
+    Args:
+        group: Windows.
+        persons: Its persons with their quotas; None where neither limits nor rounds ask for them.
+        shuffle: How far windows are shuffled.
+        drawn_by: ``windows``, or ``persons`` for rounds of persons.
+        seed: Seed of the order; groups of one seed are shuffled apart by their names.
+    """
+
+    def __init__(
+        self,
+        group: WindowIndex,
+        persons: PersonWindows | None,
+        shuffle: ShuffleParams,
+        drawn_by: DrawnBy,
+        seed: int,
+    ) -> None:
+        self.group = group
+        self.n_windows = len(group)
+        self._key = new_key(seed, group.corpus, group.montage, group.n_samples)
+        self._sample: PersonSample | None = None
+        if persons is not None and (persons.quotas < persons.counts).any():
+            self.n_windows = int(persons.quotas.sum())
+            self._sample = PersonSample(persons, side_by_side=shuffle.run_windows > 1)
+        self._order: Order = FullShuffle(self.n_windows)
+        self._runs: RunShuffle | None = None
+        if drawn_by == "persons":
+            assert persons is not None, "rounds of persons need the persons"
+            self._order = PersonRounds(persons.quotas[persons.quotas > 0])
+        elif shuffle.run_windows > 1:
+            self._order = self._runs = RunShuffle(self.n_windows, shuffle.run_windows, shuffle.pool_windows)
+
+    @property
+    def n_turns(self) -> int:
+        """Places in one pass: windows, or the persons of one round."""
+        return self._order.n_turns
+
+    def positions(self, epoch: int, places: Ints) -> Ints:
+        """Windows at these places of an epoch."""
+        keys = subkey(self._key, epoch)
+        numbers = self._order.at(places, subkey(keys, 0))
+        return numbers if self._sample is None else self._sample.windows(numbers, subkey(keys, 1))
+
+    def pools(self, epoch: int, places: Ints) -> Iterator[Pool]:
+        """Pools that these places draw from; none where windows are shuffled one by one."""
+        if self._runs is not None:
+            for cycle, pool in self._runs.pools(places):
+                yield epoch, cycle, pool
+
+    def pool_positions(self, pool: Pool) -> Ints:
+        """All windows of a pool."""
+        assert self._runs is not None, "only runs make pools"
+        epoch, cycle, number = pool
+        return self.positions(epoch, self._runs.pool_places(cycle, number))
+
+
+def stretches(group: WindowIndex, positions: Ints) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First row and number of rows of the contiguous stretches that hold these windows, in rising order."""
+    # Sorted twice: windows in order are found faster, and their rows need not be in order.
+    firsts = np.sort(group.locate(np.sort(positions))[0])
+    begins = np.flatnonzero(np.diff(firsts, prepend=firsts[0] - group.n_samples - 1) > group.n_samples)
+    lasts = firsts[np.append(begins[1:], len(firsts)) - 1]
+    return firsts[begins], lasts + group.n_samples - firsts[begins]

@@ -1,0 +1,1 @@
+"""Which windows belong together, and which are no negatives."""

@@ -1,1 +1,0 @@
-"""Pairs of windows that should be represented alike, for contrastive objectives."""

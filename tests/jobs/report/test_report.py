@@ -1,0 +1,135 @@
+"""The page about a run: true counts, simulated named as such, nothing from the network, no text taken for HTML."""
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from eegfm.errors import LineageError
+from eegfm.jobs.report.report import build_report
+
+
+def score(pooled: float) -> dict[str, Any]:
+    return {"balanced_accuracy": {"pooled": pooled, "interval_95": [pooled - 0.1, pooled + 0.1], "per_person": {}}}
+
+
+METRICS = {
+    "pretrain": {"n_steps": 6, "val_loss": 0.5, "fingerprint": "abc"},
+    "probe": {
+        "pretrained": score(0.7) | {"transductive": score(0.75)},
+        "untrained": score(0.6) | {"transductive": score(0.65)},
+        "band_power": score(0.8),
+        "paired_difference": {"untrained": {"mean": 0.1}},
+        "protocol": {"task": "eyes", "n_persons": 3, "versions": {"numpy": "2"}, "pretraining": {"fingerprint": "abc"}},
+    },
+}
+SPLITS = pd.DataFrame(
+    {
+        "person": ["tuh:a", "tuh:b", "hbn:c"],
+        "corpus": ["tuh", "tuh", "hbn"],
+        "split": ["pretrain", "pretrain", "evaluation"],
+    }
+)
+MIXTURE = pd.DataFrame({"corpus": ["tuh"] * 3, "split": ["pretrain"] * 2 + ["validation"], "n_windows": [1, 2, 1]})
+
+
+def tables(*, simulated: bool = False, reason: str = "") -> dict[str, pd.DataFrame]:
+    recordings = pd.DataFrame(
+        {
+            "person": ["a", "a", "b"],
+            "n_samples": [36000, 72000, 72000],
+            "rate_hz": 100.0,
+            "original_rate_hz": [250.0, 256.0, 250.0],
+            "montage": "21ch-average-1f0c",
+            "flags": [[], ["flat:Cz"], []],
+            "simulated": simulated,
+        }
+    )
+    rejected = pd.DataFrame({"path": ["x.edf"], "reason": [reason]}) if reason else pd.DataFrame({"path": []})
+    return {
+        "recordings": recordings,
+        "rejected": rejected,
+        "windows": pd.DataFrame({"start": range(3), "n_windows": [1, 4, 2]}),
+        "window_counts": pd.DataFrame({"cut": ["eyes"] * 2, "what": ["n_windows", "hours"], "count": [7.0, 7 / 360]}),
+        "outcomes": pd.DataFrame({"outcome": ["in", "seen"], "files": [3, 3]}),
+        "montages": pd.DataFrame({"montage": ["21ch-average-1f0c"], "original_rate_hz": [250.0], "recordings": [3]}),
+        "labels": pd.DataFrame({"label": ["<ECG>"], "kind": ["left_out"], "recordings": [2]}),
+    }
+
+
+def page(**corpora: dict[str, pd.DataFrame]) -> str:
+    figures = {"One": go.Figure(go.Scatter(y=[1, 2])), "Two": go.Figure(go.Bar(y=[3]))}
+    return build_report("My <run>", corpora, SPLITS, MIXTURE, METRICS, figures)
+
+
+def cells(text: str) -> list[list[str]]:
+    """Rows of all tables, without a parser of HTML: the page's own tables are plain."""
+    rows = text.replace("\n", "").split("<tr")[1:]
+    return [
+        [c.split(">", 1)[1].split("</t")[0] for c in row.split("</tr>")[0].replace("<th", "<td").split("<td")[1:]]
+        for row in rows
+    ]
+
+
+def test_counts_of_a_corpus() -> None:
+    rows = cells(page(tuh=tables()))
+    assert rows[0][:6] == ["corpus", "persons", "recordings", "hours", "flags", "rejected files"]
+    assert rows[1] == ["tuh", "2", "3", "0.5", "flat 1", "0", "7"]
+    assert ["eyes", "7", "0.02"] in rows
+    assert ["in", "3"] in rows
+    assert ["21ch-average-1f0c", "250.0", "3"] in rows
+    assert ["&lt;ECG&gt;", "left_out", "2"] in rows
+    assert ["corpus", "evaluation", "pretrain"] in rows
+    assert ["hbn", "1", "0"] in rows
+    assert ["tuh", "0", "2"] in rows
+    assert ["tuh", "3", "1"] in rows
+
+
+def test_simulated_is_said_at_the_top_and_only_where_it_is_true() -> None:
+    text = page(tuh=tables(simulated=True), real=tables())
+    assert "SIMULATED recordings: tuh." in text
+    assert text.index("SIMULATED") < text.index("<table")
+    assert "<h1>My &lt;run&gt; (SIMULATED)</h1>" in page(tuh=tables(simulated=True))
+    assert "SIMULATED" not in page(real=tables())
+
+
+def test_probe_stands_beside_its_controls() -> None:
+    rows = cells(page(tuh=tables()))
+    assert ["pretrained", "0.700", "0.600 to 0.800"] in rows
+    assert ["untrained", "0.600", "0.500 to 0.700"] in rows
+    assert ["band_power", "0.800", "0.700 to 0.900"] in rows
+    assert ["pretrained (z-scored per person, transductive)", "0.750", "0.650 to 0.850"] in rows
+    assert not [r for r in rows if r and r[0].startswith("band_power (z-scored")]
+    assert ["n_persons", "3"] in rows
+    assert not [r for r in rows if r and r[0] == "versions"]
+
+
+def test_page_needs_no_other_file_and_carries_the_library_once() -> None:
+    text = page(tuh=tables())
+    assert '<script src="' not in text
+    assert "<link" not in text
+    assert text.count("plotly.js v") == 1
+    assert text.count("Plotly.newPlot(") == 2
+    assert text.index("<h2>One</h2>") < text.index("<h2>Two</h2>")
+
+
+def test_rejected_files_are_listed_and_escaped() -> None:
+    text = page(tuh=tables(reason="label <script>alert(1)</script>"))
+    assert "Rejected files of tuh" in text
+    assert "x.edf" in text
+    assert "<script>alert(1)" not in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert "<h1>My &lt;run&gt;</h1>" in text
+
+
+def test_run_without_a_probe_has_no_probe_section() -> None:
+    text = build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, {"pretrain": METRICS["pretrain"]}, {})
+    assert "<h2>Probe</h2>" not in text
+    assert "<h2>Pretraining in numbers</h2>" in text
+
+
+def test_a_probe_of_another_encoder_is_refused() -> None:
+    metrics = {**METRICS, "pretrain": {**METRICS["pretrain"], "fingerprint": "other"}}
+    with pytest.raises(LineageError, match=r"made with encoder abc, the encoder is other; .*--pipelines=probe"):
+        build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, metrics, {})

@@ -1,0 +1,515 @@
+"""A whole small pretraining, from a table of windows to a checkpoint in a file."""
+
+import hashlib
+import json
+import os
+import signal
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch.nn.utils import clip_grad_norm_
+
+from eegfm.adapters.config import PerceiverConfig
+from eegfm.adapters.load import new_adapter
+from eegfm.batch import SignalSpec
+from eegfm.checkpoint import load_checkpoint, save_checkpoint
+from eegfm.encoders.config import PatchTransformerConfig
+from eegfm.encoders.load import build_encoder, untrained_like
+from eegfm.errors import ConfigError, SplitError, TrainingError
+from eegfm.inference.encoder_code import encoder_code
+from eegfm.inference.module import prepare_for
+from eegfm.jobs.train.pretrain import PretrainResult, fit_pretraining
+from eegfm.nn.rereference import Prepare
+from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig
+from eegfm.recording import BadChannels, Montage
+from eegfm.training.config import AdamWConfig, PretrainParams
+from person_tables import short_hash, split_table
+
+Fit = Callable[..., PretrainResult]
+
+
+class NoiseStore:
+    """Recordings of 20 s: noise whose strength differs between recordings, so that one patch tells of others."""
+
+    rate_hz = 100.0
+    filters: ClassVar[dict[str, float | None]] = {"low_hz": 0.5, "high_hz": 45.0, "notch_hz": None}
+
+    def __init__(self, montage: Montage, n_recordings: int, seed: int, *, is_simulated: bool) -> None:
+        self.is_simulated = is_simulated
+        self.montages = {montage.name: montage}
+        rng = np.random.default_rng(seed)
+        strength_uv = np.repeat(np.geomspace(4, 40, n_recordings)[rng.permutation(n_recordings)], 2000)
+        signal_uv = strength_uv[:, None] * rng.normal(size=(2000 * n_recordings, montage.n_channels))
+        self.samples = (signal_uv / 0.02).astype(np.int16)
+        self.n_recordings = n_recordings
+
+    def signals_sha256(self, recording_ids: Iterable[str]) -> str:
+        taken = [
+            self.samples[2000 * r : 2000 * (r + 1)] for r in sorted(int(n.partition(":r")[2]) for n in recording_ids)
+        ]
+        return hashlib.sha256(b"".join(part.tobytes() for part in taken)).hexdigest()
+
+    def locate(
+        self,
+        montage: str,
+        recording_ids: Iterable[str],
+        starts: NDArray[np.int64],
+        n_samples: int | NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        recordings = np.array([int(name.partition(":r")[2]) for name in recording_ids], dtype=np.int64)
+        return 2000 * recordings + starts, recordings
+
+    def scales(self, montage: str) -> NDArray[np.float32]:
+        return np.full((self.n_recordings, self.samples.shape[1]), 0.02, dtype=np.float32)
+
+    def is_bad(self, montage: str) -> NDArray[np.bool_]:
+        return np.zeros((self.n_recordings, self.samples.shape[1]), dtype=np.bool_)
+
+    def gather(
+        self, montage: str, rows: NDArray[np.int64], n_samples: int, out: NDArray[np.int16] | None = None
+    ) -> NDArray[np.int16]:
+        found = self.samples[rows[:, None] + np.arange(n_samples)]
+        if out is None:
+            return found
+        out[...] = found
+        return out
+
+    def read_ahead(self, montage: str, first_rows: NDArray[np.int64], n_rows: int | NDArray[np.int64]) -> bool:
+        return False
+
+    def shards(self, montage: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return np.array([0]), np.array([len(self.samples)])
+
+
+def make_montage(n_channels: int) -> Montage:
+    positions = tuple((0.02 * k - 0.05, 0.05, 0.05) for k in range(n_channels))
+    return Montage(tuple(f"S{k}" for k in range(n_channels)), positions, (True,) * n_channels, "linked_ears")
+
+
+@pytest.fixture(scope="module")
+def stores() -> dict[str, NoiseStore]:
+    return {
+        "hbn": NoiseStore(make_montage(6), 6, 0, is_simulated=True),
+        "tuh": NoiseStore(make_montage(4), 5, 1, is_simulated=False),
+    }
+
+
+@pytest.fixture(scope="module")
+def mixture(stores: dict[str, NoiseStore]) -> pd.DataFrame:
+    rows = [
+        {
+            "recording_id": f"{corpus}:p{r}:r{r}",
+            "corpus": corpus,
+            "montage": next(iter(stores[corpus].montages)),
+            "person": f"{corpus}:p{r}",
+            "identity": f"{corpus}:p{r}",
+            "start": start,
+            "n_samples": n_samples,
+            "stride": n_samples,
+            "n_windows": 1,
+            "split": "validation" if r == 0 else "pretrain",
+            "weight": weight,
+        }
+        for corpus, n_samples, weight in (("hbn", 200, 0.7), ("tuh", 400, 0.3))
+        for r in range(stores[corpus].n_recordings)
+        for start in range(0, 2000, n_samples)
+    ]
+    return pd.DataFrame(rows)
+
+
+PARAMS = PretrainParams(
+    encoder=PatchTransformerConfig(d_model=16, head_size=8, n_layers=2, spectrum_input=True),
+    optimizer=AdamWConfig(learning_rate=1e-2),
+    batch_size=10,
+    n_steps=30,
+    seed=0,
+    log_interval_steps=5,
+    validation_interval_steps=20,
+    accelerator="cpu",
+    progress_bar=False,
+)
+
+
+def _splits(mixture: pd.DataFrame) -> pd.DataFrame:
+    """The mixture's persons, and two who are kept out."""
+    split_of = dict(zip(mixture["person"], mixture["split"], strict=True))
+    table = split_table(split_of | {"tuh:test": "excluded", "hbn:probed": "evaluation"})
+    known = {person: of["recording_id"].unique().tolist() for person, of in mixture.groupby("person")}
+    table["recordings"] = [known.get(person, [f"{person}:r0"]) for person in table["person"]]
+    # One person has another name in another run.
+    table.loc[table["person"] == "tuh:p1", "keys"] = pd.Series([["TUEG:x", "tuh:p1"]] * len(table), index=table.index)
+    return table
+
+
+@pytest.fixture(scope="module")
+def fit(mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path_factory: pytest.TempPathFactory) -> Fit:
+    splits = _splits(mixture)
+    runs = tmp_path_factory.mktemp("runs")
+
+    def run(
+        table: pd.DataFrame = mixture, run_directory: Path = runs, *, splits: pd.DataFrame = splits, **changes: Any
+    ) -> PretrainResult:
+        params = PARAMS.model_copy(update=changes)
+        return fit_pretraining(table, stores, params, run_directory, splits=splits)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def result(fit: Fit) -> PretrainResult:
+    return fit()
+
+
+def test_it_learns(result: PretrainResult) -> None:
+    history = result.history
+    assert history["step"].tolist() == [5, 10, 15, 20, 25, 30]
+    assert history["val_loss"].notna().tolist() == [False, False, False, True, False, True]
+    assert {"lr", "loss_hbn", "loss_tuh", "val_loss_hbn", "val_loss_tuh"} <= set(history.columns)
+    assert result.metrics["val_r2"] > 0.1
+
+
+def test_metrics_are_plain_numbers(result: PretrainResult) -> None:
+    metrics = json.loads(json.dumps(result.metrics, allow_nan=False))
+    assert metrics["corpus_ratio_hbn"] == 0.7
+    assert metrics["corpus_ratio_tuh"] == 0.3
+    assert metrics["n_steps"] == 30
+    assert metrics["n_windows"] == 300
+    assert metrics["windows_per_s"] > 0
+    assert metrics["train_loss"] == pytest.approx(result.history["loss"].iloc[-1])
+    assert metrics["val_loss"] == pytest.approx(result.history["val_loss"].iloc[-1])
+    encoder = build_encoder(result.checkpoint)
+    assert metrics["n_parameters"] == sum(p.numel() for p in encoder.parameters())
+
+
+def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[str, NoiseStore], tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "encoder.safetensors", result.checkpoint)
+    checkpoint = load_checkpoint(tmp_path / "encoder.safetensors")
+    header = checkpoint.header
+    assert header.persons == sorted([f"hbn:p{r}" for r in range(6)] + [f"tuh:p{r}" for r in range(5)] + ["TUEG:x"])
+    assert header.signals == sorted(short_hash(f"{c}:p{r}:r") for c, n in (("hbn", 6), ("tuh", 5)) for r in range(n))
+    assert header.kept_out == {"invented": ["hbn:probed", "tuh:test"]}
+    assert len(header.splits_sha256) == 64
+    assert header.corpora == ["hbn", "tuh"]
+    assert header.simulated_corpora == ["hbn"]
+    assert header.filters == NoiseStore.filters
+    assert (header.seed, header.n_steps, header.reference, header.signal_scale_uv) == (0, 30, "average", 30.0)
+    assert (header.n_persons, header.imported, header.licence) == (11, None, None)
+    assert header.normalisation == {"kind": "fixed_scale", "scale_uv": 30.0, "clip": 15.0}
+    assert header.versions["torch"] == torch.__version__
+    spec = SignalSpec.from_dict(header.signal_spec)
+    assert {m.n_channels for m in spec.montages.values()} == {4, 6}
+    assert {"objective.mask_token", "objective.targets.mean"} <= set(checkpoint.tensors)
+    assert all(name.startswith(("encoder.", "objective.")) for name in checkpoint.tensors)
+
+    store = stores["hbn"]
+    name = next(iter(store.montages))
+    window = Prepare(store.montages, "average")(
+        {
+            "samples": torch.from_numpy(store.gather(name, np.array([0]), 200)),
+            "scales_uv": torch.from_numpy(store.scales(name)[:1]),
+            "recording": torch.zeros(1, dtype=torch.int64),
+            "corpus": "hbn",
+            "montage": name,
+        }
+    )
+    trained, untrained = build_encoder(checkpoint), untrained_like(checkpoint, 0)
+    assert trained(window).shape == (1, 12, 16)
+    assert not torch.equal(trained(window), untrained(window))
+
+
+@pytest.mark.parametrize(
+    "leak", [{"person": "tuh:test", "identity": "tuh:test", "recording_id": "tuh:test:r0"}, {"split": "validation"}]
+)
+def test_a_leak_stops_before_anything_is_trained(
+    fit: Fit, mixture: pd.DataFrame, leak: dict[str, str], tmp_path: Path
+) -> None:
+    leaky = mixture.copy()
+    for column, value in leak.items():
+        leaky.loc[leaky.index[-1], column] = value
+    with pytest.raises(SplitError, match=r"tuh:test.*kept out of training|tuh:p4.*another split"):
+        fit(leaky, run_directory=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_rows_that_overlap_in_the_store_stop_too(
+    fit: Fit, mixture: pd.DataFrame, stores: dict[str, NoiseStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables say that all is well and the store hands out the same rows."""
+    monkeypatch.setattr(
+        stores["tuh"], "locate", lambda m, ids, starts, n: (starts, np.zeros_like(starts)), raising=False
+    )
+    with pytest.raises(SplitError, match=r"tuh, montage .*share samples"):
+        fit()
+
+
+def test_reconstructions_are_plain_arrays_of_unseen_persons(
+    result: PretrainResult, stores: dict[str, NoiseStore]
+) -> None:
+    assert set(result.reconstructions) == {"hbn", "tuh"}
+    shown = result.reconstructions["hbn"]
+    assert shown["signal_uv"].shape == (4, 6, 200)
+    assert shown["mask"].shape == (4, 6, 2)
+    assert shown["target"].shape == shown["prediction"].shape == (4, 6, 2, 45)
+    assert isinstance(shown["signal_uv"], np.ndarray)
+    assert shown["channel_names"] == [f"S{k}" for k in range(6)]
+    first = stores["hbn"].gather("", np.array([0]), 200)[0].astype(np.float64).T * 0.02
+    np.testing.assert_allclose(shown["signal_uv"][0], first - first.mean(axis=0), atol=1e-3)
+
+
+def test_the_seed_decides_everything(result: PretrainResult, fit: Fit) -> None:
+    torch.manual_seed(1234)
+    np.random.seed(5)  # noqa: NPY002 - global state must not matter
+    again = fit()
+    assert again.checkpoint.header == result.checkpoint.header
+    assert set(again.checkpoint.tensors) == set(result.checkpoint.tensors)
+    for name, value in result.checkpoint.tensors.items():
+        np.testing.assert_array_equal(again.checkpoint.tensors[name], value, err_msg=name)
+    assert again.run_directory == result.run_directory
+    other = fit(seed=1)
+    assert not np.array_equal(
+        other.checkpoint.tensors["encoder.patch_embedding.weight"],
+        result.checkpoint.tensors["encoder.patch_embedding.weight"],
+    )
+    assert other.run_directory != result.run_directory
+
+
+def test_dropout_and_jitter_follow_from_the_seed_too(fit: Fit) -> None:
+    """Through the trainer, with a validation between two steps; global random state comes out as it went in."""
+    still = PARAMS.encoder.model_dump()
+    encoder = PatchTransformerConfig(
+        **still | {"dropout_ratio": 0.2, "drop_path_ratio": 0.2, "position_jitter_m": 0.01}
+    )
+    found = []
+    with torch.random.fork_rng(devices=[]):
+        for state, seed in ((1, 0), (2, 0), (1, 1)):
+            torch.manual_seed(state)
+            before = torch.random.get_rng_state()
+            found.append(fit(encoder=encoder, n_steps=4, validation_interval_steps=2, seed=seed))
+            assert torch.equal(torch.random.get_rng_state(), before)
+    found.append(fit(n_steps=4, validation_interval_steps=2))
+    first, again, other, without = (result.checkpoint.tensors for result in found)
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    pd.testing.assert_frame_equal(found[0].history, found[1].history)
+    assert not np.array_equal(first["objective.mask_token"], other["objective.mask_token"])
+    assert not np.array_equal(first["objective.mask_token"], without["objective.mask_token"])
+
+
+def test_validation_persons_do_not_teach(result: PretrainResult, fit: Fit, mixture: pd.DataFrame) -> None:
+    """Fewer validation windows leave weights and statistics as they were."""
+    fewer = fit(mixture[(mixture["split"] == "pretrain") | (mixture["start"] == 0)])
+    for name, value in result.checkpoint.tensors.items():
+        np.testing.assert_array_equal(fewer.checkpoint.tensors[name], value, err_msg=name)
+    assert fewer.metrics["val_loss"] != result.metrics["val_loss"]
+
+
+def test_without_validation_windows(fit: Fit, mixture: pd.DataFrame) -> None:
+    alone = fit(mixture[mixture["split"] == "pretrain"], n_steps=3)
+    assert not [name for name in alone.metrics if name.startswith("val_")]
+    assert alone.history["val_loss"].isna().all()
+    assert set(alone.reconstructions) == {"hbn", "tuh"}
+
+
+def test_epochs_count_all_windows(fit: Fit) -> None:
+    # 50 HBN and 20 TUH windows, ten a step
+    assert fit(n_steps=None, n_epochs=2).metrics["n_steps"] == 14
+
+
+def test_the_run_directory_is_named_by_what_decides_the_result(
+    result: PretrainResult, fit: Fit, mixture: pd.DataFrame, tmp_path: Path
+) -> None:
+    assert len(result.run_directory.name) == 12
+    assert json.loads((result.run_directory / "params.json").read_text())["params"]["batch_size"] == 10
+    assert list((result.run_directory / "tensorboard").glob("events.out.tfevents.*"))
+    short = fit(run_directory=tmp_path, n_steps=1)
+    reordered = fit(mixture.iloc[::-1], run_directory=tmp_path, n_steps=1)
+    assert len({result.run_directory.name, short.run_directory.name, reordered.run_directory.name}) == 3
+    assert short.run_directory.parent == tmp_path
+
+
+def test_a_diverging_run_keeps_nothing(fit: Fit) -> None:
+    with pytest.raises(TrainingError, match=r"the loss of step \d+ is (nan|inf)"):
+        fit(optimizer=AdamWConfig(learning_rate=1e30))
+
+
+def test_a_stopped_run_keeps_nothing(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eegfm.training.throughput import Pace
+
+    def stop(self: Pace, trainer: Any, *_: Any) -> None:
+        trainer.should_stop = True
+
+    monkeypatch.setattr(Pace, "on_train_batch_end", stop)
+    with pytest.raises(TrainingError, match=r"stopped after 1 of 30 steps"):
+        fit()
+
+
+def test_sigterm_ends_a_program_that_does_not_handle_it(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eegfm.training.throughput import Pace
+
+    monkeypatch.setattr(Pace, "on_train_batch_end", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as caught:
+        fit()
+    assert caught.value.code == 143
+
+
+def test_the_adapter_is_trained_from_the_first_step_and_saved(fit: Fit) -> None:
+    adapter = PerceiverConfig(n_queries=4, d_model=16, patch_s=0.5)
+    one, two = (fit(adapter=adapter, n_steps=n, licence=f"licence {n}").checkpoint for n in (1, 2))
+    fresh = new_adapter(adapter, SignalSpec.from_dict(one.header.signal_spec), PARAMS.seed).state_dict(
+        prefix="adapter."
+    )
+    assert {name for name in one.tensors if name.startswith("adapter.")} == fresh.keys()
+    assert len(fresh) > 10
+    for name, value in fresh.items():
+        assert not np.array_equal(one.tensors[name], value.numpy()), name
+        assert not np.array_equal(two.tensors[name], one.tensors[name]), name
+    assert one.header.licence == "licence 1"
+    assert fit(adapter=adapter, n_steps=1).checkpoint.header.fingerprint == one.header.fingerprint
+
+
+def test_a_run_is_named_after_its_samples_and_its_code(
+    fit: Fit, stores: dict[str, NoiseStore], mixture: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def name(table: pd.DataFrame = mixture) -> str:
+        done = fit(table, tmp_path, n_steps=1)
+        assert done.run_directory.name == done.checkpoint.header.fingerprint
+        return done.run_directory.name
+
+    def changed(recording: int, table: pd.DataFrame = mixture) -> bool:
+        before = name(table)
+        stores["tuh"].samples[2000 * recording + 1999, 0] ^= 1
+        after = name(table)
+        stores["tuh"].samples[2000 * recording + 1999, 0] ^= 1
+        return before != after
+
+    assert changed(1)
+    assert not changed(1, mixture[mixture["recording_id"] != "tuh:p1:r1"])  # it is not trained on
+    before = name()
+    monkeypatch.setattr("eegfm.jobs.train.pretrain.code_sha256", lambda *roots, without: f"edited {roots}")
+    assert name() != before
+
+
+def test_the_code_is_that_of_the_first_step(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eegfm.training.throughput import Pace
+
+    def edit(self: Pace, *_: Any) -> None:
+        for name in ("eegfm.jobs.train.pretrain.encoder_code", "eegfm.jobs.train.pretrain.code_sha256"):
+            monkeypatch.setattr(name, lambda *_: {"edited": "meanwhile"})
+
+    monkeypatch.setattr(Pace, "on_train_batch_start", edit)
+    assert fit(n_steps=1).checkpoint.header.encoder_code == encoder_code(PARAMS.encoder, PARAMS.adapter)
+
+
+@pytest.mark.parametrize("name", ["patch_transformer", "luna"])
+def test_training_in_bfloat16(name: str, mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path: Path) -> None:
+    chosen = {"name": name} | ({"n_queries": 2, "d_token": 16, "n_layers": 1} if name == "luna" else {"size": "nano"})
+    asked = {**PARAMS.model_dump(), "encoder": chosen, "n_steps": 2, "precision": "bf16-mixed", "gradient_clip": 1e-3}
+    result = fit_pretraining(mixture, stores, PretrainParams.model_validate(asked), tmp_path, splits=_splits(mixture))
+    assert np.isfinite(result.metrics["train_loss"])
+
+
+def test_bfloat16_that_computes_wrong_is_refused_before_training(
+    mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eegfm.training.bfloat16.largest_error", lambda: 1.1)
+    asked = {**PARAMS.model_dump(), "n_steps": 2, "precision": "bf16-mixed"}
+    with pytest.raises(TrainingError, match=r"set ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 before python starts"):
+        fit_pretraining(mixture, stores, PretrainParams.model_validate(asked), tmp_path, splits=_splits(mixture))
+    assert not list(tmp_path.rglob("events.out*"))
+    plain = PretrainParams.model_validate(asked | {"precision": "32-true"})
+    assert fit_pretraining(mixture, stores, plain, tmp_path, splits=_splits(mixture)).metrics["n_steps"] == 2
+
+
+def test_the_gradient_is_clipped(mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path: Path) -> None:
+    seen: list[float] = []
+
+    def clip(parameters: Iterable[torch.nn.Parameter], max_norm: float) -> torch.Tensor:
+        kept = list(parameters)
+        norm = clip_grad_norm_(kept, max_norm)
+        seen.append(float(torch.cat([p.grad.flatten() for p in kept if p.grad is not None]).norm()))
+        return norm
+
+    asked = {**PARAMS.model_dump(), "n_steps": 3, "gradient_clip": 1e-3}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
+        fit_pretraining(mixture, stores, PretrainParams.model_validate(asked), tmp_path, splits=_splits(mixture))
+    assert seen == pytest.approx([1e-3] * 3, rel=1e-2)
+
+
+class PartlyBadStore(NoiseStore):
+    """Noise in which every recording has other bad channels, as loud as is asked for."""
+
+    def __init__(self, montage: Montage, n_recordings: int, seed: int, *, is_simulated: bool, loudness: float) -> None:
+        super().__init__(montage, n_recordings, seed, is_simulated=is_simulated)
+        self.bad = np.random.default_rng(seed).random((n_recordings, montage.n_channels)) < 0.3
+        self.bad[:, :2], self.bad[1] = False, False  # two are good in all recordings, and all in one
+        loud = np.repeat(self.bad, 2000, axis=0)
+        self.samples[loud] = (self.samples[loud] * loudness).clip(-32_000, 32_000)
+
+    def is_bad(self, montage: str) -> NDArray[np.bool_]:
+        return self.bad
+
+
+@pytest.mark.parametrize("handling", ["mask", "interpolate"])
+@pytest.mark.parametrize("objective", [MaskedConfig(), MaeConfig(mask_ratio=0.6)], ids=lambda c: c.name)
+def test_what_bad_channels_hold_is_not_learned(
+    mixture: pd.DataFrame, tmp_path: Path, handling: BadChannels, objective: ObjectiveConfig
+) -> None:
+    """Two trainings on recordings that differ in their bad channels alone end with the same weights."""
+    params = PARAMS.model_copy(update={"n_steps": 4, "bad_channels": handling, "objective": objective})
+    done = []
+    for loudness in (0.1, 30.0):
+        stores = {
+            "hbn": PartlyBadStore(make_montage(6), 6, 0, is_simulated=True, loudness=loudness),
+            "tuh": PartlyBadStore(make_montage(4), 5, 1, is_simulated=False, loudness=loudness),
+        }
+        assert all(store.bad.any() for store in stores.values())
+        done.append(fit_pretraining(mixture, stores, params, tmp_path, splits=_splits(mixture)))
+    for name, value in done[0].checkpoint.tensors.items():
+        np.testing.assert_array_equal(value, done[1].checkpoint.tensors[name], err_msg=name)
+    assert done[0].metrics["val_loss"] == done[1].metrics["val_loss"]
+    save_checkpoint(tmp_path / "encoder.safetensors", done[0].checkpoint)
+    checkpoint = load_checkpoint(tmp_path / "encoder.safetensors")
+    assert checkpoint.header.bad_channels == handling
+    assert prepare_for(checkpoint.header, stores["hbn"].montages).bad_channels == handling
+
+
+def partly_bad(nothing_left: dict[str, list[int]]) -> dict[str, PartlyBadStore]:
+    """Stores in which some recordings of a corpus have no good channel at all."""
+    stores = {
+        "hbn": PartlyBadStore(make_montage(6), 6, 0, is_simulated=True, loudness=1.0),
+        "tuh": PartlyBadStore(make_montage(4), 5, 1, is_simulated=False, loudness=1.0),
+    }
+    for corpus, recordings in nothing_left.items():
+        stores[corpus].bad[recordings] = True
+    return stores
+
+
+@pytest.mark.parametrize("handling", ["mask", "interpolate"])
+def test_recordings_of_which_nothing_is_left_are_left_out_by_name(
+    mixture: pd.DataFrame, tmp_path: Path, handling: BadChannels, caplog: pytest.LogCaptureFixture
+) -> None:
+    stores = partly_bad({"tuh": [1, 3]})
+    params = PARAMS.model_copy(update={"n_steps": 4, "bad_channels": handling})
+    found = fit_pretraining(mixture, stores, params, tmp_path / "all", splits=_splits(mixture))
+    [line] = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert line.startswith("tuh: 10 of 25 windows are left out")
+    assert "2 of 5 recordings" in line
+    assert "tuh:p1:r1, tuh:p3:r3" in line
+    rest = mixture[~mixture["recording_id"].isin(["tuh:p1:r1", "tuh:p3:r3"])]
+    alone = fit_pretraining(rest, stores, params, tmp_path / "rest", splits=_splits(mixture))
+    pd.testing.assert_frame_equal(found.history, alone.history)
+    assert found.checkpoint.header == alone.checkpoint.header
+    for name, value in alone.checkpoint.tensors.items():
+        np.testing.assert_array_equal(found.checkpoint.tensors[name], value, err_msg=name)
+
+
+def test_a_corpus_of_which_nothing_is_left_is_refused_before_training(mixture: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"tuh: none of 5 recordings.*tuh:p0:r0, .*tuh:p4:r4.*leave the corpus out"):
+        fit_pretraining(mixture, partly_bad({"tuh": [0, 1, 2, 3, 4]}), PARAMS, tmp_path, splits=_splits(mixture))
+    assert not list(tmp_path.rglob("events*")), "nothing was trained"

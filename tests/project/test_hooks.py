@@ -1,0 +1,100 @@
+"""What is checked between the configuration and the first node."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.io import DataCatalog, DatasetError, MemoryDataset
+from kedro.pipeline import Node, Pipeline
+
+from eegfm.corpora.simulated.config import SimulatedTuh
+from eegfm.errors import CheckpointError, EegfmError, StoreError
+from eegfm.io.checkpoint import CheckpointDataset
+from eegfm.io.folder import FolderDataset, WorkspaceDataset
+from eegfm.io.table import TableDataset
+from eegfm.jobs.acquire.config import AcquireParams
+from eegfm.pipelines import ingest, probe, report
+from eegfm.project.hooks import ProjectHooks
+
+
+def ingest_catalog(folder: Path, acquire: AcquireParams) -> DataCatalog:
+    return DataCatalog(
+        {
+            "mine.raw_folder": WorkspaceDataset(path=str(folder)),
+            "mine.raw": FolderDataset(path=str(folder)),
+            "mine.workspace": WorkspaceDataset(path=str(folder / "w")),
+            "params:mine.acquire": MemoryDataset(acquire),
+        }
+    )
+
+
+def check(pipeline: Pipeline, catalog: DataCatalog) -> None:
+    ProjectHooks().before_pipeline_run(pipeline, catalog)
+
+
+def test_folder_source_must_hold_something(tmp_path: Path) -> None:
+    pipeline, folder = ingest.create_pipeline("mine"), tmp_path / "raw"
+    catalog = ingest_catalog(folder, AcquireParams())
+    with pytest.raises(EegfmError, match=r"mine: raw folder .*/raw does not exist; .*mine\.raw_folder"):
+        check(pipeline, catalog)
+    folder.mkdir()
+    with pytest.raises(EegfmError, match=r"mine: raw folder .*/raw is empty"):
+        check(pipeline, catalog)
+    (folder / "a.edf").write_bytes(b"")
+    check(pipeline, catalog)
+
+
+def test_simulated_source_makes_its_folder(tmp_path: Path) -> None:
+    catalog = ingest_catalog(tmp_path / "none", AcquireParams(source=SimulatedTuh()))
+    check(ingest.create_pipeline("mine"), catalog)
+
+
+def test_pipeline_that_starts_behind_the_raw_files_does_not_ask_for_them(tmp_path: Path) -> None:
+    catalog = ingest_catalog(tmp_path / "none", AcquireParams())
+    later = ingest.create_pipeline("mine").only_nodes("mine.index_raw_files")
+    with pytest.raises(EegfmError, match=r"not there yet: mine\.raw; run the whole project first: kedro run"):
+        check(later, catalog)
+
+
+def test_missing_encoder_comes_first_and_says_who_makes_it(tmp_path: Path) -> None:
+    catalog = DataCatalog(
+        {
+            "pretrain.encoder": CheckpointDataset(filepath=str(tmp_path / "encoder.safetensors")),
+            "splits": TableDataset(filepath=str(tmp_path / "splits.parquet")),
+        }
+    )
+    with pytest.raises(CheckpointError, match=r"encoder\.safetensors; make it with: kedro run --pipelines=pretrain"):
+        check(probe.create_pipeline("hbn"), catalog)
+
+
+def test_missing_tables_are_all_named(tmp_path: Path) -> None:
+    names = ("splits", "mixture", "hbn.windows")
+    catalog = DataCatalog({n: TableDataset(filepath=str(tmp_path / f"{n}.parquet")) for n in names})
+    with pytest.raises(EegfmError, match=r"not there yet: hbn\.windows, mixture, splits; run"):
+        check(report.create_pipeline(["hbn"], probed=False), catalog)
+
+
+def test_what_the_run_itself_makes_is_not_missed(tmp_path: Path) -> None:
+    def make() -> int:
+        return 1
+
+    def use(x: Any) -> None: ...
+
+    nodes = [Node(make, None, "made", name="make"), Node(use, "made", None, name="use")]
+    check(Pipeline(nodes), DataCatalog({"made": TableDataset(filepath=str(tmp_path / "made.parquet"))}))
+
+
+def test_the_command_that_mends_a_store_is_about_the_same_run() -> None:
+    hooks = ProjectHooks()
+    hooks._options = " --env=test --params=data=elsewhere"
+    error = StoreError("c: damaged; mend it with: kedro run --pipelines=ingest, which reads the whole store")
+    wrapped = DatasetError("failed")
+    wrapped.__cause__ = error
+    hooks.on_pipeline_error(wrapped)
+    assert str(error) == (
+        "c: damaged; mend it with: kedro run --pipelines=ingest --env=test --params=data=elsewhere, "
+        "which reads the whole store"
+    )
+    other = EegfmError("run: kedro run --pipelines=ingest")
+    hooks.on_pipeline_error(other)
+    assert str(other) == "run: kedro run --pipelines=ingest"

@@ -1,0 +1,191 @@
+"""Every parameter is checked before a run, whoever uses it; messages name key, value and what is allowed."""
+
+import copy
+import re
+from typing import Any
+
+import pytest
+import yaml
+from kedro.config import OmegaConfigLoader
+
+from eegfm.errors import ConfigError
+from eegfm.project.parameters import SHARED_PARAMETERS, check_parameters
+from eegfm.settings import CONFIG_LOADER_ARGS
+from eegfm.splits.config import Roles
+from kedro_project import PROJECT_ROOT
+
+BASE = PROJECT_ROOT / "conf" / "base"
+EXPERIMENTS = PROJECT_ROOT / "conf" / "experiments"
+
+
+@pytest.fixture
+def parameters() -> dict[str, Any]:
+    """The parameters of conf/base."""
+    merged: dict[str, Any] = {}
+    for path in sorted(BASE.glob("parameters*.yml")):
+        merged |= yaml.safe_load(path.read_text())
+    return merged
+
+
+@pytest.mark.parametrize("experiment", sorted(p.name for p in EXPERIMENTS.iterdir()))
+def test_every_experiment_is_valid(experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for root in re.findall(r"\$\{env:(\w+)\}", (EXPERIMENTS / experiment / "globals.yml").read_text()):
+        monkeypatch.setenv(root, "/recordings")
+    arguments = CONFIG_LOADER_ARGS | {"default_run_env": f"experiments/{experiment}"}
+    merged = OmegaConfigLoader(str(BASE.parent), **arguments)["parameters"]
+    assert check_parameters(merged).pretrain
+
+
+def put(parameters: dict[str, Any], key: str, value: object) -> dict[str, Any]:
+    changed = copy.deepcopy(parameters)
+    *path, last = key.split(".")
+    place = changed
+    for part in path:
+        place = place.setdefault(part, {})
+    place[last] = value
+    return changed
+
+
+def message(parameters: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as info:
+        check_parameters(parameters)
+    assert "\n" not in str(info.value)
+    return str(info.value)
+
+
+def test_roles_of_the_embedded_default(parameters: dict[str, Any]) -> None:
+    assert check_parameters(parameters) == Roles(pretrain=["tuh", "hbn"], probe="hbn")
+    assert check_parameters(parameters | {"data": "/elsewhere"})
+
+
+def test_shared_parameters_may_be_left_to_their_defaults(parameters: dict[str, Any]) -> None:
+    kept = {key: value for key, value in parameters.items() if key not in ("signal", "split", "report")}
+    assert check_parameters(kept)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        (
+            "pretrian.x",
+            1,
+            "unknown parameter 'pretrian'; known: corpora, data, export, hbn, import, mix, pretrain, probe, report, "
+            "signal, split, tuh; did you mean pretrain? (a corpus needs at least the keys ingest and window)",
+        ),
+        (
+            "signal.rate",
+            1,
+            "parameter signal.rate is not known; known: high_hz, low_hz, max_bad_ratio, min_channels, "
+            "min_duration_s, notch_hz, rate_hz; did you mean rate_hz?",
+        ),
+        (
+            "tuh.ingst",
+            {},
+            "parameter tuh.ingst is not known; known: acquire, ingest, window; did you mean ingest?",
+        ),
+        (
+            "hbn.acquire.source.n_subject",
+            3,
+            "parameter hbn.acquire.source.n_subject is not known; known: ccd_s, effects, file_format, male_ratio, "
+            "missing_ratio, movie_s, movies, n_ccd_runs, n_subjects, name, resting_s, seed; did you mean n_subjects?",
+        ),
+        (
+            "hbn.window.cuts.eyes.lenght_s",
+            3,
+            "parameter hbn.window.cuts.eyes.lenght_s is not known; known: closed, length_s, name, open, "
+            "stride_s; did you mean length_s?",
+        ),
+        (
+            "tuh.ingest.corpus.name",
+            "tuhh",
+            "parameter tuh.ingest.corpus.name: 'tuhh' is not known; known: tuh, hbn, bids, edf_folder; "
+            "did you mean tuh?",
+        ),
+        (
+            "probe.n_untrained",
+            0,
+            "parameter probe.n_untrained: Input should be greater than or equal to 1 (found 0)",
+        ),
+        (
+            "signal.rate_hz",
+            "x" * 200,
+            "parameter signal.rate_hz: Input should be a valid number, unable to parse string as a number "
+            "(found '" + "x" * 79 + "…)",
+        ),
+        (
+            "split.linked_corpora",
+            [["tuh", "hbnn"]],
+            "parameter split.linked_corpora names 'hbnn', no corpus; known: hbn, tuab, tuar, tueg, tuep, tuev, tuh, "
+            "tusl, tusz; did you mean hbn?",
+        ),
+        (
+            "hbn.window.cuts.eyes.open",
+            {"values": ["instructed_toCloseEyes"], "span_s": 14},
+            "parameter hbn.window.cuts.eyes: event value instructed_toCloseEyes stands there twice; each may "
+            "stand there once",
+        ),
+        ("mix.weights.tuh", -1, "parameter mix.weights.tuh: Input should be greater than 0 (found -1)"),
+        (
+            "tuh.window.cuts.pretrain",
+            {"name": "fixed", "length_s": 4},
+            "parameter tuh.window.cuts.pretrain.stride_s is missing",
+        ),
+        (
+            "signal.high_hz",
+            60,
+            "parameter signal: low_hz=0.5, high_hz=60, rate_hz=100: low_hz < high_hz < rate_hz / 2 must hold; "
+            "lower high_hz or raise rate_hz",
+        ),
+        ("corpora.probe", "bhn", "corpora: 'bhn' has no parameters; there are hbn, tuh"),
+    ],
+)
+def test_messages(parameters: dict[str, Any], key: str, value: object, expected: str) -> None:
+    assert message(put(parameters, key, value)) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("mix.weights.bhn", 0.1, "parameter mix.weights.bhn names no corpus; known: hbn, tuh; did you mean hbn?"),
+        ("mix.weights", {"hbn": 1}, "parameter mix.weights.tuh is missing; corpora.pretrain names that corpus"),
+        (
+            "probe.task",
+            "eye",
+            "parameter probe.task: hbn.window.cuts has no 'eye'; known: eyes, pretrain; did you mean",
+        ),
+        (
+            "probe.task",
+            "pretrain",
+            "parameter probe.task: hbn.window.cuts.pretrain is unlabelled; a probe needs windows with a class each",
+        ),
+        ("mix.task", "eyes", "parameter mix.task: tuh.window.cuts has no 'eyes'; known: pretrain"),
+        (
+            "pretrain.batch_size",
+            7,
+            "batch_size 7 cannot be shared out by the mixture weights (hbn 4.9, tuh 2.1 windows)",
+        ),
+    ],
+)
+def test_values_that_are_wrong_together(parameters: dict[str, Any], key: str, value: object, expected: str) -> None:
+    assert message(put(parameters, key, value)).startswith(expected)
+
+
+def test_several_mistakes_stand_in_one_line(parameters: dict[str, Any]) -> None:
+    text = message(put(put(parameters, "split.slat", "x"), "split.validation_ratio", 2))
+    assert text.startswith("parameter split.validation_ratio: Input should be less than 1 (found 2); ")
+    assert "parameter split.slat is not known" in text
+
+
+def test_corpora_must_be_named(parameters: dict[str, Any]) -> None:
+    del parameters["corpora"]
+    assert message(parameters) == "parameters: 'corpora' is missing; it names the corpora to pretrain and to probe on"
+
+
+def test_half_a_corpus_is_not_known(parameters: dict[str, Any]) -> None:
+    text = message(put(parameters, "thu.ingest.n_workers", 1))
+    assert text.startswith("unknown parameter 'thu'; ")
+    assert "did you mean tuh?" in text
+
+
+def test_every_shared_parameter_of_the_configuration_has_a_type(parameters: dict[str, Any]) -> None:
+    assert set(parameters) - {"tuh", "hbn"} == set(SHARED_PARAMETERS)

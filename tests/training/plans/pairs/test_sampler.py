@@ -1,0 +1,314 @@
+"""Batches of pairs: nothing twice, the same in every order of asking, and as varied as can be."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eegfm.errors import ConfigError, SplitError
+from eegfm.store.stores import Stores
+from eegfm.training.loading.groups import window_groups
+from eegfm.training.plans.pairs.config import ConditionPairs, MovieMomentPairs, PairConfig, TimeNeighbourPairs
+from eegfm.training.plans.pairs.sampler import PairBatch, PairPlan, false_negative_mask
+from eegfm.windows.runs import expand
+from pair_tables import Names, table, viewers
+
+KINDS: list[PairConfig] = [
+    MovieMomentPairs(),
+    ConditionPairs(),
+    ConditionPairs(across="any"),
+    TimeNeighbourPairs(max_gap_s=6.0),
+]
+kinds = pytest.mark.parametrize("pairing", KINDS, ids=["movie_moment", "condition", "any", "time_neighbours"])
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> pd.DataFrame:
+    """Recordings of a few persons, corpora and montages with a few runs each; some windows overlap, some are alone."""
+    rows = []
+    for r in range(draw(st.integers(1, 14))):
+        person, montage = draw(st.integers(0, 4)), draw(st.sampled_from(["129ch", "21ch"]))
+        start, movie = 0, draw(st.sampled_from(["A", "B", None]))
+        for segment in range(draw(st.integers(1, 2))):
+            n_windows, stride = draw(st.integers(1, 5)), draw(st.sampled_from([100, 200]))
+            rows.append(
+                {
+                    "recording_id": f"p{person}_{r}",
+                    "montage": montage,
+                    "segment": segment,
+                    "start": start,
+                    "stride": stride,
+                    "n_windows": n_windows,
+                    "moment": draw(st.sampled_from([-1, 0, 0, 1])),
+                    "label": movie,
+                }
+            )
+            start += n_windows * stride + 300
+    return table(rows)
+
+
+def plan(windows: pd.DataFrame, pairing: PairConfig, batch_size: int = 2, seed: int = 0) -> PairPlan | None:
+    """None where the windows do not give the pairs of a batch."""
+    try:
+        return PairPlan(windows, pairing, batch_size, seed, rate_hz=100.0)
+    except (SplitError, ConfigError):
+        return None
+
+
+def sure(made: PairPlan | None) -> PairPlan:
+    assert made is not None
+    return made
+
+
+def epoch_of(made: PairPlan, epoch: int = 0, rank: int = 0, world_size: int = 1) -> Iterator[PairBatch]:
+    for step in range(made.n_steps_per_epoch):
+        yield made.step(epoch * made.n_steps_per_epoch + step, rank, world_size)
+
+
+def in_words(windows: pd.DataFrame, batches: Iterable[PairBatch]) -> list[Any]:
+    names = Names(windows)
+    return [(b.corpus, b.montage, b.n_samples, names.keys(b)) for b in batches]
+
+
+def are_alike(one: Any, other: Any, pairing: PairConfig) -> bool:
+    """What the kinds of pairs say of two windows, read off the table."""
+    if isinstance(pairing, TimeNeighbourPairs):
+        return one.recording_id == other.recording_id and abs(one.start - other.start) <= 600
+    if isinstance(pairing, MovieMomentPairs):
+        same = abs(one.moment - other.moment) * 200 < one.n_samples
+        return bool(one.label == other.label and same)
+    return bool(one.label == other.label)
+
+
+def are_a_pair(one: Any, other: Any, pairing: PairConfig) -> bool:
+    apart = one.recording_id != other.recording_id or abs(one.start - other.start) >= one.n_samples
+    if isinstance(pairing, TimeNeighbourPairs):
+        in_one = one.recording_id == other.recording_id and one.segment == other.segment
+        return in_one and apart and abs(one.start - other.start) <= 600
+    if isinstance(pairing, ConditionPairs) and pairing.across == "any":
+        return bool(one.label == other.label and apart)
+    same = one.label == other.label and (isinstance(pairing, ConditionPairs) or one.moment == other.moment >= 0)
+    return bool(same and one.person != other.person)
+
+
+@settings(deadline=None, max_examples=40)
+@given(tables(), st.sampled_from(KINDS), st.integers(0, 2), st.integers(1, 4))
+def test_an_epoch_holds_right_pairs_and_no_window_twice(
+    windows: pd.DataFrame, pairing: PairConfig, seed: int, batch_size: int
+) -> None:
+    made = plan(windows, pairing, batch_size, seed)
+    if made is None:
+        return
+    names = Names(windows)
+    for epoch in (0, 3):
+        seen: Counter[Any] = Counter()
+        for batch in epoch_of(made, epoch):
+            assert batch.anchor.shape == batch.positive.shape == (batch_size,)
+            rows = list(names.rows(batch).itertuples())
+            assert all(
+                are_a_pair(one, other, pairing) for one, other in zip(rows[:batch_size], rows[batch_size:], strict=True)
+            )
+            seen.update(names.keys(batch))
+        assert max(seen.values()) == 1
+        assert seen.total() == 2 * batch_size * made.n_steps_per_epoch
+    counts = made.counts
+    assert counts["n_windows"] == windows["n_windows"].sum()
+    unusable = counts.get("n_windows_without_label", 0) + counts.get("n_windows_without_moment", 0)
+    assert 2 * counts["n_pairs"] + counts["n_windows_without_partner"] + unusable == counts["n_windows"]
+    assert counts["n_pairs"] - counts["n_pairs_beyond_batches"] == batch_size * made.n_steps_per_epoch
+
+
+@settings(deadline=None, max_examples=30)
+@given(tables(), st.sampled_from(KINDS), st.randoms(use_true_random=False))
+def test_order_of_rows_and_their_division_into_runs_change_nothing(
+    windows: pd.DataFrame, pairing: PairConfig, random: Any
+) -> None:
+    made = plan(windows, pairing)
+    every = expand(windows)
+    order = list(range(len(every)))
+    random.shuffle(order)
+    other = every.iloc[order].reset_index(drop=True)
+    again = plan(other, pairing)
+    assert (made is None) == (again is None)
+    if made is not None and again is not None:
+        assert made.counts == again.counts
+        assert in_words(windows, epoch_of(made)) == in_words(other, epoch_of(again))
+
+
+@settings(deadline=None, max_examples=40)
+@given(tables(), st.sampled_from(KINDS), st.sampled_from([2, 3]))
+def test_ranks_together_take_what_one_takes(windows: pd.DataFrame, pairing: PairConfig, world_size: int) -> None:
+    made = plan(windows, pairing, 2 * world_size)
+    if made is None:
+        return
+    for step in range(2 * made.n_steps_per_epoch):
+        whole = made.step(step)
+        for rank in range(world_size):
+            part = made.step(step, rank, world_size)
+            assert (part.anchor == whole.anchor[rank::world_size]).all()
+            assert (part.positive == whole.positive[rank::world_size]).all()
+            n = 2 * world_size
+            own = np.concatenate([np.arange(rank, n, world_size), np.arange(n + rank, 2 * n, world_size)])
+            assert (part.false_negatives == whole.false_negatives[np.ix_(own, own)]).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(tables(), st.sampled_from(KINDS))
+def test_false_negatives_are_those_of_a_plain_loop(windows: pd.DataFrame, pairing: PairConfig) -> None:
+    windows = windows.assign(stride=np.int32(200))
+    made = plan(windows, pairing)
+    names = Names(windows)
+    for batch in epoch_of(made) if made is not None else ():
+        rows = list(names.rows(batch).itertuples())
+        expected = [
+            [i % 2 != j % 2 and are_alike(one, other, pairing) for j, other in enumerate(rows)]
+            for i, one in enumerate(rows)
+        ]
+        assert batch.false_negatives.tolist() == expected
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=0, max_size=8), st.integers(0, 4))
+def test_the_mask_against_a_plain_loop(half: list[tuple[int, int]], reach: int) -> None:
+    group, place = np.array(half + half[::-1], dtype=np.int64).reshape(-1, 2).T
+    n = len(half)
+    for places in (None, place):
+        expected = np.zeros((2 * n, 2 * n), dtype=bool)
+        for i in range(2 * n):
+            for j in range(2 * n):
+                near = places is None or abs(places[i] - places[j]) <= reach
+                expected[i, j] = group[i] == group[j] and near and i % n != j % n
+        assert (false_negative_mask(group, places, reach) == expected).all()
+
+
+@kinds
+def test_any_step_can_be_asked_for_at_any_time(pairing: PairConfig) -> None:
+    windows = viewers(8, 9, ("A", "B"))
+    straight = sure(plan(windows, pairing, 4))
+    steps = [7, 0, 3 * straight.n_steps_per_epoch + 1, 7, straight.n_steps_per_epoch, 1]
+    log = {step: in_words(windows, [straight.step(step)]) for step in range(4 * straight.n_steps_per_epoch)}
+    resumed = sure(plan(windows, pairing, 4))
+    assert [in_words(windows, [resumed.step(step)]) for step in steps] == [log[step] for step in steps]
+
+
+@kinds
+def test_epochs_and_seeds_differ(pairing: PairConfig) -> None:
+    windows = viewers(20, 10, ("A", "B"))
+    found = [
+        str(in_words(windows, epoch_of(sure(plan(windows, pairing, 4, seed)), epoch)))
+        for seed, epoch in [(0, 0), (0, 1), (0, 2), (1, 0)]
+    ]
+    assert len(set(found)) == 4
+
+
+def test_over_epochs_pairs_repeat_no_sooner_than_at_random() -> None:
+    n_persons, n_epochs = 20, 19
+    windows = viewers(n_persons, 50)
+    made, names = sure(plan(windows, MovieMomentPairs(), 10)), Names(windows)
+    met = set()
+    for epoch in range(n_epochs):
+        for batch in epoch_of(made, epoch):
+            # Everybody begins at another sample, below the length of a window: that tells who it is.
+            persons_and_moments = [(start % 200, start // 200) for _, start in names.keys(batch)]
+            met |= {frozenset(pair) for pair in zip(persons_and_moments[:10], persons_and_moments[10:], strict=True)}
+    possible = 50 * n_persons * (n_persons - 1) / 2
+    at_random = 1 - (1 - 1 / (n_persons - 1)) ** n_epochs
+    assert abs(len(met) / possible - at_random) < 0.02, "0.64 of all pairs; going through them in turn shows all"
+
+
+def test_a_batch_has_as_many_groups_as_can_be() -> None:
+    windows = pd.concat([viewers(12, 10, ("A",)), viewers(40, 3, ("B",))], ignore_index=True)
+    made, names = sure(plan(windows, MovieMomentPairs(), 12)), Names(windows)
+    n_pairs = Counter({("A", m): 6 for m in range(10)}) + Counter({("B", m): 20 for m in range(3)})
+    assert made.counts["n_pairs"] == n_pairs.total() == 12 * made.n_steps_per_epoch
+    for batch in epoch_of(made):
+        rows = names.rows(batch).iloc[:12]
+        held = Counter(zip(rows["label"], rows["moment"], strict=True))
+        for group, n in n_pairs.items():
+            assert n // made.n_steps_per_epoch <= held[group] <= -(-n // made.n_steps_per_epoch)
+
+
+def test_ranks_see_all_conditions() -> None:
+    windows = viewers(64, 4, ("open", "closed"))
+    made, names = sure(plan(windows, ConditionPairs(), 32)), Names(windows)
+    for rank in range(4):
+        for batch in epoch_of(made, 0, rank, 4):
+            assert sorted(Counter(names.rows(batch)["label"]).values()) == [8, 8]
+
+
+def test_batches_are_of_one_montage_and_montages_share_the_steps_by_their_pairs() -> None:
+    windows = pd.concat(
+        [
+            viewers(20, 30, montage="129ch"),
+            viewers(10, 30, montage="64ch"),
+            viewers(10, 30, montage="64ch", n_samples=400, stride=400),
+            viewers(10, 30, corpus="other", montage="64ch"),
+        ],
+        ignore_index=True,
+    )
+    made = sure(plan(windows, MovieMomentPairs(), 10))
+    order = [(b.corpus, b.montage, b.n_samples) for b in epoch_of(made)]
+    shares = {("hbn", "129ch", 200): 30, ("hbn", "64ch", 200): 15, ("hbn", "64ch", 400): 15, ("other", "64ch", 200): 15}
+    assert Counter(order) == shares
+    assert len(set(order[:12])) == 4, "montages are mixed"
+
+
+def test_what_fills_no_batch_is_counted_said_and_changes(caplog: pytest.LogCaptureFixture) -> None:
+    windows = pd.concat([viewers(10, 5), viewers(4, 1, montage="64ch")], ignore_index=True)
+    with caplog.at_level(logging.WARNING, "eegfm"):
+        made, names = sure(plan(windows, MovieMomentPairs(), 20)), Names(windows)
+    assert "hbn 64ch 200 samples: 2 pairs fill no batch of 20" in caplog.text
+    assert made.counts["n_pairs"] == 27
+    assert made.counts["n_pairs_beyond_batches"] == 7
+    assert made.n_steps_per_epoch == 1
+    seen = Counter(key for epoch in range(40) for key in names.keys(made.step(epoch)))
+    assert len(seen) == 50
+
+
+def test_no_montage_has_a_batch() -> None:
+    with pytest.raises(
+        ConfigError, match="batch_size 30: no montage has so many pairs, the most are 25 of hbn 129ch 200 samples"
+    ):
+        PairPlan(viewers(10, 5), MovieMomentPairs(), 30, 0, rate_hz=100.0)
+
+
+def test_ranks_that_cannot_share_a_batch() -> None:
+    made = sure(plan(viewers(10, 5), MovieMomentPairs(), 10))
+    with pytest.raises(ConfigError, match="batch_size 10 is no multiple of 3 devices"):
+        made.step(0, 0, 3)
+
+
+@pytest.mark.parametrize("column", ["task", "split"])
+def test_several_cuts_or_splits_are_refused(column: str) -> None:
+    windows = viewers(10, 5).assign(**{column: ["one", "other"] * 5})
+    with pytest.raises(ConfigError, match=f"windows of one {column}, these are of one, other"):
+        PairPlan(windows, MovieMomentPairs(), 10, 0, rate_hz=100.0)
+
+
+class Arena:
+    """A store that places recordings far apart."""
+
+    rate_hz = 100.0
+
+    def locate(self, montage: str, recording_ids: Any, starts: Any, n_samples: Any) -> tuple[Any, Any]:
+        scale_rows = np.array([int(str(r)[1:4]) for r in recording_ids])
+        return scale_rows * 100_000 + starts, scale_rows
+
+
+@kinds
+def test_windows_are_numbered_as_where_training_gathers_them(pairing: PairConfig) -> None:
+    windows = viewers(30, 8).assign(split="pretrain").assign(identity=lambda rows: rows["person"])
+    groups = window_groups(windows, cast(Stores, {"hbn": Arena()}), "pretrain")["hbn"]
+    assert len(groups) == 1
+    names = Names(windows)
+    for batch in epoch_of(sure(plan(windows, pairing, 20))):
+        rows, scales = groups[0].locate(np.concatenate([batch.anchor, batch.positive]))
+        expected = [(100_000 * int(recording[1:4]) + start) for recording, start in names.keys(batch)]
+        assert rows.tolist() == expected
+        assert (scales == rows // 100_000).all()
