@@ -217,20 +217,20 @@ def _module(data: Path, adapter: Mapping[str, Any]) -> tuple[Any, list[list[Any]
     from eegfm.adapters.load import new_adapter
     from eegfm.encoders.load import new_encoder
     from eegfm.jobs.train.data import training_data
-    from eegfm.nn.rereference import Prepare
+    from eegfm.nn.rereference import Rereference
     from eegfm.training.module import PretrainModule
 
     params = _params(adapter, 0, 8)
     found = training_data(pd.read_parquet(data / _TABLES[0]), _stores(data), params)
-    prepare = Prepare(found.spec.montages, params.reference)
-    spec = prepare.prepared_spec(found.spec)
+    rereference = Rereference(found.spec.montages, params.reference)
+    spec = rereference.rereferenced_spec(found.spec)
     built = new_adapter(params.adapter, spec, 0)
     objective = params.objective.build(
         new_encoder(params.encoder, built.adapted_spec(spec), 0), built.adapted_spec(spec)
     )
     steps = [found.training.batches(step) for step in range(4)]
-    objective.fit_statistics(built(prepare(batch)) for batch in steps[0])
-    return PretrainModule(objective, prepare, built, params, found.weights, 8), steps
+    objective.fit_statistics(built(rereference(batch)) for batch in steps[0])
+    return PretrainModule(objective, rereference, built, params, found.weights, 8), steps
 
 
 def _step_loss(module: Any, batches: Sequence[Any]) -> Any:
@@ -238,7 +238,7 @@ def _step_loss(module: Any, batches: Sequence[Any]) -> Any:
 
     losses = [
         module.weights[batch["corpus"]]
-        * module.objective(module.adapter(module.prepare(batch)), generator_for(0, TRAINING_MASKS, k))[0]
+        * module.objective(module.adapter(module.rereference(batch)), generator_for(0, TRAINING_MASKS, k))[0]
         for k, batch in enumerate(batches)
     ]
     return sum(losses)
@@ -250,7 +250,7 @@ def _forward(module: Any, batch: Any) -> tuple[int, float]:
 
     with torch.inference_mode():
         start_s = time.process_time()
-        adapted = module.adapter(module.prepare(batch))
+        adapted = module.adapter(module.rereference(batch))
         module.objective.encoder(adapted)
         return adapted["signal"].shape[1], time.process_time() - start_s
 

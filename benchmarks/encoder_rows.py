@@ -1,6 +1,6 @@
 """Which encoders the table of the documentation shows, and what is published about them. No torch here.
 
-Those of publications are normalised as published, as their figures stand beside published ones.
+Those of publications are normalized as published, as their figures stand beside published ones.
 """
 
 from collections.abc import Mapping

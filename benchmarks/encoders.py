@@ -140,7 +140,7 @@ def built(row: Row, n_channels: int, n_samples: int) -> "Encoder":
     from pydantic import TypeAdapter
 
     from eegfm.batch import SignalSpec
-    from eegfm.encoders.config import EncoderConfig
+    from eegfm.encoders.config import AnyEncoderConfig
     from eegfm.encoders.load import new_encoder
 
     if row.config["name"] == "braindecode":
@@ -150,7 +150,7 @@ def built(row: Row, n_channels: int, n_samples: int) -> "Encoder":
             raise ImportError(f"braindecode does not load: {error}") from error
     montage = _montage(n_channels)
     spec = SignalSpec(row.rate_hz, {montage.name: montage}, {montage.name: n_samples})
-    return new_encoder(TypeAdapter(EncoderConfig).validate_python(dict(row.config)), spec, seed=0).eval()
+    return new_encoder(TypeAdapter(AnyEncoderConfig).validate_python(dict(row.config)), spec, seed=0).eval()
 
 
 def _only_shapes(row: Row, n_channels: int, n_samples: int) -> "Encoder":

@@ -6,7 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from eegfm.adapters.config import AdapterConfig
 from eegfm.checkpoint import CheckpointHeader
-from eegfm.encoders.config import EncoderConfig
+from eegfm.encoders.config import AnyEncoderConfig
 from eegfm.inference.encoder_code import encoder_code
 
 
@@ -21,13 +21,13 @@ def header(**changes: Any) -> CheckpointHeader:
         "signal_spec": {"rate_hz": 100.0, "montages": {}, "n_samples": {}},
         "encoder_spec": {"rate_hz": 100.0, "montages": {}, "n_samples": {}},
         "signal_scale_uv": 10.0,
-        "normalisation": {"kind": "fixed_scale", "scale_uv": 10.0},
+        "normalization": {"kind": "fixed_scale", "scale_uv": 10.0},
         "reference": "average",
         "bad_channels": "mask",
         "filters": {"low_hz": 0.5, "high_hz": 45.0},
         "corpora": ["hbn", "tuh"],
         "simulated_corpora": ["tuh"],
-        "licence": None,
+        "license": None,
         "imported": None,
         "n_persons": 2,
         "persons": ["NDA:ndaraa000aaa", "TUEG:aaaaaaab"],
@@ -47,7 +47,7 @@ def code_of(encoder: dict[str, Any], adapter: dict[str, Any]) -> dict[str, str]:
     """The code of today; none for what is not on the menu."""
     try:
         return encoder_code(
-            TypeAdapter(EncoderConfig).validate_python(encoder), TypeAdapter(AdapterConfig).validate_python(adapter)
+            TypeAdapter(AnyEncoderConfig).validate_python(encoder), TypeAdapter(AdapterConfig).validate_python(adapter)
         )
     except ValidationError:
         return {}

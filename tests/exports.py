@@ -10,7 +10,7 @@ from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.config import Buildable
 from eegfm.encoders.load import PREFIX, new_encoder
-from eegfm.nn.rereference import Prepare
+from eegfm.nn.rereference import Rereference
 from eegfm.signal.montages.canonical import canonical_montage
 
 
@@ -22,7 +22,7 @@ def checkpoint_of(
     adapter_config = adapter_config or NoAdapterConfig()
     found = {m.name: m for m in (canonical_montage(name) for name in montages)}
     spec = SignalSpec(rate_hz, found, dict.fromkeys(found, round(window_s * rate_hz)))
-    prepared = Prepare(spec.montages).prepared_spec(spec)
+    prepared = Rereference(spec.montages).rereferenced_spec(spec)
     adapter = new_adapter(adapter_config, prepared, 0)
     encoder_spec = adapter.adapted_spec(prepared)
     encoder = new_encoder(config, encoder_spec, 0)
@@ -32,7 +32,7 @@ def checkpoint_of(
         "adapter": adapter_config.model_dump(mode="json"),
         "signal_spec": spec.to_dict(),
         "encoder_spec": encoder_spec.to_dict(),
-        "normalisation": encoder.normalisation,
+        "normalization": encoder.normalization,
         "signal_scale_uv": encoder.signal_scale_uv,
     }
     return Checkpoint({name: value.numpy() for name, value in state.items()}, header(**facts | changes))

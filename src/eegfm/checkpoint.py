@@ -49,7 +49,7 @@ class CheckpointHeader(StrictModel):
     samples and its code. ``encoder_code`` holds a short hash of each module between recorded microvolts and encoded
     vectors: weights mean something else in other code. ``record`` says what a run of Kedro made the file from.
     ``bad_channels`` is what is done with them before the encoder.
-    ``normalisation`` is what the encoder does to microvolts first, ``licence`` that of the weights.
+    ``normalization`` is what the encoder does to microvolts first, ``license`` that of the weights.
     ``persons`` lists the ``n_persons`` whom the weights were trained or validated on, by all their names
     (``namespace:subject``, see ``eegfm.splits.persons``), ``signals`` a short hash of each of their recordings: a
     probe refuses both. ``kept_out`` lists by reason who was there and left out of training.
@@ -68,13 +68,13 @@ class CheckpointHeader(StrictModel):
     encoder_spec: dict[str, Any]
     unit: Literal["uV"] = "uV"
     signal_scale_uv: float
-    normalisation: dict[str, float | str]
+    normalization: dict[str, float | str]
     reference: str
     bad_channels: BadChannels
     filters: dict[str, Any]
     corpora: list[str]
     simulated_corpora: list[str]
-    licence: str | None
+    license: str | None
     imported: ImportedWeights | None
     n_persons: int | None
     persons: list[str] | None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Reference = Literal["average", "linked_ears", "Cz", "unknown"]
 """What the stored signals were recorded against."""
 BadChannels = Literal["mask", "interpolate"]
-"""What is done with bad channels before an encoder sees them, see ``eegfm.nn.rereference.Prepare``."""
+"""What is done with bad channels before an encoder sees them, see ``eegfm.nn.rereference.Rereference``."""
 _BIDS_PREFIX = re.compile(r"^(?:sub-\s*)+")
 
 
@@ -91,7 +91,7 @@ def _hash(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def normalised_subject(subject: str) -> str:
+def normalized_subject(subject: str) -> str:
     """Spell a subject id in the one way that ids are compared in.
 
     Unicode's NFKC_Casefold (no case, no width, no invisible characters), no surrounding blanks, no BIDS prefix
@@ -104,4 +104,4 @@ def normalised_subject(subject: str) -> str:
 
 def person_id(corpus: str, subject: str) -> str:
     """Name of a person in the tables of a corpus: the same for every spelling of the subject id."""
-    return f"{corpus}:{normalised_subject(subject)}"
+    return f"{corpus}:{normalized_subject(subject)}"

@@ -10,7 +10,7 @@ from eegfm.batch import WindowBatch
 from eegfm.encoders.base import Encoder
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
-from eegfm.objectives.config import MaskedConfig, ObjectiveConfig
+from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
 
 BAD = ((3, 7, 18), (), (0,))  # channels of three windows of one batch
 
@@ -41,7 +41,7 @@ def features_see_no_bad_channel(subject: Subject) -> None:
 
 def objectives_ask_for_no_bad_channel(subject: Subject) -> None:
     """No loss depends on what a bad channel holds; its gradient is zero; every objective trains all the same."""
-    for member in (MaskedConfig, *members(ObjectiveConfig)):
+    for member in (MaskedConfig, *members(AnyObjectiveConfig)):
         config = member(target="signal", allow_leaks=True)
         traits = subject.traits
         if traits.output == "window" or (config.needs_visible and not traits.supports_visible):

@@ -10,9 +10,9 @@ import torch
 
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder
-from eegfm.encoders.config import CbramodConfig, EncoderConfig, LabramConfig, LunaConfig
+from eegfm.encoders.config import AnyEncoderConfig, CbramodConfig, LabramConfig, LunaConfig
 from eegfm.encoders.load import new_encoder
-from eegfm.encoders.traits import EncoderChoice
+from eegfm.encoders.traits import EncoderConfig
 from eegfm.recording import Montage
 from eegfm.signal.montages.canonical import canonical_montage
 
@@ -22,13 +22,13 @@ MONTAGES = {m.n_channels: m for m in map(canonical_montage, ("1020_19", "1020_21
 BY_NAME = {montage.name: montage for montage in MONTAGES.values()}
 
 
-def members(union: object) -> list[type[EncoderChoice]]:
+def members(union: object) -> list[type[EncoderConfig]]:
     """Classes of a union, which may be annotated, nested, or of one."""
     inner = get_args(union)[0] if get_origin(union) is Annotated else union
     return [member for part in get_args(inner) for member in members(part)] or [inner]
 
 
-MEMBERS = {member.model_fields["name"].default: member for member in members(EncoderConfig)}
+MEMBERS = {member.model_fields["name"].default: member for member in members(AnyEncoderConfig)}
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Case:
 
 _WHOLE_WINDOW = dict.fromkeys(
     ("tokens_hold_their_patch", "hidden_content_stays_hidden"),
-    "as published, statistics over the whole window normalise each patch",
+    "as published, statistics over the whole window normalize each patch",
 )
 _SMALL = {"d_model": 64, "n_layers": 2, "head_size": 32}
 NOTES = (
@@ -89,7 +89,7 @@ VARIANTS = (
     Case("patch_transformer-registers", "patch_transformer", {**_SMALL, "n_registers": 2, "summary": "register"}),
     Case("patch_transformer-full_registers", "patch_transformer", {**_SMALL, "attention": "full", "n_registers": 1}),
     Case("luna-published", "luna", {"n_layers": 1, "n_queries": 2, **LunaConfig.published}, exceptions=_WHOLE_WINDOW),
-    Case("luna-zscore", "luna", {"n_layers": 1, "normalisation": "window_zscore"}, exceptions=_WHOLE_WINDOW),
+    Case("luna-zscore", "luna", {"n_layers": 1, "normalization": "window_zscore"}, exceptions=_WHOLE_WINDOW),
     Case("luna-window_norm", "luna", {"n_layers": 1, "patch_norm": "window"}, exceptions=_WHOLE_WINDOW),
     Case(
         "labram-published",
@@ -120,9 +120,9 @@ class Subject:
     def __init__(
         self,
         case: Case,
-        config: EncoderChoice,
-        light: EncoderChoice | None = None,
-        at_129: EncoderChoice | None = None,
+        config: EncoderConfig,
+        light: EncoderConfig | None = None,
+        at_129: EncoderConfig | None = None,
     ) -> None:
         self.case, self.config = case, config
         self.light, self.at_129 = light or config, at_129 or config
@@ -159,7 +159,7 @@ class Subject:
 _ENCODERS: dict[str, Encoder] = {}
 
 
-def _built(config: EncoderChoice, spec: SignalSpec) -> Encoder:
+def _built(config: EncoderConfig, spec: SignalSpec) -> Encoder:
     key = f"{type(config).__name__} {config.model_dump_json()} {json.dumps(spec.to_dict())}"
     if key not in _ENCODERS:
         _ENCODERS[key] = new_encoder(config, spec, seed=0).eval()

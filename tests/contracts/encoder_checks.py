@@ -73,12 +73,12 @@ def _check_tokens(encoder: Encoder, tokens: Tokens, batch: WindowBatch) -> None:
 
 
 def describes_itself(subject: Subject) -> None:
-    """Traits, configuration and normalisation, for objectives and headers."""
+    """Traits, configuration and normalization, for objectives and headers."""
     encoder = subject.encoder(is_default=True)
     assert encoder.traits == subject.config.traits
     assert encoder.config == subject.config
-    assert encoder.normalisation.get("kind")
-    assert json.loads(json.dumps(encoder.normalisation)) == encoder.normalisation
+    assert encoder.normalization.get("kind")
+    assert json.loads(json.dumps(encoder.normalization)) == encoder.normalization
     assert encoder.signal_scale_uv > 0
     assert encoder.rate_hz == RATE_HZ
 

@@ -20,7 +20,7 @@ from eegfm.encoders.base import Encoder
 from eegfm.encoders.load import PREFIX, build_encoder, new_encoder
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
-from eegfm.objectives.config import MaskedConfig, ObjectiveChoice, ObjectiveConfig
+from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig, ObjectiveConfig
 from eegfm.training.bfloat16 import check_bfloat16
 
 
@@ -127,7 +127,7 @@ def overfits_eight_windows(subject: Subject) -> None:
 
 def objectives_train_it(subject: Subject) -> None:
     """An objective that hides tokens trains every encoder of tokens; it refuses the others before anything is built."""
-    asked = [MaskedConfig(target="signal"), *(m() for m in members(ObjectiveConfig) if _name(m) == "mae")]
+    asked = [MaskedConfig(target="signal"), *(m() for m in members(AnyObjectiveConfig) if _name(m) == "mae")]
     for choice in asked:
         config = choice
         if not _takes(config, subject):
@@ -145,11 +145,11 @@ def objectives_train_it(subject: Subject) -> None:
         _assert_learning(objective)
 
 
-def _name(config: type[ObjectiveChoice]) -> str:
+def _name(config: type[ObjectiveConfig]) -> str:
     return str(config.model_fields["name"].default)
 
 
-def _takes(config: ObjectiveChoice, subject: Subject) -> bool:
+def _takes(config: ObjectiveConfig, subject: Subject) -> bool:
     """Whether the objective takes the encoder, which must be whether it can train it."""
     traits = subject.traits
     is_leak = bool(subject.config.leaks) and not getattr(config, "allow_leaks", True)
@@ -161,7 +161,7 @@ def _takes(config: ObjectiveChoice, subject: Subject) -> bool:
     return False
 
 
-class _NeedsVisible(ObjectiveChoice):
+class _NeedsVisible(ObjectiveConfig):
     needs_visible = True
     name: str = "needs_visible"
 

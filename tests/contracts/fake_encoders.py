@@ -10,7 +10,7 @@ from eegfm.encoders.base import Encoder, hidden_rows_zeroed
 from eegfm.encoders.decoders import TokenDecoder
 from eegfm.encoders.montage import check_batch, only_length, only_montage
 from eegfm.encoders.tokens import Tokens, Visible, take
-from eegfm.encoders.traits import EncoderChoice, Traits
+from eegfm.encoders.traits import EncoderConfig, Traits
 from eegfm.errors import ConfigError
 from hidden_tokens import real_signal
 
@@ -18,7 +18,7 @@ _HERE = "contracts.fake_encoders"
 _WIDTH = 16
 
 
-class FakeConfig(EncoderChoice):
+class FakeConfig(EncoderConfig):
     """What all fakes share."""
 
     name: str = "fake"
@@ -98,7 +98,7 @@ class Fake(Encoder):
             self.embedding.bias.data.add_(torch.rand(_WIDTH, generator=_CLOCK))
 
     @property
-    def normalisation(self) -> dict[str, Any]:
+    def normalization(self) -> dict[str, Any]:
         return {} if self.flaw == "undescribed" else {"kind": "fixed_scale", "scale_uv": 20.0}
 
     def check_length(self, n_samples: int, montage: str) -> None:

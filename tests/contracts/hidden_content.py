@@ -10,7 +10,7 @@ from contracts.encoder_cases import LENGTHS_S, Subject, make_batch, members, noi
 from eegfm.batch import WindowBatch
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
-from eegfm.objectives.config import ObjectiveConfig, PatchObjectiveConfig
+from eegfm.objectives.config import AnyObjectiveConfig, PatchObjectiveConfig
 from eegfm.objectives.patches import PatchObjective
 
 MASKS = {"free", "rectangular"}
@@ -25,7 +25,7 @@ CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
 
 def hiding_objectives(*, allow_leaks: bool = False) -> Iterator[PatchObjectiveConfig]:
     """Every objective of the menu that hides patches, with all of its targets and masks."""
-    for member in members(ObjectiveConfig):
+    for member in members(AnyObjectiveConfig):
         if not issubclass(member, PatchObjectiveConfig):
             continue
         masks = [{"visible": name} for name in sorted(MASKS)] if "visible" in member.model_fields else [{}]

@@ -18,7 +18,7 @@ from eegfm.config import Buildable
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.errors import CheckpointError, ConfigError
-from eegfm.nn.rereference import Prepare, all_real
+from eegfm.nn.rereference import Rereference, all_real
 from eegfm.objectives.config import MaskedConfig
 from eegfm.recording import Montage
 from eegfm.signal.montages.canonical import canonical_montage
@@ -241,8 +241,8 @@ def test_low_precision_keeps_microvolts(adapter: Adapter) -> None:
 
 
 def test_derivations_have_no_place(config: Buildable) -> None:
-    prepare = Prepare({"m21": MONTAGES[21]}, "tcp_bipolar")
-    spec = prepare.prepared_spec(SignalSpec(100.0, {"m21": MONTAGES[21]}, {"m21": 200}))
+    rereference = Rereference({"m21": MONTAGES[21]}, "tcp_bipolar")
+    spec = rereference.rereferenced_spec(SignalSpec(100.0, {"m21": MONTAGES[21]}, {"m21": 200}))
     if config.name == "none":
         assert new_adapter(config, spec, seed=0).adapted_spec(spec) == spec
     else:

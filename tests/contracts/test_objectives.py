@@ -11,7 +11,7 @@ from eegfm.config import Buildable
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.objectives.base import Objective
-from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig
+from eegfm.objectives.config import AnyObjectiveConfig, MaeConfig, MaskedConfig
 
 MakeBatch = Callable[..., WindowBatch]
 
@@ -23,7 +23,7 @@ def members(union: object) -> list[type[Buildable]]:
     return list(get_args(inner)) or [inner]
 
 
-CONFIGS = [member() for member in members(ObjectiveConfig)] + [
+CONFIGS = [member() for member in members(AnyObjectiveConfig)] + [
     MaskedConfig(target="signal", mask_ratio=0.3),
     MaeConfig(target="signal", mask_ratio=0.6, visible="free", decoder_layers=1, decoder_width=32),
 ]

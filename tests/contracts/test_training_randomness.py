@@ -16,10 +16,10 @@ from eegfm.adapters.load import new_adapter
 from eegfm.batch import StoredBatch
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.load import new_encoder
-from eegfm.encoders.traits import EncoderChoice
-from eegfm.nn.rereference import Prepare
+from eegfm.encoders.traits import EncoderConfig
+from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import build_seeded
-from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveChoice
+from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig
 from eegfm.training.config import PretrainParams
 from eegfm.training.module import PretrainModule
 from eegfm.training.randomness import DROPOUT, global_draws_for
@@ -34,7 +34,7 @@ DRAWS_NOTHING = {"femba"}
 State = dict[str, Tensor]
 
 
-def drawing(case: Case, ratio: float) -> EncoderChoice:
+def drawing(case: Case, ratio: float) -> EncoderConfig:
     """The small configuration with all that draws while training at one ratio."""
     member = MEMBERS[case.member]
     knobs: dict[str, Any] = {name: ratio for name in member.model_fields if "drop" in name or "jitter" in name}
@@ -58,13 +58,13 @@ def stored(corpus: str, step: int) -> StoredBatch:
     }
 
 
-def pretrained(config: EncoderChoice, objective: ObjectiveChoice, seed: int) -> State:
+def pretrained(config: EncoderConfig, objective: ObjectiveConfig, seed: int) -> State:
     """Weights and statistics after a few optimizer steps of two micro-batches each."""
     params = PretrainParams(objective=objective, n_steps=N_STEPS, seed=seed, log_interval_steps=100)
-    prepare = Prepare(SPEC.montages)
-    spec = prepare.prepared_spec(SPEC)
+    rereference = Rereference(SPEC.montages)
+    spec = rereference.rereferenced_spec(SPEC)
     asked = build_seeded(objective, 0, new_encoder(config, spec, seed=0), spec)
-    module = PretrainModule(asked, prepare, new_adapter(NoAdapterConfig(), spec, 0), params, SHARES, N_STEPS + 1)
+    module = PretrainModule(asked, rereference, new_adapter(NoAdapterConfig(), spec, 0), params, SHARES, N_STEPS + 1)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.05)
     for step in range(N_STEPS):
         optimizer.zero_grad()
@@ -73,13 +73,13 @@ def pretrained(config: EncoderChoice, objective: ObjectiveChoice, seed: int) -> 
     return module.state_dict()
 
 
-def supervised(config: EncoderChoice, seed: int) -> State:
+def supervised(config: EncoderConfig, seed: int) -> State:
     """The same for an encoder of whole windows, which no objective trains: what a finetuning will do."""
-    prepare = Prepare(SPEC.montages)
-    encoder = new_encoder(config, prepare.prepared_spec(SPEC), seed=0).train()
+    rereference = Rereference(SPEC.montages)
+    encoder = new_encoder(config, rereference.rereferenced_spec(SPEC), seed=0).train()
     optimizer = torch.optim.SGD(encoder.parameters(), lr=0.05)
     for step in range(N_STEPS):
-        batch = prepare(stored("hbn", step))
+        batch = rereference(stored("hbn", step))
         with global_draws_for(torch.device("cpu"), seed, DROPOUT, step):
             features = encoder.features(batch).values.mean(dim=1)
         optimizer.zero_grad()
@@ -107,7 +107,7 @@ def differing(one: State, other: State) -> list[str]:
     return [name for name, value in one.items() if not torch.equal(value, other[name])]
 
 
-def check(train: Callable[[EncoderChoice, int], State], case: Case) -> None:
+def check(train: Callable[[EncoderConfig, int], State], case: Case) -> None:
     """Equal seeds give equal weights, other seeds others, and what is told to draw does draw."""
     with disturbed(3):
         first = train(drawing(case, 0.2), 5)
@@ -137,7 +137,7 @@ def test_the_check_notices_draws_from_global_state(monkeypatch: pytest.MonkeyPat
         def forward(self, x: Tensor) -> Tensor:
             return x * torch.rand(())
 
-    def train(_: EncoderChoice, seed: int) -> State:
+    def train(_: EncoderConfig, seed: int) -> State:
         return {"w": Draws()(torch.ones(2)) + seed}
 
     with pytest.raises(AssertionError):
@@ -146,7 +146,7 @@ def test_the_check_notices_draws_from_global_state(monkeypatch: pytest.MonkeyPat
 
 def test_evaluation_draws_nothing() -> None:
     encoder: Encoder = new_encoder(drawing(CASES["patch_transformer"], 0.2), SPEC, seed=0).eval()
-    batch = Prepare(SPEC.montages)(stored("hbn", 0))
+    batch = Rereference(SPEC.montages)(stored("hbn", 0))
     with disturbed(1), torch.no_grad():
         first = encoder(batch)
     with disturbed(2), torch.no_grad():

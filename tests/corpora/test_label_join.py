@@ -18,7 +18,7 @@ from eegfm.corpora.label_join import join_labels
 from eegfm.errors import ConfigError, EegfmError, SplitError
 from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.jobs.ingest.ingest import Ingested, ingest
-from eegfm.recording import normalised_subject
+from eegfm.recording import normalized_subject
 from eegfm.signal.config import SignalParams
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
@@ -197,7 +197,7 @@ def test_joins_equal_a_plain_loop(subjects: list[str], rows: list[str]) -> None:
     joined = join_labels(files, labels, "c", "t.tsv")
     expected = []
     for subject in subjects:
-        spelt = [row for row in rows if normalised_subject(row) == normalised_subject(subject)]
+        spelt = [row for row in rows if normalized_subject(row) == normalized_subject(subject)]
         found = [subject] if subject in rows else spelt if len(spelt) == 1 else []
         expected.append(float(rows.index(found[0])) if found else math.nan)
     np.testing.assert_array_equal(joined["age_years"], expected)

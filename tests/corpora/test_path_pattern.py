@@ -119,7 +119,7 @@ def test_a_path_with_two_readings_is_refused_with_both(tmp_path: Path) -> None:
 @settings(max_examples=40, deadline=None)
 @given(PATTERN, st.data())
 def test_no_index_puts_one_person_into_two(pattern: str, data: st.DataObject) -> None:
-    """What ``describe`` answers is the only answer."""
+    """What ``describe`` answers is the only target specification."""
     names = sorted(set(re.findall(r"\w+(?=\})", pattern)))
     values = {name: data.draw(st.text("a_b", min_size=1, max_size=3), name) for name in names}
     path = pattern.format(**values)

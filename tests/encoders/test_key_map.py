@@ -6,12 +6,12 @@ import pytest
 from eegfm.encoders.config import CbramodConfig, GruConfig, LabramConfig, LunaConfig, as_published
 from eegfm.encoders.key_map import KeyMap
 from eegfm.encoders.published import PUBLISHED, key_map
-from eegfm.encoders.traits import EncoderChoice
+from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import CheckpointError, ConfigError
 
 MAP = KeyMap(
     source="somewhere",
-    licence="mit",
+    license="mit",
     rules=((r"blocks\.(\d+)\.w", r"layers.\1.weight"), (r"stem", "stem")),
     left_out=(r"head\..*", r"criterion\..*"),
 )
@@ -39,7 +39,7 @@ def test_a_prefix_that_some_names_lack_stays() -> None:
 
 
 def test_two_names_of_one_weight_are_refused() -> None:
-    twice = KeyMap(source="", licence="", rules=((r"(?:a|b)", "x"),))
+    twice = KeyMap(source="", license="", rules=((r"(?:a|b)", "x"),))
     with pytest.raises(CheckpointError, match="published weights a and b are both x"):
         twice.translate(arrays("a", "b"))
 
@@ -55,12 +55,12 @@ def test_encoders_without_published_weights_are_refused() -> None:
     [
         (CbramodConfig(), "patch_norm", "window"),
         (LabramConfig(), "patch_norm", "window"),
-        (LunaConfig(patch_norm="window"), "normalisation", "window_zscore"),
-        (LunaConfig(normalisation="window_zscore"), "patch_norm", "window"),
+        (LunaConfig(patch_norm="window"), "normalization", "window_zscore"),
+        (LunaConfig(normalization="window_zscore"), "patch_norm", "window"),
     ],
     ids=lambda v: getattr(v, "name", v),
 )
-def test_choices_other_than_the_published_are_refused(config: EncoderChoice, key: str, published: str) -> None:
+def test_choices_other_than_the_published_are_refused(config: EncoderConfig, key: str, published: str) -> None:
     message = rf"import\.encoder\.{key} is \w+, .* weights of {config.name} were trained with {published}; leave it out"
     with pytest.raises(ConfigError, match=message):
         key_map(config)

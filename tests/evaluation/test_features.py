@@ -16,7 +16,7 @@ from eegfm.evaluation.features import (
     pool_channels,
     zscore_per_person,
 )
-from eegfm.nn.rereference import Prepare
+from eegfm.nn.rereference import Rereference
 from eegfm.recording import Montage
 from eegfm.signal.montages.canonical import canonical_montage
 from eegfm.store.layout import StoreFacts
@@ -78,8 +78,8 @@ class _PatchMeans:
 
 
 def _extract(store, windows, extractors, pooling="channels", batch_size=4):
-    prepare = Prepare(store.montages)
-    return extract_features(store, prepare, windows, extractors, pooling=pooling, batch_size=batch_size, device=CPU)
+    rereference = Rereference(store.montages)
+    return extract_features(store, rereference, windows, extractors, pooling=pooling, batch_size=batch_size, device=CPU)
 
 
 def _signal(store, recording_id, start):

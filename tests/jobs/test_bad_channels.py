@@ -24,7 +24,7 @@ from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.jobs.ingest.describe import spectrum_table
 from eegfm.jobs.ingest.ingest import Ingested, ingest
 from eegfm.jobs.probe.probe import probe
-from eegfm.nn.rereference import Prepare
+from eegfm.nn.rereference import Rereference
 from eegfm.recording import BadChannels
 from eegfm.signal.config import SignalParams
 from eegfm.signal.montages.electrodes import resolve_channels
@@ -77,13 +77,13 @@ def bad_of(done: Ingested) -> dict[str, list[str]]:
 
 
 def seen_by_the_encoder(done: Ingested, handling: BadChannels = "mask") -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """By subject, what a window of 20 s is behind ``Prepare``, all windows in one batch; and its mask."""
+    """By subject, what a window of 20 s is behind ``Rereference``, all windows in one batch; and its mask."""
     rows = done.recordings
     windows = pd.DataFrame({"recording_id": rows["recording_id"], "montage": rows["montage"], "corpus": "c"})
     windows = windows.assign(start=400, n_samples=2000)
-    prepare = Prepare(done.store.montages, "average", handling)
+    rereference = Rereference(done.store.montages, "average", handling)
     out = {}
-    for places, batch in window_batches(done.store, prepare, windows, batch_size=64, device=CPU):
+    for places, batch in window_batches(done.store, rereference, windows, batch_size=64, device=CPU):
         for place, signal, mask in zip(places, batch["signal"], batch["channel_mask"], strict=True):
             out[str(rows["subject"].iloc[place])] = (signal.numpy(), mask.numpy())
     return out

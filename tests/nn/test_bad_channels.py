@@ -9,7 +9,7 @@ from eegfm.adapters.config import InterpolateConfig
 from eegfm.adapters.interpolate import Interpolate
 from eegfm.batch import SignalSpec, StoredBatch
 from eegfm.errors import ConfigError
-from eegfm.nn.rereference import Prepare, PreparedReference
+from eegfm.nn.rereference import NewReference, Rereference
 from eegfm.recording import BadChannels, Montage
 from eegfm.signal.montages.canonical import canonical_montage
 from eegfm.signal.montages.electrodes import resolve_channels
@@ -59,7 +59,7 @@ BAD = [["F8"], [], ["Cz", "O1", "A1"], ["F8", "A1", "A2"], ["P4"]]
 
 def test_masked_channels_take_no_part_in_the_average() -> None:
     batch = stored(TUH, BAD)
-    out = Prepare({"m": TUH})(batch)
+    out = Rereference({"m": TUH})(batch)
     for window, mask, uv, bad in zip(out["signal"], out["channel_mask"], recorded_uv(batch), BAD, strict=True):
         good = [name not in bad for name in TUH.channel_names]
         assert mask.tolist() == good
@@ -72,7 +72,7 @@ def test_masked_channels_take_no_part_in_the_average() -> None:
 
 def test_interpolated_channels_are_those_of_mne_and_count_in_the_average() -> None:
     batch = stored(TUH, BAD)
-    out = Prepare({"m": TUH}, "average", "interpolate")(batch)
+    out = Rereference({"m": TUH}, "average", "interpolate")(batch)
     for window, mask, uv, bad in zip(out["signal"], out["channel_mask"], recorded_uv(batch), BAD, strict=True):
         on_scalp = [name for name in bad if name not in ("A1", "A2")]
         whole = interpolated(TUH, uv, on_scalp) if on_scalp else uv
@@ -89,7 +89,7 @@ def test_a_net_against_cz_keeps_its_flat_cz(handling: BadChannels) -> None:
     batch = stored(NET, [["E5", "E77"], []])
     batch["samples"][..., -1] = 0
     uv = recorded_uv(batch)
-    out = Prepare({"m": NET}, "average", handling)(batch)
+    out = Rereference({"m": NET}, "average", handling)(batch)
     assert NET.channel_names[-1] == "Cz"
     assert out["channel_mask"][:, -1].all()
     whole = interpolated(NET, uv[0], ["E5", "E77"])
@@ -105,7 +105,7 @@ def test_a_reference_that_is_no_channel_counts_in_the_average() -> None:
     names = NET.channel_names[:-1]
     without = Montage(names, NET.positions_m[:-1], NET.is_scalp[:-1], "Cz")
     batch = stored(without, [["E5"], ["E6", "E7"]])
-    out = Prepare({"m": without})(batch)
+    out = Rereference({"m": without})(batch)
     for window, uv, bad in zip(out["signal"], recorded_uv(batch), (["E5"], ["E6", "E7"]), strict=True):
         good = np.array([name not in bad for name in names])
         np.testing.assert_allclose(
@@ -117,8 +117,8 @@ def test_a_reference_that_is_no_channel_counts_in_the_average() -> None:
 def test_derivations_of_bad_electrodes(handling: BadChannels) -> None:
     bad = [["F8", "A1"], []]
     batch = stored(TUH, bad)
-    prepare = Prepare({"m": TUH}, "tcp_bipolar", handling)
-    out, names = prepare(batch), prepare.prepared(TUH).channel_names
+    rereference = Rereference({"m": TUH}, "tcp_bipolar", handling)
+    out, names = rereference(batch), rereference.prepared(TUH).channel_names
     of_f8 = [name in ("FP2-F8", "F8-T4") for name in names]
     of_ear = [name == "A1-T3" for name in names]
     masked = np.array(of_ear) | (np.array(of_f8) if handling == "mask" else False)
@@ -143,7 +143,7 @@ def _row(electrode: str) -> int:
 
 def test_as_recorded_masks_and_changes_nothing_else() -> None:
     batch = stored(TUH, BAD)
-    out = Prepare({"m": TUH}, "as_recorded")(batch)
+    out = Rereference({"m": TUH}, "as_recorded")(batch)
     expected = np.where(batch["is_bad"][:, :, None], 0.0, recorded_uv(batch))
     np.testing.assert_allclose(out["signal"].numpy(), expected, atol=1e-3)
     assert torch.equal(out["channel_mask"], torch.from_numpy(~batch["is_bad"]))
@@ -151,23 +151,23 @@ def test_as_recorded_masks_and_changes_nothing_else() -> None:
 
 @pytest.mark.parametrize("reference", ["average", "as_recorded", "tcp_bipolar"])
 @pytest.mark.parametrize("handling", HANDLINGS)
-def test_what_bad_channels_hold_is_seen_nowhere(reference: PreparedReference, handling: BadChannels) -> None:
+def test_what_bad_channels_hold_is_seen_nowhere(reference: NewReference, handling: BadChannels) -> None:
     batch = stored(TUH, BAD)
     other: StoredBatch = {**batch, "samples": batch["samples"].clone()}
     other["samples"][torch.from_numpy(batch["is_bad"]).unsqueeze(1).expand_as(other["samples"])] = 31_000
-    prepare = Prepare({"m": TUH}, reference, handling)
-    assert torch.equal(prepare(batch)["signal"], prepare(other)["signal"])
+    rereference = Rereference({"m": TUH}, reference, handling)
+    assert torch.equal(rereference(batch)["signal"], rereference(other)["signal"])
 
 
 @pytest.mark.parametrize("handling", HANDLINGS)
 def test_windows_with_nothing_bad_are_prepared_as_ever(handling: BadChannels) -> None:
-    batch, prepare = stored(TUH, [[], []]), Prepare({"m": TUH}, "average", handling)
-    out, expected = prepare(batch), Prepare({"m": TUH})(batch)
+    batch, rereference = stored(TUH, [[], []]), Rereference({"m": TUH}, "average", handling)
+    out, expected = rereference(batch), Rereference({"m": TUH})(batch)
     assert "is_bad" not in batch
     assert torch.equal(out["signal"], expected["signal"])
     assert out["channel_mask"].stride() == (0, 0)
     beside: StoredBatch = {**batch, "is_bad": np.array([[k == 3 for k in range(21)], [False] * 21])}
-    torch.testing.assert_close(prepare(beside)["signal"][1], expected["signal"][1], atol=1e-4, rtol=0)
+    torch.testing.assert_close(rereference(beside)["signal"][1], expected["signal"][1], atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("handling", HANDLINGS)
@@ -175,7 +175,7 @@ def test_splines_to_another_montage_start_from_good_channels(handling: BadChanne
     """Behind ``mask``, as if the bad channels were not there; windows of one batch differ."""
     spec = SignalSpec(100.0, {"m": TUH}, {"m": 30})
     batch = stored(TUH, BAD)
-    out = Interpolate(InterpolateConfig(montage="1010_64"), spec)(Prepare({"m": TUH}, "average", handling)(batch))
+    out = Interpolate(InterpolateConfig(montage="1010_64"), spec)(Rereference({"m": TUH}, "average", handling)(batch))
     assert out["channel_mask"].all()
     for k, bad in enumerate(BAD):
         left_out = bad if handling == "mask" else [name for name in bad if name.startswith("A")]
@@ -183,7 +183,7 @@ def test_splines_to_another_montage_start_from_good_channels(handling: BadChanne
         columns = (TUH.channel_names, TUH.positions_m, TUH.is_scalp)
         less = Montage(*(tuple(column[c] for c in kept) for column in columns), "average")
         alone = Interpolate(InterpolateConfig(montage="1010_64"), SignalSpec(100.0, {"m": less}, {"m": 30}))
-        window = Prepare({"m": TUH}, "average", handling)(stored_window(batch, k))
+        window = Rereference({"m": TUH}, "average", handling)(stored_window(batch, k))
         few = {**window, "signal": window["signal"][:, kept], "channel_mask": window["channel_mask"][:, kept]}
         torch.testing.assert_close(out["signal"][k : k + 1], alone(few)["signal"], atol=2e-3, rtol=1e-4)
 
@@ -200,10 +200,10 @@ def test_nothing_left_is_refused_with_what_to_do() -> None:
     with pytest.raises(
         ConfigError, match=r"montage m: a recording has no good scalp electrode left; bad are Fp1.*leave"
     ):
-        Prepare({"m": TUH})(stored(TUH, [["F8"], everything]))
+        Rereference({"m": TUH})(stored(TUH, [["F8"], everything]))
     with pytest.raises(ConfigError, match="no good scalp electrode left"):
-        Prepare({"m": TUH}, "as_recorded", "interpolate")(stored(TUH, [everything[:-2]]))
+        Rereference({"m": TUH}, "as_recorded", "interpolate")(stored(TUH, [everything[:-2]]))
     pairless = [name for name in everything if name not in ("Fp1", "O2")]
     with pytest.raises(ConfigError, match=r"no channel left.*bad_channels: interpolate"):
-        Prepare({"m": TUH}, "tcp_bipolar")(stored(TUH, [pairless]))
-    assert Prepare({"m": TUH}, "as_recorded")(stored(TUH, [everything[:-2]]))["channel_mask"].sum() == 2
+        Rereference({"m": TUH}, "tcp_bipolar")(stored(TUH, [pairless]))
+    assert Rereference({"m": TUH}, "as_recorded")(stored(TUH, [everything[:-2]]))["channel_mask"].sum() == 2

@@ -7,7 +7,7 @@ import torch
 
 from eegfm.batch import SignalSpec, StoredBatch, padding_mask
 from eegfm.errors import ConfigError
-from eegfm.nn.rereference import Prepare, reference_matrix
+from eegfm.nn.rereference import Rereference, reference_matrix
 from eegfm.recording import Montage, Reference
 from eegfm.signal.montages.electrodes import MODERN_NAMES, resolve_channels
 from tuh_tree import ELECTRODES, NINETEEN, TCP_NAMES
@@ -47,7 +47,7 @@ def recorded_uv(samples: np.ndarray, scales_uv: np.ndarray) -> np.ndarray:
 def test_average_over_scalp_electrodes(samples: np.ndarray, scales_uv: np.ndarray) -> None:
     uv = recorded_uv(samples, scales_uv)
     expected = uv - uv[:, :3].mean(axis=1, keepdims=True)
-    out = Prepare({"m": montage("linked_ears")})(stored("m", samples, scales_uv))
+    out = Rereference({"m": montage("linked_ears")})(stored("m", samples, scales_uv))
     np.testing.assert_allclose(out["signal"].numpy(), expected, atol=2e-3)
     assert out["signal"].dtype == torch.float32
     assert out["reference"] == "average"
@@ -58,7 +58,7 @@ def test_average_over_scalp_electrodes(samples: np.ndarray, scales_uv: np.ndarra
 def test_flat_cz_comes_back_as_minus_the_mean(samples: np.ndarray, scales_uv: np.ndarray) -> None:
     samples[..., 1] = 0
     uv = recorded_uv(samples, scales_uv)
-    out = Prepare({"m": montage("Cz")})(stored("m", samples, scales_uv))
+    out = Rereference({"m": montage("Cz")})(stored("m", samples, scales_uv))
     mean = (uv[:, 0] + uv[:, 2]) / 3
     np.testing.assert_allclose(out["signal"][:, 1].numpy(), -mean, atol=2e-3)
     np.testing.assert_allclose(out["signal"][:, 0].numpy(), uv[:, 0] - mean, atol=2e-3)
@@ -78,39 +78,39 @@ def test_average_does_not_depend_on_the_reference() -> None:
 
 
 def test_as_recorded(samples: np.ndarray, scales_uv: np.ndarray) -> None:
-    out = Prepare({"m": montage("Cz")}, "as_recorded")(stored("m", samples, scales_uv))
+    out = Rereference({"m": montage("Cz")}, "as_recorded")(stored("m", samples, scales_uv))
     np.testing.assert_allclose(out["signal"].numpy(), recorded_uv(samples, scales_uv), atol=1e-3)
     assert out["reference"] == "Cz"
 
 
 def test_each_montage_has_its_own_matrix(samples: np.ndarray, scales_uv: np.ndarray) -> None:
-    prepare = Prepare({"b": montage("average"), "a": montage("Cz", ("Fz", "Cz"))})
-    assert prepare(stored("b", samples, scales_uv))["signal"].shape == (3, 4, 50)
-    assert prepare(stored("a", samples[..., :2], scales_uv[:, :2]))["signal"].shape == (3, 2, 50)
+    rereference = Rereference({"b": montage("average"), "a": montage("Cz", ("Fz", "Cz"))})
+    assert rereference(stored("b", samples, scales_uv))["signal"].shape == (3, 4, 50)
+    assert rereference(stored("a", samples[..., :2], scales_uv[:, :2]))["signal"].shape == (3, 2, 50)
     with pytest.raises(ConfigError, match=r"montage c .*\['a', 'b'\]"):
-        prepare(stored("c", samples, scales_uv))
+        rereference(stored("c", samples, scales_uv))
 
 
 def test_autocast_keeps_microvolts_exact(samples: np.ndarray, scales_uv: np.ndarray) -> None:
-    prepare = Prepare({"m": montage("average")})
+    rereference = Rereference({"m": montage("average")})
     batch = stored("m", samples, scales_uv)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(prepare(batch)["signal"], prepare(batch)["signal"].float())
-        assert prepare(batch)["signal"].dtype == torch.float32
+        assert torch.equal(rereference(batch)["signal"], rereference(batch)["signal"].float())
+        assert rereference(batch)["signal"].dtype == torch.float32
 
 
 def test_labels_travel_and_nothing_is_saved(samples: np.ndarray, scales_uv: np.ndarray) -> None:
-    prepare = Prepare({"m": montage("average")})
+    rereference = Rereference({"m": montage("average")})
     batch = stored("m", samples, scales_uv)
     batch["label"] = torch.tensor([1, 0, 1])
-    assert prepare(batch)["label"].tolist() == [1, 0, 1]
-    assert not prepare.state_dict()
-    assert not list(prepare.parameters())
+    assert rereference(batch)["label"].tolist() == [1, 0, 1]
+    assert not rereference.state_dict()
+    assert not list(rereference.parameters())
 
 
 def test_no_scalp_electrode_is_refused() -> None:
     with pytest.raises(ConfigError, match="no scalp electrode"):
-        Prepare({"m": montage("average", ("A1", "A2"))})
+        Rereference({"m": montage("average", ("A1", "A2"))})
 
 
 TUH = resolve_channels([f"EEG {name}-REF" for name in ELECTRODES], "1005").montage
@@ -120,8 +120,8 @@ def test_derivations_equal_mne() -> None:
     rng = np.random.default_rng(0)
     integers = rng.integers(-30000, 30000, size=(2, 40, TUH.n_channels)).astype(np.int16)
     scales = rng.uniform(0.01, 0.05, size=(2, TUH.n_channels)).astype(np.float32)
-    prepare = Prepare({"m": TUH}, "tcp_bipolar")
-    out = prepare(stored("m", integers, scales))
+    rereference = Rereference({"m": TUH}, "tcp_bipolar")
+    out = rereference(stored("m", integers, scales))
     old = {new.upper(): old for old, new in MODERN_NAMES.items()}
     names = [old.get(name.upper(), name.upper()) for name in TUH.channel_names]
     for window, uv in zip(out["signal"], recorded_uv(integers, scales), strict=True):
@@ -135,30 +135,30 @@ def test_derivations_equal_mne() -> None:
 
 
 def test_derivations_carry_the_places_of_both_electrodes() -> None:
-    prepare = Prepare({"m": TUH}, "tcp_bipolar")
-    out = prepare(stored("m", np.zeros((2, 5, 21), dtype=np.int16), np.ones((2, 21), dtype=np.float32)))
+    rereference = Rereference({"m": TUH}, "tcp_bipolar")
+    out = rereference(stored("m", np.zeros((2, 5, 21), dtype=np.int16), np.ones((2, 21), dtype=np.float32)))
     middle, second = out["channel_positions"][1].numpy(), out["second_positions"][1].numpy()
     names = [name.upper() for name in TUH.channel_names]
     fp1, f7 = (TUH.positions()[names.index(name)] for name in ("FP1", "F7"))
     np.testing.assert_allclose(second[0], f7, atol=1e-6)
     np.testing.assert_allclose(2 * middle[0] - second[0], fp1, atol=1e-6)
-    np.testing.assert_allclose(middle, prepare.prepared(TUH).positions())
+    np.testing.assert_allclose(middle, rereference.prepared(TUH).positions())
 
 
 def test_what_comes_out_is_announced() -> None:
     spec = SignalSpec(100.0, {"m": TUH}, {"m": 200})
-    announced = Prepare(spec.montages, "tcp_bipolar").prepared_spec(spec)
+    announced = Rereference(spec.montages, "tcp_bipolar").rereferenced_spec(spec)
     assert announced.montages["m"].channel_names == tuple(TCP_NAMES)
     assert (announced.rate_hz, announced.n_samples) == (100.0, {"m": 200})
     for reference in ("average", "as_recorded"):
-        assert Prepare(spec.montages, reference).prepared_spec(spec) == spec
+        assert Rereference(spec.montages, reference).rereferenced_spec(spec) == spec
 
 
 def test_a_recording_without_ears_has_twenty_derivations() -> None:
     montage = resolve_channels([f"EEG {name}-LE" for name in NINETEEN], "1005").montage
-    prepare = Prepare({"m": montage}, "tcp_bipolar")
+    rereference = Rereference({"m": montage}, "tcp_bipolar")
     integers = np.ones((1, 5, 19), dtype=np.int16)
-    out = prepare(stored("m", integers, np.ones((1, 19), dtype=np.float32)))
+    out = rereference(stored("m", integers, np.ones((1, 19), dtype=np.float32)))
     assert out["signal"].shape == (1, 20, 5)
     assert not out["signal"].any()
 
@@ -166,11 +166,11 @@ def test_a_recording_without_ears_has_twenty_derivations() -> None:
 def test_a_net_has_no_derivation_of_tuh() -> None:
     net = resolve_channels([f"E{k + 1}" for k in range(128)], "gsn129").montage
     with pytest.raises(ConfigError, match=r"montage hbn has no pair of electrodes of the 22 TCP derivations.*average"):
-        Prepare({"hbn": net}, "tcp_bipolar")
+        Rereference({"hbn": net}, "tcp_bipolar")
 
 
 def test_windows_without_padding_are_known_to_have_none() -> None:
-    out = Prepare({"m": TUH})(stored("m", np.zeros((2, 5, 21), dtype=np.int16), np.ones((2, 21), dtype=np.float32)))
+    out = Rereference({"m": TUH})(stored("m", np.zeros((2, 5, 21), dtype=np.int16), np.ones((2, 21), dtype=np.float32)))
     assert out["channel_mask"].stride() == (0, 0)
     assert padding_mask(out) is None
     out["channel_mask"] = torch.ones(2, 21, dtype=torch.bool)

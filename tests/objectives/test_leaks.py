@@ -14,7 +14,7 @@ from eegfm.objectives.masked import Masked
 from eegfm.training.config import PretrainParams
 
 LEAKING: list[dict[str, Any]] = [
-    {"name": "luna", "normalisation": "window_zscore"},
+    {"name": "luna", "normalization": "window_zscore"},
     {"name": "luna", "patch_norm": "window"},
     {"name": "labram", "patch_norm": "window"},
     {"name": "cbramod", "patch_norm": "window"},
@@ -40,7 +40,7 @@ def test_a_leaking_choice_is_refused_with_its_key_and_the_remedy(encoder: dict[s
 
 
 def test_all_leaking_choices_are_named_together() -> None:
-    with pytest.raises(ConfigError, match=r"set encoder\.normalisation: fixed_scale, encoder\.patch_norm: patch, or"):
+    with pytest.raises(ConfigError, match=r"set encoder\.normalization: fixed_scale, encoder\.patch_norm: patch, or"):
         MaskedConfig().check_encoder(LunaConfig(**LunaConfig.published))
     with pytest.raises(ConfigError, match=r"objective mae hides patches.*encoder\.patch_norm: window; set"):
         MaeConfig().check_encoder(LabramConfig(patch_norm="window"))

@@ -11,7 +11,7 @@ from eegfm.encoders.base import Encoder
 from eegfm.encoders.config import EegnetConfig, LunaConfig, PatchTransformerConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.encoders.tokens import Tokens, Visible
-from eegfm.encoders.traits import EncoderChoice, Traits
+from eegfm.encoders.traits import EncoderConfig, Traits
 from eegfm.errors import ConfigError
 from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.objectives.mae import Mae
@@ -127,7 +127,7 @@ def test_encoders_that_cannot_leave_tokens_out_are_refused() -> None:
         Masked(MaskedConfig(), Pairs(PairsOfWindowsConfig(), SPEC), SPEC)
 
 
-class PairsConfig(EncoderChoice):
+class PairsConfig(EncoderConfig):
     """An encoder of two neighbouring channels per token."""
 
     implementation: ClassVar[str] = "unused:Pairs"
@@ -148,7 +148,7 @@ class Pairs(Encoder):
         self.embedding = torch.nn.Linear(200, 16)
 
     @property
-    def normalisation(self) -> dict[str, float | str]:
+    def normalization(self) -> dict[str, float | str]:
         return {}
 
     def tokenize(self, batch: WindowBatch) -> Tokens:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eegfm.errors import SplitError
-from eegfm.recording import normalised_subject, person_id
+from eegfm.recording import normalized_subject, person_id
 from eegfm.splits.config import SplitParams
 from eegfm.splits.persons import PersonNames, identify
 from eegfm.splits.shared_signals import MAX_PERSONS, N_SHORT
@@ -33,18 +33,18 @@ def _identity_of(table: pd.DataFrame) -> dict[str, str]:
     ["S1", "s1", " S1 ", "sub-S1", "SUB-s1", "\tsub-S1\n", "Ｓ１", "S1\u200b", "\ufeffsub-S1", "sub- S1"],
 )
 def test_spellings_of_one_subject(spelling: str) -> None:
-    assert normalised_subject(spelling) == "s1"
+    assert normalized_subject(spelling) == "s1"
 
 
 @pytest.mark.parametrize("other", ["S11", "S01", "S-1", "S 1", "1", "S1a", "subS1", "S1sub-", "Š1"])
 def test_what_is_no_matter_of_spelling(other: str) -> None:
-    assert normalised_subject(other) != "s1"
+    assert normalized_subject(other) != "s1"
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.text())
-def test_normalising_twice_changes_nothing(text: str) -> None:
-    assert normalised_subject(normalised_subject(text)) == normalised_subject(text)
+def test_normalizing_twice_changes_nothing(text: str) -> None:
+    assert normalized_subject(normalized_subject(text)) == normalized_subject(text)
 
 
 def test_tuh_corpora_share_their_subjects() -> None:
@@ -217,7 +217,7 @@ def test_nameless_and_doubled_recordings_are_refused() -> None:
 
 
 def test_persons_that_a_table_spells_otherwise_are_still_one() -> None:
-    """Tables of an earlier version hold persons whose ids were normalised less."""
+    """Tables of an earlier version hold persons whose ids were normalized less."""
     table = people("a", ["1", "1"])
     table["person"] = ["a:sub-1", "a:1"]
     assert _table({"a": table})["identity"].tolist() == ["a:1", "a:1"]

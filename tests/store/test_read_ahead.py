@@ -9,7 +9,7 @@ import pytest
 
 import eegfm.store.read_ahead as module
 from eegfm.errors import StoreError
-from eegfm.store.mapped_shards import Arena
+from eegfm.store.mapped_shards import MappedShards
 from eegfm.store.read_ahead import N_BLIND, PIECE_BYTES, ReadAhead, pieces
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system cannot be asked")
@@ -53,7 +53,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 def ahead(tmp_path: Path) -> ReadAhead:
     path = tmp_path / "shard_0000.i16"
     path.write_bytes(bytes(6 * 100_000))
-    return ReadAhead(Arena([path], 3))
+    return ReadAhead(MappedShards([path], 3))
 
 
 def test_nothing_is_asked_for_what_is_there(ahead: ReadAhead, asked: list[tuple[int, int]]) -> None:
@@ -93,7 +93,7 @@ def test_stretches_outside_are_refused_where_they_are_asked_for(
 def test_files_are_closed_with_their_owner(tmp_path: Path) -> None:
     path = tmp_path / "shard_0000.i16"
     path.write_bytes(bytes(600))
-    ahead = ReadAhead(Arena([path], 3))
+    ahead = ReadAhead(MappedShards([path], 3))
     (file,) = ahead._files
     os.fstat(file)
     del ahead

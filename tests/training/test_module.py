@@ -12,7 +12,7 @@ from eegfm.batch import SignalSpec, StoredBatch
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.errors import ConfigError, TrainingError
-from eegfm.nn.rereference import Prepare
+from eegfm.nn.rereference import Rereference
 from eegfm.objectives.config import MaskedConfig
 from eegfm.recording import Montage
 from eegfm.training.config import PretrainParams
@@ -50,12 +50,14 @@ def module(small: Montage, large: Montage) -> PretrainModule:
     )
     spec = SignalSpec(100.0, {m.name: m for m in (small, large)}, {small.name: 400, large.name: 200})
     objective = params.objective.build(new_encoder(params.encoder, spec, 0), spec)
-    return PretrainModule(objective, Prepare(spec.montages), NoAdapter(NoAdapterConfig(), spec), params, WEIGHTS, 10)
+    return PretrainModule(
+        objective, Rereference(spec.montages), NoAdapter(NoAdapterConfig(), spec), params, WEIGHTS, 10
+    )
 
 
 def losses(module: PretrainModule, batches: list[StoredBatch], use: int, step: int) -> list[float]:
     return [
-        float(module.objective(module.prepare(batch), generator_for(3, use, step, k))[0].detach())
+        float(module.objective(module.rereference(batch), generator_for(3, use, step, k))[0].detach())
         for k, batch in enumerate(batches)
     ]
 
@@ -166,7 +168,7 @@ def perceiving(module: PretrainModule, small: Montage, large: Montage, patch_s: 
     config = PerceiverConfig(montage="1020_19", patch_s=patch_s, d_model=16, n_heads=2)
     adapter = new_adapter(config, spec, seed=0)
     objective = module.params.objective.build(module.objective.encoder, adapter.adapted_spec(spec))
-    return PretrainModule(objective, Prepare(spec.montages), adapter, module.params, WEIGHTS, 10)
+    return PretrainModule(objective, Rereference(spec.montages), adapter, module.params, WEIGHTS, 10)
 
 
 def test_the_adapter_is_trained_too(

@@ -6,33 +6,33 @@ import time
 import pytest
 import torch
 
-from eegfm.training.throughput import Pace
+from eegfm.training.throughput import ThroughputMonitor
 
 
-def step(pace: Pace, seconds: float, monkeypatch: pytest.MonkeyPatch, now: list[float]) -> None:
+def step(monitor: ThroughputMonitor, seconds: float, monkeypatch: pytest.MonkeyPatch, now: list[float]) -> None:
     now[0] += seconds
     batch = [{"corpus": "hbn", "samples": torch.zeros(7, 1)}, {"corpus": "tuh", "samples": torch.zeros(3, 1)}]
-    pace.on_train_batch_end(None, None, None, batch, 0)
+    monitor.on_train_batch_end(None, None, None, batch, 0)
 
 
 def test_speed_leaves_out_validation_and_the_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-    pace = Pace()
-    assert pace.windows_per_s == 0.0
-    step(pace, 50.0, monkeypatch, now)
-    step(pace, 2.0, monkeypatch, now)
+    monitor = ThroughputMonitor()
+    assert monitor.windows_per_s == 0.0
+    step(monitor, 50.0, monkeypatch, now)
+    step(monitor, 2.0, monkeypatch, now)
     now[0] += 1000.0
-    pace.on_validation_end(None, None)
-    step(pace, 3.0, monkeypatch, now)
-    assert pace.windows_per_s == pytest.approx(20 / 5)
-    assert pace.n_windows == {"hbn": 21, "tuh": 9}
-    assert pace.corpus_ratios() == {"hbn": 0.7, "tuh": 0.3}
+    monitor.on_validation_end(None, None)
+    step(monitor, 3.0, monkeypatch, now)
+    assert monitor.windows_per_s == pytest.approx(20 / 5)
+    assert monitor.n_windows == {"hbn": 21, "tuh": 9}
+    assert monitor.corpus_ratios() == {"hbn": 0.7, "tuh": 0.3}
 
 
 def test_the_realised_mixture_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    pace = Pace()
-    pace.n_windows.update({"tuh": 901, "hbn": 2099})
+    monitor = ThroughputMonitor()
+    monitor.n_windows.update({"tuh": 901, "hbn": 2099})
     with caplog.at_level(logging.INFO, "eegfm"):
-        pace.on_train_end(None, None)
+        monitor.on_train_end(None, None)
     assert "shares of 3000 windows: hbn 0.6997, tuh 0.3003" in caplog.text

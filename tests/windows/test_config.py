@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from eegfm.mixture.config import MixtureParams
 from eegfm.windows.config import TaskConfig, WindowConfig, WindowParams
-from eegfm.windows.cutters.base import Answer, Cut
+from eegfm.windows.cutters.base import Cut, TargetSpec
 from eegfm.windows.tasks.hbn_eyes import HbnEyesTask
 
 TASKS = get_args(TaskConfig)
@@ -38,12 +38,12 @@ def test_every_task_names_its_source(task: type[Cut]):
     "task", [t for t in TASKS if not any(f.is_required() for f in t.model_fields.values())], ids=lambda t: t.__name__
 )
 def test_every_task_works_without_options_and_says_what_it_asks(task: type[Cut]):
-    answer = task().answer
-    assert isinstance(answer, Answer)
-    assert answer.kind != "unlabelled"
-    assert bool(answer.classes) == (answer.kind in {"binary", "multiclass", "multioutput"})
-    assert (len(answer.classes) == 2) == (answer.kind == "binary")
-    assert bool(answer.unit) == (answer.kind == "regression")
+    answer = task().target_spec
+    assert isinstance(target_spec, TargetSpec)
+    assert target_spec.kind != "unlabelled"
+    assert bool(target_spec.classes) == (target_spec.kind in {"binary", "multiclass", "multioutput"})
+    assert (len(target_spec.classes) == 2) == (target_spec.kind == "binary")
+    assert bool(target_spec.unit) == (target_spec.kind == "regression")
 
 
 def test_names_are_unique():

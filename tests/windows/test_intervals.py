@@ -16,11 +16,11 @@ from eegfm.windows.intervals import (
     windows_inside,
     windows_of_one_class,
 )
-from eegfm.windows.runs import Clock
+from eegfm.windows.runs import SampleGrid
 from tuh_tables import recordings_table
 
 N = 60
-CLOCK = Clock(1.0, "test")
+CLOCK = SampleGrid(1.0, "test")
 Rows = list[tuple[int, int, int, int]]
 
 segment_lists = st.lists(st.integers(0, N), min_size=2, max_size=8, unique=True).map(

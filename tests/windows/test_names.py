@@ -134,7 +134,7 @@ def test_a_part_of_tuev_is_told_which_classes_to_leave_out():
     windows, counts = cut(*TUEV, name="tuev", margin_s=0.5, left_out=["pled", "artf", "bckg", "eyem"])
     assert windows["label"].tolist() == ["spsw", "gped"]
     assert counts["mi"]["n_windows_of_classes_left_out"] == 1
-    assert TuevTask(left_out=("pled", "artf", "bckg", "eyem")).answer == ("binary", ("spsw", "gped"), (), "")
+    assert TuevTask(left_out=("pled", "artf", "bckg", "eyem")).target_spec == ("binary", ("spsw", "gped"), (), "")
 
 
 def test_a_part_of_tusz_is_told_to_name_its_types():
@@ -211,6 +211,6 @@ def test_options_that_nothing_reads_are_refused(fields, message):
 
 
 def test_options_that_are_read_are_no_error():
-    assert TuszTask(level="event", types={"focal": ("fnsz",)}, background=False).answer.classes == ("focal",)
+    assert TuszTask(level="event", types={"focal": ("fnsz",)}, background=False).target_spec.classes == ("focal",)
     assert TuszTask(min_overlap_ratio=0.5).level == "window"
-    assert TuarTask(mode="multilabel").answer.kind == "multilabel"
+    assert TuarTask(mode="multilabel").target_spec.kind == "multilabel"

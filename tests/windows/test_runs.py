@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eegfm.errors import ConfigError
-from eegfm.windows.runs import COLUMNS, NO_MOMENT, Clock, Runs, expand
+from eegfm.windows.runs import COLUMNS, NO_MOMENT, Runs, SampleGrid, expand
 
 RUN = st.tuples(
     st.integers(0, 2),
@@ -89,7 +89,7 @@ def test_columns_of_runs_are_of_one_length():
 
 
 def test_durations_are_whole_samples():
-    clock = Clock(100.0, "eyes")
-    assert clock.samples("length_s", 0.29) == 29
+    sample_grid = SampleGrid(100.0, "eyes")
+    assert sample_grid.samples("length_s", 0.29) == 29
     with pytest.raises(ConfigError, match=r"cut 'eyes': span_s 2\.005 is 200\.5 samples at 100 Hz; choose .* 0\.01 s"):
-        clock.samples("span_s", 2.005)
+        sample_grid.samples("span_s", 2.005)

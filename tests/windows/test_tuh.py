@@ -11,7 +11,7 @@ from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
 from eegfm.windows.cutters.base import Cut
-from eegfm.windows.runs import Clock, expand
+from eegfm.windows.runs import SampleGrid, expand
 from eegfm.windows.tasks.tuab import TuabTask
 from eegfm.windows.tasks.tuar import TuarTask
 from eegfm.windows.tasks.tuep import TuepTask
@@ -85,7 +85,7 @@ def test_derivations_from_the_file_to_the_targets(ingested) -> None:
     task = TuarTask(mode="multioutput")
     windows, counts = cut_windows(ingested.recordings, ingested.events, WindowParams(cuts={"task": task}))
     targets = np.stack(windows["targets"])
-    seen = [(w, TCP_NAMES[k], task.answer.classes[int(targets[w, k])]) for w, k in np.argwhere(targets > 0)]
+    seen = [(w, TCP_NAMES[k], task.target_spec.classes[int(targets[w, k])]) for w, k in np.argwhere(targets > 0)]
     assert seen == [(0, "T4-A2", "eyem"), (3, "FP1-F7", "elec"), (4, "FP1-F7", "chew")]
     missing = {TCP_NAMES[k] for _, k in np.argwhere(np.isnan(targets))}
     assert missing == {"A1-T3", "T4-A2"}
@@ -98,7 +98,7 @@ def test_derivations_from_the_file_to_the_targets(ingested) -> None:
 def test_events_without_annotations_are_told(task: Cut, column: str) -> None:
     events = events_table([(0, 1.0, 2.0, "bckg", "TERM")]).drop(columns=column)
     with pytest.raises(ConfigError, match=f"cut 'x': events have no column '{column}', which TUH annotations bring"):
-        task.find(recordings_table([[(0, 500)]]), events, Clock(10.0, "x"))
+        task.find(recordings_table([[(0, 500)]]), events, SampleGrid(10.0, "x"))
 
 
 EVERY_WAY = [TuevTask(), TuevTask(per="time"), TuarTask(), TuarTask(mode="multioutput"), TuslTask()]
@@ -107,13 +107,13 @@ EVERY_WAY += [TuslTask(rule="majority"), TuszTask(), TuszTask(level="event")]
 
 @pytest.mark.parametrize("task", EVERY_WAY)
 def test_no_recording_and_no_annotation_give_no_window(task: Cut) -> None:
-    clock = Clock(10.0, "x")
+    sample_grid = SampleGrid(10.0, "x")
     for recordings in (
         recordings_table([[(0, 500)], []]),
         recordings_table([[(0, 500)]], "other"),
         recordings_table([]),
     ):
-        runs = task.find(recordings, events_table([(7, 1.0, 2.0, "seiz", "TERM")]), clock)
+        runs = task.find(recordings, events_table([(7, 1.0, 2.0, "seiz", "TERM")]), sample_grid)
         assert len(runs.start) == 0
         assert len(runs.table(recordings, "x")) == 0
 
@@ -121,4 +121,4 @@ def test_no_recording_and_no_annotation_give_no_window(task: Cut) -> None:
 def test_lengths_are_whole_samples() -> None:
     events = events_table([(0, 1.0, 2.0, "spsw", "FP1-F7", "rec")])
     with pytest.raises(ConfigError, match=r"cut 'x': margin_s 0\.25 is 2\.5 samples"):
-        TuevTask(margin_s=0.25).find(recordings_table([[(0, 500)]]), events, Clock(10.0, "x"))
+        TuevTask(margin_s=0.25).find(recordings_table([[(0, 500)]]), events, SampleGrid(10.0, "x"))

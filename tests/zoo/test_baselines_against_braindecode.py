@@ -14,7 +14,7 @@ from eegfm.batch import SignalSpec
 from eegfm.encoders.baselines.base import SpatialFilters, TimeThenSpace
 from eegfm.encoders.config import Deep4Config, EegnetConfig, EegnexConfig, ShallowConfig
 from eegfm.encoders.load import new_encoder
-from eegfm.encoders.traits import EncoderChoice
+from eegfm.encoders.traits import EncoderConfig
 from eegfm.encoders.window_encoder import WindowEncoder
 from zoo.stand_in import braindecode_models
 
@@ -24,7 +24,7 @@ C, WINDOW_S = 21, 4
 
 @dataclass(frozen=True)
 class Peer:
-    config: EncoderChoice
+    config: EncoderConfig
     name: str
     rate_hz: float
     align: Callable[[nn.Module], None] = lambda model: None

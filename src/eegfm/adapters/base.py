@@ -12,7 +12,7 @@ from eegfm.signal.montages.bipolar import is_bipolar
 
 
 class Adapter(nn.Module, ABC):
-    """Base of all adapters. They stand between ``Prepare`` and the encoder; their weights are trained with it.
+    """Base of all adapters. They stand between ``Rereference`` and the encoder; their weights are trained with it.
 
     What follows from the montages (matrices, places) is a buffer that is not persistent: the state dict holds weights
     only, and is the same whichever montages an adapter is built for.

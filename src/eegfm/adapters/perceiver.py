@@ -121,7 +121,7 @@ class Perceiver(Adapter):
         return _Attention(
             queries=self._heads(self.query(self.query_norm(queries)).unsqueeze(0)),
             keys=self._heads(self.key(self.token_norm(tokens))),
-            # Not normalised: amplitude is what many questions to an EEG are about.
+            # Not normalized: amplitude is what many questions to an EEG are about.
             values=self._heads(self.value(tokens)),
             bias=bias if len(bias) == 1 else bias.repeat_interleave(P, dim=0),
         )

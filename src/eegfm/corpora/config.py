@@ -10,7 +10,7 @@ from eegfm.recording import Reference
 from eegfm.signal.montages.electrodes import Layout
 
 
-class Layouted(Buildable):
+class CorpusLayout(Buildable):
     """How a raw folder is laid out; ``listing`` names the fields that say which files and labels there are.
 
     Recordings that are in the store do not become stale when these change: labels are joined anew at every run.
@@ -19,7 +19,7 @@ class Layouted(Buildable):
     listing: ClassVar[frozenset[str]] = frozenset()
 
 
-class TuhCorpus(Layouted):
+class TuhCorpus(CorpusLayout):
     """The TUH EEG corpora: EDF, 10-20 names, everything else in the path, the patient field and annotation files.
 
     Attributes:
@@ -33,7 +33,7 @@ class TuhCorpus(Layouted):
     family: Literal["auto", "tueg", "tuab", "tuev", "tuar", "tusz", "tusl", "tuep"] = "auto"
 
 
-class HbnCorpus(Layouted):
+class HbnCorpus(CorpusLayout):
     """HBN-EEG: BIDS with 129 HydroCel channels against Cz, as BDF (challenge) or EEGLAB ``.set`` (OpenNeuro).
 
     Attributes:
@@ -47,7 +47,7 @@ class HbnCorpus(Layouted):
     excluded_subjects: dict[str, str] = Field(default_factory=lambda: dict(START_KIT_EXCLUSIONS))
 
 
-class BidsCorpus(Layouted):
+class BidsCorpus(CorpusLayout):
     """Any folder in the layout of EEG-BIDS, with one data set in it.
 
     Attributes:
@@ -71,7 +71,7 @@ class BidsCorpus(Layouted):
     labels: dict[str, Literal["text", "number"]] = Field(default_factory=dict)
 
 
-class EdfFolderCorpus(Layouted):
+class EdfFolderCorpus(CorpusLayout):
     """Any folder of EDF or BDF files with 10-05 electrode names.
 
     Attributes:

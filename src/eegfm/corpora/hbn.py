@@ -17,7 +17,7 @@ from eegfm.corpora.side_files import say_unused
 from eegfm.corpora.text_tables import is_missing
 from eegfm.errors import EegfmError
 from eegfm.named import refuse_unmatched
-from eegfm.recording import Reference, normalised_subject
+from eegfm.recording import Reference, normalized_subject
 from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import Expected
 from eegfm.signal.header import RecordingHeader
@@ -47,7 +47,7 @@ class Hbn(Corpus):
         super().__init__(corpus)
         self.reference: Reference | None = "Cz"
         self._named_exclusions = tuple(config.excluded_subjects)
-        self._excluded = {normalised_subject(name): why for name, why in config.excluded_subjects.items()}
+        self._excluded = {normalized_subject(name): why for name, why in config.excluded_subjects.items()}
 
     def describe(self, path: str) -> dict[str, str] | None:
         """Read the BIDS entities of a file name."""
@@ -59,16 +59,16 @@ class Hbn(Corpus):
 
     def exclusion(self, fields: Mapping[str, str]) -> str:
         """Why a subject is on the exclusion list."""
-        return self._excluded.get(normalised_subject(fields["subject"]), "")
+        return self._excluded.get(normalized_subject(fields["subject"]), "")
 
     def check_names(self, files: pd.DataFrame) -> None:
         """Refuse subjects to leave out who are not there; see the base class.
 
         Those of the start kit may be absent: they are of several releases.
         """
-        present = set(files["subject"].map(normalised_subject))
+        present = set(files["subject"].map(normalized_subject))
         own = [name for name in self._named_exclusions if name not in START_KIT_EXCLUSIONS]
-        absent = [name for name in own if normalised_subject(name) not in present]
+        absent = [name for name in own if normalized_subject(name) not in present]
         where = f"{self.corpus}.ingest.corpus.excluded_subjects"
         refuse_unmatched(where, absent, files["subject"], "files (subject)")
 

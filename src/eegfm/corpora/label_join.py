@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from eegfm.recording import normalised_subject
+from eegfm.recording import normalized_subject
 
 _log = logging.getLogger(__name__)
 
@@ -14,7 +14,7 @@ def join_labels(files: pd.DataFrame, labels: pd.DataFrame, corpus: str, table: s
     """Give each raw file the labels of its person.
 
     A person is found by subject id, or else by the one row whose id is a spelling of it (``SUB-01`` and ``01``, see
-    ``normalised_subject``). ``1`` and ``001`` are no spellings of each other: they may be two persons.
+    ``normalized_subject``). ``1`` and ``001`` are no spellings of each other: they may be two persons.
 
     Args:
         files: Rows of ``raw_files`` with ``subject``, ``excluded`` and ``label_flags``.
@@ -51,10 +51,10 @@ def _rows_of(subjects: Iterable[str], ids: "pd.Series[str]") -> dict[str, str]:
     """By subject of the files, the id of its row."""
     spelt: dict[str, list[str]] = {}
     for name in ids:
-        spelt.setdefault(normalised_subject(name), []).append(name)
+        spelt.setdefault(normalized_subject(name), []).append(name)
     exact, row_of = set(ids), {}
     for subject in subjects:
-        candidates = [subject] if subject in exact else spelt.get(normalised_subject(subject), [])
+        candidates = [subject] if subject in exact else spelt.get(normalized_subject(subject), [])
         if len(candidates) == 1:
             row_of[subject] = candidates[0]
     return row_of

@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 from eegfm.batch import SignalSpec, WindowBatch, padding_mask
 from eegfm.encoders.decoders import LinearDecoder, TokenDecoder
 from eegfm.encoders.tokens import Tokens, Visible
-from eegfm.encoders.traits import EncoderChoice
+from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import ConfigError
 
 
@@ -52,7 +52,7 @@ class Encoder(nn.Module, ABC):
 
     def __init__(
         self,
-        config: EncoderChoice,
+        config: EncoderConfig,
         spec: SignalSpec,
         *,
         d_model: int,
@@ -92,7 +92,7 @@ class Encoder(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def normalisation(self) -> dict[str, float | str]:
+    def normalization(self) -> dict[str, float | str]:
         """What is done to microvolts before anything else, for the checkpoint's header."""
 
     def forward(self, batch: WindowBatch) -> Tensor:

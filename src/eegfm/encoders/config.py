@@ -17,16 +17,16 @@ from eegfm.encoders.patch_transformer.config import PatchTransformerConfig
 PublishedConfig = LunaConfig | FembaConfig | LabramConfig | CbramodConfig
 """Published architectures, rebuilt: their public weights can be imported, see ``eegfm.encoders.published``."""
 SimpleConfig = ConvConfig | GruConfig | EegnetConfig | EegnexConfig | ShallowConfig | Deep4Config | BraindecodeConfig
-EncoderConfig = Annotated[PatchTransformerConfig | PublishedConfig | SimpleConfig, Field(discriminator="name")]
+AnyEncoderConfig = Annotated[PatchTransformerConfig | PublishedConfig | SimpleConfig, Field(discriminator="name")]
 
 __all__ = [
+    "AnyEncoderConfig",
     "BraindecodeConfig",
     "CbramodConfig",
     "ConvConfig",
     "Deep4Config",
     "EegnetConfig",
     "EegnexConfig",
-    "EncoderConfig",
     "FembaConfig",
     "GruConfig",
     "LabramConfig",

@@ -18,7 +18,7 @@ class KeyMap:
 
     Args:
         source: Where names and shapes are from: repository, file, commit.
-        licence: Of the published weights.
+        license: Of the published weights.
         wrappers: Prefixes that training frameworks put before every name; as long as all names that are not left out
             share one, it is dropped.
         rules: Pairs of a regular expression for a whole published name, and its replacement (``re.sub`` syntax): the
@@ -28,7 +28,7 @@ class KeyMap:
     """
 
     source: str
-    licence: str
+    license: str
     rules: tuple[tuple[str, str], ...]
     left_out: tuple[str, ...] = ()
     wrappers: tuple[str, ...] = ("model.", "module.", "student.", "_orig_mod.")

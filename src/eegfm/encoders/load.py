@@ -8,14 +8,14 @@ from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.config import Buildable
 from eegfm.encoders.base import Encoder
-from eegfm.encoders.config import EncoderConfig
-from eegfm.encoders.traits import EncoderChoice
+from eegfm.encoders.config import AnyEncoderConfig
+from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import CheckpointError
 from eegfm.nn.weights import build_seeded, load_weights
 from eegfm.recording import Montage
 
 PREFIX = "encoder."
-_CONFIG: TypeAdapter[EncoderChoice] = TypeAdapter(EncoderConfig)
+_CONFIG: TypeAdapter[EncoderConfig] = TypeAdapter(AnyEncoderConfig)
 
 
 def new_encoder(config: Buildable, spec: SignalSpec, seed: int) -> Encoder:
@@ -62,7 +62,7 @@ def untrained_like(checkpoint: Checkpoint, seed: int, montages: Mapping[str, Mon
     return new_encoder(config, spec, seed).eval()
 
 
-def _config_and_spec(header: CheckpointHeader) -> tuple[EncoderChoice, SignalSpec]:
+def _config_and_spec(header: CheckpointHeader) -> tuple[EncoderConfig, SignalSpec]:
     try:
         config = _CONFIG.validate_python(header.encoder)
     except ValidationError as error:
@@ -71,6 +71,6 @@ def _config_and_spec(header: CheckpointHeader) -> tuple[EncoderChoice, SignalSpe
     if unsaid:
         raise CheckpointError(
             f"the checkpoint's encoder configuration does not say {', '.join(unsaid)}: an earlier eegfm wrote it, for "
-            f"which encoder {config.name} normalised in another way; train or import it again"
+            f"which encoder {config.name} normalized in another way; train or import it again"
         )
     return config, SignalSpec.from_dict(header.encoder_spec)

@@ -3,14 +3,14 @@
 import importlib
 
 from eegfm.encoders.key_map import KeyMap
-from eegfm.encoders.traits import EncoderChoice
+from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import ConfigError
 
 PUBLISHED = ("cbramod", "femba", "labram", "luna")
 """Names of encoders; each has ``key_map.py`` with ``key_map(config) -> KeyMap`` in its folder."""
 
 
-def key_map(config: EncoderChoice) -> KeyMap:
+def key_map(config: EncoderConfig) -> KeyMap:
     """How the published weights of this encoder are renamed.
 
     Raises:

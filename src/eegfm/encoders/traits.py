@@ -48,7 +48,7 @@ class Leak(NamedTuple):
     patchwise: str
 
 
-class EncoderChoice(Buildable):
+class EncoderConfig(Buildable):
     """Base of the configurations of encoders."""
 
     traits: ClassVar[Traits] = Traits()
@@ -87,7 +87,7 @@ def named_size(data: Any, sizes: Mapping[str, Mapping[str, Any]], default: str) 
     return filled if all(filled[key] == value for key, value in named.items()) else {**filled, "size": None}
 
 
-class WindowConfig(EncoderChoice):
+class WindowConfig(EncoderConfig):
     """Base of encoders that give features of a whole window and no tokens.
 
     Args:

@@ -45,7 +45,7 @@ class WindowEncoder(Encoder, ABC):
         """(B, C, T) scaled signal, zero in channels that are only padding, to (B, D)."""
 
     @property
-    def normalisation(self) -> dict[str, float | str]:
+    def normalization(self) -> dict[str, float | str]:
         """Division by a fixed scale; see the base class."""
         return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv, "clip": self.config.clip}
 

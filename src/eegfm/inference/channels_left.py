@@ -7,17 +7,17 @@ import numpy as np
 import pandas as pd
 
 from eegfm.errors import ConfigError
-from eegfm.nn.rereference import Prepare
+from eegfm.nn.rereference import Rereference
 from eegfm.recording import Montage
 from eegfm.store.reader import SignalStore
 from eegfm.store.stores import Stores, store_of
 
 _log = logging.getLogger(__name__)
 
-NewPrepare = Callable[[Mapping[str, Montage]], Prepare]
+NewRereference = Callable[[Mapping[str, Montage]], Rereference]
 
 
-def with_channels_left(windows: pd.DataFrame, stores: Stores, new_prepare: NewPrepare) -> pd.DataFrame:
+def with_channels_left(windows: pd.DataFrame, stores: Stores, new_rereference: NewRereference) -> pd.DataFrame:
     """Leave out recordings whose bad channels leave no channel, before one of their windows comes up.
 
     A warning counts the windows and names the recordings.
@@ -25,7 +25,7 @@ def with_channels_left(windows: pd.DataFrame, stores: Stores, new_prepare: NewPr
     Args:
         windows: Runs of windows: recording_id, corpus, montage, n_windows.
         stores: Stores by corpus.
-        new_prepare: What re-references windows of montages.
+        new_rereference: What re-references windows of montages.
 
     Returns:
         The same table where nothing is left out.
@@ -36,31 +36,33 @@ def with_channels_left(windows: pd.DataFrame, stores: Stores, new_prepare: NewPr
     """
     empty: set[str] = set()
     for corpus, part in windows.groupby("corpus", sort=True):
-        found = _empty_recordings(part, store_of(stores, str(corpus)), new_prepare)
+        found = _empty_recordings(part, store_of(stores, str(corpus)), new_rereference)
         if found:
             _report(str(corpus), part, found)
         empty |= found.keys()
     return windows[~windows["recording_id"].isin(empty)] if empty else windows
 
 
-def _empty_recordings(windows: pd.DataFrame, store: SignalStore, new_prepare: NewPrepare) -> dict[str, Prepare]:
+def _empty_recordings(
+    windows: pd.DataFrame, store: SignalStore, new_rereference: NewRereference
+) -> dict[str, Rereference]:
     """Ids of recordings of which nothing is left, each with what leaves nothing of it."""
-    found: dict[str, Prepare] = {}
+    found: dict[str, Rereference] = {}
     for montage, part in windows.groupby("montage", sort=True):
         name, ids = str(montage), part["recording_id"].unique()
         _, rows = store.locate(name, ids, np.zeros(len(ids), dtype=np.int64), 0)
         is_bad = store.is_bad(name)[rows]
         if is_bad.any():
-            prepare = new_prepare({name: store.montages[name]})
-            found |= dict.fromkeys(map(str, ids[prepare.has_nothing_left(name, is_bad)]), prepare)
+            rereference = new_rereference({name: store.montages[name]})
+            found |= dict.fromkeys(map(str, ids[rereference.has_nothing_left(name, is_bad)]), rereference)
     return found
 
 
-def _report(corpus: str, windows: pd.DataFrame, found: Mapping[str, Prepare]) -> None:
+def _report(corpus: str, windows: pd.DataFrame, found: Mapping[str, Rereference]) -> None:
     """Say what is left out, or that there is nothing else."""
     n_all, named = windows["recording_id"].nunique(), ", ".join(sorted(found))
-    prepare = next(iter(found.values()))
-    how = f"with reference: {prepare.reference} and bad_channels: {prepare.bad_channels}"
+    rereference = next(iter(found.values()))
+    how = f"with reference: {rereference.reference} and bad_channels: {rereference.bad_channels}"
     remedy = "reference: average with bad_channels: interpolate needs one good scalp electrode"
     if len(found) == n_all:
         raise ConfigError(

@@ -9,13 +9,13 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from eegfm.adapters.config import AdapterConfig
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.config import Buildable
-from eegfm.encoders.config import EncoderConfig
+from eegfm.encoders.config import AnyEncoderConfig
 from eegfm.errors import CheckpointError
 from eegfm.source_code import module_hashes
 
 logger = logging.getLogger(__name__)
 
-_ENCODER: TypeAdapter[Buildable] = TypeAdapter(EncoderConfig)
+_ENCODER: TypeAdapter[Buildable] = TypeAdapter(AnyEncoderConfig)
 _ADAPTER: TypeAdapter[Buildable] = TypeAdapter(AdapterConfig)
 _PREPARE = "eegfm.nn.rereference"
 _N_NAMED = 3

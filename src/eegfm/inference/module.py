@@ -15,7 +15,7 @@ from eegfm.encoders.base import Encoder
 from eegfm.encoders.load import build_encoder
 from eegfm.errors import CheckpointError, ConfigError
 from eegfm.inference.encoder_code import refuse_other_code
-from eegfm.nn.rereference import Prepare, PreparedReference
+from eegfm.nn.rereference import NewReference, Rereference
 from eegfm.recording import Montage
 
 
@@ -23,15 +23,15 @@ class Inference(nn.Module):
     """Encode windows of one montage as they were recorded. Its state dict is adapter and encoder, nothing else.
 
     Args:
-        prepare: Re-references.
+        rereference: Re-references.
         adapter: What brings the channels to those of the encoder.
         encoder: The encoder.
         montage: Name of the montage.
     """
 
-    def __init__(self, prepare: Prepare, adapter: Adapter, encoder: Encoder, montage: str) -> None:
+    def __init__(self, rereference: Rereference, adapter: Adapter, encoder: Encoder, montage: str) -> None:
         super().__init__()
-        self.prepare, self.adapter, self.encoder = prepare, adapter, encoder
+        self.rereference, self.adapter, self.encoder = rereference, adapter, encoder
         self.montage = montage
 
     def forward(self, recorded_uv: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,7 +48,7 @@ class Inference(nn.Module):
             rows that are only padding; and what the encoder gave before that: (B, N, D) tokens, (B, P, D) patches or
             (B, 1, D).
         """
-        n_channels = self.prepare.n_recorded(self.montage)
+        n_channels = self.rereference.n_recorded(self.montage)
         if recorded_uv.ndim != 3 or recorded_uv.shape[1] != n_channels or recorded_uv.dtype != torch.float32:
             raise ConfigError(
                 f"windows are {tuple(recorded_uv.shape)} of {recorded_uv.dtype}; montage {self.montage} takes (B, "
@@ -66,7 +66,7 @@ class Inference(nn.Module):
             "corpus": "",
             "montage": self.montage,
         }
-        batch: WindowBatch = self.adapter(self.prepare(stored))
+        batch: WindowBatch = self.adapter(self.rereference(stored))
         return batch
 
 
@@ -88,21 +88,21 @@ def build_inference(
     spec = SignalSpec.from_dict(checkpoint.header.signal_spec)
     name = _chosen(spec, montage)
     spec = replace(spec, montages={name: spec.montages[name]}, n_samples={name: spec.n_samples[name]})
-    prepare = prepare_for(checkpoint.header, spec.montages)
-    adapter = build_adapter(checkpoint, prepare.prepared_spec(spec))
-    return Inference(prepare, adapter, build_encoder(checkpoint), name).eval()
+    rereference = rereference_for(checkpoint.header, spec.montages)
+    adapter = build_adapter(checkpoint, rereference.rereferenced_spec(spec))
+    return Inference(rereference, adapter, build_encoder(checkpoint), name).eval()
 
 
-def prepare_for(header: CheckpointHeader, montages: Mapping[str, Montage]) -> Prepare:
+def rereference_for(header: CheckpointHeader, montages: Mapping[str, Montage]) -> Rereference:
     """What references windows as an encoder expects them.
 
     Raises:
         CheckpointError: The reference is none that this version knows.
     """
-    known = get_args(PreparedReference)
+    known = get_args(NewReference)
     if header.reference not in known:
         raise CheckpointError(f"the encoder wants reference {header.reference!r}; known are {', '.join(known)}")
-    return Prepare(montages, cast(PreparedReference, header.reference), header.bad_channels)
+    return Rereference(montages, cast(NewReference, header.reference), header.bad_channels)
 
 
 def _chosen(spec: SignalSpec, montage: str | None) -> str:

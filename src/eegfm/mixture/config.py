@@ -22,7 +22,7 @@ class MixtureParams(StrictModel):
     """Which corpora a training draws from, and how much of each.
 
     Args:
-        weights: By corpus, its share of every batch, normalised over the corpora that are there; or ``by_size``, the
+        weights: By corpus, its share of every batch, normalized over the corpora that are there; or ``by_size``, the
             share that follows from the corpora's sizes, rounded to whole windows of a batch.
         by: What the shares are shares of: windows; hours of signal, for corpora with windows of several lengths; or
             persons, where every window is that of the next person in turn, and each person has one turn per round.

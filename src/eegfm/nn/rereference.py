@@ -16,11 +16,11 @@ from eegfm.nn.montage_tensors import MontageTensors
 from eegfm.recording import BadChannels, Montage
 from eegfm.signal.montages.bipolar import tcp_montage
 
-PreparedReference = Literal["average", "as_recorded", "tcp_bipolar"]
+NewReference = Literal["average", "as_recorded", "tcp_bipolar"]
 """What windows are referenced to when an encoder sees them."""
 
 
-class Prepare(nn.Module):
+class Rereference(nn.Module):
     """Turn a ``StoredBatch`` into a ``WindowBatch``: scale to microvolts, re-reference, channels first.
 
     It holds no weights: matrices and positions follow from the montages and are not part of a checkpoint.
@@ -39,7 +39,7 @@ class Prepare(nn.Module):
     def __init__(
         self,
         montages: Mapping[str, Montage],
-        reference: PreparedReference = "average",
+        reference: NewReference = "average",
         bad_channels: BadChannels = "mask",
     ) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Prepare(nn.Module):
         """Channels that windows of a montage are stored with."""
         return self._tensors.get(name, "matrix").shape[1]
 
-    def prepared_spec(self, spec: SignalSpec) -> SignalSpec:
+    def rereferenced_spec(self, spec: SignalSpec) -> SignalSpec:
         """What the data decides about an adapter or an encoder behind; montages keep their names."""
         return replace(spec, montages={name: self.prepared(montage) for name, montage in spec.montages.items()})
 
@@ -82,7 +82,7 @@ class Prepare(nn.Module):
         return self._repairs[name].has_nothing_left(is_bad)
 
     def forward(self, batch: StoredBatch) -> WindowBatch:
-        """Prepare one batch.
+        """Rereference one batch.
 
         Args:
             batch: Windows as stored, (B, T, C) int16.
@@ -132,7 +132,7 @@ def all_real(n_windows: int, n_channels: int, device: torch.device) -> Tensor:
     return torch.ones(1, 1, dtype=torch.bool, device=device).expand(n_windows, n_channels)
 
 
-def reference_matrix(montage: Montage, reference: PreparedReference, name: str = "") -> Tensor:
+def reference_matrix(montage: Montage, reference: NewReference, name: str = "") -> Tensor:
     """(K, C) matrix that re-references a column of channel values; K = C unless derivations come out.
 
     The average includes the electrode that the recording was made against: its value there is zero. A file

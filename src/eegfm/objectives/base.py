@@ -35,7 +35,7 @@ class Objective(nn.Module, ABC):
         self.encoder = encoder
 
     def fit_statistics(self, batches: Iterable[WindowBatch]) -> None:
-        """Estimate what normalises the target, from training windows only, each batch counted by its windows."""
+        """Estimate what normalizes the target, from training windows only, each batch counted by its windows."""
 
     @abstractmethod
     def forward(self, batch: WindowBatch, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:

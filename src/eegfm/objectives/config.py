@@ -6,18 +6,18 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from eegfm.config import Buildable
-from eegfm.encoders.traits import EncoderChoice, Leak, Traits
+from eegfm.encoders.traits import EncoderConfig, Leak, Traits
 from eegfm.errors import ConfigError
 
 
-class ObjectiveChoice(Buildable):
+class ObjectiveConfig(Buildable):
     """Base of the configurations of objectives."""
 
     needs_visible: ClassVar[bool] = False
     """Encodes visible tokens only."""
     name: str
 
-    def check_encoder(self, encoder: EncoderChoice) -> None:
+    def check_encoder(self, encoder: EncoderConfig) -> None:
         """Refuse an encoder that cannot do what this objective asks, before anything is built.
 
         Raises:
@@ -44,7 +44,7 @@ class ObjectiveChoice(Buildable):
             )
 
 
-class PatchObjectiveConfig(ObjectiveChoice):
+class PatchObjectiveConfig(ObjectiveConfig):
     """Hide some patches, predict what they held.
 
     Args:
@@ -61,7 +61,7 @@ class PatchObjectiveConfig(ObjectiveChoice):
     high_hz: PositiveFloat = 45.0
     allow_leaks: bool = False
 
-    def check_encoder(self, encoder: EncoderChoice) -> None:
+    def check_encoder(self, encoder: EncoderConfig) -> None:
         """Refuse an encoder that cannot do this, or whose tokens know of hidden patches; see the base class."""
         super().check_encoder(encoder)
         self.check_leaks(encoder.leaks, encoder.name)
@@ -70,7 +70,7 @@ class PatchObjectiveConfig(ObjectiveChoice):
         """Refuse an encoder whose choices let every token know of hidden patches, unless ``allow_leaks``.
 
         Args:
-            leaks: These choices, see ``eegfm.encoders.traits.EncoderChoice.leaks``.
+            leaks: These choices, see ``eegfm.encoders.traits.EncoderConfig.leaks``.
             encoder: Its name.
 
         Raises:
@@ -118,4 +118,4 @@ class MaeConfig(PatchObjectiveConfig):
     decoder_layers: PositiveInt = 2
 
 
-ObjectiveConfig = Annotated[MaskedConfig | MaeConfig, Field(discriminator="name")]
+AnyObjectiveConfig = Annotated[MaskedConfig | MaeConfig, Field(discriminator="name")]

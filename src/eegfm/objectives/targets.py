@@ -77,7 +77,7 @@ class PatchTargets(nn.Module):
         return (self._log_spectrum(patches_uv) - self.mean) / self.sd
 
     def physical(self, values: Tensor) -> Tensor:
-        """Undo the normalisation of (..., K) targets: into ``unit``."""
+        """Undo the normalization of (..., K) targets: into ``unit``."""
         return values * self.scale_uv if self.kind == "signal" else values * self.sd + self.mean
 
     def _log_spectrum(self, patches_uv: Tensor) -> Tensor:

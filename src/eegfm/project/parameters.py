@@ -113,7 +113,7 @@ def _check_cut(parameters: Mapping[str, Any], corpus: str, task: str, key: str) 
     if task not in cuts:
         raise ConfigError(f"parameter {key}: {corpus}.window.cuts has no {task!r}; {_known(task, cuts)}")
     if key == "probe.task":
-        kind = checked(CorpusParams, parameters[corpus], corpus).window.cuts[task].answer.kind
+        kind = checked(CorpusParams, parameters[corpus], corpus).window.cuts[task].target_spec.kind
         if kind not in ("binary", "multiclass"):
             raise ConfigError(
                 f"parameter {key}: {corpus}.window.cuts.{task} is {kind}; a probe needs windows with a class each"

@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from eegfm.errors import SplitError
-from eegfm.recording import normalised_subject
+from eegfm.recording import normalized_subject
 from eegfm.splits.config import TUH_FAMILIES, SplitParams
 from eegfm.splits.shared_signals import (
     MAX_PERSONS,
@@ -41,7 +41,7 @@ class Person(NamedTuple):
     Args:
         person: Name in the tables of the corpus.
         corpus: Name of the corpus.
-        key: The normalised subject id in its namespace, see ``namespace_of``.
+        key: The normalized subject id in its namespace, see ``namespace_of``.
         identity: The smallest key of those that are one person.
         keys: Sorted, all keys of the identity, also of linked corpora in which it has no recording.
         recordings: Sorted ids of the person's recordings.
@@ -62,7 +62,7 @@ class Person(NamedTuple):
 def identify(recordings_by_corpus: Mapping[str, pd.DataFrame], params: SplitParams) -> list[Person]:
     """Find out which persons of which corpora are one.
 
-    Three things make two of them one: the same normalised subject id in the same namespace, a link that the parameters
+    Three things make two of them one: the same normalized subject id in the same namespace, a link that the parameters
     declare, and a channel whose decoded samples are the same.
 
     Args:
@@ -139,7 +139,7 @@ def texts(table: pd.DataFrame, column: str) -> list[str]:
 
 
 class PersonNames:
-    """Keys of persons: their normalised subject ids, each in its namespace.
+    """Keys of persons: their normalized subject ids, each in its namespace.
 
     Args:
         recordings_by_corpus: The recordings table of each corpus, for its layout.
@@ -159,8 +159,8 @@ class PersonNames:
         return corpus in self._simulated
 
     def key(self, corpus: str, subject: str) -> str:
-        """Normalised subject id in its namespace, e.g. ``TUEG:aaaaaaab``."""
-        subject = normalised_subject(subject)
+        """Normalized subject id in its namespace, e.g. ``TUEG:aaaaaaab``."""
+        subject = normalized_subject(subject)
         is_tuh, is_simulated = corpus in self._tuh, corpus in self._simulated
         return f"{namespace_of(corpus, subject, is_tuh=is_tuh, is_simulated=is_simulated)}:{subject}"
 
@@ -197,7 +197,7 @@ def _recordings(recordings_by_corpus: Mapping[str, pd.DataFrame]) -> list[_Recor
     twice = [r.recording_id for r, after in pairwise(recordings) if r.recording_id == after.recording_id]
     if twice:
         raise SplitError(f"{len(twice)} recordings stand in the tables more than once: {some(twice)}; ingest again")
-    is_named = {person: bool(normalised_subject(subject_of(person))) for person in {r.person for r in recordings}}
+    is_named = {person: bool(normalized_subject(subject_of(person))) for person in {r.person for r in recordings}}
     nameless = [r.recording_id for r in recordings if not is_named[r.person]]
     if nameless:
         raise SplitError(

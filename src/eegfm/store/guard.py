@@ -13,7 +13,7 @@ from tqdm import tqdm
 from eegfm.store.checksums import checksum
 from eegfm.store.damage import damage_error
 from eegfm.store.layout import BLOCK_ROWS, n_blocks
-from eegfm.store.mapped_shards import Arena
+from eegfm.store.mapped_shards import MappedShards
 from eegfm.store.read_ahead import ReadAhead
 
 _log = logging.getLogger(__name__)
@@ -36,10 +36,10 @@ class BlockGuard:
 
     Args:
         folder: The store, for messages.
-        arena: The mapped shards.
+        shards: The mapped shards.
         read_ahead: Asks the system for blocks before they are compared.
         ids: (R,) recordings.
-        first_rows: (R,) their first rows in the arena.
+        first_rows: (R,) their first rows in the shards.
         n_samples: (R,) their rows.
         block_crc32c: (K,) checksums of the blocks of all recordings, one recording after the other.
     """
@@ -47,14 +47,14 @@ class BlockGuard:
     def __init__(
         self,
         folder: Path,
-        arena: Arena,
+        shards: MappedShards,
         read_ahead: ReadAhead,
         ids: "pd.Index[str]",
         first_rows: Rows,
         n_samples: Rows,
         block_crc32c: NDArray[np.uint32],
     ) -> None:
-        self._folder, self._arena, self._read_ahead, self._ids = folder, arena, read_ahead, ids
+        self._folder, self._shards, self._read_ahead, self._ids = folder, shards, read_ahead, ids
         n_each = n_blocks(n_samples)
         assert n_each.sum() == len(block_crc32c), "one checksum per block"
         number = np.arange(n_each.sum()) - np.repeat(n_each.cumsum() - n_each, n_each)
@@ -148,7 +148,7 @@ class BlockGuard:
 
     def _in_turn(self, blocks: Rows) -> Iterator[int]:
         """The blocks in the order of the disk, which reads some of them ahead."""
-        n_ahead = max(AHEAD_BYTES // (BLOCK_ROWS * self._arena.row_bytes), 1)
+        n_ahead = max(AHEAD_BYTES // (BLOCK_ROWS * self._shards.row_bytes), 1)
         bar = tqdm(total=len(blocks), desc="Verifying samples", unit="block", disable=_is_quiet(len(blocks)))
         for top in range(0, len(blocks), n_ahead):
             if top == 0:
@@ -164,7 +164,7 @@ class BlockGuard:
 
     def _is_intact(self, block: int) -> bool:
         start, stop = int(self._starts[block]), int(self._stops[block])
-        return checksum(self._arena.rows(start, stop - start)) == int(self._crcs[block])
+        return checksum(self._shards.rows(start, stop - start)) == int(self._crcs[block])
 
 
 def _is_quiet(n_blocks: int) -> bool | None:

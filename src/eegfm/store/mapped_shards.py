@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MAP_FIXED = 0x10  # Linux, macOS and the BSDs agree; the module mmap does not name it
 
 
-class Arena:
+class MappedShards:
     """Shards mapped side by side; a row is one time point of all channels.
 
     Rows are numbered through the whole range. A shard begins at a multiple both of a memory page and of a row. Between

@@ -7,7 +7,7 @@ from bisect import bisect_right
 import numpy as np
 from numpy.typing import NDArray
 
-from eegfm.store.mapped_shards import Arena
+from eegfm.store.mapped_shards import MappedShards
 
 PIECE_BYTES = 128 << 10
 """Bytes per request. Linux cuts a request to the device's read-ahead size, which is 128 KiB by default."""
@@ -18,20 +18,20 @@ N_UNSEEN = 16
 
 
 class ReadAhead:
-    """Requests for stretches of rows of an arena; they cost next to nothing where the rows are in the page cache.
+    """Requests for stretches of rows of an shards; they cost next to nothing where the rows are in the page cache.
 
     A request costs about as much as copying a window that is there. So a few stretches are looked at first, and only
     where one of them is not in the cache, requests are made: for all of these, and for all of the next ``N_BLIND``
     calls.
 
     Args:
-        arena: What is read from.
+        shards: What is read from.
     """
 
-    def __init__(self, arena: Arena) -> None:
-        self._arena = arena
-        self._first_rows = arena.first_rows.tolist()
-        self._files = [os.open(path, os.O_RDONLY) for path in arena.paths]
+    def __init__(self, shards: MappedShards) -> None:
+        self._shards = shards
+        self._first_rows = shards.first_rows.tolist()
+        self._files = [os.open(path, os.O_RDONLY) for path in shards.paths]
         self._n_blind = 0
         self._n_unseen = 0
         weakref.finalize(self, _close, self._files)
@@ -52,9 +52,9 @@ class ReadAhead:
         if self._n_blind == 0 and self._are_cached(first_rows[:: -(-len(first_rows) // n_probes)]):
             return False
         self._n_blind = self._n_blind - 1 if self._n_blind else N_BLIND
-        places = self._arena.places(first_rows, n_rows)
-        starts = (first_rows - self._arena.first_rows[places]) * self._arena.row_bytes
-        n_bytes = np.broadcast_to(np.asarray(n_rows, dtype=np.int64) * self._arena.row_bytes, starts.shape)
+        places = self._shards.places(first_rows, n_rows)
+        starts = (first_rows - self._shards.first_rows[places]) * self._shards.row_bytes
+        n_bytes = np.broadcast_to(np.asarray(n_rows, dtype=np.int64) * self._shards.row_bytes, starts.shape)
         for place, start, length in zip(*(c.tolist() for c in pieces(places, starts, n_bytes)), strict=True):
             os.posix_fadvise(self._files[place], start, length, os.POSIX_FADV_WILLNEED)
         return True
@@ -77,7 +77,7 @@ class ReadAhead:
         try:
             for row in rows.tolist():
                 place = max(bisect_right(self._first_rows, row) - 1, 0)
-                start = max(row - self._first_rows[place], 0) * self._arena.row_bytes
+                start = max(row - self._first_rows[place], 0) * self._shards.row_bytes
                 os.preadv(self._files[place], buffer, start, os.RWF_NOWAIT)
         except OSError:  # not in the cache, or a file system that cannot say
             return False

@@ -17,7 +17,7 @@ from eegfm.store.damage import is_intact, remedy
 from eegfm.store.guard import BlockGuard
 from eegfm.store.index import Entry, RecordingEntry, RejectedEntry, read_index
 from eegfm.store.layout import StoreFacts, read_facts, read_montage, shard_path
-from eegfm.store.mapped_shards import Arena
+from eegfm.store.mapped_shards import MappedShards
 from eegfm.store.read_ahead import ReadAhead
 
 
@@ -155,8 +155,8 @@ class SignalStore:
 
     def shards(self, montage: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(S,) first row and (S,) number of rows of each shard of a montage: rows in between hold nothing."""
-        arena = self._group(montage).arena
-        return arena.first_rows, arena.n_rows
+        shards = self._group(montage).shards
+        return shards.first_rows, shards.n_rows
 
     def gather(
         self, montage: str, rows: NDArray[np.int64], n_samples: int, out: NDArray[np.int16] | None = None
@@ -179,7 +179,7 @@ class SignalStore:
         group.read_ahead.ask_in_passing(rows, n_samples)
         if self._verify:
             group.guard.check(rows, n_samples)
-        return group.arena.gather(rows, n_samples, out)
+        return group.shards.gather(rows, n_samples, out)
 
     def verify(self, montage: str, scale_rows: NDArray[np.int64]) -> int:
         """Compare whole recordings with their checksums before they are read, at the speed of the disk.
@@ -197,7 +197,7 @@ class SignalStore:
         group = self._group(montage)
         n_rows = group.n_samples[scale_rows]
         group.guard.check_all(group.first_rows[scale_rows], n_rows)
-        return int(n_rows.sum()) * group.arena.row_bytes
+        return int(n_rows.sum()) * group.shards.row_bytes
 
     def read_ahead(self, montage: str, first_rows: NDArray[np.int64], n_rows: int | NDArray[np.int64]) -> bool:
         """Ask the system to read stretches of rows that are not in the page cache; returns before it has.
@@ -259,11 +259,11 @@ class SignalStore:
         return entry
 
     def _samples(self, entry: RecordingEntry) -> NDArray[np.int16]:
-        return self._group(entry.montage).arena.rows(self._row(entry), entry.n_samples)
+        return self._group(entry.montage).shards.rows(self._row(entry), entry.n_samples)
 
     def _row(self, entry: RecordingEntry) -> int:
         group = self._group(entry.montage)
-        return int(group.arena.first_rows[group.numbers.searchsorted(entry.shard)]) + entry.first_row
+        return int(group.shards.first_rows[group.numbers.searchsorted(entry.shard)]) + entry.first_row
 
     @cached_property
     def _groups(self) -> dict[str, "_Group"]:
@@ -289,19 +289,19 @@ class _Group:
         self.numbers = np.unique(addresses.shards)
         places = self.numbers.searchsorted(addresses.shards)
         paths = [shard_path(folder, montage.name, int(number)) for number in self.numbers]
-        self.arena = Arena(paths, montage.n_channels)
-        self.read_ahead = ReadAhead(self.arena)
-        beyond = addresses.first_rows + addresses.n_samples > self.arena.n_rows[places]
+        self.shards = MappedShards(paths, montage.n_channels)
+        self.read_ahead = ReadAhead(self.shards)
+        beyond = addresses.first_rows + addresses.n_samples > self.shards.n_rows[places]
         if beyond.any():
             cut = self.ids[beyond].tolist()
             raise StoreError(
                 f"{folder}: recording {cut[0]} reaches beyond its shard, which was cut; {remedy(folder, cut)}"
             )
-        self.first_rows = self.arena.first_rows[places] + addresses.first_rows
+        self.first_rows = self.shards.first_rows[places] + addresses.first_rows
         self._guarded = folder, addresses.block_crc32c
 
     @cached_property
     def guard(self) -> BlockGuard:
         """Compares samples with their checksums; what it has compared it remembers."""
         folder, block_crc32c = self._guarded
-        return BlockGuard(folder, self.arena, self.read_ahead, self.ids, self.first_rows, self.n_samples, block_crc32c)
+        return BlockGuard(folder, self.shards, self.read_ahead, self.ids, self.first_rows, self.n_samples, block_crc32c)

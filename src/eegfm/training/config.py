@@ -6,8 +6,8 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import Buildable, StrictModel
-from eegfm.encoders.config import EncoderConfig, PatchTransformerConfig
-from eegfm.objectives.config import MaskedConfig, ObjectiveConfig
+from eegfm.encoders.config import AnyEncoderConfig, PatchTransformerConfig
+from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
 from eegfm.recording import BadChannels
 
 
@@ -101,7 +101,7 @@ class PretrainParams(StrictModel):
         schedule: How the learning rate moves.
         reference: What windows are referenced to before the encoder sees them.
         bad_channels: ``mask`` leaves them out of the average and of all that the encoder sees; ``interpolate`` puts in
-            their place what splines through the good scalp electrodes say. See ``eegfm.nn.rereference.Prepare``.
+            their place what splines through the good scalp electrodes say. See ``eegfm.nn.rereference.Rereference``.
         batch_size: Windows per optimizer step, all corpora together; the corpus weights must divide it.
         n_steps: Optimizer steps; give this or ``n_epochs``.
         n_epochs: Passes, each of as many windows as there are in all corpora together.
@@ -109,7 +109,7 @@ class PretrainParams(StrictModel):
         loader: How batches get to the device.
         gradient_clip: Largest norm of the gradient; longer ones are shortened to it.
         seed: Seed of initial weights, order of windows and masks.
-        licence: Of the weights, for the checkpoint's header; None says nothing.
+        license: Of the weights, for the checkpoint's header; None says nothing.
         log_interval_steps: Steps between two points of the history.
         validation_interval_steps: Steps between two validations; one more follows the last step.
         n_validation_windows: Largest number of windows per corpus that a validation looks at, spread evenly.
@@ -119,9 +119,9 @@ class PretrainParams(StrictModel):
         progress_bar: Whether to draw one; only ever on a terminal.
     """
 
-    encoder: EncoderConfig = PatchTransformerConfig()
+    encoder: AnyEncoderConfig = PatchTransformerConfig()
     adapter: AdapterConfig = NoAdapterConfig()
-    objective: ObjectiveConfig = MaskedConfig()
+    objective: AnyObjectiveConfig = MaskedConfig()
     optimizer: OptimizerConfig = AdamWConfig()
     schedule: ScheduleConfig = WarmupCosineConfig()
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
@@ -133,7 +133,7 @@ class PretrainParams(StrictModel):
     loader: LoaderParams = LoaderParams()
     gradient_clip: PositiveFloat = 1.0
     seed: NonNegativeInt = 0
-    licence: str | None = None
+    license: str | None = None
     log_interval_steps: PositiveInt = 10
     validation_interval_steps: PositiveInt = 100
     n_validation_windows: PositiveInt = 200
@@ -155,4 +155,4 @@ class PretrainParams(StrictModel):
 
     def identity(self) -> dict[str, Any]:
         """What decides the result: everything but the machine it runs on, and what it shows and says."""
-        return self.model_dump(mode="json", exclude={"accelerator", "devices", "licence", "loader", "progress_bar"})
+        return self.model_dump(mode="json", exclude={"accelerator", "devices", "license", "loader", "progress_bar"})

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from eegfm.adapters.base import Adapter
 from eegfm.batch import StoredBatch
 from eegfm.errors import TrainingError
-from eegfm.nn.rereference import Prepare
+from eegfm.nn.rereference import Rereference
 from eegfm.objectives.base import Objective
 from eegfm.training.config import PretrainParams
 from eegfm.training.history import Averages, History, mixed, with_r2
@@ -27,7 +27,7 @@ class PretrainModule(LightningModule):
 
     Args:
         objective: What is asked of the encoder; it holds the encoder.
-        prepare: From stored integers to microvolts.
+        rereference: From stored integers to microvolts.
         adapter: From the data's channels to the encoder's; its weights are trained too.
         params: Optimizer, schedule, seed, logging.
         weights: Share of each corpus in the loss.
@@ -40,7 +40,7 @@ class PretrainModule(LightningModule):
     def __init__(
         self,
         objective: Objective,
-        prepare: Prepare,
+        rereference: Rereference,
         adapter: Adapter,
         params: PretrainParams,
         weights: dict[str, float],
@@ -49,7 +49,7 @@ class PretrainModule(LightningModule):
         super().__init__()
         adapter.check_patches(objective.encoder.patch_samples)
         self.objective = objective
-        self.prepare = prepare
+        self.rereference = rereference
         self.adapter = adapter
         self.params = params
         self.weights = weights
@@ -121,7 +121,7 @@ class PretrainModule(LightningModule):
     def _loss(self, batch: StoredBatch, use: int, batch_idx: int) -> tuple[Tensor, dict[str, Tensor]]:
         corpus = self._corpus_index[batch["corpus"]]
         generator = generator_for(self.params.seed, use, batch_idx, corpus)
-        loss, logs = self.objective(self.adapter(self.prepare(batch)), generator)
+        loss, logs = self.objective(self.adapter(self.rereference(batch)), generator)
         return loss, logs
 
     def _record_training(self, step: int, logs: dict[str, dict[str, Tensor]]) -> None:

@@ -12,7 +12,7 @@ from eegfm.batch import StoredBatch
 logger = logging.getLogger(__name__)
 
 
-class Pace(Callback):
+class ThroughputMonitor(Callback):
     """Count windows per corpus and the seconds between the first training batch and the last."""
 
     def __init__(self) -> None:

@@ -7,8 +7,8 @@ import pandas as pd
 from eegfm.errors import ConfigError, SplitError
 from eegfm.named import counted_values
 from eegfm.windows.config import WindowParams
-from eegfm.windows.cutters.base import Answer, Cut
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.cutters.base import Cut, TargetSpec
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.unlabelled import label_faults
 
 logger = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
     tables: list[pd.DataFrame] = []
     counts: Counts = {}
     for task, cut in params.cuts.items():
-        cut.check_names(recordings, events, Clock(rate_hz, task))
-        found = cut.find(recordings, events, Clock(rate_hz, task))
+        cut.check_names(recordings, events, SampleGrid(rate_hz, task))
+        found = cut.find(recordings, events, SampleGrid(rate_hz, task))
         counts[task] = found.counts(rate_hz)
         described = ", ".join(f"{name} {value:.6g}" for name, value in counts[task].items())
         if not counts[task]["n_windows"]:
@@ -54,7 +54,7 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
             why = f"{there_are}{label_faults(recordings)}"
             raise SplitError(f"cut {task!r} gives no window of {len(recordings)} recordings ({described}){why}")
         _refuse_empty_class(task, cut, found, recordings, events, described)
-        _warn_of_idle_outputs(task, cut.answer, found)
+        _warn_of_idle_outputs(task, cut.target_spec, found)
         logger.info("%s, cut %r: %s", recordings["corpus"].iloc[0], task, described)
         tables.append(found.table(recordings, task))
     return pd.concat(tables, ignore_index=True), counts
@@ -71,7 +71,7 @@ def _refuse_empty_class(
     if found.label is None:
         return
     n_windows = pd.Series(found.windows_per_run).groupby(found.label.astype(str)).sum()
-    by_class = n_windows.reindex(list(cut.answer.classes), fill_value=0)
+    by_class = n_windows.reindex(list(cut.target_spec.classes), fill_value=0)
     missing = [name for name, n in by_class.items() if not n]
     if missing:
         per_class = ", ".join(f"{name} {n}" for name, n in by_class.items())
@@ -87,14 +87,16 @@ def _class_values(cut: Cut, recordings: pd.DataFrame, events: pd.DataFrame) -> s
     return f"{where} are: {counted_values(values)}"
 
 
-def _warn_of_idle_outputs(task: str, answer: Answer, found: Runs) -> None:
+def _warn_of_idle_outputs(task: str, target_spec: TargetSpec, found: Runs) -> None:
     """Say which outputs of a task with several never differ: nothing can be learnt of them."""
     if found.targets is None:
         return
-    if answer.kind == "multilabel":
-        idle = [name for name, values in zip(answer.outputs, found.targets.T, strict=True) if not (values > 0).any()]
+    if target_spec.kind == "multilabel":
+        idle = [
+            name for name, values in zip(target_spec.outputs, found.targets.T, strict=True) if not (values > 0).any()
+        ]
     else:
-        idle = [name for number, name in enumerate(answer.classes) if not (found.targets == number).any()]
+        idle = [name for number, name in enumerate(target_spec.classes) if not (found.targets == number).any()]
     if idle:
         logger.warning("Cut %r: no window of the whole corpus shows %s", task, ", ".join(idle))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from eegfm.windows.runs import Clock, Ints, Runs
+from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import nearest_sample, pack, segments, tile, unpack
 
 _TIE = 1e-6
@@ -129,9 +129,9 @@ def _covered_before(merged: Intervals, recording: Ints, sample: Ints) -> Ints:
     return np.asarray(lengths[at] - to_come, dtype=np.int64)
 
 
-def grid(recordings: pd.DataFrame, clock: Clock, length_s: float, stride_s: float) -> Runs:
+def grid(recordings: pd.DataFrame, sample_grid: SampleGrid, length_s: float, stride_s: float) -> Runs:
     """Windows at a fixed stride in every segment, one run each, for labels that change from window to window."""
-    length, stride = clock.samples("length_s", length_s), clock.samples("stride_s", stride_s)
+    length, stride = sample_grid.samples("length_s", length_s), sample_grid.samples("stride_s", stride_s)
     found = segments(recordings)
     row, start = tile(found["start"], found["stop"], length, stride)
     return Runs(found["recording"][row], found["segment"][row], start, length, stride)
@@ -160,14 +160,14 @@ def within_segments(recordings: pd.DataFrame, intervals: Intervals) -> tuple[Int
 
 
 def windows_inside(
-    recordings: pd.DataFrame, intervals: Intervals, clock: Clock, length_s: float, stride_s: float
+    recordings: pd.DataFrame, intervals: Intervals, sample_grid: SampleGrid, length_s: float, stride_s: float
 ) -> tuple[Runs, Ints]:
     """Windows that lie wholly inside intervals and segments, the first at the start of each part.
 
     Returns:
         One run per window, and the number of its interval.
     """
-    length, stride = clock.samples("length_s", length_s), clock.samples("stride_s", stride_s)
+    length, stride = sample_grid.samples("length_s", length_s), sample_grid.samples("stride_s", stride_s)
     number, row, start, stop = within_segments(recordings, intervals)
     part, first = tile(start, stop, length, stride)
     segment = segments(recordings)["segment"][row[part]]
@@ -194,7 +194,12 @@ def outside(recordings: pd.DataFrame, intervals: Intervals, key: int) -> Interva
 
 
 def windows_of_one_class(
-    recordings: pd.DataFrame, intervals: Intervals, n_classes: int, clock: Clock, length_s: float, stride_s: float
+    recordings: pd.DataFrame,
+    intervals: Intervals,
+    n_classes: int,
+    sample_grid: SampleGrid,
+    length_s: float,
+    stride_s: float,
 ) -> tuple[Runs, Ints]:
     """Windows wholly inside the events of one class and touched by none of another.
 
@@ -204,7 +209,7 @@ def windows_of_one_class(
         recordings: Rows in rising order of their index.
         intervals: By class; those with keys from ``n_classes`` on give no windows but make others ambiguous.
         n_classes: Number of classes.
-        clock: Rate, and name of the cut.
+        sample_grid: Rate, and name of the cut.
         length_s: Window length.
         stride_s: From one window to the next.
 
@@ -214,7 +219,7 @@ def windows_of_one_class(
     """
     merged = intervals.merge()
     stretches = merged.take(merged.key < n_classes)
-    runs, number = windows_inside(recordings, stretches, clock, length_s, stride_s)
+    runs, number = windows_inside(recordings, stretches, sample_grid, length_s, stride_s)
     n_keys = max(n_classes, int(merged.key.max(initial=-1)) + 1)
     by_key = covered(merged, n_keys, runs.recording, runs.start, runs.start + runs.n_samples)
     alone = (by_key > 0).sum(axis=1) == 1

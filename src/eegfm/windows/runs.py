@@ -41,7 +41,7 @@ _PER_RUN = ("n_windows", "moment", "target", "targets")
 
 
 @dataclass(frozen=True)
-class Clock:
+class SampleGrid:
     """Seconds to whole samples, with the name of the cut for messages.
 
     Args:

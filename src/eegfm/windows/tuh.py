@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from eegfm.errors import ConfigError
 from eegfm.signal.montages.bipolar import TCP_PAIRS, tcp_name
 from eegfm.windows.intervals import Intervals, sample_spans
-from eegfm.windows.runs import Clock, Ints
+from eegfm.windows.runs import Ints, SampleGrid
 from eegfm.windows.spans import own_events
 
 DERIVATIONS = tuple(tcp_name(index) for index in range(len(TCP_PAIRS)))
@@ -72,7 +72,9 @@ def of_family(recordings: pd.DataFrame, family: str) -> tuple[pd.DataFrame, dict
     return chosen, {"n_recordings_of_other_corpus": len(recordings) - len(chosen)}
 
 
-def annotations(recordings: pd.DataFrame, events: pd.DataFrame, sources: Sequence[str], clock: Clock) -> Annotations:
+def annotations(
+    recordings: pd.DataFrame, events: pd.DataFrame, sources: Sequence[str], sample_grid: SampleGrid
+) -> Annotations:
     """Annotations of recordings, from one kind of file each.
 
     Several kinds of file may tell of the same events of a recording; none is counted twice. A recording without such a
@@ -82,7 +84,7 @@ def annotations(recordings: pd.DataFrame, events: pd.DataFrame, sources: Sequenc
         recordings: Rows to look at; index labels are kept.
         events: The events table of a TUH corpus.
         sources: Kinds of files, the best first; those of the others are left out.
-        clock: Rate, and name of the cut.
+        sample_grid: Rate, and name of the cut.
 
     Raises:
         ConfigError: A column is missing.
@@ -90,7 +92,7 @@ def annotations(recordings: pd.DataFrame, events: pd.DataFrame, sources: Sequenc
     missing = [column for column in ("duration_s", "source", "channel") if column not in events]
     if missing:
         raise ConfigError(
-            f"cut {clock.cut!r}: events have no column {missing[0]!r}, which TUH annotations bring; "
+            f"cut {sample_grid.cut!r}: events have no column {missing[0]!r}, which TUH annotations bring; "
             "cut a corpus with the layout 'tuh' that has annotation files"
         )
     found, recording = own_events(recordings, events)
@@ -103,7 +105,7 @@ def annotations(recordings: pd.DataFrame, events: pd.DataFrame, sources: Sequenc
     n_events = len(found)
     found, recording = found[has_duration], recording[has_duration]
     onset_s, duration_s = (found[name].to_numpy(dtype=float) for name in ("onset_s", "duration_s"))
-    start, stop = sample_spans(recordings, recording, onset_s, duration_s, clock.rate_hz)
+    start, stop = sample_spans(recordings, recording, onset_s, duration_s, sample_grid.rate_hz)
     counted = {
         "n_recordings_without_annotations": len(recordings) - len(annotated),
         "n_events_of_other_files": int((~of_best).sum()),

@@ -14,7 +14,7 @@ from eegfm.batch import SignalSpec
 from eegfm.encoders.baselines.base import SpatialFilters, Timeline
 from eegfm.encoders.config import Deep4Config, EegnetConfig, EegnexConfig, ShallowConfig
 from eegfm.encoders.load import new_encoder
-from eegfm.encoders.traits import EncoderChoice
+from eegfm.encoders.traits import EncoderConfig
 from eegfm.encoders.window_encoder import WindowEncoder
 from eegfm.errors import ConfigError
 from eegfm.recording import Montage
@@ -24,7 +24,7 @@ FLOORS = [EegnetConfig(), EegnexConfig(), ShallowConfig(), Deep4Config()]
 floors = pytest.mark.parametrize("config", FLOORS, ids=lambda config: config.name)
 
 
-def build(config: EncoderChoice, rate_hz: float, n_samples: int, n_channels: int = 3) -> WindowEncoder:
+def build(config: EncoderConfig, rate_hz: float, n_samples: int, n_channels: int = 3) -> WindowEncoder:
     names = tuple(f"c{k}" for k in range(n_channels))
     montage = Montage(names, ((0.0, 0.0, 0.09),) * n_channels, (True,) * n_channels, "average")
     encoder = new_encoder(config, SignalSpec(rate_hz, {"m": montage}, {"m": n_samples}), seed=0)
@@ -52,7 +52,7 @@ def n_parameters(module: nn.Module) -> int:
     ],
     ids=lambda value: getattr(value, "name", value),
 )
-def test_published_sizes(config: EncoderChoice, n_expected: int) -> None:
+def test_published_sizes(config: EncoderConfig, n_expected: int) -> None:
     """Of BCI competition IV 2a (22 channels at 250 Hz), as braindecode 1.8.1 counts them without the last layer."""
     counted = {"eegnet": 1456, "eegnex": 55_456, "shallow": 36_320, "deep4": 277_275}
     with torch.device("meta"):
@@ -75,7 +75,7 @@ def test_published_sizes(config: EncoderChoice, n_expected: int) -> None:
     ],
     ids=lambda value: getattr(value, "name", value),
 )
-def test_lengths_follow_the_rate(config: EncoderChoice, rate_hz: float, lengths: list[int]) -> None:
+def test_lengths_follow_the_rate(config: EncoderConfig, rate_hz: float, lengths: list[int]) -> None:
     with torch.device("meta"):
         found = lengths_in(build(config, rate_hz, 4 * round(rate_hz)))
     assert found == lengths
@@ -128,7 +128,7 @@ def short(x: torch.Tensor, length: int, stride: int) -> torch.Tensor:
 
 
 @floors
-def test_the_shortest_window(config: EncoderChoice) -> None:
+def test_the_shortest_window(config: EncoderConfig) -> None:
     with pytest.raises(ConfigError, match=r"at least .* s \(\d+ samples at 200 Hz\).*cuts\.\*\.length_s") as caught:
         build(config, 200.0, 1)
     assert "\n" not in str(caught.value)
@@ -141,7 +141,7 @@ def test_the_shortest_window(config: EncoderChoice) -> None:
 
 
 @floors
-def test_features_are_the_publication_s(config: EncoderChoice) -> None:
+def test_features_are_the_publication_s(config: EncoderConfig) -> None:
     """Each network written out in NumPy."""
     small = {"eegnet": {"kernel_samples": 6}, "eegnex": {"kernel_samples": 5, "n_filters": 4}}.get(config.name, {})
     config = type(config)(**small)
@@ -278,17 +278,17 @@ def test_filters_are_kept_small() -> None:
 
 
 @floors
-def test_content_is_the_scaled_signal(config: EncoderChoice) -> None:
+def test_content_is_the_scaled_signal(config: EncoderConfig) -> None:
     encoder = new_encoder(type(config)(signal_scale_uv=10.0, clip=2.0), spec_of([MONTAGES[19]], 4), seed=0).eval()
     batch = make_batch()
     tokens = encoder.tokenize(batch)
     np.testing.assert_allclose(tokens.content.numpy(), np.clip(batch["signal"].numpy() / 10, -2, 2), rtol=1e-6)
     assert (tokens.n_rows, tokens.n_patches) == (19, 1)
-    assert encoder.normalisation == {"kind": "fixed_scale", "scale_uv": 10.0, "clip": 2.0}
+    assert encoder.normalization == {"kind": "fixed_scale", "scale_uv": 10.0, "clip": 2.0}
 
 
 @floors
-def test_padding_counts_as_silence(config: EncoderChoice) -> None:
+def test_padding_counts_as_silence(config: EncoderConfig) -> None:
     encoder, batch = new_encoder(config, spec_of([MONTAGES[19]], 4), seed=0).eval(), make_batch()
     mask = torch.ones(2, 19, dtype=torch.bool)
     mask[:, 3] = False

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from contracts.encoder_cases import MONTAGES, make_batch, spec_of
 from eegfm.encoders.braindecode import model as braindecode
 from eegfm.encoders.braindecode.config import BraindecodeModel
-from eegfm.encoders.config import BraindecodeConfig, EncoderConfig
+from eegfm.encoders.config import AnyEncoderConfig, BraindecodeConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.errors import ConfigError
 from zoo.stand_in import braindecode_models
@@ -198,7 +198,7 @@ def test_the_menu_imports_neither_braindecode_nor_torch() -> None:
 
 def test_a_configuration_is_checked_and_survives_a_file() -> None:
     with pytest.raises(ValidationError, match="ShallowFBCSPNet"):
-        TypeAdapter(EncoderConfig).validate_python({"name": "braindecode", "model": "EEGMiner"})
+        TypeAdapter(AnyEncoderConfig).validate_python({"name": "braindecode", "model": "EEGMiner"})
     config = BraindecodeConfig(model="EEGNet", options={"F1": 4, "drop_prob": 0.5, "pool_mode": "max", "x": True})
     again = BraindecodeConfig.model_validate_json(config.model_dump_json())
     assert again == config

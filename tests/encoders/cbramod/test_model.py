@@ -151,7 +151,7 @@ def test_microvolts_are_divided_by_100() -> None:
     batch = make_batch()
     other: WindowBatch = {**batch, "signal": batch["signal"] / 2}
     torch.testing.assert_close(build(signal_scale_uv=50.0)(other), build()(batch))
-    assert build().normalisation == {"kind": "fixed_scale", "scale_uv": 100.0}
+    assert build().normalization == {"kind": "fixed_scale", "scale_uv": 100.0}
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_microvolts_are_scaled_by_two_constants() -> None:
     signal = batch()["signal"]
     doubled: WindowBatch = {**batch(), "signal": 2 * signal}
     torch.testing.assert_close(other(doubled), default(batch()), atol=1e-4, rtol=1e-4)
-    assert default.normalisation == {"kind": "quartiles", "low_uv": -20.0, "high_uv": 20.0}
+    assert default.normalization == {"kind": "quartiles", "low_uv": -20.0, "high_uv": 20.0}
     assert (default.signal_scale_uv, other.signal_scale_uv) == (40.0, 80.0)
 
 

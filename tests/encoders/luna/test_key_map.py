@@ -152,7 +152,7 @@ class Published:
         return self.linear(self.attention(q, k, v, 2), f"{name}.out_proj")
 
     def waveform(self, patches: torch.Tensor) -> torch.Tensor:
-        """(N, 40) to (N, E); groups are normalised over the whole window."""
+        """(N, 40) to (N, E); groups are normalized over the whole window."""
         x = patches[:, None]
         for k, (stride, padding) in enumerate([(10, 9), (1, 1), (1, 1)]):
             weight = self.w[f"patch_embed.proj_in.{3 * k}.weight"][:, :, 0]

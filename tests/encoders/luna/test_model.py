@@ -100,27 +100,27 @@ def test_any_patch_of_fours_becomes_one_token(patch_samples: int) -> None:
     assert encoder(batch()).shape == (2, 400 // patch_samples, 64)
 
 
-# Normalisation
+# Normalization
 
 
 def test_windows_are_standardised_channel_by_channel() -> None:
     signal = np.array([7.0, 300.0])[:, None] * np.random.default_rng(0).normal(size=(2, 400)) + 1000.0
-    found = build(normalisation="window_zscore")._normalised(torch.tensor(signal)[None])[0]
+    found = build(normalization="window_zscore")._normalized(torch.tensor(signal)[None])[0]
     expected = (signal - signal.mean(axis=1, keepdims=True)) / signal.std(axis=1, ddof=1, keepdims=True)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-9)
 
 
 def test_noise_of_a_flat_channel_stays_small() -> None:
-    encoder = build(normalisation="window_zscore", floor_uv=0.5)
-    found = encoder._normalised(0.01 * noise(1, 6, 400))
+    encoder = build(normalization="window_zscore", floor_uv=0.5)
+    found = encoder._normalized(0.01 * noise(1, 6, 400))
     assert float(found.std()) == pytest.approx(0.02, rel=0.1)
-    assert encoder.normalisation == {"kind": "window_zscore", "floor_uv": 0.5}
+    assert encoder.normalization == {"kind": "window_zscore", "floor_uv": 0.5}
 
 
 def test_a_fixed_scale_keeps_amplitudes_and_cuts_artefacts() -> None:
-    encoder = build(normalisation="fixed_scale", signal_scale_uv=10.0, clip=2.0)
-    assert encoder._normalised(torch.tensor([5.0, -1000.0])).tolist() == [0.5, -2.0]
-    assert encoder.normalisation == {"kind": "fixed_scale", "scale_uv": 10.0, "clip": 2.0}
+    encoder = build(normalization="fixed_scale", signal_scale_uv=10.0, clip=2.0)
+    assert encoder._normalized(torch.tensor([5.0, -1000.0])).tolist() == [0.5, -2.0]
+    assert encoder.normalization == {"kind": "fixed_scale", "scale_uv": 10.0, "clip": 2.0}
     assert encoder.signal_scale_uv == 10.0
     quiet = batch()
     loud: WindowBatch = {**quiet, "signal": 3 * quiet["signal"]}
@@ -181,7 +181,7 @@ def test_spectra_are_not_rounded_under_autocast() -> None:
     assert torch.equal(seen[0], seen[1])
 
 
-def test_groups_are_normalised_over_the_real_channels_of_one_window() -> None:
+def test_groups_are_normalized_over_the_real_channels_of_one_window() -> None:
     embedding = patch_convolutions(40, 32, "window")
     patches = noise(2, 6, 40)
     mask = torch.tensor([[True] * 6, [True, False, True, False, False, True]])

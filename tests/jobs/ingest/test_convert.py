@@ -15,7 +15,7 @@ from eegfm.corpora.config import EdfFolderCorpus
 from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.jobs.ingest.convert import Converted, Task, convert
 from eegfm.jobs.ingest.ingest import Ingested
-from eegfm.nn.rereference import Prepare
+from eegfm.nn.rereference import Rereference
 from eegfm.signal.config import SignalParams
 from eegfm.signal.open import open_reader
 from eegfm.store.index import RejectedEntry
@@ -92,7 +92,7 @@ def test_tones_stage_4_the_batch(tones: tuple[Path, Ingested]) -> None:
     _, done = tones
     [group] = window_groups(windows_of(done), {"tones": done.store}, "pretrain")["tones"]
     stored = gather(Draw(group, np.array([7, 0, 4])), done.store)
-    batch = Prepare(done.store.montages, "as_recorded")(stored)
+    batch = Rereference(done.store.montages, "as_recorded")(stored)
     montage = done.store.montages[batch["montage"]]
     assert batch["signal"].shape == (3, 12, 400)
     assert batch["signal"].dtype == torch.float32
@@ -109,8 +109,8 @@ def test_tones_stage_5_the_average_reference(tones: tuple[Path, Ingested]) -> No
     _, done = tones
     [group] = window_groups(windows_of(done), {"tones": done.store}, "pretrain")["tones"]
     stored = gather(Draw(group, np.array([1])), done.store)
-    recorded = Prepare(done.store.montages, "as_recorded")(stored)["signal"][0].numpy().astype(np.float64)
-    averaged = Prepare(done.store.montages, "average")(stored)["signal"][0].numpy()
+    recorded = Rereference(done.store.montages, "as_recorded")(stored)["signal"][0].numpy().astype(np.float64)
+    averaged = Rereference(done.store.montages, "average")(stored)["signal"][0].numpy()
     np.testing.assert_allclose(averaged, recorded - recorded.mean(axis=0), atol=1e-3)
 
 

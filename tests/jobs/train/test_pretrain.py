@@ -23,10 +23,10 @@ from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import build_encoder, untrained_like
 from eegfm.errors import ConfigError, SplitError, TrainingError
 from eegfm.inference.encoder_code import encoder_code
-from eegfm.inference.module import prepare_for
+from eegfm.inference.module import rereference_for
 from eegfm.jobs.train.pretrain import PretrainResult, fit_pretraining
-from eegfm.nn.rereference import Prepare
-from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig
+from eegfm.nn.rereference import Rereference
+from eegfm.objectives.config import AnyObjectiveConfig, MaeConfig, MaskedConfig
 from eegfm.recording import BadChannels, Montage
 from eegfm.training.config import AdamWConfig, PretrainParams
 from person_tables import short_hash, split_table
@@ -199,8 +199,8 @@ def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[st
     assert header.simulated_corpora == ["hbn"]
     assert header.filters == NoiseStore.filters
     assert (header.seed, header.n_steps, header.reference, header.signal_scale_uv) == (0, 30, "average", 30.0)
-    assert (header.n_persons, header.imported, header.licence) == (11, None, None)
-    assert header.normalisation == {"kind": "fixed_scale", "scale_uv": 30.0, "clip": 15.0}
+    assert (header.n_persons, header.imported, header.license) == (11, None, None)
+    assert header.normalization == {"kind": "fixed_scale", "scale_uv": 30.0, "clip": 15.0}
     assert header.versions["torch"] == torch.__version__
     spec = SignalSpec.from_dict(header.signal_spec)
     assert {m.n_channels for m in spec.montages.values()} == {4, 6}
@@ -209,7 +209,7 @@ def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[st
 
     store = stores["hbn"]
     name = next(iter(store.montages))
-    window = Prepare(store.montages, "average")(
+    window = Rereference(store.montages, "average")(
         {
             "samples": torch.from_numpy(store.gather(name, np.array([0]), 200)),
             "scales_uv": torch.from_numpy(store.scales(name)[:1]),
@@ -338,20 +338,20 @@ def test_a_diverging_run_keeps_nothing(fit: Fit) -> None:
 
 
 def test_a_stopped_run_keeps_nothing(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
-    from eegfm.training.throughput import Pace
+    from eegfm.training.throughput import ThroughputMonitor
 
-    def stop(self: Pace, trainer: Any, *_: Any) -> None:
+    def stop(self: ThroughputMonitor, trainer: Any, *_: Any) -> None:
         trainer.should_stop = True
 
-    monkeypatch.setattr(Pace, "on_train_batch_end", stop)
+    monkeypatch.setattr(ThroughputMonitor, "on_train_batch_end", stop)
     with pytest.raises(TrainingError, match=r"stopped after 1 of 30 steps"):
         fit()
 
 
 def test_sigterm_ends_a_program_that_does_not_handle_it(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
-    from eegfm.training.throughput import Pace
+    from eegfm.training.throughput import ThroughputMonitor
 
-    monkeypatch.setattr(Pace, "on_train_batch_end", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(ThroughputMonitor, "on_train_batch_end", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(SystemExit) as caught:
         fit()
     assert caught.value.code == 143
@@ -359,7 +359,7 @@ def test_sigterm_ends_a_program_that_does_not_handle_it(fit: Fit, monkeypatch: p
 
 def test_the_adapter_is_trained_from_the_first_step_and_saved(fit: Fit) -> None:
     adapter = PerceiverConfig(n_queries=4, d_model=16, patch_s=0.5)
-    one, two = (fit(adapter=adapter, n_steps=n, licence=f"licence {n}").checkpoint for n in (1, 2))
+    one, two = (fit(adapter=adapter, n_steps=n, license=f"license {n}").checkpoint for n in (1, 2))
     fresh = new_adapter(adapter, SignalSpec.from_dict(one.header.signal_spec), PARAMS.seed).state_dict(
         prefix="adapter."
     )
@@ -368,7 +368,7 @@ def test_the_adapter_is_trained_from_the_first_step_and_saved(fit: Fit) -> None:
     for name, value in fresh.items():
         assert not np.array_equal(one.tensors[name], value.numpy()), name
         assert not np.array_equal(two.tensors[name], one.tensors[name]), name
-    assert one.header.licence == "licence 1"
+    assert one.header.license == "license 1"
     assert fit(adapter=adapter, n_steps=1).checkpoint.header.fingerprint == one.header.fingerprint
 
 
@@ -395,13 +395,13 @@ def test_a_run_is_named_after_its_samples_and_its_code(
 
 
 def test_the_code_is_that_of_the_first_step(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
-    from eegfm.training.throughput import Pace
+    from eegfm.training.throughput import ThroughputMonitor
 
-    def edit(self: Pace, *_: Any) -> None:
+    def edit(self: ThroughputMonitor, *_: Any) -> None:
         for name in ("eegfm.jobs.train.pretrain.encoder_code", "eegfm.jobs.train.pretrain.code_sha256"):
             monkeypatch.setattr(name, lambda *_: {"edited": "meanwhile"})
 
-    monkeypatch.setattr(Pace, "on_train_batch_start", edit)
+    monkeypatch.setattr(ThroughputMonitor, "on_train_batch_start", edit)
     assert fit(n_steps=1).checkpoint.header.encoder_code == encoder_code(PARAMS.encoder, PARAMS.adapter)
 
 
@@ -458,7 +458,7 @@ class PartlyBadStore(NoiseStore):
 @pytest.mark.parametrize("handling", ["mask", "interpolate"])
 @pytest.mark.parametrize("objective", [MaskedConfig(), MaeConfig(mask_ratio=0.6)], ids=lambda c: c.name)
 def test_what_bad_channels_hold_is_not_learned(
-    mixture: pd.DataFrame, tmp_path: Path, handling: BadChannels, objective: ObjectiveConfig
+    mixture: pd.DataFrame, tmp_path: Path, handling: BadChannels, objective: AnyObjectiveConfig
 ) -> None:
     """Two trainings on recordings that differ in their bad channels alone end with the same weights."""
     params = PARAMS.model_copy(update={"n_steps": 4, "bad_channels": handling, "objective": objective})
@@ -476,7 +476,7 @@ def test_what_bad_channels_hold_is_not_learned(
     save_checkpoint(tmp_path / "encoder.safetensors", done[0].checkpoint)
     checkpoint = load_checkpoint(tmp_path / "encoder.safetensors")
     assert checkpoint.header.bad_channels == handling
-    assert prepare_for(checkpoint.header, stores["hbn"].montages).bad_channels == handling
+    assert rereference_for(checkpoint.header, stores["hbn"].montages).bad_channels == handling
 
 
 def partly_bad(nothing_left: dict[str, list[int]]) -> dict[str, PartlyBadStore]:

@@ -133,14 +133,14 @@ def test_the_card_says_what_the_weights_are(exported: tuple[Path, dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("licence", "expected"),
+    ("license", "expected"),
     [("CC BY 4.0", {"license": "cc-by-4.0"}), ("for friends: only", {"license": "other"})],
 )
-def test_the_licence_is_in_the_card(tmp_path: Path, licence: str, expected: dict[str, str]) -> None:
-    export(checkpoint_of(CONFIG, licence=licence), HUGGINGFACE, tmp_path / "x")
+def test_the_license_is_in_the_card(tmp_path: Path, license: str, expected: dict[str, str]) -> None:
+    export(checkpoint_of(CONFIG, license=license), HUGGINGFACE, tmp_path / "x")
     front = yaml.safe_load((tmp_path / "x" / "README.md").read_text().split("---\n")[1])
     assert expected.items() <= front.items()
-    assert front.get("license_name", licence) == licence
+    assert front.get("license_name", license) == license
 
 
 def test_adapters_weights_travel_and_an_export_can_be_imported(tmp_path: Path) -> None:

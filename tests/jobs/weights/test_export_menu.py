@@ -18,14 +18,14 @@ from eegfm.encoders.config import (
     PatchTransformerConfig,
     ShallowConfig,
 )
-from eegfm.encoders.traits import EncoderChoice
+from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import CheckpointError
 from eegfm.jobs.weights.config import ExportParams
 from eegfm.jobs.weights.export import export
 from exports import checkpoint_of
 
 SMALL = {"d_model": 16, "head_size": 8, "n_layers": 2, "patch_s": 1.0}
-MENU: dict[str, EncoderChoice] = {
+MENU: dict[str, EncoderConfig] = {
     "full": PatchTransformerConfig(**SMALL, attention="full"),
     "alternating": PatchTransformerConfig(**SMALL, attention="alternating"),
     "spectrum_input": PatchTransformerConfig(**SMALL, spectrum_input=True),

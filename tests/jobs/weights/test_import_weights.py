@@ -36,7 +36,7 @@ PARAMS = ImportParams(
     corpora=["tueg", "hbn"],
     note="by hand",
 )
-MAP = KeyMap(source="a test", licence="mit", rules=((r"net\.(.*)", r"\1"),), left_out=(r"head\..*",))
+MAP = KeyMap(source="a test", license="mit", rules=((r"net\.(.*)", r"\1"),), left_out=(r"head\..*",))
 Arrays = dict[str, Any]
 
 
@@ -79,9 +79,9 @@ def test_the_header_says_what_is_known_and_what_is_not(load: Callable[..., Impor
     header = load(state).checkpoint.header
     assert header.phase == "imported"
     assert header.encoder == CONFIG.model_dump(mode="json")
-    assert (header.corpora, header.licence) == (["hbn", "tueg"], "mit")
+    assert (header.corpora, header.license) == (["hbn", "tueg"], "mit")
     assert header.filters == {"low_hz": 0.5, "high_hz": 45.0, "notch_hz": None}
-    assert header.normalisation["kind"] == "fixed_scale"
+    assert header.normalization["kind"] == "fixed_scale"
     assert header.imported is not None
     assert (header.imported.source, header.imported.note) == ("a test", "by hand")
     assert len(header.imported.file_sha256) == 64
@@ -89,7 +89,7 @@ def test_the_header_says_what_is_known_and_what_is_not(load: Callable[..., Impor
     assert set(unknown) == {None}
     [montage] = header.signal_spec["montages"].values()
     assert len(montage["channel_names"]) == len(montage["positions_m"]) == 19
-    assert load(state, licence="none of any kind").checkpoint.header.licence == "none of any kind"
+    assert load(state, license="none of any kind").checkpoint.header.license == "none of any kind"
     assert load(state, note="x").checkpoint.header.fingerprint != header.fingerprint
 
 

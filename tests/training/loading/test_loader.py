@@ -10,7 +10,7 @@ import torch
 from eegfm.batch import WindowIndex
 from eegfm.errors import StoreError
 from eegfm.training.config import ShuffleParams
-from eegfm.training.loading.loader import TrainingLoader, ValidationLoader, prefetch, thinned
+from eegfm.training.loading.loader import TrainingLoader, ValidationLoader, prefetch, subsample_evenly
 from eegfm.training.plans.mixture import MixturePlan
 
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
@@ -194,10 +194,10 @@ def test_validation_shows_every_window_once_and_always_the_same(groups, stores) 
 
 
 def test_thinning_spreads_over_all_groups(groups) -> None:
-    draws = thinned([groups["hbn"][0], groups["tuh"][0]], 7)
+    draws = subsample_evenly([groups["hbn"][0], groups["tuh"][0]], 7)
     assert [d.group.corpus for d in draws] == ["hbn", "tuh"]
     assert [d.positions.tolist() for d in draws] == [[0, 3, 7, 10], [1, 5, 8]]
-    assert sum(len(d.positions) for d in thinned(groups["hbn"], 100)) == 12
+    assert sum(len(d.positions) for d in subsample_evenly(groups["hbn"], 100)) == 12
 
 
 def test_prefetch_keeps_order_and_ends_its_thread() -> None:

@@ -15,7 +15,7 @@ from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 from eegfm.training.loading.loader import TrainingLoader
-from eegfm.training.loading.residency import resident_arenas, training_device
+from eegfm.training.loading.residency import signals_on_device, training_device
 from eegfm.training.plans.mixture import MixturePlan
 
 CPU = torch.device("cpu")
@@ -64,9 +64,9 @@ def plan_of(groups) -> MixturePlan:
 def test_batches_are_equal_wherever_the_signals_lie(signals, groups, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CHUNK_BYTES", 1000)
     assert len(signals["tuh"].shards(groups["tuh"][0].montage)[0]) > 1
-    arenas = resident_arenas(groups, signals, CPU, "device", 1.0)
-    assert set(arenas) == {(g.corpus, g.montage) for each in groups.values() for g in each}
-    resident = TrainingLoader(plan_of(groups), signals, 30, arenas=arenas)
+    device_signals = signals_on_device(groups, signals, CPU, "device", 1.0)
+    assert set(device_signals) == {(g.corpus, g.montage) for each in groups.values() for g in each}
+    resident = TrainingLoader(plan_of(groups), signals, 30, device_signals=device_signals)
     from_disk = TrainingLoader(plan_of(groups), signals, 30)
     for got, want in zip(resident, from_disk, strict=True):
         for a, b in zip(got, want, strict=True):
@@ -75,19 +75,19 @@ def test_batches_are_equal_wherever_the_signals_lie(signals, groups, monkeypatch
 
 
 def test_resident_signals_are_not_read_again(signals, groups, monkeypatch: pytest.MonkeyPatch) -> None:
-    arenas = resident_arenas(groups, signals, CPU, "device", 1.0)
+    device_signals = signals_on_device(groups, signals, CPU, "device", 1.0)
 
     def forbidden(*_: object) -> None:
         raise AssertionError("the store was read")
 
     monkeypatch.setattr(SignalStore, "gather", forbidden)
     monkeypatch.setattr(SignalStore, "read_ahead", forbidden)
-    assert len(list(TrainingLoader(plan_of(groups), signals, 10, arenas=arenas))) == 10
+    assert len(list(TrainingLoader(plan_of(groups), signals, 10, device_signals=device_signals))) == 10
 
 
 @pytest.mark.parametrize("residency", ["disk", "auto"])
 def test_a_cpu_leaves_them_in_the_page_cache(signals, groups, residency) -> None:
-    assert resident_arenas(groups, signals, CPU, residency, 1.0) == {}
+    assert signals_on_device(groups, signals, CPU, residency, 1.0) == {}
 
 
 def test_what_does_not_fit_stays_or_is_refused(
@@ -98,12 +98,12 @@ def test_what_does_not_fit_stays_or_is_refused(
         for c, m in {(g.corpus, g.montage) for each in groups.values() for g in each}
     )
     monkeypatch.setattr(module, "_free_bytes", lambda _: 2 * n_bytes)
-    assert len(resident_arenas(groups, signals, CPU, "device", 0.5)) == 3
+    assert len(signals_on_device(groups, signals, CPU, "device", 0.5)) == 3
     monkeypatch.setattr(module, "_free_bytes", lambda _: 2 * n_bytes - 2)
     with pytest.raises(ConfigError, match=r"loader\.residency to disk or raise loader\.device_memory_ratio"):
-        resident_arenas(groups, signals, CPU, "device", 0.5)
+        signals_on_device(groups, signals, CPU, "device", 0.5)
     with caplog.at_level(logging.INFO):
-        assert resident_arenas(groups, signals, torch.device("meta"), "auto", 0.5) == {}
+        assert signals_on_device(groups, signals, torch.device("meta"), "auto", 0.5) == {}
     assert "they stay on the disk" in caplog.text
 
 

@@ -14,7 +14,7 @@ from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 from eegfm.training.loading.loader import TrainingLoader, ValidationLoader
-from eegfm.training.loading.residency import resident_arenas
+from eegfm.training.loading.residency import signals_on_device
 from eegfm.training.loading.verify import readable, verify_samples
 from eegfm.training.plans.mixture import MixturePlan
 
@@ -68,7 +68,7 @@ def test_drawing_training_validating_and_copying_to_the_device_refuse_damage(
     with pytest.raises(StoreError, match="recording c:1;"):
         list(ValidationLoader({"c": [group]}, {"c": store}, {"c": 10}, 50))
     with pytest.raises(StoreError, match="recording c:1;"):
-        resident_arenas({"c": [group]}, {"c": store}, torch.device("cpu"), "device", 1.0)
+        signals_on_device({"c": [group]}, {"c": store}, torch.device("cpu"), "device", 1.0)
 
 
 def test_off_reads_whatever_is_stored(store: SignalStore, small: Montage) -> None:
@@ -79,7 +79,7 @@ def test_off_reads_whatever_is_stored(store: SignalStore, small: Montage) -> Non
     trusting = readable({"c": store}, "off")["c"]
     after = batches(trusting, group)
     assert 0 < sum(not torch.equal(a, b) for a, b in zip(before, after, strict=True)) <= 2
-    assert resident_arenas({"c": [group]}, {"c": trusting}, torch.device("cpu"), "device", 1.0)
+    assert signals_on_device({"c": [group]}, {"c": trusting}, torch.device("cpu"), "device", 1.0)
 
 
 def test_a_store_in_memory_has_nothing_to_compare(stores: dict, small: Montage) -> None:

@@ -9,7 +9,7 @@ from eegfm.errors import ConfigError
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
 from eegfm.windows.cutters.event_locked import Anchor, EventLockedCut, windows_after_events
-from eegfm.windows.runs import Clock
+from eegfm.windows.runs import SampleGrid
 
 OPEN, CLOSE = "instructed_toOpenEyes", "instructed_toCloseEyes"
 ANCHORS = {
@@ -19,7 +19,7 @@ ANCHORS = {
 
 
 def find(table, cues, anchors=ANCHORS, length_s=2.0, stride_s=2.0):
-    return windows_after_events(table, cues, Clock(100.0, "eyes"), anchors, length_s=length_s, stride_s=stride_s)
+    return windows_after_events(table, cues, SampleGrid(100.0, "eyes"), anchors, length_s=length_s, stride_s=stride_s)
 
 
 def starts(runs, label):
@@ -148,7 +148,7 @@ def test_windows_after_events_are_those_of_a_plain_loop(
     anchors = {label: Anchor(values=(label,), offset_s=offset, span_s=span) for label in "ab"}
 
     def found(cues):
-        runs = windows_after_events(table, cues, Clock(1.0, "e"), anchors, length_s=length, stride_s=stride)
+        runs = windows_after_events(table, cues, SampleGrid(1.0, "e"), anchors, length_s=length, stride_s=stride)
         return list(zip(runs.recording, runs.label, runs.segment, runs.start, strict=True))
 
     expected = plain_windows(segments, rows, offset, length, span, stride)

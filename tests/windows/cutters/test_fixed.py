@@ -34,7 +34,7 @@ def test_fixed_windows_fill_each_segment(recordings):
         "n_recordings_without_window": 1,
     }
     assert windows[["label", "target", "targets"]].isna().all(axis=None)
-    assert FixedCut(length_s=4, stride_s=2).answer.kind == "unlabelled"
+    assert FixedCut(length_s=4, stride_s=2).target_spec.kind == "unlabelled"
 
 
 @st.composite

@@ -81,7 +81,7 @@ def test_correct_and_incorrect(recordings, events):
     assert windows["label"].tolist() == ["correct", "incorrect"]
     assert counts["n_trials_without_feedback"] == 1
     assert windows["target"].isna().all()
-    assert TrialsCut(**EVENTS, length_s=2, target="correct").answer == ("binary", ("incorrect", "correct"), (), "")
+    assert TrialsCut(**EVENTS, length_s=2, target="correct").target_spec == ("binary", ("incorrect", "correct"), (), "")
     with pytest.raises(ConfigError, match="'t': events have no column 'feedback'; there are"):
         cut(recordings([[(0, 3000)]]), events(rows), stimulus=("left",), target="correct")
 
@@ -102,7 +102,7 @@ def test_configurations_that_cannot_work():
     for fields in ({"anchor": "response"}, {"target": "reaction_time_s"}, {"target": "correct"}):
         with pytest.raises(ValidationError, match="needs values of response"):
             TrialsCut(stimulus=("left",), length_s=2, **fields)
-    assert TrialsCut(stimulus=("left",), length_s=2).answer.kind == "unlabelled"
+    assert TrialsCut(stimulus=("left",), length_s=2).target_spec.kind == "unlabelled"
 
 
 def test_a_missing_column_is_told(recordings, events):

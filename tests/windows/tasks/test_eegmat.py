@@ -36,4 +36,4 @@ def test_run_1_is_rest_and_run_2_arithmetic(ingested, shared_data: Path) -> None
         expected[name] = ([label], sum(int((b - a) / of["rate_hz"]) // 5 for a, b in spans))
     assert seen == expected
     assert counts["task"]["n_recordings_without_label"] == 0
-    assert EegmatTask().answer.classes == ("rest", "arithmetic")
+    assert EegmatTask().target_spec.classes == ("rest", "arithmetic")

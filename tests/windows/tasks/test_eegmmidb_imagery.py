@@ -12,12 +12,12 @@ from eegfm.errors import ConfigError
 from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
-from eegfm.windows.runs import Clock
+from eegfm.windows.runs import SampleGrid
 from eegfm.windows.tasks.eegmmidb_imagery import EegmmidbImageryTask
 from tone_corpus import run_ingest
 from tuh_tables import recordings_table
 
-CLOCK = Clock(10.0, "movements")
+CLOCK = SampleGrid(10.0, "movements")
 FISTS, FEET = ("left_fist", "right_fist"), ("both_fists", "both_feet")
 # As https://physionet.org/content/eegmmidb/1.0.0/ lists them.
 MEANING = {
@@ -52,8 +52,8 @@ def test_the_run_decides_what_a_value_means(movements: str, rest: bool) -> None:
         if kind == wanted and what in ("", "feet" if pair == FEET else "fists"):
             expected += [(r, 0, "rest")] * rest + [(r, 42, pair[0]), (r, 84, pair[1])]
     assert list(zip(runs.recording, runs.start, runs.label, strict=True)) == expected
-    assert set(task.answer.classes) == {label for *_, label in expected}
-    assert task.answer.kind == ("binary" if len(task.answer.classes) == 2 else "multiclass")
+    assert set(task.target_spec.classes) == {label for *_, label in expected}
+    assert task.target_spec.kind == ("binary" if len(task.target_spec.classes) == 2 else "multiclass")
     assert runs.counted["n_recordings_of_other_runs"] == 14 - len({r for r, *_ in expected})
     assert runs.counted["n_events_of_other_values"] == (0 if rest else len(expected) // 2)
 

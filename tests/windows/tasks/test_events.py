@@ -20,7 +20,7 @@ def test_windows_are_labelled_by_their_event(recordings, events):
         [600, "right", "hand"],
         [800, "right", "hand"],
     ]
-    assert task.answer == ("binary", ("left", "right"), (), "")
+    assert task.target_spec == ("binary", ("left", "right"), (), "")
 
 
 def test_events_of_other_bids_tasks_are_not_cut(recordings, events):

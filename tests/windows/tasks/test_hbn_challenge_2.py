@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
-from eegfm.windows.runs import Clock
+from eegfm.windows.runs import SampleGrid
 from eegfm.windows.tasks.hbn_challenge_2 import HbnChallenge2Task
 
 TASK = "contrastChangeDetection"
@@ -77,7 +77,7 @@ def test_every_window_of_the_grid_has_one_crop_inside_it(recordings, events, edg
     crop = max(window - shorter, 1)
     table = recordings(segments, rate_hz=1.0, task=[TASK] * len(segments), externalizing=[0.0] * len(segments))
     task = HbnChallenge2Task(window_s=window, stride_s=stride, crop_s=crop)
-    runs = task.find(table, events([]), Clock(1.0, "x"))
+    runs = task.find(table, events([]), SampleGrid(1.0, "x"))
     grid = [
         (r, number, start)
         for r, spans in enumerate(segments)

@@ -23,7 +23,7 @@ def test_windows_start_as_in_eegdash(recordings, events):
     assert starts["closed"] == [4000 + 100 * offset for offset in range(15, 28, 2)]
     assert set(windows["n_samples"]) == {200}
     assert counts["n_recordings_of_other_tasks"] == 1
-    assert HbnEyesTask().answer == ("binary", ("closed", "open"), (), "")
+    assert HbnEyesTask().target_spec == ("binary", ("closed", "open"), (), "")
 
 
 def test_real_resting_state_cues(release_5):

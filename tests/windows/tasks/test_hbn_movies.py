@@ -68,9 +68,9 @@ def test_movies_can_be_chosen(release_5):
     assert set(windows["label"]) == {"ThePresent"}
     assert counts["n_recordings_of_other_tasks"] == len(recordings) - 20
     assert (windows["n_windows"] == 200).all()
-    assert HbnMoviesTask(movies=("ThePresent",)).answer.kind == "unlabelled"
-    assert HbnMoviesTask(movies=MOVIES[:2]).answer.kind == "binary"
-    assert HbnMoviesTask().answer == ("multiclass", MOVIES, (), "")
+    assert HbnMoviesTask(movies=("ThePresent",)).target_spec.kind == "unlabelled"
+    assert HbnMoviesTask(movies=MOVIES[:2]).target_spec.kind == "binary"
+    assert HbnMoviesTask().target_spec == ("multiclass", MOVIES, (), "")
     with pytest.raises(ValidationError, match="movie ThePresent stands there twice"):
         HbnMoviesTask(movies=("ThePresent", "ThePresent"))
     with pytest.raises(ValidationError, match="DiaryOfAWimpyKid"):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from eegfm.windows.cutters.base import Cut
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.hbn_challenge_1 import HbnChallenge1Task
 from eegfm.windows.tasks.hbn_eyes import HbnEyesTask
 from eegfm.windows.tasks.hbn_sequence_learning import HbnSequenceLearningTask
@@ -16,7 +16,7 @@ from eegfm.windows.tasks.hbn_symbol_search import HbnSymbolSearchTask
 def find(task: Cut, quirks, subject: str, without: Sequence[str] = ()) -> Runs:
     recordings, events = quirks
     mine = recordings[recordings["subject"] == subject].reset_index(drop=True)
-    return task.find(mine, events.drop(columns=list(without)), Clock(100.0, "quirk"))
+    return task.find(mine, events.drop(columns=list(without)), SampleGrid(100.0, "quirk"))
 
 
 def per_recording(runs: Runs) -> list[int]:

@@ -86,8 +86,8 @@ def test_six_or_eight_targets(release_5):
     recordings, events = release_5
     windows, _ = cut(recordings, events, classes="targets")
     assert windows.groupby("label")["person"].nunique().to_dict() == {"6_targets": 6, "8_targets": 14}
-    assert HbnSequenceLearningTask(classes="targets").answer == ("binary", ("6_targets", "8_targets"), (), "")
-    assert len(HbnSequenceLearningTask().answer.classes) == 5
+    assert HbnSequenceLearningTask(classes="targets").target_spec == ("binary", ("6_targets", "8_targets"), (), "")
+    assert len(HbnSequenceLearningTask().target_spec.classes) == 5
     only, counts = cut(recordings, events, bids_tasks=("seqLearning8target",))
     assert only["person"].nunique() == 14
     assert counts["n_recordings_of_other_tasks"] == len(recordings) - 14

@@ -27,7 +27,7 @@ def test_conditions_of_twenty_persons(release_5, condition, n_per_class):
     recordings, events = release_5
     windows, counts = cut(recordings, events, condition=condition)
     assert windows["label"].value_counts().to_dict() == n_per_class
-    assert HbnSurroundSuppressionTask(condition=condition).answer.classes == tuple(n_per_class)
+    assert HbnSurroundSuppressionTask(condition=condition).target_spec.classes == tuple(n_per_class)
     assert counts.get("n_events_without_background", 0) == (640 if condition == "stimulus_cond" else 0)
     assert counts["n_events_of_other_values"] == counts["n_windows_out_of_range"] == 0
     assert set(windows["n_samples"]) == {240}

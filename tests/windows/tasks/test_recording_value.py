@@ -28,7 +28,7 @@ def test_age_is_the_target_of_every_window(recordings, events):
     assert windows["label"].isna().all()
     assert counts["n_recordings_without_label"] == 1
     assert counts["n_recordings_without_window"] == 1
-    assert AgeTask().answer == ("regression", (), (), "years")
+    assert AgeTask().target_spec == ("regression", (), (), "years")
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, "old"])
@@ -76,7 +76,7 @@ def test_the_four_factors_of_release_5(release_5):
         assert found.to_dict() == expected.to_dict()
         assert counts["n_recordings_without_label"] == 1  # NDARBF851NH6
         assert (windows["n_samples"].iloc[0], windows["stride"].iloc[0]) == (400, 200)
-    assert HbnFactorTask().answer == ("regression", (), (), "score")
+    assert HbnFactorTask().target_spec == ("regression", (), (), "score")
 
 
 def test_age_and_sex_of_release_5(release_5):

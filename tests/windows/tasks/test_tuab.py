@@ -3,11 +3,11 @@
 import pytest
 
 from eegfm.errors import ConfigError
-from eegfm.windows.runs import Clock
+from eegfm.windows.runs import SampleGrid
 from eegfm.windows.tasks.tuab import TuabTask
 from tuh_tables import events_table, recordings_table
 
-CLOCK = Clock(10.0, "pathology")
+CLOCK = SampleGrid(10.0, "pathology")
 
 
 def test_windows_of_ten_seconds_carry_the_class_of_their_recording() -> None:
@@ -21,7 +21,7 @@ def test_windows_of_ten_seconds_carry_the_class_of_their_recording() -> None:
     ]
     assert (runs.n_samples, runs.stride) == (100, 100)
     assert runs.counted == {"n_recordings_without_label": 1, "n_recordings_without_window": 1}
-    assert TuabTask().answer == ("binary", ("normal", "abnormal"), (), "")
+    assert TuabTask().target_spec == ("binary", ("normal", "abnormal"), (), "")
     assert TuabTask(stride_s=5).find(recordings, events_table([]), CLOCK).stride == 50
 
 

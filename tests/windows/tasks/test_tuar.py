@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.tuar import TuarTask
 from tuh_tables import Row, events_table, marked, recordings_table
 from tuh_tree import TCP_NAMES
 
-CLOCK = Clock(10.0, "artifacts")
+CLOCK = SampleGrid(10.0, "artifacts")
 SEGMENTS = [[(0, 230), (240, 320)], [(0, 149)]]
 FIVE = ["eyem", "chew", "shiv", "musc", "elec"]
 SEEN = [*FIVE, "eyem_musc", "eyem_chew", "chew_elec", "musc_elec"]
@@ -129,8 +129,8 @@ def test_montages_without_ears_lack_two_derivations() -> None:
 
 
 def test_answers() -> None:
-    assert TuarTask().answer == ("binary", ("none", "artifact"), (), "")
-    assert TuarTask(mode="multilabel").answer == ("multilabel", (), tuple(FIVE), "")
-    assert TuarTask(mode="multioutput").answer == ("multioutput", ("none", *FIVE), tuple(TCP_NAMES), "")
+    assert TuarTask().target_spec == ("binary", ("none", "artifact"), (), "")
+    assert TuarTask(mode="multilabel").target_spec == ("multilabel", (), tuple(FIVE), "")
+    assert TuarTask(mode="multioutput").target_spec == ("multioutput", ("none", *FIVE), tuple(TCP_NAMES), "")
     with pytest.raises(ValidationError):
         TuarTask(min_overlap_ratio=0)

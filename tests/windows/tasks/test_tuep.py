@@ -1,10 +1,10 @@
 """TUEP: the diagnosis of the person on every window."""
 
-from eegfm.windows.runs import Clock
+from eegfm.windows.runs import SampleGrid
 from eegfm.windows.tasks.tuep import TuepTask
 from tuh_tables import events_table, recordings_table
 
-CLOCK = Clock(10.0, "epilepsy")
+CLOCK = SampleGrid(10.0, "epilepsy")
 
 
 def test_windows_carry_the_diagnosis() -> None:
@@ -19,7 +19,7 @@ def test_windows_carry_the_diagnosis() -> None:
         "n_recordings_without_label": 1,
         "n_recordings_without_window": 0,
     }
-    assert TuepTask().answer.classes == ("no_epilepsy", "epilepsy")
+    assert TuepTask().target_spec.classes == ("no_epilepsy", "epilepsy")
 
 
 def test_a_person_with_two_diagnoses_is_counted() -> None:

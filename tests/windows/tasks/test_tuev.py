@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from eegfm.corpora.config import TuhCorpus
 from eegfm.corpora.tuh_annotations import REC_CLASSES
 from eegfm.jobs.ingest.config import IngestParams, WorkerParams
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.tuev import CLASSES, TuevTask
 from tone_corpus import run_ingest
 from tuh_tables import Row, events_table, marked, recordings_table
 from tuh_tree import TCP_NAMES, write_recording
 
-CLOCK = Clock(10.0, "events")
+CLOCK = SampleGrid(10.0, "events")
 SEGMENTS = [[(0, 230), (240, 620)], [(0, 49)]]
 rows = st.lists(
     st.tuples(
@@ -41,8 +41,8 @@ def start_of(row: Row) -> tuple[int, int] | None:
 
 def test_the_classes_are_those_of_rec_files() -> None:
     assert list(CLASSES) == [REC_CLASSES[str(n)] for n in range(1, 7)]
-    assert TuevTask().answer == ("multiclass", CLASSES, (), "")
-    assert TuevTask(per="time").answer == ("multioutput", CLASSES, tuple(TCP_NAMES), "")
+    assert TuevTask().target_spec == ("multiclass", CLASSES, (), "")
+    assert TuevTask(per="time").target_spec == ("multioutput", CLASSES, tuple(TCP_NAMES), "")
 
 
 @given(rows)
@@ -120,18 +120,18 @@ def ingested(tmp_path_factory: pytest.TempPathFactory):
 def test_index_13_of_a_rec_file_is_t4_a2_from_the_file_to_the_target(ingested) -> None:
     # A reader that takes the index for a channel of the file would find T3, C3 or CZ there.
     rate_hz = float(ingested.recordings["rate_hz"].iloc[0])
-    clock = Clock(rate_hz, "events")
+    sample_grid = SampleGrid(rate_hz, "events")
     task = TuevTask(per="time")
-    runs = task.find(ingested.recordings, ingested.events, clock)
+    runs = task.find(ingested.recordings, ingested.events, sample_grid)
     assert runs.start.tolist() == [round(2.4 * rate_hz), round(7.0 * rate_hz)]
     assert runs.targets is not None
-    classes, outputs = task.answer.classes, task.answer.outputs
+    classes, outputs = task.target_spec.classes, task.target_spec.outputs
     first, second = (
         {outputs[k]: classes[int(target[k])] for k in np.flatnonzero(~np.isnan(target))} for target in runs.targets
     )
     assert first == {"FP1-F7": "bckg", "T4-A2": "gped"}
     assert second == {"P4-O2": "spsw"}
-    assert task.answer.outputs[13] == "T4-A2"
+    assert task.target_spec.outputs[13] == "T4-A2"
     assert runs.counted["n_events_out_of_range"] == 1
     table = runs.table(ingested.recordings, "events")
     assert table["targets"].iloc[0].shape == (22,)

@@ -3,11 +3,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.tusl import TuslTask
 from tuh_tables import Row, events_table, marked, recordings_table
 
-CLOCK = Clock(10.0, "slowing")
+CLOCK = SampleGrid(10.0, "slowing")
 SEGMENTS = [[(0, 230), (240, 620)], [(0, 149)]]
 CLASSES = ["bckg", "seiz", "slow"]
 rows = st.lists(
@@ -69,4 +69,4 @@ def test_half_a_window_is_no_majority() -> None:
 
 
 def test_answer() -> None:
-    assert TuslTask().answer == ("multiclass", tuple(CLASSES), (), "")
+    assert TuslTask().target_spec == ("multiclass", tuple(CLASSES), (), "")

@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.tusz import TuszTask
 from tuh_tables import Row, events_table, marked, recordings_table
 
-CLOCK = Clock(10.0, "seizures")
+CLOCK = SampleGrid(10.0, "seizures")
 SEGMENTS = [[(0, 230), (240, 620)], [(0, 149)]]
 FILES = ["csv_bi", "tse_bi", "csv", "tse"]
 SEIZURES = ["seiz", "fnsz", "cpsz", "gnsz"]
@@ -100,11 +100,11 @@ def test_two_types_at_once_are_no_class() -> None:
 
 
 def test_answers_and_defaults() -> None:
-    assert TuszTask().answer == ("binary", ("bckg", "seiz"), (), "")
+    assert TuszTask().target_spec == ("binary", ("bckg", "seiz"), (), "")
     types = ("fnsz", "gnsz", "spsz", "cpsz", "absz", "tnsz", "cnsz", "tcsz", "atsz", "mysz")
-    assert TuszTask(level="event").answer == ("multiclass", ("bckg", *types), (), "")
+    assert TuszTask(level="event").target_spec == ("multiclass", ("bckg", *types), (), "")
     one = TuszTask(level="event", types={"fnsz": ["fnsz"], "gnsz": ["gnsz"]}, background=False)
-    assert one.answer == ("binary", ("fnsz", "gnsz"), (), "")
+    assert one.target_spec == ("binary", ("fnsz", "gnsz"), (), "")
 
 
 @pytest.mark.parametrize(

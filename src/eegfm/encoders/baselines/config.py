@@ -7,7 +7,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from eegfm.encoders.traits import WindowConfig
 
 
-class FloorConfig(WindowConfig):
+class BaselineConfig(WindowConfig):
     """Base of the supervised floors: published convolutional networks without their classifier.
 
     Lengths in time are samples at ``design_rate_hz``, the rate that a network was published at. At another rate
@@ -25,7 +25,7 @@ class FloorConfig(WindowConfig):
     design_rate_hz: PositiveFloat = 250.0
 
 
-class EegnetConfig(FloorConfig):
+class EegnetConfig(BaselineConfig):
     """EEGNet-8,2 (Lawhern et al. 2018, arXiv 1611.08024): temporal, spatial and separable convolutions.
 
     The published networks let running statistics follow with a momentum of 0.01; runs of a few hundred steps would
@@ -57,7 +57,7 @@ class EegnetConfig(FloorConfig):
     design_rate_hz: PositiveFloat = 128.0
 
 
-class EegnexConfig(FloorConfig):
+class EegnexConfig(BaselineConfig):
     """EEGNeX-8,32 (Chen et al. 2024, arXiv 2207.12369): EEGNet with more temporal filters and dilated convolutions.
 
     Args:
@@ -85,7 +85,7 @@ class EegnexConfig(FloorConfig):
     design_rate_hz: PositiveFloat = 128.0
 
 
-class ShallowConfig(FloorConfig):
+class ShallowConfig(BaselineConfig):
     """ShallowConvNet (Schirrmeister et al. 2017, arXiv 1703.05051): filter bank, spatial filters, log band power.
 
     Args:
@@ -106,7 +106,7 @@ class ShallowConfig(FloorConfig):
     pool_stride_samples: PositiveInt = 15
 
 
-class Deep4Config(FloorConfig):
+class Deep4Config(BaselineConfig):
     """DeepConvNet with four blocks of convolution and pooling (Schirrmeister et al. 2017, arXiv 1703.05051).
 
     Args:

@@ -65,7 +65,7 @@ BraindecodeModel = Literal[
     "ZUNA",
 ]
 """Models of braindecode 1.8 that are built from the shape of windows and the electrodes alone. Left out are those under
-licences for non-commercial use (BrainModule, EEGMiner, EMG2QwertyNet, MetaNeuromotorHand, VEMG2Pose); those that load
+licenses for non-commercial use (BrainModule, EEGMiner, EMG2QwertyNet, MetaNeuromotorHand, VEMG2Pose); those that load
 tables from the network while they are built (REVE, STEEGFormer); BENDR, one of whose channels is no electrode, and
 Labram, which asks for names with every batch (their Interpolated forms are here); SSTDPN, which has no last layer."""
 

@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from eegfm.encoders.traits import PATCHWISE_NORM, PUBLISHED_NORM, EncoderChoice, PatchNorm, Traits
+from eegfm.encoders.traits import PATCHWISE_NORM, PUBLISHED_NORM, EncoderConfig, PatchNorm, Traits
 
 
-class CbramodConfig(EncoderChoice):
+class CbramodConfig(EncoderConfig):
     """CBraMod (ICLR 2025, arXiv 2412.07236): criss-cross attention with convolutional conditional positions.
 
     The width D is ``n_maps`` times the steps of 25 samples in a patch: 200 with the defaults.

@@ -22,7 +22,7 @@ def key_map(_: CbramodConfig) -> KeyMap:
     """One map for all choices."""
     return KeyMap(
         source="github.com/wjq-learning/CBraMod, models/cbramod.py and models/criss_cross_transformer.py",
-        licence="MIT",
+        license="MIT",
         rules=(
             *((rf"{theirs}\.(?P<kind>weight|bias)", rf"{own}.\g<kind>") for theirs, own in _MODULES.items()),
             *(

@@ -75,7 +75,7 @@ class Cbramod(Encoder):
         return encoded
 
     @property
-    def normalisation(self) -> dict[str, float | str]:
+    def normalization(self) -> dict[str, float | str]:
         """Division by a fixed scale; see the base class."""
         return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv}
 

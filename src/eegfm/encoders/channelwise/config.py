@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from eegfm.encoders.traits import EncoderChoice, Traits
+from eegfm.encoders.traits import EncoderConfig, Traits
 
 
-class ChannelwiseConfig(EncoderChoice):
+class ChannelwiseConfig(EncoderConfig):
     """Base of encoders that mix each channel over time, then the channels.
 
     Args:

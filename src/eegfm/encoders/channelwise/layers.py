@@ -49,7 +49,7 @@ class Channelwise(Encoder, ABC):
         self.final_norm = nn.LayerNorm(config.d_model)
 
     @property
-    def normalisation(self) -> dict[str, float | str]:
+    def normalization(self) -> dict[str, float | str]:
         """Division by a fixed scale; see the base class."""
         return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv, "clip": self.config.clip}
 

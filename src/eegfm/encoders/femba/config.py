@@ -4,10 +4,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import PositiveInt, model_validator
 
-from eegfm.encoders.traits import EncoderChoice, Traits, named_size
+from eegfm.encoders.traits import EncoderConfig, Traits, named_size
 
 
-class FembaConfig(EncoderChoice):
+class FembaConfig(EncoderConfig):
     """FEMBA (arXiv 2502.06438): bidirectional Mamba blocks over time, all channels of a montage in each vector.
 
     Args:

@@ -25,7 +25,7 @@ def _own_layout(arrays: Arrays) -> Arrays:
 KEY_MAP = KeyMap(
     source="github.com/pulp-bio/BioFoundation, models/FEMBA.py, commit f861113; "
     "github.com/state-spaces/mamba, mamba_ssm/modules/mamba_simple.py",
-    licence="CC BY-ND 4.0",
+    license="CC BY-ND 4.0",
     rules=(
         (r"patch_embed\.proj\.(weight|bias)", r"patch_embedding.\1"),
         (r"pos_embed", "position_embedding"),

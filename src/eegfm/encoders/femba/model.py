@@ -56,7 +56,7 @@ class Femba(Encoder):
         self.layers = nn.ModuleList(Layer(config, self.d_model) for _ in range(config.n_layers))
 
     @property
-    def normalisation(self) -> dict[str, float | str]:
+    def normalization(self) -> dict[str, float | str]:
         """Two fixed values become 0 and 1; see the base class."""
         return {"kind": "quartiles", "low_uv": self.config.low_uv, "high_uv": self.config.high_uv}
 

@@ -5,10 +5,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from eegfm.encoders.traits import PATCHWISE_NORM, PUBLISHED_NORM, EncoderChoice, PatchNorm, Traits, named_size
+from eegfm.encoders.traits import PATCHWISE_NORM, PUBLISHED_NORM, EncoderConfig, PatchNorm, Traits, named_size
 
 
-class LabramConfig(EncoderChoice):
+class LabramConfig(EncoderConfig):
     """LaBraM (ICLR 2024, arXiv 2405.18765): convolutional patches, places of electrodes and of time, full attention.
 
     The width D is ``n_maps`` times the steps of 8 samples in a patch: 200 with the defaults.

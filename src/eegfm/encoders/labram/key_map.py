@@ -4,7 +4,7 @@ from eegfm.encoders.key_map import Arrays, KeyMap
 from eegfm.encoders.labram.config import LabramConfig
 
 _SOURCE = "github.com/935963004/LaBraM, {}, commit 02ad12c"
-_LICENCE = "MIT"
+_LICENSE = "MIT"
 _STUDENT = r"(?:student\.)?"  # of pretrained weights, but for those of two heads beside the student
 _LAYER = r"blocks\.(\d+)"
 _MODULES = {  # published, as a regular expression: here
@@ -64,7 +64,7 @@ def key_map(config: LabramConfig) -> KeyMap:
     """Rules for an encoder; with ``channels: positions`` the table of named electrodes is left out."""
     return KeyMap(
         source=_SOURCE.format("modeling_pretrain.py and modeling_finetune.py"),
-        licence=_LICENCE,
+        license=_LICENSE,
         rules=_rules(_MODULES, _PARAMETERS, _STUDENT),
         left_out=(
             rf"{_STUDENT}mask_token",  # each objective has its own
@@ -79,7 +79,7 @@ def key_map(config: LabramConfig) -> KeyMap:
 
 TOKENIZER_KEY_MAP = KeyMap(
     source=_SOURCE.format("modeling_vqnsp.py and norm_ema_quantizer.py"),
-    licence=_LICENCE,
+    license=_LICENSE,
     rules=(
         *_rules(_MODULES, _PARAMETERS, r"encoder\.", "encoder."),
         *_rules(_MODULES, _PARAMETERS, r"decoder\.", "decoder."),

@@ -70,7 +70,7 @@ class Labram(Encoder):
         return encoded[:, 1:], one_row(encoded[:, :1])
 
     @property
-    def normalisation(self) -> dict[str, float | str]:
+    def normalization(self) -> dict[str, float | str]:
         """Division by a fixed scale; see the base class."""
         return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv}
 

@@ -5,10 +5,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from eegfm.encoders.traits import EncoderChoice, PatchNorm, Traits, named_size
+from eegfm.encoders.traits import EncoderConfig, PatchNorm, Traits, named_size
 
 
-class LunaConfig(EncoderChoice):
+class LunaConfig(EncoderConfig):
     """LUNA (arXiv 2510.22257): learned queries gather the channels of each time step, a transformer reads time.
 
     Args:
@@ -22,7 +22,7 @@ class LunaConfig(EncoderChoice):
             0.1 or 0.2 for fine-tuning.
         position_jitter: Standard deviation of noise on places while training, in units of the montage's extent along
             each axis; published for pretraining: 0.02.
-        normalisation: ``fixed_scale`` keeps amplitude differences between channels and persons. ``window_zscore``, as
+        normalization: ``fixed_scale`` keeps amplitude differences between channels and persons. ``window_zscore``, as
             published, divides each channel by its standard deviation over the window: all tokens then know of it.
         patch_norm: What the group norms of the convolutions take mean and variance of: each ``patch`` alone, or all
             patches of the ``window``, as published. With the second, all tokens know of the window.
@@ -33,8 +33,8 @@ class LunaConfig(EncoderChoice):
 
     implementation: ClassVar[str] = "eegfm.encoders.luna.model:Luna"
     traits: ClassVar[Traits] = Traits(output="patches", any_order=True)
-    patchwise: ClassVar[Mapping[str, str]] = {"normalisation": "fixed_scale", "patch_norm": "patch"}
-    published: ClassVar[Mapping[str, str]] = {"normalisation": "window_zscore", "patch_norm": "window"}
+    patchwise: ClassVar[Mapping[str, str]] = {"normalization": "fixed_scale", "patch_norm": "patch"}
+    published: ClassVar[Mapping[str, str]] = {"normalization": "window_zscore", "patch_norm": "window"}
     sizes: ClassVar[dict[str, dict[str, int]]] = {
         "base": {"n_queries": 4, "d_token": 64, "n_layers": 8},
         "large": {"n_queries": 6, "d_token": 96, "n_layers": 10},
@@ -50,7 +50,7 @@ class LunaConfig(EncoderChoice):
     dropout_ratio: float = Field(default=0.1, ge=0, lt=1)
     drop_path_ratio: float = Field(default=0.0, ge=0, lt=1)
     position_jitter: float = Field(default=0.0, ge=0)
-    normalisation: Literal["window_zscore", "fixed_scale"] = "fixed_scale"
+    normalization: Literal["window_zscore", "fixed_scale"] = "fixed_scale"
     patch_norm: PatchNorm = "patch"
     floor_uv: PositiveFloat = 1.0
     signal_scale_uv: PositiveFloat = 30.0

@@ -56,7 +56,7 @@ def _own_layout(arrays: Arrays) -> Arrays:
 
 KEY_MAP = KeyMap(
     source="github.com/pulp-bio/BioFoundation, models/LUNA.py, commit 1923999; files of huggingface.co/PulpBio/LUNA",
-    licence="CC BY-ND 4.0",
+    license="CC BY-ND 4.0",
     rules=(
         *((rf"{theirs}\.(?P<kind>weight|bias)", rf"{own}.\g<kind>") for theirs, own in _RENAMED.items()),
         (rf"{_LAYER}\.self_attn\.in_proj_(weight|bias)", r"gather.layers.\1.query_key_value.\2"),

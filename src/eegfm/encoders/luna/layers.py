@@ -24,7 +24,7 @@ class FeedForward(nn.Module):
         d_in: Width of the input.
         d_hidden: Width between the maps.
         d_out: Width of the output.
-        with_norm: Normalise the hidden vector.
+        with_norm: Normalize the hidden vector.
         dropout_ratio: Share dropped behind each map while training.
     """
 
@@ -60,7 +60,7 @@ class CrossAttention(nn.Module):
         self.projection = nn.Linear(d_model, d_model)
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor, key_mask: Tensor | None = None) -> Tensor:
-        """Answer queries (S or 1, Q, D) from keys and values (S, C, D).
+        """TargetSpec queries (S or 1, Q, D) from keys and values (S, C, D).
 
         Args:
             queries: One set for all sequences, or one for each.
@@ -91,7 +91,7 @@ class Layer(nn.Module):
     Args:
         d_model: Width D.
         n_heads: Heads.
-        with_norm: Normalise the hidden vector of the feed-forward part.
+        with_norm: Normalize the hidden vector of the feed-forward part.
         dropout_ratio: Share of activations dropped while training.
         drop_path_ratio: Share of residual branches dropped while training, drawn for each sequence.
     """

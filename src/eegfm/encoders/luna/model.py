@@ -57,7 +57,7 @@ class Luna(Encoder):
 
     def tokenize(self, batch: WindowBatch) -> Tokens:
         """Embed each patch, and each electrode's place; see the base class."""
-        patches = self.patches({**batch, "signal": self._normalised(batch["signal"])})
+        patches = self.patches({**batch, "signal": self._normalized(batch["signal"])})
         _, C, P, _ = patches.shape
         patches, mask = patches.flatten(1, 2), self.key_mask(batch, P)
         # Step by step, all maps of a step side by side.
@@ -86,15 +86,15 @@ class Luna(Encoder):
         return LunaDecoder(self.config.n_queries, self.config.d_token, n_values)
 
     @property
-    def normalisation(self) -> dict[str, float | str]:
+    def normalization(self) -> dict[str, float | str]:
         """Standardised windows or a fixed scale; see the base class."""
-        if self.config.normalisation == "window_zscore":
+        if self.config.normalization == "window_zscore":
             return {"kind": "window_zscore", "floor_uv": self.config.floor_uv}
         return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv, "clip": self.config.clip}
 
-    def _normalised(self, signal_uv: Tensor) -> Tensor:
+    def _normalized(self, signal_uv: Tensor) -> Tensor:
         """(B, C, T) microvolts to the numbers that the network sees."""
-        if self.config.normalisation == "fixed_scale":
+        if self.config.normalization == "fixed_scale":
             return (signal_uv / self.config.signal_scale_uv).clamp(-self.config.clip, self.config.clip)
         # The variance is limited, not its root: the gradient of a flat channel stays finite.
         variance, mean = torch.var_mean(signal_uv, dim=-1, keepdim=True)

@@ -38,7 +38,7 @@ class Surroundings(NamedTuple):
 
     @classmethod
     def of(cls, time: Tensor, mask: Tensor | None, head_size: int) -> "Surroundings":
-        """Prepare what all layers share.
+        """Rereference what all layers share.
 
         Args:
             time: Patch numbers (P,), or (B, 1, P) where windows differ.
@@ -188,7 +188,7 @@ class RmsNorm(nn.RMSNorm):
         super().__init__(width, eps=_EPS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise the last axis."""
+        """Normalize the last axis."""
         return rms_norm(x.to(self.weight.dtype), self.normalized_shape, self.weight, self.eps).to(x.dtype)
 
 

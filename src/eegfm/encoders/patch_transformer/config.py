@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from eegfm.encoders.traits import EncoderChoice, Traits, named_size
+from eegfm.encoders.traits import EncoderConfig, Traits, named_size
 
 _SIZES = {
     "nano": {"d_model": 48, "n_layers": 4, "head_size": 16},
@@ -15,7 +15,7 @@ _SIZES = {
 }
 
 
-class PatchTransformerConfig(EncoderChoice):
+class PatchTransformerConfig(EncoderConfig):
     """A transformer over patches of single channels that knows where each electrode sits.
 
     Args:

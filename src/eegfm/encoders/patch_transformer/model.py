@@ -84,7 +84,7 @@ class PatchTransformer(Encoder):
         return Tokens(content.flatten(1, 2), position.flatten(1, 2), n_channels, n_patches, key_mask)
 
     @property
-    def normalisation(self) -> dict[str, float | str]:
+    def normalization(self) -> dict[str, float | str]:
         """Division by a fixed scale; see the base class."""
         return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv, "clip": self.config.clip}
 

@@ -30,7 +30,7 @@ from eegfm.evaluation.linear import Ints
 from eegfm.evaluation.summary import PersonScores, compare
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.inference.encoder_code import refuse_other_code
-from eegfm.inference.module import prepare_for
+from eegfm.inference.module import rereference_for
 from eegfm.jobs.probe.compatibility import check_channels, check_signals, check_windows
 from eegfm.jobs.probe.exposure import Exposure, refuse_pretrained
 from eegfm.splits.leakage import SplitTable
@@ -129,7 +129,7 @@ def probe(
 
 def _with_channels_left(store: SignalStore, header: CheckpointHeader, windows: pd.DataFrame) -> pd.DataFrame:
     stores = {str(corpus): store for corpus in windows["corpus"].unique()}
-    return with_channels_left(windows, stores, partial(prepare_for, header))
+    return with_channels_left(windows, stores, partial(rereference_for, header))
 
 
 def _evaluation_trials(
@@ -223,8 +223,8 @@ def _all_features(checkpoint: Checkpoint, store: SignalStore, trials: _Trials, p
     device = _device(params)
     seeds = [params.untrained_seed + k for k in range(params.n_untrained)]
     spec = _spec_of(store, trials)
-    prepare = prepare_for(checkpoint.header, spec.montages)
-    spec = prepare.prepared_spec(spec)
+    rereference = rereference_for(checkpoint.header, spec.montages)
+    spec = rereference.rereferenced_spec(spec)
     adapter = build_adapter(checkpoint, spec)
     montages = adapter.adapted_spec(spec).montages
     trained = build_encoder(checkpoint, montages)
@@ -244,7 +244,7 @@ def _all_features(checkpoint: Checkpoint, store: SignalStore, trials: _Trials, p
     extractors["band_power 0"] = band_power_features(store.rate_hz)
     features = extract_features(
         store,
-        prepare.to(device),
+        rereference.to(device),
         trials.windows,
         extractors,
         pooling=params.pooling,
@@ -335,7 +335,7 @@ def _protocol(
             "n_steps": header.n_steps,
             "splits_sha256": header.splits_sha256,
             "mixture_sha256": header.mixture_sha256,
-            "licence": header.licence,
+            "license": header.license,
             "imported": header.imported.model_dump(mode="json") if header.imported else None,
         },
         "versions": {name: version(name) for name in ("eegfm", "numpy", "scipy", "torch")},

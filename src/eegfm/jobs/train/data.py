@@ -13,7 +13,7 @@ from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
 from eegfm.training.loading.groups import Mixing, shared_filters, signal_spec, window_groups
 from eegfm.training.loading.loader import TrainingLoader, ValidationLoader
-from eegfm.training.loading.residency import resident_arenas, training_device
+from eegfm.training.loading.residency import signals_on_device, training_device
 from eegfm.training.loading.verify import verify_samples
 from eegfm.training.plans.mixture import Groups, MixturePlan, rounded_weights
 
@@ -94,7 +94,7 @@ def _loader(plan: MixturePlan, groups: Groups, stores: Stores, n_steps: int, par
         n_ahead=loader.n_ahead,
         read_ahead_steps=loader.read_ahead_steps,
         device=device,
-        arenas=resident_arenas(groups, stores, device, loader.residency, loader.device_memory_ratio),
+        device_signals=signals_on_device(groups, stores, device, loader.residency, loader.device_memory_ratio),
     )
 
 

@@ -22,7 +22,7 @@ from eegfm.inference.channels_left import with_channels_left
 from eegfm.inference.encoder_code import encoder_code, implementations
 from eegfm.inference.versions import versions
 from eegfm.jobs.train.data import TrainingData, training_data
-from eegfm.nn.rereference import Prepare
+from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
 from eegfm.provenance import sha256_of
@@ -30,11 +30,11 @@ from eegfm.source_code import code_sha256
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
-from eegfm.training.loading.loader import gather, thinned
+from eegfm.training.loading.loader import gather, subsample_evenly
 from eegfm.training.loading.verify import readable
 from eegfm.training.module import PretrainModule
 from eegfm.training.randomness import OBJECTIVE_WEIGHTS, RECONSTRUCTION_MASKS, generator_for
-from eegfm.training.throughput import Pace
+from eegfm.training.throughput import ThroughputMonitor
 from eegfm.training.trainer import build_trainer, honest_end, validation_interval
 
 _N_STATISTICS_STEPS = 16
@@ -97,32 +97,34 @@ def fit_pretraining(
     split_table = SplitTable(splits)
     split_table.check_training(mixture)
     stores = readable(stores, params.loader.verify)
-    mixture = with_channels_left(mixture, stores, lambda m: Prepare(m, params.reference, params.bad_channels))
+    mixture = with_channels_left(mixture, stores, lambda m: Rereference(m, params.reference, params.bad_channels))
     data = training_data(mixture, stores, params)
     fingerprint = _fingerprint(params, data, _signals(mixture, stores))
     code = encoder_code(params.encoder, params.adapter)  # now: who edits it during the training does not change that
     directory = run_directory / fingerprint
     _write_params(directory, params, data.mixture_sha256)
 
-    prepare = Prepare(data.spec.montages, params.reference, params.bad_channels)
-    prepared_spec = prepare.prepared_spec(data.spec)
-    adapter = new_adapter(params.adapter, prepared_spec, params.seed)
-    encoder_spec = adapter.adapted_spec(prepared_spec)
+    rereference = Rereference(data.spec.montages, params.reference, params.bad_channels)
+    rereferenced_spec = rereference.rereferenced_spec(data.spec)
+    adapter = new_adapter(params.adapter, rereferenced_spec, params.seed)
+    encoder_spec = adapter.adapted_spec(rereferenced_spec)
     objective = _new_objective(params, encoder_spec)
     first_steps = range(min(_N_STATISTICS_STEPS, data.n_steps))
-    objective.fit_statistics(adapter(prepare(batch)) for step in first_steps for batch in data.training.batches(step))
-    module = PretrainModule(objective, prepare, adapter, params, data.weights, data.n_steps)
-    pace = _train(module, data, directory)
+    objective.fit_statistics(
+        adapter(rereference(batch)) for step in first_steps for batch in data.training.batches(step)
+    )
+    module = PretrainModule(objective, rereference, adapter, params, data.weights, data.n_steps)
+    monitor = _train(module, data, directory)
 
-    objective, prepare, adapter = objective.cpu().eval(), prepare.cpu(), adapter.cpu().eval()
+    objective, rereference, adapter = objective.cpu().eval(), rereference.cpu(), adapter.cpu().eval()
     return PretrainResult(
         checkpoint=Checkpoint(
             _tensors(objective, adapter),
             _header(objective, params, data, stores, encoder_spec, fingerprint, split_table, mixture, code),
         ),
-        metrics=_metrics(module, pace),
+        metrics=_metrics(module, monitor),
         history=module.history.table(),
-        reconstructions=_reconstruct(objective, prepare, adapter, data, stores, encoder_spec, params.seed),
+        reconstructions=_reconstruct(objective, rereference, adapter, data, stores, encoder_spec, params.seed),
         run_directory=directory,
     )
 
@@ -136,14 +138,14 @@ def _new_objective(params: PretrainParams, spec: SignalSpec) -> Objective:
     return objective
 
 
-def _train(module: PretrainModule, data: TrainingData, directory: Path) -> Pace:
+def _train(module: PretrainModule, data: TrainingData, directory: Path) -> ThroughputMonitor:
     """Train to the last step and validate after it.
 
     Raises:
         TrainingError: The loss is not finite, or training was stopped before its last step.
     """
-    pace = Pace()
-    trainer = build_trainer(module.params, directory, data.n_steps, [pace], validates=len(data.validation) > 0)
+    monitor = ThroughputMonitor()
+    trainer = build_trainer(module.params, directory, data.n_steps, [monitor], validates=len(data.validation) > 0)
     with honest_end():
         trainer.fit(module, data.training, data.validation)
     if trainer.global_step != data.n_steps:
@@ -153,7 +155,7 @@ def _train(module: PretrainModule, data: TrainingData, directory: Path) -> Pace:
     is_validated = data.n_steps % validation_interval(module.params, data.n_steps) == 0
     if len(data.validation) and not is_validated:
         trainer.validate(module, data.validation, verbose=False)
-    return pace
+    return monitor
 
 
 def _tensors(objective: Objective, adapter: Adapter) -> dict[str, NDArray[np.generic]]:
@@ -164,7 +166,7 @@ def _tensors(objective: Objective, adapter: Adapter) -> dict[str, NDArray[np.gen
     return {name: value.detach().cpu().numpy().copy() for name, value in state.items()}
 
 
-def _metrics(module: PretrainModule, pace: Pace) -> dict[str, float]:
+def _metrics(module: PretrainModule, monitor: ThroughputMonitor) -> dict[str, float]:
     history = module.history.table()
     trained = history[history["loss"].notna()]
     last = trained.tail(max(len(trained) // 10, 1))
@@ -175,17 +177,17 @@ def _metrics(module: PretrainModule, pace: Pace) -> dict[str, float]:
         metrics |= {name: float(validated[name].iloc[-1]) for name in names}
     metrics |= {
         "n_steps": module.n_steps,
-        "n_windows": pace.n_windows.total(),
+        "n_windows": monitor.n_windows.total(),
         "n_parameters": sum(p.numel() for p in module.objective.encoder.parameters()),
         "n_adapter_parameters": sum(p.numel() for p in module.adapter.parameters()),
-        "windows_per_s": pace.windows_per_s,
+        "windows_per_s": monitor.windows_per_s,
     }
-    return metrics | {f"corpus_ratio_{corpus}": ratio for corpus, ratio in pace.corpus_ratios().items()}
+    return metrics | {f"corpus_ratio_{corpus}": ratio for corpus, ratio in monitor.corpus_ratios().items()}
 
 
 def _reconstruct(
     objective: Objective,
-    prepare: Prepare,
+    rereference: Rereference,
     adapter: Adapter,
     data: TrainingData,
     stores: Stores,
@@ -195,8 +197,8 @@ def _reconstruct(
     """Reconstruct a few windows of each corpus, spread over its persons, on the CPU."""
     shown: dict[str, dict[str, Any]] = {}
     for k, (corpus, groups) in enumerate(sorted(data.shown.items())):
-        draw = thinned(groups[:1], _N_RECONSTRUCTED)[0]
-        batch = adapter(prepare(gather(draw, stores[corpus])))
+        draw = subsample_evenly(groups[:1], _N_RECONSTRUCTED)[0]
+        batch = adapter(rereference(gather(draw, stores[corpus])))
         fields = objective.reconstruct(batch, generator_for(seed, RECONSTRUCTION_MASKS, k))
         plain = {name: v.numpy() if isinstance(v, torch.Tensor) else v for name, v in fields.items()}
         shown[corpus] = {
@@ -247,13 +249,13 @@ def _header(
         signal_spec=data.spec.to_dict(),
         encoder_spec=encoder_spec.to_dict(),
         signal_scale_uv=objective.encoder.signal_scale_uv,
-        normalisation=objective.encoder.normalisation,
+        normalization=objective.encoder.normalization,
         reference=params.reference,
         bad_channels=params.bad_channels,
         filters=data.filters,
         corpora=sorted(data.weights),
         simulated_corpora=[c for c in sorted(data.weights) if stores[c].is_simulated],
-        licence=params.licence,
+        license=params.license,
         imported=None,
         n_persons=mixture["identity" if "identity" in mixture else "person"].nunique(),
         persons=seen.persons,

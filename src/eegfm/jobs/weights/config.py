@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator
 
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import StrictModel
-from eegfm.encoders.config import EncoderConfig, as_published
+from eegfm.encoders.config import AnyEncoderConfig, as_published
 from eegfm.nn.load_report import LoadExceptions
 from eegfm.recording import BadChannels
 from eegfm.signal.montages.canonical import CanonicalChoice
@@ -48,13 +48,13 @@ class ImportParams(StrictModel):
         filters: Of the signals that they were trained on.
         corpora: What they were trained on, by the names that these corpora have here. Where the list is empty that is
             unknown, and no score of any corpus counts as one of new persons.
-        licence: Of the weights; the one that they were published under if not given.
+        license: Of the weights; the one that they were published under if not given.
         note: Free text for the checkpoint's header.
         weights: What may differ between the file and the architecture.
         seed: Of weights that the file may lack.
     """
 
-    encoder: EncoderConfig
+    encoder: AnyEncoderConfig
     adapter: AdapterConfig = NoAdapterConfig()
     montage: CanonicalChoice | NamedElectrodes
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
@@ -63,7 +63,7 @@ class ImportParams(StrictModel):
     window_s: PositiveFloat
     filters: FilterFacts
     corpora: tuple[str, ...]
-    licence: str | None = None
+    license: str | None = None
     note: str = ""
     weights: LoadExceptions = LoadExceptions()
     seed: NonNegativeInt = 0

@@ -24,7 +24,7 @@ from eegfm.jobs.weights.exported import is_exported, read_exported
 from eegfm.jobs.weights.foreign_weights import ForeignWeights, read_foreign_weights
 from eegfm.jobs.weights.import_montage import import_montage
 from eegfm.nn.load_report import LoadReport
-from eegfm.nn.rereference import Prepare
+from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import load_weights
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def import_weights(path: Path, params: ImportParams) -> ImportResult:
     tensors = {name: value.numpy().copy() for name, value in encoder.state_dict(prefix=PREFIX).items()}
     origin = {
         "source": names.source,
-        "licence": header.licence,
+        "license": header.license,
         "file_sha256": foreign.file_sha256,
         "n_parameters": sum(p.numel() for p in encoder.parameters()),
     }
@@ -108,7 +108,7 @@ def _import_exported(path: Path) -> ImportResult:
     logger.info("%s is an export of eegfm and says all of itself: parameters import.* are not used", path)
     model = build_inference(checkpoint, next(iter(header.signal_spec["montages"])))
     report = LoadReport(tuple(sorted(checkpoint.tensors))).to_dict()
-    origin = {"source": header.imported.source, "licence": header.licence, "file_sha256": header.imported.file_sha256}
+    origin = {"source": header.imported.source, "license": header.license, "file_sha256": header.imported.file_sha256}
     return ImportResult(checkpoint, report | origin | {"n_parameters": sum(p.numel() for p in model.parameters())})
 
 
@@ -125,7 +125,7 @@ def _montage_and_length(params: ImportParams) -> tuple[dict[str, Any], dict[str,
 
 def _encoder_spec(spec: SignalSpec, params: ImportParams) -> SignalSpec:
     """What the encoder is built for, behind reference and adapter."""
-    prepared = Prepare(spec.montages, params.reference).prepared_spec(spec)
+    prepared = Rereference(spec.montages, params.reference).rereferenced_spec(spec)
     adapter_config: AdapterConfig = params.adapter
     adapter = new_adapter(adapter_config, prepared, params.seed)
     if adapter.state_dict():
@@ -153,13 +153,13 @@ def _header(
         signal_spec=spec.to_dict(),
         encoder_spec=encoder_spec.to_dict(),
         signal_scale_uv=encoder.signal_scale_uv,
-        normalisation=encoder.normalisation,
+        normalization=encoder.normalization,
         reference=params.reference,
         bad_channels=params.bad_channels,
         filters=params.filters.model_dump(mode="json"),
         corpora=sorted(params.corpora),
         simulated_corpora=[],
-        licence=params.licence or names.licence,
+        license=params.license or names.license,
         imported=ImportedWeights(source=names.source, file_sha256=foreign.file_sha256, note=params.note),
         n_persons=None,
         persons=None,

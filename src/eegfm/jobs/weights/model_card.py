@@ -8,7 +8,7 @@ from eegfm.jobs.weights.config import ExportFormat
 from eegfm.jobs.weights.exported import ExportedConfig
 
 CARD_FILE = "README.md"
-_LICENCES = frozenset(
+_LICENSES = frozenset(
     {"apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nd-4.0"}
     | {"cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0", "gpl-3.0", "lgpl-3.0", "agpl-3.0", "openrail"}
 )
@@ -81,17 +81,17 @@ def _card(model: Inference, config: ExportedConfig, formats: tuple[ExportFormat,
 
 
 def _front(header: CheckpointHeader) -> str:
-    """YAML for Hugging Face. Names of corpora are lower-case words; only the licence is anybody's text."""
+    """YAML for Hugging Face. Names of corpora are lower-case words; only the license is anybody's text."""
     tags = [
         "eeg",
         "foundation-model",
         str(header.encoder["name"]),
         *(["simulated"] if header.simulated_corpora else []),
     ]
-    licence = (header.licence or "unknown").casefold().replace(" ", "-")
-    lines = [f"license: {licence}"] if licence in {*_LICENCES, "unknown"} else ["license: other"]
+    license = (header.license or "unknown").casefold().replace(" ", "-")
+    lines = [f"license: {license}"] if license in {*_LICENSES, "unknown"} else ["license: other"]
     if lines == ["license: other"]:
-        quoted = str(header.licence).replace("'", "''").replace("\n", " ")
+        quoted = str(header.license).replace("'", "''").replace("\n", " ")
         lines.append(f"license_name: '{quoted}'")
     lines += ["library_name: eegfm", "pipeline_tag: feature-extraction", "tags:", *(f"- {tag}" for tag in tags)]
     return "\n".join(lines) + "\n"
@@ -120,10 +120,10 @@ def _facts(model: Inference, config: ExportedConfig) -> dict[str, str]:
         "filters": _pairs(header.filters),
         "reference": header.reference,
         "bad channels": f"{header.bad_channels} in training; this export takes all channels as good",
-        "normalisation inside": _pairs(header.normalisation),
+        "normalization inside": _pairs(header.normalization),
         "adapter": str(header.adapter["name"]),
         "longest window of the training": f"{header.signal_spec['n_samples'][model.montage]} samples",
-        "licence of the weights": header.licence or unknown,
+        "license of the weights": header.license or unknown,
     }
 
 

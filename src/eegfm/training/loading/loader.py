@@ -15,7 +15,7 @@ from eegfm.batch import StoredBatch, WindowIndex
 from eegfm.store.reader import SignalStore
 from eegfm.store.stores import Stores
 from eegfm.training.loading.buffers import Buffers, PinnedBuffers, ReusedBuffers
-from eegfm.training.loading.residency import Arenas, gather_on_device
+from eegfm.training.loading.residency import DeviceSignals, gather_on_device
 from eegfm.training.plans.mixture import Draw, Groups, MixturePlan
 
 _T = TypeVar("_T")
@@ -39,7 +39,7 @@ class TrainingLoader:
         read_ahead_steps: Steps whose samples are read while earlier ones are gathered; 0 leaves it to the gathering,
             which then waits.
         device: Where training takes place; what a CUDA device copies is gathered into pinned memory.
-        arenas: Signals that lie on the device already, from ``resident_arenas``.
+        device_signals: Signals that lie on the device already, from ``signals_on_device``.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class TrainingLoader:
         n_ahead: int = 4,
         read_ahead_steps: int = 64,
         device: torch.device = _CPU,
-        arenas: Arenas | None = None,
+        device_signals: DeviceSignals | None = None,
     ) -> None:
         self._plan = plan
         self._stores = stores
@@ -60,7 +60,7 @@ class TrainingLoader:
         self._n_ahead = n_ahead
         self._read_ahead_steps = read_ahead_steps
         self._device = device
-        self._arenas = arenas or {}
+        self._device_signals = device_signals or {}
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -84,7 +84,7 @@ class TrainingLoader:
         batches = []
         for draw in self._plan.step(step):
             corpus, montage = draw.group.corpus, draw.group.montage
-            batches.append(gather(draw, self._stores[corpus], buffers, self._arenas.get((corpus, montage))))
+            batches.append(gather(draw, self._stores[corpus], buffers, self._device_signals.get((corpus, montage))))
         return batches
 
     def _asked(self) -> Iterator[range]:
@@ -104,7 +104,7 @@ class TrainingLoader:
         """Whether anything of a step had to be read; steps of one pool ask once."""
         is_read = False
         for extent in self._plan.extents(step):
-            if extent.key in asked or (extent.corpus, extent.montage) in self._arenas:
+            if extent.key in asked or (extent.corpus, extent.montage) in self._device_signals:
                 continue
             asked[extent.key] = None
             if len(asked) > _N_KEYS:
@@ -121,13 +121,14 @@ class ValidationLoader:
         groups: Windows by corpus.
         stores: Stores by corpus.
         batch_counts: Windows per micro-batch, by corpus.
-        n_windows: Largest number of windows per corpus; more are thinned evenly.
+        n_windows: Largest number of windows per corpus; more are subsample_evenly evenly.
     """
 
     def __init__(self, groups: Groups, stores: Stores, batch_counts: Mapping[str, int], n_windows: int) -> None:
         self._stores = stores
         draws = {
-            corpus: _consecutive(thinned(groups[corpus], n_windows), batch_counts[corpus]) for corpus in sorted(groups)
+            corpus: _consecutive(subsample_evenly(groups[corpus], n_windows), batch_counts[corpus])
+            for corpus in sorted(groups)
         }
         n_steps = max((len(d) for d in draws.values()), default=0)
         self._steps = [[d[k] for d in draws.values() if k < len(d)] for k in range(n_steps)]
@@ -141,7 +142,7 @@ class ValidationLoader:
 
 
 def gather(
-    draw: Draw, store: SignalStore, buffers: Buffers | None = None, arena: torch.Tensor | None = None
+    draw: Draw, store: SignalStore, buffers: Buffers | None = None, signals: torch.Tensor | None = None
 ) -> StoredBatch:
     """Read one micro-batch in one call.
 
@@ -149,12 +150,12 @@ def gather(
         draw: Which windows.
         store: Store of their corpus.
         buffers: Where to gather to; new memory where it is None.
-        arena: Signals of their montage on the device; the samples of the batch are then there too.
+        signals: Signals of their montage on the device; the samples of the batch are then there too.
     """
     group = draw.group
     rows, scale_rows = group.locate(draw.positions)
     batch: StoredBatch = {
-        "samples": _samples(group, rows, store, buffers) if arena is None else _resident(group, rows, arena),
+        "samples": _samples(group, rows, store, buffers) if signals is None else _resident(group, rows, signals),
         "scales_uv": torch.from_numpy(store.scales(group.montage)[scale_rows]),
         "recording": torch.from_numpy(scale_rows),
         "corpus": group.corpus,
@@ -174,8 +175,8 @@ def _samples(group: WindowIndex, rows: NDArray[np.int64], store: SignalStore, bu
     return samples
 
 
-def _resident(group: WindowIndex, rows: NDArray[np.int64], arena: torch.Tensor) -> torch.Tensor:
-    return gather_on_device(arena, torch.from_numpy(rows).to(arena.device), group.n_samples)
+def _resident(group: WindowIndex, rows: NDArray[np.int64], signals: torch.Tensor) -> torch.Tensor:
+    return gather_on_device(signals, torch.from_numpy(rows).to(signals.device), group.n_samples)
 
 
 def use_one_thread() -> None:
@@ -243,7 +244,7 @@ def prefetch(start: Callable[[], Iterator[_T]], n_ahead: int) -> Iterator[_T]:
         thread.join()
 
 
-def thinned(groups: Sequence[WindowIndex], n_windows: int) -> list[Draw]:
+def subsample_evenly(groups: Sequence[WindowIndex], n_windows: int) -> list[Draw]:
     """At most ``n_windows`` of all groups together, spread evenly over them in their order."""
     sizes = [len(group) for group in groups]
     n_total = sum(sizes)

@@ -17,7 +17,7 @@ from eegfm.training.plans.mixture import Groups
 
 _log = logging.getLogger(__name__)
 
-Arenas = Mapping[tuple[str, str], Tensor]
+DeviceSignals = Mapping[tuple[str, str], Tensor]
 """By corpus and montage, (N, C) int16 rows on the device, numbered as in the store."""
 _CHUNK_BYTES = 64 << 20
 
@@ -27,13 +27,13 @@ def training_device(accelerator: Literal["auto", "cpu", "gpu"]) -> torch.device:
     return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def resident_arenas(
+def signals_on_device(
     groups: Groups,
     stores: Stores,
     device: torch.device,
     residency: Literal["auto", "disk", "device"],
     device_memory_ratio: float,
-) -> Arenas:
+) -> DeviceSignals:
     """Copy the signals that windows are drawn from to the device.
 
     Args:
@@ -45,7 +45,7 @@ def resident_arenas(
         device_memory_ratio: Largest share of the device's free memory that they may take.
 
     Returns:
-        All arenas of the groups' montages, or none.
+        All device_signals of the groups' montages, or none.
 
     Raises:
         ConfigError: They are to be on the device and do not fit.
@@ -67,19 +67,19 @@ def resident_arenas(
     return {place: _copied(stores[place[0]], place[1], n_channels[place], n_rows[place], device) for place in places}
 
 
-def gather_on_device(arena: Tensor, rows: Tensor, n_samples: int) -> Tensor:
-    """Copy windows out of an arena.
+def gather_on_device(signals: Tensor, rows: Tensor, n_samples: int) -> Tensor:
+    """Copy windows out of an signals.
 
     Args:
-        arena: (N, C) rows on the device.
+        signals: (N, C) rows on the device.
         rows: (B,) first rows on the device; those of ``WindowIndex.locate`` lie inside.
         n_samples: Window length T.
 
     Returns:
         (B, T, C) int16 on the device.
     """
-    n_rows, n_channels = arena.shape
-    overlapping = arena.as_strided((n_rows - n_samples + 1, n_samples * n_channels), (n_channels, 1))
+    n_rows, n_channels = signals.shape
+    overlapping = signals.as_strided((n_rows - n_samples + 1, n_samples * n_channels), (n_channels, 1))
     return overlapping.index_select(0, rows).view(len(rows), n_samples, n_channels)
 
 
@@ -90,7 +90,7 @@ def _n_rows(store: SignalStore, montage: str) -> int:
 
 def _copied(store: SignalStore, montage: str, n_channels: int, n_rows: int, device: torch.device) -> Tensor:
     """Copy shard by shard in large pieces, the next of which is read meanwhile."""
-    arena = torch.zeros((n_rows, n_channels), dtype=torch.int16, device=device)
+    signals = torch.zeros((n_rows, n_channels), dtype=torch.int16, device=device)
     buffers: Buffers = PinnedBuffers() if device.type == "cuda" else ReusedBuffers(n_kept=2)
     n_most = max(_CHUNK_BYTES // (2 * n_channels), 1)
     pieces = [
@@ -103,8 +103,8 @@ def _copied(store: SignalStore, montage: str, n_channels: int, n_rows: int, devi
             store.read_ahead(montage, np.array([following[0]]), following[1])
         piece = buffers.take((1, n, n_channels))
         store.gather(montage, np.array([first]), n, piece.numpy())
-        arena[first : first + n].copy_(piece[0], non_blocking=True)
-    return arena
+        signals[first : first + n].copy_(piece[0], non_blocking=True)
+    return signals
 
 
 def _free_bytes(device: torch.device) -> int:

@@ -36,7 +36,7 @@ class Extent:
     Args:
         corpus: Corpus name.
         montage: Montage name.
-        first_rows: (E,) first row of each contiguous stretch of the montage's arena, in rising order.
+        first_rows: (E,) first row of each contiguous stretch of the montage's signals, in rising order.
         n_rows: (E,) rows of each.
         key: Names what is read; steps that need the same rows, such as those of one pool, have the same key.
     """

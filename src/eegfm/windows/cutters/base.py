@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from eegfm.config import StrictModel, refuse_repeated, refuse_unused
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.spans import own_events
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -16,7 +16,7 @@ Offset = Annotated[float, Field(allow_inf_nan=False)]
 Kind = Literal["unlabelled", "binary", "multiclass", "multilabel", "multioutput", "regression"]
 
 
-class Answer(NamedTuple):
+class TargetSpec(NamedTuple):
     """What is asked of a window.
 
     Args:
@@ -42,12 +42,12 @@ class Cut(StrictModel, ABC):
     """What a user can do about a class that no recording has."""
 
     @property
-    def answer(self) -> Answer:
+    def target_spec(self) -> TargetSpec:
         """What is asked of its windows."""
-        return Answer("unlabelled")
+        return TargetSpec("unlabelled")
 
     @abstractmethod
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Find the windows of one corpus.
 
         Windows never cross a segment's edge. What does not fit is dropped and counted, window by window or event by
@@ -57,19 +57,19 @@ class Cut(StrictModel, ABC):
             recordings: One row per recording in id order with index 0, 1, …; see ``eegfm.jobs.ingest.tables``.
             events: One row per event: ``recording_id``, ``onset_s`` (sample k lies at k / rate_hz), ``duration_s``,
                 ``value`` and the corpus's own columns. ``duration_s`` and the own columns may be absent.
-            clock: Rate, and the name of the cut for messages.
+            sample_grid: Rate, and the name of the cut for messages.
 
         Raises:
             ConfigError: A length is no whole number of samples, or a column is missing.
         """
 
-    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
         """Refuse configured names (of events, BIDS tasks, values of columns) that the whole corpus has nowhere.
 
         Args:
             recordings: As for ``find``.
             events: As for ``find``.
-            clock: Name of the cut.
+            sample_grid: Name of the cut.
 
         Raises:
             ConfigError: With the names that there are, or a column is missing.
@@ -101,21 +101,21 @@ class PublishedClassesCut(Cut):
         unknown = sorted(set(self.left_out) - set(published.classes))
         if unknown:
             raise ValueError(f"left_out: {unknown[0]!r} is no class; there are {', '.join(published.classes)}")
-        if self.left_out and len(self.answer.classes) < 2:
-            raise ValueError(f"left_out leaves {len(self.answer.classes)} of the classes; two or more must remain")
+        if self.left_out and len(self.target_spec.classes) < 2:
+            raise ValueError(f"left_out leaves {len(self.target_spec.classes)} of the classes; two or more must remain")
         return self
 
     @property
     @abstractmethod
-    def published(self) -> Answer:
+    def published(self) -> TargetSpec:
         """What is asked of its windows where no class is left out."""
 
     @abstractmethod
-    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Find the windows of all published classes; see ``find``."""
 
     @property
-    def answer(self) -> Answer:
+    def target_spec(self) -> TargetSpec:
         """The published classes but for those that are left out."""
         published = self.published
         if not self.left_out:
@@ -123,7 +123,7 @@ class PublishedClassesCut(Cut):
         classes = tuple(name for name in published.classes if name not in self.left_out)
         return published._replace(kind="binary" if len(classes) == 2 else "multiclass", classes=classes)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Find the windows of the classes that are asked for; see the base class."""
-        runs = self.find_published(recordings, events, clock)
+        runs = self.find_published(recordings, events, sample_grid)
         return runs.without_labels(self.left_out) if self.left_out else runs

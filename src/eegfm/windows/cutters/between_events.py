@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from eegfm.config import refuse_repeated, refuse_unused
 from eegfm.windows.cutters.base import Cut, Seconds
 from eegfm.windows.cutters.event_locked import check_event_values, refuse_missing_column
-from eegfm.windows.runs import Clock, Ints, Runs
+from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import nearest_sample, own_events, pack, segments
 
 Floats = NDArray[np.float64]
@@ -50,26 +50,26 @@ class BetweenEventsCut(Cut):
             refuse_unused(self, ["without_stop"], "where no stop events are named")
         return self
 
-    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
         """Refuse values that no event has; see the base class."""
-        check_event_values({"start": self.start, "stop": self.stop}, recordings, events, clock, self.column)
+        check_event_values({"start": self.start, "stop": self.stop}, recordings, events, sample_grid, self.column)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut between the events; see the base class.
 
         Counted beside what ``windows_between`` counts: ``n_recordings_without_window``, ``n_events`` (start events,
         each time once) and ``n_events_without_stop``.
         """
-        refuse_missing_column(events, clock, self.column)
+        refuse_missing_column(events, sample_grid, self.column)
         recording, start_s = _distinct_times(recordings, events[events[self.column].isin(self.start)])
         stops = _distinct_times(recordings, events[events[self.column].isin(self.stop)])
         next_s, stop_s = _first_after((recording, start_s), recording, start_s), _first_after(stops, recording, start_s)
         has_stop = stop_s <= np.where(np.isnan(next_s), np.inf, next_s)  # NaN is not
-        end_s = np.fmin(next_s, _segment_end_s(recordings, recording, start_s, clock.rate_hz))
+        end_s = np.fmin(next_s, _segment_end_s(recordings, recording, start_s, sample_grid.rate_hz))
         stop_s = np.where(has_stop, stop_s, end_s)
         kept = has_stop | (not self.stop) | (self.without_stop == "to_segment_end")
         runs, _ = windows_between(
-            recordings, clock, recording[kept], start_s[kept], stop_s[kept], self.length_s, self.stride_s
+            recordings, sample_grid, recording[kept], start_s[kept], stop_s[kept], self.length_s, self.stride_s
         )
         counted = {
             "n_recordings_without_window": len(recordings) - len(np.unique(runs.recording)),
@@ -81,7 +81,7 @@ class BetweenEventsCut(Cut):
 
 def windows_between(
     recordings: pd.DataFrame,
-    clock: Clock,
+    sample_grid: SampleGrid,
     recording: Ints,
     start_s: Floats,
     stop_s: Floats,
@@ -93,7 +93,7 @@ def windows_between(
     Args:
         recordings: Rows in rising order of their index, with ``segment_starts``, ``segment_stops`` and, where known,
             ``segment_onsets_s`` (recording time), without which there are no gaps in time.
-        clock: Rate, and name of the cut.
+        sample_grid: Rate, and name of the cut.
         recording: (E,) index label of each stretch's recording.
         start_s: (E,) time zero of each stretch, in the time of the stored samples.
         stop_s: (E,) its end, not before its start.
@@ -105,12 +105,14 @@ def windows_between(
         ``n_events_out_of_range`` (stretches that start outside the recording), ``n_events_without_window``, and
         ``n_windows_out_of_range`` (windows of the grids that touch a gap or the recording's end).
     """
-    length, stride = clock.samples("length_s", length_s), clock.samples("stride_s", stride_s or length_s)
+    length, stride = sample_grid.samples("length_s", length_s), sample_grid.samples("stride_s", stride_s or length_s)
     found = segments(recordings)
-    _, in_range = _segment_at(found, recording, start_s, clock.rate_hz)
+    _, in_range = _segment_at(found, recording, start_s, sample_grid.rate_hz)
     stretch = np.flatnonzero(in_range)
-    lost = _samples_lost(recordings, found, clock.rate_hz)
-    part, row, zero, end = _parts(found, lost, recording[stretch], start_s[stretch], stop_s[stretch], clock.rate_hz)
+    lost = _samples_lost(recordings, found, sample_grid.rate_hz)
+    part, row, zero, end = _parts(
+        found, lost, recording[stretch], start_s[stretch], stop_s[stretch], sample_grid.rate_hz
+    )
     base, stop = nearest_sample(zero[part] - lost[row]), nearest_sample(end[part] - lost[row])
     moment = -(-np.maximum(found["start"][row] - base, 0) // stride)
     n_windows = (np.minimum(found["stop"][row], stop) - base - length) // stride + 1 - moment

@@ -11,7 +11,7 @@ from eegfm.config import StrictModel, refuse_repeated, refuse_unused
 from eegfm.errors import ConfigError
 from eegfm.named import refuse_unmatched
 from eegfm.windows.cutters.base import Cut, Offset, Seconds
-from eegfm.windows.runs import Clock, Ints, Runs
+from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import MAX_SAMPLE, enclosing_segment, nearest_sample, own_events, pack, segments, tile, unpack
 
 
@@ -62,17 +62,17 @@ class EventLockedCut(Cut):
             refuse_short_span("span_s", self.span_s, self.length_s)
         return self
 
-    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
         """Refuse values that no event has; see the base class."""
-        check_event_values({"values": self.values}, recordings, events, clock, self.column)
+        check_event_values({"values": self.values}, recordings, events, sample_grid, self.column)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut after every event; see the base class."""
         anchor = Anchor(values=self.values, offset_s=self.offset_s, span_s=self.span_s or self.length_s)
         found = windows_after_events(
             recordings,
             events,
-            clock,
+            sample_grid,
             {"": anchor},
             length_s=self.length_s,
             stride_s=self.stride_s or self.length_s,
@@ -95,7 +95,7 @@ def check_event_values(
     values_by_key: Mapping[str, Sequence[str]],
     recordings: pd.DataFrame,
     events: pd.DataFrame,
-    clock: Clock,
+    sample_grid: SampleGrid,
     column: str = "value",
 ) -> None:
     """Refuse values that no event of these recordings has.
@@ -104,19 +104,19 @@ def check_event_values(
         values_by_key: By parameter, the values that it names.
         recordings: Those that the cut looks at.
         events: The events table.
-        clock: Name of the cut.
+        sample_grid: Name of the cut.
         column: Column of the events table that holds the values.
 
     Raises:
         ConfigError: With the values that there are, or the column is missing.
     """
-    refuse_missing_column(events, clock, column)
+    refuse_missing_column(events, sample_grid, column)
     found = own_events(recordings, events)[0][column]
     for key, values in values_by_key.items():
-        refuse_unmatched(f"cut {clock.cut!r}: {key}", values, found, f"events (column {column!r})")
+        refuse_unmatched(f"cut {sample_grid.cut!r}: {key}", values, found, f"events (column {column!r})")
 
 
-def refuse_missing_column(events: pd.DataFrame, clock: Clock, column: str) -> None:
+def refuse_missing_column(events: pd.DataFrame, sample_grid: SampleGrid, column: str) -> None:
     """Refuse a column that the events table does not have.
 
     Raises:
@@ -124,14 +124,14 @@ def refuse_missing_column(events: pd.DataFrame, clock: Clock, column: str) -> No
     """
     if column not in events:
         raise ConfigError(
-            f"cut {clock.cut!r}: events have no column {column!r}; there are {sorted(map(str, events.columns))}"
+            f"cut {sample_grid.cut!r}: events have no column {column!r}; there are {sorted(map(str, events.columns))}"
         )
 
 
 def windows_after_events(
     recordings: pd.DataFrame,
     events: pd.DataFrame,
-    clock: Clock,
+    sample_grid: SampleGrid,
     anchors: Mapping[str, Anchor],
     *,
     length_s: float,
@@ -146,7 +146,7 @@ def windows_after_events(
     Args:
         recordings: Rows to look at; index labels are kept.
         events: The events table.
-        clock: Rate, and name of the cut.
+        sample_grid: Rate, and name of the cut.
         anchors: By label.
         length_s: Window length.
         stride_s: From one window to the next.
@@ -159,8 +159,8 @@ def windows_after_events(
     Raises:
         ConfigError: A length is no whole number of samples, or the column is missing.
     """
-    length, stride = clock.samples("length_s", length_s), clock.samples("stride_s", stride_s)
-    found = _find_events(anchors, recordings, events, clock, column)
+    length, stride = sample_grid.samples("length_s", length_s), sample_grid.samples("stride_s", stride_s)
+    found = _find_events(anchors, recordings, events, sample_grid, column)
     event, start = tile(found["start"], found["stop"], length, stride)
     in_time = start + length <= found["limit"][event]
     recording, spans = found["recording"][event], segments(recordings)
@@ -192,18 +192,18 @@ def windows_after_events(
 
 
 def _find_events(
-    anchors: Mapping[str, Anchor], recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock, column: str
+    anchors: Mapping[str, Anchor], recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid, column: str
 ) -> dict[str, Ints]:
     """Columns of every event: recording, label, sample, stretch after it, and where another label begins."""
-    refuse_missing_column(events, clock, column)
+    refuse_missing_column(events, sample_grid, column)
     label_of = {value: number for number, anchor in enumerate(anchors.values()) for value in anchor.values}
     found, recording = own_events(recordings, events[events[column].isin(label_of.keys())])
     label = np.asarray(found[column].map(label_of), dtype=np.int64)
     onset_s = found["onset_s"].to_numpy(dtype=float)
     offsets = np.array([anchor.offset_s for anchor in anchors.values()])
-    spans = np.array([clock.samples("span_s", anchor.span_s) for anchor in anchors.values()], dtype=np.int64)
-    start = nearest_sample((onset_s + offsets[label]) * clock.rate_hz)
-    onset = nearest_sample(onset_s * clock.rate_hz)
+    spans = np.array([sample_grid.samples("span_s", anchor.span_s) for anchor in anchors.values()], dtype=np.int64)
+    start = nearest_sample((onset_s + offsets[label]) * sample_grid.rate_hz)
+    onset = nearest_sample(onset_s * sample_grid.rate_hz)
     return {
         "recording": recording,
         "label": label,

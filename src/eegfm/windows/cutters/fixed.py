@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from eegfm.windows.cutters.base import Cut, Seconds
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.spans import n_fitting, segments
 
 
@@ -22,14 +22,14 @@ class FixedCut(Cut):
     length_s: Seconds
     stride_s: Seconds
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Fill the segments; see the base class."""
-        return fixed_windows(recordings, clock, self.length_s, self.stride_s)
+        return fixed_windows(recordings, sample_grid, self.length_s, self.stride_s)
 
 
-def fixed_windows(recordings: pd.DataFrame, clock: Clock, length_s: float, stride_s: float) -> Runs:
+def fixed_windows(recordings: pd.DataFrame, sample_grid: SampleGrid, length_s: float, stride_s: float) -> Runs:
     """One run per segment that holds a window."""
-    length, stride = clock.samples("length_s", length_s), clock.samples("stride_s", stride_s)
+    length, stride = sample_grid.samples("length_s", length_s), sample_grid.samples("stride_s", stride_s)
     found = segments(recordings)
     n_windows = n_fitting(found["start"], found["stop"], length, stride)
     filled = n_windows > 0

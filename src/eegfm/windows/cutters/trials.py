@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from eegfm.config import refuse_repeated, refuse_unused
-from eegfm.windows.cutters.base import Answer, Cut, Offset, Seconds
+from eegfm.windows.cutters.base import Cut, Offset, Seconds, TargetSpec
 from eegfm.windows.cutters.event_locked import check_event_values, refuse_missing_column
-from eegfm.windows.runs import Clock, Ints, Runs
+from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import enclosing_segment, nearest_sample, own_events, segments
 from eegfm.windows.trials import TrialRule, trial_table
 
@@ -67,26 +67,26 @@ class TrialsCut(Cut):
         return self
 
     @property
-    def answer(self) -> Answer:
+    def target_spec(self) -> TargetSpec:
         """Seconds from stimulus to response, or whether it was correct."""
         if self.target == "reaction_time_s":
-            return Answer("regression", unit="s")
-        return Answer("binary", CLASSES) if self.target == "correct" else Answer("unlabelled")
+            return TargetSpec("regression", unit="s")
+        return TargetSpec("binary", CLASSES) if self.target == "correct" else TargetSpec("unlabelled")
 
-    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
         """Refuse values that no event has; see the base class."""
         values = {"start": self.start, "stimulus": self.stimulus, "response": self.response}
-        check_event_values(values, recordings, events, clock, self.column)
+        check_event_values(values, recordings, events, sample_grid, self.column)
         if self.target == "correct":
             feedback = {"correct_feedback": self.correct_feedback, "incorrect_feedback": self.incorrect_feedback}
-            check_event_values(feedback, recordings, events, clock, self.feedback_column)
+            check_event_values(feedback, recordings, events, sample_grid, self.feedback_column)
 
     def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
         """The feedback; see the base class."""
         found = own_events(recordings, events)[0][self.feedback_column]
         return f"events (column {self.feedback_column!r})", found
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut at every trial; see the base class.
 
         Counted: ``n_recordings_without_window``, ``n_trials_closed``, ``n_trials_open`` (last of their recordings), and
@@ -94,14 +94,14 @@ class TrialsCut(Cut):
         ``…_without_feedback``, ``…_out_of_range`` (the window does not lie in a segment), ``…_across_gaps`` (it does,
         but not in that of the events that it or its answer is measured from).
         """
-        trials, counted = self._usable(self._trials(recordings, events, clock))
-        length = clock.samples("length_s", self.length_s)
+        trials, counted = self._usable(self._trials(recordings, events, sample_grid))
+        length = sample_grid.samples("length_s", self.length_s)
         anchor_s = trials[f"{self.anchor}_s"].to_numpy(dtype=float)
-        start = nearest_sample((anchor_s + self.offset_s) * clock.rate_hz)
+        start = nearest_sample((anchor_s + self.offset_s) * sample_grid.rate_hz)
         recording = trials["recording"].to_numpy(dtype=np.int64)
         found = segments(recordings)
         segment, fits = enclosing_segment(found, recording, start, start + length)
-        with_events = fits & self._holds_events(found, trials, segment, clock.rate_hz)
+        with_events = fits & self._holds_events(found, trials, segment, sample_grid.rate_hz)
         kept = trials[with_events]
         reaction_time_s = (kept["response_s"] - kept["stimulus_s"]).to_numpy(dtype=float)
         label = np.array(CLASSES, dtype=object)[kept["correct"].fillna(value=False).to_numpy(dtype=np.int64)]
@@ -129,11 +129,11 @@ class TrialsCut(Cut):
     def _needs_response(self) -> bool:
         return self.anchor == "response" or self.target != "none"
 
-    def _trials(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> pd.DataFrame:
+    def _trials(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> pd.DataFrame:
         """All trials of the recordings."""
         needed = [self.column, *([self.feedback_column] if self.target == "correct" else [])]
         for column in needed:
-            refuse_missing_column(events, clock, column)
+            refuse_missing_column(events, sample_grid, column)
         rule = TrialRule(
             stimulus=self.stimulus,
             response=self.response,

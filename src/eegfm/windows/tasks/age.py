@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 import pandas as pd
 
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks, windows_with_value
 
 
@@ -30,17 +30,17 @@ class AgeTask(Cut):
     bids_tasks: tuple[str, ...] = ()
 
     @property
-    def answer(self) -> Answer:
+    def target_spec(self) -> TargetSpec:
         """Years."""
-        return Answer("regression", unit="years")
+        return TargetSpec("regression", unit="years")
 
-    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
         """Refuse BIDS tasks that no recording has; see the base class."""
-        check_bids_tasks(recordings, clock, self.bids_tasks)
+        check_bids_tasks(recordings, sample_grid, self.bids_tasks)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Fill the recordings of known age; see the base class."""
-        chosen, counted = of_bids_tasks(recordings, clock, self.bids_tasks)
+        chosen, counted = of_bids_tasks(recordings, sample_grid, self.bids_tasks)
         stride_s = self.stride_s or self.length_s
-        runs = windows_with_value(chosen, clock, "age_years", length_s=self.length_s, stride_s=stride_s)
+        runs = windows_with_value(chosen, sample_grid, "age_years", length_s=self.length_s, stride_s=stride_s)
         return replace(runs, counted={**counted, **runs.counted})

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from eegfm.errors import ConfigError
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
 from eegfm.windows.intervals import Intervals, sample_spans, windows_inside
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.spans import own_events
 
 _RUNS = {"real_fists": (3, 7, 11), "imagined_fists": (4, 8, 12), "real_feet": (5, 9, 13), "imagined_feet": (6, 10, 14)}
@@ -51,16 +51,18 @@ class EegmmidbImageryTask(Cut):
     stride_s: Seconds | None = None
 
     @property
-    def answer(self) -> Answer:
+    def target_spec(self) -> TargetSpec:
         """The movements, then rest."""
         classes = [label for kind in self._kinds() for label in _VALUES[kind.partition("_")[2]].values()]
         classes += [REST] if self.rest else []
-        return Answer("binary" if len(classes) == 2 else "multiclass", tuple(classes))
+        return TargetSpec("binary" if len(classes) == 2 else "multiclass", tuple(classes))
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut inside every trial; see the base class."""
         if "duration_s" not in events:
-            raise ConfigError(f"cut {clock.cut!r}: events have no column 'duration_s'; ingest the EDF files again")
+            raise ConfigError(
+                f"cut {sample_grid.cut!r}: events have no column 'duration_s'; ingest the EDF files again"
+            )
         chosen = recordings[recordings["run"].isin({s for kind in self._kinds() for s in _spellings(_RUNS[kind])})]
         found, recording = own_events(chosen, events)
         run = chosen["run"].to_numpy(dtype=object)[chosen.index.get_indexer(pd.Index(recording))]
@@ -70,9 +72,9 @@ class EegmmidbImageryTask(Cut):
         trial = lasts & ~np.isnan(number)
         trials, recording = found[trial], recording[trial]
         onset_s, duration_s = (trials[name].to_numpy(dtype=float) for name in ("onset_s", "duration_s"))
-        start, stop = sample_spans(chosen, recording, onset_s, duration_s, clock.rate_hz)
+        start, stop = sample_spans(chosen, recording, onset_s, duration_s, sample_grid.rate_hz)
         intervals = Intervals(recording, start, stop, number[trial].astype(np.int64))
-        runs, of = windows_inside(chosen, intervals, clock, self.length_s, self.stride_s or self.length_s)
+        runs, of = windows_inside(chosen, intervals, sample_grid, self.length_s, self.stride_s or self.length_s)
         counted = {
             "n_recordings_of_other_runs": len(recordings) - len(chosen),
             "n_recordings_without_window": len(chosen) - len(np.unique(runs.recording)),
@@ -81,7 +83,7 @@ class EegmmidbImageryTask(Cut):
             "n_events": len(intervals),
             "n_events_without_window": len(intervals) - len(np.unique(of)),
         }
-        return replace(runs, label=np.array(self.answer.classes, dtype=object)[intervals.key[of]], counted=counted)
+        return replace(runs, label=np.array(self.target_spec.classes, dtype=object)[intervals.key[of]], counted=counted)
 
     def _kinds(self) -> list[str]:
         """Kinds of runs that are asked for."""
@@ -89,7 +91,7 @@ class EegmmidbImageryTask(Cut):
 
     def _numbers(self) -> dict[str, int]:
         """Number of the class by run and value, e.g. ``"04:T1"``."""
-        classes = self.answer.classes
+        classes = self.target_spec.classes
         labels = {
             f"{run}:{value}": label
             for kind in self._kinds()

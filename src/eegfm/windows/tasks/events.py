@@ -6,9 +6,9 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from eegfm.config import refuse_repeated
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
 from eegfm.windows.cutters.event_locked import Anchor, check_event_values, refuse_short_span, windows_after_events
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.spans import own_events
 from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks
 
@@ -42,29 +42,29 @@ class EventsTask(Cut):
         return self
 
     @property
-    def answer(self) -> Answer:
+    def target_spec(self) -> TargetSpec:
         """One class per anchor."""
-        return Answer("binary" if len(self.anchors) == 2 else "multiclass", tuple(self.anchors))
+        return TargetSpec("binary" if len(self.anchors) == 2 else "multiclass", tuple(self.anchors))
 
-    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
         """Refuse values that no event has, or a BIDS task that no recording has; see the base class."""
         bids_tasks = (self.bids_task,) if self.bids_task else ()
-        check_bids_tasks(recordings, clock, bids_tasks, "bids_task")
+        check_bids_tasks(recordings, sample_grid, bids_tasks, "bids_task")
         values = {f"anchors.{label}.values": anchor.values for label, anchor in self.anchors.items()}
-        chosen, _ = of_bids_tasks(recordings, clock, bids_tasks)
-        check_event_values(values, chosen, events, clock, self.column)
+        chosen, _ = of_bids_tasks(recordings, sample_grid, bids_tasks)
+        check_event_values(values, chosen, events, sample_grid, self.column)
 
     def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
         """The events' values; see the base class."""
         return f"events (column {self.column!r})", own_events(recordings, events)[0][self.column]
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut after every event; see the base class."""
         chosen = recordings[recordings["task"] == self.bids_task] if self.bids_task else recordings
         return windows_after_events(
             chosen,
             events,
-            clock,
+            sample_grid,
             self.anchors,
             length_s=self.length_s,
             stride_s=self.stride_s or self.length_s,

@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 import pandas as pd
 
-from eegfm.windows.cutters.base import Answer, Cut, Offset, Seconds
+from eegfm.windows.cutters.base import Cut, Offset, Seconds, TargetSpec
 from eegfm.windows.cutters.trials import TrialsCut
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.recording_value import of_bids_tasks
 
 BIDS_TASK = "contrastChangeDetection"
@@ -35,13 +35,13 @@ class HbnChallenge1Task(Cut):
     length_s: Seconds = 2.0
 
     @property
-    def answer(self) -> Answer:
+    def target_spec(self) -> TargetSpec:
         """Seconds."""
-        return Answer("regression", unit="s")
+        return TargetSpec("regression", unit="s")
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut at every answered trial; counted as in ``eegfm.windows.cutters.trials``."""
-        chosen, counted = of_bids_tasks(recordings, clock, [BIDS_TASK])
+        chosen, counted = of_bids_tasks(recordings, sample_grid, [BIDS_TASK])
         cut = TrialsCut(
             start=("contrastTrial_start",),
             stimulus=("left_target", "right_target"),
@@ -50,5 +50,5 @@ class HbnChallenge1Task(Cut):
             length_s=self.length_s,
             target="reaction_time_s",
         )
-        runs = cut.find(chosen, events, clock)
+        runs = cut.find(chosen, events, sample_grid)
         return replace(runs, counted={**counted, **runs.counted})

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from pydantic import model_validator
 
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
 from eegfm.windows.cutters.fixed import fixed_windows
-from eegfm.windows.runs import Clock, Ints, Runs
+from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import tile
 from eegfm.windows.tasks.hbn_factor import Factor
 from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks, with_value
@@ -50,20 +50,20 @@ class HbnChallenge2Task(Cut):
         return self
 
     @property
-    def answer(self) -> Answer:
+    def target_spec(self) -> TargetSpec:
         """A score."""
-        return Answer("regression", unit="score")
+        return TargetSpec("regression", unit="score")
 
-    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
         """Refuse BIDS tasks that no recording has; see the base class."""
-        check_bids_tasks(recordings, clock, self.bids_tasks)
+        check_bids_tasks(recordings, sample_grid, self.bids_tasks)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Crop the recordings of children with a score; see the base class."""
-        chosen, counted = of_bids_tasks(recordings, clock, self.bids_tasks)
-        valued, n_without = with_value(chosen, clock, self.factor)
-        grid = fixed_windows(valued, clock, self.window_s, self.stride_s)
-        window, crop = grid.n_samples, clock.samples("crop_s", self.crop_s)
+        chosen, counted = of_bids_tasks(recordings, sample_grid, self.bids_tasks)
+        valued, n_without = with_value(chosen, sample_grid, self.factor)
+        grid = fixed_windows(valued, sample_grid, self.window_s, self.stride_s)
+        window, crop = grid.n_samples, sample_grid.samples("crop_s", self.crop_s)
         begins = grid.start
         run, start = tile(begins, begins + (grid.windows_per_run - 1) * grid.stride + window, window, grid.stride)
         recording = grid.recording[run]

@@ -7,9 +7,9 @@ import pandas as pd
 from pydantic import model_validator
 
 from eegfm.config import refuse_repeated
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
 from eegfm.windows.cutters.event_locked import Anchor, check_event_values, refuse_short_span, windows_after_events
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.recording_value import of_bids_tasks
 
 BIDS_TASK = "RestingState"
@@ -47,19 +47,21 @@ class HbnEyesTask(Cut):
         return self
 
     @property
-    def answer(self) -> Answer:
+    def target_spec(self) -> TargetSpec:
         """Closed or open."""
-        return Answer("binary", ("closed", "open"))
+        return TargetSpec("binary", ("closed", "open"))
 
-    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
         """Refuse values that no event has; see the base class."""
-        chosen, _ = of_bids_tasks(recordings, clock, [BIDS_TASK])
+        chosen, _ = of_bids_tasks(recordings, sample_grid, [BIDS_TASK])
         values = {"closed.values": self.closed.values, "open.values": self.open.values}
-        check_event_values(values, chosen, events, clock)
+        check_event_values(values, chosen, events, sample_grid)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut after every instruction; counted as in ``windows_after_events``."""
-        chosen, counted = of_bids_tasks(recordings, clock, [BIDS_TASK])
+        chosen, counted = of_bids_tasks(recordings, sample_grid, [BIDS_TASK])
         anchors = {"closed": self.closed, "open": self.open}
-        runs = windows_after_events(chosen, events, clock, anchors, length_s=self.length_s, stride_s=self.stride_s)
+        runs = windows_after_events(
+            chosen, events, sample_grid, anchors, length_s=self.length_s, stride_s=self.stride_s
+        )
         return replace(runs, counted={**counted, **runs.counted})

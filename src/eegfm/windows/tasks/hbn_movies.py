@@ -9,9 +9,9 @@ import pandas as pd
 from pydantic import Field, field_validator
 
 from eegfm.config import refuse_repeated
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
 from eegfm.windows.cutters.between_events import BetweenEventsCut
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks
 
 Movie = Literal["DespicableMe", "DiaryOfAWimpyKid", "FunwithFractals", "ThePresent"]
@@ -53,19 +53,19 @@ class HbnMoviesTask(Cut):
         return movies
 
     @property
-    def answer(self) -> Answer:
+    def target_spec(self) -> TargetSpec:
         """The movie."""
         if len(self.movies) == 1:
-            return Answer("unlabelled")
-        return Answer("binary" if len(self.movies) == 2 else "multiclass", self.movies)
+            return TargetSpec("unlabelled")
+        return TargetSpec("binary" if len(self.movies) == 2 else "multiclass", self.movies)
 
-    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
         """Refuse given movies that no recording shows; see the base class."""
-        check_bids_tasks(recordings, clock, self.movies, "movies", is_given="movies" in self.model_fields_set)
+        check_bids_tasks(recordings, sample_grid, self.movies, "movies", is_given="movies" in self.model_fields_set)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut every movie; counted as in ``eegfm.windows.cutters.between_events``."""
-        chosen, counted = of_bids_tasks(recordings, clock, self.movies)
+        chosen, counted = of_bids_tasks(recordings, sample_grid, self.movies)
         cut = BetweenEventsCut(
             start=("video_start",),
             stop=("video_stop",),
@@ -73,6 +73,6 @@ class HbnMoviesTask(Cut):
             stride_s=self.stride_s,
             without_stop=self.without_stop,
         )
-        runs = cut.find(chosen, events, clock)
+        runs = cut.find(chosen, events, sample_grid)
         label = chosen["task"].loc[pd.Index(runs.recording)].to_numpy(dtype=np.object_)
         return replace(runs, label=label, counted={**counted, **runs.counted})

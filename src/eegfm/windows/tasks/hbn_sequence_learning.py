@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from eegfm.config import refuse_repeated
-from eegfm.windows.cutters.base import Answer, PublishedClassesCut, Seconds
+from eegfm.windows.cutters.base import PublishedClassesCut, Seconds, TargetSpec
 from eegfm.windows.cutters.between_events import windows_between
-from eegfm.windows.runs import Clock, Ints, Runs
+from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import own_events
 from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks
 
@@ -56,24 +56,24 @@ class HbnSequenceLearningTask(PublishedClassesCut):
         return self
 
     @property
-    def published(self) -> Answer:
+    def published(self) -> TargetSpec:
         """The block, or the number of targets."""
         if self.classes == "targets":
-            return Answer("binary", tuple(TARGETS.values()))
-        return Answer("multiclass", tuple(BLOCKS.values()))
+            return TargetSpec("binary", tuple(TARGETS.values()))
+        return TargetSpec("multiclass", tuple(BLOCKS.values()))
 
-    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
         """Refuse given BIDS tasks that no recording has; see the base class."""
-        check_bids_tasks(recordings, clock, self.bids_tasks, is_given="bids_tasks" in self.model_fields_set)
+        check_bids_tasks(recordings, sample_grid, self.bids_tasks, is_given="bids_tasks" in self.model_fields_set)
 
-    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut every block; counted beside what ``windows_between`` counts: ``n_events``, ``n_events_without_dots``."""
-        chosen, counted = of_bids_tasks(recordings, clock, self.bids_tasks)
+        chosen, counted = of_bids_tasks(recordings, sample_grid, self.bids_tasks)
         block, recording, start_s, stop_s = _blocks(chosen, events)
         has_dots = ~np.isnan(stop_s)
         runs, of = windows_between(
             chosen,
-            clock,
+            sample_grid,
             recording[has_dots],
             start_s[has_dots],
             stop_s[has_dots],

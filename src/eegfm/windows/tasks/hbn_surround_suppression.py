@@ -5,9 +5,9 @@ from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
-from eegfm.windows.cutters.base import Answer, Offset, PublishedClassesCut, Seconds
+from eegfm.windows.cutters.base import Offset, PublishedClassesCut, Seconds, TargetSpec
 from eegfm.windows.cutters.event_locked import Anchor, windows_after_events
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.spans import own_events
 from eegfm.windows.tasks.recording_value import of_bids_tasks
 
@@ -53,19 +53,19 @@ class HbnSurroundSuppressionTask(PublishedClassesCut):
     length_s: Seconds = 2.4
 
     @property
-    def published(self) -> Answer:
+    def published(self) -> TargetSpec:
         """The condition."""
         classes = tuple(CONDITIONS[self.condition])
-        return Answer("binary" if len(classes) == 2 else "multiclass", classes)
+        return TargetSpec("binary" if len(classes) == 2 else "multiclass", classes)
 
     def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
         """The condition's column beside the stimuli; see the base class."""
         stimuli, _ = own_events(recordings, events[events["value"] == STIMULUS])
         return f"stimuli (column {self.condition!r})", stimuli[self.condition]
 
-    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut after every stimulus; counted as in ``windows_after_events``."""
-        chosen, counted = of_bids_tasks(recordings, clock, [BIDS_TASK])
+        chosen, counted = of_bids_tasks(recordings, sample_grid, [BIDS_TASK])
         stimuli, _ = own_events(chosen, events[events["value"] == STIMULUS])
         if self.condition == "stimulus_cond" and "background" in stimuli:
             visible = stimuli["background"].isin(CONDITIONS["background"]["background"])
@@ -78,7 +78,7 @@ class HbnSurroundSuppressionTask(PublishedClassesCut):
         runs = windows_after_events(
             chosen,
             stimuli,
-            clock,
+            sample_grid,
             anchors,
             length_s=self.length_s,
             stride_s=self.length_s,

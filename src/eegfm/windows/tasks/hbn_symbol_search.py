@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from eegfm.errors import ConfigError
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
-from eegfm.windows.runs import Clock, Ints, Runs
+from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
+from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import enclosing_segment, nearest_sample, own_events, segments
 from eegfm.windows.tasks.recording_value import of_bids_tasks
 
@@ -40,11 +40,11 @@ class HbnSymbolSearchTask(Cut):
     length_s: Seconds = 2.0
 
     @property
-    def answer(self) -> Answer:
+    def target_spec(self) -> TargetSpec:
         """Incorrect or correct."""
-        return Answer("binary", CLASSES)
+        return TargetSpec("binary", CLASSES)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut before every answer; see the base class.
 
         Counted: ``n_responses``, and of these, in this order, what left them out: ``n_responses_without_answer``,
@@ -53,13 +53,14 @@ class HbnSymbolSearchTask(Cut):
         for column in ("user_answer", "correct_answer"):
             if column not in events:
                 raise ConfigError(
-                    f"cut {clock.cut!r}: events have no column {column!r}; there are {sorted(map(str, events.columns))}"
+                    f"cut {sample_grid.cut!r}: events have no column {column!r}; "
+                    f"there are {sorted(map(str, events.columns))}"
                 )
-        chosen, counted = of_bids_tasks(recordings, clock, [BIDS_TASK])
-        length = clock.samples("length_s", self.length_s)
+        chosen, counted = of_bids_tasks(recordings, sample_grid, [BIDS_TASK])
+        length = sample_grid.samples("length_s", self.length_s)
         found, recording, item_s = _with_item_start(chosen, events)
-        stop = nearest_sample(found["onset_s"].to_numpy(dtype=float) * clock.rate_hz)
-        item = nearest_sample(np.nan_to_num(item_s) * clock.rate_hz)
+        stop = nearest_sample(found["onset_s"].to_numpy(dtype=float) * sample_grid.rate_hz)
+        item = nearest_sample(np.nan_to_num(item_s) * sample_grid.rate_hz)
         segment, fits = enclosing_segment(segments(chosen), recording, stop - length, stop)
         answered = (found["user_answer"].isin(("0", "1")) & found["correct_answer"].isin(("0", "1"))).to_numpy()
         tests = {

@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 from eegfm.config import refuse_repeated
 from eegfm.errors import ConfigError
 from eegfm.named import refuse_unmatched
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
 from eegfm.windows.cutters.fixed import fixed_windows
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.unlabelled import label_faults
 
 
@@ -43,18 +43,18 @@ class RecordingLabelTask(Cut):
         return self
 
     @property
-    def answer(self) -> Answer:
+    def target_spec(self) -> TargetSpec:
         """One class per label."""
-        return Answer("binary" if len(self.classes) == 2 else "multiclass", tuple(self.classes))
+        return TargetSpec("binary" if len(self.classes) == 2 else "multiclass", tuple(self.classes))
 
-    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
         """Refuse values that no recording has, of the column or of the BIDS task; see the base class."""
-        where = f"cut {clock.cut!r}"
+        where = f"cut {sample_grid.cut!r}"
         if self.bids_task:
-            tasks = required_column(recordings, clock, "task")
+            tasks = required_column(recordings, sample_grid, "task")
             refuse_unmatched(f"{where}: bids_task", [self.bids_task], tasks, "recordings (column 'task')")
             recordings = recordings[tasks == self.bids_task]
-        found = required_column(recordings, clock, self.column)
+        found = required_column(recordings, sample_grid, self.column)
         for label, values in self.classes.items():
             what, why = f"recordings (column {self.column!r})", label_faults(recordings)
             refuse_unmatched(f"{where}: classes.{label}", values, found, what, why)
@@ -63,11 +63,11 @@ class RecordingLabelTask(Cut):
         """The column; see the base class."""
         return f"recordings (column {self.column!r})", recordings[self.column]
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Fill the labelled recordings; see the base class."""
         chosen = recordings[recordings["task"] == self.bids_task] if self.bids_task else recordings
         return windows_with_label(
-            chosen, clock, self.column, self.classes, length_s=self.length_s, stride_s=self.stride_s
+            chosen, sample_grid, self.column, self.classes, length_s=self.length_s, stride_s=self.stride_s
         )
 
 
@@ -86,25 +86,25 @@ class LabelledRecordingsTask(Cut):
     stride_s: Seconds | None = None
 
     @property
-    def answer(self) -> Answer:
+    def target_spec(self) -> TargetSpec:
         """One of two or more classes."""
-        return Answer("binary" if len(self.classes) == 2 else "multiclass", tuple(self.classes))
+        return TargetSpec("binary" if len(self.classes) == 2 else "multiclass", tuple(self.classes))
 
     def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
         """The column; see the base class."""
         return f"recordings (column {self.column!r})", recordings[self.column]
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Fill the labelled recordings; see the base class."""
         stride_s = self.stride_s or self.length_s
         return windows_with_label(
-            recordings, clock, self.column, self.classes, length_s=self.length_s, stride_s=stride_s
+            recordings, sample_grid, self.column, self.classes, length_s=self.length_s, stride_s=stride_s
         )
 
 
 def windows_with_label(
     recordings: pd.DataFrame,
-    clock: Clock,
+    sample_grid: SampleGrid,
     column: str,
     classes: Mapping[str, Sequence[str]],
     *,
@@ -119,11 +119,11 @@ def windows_with_label(
     Raises:
         ConfigError: The column is missing, or a length is no whole number of samples.
     """
-    values = required_column(recordings, clock, column)
+    values = required_column(recordings, sample_grid, column)
     label_of_value = {value: label for label, values in classes.items() for value in values}
     labels = pd.Series([label_of_value.get(str(v)) for v in values], index=recordings.index, dtype=object)
     labelled = recordings[labels.notna()]
-    found = fixed_windows(labelled, clock, length_s, stride_s)
+    found = fixed_windows(labelled, sample_grid, length_s, stride_s)
     return Runs(
         recording=found.recording,
         segment=found.segment,
@@ -136,7 +136,7 @@ def windows_with_label(
     )
 
 
-def required_column(recordings: pd.DataFrame, clock: Clock, column: str) -> "pd.Series[Any]":
+def required_column(recordings: pd.DataFrame, sample_grid: SampleGrid, column: str) -> "pd.Series[Any]":
     """A column of the recordings table.
 
     Raises:
@@ -144,7 +144,7 @@ def required_column(recordings: pd.DataFrame, clock: Clock, column: str) -> "pd.
     """
     if column not in recordings:
         raise ConfigError(
-            f"cut {clock.cut!r}: recordings have no column {column!r}; there are {sorted(map(str, recordings))}"
+            f"cut {sample_grid.cut!r}: recordings have no column {column!r}; there are {sorted(map(str, recordings))}"
         )
     values: pd.Series[Any] = recordings[column]
     return values

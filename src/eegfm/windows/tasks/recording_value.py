@@ -9,12 +9,12 @@ import pandas as pd
 from eegfm.errors import SplitError
 from eegfm.named import refuse_unmatched
 from eegfm.windows.cutters.fixed import fixed_windows
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.recording_label import required_column
 
 
 def windows_with_value(
-    recordings: pd.DataFrame, clock: Clock, column: str, *, length_s: float, stride_s: float
+    recordings: pd.DataFrame, sample_grid: SampleGrid, column: str, *, length_s: float, stride_s: float
 ) -> Runs:
     """Windows at a fixed stride whose target is a number of their recording.
 
@@ -25,20 +25,20 @@ def windows_with_value(
         ConfigError: The column is missing, or a length is no whole number of samples.
         SplitError: A value is no number, or infinite.
     """
-    valued, n_without = with_value(recordings, clock, column)
-    found = fixed_windows(valued, clock, length_s, stride_s)
+    valued, n_without = with_value(recordings, sample_grid, column)
+    found = fixed_windows(valued, sample_grid, length_s, stride_s)
     target = valued[column].loc[pd.Index(found.recording)].to_numpy(dtype=float)
     return replace(found, target=target, counted={"n_recordings_without_label": n_without, **found.counted})
 
 
-def with_value(recordings: pd.DataFrame, clock: Clock, column: str) -> tuple[pd.DataFrame, int]:
+def with_value(recordings: pd.DataFrame, sample_grid: SampleGrid, column: str) -> tuple[pd.DataFrame, int]:
     """Recordings that have a number in a column, as floats, and how many have none.
 
     Raises:
         ConfigError: The column is missing.
         SplitError: A value is no number, or infinite.
     """
-    required_column(recordings, clock, column)
+    required_column(recordings, sample_grid, column)
     texts = recordings[column]
     numbers = pd.to_numeric(texts, errors="coerce").astype("float64")
     missing = texts.isna() | (texts.astype("str") == "")
@@ -46,14 +46,19 @@ def with_value(recordings: pd.DataFrame, clock: Clock, column: str) -> tuple[pd.
     if wrong.any():
         name = recordings.loc[wrong, "recording_id"].iloc[0]
         raise SplitError(
-            f"cut {clock.cut!r}: {column} of {name} is {texts[wrong].iloc[0]}; it must be a finite number, "
+            f"cut {sample_grid.cut!r}: {column} of {name} is {texts[wrong].iloc[0]}; it must be a finite number, "
             "or missing; correct the corpus's table of participants"
         )
     return recordings.assign(**{column: numbers})[~missing], int(missing.sum())
 
 
 def check_bids_tasks(
-    recordings: pd.DataFrame, clock: Clock, bids_tasks: Sequence[str], key: str = "bids_tasks", *, is_given: bool = True
+    recordings: pd.DataFrame,
+    sample_grid: SampleGrid,
+    bids_tasks: Sequence[str],
+    key: str = "bids_tasks",
+    *,
+    is_given: bool = True,
 ) -> None:
     """Refuse BIDS tasks that no recording has.
 
@@ -61,7 +66,7 @@ def check_bids_tasks(
 
     Args:
         recordings: All of the corpus.
-        clock: Name of the cut.
+        sample_grid: Name of the cut.
         bids_tasks: What is configured; nothing for all.
         key: The parameter that holds them.
         is_given: Whether they are no default.
@@ -70,14 +75,14 @@ def check_bids_tasks(
         ConfigError: With the tasks that there are, or the recordings have no column ``task``.
     """
     if bids_tasks:
-        tasks = required_column(recordings, clock, "task")
+        tasks = required_column(recordings, sample_grid, "task")
         if not is_given and tasks.isin(bids_tasks).any():
             return
-        refuse_unmatched(f"cut {clock.cut!r}: {key}", bids_tasks, tasks, "recordings (column 'task')")
+        refuse_unmatched(f"cut {sample_grid.cut!r}: {key}", bids_tasks, tasks, "recordings (column 'task')")
 
 
 def of_bids_tasks(
-    recordings: pd.DataFrame, clock: Clock, bids_tasks: Sequence[str]
+    recordings: pd.DataFrame, sample_grid: SampleGrid, bids_tasks: Sequence[str]
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Recordings of some BIDS tasks, of all where none is named; and how many are of others.
 
@@ -86,6 +91,6 @@ def of_bids_tasks(
     """
     if not bids_tasks:
         return recordings, {}
-    required_column(recordings, clock, "task")
+    required_column(recordings, sample_grid, "task")
     chosen = recordings[recordings["task"].isin(bids_tasks)]
     return chosen, {"n_recordings_of_other_tasks": len(recordings) - len(chosen)}

@@ -5,8 +5,8 @@ from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.recording_label import windows_with_label
 from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks
 
@@ -33,22 +33,22 @@ class SexTask(Cut):
     bids_tasks: tuple[str, ...] = ()
 
     @property
-    def answer(self) -> Answer:
+    def target_spec(self) -> TargetSpec:
         """Female or male."""
-        return Answer("binary", CLASSES)
+        return TargetSpec("binary", CLASSES)
 
-    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> None:
+    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
         """Refuse BIDS tasks that no recording has; see the base class."""
-        check_bids_tasks(recordings, clock, self.bids_tasks)
+        check_bids_tasks(recordings, sample_grid, self.bids_tasks)
 
     def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
         """The sexes; see the base class."""
         return "recordings (column 'sex')", recordings["sex"]
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Fill the recordings of known sex; see the base class."""
-        chosen, counted = of_bids_tasks(recordings, clock, self.bids_tasks)
+        chosen, counted = of_bids_tasks(recordings, sample_grid, self.bids_tasks)
         classes = {name: (name,) for name in CLASSES}
         stride_s = self.stride_s or self.length_s
-        runs = windows_with_label(chosen, clock, "sex", classes, length_s=self.length_s, stride_s=stride_s)
+        runs = windows_with_label(chosen, sample_grid, "sex", classes, length_s=self.length_s, stride_s=stride_s)
         return replace(runs, counted={**counted, **runs.counted})

@@ -8,9 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
 from eegfm.windows.intervals import covered, grid
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tuh import DERIVATIONS, Annotations, annotations, lacks_derivation, of_family
 
 ARTIFACTS = ("eyem", "chew", "shiv", "musc", "elec")
@@ -55,19 +55,19 @@ class TuarTask(Cut):
     stride_s: Seconds | None = None
 
     @property
-    def answer(self) -> Answer:
+    def target_spec(self) -> TargetSpec:
         """Artifact or none, yes or no per artifact, or the class of each derivation."""
         if self.mode == "binary":
-            return Answer("binary", (NONE, "artifact"))
+            return TargetSpec("binary", (NONE, "artifact"))
         if self.mode == "multilabel":
-            return Answer("multilabel", outputs=ARTIFACTS)
-        return Answer("multioutput", (NONE, *ARTIFACTS), DERIVATIONS)
+            return TargetSpec("multilabel", outputs=ARTIFACTS)
+        return TargetSpec("multioutput", (NONE, *ARTIFACTS), DERIVATIONS)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Fill the annotated recordings; see the base class."""
         chosen, counted = of_family(recordings, "tuar")
-        found = annotations(chosen, events, ("csv",), clock)
-        runs = grid(found.recordings, clock, self.length_s, self.stride_s or self.length_s)
+        found = annotations(chosen, events, ("csv",), sample_grid)
+        runs = grid(found.recordings, sample_grid, self.length_s, self.stride_s or self.length_s)
         counted |= {
             **found.counted,
             "n_events_of_other_labels": found.n_of_other_labels(tuple(MEMBERS)),
@@ -76,7 +76,7 @@ class TuarTask(Cut):
         runs = replace(runs, counted=counted)
         if self.mode == "binary":
             present = self._shares(found, runs, dict.fromkeys(MEMBERS, (0,)), 1)[:, 0] >= self.min_overlap_ratio
-            return replace(runs, label=np.array(self.answer.classes, dtype=object)[present.astype(np.int64)])
+            return replace(runs, label=np.array(self.target_spec.classes, dtype=object)[present.astype(np.int64)])
         number_of = {label: tuple(ARTIFACTS.index(m) for m in members) for label, members in MEMBERS.items()}
         if self.mode == "multilabel":
             shares = self._shares(found, runs, number_of, len(ARTIFACTS))

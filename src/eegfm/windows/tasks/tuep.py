@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import pandas as pd
 
 from eegfm.windows.cutters.base import Seconds
-from eegfm.windows.runs import Clock, Runs
+from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.recording_label import LabelledRecordingsTask
 
 
@@ -30,9 +30,9 @@ class TuepTask(LabelledRecordingsTask):
     name: Literal["tuep"] = "tuep"
     length_s: Seconds = 10.0
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Fill the labelled recordings; see the base class."""
-        runs = super().find(recordings, events, clock)
+        runs = super().find(recordings, events, sample_grid)
         labelled = recordings[recordings["epilepsy"].isin(list(self.classes))]
         n_both = int((labelled.groupby("person")["epilepsy"].nunique() > 1).sum())
         return replace(runs, counted={"n_persons_of_both_classes": n_both, **runs.counted})

@@ -8,9 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from eegfm.windows.cutters.base import Answer, PublishedClassesCut, Seconds
+from eegfm.windows.cutters.base import PublishedClassesCut, Seconds, TargetSpec
 from eegfm.windows.intervals import covered, select
-from eegfm.windows.runs import Clock, Ints, Runs
+from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import enclosing_segment, segments
 from eegfm.windows.tuh import DERIVATIONS, Annotations, annotations, lacks_derivation, of_family
 
@@ -45,17 +45,19 @@ class TuevTask(PublishedClassesCut):
     margin_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2.0
 
     @property
-    def published(self) -> Answer:
+    def published(self) -> TargetSpec:
         """The class of the event, or of each derivation."""
-        return Answer("multioutput", CLASSES, DERIVATIONS) if self.per == "time" else Answer("multiclass", CLASSES)
+        return (
+            TargetSpec("multioutput", CLASSES, DERIVATIONS) if self.per == "time" else TargetSpec("multiclass", CLASSES)
+        )
 
-    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut around the events; see the base class."""
         chosen, counted = of_family(recordings, "tuev")
-        found = annotations(chosen, events, ("rec",), clock)
+        found = annotations(chosen, events, ("rec",), sample_grid)
         counted |= {**found.counted, "n_events_of_other_labels": found.n_of_other_labels(CLASSES)}
         intervals = found.intervals({name: (n,) for n, name in enumerate(CLASSES)})
-        event, margin = clock.samples("event_s", self.event_s), clock.samples("margin_s", self.margin_s)
+        event, margin = sample_grid.samples("event_s", self.event_s), sample_grid.samples("margin_s", self.margin_s)
         length = event + 2 * margin
         first = intervals.start - margin
         segment, fits = enclosing_segment(segments(chosen), intervals.recording, first, first + length)

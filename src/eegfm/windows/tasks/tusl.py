@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from eegfm.windows.cutters.base import Answer, PublishedClassesCut, Seconds
+from eegfm.windows.cutters.base import PublishedClassesCut, Seconds, TargetSpec
 from eegfm.windows.intervals import covered, grid, select, windows_of_one_class
-from eegfm.windows.runs import Clock, Ints, Runs
+from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.tuh import Annotations, annotations, of_family
 
 CLASSES = ("bckg", "seiz", "slow")
@@ -40,28 +40,28 @@ class TuslTask(PublishedClassesCut):
     stride_s: Seconds | None = None
 
     @property
-    def published(self) -> Answer:
+    def published(self) -> TargetSpec:
         """Background, seizure or slowing."""
-        return Answer("multiclass", CLASSES)
+        return TargetSpec("multiclass", CLASSES)
 
-    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut inside the events, or fill the recordings; see the base class."""
         chosen, counted = of_family(recordings, "tusl")
-        found = annotations(chosen, events, ("csv",), clock)
+        found = annotations(chosen, events, ("csv",), sample_grid)
         counted |= {**found.counted, "n_events_of_other_labels": found.n_of_other_labels(CLASSES)}
-        runs, key = self._inside(found, clock) if self.rule == "inside" else self._majority(found, clock)
+        runs, key = self._inside(found, sample_grid) if self.rule == "inside" else self._majority(found, sample_grid)
         counted["n_recordings_without_window"] = len(found.recordings) - len(np.unique(runs.recording))
         return replace(runs, label=np.array(CLASSES, dtype=object)[key], counted={**counted, **runs.counted})
 
-    def _inside(self, found: Annotations, clock: Clock) -> tuple[Runs, Ints]:
+    def _inside(self, found: Annotations, sample_grid: SampleGrid) -> tuple[Runs, Ints]:
         """Windows, and the number of their class."""
         intervals = found.intervals({name: (n,) for n, name in enumerate(CLASSES)})
         stride_s = self.stride_s or self.length_s
-        return windows_of_one_class(found.recordings, intervals, len(CLASSES), clock, self.length_s, stride_s)
+        return windows_of_one_class(found.recordings, intervals, len(CLASSES), sample_grid, self.length_s, stride_s)
 
-    def _majority(self, found: Annotations, clock: Clock) -> tuple[Runs, Ints]:
+    def _majority(self, found: Annotations, sample_grid: SampleGrid) -> tuple[Runs, Ints]:
         """Windows, and the number of their class."""
-        runs = grid(found.recordings, clock, self.length_s, self.stride_s or self.length_s)
+        runs = grid(found.recordings, sample_grid, self.length_s, self.stride_s or self.length_s)
         any_class = len(CLASSES)
         intervals = found.intervals({name: (n, any_class) for n, name in enumerate(CLASSES)})
         samples = covered(intervals, any_class + 1, runs.recording, runs.start, runs.start + runs.n_samples)

@@ -8,9 +8,9 @@ import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from eegfm.config import refuse_repeated, refuse_unused
-from eegfm.windows.cutters.base import Answer, Cut, Seconds
+from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
 from eegfm.windows.intervals import covered, grid, outside, windows_of_one_class
-from eegfm.windows.runs import Clock, Ints, Runs
+from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.tuh import Annotations, annotations, of_family
 
 BACKGROUND = "bckg"
@@ -80,41 +80,41 @@ class TuszTask(Cut):
         return self
 
     @property
-    def answer(self) -> Answer:
+    def target_spec(self) -> TargetSpec:
         """Seizure or not, or the type."""
         if self.level == "window":
-            return Answer("binary", (BACKGROUND, SEIZURE))
+            return TargetSpec("binary", (BACKGROUND, SEIZURE))
         classes = (BACKGROUND, *self.types) if self.background else tuple(self.types)
-        return Answer("binary" if len(classes) == 2 else "multiclass", classes)
+        return TargetSpec("binary" if len(classes) == 2 else "multiclass", classes)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, clock: Clock) -> Runs:
+    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Fill the annotated recordings, or cut inside the seizures; see the base class."""
         chosen, counted = of_family(recordings, "tusz")
-        found = annotations(chosen, events, WINDOW_SOURCES if self.level == "window" else EVENT_SOURCES, clock)
-        runs, key = self._windows(found, clock) if self.level == "window" else self._events(found, clock)
+        found = annotations(chosen, events, WINDOW_SOURCES if self.level == "window" else EVENT_SOURCES, sample_grid)
+        runs, key = self._windows(found, sample_grid) if self.level == "window" else self._events(found, sample_grid)
         counted |= {
             **found.counted,
             "n_events_of_other_labels": found.n_of_other_labels((BACKGROUND, SEIZURE, *TYPES)),
             "n_recordings_without_window": len(found.recordings) - len(np.unique(runs.recording)),
         }
-        label = np.array(self.answer.classes, dtype=object)[key]
+        label = np.array(self.target_spec.classes, dtype=object)[key]
         return replace(runs, label=label, counted={**counted, **runs.counted})
 
-    def _windows(self, found: Annotations, clock: Clock) -> tuple[Runs, Ints]:
+    def _windows(self, found: Annotations, sample_grid: SampleGrid) -> tuple[Runs, Ints]:
         """Windows on a grid, and whether there is a seizure."""
-        runs = grid(found.recordings, clock, self.length_s, self.stride_s or self.length_s)
+        runs = grid(found.recordings, sample_grid, self.length_s, self.stride_s or self.length_s)
         seizures = found.intervals(dict.fromkeys((SEIZURE, *TYPES), (0,)))
         samples = covered(seizures, 1, runs.recording, runs.start, runs.start + runs.n_samples)[:, 0]
         present = (samples > 0) & (samples / runs.n_samples >= self.min_overlap_ratio)
         return runs, present.astype(np.int64)
 
-    def _events(self, found: Annotations, clock: Clock) -> tuple[Runs, Ints]:
+    def _events(self, found: Annotations, sample_grid: SampleGrid) -> tuple[Runs, Ints]:
         """Windows inside seizures and between them, and the number of their class."""
-        classes = self.answer.classes
+        classes = self.target_spec.classes
         number_of = {name: (classes.index(label),) for label, names in self.types.items() for name in names}
         others = {name: (len(classes),) for name in found.value.unique() if name not in (*number_of, BACKGROUND)}
         intervals = found.intervals({**number_of, **others})
         if self.background:
             intervals = intervals.join(outside(found.recordings, intervals, classes.index(BACKGROUND)))
         stride_s = self.stride_s or self.length_s
-        return windows_of_one_class(found.recordings, intervals, len(classes), clock, self.length_s, stride_s)
+        return windows_of_one_class(found.recordings, intervals, len(classes), sample_grid, self.length_s, stride_s)
