@@ -71,7 +71,7 @@ def test_mapped_rows_cannot_be_written_to_and_outlive_their_arena(
     rows = shards.rows(int(shards.first_rows[-1]), len(samples[-1]))
     with pytest.raises(ValueError, match="read-only"):
         rows[0] = 0
-    del shards, shards
+    del shards
     gc.collect()
     np.testing.assert_array_equal(rows, samples[-1])
 

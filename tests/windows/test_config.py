@@ -38,7 +38,7 @@ def test_every_task_names_its_source(task: type[Cut]):
     "task", [t for t in TASKS if not any(f.is_required() for f in t.model_fields.values())], ids=lambda t: t.__name__
 )
 def test_every_task_works_without_options_and_says_what_it_asks(task: type[Cut]):
-    answer = task().target_spec
+    target_spec = task().target_spec
     assert isinstance(target_spec, TargetSpec)
     assert target_spec.kind != "unlabelled"
     assert bool(target_spec.classes) == (target_spec.kind in {"binary", "multiclass", "multioutput"})
