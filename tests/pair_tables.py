@@ -1,4 +1,4 @@
-"""Tables of windows to make pairs of, plans of them, and which windows a plan draws."""
+"""Tables of windows for pairs, plans made of them, and the windows that a plan draws."""
 
 from collections.abc import Iterable
 from hashlib import sha256

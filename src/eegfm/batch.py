@@ -1,4 +1,4 @@
-"""The shapes that travel through training: what one batch holds and what the data decides about a model."""
+"""Types of batches and of the signal specification."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Pairs(NamedTuple):
-    """Which windows of a batch of pairs are alike: windows i and i + B/2 are a pair, anchors first.
+    """Likeness of the windows of a batch of pairs; windows i and i + B/2 are a pair, anchors first.
 
     Windows of one group whose places differ by no more than the reach are alike; those that are so without being a
     pair are no negatives of each other.
@@ -56,11 +56,12 @@ class WindowBatch(TypedDict):
 
 
 def rank_slice(rank: int, world_size: int) -> slice:
-    """Windows of a whole micro-batch that one rank takes: every one in ``world_size``, from its own on.
+    """Slice a whole micro-batch to the windows of one rank: every R-th of them, from the rank's own on.
 
-    What belongs to windows and is drawn for the whole micro-batch (masks, views) is cut with the same slice, so that
-    all ranks together equal one process. Not side by side: the anchors and the positives of a batch of pairs, one half
-    each, are cut alike, and neighbours in a list of pairs, which are of one group, go to different ranks.
+    Masks and views that are drawn for the whole micro-batch are cut with the same slice, so that all ranks together
+    equal one process. The slice has steps, not one contiguous part per rank, because of pairs: it cuts the anchors
+    and the positives, one half each, alike. It also sends neighbours in a list of pairs, which are of one group, to
+    different ranks.
     """
     return slice(rank, None, world_size)
 
@@ -127,7 +128,7 @@ class WindowIndex:
         recordings: (R,) int32 row of each run's recording in the store's scale table.
         persons: (R,) int32 number of each run's person.
         ends: (R,) int64 number of windows up to and with each run; None where every run is one window.
-        targets: By name, what is known of each run's windows: (R,) int32 number of a class, -1 where it is unknown;
+        targets: By name, the targets of each run's windows: (R,) int32 number of a class, -1 where it is unknown;
             (R,) or, for several outputs, (R, K) float32, NaN where it is unknown.
     """
 

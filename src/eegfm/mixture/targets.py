@@ -1,4 +1,4 @@
-"""What is known of each run of windows: its class, its number, or its numbers, as columns without Python objects."""
+"""Targets of runs of windows (a class, a number, several numbers) as numeric columns."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ UNKNOWN = -1
 
 
 def target_columns(mixture: pd.DataFrame) -> dict[str, NDArray[Any]]:
-    """The targets of a table's runs, by name of their column; those that no run has are absent.
+    """Return the targets of a table's runs by the name of their column; a column without any value is absent.
 
     Args:
         mixture: One row per run. All rows of all splits: classes are numbered by the names that stand in the table, so
@@ -34,7 +34,7 @@ def target_columns(mixture: pd.DataFrame) -> dict[str, NDArray[Any]]:
 
 
 def class_names(mixture: pd.DataFrame) -> list[str]:
-    """Names of the classes in a table, sorted: class k of ``target_columns`` is the k-th."""
+    """Return the names of a table's classes, sorted: class k of ``target_columns`` is the k-th."""
     return sorted(map(str, mixture["label"].dropna().unique())) if "label" in mixture else []
 
 

@@ -1,4 +1,4 @@
-"""Which windows each step takes: the declared ratio exactly, in an order that the seed alone decides."""
+"""Plan that draws windows of several corpora in exactly the declared ratio. Only the seed decides the order."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -89,7 +89,7 @@ class MixturePlan:
         return [corpus.draw(epoch, step_in_epoch) for corpus in self._corpora]
 
     def extents(self, step: int) -> list[Extent]:
-        """What must be read for one step: its windows, or with runs the whole pools that it draws from."""
+        """Rows to read for one step: its windows, or with runs the whole pools that it draws from."""
         epoch, step_in_epoch = divmod(step, self.n_steps_per_epoch)
         return [extent for corpus in self._corpora for extent in corpus.extents(epoch, step_in_epoch)]
 

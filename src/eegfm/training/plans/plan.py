@@ -1,4 +1,4 @@
-"""The interface of a plan: which windows each step takes, and what must be read for them."""
+"""Interface of plans: the windows that each step takes, and the rows to read for them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Groups = Mapping[str, Sequence[WindowIndex]]
 
 @dataclass(frozen=True)
 class Likeness:
-    """Which windows are alike, be they of one pair or not: those of one group that lie near each other.
+    """Windows that are alike, be they of one pair or not: those of one group that lie near each other.
 
     Args:
         group: (W,) number of the group of each window: the movie, the condition, the recording.
@@ -50,14 +50,14 @@ class Draw:
 
 @dataclass(frozen=True)
 class Extent:
-    """What must be read of one store.
+    """Rows to read of one store.
 
     Args:
         corpus: Corpus name.
         montage: Montage name.
         first_rows: (E,) first row of each contiguous stretch of the montage's signals, in rising order.
         n_rows: (E,) rows of each.
-        key: Names what is read; steps that need the same rows, such as those of one pool, have the same key.
+        key: Name of these rows; steps that need the same rows, such as those of one pool, have the same key.
     """
 
     corpus: str
@@ -80,8 +80,8 @@ class Extent:
 class Plan(Protocol):
     """Endless sequence of steps, each a pure function of the seed, the step and the set of windows.
 
-    What a step takes is decided for all ranks together, and a plan hands out what its own rank takes of it: see
-    ``eegfm.batch.rank_slice``.
+    A plan decides the windows of a step for all ranks together, and hands out those of its own rank
+    (``eegfm.batch.rank_slice``).
     """
 
     @property
@@ -94,5 +94,5 @@ class Plan(Protocol):
         ...
 
     def extents(self, step: int) -> list[Extent]:
-        """What must be read for one step."""
+        """Rows to read for one step."""
         ...

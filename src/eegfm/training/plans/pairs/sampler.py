@@ -1,4 +1,4 @@
-"""Which pairs each step takes, in an order that the seed alone decides."""
+"""Plan that draws batches of pairs. Only the seed decides the order."""
 
 import logging
 from collections import Counter
@@ -103,7 +103,7 @@ class PairPlan:
         return [self._matched[k].draw(pairs[k][:, batch[turn], self._own])]
 
     def extents(self, step: int) -> list[Extent]:
-        """What must be read for one step: its windows."""
+        """Rows to read for one step: those of its windows."""
         return [Extent.of(draw.group, draw.positions, ("pairs", step)) for draw in self.step(step)]
 
     def _draw(self, epoch: int) -> tuple[Ints, Ints, list[Ints]]:
