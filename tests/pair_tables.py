@@ -12,7 +12,7 @@ from eegfm.windows.runs import COLUMNS, expand
 DEFAULTS: dict[str, Any] = {
     "corpus": "hbn",
     "montage": "129ch",
-    "task": "movies",
+    "cut": "movies",
     "segment": 0,
     "start": 0,
     "n_samples": 200,

@@ -232,7 +232,7 @@ class _Judging:
         good = [(a - file.start_s, b - file.start_s) for a, b in file.take.good_stretches(file.start_s, file.stop_s)]
         found = Counter(
             (label, round(start / RATE_HZ, 2))
-            for label, start in own.loc[own["task"] == "mi", ["label", "start"]].itertuples(index=False, name=None)
+            for label, start in own.loc[own["cut"] == "mi", ["label", "start"]].itertuples(index=False, name=None)
         )
         expected = Counter(
             (label_of[e.value], round(e.onset_s - file.start_s, 2))

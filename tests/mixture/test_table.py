@@ -13,14 +13,14 @@ NEW = ["identity", "split", "weight", "drawn_by", "max_windows_per_person", "is_
 SPLIT_OF = {"p0": "pretrain", "p1": "pretrain", "p2": "validation", "p3": "evaluation", "p4": "excluded"}
 
 
-def _windows(corpus, persons=tuple(SPLIT_OF), task="pretrain", n_windows=(2, 3), n_samples=400):
+def _windows(corpus, persons=tuple(SPLIT_OF), cut="pretrain", n_windows=(2, 3), n_samples=400):
     """Two runs per person, by default of two and of three windows."""
     rows = [
-        (f"{corpus}:{p}:r", corpus, "2ch", f"{corpus}:{p}", task, start, n)
+        (f"{corpus}:{p}:r", corpus, "2ch", f"{corpus}:{p}", cut, start, n)
         for p in persons
         for start, n in zip((0, 4000), n_windows, strict=True)
     ]
-    columns = ["recording_id", "corpus", "montage", "person", "task", "start", "n_windows"]
+    columns = ["recording_id", "corpus", "montage", "person", "cut", "start", "n_windows"]
     table = pd.DataFrame(rows, columns=columns).assign(segment=0, n_samples=n_samples, stride=n_samples, moment=-1)
     return table.assign(label=None, target=float("nan"), targets=None)[list(COLUMNS)].astype(COLUMNS)
 
@@ -38,11 +38,11 @@ def _weights(mixture):
 
 def test_only_trained_persons_and_the_named_cut():
     windows = {
-        "hbn": pd.concat([_windows("hbn"), _windows("hbn", task="eyes")]),
+        "hbn": pd.concat([_windows("hbn"), _windows("hbn", cut="eyes")]),
         "tuh": _windows("tuh").sample(frac=1, random_state=0),
     }
     mixture = mix_windows(windows, _splits("hbn", "tuh"), MixtureParams())
-    assert set(mixture["task"]) == {"pretrain"}
+    assert set(mixture["cut"]) == {"pretrain"}
     assert set(mixture["person"]) == {f"{c}:p{k}" for c in ("hbn", "tuh") for k in range(3)}
     assert _weights(mixture) == {"hbn": 0.7, "tuh": 0.3}
     assert mixture.set_index("person")["split"].to_dict() == {
@@ -185,7 +185,7 @@ def test_empty_split_says_the_counts():
         ):
             mix_windows(two, _splits("hbn", "tuh"), params)
     with pytest.raises(SplitError, match="no window of cut 'movies'"):
-        mix_windows({"hbn": _windows("hbn")}, _splits("hbn"), MixtureParams(task="movies"))
+        mix_windows({"hbn": _windows("hbn")}, _splits("hbn"), MixtureParams(cut="movies"))
 
 
 def test_person_in_two_splits_is_refused():

@@ -48,7 +48,7 @@ def mix_windows(
     tables = [_trained(corpus, table, splits, params) for corpus, table in sorted(windows_by_corpus.items())]
     filled = [table for table in tables if not table.empty]
     if not filled:
-        raise SplitError(f"no window of cut {params.task!r} to train on in {sorted(windows_by_corpus)}")
+        raise SplitError(f"no window of cut {params.cut!r} to train on in {sorted(windows_by_corpus)}")
     mixture = pd.concat(filled, ignore_index=True)
     assert (mixture.groupby("identity")["split"].nunique() == 1).all(), "no person is in two splits"
     _refuse_empty(mixture, set(windows_by_corpus), splits, params, rate_hz)
@@ -85,7 +85,7 @@ def count_windows(mixture: pd.DataFrame, rate_hz: float | None = None) -> str:
 
 def _trained(corpus: str, windows: pd.DataFrame, splits: pd.DataFrame, params: MixtureParams) -> pd.DataFrame:
     """Runs of the cut whose persons are trained on, with their identity and split."""
-    windows = windows[windows["task"] == params.task]
+    windows = windows[windows["cut"] == params.cut]
     place = pd.Index(splits["person"]).get_indexer(pd.Index(windows["person"]))
     if (place < 0).any():
         unknown = sorted(set(windows.loc[place < 0, "person"]))
@@ -158,11 +158,11 @@ def _refuse_empty(
     untrained = sorted((corpora & expected) - pretrained)
     if untrained:
         raise SplitError(
-            f"no {params.task!r} window to train on in corpus {', '.join(untrained)} "
+            f"no {params.cut!r} window to train on in corpus {', '.join(untrained)} "
             f"({count_windows(mixture, rate_hz)}); leave it out of corpora.pretrain and mix.weights or add recordings"
         )
     if "validation" in set(splits["split"]) and "validation" not in set(mixture["split"]):
         raise SplitError(
-            f"no {params.task!r} window in split validation ({count_windows(mixture, rate_hz)}); "
+            f"no {params.cut!r} window in split validation ({count_windows(mixture, rate_hz)}); "
             "raise split.validation_ratio or choose another salt"
         )

@@ -27,7 +27,7 @@ from eegfm.store.reader import SignalStore
 from tone_corpus import CORPUS, PARAMS, TONE_HZ, run_ingest, write_corpus, write_recording
 
 RECORDINGS_COLUMNS = {
-    "recording_id", "corpus", "person", "subject", "session", "task", "run", "path", "montage", "reference",
+    "recording_id", "corpus", "person", "subject", "session", "bids_task", "run", "path", "montage", "reference",
     "n_channels", "rate_hz", "original_rate_hz", "n_samples", "segment_starts", "segment_stops", "official_split",
     "flags", "labels_left_out", "labels_not_understood", "n_clipped", "signal_hashes", "bad_ratio", "simulated",
 }  # fmt: skip

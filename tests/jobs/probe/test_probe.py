@@ -289,7 +289,9 @@ def test_an_encoder_of_one_montage_is_refused_channels_in_another_order(store, w
         )
         if montage is MONTAGE:
             probe(Checkpoint(tensors, described), store, windows, _splits(), params)
-            with pytest.raises(CheckpointError, match=r"tied to windows of 200 samples; cut task 'eyes' to 2 s"):
+            with pytest.raises(
+                CheckpointError, match=r"tied to windows of 200 samples; cut 'eyes' into windows of 2 s"
+            ):
                 probe(Checkpoint(tensors, described), store, windows.assign(n_samples=100), _splits(), params)
         else:
             with pytest.raises(CheckpointError, match=r"tied to 4 channels in this order: F4, F3, O1, O2; .*F3, F4,"):

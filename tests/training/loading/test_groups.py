@@ -130,7 +130,7 @@ def corpus_table(corpus: str, n_persons: int, n_windows: Iterable[int], n_sample
     """One run per person, in recordings of four persons each."""
     table = pd.DataFrame({"n_windows": list(n_windows), "person": [f"{corpus}:p{k:02d}" for k in range(n_persons)]})
     return table.assign(
-        recording_id=[f"r{k // 4}" for k in range(n_persons)], corpus=corpus, montage=montage, task="pretrain",
+        recording_id=[f"r{k // 4}" for k in range(n_persons)], corpus=corpus, montage=montage, cut="pretrain",
         segment=0, start=0, n_samples=n_samples, stride=1, moment=-1, label=None, target=np.nan, targets=None,
     )  # fmt: skip
 

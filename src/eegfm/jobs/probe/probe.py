@@ -139,7 +139,7 @@ def _evaluation_trials(
     usable: Callable[[pd.DataFrame], pd.DataFrame],
 ) -> _Trials:
     """Labelled windows of the task, those that are usable, whose persons are in split ``evaluation``."""
-    of_task = windows[(windows["task"] == params.task) & windows["label"].notna()]
+    of_task = windows[(windows["cut"] == params.task) & windows["label"].notna()]
     unknown = sorted(set(of_task["person"]) - set(splits["person"]))
     if unknown:
         raise SplitError(f"{len(unknown)} persons have windows but no split (first: {unknown[0]}); split again")

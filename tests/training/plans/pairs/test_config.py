@@ -208,7 +208,7 @@ def test_real_movies_are_paired_at_equal_times_after_their_start(
 ) -> None:
     recordings, events = release_5
     params = WindowParams.model_validate({"cuts": {"movies": {"name": "hbn_movies", "without_stop": "to_segment_end"}}})
-    windows, _ = cut_windows(recordings[recordings["task"].isin(MOVIES)], events, params)
+    windows, _ = cut_windows(recordings[recordings["bids_task"].isin(MOVIES)], events, params)
     made, names = plan(windows, batch_size=64, name="movie_moment"), Names(windows)
     shown = events[events["value"] == "video_start"].groupby("recording_id")["onset_s"].agg(list)
     for step in range(made.n_steps_per_epoch):

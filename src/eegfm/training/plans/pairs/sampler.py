@@ -103,7 +103,7 @@ class PairPlan:
     def __init__(
         self, windows: pd.DataFrame, pairing: PairConfig, batch_size: int, seed: int, *, rate_hz: float
     ) -> None:
-        for column in ("task", "split"):
+        for column in ("cut", "split"):
             _refuse_several(windows, column)
         self._batch_size, self._seed = batch_size, seed
         found = [_Matched(stratum, pairing, batch_size, rate_hz) for stratum in strata(windows)]
