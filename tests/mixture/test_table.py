@@ -10,7 +10,7 @@ from eegfm.mixture.table import mix_windows, mixture_sha256
 from eegfm.windows.runs import COLUMNS
 
 NEW = ["identity", "split", "weight", "drawn_by", "max_windows_per_person", "is_rounded"]
-SPLIT_OF = {"p0": "pretrain", "p1": "pretrain", "p2": "validation", "p3": "evaluation", "p4": "excluded"}
+SPLIT_OF = {"p0": "train", "p1": "train", "p2": "validation", "p3": "test", "p4": "excluded"}
 
 
 def _windows(corpus, persons=tuple(SPLIT_OF), cut="pretrain", n_windows=(2, 3), n_samples=400):
@@ -28,7 +28,7 @@ def _windows(corpus, persons=tuple(SPLIT_OF), cut="pretrain", n_windows=(2, 3), 
 def _splits(*corpora, split_of=SPLIT_OF):
     rows = [(f"{c}:{p}", c, f"{c}/{p}", split, -1, "") for c in corpora for p, split in split_of.items()]
     table = pd.DataFrame(rows, columns=["person", "corpus", "identity", "split", "fold", "reason"])
-    return table.assign(fold=(table["split"] == "evaluation").astype("int64") - 1)
+    return table.assign(fold=(table["split"] == "test").astype("int64") - 1)
 
 
 def _weights(mixture):
@@ -64,7 +64,7 @@ def test_order_of_rows_changes_nothing(seed):
         {"n_windows": one["n_windows"] + 1},
         {"stride": 7},
         {"identity": "a"},
-        {"split": "pretrain"},
+        {"split": "train"},
         {"weight": 0.5},
         {"drawn_by": "persons"},
         {"max_windows_per_person": 3},
@@ -86,7 +86,7 @@ def test_corpus_without_weight_is_refused():
         mix_windows(windows, _splits("hbn", "other"), MixtureParams())
 
 
-def test_corpus_that_is_only_evaluated_needs_no_weight():
+def test_corpus_that_is_only_tested_on_needs_no_weight():
     windows = {"hbn": _windows("hbn"), "probed": _windows("probed", ["p3"])}
     mixture = mix_windows(windows, _splits("hbn", "probed"), MixtureParams(weights={"hbn": 1}))
     assert set(mixture["corpus"]) == {"hbn"}
@@ -116,7 +116,7 @@ def test_shares_of_hours_are_larger_shares_of_shorter_windows():
 
 
 def _plain_shares(windows, by, temperature, limit):
-    """Sizes of p0 and p1, who are pretrained on, one window at a time."""
+    """Sizes of p0 and p1, who are trained on, one window at a time."""
     sizes = {}
     for corpus, table in windows.items():
         size = 0
@@ -175,7 +175,7 @@ def test_shares_are_said(caplog):
 
 def test_empty_split_says_the_counts():
     with pytest.raises(
-        SplitError, match=r"split validation .*hbn pretrain: 2 recordings, 10 windows, 0\.0111 hours, 2 persons"
+        SplitError, match=r"split validation .*hbn train: 2 recordings, 10 windows, 0\.0111 hours, 2 persons"
     ):
         mix_windows({"hbn": _windows("hbn", ["p0", "p1"])}, _splits("hbn"), MixtureParams(), rate_hz=100)
     two = {"hbn": _windows("hbn"), "tuh": _windows("tuh", ["p2"])}
@@ -192,7 +192,7 @@ def test_person_in_two_splits_is_refused():
     splits = pd.concat(
         [
             _splits("hbn"),
-            _splits("hbn", split_of={"p3": "pretrain"}),
+            _splits("hbn", split_of={"p3": "train"}),
         ]
     )
     with pytest.raises(SplitError, match="hbn:p3"):

@@ -13,7 +13,7 @@ from eegfm.splits.splits import check_splits
 
 logger = logging.getLogger(__name__)
 
-_TRAINED = ("pretrain", "validation")
+_TRAINED = ("train", "validation")
 _HASHED = ["recording_id", "identity", "start", "n_samples", "stride", "n_windows", "split"]
 _RULES = ["weight", "drawn_by", "max_windows_per_person", "is_rounded"]
 
@@ -34,7 +34,7 @@ def mix_windows(
         rate_hz: Rate of all recordings, for hours in messages; without it they say samples.
 
     Returns:
-        The runs of the cut for persons in ``pretrain`` or ``validation``, ordered by corpus, identity, recording and
+        The runs of the cut for persons in ``train`` or ``validation``, ordered by corpus, identity, recording and
         start, with ``identity`` and ``split``, and with what holds for a whole corpus in every row: ``weight``, its
         share of the windows of a batch; ``is_rounded``, whether the weight may be rounded to whole windows of a batch
         or is kept exactly; ``drawn_by``, ``windows`` or ``persons``; ``max_windows_per_person``, 0 for no limit.
@@ -99,7 +99,7 @@ def _trained(corpus: str, windows: pd.DataFrame, splits: pd.DataFrame, params: M
 
 def _shares(mixture: pd.DataFrame, params: MixtureParams) -> dict[str, float]:
     """Share of each corpus in the windows of a batch."""
-    trained = mixture[mixture["split"] == "pretrain"]
+    trained = mixture[mixture["split"] == "train"]
     weights = (
         _sizes(trained, params).pow(1 / params.temperature) if params.weights == BY_SIZE else _given(mixture, params)
     )
@@ -152,10 +152,10 @@ def _window_lengths(mixture: pd.DataFrame) -> "pd.Series[float]":
 def _refuse_empty(
     mixture: pd.DataFrame, corpora: set[str], splits: pd.DataFrame, params: MixtureParams, rate_hz: float | None
 ) -> None:
-    pretrained = set(mixture.loc[mixture["split"] == "pretrain", "corpus"])
-    by_split = set(splits.loc[splits["split"] == "pretrain", "corpus"])
+    trained = set(mixture.loc[mixture["split"] == "train", "corpus"])
+    by_split = set(splits.loc[splits["split"] == "train", "corpus"])
     expected = by_split if params.weights == BY_SIZE else set(params.given_weights)
-    untrained = sorted((corpora & expected) - pretrained)
+    untrained = sorted((corpora & expected) - trained)
     if untrained:
         raise SplitError(
             f"no {params.cut!r} window to train on in corpus {', '.join(untrained)} "

@@ -91,7 +91,7 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
         raise ConfigError(f"parameter mix.weights.{without[0]} is missing; corpora.pretrain names that corpus")
     split = checked(SplitParams, parameters.get("split", {}), "split")
     linked = {name for group in split.linked_corpora for name in group}
-    named_in = {"linked_corpora": linked, "held_out": split.held_out, "evaluation_sets": split.evaluation_sets}
+    named_in = {"linked_corpora": linked, "held_out": split.held_out, "test_sets": split.test_sets}
     for key, named in named_in.items():
         known = sorted({*corpora, *TUH_FAMILIES, "hbn"})
         strangers = sorted(set(named) - set(known))

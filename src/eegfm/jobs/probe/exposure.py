@@ -1,4 +1,4 @@
-"""Whom of the persons to evaluate an encoder has seen, as far as anybody knows."""
+"""Whom of the persons to test on an encoder has seen, as far as anybody knows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _TUH, _HBN = "tuh", "hbn"
 
 @dataclass(frozen=True)
 class Exposure:
-    """What an encoder may have seen of the persons to evaluate.
+    """What an encoder may have seen of the persons to test on.
 
     Args:
         met: Persons and recordings that it has seen; None where nobody knows, which is never nobody.
@@ -51,12 +51,12 @@ def refuse_pretrained(
 
     Args:
         split_table: Who is who.
-        windows: To be evaluated.
+        windows: To be tested on.
         header: Of the encoder.
         hashes: By recording, the hashes of all channels.
-        keys: All names of the persons to be evaluated.
+        keys: All names of the persons to test on.
         n_persons: How many they are.
-        is_allowed: Whether such persons may be evaluated all the same.
+        is_allowed: Whether such persons may be tested on all the same.
 
     Raises:
         SplitError: There are some, or imported weights may have been trained on them, and it is not allowed.

@@ -303,8 +303,8 @@ class Arena:
 
 @kinds
 def test_windows_are_numbered_as_where_training_gathers_them(pairing: PairConfig) -> None:
-    windows = viewers(30, 8).assign(split="pretrain").assign(identity=lambda rows: rows["person"])
-    groups = window_groups(windows, cast(Stores, {"hbn": Arena()}), "pretrain")["hbn"]
+    windows = viewers(30, 8).assign(split="train").assign(identity=lambda rows: rows["person"])
+    groups = window_groups(windows, cast(Stores, {"hbn": Arena()}), "train")["hbn"]
     assert len(groups) == 1
     names = Names(windows)
     for batch in epoch_of(sure(plan(windows, pairing, 20))):
