@@ -264,5 +264,5 @@ def test_all_recordings_of_eegmat_are_taken_in(
     assert {tuple(flags) for flags in recordings["flags"]} == {("dead_spans",)}
     n_usable = recordings["segment_stops"].map(lambda stops: stops[0])
     assert (recordings["n_samples"] - n_usable).between(450, 540).all()
-    assert run.load("eegmat.outcomes")["files"].tolist() == [0, n_files, 0, 0, n_files]
+    assert run.load("eegmat.ingest_summary")["files"].tolist() == [0, n_files, 0, 0, n_files]
     assert run.load("eegmat.montages")["hours"].sum() == pytest.approx(n_files * 2 / 60, rel=0.15)

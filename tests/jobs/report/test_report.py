@@ -52,9 +52,9 @@ def tables(*, simulated: bool = False, reason: str = "") -> dict[str, pd.DataFra
         "rejected": rejected,
         "windows": pd.DataFrame({"start": range(3), "n_windows": [1, 4, 2]}),
         "window_counts": pd.DataFrame({"cut": ["eyes"] * 2, "what": ["n_windows", "hours"], "count": [7.0, 7 / 360]}),
-        "outcomes": pd.DataFrame({"outcome": ["in", "seen"], "files": [3, 3]}),
+        "ingest_summary": pd.DataFrame({"outcome": ["in", "seen"], "files": [3, 3]}),
         "montages": pd.DataFrame({"montage": ["21ch-average-1f0c"], "original_rate_hz": [250.0], "recordings": [3]}),
-        "labels": pd.DataFrame({"label": ["<ECG>"], "kind": ["left_out"], "recordings": [2]}),
+        "unknown_channels": pd.DataFrame({"label": ["<ECG>"], "kind": ["left_out"], "recordings": [2]}),
     }
 
 
