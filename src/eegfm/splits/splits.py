@@ -1,4 +1,4 @@
-"""Who is trained on, who watches the loss, who is tested on: one split per person over all corpora."""
+"""Assign each person to one split over all corpora."""
 
 import hashlib
 import logging

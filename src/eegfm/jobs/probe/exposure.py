@@ -1,4 +1,4 @@
-"""Whom of the persons to test on an encoder has seen, as far as anybody knows."""
+"""Find the test persons that the encoder may have been trained on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
