@@ -1,4 +1,4 @@
-"""Encoder checkpoints as catalog entries."""
+"""Catalog dataset of encoder checkpoints."""
 
 import json
 from collections.abc import Iterator, Sized

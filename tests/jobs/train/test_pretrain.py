@@ -22,8 +22,8 @@ from eegfm.checkpoint import load_checkpoint, save_checkpoint
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import build_encoder, untrained_like
 from eegfm.errors import ConfigError, SplitError, TrainingError
+from eegfm.inference.backbone import rereference_for
 from eegfm.inference.encoder_code import encoder_code
-from eegfm.inference.module import rereference_for
 from eegfm.jobs.train.pretrain import PretrainResult, fit_pretraining
 from eegfm.nn.rereference import Rereference
 from eegfm.objectives.config import AnyObjectiveConfig, MaeConfig, MaskedConfig
