@@ -109,10 +109,10 @@ def test_a_table_without_recordings_cannot_guard(splits: pd.DataFrame) -> None:
 def test_what_goes_into_a_checkpoint(splits: pd.DataFrame, mixture: pd.DataFrame) -> None:
     table = SplitTable(splits)
     seen = table.seen(mixture["recording_id"])
-    assert seen.persons == ["a:1", "a:2", "a:3", "b:9"]
+    assert seen.persons == [["a:1", "b:9"], ["a:2"], ["a:3"]]
     assert seen.signals == sorted(short_hash(f"{p}:r") for p in ("a:1", "a:2", "a:3", "b:9"))
     # All names and signals of a person, also of recordings that no window is from.
-    assert table.seen(["a:1:r"]) == Seen(["a:1", "b:9"], sorted(short_hash(f"{p}:r") for p in ("a:1", "b:9")))
+    assert table.seen(["a:1:r"]) == Seen([["a:1", "b:9"]], sorted(short_hash(f"{p}:r") for p in ("a:1", "b:9")))
     assert table.kept_out() == {"invented": ["a:4", "a:5"]}
     assert table.sha256 == splits_sha256(splits)
 
@@ -120,8 +120,8 @@ def test_what_goes_into_a_checkpoint(splits: pd.DataFrame, mixture: pd.DataFrame
 def test_persons_that_were_met_before(splits: pd.DataFrame) -> None:
     table = SplitTable(splits)
     tested = ["a:4:r"]
-    assert table.met(tested, Seen(["a:1", "b:9"], [short_hash("a:1:r")]), {}) == ([], [])
-    assert table.met(tested, Seen(["a:4"], []), {}) == (["a:4"], [])
+    assert table.met(tested, Seen([["a:1", "b:9"]], [short_hash("a:1:r")]), {}) == ([], [])
+    assert table.met(tested, Seen([["a:4"]], []), {}) == (["a:4"], [])
     assert table.met(tested, Seen([], [short_hash("a:4:r")]), {}) == (["a:4"], ["a:4:r"])
     # The recording has another name and other channels here, one of which is known.
     hashes = {"a:4:r": channels("own", "", "known"), "a:1:r": channels("other")}
@@ -134,7 +134,7 @@ def test_persons_that_were_met_before(splits: pd.DataFrame) -> None:
     assert len(shorts) == 2
     assert all(several.met(tested, Seen([], [short]), {}).recordings == ["a:4:r"] for short in shorts)
     # Another name of the same person.
-    assert table.met(["a:1:r"], Seen(["b:9"], []), {}) == (["a:1"], [])
+    assert table.met(["a:1:r"], Seen([["b:9"]], []), {}) == (["a:1"], [])
     assert table.met(["a:1:r"], Seen([], [short_hash("b:9:r")]), {}) == (["a:1"], ["b:9:r"])
 
 

@@ -22,11 +22,11 @@ class Seen(NamedTuple):
     """Whom a model has seen, in names that another run understands.
 
     Args:
-        persons: Sorted keys of all names of the persons.
+        persons: Of each person, the sorted keys of all names.
         signals: Sorted short hashes, a few for each of their recordings.
     """
 
-    persons: list[str]
+    persons: list[list[str]]
     signals: list[str]
 
 
@@ -129,7 +129,7 @@ class SplitTable:
         """All names and signals of the persons of these recordings."""
         rows = self._of_persons(recording_ids)
         shorts = {short for signals in rows["signals"] for own in signals for short in own.split()}
-        return Seen(_distinct(rows["keys"]), sorted(shorts))
+        return Seen(sorted(_distinct(keys) for _, keys in rows.groupby("identity")["keys"]), sorted(shorts))
 
     def met(self, recording_ids: Iterable[str], seen: Seen, hashes: Mapping[str, Sequence[str]]) -> Met:
         """Find the persons of these recordings, by any name or signal of theirs, among those that were seen.
@@ -139,7 +139,7 @@ class SplitTable:
             seen: From another run, for example from the header of a checkpoint.
             hashes: By recording, the hashes of all channels: a signal is known by any of them.
         """
-        persons, signals = set(seen.persons), set(seen.signals)
+        persons, signals = {key for keys in seen.persons for key in keys}, set(seen.signals)
         known, recordings = set(), set()
         rows = self._of_persons(recording_ids)
         columns = zip(rows["identity"], rows["keys"], rows["recordings"], rows["signals"], strict=True)

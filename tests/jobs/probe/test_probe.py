@@ -12,6 +12,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from checkpoints import header, imported_header
 from damage import overwrite
+from eegfm.ancestry import inherited
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.encoders.config import EegnetConfig, PatchTransformerConfig
@@ -222,7 +223,7 @@ def test_only_test_persons_are_probed(checkpoint, store, windows):
 
 
 def test_persons_of_the_pretraining_are_refused_by_name(checkpoint, store, windows):
-    leaked = _with_header(checkpoint, persons=["hbn:a", "sim:p4", "sim:p2"])
+    leaked = _with_header(checkpoint, persons=[["hbn:a"], ["sim:p4"], ["sim:p2"]])
     with pytest.raises(SplitError, match=r"2 of the 6 persons to probe: sim:p2, sim:p4; .*allow_pretrained_persons"):
         probe(leaked, store, windows, _splits(), PARAMS)
     # Persons who are not probed do not matter.
@@ -230,7 +231,7 @@ def test_persons_of_the_pretraining_are_refused_by_name(checkpoint, store, windo
 
 
 def test_allowed_persons_of_the_pretraining_stand_in_the_metrics(checkpoint, store, windows):
-    leaked = _with_header(checkpoint, persons=["sim:p2"])
+    leaked = _with_header(checkpoint, persons=[["sim:p2"]])
     allowed = PARAMS.model_copy(update={"allow_pretrained_persons": True, "transductive": False})
     protocol = probe(leaked, store, windows, _splits(), allowed).metrics["protocol"]
     assert protocol["allow_pretrained_persons"] is True
@@ -276,6 +277,61 @@ def test_an_imported_encoder_of_unknown_corpora_is_refused(checkpoint, store, wi
         probe(_imported(checkpoint, corpora=[]), store, windows, _splits(), PARAMS)
 
 
+def _child(checkpoint, *parents, **own):
+    """The same weights, as a training that saw nothing new would leave them from these parents."""
+    nothing = {"corpora": ["hbn"], "simulated_corpora": [], "persons": [], "signals": [], "kept_out": {}}
+    saw = inherited(parents, **nothing | own)
+    return _with_header(checkpoint, phase="contrast", imported=None, **saw)
+
+
+def test_persons_of_a_grandparent_are_refused_and_named(checkpoint, store, windows):
+    other = header(persons=[["hbn:b"]], n_persons=1, signals=["ff"])
+    for seen, by in (
+        ({"persons": [["x:1", "sim:p4"]]}, ""),
+        ({"signals": [short_hash("sim:p4:R02 b")]}, ", by the signals"),
+    ):
+        grandparent = _child(checkpoint, **seen).header
+        child = _child(checkpoint, _child(checkpoint, grandparent, other).header, other)
+        with pytest.raises(SplitError, match=rf"1 of the 6 persons to probe: sim:p4{by}"):
+            probe(child, store, windows, _splits(), PARAMS)
+    params = PARAMS.model_copy(update={"n_untrained": 1, "transductive": False})
+    protocol = probe(child, store, windows, _splits(p4="pretrain"), params).metrics["protocol"]
+    assert protocol["pretrained_persons"] == []
+    [first, second] = protocol["pretraining"]["parents"]
+    assert (first["phase"], second["phase"], len(first["parents"])) == ("contrast", "pretrain", 2)
+
+
+def test_corpora_of_an_imported_ancestor_are_refused_two_generations_on(checkpoint, store, windows):
+    params = PARAMS.model_copy(update={"n_untrained": 1, "transductive": False})
+    allowed = params.model_copy(update={"allow_pretrained_persons": True})
+
+    def grandchild(corpora):
+        foreign = _imported(checkpoint, corpora=corpora).header
+        return _child(
+            checkpoint, _child(checkpoint, foreign, checkpoint.header).header, persons=[["sim:p9"], ["sim:p2"]]
+        )
+
+    # Its own persons are known: it is refused on them by name alone.
+    with pytest.raises(SplitError, match="1 of the 6 persons to probe: sim:p2; "):
+        probe(grandchild(["tueg"]), store, windows, _splits(), params)
+    elsewhere = probe(grandchild(["tueg"]), store, windows, _splits(p2="pretrain"), params).metrics["protocol"]
+    assert elsewhere["pretrained_persons"] == elsewhere["pretrained_signals"] == "unknown"
+    assert elsewhere["pretrained_persons_known"] == elsewhere["pretrained_signals_known"] == []
+    assert elsewhere["pretrained_corpora_probed"] == []
+    with pytest.raises(
+        SplitError,
+        match=r"the imported encoder \(https://example.org/model\) that this one started from was trained on Sim, "
+        r"nobody knows on which persons, and corpus sim shares persons",
+    ):
+        probe(grandchild(["Sim", "tueg"]), store, windows, _splits(p2="pretrain"), params)
+    with pytest.raises(SplitError, match=r"nobody said what corpora .* started from .*import and train again"):
+        probe(grandchild([]), store, windows, _splits(p2="pretrain"), params)
+    protocol = probe(grandchild(["Sim", "tueg"]), store, windows, _splits(), allowed).metrics["protocol"]
+    assert protocol["pretrained_persons"] == "unknown"
+    assert protocol["pretrained_persons_known"] == ["sim:p2"]
+    assert protocol["pretrained_corpora_probed"] == ["Sim"]
+
+
 def test_an_encoder_of_one_montage_is_refused_channels_in_another_order(store, windows):
     swapped = Montage((NAMES[1], NAMES[0], *NAMES[2:]), MONTAGE.positions_m, MONTAGE.is_scalp, "average")
     config = EegnetConfig()
@@ -302,7 +358,7 @@ def test_a_person_is_known_by_any_of_its_names(checkpoint, store, windows):
     splits = _splits()
     splits["keys"] = [[p, f"TUEG:{p[-2:]}"] for p in PERSONS]
     with pytest.raises(SplitError, match=r"1 of the 6 persons to probe: sim:p3; "):
-        probe(_with_header(checkpoint, persons=["TUEG:p3"]), store, windows, splits, PARAMS)
+        probe(_with_header(checkpoint, persons=[["TUEG:p3"]]), store, windows, splits, PARAMS)
 
 
 def test_signals_of_the_pretraining_are_refused_under_any_name(checkpoint, store, windows):

@@ -191,7 +191,8 @@ def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[st
     save_checkpoint(tmp_path / "encoder.safetensors", result.checkpoint)
     checkpoint = load_checkpoint(tmp_path / "encoder.safetensors")
     header = checkpoint.header
-    assert header.persons == sorted([f"hbn:p{r}" for r in range(6)] + [f"tuh:p{r}" for r in range(5)] + ["TUEG:x"])
+    names = [f"hbn:p{r}" for r in range(6)], [f"tuh:p{r}" for r in (0, 2, 3, 4)]
+    assert header.persons == [["TUEG:x", "tuh:p1"], *([name] for of in names for name in of)]
     assert header.signals == sorted(short_hash(f"{c}:p{r}:r") for c, n in (("hbn", 6), ("tuh", 5)) for r in range(n))
     assert header.kept_out == {"invented": ["hbn:probed", "tuh:test"]}
     assert len(header.splits_sha256) == 64
@@ -199,7 +200,7 @@ def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[st
     assert header.simulated_corpora == ["hbn"]
     assert header.filters == NoiseStore.filters
     assert (header.seed, header.n_steps, header.reference, header.signal_scale_uv) == (0, 30, "average", 30.0)
-    assert (header.n_persons, header.imported, header.license) == (11, None, None)
+    assert (header.n_persons, header.imported, header.parents, header.license) == (11, None, (), None)
     assert header.normalization == {"kind": "fixed_scale", "scale_uv": 30.0, "clip": 15.0}
     assert header.versions["torch"] == torch.__version__
     spec = SignalSpec.from_dict(header.signal_spec)

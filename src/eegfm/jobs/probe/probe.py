@@ -337,6 +337,7 @@ def _protocol(
             "mixture_sha256": header.mixture_sha256,
             "license": header.license,
             "imported": header.imported.model_dump(mode="json") if header.imported else None,
+            "parents": [parent.model_dump(mode="json") for parent in header.parents],
         },
         "versions": {name: version(name) for name in ("eegfm", "numpy", "scipy", "torch")},
     }
