@@ -15,7 +15,7 @@ from eegfm.splits.splits import check_splits
 
 logger = logging.getLogger(__name__)
 
-_TRAINED = ("pretrain", "validation")
+_TRAINED = ("train", "validation")
 _HASHED = ["recording_id", "identity", "segment", "start", "n_samples", "stride", "n_windows", "moment", "split"]
 _RULES = ["weight", "drawn_by", "max_windows_per_person", "is_rounded"]
 
@@ -36,7 +36,7 @@ def mix_windows(
         rate_hz: Rate of all recordings, for hours in messages; without it they say samples.
 
     Returns:
-        The runs of the cut for persons in ``pretrain`` or ``validation``, ordered by corpus, identity, recording and
+        The runs of the cut for persons in ``train`` or ``validation``, ordered by corpus, identity, recording and
         start, with ``identity`` and ``split``, and with what holds for a whole corpus in every row: ``weight``, its
         share of the windows of a batch; ``is_rounded``, whether the weight may be rounded to whole windows of a batch
         or is kept exactly; ``drawn_by``, ``windows`` or ``persons``; ``max_windows_per_person``, 0 for no limit.
@@ -50,7 +50,7 @@ def mix_windows(
     tables = [_trained(corpus, table, splits, params) for corpus, table in sorted(windows_by_corpus.items())]
     filled = [table for table in tables if not table.empty]
     if not filled:
-        raise SplitError(f"no window of cut {params.task!r} to train on in {sorted(windows_by_corpus)}")
+        raise SplitError(f"no window of cut {params.cut!r} to train on in {sorted(windows_by_corpus)}")
     mixture = pd.concat(filled, ignore_index=True)
     assert (mixture.groupby("identity")["split"].nunique() == 1).all(), "no person is in two splits"
     _refuse_empty(mixture, set(windows_by_corpus), splits, params, rate_hz)
@@ -93,7 +93,7 @@ def count_windows(mixture: pd.DataFrame, rate_hz: float | None = None) -> str:
 
 def _trained(corpus: str, windows: pd.DataFrame, splits: pd.DataFrame, params: MixtureParams) -> pd.DataFrame:
     """Runs of the cut whose persons are trained on, with their identity and split."""
-    windows = windows[windows["task"] == params.task]
+    windows = windows[windows["cut"] == params.cut]
     place = pd.Index(splits["person"]).get_indexer(pd.Index(windows["person"]))
     if (place < 0).any():
         unknown = sorted(set(windows.loc[place < 0, "person"]))
@@ -107,7 +107,7 @@ def _trained(corpus: str, windows: pd.DataFrame, splits: pd.DataFrame, params: M
 
 def _shares(mixture: pd.DataFrame, params: MixtureParams) -> dict[str, float]:
     """Share of each corpus in the windows of a batch."""
-    trained = mixture[mixture["split"] == "pretrain"]
+    trained = mixture[mixture["split"] == "train"]
     weights = (
         _sizes(trained, params).pow(1 / params.temperature) if params.weights == BY_SIZE else _given(mixture, params)
     )
@@ -160,17 +160,17 @@ def _window_lengths(mixture: pd.DataFrame) -> "pd.Series[float]":
 def _refuse_empty(
     mixture: pd.DataFrame, corpora: set[str], splits: pd.DataFrame, params: MixtureParams, rate_hz: float | None
 ) -> None:
-    pretrained = set(mixture.loc[mixture["split"] == "pretrain", "corpus"])
-    by_split = set(splits.loc[splits["split"] == "pretrain", "corpus"])
+    trained = set(mixture.loc[mixture["split"] == "train", "corpus"])
+    by_split = set(splits.loc[splits["split"] == "train", "corpus"])
     expected = by_split if params.weights == BY_SIZE else set(params.given_weights)
-    untrained = sorted((corpora & expected) - pretrained)
+    untrained = sorted((corpora & expected) - trained)
     if untrained:
         raise SplitError(
-            f"no {params.task!r} window to train on in corpus {', '.join(untrained)} "
+            f"no {params.cut!r} window to train on in corpus {', '.join(untrained)} "
             f"({count_windows(mixture, rate_hz)}); leave it out of corpora.pretrain and mix.weights or add recordings"
         )
     if "validation" in set(splits["split"]) and "validation" not in set(mixture["split"]):
         raise SplitError(
-            f"no {params.task!r} window in split validation ({count_windows(mixture, rate_hz)}); "
+            f"no {params.cut!r} window in split validation ({count_windows(mixture, rate_hz)}); "
             "raise split.validation_ratio or choose another salt"
         )

@@ -56,7 +56,7 @@ def training_data(
     weights = mixing.weights
     if mixing.is_rounded:
         weights = rounded_weights(weights, params.batch_size, world_size)
-    training = window_groups(mixture, stores, "pretrain")
+    training = window_groups(mixture, stores, "train")
     validation = window_groups(mixture, stores, "validation")
     check_rows(training, validation)
     plan = MixturePlan(

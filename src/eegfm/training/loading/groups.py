@@ -58,7 +58,7 @@ def window_groups(mixture: pd.DataFrame, stores: Stores, split: str) -> dict[str
         mixture: One row per run: recording_id, corpus, montage, person, start, n_samples, stride, n_windows, split;
             and identity, which tells persons apart, and targets (``eegfm.mixture.targets``), where there are any.
         stores: Stores by corpus.
-        split: ``pretrain`` or ``validation``.
+        split: ``train`` or ``validation``.
 
     Returns:
         By corpus in alphabetical order; a corpus without windows in the split is absent. Runs are ordered by person,

@@ -145,7 +145,7 @@ def test_stretches_end_where_windows_of_one_condition_stop_overlapping() -> None
     ]
     windows = table(rows)
     stores = cast(Stores, stores_of(windows))
-    (stratum,) = strata(windows, window_groups(windows.assign(split="pretrain"), stores, "pretrain"), stores)
+    (stratum,) = strata(windows, window_groups(windows.assign(split="train"), stores, "train"), stores)
     matching = kind(name="condition", across="any").matching(stratum, 100.0)
     assert matching.n_pairs == 2
     seen = set()
@@ -212,7 +212,7 @@ def test_real_movies_are_paired_at_equal_times_after_their_start(
 ) -> None:
     recordings, events = release_5
     params = WindowParams.model_validate({"cuts": {"movies": {"name": "hbn_movies", "without_stop": "to_segment_end"}}})
-    windows, _ = cut_windows(recordings[recordings["task"].isin(MOVIES)], events, params)
+    windows, _ = cut_windows(recordings[recordings["bids_task"].isin(MOVIES)], events, params)
     made, names = plan(windows, batch_size=64, name="movie_moment"), Names(windows)
     shown = events[events["value"] == "video_start"].groupby("recording_id")["onset_s"].agg(list)
     for step in range(made.n_steps_per_epoch):

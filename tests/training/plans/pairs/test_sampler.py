@@ -286,7 +286,7 @@ def test_ranks_that_cannot_share_a_batch() -> None:
         pair_plan(viewers(10, 5), MovieMomentPairs(), 10, world_size=3)
 
 
-@pytest.mark.parametrize("column", ["task", "split"])
+@pytest.mark.parametrize("column", ["cut", "split"])
 def test_several_cuts_or_splits_are_refused(column: str) -> None:
     windows = viewers(10, 5).assign(**{column: ["one", "other"] * 5})
     with pytest.raises(ConfigError, match=f"windows of one {column}, these are of one, other"):

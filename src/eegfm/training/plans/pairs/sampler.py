@@ -67,7 +67,7 @@ class PairPlan:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        for column in ("task", "split"):
+        for column in ("cut", "split"):
             _refuse_several(windows, column)
         if batch_size % world_size:
             raise ConfigError(f"batch_size {batch_size} is no multiple of {world_size} devices; change one")
