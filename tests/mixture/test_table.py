@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -5,6 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from eegfm.errors import ConfigError, SplitError
+from eegfm.io.table import TableDataset
 from eegfm.mixture.config import MixtureParams
 from eegfm.mixture.table import mix_windows, mixture_sha256
 from eegfm.windows.runs import COLUMNS
@@ -71,6 +73,40 @@ def test_order_of_rows_changes_nothing(seed):
         {"is_rounded": True},
     ):
         assert mixture_sha256(one) != mixture_sha256(one.assign(**change)), change
+
+
+def test_the_fingerprint_covers_what_is_known_of_windows(tmp_path):
+    """The same windows with other labels are another mixture; how a table was stored makes no difference."""
+    plain = mix_windows({"hbn": _windows("hbn")}, _splits("hbn"), MixtureParams())
+    n = len(plain)
+    outputs = [np.float32([k % 2, 1]) for k in range(n)]
+    tables = [
+        plain,
+        plain.assign(label=["a", "b"] * (n // 2)),
+        plain.assign(label=["b", "a"] * (n // 2)),
+        plain.assign(label=["a", "c"] * (n // 2)),
+        plain.assign(label=["a", None] * (n // 2)),
+        plain.assign(target=np.arange(n) / 10),
+        plain.assign(target=np.arange(n) / 10 + 0.5),
+        plain.assign(targets=outputs),
+        plain.assign(targets=[np.float32([k % 2, 1 if k else np.nan]) for k in range(n)]),
+        plain.assign(targets=[*outputs[1:], None]),
+        plain.assign(moment=0),
+        plain.assign(segment=1),
+    ]
+    assert len({mixture_sha256(table) for table in tables}) == len(tables)
+    for table in tables:
+        dataset = TableDataset(filepath=str(tmp_path / "mixture.parquet"))
+        dataset.save(table)
+        assert mixture_sha256(dataset.load()) == mixture_sha256(table)
+
+
+def test_the_mixture_keeps_what_is_known_of_windows():
+    windows = _windows("hbn").assign(label=["a", "b"] * 5, target=np.arange(10.0))
+    mixture = mix_windows({"hbn": windows.sample(frac=1, random_state=0)}, _splits("hbn"), MixtureParams())
+    columns = ["recording_id", "start", "label", "target"]
+    expected = windows[windows["person"].isin(mixture["person"])]
+    assert mixture[columns].to_numpy().tolist() == expected[columns].to_numpy().tolist()
 
 
 def test_absent_corpus_is_left_out_and_said(caplog):

@@ -1,6 +1,7 @@
 """Build the mixture table: windows of several corpora, with the share of each corpus in a batch."""
 
 import hashlib
+import json
 import logging
 from collections.abc import Mapping
 
@@ -9,12 +10,13 @@ import pandas as pd
 
 from eegfm.errors import ConfigError, SplitError
 from eegfm.mixture.config import BY_SIZE, MixtureParams
+from eegfm.mixture.targets import class_names, target_columns
 from eegfm.splits.splits import check_splits
 
 logger = logging.getLogger(__name__)
 
 _TRAINED = ("train", "validation")
-_HASHED = ["recording_id", "identity", "start", "n_samples", "stride", "n_windows", "split"]
+_HASHED = ["recording_id", "identity", "segment", "start", "n_samples", "stride", "n_windows", "moment", "split"]
 _RULES = ["weight", "drawn_by", "max_windows_per_person", "is_rounded"]
 
 
@@ -62,10 +64,16 @@ def mix_windows(
 
 
 def mixture_sha256(mixture: pd.DataFrame) -> str:
-    """Hash of which windows are in which split and how they are drawn, in the table's order."""
+    """Hash of which windows are in which split, what is known of them and how they are drawn, in the table's order."""
     columns = [name for name in _HASHED + _RULES if name in mixture]
     hashes = pd.util.hash_pandas_object(mixture[columns], index=False).to_numpy()
-    return hashlib.sha256(hashes.astype("<u8").tobytes()).hexdigest()
+    sha = hashlib.sha256(hashes.astype("<u8").tobytes())
+    for name, values in target_columns(mixture).items():
+        # As they are trained on: a class is its number and what that number stands for.
+        said = [name, values.dtype.str, *values.shape, *(class_names(mixture) if name == "label" else ())]
+        sha.update(json.dumps(said).encode())
+        sha.update(np.ascontiguousarray(values).tobytes())
+    return sha.hexdigest()
 
 
 def count_windows(mixture: pd.DataFrame, rate_hz: float | None = None) -> str:

@@ -22,7 +22,7 @@ from eegfm.store.index import RejectedEntry
 from eegfm.store.layout import SAMPLE_DTYPE
 from eegfm.training.loading.groups import window_groups
 from eegfm.training.loading.loader import gather
-from eegfm.training.plans.mixture import Draw
+from eegfm.training.plans.plan import Draw
 from eegfm.windows.config import FixedCut, WindowParams
 from eegfm.windows.cut import cut_windows
 from eegfm.windows.runs import expand

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from eegfm.errors import ConfigError, StoreError
@@ -15,7 +16,9 @@ from eegfm.mixture.config import MixtureParams
 from eegfm.mixture.table import mix_windows
 from eegfm.recording import Montage
 from eegfm.training.loading.groups import Mixing, corpus_weights, signal_spec, window_groups
+from eegfm.training.loading.loader import gather
 from eegfm.training.plans.mixture import MixturePlan, rounded_weights
+from eegfm.training.plans.plan import Draw
 from eegfm.windows.runs import expand
 
 COLUMNS = ["recording_id", "corpus", "montage", "person", "start", "n_samples", "stride", "n_windows", "split"]
@@ -82,6 +85,54 @@ def test_every_window_of_every_run_is_found_in_its_place(kind: str, stores, smal
     )
     assert (group.ends is not None) == (kind == "grid")
     assert (np.diff(group.persons) >= 0).all()
+
+
+@pytest.mark.parametrize("kind", ["grid", "singles", "several strides"])
+def test_targets_are_those_of_each_window_by_recording_and_start(kind: str, stores, small) -> None:
+    """Classes have one number in all splits, and runs that stay runs keep one number per run."""
+    rng = np.random.default_rng(1)
+    n = 48
+    n_windows = np.ones(n, int) if kind == "singles" else rng.integers(2, 5, n)
+    stride = np.where(np.arange(n) % 2, 5, 7) if kind == "several strides" else np.full(n, 6)
+    labels = rng.choice(["a", "b", None], n)
+    runs = pd.DataFrame({"recording_id": [f"r{k % 3}" for k in range(n)], "start": rng.permutation(n), "label": labels})
+    runs = runs.assign(corpus="tuh", montage=small.name, n_samples=20, stride=stride, n_windows=n_windows, moment=-1)
+    runs = runs.assign(person=rng.choice([f"p{k}" for k in range(9)], n), target=np.where(labels == "a", np.nan, 1.5))
+    runs = runs.assign(targets=[None if k % 5 == 0 else np.float32([k, -k]) for k in range(n)], split="pretrain")
+    held_out = runs.iloc[:1].assign(label="0 first of all", split="validation")
+    table = pd.concat([runs, held_out], ignore_index=True)
+    [group] = window_groups(table, stores, "pretrain")["tuh"]
+    n_columns = len(group.first_rows)
+    assert n_columns == (n if kind != "several strides" else n_windows.sum())
+    assert {name: (v.dtype, len(v)) for name, v in group.targets.items()} == {
+        "label": (np.int32, n_columns), "target": (np.float32, n_columns), "targets": (np.float32, n_columns)
+    }  # fmt: skip
+    assert group.n_bytes >= n_columns * (16 + 16)
+    code = {"a": 1, "b": 2}  # 0 is the class of the other split
+    known = {}
+    for row in expand(runs).itertuples():
+        outputs = [np.nan, np.nan] if row.targets is None else row.targets
+        known.setdefault((row.recording_id, row.start), []).append((code.get(row.label, -1), row.target, *outputs))
+    asked = rng.permutation(len(group))
+    batch = gather(Draw(group, asked), stores["tuh"])
+    found = {}
+    for k, samples in enumerate(batch["samples"][:, 0, 0].tolist()):
+        values = (batch["targets"]["label"][k], batch["targets"]["target"][k], *batch["targets"]["targets"][k])
+        found.setdefault((f"r{samples // 100}", samples % 100), []).append(tuple(map(float, values)))
+    assert batch["targets"]["label"].dtype == torch.int64
+    assert batch["targets"]["target"].dtype == batch["targets"]["targets"].dtype == torch.float32
+    assert {name: sorted(map(str, values)) for name, values in found.items()} == {
+        name: sorted(str(tuple(map(float, each))) for each in values) for name, values in known.items()
+    }
+    [other] = window_groups(table, stores, "validation")["tuh"]
+    assert gather(Draw(other, np.array([0])), stores["tuh"])["targets"]["label"].tolist() == [0]
+
+
+def test_a_mixture_without_targets_gives_batches_without(mixture, stores) -> None:
+    mixture = mixture.assign(label=None, target=np.nan, targets=None)
+    for group in window_groups(mixture, stores, "pretrain")["hbn"]:
+        assert not group.targets
+        assert "targets" not in gather(Draw(group, np.array([0])), stores["hbn"])
 
 
 def test_spec_holds_the_longest_window_of_each_montage(mixture, stores, small: Montage, large: Montage) -> None:
@@ -215,3 +266,8 @@ def test_an_index_of_24_million_windows_is_small_and_quick() -> None:
     [group] = window_groups(single, {"tuh": store}, "train")["tuh"]
     assert group.ends is None
     assert group.n_bytes == 16 * len(group)
+
+    labelled = runs.assign(label=pd.Series(np.where(np.arange(70_000) % 3, "normal", "abnormal"), dtype="str"))
+    [group] = window_groups(labelled, {"tuh": store}, "pretrain")["tuh"]
+    assert group.ends is not None
+    assert group.n_bytes == 28 * 70_000  # four more per run, however many windows it has
