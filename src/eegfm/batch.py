@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 
 from eegfm.recording import Montage
 
@@ -22,6 +22,20 @@ class StoredBatch(TypedDict):
     montage: str
     is_bad: NotRequired["NDArray[np.bool_]"]  # (B, C), absent where no channel is bad; stays on the CPU, which decides
     label: NotRequired["Tensor"]  # (B,) int64 class or float32 target
+
+
+class TrainStep(NamedTuple):
+    """Micro-batches of one step of a plan, as one process sees them.
+
+    Args:
+        number: Of the step, counted from 0 over all epochs; of a validation, number of the batch.
+        batches: One per corpus and montage, in the plan's order.
+        n_windows: Windows of the whole step, all processes together.
+    """
+
+    number: int
+    batches: list[StoredBatch]
+    n_windows: int
 
 
 class WindowBatch(TypedDict):
