@@ -1,4 +1,4 @@
-"""One module from recorded microvolts to features: reference, adapter and encoder, as other programs use them."""
+"""One module from recorded microvolts to features: re-reference, adapter and encoder."""
 
 from collections.abc import Mapping
 from dataclasses import replace
