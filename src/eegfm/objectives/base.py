@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol, TypedDict, runtime_checkable
 from torch import Tensor, nn
 
 from eegfm.batch import StoredBatch
-from eegfm.encoders.base import Encoder
-from eegfm.inference.backbone import Backbone, Encoded
+from eegfm.encoders.base import Encoded, Encoder
+from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import Context
 
 _BACKBONE_PREFIX = "backbone."

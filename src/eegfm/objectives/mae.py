@@ -6,7 +6,7 @@ Shapes: B windows, R rows, P patches per row, N = R * P tokens, Nv visible, M ma
 import torch
 from torch import Tensor
 
-from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.batch import WindowBatch
 from eegfm.encoders.tokens import Visible
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import MASKS, Context
@@ -34,14 +34,13 @@ class Mae(PatchObjective):
     Args:
         config: Choices.
         backbone: The encoder to train, and everything before it.
-        spec: Channels, rate and window lengths that the encoder gets.
 
     Raises:
         ConfigError: See the base class; or the encoder cannot leave tokens out.
     """
 
-    def __init__(self, config: MaeConfig, backbone: Backbone, spec: SignalSpec) -> None:
-        super().__init__(config, backbone, spec)
+    def __init__(self, config: MaeConfig, backbone: Backbone) -> None:
+        super().__init__(config, backbone)
         self.config = config
         self.decoder = CrossDecoder(config, self.encoder.d_model, self.encoder.d_token, self.n_values)
 

@@ -6,7 +6,7 @@ Shapes: B windows, R rows, P patches per row, M masked tokens.
 import torch
 from torch import Tensor, nn
 
-from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.batch import WindowBatch
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import MASKS, Context
 from eegfm.objectives.config import MaskedConfig
@@ -26,14 +26,13 @@ class Masked(PatchObjective):
     Args:
         config: Choices.
         backbone: The encoder to train, and everything before it.
-        spec: Channels, rate and window lengths that the encoder gets.
 
     Raises:
         ConfigError: See the base class.
     """
 
-    def __init__(self, config: MaskedConfig, backbone: Backbone, spec: SignalSpec) -> None:
-        super().__init__(config, backbone, spec)
+    def __init__(self, config: MaskedConfig, backbone: Backbone) -> None:
+        super().__init__(config, backbone)
         self.config = config
         self.mask_token = nn.Parameter(0.02 * torch.randn(self.encoder.d_token))
         self.head = self.encoder.new_decoder(self.n_values)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from eegfm.batch import SignalSpec, StoredBatch, WindowBatch
+from eegfm.batch import StoredBatch, WindowBatch
 from eegfm.encoders.tokens import Tokens, Visible, take
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import Context
@@ -53,16 +53,15 @@ class PatchObjective(Objective):
     Args:
         config: Choices.
         backbone: The encoder to train, and everything before it.
-        spec: Channels, rate and window lengths that the encoder gets.
 
     Raises:
         ConfigError: The encoder cannot do what is asked, its tokens know of masked patches, the ratio masks none or all
             tokens of a window, or ``high_hz`` reaches half the rate.
     """
 
-    def __init__(self, config: PatchObjectiveConfig, backbone: Backbone, spec: SignalSpec) -> None:
+    def __init__(self, config: PatchObjectiveConfig, backbone: Backbone) -> None:
         super().__init__(backbone)
-        encoder = backbone.encoder
+        encoder, spec = backbone.encoder, backbone.encoder_spec
         config.check_traits(encoder.traits, type(encoder).__name__)
         config.check_leaks(encoder.leaks, type(encoder).__name__)
         if encoder.leaks:

@@ -13,9 +13,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from eegfm.batch import StoredBatch, TrainStep
 from eegfm.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
-from eegfm.encoders.base import Encoder
+from eegfm.encoders.base import Encoded, Encoder
 from eegfm.errors import TrainingError
-from eegfm.inference.backbone import Encoded
 from eegfm.nn.context import Context, Stage
 from eegfm.objectives.base import LossOutput, Objective
 from eegfm.training.config import PretrainParams
@@ -37,6 +36,8 @@ class PretrainModule(LightningModule):
         n_steps: Optimizer steps in all, for the schedule.
         header: Description of the run, for ``save_encoder``.
     """
+
+    _first_broken_step: Tensor
 
     def __init__(
         self,
@@ -183,7 +184,7 @@ class PretrainModule(LightningModule):
 
     def _watch(self, loss: Tensor, step: int) -> None:
         """Remember the first step whose loss is not finite, without waiting for the device."""
-        first: Tensor = self._first_broken_step
+        first = self._first_broken_step
         self._first_broken_step = torch.where((first < 0) & ~torch.isfinite(loss), step, first)
 
     def _refuse_divergence(self) -> None:

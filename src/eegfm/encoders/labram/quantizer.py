@@ -37,7 +37,7 @@ class Quantizer(nn.Module):
     """Nearest unit vector by cosine, updated by moving averages rather than gradients.
 
     As published (norm_ema_quantizer.py of 935963004/LaBraM, after VQ-VAE, arXiv 1711.00937, appendix A.1): k-means over
-    first windows places the codes; a code that a step does not take stays where it is. The codebook moves by ``follow``,
+    first windows places the codes; a code that a step does not take stays where it is. ``follow`` moves the codebook
     once per optimizer step, by all vectors that came since: it does not matter how a step is cut into micro-batches.
 
     Args:
