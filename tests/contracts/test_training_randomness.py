@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from eegfm.training.randomness import DROPOUT, global_draws_for
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -22,7 +23,6 @@ from eegfm.nn.weights import build_seeded
 from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig
 from eegfm.training.config import PretrainParams
 from eegfm.training.module import PretrainModule
-from eegfm.training.randomness import DROPOUT, global_draws_for
 from zoo.stand_in import braindecode_models
 
 MONTAGE, N_SAMPLES, N_STEPS = MONTAGES[19], 800, 2

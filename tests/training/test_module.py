@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from eegfm.training.randomness import TRAINING_MASKS, VALIDATION_MASKS, generator_for
 
 from eegfm.adapters.config import NoAdapterConfig, PerceiverConfig
 from eegfm.adapters.load import new_adapter
@@ -17,7 +18,6 @@ from eegfm.objectives.config import MaskedConfig
 from eegfm.recording import Montage
 from eegfm.training.config import PretrainParams
 from eegfm.training.module import PretrainModule
-from eegfm.training.randomness import TRAINING_MASKS, VALIDATION_MASKS, generator_for
 
 WEIGHTS = {"hbn": 0.7, "tuh": 0.3}
 

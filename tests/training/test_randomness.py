@@ -2,10 +2,9 @@
 
 import pytest
 import torch
+from eegfm.training.randomness import generator_for, global_draws_for
 from torch.nn.functional import dropout
 from torch.utils.checkpoint import checkpoint
-
-from eegfm.training.randomness import generator_for, global_draws_for
 
 CPU = torch.device("cpu")
 PURPOSES = [(0, 1, 0, 0), (0, 1, 0, 1), (0, 1, 1, 0), (0, 2, 0, 0), (1, 1, 0, 0)]

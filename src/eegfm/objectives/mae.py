@@ -9,7 +9,7 @@ from torch import Tensor
 from eegfm.batch import WindowBatch
 from eegfm.encoders.tokens import Visible
 from eegfm.inference.backbone import Backbone
-from eegfm.nn.context import MASKS, Context
+from eegfm.nn.context import MASKS, Context, WindowDraws
 from eegfm.objectives.config import MaeConfig
 from eegfm.objectives.cross_decoder import CrossDecoder
 from eegfm.objectives.masks import (
@@ -22,6 +22,7 @@ from eegfm.objectives.masks import (
     visible_grid,
 )
 from eegfm.objectives.patches import Masking, PatchObjective
+from eegfm.objectives.rows import Rows
 
 
 class Mae(PatchObjective):
@@ -59,28 +60,36 @@ class Mae(PatchObjective):
 
     def _draw(self, batch: WindowBatch, n_rows: int, n_patches: int, context: Context) -> Visible:
         """Draw the visible tokens of every window."""
-        R, P = n_rows, n_patches
-        size = len(batch["signal"])
-        draws = context.window_draws(MASKS, batch["corpus"], size)
-        present = self.present_rows(batch)
+        draws = context.window_draws(MASKS, batch["corpus"], len(batch["signal"]))
+        rows = Rows.of(self.backbone, batch, n_rows)
         if "target_signal" in batch:
-            masked = lowest(draws.uniform(P), n_masked(self.mask_ratio, P, "patches"))
-            return Visible.grid(torch.arange(R).expand(size, -1), others(masked, P), P)
-        if self.config.visible == "rectangular":
-            n_rows_visible, n_patches_visible = visible_grid(self.mask_ratio, R, P)
-            noise = draws.uniform(R)
-            if present is None:
-                rows = lowest(noise, n_rows_visible)
-            else:
-                n_each = n_visible_rows_each(n_rows_visible, R, present.sum(dim=1))
-                rows = lowest_present(noise, present, n_each, n_rows_visible)
-            return Visible.grid(rows, lowest(draws.uniform(P), n_patches_visible), P)
-        n, noise = n_masked(self.mask_ratio, R * P), draws.uniform(R * P)
+            masked = lowest(draws.uniform(n_patches), n_masked(self.mask_ratio, n_patches, "patches"))
+            everywhere = torch.arange(rows.n).expand(len(masked), -1)
+            visible = Visible.grid(everywhere, others(masked, n_patches), n_patches)
+        elif self.config.visible == "rectangular":
+            visible = self._rectangle(rows, n_patches, draws)
+        else:
+            visible = self._free(rows, n_patches, draws)
+        return rows.visible_among_all(visible, n_patches)
+
+    def _rectangle(self, rows: Rows, n_patches: int, draws: WindowDraws) -> Visible:
+        n_visible_rows, n_visible_patches = visible_grid(self.mask_ratio, rows.n, n_patches)
+        noise = draws.uniform(rows.n)
+        if rows.present is None:
+            drawn = lowest(noise, n_visible_rows)
+        else:
+            n_each = n_visible_rows_each(n_visible_rows, rows.n, rows.present.sum(dim=1))
+            drawn = lowest_present(noise, rows.present, n_each, n_visible_rows)
+        return Visible.grid(drawn, lowest(draws.uniform(n_patches), n_visible_patches), n_patches)
+
+    def _free(self, rows: Rows, n_patches: int, draws: WindowDraws) -> Visible:
+        n_tokens = rows.n * n_patches
+        n, noise, present = n_masked(self.mask_ratio, n_tokens), draws.uniform(n_tokens), rows.present_tokens(n_patches)
         if present is None:
-            return Visible(others(lowest(noise, n), R * P))
-        is_present = present.repeat_interleave(P, dim=1)
-        n_each = is_present.sum(dim=1) - n_masked_each(self.mask_ratio, is_present.sum(dim=1))
-        return Visible(lowest_present(-noise, is_present, n_each, R * P - n))
+            return Visible(others(lowest(noise, n), n_tokens))
+        n_present = present.sum(dim=1)
+        n_each = n_present - n_masked_each(self.mask_ratio, n_present)
+        return Visible(lowest_present(-noise, present, n_each, n_tokens - n))
 
 
 def _moved(visible: Visible, device: torch.device) -> Visible:

@@ -12,6 +12,7 @@ from eegfm.nn.context import MASKS, Context
 from eegfm.objectives.config import MaskedConfig
 from eegfm.objectives.masks import lowest, lowest_present, n_masked, n_masked_each
 from eegfm.objectives.patches import Masking, PatchObjective
+from eegfm.objectives.rows import Rows
 
 
 class Masked(PatchObjective):
@@ -55,14 +56,16 @@ class Masked(PatchObjective):
     def _draw(self, batch: WindowBatch, n_rows: int, n_patches: int, context: Context) -> Tensor:
         """(B, M) tokens to mask."""
         draws = context.window_draws(MASKS, batch["corpus"], len(batch["signal"]))
+        rows = Rows.of(self.backbone, batch, n_rows)
         if "target_signal" in batch:
             patches = lowest(draws.uniform(n_patches), n_masked(self.mask_ratio, n_patches, "patches"))
-            first_tokens = n_patches * torch.arange(n_rows)
-            return (first_tokens.unsqueeze(-1) + patches.unsqueeze(1)).flatten(1)
-        n = n_masked(self.mask_ratio, n_rows * n_patches)
-        noise = draws.uniform(n_rows * n_patches)
-        present = self.present_rows(batch)
-        if present is None:
-            return lowest(noise, n)
-        is_present = present.repeat_interleave(n_patches, dim=1)
-        return lowest_present(noise, is_present, n_masked_each(self.mask_ratio, is_present.sum(dim=1)), n)
+            first_tokens = n_patches * torch.arange(rows.n)
+            masked = (first_tokens.unsqueeze(-1) + patches.unsqueeze(1)).flatten(1)
+        else:
+            n, noise = n_masked(self.mask_ratio, rows.n * n_patches), draws.uniform(rows.n * n_patches)
+            present = rows.present_tokens(n_patches)
+            if present is None:
+                masked = lowest(noise, n)
+            else:
+                masked = lowest_present(noise, present, n_masked_each(self.mask_ratio, present.sum(dim=1)), n)
+        return rows.among_all(masked, n_patches)

@@ -128,11 +128,6 @@ class PatchObjective(Objective):
             "frequencies_hz": list(self.targets.frequencies_hz),
         }
 
-    def present_rows(self, batch: WindowBatch) -> Tensor | None:
-        """(B, R) rows of tokens that hold a channel that is there, on the CPU; None where all do."""
-        mask = self.encoder.row_mask(batch)
-        return None if mask is None else mask.cpu()
-
 
 def _mean_where(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of (B, M, G, K) values where (B, M, G) is True, window by window, then of the windows that have any."""
