@@ -95,9 +95,8 @@ class PretrainModule(LightningModule):
         """
         context = self._context.of(stage, step.number, self.rank, self.world_size)
         for batch in step.batches:
-            with context.global_draws(self.device, batch["corpus"]):
-                output: LossOutput = self.objective(batch, context)
-            yield batch["corpus"], len(batch["samples"]) * self.world_size / step.n_windows, output
+            share = len(batch["samples"]) * self.world_size / step.n_windows
+            yield batch["corpus"], share, self._output(batch, context)
 
     def training_step(self, step: TrainStep, batch_idx: int) -> None:
         """Take one optimizer step.
@@ -116,6 +115,7 @@ class PretrainModule(LightningModule):
                 self.manual_backward(share * output.loss)
             logs[corpus] = output.logs
             total = total + share * output.loss.detach()
+            del output  # with all that is encoded, before the next micro-batch is
         nn.utils.clip_grad_norm_(self.parameters(), self.params.gradient_clip)
         learning_rate = optimizer.param_groups[0]["lr"]
         optimizer.step()
@@ -157,6 +157,11 @@ class PretrainModule(LightningModule):
     def world_size(self) -> int:
         """Number of processes; 1 without a trainer."""
         return 1 if self._trainer is None else int(self.trainer.world_size)
+
+    def _output(self, batch: StoredBatch, context: Context) -> LossOutput:
+        with context.global_draws(self.device, batch["corpus"]):
+            output: LossOutput = self.objective(batch, context)
+        return output
 
     def _local_gradients(self, *, is_last: bool) -> AbstractContextManager[None]:
         """Keep processes from exchanging gradients before the last micro-batch of a step."""
