@@ -11,7 +11,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 from eegfm.adapters.config import NoAdapterConfig, PerceiverConfig
-from eegfm.batch import SignalSpec, StoredBatch, TrainStep
+from eegfm.batch import SignalSpec, StoredBatch, TrainStep, rank_slice
 from eegfm.config import Buildable
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.errors import ConfigError, TrainingError
@@ -122,8 +122,7 @@ def parts(batches: list[StoredBatch], rank: int) -> list[StoredBatch]:
     """Half of every micro-batch, as one of two ranks has it."""
     halves = []
     for batch in batches:
-        n = len(batch["samples"]) // 2
-        own = slice(rank * n, (rank + 1) * n)
+        own = rank_slice(rank, 2)
         half: StoredBatch = {**batch, **{k: batch[k][own] for k in ("samples", "scales_uv", "recording")}}
         if "is_bad" in batch:
             half["is_bad"] = batch["is_bad"][own]

@@ -55,20 +55,20 @@ class Bids(Corpus):
         return {
             "subject": known["sub"],
             "session": known.get("ses", ""),
-            "task": known["task"],
+            "bids_task": known["task"],
             "acquisition": known.get("acq", ""),
             "run": known.get("run", ""),
         }
 
     def exclusion(self, fields: Mapping[str, str]) -> str:
         """Leave out tasks that are not asked for."""
-        if self._tasks and fields["task"] not in self._tasks:
-            return f"task {fields['task']} is not among corpus.tasks={list(self._tasks)}"
+        if self._tasks and fields["bids_task"] not in self._tasks:
+            return f"task {fields['bids_task']} is not among corpus.tasks={list(self._tasks)}"
         return ""
 
     def check_names(self, files: pd.DataFrame) -> None:
         """Refuse tasks that no file is of; see the base class."""
-        refuse_unmatched(f"{self.corpus}.ingest.corpus.tasks", self._tasks, files["task"], "files (task)")
+        refuse_unmatched(f"{self.corpus}.ingest.corpus.tasks", self._tasks, files["bids_task"], "files (bids_task)")
 
     def sidecars(self, path: str) -> tuple[str, ...]:
         """Every place that a side file may be inherited from, and the files that hold a part of the recording."""

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from eegfm.batch import rank_slice
+
 MASKS, VIEWS, AUGMENTATION, CODES = range(4)
 """Purposes of random numbers; what is drawn for one does not depend on what is drawn for another."""
 
@@ -107,12 +109,11 @@ class WindowDraws:
 
     def __init__(self, generator: Generator, n_windows: int, rank: int = 0, world_size: int = 1) -> None:
         self._generator, self.n_windows = generator, n_windows
-        self._first, self._n_all = rank * n_windows, world_size * n_windows
+        self._own, self._n_all = rank_slice(rank, world_size), world_size * n_windows
 
     def uniform(self, n: int) -> Tensor:
         """(B, n) numbers in [0, 1), on the CPU; every call draws further ones."""
-        drawn = torch.rand(self._n_all, n, generator=self._generator)
-        return drawn[self._first : self._first + self.n_windows]
+        return torch.rand(self._n_all, n, generator=self._generator)[self._own]
 
 
 def objective_seed(seed: int) -> int:

@@ -26,9 +26,9 @@ from eegfm.jobs.ingest.copies_known import compare_copies
 from eegfm.jobs.ingest.describe import read_described
 from eegfm.jobs.ingest.tables import (
     COPY_OF,
-    count_outcomes,
     events_table,
-    files_table,
+    file_outcomes_table,
+    ingest_summary,
     recordings_table,
     rejected_table,
 )
@@ -58,7 +58,7 @@ class Ingested:
     recordings: pd.DataFrame
     events: pd.DataFrame
     rejected: pd.DataFrame
-    files: pd.DataFrame
+    file_outcomes: pd.DataFrame
 
 
 def ingest(
@@ -136,8 +136,8 @@ def _tables(store: SignalStore, raw_files: pd.DataFrame, params: IngestParams) -
     kept = compare_copies(store, raw_files, copies, patterns)
     recordings, rejected = recordings_table(store, raw_files, copies, kept), rejected_table(store)
     read_described(store, recordings)
-    files = files_table(raw_files, recordings, store.rejected, copies)
-    return Ingested(store, recordings, events_table(store, copies), rejected, files)
+    file_outcomes = file_outcomes_table(raw_files, recordings, store.rejected, copies)
+    return Ingested(store, recordings, events_table(store, copies), rejected, file_outcomes)
 
 
 def _facts(params: IngestParams, signal: SignalParams, simulated: bool) -> StoreFacts:
@@ -226,9 +226,9 @@ def _mapped(result: Converted) -> NDArray[np.int16]:
 
 def _log_accounts(out: Ingested, corpus: str) -> None:
     """Print what became of every file, and the first of those that did not get in."""
-    counts = count_outcomes(out.files, out.recordings)
-    _log.info("%s: what became of %d files\n%s", corpus, len(out.files), counts.to_string(index=False))
-    copies = out.files[out.files["why"].str.startswith(COPY_OF)]
+    counts = ingest_summary(out.file_outcomes, out.recordings)
+    _log.info("%s: what became of %d files\n%s", corpus, len(out.file_outcomes), counts.to_string(index=False))
+    copies = out.file_outcomes[out.file_outcomes["why"].str.startswith(COPY_OF)]
     if len(copies):
         lines = [f"{row['path']}: {row['why']}" for row in copies.head(LOGGED_REJECTIONS).to_dict("records")]
         _log.warning("%s: %d recordings are there twice\n%s", corpus, len(copies), "\n".join(lines))
@@ -239,7 +239,11 @@ def _log_accounts(out: Ingested, corpus: str) -> None:
 
 
 def check_accounts(
-    files: pd.DataFrame, recordings: pd.DataFrame, rejected: pd.DataFrame, corpus: str, max_rejected_ratio: float
+    file_outcomes: pd.DataFrame,
+    recordings: pd.DataFrame,
+    rejected: pd.DataFrame,
+    corpus: str,
+    max_rejected_ratio: float,
 ) -> None:
     """Stop where too many files were rejected.
 
@@ -247,10 +251,12 @@ def check_accounts(
         EegfmError: More than ``max_rejected_ratio`` of the files that were not excluded are rejected, or nothing got
             in.
     """
-    n_tried = int((files["outcome"] != "excluded").sum())
+    n_tried = int((file_outcomes["outcome"] != "excluded").sum())
     if not n_tried:
-        first = files.iloc[0]
-        raise EegfmError(f"{corpus}: all {len(files)} files are excluded; first: {first['path']}: {first['why']}")
+        first = file_outcomes.iloc[0]
+        raise EegfmError(
+            f"{corpus}: all {len(file_outcomes)} files are excluded; first: {first['path']}: {first['why']}"
+        )
     if len(rejected) <= max_rejected_ratio * n_tried and len(recordings):
         return
     codes = ", ".join(f"{code} {n}" for code, n in rejected["code"].value_counts().items())
