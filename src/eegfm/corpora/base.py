@@ -81,6 +81,7 @@ class Details(NamedTuple):
         flags: Faults that leave signal and timing intact.
         boundaries_s: Recording times at which the signal is discontinuous though the file does not say so.
         reference_electrode: Clean name of the one electrode that the signal was recorded against, where it is known.
+        opened_others: Whether other recordings were opened for it, of whatever format.
     """
 
     events: list[dict[str, Any]]
@@ -88,6 +89,7 @@ class Details(NamedTuple):
     flags: tuple[str, ...] = ()
     boundaries_s: tuple[float, ...] = ()
     reference_electrode: str | None = None
+    opened_others: bool = False
 
 
 class Corpus(ABC):

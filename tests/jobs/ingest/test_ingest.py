@@ -17,10 +17,12 @@ import eegfm.jobs.ingest.workers as workers
 from damage import overwrite
 from eegfm.corpora.config import BidsCorpus, CorpusConfig, HbnCorpus
 from eegfm.errors import EegfmError, RecordingError, StoreError
+from eegfm.jobs.ingest import staleness
 from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.jobs.ingest.convert import Converted, Task, convert
 from eegfm.jobs.ingest.describe import spectrum_table
 from eegfm.jobs.ingest.ingest import Ingested
+from eegfm.jobs.ingest.staleness import store_facts
 from eegfm.signal.config import ReadParams, SignalParams
 from eegfm.store.index import RejectedEntry
 from eegfm.store.reader import SignalStore
@@ -168,7 +170,7 @@ def test_labels_change_without_a_conversion(root: Path, folder: Path, conversion
 
 def test_fields_that_only_list_make_nothing_stale() -> None:
     def made_by(corpus: CorpusConfig, **others: object) -> str:
-        return job._facts(IngestParams(corpus=corpus, **others), SignalParams(), simulated=False).made_by
+        return store_facts(IngestParams(corpus=corpus, **others), SignalParams(), simulated=False).made_by
 
     assert made_by(BidsCorpus()) == made_by(BidsCorpus(labels={"MMSE": "number"}, tasks=("rest",)))
     assert made_by(HbnCorpus()) == made_by(HbnCorpus(excluded_subjects={}))
@@ -220,7 +222,7 @@ def test_other_corpus_parameters_or_code_make_everything_stale(
     other = PARAMS.model_copy(update={"corpus": CORPUS.model_copy(update={"reference": "linked_ears"})})
     assert set(run_ingest(root, folder, other).recordings["reference"]) == {"linked_ears"}
     assert len(conversions) == 3
-    monkeypatch.setattr(job, "code_version", lambda corpus: "another version")
+    monkeypatch.setattr(staleness, "store_code", lambda corpus: "another version")
     run_ingest(root, folder, other)
     assert len(conversions) == 6
 

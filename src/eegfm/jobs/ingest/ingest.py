@@ -1,14 +1,11 @@
 """Bring a corpus into its signal store: plan, convert in workers, commit in plan order, report every file."""
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from functools import cache, partial
-from importlib.metadata import version
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from eegfm.corpora.base import file_version
 from eegfm.errors import EegfmError, StoreError
 from eegfm.jobs.ingest.config import IngestParams
-from eegfm.jobs.ingest.convert import TRIED_AGAIN, Converted, Task
+from eegfm.jobs.ingest.convert import Converted, Task
 from eegfm.jobs.ingest.copies import find_copies
 from eegfm.jobs.ingest.copies_known import compare_copies
 from eegfm.jobs.ingest.describe import read_described
+from eegfm.jobs.ingest.staleness import file_key, fresh_keys, reader_codes, store_facts
 from eegfm.jobs.ingest.tables import (
     COPY_OF,
     events_table,
@@ -34,20 +31,16 @@ from eegfm.jobs.ingest.tables import (
 )
 from eegfm.jobs.ingest.workers import converted
 from eegfm.signal.config import SignalParams
-from eegfm.source_code import code_sha256
 from eegfm.store.damage import is_marked
 from eegfm.store.index import RejectedEntry
-from eegfm.store.layout import SAMPLE_DTYPE, StoreFacts
+from eegfm.store.layout import SAMPLE_DTYPE
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 
 _log = logging.getLogger(__name__)
 
-_CONVERSION = "eegfm.jobs.ingest.convert"
 LOG_EVERY_S = 60.0
 LOGGED_REJECTIONS = 20
-IDENTITY = ("recording_id", "corpus", "path", "n_bytes", "mtime_ns", "sidecars", "published")
-"""Columns of ``raw_files`` that a stored recording rests on; others are labels."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +104,9 @@ def _store(
     """Convert what the store lacks; a store that is known to be damaged drops what is."""
     corpus = raw_files["corpus"].iloc[0]
     wanted = raw_files[raw_files["excluded"] == ""]
-    with StoreWriter(folder, _facts(params, signal, simulated)) as writer:
-        plan = _plan(wanted, root, params, signal, writer)
+    with StoreWriter(folder, store_facts(params, signal, simulated=simulated)) as writer:
+        readers = reader_codes()
+        plan = _plan(wanted, root, params, signal, writer, readers)
         _log.info("%s: %d files, %d to convert", corpus, len(raw_files), len(plan))
         gone = sorted(set(writer.keys) - set(wanted["recording_id"]))
         if gone:
@@ -124,7 +118,7 @@ def _store(
         # Closed when this fails or is told to stop: its workers end with it.
         with closing(converted(plan, params.workers)) as results:
             for result in _watched(results, len(plan), corpus):
-                _commit(writer, result)
+                _commit(writer, result, readers)
         writer.compact()
     return SignalStore(folder)
 
@@ -140,46 +134,21 @@ def _tables(store: SignalStore, raw_files: pd.DataFrame, params: IngestParams) -
     return Ingested(store, recordings, events_table(store, copies), rejected, file_outcomes)
 
 
-def _facts(params: IngestParams, signal: SignalParams, simulated: bool) -> StoreFacts:
-    """What the whole store rests on; where any of it changes, every recording is stale."""
-    corpus = params.corpus.model_dump_json(exclude=set(params.corpus.listing))
-    read = params.model_dump_json(
-        include={"reading": {"units", "salvage_truncated", "bad_annotations"}, "rates_hz": True}
-    )
-    made_by = f"{corpus}{read}{signal.model_dump_json()}{code_version(params.corpus.implementation.partition(':')[0])}"
-    filters = {"low_hz": signal.low_hz, "high_hz": signal.high_hz, "notch_hz": signal.notch_hz}
-    return StoreFacts(signal.rate_hz, simulated, filters, hashlib.sha256(made_by.encode()).hexdigest())
-
-
 def _plan(
-    wanted: pd.DataFrame, root: Path, params: IngestParams, signal: SignalParams, writer: StoreWriter
+    wanted: pd.DataFrame,
+    root: Path,
+    params: IngestParams,
+    signal: SignalParams,
+    writer: StoreWriter,
+    readers: Mapping[str, str],
 ) -> list[Task]:
-    known = {i: key for i, key in writer.keys.items() if writer.rejection_codes.get(i) not in TRIED_AGAIN}
-    for recording_id, versions in writer.named_files.items():
-        if any(file_version(root / path) != version for path, version in versions.items()):
-            known.pop(recording_id, None)
+    fresh = fresh_keys(writer, root, readers)
     tasks = []
     for row in wanted.to_dict("records"):
-        task = Task(root, {str(k): v for k, v in row.items()}, _key(row), params, signal, writer.spool)
-        if known.get(str(row["recording_id"])) not in (task.key, task.limited_key):
+        task = Task(root, {str(k): v for k, v in row.items()}, file_key(row), params, signal, writer.spool)
+        if fresh.get(str(row["recording_id"])) not in (task.key, task.limited_key):
             tasks.append(task)
     return tasks
-
-
-def _key(row: Mapping[Any, Any]) -> str:
-    """Identity of one recording inside its store: its file, its side files, and what was published with them."""
-    return hashlib.sha256(repr([str(row[name]) for name in IDENTITY]).encode()).hexdigest()
-
-
-@cache
-def code_version(corpus: str) -> str:
-    """Hash of the code that reads and filters recordings of one layout, and of the libraries under it.
-
-    Args:
-        corpus: Module of the layout.
-    """
-    libraries = [f"{name}=={version(name)}" for name in ("numpy", "scipy", "mne", "h5py", "xxhash")]
-    return hashlib.sha256(json.dumps([code_sha256(corpus, _CONVERSION), libraries]).encode()).hexdigest()
 
 
 def _watched(
@@ -200,9 +169,10 @@ def _watched(
             _log.info("%s: %d of %d files, %.1f h of EEG, %.1f h/min", corpus, number, n_tasks, hours, pace)
 
 
-def _commit(writer: StoreWriter, result: Converted | RejectedEntry) -> None:
+def _commit(writer: StoreWriter, result: Converted | RejectedEntry, readers: Mapping[str, str]) -> None:
     if isinstance(result, RejectedEntry):
-        writer.reject(result)
+        # Any reader may have refused it, or a part of its recording: all of them count.
+        writer.reject(replace(result, readers=dict(readers)))
         return
     writer.commit(
         recording_id=result.recording_id,
@@ -215,6 +185,7 @@ def _commit(writer: StoreWriter, result: Converted | RejectedEntry) -> None:
         facts=result.facts,
         events=result.events,
         named=result.named,
+        readers={name: readers[name] for name in result.formats},
     )
     result.samples_path.unlink()
 
