@@ -141,7 +141,7 @@ def test_a_pool_is_asked_for_once(groups, stores, monkeypatch) -> None:
 def test_batches_that_are_kept_stay_as_they_are(groups, stores, plan) -> None:
     kept = list(TrainingLoader(plan, stores, 30, n_ahead=2))
     now = TrainingLoader(plan, stores, 30)
-    for step, batches in enumerate(kept):
+    for step, batches, _ in kept:
         for batch, want in zip(batches, now.batches(step), strict=True):
             assert torch.equal(batch["samples"], want["samples"])
 
