@@ -1,4 +1,4 @@
-"""What the channel adapters cost and what they are worth, on the simulated mixture of 21 and 129 channels.
+"""Cost and benefit of the channel adapters, on the simulated mixture of 21 and 129 channels.
 
 python -m benchmarks run adapters
 python -m benchmarks.adapters benchmarks/results/adapters_DATE.json docs/adapters.md    # the table into the page

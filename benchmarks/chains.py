@@ -1,4 +1,4 @@
-"""From one raw file to filtered samples on the disk: ours, the peers' ways, and the limit that the machine sets."""
+"""Conversion of one raw file to filtered samples on disk: ours, the peers', and the limit of the machine."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which encoders the table of the documentation shows, and what is published about them. No torch here.
+"""Encoders in the documentation's table, with their published figures. No torch here.
 
 Those of publications are normalized as published, as their figures stand beside published ones.
 """

@@ -1,4 +1,4 @@
-"""Training steps of the default encoder: what attention and objective cost, against all tokens with full attention.
+"""Training steps of the default encoder by attention and objective, against full attention over all tokens.
 
 python -m benchmarks run encoder_steps
 """

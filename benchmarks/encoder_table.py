@@ -1,4 +1,4 @@
-"""The tables of the encoders, from what the benchmark found into the documentation.
+"""Write the tables of encoders from a benchmark's results into the documentation.
 
 python -m benchmarks.encoder_table benchmarks/results/encoders_DATE.json docs/encoders.md
 """

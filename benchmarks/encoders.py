@@ -1,4 +1,4 @@
-"""What the encoders cost: weights, operations, memory and windows per second, beside what is published.
+"""Cost of the encoders: parameters, operations, memory and windows per second, beside published figures.
 
 python -m benchmarks run encoders
 python -m benchmarks.encoder_table benchmarks/results/encoders_DATE.json docs/encoders.md    # into the page

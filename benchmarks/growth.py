@@ -1,4 +1,4 @@
-"""What grows and what must not: time with the number of recordings, memory with their number and length."""
+"""Growth of time with the number of recordings, and of memory with their number and length."""
 
 import shutil
 import statistics

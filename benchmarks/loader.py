@@ -1,4 +1,4 @@
-"""The training loader beside the peers' data sets: warm and cold batches, opening, memory."""
+"""The training loader beside the peers' data sets: warm and cold batches, time to open, memory."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial

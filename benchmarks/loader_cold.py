@@ -1,4 +1,4 @@
-"""Batches whose samples are on the disk: the page cache is emptied before every turn, and that is checked."""
+"""Batches whose samples are on disk. The page cache is emptied before every turn, and this is checked."""
 
 import ctypes
 import mmap

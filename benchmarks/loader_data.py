@@ -1,4 +1,4 @@
-"""The same signals in every peer's way of keeping them, made once into a cache."""
+"""The same signals in the storage format of every peer, made once into a cache."""
 
 import pickle
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Our own ways to batches, and the memcpy that bounds them."""
+"""Our loaders, and the memcpy that bounds them."""
 
 import ctypes
 import shutil

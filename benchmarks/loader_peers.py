@@ -1,4 +1,4 @@
-"""How the peers read single windows: as data sets for torch's DataLoader, without worker processes.
+"""Single windows as the peers read them: data sets for torch's DataLoader, without worker processes.
 
 braindecode is the package itself. The others have none; what they do follows their sources: LaBraM looks its data set
 up by path for every window of an HDF5 file of float64 in chunks of one second; BioFoundation keeps groups of 1000

@@ -1,4 +1,4 @@
-"""Tables in pages of the documentation, between two marks."""
+"""Write tables into pages of the documentation, between two marks."""
 
 from pathlib import Path
 

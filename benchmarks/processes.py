@@ -1,4 +1,4 @@
-"""Processes to measure in: one per candidate, bound to one core, one thread per library, asked in turns."""
+"""Processes for measurements: one per candidate, bound to one core, one thread per library, run in turns."""
 
 import gc
 import multiprocessing

@@ -1,4 +1,4 @@
-"""Recordings to measure on: realistic signals in EDF, BDF and EEGLAB files, made once into a cache and seeded."""
+"""Recordings for measurements: realistic signals in EDF, BDF and EEGLAB files, seeded, made once into a cache."""
 
 import tempfile
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Runs benchmarks: registry, lines on the screen, results with the facts of the machine as JSON."""
+"""Run benchmarks: registry, progress lines, results as JSON with facts about the machine."""
 
 import datetime
 import json

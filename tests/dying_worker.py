@@ -1,4 +1,4 @@
-"""Stand-ins for what workers run: some files kill the process, some only once, some hang. Imported by the workers."""
+"""Replacements for a worker's task: some files kill the process, some only once, some hang."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Checkpoints of untrained encoders, to export."""
+"""Checkpoints of untrained encoders for export."""
 
 from typing import Any
 

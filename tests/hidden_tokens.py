@@ -1,4 +1,4 @@
-"""Hiding tokens and padding, as tests do it."""
+"""Apply padding to signals and attention masks to tokens, for tests of encoders."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Tables of windows to make pairs of, and what a plan's window numbers stand for in them."""
+"""Tables of windows for pairs, and the windows that a plan's numbers stand for."""
 
 from collections.abc import Iterable
 from typing import Any

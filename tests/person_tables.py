@@ -1,4 +1,4 @@
-"""Recordings tables of invented persons, with as many columns as splits look at."""
+"""Recordings tables of invented persons, with the columns that splits need."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The signal path computed over a whole signal at once, in double precision: what blocks must add up to."""
+"""The signal path over a whole signal at once, in double precision, as reference for processing in blocks."""
 
 import mne
 import numpy as np

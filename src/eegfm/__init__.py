@@ -1,4 +1,4 @@
-"""eegfm: from raw EEG files to a pretrained, probed and scored foundation model."""
+"""Take raw EEG files to a pretrained, probed and scored foundation model."""
 
 from eegfm.processor import keep_onednn_from_amx
 

@@ -1,4 +1,4 @@
-"""``python -m eegfm`` and the ``eegfm`` command: ``kedro run`` for this project."""
+"""Run ``kedro run`` for this project, as ``python -m eegfm`` or as the ``eegfm`` command."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The shapes that travel through training: what one batch holds and what the data decides about a model."""
+"""Types of batches and of the signal specification."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

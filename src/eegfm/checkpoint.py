@@ -1,4 +1,4 @@
-"""Encoder checkpoints: safetensors whose header holds all that is needed to use the weights. No torch here."""
+"""Encoder checkpoints: safetensors files whose header says how to use the weights. No torch here."""
 
 import hashlib
 import json

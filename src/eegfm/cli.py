@@ -1,4 +1,4 @@
-"""Kedro's ``run`` command for this project, which ends in one line when it is told to stop."""
+"""Kedro's ``run`` command for this project. A stopped run ends with one line."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""The base of every typed configuration, and how a configuration becomes an object."""
+"""Base class of all configurations, and the import of the class that a configuration builds."""
 
 import importlib
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and by one process at a time."""
+"""Write files whole or not at all, and by one process at a time."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Names that the configuration gives: errors for those that the data lack, with the names that they have."""
+"""Refuse configured names that match nothing in the data, and list the names that do."""
 
 import difflib
 from collections.abc import Collection, Sequence

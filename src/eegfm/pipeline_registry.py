@@ -1,4 +1,4 @@
-"""The pipelines of the project: a table of contents.
+"""Register the pipelines of the project.
 
 Which corpora there are is configuration (``params:corpora``): the hook ``ProjectHooks.after_context_created``
 hands the roles over before Kedro asks for the pipelines. Without a context (``kedro registry list``) the

@@ -1,4 +1,4 @@
-"""What this machine's processor must not be asked for. Runs before torch is loaded, so it imports next to nothing."""
+"""Keep oneDNN from AMX on processors that compute wrong with it. Runs before torch, so it imports little."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What a table, an encoder or a file of metrics was made from, and which of them do not belong together."""
+"""Records of what files were made from, and a check of which files do not belong together."""
 
 import hashlib
 import json

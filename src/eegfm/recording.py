@@ -1,4 +1,4 @@
-"""What is true of one recording and of one montage, in the words used everywhere.
+"""Types for facts about one recording and one montage.
 
 corpus → subject → session → recording (one file) → segment (a stretch without gaps) → window → patch → token.
 """

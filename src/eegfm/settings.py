@@ -1,4 +1,4 @@
-"""Kedro settings. Imported first of all, so it also decides how errors, warnings and signals reach the user."""
+"""Kedro settings. Kedro imports them first, so they also install the handling of errors, warnings and signals."""
 
 import os
 import sys

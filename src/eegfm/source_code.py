@@ -1,4 +1,4 @@
-"""Which code made something: a short hash of each module that it rests on, as far as the module decides numbers."""
+"""Hash the source code of modules and of all modules that they import. Comments and docstrings do not count."""
 
 import ast
 import hashlib

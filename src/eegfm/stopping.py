@@ -1,4 +1,4 @@
-"""How a run ends that is told to stop by SIGTERM or Ctrl-C: one line, and the exit code that shells give the signal."""
+"""End a run on SIGTERM or Ctrl-C with one line and the shell's exit code of the signal."""
 
 import multiprocessing
 import os

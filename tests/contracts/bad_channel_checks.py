@@ -1,4 +1,4 @@
-"""What every encoder promises of bad channels: each window has its own, and nothing of them is seen or asked for."""
+"""Checks of every encoder with bad channels: each window has its own, and they are neither seen nor predicted."""
 
 import copy
 

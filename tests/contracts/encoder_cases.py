@@ -1,4 +1,4 @@
-"""Members and variants of the encoders under contract, and the windows of 200 Hz that they are shown."""
+"""Encoders under contract (members and variants), and their windows of 200 Hz."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What every encoder promises, promise by promise: each raises where an encoder breaks it."""
+"""Contract of every encoder. Each check raises an error if an encoder breaks one promise."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What every encoder promises to training, to files and to compilers, promise by promise."""
+"""Contract of every encoder for training, files and compilers. Each check covers one promise."""
 
 import copy
 import warnings

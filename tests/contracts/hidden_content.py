@@ -1,4 +1,4 @@
-"""What every encoder promises to objectives that hide patches: no prediction depends on what a hidden patch holds."""
+"""Contract for objectives with masks: no prediction depends on the content of a masked patch."""
 
 import copy
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Valid EDF and BDF files of all sorts, with what is true of them, for mutations to start from."""
+"""Valid EDF and BDF files of many kinds with their true contents, as a start for mutations."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How EDF and BDF files are damaged: kinds and weights, each reproducible from its generator."""
+"""Mutations of EDF and BDF files: kinds and weights, reproducible from a generator."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

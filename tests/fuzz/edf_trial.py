@@ -1,4 +1,4 @@
-"""Sends damaged files through the whole acceptance path and judges what comes out against the truth."""
+"""Send damaged files through the whole acceptance path, and compare the results with the truth."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Damaged EEGLAB files with their truth: each is a valid recording, then damaged in one way drawn by weight.
+"""Mutations of EEGLAB files with their truth. Each file is a valid recording, damaged in one random way.
 
 A case follows from its seed alone. Kinds and weights are those by which the figures of issue 3 are defined.
 """

@@ -1,4 +1,4 @@
-"""Edits that published corpora are full of. Each changes the files and, where it changes what is true, the truth."""
+"""Edits with typical faults of published corpora. Each changes the files and, if needed, the truth."""
 
 from collections.abc import Callable
 from dataclasses import replace

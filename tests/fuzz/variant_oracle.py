@@ -1,4 +1,4 @@
-"""Is what became of a corpus right, said to be otherwise, silently wrong, or a crash? Judged by its truth alone.
+"""Judge the result of a corpus by its truth alone: right, reported as wrong, silently wrong, or a crash.
 
 Nothing here calls the project's readers, filters or cutters: signals are compared with the tones that were written,
 tables and windows with plain loops.

@@ -1,4 +1,4 @@
-"""What is true of a small corpus: who was recorded, what each electrode carried, what happened when."""
+"""Truth of a small corpus: the persons, the signal of each electrode, the events."""
 
 from dataclasses import dataclass, field
 

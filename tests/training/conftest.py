@@ -1,4 +1,4 @@
-"""A store in memory whose samples say where they come from."""
+"""A store in memory whose samples encode their own position."""
 
 from collections.abc import Iterable
 from typing import ClassVar

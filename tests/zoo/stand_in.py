@@ -1,4 +1,4 @@
-"""Where tests find braindecode."""
+"""Find braindecode for tests."""
 
 import importlib
 import sys

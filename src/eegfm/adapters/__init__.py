@@ -1,1 +1,1 @@
-"""Floor 3: between what is stored and what an encoder sees."""
+"""Floor 3: channel adapters, which map the channels of any montage to the channels that an encoder takes."""

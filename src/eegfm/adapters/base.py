@@ -1,4 +1,4 @@
-"""What every channel adapter offers: windows of any montage become windows that an encoder can take."""
+"""Base class of channel adapters."""
 
 from abc import ABC, abstractmethod
 from dataclasses import replace

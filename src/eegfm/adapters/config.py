@@ -1,4 +1,4 @@
-"""The menu of channel adapters: typed choices, no torch."""
+"""Configurations of the channel adapters. No torch here."""
 
 from typing import Annotated, ClassVar, Literal
 

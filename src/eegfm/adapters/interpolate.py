@@ -1,4 +1,4 @@
-"""Interpolation: what the electrodes of one montage would have recorded."""
+"""Adapter that interpolates the channels of a canonical montage with spherical splines."""
 
 from functools import lru_cache
 

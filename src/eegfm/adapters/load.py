@@ -1,4 +1,4 @@
-"""Adapters, new and from checkpoints: strict."""
+"""Build adapters, new ones and those of checkpoints. Weights are loaded strictly."""
 
 from pydantic import TypeAdapter, ValidationError
 

@@ -1,4 +1,4 @@
-"""No adapter: every encoder that takes any channels at any positions works without one."""
+"""Adapter that changes nothing, for encoders that take any channels at any positions."""
 
 from eegfm.adapters.base import Adapter
 from eegfm.adapters.config import NoAdapterConfig

@@ -1,4 +1,4 @@
-"""A perceiver over channels: learned queries look at the channels of each short patch, however many there are.
+"""Perceiver over channels: in each short patch, learned queries attend to all channels.
 
 Shapes: B windows, C channels, K queries, P patches, S samples per patch, D width, H heads.
 """

@@ -1,4 +1,4 @@
-"""Zero-padding: every channel at an electrode of one montage, zeros where there is none."""
+"""Adapter that puts each channel in the place of an electrode of one montage. Places without a channel hold zeros."""
 
 import logging
 from typing import NamedTuple

@@ -1,1 +1,1 @@
-"""Floor 2: what is true of a corpus: layout, names, labels, official splits."""
+"""Floor 2: layout, names, labels and official splits of each corpus."""

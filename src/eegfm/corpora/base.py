@@ -1,4 +1,4 @@
-"""What a corpus answers: which files, what is known of each, and how its channels are named."""
+"""Base class of corpora: list the raw files, describe each file, name its channels."""
 
 import logging
 import math

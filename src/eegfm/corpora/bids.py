@@ -1,4 +1,4 @@
-"""Any folder in the layout of EEG-BIDS: EDF, BDF, BrainVision or EEGLAB files with their side files."""
+"""Corpus for any EEG-BIDS folder: EDF, BDF, BrainVision or EEGLAB files with their side files."""
 
 from collections.abc import Mapping
 from dataclasses import replace

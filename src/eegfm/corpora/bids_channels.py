@@ -1,4 +1,4 @@
-"""``channels.tsv`` of EEG-BIDS: which channels of a file are EEG, which are bad, and whether the file agrees."""
+"""``channels.tsv`` of EEG-BIDS: types, units and status of channels, compared with the recording's header."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""``participants.tsv`` and ``participants.json`` of BIDS: age, sex and other columns of persons, as they are published.
+"""``participants.tsv`` and ``participants.json`` of BIDS: age, sex and other columns of persons.
 
 Published tables name and code them in many ways. What leaves no doubt is taken; what is not understood is left out,
 with a flag on the person's recordings and a line in the log.

@@ -1,4 +1,4 @@
-"""Parts of one recording, ``split-01``, ``split-02``, …: one recording in several files that share their side tables.
+"""Split recordings of EEG-BIDS (``split-01``, ``split-02``, …): several files that share their side files.
 
 BIDS counts onsets from the first sample of the recording, so those of a table that all parts share count from the start
 of the first part. A table that names a part is about this part and counts from its start.

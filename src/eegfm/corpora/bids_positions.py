@@ -1,4 +1,4 @@
-"""``electrodes.tsv`` and ``coordsystem.json`` of EEG-BIDS: measured positions, where they can be trusted."""
+"""``electrodes.tsv`` and ``coordsystem.json`` of EEG-BIDS: measured electrode positions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The side files of EEG-BIDS: which of them apply to a recording, and what they say.
+"""Side files of EEG-BIDS: find those that apply to a recording, and read them.
 
 Source: the BIDS specification, chapters "Common principles" (inheritance) and "Electroencephalography".
 """

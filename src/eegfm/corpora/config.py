@@ -1,4 +1,4 @@
-"""The menu of sources and corpora: where raw files come from and how their layout is read."""
+"""Configurations of sources (how raw files arrive) and corpora (how their layout is read)."""
 
 from typing import Annotated, ClassVar, Literal
 

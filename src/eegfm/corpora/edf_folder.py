@@ -1,4 +1,4 @@
-"""Any folder of EDF or BDF files whose paths follow one pattern."""
+"""Corpus for any folder of EDF or BDF files whose paths follow one pattern."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""HBN-EEG as BIDS: the challenge's 100-Hz BDF or OpenNeuro's 500-Hz EEGLAB files."""
+"""The HBN-EEG corpus as BIDS: 100-Hz BDF files of the challenge, or 500-Hz EEGLAB files of OpenNeuro."""
 
 import re
 from collections.abc import Mapping

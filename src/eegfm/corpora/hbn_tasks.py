@@ -1,4 +1,4 @@
-"""The tasks of HBN-EEG: which events are a task's own, where it starts and stops, and who is known to be unusable.
+"""BIDS tasks of HBN-EEG: their events, their start and stop, and persons with unusable data.
 
 Recordings were cut out of a whole session: they begin in the task before, and run on into the next. Names and codes of
 events are those of the ``task-<name>_events.json`` files of the published data sets.

@@ -1,4 +1,4 @@
-"""Labels of persons joined to raw files, and what is said where they join nothing."""
+"""Join labels of persons to raw files, and report labels that match no file."""
 
 import logging
 from collections.abc import Iterable

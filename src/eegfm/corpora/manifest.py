@@ -1,4 +1,4 @@
-"""What is known of raw files before they are read: sizes and checksums that were published with them."""
+"""Manifest of a raw folder: the published size and checksum of each file."""
 
 import hashlib
 import json

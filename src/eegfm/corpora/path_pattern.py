@@ -1,4 +1,4 @@
-"""Patterns of paths with named fields, such as ``"S{subject}/S{subject}R{run}"``, and how paths read by them."""
+"""Path patterns with named fields, such as ``"S{subject}/S{subject}R{run}"``."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence

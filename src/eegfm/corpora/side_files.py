@@ -1,4 +1,4 @@
-"""Side files that belong to no recording: a name that is wrong by a letter would lose all events without a word."""
+"""Warn of side files that belong to no recording. A misspelt name would lose all events silently."""
 
 import logging
 import os

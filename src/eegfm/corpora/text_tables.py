@@ -1,4 +1,4 @@
-"""Tables as text: the one place that the side files of every corpus are read through.
+"""Read text tables. The side files of every corpus are read here.
 
 Blanks around cells and column names mean nothing, whoever put them there: editors that line columns up, spreadsheets,
 other systems' line ends. A cell in double quotes is what stands between them.

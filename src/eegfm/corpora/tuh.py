@@ -1,4 +1,4 @@
-"""The TUH EEG corpora, as their README files lay them out: TUEG, TUAB, TUEV, TUAR, TUSZ, TUSL, TUEP."""
+"""The TUH EEG corpora (TUEG, TUAB, TUEV, TUAR, TUSZ, TUSL, TUEP), as their README files describe them."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Readers of the annotation files that lie beside the recordings of the TUH corpora.
+"""Read the annotation files beside the recordings of the TUH corpora.
 
 Sources: the README files of TUSZ, TUAR, TUSL, TUEP (``.csv``, ``.csv_bi``), of TUSZ v1 (``.tse``) and of TUEV
 (``.rec``, ``.lab``). Labels that are guessed would be worse than none: a line that is not of its format rejects the

@@ -1,1 +1,1 @@
-"""Floor 3: encoders, which turn windows into tokens."""
+"""Floor 3: encoders, which turn windows into tokens and tokens into vectors."""

@@ -1,4 +1,4 @@
-"""What every encoder offers: windows become tokens, tokens become contextual vectors."""
+"""Base class of encoders: ``tokenize`` makes tokens of windows, ``encode`` makes contextual vectors of tokens."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

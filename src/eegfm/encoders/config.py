@@ -1,4 +1,4 @@
-"""The menu of encoders: typed choices, no torch."""
+"""Union of the encoder configurations. No torch here."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args

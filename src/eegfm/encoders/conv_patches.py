@@ -1,4 +1,4 @@
-"""The convolutional patch embedding of LaBraM, which CBraMod and LUNA take over with other sizes.
+"""The convolutional patch embedding of LaBraM. CBraMod and LUNA use it with other sizes.
 
 Shapes: B windows, N patches of a window, S samples of a patch, F maps, L steps that are left of a patch.
 """

@@ -1,4 +1,4 @@
-"""From encoded vectors to what an objective asks of single tokens. The weights belong to the objective."""
+"""Token decoders: from encoded vectors to predictions for single tokens. Their weights belong to the objective."""
 
 from abc import ABC, abstractmethod
 

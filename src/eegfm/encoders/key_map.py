@@ -1,4 +1,4 @@
-"""How published weights are renamed: rules that must account for every name."""
+"""Key maps: rules that rename published weights and account for every name."""
 
 import re
 from collections.abc import Callable, Mapping

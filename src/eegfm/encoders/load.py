@@ -1,4 +1,4 @@
-"""Encoders from checkpoints: strict, and the untrained twin that every probe is compared with."""
+"""Load encoders from checkpoints strictly, and build the untrained twin for comparison."""
 
 from collections.abc import Mapping
 

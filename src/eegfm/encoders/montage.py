@@ -1,4 +1,4 @@
-"""For encoders that are tied to one montage: which one, or what to do about several."""
+"""Find the one montage and window length that an encoder is tied to, or refuse the data."""
 
 from eegfm.batch import SignalSpec
 from eegfm.errors import ConfigError

@@ -1,4 +1,4 @@
-"""Which encoders have published weights. A key map is imported only when it is used."""
+"""Encoders with published weights. A key map is imported only when it is used."""
 
 import importlib
 

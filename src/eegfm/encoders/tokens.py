@@ -1,4 +1,4 @@
-"""What travels between the two halves of an encoder: tokens, and which of them are visible."""
+"""Types between the two halves of an encoder: tokens, visible tokens and encoded tokens."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""What an encoder can do, known before it is built. No torch here."""
+"""Traits of encoders, known before an encoder is built. No torch here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

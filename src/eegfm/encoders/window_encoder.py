@@ -1,4 +1,4 @@
-"""Encoders that give features of a whole window, and no tokens."""
+"""Base class of encoders that give features of a whole window and have no tokens."""
 
 from abc import ABC, abstractmethod
 

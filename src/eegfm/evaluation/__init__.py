@@ -1,1 +1,1 @@
-"""Floor 5: features, closed-form probes, baselines, metrics and their intervals."""
+"""Floor 5: features, closed-form probes, controls, metrics and confidence intervals."""

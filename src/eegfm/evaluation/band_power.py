@@ -1,4 +1,4 @@
-"""Log band power: the control that every learned feature has to stand beside."""
+"""Log band power of windows, the control for every learned feature."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Intervals over persons: windows of one person are not independent, persons are."""
+"""Bootstrap intervals over persons. Windows of one person are not independent, persons are."""
 
 from collections.abc import Callable
 

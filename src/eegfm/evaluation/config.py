@@ -1,4 +1,4 @@
-"""The menu of probes."""
+"""Configurations of the probes."""
 
 from typing import Annotated, Any, Literal, Self
 

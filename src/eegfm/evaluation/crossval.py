@@ -1,4 +1,4 @@
-"""Predict every person from the others; the penalty is chosen on the training persons alone."""
+"""Cross-validation over persons. The penalty is chosen on the training persons alone."""
 
 from dataclasses import dataclass
 

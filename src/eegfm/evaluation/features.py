@@ -1,4 +1,4 @@
-"""Features of windows: gathered from the store once, seen by every feature extractor in turn."""
+"""Compute features of windows. Each batch is gathered once and goes through every feature extractor."""
 
 from collections.abc import Callable, Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""What the linear probes share: standardised features, balanced weights, and one predictor per penalty.
+"""Shared parts of the linear probes: standardised features, balanced weights, one predictor per penalty.
 
 Shapes: W windows, F features, K classes, L penalties, K' = 1 score column for two classes, K otherwise.
 """

@@ -1,4 +1,4 @@
-"""Scores from counts: confusions add up over windows and persons, so every score and resample is cheap."""
+"""Scores from counts. Confusion matrices add up over windows and persons, so scores and resamples are cheap."""
 
 from collections.abc import Sequence
 

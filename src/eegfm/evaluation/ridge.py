@@ -1,4 +1,4 @@
-"""Closed-form ridge: one eigendecomposition serves every penalty."""
+"""Closed-form ridge regression. One eigendecomposition serves every penalty."""
 
 import numpy as np
 from numpy.typing import NDArray

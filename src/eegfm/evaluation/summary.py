@@ -1,4 +1,4 @@
-"""From held-out predictions to the numbers of a report: pooled, per person, with intervals, and paired."""
+"""Summarise held-out predictions: pooled, per person, with intervals, and paired with controls."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,1 +1,1 @@
-"""From stored samples to encoded vectors: one way for training, probes and exports."""
+"""Floor 3: from stored samples to encoded vectors, for training, probes and exports alike."""

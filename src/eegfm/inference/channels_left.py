@@ -1,4 +1,4 @@
-"""Windows without the recordings of which bad channels leave nothing."""
+"""Leave out recordings whose bad channels leave no channel for the encoder."""
 
 import logging
 from collections.abc import Callable, Mapping

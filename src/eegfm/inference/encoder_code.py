@@ -1,4 +1,4 @@
-"""The code that gives an encoder's weights their meaning: in other code they are other numbers. No torch here."""
+"""Hash of the code that decides what an encoder's weights compute. No torch here."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a checkpoint was made with."""
+"""Versions of the libraries that a checkpoint was made with."""
 
 import platform
 

@@ -1,4 +1,4 @@
-"""Encoder checkpoints as catalog entries."""
+"""Catalog dataset of encoder checkpoints."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Plotly figures that are written whole or not at all, with what they were made from."""
+"""Catalog dataset of Plotly figures, written whole or not at all, with a record of their origin."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Folders as catalog entries: what travels between nodes is the path."""
+"""Catalog datasets of folders. Nodes pass the path."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""A file that another program wrote, as a catalog entry: what travels is its path."""
+"""Catalog dataset of a file that another program wrote. Nodes pass the path."""
 
 from pathlib import Path
 from typing import Any

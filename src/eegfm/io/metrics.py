@@ -1,4 +1,4 @@
-"""Metrics as JSON that is written whole or not at all."""
+"""Catalog dataset of metrics as JSON, written whole or not at all."""
 
 import json
 from pathlib import Path

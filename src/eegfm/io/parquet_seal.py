@@ -1,4 +1,4 @@
-"""Checksums inside a Parquet file. They lie between its columns and its footer, where readers of Parquet do not look.
+"""Checksums inside a Parquet file, between its columns and its footer. Other readers ignore these bytes.
 
 The footer says where each column lies, so that bytes between the last column and the footer are nobody's. Checksums are
 compared before Arrow parses anything: what it does with damaged bytes, it does not promise.

@@ -1,4 +1,4 @@
-"""Catalog entries that carry what they were made from, inside their own files."""
+"""Base of catalog datasets that keep a record of their origin inside their own files."""
 
 import json
 from abc import abstractmethod

@@ -1,4 +1,4 @@
-"""The signal store as a catalog entry."""
+"""Catalog dataset of the signal store."""
 
 import base64
 import io

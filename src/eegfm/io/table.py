@@ -1,4 +1,4 @@
-"""Parquet tables that are written whole or not at all."""
+"""Catalog dataset of Parquet tables, written whole or not at all."""
 
 import hashlib
 import io

@@ -1,1 +1,1 @@
-"""Which windows a training draws from, and in which ratio."""
+"""Floor 2, above splits: the windows that a training draws from, and their ratio."""

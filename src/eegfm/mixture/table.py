@@ -1,4 +1,4 @@
-"""Put the windows of several corpora together for training, with the share each has in a batch."""
+"""Build the mixture table: windows of several corpora, with the share of each corpus in a batch."""
 
 import hashlib
 import logging

@@ -1,1 +1,1 @@
-"""Small torch parts that encoders, adapters and objectives share."""
+"""Floor 3, below encoders: small torch parts that encoders, adapters and objectives share."""

@@ -1,4 +1,4 @@
-"""What is done with bad channels: matrices that leave them out of the reference, or put splines in their place.
+"""Matrices that leave bad channels out of the reference, or replace them by splines.
 
 Shapes: B windows, C channels as stored, K channels that come out.
 """

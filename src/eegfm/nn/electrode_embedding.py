@@ -1,4 +1,4 @@
-"""Where an electrode sits, as a vector: shared by encoders and adapters."""
+"""Embedding of electrode positions, shared by encoders and adapters."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What became of every weight when a module was loaded, and which exceptions were asked for. No torch here."""
+"""Report on loading weights: the outcome of every weight, and the exceptions that were requested. No torch here."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""Tensors that follow from a montage: places, matrices."""
+"""Tensors per montage, such as positions and matrices."""
 
 from collections.abc import Iterable
 

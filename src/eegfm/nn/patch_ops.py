@@ -1,4 +1,4 @@
-"""What several published architectures do to single patches.
+"""Operations on single patches, shared by several published architectures.
 
 Shapes: B windows, F maps, N patches, L steps, S samples of a patch.
 """

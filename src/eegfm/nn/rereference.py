@@ -1,4 +1,4 @@
-"""From the store's integers to re-referenced microvolts, on the device."""
+"""Turn stored integers into re-referenced microvolts, on the device."""
 
 from collections.abc import Mapping
 from dataclasses import replace

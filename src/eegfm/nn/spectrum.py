@@ -1,4 +1,4 @@
-"""The power spectrum of a patch, as input of an encoder and as target of an objective."""
+"""Power spectrum of a patch, used as encoder input and as prediction target."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Stochastic depth (Huang et al. 2016, arXiv 1603.09382), as several transformers use it."""
+"""Stochastic depth (Huang et al. 2016, arXiv 1603.09382)."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Initial weights from a seed, and stored ones loaded strictly: the same for encoders, adapters and objectives."""
+"""Initialise weights from a seed and load stored weights strictly, for encoders, adapters and objectives."""
 
 import logging
 from collections.abc import Mapping, Sequence

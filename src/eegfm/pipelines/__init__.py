@@ -1,1 +1,1 @@
-"""Floor 7: thin Kedro pipelines; a node calls a job."""
+"""Floor 7: thin Kedro pipelines. A node calls a job."""

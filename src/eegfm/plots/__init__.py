@@ -1,1 +1,1 @@
-"""Plotly figures of what the jobs found."""
+"""Floor 5: Plotly figures of the jobs' results."""

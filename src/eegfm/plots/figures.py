@@ -1,4 +1,4 @@
-"""Plotly figures of a run: they go into the catalog, into kedro viz and onto the report."""
+"""Plotly figures of a run, for the catalog, kedro viz and the report."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

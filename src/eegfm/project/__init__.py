@@ -1,1 +1,1 @@
-"""What Kedro asks for: hooks, console, configuration, parameters, lineage."""
+"""Above the floors: hooks, console, configuration, parameters and lineage for Kedro."""

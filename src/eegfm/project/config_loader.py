@@ -1,4 +1,4 @@
-"""How parameters of several places are merged: softly, but another member of a menu replaces the one before it."""
+"""Merge parameters of several sources softly. Another member of a union replaces the whole previous member."""
 
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How errors reach the user: one line for what the user can mend, a traceback for our own mistakes."""
+"""Show errors to the user: one line for an error that the user can mend, a traceback for a bug of this project."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Checks before a run: known parameters, present raw folders, stored encoders. All before any heavy import."""
+"""Kedro hooks that check a run before any heavy import: parameters, raw folders, stored encoders."""
 
 import re
 from collections.abc import Iterator, Mapping

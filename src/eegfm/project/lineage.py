@@ -1,4 +1,4 @@
-"""Who may read what together: every file says what it was made from, and a step that reads two generations stops."""
+"""Check that the inputs of a step belong to one generation, before a run and before each step."""
 
 import logging
 import multiprocessing

@@ -1,4 +1,4 @@
-"""The parameters of a run, checked whole before anything else happens: which keys there are, and what each holds."""
+"""Check all parameters of a run before its first step: the keys and their values."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,1 +1,1 @@
-"""Floor 1: reading, checking, filtering, resampling and quantising signals with numpy and scipy."""
+"""Floor 1: read, check, filter, resample and quantise signals with numpy and scipy."""

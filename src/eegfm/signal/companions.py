@@ -1,4 +1,4 @@
-"""Files that a header names beside its own: never opened outside the folder of the header."""
+"""Resolve a file that a header names. It must lie in the folder of the header."""
 
 from pathlib import Path, PureWindowsPath
 

@@ -1,4 +1,4 @@
-"""The menu of the signal path: what is done to every recording between its file and the store."""
+"""Configurations of the signal path from a raw file to the store."""
 
 from typing import Annotated, Literal, Self
 

@@ -1,4 +1,4 @@
-"""What is known of a recording before its file is opened, and the check that the file agrees."""
+"""Facts known about a recording before its file is opened, and a check of the file against them."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Types that every reader of recordings shares."""
+"""Types that all readers of recordings share."""
 
 import itertools
 import math

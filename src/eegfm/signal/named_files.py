@@ -1,4 +1,4 @@
-"""Files that a recording is read from because its header names them, not because of its own name."""
+"""Find the files that a header names and that do not share the header's own name."""
 
 from pathlib import Path
 

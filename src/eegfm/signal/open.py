@@ -1,4 +1,4 @@
-"""What every reader of recordings offers, and the choice of the reader by the file's first bytes."""
+"""Open a recording with the reader that fits its first bytes. Interface of all readers."""
 
 from pathlib import Path
 

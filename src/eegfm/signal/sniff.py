@@ -1,4 +1,4 @@
-"""The kind of a file by its first bytes."""
+"""Detect the format of a file from its first bytes."""
 
 import re
 from pathlib import Path

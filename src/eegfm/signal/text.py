@@ -1,4 +1,4 @@
-"""Text of notes, labels and tables: blanks around it cannot be seen and mean nothing."""
+"""Strip invisible blanks from annotations, labels and table cells."""
 
 import unicodedata
 

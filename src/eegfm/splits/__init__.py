@@ -1,1 +1,1 @@
-"""Who may be where: persons, splits, and the guards against leakage."""
+"""Floor 2: persons, splits, and the checks against leakage."""

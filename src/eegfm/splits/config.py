@@ -1,4 +1,4 @@
-"""Corpora's roles and the parameters of splits."""
+"""Roles of the corpora, and parameters of the splits."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Stable draws of persons: by a hash, one by one, or to exact quotas within strata."""
+"""Stable random draws of persons: by hash one by one, or to exact quotas within strata."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Official test sets: whoever is in one is never trained on."""
+"""Official test sets. No person in one of them is trained on."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""The last check before weights or scores are made: windows come from those persons that their split allows."""
+"""Check for leakage, last before weights or scores are made: each window's person must be in the allowed split."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property

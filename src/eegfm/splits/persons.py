@@ -1,4 +1,4 @@
-"""Who is who across corpora: a person is a connected component of subject ids, declared links and equal signals."""
+"""Identify persons across corpora: connected components of subject ids, declared links and equal signals."""
 
 import logging
 import re

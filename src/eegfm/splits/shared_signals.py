@@ -1,4 +1,4 @@
-"""Recordings that hold one signal under several names, found by the hashes of their channels."""
+"""Find recordings that hold one signal under several names, by the hashes of their channels."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple

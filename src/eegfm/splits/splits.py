@@ -1,4 +1,4 @@
-"""Who is pretrained on, who watches the loss, who is evaluated: one split per person over all corpora."""
+"""Assign each person to one split over all corpora."""
 
 import hashlib
 import logging

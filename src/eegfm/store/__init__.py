@@ -1,1 +1,1 @@
-"""Floor 2: the signal store, written once, mapped and gathered from."""
+"""Floor 2: the signal store, written once, memory-mapped and gathered from."""

@@ -1,4 +1,4 @@
-"""Where recordings lie, as columns: what training needs of the index, in a file that opens at once.
+"""Addresses of recordings in the store as columns, in a file that opens at once.
 
 The index is one JSON line per recording with all that is known of it; reading seventy thousand of them takes seconds.
 The writer leaves the addresses beside it as an Arrow file with a record batch per montage. It names the state of the

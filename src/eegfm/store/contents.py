@@ -1,4 +1,4 @@
-"""What a store holds, as hashes: of each recording, and of all that is in it.
+"""Hashes of the contents of a store: one per recording, and one of the whole store.
 
 They rest on what the index says (checksums of the samples, scales, electrodes), never on where samples lie or when they
 were written: stores with equal contents have equal hashes. The writer leaves those of all recordings in a file beside

@@ -1,4 +1,4 @@
-"""Samples that are not what was written: how they are found, reported, and converted again.
+"""Find, report and repair damaged samples in a store.
 
 Whoever finds damage leaves a mark in the store's folder. The next writer finds the mark, reads the whole store, and
 drops every damaged recording, so that ingestion converts it again: a disk that lost one block may have lost others.

@@ -1,4 +1,4 @@
-"""Checksums compared when samples are read: each block once per process, before anything of it is used."""
+"""Compare samples with their checksums when they are read: each block once per process, before its first use."""
 
 import logging
 import threading

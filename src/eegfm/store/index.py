@@ -1,4 +1,4 @@
-"""The store's index: one checksummed JSON line per commit. A line that is whole is a commit; nothing else is."""
+"""Index of the store: one checksummed JSON line per commit. A whole line is a commit, a partial line is none."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Where things lie in a signal store, and the few numbers that its writer and reader share."""
+"""File names of a signal store, and the constants that its writer and reader share."""
 
 import json
 from collections.abc import Mapping

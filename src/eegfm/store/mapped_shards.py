@@ -1,4 +1,4 @@
-"""All shards of one montage in one range of addresses, so that one call copies a batch out of any number of them."""
+"""Map all shards of one montage into one range of addresses, so that one call gathers a batch from all of them."""
 
 import ctypes
 import math

@@ -1,4 +1,4 @@
-"""Asking the system to read what will be gathered, before it is."""
+"""Ask the operating system to read samples before they are gathered."""
 
 import os
 import weakref

@@ -1,4 +1,4 @@
-"""Read side of the signal store: map the shards once, gather a whole batch in one call."""
+"""Read the signal store: map the shards once, gather a whole batch in one call."""
 
 import hashlib
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""The stores of several corpora."""
+"""Access to the stores of several corpora."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Write side of the signal store: one process appends, the index line is the commit."""
+"""Write the signal store: one process appends samples, and the index line is the commit."""
 
 import contextlib
 import logging

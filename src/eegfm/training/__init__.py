@@ -1,1 +1,1 @@
-"""Floor 5: the only folder that knows Lightning."""
+"""Floor 5: training. Only this room imports Lightning."""

@@ -1,4 +1,4 @@
-"""Whether this machine's CPU computes right in bfloat16: some processors do not, see ``eegfm.processor``."""
+"""Check that the CPU computes correctly in bfloat16. Some processors do not, see ``eegfm.processor``."""
 
 import logging
 import math

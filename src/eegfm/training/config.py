@@ -1,4 +1,4 @@
-"""Parameters of training: optimizers, schedules, and one model per phase. No torch, no Lightning."""
+"""Parameters of training: optimizers, schedules, and one model per phase. No torch and no Lightning here."""
 
 from typing import Annotated, Any, ClassVar, Literal
 

@@ -1,4 +1,4 @@
-"""What a run logs about itself: one row per logged step."""
+"""History of a training: one row per logged step."""
 
 import sys
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Optimizers: which parameters decay, and how updates are made."""
+"""Optimizers and their parameter groups (with and without weight decay)."""
 
 from typing import Any
 

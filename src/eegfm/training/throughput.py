@@ -1,4 +1,4 @@
-"""How fast a run trains, and which windows it really took."""
+"""Measure the throughput of a training, and count its windows per corpus."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Lightning's trainer as this project uses it: quiet, and with nothing decided out of sight."""
+"""Build Lightning's trainer with explicit settings and without its messages."""
 
 import logging
 import shutil

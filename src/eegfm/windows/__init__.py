@@ -1,1 +1,1 @@
-"""Floor 2: cutting, splits and mixtures: tables in, tables out, no signal touched."""
+"""Floor 2: cut recordings into windows. Tables in, tables out; no signal is read."""

@@ -1,4 +1,4 @@
-"""The menu of windows and tasks, the corpora's roles, and the parameters of splits and mixtures."""
+"""Configurations of cuts and tasks."""
 
 from typing import Annotated
 

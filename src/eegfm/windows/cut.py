@@ -1,4 +1,4 @@
-"""Cut the recordings of one corpus into windows, as configured: tables in, tables out, no signal touched."""
+"""Cut the recordings of one corpus into windows, as configured. Tables in, tables out; no signal is read."""
 
 import logging
 

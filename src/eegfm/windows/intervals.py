@@ -1,4 +1,4 @@
-"""Labelled stretches of recordings: where events lie, how much of a window they cover, and windows inside them."""
+"""Labelled intervals of recordings: their overlap with windows, and windows inside them."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""Runs of equally spaced windows: what every cut finds, and the table that it becomes."""
+"""Runs of equally spaced windows, and the table that holds them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""Stretches of recordings: segments, tiling them with windows, and finding the segment that holds a window."""
+"""Spans of recordings: tile segments with windows, and find the segment that holds a window."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Trial tables: which stimulus and which response belong to each trial of all recordings at once."""
+"""Tables of trials: match stimuli and responses of all recordings at once."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What the tasks on TUH corpora share: the recordings of one corpus, its annotations, the 22 derivations."""
+"""Shared parts of the tasks on TUH corpora: recordings of one corpus, annotations, the 22 derivations."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Why recordings have no label, as far as their flags say it."""
+"""Explain missing labels of recordings from their flags."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Stands in for torchaudio, which has no build beside the CPU torch of the tests: what braindecode imports of it."""
+"""Replacement for torchaudio, which has no build for the CPU torch of the tests. It has what braindecode imports."""
 
 from . import functional, transforms
 

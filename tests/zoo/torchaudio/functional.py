@@ -1,4 +1,4 @@
-"""Filters: the one that models of braindecode use by default, and names of the others."""
+"""Filters of torchaudio: the default filter of braindecode's models, and the names of the others."""
 
 import torch
 

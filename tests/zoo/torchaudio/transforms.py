@@ -1,4 +1,4 @@
-"""Transforms: resampling without its low-pass filter, and names of the others."""
+"""Transforms of torchaudio: resampling without its low-pass filter, and the names of the others."""
 
 import torch
 from torch.nn.functional import interpolate

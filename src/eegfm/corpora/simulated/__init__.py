@@ -1,1 +1,1 @@
-"""Simulated EEG written as real files in the published layouts of TUAB v3 and HBN."""
+"""Simulated EEG, written as real files in the published layouts of TUAB v3 and HBN."""

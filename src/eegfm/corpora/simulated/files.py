@@ -1,4 +1,4 @@
-"""Bytes of EDF, BDF and EEGLAB files. No clock and no path goes into them: equal signals give equal bytes."""
+"""Bytes of EDF, BDF and EEGLAB files. Equal signals give equal bytes: they hold no time of writing and no path."""
 
 import datetime
 import io

@@ -1,4 +1,4 @@
-"""The simulated children's corpus as files: HBN's BIDS tree, 129 channels against Cz, BDF or EEGLAB ``.set``."""
+"""The simulated children's corpus as files: HBN's BIDS tree, 129 channels against Cz, BDF or EEGLAB."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

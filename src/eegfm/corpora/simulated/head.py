@@ -1,4 +1,4 @@
-"""A simple head: electrodes on a sphere, dipoles inside it, and the potential of each dipole at each electrode."""
+"""A simple head model: electrodes on a sphere, dipoles inside it, and potentials at the electrodes."""
 
 from collections.abc import Sequence
 from functools import lru_cache

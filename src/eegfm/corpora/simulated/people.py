@@ -1,4 +1,4 @@
-"""Simulated persons: what is known of them (age, sex, class, factors) and the physiology that follows from it."""
+"""Simulated persons: age, sex, class and factors, and the physiology that follows from them."""
 
 import math
 from collections.abc import Mapping

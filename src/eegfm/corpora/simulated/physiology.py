@@ -1,4 +1,4 @@
-"""Planted physiology: source waveforms in microvolts, mixed to electrodes through the head model.
+"""Simulated physiology: source waveforms in microvolts, mixed to electrodes through the head model.
 
 Every rhythm is Gaussian noise with a given spectrum, so its expected amplitude is exact and its phase is free. The
 amplitude of a source is the one that would be seen at the scalp right above it, against a reference far away.

@@ -1,4 +1,4 @@
-"""What a simulated corpus consists of: paths, and how each file's bytes are made when they are asked for."""
+"""List the files of a simulated corpus, each with a function that makes its bytes."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What happens in a recording: when the eyes are open, when a button is pressed, when a movie runs; and its events."""
+"""Course and events of simulated recordings: open eyes, button presses, movies."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Write a simulated corpus, once: complete, or recognisable as incomplete; never over files of other origin."""
+"""Write a simulated corpus once. An interrupted corpus is recognised, and foreign files are never overwritten."""
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath

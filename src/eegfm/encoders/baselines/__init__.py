@@ -1,1 +1,1 @@
-"""Supervised baselines: published convolutional networks without their classifier."""
+"""Supervised baselines: published convolutional networks without their classifiers."""

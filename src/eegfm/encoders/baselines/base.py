@@ -1,4 +1,4 @@
-"""What the supervised floors share: windows as they are in, one vector of features out.
+"""Base class of the supervised baselines. Each turns a window into one feature vector.
 
 Shapes: B windows, C channels, T samples, F filters, D width.
 """

@@ -1,4 +1,4 @@
-"""Choices of the supervised baselines."""
+"""Configurations of the supervised baselines."""
 
 from typing import ClassVar, Literal
 

@@ -1,4 +1,4 @@
-"""Choices of models from braindecode."""
+"""Configurations of braindecode models."""
 
 from typing import ClassVar, Literal
 

@@ -1,4 +1,4 @@
-"""Models of braindecode as encoders of windows, imported only when one is built."""
+"""Models of braindecode as encoders of windows. Importing braindecode waits until one is built."""
 
 import importlib
 import inspect

@@ -1,4 +1,4 @@
-"""Choices of CBraMod."""
+"""Configuration of CBraMod."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Literal

@@ -1,4 +1,4 @@
-"""CBraMod's published weights (weighting666/CBraMod, pretrained_weights.pth)."""
+"""Key map of CBraMod's published weights (weighting666/CBraMod, pretrained_weights.pth)."""
 
 from eegfm.encoders.cbramod.config import CbramodConfig
 from eegfm.encoders.key_map import KeyMap

@@ -1,4 +1,4 @@
-"""CBraMod: convolutional patches and spectra, convolutional positions, attention across channels beside time.
+"""CBraMod: patches from convolutions and spectra, convolutional positions, criss-cross attention.
 
 Shapes: B windows, C channels, P patches per channel, N = C * P tokens, S samples of a patch, D width.
 """

@@ -1,1 +1,1 @@
-"""Small encoders that mix the patches of a channel, then exchange means between channels."""
+"""Small encoders that mix the patches of each channel, then exchange means between channels."""

@@ -1,4 +1,4 @@
-"""Choices of the encoders that read each channel on its own."""
+"""Configurations of the encoders that mix patches channel by channel."""
 
 from typing import ClassVar, Literal
 

@@ -1,4 +1,4 @@
-"""A convolutional encoder of tokens."""
+"""Convolutional encoder of tokens."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""A recurrent encoder of tokens."""
+"""Recurrent encoder of tokens."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""What the small convolutional and recurrent encoders share: channels side by side, and a cheap way to hear each other.
+"""Layers of the small convolutional and recurrent encoders, with an exchange of means between channels.
 
 Shapes: B windows, C channels, P patches per channel, N = C * P tokens, D width.
 """

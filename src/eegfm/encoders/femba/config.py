@@ -1,4 +1,4 @@
-"""Choices of FEMBA."""
+"""Configuration of FEMBA."""
 
 from typing import Any, ClassVar, Literal
 

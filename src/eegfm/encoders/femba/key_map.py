@@ -1,4 +1,4 @@
-"""FEMBA's published weights (PulpBio/FEMBA): the names of BioFoundation, and of mamba_ssm inside its blocks."""
+"""Key map of FEMBA's published weights (PulpBio/FEMBA), with the names of BioFoundation and mamba_ssm."""
 
 from eegfm.encoders.femba.config import FembaConfig
 from eegfm.encoders.key_map import Arrays, KeyMap

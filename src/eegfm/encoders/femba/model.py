@@ -1,4 +1,4 @@
-"""FEMBA: all channels of a patch of time in one vector, bidirectional Mamba blocks over time.
+"""FEMBA: one vector for all channels of a patch of time, then bidirectional Mamba blocks over time.
 
 Shapes: B windows, C channels, R rows of G = ceil(C / R) channels, P patches per row, S samples per patch, E width of a
 token, D = E * R width of an encoded vector.

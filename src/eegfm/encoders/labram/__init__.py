@@ -1,1 +1,1 @@
-"""LaBraM and its vector-quantised tokenizer."""
+"""LaBraM and its vector-quantized tokenizer."""

@@ -1,4 +1,4 @@
-"""Choices of LaBraM."""
+"""Configuration of LaBraM."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal

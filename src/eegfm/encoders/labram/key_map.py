@@ -1,4 +1,4 @@
-"""LaBraM's published weights: pretrained (labram-base.pth) or fine-tuned encoders, and the tokenizer (vqnsp.pth)."""
+"""Key maps of LaBraM's published weights: encoders (labram-base.pth, also finetuned) and tokenizer (vqnsp.pth)."""
 
 from eegfm.encoders.key_map import Arrays, KeyMap
 from eegfm.encoders.labram.config import LabramConfig

@@ -1,4 +1,4 @@
-"""LaBraM: convolutional patches, embeddings of electrodes and of time, attention among all tokens and one [CLS] token.
+"""LaBraM: convolutional patches, electrode and time embeddings, full attention with one [CLS] token.
 
 Shapes: B windows, C channels, P patches per channel, N = C * P tokens, D width.
 """

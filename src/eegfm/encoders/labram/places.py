@@ -1,4 +1,4 @@
-"""Where a token of LaBraM sits: an electrode's embedding plus that of a patch of time.
+"""LaBraM's position embedding of a token: one for its electrode plus one for its patch of time.
 
 Shapes: B windows, C channels, P patches per channel, N = C * P tokens, D width.
 """

@@ -1,4 +1,4 @@
-"""A codebook of unit vectors that follows what is quantised: moving averages, started by k-means.
+"""Codebook of unit vectors, updated by moving averages and initialised by k-means.
 
 Shapes: B windows, N tokens, V vectors, K codes, d width of a code.
 """

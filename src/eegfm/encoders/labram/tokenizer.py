@@ -1,4 +1,4 @@
-"""LaBraM's tokenizer: one of K codes for each patch, from which the patch's Fourier spectrum can be told.
+"""LaBraM's tokenizer: one of K codes per patch, trained to reconstruct the patch's Fourier spectrum.
 
 Shapes: B windows, N tokens, S samples of a patch, D width, d width of a code.
 """

@@ -1,4 +1,4 @@
-"""Choices of LaBraM's tokenizer, torch-free."""
+"""Configuration of LaBraM's tokenizer. No torch here."""
 
 from typing import ClassVar
 

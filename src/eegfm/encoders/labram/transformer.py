@@ -1,4 +1,4 @@
-"""The transformer of LaBraM (ICLR 2024, arXiv 2405.18765, section 2.2), which its tokenizer uses twice.
+"""The transformer of LaBraM (ICLR 2024, arXiv 2405.18765, section 2.2). Its tokenizer uses it twice.
 
 Shapes: B windows, N tokens, D width, H heads, K head size.
 """

@@ -1,4 +1,4 @@
-"""Choices of LUNA."""
+"""Configuration of LUNA."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal

@@ -1,4 +1,4 @@
-"""How LUNA predicts single tokens although its encoder has none: it asks for them by place."""
+"""Token decoder of LUNA: queries for single tokens, made from their places, attend to the encoded patches."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""LUNA's published weights (PulpBio/LUNA): the names of BioFoundation."""
+"""Key map of LUNA's published weights (PulpBio/LUNA), with the names of BioFoundation."""
 
 import numpy as np
 

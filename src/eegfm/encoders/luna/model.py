@@ -1,4 +1,4 @@
-"""LUNA: learned queries gather the channels of each patch, a transformer reads the patches.
+"""LUNA: learned queries gather the channels of each patch, and a transformer runs over the patches.
 
 Shapes: B windows, C channels, P patches per channel, N = C * P tokens, Q queries, E width of a token.
 """

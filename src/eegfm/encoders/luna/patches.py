@@ -1,4 +1,4 @@
-"""What LUNA makes of single patches and electrodes before any query sees them (arXiv 2510.22257, section 3).
+"""Patch, spectrum and electrode embeddings of LUNA (arXiv 2510.22257, section 3).
 
 Shapes: B windows, C channels, P patches per channel, N = C * P tokens, S samples of a patch, E width of a token.
 """

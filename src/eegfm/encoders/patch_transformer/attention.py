@@ -1,4 +1,4 @@
-"""Transformer layers over a grid of tokens, rows by patches.
+"""Transformer layers over a grid of tokens (rows by patches).
 
 Queries, keys and values come out of one projection, head by head. So laid out, attention along either side of the grid
 reads them where they are: no transposed copy is made.

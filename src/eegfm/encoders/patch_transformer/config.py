@@ -1,4 +1,4 @@
-"""The default encoder."""
+"""Configuration of the patch transformer, the default encoder."""
 
 from typing import Any, ClassVar, Literal
 

@@ -1,4 +1,4 @@
-"""How a patch transformer lays out the tokens that it encodes, with registers beside them, and takes them up again.
+"""Lay out encoded tokens as a grid with registers, and read the grid back.
 
 Shapes: B windows, R rows, P patches, N = R * P tokens, Nv visible tokens, D width, n registers.
 """

@@ -1,4 +1,4 @@
-"""A transformer over single-channel patches that is told each electrode's place, not its name.
+"""Transformer over single-channel patches. It embeds electrode positions, not electrode names.
 
 Shapes: B windows, C channels, P patches per channel, N = C * P tokens, D width.
 """

@@ -1,4 +1,4 @@
-"""From the samples of a patch to a vector, each patch on its own.
+"""Patch embeddings: the samples of one patch become one vector.
 
 Shapes: B windows, C channels, P patches, S samples of a patch, D width.
 """

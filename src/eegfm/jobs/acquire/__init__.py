@@ -1,1 +1,1 @@
-"""Raw files: simulated, fetched or checked."""
+"""Acquire raw files: simulate them, fetch them, or check a folder."""

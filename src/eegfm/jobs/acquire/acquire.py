@@ -1,4 +1,4 @@
-"""Make the raw files of a corpus present: write simulated ones, fetch them, or check that a folder is there."""
+"""Provide the raw files of a corpus: simulate them, fetch them, or check that their folder exists."""
 
 import logging
 from pathlib import Path

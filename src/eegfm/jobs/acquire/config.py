@@ -1,4 +1,4 @@
-"""Parameters of acquisition: where raw files come from."""
+"""Parameters of acquisition: the source of the raw files."""
 
 import re
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""Objects of an S3 bucket: listed and read, with errors that a user can act on. The only file that knows s3fs."""
+"""List and read objects of an S3 bucket. Only this file knows s3fs."""
 
 import hashlib
 import time

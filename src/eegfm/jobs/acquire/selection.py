@@ -1,4 +1,4 @@
-"""Which files of a bucket a source chooses: patterns, the first subjects, and only paths that are safe to write."""
+"""Select the files of a bucket: patterns, the first subjects, and only paths that are safe to write."""
 
 import logging
 import re

@@ -1,1 +1,1 @@
-"""Raw files into the signal store, with an account of every file."""
+"""Ingest raw files into the signal store, and report the outcome of every file."""

@@ -1,4 +1,4 @@
-"""One raw file to one recording: check, read, pick channels, filter, resample, quantise. Runs in a worker."""
+"""Convert one raw file: check, read, pick channels, filter, resample, quantise. Runs in a worker."""
 
 import traceback
 from collections.abc import Mapping, Sequence

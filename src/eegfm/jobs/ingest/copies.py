@@ -1,4 +1,4 @@
-"""One recording that is there several times, in two formats or under two names: one of them is counted.
+"""Find copies of one recording, in two formats or under two names. Only one of them is counted.
 
 Signals decide, not bytes: another format has other bytes, another resolution and another order of channels. Two stored
 signals of one person that last equally long are compared at a few places, frequency by frequency. Recordings of their

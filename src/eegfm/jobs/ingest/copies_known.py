@@ -1,4 +1,4 @@
-"""What each of several copies of one recording knows: which one is kept, and what is said of it.
+"""Choose the copy of a recording to keep, and report how the copies differ.
 
 Copies hold the same signal. Their notes, side files, labels and channels may still differ.
 """

@@ -1,4 +1,4 @@
-"""What a corpus in its store looks like: outcomes, montages, channel labels, power spectrum."""
+"""Describe a corpus in its store: outcomes, montages, channel labels, power spectrum."""
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Bring a corpus into its signal store: plan, convert in workers, commit in plan order, account for every file."""
+"""Bring a corpus into its signal store: plan, convert in workers, commit in plan order, report every file."""
 
 import hashlib
 import json

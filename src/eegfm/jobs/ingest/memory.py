@@ -1,4 +1,4 @@
-"""Keeping memory that a conversion frees for the next block, in place of giving it back and asking for it again."""
+"""Keep the memory that a conversion frees, so that the next block does not request it again."""
 
 import ctypes
 import sys

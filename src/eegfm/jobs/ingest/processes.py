@@ -1,4 +1,4 @@
-"""When worker processes end. Light, because it is what a worker loads first."""
+"""End worker processes with their parent. Imports little, because a worker imports this file first."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""The filtered signal of one recording, block by block: memory does not grow with its length."""
+"""Filter one recording block by block. Memory does not grow with its length."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import FileIO

@@ -1,4 +1,4 @@
-"""The tables that describe a corpus in its store: recordings, events, rejected files, and what became of every file."""
+"""Tables of a corpus in its store: recordings, events, rejected files, and the outcome of every file."""
 
 import math
 from collections.abc import Collection, Hashable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Converting many files at once, in processes of this machine or on a cluster.
+"""Convert many files at once, in processes of this machine or on a cluster.
 
 A worker that dies (out of memory, a crash inside a library, a reader that hangs) costs nothing but the retry of its own
 file: before a worker opens a file it leaves a note in the spool, and a file that has been started twice without an end

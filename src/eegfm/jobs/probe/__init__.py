@@ -1,1 +1,1 @@
-"""Frozen encoders, scored beside their controls."""
+"""Probe frozen encoders beside their controls."""

@@ -1,4 +1,4 @@
-"""What an encoder asks of the signals that it is probed on."""
+"""Check that signals fit the encoder that is probed on them."""
 
 from collections.abc import Mapping
 

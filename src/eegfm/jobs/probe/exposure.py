@@ -1,4 +1,4 @@
-"""Whom of the persons to evaluate an encoder has seen, as far as anybody knows."""
+"""Find the evaluation persons that the encoder may have been trained on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

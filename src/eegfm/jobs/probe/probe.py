@@ -1,4 +1,4 @@
-"""Probe a frozen encoder on persons it has never seen, next to the controls every result carries."""
+"""Probe a frozen encoder on persons it has never seen, beside the controls of every result."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping

@@ -1,1 +1,1 @@
-"""One page about a run."""
+"""Write one HTML page about a run."""

@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a run: data, training, probe."""
+"""Write one self-contained HTML page about a run: data, training, probe."""
 
 import html
 from collections.abc import Mapping

@@ -1,1 +1,1 @@
-"""Weights in and out: import of published ones, export for other programs."""
+"""Import published weights, and export encoders for other programs."""

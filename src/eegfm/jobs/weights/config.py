@@ -1,4 +1,4 @@
-"""Parameters of weights in and out."""
+"""Parameters of the import and export of weights."""
 
 from typing import Any, Literal
 

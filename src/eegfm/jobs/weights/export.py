@@ -1,4 +1,4 @@
-"""An encoder for other programs: Hugging Face's layout, ONNX and torch.export in one folder, whole or not at all."""
+"""Export an encoder for other programs: Hugging Face, ONNX and torch.export in one folder, whole or not at all."""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Encoders as ONNX, run with onnxruntime and compared with the modules that they came from."""
+"""Export encoders as ONNX, run them with onnxruntime, and compare with the original module."""
 
 import importlib
 import logging

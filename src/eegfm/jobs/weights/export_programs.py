@@ -1,4 +1,4 @@
-"""Encoders as programs of torch.export, compared with the modules that they came from."""
+"""Export encoders as torch.export programs, and compare with the original module."""
 
 import logging
 from collections.abc import Callable, Sequence

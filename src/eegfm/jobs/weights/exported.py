@@ -1,4 +1,4 @@
-"""The Hugging Face layout: config.json says all, model.safetensors holds the weights; read back strictly."""
+"""Hugging Face layout of an encoder: config.json and model.safetensors, read back strictly."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Weights out of files that other programs wrote. Nothing in such a file is executed."""
+"""Read weights from files that other programs wrote. Nothing in such a file is executed."""
 
 import argparse
 import hashlib

@@ -1,4 +1,4 @@
-"""The channels that imported weights expect: a canonical montage, or named electrodes in their own order."""
+"""Montage of imported weights: a canonical montage, or named electrodes in their own order."""
 
 from eegfm.errors import ConfigError
 from eegfm.jobs.weights.config import NamedElectrodes

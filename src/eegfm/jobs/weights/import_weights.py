@@ -1,4 +1,4 @@
-"""Published weights become a checkpoint that a probe can read; what is not known of them is said to be unknown."""
+"""Turn published weights into a checkpoint that can be probed. The header marks unknown facts as unknown."""
 
 import hashlib
 import json

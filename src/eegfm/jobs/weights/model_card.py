@@ -1,4 +1,4 @@
-"""The page beside exported weights that says what they are: Hugging Face's model card."""
+"""Write the model card of exported weights."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Folders that are written whole or not at all."""
+"""Write folders whole or not at all."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Node that writes an encoder for other programs."""
+"""Node of the export pipeline."""
 
 from pathlib import Path
 from typing import Any

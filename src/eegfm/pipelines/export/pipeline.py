@@ -1,4 +1,4 @@
-"""Encoder to files for inference."""
+"""Export pipeline: encoder to files for other programs."""
 
 from kedro.pipeline import Node, Pipeline
 

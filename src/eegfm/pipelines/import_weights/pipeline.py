@@ -1,4 +1,4 @@
-"""A file of published weights to a checkpoint."""
+"""Import pipeline: file of published weights to checkpoint."""
 
 from kedro.pipeline import Node, Pipeline
 

@@ -1,4 +1,4 @@
-"""Nodes from raw files to the signal store. The workspace folder is named after its corpus."""
+"""Nodes of the ingest pipeline. The workspace folder is named after its corpus."""
 
 from pathlib import Path
 from typing import Any

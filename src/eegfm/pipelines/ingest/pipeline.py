@@ -1,4 +1,4 @@
-"""Raw files to signal store, for one corpus."""
+"""Ingest pipeline of one corpus: raw files to signal store."""
 
 from kedro.pipeline import Node, Pipeline
 

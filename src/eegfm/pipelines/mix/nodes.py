@@ -1,4 +1,4 @@
-"""Nodes that decide who is in which split and what training draws from."""
+"""Nodes that assign persons to splits and build the mixture."""
 
 import pandas as pd
 

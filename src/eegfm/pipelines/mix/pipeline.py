@@ -1,4 +1,4 @@
-"""Corpora to splits and mixture."""
+"""Mix pipeline: tables of the corpora to splits and mixture."""
 
 from kedro.pipeline import Node, Pipeline
 

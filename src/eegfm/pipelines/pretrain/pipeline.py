@@ -1,4 +1,4 @@
-"""Mixture to pretrained encoder."""
+"""Pretrain pipeline: mixture to pretrained encoder."""
 
 from kedro.pipeline import Node, Pipeline
 

@@ -1,4 +1,4 @@
-"""Frozen encoder to probe results."""
+"""Probe pipeline: frozen encoder to metrics and predictions."""
 
 from kedro.pipeline import Node, Pipeline
 

@@ -1,4 +1,4 @@
-"""Tables, metrics and figures to one page."""
+"""Report pipeline: tables, metrics and figures to one page."""
 
 from kedro.pipeline import Node, Pipeline
 

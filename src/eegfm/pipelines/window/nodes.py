@@ -1,4 +1,4 @@
-"""Node from recordings to windows."""
+"""Node that cuts recordings into windows."""
 
 from typing import Any
 

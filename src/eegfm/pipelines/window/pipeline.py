@@ -1,4 +1,4 @@
-"""Recordings to windows, for one corpus."""
+"""Window pipeline of one corpus: recordings to windows."""
 
 from kedro.pipeline import Node, Pipeline
 

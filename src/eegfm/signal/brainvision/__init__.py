@@ -1,1 +1,1 @@
-"""BrainVision recordings."""
+"""BrainVision files."""

@@ -1,4 +1,4 @@
-"""The two text files of a BrainVision recording: header (``.vhdr``) and markers (``.vmrk``).
+"""Parse and check the header (``.vhdr``) and markers (``.vmrk``) of BrainVision recordings.
 
 After Brain Products, "BrainVision Core Data Format 1.0". What is read here is what MNE does not check.
 """

@@ -1,4 +1,4 @@
-"""BrainVision recordings (``.vhdr`` with ``.vmrk`` and ``.eeg``): checked here, decoded by MNE."""
+"""Read BrainVision recordings (``.vhdr``, ``.vmrk``, ``.eeg``). Checks are done here, MNE decodes the samples."""
 
 import configparser
 import itertools

@@ -1,1 +1,1 @@
-"""EDF, EDF+ and BDF recordings."""
+"""EDF, EDF+ and BDF files."""

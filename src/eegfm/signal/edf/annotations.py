@@ -1,4 +1,4 @@
-"""The annotation lists (TALs) of EDF+ and BDF+: when each record starts, and what was noted.
+"""Annotation lists (TALs) of EDF+ and BDF+: start times of records, and annotations.
 
 Source: Kemp & Olivan 2003, section 2.2.2. Every record starts its first list with ``+onset`` and an empty
 text; lists end with a zero byte, texts with 0x14, a duration follows 0x15.

@@ -1,4 +1,4 @@
-"""From digital values to microvolts: what the header states of one channel, and whether channels agree."""
+"""Calibration of EDF channels: from digital values to microvolts, checked across channels."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

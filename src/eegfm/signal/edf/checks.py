@@ -1,4 +1,4 @@
-"""What the samples of an EDF or BDF file tell about its header: whether records lie where it says, and values fit.
+"""Check the samples of an EDF or BDF file against its header: positions of records, ranges of values.
 
 A record holds the channels one after the other, so wherever bytes were lost or slipped in, all later records are read
 across the borders of channels. Two things prove that this is not so: lists of an annotation channel that stand in

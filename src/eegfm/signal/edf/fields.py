@@ -1,4 +1,4 @@
-"""The header of EDF and BDF as text: which field stands where, and numbers parsed strictly.
+"""Header fields of EDF and BDF as text: their positions, and strict parsing of numbers.
 
 Sources: Kemp et al. 1992 (EDF), Kemp & Olivan 2003 (EDF+), BioSemi's description of BDF.
 """

@@ -1,4 +1,4 @@
-"""The header of EDF, EDF+ and BDF files, checked strictly before anything is believed.
+"""Parse the headers of EDF, EDF+ and BDF files with strict checks.
 
 What a signal or its timing depends on must be right or the file is rejected; what it does not depend on is flagged.
 """

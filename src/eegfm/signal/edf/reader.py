@@ -1,4 +1,4 @@
-"""EDF, EDF+ and BDF recordings: mapped, checked, and read at their native rate."""
+"""Read EDF, EDF+ and BDF recordings at their native rate."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The data records of an EDF or BDF file: mapped, and decoded to microvolts. This is the hot path of a conversion."""
+"""Decode the data records of an EDF or BDF file to microvolts. This is the hot path of a conversion."""
 
 import mmap
 from copy import copy

@@ -1,1 +1,1 @@
-"""EEGLAB recordings."""
+"""EEGLAB files."""

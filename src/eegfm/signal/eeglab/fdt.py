@@ -1,4 +1,4 @@
-"""Samples as EEGLAB keeps them: time-major, in memory or in an ``.fdt`` file of plain float32.
+"""Samples of EEGLAB recordings: time-major, in memory or in an ``.fdt`` file of plain float32.
 
 An ``.fdt`` says nothing of itself. Its size is known from the ``.set``; a wrong byte order and swapped axes keep the
 size and are found in the values, by statistics that genuine recordings pass with a wide margin.

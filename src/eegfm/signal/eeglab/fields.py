@@ -1,4 +1,4 @@
-"""The fields of an EEGLAB dataset that decide on signal and time, each checked and all checked together."""
+"""Fields of an EEGLAB dataset that decide signal and time. All are checked together."""
 
 import math
 from collections.abc import Mapping

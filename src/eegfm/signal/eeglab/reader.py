@@ -1,4 +1,4 @@
-"""EEGLAB ``.set`` files, with embedded data or an ``.fdt`` beside them: checked, and read at full speed.
+"""Read EEGLAB ``.set`` files, with embedded data or with an ``.fdt`` file.
 
 Of the dozens of fields a ``.set`` may have, those that decide on signal and time are read and must agree with each
 other; the others (ICA, history, positions) are stepped over. Meanings after EEGLAB's ``eeg_checkset.m``.

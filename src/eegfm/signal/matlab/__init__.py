@@ -1,1 +1,1 @@
-"""Variables of MATLAB files, for EEGLAB."""
+"""MATLAB files, for EEGLAB."""

@@ -1,4 +1,4 @@
-"""MATLAB files of version 5: elements in a row, each a tag (kind, bytes) and its content.
+"""MATLAB files of version 5: a sequence of elements, each with a tag (type, bytes) and its content.
 
 After MathWorks, "MAT-File Format" (R2024a). A compressed element is one variable in a zlib stream. Every element must
 lie inside the one that holds it, so a wrong length is found where it stands.

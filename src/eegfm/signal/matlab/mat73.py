@@ -1,4 +1,4 @@
-"""MATLAB files of version 7.3: HDF5 with MATLAB's classes as attributes, arrays with their axes reversed."""
+"""MATLAB files of version 7.3: HDF5 with MATLAB's classes as attributes and with reversed axes."""
 
 from math import prod
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Variables of MATLAB files of either container."""
+"""Read variables of MATLAB files, of version 5 or 7.3."""
 
 from pathlib import Path
 

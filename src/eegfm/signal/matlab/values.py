@@ -1,4 +1,4 @@
-"""Variables of MATLAB files: only those asked for, with a bound on memory that holds before anything is inflated.
+"""Values of MATLAB variables, and a bound on memory that is checked before anything is inflated.
 
 MATLAB writes two unrelated containers under one extension: its own version 5 (``-v6``, ``-v7``) and HDF5 (``-v7.3``).
 Both come out of here in the same shape, so that what a field means is written once.

@@ -1,1 +1,1 @@
-"""Electrodes: names, places, canonical montages, splines, derivations."""
+"""Electrodes: names, positions, canonical montages, splines, derivations."""

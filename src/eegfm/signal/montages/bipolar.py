@@ -1,4 +1,4 @@
-"""The bipolar derivation of the TUH corpora: 22 differences of neighbours on the head, as one matrix.
+"""The bipolar derivation of the TUH corpora: 22 differences of neighbouring electrodes, as one matrix.
 
 Order and electrodes are those of the montage files that lie beside the corpora (Ferrell et al. 2020, "Electrode
 Location and Channel Labels"). TUEV's annotations name a derivation by its index in this order.

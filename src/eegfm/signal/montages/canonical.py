@@ -1,4 +1,4 @@
-"""Montages with a name of their own: what adapters bring the channels of every corpus to."""
+"""Canonical montages, to which adapters map the channels of every corpus."""
 
 import math
 from functools import cache

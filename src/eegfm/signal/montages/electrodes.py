@@ -1,4 +1,4 @@
-"""From channel labels to electrodes: cleaning names, ordering them, and placing them on the head."""
+"""Turn channel labels into electrodes: clean the names, order them, look up their positions."""
 
 import re
 from collections import Counter

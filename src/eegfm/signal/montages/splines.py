@@ -1,4 +1,4 @@
-"""Potentials between electrodes: spherical splines.
+"""Spherical splines, which interpolate potentials between electrodes.
 
 Perrin, Pernier, Bertrand and Echallier (1989), "Spherical splines for scalp potential and current density mapping",
 Electroencephalography and Clinical Neurophysiology 72:184-187, with the corrigenda of 1990 (76:565).

@@ -1,1 +1,1 @@
-"""Filtering, quality, scaling and fingerprints of signals."""
+"""Filters, quality checks, scaling and fingerprints of signals."""

@@ -1,4 +1,4 @@
-"""Stretches that annotations call bad: which notes say so, and what of a segment is left without them."""
+"""Cut stretches that annotations call bad out of segments."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

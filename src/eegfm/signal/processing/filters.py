@@ -1,4 +1,4 @@
-"""Band-pass, notch, anti-aliasing and exact resampling in one pass of block FFTs.
+"""Filter and resample signals block by block: band-pass, notch, anti-aliasing and exact resampling in one FFT.
 
 Overlap-save: each block is transformed once, multiplied by one real response, cut or extended to the bins of
 the output rate, and transformed back. Transform lengths N = k*down in and M = k*up out make the ratio of the

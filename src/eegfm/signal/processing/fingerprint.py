@@ -1,4 +1,4 @@
-"""A hash of each channel's decoded signal: identical signals are found under whatever name they come back."""
+"""Hash of each channel's decoded signal. It finds identical signals under different names."""
 
 import numpy as np
 import xxhash

@@ -1,4 +1,4 @@
-"""FIR kernels of the signal path: those of MNE's default design (``firwin``, Hamming, one kernel per band edge)."""
+"""FIR kernels of the filters, as in MNE's default design (``firwin``, Hamming, one kernel per band edge)."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Whether amplitudes are those of an EEG: the last defence against a wrong unit or gain that all channels share."""
+"""Check that amplitudes are those of EEG. This finds a wrong unit or gain that all channels share."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a signal itself tells about its quality: flat, still for a while, clipped, non-finite."""
+"""Measure signal quality: flat channels, still stretches, clipping, non-finite values."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""From microvolts to int16 with one scale per recording and channel, and back in one multiplication."""
+"""Quantise microvolts to int16 with one scale per recording and channel, and invert this with one product."""
 
 from collections.abc import Sequence
 

@@ -1,1 +1,1 @@
-"""Batches: from plan and stores to tensors."""
+"""Load batches: from a plan and the stores to tensors."""

@@ -1,4 +1,4 @@
-"""Memory for batches, used again and again: fresh memory costs half as much as what is copied into it."""
+"""Reusable batch buffers. Allocating fresh memory costs half as much as the copy itself."""
 
 import sys
 from typing import Protocol

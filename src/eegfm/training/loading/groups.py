@@ -1,4 +1,4 @@
-"""From the mixture table and the stores to what a plan draws from."""
+"""Group the windows of a mixture by montage and length, so that a plan can draw from them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

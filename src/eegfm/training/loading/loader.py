@@ -1,4 +1,4 @@
-"""From plans to batches: gather whole micro-batches from the stores, one thread ahead of training."""
+"""Gather the micro-batches of a plan from the stores, in one thread that runs ahead of training."""
 
 import queue
 import threading

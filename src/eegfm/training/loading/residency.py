@@ -1,4 +1,4 @@
-"""Signals on the device: where all of them fit, no batch has to travel."""
+"""Keep all signals on the device if they fit. Then no batch is copied to it."""
 
 import logging
 import os

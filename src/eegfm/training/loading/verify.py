@@ -1,4 +1,4 @@
-"""Stored samples compared with their checksums before training."""
+"""Compare stored samples with their checksums before training."""
 
 import logging
 import time

@@ -1,1 +1,1 @@
-"""What is drawn when: mixtures, orders, pairs."""
+"""Plans of training: mixtures, orders and pairs of windows."""

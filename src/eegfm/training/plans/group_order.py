@@ -1,4 +1,4 @@
-"""The order of one group of windows: how its epochs, its persons and its pools go together."""
+"""Order of the windows of one group: epochs, limits per person and pools."""
 
 from collections.abc import Iterator
 from typing import Literal

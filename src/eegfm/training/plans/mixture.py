@@ -1,4 +1,4 @@
-"""Which windows each step takes: the declared ratio exactly, in an order that the seed alone decides."""
+"""Plan that draws windows of several corpora in exactly the declared ratio. Only the seed decides the order."""
 
 import math
 from collections.abc import Mapping, Sequence

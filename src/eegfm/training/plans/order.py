@@ -1,4 +1,4 @@
-"""In which order the windows of one group come: pure functions of a place in an endless order, nothing kept.
+"""Orders of the windows of one group, as pure functions of a place and a key.
 
 A place and a key give a window. Places 0, 1, 2, ... walk through all windows once, then again in another order.
 """

@@ -1,4 +1,4 @@
-"""Shuffles with random access: where a place of the order leads is computed, never looked up.
+"""Shuffles with random access: each position of the order is computed, not looked up.
 
 A numpy permutation of 24 million windows takes a second and 192 MB; one place of this one takes a third of a
 microsecond and nothing to keep.

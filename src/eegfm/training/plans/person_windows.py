@@ -1,4 +1,4 @@
-"""Which windows of each person one epoch shows."""
+"""Sample the windows of each person for one epoch, up to a limit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

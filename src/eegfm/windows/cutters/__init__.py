@@ -1,1 +1,1 @@
-"""Which windows to cut: fixed grids, after events, between events, trials."""
+"""Cutters: fixed grids, after events, between events, around trials."""

@@ -1,4 +1,4 @@
-"""What every cut offers: recordings and events in, runs of windows out, no signal touched."""
+"""Base class of cuts. Recordings and events go in, runs of windows come out; no signal is read."""
 
 from abc import ABC, abstractmethod
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self

@@ -1,4 +1,4 @@
-"""Windows from a start event to a stop event, numbered by the time since the start."""
+"""Windows between a start event and a stop event, numbered by the time since the start."""
 
 from dataclasses import replace
 from typing import Literal, Self

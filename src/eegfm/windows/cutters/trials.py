@@ -1,4 +1,4 @@
-"""Windows around trials, with reaction time or correctness as the answer."""
+"""Windows around trials, with reaction time or correctness as the target."""
 
 from typing import Any, Literal, Self
 

@@ -1,1 +1,1 @@
-"""Tasks: cuts whose windows carry an answer, each with the source of its definition."""
+"""Tasks: cuts whose windows have a target, each with the source of its definition."""

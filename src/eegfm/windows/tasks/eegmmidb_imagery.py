@@ -1,4 +1,4 @@
-"""eegmmidb: which movement is made or imagined."""
+"""eegmmidb: the movement that is made or imagined."""
 
 from dataclasses import replace
 from typing import ClassVar, Literal

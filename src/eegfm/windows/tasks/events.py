@@ -1,4 +1,4 @@
-"""Classes after events: any folder with events, by configuration alone."""
+"""Classes from events, for any folder with events, by configuration alone."""
 
 from typing import Any, ClassVar, Literal, Self
 

@@ -1,4 +1,4 @@
-"""EEG Foundation Challenge 2025, task 1: how long until the button is pressed."""
+"""EEG Foundation Challenge 2025, challenge 1: reaction time until the button press."""
 
 from dataclasses import replace
 from typing import ClassVar, Literal

@@ -1,4 +1,4 @@
-"""EEG Foundation Challenge 2025, task 2: the externalizing score."""
+"""EEG Foundation Challenge 2025, challenge 2: the externalizing score."""
 
 import random
 from typing import ClassVar, Literal, Self

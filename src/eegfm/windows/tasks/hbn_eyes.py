@@ -1,4 +1,4 @@
-"""HBN's resting state: eyes open or closed."""
+"""HBN, resting state: eyes open or closed."""
 
 from dataclasses import replace
 from typing import ClassVar, Literal, Self

@@ -1,4 +1,4 @@
-"""HBN's movies: which movie is seen, and which moment of it."""
+"""HBN, movies: the movie, or the time within a movie."""
 
 from collections.abc import Sequence
 from dataclasses import replace

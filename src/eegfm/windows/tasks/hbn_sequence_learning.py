@@ -1,4 +1,4 @@
-"""HBN's sequence learning: how often the sequence has been seen, or how long it is."""
+"""HBN, sequence learning: block of the sequence (one to five), or number of its targets (six or eight)."""
 
 from dataclasses import replace
 from typing import ClassVar, Literal, Self

@@ -1,4 +1,4 @@
-"""HBN's surround suppression: what the stimulus looked like."""
+"""HBN, surround suppression: the condition of the stimulus."""
 
 from dataclasses import replace
 from typing import Any, ClassVar, Literal

@@ -1,4 +1,4 @@
-"""HBN's symbol search: was the answer correct."""
+"""HBN, symbol search: correctness of the answer."""
 
 from typing import ClassVar, Literal
 

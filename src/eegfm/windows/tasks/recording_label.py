@@ -1,4 +1,4 @@
-"""Classes of whole recordings: any column of the recordings table, by configuration alone."""
+"""Classes of whole recordings from any column of the recordings table, by configuration alone."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self

@@ -1,4 +1,4 @@
-"""Numbers of whole recordings as targets, and recordings of some BIDS tasks only."""
+"""Values of whole recordings as targets, optionally for some BIDS tasks only."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""TUAR: which artifacts a window holds."""
+"""TUAR: types of artifacts in a window."""
 
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal

@@ -1,4 +1,4 @@
-"""TUEV: which of six events is seen."""
+"""TUEV: one of six event classes."""
 
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal

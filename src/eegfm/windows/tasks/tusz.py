@@ -1,4 +1,4 @@
-"""TUSZ: is there a seizure, and of which type."""
+"""TUSZ: presence of a seizure, or its type."""
 
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self

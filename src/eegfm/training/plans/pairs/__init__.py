@@ -1,1 +1,1 @@
-"""Which windows belong together, and which are no negatives."""
+"""Pairs of windows for contrastive learning, and windows that must not be negatives."""

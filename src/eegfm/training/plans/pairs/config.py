@@ -1,4 +1,4 @@
-"""The menu of contrastive pairs: which windows should be represented alike."""
+"""Configurations of contrastive pairs: which windows should have similar representations."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Match the windows of each group in pairs that never belong to one owner: another matching for every draw of bits."""
+"""Match the windows of each group to pairs of different owners, differently for every draw of bits."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""Match windows with neighbours in time: another matching for every draw of bits, never of fewer pairs."""
+"""Match windows with neighbours in time, differently for every draw of bits and never in fewer pairs."""
 
 import numpy as np
 from numpy.typing import NDArray

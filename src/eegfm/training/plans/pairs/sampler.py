@@ -1,4 +1,4 @@
-"""Which pairs each step takes, in an order that the seed alone decides."""
+"""Plan that draws batches of pairs. Only the seed decides the order."""
 
 import logging
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Windows that can stand in one batch: of one corpus, one montage and one length, as numbers."""
+"""Strata of windows that may share a batch: one corpus, one montage and one length."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
