@@ -12,15 +12,12 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from eegfm.adapters.load import build_adapter, untrained_adapter_like
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
-from eegfm.encoders.load import build_encoder, untrained_like
 from eegfm.errors import SplitError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.evaluation.crossval import HeldOut, predict_held_out
 from eegfm.evaluation.features import (
-    Extractor,
     band_power_features,
     encoder_features,
     extract_features,
@@ -28,9 +25,9 @@ from eegfm.evaluation.features import (
 )
 from eegfm.evaluation.linear import Ints
 from eegfm.evaluation.summary import PersonScores, compare
-from eegfm.inference.backbone import rereference_for
+from eegfm.inference.backbone import Backbone, load_backbone, rereference_for, untrained_backbone_like
 from eegfm.inference.channels_left import with_channels_left
-from eegfm.inference.encoder_code import refuse_other_code
+from eegfm.inference.encoder_code import other_code
 from eegfm.jobs.probe.compatibility import check_channels, check_signals, check_windows
 from eegfm.jobs.probe.exposure import Exposure, refuse_pretrained
 from eegfm.splits.leakage import SplitTable
@@ -97,7 +94,6 @@ def probe(
     """
     if params.verify == "off":
         store = store.unverified()
-    other_code = refuse_other_code(checkpoint.header, accept=params.accept_other_code, key="probe.accept_other_code")
     split_table = SplitTable(splits)
     check_signals(checkpoint.header, store)
     trials = _evaluation_trials(windows, splits, params, partial(_with_channels_left, store, checkpoint.header))
@@ -122,7 +118,7 @@ def probe(
         exposure=exposure,
         splits_sha256=split_table.sha256,
         is_simulated=store.is_simulated,
-    ) | {"other_code": other_code}
+    ) | {"other_code": other_code(checkpoint.header)}
     _log(metrics)
     return ProbeResult(metrics, pd.concat(tables, ignore_index=True))
 
@@ -220,31 +216,12 @@ def _exposure(
 
 
 def _all_features(checkpoint: Checkpoint, store: SignalStore, trials: _Trials, params: ProbeParams) -> FeatureSets:
-    device = _device(params)
-    seeds = [params.untrained_seed + k for k in range(params.n_untrained)]
-    spec = _spec_of(store, trials)
-    rereference = rereference_for(checkpoint.header, spec.montages)
-    spec = rereference.rereferenced_spec(spec)
-    adapter = build_adapter(checkpoint, spec)
-    montages = adapter.adapted_spec(spec).montages
-    trained = build_encoder(checkpoint, montages)
-    check_windows(checkpoint.header, trained, trials.windows)
-    if trained.traits.one_montage:
-        check_channels(checkpoint.header, montages)
-    models = {("pretrained", 0): (adapter, trained)}
-    for k, seed in enumerate(seeds):
-        models["untrained", k] = (
-            untrained_adapter_like(checkpoint, spec, seed),
-            untrained_like(checkpoint, seed, montages),
-        )
-    extractors: dict[str, Extractor] = {
-        f"{kind} {k}": encoder_features(adapter.to(device), encoder.to(device).float().eval())
-        for (kind, k), (adapter, encoder) in models.items()
-    }
-    extractors["band_power 0"] = band_power_features(store.rate_hz)
+    device, backbones = _device(params), _backbones(checkpoint, _spec_of(store, trials), trials, params)
+    rereference = backbones["pretrained 0"].rereference
+    extractors = {name: encoder_features(backbone.to(device)) for name, backbone in backbones.items()}
+    extractors["band_power 0"] = band_power_features(rereference, store.rate_hz)
     features = extract_features(
         store,
-        rereference.to(device),
         trials.windows,
         extractors,
         pooling=params.pooling,
@@ -256,6 +233,20 @@ def _all_features(checkpoint: Checkpoint, store: SignalStore, trials: _Trials, p
         "untrained": [features[f"untrained {k}"] for k in range(params.n_untrained)],
         "band_power": [features["band_power 0"]],
     }
+
+
+def _backbones(checkpoint: Checkpoint, spec: SignalSpec, trials: _Trials, params: ProbeParams) -> dict[str, Backbone]:
+    """Build the trained backbone and its untrained twins.
+
+    Raises:
+        CheckpointError: The encoder does not fit the windows, or other code made it.
+    """
+    trained = load_backbone(checkpoint, spec, accept_other_code=params.accept_other_code, key="probe.accept_other_code")
+    check_windows(checkpoint.header, trained.encoder, trials.windows)
+    if trained.encoder.traits.one_montage:
+        check_channels(checkpoint.header, trained.encoder_spec.montages)
+    twins = (untrained_backbone_like(checkpoint, spec, params.untrained_seed + k) for k in range(params.n_untrained))
+    return {"pretrained 0": trained} | {f"untrained {k}": twin for k, twin in enumerate(twins)}
 
 
 def _spec_of(store: SignalStore, trials: _Trials) -> SignalSpec:
