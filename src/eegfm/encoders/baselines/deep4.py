@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec
-from eegfm.encoders.baselines.base import Timeline, TimeThenSpace, xavier
+from eegfm.encoders.baselines.base import Timeline, TimeThenSpace, convolution_stages, xavier
 from eegfm.encoders.baselines.config import Deep4Config
 from eegfm.encoders.window_encoder import WindowEncoder
 
@@ -39,6 +39,10 @@ class Deep4(WindowEncoder):
             blocks.extend(_pooled(widths[k], pool, momentum))
         self.network = nn.Sequential(*blocks, nn.Flatten())
         xavier(self.network)
+
+    def depth_layers(self) -> list[list[nn.Module]]:
+        """List the convolutions behind the first, which is the embedding; see the base class."""
+        return convolution_stages(self.network)[1:]
 
     def window_features(self, signal: Tensor) -> Tensor:
         """Maps of the last pooling, flattened; see the base class."""

@@ -34,6 +34,10 @@ class Shallow(WindowEncoder):
         self.pool = nn.AvgPool1d(pool, stride)
         self.dropout = nn.Dropout(config.dropout_ratio)
 
+    def depth_layers(self) -> list[list[nn.Module]]:
+        """List the only layer; see the base class."""
+        return [[self.filters, self.norm]]
+
     def window_features(self, signal: Tensor) -> Tensor:
         """Log power of each filter and stretch, flattened; see the base class."""
         filtered = self.norm(self.filters(signal))
