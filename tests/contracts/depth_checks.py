@@ -20,8 +20,6 @@ N_LINEARS: dict[str, Callable[[Encoder], int]] = {
     "Gru": lambda e: 2 * e.config.n_layers,  # gate, exchange
     "Eegnet": lambda e: 0,
     "Eegnex": lambda e: 0,
-    "Shallow": lambda e: 0,
-    "Deep4": lambda e: 0,
     "Braindecode": lambda e: 0,  # the default is convolutions
     "FakeOfTokens": lambda e: 2,
     "FakeOfPatches": lambda e: 1,
