@@ -26,14 +26,17 @@ N_LINEARS: dict[str, Callable[[Encoder], int]] = {
 }
 """By class, the linear maps of the layers, counted from the publications."""
 
+N_LAYERS = {"Eegnet": 3, "Eegnex": 4, "Braindecode": 1, "FakeOfTokens": 1, "FakeOfPatches": 1}
+"""By class, the layers of encoders without a choice of ``n_layers``: convolutions behind the first."""
+
 
 def depth_groups(subject: Subject) -> None:
     """Every parameter is in one group; what a layer receives depends on all groups before it and on none behind."""
     encoder = subject.encoder()
     groups = encoder.depth_groups()
     assert sorted(id(p) for group in groups for p in group) == sorted(map(id, encoder.parameters()))
-    assert len(groups) == 1 + len(encoder.depth_layers())
-    assert len(groups) == 1 + getattr(subject.light, "n_layers", len(groups) - 1)
+    n_layers = getattr(subject.light, "n_layers", None) or N_LAYERS[type(encoder).__name__]
+    assert len(groups) == 1 + len(encoder.depth_layers()) == 1 + n_layers
     assert all(groups[1:])
     firsts = [modules[0] for modules in encoder.depth_layers()]
     with torch.enable_grad(), inputs_of(firsts) as inputs:
