@@ -171,6 +171,9 @@ class Pairs(Encoder):
     def normalization(self) -> dict[str, float | str]:
         return {}
 
+    def depth_layers(self) -> list[list[torch.nn.Module]]:
+        return []
+
     def tokenize(self, batch: WindowBatch) -> Tokens:
         content = self.embedding(self.token_patches(batch).flatten(2) / 30.0)
         n_patches = batch["signal"].shape[2] // 100

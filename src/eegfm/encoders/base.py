@@ -1,6 +1,7 @@
 """Base class of encoders: ``tokenize`` makes tokens of windows, ``encode`` makes contextual vectors of tokens."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -102,6 +103,41 @@ class Encoder(nn.Module, ABC):
             (B, P, D) where it is ``patches``; (B, 1, D) where it is ``window``.
         """
 
+    @abstractmethod
+    def depth_layers(self) -> list[list[nn.Module]]:
+        """List the modules of each layer in the order of computation; the last norm is in the last layer.
+
+        The first module of a layer receives what the layers before it and the embeddings compute. Whatever is in no
+        layer is an embedding.
+        """
+
+    def depth_groups(self) -> list[list[nn.Parameter]]:
+        """Group all parameters by depth, for learning rates that fall with it: embeddings first, then layer by layer.
+
+        Every parameter is in exactly one group.
+        """
+        layers = [[p for module in modules for p in module.parameters()] for modules in self.depth_layers()]
+        in_layers = {id(parameter) for layer in layers for parameter in layer}
+        return [[p for p in self.parameters() if id(p) not in in_layers], *layers]
+
+    def lora_targets(self) -> dict[str, nn.Linear]:
+        """Find, by dotted name, the linear maps of attention and feed-forward parts that LoRA can wrap.
+
+        The encoder calls each of them as a module, so that one that takes its place is heard. Those that a module
+        names in ``no_lora`` are left out: it reads their weights itself. There are none where layers convolve only.
+        """
+        inside = {id(part) for block in self.lora_blocks() for part in block.modules()}
+        left_out = {id(part.get_submodule(name)) for part in self.modules() for name in getattr(part, "no_lora", ())}
+        return {
+            name: part
+            for name, part in self.named_modules()
+            if type(part) is nn.Linear and id(part) in inside - left_out
+        }
+
+    def lora_blocks(self) -> list[nn.Module]:
+        """List the modules in which ``lora_targets`` looks: the layers."""
+        return [module for modules in self.depth_layers() for module in modules]
+
     @property
     @abstractmethod
     def normalization(self) -> dict[str, float | str]:
@@ -189,6 +225,12 @@ class Encoder(nn.Module, ABC):
         """(B, N) tokens that others may see, for ``Tokens``; None where all may."""
         mask = self.row_mask(batch)
         return None if mask is None else mask.repeat_interleave(n_patches, dim=1)
+
+
+def with_last(layers: Iterable[nn.Module], norm: nn.Module) -> list[list[nn.Module]]:
+    """List layers for ``Encoder.depth_layers``, a final norm in the last."""
+    one_each = [[layer] for layer in layers]
+    return [*one_each[:-1], [*one_each[-1], norm]]
 
 
 def one_row(summary: Tensor) -> Features:

@@ -74,6 +74,10 @@ class Cbramod(Encoder):
         encoded: Tensor = x.flatten(1, 2)
         return encoded
 
+    def depth_layers(self) -> list[list[nn.Module]]:
+        """List the layers; the convolution of positions is an embedding. See the base class."""
+        return [[layer] for layer in self.layers]
+
     @property
     def normalization(self) -> dict[str, float | str]:
         """Division by a fixed scale; see the base class."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoder, whole_samples
+from eegfm.encoders.base import Encoder, whole_samples, with_last
 from eegfm.encoders.channelwise.config import ChannelwiseConfig
 from eegfm.encoders.tokens import Tokens, Visible
 from eegfm.nn.electrode_embedding import ElectrodeEmbedding, derivation_ends, shared_positions
@@ -47,6 +47,10 @@ class Channelwise(Encoder, ABC):
             ChannelwiseLayer(config.d_model, mixer(k), config.dropout_ratio) for k in range(config.n_layers)
         )
         self.final_norm = nn.LayerNorm(config.d_model)
+
+    def depth_layers(self) -> list[list[nn.Module]]:
+        """List the layers, the final norm with the last; see the base class."""
+        return with_last(self.layers, self.final_norm)
 
     @property
     def normalization(self) -> dict[str, float | str]:

@@ -55,6 +55,10 @@ class Femba(Encoder):
         self.position_embedding = nn.Parameter(torch.zeros(1, n_samples // config.patch_samples, self.d_model))
         self.layers = nn.ModuleList(Layer(config, self.d_model) for _ in range(config.n_layers))
 
+    def depth_layers(self) -> list[list[nn.Module]]:
+        """List the layers; see the base class."""
+        return [[layer] for layer in self.layers]
+
     @property
     def normalization(self) -> dict[str, float | str]:
         """Two fixed values become 0 and 1; see the base class."""

@@ -60,7 +60,7 @@ class CrossAttention(nn.Module):
         self.projection = nn.Linear(d_model, d_model)
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor, key_mask: Tensor | None = None) -> Tensor:
-        """TargetSpec queries (S or 1, Q, D) from keys and values (S, C, D).
+        """Answer queries (S or 1, Q, D) from keys and values (S, C, D).
 
         Args:
             queries: One set for all sequences, or one for each.

@@ -6,7 +6,7 @@ Shapes: B windows, C channels, P patches per channel, N = C * P tokens, D width.
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoded, Encoder, one_row, whole_samples
+from eegfm.encoders.base import Encoded, Encoder, one_row, whole_samples, with_last
 from eegfm.encoders.patch_transformer.attention import Across, Layer, Surroundings, new_norm
 from eegfm.encoders.patch_transformer.config import PatchTransformerConfig
 from eegfm.encoders.patch_transformer.grid import lay_out_rows, lay_out_sequence, take_rows, take_sequence
@@ -82,6 +82,10 @@ class PatchTransformer(Encoder):
         position = self._places(batch).unsqueeze(2).expand(-1, -1, n_patches, -1)
         key_mask = self.key_mask(batch, n_patches)
         return Tokens(content.flatten(1, 2), position.flatten(1, 2), n_channels, n_patches, key_mask)
+
+    def depth_layers(self) -> list[list[nn.Module]]:
+        """List the layers, the final norm with the last; see the base class."""
+        return with_last(self.layers, self.final_norm)
 
     @property
     def normalization(self) -> dict[str, float | str]:
