@@ -28,6 +28,8 @@ from eegfm.inference.encoder_code import encoder_code
 from eegfm.jobs.train import PretrainResult, fit_pretraining, pretraining
 from eegfm.nn.rereference import Rereference
 from eegfm.objectives.config import AnyObjectiveConfig, MaeConfig, MaskedConfig
+from eegfm.objectives.patches import PatchObjective
+from eegfm.plots.figures import reconstruction_figure
 from eegfm.recording import BadChannels, Montage
 from eegfm.training.config import AdamWConfig, PretrainParams
 from eegfm.training.trainer import quieten
@@ -542,6 +544,13 @@ def test_a_module_and_its_data_train_in_anybodys_trainer(
         encoded = module.eval()(step.batches[0])
         assert torch.equal(encoded.features.values, load_backbone(saved)(step.batches[0]).features.values)
     assert module.get_encoder() is module.objective.backbone.encoder
+
+
+def test_an_objective_that_reconstructs_nothing_trains_too(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(PatchObjective, "reconstruct")
+    done = fit(n_steps=2)
+    assert done.reconstructions == {}
+    assert reconstruction_figure(done.reconstructions, []).to_dict()["data"] == []
 
 
 def test_what_is_saved_in_between_says_how_far_it_is(
