@@ -14,7 +14,7 @@ from eegfm.encoders.base import Encoder
 from eegfm.encoders.tokens import Tokens, Visible, take
 from eegfm.errors import ConfigError
 from eegfm.evaluation.features import encoder_features
-from hidden_tokens import with_key_mask
+from masked_tokens import with_key_mask
 
 SIZES = ((19, 2), (21, 4), (64, 6), (129, 2))
 CLOSE, DIFFERENT = 2e-4, 1e-2

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoder, hidden_rows_zeroed
+from eegfm.encoders.base import Encoder, absent_rows_zeroed
 from eegfm.encoders.decoders import TokenDecoder
 from eegfm.encoders.montage import check_batch, only_length, only_montage
 from eegfm.encoders.tokens import Tokens, Visible, take
 from eegfm.encoders.traits import EncoderConfig, Traits
 from eegfm.errors import ConfigError
-from hidden_tokens import real_signal
+from masked_tokens import real_signal
 
 _HERE = "contracts.fake_encoders"
 _WIDTH = 16
@@ -215,7 +215,7 @@ class FakeOfPatches(Fake):
     def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
         if visible is not None and self.flaw != "visible_ignored":
             raise ConfigError("fake cannot leave tokens out")
-        content = hidden_rows_zeroed(tokens)
+        content = absent_rows_zeroed(tokens)
         rows = (-1, tokens.n_rows, tokens.n_patches, _WIDTH)
         time = tokens.position.reshape(rows)[:, 0]
         x = content.reshape(rows).sum(dim=1)

@@ -91,7 +91,7 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
-        """Let tokens see each other, but none that ``tokens.key_mask`` hides.
+        """Let tokens see each other, but none that ``tokens.key_mask`` marks as absent.
 
         Args:
             tokens: Of all patches.
@@ -212,8 +212,8 @@ def whole_samples(duration_s: float, rate_hz: float) -> int:
     return n_samples
 
 
-def hidden_rows_zeroed(tokens: Tokens) -> Tensor:
-    """(B, N, D) content, zero where ``key_mask`` hides it: for encoders that mix tokens by other means than keys."""
+def absent_rows_zeroed(tokens: Tokens) -> Tensor:
+    """(B, N, D) content, zero where ``key_mask`` is False: for encoders that mix tokens by other means than keys."""
     if tokens.key_mask is None:
         return tokens.content
     return tokens.content.masked_fill(~tokens.key_mask.unsqueeze(-1), 0.0)

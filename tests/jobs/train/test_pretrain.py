@@ -334,7 +334,7 @@ def test_the_run_directory_is_named_by_what_decides_the_result(
 
 
 def test_a_diverging_run_keeps_nothing(fit: Fit) -> None:
-    with pytest.raises(TrainingError, match=r"the loss of step \d+ is (nan|inf)"):
+    with pytest.raises(TrainingError, match=r"the loss of step \d+ is not finite"):
         fit(optimizer=AdamWConfig(learning_rate=1e30))
 
 

@@ -66,9 +66,9 @@ class Channelwise(Encoder, ABC):
         assert visible is None, "objectives ask the traits first"
         grid = (-1, tokens.n_rows, tokens.n_patches)
         x = (tokens.content + tokens.position).view(*grid, self.d_model)
-        hidden = None if tokens.key_mask is None else ~tokens.key_mask.view(*grid, 1)
+        absent = None if tokens.key_mask is None else ~tokens.key_mask.view(*grid, 1)
         for layer in self.layers:
-            x = layer(x, hidden)
+            x = layer(x, absent)
         encoded: Tensor = self.final_norm(x.flatten(1, 2))
         return encoded
 
@@ -104,30 +104,30 @@ class ChannelwiseLayer(nn.Module):
         self.gate = nn.Linear(d_model, d_model)
         self.exchange = nn.Linear(d_model, d_model)
 
-    def forward(self, x: Tensor, hidden: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, absent: Tensor | None) -> Tensor:
         """Update (B, C, P, D) tokens.
 
         Args:
             x: Tokens.
-            hidden: (B, C, P, 1) bool, True for a token that no other may see; None for none.
+            absent: (B, C, P, 1) bool, True for a token that no other may see; None for none.
         """
-        seen = _zeroed(self.time_norm(x), hidden)
+        seen = _zeroed(self.time_norm(x), absent)
         x = x + self._drop(self.mixer(seen.flatten(0, 1)).view(x.shape))
         y = self.channel_norm(x)
-        heard = self.exchange(_mean_over_channels(y, hidden))
+        heard = self.exchange(_mean_over_channels(y, absent))
         return x + self._drop(torch.sigmoid(self.gate(y)) * heard)
 
     def _drop(self, x: Tensor) -> Tensor:
         return dropout(x, self.dropout_ratio, self.training) if self.dropout_ratio else x
 
 
-def _zeroed(x: Tensor, hidden: Tensor | None) -> Tensor:
-    return x if hidden is None else x.masked_fill(hidden, 0.0)
+def _zeroed(x: Tensor, absent: Tensor | None) -> Tensor:
+    return x if absent is None else x.masked_fill(absent, 0.0)
 
 
-def _mean_over_channels(x: Tensor, hidden: Tensor | None) -> Tensor:
+def _mean_over_channels(x: Tensor, absent: Tensor | None) -> Tensor:
     """(B, 1, P, D) mean of the tokens that may be seen; zero where none may."""
-    if hidden is None:
+    if absent is None:
         return x.mean(dim=1, keepdim=True)
-    n_seen = (~hidden).sum(dim=1, keepdim=True).clamp_min(1)
-    return _zeroed(x, hidden).sum(dim=1, keepdim=True) / n_seen
+    n_seen = (~absent).sum(dim=1, keepdim=True).clamp_min(1)
+    return _zeroed(x, absent).sum(dim=1, keepdim=True) / n_seen

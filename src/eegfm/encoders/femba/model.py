@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoder, hidden_rows_zeroed
+from eegfm.encoders.base import Encoder, absent_rows_zeroed
 from eegfm.encoders.decoders import LinearDecoder, TokenDecoder
 from eegfm.encoders.femba.config import FembaConfig
 from eegfm.encoders.femba.mamba import Mamba
@@ -80,7 +80,7 @@ class Femba(Encoder):
     def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
         """Run the layers over (B, P, D); see the base class."""
         assert visible is None, "supports_visible is False"
-        x = _columns(hidden_rows_zeroed(tokens) + tokens.position, tokens.n_rows)
+        x = _columns(absent_rows_zeroed(tokens) + tokens.position, tokens.n_rows)
         for layer in self.layers:
             x = layer(x)
         return x

@@ -160,7 +160,7 @@ class ChannelQueries(nn.Module):
 
         Args:
             tokens: Content and place of each channel.
-            key_mask: (S, C) bool, False for channels that are hidden; None where all may be seen.
+            key_mask: (S, C) bool, False for channels that are absent; None where all may be seen.
         """
         queries = self.query_norm(self.queries).unsqueeze(0)
         x: Tensor = self.attention(queries, self.key_norm(tokens), self.value_norm(tokens), key_mask)

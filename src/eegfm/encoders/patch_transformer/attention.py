@@ -215,7 +215,7 @@ class SwiGlu(nn.Module):
 def _seen_by_others(mask: Tensor) -> Tensor:
     """The mask, but all True in sequences (last axis) without a single True.
 
-    Attention over nothing is not a number. Every token of such a sequence is hidden, so what comes out of it reaches no
+    Attention over nothing is not a number. Every token of such a sequence is absent, so what comes out of it reaches no
     token that is not.
     """
     return mask | ~mask.any(dim=-1, keepdim=True)
