@@ -5,20 +5,20 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError, model_validator
+from pydantic import ValidationError
 
-from eegfm.config import StrictModel
+from eegfm.ancestry import Ancestry
 from eegfm.errors import CheckpointError, DamageError
 from eegfm.files import write_atomically
 from eegfm.provenance import Record, sha256_of
 from eegfm.recording import BadChannels
 
-FORMAT_VERSION: Literal[4] = 4
+FORMAT_VERSION: Literal[5] = 5
 HEADER_KEY = "eegfm"
 _WEIGHTS_CRC_KEY = "eegfm_weights_crc32c"
 _SHA256_KEY = "eegfm_sha256"
@@ -26,21 +26,7 @@ _SHA256_KEY = "eegfm_sha256"
 _CRC_BYTES = 1 << 20  # per call, which holds the interpreter's lock
 
 
-class ImportedWeights(StrictModel):
-    """Where weights are from that were not trained here.
-
-    Attributes:
-        source: Whose names and shapes the file has: repository, file, commit.
-        file_sha256: Of the file.
-        note: What the person who imported it has to say.
-    """
-
-    source: str
-    file_sha256: str
-    note: str = ""
-
-
-class CheckpointHeader(StrictModel):
+class CheckpointHeader(Ancestry):
     """What a checkpoint says of itself. Every field is plain data; no field can name code.
 
     ``encoder``, ``adapter`` and ``objective`` are the configurations that built the modules, checked again by the same
@@ -50,17 +36,9 @@ class CheckpointHeader(StrictModel):
     vectors: weights mean something else in other code. ``record`` says what a run of Kedro made the file from.
     ``bad_channels`` is what is done with them before the encoder.
     ``normalization`` is what the encoder does to microvolts first, ``license`` that of the weights.
-    ``persons`` lists the ``n_persons`` whom the weights were trained or validated on, by all their names
-    (``namespace:subject``, see ``eegfm.splits.persons``), ``signals`` a short hash of each of their recordings: a
-    probe refuses both. ``kept_out`` lists by reason who was there and left out of training.
-
-    Weights that were ``imported`` were trained elsewhere: ``corpora`` are those that are declared for them, and who was
-    seen is None, which means unknown and never nobody.
     """
 
-    format_version: Literal[4] = FORMAT_VERSION
-    phase: str
-    fingerprint: str
+    format_version: Literal[5] = FORMAT_VERSION
     encoder: dict[str, Any]
     adapter: dict[str, Any]
     objective: dict[str, Any]
@@ -72,14 +50,7 @@ class CheckpointHeader(StrictModel):
     reference: str
     bad_channels: BadChannels
     filters: dict[str, Any]
-    corpora: list[str]
-    simulated_corpora: list[str]
     license: str | None
-    imported: ImportedWeights | None
-    n_persons: int | None
-    persons: list[str] | None
-    signals: list[str] | None
-    kept_out: dict[str, list[str]] | None
     splits_sha256: str | None
     mixture_sha256: str | None
     seed: int
@@ -87,13 +58,6 @@ class CheckpointHeader(StrictModel):
     versions: dict[str, str]
     encoder_code: dict[str, str]
     record: Record | None = None
-
-    @model_validator(mode="after")
-    def _only_imports_are_of_unknown_persons(self) -> Self:
-        is_unknown = {value is None for value in (self.persons, self.signals, self.kept_out)}
-        if is_unknown != {self.imported is not None}:
-            raise ValueError("persons, signals and kept_out are unknown for imported weights, and for no others")
-        return self
 
 
 @dataclass(frozen=True)
@@ -222,7 +186,6 @@ def _refuse_other_format(path: Path, content: Any) -> None:
     found = content.get("format_version") if isinstance(content, dict) else None
     if isinstance(found, int) and found != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which also says what is done "
-            "with bad channels and what code an encoder was made by; pretrain (or import) it again, or use the eegfm "
-            "that wrote it"
+            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which also says what "
+            "checkpoints the weights started from; pretrain (or import) it again, or use the eegfm that wrote it"
         )
