@@ -1,7 +1,7 @@
 """What every objective on the menu promises."""
 
 from collections.abc import Callable
-from typing import Annotated, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ import torch
 from backbones import WindowBackbone
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.config import Buildable
+from eegfm.encoders.base import Encoder
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.nn.context import Context
@@ -60,6 +61,30 @@ def test_loss_is_one_finite_number(
     assert loss.requires_grad
     assert torch.equal(logs["loss"], loss.detach())
     assert all(value.shape == () and not value.requires_grad for value in logs.values())
+
+
+def test_auxiliary_heads_need_no_second_pass(
+    objective: Objective, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The windows are encoded once; their features carry the gradient of a head to the encoder."""
+    n_passes = 0
+    encode = type(objective.encoder).encode
+
+    def counted(self: Encoder, *args: Any, **kwargs: Any) -> torch.Tensor:
+        nonlocal n_passes
+        n_passes += 1
+        return encode(self, *args, **kwargs)
+
+    monkeypatch.setattr(type(objective.encoder), "encode", counted)
+    output = objective(make_batch(19, 4), context())
+    assert n_passes == 1
+    if objective.config.name == "mae":
+        assert output.features is None, "visible tokens are no whole window"
+        return
+    features = output.features.features
+    assert features.values.shape == (2, 19, 32)
+    features.values.square().mean().backward()
+    assert all(p.grad is not None for p in objective.encoder.layers.parameters())
 
 
 def test_every_parameter_learns(objective: Objective, make_batch: MakeBatch) -> None:

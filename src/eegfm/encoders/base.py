@@ -151,9 +151,14 @@ class Encoder(nn.Module, ABC):
         """Encode windows and average over time: one row per channel where the encoder tells channels apart."""
         return self.encode_with_features(batch).features
 
-    def encode_with_features(self, batch: WindowBatch) -> Encoded:
-        """Return what ``forward`` and ``features`` return, at the cost of one of them."""
-        tokens = self.tokenize(batch)
+    def encode_with_features(self, batch: WindowBatch, tokens: Tokens | None = None) -> Encoded:
+        """Return what ``forward`` and ``features`` return, at the cost of one of them.
+
+        Args:
+            batch: Windows.
+            tokens: Of the same windows, where their content was replaced; they are made here if not given.
+        """
+        tokens = self.tokenize(batch) if tokens is None else tokens
         encoded = self.encode(tokens)
         if self.traits.output == "tokens":
             by_row = encoded.reshape(encoded.shape[0], tokens.n_rows, tokens.n_patches, self.d_model)

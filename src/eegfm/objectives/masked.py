@@ -46,7 +46,8 @@ class Masked(PatchObjective):
         # Scattered in, not blended: not even a value that is not finite gets past.
         token = self.mask_token.to(tokens.content.dtype).expand(index.shape)
         replaced = tokens.with_content(tokens.content.scatter(1, index, token))
-        return Masking(masked, replaced, self.encoder.encode(replaced))
+        encoded = self.encoder.encode_with_features(batch, replaced)
+        return Masking(masked, replaced, encoded.vectors, whole=encoded)
 
     def predict(self, masking: Masking, index: Tensor) -> Tensor:
         """Ask the encoder's decoder; see the base class."""

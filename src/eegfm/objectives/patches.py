@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from eegfm.batch import StoredBatch, WindowBatch
+from eegfm.encoders.base import Encoded
 from eegfm.encoders.tokens import Tokens, Visible, take
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import Context
@@ -33,12 +34,14 @@ class Masking(NamedTuple):
         tokens: All tokens; the content of those that are masked may still be there.
         encoded: Vectors that the encoder gave without masked content.
         visible: Which tokens were encoded, where not all were.
+        whole: Vectors and features of whole windows, where all tokens were encoded.
     """
 
     masked: Tensor
     tokens: Tokens
     encoded: Tensor
     visible: Visible | None = None
+    whole: Encoded | None = None
 
 
 class PatchObjective(Objective):
@@ -102,7 +105,7 @@ class PatchObjective(Objective):
         else:
             scored = take(mask.expand(len(target), -1, -1), masking.masked)
             loss, baseline = (_mean_where(e.square(), scored) for e in (prediction - target, target))
-        return LossOutput(loss, {"loss": loss.detach(), "baseline_loss": baseline.detach()})
+        return LossOutput(loss, {"loss": loss.detach(), "baseline_loss": baseline.detach()}, masking.whole)
 
     @torch.no_grad()
     def reconstruct(self, batch: StoredBatch, context: Context) -> Reconstruction:

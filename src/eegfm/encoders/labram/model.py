@@ -62,11 +62,11 @@ class Labram(Encoder):
         """Let tokens see each other and the [CLS] token: (B, N, D) or (B, Nv, D); see the base class."""
         return self._with_cls(tokens, visible)[:, 1:]
 
-    def encode_with_features(self, batch: WindowBatch) -> Encoded:
+    def encode_with_features(self, batch: WindowBatch, tokens: Tokens | None = None) -> Encoded:
         """One row per channel, its mean over time, or the [CLS] token's vector; see the base class."""
         if self.config.summary == "mean":
-            return super().encode_with_features(batch)
-        encoded = self._with_cls(self.tokenize(batch))
+            return super().encode_with_features(batch, tokens)
+        encoded = self._with_cls(self.tokenize(batch) if tokens is None else tokens)
         return Encoded(encoded[:, 1:], one_row(encoded[:, :1]))
 
     def depth_layers(self) -> list[list[nn.Module]]:

@@ -96,11 +96,11 @@ class PatchTransformer(Encoder):
         """Run the layers; see the base class."""
         return self._encode_all(tokens, visible)[0]
 
-    def encode_with_features(self, batch: WindowBatch) -> Encoded:
+    def encode_with_features(self, batch: WindowBatch, tokens: Tokens | None = None) -> Encoded:
         """Encode windows and summarise them: channel by channel, or by the first register; see the base class."""
         if self.config.summary == "mean":
-            return super().encode_with_features(batch)
-        encoded, registers = self._encode_all(self.tokenize(batch))
+            return super().encode_with_features(batch, tokens)
+        encoded, registers = self._encode_all(self.tokenize(batch) if tokens is None else tokens)
         return Encoded(encoded, one_row(registers[:, 0].mean(dim=1, keepdim=True)))
 
     def _encode_all(self, tokens: Tokens, visible: Visible | None = None) -> tuple[Tensor, Tensor]:
