@@ -55,26 +55,26 @@ class SplitParams(StrictModel):
 
     Args:
         validation_ratio: Expected share of a pretraining corpus's persons that only watch the loss.
-        evaluation_ratio: Expected share of persons kept for evaluation where a corpus is pretrained and probed.
+        test_ratio: Expected share of persons kept for testing where a corpus is pretrained and probed.
         salt: Text that is hashed with the person; another salt gives another split.
-        folds: Who of the evaluation persons is held out at a time: one person, or one of this many groups.
+        folds: Who of the test persons is held out at a time: one person, or one of this many groups.
         stratify_by: Column of the recordings, e.g. ``pathology``, by whose values every ratio and fold is filled
             exactly. The price: adding persons can then move those at the boundary between two splits.
         linked_corpora: Groups of corpora in which the same subject id means the same person. The TUH corpora, and
             corpora with NDA's subject ids (HBN), need not be named.
         same_persons: Groups of ``corpus:subject`` that are one person each.
-        evaluation_sets: Official splits whose persons are never trained on, by TUH family, ``hbn``, or name of a
-            corpus; an entry replaces the registered one, see ``eegfm.splits.evaluation_sets``.
-        held_out: By corpus, subjects who are never trained on because they are in an evaluation set that is not at
+        test_sets: Official splits whose persons are never trained on, by TUH family, ``hbn``, or name of a
+            corpus; an entry replaces the registered one, see ``eegfm.splits.test_sets``.
+        held_out: By corpus, subjects who are never trained on because they are in a test set that is not at
             hand, e.g. those of TUAB's ``eval`` when TUEG alone is there.
     """
 
     validation_ratio: Ratio = 0.1
-    evaluation_ratio: Ratio = 0.3
+    test_ratio: Ratio = 0.3
     salt: str = "eegfm"
     folds: Literal["leave_one_person_out"] | Annotated[int, Field(ge=2)] = "leave_one_person_out"
     stratify_by: str = ""
     linked_corpora: tuple[Annotated[tuple[CorpusName, ...], Field(min_length=2)], ...] = ()
     same_persons: tuple[Annotated[tuple[PersonName, ...], Field(min_length=2)], ...] = ()
-    evaluation_sets: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    test_sets: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     held_out: dict[CorpusName, tuple[str, ...]] = Field(default_factory=dict)

@@ -39,7 +39,7 @@ def drawn(shares: NDArray[np.floating], ratio: float, strata: NDArray[np.object_
 
 
 def folds(identities: Sequence[str], params: SplitParams, strata: NDArray[np.object_] | None) -> Ints:
-    """(P,) fold of each evaluation identity.
+    """(P,) fold of each test identity.
 
     Leaving one out, every identity is a fold. Otherwise the hash decides, or with strata each stratum is dealt out over
     the folds in order of the hash.

@@ -14,7 +14,7 @@ from eegfm.splits.persons import some
 from eegfm.splits.shared_signals import short_texts
 from eegfm.splits.splits import COLUMNS, check_splits, splits_sha256
 
-TRAINED = ("pretrain", "validation")
+TRAINED = ("train", "validation")
 Groups = Mapping[str, Sequence[WindowIndex]]
 
 
@@ -31,7 +31,7 @@ class Seen(NamedTuple):
 
 
 class Met(NamedTuple):
-    """Whom of the persons to evaluate a model has seen before.
+    """Whom of the persons to test on a model has seen before.
 
     Args:
         persons: Sorted identities that are known by one of their names or signals.
@@ -86,7 +86,7 @@ class SplitTable:
         """Refuse a mixture that draws from persons who may not be trained on.
 
         No person, under whatever name, and no recording is both trained on and validated on, and none of split
-        ``evaluation`` or ``excluded`` is either.
+        ``test`` or ``excluded`` is either.
 
         Args:
             mixture: Columns recording_id, person, split, and identity where it is known.
@@ -111,8 +111,8 @@ class SplitTable:
                 "be trained on and validated on; mix again"
             )
 
-    def check_evaluation(self, windows: pd.DataFrame) -> None:
-        """Refuse windows to be evaluated of persons that are not in split ``evaluation``.
+    def check_test(self, windows: pd.DataFrame) -> None:
+        """Refuse windows to test on of persons that are not in split ``test``.
 
         Args:
             windows: Columns recording_id, person, and identity where it is known.
@@ -120,10 +120,10 @@ class SplitTable:
         Raises:
             SplitError: With the first persons concerned.
         """
-        trained = [true for true, _ in self._resolved(windows, "windows to evaluate", []) if true.split != "evaluation"]
+        trained = [true for true, _ in self._resolved(windows, "windows to test on", []) if true.split != "test"]
         if trained:
             found = " and ".join(sorted({true.split for true in trained}))
-            raise SplitError(f"{_persons(trained)} would be evaluated, but are in split {found}; cut and split again")
+            raise SplitError(f"{_persons(trained)} would be tested on, but are in split {found}; cut and split again")
 
     def seen(self, recording_ids: Iterable[str]) -> Seen:
         """All names and signals of the persons of these recordings."""
@@ -135,7 +135,7 @@ class SplitTable:
         """Find the persons of these recordings, by any name or signal of theirs, among those that were seen.
 
         Args:
-            recording_ids: Recordings to be evaluated.
+            recording_ids: Recordings to test on.
             seen: From another run, for example from the header of a checkpoint.
             hashes: By recording, the hashes of all channels: a signal is known by any of them.
         """

@@ -21,7 +21,7 @@ from eegfm.store.index import RecordingEntry, read_index
 from eegfm.store.layout import read_facts
 
 CONTENTS_FILE = "contents.txt"
-_PLACE = ("key", "shard", "first_row", "facts", "events", "named")
+_PLACE = ("key", "shard", "first_row", "facts", "events", "named", "readers")
 """Fields of an entry that say nothing of its signal: where it lies, where it is from, and what becomes tables."""
 _SCALES = "scales_uv"
 _SIGNAL = [field.name for field in fields(RecordingEntry) if field.name not in (*_PLACE, _SCALES)]

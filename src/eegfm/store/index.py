@@ -30,6 +30,7 @@ class RecordingEntry:
         facts: What its conversion adds to its row of ``raw_files`` in the ``recordings`` table.
         events: Its rows of the ``events`` table.
         named: Versions of files that only its header names, by their path; empty for one that is not there.
+        readers: Versions of the readers that it was read with, by format.
     """
 
     recording_id: str
@@ -44,11 +45,12 @@ class RecordingEntry:
     facts: dict[str, Any]
     events: list[dict[str, Any]] = field(default_factory=list)
     named: dict[str, str] = field(default_factory=dict)
+    readers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RejectedEntry:
-    """One file that did not get in, and why; ``named`` as for those that did."""
+    """One file that did not get in, and why; ``named`` and ``readers`` as for those that did."""
 
     recording_id: str
     key: str
@@ -58,6 +60,7 @@ class RejectedEntry:
     reason: str
     remedy: str
     named: dict[str, str] = field(default_factory=dict)
+    readers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

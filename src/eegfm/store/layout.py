@@ -41,7 +41,7 @@ class StoreFacts:
         rate_hz: Sampling rate of every signal in it.
         is_simulated: Whether its recordings are simulated.
         filters: What every signal went through: ``low_hz``, ``high_hz``, ``notch_hz``.
-        made_by: Hash of the parameters and the code that made every recording in it.
+        made_by: Hash of the parameters and the code that made every recording in it, without the readers of formats.
         format_version: How its files are laid out.
     """
 

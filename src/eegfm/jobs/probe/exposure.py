@@ -1,4 +1,4 @@
-"""Find the evaluation persons that the encoder may have been trained on."""
+"""Find the test persons that the encoder may have been trained on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _TUH, _HBN = "tuh", "hbn"
 
 @dataclass(frozen=True)
 class Exposure:
-    """What an encoder may have seen of the persons to evaluate.
+    """What an encoder may have seen of the persons to test on.
 
     Args:
         met: Persons and recordings that it has seen, of those that are known; None where no person is known.
@@ -61,12 +61,12 @@ def refuse_pretrained(
 
     Args:
         split_table: Who is who.
-        windows: To be evaluated.
+        windows: To be tested on.
         header: Of the encoder.
         hashes: By recording, the hashes of all channels.
-        keys: All names of the persons to be evaluated.
+        keys: All names of the persons to test on.
         n_persons: How many they are.
-        is_allowed: Whether such persons may be evaluated all the same.
+        is_allowed: Whether such persons may be tested on all the same.
 
     Raises:
         SplitError: There are some, or weights that were imported here, or that the encoder started from, may have been

@@ -34,8 +34,8 @@ def build_report(
 
     Args:
         title: Heading.
-        corpora: By corpus, its tables ``recordings``, ``rejected``, ``windows``, ``window_counts``, ``outcomes``,
-            ``montages`` and ``labels``.
+        corpora: By corpus, its tables ``recordings``, ``rejected``, ``windows``, ``window_counts``,
+            ``ingest_summary``, ``montages`` and ``unknown_channels``.
         splits: Persons and their splits.
         mixture: Windows that training drew from.
         metrics: By phase, its metrics file.
@@ -79,10 +79,10 @@ def build_report(
 
 def _about_corpus(corpus: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """What became of every file of a corpus, and what is in it."""
-    parts = [f"<h3>Files of {corpus}</h3>", _table(tables["outcomes"])]
+    parts = [f"<h3>Files of {corpus}</h3>", _table(tables["ingest_summary"])]
     parts += [f"<h3>Montages of {corpus}</h3>", _table(tables["montages"])]
     parts += [f"<h3>Windows of {corpus}</h3>", _table(_window_counts(tables["window_counts"]))]
-    headings = {"labels": "Channel labels that are no electrode", "rejected": "Rejected files"}
+    headings = {"unknown_channels": "Channel labels that are no electrode", "rejected": "Rejected files"}
     for name, heading in headings.items():
         shown = tables[name].head(_MOST_ROWS)
         if len(shown):
