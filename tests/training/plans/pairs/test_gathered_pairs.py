@@ -111,7 +111,7 @@ def batches_of(windows: pd.DataFrame, stores: dict[str, SignalStore], pairing: P
     """All batches of two epochs; None where there is no pair."""
     trained = windows[windows["split"] == "train"]
     plan = PairPlan(trained, window_groups(windows, stores, "train"), stores, pairing, 4, 1, **ranks)
-    return [batch for step in TrainingLoader(plan, stores, 2 * plan.n_steps_per_epoch) for batch in step]
+    return [batch for step in TrainingLoader(plan, stores, 2 * plan.n_steps_per_epoch) for batch in step.batches]
 
 
 class Told:
