@@ -144,9 +144,17 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> list[set[str]]:
 
 
 def _says_nothing(name: str) -> bool:
-    """Whether a package has no code of its own."""
+    """Whether a package has no code of its own: at most it hands on names of its modules."""
     path = SOURCES.joinpath(*name.split("."), "__init__.py")
-    return path.is_file() and all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text()).body)
+    return path.is_file() and all(_hands_on(node) for node in ast.parse(path.read_text()).body)
+
+
+def _hands_on(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Assign):
+        return [ast.unparse(target) for target in node.targets] == ["__all__"]
+    return isinstance(node, ast.Import | ast.ImportFrom) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    )
 
 
 def _decides(name: str) -> bool:
