@@ -395,7 +395,7 @@ def test_a_run_is_named_after_its_samples_and_its_code(
     assert changed(1)
     assert not changed(1, mixture[mixture["recording_id"] != "tuh:p1:r1"])  # it is not trained on
     before = name()
-    monkeypatch.setattr("eegfm.jobs.train.fingerprint.code_sha256", lambda *roots, without: f"edited {roots}")
+    monkeypatch.setattr("eegfm.jobs.train.fingerprint.module_hashes", lambda *roots, without: {"edited": str(roots)})
     assert name() != before
 
 
@@ -403,7 +403,7 @@ def test_the_code_is_that_of_the_first_step(fit: Fit, monkeypatch: pytest.Monkey
     from eegfm.training.throughput import ThroughputMonitor
 
     def edit(self: ThroughputMonitor, *_: Any) -> None:
-        for name in ("eegfm.jobs.train.pretrain.encoder_code", "eegfm.jobs.train.fingerprint.code_sha256"):
+        for name in ("eegfm.jobs.train.pretrain.encoder_code", "eegfm.jobs.train.fingerprint.module_hashes"):
             monkeypatch.setattr(name, lambda *_: {"edited": "meanwhile"})
 
     monkeypatch.setattr(ThroughputMonitor, "on_train_batch_start", edit)
