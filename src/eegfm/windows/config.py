@@ -9,24 +9,19 @@ from eegfm.windows.cutters.between_events import BetweenEventsCut
 from eegfm.windows.cutters.event_locked import EventLockedCut
 from eegfm.windows.cutters.fixed import FixedCut
 from eegfm.windows.cutters.trials import TrialsCut
-from eegfm.windows.tasks.age import AgeTask
-from eegfm.windows.tasks.eegmat import EegmatTask
 from eegfm.windows.tasks.eegmmidb_imagery import EegmmidbImageryTask
-from eegfm.windows.tasks.eegmmidb_rest import EegmmidbRestTask
 from eegfm.windows.tasks.events import EventsTask
 from eegfm.windows.tasks.hbn_challenge_1 import HbnChallenge1Task
 from eegfm.windows.tasks.hbn_challenge_2 import HbnChallenge2Task
 from eegfm.windows.tasks.hbn_eyes import HbnEyesTask
-from eegfm.windows.tasks.hbn_factor import HbnFactorTask
 from eegfm.windows.tasks.hbn_movies import HbnMoviesTask
 from eegfm.windows.tasks.hbn_sequence_learning import HbnSequenceLearningTask
 from eegfm.windows.tasks.hbn_surround_suppression import HbnSurroundSuppressionTask
 from eegfm.windows.tasks.hbn_symbol_search import HbnSymbolSearchTask
+from eegfm.windows.tasks.labelled_recordings import EegmatTask, EegmmidbRestTask, TuabTask, TuepTask
 from eegfm.windows.tasks.recording_label import RecordingLabelTask
-from eegfm.windows.tasks.sex import SexTask
-from eegfm.windows.tasks.tuab import TuabTask
+from eegfm.windows.tasks.traits import AgeTask, HbnFactorTask, SexTask
 from eegfm.windows.tasks.tuar import TuarTask
-from eegfm.windows.tasks.tuep import TuepTask
 from eegfm.windows.tasks.tuev import TuevTask
 from eegfm.windows.tasks.tusl import TuslTask
 from eegfm.windows.tasks.tusz import TuszTask

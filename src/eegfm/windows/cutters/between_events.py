@@ -54,7 +54,7 @@ class BetweenEventsCut(Cut):
         """Refuse values that no event has; see the base class."""
         check_event_values({"start": self.start, "stop": self.stop}, recordings, events, sample_grid, self.column)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut between the events; see the base class.
 
         Counted beside what ``windows_between`` counts: ``n_recordings_without_window``, ``n_events`` (start events,

@@ -1,6 +1,7 @@
 """Windows after events."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, Self
 
 import numpy as np
@@ -66,7 +67,7 @@ class EventLockedCut(Cut):
         """Refuse values that no event has; see the base class."""
         check_event_values({"values": self.values}, recordings, events, sample_grid, self.column)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut after every event; see the base class."""
         anchor = Anchor(values=self.values, offset_s=self.offset_s, span_s=self.span_s or self.length_s)
         found = windows_after_events(
@@ -78,7 +79,7 @@ class EventLockedCut(Cut):
             stride_s=self.stride_s or self.length_s,
             column=self.column,
         )
-        return Runs(found.recording, found.segment, found.start, found.n_samples, found.stride, counted=found.counted)
+        return replace(found, label=None)
 
 
 def refuse_short_span(key: str, span_s: float, length_s: float) -> None:

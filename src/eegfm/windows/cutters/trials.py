@@ -86,7 +86,7 @@ class TrialsCut(Cut):
         found = own_events(recordings, events)[0][self.feedback_column]
         return f"events (column {self.feedback_column!r})", found
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut at every trial; see the base class.
 
         Counted: ``n_recordings_without_window``, ``n_trials_closed``, ``n_trials_open`` (last of their recordings), and

@@ -55,29 +55,32 @@ class EegmmidbImageryTask(Cut):
         """The movements, then rest."""
         classes = [label for kind in self._kinds() for label in _VALUES[kind.partition("_")[2]].values()]
         classes += [REST] if self.rest else []
-        return TargetSpec("binary" if len(classes) == 2 else "multiclass", tuple(classes))
+        return TargetSpec.of_classes(classes)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def choose(self, recordings: pd.DataFrame, sample_grid: SampleGrid) -> tuple[pd.DataFrame, dict[str, int]]:
+        """Choose the recordings of the runs that are asked for; see the base class."""
+        chosen = recordings[recordings["run"].isin({s for kind in self._kinds() for s in _spellings(_RUNS[kind])})]
+        return chosen, {"n_recordings_of_other_runs": len(recordings) - len(chosen)}
+
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut inside every trial; see the base class."""
         if "duration_s" not in events:
             raise ConfigError(
                 f"cut {sample_grid.cut!r}: events have no column 'duration_s'; ingest the EDF files again"
             )
-        chosen = recordings[recordings["run"].isin({s for kind in self._kinds() for s in _spellings(_RUNS[kind])})]
-        found, recording = own_events(chosen, events)
-        run = chosen["run"].to_numpy(dtype=object)[chosen.index.get_indexer(pd.Index(recording))]
+        found, recording = own_events(recordings, events)
+        run = recordings["run"].to_numpy(dtype=object)[recordings.index.get_indexer(pd.Index(recording))]
         named = pd.Series(run, index=found.index, dtype="str") + ":" + found["value"].astype("str")
         number = named.map(self._numbers()).to_numpy(dtype=float)
         lasts = found["duration_s"].notna().to_numpy()
         trial = lasts & ~np.isnan(number)
         trials, recording = found[trial], recording[trial]
         onset_s, duration_s = (trials[name].to_numpy(dtype=float) for name in ("onset_s", "duration_s"))
-        start, stop = sample_spans(chosen, recording, onset_s, duration_s, sample_grid.rate_hz)
+        start, stop = sample_spans(recordings, recording, onset_s, duration_s, sample_grid.rate_hz)
         intervals = Intervals(recording, start, stop, number[trial].astype(np.int64))
-        runs, of = windows_inside(chosen, intervals, sample_grid, self.length_s, self.stride_s or self.length_s)
+        runs, of = windows_inside(recordings, intervals, sample_grid, self.length_s, self.stride_s or self.length_s)
         counted = {
-            "n_recordings_of_other_runs": len(recordings) - len(chosen),
-            "n_recordings_without_window": len(chosen) - len(np.unique(runs.recording)),
+            "n_recordings_without_window": len(recordings) - len(np.unique(runs.recording)),
             "n_events_of_other_values": int(np.isnan(number).sum()),
             "n_events_without_duration": int((~lasts & ~np.isnan(number)).sum()),
             "n_events": len(intervals),

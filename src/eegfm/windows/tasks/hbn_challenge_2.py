@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 from pydantic import model_validator
 
-from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
+from eegfm.windows.cutters.base import Seconds, TargetSpec
 from eegfm.windows.cutters.fixed import fixed_windows
 from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import tile
-from eegfm.windows.tasks.hbn_factor import Factor
-from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks, with_value
+from eegfm.windows.tasks.bids_tasks import SomeBidsTasksCut
+from eegfm.windows.tasks.recording_value import with_value
+from eegfm.windows.tasks.traits import Factor
 
 
-class HbnChallenge2Task(Cut):
+class HbnChallenge2Task(SomeBidsTasksCut):
     """A crop at a random place of each window of a fixed grid; the target is a score of the child.
 
     The crops of recordings in one piece are those of the official scorer, sample by sample. The scorer's grid runs
@@ -54,14 +55,9 @@ class HbnChallenge2Task(Cut):
         """A score."""
         return TargetSpec("regression", unit="score")
 
-    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
-        """Refuse BIDS tasks that no recording has; see the base class."""
-        check_bids_tasks(recordings, sample_grid, self.bids_tasks)
-
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Crop the recordings of children with a score; see the base class."""
-        chosen, counted = of_bids_tasks(recordings, sample_grid, self.bids_tasks)
-        valued, n_without = with_value(chosen, sample_grid, self.factor)
+        valued, n_without = with_value(recordings, sample_grid, self.factor)
         grid = fixed_windows(valued, sample_grid, self.window_s, self.stride_s)
         window, crop = grid.n_samples, sample_grid.samples("crop_s", self.crop_s)
         begins = grid.start
@@ -76,7 +72,7 @@ class HbnChallenge2Task(Cut):
             n_samples=crop,
             stride=crop,
             target=valued[self.factor].loc[pd.Index(recording)].to_numpy(dtype=float),
-            counted={**counted, "n_recordings_without_label": n_without, **grid.counted},
+            counted={"n_recordings_without_label": n_without, **grid.counted},
         )
 
 

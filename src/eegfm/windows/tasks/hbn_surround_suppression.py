@@ -9,9 +9,8 @@ from eegfm.windows.cutters.base import Offset, PublishedClassesCut, Seconds, Tar
 from eegfm.windows.cutters.event_locked import Anchor, windows_after_events
 from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.spans import own_events
-from eegfm.windows.tasks.recording_value import of_bids_tasks
+from eegfm.windows.tasks.bids_tasks import OneBidsTaskCut
 
-BIDS_TASK = "surroundSupp"
 STIMULUS = "stim_ON"
 CONDITIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "background": {"no_background": ("0",), "background": ("1",)},
@@ -27,7 +26,7 @@ CONDITIONS: dict[str, dict[str, tuple[str, ...]]] = {
 description as 0.33 and 0.66."""
 
 
-class HbnSurroundSuppressionTask(PublishedClassesCut):
+class HbnSurroundSuppressionTask(PublishedClassesCut, OneBidsTaskCut):
     """One window per stimulus, which is on for 2.4 s: four discs that flicker at 25 Hz in front of a background.
 
     The background is a grating that is parallel to that of the discs, in phase or in opposite phase with it, or
@@ -47,6 +46,8 @@ class HbnSurroundSuppressionTask(PublishedClassesCut):
         "task-surroundSupp_events.json"
     )
 
+    bids_task = "surroundSupp"
+
     name: Literal["hbn_surround_suppression"] = "hbn_surround_suppression"
     condition: Literal["background", "foreground_contrast", "stimulus_cond"] = "background"
     offset_s: Offset = 0.0
@@ -55,18 +56,17 @@ class HbnSurroundSuppressionTask(PublishedClassesCut):
     @property
     def published(self) -> TargetSpec:
         """The condition."""
-        classes = tuple(CONDITIONS[self.condition])
-        return TargetSpec("binary" if len(classes) == 2 else "multiclass", classes)
+        return TargetSpec.of_classes(CONDITIONS[self.condition])
 
     def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
         """The condition's column beside the stimuli; see the base class."""
         stimuli, _ = own_events(recordings, events[events["value"] == STIMULUS])
         return f"stimuli (column {self.condition!r})", stimuli[self.condition]
 
-    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut after every stimulus; counted as in ``windows_after_events``."""
-        chosen, counted = of_bids_tasks(recordings, sample_grid, [BIDS_TASK])
-        stimuli, _ = own_events(chosen, events[events["value"] == STIMULUS])
+        counted: dict[str, int] = {}
+        stimuli, _ = own_events(recordings, events[events["value"] == STIMULUS])
         if self.condition == "stimulus_cond" and "background" in stimuli:
             visible = stimuli["background"].isin(CONDITIONS["background"]["background"])
             counted["n_events_without_background"] = int((~visible).sum())
@@ -76,7 +76,7 @@ class HbnSurroundSuppressionTask(PublishedClassesCut):
             for label, values in CONDITIONS[self.condition].items()
         }
         runs = windows_after_events(
-            chosen,
+            recordings,
             stimuli,
             sample_grid,
             anchors,

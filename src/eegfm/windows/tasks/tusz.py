@@ -8,10 +8,10 @@ import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from eegfm.config import refuse_repeated, refuse_unused
-from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
+from eegfm.windows.cutters.base import Seconds, TargetSpec
 from eegfm.windows.intervals import covered, grid, outside, windows_of_one_class
 from eegfm.windows.runs import Ints, Runs, SampleGrid
-from eegfm.windows.tuh import Annotations, annotations, of_family
+from eegfm.windows.tuh import Annotations, TuhCut, annotations
 
 BACKGROUND = "bckg"
 SEIZURE = "seiz"
@@ -27,7 +27,7 @@ def _each_type() -> dict[str, tuple[str, ...]]:
     return {name: (name,) for name in TYPES}
 
 
-class TuszTask(Cut):
+class TuszTask(TuhCut):
     """Windows with and without seizure, or of one type of seizure each.
 
     Each recording is read from one kind of file, the first it has of ``WINDOW_SOURCES`` or ``EVENT_SOURCES``, so that
@@ -85,14 +85,14 @@ class TuszTask(Cut):
         if self.level == "window":
             return TargetSpec("binary", (BACKGROUND, SEIZURE))
         classes = (BACKGROUND, *self.types) if self.background else tuple(self.types)
-        return TargetSpec("binary" if len(classes) == 2 else "multiclass", classes)
+        return TargetSpec.of_classes(classes)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Fill the annotated recordings, or cut inside the seizures; see the base class."""
-        chosen, counted = of_family(recordings, "tusz")
-        found = annotations(chosen, events, WINDOW_SOURCES if self.level == "window" else EVENT_SOURCES, sample_grid)
+        sources = WINDOW_SOURCES if self.level == "window" else EVENT_SOURCES
+        found = annotations(recordings, events, sources, sample_grid)
         runs, key = self._windows(found, sample_grid) if self.level == "window" else self._events(found, sample_grid)
-        counted |= {
+        counted = {
             **found.counted,
             "n_events_of_other_labels": found.n_of_other_labels((BACKGROUND, SEIZURE, *TYPES)),
             "n_recordings_without_window": len(found.recordings) - len(np.unique(runs.recording)),
