@@ -46,7 +46,7 @@ def test_members_are_chosen_by_name() -> None:
             {"corpus": {"name": "edf_folder", "reference": "nose"}},
             "'average', 'linked_ears', 'Cz' or 'unknown'",
         ),
-        ({"corpus": {"name": "tuh"}, "workers": {"address": "tcp://a:1"}}, "set backend to dask or ray"),
+        ({"corpus": {"name": "tuh"}, "workers": {"address": "tcp://a:1"}}, "set backend to dask"),
         ({"corpus": {"name": "tuh"}, "reading": {"units": {"uv": "microvolt"}}}, "'V', 'mV', 'uV' or 'nV'"),
         ({}, "Field required"),
     ],

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,18 @@ class Features:
 
     values: Tensor
     mask: Tensor
+
+
+class Encoded(NamedTuple):
+    """Encoded windows.
+
+    Args:
+        vectors: What ``Encoder.encode`` returns: (B, N, D) of tokens, (B, P, D) of patches or (B, 1, D) of windows.
+        features: What probes and heads read.
+    """
+
+    vectors: Tensor
+    features: Features
 
 
 class Encoder(nn.Module, ABC):
@@ -101,19 +113,19 @@ class Encoder(nn.Module, ABC):
 
     def features(self, batch: WindowBatch) -> Features:
         """Encode windows and average over time: one row per channel where the encoder tells channels apart."""
-        return self.encode_with_features(batch)[1]
+        return self.encode_with_features(batch).features
 
-    def encode_with_features(self, batch: WindowBatch) -> tuple[Tensor, Features]:
-        """What ``forward`` and ``features`` give, at the cost of one of them."""
+    def encode_with_features(self, batch: WindowBatch) -> Encoded:
+        """Return what ``forward`` and ``features`` return, at the cost of one of them."""
         tokens = self.tokenize(batch)
         encoded = self.encode(tokens)
         if self.traits.output == "tokens":
             by_row = encoded.reshape(encoded.shape[0], tokens.n_rows, tokens.n_patches, self.d_model)
             mask = self.row_mask(batch)
             everywhere = torch.ones(by_row.shape[:2], dtype=torch.bool, device=encoded.device)
-            return encoded, Features(by_row.mean(dim=2), everywhere if mask is None else mask)
+            return Encoded(encoded, Features(by_row.mean(dim=2), everywhere if mask is None else mask))
         pooled = encoded.mean(dim=1, keepdim=True)
-        return encoded, one_row(pooled)
+        return Encoded(encoded, one_row(pooled))
 
     def new_decoder(self, n_values: int) -> TokenDecoder:
         """What an objective asks for ``n_values`` numbers of each token with; its weights are the objective's.

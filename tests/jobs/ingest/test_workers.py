@@ -198,6 +198,6 @@ def test_an_address_that_is_none_is_named(plan: list[Task], address: str) -> Non
 
 
 def test_a_cluster_package_that_is_missing_is_named(plan: list[Task], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(EegfmError, match=r"pip install 'eegfm\[ray\]'"):
-        list(workers.converted(plan, WorkerParams(backend="ray")))
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(EegfmError, match=r"not installed \(distributed\); .* pip install 'eegfm\[dask\]'"):
+        list(workers.converted(plan, WorkerParams(backend="dask")))

@@ -22,8 +22,8 @@ from eegfm.checkpoint import load_checkpoint, save_checkpoint
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import build_encoder, untrained_like
 from eegfm.errors import ConfigError, SplitError, TrainingError
+from eegfm.inference.backbone import rereference_for
 from eegfm.inference.encoder_code import encoder_code
-from eegfm.inference.module import rereference_for
 from eegfm.jobs.train.pretrain import PretrainResult, fit_pretraining
 from eegfm.nn.rereference import Rereference
 from eegfm.objectives.config import AnyObjectiveConfig, MaeConfig, MaskedConfig
@@ -390,7 +390,7 @@ def test_a_run_is_named_after_its_samples_and_its_code(
     assert changed(1)
     assert not changed(1, mixture[mixture["recording_id"] != "tuh:p1:r1"])  # it is not trained on
     before = name()
-    monkeypatch.setattr("eegfm.jobs.train.pretrain.code_sha256", lambda *roots, without: f"edited {roots}")
+    monkeypatch.setattr("eegfm.jobs.train.fingerprint.code_sha256", lambda *roots, without: f"edited {roots}")
     assert name() != before
 
 
@@ -398,7 +398,7 @@ def test_the_code_is_that_of_the_first_step(fit: Fit, monkeypatch: pytest.Monkey
     from eegfm.training.throughput import ThroughputMonitor
 
     def edit(self: ThroughputMonitor, *_: Any) -> None:
-        for name in ("eegfm.jobs.train.pretrain.encoder_code", "eegfm.jobs.train.pretrain.code_sha256"):
+        for name in ("eegfm.jobs.train.pretrain.encoder_code", "eegfm.jobs.train.fingerprint.code_sha256"):
             monkeypatch.setattr(name, lambda *_: {"edited": "meanwhile"})
 
     monkeypatch.setattr(ThroughputMonitor, "on_train_batch_start", edit)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoder, Features, one_row
+from eegfm.encoders.base import Encoded, Encoder, one_row
 from eegfm.encoders.conv_patches import ConvPatches
 from eegfm.encoders.labram.config import LabramConfig
 from eegfm.encoders.labram.places import LabramPlaces
@@ -62,12 +62,12 @@ class Labram(Encoder):
         """Let tokens see each other and the [CLS] token: (B, N, D) or (B, Nv, D); see the base class."""
         return self._with_cls(tokens, visible)[:, 1:]
 
-    def encode_with_features(self, batch: WindowBatch) -> tuple[Tensor, Features]:
+    def encode_with_features(self, batch: WindowBatch) -> Encoded:
         """One row per channel, its mean over time, or the [CLS] token's vector; see the base class."""
         if self.config.summary == "mean":
             return super().encode_with_features(batch)
         encoded = self._with_cls(self.tokenize(batch))
-        return encoded[:, 1:], one_row(encoded[:, :1])
+        return Encoded(encoded[:, 1:], one_row(encoded[:, :1]))
 
     @property
     def normalization(self) -> dict[str, float | str]:

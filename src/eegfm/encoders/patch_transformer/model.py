@@ -6,7 +6,7 @@ Shapes: B windows, C channels, P patches per channel, N = C * P tokens, D width.
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoder, Features, one_row, whole_samples
+from eegfm.encoders.base import Encoded, Encoder, one_row, whole_samples
 from eegfm.encoders.patch_transformer.attention import Across, Layer, Surroundings, new_norm
 from eegfm.encoders.patch_transformer.config import PatchTransformerConfig
 from eegfm.encoders.patch_transformer.grid import lay_out_rows, lay_out_sequence, take_rows, take_sequence
@@ -92,12 +92,12 @@ class PatchTransformer(Encoder):
         """Run the layers; see the base class."""
         return self._encode_all(tokens, visible)[0]
 
-    def encode_with_features(self, batch: WindowBatch) -> tuple[Tensor, Features]:
+    def encode_with_features(self, batch: WindowBatch) -> Encoded:
         """Encode windows and summarise them: channel by channel, or by the first register; see the base class."""
         if self.config.summary == "mean":
             return super().encode_with_features(batch)
         encoded, registers = self._encode_all(self.tokenize(batch))
-        return encoded, one_row(registers[:, 0].mean(dim=1, keepdim=True))
+        return Encoded(encoded, one_row(registers[:, 0].mean(dim=1, keepdim=True)))
 
     def _encode_all(self, tokens: Tokens, visible: Visible | None = None) -> tuple[Tensor, Tensor]:
         """Encoded tokens (B, Nv, D) and registers (B, n, P, D)."""

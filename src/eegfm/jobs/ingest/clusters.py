@@ -1,7 +1,6 @@
-"""Running tasks on a Dask or Ray cluster. Both start a task again elsewhere when its worker dies."""
+"""Running tasks on a Dask cluster. Dask starts a task again elsewhere when its worker dies."""
 
 import contextlib
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -14,19 +13,16 @@ from eegfm.jobs.ingest.processes import deaf_to_ctrl_c
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
-RAY_RETRIES = 3
-"""As many as Dask allows by default."""
-
 
 def on_cluster(
     run: Callable[[_Task], _Result], plan: Sequence[_Task], params: WorkerParams, n_ahead: int
 ) -> Iterator[_Result]:
-    """Run tasks on the cluster that the parameters name, or on one of this machine.
+    """Run tasks on the Dask cluster that the parameters name, or on one of this machine.
 
     Args:
         run: What is done with each task.
         plan: The tasks.
-        params: Backend and address.
+        params: The scheduler's address, or the number of workers on this machine.
         n_ahead: Tasks per worker that may be done before their turn comes.
 
     Yields:
@@ -35,19 +31,6 @@ def on_cluster(
     Raises:
         EegfmError: The cluster cannot be reached or has no workers, or its package is not installed.
     """
-    on_backend = _on_dask if params.backend == "dask" else _on_ray
-    try:
-        yield from on_backend(run, plan, params, n_ahead)
-    except ImportError as error:
-        raise EegfmError(
-            f"ingest.workers.backend {params.backend!r} needs a package that is not installed ({error.name}); "
-            f"install it with: pip install 'eegfm[{params.backend}]'"
-        ) from error
-
-
-def _on_dask(
-    run: Callable[[_Task], _Result], plan: Sequence[_Task], params: WorkerParams, n_ahead: int
-) -> Iterator[_Result]:
     with _dask_client(params) as client, joblib.parallel_config(backend="dask"):
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         n_workers = len(workers)
@@ -67,8 +50,13 @@ def _on_dask(
 
 @contextlib.contextmanager
 def _dask_client(params: WorkerParams) -> Iterator[Any]:
-    from distributed import Client
-
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise EegfmError(
+            f"ingest.workers.backend 'dask' needs a package that is not installed ({error.name}); "
+            "install it with: pip install 'eegfm[dask]'"
+        ) from error
     options: dict[str, Any] = {"address": params.address}
     if not params.address:
         # One thread a process: a watchdog that ends a process ends nobody else's work.
@@ -86,30 +74,3 @@ def _dask_client(params: WorkerParams) -> Iterator[Any]:
         ) from error
     with client:
         yield client
-
-
-def _on_ray(
-    run: Callable[[_Task], _Result], plan: Sequence[_Task], params: WorkerParams, n_ahead: int
-) -> Iterator[_Result]:
-    """Ray's own tasks: joblib's backend for Ray waits for all results and gives up when a worker dies."""
-    import ray
-
-    n_local = None if params.n_workers == "auto" or params.address else params.n_workers
-    try:
-        ray.init(address=params.address, num_cpus=n_local, include_dashboard=False, log_to_driver=False)
-    except ConnectionError as error:
-        raise EegfmError(
-            f"ingest.workers.address: no Ray cluster answers at {params.address}; start one with: ray start --head"
-        ) from error
-    try:
-        n_workers = max(int(ray.cluster_resources().get("CPU", 1)), 1)
-        remote = ray.remote(max_retries=RAY_RETRIES)(run)
-        running: deque[Any] = deque()
-        for task in plan:
-            running.append(remote.remote(task))
-            if len(running) >= n_ahead * n_workers:
-                yield ray.get(running.popleft())
-        while running:
-            yield ray.get(running.popleft())
-    finally:
-        ray.shutdown()

@@ -13,20 +13,20 @@ class WorkerParams(StrictModel):
     """Who converts recordings.
 
     Attributes:
-        backend: Processes of this machine (``loky``), or a cluster through Dask or Ray.
+        backend: Processes of this machine (``loky``), or a Dask cluster (``dask``).
         n_workers: Number of processes; ``"auto"`` takes one per core, as far as there are files for them. 1 converts
             in the process that runs Kedro: nothing survives a file that kills it.
-        address: Dask's scheduler (``tcp://host:8786``) or Ray's head; without it a cluster of this machine is used.
+        address: Dask's scheduler (``tcp://host:8786``); without it a cluster of this machine is used.
     """
 
-    backend: Literal["loky", "dask", "ray"] = "loky"
+    backend: Literal["loky", "dask"] = "loky"
     n_workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     address: str | None = None
 
     @model_validator(mode="after")
     def _address_fits(self) -> Self:
         if self.address is not None and self.backend == "loky":
-            raise ValueError(f"address={self.address!r}: backend 'loky' has none; set backend to dask or ray")
+            raise ValueError(f"address={self.address!r}: backend 'loky' has none; set backend to dask")
         return self
 
 

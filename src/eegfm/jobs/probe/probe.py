@@ -28,9 +28,9 @@ from eegfm.evaluation.features import (
 )
 from eegfm.evaluation.linear import Ints
 from eegfm.evaluation.summary import PersonScores, compare
+from eegfm.inference.backbone import rereference_for
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.inference.encoder_code import refuse_other_code
-from eegfm.inference.module import rereference_for
 from eegfm.jobs.probe.compatibility import check_channels, check_signals, check_windows
 from eegfm.jobs.probe.exposure import Exposure, refuse_pretrained
 from eegfm.splits.leakage import SplitTable

@@ -1,7 +1,6 @@
 """Pretraining as one job: a mixture of windows goes in, a checkpoint and its numbers come out."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,17 @@ from eegfm.adapters.base import Adapter
 from eegfm.adapters.load import PREFIX as ADAPTER_PREFIX
 from eegfm.adapters.load import new_adapter
 from eegfm.batch import SignalSpec
-from eegfm.checkpoint import Checkpoint, CheckpointHeader
+from eegfm.checkpoint import Checkpoint
 from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.errors import TrainingError
 from eegfm.inference.channels_left import with_channels_left
-from eegfm.inference.encoder_code import encoder_code, implementations
-from eegfm.inference.versions import versions
+from eegfm.inference.encoder_code import encoder_code
 from eegfm.jobs.train.data import TrainingData, training_data
+from eegfm.jobs.train.fingerprint import run_fingerprint, signals_of
+from eegfm.jobs.train.header import pretrain_header
 from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
-from eegfm.provenance import sha256_of
-from eegfm.source_code import code_sha256
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
@@ -40,8 +38,6 @@ from eegfm.training.trainer import build_trainer, honest_end, validation_interva
 _N_STATISTICS_STEPS = 16
 _N_RECONSTRUCTED = 4
 _OBJECTIVE_PREFIX = "objective."
-_DATA_CODE = ("windows",)
-"""Code that does not count for a run: what it gives, the mixture, counts itself."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,7 @@ def fit_pretraining(
     stores = readable(stores, params.loader.verify)
     mixture = with_channels_left(mixture, stores, lambda m: Rereference(m, params.reference, params.bad_channels))
     data = training_data(mixture, stores, params)
-    fingerprint = _fingerprint(params, data, _signals(mixture, stores))
+    fingerprint = run_fingerprint(params, data, signals_of(mixture, stores))
     code = encoder_code(params.encoder, params.adapter)  # now: who edits it during the training does not change that
     directory = run_directory / fingerprint
     _write_params(directory, params, data.mixture_sha256)
@@ -120,7 +116,7 @@ def fit_pretraining(
     return PretrainResult(
         checkpoint=Checkpoint(
             _tensors(objective, adapter),
-            _header(objective, params, data, stores, encoder_spec, fingerprint, split_table, mixture, code),
+            pretrain_header(objective, params, data, stores, encoder_spec, fingerprint, split_table, mixture, code),
         ),
         metrics=_metrics(module, monitor),
         history=module.history.table(),
@@ -208,66 +204,6 @@ def _reconstruct(
             "patch_samples": objective.encoder.patch_samples,
         }
     return shown
-
-
-def _signals(mixture: pd.DataFrame, stores: Stores) -> dict[str, str]:
-    """By corpus, the hash of the signals of all recordings that the mixture draws from."""
-    by_corpus = mixture.groupby("corpus", sort=True)["recording_id"]
-    return {str(corpus): stores[str(corpus)].signals_sha256(set(names)) for corpus, names in by_corpus}
-
-
-def _fingerprint(params: PretrainParams, data: TrainingData, signals: Mapping[str, str]) -> str:
-    """Name of a run: what decides its result, the machine left out."""
-    identity = {
-        "params": params.identity(),
-        "mixture": data.mixture_sha256,
-        "filters": data.filters,
-        "signals": signals,
-        "code": code_sha256(__name__, *implementations(params), without=_DATA_CODE),
-    }
-    return sha256_of(identity)[:12]
-
-
-def _header(
-    objective: Objective,
-    params: PretrainParams,
-    data: TrainingData,
-    stores: Stores,
-    encoder_spec: SignalSpec,
-    fingerprint: str,
-    split_table: SplitTable,
-    mixture: pd.DataFrame,
-    code: dict[str, str],
-) -> CheckpointHeader:
-    seen = split_table.seen(mixture["recording_id"])
-    return CheckpointHeader(
-        phase="pretrain",
-        fingerprint=fingerprint,
-        encoder=params.encoder.model_dump(mode="json"),
-        adapter=params.adapter.model_dump(mode="json"),
-        objective=params.objective.model_dump(mode="json"),
-        signal_spec=data.spec.to_dict(),
-        encoder_spec=encoder_spec.to_dict(),
-        signal_scale_uv=objective.encoder.signal_scale_uv,
-        normalization=objective.encoder.normalization,
-        reference=params.reference,
-        bad_channels=params.bad_channels,
-        filters=data.filters,
-        corpora=sorted(data.weights),
-        simulated_corpora=[c for c in sorted(data.weights) if stores[c].is_simulated],
-        license=params.license,
-        imported=None,
-        n_persons=mixture["identity" if "identity" in mixture else "person"].nunique(),
-        persons=seen.persons,
-        signals=seen.signals,
-        kept_out=split_table.kept_out(),
-        splits_sha256=split_table.sha256,
-        mixture_sha256=data.mixture_sha256,
-        seed=params.seed,
-        n_steps=data.n_steps,
-        versions=versions(),
-        encoder_code=code,
-    )
 
 
 def _write_params(directory: Path, params: PretrainParams, mixture_sha256: str) -> None:

@@ -51,9 +51,9 @@ def trace(model: Inference, n_channels: int, n_samples: int) -> Traced:
     Raises:
         CheckpointError: It cannot be traced.
     """
-    patch = model.encoder.patch_samples
+    encoder, patch = model.backbone.encoder, model.backbone.encoder.patch_samples
     # One patch takes other paths through tensor code than several do: a program is of one kind or the other.
-    if not model.encoder.traits.one_length and n_samples > patch and _takes(model, n_channels, n_samples + patch):
+    if not encoder.traits.one_length and n_samples > patch and _takes(model, n_channels, n_samples + patch):
         lengths = tuple(sorted({2 * patch, n_samples, n_samples + patch}))
         try:
             program = _traced(model, torch.zeros(2, n_channels, n_samples), {2: patch * Dim("n_patches", min=2)})
@@ -70,7 +70,7 @@ def trace_fixed(model: Inference, n_channels: int, n_samples: int) -> Traced:
         program = _traced(model, torch.zeros(2, n_channels, n_samples), {})
     except RuntimeError as error:
         raise CheckpointError(
-            f"encoder {type(model.encoder).__name__} cannot be exported ({reason(error)}); "
+            f"encoder {type(model.backbone.encoder).__name__} cannot be exported ({reason(error)}); "
             "leave torch_export and onnx out of export.formats"
         ) from error
     return Traced(program, (n_samples,), is_any_length=False)
@@ -129,7 +129,7 @@ def reason(error: BaseException) -> str:
 
 def report(name: str, run: Run, file: str, traced: Traced, model: Inference, n_channels: int) -> dict[str, Any]:
     """Compare a program with its module and say what it takes; see ``compare``."""
-    tolerance, patch = TOLERANCE[name], model.encoder.patch_samples
+    tolerance, patch = TOLERANCE[name], model.backbone.encoder.patch_samples
     return {
         "files": [file],
         "difference": compare(run, model, n_channels, traced.n_samples, tolerance, file),

@@ -34,7 +34,7 @@ class ExportedConfig(StrictModel):
 
 def write_exported(model: Inference, header: CheckpointHeader, folder: Path) -> ExportedConfig:
     """Write both files."""
-    weights = {name: value.contiguous() for name, value in model.state_dict().items()}
+    weights = {name: value.contiguous() for name, value in model.backbone.state_dict().items()}
     data = save_tensors(weights, metadata={"format": "pt"})
     (folder / WEIGHTS_FILE).write_bytes(data)
     public = public_header(header, hashlib.sha256(data).hexdigest())

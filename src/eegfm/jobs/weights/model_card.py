@@ -75,7 +75,7 @@ def _card(model: Inference, config: ExportedConfig, formats: tuple[ExportFormat,
         facts="\n".join(f"| {name} | {value} |" for name, value in _facts(model, config).items()),
         n_channels=len(montage["channel_names"]),
         channels=", ".join(montage["channel_names"]),
-        patch_samples=model.encoder.patch_samples,
+        patch_samples=model.backbone.encoder.patch_samples,
         other_formats=_ONNX * ("onnx" in formats) + _TORCH * ("torch_export" in formats),
     )
 

@@ -1,0 +1,155 @@
+"""From stored samples to encoded vectors: re-referencing, adapter, normalization and encoder in one module."""
+
+from collections.abc import Mapping
+from typing import cast, get_args
+
+from torch import nn
+
+from eegfm.adapters.base import Adapter
+from eegfm.adapters.load import build_adapter, new_adapter, untrained_adapter_like
+from eegfm.batch import SignalSpec, StoredBatch, WindowBatch
+from eegfm.checkpoint import Checkpoint, CheckpointHeader
+from eegfm.config import Buildable
+from eegfm.encoders.base import Encoded, Encoder
+from eegfm.encoders.load import build_encoder, new_encoder, untrained_like
+from eegfm.errors import CheckpointError
+from eegfm.inference.encoder_code import refuse_other_code
+from eegfm.nn.rereference import NewReference, Rereference
+from eegfm.recording import BadChannels, Montage
+
+
+class Backbone(nn.Module):
+    """All that stands between stored samples and encoded vectors.
+
+    Its state dict holds the weights of the adapter under ``adapter.`` and those of the encoder under ``encoder.``, as
+    checkpoints do, and nothing else. Normalization is a part of the encoder: its ``tokenize`` divides by the fixed
+    scale or standardises, because published encoders differ in it and their weights depend on it.
+
+    Args:
+        rereference: From stored integers to re-referenced microvolts.
+        adapter: From the montages of the data to the channels of the encoder.
+        encoder: The encoder.
+        spec: What the data decides: montages as recorded, rate, window lengths.
+
+    Raises:
+        ConfigError: The adapter would mix patches of the encoder.
+    """
+
+    def __init__(self, rereference: Rereference, adapter: Adapter, encoder: Encoder, spec: SignalSpec) -> None:
+        super().__init__()
+        adapter.check_patches(encoder.patch_samples)
+        self.rereference, self.adapter, self.encoder = rereference, adapter, encoder
+        self.spec = spec
+
+    @property
+    def encoder_spec(self) -> SignalSpec:
+        """Describe what the encoder receives, behind re-referencing and the adapter; montages keep their names."""
+        return self.adapter.adapted_spec(self.rereference.rereferenced_spec(self.spec))
+
+    def prepare(self, batch: StoredBatch) -> WindowBatch:
+        """Re-reference and adapt one batch: (B, T, C) integers to (B, C', T) microvolts that the encoder takes.
+
+        Raises:
+            ConfigError: The batch's montage is not in ``spec``, or bad channels leave nothing of a window.
+        """
+        batch_uv: WindowBatch = self.adapter(self.rereference(batch))
+        return batch_uv
+
+    def forward(self, batch: StoredBatch) -> Encoded:
+        """Encode one batch of stored windows: vectors and features.
+
+        Raises:
+            ConfigError: See ``prepare``; or the encoder does not take windows of this length.
+        """
+        return self.encoder.encode_with_features(self.prepare(batch))
+
+
+def new_backbone(
+    encoder: Buildable,
+    adapter: Buildable,
+    spec: SignalSpec,
+    seed: int,
+    *,
+    reference: NewReference,
+    bad_channels: BadChannels,
+) -> Backbone:
+    """Build a backbone whose initial weights follow from the seed alone; global random state is left as is.
+
+    Args:
+        encoder: Configuration of the encoder.
+        adapter: Configuration of the adapter.
+        spec: What the data decides: montages as recorded, rate, window lengths.
+        seed: Of the weights of both.
+        reference: What windows are referenced to, see ``Rereference``.
+        bad_channels: What is done with bad channels, see ``Rereference``.
+
+    Raises:
+        ConfigError: A configuration does not fit the data, or the adapter would mix patches of the encoder.
+    """
+    rereference = Rereference(spec.montages, reference, bad_channels)
+    rereferenced_spec = rereference.rereferenced_spec(spec)
+    built_adapter = new_adapter(adapter, rereferenced_spec, seed)
+    built_encoder = new_encoder(encoder, built_adapter.adapted_spec(rereferenced_spec), seed)
+    return Backbone(rereference, built_adapter, built_encoder, spec)
+
+
+def load_backbone(
+    checkpoint: Checkpoint,
+    spec: SignalSpec | None = None,
+    *,
+    accept_other_code: bool = False,
+    key: str = "accept_other_code",
+) -> Backbone:
+    """Rebuild the backbone of a checkpoint with its weights, in evaluation mode, on the CPU.
+
+    Args:
+        checkpoint: Weights and header.
+        spec: Describes the windows that it will meet, as recorded; those of the checkpoint if not given.
+        accept_other_code: Whether weights that other code made are taken, with a warning.
+        key: Name of the parameter that accepts, for the message.
+
+    Raises:
+        ConfigError: The adapter or the encoder does not fit the montages.
+        CheckpointError: The weights do not fit the configuration, the configuration names nothing on the menu, or
+            other code made the weights and that is not accepted.
+    """
+    refuse_other_code(checkpoint.header, accept=accept_other_code, key=key)
+    spec = spec or SignalSpec.from_dict(checkpoint.header.signal_spec)
+    rereference = rereference_for(checkpoint.header, spec.montages)
+    rereferenced_spec = rereference.rereferenced_spec(spec)
+    adapter = build_adapter(checkpoint, rereferenced_spec)
+    encoder = build_encoder(checkpoint, adapter.adapted_spec(rereferenced_spec).montages)
+    return Backbone(rereference, adapter, encoder, spec).eval()
+
+
+def untrained_backbone_like(checkpoint: Checkpoint, spec: SignalSpec | None, seed: int) -> Backbone:
+    """Build the same architecture with fresh weights from a seed, in evaluation mode: the control of a probe.
+
+    Args:
+        checkpoint: Only its header is read.
+        spec: See ``load_backbone``.
+        seed: Of the weights of adapter and encoder.
+
+    Raises:
+        ConfigError: The adapter or the encoder does not fit the montages.
+        CheckpointError: The configuration names nothing on the menu.
+    """
+    spec = spec or SignalSpec.from_dict(checkpoint.header.signal_spec)
+    rereference = rereference_for(checkpoint.header, spec.montages)
+    rereferenced_spec = rereference.rereferenced_spec(spec)
+    adapter = untrained_adapter_like(checkpoint, rereferenced_spec, seed)
+    encoder = untrained_like(checkpoint, seed, adapter.adapted_spec(rereferenced_spec).montages)
+    return Backbone(rereference, adapter, encoder, spec).eval()
+
+
+def rereference_for(header: CheckpointHeader, montages: Mapping[str, Montage]) -> Rereference:
+    """Build what re-references windows as an encoder expects them.
+
+    Raises:
+        CheckpointError: The reference is none that this version knows.
+        ConfigError: A montage does not fit the reference.
+    """
+    known = get_args(NewReference)
+    if header.reference not in known:
+        raise CheckpointError(f"the encoder wants reference {header.reference!r}; known are {', '.join(known)}")
+    return Rereference(montages, cast(NewReference, header.reference), header.bad_channels)

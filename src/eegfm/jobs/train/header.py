@@ -1,0 +1,55 @@
+"""The header of the checkpoint that a training leaves."""
+
+import pandas as pd
+
+from eegfm.batch import SignalSpec
+from eegfm.checkpoint import CheckpointHeader
+from eegfm.inference.versions import versions
+from eegfm.jobs.train.data import TrainingData
+from eegfm.objectives.base import Objective
+from eegfm.splits.leakage import SplitTable
+from eegfm.store.stores import Stores
+from eegfm.training.config import PretrainParams
+
+
+def pretrain_header(
+    objective: Objective,
+    params: PretrainParams,
+    data: TrainingData,
+    stores: Stores,
+    encoder_spec: SignalSpec,
+    fingerprint: str,
+    split_table: SplitTable,
+    mixture: pd.DataFrame,
+    code: dict[str, str],
+) -> CheckpointHeader:
+    """Say of trained weights what they are, what they were made of, and whom they have seen."""
+    seen = split_table.seen(mixture["recording_id"])
+    return CheckpointHeader(
+        phase="pretrain",
+        fingerprint=fingerprint,
+        encoder=params.encoder.model_dump(mode="json"),
+        adapter=params.adapter.model_dump(mode="json"),
+        objective=params.objective.model_dump(mode="json"),
+        signal_spec=data.spec.to_dict(),
+        encoder_spec=encoder_spec.to_dict(),
+        signal_scale_uv=objective.encoder.signal_scale_uv,
+        normalization=objective.encoder.normalization,
+        reference=params.reference,
+        bad_channels=params.bad_channels,
+        filters=data.filters,
+        corpora=sorted(data.weights),
+        simulated_corpora=[c for c in sorted(data.weights) if stores[c].is_simulated],
+        license=params.license,
+        imported=None,
+        n_persons=mixture["identity" if "identity" in mixture else "person"].nunique(),
+        persons=seen.persons,
+        signals=seen.signals,
+        kept_out=split_table.kept_out(),
+        splits_sha256=split_table.sha256,
+        mixture_sha256=data.mixture_sha256,
+        seed=params.seed,
+        n_steps=data.n_steps,
+        versions=versions(),
+        encoder_code=code,
+    )
