@@ -14,7 +14,7 @@ from eegfm.windows.runs import Ints, SampleGrid
 from eegfm.windows.spans import own_events
 
 DERIVATIONS = tuple(tcp_name(index) for index in range(len(TCP_PAIRS)))
-"""Outputs of the tasks that ask about every derivation, by the index that ``.rec`` files use."""
+"""Outputs of the tasks with one output per derivation, in the order of the index of ``.rec`` files."""
 EARS = {"A1", "A2"}
 WITHOUT_EARS = ("03_tcp_ar_a", "04_tcp_le_a")
 """Montages that lack the ears and so have 20 of the 22 derivations."""
@@ -24,13 +24,13 @@ class Annotations(NamedTuple):
     """The annotations of one kind of file.
 
     Args:
-        recordings: Those that have such a file.
-        value: (E,) label of each.
-        channel: (E,) name of its derivation, or ``TERM``.
-        recording: (E,) index label of its recording.
+        recordings: Recordings with such a file.
+        value: (E,) label of each annotation.
+        channel: (E,) name of the derivation, or ``TERM``.
+        recording: (E,) index label of the recording.
         start: (E,) first sample.
-        stop: (E,) sample behind the last.
-        counted: What was left out.
+        stop: (E,) one past the last sample.
+        counted: Number of recordings and annotations left out, by reason.
     """
 
     recordings: pd.DataFrame
@@ -42,14 +42,14 @@ class Annotations(NamedTuple):
     counted: dict[str, int]
 
     def intervals(self, number_of: Mapping[str, Sequence[int]]) -> Intervals:
-        """Intervals of those whose label has numbers, one for each of its numbers."""
+        """Intervals of annotations whose label has class numbers, one interval per number."""
         numbers = self.value.map(number_of).reset_index(drop=True).explode().dropna()
         row = numbers.index.to_numpy(dtype=np.int64)
         key = numbers.to_numpy(dtype=np.int64)
         return Intervals(self.recording[row], self.start[row], self.stop[row], key)
 
     def on(self, channel: str) -> "Annotations":
-        """Those on one derivation."""
+        """Annotations of one channel (a derivation or ``TERM``)."""
         which = (self.channel == channel).to_numpy(dtype=bool)
         return self._replace(
             value=self.value[which],
@@ -60,12 +60,12 @@ class Annotations(NamedTuple):
         )
 
     def n_of_other_labels(self, labels: Sequence[str]) -> int:
-        """Number of annotations whose label is none of these."""
+        """Number of annotations with another label than these."""
         return int((~self.value.isin(list(labels))).sum())
 
 
 def of_family(recordings: pd.DataFrame, family: str) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Recordings of one TUH corpus, and how many others there are; all where the layout does not tell."""
+    """Recordings of one TUH corpus, and the number of other recordings; all recordings if the layout does not tell."""
     if "family" not in recordings:
         return recordings, {}
     chosen = recordings[recordings["family"] == family]
@@ -77,13 +77,13 @@ def annotations(
 ) -> Annotations:
     """Annotations of recordings, from one kind of file each.
 
-    Several kinds of file may tell of the same events of a recording; none is counted twice. A recording without such a
-    file is left out: that nothing was found and that nobody looked are two things.
+    Several kinds of files may describe the same events of a recording; none is counted twice. A recording without such
+    a file is left out, because a missing file does not mean that nothing was found.
 
     Args:
-        recordings: Rows to look at; index labels are kept.
+        recordings: Recordings to use; index labels are kept.
         events: The events table of a TUH corpus.
-        sources: Kinds of files, the best first; those of the others are left out.
+        sources: Kinds of files, the best first; other kinds are not used.
         sample_grid: Rate, and name of the cut.
 
     Raises:
@@ -116,7 +116,7 @@ def annotations(
 
 
 def lacks_derivation(recordings: pd.DataFrame, recording: Ints) -> NDArray[np.bool_]:
-    """(W, 22) whether the recordings with these index labels have no such derivation: some montages have no ears."""
+    """(W, 22) True for derivations that the recordings with these index labels lack. Some montages have no ears."""
     needs_ears = np.array([bool(set(pair) & EARS) for pair in TCP_PAIRS])
     if "acquisition" not in recordings:
         return np.zeros((len(recording), len(needs_ears)), dtype=bool)

@@ -17,15 +17,15 @@ Kind = Literal["unlabelled", "binary", "multiclass", "multilabel", "multioutput"
 
 
 class TargetSpec(NamedTuple):
-    """What is asked of a window.
+    """Kind of the target of a window, with its classes, outputs or unit.
 
     Args:
         kind: ``binary`` and ``multiclass`` fill the column ``label``, ``regression`` fills ``target``; ``multilabel``
-            (K yes-or-no outputs) and ``multioutput`` (K outputs of one class each) fill ``targets``. Missing answers
+            (K yes-or-no outputs) and ``multioutput`` (K outputs of one class each) fill ``targets``. Missing targets
             are NaN.
-        classes: The classes; those of each output for ``multioutput``, by number in this order.
+        classes: The classes; for ``multioutput`` the classes of each output, numbered in this order.
         outputs: Names of the K outputs of ``multilabel`` and ``multioutput``.
-        unit: Of a regression's target.
+        unit: Unit of a regression's target.
     """
 
     kind: Kind
@@ -35,23 +35,23 @@ class TargetSpec(NamedTuple):
 
 
 class Cut(StrictModel, ABC):
-    """Base of all cuts. A task is a cut whose windows carry an answer, with the source of its definition."""
+    """Base of all cuts. A task is a cut whose windows have a target, with the source of its definition."""
 
     citation: ClassVar[str] = ""
     without_class: ClassVar[str] = "add recordings of it, or leave this cut out"
-    """What a user can do about a class that no recording has."""
+    """Advice to the user if no recording has a class."""
 
     @property
     def target_spec(self) -> TargetSpec:
-        """What is asked of its windows."""
+        """Target of the windows."""
         return TargetSpec("unlabelled")
 
     @abstractmethod
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Find the windows of one corpus.
 
-        Windows never cross a segment's edge. What does not fit is dropped and counted, window by window or event by
-        event; recordings are not dropped for it.
+        Windows never cross a segment's edge. Windows and events that do not fit are dropped and counted one by one.
+        Their recordings are kept.
 
         Args:
             recordings: One row per recording in id order with index 0, 1, …; see ``eegfm.jobs.ingest.tables``.
@@ -64,7 +64,7 @@ class Cut(StrictModel, ABC):
         """
 
     def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
-        """Refuse configured names (of events, BIDS tasks, values of columns) that the whole corpus has nowhere.
+        """Refuse configured names (of events, BIDS tasks, values of columns) that the whole corpus does not have.
 
         Args:
             recordings: As for ``find``.
@@ -72,20 +72,20 @@ class Cut(StrictModel, ABC):
             sample_grid: Name of the cut.
 
         Raises:
-            ConfigError: With the names that there are, or a column is missing.
+            ConfigError: A name matches nothing (the error lists the existing names), or a column is missing.
         """
 
     def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
-        """What the classes are read from, for messages: in words, and one value per row of the corpus."""
+        """Source of the classes for messages: its name, and one value per row of the corpus."""
         return "events (column 'value')", own_events(recordings, events)[0]["value"]
 
 
 class PublishedClassesCut(Cut):
-    """Base of tasks whose published classes are so many that a part of the corpus may lack some.
+    """Base of tasks with many published classes, some of which a part of the corpus may lack.
 
     Attributes:
-        left_out: Classes that are not asked for; their windows are left out and counted. A class that no recording
-            has is an error, so that it must stand here.
+        left_out: Classes that are left out; their windows are dropped and counted. A class that no recording has is an
+            error unless it is listed here.
     """
 
     without_class: ClassVar[str] = "add recordings of it, or name it in left_out"
@@ -108,7 +108,7 @@ class PublishedClassesCut(Cut):
     @property
     @abstractmethod
     def published(self) -> TargetSpec:
-        """What is asked of its windows where no class is left out."""
+        """Target of the windows if no class is left out."""
 
     @abstractmethod
     def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
@@ -116,7 +116,7 @@ class PublishedClassesCut(Cut):
 
     @property
     def target_spec(self) -> TargetSpec:
-        """The published classes but for those that are left out."""
+        """The published classes without ``left_out``."""
         published = self.published
         if not self.left_out:
             return published
@@ -124,6 +124,6 @@ class PublishedClassesCut(Cut):
         return published._replace(kind="binary" if len(classes) == 2 else "multiclass", classes=classes)
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
-        """Find the windows of the classes that are asked for; see the base class."""
+        """Find the windows of the remaining classes; see the base class."""
         runs = self.find_published(recordings, events, sample_grid)
         return runs.without_labels(self.left_out) if self.left_out else runs

@@ -14,10 +14,10 @@ from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks
 
 
 class EventsTask(Cut):
-    """Windows after events, labelled by what the event was.
+    """Windows after events, labelled by the kind of event.
 
     Attributes:
-        anchors: By label, which events it follows and where its windows lie.
+        anchors: By label, the events and the stretch after them.
         column: Column of the events table that holds the events' values, e.g. ``value`` or ``trial_type``.
         length_s: Window length.
         stride_s: From one window to the next; the window length by default.

@@ -24,10 +24,10 @@ DOT_OFF = r"dot_no\d+_OFF"
 class HbnSequenceLearningTask(PublishedClassesCut):
     """Windows while a sequence of dots is shown, from the start of each block to its last ``dot_no…_OFF``.
 
-    The same sequence is shown in five blocks of about 12 s (six places, seven dots) or 17.7 s (eight places, ten
-    dots); what follows up to the next block is the child's recall, and is left out. ``moment`` counts windows from
-    the block's start, so equal moments show the same dots. Blocks come in one order, so they differ in time on task
-    too; the longer sequence is for older children, so its class tells ages apart.
+    The same sequence is shown in five blocks of about 12 s (six places, seven dots) or 17.7 s (eight places, ten dots).
+    The child's recall between blocks is left out. ``moment`` counts windows from the block's start, so equal moments
+    show the same dots. Blocks have a fixed order, so they also differ in time on task. Older children get the longer
+    sequence, so the number of targets also separates ages.
 
     Attributes:
         classes: ``block``, one to five; or ``targets``, six or eight.
@@ -67,7 +67,7 @@ class HbnSequenceLearningTask(PublishedClassesCut):
         check_bids_tasks(recordings, sample_grid, self.bids_tasks, is_given="bids_tasks" in self.model_fields_set)
 
     def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
-        """Cut every block; counted beside what ``windows_between`` counts: ``n_events``, ``n_events_without_dots``."""
+        """Cut every block. Counts, besides those of ``windows_between``: ``n_events``, ``n_events_without_dots``."""
         chosen, counted = of_bids_tasks(recordings, sample_grid, self.bids_tasks)
         block, recording, start_s, stop_s = _blocks(chosen, events)
         has_dots = ~np.isnan(stop_s)

@@ -16,7 +16,7 @@ from eegfm.windows.unlabelled import label_faults
 
 
 class RecordingLabelTask(Cut):
-    """Windows at a fixed stride whose label is that of their recording.
+    """Windows at a fixed stride with the label of their recording.
 
     Attributes:
         column: Column of the recordings table, e.g. ``run`` or ``pathology``.
@@ -140,7 +140,7 @@ def required_column(recordings: pd.DataFrame, sample_grid: SampleGrid, column: s
     """A column of the recordings table.
 
     Raises:
-        ConfigError: There is none of that name.
+        ConfigError: No column has this name.
     """
     if column not in recordings:
         raise ConfigError(

@@ -16,7 +16,7 @@ from eegfm.windows.tasks.recording_label import required_column
 def windows_with_value(
     recordings: pd.DataFrame, sample_grid: SampleGrid, column: str, *, length_s: float, stride_s: float
 ) -> Runs:
-    """Windows at a fixed stride whose target is a number of their recording.
+    """Windows at a fixed stride with a value of their recording as target.
 
     Returns:
         One run per segment. Counted: ``n_recordings_without_label``, ``n_recordings_without_window``.
@@ -32,7 +32,7 @@ def windows_with_value(
 
 
 def with_value(recordings: pd.DataFrame, sample_grid: SampleGrid, column: str) -> tuple[pd.DataFrame, int]:
-    """Recordings that have a number in a column, as floats, and how many have none.
+    """Recordings with a number in a column, their numbers as floats, and the count of recordings without one.
 
     Raises:
         ConfigError: The column is missing.
@@ -62,14 +62,14 @@ def check_bids_tasks(
 ) -> None:
     """Refuse BIDS tasks that no recording has.
 
-    Nobody asked for those of a default: one of them is enough.
+    The user did not name the tasks of a default, so one matching task of a default is enough.
 
     Args:
-        recordings: All of the corpus.
+        recordings: All recordings of the corpus.
         sample_grid: Name of the cut.
-        bids_tasks: What is configured; nothing for all.
-        key: The parameter that holds them.
-        is_given: Whether they are no default.
+        bids_tasks: Configured tasks; empty for all.
+        key: The parameter that holds the tasks.
+        is_given: Whether the user named the tasks; False for a default.
 
     Raises:
         ConfigError: With the tasks that there are, or the recordings have no column ``task``.

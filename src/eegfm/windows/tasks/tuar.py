@@ -14,30 +14,29 @@ from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tuh import DERIVATIONS, Annotations, annotations, lacks_derivation, of_family
 
 ARTIFACTS = ("eyem", "chew", "shiv", "musc", "elec")
-"""In the order in which pairs name them: ``eyem_musc``, never ``musc_eyem``."""
+"""Elementary artifacts in the order in which pairs name them: ``eyem_musc``, never ``musc_eyem``."""
 _PAIRS = [f"{a}_{b}" for n, a in enumerate(ARTIFACTS) for b in ARTIFACTS[n + 1 :]]
 MEMBERS = {name: tuple(name.split("_")) for name in (*ARTIFACTS, *_PAIRS)} | {"elpp": ("elec",)}
-"""By label, the elementary artifacts that it stands for; ``elpp`` is an older name of electrode artifacts."""
+"""Elementary artifacts by label; ``elpp`` is an older name of electrode artifacts."""
 NONE = "none"
 
 
 class TuarTask(Cut):
-    """Windows at a fixed stride, labelled with the artifacts that cover enough of them.
+    """Windows at a fixed stride, labelled with the artifacts that cover enough of the window.
 
-    An artifact is present where its annotations, overlaps counted once, cover at least ``min_overlap_ratio`` of the
-    window's samples. Events of several rows add up: three artifacts of 0.5 s make 30 % of 5 s. A pair such as
-    ``eyem_musc`` counts for both.
+    An artifact is present if its annotations cover at least ``min_overlap_ratio`` of the window's samples. Overlaps
+    count once. Events of several rows add up: three artifacts of 0.5 s make 30 % of 5 s. A pair such as ``eyem_musc``
+    counts for both artifacts.
 
-    BioFoundation differs in three points: seizures that are marked count as artifacts in its binary task; the time
-    without a mark competes for the class of a derivation, so that an artifact of 40 % loses against it, while here the
-    largest of the artifacts that are present wins; and recordings without annotations are clean, while here they are
-    left out.
+    BioFoundation differs in three points. Marked seizures count as artifacts in its binary task. Unmarked time competes
+    for the class of a derivation, so an artifact of 40 % loses; here the largest artifact that is present wins.
+    Recordings without annotations are clean; here they are left out.
 
     Attributes:
         mode: ``binary``: any artifact on any derivation. ``multilabel``: yes or no for each of the five elementary
-            artifacts on any derivation. ``multioutput``: one class for each of the 22 TCP derivations, NaN where
-            the montage has none; of two that cover as much the first of the five wins, which for a pair is the one
-            named first.
+            artifacts on any derivation. ``multioutput``: one class for each of the 22 TCP derivations, NaN for a
+            derivation that the montage lacks. If two artifacts cover the same share, the first of the five wins; for a
+            pair this is the one named first.
         min_overlap_ratio: Share of a window that an artifact must cover; 0.3 in BioFoundation.
         length_s: Window length; 5 s in BioFoundation.
         stride_s: From one window to the next; the window length by default.

@@ -15,16 +15,16 @@ CLASSES = ("bckg", "seiz", "slow")
 
 
 class TuslTask(PublishedClassesCut):
-    """Windows labelled with the event that they lie in; an event holds for all channels, whichever it names.
+    """Windows labelled with the event that they lie in. An event holds for all channels, whichever channel it names.
 
-    TUSL marks events of 10 s and says nothing of the time between them.
+    TUSL marks events of 10 s. The time between events is unknown.
 
     Attributes:
         rule: ``inside``: windows wholly inside events of one class (overlapping events of one class are one), as in
-            EEG-FM-Bench; those that an event of another class touches are left out. ``majority``: windows on a grid,
-            with the class that covers most of them, the first of the classes where two cover as much, as in
-            BioFoundation (5 s); where no class covers more than what is unmarked the window is left out, while
-            BioFoundation has a fourth class for it.
+            EEG-FM-Bench. Windows that an event of another class touches are left out. ``majority``: windows on a grid
+            with the class that covers most of the window, as in BioFoundation (5 s); of two equal classes the first
+            wins. A window is left out if no class covers more of it than unmarked time does; BioFoundation has a
+            fourth class for this.
         length_s: Window length.
         stride_s: From one window to the next; the window length by default.
     """
