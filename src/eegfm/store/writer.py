@@ -52,7 +52,7 @@ MAX_DEAD_RATIO = 0.2
 
 @contextlib.contextmanager
 def _in_words(folder: Path) -> Iterator[None]:
-    """What the system says against the store's folder, for its user."""
+    """Error of the operating system about the store's folder, in words for the user."""
     try:
         yield
     except OSError as error:
@@ -64,7 +64,7 @@ def _in_words(folder: Path) -> Iterator[None]:
 
 
 class _Known(NamedTuple):
-    """What the writer remembers of a commit: little, so that memory hardly grows with the recordings."""
+    """Facts about a commit that the writer keeps. They are few, so memory hardly grows with the recordings."""
 
     key: str
     code: str  # of a rejection
@@ -75,16 +75,15 @@ class _Known(NamedTuple):
 class StoreWriter:
     """Append recordings to a store; use as a context manager, which holds the store's lock.
 
-    An interrupted commit leaves bytes behind the last index line or behind the last committed row of a
-    shard. Nobody reads them: the line is cut off on the next opening, the rows are overwritten by the next
-    commit.
+    An interrupted commit leaves bytes after the last index line or after the last committed row of a shard. They are
+    never read. The next opening cuts off the line, and the next commit overwrites the rows.
 
-    Where damage was found (``eegfm.store.damage``), or shards are shorter than the index says, the whole store is read
-    on opening. Damaged recordings drop out, so that they are missing to whoever asks for ``keys``.
+    The whole store is read on opening if damage was found (``eegfm.store.damage``), or if shards are shorter than the
+    index says. Damaged recordings are dropped, so ``keys`` does not list them.
 
     Args:
-        folder: The store's folder, made when absent.
-        facts: What is true of the whole store. A store of other facts is emptied: its recordings are stale.
+        folder: The store's folder, made if absent.
+        facts: Facts about the whole store. A store with other facts is emptied, because its recordings are stale.
         shard_bytes: A shard that has reached this size is followed by a new one.
     """
 
@@ -154,11 +153,10 @@ class StoreWriter:
             montage: Its channels.
             samples: (T, C) int16.
             scales_uv: (C,) microvolts per step.
-            facts: What is known of the recording, JSON-ready.
+            facts: Facts about the recording, JSON-ready.
             events: Rows of the events table, JSON-ready.
-            block_crc32c: Checksums of the samples as they were made, if they are known: what happens to the samples on
-                the way here is found by them.
-            bad_channels: Names of the channels whose signal is not to be trusted.
+            block_crc32c: Checksums of the samples when they were made, if known. They reveal damage on the way here.
+            bad_channels: Names of the channels whose signal cannot be trusted.
             named: Versions of files that only its header names, by path.
         """
         assert samples.shape[1] == montage.n_channels == len(scales_uv), "one column and scale per channel"
@@ -186,18 +184,18 @@ class StoreWriter:
         self._append_entry(entry)
 
     def reject(self, entry: RejectedEntry) -> None:
-        """Record that a file did not get in."""
+        """Record the rejection of a file."""
         self._append_entry(entry)
 
     def remove(self, recording_id: str) -> None:
-        """Drop a recording or rejection whose raw file is gone; its bytes stay behind as dead space."""
+        """Drop a recording or rejection whose raw file is gone. Its bytes remain as dead space."""
         self._append_entry(RemovedEntry(recording_id))
 
     def compact(self) -> None:
-        """Give back the bytes of replaced and removed recordings, where they are over a fifth of all.
+        """Remove the bytes of replaced and removed recordings, if they are over a fifth of all bytes.
 
-        Recordings move to new shards; the new index takes the place of the old one in one step, and only then are
-        the old shards deleted. A kill in between leaves files that nothing points at.
+        Recordings move to new shards. The new index replaces the old one in one step, and only then are the old shards
+        deleted. A kill in between leaves files that no index refers to.
         """
         n_stored = sum(path.stat().st_size for path in self._shard_files())
         n_live = sum(known.n_bytes for known in self._known.values())
@@ -218,7 +216,7 @@ class StoreWriter:
         self._delete_unknown_shards()
 
     def _leave_addresses(self) -> None:
-        """Readers do without them, slowly: what gets in is not lost for want of them."""
+        """Write addresses and contents, or log why not. Readers can do without them, only slower."""
         try:
             write_addresses(self.folder)
             write_contents(self.folder)
@@ -252,7 +250,7 @@ class StoreWriter:
         self.spool.mkdir()
 
     def _drop_damaged(self, n_bytes: Mapping[Path, int]) -> None:
-        """Read the whole store where something of it is known to be damaged, and remove damaged recordings.
+        """Read the whole store if damage is known, and remove damaged recordings.
 
         Args:
             n_bytes: Least length of each shard.
@@ -303,7 +301,7 @@ class StoreWriter:
             self._known[entry.recording_id] = _Known(entry.key, entry.code, 0, entry.named)
 
     def _start_empty(self) -> None:
-        """Forget the index first: without it no shard is believed."""
+        """Empty the store. The index goes first, because without it no shard is read."""
         drop_addresses(self.folder)
         (self.folder / INDEX_FILE).unlink(missing_ok=True)
         for path in [*self.folder.glob("*/shard_*.i16"), *self.folder.glob(f"*/{MONTAGE_FILE}")]:
@@ -320,7 +318,7 @@ class StoreWriter:
             shard, first_row = shard + 1, 0
         path = shard_path(self.folder, montage.name, shard)
         with path.open("r+b" if path.exists() else "w+b") as file:
-            # Cut what an interrupted commit may have left behind the last committed row.
+            # Cut bytes of an interrupted commit after the last committed row.
             file.truncate(first_row * row_bytes)
             file.seek(first_row * row_bytes)
             file.write(np.ascontiguousarray(samples, dtype=SAMPLE_DTYPE).data)

@@ -159,7 +159,7 @@ def _distinct_times(recordings: pd.DataFrame, events: pd.DataFrame) -> tuple[Int
 
 
 def _first_after(times: tuple[Ints, Floats], recording: Ints, time_s: Floats) -> Floats:
-    """First of the times after each of the given times, in the same recording; NaN if there is none. Both are sorted."""
+    """First of the times after each given time in the same recording; NaN if there is none. Both are sorted."""
     of, candidates_s = times
     n, m = len(of), len(recording)
     # At equal times, candidates sort before the others. The next candidate after another is therefore later.
