@@ -53,7 +53,7 @@ class StoreFacts:
 
 
 def is_of_this_format(folder: Path) -> bool:
-    """Whether this version can read the store. True for damaged facts: ``read_facts`` refuses them."""
+    """Whether this version can read the store. Also True for damaged facts, which ``read_facts`` refuses."""
     facts = _read_sealed(folder / STORE_FILE)
     return facts is None or facts.get("format_version") == FORMAT_VERSION
 
