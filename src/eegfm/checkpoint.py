@@ -22,17 +22,17 @@ FORMAT_VERSION: Literal[4] = 4
 HEADER_KEY = "eegfm"
 _WEIGHTS_CRC_KEY = "eegfm_weights_crc32c"
 _SHA256_KEY = "eegfm_sha256"
-"""Hash of the header and of the checksum of the weights: whoever reads a header alone can trust it."""
+"""Key of the hash over the header and the checksum of the weights, so that a header read alone can be trusted."""
 _CRC_BYTES = 1 << 20  # per call, which holds the interpreter's lock
 
 
 class ImportedWeights(StrictModel):
-    """Where weights are from that were not trained here.
+    """Origin of imported weights.
 
     Attributes:
-        source: Whose names and shapes the file has: repository, file, commit.
-        file_sha256: Of the file.
-        note: What the person who imported it has to say.
+        source: Code that defines the names and shapes in the file: repository, file, commit.
+        file_sha256: SHA-256 of the file.
+        note: Note of the person who imported the file.
     """
 
     source: str
@@ -128,7 +128,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     bad = [name for name, value in checkpoint.tensors.items() if not np.isfinite(value).all()]
     if bad:
         raise CheckpointError(f"{path}: weights are not finite ({', '.join(bad[:5])}); nothing was written")
-    # safetensors writes the bytes as they lie in memory: an array that is not contiguous would come back wrong.
+    # safetensors writes the bytes as they lie in memory. An array that is not contiguous would be read back wrong.
     tensors = {name: np.asarray(value, order="C") for name, value in checkpoint.tensors.items()}
     record = checkpoint.header.record
     if record is not None and record.contents != checkpoint.identity():
@@ -167,7 +167,7 @@ def read_header(path: Path) -> CheckpointHeader:
 
 
 def _read_header(path: Path) -> tuple[CheckpointHeader, str]:
-    """The header, and what it says of its weights: their checksum."""
+    """The header, and the checksum of the weights."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -193,14 +193,14 @@ def _read_header(path: Path) -> tuple[CheckpointHeader, str]:
 
 
 def _described(tensors: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[bytes, NDArray[np.generic]]]:
-    """By name: name, type and shape, and the values in one piece."""
+    """Description (name, type and shape) and contiguous values of each weight, sorted by name."""
     for name, value in sorted(tensors.items()):
         array = np.ascontiguousarray(value)
         yield f"{name} {array.dtype.str} {value.shape} ".encode(), array
 
 
 def _weights_crc32c(tensors: Mapping[str, NDArray[np.generic]]) -> str:
-    """CRC-32C of names, types, shapes and values: four times as fast as a hash, and enough for damage."""
+    """CRC-32C of names, types, shapes and values. It is four times as fast as a hash, and suffices for damage."""
     crc = 0
     for described, array in _described(tensors):
         crc = google_crc32c.extend(crc, described)
@@ -211,7 +211,7 @@ def _weights_crc32c(tensors: Mapping[str, NDArray[np.generic]]) -> str:
 
 
 def _problem(error: ValidationError | json.JSONDecodeError) -> str:
-    """What is wrong first, in one line."""
+    """The first problem, in one line."""
     if isinstance(error, json.JSONDecodeError):
         return str(error)
     first = error.errors()[0]

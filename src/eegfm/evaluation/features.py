@@ -18,12 +18,12 @@ from eegfm.evaluation.linear import Standardizer
 from eegfm.store.reader import SignalStore
 
 Extractor = Callable[[WindowBatch], tuple[Tensor, Tensor]]
-"""From a batch to (B, R, X), X features of each row (a channel, or the whole window), and (B, R), which rows hold
-signal."""
+"""Function from a batch to (B, R, X), X features of each row (a channel, or the whole window), and (B, R), True for
+rows with signal."""
 
 
 def encoder_features(adapter: Adapter, encoder: Encoder) -> Extractor:
-    """What the encoder says of the adapted windows, averaged over time: (B, R, X)."""
+    """The encoder's features of the adapted windows, averaged over time: (B, R, X)."""
 
     def extract(batch: WindowBatch) -> tuple[Tensor, Tensor]:
         features = encoder.features(adapter(batch))
@@ -56,18 +56,18 @@ def extract_features(
 
     Args:
         store: The corpus's signals.
-        prepare: From stored integers to referenced microvolts.
+        prepare: Module from stored integers to re-referenced microvolts.
         windows: Rows of one cut of one corpus.
-        extractors: By name, what to compute.
-        pooling: What is kept of the channels.
+        extractors: Feature extractors by name.
+        pooling: Pooling over channels.
         batch_size: Windows per pass.
-        device: Where batches go.
+        device: Device of the batches.
 
     Returns:
-        By name, (W, F) float32; NaN for what is not known of a window, see ``pool_channels``.
+        (W, F) float32 by name; NaN for unknown features of a window, see ``pool_channels``.
 
     Raises:
-        SplitError: The windows come in several montages and ``pooling`` keeps channels.
+        SplitError: The windows have several montages and ``pooling`` keeps channels.
         CheckpointError: A feature is not finite.
     """
     montages = sorted(set(windows["montage"]))
@@ -101,7 +101,7 @@ def window_batches(
     batch_size: int,
     device: torch.device,
 ) -> Iterator[tuple[NDArray[np.int64], WindowBatch]]:
-    """Gather windows montage by montage: their places in the table, and the batch on the device."""
+    """Gather windows montage by montage: their positions in the table, and the batch on the device."""
     windows = windows.reset_index(drop=True)
     for _, group in windows.groupby(["montage", "corpus", "n_samples"]):
         montage, corpus = str(group["montage"].iloc[0]), str(group["corpus"].iloc[0])
@@ -126,10 +126,10 @@ def window_batches(
 
 
 def pool_channels(features: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
-    """(B, F) from (B, C, X): channels side by side, or their mean over the channels that hold signal.
+    """(B, F) from (B, C, X): channels side by side, or the mean over the channels with signal.
 
-    Side by side, channels that hold none (padding, bad ones) are NaN: no number says nothing, zero least of all for a
-    logarithm. ``Standardizer`` puts the training windows' mean in their place.
+    Side by side, channels without signal (padding, bad channels) are NaN. No number is neutral, zero least of all for a
+    logarithm. ``Standardizer`` replaces NaN by the mean of the training windows.
     """
     if pooling == "channels":
         return features.masked_fill(~mask.unsqueeze(-1), float("nan")).flatten(1)
