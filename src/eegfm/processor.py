@@ -32,5 +32,5 @@ def has_amx() -> bool:
 
 
 def onednn_limit() -> str | None:
-    """oneDNN's limit from the environment; None if there is no limit."""
+    """Limit of oneDNN from the environment; None if there is no limit."""
     return os.environ.get(VARIABLE) or os.environ.get(_OLDER_VARIABLE)
