@@ -47,12 +47,12 @@ _CONVERSION = "eegfm.jobs.ingest.convert"
 LOG_EVERY_S = 60.0
 LOGGED_REJECTIONS = 20
 IDENTITY = ("recording_id", "corpus", "path", "n_bytes", "mtime_ns", "sidecars", "published")
-"""Columns of ``raw_files`` that a stored recording rests on; others are labels."""
+"""Columns of ``raw_files`` that a stored recording depends on. The others are labels."""
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """A corpus in the store, and its tables."""
+    """A corpus in the store, with its tables."""
 
     store: SignalStore
     recordings: pd.DataFrame
@@ -70,9 +70,9 @@ def ingest(
     *,
     simulated: bool,
 ) -> Ingested:
-    """Bring a corpus into its store. What is there and unchanged is skipped, what is gone drops out.
+    """Bring a corpus into its store. Unchanged recordings are skipped, missing ones are removed.
 
-    Samples that are read on the way and turn out damaged are converted again at once.
+    If samples that are read on the way are damaged, their recordings are converted again at once.
 
     Args:
         raw_files: One row per raw file.
@@ -80,10 +80,10 @@ def ingest(
         params: Layout and workers.
         signal: Rate and filters of the store.
         folder: The store.
-        simulated: Whether the recordings are simulated; stands in the store and in every row.
+        simulated: Whether the recordings are simulated. The store and every row say so.
 
     Raises:
-        StoreError: Another process writes to the store, its disk is full, or what was just written is damaged.
+        StoreError: Another process writes to the store, its disk is full, or newly written samples are damaged.
     """
     store_recordings = partial(_store, raw_files, root, params, signal, folder, simulated=simulated)
     out = None
@@ -93,7 +93,7 @@ def ingest(
         if not is_marked(folder):
             raise
         _log.warning("%s; this run does it now", error)
-    if out is None or is_marked(folder):  # damage beside what was read is a mark and no error
+    if out is None or is_marked(folder):  # damage near the samples that were read leaves a mark and raises no error
         out = _tables(store_recordings(), raw_files, params)
     _log_accounts(out, str(raw_files["corpus"].iloc[0]))
     return out
@@ -108,7 +108,7 @@ def _store(
     *,
     simulated: bool,
 ) -> SignalStore:
-    """Convert what the store lacks; a store that is known to be damaged drops what is."""
+    """Convert the recordings that the store lacks. A damaged store drops its damaged recordings first."""
     corpus = raw_files["corpus"].iloc[0]
     wanted = raw_files[raw_files["excluded"] == ""]
     with StoreWriter(folder, _facts(params, signal, simulated)) as writer:
@@ -121,7 +121,7 @@ def _store(
             )
         for recording_id in gone:
             writer.remove(recording_id)
-        # Closed when this fails or is told to stop: its workers end with it.
+        # Closing ends the workers if this block fails or is told to stop.
         with closing(converted(plan, params.workers)) as results:
             for result in _watched(results, len(plan), corpus):
                 _commit(writer, result)
@@ -130,7 +130,7 @@ def _store(
 
 
 def _tables(store: SignalStore, raw_files: pd.DataFrame, params: IngestParams) -> Ingested:
-    """Say what is in a store; samples are read that tell copies, and those that describe the corpus."""
+    """Make the tables of a store. Samples are read to find copies and to describe the corpus."""
     patterns = params.reading.bad_annotations
     copies = find_copies(store, raw_files, patterns)
     kept = compare_copies(store, raw_files, copies, patterns)
@@ -141,7 +141,7 @@ def _tables(store: SignalStore, raw_files: pd.DataFrame, params: IngestParams) -
 
 
 def _facts(params: IngestParams, signal: SignalParams, simulated: bool) -> StoreFacts:
-    """What the whole store rests on; where any of it changes, every recording is stale."""
+    """Facts that the whole store depends on. If one changes, every recording is stale."""
     corpus = params.corpus.model_dump_json(exclude=set(params.corpus.listing))
     read = params.model_dump_json(
         include={"reading": {"units", "salvage_truncated", "bad_annotations"}, "rates_hz": True}
@@ -167,7 +167,7 @@ def _plan(
 
 
 def _key(row: Mapping[Any, Any]) -> str:
-    """Identity of one recording inside its store: its file, its side files, and what was published with them."""
+    """Identity of one recording inside its store: its file, its side files, and their published checksums."""
     return hashlib.sha256(repr([str(row[name]) for name in IDENTITY]).encode()).hexdigest()
 
 
@@ -185,7 +185,7 @@ def code_version(corpus: str) -> str:
 def _watched(
     results: Iterable[Converted | RejectedEntry], n_tasks: int, corpus: str
 ) -> Iterator[Converted | RejectedEntry]:
-    """Say how far it is: a bar on a terminal, a line a minute elsewhere."""
+    """Show the progress: a bar on a terminal, else one line per minute."""
     hours, started_s = 0.0, time.monotonic()
     logged_s = started_s
     bar = tqdm(results, f"Ingesting {corpus}", n_tasks, unit="recording", disable=None if n_tasks else True)
@@ -225,7 +225,7 @@ def _mapped(result: Converted) -> NDArray[np.int16]:
 
 
 def _log_accounts(out: Ingested, corpus: str) -> None:
-    """Print what became of every file, and the first of those that did not get in."""
+    """Print the counts of outcomes, and the first rejected files."""
     counts = count_outcomes(out.files, out.recordings)
     _log.info("%s: what became of %d files\n%s", corpus, len(out.files), counts.to_string(index=False))
     copies = out.files[out.files["why"].str.startswith(COPY_OF)]
@@ -241,11 +241,11 @@ def _log_accounts(out: Ingested, corpus: str) -> None:
 def check_accounts(
     files: pd.DataFrame, recordings: pd.DataFrame, rejected: pd.DataFrame, corpus: str, max_rejected_ratio: float
 ) -> None:
-    """Stop where too many files were rejected.
+    """Stop if too many files were rejected.
 
     Raises:
-        EegfmError: More than ``max_rejected_ratio`` of the files that were not excluded are rejected, or nothing got
-            in.
+        EegfmError: More than ``max_rejected_ratio`` of the files that were not excluded are rejected, or no recording
+            is in the store.
     """
     n_tried = int((files["outcome"] != "excluded").sum())
     if not n_tried:

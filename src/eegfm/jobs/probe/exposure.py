@@ -19,18 +19,18 @@ _TUH, _HBN = "tuh", "hbn"
 
 @dataclass(frozen=True)
 class Exposure:
-    """What an encoder may have seen of the persons to evaluate.
+    """Evaluation persons that the encoder may have been trained on.
 
     Args:
-        met: Persons and recordings that it has seen; None where nobody knows, which is never nobody.
-        declared: Corpora that imported weights are declared to be trained on and that share persons with the probed.
+        met: Persons and recordings that the encoder was trained on; None if unknown. Unknown does not mean none.
+        declared: Declared training corpora of imported weights that share persons with the probed corpus.
     """
 
     met: Met | None
     declared: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """For the protocol of an evaluation."""
+        """Plain data for the protocol of an evaluation."""
         if self.met is None:
             seen: dict[str, Any] = {"pretrained_persons": UNKNOWN, "pretrained_signals": UNKNOWN}
             return seen | {"pretrained_corpora_probed": list(self.declared)}
@@ -50,16 +50,17 @@ def refuse_pretrained(
     """Find the persons and signals that an encoder was trained on.
 
     Args:
-        split_table: Who is who.
-        windows: To be evaluated.
-        header: Of the encoder.
-        hashes: By recording, the hashes of all channels.
-        keys: All names of the persons to be evaluated.
-        n_persons: How many they are.
-        is_allowed: Whether such persons may be evaluated all the same.
+        split_table: Persons and splits.
+        windows: Windows to be evaluated.
+        header: Header of the encoder.
+        hashes: Hashes of all channels, by recording.
+        keys: All names of the evaluation persons.
+        n_persons: Number of evaluation persons.
+        is_allowed: Whether such persons may be evaluated nevertheless.
 
     Raises:
-        SplitError: There are some, or imported weights may have been trained on them, and it is not allowed.
+        SplitError: The encoder was, or imported weights may have been, trained on evaluation persons, and this is not
+            allowed.
     """
     if header.persons is None or header.signals is None:
         declared = shared_corpora(header.corpora, set(windows["corpus"]), keys)
@@ -77,12 +78,12 @@ def refuse_pretrained(
 
 
 def shared_corpora(declared: Iterable[str], probed: Iterable[str], keys: Iterable[str]) -> list[str]:
-    """Those of the declared corpora that share persons with the probed ones.
+    """The declared corpora that share persons with the probed corpora.
 
     Args:
-        declared: Names of corpora.
-        probed: The same.
-        keys: Names of the probed persons (``namespace:subject``): all TUH corpora draw on one pool of persons.
+        declared: Names of declared corpora.
+        probed: Names of probed corpora.
+        keys: Names of the probed persons (``namespace:subject``). All TUH corpora share one pool of persons.
     """
     pools = {_pool(name) for name in probed} | {_pool_of_key(key) for key in keys}
     return sorted(name for name in declared if _pool(name) in pools)

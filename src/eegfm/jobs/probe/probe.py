@@ -40,7 +40,7 @@ from eegfm.windows.runs import expand
 logger = logging.getLogger(__name__)
 
 FeatureSets = dict[str, list[NDArray[np.float32]]]
-"""By kind (``pretrained``, ``untrained``, ``band_power``), (W, F) features of each initialisation."""
+"""(W, F) features of each initialisation, by kind (``pretrained``, ``untrained``, ``band_power``)."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class ProbeResult:
 
 @dataclass(frozen=True)
 class _Trials:
-    """Windows to classify, in a fixed order, with classes, persons and folds as numbers; a person is an identity."""
+    """Windows to classify, in a fixed order, with numbers of classes, persons (identities) and folds."""
 
     windows: pd.DataFrame
     classes: tuple[str, ...]
@@ -77,9 +77,9 @@ def probe(
 ) -> ProbeResult:
     """Classify labelled windows of the evaluation persons from frozen features.
 
-    Three kinds of features go through one protocol: the trained encoder, the same encoder untrained, and log
-    band power. Every person is predicted from the persons of other folds only; whoever is one person under several
-    names, see ``eegfm.splits.persons``, is held out, resampled and compared as one.
+    Three kinds of features go through one protocol: the trained encoder, the same encoder untrained, and log band
+    power. Every person is predicted from the persons of other folds only. A person with several names (see
+    ``eegfm.splits.persons``) is held out, resampled and compared as one.
 
     Args:
         checkpoint: The encoder.
@@ -138,7 +138,7 @@ def _evaluation_trials(
     params: ProbeParams,
     usable: Callable[[pd.DataFrame], pd.DataFrame],
 ) -> _Trials:
-    """Labelled windows of the task, those that are usable, whose persons are in split ``evaluation``."""
+    """Usable labelled windows of the task whose persons are in split ``evaluation``."""
     of_task = windows[(windows["task"] == params.task) & windows["label"].notna()]
     unknown = sorted(set(of_task["person"]) - set(splits["person"]))
     if unknown:
@@ -147,7 +147,8 @@ def _evaluation_trials(
     kept = expand(usable(of_task.merge(evaluated[["person", "identity", "fold"]], on="person")))
     kept = kept.sort_values(["identity", "person", "recording_id", "start"], ignore_index=True)
     names, persons = np.unique(kept["identity"].to_numpy(dtype=str), return_inverse=True)
-    # Cutting made sure that each class of the task has windows in the corpus, so those of all splits name all classes.
+    # Cutting ensured that each class of the task has windows in the corpus, so the windows of all splits have all
+    # classes.
     classes = np.unique(of_task["label"].to_numpy(dtype=str))
     n_needed = 3 if len(params.lambdas) > 1 else 2
     if len(names) < n_needed or len(classes) < 2:
@@ -165,10 +166,10 @@ def _evaluation_trials(
 
 
 def _refuse_absent_class(task: str, classes: Iterable[str], of_task: pd.DataFrame, kept: pd.DataFrame) -> None:
-    """Refuse a class of the task that no evaluation person has: a probe of the others would be another task.
+    """Refuse a class of the task that no evaluation person has. A probe of the other classes would be another task.
 
     Raises:
-        SplitError: With the windows of each class, of the evaluation persons and of all.
+        SplitError: Gives the number of windows of each class, for the evaluation persons and for all persons.
     """
     n_all = of_task["n_windows"].groupby(of_task["label"].astype("str")).sum()
     n_kept = kept["label"].value_counts().reindex(n_all.index, fill_value=0)
@@ -183,10 +184,10 @@ def _refuse_absent_class(task: str, classes: Iterable[str], of_task: pd.DataFram
 
 
 def _refuse_empty_fold(trials: pd.DataFrame, evaluated: pd.DataFrame) -> None:
-    """Refuse a fold of several persons without a window; of one person it only means that there is nothing to predict.
+    """Refuse a fold of several persons without a window. A fold of one person without a window is harmless.
 
     Raises:
-        SplitError: With the windows in each fold.
+        SplitError: Gives the number of windows in each fold.
     """
     folds = evaluated.drop_duplicates("identity")["fold"]
     n_windows = trials["fold"].value_counts().reindex(sorted(set(folds)), fill_value=0)
@@ -206,7 +207,7 @@ def _exposure(
     header: CheckpointHeader,
     params: ProbeParams,
 ) -> Exposure:
-    """What the encoder has seen of the persons to probe; an error unless the parameters allow it."""
+    """Probed persons that the encoder was trained on; an error unless the parameters allow them."""
     probed = splits[splits["identity"].isin(trials.names)]
     return refuse_pretrained(
         split_table,
@@ -259,7 +260,7 @@ def _all_features(checkpoint: Checkpoint, store: SignalStore, trials: _Trials, p
 
 
 def _spec_of(store: SignalStore, trials: _Trials) -> SignalSpec:
-    """What the probed data decides, for the adapter: an encoder is built from its checkpoint alone."""
+    """Signal specification of the probed data for the adapter. The encoder is built from its checkpoint alone."""
     longest = trials.windows.groupby("montage")["n_samples"].max()
     names = [str(name) for name in longest.index]
     return SignalSpec(
@@ -310,7 +311,7 @@ def _protocol(
     splits_sha256: str,
     is_simulated: bool,
 ) -> dict[str, Any]:
-    """What was done, to the letter: enough to repeat it and to judge it."""
+    """Protocol of the probe, complete enough to repeat and to judge it."""
     asked = params.identity()
     counts = np.bincount(trials.truth, minlength=len(trials.classes))
     return {

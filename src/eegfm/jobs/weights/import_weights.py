@@ -37,11 +37,11 @@ _REMEDY = (
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What an import leaves.
+    """Results of an import.
 
     Args:
-        checkpoint: As a pretraining would leave it, but for what nobody knows.
-        report: JSON-ready: what became of every weight, and where the file is from.
+        checkpoint: Checkpoint like that of a pretraining, except for unknown facts.
+        report: JSON-ready: the outcome of every weight, and the source of the file.
     """
 
     checkpoint: Checkpoint
@@ -49,13 +49,13 @@ class ImportResult:
 
 
 def import_weights(path: Path, params: ImportParams) -> ImportResult:
-    """Read published weights and say all that is known of them.
+    """Read published weights, and record all known facts about them.
 
-    What eegfm exported says all of itself, adapter included: then the parameters are not used.
+    An export of eegfm contains all its facts, including the adapter. The parameters are then not used.
 
     Args:
         path: The file, see ``eegfm.jobs.weights.foreign_weights``, or model.safetensors of an export.
-        params: Architecture, and what signals the weights expect.
+        params: Architecture, and signals that the weights expect.
 
     Raises:
         CheckpointError: The file cannot be read, or its weights do not fit the architecture.
@@ -124,7 +124,7 @@ def _montage_and_length(params: ImportParams) -> tuple[dict[str, Any], dict[str,
 
 
 def _encoder_spec(spec: SignalSpec, params: ImportParams) -> SignalSpec:
-    """What the encoder is built for, behind reference and adapter."""
+    """Specification of the encoder's input, after reference and adapter."""
     prepared = Rereference(spec.montages, params.reference).rereferenced_spec(spec)
     adapter_config: AdapterConfig = params.adapter
     adapter = new_adapter(adapter_config, prepared, params.seed)
