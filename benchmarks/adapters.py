@@ -87,7 +87,7 @@ def simulated_mixture(quick: bool) -> Path:
     """Simulated corpora from raw files to mixture, made once into the cache by the project's own pipeline."""
     data = CACHE / ("adapters_quick" if quick else "adapters")
     size = ["--env=test"] if quick else []
-    persons = "" if quick else ",hbn.acquire.source.n_subjects=36,split.evaluation_ratio=0.5"
+    persons = "" if quick else ",hbn.acquire.source.n_subjects=36,split.test_ratio=0.5"
     kedro = [sys.executable, "-m", "kedro", "run", "--pipelines=mix", *size, f"--params=data={data}{persons}"]
     subprocess.run(kedro, cwd=_REPOSITORY, check=True, stdout=subprocess.DEVNULL)
     return data

@@ -83,7 +83,5 @@ ROWS: dict[str, Row] = {
     "gru": Row({"name": "gru"}),
     "eegnet": Row({"name": "eegnet"}),
     "eegnex": Row({"name": "eegnex"}),
-    "shallow": Row({"name": "shallow"}),
-    "deep4": Row({"name": "deep4"}),
     "braindecode EEGConformer": Row({"name": "braindecode", "model": "EEGConformer"}, LABRAM_HZ),
 }

@@ -1,18 +1,27 @@
-"""Tables of windows for pairs, and the windows that a plan's numbers stand for."""
+"""Tables of windows for pairs, plans made of them, and the windows that a plan draws."""
 
 from collections.abc import Iterable
-from typing import Any
+from hashlib import sha256
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+import torch
+from numpy.typing import NDArray
 
-from eegfm.training.plans.pairs.sampler import PairBatch
-from eegfm.windows.runs import COLUMNS, expand
+from eegfm.batch import Pairs
+from eegfm.nn.false_negatives import false_negative_mask
+from eegfm.store.stores import Stores
+from eegfm.training.loading.groups import window_groups
+from eegfm.training.plans.pairs.config import PairConfig
+from eegfm.training.plans.pairs.sampler import PairPlan
+from eegfm.training.plans.plan import Draw
+from eegfm.windows.runs import COLUMNS, Ints, expand
 
 DEFAULTS: dict[str, Any] = {
     "corpus": "hbn",
     "montage": "129ch",
-    "task": "movies",
+    "cut": "movies",
     "segment": 0,
     "start": 0,
     "n_samples": 200,
@@ -48,28 +57,68 @@ def viewers(n_persons: int, n_moments: int, movies: Iterable[str] = ("A",), **ro
     )
 
 
+class TableStore:
+    """Addresses of the recordings of a table, far apart, in another order than that of any table."""
+
+    rate_hz = 100.0
+    _LENGTH = 2**40
+
+    def __init__(self, recording_ids: Iterable[str]) -> None:
+        self._ids = pd.Index(sorted(set(recording_ids), key=lambda name: sha256(name.encode()).digest()))
+
+    def locate(
+        self, montage: str, recording_ids: Iterable[str], starts: Ints, n_samples: int | Ints
+    ) -> tuple[Ints, Ints]:
+        scale_rows = self._ids.get_indexer(pd.Index(recording_ids)).astype(np.int64)
+        assert (scale_rows >= 0).all()
+        return scale_rows * self._LENGTH + starts, scale_rows
+
+    def names(self, rows: Ints) -> list[tuple[str, int]]:
+        """Recording and sample at these rows."""
+        return [(str(self._ids[row // self._LENGTH]), int(row % self._LENGTH)) for row in rows.tolist()]
+
+
+def stores_of(windows: pd.DataFrame) -> dict[str, TableStore]:
+    """Stores by corpus."""
+    return {str(corpus): TableStore(rows["recording_id"]) for corpus, rows in windows.groupby("corpus")}
+
+
+def pair_plan(windows: pd.DataFrame, pairing: PairConfig, batch_size: int = 2, seed: int = 0, **ranks: int) -> PairPlan:
+    """A plan whose windows are drawn from groups of the same table."""
+    stores = cast(Stores, stores_of(windows))
+    groups = window_groups(windows.assign(split="pretrain"), stores, "pretrain")
+    return PairPlan(windows, groups, stores, pairing, batch_size, seed, **ranks)
+
+
+def false_negatives(draw: Draw) -> NDArray[np.bool_]:
+    """(B, B) windows of a draw that are alike and no pair."""
+    assert draw.likeness is not None
+    group, place = torch.from_numpy(draw.likeness.group), torch.from_numpy(draw.likeness.place)
+    return false_negative_mask(Pairs(group, place, draw.likeness.reach)).numpy()
+
+
 class Names:
-    """What window numbers stand for.
+    """What drawn windows are, by the addresses in their index.
 
     Args:
         windows: The table that a plan was made of.
     """
 
     def __init__(self, windows: pd.DataFrame) -> None:
-        every = expand(windows)
-        of_stratum = every.groupby(["corpus", "montage", "n_samples"]).indices
-        self._rows = {kind: every.iloc[rows].reset_index(drop=True) for kind, rows in of_stratum.items()}
-        self._keys = {
-            kind: list(zip(rows["recording_id"].astype(str), rows["start"].tolist(), strict=True))
+        self._stores = stores_of(windows)
+        kinds = expand(windows).groupby(["corpus", "montage", "n_samples"])
+        self._rows = {kind: rows.reset_index(drop=True) for kind, rows in kinds}
+        self._places = {
+            kind: {(str(rows["recording_id"][k]), int(rows["start"][k])): k for k in range(len(rows))}
             for kind, rows in self._rows.items()
         }
 
-    def rows(self, batch: PairBatch) -> pd.DataFrame:
-        """The windows of a batch, anchors first, as rows of the table taken apart."""
-        rows = self._rows[batch.corpus, batch.montage, batch.n_samples]
-        return rows.iloc[np.concatenate([batch.anchor, batch.positive])].reset_index(drop=True)
+    def keys(self, draw: Draw) -> list[tuple[str, int]]:
+        """Recording and first sample of each window."""
+        return self._stores[draw.group.corpus].names(draw.group.locate(draw.positions)[0])
 
-    def keys(self, batch: PairBatch) -> list[tuple[str, int]]:
-        """Recording and first sample of each window, anchors first."""
-        keys = self._keys[batch.corpus, batch.montage, batch.n_samples]
-        return [keys[k] for k in np.concatenate([batch.anchor, batch.positive])]
+    def rows(self, draw: Draw) -> pd.DataFrame:
+        """The windows as rows of the table taken apart."""
+        kind = (draw.group.corpus, draw.group.montage, draw.group.n_samples)
+        places = [self._places[kind][key] for key in self.keys(draw)]
+        return self._rows[kind].iloc[places].reset_index(drop=True)

@@ -40,15 +40,15 @@ def letters(number: int) -> str:
 
 
 def split_table(split_of: Mapping[str, str], runs: Sequence[str] = ("r",), **columns: Any) -> pd.DataFrame:
-    """A splits table by person, with recordings ``<person>:<run>`` and no other names; evaluated one by one."""
-    evaluated = [person for person, split in split_of.items() if split == "evaluation"]
+    """A splits table by person, with recordings ``<person>:<run>`` and no other names; tested one by one."""
+    tested = [person for person, split in split_of.items() if split == "test"]
     rows = [
         {
             "person": person,
             "corpus": person.partition(":")[0],
             "identity": person,
             "split": split,
-            "fold": evaluated.index(person) if person in evaluated else -1,
+            "fold": tested.index(person) if person in tested else -1,
             "reason": "invented",
             "keys": [person],
             "recordings": [f"{person}:{run}" for run in runs],

@@ -95,20 +95,26 @@ def test_weights_of_others_are_refused(tmp_path: Path) -> None:
 )
 def test_header_is_closed(tmp_path: Path, text: str) -> None:
     save_file({"w": np.ones(2, dtype=np.float32)}, tmp_path / "x.safetensors", metadata={"eegfm": text})
-    with pytest.raises(CheckpointError, match=r"x\.safetensors: header does not fit format 4"):
+    with pytest.raises(CheckpointError, match=r"x\.safetensors: header does not fit format 5"):
         read_header(tmp_path / "x.safetensors")
 
 
-@pytest.mark.parametrize("version", [3, 5])
+@pytest.mark.parametrize("version", [4, 6])
 def test_another_format_is_refused_with_what_to_do(tmp_path: Path, version: int) -> None:
     content = header().model_dump() | {"format_version": version}
     save_file({"w": np.ones(2, dtype=np.float32)}, tmp_path / "x.safetensors", metadata={"eegfm": json.dumps(content)})
-    with pytest.raises(CheckpointError, match=rf"x\.safetensors: is of format {version}, .* reads format 4.*again"):
+    with pytest.raises(CheckpointError, match=rf"x\.safetensors: is of format {version}, .* reads format 5.*again"):
         load_checkpoint(tmp_path / "x.safetensors")
 
 
 def test_who_was_seen_and_who_was_kept_out_come_back(path: Path) -> None:
-    seen = header(persons=["TUEG:aaaaaaab"], signals=["0123456789abcdef"], kept_out={"official test set": ["NDA:é"]})
+    seen = header(
+        n_persons=1,
+        persons=[["TUEG:aaaaaaab"]],
+        signals=["0123456789abcdef"],
+        kept_out={"official test set": ["NDA:é"]},
+        parents=(header().as_parent(),),
+    )
     save_checkpoint(path, Checkpoint({"w": np.ones(1, dtype=np.float32)}, seen))
     assert read_header(path) == seen
 
@@ -150,4 +156,4 @@ def test_what_is_wrong_with_a_header_is_one_line(tmp_path: Path) -> None:
     save_file({"w": np.ones(2, dtype=np.float32)}, tmp_path / "x.safetensors", metadata={"eegfm": text})
     with pytest.raises(CheckpointError) as caught:
         read_header(tmp_path / "x.safetensors")
-    assert str(caught.value).endswith("header does not fit format 4 (code: Extra inputs are not permitted)")
+    assert str(caught.value).endswith("header does not fit format 5 (code: Extra inputs are not permitted)")

@@ -13,7 +13,17 @@ from eegfm.inference import encoder_code
 from eegfm.io.recorded import Recorded
 from kedro_project import HEAVY, Command, Run, files_under, kedro, project_session, run_project
 
-TABLES = ("recordings", "events", "rejected", "files", "windows", "window_counts", "outcomes", "montages", "labels")
+TABLES = (
+    "recordings",
+    "events",
+    "rejected",
+    "file_outcomes",
+    "windows",
+    "window_counts",
+    "ingest_summary",
+    "montages",
+    "unknown_channels",
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 """Types of batches and of the signal specification."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 
 from eegfm.recording import Montage
 
@@ -12,16 +12,30 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+class Pairs(NamedTuple):
+    """Likeness of the windows of a batch of pairs; windows i and i + B/2 are a pair, anchors first.
+
+    Windows of one group whose places differ by no more than the reach are alike; those that are so without being a
+    pair are no negatives of each other.
+    """
+
+    group: "Tensor"  # (B,) int64
+    place: "Tensor"  # (B,) int64
+    reach: int
+
+
 class StoredBatch(TypedDict):
     """Windows as the store keeps them, all of one montage: what travels to the device."""
 
     samples: "Tensor"  # (B, T, C) int16, time-major as stored
     scales_uv: "Tensor"  # (B, C) float32, microvolts per integer step
     recording: "Tensor"  # (B,) int64, row of the recording in its store
+    person: NotRequired["Tensor"]  # (B,) int64, number of the person in its corpus and split; from tables of persons
     corpus: str
     montage: str
     is_bad: NotRequired["NDArray[np.bool_]"]  # (B, C), absent where no channel is bad; stays on the CPU, which decides
-    label: NotRequired["Tensor"]  # (B,) int64 class or float32 target
+    targets: NotRequired[dict[str, "Tensor"]]  # as in WindowIndex: float32, NaN for unknown; int64 classes, -1
+    pairs: NotRequired[Pairs]
 
 
 class WindowBatch(TypedDict):
@@ -35,8 +49,21 @@ class WindowBatch(TypedDict):
     recording: "Tensor"  # (B,) int64
     corpus: str
     montage: str
-    label: NotRequired["Tensor"]
+    person: NotRequired["Tensor"]  # (B,) int64
+    targets: NotRequired[dict[str, "Tensor"]]
+    pairs: NotRequired[Pairs]
     target_signal: NotRequired["Tensor"]  # (B, C, T) what objectives ask for, where learned weights made the signal
+
+
+def rank_slice(rank: int, world_size: int) -> slice:
+    """Slice a whole micro-batch to the windows of one rank: every R-th of them, from the rank's own on.
+
+    Masks and views that are drawn for the whole micro-batch are cut with the same slice, so that all ranks together
+    equal one process. The slice has steps, not one contiguous part per rank, because of pairs: it cuts the anchors
+    and the positives, one half each, alike. It also sends neighbours in a list of pairs, which are of one group, to
+    different ranks.
+    """
+    return slice(rank, None, world_size)
 
 
 def padding_mask(batch: WindowBatch) -> "Tensor | None":
@@ -101,6 +128,8 @@ class WindowIndex:
         recordings: (R,) int32 row of each run's recording in the store's scale table.
         persons: (R,) int32 number of each run's person.
         ends: (R,) int64 number of windows up to and with each run; None where every run is one window.
+        targets: By name, the targets of each run's windows: (R,) int32 number of a class, -1 where it is unknown;
+            (R,) or, for several outputs, (R, K) float32, NaN where it is unknown.
     """
 
     corpus: str
@@ -111,6 +140,7 @@ class WindowIndex:
     recordings: "NDArray[np.int32]"
     persons: "NDArray[np.int32]"
     ends: "NDArray[np.int64] | None" = None
+    targets: "Mapping[str, NDArray[Any]]" = field(default_factory=dict)
 
     def __len__(self) -> int:
         if self.ends is None:
@@ -120,7 +150,7 @@ class WindowIndex:
     @property
     def n_bytes(self) -> int:
         """Memory of the columns."""
-        columns = (self.first_rows, self.recordings, self.persons, self.ends)
+        columns = (self.first_rows, self.recordings, self.persons, self.ends, *self.targets.values())
         return sum(column.nbytes for column in columns if column is not None)
 
     def locate(self, positions: "NDArray[np.int64]") -> "tuple[NDArray[np.int64], NDArray[np.int64]]":

@@ -5,20 +5,20 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError, model_validator
+from pydantic import ValidationError
 
-from eegfm.config import StrictModel
+from eegfm.ancestry import Ancestry
 from eegfm.errors import CheckpointError, DamageError
 from eegfm.files import write_atomically
 from eegfm.provenance import Record, sha256_of
 from eegfm.recording import BadChannels
 
-FORMAT_VERSION: Literal[4] = 4
+FORMAT_VERSION: Literal[5] = 5
 HEADER_KEY = "eegfm"
 _WEIGHTS_CRC_KEY = "eegfm_weights_crc32c"
 _SHA256_KEY = "eegfm_sha256"
@@ -26,41 +26,19 @@ _SHA256_KEY = "eegfm_sha256"
 _CRC_BYTES = 1 << 20  # per call, which holds the interpreter's lock
 
 
-class ImportedWeights(StrictModel):
-    """Origin of imported weights.
+class CheckpointHeader(Ancestry):
+    """Header of a checkpoint. Every field is plain data; no field can name code.
 
-    Attributes:
-        source: Code that defines the names and shapes in the file: repository, file, commit.
-        file_sha256: SHA-256 of the file.
-        note: Note of the person who imported the file.
-    """
-
-    source: str
-    file_sha256: str
-    note: str = ""
-
-
-class CheckpointHeader(StrictModel):
-    """What a checkpoint says of itself. Every field is plain data; no field can name code.
-
-    ``encoder``, ``adapter`` and ``objective`` are the configurations that built the modules, checked again by the same
-    closed menus when they are read. ``signal_spec`` is what the data decided, ``encoder_spec`` what came of it behind
-    reference and adapter: what the encoder was built for. ``fingerprint`` names the run: a hash of its parameters, its
+    ``encoder``, ``adapter`` and ``objective`` are the configurations that built the modules. They are validated again
+    by the same unions when they are read. ``signal_spec`` describes the data. ``encoder_spec`` describes what the
+    encoder receives after re-referencing and the adapter. ``fingerprint`` names the run: a hash of its parameters, its
     samples and its code. ``encoder_code`` holds a short hash of each module between recorded microvolts and encoded
-    vectors: weights mean something else in other code. ``record`` says what a run of Kedro made the file from.
-    ``bad_channels`` is what is done with them before the encoder.
-    ``normalization`` is what the encoder does to microvolts first, ``license`` that of the weights.
-    ``persons`` lists the ``n_persons`` whom the weights were trained or validated on, by all their names
-    (``namespace:subject``, see ``eegfm.splits.persons``), ``signals`` a short hash of each of their recordings: a
-    probe refuses both. ``kept_out`` lists by reason who was there and left out of training.
-
-    Weights that were ``imported`` were trained elsewhere: ``corpora`` are those that are declared for them, and who was
-    seen is None, which means unknown and never nobody.
+    vectors, because the same weights compute other values in other code. ``record`` is the record of the Kedro run that
+    made the file. ``bad_channels`` is the treatment of bad channels before the encoder. ``normalization`` is the
+    encoder's first operation on microvolts. ``license`` is the license of the weights.
     """
 
-    format_version: Literal[4] = FORMAT_VERSION
-    phase: str
-    fingerprint: str
+    format_version: Literal[5] = FORMAT_VERSION
     encoder: dict[str, Any]
     adapter: dict[str, Any]
     objective: dict[str, Any]
@@ -72,14 +50,7 @@ class CheckpointHeader(StrictModel):
     reference: str
     bad_channels: BadChannels
     filters: dict[str, Any]
-    corpora: list[str]
-    simulated_corpora: list[str]
     license: str | None
-    imported: ImportedWeights | None
-    n_persons: int | None
-    persons: list[str] | None
-    signals: list[str] | None
-    kept_out: dict[str, list[str]] | None
     splits_sha256: str | None
     mixture_sha256: str | None
     seed: int
@@ -87,13 +58,6 @@ class CheckpointHeader(StrictModel):
     versions: dict[str, str]
     encoder_code: dict[str, str]
     record: Record | None = None
-
-    @model_validator(mode="after")
-    def _only_imports_are_of_unknown_persons(self) -> Self:
-        is_unknown = {value is None for value in (self.persons, self.signals, self.kept_out)}
-        if is_unknown != {self.imported is not None}:
-            raise ValueError("persons, signals and kept_out are unknown for imported weights, and for no others")
-        return self
 
 
 @dataclass(frozen=True)
@@ -104,7 +68,7 @@ class Checkpoint:
     header: CheckpointHeader
 
     def identity(self) -> str:
-        """Hash of weights and header, but for the record and the versions of libraries."""
+        """Hash of weights and header, without the record and the versions of libraries."""
         sha = hashlib.sha256()
         for described, array in _described(self.tensors):
             sha.update(described)
@@ -118,7 +82,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write whole or not at all. A record that is about other weights or another header is not written.
+    """Write a checkpoint whole or not at all. A record of other weights or another header is not written.
 
     Raises:
         CheckpointError: A weight is not finite; nothing is written then.
@@ -222,7 +186,6 @@ def _refuse_other_format(path: Path, content: Any) -> None:
     found = content.get("format_version") if isinstance(content, dict) else None
     if isinstance(found, int) and found != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which also says what is done "
-            "with bad channels and what code an encoder was made by; pretrain (or import) it again, or use the eegfm "
-            "that wrote it"
+            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which also says what "
+            "checkpoints the weights started from; pretrain (or import) it again, or use the eegfm that wrote it"
         )

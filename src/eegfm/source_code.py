@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -41,24 +42,36 @@ def module_hashes(*roots: str, without: Sequence[str] = ()) -> dict[str, str]:
     Returns:
         Hashes by module, without the package's name, sorted.
     """
-    left_out = tuple(f"{PACKAGE}.{name}" for name in (*NO_NUMBERS, *without))
-    found: dict[str, str] = {}
-    open_ = list(roots)
-    while open_:
-        module = open_.pop()
-        name = module.removeprefix(f"{PACKAGE}.")
-        is_left_out = any(module == out or module.startswith(f"{out}.") for out in left_out)
-        path = None if name in found or is_left_out else _source(module)
-        if path is not None:
-            stat = path.stat()
-            found[name], imported = _read(path, stat.st_mtime_ns, stat.st_size)
-            open_ += imported
-    return dict(sorted(found.items()))
+    return {name: sha256 for name, (sha256, _) in _walked(roots, without).items()}
+
+
+def packages(*roots: str, without: Sequence[str] = ()) -> list[str]:
+    """Names of other packages, without Python's own, that the modules of ``module_hashes`` import, sorted."""
+    imported = (name for _, names in _walked(roots, without).values() for name in names)
+    return sorted({name.partition(".")[0] for name in imported} - {PACKAGE} - sys.stdlib_module_names)
 
 
 def code_sha256(*roots: str, without: Sequence[str] = ()) -> str:
     """One hash of all hashes of ``module_hashes``."""
     return hashlib.sha256(json.dumps(module_hashes(*roots, without=without)).encode()).hexdigest()
+
+
+def _walked(roots: Sequence[str], without: Sequence[str]) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Hash and imports of each module, sorted by module."""
+    left_out = {f"{PACKAGE}.{name}" for name in (*NO_NUMBERS, *without)}
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    open_, seen = list(roots), set(roots)
+    while open_:
+        module = open_.pop()
+        parts = module.split(".")
+        is_left_out = any(".".join(parts[:n]) in left_out for n in range(2, len(parts) + 1))
+        path = None if is_left_out else _source(module)
+        if path is not None:
+            stat = path.stat()
+            read = found[module.removeprefix(f"{PACKAGE}.")] = _read(path, stat.st_mtime_ns, stat.st_size)
+            open_ += [name for name in dict.fromkeys(read[1]) if name not in seen]
+            seen.update(read[1])
+    return dict(sorted(found.items()))
 
 
 def _source(module: str) -> Path | None:

@@ -98,6 +98,11 @@ VARIANTS = (
         channel_counts=(19, 21, 64),
         exceptions=_WHOLE_WINDOW,
     ),
+    Case(
+        "braindecode-deep4",
+        "braindecode",
+        {"model": "Deep4Net", "options": {"pool_time_length": 2, "pool_time_stride": 2}},  # 3 leaves nothing of 2 s
+    ),
     Case("cbramod-published", "cbramod", {"n_layers": 1, **CbramodConfig.published}, exceptions=_WHOLE_WINDOW),
 )
 CASES = {name: Case(name, name) for name in MEMBERS} | {case.name: case for case in (*NOTES, *VARIANTS)}

@@ -34,7 +34,7 @@ def test_index_lists_files_in_path_order_with_their_identity(tmp_path: Path) -> 
     assert table["recording_id"].tolist() == ["mine:a_1", "mine:a_2", "mine:b_1"]
     assert table["subject"].tolist() == ["a", "a", "b"]
     assert table["run"].tolist() == ["1", "2", "1"]
-    assert (table[["session", "task", "official_split", "sidecars"]] == "").all(axis=None)
+    assert (table[["session", "bids_task", "official_split", "sidecars"]] == "").all(axis=None)
     assert table["n_bytes"].tolist() == [7, 7, 7]
     assert table["mtime_ns"].iloc[2] == 1234567890123456789
     assert table.dtypes.astype(str).to_dict() == RAW_FILE_COLUMNS

@@ -67,7 +67,7 @@ def root(tmp_path: Path) -> Path:
     ],
 )
 def test_names(path: str, fields: tuple[str, ...] | None) -> None:
-    keys = ("subject", "session", "task", "acquisition", "run")
+    keys = ("subject", "session", "bids_task", "acquisition", "run")
     assert bids().describe(path) == (None if fields is None else dict(zip(keys, fields, strict=True)))
 
 
@@ -77,7 +77,7 @@ def test_index(root: Path) -> None:
     table = bids(tasks=("rest",)).index(root).set_index("path")
     assert table["recording_id"].is_unique
     assert table.loc[EDF, "recording_id"] == f"corpus:{Path(EDF).stem}"
-    assert table.loc[EDF, ["subject", "session", "task", "acquisition", "run", "sex"]].tolist() == [
+    assert table.loc[EDF, ["subject", "session", "bids_task", "acquisition", "run", "sex"]].tolist() == [
         "01", "a", "rest", "q", "1", "F",
     ]  # fmt: skip
     assert table.loc[EDF, "age_years"] == 31.0
@@ -86,7 +86,7 @@ def test_index(root: Path) -> None:
 
 def test_tasks_that_are_not_asked_for_are_left_out(root: Path) -> None:
     (root / EDF.replace("task-rest", "task-go")).write_bytes(b"")
-    found = bids(tasks=("go",)).index(root).set_index("task")["excluded"]
+    found = bids(tasks=("go",)).index(root).set_index("bids_task")["excluded"]
     assert found.to_dict() == {"go": "", "rest": "task rest is not among corpus.tasks=['go']"}
     assert bids().index(root)["excluded"].tolist() == ["", ""]
 
@@ -118,7 +118,7 @@ def test_labels_need_a_table(root: Path) -> None:
         bids(labels={"group": "text"}).labels(root)
 
 
-@pytest.mark.parametrize("name", ["subject", "task", "path", "sex", "age_years", "acquisition"])
+@pytest.mark.parametrize("name", ["subject", "bids_task", "path", "sex", "age_years", "acquisition"])
 def test_labels_that_would_hide_a_column_are_refused(root: Path, name: str) -> None:
     write_tree(root, {"participants.tsv": [("participant_id", name), ("sub-01", 1)]})
     with pytest.raises(EegfmError, match=f"corpus.labels names {name}"):

@@ -140,7 +140,7 @@ def test_parts_whose_time_is_unknown(tmp_path: Path, names: Sequence[str], outco
     root = write_tree(tmp_path / "raw", {f"{STEM}_events.tsv": TABLE})
     write_parts(root, names=names)
     done = run(root)
-    codes = dict(zip(done.files["path"].str.extract(r"(split-\d+)")[0], done.files["why"], strict=True))
+    codes = dict(zip(done.file_outcomes["path"].str.extract(r"(split-\d+)")[0], done.file_outcomes["why"], strict=True))
     assert {name: code if code.startswith("part_") else "" for name, code in codes.items()} == outcomes
     for row in done.rejected.to_dict("records"):
         assert row["path"].rsplit("/", 1)[1] in row["reason"]

@@ -64,7 +64,7 @@ def converted(root: Path, path: str = RESTING) -> Converted:
     ],
 )
 def test_names(path: str, fields: tuple[str, str, str] | None) -> None:
-    expected = None if fields is None else dict(zip(("subject", "task", "run"), fields, strict=True))
+    expected = None if fields is None else dict(zip(("subject", "bids_task", "run"), fields, strict=True))
     assert HBN.describe(path) == expected
 
 
@@ -118,7 +118,12 @@ def test_index_joins_the_participants(tmp_path: Path) -> None:
     }
     table = HBN.index(write_tree(tmp_path, files)).set_index("subject")
     row = table.loc["NDARAA1"]
-    assert (row["sex"], row["age_years"], row["task"], row["official_split"]) == ("F", 11.3386, "RestingState", "R5")
+    assert (row["sex"], row["age_years"], row["bids_task"], row["official_split"]) == (
+        "F",
+        11.3386,
+        "RestingState",
+        "R5",
+    )
     assert math.isnan(row["p_factor"])
     # A person without a row, and a file that is none, stay with missing labels.
     assert table.loc["NDARCC3", "official_split"] == table.loc["", "official_split"] == ""

@@ -69,8 +69,8 @@ def test_tables_of_release_5(release_5: Path) -> None:
         "RestingState": 20, "DespicableMe": 20, "DiaryOfAWimpyKid": 20, "FunwithFractals": 20, "ThePresent": 20,
         "surroundSupp": 40, "symbolSearch": 20, "seqLearning6target": 6, "seqLearning8target": 14,
     }  # fmt: skip
-    assert table["task"].value_counts().to_dict() == {**mini, "contrastChangeDetection": 745}
-    ccd = table[table["task"] == "contrastChangeDetection"]
+    assert table["bids_task"].value_counts().to_dict() == {**mini, "contrastChangeDetection": 745}
+    ccd = table[table["bids_task"] == "contrastChangeDetection"]
     assert ccd["run"].value_counts().to_dict() == {"1": 233, "2": 257, "3": 255}
     assert (ccd["sidecars"].str.contains("_events.tsv:")).all()
     assert (ccd["sidecars"].str.contains("task-contrastChangeDetection_eeg.json:")).all()
@@ -90,7 +90,7 @@ def task_rows(rows: list[dict[str, str]], run: str) -> list[tuple[float, str]]:
 
 def test_all_745_event_files_of_contrast_change_detection(release_5: Path) -> None:
     head, n_trials, reaction_times_s, flags, files = header(NAMES), 0, [], Counter[str](), HBN.index(release_5)
-    files = files[files["task"] == "contrastChangeDetection"]
+    files = files[files["bids_task"] == "contrastChangeDetection"]
     for path, run in zip(files["path"], files["run"], strict=True):
         rows = plain_rows(events_path(release_5 / path))
         details = HBN.details(release_5 / path, head)

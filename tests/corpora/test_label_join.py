@@ -52,7 +52,7 @@ def test_a_table_that_joins_nothing(tmp_path: Path, caplog: pytest.LogCaptureFix
         done = ingested(root, tmp_path / "store")
     assert done.recordings["age_years"].isna().all()
     assert [list(flags) for flags in done.recordings["flags"]] == [["not_in_participants.tsv:0_of_3"]] * 3
-    assert done.files["outcome"].tolist() == ["flagged"] * 3
+    assert done.file_outcomes["outcome"].tolist() == ["flagged"] * 3
     [line] = [message for message in caplog.messages if "participants.tsv" in message and "match" in message]
     assert line.startswith("mine: 0 of 3 rows of participants.tsv match a folder; 3 of 3 persons have no row there (")
     assert "001, 002, 003" in line
@@ -90,7 +90,7 @@ def test_more_rows_than_folders_are_no_fault(tmp_path: Path, caplog: pytest.LogC
     with caplog.at_level(logging.WARNING):
         done = ingested(root, tmp_path / "store")
     assert done.recordings["age_years"].tolist() == [21.0, 22.0]
-    assert done.files["outcome"].tolist() == ["in", "in"]
+    assert done.file_outcomes["outcome"].tolist() == ["in", "in"]
     assert not caplog.messages
 
 

@@ -474,7 +474,7 @@ def test_ingestion_of_a_tree_of_several_corpora(ingested: tuple[Any, Path]) -> N
 def test_nothing_of_who_a_patient_is_gets_into_a_table(ingested: tuple[Any, Path]) -> None:
     done, store = ingested
     pattern = re.compile("canary|jane|1977|31-feb", re.IGNORECASE)
-    for table in (done.recordings, done.events, done.rejected, done.files):
+    for table in (done.recordings, done.events, done.rejected, done.file_outcomes):
         assert len(table)
         assert not pattern.search(table.to_csv())
     texts = [path.read_bytes() for path in store.rglob("*") if path.is_file()]

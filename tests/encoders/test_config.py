@@ -6,9 +6,10 @@ from pydantic import TypeAdapter, ValidationError
 from eegfm.encoders.config import AnyEncoderConfig, PatchTransformerConfig
 
 
-def test_an_unknown_name_lists_the_known() -> None:
-    with pytest.raises(ValidationError, match="patch_transformer"):
-        TypeAdapter(AnyEncoderConfig).validate_python({"name": "lunna"})
+@pytest.mark.parametrize(("name", "known"), [("lunna", "patch_transformer"), ("shallow", "braindecode")])
+def test_an_unknown_name_lists_the_known(name: str, known: str) -> None:
+    with pytest.raises(ValidationError, match=known):
+        TypeAdapter(AnyEncoderConfig).validate_python({"name": name})
 
 
 def test_width_must_be_whole_heads() -> None:

@@ -139,7 +139,7 @@ def _reference_guessed(variant: Variant, outcome: Outcome) -> None:
 
 
 def _file_without_row(variant: Variant, outcome: Outcome) -> None:
-    outcome.files, outcome.recordings = outcome.files.iloc[1:], outcome.recordings.iloc[1:]
+    outcome.file_outcomes, outcome.recordings = outcome.file_outcomes.iloc[1:], outcome.recordings.iloc[1:]
 
 
 def _persons_joined(variant: Variant, outcome: Outcome) -> None:

@@ -39,7 +39,7 @@ class Outcome:
     error: str | None = None
     is_crash: bool = False
     log: str = ""
-    files: pd.DataFrame | None = None
+    file_outcomes: pd.DataFrame | None = None
     recordings: pd.DataFrame | None = None
     events: pd.DataFrame | None = None
     windows: pd.DataFrame | None = None
@@ -114,7 +114,7 @@ class _Judging:
 
     def _accounts(self) -> None:
         """Every file has a row that says what became of it; no part of a recording counts twice."""
-        why = {row["path"]: f"{row['outcome']} {row['why']}" for row in self.outcome.files.to_dict("records")}
+        why = {row["path"]: f"{row['outcome']} {row['why']}" for row in self.outcome.file_outcomes.to_dict("records")}
         for path in self.variant.signals:
             if path not in why:
                 self.add(f"{path} has no row", is_said=False)
@@ -232,7 +232,7 @@ class _Judging:
         good = [(a - file.start_s, b - file.start_s) for a, b in file.take.good_stretches(file.start_s, file.stop_s)]
         found = Counter(
             (label, round(start / RATE_HZ, 2))
-            for label, start in own.loc[own["task"] == "mi", ["label", "start"]].itertuples(index=False, name=None)
+            for label, start in own.loc[own["cut"] == "mi", ["label", "start"]].itertuples(index=False, name=None)
         )
         expected = Counter(
             (label_of[e.value], round(e.onset_s - file.start_s, 2))

@@ -45,13 +45,13 @@ def _run(variant: Variant, root: Path, folder: Path, outcome: Outcome) -> None:
     )
     raw_files = params.corpus.build("mine").index(root)
     done = ingest(raw_files, root, params, SIGNAL, folder, simulated=False)
-    outcome.files, outcome.recordings, outcome.events = done.files, done.recordings, done.events
+    outcome.file_outcomes, outcome.recordings, outcome.events = done.file_outcomes, done.recordings, done.events
     names = [] if done.recordings.empty else done.recordings["recording_id"].tolist()
     outcome.signals_uv = {name: done.store.recording(name) for name in names}
     montages = {entry.recording_id: done.store.montages[entry.montage] for entry in done.store.entries}
     outcome.channels = {name: montages[name].channel_names for name in names}
     outcome.reference = {name: montages[name].reference for name in names}
-    check_accounts(done.files, done.recordings, done.rejected, "mine", params.max_rejected_ratio)
+    check_accounts(done.file_outcomes, done.recordings, done.rejected, "mine", params.max_rejected_ratio)
     anchors = {label: {"values": values, "span_s": EVENT_S} for label, values in variant.anchors.items()}
     events = {"name": "events", "anchors": anchors, "length_s": EVENT_S}
     cuts = {"pretrain": {"name": "fixed", "length_s": 2, "stride_s": 2}, "mi": events}

@@ -279,7 +279,7 @@ def probed(
         signal_scale_uv=config.signal_scale_uv, bad_channels=handling, reference=reference,
         corpora=["x"], simulated_corpora=["x"],
     )  # fmt: skip
-    splits = split_table({f"c:{person}": "evaluation" for person in persons}, ("open", "closed"))
+    splits = split_table({f"c:{person}": "test" for person in persons}, ("open", "closed"))
     protocol = ProbeParams(
         task="eyes", pooling=pooling, n_untrained=1, lambdas=(0.1,), n_bootstrap=100, device="cpu", transductive=True
     )

@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -5,22 +6,23 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from eegfm.errors import ConfigError, SplitError
+from eegfm.io.table import TableDataset
 from eegfm.mixture.config import MixtureParams
 from eegfm.mixture.table import mix_windows, mixture_sha256
 from eegfm.windows.runs import COLUMNS
 
 NEW = ["identity", "split", "weight", "drawn_by", "max_windows_per_person", "is_rounded"]
-SPLIT_OF = {"p0": "pretrain", "p1": "pretrain", "p2": "validation", "p3": "evaluation", "p4": "excluded"}
+SPLIT_OF = {"p0": "train", "p1": "train", "p2": "validation", "p3": "test", "p4": "excluded"}
 
 
-def _windows(corpus, persons=tuple(SPLIT_OF), task="pretrain", n_windows=(2, 3), n_samples=400):
+def _windows(corpus, persons=tuple(SPLIT_OF), cut="pretrain", n_windows=(2, 3), n_samples=400):
     """Two runs per person, by default of two and of three windows."""
     rows = [
-        (f"{corpus}:{p}:r", corpus, "2ch", f"{corpus}:{p}", task, start, n)
+        (f"{corpus}:{p}:r", corpus, "2ch", f"{corpus}:{p}", cut, start, n)
         for p in persons
         for start, n in zip((0, 4000), n_windows, strict=True)
     ]
-    columns = ["recording_id", "corpus", "montage", "person", "task", "start", "n_windows"]
+    columns = ["recording_id", "corpus", "montage", "person", "cut", "start", "n_windows"]
     table = pd.DataFrame(rows, columns=columns).assign(segment=0, n_samples=n_samples, stride=n_samples, moment=-1)
     return table.assign(label=None, target=float("nan"), targets=None)[list(COLUMNS)].astype(COLUMNS)
 
@@ -28,7 +30,7 @@ def _windows(corpus, persons=tuple(SPLIT_OF), task="pretrain", n_windows=(2, 3),
 def _splits(*corpora, split_of=SPLIT_OF):
     rows = [(f"{c}:{p}", c, f"{c}/{p}", split, -1, "") for c in corpora for p, split in split_of.items()]
     table = pd.DataFrame(rows, columns=["person", "corpus", "identity", "split", "fold", "reason"])
-    return table.assign(fold=(table["split"] == "evaluation").astype("int64") - 1)
+    return table.assign(fold=(table["split"] == "test").astype("int64") - 1)
 
 
 def _weights(mixture):
@@ -38,11 +40,11 @@ def _weights(mixture):
 
 def test_only_trained_persons_and_the_named_cut():
     windows = {
-        "hbn": pd.concat([_windows("hbn"), _windows("hbn", task="eyes")]),
+        "hbn": pd.concat([_windows("hbn"), _windows("hbn", cut="eyes")]),
         "tuh": _windows("tuh").sample(frac=1, random_state=0),
     }
     mixture = mix_windows(windows, _splits("hbn", "tuh"), MixtureParams())
-    assert set(mixture["task"]) == {"pretrain"}
+    assert set(mixture["cut"]) == {"pretrain"}
     assert set(mixture["person"]) == {f"{c}:p{k}" for c in ("hbn", "tuh") for k in range(3)}
     assert _weights(mixture) == {"hbn": 0.7, "tuh": 0.3}
     assert mixture.set_index("person")["split"].to_dict() == {
@@ -64,13 +66,47 @@ def test_order_of_rows_changes_nothing(seed):
         {"n_windows": one["n_windows"] + 1},
         {"stride": 7},
         {"identity": "a"},
-        {"split": "pretrain"},
+        {"split": "train"},
         {"weight": 0.5},
         {"drawn_by": "persons"},
         {"max_windows_per_person": 3},
         {"is_rounded": True},
     ):
         assert mixture_sha256(one) != mixture_sha256(one.assign(**change)), change
+
+
+def test_the_fingerprint_covers_what_is_known_of_windows(tmp_path):
+    """The same windows with other labels are another mixture; how a table was stored makes no difference."""
+    plain = mix_windows({"hbn": _windows("hbn")}, _splits("hbn"), MixtureParams())
+    n = len(plain)
+    outputs = [np.float32([k % 2, 1]) for k in range(n)]
+    tables = [
+        plain,
+        plain.assign(label=["a", "b"] * (n // 2)),
+        plain.assign(label=["b", "a"] * (n // 2)),
+        plain.assign(label=["a", "c"] * (n // 2)),
+        plain.assign(label=["a", None] * (n // 2)),
+        plain.assign(target=np.arange(n) / 10),
+        plain.assign(target=np.arange(n) / 10 + 0.5),
+        plain.assign(targets=outputs),
+        plain.assign(targets=[np.float32([k % 2, 1 if k else np.nan]) for k in range(n)]),
+        plain.assign(targets=[*outputs[1:], None]),
+        plain.assign(moment=0),
+        plain.assign(segment=1),
+    ]
+    assert len({mixture_sha256(table) for table in tables}) == len(tables)
+    for table in tables:
+        dataset = TableDataset(filepath=str(tmp_path / "mixture.parquet"))
+        dataset.save(table)
+        assert mixture_sha256(dataset.load()) == mixture_sha256(table)
+
+
+def test_the_mixture_keeps_what_is_known_of_windows():
+    windows = _windows("hbn").assign(label=["a", "b"] * 5, target=np.arange(10.0))
+    mixture = mix_windows({"hbn": windows.sample(frac=1, random_state=0)}, _splits("hbn"), MixtureParams())
+    columns = ["recording_id", "start", "label", "target"]
+    expected = windows[windows["person"].isin(mixture["person"])]
+    assert mixture[columns].to_numpy().tolist() == expected[columns].to_numpy().tolist()
 
 
 def test_absent_corpus_is_left_out_and_said(caplog):
@@ -86,7 +122,7 @@ def test_corpus_without_weight_is_refused():
         mix_windows(windows, _splits("hbn", "other"), MixtureParams())
 
 
-def test_corpus_that_is_only_evaluated_needs_no_weight():
+def test_corpus_that_is_only_tested_on_needs_no_weight():
     windows = {"hbn": _windows("hbn"), "probed": _windows("probed", ["p3"])}
     mixture = mix_windows(windows, _splits("hbn", "probed"), MixtureParams(weights={"hbn": 1}))
     assert set(mixture["corpus"]) == {"hbn"}
@@ -116,7 +152,7 @@ def test_shares_of_hours_are_larger_shares_of_shorter_windows():
 
 
 def _plain_shares(windows, by, temperature, limit):
-    """Sizes of p0 and p1, who are pretrained on, one window at a time."""
+    """Sizes of p0 and p1, who are trained on, one window at a time."""
     sizes = {}
     for corpus, table in windows.items():
         size = 0
@@ -175,7 +211,7 @@ def test_shares_are_said(caplog):
 
 def test_empty_split_says_the_counts():
     with pytest.raises(
-        SplitError, match=r"split validation .*hbn pretrain: 2 recordings, 10 windows, 0\.0111 hours, 2 persons"
+        SplitError, match=r"split validation .*hbn train: 2 recordings, 10 windows, 0\.0111 hours, 2 persons"
     ):
         mix_windows({"hbn": _windows("hbn", ["p0", "p1"])}, _splits("hbn"), MixtureParams(), rate_hz=100)
     two = {"hbn": _windows("hbn"), "tuh": _windows("tuh", ["p2"])}
@@ -185,14 +221,14 @@ def test_empty_split_says_the_counts():
         ):
             mix_windows(two, _splits("hbn", "tuh"), params)
     with pytest.raises(SplitError, match="no window of cut 'movies'"):
-        mix_windows({"hbn": _windows("hbn")}, _splits("hbn"), MixtureParams(task="movies"))
+        mix_windows({"hbn": _windows("hbn")}, _splits("hbn"), MixtureParams(cut="movies"))
 
 
 def test_person_in_two_splits_is_refused():
     splits = pd.concat(
         [
             _splits("hbn"),
-            _splits("hbn", split_of={"p3": "pretrain"}),
+            _splits("hbn", split_of={"p3": "train"}),
         ]
     )
     with pytest.raises(SplitError, match="hbn:p3"):

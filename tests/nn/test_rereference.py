@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from eegfm.batch import SignalSpec, StoredBatch, padding_mask
+from eegfm.batch import Pairs, SignalSpec, StoredBatch, padding_mask
 from eegfm.errors import ConfigError
 from eegfm.nn.rereference import Rereference, reference_matrix
 from eegfm.recording import Montage, Reference
@@ -102,8 +102,11 @@ def test_autocast_keeps_microvolts_exact(samples: np.ndarray, scales_uv: np.ndar
 def test_labels_travel_and_nothing_is_saved(samples: np.ndarray, scales_uv: np.ndarray) -> None:
     rereference = Rereference({"m": montage("average")})
     batch = stored("m", samples, scales_uv)
-    batch["label"] = torch.tensor([1, 0, 1])
-    assert rereference(batch)["label"].tolist() == [1, 0, 1]
+    batch["targets"] = {"label": torch.tensor([1, 0, 1])}
+    batch["person"] = torch.tensor([4, 4, 7])
+    batch["pairs"] = Pairs(torch.tensor([2, 2, 3]), torch.tensor([0, 1, 2]), 5)
+    out = rereference(batch)
+    assert all(out[name] is batch[name] for name in ("targets", "person", "pairs"))
     assert not rereference.state_dict()
     assert not list(rereference.parameters())
 

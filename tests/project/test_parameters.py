@@ -158,7 +158,7 @@ def test_messages(parameters: dict[str, Any], key: str, value: object, expected:
             "pretrain",
             "parameter probe.task: hbn.window.cuts.pretrain is unlabelled; a probe needs windows with a class each",
         ),
-        ("mix.task", "eyes", "parameter mix.task: tuh.window.cuts has no 'eyes'; known: pretrain"),
+        ("mix.cut", "eyes", "parameter mix.cut: tuh.window.cuts has no 'eyes'; known: pretrain"),
         (
             "pretrain.batch_size",
             7,

@@ -20,7 +20,7 @@ from person_tables import letters
 
 N_CORPORA = 1000
 ROLES = Roles(pretrain=["tuh", "tuab", "hbn", "one", "two"], probe="one")
-HELD_OUT = {"evaluation", "excluded"}
+HELD_OUT = {"test", "excluded"}
 SPELLINGS = (str, str.upper, str.lower, lambda s: f"sub-{s}", lambda s: f" {s} ", lambda s: f"SUB-{s}\u200b")
 
 
@@ -89,7 +89,7 @@ def generate(seed: int) -> Collection:
                 recordings.append(Recording(name, corpus, key, spelt, family, official, hashes, is_test))
     params = SplitParams(
         validation_ratio=0.3,
-        evaluation_ratio=0.4,
+        test_ratio=0.4,
         salt=str(seed),
         linked_corpora=(("one", "two"),) if rng.random() < 0.3 else (),
         same_persons=tuple((f"one:s{rng.randrange(30)}", f"two:S{rng.randrange(30)}") for _ in range(rng.randrange(3))),
@@ -197,7 +197,7 @@ def test_no_person_is_in_two_splits(collections: list[Case]) -> None:
         assert all(len(places) == 1 for places in placed.values()), case.collection.params.salt
 
 
-def test_no_person_of_an_evaluation_set_is_trained_on(collections: list[Case]) -> None:
+def test_no_person_of_a_test_set_is_trained_on(collections: list[Case]) -> None:
     n_tests = 0
     for case in collections:
         held_out = {f"TUEG:{s}" for of in case.collection.params.held_out.values() for s in of}
@@ -210,14 +210,14 @@ def test_no_person_of_an_evaluation_set_is_trained_on(collections: list[Case]) -
             for n in names
             if s not in HELD_OUT
         }
-        evaluated = {
+        tested = {
             n
             for s, names in zip(case.splits["split"], case.splits["recordings"], strict=True)
             for n in names
-            if s == "evaluation"
+            if s == "test"
         }
         assert not tested & trained, case.collection.params.salt
-        assert not {n for name in evaluated for n in component_of[name]} & trained, case.collection.params.salt
+        assert not {n for name in tested for n in component_of[name]} & trained, case.collection.params.salt
         n_tests += len(tested)
     assert n_tests > N_CORPORA
 
@@ -268,7 +268,7 @@ def test_a_planted_leak_is_always_caught(collections: list[Case]) -> None:
             "name": {"person": kept_out["person"]},
         }
         kind = rng.choice(sorted(leaks))
-        trained = np.flatnonzero(mixture["split"] == "pretrain")
+        trained = np.flatnonzero(mixture["split"] == "train")
         leaky = mixture.copy()
         for column, value in leaks[kind].items():
             leaky.iloc[rng.choice(trained.tolist()), leaky.columns.get_loc(column)] = value
@@ -281,14 +281,14 @@ def test_a_planted_leak_is_always_caught(collections: list[Case]) -> None:
     assert len(caught) == 4
 
 
-def test_windows_of_trained_persons_are_never_evaluated(collections: list[Case]) -> None:
+def test_windows_of_trained_persons_are_never_tested(collections: list[Case]) -> None:
     for case in collections[::5]:
         table = SplitTable(case.splits)
         rows = case.splits.explode("recordings").rename(columns={"recordings": "recording_id"})
-        table.check_evaluation(rows.loc[rows["split"] == "evaluation", ["recording_id", "person"]])
-        leak = rows.loc[rows["split"] == "pretrain", ["recording_id", "person"]].head(1)
-        with pytest.raises(SplitError, match="would be evaluated, but are in split pretrain"):
-            table.check_evaluation(leak)
+        table.check_test(rows.loc[rows["split"] == "test", ["recording_id", "person"]])
+        leak = rows.loc[rows["split"] == "train", ["recording_id", "person"]].head(1)
+        with pytest.raises(SplitError, match="would be tested on, but are in split train"):
+            table.check_test(leak)
 
 
 def test_a_checkpoint_is_known_by_every_other_collection(collections: list[Case]) -> None:

@@ -13,12 +13,12 @@ from eegfm.splits.splits import splits_sha256
 from person_tables import channels, short_hash, split_table
 
 SPLIT_OF = {
-    "a:1": "pretrain",
-    "a:2": "pretrain",
+    "a:1": "train",
+    "a:2": "train",
     "a:3": "validation",
-    "a:4": "evaluation",
+    "a:4": "test",
     "a:5": "excluded",
-    "b:9": "pretrain",
+    "b:9": "train",
 }
 
 
@@ -33,7 +33,7 @@ def splits() -> pd.DataFrame:
 
 @pytest.fixture
 def mixture(splits: pd.DataFrame) -> pd.DataFrame:
-    rows = splits[splits["split"].isin(["pretrain", "validation"])]
+    rows = splits[splits["split"].isin(["train", "validation"])]
     table = rows[["person", "identity", "split"]].assign(recording_id=rows["person"] + ":r", corpus=rows["corpus"])
     return pd.concat([table.assign(start=start) for start in (0, 400)], ignore_index=True)
 
@@ -62,7 +62,7 @@ def _edit(mixture: pd.DataFrame, **changes: str) -> pd.DataFrame:
         ({"recording_id": "a:4:r", "person": "a:4"}, r"another identity than said: a:4:r is of a:4"),
         (
             {"recording_id": "a:4:r", "person": "a:4", "identity": "a:4"},
-            r"1 persons \(a:4\), kept out of training in split evaluation",
+            r"1 persons \(a:4\), kept out of training in split test",
         ),
         (
             {"recording_id": "a:5:r", "person": "a:5", "identity": "a:5"},
@@ -70,7 +70,7 @@ def _edit(mixture: pd.DataFrame, **changes: str) -> pd.DataFrame:
         ),
         ({"recording_id": "a:3:r", "person": "a:3", "identity": "a:3"}, r"1 persons \(a:3\) in another split"),
         ({"recording_id": "a:7:r"}, r"1 recordings are in no split: a:7:r"),
-        ({"split": "evaluation"}, r"names splits \['evaluation', 'pretrain', 'validation'\]"),
+        ({"split": "test"}, r"names splits \['test', 'train', 'validation'\]"),
     ],
 )
 def test_a_planted_leak_is_caught(
@@ -81,9 +81,9 @@ def test_a_planted_leak_is_caught(
 
 
 def test_a_leak_in_the_splits_is_caught(splits: pd.DataFrame) -> None:
-    """The second name of a person is moved to the evaluation."""
+    """The second name of a person is moved to the test split."""
     moved = splits.copy()
-    moved.loc[moved["person"] == "b:9", ["split", "fold"]] = ["evaluation", 1]
+    moved.loc[moved["person"] == "b:9", ["split", "fold"]] = ["test", 1]
     with pytest.raises(SplitError, match="1 identities with more than one split: a:1"):
         SplitTable(moved)
     moved.loc[moved["person"] == "b:9", "identity"] = "b:9"
@@ -91,14 +91,14 @@ def test_a_leak_in_the_splits_is_caught(splits: pd.DataFrame) -> None:
         SplitTable(moved)
 
 
-def test_windows_to_evaluate(splits: pd.DataFrame, mixture: pd.DataFrame) -> None:
+def test_windows_to_test_on(splits: pd.DataFrame, mixture: pd.DataFrame) -> None:
     table = SplitTable(splits)
     windows = pd.DataFrame({"recording_id": ["a:4:r"], "person": ["a:4"]})
-    table.check_evaluation(windows)
-    with pytest.raises(SplitError, match=r"3 persons \(a:1, a:2, b:9\) would be evaluated, but are in split pretrain"):
-        table.check_evaluation(mixture[mixture["split"] == "pretrain"])
+    table.check_test(windows)
+    with pytest.raises(SplitError, match=r"3 persons \(a:1, a:2, b:9\) would be tested on, but are in split train"):
+        table.check_test(mixture[mixture["split"] == "train"])
     with pytest.raises(SplitError, match=r"another person than said: a:1:r is of a:1"):
-        table.check_evaluation(windows.assign(recording_id="a:1:r"))
+        table.check_test(windows.assign(recording_id="a:1:r"))
 
 
 def test_a_table_without_recordings_cannot_guard(splits: pd.DataFrame) -> None:
@@ -109,32 +109,32 @@ def test_a_table_without_recordings_cannot_guard(splits: pd.DataFrame) -> None:
 def test_what_goes_into_a_checkpoint(splits: pd.DataFrame, mixture: pd.DataFrame) -> None:
     table = SplitTable(splits)
     seen = table.seen(mixture["recording_id"])
-    assert seen.persons == ["a:1", "a:2", "a:3", "b:9"]
+    assert seen.persons == [["a:1", "b:9"], ["a:2"], ["a:3"]]
     assert seen.signals == sorted(short_hash(f"{p}:r") for p in ("a:1", "a:2", "a:3", "b:9"))
     # All names and signals of a person, also of recordings that no window is from.
-    assert table.seen(["a:1:r"]) == Seen(["a:1", "b:9"], sorted(short_hash(f"{p}:r") for p in ("a:1", "b:9")))
+    assert table.seen(["a:1:r"]) == Seen([["a:1", "b:9"]], sorted(short_hash(f"{p}:r") for p in ("a:1", "b:9")))
     assert table.kept_out() == {"invented": ["a:4", "a:5"]}
     assert table.sha256 == splits_sha256(splits)
 
 
 def test_persons_that_were_met_before(splits: pd.DataFrame) -> None:
     table = SplitTable(splits)
-    evaluated = ["a:4:r"]
-    assert table.met(evaluated, Seen(["a:1", "b:9"], [short_hash("a:1:r")]), {}) == ([], [])
-    assert table.met(evaluated, Seen(["a:4"], []), {}) == (["a:4"], [])
-    assert table.met(evaluated, Seen([], [short_hash("a:4:r")]), {}) == (["a:4"], ["a:4:r"])
+    tested = ["a:4:r"]
+    assert table.met(tested, Seen([["a:1", "b:9"]], [short_hash("a:1:r")]), {}) == ([], [])
+    assert table.met(tested, Seen([["a:4"]], []), {}) == (["a:4"], [])
+    assert table.met(tested, Seen([], [short_hash("a:4:r")]), {}) == (["a:4"], ["a:4:r"])
     # The recording has another name and other channels here, one of which is known.
     hashes = {"a:4:r": channels("own", "", "known"), "a:1:r": channels("other")}
-    assert table.met(evaluated, Seen([], [short_hash("known")]), hashes) == (["a:4"], ["a:4:r"])
-    assert table.met(evaluated, Seen([], [short_hash("other")]), hashes) == ([], [])
+    assert table.met(tested, Seen([], [short_hash("known")]), hashes) == (["a:4"], ["a:4:r"])
+    assert table.met(tested, Seen([], [short_hash("other")]), hashes) == ([], [])
     # Of several channels that were kept of a recording any one is enough.
     signals = [[f"{2 * k:016x} {2 * k + 1:016x}"] for k in range(len(splits))]
     several = SplitTable(splits.assign(signals=signals))
-    shorts = several.seen(evaluated).signals
+    shorts = several.seen(tested).signals
     assert len(shorts) == 2
-    assert all(several.met(evaluated, Seen([], [short]), {}).recordings == ["a:4:r"] for short in shorts)
+    assert all(several.met(tested, Seen([], [short]), {}).recordings == ["a:4:r"] for short in shorts)
     # Another name of the same person.
-    assert table.met(["a:1:r"], Seen(["b:9"], []), {}) == (["a:1"], [])
+    assert table.met(["a:1:r"], Seen([["b:9"]], []), {}) == (["a:1"], [])
     assert table.met(["a:1:r"], Seen([], [short_hash("b:9:r")]), {}) == (["a:1"], ["b:9:r"])
 
 

@@ -1,4 +1,4 @@
-"""One split per person over all corpora: by role, by evaluation set, by a stable hash."""
+"""One split per person over all corpora: by role, by test set, by a stable hash."""
 
 import logging
 
@@ -12,7 +12,7 @@ from eegfm.splits.config import Roles, SplitParams
 from eegfm.splits.splits import COLUMNS, check_splits, split_persons, splits_sha256
 from person_tables import channels, letters, people, split_table
 
-PARAMS = SplitParams(validation_ratio=0.3, evaluation_ratio=0.3)
+PARAMS = SplitParams(validation_ratio=0.3, test_ratio=0.3)
 
 
 def _numbered(corpus, numbers, **columns):
@@ -63,26 +63,34 @@ def test_roles_decide_which_splits_a_corpus_feeds():
     tables = {c: _numbered(c, range(200)) for c in ("both", "train", "tested", "none")}
     splits = split_persons(tables, Roles(pretrain=["both", "train"], probe="both"), PARAMS)
     ratio = splits.groupby("corpus")["split"].value_counts(normalize=True)
-    assert ratio["both", "evaluation"] == pytest.approx(0.3, abs=0.1)
+    assert ratio["both", "test"] == pytest.approx(0.3, abs=0.1)
     assert ratio["both", "validation"] == pytest.approx(0.7 * 0.3, abs=0.1)
-    assert ratio["train"].index.sort_values().tolist() == ["pretrain", "validation"]
+    assert ratio["train"].index.sort_values().tolist() == ["train", "validation"]
     assert ratio["train", "validation"] == pytest.approx(0.3, abs=0.1)
     assert ratio["none"].to_dict() == {"excluded": 1.0}
     only = split_persons(tables, Roles(pretrain=["train"], probe="tested"), PARAMS)
-    assert set(only.loc[only["corpus"] == "tested", "split"]) == {"evaluation"}
+    assert set(only.loc[only["corpus"] == "tested", "split"]) == {"test"}
 
 
-def test_evaluation_ratio_does_not_move_validation_to_pretraining():
+def test_who_is_in_which_split_is_what_it_always_was():
+    """Drawn at 4c46399, where the splits had other names."""
+    splits = split_persons({"a": _numbered("a", range(24))}, Roles(pretrain=["a"], probe="a"), PARAMS)
+    drawn = {split: {int(name[3:]) for name in rows["person"]} for split, rows in splits.groupby("split")}
+    assert drawn["test"] == {0, 4, 6, 9, 14, 15, 18, 19, 20, 21, 23}
+    assert drawn["validation"] == {1, 13, 16, 22}
+
+
+def test_test_ratio_does_not_move_validation_to_training():
     tables = {"a": _numbered("a", range(200))}
     roles = Roles(pretrain=["a"], probe="a")
     small = _as_dict(split_persons(tables, roles, PARAMS))
-    large = _as_dict(split_persons(tables, roles, SplitParams(validation_ratio=0.3, evaluation_ratio=0.5)))
+    large = _as_dict(split_persons(tables, roles, SplitParams(validation_ratio=0.3, test_ratio=0.5)))
     assert {(small[p], large[p]) for p in small} == {
-        ("pretrain", "pretrain"),
-        ("pretrain", "evaluation"),
+        ("train", "train"),
+        ("train", "test"),
         ("validation", "validation"),
-        ("validation", "evaluation"),
-        ("evaluation", "evaluation"),
+        ("validation", "test"),
+        ("test", "test"),
     }
 
 
@@ -91,12 +99,12 @@ def _tuab(n, n_test):
     return people("tuab", [letters(k) for k in range(n)], family="tuab", official_split=official)
 
 
-def test_persons_of_evaluation_sets_never_enter_pretraining():
+def test_persons_of_test_sets_never_enter_pretraining():
     tables = {"tuab": _tuab(60, 20), "tuh": people("tuh", [letters(k) for k in range(10, 80)], family="tueg")}
     tables["b"] = _numbered("b", range(60))
     tests = {f"TUEG:{letters(k)}" for k in range(20)}
     roles = Roles(pretrain=["tuab", "tuh", "b"], probe="b")
-    for probe, expected in (("b", "excluded"), ("tuab", "evaluation")):
+    for probe, expected in (("b", "excluded"), ("tuab", "test")):
         splits = split_persons(tables, roles.model_copy(update={"probe": probe}), PARAMS)
         found = splits[splits["identity"].isin(tests)]
         assert set(found["split"]) == {expected}
@@ -107,8 +115,8 @@ def test_persons_of_evaluation_sets_never_enter_pretraining():
 def test_whatever_is_only_probed_is_removed_from_the_pretraining_corpus():
     tables = {"tuab": _tuab(20, 5), "tuh": people("tuh", [letters(k) for k in range(60)], family="tueg")}
     splits = split_persons(tables, Roles(pretrain=["tuh"], probe="tuab"), PARAMS).set_index("person")
-    assert set(splits.loc[[f"tuh:{letters(k)}" for k in range(20)], "split"]) == {"evaluation"}
-    assert set(splits.loc[[f"tuh:{letters(k)}" for k in range(20, 60)], "split"]) == {"pretrain", "validation"}
+    assert set(splits.loc[[f"tuh:{letters(k)}" for k in range(20)], "split"]) == {"test"}
+    assert set(splits.loc[[f"tuh:{letters(k)}" for k in range(20, 60)], "split"]) == {"train", "validation"}
     assert splits.loc[f"tuh:{letters(10)}", "reason"] == "corpus tuab is only probed"
     assert splits.loc[f"tuh:{letters(10)}", "fold"] == splits.loc[f"tuab:{letters(10)}", "fold"]
 
@@ -122,7 +130,7 @@ def test_held_out_persons_stay_out():
 
 @pytest.mark.parametrize("link", ["id", "declared", "signal"])
 def test_a_new_link_only_moves_persons_out_of_training(link):
-    rank = {"pretrain": 0, "validation": 1, "evaluation": 2, "excluded": 2}
+    rank = {"train": 0, "validation": 1, "test": 2, "excluded": 2}
     roles = Roles(pretrain=["a", "b"], probe="a")
     tables = {c: _numbered(c, range(40)) for c in "ab"}
     before = _as_dict(split_persons(tables, roles, PARAMS))
@@ -166,34 +174,34 @@ def test_folds_hold_identities_out_together():
     tables = {"a": _numbered("a", range(40)), "b": _numbered("b", range(40))}
     params = PARAMS.model_copy(update={"linked_corpora": (("a", "b"),), "folds": 3})
     splits = split_persons(tables, Roles(pretrain=["a"], probe="b"), PARAMS.model_copy(update={"folds": 3}))
-    assert set(splits.loc[splits["split"] == "evaluation", "fold"]) == {0, 1, 2}
-    assert set(splits.loc[splits["split"] != "evaluation", "fold"]) == {-1}
+    assert set(splits.loc[splits["split"] == "test", "fold"]) == {0, 1, 2}
+    assert set(splits.loc[splits["split"] != "test", "fold"]) == {-1}
     joined = split_persons(tables | {"c": _numbered("c", range(50, 90))}, Roles(pretrain=["a", "c"], probe="b"), params)
     assert joined.groupby("identity")["fold"].nunique().eq(1).all()
     alone = split_persons({"a": tables["a"]}, Roles(pretrain=["a"], probe="a"), PARAMS)
-    evaluated = alone[alone["split"] == "evaluation"]
-    assert evaluated["fold"].tolist() == list(range(len(evaluated)))
+    tested = alone[alone["split"] == "test"]
+    assert tested["fold"].tolist() == list(range(len(tested)))
 
 
 def test_stratified_quotas_are_exact():
     kind = ["normal"] * 60 + ["abnormal"] * 40
     tables = {"tuab": people("tuab", [letters(k) for k in range(100)], family="tuab", pathology=kind)}
     tables["b"] = _numbered("b", range(50))
-    params = SplitParams(validation_ratio=0.25, evaluation_ratio=0.2, stratify_by="pathology", folds=4)
+    params = SplitParams(validation_ratio=0.25, test_ratio=0.2, stratify_by="pathology", folds=4)
     splits = split_persons(tables, Roles(pretrain=["tuab", "b"], probe="tuab"), params)
     counts = splits.assign(kind=["-"] * 50 + kind).groupby(["corpus", "kind", "split"]).size().to_dict()
     assert counts == {
-        ("tuab", "normal", "evaluation"): 12,
-        ("tuab", "abnormal", "evaluation"): 8,
+        ("tuab", "normal", "test"): 12,
+        ("tuab", "abnormal", "test"): 8,
         ("tuab", "normal", "validation"): 12,
         ("tuab", "abnormal", "validation"): 8,
-        ("tuab", "normal", "pretrain"): 36,
-        ("tuab", "abnormal", "pretrain"): 24,
+        ("tuab", "normal", "train"): 36,
+        ("tuab", "abnormal", "train"): 24,
         # A quarter of 50 lies between two numbers.
         ("b", "-", "validation"): 12,
-        ("b", "-", "pretrain"): 38,
+        ("b", "-", "train"): 38,
     }
-    folds = splits.assign(kind=["-"] * 50 + kind)[splits["split"] == "evaluation"].groupby(["fold", "kind"]).size()
+    folds = splits.assign(kind=["-"] * 50 + kind)[splits["split"] == "test"].groupby(["fold", "kind"]).size()
     assert folds.tolist() == [2, 3] * 4
 
 
@@ -221,23 +229,23 @@ def test_strata_must_be_classes():
 def test_empty_split_says_the_counts():
     roles = Roles(pretrain=["a"], probe="b")
     tables = {"a": _numbered("a", range(3)), "b": _numbered("b", range(2))}
-    with pytest.raises(SplitError, match=r"split validation .*a pretrain 3; b evaluation 2"):
+    with pytest.raises(SplitError, match=r"split validation .*a train 3; b test 2"):
         split_persons(tables, roles, SplitParams(validation_ratio=1e-9))
-    assert set(split_persons(tables, roles, SplitParams(validation_ratio=0))["split"]) == {"pretrain", "evaluation"}
+    assert set(split_persons(tables, roles, SplitParams(validation_ratio=0))["split"]) == {"train", "test"}
     with pytest.raises(SplitError, match=r"split\.folds 3: fold \d has no person \(persons per fold: \["):
         split_persons(tables, roles, SplitParams(validation_ratio=0, folds=3))
 
 
-def test_everyone_being_evaluated_is_an_error():
+def test_everyone_being_tested_on_is_an_error():
     tables = {"tuab": _tuab(20, 5), "tuh": people("tuh", [letters(k) for k in range(20)], family="tueg")}
-    with pytest.raises(SplitError, match=r"split pretrain, validation .*tuab evaluation 20; tuh evaluation 20"):
+    with pytest.raises(SplitError, match=r"split train, validation .*tuab test 20; tuh test 20"):
         split_persons(tables, Roles(pretrain=["tuh"], probe="tuab"), PARAMS)
 
 
 def test_absent_corpora(caplog):
     tables = {"a": _numbered("a", range(60)), "b": _numbered("b", [])}
     splits = split_persons(tables, Roles(pretrain=["a", "b"]), PARAMS)
-    assert set(splits["split"]) == {"pretrain", "validation"}
+    assert set(splits["split"]) == {"train", "validation"}
     assert "without b" in caplog.text
     with pytest.raises(SplitError, match=r"corpora\.probe: corpus 'b'"):
         split_persons(tables, Roles(pretrain=["a"], probe="b"), PARAMS)
@@ -250,7 +258,7 @@ def test_the_log_says_what_tuh_does_not_know(caplog):
     split_persons(
         {"tuh": people("tuh", [letters(k) for k in range(40)], family="tueg")}, Roles(pretrain=["tuh"]), PARAMS
     )
-    assert len([r for r in caplog.records if "evaluation sets cannot be known here" in r.getMessage()]) == 1
+    assert len([r for r in caplog.records if "test sets cannot be known here" in r.getMessage()]) == 1
 
 
 @pytest.mark.parametrize(
@@ -258,9 +266,9 @@ def test_the_log_says_what_tuh_does_not_know(caplog):
     [
         (lambda t: t.assign(person=["a:1", "a:1", "a:3"]), r"1 persons stand in the splits table more than once: a:1"),
         (lambda t: t.assign(identity="a:1"), r"1 identities with more than one split: a:1"),
-        (lambda t: t.assign(split=["pretrain", "validation", "test"]), r"names split 'test'; known: pretrain"),
-        (lambda t: t.assign(fold=[0, -1, 0]), "folds outside of split evaluation"),
-        (lambda t: t.assign(fold=-1), "folds outside of split evaluation"),
+        (lambda t: t.assign(split=["train", "validation", "eval"]), r"names split 'eval'; known: train"),
+        (lambda t: t.assign(fold=[0, -1, 0]), "folds outside of split test"),
+        (lambda t: t.assign(fold=-1), "folds outside of split test"),
         (lambda t: t.assign(keys=[["a:1"], ["a:1"], ["a:3"]]), "1 keys with more than one identity: a:1"),
         (lambda t: t.assign(signals=[["x"], ["y"], ["y"]]), "1 signals with more than one identity: y"),
         (lambda t: t.assign(recordings=[["r"], ["s"], ["r"]]), "1 recordings with more than one identity: r"),
@@ -268,21 +276,21 @@ def test_the_log_says_what_tuh_does_not_know(caplog):
     ],
 )
 def test_tables_that_contradict_themselves_are_refused(change, message):
-    table = split_table({"a:1": "pretrain", "a:2": "validation", "a:3": "evaluation"})
+    table = split_table({"a:1": "train", "a:2": "validation", "a:3": "test"})
     check_splits(table)
     with pytest.raises(SplitError, match=message):
         check_splits(change(table))
 
 
 def test_one_identity_in_two_folds_is_refused():
-    table = split_table({"a:1": "evaluation", "a:2": "evaluation"})
+    table = split_table({"a:1": "test", "a:2": "test"})
     with pytest.raises(SplitError, match="1 identities with more than one fold: a:1"):
         check_splits(table.assign(identity="a:1"))
 
 
 def test_flat_recordings_are_nobody_in_particular():
     """An empty short hash is no name."""
-    table = split_table({"a:1": "pretrain", "a:2": "validation"})
+    table = split_table({"a:1": "train", "a:2": "validation"})
     check_splits(table.assign(signals=[[""], [""]]))
 
 

@@ -30,7 +30,7 @@ def make_recordings(
             "corpus": corpus,
             "person": names,
             "montage": "2ch",
-            "task": "RestingState",
+            "bids_task": "RestingState",
             "run": "",
             "rate_hz": rate_hz,
             "n_samples": [max((stop for _, stop in s), default=0) for s in segments],
@@ -92,7 +92,7 @@ def _tables(paths: Sequence[Path], n_at_500: Mapping[tuple[str, str, str], int])
     for path in paths:
         recording = path.with_name(path.name.replace("_events.tsv", "_eeg.set"))
         fields, sidecar = corpus.describe(recording.name), recording.with_suffix(".json")
-        n_stated = n_at_500.get((fields["subject"], fields["task"], fields["run"]))
+        n_stated = n_at_500.get((fields["subject"], fields["bids_task"], fields["run"]))
         n = round(json.loads(sidecar.read_text())["RecordingDuration"] * 500) if sidecar.is_file() else n_stated
         head = header(names, rate_hz=100.0, n_samples=n // 5)
         details = corpus.details(recording, head)

@@ -19,7 +19,7 @@ def params(**cuts):
 def test_cuts_come_in_their_order_whatever_the_order_of_the_tables(recordings, events):
     table, found = recordings([[(0, 900)]] * 3), events([("c:r002", 1.0, "go"), ("c:r000", 4.0, "go")])
     windows, counts = cut_windows(table, found, params(second=GO, first=FIXED))
-    assert list(zip(windows["task"], windows["recording_id"], windows["start"], strict=True)) == [
+    assert list(zip(windows["cut"], windows["recording_id"], windows["start"], strict=True)) == [
         ("second", "c:r000", 400),
         ("second", "c:r002", 100),
         *(("first", f"c:r{k:03d}", 0) for k in range(3)),

@@ -29,7 +29,7 @@ def corpus(recordings, events):
     """Two recordings; only the second has any ``press``, so that values are looked for in the whole corpus."""
     rows = [("c:r000", t, v) for t, v in EVENTS if v != "press"] + [("c:r001", t, v) for t, v in EVENTS]
     told = events(rows).assign(feedback=pd.Series(["smiley_face", "sad_face"] * 10 + ["n/a"]).iloc[: len(rows)])
-    return recordings([[(0, 7000)]] * 2, task=["mi", "rest"], run=["R01", "R02"], sex=["F", "M"]), told
+    return recordings([[(0, 7000)]] * 2, bids_task=["mi", "rest"], run=["R01", "R02"], sex=["F", "M"]), told
 
 
 NOTHING = [
@@ -86,7 +86,7 @@ def test_names_that_the_whole_corpus_has_nowhere_are_refused(corpus, fields, mes
 
 
 def test_the_anchors_of_hbn_eyes_are_looked_for(recordings, events):
-    table = recordings([[(0, 9000)]], task=["RestingState"])
+    table = recordings([[(0, 9000)]], bids_task=["RestingState"])
     told = events([("c:r000", 1.0, "instructed_toCloseEyes"), ("c:r000", 40.0, "instructed_toOpenEyes")])
     assert len(cut(table, told, name="hbn_eyes")[0]) == 14
     with pytest.raises(ConfigError, match=r"open\.values: 'open' matches none of 2 events"):

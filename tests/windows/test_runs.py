@@ -59,7 +59,7 @@ def test_windows_without_a_moment_have_none_after_expansion(recordings):
     table = runs.table(recordings([[(0, 900)]]), "t")
     assert expand(table)["moment"].tolist() == [NO_MOMENT] * 3
     assert table[["label", "target", "targets"]].isna().all(axis=None)
-    assert (table["person"].iloc[0], table["task"].iloc[0]) == ("c:p0", "t")
+    assert (table["person"].iloc[0], table["cut"].iloc[0]) == ("c:p0", "t")
 
 
 def test_targets_stay_with_their_windows(recordings):

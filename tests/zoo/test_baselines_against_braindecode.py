@@ -1,4 +1,4 @@
-"""The floors compute what braindecode's models of the same publications compute, with the same weights."""
+"""The baselines compute what braindecode's models of the same publications compute, with the same weights."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,23 +11,22 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from contracts.encoder_cases import MONTAGES
 from eegfm.batch import SignalSpec
-from eegfm.encoders.baselines.base import SpatialFilters, TimeThenSpace
-from eegfm.encoders.config import Deep4Config, EegnetConfig, EegnexConfig, ShallowConfig
+from eegfm.encoders.baselines.base import SpatialFilters
+from eegfm.encoders.config import EegnetConfig, EegnexConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.encoders.traits import EncoderConfig
 from eegfm.encoders.window_encoder import WindowEncoder
 from zoo.stand_in import braindecode_models
 
 pytestmark = pytest.mark.zoo
-C, WINDOW_S = 21, 4
+C, WINDOW_S, RATE_HZ = 21, 4, 128.0
 
 
 @dataclass(frozen=True)
 class Peer:
     config: EncoderConfig
     name: str
-    rate_hz: float
-    align: Callable[[nn.Module], None] = lambda model: None
+    align: Callable[[nn.Module], None]
     """Undo what braindecode does differently from the publication."""
 
 
@@ -45,18 +44,16 @@ def no_padding_in_pools(model: nn.Module) -> None:
 
 
 PEERS = [
-    Peer(EegnetConfig(dropout_ratio=0), "EEGNet", 128.0, same_padding),
-    Peer(EegnexConfig(dropout_ratio=0), "EEGNeX", 128.0, no_padding_in_pools),
-    Peer(ShallowConfig(dropout_ratio=0), "ShallowFBCSPNet", 250.0),
-    Peer(Deep4Config(dropout_ratio=0), "Deep4Net", 250.0),
+    Peer(EegnetConfig(dropout_ratio=0), "EEGNet", same_padding),
+    Peer(EegnexConfig(dropout_ratio=0), "EEGNeX", no_padding_in_pools),
 ]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
 def test_same_features_from_the_same_weights(peer: Peer) -> None:
-    montage, n_samples = MONTAGES[C], round(WINDOW_S * peer.rate_hz)
-    ours = new_encoder(peer.config, SignalSpec(peer.rate_hz, {"m": montage}, {"m": n_samples}), seed=0)
+    montage, n_samples = MONTAGES[C], round(WINDOW_S * RATE_HZ)
+    ours = new_encoder(peer.config, SignalSpec(RATE_HZ, {"m": montage}, {"m": n_samples}), seed=0)
     assert isinstance(ours, WindowEncoder)
     theirs = getattr(braindecode_models(), peer.name)(n_chans=C, n_outputs=2, n_times=n_samples, drop_prob=0.0)
     peer.align(theirs)
@@ -89,9 +86,7 @@ def weights_of(model: nn.Module) -> Iterable[torch.Tensor]:
     """Convolutions in the order of the layers, then norms with their statistics."""
     convolutions: list[torch.Tensor] = []
     for name, module in model.named_modules():
-        if isinstance(module, TimeThenSpace):
-            convolutions += [module.time_weight, module.time_bias, module.space_weight]
-        elif isinstance(module, SpatialFilters) or type(module).__name__ == "ParametrizedConv2dWithConstraint":
+        if isinstance(module, SpatialFilters) or type(module).__name__ == "ParametrizedConv2dWithConstraint":
             convolutions.append(next(module.parameters()))
         elif isinstance(module, nn.Conv1d | nn.Conv2d) and not name.startswith("final_layer"):
             convolutions += list(module.parameters())

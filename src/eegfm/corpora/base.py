@@ -26,7 +26,7 @@ RAW_FILE_COLUMNS = {
     "corpus": "str",
     "subject": "str",
     "session": "str",
-    "task": "str",
+    "bids_task": "str",
     "run": "str",
     "official_split": "str",
     "path": "str",
@@ -83,6 +83,7 @@ class Details(NamedTuple):
         flags: Faults that leave signal and timing intact.
         boundaries_s: Recording times of discontinuities that the file does not mark.
         reference_electrode: Clean name of the single reference electrode, if known.
+        opened_others: Whether other recordings were opened for it, of whatever format.
     """
 
     events: list[dict[str, Any]]
@@ -90,6 +91,7 @@ class Details(NamedTuple):
     flags: tuple[str, ...] = ()
     boundaries_s: tuple[float, ...] = ()
     reference_electrode: str | None = None
+    opened_others: bool = False
 
 
 class Corpus(ABC):
@@ -112,7 +114,7 @@ class Corpus(ABC):
 
     @abstractmethod
     def describe(self, path: str) -> dict[str, str] | None:
-        """Read subject, session, task, run and labels off a path inside the raw folder.
+        """Read subject, session, BIDS task (``bids_task``), run and labels off a path inside the raw folder.
 
         Returns:
             The fields, ``subject`` among them, or None for a file that does not belong to the layout.
@@ -217,7 +219,7 @@ class Corpus(ABC):
         """An example path of the layout, for messages."""
 
     def _row(self, path: str, size: int, mtime_ns: int, fields: Mapping[str, str]) -> dict[str, Any]:
-        known = {"session": "", "task": "", "run": "", "official_split": "", **fields}
+        known = {"session": "", "bids_task": "", "run": "", "official_split": "", **fields}
         stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
         facts = {"recording_id": f"{self.corpus}:{stem}", "corpus": self.corpus, "excluded": self.exclusion(fields)}
         return {**facts, "path": path, "n_bytes": size, "mtime_ns": mtime_ns, **known}
@@ -226,7 +228,7 @@ class Corpus(ABC):
         """Row of a file that looks like a recording but lies outside the layout."""
         excluded = {"excluded": f"not in the layout, expected names like {self.example}"}
         facts = {"recording_id": f"{self.corpus}:{path}", "corpus": self.corpus, "subject": ""}
-        empty = {"session": "", "task": "", "run": "", "official_split": ""}
+        empty = {"session": "", "bids_task": "", "run": "", "official_split": ""}
         return {**facts, "path": path, "n_bytes": size, "mtime_ns": mtime_ns, **empty, **excluded}
 
     def _beside(self, root: Path, path: str, manifest: Mapping[str, KnownFile]) -> dict[str, str]:

@@ -55,20 +55,20 @@ class Bids(Corpus):
         return {
             "subject": known["sub"],
             "session": known.get("ses", ""),
-            "task": known["task"],
+            "bids_task": known["task"],
             "acquisition": known.get("acq", ""),
             "run": known.get("run", ""),
         }
 
     def exclusion(self, fields: Mapping[str, str]) -> str:
         """Leave out tasks that are not configured."""
-        if self._tasks and fields["task"] not in self._tasks:
-            return f"task {fields['task']} is not among corpus.tasks={list(self._tasks)}"
+        if self._tasks and fields["bids_task"] not in self._tasks:
+            return f"task {fields['bids_task']} is not among corpus.tasks={list(self._tasks)}"
         return ""
 
     def check_names(self, files: pd.DataFrame) -> None:
         """Refuse tasks without any file; see the base class."""
-        refuse_unmatched(f"{self.corpus}.ingest.corpus.tasks", self._tasks, files["task"], "files (task)")
+        refuse_unmatched(f"{self.corpus}.ingest.corpus.tasks", self._tasks, files["bids_task"], "files (bids_task)")
 
     def sidecars(self, path: str) -> tuple[str, ...]:
         """Every path from which a side file may be inherited, and the files that hold a part of the recording."""
@@ -125,7 +125,8 @@ class Bids(Corpus):
         """Rows of ``events.tsv``, or the file's own notes if there is no table, and flags from the side files."""
         sidecar = nearest(path, "events.tsv")
         events, flags = read_events(sidecar) if sidecar else annotation_events(header), self._resolved(path, header)[1]
-        if sidecar and is_shared(path, sidecar):
+        is_of_all_parts = sidecar is not None and is_shared(path, sidecar)
+        if is_of_all_parts:
             parts = read_parts(path, self.suffixes)
             events, part_flags = place_in_part(path, header, events, parts, reading)
             stated_s = _shared_length(path, read_eeg_json(path))
@@ -134,7 +135,7 @@ class Bids(Corpus):
         flags += (f"events_without_value:{n_without_value}",) if n_without_value else ()
         boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
         reference_electrode = read_eeg_json(path).reference_electrode
-        return Details(events, {}, flags, boundaries_s, reference_electrode)
+        return Details(events, {}, flags, boundaries_s, reference_electrode, opened_others=is_of_all_parts)
 
     def _resolved(self, path: Path, header: RecordingHeader) -> tuple[ResolvedChannels, tuple[str, ...]]:
         """Electrodes with their positions, and flags."""

@@ -8,6 +8,8 @@ from eegfm.corpora.path_pattern import PathPattern
 from eegfm.errors import EegfmError
 
 _FIELDS = ("subject", "session", "task", "run")
+_COLUMNS = {"task": "bids_task"}
+"""Fields of a pattern whose column has another name."""
 
 
 class EdfFolder(Corpus):
@@ -45,4 +47,4 @@ class EdfFolder(Corpus):
                 f"{self.corpus}: {path} fits corpus.pattern {self._example!r} in more than one way: {found}; write "
                 "into the pattern what tells its fields apart (folders, letters of every name), or rename the files"
             )
-        return readings[0] if readings else None
+        return {_COLUMNS.get(name, name): value for name, value in readings[0].items()} if readings else None

@@ -55,7 +55,7 @@ class Hbn(Corpus):
         match = _NAME.fullmatch(name)
         if match is None or NOT_RAW.intersection(folders):
             return None
-        return {"subject": match["subject"], "task": match["task"], "run": match["run"] or ""}
+        return {"subject": match["subject"], "bids_task": match["task"], "run": match["run"] or ""}
 
     def exclusion(self, fields: Mapping[str, str]) -> str:
         """Reason of a subject on the exclusion list."""
@@ -140,8 +140,8 @@ class Hbn(Corpus):
         events = _event_table(path)
         fields = self.describe(path.name)
         assert fields is not None, "only files of the layout are read"
-        found = own_events(events, fields["task"], fields["run"])
-        flags += [*found.flags, *_absent_columns(events, fields["task"])] if sidecar else ["no_events_tsv"]
+        found = own_events(events, fields["bids_task"], fields["run"])
+        flags += [*found.flags, *_absent_columns(events, fields["bids_task"])] if sidecar else ["no_events_tsv"]
         facts = {
             "task_start_s": found.start_s,
             "task_stop_s": found.stop_s,
@@ -172,8 +172,8 @@ def _other_reference(facts: SideFacts) -> str | None:
     return None if is_missing(stated) or facts.reference == "Cz" else re.sub(r"\W+", "_", stated.lower())
 
 
-def _absent_columns(events: list[dict[str, Any]], task: str) -> tuple[str, ...]:
-    wanted = TASKS[task].columns if task in TASKS and events else ()
+def _absent_columns(events: list[dict[str, Any]], bids_task: str) -> tuple[str, ...]:
+    wanted = TASKS[bids_task].columns if bids_task in TASKS and events else ()
     return tuple(f"events_without:{column}" for column in wanted if column not in events[0])
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Field
 
-from eegfm.encoders.baselines.config import Deep4Config, EegnetConfig, EegnexConfig, ShallowConfig
+from eegfm.encoders.baselines.config import EegnetConfig, EegnexConfig
 from eegfm.encoders.braindecode.config import BraindecodeConfig
 from eegfm.encoders.cbramod.config import CbramodConfig
 from eegfm.encoders.channelwise.config import ConvConfig, GruConfig
@@ -16,7 +16,7 @@ from eegfm.encoders.patch_transformer.config import PatchTransformerConfig
 
 PublishedConfig = LunaConfig | FembaConfig | LabramConfig | CbramodConfig
 """Published architectures, rebuilt: their public weights can be imported, see ``eegfm.encoders.published``."""
-SimpleConfig = ConvConfig | GruConfig | EegnetConfig | EegnexConfig | ShallowConfig | Deep4Config | BraindecodeConfig
+SimpleConfig = ConvConfig | GruConfig | EegnetConfig | EegnexConfig | BraindecodeConfig
 AnyEncoderConfig = Annotated[PatchTransformerConfig | PublishedConfig | SimpleConfig, Field(discriminator="name")]
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "BraindecodeConfig",
     "CbramodConfig",
     "ConvConfig",
-    "Deep4Config",
     "EegnetConfig",
     "EegnexConfig",
     "FembaConfig",
@@ -32,7 +31,6 @@ __all__ = [
     "LabramConfig",
     "LunaConfig",
     "PatchTransformerConfig",
-    "ShallowConfig",
 ]
 
 

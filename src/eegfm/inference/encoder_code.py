@@ -57,7 +57,7 @@ def refuse_other_code(header: CheckpointHeader, *, accept: bool, key: str, optio
     named = ", ".join(differ[:_N_NAMED]) + (f" and {len(differ) - _N_NAMED} more" if len(differ) > _N_NAMED else "")
     said = f"the encoder was made by other code of {header.encoder['name']} than there is now ({named})"
     if not accept:
-        again = "import_weights" if header.phase == "imported" else "pretrain"
+        again = "import_weights" if header.imported else header.phase
         raise CheckpointError(
             f"{said}: its weights would compute something else; make it anew with: kedro run --pipelines={again}"
             f"{options}, use the code that made it, or set {key}=true"

@@ -1,6 +1,7 @@
 """Catalog dataset of encoder checkpoints."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,8 @@ class CheckpointDataset(Recorded, AbstractDataset[Checkpoint, Checkpoint]):
         """The header without its long lists, for kedro viz."""
         header = self.header()
         seen = {"persons": _counted(header.persons, "persons"), "signals": _counted(header.signals, "recordings")}
-        short = header.model_copy(update={**seen, "signal_spec": {}, "encoder_spec": {}, "record": None})
-        return JSONPreview(short.model_dump_json())
+        short = header.model_dump(mode="json") | seen | {"signal_spec": {}, "encoder_spec": {}, "record": None}
+        return JSONPreview(json.dumps(short))
 
     def identity_of(self, data: Checkpoint) -> str:
         """Hash of weights and header."""
@@ -87,5 +88,5 @@ class CheckpointDataset(Recorded, AbstractDataset[Checkpoint, Checkpoint]):
             raise DamageError(f"{error}; make it anew with: {self.command}") from error
 
 
-def _counted(names: list[str] | None, what: str) -> list[str] | None:
+def _counted(names: Sized | None, what: str) -> list[str] | None:
     return None if names is None else [f"{len(names)} {what}"]

@@ -29,14 +29,14 @@ class MixtureParams(StrictModel):
         temperature: With ``by_size``, shares are proportional to size ** (1 / temperature). 1 is proportional to the
             size, a larger value is more even.
         max_windows_per_person: Windows of one person and corpus that an epoch shows; another sample in every epoch.
-        task: The cut whose windows are drawn.
+        cut: The cut whose windows are drawn.
     """
 
     weights: Weights = Field(default_factory=lambda: {"hbn": 0.7, "tuh": 0.3})
     by: Literal["windows", "hours", "persons"] = "windows"
     temperature: Weight = 1.0
     max_windows_per_person: PositiveInt | None = None
-    task: str = "pretrain"
+    cut: str = "pretrain"
 
     @model_validator(mode="after")
     def _temperature_has_an_effect(self) -> "MixtureParams":

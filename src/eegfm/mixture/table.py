@@ -1,6 +1,7 @@
 """Build the mixture table: windows of several corpora, with the share of each corpus in a batch."""
 
 import hashlib
+import json
 import logging
 from collections.abc import Mapping
 
@@ -9,12 +10,13 @@ import pandas as pd
 
 from eegfm.errors import ConfigError, SplitError
 from eegfm.mixture.config import BY_SIZE, MixtureParams
+from eegfm.mixture.targets import class_names, target_columns
 from eegfm.splits.splits import check_splits
 
 logger = logging.getLogger(__name__)
 
-_TRAINED = ("pretrain", "validation")
-_HASHED = ["recording_id", "identity", "start", "n_samples", "stride", "n_windows", "split"]
+_TRAINED = ("train", "validation")
+_HASHED = ["recording_id", "identity", "segment", "start", "n_samples", "stride", "n_windows", "moment", "split"]
 _RULES = ["weight", "drawn_by", "max_windows_per_person", "is_rounded"]
 
 
@@ -34,7 +36,7 @@ def mix_windows(
         rate_hz: Rate of all recordings, for hours in messages; without it they say samples.
 
     Returns:
-        The runs of the cut for persons in ``pretrain`` or ``validation``, ordered by corpus, identity, recording and
+        The runs of the cut for persons in ``train`` or ``validation``, ordered by corpus, identity, recording and
         start. Columns ``identity`` and ``split`` are added. So are columns with one value per corpus: ``weight``, its
         share of the windows of a batch; ``is_rounded``, whether the weight may be rounded to whole windows of a batch
         or is kept exactly; ``drawn_by``, ``windows`` or ``persons``; ``max_windows_per_person``, 0 for no limit.
@@ -48,7 +50,7 @@ def mix_windows(
     tables = [_trained(corpus, table, splits, params) for corpus, table in sorted(windows_by_corpus.items())]
     filled = [table for table in tables if not table.empty]
     if not filled:
-        raise SplitError(f"no window of cut {params.task!r} to train on in {sorted(windows_by_corpus)}")
+        raise SplitError(f"no window of cut {params.cut!r} to train on in {sorted(windows_by_corpus)}")
     mixture = pd.concat(filled, ignore_index=True)
     assert (mixture.groupby("identity")["split"].nunique() == 1).all(), "no person is in two splits"
     _refuse_empty(mixture, set(windows_by_corpus), splits, params, rate_hz)
@@ -62,10 +64,16 @@ def mix_windows(
 
 
 def mixture_sha256(mixture: pd.DataFrame) -> str:
-    """Hash of the windows, their splits and the way they are drawn, in the table's order."""
+    """Hash of the windows, their splits, targets and the way they are drawn, in the table's order."""
     columns = [name for name in _HASHED + _RULES if name in mixture]
     hashes = pd.util.hash_pandas_object(mixture[columns], index=False).to_numpy()
-    return hashlib.sha256(hashes.astype("<u8").tobytes()).hexdigest()
+    sha = hashlib.sha256(hashes.astype("<u8").tobytes())
+    for name, values in target_columns(mixture).items():
+        # Hash targets as training uses them: the number of a class, and the name of this number.
+        said = [name, values.dtype.str, *values.shape, *(class_names(mixture) if name == "label" else ())]
+        sha.update(json.dumps(said).encode())
+        sha.update(np.ascontiguousarray(values).tobytes())
+    return sha.hexdigest()
 
 
 def count_windows(mixture: pd.DataFrame, rate_hz: float | None = None) -> str:
@@ -85,7 +93,7 @@ def count_windows(mixture: pd.DataFrame, rate_hz: float | None = None) -> str:
 
 def _trained(corpus: str, windows: pd.DataFrame, splits: pd.DataFrame, params: MixtureParams) -> pd.DataFrame:
     """Runs of the cut whose persons are trained on, with their identity and split."""
-    windows = windows[windows["task"] == params.task]
+    windows = windows[windows["cut"] == params.cut]
     place = pd.Index(splits["person"]).get_indexer(pd.Index(windows["person"]))
     if (place < 0).any():
         unknown = sorted(set(windows.loc[place < 0, "person"]))
@@ -99,7 +107,7 @@ def _trained(corpus: str, windows: pd.DataFrame, splits: pd.DataFrame, params: M
 
 def _shares(mixture: pd.DataFrame, params: MixtureParams) -> dict[str, float]:
     """Share of each corpus in the windows of a batch."""
-    trained = mixture[mixture["split"] == "pretrain"]
+    trained = mixture[mixture["split"] == "train"]
     weights = (
         _sizes(trained, params).pow(1 / params.temperature) if params.weights == BY_SIZE else _given(mixture, params)
     )
@@ -152,17 +160,17 @@ def _window_lengths(mixture: pd.DataFrame) -> "pd.Series[float]":
 def _refuse_empty(
     mixture: pd.DataFrame, corpora: set[str], splits: pd.DataFrame, params: MixtureParams, rate_hz: float | None
 ) -> None:
-    pretrained = set(mixture.loc[mixture["split"] == "pretrain", "corpus"])
-    by_split = set(splits.loc[splits["split"] == "pretrain", "corpus"])
+    trained = set(mixture.loc[mixture["split"] == "train", "corpus"])
+    by_split = set(splits.loc[splits["split"] == "train", "corpus"])
     expected = by_split if params.weights == BY_SIZE else set(params.given_weights)
-    untrained = sorted((corpora & expected) - pretrained)
+    untrained = sorted((corpora & expected) - trained)
     if untrained:
         raise SplitError(
-            f"no {params.task!r} window to train on in corpus {', '.join(untrained)} "
+            f"no {params.cut!r} window to train on in corpus {', '.join(untrained)} "
             f"({count_windows(mixture, rate_hz)}); leave it out of corpora.pretrain and mix.weights or add recordings"
         )
     if "validation" in set(splits["split"]) and "validation" not in set(mixture["split"]):
         raise SplitError(
-            f"no {params.task!r} window in split validation ({count_windows(mixture, rate_hz)}); "
+            f"no {params.cut!r} window in split validation ({count_windows(mixture, rate_hz)}); "
             "raise split.validation_ratio or choose another salt"
         )

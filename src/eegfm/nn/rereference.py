@@ -88,7 +88,7 @@ class Rereference(nn.Module):
             batch: Windows as stored, (B, T, C) int16.
 
         Returns:
-            Windows in microvolts, (B, C, T) float32; a label travels along.
+            Windows in microvolts, (B, C, T) float32; persons, targets and pairs travel along.
 
         Raises:
             ConfigError: The batch's montage is not among the montages, or bad channels leave nothing of a window.
@@ -114,8 +114,12 @@ class Rereference(nn.Module):
         }
         if self.reference == "tcp_bipolar":
             out["second_positions"] = self._tensors.get(name, "second_positions_m").expand(n_windows, -1, -1)
-        if "label" in batch:
-            out["label"] = batch["label"]
+        if "person" in batch:
+            out["person"] = batch["person"]
+        if "targets" in batch:
+            out["targets"] = batch["targets"]
+        if "pairs" in batch:
+            out["pairs"] = batch["pairs"]
         return out
 
     def _matrix(self, batch: StoredBatch) -> tuple[Tensor, Tensor | None]:

@@ -91,7 +91,7 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
         raise ConfigError(f"parameter mix.weights.{without[0]} is missing; corpora.pretrain names that corpus")
     split = checked(SplitParams, parameters.get("split", {}), "split")
     linked = {name for group in split.linked_corpora for name in group}
-    named_in = {"linked_corpora": linked, "held_out": split.held_out, "evaluation_sets": split.evaluation_sets}
+    named_in = {"linked_corpora": linked, "held_out": split.held_out, "test_sets": split.test_sets}
     for key, named in named_in.items():
         known = sorted({*corpora, *TUH_FAMILIES, "hbn"})
         strangers = sorted(set(named) - set(known))
@@ -100,7 +100,7 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
     if "probe" in parameters and roles.probe:
         _check_cut(parameters, roles.probe, parameters["probe"]["task"], "probe.task")
     for name in roles.pretrain:
-        _check_cut(parameters, name, mix.task, "mix.task")
+        _check_cut(parameters, name, mix.cut, "mix.cut")
     # Shares by size or by hours follow from the windows; training checks them.
     if "pretrain" in parameters and mix.given_weights and mix.by != "hours":
         total = sum(mix.given_weights[name] for name in roles.pretrain)
@@ -108,15 +108,15 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
         batch_counts({name: mix.given_weights[name] / total for name in roles.pretrain}, batch_size)
 
 
-def _check_cut(parameters: Mapping[str, Any], corpus: str, task: str, key: str) -> None:
+def _check_cut(parameters: Mapping[str, Any], corpus: str, cut: str, key: str) -> None:
     cuts = sorted(parameters[corpus]["window"]["cuts"])
-    if task not in cuts:
-        raise ConfigError(f"parameter {key}: {corpus}.window.cuts has no {task!r}; {_known(task, cuts)}")
+    if cut not in cuts:
+        raise ConfigError(f"parameter {key}: {corpus}.window.cuts has no {cut!r}; {_known(cut, cuts)}")
     if key == "probe.task":
-        kind = checked(CorpusParams, parameters[corpus], corpus).window.cuts[task].target_spec.kind
+        kind = checked(CorpusParams, parameters[corpus], corpus).window.cuts[cut].target_spec.kind
         if kind not in ("binary", "multiclass"):
             raise ConfigError(
-                f"parameter {key}: {corpus}.window.cuts.{task} is {kind}; a probe needs windows with a class each"
+                f"parameter {key}: {corpus}.window.cuts.{cut} is {kind}; a probe needs windows with a class each"
             )
 
 

@@ -7,6 +7,7 @@ from eegfm.signal.brainvision.header import stated_files
 from eegfm.signal.companions import companion
 from eegfm.signal.config import ReadParams
 from eegfm.signal.eeglab.fields import read_fields
+from eegfm.signal.open import format_of
 
 OTHER_NAME_FLAGS = frozenset({"fdt_other_name", "fdt_renamed", "files_other_name", "files_renamed", "markers_missing"})
 """Flags of a recording whose header names a file with another name than its own."""
@@ -18,13 +19,14 @@ def named_files(path: Path, params: ReadParams) -> tuple[Path, ...]:
     Empty if the header cannot be read or leads out of its folder. Then the header itself must change.
     """
     try:
-        if path.suffix.lower() == ".vhdr":
-            files = stated_files(path)
-        elif path.suffix.lower() == ".set":
-            data = read_fields(path, params.max_memory_bytes).data
-            files = (companion(path, data),) if isinstance(data, str) else ()
-        else:
-            return ()
+        match format_of(path):
+            case "brainvision":
+                files = stated_files(path)
+            case "eeglab":
+                data = read_fields(path, params.max_memory_bytes).data
+                files = (companion(path, data),) if isinstance(data, str) else ()
+            case "edf":
+                return ()
     except RecordingError:
         return ()
     return tuple(file for file in files if file.stem != path.stem)

@@ -55,26 +55,26 @@ class SplitParams(StrictModel):
 
     Args:
         validation_ratio: Expected share of a pretraining corpus's persons on whom the loss is only measured.
-        evaluation_ratio: Expected share of persons kept for evaluation where a corpus is pretrained and probed.
+        test_ratio: Expected share of persons kept for testing, in a corpus that is pretrained and probed.
         salt: Text that is hashed with the person; another salt gives another split.
-        folds: Evaluation persons that are held out at a time: one person, or one of this many groups.
+        folds: Test persons that are held out at a time: one person, or one of this many groups.
         stratify_by: Column of the recordings, e.g. ``pathology``. Each of its values is then distributed over splits
             and folds exactly. The price: added persons can move those at the boundary between two splits.
         linked_corpora: Groups of corpora in which the same subject id means the same person. The TUH corpora, and
             corpora with NDA's subject ids (HBN), need not be named.
         same_persons: Groups of ``corpus:subject`` that are one person each.
-        evaluation_sets: Official splits whose persons are never trained on, by TUH family, ``hbn``, or name of a
-            corpus; an entry replaces the registered one, see ``eegfm.splits.evaluation_sets``.
-        held_out: By corpus, subjects who are never trained on because they are in an evaluation set that is not at
+        test_sets: Official splits whose persons are never trained on, by TUH family, ``hbn``, or name of a
+            corpus; an entry replaces the registered one, see ``eegfm.splits.test_sets``.
+        held_out: By corpus, subjects who are never trained on because they are in a test set that is not at
             hand, e.g. the persons of TUAB's ``eval`` if only TUEG is ingested.
     """
 
     validation_ratio: Ratio = 0.1
-    evaluation_ratio: Ratio = 0.3
+    test_ratio: Ratio = 0.3
     salt: str = "eegfm"
     folds: Literal["leave_one_person_out"] | Annotated[int, Field(ge=2)] = "leave_one_person_out"
     stratify_by: str = ""
     linked_corpora: tuple[Annotated[tuple[CorpusName, ...], Field(min_length=2)], ...] = ()
     same_persons: tuple[Annotated[tuple[PersonName, ...], Field(min_length=2)], ...] = ()
-    evaluation_sets: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    test_sets: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     held_out: dict[CorpusName, tuple[str, ...]] = Field(default_factory=dict)

@@ -41,7 +41,7 @@ def drawn(shares: NDArray[np.floating], ratio: float, strata: NDArray[np.object_
 
 
 def folds(identities: Sequence[str], params: SplitParams, strata: NDArray[np.object_] | None) -> Ints:
-    """(P,) fold of each evaluation identity.
+    """(P,) fold of each test identity.
 
     With ``leave_one_person_out``, every identity is a fold. Otherwise the hash decides. With strata, the persons of
     each stratum are dealt out over the folds in the order of their hashes.

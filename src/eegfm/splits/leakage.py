@@ -14,7 +14,7 @@ from eegfm.splits.persons import some
 from eegfm.splits.shared_signals import short_texts
 from eegfm.splits.splits import COLUMNS, check_splits, splits_sha256
 
-TRAINED = ("pretrain", "validation")
+TRAINED = ("train", "validation")
 Groups = Mapping[str, Sequence[WindowIndex]]
 
 
@@ -22,16 +22,16 @@ class Seen(NamedTuple):
     """Persons and signals that a model was trained on, in names that are stable between runs.
 
     Args:
-        persons: Sorted keys of all names of the persons.
+        persons: Sorted keys of all names of each person.
         signals: Sorted short hashes, a few for each recording of these persons.
     """
 
-    persons: list[str]
+    persons: list[list[str]]
     signals: list[str]
 
 
 class Met(NamedTuple):
-    """Evaluation persons and recordings that a model was trained on.
+    """Test persons and recordings that a model was trained on.
 
     Args:
         persons: Sorted identities with a name or signal that the model was trained on.
@@ -86,7 +86,7 @@ class SplitTable:
         """Refuse a mixture that draws from persons who may not be trained on.
 
         No person, under whatever name, and no recording may be both trained on and validated on. No person of split
-        ``evaluation`` or ``excluded`` may be trained or validated on.
+        ``test`` or ``excluded`` may be trained or validated on.
 
         Args:
             mixture: Columns recording_id, person, split, and identity where it is known.
@@ -111,8 +111,8 @@ class SplitTable:
                 "be trained on and validated on; mix again"
             )
 
-    def check_evaluation(self, windows: pd.DataFrame) -> None:
-        """Refuse evaluation windows of persons outside split ``evaluation``.
+    def check_test(self, windows: pd.DataFrame) -> None:
+        """Refuse test windows of persons outside split ``test``.
 
         Args:
             windows: Columns recording_id, person, and identity where it is known.
@@ -120,26 +120,26 @@ class SplitTable:
         Raises:
             SplitError: With the first persons concerned.
         """
-        trained = [true for true, _ in self._resolved(windows, "windows to evaluate", []) if true.split != "evaluation"]
+        trained = [true for true, _ in self._resolved(windows, "windows to test on", []) if true.split != "test"]
         if trained:
             found = " and ".join(sorted({true.split for true in trained}))
-            raise SplitError(f"{_persons(trained)} would be evaluated, but are in split {found}; cut and split again")
+            raise SplitError(f"{_persons(trained)} would be tested on, but are in split {found}; cut and split again")
 
     def seen(self, recording_ids: Iterable[str]) -> Seen:
         """All names and signals of the persons of these recordings."""
         rows = self._of_persons(recording_ids)
         shorts = {short for signals in rows["signals"] for own in signals for short in own.split()}
-        return Seen(_distinct(rows["keys"]), sorted(shorts))
+        return Seen(sorted(_distinct(keys) for _, keys in rows.groupby("identity")["keys"]), sorted(shorts))
 
     def met(self, recording_ids: Iterable[str], seen: Seen, hashes: Mapping[str, Sequence[str]]) -> Met:
         """Find the persons of these recordings that were seen in training, by any of their names or signals.
 
         Args:
-            recording_ids: Recordings to be evaluated.
+            recording_ids: Recordings to test on.
             seen: Persons and signals from another run, for example from the header of a checkpoint.
-            hashes: By recording, the hashes of all channels. One known channel makes the signal known.
+            hashes: Hashes of all channels, by recording. One known channel makes the signal known.
         """
-        persons, signals = set(seen.persons), set(seen.signals)
+        persons, signals = {key for keys in seen.persons for key in keys}, set(seen.signals)
         known, recordings = set(), set()
         rows = self._of_persons(recording_ids)
         columns = zip(rows["identity"], rows["keys"], rows["recordings"], rows["signals"], strict=True)

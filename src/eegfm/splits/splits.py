@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from eegfm.errors import SplitError
 from eegfm.splits.config import Roles, SplitParams
 from eegfm.splits.draws import Flags, drawn, folds, share
-from eegfm.splits.evaluation_sets import evaluation_sets, log_unknown
 from eegfm.splits.persons import Person, identify, some, texts
+from eegfm.splits.test_sets import find_test_sets, log_unknown
 
 logger = logging.getLogger(__name__)
 
-SPLITS = ("pretrain", "validation", "evaluation", "excluded")
+SPLITS = ("train", "validation", "test", "excluded")
 NO_FOLD = -1
 COLUMNS = {
     "person": "str",
@@ -36,7 +36,7 @@ COLUMNS = {
 ``person`` is the name in the tables of the corpus. ``identity`` is the name of the human being; rows of one identity
 have one ``split`` and one ``fold``. ``keys`` are all names of the identity, as runs compare them. ``recordings`` are
 the ids of the person's recordings and ``signals`` a short hash of each, see ``eegfm.splits.persons``. Persons of one
-``fold`` are held out together. ``fold`` is -1 outside split ``evaluation``.
+``fold`` are held out together. ``fold`` is -1 outside split ``test``.
 """
 _DECIDING = ("person", "identity", "split")
 _TRACES = ("keys", "recordings", "signals")
@@ -45,15 +45,15 @@ _TRACES = ("keys", "recordings", "signals")
 def split_persons(recordings_by_corpus: Mapping[str, pd.DataFrame], roles: Roles, params: SplitParams) -> pd.DataFrame:
     """Give every person one split, whichever corpora and names it has.
 
-    Each name of a person draws a split by a stable hash. The most held-out draw decides (evaluation, then validation,
-    then pretraining). More data therefore moves nobody, and a new link can only move persons out of training. Persons
-    of evaluation sets never enter pretraining: they are evaluated if their corpus is probed, else ``excluded``. All
-    persons of a corpus that is only probed are evaluated.
+    Each name of a person draws a split by a stable hash. The most held-out draw decides (test, then validation, then
+    training). More data therefore moves nobody, and a new link can only move persons out of training. Persons of
+    official test sets are never trained on: they are in split ``test`` if their corpus is probed, else ``excluded``.
+    All persons of a corpus that is only probed are in split ``test``.
 
     Args:
         recordings_by_corpus: The recordings table of each corpus.
         roles: Role of each corpus. A pretraining corpus that is absent is left out and logged.
-        params: Ratios, links, evaluation sets.
+        params: Ratios, links, test sets.
 
     Returns:
         The columns of ``COLUMNS``, ordered by person.
@@ -72,7 +72,7 @@ def split_persons(recordings_by_corpus: Mapping[str, pd.DataFrame], roles: Roles
         raise SplitError("no corpus has recordings; see the rejected tables for the reasons")
     log_unknown(present, roles.pretrain, params)
     persons = identify(present, params)
-    sets = evaluation_sets(present, persons, params)
+    sets = find_test_sets(present, persons, params)
     strata = _strata(present, persons, roles, params.stratify_by) if params.stratify_by else None
     decided = _split_identities(persons, sets, roles, params, strata)
     rows = [
@@ -117,8 +117,8 @@ def check_splits(splits: pd.DataFrame) -> None:
         if name in splits:
             lists = zip(splits[name].tolist(), identities, strict=True)
             _refuse_several(name, "identity", ((value, own) for values, own in lists for value in values if value))
-    if "fold" in splits and ((splits["split"] == "evaluation") != (splits["fold"] >= 0)).any():
-        raise SplitError("the splits table has folds outside of split evaluation, or none in it; split again")
+    if "fold" in splits and ((splits["split"] == "test") != (splits["fold"] >= 0)).any():
+        raise SplitError("the splits table has folds outside of split test, or none in it; split again")
 
 
 def splits_sha256(splits: pd.DataFrame) -> str:
@@ -145,26 +145,26 @@ def _split_identities(
 ) -> dict[str, tuple[str, int, str]]:
     """Split, fold and reason of each identity."""
     units = _Units.of(persons, sets, roles, params.salt)
-    is_trained, is_probed, is_test = units.is_trained, units.is_probed, units.sets != ""
+    is_trained, is_probed, is_in_set = units.is_trained, units.is_probed, units.sets != ""
     strata = None if stratum_of is None else np.array([stratum_of[name] for name in units.names], dtype=object)
 
-    is_evaluated, why_evaluated = is_probed & ~is_test, f"corpus {roles.probe} is only probed"
+    is_test, why_test = is_probed & ~is_in_set, f"corpus {roles.probe} is only probed"
     if roles.probe in roles.pretrain:
-        is_evaluated = _draw(units.evaluation, params.evaluation_ratio, strata, is_evaluated)
-        why_evaluated = f"stable hash, evaluation_ratio {params.evaluation_ratio:g}"
-    is_open = is_trained & ~is_test & ~is_evaluated
+        is_test = _draw(units.test, params.test_ratio, strata, is_test)
+        why_test = f"stable hash, test_ratio {params.test_ratio:g}"
+    is_open = is_trained & ~is_in_set & ~is_test
     is_validated = _draw(units.validation, params.validation_ratio, strata, is_open)
 
     split = np.full(len(units.names), "excluded", dtype=object)
     reason = np.full(len(units.names), "the corpus has no role", dtype=object)
-    split[is_open], reason[is_open] = "pretrain", f"stable hash, validation_ratio {params.validation_ratio:g}"
+    split[is_open], reason[is_open] = "train", f"stable hash, validation_ratio {params.validation_ratio:g}"
     split[is_validated] = "validation"
-    split[is_evaluated], reason[is_evaluated] = "evaluation", why_evaluated
-    split[is_test & is_probed] = "evaluation"
-    reason[is_test] = units.sets[is_test]
+    split[is_test], reason[is_test] = "test", why_test
+    split[is_in_set & is_probed] = "test"
+    reason[is_in_set] = units.sets[is_in_set]
 
     fold = np.full(len(units.names), NO_FOLD, dtype=np.int64)
-    is_held_out = split == "evaluation"
+    is_held_out = split == "test"
     if is_held_out.any():
         names = [name for name, chosen in zip(units.names, is_held_out, strict=True) if chosen]
         fold[is_held_out] = folds(names, params, None if strata is None else strata[is_held_out])
@@ -173,14 +173,14 @@ def _split_identities(
 
 
 class _Units(NamedTuple):
-    """By identity: roles of its corpora, evaluation set, and the lowest hash of its names that draw."""
+    """By identity: roles of its corpora, test set, and the lowest hash of its names that draw."""
 
     names: list[str]
     is_trained: Flags
     is_probed: Flags
     sets: NDArray[np.object_]
     validation: NDArray[np.float64]
-    evaluation: NDArray[np.float64]
+    test: NDArray[np.float64]
 
     @classmethod
     def of(cls, persons: Sequence[Person], sets: Sequence[str], roles: Roles, salt: str) -> "_Units":
@@ -188,14 +188,15 @@ class _Units(NamedTuple):
         n, place = len(names), {name: k for k, name in enumerate(names)}
         units = cls(names, np.zeros(n, bool), np.zeros(n, bool), np.full(n, "", object), np.ones(n), np.ones(n))
         keys = [p.key for p in persons]
+        # Both texts are hashed. "evaluation" is now split "test"; another text here would move persons between splits.
         drawn_by_name = zip(share(keys, salt, "validation"), share(keys, salt, "evaluation"), strict=True)
-        for person, found, (validation, evaluation) in zip(persons, sets, drawn_by_name, strict=True):
+        for person, found, (validation, test) in zip(persons, sets, drawn_by_name, strict=True):
             k = place[person.identity]
             units.sets[k] = max(units.sets[k], found)
             if person.corpus in roles.pretrain:
                 units.is_trained[k], units.validation[k] = True, min(units.validation[k], validation)
             if person.corpus == roles.probe:
-                units.is_probed[k], units.evaluation[k] = True, min(units.evaluation[k], evaluation)
+                units.is_probed[k], units.test[k] = True, min(units.test[k], test)
         return units
 
 
@@ -250,11 +251,11 @@ def _refuse_several(what: str, value: str, pairs: Iterable[tuple[Any, Any]]) -> 
 
 
 def _refuse_empty(splits: pd.DataFrame, roles: Roles, params: SplitParams) -> None:
-    needed = {"pretrain"}
+    needed = {"train"}
     if params.validation_ratio > 0:
         needed.add("validation")
     if roles.probe:
-        needed.add("evaluation")
+        needed.add("test")
     missing = sorted(needed - set(splits["split"]))
     if missing:
         raise SplitError(

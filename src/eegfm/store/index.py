@@ -30,6 +30,7 @@ class RecordingEntry:
         facts: Facts from the conversion, which join its row of ``raw_files`` in the ``recordings`` table.
         events: Its rows of the ``events`` table.
         named: Versions of files that only its header names, by path; empty for a missing file.
+        readers: Versions of the readers that read it, by format.
     """
 
     recording_id: str
@@ -44,11 +45,12 @@ class RecordingEntry:
     facts: dict[str, Any]
     events: list[dict[str, Any]] = field(default_factory=list)
     named: dict[str, str] = field(default_factory=dict)
+    readers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RejectedEntry:
-    """One rejected file with the reason. ``named`` is as for recordings."""
+    """One rejected file with the reason. ``named`` and ``readers`` are as for recordings."""
 
     recording_id: str
     key: str
@@ -58,6 +60,7 @@ class RejectedEntry:
     reason: str
     remedy: str
     named: dict[str, str] = field(default_factory=dict)
+    readers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class StoreFacts:
         rate_hz: Sampling rate of every signal.
         is_simulated: Whether the recordings are simulated.
         filters: Filter edges of every signal: ``low_hz``, ``high_hz``, ``notch_hz``.
-        made_by: Hash of the parameters and the code that made every recording.
+        made_by: Hash of the parameters and the code that made every recording, without the readers of formats.
         format_version: Version of the layout of the files.
     """
 

@@ -70,6 +70,7 @@ class _Known(NamedTuple):
     code: str  # of a rejection
     n_bytes: int  # of the samples of a recording
     named: Mapping[str, str]  # versions of files that only its header names
+    readers: Mapping[str, str]  # versions of the readers, by format
 
 
 class StoreWriter:
@@ -93,6 +94,7 @@ class StoreWriter:
         self._shard_bytes = shard_bytes
         self._lock = contextlib.ExitStack()
         self._known: dict[str, _Known] = {}
+        self._readers: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
         self._tails: dict[tuple[str, int], int] = {}
 
     def __enter__(self) -> "StoreWriter":
@@ -131,6 +133,11 @@ class StoreWriter:
         """Versions of files that only a header names, by path, for each recording or rejection with such a header."""
         return {i: known.named for i, known in self._known.items() if known.named}
 
+    @property
+    def readers(self) -> dict[str, Mapping[str, str]]:
+        """Versions of the readers by format, for each recording or rejection."""
+        return {i: known.readers for i, known in self._known.items()}
+
     def commit(
         self,
         *,
@@ -144,6 +151,7 @@ class StoreWriter:
         block_crc32c: list[int] | None = None,
         bad_channels: Collection[str] = (),
         named: Mapping[str, str] = MappingProxyType({}),
+        readers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Append one recording: samples first, then the index line that makes it visible.
 
@@ -158,6 +166,7 @@ class StoreWriter:
             block_crc32c: Checksums of the samples when they were made, if known. They reveal damage on the way here.
             bad_channels: Names of the channels whose signal cannot be trusted.
             named: Versions of files that only its header names, by path.
+            readers: Versions of the readers that it was read with, by format.
         """
         assert samples.shape[1] == montage.n_channels == len(scales_uv), "one column and scale per channel"
         assert set(bad_channels) <= set(montage.channel_names), "bad channels are channels of the montage"
@@ -180,6 +189,7 @@ class StoreWriter:
             facts=dict(facts),
             events=events,
             named=dict(named),
+            readers=dict(readers),
         )
         self._append_entry(entry)
 
@@ -294,11 +304,15 @@ class StoreWriter:
 
     def _remember(self, entry: Entry) -> None:
         self._known.pop(entry.recording_id, None)
+        if isinstance(entry, RemovedEntry):
+            return
+        # Few are different: one copy of each is kept.
+        readers = self._readers.setdefault(tuple(entry.readers.items()), entry.readers)
         if isinstance(entry, RecordingEntry):
             n_bytes = entry.n_samples * SAMPLE_DTYPE.itemsize * len(entry.scales_uv)
-            self._known[entry.recording_id] = _Known(entry.key, "", n_bytes, entry.named)
-        elif isinstance(entry, RejectedEntry):
-            self._known[entry.recording_id] = _Known(entry.key, entry.code, 0, entry.named)
+            self._known[entry.recording_id] = _Known(entry.key, "", n_bytes, entry.named, readers)
+        else:
+            self._known[entry.recording_id] = _Known(entry.key, entry.code, 0, entry.named, readers)
 
     def _start_empty(self) -> None:
         """Empty the store. The index goes first, because without it no shard is read."""

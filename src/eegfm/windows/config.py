@@ -64,7 +64,7 @@ class WindowParams(StrictModel):
     """Cuts of one corpus.
 
     Args:
-        cuts: By name of the cut, e.g. ``pretrain`` or ``eyes``; the name becomes the windows' ``task``.
+        cuts: By name of the cut, e.g. ``pretrain`` or ``eyes``; the name becomes the windows' ``cut``.
     """
 
     cuts: dict[str, CutConfig] = Field(min_length=1)

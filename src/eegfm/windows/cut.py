@@ -44,24 +44,24 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
     rate_hz = _single_rate(recordings)
     tables: list[pd.DataFrame] = []
     counts: Counts = {}
-    for task, cut in params.cuts.items():
-        cut.check_names(recordings, events, SampleGrid(rate_hz, task))
-        found = cut.find(recordings, events, SampleGrid(rate_hz, task))
-        counts[task] = found.counts(rate_hz)
-        described = ", ".join(f"{name} {value:.6g}" for name, value in counts[task].items())
-        if not counts[task]["n_windows"]:
-            there_are = f"; {_class_values(cut, recordings, events)}" if found.label is not None else ""
+    for cut, cutter in params.cuts.items():
+        cutter.check_names(recordings, events, SampleGrid(rate_hz, cut))
+        found = cutter.find(recordings, events, SampleGrid(rate_hz, cut))
+        counts[cut] = found.counts(rate_hz)
+        described = ", ".join(f"{name} {value:.6g}" for name, value in counts[cut].items())
+        if not counts[cut]["n_windows"]:
+            there_are = f"; {_class_values(cutter, recordings, events)}" if found.label is not None else ""
             why = f"{there_are}{label_faults(recordings)}"
-            raise SplitError(f"cut {task!r} gives no window of {len(recordings)} recordings ({described}){why}")
-        _refuse_empty_class(task, cut, found, recordings, events, described)
-        _warn_of_idle_outputs(task, cut.target_spec, found)
-        logger.info("%s, cut %r: %s", recordings["corpus"].iloc[0], task, described)
-        tables.append(found.table(recordings, task))
+            raise SplitError(f"cut {cut!r} gives no window of {len(recordings)} recordings ({described}){why}")
+        _refuse_empty_class(cut, cutter, found, recordings, events, described)
+        _warn_of_idle_outputs(cut, cutter.target_spec, found)
+        logger.info("%s, cut %r: %s", recordings["corpus"].iloc[0], cut, described)
+        tables.append(found.table(recordings, cut))
     return pd.concat(tables, ignore_index=True), counts
 
 
 def _refuse_empty_class(
-    task: str, cut: Cut, found: Runs, recordings: pd.DataFrame, events: pd.DataFrame, described: str
+    cut: str, cutter: Cut, found: Runs, recordings: pd.DataFrame, events: pd.DataFrame, described: str
 ) -> None:
     """Refuse a task with a class that the whole corpus lacks. A model would learn another task.
 
@@ -71,23 +71,23 @@ def _refuse_empty_class(
     if found.label is None:
         return
     n_windows = pd.Series(found.windows_per_run).groupby(found.label.astype(str)).sum()
-    by_class = n_windows.reindex(list(cut.target_spec.classes), fill_value=0)
+    by_class = n_windows.reindex(list(cutter.target_spec.classes), fill_value=0)
     missing = [name for name, n in by_class.items() if not n]
     if missing:
         per_class = ", ".join(f"{name} {n}" for name, n in by_class.items())
         raise SplitError(
-            f"cut {task!r}: no window of class {', '.join(map(repr, missing))} in {len(recordings)} recordings "
-            f"(windows per class: {per_class}; {described}); {_class_values(cut, recordings, events)}; "
-            f"{cut.without_class}{label_faults(recordings)}"
+            f"cut {cut!r}: no window of class {', '.join(map(repr, missing))} in {len(recordings)} recordings "
+            f"(windows per class: {per_class}; {described}); {_class_values(cutter, recordings, events)}; "
+            f"{cutter.without_class}{label_faults(recordings)}"
         )
 
 
-def _class_values(cut: Cut, recordings: pd.DataFrame, events: pd.DataFrame) -> str:
-    where, values = cut.class_values(recordings, events)
+def _class_values(cutter: Cut, recordings: pd.DataFrame, events: pd.DataFrame) -> str:
+    where, values = cutter.class_values(recordings, events)
     return f"{where} are: {counted_values(values)}"
 
 
-def _warn_of_idle_outputs(task: str, target_spec: TargetSpec, found: Runs) -> None:
+def _warn_of_idle_outputs(cut: str, target_spec: TargetSpec, found: Runs) -> None:
     """Warn of outputs of a task that are constant. Nothing can be learnt from a constant output."""
     if found.targets is None:
         return
@@ -98,7 +98,7 @@ def _warn_of_idle_outputs(task: str, target_spec: TargetSpec, found: Runs) -> No
     else:
         idle = [name for number, name in enumerate(target_spec.classes) if not (found.targets == number).any()]
     if idle:
-        logger.warning("Cut %r: no window of the whole corpus shows %s", task, ", ".join(idle))
+        logger.warning("Cut %r: no window of the whole corpus shows %s", cut, ", ".join(idle))
 
 
 def counts_table(counts: Counts) -> pd.DataFrame:

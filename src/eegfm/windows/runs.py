@@ -17,7 +17,7 @@ COLUMNS = {
     "corpus": "str",
     "montage": "str",
     "person": "str",
-    "task": "str",
+    "cut": "str",
     "segment": "int32",
     "start": "int64",
     "n_samples": "int32",
@@ -128,7 +128,7 @@ class Runs:
             **self.counted,
         }
 
-    def table(self, recordings: pd.DataFrame, task: str) -> pd.DataFrame:
+    def table(self, recordings: pd.DataFrame, cut: str) -> pd.DataFrame:
         """Rows with the columns of ``COLUMNS``, ordered by recording and start; empty runs are left out."""
         order = np.lexsort((self.start, self.recording))
         order = order[self.windows_per_run[order] > 0]
@@ -139,7 +139,7 @@ class Runs:
         table = recordings.loc[self.recording[order], ["recording_id", "corpus", "montage", "person"]]
         label, moment, targets = ordered(self.label), ordered(self.moment), ordered(self.targets)
         table = table.assign(
-            task=task,
+            cut=cut,
             segment=ordered(self.segment),
             start=ordered(self.start),
             n_samples=self.n_samples,

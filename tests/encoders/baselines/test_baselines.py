@@ -1,4 +1,4 @@
-"""Details of the supervised floors that the contract does not cover: sizes, and what each computes, in float64."""
+"""Details of the supervised baselines that the contract does not cover: sizes, and what each computes, in float64."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from contracts.encoder_cases import MONTAGES, make_batch, spec_of
 from eegfm.batch import SignalSpec
 from eegfm.encoders.baselines.base import SpatialFilters, Timeline
-from eegfm.encoders.config import Deep4Config, EegnetConfig, EegnexConfig, ShallowConfig
+from eegfm.encoders.config import EegnetConfig, EegnexConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.encoders.traits import EncoderConfig
 from eegfm.encoders.window_encoder import WindowEncoder
@@ -20,8 +20,8 @@ from eegfm.errors import ConfigError
 from eegfm.recording import Montage
 
 Array = np.ndarray
-FLOORS = [EegnetConfig(), EegnexConfig(), ShallowConfig(), Deep4Config()]
-floors = pytest.mark.parametrize("config", FLOORS, ids=lambda config: config.name)
+BASELINES = [EegnetConfig(), EegnexConfig()]
+baselines = pytest.mark.parametrize("config", BASELINES, ids=lambda config: config.name)
 
 
 def build(config: EncoderConfig, rate_hz: float, n_samples: int, n_channels: int = 3) -> WindowEncoder:
@@ -44,17 +44,12 @@ def n_parameters(module: nn.Module) -> int:
             EegnexConfig(design_rate_hz=250),
             8 * 64 + 32 * 8 * 64 + 64 * 22 + 32 * 64 * 16 + 8 * 32 * 16 + 2 * (8 + 32 + 64 + 32 + 8),
         ),
-        (ShallowConfig(), 40 * 25 + 40 + 40 * 40 * 22 + 2 * 40),
-        (
-            Deep4Config(),
-            25 * 10 + 25 + 25 * 25 * 22 + 10 * (25 * 50 + 50 * 100 + 100 * 200) + 2 * (25 + 50 + 100 + 200),
-        ),
     ],
     ids=lambda value: getattr(value, "name", value),
 )
 def test_published_sizes(config: EncoderConfig, n_expected: int) -> None:
     """Of BCI competition IV 2a (22 channels at 250 Hz), as braindecode 1.8.1 counts them without the last layer."""
-    counted = {"eegnet": 1456, "eegnex": 55_456, "shallow": 36_320, "deep4": 277_275}
+    counted = {"eegnet": 1456, "eegnex": 55_456}
     with torch.device("meta"):
         found = n_parameters(build(config, 250.0, 1000, n_channels=22))
     assert found == n_expected == counted[config.name]
@@ -66,12 +61,8 @@ def test_published_sizes(config: EncoderConfig, n_expected: int) -> None:
         (EegnetConfig(), 128.0, [64, 4, 16, 8]),
         (EegnetConfig(), 200.0, [100, 6, 17, 8]),
         (EegnetConfig(), 256.0, [128, 8, 16, 8]),
-        (ShallowConfig(), 250.0, [25, 75]),
-        (ShallowConfig(), 200.0, [20, 60]),
-        (ShallowConfig(), 100.0, [10, 30]),
-        (Deep4Config(), 250.0, [10, 3, 10, 3, 10, 3, 10, 3]),
-        (Deep4Config(), 200.0, [8, 2, 12, 4, 9, 3, 9, 3]),
-        (Deep4Config(design_rate_hz=200), 200.0, [10, 3, 10, 3, 10, 3, 10, 3]),
+        (EegnexConfig(), 200.0, [100, 100, 6, 17, 17, 8]),
+        (EegnexConfig(design_rate_hz=200), 200.0, [64, 64, 4, 16, 16, 8]),
     ],
     ids=lambda value: getattr(value, "name", value),
 )
@@ -85,11 +76,9 @@ def lengths_in(encoder: nn.Module) -> list[int]:
     """Kernels longer than one sample, and poolings, in the order of the layers."""
     found = []
     for module in encoder.modules():
-        if hasattr(module, "time_weight"):
-            found.append(module.time_weight.shape[-1])
-        elif isinstance(module, nn.Conv1d | nn.Conv2d) and module.kernel_size[-1] > 1:
+        if isinstance(module, nn.Conv1d | nn.Conv2d) and module.kernel_size[-1] > 1:
             found.append(module.kernel_size[-1])
-        elif isinstance(module, nn.AvgPool1d | nn.MaxPool1d):
+        elif isinstance(module, nn.AvgPool1d):
             size = module.kernel_size
             found.append(size[0] if isinstance(size, tuple) else size)
     return found
@@ -107,45 +96,25 @@ def test_rounding_does_not_add_up(rate_hz: float, n_pools: int, pool: int) -> No
     assert abs(factors[-1] - max(exact, 1)) <= 0.5
 
 
-@settings(deadline=None)
-@given(
-    rate_hz=st.sampled_from([100.0, 200.0, 250.0]),
-    n_samples=st.integers(1, 400),
-    steps=st.lists(st.tuples(st.integers(1, 20), st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=3),
-)
-def test_samples_left_are_what_torch_leaves(rate_hz: float, n_samples: int, steps: list[tuple[int, int, int]]) -> None:
-    time, x = Timeline(rate_hz, 250.0), torch.empty(1, 1, n_samples, device="meta")
-    for kernel, pool, stride in steps:
-        x = short(x, time.kernel(kernel), 1)
-        x = short(x, *time.overlapping_pool(pool, stride))
-    assert time.n_left(n_samples) == x.shape[-1]
-
-
-def short(x: torch.Tensor, length: int, stride: int) -> torch.Tensor:
-    if x.shape[-1] < length:
-        return x[..., :0]
-    return nn.functional.avg_pool1d(x, length, stride)
-
-
-@floors
+@baselines
 def test_the_shortest_window(config: EncoderConfig) -> None:
     with pytest.raises(ConfigError, match=r"at least .* s \(\d+ samples at 200 Hz\).*cuts\.\*\.length_s") as caught:
         build(config, 200.0, 1)
     assert "\n" not in str(caught.value)
     shortest = int(str(caught.value).partition(" samples at")[0].rpartition("(")[2])
-    assert shortest == {"eegnet": 48, "eegnex": 48, "shallow": 79, "deep4": 357}[config.name]
+    assert shortest == 6 * 8
     with pytest.raises(ConfigError, match=f"{shortest} samples"):
         build(config, 200.0, shortest - 1)
     encoder = build(config, 200.0, shortest).eval()
     assert encoder.window_features(torch.zeros(2, 3, shortest)).shape == (2, encoder.d_model)
 
 
-@floors
+@baselines
 def test_features_are_the_publication_s(config: EncoderConfig) -> None:
     """Each network written out in NumPy."""
     small = {"eegnet": {"kernel_samples": 6}, "eegnex": {"kernel_samples": 5, "n_filters": 4}}.get(config.name, {})
     config = type(config)(**small)
-    n_samples = {"deep4": 460}.get(config.name, 140)
+    n_samples = 140
     encoder = draw_weights(build(config, config.design_rate_hz, n_samples)).double().eval()
     signal = torch.randn(2, 3, n_samples, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     expected = WRITTEN_OUT[config.name](encoder, signal.numpy())
@@ -198,9 +167,9 @@ def convolved(x: Array, weight: Array, dilation: int = 1, *, same: bool = False)
     return np.einsum("bitk,oik->bot", taps, weight)
 
 
-def pooled(x: Array, length: int, stride: int | None = None, how: str = "mean") -> Array:
-    stretches: Array = sliding_window_view(x, length, axis=-1)[..., :: stride or length, :]
-    return stretches.max(axis=-1) if how == "max" else stretches.mean(axis=-1)
+def pooled(x: Array, length: int) -> Array:
+    stretches: Array = sliding_window_view(x, length, axis=-1)[..., ::length, :]
+    return stretches.mean(axis=-1)
 
 
 def elu(x: Array) -> Array:
@@ -239,30 +208,7 @@ def eegnex(encoder: nn.Module, signal: Array) -> Array:
     return pooled(elu(normed(convolved(x, fourth, dilation=4, same=True), norm[4])), 8)
 
 
-def time_then_space(encoder: nn.Module, signal: Array) -> Array:
-    """The two convolutions one after the other, maps of single channels and all."""
-    module = next(m for m in encoder.modules() if hasattr(m, "time_weight"))
-    time, bias, space = (
-        w.detach().double().numpy() for w in (module.time_weight, module.time_bias, module.space_weight)
-    )
-    maps = np.stack([convolved(signal[:, c : c + 1], time) for c in range(signal.shape[1])], axis=2)
-    return np.einsum("bfct,sfc->bst", maps + bias[None, :, None, None], space)
-
-
-def shallow(encoder: nn.Module, signal: Array) -> Array:
-    x = normed(time_then_space(encoder, signal), norms(encoder, eps=1e-5)[0])
-    return np.log(np.maximum(pooled(x**2, 75, 15), 1e-6))
-
-
-def deep4(encoder: nn.Module, signal: Array) -> Array:
-    norm = norms(encoder, eps=1e-5)
-    x = pooled(elu(normed(time_then_space(encoder, signal), norm[0])), 3, how="max")
-    for weight, next_norm in zip(weights(encoder, nn.Conv1d), norm[1:], strict=True):
-        x = pooled(elu(normed(convolved(x, weight), next_norm)), 3, how="max")
-    return x
-
-
-WRITTEN_OUT = {"eegnet": eegnet, "eegnex": eegnex, "shallow": shallow, "deep4": deep4}
+WRITTEN_OUT = {"eegnet": eegnet, "eegnex": eegnex}
 
 
 def test_filters_are_kept_small() -> None:
@@ -277,7 +223,7 @@ def test_filters_are_kept_small() -> None:
     assert (filters.weight.grad @ filters.weight[0, 0])[0].abs() < 1e-5, "no gradient along a filter at its limit"
 
 
-@floors
+@baselines
 def test_content_is_the_scaled_signal(config: EncoderConfig) -> None:
     encoder = new_encoder(type(config)(signal_scale_uv=10.0, clip=2.0), spec_of([MONTAGES[19]], 4), seed=0).eval()
     batch = make_batch()
@@ -287,7 +233,7 @@ def test_content_is_the_scaled_signal(config: EncoderConfig) -> None:
     assert encoder.normalization == {"kind": "fixed_scale", "scale_uv": 10.0, "clip": 2.0}
 
 
-@floors
+@baselines
 def test_padding_counts_as_silence(config: EncoderConfig) -> None:
     encoder, batch = new_encoder(config, spec_of([MONTAGES[19]], 4), seed=0).eval(), make_batch()
     mask = torch.ones(2, 19, dtype=torch.bool)
@@ -299,25 +245,10 @@ def test_padding_counts_as_silence(config: EncoderConfig) -> None:
 
 @pytest.mark.parametrize(("n_samples", "found"), [(400, "2 s"), (1600, "8 s"), (793, "3.965 s")])
 def test_other_lengths_are_refused(n_samples: int, found: str) -> None:
-    encoder, batch = new_encoder(ShallowConfig(), spec_of([MONTAGES[19]], 4), seed=0), make_batch()
+    encoder, batch = new_encoder(EegnetConfig(), spec_of([MONTAGES[19]], 4), seed=0), make_batch()
     signal = torch.zeros(2, 19, n_samples)
     with pytest.raises(ConfigError, match=rf"built for windows of 4 s, .* last {found}.*length_s"):
         encoder({**batch, "signal": signal})
-
-
-def test_log_power_is_exact_under_autocast() -> None:
-    encoder, batch = new_encoder(ShallowConfig(), spec_of([MONTAGES[19]], 4), seed=0).eval(), make_batch()
-    with torch.autocast("cpu", torch.bfloat16):
-        low = encoder(batch)
-    assert low.dtype == torch.float32
-    assert float((low - encoder(batch)).detach().abs().max()) < 0.02  # 2 % of the power
-
-
-def test_silence_has_a_finite_log() -> None:
-    encoder = build(ShallowConfig(), 250.0, 500).eval()
-    torch.testing.assert_close(
-        encoder.window_features(torch.zeros(1, 3, 500)), torch.full((1, encoder.d_model), float(np.log(1e-6)))
-    )
 
 
 def test_running_statistics_follow() -> None:

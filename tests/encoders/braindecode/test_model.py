@@ -214,6 +214,7 @@ LEFT_OUT = {
 REAL: dict[str, dict[str, Any]] = {
     "ATCNet": {},  # several last layers
     "CBraMod": {},  # has frozen weights of its own
+    "Deep4Net": {},
     "EEGConformer": {},
     "EEGDINO": {},  # a last layer of two inputs
     "EEGNet": {"F1": 4},
@@ -222,6 +223,7 @@ REAL: dict[str, dict[str, Any]] = {
     "InterpolatedBIOT": {},  # other channels by interpolation
     "LUNA": {},  # reads positions
     "NeuroPose": {},  # goes on behind the last layer
+    "ShallowFBCSPNet": {},
     "SignalJEPA": {},  # has no last layer
     "SleepStagerBlanco2020": {"n_groups": 1},
 }

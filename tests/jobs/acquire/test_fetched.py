@@ -57,7 +57,7 @@ def test_half_a_line_is_no_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "x\n", "[]\n", '{"version": 99, "url": "", "selection": ""}\n', "{}\n"])
 def test_damaged_record_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / RECORD).write_text(text)
-    with pytest.raises(EegfmError, match=r"\.eegfm_s3\.jsonl is not a record of fetched files .*; remove it"):
+    with pytest.raises(EegfmError, match=r"\.eegfm_s3\.jsonl is not a record of fetched files .*; fetch into another"):
         read_record(tmp_path)
 
 

@@ -111,7 +111,7 @@ def test_no_window_lies_in_a_bad_stretch(tmp_path: Path, where: str, text: str) 
     assert (row["segment_starts"], row["segment_stops"]) == ([0, 1600], [1000, 4000])
     events = done.events.assign(value=done.events["value"].str.removeprefix("Comment/"))
     assert list(zip(events["onset_s"], events["duration_s"], events["value"], strict=True)) == notes
-    [file] = done.files.to_dict("records")
+    [file] = done.file_outcomes.to_dict("records")
     assert file["outcome"] == "flagged"
 
 

@@ -22,7 +22,7 @@ from eegfm.store.index import RejectedEntry
 from eegfm.store.layout import SAMPLE_DTYPE
 from eegfm.training.loading.groups import window_groups
 from eegfm.training.loading.loader import gather
-from eegfm.training.plans.mixture import Draw
+from eegfm.training.plans.plan import Draw
 from eegfm.windows.config import FixedCut, WindowParams
 from eegfm.windows.cut import cut_windows
 from eegfm.windows.runs import expand
@@ -68,7 +68,7 @@ def windows_of(done: Ingested) -> pd.DataFrame:
     windows = expand(cut_windows(done.recordings, done.events, params)[0])
     # The first and the last seconds carry the filter's edges.
     inside = (windows["start"] >= 200) & (windows["start"] <= 600)
-    return windows[inside].assign(split="pretrain")
+    return windows[inside].assign(split="train")
 
 
 def test_tones_stage_3_gathered_windows(tones: tuple[Path, Ingested]) -> None:
@@ -90,7 +90,7 @@ def test_tones_stage_3_gathered_windows(tones: tuple[Path, Ingested]) -> None:
 def test_tones_stage_4_the_batch(tones: tuple[Path, Ingested]) -> None:
     """The batch that an encoder sees: channels in the montage's order, at the montage's positions."""
     _, done = tones
-    [group] = window_groups(windows_of(done), {"tones": done.store}, "pretrain")["tones"]
+    [group] = window_groups(windows_of(done), {"tones": done.store}, "train")["tones"]
     stored = gather(Draw(group, np.array([7, 0, 4])), done.store)
     batch = Rereference(done.store.montages, "as_recorded")(stored)
     montage = done.store.montages[batch["montage"]]
@@ -107,7 +107,7 @@ def test_tones_stage_4_the_batch(tones: tuple[Path, Ingested]) -> None:
 def test_tones_stage_5_the_average_reference(tones: tuple[Path, Ingested]) -> None:
     """Of twelve tones in twelve channels, each keeps 11/12 of its own and gets -1/12 of every other."""
     _, done = tones
-    [group] = window_groups(windows_of(done), {"tones": done.store}, "pretrain")["tones"]
+    [group] = window_groups(windows_of(done), {"tones": done.store}, "train")["tones"]
     stored = gather(Draw(group, np.array([1])), done.store)
     recorded = Rereference(done.store.montages, "as_recorded")(stored)["signal"][0].numpy().astype(np.float64)
     averaged = Rereference(done.store.montages, "average")(stored)["signal"][0].numpy()

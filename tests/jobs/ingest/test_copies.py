@@ -64,7 +64,7 @@ def names(paths: Sequence[str]) -> list[str]:
 
 def outcome(done: Ingested) -> dict[str, str]:
     """By file, what it is a copy of; empty for those that are in."""
-    copies = done.files[done.files["outcome"] == "excluded"]
+    copies = done.file_outcomes[done.file_outcomes["outcome"] == "excluded"]
     whole = copies["why"].str.extract(r"^the same recording as (\S+), which is kept$")[0]
     return dict(zip(names(copies["path"].tolist()), names(whole.tolist()), strict=True))
 
@@ -110,7 +110,7 @@ def test_one_of_several_copies_is_counted(root: Path, files: Sequence[str], kept
     others = {name.rsplit("_", 1)[1] for name in files} - {kept}
     assert outcome(done) == dict.fromkeys(others, kept)
     assert sorted(counted(done)) == sorted(["1.edf", kept])
-    assert done.files["outcome"].value_counts().to_dict() == {"in": 2, "excluded": len(others)}
+    assert done.file_outcomes["outcome"].value_counts().to_dict() == {"in": 2, "excluded": len(others)}
     assert set(done.events["recording_id"]) <= set(done.recordings["recording_id"])
 
 
@@ -166,7 +166,7 @@ def test_the_other_comes_back_when_the_kept_one_goes(root: Path, conversions: li
     assert len(conversions) == 3, "it was in the store all the time"
     kept.write_bytes(content)
     again = run(root)
-    assert again.files.equals(first.files)
+    assert again.file_outcomes.equals(first.file_outcomes)
     kept.write_bytes(content[:2000])
     assert counted(run(root)) == ["2.edf", "1.edf"], "a file that cannot be read is kept for nobody"
 
@@ -178,7 +178,7 @@ def test_neither_order_nor_workers_decide(root: Path) -> None:
         last = run(root)
     at_once, two = run(root, folder="at_once"), run(root, 2, folder="two")
     for other in (at_once, two):
-        assert last.files.equals(other.files)
+        assert last.file_outcomes.equals(other.file_outcomes)
         assert last.recordings.equals(other.recordings)
     assert outcome(last) == {"1.edf": "3.set", "2.edf": "3.set"}
 

@@ -87,7 +87,7 @@ def test_the_copy_that_knows_most_is_kept(
     assert differs(row) == what
     stated = files[kept].get("notes", [])
     assert len(done.events) == len(stated)
-    outcomes = dict(zip(done.files["path"], done.files["outcome"], strict=True))
+    outcomes = dict(zip(done.file_outcomes["path"], done.file_outcomes["outcome"], strict=True))
     assert sorted(outcomes.values()) == sorted(["excluded", "flagged" if row["flags"] else "in"])
 
 
@@ -136,7 +136,7 @@ def test_neither_order_nor_workers_decide(tmp_path: Path, order: Sequence[int]) 
         one_by_one = run(root)
     at_once = run(root, n_workers=1 + order[0] % 2, folder="at_once")
     assert one_by_one.recordings.equals(at_once.recordings)
-    assert one_by_one.files.equals(at_once.files)
+    assert one_by_one.file_outcomes.equals(at_once.file_outcomes)
     row = kept_of(at_once)
     assert (row["path"], segments(row)) == ("p1/b.edf", GOOD)
     assert differs(row) == {"events", "bad_stretches"}

@@ -9,7 +9,7 @@ from scipy.signal import welch
 
 from damage import overwrite
 from eegfm.errors import StoreError
-from eegfm.jobs.ingest.describe import describe, labels_table, montages_table, spectrum_table
+from eegfm.jobs.ingest.describe import describe, montages_table, spectrum_table, unknown_channels_table
 from eegfm.jobs.ingest.ingest import Ingested
 from eegfm.store.reader import SignalStore
 from tone_corpus import run_ingest, write_corpus
@@ -33,7 +33,7 @@ def test_montages_count_recordings_by_recorded_rate(done: Ingested) -> None:
 def test_labels_that_are_no_electrode_are_counted(done: Ingested) -> None:
     recordings = done.recordings.copy()
     recordings["labels_not_understood"] = [["X1"], ["X1", "X2"], []]
-    rows = labels_table(recordings).to_numpy().tolist()
+    rows = unknown_channels_table(recordings).to_numpy().tolist()
     assert rows == [["X1", "not_understood", 2], ["X2", "not_understood", 1], ["EEG EKG1-REF", "left_out", 3]]
 
 
@@ -51,15 +51,15 @@ def test_spectrum_equals_scipys(done: Ingested) -> None:
 
 
 def test_figure_names_montage_and_corpus(done: Ingested) -> None:
-    found = describe(done.store, done.recordings, done.files, "tones")
+    found = describe(done.store, done.recordings, done.file_outcomes, "tones")
     [montage] = done.store.montages
     assert [t.name for t in found.spectrum.data if t.name] == [f"{montage} (3 recordings)"]
     assert found.spectrum.layout.title.text.startswith("tones: median")
-    assert found.outcomes["files"].tolist() == [3, 0, 0, 0, 3]
+    assert found.ingest_summary["files"].tolist() == [3, 0, 0, 0, 3]
 
 
 def test_damaged_samples_are_not_described(done: Ingested, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(done.store.folder, tmp_path / "signals"))
     overwrite(folder, "tones:a_2", 100, 1000)
     with pytest.raises(StoreError, match="in recording tones:a_2;"):
-        describe(SignalStore(folder), done.recordings, done.files, "tones")
+        describe(SignalStore(folder), done.recordings, done.file_outcomes, "tones")

@@ -17,17 +17,19 @@ import eegfm.jobs.ingest.workers as workers
 from damage import overwrite
 from eegfm.corpora.config import BidsCorpus, CorpusConfig, HbnCorpus
 from eegfm.errors import EegfmError, RecordingError, StoreError
+from eegfm.jobs.ingest import staleness
 from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.jobs.ingest.convert import Converted, Task, convert
 from eegfm.jobs.ingest.describe import spectrum_table
 from eegfm.jobs.ingest.ingest import Ingested
+from eegfm.jobs.ingest.staleness import store_facts
 from eegfm.signal.config import ReadParams, SignalParams
 from eegfm.store.index import RejectedEntry
 from eegfm.store.reader import SignalStore
 from tone_corpus import CORPUS, PARAMS, TONE_HZ, run_ingest, write_corpus, write_recording
 
 RECORDINGS_COLUMNS = {
-    "recording_id", "corpus", "person", "subject", "session", "task", "run", "path", "montage", "reference",
+    "recording_id", "corpus", "person", "subject", "session", "bids_task", "run", "path", "montage", "reference",
     "n_channels", "rate_hz", "original_rate_hz", "n_samples", "segment_starts", "segment_stops", "official_split",
     "flags", "labels_left_out", "labels_not_understood", "n_clipped", "signal_hashes", "bad_ratio", "simulated",
 }  # fmt: skip
@@ -66,7 +68,7 @@ def test_two_workers_write_what_one_writes(root: Path, tmp_path: Path) -> None:
     assert two.store.digest() == one.store.digest()
     [shard_one], [shard_two] = (sorted((tmp_path / name).rglob("*.i16")) for name in ("one", "two"))
     assert shard_one.read_bytes() == shard_two.read_bytes()
-    for name in ("recordings", "events", "rejected", "files"):
+    for name in ("recordings", "events", "rejected", "file_outcomes"):
         pd.testing.assert_frame_equal(getattr(one, name), getattr(two, name))
 
 
@@ -81,8 +83,8 @@ def test_tables(root: Path, folder: Path, caplog: pytest.LogCaptureFixture) -> N
     assert done.rejected["path"].tolist() == ["c_1.edf"]
     assert len(done.recordings) + len(done.rejected) == 4
     assert "tones: 4 files, 4 to convert" in caplog.messages
-    assert done.files["outcome"].tolist() == ["in", "in", "in", "rejected"]
-    assert done.files["why"].tolist() == ["", "", "", "not_edf"]
+    assert done.file_outcomes["outcome"].tolist() == ["in", "in", "in", "rejected"]
+    assert done.file_outcomes["why"].tolist() == ["", "", "", "not_edf"]
     [counts] = [m.splitlines() for m in caplog.messages if m.startswith("tones: what became of 4 files")]
     assert [line.split() for line in counts[2:]] == [
         ["in", "3", "0.01"],
@@ -138,7 +140,7 @@ def test_excluded_files_are_accounted_for_and_never_opened(root: Path, folder: P
     done = run_ingest(root, folder)
     assert conversions == ["a_1.edf", "a_2.edf", "b_1.edf"]
     assert done.rejected.empty
-    rows = done.files.set_index("path")["outcome"].to_dict()
+    rows = done.file_outcomes.set_index("path")["outcome"].to_dict()
     assert rows == {"a_1.edf": "in", "a_2.edf": "in", "b_1.edf": "in", "foreign.edf": "excluded"}
 
 
@@ -151,7 +153,7 @@ def test_a_file_that_is_excluded_later_leaves_the_store(root: Path, folder: Path
     raw_files["excluded"] = "on a list"
     done = job.ingest(raw_files, root, PARAMS, SignalParams(), folder, simulated=False)
     with pytest.raises(EegfmError, match=r"all 3 files are excluded; first: a_1\.edf: on a list"):
-        job.check_accounts(done.files, done.recordings, done.rejected, "tones", 1.0)
+        job.check_accounts(done.file_outcomes, done.recordings, done.rejected, "tones", 1.0)
 
 
 def test_labels_change_without_a_conversion(root: Path, folder: Path, conversions: list[str]) -> None:
@@ -168,7 +170,7 @@ def test_labels_change_without_a_conversion(root: Path, folder: Path, conversion
 
 def test_fields_that_only_list_make_nothing_stale() -> None:
     def made_by(corpus: CorpusConfig, **others: object) -> str:
-        return job._facts(IngestParams(corpus=corpus, **others), SignalParams(), simulated=False).made_by
+        return store_facts(IngestParams(corpus=corpus, **others), SignalParams(), simulated=False).made_by
 
     assert made_by(BidsCorpus()) == made_by(BidsCorpus(labels={"MMSE": "number"}, tasks=("rest",)))
     assert made_by(HbnCorpus()) == made_by(HbnCorpus(excluded_subjects={}))
@@ -220,7 +222,7 @@ def test_other_corpus_parameters_or_code_make_everything_stale(
     other = PARAMS.model_copy(update={"corpus": CORPUS.model_copy(update={"reference": "linked_ears"})})
     assert set(run_ingest(root, folder, other).recordings["reference"]) == {"linked_ears"}
     assert len(conversions) == 3
-    monkeypatch.setattr(job, "code_version", lambda corpus: "another version")
+    monkeypatch.setattr(staleness, "store_code", lambda corpus: "another version")
     run_ingest(root, folder, other)
     assert len(conversions) == 6
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from eegfm.jobs.ingest.tables import count_flags, count_outcomes, files_table
+from eegfm.jobs.ingest.tables import count_flags, file_outcomes_table, ingest_summary
 from eegfm.store.index import RejectedEntry
 
 RAW_FILES = pd.DataFrame(
@@ -25,13 +25,13 @@ REJECTED = [RejectedEntry("c:c", "k", "c.edf", "read", "truncated", "r", "m")]
 
 
 def test_every_file_has_one_outcome_and_says_why() -> None:
-    files = files_table(RAW_FILES, RECORDINGS, REJECTED)
+    files = file_outcomes_table(RAW_FILES, RECORDINGS, REJECTED)
     assert files["outcome"].tolist() == ["in", "flagged", "rejected", "excluded", "flagged"]
     assert files["why"].tolist() == ["", "clipped:Cz clipped:Pz dead_spans", "truncated", "on the list", "clipped:O1"]
 
 
 def test_outcomes_add_up() -> None:
-    counts = count_outcomes(files_table(RAW_FILES, RECORDINGS, REJECTED), RECORDINGS)
+    counts = ingest_summary(file_outcomes_table(RAW_FILES, RECORDINGS, REJECTED), RECORDINGS)
     assert counts["outcome"].tolist() == ["in", "flagged", "rejected", "excluded", "seen"]
     assert counts["files"].tolist() == [1, 2, 1, 1, 5]
     assert counts["hours"].tolist() == [1.0, 0.75, 0.0, 0.0, 1.75]
@@ -40,7 +40,7 @@ def test_outcomes_add_up() -> None:
 
 def test_nothing_but_rejections() -> None:
     raw = RAW_FILES.iloc[[2]]
-    counts = count_outcomes(files_table(raw, pd.DataFrame(), REJECTED), pd.DataFrame())
+    counts = ingest_summary(file_outcomes_table(raw, pd.DataFrame(), REJECTED), pd.DataFrame())
     assert counts["files"].tolist() == [0, 0, 1, 0, 1]
 
 
@@ -57,7 +57,7 @@ def test_accounts_that_do_not_add_up_are_our_mistake(
     raw: pd.DataFrame, recordings: pd.DataFrame, rejected: list[RejectedEntry]
 ) -> None:
     with pytest.raises(AssertionError):
-        files_table(raw, recordings, rejected)
+        file_outcomes_table(raw, recordings, rejected)
 
 
 def test_kinds_of_flags_are_counted_once_per_recording() -> None:

@@ -12,6 +12,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from checkpoints import header, imported_header
 from damage import overwrite
+from eegfm.ancestry import inherited
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.encoders.config import EegnetConfig, PatchTransformerConfig
@@ -84,7 +85,7 @@ def windows():
 
 
 def _splits(**moved):
-    return split_table({p: moved.get(p.partition(":")[2], "evaluation") for p in PERSONS}, ("R01", "R02"))
+    return split_table({p: moved.get(p.partition(":")[2], "test") for p in PERSONS}, ("R01", "R02"))
 
 
 @pytest.fixture(scope="module")
@@ -214,23 +215,23 @@ def test_the_checkpoint_weights_are_the_ones_probed(checkpoint, store, windows):
     assert none.metrics["untrained"] == same.metrics["untrained"]
 
 
-def test_only_evaluation_persons_are_probed(checkpoint, store, windows):
+def test_only_test_persons_are_probed(checkpoint, store, windows):
     params = PARAMS.model_copy(update={"n_untrained": 1, "transductive": False})
-    found = probe(checkpoint, store, windows, _splits(p1="pretrain", p4="validation"), params)
+    found = probe(checkpoint, store, windows, _splits(p1="train", p4="validation"), params)
     assert set(found.predictions["person"]) == {"sim:p0", "sim:p2", "sim:p3", "sim:p5"}
     assert not found.metrics["pretrained"].keys() & {"transductive"}
 
 
 def test_persons_of_the_pretraining_are_refused_by_name(checkpoint, store, windows):
-    leaked = _with_header(checkpoint, persons=["hbn:a", "sim:p4", "sim:p2"])
+    leaked = _with_header(checkpoint, persons=[["hbn:a"], ["sim:p4"], ["sim:p2"]])
     with pytest.raises(SplitError, match=r"2 of the 6 persons to probe: sim:p2, sim:p4; .*allow_pretrained_persons"):
         probe(leaked, store, windows, _splits(), PARAMS)
     # Persons who are not probed do not matter.
-    probe(leaked, store, windows, _splits(p2="pretrain", p4="validation"), PARAMS)
+    probe(leaked, store, windows, _splits(p2="train", p4="validation"), PARAMS)
 
 
 def test_allowed_persons_of_the_pretraining_stand_in_the_metrics(checkpoint, store, windows):
-    leaked = _with_header(checkpoint, persons=["sim:p2"])
+    leaked = _with_header(checkpoint, persons=[["sim:p2"]])
     allowed = PARAMS.model_copy(update={"allow_pretrained_persons": True, "transductive": False})
     protocol = probe(leaked, store, windows, _splits(), allowed).metrics["protocol"]
     assert protocol["allow_pretrained_persons"] is True
@@ -276,6 +277,61 @@ def test_an_imported_encoder_of_unknown_corpora_is_refused(checkpoint, store, wi
         probe(_imported(checkpoint, corpora=[]), store, windows, _splits(), PARAMS)
 
 
+def _child(checkpoint, *parents, **own):
+    """The same weights, as a training that saw nothing new would leave them from these parents."""
+    nothing = {"corpora": ["hbn"], "simulated_corpora": [], "persons": [], "signals": [], "kept_out": {}}
+    saw = inherited(parents, **nothing | own)
+    return _with_header(checkpoint, phase="contrast", imported=None, **saw)
+
+
+def test_persons_of_a_grandparent_are_refused_and_named(checkpoint, store, windows):
+    other = header(persons=[["hbn:b"]], n_persons=1, signals=["ff"])
+    for seen, by in (
+        ({"persons": [["x:1", "sim:p4"]]}, ""),
+        ({"signals": [short_hash("sim:p4:R02 b")]}, ", by the signals"),
+    ):
+        grandparent = _child(checkpoint, **seen).header
+        child = _child(checkpoint, _child(checkpoint, grandparent, other).header, other)
+        with pytest.raises(SplitError, match=rf"1 of the 6 persons to probe: sim:p4{by}"):
+            probe(child, store, windows, _splits(), PARAMS)
+    params = PARAMS.model_copy(update={"n_untrained": 1, "transductive": False})
+    protocol = probe(child, store, windows, _splits(p4="pretrain"), params).metrics["protocol"]
+    assert protocol["pretrained_persons"] == []
+    [first, second] = protocol["pretraining"]["parents"]
+    assert (first["phase"], second["phase"], len(first["parents"])) == ("contrast", "pretrain", 2)
+
+
+def test_corpora_of_an_imported_ancestor_are_refused_two_generations_on(checkpoint, store, windows):
+    params = PARAMS.model_copy(update={"n_untrained": 1, "transductive": False})
+    allowed = params.model_copy(update={"allow_pretrained_persons": True})
+
+    def grandchild(corpora):
+        foreign = _imported(checkpoint, corpora=corpora).header
+        return _child(
+            checkpoint, _child(checkpoint, foreign, checkpoint.header).header, persons=[["sim:p9"], ["sim:p2"]]
+        )
+
+    # Its own persons are known: it is refused on them by name alone.
+    with pytest.raises(SplitError, match="1 of the 6 persons to probe: sim:p2; "):
+        probe(grandchild(["tueg"]), store, windows, _splits(), params)
+    elsewhere = probe(grandchild(["tueg"]), store, windows, _splits(p2="pretrain"), params).metrics["protocol"]
+    assert elsewhere["pretrained_persons"] == elsewhere["pretrained_signals"] == "unknown"
+    assert elsewhere["pretrained_persons_known"] == elsewhere["pretrained_signals_known"] == []
+    assert elsewhere["pretrained_corpora_probed"] == []
+    with pytest.raises(
+        SplitError,
+        match=r"the imported encoder \(https://example.org/model\) that this one started from was trained on Sim, "
+        r"nobody knows on which persons, and corpus sim shares persons",
+    ):
+        probe(grandchild(["Sim", "tueg"]), store, windows, _splits(p2="pretrain"), params)
+    with pytest.raises(SplitError, match=r"nobody said what corpora .* started from .*import and train again"):
+        probe(grandchild([]), store, windows, _splits(p2="pretrain"), params)
+    protocol = probe(grandchild(["Sim", "tueg"]), store, windows, _splits(), allowed).metrics["protocol"]
+    assert protocol["pretrained_persons"] == "unknown"
+    assert protocol["pretrained_persons_known"] == ["sim:p2"]
+    assert protocol["pretrained_corpora_probed"] == ["Sim"]
+
+
 def test_an_encoder_of_one_montage_is_refused_channels_in_another_order(store, windows):
     swapped = Montage((NAMES[1], NAMES[0], *NAMES[2:]), MONTAGE.positions_m, MONTAGE.is_scalp, "average")
     config = EegnetConfig()
@@ -289,7 +345,9 @@ def test_an_encoder_of_one_montage_is_refused_channels_in_another_order(store, w
         )
         if montage is MONTAGE:
             probe(Checkpoint(tensors, described), store, windows, _splits(), params)
-            with pytest.raises(CheckpointError, match=r"tied to windows of 200 samples; cut task 'eyes' to 2 s"):
+            with pytest.raises(
+                CheckpointError, match=r"tied to windows of 200 samples; cut 'eyes' into windows of 2 s"
+            ):
                 probe(Checkpoint(tensors, described), store, windows.assign(n_samples=100), _splits(), params)
         else:
             with pytest.raises(CheckpointError, match=r"tied to 4 channels in this order: F4, F3, O1, O2; .*F3, F4,"):
@@ -300,7 +358,7 @@ def test_a_person_is_known_by_any_of_its_names(checkpoint, store, windows):
     splits = _splits()
     splits["keys"] = [[p, f"TUEG:{p[-2:]}"] for p in PERSONS]
     with pytest.raises(SplitError, match=r"1 of the 6 persons to probe: sim:p3; "):
-        probe(_with_header(checkpoint, persons=["TUEG:p3"]), store, windows, splits, PARAMS)
+        probe(_with_header(checkpoint, persons=[["TUEG:p3"]]), store, windows, splits, PARAMS)
 
 
 def test_signals_of_the_pretraining_are_refused_under_any_name(checkpoint, store, windows):
@@ -363,14 +421,14 @@ def test_a_planted_window_of_another_person_is_refused(checkpoint, store, window
     leaky = windows.copy()
     leaky.loc[leaky["recording_id"] == "sim:p4:R01", "recording_id"] = "sim:p5:R01"
     with pytest.raises(SplitError, match=r"1 recordings are of another person than said: sim:p5:R01 is of sim:p5"):
-        probe(checkpoint, store, leaky, _splits(p5="pretrain"), PARAMS)
+        probe(checkpoint, store, leaky, _splits(p5="train"), PARAMS)
 
 
 def test_too_little_to_probe_is_refused_with_counts(checkpoint, store, windows):
-    two_left = dict.fromkeys(("p0", "p1", "p2", "p3"), "pretrain")
-    with pytest.raises(SplitError, match=r"40 labelled windows of 2 evaluation persons .*120 windows of 6 persons"):
+    two_left = dict.fromkeys(("p0", "p1", "p2", "p3"), "train")
+    with pytest.raises(SplitError, match=r"40 labelled windows of 2 test persons .*120 windows of 6 persons"):
         probe(checkpoint, store, windows, _splits(**two_left), PARAMS)
-    with pytest.raises(SplitError, match="0 labelled windows of 0 evaluation persons"):
+    with pytest.raises(SplitError, match="0 labelled windows of 0 test persons"):
         probe(checkpoint, store, windows, _splits(), PARAMS.model_copy(update={"task": "movies"}))
     with pytest.raises(SplitError, match=r"classes \['open'\]"):
         probe(checkpoint, store, windows[windows["label"] == "open"], _splits(), PARAMS)
@@ -378,12 +436,12 @@ def test_too_little_to_probe_is_refused_with_counts(checkpoint, store, windows):
         probe(checkpoint, store, windows, _splits().iloc[1:], PARAMS)
 
 
-def test_the_classes_are_those_of_the_task_and_each_needs_a_window_of_an_evaluation_person(checkpoint, store, windows):
+def test_the_classes_are_those_of_the_task_and_each_needs_a_window_of_an_test_person(checkpoint, store, windows):
     """p0 alone has the third class, and is validated on."""
     drowsy = windows.assign(label=windows["label"].mask(windows["recording_id"] == "sim:p0:R02", "drowsy"))
     message = (
-        r"task 'eyes': no evaluation person has a window of class 'drowsy' \(windows of evaluation persons, of those "
-        r"in all splits: closed 50 of 50, drowsy 0 of 10, open 50 of 60\); raise split.evaluation_ratio"
+        r"task 'eyes': no test person has a window of class 'drowsy' \(windows of test persons, of those "
+        r"in all splits: closed 50 of 50, drowsy 0 of 10, open 50 of 60\); raise split.test_ratio"
     )
     with pytest.raises(SplitError, match=message):
         probe(checkpoint, store, drowsy, _splits(p0="validation"), PARAMS)

@@ -28,10 +28,10 @@ SPLITS = pd.DataFrame(
     {
         "person": ["tuh:a", "tuh:b", "hbn:c"],
         "corpus": ["tuh", "tuh", "hbn"],
-        "split": ["pretrain", "pretrain", "evaluation"],
+        "split": ["train", "train", "test"],
     }
 )
-MIXTURE = pd.DataFrame({"corpus": ["tuh"] * 3, "split": ["pretrain"] * 2 + ["validation"], "n_windows": [1, 2, 1]})
+MIXTURE = pd.DataFrame({"corpus": ["tuh"] * 3, "split": ["train"] * 2 + ["validation"], "n_windows": [1, 2, 1]})
 
 
 def tables(*, simulated: bool = False, reason: str = "") -> dict[str, pd.DataFrame]:
@@ -52,9 +52,9 @@ def tables(*, simulated: bool = False, reason: str = "") -> dict[str, pd.DataFra
         "rejected": rejected,
         "windows": pd.DataFrame({"start": range(3), "n_windows": [1, 4, 2]}),
         "window_counts": pd.DataFrame({"cut": ["eyes"] * 2, "what": ["n_windows", "hours"], "count": [7.0, 7 / 360]}),
-        "outcomes": pd.DataFrame({"outcome": ["in", "seen"], "files": [3, 3]}),
+        "ingest_summary": pd.DataFrame({"outcome": ["in", "seen"], "files": [3, 3]}),
         "montages": pd.DataFrame({"montage": ["21ch-average-1f0c"], "original_rate_hz": [250.0], "recordings": [3]}),
-        "labels": pd.DataFrame({"label": ["<ECG>"], "kind": ["left_out"], "recordings": [2]}),
+        "unknown_channels": pd.DataFrame({"label": ["<ECG>"], "kind": ["left_out"], "recordings": [2]}),
     }
 
 
@@ -80,7 +80,7 @@ def test_counts_of_a_corpus() -> None:
     assert ["in", "3"] in rows
     assert ["21ch-average-1f0c", "250.0", "3"] in rows
     assert ["&lt;ECG&gt;", "left_out", "2"] in rows
-    assert ["corpus", "evaluation", "pretrain"] in rows
+    assert ["corpus", "test", "train"] in rows
     assert ["hbn", "1", "0"] in rows
     assert ["tuh", "0", "2"] in rows
     assert ["tuh", "3", "1"] in rows

@@ -31,7 +31,7 @@ STORES: Any = {"hbn": Addresses(), "tuh": Addresses()}
 def mixture(**changes: Any) -> pd.DataFrame:
     """HBN has ten persons with ten windows each, TUH ten with three each."""
     rows = [
-        (f"r{k}", corpus, MONTAGE.name, f"{corpus}:p{k}", n_windows, "pretrain", weight)
+        (f"r{k}", corpus, MONTAGE.name, f"{corpus}:p{k}", n_windows, "train", weight)
         for corpus, n_windows, weight in (("hbn", 10, 0.7), ("tuh", 3, 0.3))
         for k in range(10)
     ]

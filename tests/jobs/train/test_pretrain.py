@@ -113,7 +113,7 @@ def mixture(stores: dict[str, NoiseStore]) -> pd.DataFrame:
             "n_samples": n_samples,
             "stride": n_samples,
             "n_windows": 1,
-            "split": "validation" if r == 0 else "pretrain",
+            "split": "validation" if r == 0 else "train",
             "weight": weight,
         }
         for corpus, n_samples, weight in (("hbn", 200, 0.7), ("tuh", 400, 0.3))
@@ -139,7 +139,7 @@ PARAMS = PretrainParams(
 def _splits(mixture: pd.DataFrame) -> pd.DataFrame:
     """The mixture's persons, and two who are kept out."""
     split_of = dict(zip(mixture["person"], mixture["split"], strict=True))
-    table = split_table(split_of | {"tuh:test": "excluded", "hbn:probed": "evaluation"})
+    table = split_table(split_of | {"tuh:test": "excluded", "hbn:probed": "test"})
     known = {person: of["recording_id"].unique().tolist() for person, of in mixture.groupby("person")}
     table["recordings"] = [known.get(person, [f"{person}:r0"]) for person in table["person"]]
     # One person has another name in another run.
@@ -191,7 +191,8 @@ def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[st
     save_checkpoint(tmp_path / "encoder.safetensors", result.checkpoint)
     checkpoint = load_checkpoint(tmp_path / "encoder.safetensors")
     header = checkpoint.header
-    assert header.persons == sorted([f"hbn:p{r}" for r in range(6)] + [f"tuh:p{r}" for r in range(5)] + ["TUEG:x"])
+    names = [f"hbn:p{r}" for r in range(6)], [f"tuh:p{r}" for r in (0, 2, 3, 4)]
+    assert header.persons == [["TUEG:x", "tuh:p1"], *([name] for of in names for name in of)]
     assert header.signals == sorted(short_hash(f"{c}:p{r}:r") for c, n in (("hbn", 6), ("tuh", 5)) for r in range(n))
     assert header.kept_out == {"invented": ["hbn:probed", "tuh:test"]}
     assert len(header.splits_sha256) == 64
@@ -199,7 +200,7 @@ def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[st
     assert header.simulated_corpora == ["hbn"]
     assert header.filters == NoiseStore.filters
     assert (header.seed, header.n_steps, header.reference, header.signal_scale_uv) == (0, 30, "average", 30.0)
-    assert (header.n_persons, header.imported, header.license) == (11, None, None)
+    assert (header.n_persons, header.imported, header.parents, header.license) == (11, None, (), None)
     assert header.normalization == {"kind": "fixed_scale", "scale_uv": 30.0, "clip": 15.0}
     assert header.versions["torch"] == torch.__version__
     spec = SignalSpec.from_dict(header.signal_spec)
@@ -302,14 +303,14 @@ def test_dropout_and_jitter_follow_from_the_seed_too(fit: Fit) -> None:
 
 def test_validation_persons_do_not_teach(result: PretrainResult, fit: Fit, mixture: pd.DataFrame) -> None:
     """Fewer validation windows leave weights and statistics as they were."""
-    fewer = fit(mixture[(mixture["split"] == "pretrain") | (mixture["start"] == 0)])
+    fewer = fit(mixture[(mixture["split"] == "train") | (mixture["start"] == 0)])
     for name, value in result.checkpoint.tensors.items():
         np.testing.assert_array_equal(fewer.checkpoint.tensors[name], value, err_msg=name)
     assert fewer.metrics["val_loss"] != result.metrics["val_loss"]
 
 
 def test_without_validation_windows(fit: Fit, mixture: pd.DataFrame) -> None:
-    alone = fit(mixture[mixture["split"] == "pretrain"], n_steps=3)
+    alone = fit(mixture[mixture["split"] == "train"], n_steps=3)
     assert not [name for name in alone.metrics if name.startswith("val_")]
     assert alone.history["val_loss"].isna().all()
     assert set(alone.reconstructions) == {"hbn", "tuh"}

@@ -13,8 +13,10 @@ import yaml
 from torch import Tensor
 
 import eegfm.jobs.weights.export
+from checkpoints import header, imported_header
 from eegfm.adapters.config import PerceiverConfig, ZeroPadConfig
 from eegfm.adapters.load import build_adapter
+from eegfm.ancestry import inherited
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.checkpoint import Checkpoint
 from eegfm.encoders.base import Encoder, Features, one_row
@@ -41,7 +43,7 @@ def windows(n_windows: int, n_samples: int, n_channels: int = 19) -> torch.Tenso
 
 @pytest.fixture(scope="module")
 def checkpoint() -> Checkpoint:
-    return checkpoint_of(CONFIG, persons=[PERSON], signals=[SIGNAL], kept_out={"x": ["NDA:é"]}, n_persons=1)
+    return checkpoint_of(CONFIG, persons=[[PERSON]], signals=[SIGNAL], kept_out={"x": ["NDA:é"]}, n_persons=1)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +132,25 @@ def test_the_card_says_what_the_weights_are(exported: tuple[Path, dict[str, Any]
         assert line in body
     for line in ("| rate | 200 Hz |", "| reference | average |", "low_hz 0.5", "Fp1, Fp2, F7", "load_exported"):
         assert line in body
+
+
+def test_the_card_and_the_header_say_what_the_weights_started_from(tmp_path: Path) -> None:
+    known, foreign = header(fingerprint="first"), imported_header(fingerprint="abroad", corpora=["tueg"])
+    for parents, line, n_persons in (
+        ([known], "on 2 persons", "2"),
+        ([known, foreign], "from weights published elsewhere (https://example.org/model). Which persons", "unknown"),
+    ):
+        saw = inherited(parents, corpora=["hbn"], simulated_corpora=[], persons=[], signals=[], kept_out={})
+        folder = tmp_path / n_persons
+        export(checkpoint_of(CONFIG, **saw), HUGGINGFACE, folder)
+        text = (folder / "README.md").read_text()
+        started_from = ", ".join(f"{parent.phase} {parent.fingerprint}" for parent in parents)
+        assert line in text
+        assert f"| started from | {started_from} |" in text
+        assert f"| persons | {n_persons} |" in text
+        exported = read_exported_config(folder).header
+        assert exported.parents == saw["parents"]
+        assert [one.fingerprint for one in exported.imports()] == ["abc", *(["abroad"] if foreign in parents else [])]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import pytest
 from eegfm.encoders.config import (
     CbramodConfig,
     ConvConfig,
-    Deep4Config,
     EegnetConfig,
     EegnexConfig,
     FembaConfig,
@@ -16,7 +15,6 @@ from eegfm.encoders.config import (
     LabramConfig,
     LunaConfig,
     PatchTransformerConfig,
-    ShallowConfig,
 )
 from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import CheckpointError
@@ -37,8 +35,6 @@ MENU: dict[str, EncoderConfig] = {
     "gru": GruConfig(),
     "eegnet": EegnetConfig(),
     "eegnex": EegnexConfig(),
-    "shallow": ShallowConfig(),
-    "deep4": Deep4Config(),
 }
 EXCEPTIONS: dict[str, dict[str, str]] = {
     "torch_export": {},

@@ -87,6 +87,7 @@ def test_the_header_says_what_is_known_and_what_is_not(load: Callable[..., Impor
     assert len(header.imported.file_sha256) == 64
     unknown = (header.n_persons, header.persons, header.signals, header.kept_out, header.n_steps, header.splits_sha256)
     assert set(unknown) == {None}
+    assert header.parents == ()
     [montage] = header.signal_spec["montages"].values()
     assert len(montage["channel_names"]) == len(montage["positions_m"]) == 19
     assert load(state, license="none of any kind").checkpoint.header.license == "none of any kind"

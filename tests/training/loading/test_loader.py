@@ -56,6 +56,8 @@ def test_batches_hold_the_windows_of_the_plan(groups, stores, plan) -> None:
             assert batch["samples"][:, 0, 0].tolist() == (100 * recordings + starts).tolist()
             assert batch["samples"][:, -1, 2].tolist() == (100 * recordings + starts + group.n_samples - 1).tolist()
             assert batch["recording"].tolist() == recordings.tolist()
+            assert batch["person"].tolist() == recordings.tolist()
+            assert batch["person"].dtype == torch.int64
             assert batch["scales_uv"][:, 0].tolist() == (recordings + 1).tolist()
             assert batch["montage"] == group.montage
     assert step == 6

@@ -14,7 +14,7 @@ def test_windows_are_labelled_by_their_event(recordings, events):
     task = EventsTask(anchors=ANCHORS, length_s=1)
     rows = [("c:r000", 1.0, "T1"), ("c:r000", 5.0, "T2"), ("c:r000", 7.0, "T4"), ("c:r000", 8.0, "T0")]
     windows, _ = cut_windows(recordings([[(0, 900)]]), events(rows), WindowParams(cuts={"hand": task}))
-    assert windows[["start", "label", "task"]].to_numpy().tolist() == [
+    assert windows[["start", "label", "cut"]].to_numpy().tolist() == [
         [100, "left", "hand"],
         [200, "left", "hand"],
         [600, "right", "hand"],
@@ -25,7 +25,7 @@ def test_windows_are_labelled_by_their_event(recordings, events):
 
 def test_events_of_other_bids_tasks_are_not_cut(recordings, events):
     task = EventsTask(anchors=ANCHORS, length_s=1, bids_task="RestingState")
-    table = recordings([[(0, 900)]] * 2, task=["ThePresent", "RestingState"])
+    table = recordings([[(0, 900)]] * 2, bids_task=["ThePresent", "RestingState"])
     rows = [(1.0, "T1"), (5.0, "T2"), (7.0, "T4")]
     found = events([(recording, *row) for recording in ("c:r000", "c:r001") for row in rows])
     windows, _ = cut_windows(table, found, WindowParams(cuts={"hand": task}))

@@ -68,7 +68,7 @@ def test_release_5_gives_the_trials_of_the_challenge(release_5, shared_data: Pat
 def test_a_run_that_was_cut_off_loses_trials_and_not_itself(release_5, seconds_kept: float):
     """Whole seconds, as in the challenge's BDF, cost nothing either."""
     recordings, events = release_5
-    table = recordings[recordings["task"] == TASK].head(40)
+    table = recordings[recordings["bids_task"] == TASK].head(40)
     whole, _ = cut(table, events)
     shown_s = whole.groupby("recording_id")["start"].max() / 100
     stops = [int(shown_s.get(r, 20.0) + seconds_kept) * 100 for r in table["recording_id"]]
@@ -85,7 +85,7 @@ def test_the_last_second_of_release_5_holds_no_trial(release_5):
 
 def test_order_of_events_and_recordings_is_irrelevant(release_5):
     recordings, events = release_5
-    table = recordings[recordings["task"] == TASK].head(60)
+    table = recordings[recordings["bids_task"] == TASK].head(60)
     windows, _ = cut(table, events)
     shuffled, _ = cut(table.sample(frac=1, random_state=1), events.sample(frac=1, random_state=2))
     pd.testing.assert_frame_equal(shuffled, windows)

@@ -34,7 +34,9 @@ def scorer_starts(n_samples: int, rate_hz: int = 100) -> list[int]:
 @pytest.mark.parametrize("rate_hz", [100, 500])
 def test_crops_are_those_of_the_scorer(recordings, events, rate_hz: int):
     lengths = [399 * rate_hz // 100, 4 * rate_hz, 33 * rate_hz + 7, 4000 * rate_hz]  # the last draws every place
-    table = recordings([[(0, n)] for n in lengths], rate_hz=float(rate_hz), task=[TASK] * 4, externalizing=[0.5] * 4)
+    table = recordings(
+        [[(0, n)] for n in lengths], rate_hz=float(rate_hz), bids_task=[TASK] * 4, externalizing=[0.5] * 4
+    )
     windows, counts = cut(table, events([]))
     found = windows.groupby("recording_id")["start"].apply(list)
     assert found.to_dict() == {f"c:r{k:03d}": scorer_starts(n, rate_hz) for k, n in enumerate(lengths) if k}
@@ -45,8 +47,8 @@ def test_crops_are_those_of_the_scorer(recordings, events, rate_hz: int):
 def test_release_5(release_5):
     recordings, events = release_5
     windows, counts = cut(recordings, events)
-    chosen = recordings[(recordings["task"] == TASK) & recordings["externalizing"].notna()]
-    n_without = int(((recordings["task"] == TASK) & recordings["externalizing"].isna()).sum())
+    chosen = recordings[(recordings["bids_task"] == TASK) & recordings["externalizing"].notna()]
+    n_without = int(((recordings["bids_task"] == TASK) & recordings["externalizing"].isna()).sum())
     assert (counts["n_recordings_without_label"], counts["n_recordings"]) == (n_without, 745 - n_without)
     assert n_without > 0
     expected = {r: scorer_starts(s[0]) for r, s in zip(chosen["recording_id"], chosen["segment_stops"], strict=True)}
@@ -58,7 +60,7 @@ def test_release_5(release_5):
 
 
 def test_crops_stay_inside_segments_and_go_on_with_the_draws(recordings, events):
-    table = recordings([[(0, 900), (900, 1750)]], task=[TASK], externalizing=[1.0])
+    table = recordings([[(0, 900), (900, 1750)]], bids_task=[TASK], externalizing=[1.0])
     windows, _ = cut(table, events([]))
     offsets = np.array(scorer_starts(1400)) - 200 * np.arange(6)
     assert windows["start"].tolist() == (np.array([0, 200, 400, 900, 1100, 1300]) + offsets).tolist()
@@ -75,7 +77,7 @@ def test_crops_stay_inside_segments_and_go_on_with_the_draws(recordings, events)
 def test_every_window_of_the_grid_has_one_crop_inside_it(recordings, events, edges, window, stride, shorter):
     segments = [[*zip(sorted(e)[::2], sorted(e)[1::2], strict=False)] for e in edges]
     crop = max(window - shorter, 1)
-    table = recordings(segments, rate_hz=1.0, task=[TASK] * len(segments), externalizing=[0.0] * len(segments))
+    table = recordings(segments, rate_hz=1.0, bids_task=[TASK] * len(segments), externalizing=[0.0] * len(segments))
     task = HbnChallenge2Task(window_s=window, stride_s=stride, crop_s=crop)
     runs = task.find(table, events([]), SampleGrid(1.0, "x"))
     grid = [

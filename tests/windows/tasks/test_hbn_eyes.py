@@ -16,7 +16,7 @@ def cut(table, found):
 
 def test_windows_start_as_in_eegdash(recordings, events):
     cues = events([("c:r000", 20.0, OPEN), ("c:r000", 40.004, CLOSE), ("c:r001", 20.0, OPEN)])
-    table = recordings([[(0, 9000)]] * 2, task=["RestingState", "ThePresent"])
+    table = recordings([[(0, 9000)]] * 2, bids_task=["RestingState", "ThePresent"])
     windows, counts = cut(table, cues)
     starts = windows.groupby("label")["start"].apply(list).to_dict()
     assert starts["open"] == [2000 + 100 * offset for offset in range(5, 18, 2)]
@@ -30,7 +30,7 @@ def test_real_resting_state_cues(release_5):
     recordings, events = release_5
     windows, counts = cut(recordings, events)
     expected = []
-    for row in recordings[recordings["task"] == "RestingState"].itertuples():
+    for row in recordings[recordings["bids_task"] == "RestingState"].itertuples():
         mine = events[events["recording_id"] == row.recording_id]
         for value, label, offset in ((CLOSE, "closed", 15), (OPEN, "open", 5)):
             for onset_s in mine.loc[mine["value"] == value, "onset_s"]:

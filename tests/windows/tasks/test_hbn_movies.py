@@ -27,7 +27,7 @@ def test_moments_count_from_video_start(recordings, events):
             ("c:r003", 1.0, "video_start"), ("c:r003", 9.0, "video_stop"),
         ]
     )  # fmt: skip
-    table = recordings([[(0, 9000)]] * 4, task=["ThePresent", "ThePresent", "RestingState", "DespicableMe"])
+    table = recordings([[(0, 9000)]] * 4, bids_task=["ThePresent", "ThePresent", "RestingState", "DespicableMe"])
     windows = expand(cut(table, found, movies=("DespicableMe", "ThePresent"))[0])
     tenth = windows[windows["moment"] == 10]
     assert tenth[["recording_id", "start", "label"]].to_numpy().tolist() == [
@@ -38,7 +38,7 @@ def test_moments_count_from_video_start(recordings, events):
 
 def test_a_movie_that_is_absent_is_a_class_without_windows_or_a_name_that_matches_nothing(recordings, events):
     found = events([("c:r000", 5.0, "video_start"), ("c:r000", 45.0, "video_stop")])
-    table = recordings([[(0, 9000)]], task=["ThePresent"])
+    table = recordings([[(0, 9000)]], bids_task=["ThePresent"])
     with pytest.raises(SplitError, match=r"no window of class 'DespicableMe', .* leave it out of movies"):
         cut(table, found)
     with pytest.raises(ConfigError, match="movies: 'DespicableMe' matches none"):

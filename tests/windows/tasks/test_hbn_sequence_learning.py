@@ -28,7 +28,7 @@ def test_a_block_ends_with_its_last_dot(recordings, events):
         (30.0, "learningBlock_3"), (32.0, "dot_no1_ON"), (34.0, "dot_no12_OFF"), (35.0, "seqLearning_stop"),
     ]  # fmt: skip
     found = events([("c:r000", *row) for row in rows] + [("c:r001", 60.0, "dot_no1_OFF")])
-    table = recordings([[(0, 9000)]] * 3, task=["seqLearning6target", "seqLearning8target", "RestingState"])
+    table = recordings([[(0, 9000)]] * 3, bids_task=["seqLearning6target", "seqLearning8target", "RestingState"])
     windows, counts = cut(table, found, left_out=("block_2", "block_4", "block_5"))
     assert windows[["start", "n_windows", "moment", "label"]].to_numpy().tolist() == [
         [200, 2, 0, "block_1"],
@@ -37,14 +37,14 @@ def test_a_block_ends_with_its_last_dot(recordings, events):
     assert (counts["n_events"], counts["n_events_without_dots"]) == (3, 1)
     assert (counts["n_recordings_without_window"], counts["n_recordings_of_other_tasks"]) == (1, 1)
     shuffled, _ = find_windows(HbnSequenceLearningTask(), table, found.sample(frac=1, random_state=0))
-    pd.testing.assert_frame_equal(shuffled.assign(task="block"), windows)
+    pd.testing.assert_frame_equal(shuffled.assign(cut="block"), windows)
 
 
 def test_one_of_the_two_tasks_is_enough_where_none_is_given(recordings, events):
     rows = [(10.0 * n, f"learningBlock_{n}") for n in range(1, 6)] + [
         (10.0 * n + 5, "dot_no1_OFF") for n in range(1, 6)
     ]
-    corpus = recordings([[(0, 9000)]], task=["seqLearning6target"]), events([("c:r000", *row) for row in rows])
+    corpus = recordings([[(0, 9000)]], bids_task=["seqLearning6target"]), events([("c:r000", *row) for row in rows])
     assert set(cut(*corpus)[0]["label"]) == {f"block_{n}" for n in range(1, 6)}
     with pytest.raises(ConfigError, match="bids_tasks: 'seqLearning8target' matches none"):
         cut(*corpus, bids_tasks=("seqLearning6target", "seqLearning8target"))

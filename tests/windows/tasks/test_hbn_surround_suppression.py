@@ -43,7 +43,7 @@ def test_other_values_and_missing_columns(recordings, events):
     rows = [(1.0, "stim_ON"), (5.0, "stim_ON"), (3.0, "fixpoint_ON"), (6.5, "stim_ON")]
     found = events([("c:r000", *row) for row in rows])
     found["background"] = pd.Series(["1", "2", "1", "0"], dtype="str")
-    table = recordings([[(0, 900)]], task=["surroundSupp"])
+    table = recordings([[(0, 900)]], bids_task=["surroundSupp"])
     windows, counts = cut(table, found)
     assert windows[["start", "label"]].to_numpy().tolist() == [[100, "background"], [650, "no_background"]]
     assert counts["n_events_of_other_values"] == 1

@@ -33,7 +33,7 @@ def test_windows_end_with_their_answer_and_begin_after_the_one_before(recordings
     found = events([("c:r001" if row[0] == 28 else "c:r000", *row[:2]) for row in rows])
     found["user_answer"] = pd.Series([row[2] for row in rows], dtype="str")
     found["correct_answer"] = pd.Series([row[3] for row in rows], dtype="str")
-    table = recordings([[(0, 2000), (2000, 3000)], [(0, 3000)]], task=["symbolSearch"] * 2)
+    table = recordings([[(0, 2000), (2000, 3000)], [(0, 3000)]], bids_task=["symbolSearch"] * 2)
     windows, counts = cut(table, found)
     assert windows[["start", "label"]].to_numpy().tolist() == [[700, "correct"], [1050, "incorrect"]]
     assert {name: n for name, n in counts.items() if name.startswith("n_responses")} == {

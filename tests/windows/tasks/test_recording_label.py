@@ -21,7 +21,7 @@ def test_recording_label(recordings, events):
     table = recordings([[(0, 500)]] * 4, run=["R01", "R02", "R03", "R02"])
     table.at[3, "segment_stops"] = [100]
     windows, counts = cut(table, events([]))
-    assert windows[["recording_id", "label", "n_windows", "task"]].to_numpy().tolist() == [
+    assert windows[["recording_id", "label", "n_windows", "cut"]].to_numpy().tolist() == [
         ["c:r000", "open", 2, "eyes"],
         ["c:r001", "closed", 2, "eyes"],
     ]
@@ -30,7 +30,7 @@ def test_recording_label(recordings, events):
 
 
 def test_recordings_of_one_bids_task(recordings, events):
-    table = recordings([[(0, 500)]] * 4, run=["R01", "R01", "R02", "R02"], task=["a", "b", "a", "b"])
+    table = recordings([[(0, 500)]] * 4, run=["R01", "R01", "R02", "R02"], bids_task=["a", "b", "a", "b"])
     assert set(cut(table, events([]), bids_task="b")[0]["recording_id"]) == {"c:r001", "c:r003"}
 
 

@@ -49,14 +49,14 @@ def test_a_corpus_without_the_column_is_told(recordings, events):
     for task, column in ((AgeTask(), "age_years"), (SexTask(), "sex"), (HbnFactorTask(), "p_factor")):
         with pytest.raises(ConfigError, match=f"cut 'trait': recordings have no column '{column}'"):
             cut(recordings([[(0, 2500)]]), events([]), task)
-    without = recordings([[(0, 2500)]], age_years=[8.0]).drop(columns="task")
+    without = recordings([[(0, 2500)]], age_years=[8.0]).drop(columns="bids_task")
     assert len(cut(without, events([]), AgeTask())[0]) == 1
-    with pytest.raises(ConfigError, match="cut 'trait': recordings have no column 'task'"):
+    with pytest.raises(ConfigError, match="cut 'trait': recordings have no column 'bids_task'"):
         cut(without, events([]), AgeTask(bids_tasks=("a",)))
 
 
 def test_sex_is_a_class(recordings, events):
-    table = recordings([[(0, 500)]] * 4, sex=["F", "M", "", "X"], task=["a", "b", "a", "a"])
+    table = recordings([[(0, 500)]] * 4, sex=["F", "M", "", "X"], bids_task=["a", "b", "a", "a"])
     windows, counts = cut(table, events([]), SexTask())
     assert dict(zip(windows["recording_id"], windows["label"], strict=True)) == {"c:r000": "F", "c:r001": "M"}
     assert (counts["n_recordings_without_label"], windows["n_samples"].iloc[0]) == (2, 200)
@@ -67,7 +67,7 @@ def test_sex_is_a_class(recordings, events):
 
 def test_the_four_factors_of_release_5(release_5):
     recordings, events = release_5
-    resting = recordings[recordings["task"] == "RestingState"]
+    resting = recordings[recordings["bids_task"] == "RestingState"]
     for factor in ("p_factor", "attention", "internalizing", "externalizing"):
         task = HbnFactorTask(factor=factor, bids_tasks=("RestingState",))
         windows, counts = cut(recordings, events, task)

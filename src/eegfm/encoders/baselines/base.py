@@ -5,7 +5,6 @@ Shapes: B windows, C channels, T samples, F filters, D width.
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv1d
 
 from eegfm.batch import SignalSpec
 from eegfm.encoders.montage import only_length
@@ -26,55 +25,34 @@ class Timeline:
     def __init__(self, rate_hz: float, design_rate_hz: float) -> None:
         self._signal_rate_hz = self._rate_hz = rate_hz
         self._design_rate_hz = design_rate_hz
-        self._steps: list[tuple[int, int]] = []
-
-    def padded_kernel(self, n_samples: int) -> int:
-        """Samples of a kernel that keeps the length of the signal."""
-        return max(1, round(n_samples * self._rate_hz / self._design_rate_hz))
+        self._shortest_samples = 1
 
     def kernel(self, n_samples: int) -> int:
-        """Samples of a kernel that stays within the signal and so shortens it."""
-        length = self.padded_kernel(n_samples)
-        self._steps.append((length, 1))
-        return length
+        """Samples of a kernel."""
+        return max(1, round(n_samples * self._rate_hz / self._design_rate_hz))
 
     def pool(self, n_samples: int) -> int:
         """Samples of a pooling without overlap."""
-        return self.overlapping_pool(n_samples, n_samples)[1]
-
-    def overlapping_pool(self, n_samples: int, stride: int) -> tuple[int, int]:
-        """Samples of a pooling, and from one pooled stretch to the next."""
-        design_rate_behind_hz = self._design_rate_hz / stride
+        design_rate_behind_hz = self._design_rate_hz / n_samples
         factor = max(1, round(self._rate_hz / design_rate_behind_hz))
-        length = factor if n_samples == stride else self.padded_kernel(n_samples)
-        self._steps.append((length, factor))
         self._rate_hz, self._design_rate_hz = self._rate_hz / factor, design_rate_behind_hz
-        return length, factor
-
-    def n_left(self, n_samples: int) -> int:
-        """Samples that are left of a signal behind all steps so far; 0 where it is too short."""
-        for length, stride in self._steps:
-            n_samples = (n_samples - length) // stride + 1 if n_samples >= length else 0
-        return n_samples
+        self._shortest_samples *= factor
+        return factor
 
     def n_left_of(self, spec: SignalSpec, encoder: str) -> int:
-        """Samples that are left of the data's windows.
+        """Samples that all poolings leave of the data's windows.
 
         Raises:
-            ConfigError: None are; the message says the shortest window.
+            ConfigError: They leave none; the message says the shortest window.
         """
-        n_samples = only_length(spec, encoder)
-        n_left = self.n_left(n_samples)
-        if not n_left:
-            shortest = 1
-            for length, stride in reversed(self._steps):
-                shortest = (shortest - 1) * stride + length
+        n_samples, shortest = only_length(spec, encoder), self._shortest_samples
+        if n_samples < shortest:
             raise ConfigError(
                 f"encoder {encoder} needs windows of at least {shortest / self._signal_rate_hz:g} s ({shortest} "
                 f"samples at {self._signal_rate_hz:g} Hz), the data's last {n_samples / self._signal_rate_hz:g} s; "
                 "cut longer ones (cuts.*.length_s) or choose encoder patch_transformer"
             )
-        return n_left
+        return n_samples // shortest
 
 
 class SpatialFilters(nn.Module):
@@ -97,32 +75,6 @@ class SpatialFilters(nn.Module):
         """(B, F, C, T) to (B, F * S, T), the sums of one temporal filter side by side."""
         weight = self.weight.renorm(p=2, dim=0, maxnorm=self.max_norm).view(x.shape[1], -1, x.shape[2])
         return (weight @ x).flatten(1, 2)
-
-
-class TimeThenSpace(nn.Module):
-    """A temporal filter bank on every channel, then spatial filters over all filters and channels, as one convolution.
-
-    There is nothing between the two, so their weights multiply: the maps of single channels never exist.
-
-    Args:
-        n_channels: Channels C.
-        n_temporal_filters: Filters F of the bank.
-        n_spatial_filters: Maps S that come out.
-        kernel_samples: Length K of a temporal filter.
-    """
-
-    def __init__(self, n_channels: int, n_temporal_filters: int, n_spatial_filters: int, kernel_samples: int) -> None:
-        super().__init__()
-        self.time_weight = nn.Parameter(torch.empty(n_temporal_filters, 1, kernel_samples))
-        self.time_bias = nn.Parameter(torch.zeros(n_temporal_filters))
-        self.space_weight = nn.Parameter(torch.empty(n_spatial_filters, n_temporal_filters, n_channels))
-        nn.init.xavier_uniform_(self.time_weight)
-        nn.init.xavier_uniform_(self.space_weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, T) to (B, S, T - K + 1)."""
-        weight = torch.einsum("sfc,fk->sck", self.space_weight, self.time_weight.squeeze(1))
-        return conv1d(x, weight, self.space_weight.sum(dim=2) @ self.time_bias)
 
 
 def same_padding(kernel_samples: int, dilation: int = 1) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from eegfm.encoders.traits import WindowConfig
 
 
 class BaselineConfig(WindowConfig):
-    """Base of the supervised floors: published convolutional networks without their classifier.
+    """Base of the supervised baselines: published convolutional networks without their classifier.
 
     Lengths in time are samples at ``design_rate_hz``, the rate that a network was published at. At another rate
     kernels keep their duration and poolings bring the signal to nearly the published rate. Naming the data's own rate
@@ -22,7 +22,7 @@ class BaselineConfig(WindowConfig):
 
     dropout_ratio: float = Field(default=0.5, ge=0, lt=1)
     batch_norm_momentum: float = Field(default=0.1, gt=0, le=1)
-    design_rate_hz: PositiveFloat = 250.0
+    design_rate_hz: PositiveFloat = 128.0
 
 
 class EegnetConfig(BaselineConfig):
@@ -54,7 +54,6 @@ class EegnetConfig(BaselineConfig):
     second_pool_samples: PositiveInt = 8
     max_norm: PositiveFloat = 1.0
     dropout_ratio: float = Field(default=0.25, ge=0, lt=1)
-    design_rate_hz: PositiveFloat = 128.0
 
 
 class EegnexConfig(BaselineConfig):
@@ -82,43 +81,3 @@ class EegnexConfig(BaselineConfig):
     first_pool_samples: PositiveInt = 4
     second_pool_samples: PositiveInt = 8
     max_norm: PositiveFloat = 1.0
-    design_rate_hz: PositiveFloat = 128.0
-
-
-class ShallowConfig(BaselineConfig):
-    """ShallowConvNet (Schirrmeister et al. 2017, arXiv 1703.05051): filter bank, spatial filters, log band power.
-
-    Args:
-        n_temporal_filters: Temporal filters.
-        n_spatial_filters: Spatial filters over all temporal ones.
-        kernel_samples: Temporal kernel.
-        pool_samples: Stretch that power is averaged over.
-        pool_stride_samples: From one such stretch to the next.
-    """
-
-    implementation: ClassVar[str] = "eegfm.encoders.baselines.shallow:Shallow"
-
-    name: Literal["shallow"] = "shallow"
-    n_temporal_filters: PositiveInt = 40
-    n_spatial_filters: PositiveInt = 40
-    kernel_samples: PositiveInt = 25
-    pool_samples: PositiveInt = 75
-    pool_stride_samples: PositiveInt = 15
-
-
-class Deep4Config(BaselineConfig):
-    """DeepConvNet with four blocks of convolution and pooling (Schirrmeister et al. 2017, arXiv 1703.05051).
-
-    Args:
-        n_filters: Temporal filters of the first block, and as many spatial ones; each later block has twice as many
-            as the one before.
-        kernel_samples: Kernel of every block, in samples at the rate there.
-        pool_samples: Pooling of every block, in samples at the rate there.
-    """
-
-    implementation: ClassVar[str] = "eegfm.encoders.baselines.deep4:Deep4"
-
-    name: Literal["deep4"] = "deep4"
-    n_filters: PositiveInt = 25
-    kernel_samples: PositiveInt = 10
-    pool_samples: PositiveInt = 3

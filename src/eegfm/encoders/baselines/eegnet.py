@@ -25,8 +25,8 @@ class Eegnet(WindowEncoder):
 
     def __init__(self, config: EegnetConfig, spec: SignalSpec) -> None:
         time = Timeline(spec.rate_hz, config.design_rate_hz)
-        kernel, first_pool = time.padded_kernel(config.kernel_samples), time.pool(config.first_pool_samples)
-        late_kernel = time.padded_kernel(config.separable_kernel_samples)
+        kernel, first_pool = time.kernel(config.kernel_samples), time.pool(config.first_pool_samples)
+        late_kernel = time.kernel(config.separable_kernel_samples)
         late_pool = time.pool(config.second_pool_samples)
         F1, F2 = config.n_temporal_filters, config.n_pointwise_filters
         M = F1 * config.n_spatial_filters

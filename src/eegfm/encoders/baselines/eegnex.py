@@ -26,8 +26,8 @@ class Eegnex(WindowEncoder):
 
     def __init__(self, config: EegnexConfig, spec: SignalSpec) -> None:
         time = Timeline(spec.rate_hz, config.design_rate_hz)
-        kernel, first_pool = time.padded_kernel(config.kernel_samples), time.pool(config.first_pool_samples)
-        late_kernel = time.padded_kernel(config.dilated_kernel_samples)
+        kernel, first_pool = time.kernel(config.kernel_samples), time.pool(config.first_pool_samples)
+        late_kernel = time.kernel(config.dilated_kernel_samples)
         second_pool = time.pool(config.second_pool_samples)
         super().__init__(config, spec, config.n_first_filters * time.n_left_of(spec, config.name))
         few, many, S = config.n_first_filters, config.n_filters, config.n_spatial_filters

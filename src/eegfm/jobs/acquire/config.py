@@ -16,7 +16,8 @@ class FolderSource(StrictModel):
 
 
 class S3Source(StrictModel):
-    """Objects of an S3 bucket, fetched into the raw folder, which then mirrors what is chosen; see ``docs/sources.md``.
+    """Objects of an S3 bucket, fetched into the raw folder, which holds what is chosen and nothing else; see
+    ``docs/sources.md``.
 
     Patterns are matched against the whole path below ``url``, and ``*`` also matches ``/``.
 

@@ -1,4 +1,4 @@
-"""Make a raw folder mirror what a source chooses of a bucket: resumable at any moment, and nothing half-believed."""
+"""Fetch the chosen files of a bucket into a raw folder: in parallel, verified, resumable at any moment."""
 
 import hashlib
 import logging
@@ -25,7 +25,7 @@ from eegfm.jobs.acquire.fetched import (
     read_record,
     write_record,
 )
-from eegfm.jobs.acquire.mirror import Mirror, arrange
+from eegfm.jobs.acquire.mirror import Mirror, compare
 from eegfm.jobs.acquire.s3 import N_ATTEMPTS, Bucket, DamagedError, ObjectError, UnreachableError
 from eegfm.jobs.acquire.selection import RemoteFile, select
 
@@ -50,7 +50,7 @@ def fetch(source: S3Source, layout: CorpusConfig, corpus: str, folder: Path) -> 
 
     Raises:
         EegfmError: The bucket cannot be listed, nothing is chosen, another process is at work, the folder holds
-            recordings of other origin or cannot take the files, or a file did not arrive.
+            files of other origin or cannot take the files, or a file did not arrive.
     """
     selection = _fingerprint(source, layout)
     dispensable = is_complete(folder, selection)
@@ -67,8 +67,9 @@ def fetch(source: S3Source, layout: CorpusConfig, corpus: str, folder: Path) -> 
         with _writable(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with folder_lock(folder):
-                mirror = arrange(folder, read_record(folder), source.url, {f.path for f in listed}, chosen, built)
-                _bring(bucket, source, mirror, folder, selection, corpus)
+                record = read_record(folder)
+                mirror = compare(folder, record, source.url, chosen, built)
+                _bring(bucket, source, record or FetchRecord(source.url, "", {}), mirror, folder, selection, corpus)
 
 
 def _fingerprint(source: S3Source, layout: CorpusConfig) -> str:
@@ -90,9 +91,10 @@ def _writable(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _bring(bucket: Bucket, source: S3Source, mirror: Mirror, folder: Path, selection: str, corpus: str) -> None:
-    record = mirror.record
-    if not mirror.missing and not mirror.is_new and record.selection == selection:
+def _bring(
+    bucket: Bucket, source: S3Source, record: FetchRecord, mirror: Mirror, folder: Path, selection: str, corpus: str
+) -> None:
+    if not mirror.missing and record == FetchRecord(source.url, selection, mirror.there):
         _log.info("%s: all %d files of %s are there", corpus, len(mirror.there), source.url)
         return
     _check_space(folder, mirror.missing)
@@ -100,14 +102,15 @@ def _bring(bucket: Bucket, source: S3Source, mirror: Mirror, folder: Path, selec
         "%s: fetching %d files, %s, from %s (%d are there)",
         corpus, len(mirror.missing), _size(mirror.missing), source.url, len(mirror.there),
     )  # fmt: skip
+    # Until a newer version has arrived, the record names the older one: it is still ours to replace.
     write_record(folder, FetchRecord(source.url, "", record.files), mirror.there)
     shutil.rmtree(folder / _PARTS, ignore_errors=True)
     (folder / _PARTS).mkdir()
     transfer = _Transfer(bucket, folder, mirror.missing, source.n_parallel)
     transfer.run()
     shutil.rmtree(folder / _PARTS)
-    files = {**record.files, **transfer.arrived}
-    write_record(folder, FetchRecord(source.url, selection, files), {*mirror.there, *transfer.arrived})
+    files = {**mirror.there, **transfer.arrived}
+    write_record(folder, FetchRecord(source.url, selection, files), files)
 
 
 def _size(files: Sequence[RemoteFile]) -> str:

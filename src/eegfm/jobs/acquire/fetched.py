@@ -1,10 +1,10 @@
-"""What a fetching source knows of its raw folder: the files that arrived, whether that is all, and who is at work.
+"""Record of a fetching source in its raw folder: the fetched files, whether they are complete, and a lock.
 
 The record ``.eegfm_s3.jsonl`` says which version of each object arrived: a header line, then one line per file, whole
 but for a last line that an interrupted run may have left. A file is believed if the record names its version and the
-file has the recorded size and time, or the recorded MD5. The line comes before the file takes its place, so that after
-an interruption at any moment a file without a line was not fetched. ``.eegfm_source.jsonl`` tells readers the same in
-the form that all sources share.
+file has the recorded size and time, or the recorded MD5. No other file is. The line comes before the file takes its
+place, so that after an interruption at any moment a file without a line was not fetched. ``.eegfm_source.jsonl`` tells
+readers the same in the form that all sources share.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from eegfm.corpora.manifest import SOURCE_MANIFEST, KnownFile, manifest_line, read_manifest
+from eegfm.corpora.manifest import SOURCE_MANIFEST, KnownFile, manifest_line
 from eegfm.errors import EegfmError
 from eegfm.files import exclusive, write_atomically
 from eegfm.jobs.acquire.selection import RemoteFile
@@ -55,7 +55,7 @@ class FetchedFile:
 
     def is_at(self, place: Path) -> bool:
         """Whether the file lies at a place unchanged. One that was copied without its time gets that back."""
-        if not is_regular(place) or place.stat().st_size != self.n_bytes:
+        if not _is_regular(place) or place.stat().st_size != self.n_bytes:
             return False
         if place.stat().st_mtime_ns != self.mtime_ns:
             if md5_of(place) != self.md5:
@@ -71,7 +71,7 @@ class FetchRecord:
     Args:
         url: Bucket and prefix.
         selection: Fingerprint of the choice that is there completely; empty while it is not.
-        files: What arrived, by path; also what is not chosen any more.
+        files: What arrived, by path.
     """
 
     url: str
@@ -96,22 +96,22 @@ def read_record(folder: Path) -> FetchRecord | None:
         files = [FetchedFile(**row) for row in rows]
     except (ValueError, KeyError, TypeError) as error:
         raise EegfmError(
-            f"{path} is not a record of fetched files ({error}); remove it: files that the bucket still has are "
-            "recognised by their checksums"
+            f"{path} is not a record of fetched files ({error}); fetch into another folder, or remove the record and "
+            "set acquire.source.name: folder to take the files as they are"
         ) from error
     return FetchRecord(head["url"], head["selection"], {file.path: file for file in files})
 
 
-def write_record(folder: Path, record: FetchRecord, chosen: Iterable[str]) -> None:
+def write_record(folder: Path, record: FetchRecord, published: Iterable[str]) -> None:
     """Write the record and the manifest whole.
 
     Args:
         folder: The raw folder.
-        record: All files that were fetched.
-        chosen: Paths of those that are in their places; only these are published.
+        record: The files that were fetched, older versions included.
+        published: Paths of those that the manifest names to readers.
     """
-    known = {path: record.files[path] for path in sorted(chosen)}
-    lines = [manifest_line(f.path, KnownFile(n_bytes=f.n_bytes, checksum=f"md5:{f.md5}")) for f in known.values()]
+    known = [record.files[path] for path in sorted(published)]
+    lines = [manifest_line(f.path, KnownFile(n_bytes=f.n_bytes, checksum=f"md5:{f.md5}")) for f in known]
     head = {"version": _VERSION, "url": record.url, "selection": record.selection}
     rows = [head, *(asdict(file) for file in record.files.values())]
     # The manifest comes first: a selection counts as complete only when readers see it, too.
@@ -147,9 +147,8 @@ def is_complete(folder: Path, selection: str) -> bool:
     if record is None or record.selection != selection:
         return False
     return all(
-        is_regular(folder / path) and (folder / path).stat().st_size == known.n_bytes
-        for path, known in read_manifest(folder).items()
-        if known.n_bytes >= 0
+        _is_regular(folder / path) and (folder / path).stat().st_size == file.n_bytes
+        for path, file in record.files.items()
     )
 
 
@@ -165,7 +164,7 @@ def folder_lock(folder: Path) -> AbstractContextManager[None]:
     )
 
 
-def is_regular(place: Path) -> bool:
+def _is_regular(place: Path) -> bool:
     """Whether a file lies at a place, and no link, folder or device."""
     return place.exists() and stat.S_ISREG(place.lstat().st_mode)
 

@@ -15,7 +15,7 @@ from eegfm.jobs.acquire.config import S3Source
 _log = logging.getLogger(__name__)
 
 OWN_PREFIX = ".eegfm_"
-"""Names in the root of a raw folder that are our own: manifest, record, lock, parts, files set aside."""
+"""Names in the root of a raw folder that are our own: manifest, record, lock, parts."""
 
 _SEPARATORS = re.compile(r"[/_.\\]")
 

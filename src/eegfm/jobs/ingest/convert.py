@@ -21,7 +21,7 @@ from eegfm.signal.expected import Expected, check_expected
 from eegfm.signal.header import RecordingHeader
 from eegfm.signal.montages.electrodes import ResolvedChannels
 from eegfm.signal.named_files import OTHER_NAME_FLAGS, named_files
-from eegfm.signal.open import open_reader
+from eegfm.signal.open import FORMATS, Format, format_of, open_reader
 from eegfm.signal.processing.bad_stretches import bad_ones, bad_stretches, says_bad
 from eegfm.signal.processing.quality import BAD_FLAGS, bad_channels, clipped_together, without_clipped
 from eegfm.store.index import RejectedEntry
@@ -89,7 +89,7 @@ class Converted:
     """A recording whose samples lie in a separate file, ready to be committed.
 
     The file needs no fsync and no rename. The committer syncs the appended samples, and the next run after an
-    interruption starts with an empty spool.
+    interruption starts with an empty spool. ``formats`` names the readers that the recording depends on.
     """
 
     recording_id: str
@@ -102,6 +102,7 @@ class Converted:
     facts: dict[str, Any]
     events: list[dict[str, Any]]
     named: dict[str, str]
+    formats: tuple[Format, ...]
 
     @property
     def hours(self) -> float:
@@ -136,6 +137,7 @@ def _convert(task: Task) -> Converted:
     path, name = task.path, str(task.row["path"])
     _check_unchanged(task, "since the folder was listed")
     check_published(task.root, str(task.row["published"]))
+    own_format = format_of(path)
     reader = open_reader(path, task.params.reading)
     header = reader.header
     check_expected(header, Expected(rates_hz=task.params.rates_hz, source="ingest.rates_hz"), name)
@@ -187,6 +189,7 @@ def _convert(task: Task) -> Converted:
         facts={**details.facts, **facts},
         events=events,
         named=task.named_versions() if OTHER_NAME_FLAGS.intersection(header.flags) else {},
+        formats=FORMATS if details.opened_others else (own_format,),
     )
 
 

@@ -24,7 +24,7 @@ MAX_LENGTH_DIFFERENCE_S = 2.0
 """Largest difference in length. EDF is written in whole records, usually of one second."""
 DIFFERS = "copy_differs"
 _SIGNAL_FLAGS = BAD_FLAGS - {"marked_bad"}
-_LABELS = ("task", "age_years", "sex")
+_LABELS = ("bids_task", "age_years", "sex")
 """Labels that a recording's own files may state. The corpus's own columns are labels too."""
 
 _Mark = tuple[float, float, str]

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from eegfm.jobs.ingest.tables import count_outcomes
+from eegfm.jobs.ingest.tables import ingest_summary
 from eegfm.plots.figures import spectrum_figure
 from eegfm.store.reader import SignalStore
 
@@ -24,25 +24,25 @@ class Description:
     """Tables and a figure about one corpus.
 
     Args:
-        outcomes: See ``eegfm.jobs.ingest.tables.count_outcomes``.
+        ingest_summary: See ``eegfm.jobs.ingest.tables.ingest_summary``.
         montages: One row per montage and recorded rate: channels, reference, recordings, persons, hours.
-        labels: One row per channel label that is no electrode: number of recordings, and whether it is a known other
-            channel (``left_out``) or unknown (``not_understood``).
+        unknown_channels: One row per channel label that is no electrode: number of recordings, and whether it is a
+            known other channel (``left_out``) or unknown (``not_understood``).
         spectrum: Power spectral density of each montage.
     """
 
-    outcomes: pd.DataFrame
+    ingest_summary: pd.DataFrame
     montages: pd.DataFrame
-    labels: pd.DataFrame
+    unknown_channels: pd.DataFrame
     spectrum: go.Figure
 
 
-def describe(store: SignalStore, recordings: pd.DataFrame, files: pd.DataFrame, corpus: str) -> Description:
+def describe(store: SignalStore, recordings: pd.DataFrame, file_outcomes: pd.DataFrame, corpus: str) -> Description:
     """Describe a corpus. Signals are read for the spectrum only, and only from some recordings."""
     return Description(
-        outcomes=count_outcomes(files, recordings),
+        ingest_summary=ingest_summary(file_outcomes, recordings),
         montages=montages_table(recordings),
-        labels=labels_table(recordings),
+        unknown_channels=unknown_channels_table(recordings),
         spectrum=spectrum_figure(spectrum_table(store, recordings), corpus, simulated=store.is_simulated),
     )
 
@@ -57,7 +57,7 @@ def montages_table(recordings: pd.DataFrame) -> pd.DataFrame:
     return counts.round({"hours": 2})
 
 
-def labels_table(recordings: pd.DataFrame) -> pd.DataFrame:
+def unknown_channels_table(recordings: pd.DataFrame) -> pd.DataFrame:
     """Channel labels that are no electrode, the most frequent first."""
     rows = []
     for kind in ("not_understood", "left_out"):

@@ -1,14 +1,11 @@
 """Bring a corpus into its signal store: plan, convert in workers, commit in plan order, report every file."""
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from functools import cache, partial
-from importlib.metadata import version
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,37 +14,33 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from eegfm.corpora.base import file_version
 from eegfm.errors import EegfmError, StoreError
 from eegfm.jobs.ingest.config import IngestParams
-from eegfm.jobs.ingest.convert import TRIED_AGAIN, Converted, Task
+from eegfm.jobs.ingest.convert import Converted, Task
 from eegfm.jobs.ingest.copies import find_copies
 from eegfm.jobs.ingest.copies_known import compare_copies
 from eegfm.jobs.ingest.describe import read_described
+from eegfm.jobs.ingest.staleness import file_key, fresh_keys, reader_codes, store_facts
 from eegfm.jobs.ingest.tables import (
     COPY_OF,
-    count_outcomes,
     events_table,
-    files_table,
+    file_outcomes_table,
+    ingest_summary,
     recordings_table,
     rejected_table,
 )
 from eegfm.jobs.ingest.workers import converted
 from eegfm.signal.config import SignalParams
-from eegfm.source_code import code_sha256
 from eegfm.store.damage import is_marked
 from eegfm.store.index import RejectedEntry
-from eegfm.store.layout import SAMPLE_DTYPE, StoreFacts
+from eegfm.store.layout import SAMPLE_DTYPE
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 
 _log = logging.getLogger(__name__)
 
-_CONVERSION = "eegfm.jobs.ingest.convert"
 LOG_EVERY_S = 60.0
 LOGGED_REJECTIONS = 20
-IDENTITY = ("recording_id", "corpus", "path", "n_bytes", "mtime_ns", "sidecars", "published")
-"""Columns of ``raw_files`` that a stored recording depends on. The others are labels."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +51,7 @@ class Ingested:
     recordings: pd.DataFrame
     events: pd.DataFrame
     rejected: pd.DataFrame
-    files: pd.DataFrame
+    file_outcomes: pd.DataFrame
 
 
 def ingest(
@@ -111,8 +104,9 @@ def _store(
     """Convert the recordings that the store lacks. A damaged store drops its damaged recordings first."""
     corpus = raw_files["corpus"].iloc[0]
     wanted = raw_files[raw_files["excluded"] == ""]
-    with StoreWriter(folder, _facts(params, signal, simulated)) as writer:
-        plan = _plan(wanted, root, params, signal, writer)
+    with StoreWriter(folder, store_facts(params, signal, simulated=simulated)) as writer:
+        readers = reader_codes()
+        plan = _plan(wanted, root, params, signal, writer, readers)
         _log.info("%s: %d files, %d to convert", corpus, len(raw_files), len(plan))
         gone = sorted(set(writer.keys) - set(wanted["recording_id"]))
         if gone:
@@ -124,7 +118,7 @@ def _store(
         # Closing ends the workers if this block fails or is told to stop.
         with closing(converted(plan, params.workers)) as results:
             for result in _watched(results, len(plan), corpus):
-                _commit(writer, result)
+                _commit(writer, result, readers)
         writer.compact()
     return SignalStore(folder)
 
@@ -136,50 +130,25 @@ def _tables(store: SignalStore, raw_files: pd.DataFrame, params: IngestParams) -
     kept = compare_copies(store, raw_files, copies, patterns)
     recordings, rejected = recordings_table(store, raw_files, copies, kept), rejected_table(store)
     read_described(store, recordings)
-    files = files_table(raw_files, recordings, store.rejected, copies)
-    return Ingested(store, recordings, events_table(store, copies), rejected, files)
-
-
-def _facts(params: IngestParams, signal: SignalParams, simulated: bool) -> StoreFacts:
-    """Facts that the whole store depends on. If one changes, every recording is stale."""
-    corpus = params.corpus.model_dump_json(exclude=set(params.corpus.listing))
-    read = params.model_dump_json(
-        include={"reading": {"units", "salvage_truncated", "bad_annotations"}, "rates_hz": True}
-    )
-    made_by = f"{corpus}{read}{signal.model_dump_json()}{code_version(params.corpus.implementation.partition(':')[0])}"
-    filters = {"low_hz": signal.low_hz, "high_hz": signal.high_hz, "notch_hz": signal.notch_hz}
-    return StoreFacts(signal.rate_hz, simulated, filters, hashlib.sha256(made_by.encode()).hexdigest())
+    file_outcomes = file_outcomes_table(raw_files, recordings, store.rejected, copies)
+    return Ingested(store, recordings, events_table(store, copies), rejected, file_outcomes)
 
 
 def _plan(
-    wanted: pd.DataFrame, root: Path, params: IngestParams, signal: SignalParams, writer: StoreWriter
+    wanted: pd.DataFrame,
+    root: Path,
+    params: IngestParams,
+    signal: SignalParams,
+    writer: StoreWriter,
+    readers: Mapping[str, str],
 ) -> list[Task]:
-    known = {i: key for i, key in writer.keys.items() if writer.rejection_codes.get(i) not in TRIED_AGAIN}
-    for recording_id, versions in writer.named_files.items():
-        if any(file_version(root / path) != version for path, version in versions.items()):
-            known.pop(recording_id, None)
+    fresh = fresh_keys(writer, root, readers)
     tasks = []
     for row in wanted.to_dict("records"):
-        task = Task(root, {str(k): v for k, v in row.items()}, _key(row), params, signal, writer.spool)
-        if known.get(str(row["recording_id"])) not in (task.key, task.limited_key):
+        task = Task(root, {str(k): v for k, v in row.items()}, file_key(row), params, signal, writer.spool)
+        if fresh.get(str(row["recording_id"])) not in (task.key, task.limited_key):
             tasks.append(task)
     return tasks
-
-
-def _key(row: Mapping[Any, Any]) -> str:
-    """Identity of one recording inside its store: its file, its side files, and their published checksums."""
-    return hashlib.sha256(repr([str(row[name]) for name in IDENTITY]).encode()).hexdigest()
-
-
-@cache
-def code_version(corpus: str) -> str:
-    """Hash of the code that reads and filters recordings of one layout, and of the libraries under it.
-
-    Args:
-        corpus: Module of the layout.
-    """
-    libraries = [f"{name}=={version(name)}" for name in ("numpy", "scipy", "mne", "h5py", "xxhash")]
-    return hashlib.sha256(json.dumps([code_sha256(corpus, _CONVERSION), libraries]).encode()).hexdigest()
 
 
 def _watched(
@@ -200,9 +169,10 @@ def _watched(
             _log.info("%s: %d of %d files, %.1f h of EEG, %.1f h/min", corpus, number, n_tasks, hours, pace)
 
 
-def _commit(writer: StoreWriter, result: Converted | RejectedEntry) -> None:
+def _commit(writer: StoreWriter, result: Converted | RejectedEntry, readers: Mapping[str, str]) -> None:
     if isinstance(result, RejectedEntry):
-        writer.reject(result)
+        # Any reader may have rejected the file or a part of its recording, so all readers count.
+        writer.reject(replace(result, readers=dict(readers)))
         return
     writer.commit(
         recording_id=result.recording_id,
@@ -215,6 +185,7 @@ def _commit(writer: StoreWriter, result: Converted | RejectedEntry) -> None:
         facts=result.facts,
         events=result.events,
         named=result.named,
+        readers={name: readers[name] for name in result.formats},
     )
     result.samples_path.unlink()
 
@@ -226,9 +197,9 @@ def _mapped(result: Converted) -> NDArray[np.int16]:
 
 def _log_accounts(out: Ingested, corpus: str) -> None:
     """Print the counts of outcomes, and the first rejected files."""
-    counts = count_outcomes(out.files, out.recordings)
-    _log.info("%s: what became of %d files\n%s", corpus, len(out.files), counts.to_string(index=False))
-    copies = out.files[out.files["why"].str.startswith(COPY_OF)]
+    counts = ingest_summary(out.file_outcomes, out.recordings)
+    _log.info("%s: what became of %d files\n%s", corpus, len(out.file_outcomes), counts.to_string(index=False))
+    copies = out.file_outcomes[out.file_outcomes["why"].str.startswith(COPY_OF)]
     if len(copies):
         lines = [f"{row['path']}: {row['why']}" for row in copies.head(LOGGED_REJECTIONS).to_dict("records")]
         _log.warning("%s: %d recordings are there twice\n%s", corpus, len(copies), "\n".join(lines))
@@ -239,7 +210,11 @@ def _log_accounts(out: Ingested, corpus: str) -> None:
 
 
 def check_accounts(
-    files: pd.DataFrame, recordings: pd.DataFrame, rejected: pd.DataFrame, corpus: str, max_rejected_ratio: float
+    file_outcomes: pd.DataFrame,
+    recordings: pd.DataFrame,
+    rejected: pd.DataFrame,
+    corpus: str,
+    max_rejected_ratio: float,
 ) -> None:
     """Stop if too many files were rejected.
 
@@ -247,10 +222,12 @@ def check_accounts(
         EegfmError: More than ``max_rejected_ratio`` of the files that were not excluded are rejected, or no recording
             is in the store.
     """
-    n_tried = int((files["outcome"] != "excluded").sum())
+    n_tried = int((file_outcomes["outcome"] != "excluded").sum())
     if not n_tried:
-        first = files.iloc[0]
-        raise EegfmError(f"{corpus}: all {len(files)} files are excluded; first: {first['path']}: {first['why']}")
+        first = file_outcomes.iloc[0]
+        raise EegfmError(
+            f"{corpus}: all {len(file_outcomes)} files are excluded; first: {first['path']}: {first['why']}"
+        )
     if len(rejected) <= max_rejected_ratio * n_tried and len(recordings):
         return
     codes = ", ".join(f"{code} {n}" for code, n in rejected["code"].value_counts().items())

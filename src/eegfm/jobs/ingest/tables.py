@@ -116,7 +116,7 @@ def rejected_table(store: SignalStore) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns, dtype="str").sort_values("path", ignore_index=True)
 
 
-def files_table(
+def file_outcomes_table(
     raw_files: pd.DataFrame,
     recordings: pd.DataFrame,
     rejected: Sequence[RejectedEntry],
@@ -156,16 +156,16 @@ def files_table(
     return pd.DataFrame(rows, columns=["path", "outcome", "recording_id", "why"], dtype="str")
 
 
-def count_outcomes(files: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFrame:
+def ingest_summary(file_outcomes: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFrame:
     """Files and hours of EEG by outcome. The sum over outcomes is the number of all raw files.
 
     Returns:
         Columns outcome, files, hours, why (the most frequent reasons with their counts); the last row is the sum.
     """
-    hours = pd.Series(0.0, index=files["recording_id"])
+    hours = pd.Series(0.0, index=file_outcomes["recording_id"])
     if len(recordings):
         hours.update(recordings.set_index("recording_id").pipe(lambda t: t["n_samples"] / t["rate_hz"] / 3600))
-    table = files.assign(hours=hours.to_numpy())
+    table = file_outcomes.assign(hours=hours.to_numpy())
     rows = []
     for outcome in OUTCOMES:
         chosen = table[table["outcome"] == outcome]
@@ -177,8 +177,8 @@ def count_outcomes(files: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFram
                 "why": _reasons(chosen),
             }
         )
-    total = {"outcome": "seen", "files": len(files), "hours": round(float(table["hours"].sum()), 2), "why": ""}
-    assert files["outcome"].isin(OUTCOMES).all(), "every file seen has one outcome"
+    total = {"outcome": "seen", "files": len(file_outcomes), "hours": round(float(table["hours"].sum()), 2), "why": ""}
+    assert file_outcomes["outcome"].isin(OUTCOMES).all(), "every file seen has one outcome"
     return pd.DataFrame([*rows, total])
 
 

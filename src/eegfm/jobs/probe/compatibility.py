@@ -38,20 +38,20 @@ def check_windows(header: CheckpointHeader, encoder: Encoder, windows: pd.DataFr
     Raises:
         CheckpointError: The length does not fit.
     """
-    task, lengths = windows["task"].iloc[0], sorted(set(windows["n_samples"].tolist()))
+    cut, lengths = windows["cut"].iloc[0], sorted(set(windows["n_samples"].tolist()))
     if encoder.traits.one_length:
         [n_samples] = set(SignalSpec.from_dict(header.encoder_spec).n_samples.values())
         unfit = [n for n in lengths if n != n_samples]
         if unfit:
             raise CheckpointError(
                 f"windows of {unfit[0]} samples: the encoder is tied to windows of {n_samples} samples; "
-                f"cut task {task!r} to {n_samples / encoder.rate_hz:g} s"
+                f"cut {cut!r} into windows of {n_samples / encoder.rate_hz:g} s"
             )
     unfit = [n for n in lengths if n % encoder.patch_samples]
     if unfit:
         raise CheckpointError(
             f"windows of {unfit[0]} samples are no whole number of the encoder's patches of {encoder.patch_samples} "
-            f"samples; cut task {task!r} to a multiple of {encoder.patch_samples / encoder.rate_hz:g} s"
+            f"samples; cut {cut!r} into windows of a multiple of {encoder.patch_samples / encoder.rate_hz:g} s"
         )
 
 

@@ -1,4 +1,4 @@
-"""Find the evaluation persons that the encoder may have been trained on."""
+"""Find the test persons that the encoder may have been trained on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from eegfm.ancestry import Parent
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.errors import SplitError
 from eegfm.splits.config import TUH_FAMILIES
@@ -19,22 +20,31 @@ _TUH, _HBN = "tuh", "hbn"
 
 @dataclass(frozen=True)
 class Exposure:
-    """Evaluation persons that the encoder may have been trained on.
+    """Test persons that the encoder may have been trained on.
 
     Args:
-        met: Persons and recordings that the encoder was trained on; None if unknown. Unknown does not mean none.
+        met: Known persons and recordings that the encoder was trained on; None if no training person is known.
+        is_all_known: Whether all training persons are known. This is False if the encoder or an ancestor was imported.
         declared: Declared training corpora of imported weights that share persons with the probed corpus.
     """
 
     met: Met | None
+    is_all_known: bool = True
     declared: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for the protocol of an evaluation."""
-        if self.met is None:
-            seen: dict[str, Any] = {"pretrained_persons": UNKNOWN, "pretrained_signals": UNKNOWN}
-            return seen | {"pretrained_corpora_probed": list(self.declared)}
-        return {"pretrained_persons": self.met.persons, "pretrained_signals": self.met.recordings}
+        """Plain data for the protocol of an evaluation. If some training persons are unknown, so is the exposure."""
+        known: dict[str, Any] = {}
+        if self.met is not None:
+            known = {"pretrained_persons": self.met.persons, "pretrained_signals": self.met.recordings}
+        if self.is_all_known:
+            return known
+        return {
+            "pretrained_persons": UNKNOWN,
+            "pretrained_signals": UNKNOWN,
+            **{f"{name}_known": found for name, found in known.items()},
+            "pretrained_corpora_probed": list(self.declared),
+        }
 
 
 def refuse_pretrained(
@@ -51,30 +61,32 @@ def refuse_pretrained(
 
     Args:
         split_table: Persons and splits.
-        windows: Windows to be evaluated.
+        windows: Test windows.
         header: Header of the encoder.
         hashes: Hashes of all channels, by recording.
-        keys: All names of the evaluation persons.
-        n_persons: Number of evaluation persons.
-        is_allowed: Whether such persons may be evaluated nevertheless.
+        keys: All names of the test persons.
+        n_persons: Number of test persons.
+        is_allowed: Whether such persons may be tested on nevertheless.
 
     Raises:
-        SplitError: The encoder was, or imported weights may have been, trained on evaluation persons, and this is not
-            allowed.
+        SplitError: The encoder was trained on test persons, or imported weights that it is or started from may have
+            been, and this is not allowed.
     """
-    if header.persons is None or header.signals is None:
-        declared = shared_corpora(header.corpora, set(windows["corpus"]), keys)
-        if not is_allowed:
-            _refuse_declared(header, declared, sorted(set(windows["corpus"])))
-        return Exposure(None, tuple(declared))
-    met = split_table.met(windows["recording_id"], Seen(header.persons, header.signals), hashes)
-    if met.persons and not is_allowed:
+    met = None
+    if header.persons is not None and header.signals is not None:
+        met = split_table.met(windows["recording_id"], Seen(header.persons, header.signals), hashes)
+    if met and met.persons and not is_allowed:
         signals = f", by the signals of {some(met.recordings)}" if met.recordings else ""
         raise SplitError(
             f"the encoder was pretrained on {len(met.persons)} of the {n_persons} persons to probe: "
             f"{some(met.persons)}{signals}; probe others, or {_ALLOW}"
         )
-    return Exposure(met)
+    imports = list(header.imports())
+    probed = sorted(set(windows["corpus"]))
+    declared = shared_corpora({corpus for one in imports for corpus in one.corpora}, probed, keys)
+    if not is_allowed:
+        _refuse_declared(header, declared, probed)
+    return Exposure(met, not imports, tuple(declared))
 
 
 def shared_corpora(declared: Iterable[str], probed: Iterable[str], keys: Iterable[str]) -> list[str]:
@@ -90,16 +102,24 @@ def shared_corpora(declared: Iterable[str], probed: Iterable[str], keys: Iterabl
 
 
 def _refuse_declared(header: CheckpointHeader, declared: Sequence[str], probed: Sequence[str]) -> None:
-    if not header.corpora:
-        raise SplitError(
-            "nobody said what corpora the imported encoder was trained on, so it may have seen the persons to probe; "
-            f"name them in import.corpora and import again, or {_ALLOW}"
-        )
-    if declared:
-        raise SplitError(
-            f"the imported encoder was trained on {some(declared)}, nobody knows on which persons, and corpus "
-            f"{some(probed)} shares persons with that; probe another corpus, or {_ALLOW}"
-        )
+    again = "import again" if header.imported else "import and train again"
+    for one in header.imports():
+        which = f"the imported encoder{'' if one.imported == header.imported else _started_from(one)}"
+        if not one.corpora:
+            raise SplitError(
+                f"nobody said what corpora {which} was trained on, so it may have seen the persons to probe; "
+                f"name them in import.corpora and {again}, or {_ALLOW}"
+            )
+        if shared := [corpus for corpus in one.corpora if corpus in declared]:
+            raise SplitError(
+                f"{which} was trained on {some(shared)}, nobody knows on which persons, and corpus "
+                f"{some(probed)} shares persons with that; probe another corpus, or {_ALLOW}"
+            )
+
+
+def _started_from(one: Parent) -> str:
+    source = one.imported.source if one.imported else one.fingerprint
+    return f" ({source}) that this one started from"
 
 
 def _pool(corpus: str) -> str:

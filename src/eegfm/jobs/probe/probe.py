@@ -75,7 +75,7 @@ def probe(
     splits: pd.DataFrame,
     params: ProbeParams,
 ) -> ProbeResult:
-    """Classify labelled windows of the evaluation persons from frozen features.
+    """Classify labelled windows of the test persons from frozen features.
 
     Three kinds of features go through one protocol: the trained encoder, the same encoder untrained, and log band
     power. Every person is predicted from the persons of other folds only. A person with several names (see
@@ -85,7 +85,7 @@ def probe(
         checkpoint: The encoder.
         store: Signals of the probed corpus.
         windows: Runs of windows of the probed corpus.
-        splits: One row per person; those in ``evaluation`` are probed, fold by fold.
+        splits: One row per person; those in ``test`` are probed, fold by fold.
         params: The protocol.
 
     Raises:
@@ -100,8 +100,8 @@ def probe(
     other_code = refuse_other_code(checkpoint.header, accept=params.accept_other_code, key="probe.accept_other_code")
     split_table = SplitTable(splits)
     check_signals(checkpoint.header, store)
-    trials = _evaluation_trials(windows, splits, params, partial(_with_channels_left, store, checkpoint.header))
-    split_table.check_evaluation(trials.windows)
+    trials = _test_trials(windows, splits, params, partial(_with_channels_left, store, checkpoint.header))
+    split_table.check_test(trials.windows)
     exposure = _exposure(split_table, splits, trials, store, checkpoint.header, params)
     features = _all_features(checkpoint, store, trials, params)
     rows: dict[bool, dict[str, PersonScores]] = {}
@@ -132,19 +132,19 @@ def _with_channels_left(store: SignalStore, header: CheckpointHeader, windows: p
     return with_channels_left(windows, stores, partial(rereference_for, header))
 
 
-def _evaluation_trials(
+def _test_trials(
     windows: pd.DataFrame,
     splits: pd.DataFrame,
     params: ProbeParams,
     usable: Callable[[pd.DataFrame], pd.DataFrame],
 ) -> _Trials:
-    """Usable labelled windows of the task whose persons are in split ``evaluation``."""
-    of_task = windows[(windows["task"] == params.task) & windows["label"].notna()]
+    """Usable labelled windows of the task whose persons are in split ``test``."""
+    of_task = windows[(windows["cut"] == params.task) & windows["label"].notna()]
     unknown = sorted(set(of_task["person"]) - set(splits["person"]))
     if unknown:
         raise SplitError(f"{len(unknown)} persons have windows but no split (first: {unknown[0]}); split again")
-    evaluated = splits[splits["split"] == "evaluation"]
-    kept = expand(usable(of_task.merge(evaluated[["person", "identity", "fold"]], on="person")))
+    tested = splits[splits["split"] == "test"]
+    kept = expand(usable(of_task.merge(tested[["person", "identity", "fold"]], on="person")))
     kept = kept.sort_values(["identity", "person", "recording_id", "start"], ignore_index=True)
     names, persons = np.unique(kept["identity"].to_numpy(dtype=str), return_inverse=True)
     # Cutting ensured that each class of the task has windows in the corpus, so the windows of all splits have all
@@ -153,23 +153,23 @@ def _evaluation_trials(
     n_needed = 3 if len(params.lambdas) > 1 else 2
     if len(names) < n_needed or len(classes) < 2:
         raise SplitError(
-            f"task {params.task!r}: {len(kept)} labelled windows of {len(names)} evaluation persons in classes "
+            f"task {params.task!r}: {len(kept)} labelled windows of {len(names)} test persons in classes "
             f"{list(map(str, classes))} ({of_task['n_windows'].sum()} windows of {of_task['person'].nunique()} persons "
             f"in all splits); at least {n_needed} persons and 2 classes are needed, one person held out and the others "
             "to train on and to choose the penalty"
         )
     _refuse_absent_class(params.task, classes, of_task, kept)
     truth = np.searchsorted(classes, kept["label"].to_numpy(dtype=str))
-    _refuse_empty_fold(kept, evaluated)
+    _refuse_empty_fold(kept, tested)
     folds = np.unique(kept["fold"].to_numpy(), return_inverse=True)[1]
     return _Trials(kept, tuple(map(str, classes)), truth, tuple(map(str, names)), persons, folds)
 
 
 def _refuse_absent_class(task: str, classes: Iterable[str], of_task: pd.DataFrame, kept: pd.DataFrame) -> None:
-    """Refuse a class of the task that no evaluation person has. A probe of the other classes would be another task.
+    """Refuse a class of the task that no test person has. A probe of the other classes would be another task.
 
     Raises:
-        SplitError: Gives the number of windows of each class, for the evaluation persons and for all persons.
+        SplitError: Gives the number of windows of each class, for the test persons and for all persons.
     """
     n_all = of_task["n_windows"].groupby(of_task["label"].astype("str")).sum()
     n_kept = kept["label"].value_counts().reindex(n_all.index, fill_value=0)
@@ -177,19 +177,19 @@ def _refuse_absent_class(task: str, classes: Iterable[str], of_task: pd.DataFram
     if absent:
         per_class = ", ".join(f"{name} {n_kept[name]} of {n_all[name]}" for name in classes)
         raise SplitError(
-            f"task {task!r}: no evaluation person has a window of class {', '.join(map(repr, absent))} (windows of "
-            f"evaluation persons, of those in all splits: {per_class}); raise split.evaluation_ratio, choose another "
+            f"task {task!r}: no test person has a window of class {', '.join(map(repr, absent))} (windows of "
+            f"test persons, of those in all splits: {per_class}); raise split.test_ratio, choose another "
             "split.salt, or cut a task without that class"
         )
 
 
-def _refuse_empty_fold(trials: pd.DataFrame, evaluated: pd.DataFrame) -> None:
+def _refuse_empty_fold(trials: pd.DataFrame, tested: pd.DataFrame) -> None:
     """Refuse a fold of several persons without a window. A fold of one person without a window is harmless.
 
     Raises:
         SplitError: Gives the number of windows in each fold.
     """
-    folds = evaluated.drop_duplicates("identity")["fold"]
+    folds = tested.drop_duplicates("identity")["fold"]
     n_windows = trials["fold"].value_counts().reindex(sorted(set(folds)), fill_value=0)
     is_one_each = not folds.duplicated().any()
     if (n_windows > 0).sum() < 2 or (not is_one_each and (n_windows == 0).any()):
@@ -338,6 +338,7 @@ def _protocol(
             "mixture_sha256": header.mixture_sha256,
             "license": header.license,
             "imported": header.imported.model_dump(mode="json") if header.imported else None,
+            "parents": [parent.model_dump(mode="json") for parent in header.parents],
         },
         "versions": {name: version(name) for name in ("eegfm", "numpy", "scipy", "torch")},
     }

@@ -34,8 +34,8 @@ def build_report(
 
     Args:
         title: Heading.
-        corpora: Tables ``recordings``, ``rejected``, ``windows``, ``window_counts``, ``outcomes``, ``montages`` and
-            ``labels``, by corpus.
+        corpora: Tables ``recordings``, ``rejected``, ``windows``, ``window_counts``, ``ingest_summary``, ``montages``
+            and ``unknown_channels``, by corpus.
         splits: Persons and their splits.
         mixture: Windows that training drew from.
         metrics: Metrics by phase.
@@ -79,10 +79,10 @@ def build_report(
 
 def _about_corpus(corpus: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """Outcomes of a corpus's files, and the contents of the corpus."""
-    parts = [f"<h3>Files of {corpus}</h3>", _table(tables["outcomes"])]
+    parts = [f"<h3>Files of {corpus}</h3>", _table(tables["ingest_summary"])]
     parts += [f"<h3>Montages of {corpus}</h3>", _table(tables["montages"])]
     parts += [f"<h3>Windows of {corpus}</h3>", _table(_window_counts(tables["window_counts"]))]
-    headings = {"labels": "Channel labels that are no electrode", "rejected": "Rejected files"}
+    headings = {"unknown_channels": "Channel labels that are no electrode", "rejected": "Rejected files"}
     for name, heading in headings.items():
         shown = tables[name].head(_MOST_ROWS)
         if len(shown):

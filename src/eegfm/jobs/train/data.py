@@ -15,7 +15,8 @@ from eegfm.training.loading.groups import Mixing, shared_filters, signal_spec, w
 from eegfm.training.loading.loader import TrainingLoader, ValidationLoader
 from eegfm.training.loading.residency import signals_on_device, training_device
 from eegfm.training.loading.verify import verify_samples
-from eegfm.training.plans.mixture import Groups, MixturePlan, rounded_weights
+from eegfm.training.plans.mixture import MixturePlan, rounded_weights
+from eegfm.training.plans.plan import Groups
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def training_data(
     weights = mixing.weights
     if mixing.is_rounded:
         weights = rounded_weights(weights, params.batch_size, world_size)
-    training = window_groups(mixture, stores, "pretrain")
+    training = window_groups(mixture, stores, "train")
     validation = window_groups(mixture, stores, "validation")
     check_rows(training, validation)
     plan = MixturePlan(

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from eegfm.ancestry import inherited
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.inference.versions import versions
@@ -38,14 +39,16 @@ def pretrain_header(
         reference=params.reference,
         bad_channels=params.bad_channels,
         filters=data.filters,
-        corpora=sorted(data.weights),
-        simulated_corpora=[c for c in sorted(data.weights) if stores[c].is_simulated],
         license=params.license,
         imported=None,
-        n_persons=mixture["identity" if "identity" in mixture else "person"].nunique(),
-        persons=seen.persons,
-        signals=seen.signals,
-        kept_out=split_table.kept_out(),
+        **inherited(
+            [],
+            corpora=data.weights,
+            simulated_corpora=[corpus for corpus in data.weights if stores[corpus].is_simulated],
+            persons=seen.persons,
+            signals=seen.signals,
+            kept_out=split_table.kept_out(),
+        ),
         splits_sha256=split_table.sha256,
         mixture_sha256=data.mixture_sha256,
         seed=params.seed,

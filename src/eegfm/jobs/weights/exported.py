@@ -10,7 +10,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from eegfm.checkpoint import Checkpoint, CheckpointHeader, ImportedWeights
+from eegfm.ancestry import ImportedWeights
+from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.config import StrictModel
 from eegfm.errors import CheckpointError
 from eegfm.inference.module import Inference, build_inference

@@ -9,8 +9,9 @@ from typing import Any
 
 from eegfm.adapters.config import AdapterConfig
 from eegfm.adapters.load import new_adapter
+from eegfm.ancestry import ImportedWeights
 from eegfm.batch import SignalSpec
-from eegfm.checkpoint import Checkpoint, CheckpointHeader, ImportedWeights
+from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.key_map import KeyMap
 from eegfm.encoders.load import PREFIX, new_encoder
@@ -161,6 +162,7 @@ def _header(
         simulated_corpora=[],
         license=params.license or names.license,
         imported=ImportedWeights(source=names.source, file_sha256=foreign.file_sha256, note=params.note),
+        parents=(),
         n_persons=None,
         persons=None,
         signals=None,

@@ -98,20 +98,26 @@ def _front(header: CheckpointHeader) -> str:
 
 
 def _origin(header: CheckpointHeader) -> str:
-    if header.n_persons is None:
-        assert header.imported is not None, "only of imported weights is the number of persons unknown"
-        return (
-            f"Weights published elsewhere ({header.imported.source}) and imported into eegfm. Which persons they were "
-            "trained on is unknown: no score on the corpora below counts as one of new persons."
-        )
     simulated = f" **SIMULATED recordings: {', '.join(header.simulated_corpora)}.**" if header.simulated_corpora else ""
-    return f"Pretrained with eegfm {header.versions.get('eegfm', '')} on {header.n_persons} persons.{simulated}"
+    trained = f"Pretrained with eegfm {header.versions.get('eegfm', '')}"
+    if header.n_persons is not None:
+        return f"{trained} on {header.n_persons} persons.{simulated}"
+    unknown = (
+        "Which persons they were trained on is unknown: no score on the corpora below counts as one of new persons."
+    )
+    sources = {one.imported.source for parent in header.parents for one in parent.imports() if one.imported}
+    if sources:
+        return f"{trained} from weights published elsewhere ({', '.join(sorted(sources))}). {unknown}{simulated}"
+    assert header.imported is not None, "the number of persons is unknown only where some weights were imported"
+    return f"Weights published elsewhere ({header.imported.source}) and imported into eegfm. {unknown}"
 
 
 def _facts(model: Inference, config: ExportedConfig) -> dict[str, str]:
     header = config.header
     unknown = "unknown"
+    started_from = ", ".join(f"{parent.phase} {parent.fingerprint}" for parent in header.parents)
     return {
+        **({"started from": started_from} if started_from else {}),
         "corpora": ", ".join(header.corpora) or unknown,
         "persons": str(unknown if header.n_persons is None else header.n_persons),
         "training steps": str(unknown if header.n_steps is None else header.n_steps),

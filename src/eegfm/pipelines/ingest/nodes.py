@@ -43,7 +43,7 @@ def ingest_recordings(
         "recordings": done.recordings,
         "events": done.events,
         "rejected": done.rejected,
-        "files": done.files,
+        "file_outcomes": done.file_outcomes,
     }
 
 
@@ -51,7 +51,7 @@ def describe_recordings(
     signals: SignalStore,
     recordings: pd.DataFrame,
     rejected: pd.DataFrame,
-    files: pd.DataFrame,
+    file_outcomes: pd.DataFrame,
     params: IngestParams,
     workspace: Path,
 ) -> dict[str, Any]:
@@ -59,11 +59,11 @@ def describe_recordings(
     from eegfm.jobs.ingest.describe import describe
     from eegfm.jobs.ingest.ingest import check_accounts
 
-    check_accounts(files, recordings, rejected, workspace.name, params.max_rejected_ratio)
-    found = describe(signals, recordings, files, workspace.name)
+    check_accounts(file_outcomes, recordings, rejected, workspace.name, params.max_rejected_ratio)
+    found = describe(signals, recordings, file_outcomes, workspace.name)
     return {
-        "outcomes": found.outcomes,
+        "ingest_summary": found.ingest_summary,
         "montages": found.montages,
-        "labels": found.labels,
+        "unknown_channels": found.unknown_channels,
         "spectrum": found.spectrum,
     }

@@ -26,14 +26,14 @@ def create_pipeline(corpus: str) -> Pipeline:
             Node(
                 ingest_recordings,
                 inputs=["raw_files", "raw", "params:acquire", "params:ingest", "params:signal", "workspace"],
-                outputs={k: k for k in ("signals", "recordings", "events", "rejected", "files")},
+                outputs={k: k for k in ("signals", "recordings", "events", "rejected", "file_outcomes")},
                 name="ingest_recordings",
                 tags=["data"],
             ),
             Node(
                 describe_recordings,
-                inputs=["signals", "recordings", "rejected", "files", "params:ingest", "workspace"],
-                outputs={k: k for k in ("outcomes", "montages", "labels", "spectrum")},
+                inputs=["signals", "recordings", "rejected", "file_outcomes", "params:ingest", "workspace"],
+                outputs={k: k for k in ("ingest_summary", "montages", "unknown_channels", "spectrum")},
                 name="describe_recordings",
                 tags=["data"],
             ),

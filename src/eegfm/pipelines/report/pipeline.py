@@ -8,7 +8,16 @@ from eegfm.pipelines.report.nodes import write_report
 def create_pipeline(corpora: list[str], *, probed: bool) -> Pipeline:
     """Report on all corpora, the pretraining and, where there is one, the probe."""
     inputs = {"params": "params:report", "splits": "splits", "mixture": "mixture"}
-    about = ("recordings", "rejected", "windows", "window_counts", "outcomes", "montages", "labels", "spectrum")
+    about = (
+        "recordings",
+        "rejected",
+        "windows",
+        "window_counts",
+        "ingest_summary",
+        "montages",
+        "unknown_channels",
+        "spectrum",
+    )
     inputs |= {f"{c}__{t}": f"{c}.{t}" for c in corpora for t in about}
     inputs |= {f"pretrain__{what}": f"pretrain.{what}" for what in ("metrics", "history", "reconstructions")}
     if probed:

@@ -1,14 +1,16 @@
 """Group the windows of a mixture by montage and length, so that a plan can draw from them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from eegfm.batch import SignalSpec, WindowIndex
 from eegfm.errors import ConfigError
+from eegfm.mixture.targets import target_columns
 from eegfm.recording import Montage
 from eegfm.store.reader import SignalStore
 from eegfm.store.stores import Stores, store_of
@@ -54,25 +56,27 @@ def window_groups(mixture: pd.DataFrame, stores: Stores, split: str) -> dict[str
 
     Args:
         mixture: One row per run: recording_id, corpus, montage, person, start, n_samples, stride, n_windows, split;
-            and identity, which tells persons apart where there is one.
+            and identity, which tells persons apart, and targets (``eegfm.mixture.targets``), where there are any.
         stores: Stores by corpus.
-        split: ``pretrain`` or ``validation``.
+        split: ``train`` or ``validation``.
 
     Returns:
         By corpus in alphabetical order; a corpus without windows in the split is absent. Runs are ordered by person,
         and within a person as in the table.
 
     Raises:
-        ConfigError: A corpus of the mixture has no store.
+        ConfigError: A corpus of the mixture has no store, or runs have different numbers of targets.
         StoreError: A recording is not in its store.
     """
-    rows = mixture[mixture["split"] == split]
+    targets = target_columns(mixture)
+    row = np.flatnonzero(mixture["split"] == split)
+    rows = mixture.iloc[row].assign(row=row)
     groups: dict[str, list[WindowIndex]] = {}
     for corpus, part in rows.groupby("corpus", sort=True):
         runs = _by_person(part)
         store = store_of(stores, str(corpus))
         groups[str(corpus)] = [
-            _index(str(corpus), montage, int(n_samples), runs[_is_of(runs, montage, n_samples)], store)
+            _index(str(corpus), montage, int(n_samples), runs[_is_of(runs, montage, n_samples)], targets, store)
             for montage, n_samples in _distinct(runs, ["montage", "n_samples"])
         ]
     return groups
@@ -129,7 +133,7 @@ def shared_filters(stores: Stores, corpora: Iterable[str]) -> dict[str, float | 
 def _by_person(rows: pd.DataFrame) -> pd.DataFrame:
     """What an index needs of a corpus's runs, with the numbers of their persons and ordered by them."""
     names = rows["identity" if "identity" in rows else "person"]
-    runs = rows[["recording_id", "montage", "start", "n_samples", "stride", "n_windows"]]
+    runs = rows[["row", "recording_id", "montage", "start", "n_samples", "stride", "n_windows"]]
     runs = runs.assign(person=pd.factorize(names, sort=True)[0].astype(np.int32))
     return runs.sort_values("person", kind="stable")
 
@@ -138,7 +142,14 @@ def _is_of(runs: pd.DataFrame, montage: str, n_samples: int) -> "pd.Series[bool]
     return (runs["montage"] == montage) & (runs["n_samples"] == n_samples)
 
 
-def _index(corpus: str, montage: str, n_samples: int, runs: pd.DataFrame, store: SignalStore) -> WindowIndex:
+def _index(
+    corpus: str,
+    montage: str,
+    n_samples: int,
+    runs: pd.DataFrame,
+    targets: Mapping[str, NDArray[Any]],
+    store: SignalStore,
+) -> WindowIndex:
     """Columns of one group; runs stay runs where that takes less memory."""
     n_windows, strides = runs["n_windows"].to_numpy(np.int64), runs["stride"].to_numpy(np.int64)
     persons = runs["person"].to_numpy(np.int32)
@@ -147,14 +158,19 @@ def _index(corpus: str, montage: str, n_samples: int, runs: pd.DataFrame, store:
     recordings = scale_rows.astype(np.int32)
     spaced = strides[n_windows > 1]
     stride = int(spaced[0]) if len(spaced) else n_samples
-    # A run costs 24 bytes, a window of its own 16.
-    is_grid = (spaced == stride).all() and 24 * len(runs) < 16 * n_windows.sum()
+    row = runs["row"].to_numpy()
+    of_run = {name: values[row] for name, values in targets.items()}
+    # A run costs 24 bytes and its targets, a window of its own 16 and its targets.
+    n_bytes = sum(values[:1].nbytes for values in of_run.values())
+    is_grid = (spaced == stride).all() and (24 + n_bytes) * len(runs) < (16 + n_bytes) * n_windows.sum()
     if is_grid:
-        return WindowIndex(corpus, montage, n_samples, stride, first_rows, recordings, persons, np.cumsum(n_windows))
+        ends = np.cumsum(n_windows)
+        return WindowIndex(corpus, montage, n_samples, stride, first_rows, recordings, persons, ends, of_run)
     run = np.repeat(np.arange(len(runs)), n_windows)
     nth = np.arange(len(run)) - np.repeat(np.cumsum(n_windows) - n_windows, n_windows)
     first_rows = first_rows[run] + nth * strides[run]
-    return WindowIndex(corpus, montage, n_samples, stride, first_rows, recordings[run], persons[run])
+    of_window = {name: values[run] for name, values in of_run.items()}
+    return WindowIndex(corpus, montage, n_samples, stride, first_rows, recordings[run], persons[run], targets=of_window)
 
 
 def _single(mixture: pd.DataFrame, column: str, default: Any) -> Any:

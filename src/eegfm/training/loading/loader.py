@@ -5,18 +5,18 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eegfm.batch import StoredBatch, WindowIndex
+from eegfm.batch import Pairs, StoredBatch, WindowIndex
 from eegfm.store.reader import SignalStore
 from eegfm.store.stores import Stores
 from eegfm.training.loading.buffers import Buffers, PinnedBuffers, ReusedBuffers
 from eegfm.training.loading.residency import DeviceSignals, gather_on_device
-from eegfm.training.plans.mixture import Draw, Groups, MixturePlan
+from eegfm.training.plans.plan import Draw, Groups, Plan
 
 _T = TypeVar("_T")
 _N_KEYS = 64
@@ -44,7 +44,7 @@ class TrainingLoader:
 
     def __init__(
         self,
-        plan: MixturePlan,
+        plan: Plan,
         stores: Stores,
         n_steps: int,
         *,
@@ -153,18 +153,30 @@ def gather(
         signals: Signals of their montage on the device; the samples of the batch are then there too.
     """
     group = draw.group
-    rows, scale_rows = group.locate(draw.positions)
+    run, nth = group.runs_of(draw.positions)
+    rows, scale_rows = group.first_rows[run] + nth * group.stride, group.recordings[run].astype(np.int64)
     batch: StoredBatch = {
         "samples": _samples(group, rows, store, buffers) if signals is None else _resident(group, rows, signals),
         "scales_uv": torch.from_numpy(store.scales(group.montage)[scale_rows]),
         "recording": torch.from_numpy(scale_rows),
+        "person": torch.from_numpy(group.persons[run].astype(np.int64)),
         "corpus": group.corpus,
         "montage": group.montage,
     }
     is_bad = store.is_bad(group.montage)[scale_rows]
     if is_bad.any():
         batch["is_bad"] = is_bad
+    if group.targets:
+        batch["targets"] = {name: _target(values[run]) for name, values in group.targets.items()}
+    if draw.likeness is not None:
+        of_windows = draw.likeness
+        batch["pairs"] = Pairs(torch.from_numpy(of_windows.group), torch.from_numpy(of_windows.place), of_windows.reach)
     return batch
+
+
+def _target(values: NDArray[Any]) -> torch.Tensor:
+    """Numbers of classes as losses want them; floats as they are."""
+    return torch.from_numpy(values if values.dtype == np.float32 else values.astype(np.int64))
 
 
 def _samples(group: WindowIndex, rows: NDArray[np.int64], store: SignalStore, buffers: Buffers | None) -> torch.Tensor:

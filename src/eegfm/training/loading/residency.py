@@ -13,7 +13,7 @@ from eegfm.errors import ConfigError
 from eegfm.store.reader import SignalStore
 from eegfm.store.stores import Stores
 from eegfm.training.loading.buffers import Buffers, PinnedBuffers, ReusedBuffers
-from eegfm.training.plans.mixture import Groups
+from eegfm.training.plans.plan import Groups
 
 _log = logging.getLogger(__name__)
 

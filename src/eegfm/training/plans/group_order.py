@@ -3,9 +3,6 @@
 from collections.abc import Iterator
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from eegfm.batch import WindowIndex
 from eegfm.training.config import ShuffleParams
 from eegfm.training.plans.order import FullShuffle, Order, PersonRounds, RunShuffle
@@ -73,12 +70,3 @@ class GroupOrder:
         assert self._runs is not None, "only runs make pools"
         epoch, cycle, number = pool
         return self.positions(epoch, self._runs.pool_places(cycle, number))
-
-
-def stretches(group: WindowIndex, positions: Ints) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First row and number of rows of the contiguous stretches that hold these windows, in rising order."""
-    # Sorted twice: windows in order are found faster, and their rows need not be in order.
-    firsts = np.sort(group.locate(np.sort(positions))[0])
-    begins = np.flatnonzero(np.diff(firsts, prepend=firsts[0] - group.n_samples - 1) > group.n_samples)
-    lasts = firsts[np.append(begins[1:], len(firsts)) - 1]
-    return firsts[begins], lasts + group.n_samples - firsts[begins]

@@ -9,52 +9,24 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from eegfm.batch import WindowIndex
+from eegfm.batch import WindowIndex, rank_slice
 from eegfm.errors import ConfigError
 from eegfm.training.config import ShuffleParams
-from eegfm.training.plans.group_order import DrawnBy, GroupOrder, Pool, stretches
+from eegfm.training.plans.group_order import DrawnBy, GroupOrder, Pool
 from eegfm.training.plans.permutation import Key, new_key, number_below, subkey
 from eegfm.training.plans.person_windows import PersonWindows, limited
+from eegfm.training.plans.plan import Draw, Extent, Groups
 
-Groups = Mapping[str, Sequence[WindowIndex]]
-"""By corpus, its windows; each group is of one montage and one length."""
 FULL_SHUFFLE = ShuffleParams()
 
 
-@dataclass(frozen=True)
-class Draw:
-    """Windows of one micro-batch: positions in one group."""
-
-    group: WindowIndex
-    positions: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Extent:
-    """What must be read of one store.
-
-    Args:
-        corpus: Corpus name.
-        montage: Montage name.
-        first_rows: (E,) first row of each contiguous stretch of the montage's signals, in rising order.
-        n_rows: (E,) rows of each.
-        key: Names what is read; steps that need the same rows, such as those of one pool, have the same key.
-    """
-
-    corpus: str
-    montage: str
-    first_rows: NDArray[np.int64]
-    n_rows: NDArray[np.int64]
-    key: tuple[str | int, ...]
-
-
 class MixturePlan:
-    """Endless sequence of steps, each a pure function of (seed, epoch, step, rank) and of the windows.
+    """A plan in which windows come one by one, each step a pure function of (seed, epoch, step, rank) and the windows.
 
     Every step takes one micro-batch per corpus, of one montage and one length. A corpus with several takes one per
     step, in proportion to their windows: over an epoch each has its share of the steps, to one step. An epoch visits
-    a group in shuffled order; a group that runs out before the epoch ends is shuffled anew. Rank r of R takes its part
-    of every micro-batch: the parts of all ranks, in their order, are the micro-batch of a single rank.
+    a group in shuffled order; a group that runs out before the epoch ends is shuffled anew. Rank r of R takes
+    every R-th window of every micro-batch from the r-th: all ranks together take what a single one does.
 
     Args:
         groups: Windows by corpus, ordered by person.
@@ -117,7 +89,7 @@ class MixturePlan:
         return [corpus.draw(epoch, step_in_epoch) for corpus in self._corpora]
 
     def extents(self, step: int) -> list[Extent]:
-        """What must be read for one step: its windows, or with runs the whole pools that it draws from."""
+        """Rows to read for one step: its windows, or with runs the whole pools that it draws from."""
         epoch, step_in_epoch = divmod(step, self.n_steps_per_epoch)
         return [extent for corpus in self._corpora for extent in corpus.extents(epoch, step_in_epoch)]
 
@@ -193,9 +165,7 @@ class _Part:
 
     def places(self, turn: int) -> NDArray[np.int64]:
         """Places in a group's order, of its micro-batch number ``turn``."""
-        n = self.count // self.world_size
-        first = turn * self.count + self.rank * n
-        return np.arange(first, first + n)
+        return np.arange(turn * self.count, (turn + 1) * self.count)[rank_slice(self.rank, self.world_size)]
 
 
 _N_TURNS = 16
@@ -234,7 +204,7 @@ class _CorpusOrder:
         pools = list(order.pools(epoch, places))
         if pools:
             return [self._pool_extent(k, pool) for pool in pools]
-        return [self._extent(k, self._positions(k, epoch, turn), ("step", epoch, step))]
+        return [Extent.of(order.group, self._positions(k, epoch, turn), (k, "step", epoch, step))]
 
     def _positions(self, k: int, epoch: int, turn: int) -> NDArray[np.int64]:
         block, place = divmod(turn, _N_TURNS)
@@ -250,12 +220,7 @@ class _CorpusOrder:
         return found
 
     def _list_pool(self, k: int, pool: Pool) -> Extent:
-        return self._extent(k, self._orders[k].pool_positions(pool), ("pool", *pool))
-
-    def _extent(self, k: int, positions: NDArray[np.int64], key: tuple[str | int, ...]) -> Extent:
-        group = self._orders[k].group
-        first_rows, n_rows = stretches(group, positions)
-        return Extent(group.corpus, group.montage, first_rows, n_rows, (group.corpus, k, *key))
+        return Extent.of(self._orders[k].group, self._orders[k].pool_positions(pool), (k, "pool", *pool))
 
     def _turn(self, epoch: int, step: int) -> tuple[int, int]:
         """Group of a step's micro-batch, and how many turns of the epoch it had before.

@@ -60,7 +60,7 @@ class EventsTask(Cut):
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut after every event; see the base class."""
-        chosen = recordings[recordings["task"] == self.bids_task] if self.bids_task else recordings
+        chosen = recordings[recordings["bids_task"] == self.bids_task] if self.bids_task else recordings
         return windows_after_events(
             chosen,
             events,

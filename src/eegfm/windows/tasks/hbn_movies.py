@@ -73,5 +73,5 @@ class HbnMoviesTask(Cut):
             without_stop=self.without_stop,
         )
         runs = cut.find(chosen, events, sample_grid)
-        label = chosen["task"].loc[pd.Index(runs.recording)].to_numpy(dtype=np.object_)
+        label = chosen["bids_task"].loc[pd.Index(runs.recording)].to_numpy(dtype=np.object_)
         return replace(runs, label=label, counted={**counted, **runs.counted})

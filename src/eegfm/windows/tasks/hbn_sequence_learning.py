@@ -82,7 +82,7 @@ class HbnSequenceLearningTask(PublishedClassesCut):
         )
         label = block[has_dots][of]
         if self.classes == "targets":
-            label = chosen["task"].loc[pd.Index(runs.recording)].map(TARGETS).to_numpy(dtype=object)
+            label = chosen["bids_task"].loc[pd.Index(runs.recording)].map(TARGETS).to_numpy(dtype=object)
         counted |= {
             "n_recordings_without_window": len(chosen) - len(np.unique(runs.recording)),
             "n_events": len(start_s),

@@ -51,8 +51,8 @@ class RecordingLabelTask(Cut):
         """Refuse values that no recording has, of the column or of the BIDS task; see the base class."""
         where = f"cut {sample_grid.cut!r}"
         if self.bids_task:
-            tasks = required_column(recordings, sample_grid, "task")
-            refuse_unmatched(f"{where}: bids_task", [self.bids_task], tasks, "recordings (column 'task')")
+            tasks = required_column(recordings, sample_grid, "bids_task")
+            refuse_unmatched(f"{where}: bids_task", [self.bids_task], tasks, "recordings (column 'bids_task')")
             recordings = recordings[tasks == self.bids_task]
         found = required_column(recordings, sample_grid, self.column)
         for label, values in self.classes.items():
@@ -65,7 +65,7 @@ class RecordingLabelTask(Cut):
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Fill the labelled recordings; see the base class."""
-        chosen = recordings[recordings["task"] == self.bids_task] if self.bids_task else recordings
+        chosen = recordings[recordings["bids_task"] == self.bids_task] if self.bids_task else recordings
         return windows_with_label(
             chosen, sample_grid, self.column, self.classes, length_s=self.length_s, stride_s=self.stride_s
         )

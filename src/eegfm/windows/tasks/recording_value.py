@@ -72,13 +72,13 @@ def check_bids_tasks(
         is_given: Whether the user named the tasks; False for a default.
 
     Raises:
-        ConfigError: With the tasks that there are, or the recordings have no column ``task``.
+        ConfigError: With the tasks that there are, or the recordings have no column ``bids_task``.
     """
     if bids_tasks:
-        tasks = required_column(recordings, sample_grid, "task")
+        tasks = required_column(recordings, sample_grid, "bids_task")
         if not is_given and tasks.isin(bids_tasks).any():
             return
-        refuse_unmatched(f"cut {sample_grid.cut!r}: {key}", bids_tasks, tasks, "recordings (column 'task')")
+        refuse_unmatched(f"cut {sample_grid.cut!r}: {key}", bids_tasks, tasks, "recordings (column 'bids_task')")
 
 
 def of_bids_tasks(
@@ -87,10 +87,10 @@ def of_bids_tasks(
     """Recordings of some BIDS tasks, of all where none is named; and how many are of others.
 
     Raises:
-        ConfigError: The recordings have no column ``task``.
+        ConfigError: The recordings have no column ``bids_task``.
     """
     if not bids_tasks:
         return recordings, {}
-    required_column(recordings, sample_grid, "task")
-    chosen = recordings[recordings["task"].isin(bids_tasks)]
+    required_column(recordings, sample_grid, "bids_task")
+    chosen = recordings[recordings["bids_task"].isin(bids_tasks)]
     return chosen, {"n_recordings_of_other_tasks": len(recordings) - len(chosen)}

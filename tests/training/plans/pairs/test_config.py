@@ -1,6 +1,6 @@
 """The menu of pairs: what it accepts, which windows it groups, which it leaves out."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from eegfm.errors import ConfigError, SplitError
+from eegfm.store.stores import Stores
+from eegfm.training.loading.groups import window_groups
 from eegfm.training.plans.pairs.config import PairConfig
 from eegfm.training.plans.pairs.matching import Bits
 from eegfm.training.plans.pairs.sampler import PairPlan
@@ -15,7 +17,7 @@ from eegfm.training.plans.pairs.stratum import strata
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
 from eegfm.windows.tasks.hbn_movies import MOVIES
-from pair_tables import Names, table, viewers
+from pair_tables import Names, false_negatives, pair_plan, stores_of, table, viewers
 
 
 def kind(**values: Any) -> PairConfig:
@@ -24,14 +26,14 @@ def kind(**values: Any) -> PairConfig:
 
 
 def plan(windows: pd.DataFrame, batch_size: int = 1, seed: int = 0, **values: Any) -> PairPlan:
-    return PairPlan(windows, kind(**values), batch_size, seed, rate_hz=100.0)
+    return pair_plan(windows, kind(**values), batch_size, seed)
 
 
 def couples(windows: pd.DataFrame, made: PairPlan, n_epochs: int = 1) -> set[frozenset[tuple[str, int]]]:
     """Pairs of the first epochs."""
     names, found = Names(windows), set()
     for step in range(n_epochs * made.n_steps_per_epoch):
-        rows = names.keys(made.step(step))
+        rows = names.keys(*made.step(step))
         found |= {frozenset(pair) for pair in zip(rows[: len(rows) // 2], rows[len(rows) // 2 :], strict=True)}
     return found
 
@@ -141,7 +143,9 @@ def test_stretches_end_where_windows_of_one_condition_stop_overlapping() -> None
         *({"recording_id": "p0_r", "label": "closed", "start": start} for start in (200, 400)),
         {"recording_id": "p0_s", "label": "closed", "start": 500},
     ]
-    (stratum,) = strata(table(rows))
+    windows = table(rows)
+    stores = cast(Stores, stores_of(windows))
+    (stratum,) = strata(windows, window_groups(windows.assign(split="pretrain"), stores, "pretrain"), stores)
     matching = kind(name="condition", across="any").matching(stratum, 100.0)
     assert matching.n_pairs == 2
     seen = set()
@@ -188,19 +192,19 @@ def test_a_gap_longer_than_any_recording_takes_every_two_windows_of_a_segment() 
 def test_the_earlier_neighbour_is_the_anchor() -> None:
     windows = table([{"recording_id": "p0_r", "n_windows": 50}])
     made = plan(windows, batch_size=20, name="time_neighbours", max_gap_s=9.0)
-    batch = made.step(0)
-    assert (batch.positive > batch.anchor).all()
+    keys = Names(windows).keys(*made.step(0))
+    assert all(one[1] < other[1] for one, other in zip(keys[:20], keys[20:], strict=True))
 
 
 @pytest.mark.parametrize("stride", [100, 200, 300, 70])
 def test_moments_whose_windows_overlap_are_no_negatives(stride: int) -> None:
     windows = viewers(4, 30, stride=stride)
-    batch = plan(windows, batch_size=30, name="movie_moment").step(0)
+    [batch] = plan(windows, batch_size=30, name="movie_moment").step(0)
     rows = Names(windows).rows(batch)
     moment = rows["moment"].to_numpy(np.int64)
     overlap = np.abs(moment[:, None] - moment[None, :]) * stride < 200
     own = np.arange(60)[:, None] % 30 == np.arange(60)[None, :] % 30
-    assert (batch.false_negatives == overlap & ~own).all()
+    assert (false_negatives(batch) == overlap & ~own).all()
 
 
 def test_real_movies_are_paired_at_equal_times_after_their_start(
@@ -208,11 +212,11 @@ def test_real_movies_are_paired_at_equal_times_after_their_start(
 ) -> None:
     recordings, events = release_5
     params = WindowParams.model_validate({"cuts": {"movies": {"name": "hbn_movies", "without_stop": "to_segment_end"}}})
-    windows, _ = cut_windows(recordings[recordings["task"].isin(MOVIES)], events, params)
+    windows, _ = cut_windows(recordings[recordings["bids_task"].isin(MOVIES)], events, params)
     made, names = plan(windows, batch_size=64, name="movie_moment"), Names(windows)
     shown = events[events["value"] == "video_start"].groupby("recording_id")["onset_s"].agg(list)
     for step in range(made.n_steps_per_epoch):
-        rows = names.rows(made.step(step))
+        rows = names.rows(*made.step(step))
         since = [[s / 100 - o for o in shown[r]] for r, s in zip(rows["recording_id"], rows["start"], strict=True)]
         for k in range(64):
             assert rows["label"][k] == rows["label"][64 + k]

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eegfm.batch import rank_slice
 from eegfm.errors import ConfigError, SplitError
-from eegfm.store.stores import Stores
-from eegfm.training.loading.groups import window_groups
 from eegfm.training.plans.pairs.config import ConditionPairs, MovieMomentPairs, PairConfig, TimeNeighbourPairs
-from eegfm.training.plans.pairs.sampler import PairBatch, PairPlan, false_negative_mask
+from eegfm.training.plans.pairs.sampler import PairPlan
+from eegfm.training.plans.plan import Draw
 from eegfm.windows.runs import expand
-from pair_tables import Names, table, viewers
+from pair_tables import Names, false_negatives, pair_plan, table, viewers
 
 KINDS: list[PairConfig] = [
     MovieMomentPairs(),
@@ -53,10 +53,12 @@ def tables(draw: st.DrawFn) -> pd.DataFrame:
     return table(rows)
 
 
-def plan(windows: pd.DataFrame, pairing: PairConfig, batch_size: int = 2, seed: int = 0) -> PairPlan | None:
+def plan(
+    windows: pd.DataFrame, pairing: PairConfig, batch_size: int = 2, seed: int = 0, **ranks: int
+) -> PairPlan | None:
     """None where the windows do not give the pairs of a batch."""
     try:
-        return PairPlan(windows, pairing, batch_size, seed, rate_hz=100.0)
+        return pair_plan(windows, pairing, batch_size, seed, **ranks)
     except (SplitError, ConfigError):
         return None
 
@@ -66,14 +68,14 @@ def sure(made: PairPlan | None) -> PairPlan:
     return made
 
 
-def epoch_of(made: PairPlan, epoch: int = 0, rank: int = 0, world_size: int = 1) -> Iterator[PairBatch]:
+def epoch_of(made: PairPlan, epoch: int = 0) -> Iterator[Draw]:
     for step in range(made.n_steps_per_epoch):
-        yield made.step(epoch * made.n_steps_per_epoch + step, rank, world_size)
+        yield from made.step(epoch * made.n_steps_per_epoch + step)
 
 
-def in_words(windows: pd.DataFrame, batches: Iterable[PairBatch]) -> list[Any]:
+def in_words(windows: pd.DataFrame, draws: Iterable[Draw]) -> list[Any]:
     names = Names(windows)
-    return [(b.corpus, b.montage, b.n_samples, names.keys(b)) for b in batches]
+    return [(d.group.corpus, d.group.montage, d.group.n_samples, names.keys(d)) for d in draws]
 
 
 def are_alike(one: Any, other: Any, pairing: PairConfig) -> bool:
@@ -109,7 +111,7 @@ def test_an_epoch_holds_right_pairs_and_no_window_twice(
     for epoch in (0, 3):
         seen: Counter[Any] = Counter()
         for batch in epoch_of(made, epoch):
-            assert batch.anchor.shape == batch.positive.shape == (batch_size,)
+            assert batch.positions.shape == (2 * batch_size,)
             rows = list(names.rows(batch).itertuples())
             assert all(
                 are_a_pair(one, other, pairing) for one, other in zip(rows[:batch_size], rows[batch_size:], strict=True)
@@ -144,18 +146,33 @@ def test_order_of_rows_and_their_division_into_runs_change_nothing(
 @settings(deadline=None, max_examples=40)
 @given(tables(), st.sampled_from(KINDS), st.sampled_from([2, 3]))
 def test_ranks_together_take_what_one_takes(windows: pd.DataFrame, pairing: PairConfig, world_size: int) -> None:
-    made = plan(windows, pairing, 2 * world_size)
+    n = 2 * world_size
+    made = plan(windows, pairing, n)
     if made is None:
         return
+    ranks = [sure(plan(windows, pairing, n, rank=rank, world_size=world_size)) for rank in range(world_size)]
     for step in range(2 * made.n_steps_per_epoch):
-        whole = made.step(step)
-        for rank in range(world_size):
-            part = made.step(step, rank, world_size)
-            assert (part.anchor == whole.anchor[rank::world_size]).all()
-            assert (part.positive == whole.positive[rank::world_size]).all()
-            n = 2 * world_size
-            own = np.concatenate([np.arange(rank, n, world_size), np.arange(n + rank, 2 * n, world_size)])
-            assert (part.false_negatives == whole.false_negatives[np.ix_(own, own)]).all()
+        [whole] = made.step(step)
+        for rank, part in enumerate(each for plan_of_rank in ranks for each in plan_of_rank.step(step)):
+            own = np.arange(2 * n)[rank_slice(rank, world_size)]
+            assert own.tolist() == [*range(rank, n, world_size), *range(n + rank, 2 * n, world_size)]
+            assert (part.positions == whole.positions[own]).all()
+            assert (false_negatives(part) == false_negatives(whole)[np.ix_(own, own)]).all()
+
+
+@kinds
+def test_extents_are_the_windows_of_the_step(pairing: PairConfig) -> None:
+    made = sure(plan(viewers(20, 9, ("A", "B")), pairing, 8))
+    for step in (0, 1, made.n_steps_per_epoch):
+        [draw], [extent] = made.step(step), made.extents(step)
+        assert (extent.corpus, extent.montage) == ("hbn", "129ch")
+        asked = {
+            row for first, n in zip(extent.first_rows, extent.n_rows, strict=True) for row in range(first, first + n)
+        }
+        taken = {row for first in draw.group.locate(draw.positions)[0] for row in range(first, first + 200)}
+        assert asked == taken
+        assert (np.diff(extent.first_rows) > extent.n_rows[:-1]).all()
+    assert len({made.extents(step)[0].key for step in range(9)}) == 9
 
 
 @settings(deadline=None, max_examples=40)
@@ -170,21 +187,7 @@ def test_false_negatives_are_those_of_a_plain_loop(windows: pd.DataFrame, pairin
             [i % 2 != j % 2 and are_alike(one, other, pairing) for j, other in enumerate(rows)]
             for i, one in enumerate(rows)
         ]
-        assert batch.false_negatives.tolist() == expected
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=0, max_size=8), st.integers(0, 4))
-def test_the_mask_against_a_plain_loop(half: list[tuple[int, int]], reach: int) -> None:
-    group, place = np.array(half + half[::-1], dtype=np.int64).reshape(-1, 2).T
-    n = len(half)
-    for places in (None, place):
-        expected = np.zeros((2 * n, 2 * n), dtype=bool)
-        for i in range(2 * n):
-            for j in range(2 * n):
-                near = places is None or abs(places[i] - places[j]) <= reach
-                expected[i, j] = group[i] == group[j] and near and i % n != j % n
-        assert (false_negative_mask(group, places, reach) == expected).all()
+        assert false_negatives(batch).tolist() == expected
 
 
 @kinds
@@ -192,9 +195,9 @@ def test_any_step_can_be_asked_for_at_any_time(pairing: PairConfig) -> None:
     windows = viewers(8, 9, ("A", "B"))
     straight = sure(plan(windows, pairing, 4))
     steps = [7, 0, 3 * straight.n_steps_per_epoch + 1, 7, straight.n_steps_per_epoch, 1]
-    log = {step: in_words(windows, [straight.step(step)]) for step in range(4 * straight.n_steps_per_epoch)}
+    log = {step: in_words(windows, straight.step(step)) for step in range(4 * straight.n_steps_per_epoch)}
     resumed = sure(plan(windows, pairing, 4))
-    assert [in_words(windows, [resumed.step(step)]) for step in steps] == [log[step] for step in steps]
+    assert [in_words(windows, resumed.step(step)) for step in steps] == [log[step] for step in steps]
 
 
 @kinds
@@ -236,9 +239,9 @@ def test_a_batch_has_as_many_groups_as_can_be() -> None:
 
 def test_ranks_see_all_conditions() -> None:
     windows = viewers(64, 4, ("open", "closed"))
-    made, names = sure(plan(windows, ConditionPairs(), 32)), Names(windows)
+    names = Names(windows)
     for rank in range(4):
-        for batch in epoch_of(made, 0, rank, 4):
+        for batch in epoch_of(sure(plan(windows, ConditionPairs(), 32, rank=rank, world_size=4))):
             assert sorted(Counter(names.rows(batch)["label"]).values()) == [8, 8]
 
 
@@ -253,7 +256,7 @@ def test_batches_are_of_one_montage_and_montages_share_the_steps_by_their_pairs(
         ignore_index=True,
     )
     made = sure(plan(windows, MovieMomentPairs(), 10))
-    order = [(b.corpus, b.montage, b.n_samples) for b in epoch_of(made)]
+    order = [(b.group.corpus, b.group.montage, b.group.n_samples) for b in epoch_of(made)]
     shares = {("hbn", "129ch", 200): 30, ("hbn", "64ch", 200): 15, ("hbn", "64ch", 400): 15, ("other", "64ch", 200): 15}
     assert Counter(order) == shares
     assert len(set(order[:12])) == 4, "montages are mixed"
@@ -267,7 +270,7 @@ def test_what_fills_no_batch_is_counted_said_and_changes(caplog: pytest.LogCaptu
     assert made.counts["n_pairs"] == 27
     assert made.counts["n_pairs_beyond_batches"] == 7
     assert made.n_steps_per_epoch == 1
-    seen = Counter(key for epoch in range(40) for key in names.keys(made.step(epoch)))
+    seen = Counter(key for epoch in range(40) for key in names.keys(*made.step(epoch)))
     assert len(seen) == 50
 
 
@@ -275,40 +278,16 @@ def test_no_montage_has_a_batch() -> None:
     with pytest.raises(
         ConfigError, match="batch_size 30: no montage has so many pairs, the most are 25 of hbn 129ch 200 samples"
     ):
-        PairPlan(viewers(10, 5), MovieMomentPairs(), 30, 0, rate_hz=100.0)
+        pair_plan(viewers(10, 5), MovieMomentPairs(), 30)
 
 
 def test_ranks_that_cannot_share_a_batch() -> None:
-    made = sure(plan(viewers(10, 5), MovieMomentPairs(), 10))
     with pytest.raises(ConfigError, match="batch_size 10 is no multiple of 3 devices"):
-        made.step(0, 0, 3)
+        pair_plan(viewers(10, 5), MovieMomentPairs(), 10, world_size=3)
 
 
-@pytest.mark.parametrize("column", ["task", "split"])
+@pytest.mark.parametrize("column", ["cut", "split"])
 def test_several_cuts_or_splits_are_refused(column: str) -> None:
     windows = viewers(10, 5).assign(**{column: ["one", "other"] * 5})
     with pytest.raises(ConfigError, match=f"windows of one {column}, these are of one, other"):
-        PairPlan(windows, MovieMomentPairs(), 10, 0, rate_hz=100.0)
-
-
-class Arena:
-    """A store that places recordings far apart."""
-
-    rate_hz = 100.0
-
-    def locate(self, montage: str, recording_ids: Any, starts: Any, n_samples: Any) -> tuple[Any, Any]:
-        scale_rows = np.array([int(str(r)[1:4]) for r in recording_ids])
-        return scale_rows * 100_000 + starts, scale_rows
-
-
-@kinds
-def test_windows_are_numbered_as_where_training_gathers_them(pairing: PairConfig) -> None:
-    windows = viewers(30, 8).assign(split="pretrain").assign(identity=lambda rows: rows["person"])
-    groups = window_groups(windows, cast(Stores, {"hbn": Arena()}), "pretrain")["hbn"]
-    assert len(groups) == 1
-    names = Names(windows)
-    for batch in epoch_of(sure(plan(windows, pairing, 20))):
-        rows, scales = groups[0].locate(np.concatenate([batch.anchor, batch.positive]))
-        expected = [(100_000 * int(recording[1:4]) + start) for recording, start in names.keys(batch)]
-        assert rows.tolist() == expected
-        assert (scales == rows // 100_000).all()
+        pair_plan(windows, MovieMomentPairs(), 10)

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -14,24 +13,10 @@ from eegfm.errors import ConfigError
 from eegfm.training.plans.pairs.matching import GroupMatching, Matching
 from eegfm.training.plans.pairs.neighbours import NeighbourMatching
 from eegfm.training.plans.pairs.stratum import MISSING, Stratum
+from eegfm.training.plans.plan import Likeness
 from eegfm.windows.cutters.base import Seconds
 from eegfm.windows.runs import NO_MOMENT, Ints
 from eegfm.windows.spans import MAX_SAMPLE
-
-
-@dataclass(frozen=True)
-class Likeness:
-    """Which windows are alike, be they of one pair or not: those of one group that lie near each other.
-
-    Args:
-        group: (W,) number of the group of each window.
-        place: (W,) where in its group each window lies.
-        reach: How far apart two windows that are alike lie at most.
-    """
-
-    group: Ints
-    place: Ints
-    reach: int
 
 
 class Pairing(StrictModel, ABC):

@@ -2,82 +2,32 @@
 
 import logging
 from collections import Counter
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from eegfm.batch import rank_slice
 from eegfm.errors import ConfigError, SplitError
-from eegfm.training.plans.pairs.config import Likeness, PairConfig
+from eegfm.store.stores import Stores, store_of
+from eegfm.training.plans.pairs.config import PairConfig
 from eegfm.training.plans.pairs.matching import Bits
 from eegfm.training.plans.pairs.stratum import Stratum, strata
+from eegfm.training.plans.plan import Draw, Extent, Groups
 from eegfm.windows.runs import Ints
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class PairBatch:
-    """Pairs of one step, all of one corpus, montage and length.
-
-    Windows are numbered as in the ``WindowIndex`` of their corpus, montage and length: in the order of the table.
-
-    Args:
-        corpus: Corpus name.
-        montage: Montage name.
-        n_samples: Length of the windows.
-        anchor: (B,) one window of each pair.
-        positive: (B,) the other.
-        group: (2B,) number of the group of each window, anchors first: the movie, the condition, the recording.
-        place: (2B,) where in its group each window lies: the moment, 0, the first sample.
-        reach: Windows of one group whose places differ by no more than this are alike.
-    """
-
-    corpus: str
-    montage: str
-    n_samples: int
-    anchor: Ints
-    positive: Ints
-    group: Ints
-    place: Ints
-    reach: int
-
-    @property
-    def false_negatives(self) -> NDArray[np.bool_]:
-        """(2B, 2B) windows that are alike and no pair; see ``false_negative_mask``."""
-        return false_negative_mask(self.group, self.place, self.reach)
-
-
-def false_negative_mask(group: Ints, place: Ints | None = None, reach: int = 0) -> NDArray[np.bool_]:
-    """Mark windows of a batch that are alike though they are no pair: no loss may push them apart.
-
-    Args:
-        group: (2B,) number of the group of each window; windows i and i + B are a pair.
-        place: (2B,) where in its group each window lies; without it all windows of a group are alike.
-        reach: How far apart two windows that are alike lie at most.
-
-    Returns:
-        (2B, 2B), symmetric; False for a window with itself and with its partner.
-    """
-    mask: NDArray[np.bool_] = group[:, None] == group[None, :]
-    if place is not None:
-        mask &= np.abs(place[:, None] - place[None, :]) <= reach
-    window = np.arange(len(group))
-    mask[window, window] = False
-    mask[window, (window + len(group) // 2) % max(len(group), 1)] = False
-    return mask
-
-
 class PairPlan:
-    """Endless sequence of batches of pairs, each a pure function of (seed, step, rank) and of the set of windows.
+    """A plan in which windows come in pairs, each step a pure function of (seed, step, rank) and the set of windows.
 
     An epoch matches the windows anew. A window is in at most one pair of an epoch, so that no pair comes twice in one,
     whatever the number of ranks. Pairs are listed group by group, groups in random order, and dealt out to batches like
     cards, one to each batch in turn: of a group with m pairs, each of K batches gets m / K rounded down or up. No other
     way to fill the batches has more distinct groups in them or fewer false negatives of one group. Rank r of R takes
-    every R-th pair of a batch from the r-th, which spreads the groups over the ranks likewise. Batches come in random
+    every R-th pair of a batch from the r-th, which spreads the groups over the ranks likewise. A step is one batch, of
+    one corpus, montage and length. Batches come in random
     order, those of several montages mixed; each montage has its share of the steps by its pairs.
 
     What no batch holds is left out of the epoch, other windows in every epoch: those without a partner, and fewer
@@ -85,28 +35,47 @@ class PairPlan:
 
     Args:
         windows: Runs of windows of one cut and one split, see ``eegfm.windows.runs.COLUMNS``; with ``identity`` where
-            persons go under several names. The order of the rows numbers the windows and changes nothing else.
+            persons go under several names. The order of the rows changes nothing.
+        groups: By corpus, where these windows are drawn from, e.g. ``window_groups`` of the same table.
+        stores: Stores by corpus.
         pairing: Which windows are pairs.
         batch_size: Pairs per step, all ranks together.
         seed: Seed of matching and order.
-        rate_hz: Rate of all recordings.
+        rank: Number of this process.
+        world_size: Number of processes.
 
     Attributes:
         n_steps_per_epoch: Batches of every epoch.
         counts: Windows, groups and pairs of every epoch, and what is left out of it, each under its own name.
 
     Raises:
-        ConfigError: Several cuts or splits, or no montage has the pairs of one batch.
+        ConfigError: Several cuts or splits, no montage has the pairs of one batch, the ranks cannot share a batch
+            evenly, or a window is not drawn from.
         SplitError: There is no pair at all; the message has the counts.
+        StoreError: A recording is not in its store.
     """
 
     def __init__(
-        self, windows: pd.DataFrame, pairing: PairConfig, batch_size: int, seed: int, *, rate_hz: float
+        self,
+        windows: pd.DataFrame,
+        groups: Groups,
+        stores: Stores,
+        pairing: PairConfig,
+        batch_size: int,
+        seed: int,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
-        for column in ("task", "split"):
+        for column in ("cut", "split"):
             _refuse_several(windows, column)
-        self._batch_size, self._seed = batch_size, seed
-        found = [_Matched(stratum, pairing, batch_size, rate_hz) for stratum in strata(windows)]
+        if batch_size % world_size:
+            raise ConfigError(f"batch_size {batch_size} is no multiple of {world_size} devices; change one")
+        self._own, self._seed = rank_slice(rank, world_size), seed
+        found = [
+            _Matched(stratum, pairing, batch_size, store_of(stores, stratum.index.corpus).rate_hz)
+            for stratum in strata(windows, groups, stores)
+        ]
         self.counts = _total(found)
         described = ", ".join(f"{name} {n}" for name, n in self.counts.items())
         if not self.counts["n_pairs"]:
@@ -126,18 +95,16 @@ class PairPlan:
         self._epoch = lru_cache(maxsize=2)(self._draw)
         logger.info("Pairs, %s", described)
 
-    def step(self, step: int, rank: int = 0, world_size: int = 1) -> PairBatch:
-        """Pairs of one step, counted from 0 over all epochs, that one rank takes.
-
-        Raises:
-            ConfigError: The ranks cannot share a batch evenly.
-        """
-        if self._batch_size % world_size:
-            raise ConfigError(f"batch_size {self._batch_size} is no multiple of {world_size} devices; change one")
+    def step(self, step: int) -> list[Draw]:
+        """The batch of one step, counted from 0 over all epochs: 2B windows, the B anchors first."""
         epoch, turn = divmod(step, self.n_steps_per_epoch)
         of_stratum, batch, pairs = self._epoch(epoch)
         k = int(of_stratum[turn])
-        return self._matched[k].batch(pairs[k][:, batch[turn], rank::world_size])
+        return [self._matched[k].draw(pairs[k][:, batch[turn], self._own])]
+
+    def extents(self, step: int) -> list[Extent]:
+        """Rows to read for one step: those of its windows."""
+        return [Extent.of(draw.group, draw.positions, ("pairs", step)) for draw in self.step(step)]
 
     def _draw(self, epoch: int) -> tuple[Ints, Ints, list[Ints]]:
         """By turn the stratum and the number of its batch; and by stratum its pairs."""
@@ -163,7 +130,7 @@ class _Matched:
             for_nothing |= which
         self.stratum = stratum.only(~for_nothing)
         self._matching = pairing.matching(self.stratum, rate_hz)
-        self._likeness: Likeness = pairing.likeness(self.stratum, rate_hz)
+        self._likeness = pairing.likeness(self.stratum, rate_hz)
         self._batch_size = batch_size
         self.n_pairs = self._matching.n_pairs
         self.n_batches = self.n_pairs // batch_size
@@ -184,20 +151,10 @@ class _Matched:
         dealt = pairs[:, order[: self.n_batches * self._batch_size]]
         return np.ascontiguousarray(dealt.reshape(2, self._batch_size, self.n_batches).swapaxes(1, 2))
 
-    def batch(self, pairs: Ints) -> PairBatch:
+    def draw(self, pairs: Ints) -> Draw:
         """Name the windows of (2, B) pairs."""
-        stratum, like, windows = self.stratum, self._likeness, pairs.reshape(-1)
-        anchor, positive = stratum.position[pairs]
-        return PairBatch(
-            corpus=stratum.corpus,
-            montage=stratum.montage,
-            n_samples=stratum.n_samples,
-            anchor=anchor,
-            positive=positive,
-            group=like.group[windows],
-            place=like.place[windows],
-            reach=like.reach,
-        )
+        windows = pairs.reshape(-1)
+        return Draw(self.stratum.index, self.stratum.position[windows], self._likeness.of(windows))
 
 
 def _total(found: list[_Matched]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Strata of windows that may share a batch: one corpus, one montage and one length."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,6 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from eegfm.batch import WindowIndex
+from eegfm.errors import ConfigError
+from eegfm.store.stores import Stores, store_of
+from eegfm.training.plans.plan import Groups
 from eegfm.windows.runs import NO_MOMENT, Ints
 
 MISSING = -1
@@ -23,10 +27,8 @@ class Stratum:
     table, so that nothing that follows from it does.
 
     Args:
-        corpus: Corpus name.
-        montage: Montage name.
-        n_samples: Length of the windows.
-        position: (W,) number of each window when the windows of these three are counted in the table's order.
+        index: Where the windows are drawn from.
+        position: (W,) number of each window in the index, found by its recording and first sample.
         person: (W,) number of the person; of the identity where the table tells it.
         recording: (W,) number of the recording.
         segment: (W,) number of the segment within the recording.
@@ -36,9 +38,7 @@ class Stratum:
         label: (W,) number of the class, ``MISSING`` where there is none.
     """
 
-    corpus: str
-    montage: str
-    n_samples: int
+    index: WindowIndex
     position: Ints
     person: Ints
     recording: Ints
@@ -54,7 +54,12 @@ class Stratum:
     @property
     def name(self) -> str:
         """Corpus, montage and length in words."""
-        return f"{self.corpus} {self.montage} {self.n_samples} samples"
+        return f"{self.index.corpus} {self.index.montage} {self.n_samples} samples"
+
+    @property
+    def n_samples(self) -> int:
+        """Length of the windows."""
+        return self.index.n_samples
 
     def only(self, chosen: NDArray[np.bool_]) -> "Stratum":
         """The chosen windows."""
@@ -62,12 +67,18 @@ class Stratum:
         return replace(self, **columns)
 
 
-def strata(windows: pd.DataFrame) -> Iterator[Stratum]:
+def strata(windows: pd.DataFrame, groups: Groups, stores: Stores) -> Iterator[Stratum]:
     """Take a table of windows apart, in the order of corpus, montage and length.
 
     Args:
         windows: Rows with the columns of ``eegfm.windows.runs.COLUMNS``, one per run; with ``identity`` where persons
             go under several names.
+        groups: By corpus, where the windows are drawn from; others may stand there too.
+        stores: Stores by corpus: they say where in an index a recording's sample lies.
+
+    Raises:
+        ConfigError: A window is in none of the groups.
+        StoreError: A recording is not in its store, or a window leaves it.
     """
     runs = {name: windows[name].to_numpy(np.int64) for name in ("segment", "start", "stride", "moment", "n_windows")}
     runs["person"] = _codes(windows["identity" if "identity" in windows else "person"])
@@ -76,11 +87,58 @@ def strata(windows: pd.DataFrame) -> Iterator[Stratum]:
     kind_of_run = windows.groupby(_KIND, sort=True).ngroup().to_numpy()
     distinct = windows[_KIND].drop_duplicates().sort_values(_KIND).itertuples(index=False, name=None)
     for k, (corpus, montage, n_samples) in enumerate(distinct):
-        columns = _expanded({name: values[kind_of_run == k] for name, values in runs.items()})
+        of_kind = {name: values[kind_of_run == k] for name, values in runs.items()}
+        extents = (of_kind["n_windows"] - 1) * of_kind["stride"] + int(n_samples)
+        ids = windows["recording_id"][kind_of_run == k]
+        of_kind["row"] = store_of(stores, corpus).locate(montage, ids, of_kind["start"], extents)[0]
+        columns = _expanded(of_kind)
+        index = _index_of(groups.get(corpus, ()), corpus, montage, int(n_samples))
+        columns["position"] = _positions(index, columns.pop("row"), columns["label"])
         keys = [columns[name] for name in ("label", "moment", "start", "segment", "recording")]
         order = np.lexsort(keys)
-        ordered = {name: values[order] for name, values in columns.items()}
-        yield Stratum(corpus=str(corpus), montage=str(montage), n_samples=int(n_samples), position=order, **ordered)
+        yield Stratum(index=index, **{name: values[order] for name, values in columns.items()})
+
+
+def _index_of(groups: Sequence[WindowIndex], corpus: str, montage: str, n_samples: int) -> WindowIndex:
+    found = [index for index in groups if (index.montage, index.n_samples) == (montage, n_samples)]
+    if not found:
+        raise ConfigError(
+            f"pairs are to be made of windows of {corpus}, {montage}, {n_samples} samples, but none of them is drawn "
+            "from; make both from one mixture and one split"
+        )
+    assert len(found) == 1, "windows of one montage and length are one group"
+    return found[0]
+
+
+def _positions(index: WindowIndex, rows: Ints, labels: Ints) -> Ints:
+    """Numbers of windows in an index.
+
+    Args:
+        index: Where the windows are drawn from.
+        rows: (W,) rows in the montage's signals of the windows' first samples: those name recording and sample.
+        labels: (W,) their classes. Of windows that begin at one sample, which only these tell apart, the index holds
+            the classes in the same order.
+
+    Raises:
+        ConfigError: A window is not in the index.
+    """
+    every = np.arange(len(index))
+    all_rows, run = index.locate(every)[0], index.runs_of(every)[0]
+    all_labels = index.targets["label"][run] if "label" in index.targets else np.zeros_like(every)
+    there, asked = np.lexsort((all_labels, all_rows)), np.lexsort((labels, rows))
+    all_rows, rows = all_rows[there], rows[asked]
+    nth = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    place = np.searchsorted(all_rows, rows) + nth
+    is_there = place < len(all_rows)
+    is_there[is_there] = all_rows[place[is_there]] == rows[is_there]
+    if not is_there.all():
+        raise ConfigError(
+            f"{(~is_there).sum()} of {len(rows)} windows that pairs are to be made of ({index.corpus}, "
+            f"{index.montage}, {index.n_samples} samples) are not drawn from; make both from one mixture and one split"
+        )
+    positions = np.empty(len(rows), dtype=np.int64)
+    positions[asked] = there[place]
+    return positions
 
 
 def _codes(names: "pd.Series[str]") -> Ints:
@@ -94,6 +152,7 @@ def _expanded(runs: dict[str, Ints]) -> dict[str, Ints]:
     run = np.repeat(np.arange(len(n_windows)), n_windows)
     within = np.arange(len(run)) - np.repeat(np.cumsum(n_windows) - n_windows, n_windows)
     columns = {name: values[run] for name, values in runs.items()}
-    columns["start"] += within * columns["stride"]
+    for name in ("start", "row"):
+        columns[name] += within * columns["stride"]
     columns["moment"] += np.where(columns["moment"] == NO_MOMENT, 0, within)
     return columns

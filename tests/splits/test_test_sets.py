@@ -7,8 +7,8 @@ import pytest
 
 from eegfm.errors import ConfigError, SplitError
 from eegfm.splits.config import SplitParams
-from eegfm.splits.evaluation_sets import evaluation_sets, log_unknown
 from eegfm.splits.persons import identify
+from eegfm.splits.test_sets import find_test_sets, log_unknown
 from person_tables import people
 
 HBN_IDS = [f"NDARAA{k:06d}" for k in range(4)]
@@ -17,7 +17,7 @@ HBN_IDS = [f"NDARAA{k:06d}" for k in range(4)]
 def _sets(tables: dict[str, pd.DataFrame], **params: object) -> dict[str, str]:
     chosen = SplitParams.model_validate(params)
     persons = identify(tables, chosen)
-    return dict(zip([p.person for p in persons], evaluation_sets(tables, persons, chosen), strict=True))
+    return dict(zip([p.person for p in persons], find_test_sets(tables, persons, chosen), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_hbn_without_its_release_is_refused(release: str) -> None:
         return
     with pytest.raises(SplitError, match=r"hbn: 4 persons of HBN have no release.*hbn:ndaraa000000.*participants.tsv"):
         _sets({"hbn": table})
-    assert set(_sets({"hbn": table}, evaluation_sets={"hbn": ()}).values()) == {""}
+    assert set(_sets({"hbn": table}, test_sets={"hbn": ()}).values()) == {""}
 
 
 @pytest.mark.parametrize("release", ["R5", "5", "R05", "r5 ", "Release 5", "R5_L100"])
@@ -81,7 +81,7 @@ def test_sets_can_be_added_and_replaced_but_not_by_accident(caplog: pytest.LogCa
         "tuab": people("tuab", ["aaaaaaab"], family="tuab", official_split="eval"),
         "tusz": people("tusz", ["aaaaaaac", "aaaaaaad"], family="tusz", official_split=["dev", "eval"]),
     }
-    found = _sets(tables, evaluation_sets={"own": ["test"], "tusz": ["eval"]})
+    found = _sets(tables, test_sets={"own": ["test"], "tusz": ["eval"]})
     assert [name for name, value in found.items() if value] == ["own:1", "tuab:aaaaaaab", "tusz:aaaaaaad"]
     assert "persons of tusz dev may be trained on" in caplog.text
 
@@ -93,21 +93,19 @@ def test_sets_that_no_recording_is_in_are_refused() -> None:
         "tuh": people("tuh", ["aaaaaaab", "aaaaaaac"], family="tuab", official_split=["eval", "train"]),
         "hbn": people("hbn", HBN_IDS[:2], official_split=["R3", "R5"]),
     }
-    assert _sets(tables, evaluation_sets={"own": ["test"], "hbn": ["3"]})["own:1"]
+    assert _sets(tables, test_sets={"own": ["test"], "hbn": ["3"]})["own:1"]
     for layout, value, there_is in (("own", "tset", "Test"), ("tuab", "evall", "eval"), ("hbn", "R7", "R3")):
-        message = rf"split\.evaluation_sets\.{layout}: '{value}' matches none of 2 recordings .*'{there_is}' 1"
+        message = rf"split\.test_sets\.{layout}: '{value}' matches none of 2 recordings .*'{there_is}' 1"
         with pytest.raises(ConfigError, match=message):
-            _sets(tables, evaluation_sets={layout: [value]})
+            _sets(tables, test_sets={layout: [value]})
     del tables["tuh"]
-    _sets(tables, evaluation_sets={"tuab": ["own split"]})  # nothing of TUAB is at hand
+    _sets(tables, test_sets={"tuab": ["own split"]})  # nothing of TUAB is at hand
 
 
 def test_misspelt_sets_and_corpora_are_refused() -> None:
     tables = {"own": people("own", ["1"])}
-    with pytest.raises(
-        SplitError, match=r"split\.evaluation_sets: 'tuba' is no corpus or layout; known: hbn, own, tuab"
-    ):
-        _sets(tables, evaluation_sets={"tuba": ["eval"]})
+    with pytest.raises(SplitError, match=r"split\.test_sets: 'tuba' is no corpus or layout; known: hbn, own, tuab"):
+        _sets(tables, test_sets={"tuba": ["eval"]})
     with pytest.raises(SplitError, match=r"split\.held_out: 'owm' is no corpus or layout"):
         _sets(tables, held_out={"owm": ["1"]})
 
@@ -140,7 +138,7 @@ def test_the_log_counts_persons_by_set(caplog: pytest.LogCaptureFixture) -> None
         (["tuab"], True, None),
     ],
 )
-def test_tuh_without_its_evaluation_sets_is_said_in_one_line(
+def test_tuh_without_its_test_sets_is_said_in_one_line(
     families: list[str], simulated: bool, absent: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     tables = {f: people(f, ["aaaaaaab"], family=f, simulated=simulated, official_split="eval") for f in families}
@@ -149,7 +147,7 @@ def test_tuh_without_its_evaluation_sets_is_said_in_one_line(
     assert absent is None or f"Training on TUH without {absent}:" in caplog.text
 
 
-def test_the_training_part_alone_says_nothing_of_the_evaluation_set(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_training_part_alone_says_nothing_of_the_test_set(caplog: pytest.LogCaptureFixture) -> None:
     tables = {f: people(f, ["aaaaaaab"], family=f, official_split="train") for f in ("tuab", "tuev", "tusz")}
     log_unknown(tables, ["tuab"], SplitParams())
     assert "Training on TUH without tuab, tuev, tusz:" in caplog.text

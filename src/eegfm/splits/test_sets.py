@@ -30,15 +30,15 @@ that has seen its persons could not be compared with them.
 """
 
 
-def evaluation_sets(
+def find_test_sets(
     recordings_by_corpus: Mapping[str, pd.DataFrame], persons: Sequence[Person], params: SplitParams
 ) -> list[str]:
-    """Find the evaluation set of each person.
+    """Find the test set of each person.
 
     Args:
         recordings_by_corpus: The recordings table of each corpus, none empty.
         persons: All persons of these corpora.
-        params: ``evaluation_sets`` replaces entries of ``REGISTERED``, ``held_out`` names further persons.
+        params: ``test_sets`` replaces entries of ``REGISTERED``, ``held_out`` names further persons.
 
     Returns:
         For each person, e.g. ``official test set tuab eval``; "" for a person in no set. A person is in a set if one
@@ -54,7 +54,7 @@ def evaluation_sets(
     for corpus, table in sorted(recordings_by_corpus.items()):
         members |= _members(corpus, table, names, registry)
     counts = ", ".join(f"{name} {n}" for name, n in sorted(Counter(members.values()).items()))
-    logger.info("Persons of evaluation sets, never trained on: %s", counts or "none")
+    logger.info("Persons of test sets, never trained on: %s", counts or "none")
     held_out = {names.key(corpus, subject) for corpus, of in params.held_out.items() for subject in of}
     if held_out:
         n_here = len(held_out.intersection(key for person in persons for key in person.keys))
@@ -66,7 +66,7 @@ def evaluation_sets(
 
 
 def log_unknown(recordings_by_corpus: Mapping[str, pd.DataFrame], trained: list[str], params: SplitParams) -> None:
-    """Log the evaluation sets of TUH whose persons cannot be known from the recordings at hand."""
+    """Log the test sets of TUH whose persons cannot be known from the recordings at hand."""
     names = PersonNames(recordings_by_corpus, ())
     tables = {corpus: table for corpus, table in recordings_by_corpus.items() if not names.is_simulated(corpus)}
     if not any(set(texts(tables[corpus], "family")) - {""} for corpus in trained if corpus in tables):
@@ -82,7 +82,7 @@ def log_unknown(recordings_by_corpus: Mapping[str, pd.DataFrame], trained: list[
     absent = sorted(family for family in TUH_FAMILIES - at_hand if registry.get(family))
     if absent:
         logger.warning(
-            "Training on TUH without %s: who is in their evaluation sets cannot be known here; name their subjects in "
+            "Training on TUH without %s: who is in their test sets cannot be known here; name their subjects in "
             "split.held_out",
             ", ".join(absent),
         )
@@ -90,14 +90,14 @@ def log_unknown(recordings_by_corpus: Mapping[str, pd.DataFrame], trained: list[
 
 def _registry(recordings_by_corpus: Mapping[str, pd.DataFrame], params: SplitParams) -> dict[str, set[str]]:
     known = {*TUH_FAMILIES, HBN, *recordings_by_corpus}
-    for key, named in (("evaluation_sets", params.evaluation_sets), ("held_out", params.held_out)):
+    for key, named in (("test_sets", params.test_sets), ("held_out", params.held_out)):
         unknown = sorted(set(named) - known)
         if unknown:
             raise SplitError(f"split.{key}: {unknown[0]!r} is no corpus or layout; known: {', '.join(sorted(known))}")
-    for layout in sorted(set(REGISTERED) & set(params.evaluation_sets)):
-        dropped = sorted(set(REGISTERED[layout]) - set(params.evaluation_sets[layout]))
+    for layout in sorted(set(REGISTERED) & set(params.test_sets)):
+        dropped = sorted(set(REGISTERED[layout]) - set(params.test_sets[layout]))
         if dropped:
-            logger.warning("split.evaluation_sets: persons of %s %s may be trained on", layout, ", ".join(dropped))
+            logger.warning("split.test_sets: persons of %s %s may be trained on", layout, ", ".join(dropped))
     return _spelled_sets(params)
 
 
@@ -109,14 +109,14 @@ def _refuse_unmatched_sets(recordings_by_corpus: Mapping[str, pd.DataFrame], par
     Raises:
         ConfigError: Lists the official splits that exist.
     """
-    for layout, sets in sorted(params.evaluation_sets.items()):
+    for layout, sets in sorted(params.test_sets.items()):
         own = [value for value in sets if value not in REGISTERED.get(layout, ())]
         found = [value for corpus, table in recordings_by_corpus.items() for value in _splits_of(layout, corpus, table)]
         spelled = {_spelled(value) for value in found}
         unmatched = [value for value in own if _spelled(value) not in spelled]
         if unmatched and found:
             what = "recordings (column 'official_split')"
-            refuse_unmatched(f"split.evaluation_sets.{layout}", unmatched, pd.Series(found, dtype="str"), what)
+            refuse_unmatched(f"split.test_sets.{layout}", unmatched, pd.Series(found, dtype="str"), what)
 
 
 def _splits_of(layout: str, corpus: str, table: pd.DataFrame) -> list[str]:
@@ -132,12 +132,12 @@ def _layout_of(names: PersonNames, corpus: str, person: str, family: str) -> str
 
 
 def _spelled_sets(params: SplitParams) -> dict[str, set[str]]:
-    sets = {**REGISTERED, **params.evaluation_sets}
+    sets = {**REGISTERED, **params.test_sets}
     return {name: {_spelled(value) for value in values} for name, values in sets.items()}
 
 
 def _members(corpus: str, table: pd.DataFrame, names: PersonNames, registry: Mapping[str, set[str]]) -> dict[str, str]:
-    """The evaluation set of each person of one corpus who has a recording in one."""
+    """The test set of each person of one corpus who has a recording in one."""
     rows = set(zip(table["person"].tolist(), texts(table, "family"), texts(table, "official_split"), strict=True))
     members, unknown = {}, []
     for person, family, value in sorted(rows, reverse=True):
@@ -149,9 +149,9 @@ def _members(corpus: str, table: pd.DataFrame, names: PersonNames, registry: Map
     if unknown:
         raise SplitError(
             f"{corpus}: {len(unknown)} persons of HBN have no release, or one that is none "
-            f"({some(sorted(unknown), 3)}); whether they are in an evaluation set is not known; "
+            f"({some(sorted(unknown), 3)}); whether they are in a test set is not known; "
             "add participants.tsv with release_number, or set "
-            "split.evaluation_sets={hbn: []} if none of them is to be kept out"
+            "split.test_sets={hbn: []} if none of them is to be kept out"
         )
     return members
 
