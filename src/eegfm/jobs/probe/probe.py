@@ -147,8 +147,7 @@ def _test_trials(
     kept = expand(usable(of_task.merge(tested[["person", "identity", "fold"]], on="person")))
     kept = kept.sort_values(["identity", "person", "recording_id", "start"], ignore_index=True)
     names, persons = np.unique(kept["identity"].to_numpy(dtype=str), return_inverse=True)
-    # Cutting ensured that each class of the task has windows in the corpus, so the windows of all splits have all
-    # classes.
+    # Cutting ensured that each class of the task has windows in the corpus, so all splits together have all classes.
     classes = np.unique(of_task["label"].to_numpy(dtype=str))
     n_needed = 3 if len(params.lambdas) > 1 else 2
     if len(names) < n_needed or len(classes) < 2:
