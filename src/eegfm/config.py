@@ -58,5 +58,5 @@ def refuse_repeated(values: Sequence[str], what: str) -> tuple[str, ...]:
     """
     repeated = sorted(value for value, n in Counter(values).items() if n > 1)
     if repeated:
-        raise ValueError(f"{what} {', '.join(repeated)} stands there twice; each may stand there once")
+        raise ValueError(f"{what} {', '.join(repeated)} is listed twice; list it once")
     return tuple(values)

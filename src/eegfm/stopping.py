@@ -34,8 +34,8 @@ class Stopped(SystemExit):
     def line(self) -> str:
         """The line for the user."""
         return (
-            f"eegfm: error: stopped by {self.number.name}{_CTRL_C.get(self.number, '')}; what was finished is kept, "
-            "what was half done is not used; start the same command again (a training begins anew)\n"
+            f"eegfm: error: stopped by {self.number.name}{_CTRL_C.get(self.number, '')}; finished work is kept, "
+            "unfinished work is not used; start the same command again (a training starts from the beginning)\n"
         )
 
 

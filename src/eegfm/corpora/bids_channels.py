@@ -129,7 +129,7 @@ def read_channels(path: Path) -> ChannelTable:
                 rate_hz=float(rate) if rate else None,
             )
             if rows.setdefault(channel_key(name), channel) != channel:
-                raise ValueError(f"{name} stands there twice, differently")
+                raise ValueError(f"{name} is listed twice with different values")
     except ValueError as error:
         raise RecordingError(
             "unreadable_channels",

@@ -57,7 +57,7 @@ def read_participants(path: Path) -> pd.DataFrame:
         raise EegfmError(f"{path}: not readable as a BIDS table of participants ({error}); correct it") from error
     twice = table.loc[table["subject"].duplicated(), "subject"]
     if len(twice):
-        raise EegfmError(f"{path}: participant {twice.iloc[0]} stands there twice; keep one row per participant")
+        raise EegfmError(f"{path}: participant {twice.iloc[0]} is listed twice; keep one row per participant")
     return table
 
 
@@ -229,7 +229,7 @@ def _described(path: Path) -> Mapping[str, Any]:
     try:
         return read_json(path)
     except RecordingError as error:
-        _log.warning("%s; what it says of units and codes is not known", error.reason)
+        _log.warning("%s; its units and codes are unknown", error.reason)
         return {}
 
 

@@ -82,11 +82,11 @@ def _whole_and_number(name: str) -> tuple[tuple[tuple[str, str], ...], int]:
 
 def _only(path: Path, number: int, paths: Sequence[Path]) -> Path:
     if not paths:
-        reason = f"{path.name}: part {number} of this recording is not there, nobody knows when this part begins"
+        reason = f"{path.name}: part {number} of this recording is missing, so the start of this part is unknown"
         raise RecordingError("part_missing", reason, PUT_TOGETHER)
     if len(paths) > 1:
         names = " and ".join(p.name for p in paths)
-        reason = f"{path.name}: part {number} of this recording stands there twice, as {names}"
+        reason = f"{path.name}: part {number} of this recording exists twice, as {names}"
         raise RecordingError("part_twice", reason, "remove or rename the one that is wrong")
     return paths[0]
 
@@ -136,7 +136,7 @@ def _end_s(path: Path, part: Path, reading: ReadParams | None) -> float:
         reason = f"{path.name}: {part.name}, an earlier part, cannot be read ({error.reason}), nor its length known"
         raise RecordingError("part_missing", reason, f"mend that part ({error.remedy}), or {OWN_TABLES}") from error
     if "truncated" in header.flags:
-        reason = f"{path.name}: {part.name}, an earlier part, ends early, so that nobody knows when this part begins"
+        reason = f"{path.name}: {part.name}, an earlier part, ends early, so the start of this part is unknown"
         raise RecordingError("part_missing", reason, f"fetch that part again, or {OWN_TABLES}")
     return header.end_s
 

@@ -102,7 +102,7 @@ class Hbn(Corpus):
         twice = table.loc[table["subject"].duplicated(), "subject"]
         if len(twice):
             raise EegfmError(
-                f"{' and '.join(map(str, paths))}: they say different things of participant {twice.iloc[0]}; "
+                f"{' and '.join(map(str, paths))}: they contradict each other about participant {twice.iloc[0]}; "
                 "keep one release per raw folder, or correct them"
             )
         return table

@@ -109,7 +109,7 @@ def read_csv(path: Path, source: str) -> CsvAnnotations:
         elif columns is None:
             columns = [column.lower() for column in cells(line.text, ",")]
             if not set(_CSV_COLUMNS) <= set(columns):
-                raise line.damaged(f"{line.text[:80]!r} stands where the columns are named: {','.join(_CSV_COLUMNS)}")
+                raise line.damaged(f"{line.text[:80]!r} is not the line of column names: {','.join(_CSV_COLUMNS)}")
         else:
             events.append(_csv_event(line, columns, source))
     if columns is None:

@@ -74,7 +74,7 @@ class Recorded:
     def _exists(self) -> bool: ...
 
     def _refuse(self, why: str) -> NoReturn:
-        raise LineageError(f"{self._path}: {why}; make it anew with: {self.command}")
+        raise LineageError(f"{self._path}: {why}; make it again with: {self.command}")
 
     def _json_object(self, data: bytes) -> dict[str, Any]:
         """What a JSON file holds."""

@@ -147,7 +147,7 @@ class Lineage:
             if isinstance(dataset, Recorded) and dataset.identity() == Recorded.UNKNOWN:
                 raise LineageError(
                     f"{name} ({_path(catalog[name])}) does not say what it was made from: another version of eegfm "
-                    f"wrote it, or another program, or it is damaged; make it anew with: {dataset.command}"
+                    f"wrote it, or another program, or it is damaged; make it again with: {dataset.command}"
                 )
 
     def _refuse_other_code(self, node: Node, entries: Iterable[str], catalog: Catalog) -> None:
@@ -190,7 +190,7 @@ class Lineage:
     def _described(self, stale: list[Stale], entries: list[str]) -> str:
         first = [one for one in stale if one.is_data] or stale
         command = self._command([one.entry for one in stale], entries)
-        return f"two generations: {described(first)}; make anew with: {command}"
+        return f"two generations: {described(first)}; make them again with: {command}"
 
     def _command(self, stale: Iterable[str], entries: Iterable[str] = ()) -> str:
         """The command that makes entries again, with all data before them."""

@@ -197,7 +197,9 @@ def _recordings(recordings_by_corpus: Mapping[str, pd.DataFrame]) -> list[_Recor
     recordings.sort(key=lambda r: r.recording_id)
     twice = [r.recording_id for r, after in pairwise(recordings) if r.recording_id == after.recording_id]
     if twice:
-        raise SplitError(f"{len(twice)} recordings stand in the tables more than once: {some(twice)}; ingest again")
+        raise SplitError(
+            f"{len(twice)} recordings are listed more than once in the tables: {some(twice)}; ingest again"
+        )
     is_named = {person: bool(normalized_subject(subject_of(person))) for person in {r.person for r in recordings}}
     nameless = [r.recording_id for r in recordings if not is_named[r.person]]
     if nameless:

@@ -108,7 +108,7 @@ def check_splits(splits: pd.DataFrame) -> None:
     n_rows = Counter(splits["person"].tolist())
     twice = sorted(person for person, n in n_rows.items() if n > 1)
     if twice:
-        raise SplitError(f"{len(twice)} persons stand in the splits table more than once: {some(twice)}")
+        raise SplitError(f"{len(twice)} persons are listed more than once in the splits table: {some(twice)}")
     identities = splits["identity"].tolist()
     for name in ("split", "fold"):
         if name in splits:

@@ -148,8 +148,8 @@ def _members(corpus: str, table: pd.DataFrame, names: PersonNames, registry: Map
             unknown.append(person)
     if unknown:
         raise SplitError(
-            f"{corpus}: {len(unknown)} persons of HBN have no release, or one that is none "
-            f"({some(sorted(unknown), 3)}); whether they are in a test set is not known; "
+            f"{corpus}: {len(unknown)} persons of HBN have no valid release "
+            f"({some(sorted(unknown), 3)}), so it is unknown whether they are in a test set; "
             "add participants.tsv with release_number, or set "
             "split.test_sets={hbn: []} if none of them is to be kept out"
         )

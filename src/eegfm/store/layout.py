@@ -78,7 +78,7 @@ def read_facts(folder: Path) -> StoreFacts:
     if facts.get("format_version") != FORMAT_VERSION:
         raise StoreError(
             f"{folder}: store format {facts.get('format_version')}, this version reads {FORMAT_VERSION}; "
-            "make it anew with: kedro run --pipelines=ingest"
+            "make it again with: kedro run --pipelines=ingest"
         )
     return StoreFacts(**facts)
 

@@ -39,7 +39,7 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
         raise SplitError("no recordings to cut; see the rejected table of the corpus for the reasons")
     twice = recordings.loc[recordings["recording_id"].duplicated(), "recording_id"]
     if len(twice):
-        raise ConfigError(f"{len(twice)} recordings stand in the table twice, e.g. {twice.iloc[0]}; ingest again")
+        raise ConfigError(f"{len(twice)} recordings are listed twice in the table, e.g. {twice.iloc[0]}; ingest again")
     recordings = recordings.sort_values("recording_id", ignore_index=True)
     rate_hz = _single_rate(recordings)
     tables: list[pd.DataFrame] = []

@@ -234,7 +234,7 @@ def check_accounts(
     first = rejected.iloc[0]
     limit = f"{corpus}.ingest.max_rejected_ratio allows {max_rejected_ratio:.0%}" if len(recordings) else "none got in"
     raise EegfmError(
-        f"{len(rejected)} of {n_tried} files were rejected ({codes}), {limit}; all of them stand in {corpus}.rejected; "
+        f"{len(rejected)} of {n_tried} files were rejected ({codes}), {limit}; all are listed in {corpus}.rejected; "
         f"first: {_named(first.to_dict())}; {first['remedy']}"
     )
 

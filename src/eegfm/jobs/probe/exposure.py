@@ -107,13 +107,13 @@ def _refuse_declared(header: CheckpointHeader, declared: Sequence[str], probed: 
         which = f"the imported encoder{'' if one.imported == header.imported else _started_from(one)}"
         if not one.corpora:
             raise SplitError(
-                f"nobody said what corpora {which} was trained on, so it may have seen the persons to probe; "
+                f"the training corpora of {which} are unknown, so it may have been trained on the probed persons; "
                 f"name them in import.corpora and {again}, or {_ALLOW}"
             )
         if shared := [corpus for corpus in one.corpora if corpus in declared]:
             raise SplitError(
-                f"{which} was trained on {some(shared)}, nobody knows on which persons, and corpus "
-                f"{some(probed)} shares persons with that; probe another corpus, or {_ALLOW}"
+                f"{which} was trained on unknown persons of {some(shared)}, and corpus {some(probed)} shares "
+                f"persons with {some(shared)}; probe another corpus, or {_ALLOW}"
             )
 
 

@@ -26,7 +26,7 @@ def import_montage(choice: CanonicalName | NamedElectrodes) -> Montage:
         )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ConfigError(f"import.montage.electrodes: {listed(twice)} stand there more than once; name each once")
+        raise ConfigError(f"import.montage.electrodes: {listed(twice)} are listed more than once; list each once")
     return Montage(
         channel_names=tuple(names),
         positions_m=tuple(table[name].position_m for name in names),

@@ -105,7 +105,7 @@ def _check_resized(params: ImportParams, encoder: Encoder) -> None:
 def _import_exported(path: Path) -> ImportResult:
     checkpoint = read_exported(path.parent)
     header = checkpoint.header
-    assert header.imported is not None, "an export tells nobody whom it was trained on"
+    assert header.imported is not None, "an export does not list its training persons"
     logger.info("%s is an export of eegfm and says all of itself: parameters import.* are not used", path)
     model = build_inference(checkpoint, next(iter(header.signal_spec["montages"])))
     report = LoadReport(tuple(sorted(checkpoint.tensors))).to_dict()

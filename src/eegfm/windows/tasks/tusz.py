@@ -52,7 +52,7 @@ class TuszTask(Cut):
         "electroencephalographic seizure analysis, github.com/tsy935/eeg-gnn-ssl"
     )
 
-    without_class: ClassVar[str] = "add recordings of it, or at level event name the types that there are in types"
+    without_class: ClassVar[str] = "add recordings of it, or, at level event, list existing types in types"
 
     name: Literal["tusz"] = "tusz"
     level: Literal["window", "event"] = "window"
