@@ -23,6 +23,7 @@ class ProbeParams(StrictModel):
             montage only), ``mean`` averages over them as well.
         lambdas: Penalties to choose from, per training window (both methods minimise a mean loss). See
             ``eegfm.evaluation.crossval`` for the choice. See
+            ``eegfm.evaluation.crossval`` for the choice. See
             ``eegfm.evaluation.crossval`` for the choice.
         inner_folds: Groups of training persons on which the penalty is chosen; at most one person each.
         n_untrained: Number of untrained initialisations of the same encoder, for comparison.

@@ -1,4 +1,4 @@
-"""From stored samples to encoded vectors: re-referencing, adapter, normalization and encoder in one module."""
+"""Backbone: re-referencing, adapter, normalization and encoder in one module."""
 
 from collections.abc import Mapping
 from typing import cast, get_args
@@ -62,6 +62,15 @@ class Backbone(nn.Module):
             ConfigError: See ``prepare``; or the encoder does not take windows of this length.
         """
         return self.encoder.encode_with_features(self.prepare(batch))
+
+    def depth_groups(self) -> list[list[nn.Parameter]]:
+        """Group all parameters by depth: adapter and embeddings first, then the encoder's layers; see ``Encoder``."""
+        embeddings, *layers = self.encoder.depth_groups()
+        return [[*self.adapter.parameters(), *embeddings], *layers]
+
+    def lora_targets(self) -> dict[str, nn.Module]:
+        """Find, by dotted name, the linear maps of the encoder that LoRA can wrap, see ``Encoder``."""
+        return {f"encoder.{name}": part for name, part in self.encoder.lora_targets().items()}
 
 
 def new_backbone(
