@@ -50,7 +50,7 @@ class Recorded:
         self._next = record
 
     def record(self) -> Record | None:
-        """What the file says it was made from; None where there is no file, or no record in it."""
+        """Record in the file; None if there is no file or no record."""
         return self._read_record() if self._exists() else None
 
     def identity(self) -> str | None:
@@ -75,7 +75,7 @@ class Recorded:
 
     @abstractmethod
     def _read_record(self) -> Record | None:
-        """Read the record of a file that is there."""
+        """Read the record of an existing file."""
 
     def _exists(self) -> bool:
         return self._path.is_file()
@@ -103,7 +103,7 @@ class Recorded:
         return content
 
     def _refuse_other_contents(self, identity: str, record: Record | None) -> None:
-        """Refuse contents that are not those of the record; without a record, nobody knows what they were."""
+        """Refuse contents that differ from the record. Contents without a record cannot be checked."""
         if record is not None and record.contents != identity:
             self._refuse("damaged or changed by hand: it holds something else than its record says")
 
