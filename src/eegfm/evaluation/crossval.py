@@ -17,11 +17,11 @@ _METHODS: dict[str, FitPath] = {"ridge": fit_ridge_classifier, "logistic": fit_l
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Predictions for windows of persons that took no part in the fit.
+    """Predictions for windows of held-out persons.
 
     Args:
         predicted: (W,) class numbers.
-        scores: (W,) score of the second class of two, or of the predicted class of more.
+        scores: (W,) score of the second of two classes, or of the predicted one of more classes.
         lambdas: Chosen penalty of each fold.
     """
 
@@ -39,7 +39,7 @@ def predict_held_out(
         features: (W, F).
         classes: (W,) class numbers.
         persons: (W,) person numbers, 0 to P - 1 in a stable order.
-        folds: (W,) fold in which each window is held out, 0 to the number of folds - 1; all windows of a person in one.
+        folds: (W,) fold in which each window is held out, from 0. All windows of a person have one fold.
         n_classes: K.
         params: Method and penalties.
 
@@ -65,10 +65,10 @@ def predict_held_out(
 def choose_lambda(
     features: NDArray[np.floating], classes: Ints, persons: Ints, n_classes: int, params: ProbeParams
 ) -> float:
-    """Choose the penalty of best balanced accuracy on held-out training persons; the strongest of equals.
+    """Choose the penalty with the best balanced accuracy on held-out training persons; the strongest of equals.
 
     Raises:
-        SplitError: The training persons cannot be divided so that a class is left to learn from.
+        SplitError: In every division of the training persons, a class is missing from the inner training set.
     """
     lambdas = tuple(sorted(params.lambdas))
     if len(lambdas) == 1:

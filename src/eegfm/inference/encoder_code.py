@@ -74,7 +74,7 @@ def refuse_other_code(header: CheckpointHeader, *, accept: bool, key: str, optio
     if not accept:
         again = "import_weights" if header.imported else header.phase
         raise CheckpointError(
-            f"{said}: its weights would compute something else; make it anew with: kedro run --pipelines={again}"
+            f"{said}: its weights would compute something else; make it again with: kedro run --pipelines={again}"
             f"{options}, use the code that made it, or set {key}=true"
         )
     logger.warning("%s; %s accepts that", said, key)

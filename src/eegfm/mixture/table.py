@@ -27,7 +27,7 @@ def mix_windows(
     *,
     rate_hz: float | None = None,
 ) -> pd.DataFrame:
-    """Choose the windows that training draws from, and say how it draws.
+    """Choose the windows that training draws from, with the share of each corpus.
 
     Args:
         windows_by_corpus: The windows table of each corpus, one row per run.
@@ -37,7 +37,7 @@ def mix_windows(
 
     Returns:
         The runs of the cut for persons in ``train`` or ``validation``, ordered by corpus, identity, recording and
-        start, with ``identity`` and ``split``, and with what holds for a whole corpus in every row: ``weight``, its
+        start. Columns ``identity`` and ``split`` are added. So are columns with one value per corpus: ``weight``, its
         share of the windows of a batch; ``is_rounded``, whether the weight may be rounded to whole windows of a batch
         or is kept exactly; ``drawn_by``, ``windows`` or ``persons``; ``max_windows_per_person``, 0 for no limit.
 
@@ -64,12 +64,12 @@ def mix_windows(
 
 
 def mixture_sha256(mixture: pd.DataFrame) -> str:
-    """Hash of which windows are in which split, what is known of them and how they are drawn, in the table's order."""
+    """Hash of the windows, their splits, targets and the way they are drawn, in the table's order."""
     columns = [name for name in _HASHED + _RULES if name in mixture]
     hashes = pd.util.hash_pandas_object(mixture[columns], index=False).to_numpy()
     sha = hashlib.sha256(hashes.astype("<u8").tobytes())
     for name, values in target_columns(mixture).items():
-        # As they are trained on: a class is its number and what that number stands for.
+        # Hash targets as training uses them: the number of a class, and the name of this number.
         said = [name, values.dtype.str, *values.shape, *(class_names(mixture) if name == "label" else ())]
         sha.update(json.dumps(said).encode())
         sha.update(np.ascontiguousarray(values).tobytes())
@@ -77,7 +77,7 @@ def mixture_sha256(mixture: pd.DataFrame) -> str:
 
 
 def count_windows(mixture: pd.DataFrame, rate_hz: float | None = None) -> str:
-    """Recordings, windows, hours (samples where the rate is not known) and persons per corpus and split, in words."""
+    """Count recordings, windows, hours (samples if the rate is unknown) and persons per corpus and split, in words."""
     n_windows = mixture["n_windows"].astype("int64")
     sized = mixture.assign(n_windows=n_windows, n_samples=n_windows * mixture["n_samples"])
     said = []

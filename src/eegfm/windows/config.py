@@ -27,7 +27,7 @@ from eegfm.windows.tasks.tusl import TuslTask
 from eegfm.windows.tasks.tusz import TuszTask
 
 WindowConfig = FixedCut | EventLockedCut | BetweenEventsCut | TrialsCut
-"""Which windows to cut."""
+"""Union of the cuts without targets."""
 TaskConfig = (
     EventsTask
     | RecordingLabelTask
@@ -51,12 +51,12 @@ TaskConfig = (
     | EegmmidbImageryTask
     | EegmatTask
 )
-"""Which windows to cut, and what is asked of each."""
+"""Union of the tasks: cuts whose windows have a target."""
 CutConfig = Annotated[WindowConfig | TaskConfig, Field(discriminator="name")]
 
 
 class WindowParams(StrictModel):
-    """Which windows to cut from one corpus.
+    """Cuts of one corpus.
 
     Args:
         cuts: By name of the cut, e.g. ``pretrain`` or ``eyes``; the name becomes the windows' ``cut``.

@@ -1,4 +1,4 @@
-"""From a mixture and the stores to what a pretraining draws from."""
+"""Prepare the data of a pretraining from a mixture and the stores: windows, plan and signal specification."""
 
 import logging
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The name of a training run: a hash of what decides its weights."""
+"""Fingerprint of a training run: a hash of everything that decides its weights."""
 
 from collections.abc import Mapping, Sequence
 

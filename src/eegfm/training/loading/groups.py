@@ -19,7 +19,7 @@ from eegfm.training.plans.group_order import DrawnBy
 
 @dataclass(frozen=True)
 class Mixing:
-    """How a mixture is drawn from: what its table says in every row.
+    """Facts about the draws from a mixture, which its table has in every row.
 
     Args:
         weights: Share of each corpus in a batch.
@@ -98,7 +98,7 @@ def corpus_weights(mixture: pd.DataFrame) -> dict[str, float]:
 
 
 def signal_spec(mixture: pd.DataFrame, stores: Stores) -> SignalSpec:
-    """What the data decides: rate, montages, longest windows.
+    """Specification of the data: rate, montages, longest windows.
 
     Raises:
         ConfigError: Stores differ in rate, or a corpus of the mixture has no store.
@@ -116,7 +116,7 @@ def signal_spec(mixture: pd.DataFrame, stores: Stores) -> SignalSpec:
 
 
 def shared_filters(stores: Stores, corpora: Iterable[str]) -> dict[str, float | None]:
-    """What the signals of all corpora went through.
+    """Filters of the signals of all corpora.
 
     Raises:
         ConfigError: Corpora were filtered differently, which an encoder would learn to tell apart.
@@ -131,7 +131,7 @@ def shared_filters(stores: Stores, corpora: Iterable[str]) -> dict[str, float | 
 
 
 def _by_person(rows: pd.DataFrame) -> pd.DataFrame:
-    """What an index needs of a corpus's runs, with the numbers of their persons and ordered by them."""
+    """Columns of a corpus's runs for an index, with numbers of persons, ordered by person."""
     names = rows["identity" if "identity" in rows else "person"]
     runs = rows[["row", "recording_id", "montage", "start", "n_samples", "stride", "n_windows"]]
     runs = runs.assign(person=pd.factorize(names, sort=True)[0].astype(np.int32))

@@ -36,7 +36,7 @@ class MixturePlan:
         drawn_by: ``windows`` visits every window once per pass; ``persons`` visits every person once per round and
             takes one of its windows, and montages take turns by their persons.
         max_windows_per_person: Windows of one person and corpus that an epoch shows; None for all.
-        shuffle: How far windows are shuffled.
+        shuffle: Shuffling of windows.
         rank: Number of this process.
         world_size: Number of processes.
 
@@ -96,7 +96,7 @@ class MixturePlan:
 
     @property
     def passes_per_epoch(self) -> dict[str, float]:
-        """How often an epoch shows each corpus: passes through its windows, or rounds of its persons."""
+        """Repetitions of each corpus in an epoch: passes through its windows, or rounds of its persons."""
         return {
             corpus: self.n_steps_per_epoch * self.counts[corpus] / order.n_turns
             for corpus, order in zip(self.counts, self._corpora, strict=True)
@@ -130,7 +130,7 @@ def batch_counts(weights: Mapping[str, float], batch_size: int, world_size: int 
 def rounded_weights(weights: Mapping[str, float], batch_size: int, world_size: int = 1) -> dict[str, float]:
     """The nearest weights that share a batch out in whole windows per process, at least one for every corpus.
 
-    What is left after rounding down goes to the largest remainders (Hamilton's method), equal ones by name.
+    The rest after rounding down goes to the largest remainders (Hamilton's method), equal ones by name.
 
     Raises:
         ConfigError: The batch is no multiple of the processes, or too small to hold every corpus.
@@ -158,7 +158,7 @@ def _persons(groups: Sequence[WindowIndex], limit: int | None, key: Key) -> "lis
 
 @dataclass(frozen=True)
 class _Part:
-    """What one rank takes of a micro-batch of ``count`` windows."""
+    """Share of one rank in a micro-batch of ``count`` windows."""
 
     count: int
     rank: int
@@ -177,7 +177,7 @@ class _CorpusOrder:
 
     Args:
         orders: One per group.
-        part: What this rank takes of a micro-batch.
+        part: Share of this rank in a micro-batch.
         n_steps: Steps per epoch.
         key: Key of the corpus.
     """

@@ -25,13 +25,14 @@ Movements = Literal["imagined_fists", "imagined_feet", "imagined", "real_fists",
 class EegmmidbImageryTask(Cut):
     """Windows inside the trials of about 4 s, labelled with the movement that the target asked for.
 
-    What ``T1`` and ``T2`` mean depends on the run: left and right fist in runs 3, 4, 7, 8, 11, 12, both fists and both
-    feet in runs 5, 6, 9, 10, 13, 14. Movements are real in the odd runs, imagined in the even ones. ``T0`` is rest.
+    The meaning of ``T1`` and ``T2`` depends on the run: left and right fist in runs 3, 4, 7, 8, 11, 12, both fists and
+    both feet in runs 5, 6, 9, 10, 13, 14. Movements are real in the odd runs, imagined in the even ones. ``T0`` is
+    rest.
 
     Attributes:
         movements: ``imagined_fists`` (left or right), ``imagined_feet`` (both fists or both feet), ``imagined`` (all
-            four, as in CBraMod and BioFoundation), and the same of real movements.
-        rest: Whether the rest between the trials of the same runs is a class too.
+            four, as in CBraMod and BioFoundation); ``real_fists``, ``real_feet`` and ``real`` for real movements.
+        rest: Whether rest between the trials of the same runs is also a class.
         length_s: Window length; 4 s in CBraMod and BioFoundation. The first window begins with its trial.
         stride_s: From one window of a trial to the next; the window length by default.
     """
@@ -89,7 +90,7 @@ class EegmmidbImageryTask(Cut):
         return replace(runs, label=np.array(self.target_spec.classes, dtype=object)[intervals.key[of]], counted=counted)
 
     def _kinds(self) -> list[str]:
-        """Kinds of runs that are asked for."""
+        """Kinds of runs for the configured movements."""
         return [kind for kind in _RUNS if kind == self.movements or kind.startswith(f"{self.movements}_")]
 
     def _numbers(self) -> dict[str, int]:
@@ -105,5 +106,5 @@ class EegmmidbImageryTask(Cut):
 
 
 def _spellings(runs: tuple[int, ...]) -> list[str]:
-    """As file names, patterns and BIDS entities write the numbers of runs."""
+    """Spellings of run numbers in file names, patterns and BIDS entities."""
     return [spelt for n in runs for spelt in (f"{n}", f"{n:02d}", f"R{n:02d}")]

@@ -13,9 +13,9 @@ from eegfm.windows.tasks.bids_tasks import OneBidsTaskCut
 class HbnChallenge1Task(OneBidsTaskCut):
     """One window per answered trial of contrastChangeDetection; the target is the time from stimulus to response.
 
-    A trial lasts from ``contrastTrial_start`` to the next, so that the last of a run is lost. Its stimulus is the first
-    ``left_target`` or ``right_target`` in it, its response the first button press at or after the stimulus; correct and
-    wrong responses count alike. Nearly all windows hold the press.
+    A trial lasts from ``contrastTrial_start`` to the next one, so the last trial of a run is lost. Its stimulus is the
+    first ``left_target`` or ``right_target`` of the trial. Its response is the first button press at or after the
+    stimulus. Correct and wrong responses count alike. Nearly all windows contain the press.
 
     Attributes:
         offset_s: From the stimulus to the window.

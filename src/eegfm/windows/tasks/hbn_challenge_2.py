@@ -19,16 +19,16 @@ from eegfm.windows.tasks.traits import Factor
 class HbnChallenge2Task(SomeBidsTasksCut):
     """A crop at a random place of each window of a fixed grid; the target is a score of the child.
 
-    The crops of recordings in one piece are those of the official scorer, sample by sample. The scorer's grid runs
-    over the whole file, the one here begins anew in every segment, so that no crop spans a gap.
+    For recordings without gaps, the crops equal those of the official scorer, sample by sample. The scorer's grid runs
+    over the whole file. The grid here starts again in every segment, so no crop spans a gap.
 
     Attributes:
-        factor: Which score.
+        factor: Name of the score.
         window_s: Length of the grid's windows.
-        stride_s: From one of them to the next.
+        stride_s: From one window of the grid to the next.
         crop_s: Length of the crop.
-        seed: Of the places; every recording begins with it, and draws one place per window in their order.
-        bids_tasks: Only recordings of these BIDS tasks; all where none is named. Training may use any.
+        seed: Seed of the random places. Every recording starts with it and draws one place per window, in order.
+        bids_tasks: Only recordings of these BIDS tasks; if empty, all. Training may use any.
     """
 
     citation: ClassVar[str] = (
@@ -79,7 +79,8 @@ class HbnChallenge2Task(SomeBidsTasksCut):
 def scorer_offsets(seed: int, n: int, most: int) -> Ints:
     """(n,) places from 0 to ``most`` as the scorer draws them for one recording, the same for every recording.
 
-    A loop, because the numbers are those of Python's own generator; of one recording's length, however many there are.
+    The numbers come from Python's own generator, so this is a loop. Its length is that of one recording, however many
+    recordings there are.
     """
     rng = random.Random(seed)  # noqa: S311  the scorer's generator, nothing secret
     return np.array([rng.randint(0, most) for _ in range(n)], dtype=np.int64)

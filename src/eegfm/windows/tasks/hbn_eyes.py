@@ -16,7 +16,7 @@ class HbnEyesTask(OneBidsTaskCut):
     """Windows after the instructions to close and to open the eyes.
 
     With the values of EEGDash each instruction gives seven windows: at 15, 17, … 27 s after *close*, at 5, 7, … 17 s
-    after *open*. Eyes are closed for 40 s and open for 20 s. A stretch ends early where the other instruction comes.
+    after *open*. Eyes are closed for 40 s and open for 20 s. A stretch ends early at the other instruction.
 
     Attributes:
         closed: The stretch with closed eyes.

@@ -21,15 +21,14 @@ MOVIES: tuple[Movie, ...] = ("DespicableMe", "DiaryOfAWimpyKid", "FunwithFractal
 class HbnMoviesTask(Cut):
     """Windows from ``video_start`` to ``video_stop``, labelled with the movie.
 
-    ``moment`` counts windows from ``video_start``: windows of one label and moment show one moment of one movie,
-    whoever watches and however early the recording began. The movies last 171, 117, 163 and 203 s, in the order of
-    ``MOVIES``.
+    ``moment`` counts windows from ``video_start``. Windows with the same label and moment show the same moment of the
+    same movie, in every recording. The movies last 171, 117, 163 and 203 s, in the order of ``MOVIES``.
 
     Attributes:
-        movies: Which of the four; with a single one, there are moments but no classes to tell apart.
+        movies: Names of one to four movies; a single movie gives moments but no classes.
         length_s: Window length.
         stride_s: From one window, and moment, to the next; the window length by default.
-        without_stop: What becomes of a movie without ``video_stop``; see ``between_events``.
+        without_stop: Treatment of a movie without ``video_stop``; see ``between_events``.
     """
 
     citation: ClassVar[str] = (

@@ -22,20 +22,21 @@ CONDITIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "stimulus_cond": {"parallel_opposite_phase": ("1",), "parallel_in_phase": ("2",), "orthogonal": ("3",)},
 }
-"""By column of the events, by label, the column's values. The files write the contrasts as 0.3 and 0.6, their
-description as 0.33 and 0.66."""
+"""Values by column of the events table and by label. The files write the contrasts as 0.3 and 0.6, their description
+writes 0.33 and 0.66."""
 
 
 class HbnSurroundSuppressionTask(PublishedClassesCut, OneBidsTaskCut):
     """One window per stimulus, which is on for 2.4 s: four discs that flicker at 25 Hz in front of a background.
 
-    The background is a grating that is parallel to that of the discs, in phase or in opposite phase with it, or
-    orthogonal. ``stimulus_cond`` stands beside stimuli without a background too, where it describes nothing that could
-    be seen; for that condition only stimuli with a background count. Each run has 64 stimuli.
+    The background is a grating: parallel to the grating of the discs and in phase, parallel and in opposite phase, or
+    orthogonal. Stimuli without a background also have a ``stimulus_cond``, but it describes nothing visible. For this
+    condition only stimuli with a background count. Each run has 64 stimuli.
 
     Attributes:
-        condition: Column of the events whose value is the label: ``background`` (there or not), ``foreground_contrast``
-            (of the discs: 0, 30, 60 or 100 %), or ``stimulus_cond`` (how the background lies to the discs).
+        condition: Column of the events whose value is the label: ``background`` (present or absent),
+            ``foreground_contrast`` (0, 30, 60 or 100 % for the discs), or ``stimulus_cond`` (background relative to
+            the discs).
         offset_s: From the stimulus's onset to the window.
         length_s: Window length.
     """

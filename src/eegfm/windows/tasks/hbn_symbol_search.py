@@ -19,11 +19,11 @@ CLASSES = ("incorrect", "correct")
 class HbnSymbolSearchTask(OneBidsTaskCut):
     """One window before each answer, labelled with whether the answer is correct.
 
-    A page holds fifteen items; each asks whether a symbol is among others. The only events are the new page and the
-    answers, so an item begins with the page or with the answer to the item before. A window ends with the answer and
-    must not begin before its item, or it would hold the answer to another: items shorter than it are left out. In the
-    twenty persons of release 5's mini set the items last 1.4 to 45 s, 5.7 s in the middle, and 91 % of the answers
-    are correct.
+    A page holds fifteen items. Each item asks whether a symbol is among others. The only events are the new page and
+    the answers, so an item begins with the page or with the answer to the previous item. A window ends with the answer.
+    It must not begin before its item, or it would contain the previous answer; shorter items are therefore left out. In
+    the twenty persons of release 5's mini set the items last 1.4 to 45 s (median 5.7 s), and 91 % of the answers are
+    correct.
 
     Attributes:
         length_s: Window length.
@@ -48,8 +48,8 @@ class HbnSymbolSearchTask(OneBidsTaskCut):
     def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut before every answer; see the base class.
 
-        Counted: ``n_responses``, and of these, in this order, what left them out: ``n_responses_without_answer``,
-        ``…_without_item_start``, ``…_sooner_than_window`` and ``…_out_of_range``.
+        Counts: ``n_responses``. Responses that are left out are counted by the first reason of:
+        ``n_responses_without_answer``, ``…_without_item_start``, ``…_sooner_than_window`` and ``…_out_of_range``.
         """
         for column in ("user_answer", "correct_answer"):
             if column not in events:
@@ -88,7 +88,7 @@ class HbnSymbolSearchTask(OneBidsTaskCut):
 
 
 def _with_item_start(recordings: pd.DataFrame, events: pd.DataFrame) -> tuple[pd.DataFrame, Ints, NDArray[np.float64]]:
-    """Answers in order, the label of their recording, and when the event before each came; NaN where none did."""
+    """Answers in order, the labels of their recordings, and the onsets of the events before; NaN if there is none."""
     found, recording = own_events(recordings, events[events["value"].isin((RESPONSE, PAGE))])
     onset_s = found["onset_s"].to_numpy(dtype=float)
     order = np.lexsort((onset_s, recording))

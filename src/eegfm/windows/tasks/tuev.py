@@ -15,23 +15,24 @@ from eegfm.windows.spans import enclosing_segment, segments
 from eegfm.windows.tuh import DERIVATIONS, Annotations, TuhCut, annotations, lacks_derivation
 
 CLASSES = ("spsw", "gped", "pled", "eyem", "artf", "bckg")
-"""In the order of the numbers 1 to 6 of ``.rec`` files."""
+"""Classes in the order of the numbers 1 to 6 of ``.rec`` files."""
 
 
 class TuevTask(PublishedClassesCut, TuhCut):
     """One window around each annotated second.
 
-    A row of a ``.rec`` file marks one second of one TCP derivation. Rows whose window would leave its segment are
-    dropped; published code puts three copies of the recording end to end instead, so that such windows hold signal
-    of its other end.
+    A row of a ``.rec`` file marks one second of one TCP derivation. A row is dropped if its window would leave its
+    segment. Published code puts three copies of the recording end to end instead, so such windows contain signal from
+    the other end of the recording.
 
     Attributes:
-        per: ``channel_event``: one window for each row, as in BIOT, LaBraM and CBraMod: a second that is marked on
-            twelve derivations gives twelve equal windows, and one marked with two classes gives both. ``event``: one
-            for each time and class. ``time``: one for each time, and the class of each of the 22 TCP derivations as
-            the answer: what covers at least half of the second and most of it, NaN where nothing does.
+        per: ``channel_event``: one window for each row, as in BIOT, LaBraM and CBraMod. A second that is marked on
+            twelve derivations gives twelve equal windows; a second with two classes gives windows of both. ``event``:
+            one window for each time and class. ``time``: one window for each time; the targets are the classes of the
+            22 TCP derivations. The class of a derivation is the one that covers most of the second, and at least half
+            of it; NaN if there is none.
         event_s: Length of the annotated second.
-        margin_s: What the window holds before it, and after it.
+        margin_s: Length of signal before the second, and after it.
     """
 
     citation: ClassVar[str] = (
