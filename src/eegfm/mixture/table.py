@@ -2,18 +2,16 @@
 
 import hashlib
 import json
-import logging
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from eegfm.errors import ConfigError, SplitError
+from eegfm.errors import SplitError
 from eegfm.mixture.config import BY_SIZE, MixtureParams
-from eegfm.mixture.targets import class_names, target_columns
+from eegfm.mixture.shares import corpus_shares
+from eegfm.mixture.target_columns import class_names, target_columns
 from eegfm.splits.splits import check_splits
-
-logger = logging.getLogger(__name__)
 
 _TRAINED = ("train", "validation")
 _HASHED = ["recording_id", "identity", "segment", "start", "n_samples", "stride", "n_windows", "moment", "split"]
@@ -55,7 +53,7 @@ def mix_windows(
     assert (mixture.groupby("identity")["split"].nunique() == 1).all(), "no person is in two splits"
     _refuse_empty(mixture, set(windows_by_corpus), splits, params, rate_hz)
     mixture = mixture.assign(
-        weight=mixture["corpus"].map(_shares(mixture, params)).astype("float64"),
+        weight=mixture["corpus"].map(corpus_shares(mixture, params)).astype("float64"),
         drawn_by="persons" if params.by == "persons" else "windows",
         max_windows_per_person=np.int64(params.max_windows_per_person or 0),
         is_rounded=params.weights == BY_SIZE,
@@ -103,58 +101,6 @@ def _trained(corpus: str, windows: pd.DataFrame, splits: pd.DataFrame, params: M
     of_window = splits[["identity", "split"]].iloc[place].set_axis(windows.index)
     windows = windows.assign(identity=of_window["identity"].astype("str"), split=of_window["split"].astype("str"))
     return windows[windows["split"].isin(_TRAINED)]
-
-
-def _shares(mixture: pd.DataFrame, params: MixtureParams) -> dict[str, float]:
-    """Share of each corpus in the windows of a batch."""
-    trained = mixture[mixture["split"] == "train"]
-    weights = (
-        _sizes(trained, params).pow(1 / params.temperature) if params.weights == BY_SIZE else _given(mixture, params)
-    )
-    if params.by == "hours":
-        weights = weights / _window_lengths(mixture)
-    shares = {str(corpus): float(share) for corpus, share in (weights / weights.sum()).items()}
-    described = ", ".join(f"{corpus} {share:.3g}" for corpus, share in shares.items())
-    absent = sorted(set(params.given_weights) - set(shares))
-    missing = f"; not part of this run: {', '.join(absent)}" if absent else ""
-    logger.info("Mixture by %s, as shares of windows: %s%s", params.by, described, missing)
-    return shares
-
-
-def _given(mixture: pd.DataFrame, params: MixtureParams) -> "pd.Series[float]":
-    present = sorted(set(mixture["corpus"]))
-    without = sorted(set(present) - set(params.given_weights))
-    if without:
-        raise ConfigError(
-            f"mix.weights: no weight for corpus {', '.join(without)}; weights are given for "
-            f"{sorted(params.given_weights)}"
-        )
-    return pd.Series({corpus: params.given_weights[corpus] for corpus in present}, dtype="float64")
-
-
-def _sizes(trained: pd.DataFrame, params: MixtureParams) -> "pd.Series[float]":
-    """Size of each corpus in the unit of the shares, as an epoch shows it."""
-    n_windows = trained["n_windows"].astype("int64").groupby([trained["corpus"], trained["identity"]]).sum()
-    if params.max_windows_per_person is not None:
-        n_windows = n_windows.clip(upper=params.max_windows_per_person)
-    by_corpus = n_windows.groupby(level="corpus")
-    if params.by == "persons":
-        return by_corpus.size().astype("float64")
-    sizes = by_corpus.sum().astype("float64")
-    return sizes * _window_lengths(trained) if params.by == "hours" else sizes
-
-
-def _window_lengths(mixture: pd.DataFrame) -> "pd.Series[float]":
-    """Samples of a window, by corpus."""
-    lengths = mixture.groupby("corpus")["n_samples"].agg(["min", "max"])
-    mixed = lengths[lengths["min"] != lengths["max"]]
-    if len(mixed):
-        found = ", ".join(str(n) for n in sorted(set(mixture.loc[mixture["corpus"] == mixed.index[0], "n_samples"])))
-        raise ConfigError(
-            f"mix.by: hours cannot be shared out in corpus {mixed.index[0]}, whose windows are of {found} samples; "
-            "cut windows of one length, or choose windows or persons"
-        )
-    return lengths["min"].astype("float64")
 
 
 def _refuse_empty(

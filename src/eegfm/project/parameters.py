@@ -12,11 +12,11 @@ from eegfm.evaluation.config import ProbeParams
 from eegfm.jobs.report.config import ReportParams
 from eegfm.jobs.weights.config import ExportParams, ImportParams
 from eegfm.mixture.config import MixtureParams
+from eegfm.mixture.shares import batch_counts
 from eegfm.project.corpus_params import CorpusParams
 from eegfm.signal.config import SignalParams
 from eegfm.splits.config import TUH_FAMILIES, Roles, SplitParams
 from eegfm.training.config import PretrainParams
-from eegfm.training.plans.mixture import batch_counts
 
 SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
     "corpora": Roles,

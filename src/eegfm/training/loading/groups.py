@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eegfm.batch import SignalSpec, WindowIndex
 from eegfm.errors import ConfigError
-from eegfm.mixture.targets import target_columns
+from eegfm.mixture.target_columns import target_columns
 from eegfm.recording import Montage
 from eegfm.store.reader import SignalStore
 from eegfm.store.stores import Stores, store_of
@@ -56,7 +56,7 @@ def window_groups(mixture: pd.DataFrame, stores: Stores, split: str) -> dict[str
 
     Args:
         mixture: One row per run: recording_id, corpus, montage, person, start, n_samples, stride, n_windows, split;
-            and identity, which tells persons apart, and targets (``eegfm.mixture.targets``), where there are any.
+            and identity, which tells persons apart, and ``eegfm.mixture.target_columns``, where there are any.
         stores: Stores by corpus.
         split: ``train`` or ``validation``.
 
