@@ -58,6 +58,25 @@ def test_every_code_of_a_rejection_is_documented() -> None:
     assert len(documented) > 60
 
 
+def test_links_lead_somewhere() -> None:
+    """Files and headings that pages link to."""
+    pages = [PROJECT_ROOT / "README.md", *sorted((PROJECT_ROOT / "docs").glob("*.md"))]
+    n_links = 0
+    for page in pages:
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            if "://" in target:
+                continue
+            name, _, anchor = target.partition("#")
+            linked = (page.parent / name).resolve() if name else page
+            assert linked.exists(), f"{page.name} links to {target}"
+            if anchor:
+                headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
+                anchors = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+                assert anchor in anchors, f"{page.name} links to {target}"
+            n_links += 1
+    assert n_links > 50
+
+
 def test_examples_are_valid_parameters() -> None:
     text = (PROJECT_ROOT / "docs" / "bids.md").read_text(encoding="utf-8")
     blocks = [yaml.safe_load(block)["mine"] for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]

@@ -90,7 +90,23 @@ def test_the_share_of_a_window_does_not_depend_on_the_corpora_of_its_step(
     for step in (step_of(batches[:1], 0, 7), step_of(batches[1:], 1, 3)):
         assert [share for _, share, _ in module.losses(step)] == [1.0]
     two_of_one = [batches[1], batches[1], batches[0]]
-    assert [share for _, share, _ in module.losses(step_of(two_of_one, 0, 13))] == [3 / 13, 3 / 13, 7 / 13]
+    outputs = list(module.losses(step_of(two_of_one, 0, 13)))
+    assert [share for _, share, _ in outputs] == [3 / 13, 3 / 13, 7 / 13]
+    first, second = (float(output.loss.detach()) for _, _, output in outputs[:2])
+    assert first != second, "each micro-batch of a corpus has masks of its own"
+
+
+def test_logs_are_of_all_micro_batches_of_a_corpus(module: PretrainModule, batches: list[StoredBatch]) -> None:
+    halves = [first_windows(batches[1], 1), batches[1], batches[0]]
+    fit(module, halves, n_windows=11)
+    last = trained_losses(module.history.table(), 10)
+    module.objective.eval()
+    assert last["loss"] == pytest.approx(0.7 * last["loss_hbn"] + 0.3 * last["loss_tuh"])
+    assert last["loss_tuh"] != last["loss_hbn"]
+
+
+def trained_losses(table: Any, step: int) -> Any:
+    return table[table["step"] == step].iloc[0]
 
 
 def trained(module: PretrainModule, steps: list[TrainStep]) -> dict[str, torch.Tensor]:
@@ -203,24 +219,24 @@ def test_each_corpus_and_rank_drops_its_own(
 class Steps:
     """Steps of the same micro-batches, as a loader gives them."""
 
-    def __init__(self, batches: list[StoredBatch], n_steps: int = 10) -> None:
-        self.batches, self.n_steps = batches, n_steps
+    def __init__(self, batches: list[StoredBatch], n_steps: int, n_windows: int) -> None:
+        self.batches, self.n_steps, self.n_windows = batches, n_steps, n_windows
 
     def __len__(self) -> int:
         return self.n_steps
 
     def __iter__(self) -> Iterator[TrainStep]:
-        return (step_of(self.batches, number) for number in range(self.n_steps))
+        return (step_of(self.batches, number, self.n_windows) for number in range(self.n_steps))
 
 
-def fit(module: PretrainModule, batches: list[StoredBatch], *callbacks: Callback) -> None:
+def fit(module: PretrainModule, batches: list[StoredBatch], *callbacks: Callback, n_windows: int = 10) -> None:
     """Take all steps with a trainer of Lightning's own making."""
     quieten()
     trainer = Trainer(
         max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, callbacks=list(callbacks), num_sanity_val_steps=0, log_every_n_steps=1,
     )  # fmt: skip
-    trainer.fit(module, Steps(batches), Steps(batches, 1))
+    trainer.fit(module, Steps(batches, 10, n_windows), Steps(batches, 1, n_windows))
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
@@ -297,7 +313,15 @@ def test_every_logged_step_has_a_row(module: PretrainModule, batches: list[Store
     fit(module, batches)
     table = module.history.table()
     assert table["step"].tolist() == [5, 10]
-    assert (table["lr"] > 0).all()
+    peak = module.params.optimizer.learning_rate
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=peak)
+    schedule, rates = module.params.schedule.build(optimizer, 10), []
+    for _ in range(10):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert len(set(rates)) > 5, "the rate moves"
+    assert table["lr"].tolist() == pytest.approx([rates[4], rates[9]])
     expected = 0.7 * table["loss_hbn"] + 0.3 * table["loss_tuh"]
     assert table["loss"].tolist() == pytest.approx(expected.tolist())
 

@@ -43,6 +43,7 @@ class Context:
         world_size: Number of processes.
         corpora: Names of all corpora of the run, sorted; a corpus is told apart by its place among them.
         stage: The use of the micro-batch.
+        part: Number of the micro-batch among those of its corpus in the step.
     """
 
     step: int = 0
@@ -52,6 +53,7 @@ class Context:
     world_size: int = 1
     corpora: tuple[str, ...] = ()
     stage: Stage = Stage.TRAINING
+    part: int = 0
 
     def __post_init__(self) -> None:
         assert 0 <= self.rank < self.world_size, "ranks are numbered from 0"
@@ -65,7 +67,7 @@ class Context:
 
         On the CPU, so that every device draws the same.
         """
-        further = (purpose,) if purpose else ()
+        further = (purpose, self.part) if purpose or self.part else ()
         return Generator().manual_seed(_state_of(self.seed, self.stage, self.step, self._number(corpus), *further))
 
     def window_draws(self, purpose: int, corpus: str, n_windows: int) -> "WindowDraws":
@@ -83,7 +85,8 @@ class Context:
             device: The device that the draws are made on: the CPU or a CUDA device.
             corpus: Of the micro-batch.
         """
-        state = _state_of(self.seed, _DROPOUT, self.step, self._number(corpus), self.rank)
+        further = (self.part,) if self.part else ()
+        state = _state_of(self.seed, _DROPOUT, self.step, self._number(corpus), self.rank, *further)
         # Only these two generators: torch.manual_seed would seed those of all devices, which nothing puts back.
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.default_generator.manual_seed(state)

@@ -106,7 +106,7 @@ class MaeConfig(PatchObjectiveConfig):
             is visible: encoders with alternating or criss-cross attention save time with such a set only. The visible
             share is as near to ``1 - mask_ratio`` as whole channels and patches allow.
         decoder_width: Width of the decoder, in heads of 32.
-        decoder_layers: Its layers. Hidden patches look at visible ones there, never at each other.
+        decoder_layers: Its layers. Masked patches look at visible ones there, never at each other.
     """
 
     implementation: ClassVar[str] = "eegfm.objectives.mae:Mae"

@@ -1,7 +1,9 @@
 """Lightning module of pretraining: one optimizer step over the micro-batches of one step of the plan."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -94,26 +96,30 @@ class PretrainModule(LightningModule):
             Name of the corpus, share of the micro-batch in the windows of the step, and what the objective gives.
         """
         context = self._context.of(stage, step.number, self.rank, self.world_size)
+        n_before: Counter[str] = Counter()
         for batch in step.batches:
+            corpus = batch["corpus"]
             share = len(batch["samples"]) * self.world_size / step.n_windows
-            yield batch["corpus"], share, self._output(batch, context)
+            yield corpus, share, self._output(batch, replace(context, part=n_before[corpus]))
+            n_before[corpus] += 1
 
     def training_step(self, step: TrainStep, batch_idx: int) -> None:
         """Take one optimizer step.
 
         Raises:
-            TrainingError: A loss since the last look was not finite.
+            TrainingError: A loss since the last look was not finite, or processes were not given parts of the step.
         """
+        self._refuse_unshared(step)
         optimizer, schedule = self.optimizers(), self.lr_schedulers()
         assert isinstance(optimizer, LightningOptimizer)
         assert isinstance(schedule, LRScheduler)
         optimizer.zero_grad()
-        logs: dict[str, dict[str, Tensor]] = {}
+        logs: list[tuple[str, int, dict[str, Tensor]]] = []
         total = torch.zeros((), device=self.device)
         for corpus, share, output in self.losses(step):
             with self._local_gradients(is_last=len(logs) + 1 == len(step.batches)):
                 self.manual_backward(share * output.loss)
-            logs[corpus] = output.logs
+            logs.append((corpus, len(step.batches[len(logs)]["samples"]), output.logs))
             total = total + share * output.loss.detach()
             del output  # with all that is encoded, before the next micro-batch is
         nn.utils.clip_grad_norm_(self.parameters(), self.params.gradient_clip)
@@ -163,6 +169,24 @@ class PretrainModule(LightningModule):
             output: LossOutput = self.objective(batch, context)
         return output
 
+    def _refuse_unshared(self, step: TrainStep) -> None:
+        """Refuse a step of which this process has another number of windows than its share."""
+        n_windows = sum(len(batch["samples"]) for batch in step.batches)
+        if n_windows * self.world_size != step.n_windows:
+            raise TrainingError(
+                f"step {step.number + 1} has {step.n_windows} windows, but the loader gives {n_windows} to each of "
+                f"{self.world_size} processes; train in one process (devices=1), or give every process its own part"
+            )
+
+    def on_fit_start(self) -> None:
+        """Refuse a precision whose gradients are scaled, which the module would clip before they are scaled back.
+
+        Raises:
+            TrainingError: The trainer computes in float16.
+        """
+        if self.trainer.precision == "16-mixed":
+            raise TrainingError("precision 16-mixed is not supported; choose 32-true or bf16-mixed")
+
     def _local_gradients(self, *, is_last: bool) -> AbstractContextManager[None]:
         """Keep processes from exchanging gradients before the last micro-batch of a step."""
         model = self.trainer.strategy.model
@@ -172,9 +196,11 @@ class PretrainModule(LightningModule):
     def _is_logged(self, step: int) -> bool:
         return (step + 1) % self.params.log_interval_steps == 0 or step + 1 == self.n_steps
 
-    def _record_training(self, step: int, logs: dict[str, dict[str, Tensor]], learning_rate: float) -> None:
-        by_corpus = {corpus: {name: float(value) for name, value in values.items()} for corpus, values in logs.items()}
-        means = self._means(by_corpus)
+    def _record_training(self, step: int, logs: list[tuple[str, int, dict[str, Tensor]]], learning_rate: float) -> None:
+        averages = Averages()
+        for corpus, n_windows, values in logs:
+            averages.add(corpus, {name: float(value) for name, value in values.items()}, n_windows)
+        means = self._means(averages.by_corpus())
         means["lr"] = float(learning_rate)
         self.history.record(step, means)
         self.log_dict({f"train_{name}": value for name, value in means.items()})

@@ -114,16 +114,18 @@ class Quantizer(nn.Module):
     @torch.no_grad()
     def follow(self) -> None:
         """Move the codebook by the vectors of one optimizer step, those of all ranks."""
-        if self._pending is None:
-            return
-        (counts, sums), self._pending = self._pending, None
+        # A rank without vectors adds zeros: the others wait for it.
+        counts, sums = self._pending or (torch.zeros_like(self.usage), torch.zeros_like(self.codebook))
+        self._pending = None
         if dist.is_initialized():
             dist.all_reduce(counts)
             dist.all_reduce(sums)
-        self.usage.lerp_(counts, 1 - self.decay)
+        has_come = counts.sum() > 0
+        self.usage.copy_(torch.where(has_come, self.usage.lerp(counts, 1 - self.decay), self.usage))
         # The direction of a sum is that of the mean; without any vector it is zero, and the code keeps its own.
         means = normalize(sums, dim=-1)
-        self.codebook.copy_(normalize(self.codebook.lerp(means, 1 - self.decay), dim=-1))
+        moved = normalize(self.codebook.lerp(means, 1 - self.decay), dim=-1)
+        self.codebook.copy_(torch.where(has_come, moved, self.codebook))
 
     @torch.no_grad()
     def _remember(self, unit: Tensor, codes: Tensor, counts: Tensor) -> None:

@@ -69,8 +69,8 @@ class TrainingLoader:
         return prefetch(self._gathered, self._n_ahead)
 
     def batches(self, step: int) -> list[StoredBatch]:
-        """Micro-batches of one step, gathered now."""
-        return self._gather(step, None)
+        """Micro-batches of one step, gathered now, on the CPU."""
+        return [gather(draw, self._stores[draw.group.corpus]) for draw in self._plan.step(step)]
 
     def _gathered(self) -> Iterator[TrainStep]:
         use_one_thread()
@@ -80,7 +80,7 @@ class TrainingLoader:
             for step in block:
                 yield TrainStep(step, self._gather(step, buffers), self._plan.n_windows_per_step)
 
-    def _gather(self, step: int, buffers: Buffers | None) -> list[StoredBatch]:
+    def _gather(self, step: int, buffers: Buffers) -> list[StoredBatch]:
         batches = []
         for draw in self._plan.step(step):
             corpus, montage = draw.group.corpus, draw.group.montage

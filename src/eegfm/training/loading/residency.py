@@ -45,7 +45,7 @@ def signals_on_device(
         device_memory_ratio: Largest share of the device's free memory that they may take.
 
     Returns:
-        All device_signals of the groups' montages, or none.
+        The signals of all montages of the groups, or none.
 
     Raises:
         ConfigError: They are to be on the device and do not fit.
@@ -68,7 +68,7 @@ def signals_on_device(
 
 
 def gather_on_device(signals: Tensor, rows: Tensor, n_samples: int) -> Tensor:
-    """Copy windows out of an signals.
+    """Copy windows out of signals on the device.
 
     Args:
         signals: (N, C) rows on the device.

@@ -128,7 +128,15 @@ def _positions(index: WindowIndex, rows: Ints, labels: Ints) -> Ints:
     there, asked = np.lexsort((all_labels, all_rows)), np.lexsort((labels, rows))
     all_rows, rows = all_rows[there], rows[asked]
     nth = np.arange(len(rows)) - np.searchsorted(rows, rows)
-    place = np.searchsorted(all_rows, rows) + nth
+    first, n_there = np.searchsorted(all_rows, rows), np.searchsorted(all_rows, rows, side="right")
+    n_there -= first
+    n_asked = np.searchsorted(rows, rows, side="right") - np.searchsorted(rows, rows)
+    if ((n_there > 1) & (n_there != n_asked)).any():
+        raise ConfigError(
+            f"several windows of {index.corpus} begin at one sample and differ in their class, and pairs are to be "
+            "made of some of them only; make pairs of all windows of the cut"
+        )
+    place = first + nth
     is_there = place < len(all_rows)
     is_there[is_there] = all_rows[place[is_there]] == rows[is_there]
     if not is_there.all():
