@@ -43,7 +43,7 @@ class TrainStep(NamedTuple):
 
     Args:
         number: Number of the step, counted from 0 over all epochs; in a validation, number of the batch.
-        batches: One per corpus and montage, in the plan's order.
+        batches: Each of one corpus, montage and length, in the plan's order.
         n_windows: Windows of the whole step, all processes together.
     """
 

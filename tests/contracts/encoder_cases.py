@@ -59,7 +59,7 @@ class Case:
 
 
 _WHOLE_WINDOW = dict.fromkeys(
-    ("tokens_hold_their_patch", "hidden_content_stays_hidden"),
+    ("tokens_hold_their_patch", "masked_content_stays_masked"),
     "as published, statistics over the whole window normalize each patch",
 )
 _SMALL = {"d_model": 64, "n_layers": 2, "head_size": 32}

@@ -34,7 +34,7 @@ def hiding_objectives(*, allow_leaks: bool = False) -> Iterator[PatchObjectiveCo
                 yield member(target=target, **mask, **({"allow_leaks": True} if allow_leaks else {}))
 
 
-def hidden_content_stays_hidden(subject: Subject) -> None:
+def masked_content_stays_masked(subject: Subject) -> None:
     """Doubled, moved, replaced, flattened or huge: what is masked changes no prediction, masked or visible, to the bit.
 
     Also while training, and where the channels are a mixture of others (``target_signal``).
@@ -74,4 +74,4 @@ def _predictions(objective: Objective, batch: WindowBatch) -> tuple[Tensor, Tens
     return shown["mask"], shown["prediction"]
 
 
-CHECKS = {check.__name__: check for check in (hidden_content_stays_hidden,)}
+CHECKS = {check.__name__: check for check in (masked_content_stays_masked,)}

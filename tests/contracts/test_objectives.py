@@ -216,11 +216,11 @@ def test_windows_differ_in_their_bad_channels(objective: Objective, make_batch: 
     shown = objective.reconstruct(uneven, context(3))
     assert not shown["mask"][~mask].any()
     n_patches, n_good = shown["mask"].shape[2], mask.sum(dim=1)
-    n_hidden = shown["mask"].sum(dim=(1, 2))
+    n_masked_found = shown["mask"].sum(dim=(1, 2))
     if getattr(objective.config, "visible", "free") == "free":
-        assert n_hidden.tolist() == [round(objective.config.mask_ratio * n * n_patches) for n in n_good.tolist()]
+        assert n_masked_found.tolist() == [round(objective.config.mask_ratio * n * n_patches) for n in n_good.tolist()]
     else:
-        share = n_hidden / (n_good * n_patches)
+        share = n_masked_found / (n_good * n_patches)
         assert (share - objective.config.mask_ratio).abs().max() < 0.06, "as near as whole channels and patches allow"
     unit = objective.targets.sd if shown["frequencies_hz"] else objective.encoder.signal_scale_uv
     squared = ((shown["prediction"] - shown["target"]) / unit).square().mean(dim=-1).double()

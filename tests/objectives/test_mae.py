@@ -56,7 +56,7 @@ def shown_in(objective: Mae, windows: WindowBatch) -> Visible:
 
 
 @pytest.mark.parametrize("visible", ["free", "rectangular"])
-def test_visible_and_hidden_are_all_tokens_once(visible: str) -> None:
+def test_visible_and_masked_are_all_tokens_once(visible: str) -> None:
     objective = build(visible=visible, mask_ratio=0.5)
     masking = objective.mask(batch(), context(0))
     assert masking.visible is not None

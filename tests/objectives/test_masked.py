@@ -108,7 +108,7 @@ def test_senseless_ratios_and_bands_are_refused() -> None:
         build(high_hz=60.0)
 
 
-def test_a_window_of_one_patch_cannot_hide_it_whole() -> None:
+def test_a_window_of_one_patch_cannot_mask_it_whole() -> None:
     objective, mixed = build(), batch(0)
     mixed["signal"] = mixed["signal"][..., :100]
     mixed["target_signal"] = mixed["signal"]

@@ -95,7 +95,7 @@ def test_padding_at_the_end_is_as_if_absent(patch_norm: str) -> None:
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_hidden_tokens_change_no_other() -> None:
+def test_absent_tokens_change_no_other() -> None:
     """Any tokens, whole channels and whole patches among them."""
     encoder, batch = build(), make_batch()
     masked = torch.zeros(2, 19, 4, dtype=torch.bool)

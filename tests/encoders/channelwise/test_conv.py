@@ -82,7 +82,7 @@ def test_the_exchange_equals_its_definition() -> None:
 
 
 @both
-def test_a_hidden_token_is_not_seen(config: ConvConfig | GruConfig) -> None:
+def test_an_absent_token_is_not_seen(config: ConvConfig | GruConfig) -> None:
     """Not even by the tokens of its own channel."""
     encoder = build(config)
     tokens = encoder.tokenize(make_batch(19, 6))

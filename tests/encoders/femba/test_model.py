@@ -156,7 +156,7 @@ def test_padding_changes_nothing() -> None:
     assert not torch.equal(encoder({**windows, "signal": batch(5)["signal"]}), expected)
 
 
-def test_hidden_tokens_are_not_seen() -> None:
+def test_absent_tokens_are_not_seen() -> None:
     encoder = build(6)
     tokens = encoder.tokenize(batch(6))
     hidden = torch.zeros(2, 12, dtype=torch.bool)

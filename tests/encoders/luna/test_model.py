@@ -329,7 +329,7 @@ def test_branches_over_time_start_smaller_with_depth() -> None:
             assert float(layer.get_parameter(name).detach().std()) == pytest.approx(expected, rel=0.05)
 
 
-def test_hidden_tokens_are_not_seen_and_hiding_all_of_a_patch_stays_finite() -> None:
+def test_absent_tokens_are_not_seen_and_absence_of_all_of_a_patch_stays_finite() -> None:
     encoder, windows = build(), batch()
     tokens = encoder.tokenize(windows)
     mask = torch.ones(2, N_CHANNELS, 10, dtype=torch.bool)

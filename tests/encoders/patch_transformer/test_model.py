@@ -90,7 +90,7 @@ def visible_sets(n_windows: int, n_rows: int, n_patches: int) -> dict[str, Visib
 @pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("kind", ["grid", "free"])
 @pytest.mark.parametrize(("n_registers", "is_padded"), [(0, False), (2, False), (0, True), (2, True)])
-def test_a_visible_subset_is_as_if_the_rest_were_hidden(
+def test_a_visible_subset_is_as_if_the_rest_were_absent(
     attention: str, kind: str, n_registers: int, is_padded: bool
 ) -> None:
     encoder = build(attention=attention, n_registers=n_registers, n_layers=3)
@@ -125,7 +125,7 @@ def test_gradients_of_a_visible_subset_are_finite(attention: str, kind: str) -> 
 
 
 @pytest.mark.parametrize(("attention", "kind"), [("full", "free"), ("full", "grid"), ("alternating", "grid")])
-def test_hidden_tokens_are_not_computed(attention: str, kind: str) -> None:
+def test_tokens_left_out_are_not_computed(attention: str, kind: str) -> None:
     encoder, seen = build(attention=attention), []
     encoder.layers[0].register_forward_hook(lambda module, args, out: seen.append(out.shape[1] * out.shape[2]))
     visible = visible_sets(3, 4, 3)[kind]

@@ -436,7 +436,7 @@ def test_too_little_to_probe_is_refused_with_counts(checkpoint, store, windows):
         probe(checkpoint, store, windows, _splits().iloc[1:], PARAMS)
 
 
-def test_the_classes_are_those_of_the_task_and_each_needs_a_window_of_an_test_person(checkpoint, store, windows):
+def test_the_classes_are_those_of_the_task_and_each_needs_a_window_of_a_test_person(checkpoint, store, windows):
     """p0 alone has the third class, and is validated on."""
     drowsy = windows.assign(label=windows["label"].mask(windows["recording_id"] == "sim:p0:R02", "drowsy"))
     message = (

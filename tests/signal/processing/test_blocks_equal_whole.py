@@ -1,6 +1,6 @@
 """Blocks add up to the whole: for any length, rate, number of channels, cut of segments, with a notch and without.
 
-``EEGFM_LENGTHS=2000 pytest tests/signal/test_blocks_equal_whole.py`` draws as many signals in place of 60.
+``EEGFM_LENGTHS=2000 pytest tests/signal/processing/test_blocks_equal_whole.py`` draws as many signals in place of 60.
 """
 
 import os

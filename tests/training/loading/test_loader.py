@@ -197,7 +197,7 @@ def test_validation_shows_every_window_once_and_always_the_same(groups, stores) 
     assert all(torch.equal(a["samples"], b) for a, b in zip(batches, again, strict=True))
 
 
-def test_thinning_spreads_over_all_groups(groups) -> None:
+def test_subsampling_spreads_over_all_groups(groups) -> None:
     draws = subsample_evenly([groups["hbn"][0], groups["tuh"][0]], 7)
     assert [d.group.corpus for d in draws] == ["hbn", "tuh"]
     assert [d.positions.tolist() for d in draws] == [[0, 3, 7, 10], [1, 5, 8]]

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a pretraining draws from."""
+    """Windows of a pretraining, and the facts about them."""
 
     spec: SignalSpec
     filters: dict[str, float | None]
@@ -44,7 +44,7 @@ def training_data(
     Args:
         mixture: The runs to draw from, see ``eegfm.mixture.table.mix_windows``.
         stores: Signal stores by corpus.
-        params: What is chosen.
+        params: All choices.
         rank: Number of this process.
         world_size: Number of processes.
 

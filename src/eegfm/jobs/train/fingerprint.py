@@ -38,7 +38,7 @@ def run_fingerprint(
     """Name a run by what decides its weights; the machine does not count.
 
     Args:
-        params: What is chosen.
+        params: All choices.
         data: What is drawn from: the hash of its mixture covers the windows, their targets and how they are drawn.
         signals: See ``signals_of``.
         parents: Checkpoints that the weights start from.
