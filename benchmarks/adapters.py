@@ -214,34 +214,27 @@ def _params(adapter: Mapping[str, Any], seed: int, n_steps: int) -> Any:
 
 def _module(data: Path, adapter: Mapping[str, Any]) -> tuple[Any, list[list[Any]]]:
     """What is trained, and the stored micro-batches of a few steps."""
-    from eegfm.adapters.load import new_adapter
-    from eegfm.encoders.load import new_encoder
+    from eegfm.inference.backbone import new_backbone
     from eegfm.jobs.train.data import training_data
-    from eegfm.nn.rereference import Rereference
+    from eegfm.nn.context import Context
     from eegfm.training.module import PretrainModule
 
     params = _params(adapter, 0, 8)
     found = training_data(pd.read_parquet(data / _TABLES[0]), _stores(data), params)
-    rereference = Rereference(found.spec.montages, params.reference)
-    spec = rereference.rereferenced_spec(found.spec)
-    built = new_adapter(params.adapter, spec, 0)
-    objective = params.objective.build(
-        new_encoder(params.encoder, built.adapted_spec(spec), 0), built.adapted_spec(spec)
+    backbone = new_backbone(
+        params.encoder, params.adapter, found.spec, 0, reference=params.reference, bad_channels=params.bad_channels
     )
+    objective = params.objective.build(backbone)
     steps = [found.training.batches(step) for step in range(4)]
-    objective.fit_statistics(built(rereference(batch)) for batch in steps[0])
-    return PretrainModule(objective, rereference, built, params, found.weights, 8), steps
+    objective.setup(steps[0], Context())
+    return PretrainModule(objective, params, found.weights, 8), steps
 
 
 def _step_loss(module: Any, batches: Sequence[Any]) -> Any:
-    from eegfm.training.randomness import TRAINING_MASKS, generator_for
+    from eegfm.batch import TrainStep
 
-    losses = [
-        module.weights[batch["corpus"]]
-        * module.objective(module.adapter(module.rereference(batch)), generator_for(0, TRAINING_MASKS, k))[0]
-        for k, batch in enumerate(batches)
-    ]
-    return sum(losses)
+    step = TrainStep(0, list(batches), sum(len(batch["samples"]) for batch in batches))
+    return sum(share * output.loss for _, share, output in module.losses(step))
 
 
 def _forward(module: Any, batch: Any) -> tuple[int, float]:
@@ -250,7 +243,7 @@ def _forward(module: Any, batch: Any) -> tuple[int, float]:
 
     with torch.inference_mode():
         start_s = time.process_time()
-        adapted = module.adapter(module.rereference(batch))
+        adapted = module.objective.backbone.prepare(batch)
         module.objective.encoder(adapted)
         return adapted["signal"].shape[1], time.process_time() - start_s
 

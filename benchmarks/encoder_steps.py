@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import cache, partial
+from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -93,10 +94,9 @@ def trained_step(candidate: str, shape: Shape, n_layers: int, folder: Path) -> t
 @cache
 def trainer(candidate: str, shape: Shape, n_layers: int) -> Callable[[AbstractContextManager[Any]], None]:
     """What trains one more step, its forward pass within a context; made once per process."""
-    import torch
-
     from eegfm.batch import SignalSpec
-    from eegfm.encoders.load import new_encoder
+    from eegfm.inference.backbone import new_backbone
+    from eegfm.nn.context import Context
     from eegfm.nn.weights import build_seeded
     from eegfm.signal.montages.canonical import spread_montage
     from eegfm.training.config import PretrainParams
@@ -106,15 +106,18 @@ def trainer(candidate: str, shape: Shape, n_layers: int) -> Callable[[AbstractCo
     params = PretrainParams(encoder=encoder_choices, objective=objective_choices, n_steps=1)
     montage = spread_montage(shape.n_channels)
     spec = SignalSpec(RATE_HZ, {montage.name: montage}, {montage.name: RATE_HZ * shape.duration_s})
-    objective = build_seeded(params.objective, 0, new_encoder(params.encoder, spec, 0), spec)
-    optimizer = params.optimizer.build(objective)
-    generator = torch.Generator().manual_seed(0)
+    backbone = new_backbone(
+        params.encoder, params.adapter, spec, 0, reference="as_recorded", bad_channels=params.bad_channels
+    )
+    backbone.prepare = lambda batch: batch  # windows in microvolts: the encoder is what is measured
+    objective = build_seeded(params.objective, 0, backbone)
+    optimizer, numbers = params.optimizer.build(objective), count()
     batch = simulated_batch(montage, shape)
 
     def step(precision: AbstractContextManager[Any]) -> None:
         optimizer.zero_grad()
         with precision:
-            loss, _ = objective(batch, generator)
+            loss = objective(batch, Context(next(numbers))).loss
         loss.backward()
         optimizer.step()
 

@@ -92,7 +92,7 @@ def _verify(material: Material, folder: Path) -> int:
 def _ours(material: Material, shuffle: ShuffleParams, n_batches: int, folder: Path) -> int:
     store = SignalStore(material.made("eegfm"), verify=False)  # compared before training, see _verify
     loader = TrainingLoader(plan_of(store, material, shuffle), {CORPUS: store}, n_batches)
-    return sum(len(batch["samples"]) for (batch,) in loader)
+    return sum(len(batch["samples"]) for _, (batch,), _ in loader)
 
 
 def _read_through(material: Material, folder: Path) -> int:

@@ -86,7 +86,7 @@ def stores_of(windows: pd.DataFrame) -> dict[str, TableStore]:
 def pair_plan(windows: pd.DataFrame, pairing: PairConfig, batch_size: int = 2, seed: int = 0, **ranks: int) -> PairPlan:
     """A plan whose windows are drawn from groups of the same table."""
     stores = cast(Stores, stores_of(windows))
-    groups = window_groups(windows.assign(split="pretrain"), stores, "pretrain")
+    groups = window_groups(windows.assign(split="train"), stores, "train")
     return PairPlan(windows, groups, stores, pairing, batch_size, seed, **ranks)
 
 

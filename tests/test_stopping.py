@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kedro_project import PROJECT_ROOT, Run
+from process_groups import members_of
 from tone_corpus import write_corpus
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -57,23 +58,6 @@ class Started:
             assert time.monotonic() < limit_s, "processes are left"
             time.sleep(0.02)
         return code, self.err.read_text().splitlines()
-
-
-def members_of(group: int) -> list[int]:
-    """Processes of a group that are still there."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return []
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[2]) == group and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
 
 
 Start = Callable[..., Started]

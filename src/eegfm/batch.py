@@ -38,6 +38,20 @@ class StoredBatch(TypedDict):
     pairs: NotRequired[Pairs]
 
 
+class TrainStep(NamedTuple):
+    """Micro-batches of one step of a plan, as one process sees them.
+
+    Args:
+        number: Of the step, counted from 0 over all epochs; of a validation, number of the batch.
+        batches: One per corpus and montage, in the plan's order.
+        n_windows: Windows of the whole step, all processes together.
+    """
+
+    number: int
+    batches: list[StoredBatch]
+    n_windows: int
+
+
 class WindowBatch(TypedDict):
     """Windows in microvolts, re-referenced, all of one montage: what encoders and objectives see."""
 

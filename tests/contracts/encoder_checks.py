@@ -7,14 +7,11 @@ import torch
 from torch import Tensor
 
 from contracts.encoder_cases import LENGTHS_S, MONTAGES, RATE_HZ, Subject, make_batch, noise, selected, spec_of
-from eegfm.adapters.config import NoAdapterConfig
-from eegfm.adapters.load import new_adapter
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.tokens import Tokens, Visible, take
 from eegfm.errors import ConfigError
-from eegfm.evaluation.features import encoder_features
-from hidden_tokens import with_key_mask
+from masked_tokens import with_key_mask
 
 SIZES = ((19, 2), (21, 4), (64, 6), (129, 2))
 CLOSE, DIFFERENT = 2e-4, 1e-2
@@ -86,17 +83,17 @@ def describes_itself(subject: Subject) -> None:
 @torch.no_grad()
 def features(subject: Subject) -> None:
     """A probe gets one row per channel or one per window, and which rows are real."""
-    encoder, spec = subject.encoder(), subject.spec()
-    extract = encoder_features(new_adapter(NoAdapterConfig(), spec, 0), encoder)
+    encoder = subject.encoder()
     batch, real = _with_padding(make_batch())
-    values, mask = extract(batch)
+    found = encoder.features(batch)
+    values, mask = found.values, found.mask
     tells_channels = subject.traits.output == "tokens" and getattr(subject.light, "summary", "mean") == "mean"
     n_rows = 19 if tells_channels else 1
     assert values.shape[:2] == mask.shape == (2, n_rows)
     assert torch.isfinite(values).all()
     assert (mask == real).all() if n_rows > 1 else mask.all()
     for other, is_same in ((_noise_in_padding(batch), True), (make_batch(seed=5), False)):
-        again = extract({**batch, "signal": other["signal"]})[0]
+        again = encoder.features({**batch, "signal": other["signal"]}).values
         assert torch.equal(again[mask], values[mask]) == is_same
 
 

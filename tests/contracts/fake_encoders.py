@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoder, hidden_rows_zeroed
+from eegfm.encoders.base import Encoder, absent_rows_zeroed
 from eegfm.encoders.decoders import TokenDecoder
 from eegfm.encoders.montage import check_batch, only_length, only_montage
 from eegfm.encoders.tokens import Tokens, Visible, take
 from eegfm.encoders.traits import EncoderConfig, Traits
 from eegfm.errors import ConfigError
-from hidden_tokens import real_signal
+from masked_tokens import real_signal
 
 _HERE = "contracts.fake_encoders"
 _WIDTH = 16
@@ -101,6 +101,17 @@ class Fake(Encoder):
     def normalization(self) -> dict[str, Any]:
         return {} if self.flaw == "undescribed" else {"kind": "fixed_scale", "scale_uv": 20.0}
 
+    def layer(self) -> list[nn.Module]:
+        """The modules of its only layer, but for flaws."""
+        return [self.mixing]
+
+    def depth_layers(self) -> list[list[nn.Module]]:
+        if self.flaw == "depth_twice":
+            return [self.layer(), self.layer()]
+        if self.flaw == "depth_upside_down":
+            return [[self.embedding]]
+        return [self.layer()]
+
     def check_length(self, n_samples: int, montage: str) -> None:
         if self.flaw != "broken_patches":
             super().check_length(n_samples, montage)
@@ -166,6 +177,17 @@ class FakeOfTokens(Fake):
         self.place = nn.Linear(3, _WIDTH)
         self.query = nn.Linear(_WIDTH, _WIDTH)
 
+    def layer(self) -> list[nn.Module]:
+        more: dict[str, list[nn.Module]] = {
+            "embedding_in_a_layer": [self.query, self.place],
+            "layer_in_the_embedding": [],
+        }
+        return [self.mixing, *more.get(self.flaw, [self.query])]
+
+    def lora_targets(self) -> dict[str, nn.Linear]:
+        targets = super().lora_targets()
+        return {"query": targets["query"]} if self.flaw == "one_linear_missing" else targets
+
     def tokenize(self, batch: WindowBatch) -> Tokens:
         content = self.embedding(self.scaled(batch)).relu()
         _, C, P, D = content.shape
@@ -186,7 +208,10 @@ class FakeOfTokens(Fake):
         if visible is not None and self.flaw not in ("visible_ignored", "visible_sees_all"):
             x = take(x, visible.index)
             mask = None if mask is None else mask.squeeze(1).gather(1, visible.index).unsqueeze(1)
-        mixed = nn.functional.scaled_dot_product_attention(self.query(x), x, self.mixing(x), attn_mask=mask)
+        query = self.query(x)
+        if self.flaw == "reads_weights":
+            query = nn.functional.linear(x, self.query.weight, self.query.bias)
+        mixed = nn.functional.scaled_dot_product_attention(query, x, self.mixing(x), attn_mask=mask)
         x = self.finish(x + torch.tanh(mixed))
         return take(x, visible.index) if visible is not None and self.flaw == "visible_sees_all" else x
 
@@ -215,7 +240,7 @@ class FakeOfPatches(Fake):
     def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
         if visible is not None and self.flaw != "visible_ignored":
             raise ConfigError("fake cannot leave tokens out")
-        content = hidden_rows_zeroed(tokens)
+        content = absent_rows_zeroed(tokens)
         rows = (-1, tokens.n_rows, tokens.n_patches, _WIDTH)
         time = tokens.position.reshape(rows)[:, 0]
         x = content.reshape(rows).sum(dim=1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts import bad_channel_checks, encoder_checks, encoder_training, hidden_content
+from contracts import bad_channel_checks, depth_checks, encoder_checks, encoder_training, hidden_content
 from contracts.encoder_cases import Case, Subject
 from contracts.fake_encoders import (
     FAKES,
@@ -25,6 +25,7 @@ CHECKS = {
     **encoder_training.CHECKS,
     **hidden_content.CHECKS,
     **bad_channel_checks.CHECKS,
+    **depth_checks.CHECKS,
 }
 BROKEN = [
     ("too_wide", VisibleFakeConfig, "shapes"),
@@ -64,6 +65,12 @@ BROKEN = [
     ("imprecise", TokenFakeConfig, "float64"),
     ("graph_break", VisibleFakeConfig, "compiles"),
     ("branches_on_data", VisibleFakeConfig, "exports"),
+    ("depth_twice", PatchFakeConfig, "depth_groups"),
+    ("depth_upside_down", WindowFakeConfig, "depth_groups"),
+    ("embedding_in_a_layer", TokenFakeConfig, "depth_groups"),
+    ("layer_in_the_embedding", TokenFakeConfig, "depth_groups"),
+    ("reads_weights", TokenFakeConfig, "lora_targets"),
+    ("one_linear_missing", TokenFakeConfig, "lora_targets"),
 ]
 
 

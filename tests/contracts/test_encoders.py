@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from contracts import bad_channel_checks, encoder_checks, encoder_training, hidden_content
+from contracts import bad_channel_checks, depth_checks, encoder_checks, encoder_training, hidden_content
 from contracts.encoder_cases import CASES, MEMBERS, PARAMS, Case, Subject
 from zoo.stand_in import braindecode_models
 
@@ -16,6 +16,7 @@ CHECKS = {
     **encoder_training.CHECKS,
     **hidden_content.CHECKS,
     **bad_channel_checks.CHECKS,
+    **depth_checks.CHECKS,
 }
 
 SLOW = {"compiles", "exports", "overfits_eight_windows"}

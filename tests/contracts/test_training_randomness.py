@@ -12,17 +12,17 @@ from torch.nn.functional import cross_entropy
 
 from contracts.encoder_cases import CASES, MEMBERS, MONTAGES, PARAMS, RATE_HZ, Case, noise, spec_of
 from eegfm.adapters.config import NoAdapterConfig
-from eegfm.adapters.load import new_adapter
-from eegfm.batch import StoredBatch
+from eegfm.batch import StoredBatch, TrainStep
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.load import new_encoder
 from eegfm.encoders.traits import EncoderConfig
+from eegfm.inference.backbone import new_backbone
+from eegfm.nn.context import Context
 from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig
 from eegfm.training.config import PretrainParams
 from eegfm.training.module import PretrainModule
-from eegfm.training.randomness import DROPOUT, global_draws_for
 from zoo.stand_in import braindecode_models
 
 MONTAGE, N_SAMPLES, N_STEPS = MONTAGES[19], 800, 2
@@ -61,14 +61,13 @@ def stored(corpus: str, step: int) -> StoredBatch:
 def pretrained(config: EncoderConfig, objective: ObjectiveConfig, seed: int) -> State:
     """Weights and statistics after a few optimizer steps of two micro-batches each."""
     params = PretrainParams(objective=objective, n_steps=N_STEPS, seed=seed, log_interval_steps=100)
-    rereference = Rereference(SPEC.montages)
-    spec = rereference.rereferenced_spec(SPEC)
-    asked = build_seeded(objective, 0, new_encoder(config, spec, seed=0), spec)
-    module = PretrainModule(asked, rereference, new_adapter(NoAdapterConfig(), spec, 0), params, SHARES, N_STEPS + 1)
+    backbone = new_backbone(config, NoAdapterConfig(), SPEC, 0, reference="average", bad_channels="mask")
+    module = PretrainModule(build_seeded(objective, 0, backbone), params, SHARES, N_STEPS + 1)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.05)
     for step in range(N_STEPS):
         optimizer.zero_grad()
-        module.training_step([stored(corpus, step) for corpus in SHARES], step).backward()
+        for _, share, output in module.losses(TrainStep(step, [stored(corpus, step) for corpus in SHARES], 4)):
+            (share * output.loss).backward()
         optimizer.step()
     return module.state_dict()
 
@@ -80,7 +79,7 @@ def supervised(config: EncoderConfig, seed: int) -> State:
     optimizer = torch.optim.SGD(encoder.parameters(), lr=0.05)
     for step in range(N_STEPS):
         batch = rereference(stored("hbn", step))
-        with global_draws_for(torch.device("cpu"), seed, DROPOUT, step):
+        with Context(step, seed=seed).global_draws(torch.device("cpu")):
             features = encoder.features(batch).values.mean(dim=1)
         optimizer.zero_grad()
         cross_entropy(features[:, :2], torch.tensor([0, 1])).backward()

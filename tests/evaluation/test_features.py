@@ -2,11 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from eegfm.adapters.config import NoAdapterConfig, ZeroPadConfig
 from eegfm.adapters.none import NoAdapter
 from eegfm.batch import SignalSpec
-from eegfm.encoders.base import Features
+from eegfm.encoders.base import Encoded, Features
 from eegfm.errors import CheckpointError, SplitError
 from eegfm.evaluation.band_power import log_band_power
 from eegfm.evaluation.features import (
@@ -16,6 +17,7 @@ from eegfm.evaluation.features import (
     pool_channels,
     zscore_per_person,
 )
+from eegfm.inference.backbone import Backbone
 from eegfm.nn.rereference import Rereference
 from eegfm.recording import Montage
 from eegfm.signal.montages.canonical import canonical_montage
@@ -66,20 +68,26 @@ def _electrodes(names):
     return Montage(tuple(names), tuple(places), (True,) * len(names), "average")
 
 
-class _PatchMeans:
-    """An encoder whose tokens are mean and standard deviation of each patch, channel by channel."""
+class _PatchMeans(Backbone):
+    """A backbone whose tokens are mean and standard deviation of each patch, channel by channel."""
 
-    def _of_patches(self, batch):
-        patches = batch["signal"].unflatten(-1, (-1, 50))
-        return torch.stack([patches.mean(-1), patches.std(-1)], dim=-1)
+    def __init__(self, store, adapter=_NONE):
+        nn.Module.__init__(self)
+        self.rereference, self.adapter = _average(store), adapter
 
-    def features(self, batch):
-        return Features(self._of_patches(batch).mean(dim=2), batch["channel_mask"])
+    def forward(self, batch):
+        batch_uv = self.prepare(batch)
+        patches = batch_uv["signal"].unflatten(-1, (-1, 50))
+        vectors = torch.stack([patches.mean(-1), patches.std(-1)], dim=-1)
+        return Encoded(vectors.flatten(1, 2), Features(vectors.mean(dim=2), batch_uv["channel_mask"]))
+
+
+def _average(store):
+    return Rereference(store.montages)
 
 
 def _extract(store, windows, extractors, pooling="channels", batch_size=4):
-    rereference = Rereference(store.montages)
-    return extract_features(store, rereference, windows, extractors, pooling=pooling, batch_size=batch_size, device=CPU)
+    return extract_features(store, windows, extractors, pooling=pooling, batch_size=batch_size, device=CPU)
 
 
 def _signal(store, recording_id, start):
@@ -89,7 +97,7 @@ def _signal(store, recording_id, start):
 
 def test_features_stand_in_the_order_of_the_table(store):
     places = [("r2", 300), ("r0", 10), ("r2", 0), ("r0", 800), ("r0", 3)]
-    found = _extract(store, _windows(places), {"a": encoder_features(_NONE, _PatchMeans())}, batch_size=2)["a"]
+    found = _extract(store, _windows(places), {"a": encoder_features(_PatchMeans(store))}, batch_size=2)["a"]
     assert found.shape == (5, 6)
     for values, (recording_id, start) in zip(found, places, strict=True):
         patches = _signal(store, recording_id, start).reshape(3, 4, 50)
@@ -100,8 +108,8 @@ def test_features_stand_in_the_order_of_the_table(store):
 def test_montages_are_pooled_by_their_mean_only(store):
     places = [("r1", 0), ("r0", 10), ("r1", 5), ("r2", 0)]
     with pytest.raises(SplitError, match=r"2 montages .*pooling=mean"):
-        _extract(store, _windows(places), {"a": band_power_features(100.0)})
-    found = _extract(store, _windows(places), {"a": band_power_features(100.0)}, pooling="mean")["a"]
+        _extract(store, _windows(places), {"a": band_power_features(_average(store), 100.0)})
+    found = _extract(store, _windows(places), {"a": band_power_features(_average(store), 100.0)}, pooling="mean")["a"]
     for values, (recording_id, start) in zip(found, places, strict=True):
         expected = log_band_power(_signal(store, recording_id, start)[None], 100.0)[0].mean(axis=0)
         np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-4)
@@ -128,14 +136,15 @@ def test_features_are_those_of_the_adapted_channels(store):
     montages = {name: _electrodes(names[: montage.n_channels]) for name, montage in store.montages.items()}
     adapter = ZeroPadConfig(montage="1020_19").build(SignalSpec(100.0, montages, dict.fromkeys(montages, 200)))
     places = [("r1", 0), ("r0", 10), ("r2", 4)]
-    found = _extract(store, _windows(places), {"a": encoder_features(adapter, _PatchMeans())}, pooling="mean")["a"]
-    expected = _extract(store, _windows(places), {"a": encoder_features(_NONE, _PatchMeans())}, pooling="mean")["a"]
+    found = _extract(store, _windows(places), {"a": encoder_features(_PatchMeans(store, adapter))}, pooling="mean")["a"]
+    expected = _extract(store, _windows(places), {"a": encoder_features(_PatchMeans(store))}, pooling="mean")["a"]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_features_that_are_not_finite_are_refused(store):
     def broken(batch):
-        return batch["signal"][..., :1] * torch.tensor(float("nan")), batch["channel_mask"]
+        values = batch["samples"].transpose(1, 2)[..., :1] * torch.tensor(float("nan"))
+        return values, torch.ones(values.shape[:2], dtype=torch.bool)
 
     with pytest.raises(CheckpointError, match=r"trained: features of 2 of 2 windows.*recording r0"):
         _extract(store, _windows([("r0", 0), ("r2", 0)]), {"trained": broken})
@@ -153,8 +162,9 @@ def test_channels_that_are_bad_in_a_recording_are_unknown_features_of_its_window
             )  # fmt: skip
     windows = pd.DataFrame([(name, 100) for name in ("r3", "r0", "r2", "r3")], columns=["recording_id", "start"])
     windows = windows.assign(montage=_montage(3).name, corpus="c", n_samples=200)
-    found = _extract(SignalStore(tmp_path), windows, {"a": band_power_features(100.0)})["a"].reshape(4, 3, 5)
-    means = _extract(SignalStore(tmp_path), windows, {"a": band_power_features(100.0)}, pooling="mean")["a"]
+    store = SignalStore(tmp_path)
+    found = _extract(store, windows, {"a": band_power_features(_average(store), 100.0)})["a"].reshape(4, 3, 5)
+    means = _extract(store, windows, {"a": band_power_features(_average(store), 100.0)}, pooling="mean")["a"]
     for k, name in enumerate(windows["recording_id"]):
         uv = samples[name][100:300].T * np.array([[0.1], [0.2], [0.3]])
         good = np.array([channel not in bad[name] for channel in ("X0", "X1", "X2")])

@@ -100,6 +100,25 @@ def test_the_untrained_twin_differs_in_its_weights_only() -> None:
     assert not torch.equal(twin.encoder(batch_uv), trained.encoder(batch_uv))
 
 
+def test_every_parameter_has_a_depth_and_those_of_the_adapter_are_embeddings() -> None:
+    backbone = new(PERCEIVER)
+    groups = backbone.depth_groups()
+    assert sorted(id(p) for group in groups for p in group) == sorted(map(id, backbone.parameters()))
+    assert len(groups) == 1 + ENCODER.n_layers
+    assert {id(p) for p in backbone.adapter.parameters()} < {id(p) for p in groups[0]}
+    names = {name for name, p in backbone.named_parameters() if any(p is q for q in groups[-1])}
+    assert {n.split(".")[1] for n in names} == {"layers", "final_norm"}
+
+
+def test_lora_wraps_linear_maps_of_the_encoder_by_their_names_in_the_backbone() -> None:
+    backbone = new(PERCEIVER)
+    targets = backbone.lora_targets()
+    assert len(targets) == 4 * ENCODER.n_layers
+    for name, target in targets.items():
+        assert backbone.get_submodule(name) is target
+        assert name.startswith("encoder.layers.")
+
+
 def test_an_adapter_that_would_mix_patches_is_refused() -> None:
     backbone = new(PERCEIVER)
     uneven = replace(SPEC, rate_hz=77.0, n_samples=dict.fromkeys(MONTAGES, 770))

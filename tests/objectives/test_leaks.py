@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from backbones import WindowBackbone
 from contracts.encoder_cases import MEMBERS, Case, Subject
 from eegfm.encoders.config import CbramodConfig, LabramConfig, LunaConfig
 from eegfm.errors import ConfigError
@@ -32,7 +33,7 @@ def test_the_default_of_every_encoder_may_be_trained(name: str) -> None:
 def test_a_leaking_choice_is_refused_with_its_key_and_the_remedy(encoder: dict[str, Any]) -> None:
     key, choice = list(encoder.items())[1]
     remedy = MEMBERS[encoder["name"]].patchwise[key]
-    expected = rf"masked hides .* encoder {encoder['name']} .* encoder\.{key}: {choice}; set encoder\.{key}: {remedy}"
+    expected = rf"masked masks .* encoder {encoder['name']} .* encoder\.{key}: {choice}; set encoder\.{key}: {remedy}"
     with pytest.raises(ValidationError, match=expected):
         PretrainParams(encoder=encoder, objective={"name": "masked"}, n_steps=1)
     allowed = {"name": "masked", "allow_leaks": True}
@@ -42,16 +43,16 @@ def test_a_leaking_choice_is_refused_with_its_key_and_the_remedy(encoder: dict[s
 def test_all_leaking_choices_are_named_together() -> None:
     with pytest.raises(ConfigError, match=r"set encoder\.normalization: fixed_scale, encoder\.patch_norm: patch, or"):
         MaskedConfig().check_encoder(LunaConfig(**LunaConfig.published))
-    with pytest.raises(ConfigError, match=r"objective mae hides patches.*encoder\.patch_norm: window; set"):
+    with pytest.raises(ConfigError, match=r"objective mae masks patches.*encoder\.patch_norm: window; set"):
         MaeConfig().check_encoder(LabramConfig(patch_norm="window"))
 
 
 def test_an_objective_that_is_built_by_hand_asks_too(caplog: pytest.LogCaptureFixture) -> None:
     subject = Subject.of(Case("cbramod", "cbramod", {"n_layers": 1, **CbramodConfig.published}))
     with pytest.raises(ConfigError, match=r"set encoder\.patch_norm: patch"):
-        Masked(MaskedConfig(), subject.encoder(), subject.spec())
+        Masked(MaskedConfig(), WindowBackbone(subject.encoder(), subject.spec()))
     with caplog.at_level(logging.WARNING, "eegfm"):
-        Masked(MaskedConfig(allow_leaks=True), subject.encoder(), subject.spec())
+        Masked(MaskedConfig(allow_leaks=True), WindowBackbone(subject.encoder(), subject.spec()))
     assert [r.message for r in caplog.records] == [
-        "hidden patches leak into every token, as allowed: encoder.patch_norm: window"
+        "masked patches leak into every token, as allowed: encoder.patch_norm: window"
     ]

@@ -6,6 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from backbones import WindowBackbone
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.config import EegnetConfig, LunaConfig, PatchTransformerConfig
@@ -13,6 +14,7 @@ from eegfm.encoders.load import new_encoder
 from eegfm.encoders.tokens import Tokens, Visible
 from eegfm.encoders.traits import EncoderConfig, Traits
 from eegfm.errors import ConfigError
+from eegfm.nn.context import Context
 from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.objectives.mae import Mae
 from eegfm.objectives.masked import Masked
@@ -23,20 +25,20 @@ MONTAGE = Montage(tuple("abcdef"), tuple((0.02 * k, 0.05, 0.06) for k in range(6
 SPEC = SignalSpec(100.0, {"m": MONTAGE}, {"m": 400})
 
 
-def generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def context(seed: int = 0) -> Context:
+    return Context(seed=seed)
 
 
 def build(attention: str = "alternating", **choices: object) -> Mae:
     config = PatchTransformerConfig(d_model=32, head_size=16, n_layers=2, attention=attention)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return Mae(MaeConfig(**choices), new_encoder(config, SPEC, seed=0), SPEC)
+        return Mae(MaeConfig(**choices), WindowBackbone(new_encoder(config, SPEC, seed=0), SPEC))
 
 
 def batch(seed: int = 0, n_windows: int = 4) -> WindowBatch:
     return {
-        "signal": 20 * torch.randn(n_windows, 6, 400, generator=generator(seed)),
+        "signal": 20 * torch.randn(n_windows, 6, 400, generator=torch.Generator().manual_seed(seed)),
         "channel_positions": torch.from_numpy(MONTAGE.positions()).expand(n_windows, -1, -1),
         "channel_mask": torch.ones(n_windows, 6, dtype=torch.bool),
         "reference": "average",
@@ -48,7 +50,7 @@ def batch(seed: int = 0, n_windows: int = 4) -> WindowBatch:
 
 def shown_in(objective: Mae, windows: WindowBatch) -> Visible:
     """What the encoder is shown in one step."""
-    visible = objective.hide(windows, generator(0)).visible
+    visible = objective.mask(windows, context(0)).visible
     assert visible is not None
     return visible
 
@@ -56,12 +58,12 @@ def shown_in(objective: Mae, windows: WindowBatch) -> Visible:
 @pytest.mark.parametrize("visible", ["free", "rectangular"])
 def test_visible_and_hidden_are_all_tokens_once(visible: str) -> None:
     objective = build(visible=visible, mask_ratio=0.5)
-    hiding = objective.hide(batch(), generator(0))
-    assert hiding.visible is not None
-    together = torch.cat((hiding.visible.index, hiding.hidden), dim=1).sort(dim=1).values
+    masking = objective.mask(batch(), context(0))
+    assert masking.visible is not None
+    together = torch.cat((masking.visible.index, masking.masked), dim=1).sort(dim=1).values
     assert torch.equal(together, torch.arange(24).expand(4, -1))
-    assert hiding.encoded.shape == (4, 12, 32)
-    assert (hiding.visible.rows is None) == (visible == "free")
+    assert masking.encoded.shape == (4, 12, 32)
+    assert (masking.visible.rows is None) == (visible == "free")
 
 
 def test_a_rectangle_is_rows_times_patches() -> None:
@@ -80,10 +82,28 @@ def test_padding_is_not_shown() -> None:
     windows = batch()
     windows["channel_mask"][:, 1] = False
     for visible in ("free", "rectangular"):
-        shown = shown_in(build(visible=visible), windows)
+        objective = build(visible=visible)
+        objective.backbone.adapter.filled = windows["channel_mask"][0]
+        shown = shown_in(objective, windows)
         assert (shown.index // 4 != 1).all()
         if shown.rows is not None:
             assert (shown.rows != 1).all()
+
+
+@pytest.mark.parametrize("visible", ["free", "rectangular"])
+def test_a_window_with_bad_channels_shows_its_own_share_and_the_rest_is_seen_by_nothing(visible: str) -> None:
+    windows, objective = batch(), build(visible=visible, mask_ratio=0.5).eval()
+    windows["channel_mask"][2, 1:4] = False
+    masking = objective.mask(windows, context(0))
+    assert masking.visible is not None
+    rows = masking.visible.index // 4
+    is_bad = (rows >= 1) & (rows <= 3)
+    assert masking.visible.index.shape == (4, 12)
+    assert int((~is_bad[2]).sum()) == 6, "half of twelve"
+    before = objective(windows, context(0)).loss
+    windows["signal"] = windows["signal"].clone()
+    windows["signal"][2, 1:4] = 1e4
+    assert torch.equal(objective(windows, context(0)).loss, before)
 
 
 def test_where_channels_are_mixed_whole_patches_are_shown() -> None:
@@ -98,8 +118,8 @@ def test_where_channels_are_mixed_whole_patches_are_shown() -> None:
 
 def test_time_and_place_of_what_is_asked_for_matter() -> None:
     objective = build(visible="free").eval()
-    hiding = objective.hide(batch(), generator(0))
-    first, later, elsewhere = (objective.predict(hiding, torch.full((4, 1), n)) for n in (0, 1, 4))
+    masking = objective.mask(batch(), context(0))
+    first, later, elsewhere = (objective.predict(masking, torch.full((4, 1), n)) for n in (0, 1, 4))
     assert (first - later).abs().max() > 1e-4
     assert (first - elsewhere).abs().max() > 1e-4
 
@@ -107,9 +127,9 @@ def test_time_and_place_of_what_is_asked_for_matter() -> None:
 def test_what_is_asked_for_together_changes_nothing() -> None:
     """Queries do not look at each other."""
     objective = build(visible="free").eval()
-    hiding = objective.hide(batch(), generator(0))
-    together = objective.predict(hiding, hiding.hidden)
-    alone = objective.predict(hiding, hiding.hidden[:, 3:4])
+    masking = objective.mask(batch(), context(0))
+    together = objective.predict(masking, masking.masked)
+    alone = objective.predict(masking, masking.masked[:, 3:4])
     torch.testing.assert_close(together[:, 3:4], alone, atol=1e-6, rtol=1e-5)
 
 
@@ -122,9 +142,9 @@ def test_encoders_that_cannot_leave_tokens_out_are_refused() -> None:
         with pytest.raises(ValidationError, match=f"encoder {encoder}"):
             PretrainParams(encoder={"name": encoder}, objective={"name": "mae"}, n_steps=1)
     with pytest.raises(ConfigError, match="encoder Pairs cannot leave tokens out"):
-        Mae(MaeConfig(), Pairs(PairsConfig(), SPEC), SPEC)
+        Mae(MaeConfig(), WindowBackbone(Pairs(PairsConfig(), SPEC), SPEC))
     with pytest.raises(ConfigError, match="encoder Pairs gives one vector of features"):
-        Masked(MaskedConfig(), Pairs(PairsOfWindowsConfig(), SPEC), SPEC)
+        Masked(MaskedConfig(), WindowBackbone(Pairs(PairsOfWindowsConfig(), SPEC), SPEC))
 
 
 class PairsConfig(EncoderConfig):
@@ -151,6 +171,9 @@ class Pairs(Encoder):
     def normalization(self) -> dict[str, float | str]:
         return {}
 
+    def depth_layers(self) -> list[list[torch.nn.Module]]:
+        return []
+
     def tokenize(self, batch: WindowBatch) -> Tokens:
         content = self.embedding(self.token_patches(batch).flatten(2) / 30.0)
         n_patches = batch["signal"].shape[2] // 100
@@ -166,19 +189,19 @@ class Pairs(Encoder):
 def test_channels_that_fill_a_token_up_are_not_scored(target: str, filler: str) -> None:
     """Five real channels in three pairs, or in four with a pair of padding."""
     encoder = Pairs(PairsConfig(), SPEC)
-    objective = Masked(MaskedConfig(target=target), encoder, SPEC)
+    objective = Masked(MaskedConfig(target=target), WindowBackbone(encoder, SPEC))
     n_channels = {"odd": 5, "padding": 6, "both": 7}[filler]
     windows = batch()
     size = (4, n_channels)
-    windows["signal"] = 20 * torch.randn(*size, 400, generator=generator(1))
+    windows["signal"] = 20 * torch.randn(*size, 400, generator=torch.Generator().manual_seed(1))
     windows["channel_positions"], windows["channel_mask"] = torch.zeros(*size, 3), torch.ones(size, dtype=torch.bool)
     windows["channel_mask"][:, 5:] = False
     windows["signal"][:, 5:] = 1e4
-    objective.fit_statistics([windows])
+    objective.setup([windows], context())
     of_all = objective.targets.mean.clone()
-    shown = objective.reconstruct(windows, generator(2))
+    shown = objective.reconstruct(windows, context(2))
     assert shown["target"].shape[:3] == shown["mask"].shape == (4, n_channels, 4)
-    loss, logs = objective(windows, generator(2))
+    loss, logs, _ = objective(windows, context(2))
     unit = objective.targets.sd if target == "log_spectrum" else 30.0
     squared = ((shown["prediction"] - shown["target"]) / unit).square().mean(dim=-1)[:, :5]
     hidden = shown["mask"][:, :5].float()
@@ -186,7 +209,7 @@ def test_channels_that_fill_a_token_up_are_not_scored(target: str, filler: str) 
     torch.testing.assert_close(loss.detach(), expected, rtol=1e-4, atol=1e-5)
     assert float(logs["baseline_loss"]) < 3.0
     windows["signal"][:, 5:] = -500.0
-    again = objective(windows, generator(2))[0] if filler == "odd" else loss
+    again = objective(windows, context(2))[0] if filler == "odd" else loss
     assert float(again.detach()) == float(loss.detach())
-    objective.fit_statistics([windows])
+    objective.setup([windows], context())
     torch.testing.assert_close(objective.targets.mean, of_all)

@@ -188,7 +188,7 @@ def test_compaction_and_a_store_that_starts_empty_forget_them_first(
         with StoreWriter(folder, FACTS) as writer:
             writer.remove(f"c:{number}")
     assert (folder / ADDRESSES_FILE).exists()
-    monkeypatch.setattr(writer_module, "write_atomically", killed)
+    monkeypatch.setattr("eegfm.store.compaction.write_atomically", killed)
     with StoreWriter(folder, FACTS) as writer, pytest.raises(KeyboardInterrupt):
         writer.compact()
     monkeypatch.undo()

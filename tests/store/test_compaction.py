@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import eegfm.store.writer as writer_module
+import eegfm.store.compaction as compaction
 from eegfm.errors import StoreError
 from eegfm.recording import Montage
 from eegfm.store.index import RejectedEntry
 from eegfm.store.layout import StoreFacts, shard_path
 from eegfm.store.reader import SignalStore
+from eegfm.store.shards import Shards
 from eegfm.store.writer import StoreWriter
 
 PLACES = ((0.0, 0.1, 0.0), (0.0, 0.0, 0.1))
@@ -112,7 +113,8 @@ def test_a_kill_in_between_leaves_the_store_as_it_was(
     done = []
 
     def dies(name: str) -> None:
-        real = getattr(StoreWriter if name.startswith("_") else writer_module, name)
+        owner = compaction if name == "write_atomically" else Shards
+        real = getattr(owner, name)
 
         def perhaps(*args: object) -> object:
             if len(done) == step:
@@ -120,10 +122,10 @@ def test_a_kill_in_between_leaves_the_store_as_it_was(
             done.append(name)
             return real(*args)
 
-        monkeypatch.setattr(StoreWriter if name.startswith("_") else writer_module, name, perhaps)
+        monkeypatch.setattr(owner, name, perhaps)
 
     with StoreWriter(folder, FACTS, shard_bytes=8000) as writer:
-        for name in ("_append_samples", "write_atomically", "_delete_unknown_shards"):
+        for name in ("append", "write_atomically", "delete_unknown"):
             dies(name)
         with pytest.raises(KeyboardInterrupt):
             writer.compact()
@@ -166,7 +168,7 @@ def test_what_is_left_is_what_was_written_for_random_sizes(
     for name in ("checksums", "damage", "guard", "layout"):
         monkeypatch.setattr(f"eegfm.store.{name}.BLOCK_ROWS", 50)
     monkeypatch.setattr("os.fsync", lambda _: None)
-    monkeypatch.setattr(writer_module, "MAX_DEAD_RATIO", 0.05)
+    monkeypatch.setattr(compaction, "MAX_DEAD_RATIO", 0.05)
     wanted: dict[str, np.ndarray] = {}
     for _ in range(4):
         with StoreWriter(tmp_path, FACTS, shard_bytes=int(rng.integers(300, 9000))) as writer:

@@ -1,23 +1,28 @@
 """One step of pretraining, without a trainer."""
 
-from types import SimpleNamespace
+import gc
+import weakref
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
+from lightning import Callback, LightningModule, Trainer
 
 from eegfm.adapters.config import NoAdapterConfig, PerceiverConfig
-from eegfm.adapters.load import new_adapter
-from eegfm.adapters.none import NoAdapter
-from eegfm.batch import SignalSpec, StoredBatch
+from eegfm.batch import SignalSpec, StoredBatch, TrainStep, rank_slice
+from eegfm.config import Buildable
 from eegfm.encoders.config import PatchTransformerConfig
-from eegfm.encoders.load import new_encoder
 from eegfm.errors import ConfigError, TrainingError
-from eegfm.nn.rereference import Rereference
-from eegfm.objectives.config import MaskedConfig
+from eegfm.inference.backbone import new_backbone
+from eegfm.nn.context import Context, Stage
+from eegfm.objectives.base import LossOutput
+from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.recording import Montage
 from eegfm.training.config import PretrainParams
 from eegfm.training.module import PretrainModule
-from eegfm.training.randomness import TRAINING_MASKS, VALIDATION_MASKS, generator_for
+from eegfm.training.trainer import quieten
 
 WEIGHTS = {"hbn": 0.7, "tuh": 0.3}
 
@@ -49,31 +54,114 @@ def module(small: Montage, large: Montage) -> PretrainModule:
         log_interval_steps=5,
     )
     spec = SignalSpec(100.0, {m.name: m for m in (small, large)}, {small.name: 400, large.name: 200})
-    objective = params.objective.build(new_encoder(params.encoder, spec, 0), spec)
-    return PretrainModule(
-        objective, Rereference(spec.montages), NoAdapter(NoAdapterConfig(), spec), params, WEIGHTS, 10
-    )
+    return built(params, NoAdapterConfig(), spec)
 
 
-def losses(module: PretrainModule, batches: list[StoredBatch], use: int, step: int) -> list[float]:
-    return [
-        float(module.objective(module.rereference(batch), generator_for(3, use, step, k))[0].detach())
-        for k, batch in enumerate(batches)
-    ]
+def built(params: PretrainParams, adapter: Buildable, spec: SignalSpec) -> PretrainModule:
+    backbone = new_backbone(params.encoder, adapter, spec, 0, reference="average", bad_channels="mask")
+    return PretrainModule(params.objective.build(backbone), params, WEIGHTS, 10)
 
 
-def test_the_loss_is_the_corpora_weighted(module: PretrainModule, batches: list[StoredBatch]) -> None:
-    loss = module.training_step(batches, 2)
-    hbn, tuh = losses(module, batches, TRAINING_MASKS, 2)
-    assert float(loss.detach()) == pytest.approx(0.7 * hbn + 0.3 * tuh, rel=1e-5)
-    assert loss.requires_grad
+def context(step: int, stage: Stage = Stage.TRAINING, rank: int = 0, world_size: int = 1) -> Context:
+    return Context(step, 10, 3, rank, world_size, ("hbn", "tuh"), stage)
+
+
+def losses(module: PretrainModule, batches: list[StoredBatch], stage: Stage, step: int) -> list[float]:
+    return [float(module.objective(batch, context(step, stage)).loss.detach()) for batch in batches]
+
+
+def step_of(batches: list[StoredBatch], number: int, n_windows: int = 10) -> TrainStep:
+    return TrainStep(number, batches, n_windows)
+
+
+def step_loss(module: PretrainModule, batches: list[StoredBatch], step: int) -> float:
+    return sum(share * float(output.loss.detach()) for _, share, output in module.losses(step_of(batches, step)))
+
+
+def test_every_window_of_a_step_counts_alike(module: PretrainModule, batches: list[StoredBatch]) -> None:
+    hbn, tuh = losses(module, batches, Stage.TRAINING, 2)
+    assert step_loss(module, batches, 2) == pytest.approx(0.7 * hbn + 0.3 * tuh, rel=1e-5)
+
+
+def test_the_share_of_a_window_does_not_depend_on_the_corpora_of_its_step(
+    module: PretrainModule, batches: list[StoredBatch]
+) -> None:
+    """Steps of one corpus each, as pairs come: corpora have their shares by their steps, and not twice."""
+    for step in (step_of(batches[:1], 0, 7), step_of(batches[1:], 1, 3)):
+        assert [share for _, share, _ in module.losses(step)] == [1.0]
+    two_of_one = [batches[1], batches[1], batches[0]]
+    assert [share for _, share, _ in module.losses(step_of(two_of_one, 0, 13))] == [3 / 13, 3 / 13, 7 / 13]
+
+
+def trained(module: PretrainModule, steps: list[TrainStep]) -> dict[str, torch.Tensor]:
+    """Gradients of the last step."""
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.0)
+    for step in steps:
+        optimizer.zero_grad()
+        for _, share, output in module.losses(step):
+            (share * output.loss).backward()
+    return {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
+
+
+def test_gradients_of_micro_batches_add_up_to_those_of_the_weighted_loss(
+    module: PretrainModule, batches: list[StoredBatch]
+) -> None:
+    found = trained(module, [step_of(batches, 4)])
+    module.zero_grad()
+    total = sum(w * module.objective(b, context(4)).loss for w, b in zip((0.7, 0.3), batches, strict=True))
+    total.backward()
+    for name, parameter in module.named_parameters():
+        torch.testing.assert_close(found[name], parameter.grad, atol=1e-6, rtol=1e-4)
+
+
+def first_windows(batch: StoredBatch, n: int) -> StoredBatch:
+    return {**batch, **{k: batch[k][:n] for k in ("samples", "scales_uv", "recording")}}
+
+
+def parts(batches: list[StoredBatch], rank: int) -> list[StoredBatch]:
+    """Half of every micro-batch, as one of two ranks has it."""
+    halves = []
+    for batch in batches:
+        own = rank_slice(rank, 2)
+        half: StoredBatch = {**batch, **{k: batch[k][own] for k in ("samples", "scales_uv", "recording")}}
+        if "is_bad" in batch:
+            half["is_bad"] = batch["is_bad"][own]
+        halves.append(half)
+    return halves
+
+
+@pytest.mark.parametrize("objective", [MaskedConfig(), MaeConfig(), MaeConfig(visible="free")], ids=str)
+@pytest.mark.parametrize("bad", ["none", "some"])
+def test_two_ranks_have_the_gradient_of_one_process(
+    module: PretrainModule,
+    batches: list[StoredBatch],
+    monkeypatch: pytest.MonkeyPatch,
+    objective: MaskedConfig | MaeConfig,
+    bad: str,
+) -> None:
+    batches = [first_windows(batch, n) for batch, n in zip(batches, (6, 2), strict=True)]
+    if bad == "some":
+        is_bad = np.zeros((6, batches[0]["samples"].shape[2]), dtype=bool)
+        is_bad[1, 2], is_bad[4, :3] = True, True
+        batches[0]["is_bad"] = is_bad
+    params = module.params.model_copy(update={"objective": objective})
+    module = built(params, NoAdapterConfig(), module.objective.backbone.spec)
+    whole = trained(module, [step_of(batches, 2, 8)])
+    ranks = []
+    for rank in (0, 1):
+        module.zero_grad()
+        monkeypatch.setattr(PretrainModule, "rank", rank)
+        monkeypatch.setattr(PretrainModule, "world_size", 2)
+        ranks.append(trained(module, [step_of(parts(batches, rank), 2, 8)]))
+    for name, expected in whole.items():
+        torch.testing.assert_close((ranks[0][name] + ranks[1][name]) / 2, expected, atol=1e-5, rtol=1e-3)
 
 
 def test_masks_follow_the_step_not_the_history(module: PretrainModule, batches: list[StoredBatch]) -> None:
-    first = module.training_step(batches, 0).detach()
-    module.training_step(batches, 1)
-    assert torch.equal(module.training_step(batches, 0).detach(), first)
-    assert not torch.equal(module.training_step(batches, 1).detach(), first)
+    first = step_loss(module, batches, 0)
+    step_loss(module, batches, 1)
+    assert step_loss(module, batches, 0) == first
+    assert step_loss(module, batches, 1) != first
 
 
 @pytest.fixture
@@ -85,15 +173,11 @@ def dropping(module: PretrainModule) -> PretrainModule:
     return module
 
 
-def step_loss(module: PretrainModule, batches: list[StoredBatch], step: int) -> float:
-    return float(module.training_step(batches, step).detach())
-
-
 def test_dropout_follows_the_step_not_the_history(dropping: PretrainModule, batches: list[StoredBatch]) -> None:
     whole = [step_loss(dropping, batches, step) for step in range(3)]
     torch.rand(5)
     assert step_loss(dropping, batches, 2) == whole[2], "a run that goes on at step 2 drops what it would have dropped"
-    assert dropping.training_step(batches, 2).detach() != dropping.eval().training_step(batches, 2).detach()
+    assert step_loss(dropping, batches, 2) != step_loss(dropping.eval(), batches, 2)
 
 
 def test_each_corpus_and_rank_drops_its_own(
@@ -101,25 +185,88 @@ def test_each_corpus_and_rank_drops_its_own(
 ) -> None:
     drawn: list[torch.Tensor] = []
 
-    def draw(batch: object, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def draw(batch: object, context: Context) -> LossOutput:
         drawn.append(torch.rand(8))
-        return torch.zeros(()), {}
+        return LossOutput(torch.zeros(()), {})
 
     monkeypatch.setattr(dropping.objective, "forward", draw)
     for rank in (0, 1):
-        monkeypatch.setattr(type(dropping), "global_rank", rank)
-        dropping.training_step(batches, 0)
-        dropping.training_step(batches[1:], 0)
+        monkeypatch.setattr(PretrainModule, "rank", rank)
+        monkeypatch.setattr(PretrainModule, "world_size", 2)
+        step_loss(dropping, batches, 0)
+        step_loss(dropping, batches[1:], 0)
     first, second = drawn[:3], drawn[3:]
     assert torch.equal(first[1], first[2]), "what one corpus draws does not depend on those before it"
     assert len({tuple(draws.tolist()) for draws in (*first[:2], *second[:2])}) == 4
 
 
+class Steps:
+    """Steps of the same micro-batches, as a loader gives them."""
+
+    def __init__(self, batches: list[StoredBatch], n_steps: int = 10) -> None:
+        self.batches, self.n_steps = batches, n_steps
+
+    def __len__(self) -> int:
+        return self.n_steps
+
+    def __iter__(self) -> Iterator[TrainStep]:
+        return (step_of(self.batches, number) for number in range(self.n_steps))
+
+
+def fit(module: PretrainModule, batches: list[StoredBatch], *callbacks: Callback) -> None:
+    """Take all steps with a trainer of Lightning's own making."""
+    quieten()
+    trainer = Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, callbacks=list(callbacks), num_sanity_val_steps=0, log_every_n_steps=1,
+    )  # fmt: skip
+    trainer.fit(module, Steps(batches), Steps(batches, 1))
+
+
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
-def test_a_broken_loss_stops_the_run(module: PretrainModule, batches: list[StoredBatch], poison: float) -> None:
-    batches[1]["scales_uv"] = torch.full_like(batches[1]["scales_uv"], poison)
-    with pytest.raises(TrainingError, match=r"loss of step 8 is nan.*optimizer\.learning_rate"):
-        module.training_step(batches, 7)
+def test_a_broken_loss_stops_the_run_at_the_next_look(
+    module: PretrainModule, batches: list[StoredBatch], poison: float
+) -> None:
+    class Poison(Callback):
+        steps: ClassVar[list[int]] = []
+
+        def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: TrainStep, k: int) -> None:
+            self.steps.append(k)
+            if k == 6:
+                batches[1]["scales_uv"] = torch.full_like(batches[1]["scales_uv"], poison)
+
+    Poison.steps.clear()
+    # The step that is broken has its number in the message; the loss is looked at every fifth step only.
+    with pytest.raises(TrainingError, match=r"loss of step 8 is not finite.*optimizer\.learning_rate"):
+        fit(module, batches, Poison())
+    assert Poison.steps == list(range(10))
+
+
+def test_no_step_between_two_looks_waits_for_the_device(
+    module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    for name in ("item", "__bool__", "__float__", "__int__", "tolist", "numpy"):
+        asked = getattr(torch.Tensor, name)
+
+        def look(tensor: torch.Tensor, *args: Any, asked: Any = asked, name: str = name) -> Any:
+            looks.append(name)
+            return asked(tensor, *args)
+
+        monkeypatch.setattr(torch.Tensor, name, look)
+    module.params = module.params.model_copy(update={"log_interval_steps": 100})
+    seen: list[int] = []
+
+    class Count(Callback):
+        def on_train_batch_start(self, *_: Any) -> None:
+            looks.clear()
+
+        def on_train_batch_end(self, *_: Any) -> None:
+            seen.append(len(looks))
+
+    fit(module, batches, Count())
+    assert seen[:-1] == [0] * 9, "the last step is logged"
+    assert seen[-1] > 0
 
 
 def test_validation_means_count_windows_then_weights(
@@ -129,7 +276,7 @@ def test_validation_means_count_windows_then_weights(
     monkeypatch.setattr(module, "log_dict", logged.update)
     monkeypatch.setattr(module, "log", lambda *args, **kwargs: None)
     monkeypatch.setattr(type(module), "global_step", 6)
-    steps = [batches, batches[:1]]
+    steps = [step_of(batches, 0), step_of(batches[:1], 1, 7)]
     for scale_uv in (0.02, 0.05):  # the second validation forgets the first
         for batch in batches:
             batch["scales_uv"].fill_(scale_uv)
@@ -137,8 +284,8 @@ def test_validation_means_count_windows_then_weights(
         for k, step in enumerate(steps):
             module.validation_step(step, k)
         module.on_validation_epoch_end()
-        hbn, tuh = losses(module, batches, VALIDATION_MASKS, 0)
-        later = losses(module, batches, VALIDATION_MASKS, 1)[0]
+        hbn, tuh = losses(module, batches, Stage.VALIDATION, 0)
+        later = losses(module, batches, Stage.VALIDATION, 1)[0]
         assert logged["val_loss_hbn"] == pytest.approx((hbn + later) / 2, rel=1e-5)
         assert logged["val_loss"] == pytest.approx(0.7 * (hbn + later) / 2 + 0.3 * tuh, rel=1e-5)
     table = module.history.table()
@@ -146,48 +293,74 @@ def test_validation_means_count_windows_then_weights(
     assert table["val_loss"][0] == logged["val_loss"]
 
 
-def test_every_logged_step_has_a_row(
-    module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    optimizer = torch.optim.SGD(module.parameters(), lr=0.25)
-    module._trainer = SimpleNamespace(optimizers=[optimizer], global_rank=0)
-    monkeypatch.setattr(module, "log_dict", lambda *args: None)
-    monkeypatch.setattr(module, "log", lambda *args, **kwargs: None)
-    for k in range(10):
-        module.training_step(batches, k)
+def test_every_logged_step_has_a_row(module: PretrainModule, batches: list[StoredBatch]) -> None:
+    fit(module, batches)
     table = module.history.table()
     assert table["step"].tolist() == [5, 10]
-    assert table["lr"].tolist() == [0.25, 0.25]
+    assert (table["lr"] > 0).all()
     expected = 0.7 * table["loss_hbn"] + 0.3 * table["loss_tuh"]
     assert table["loss"].tolist() == pytest.approx(expected.tolist())
 
 
-def perceiving(module: PretrainModule, small: Montage, large: Montage, patch_s: float) -> PretrainModule:
-    """The module with an adapter that has weights."""
-    spec = SignalSpec(100.0, {m.name: m for m in (small, large)}, {small.name: 400, large.name: 200})
-    config = PerceiverConfig(montage="1020_19", patch_s=patch_s, d_model=16, n_heads=2)
-    adapter = new_adapter(config, spec, seed=0)
-    objective = module.params.objective.build(module.objective.encoder, adapter.adapted_spec(spec))
-    return PretrainModule(objective, Rereference(spec.montages), adapter, module.params, WEIGHTS, 10)
+def test_one_micro_batch_is_in_memory_at_a_time(module: PretrainModule, batches: list[StoredBatch]) -> None:
+    """The graph of a micro-batch is gone before the next one is made."""
+    alive: list[int] = []
+    graphs: list[weakref.ref[torch.Tensor]] = []
+    forward = module.objective.forward
+
+    def watched(batch: StoredBatch, context: Context) -> LossOutput:
+        gc.collect()
+        alive.append(sum(ref() is not None for ref in graphs))
+        output = forward(batch, context)
+        graphs.append(weakref.ref(output.loss))
+        return output
+
+    module.objective.forward = watched  # type: ignore[method-assign]
+    fit(module, batches)
+    assert alive[:20] == [0] * 20, "then comes a validation"
 
 
-def test_the_adapter_is_trained_too(
-    module: PretrainModule, batches: list[StoredBatch], small: Montage, large: Montage
+def test_the_objective_follows_every_optimizer_step_once(
+    module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = perceiving(module, small, large, 0.25)
-    module.training_step(batches, 0).backward()
-    gradients = {name: p.grad for name, p in module.adapter.named_parameters()}
-    assert gradients
-    assert all(gradient is not None and gradient.abs().max() > 0 for gradient in gradients.values())
-    optimizer = module.configure_optimizers()["optimizer"]
-    optimized = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    assert {id(p) for p in module.adapter.parameters()} <= optimized
-    before = [p.detach().clone() for p in module.adapter.parameters()]
-    optimizer.param_groups[0]["lr"] = optimizer.param_groups[-1]["lr"] = 1e-2
-    optimizer.step()
-    assert all(not torch.equal(p, b) for p, b in zip(module.adapter.parameters(), before, strict=True))
+    followed: list[Context] = []
+    monkeypatch.setattr(module.objective, "after_step", followed.append)
+    fit(module, batches)
+    assert [context.step for context in followed] == list(range(10))
+    assert {(c.n_steps, c.seed, c.rank, c.world_size, c.stage) for c in followed} == {(10, 3, 0, 1, Stage.TRAINING)}
 
 
-def test_an_adapter_that_would_mix_patches_is_refused(module: PretrainModule, small: Montage, large: Montage) -> None:
+def test_the_gradient_is_clipped(module: PretrainModule, batches: list[StoredBatch]) -> None:
+    norms: list[float] = []
+
+    class Norms(Callback):
+        def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: object) -> None:
+            gradients = [p.grad.flatten() for p in pl_module.parameters() if p.grad is not None]
+            norms.append(float(torch.cat(gradients).norm()))
+
+    module.params = module.params.model_copy(update={"gradient_clip": 1e-3})
+    fit(module, batches, Norms())
+    assert norms == pytest.approx([1e-3] * 10, rel=1e-3)
+
+
+def perceiving(module: PretrainModule, patch_s: float) -> PretrainModule:
+    """The module with an adapter that has weights."""
+    config = PerceiverConfig(montage="1020_19", patch_s=patch_s, d_model=16, n_heads=2)
+    return built(module.params, config, module.objective.backbone.spec)
+
+
+def test_the_adapter_is_trained_too(module: PretrainModule, batches: list[StoredBatch]) -> None:
+    module = perceiving(module, 0.25)
+    adapter = module.objective.backbone.adapter
+    gradients = trained(module, [step_of(batches, 0)])
+    named = [name for name in gradients if ".adapter." in name]
+    assert len(named) == len(list(adapter.parameters())) > 0
+    assert all(gradients[name].abs().max() > 0 for name in named)
+    before = [p.detach().clone() for p in adapter.parameters()]
+    fit(module, batches)
+    assert all(not torch.equal(p, b) for p, b in zip(adapter.parameters(), before, strict=True))
+
+
+def test_an_adapter_that_would_mix_patches_is_refused(module: PretrainModule) -> None:
     with pytest.raises(ConfigError, match=r"adapter\.patch_s 0\.4 is 40 samples.* patch of 100"):
-        perceiving(module, small, large, 0.4)
+        perceiving(module, 0.4)

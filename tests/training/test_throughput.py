@@ -6,13 +6,14 @@ import time
 import pytest
 import torch
 
+from eegfm.batch import TrainStep
 from eegfm.training.throughput import ThroughputMonitor
 
 
 def step(monitor: ThroughputMonitor, seconds: float, monkeypatch: pytest.MonkeyPatch, now: list[float]) -> None:
     now[0] += seconds
     batch = [{"corpus": "hbn", "samples": torch.zeros(7, 1)}, {"corpus": "tuh", "samples": torch.zeros(3, 1)}]
-    monitor.on_train_batch_end(None, None, None, batch, 0)
+    monitor.on_train_batch_end(None, None, None, TrainStep(0, batch, 10), 0)
 
 
 def test_speed_leaves_out_validation_and_the_first_step(monkeypatch: pytest.MonkeyPatch) -> None:

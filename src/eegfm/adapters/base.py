@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
-from torch import nn
+from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.errors import ConfigError
@@ -33,6 +33,10 @@ class Adapter(nn.Module, ABC):
     def adapted_spec(self, spec: SignalSpec) -> SignalSpec:
         """What the data decides about an encoder behind this adapter; montages keep their names."""
         return replace(spec, montages={name: self.adapted(montage) for name, montage in spec.montages.items()})
+
+    def filled_channels(self, montage: str) -> Tensor | None:
+        """(C,) bool, False for channels that windows of this montage never fill; None where they fill all."""
+        return None
 
     def check_patches(self, patch_samples: int) -> None:
         """Refuse an encoder whose patches this adapter would mix with their neighbours.

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from torch import Tensor
 
 from eegfm.adapters.base import Adapter, refuse_derivations
 from eegfm.adapters.config import ZeroPadConfig
@@ -78,6 +79,12 @@ class ZeroPad(Adapter):
     def adapted(self, montage: Montage) -> Montage:
         """The canonical montage."""
         return self.canonical
+
+    def filled_channels(self, montage: str) -> Tensor | None:
+        """The electrodes that channels are placed at; see the base class."""
+        filled = torch.zeros(self.canonical.n_channels, dtype=torch.bool)
+        filled[self._tensors.get(montage, "electrodes").cpu()] = True
+        return filled
 
     def _check(self, name: str, montage: Montage, placement: Placement) -> None:
         n, some = len(placement.unplaced), ", ".join(placement.unplaced[:5])

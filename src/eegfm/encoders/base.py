@@ -1,6 +1,7 @@
 """Base class of encoders: ``tokenize`` makes tokens of windows, ``encode`` makes contextual vectors of tokens."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -91,7 +92,7 @@ class Encoder(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
-        """Let tokens see each other, but none that ``tokens.key_mask`` hides.
+        """Let tokens see each other, but none that ``tokens.key_mask`` marks as absent.
 
         Args:
             tokens: Of all patches.
@@ -101,6 +102,41 @@ class Encoder(nn.Module, ABC):
             (B, N, D) or (B, Nv, D) where the trait ``output`` is ``tokens``, in the order of the tokens;
             (B, P, D) where it is ``patches``; (B, 1, D) where it is ``window``.
         """
+
+    @abstractmethod
+    def depth_layers(self) -> list[list[nn.Module]]:
+        """List the modules of each layer in the order of computation; the last norm is in the last layer.
+
+        The first module of a layer receives what the layers before it and the embeddings compute. Whatever is in no
+        layer is an embedding.
+        """
+
+    def depth_groups(self) -> list[list[nn.Parameter]]:
+        """Group all parameters by depth, for learning rates that fall with it: embeddings first, then layer by layer.
+
+        Every parameter is in exactly one group.
+        """
+        layers = [[p for module in modules for p in module.parameters()] for modules in self.depth_layers()]
+        in_layers = {id(parameter) for layer in layers for parameter in layer}
+        return [[p for p in self.parameters() if id(p) not in in_layers], *layers]
+
+    def lora_targets(self) -> dict[str, nn.Linear]:
+        """Find, by dotted name, the linear maps of attention and feed-forward parts that LoRA can wrap.
+
+        The encoder calls each of them as a module, so that one that takes its place is heard. Those that a module
+        names in ``no_lora`` are left out: it reads their weights itself. There are none where layers convolve only.
+        """
+        inside = {id(part) for block in self.lora_blocks() for part in block.modules()}
+        left_out = {id(part.get_submodule(name)) for part in self.modules() for name in getattr(part, "no_lora", ())}
+        return {
+            name: part
+            for name, part in self.named_modules()
+            if type(part) is nn.Linear and id(part) in inside - left_out
+        }
+
+    def lora_blocks(self) -> list[nn.Module]:
+        """List the modules in which ``lora_targets`` looks: the layers."""
+        return [module for modules in self.depth_layers() for module in modules]
 
     @property
     @abstractmethod
@@ -115,9 +151,14 @@ class Encoder(nn.Module, ABC):
         """Encode windows and average over time: one row per channel where the encoder tells channels apart."""
         return self.encode_with_features(batch).features
 
-    def encode_with_features(self, batch: WindowBatch) -> Encoded:
-        """Return what ``forward`` and ``features`` return, at the cost of one of them."""
-        tokens = self.tokenize(batch)
+    def encode_with_features(self, batch: WindowBatch, tokens: Tokens | None = None) -> Encoded:
+        """Return what ``forward`` and ``features`` return, at the cost of one of them.
+
+        Args:
+            batch: Windows.
+            tokens: Of the same windows, where their content was replaced; they are made here if not given.
+        """
+        tokens = self.tokenize(batch) if tokens is None else tokens
         encoded = self.encode(tokens)
         if self.traits.output == "tokens":
             by_row = encoded.reshape(encoded.shape[0], tokens.n_rows, tokens.n_patches, self.d_model)
@@ -191,6 +232,12 @@ class Encoder(nn.Module, ABC):
         return None if mask is None else mask.repeat_interleave(n_patches, dim=1)
 
 
+def with_last(layers: Iterable[nn.Module], norm: nn.Module) -> list[list[nn.Module]]:
+    """List layers for ``Encoder.depth_layers``, a final norm in the last."""
+    one_each = [[layer] for layer in layers]
+    return [*one_each[:-1], [*one_each[-1], norm]]
+
+
 def one_row(summary: Tensor) -> Features:
     """Features (B, 1, X) of whole windows."""
     return Features(summary, torch.ones(summary.shape[:2], dtype=torch.bool, device=summary.device))
@@ -212,8 +259,8 @@ def whole_samples(duration_s: float, rate_hz: float) -> int:
     return n_samples
 
 
-def hidden_rows_zeroed(tokens: Tokens) -> Tensor:
-    """(B, N, D) content, zero where ``key_mask`` hides it: for encoders that mix tokens by other means than keys."""
+def absent_rows_zeroed(tokens: Tokens) -> Tensor:
+    """(B, N, D) content, zero where ``key_mask`` is False: for encoders that mix tokens by other means than keys."""
     if tokens.key_mask is None:
         return tokens.content
     return tokens.content.masked_fill(~tokens.key_mask.unsqueeze(-1), 0.0)

@@ -15,7 +15,7 @@ class ConvPatches(nn.Module):
 
     The kernels are (1, k): patches lie side by side and never mix. What one knows of the others is up to the norms.
     Over the ``patch`` each is embedded on its own, and its amplitude is lost. Over the ``window``, as published, all
-    share one mean and variance of each group, of which padding is left out here; no objective may hide patches then.
+    share one mean and variance of each group, of which padding is left out here; no objective may mask patches then.
 
     Args:
         n_maps: Maps F of each convolution.

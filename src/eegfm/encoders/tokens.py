@@ -11,7 +11,7 @@ class Tokens:
     """One window's patches as vectors, row by row: token n is row n // P, patch n % P.
 
     A row is a channel, or a group of neighbouring channels where an encoder joins them. What a patch holds and where
-    it lies are kept apart, so that an objective can hide the first and keep the second.
+    it lies are kept apart, so that an objective can mask the first and keep the second.
 
     Args:
         content: (B, N, D) what the signal is.

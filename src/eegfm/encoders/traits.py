@@ -54,7 +54,7 @@ class EncoderConfig(Buildable):
     traits: ClassVar[Traits] = Traits()
     patchwise: ClassVar[Mapping[str, str]] = {}
     """By key, the choice with which a token's content depends on its own patch only. Any other choice takes statistics
-    over the window, and tells every token of patches that an objective hides."""
+    over the window, and tells every token of patches that an objective masks."""
     published: ClassVar[Mapping[str, str]] = {}
     """By key, the choice that published weights were trained with, where the default is another. An import takes it."""
     name: str

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoder, hidden_rows_zeroed
+from eegfm.encoders.base import Encoder, absent_rows_zeroed
 from eegfm.encoders.montage import check_batch, only_length, only_montage
 from eegfm.encoders.tokens import Tokens, Visible
 from eegfm.encoders.traits import WindowConfig
@@ -74,4 +74,4 @@ class WindowEncoder(Encoder, ABC):
     def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
         """Run the network; see the base class."""
         assert visible is None, "objectives ask the traits first"
-        return self.window_features(hidden_rows_zeroed(tokens)).unsqueeze(1)
+        return self.window_features(absent_rows_zeroed(tokens)).unsqueeze(1)

@@ -8,43 +8,47 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eegfm.adapters.base import Adapter
 from eegfm.batch import StoredBatch, WindowBatch
-from eegfm.encoders.base import Encoder
 from eegfm.errors import CheckpointError, SplitError
 from eegfm.evaluation.band_power import log_band_power
 from eegfm.evaluation.config import Pooling
 from eegfm.evaluation.linear import Standardizer
+from eegfm.inference.backbone import Backbone
 from eegfm.store.reader import SignalStore
 
-Extractor = Callable[[WindowBatch], tuple[Tensor, Tensor]]
-"""From a batch to (B, R, X), X features of each row (a channel, or the whole window), and (B, R), which rows hold
-signal."""
+Extractor = Callable[[StoredBatch], tuple[Tensor, Tensor]]
+"""From a batch as stored to (B, R, X), X features of each row (a channel, or the whole window), and (B, R), which rows
+hold signal."""
 
 
-def encoder_features(adapter: Adapter, encoder: Encoder) -> Extractor:
-    """What the encoder says of the adapted windows, averaged over time: (B, R, X)."""
+def encoder_features(backbone: Backbone) -> Extractor:
+    """Extract what the encoder says of windows, averaged over time: (B, R, X)."""
 
-    def extract(batch: WindowBatch) -> tuple[Tensor, Tensor]:
-        features = encoder.features(adapter(batch))
+    def extract(batch: StoredBatch) -> tuple[Tensor, Tensor]:
+        features = backbone(batch).features
         return features.values.float(), features.mask
 
     return extract
 
 
-def band_power_features(rate_hz: float) -> Extractor:
-    """Log power of each channel in five bands: (B, C, 5)."""
+def band_power_features(rereference: Callable[[StoredBatch], WindowBatch], rate_hz: float) -> Extractor:
+    """Extract the log power of each channel in five bands: (B, C, 5).
 
-    def extract(batch: WindowBatch) -> tuple[Tensor, Tensor]:
-        powers = torch.from_numpy(log_band_power(batch["signal"].cpu().numpy(), rate_hz))
-        return powers, batch["channel_mask"]
+    Args:
+        rereference: From stored integers to re-referenced microvolts.
+        rate_hz: Of the signals.
+    """
+
+    def extract(batch: StoredBatch) -> tuple[Tensor, Tensor]:
+        batch_uv = rereference(batch)
+        powers = torch.from_numpy(log_band_power(batch_uv["signal"].cpu().numpy(), rate_hz))
+        return powers, batch_uv["channel_mask"]
 
     return extract
 
 
 def extract_features(
     store: SignalStore,
-    prepare: Callable[[StoredBatch], WindowBatch],
     windows: pd.DataFrame,
     extractors: Mapping[str, Extractor],
     *,
@@ -56,7 +60,6 @@ def extract_features(
 
     Args:
         store: The corpus's signals.
-        prepare: From stored integers to referenced microvolts.
         windows: Rows of one cut of one corpus.
         extractors: By name, what to compute.
         pooling: What is kept of the channels.
@@ -80,7 +83,7 @@ def extract_features(
     broken: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in extractors}
     places = []
     with torch.inference_mode():
-        for place, batch in window_batches(store, prepare, windows, batch_size=batch_size, device=device):
+        for place, batch in window_batches(store, windows, batch_size=batch_size, device=device):
             places.append(place)
             for name, extract in extractors.items():
                 found, mask = extract(batch)
@@ -94,13 +97,8 @@ def extract_features(
 
 
 def window_batches(
-    store: SignalStore,
-    prepare: Callable[[StoredBatch], WindowBatch],
-    windows: pd.DataFrame,
-    *,
-    batch_size: int,
-    device: torch.device,
-) -> Iterator[tuple[NDArray[np.int64], WindowBatch]]:
+    store: SignalStore, windows: pd.DataFrame, *, batch_size: int, device: torch.device
+) -> Iterator[tuple[NDArray[np.int64], StoredBatch]]:
     """Gather windows montage by montage: their places in the table, and the batch on the device."""
     windows = windows.reset_index(drop=True)
     for _, group in windows.groupby(["montage", "corpus", "n_samples"]):
@@ -122,7 +120,7 @@ def window_batches(
             }
             if is_bad[scale_rows[part]].any():
                 stored["is_bad"] = is_bad[scale_rows[part]]
-            yield places[part], prepare(stored)
+            yield places[part], stored
 
 
 def pool_channels(features: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:

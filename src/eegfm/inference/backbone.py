@@ -63,6 +63,15 @@ class Backbone(nn.Module):
         """
         return self.encoder.encode_with_features(self.prepare(batch))
 
+    def depth_groups(self) -> list[list[nn.Parameter]]:
+        """Group all parameters by depth: adapter and embeddings first, then the encoder's layers; see ``Encoder``."""
+        embeddings, *layers = self.encoder.depth_groups()
+        return [[*self.adapter.parameters(), *embeddings], *layers]
+
+    def lora_targets(self) -> dict[str, nn.Module]:
+        """Find, by dotted name, the linear maps of the encoder that LoRA can wrap, see ``Encoder``."""
+        return {f"encoder.{name}": part for name, part in self.encoder.lora_targets().items()}
+
 
 def new_backbone(
     encoder: Buildable,

@@ -35,6 +35,16 @@ def implementations(config: Any) -> Iterator[str]:
             yield from implementations(getattr(config, name))
 
 
+def other_code(header: CheckpointHeader) -> list[str]:
+    """Name the modules whose code differs from the code that an encoder was made with.
+
+    Raises:
+        CheckpointError: The configuration names nothing on the menu.
+    """
+    now = _code_now(header)
+    return sorted(name for name in {*header.encoder_code, *now} if header.encoder_code.get(name) != now.get(name))
+
+
 def refuse_other_code(header: CheckpointHeader, *, accept: bool, key: str, options: str = "") -> list[str]:
     """Compare the code that an encoder was made with and the code as it is.
 
@@ -50,8 +60,7 @@ def refuse_other_code(header: CheckpointHeader, *, accept: bool, key: str, optio
     Raises:
         CheckpointError: They differ and it is not accepted.
     """
-    now = _code_now(header)
-    differ = sorted(name for name in {*header.encoder_code, *now} if header.encoder_code.get(name) != now.get(name))
+    differ = other_code(header)
     if not differ:
         return []
     named = ", ".join(differ[:_N_NAMED]) + (f" and {len(differ) - _N_NAMED} more" if len(differ) > _N_NAMED else "")

@@ -3,8 +3,6 @@
 import json
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import JSONPreview
@@ -16,16 +14,7 @@ from eegfm.provenance import Record
 
 
 class CheckpointDataset(Recorded, AbstractDataset[Checkpoint, Checkpoint]):
-    """One safetensors file with weights and header, in which the record stands.
-
-    Args:
-        filepath: The file.
-        metadata: Kedro's free metadata.
-    """
-
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._path = Path(filepath)
-        self.metadata = metadata
+    """One safetensors file with weights and header, in which the record stands."""
 
     def load(self) -> Checkpoint:
         """Read weights and header."""
@@ -69,12 +58,6 @@ class CheckpointDataset(Recorded, AbstractDataset[Checkpoint, Checkpoint]):
 
     def _read_record(self) -> Record | None:
         return self.header().record
-
-    def _exists(self) -> bool:
-        return self._path.is_file()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path)}
 
     def _checked(self) -> Checkpoint:
         with self._naming_command():

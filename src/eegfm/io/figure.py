@@ -1,7 +1,6 @@
 """Catalog dataset of Plotly figures, written whole or not at all, with a record of their origin."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
@@ -9,28 +8,16 @@ import plotly.io
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import PlotlyPreview
 
-from eegfm.errors import EegfmError
 from eegfm.files import write_atomically
 from eegfm.io.recorded import Recorded, parsed, written
 from eegfm.provenance import RECORD_KEY, Record, sha256_of
 
 
 class FigureDataset(Recorded, AbstractDataset[go.Figure, go.Figure]):
-    """A Plotly figure as one JSON file; its record stands under ``layout.meta``.
-
-    Args:
-        filepath: The file.
-        metadata: Kedro's free metadata.
-    """
-
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._path = Path(filepath)
-        self.metadata = metadata
+    """A Plotly figure as one JSON file; its record stands under ``layout.meta``."""
 
     def load(self) -> go.Figure:
         """Read the figure."""
-        if not self._path.is_file():
-            raise EegfmError(f"{self._path} does not exist; run the pipeline that makes it first")
         return plotly.io.from_json(json.dumps(self._checked()))
 
     def save(self, data: go.Figure) -> None:
@@ -62,15 +49,9 @@ class FigureDataset(Recorded, AbstractDataset[go.Figure, go.Figure]):
 
     def _content(self) -> tuple[dict[str, Any], Record | None]:
         """The figure as plain data, and the record that stood in it."""
-        content = self._json_object(self._path.read_bytes())
+        content = self._json_object()
         meta = _pop_meta(content)
         return content, parsed(meta.get(RECORD_KEY)) if isinstance(meta, dict) else None
-
-    def _exists(self) -> bool:
-        return self._path.is_file()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path)}
 
 
 def _plain(figure: go.Figure) -> dict[str, Any]:

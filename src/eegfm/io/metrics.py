@@ -1,34 +1,21 @@
 """Catalog dataset of metrics as JSON, written whole or not at all."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import JSONPreview
 
-from eegfm.errors import EegfmError
 from eegfm.files import write_atomically
 from eegfm.io.recorded import Recorded, parsed, written
 from eegfm.provenance import RECORD_KEY, Record, sha256_of
 
 
 class MetricsDataset(Recorded, AbstractDataset[dict[str, Any], dict[str, Any]]):
-    """Plain numbers as one JSON file; NaN and infinity are refused. Its record stands under the key ``eegfm``.
-
-    Args:
-        filepath: The file.
-        metadata: Kedro's free metadata.
-    """
-
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._path = Path(filepath)
-        self.metadata = metadata
+    """Plain numbers as one JSON file; NaN and infinity are refused. Its record stands under the key ``eegfm``."""
 
     def load(self) -> dict[str, Any]:
         """Read the numbers."""
-        if not self._path.is_file():
-            raise EegfmError(f"{self._path} does not exist; run the pipeline that makes it first")
         return self._checked()
 
     def save(self, data: dict[str, Any]) -> None:
@@ -51,19 +38,10 @@ class MetricsDataset(Recorded, AbstractDataset[dict[str, Any], dict[str, Any]]):
         self._checked()
 
     def _read_record(self) -> Record | None:
-        return parsed(self._content().get(RECORD_KEY))
+        return parsed(self._json_object().get(RECORD_KEY))
 
     def _checked(self) -> dict[str, Any]:
-        content = self._content()
+        content = self._json_object()
         record = parsed(content.pop(RECORD_KEY, None))
         self._refuse_other_contents(self.identity_of(content), record)
         return content
-
-    def _content(self) -> dict[str, Any]:
-        return self._json_object(self._path.read_bytes())
-
-    def _exists(self) -> bool:
-        return self._path.is_file()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path)}

@@ -5,7 +5,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Protocol, runtime_checkable
 
-from eegfm.errors import LineageError
+from eegfm.errors import EegfmError, LineageError
 from eegfm.provenance import Record, sha256_of
 
 _SHA256_KEY = "sha256"
@@ -25,18 +25,25 @@ class Identified(Protocol):
 
 
 class Recorded:
-    """Mixin for datasets whose files hold a record. Files are the truth: a record is read from where it stands.
+    """Base of datasets of one file that holds a record. Files are the truth: a record is read from where it stands.
 
     A run hands over the record of what it saves next. Whatever is saved without one, for instance by hand, has none
-    in its file.
+    in its file. A class names it in front of Kedro's ``AbstractDataset``.
+
+    Args:
+        filepath: The file.
+        metadata: Kedro's free metadata, e.g. the layer for kedro viz.
     """
 
     UNKNOWN: ClassVar[str] = "not recorded"
     """Identity of what is there without a record."""
     command: str = "kedro run"
     """Makes the file anew, for messages. A run names its own."""
-    _path: Path
     _next: Record | None = None
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(filepath)
+        self.metadata = metadata
 
     def keep(self, record: Record) -> None:
         """Write this record with what is saved next."""
@@ -70,16 +77,25 @@ class Recorded:
     def _read_record(self) -> Record | None:
         """Read the record of a file that is there."""
 
-    @abstractmethod
-    def _exists(self) -> bool: ...
+    def _exists(self) -> bool:
+        return self._path.is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._path)}
+
+    def _bytes(self) -> bytes:
+        """Read the whole file, which must exist."""
+        if not self._path.is_file():
+            raise EegfmError(f"{self._path} does not exist; run the pipeline that makes it first")
+        return self._path.read_bytes()
 
     def _refuse(self, why: str) -> NoReturn:
         raise LineageError(f"{self._path}: {why}; make it anew with: {self.command}")
 
-    def _json_object(self, data: bytes) -> dict[str, Any]:
-        """What a JSON file holds."""
+    def _json_object(self) -> dict[str, Any]:
+        """Read a JSON file of names and values."""
         try:
-            content = json.loads(data.decode("utf-8"))
+            content = json.loads(self._bytes().decode("utf-8"))
         except ValueError as error:
             self._refuse(f"damaged: not readable as JSON ({error})")
         if not isinstance(content, dict):

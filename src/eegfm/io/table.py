@@ -3,8 +3,6 @@
 import hashlib
 import io
 import json
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -12,7 +10,6 @@ import pyarrow.parquet as pq
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 
-from eegfm.errors import EegfmError
 from eegfm.files import write_atomically
 from eegfm.io.parquet_seal import footer_is_whole, is_whole, sealed
 from eegfm.io.recorded import Recorded, parsed, written
@@ -20,21 +17,10 @@ from eegfm.provenance import RECORD_KEY, Record
 
 
 class TableDataset(Recorded, AbstractDataset[pd.DataFrame, pd.DataFrame]):
-    """A pandas table as one Parquet file; its record stands in the metadata of the schema.
-
-    Args:
-        filepath: The file.
-        metadata: Kedro's free metadata, e.g. the layer for kedro viz.
-    """
-
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._path = Path(filepath)
-        self.metadata = metadata
+    """A pandas table as one Parquet file; its record stands in the metadata of the schema."""
 
     def load(self) -> pd.DataFrame:
         """Read the table."""
-        if not self._path.is_file():
-            raise EegfmError(f"{self._path} does not exist; run the pipeline that makes it first")
         return pd.read_parquet(io.BytesIO(self._checked()))
 
     def save(self, data: pd.DataFrame) -> None:
@@ -65,7 +51,7 @@ class TableDataset(Recorded, AbstractDataset[pd.DataFrame, pd.DataFrame]):
         self._checked()
 
     def _checked(self) -> bytes:
-        data = self._path.read_bytes()
+        data = self._bytes()
         if not is_whole(data):
             self._refuse("damaged, or written by another program")
         return data
@@ -75,9 +61,3 @@ class TableDataset(Recorded, AbstractDataset[pd.DataFrame, pd.DataFrame]):
             return None
         said = (pq.read_schema(self._path).metadata or {}).get(RECORD_KEY.encode())
         return parsed(json.loads(said)) if said else None
-
-    def _exists(self) -> bool:
-        return self._path.is_file()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._path)}

@@ -82,7 +82,7 @@ class Rereference(nn.Module):
         return self._repairs[name].has_nothing_left(is_bad)
 
     def forward(self, batch: StoredBatch) -> WindowBatch:
-        """Rereference one batch.
+        """Re-reference one batch.
 
         Args:
             batch: Windows as stored, (B, T, C) int16.

@@ -1,24 +1,41 @@
-"""What every objective offers: a loss to train an encoder with, and a look at what it reconstructs."""
+"""Interface of all objectives: a loss to train a backbone with, and hooks around the optimizer steps."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import TypedDict
+from typing import NamedTuple, Protocol, TypedDict, runtime_checkable
 
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
-from eegfm.batch import WindowBatch
-from eegfm.encoders.base import Encoder
+from eegfm.batch import StoredBatch
+from eegfm.encoders.base import Encoded, Encoder
+from eegfm.inference.backbone import Backbone
+from eegfm.nn.context import Context
 
-_ENCODER_PREFIX = "encoder."
+_BACKBONE_PREFIX = "backbone."
+
+
+class LossOutput(NamedTuple):
+    """Result of an objective on one micro-batch.
+
+    Args:
+        loss: Mean over the windows of the micro-batch, to be minimised.
+        logs: Detached scalars worth logging, means over the same windows: ``loss``, and where it makes sense
+            ``baseline_loss``, the loss of a prediction that does not look at the window.
+        features: Encoded windows, where the objective has encoded all of each: auxiliary heads need no second pass.
+    """
+
+    loss: Tensor
+    logs: dict[str, Tensor]
+    features: Encoded | None = None
 
 
 class Reconstruction(TypedDict):
-    """What a plot of hidden and predicted patches needs. P patches per channel, K values per patch."""
+    """Masked and predicted patches for a plot. P patches per channel, K values per patch."""
 
     signal_uv: Tensor  # (B, C, T) microvolts, as the encoder saw them
-    mask: Tensor  # (B, C, P) bool, True where the patch was hidden
+    mask: Tensor  # (B, C, P) bool, True where the patch was masked
     target: Tensor  # (B, C, P, K) in the unit named below
-    prediction: Tensor  # (B, C, P, K), predicted for every patch; only the hidden ones were asked for
+    prediction: Tensor  # (B, C, P, K), predicted for every patch; only the masked ones were asked for
     unit: str  # "uV", or "log10 uV²/Hz"
     frequencies_hz: list[float]  # (K,) of a spectrum; empty for samples
 
@@ -27,34 +44,49 @@ class Objective(nn.Module, ABC):
     """Base of all objectives.
 
     Args:
-        encoder: The encoder that is trained. It is a submodule: ``parameters()`` holds both.
+        backbone: Everything from stored samples to encoded vectors; it is trained. It is a submodule:
+            ``parameters()`` holds both.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, backbone: Backbone) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.backbone = backbone
 
-    def fit_statistics(self, batches: Iterable[WindowBatch]) -> None:
-        """Estimate what normalizes the target, from training windows only, each batch counted by its windows."""
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder that is trained."""
+        return self.backbone.encoder
 
-    @abstractmethod
-    def forward(self, batch: WindowBatch, generator: Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute the loss of one batch of one montage.
+    def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
+        """Estimate statistics of the data before the first step.
 
         Args:
-            batch: Prepared windows.
-            generator: Source of every random choice.
-
-        Returns:
-            Mean loss per window, and detached scalars worth logging: ``loss``, and where it makes sense
-            ``baseline_loss``, the loss of an answer that does not look at the window.
+            batches: Training windows of whole steps, the same on every rank. Each batch counts by its windows.
+            context: Source of random choices.
         """
 
     @abstractmethod
-    def reconstruct(self, batch: WindowBatch, generator: Generator) -> Reconstruction:
-        """Show targets and predictions; the same generator state hides the same patches as ``forward``."""
+    def forward(self, batch: StoredBatch, context: Context) -> LossOutput:
+        """Compute the loss of one micro-batch, which is of one corpus and montage.
+
+        Args:
+            batch: Windows as stored.
+            context: Place in the training, and source of every random choice.
+        """
+
+    def after_step(self, context: Context) -> None:
+        """Follow an optimizer step, once: teachers and codebooks that are moving averages."""
 
     def own_state(self) -> dict[str, Tensor]:
-        """Weights and statistics of the objective without those of the encoder."""
+        """Weights and statistics of the objective without those of the backbone."""
         state = self.state_dict()
-        return {name: value for name, value in state.items() if not name.startswith(_ENCODER_PREFIX)}
+        return {name: value for name, value in state.items() if not name.startswith(_BACKBONE_PREFIX)}
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """An objective that predicts something of the windows that can be shown beside them."""
+
+    def reconstruct(self, batch: StoredBatch, context: Context) -> Reconstruction:
+        """Show targets and predictions; with equal contexts the same patches are masked as in ``forward``."""
+        ...

@@ -45,14 +45,14 @@ class ObjectiveConfig(Buildable):
 
 
 class PatchObjectiveConfig(ObjectiveConfig):
-    """Hide some patches, predict what they held.
+    """Mask some patches and predict their contents.
 
     Args:
-        mask_ratio: Share of a window's tokens that are hidden: exactly ``round(mask_ratio * N)`` in each.
-        target: ``log_spectrum`` predicts the log power spectrum of a hidden patch, each frequency standardised
+        mask_ratio: Share of a window's tokens that are masked: exactly ``round(mask_ratio * N)`` in each.
+        target: ``log_spectrum`` predicts the log power spectrum of a masked patch, each frequency standardised
             over training windows; ``signal`` predicts its samples over the encoder's microvolt scale.
         high_hz: Highest frequency of the spectrum; the signal above it is filtered out and would be noise.
-        allow_leaks: Train encoders all the same whose tokens know of the whole window, hidden patches too, as the
+        allow_leaks: Train encoders all the same whose tokens know of the whole window, masked patches too, as the
             publications of LUNA, LaBraM and CBraMod do. The loss is then no measure of what is predicted.
     """
 
@@ -62,12 +62,12 @@ class PatchObjectiveConfig(ObjectiveConfig):
     allow_leaks: bool = False
 
     def check_encoder(self, encoder: EncoderConfig) -> None:
-        """Refuse an encoder that cannot do this, or whose tokens know of hidden patches; see the base class."""
+        """Refuse an encoder that cannot do this, or whose tokens know of masked patches; see the base class."""
         super().check_encoder(encoder)
         self.check_leaks(encoder.leaks, encoder.name)
 
     def check_leaks(self, leaks: Sequence[Leak], encoder: str) -> None:
-        """Refuse an encoder whose choices let every token know of hidden patches, unless ``allow_leaks``.
+        """Refuse an encoder whose choices let every token know of masked patches, unless ``allow_leaks``.
 
         Args:
             leaks: These choices, see ``eegfm.encoders.traits.EncoderConfig.leaks``.
@@ -79,8 +79,8 @@ class PatchObjectiveConfig(ObjectiveConfig):
         if leaks and not self.allow_leaks:
             remedy = ", ".join(f"encoder.{leak.key}: {leak.patchwise}" for leak in leaks)
             raise ConfigError(
-                f"objective {self.name} hides patches, but every token of encoder {encoder} knows of the whole window, "
-                f"hidden patches too, with {listed_choices(leaks)}; set {remedy}, or objective.allow_leaks: true to "
+                f"objective {self.name} masks patches, but every token of encoder {encoder} knows of the whole window, "
+                f"masked patches too, with {listed_choices(leaks)}; set {remedy}, or objective.allow_leaks: true to "
                 "train as published all the same"
             )
 
@@ -91,7 +91,7 @@ def listed_choices(leaks: Sequence[Leak]) -> str:
 
 
 class MaskedConfig(PatchObjectiveConfig):
-    """Encode all tokens, with a learned one in the place of those that are hidden."""
+    """Encode all tokens, with a learned one in the place of those that are masked."""
 
     implementation: ClassVar[str] = "eegfm.objectives.masked:Masked"
 
@@ -99,7 +99,7 @@ class MaskedConfig(PatchObjectiveConfig):
 
 
 class MaeConfig(PatchObjectiveConfig):
-    """Encode visible tokens only: the cost of a step falls with what is hidden.
+    """Encode visible tokens only: the cost of a step falls with the share that is masked.
 
     Args:
         visible: ``free`` draws any tokens. ``rectangular`` draws some channels and some patches, and what lies in both

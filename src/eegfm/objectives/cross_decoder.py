@@ -41,7 +41,7 @@ class CrossDecoder(nn.Module):
 
         Args:
             encoded: (B, Nv, D).
-            tokens: Places of all N tokens; their content is not looked at.
+            tokens: Places of all N tokens, and which of them may be seen; their content is not looked at.
             visible: (B, Nv) which of them are encoded.
             index: (B, M) which are asked for.
 
@@ -51,9 +51,10 @@ class CrossDecoder(nn.Module):
         places = self.place(tokens.position)
         places = places + patch_embedding(tokens.n_patches, places.shape[-1], places.device).repeat(tokens.n_rows, 1)
         memory = self.memory(encoded) + take(places, visible)
+        mask = None if tokens.key_mask is None else _seen(tokens.key_mask.take_along_dim(visible, dim=1))
         x = take(places, index)
         for layer in self.layers:
-            x = layer(x, memory)
+            x = layer(x, memory, mask)
         values: Tensor = self.head(x)
         return values
 
@@ -78,11 +79,11 @@ class CrossLayer(nn.Module):
             nn.Linear(_MLP_RATIO * width, width),
         )
 
-    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
-        """Update (B, M, W) queries from (B, Nv, W) memory."""
+    def forward(self, x: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Update (B, M, W) queries from (B, Nv, W) memory, of which (B, 1, 1, Nv) may be seen; all where None."""
         q = self._heads(self.query(self.query_norm(x)))
         k, v = (self._heads(half) for half in self.key_value(self.memory_norm(memory)).chunk(2, dim=-1))
-        attended = scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        attended = scaled_dot_product_attention(q, k, v, mask).transpose(1, 2).flatten(2)
         x = x + self.projection(attended)
         updated: Tensor = x + self.feed_forward(x)
         return updated
@@ -90,6 +91,11 @@ class CrossLayer(nn.Module):
     @staticmethod
     def _heads(x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], -1, _HEAD_SIZE).transpose(1, 2)
+
+
+def _seen(mask: Tensor) -> Tensor:
+    """(B, 1, 1, Nv) for attention; a window of which nothing may be seen, and no loss counts, sees everything."""
+    return (mask | ~mask.any(dim=1, keepdim=True))[:, None, None]
 
 
 def patch_embedding(n_patches: int, width: int, device: torch.device) -> Tensor:

@@ -1,82 +1,95 @@
-"""Masked autoencoding: encode the visible patches only, predict the others from them with a small decoder.
+"""Masked autoencoding: only visible patches are encoded, and a small decoder predicts the others from them.
 
-Shapes: B windows, R rows, P patches per row, N = R * P tokens, Nv visible, M hidden, W width of the decoder.
+Shapes: B windows, R rows, P patches per row, N = R * P tokens, Nv visible, M masked, W width of the decoder.
 """
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoder
+from eegfm.batch import WindowBatch
 from eegfm.encoders.tokens import Visible
+from eegfm.inference.backbone import Backbone
+from eegfm.nn.context import MASKS, Context, WindowDraws
 from eegfm.objectives.config import MaeConfig
 from eegfm.objectives.cross_decoder import CrossDecoder
-from eegfm.objectives.masks import draw, draw_each, draw_hidden, n_hidden, others, visible_grid
-from eegfm.objectives.patches import Hiding, PatchObjective, RealRows, token_index
+from eegfm.objectives.masks import (
+    lowest,
+    lowest_present,
+    n_masked,
+    n_masked_each,
+    n_visible_rows_each,
+    others,
+    visible_grid,
+)
+from eegfm.objectives.patches import Masking, PatchObjective
+from eegfm.objectives.rows import Rows
 
 
 class Mae(PatchObjective):
     """Masked autoencoder (He et al. 2022, arXiv 2111.06377) whose decoder only looks at what was encoded (CrossMAE).
 
-    All patches are embedded before the hidden ones are left out; see ``eegfm.objectives.masked.Masked`` for what keeps
-    these from being seen.
+    All patches are embedded before the masked ones are left out; see ``eegfm.objectives.masked.Masked`` for what keeps
+    these from being seen. A window with absent channels shows its own share of its own tokens; absent ones, which
+    nothing sees, fill its list up.
 
     Args:
         config: Choices.
-        encoder: The encoder to train.
-        spec: What the data decides.
+        backbone: The encoder to train, and everything before it.
 
     Raises:
         ConfigError: See the base class; or the encoder cannot leave tokens out.
     """
 
-    def __init__(self, config: MaeConfig, encoder: Encoder, spec: SignalSpec) -> None:
-        super().__init__(config, encoder, spec)
+    def __init__(self, config: MaeConfig, backbone: Backbone) -> None:
+        super().__init__(config, backbone)
         self.config = config
-        self.decoder = CrossDecoder(config, encoder.d_model, encoder.d_token, self.n_values)
+        self.decoder = CrossDecoder(config, self.encoder.d_model, self.encoder.d_token, self.n_values)
 
-    def hide(self, batch: WindowBatch, generator: Generator) -> Hiding:
-        """Leave hidden tokens out; see the base class."""
+    def mask(self, batch: WindowBatch, context: Context) -> Masking:
+        """Leave masked tokens out; see the base class."""
         tokens = self.encoder.tokenize(batch)
-        visible, hidden = self._draw(batch, tokens.n_rows, tokens.n_patches, generator)
-        device = tokens.content.device
-        visible = _moved(visible, device)
-        return Hiding(hidden.to(device), tokens, self.encoder.encode(tokens, visible), visible)
+        visible = _moved(self._draw(batch, tokens.n_rows, tokens.n_patches, context), tokens.content.device)
+        masked = others(visible.index, tokens.n_rows * tokens.n_patches)
+        return Masking(masked, tokens, self.encoder.encode(tokens, visible), visible)
 
-    def predict(self, hiding: Hiding, index: Tensor) -> Tensor:
+    def predict(self, masking: Masking, index: Tensor) -> Tensor:
         """Ask the decoder; see the base class."""
-        assert hiding.visible is not None
-        predicted: Tensor = self.decoder(hiding.encoded, hiding.tokens, hiding.visible.index, index)
+        assert masking.visible is not None
+        predicted: Tensor = self.decoder(masking.encoded, masking.tokens, masking.visible.index, index)
         return predicted
 
-    def _draw(self, batch: WindowBatch, n_rows: int, n_patches: int, generator: Generator) -> tuple[Visible, Tensor]:
-        """Visible and hidden (B, M) tokens, which together are those of the real channels."""
-        size, real = len(batch["signal"]), self.real_rows(batch)
-        if real is None:
-            real = RealRows(torch.arange(n_rows).expand(size, -1), torch.full((size,), n_rows))
-        # As many are visible in each window as in the one that has fewest channels.
-        R, P = real.n_least, n_patches
+    def _draw(self, batch: WindowBatch, n_rows: int, n_patches: int, context: Context) -> Visible:
+        """Draw the visible tokens of every window."""
+        draws = context.window_draws(MASKS, batch["corpus"], len(batch["signal"]))
+        rows = Rows.of(self.backbone, batch, n_rows)
         if "target_signal" in batch:
-            rows = torch.arange(R, device=generator.device).expand(size, -1)
-            visible = Visible.grid(rows, others(draw_hidden(size, P, self.mask_ratio, generator, "patches"), P), P)
+            masked = lowest(draws.uniform(n_patches), n_masked(self.mask_ratio, n_patches, "patches"))
+            everywhere = torch.arange(rows.n).expand(len(masked), -1)
+            visible = Visible.grid(everywhere, others(masked, n_patches), n_patches)
         elif self.config.visible == "rectangular":
-            n_visible_rows, n_visible_patches = visible_grid(self.mask_ratio, R, P)
-            rows = draw(size, real.n_most, n_visible_rows, generator, real.n_each)
-            visible = Visible.grid(rows, draw(size, P, n_visible_patches, generator), P)
+            visible = self._rectangle(rows, n_patches, draws)
         else:
-            n_visible = R * P - n_hidden(self.mask_ratio, R * P)
-            hidden = draw_each(real.n_each * P, real.n_each * P - n_visible, generator)
-            visible = Visible(others(hidden, real.n_most * P))
-        hidden = others(visible.index, real.n_most * P)
-        return _among_all(visible, real, P), token_index(hidden, real, P)
+            visible = self._free(rows, n_patches, draws)
+        return rows.visible_among_all(visible, n_patches)
 
+    def _rectangle(self, rows: Rows, n_patches: int, draws: WindowDraws) -> Visible:
+        n_visible_rows, n_visible_patches = visible_grid(self.mask_ratio, rows.n, n_patches)
+        noise = draws.uniform(rows.n)
+        if rows.present is None:
+            drawn = lowest(noise, n_visible_rows)
+        else:
+            n_each = n_visible_rows_each(n_visible_rows, rows.n, rows.present.sum(dim=1))
+            drawn = lowest_present(noise, rows.present, n_each, n_visible_rows)
+        return Visible.grid(drawn, lowest(draws.uniform(n_patches), n_visible_patches), n_patches)
 
-def _among_all(visible: Visible, real: RealRows, n_patches: int) -> Visible:
-    """Visible tokens, numbered among those of real rows, as numbers among all."""
-    rows = visible.rows
-    if rows is not None:
-        rows = real.order.to(rows.device).take_along_dim(rows, dim=1)
-    return Visible(token_index(visible.index, real, n_patches), rows, visible.patches)
+    def _free(self, rows: Rows, n_patches: int, draws: WindowDraws) -> Visible:
+        n_tokens = rows.n * n_patches
+        n, noise, present = n_masked(self.mask_ratio, n_tokens), draws.uniform(n_tokens), rows.present_tokens(n_patches)
+        if present is None:
+            return Visible(others(lowest(noise, n), n_tokens))
+        n_present = present.sum(dim=1)
+        n_each = n_present - n_masked_each(self.mask_ratio, n_present)
+        return Visible(lowest_present(-noise, present, n_each, n_tokens - n))
 
 
 def _moved(visible: Visible, device: torch.device) -> Visible:

@@ -1,66 +1,72 @@
-"""Masked prediction: hide patches behind one learned token and predict what they held.
+"""Masked prediction: one learned token replaces the content of masked patches, which are predicted from the others.
 
-Shapes: B windows, P patches per row, M hidden tokens.
+Shapes: B windows, R rows, P patches per row, M masked tokens.
 """
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
-from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoder
+from eegfm.batch import WindowBatch
+from eegfm.inference.backbone import Backbone
+from eegfm.nn.context import MASKS, Context
 from eegfm.objectives.config import MaskedConfig
-from eegfm.objectives.masks import draw_hidden, draw_hidden_each
-from eegfm.objectives.patches import Hiding, PatchObjective, token_index
+from eegfm.objectives.masks import lowest, lowest_present, n_masked, n_masked_each
+from eegfm.objectives.patches import Masking, PatchObjective
+from eegfm.objectives.rows import Rows
 
 
 class Masked(PatchObjective):
-    """Encode all tokens, those that are hidden without their content.
+    """Encode all tokens, those that are masked without their content.
 
-    A hidden token loses its content and keeps its place. Patches do not overlap, and an encoder embeds each from its
+    A masked token loses its content and keeps its place. Patches do not overlap, and an encoder embeds each from its
     own samples: one whose statistics reach over the window is refused (``MaskedConfig.allow_leaks``). So no prediction
-    depends on the samples of a hidden patch. What is hidden are patches of the windows as they come: behind the common
-    average reference or an interpolation, every channel holds a share of the others, and so do visible ones of hidden.
+    depends on the samples of a masked patch. Patches of the windows are masked as the encoder gets them: behind the
+    common average reference or an interpolation, every channel holds a share of the others, and so do visible channels
+    of masked ones.
 
     Args:
         config: Choices.
-        encoder: The encoder to train.
-        spec: What the data decides.
+        backbone: The encoder to train, and everything before it.
 
     Raises:
         ConfigError: See the base class.
     """
 
-    def __init__(self, config: MaskedConfig, encoder: Encoder, spec: SignalSpec) -> None:
-        super().__init__(config, encoder, spec)
+    def __init__(self, config: MaskedConfig, backbone: Backbone) -> None:
+        super().__init__(config, backbone)
         self.config = config
-        self.mask_token = nn.Parameter(0.02 * torch.randn(encoder.d_token))
-        self.head = encoder.new_decoder(self.n_values)
+        self.mask_token = nn.Parameter(0.02 * torch.randn(self.encoder.d_token))
+        self.head = self.encoder.new_decoder(self.n_values)
 
-    def hide(self, batch: WindowBatch, generator: Generator) -> Hiding:
-        """Put the mask token in the place of hidden content; see the base class."""
+    def mask(self, batch: WindowBatch, context: Context) -> Masking:
+        """Put the mask token in the place of masked content; see the base class."""
         tokens = self.encoder.tokenize(batch)
-        hidden = self._draw(batch, tokens.n_rows, tokens.n_patches, generator).to(tokens.content.device)
-        index = hidden.unsqueeze(-1).expand(-1, -1, tokens.content.shape[-1])
+        masked = self._draw(batch, tokens.n_rows, tokens.n_patches, context).to(tokens.content.device)
+        index = masked.unsqueeze(-1).expand(-1, -1, tokens.content.shape[-1])
         # Scattered in, not blended: not even a value that is not finite gets past.
         token = self.mask_token.to(tokens.content.dtype).expand(index.shape)
-        hiding = tokens.with_content(tokens.content.scatter(1, index, token))
-        return Hiding(hidden, hiding, self.encoder.encode(hiding))
+        replaced = tokens.with_content(tokens.content.scatter(1, index, token))
+        encoded = self.encoder.encode_with_features(batch, replaced)
+        return Masking(masked, replaced, encoded.vectors, whole=encoded)
 
-    def predict(self, hiding: Hiding, index: Tensor) -> Tensor:
+    def predict(self, masking: Masking, index: Tensor) -> Tensor:
         """Ask the encoder's decoder; see the base class."""
-        predicted: Tensor = self.head(hiding.encoded, hiding.tokens, index)
+        predicted: Tensor = self.head(masking.encoded, masking.tokens, index)
         return predicted
 
-    def _draw(self, batch: WindowBatch, n_rows: int, n_patches: int, generator: Generator) -> Tensor:
-        """(B, M) tokens to hide, among those of real channels."""
-        size, real = len(batch["signal"]), self.real_rows(batch)
-        n_real = n_rows if real is None else real.n_most
+    def _draw(self, batch: WindowBatch, n_rows: int, n_patches: int, context: Context) -> Tensor:
+        """(B, M) tokens to mask."""
+        draws = context.window_draws(MASKS, batch["corpus"], len(batch["signal"]))
+        rows = Rows.of(self.backbone, batch, n_rows)
         if "target_signal" in batch:
-            patches = draw_hidden(size, n_patches, self.mask_ratio, generator, what="patches")
-            first_tokens = n_patches * torch.arange(n_real, device=patches.device)
-            hidden = (first_tokens.unsqueeze(-1) + patches.unsqueeze(1)).flatten(1)
-        elif real is None:
-            hidden = draw_hidden(size, n_real * n_patches, self.mask_ratio, generator)
+            patches = lowest(draws.uniform(n_patches), n_masked(self.mask_ratio, n_patches, "patches"))
+            first_tokens = n_patches * torch.arange(rows.n)
+            masked = (first_tokens.unsqueeze(-1) + patches.unsqueeze(1)).flatten(1)
         else:
-            hidden = draw_hidden_each(real.n_each * n_patches, self.mask_ratio, generator)
-        return token_index(hidden, real, n_patches)
+            n, noise = n_masked(self.mask_ratio, rows.n * n_patches), draws.uniform(rows.n * n_patches)
+            present = rows.present_tokens(n_patches)
+            if present is None:
+                masked = lowest(noise, n)
+            else:
+                masked = lowest_present(noise, present, n_masked_each(self.mask_ratio, present.sum(dim=1)), n)
+        return rows.among_all(masked, n_patches)

@@ -1,17 +1,24 @@
-"""Which tokens of a window are hidden: exact counts, so that shapes stay the same from batch to batch."""
+"""Draws which tokens of a window are masked: exact counts, so that shapes are the same from batch to batch.
+
+Every function takes random numbers of the windows at hand, one per token or per line of tokens, and masks the lowest.
+A window's masks therefore depend on no other window. Tokens of absent channels, padding or bad, are never masked
+themselves: they fill up the list of a window that has fewer tokens than the others, and nothing sees or scores them.
+
+Shapes: B windows, N tokens, M masked tokens.
+"""
 
 import math
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from eegfm.errors import ConfigError
 
-_LAST = 2.0  # beyond any noise
+_LAST = 2.0  # beyond any random number
 
 
-def n_hidden(mask_ratio: float, n_tokens: int, what: str = "tokens") -> int:
-    """How many of a window's tokens (or of ``what`` is counted) are hidden.
+def n_masked(mask_ratio: float, n_tokens: int, what: str = "tokens") -> int:
+    """How many of a window's tokens (or of ``what`` is counted) are masked.
 
     Raises:
         ConfigError: None or all of them.
@@ -19,70 +26,35 @@ def n_hidden(mask_ratio: float, n_tokens: int, what: str = "tokens") -> int:
     n = round(mask_ratio * n_tokens)
     if not 0 < n < n_tokens:
         raise ConfigError(
-            f"objective.mask_ratio {mask_ratio:g} hides {n} of {n_tokens} {what}; "
-            "some must stay hidden and some visible: change it, or use longer windows"
+            f"objective.mask_ratio {mask_ratio:g} masks {n} of {n_tokens} {what}; "
+            "some must be masked and some visible: change it, or use longer windows"
         )
     return n
 
 
-def draw_hidden(n_windows: int, n_tokens: int, mask_ratio: float, generator: Generator, what: str = "tokens") -> Tensor:
-    """Draw exactly ``round(mask_ratio * N)`` tokens of each window, uniformly without replacement.
-
-    Returns:
-        (B, M) int64 token indices, ascending, on the generator's device.
-
-    Raises:
-        ConfigError: The ratio hides none or all tokens.
-    """
-    return draw(n_windows, n_tokens, n_hidden(mask_ratio, n_tokens, what), generator)
+def n_masked_each(mask_ratio: float, n_present: Tensor) -> Tensor:
+    """(B,) how many of each window's own (B,) tokens are masked: at least one and not all, where it has several."""
+    return torch.tensor([max(min(round(mask_ratio * n), n - 1), min(n, 1)) for n in n_present.tolist()])
 
 
-def draw_hidden_each(n_each: Tensor, mask_ratio: float, generator: Generator) -> Tensor:
-    """Draw ``round(mask_ratio * n)`` of each window's own n tokens, at least one and not all; see ``draw_each``.
-
-    Raises:
-        ConfigError: The ratio hides none or all tokens of the largest window.
-    """
-    n_hidden(mask_ratio, int(n_each.max()))
-    n_drawn = torch.tensor([max(1, min(round(mask_ratio * n), n - 1)) for n in n_each.tolist()])
-    return draw_each(n_each, n_drawn, generator)
+def lowest(noise: Tensor, n: int) -> Tensor:
+    """(B, n) places of the lowest of (B, N) random numbers, ascending: drawn uniformly without replacement."""
+    return noise.argsort(dim=1)[:, :n].sort(dim=1).values
 
 
-def draw(n_windows: int, n: int, n_drawn: int, generator: Generator, n_each: Tensor | None = None) -> Tensor:
-    """(B, n_drawn) of the numbers below n, ascending, uniformly without replacement, on the generator's device.
-
-    With ``n_each`` (B,), those of a window are below its own number, which is at least ``n_drawn``.
-    """
-    noise = torch.rand(n_windows, n, generator=generator, device=generator.device)
-    if n_each is not None:
-        noise = noise.masked_fill(_is_beyond(n_each.to(noise.device), n), _LAST)
-    return noise.argsort(dim=1)[:, :n_drawn].sort(dim=1).values
-
-
-def draw_each(n_each: Tensor, n_drawn: Tensor, generator: Generator) -> Tensor:
-    """Draw from windows of different sizes, uniformly without replacement.
+def lowest_present(noise: Tensor, is_present: Tensor, n_each: Tensor, n: int) -> Tensor:
+    """(B, n) places, ascending: each window's own lowest among those present, filled up with absent ones.
 
     Args:
-        n_each: (B,) how many numbers each window has.
-        n_drawn: (B,) how many of them are drawn.
-        generator: Source of the draw.
-
-    Returns:
-        (B, M) numbers, ascending, with M the largest of ``n_drawn``. A window that has fewer is filled up with numbers
-        of its own size and above, which stand for nothing. With equal sizes the numbers are those of ``draw``.
+        noise: (B, N) random numbers.
+        is_present: (B, N) bool; all absent places of a window together must be enough to fill it up.
+        n_each: (B,) how many each window draws.
+        n: How many there are in the end, at least the most of ``n_each``.
     """
-    n, device = int(n_each.max()), generator.device
-    n_each, n_drawn = n_each.to(device), n_drawn.to(device)
-    noise = torch.rand(len(n_each), n, generator=generator, device=device)
-    is_beyond = _is_beyond(n_each, n)
-    rank = noise.masked_fill(is_beyond, _LAST).argsort(dim=1).argsort(dim=1)
-    is_left = ~is_beyond & (rank >= n_drawn.unsqueeze(1))
-    first = (is_left * 2 + is_beyond * 1).argsort(dim=1, stable=True)[:, : int(n_drawn.max())]
-    return first.sort(dim=1).values
-
-
-def _is_beyond(n_each: Tensor, n: int) -> Tensor:
-    return torch.arange(n, device=n_each.device) >= n_each.unsqueeze(1)
+    rank = noise.masked_fill(~is_present, _LAST).argsort(dim=1).argsort(dim=1)
+    is_drawn = is_present & (rank < n_each.unsqueeze(1))
+    order = is_drawn.to(torch.int8) * 2 + (~is_present).to(torch.int8)
+    return order.argsort(dim=1, descending=True, stable=True)[:, :n].sort(dim=1).values
 
 
 def others(index: Tensor, n: int) -> Tensor:
@@ -97,14 +69,22 @@ def visible_grid(mask_ratio: float, n_rows: int, n_patches: int) -> tuple[int, i
     The share of patches is the root of the visible share, as near as whole patches allow; rows make up for the rest.
 
     Raises:
-        ConfigError: The ratio hides none or all tokens.
+        ConfigError: The ratio masks none or all tokens.
     """
-    n_visible = n_rows * n_patches - n_hidden(mask_ratio, n_rows * n_patches)
+    n_visible = n_rows * n_patches - n_masked(mask_ratio, n_rows * n_patches)
     share = n_visible / (n_rows * n_patches)
     least = math.ceil(n_visible / n_rows)  # with fewer patches all rows would not be enough
     patches = max(least, round(math.sqrt(share) * n_patches))
     rows = max(1, round(n_visible / patches))
     if rows == n_rows and patches == n_patches:
-        # Something must be hidden: the line that holds fewest tokens.
+        # Something must be masked: the line that holds fewest tokens.
         rows, patches = (rows - 1, patches) if n_patches <= n_rows else (rows, patches - 1)
     return rows, patches
+
+
+def n_visible_rows_each(n_visible: int, n_rows: int, n_present: Tensor) -> Tensor:
+    """(B,) how many of each window's own (B,) rows are visible: the share that ``n_visible`` is of all rows."""
+    if n_visible == n_rows:
+        return n_present
+    shares = [(n, round(n_visible * n / n_rows)) for n in n_present.tolist()]
+    return torch.tensor([max(min(share, n - 1), min(n, 1)) for n, share in shares])

@@ -1,4 +1,4 @@
-"""What a hidden patch held, as the numbers that are asked for.
+"""Targets of masked patches: log spectra or samples.
 
 Shapes: B windows, C channels, R rows of G channels, P patches per row, N = R * P tokens, K values of one channel.
 """

@@ -5,7 +5,6 @@ import logging
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple
@@ -14,19 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.errors import StoreError
-from eegfm.files import exclusive, write_atomically
+from eegfm.files import exclusive
 from eegfm.recording import Montage
 from eegfm.store.addresses import drop_addresses, write_addresses
 from eegfm.store.checksums import block_checksums
+from eegfm.store.compaction import compact
 from eegfm.store.contents import write_contents
-from eegfm.store.damage import damaged_recordings, is_intact, is_marked, remedy, remove_mark, restore_length
+from eegfm.store.damage import damaged_recordings, is_marked, remove_mark, restore_length
 from eegfm.store.index import (
     INDEX_FILE,
     Entry,
     RecordingEntry,
     RejectedEntry,
     RemovedEntry,
-    read_index,
     scan_index,
     to_line,
 )
@@ -39,15 +38,12 @@ from eegfm.store.layout import (
     is_of_this_format,
     n_blocks,
     read_facts,
-    read_montage,
-    shard_path,
     write_facts,
     write_montage,
 )
+from eegfm.store.shards import Shards
 
 _log = logging.getLogger(__name__)
-
-MAX_DEAD_RATIO = 0.2
 
 
 @contextlib.contextmanager
@@ -92,11 +88,10 @@ class StoreWriter:
     def __init__(self, folder: Path, facts: StoreFacts, *, shard_bytes: int = SHARD_BYTES) -> None:
         self.folder = Path(folder)
         self._facts = facts
-        self._shard_bytes = shard_bytes
+        self._shards = Shards(self.folder, shard_bytes)
         self._lock = contextlib.ExitStack()
         self._known: dict[str, _Known] = {}
         self._readers: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
-        self._tails: dict[tuple[str, int], int] = {}
 
     def __enter__(self) -> "StoreWriter":
         with _in_words(self.folder), contextlib.ExitStack() as lock:
@@ -177,7 +172,7 @@ class StoreWriter:
         assert len(block_crc32c) == n_blocks(np.array(len(samples))), "one checksum per block"
         with _in_words(self.folder):
             write_montage(self.folder, montage)
-            shard, first_row = self._append_samples(montage, samples)
+            shard, first_row = self._shards.append(montage, samples)
         entry = RecordingEntry(
             recording_id=recording_id,
             key=key,
@@ -204,28 +199,8 @@ class StoreWriter:
         self._append_entry(RemovedEntry(recording_id))
 
     def compact(self) -> None:
-        """Give back the bytes of replaced and removed recordings, where they are over a fifth of all.
-
-        Recordings move to new shards; the new index takes the place of the old one in one step, and only then are
-        the old shards deleted. A kill in between leaves files that nothing points at.
-        """
-        n_stored = sum(path.stat().st_size for path in self._shard_files())
-        n_live = sum(known.n_bytes for known in self._known.values())
-        if n_stored - n_live <= MAX_DEAD_RATIO * n_stored:
-            return
-        if shutil.disk_usage(self.folder).free < n_live:
-            _log.warning(
-                "%s: %.1f MB stay dead: no room to move %.1f MB", self.folder, (n_stored - n_live) / 1e6, n_live / 1e6
-            )
-            return
-        _log.info("%s: giving back %.1f MB of %.1f MB", self.folder, (n_stored - n_live) / 1e6, n_stored / 1e6)
-        montages = {montage for montage, _ in self._tails}
-        next_shards = {m: 1 + max(shard for name, shard in self._tails if name == m) for m in montages}
-        self._tails = dict.fromkeys(next_shards.items(), 0)
-        lines = [to_line(self._moved(entry)) for entry in read_index(self.folder).values()]
-        drop_addresses(self.folder)
-        write_atomically(self.folder / INDEX_FILE, b"".join(lines))
-        self._delete_unknown_shards()
+        """Give back the bytes of replaced and removed recordings, where they are over a fifth of all."""
+        compact(self.folder, self._shards, sum(known.n_bytes for known in self._known.values()))
 
     def _leave_addresses(self) -> None:
         """Readers do without them, slowly: what gets in is not lost for want of them."""
@@ -245,28 +220,22 @@ class StoreWriter:
         elif not is_of_this_format(self.folder) or read_facts(self.folder) != self._facts:
             _log.warning("%s starts empty: the parameters or the code that made its recordings changed", self.folder)
             self._start_empty()
-        n_whole, n_bytes = 0, dict[Path, int]()
+        n_whole = 0
         for entry, end in scan_index(self.folder):
             n_whole = end
             self._remember(entry)
             if isinstance(entry, RecordingEntry):
-                place = (entry.montage, entry.shard)
-                self._tails[place] = max(self._tails.get(place, 0), entry.first_row + entry.n_samples)
-                row_bytes = SAMPLE_DTYPE.itemsize * len(entry.scales_uv)
-                n_bytes[shard_path(self.folder, *place)] = self._tails[place] * row_bytes
+                self._shards.note(entry)
         index = self.folder / INDEX_FILE
         if index.exists() and index.stat().st_size > n_whole:
             os.truncate(index, n_whole)
-        self._delete_unknown_shards()
-        self._drop_damaged(n_bytes)
+        self._shards.delete_unknown()
+        self._drop_damaged()
         self.spool.mkdir()
 
-    def _drop_damaged(self, n_bytes: Mapping[Path, int]) -> None:
-        """Read the whole store where something of it is known to be damaged, and remove damaged recordings.
-
-        Args:
-            n_bytes: Least length of each shard.
-        """
+    def _drop_damaged(self) -> None:
+        """Read the whole store where something of it is known to be damaged, and remove damaged recordings."""
+        n_bytes = self._shards.least_bytes()
         cut = [path for path, n in n_bytes.items() if not path.exists() or path.stat().st_size < n]
         if not cut and not is_marked(self.folder):
             return
@@ -275,34 +244,6 @@ class StoreWriter:
         for path in cut:
             restore_length(path, n_bytes[path])
         remove_mark(self.folder)
-
-    def _shard_files(self) -> list[Path]:
-        return sorted(self.folder.glob("*/shard_*.i16"))
-
-    def _delete_unknown_shards(self) -> None:
-        """Shards that an interrupted compaction made or left behind."""
-        known = {shard_path(self.folder, montage, shard) for montage, shard in self._tails}
-        for path in self._shard_files():
-            if path not in known:
-                path.unlink()
-
-    def _moved(self, entry: Entry) -> Entry:
-        """Copy the samples of a recording to the new shards."""
-        if not isinstance(entry, RecordingEntry):
-            return entry
-        montage = read_montage(self.folder, entry.montage)
-        samples = np.memmap(
-            shard_path(self.folder, entry.montage, entry.shard),
-            dtype=SAMPLE_DTYPE,
-            mode="r",
-            offset=entry.first_row * SAMPLE_DTYPE.itemsize * montage.n_channels,
-            shape=(entry.n_samples, montage.n_channels),
-        )
-        if not is_intact(self.folder, entry):
-            what = f"{self.folder}: recording {entry.recording_id} is damaged and is not moved to another shard"
-            raise StoreError(f"{what}; {remedy(self.folder, [entry.recording_id])}")
-        shard, first_row = self._append_samples(montage, samples)
-        return replace(entry, shard=shard, first_row=first_row)
 
     def _remember(self, entry: Entry) -> None:
         self._known.pop(entry.recording_id, None)
@@ -320,28 +261,10 @@ class StoreWriter:
         """Forget the index first: without it no shard is believed."""
         drop_addresses(self.folder)
         (self.folder / INDEX_FILE).unlink(missing_ok=True)
-        for path in [*self.folder.glob("*/shard_*.i16"), *self.folder.glob(f"*/{MONTAGE_FILE}")]:
+        for path in [*self._shards.files(), *self.folder.glob(f"*/{MONTAGE_FILE}")]:
             path.unlink()
         remove_mark(self.folder)
         write_facts(self.folder, self._facts)
-
-    def _append_samples(self, montage: Montage, samples: NDArray[np.int16]) -> tuple[int, int]:
-        row_bytes = SAMPLE_DTYPE.itemsize * montage.n_channels
-        shards = [shard for name, shard in self._tails if name == montage.name]
-        shard = max(shards, default=0)
-        first_row = self._tails.get((montage.name, shard), 0)
-        if first_row * row_bytes >= self._shard_bytes:
-            shard, first_row = shard + 1, 0
-        path = shard_path(self.folder, montage.name, shard)
-        with path.open("r+b" if path.exists() else "w+b") as file:
-            # Cut what an interrupted commit may have left behind the last committed row.
-            file.truncate(first_row * row_bytes)
-            file.seek(first_row * row_bytes)
-            file.write(np.ascontiguousarray(samples, dtype=SAMPLE_DTYPE).data)
-            file.flush()
-            os.fsync(file.fileno())
-        self._tails[(montage.name, shard)] = first_row + len(samples)
-        return shard, first_row
 
     def _append_entry(self, entry: Entry) -> None:
         with _in_words(self.folder), (self.folder / INDEX_FILE).open("ab") as file:

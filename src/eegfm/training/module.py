@@ -1,91 +1,140 @@
-"""Self-supervised training: one optimizer step over one micro-batch per corpus."""
+"""Self-supervised training: one optimizer step over the micro-batches of one step of the plan."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
-from eegfm.adapters.base import Adapter
-from eegfm.batch import StoredBatch
+from eegfm.batch import StoredBatch, TrainStep
+from eegfm.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
+from eegfm.encoders.base import Encoded, Encoder
 from eegfm.errors import TrainingError
-from eegfm.nn.rereference import Rereference
-from eegfm.objectives.base import Objective
+from eegfm.nn.context import Context, Stage
+from eegfm.objectives.base import LossOutput, Objective
 from eegfm.training.config import PretrainParams
 from eegfm.training.history import Averages, History, mixed, with_r2
-from eegfm.training.randomness import DROPOUT, TRAINING_MASKS, VALIDATION_MASKS, generator_for, global_draws_for
+from eegfm.training.tensors import checkpoint_tensors
 
 
 class PretrainModule(LightningModule):
     """Train an objective on batches as the store keeps them.
 
-    The loss is the mean per window within a corpus, then the corpora's weights. Masks follow from the seed,
-    the number of the batch and the corpus alone, so that a run does not depend on what was drawn before. Dropout,
-    stochastic depth and jitter follow from the same and from the rank; torch's global generators stay as they are.
+    Every window of a step counts alike, whichever corpora the step holds: the plan decides the share of a corpus, by
+    its windows. Gradients accumulate micro-batch by micro-batch, so that only one of them is in memory at a time. All
+    random choices follow from the seed, the step, the corpus and, for dropout alone, the rank.
 
     Args:
-        objective: What is asked of the encoder; it holds the encoder.
-        rereference: From stored integers to microvolts.
-        adapter: From the data's channels to the encoder's; its weights are trained too.
+        objective: The question that the backbone is trained to answer; it holds the backbone.
         params: Optimizer, schedule, seed, logging.
-        weights: Share of each corpus in the loss.
+        weights: Declared share of each corpus, for means over the mixture in logs.
         n_steps: Optimizer steps in all, for the schedule.
-
-    Raises:
-        ConfigError: The adapter would mix patches of the encoder.
+        header: Description of the run, for ``save_encoder``.
     """
+
+    _first_broken_step: Tensor
 
     def __init__(
         self,
         objective: Objective,
-        rereference: Rereference,
-        adapter: Adapter,
         params: PretrainParams,
         weights: dict[str, float],
         n_steps: int,
+        header: CheckpointHeader | None = None,
     ) -> None:
         super().__init__()
-        adapter.check_patches(objective.encoder.patch_samples)
+        # One backward pass per micro-batch: Lightning's own loop runs one per step.
+        self.automatic_optimization = False
         self.objective = objective
-        self.rereference = rereference
-        self.adapter = adapter
         self.params = params
         self.weights = weights
         self.n_steps = n_steps
+        self.header = header
         self.history = History()
-        self._corpus_index = {corpus: k for k, corpus in enumerate(sorted(weights))}
         self._validation = Averages()
+        self._context = Context(n_steps=n_steps, seed=params.seed, corpora=tuple(sorted(weights)))
+        self.register_buffer("_first_broken_step", torch.tensor(-1), persistent=False)
 
-    def training_step(self, batches: list[StoredBatch], batch_idx: int) -> Tensor:
-        """Weigh the corpora's losses of one step.
+    def forward(self, batch: StoredBatch) -> Encoded:
+        """Encode windows as the store keeps them."""
+        encoded: Encoded = self.objective.backbone(batch)
+        return encoded
+
+    def get_encoder(self) -> Encoder:
+        """The encoder that is trained."""
+        return self.objective.encoder
+
+    def checkpoint(self) -> Checkpoint:
+        """Weights as they are now, and the header with the steps taken so far."""
+        assert self.header is not None, "a module of eegfm.jobs.train has a header"
+        n_steps = self.global_step if self._trainer is not None else 0
+        return Checkpoint(checkpoint_tensors(self.objective), self.header.model_copy(update={"n_steps": n_steps}))
+
+    def save_encoder(self, path: Path | str) -> None:
+        """Write the encoder and everything needed to use it to a ``.safetensors`` file, as ``{phase}.encoder`` is.
 
         Raises:
-            TrainingError: The loss is not finite.
+            CheckpointError: The file cannot be written.
         """
+        save_checkpoint(Path(path), self.checkpoint())
+
+    def losses(self, step: TrainStep, stage: Stage = Stage.TRAINING) -> Iterator[tuple[str, float, LossOutput]]:
+        """Compute the losses of a step, one micro-batch at a time.
+
+        Args:
+            step: Micro-batches of this rank.
+            stage: The use of the step.
+
+        Yields:
+            Name of the corpus, share of the micro-batch in the windows of the step, and what the objective gives.
+        """
+        context = self._context.of(stage, step.number, self.rank, self.world_size)
+        for batch in step.batches:
+            share = len(batch["samples"]) * self.world_size / step.n_windows
+            yield batch["corpus"], share, self._output(batch, context)
+
+    def training_step(self, step: TrainStep, batch_idx: int) -> None:
+        """Take one optimizer step.
+
+        Raises:
+            TrainingError: A loss since the last look was not finite.
+        """
+        optimizer, schedule = self.optimizers(), self.lr_schedulers()
+        assert isinstance(optimizer, LightningOptimizer)
+        assert isinstance(schedule, LRScheduler)
+        optimizer.zero_grad()
         logs: dict[str, dict[str, Tensor]] = {}
         total = torch.zeros((), device=self.device)
-        for batch in batches:
-            corpus = batch["corpus"]
-            with self._draws(batch_idx, corpus):
-                loss, logs[corpus] = self._loss(batch, TRAINING_MASKS, batch_idx)
-            total = total + self.weights[corpus] * loss
-        self._refuse_divergence(total, batch_idx)
-        if (batch_idx + 1) % self.params.log_interval_steps == 0 or batch_idx + 1 == self.n_steps:
-            self._record_training(batch_idx + 1, logs)
-        return total
+        for corpus, share, output in self.losses(step):
+            with self._local_gradients(is_last=len(logs) + 1 == len(step.batches)):
+                self.manual_backward(share * output.loss)
+            logs[corpus] = output.logs
+            total = total + share * output.loss.detach()
+            del output  # with all that is encoded, before the next micro-batch is
+        nn.utils.clip_grad_norm_(self.parameters(), self.params.gradient_clip)
+        learning_rate = optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        schedule.step()
+        self.objective.after_step(self._context.of(Stage.TRAINING, step.number, self.rank, self.world_size))
+        self._watch(total, step.number)
+        if self._is_logged(step.number):
+            self._refuse_divergence()
+            self._record_training(step.number + 1, logs, learning_rate)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation."""
         self._validation = Averages()
 
-    def validation_step(self, batches: list[StoredBatch], batch_idx: int) -> None:
+    def validation_step(self, step: TrainStep, batch_idx: int) -> None:
         """Count the losses of one batch; its masks are the same in every validation."""
-        for batch in batches:
-            _, logs = self._loss(batch, VALIDATION_MASKS, batch_idx)
-            values = {name: float(value) for name, value in logs.items()}
-            self._validation.add(batch["corpus"], values, len(batch["samples"]))
+        for (corpus, _, output), batch in zip(self.losses(step, Stage.VALIDATION), step.batches, strict=True):
+            values = {name: float(value) for name, value in output.logs.items()}
+            self._validation.add(corpus, values, len(batch["samples"]))
 
     def on_validation_epoch_end(self) -> None:
         """Log means per corpus and over the mixture."""
@@ -94,40 +143,39 @@ class PretrainModule(LightningModule):
         self.log_dict(means)
         self.log("val", means["val_loss"], prog_bar=True, logger=False)
 
-    def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """Shorten the gradient of all weights together.
-
-        Lightning's own way refuses fused optimizers in mixed precision, for the sake of a gradient scaler; bfloat16
-        has none.
-        """
-        nn.utils.clip_grad_norm_(self.parameters(), self.params.gradient_clip)
-
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build what the parameters name; the schedule moves once per optimizer step."""
-        optimizer = self.params.optimizer.build(nn.ModuleList([self.adapter, self.objective]))
-        schedule = self.params.schedule.build(optimizer, self.n_steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        optimizer = self.params.optimizer.build(self.objective)
+        return {"optimizer": optimizer, "lr_scheduler": self.params.schedule.build(optimizer, self.n_steps)}
 
-    def _draws(self, batch_idx: int, corpus: str) -> AbstractContextManager[None]:
-        """What draws without a generator while one micro-batch is trained on."""
-        purpose = (DROPOUT, batch_idx, self._corpus_index[corpus], self.global_rank)
-        return global_draws_for(self.device, self.params.seed, *purpose)
+    @property
+    def rank(self) -> int:
+        """Number of this process; 0 without a trainer."""
+        return 0 if self._trainer is None else self.global_rank
 
-    def _loss(self, batch: StoredBatch, use: int, batch_idx: int) -> tuple[Tensor, dict[str, Tensor]]:
-        corpus = self._corpus_index[batch["corpus"]]
-        generator = generator_for(self.params.seed, use, batch_idx, corpus)
-        loss, logs = self.objective(self.adapter(self.rereference(batch)), generator)
-        return loss, logs
+    @property
+    def world_size(self) -> int:
+        """Number of processes; 1 without a trainer."""
+        return 1 if self._trainer is None else int(self.trainer.world_size)
 
-    def _record_training(self, step: int, logs: dict[str, dict[str, Tensor]]) -> None:
+    def _output(self, batch: StoredBatch, context: Context) -> LossOutput:
+        with context.global_draws(self.device, batch["corpus"]):
+            output: LossOutput = self.objective(batch, context)
+        return output
+
+    def _local_gradients(self, *, is_last: bool) -> AbstractContextManager[None]:
+        """Keep processes from exchanging gradients before the last micro-batch of a step."""
+        model = self.trainer.strategy.model
+        unsynced = getattr(model, "no_sync", None)
+        return nullcontext() if is_last or unsynced is None else unsynced()
+
+    def _is_logged(self, step: int) -> bool:
+        return (step + 1) % self.params.log_interval_steps == 0 or step + 1 == self.n_steps
+
+    def _record_training(self, step: int, logs: dict[str, dict[str, Tensor]], learning_rate: float) -> None:
         by_corpus = {corpus: {name: float(value) for name, value in values.items()} for corpus, values in logs.items()}
         means = self._means(by_corpus)
-        means["lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        means["lr"] = float(learning_rate)
         self.history.record(step, means)
         self.log_dict({f"train_{name}": value for name, value in means.items()})
         self.log("loss", means["loss"], prog_bar=True, logger=False)
@@ -139,10 +187,16 @@ class PretrainModule(LightningModule):
             means |= {f"{name}_{corpus}": value for name, value in with_r2(values).items()}
         return means
 
-    def _refuse_divergence(self, loss: Tensor, batch_idx: int) -> None:
-        if not torch.isfinite(loss):
+    def _watch(self, loss: Tensor, step: int) -> None:
+        """Remember the first step whose loss is not finite, without waiting for the device."""
+        first = self._first_broken_step
+        self._first_broken_step = torch.where((first < 0) & ~torch.isfinite(loss), step, first)
+
+    def _refuse_divergence(self) -> None:
+        step = int(self._first_broken_step)
+        if step >= 0:
             raise TrainingError(
-                f"the loss of step {batch_idx + 1} is {float(loss.detach())}; nothing is kept of this run; lower "
+                f"the loss of step {step + 1} is not finite; nothing is kept of this run; lower "
                 f"optimizer.learning_rate (now {self.params.optimizer.learning_rate:g}) or gradient_clip "
                 f"(now {self.params.gradient_clip:g}), and look for non-finite samples in the store"
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
-from eegfm.batch import StoredBatch
+from eegfm.batch import TrainStep
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +35,14 @@ class ThroughputMonitor(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count one step."""
-        batches: list[StoredBatch] = batch
+        step: TrainStep = batch
         now = time.perf_counter()
-        sizes = {micro["corpus"]: len(micro["samples"]) for micro in batches}
-        self.n_windows.update(sizes)
+        sizes = [(micro["corpus"], len(micro["samples"])) for micro in step.batches]
+        for corpus, size in sizes:
+            self.n_windows[corpus] += size
         if self._started is not None:
             self._training_s += now - self._started
-            self._n_timed_windows += sum(sizes.values())
+            self._n_timed_windows += sum(size for _, size in sizes)
         self._started = now
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

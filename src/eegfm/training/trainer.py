@@ -58,7 +58,6 @@ def build_trainer(
         val_check_interval=validation_interval(params, n_steps),
         num_sanity_val_steps=0,
         limit_val_batches=None if validates else 0,
-        gradient_clip_val=params.gradient_clip,
         log_every_n_steps=min(params.log_interval_steps, n_steps),
         logger=TensorBoardLogger(run_directory, name="tensorboard", version=""),
         callbacks=[*bar, *callbacks],

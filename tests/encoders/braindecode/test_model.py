@@ -100,6 +100,30 @@ def test_what_features_do_not_depend_on_is_frozen() -> None:
     assert frozen == {"model.unused.weight", "model.unused.bias"}
 
 
+class ReadsWeights(Small):
+    """A model with a fused layer of torch, and with one whose weights it reads."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fused = nn.TransformerEncoderLayer(6, 2, 8, batch_first=True)
+        self.read = nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = nn.functional.linear(self.mixing(x.mean(dim=-1)), self.read.weight)
+        out: Tensor = self.final_layer(self.fused(hidden.unsqueeze(1)).squeeze(1))
+        return out
+
+
+@pytest.mark.usefixtures("small_package")
+def test_lora_is_offered_only_what_it_would_be_heard_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(build().lora_targets()) == ["model.mixing"]
+    monkeypatch.setattr(sys.modules["braindecode.models"], "EEGNeX", ReadsWeights)
+    encoder, state = build(), torch.random.get_rng_state()
+    assert list(encoder.requires_grad_(False).lora_targets()) == ["model.mixing"]
+    assert encoder.training
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
 @pytest.mark.usefixtures("small_package")
 def test_measuring_leaves_no_trace() -> None:
     torch.manual_seed(5)

@@ -12,7 +12,7 @@ from eegfm.batch import WindowBatch
 from eegfm.encoders.cbramod.model import Cbramod, SpectrumEmbedding, key_masks
 from eegfm.encoders.config import CbramodConfig
 from eegfm.encoders.load import new_encoder
-from hidden_tokens import with_key_mask
+from masked_tokens import with_key_mask
 
 SMALL = {"n_maps": 5, "n_heads": 4, "n_layers": 2, "d_feed_forward": 80}
 

@@ -14,7 +14,7 @@ from eegfm.encoders.load import new_encoder
 from eegfm.errors import ConfigError
 from eegfm.recording import Montage
 from eegfm.training.optim import parameter_groups
-from hidden_tokens import with_key_mask
+from masked_tokens import with_key_mask
 
 
 def montage(n_channels: int, first: str = "c") -> Montage:

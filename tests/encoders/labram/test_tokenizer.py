@@ -13,8 +13,8 @@ from eegfm.encoders.labram.quantizer import Quantizer, cosine_kmeans
 from eegfm.encoders.labram.tokenizer import LabramTokenizer
 from eegfm.encoders.labram.tokenizer_config import LabramTokenizerConfig
 from eegfm.errors import CheckpointError
+from eegfm.nn.context import CODES, Context
 from eegfm.nn.weights import build_seeded, load_weights
-from eegfm.training.randomness import DROPOUT, global_draws_for
 
 CONFIG = LabramTokenizerConfig(
     encoder=LabramConfig(
@@ -33,10 +33,11 @@ def build(seed: int = 0) -> LabramTokenizer:
 
 
 def trained(seed: int = 0) -> LabramTokenizer:
-    """With a codebook, after one training batch."""
+    """With a codebook, after one training step."""
     tokenizer = build(seed).train()
-    torch.manual_seed(seed)
+    tokenizer.place_codes([make_batch()], torch.Generator().manual_seed(seed))
     tokenizer(make_batch())
+    tokenizer.follow()
     return tokenizer.eval()
 
 
@@ -122,6 +123,8 @@ def test_training_moves_the_codebook_as_published() -> None:
             moved = 0.9 * old[k] + 0.1 * mean / np.linalg.norm(mean)
             expected[k] = moved / np.linalg.norm(moved)
     found = quantizer(vectors, mask)
+    assert torch.equal(quantizer.codebook.double(), torch.from_numpy(old)), "it moves after the step"
+    quantizer.follow()
     assert len(set(codes)) < 8, "some codes are not taken"
     assert found.codes[mask].tolist() == codes.tolist()
     np.testing.assert_allclose(quantizer.codebook.numpy(), expected, atol=1e-6)
@@ -150,8 +153,7 @@ def test_kmeans_finds_separate_directions() -> None:
     """Three bundles, and more centres than bundles: every centre lies in one of them."""
     axes = torch.eye(3, 5)
     unit = normalize(axes.repeat_interleave(40, dim=0) + 0.05 * noise((120, 5), 0), dim=-1)
-    torch.manual_seed(0)
-    centres = cosine_kmeans(unit, 12)
+    centres = cosine_kmeans(unit, 12, torch.Generator().manual_seed(0))
     torch.testing.assert_close(centres.norm(dim=-1), torch.ones(12))
     cosines = centres @ axes.T
     assert (cosines.amax(dim=1) > 0.97).all()
@@ -163,10 +165,10 @@ def test_kmeans_finds_separate_directions() -> None:
 
 def test_fewer_vectors_than_codes_are_drawn_repeatedly() -> None:
     unit = normalize(noise((3, 5), 0), dim=-1)
-    assert cosine_kmeans(unit, 8).shape == (8, 5)
+    assert cosine_kmeans(unit, 8, torch.Generator()).shape == (8, 5)
 
 
-def test_the_first_training_batch_places_the_codes() -> None:
+def test_first_windows_place_the_codes() -> None:
     tokenizer = trained()
     quantizer = tokenizer.quantizer
     torch.testing.assert_close(quantizer.codebook.norm(dim=-1), torch.ones(16))
@@ -177,17 +179,30 @@ def test_the_first_training_batch_places_the_codes() -> None:
     assert float(quantizer.used_ratio) == 12 / 16
 
 
-def test_codes_that_a_training_step_places_follow_from_its_seed() -> None:
+def test_codes_follow_from_the_context_alone() -> None:
     codebooks = []
     for state_before, seed in ((1, 0), (2, 0), (1, 1)):
         tokenizer = build().train()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(state_before)
-            with global_draws_for(torch.device("cpu"), seed, DROPOUT, 0):
-                tokenizer(make_batch())
+            tokenizer.place_codes([make_batch()], Context(seed=seed).generator(CODES))
         codebooks.append(tokenizer.quantizer.codebook)
     assert torch.equal(codebooks[0], codebooks[1])
     assert not torch.equal(codebooks[0], codebooks[2])
+
+
+def test_a_step_in_micro_batches_moves_the_codebook_as_a_whole_one() -> None:
+    whole, parts, vectors = ready(n_codes=8).train(), ready(n_codes=8).train(), noise((4, 9, 4), 2)
+    whole(vectors, None)
+    for part in vectors.split((1, 3)):
+        parts(part, None)
+    for quantizer in (whole, parts):
+        quantizer.follow()
+        moved = quantizer.codebook.clone()
+        quantizer.follow()
+        assert torch.equal(quantizer.codebook, moved), "nothing came since"
+    torch.testing.assert_close(parts.codebook, whole.codebook)
+    torch.testing.assert_close(parts.usage, whole.usage)
 
 
 def test_targets_are_standardised_spectra() -> None:
@@ -215,6 +230,7 @@ def test_padding_changes_neither_loss_nor_codebook() -> None:
         tokenizer, batch = trained().train(), make_batch(seed=4)
         signal = torch.where(mask.unsqueeze(-1), batch["signal"], loud * noise(batch["signal"].shape, 7))
         losses.append(tokenizer({**batch, "signal": signal, "channel_mask": mask})[0].detach())
+        tokenizer.follow()
         codebooks.append(tokenizer.quantizer.codebook)
     assert torch.equal(losses[0], losses[1])
     assert torch.equal(codebooks[0], codebooks[1])
@@ -233,7 +249,7 @@ def test_a_flat_window_has_a_finite_loss() -> None:
 def test_every_weight_learns_and_the_loss_falls() -> None:
     tokenizer, batch = build().train(), make_batch(n_windows=1)
     optimizer = torch.optim.AdamW(tokenizer.parameters(), 2e-3)
-    torch.manual_seed(0)
+    tokenizer.place_codes([batch], torch.Generator().manual_seed(0))
     history = []
     for step in range(25):
         loss, logs = tokenizer(batch)
@@ -246,6 +262,7 @@ def test_every_weight_learns_and_the_loss_falls() -> None:
                 assert parameter.grad is not None, name
                 assert parameter.grad.abs().max() > 0, name
         optimizer.step()
+        tokenizer.follow()
         history.append({name: float(value) for name, value in logs.items()})
     assert history[0]["amplitude_loss"] == pytest.approx(1.0, abs=0.05)
     assert history[-1]["loss"] < 0.97 * history[0]["loss"]

@@ -20,7 +20,7 @@ from eegfm.encoders.luna.patches import magnitude_and_phase, patch_convolutions,
 from eegfm.encoders.tokens import Tokens
 from eegfm.nn.patch_ops import fourier_matrix
 from eegfm.recording import Montage
-from hidden_tokens import with_key_mask
+from masked_tokens import with_key_mask
 
 N_CHANNELS = 6
 PLACES = 0.1 * torch.randn(N_CHANNELS, 3, generator=torch.Generator().manual_seed(4))

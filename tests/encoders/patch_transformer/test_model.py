@@ -13,7 +13,7 @@ from eegfm.encoders.tokens import Visible, take
 from eegfm.errors import ConfigError
 from eegfm.nn.rereference import all_real
 from eegfm.recording import Montage
-from hidden_tokens import with_key_mask
+from masked_tokens import with_key_mask
 
 MONTAGE = Montage(
     tuple("abcd"),

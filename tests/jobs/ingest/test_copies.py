@@ -9,17 +9,14 @@ import pybv
 import pytest
 from numpy.typing import NDArray
 
-import eegfm.jobs.ingest.workers as workers
 from bids_tree import write_eeglab
 from edf_files import write_edf, write_tones
 from eegfm.corpora.config import BidsCorpus, CorpusConfig, EdfFolderCorpus
 from eegfm.errors import StoreError
 from eegfm.jobs.ingest.config import IngestParams, WorkerParams
-from eegfm.jobs.ingest.convert import Converted, Task, convert
 from eegfm.jobs.ingest.copies import find_copies
 from eegfm.jobs.ingest.ingest import Ingested, ingest
 from eegfm.signal.config import SignalParams
-from eegfm.store.index import RejectedEntry
 from set_files import TEN_TWENTY, eeg_uv
 
 LABELS, RATE_HZ, DURATION_S = TEN_TWENTY[:12], 250.0, 30
@@ -77,18 +74,6 @@ def counted(done: Ingested) -> list[str]:
 def root(tmp_path: Path) -> Path:
     write(tmp_path / "raw", "02_1.edf", signal_uv(99))
     return tmp_path / "raw"
-
-
-@pytest.fixture
-def conversions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    seen: list[str] = []
-
-    def watched(task: Task) -> Converted | RejectedEntry:
-        seen.append(task.row["path"])
-        return convert(task)
-
-    monkeypatch.setattr(workers, "convert", watched)
-    return seen
 
 
 @pytest.mark.parametrize(

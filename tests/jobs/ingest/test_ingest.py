@@ -36,19 +36,6 @@ RECORDINGS_COLUMNS = {
 
 
 @pytest.fixture
-def conversions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Paths of the files that are converted from now on, in order."""
-    seen: list[str] = []
-
-    def watched(task: Task) -> Converted | RejectedEntry:
-        seen.append(task.row["path"])
-        return convert(task)
-
-    monkeypatch.setattr(workers, "convert", watched)
-    return seen
-
-
-@pytest.fixture
 def root(tmp_path: Path) -> Path:
     return write_corpus(tmp_path / "raw")
 

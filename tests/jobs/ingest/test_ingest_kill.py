@@ -13,6 +13,7 @@ import pytest
 from eegfm.errors import StoreError
 from eegfm.store.reader import SignalStore
 from kedro_project import PROJECT_ROOT
+from process_groups import members_of
 from tone_corpus import run_ingest, write_recording
 
 N_KILLS = int(os.environ.get("EEGFM_KILLS", "4"))
@@ -92,16 +93,3 @@ def test_workers_end_with_the_process_that_started_them(root: Path, tmp_path: Pa
             break
         time.sleep(0.1)
     assert not members_of(process.pid)
-
-
-def members_of(group: int) -> list[int]:
-    """Processes of a group that are still there."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[2]) == group and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found

@@ -8,13 +8,10 @@ import numpy as np
 import pybv
 import pytest
 
-import eegfm.jobs.ingest.workers as workers
 from eegfm.corpora.config import BidsCorpus
 from eegfm.jobs.ingest.config import IngestParams, WorkerParams
-from eegfm.jobs.ingest.convert import Converted, Task, convert
 from eegfm.jobs.ingest.ingest import Ingested, ingest
 from eegfm.signal.config import SignalParams
-from eegfm.store.index import RejectedEntry
 from set_files import TEN_TWENTY, eeg_uv, fields, write_fdt, write_set
 
 LABELS, RATE_HZ = TEN_TWENTY[:8], 250.0
@@ -40,18 +37,6 @@ def write_brainvision(folder: Path) -> tuple[Path, Path]:
 
 Write = Callable[[Path], tuple[Path, Path]]
 both = pytest.mark.parametrize("write", [write_eeglab, write_brainvision])
-
-
-@pytest.fixture
-def conversions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    seen: list[str] = []
-
-    def watched(task: Task) -> Converted | RejectedEntry:
-        seen.append(task.row["path"])
-        return convert(task)
-
-    monkeypatch.setattr(workers, "convert", watched)
-    return seen
 
 
 @pytest.fixture

@@ -185,12 +185,14 @@ def test_configuration_holds_no_code_that_decides_samples() -> None:
     assert functions(SOURCE / "config.py") == {"identity", "refuse_unused", "build", "refuse_repeated"}
 
 
-@pytest.mark.parametrize("folder", ["corpora", "jobs", "signal", "store"])
-def test_packages_hold_no_code(folder: str) -> None:
-    """Importing a module runs the file of its package, which the hashes do not see."""
-    for path in (SOURCE / folder).rglob("__init__.py"):
-        body = ast.parse(path.read_text()).body
-        assert all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body), path
+def test_packages_of_what_counts_hold_no_code() -> None:
+    """Importing a module runs the files of its packages, which the hashes do not see; that of eegfm is about torch."""
+    counted = sorted(set().union(*WANTED.values()))
+    packages_above = {parent for module in counted for parent in Path(*module.split(".")).parents} - {Path()}
+    assert {Path("jobs/ingest"), Path("jobs"), Path("signal/edf")} <= packages_above
+    for package in packages_above:
+        body = ast.parse((SOURCE / package / "__init__.py").read_text()).body
+        assert all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body), package
 
 
 def running(run: Callable[[], Any]) -> set[str]:

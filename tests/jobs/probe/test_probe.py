@@ -295,7 +295,7 @@ def test_persons_of_a_grandparent_are_refused_and_named(checkpoint, store, windo
         with pytest.raises(SplitError, match=rf"1 of the 6 persons to probe: sim:p4{by}"):
             probe(child, store, windows, _splits(), PARAMS)
     params = PARAMS.model_copy(update={"n_untrained": 1, "transductive": False})
-    protocol = probe(child, store, windows, _splits(p4="pretrain"), params).metrics["protocol"]
+    protocol = probe(child, store, windows, _splits(p4="train"), params).metrics["protocol"]
     assert protocol["pretrained_persons"] == []
     [first, second] = protocol["pretraining"]["parents"]
     assert (first["phase"], second["phase"], len(first["parents"])) == ("contrast", "pretrain", 2)
@@ -314,7 +314,7 @@ def test_corpora_of_an_imported_ancestor_are_refused_two_generations_on(checkpoi
     # Its own persons are known: it is refused on them by name alone.
     with pytest.raises(SplitError, match="1 of the 6 persons to probe: sim:p2; "):
         probe(grandchild(["tueg"]), store, windows, _splits(), params)
-    elsewhere = probe(grandchild(["tueg"]), store, windows, _splits(p2="pretrain"), params).metrics["protocol"]
+    elsewhere = probe(grandchild(["tueg"]), store, windows, _splits(p2="train"), params).metrics["protocol"]
     assert elsewhere["pretrained_persons"] == elsewhere["pretrained_signals"] == "unknown"
     assert elsewhere["pretrained_persons_known"] == elsewhere["pretrained_signals_known"] == []
     assert elsewhere["pretrained_corpora_probed"] == []
@@ -323,9 +323,9 @@ def test_corpora_of_an_imported_ancestor_are_refused_two_generations_on(checkpoi
         match=r"the imported encoder \(https://example.org/model\) that this one started from was trained on Sim, "
         r"nobody knows on which persons, and corpus sim shares persons",
     ):
-        probe(grandchild(["Sim", "tueg"]), store, windows, _splits(p2="pretrain"), params)
+        probe(grandchild(["Sim", "tueg"]), store, windows, _splits(p2="train"), params)
     with pytest.raises(SplitError, match=r"nobody said what corpora .* started from .*import and train again"):
-        probe(grandchild([]), store, windows, _splits(p2="pretrain"), params)
+        probe(grandchild([]), store, windows, _splits(p2="train"), params)
     protocol = probe(grandchild(["Sim", "tueg"]), store, windows, _splits(), allowed).metrics["protocol"]
     assert protocol["pretrained_persons"] == "unknown"
     assert protocol["pretrained_persons_known"] == ["sim:p2"]

@@ -10,7 +10,6 @@ import onnxruntime
 import pytest
 import torch
 import yaml
-from torch import Tensor
 
 import eegfm.jobs.weights.export
 from checkpoints import header, imported_header
@@ -19,7 +18,7 @@ from eegfm.adapters.load import build_adapter
 from eegfm.ancestry import inherited
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.checkpoint import Checkpoint
-from eegfm.encoders.base import Encoder, Features, one_row
+from eegfm.encoders.base import Encoded, Encoder, one_row
 from eegfm.encoders.config import EegnetConfig, PatchTransformerConfig
 from eegfm.encoders.load import build_encoder
 from eegfm.errors import CheckpointError, ConfigError
@@ -267,10 +266,10 @@ def test_padding_is_part_of_the_program(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_traced_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def looks_at_values(self: Encoder, batch: WindowBatch) -> tuple[Tensor, Features]:
+    def looks_at_values(self: Encoder, batch: WindowBatch) -> Encoded:
         encoded = self(batch)
         summary = encoded.mean(dim=1, keepdim=True)
-        return encoded, one_row(summary if float(summary.sum()) > 0 else -summary)
+        return Encoded(encoded, one_row(summary if float(summary.sum()) > 0 else -summary))
 
     monkeypatch.setattr(Encoder, "encode_with_features", looks_at_values)
     with pytest.raises(CheckpointError) as caught:

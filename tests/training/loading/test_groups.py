@@ -98,10 +98,10 @@ def test_targets_are_those_of_each_window_by_recording_and_start(kind: str, stor
     runs = pd.DataFrame({"recording_id": [f"r{k % 3}" for k in range(n)], "start": rng.permutation(n), "label": labels})
     runs = runs.assign(corpus="tuh", montage=small.name, n_samples=20, stride=stride, n_windows=n_windows, moment=-1)
     runs = runs.assign(person=rng.choice([f"p{k}" for k in range(9)], n), target=np.where(labels == "a", np.nan, 1.5))
-    runs = runs.assign(targets=[None if k % 5 == 0 else np.float32([k, -k]) for k in range(n)], split="pretrain")
+    runs = runs.assign(targets=[None if k % 5 == 0 else np.float32([k, -k]) for k in range(n)], split="train")
     held_out = runs.iloc[:1].assign(label="0 first of all", split="validation")
     table = pd.concat([runs, held_out], ignore_index=True)
-    [group] = window_groups(table, stores, "pretrain")["tuh"]
+    [group] = window_groups(table, stores, "train")["tuh"]
     n_columns = len(group.first_rows)
     assert n_columns == (n if kind != "several strides" else n_windows.sum())
     assert {name: (v.dtype, len(v)) for name, v in group.targets.items()} == {
@@ -130,7 +130,7 @@ def test_targets_are_those_of_each_window_by_recording_and_start(kind: str, stor
 
 def test_a_mixture_without_targets_gives_batches_without(mixture, stores) -> None:
     mixture = mixture.assign(label=None, target=np.nan, targets=None)
-    for group in window_groups(mixture, stores, "pretrain")["hbn"]:
+    for group in window_groups(mixture, stores, "train")["hbn"]:
         assert not group.targets
         assert "targets" not in gather(Draw(group, np.array([0])), stores["hbn"])
 
@@ -268,6 +268,6 @@ def test_an_index_of_24_million_windows_is_small_and_quick() -> None:
     assert group.n_bytes == 16 * len(group)
 
     labelled = runs.assign(label=pd.Series(np.where(np.arange(70_000) % 3, "normal", "abnormal"), dtype="str"))
-    [group] = window_groups(labelled, {"tuh": store}, "pretrain")["tuh"]
+    [group] = window_groups(labelled, {"tuh": store}, "train")["tuh"]
     assert group.ends is not None
     assert group.n_bytes == 28 * 70_000  # four more per run, however many windows it has

@@ -42,7 +42,8 @@ def plan(groups) -> MixturePlan:
 
 
 def test_batches_hold_the_windows_of_the_plan(groups, stores, plan) -> None:
-    for step, batches in enumerate(TrainingLoader(plan, stores, 7)):
+    for step, batches, n_windows in TrainingLoader(plan, stores, 7):
+        assert n_windows == plan.n_windows_per_step
         assert [b["corpus"] for b in batches] == ["hbn", "tuh"]
         for batch, draw in zip(batches, plan.step(step), strict=True):
             group = draw.group
@@ -68,7 +69,7 @@ RUNS = ShuffleParams(run_windows=3, pool_windows=6)
 
 def log_of(loader: TrainingLoader) -> list[list[int]]:
     """Every sample of every step, as numbers: batches are gone when the next one comes."""
-    return [[int(v) for batch in step for v in batch["samples"].flatten()] for step in loader]
+    return [[int(v) for batch in step.batches for v in batch["samples"].flatten()] for step in loader]
 
 
 @pytest.mark.parametrize("shuffle", [ShuffleParams(), RUNS], ids=["windows", "runs"])
@@ -140,14 +141,15 @@ def test_a_pool_is_asked_for_once(groups, stores, monkeypatch) -> None:
 def test_batches_that_are_kept_stay_as_they_are(groups, stores, plan) -> None:
     kept = list(TrainingLoader(plan, stores, 30, n_ahead=2))
     now = TrainingLoader(plan, stores, 30)
-    for step, batches in enumerate(kept):
+    for step, batches, _ in kept:
         for batch, want in zip(batches, now.batches(step), strict=True):
             assert torch.equal(batch["samples"], want["samples"])
 
 
 def test_a_part_of_a_batch_keeps_all_of_it(groups, stores, plan) -> None:
     parts = [
-        (batches[0]["samples"][1:, 3], batches[1]["samples"].numpy()[0]) for batches in TrainingLoader(plan, stores, 30)
+        (batches[0]["samples"][1:, 3], batches[1]["samples"].numpy()[0])
+        for _, batches, _ in TrainingLoader(plan, stores, 30)
     ]
     now = TrainingLoader(plan, stores, 30)
     for step, (row, window) in enumerate(parts):
@@ -186,12 +188,12 @@ def test_one_thread_for_gathering_and_as_many_as_before_for_the_rest(plan, store
 
 def test_validation_shows_every_window_once_and_always_the_same(groups, stores) -> None:
     loader = ValidationLoader(groups, stores, {"hbn": 5, "tuh": 2}, n_windows=100)
-    batches = [b for step in loader for b in step]
+    batches = [b for step in loader for b in step.batches]
     assert len(loader) == 5  # nine TUH windows, two at a time
     for corpus, n in (("hbn", 12), ("tuh", 9)):
         seen = torch.cat([b["samples"][:, 0, 0] for b in batches if b["corpus"] == corpus])
         assert len(seen.unique()) == len(seen) == n
-    again = [b["samples"] for step in loader for b in step]
+    again = [b["samples"] for step in loader for b in step.batches]
     assert all(torch.equal(a["samples"], b) for a, b in zip(batches, again, strict=True))
 
 

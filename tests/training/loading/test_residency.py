@@ -69,7 +69,7 @@ def test_batches_are_equal_wherever_the_signals_lie(signals, groups, monkeypatch
     resident = TrainingLoader(plan_of(groups), signals, 30, device_signals=device_signals)
     from_disk = TrainingLoader(plan_of(groups), signals, 30)
     for got, want in zip(resident, from_disk, strict=True):
-        for a, b in zip(got, want, strict=True):
+        for a, b in zip(got.batches, want.batches, strict=True):
             assert a.keys() == b.keys()
             assert all(torch.equal(a[k], b[k]) if isinstance(b[k], torch.Tensor) else a[k] == b[k] for k in b)
 

@@ -39,7 +39,9 @@ def windows(store: SignalStore, montage: str, numbers: list[int]) -> WindowIndex
 
 def batches(store: SignalStore, group: WindowIndex, **options: object) -> list[torch.Tensor]:
     plan = MixturePlan({"c": [group]}, {"c": 1.0}, 10, seed=0)
-    return [batch["samples"] for (batch,) in TrainingLoader(plan, {"c": store}, plan.n_steps_per_epoch, **options)]
+    return [
+        batch["samples"] for _, (batch,), _ in TrainingLoader(plan, {"c": store}, plan.n_steps_per_epoch, **options)
+    ]
 
 
 def test_recordings_of_the_mixture_are_compared_and_others_are_not(store: SignalStore, small: Montage) -> None:

@@ -77,6 +77,17 @@ class SpatialFilters(nn.Module):
         return (weight @ x).flatten(1, 2)
 
 
+def convolution_stages(network: nn.Sequential) -> list[list[nn.Module]]:
+    """Split a network into its convolutions, each with all that follows it up to the next."""
+    stages: list[list[nn.Module]] = []
+    for module in network:
+        if isinstance(module, nn.Conv1d | nn.Conv2d | SpatialFilters):
+            stages.append([])
+        if stages:
+            stages[-1].append(module)
+    return stages
+
+
 def same_padding(kernel_samples: int, dilation: int = 1) -> tuple[int, int]:
     """Zeros before and behind a signal that keep its length; one more behind where they cannot be equal."""
     total = dilation * (kernel_samples - 1)

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec
-from eegfm.encoders.baselines.base import SpatialFilters, Timeline, same_padding, xavier
+from eegfm.encoders.baselines.base import SpatialFilters, Timeline, convolution_stages, same_padding, xavier
 from eegfm.encoders.baselines.config import EegnetConfig
 from eegfm.encoders.window_encoder import WindowEncoder
 
@@ -51,6 +51,10 @@ class Eegnet(WindowEncoder):
             nn.Flatten(),
         )
         xavier(self.network)
+
+    def depth_layers(self) -> list[list[nn.Module]]:
+        """List the convolutions behind the first, which is the embedding; see the base class."""
+        return convolution_stages(self.network)[1:]
 
     def window_features(self, signal: Tensor) -> Tensor:
         """Maps of the last pooling, flattened; see the base class."""

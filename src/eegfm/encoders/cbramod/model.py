@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoder, hidden_rows_zeroed
+from eegfm.encoders.base import Encoder, absent_rows_zeroed
 from eegfm.encoders.cbramod.config import CbramodConfig
 from eegfm.encoders.cbramod.layers import CrissCrossLayer, fan_out_linears
 from eegfm.encoders.conv_patches import ConvPatches
@@ -21,7 +21,7 @@ class Cbramod(Encoder):
 
     A token's place is what a convolution over the grid of channels and patches makes of its neighbours: the order of
     channels matters, where they sit on the head does not. Every encoding starts with that convolution, so that a
-    hidden token is convolved as hidden. The publication hides a patch earlier, by zeros in place of its samples.
+    masked token is convolved as masked. The publication masks a patch earlier, by zeros in place of its samples.
 
     Args:
         config: Choices.
@@ -66,13 +66,17 @@ class Cbramod(Encoder):
         """Place the tokens by convolution, run the layers; see the base class."""
         assert visible is None, "supports_visible is False"
         C, P = tokens.n_rows, tokens.n_patches
-        x = hidden_rows_zeroed(tokens).view(-1, C, P, self.d_model)
+        x = absent_rows_zeroed(tokens).view(-1, C, P, self.d_model)
         x = x + self.position_embedding(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         across_channels, across_time = key_masks(tokens.key_mask, C, P)
         for layer in self.layers:
             x = layer(x, across_channels, across_time)
         encoded: Tensor = x.flatten(1, 2)
         return encoded
+
+    def depth_layers(self) -> list[list[nn.Module]]:
+        """List the layers; the convolution of positions is an embedding. See the base class."""
+        return [[layer] for layer in self.layers]
 
     @property
     def normalization(self) -> dict[str, float | str]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoder, whole_samples
+from eegfm.encoders.base import Encoder, whole_samples, with_last
 from eegfm.encoders.channelwise.config import ChannelwiseConfig
 from eegfm.encoders.tokens import Tokens, Visible
 from eegfm.nn.electrode_embedding import ElectrodeEmbedding, derivation_ends, shared_positions
@@ -48,6 +48,10 @@ class Channelwise(Encoder, ABC):
         )
         self.final_norm = nn.LayerNorm(config.d_model)
 
+    def depth_layers(self) -> list[list[nn.Module]]:
+        """List the layers, the final norm with the last; see the base class."""
+        return with_last(self.layers, self.final_norm)
+
     @property
     def normalization(self) -> dict[str, float | str]:
         """Division by a fixed scale; see the base class."""
@@ -66,9 +70,9 @@ class Channelwise(Encoder, ABC):
         assert visible is None, "objectives ask the traits first"
         grid = (-1, tokens.n_rows, tokens.n_patches)
         x = (tokens.content + tokens.position).view(*grid, self.d_model)
-        hidden = None if tokens.key_mask is None else ~tokens.key_mask.view(*grid, 1)
+        absent = None if tokens.key_mask is None else ~tokens.key_mask.view(*grid, 1)
         for layer in self.layers:
-            x = layer(x, hidden)
+            x = layer(x, absent)
         encoded: Tensor = self.final_norm(x.flatten(1, 2))
         return encoded
 
@@ -104,30 +108,30 @@ class ChannelwiseLayer(nn.Module):
         self.gate = nn.Linear(d_model, d_model)
         self.exchange = nn.Linear(d_model, d_model)
 
-    def forward(self, x: Tensor, hidden: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, absent: Tensor | None) -> Tensor:
         """Update (B, C, P, D) tokens.
 
         Args:
             x: Tokens.
-            hidden: (B, C, P, 1) bool, True for a token that no other may see; None for none.
+            absent: (B, C, P, 1) bool, True for a token that no other may see; None for none.
         """
-        seen = _zeroed(self.time_norm(x), hidden)
+        seen = _zeroed(self.time_norm(x), absent)
         x = x + self._drop(self.mixer(seen.flatten(0, 1)).view(x.shape))
         y = self.channel_norm(x)
-        heard = self.exchange(_mean_over_channels(y, hidden))
+        heard = self.exchange(_mean_over_channels(y, absent))
         return x + self._drop(torch.sigmoid(self.gate(y)) * heard)
 
     def _drop(self, x: Tensor) -> Tensor:
         return dropout(x, self.dropout_ratio, self.training) if self.dropout_ratio else x
 
 
-def _zeroed(x: Tensor, hidden: Tensor | None) -> Tensor:
-    return x if hidden is None else x.masked_fill(hidden, 0.0)
+def _zeroed(x: Tensor, absent: Tensor | None) -> Tensor:
+    return x if absent is None else x.masked_fill(absent, 0.0)
 
 
-def _mean_over_channels(x: Tensor, hidden: Tensor | None) -> Tensor:
+def _mean_over_channels(x: Tensor, absent: Tensor | None) -> Tensor:
     """(B, 1, P, D) mean of the tokens that may be seen; zero where none may."""
-    if hidden is None:
+    if absent is None:
         return x.mean(dim=1, keepdim=True)
-    n_seen = (~hidden).sum(dim=1, keepdim=True).clamp_min(1)
-    return _zeroed(x, hidden).sum(dim=1, keepdim=True) / n_seen
+    n_seen = (~absent).sum(dim=1, keepdim=True).clamp_min(1)
+    return _zeroed(x, absent).sum(dim=1, keepdim=True) / n_seen

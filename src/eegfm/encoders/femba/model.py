@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoder, hidden_rows_zeroed
+from eegfm.encoders.base import Encoder, absent_rows_zeroed
 from eegfm.encoders.decoders import LinearDecoder, TokenDecoder
 from eegfm.encoders.femba.config import FembaConfig
 from eegfm.encoders.femba.mamba import Mamba
@@ -55,6 +55,10 @@ class Femba(Encoder):
         self.position_embedding = nn.Parameter(torch.zeros(1, n_samples // config.patch_samples, self.d_model))
         self.layers = nn.ModuleList(Layer(config, self.d_model) for _ in range(config.n_layers))
 
+    def depth_layers(self) -> list[list[nn.Module]]:
+        """List the layers; see the base class."""
+        return [[layer] for layer in self.layers]
+
     @property
     def normalization(self) -> dict[str, float | str]:
         """Two fixed values become 0 and 1; see the base class."""
@@ -80,7 +84,7 @@ class Femba(Encoder):
     def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
         """Run the layers over (B, P, D); see the base class."""
         assert visible is None, "supports_visible is False"
-        x = _columns(hidden_rows_zeroed(tokens) + tokens.position, tokens.n_rows)
+        x = _columns(absent_rows_zeroed(tokens) + tokens.position, tokens.n_rows)
         for layer in self.layers:
             x = layer(x)
         return x

@@ -5,10 +5,10 @@ Shapes: B windows, C channels, P patches per channel, N = C * P tokens, D width.
 
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoded, Encoder, one_row
+from eegfm.encoders.base import Encoded, Encoder, one_row, with_last
 from eegfm.encoders.conv_patches import ConvPatches
 from eegfm.encoders.labram.config import LabramConfig
 from eegfm.encoders.labram.places import LabramPlaces
@@ -62,12 +62,16 @@ class Labram(Encoder):
         """Let tokens see each other and the [CLS] token: (B, N, D) or (B, Nv, D); see the base class."""
         return self._with_cls(tokens, visible)[:, 1:]
 
-    def encode_with_features(self, batch: WindowBatch) -> Encoded:
+    def encode_with_features(self, batch: WindowBatch, tokens: Tokens | None = None) -> Encoded:
         """One row per channel, its mean over time, or the [CLS] token's vector; see the base class."""
         if self.config.summary == "mean":
-            return super().encode_with_features(batch)
-        encoded = self._with_cls(self.tokenize(batch))
+            return super().encode_with_features(batch, tokens)
+        encoded = self._with_cls(self.tokenize(batch) if tokens is None else tokens)
         return Encoded(encoded[:, 1:], one_row(encoded[:, :1]))
+
+    def depth_layers(self) -> list[list[nn.Module]]:
+        """List the layers, the final norm with the last; the [CLS] token is an embedding. See the base class."""
+        return with_last(self.transformer.layers, self.transformer.final_norm)
 
     @property
     def normalization(self) -> dict[str, float | str]:

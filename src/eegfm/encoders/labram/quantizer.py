@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn.functional import normalize
 
 from eegfm.errors import CheckpointError
@@ -36,8 +36,9 @@ class Quantized:
 class Quantizer(nn.Module):
     """Nearest unit vector by cosine, updated by moving averages rather than gradients.
 
-    As published (norm_ema_quantizer.py of 935963004/LaBraM, after VQ-VAE, arXiv 1711.00937, appendix A.1): the first
-    training batch places the codes by k-means; a code that a batch does not take stays where it is.
+    As published (norm_ema_quantizer.py of 935963004/LaBraM, after VQ-VAE, arXiv 1711.00937, appendix A.1): k-means over
+    first windows places the codes; a code that a step does not take stays where it is. ``follow`` moves the codebook
+    once per optimizer step, by all vectors that came since: it does not matter how a step is cut into micro-batches.
 
     Args:
         n_codes: Codes K.
@@ -55,6 +56,7 @@ class Quantizer(nn.Module):
         self.register_buffer("codebook", torch.zeros(n_codes, d_code))
         self.register_buffer("usage", torch.zeros(n_codes))
         self.register_buffer("is_ready", torch.tensor(False))
+        self._pending: tuple[Tensor, Tensor] | None = None
 
     def nearest(self, vectors: Tensor) -> Tensor:
         """Codes (B, N) nearest to vectors (B, N, d) of any length; nothing changes.
@@ -64,33 +66,31 @@ class Quantizer(nn.Module):
         """
         if not bool(self.is_ready):
             raise CheckpointError(
-                "the labram tokenizer has no codebook yet; load weights, or train it: the first batch places the codes"
+                "the labram tokenizer has no codebook yet; load weights, or train it: its first windows place the codes"
             )
         with torch.autocast(vectors.device.type, enabled=False):
             return _nearest(normalize(vectors.to(self.codebook.dtype), dim=-1), self.codebook)
 
     def forward(self, vectors: Tensor, mask: Tensor | None) -> Quantized:
-        """Quantise (B, N, d) vectors; while training, move the codebook afterwards.
+        """Quantise (B, N, d) vectors; while training, remember them for ``follow``.
 
         Args:
             vectors: Of any length other than 0.
             mask: (B, N) bool, False for tokens of padding, which move and count nothing; None where all are real.
 
         Raises:
-            CheckpointError: There is no codebook yet, and this is no training.
+            CheckpointError: There is no codebook yet.
         """
         with torch.autocast(vectors.device.type, enabled=False):
             unit = normalize(vectors.to(self.codebook.dtype), dim=-1)
             real = unit.flatten(0, 1) if mask is None else unit[mask]
-            if self.training and not bool(self.is_ready):
-                self._place_codes(real.detach())
             codes = self.nearest(unit)
             found = self.codebook[codes]
             counted = codes.flatten() if mask is None else codes[mask]
             counts = _sums(counted, torch.ones_like(real[:, 0]), len(self.codebook))
             commitment = (real - self.codebook[counted]).square().mean()
             if self.training:
-                self._follow(real.detach(), counted, counts)
+                self._remember(real.detach(), counted, counts)
             return Quantized(codes, unit + (found - unit).detach(), commitment, _perplexity(counts))
 
     @property
@@ -99,17 +99,25 @@ class Quantizer(nn.Module):
         return (self.usage > _LEAST_USE).to(self.usage.dtype).mean()
 
     @torch.no_grad()
-    def _place_codes(self, unit: Tensor) -> None:
-        self.codebook.copy_(cosine_kmeans(unit, len(self.codebook)))
-        if dist.is_initialized():
-            dist.broadcast(self.codebook, src=0)
+    def place_codes(self, vectors: Tensor, generator: Generator) -> None:
+        """Place the codes by k-means.
+
+        Args:
+            vectors: (V, d) of any length other than 0, the same on every rank.
+            generator: Source of the drawn vectors that k-means begins with.
+        """
+        with torch.autocast(vectors.device.type, enabled=False):
+            unit = normalize(vectors.to(self.codebook.dtype), dim=-1)
+            self.codebook.copy_(cosine_kmeans(unit, len(self.codebook), generator))
         self.is_ready.fill_(True)
 
     @torch.no_grad()
-    def _follow(self, unit: Tensor, codes: Tensor, counts: Tensor) -> None:
-        sums = _sums(codes, unit, len(self.codebook))
+    def follow(self) -> None:
+        """Move the codebook by the vectors of one optimizer step, those of all ranks."""
+        if self._pending is None:
+            return
+        (counts, sums), self._pending = self._pending, None
         if dist.is_initialized():
-            counts = counts.clone()
             dist.all_reduce(counts)
             dist.all_reduce(sums)
         self.usage.lerp_(counts, 1 - self.decay)
@@ -117,19 +125,29 @@ class Quantizer(nn.Module):
         means = normalize(sums, dim=-1)
         self.codebook.copy_(normalize(self.codebook.lerp(means, 1 - self.decay), dim=-1))
 
+    @torch.no_grad()
+    def _remember(self, unit: Tensor, codes: Tensor, counts: Tensor) -> None:
+        before = self._pending or (torch.zeros_like(counts), torch.zeros_like(self.codebook))
+        self._pending = (before[0] + counts, before[1] + _sums(codes, unit, len(self.codebook)))
 
-def cosine_kmeans(unit: Tensor, n_clusters: int, n_steps: int = _N_KMEANS_STEPS) -> Tensor:
+
+def cosine_kmeans(unit: Tensor, n_clusters: int, generator: Generator, n_steps: int = _N_KMEANS_STEPS) -> Tensor:
     """Centres (K, d), of unit length, of (V, d) unit vectors; drawn vectors to begin with.
 
     A centre that no vector is nearest to stays where it is. Fewer vectors than clusters are drawn repeatedly.
     """
-    n, device = len(unit), unit.device
-    drawn = torch.randperm(n, device=device) if n >= n_clusters else torch.randint(n, (n_clusters,), device=device)
-    centres = unit[drawn[:n_clusters]]
+    n = len(unit)
+    # Drawn on the CPU, so that every device begins with the same.
+    drawn = torch.randperm(n, generator=generator) if n >= n_clusters else _repeated(n, n_clusters, generator)
+    centres = unit[drawn[:n_clusters].to(unit.device)]
     for _ in range(n_steps):
         sums = _sums(_nearest(unit, centres), unit, n_clusters)
         centres = torch.where(sums.any(dim=-1, keepdim=True), normalize(sums, dim=-1), centres)
     return centres
+
+
+def _repeated(n: int, n_drawn: int, generator: Generator) -> Tensor:
+    return torch.randint(n, (n_drawn,), generator=generator)
 
 
 def _nearest(unit: Tensor, codebook: Tensor) -> Tensor:

@@ -3,8 +3,10 @@
 Shapes: B windows, N tokens, S samples of a patch, D width, d width of a code.
 """
 
+from collections.abc import Iterable
+
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.labram.model import Labram
@@ -49,14 +51,14 @@ class LabramTokenizer(nn.Module):
         return self.quantizer.nearest(self._vectors(self.encoder.tokenize(batch)))
 
     def forward(self, batch: WindowBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute the loss; while training, move the codebook.
+        """Compute the loss; while training, remember which codes were taken, for ``follow``.
 
         Returns:
             The loss, and logs: ``loss`` and its parts ``amplitude_loss``, ``phase_loss`` (1 for predicting the mean)
             and ``commitment_loss``; the ``perplexity`` of the batch's codes and the ``used_ratio`` of all codes.
 
         Raises:
-            CheckpointError: There is no codebook yet, and this is no training.
+            CheckpointError: There is no codebook yet.
         """
         tokens = self.encoder.tokenize(batch)
         mask = tokens.key_mask
@@ -70,6 +72,21 @@ class LabramTokenizer(nn.Module):
         loss = torch.stack([*losses.values()]).sum()
         logs = {name: value.detach() for name, value in {"loss": loss, **losses}.items()}
         return loss, logs | {"perplexity": quantized.perplexity, "used_ratio": self.quantizer.used_ratio}
+
+    @torch.no_grad()
+    def place_codes(self, batches: Iterable[WindowBatch], generator: Generator) -> None:
+        """Place the codes by k-means over the tokens of first windows, which must be the same on every rank."""
+        vectors = []
+        for batch in batches:
+            tokens = self.encoder.tokenize(batch)
+            found = self._vectors(tokens)
+            present = torch.ones_like(found[..., 0], dtype=torch.bool) if tokens.key_mask is None else tokens.key_mask
+            vectors.append(found[present])
+        self.quantizer.place_codes(torch.cat(vectors), generator)
+
+    def follow(self) -> None:
+        """Move the codebook after an optimizer step."""
+        self.quantizer.follow()
 
     def _vectors(self, tokens: Tokens) -> Tensor:
         """(B, N, d) what is quantised."""

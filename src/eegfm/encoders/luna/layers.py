@@ -60,7 +60,7 @@ class CrossAttention(nn.Module):
         self.projection = nn.Linear(d_model, d_model)
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor, key_mask: Tensor | None = None) -> Tensor:
-        """TargetSpec queries (S or 1, Q, D) from keys and values (S, C, D).
+        """Answer queries (S or 1, Q, D) from keys and values (S, C, D).
 
         Args:
             queries: One set for all sequences, or one for each.
@@ -160,7 +160,7 @@ class ChannelQueries(nn.Module):
 
         Args:
             tokens: Content and place of each channel.
-            key_mask: (S, C) bool, False for channels that are hidden; None where all may be seen.
+            key_mask: (S, C) bool, False for channels that are absent; None where all may be seen.
         """
         queries = self.query_norm(self.queries).unsqueeze(0)
         x: Tensor = self.attention(queries, self.key_norm(tokens), self.value_norm(tokens), key_mask)

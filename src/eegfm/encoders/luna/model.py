@@ -4,10 +4,10 @@ Shapes: B windows, C channels, P patches per channel, N = C * P tokens, Q querie
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch, padding_mask
-from eegfm.encoders.base import Encoder
+from eegfm.encoders.base import Encoder, with_last
 from eegfm.encoders.decoders import TokenDecoder
 from eegfm.encoders.luna.config import LunaConfig
 from eegfm.encoders.luna.decoder import LunaDecoder
@@ -84,6 +84,14 @@ class Luna(Encoder):
     def new_decoder(self, n_values: int) -> TokenDecoder:
         """Ask for single tokens by place; see the base class."""
         return LunaDecoder(self.config.n_queries, self.config.d_token, n_values)
+
+    def depth_layers(self) -> list[list[nn.Module]]:
+        """List the layers over time; the queries that gather channels are an embedding. See the base class."""
+        return with_last(self.time.layers, self.time.final_norm)
+
+    def lora_blocks(self) -> list[nn.Module]:
+        """List the queries that gather channels, which attend too, and the layers; see the base class."""
+        return [self.gather, *super().lora_blocks()]
 
     @property
     def normalization(self) -> dict[str, float | str]:

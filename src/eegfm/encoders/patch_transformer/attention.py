@@ -38,7 +38,7 @@ class Surroundings(NamedTuple):
 
     @classmethod
     def of(cls, time: Tensor, mask: Tensor | None, head_size: int) -> "Surroundings":
-        """Rereference what all layers share.
+        """Prepare what all layers share.
 
         Args:
             time: Patch numbers (P,), or (B, 1, P) where windows differ.
@@ -101,18 +101,25 @@ class GridAttention(nn.Module):
 
     def forward(self, x: Tensor, surroundings: Surroundings) -> Tensor:
         """Attend among (B, R, P, D) tokens."""
-        weight, bias = self.query_key_value.weight, self.query_key_value.bias
         if self.across == "both":
-            # Two products rather than one that is cut in two: each lies in memory as its attention reads it.
-            (for_rows, for_patches), biases = weight.chunk(2), bias.chunk(2)
-            among_rows = across_rows(self._by_head(linear(x, for_rows, biases[0])), surroundings)
-            among_patches = across_patches(self._by_head(linear(x, for_patches, biases[1])), surroundings)
+            for_rows, for_patches = map(self._by_head, self._halves(x))
+            among_rows, among_patches = across_rows(for_rows, surroundings), across_patches(for_patches, surroundings)
             attended = torch.cat((among_rows, among_patches), dim=-1)
         else:
             attend = across_rows if self.across == "rows" else across_patches
-            attended = attend(self._by_head(linear(x, weight, bias)), surroundings)
+            attended = attend(self._by_head(self.query_key_value(x)), surroundings)
         projected: Tensor = self.projection(attended)
         return projected
+
+    def _halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries, keys and values of each half of the heads."""
+        layer = self.query_key_value
+        if type(layer) is not nn.Linear:  # what LoRA puts in its place computes more than its weight says
+            first, second = layer(x).chunk(2, dim=-1)
+            return first, second
+        # Two products rather than one that is cut in two: each lies in memory as its attention reads it.
+        weights, biases = layer.weight.chunk(2), layer.bias.chunk(2)
+        return linear(x, weights[0], biases[0]), linear(x, weights[1], biases[1])
 
     def _by_head(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], -1, 3, self.head_size)
@@ -215,7 +222,7 @@ class SwiGlu(nn.Module):
 def _seen_by_others(mask: Tensor) -> Tensor:
     """The mask, but all True in sequences (last axis) without a single True.
 
-    Attention over nothing is not a number. Every token of such a sequence is hidden, so what comes out of it reaches no
+    Attention over nothing is not a number. Every token of such a sequence is absent, so what comes out of it reaches no
     token that is not.
     """
     return mask | ~mask.any(dim=-1, keepdim=True)

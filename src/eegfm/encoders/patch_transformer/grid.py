@@ -28,8 +28,8 @@ class Grid(NamedTuple):
 def lay_out_rows(tokens: Tokens, visible: Visible | None, registers: Tensor | None) -> Grid:
     """Rows by patches; registers are the last rows.
 
-    A visible set that is a grid itself is gathered. Of another, the hidden tokens stay where they are and are masked.
-    A register is seen in those patches of which any token is.
+    A visible set that is a grid itself is gathered. Of another, the rest stays where it is and is kept from
+    attention. A register is seen in those patches of which any token is.
 
     Args:
         tokens: Of all patches.

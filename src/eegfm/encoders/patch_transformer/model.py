@@ -6,7 +6,7 @@ Shapes: B windows, C channels, P patches per channel, N = C * P tokens, D width.
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoded, Encoder, one_row, whole_samples
+from eegfm.encoders.base import Encoded, Encoder, one_row, whole_samples, with_last
 from eegfm.encoders.patch_transformer.attention import Across, Layer, Surroundings, new_norm
 from eegfm.encoders.patch_transformer.config import PatchTransformerConfig
 from eegfm.encoders.patch_transformer.grid import lay_out_rows, lay_out_sequence, take_rows, take_sequence
@@ -83,6 +83,10 @@ class PatchTransformer(Encoder):
         key_mask = self.key_mask(batch, n_patches)
         return Tokens(content.flatten(1, 2), position.flatten(1, 2), n_channels, n_patches, key_mask)
 
+    def depth_layers(self) -> list[list[nn.Module]]:
+        """List the layers, the final norm with the last; see the base class."""
+        return with_last(self.layers, self.final_norm)
+
     @property
     def normalization(self) -> dict[str, float | str]:
         """Division by a fixed scale; see the base class."""
@@ -92,11 +96,11 @@ class PatchTransformer(Encoder):
         """Run the layers; see the base class."""
         return self._encode_all(tokens, visible)[0]
 
-    def encode_with_features(self, batch: WindowBatch) -> Encoded:
+    def encode_with_features(self, batch: WindowBatch, tokens: Tokens | None = None) -> Encoded:
         """Encode windows and summarise them: channel by channel, or by the first register; see the base class."""
         if self.config.summary == "mean":
-            return super().encode_with_features(batch)
-        encoded, registers = self._encode_all(self.tokenize(batch))
+            return super().encode_with_features(batch, tokens)
+        encoded, registers = self._encode_all(self.tokenize(batch) if tokens is None else tokens)
         return Encoded(encoded, one_row(registers[:, 0].mean(dim=1, keepdim=True)))
 
     def _encode_all(self, tokens: Tokens, visible: Visible | None = None) -> tuple[Tensor, Tensor]:

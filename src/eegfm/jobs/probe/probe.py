@@ -1,46 +1,31 @@
 """Probe a frozen encoder on persons it has never seen, beside the controls of every result."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from eegfm.adapters.load import build_adapter, untrained_adapter_like
-from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
-from eegfm.encoders.load import build_encoder, untrained_like
-from eegfm.errors import SplitError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.evaluation.crossval import HeldOut, predict_held_out
-from eegfm.evaluation.features import (
-    Extractor,
-    band_power_features,
-    encoder_features,
-    extract_features,
-    zscore_per_person,
-)
-from eegfm.evaluation.linear import Ints
+from eegfm.evaluation.features import zscore_per_person
 from eegfm.evaluation.summary import PersonScores, compare
 from eegfm.inference.backbone import rereference_for
 from eegfm.inference.channels_left import with_channels_left
-from eegfm.inference.encoder_code import refuse_other_code
-from eegfm.jobs.probe.compatibility import check_channels, check_signals, check_windows
+from eegfm.jobs.probe.compatibility import check_signals
 from eegfm.jobs.probe.exposure import Exposure, refuse_pretrained
+from eegfm.jobs.probe.features import all_features
+from eegfm.jobs.probe.protocol import describe_protocol
+from eegfm.jobs.probe.trials import Trials, trials_of_test_persons
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.reader import SignalStore
-from eegfm.windows.runs import expand
 
 logger = logging.getLogger(__name__)
-
-FeatureSets = dict[str, list[NDArray[np.float32]]]
-"""By kind (``pretrained``, ``untrained``, ``band_power``), (W, F) features of each initialisation."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +39,6 @@ class ProbeResult:
 
     metrics: dict[str, Any]
     predictions: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class _Trials:
-    """Windows to classify, in a fixed order, with classes, persons and folds as numbers; a person is an identity."""
-
-    windows: pd.DataFrame
-    classes: tuple[str, ...]
-    truth: Ints
-    names: tuple[str, ...]
-    persons: Ints
-    folds: Ints
 
 
 def probe(
@@ -97,13 +70,12 @@ def probe(
     """
     if params.verify == "off":
         store = store.unverified()
-    other_code = refuse_other_code(checkpoint.header, accept=params.accept_other_code, key="probe.accept_other_code")
     split_table = SplitTable(splits)
     check_signals(checkpoint.header, store)
-    trials = _test_trials(windows, splits, params, partial(_with_channels_left, store, checkpoint.header))
+    trials = trials_of_test_persons(windows, splits, params, partial(_with_channels_left, store, checkpoint.header))
     split_table.check_test(trials.windows)
     exposure = _exposure(split_table, splits, trials, store, checkpoint.header, params)
-    features = _all_features(checkpoint, store, trials, params)
+    features = all_features(checkpoint, store, trials, params)
     rows: dict[bool, dict[str, PersonScores]] = {}
     tables = []
     for transductive in (False, True) if params.transductive else (False,):
@@ -115,14 +87,14 @@ def probe(
                 runs, trials.truth, trials.persons, trials.names, len(trials.classes)
             )
     metrics = _metrics(rows, params)
-    metrics["protocol"] = _protocol(
+    metrics["protocol"] = describe_protocol(
         checkpoint.header,
         trials,
         params,
         exposure=exposure,
         splits_sha256=split_table.sha256,
         is_simulated=store.is_simulated,
-    ) | {"other_code": other_code}
+    )
     _log(metrics)
     return ProbeResult(metrics, pd.concat(tables, ignore_index=True))
 
@@ -132,76 +104,10 @@ def _with_channels_left(store: SignalStore, header: CheckpointHeader, windows: p
     return with_channels_left(windows, stores, partial(rereference_for, header))
 
 
-def _test_trials(
-    windows: pd.DataFrame,
-    splits: pd.DataFrame,
-    params: ProbeParams,
-    usable: Callable[[pd.DataFrame], pd.DataFrame],
-) -> _Trials:
-    """Labelled windows of the task, those that are usable, whose persons are in split ``test``."""
-    of_task = windows[(windows["cut"] == params.task) & windows["label"].notna()]
-    unknown = sorted(set(of_task["person"]) - set(splits["person"]))
-    if unknown:
-        raise SplitError(f"{len(unknown)} persons have windows but no split (first: {unknown[0]}); split again")
-    tested = splits[splits["split"] == "test"]
-    kept = expand(usable(of_task.merge(tested[["person", "identity", "fold"]], on="person")))
-    kept = kept.sort_values(["identity", "person", "recording_id", "start"], ignore_index=True)
-    names, persons = np.unique(kept["identity"].to_numpy(dtype=str), return_inverse=True)
-    # Cutting made sure that each class of the task has windows in the corpus, so those of all splits name all classes.
-    classes = np.unique(of_task["label"].to_numpy(dtype=str))
-    n_needed = 3 if len(params.lambdas) > 1 else 2
-    if len(names) < n_needed or len(classes) < 2:
-        raise SplitError(
-            f"task {params.task!r}: {len(kept)} labelled windows of {len(names)} test persons in classes "
-            f"{list(map(str, classes))} ({of_task['n_windows'].sum()} windows of {of_task['person'].nunique()} persons "
-            f"in all splits); at least {n_needed} persons and 2 classes are needed, one person held out and the others "
-            "to train on and to choose the penalty"
-        )
-    _refuse_absent_class(params.task, classes, of_task, kept)
-    truth = np.searchsorted(classes, kept["label"].to_numpy(dtype=str))
-    _refuse_empty_fold(kept, tested)
-    folds = np.unique(kept["fold"].to_numpy(), return_inverse=True)[1]
-    return _Trials(kept, tuple(map(str, classes)), truth, tuple(map(str, names)), persons, folds)
-
-
-def _refuse_absent_class(task: str, classes: Iterable[str], of_task: pd.DataFrame, kept: pd.DataFrame) -> None:
-    """Refuse a class of the task that no test person has: a probe of the others would be another task.
-
-    Raises:
-        SplitError: With the windows of each class, of the test persons and of all.
-    """
-    n_all = of_task["n_windows"].groupby(of_task["label"].astype("str")).sum()
-    n_kept = kept["label"].value_counts().reindex(n_all.index, fill_value=0)
-    absent = [str(name) for name in classes if not n_kept[name]]
-    if absent:
-        per_class = ", ".join(f"{name} {n_kept[name]} of {n_all[name]}" for name in classes)
-        raise SplitError(
-            f"task {task!r}: no test person has a window of class {', '.join(map(repr, absent))} (windows of "
-            f"test persons, of those in all splits: {per_class}); raise split.test_ratio, choose another "
-            "split.salt, or cut a task without that class"
-        )
-
-
-def _refuse_empty_fold(trials: pd.DataFrame, tested: pd.DataFrame) -> None:
-    """Refuse a fold of several persons without a window; of one person it only means that there is nothing to predict.
-
-    Raises:
-        SplitError: With the windows in each fold.
-    """
-    folds = tested.drop_duplicates("identity")["fold"]
-    n_windows = trials["fold"].value_counts().reindex(sorted(set(folds)), fill_value=0)
-    is_one_each = not folds.duplicated().any()
-    if (n_windows > 0).sum() < 2 or (not is_one_each and (n_windows == 0).any()):
-        raise SplitError(
-            f"labelled windows per fold: {n_windows.tolist()}; every fold needs some, and there must be two; lower "
-            "split.folds or choose another salt"
-        )
-
-
 def _exposure(
     split_table: SplitTable,
     splits: pd.DataFrame,
-    trials: _Trials,
+    trials: Trials,
     store: SignalStore,
     header: CheckpointHeader,
     params: ProbeParams,
@@ -219,66 +125,12 @@ def _exposure(
     )
 
 
-def _all_features(checkpoint: Checkpoint, store: SignalStore, trials: _Trials, params: ProbeParams) -> FeatureSets:
-    device = _device(params)
-    seeds = [params.untrained_seed + k for k in range(params.n_untrained)]
-    spec = _spec_of(store, trials)
-    rereference = rereference_for(checkpoint.header, spec.montages)
-    spec = rereference.rereferenced_spec(spec)
-    adapter = build_adapter(checkpoint, spec)
-    montages = adapter.adapted_spec(spec).montages
-    trained = build_encoder(checkpoint, montages)
-    check_windows(checkpoint.header, trained, trials.windows)
-    if trained.traits.one_montage:
-        check_channels(checkpoint.header, montages)
-    models = {("pretrained", 0): (adapter, trained)}
-    for k, seed in enumerate(seeds):
-        models["untrained", k] = (
-            untrained_adapter_like(checkpoint, spec, seed),
-            untrained_like(checkpoint, seed, montages),
-        )
-    extractors: dict[str, Extractor] = {
-        f"{kind} {k}": encoder_features(adapter.to(device), encoder.to(device).float().eval())
-        for (kind, k), (adapter, encoder) in models.items()
-    }
-    extractors["band_power 0"] = band_power_features(store.rate_hz)
-    features = extract_features(
-        store,
-        rereference.to(device),
-        trials.windows,
-        extractors,
-        pooling=params.pooling,
-        batch_size=params.batch_size,
-        device=device,
-    )
-    return {
-        "pretrained": [features["pretrained 0"]],
-        "untrained": [features[f"untrained {k}"] for k in range(params.n_untrained)],
-        "band_power": [features["band_power 0"]],
-    }
-
-
-def _spec_of(store: SignalStore, trials: _Trials) -> SignalSpec:
-    """What the probed data decides, for the adapter: an encoder is built from its checkpoint alone."""
-    longest = trials.windows.groupby("montage")["n_samples"].max()
-    names = [str(name) for name in longest.index]
-    return SignalSpec(
-        store.rate_hz, {name: store.montages[name] for name in names}, {name: int(longest[name]) for name in names}
-    )
-
-
-def _device(params: ProbeParams) -> torch.device:
-    if params.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(params.device)
-
-
-def _run(features: NDArray[np.float32], trials: _Trials, params: ProbeParams, *, transductive: bool) -> HeldOut:
+def _run(features: NDArray[np.float32], trials: Trials, params: ProbeParams, *, transductive: bool) -> HeldOut:
     values = zscore_per_person(features, trials.persons) if transductive else features
     return predict_held_out(values, trials.truth, trials.persons, trials.folds, len(trials.classes), params)
 
 
-def _table(kind: str, init: int, transductive: bool, run: HeldOut, trials: _Trials) -> pd.DataFrame:
+def _table(kind: str, init: int, transductive: bool, run: HeldOut, trials: Trials) -> pd.DataFrame:
     return trials.windows[["identity", "person", "fold", "recording_id", "start", "label"]].assign(
         features=kind,
         init=init,
@@ -299,48 +151,6 @@ def _metrics(rows: Mapping[bool, Mapping[str, PersonScores]], params: ProbeParam
             metrics[kind]["transductive"] = described(scores)
         metrics["paired_difference"]["transductive"] = compare(rows[True])
     return metrics
-
-
-def _protocol(
-    header: CheckpointHeader,
-    trials: _Trials,
-    params: ProbeParams,
-    *,
-    exposure: Exposure,
-    splits_sha256: str,
-    is_simulated: bool,
-) -> dict[str, Any]:
-    """What was done, to the letter: enough to repeat it and to judge it."""
-    asked = params.identity()
-    counts = np.bincount(trials.truth, minlength=len(trials.classes))
-    return {
-        **asked,
-        "classes": list(trials.classes),
-        "corpora": sorted(set(trials.windows["corpus"])),
-        "simulated": is_simulated,
-        "n_windows": len(trials.windows),
-        "n_windows_per_class": dict(zip(trials.classes, counts.tolist(), strict=True)),
-        "n_persons": len(trials.names),
-        "identities": list(trials.names),
-        "n_folds": int(trials.folds.max()) + 1,
-        **exposure.to_dict(),
-        "splits_sha256": splits_sha256,
-        "bad_channels": header.bad_channels,
-        "pretraining": {
-            "phase": header.phase,
-            "fingerprint": header.fingerprint,
-            "corpora": header.corpora,
-            "simulated": [corpus in header.simulated_corpora for corpus in header.corpora],
-            "seed": header.seed,
-            "n_steps": header.n_steps,
-            "splits_sha256": header.splits_sha256,
-            "mixture_sha256": header.mixture_sha256,
-            "license": header.license,
-            "imported": header.imported.model_dump(mode="json") if header.imported else None,
-            "parents": [parent.model_dump(mode="json") for parent in header.parents],
-        },
-        "versions": {name: version(name) for name in ("eegfm", "numpy", "scipy", "torch")},
-    }
 
 
 def _log(metrics: Mapping[str, Any]) -> None:

@@ -5,52 +5,46 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
-from eegfm.adapters.base import Adapter
-from eegfm.adapters.load import PREFIX as ADAPTER_PREFIX
-from eegfm.adapters.load import new_adapter
-from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
-from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.errors import TrainingError
+from eegfm.inference.backbone import Backbone, new_backbone
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.inference.encoder_code import encoder_code
 from eegfm.jobs.train.data import TrainingData, training_data
 from eegfm.jobs.train.fingerprint import run_fingerprint, signals_of
 from eegfm.jobs.train.header import pretrain_header
+from eegfm.nn.context import Context, Stage, objective_seed
 from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import build_seeded
-from eegfm.objectives.base import Objective
+from eegfm.objectives.base import Objective, Reconstructs
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
+from eegfm.training.data_module import WindowData
 from eegfm.training.loading.loader import gather, subsample_evenly
 from eegfm.training.loading.verify import readable
 from eegfm.training.module import PretrainModule
-from eegfm.training.randomness import OBJECTIVE_WEIGHTS, RECONSTRUCTION_MASKS, generator_for
 from eegfm.training.throughput import ThroughputMonitor
 from eegfm.training.trainer import build_trainer, honest_end, validation_interval
 
 _N_STATISTICS_STEPS = 16
 _N_RECONSTRUCTED = 4
-_OBJECTIVE_PREFIX = "objective."
 
 
 @dataclass(frozen=True)
 class PretrainResult:
-    """What a pretraining leaves.
+    """Outcome of a pretraining.
 
     Args:
         checkpoint: Encoder weights under ``encoder.``, the objective's under ``objective.``, and the header.
         metrics: Plain numbers, see ``fit_pretraining``.
         history: One row per logged step: step, loss, val_loss, lr, and the same per corpus.
         reconstructions: By corpus, arrays for a plot: see ``eegfm.objectives.base.Reconstruction``; with
-            ``channel_names``, ``rate_hz`` and ``patch_samples``.
-        run_directory: Where the logs of this run lie.
+            ``channel_names``, ``rate_hz`` and ``patch_samples``. Empty where the objective reconstructs nothing.
+        run_directory: Folder of the logs of this run.
     """
 
     checkpoint: Checkpoint = field(repr=False)
@@ -58,6 +52,29 @@ class PretrainResult:
     history: pd.DataFrame = field(repr=False)
     reconstructions: dict[str, dict[str, Any]] = field(repr=False)
     run_directory: Path
+
+
+def pretraining(
+    params: PretrainParams, mixture: pd.DataFrame, splits: pd.DataFrame, stores: Stores
+) -> tuple[PretrainModule, WindowData]:
+    """Build the Lightning module of a pretraining and its data, for a trainer of the caller's own.
+
+    ``lightning.Trainer(max_epochs=1).fit(module, datamodule=data)`` takes all steps: one Lightning epoch is the whole
+    training. ``module.save_encoder`` writes the encoder.
+
+    Args:
+        params: All choices.
+        mixture: Windows to draw from, see ``eegfm.mixture.table.mix_windows``.
+        splits: Persons and their splits; the mixture is checked against it, and the header says who was trained on.
+        stores: Signal stores by corpus.
+
+    Raises:
+        ConfigError: Parameters and data do not fit.
+        StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
+        SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
+    """
+    run = _prepare(params, mixture, splits, stores)
+    return run.module, WindowData(run.data.training, run.data.validation)
 
 
 def fit_pretraining(
@@ -71,12 +88,12 @@ def fit_pretraining(
     """Pretrain an encoder on a mixture.
 
     Args:
-        mixture: What is drawn from, see ``eegfm.mixture.table.mix_windows``.
+        mixture: Windows to draw from, see ``eegfm.mixture.table.mix_windows``.
         stores: Signal stores by corpus.
-        params: Everything that is chosen.
+        params: All choices.
         run_directory: Runs lie here side by side, each in a folder named by a fingerprint of its parameters,
             its mixture, the samples and filters of its signals, and its code.
-        splits: Who may be trained on; the mixture is checked against it, and the header says who was.
+        splits: Persons and their splits; the mixture is checked against it, and the header says who was trained on.
 
     Returns:
         The result. Metrics: ``train_loss`` and ``train_r2`` (mean over the last tenth of the history),
@@ -90,6 +107,33 @@ def fit_pretraining(
         StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
     """
+    run = _prepare(params, mixture, splits, stores)
+    module, data = run.module, run.data
+    directory = run_directory / run.fingerprint
+    _write_params(directory, params, data.mixture_sha256)
+    monitor = _train(module, data, directory)
+    module = module.cpu().eval()
+    return PretrainResult(
+        checkpoint=module.checkpoint(),
+        metrics=_metrics(module, monitor),
+        history=module.history.table(),
+        reconstructions=_reconstruct(module.objective, data, run.stores, params.seed),
+        run_directory=directory,
+    )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A training that is about to begin."""
+
+    module: PretrainModule
+    data: TrainingData
+    stores: Stores
+    fingerprint: str
+
+
+def _prepare(params: PretrainParams, mixture: pd.DataFrame, splits: pd.DataFrame, stores: Stores) -> _Run:
+    """Check who may be trained on, address the windows, build the model and fit its statistics."""
     split_table = SplitTable(splits)
     split_table.check_training(mixture)
     stores = readable(stores, params.loader.verify)
@@ -97,39 +141,27 @@ def fit_pretraining(
     data = training_data(mixture, stores, params)
     fingerprint = run_fingerprint(params, data, signals_of(mixture, stores))
     code = encoder_code(params.encoder, params.adapter)  # now: who edits it during the training does not change that
-    directory = run_directory / fingerprint
-    _write_params(directory, params, data.mixture_sha256)
-
-    rereference = Rereference(data.spec.montages, params.reference, params.bad_channels)
-    rereferenced_spec = rereference.rereferenced_spec(data.spec)
-    adapter = new_adapter(params.adapter, rereferenced_spec, params.seed)
-    encoder_spec = adapter.adapted_spec(rereferenced_spec)
-    objective = _new_objective(params, encoder_spec)
+    backbone = new_backbone(
+        params.encoder,
+        params.adapter,
+        data.spec,
+        params.seed,
+        reference=params.reference,
+        bad_channels=params.bad_channels,
+    )
+    objective = _new_objective(params, backbone)
     first_steps = range(min(_N_STATISTICS_STEPS, data.n_steps))
-    objective.fit_statistics(
-        adapter(rereference(batch)) for step in first_steps for batch in data.training.batches(step)
+    context = Context(n_steps=data.n_steps, seed=params.seed, corpora=tuple(sorted(data.weights)))
+    objective.setup((batch for step in first_steps for batch in data.training.batches(step)), context)
+    header = pretrain_header(
+        objective, params, data, stores, backbone.encoder_spec, fingerprint, split_table, mixture, code
     )
-    module = PretrainModule(objective, rereference, adapter, params, data.weights, data.n_steps)
-    monitor = _train(module, data, directory)
-
-    objective, rereference, adapter = objective.cpu().eval(), rereference.cpu(), adapter.cpu().eval()
-    return PretrainResult(
-        checkpoint=Checkpoint(
-            _tensors(objective, adapter),
-            pretrain_header(objective, params, data, stores, encoder_spec, fingerprint, split_table, mixture, code),
-        ),
-        metrics=_metrics(module, monitor),
-        history=module.history.table(),
-        reconstructions=_reconstruct(objective, rereference, adapter, data, stores, encoder_spec, params.seed),
-        run_directory=directory,
-    )
+    return _Run(PretrainModule(objective, params, data.weights, data.n_steps, header), data, stores, fingerprint)
 
 
-def _new_objective(params: PretrainParams, spec: SignalSpec) -> Objective:
-    """Build encoder and objective; all initial weights follow from the seed, global random state stays."""
-    encoder = new_encoder(params.encoder, spec, params.seed)
-    seed = generator_for(params.seed, OBJECTIVE_WEIGHTS).initial_seed()
-    objective = build_seeded(params.objective, seed, encoder, spec)
+def _new_objective(params: PretrainParams, backbone: Backbone) -> Objective:
+    """Build the objective; its initial weights follow from the seed, global random state stays."""
+    objective = build_seeded(params.objective, objective_seed(params.seed), backbone)
     assert isinstance(objective, Objective), f"{params.objective.implementation} is no Objective"
     return objective
 
@@ -143,7 +175,7 @@ def _train(module: PretrainModule, data: TrainingData, directory: Path) -> Throu
     monitor = ThroughputMonitor()
     trainer = build_trainer(module.params, directory, data.n_steps, [monitor], validates=len(data.validation) > 0)
     with honest_end():
-        trainer.fit(module, data.training, data.validation)
+        trainer.fit(module, datamodule=WindowData(data.training, data.validation))
     if trainer.global_step != data.n_steps:
         raise TrainingError(
             f"training stopped after {trainer.global_step} of {data.n_steps} steps; nothing is kept, start it again"
@@ -152,14 +184,6 @@ def _train(module: PretrainModule, data: TrainingData, directory: Path) -> Throu
     if len(data.validation) and not is_validated:
         trainer.validate(module, data.validation, verbose=False)
     return monitor
-
-
-def _tensors(objective: Objective, adapter: Adapter) -> dict[str, NDArray[np.generic]]:
-    """Copies of all weights and statistics under the names that a checkpoint gives them."""
-    state = {f"{PREFIX}{name}": value for name, value in objective.encoder.state_dict().items()}
-    state |= {f"{ADAPTER_PREFIX}{name}": value for name, value in adapter.state_dict().items()}
-    state |= {f"{_OBJECTIVE_PREFIX}{name}": value for name, value in objective.own_state().items()}
-    return {name: value.detach().cpu().numpy().copy() for name, value in state.items()}
 
 
 def _metrics(module: PretrainModule, monitor: ThroughputMonitor) -> dict[str, float]:
@@ -171,31 +195,27 @@ def _metrics(module: PretrainModule, monitor: ThroughputMonitor) -> dict[str, fl
     if len(validated):
         names = [name for name in history.columns if name.startswith("val_")]
         metrics |= {name: float(validated[name].iloc[-1]) for name in names}
+    backbone = module.objective.backbone
     metrics |= {
         "n_steps": module.n_steps,
         "n_windows": monitor.n_windows.total(),
-        "n_parameters": sum(p.numel() for p in module.objective.encoder.parameters()),
-        "n_adapter_parameters": sum(p.numel() for p in module.adapter.parameters()),
+        "n_parameters": sum(p.numel() for p in backbone.encoder.parameters()),
+        "n_adapter_parameters": sum(p.numel() for p in backbone.adapter.parameters()),
         "windows_per_s": monitor.windows_per_s,
     }
     return metrics | {f"corpus_ratio_{corpus}": ratio for corpus, ratio in monitor.corpus_ratios().items()}
 
 
-def _reconstruct(
-    objective: Objective,
-    rereference: Rereference,
-    adapter: Adapter,
-    data: TrainingData,
-    stores: Stores,
-    encoder_spec: SignalSpec,
-    seed: int,
-) -> dict[str, dict[str, Any]]:
+def _reconstruct(objective: Objective, data: TrainingData, stores: Stores, seed: int) -> dict[str, dict[str, Any]]:
     """Reconstruct a few windows of each corpus, spread over its persons, on the CPU."""
     shown: dict[str, dict[str, Any]] = {}
-    for k, (corpus, groups) in enumerate(sorted(data.shown.items())):
+    if not isinstance(objective, Reconstructs):
+        return shown
+    encoder_spec = objective.backbone.encoder_spec
+    context = Context(seed=seed, stage=Stage.RECONSTRUCTION, corpora=tuple(sorted(data.weights)))
+    for corpus, groups in sorted(data.shown.items()):
         draw = subsample_evenly(groups[:1], _N_RECONSTRUCTED)[0]
-        batch = adapter(rereference(gather(draw, stores[corpus])))
-        fields = objective.reconstruct(batch, generator_for(seed, RECONSTRUCTION_MASKS, k))
+        fields = objective.reconstruct(gather(draw, stores[corpus]), context)
         plain = {name: v.numpy() if isinstance(v, torch.Tensor) else v for name, v in fields.items()}
         shown[corpus] = {
             **plain,

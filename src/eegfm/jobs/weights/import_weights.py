@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eegfm.adapters.config import AdapterConfig
-from eegfm.adapters.load import new_adapter
 from eegfm.ancestry import ImportedWeights
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.key_map import KeyMap
-from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.encoders.published import key_map
 from eegfm.errors import ConfigError
+from eegfm.inference.backbone import Backbone, new_backbone
 from eegfm.inference.encoder_code import encoder_code
 from eegfm.inference.module import build_inference
 from eegfm.inference.versions import versions
@@ -25,7 +23,6 @@ from eegfm.jobs.weights.exported import is_exported, read_exported
 from eegfm.jobs.weights.foreign_weights import ForeignWeights, read_foreign_weights
 from eegfm.jobs.weights.import_montage import import_montage
 from eegfm.nn.load_report import LoadReport
-from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import load_weights
 
 logger = logging.getLogger(__name__)
@@ -68,8 +65,8 @@ def import_weights(path: Path, params: ImportParams) -> ImportResult:
     foreign = read_foreign_weights(path)
     translated = names.translate(foreign.tensors)
     spec = SignalSpec(params.rate_hz, *_montage_and_length(params))
-    encoder_spec = _encoder_spec(spec, params)
-    encoder = new_encoder(params.encoder, encoder_spec, params.seed)
+    backbone = _new_backbone(spec, params)
+    encoder = backbone.encoder
     _check_resized(params, encoder)
     report = load_weights(
         encoder,
@@ -81,8 +78,8 @@ def import_weights(path: Path, params: ImportParams) -> ImportResult:
         unknown=translated.unknown,
         remedy=_REMEDY,
     )
-    header = _header(params, encoder, names, foreign, spec, encoder_spec)
-    tensors = {name: value.numpy().copy() for name, value in encoder.state_dict(prefix=PREFIX).items()}
+    header = _header(params, backbone, names, foreign)
+    tensors = {name: value.numpy().copy() for name, value in backbone.state_dict().items()}
     origin = {
         "source": names.source,
         "license": header.license,
@@ -124,37 +121,35 @@ def _montage_and_length(params: ImportParams) -> tuple[dict[str, Any], dict[str,
     return {montage.name: montage}, {montage.name: n_samples}
 
 
-def _encoder_spec(spec: SignalSpec, params: ImportParams) -> SignalSpec:
-    """What the encoder is built for, behind reference and adapter."""
-    prepared = Rereference(spec.montages, params.reference).rereferenced_spec(spec)
-    adapter_config: AdapterConfig = params.adapter
-    adapter = new_adapter(adapter_config, prepared, params.seed)
-    if adapter.state_dict():
+def _new_backbone(spec: SignalSpec, params: ImportParams) -> Backbone:
+    """Build a backbone whose adapter has no weights."""
+    backbone = new_backbone(
+        params.encoder,
+        params.adapter,
+        spec,
+        params.seed,
+        reference=params.reference,
+        bad_channels=params.bad_channels,
+    )
+    if backbone.adapter.state_dict():
         raise ConfigError(
-            f"import.adapter {adapter_config.name} has weights of its own, which no published file holds; "
+            f"import.adapter {params.adapter.name} has weights of its own, which no published file holds; "
             "set import.adapter.name to none, zero_pad or interpolate"
         )
-    return adapter.adapted_spec(prepared)
+    return backbone
 
 
-def _header(
-    params: ImportParams,
-    encoder: Encoder,
-    names: KeyMap,
-    foreign: ForeignWeights,
-    spec: SignalSpec,
-    encoder_spec: SignalSpec,
-) -> CheckpointHeader:
+def _header(params: ImportParams, backbone: Backbone, names: KeyMap, foreign: ForeignWeights) -> CheckpointHeader:
     return CheckpointHeader(
         phase="imported",
         fingerprint=_fingerprint(params, foreign),
         encoder=params.encoder.model_dump(mode="json"),
         adapter=params.adapter.model_dump(mode="json"),
         objective={},
-        signal_spec=spec.to_dict(),
-        encoder_spec=encoder_spec.to_dict(),
-        signal_scale_uv=encoder.signal_scale_uv,
-        normalization=encoder.normalization,
+        signal_spec=backbone.spec.to_dict(),
+        encoder_spec=backbone.encoder_spec.to_dict(),
+        signal_scale_uv=backbone.encoder.signal_scale_uv,
+        normalization=backbone.encoder.normalization,
         reference=params.reference,
         bad_channels=params.bad_channels,
         filters=params.filters.model_dump(mode="json"),

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eegfm.batch import Pairs, StoredBatch, WindowIndex
+from eegfm.batch import Pairs, StoredBatch, TrainStep, WindowIndex
 from eegfm.store.reader import SignalStore
 from eegfm.store.stores import Stores
 from eegfm.training.loading.buffers import Buffers, PinnedBuffers, ReusedBuffers
@@ -65,20 +65,20 @@ class TrainingLoader:
     def __len__(self) -> int:
         return len(self._steps)
 
-    def __iter__(self) -> Iterator[list[StoredBatch]]:
+    def __iter__(self) -> Iterator[TrainStep]:
         return prefetch(self._gathered, self._n_ahead)
 
     def batches(self, step: int) -> list[StoredBatch]:
         """Micro-batches of one step, gathered now."""
         return self._gather(step, None)
 
-    def _gathered(self) -> Iterator[list[StoredBatch]]:
+    def _gathered(self) -> Iterator[TrainStep]:
         use_one_thread()
         buffers = PinnedBuffers() if self._device.type == "cuda" else ReusedBuffers(self._n_ahead + 4)
         n_blocks = -(-self._read_ahead_steps // _BLOCK)
         for block in prefetch(self._asked, n_blocks) if n_blocks else [self._steps]:
             for step in block:
-                yield self._gather(step, buffers)
+                yield TrainStep(step, self._gather(step, buffers), self._plan.n_windows_per_step)
 
     def _gather(self, step: int, buffers: Buffers | None) -> list[StoredBatch]:
         batches = []
@@ -136,9 +136,10 @@ class ValidationLoader:
     def __len__(self) -> int:
         return len(self._steps)
 
-    def __iter__(self) -> Iterator[list[StoredBatch]]:
-        for step in self._steps:
-            yield [gather(draw, self._stores[draw.group.corpus]) for draw in step]
+    def __iter__(self) -> Iterator[TrainStep]:
+        for number, step in enumerate(self._steps):
+            batches = [gather(draw, self._stores[draw.group.corpus]) for draw in step]
+            yield TrainStep(number, batches, sum(len(draw.positions) for draw in step))
 
 
 def gather(

@@ -58,6 +58,7 @@ class MixturePlan:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        self.n_windows_per_step = batch_size
         self.counts = batch_counts(weights, batch_size, world_size)
         empty = [c for c in self.counts if not sum(len(group) for group in groups.get(c, ()))]
         if empty:

@@ -89,6 +89,11 @@ class Plan(Protocol):
         """Steps of every epoch."""
         ...
 
+    @property
+    def n_windows_per_step(self) -> int:
+        """Windows of every step, all ranks together."""
+        ...
+
     def step(self, step: int) -> list[Draw]:
         """Micro-batches of one step, counted from 0 over all epochs."""
         ...

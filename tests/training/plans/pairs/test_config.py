@@ -145,7 +145,7 @@ def test_stretches_end_where_windows_of_one_condition_stop_overlapping() -> None
     ]
     windows = table(rows)
     stores = cast(Stores, stores_of(windows))
-    (stratum,) = strata(windows, window_groups(windows.assign(split="pretrain"), stores, "pretrain"), stores)
+    (stratum,) = strata(windows, window_groups(windows.assign(split="train"), stores, "train"), stores)
     matching = kind(name="condition", across="any").matching(stratum, 100.0)
     assert matching.n_pairs == 2
     seen = set()

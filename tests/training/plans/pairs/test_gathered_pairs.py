@@ -103,15 +103,15 @@ def mixture(seed: int) -> pd.DataFrame:
     # Some persons go under two names, and identities sort like neither persons nor recordings.
     who = made["person"].replace({"hbn:p3": "hbn:p0", "tuh:p1": "tuh:p0"})
     identity = [sha256(f"{name}{seed}".encode()).hexdigest()[:8] for name in who]
-    split = np.where(who.isin(["hbn:p4", "tuh:p2"]), "validation", "pretrain")
+    split = np.where(who.isin(["hbn:p4", "tuh:p2"]), "validation", "train")
     return made.assign(identity=identity, split=split).sample(frac=1, random_state=seed, ignore_index=True)
 
 
 def batches_of(windows: pd.DataFrame, stores: dict[str, SignalStore], pairing: PairConfig, **ranks: int) -> Any:
     """All batches of two epochs; None where there is no pair."""
-    trained = windows[windows["split"] == "pretrain"]
-    plan = PairPlan(trained, window_groups(windows, stores, "pretrain"), stores, pairing, 4, 1, **ranks)
-    return [batch for step in TrainingLoader(plan, stores, 2 * plan.n_steps_per_epoch) for batch in step]
+    trained = windows[windows["split"] == "train"]
+    plan = PairPlan(trained, window_groups(windows, stores, "train"), stores, pairing, 4, 1, **ranks)
+    return [batch for step in TrainingLoader(plan, stores, 2 * plan.n_steps_per_epoch) for batch in step.batches]
 
 
 class Told:
@@ -119,7 +119,7 @@ class Told:
 
     def __init__(self, windows: pd.DataFrame, stores: dict[str, SignalStore]) -> None:
         self._by_samples = {}
-        for row in expand(windows[windows["split"] == "pretrain"]).itertuples():
+        for row in expand(windows[windows["split"] == "train"]).itertuples():
             stretch = stores[row.corpus].stretch(row.recording_id, row.start, row.start + row.n_samples)
             self._by_samples[stretch.astype(np.int16).tobytes()] = row
 
@@ -219,7 +219,7 @@ def test_windows_that_begin_at_one_sample_are_told_apart_by_their_class(stores: 
          "n_samples": N_SAMPLES, "identity": name}
         for name, _ in RECORDINGS["tuh"] for start in (0, 500) for label in ("open", "closed")
     ]  # fmt: skip
-    windows = table(rows).assign(split="pretrain").sample(frac=1, random_state=3, ignore_index=True)
+    windows = table(rows).assign(split="train").sample(frac=1, random_state=3, ignore_index=True)
     batches = batches_of(windows, stores, ConditionPairs())
     assert len(batches) == 6
     for batch in batches:
@@ -230,8 +230,8 @@ def test_windows_that_begin_at_one_sample_are_told_apart_by_their_class(stores: 
 
 def test_windows_that_are_not_drawn_from_are_refused(stores: dict[str, SignalStore]) -> None:
     windows = mixture(0)
-    trained = windows[windows["split"] == "pretrain"]
-    groups = window_groups(windows, stores, "pretrain")
+    trained = windows[windows["split"] == "train"]
+    groups = window_groups(windows, stores, "train")
     moved = trained.assign(start=trained["start"] + (trained["montage"] == TWO.name))
     with pytest.raises(ConfigError, match=r"\d+ of \d+ windows .* \(hbn, 2ch-.*, 50 samples\) are not drawn from"):
         PairPlan(moved, groups, stores, ConditionPairs(), 2, 0)

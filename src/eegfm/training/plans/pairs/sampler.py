@@ -91,6 +91,7 @@ class PairPlan:
                 f"{most.stratum.name}; lower it or add recordings"
             )
         self.n_steps_per_epoch = sum(matched.n_batches for matched in self._matched)
+        self.n_windows_per_step = 2 * batch_size
         # Two, because what reads ahead is in the next epoch already.
         self._epoch = lru_cache(maxsize=2)(self._draw)
         logger.info("Pairs, %s", described)

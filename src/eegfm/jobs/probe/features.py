@@ -1,0 +1,73 @@
+"""The features that a probe compares: of the trained encoder, of untrained twins, and band power."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eegfm.batch import SignalSpec
+from eegfm.checkpoint import Checkpoint
+from eegfm.evaluation.config import ProbeParams
+from eegfm.evaluation.features import band_power_features, encoder_features, extract_features
+from eegfm.inference.backbone import Backbone, load_backbone, untrained_backbone_like
+from eegfm.jobs.probe.compatibility import check_channels, check_windows
+from eegfm.jobs.probe.trials import Trials
+from eegfm.store.reader import SignalStore
+
+FeatureSets = dict[str, list[NDArray[np.float32]]]
+"""By kind (``pretrained``, ``untrained``, ``band_power``), (W, F) features of each initialisation."""
+
+
+def all_features(checkpoint: Checkpoint, store: SignalStore, trials: Trials, params: ProbeParams) -> FeatureSets:
+    """Compute the features of all windows: trained, untrained and band power.
+
+    Raises:
+        CheckpointError: The encoder does not fit the windows, other code made it, or a feature is not finite.
+        SplitError: See ``extract_features``.
+        StoreError: Stored samples differ from their checksums.
+    """
+    device, backbones = _device(params), _backbones(checkpoint, _spec_of(store, trials), trials, params)
+    rereference = backbones["pretrained 0"].rereference
+    extractors = {name: encoder_features(backbone.to(device)) for name, backbone in backbones.items()}
+    extractors["band_power 0"] = band_power_features(rereference, store.rate_hz)
+    features = extract_features(
+        store,
+        trials.windows,
+        extractors,
+        pooling=params.pooling,
+        batch_size=params.batch_size,
+        device=device,
+    )
+    return {
+        "pretrained": [features["pretrained 0"]],
+        "untrained": [features[f"untrained {k}"] for k in range(params.n_untrained)],
+        "band_power": [features["band_power 0"]],
+    }
+
+
+def _backbones(checkpoint: Checkpoint, spec: SignalSpec, trials: Trials, params: ProbeParams) -> dict[str, Backbone]:
+    """Build the trained backbone and its untrained twins.
+
+    Raises:
+        CheckpointError: The encoder does not fit the windows, or other code made it.
+    """
+    trained = load_backbone(checkpoint, spec, accept_other_code=params.accept_other_code, key="probe.accept_other_code")
+    check_windows(checkpoint.header, trained.encoder, trials.windows)
+    if trained.encoder.traits.one_montage:
+        check_channels(checkpoint.header, trained.encoder_spec.montages)
+    twins = (untrained_backbone_like(checkpoint, spec, params.untrained_seed + k) for k in range(params.n_untrained))
+    return {"pretrained 0": trained} | {f"untrained {k}": twin for k, twin in enumerate(twins)}
+
+
+def _spec_of(store: SignalStore, trials: Trials) -> SignalSpec:
+    """Describe the probed windows, for the adapter: an encoder is built from its checkpoint alone."""
+    longest = trials.windows.groupby("montage")["n_samples"].max()
+    names = [str(name) for name in longest.index]
+    return SignalSpec(
+        store.rate_hz, {name: store.montages[name] for name in names}, {name: int(longest[name]) for name in names}
+    )
+
+
+def _device(params: ProbeParams) -> torch.device:
+    if params.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(params.device)

@@ -1,0 +1,128 @@
+"""Where a training is, and the only source of its random choices."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from eegfm.batch import rank_slice
+
+MASKS, VIEWS, AUGMENTATION, CODES = range(4)
+"""Purposes of random numbers; what is drawn for one does not depend on what is drawn for another."""
+
+
+class Stage(IntEnum):
+    """The use of a micro-batch. Each draws numbers of its own, and a validation draws the same ones every time."""
+
+    TRAINING = 1
+    VALIDATION = 2
+    RECONSTRUCTION = 3
+
+
+_OBJECTIVE_WEIGHTS = 4
+_DROPOUT = 5
+
+
+@dataclass(frozen=True)
+class Context:
+    """The place of a micro-batch in a training; all random numbers follow from it.
+
+    What is drawn with ``generator`` or ``window_draws`` is the same on every rank: ranks draw for the whole micro-batch
+    of the step and take their own windows, so that all ranks together equal one process. Only what draws without a
+    generator (dropout, stochastic depth, jitter) differs between ranks.
+
+    Args:
+        step: Number of the optimizer step, or of the validation batch.
+        n_steps: Optimizer steps in all.
+        seed: Of the run.
+        rank: Number of this process.
+        world_size: Number of processes.
+        corpora: Names of all corpora of the run, sorted; a corpus is told apart by its place among them.
+        stage: The use of the micro-batch.
+    """
+
+    step: int = 0
+    n_steps: int = 1
+    seed: int = 0
+    rank: int = 0
+    world_size: int = 1
+    corpora: tuple[str, ...] = ()
+    stage: Stage = Stage.TRAINING
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.rank < self.world_size, "ranks are numbered from 0"
+
+    def of(self, stage: Stage, step: int, rank: int = 0, world_size: int = 1) -> "Context":
+        """The same training at another place."""
+        return replace(self, stage=stage, step=step, rank=rank, world_size=world_size)
+
+    def generator(self, purpose: int, corpus: str = "") -> Generator:
+        """Random numbers of one purpose, step and corpus, for the whole micro-batch; ranks slice what is drawn.
+
+        On the CPU, so that every device draws the same.
+        """
+        further = (purpose,) if purpose else ()
+        return Generator().manual_seed(_state_of(self.seed, self.stage, self.step, self._number(corpus), *further))
+
+    def window_draws(self, purpose: int, corpus: str, n_windows: int) -> "WindowDraws":
+        """Random numbers of the ``n_windows`` windows that this rank has of a micro-batch."""
+        return WindowDraws(self.generator(purpose, corpus), n_windows, self.rank, self.world_size)
+
+    @contextmanager
+    def global_draws(self, device: torch.device, corpus: str = "") -> Iterator[None]:
+        """Seed torch's global generators for one micro-batch of this rank, and put them back afterwards.
+
+        Dropout, stochastic depth and jitter take no generator: they draw from the global one of the device that holds
+        their input. Those of the CPU and of ``device`` are seeded.
+
+        Args:
+            device: The device that the draws are made on: the CPU or a CUDA device.
+            corpus: Of the micro-batch.
+        """
+        state = _state_of(self.seed, _DROPOUT, self.step, self._number(corpus), self.rank)
+        # Only these two generators: torch.manual_seed would seed those of all devices, which nothing puts back.
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.default_generator.manual_seed(state)
+            if device.type == "cuda":
+                with torch.cuda.device(device):
+                    torch.cuda.manual_seed(state)
+            yield
+
+    def _number(self, corpus: str) -> int:
+        assert not self.corpora or corpus in self.corpora, f"{corpus} is none of {self.corpora}"
+        return self.corpora.index(corpus) if self.corpora else 0
+
+
+class WindowDraws:
+    """Random numbers of the windows of one micro-batch: drawn for all of them, cut to those of one rank.
+
+    Args:
+        generator: Source of the numbers.
+        n_windows: Windows that this rank has, as many as every other.
+        rank: Number of this process.
+        world_size: Number of processes.
+    """
+
+    def __init__(self, generator: Generator, n_windows: int, rank: int = 0, world_size: int = 1) -> None:
+        self._generator, self.n_windows = generator, n_windows
+        self._own, self._n_all = rank_slice(rank, world_size), world_size * n_windows
+
+    def uniform(self, n: int) -> Tensor:
+        """(B, n) numbers in [0, 1), on the CPU; every call draws further ones."""
+        return torch.rand(self._n_all, n, generator=self._generator)[self._own]
+
+
+def objective_seed(seed: int) -> int:
+    """Seed of the initial weights of an objective, in a run of this seed."""
+    return _state_of(seed, _OBJECTIVE_WEIGHTS)
+
+
+def _state_of(seed: int, *purpose: int) -> int:
+    """Hash of a seed and a purpose: numpy's ``SeedSequence``, which keeps neighbouring seeds unrelated."""
+    state = int(np.random.SeedSequence([seed, *purpose]).generate_state(1, np.uint64)[0])
+    # torch reads seeds beyond 63 bits as negative numbers on some devices.
+    return state >> 1

@@ -1,0 +1,51 @@
+"""Names of pipelines, parameters and catalog entries name no corpus."""
+
+from collections.abc import Iterable, Iterator
+
+import pytest
+from kedro.pipeline import Pipeline
+from pydantic import ValidationError
+
+from eegfm.pipeline_registry import DEFAULT_ROLES, register_pipelines
+from eegfm.splits.config import Roles
+from kedro_project import PROJECT_ROOT
+
+COMING = ("contrast", "finetune", "challenge", "tune", "embed", "check", "tokenizer")
+"""Pipelines that come with the next issues: a corpus of such a name would stop working then."""
+
+
+def names_in_use(registry: dict[str, Pipeline]) -> set[str]:
+    """Pipelines, their folders, and the first part of every entry and parameter that belongs to no corpus."""
+    entries = {name for pipeline in registry.values() for name in pipeline.datasets()}
+    first = {name.removeprefix("params:").partition(".")[0] for name in entries}
+    folders = {path.parent.name for path in (PROJECT_ROOT / "src/eegfm/pipelines").glob("*/__init__.py")}
+    return {*registry, *folders, *first} - {"__default__", *DEFAULT_ROLES.pretrain, DEFAULT_ROLES.probe}
+
+
+def free(names: Iterable[str]) -> Iterator[str]:
+    """Those that may name a corpus."""
+    for name in names:
+        try:
+            Roles(pretrain=[name])
+        except ValidationError:
+            continue
+        yield name
+
+
+def test_names_that_mean_something_else_name_no_corpus() -> None:
+    names = names_in_use(register_pipelines())
+    assert {"pretrain", "probe", "mix", "splits", "corpora", "export", "import_weights"} <= names
+    assert list(free([*sorted(names), *COMING])) == []
+
+
+@pytest.mark.parametrize("role", ["pretrain", "probe"])
+def test_a_reserved_name_is_refused_with_one_line(role: str) -> None:
+    roles = {"pretrain": ["tuh"], "probe": ""} | {role: ["finetune"] if role == "pretrain" else "finetune"}
+    with pytest.raises(ValidationError, match="'finetune' cannot name a corpus, it means something else"):
+        Roles(**roles)
+
+
+def test_a_pipeline_whose_name_is_not_reserved_would_be_seen() -> None:
+    registry = register_pipelines()
+    assert list(free(names_in_use({**registry, "denoise": registry["mix"]}))) == ["denoise"]
+    assert list(free(["tuh", "eegmat", "my_corpus_2"])) == ["tuh", "eegmat", "my_corpus_2"]
