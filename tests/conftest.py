@@ -1,6 +1,13 @@
 """Fixtures shared by all tests."""
 
 import os
+
+# One thread each, before numpy or torch is imported: their models are too small to gain from a second one, and lose much
+# to it where another process works, as the second of these workers does.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+# ruff: noqa: E402
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +15,6 @@ import pytest
 
 import eegfm  # noqa: F401 - before torch computes anything: see eegfm.processor
 from kedro_project import PROJECT_ROOT, Run, files_under, run_project
-
-# The models of the tests are too small to gain from a second thread, and lose much to it on a busy machine.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ def real_signal(batch: WindowBatch) -> Tensor:
 
 
 def with_key_mask(tokens: Tokens, mask: Tensor | None) -> Tokens:
-    """Tokens that hide those where ``mask`` (B, N) is False, besides what they hide already."""
+    """Tokens that mask those where ``mask`` (B, N) is False, besides what they mask already."""
     if mask is None:
         return tokens
     return replace(tokens, key_mask=mask if tokens.key_mask is None else tokens.key_mask & mask)

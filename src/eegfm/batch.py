@@ -138,7 +138,7 @@ class WindowIndex:
         montage: Montage name.
         n_samples: Window length, the same for all.
         stride: Samples from one window of a run to the next.
-        first_rows: (R,) int64 first row in the montage's arena of each run's first window.
+        first_rows: (R,) int64 first row, among the mapped shards of the montage, of each run's first window.
         recordings: (R,) int32 row of each run's recording in the store's scale table.
         persons: (R,) int32 number of each run's person.
         ends: (R,) int64 number of windows up to and with each run; None where every run is one window.
@@ -168,7 +168,7 @@ class WindowIndex:
         return sum(column.nbytes for column in columns if column is not None)
 
     def locate(self, positions: "NDArray[np.int64]") -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
-        """First rows in the arena, and rows of the scale table, of the windows with these numbers."""
+        """First rows among the mapped shards, and rows of the scale table, of the windows with these numbers."""
         run, offsets = self.runs_of(positions)
         return self.first_rows[run] + offsets * self.stride, self.recordings[run].astype("int64")
 

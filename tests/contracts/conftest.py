@@ -9,7 +9,9 @@ import torch
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.recording import Montage
 
-pytest.register_assert_rewrite("contracts.encoder_checks", "contracts.encoder_training", "contracts.masked_content")
+pytest.register_assert_rewrite(
+    "contracts.depth_checks", "contracts.encoder_checks", "contracts.encoder_training", "contracts.masked_content"
+)
 
 LENGTHS_S = {19: 2, 21: 10, 64: 3, 129: 4}
 

@@ -129,7 +129,7 @@ def refuses_broken_patches(subject: Subject) -> None:
 
 @torch.no_grad()
 def tokens_hold_their_patch(subject: Subject) -> None:
-    """No token's content depends on another's samples: what an objective hides is hidden."""
+    """No token's content depends on another's samples: what an objective masks is masked."""
     if subject.traits.output == "window":
         return
     encoder, batch = subject.encoder(), make_batch()
@@ -226,7 +226,7 @@ def time_matters(subject: Subject) -> None:
 
 @torch.no_grad()
 def visible_subset(subject: Subject) -> None:
-    """Encoding a subset gives what hiding the rest gives; who cannot says so."""
+    """Encoding a subset gives what masking the rest gives; who cannot says so."""
     encoder = subject.encoder()
     for batch in (make_batch(), _with_padding(make_batch())[0]):
         tokens = encoder.tokenize(batch)
@@ -235,8 +235,8 @@ def visible_subset(subject: Subject) -> None:
                 with pytest.raises((ConfigError, AssertionError)):
                     encoder.encode(tokens, visible)
                 continue
-            hiding = with_key_mask(tokens, visible.mask(tokens.content.shape[1]))
-            expected = take(encoder.encode(hiding), visible.index)
+            masking = with_key_mask(tokens, visible.mask(tokens.content.shape[1]))
+            expected = take(encoder.encode(masking), visible.index)
             assert deviation(encoder.encode(tokens, visible), expected) < CLOSE
             assert deviation(take(encoder.encode(tokens), visible.index), expected) > DIFFERENT / 10
 

@@ -126,7 +126,7 @@ def overfits_eight_windows(subject: Subject) -> None:
 
 
 def objectives_train_it(subject: Subject) -> None:
-    """An objective that hides tokens trains every encoder of tokens; it refuses the others before anything is built."""
+    """An objective that masks tokens trains every encoder of tokens; it refuses the others before anything is built."""
     asked = [MaskedConfig(target="signal"), *(m() for m in members(AnyObjectiveConfig) if _name(m) == "mae")]
     for choice in asked:
         config = choice

@@ -24,7 +24,7 @@ CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def hiding_objectives(*, allow_leaks: bool = False) -> Iterator[PatchObjectiveConfig]:
-    """Every objective of the menu that hides patches, with all of its targets and masks."""
+    """Every objective of the menu that masks patches, with all of its targets and masks."""
     for member in members(AnyObjectiveConfig):
         if not issubclass(member, PatchObjectiveConfig):
             continue
@@ -35,7 +35,7 @@ def hiding_objectives(*, allow_leaks: bool = False) -> Iterator[PatchObjectiveCo
 
 
 def hidden_content_stays_hidden(subject: Subject) -> None:
-    """Doubled, moved, replaced, flattened or huge: what is hidden changes no prediction, hidden or visible, to the bit.
+    """Doubled, moved, replaced, flattened or huge: what is masked changes no prediction, masked or visible, to the bit.
 
     Also while training, and where the channels are a mixture of others (``target_signal``).
     """
@@ -57,16 +57,16 @@ def hidden_content_stays_hidden(subject: Subject) -> None:
 
 def _check(objective: Objective, batch: WindowBatch, changes: dict[str, Callable[[Tensor], Tensor]]) -> None:
     shown, expected = _predictions(objective, batch)
-    hidden = shown.repeat_interleave(objective.encoder.patch_samples, dim=2)
+    masked = shown.repeat_interleave(objective.encoder.patch_samples, dim=2)
     for name, change in changes.items():
-        changed: WindowBatch = {**batch, "signal": torch.where(hidden, change(batch["signal"]), batch["signal"])}
+        changed: WindowBatch = {**batch, "signal": torch.where(masked, change(batch["signal"]), batch["signal"])}
         found = _predictions(objective, changed)[1]
         moved_sd = float((found - expected).abs().max() / expected.std())
         assert torch.equal(found, expected), (objective.config, name, objective.training, f"moved by {moved_sd:.3g} sd")
 
 
 def _predictions(objective: Objective, batch: WindowBatch) -> tuple[Tensor, Tensor]:
-    """(B, C, P) which patches were hidden, and what was predicted of all; dropout and jitter from one seed."""
+    """(B, C, P) which patches were masked, and what was predicted of all; dropout and jitter from one seed."""
     fresh = copy.deepcopy(objective) if objective.training else objective  # running statistics move while training
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -138,7 +138,7 @@ def test_every_channel_matters(adapter: Adapter) -> None:
 
 
 def test_no_second_tells_of_another(adapter: Adapter) -> None:
-    """What an objective hides stays hidden: all channels of a patch of the encoder, here of a second."""
+    """What an objective masks stays masked: all channels of a patch of the encoder, here of a second."""
     batch = make_batch(64, 3)
     changed = batch["signal"].clone()
     changed[..., 100:200] = 1e3 * changed[..., 100:200].flip(-1) + 50

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts import bad_channel_checks, depth_checks, encoder_checks, encoder_training, hidden_content
+from contracts import bad_channel_checks, depth_checks, encoder_checks, encoder_training, masked_content
 from contracts.encoder_cases import Case, Subject
 from contracts.fake_encoders import (
     FAKES,
@@ -23,7 +23,7 @@ from eegfm.nn.weights import load_weights
 CHECKS = {
     **encoder_checks.CHECKS,
     **encoder_training.CHECKS,
-    **hidden_content.CHECKS,
+    **masked_content.CHECKS,
     **bad_channel_checks.CHECKS,
     **depth_checks.CHECKS,
 }

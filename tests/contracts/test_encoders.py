@@ -7,14 +7,14 @@ import os
 
 import pytest
 
-from contracts import bad_channel_checks, depth_checks, encoder_checks, encoder_training, hidden_content
+from contracts import bad_channel_checks, depth_checks, encoder_checks, encoder_training, masked_content
 from contracts.encoder_cases import CASES, MEMBERS, PARAMS, Case, Subject
 from zoo.stand_in import braindecode_models
 
 CHECKS = {
     **encoder_checks.CHECKS,
     **encoder_training.CHECKS,
-    **hidden_content.CHECKS,
+    **masked_content.CHECKS,
     **bad_channel_checks.CHECKS,
     **depth_checks.CHECKS,
 }

@@ -122,7 +122,7 @@ def test_state_survives_a_round_trip(objective: Objective, spec: SignalSpec, mak
 
 
 def test_reconstruction_explains_the_loss(objective: Objective, make_batch: MakeBatch) -> None:
-    """The loss, computed again from what the plot shows, over hidden patches only."""
+    """The loss, computed again from what the plot shows, over masked patches only."""
     objective.eval()
     batch = make_batch(21, 3)
     shown = objective.reconstruct(batch, context(5))
@@ -137,17 +137,17 @@ def test_reconstruction_explains_the_loss(objective: Objective, make_batch: Make
     assert abs(float(squared[~shown["mask"]].mean() - loss.detach())) > 1e-4
 
 
-def test_hidden_content_cannot_leak(objective: Objective, make_batch: MakeBatch) -> None:
+def test_masked_content_cannot_leak(objective: Objective, make_batch: MakeBatch) -> None:
     objective.eval()
     batch = make_batch(19, 4)
     shown = objective.reconstruct(batch, context(2))
-    hidden = shown["mask"].repeat_interleave(objective.encoder.patch_samples, dim=2)
+    masked = shown["mask"].repeat_interleave(objective.encoder.patch_samples, dim=2)
     noise = 50 * torch.randn(batch["signal"].shape, generator=torch.Generator().manual_seed(3))
-    changed: WindowBatch = {**batch, "signal": torch.where(hidden, noise, batch["signal"])}
+    changed: WindowBatch = {**batch, "signal": torch.where(masked, noise, batch["signal"])}
     again = objective.reconstruct(changed, context(2))
     assert torch.equal(again["prediction"], shown["prediction"])
     assert not torch.equal(again["target"], shown["target"])
-    seen: WindowBatch = {**batch, "signal": torch.where(hidden, batch["signal"], noise)}
+    seen: WindowBatch = {**batch, "signal": torch.where(masked, batch["signal"], noise)}
     assert not torch.equal(objective.reconstruct(seen, context(2))["prediction"], shown["prediction"])
 
 
@@ -181,8 +181,8 @@ def padded(batch: WindowBatch, n_channels: int) -> tuple[WindowBatch, torch.Tens
     return {**batch, "signal": signal, "channel_positions": positions, "channel_mask": mask}, real
 
 
-def test_padding_is_neither_hidden_nor_scored(objective: Objective, make_batch: MakeBatch) -> None:
-    """As if there were no padding: the same tokens are hidden, the same loss comes out, the same statistics."""
+def test_padding_is_neither_masked_nor_scored(objective: Objective, make_batch: MakeBatch) -> None:
+    """As if there were no padding: the same tokens are masked, the same loss comes out, the same statistics."""
     objective.eval()
     batch = make_batch(19, 2)
     more, real = padded(batch, 40)
@@ -206,7 +206,7 @@ def test_padding_is_neither_hidden_nor_scored(objective: Objective, make_batch: 
 
 
 def test_windows_differ_in_their_bad_channels(objective: Objective, make_batch: MakeBatch) -> None:
-    """Each window hides its own share of its own good channels; the loss is the mean over windows of what they show."""
+    """Each window masks its own share of its own good channels; the loss is the mean over windows of what they show."""
     objective.eval()
     batch = make_batch(19, 4, n_windows=4)
     mask = torch.ones(4, 19, dtype=torch.bool)
@@ -257,7 +257,7 @@ def test_the_target_signal_is_asked_for_where_there_is_one(objective: Objective,
         assert torch.equal(value, of_mixed[name])
 
 
-def test_where_channels_are_mixed_no_channel_tells_of_a_hidden_patch(
+def test_where_channels_are_mixed_no_channel_tells_of_a_masked_patch(
     objective: Objective, make_batch: MakeBatch
 ) -> None:
     objective.eval()
@@ -267,7 +267,7 @@ def test_where_channels_are_mixed_no_channel_tells_of_a_hidden_patch(
     P = shown["mask"].shape[2]
     assert torch.equal(shown["mask"], shown["mask"][:, :1].expand(-1, 19, -1))
     assert shown["mask"][:, 0].sum(dim=1).tolist() == [round(objective.config.mask_ratio * P)] * 2
-    hidden = shown["mask"].repeat_interleave(objective.encoder.patch_samples, dim=2)
+    masked = shown["mask"].repeat_interleave(objective.encoder.patch_samples, dim=2)
     noise = 50 * torch.randn(batch["signal"].shape, generator=torch.Generator().manual_seed(3))
-    changed: WindowBatch = {**mixed, "signal": torch.where(hidden, noise, batch["signal"])}
+    changed: WindowBatch = {**mixed, "signal": torch.where(masked, noise, batch["signal"])}
     assert torch.equal(objective.reconstruct(changed, context(1))["prediction"], shown["prediction"])

@@ -1,4 +1,4 @@
-"""Objectives that hide patches refuse encoders whose tokens know of the whole window, before anything is built."""
+"""Objectives that mask patches refuse encoders whose tokens know of the whole window, before anything is built."""
 
 import logging
 from typing import Any

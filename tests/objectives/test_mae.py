@@ -204,8 +204,8 @@ def test_channels_that_fill_a_token_up_are_not_scored(target: str, filler: str) 
     loss, logs, _ = objective(windows, context(2))
     unit = objective.targets.sd if target == "log_spectrum" else 30.0
     squared = ((shown["prediction"] - shown["target"]) / unit).square().mean(dim=-1)[:, :5]
-    hidden = shown["mask"][:, :5].float()
-    expected = ((squared * hidden).sum(dim=(1, 2)) / hidden.sum(dim=(1, 2))).mean()
+    masked = shown["mask"][:, :5].float()
+    expected = ((squared * masked).sum(dim=(1, 2)) / masked.sum(dim=(1, 2))).mean()
     torch.testing.assert_close(loss.detach(), expected, rtol=1e-4, atol=1e-5)
     assert float(logs["baseline_loss"]) < 3.0
     windows["signal"][:, 5:] = -500.0

@@ -41,7 +41,7 @@ def batch(seed: int, n_windows: int = 4, scale_uv: float = 20.0) -> WindowBatch:
     }
 
 
-def test_reconstruction_hides_what_the_mask_says() -> None:
+def test_reconstruction_masks_what_the_mask_says() -> None:
     shown = build(mask_ratio=0.3).reconstruct(batch(0), context(1))
     assert shown["mask"].sum(dim=(1, 2)).tolist() == [4] * 4  # round(0.3 * 15)
     expected = lowest(torch.rand(4, 15, generator=context(1).generator(MASKS)), 4)

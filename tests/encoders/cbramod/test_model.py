@@ -98,9 +98,9 @@ def test_padding_at_the_end_is_as_if_absent(patch_norm: str) -> None:
 def test_hidden_tokens_change_no_other() -> None:
     """Any tokens, whole channels and whole patches among them."""
     encoder, batch = build(), make_batch()
-    hidden = torch.zeros(2, 19, 4, dtype=torch.bool)
-    hidden[0, 3], hidden[0, :, 2], hidden[1, 5:9, 1] = True, True, True
-    seen = ~hidden.flatten(1)
+    masked = torch.zeros(2, 19, 4, dtype=torch.bool)
+    masked[0, 3], masked[0, :, 2], masked[1, 5:9, 1] = True, True, True
+    seen = ~masked.flatten(1)
     tokens = with_key_mask(encoder.tokenize(batch), seen)
     other = replace(tokens, content=torch.where(seen.unsqueeze(-1), tokens.content, 7.0))
     assert torch.equal(encoder.encode(tokens)[seen], encoder.encode(other)[seen])
@@ -109,7 +109,7 @@ def test_hidden_tokens_change_no_other() -> None:
 
 
 def test_key_masks_let_everyone_see_himself() -> None:
-    mask = torch.tensor([[True, False, True, False, True, False]])  # 3 channels, 2 patches: the second is hidden
+    mask = torch.tensor([[True, False, True, False, True, False]])  # 3 channels, 2 patches: the second is masked
     across_channels, across_time = key_masks(mask, 3, 2)
     assert across_channels is not None
     assert across_time is not None

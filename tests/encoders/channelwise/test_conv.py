@@ -66,19 +66,19 @@ def test_the_exchange_equals_its_definition() -> None:
     torch.manual_seed(0)
     layer = ChannelwiseLayer(8, torch.nn.Identity(), dropout_ratio=0.0)
     x = torch.randn(2, 3, 4, 8)
-    hidden = torch.zeros(2, 3, 4, 1, dtype=torch.bool)
-    hidden[0, 1], hidden[1, :, 2] = True, True  # a channel; a patch of all channels
-    seen = layer.time_norm(x).masked_fill(hidden, 0.0)
+    masked = torch.zeros(2, 3, 4, 1, dtype=torch.bool)
+    masked[0, 1], masked[1, :, 2] = True, True  # a channel; a patch of all channels
+    seen = layer.time_norm(x).masked_fill(masked, 0.0)
     mixed = x + seen
     y = layer.channel_norm(mixed)
     expected = mixed.clone()
     for b in range(2):
         for p in range(4):
-            rows = [c for c in range(3) if not hidden[b, c, p]]
+            rows = [c for c in range(3) if not masked[b, c, p]]
             mean = torch.stack([y[b, c, p] for c in rows]).mean(dim=0) if rows else torch.zeros(8)
             for c in range(3):
                 expected[b, c, p] += torch.sigmoid(layer.gate(y[b, c, p])) * layer.exchange(mean)
-    torch.testing.assert_close(layer(x, hidden), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(layer(x, masked), expected, atol=1e-5, rtol=1e-5)
 
 
 @both
@@ -88,9 +88,9 @@ def test_a_hidden_token_is_not_seen(config: ConvConfig | GruConfig) -> None:
     tokens = encoder.tokenize(make_batch(19, 6))
     mask = torch.rand(2, 19 * 6, generator=torch.Generator().manual_seed(0)) > 0.3
     content = torch.where(mask.unsqueeze(-1), tokens.content, 100.0)
-    hiding = replace(tokens, key_mask=mask)
-    assert torch.equal(encoder.encode(hiding)[mask], encoder.encode(hiding.with_content(content))[mask])
-    assert not torch.equal(encoder.encode(hiding)[mask], encoder.encode(tokens)[mask])
+    masking = replace(tokens, key_mask=mask)
+    assert torch.equal(encoder.encode(masking)[mask], encoder.encode(masking.with_content(content))[mask])
+    assert not torch.equal(encoder.encode(masking)[mask], encoder.encode(tokens)[mask])
 
 
 @both

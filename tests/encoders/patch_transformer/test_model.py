@@ -100,8 +100,8 @@ def test_a_visible_subset_is_as_if_the_rest_were_hidden(
     tokens = encoder.tokenize(windows)
     visible = visible_sets(3, 4, 3)[kind]
     found = encoder.encode(tokens, visible)
-    hiding = with_key_mask(tokens, visible.mask(12))
-    expected = take(encoder.encode(hiding), visible.index)
+    masking = with_key_mask(tokens, visible.mask(12))
+    expected = take(encoder.encode(masking), visible.index)
     real = torch.ones(found.shape[:2], dtype=torch.bool)
     if is_padded:  # what comes out for padding is nobody's
         assert tokens.key_mask is not None

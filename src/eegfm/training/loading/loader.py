@@ -121,7 +121,7 @@ class ValidationLoader:
         groups: Windows by corpus.
         stores: Stores by corpus.
         batch_counts: Windows per micro-batch, by corpus.
-        n_windows: Largest number of windows per corpus; more are subsample_evenly evenly.
+        n_windows: Largest number of windows per corpus; of more, some are taken, spread evenly.
     """
 
     def __init__(self, groups: Groups, stores: Stores, batch_counts: Mapping[str, int], n_windows: int) -> None:
