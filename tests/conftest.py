@@ -2,8 +2,8 @@
 
 import os
 
-# One thread each, before numpy or torch is imported: their models are too small to gain from a second one, and lose much
-# to it where another process works, as the second of these workers does.
+# One thread each, before numpy or torch is imported. The models of the tests are too small to gain from a second
+# thread, and lose much to it on a busy machine: the other worker of pytest-xdist makes every machine busy.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
