@@ -18,7 +18,7 @@ from eegfm.batch import StoredBatch, WindowIndex
 from eegfm.store.reader import SignalStore
 from eegfm.training.config import ShuffleParams
 from eegfm.training.loading.loader import TrainingLoader
-from eegfm.training.plans.mixture import MixturePlan
+from eegfm.training.plans.mixture_plan import MixturePlan
 
 _FULLY = ShuffleParams()
 MEMCPY = """

@@ -168,7 +168,7 @@ def test_metrics_that_were_edited_and_an_encoder_that_is_damaged(data: Path, tmp
     for ended, line, again in zip(kedro(*commands), lines.values(), ("probe", "pretrain"), strict=True):
         assert (ended.code, len(ended.errors)) == (1, 1)
         assert ended.errors[0].startswith(f"eegfm: error: {line}")
-        assert ended.errors[0].endswith(f"make it anew with: kedro run --pipelines={again} {' '.join(options)}")
+        assert ended.errors[0].endswith(f"make it again with: kedro run --pipelines={again} {' '.join(options)}")
         assert not ended.packages & {*HEAVY}
     path.write_bytes(old)
 

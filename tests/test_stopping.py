@@ -25,8 +25,8 @@ NAMES = {TERM: "SIGTERM", INT: "SIGINT (Ctrl-C)"}
 
 def line(number: signal.Signals) -> str:
     return (
-        f"eegfm: error: stopped by {NAMES[number]}; what was finished is kept, what was half done is not used; "
-        "start the same command again (a training begins anew)"
+        f"eegfm: error: stopped by {NAMES[number]}; finished work is kept, unfinished work is not used; "
+        "start the same command again (a training starts from the beginning)"
     )
 
 

@@ -1,4 +1,4 @@
-"""Weights that start from other weights: who all of them have seen. No torch here."""
+"""Ancestry of weights: the checkpoints they started from, and all persons they were trained on. No torch here."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Self, TypedDict
@@ -9,12 +9,12 @@ from eegfm.config import StrictModel
 
 
 class ImportedWeights(StrictModel):
-    """Where weights are from that were not trained here.
+    """Origin of imported weights.
 
     Attributes:
-        source: Whose names and shapes the file has: repository, file, commit.
-        file_sha256: Of the file.
-        note: What the person who imported it has to say.
+        source: Code that defines the names and shapes in the file: repository, file, commit.
+        file_sha256: SHA-256 of the file.
+        note: Note of the person who imported the file.
     """
 
     source: str
@@ -26,10 +26,10 @@ class Parent(StrictModel):
     """A checkpoint that weights started from.
 
     Attributes:
-        phase: Of the run that left it; ``imported`` for weights from elsewhere.
-        fingerprint: Of that run.
-        corpora: It, and those before it, were trained on these.
-        imported: Where it is from, for weights that were trained elsewhere: their persons are unknown.
+        phase: Phase of its run; ``imported`` for weights that were trained elsewhere.
+        fingerprint: Fingerprint of its run.
+        corpora: Training corpora of this checkpoint and of its ancestors.
+        imported: Origin of weights that were trained elsewhere. Their persons are unknown.
         parents: The checkpoints that it started from.
     """
 
@@ -40,7 +40,7 @@ class Parent(StrictModel):
     parents: tuple["Parent", ...]
 
     def imports(self) -> Iterator["Parent"]:
-        """Itself and those before it, as far as they were trained elsewhere."""
+        """This checkpoint and its ancestors, as far as they were trained elsewhere."""
         if self.imported is not None:
             yield self
         for parent in self.parents:
@@ -48,18 +48,18 @@ class Parent(StrictModel):
 
 
 class Ancestry(StrictModel):
-    """What weights started from and who they have seen: a part of a checkpoint's header.
+    """Part of a checkpoint's header: the checkpoints that weights started from, and the persons they were trained on.
 
     ``persons`` lists the ``n_persons`` that the weights were trained or validated on, each with all names
-    (``namespace:subject``, see ``eegfm.splits.persons``), ``signals`` a short hash of each of their recordings: a
-    probe refuses both. ``kept_out`` lists by reason who was there and left out of training.
+    (``namespace:subject``, see ``eegfm.splits.persons``). ``signals`` has a short hash of each of their recordings. A
+    probe refuses both. ``kept_out`` lists the persons that were left out of training, by reason.
 
-    ``parents`` are the checkpoints that the weights started from; there are none where they started from a seed. All
-    that says who was seen (``corpora`` to ``kept_out``) then holds for the parents too, see ``inherited``.
+    ``parents`` are the checkpoints that the weights started from; it is empty for weights from a seed. The fields about
+    persons (``corpora`` to ``kept_out``) include those of the parents, see ``inherited``.
 
-    Weights that were ``imported`` were not trained here: ``corpora`` are those that are declared for them, and who was
-    seen is None, which means unknown and never nobody. A checkpoint that was trained here from imported weights is
-    not ``imported`` itself: it lists the persons that are known, and ``n_persons`` is None, because there are others.
+    Weights that were ``imported`` were trained elsewhere. ``corpora`` are then the declared corpora. The fields about
+    persons are None, which means unknown, not empty. A checkpoint that was trained here from imported weights is not
+    ``imported`` itself. It lists the known persons, and its ``n_persons`` is None, because there are unknown ones.
     """
 
     phase: str
@@ -84,16 +84,16 @@ class Ancestry(StrictModel):
         return self
 
     def as_parent(self) -> Parent:
-        """What a checkpoint that starts from this one says of it."""
+        """Description of this checkpoint in the header of a checkpoint that starts from it."""
         return Parent.model_validate({name: getattr(self, name) for name in Parent.model_fields})
 
     def imports(self) -> Iterator[Parent]:
-        """Itself and those before it, as far as they were trained elsewhere: nobody knows on which persons."""
+        """This checkpoint and its ancestors, as far as they were trained elsewhere on unknown persons."""
         return self.as_parent().imports()
 
 
 class TrainedOn(TypedDict):
-    """The fields of a header that say who was seen."""
+    """The fields of a header about the persons that weights were trained on."""
 
     parents: tuple[Parent, ...]
     corpora: list[str]
@@ -113,19 +113,19 @@ def inherited(
     signals: Iterable[str],
     kept_out: Mapping[str, Iterable[str]],
 ) -> TrainedOn:
-    """Put together what a training saw itself and what the checkpoints that it started from saw.
+    """Unite the persons and corpora of a training with those of the checkpoints that it started from.
 
     Args:
-        parents: Headers of the checkpoints that the weights started from; empty for weights that follow from a seed.
-        corpora: Of this training, as all that follow.
-        simulated_corpora: Those of them that are simulated.
+        parents: Headers of the checkpoints that the weights started from; empty for weights from a seed.
+        corpora: Corpora of this training. All further arguments describe this training too.
+        simulated_corpora: The simulated corpora among them.
         persons: All names of each person.
         signals: Short hashes of the recordings.
-        kept_out: By reason, names of persons.
+        kept_out: Names of persons that were left out, by reason.
 
     Returns:
-        The union of each field. Two that share a name are one person. A person who was kept out of one training and
-        seen by another counts as seen. ``n_persons`` is None where a checkpoint before was imported.
+        The union of each field. Two entries that share a name are one person. A person who was kept out of one training
+        and seen by another counts as seen. ``n_persons`` is None if an ancestor was imported.
     """
     seen = _merged([*persons, *(names for parent in parents for names in parent.persons or ())])
     names_seen = {name for names in seen for name in names}
@@ -146,7 +146,7 @@ def inherited(
 
 
 def _merged(persons: Iterable[Sequence[str]]) -> list[list[str]]:
-    """One list of names per person, sorted; those that share a name are one."""
+    """One list of names per person, sorted. Entries that share a name are one person."""
     person_of: dict[str, frozenset[str]] = {}
     for names in persons:
         person = frozenset(names).union(*(person_of[name] for name in names if name in person_of))

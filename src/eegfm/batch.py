@@ -42,7 +42,7 @@ class TrainStep(NamedTuple):
     """Micro-batches of one step of a plan, as one process sees them.
 
     Args:
-        number: Of the step, counted from 0 over all epochs; of a validation, number of the batch.
+        number: Number of the step, counted from 0 over all epochs; in a validation, number of the batch.
         batches: One per corpus and montage, in the plan's order.
         n_windows: Windows of the whole step, all processes together.
     """
@@ -95,7 +95,7 @@ def padding_mask(batch: WindowBatch) -> "Tensor | None":
 
 @dataclass(frozen=True)
 class SignalSpec:
-    """What the data decides about an encoder. Configuration says choices; this says facts.
+    """Specification of the data for an encoder. A configuration holds choices, a specification holds facts.
 
     Args:
         rate_hz: Sampling rate of every window.

@@ -22,20 +22,20 @@ FORMAT_VERSION: Literal[5] = 5
 HEADER_KEY = "eegfm"
 _WEIGHTS_CRC_KEY = "eegfm_weights_crc32c"
 _SHA256_KEY = "eegfm_sha256"
-"""Hash of the header and of the checksum of the weights: whoever reads a header alone can trust it."""
+"""Key of the hash over the header and the checksum of the weights, so that a header read alone can be trusted."""
 _CRC_BYTES = 1 << 20  # per call, which holds the interpreter's lock
 
 
 class CheckpointHeader(Ancestry):
-    """What a checkpoint says of itself. Every field is plain data; no field can name code.
+    """Header of a checkpoint. Every field is plain data; no field can name code.
 
-    ``encoder``, ``adapter`` and ``objective`` are the configurations that built the modules, checked again by the same
-    closed menus when they are read. ``signal_spec`` is what the data decided, ``encoder_spec`` what came of it behind
-    reference and adapter: what the encoder was built for. ``fingerprint`` names the run: a hash of its parameters, its
+    ``encoder``, ``adapter`` and ``objective`` are the configurations that built the modules. They are validated again
+    by the same unions when they are read. ``signal_spec`` describes the data. ``encoder_spec`` describes what the
+    encoder receives after re-referencing and the adapter. ``fingerprint`` names the run: a hash of its parameters, its
     samples and its code. ``encoder_code`` holds a short hash of each module between recorded microvolts and encoded
-    vectors: weights mean something else in other code. ``record`` says what a run of Kedro made the file from.
-    ``bad_channels`` is what is done with them before the encoder.
-    ``normalization`` is what the encoder does to microvolts first, ``license`` that of the weights.
+    vectors, because the same weights compute other values in other code. ``record`` is the record of the Kedro run that
+    made the file. ``bad_channels`` is the treatment of bad channels before the encoder. ``normalization`` is the
+    encoder's first operation on microvolts. ``license`` is the license of the weights.
     """
 
     format_version: Literal[5] = FORMAT_VERSION
@@ -68,7 +68,7 @@ class Checkpoint:
     header: CheckpointHeader
 
     def identity(self) -> str:
-        """Hash of weights and header, but for the record and the versions of libraries."""
+        """Hash of weights and header, without the record and the versions of libraries."""
         sha = hashlib.sha256()
         for described, array in _described(self.tensors):
             sha.update(described)
@@ -82,7 +82,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write whole or not at all. A record that is about other weights or another header is not written.
+    """Write a checkpoint whole or not at all. A record of other weights or another header is not written.
 
     Raises:
         CheckpointError: A weight is not finite; nothing is written then.
@@ -92,7 +92,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     bad = [name for name, value in checkpoint.tensors.items() if not np.isfinite(value).all()]
     if bad:
         raise CheckpointError(f"{path}: weights are not finite ({', '.join(bad[:5])}); nothing was written")
-    # safetensors writes the bytes as they lie in memory: an array that is not contiguous would come back wrong.
+    # safetensors writes the bytes as they lie in memory. An array that is not contiguous would be read back wrong.
     tensors = {name: np.asarray(value, order="C") for name, value in checkpoint.tensors.items()}
     record = checkpoint.header.record
     if record is not None and record.contents != checkpoint.identity():
@@ -131,7 +131,7 @@ def read_header(path: Path) -> CheckpointHeader:
 
 
 def _read_header(path: Path) -> tuple[CheckpointHeader, str]:
-    """The header, and what it says of its weights: their checksum."""
+    """The header, and the checksum of the weights."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -157,14 +157,14 @@ def _read_header(path: Path) -> tuple[CheckpointHeader, str]:
 
 
 def _described(tensors: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[bytes, NDArray[np.generic]]]:
-    """By name: name, type and shape, and the values in one piece."""
+    """Description (name, type and shape) and contiguous values of each weight, sorted by name."""
     for name, value in sorted(tensors.items()):
         array = np.ascontiguousarray(value)
         yield f"{name} {array.dtype.str} {value.shape} ".encode(), array
 
 
 def _weights_crc32c(tensors: Mapping[str, NDArray[np.generic]]) -> str:
-    """CRC-32C of names, types, shapes and values: four times as fast as a hash, and enough for damage."""
+    """CRC-32C of names, types, shapes and values. It is four times as fast as a hash, and suffices for damage."""
     crc = 0
     for described, array in _described(tensors):
         crc = google_crc32c.extend(crc, described)
@@ -175,7 +175,7 @@ def _weights_crc32c(tensors: Mapping[str, NDArray[np.generic]]) -> str:
 
 
 def _problem(error: ValidationError | json.JSONDecodeError) -> str:
-    """What is wrong first, in one line."""
+    """The first problem, in one line."""
     if isinstance(error, json.JSONDecodeError):
         return str(error)
     first = error.errors()[0]

@@ -14,20 +14,20 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def identity(self) -> dict[str, Any]:
-        """What decides a result, as plain data; a member leaves out what only a machine or a reader cares for."""
+        """Options that decide a result, as plain data. Options for the machine or the reader are left out."""
         return self.model_dump(mode="json")
 
 
 def refuse_unused(config: BaseModel, names: Iterable[str], why: str) -> None:
-    """Refuse options that have another value than their default where nothing reads them.
+    """Refuse options that differ from their default although nothing reads them.
 
     Args:
-        config: The configuration, whole.
+        config: The whole configuration.
         names: Options that are not read.
-        why: The choice that leaves them unread, e.g. ``at level window``.
+        why: The choice that makes them unread, e.g. ``at level window``.
 
     Raises:
-        ValueError: With the first of them.
+        ValueError: Names the first such option.
     """
     fields = type(config).model_fields
     for name in names:
@@ -36,10 +36,10 @@ def refuse_unused(config: BaseModel, names: Iterable[str], why: str) -> None:
 
 
 class Buildable(StrictModel):
-    """A configuration of one member of a kind; ``implementation`` names the class that it configures.
+    """A configuration of one member of a kind. ``implementation`` names the class that it configures.
 
-    The path is a constant of the class, never of the configuration: a YAML file or a checkpoint can name
-    only members of the menu, no code.
+    The path is a constant of the class, never a value of the configuration. A YAML file or a checkpoint can therefore
+    name only members of the union, no code.
     """
 
     implementation: ClassVar[str]
@@ -51,12 +51,12 @@ class Buildable(StrictModel):
 
 
 def refuse_repeated(values: Sequence[str], what: str) -> tuple[str, ...]:
-    """Refuse a list that names something twice.
+    """Refuse a list with repeated names.
 
     Raises:
-        ValueError: It does.
+        ValueError: A name occurs twice.
     """
     repeated = sorted(value for value, n in Counter(values).items() if n > 1)
     if repeated:
-        raise ValueError(f"{what} {', '.join(repeated)} stands there twice; each may stand there once")
+        raise ValueError(f"{what} {', '.join(repeated)} is listed twice; list it once")
     return tuple(values)

@@ -14,8 +14,8 @@ class RecordingError(EegfmError):
 
     Args:
         code: Short stable identifier, e.g. ``unknown_unit``.
-        reason: What was found.
-        remedy: What the user can do about it.
+        reason: The fault that was found.
+        remedy: Advice to the user.
     """
 
     def __init__(self, code: str, reason: str, remedy: str) -> None:
@@ -25,7 +25,7 @@ class RecordingError(EegfmError):
         self.remedy = remedy
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
-        # Exceptions with several arguments do not survive the way back from a worker process otherwise.
+        # Without this, exceptions with several arguments cannot be sent back from a worker process.
         return type(self), (self.code, self.reason, self.remedy)
 
 
@@ -42,12 +42,12 @@ class CheckpointError(EegfmError):
 
 
 class DamageError(CheckpointError):
-    """A checkpoint that is not what was saved."""
+    """A checkpoint that differs from the saved file."""
 
 
 class LineageError(EegfmError):
-    """Files that do not belong together, do not say what they were made from, or hold something else than they say."""
+    """Files that do not belong together, have no record of their origin, or differ from their record."""
 
 
 class TrainingError(EegfmError):
-    """A training that diverged or was stopped; it leaves no checkpoint."""
+    """A training that diverged or was stopped. It leaves no checkpoint."""

@@ -12,11 +12,11 @@ import filelock
 def write_atomically(path: Path, data: bytes) -> None:
     """Write in one step: a temporary file in the same folder, fsync, rename, fsync of the folder.
 
-    The rename is atomic only within one file system, which is why the temporary file lies beside its target.
+    The rename is atomic only within one file system, so the temporary file lies beside its target.
 
     Args:
-        path: The file; its folder is made when absent.
-        data: All of its bytes.
+        path: The file; its folder is made if absent.
+        data: All bytes of the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -32,7 +32,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make a rename inside a folder survive a power loss, where the system can."""
+    """Make a rename inside a folder survive a power loss, if the system can."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -43,11 +43,11 @@ def fsync_folder(folder: Path) -> None:
 
 @contextmanager
 def exclusive(lock: Path, busy: Callable[[str], Exception]) -> Iterator[None]:
-    """Hold a lock file, which the system releases when this process ends, however it ends.
+    """Hold a lock file. The system releases it when this process ends, however it ends.
 
     Args:
-        lock: The file; another beside it names the process that holds it.
-        busy: Makes the error that a second process gets, from words that name the first and its machine.
+        lock: The file; another file beside it names the process that holds the lock.
+        busy: Makes the error for a second process, from words that name the first process and its machine.
     """
     owner, held = lock.with_name(f"{lock.name}.owner"), filelock.FileLock(lock, timeout=0)
     try:

@@ -15,14 +15,14 @@ def refuse_unmatched(where: str, names: Collection[str], values: "pd.Series[Any]
     """Refuse configured names that no row of the corpus has.
 
     Args:
-        where: The parameter that holds them, e.g. ``cut 'hands': anchors.left.values``.
-        names: What is configured.
-        values: What there is, one value per row of the whole corpus.
-        what: What the rows are, e.g. ``events (column 'value')``.
-        why: What is known of the reason, to be put behind the message.
+        where: The parameter that holds the names, e.g. ``cut 'hands': anchors.left.values``.
+        names: Configured names.
+        values: Existing values, one per row of the whole corpus.
+        what: Kind of the rows, e.g. ``events (column 'value')``.
+        why: Known reason, appended to the message.
 
     Raises:
-        ConfigError: With the names that match nothing, those that there are with their counts, and close ones.
+        ConfigError: Lists the names that match nothing, the existing values with their counts, and close names.
     """
     known = [str(value) for value in _present(values).unique()]
     unmatched = [name for name in names if name not in known]
@@ -44,7 +44,7 @@ def counted_values(values: "pd.Series[Any]") -> str:
 
 
 def close_names(name: str, known: Sequence[str]) -> list[str]:
-    """Known names that differ in blanks or case alone, or else the closest one."""
+    """Known names that differ in blanks or case alone, or else the closest name."""
     same = [other for other in known if _folded(other) == _folded(name)]
     if same:
         return same

@@ -1,8 +1,8 @@
 """Register the pipelines of the project.
 
-Which corpora there are is configuration (``params:corpora``): the hook ``ProjectHooks.after_context_created``
-hands the roles over before Kedro asks for the pipelines. Without a context (``kedro registry list``) the
-embedded default stands in.
+The list of corpora is configuration (``params:corpora``). The hook ``ProjectHooks.after_context_created`` hands these
+roles over before Kedro asks for the pipelines. Without a context (``kedro registry list``) the embedded default is
+used.
 """
 
 from kedro.framework.project import pipelines as kedro_pipelines
@@ -20,11 +20,11 @@ def use_roles(roles: Roles) -> None:
     global _roles  # noqa: PLW0603  Kedro calls register_pipelines() without arguments
     if roles != _roles:
         _roles = roles
-        kedro_pipelines.configure(__name__)  # forgets what it has loaded
+        kedro_pipelines.configure(__name__)  # drops the pipelines that were loaded before
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Every pipeline by name. Those down to a probe run from raw files on a fresh clone, and make no data again."""
+    """Every pipeline by name. Pipelines up to the probe start at raw files and skip data that exists."""
     pretrained = list(_roles.pretrain)
     corpora = pretrained + [c for c in [_roles.probe] if c and c not in pretrained]
     ingested = sum((ingest.create_pipeline(c) for c in corpora), Pipeline([]))

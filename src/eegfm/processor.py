@@ -3,26 +3,26 @@
 import os
 
 VARIABLE = "ONEDNN_MAX_CPU_ISA"
-"""Read once by oneDNN, the library inside torch, when it first computes something."""
+"""Environment variable that oneDNN, the library inside torch, reads once at its first computation."""
 WITHOUT_AMX = "AVX512_CORE_BF16"
 """The newest instructions before AMX; bfloat16 stays fast on them."""
 
-_OLDER_VARIABLE = "DNNL_MAX_CPU_ISA"  # oneDNN reads it where the other is absent
+_OLDER_VARIABLE = "DNNL_MAX_CPU_ISA"  # oneDNN reads it if the other is absent
 _PROCESSOR = "/proc/cpuinfo"
 _BUFFER_BYTES = 4096  # the first of many processors is enough; the kernel writes the file as it is read
 
 
 def keep_onednn_from_amx() -> None:
-    """Limit oneDNN on a processor with AMX, unless the user has chosen what it may use.
+    """Limit oneDNN on a processor with AMX, unless the user has set a limit.
 
-    With AMX, oneDNN 3.12 (torch 2.13) computes wrong convolutions in bfloat16, in shapes that encoders here have.
+    With AMX, oneDNN 3.12 (torch 2.13) computes wrong convolutions in bfloat16, in shapes that occur in our encoders.
     """
     if onednn_limit() is None and has_amx():
         os.environ[VARIABLE] = WITHOUT_AMX
 
 
 def has_amx() -> bool:
-    """Whether the processor says so. False where the system does not tell: only Linux does, in a file."""
+    """Whether the processor reports AMX. False if the system does not tell; only Linux does, in a file."""
     try:
         with open(_PROCESSOR, encoding="utf-8", errors="replace", buffering=_BUFFER_BYTES) as lines:
             flags = next((line for line in lines if line.startswith("flags")), "")
@@ -32,5 +32,5 @@ def has_amx() -> bool:
 
 
 def onednn_limit() -> str | None:
-    """What oneDNN may use at most, by the environment; None where it may use all there is."""
+    """Limit of oneDNN from the environment; None if there is no limit."""
     return os.environ.get(VARIABLE) or os.environ.get(_OLDER_VARIABLE)

@@ -9,11 +9,11 @@ from typing import Any
 from eegfm.config import StrictModel
 
 RECORD_KEY = "eegfm"
-"""Name under which a record stands in the metadata of a file."""
+"""Key of the record in the metadata of a file."""
 
 
 class Record(StrictModel):
-    """What an artefact says of itself. It names no time, path or machine: the same work gives the same record.
+    """Origin of an artefact. It names no time, path or machine, so the same work gives the same record.
 
     An identity is a hash of contents alone. A step that runs again and gives the same contents makes nothing stale,
     whatever changed before it.
@@ -21,13 +21,13 @@ class Record(StrictModel):
     Attributes:
         contents: Identity of this artefact.
         made_by: The step.
-        is_data: Whether the step is one of those that every run repeats, from raw files to mixture. What others make
-            (encoders, scores) stands for itself, whatever became of its data.
-        made_from: By entry of the catalog, the identity that the step read.
-        made_with: By entry, the identities of what the same run of the step gave.
-        parameters: By name, those that the step took, as far as they decide a result.
-        code: Roots of the code, and the hash of all of it, see ``eegfm.source_code``.
-        accepted: What did not belong together and was read all the same, as a parameter allowed.
+        is_data: Whether the step is one that every run repeats, from raw files to mixture. Artefacts of other steps
+            (encoders, scores) stay valid when their data changes.
+        made_from: Identity of each input of the step, by entry of the catalog.
+        made_with: Identities of the other outputs of the same run of the step, by entry.
+        parameters: Parameters of the step by name, as far as they decide a result.
+        code: Roots of the code, and the hash of the whole code, see ``eegfm.source_code``.
+        accepted: Differences between inputs that a parameter of the step accepted.
     """
 
     contents: str
@@ -46,7 +46,7 @@ class Stale:
 
     Args:
         entry: Its name in the catalog.
-        why: What differs, as a predicate without its verb: ``made from another splits``.
+        why: The difference, as a predicate without its verb: ``made from another splits``.
         is_data: See ``Record``.
     """
 
@@ -56,7 +56,7 @@ class Stale:
 
 
 def described(stale: Iterable[Stale], n_most: int = 3) -> str:
-    """Say what differs, those together that differ in the same, and not all of them where they are many."""
+    """Describe the differences. Entries with the same difference share a clause; long lists are shortened."""
     entries: dict[str, list[str]] = {}
     for one in stale:
         entries.setdefault(one.why, []).append(one.entry)
@@ -71,18 +71,18 @@ def _some(texts: list[str], n_most: int, comma: str = ", ") -> str:
 
 @dataclass
 class _Claims:
-    """What is said of one entry's identity: by itself, by what came with it, and by what was made from it."""
+    """Claims about one entry's identity: of itself, of outputs of the same run, and of artefacts made from it."""
 
     here: str | None = None
     with_it: dict[str, str] = field(default_factory=dict)
     from_it: dict[str, str] = field(default_factory=dict)
 
     def wrong(self) -> Iterator[str]:
-        """Those who speak of another generation than the one that counts: the one here, or its makers'."""
+        """Artefacts that claim another generation than the valid one: the present entry, or the entry of its makers."""
         of_makers = set(self.with_it.values())
         true = self.here or (of_makers.pop() if len(of_makers) == 1 else None)
         if true is None and not of_makers and len(set(self.from_it.values())) > 1:
-            yield from self.from_it  # nobody knows which is older
+            yield from self.from_it  # it is unknown which of them is older
         if true is None and of_makers:
             yield from self.with_it
         if true is not None:
@@ -96,21 +96,21 @@ def find_stale(
     unmade: Collection[str] = (),
     changed: Callable[[Record], str | None] = lambda record: None,
 ) -> list[Stale]:
-    """Find what does not belong together among artefacts that are read together.
+    """Find artefacts that do not belong together, among artefacts that are read together.
 
-    Data is followed upstream, to the entries that it was made from as they are now. What an encoder or a score says
-    of an entry is compared with what the others say of it, and with the entry itself where it is one of them or of
-    what they were made from.
+    Data is followed upstream to its source entries as they are now. The claim of an encoder or a score about an entry
+    is compared with the other claims. It is compared with the entry itself if the entry is read, or is a source of data
+    that is read.
 
     Args:
-        entries: What is read.
-        record_of: By entry; None where there is none.
-        identity_of: By entry, as it is now; None where it does not exist.
-        unmade: Entries that the same run will make anew: nothing can be said of them yet.
-        changed: Says in words what of a step that made data (its parameters, its code) is another now.
+        entries: Entries that are read.
+        record_of: Record of each entry; None if there is none.
+        identity_of: Present identity of each entry; None if it does not exist.
+        unmade: Entries that the same run will make again, so nothing is known about them yet.
+        changed: Describes the parameters and code of a data step that have changed since it ran.
 
     Returns:
-        Those that should be made anew.
+        Artefacts that should be made again.
     """
     claims: dict[str, _Claims] = {}
     records: dict[str, Record] = {}
@@ -147,7 +147,7 @@ def sha256_of(value: Any) -> str:
 
 
 def differing(made: Mapping[str, Any], now: Mapping[str, Any], key: str = "") -> Iterator[str]:
-    """Say which parameters are others now, one at a time: ``split.salt was 'a' and is 'b'``."""
+    """Describe changed parameters one by one: ``split.salt was 'a' and is 'b'``."""
     for name in sorted({*made, *now}):
         one, other = made.get(name), now.get(name)
         where = f"{key}.{name}" if key else str(name)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Reference = Literal["average", "linked_ears", "Cz", "unknown"]
-"""What the stored signals were recorded against."""
+"""Reference of the stored signals."""
 BadChannels = Literal["mask", "interpolate"]
-"""What is done with bad channels before an encoder sees them, see ``eegfm.nn.rereference.Rereference``."""
+"""Treatment of bad channels before the encoder, see ``eegfm.nn.rereference.Rereference``."""
 _BIDS_PREFIX = re.compile(r"^(?:sub-\s*)+")
 
 
@@ -27,9 +27,9 @@ class Montage:
     Args:
         channel_names: Clean electrode names, e.g. ``("Fp1", "Fz")`` or ``("E1", "Cz")``.
         positions_m: (C, 3) electrode positions in metres, head frame (x right, y front, z up).
-        is_scalp: Per channel, whether it belongs to the scalp (ears and mastoids do not) and so takes part
-            in the common average.
-        reference: What the signals were recorded against.
+        is_scalp: Per channel, whether it belongs to the scalp (ears and mastoids do not) and thus to the common
+            average.
+        reference: Reference of the recordings.
         is_digitized: Whether positions were measured on this head; otherwise the names alone decide them.
     """
 
@@ -53,7 +53,7 @@ class Montage:
     def name(self) -> str:
         """Readable and unique: channel count, reference, and a hash of the names, e.g. ``21ch-average-1f0c5e``.
 
-        Measured positions add a hash of their own, so that every digitized cap has a name of its own.
+        Measured positions add a hash, so every digitized cap has its own name.
         """
         name = f"{self.n_channels}ch-{self.reference}-{_hash((*self.channel_names, self.reference))[:6]}"
         if self.is_digitized:
@@ -92,10 +92,10 @@ def _hash(lines: Iterable[str]) -> str:
 
 
 def normalized_subject(subject: str) -> str:
-    """Spell a subject id in the one way that ids are compared in.
+    """Normalize the spelling of a subject id for comparisons.
 
-    Unicode's NFKC_Casefold (no case, no width, no invisible characters), no surrounding blanks, no BIDS prefix
-    ``sub-``. Nothing else is a matter of spelling: ``S1`` and ``S01``, ``S-1`` and ``S1`` may be two persons.
+    The result has Unicode's NFKC_Casefold (no case, no width, no invisible characters), no surrounding blanks and no
+    BIDS prefix ``sub-``. Other differences are kept: ``S1`` and ``S01``, or ``S-1`` and ``S1``, may be two persons.
     """
     visible = "".join(c for c in unicodedata.normalize("NFKC", subject) if unicodedata.category(c) != "Cf")
     folded = unicodedata.normalize("NFKC", visible.casefold())
@@ -103,5 +103,5 @@ def normalized_subject(subject: str) -> str:
 
 
 def person_id(corpus: str, subject: str) -> str:
-    """Name of a person in the tables of a corpus: the same for every spelling of the subject id."""
+    """Name of a person in the tables of a corpus. It is the same for every spelling of the subject id."""
     return f"{corpus}:{normalized_subject(subject)}"

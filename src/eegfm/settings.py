@@ -10,8 +10,8 @@ from eegfm.project.config_loader import ConfigLoader
 from eegfm.project.hooks import ProjectHooks
 from eegfm.stopping import stop_before_the_run
 
-# Kedro registers its resolvers through a name that omegaconf 2.4 has deprecated, and warns where a node reads
-# from another namespace, which is how corpora meet here.
+# Silence two warnings. Kedro registers its resolvers through a name that omegaconf 2.4 has deprecated. It also warns if
+# a node reads from another namespace, and corpora meet in this way here.
 warnings.filterwarnings("ignore", message=".*register_new_resolver.*", category=UserWarning)
 warnings.filterwarnings("ignore", message=".*dataset names contain.*", category=UserWarning)
 console.install()
@@ -19,7 +19,7 @@ stop_before_the_run(sys.argv)
 
 
 def _environment_variable(name: str, default: str | None = None) -> str:
-    """Resolve ``${env:NAME}`` in ``globals.yml``; Kedro keeps ``oc.env`` for credentials."""
+    """Resolve ``${env:NAME}`` in ``globals.yml``. Kedro reserves ``oc.env`` for credentials."""
     value = os.environ.get(name, default)
     if not value:
         raise ConfigError(
@@ -29,7 +29,7 @@ def _environment_variable(name: str, default: str | None = None) -> str:
 
 
 HOOKS = (ProjectHooks(),)
-# Its run hooks write into the project's folder, wherever a run is told to put its results.
+# The run hooks of kedro-viz write into the project's folder, even if a run writes elsewhere.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-viz",)
 CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {

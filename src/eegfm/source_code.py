@@ -22,7 +22,8 @@ NO_NUMBERS = (
     "jobs.weights.config",
     "jobs.report.config",
 )
-"""Modules that say, name and compare things, but compute none. What the configurations of jobs say counts by itself."""
+"""Modules with messages, names and comparisons, but no computations. Values of the jobs' configurations count
+separately."""
 _ROOT = Path(__file__).parent
 _N_DIGITS = 12
 _UNSAID = ("ctx", "kind", "type_comment")
@@ -30,33 +31,33 @@ _UNSAID = ("ctx", "kind", "type_comment")
 
 
 def module_hashes(*roots: str, without: Sequence[str] = ()) -> dict[str, str]:
-    """Hash modules and all modules of this package that they import, at whatever depth; nothing is imported for it.
+    """Hash modules and all modules of this package that they import, at any depth. No module is imported.
 
     Comments, docstrings, formatting and the wording of errors do not count.
 
     Args:
         roots: Dotted names of modules of this package.
-        without: Modules and rooms of this package that do not count, nor what is imported only there.
+        without: Modules and rooms of this package that do not count. Modules that only they import do not count either.
 
     Returns:
-        By module, without the package's name, sorted.
+        Hashes by module, without the package's name, sorted.
     """
     return {name: sha256 for name, (sha256, _) in _walked(roots, without).items()}
 
 
 def packages(*roots: str, without: Sequence[str] = ()) -> list[str]:
-    """Names of other packages, but for those of Python, that the modules of ``module_hashes`` import, sorted."""
+    """Names of other packages, without Python's own, that the modules of ``module_hashes`` import, sorted."""
     imported = (name for _, names in _walked(roots, without).values() for name in names)
     return sorted({name.partition(".")[0] for name in imported} - {PACKAGE} - sys.stdlib_module_names)
 
 
 def code_sha256(*roots: str, without: Sequence[str] = ()) -> str:
-    """One hash of all that ``module_hashes`` finds."""
+    """One hash of all hashes of ``module_hashes``."""
     return hashlib.sha256(json.dumps(module_hashes(*roots, without=without)).encode()).hexdigest()
 
 
 def _walked(roots: Sequence[str], without: Sequence[str]) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """By module, sorted, its hash and what it imports."""
+    """Hash and imports of each module, sorted by module."""
     left_out = {f"{PACKAGE}.{name}" for name in (*NO_NUMBERS, *without)}
     found: dict[str, tuple[str, tuple[str, ...]]] = {}
     open_, seen = list(roots), set(roots)
@@ -74,7 +75,7 @@ def _walked(roots: Sequence[str], without: Sequence[str]) -> dict[str, tuple[str
 
 
 def _source(module: str) -> Path | None:
-    """The module's file; None for other packages, and for names that are no module."""
+    """The module's file; None for other packages, and for names that are no modules."""
     package, *parts = module.split(".")
     if package != PACKAGE or not all(part.isidentifier() for part in parts):
         return None
@@ -85,7 +86,7 @@ def _source(module: str) -> Path | None:
 
 @cache
 def _read(path: Path, mtime_ns: int, n_bytes: int) -> tuple[str, tuple[str, ...]]:
-    """The module's hash and what it imports; a file that changes is read again."""
+    """The module's hash and its imports. A changed file is read again."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     parts: list[str] = []
     _describe(tree, parts)
@@ -102,9 +103,9 @@ def _imported(tree: ast.Module) -> Iterator[str]:
 
 
 def _describe(node: Any, parts: list[str]) -> None:
-    """Write a tree down; unlike ``ast.dump``, in the same way in every version of Python.
+    """Write a tree as text. Unlike ``ast.dump``, the text is the same in every version of Python.
 
-    Texts that stand alone, docstrings among them, and what is raised decide no number.
+    Docstrings, other texts that stand alone, and raised errors are left out, because they decide no number.
     """
     if isinstance(node, list):
         for item in node:

@@ -14,16 +14,16 @@ from typing import ClassVar
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 GRACE_S = 5.0
-"""Time that a run has to clean up after itself. What is left then is what a crash leaves, which every step survives."""
+"""Seconds that a run has to clean up. After them the run ends as in a crash, and every step survives a crash."""
 
 _CTRL_C = {signal.SIGINT: " (Ctrl-C)"}
 
 
 class Stopped(SystemExit):
-    """The run was told to stop. It is no ``Exception``: nothing on the way takes it for a failure of its own.
+    """The run was told to stop. This is no ``Exception``, so no handler of exceptions catches it.
 
     Args:
-        number: Of the signal.
+        number: Number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -32,19 +32,19 @@ class Stopped(SystemExit):
 
     @property
     def line(self) -> str:
-        """What the user is told."""
+        """The line for the user."""
         return (
-            f"eegfm: error: stopped by {self.number.name}{_CTRL_C.get(self.number, '')}; what was finished is kept, "
-            "what was half done is not used; start the same command again (a training begins anew)\n"
+            f"eegfm: error: stopped by {self.number.name}{_CTRL_C.get(self.number, '')}; finished work is kept, "
+            "unfinished work is not used; start the same command again (a training starts from the beginning)\n"
         )
 
 
 def stop_before_the_run(command: Sequence[str]) -> None:
-    """While ``kedro run`` loads, before ``stoppable`` takes over: say the line and end, there is nothing to clean up.
+    """Print the line and end on a signal while ``kedro run`` loads. ``stoppable`` takes over afterwards.
 
     Args:
-        command: Of this process. Others than ``kedro run`` decide for themselves, and so does a worker process, which
-            has the command of its parent.
+        command: Command of this process. Nothing is done for other commands than ``kedro run``, or for a worker
+            process, which has the command of its parent.
     """
     words = [word for word in command[1:] if not word.startswith("-")]
     is_kedro = Path(command[0]).stem == "kedro" or Path(command[0]).parent.name == "kedro"  # python -m kedro
@@ -62,11 +62,11 @@ def stop_before_the_run(command: Sequence[str]) -> None:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C end what runs inside, as ``Stopped``, and say so in one line.
+    """End the block with ``Stopped`` and one line on SIGTERM and Ctrl-C.
 
-    Cleaning up may take ``GRACE_S``. Whoever swallows the exception, waits for a thread that goes on or sits in a
-    library is ended then. A second signal ends the run at once. Signals that the caller ignores stay ignored. Outside
-    the main thread, and inside another ``stoppable``, nothing changes.
+    Cleaning up may take ``GRACE_S``. After this time the process is ended, even if it swallows the exception, waits for
+    a running thread, or is inside a library. A second signal ends the run at once. Signals that the caller ignores stay
+    ignored. Outside the main thread, and inside another ``stoppable``, nothing changes.
 
     Raises:
         Stopped: A signal came.
@@ -79,7 +79,7 @@ def stoppable() -> Iterator[None]:
         yield
     except BaseException:
         stop.uninstall()
-        # What was raised while a stopped run cleaned up is not what ended it.
+        # An error during the cleanup of a stopped run is not the cause of its end.
         if stop.number is None:
             raise
     else:
@@ -90,7 +90,7 @@ def stoppable() -> Iterator[None]:
 
 
 class _Stop:
-    """Handlers of the signals, and the thread that ends a run which does not end by itself."""
+    """Handlers of the signals, and the thread that ends a run if it does not end by itself."""
 
     current: ClassVar["_Stop | None"] = None
 
@@ -99,7 +99,7 @@ class _Stop:
         self._is_handled = self._is_said = False
         self._is_known = threading.Event()
         self._before = {n: signal.signal(n, self._handle) for n in SIGNALS if signal.getsignal(n) != signal.SIG_IGN}
-        # Bytes arrive there even while the main thread sits in a library and no handler can run.
+        # Bytes arrive here even while the main thread is inside a library and no handler can run.
         self._ends = os.pipe()
         os.set_blocking(self._ends[1], False)
         self._wakeup_before = signal.set_wakeup_fd(self._ends[1], warn_on_full_buffer=False)
@@ -107,7 +107,7 @@ class _Stop:
         _Stop.current = self
 
     def uninstall(self) -> None:
-        """Put back what was there, and wait until it is known whether a signal came; only then the thread goes on."""
+        """Restore the previous handlers, and wait until it is known whether a signal came."""
         _Stop.current = None
         signal.set_wakeup_fd(self._wakeup_before)
         for number, handler in self._before.items():
@@ -116,7 +116,7 @@ class _Stop:
         self._is_known.wait()
 
     def forget(self) -> None:
-        """In a process forked from the run, whose signals are no news for its parent: only that ends on Ctrl-C."""
+        """Reset the handlers in a process forked from the run. Only the parent ends on Ctrl-C."""
         _Stop.current = None
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -140,7 +140,7 @@ class _Stop:
         numbers = {int(number) for number in self._before}
         while came := os.read(self._ends[0], 1):
             if came[0] in numbers:
-                self.number = came[0]  # some libraries put a handler of their own in the place of ours
+                self.number = came[0]  # set here too, because some libraries replace our handler
                 self._is_known.set()
                 time.sleep(GRACE_S)
                 self._end(came[0])
@@ -158,7 +158,7 @@ class _Stop:
 
 
 class _Fork(threading.local):
-    """Signals wait while a process is forked from the run: what is sent to the child must not reach our handlers."""
+    """Block signals while a process is forked from the run. A signal to the child must not reach our handlers."""
 
     mask: set[int] | None = None
 

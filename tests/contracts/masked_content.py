@@ -11,7 +11,7 @@ from eegfm.batch import WindowBatch
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
 from eegfm.objectives.config import AnyObjectiveConfig, PatchObjectiveConfig
-from eegfm.objectives.patches import PatchObjective
+from eegfm.objectives.patches.objective import PatchObjective
 
 MASKS = {"free", "rectangular"}
 CHANGES: dict[str, Callable[[Tensor], Tensor]] = {

@@ -39,7 +39,7 @@ def test_participants(tmp_path: Path) -> None:
     [
         ("id\tage\nsub-A\t8\n", "not readable .*participant_id"),
         ("", "not readable"),
-        ("participant_id\tage\nsub-A\t8\nA\t8\n", "participant A stands there twice"),
+        ("participant_id\tage\nsub-A\t8\nA\t8\n", "participant A is listed twice"),
         ("participant_id\tage\nn/a\t8\n", "line without a participant"),
         ("participant_id\tage\n", "not readable .*it names nobody"),
     ],

@@ -149,7 +149,7 @@ def test_several_releases_in_one_folder(tmp_path: Path) -> None:
     assert table["subject"].tolist() == ["NDARDD4", "NDARAA1"]
     assert table["official_split"].tolist() == ["R1", "R5"]
     write_tree(tmp_path, {"ds005505/participants.tsv": [*other, ("sub-NDARAA1", "R5", "F", 12, 0, 0, 0, 0)]})
-    with pytest.raises(EegfmError, match=r"participants\.tsv: they say different things of participant NDARAA1"):
+    with pytest.raises(EegfmError, match=r"participants\.tsv: they contradict each other about participant NDARAA1"):
         HBN.index(tmp_path)
 
 
@@ -161,7 +161,7 @@ def test_several_releases_in_one_folder(tmp_path: Path) -> None:
         ("", "participants.tsv: not readable"),
         ("participant_id sex p_factor\nsub-A F inf\n", "p_factor of A is 'inf'"),
         ("participant_id sex age\nsub-A F 8 9\n", "line 2 has 4 fields, the header has 3"),
-        ("participant_id sex age\nsub-A F 8\nsub-A M 9\n", "participant A stands there twice"),
+        ("participant_id sex age\nsub-A F 8\nsub-A M 9\n", "participant A is listed twice"),
     ],
 )
 def test_participants_that_cannot_be_read(tmp_path: Path, text: str, message: str) -> None:

@@ -132,7 +132,7 @@ def test_two_rows_that_are_spellings_of_one_id(tmp_path: Path) -> None:
     for folder in ("a1", "A1", "B1"):
         write_tree(tmp_path, {f"sub-{folder}/eeg/sub-{folder}_task-x_eeg.edf": b""})
     people = [("participant_id", "age"), ("sub-a1", 30), ("sub-A1", 40), ("sub-b1", 50), ("b1 ", 60)]
-    with pytest.raises(EegfmError, match="participant b1 stands there twice"):
+    with pytest.raises(EegfmError, match="participant b1 is listed twice"):
         BidsCorpus().build("mine").index(write_tree(tmp_path, {"participants.tsv": people}))
     write_tree(tmp_path, {"participants.tsv": [*people[:-1], ("SUB-b1", 60)]})
     table = BidsCorpus().build("mine").index(tmp_path).set_index("subject")

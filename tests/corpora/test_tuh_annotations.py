@@ -100,7 +100,7 @@ def test_a_damaged_csv_names_its_line(tmp_path: Path, row: str, found: str) -> N
     [
         ("", 1, "names of the columns is missing"),
         ("# version = csv_v1.0.0\n", 1, "names of the columns is missing"),
-        ("# c\nFP1-F7,0.0,1.0,bckg,1.0\n", 2, "stands where the columns are named"),
+        ("# c\nFP1-F7,0.0,1.0,bckg,1.0\n", 2, "is not the line of column names"),
         ("channel,start_time,stop_time,confidence\n", 1, "channel,start_time,stop_time,label"),
         ("# duration = long\nchannel,start_time,stop_time,label\n", 1, "'long' is not a time"),
         (b"# c\nchannel,start_time,stop_time,label\nTERM,0,1,\xff\n", 3, "not text"),

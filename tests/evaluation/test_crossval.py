@@ -3,8 +3,9 @@ import pytest
 
 from eegfm.errors import SplitError
 from eegfm.evaluation.config import ProbeParams
-from eegfm.evaluation.crossval import choose_lambda, predict_held_out
+from eegfm.evaluation.crossval import predict_held_out
 from eegfm.evaluation.metrics import balanced_accuracy, confusions_by_person
+from eegfm.evaluation.penalty import choose_penalty
 
 PARAMS = ProbeParams(task="eyes")
 
@@ -78,20 +79,20 @@ def test_features_of_the_held_out_person_change_nothing_for_others():
     features, classes, persons = _trials(effect=0.6)
     moved = features.copy()
     moved[persons == 2] *= 1e6
-    before = choose_lambda(features[persons != 2], classes[persons != 2], persons[persons != 2], 2, PARAMS)
+    before = choose_penalty(features[persons != 2], classes[persons != 2], persons[persons != 2], 2, PARAMS)
     assert predict_held_out(moved, classes, persons, persons, 2, PARAMS).lambdas[2] == before
 
 
 def test_strongest_of_equal_penalties_is_chosen():
     features, classes, persons = _trials(effect=50.0)
-    assert choose_lambda(features, classes, persons, 2, PARAMS) == max(PARAMS.lambdas)
+    assert choose_penalty(features, classes, persons, 2, PARAMS) == max(PARAMS.lambdas)
 
 
 def test_the_better_penalty_is_chosen():
     # Many noise features and a weak effect: almost no penalty must lose.
     features, classes, persons = _trials(effect=0.8, n_features=150)
     params = ProbeParams(task="eyes", lambdas=(1e-6, 3.0))
-    assert choose_lambda(features, classes, persons, 2, params) == 3.0
+    assert choose_penalty(features, classes, persons, 2, params) == 3.0
 
 
 def test_row_order_changes_nothing():
@@ -126,4 +127,4 @@ def test_missing_class_says_the_counts():
         predict_held_out(features, (persons == 3).astype(np.int64), persons, persons, 2, PARAMS)
     one_class_each = (persons[:10] == 1).astype(np.int64)
     with pytest.raises(SplitError, match="2 training persons cannot be divided"):
-        choose_lambda(features[:10], one_class_each, persons[:10], 2, PARAMS)
+        choose_penalty(features[:10], one_class_each, persons[:10], 2, PARAMS)

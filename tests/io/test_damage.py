@@ -139,7 +139,7 @@ def test_edits_by_hand_are_refused(kind: str, old: str, new: str, tmp_path: Path
     path.write_text(text)
     dataset.check()  # another form of the same contents
     path.write_text(text.replace(old, new))
-    line = f"{path}: damaged or changed by hand: it holds something else than its record says; make it anew with: "
+    line = f"{path}: damaged or changed by hand: it holds something else than its record says; make it again with: "
     for read in (dataset.check, dataset.load):
         with pytest.raises(Exception, match=re.escape(line + COMMAND)) as caught:
             read()
@@ -159,7 +159,7 @@ def test_tables_of_other_programs_are_refused_and_others_read_ours(tmp_path: Pat
     theirs = pd.read_parquet(path)
     assert dataset.identity_of(theirs) == identity
     theirs.to_parquet(path)
-    with pytest.raises(LineageError, match=r"file: damaged, or written by another program; make it anew with: kedro"):
+    with pytest.raises(LineageError, match=r"file: damaged, or written by another program; make it again with: kedro"):
         dataset.check()
 
 

@@ -71,7 +71,7 @@ CASES = {
     ),
     "unreadable files": Case(
         ("--pipelines=ingest", "--namespaces=tuh"),
-        ("1 of 1 files were rejected", "aaaaaaab_s001_t000.edf", "none got in; all of them stand in tuh.rejected"),
+        ("1 of 1 files were rejected", "aaaaaaab_s001_t000.edf", "none got in; all are listed in tuh.rejected"),
         FOLDER,
         files=("data/01_raw/tuh/edf/train/normal/01_tcp_ar/aaaaaaab_s001_t000.edf",),
     ),

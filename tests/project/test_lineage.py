@@ -145,7 +145,7 @@ def test_a_step_between_that_was_left_out(project: Project) -> None:
     assert line.startswith(
         "two generations: splits, windows were made from another recordings; windows was made from another events; "
     )
-    assert line.endswith("make anew with: kedro run --pipelines=mix --env=toy")
+    assert line.endswith("make them again with: kedro run --pipelines=mix --env=toy")
     assert "--pipelines=mix" in project.refused(only(PROBE))
     project.run("mix")
     project.run(only(TRAIN))
@@ -174,7 +174,7 @@ def test_parameters_and_code_of_the_data_are_those_of_the_run(
     line = project.refused(only(TRAIN), salt="bb")
     assert line == (
         "two generations: splits was made with other parameters (split.salt was 'a' and is 'bb'); "
-        "make anew with: kedro run --pipelines=mix --env=toy"
+        "make them again with: kedro run --pipelines=mix --env=toy"
     )
     project.run(only(REPORT))  # a report is about what is there
     monkeypatch.setattr("eegfm.project.lineage.code_sha256", lambda *roots: "edited")
@@ -235,7 +235,7 @@ def test_a_damaged_table_stops_the_run_before_its_first_step(
     chosen = only(CUT, SPLIT) if name in ("recordings", "events") else only(TRAIN)
     line = project.refused(chosen)
     assert f"{name} ({path})" in line if where < 0 else line.startswith(f"{path}: damaged")
-    assert line.endswith(f"; make it anew with: kedro run --pipelines={command} --env=toy")
+    assert line.endswith(f"; make it again with: kedro run --pipelines={command} --env=toy")
     project.run(command)
     project.run(chosen)
 
@@ -246,7 +246,7 @@ def test_metrics_that_were_edited_are_not_reported(project: Project) -> None:
     path.write_text(path.read_text().replace(f'"score": {old}', '"score": 0.99'))
     line = project.refused(only(REPORT))
     assert line.startswith(f"{path}: damaged or changed by hand: ")
-    assert line.endswith("make it anew with: kedro run --pipelines=probe --env=toy")
+    assert line.endswith("make it again with: kedro run --pipelines=probe --env=toy")
     project.run("probe")
     project.run(only(REPORT))
 
@@ -256,7 +256,7 @@ def test_a_damaged_encoder_is_not_probed(project: Project, where: int) -> None:
     flip(project.folder / "encoder.safetensors", where)
     line = project.refused(only(PROBE))
     assert line.startswith(f"{project.folder}/encoder.safetensors: ")
-    assert line.endswith("make it anew with: kedro run --pipelines=pretrain --env=toy")
+    assert line.endswith("make it again with: kedro run --pipelines=pretrain --env=toy")
     project.run("pretrain")
     project.run(only(PROBE))
 

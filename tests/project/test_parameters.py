@@ -121,8 +121,7 @@ def test_shared_parameters_may_be_left_to_their_defaults(parameters: dict[str, A
         (
             "hbn.window.cuts.eyes.open",
             {"values": ["instructed_toCloseEyes"], "span_s": 14},
-            "parameter hbn.window.cuts.eyes: event value instructed_toCloseEyes stands there twice; each may "
-            "stand there once",
+            "parameter hbn.window.cuts.eyes: event value instructed_toCloseEyes is listed twice; list it once",
         ),
         ("mix.weights.tuh", -1, "parameter mix.weights.tuh: Input should be greater than 0 (found -1)"),
         (

@@ -212,7 +212,7 @@ def test_nameless_and_doubled_recordings_are_refused() -> None:
     with pytest.raises(SplitError, match="1 recordings have no subject: a:0001"):
         _table({"a": people("a", ["1", "sub-"])})
     twice = pd.concat([people("a", ["1"])] * 2)
-    with pytest.raises(SplitError, match="1 recordings stand in the tables more than once: a:0000"):
+    with pytest.raises(SplitError, match="1 recordings are listed more than once in the tables: a:0000"):
         _table({"a": twice})
 
 

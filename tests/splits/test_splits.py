@@ -264,7 +264,10 @@ def test_the_log_says_what_tuh_does_not_know(caplog):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.assign(person=["a:1", "a:1", "a:3"]), r"1 persons stand in the splits table more than once: a:1"),
+        (
+            lambda t: t.assign(person=["a:1", "a:1", "a:3"]),
+            r"1 persons are listed more than once in the splits table: a:1",
+        ),
         (lambda t: t.assign(identity="a:1"), r"1 identities with more than one split: a:1"),
         (lambda t: t.assign(split=["train", "validation", "eval"]), r"names split 'eval'; known: train"),
         (lambda t: t.assign(fold=[0, -1, 0]), "folds outside of split test"),

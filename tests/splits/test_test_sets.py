@@ -60,7 +60,9 @@ def test_hbn_without_its_release_is_refused(release: str) -> None:
     if release == "2024":
         assert set(_sets({"hbn": table}).values()) == {""}
         return
-    with pytest.raises(SplitError, match=r"hbn: 4 persons of HBN have no release.*hbn:ndaraa000000.*participants.tsv"):
+    with pytest.raises(
+        SplitError, match=r"hbn: 4 persons of HBN have no valid release.*hbn:ndaraa000000.*participants.tsv"
+    ):
         _sets({"hbn": table})
     assert set(_sets({"hbn": table}, test_sets={"hbn": ()}).values()) == {""}
 

@@ -281,7 +281,7 @@ def test_a_store_of_an_earlier_format_is_refused_and_made_anew(store: SignalStor
     facts = json.loads(path.read_text()) | {"format_version": 1}
     facts.pop("crc32c")
     path.write_text(json.dumps(facts))
-    with pytest.raises(StoreError, match=r"store format 1, this version reads 2; make it anew with: kedro run"):
+    with pytest.raises(StoreError, match=r"store format 1, this version reads 2; make it again with: kedro run"):
         SignalStore(store.folder).montages  # noqa: B018
     with StoreWriter(store.folder, FACTS) as writer:
         assert writer.keys == {}

@@ -60,7 +60,7 @@ def test_mixed_rates_are_refused(recordings, events):
 
 def test_a_recording_that_stands_there_twice_is_refused(recordings, events):
     table = recordings([[(0, 900)], [(0, 900)]])
-    with pytest.raises(ConfigError, match=r"1 recordings stand in the table twice, e.g. c:r000"):
+    with pytest.raises(ConfigError, match=r"1 recordings are listed twice in the table, e.g. c:r000"):
         cut_windows(pd.concat([table, table.head(1)]), events([]), params(pretrain=FIXED))
 
 

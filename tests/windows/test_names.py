@@ -161,7 +161,7 @@ def test_outputs_that_never_differ_are_said(caplog):
     ("build", "message"),
     [
         (lambda: TuevTask(left_out=("spsv",)), "left_out: 'spsv' is no class; there are spsw, gped"),
-        (lambda: TuevTask(left_out=("spsw", "spsw")), "class spsw stands there twice"),
+        (lambda: TuevTask(left_out=("spsw", "spsw")), "class spsw is listed twice"),
         (lambda: TuslTask(left_out=("bckg", "slow")), "left_out leaves 1 of the classes"),
         (lambda: TuevTask(per="time", left_out=("spsw",)), "left_out is not used where the answer is multioutput"),
     ],

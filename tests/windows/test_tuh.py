@@ -12,9 +12,8 @@ from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
 from eegfm.windows.cutters.base import Cut
 from eegfm.windows.runs import SampleGrid, expand
-from eegfm.windows.tasks.tuab import TuabTask
+from eegfm.windows.tasks.labelled_recordings import TuabTask, TuepTask
 from eegfm.windows.tasks.tuar import TuarTask
-from eegfm.windows.tasks.tuep import TuepTask
 from eegfm.windows.tasks.tuev import TuevTask
 from eegfm.windows.tasks.tusl import TuslTask
 from eegfm.windows.tasks.tusz import TuszTask

@@ -31,7 +31,7 @@ class Adapter(nn.Module, ABC):
         """The channels that come out for windows of this montage."""
 
     def adapted_spec(self, spec: SignalSpec) -> SignalSpec:
-        """What the data decides about an encoder behind this adapter; montages keep their names."""
+        """Specification of the data after this adapter, for an encoder. Montages keep their names."""
         return replace(spec, montages={name: self.adapted(montage) for name, montage in spec.montages.items()})
 
     def filled_channels(self, montage: str) -> Tensor | None:

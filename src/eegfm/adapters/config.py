@@ -20,9 +20,9 @@ class ZeroPadConfig(Buildable):
     """Channels go to electrodes of a canonical montage; electrodes that get none are zero and masked.
 
     Args:
-        montage: Whose electrodes.
+        montage: Name of the canonical montage.
         max_distance_m: Along the scalp, the farthest that an electrode may stand for a channel.
-        unplaced: What becomes of channels that find no free electrode that near: ``refuse`` is an error that names
+        unplaced: Treatment of channels without a free electrode at this distance: ``refuse`` is an error that names
             them, ``drop`` leaves them out, which the log counts.
     """
 
@@ -38,7 +38,7 @@ class InterpolateConfig(Buildable):
     """Potentials at the electrodes of a canonical montage, by spherical splines through the scalp electrodes.
 
     Args:
-        montage: Whose electrodes.
+        montage: Name of the canonical montage.
         regularisation: See ``eegfm.signal.montages.splines.spline_matrix``.
     """
 
@@ -61,7 +61,7 @@ class PerceiverConfig(Buildable):
         n_position_frequencies: See ``eegfm.encoders.config.PatchTransformerConfig``.
         signal_scale_uv: Microvolts that count as 1 inside.
         clip: Largest absolute value inside.
-        regularisation: Of the splines that say what a virtual channel should have recorded.
+        regularisation: Regularisation of the splines that give the target signals of virtual channels.
     """
 
     implementation: ClassVar[str] = "eegfm.adapters.perceiver:Perceiver"

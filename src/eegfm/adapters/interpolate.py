@@ -25,7 +25,7 @@ class Interpolate(Adapter):
 
     Args:
         config: Choices.
-        spec: What the data decides.
+        spec: Specification of the data.
 
     Raises:
         ConfigError: A montage has no scalp electrode.
@@ -56,7 +56,7 @@ class Splines(nn.Module):
 
     Args:
         spec: The montages.
-        target: Where potentials are asked for.
+        target: Montage of the target positions.
         regularisation: See ``spline_matrix``.
 
     Raises:

@@ -11,7 +11,7 @@ class NoAdapter(Adapter):
 
     Args:
         config: Nothing to choose.
-        spec: What the data decides.
+        spec: Specification of the data.
     """
 
     def __init__(self, config: NoAdapterConfig, spec: SignalSpec) -> None:

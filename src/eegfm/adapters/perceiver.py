@@ -42,7 +42,7 @@ class Perceiver(Adapter):
 
     Args:
         config: Choices.
-        spec: What the data decides.
+        spec: Specification of the data.
 
     Raises:
         ConfigError: Patches are not whole samples, a window is not whole patches, or a montage has no scalp electrode.

@@ -24,7 +24,7 @@ _TOO_FAR_M = 1e3  # dearer than any sum of distances: as many channels as can ar
 
 
 class Placement(NamedTuple):
-    """Which channel goes to which electrode.
+    """Assignment of channels to electrodes.
 
     Args:
         channels: (N,) indices of the channels that are placed.
@@ -42,7 +42,7 @@ class ZeroPad(Adapter):
 
     Args:
         config: Choices.
-        spec: What the data decides.
+        spec: Specification of the data.
 
     Raises:
         ConfigError: A channel finds no place and is not to be dropped, or none finds one.

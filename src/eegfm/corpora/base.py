@@ -37,16 +37,18 @@ RAW_FILE_COLUMNS = {
     "excluded": "str",
     "label_flags": "str",
 }
-"""Columns that ``raw_files`` has for every corpus; label columns follow. ``sidecars`` says which versions of its
-side files a recording is made from: one that changes makes the recording stale, as its own file does.
-``published`` holds the sizes and checksums of its own and its side files that a manifest states, see
-``eegfm.corpora.manifest``. ``excluded`` says why a file is left out on purpose; it is empty for those that shall get
-in. ``label_flags``, separated by blanks, say what is wrong with the labels of its person or with its place
-among the other files; they become flags of the recording and are made anew at every run."""
+"""Columns that ``raw_files`` has for every corpus; label columns follow.
+
+``sidecars`` holds the versions of a recording's side files. A changed side file makes the recording stale, like a
+changed file. ``published`` holds the sizes and checksums of the file and its side files in a manifest, see
+``eegfm.corpora.manifest``. ``excluded`` is the reason for leaving a file out on purpose; it is empty for all others.
+``label_flags``, separated by blanks, are faults in the labels of the person or in the file's place among the other
+files. They become flags of the recording and are made again at every run.
+"""
 
 
 class StoredFacts(TypedDict):
-    """What a conversion finds out about every recording: columns of the recordings table."""
+    """Facts about a recording from its conversion: columns of the recordings table."""
 
     montage: str
     reference: str
@@ -67,20 +69,20 @@ class StoredFacts(TypedDict):
 
 
 DERIVED_COLUMNS = ("duration_s", "person", "simulated")
-"""What the recordings table works out from these and from the names of a recording."""
+"""Columns that the recordings table derives from these facts and from the names of a recording."""
 RECORDING_COLUMNS = frozenset({*RAW_FILE_COLUMNS, *StoredFacts.__annotations__, *DERIVED_COLUMNS})
-"""Columns that mean the same in every corpus, so that no label may have such a name."""
+"""Columns with one meaning in every corpus. No label may have such a name."""
 
 
 class Details(NamedTuple):
-    """What lies beside a signal.
+    """Facts about a recording besides its signal.
 
     Args:
         events: ``onset_s`` in recording time, ``duration_s`` (None if unknown), ``value`` and own columns.
         facts: Columns of the recordings table, e.g. ``age_years``; labels of ``raw_files`` win where they have a value.
         flags: Faults that leave signal and timing intact.
-        boundaries_s: Recording times at which the signal is discontinuous though the file does not say so.
-        reference_electrode: Clean name of the one electrode that the signal was recorded against, where it is known.
+        boundaries_s: Recording times of discontinuities that the file does not mark.
+        reference_electrode: Clean name of the single reference electrode, if known.
         opened_others: Whether other recordings were opened for it, of whatever format.
     """
 
@@ -96,7 +98,7 @@ class Corpus(ABC):
     """One corpus as a user's project names it.
 
     Args:
-        corpus: The name that stands in every table, e.g. ``"tuh"``.
+        corpus: The name in every table, e.g. ``"tuh"``.
     """
 
     layout: ClassVar[Layout] = "1005"
@@ -129,48 +131,48 @@ class Corpus(ABC):
         """
 
     def sidecars(self, path: str) -> tuple[str, ...]:
-        """Paths of the files that a recording is read from beside its own, whether they exist or not."""
+        """Paths of the side files that a recording is read from, even if they do not exist."""
         return ()
 
     def labels(self, root: Path) -> pd.DataFrame | None:
-        """Person-level labels by ``subject``, read once per index; None where there are none."""
+        """Person-level labels by ``subject``, read once per index; None if there are none."""
         return None
 
     def exclusion(self, fields: Mapping[str, str]) -> str:
-        """Why a file of the layout is left out on purpose; empty for those that shall get in."""
+        """Reason for leaving a file of the layout out on purpose; empty for all others."""
         return ""
 
     def expected(self, path: Path) -> Expected:
-        """What is known of a signal before its file is opened; called in a worker.
+        """Facts about a signal that are known before its file is opened. Called in a worker.
 
         Raises:
-            RecordingError: A side file that must be readable is not.
+            RecordingError: A required side file cannot be read.
         """
         return Expected()
 
     def channels(self, path: Path, header: RecordingHeader) -> ResolvedChannels:
-        """Which channels of a file are electrodes, and where they sit; called in a worker.
+        """Find the electrodes among a file's channels, with their positions. Called in a worker.
 
         Raises:
-            RecordingError: No electrode, one twice, or mixed references.
+            RecordingError: The file has no electrode, one electrode twice, or mixed references.
         """
         return resolve_channels(header.labels, self.layout, self.reference, self.meaning_of_ref)
 
     def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
-        """Events and facts of one recording; called in a worker. By default the annotations of the file itself.
+        """Events and facts of one recording; by default the annotations of the file itself. Called in a worker.
 
         Args:
             path: The file.
             header: Its header.
-            reading: How other files of the recording are opened.
+            reading: Options for opening other files of the recording.
 
         Raises:
-            RecordingError: A side file that must be readable is not.
+            RecordingError: A required side file cannot be read.
         """
         return Details(events=annotation_events(header), facts={})
 
     def notes(self, path: Path, header: RecordingHeader) -> list[dict[str, Any]]:
-        """What may call stretches bad beside the events of ``details``; called in a worker."""
+        """Further notes that may call stretches bad, besides the events of ``details``. Called in a worker."""
         return annotation_events(header)
 
     def index(self, root: Path) -> pd.DataFrame:
@@ -214,7 +216,7 @@ class Corpus(ABC):
     @property
     @abstractmethod
     def example(self) -> str:
-        """A path of the layout, for messages."""
+        """An example path of the layout, for messages."""
 
     def _row(self, path: str, size: int, mtime_ns: int, fields: Mapping[str, str]) -> dict[str, Any]:
         known = {"session": "", "bids_task": "", "run": "", "official_split": "", **fields}
@@ -223,7 +225,7 @@ class Corpus(ABC):
         return {**facts, "path": path, "n_bytes": size, "mtime_ns": mtime_ns, **known}
 
     def _foreign_row(self, path: str, size: int, mtime_ns: int) -> dict[str, Any]:
-        """A file that looks like a recording and stands where the layout has none."""
+        """Row of a file that looks like a recording but lies outside the layout."""
         excluded = {"excluded": f"not in the layout, expected names like {self.example}"}
         facts = {"recording_id": f"{self.corpus}:{path}", "corpus": self.corpus, "subject": ""}
         empty = {"session": "", "bids_task": "", "run": "", "official_split": ""}
@@ -244,7 +246,7 @@ class Corpus(ABC):
         self.check_names(table)
         duplicated = table["recording_id"].duplicated(keep=False)
         if duplicated.any():
-            # The same file name in two folders: the path makes the id unique.
+            # The same file name occurs in two folders. The path makes the id unique.
             table.loc[duplicated, "recording_id"] = self.corpus + ":" + table.loc[duplicated, "path"]
         table["label_flags"] = ""
         labels = self.labels(root)
@@ -282,7 +284,7 @@ def _files(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, int, in
                     continue
                 if _is_folder(entry):
                     real = Path(entry.path).resolve()
-                    if real not in above:  # a link that leads back to a folder above would be walked for ever
+                    if real not in above:  # following a link to a folder above would never end
                         folders.append((path, (*above, real)))
                 elif entry.name.lower().endswith(suffixes):
                     _check_name(root, path)
@@ -299,13 +301,13 @@ def _check_name(root: Path, path: str) -> None:
 
 
 def _versions(root: Path, paths: Iterable[str]) -> str:
-    """Name, size and modification time of those that exist."""
+    """Name, size and modification time of each existing file."""
     versions = [(path.rsplit("/", 1)[-1], file_version(root / path)) for path in paths]
     return ";".join(f"{name}:{version}" for name, version in versions if version)
 
 
 def file_version(path: Path) -> str:
-    """Size and modification time of a file; empty where there is none."""
+    """Size and modification time of a file; empty if it does not exist."""
     if not path.is_file():
         return ""
     stat = path.stat()
@@ -313,7 +315,7 @@ def file_version(path: Path) -> str:
 
 
 def _is_folder(entry: DirEntry[str]) -> bool:
-    """Whether it is a folder, or a link to one; a link that leads round in a circle is none."""
+    """Whether the path is a folder or a link to a folder. A circular link is no folder."""
     try:
         return entry.is_dir()
     except OSError:
@@ -321,7 +323,7 @@ def _is_folder(entry: DirEntry[str]) -> bool:
 
 
 def _stat(entry: DirEntry[str]) -> stat_result:
-    """Of the file, or of the link where it leads nowhere: git-annex links to content that is not fetched yet."""
+    """Status of the file, or of a dangling link. git-annex has links to content that is not fetched yet."""
     try:
         return entry.stat()
     except OSError:

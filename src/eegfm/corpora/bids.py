@@ -24,7 +24,7 @@ from eegfm.signal.header import RecordingHeader
 from eegfm.signal.montages.electrodes import ResolvedChannels
 
 DATA_FILES = {".set": (".fdt",), ".vhdr": (".eeg", ".vmrk")}
-"""Files that hold a part of a recording beside its own, by its suffix."""
+"""Suffixes of further files that hold a part of a recording, by the suffix of its main file."""
 _OWN_COLUMNS = RECORDING_COLUMNS | {"acquisition", "age_years", "sex"}
 
 
@@ -44,7 +44,7 @@ class Bids(Corpus):
         self.reference: Reference | None = config.reference
 
     def describe(self, path: str) -> dict[str, str] | None:
-        """Read the entities of a name that stands in the folders of its person and session."""
+        """Read the entities of a file name. The file must lie in the folders of its person and session."""
         *folders, name = path.split("/")
         known = entities(name)
         if known is None:
@@ -61,17 +61,17 @@ class Bids(Corpus):
         }
 
     def exclusion(self, fields: Mapping[str, str]) -> str:
-        """Leave out tasks that are not asked for."""
+        """Leave out tasks that are not configured."""
         if self._tasks and fields["bids_task"] not in self._tasks:
             return f"task {fields['bids_task']} is not among corpus.tasks={list(self._tasks)}"
         return ""
 
     def check_names(self, files: pd.DataFrame) -> None:
-        """Refuse tasks that no file is of; see the base class."""
+        """Refuse tasks without any file; see the base class."""
         refuse_unmatched(f"{self.corpus}.ingest.corpus.tasks", self._tasks, files["bids_task"], "files (bids_task)")
 
     def sidecars(self, path: str) -> tuple[str, ...]:
-        """Every place that a side file may be inherited from, and the files that hold a part of the recording."""
+        """Every path from which a side file may be inherited, and the files that hold a part of the recording."""
         endings = ("eeg.json", "events.tsv", "channels.tsv")
         return (
             *(place for ending in endings for place in inherited(path, ending)),
@@ -83,7 +83,7 @@ class Bids(Corpus):
         """Age, sex and the configured columns of ``participants.tsv``; ``n/a`` becomes missing.
 
         Raises:
-            EegfmError: The table cannot be read or has no such column, or a column has the name of one of ours.
+            EegfmError: The table cannot be read or lacks a column, or a column has a reserved name.
         """
         path = root / "participants.tsv"
         hidden = [name for name in self._labels if name in _OWN_COLUMNS]
@@ -107,13 +107,13 @@ class Bids(Corpus):
         return out
 
     def index(self, root: Path) -> pd.DataFrame:
-        """List the raw files; parts of one recording know of each other, side files that belong to none are said."""
+        """List the raw files. Parts of one recording are linked; unused side files are logged."""
         table = super().index(root)
         say_unused(root, table["path"], self.sidecars)
         return with_parts(table)
 
     def expected(self, path: Path) -> Expected:
-        """Rate, length and number of channels that ``*_eeg.json`` states; no length of parts, if it is about all."""
+        """Rate, length and number of channels of ``*_eeg.json``. A length of the whole is not used for a part."""
         facts = read_eeg_json(path)
         return replace(facts.expected(), duration_s=None) if _shared_length(path, facts) else facts.expected()
 
@@ -122,7 +122,7 @@ class Bids(Corpus):
         return self._resolved(path, header)[0]
 
     def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
-        """Rows of ``events.tsv``, or the file's own notes where there is none; what the side files find fault with."""
+        """Rows of ``events.tsv``, or the file's own notes if there is no table, and flags from the side files."""
         sidecar = nearest(path, "events.tsv")
         events, flags = read_events(sidecar) if sidecar else annotation_events(header), self._resolved(path, header)[1]
         is_of_all_parts = sidecar is not None and is_shared(path, sidecar)
@@ -138,7 +138,7 @@ class Bids(Corpus):
         return Details(events, {}, flags, boundaries_s, reference_electrode, opened_others=is_of_all_parts)
 
     def _resolved(self, path: Path, header: RecordingHeader) -> tuple[ResolvedChannels, tuple[str, ...]]:
-        """Electrodes with their positions, and the flags on the way."""
+        """Electrodes with their positions, and flags."""
         sidecar = nearest(path, "channels.tsv")
         table = read_channels(sidecar) if sidecar else None
         reference = self.reference or read_eeg_json(path).reference
@@ -148,7 +148,7 @@ class Bids(Corpus):
         except RecordingError as error:
             if error.code != "no_eeg":
                 raise
-            # Names that no template has may still have measured positions.
+            # Electrodes that no template has may still have measured positions.
             no_eeg, resolved = error, _unplaced(header, table, reference)
         resolved, flags = self._placed(path, header, resolved)
         if no_eeg is not None and not resolved.picks:
@@ -169,19 +169,19 @@ class Bids(Corpus):
 
 
 def data_files(path: str) -> tuple[str, ...]:
-    """Paths of the files that hold a part of a recording beside its own."""
+    """Paths of further files that hold a part of a recording."""
     stem, _, suffix = path.rpartition(".")
     return tuple(f"{stem}{other}" for other in DATA_FILES.get(f".{suffix}", ()))
 
 
 def _shared_length(path: Path, facts: SideFacts) -> float | None:
-    """The length of the whole recording that a side file states of a part."""
+    """Length of the whole recording according to a side file of a part."""
     source = facts.files.get("RecordingDuration")
     return facts.number("RecordingDuration") if source and is_shared(path, source) else None
 
 
 def _unplaced(header: RecordingHeader, table: ChannelTable | None, reference: Reference | None) -> ResolvedChannels:
-    """A file none of whose channels is an electrode of the template."""
+    """Result for a file without any electrode of the template."""
     others = tuple(label for label in header.labels if table is not None and table.is_other(label))
     return ResolvedChannels(
         picks=(),
@@ -192,7 +192,7 @@ def _unplaced(header: RecordingHeader, table: ChannelTable | None, reference: Re
 
 
 def _from_template(montage: Montage, measured: Measured) -> tuple[str, ...]:
-    """Flag the electrodes that have no measured position though others of the recording have."""
+    """Flag electrodes without a measured position, if others of the recording have one."""
     if not measured.positions_m:
         return ()
     return tuple(f"template_position:{name}" for name in montage.channel_names if name not in measured.positions_m)

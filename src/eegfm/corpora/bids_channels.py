@@ -14,7 +14,7 @@ from eegfm.signal.header import RecordingHeader
 from eegfm.signal.montages.electrodes import Layout, ResolvedChannels, clean_label, resolve_channels
 from eegfm.signal.text import stripped
 
-# Spellings that leave no doubt; in channels.tsv they say something about the file and convert nothing.
+# Unambiguous spellings of units. In channels.tsv they only describe the file and convert nothing.
 _UNITS = {
     **dict.fromkeys(("uv", "\u00b5v", "\u03bcv", "microv", "microvolt", "microvolts"), "uV"),
     **dict.fromkeys(("v", "volt", "volts"), "V"),
@@ -24,7 +24,7 @@ _UNITS = {
 
 
 class Channel(NamedTuple):
-    """One row of ``channels.tsv``; None where it says ``n/a`` or has no such column."""
+    """One row of ``channels.tsv``. None stands for ``n/a`` and for a missing column."""
 
     type: str | None
     units: str | None
@@ -37,24 +37,24 @@ class ChannelTable:
     """``channels.tsv`` of one recording.
 
     Args:
-        file_name: For messages.
-        rows: By ``channel_key`` of the channel's name.
+        file_name: Name for messages.
+        rows: Rows by ``channel_key`` of the channel's name.
     """
 
     file_name: str
     rows: Mapping[str, Channel]
 
     def row(self, label: str) -> Channel | None:
-        """What is said of a channel of the file; None for one that is not listed."""
+        """Row of a channel of the file; None for a channel that is not listed."""
         return self.rows.get(channel_key(label))
 
     def is_other(self, label: str) -> bool:
-        """Whether a channel is said to be something else than EEG."""
+        """Whether the table gives a channel another type than EEG."""
         row = self.row(label)
         return row is not None and row.type not in (None, "EEG")
 
     def check(self, header: RecordingHeader, picks: Sequence[int]) -> None:
-        """Refuse a file that lacks EEG channels of the table, or has them at other rates.
+        """Refuse a file that lacks EEG channels of the table, or has other rates for them.
 
         Raises:
             RecordingError: ``channel_mismatch`` or ``rate_mismatch``.
@@ -72,13 +72,13 @@ class ChannelTable:
                 raise RecordingError("rate_mismatch", reason, FETCH_BOTH)
 
     def flags(self, header: RecordingHeader, resolved: ResolvedChannels) -> tuple[str, ...]:
-        """What the table says that leaves the signal as it is.
+        """Flags from the table that leave the signal unchanged.
 
         Returns:
             ``marked_bad:<channel>``; ``status_not_understood:<channel>`` for a status that is neither ``good`` nor
-            ``bad``, whose channel counts as good; ``channel_type_missing`` and ``channel_units_missing`` where EEG and
-            the file's unit are taken for granted; ``units_differ`` where table and file disagree;
-            ``channels_tsv_differs`` where they do not list the same channels.
+            ``bad`` (the channel counts as good); ``channel_type_missing`` and ``channel_units_missing`` if EEG and the
+            file's unit are assumed; ``units_differ`` if table and file disagree; ``channels_tsv_differs`` if they list
+            different channels.
         """
         names, flags = resolved.montage.channel_names, []
         rows = {pick: self.row(header.labels[pick]) for pick in resolved.picks}
@@ -99,12 +99,12 @@ class ChannelTable:
 
     @property
     def _electrodes(self) -> list[str]:
-        """Rows that are EEG by type or, where no type is given, by name."""
+        """Rows that are EEG by type or, without a type, by name."""
         return [k for k, row in self.rows.items() if row.type == "EEG" or (row.type is None and clean_label(k))]
 
 
 def channel_key(name: str) -> str:
-    """What the names of one channel have in common: ``EEG Fp1-REF`` and ``FP1``, ``E001`` and ``E1``."""
+    """Common key of all names of one channel: ``EEG Fp1-REF`` and ``FP1``, ``E001`` and ``E1``."""
     return clean_label(name) or stripped(name).upper()
 
 
@@ -112,7 +112,7 @@ def read_channels(path: Path) -> ChannelTable:
     """Read one ``channels.tsv``.
 
     Raises:
-        RecordingError: It cannot be read, or says two things of one channel (``unreadable_channels``).
+        RecordingError: The table cannot be read, or has contradictory rows of one channel (``unreadable_channels``).
     """
     rows: dict[str, Channel] = {}
     try:
@@ -129,7 +129,7 @@ def read_channels(path: Path) -> ChannelTable:
                 rate_hz=float(rate) if rate else None,
             )
             if rows.setdefault(channel_key(name), channel) != channel:
-                raise ValueError(f"{name} stands there twice, differently")
+                raise ValueError(f"{name} is listed twice with different values")
     except ValueError as error:
         raise RecordingError(
             "unreadable_channels",
@@ -142,7 +142,7 @@ def read_channels(path: Path) -> ChannelTable:
 def resolve_typed(
     header: RecordingHeader, table: ChannelTable | None, layout: Layout, reference: Reference | None
 ) -> ResolvedChannels:
-    """Find the electrodes among the channels that are not said to be something else.
+    """Find the electrodes among the channels to which the table gives no other type.
 
     Raises:
         RecordingError: As ``resolve_channels`` and ``ChannelTable.check``.

@@ -1,7 +1,7 @@
 """``participants.tsv`` and ``participants.json`` of BIDS: age, sex and other columns of persons.
 
-Published tables name and code them in many ways. What leaves no doubt is taken; what is not understood is left out,
-with a flag on the person's recordings and a line in the log.
+Published tables name and code these columns in many ways. Unambiguous values are taken. Values that are not understood
+are left out, with a flag on the person's recordings and a line in the log.
 """
 
 import logging
@@ -23,15 +23,15 @@ _log = logging.getLogger(__name__)
 
 AGE_COLUMNS = ("age", "age_years", "age_in_years", "age_yrs")
 SEX_COLUMNS = ("sex", "gender")
-"""Names that mean the same, in any case and with any signs between their words; the first that has a value counts."""
+"""Names with one meaning, in any case and with any signs between their words. The first with a value counts."""
 MAX_AGE_YEARS = 120.0
-"""Higher numbers are codes, or other units."""
+"""Largest age in years. Higher numbers are codes, or have other units."""
 _YEARS_PER_UNIT = {"y": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
 _UNIT = re.compile(r"\b(?:y(?:ears?|rs?)?|mo(?:nths?)?|w(?:eeks?|ks?)?|d(?:ays?)?)\b")
 _NO_UNITS = frozenset({"integer", "int", "float", "number", "numeric", "decimal"})
-"""What published tables write under ``Units`` that is none."""
+"""Texts that published tables write under ``Units`` although they are no units."""
 _WORDS = {"age": ("age", "ages"), "sex": ("sex", "gender")}
-"""What a column may be about whose name is none of those above."""
+"""Words that show the subject of a column with another name."""
 _SEXES = {
     "M": frozenset({"m", "male", "man", "boy"}),
     "F": frozenset({"f", "female", "woman", "girl"}),
@@ -40,7 +40,7 @@ _SEXES = {
 
 
 def read_participants(path: Path) -> pd.DataFrame:
-    """``participants.tsv`` as text, missing values as None, with a column ``subject`` that has no ``sub-``.
+    """Read ``participants.tsv`` as text, missing values as None, with a column ``subject`` without ``sub-``.
 
     Raises:
         EegfmError: The table cannot be read, or names a participant twice.
@@ -57,12 +57,12 @@ def read_participants(path: Path) -> pd.DataFrame:
         raise EegfmError(f"{path}: not readable as a BIDS table of participants ({error}); correct it") from error
     twice = table.loc[table["subject"].duplicated(), "subject"]
     if len(twice):
-        raise EegfmError(f"{path}: participant {twice.iloc[0]} stands there twice; keep one row per participant")
+        raise EegfmError(f"{path}: participant {twice.iloc[0]} is listed twice; keep one row per participant")
     return table
 
 
 def numbers(table: pd.DataFrame, column: str | None, path: Path) -> list[float]:
-    """A column of ``participants.tsv`` as numbers, NaN where missing or where there is no such column.
+    """A column of ``participants.tsv`` as numbers; NaN for missing values and for a missing column.
 
     Raises:
         EegfmError: A value is no finite number.
@@ -81,7 +81,7 @@ def numbers(table: pd.DataFrame, column: str | None, path: Path) -> list[float]:
 
 
 def column_of(table: pd.DataFrame, name: str) -> str | None:
-    """The column that a name means: itself, or else the only one that differs in case alone."""
+    """The column with this name, or else the only column that differs in case alone."""
     same = [column for column in map(str, table) if column.casefold() == name.casefold()]
     return name if name in same else same[0] if len(same) == 1 else None
 
@@ -90,12 +90,12 @@ def persons(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Age and sex of the persons of ``participants.tsv``.
 
     Args:
-        table: As ``read_participants`` reads it.
-        path: Where it lies; what ``participants.json`` beside it says of units and codes counts.
+        table: Table from ``read_participants``.
+        path: Path of the table. ``participants.json`` beside it gives units and codes.
 
     Returns:
-        Columns ``subject``, ``age_years`` (an age that is withheld as ``89+`` is 89), ``sex`` (``M``, ``F`` or "" for
-        anything else) and, where there are any, ``label_flags``, separated by blanks: ``age_not_understood``,
+        Columns ``subject``, ``age_years`` (a withheld age ``89+`` is 89), ``sex`` (``M``, ``F`` or "" for anything
+        else) and, if there are any, ``label_flags``, separated by blanks: ``age_not_understood``,
         ``sex_not_understood``, ``columns_disagree:age`` and ``columns_disagree:sex``.
     """
     described = _described(path.with_suffix(".json"))
@@ -111,7 +111,7 @@ def persons(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 def _values(
     table: pd.DataFrame, path: Path, name: str, columns: Sequence[str], read: Callable[[str, str], Any]
 ) -> tuple[list[Any], list[str]]:
-    """Per person, the first value of all columns that mean the same, None where there is none; and a flag or ""."""
+    """Per person, the first value of columns with one meaning (None if there is none), and a flag or ""."""
     found = _columns(table, columns)
     if not found:
         return [None] * len(table), _flags_of_others(table, path, name, columns)
@@ -139,12 +139,12 @@ def _values(
 
 
 def _columns(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """Columns that have one of the names, in the order of the names."""
+    """Columns with one of the names, in the order of the names."""
     return [column for name in names for column in map(str, table) if _plain(column) == name]
 
 
 def _flags_of_others(table: pd.DataFrame, path: Path, name: str, columns: Sequence[str]) -> list[str]:
-    """Per person, a flag where only columns of other names may hold an age or a sex, such as ``Age_(months)``."""
+    """Per person, a flag if only columns with other names, such as ``Age_(months)``, may hold an age or a sex."""
     others = [column for column in table if column != "subject" and _may_be(str(column), name)]
     if not others:
         return [""] * len(table)
@@ -157,7 +157,7 @@ def _flags_of_others(table: pd.DataFrame, path: Path, name: str, columns: Sequen
 
 
 def _may_be(column: str, name: str) -> bool:
-    """Whether a column's name begins with what it may be about, or has it as a word: ``AgeAtScan``, ``Birth_Sex``."""
+    """Whether a column's name begins with such a word, or contains it: ``AgeAtScan``, ``Birth_Sex``."""
     words = _plain(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column)).split("_")
     return any(word in words or column.casefold().startswith(word) for word in _WORDS[name])
 
@@ -178,7 +178,7 @@ def _differ(value: Any, other: Any) -> bool:
 
 
 def _age(text: str, described: Mapping[str, Any]) -> float | None:
-    """Years; None for what is no age."""
+    """Years; None for a value that is no age."""
     number, years_per_unit = _number(text), _years_per_unit(described)
     if number is None or years_per_unit is None:
         return None
@@ -187,7 +187,7 @@ def _age(text: str, described: Mapping[str, Any]) -> float | None:
 
 
 def _years_per_unit(described: Mapping[str, Any]) -> float | None:
-    """What a number of a column stands for: years by default; None for units that are not understood."""
+    """Years per unit of a column: 1 by default; None for units that are not understood."""
     text = described.get("Units")
     if not isinstance(text, str) or is_missing(text) or stripped(text).casefold() in _NO_UNITS:
         return 1.0
@@ -196,7 +196,7 @@ def _years_per_unit(described: Mapping[str, Any]) -> float | None:
 
 
 def _sex(text: str, described: Mapping[str, Any]) -> str | None:
-    """``M``, ``F``, or "" for neither; None for a code that nobody explains."""
+    """``M``, ``F``, or "" for neither; None for an unexplained code."""
     levels = described.get("Levels")
     meanings = {stripped(str(k)).casefold(): v for k, v in levels.items()} if isinstance(levels, Mapping) else {}
     meaning = meanings.get(text.casefold(), "")
@@ -209,7 +209,7 @@ def _sex(text: str, described: Mapping[str, Any]) -> str | None:
 
 
 def _number(text: str) -> float | None:
-    """A finite number, also where it is a lower bound as in ``89+``."""
+    """A finite number, which may be a lower bound such as ``89+``."""
     try:
         number = float(text.removesuffix("+"))
     except ValueError:
@@ -223,17 +223,17 @@ def _plain(column: str) -> str:
 
 
 def _described(path: Path) -> Mapping[str, Any]:
-    """``participants.json``; nothing where there is none, or none that can be read."""
+    """``participants.json``; empty if it is missing or cannot be read."""
     if not path.is_file():
         return {}
     try:
         return read_json(path)
     except RecordingError as error:
-        _log.warning("%s; what it says of units and codes is not known", error.reason)
+        _log.warning("%s; its units and codes are unknown", error.reason)
         return {}
 
 
 def _of(described: Mapping[str, Any], column: str) -> Mapping[str, Any]:
-    """What is said of one column, whose name may be spelt in another case."""
+    """Description of one column, whose name may be spelt in another case."""
     found = next((v for name, v in described.items() if stripped(name).casefold() == column.casefold()), None)
     return found if isinstance(found, Mapping) else {}

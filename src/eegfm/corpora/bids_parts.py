@@ -1,7 +1,7 @@
 """Split recordings of EEG-BIDS (``split-01``, ``split-02``, …): several files that share their side files.
 
-BIDS counts onsets from the first sample of the recording, so those of a table that all parts share count from the start
-of the first part. A table that names a part is about this part and counts from its start.
+BIDS counts onsets from the first sample of the recording. In a table that all parts share, onsets therefore count from
+the start of the first part. A table that names a part describes this part and counts from its start.
 """
 
 import datetime
@@ -30,15 +30,15 @@ OWN_TABLES = (
 )
 PUT_TOGETHER = f"put all parts of the recording side by side, or {OWN_TABLES}"
 WHOLE = "whole_beside_parts"
-"""Flag of a recording that is there as one file and in parts."""
+"""Flag of a recording that exists as one file and also in parts."""
 
 
 class Parts(NamedTuple):
-    """The parts of the recording that a file is one of, in their order.
+    """The other parts of a part's recording, in order.
 
     Args:
-        earlier: Those before it.
-        later: Those that are known to come after it.
+        earlier: Parts before this part.
+        later: Known parts after this part.
     """
 
     earlier: tuple[Path, ...]
@@ -51,7 +51,7 @@ def is_part(path: Path) -> bool:
 
 
 def is_shared(path: Path, sidecar: Path) -> bool:
-    """Whether a side file of a part is about the recording as a whole."""
+    """Whether a side file of a part describes the whole recording."""
     return is_part(path) and "_split-" not in sidecar.name
 
 
@@ -59,14 +59,14 @@ def read_parts(path: Path, suffixes: Iterable[str]) -> Parts:
     """Find the other parts in a part's folder.
 
     Raises:
-        RecordingError: An earlier one is missing (``part_missing``) or stands there twice (``part_twice``).
+        RecordingError: An earlier part is missing (``part_missing``) or exists twice (``part_twice``).
     """
     whole, own = _whole_and_number(path.name)
     found: dict[int, list[Path]] = {}
     for other in sorted(path.parent.iterdir()):
         if other.suffix.lower() in suffixes and _whole_and_number(other.name)[0] == whole:
             found.setdefault(_whole_and_number(other.name)[1], []).append(other)
-    # The whole recording may be there in two formats: the parts of each belong together.
+    # The whole recording may exist in two formats. The parts of each format belong together.
     found = {n: [p for p in paths if p.suffix == path.suffix] or paths for n, paths in sorted(found.items())}
     earlier = [_only(path, number, found.get(number, [])) for number in range(min(1, *found), own)]
     _only(path, own, found[own])
@@ -74,7 +74,7 @@ def read_parts(path: Path, suffixes: Iterable[str]) -> Parts:
 
 
 def _whole_and_number(name: str) -> tuple[tuple[tuple[str, str], ...], int]:
-    """The name of the whole recording, and the number of the part; an empty name for a file that is no part."""
+    """Name of the whole recording, and number of the part; an empty name for a file that is no part."""
     known = entities(name) or {}
     number = int(known.pop("split", "-1"))
     return (tuple(known.items()), number) if number >= 0 else ((), number)
@@ -82,11 +82,11 @@ def _whole_and_number(name: str) -> tuple[tuple[tuple[str, str], ...], int]:
 
 def _only(path: Path, number: int, paths: Sequence[Path]) -> Path:
     if not paths:
-        reason = f"{path.name}: part {number} of this recording is not there, nobody knows when this part begins"
+        reason = f"{path.name}: part {number} of this recording is missing, so the start of this part is unknown"
         raise RecordingError("part_missing", reason, PUT_TOGETHER)
     if len(paths) > 1:
         names = " and ".join(p.name for p in paths)
-        reason = f"{path.name}: part {number} of this recording stands there twice, as {names}"
+        reason = f"{path.name}: part {number} of this recording exists twice, as {names}"
         raise RecordingError("part_twice", reason, "remove or rename the one that is wrong")
     return paths[0]
 
@@ -105,18 +105,18 @@ def place_in_part(
         header: Its header.
         events: Rows whose ``onset_s`` counts from the start of the first part.
         parts: The other parts.
-        reading: How they are opened.
+        reading: Options for opening the other parts.
 
     Returns:
-        The rows that begin in this part or last into it, by its own time; those before the first part and behind the
-        last one with these. And the flag ``part_start_differs:<s>``, where the headers state starts that are so much
-        further apart than the earlier parts last.
+        The events that begin in this part or last into it, in the time of this part. Events before the first part and
+        after the last part belong to these. Also the flag ``part_start_differs:<s>``, if the starts in the headers are
+        this many seconds further apart than the earlier parts last.
 
     Raises:
-        RecordingError: An earlier part cannot be read, or not all of it (``part_missing``).
+        RecordingError: An earlier part cannot be read, or is incomplete (``part_missing``).
     """
     offset_s = sum(_end_s(path, part, reading) for part in parts.earlier)
-    half_s = 0.5 / header.rate_hz  # onsets are written in decimals, samples lie where they lie
+    half_s = 0.5 / header.rate_hz  # onsets are written in decimals and need not hit a sample
     start_s = -math.inf if not parts.earlier else -half_s
     stop_s = math.inf if not parts.later else header.end_s - half_s
     placed = []
@@ -129,20 +129,20 @@ def place_in_part(
 
 
 def _end_s(path: Path, part: Path, reading: ReadParams | None) -> float:
-    """How long an earlier part lasts; how long one was that ends early, nobody knows."""
+    """Length of an earlier part. The length of a truncated part is unknown."""
     try:
         header = open_reader(part, reading).header
     except RecordingError as error:
         reason = f"{path.name}: {part.name}, an earlier part, cannot be read ({error.reason}), nor its length known"
         raise RecordingError("part_missing", reason, f"mend that part ({error.remedy}), or {OWN_TABLES}") from error
     if "truncated" in header.flags:
-        reason = f"{path.name}: {part.name}, an earlier part, ends early, so that nobody knows when this part begins"
+        reason = f"{path.name}: {part.name}, an earlier part, ends early, so the start of this part is unknown"
         raise RecordingError("part_missing", reason, f"fetch that part again, or {OWN_TABLES}")
     return header.end_s
 
 
 def _start_flags(path: Path, offset_s: float, parts: Parts) -> tuple[str, ...]:
-    """Compare with the starts that EDF and BDF headers state; equal ones were made equal and say nothing."""
+    """Compare with the starts in EDF and BDF headers. Equal starts were set by a tool and tell nothing."""
     if not parts.earlier:
         return ()
     first, own = stated_start(parts.earlier[0]), stated_start(path)
@@ -155,10 +155,11 @@ def _start_flags(path: Path, offset_s: float, parts: Parts) -> tuple[str, ...]:
 def length_flags(
     header: RecordingHeader, stated_s: float, parts: Parts, reading: ReadParams | None = None
 ) -> tuple[str, ...]:
-    """Compare the length that a shared ``*_eeg.json`` states with that of all parts, or of each.
+    """Compare the length in a shared ``*_eeg.json`` with the length of all parts together, or of each.
 
     Returns:
-        The flag ``parts_length_differs:<s>`` where they last so much longer together, or shorter: one may be missing.
+        The flag ``parts_length_differs:<s>`` if the parts together are this much longer (or shorter). A part may then
+        be missing.
     """
     try:
         others_s = [open_reader(part, reading).header.duration_s for part in (*parts.earlier, *parts.later)]
@@ -172,9 +173,9 @@ def length_flags(
 
 
 def with_parts(table: pd.DataFrame) -> pd.DataFrame:
-    """``raw_files`` in which parts of one recording know of each other: ``sidecars`` names those beside each.
+    """``raw_files`` with linked parts: ``sidecars`` of each part lists the other parts of its recording.
 
-    A file of the whole recording beside its parts, and these, have the flag ``whole_beside_parts``.
+    If a file of the whole recording exists besides its parts, all of them have the flag ``whole_beside_parts``.
     """
     folders = table["path"].str.rpartition("/")
     rows: dict[Any, list[int]] = {}

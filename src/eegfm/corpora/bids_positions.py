@@ -20,24 +20,24 @@ PositionSource = Literal["template", "electrodes_tsv"]
 Position = tuple[float, float, float]
 
 SPACES = ("", "CapTrak", "EEGLAB")
-"""Values of the entity ``space`` that MNE-BIDS and EEGLAB write and that are looked for; "" is none."""
+"""Values of the entity ``space`` that MNE-BIDS and EEGLAB write and that are searched for; "" means no entity."""
 HEAD_FRAMES = frozenset({"captrak", "elektaneuromag"})
-"""Systems whose axes are defined as those of the head frame; all others need the three landmarks."""
+"""Systems with the axes of the head frame. All others need the three landmarks."""
 METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
 LANDMARKS = ("NAS", "LPA", "RPA")
-# Heads differ by a centimetre or two, a wrong unit, axis or origin by far more.
+# Heads differ by a centimetre or two. A wrong unit, axis or origin gives far larger differences.
 MAX_MEDIAN_ERROR_M = 0.04
 RADII_M = (0.05, 0.2)
 HEAD_CENTRE_M = (0.0, 0.015, 0.06)
-"""About where the electrodes of the 10-05 system have their centre; its own lie 0.076 to 0.128 m away."""
+"""Approximate centre of the electrodes of the 10-05 system. Its electrodes lie 0.076 to 0.128 m away."""
 
 
 class Measured(NamedTuple):
     """Measured positions of one recording's electrodes.
 
     Args:
-        positions_m: By ``channel_key``, in the head frame; empty where there are none that can be used.
-        flags: Why there are none.
+        positions_m: Positions by ``channel_key``, in the head frame; empty if none can be used.
+        flags: Reasons why no position can be used.
     """
 
     positions_m: Mapping[str, Position]
@@ -45,7 +45,7 @@ class Measured(NamedTuple):
 
 
 def position_files(path: str) -> tuple[str, ...]:
-    """All paths that measured positions are looked for under."""
+    """All paths where measured positions may be found."""
     endings = [f"{_space(space)}{suffix}" for space in SPACES for suffix in ("electrodes.tsv", "coordsystem.json")]
     return tuple(place for ending in endings for place in inherited(path, ending))
 
@@ -53,12 +53,12 @@ def position_files(path: str) -> tuple[str, ...]:
 def read_positions(path: Path, template_m: Mapping[str, Position]) -> Measured:
     """Measured positions of a recording's electrodes, in metres in MNE's head frame.
 
-    They count where the coordinate system is the head frame already, or where nasion and both ears are given in it,
-    and where they then lie on something like a head and not far from the template.
+    Positions are used if two conditions hold. Their coordinate system is the head frame, or has nasion and both ears.
+    And they lie on a plausible head, not far from the template.
 
     Args:
         path: The recording.
-        template_m: Where the template has the recording's electrodes, in metres, as far as it knows them.
+        template_m: Positions of the recording's electrodes in the template, in metres, as far as it has them.
 
     Raises:
         RecordingError: The files cannot be read (``unreadable_sidecar``, ``unreadable_electrodes``).
@@ -74,20 +74,20 @@ def read_positions(path: Path, template_m: Mapping[str, Position]) -> Measured:
         return Measured({}, ("positions_unusable:coordinate_system",))
     if not _plausible(moved, template_m):
         return Measured({}, ("positions_unusable:implausible",))
-    # A hundredth of a millimetre: what a name is made of must not depend on the last bit.
+    # Round to a hundredth of a millimetre, because the montage's name must not depend on the last bit.
     return Measured({key: (round(x, 5), round(y, 5), round(z, 5)) for key, (x, y, z) in moved.items()})
 
 
 def place(
     resolved: ResolvedChannels, labels: Sequence[str], measured: Mapping[str, Position], source: PositionSource
 ) -> ResolvedChannels:
-    """Use measured positions: for all electrodes that have one, or for those only that the template lacks.
+    """Use measured positions, for all electrodes with one, or only for electrodes that the template lacks.
 
     Args:
         resolved: Electrodes that the template knows.
         labels: Labels of the file.
         measured: Positions in metres, by ``channel_key``.
-        source: ``"electrodes_tsv"`` for all electrodes, ``"template"`` for those that the template lacks.
+        source: ``"electrodes_tsv"`` for all electrodes, ``"template"`` for electrodes that the template lacks.
     """
     montage, new = resolved.montage, lacking(resolved, labels, measured)
     known = dict(zip(montage.channel_names, montage.positions_m, strict=True))
@@ -110,7 +110,7 @@ def place(
 
 
 def lacking(resolved: ResolvedChannels, labels: Sequence[str], measured: Mapping[str, Position]) -> dict[str, int]:
-    """Index in the file of each measured electrode that the template does not know, by name in order of name."""
+    """Index in the file of each measured electrode that the template lacks, by name, sorted by name."""
     unknown = set(resolved.not_understood)
     found = {channel_key(label): i for i, label in enumerate(labels) if label in unknown}
     return {key: found[key] for key in sorted(found) if key in measured}
@@ -140,7 +140,7 @@ def _read_points(path: Path) -> dict[str, NDArray[np.float64]]:
 
 
 def _to_head_frame(points: Mapping[str, NDArray[np.float64]], system: Mapping[str, Any]) -> dict[str, Position] | None:
-    """Positions in metres in the head frame; None where nobody can know how to get there."""
+    """Positions in metres in the head frame; None if the transformation is unknown."""
     name, scale = _word(system, "EEGCoordinateSystem"), METRES.get(_word(system, "EEGCoordinateUnits"))
     if scale is None or not points:
         return None
@@ -155,7 +155,7 @@ def _to_head_frame(points: Mapping[str, NDArray[np.float64]], system: Mapping[st
 
 
 def _word(system: Mapping[str, Any], key: str) -> str:
-    """A word of ``coordsystem.json`` in lower case, "" where there is none."""
+    """A word of ``coordsystem.json`` in lower case; "" if it is missing."""
     return stripped(str(system.get(key, ""))).lower()
 
 
@@ -173,7 +173,7 @@ def _landmarks(system: Mapping[str, Any]) -> list[NDArray[np.float64]] | None:
     if any(p.shape != (3,) or p.dtype.kind not in "if" or not np.isfinite(p).all() for p in points):
         return None
     nasion, left, right = points
-    # On one line, or one point thrice, they span no frame.
+    # Landmarks on one line, or in one point, span no frame.
     if np.linalg.norm(np.cross(right - left, nasion - left)) * scale**2 < 1e-4:
         return None
     return [point * scale for point in points]
@@ -190,7 +190,7 @@ def _head_frame(
 
 
 def _plausible(positions_m: Mapping[str, Position], template_m: Mapping[str, Position]) -> bool:
-    """Whether all lie on something like a head, and those that the template knows about where it has them."""
+    """Whether all positions lie on a plausible head, and known electrodes lie near their template positions."""
     radii_m = [np.linalg.norm(np.subtract(p, HEAD_CENTRE_M)) for p in positions_m.values()]
     if not RADII_M[0] < min(radii_m) <= max(radii_m) < RADII_M[1]:
         return False

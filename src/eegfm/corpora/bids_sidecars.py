@@ -19,7 +19,7 @@ from eegfm.signal.montages.electrodes import clean_label
 from eegfm.signal.text import stripped
 
 NOT_RAW = frozenset({"derivatives", "sourcedata", "code", "stimuli"})
-"""Folders of a data set that hold no raw recordings, whatever lies in them."""
+"""Folders of a data set that hold no raw recordings, whatever their contents."""
 
 _NAME = re.compile(
     r"sub-(?P<sub>[A-Za-z0-9]+)(?:_ses-(?P<ses>[A-Za-z0-9]+))?_task-(?P<task>[A-Za-z0-9]+)"
@@ -39,11 +39,11 @@ _REFERENCES: dict[str, Reference] = {
 }
 _NOT_A_COLUMN = ("onset", "duration", "sample")
 _EVENT_COLUMNS = ("duration", "sample", "trial_type", "value", "response_time", "HED", "stim_file", "channel")
-"""Columns of ``*_events.tsv`` that the specification names, beside ``onset``."""
+"""Columns of ``*_events.tsv`` in the specification, besides ``onset``."""
 
 
 def entities(name: str) -> dict[str, str] | None:
-    """Entities of a recording's file name in the order of the name; None for a name that is not one."""
+    """Entities of a recording's file name in the order of the name; None for another kind of name."""
     match = _NAME.fullmatch(name)
     if match is None:
         return None
@@ -51,17 +51,17 @@ def entities(name: str) -> dict[str, str] | None:
 
 
 def inherited(path: str, ending: str) -> tuple[str, ...]:
-    """Where side files may lie that apply to a recording, from the most general place to the most specific.
+    """Paths of side files that would apply to a recording, from the most general to the most specific.
 
-    A side file applies if it lies in the recording's folder or one above it inside the data set, and names no
-    entity that the recording's name does not have.
+    A side file applies if it lies in the recording's folder or in a folder above it inside the data set, and if all its
+    entities occur in the recording's name.
 
     Args:
         path: Posix path of a recording.
         ending: Suffix and extension of the side file, e.g. ``"eeg.json"``.
 
     Returns:
-        Paths like the one that is given, whether they exist or not; none for a name that is no recording's.
+        Posix paths, even if they do not exist; none if ``path`` is not the name of a recording.
     """
     *folders, name = path.split("/")
     known = entities(name)
@@ -70,7 +70,7 @@ def inherited(path: str, ending: str) -> tuple[str, ...]:
     top = max((i for i, folder in enumerate(folders) if folder == f"sub-{known['sub']}"), default=len(folders))
     paths = []
     for depth in range(top, len(folders) + 1):
-        # Below the data set's top the person is part of every name, and below a session so is the session.
+        # Below the top folder every name contains the person. Below a session folder it also contains the session.
         fixed = {"sub"} if depth > top or top == len(folders) else set()
         fixed |= {"ses"} if f"ses-{known.get('ses')}" in folders[:depth] else set()
         free = [key for key in known if key not in fixed and key != "sub"]
@@ -82,7 +82,7 @@ def inherited(path: str, ending: str) -> tuple[str, ...]:
 
 
 def nearest(path: Path, ending: str) -> Path | None:
-    """The most specific side file that exists; tables are not merged, the nearest one counts alone."""
+    """The most specific side file that exists. Tables are not merged; only the nearest one counts."""
     places = (Path(place) for place in reversed(inherited(path.as_posix(), ending)))
     return next((place for place in places if place.is_file()), None)
 
@@ -91,18 +91,18 @@ class SideFacts(NamedTuple):
     """Keys of ``*_eeg.json`` after inheritance.
 
     Args:
-        values: By key.
-        files: By key, the file that it stands in.
+        values: Values by key.
+        files: File of each value, by key.
     """
 
     values: Mapping[str, Any]
     files: Mapping[str, Path]
 
     def number(self, key: str) -> float | None:
-        """A positive number; None where none is stated.
+        """A positive number; None if the key is absent.
 
         Raises:
-            RecordingError: Something else stands there.
+            RecordingError: The value is no positive number.
         """
         value = self.values.get(key)
         if value is None or value == 0 or (isinstance(value, str) and is_missing(value)):
@@ -118,19 +118,19 @@ class SideFacts(NamedTuple):
 
     @property
     def reference(self) -> Reference | None:
-        """What ``EEGReference`` says in words that are beyond doubt; None for any other words, or none."""
+        """The reference that ``EEGReference`` names unambiguously; None for other words or a missing key."""
         return _REFERENCES.get(stripped(str(self.values.get("EEGReference", ""))).casefold())
 
     @property
     def reference_electrode(self) -> str | None:
-        """The one electrode that ``EEGReference`` names, such as FCz; None where it names none, or several."""
+        """The single electrode that ``EEGReference`` names, such as FCz; None if it names none or several."""
         return clean_label(str(self.values.get("EEGReference", "")))
 
     def expected(self, rates_hz: tuple[float, ...] | None = None) -> Expected:
-        """What the signal must be like.
+        """Facts that the signal must agree with.
 
         Args:
-            rates_hz: Stands in for the rate that the files state.
+            rates_hz: Rates that replace the rate of the side files.
 
         Raises:
             RecordingError: A value is no number.
@@ -146,10 +146,10 @@ class SideFacts(NamedTuple):
 
 
 def read_eeg_json(path: Path) -> SideFacts:
-    """Merge the ``*_eeg.json`` files that apply to a recording; the more specific one wins, key by key.
+    """Merge the ``*_eeg.json`` files that apply to a recording. The most specific file wins, key by key.
 
     Raises:
-        RecordingError: One of them is no JSON object (``unreadable_sidecar``).
+        RecordingError: A file is no JSON object (``unreadable_sidecar``).
     """
     values: dict[str, Any] = {}
     files: dict[str, Path] = {}
@@ -162,16 +162,16 @@ def read_eeg_json(path: Path) -> SideFacts:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """One JSON side file.
+    """Read one JSON side file.
 
     Raises:
-        RecordingError: It is no JSON object (``unreadable_sidecar``).
+        RecordingError: The file is no JSON object (``unreadable_sidecar``).
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8-sig"))
         if not isinstance(found, dict):
             raise ValueError("it is no object")
-    except (ValueError, RecursionError) as error:  # the latter: brackets within brackets, thousands deep
+    except (ValueError, RecursionError) as error:  # RecursionError: brackets nested thousands deep
         raise RecordingError(
             "unreadable_sidecar", f"{path.name}: not readable as JSON ({error})", "correct it, or fetch it again"
         ) from error
@@ -181,15 +181,15 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_events(path: Path, own_columns: Iterable[str] = ()) -> list[dict[str, Any]]:
     """Rows of ``*_events.tsv``: ``onset_s``, ``duration_s`` (None if unknown), ``value``, and its other columns.
 
-    ``value`` is the table's ``trial_type``, which says what happened, or where there is none its ``value``, which may
-    be the number of a trigger; where a table has both, the latter is also kept, as ``marker_value``.
+    ``value`` is the table's ``trial_type``, which names the event. Without ``trial_type`` it is the table's ``value``,
+    which may be the number of a trigger. If a table has both columns, its ``value`` is kept as ``marker_value``.
 
     Args:
         path: The table.
-        own_columns: Columns of the corpus whose names count in any case, as those of the specification do.
+        own_columns: Further columns of the corpus whose names match in any case, like those of the specification.
 
     Raises:
-        RecordingError: The table cannot be read (``unreadable_events``); guessed events would be worse than none.
+        RecordingError: The table cannot be read (``unreadable_events``). Guessed events would be worse than none.
     """
     try:
         return [_event(row) for row in read_table(path, ["onset"], (*_EVENT_COLUMNS, *own_columns))]

@@ -11,9 +11,9 @@ from eegfm.signal.montages.electrodes import Layout
 
 
 class CorpusLayout(Buildable):
-    """How a raw folder is laid out; ``listing`` names the fields that say which files and labels there are.
+    """Layout of a raw folder. ``listing`` names the fields that decide which files and labels there are.
 
-    Recordings that are in the store do not become stale when these change: labels are joined anew at every run.
+    A change of these fields does not make stored recordings stale, because labels are joined again at every run.
     """
 
     listing: ClassVar[frozenset[str]] = frozenset()
@@ -23,9 +23,9 @@ class TuhCorpus(CorpusLayout):
     """The TUH EEG corpora: EDF, 10-20 names, everything else in the path, the patient field and annotation files.
 
     Attributes:
-        family: Which of the corpora the folder holds. ``auto`` tells it by each path. Naming it leaves out files that
-            lie as in another one, lets the raw folder be ``edf`` itself for all of them, and looks only for the
-            annotation files that this corpus has: quicker on TUEG, which has none.
+        family: Corpus in the folder. ``auto`` decides by each path. A given name leaves out files in the layout of
+            another corpus, allows the raw folder to be ``edf`` itself, and searches only for the annotation files of
+            this corpus. The search is then quicker on TUEG, which has none.
     """
 
     implementation: ClassVar[str] = "eegfm.corpora.tuh:Tuh"
@@ -37,8 +37,8 @@ class HbnCorpus(CorpusLayout):
     """HBN-EEG: BIDS with 129 HydroCel channels against Cz, as BDF (challenge) or EEGLAB ``.set`` (OpenNeuro).
 
     Attributes:
-        excluded_subjects: Subjects that are left out, with the reason that stands in their rows; by default those of
-            the challenge's start kit.
+        excluded_subjects: Subjects that are left out, with the reason for their rows; by default those of the
+            challenge's start kit.
     """
 
     implementation: ClassVar[str] = "eegfm.corpora.hbn:Hbn"
@@ -48,17 +48,16 @@ class HbnCorpus(CorpusLayout):
 
 
 class BidsCorpus(CorpusLayout):
-    """Any folder in the layout of EEG-BIDS, with one data set in it.
+    """Any folder in the layout of EEG-BIDS that holds one data set.
 
     Attributes:
         layout: Template that places electrodes by their names.
         positions: ``template`` takes measured positions of ``electrodes.tsv`` only for electrodes that the template
-            lacks; ``electrodes_tsv`` takes them for all that have one, which gives every measured head a montage of its
-            own.
-        reference: What the signals were recorded against; read from ``EEGReference`` or the labels (``-LE``, ``-AVG``)
-            by default. Labels that end in ``-REF`` name none: it is ``unknown`` then.
+            lacks. ``electrodes_tsv`` takes all measured positions, which gives every measured head its own montage.
+        reference: Reference of the recordings; by default read from ``EEGReference`` or the labels (``-LE``, ``-AVG``).
+            Labels that end in ``-REF`` name no reference: it is ``unknown`` then.
         tasks: Only recordings of these tasks; empty for all.
-        labels: Columns of ``participants.tsv`` that become labels, beside ``age`` and ``sex``: ``{MMSE: number}``.
+        labels: Columns of ``participants.tsv`` that become labels, besides ``age`` and ``sex``: ``{MMSE: number}``.
     """
 
     implementation: ClassVar[str] = "eegfm.corpora.bids:Bids"
@@ -76,11 +75,11 @@ class EdfFolderCorpus(CorpusLayout):
 
     Attributes:
         pattern: Path inside the folder with named fields, e.g. ``"S{subject}/S{subject}R{run}.edf"``. Fields:
-            ``subject`` (required), ``session``, ``task``, ``run``. A field that stands twice must match twice, and
-            matches no ``/``. A path that it fits in several ways is refused. A pattern that ends in
-            neither ``.edf`` nor ``.bdf`` takes both.
-        reference: What the signals were recorded against; read from the labels (``-LE``, ``-AVG``) by default. Labels
-            that end in ``-REF`` name none: it is ``unknown`` then.
+            ``subject`` (required), ``session``, ``task``, ``run``. A field that occurs twice must match twice. No field
+            matches ``/``. A path that fits in several ways is refused. A pattern that ends in neither ``.edf`` nor
+            ``.bdf`` takes both.
+        reference: Reference of the recordings; by default read from the labels (``-LE``, ``-AVG``). Labels that end in
+            ``-REF`` name no reference: it is ``unknown`` then.
     """
 
     implementation: ClassVar[str] = "eegfm.corpora.edf_folder:EdfFolder"

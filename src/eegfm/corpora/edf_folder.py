@@ -36,7 +36,7 @@ class EdfFolder(Corpus):
         """Read the pattern's fields off a path.
 
         Raises:
-            EegfmError: The path fits the pattern in several ways, and whose recording it is cannot be known.
+            EegfmError: The path fits the pattern in several ways, so the person is ambiguous.
         """
         if not path.lower().endswith(self._allowed):
             return None

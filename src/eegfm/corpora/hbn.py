@@ -29,13 +29,13 @@ _NAME = re.compile(
 )
 _FACTORS = ("p_factor", "attention", "internalizing", "externalizing")
 RATES_HZ = (500.0, 100.0)
-"""As published on OpenNeuro, and as made for the challenge."""
+"""Sampling rates of the files on OpenNeuro and of the challenge's files."""
 
 
 class Hbn(Corpus):
     """129 channels ``E1…E128, Cz``, recorded against Cz; positions come from the HydroCel net, not from files.
 
-    What is done about each known fault of the published side files stands in ``docs/hbn.md``.
+    ``docs/hbn.md`` lists the known faults of the published side files and their treatment.
     """
 
     layout: ClassVar[Layout] = "gsn129"
@@ -58,13 +58,13 @@ class Hbn(Corpus):
         return {"subject": match["subject"], "bids_task": match["task"], "run": match["run"] or ""}
 
     def exclusion(self, fields: Mapping[str, str]) -> str:
-        """Why a subject is on the exclusion list."""
+        """Reason of a subject on the exclusion list."""
         return self._excluded.get(normalized_subject(fields["subject"]), "")
 
     def check_names(self, files: pd.DataFrame) -> None:
-        """Refuse subjects to leave out who are not there; see the base class.
+        """Refuse excluded subjects that do not exist; see the base class.
 
-        Those of the start kit may be absent: they are of several releases.
+        Subjects of the start kit may be absent, because they belong to several releases.
         """
         present = set(files["subject"].map(normalized_subject))
         own = [name for name in self._named_exclusions if name not in START_KIT_EXCLUSIONS]
@@ -79,7 +79,7 @@ class Hbn(Corpus):
         return (*(place for ending in endings for place in inherited(path, ending)), *samples)
 
     def index(self, root: Path) -> pd.DataFrame:
-        """List the raw files; the release that a person came with is the official split."""
+        """List the raw files. The release of a person is the official split."""
         table = super().index(root)
         say_unused(root, table["path"], self.sidecars)
         if "release" in table:
@@ -93,7 +93,7 @@ class Hbn(Corpus):
         the files in thousands of places.
 
         Raises:
-            EegfmError: A table cannot be read, or two say different things of a participant.
+            EegfmError: A table cannot be read, or two tables contradict each other about a participant.
         """
         paths = [p for p in (root / "participants.tsv", *sorted(root.glob("*/participants.tsv"))) if p.is_file()]
         if not paths:
@@ -102,29 +102,30 @@ class Hbn(Corpus):
         twice = table.loc[table["subject"].duplicated(), "subject"]
         if len(twice):
             raise EegfmError(
-                f"{' and '.join(map(str, paths))}: they say different things of participant {twice.iloc[0]}; "
+                f"{' and '.join(map(str, paths))}: they contradict each other about participant {twice.iloc[0]}; "
                 "keep one release per raw folder, or correct them"
             )
         return table
 
     def expected(self, path: Path) -> Expected:
-        """What ``*_eeg.json`` says of the signal, or one of the published rates where it states none.
+        """Facts of ``*_eeg.json`` about the signal. If it states no rate, the published rates are expected.
 
-        The challenge's files keep the length of the original, to which theirs is rounded in whole seconds.
+        The challenge's side files state the length of the original. The length of the challenge's signals is rounded to
+        whole seconds.
         """
         facts = read_eeg_json(path)
         return facts.expected() if facts.number("SamplingFrequency") else facts.expected(RATES_HZ)
 
     def channels(self, path: Path, header: RecordingHeader) -> ResolvedChannels:
-        """Electrodes of the net; a recording that is said to have another reference than Cz has an unknown one."""
+        """Electrodes of the net. If the side file states another reference than Cz, the reference is unknown."""
         is_cz = _other_reference(read_eeg_json(path)) is None
         return resolve_typed(header, _channel_table(path), self.layout, self.reference if is_cz else "unknown")
 
     def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
-        """The task's own rows of ``*_events.tsv``: in BIDS the side file is the truth, not what the file carries.
+        """The task's own rows of ``*_events.tsv``. In BIDS the side file is the truth, not the signal file.
 
-        ``boundary`` events split the signal: the challenge's BDF cannot say so itself.
-        Facts: ``task_start_s`` and ``task_stop_s`` in recording time; ``noise_events``, values that mean nothing.
+        ``boundary`` events split the signal, because the challenge's BDF cannot mark discontinuities.
+        Facts: ``task_start_s`` and ``task_stop_s`` in recording time; ``noise_events``, values without a meaning.
 
         Raises:
             RecordingError: A side file cannot be read.
@@ -151,7 +152,7 @@ class Hbn(Corpus):
         return Details(found.events, facts, tuple(flags), boundaries_s, reference_electrode)
 
     def notes(self, path: Path, header: RecordingHeader) -> list[dict[str, Any]]:
-        """All rows of ``*_events.tsv``, and what the file carries."""
+        """All rows of ``*_events.tsv``, and the annotations in the file."""
         return [*_event_table(path), *super().notes(path, header)]
 
 
@@ -166,7 +167,7 @@ def _channel_table(path: Path) -> ChannelTable | None:
 
 
 def _other_reference(facts: SideFacts) -> str | None:
-    """The reference that is stated, if it is not Cz; as a word that can stand in a flag."""
+    """The stated reference, if it is not Cz, as a word for a flag."""
     stated = stripped(str(facts.values.get("EEGReference", "")))
     return None if is_missing(stated) or facts.reference == "Cz" else re.sub(r"\W+", "_", stated.lower())
 

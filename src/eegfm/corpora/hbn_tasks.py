@@ -1,7 +1,7 @@
 """BIDS tasks of HBN-EEG: their events, their start and stop, and persons with unusable data.
 
-Recordings were cut out of a whole session: they begin in the task before, and run on into the next. Names and codes of
-events are those of the ``task-<name>_events.json`` files of the published data sets.
+Recordings were cut out of a whole session. They begin in the previous task and continue into the next. Names and codes
+of events come from the ``task-<name>_events.json`` files of the published data sets.
 """
 
 import re
@@ -22,10 +22,10 @@ START_KIT_EXCLUSIONS = {
     "NDARUJ292JXV": _SIX_CHANNELS,
     "NDARBA381JGH": _SIX_CHANNELS,
 }
-"""Subjects that the start kit of the EEG Foundation Challenge 2025 leaves out, and what their side files show."""
+"""Subjects that the start kit of the EEG Foundation Challenge 2025 leaves out, with the faults of their side files."""
 
 NOISE = frozenset({"boundary", "break cnt", "9999", "IBEG", "IEND", "net", "SPIK", ""})
-"""Marks of the recording system that stand in files of every task and mean nothing to any."""
+"""Marks of the recording system that occur in files of every task and have no meaning for any task."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class HbnTask:
     """One task.
 
     Args:
-        start: Pattern of the event that starts it.
+        start: Pattern of the event that starts the task.
         own: Pattern of the events between start and stop.
-        stop: Pattern of the event that stops it; "" for a task that has none.
-        codes: Codes of the start and stop events where several tasks share their names.
-        columns: Columns that its ``events.tsv`` has beside those that all tasks have.
+        stop: Pattern of the event that stops the task; "" if there is none.
+        codes: Codes of the start and stop events, for tasks that share the names of these events.
+        columns: Columns of the task's ``events.tsv`` besides those of all tasks.
     """
 
     start: str
@@ -47,15 +47,15 @@ class HbnTask:
     columns: tuple[str, ...] = ()
 
     def starts(self, event: Mapping[str, Any], run: str = "") -> bool:
-        """Whether an event is its start, of one run or of any."""
+        """Whether an event starts this task, in one run or in any."""
         return self._is(event, self.start.format(run=run or r"\d"), 0)
 
     def stops(self, event: Mapping[str, Any]) -> bool:
-        """Whether an event is its stop."""
+        """Whether an event stops this task."""
         return bool(self.stop) and self._is(event, self.stop, 1)
 
     def owns(self, event: Mapping[str, Any], run: str = "") -> bool:
-        """Whether an event belongs to it by name, start and stop included."""
+        """Whether an event belongs to this task by name, including start and stop."""
         return self.starts(event, run) or self.stops(event) or bool(re.fullmatch(self.own, event["value"]))
 
     def _is(self, event: Mapping[str, Any], pattern: str, which: int) -> bool:
@@ -98,18 +98,19 @@ TASKS = {
     "seqLearning8target": _SEQUENCE,
 }
 COLUMNS = ("event_code", *sorted({column for task in TASKS.values() for column in task.columns}))
-"""Columns of ``*_events.tsv`` that HBN has beside those of BIDS."""
+"""Columns of HBN's ``*_events.tsv`` besides those of BIDS."""
 
 
 class TaskEvents(NamedTuple):
-    """What is left of the events of a recording.
+    """The task's own events of a recording.
 
     Args:
-        events: The task's own, between its start and its stop.
-        start_s: Its start, in recording time; None without such an event.
-        stop_s: Its stop, or the start of the next task; None without such an event.
-        flags: What was left out, and what is missing.
-        noise: Values of no task that stand in nearly every file, e.g. ``break cnt``: left out too, and no fault.
+        events: Events of the task, between its start and its stop.
+        start_s: Start of the task in recording time; None without such an event.
+        stop_s: Stop of the task, or start of the next task; None without such an event.
+        flags: Flags for omitted events and for a missing start.
+        noise: Values of no task that occur in nearly every file, e.g. ``break cnt``. They are left out and are no
+            fault.
     """
 
     events: list[dict[str, Any]]
@@ -122,7 +123,7 @@ class TaskEvents(NamedTuple):
 def own_events(events: Sequence[dict[str, Any]], task_name: str, run: str) -> TaskEvents:
     """Keep a task's own events, from its start to its stop or to the start of the next task.
 
-    Where the start is missing, events are kept from the first that is the task's own by name.
+    If the start is missing, events are kept from the first one that belongs to the task by name.
 
     Args:
         events: Rows of ``events.tsv``: ``onset_s``, ``value`` and, where there is one, ``event_code``.
@@ -153,7 +154,7 @@ def own_events(events: Sequence[dict[str, Any]], task_name: str, run: str) -> Ta
 
 
 def _end(events: Sequence[dict[str, Any]], first: int, task: HbnTask, own: Collection[int]) -> tuple[int, float | None]:
-    """Index behind the task's last event, and when it stops or the next task starts."""
+    """Index after the task's last event, and the time when it stops or the next task starts."""
     for i, event in enumerate(events[first:], start=first):
         if i in own:  # its own start may be repeated
             if task.stops(event):

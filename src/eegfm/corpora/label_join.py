@@ -13,17 +13,17 @@ _log = logging.getLogger(__name__)
 def join_labels(files: pd.DataFrame, labels: pd.DataFrame, corpus: str, table: str) -> pd.DataFrame:
     """Give each raw file the labels of its person.
 
-    A person is found by subject id, or else by the one row whose id is a spelling of it (``SUB-01`` and ``01``, see
-    ``normalized_subject``). ``1`` and ``001`` are no spellings of each other: they may be two persons.
+    A person is found by subject id, or else by the only row whose id is another spelling of this id (``SUB-01`` and
+    ``01``, see ``normalized_subject``). ``1`` and ``001`` may be two persons, so they are no such spellings.
 
     Args:
         files: Rows of ``raw_files`` with ``subject``, ``excluded`` and ``label_flags``.
         labels: One row per ``subject``; ``label_flags`` is joined like any other column.
-        corpus: For messages.
-        table: Name of the table that the labels stand in, for messages and flags.
+        corpus: Name of the corpus for messages.
+        table: Name of the table of the labels, for messages and flags.
 
     Returns:
-        The files in their order, with the columns of the labels. Where a person has no row, ``label_flags`` is
+        The files in their order, with the columns of the labels. If a person has no row, ``label_flags`` is
         ``not_in_<table>:<n>_of_<m>``: n of the table's m rows match a person.
     """
     people = files.loc[files["excluded"] == "", "subject"].drop_duplicates()
@@ -48,7 +48,7 @@ def join_labels(files: pd.DataFrame, labels: pd.DataFrame, corpus: str, table: s
 
 
 def _rows_of(subjects: Iterable[str], ids: "pd.Series[str]") -> dict[str, str]:
-    """By subject of the files, the id of its row."""
+    """Id of the row of each subject of the files."""
     spelt: dict[str, list[str]] = {}
     for name in ids:
         spelt.setdefault(normalized_subject(name), []).append(name)

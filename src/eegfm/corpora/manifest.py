@@ -10,7 +10,7 @@ from pathlib import Path
 from eegfm.errors import EegfmError, RecordingError
 
 SOURCE_MANIFEST = ".eegfm_source.jsonl"
-"""Written by sources that fetch files: one JSON line per file that arrived whole."""
+"""File that fetching sources write: one JSON line per completely fetched file."""
 SHA256_LISTS = ("SHA256SUMS.txt", "SHA256SUMS")
 _SHA256_LINE = re.compile(r"([0-9a-fA-F]{64})\s+\*?(.+)")
 _ANNEX_KEY = re.compile(r"(SHA256|MD5)E?-s(\d+)--([0-9a-f]+)(?:\.\w+)*")
@@ -18,11 +18,11 @@ _ANNEX_KEY = re.compile(r"(SHA256|MD5)E?-s(\d+)--([0-9a-f]+)(?:\.\w+)*")
 
 @dataclass(frozen=True)
 class KnownFile:
-    """A file as it was published.
+    """Published size and checksum of a file.
 
     Args:
-        n_bytes: Its size; -1 where unknown.
-        checksum: ``"sha256:<hex>"``, ``"md5:<hex>"``, or empty where unknown.
+        n_bytes: Size in bytes; -1 if unknown.
+        checksum: ``"sha256:<hex>"``, ``"md5:<hex>"``, or empty if unknown.
     """
 
     n_bytes: int = -1
@@ -30,16 +30,15 @@ class KnownFile:
 
 
 def read_manifest(root: Path) -> dict[str, KnownFile]:
-    """Read what was published with the files of a folder.
+    """Read the published sizes and checksums of a folder's files.
 
-    Sources: PhysioNet's ``SHA256SUMS.txt``, and, for files that it does not name, the manifest that our own sources
-    write.
+    Sources are PhysioNet's ``SHA256SUMS.txt`` and, for other files, the manifest that our own sources write.
 
     Returns:
-        By posix path inside the folder; empty where nothing was published.
+        Published facts by posix path inside the folder; empty if nothing was published.
 
     Raises:
-        EegfmError: A line of a list is not one.
+        EegfmError: A line of a list cannot be parsed.
     """
     known: dict[str, KnownFile] = {}
     path = root / SOURCE_MANIFEST
@@ -60,29 +59,29 @@ def manifest_line(path: str, known: KnownFile) -> str:
 
 
 def published_text(known: Mapping[str, KnownFile]) -> str:
-    """Column ``published`` of ``raw_files``: the files that a recording is read from, as they were published."""
+    """Text of column ``published`` of ``raw_files``: published facts about all files of a recording."""
     return "".join(manifest_line(path, file) for path, file in known.items())
 
 
 def published_files(text: str) -> dict[str, KnownFile]:
-    """What ``published_text`` wrote, by posix path inside the raw folder."""
+    """Inverse of ``published_text``: published facts by posix path inside the raw folder."""
     rows = [json.loads(line) for line in text.splitlines()]
     return {row["path"]: KnownFile(row["n_bytes"], row["checksum"]) for row in rows}
 
 
 def check_published(root: Path, text: str) -> None:
-    """Compare files with what was published.
+    """Compare files with their published sizes and checksums.
 
     Args:
         root: The raw folder.
         text: Column ``published`` of ``raw_files``.
 
     Raises:
-        RecordingError: Another size (``size_mismatch``) or another checksum (``checksum_mismatch``).
+        RecordingError: A file has another size (``size_mismatch``) or another checksum (``checksum_mismatch``).
     """
     for path, known in published_files(text).items():
         if not (root / path).is_file():
-            continue  # whoever reads the file says so
+            continue  # reading the file raises the error
         found = (root / path).stat().st_size
         if known.n_bytes not in (-1, found):
             raise RecordingError(
@@ -103,7 +102,7 @@ def _checksum(path: Path, kind: str) -> str:
 
 
 def annex_key(path: Path) -> KnownFile | None:
-    """Size and checksum that the name of git-annex content states; None for other files."""
+    """Size and checksum from the name of git-annex content; None for other files."""
     if not path.is_symlink():
         return None
     match = _ANNEX_KEY.fullmatch(path.readlink().name)
@@ -114,7 +113,7 @@ def annex_key(path: Path) -> KnownFile | None:
 
 def _sha256_list(path: Path) -> dict[str, KnownFile]:
     known = {}
-    # Names that are no UTF-8 are kept as the system gives them; other damage fits no line.
+    # Names that are not UTF-8 are kept as the system gives them. Other damage matches no line.
     text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
     for number, line in enumerate(text.splitlines(), start=1):
         match = _SHA256_LINE.fullmatch(line.strip())

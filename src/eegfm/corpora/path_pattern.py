@@ -8,12 +8,12 @@ from eegfm.errors import EegfmError
 
 
 class _Part(NamedTuple):
-    """One part of a pattern: a field, or fixed text where ``field`` is empty.
+    """One part of a pattern: a field, or fixed text if ``field`` is empty.
 
     Args:
         text: The fixed text.
         field: The field.
-        again: Fields bound before this part that it or a later one repeats.
+        again: Earlier fields that this part or a later part repeats.
     """
 
     text: str
@@ -22,14 +22,14 @@ class _Part(NamedTuple):
 
 
 class PathPattern:
-    """A pattern that whole paths follow; a field is one character or more, none of them ``/``.
+    """A pattern of whole paths. A field matches one or more characters except ``/``.
 
     Args:
-        pattern: Text with fields in braces; a field that stands twice must match twice.
-        fields: Fields that it may name; ``subject`` is required.
+        pattern: Text with fields in braces. A field that occurs twice must match the same text twice.
+        fields: Allowed fields; ``subject`` is required.
 
     Raises:
-        EegfmError: An unknown field, a brace without its partner, or no ``{subject}``.
+        EegfmError: The pattern has an unknown field, a single brace, or no ``{subject}``.
     """
 
     def __init__(self, pattern: str, fields: Iterable[str]) -> None:
@@ -49,12 +49,12 @@ class PathPattern:
         )
 
     def readings(self, path: str) -> tuple[dict[str, str], ...]:
-        """What a path says of the fields.
+        """Readings of a path: values of the fields.
 
         Returns:
-            Nothing for a path that does not follow the pattern, one reading, or, where there are more, two of them:
-            the one with the shortest first fields and the one with the longest. They are the same only where there is
-            one reading, since two readings differ in the length of a field.
+            No reading for a path that does not match, one reading, or two of several readings: the one with the
+            shortest first fields and the one with the longest. Two readings differ in the length of a field, so these
+            two are equal only if there is a single reading.
         """
         shortest = _Search(self._parts, path, longest=False).reading()
         if shortest is None:
@@ -72,8 +72,8 @@ def _again(pieces: Sequence[str], at: int) -> tuple[str, ...]:
 class _Search:
     """The first reading of a path, in order of the lengths of its fields.
 
-    A place that leads nowhere is looked at once: what follows it rests on the fields that are repeated there, and on
-    nothing else that was read before. A path of n characters takes about n² steps at most where no field is repeated.
+    A position that fails is tried once. The rest of the match depends only on the position and on earlier fields that
+    are repeated later. Without repeated fields, a path of n characters takes about n² steps at most.
     """
 
     def __init__(self, parts: Sequence[_Part], path: str, *, longest: bool) -> None:
@@ -85,7 +85,7 @@ class _Search:
         return dict(self._bound) if self._leads_to_the_end(0, 0) else None
 
     def _leads_to_the_end(self, number: int, at: int) -> bool:
-        """Whether the parts from one on can be read from a place on; binds their fields if so."""
+        """Whether the remaining parts match from a position on. If so, binds their fields."""
         if number == len(self._parts):
             return at == len(self._path)
         part = self._parts[number]
@@ -106,7 +106,7 @@ class _Search:
         return self._leads_to_the_end(number + 1, stop)
 
     def _stops(self, number: int, at: int) -> Iterator[int]:
-        """Where a field may end: before the fixed text that follows it, and not behind a ``/``."""
+        """Possible ends of a field: before the fixed text after it, and not after a ``/``."""
         slash = self._path.find("/", at)
         stops = range(at + 1, (len(self._path) if slash < 0 else slash) + 1)
         following = self._parts[number + 1].text if number + 1 < len(self._parts) else ""

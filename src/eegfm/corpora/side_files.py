@@ -12,17 +12,17 @@ _log = logging.getLogger(__name__)
 
 _PARTICIPANTS = "participants.tsv"
 _ENDINGS = ("events.tsv", "channels.tsv", "eeg.json", _PARTICIPANTS)
-"""In lower case: a name in another case is one that is not found."""
+"""Suffixes in lower case. A side file in another case is not found by its recording, so it must be reported."""
 _OTHER_FOLDERS = NOT_RAW | {"anat", "beh", "dwi", "fmap", "func", "ieeg", "meg", "motion", "nirs", "perf", "pet"}
 
 
 def say_unused(root: Path, recordings: Iterable[str], sidecars: Callable[[str], Iterable[str]]) -> None:
-    """Warn of side files that no recording of the folder is read with.
+    """Warn of side files that belong to no recording of the folder.
 
     Args:
         root: The raw folder.
-        recordings: Paths of all raw files in it.
-        sidecars: Paths of the side files that a recording is read with, whether they exist or not.
+        recordings: Paths of all raw files in the folder.
+        sidecars: Paths of the side files of a recording, even if they do not exist.
     """
     unused = set(_side_files(root))
     for path in recordings:
@@ -37,12 +37,12 @@ def say_unused(root: Path, recordings: Iterable[str], sidecars: Callable[[str], 
 
 
 def _side_files(root: Path) -> Iterator[str]:
-    """Posix paths inside the folder, but for those of folders that hold no raw EEG."""
+    """Posix paths inside the folder, without folders that hold no raw EEG."""
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if name not in _OTHER_FOLDERS and not name.startswith(".")]
         inside = Path(folder).relative_to(root)
         for name in names:
-            # The table of a data set is read, and so is that of each of several that lie beside each other.
+            # The participants table is read for a single data set and for several data sets beside each other.
             is_table = name == _PARTICIPANTS and len(inside.parts) <= 1
             if name.lower().endswith(_ENDINGS) and not is_table and not name.startswith("."):
                 yield (inside / name).as_posix()

@@ -1,7 +1,7 @@
 """Read text tables. The side files of every corpus are read here.
 
-Blanks around cells and column names mean nothing, whoever put them there: editors that line columns up, spreadsheets,
-other systems' line ends. A cell in double quotes is what stands between them.
+Blanks around cells and column names have no meaning. Editors that align columns, spreadsheets and line ends of other
+systems add such blanks. The content of a cell in double quotes is the text between the quotes.
 """
 
 import re
@@ -15,16 +15,16 @@ TAB = "\t"
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"', re.DOTALL)
 
 Row = dict[str, str | None]
-"""One line of a table by column; None is BIDS's ``n/a``, in any case, and the empty cell."""
+"""One line of a table by column. None stands for BIDS's ``n/a``, in any case, and for the empty cell."""
 
 
 def is_missing(text: str) -> bool:
-    """Whether a cell or a value of a side file stands for none."""
+    """Whether a cell or a value of a side file stands for a missing value."""
     return stripped(text).casefold() in MISSING
 
 
 def cells(line: str, separator: str) -> list[str]:
-    """Cells of a line without blanks and quotes around them; a separator inside quotes belongs to its cell."""
+    """Cells of a line without surrounding blanks and quotes. A separator inside quotes belongs to its cell."""
     parts = line.split(separator)
     if '"' not in line:
         return [stripped(part) for part in parts]
@@ -37,7 +37,7 @@ def cells(line: str, separator: str) -> list[str]:
 
 
 def _quoted(parts: Sequence[str], separator: str) -> tuple[int, str] | None:
-    """Number of parts that the quoted cell at their start spans, and its text; None where no such cell starts."""
+    """Number of parts of the quoted cell at their start, and its text; None if no quoted cell starts."""
     if not stripped(parts[0]).startswith('"'):
         return None
     for n_parts in range(1, len(parts) + 1):
@@ -48,17 +48,17 @@ def _quoted(parts: Sequence[str], separator: str) -> tuple[int, str] | None:
 
 
 def read_table(path: Path, required: Iterable[str], known: Iterable[str] = ()) -> list[Row]:
-    """All lines of a tab-separated table that must have some columns.
+    """Read all lines of a tab-separated table.
 
     Args:
         path: The table.
-        required: Columns that it must have, in any case.
-        known: Other columns whose names count in any case; they stand in the rows as they are spelt here.
+        required: Required columns, in any case.
+        known: Other columns whose names match in any case. The rows use the spelling given here.
 
     Raises:
-        ValueError: It is no UTF-8, lacks or repeats a column, or a line has more or fewer fields than the header, so
-            that its columns cannot be told.
-        OSError: It cannot be read.
+        ValueError: The table is not UTF-8, lacks or repeats a column, or has a line with another number of fields than
+            the header, whose columns are then unknown.
+        OSError: The table cannot be read.
     """
     lines = path.read_text(encoding="utf-8-sig").split("\n")
     wanted = tuple(required)
@@ -77,9 +77,9 @@ def read_table(path: Path, required: Iterable[str], known: Iterable[str] = ()) -
 
 
 def _spelt_as(columns: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Column names, those that differ from a known one in their case alone spelt as it is.
+    """Column names. A name that differs from a known name in case alone gets the known spelling.
 
-    A name that stands there twice in this way is left twice, so that it is refused as any other.
+    If a name then occurs twice, both are kept, so that the table is refused like any other with a repeated column.
     """
     spelt = {name.casefold(): name for name in known if name not in columns}
     return [spelt.get(column.casefold(), column) for column in columns]

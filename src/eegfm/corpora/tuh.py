@@ -33,7 +33,7 @@ _SESSION_FOLDER = _SESSION + r"(?:_(?P<session_date>\d{4}(?:_\d\d_\d\d)?))?"
 _RUN = r"(?P<run>t\d{3})\.edf"
 _SPLIT = r"(?P<official_split>train|dev|eval)"
 _MONTAGE = r"(?P<acquisition>01_tcp_ar|02_tcp_le|03_tcp_ar_a|04_tcp_le_a)"
-# A file in folders of its person and session must be named after both: whose recording it is decides all splits.
+# A file in folders of its person and session must be named after both, because the person decides all splits.
 _FLAT = rf"{_MONTAGE}/{_SUBJECT}_{_SESSION}_{_RUN}"
 _BY_SUBJECT = rf"{_SUBJECT}/{_SESSION_FOLDER}/{_MONTAGE}/(?P=subject)_(?P=session)_{_RUN}"
 _BY_MONTAGE = rf"{_MONTAGE}/\d{{3}}/{_SUBJECT}/{_SESSION_FOLDER}/(?P=subject)_(?P=session)_{_RUN}"
@@ -46,7 +46,7 @@ _FIELDS = ("subject", "session", "session_date", "run", "official_split", "acqui
 
 
 class _Family(NamedTuple):
-    """One corpus: its layouts below ``edf/``, the ends of its annotation files' names, and a path for messages."""
+    """One corpus: its layouts below ``edf/``, the endings of its annotation files, and an example path for messages."""
 
     layouts: tuple[str, ...]
     annotations: tuple[str, ...]
@@ -87,8 +87,8 @@ class Tuh(Corpus):
     """Person, session and token come from the path, as do class, official split, montage and date.
 
     ``pathology`` (TUAB) and ``epilepsy`` (TUEP) are labels of a recording, not of a person: 54 persons of TUAB have
-    recordings of both classes. Person ids are those of TUEG in all corpora but TUEV's evaluation set, where nothing but
-    the number of a folder is known: who these persons are in the other corpora cannot be told by their id.
+    recordings of both classes. All corpora use the person ids of TUEG, except TUEV's evaluation set. There only the
+    number of a folder is known, so these persons cannot be identified in the other corpora by their ids.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".edf",)
@@ -96,7 +96,7 @@ class Tuh(Corpus):
 
     def __init__(self, config: TuhCorpus, corpus: str) -> None:
         super().__init__(corpus)
-        self.reference: Reference | None = None  # the labels say it: -REF, the average, or -LE
+        self.reference: Reference | None = None  # read from the labels: -REF (the average) or -LE
         self._family = config.family
         names = list(_FAMILIES) if config.family == "auto" else [config.family]
         above = {name: _above(name, is_named=config.family != "auto") for name in names}
@@ -110,7 +110,7 @@ class Tuh(Corpus):
         return _FAMILIES["tuab" if self._family == "auto" else self._family].example
 
     def describe(self, path: str) -> dict[str, str] | None:
-        """Read a path of one of the layouts; the raw folder may lie above or, where that is clear, at ``edf``.
+        """Read a path of one of the layouts. The raw folder may lie above ``edf`` or, if unambiguous, be ``edf``.
 
         Returns:
             Also ``family``; ``session_date`` as year or as year, month and day (the headers' dates are not the
@@ -122,13 +122,13 @@ class Tuh(Corpus):
                 found = match.groupdict(default="")
                 fields = {name: found.get(name, "") for name in _FIELDS}
                 if "kind" in found:
-                    # bckg_000_a_.edf, bckg_000_a_1.edf: the class that it was chosen for, letter, number of the piece
+                    # bckg_000_a_.edf, bckg_000_a_1.edf: class that the file was chosen for, letter, number of the piece
                     fields["run"] = f"{found['kind']}_{found['part'].removesuffix('_')}"
                 return {**fields, "session_date": fields["session_date"].replace("_", "-"), "family": family}
         return None
 
     def index(self, root: Path) -> pd.DataFrame:
-        """List the raw files; of paths that differ in the montage alone the last is kept, as TUH kept it."""
+        """List the raw files. Of paths that differ in the montage alone the last is kept, as TUH did."""
         table = super().index(root)
         wanted = table[table["acquisition"] != ""]
         elsewhere = [p.replace(f"{m}/", "", 1) for p, m in zip(wanted["path"], wanted["acquisition"], strict=True)]
@@ -143,13 +143,13 @@ class Tuh(Corpus):
         return tuple(f"{stem}{suffix}" for suffix in self._annotation_suffixes(path))
 
     def expected(self, path: Path) -> Expected:
-        """The length that the annotation files state: those of another version of the signal would be misplaced.
+        """The length that the annotation files state. Annotations of another version of the signal would be misplaced.
 
-        No list of rates: what the documents name (250, 256, 400, 512 Hz) is not complete, and a genuine file must not
-        be refused; ``ingest.rates_hz`` is there for those who know their copy.
+        There is no list of rates. The documents name 250, 256, 400 and 512 Hz, but this list is not complete, and a
+        genuine file must not be refused. A user who knows the rates can set ``ingest.rates_hz``.
 
         Raises:
-            RecordingError: An annotation file cannot be read, or two state different lengths.
+            RecordingError: An annotation file cannot be read, or two files state different lengths.
         """
         stated = {p.name: duration_s for p, table in self._csv(path).items() if (duration_s := table.duration_s)}
         if not stated:
@@ -166,9 +166,9 @@ class Tuh(Corpus):
     def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
         """Events of the file itself and of all annotation files; age in years and sex from the patient field.
 
-        Event-based (``.csv``, per channel and kind of seizure) and term-based labels (``.csv_bi``, seizure or not for
-        the recording as a whole) are different answers, and old and new releases may lie side by side. So no file wins:
-        every event names the end of its file's name under ``source``, its derivation under ``channel``.
+        Event-based labels (``.csv``, per channel and kind of seizure) and term-based labels (``.csv_bi``, seizure or
+        not for the whole recording) are different labels, and old and new releases may lie side by side. No file is
+        preferred: every event has the ending of its file's name under ``source``, its derivation under ``channel``.
 
         Raises:
             RecordingError: An annotation file cannot be read, or ``.lab`` and ``.rec`` files disagree.
@@ -191,7 +191,7 @@ class Tuh(Corpus):
         return (*_ANNOTATED, "_seiz.csv")
 
     def _files(self, path: Path, *suffixes: str) -> list[tuple[Path, str]]:
-        """Those annotation files that are there; a link to content that is not fetched counts as being there."""
+        """Annotation files that exist. A link to content that is not fetched counts as existing."""
         known = [suffix for suffix in self._annotation_suffixes(path.name) if suffix in suffixes]
         files = [(path.with_name(path.name.removesuffix(".edf") + suffix), suffix) for suffix in known]
         return [(file, suffix) for file, suffix in files if file.is_file() or file.is_symlink()]
@@ -201,7 +201,7 @@ class Tuh(Corpus):
         return {file: read_csv(file, suffix.lstrip("._")) for file, suffix in files}
 
     def _tuev(self, path: Path) -> tuple[list[TuhEvent], tuple[str, ...]]:
-        """Events of ``.rec`` and ``.lab`` files; without the former the latter have no known time unit."""
+        """Events of ``.rec`` and ``.lab`` files. Without a ``.rec`` file the time unit of ``.lab`` files is unknown."""
         rec = [event for file, _ in self._files(path, ".rec") for event in read_rec(file)]
         files = self._files(path, *LAB_SUFFIXES)
         labs = {tcp_name(LAB_SUFFIXES.index(suffix)): read_lab(file) for file, suffix in files}
@@ -213,10 +213,11 @@ class Tuh(Corpus):
 
 
 def _above(family: str, *, is_named: bool) -> str:
-    """What stands before a layout: anything that ends in the folder ``edf``, or nothing; TUEP has no such folder.
+    """Pattern of the path before a layout: anything that ends in the folder ``edf``, or nothing. TUEP has no ``edf``.
 
-    Below ``train`` or ``train/normal`` TUSZ and TUAB look like TUSL, TUAR and TUEG. So that no official split is lost
-    unnoticed, these three must show the folder ``edf`` unless they are named.
+    Below ``train`` or ``train/normal``, TUSZ and TUAB look like TUSL, TUAR and TUEG. The path of the latter three must
+    therefore contain the folder ``edf`` unless ``family`` names them. Otherwise an official split could be lost
+    unnoticed.
     """
     if family == "tuep":
         return r"(?:.*/)?"
@@ -224,13 +225,13 @@ def _above(family: str, *, is_named: bool) -> str:
 
 
 def _within(events: Sequence[TuhEvent], header: RecordingHeader) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    """Rows of the events table: ends are cut at the end of the recording, what starts beyond it is dropped.
+    """Rows of the events table. Events are cut at the end of the recording; events after the end are dropped.
 
     Returns:
         The rows, and the flags ``annotations_clipped:<n>`` and ``annotations_beyond_end:<n>``.
     """
     end_s = header.end_s
-    tolerance_s = 0.5 / header.rate_hz  # times are written in decimals, samples lie where they lie
+    tolerance_s = 0.5 / header.rate_hz  # times are written in decimals and need not hit a sample
     rows, n_clipped, n_beyond = [], 0, 0
     for event in events:
         if event.onset_s >= end_s:

@@ -1,7 +1,7 @@
 """Read the annotation files beside the recordings of the TUH corpora.
 
 Sources: the README files of TUSZ, TUAR, TUSL, TUEP (``.csv``, ``.csv_bi``), of TUSZ v1 (``.tse``) and of TUEV
-(``.rec``, ``.lab``). Labels that are guessed would be worse than none: a line that is not of its format rejects the
+(``.rec``, ``.lab``). Guessed labels would be worse than none, so a line that does not fit the format rejects the
 recording.
 """
 
@@ -16,14 +16,14 @@ from eegfm.signal.montages.bipolar import TCP_PAIRS, tcp_name
 from eegfm.signal.text import stripped
 
 ALL_CHANNELS = "TERM"
-"""What the corpora write as the channel of a label that holds for the whole recording ("term-based")."""
+"""Channel of a label that holds for the whole recording ("term-based")."""
 REC_CLASSES = {"1": "spsw", "2": "gped", "3": "pled", "4": "eyem", "5": "artf", "6": "bckg"}
 LAB_SUFFIXES = tuple(f"_ch{index:03d}.lab" for index in range(len(TCP_PAIRS)))
 """Ends of the names of TUEV's ``.lab`` files, by index of the derivation."""
 LAB_UNITS_S = (1e-5, 1e-7)
 """Time units that ``.lab`` files may have: the README's "10s of microseconds", and HTK's 100 ns."""
 MIN_CONFIRMED_RATIO = 0.9
-"""Share of the ``.rec`` rows that the ``.lab`` files must repeat; where events overlap, they can hold only one."""
+"""Share of the ``.rec`` rows that the ``.lab`` files must repeat. Of overlapping events they can hold only one."""
 
 _CSV_COLUMNS = ("channel", "start_time", "stop_time", "label")
 _CSV_DURATION = re.compile(r"#\s*duration\s*=\s*(\S+)\s*(?:secs?)?", re.IGNORECASE)
@@ -35,12 +35,12 @@ class TuhEvent(NamedTuple):
     """One label of a stretch of a recording.
 
     Args:
-        onset_s: Its start in recording time.
-        stop_s: Its end, not before its start.
+        onset_s: Start in recording time.
+        stop_s: End, not before the start.
         value: The label, e.g. ``"cpsz"``.
-        channel: The derivation that it was seen in, e.g. ``"FP1-F7"``, or ``ALL_CHANNELS``.
-        confidence: Probability given with it; None where the format has none.
-        source: End of the name of the file that it stands in, e.g. ``"csv_bi"``.
+        channel: The derivation that shows the event, e.g. ``"FP1-F7"``, or ``ALL_CHANNELS``.
+        confidence: Probability of the label; None if the format has none.
+        source: Ending of the file's name, e.g. ``"csv_bi"``.
     """
 
     onset_s: float
@@ -52,7 +52,7 @@ class TuhEvent(NamedTuple):
 
 
 class CsvAnnotations(NamedTuple):
-    """Content of a ``.csv`` or ``.csv_bi`` file; ``duration_s`` is what it says of the recording's length."""
+    """Content of a ``.csv`` or ``.csv_bi`` file. ``duration_s`` is the length of the recording that the file states."""
 
     events: list[TuhEvent]
     duration_s: float | None
@@ -109,7 +109,7 @@ def read_csv(path: Path, source: str) -> CsvAnnotations:
         elif columns is None:
             columns = [column.lower() for column in cells(line.text, ",")]
             if not set(_CSV_COLUMNS) <= set(columns):
-                raise line.damaged(f"{line.text[:80]!r} stands where the columns are named: {','.join(_CSV_COLUMNS)}")
+                raise line.damaged(f"{line.text[:80]!r} is not the line of column names: {','.join(_CSV_COLUMNS)}")
         else:
             events.append(_csv_event(line, columns, source))
     if columns is None:
@@ -136,10 +136,10 @@ def read_tse(path: Path, source: str) -> list[TuhEvent]:
 
 
 def read_rec(path: Path) -> list[TuhEvent]:
-    """Read a ``.rec`` file: index of the derivation, start, stop, number of the class; rows that repeat stand once.
+    """Read a ``.rec`` file: index of the derivation, start, stop, number of the class. Repeated rows are kept once.
 
     Raises:
-        RecordingError: A line is not of the format, or there is none (``unreadable_annotations``).
+        RecordingError: A line does not fit the format, or there is no line (``unreadable_annotations``).
     """
     events: dict[TuhEvent, None] = {}
     for line in _lines(path):
@@ -172,14 +172,14 @@ def read_lab(path: Path) -> list[LabPiece]:
 def lab_unit_s(labs: Mapping[str, Sequence[LabPiece]], rec: Sequence[TuhEvent]) -> float:
     """Find the time unit of ``.lab`` files: the one in which they repeat the ``.rec`` file of the same recording.
 
-    Where both units fit alike, e.g. because all is background, the README's is taken.
+    If both units fit equally well, e.g. because all is background, the README's unit is taken.
 
     Args:
         labs: Content of the ``.lab`` files by channel.
         rec: Content of the ``.rec`` file, at least one event.
 
     Raises:
-        RecordingError: They do not repeat it in any unit (``annotations_disagree``).
+        RecordingError: The files disagree in every unit (``annotations_disagree``).
     """
     ratios = {unit_s: _confirmed_ratio(labs, rec, unit_s) for unit_s in LAB_UNITS_S}
     best_s = max(LAB_UNITS_S, key=lambda unit_s: ratios[unit_s])

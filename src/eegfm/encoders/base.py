@@ -18,7 +18,7 @@ from eegfm.errors import ConfigError
 
 @dataclass(frozen=True)
 class Features:
-    """What a frozen encoder says of windows, for probes and heads.
+    """Features of windows from an encoder, for probes and heads.
 
     Args:
         values: (B, R, X) X features of each of R rows: channels, or one row for the whole window.
@@ -33,8 +33,8 @@ class Encoded(NamedTuple):
     """Encoded windows.
 
     Args:
-        vectors: What ``Encoder.encode`` returns: (B, N, D) of tokens, (B, P, D) of patches or (B, 1, D) of windows.
-        features: What probes and heads read.
+        vectors: Result of ``Encoder.encode``: (B, N, D) of tokens, (B, P, D) of patches or (B, 1, D) of windows.
+        features: Features for probes and heads.
     """
 
     vectors: Tensor
@@ -49,7 +49,7 @@ class Encoder(nn.Module, ABC):
 
     Args:
         config: The choices; its traits say what the encoder can do, see ``eegfm.encoders.traits``.
-        spec: What the data decides. An encoder with the trait ``one_montage`` is tied to it; all others take any
+        spec: Specification of the data. An encoder with the trait ``one_montage`` is tied to it; all others take any
             number of channels at any positions later.
         d_model: Width D of an encoded vector.
         patch_samples: Samples of a patch.
@@ -95,7 +95,7 @@ class Encoder(nn.Module, ABC):
         """Let tokens see each other, but none that ``tokens.key_mask`` marks as absent.
 
         Args:
-            tokens: Of all patches.
+            tokens: Tokens of all patches.
             visible: Those that are encoded and seen; all if not given. Only with the trait ``supports_visible``.
 
         Returns:
@@ -112,7 +112,7 @@ class Encoder(nn.Module, ABC):
         """
 
     def depth_groups(self) -> list[list[nn.Parameter]]:
-        """Group all parameters by depth, for learning rates that fall with it: embeddings first, then layer by layer.
+        """Group all parameters by depth, for learning rates that fall with depth: embeddings, then layer by layer.
 
         Every parameter is in exactly one group.
         """
@@ -141,7 +141,7 @@ class Encoder(nn.Module, ABC):
     @property
     @abstractmethod
     def normalization(self) -> dict[str, float | str]:
-        """What is done to microvolts before anything else, for the checkpoint's header."""
+        """First operation on microvolts, for the checkpoint's header."""
 
     def forward(self, batch: WindowBatch) -> Tensor:
         """Encode windows: (B, C, T) microvolts to encoded vectors, see ``encode``."""
@@ -152,7 +152,7 @@ class Encoder(nn.Module, ABC):
         return self.encode_with_features(batch).features
 
     def encode_with_features(self, batch: WindowBatch, tokens: Tokens | None = None) -> Encoded:
-        """Return what ``forward`` and ``features`` return, at the cost of one of them.
+        """Return the results of ``forward`` and ``features``, at the cost of one of them.
 
         Args:
             batch: Windows.
@@ -169,7 +169,7 @@ class Encoder(nn.Module, ABC):
         return Encoded(encoded, one_row(pooled))
 
     def new_decoder(self, n_values: int) -> TokenDecoder:
-        """What an objective asks for ``n_values`` numbers of each token with; its weights are the objective's.
+        """Build a decoder that predicts ``n_values`` per token. The objective owns its weights.
 
         Raises:
             ConfigError: The encoder gives one vector for a window.
@@ -206,7 +206,7 @@ class Encoder(nn.Module, ABC):
     def token_patches(self, batch: WindowBatch) -> Tensor:
         """(B, N, G, patch) microvolts that each token stands for, G channels per token.
 
-        Where G does not divide the channels, the last row is filled up with channels of zeros.
+        If G does not divide the number of channels, the last row is filled up with channels of zeros.
         """
         patches, G = self.patches(batch), self.channels_per_token
         B, C, P, S = patches.shape

@@ -13,16 +13,16 @@ from eegfm.nn.patch_ops import masked_group_norm
 class ConvPatches(nn.Module):
     """Three convolutions along each patch, each with a group norm and a GELU.
 
-    The kernels are (1, k): patches lie side by side and never mix. What one knows of the others is up to the norms.
-    Over the ``patch`` each is embedded on its own, and its amplitude is lost. Over the ``window``, as published, all
-    share one mean and variance of each group, of which padding is left out here; no objective may mask patches then.
+    The kernels are (1, k), so neighbouring patches never mix. Only the norms can share information between patches. A
+    norm over the ``patch`` embeds each patch on its own, and loses its amplitude. With a norm over the ``window``, as
+    published, all patches share one mean and variance per group (without padding). No objective may then mask patches.
 
     Args:
         n_maps: Maps F of each convolution.
         kernel: Odd length in samples of the first kernel; the others are 3.
         stride: Samples from one step to the next.
         n_groups: Groups of the norms.
-        norm_over: What the norms take mean and variance of.
+        norm_over: Extent of the norms.
     """
 
     def __init__(self, *, n_maps: int, kernel: int, stride: int, n_groups: int, norm_over: PatchNorm) -> None:

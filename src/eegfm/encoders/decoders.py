@@ -15,7 +15,7 @@ class TokenDecoder(nn.Module, ABC):
         """Predict the values of some tokens.
 
         Args:
-            encoded: What ``Encoder.encode`` gave for all tokens.
+            encoded: Result of ``Encoder.encode`` for all tokens.
             tokens: Places of all tokens; their content is not to be looked at.
             index: (B, M) tokens that are asked for.
 

@@ -17,8 +17,8 @@ class KeyMap:
     """Rules for one published layout.
 
     Args:
-        source: Where names and shapes are from: repository, file, commit.
-        license: Of the published weights.
+        source: Source of names and shapes: repository, file, commit.
+        license: License of the published weights.
         wrappers: Prefixes that training frameworks put before every name; as long as all names that are not left out
             share one, it is dropped.
         rules: Pairs of a regular expression for a whole published name, and its replacement (``re.sub`` syntax): the

@@ -30,7 +30,7 @@ def only_length(spec: SignalSpec, encoder: str) -> int:
 
 
 def _refusal(spec: SignalSpec, encoder: str) -> ConfigError:
-    """What is wrong and what to do, all at once: whoever mends one thing need not run again to learn of the other."""
+    """Error with all faults and remedies at once, so that the user need not run again for the second fault."""
     problems = []
     if len({montage.channel_names for montage in spec.montages.values()}) > 1:
         counts = ", ".join(f"{name} ({m.n_channels} channels)" for name, m in sorted(spec.montages.items()))

@@ -11,7 +11,7 @@ PUBLISHED = ("cbramod", "femba", "labram", "luna")
 
 
 def key_map(config: EncoderConfig) -> KeyMap:
-    """How the published weights of this encoder are renamed.
+    """Key map of the published weights of this encoder.
 
     Raises:
         ConfigError: None are known, or a choice is another than the weights were trained with.

@@ -18,7 +18,7 @@ class Traits:
     """Promises that the contract tests hold an encoder to, and that objectives ask for before anything runs.
 
     Args:
-        output: What an encoded vector stands for: one token, one patch of time with all channels in it, or the whole
+        output: Meaning of an encoded vector: one token, one patch of time with all channels in it, or the whole
             window (``window``: features, no tokens).
         supports_visible: Encodes a subset of the tokens, with the result of hiding the rest; at the cost of the subset
             where its attention allows, see the encoder.
@@ -38,9 +38,9 @@ class Leak(NamedTuple):
     """A choice that lets a token's content tell of other patches.
 
     Args:
-        key: Of the encoder's configuration.
-        choice: What it is set to.
-        patchwise: What does not leak.
+        key: Key of the encoder's configuration.
+        choice: Value of the key.
+        patchwise: Value that does not leak.
     """
 
     key: str
@@ -92,7 +92,7 @@ class WindowConfig(EncoderConfig):
 
     Args:
         signal_scale_uv: Microvolts that enter the network as 1.
-        clip: Largest absolute value after scaling; artefacts beyond it are cut to it.
+        clip: Largest absolute value after scaling; larger artefacts are clipped.
     """
 
     traits: ClassVar[Traits] = Traits(output="window", one_montage=True, one_length=True)

@@ -20,7 +20,7 @@ class WindowEncoder(Encoder, ABC):
 
     Args:
         config: Choices.
-        spec: What the data decides: one montage, one window length.
+        spec: Specification of the data, with one montage and one window length.
         d_model: Number of features D.
 
     Raises:

@@ -18,15 +18,15 @@ def person_interval(
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of a pooled score (Efron & Tibshirani 1993, chapter 13).
 
-    Persons are drawn with replacement; their counts are summed and scored. With few persons the interval is
-    too narrow rather than too wide.
+    Persons are drawn with replacement. Their counts are summed and scored. With few persons the interval is too narrow
+    rather than too wide.
 
     Args:
-        counts: (P, ...) what each person adds to the pool.
-        statistic: Scores (R, ...) pooled counts of R resamples as (R,).
+        counts: (P, ...) counts of each person.
+        statistic: Function from (R, ...) pooled counts of R resamples to (R,) scores.
         n_resamples: R.
         seed: Seed of the draws.
-        level: Coverage aimed at.
+        level: Nominal coverage.
     """
     n_persons = len(counts)
     draws = np.random.default_rng([seed, n_persons]).multinomial(

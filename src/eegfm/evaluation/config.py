@@ -8,34 +8,37 @@ from eegfm.config import StrictModel, refuse_unused
 
 Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Pooling = Literal["channels", "mean"]
-"""What a window's features keep of its channels: all of them side by side, or their mean."""
+"""Pooling of a window's features over channels: all channels side by side, or their mean."""
 
 HALF_DECADES = tuple(10.0 ** (k / 2) for k in range(-6, 11))
 
 
 class ProbeParams(StrictModel):
-    """How a frozen encoder is judged on persons it has never seen; ``split.folds`` says who is held out at a time.
+    """Evaluation of a frozen encoder on persons it has never seen. ``split.folds`` decides who is held out together.
 
     Args:
         task: The cut whose labelled windows are classified.
         method: Closed-form ridge on class targets, or logistic regression.
         pooling: Features are averaged over time patches; ``channels`` keeps the channels side by side (one
             montage only), ``mean`` averages over them as well.
-        lambdas: Penalties to choose from, per training window (both methods minimise a mean loss).
+        lambdas: Penalties to choose from, per training window (both methods minimise a mean loss). See
+            ``eegfm.evaluation.crossval`` for the choice. See
+            ``eegfm.evaluation.crossval`` for the choice. See
+            ``eegfm.evaluation.crossval`` for the choice.
         inner_folds: Groups of training persons on which the penalty is chosen; at most one person each.
-        n_untrained: Untrained initialisations of the same encoder that stand beside the trained one.
-        untrained_seed: Seed of the first of them; the others count on.
-        n_bootstrap: Resamples of persons behind each interval.
+        n_untrained: Number of untrained initialisations of the same encoder, for comparison.
+        untrained_seed: Seed of the first untrained initialisation; the others count up from it.
+        n_bootstrap: Number of resamples of persons for each interval.
         seed: Seed of the bootstrap.
-        transductive: Also report features z-scored per person without labels. That uses the held-out person's
-            windows, so it stands in a row of its own.
-        allow_pretrained_persons: Probe persons and signals of the pretraining too; the metrics say which.
-        accept_other_code: Probe an encoder that other code made than there is now; the metrics say what differs.
+        transductive: Also report features z-scored per person without labels. This uses the held-out person's windows,
+            so the scores have a row of their own.
+        allow_pretrained_persons: Also probe persons and signals of the pretraining; the metrics list them.
+        accept_other_code: Probe an encoder that was made by other code than the present code; the metrics list the
+            differences.
         accept_other_data: Probe an encoder that was trained on another generation of signals or splits.
         batch_size: Windows per forward pass.
-        device: Where the encoder runs; ``auto`` takes a GPU where there is one.
-        verify: When stored samples are compared with their checksums: each block when a window of it is read for the
-            first time, or never.
+        device: Device of the encoder; ``auto`` takes a GPU if there is one.
+        verify: Comparison of stored samples with their checksums: each block before its first use, or never.
     """
 
     task: str
@@ -62,5 +65,5 @@ class ProbeParams(StrictModel):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """What decides the result: everything but the machine."""
+        """Options that decide the result: all except those for the machine."""
         return self.model_dump(mode="json", exclude={"batch_size", "device", "verify"})

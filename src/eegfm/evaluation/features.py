@@ -17,12 +17,12 @@ from eegfm.inference.backbone import Backbone
 from eegfm.store.reader import SignalStore
 
 Extractor = Callable[[StoredBatch], tuple[Tensor, Tensor]]
-"""From a batch as stored to (B, R, X), X features of each row (a channel, or the whole window), and (B, R), which rows
-hold signal."""
+"""Function from a stored batch to (B, R, X), X features of each row (a channel, or the whole window), and (B, R), True
+for rows with signal."""
 
 
 def encoder_features(backbone: Backbone) -> Extractor:
-    """Extract what the encoder says of windows, averaged over time: (B, R, X)."""
+    """Extract the encoder's features of windows, averaged over time: (B, R, X)."""
 
     def extract(batch: StoredBatch) -> tuple[Tensor, Tensor]:
         features = backbone(batch).features
@@ -35,8 +35,8 @@ def band_power_features(rereference: Callable[[StoredBatch], WindowBatch], rate_
     """Extract the log power of each channel in five bands: (B, C, 5).
 
     Args:
-        rereference: From stored integers to re-referenced microvolts.
-        rate_hz: Of the signals.
+        rereference: Module from stored integers to re-referenced microvolts.
+        rate_hz: Rate of the signals.
     """
 
     def extract(batch: StoredBatch) -> tuple[Tensor, Tensor]:
@@ -61,16 +61,16 @@ def extract_features(
     Args:
         store: The corpus's signals.
         windows: Rows of one cut of one corpus.
-        extractors: By name, what to compute.
-        pooling: What is kept of the channels.
+        extractors: Feature extractors by name.
+        pooling: Pooling over channels.
         batch_size: Windows per pass.
-        device: Where batches go.
+        device: Device of the batches.
 
     Returns:
-        By name, (W, F) float32; NaN for what is not known of a window, see ``pool_channels``.
+        (W, F) float32 by name; NaN for unknown features of a window, see ``pool_channels``.
 
     Raises:
-        SplitError: The windows come in several montages and ``pooling`` keeps channels.
+        SplitError: The windows have several montages and ``pooling`` keeps channels.
         CheckpointError: A feature is not finite.
     """
     montages = sorted(set(windows["montage"]))
@@ -99,7 +99,7 @@ def extract_features(
 def window_batches(
     store: SignalStore, windows: pd.DataFrame, *, batch_size: int, device: torch.device
 ) -> Iterator[tuple[NDArray[np.int64], StoredBatch]]:
-    """Gather windows montage by montage: their places in the table, and the batch on the device."""
+    """Gather windows montage by montage: their positions in the table, and the batch on the device."""
     windows = windows.reset_index(drop=True)
     for _, group in windows.groupby(["montage", "corpus", "n_samples"]):
         montage, corpus = str(group["montage"].iloc[0]), str(group["corpus"].iloc[0])
@@ -124,10 +124,10 @@ def window_batches(
 
 
 def pool_channels(features: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
-    """(B, F) from (B, C, X): channels side by side, or their mean over the channels that hold signal.
+    """(B, F) from (B, C, X): channels side by side, or the mean over the channels with signal.
 
-    Side by side, channels that hold none (padding, bad ones) are NaN: no number says nothing, zero least of all for a
-    logarithm. ``Standardizer`` puts the training windows' mean in their place.
+    Side by side, channels without signal (padding, bad channels) are NaN. No number is neutral, zero least of all for a
+    logarithm. ``Standardizer`` replaces NaN by the mean of the training windows.
     """
     if pooling == "channels":
         return features.masked_fill(~mask.unsqueeze(-1), float("nan")).flatten(1)

@@ -17,8 +17,8 @@ Ints = NDArray[np.int64]
 class Standardizer:
     """Mean and inverse standard deviation of the training windows, feature by feature.
 
-    A feature that is unknown (NaN: its channel is bad in that recording) becomes the mean of the training windows that
-    have it: it speaks for no class.
+    An unknown feature (NaN, because its channel is bad in this recording) becomes the mean of the training windows that
+    have it. It then favours no class.
     """
 
     mean: Floats
@@ -26,7 +26,7 @@ class Standardizer:
 
     @classmethod
     def fit(cls, features: NDArray[np.floating]) -> "Standardizer":
-        """Learn from (W, F) features. A feature that is constant in training counts nothing afterwards."""
+        """Learn from (W, F) features. A feature that is constant in training has no effect afterwards."""
         values = np.asarray(features, dtype=np.float64)
         mean, scale = _mean_and_sd(values)
         varies = scale > 1e-9 * np.abs(mean) + 1e-30
@@ -39,7 +39,7 @@ class Standardizer:
 
 
 def _mean_and_sd(values: Floats) -> tuple[Floats, Floats]:
-    """(F,) each, over the windows of which a feature is known; zero where it is known of none."""
+    """(F,) mean and deviation over the windows with a known feature; zero if no window has it."""
     is_known = ~np.isnan(values)
     if is_known.all():
         return values.mean(axis=0), values.std(axis=0)
@@ -54,7 +54,7 @@ class LinearPath:
     """One linear predictor per penalty.
 
     Args:
-        standardizer: Applied to the features first.
+        standardizer: Standardizer of the features.
         coef: (L, F, K').
         intercept: (L, K').
     """

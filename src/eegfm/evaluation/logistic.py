@@ -13,9 +13,9 @@ def fit_logistic(
 ) -> LinearPath:
     """Minimise mean(weight * log loss) + lambda / 2 * |coef|^2, each class weighing the same.
 
-    Two classes share one score column (the logit of the second); more have one each (softmax). The optimum
-    lies in the span of the windows, so where features outnumber windows the problem is solved in the windows'
-    principal axes: exact, and small.
+    Two classes share one score column (the logit of the second class). More classes have one column each (softmax). The
+    optimum lies in the span of the windows. If features outnumber windows, the problem is therefore solved in the
+    windows' principal axes, which is exact and small.
 
     Args:
         features: (W, F).
@@ -28,7 +28,7 @@ def fit_logistic(
     loss = _Loss(reduced, classes, n_classes)
     solutions: dict[float, Floats] = {}
     start = np.zeros(loss.shape)
-    # Strong penalties converge at once and lead the weak ones near their optimum.
+    # Start with strong penalties. They converge at once, and their optimum is close to that of weaker penalties.
     for penalty in sorted(lambdas, reverse=True):
         start = solutions[penalty] = loss.minimum(penalty, start)
     stacked = np.stack([solutions[penalty] for penalty in lambdas])
@@ -36,7 +36,7 @@ def fit_logistic(
 
 
 def _principal(x: Floats) -> tuple[Floats, Floats]:
-    """(W, R) coordinates of the windows and the orthonormal (F, R) axes that they belong to."""
+    """(W, R) coordinates of the windows and their orthonormal (F, R) axes."""
     if x.shape[0] > x.shape[1]:
         return x, np.eye(x.shape[1])
     values, vectors = np.linalg.eigh(x @ x.T)

@@ -34,7 +34,7 @@ def paired_difference(
     Args:
         first: (P,) score of each person.
         second: (P,) score of the same persons under the control.
-        persons: Their names.
+        persons: Names of the persons.
     """
     difference = first - second
     return {

@@ -27,8 +27,8 @@ def fit_ridge(
 ) -> LinearPath:
     """Minimise mean(weight * (target - score)^2) + lambda * |coef|^2 on standardised features.
 
-    The intercept is not penalised. With fewer windows than features the work is done on the (W, W) matrix of
-    inner products, otherwise on the (F, F) one (Hastie, Tibshirani, Friedman 2009, section 18.3.5).
+    The intercept is not penalised. With fewer windows than features, the (W, W) matrix of inner products is solved,
+    otherwise the (F, F) matrix (Hastie, Tibshirani, Friedman 2009, section 18.3.5).
 
     Args:
         features: (W, F).

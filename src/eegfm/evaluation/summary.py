@@ -18,7 +18,7 @@ class PersonScores:
         runs: Held-out predictions, one per initialisation.
         truth: (W,) class numbers.
         persons: (W,) person numbers.
-        names: (P,) their names.
+        names: (P,) names of the persons.
         n_classes: K.
     """
 

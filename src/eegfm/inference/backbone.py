@@ -1,4 +1,4 @@
-"""From stored samples to encoded vectors: re-referencing, adapter, normalization and encoder in one module."""
+"""Backbone: re-referencing, adapter, normalization and encoder in one module."""
 
 from collections.abc import Mapping
 from typing import cast, get_args
@@ -29,7 +29,7 @@ class Backbone(nn.Module):
         rereference: From stored integers to re-referenced microvolts.
         adapter: From the montages of the data to the channels of the encoder.
         encoder: The encoder.
-        spec: What the data decides: montages as recorded, rate, window lengths.
+        spec: Specification of the data: montages as recorded, rate, window lengths.
 
     Raises:
         ConfigError: The adapter would mix patches of the encoder.
@@ -87,10 +87,10 @@ def new_backbone(
     Args:
         encoder: Configuration of the encoder.
         adapter: Configuration of the adapter.
-        spec: What the data decides: montages as recorded, rate, window lengths.
-        seed: Of the weights of both.
-        reference: What windows are referenced to, see ``Rereference``.
-        bad_channels: What is done with bad channels, see ``Rereference``.
+        spec: Specification of the data: montages as recorded, rate, window lengths.
+        seed: Seed of the weights of adapter and encoder.
+        reference: Reference of the windows, see ``Rereference``.
+        bad_channels: Treatment of bad channels, see ``Rereference``.
 
     Raises:
         ConfigError: A configuration does not fit the data, or the adapter would mix patches of the encoder.
@@ -137,7 +137,7 @@ def untrained_backbone_like(checkpoint: Checkpoint, spec: SignalSpec | None, see
     Args:
         checkpoint: Only its header is read.
         spec: See ``load_backbone``.
-        seed: Of the weights of adapter and encoder.
+        seed: Seed of the weights of adapter and encoder.
 
     Raises:
         ConfigError: The adapter or the encoder does not fit the montages.

@@ -25,7 +25,7 @@ def with_channels_left(windows: pd.DataFrame, stores: Stores, new_rereference: N
     Args:
         windows: Runs of windows: recording_id, corpus, montage, n_windows.
         stores: Stores by corpus.
-        new_rereference: What re-references windows of montages.
+        new_rereference: Function that makes the re-referencing module of montages.
 
     Returns:
         The same table where nothing is left out.

@@ -1,7 +1,7 @@
 """Hash of the code that decides what an encoder's weights compute. No torch here."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -27,12 +27,18 @@ def encoder_code(encoder: Buildable, adapter: Buildable) -> dict[str, str]:
 
 
 def implementations(config: Any) -> Iterator[str]:
-    """Modules that a configuration, or what is nested in it, builds from."""
+    """Modules that a configuration, or what is nested in it, also in lists and by name, builds from."""
     if isinstance(config, Buildable):
         yield config.implementation.partition(":")[0]
+    nested: Iterable[Any] = ()
     if isinstance(config, BaseModel):
-        for name in type(config).model_fields:
-            yield from implementations(getattr(config, name))
+        nested = (getattr(config, name) for name in type(config).model_fields)
+    elif isinstance(config, Mapping):
+        nested = config.values()
+    elif isinstance(config, list | tuple):
+        nested = config
+    for one in nested:
+        yield from implementations(one)
 
 
 def other_code(header: CheckpointHeader) -> list[str]:
@@ -68,7 +74,7 @@ def refuse_other_code(header: CheckpointHeader, *, accept: bool, key: str, optio
     if not accept:
         again = "import_weights" if header.imported else header.phase
         raise CheckpointError(
-            f"{said}: its weights would compute something else; make it anew with: kedro run --pipelines={again}"
+            f"{said}: its weights would compute something else; make it again with: kedro run --pipelines={again}"
             f"{options}, use the code that made it, or set {key}=true"
         )
     logger.warning("%s; %s accepts that", said, key)

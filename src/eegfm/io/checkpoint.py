@@ -68,7 +68,7 @@ class CheckpointDataset(Recorded, AbstractDataset[Checkpoint, Checkpoint]):
         try:
             yield
         except DamageError as error:
-            raise DamageError(f"{error}; make it anew with: {self.command}") from error
+            raise DamageError(f"{error}; make it again with: {self.command}") from error
 
 
 def _counted(names: Sized | None, what: str) -> list[str] | None:

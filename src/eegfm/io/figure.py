@@ -48,7 +48,7 @@ class FigureDataset(Recorded, AbstractDataset[go.Figure, go.Figure]):
         return content
 
     def _content(self) -> tuple[dict[str, Any], Record | None]:
-        """The figure as plain data, and the record that stood in it."""
+        """The figure as plain data, and its record."""
         content = self._json_object()
         meta = _pop_meta(content)
         return content, parsed(meta.get(RECORD_KEY)) if isinstance(meta, dict) else None

@@ -39,7 +39,7 @@ class FolderDataset(AbstractDataset[Path, Path]):
 
 
 class WorkspaceDataset(FolderDataset):
-    """A folder in which a step may work and find what earlier runs left there. It can only be loaded."""
+    """A folder in which a step may work and find results of earlier runs. It can only be loaded."""
 
     def load(self) -> Path:
         """The folder, whether it exists yet or not."""

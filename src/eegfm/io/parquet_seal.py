@@ -1,7 +1,7 @@
 """Checksums inside a Parquet file, between its columns and its footer. Other readers ignore these bytes.
 
-The footer says where each column lies, so that bytes between the last column and the footer are nobody's. Checksums are
-compared before Arrow parses anything: what it does with damaged bytes, it does not promise.
+The footer states the place of each column, so bytes between the last column and the footer belong to no column.
+Checksums are compared before Arrow parses anything, because Arrow's behaviour on damaged bytes is undefined.
 """
 
 import hashlib

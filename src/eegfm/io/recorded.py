@@ -50,7 +50,7 @@ class Recorded:
         self._next = record
 
     def record(self) -> Record | None:
-        """What the file says it was made from; None where there is no file, or no record in it."""
+        """Record in the file; None if there is no file or no record."""
         return self._read_record() if self._exists() else None
 
     def identity(self) -> str | None:
@@ -75,7 +75,7 @@ class Recorded:
 
     @abstractmethod
     def _read_record(self) -> Record | None:
-        """Read the record of a file that is there."""
+        """Read the record of an existing file."""
 
     def _exists(self) -> bool:
         return self._path.is_file()
@@ -90,7 +90,7 @@ class Recorded:
         return self._path.read_bytes()
 
     def _refuse(self, why: str) -> NoReturn:
-        raise LineageError(f"{self._path}: {why}; make it anew with: {self.command}")
+        raise LineageError(f"{self._path}: {why}; make it again with: {self.command}")
 
     def _json_object(self) -> dict[str, Any]:
         """Read a JSON file of names and values."""
@@ -103,7 +103,7 @@ class Recorded:
         return content
 
     def _refuse_other_contents(self, identity: str, record: Record | None) -> None:
-        """Refuse contents that are not those of the record; without a record, nobody knows what they were."""
+        """Refuse contents that differ from the record. Contents without a record cannot be checked."""
         if record is not None and record.contents != identity:
             self._refuse("damaged or changed by hand: it holds something else than its record says")
 

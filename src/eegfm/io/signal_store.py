@@ -60,7 +60,7 @@ class SignalStoreDataset(AbstractDataset[SignalStore, SignalStore]):
         return ImagePreview(base64.b64encode(buffer.getvalue()).decode())
 
     def identity(self) -> str | None:
-        """Hash of all that is in the store; None where there is none."""
+        """Hash of the whole store; None if there is no store."""
         return SignalStore(self._path).identity if self._exists() else None
 
     def identity_of(self, data: SignalStore) -> str:

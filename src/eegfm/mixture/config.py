@@ -11,7 +11,7 @@ Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 BY_SIZE = "by_size"
 
-# Told apart before they are read, so that a message is about the one that was meant.
+# The discriminator chooses the type first, so that an error is about the type that the user meant.
 Weights = Annotated[
     Annotated[dict[str, Weight], Field(min_length=1), Tag("table")] | Annotated[Literal["by_size"], Tag("word")],
     Discriminator(lambda value: "word" if isinstance(value, str) else "table"),
@@ -19,14 +19,15 @@ Weights = Annotated[
 
 
 class MixtureParams(StrictModel):
-    """Which corpora a training draws from, and how much of each.
+    """Corpora that a training draws from, with the share of each.
 
     Args:
         weights: By corpus, its share of every batch, normalized over the corpora that are there; or ``by_size``, the
             share that follows from the corpora's sizes, rounded to whole windows of a batch.
-        by: What the shares are shares of: windows; hours of signal, for corpora with windows of several lengths; or
-            persons, where every window is that of the next person in turn, and each person has one turn per round.
-        temperature: With ``by_size``, shares are as size ** (1 / temperature): 1 is proportional, more is more even.
+        by: Unit of the shares: windows; hours of signal, for corpora with windows of several lengths; or persons. With
+            persons, the next window comes from the next person, and each person has one turn per round.
+        temperature: With ``by_size``, shares are proportional to size ** (1 / temperature). 1 is proportional to the
+            size, a larger value is more even.
         max_windows_per_person: Windows of one person and corpus that an epoch shows; another sample in every epoch.
         cut: The cut whose windows are drawn.
     """

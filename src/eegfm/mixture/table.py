@@ -2,18 +2,16 @@
 
 import hashlib
 import json
-import logging
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from eegfm.errors import ConfigError, SplitError
+from eegfm.errors import SplitError
 from eegfm.mixture.config import BY_SIZE, MixtureParams
-from eegfm.mixture.targets import class_names, target_columns
+from eegfm.mixture.shares import corpus_shares
+from eegfm.mixture.target_columns import class_names, target_columns
 from eegfm.splits.splits import check_splits
-
-logger = logging.getLogger(__name__)
 
 _TRAINED = ("train", "validation")
 _HASHED = ["recording_id", "identity", "segment", "start", "n_samples", "stride", "n_windows", "moment", "split"]
@@ -27,7 +25,7 @@ def mix_windows(
     *,
     rate_hz: float | None = None,
 ) -> pd.DataFrame:
-    """Choose the windows that training draws from, and say how it draws.
+    """Choose the windows that training draws from, with the share of each corpus.
 
     Args:
         windows_by_corpus: The windows table of each corpus, one row per run.
@@ -37,7 +35,7 @@ def mix_windows(
 
     Returns:
         The runs of the cut for persons in ``train`` or ``validation``, ordered by corpus, identity, recording and
-        start, with ``identity`` and ``split``, and with what holds for a whole corpus in every row: ``weight``, its
+        start. Columns ``identity`` and ``split`` are added. So are columns with one value per corpus: ``weight``, its
         share of the windows of a batch; ``is_rounded``, whether the weight may be rounded to whole windows of a batch
         or is kept exactly; ``drawn_by``, ``windows`` or ``persons``; ``max_windows_per_person``, 0 for no limit.
 
@@ -55,7 +53,7 @@ def mix_windows(
     assert (mixture.groupby("identity")["split"].nunique() == 1).all(), "no person is in two splits"
     _refuse_empty(mixture, set(windows_by_corpus), splits, params, rate_hz)
     mixture = mixture.assign(
-        weight=mixture["corpus"].map(_shares(mixture, params)).astype("float64"),
+        weight=mixture["corpus"].map(corpus_shares(mixture, params)).astype("float64"),
         drawn_by="persons" if params.by == "persons" else "windows",
         max_windows_per_person=np.int64(params.max_windows_per_person or 0),
         is_rounded=params.weights == BY_SIZE,
@@ -64,12 +62,12 @@ def mix_windows(
 
 
 def mixture_sha256(mixture: pd.DataFrame) -> str:
-    """Hash of which windows are in which split, what is known of them and how they are drawn, in the table's order."""
+    """Hash of the windows, their splits, targets and the way they are drawn, in the table's order."""
     columns = [name for name in _HASHED + _RULES if name in mixture]
     hashes = pd.util.hash_pandas_object(mixture[columns], index=False).to_numpy()
     sha = hashlib.sha256(hashes.astype("<u8").tobytes())
     for name, values in target_columns(mixture).items():
-        # As they are trained on: a class is its number and what that number stands for.
+        # Hash targets as training uses them: the number of a class, and the name of this number.
         said = [name, values.dtype.str, *values.shape, *(class_names(mixture) if name == "label" else ())]
         sha.update(json.dumps(said).encode())
         sha.update(np.ascontiguousarray(values).tobytes())
@@ -77,7 +75,7 @@ def mixture_sha256(mixture: pd.DataFrame) -> str:
 
 
 def count_windows(mixture: pd.DataFrame, rate_hz: float | None = None) -> str:
-    """Recordings, windows, hours (samples where the rate is not known) and persons per corpus and split, in words."""
+    """Count recordings, windows, hours (samples if the rate is unknown) and persons per corpus and split, in words."""
     n_windows = mixture["n_windows"].astype("int64")
     sized = mixture.assign(n_windows=n_windows, n_samples=n_windows * mixture["n_samples"])
     said = []
@@ -103,58 +101,6 @@ def _trained(corpus: str, windows: pd.DataFrame, splits: pd.DataFrame, params: M
     of_window = splits[["identity", "split"]].iloc[place].set_axis(windows.index)
     windows = windows.assign(identity=of_window["identity"].astype("str"), split=of_window["split"].astype("str"))
     return windows[windows["split"].isin(_TRAINED)]
-
-
-def _shares(mixture: pd.DataFrame, params: MixtureParams) -> dict[str, float]:
-    """Share of each corpus in the windows of a batch."""
-    trained = mixture[mixture["split"] == "train"]
-    weights = (
-        _sizes(trained, params).pow(1 / params.temperature) if params.weights == BY_SIZE else _given(mixture, params)
-    )
-    if params.by == "hours":
-        weights = weights / _window_lengths(mixture)
-    shares = {str(corpus): float(share) for corpus, share in (weights / weights.sum()).items()}
-    described = ", ".join(f"{corpus} {share:.3g}" for corpus, share in shares.items())
-    absent = sorted(set(params.given_weights) - set(shares))
-    missing = f"; not part of this run: {', '.join(absent)}" if absent else ""
-    logger.info("Mixture by %s, as shares of windows: %s%s", params.by, described, missing)
-    return shares
-
-
-def _given(mixture: pd.DataFrame, params: MixtureParams) -> "pd.Series[float]":
-    present = sorted(set(mixture["corpus"]))
-    without = sorted(set(present) - set(params.given_weights))
-    if without:
-        raise ConfigError(
-            f"mix.weights: no weight for corpus {', '.join(without)}; weights are given for "
-            f"{sorted(params.given_weights)}"
-        )
-    return pd.Series({corpus: params.given_weights[corpus] for corpus in present}, dtype="float64")
-
-
-def _sizes(trained: pd.DataFrame, params: MixtureParams) -> "pd.Series[float]":
-    """Size of each corpus in the unit of the shares, as an epoch shows it."""
-    n_windows = trained["n_windows"].astype("int64").groupby([trained["corpus"], trained["identity"]]).sum()
-    if params.max_windows_per_person is not None:
-        n_windows = n_windows.clip(upper=params.max_windows_per_person)
-    by_corpus = n_windows.groupby(level="corpus")
-    if params.by == "persons":
-        return by_corpus.size().astype("float64")
-    sizes = by_corpus.sum().astype("float64")
-    return sizes * _window_lengths(trained) if params.by == "hours" else sizes
-
-
-def _window_lengths(mixture: pd.DataFrame) -> "pd.Series[float]":
-    """Samples of a window, by corpus."""
-    lengths = mixture.groupby("corpus")["n_samples"].agg(["min", "max"])
-    mixed = lengths[lengths["min"] != lengths["max"]]
-    if len(mixed):
-        found = ", ".join(str(n) for n in sorted(set(mixture.loc[mixture["corpus"] == mixed.index[0], "n_samples"])))
-        raise ConfigError(
-            f"mix.by: hours cannot be shared out in corpus {mixed.index[0]}, whose windows are of {found} samples; "
-            "cut windows of one length, or choose windows or persons"
-        )
-    return lengths["min"].astype("float64")
 
 
 def _refuse_empty(

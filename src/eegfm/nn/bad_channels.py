@@ -19,7 +19,7 @@ _N_CACHED = 16_384  # recordings, of which each takes kilobytes; a spline throug
 
 
 class Repaired(NamedTuple):
-    """What re-references windows with bad channels.
+    """Matrices that re-reference windows with bad channels.
 
     Args:
         matrix: (B, K, C) float32; rows of masked channels are zero.
@@ -41,9 +41,9 @@ class Repair:
     Args:
         montage: Channels as stored.
         matrix: (K, C), what re-references recordings without bad channels.
-        handling: What to do.
+        handling: Treatment of bad channels.
         is_average: Whether ``matrix`` subtracts the average over the scalp.
-        name: Of the montage, for messages.
+        name: Name of the montage for messages.
     """
 
     def __init__(self, montage: Montage, matrix: Tensor, handling: BadChannels, *, is_average: bool, name: str) -> None:
@@ -115,7 +115,7 @@ class Repair:
 
 
 def is_absent_cz(montage: Montage) -> bool:
-    """Whether Cz is the reference and no channel: its potential is zero and counts in the average all the same."""
+    """Whether Cz is the reference and no channel. Its potential is zero and still counts in the average."""
     return montage.reference == "Cz" and "Cz" not in montage.channel_names
 
 

@@ -1,4 +1,4 @@
-"""Where a training is, and the only source of its random choices."""
+"""Context of a training step: position of the training, and the only source of its random choices."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

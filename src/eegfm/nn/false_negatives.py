@@ -1,4 +1,4 @@
-"""Windows of a batch of pairs that no loss may push apart."""
+"""Mask of windows in a batch of pairs that no loss may push apart."""
 
 import torch
 from torch import Tensor

@@ -12,7 +12,7 @@ Prefix = Annotated[str, Field(min_length=1)]
 
 
 class LoadExceptions(StrictModel):
-    """What may differ between a file and a module; nothing, unless it is named here.
+    """Allowed differences between a file and a module. Nothing else may differ.
 
     Attributes:
         allow_missing: Prefixes of weights that the file may lack; they keep their fresh values.
@@ -27,7 +27,7 @@ class LoadExceptions(StrictModel):
 
 @dataclass(frozen=True)
 class LoadReport:
-    """Every weight of a module and of a file, by what became of it.
+    """Outcome of every weight of a module and of a file.
 
     Args:
         matched: Names loaded as they are.
@@ -68,7 +68,7 @@ class LoadReport:
         return {"summary": self.summary, "n_needed": self.n_needed} | {k: list(v) for k, v in asdict(self).items()}
 
     def problems(self, exceptions: LoadExceptions) -> list[str]:
-        """What no exception covers, and exceptions that nothing needs: each is a sign of a mistake."""
+        """Differences that no exception covers, and exceptions that nothing needs. Each is a sign of a mistake."""
         found = {
             "missing": _uncovered(self.missing, exceptions.allow_missing),
             "unexpected": _uncovered(self.unexpected, exceptions.allow_unexpected),

@@ -17,7 +17,7 @@ from eegfm.recording import BadChannels, Montage
 from eegfm.signal.montages.bipolar import tcp_montage
 
 NewReference = Literal["average", "as_recorded", "tcp_bipolar"]
-"""What windows are referenced to when an encoder sees them."""
+"""Reference of windows for the encoder."""
 
 
 class Rereference(nn.Module):
@@ -30,7 +30,7 @@ class Rereference(nn.Module):
         reference: ``average`` subtracts the mean over the scalp electrodes from every channel;
             ``as_recorded`` leaves the signals against what they were recorded against; ``tcp_bipolar`` derives
             those of the 22 bipolar channels of TUH that the electrodes allow.
-        bad_channels: What is done with the bad channels of a recording, see ``eegfm.nn.bad_channels.Repair``.
+        bad_channels: Treatment of the bad channels of a recording, see ``eegfm.nn.bad_channels.Repair``.
 
     Raises:
         ConfigError: A montage has no scalp electrode to average over, or no pair of electrodes to derive from.
@@ -66,14 +66,14 @@ class Rereference(nn.Module):
         return self._tensors.get(name, "matrix").shape[1]
 
     def rereferenced_spec(self, spec: SignalSpec) -> SignalSpec:
-        """What the data decides about an adapter or an encoder behind; montages keep their names."""
+        """Specification of the data after re-referencing, for an adapter or an encoder. Montages keep their names."""
         return replace(spec, montages={name: self.prepared(montage) for name, montage in spec.montages.items()})
 
     def has_nothing_left(self, name: str, is_bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Find recordings of which bad channels leave nothing; ``forward`` refuses their windows.
 
         Args:
-            name: Of the montage.
+            name: Name of the montage.
             is_bad: (R, C) bad channels of the recordings.
 
         Returns:
@@ -123,7 +123,7 @@ class Rereference(nn.Module):
         return out
 
     def _matrix(self, batch: StoredBatch) -> tuple[Tensor, Tensor | None]:
-        """What turns recorded into prepared channels, (K, C) or (B, K, C), and which of them are real if not all."""
+        """Matrix from recorded to prepared channels, (K, C) or (B, K, C), and a mask of real channels or None."""
         matrix = self._tensors.get(batch["montage"], "matrix")
         if "is_bad" not in batch:
             return matrix, None

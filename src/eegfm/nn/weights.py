@@ -25,8 +25,8 @@ def build_seeded(config: Buildable, seed: int, *args: Any) -> nn.Module:
     """Build a module whose initial weights follow from the seed alone; global random state is left as is.
 
     Args:
-        config: What to build.
-        seed: Of the weights.
+        config: Configuration of the module.
+        seed: Seed of the weights.
         args: Passed on to ``config.build``.
 
     Raises:
@@ -54,17 +54,17 @@ def load_weights(
     """Load the weights of a module, all of them and no others, but for exceptions that are named.
 
     Args:
-        module: Where to; nothing of it changes where an error is raised.
+        module: Target module; it is unchanged if an error is raised.
         tensors: By name; those whose names begin with the prefix belong to the module.
-        prefix: Of its weights' names.
-        what: What the module is, for messages.
-        exceptions: What may differ.
+        prefix: Prefix of the names of its weights.
+        what: Name of the module for messages.
+        exceptions: Allowed differences.
         left_out: Names of the file that belong to no such module, for the report.
         unknown: Names of the file that could not be translated; they count as unexpected.
-        remedy: What a user can do about weights that do not fit.
+        remedy: Advice to the user if weights do not fit.
 
     Returns:
-        What became of every weight; its summary is in the log too.
+        Outcome of every weight. A summary is logged.
 
     Raises:
         CheckpointError: Names, shapes or types differ and no exception covers it, or an exception covers nothing.
@@ -125,7 +125,7 @@ def interpolated(table: NDArray[np.generic], axis: int, length: int) -> NDArray[
 
     Args:
         table: Any shape.
-        axis: Which axis.
+        axis: Axis of the interpolation.
         length: Entries along it afterwards.
     """
     values = np.moveaxis(np.asarray(table, dtype=np.float64), axis, 0)

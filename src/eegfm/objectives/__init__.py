@@ -1,1 +1,1 @@
-"""Floor 4: what is asked of an encoder during pretraining."""
+"""Floor 4: objectives, the self-supervised tasks of pretraining."""

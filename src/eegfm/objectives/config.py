@@ -1,4 +1,4 @@
-"""The menu of objectives: typed choices, no torch; and what each needs of an encoder."""
+"""Union of the configurations of objectives, and the traits that each needs of an encoder. No torch here."""
 
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal

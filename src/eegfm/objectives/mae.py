@@ -11,8 +11,8 @@ from eegfm.encoders.tokens import Visible
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import MASKS, Context, WindowDraws
 from eegfm.objectives.config import MaeConfig
-from eegfm.objectives.cross_decoder import CrossDecoder
-from eegfm.objectives.masks import (
+from eegfm.objectives.patches.mae_decoder import CrossDecoder
+from eegfm.objectives.patches.masks import (
     lowest,
     lowest_present,
     n_masked,
@@ -21,8 +21,8 @@ from eegfm.objectives.masks import (
     others,
     visible_grid,
 )
-from eegfm.objectives.patches import Masking, PatchObjective
-from eegfm.objectives.rows import Rows
+from eegfm.objectives.patches.objective import Masking, PatchObjective
+from eegfm.objectives.patches.rows import Rows
 
 
 class Mae(PatchObjective):

@@ -10,9 +10,9 @@ from eegfm.batch import WindowBatch
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import MASKS, Context
 from eegfm.objectives.config import MaskedConfig
-from eegfm.objectives.masks import lowest, lowest_present, n_masked, n_masked_each
-from eegfm.objectives.patches import Masking, PatchObjective
-from eegfm.objectives.rows import Rows
+from eegfm.objectives.patches.masks import lowest, lowest_present, n_masked, n_masked_each
+from eegfm.objectives.patches.objective import Masking, PatchObjective
+from eegfm.objectives.patches.rows import Rows
 
 
 class Masked(PatchObjective):

@@ -14,7 +14,7 @@ _COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf")
 
 
 def history_figure(history: pd.DataFrame, corpora: Sequence[str], simulated: Sequence[str]) -> go.Figure:
-    """Losses and learning rate by step, from the columns of the history table; the title names the corpora."""
+    """Losses and learning rate by step, from the columns of the history table. The title names the corpora."""
     figure = make_subplots(specs=[[{"secondary_y": True}]])
     for name in history.columns.drop(["step", "lr"]):
         rows = history.dropna(subset=[name])
@@ -30,7 +30,7 @@ def history_figure(history: pd.DataFrame, corpora: Sequence[str], simulated: Seq
 
 
 def reconstruction_figure(reconstructions: Mapping[str, Mapping[str, Any]], simulated: Sequence[str]) -> go.Figure:
-    """One window per corpus: the signal with its masked spans shaded, and what was predicted for one of them."""
+    """One window per corpus: the signal with its masked spans shaded, and the prediction for one masked span."""
     titles = []
     for corpus in reconstructions:
         label = _labelled(corpus, simulated)
@@ -81,7 +81,7 @@ def _shown_channels(n_channels: int) -> list[int]:
 def _draw_signal(figure: go.Figure, row: int, item: Mapping[str, Any]) -> None:
     signal_uv, mask = np.asarray(item["signal_uv"][0]), np.asarray(item["mask"][0])
     patch_s = item["patch_samples"] / item["rate_hz"]
-    # Channels that are padding or bad hold zeros; there is nothing to see.
+    # Padding and bad channels hold zeros, so they are not shown.
     seen = np.flatnonzero(signal_uv.any(axis=1)) if signal_uv.any() else np.arange(len(signal_uv))
     channels = seen[_shown_channels(len(seen))].tolist()
     step_uv = 6 * float(signal_uv[channels].std()) or 1.0

@@ -9,10 +9,10 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class ConfigLoader(OmegaConfigLoader):
-    """Kedro's loader with one difference: options of a member do not outlive its choice.
+    """Kedro's loader with one difference: another member of a union drops the options of the previous member.
 
-    Where ``conf/base`` chooses ``encoder: {name: patch_transformer, d_model: 48}``, an environment's or the command
-    line's ``encoder: {name: luna}`` means luna with its own defaults, not luna with an option that it does not know.
+    ``conf/base`` may choose ``encoder: {name: patch_transformer, d_model: 48}``. Then ``encoder: {name: luna}`` in an
+    environment or on the command line means luna with its own defaults, without an option that luna does not know.
     """
 
     def _merge_and_resolve(self, key: str, config_per_file: dict[Path, DictConfig]) -> dict[str, Any]:
@@ -30,7 +30,7 @@ class ConfigLoader(OmegaConfigLoader):
 
 
 def drop_replaced(earlier: MutableMapping[str, Any], later: Mapping[str, Any]) -> None:
-    """Take those choices out of ``earlier`` for which ``later`` names another member."""
+    """Remove the choices from ``earlier`` for which ``later`` names another member."""
     for key in earlier.keys() & later.keys():
         old, new = earlier[key], later[key]
         if not (isinstance(old, MutableMapping) and isinstance(new, Mapping)):

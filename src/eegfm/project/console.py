@@ -14,14 +14,14 @@ from eegfm.errors import EegfmError
 
 
 def install() -> None:
-    """Print errors of users as one line; leave all others as they are."""
+    """Print errors of users as one line, and leave all other errors unchanged."""
     sys.excepthook = _excepthook
 
 
 def one_line(error: BaseException) -> str | None:
-    """The line that tells a user what to mend, or None for an error that is not the user's.
+    """The line that tells a user what to mend, or None for a bug of this project.
 
-    Kedro wraps what a catalog dataset or a parameter raises, so the chain of causes is searched.
+    Kedro wraps errors of catalog datasets and parameters, so the chain of causes is searched.
     """
     for cause in _causes(error):
         if isinstance(cause, ValidationError):
@@ -38,10 +38,10 @@ def one_line(error: BaseException) -> str | None:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it was raised from.
+    """An error and its causes.
 
-    An error that came up by accident while another was handled is a mistake of our own and has no cause here;
-    only omegaconf leaves the cause out on purpose.
+    An error that occurred by accident while another was handled is a bug of this project, so its context is no cause.
+    Only omegaconf leaves the cause out on purpose.
     """
     while error is not None:
         yield error
@@ -55,7 +55,7 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def _parameter_problem(text: str) -> str:
-    """Kedro's report has a heading, a line per parameter and pydantic's lines below it; one line says it all."""
+    """Shorten Kedro's report to one line. It has a heading, a line per parameter, and pydantic's lines below."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     kept = [re.sub(r"\s*For further information visit \S+", "", line) for line in lines]
     return " ".join(line for line in kept if line)

@@ -7,7 +7,7 @@ from eegfm.windows.config import WindowParams
 
 
 class CorpusParams(StrictModel):
-    """Everything about one corpus: the block that stands under its name in the parameters."""
+    """Everything about one corpus: the block under its name in the parameters."""
 
     acquire: AcquireParams = AcquireParams()
     ingest: IngestParams

@@ -18,7 +18,7 @@ from eegfm.project.parameters import check_parameters, parameter_identities
 
 
 class ProjectHooks:
-    """What the project asks of every run."""
+    """Hooks of every run of this project."""
 
     def __init__(self) -> None:
         self._options = ""
@@ -26,7 +26,7 @@ class ProjectHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Refuse parameters that do not fit and build the pipelines for the corpora that the configuration names."""
+        """Refuse invalid parameters, and build the pipelines for the configured corpora."""
         from eegfm.pipeline_registry import use_roles
 
         parameters = context.config_loader["parameters"]
@@ -39,7 +39,7 @@ class ProjectHooks:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
-        """Stop before the first node where an input is missing that no node of this run makes, or two do not fit."""
+        """Stop before the first node if an input is missing that no node makes, or if inputs do not fit."""
         refuse_workers(catalog)
         _check_raw_folders(pipeline, catalog)
         inputs = pipeline.inputs()
@@ -66,26 +66,26 @@ class ProjectHooks:
     def after_node_run(
         self, node: Node, catalog: CatalogProtocol[Any, Any], inputs: dict[str, Any], outputs: dict[str, Any]
     ) -> None:
-        """Let what a step made say what it was made from."""
+        """Give the outputs of a step a record of their origin."""
         self._lineage.end(node, catalog, inputs, outputs)
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
-        """Let the command that mends a store be about the same run: a store knows nothing of the command line."""
+        """Add the environment and options of this run to the repair command of a damaged store."""
         for cause in _causes(error):
             if isinstance(cause, StoreError):
                 cause.args = (re.sub(r"kedro run --\w+=\w+", lambda m: m[0] + self._options, str(cause)),)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it was raised from."""
+    """An error and its causes."""
     while error is not None:
         yield error
         error = error.__cause__
 
 
 def _as_given(params: Mapping[str, Any], key: str = "") -> Iterator[str]:
-    """Parameters of the command line as they stand there; lists and tables cannot."""
+    """Parameters in the form of the command line. Lists and tables have no such form."""
     for name, value in params.items():
         if isinstance(value, Mapping):
             yield from _as_given(value, f"{key}{name}.")
@@ -94,7 +94,7 @@ def _as_given(params: Mapping[str, Any], key: str = "") -> Iterator[str]:
 
 
 def _check_raw_folders(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
-    """A folder source that is missing or empty stops the run before another corpus is made, fetched or converted."""
+    """Stop the run if a raw folder is missing or empty, before another corpus is made, fetched or converted."""
     from eegfm.jobs.acquire.acquire import check_folder
 
     for node in pipeline.nodes:

@@ -28,12 +28,12 @@ _DATA_PIPELINES = ("ingest", "window", "mix")
 
 
 class Lineage:
-    """What a run knows of the files that it reads and writes.
+    """Origins of the files that a run reads and writes.
 
     Args:
-        pipelines: All pipelines of the project by name: they say which command makes what.
-        parameters: By name (``params:…``), what decides a result of the parameters of this run.
-        options: Of the command line, so that a command that is named is about the same run.
+        pipelines: All pipelines of the project by name. They tell which command makes an entry.
+        parameters: Parameters of this run by name (``params:…``), as far as they decide a result.
+        options: Options of the command line, for the commands in messages.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Lineage:
         self._code: dict[tuple[str, ...], str] = {}
 
     def check_run(self, pipeline: Pipeline, catalog: Catalog) -> None:
-        """Check what is there before the first step of a run; what the run makes itself is checked when it is there.
+        """Check existing files before the first step of a run. Files that the run makes are checked later.
 
         Raises:
             LineageError: Files that a step reads do not belong together, or are damaged.
@@ -61,18 +61,18 @@ class Lineage:
         self._refuse_damage(pipeline.inputs(), catalog)
 
     def check(self, node: Node, catalog: Catalog, unmade: Collection[str] = ()) -> list[Stale]:
-        """Check what a step reads.
+        """Check the inputs of a step.
 
         Args:
             node: The step.
-            catalog: Where its inputs are.
+            catalog: Catalog of its inputs.
             unmade: Entries that this run will still make.
 
         Returns:
-            What does not belong to the others and is accepted by a parameter of the step.
+            Differences that a parameter of the step accepts.
 
         Raises:
-            LineageError: They do not belong together.
+            LineageError: The inputs do not belong together.
             CheckpointError: An encoder was made by other code.
         """
         entries = [name for name in node.inputs if name not in unmade and self._identified(catalog, name)]
@@ -87,7 +87,7 @@ class Lineage:
         return accepted
 
     def begin(self, node: Node, catalog: Catalog, inputs: Mapping[str, Any]) -> None:
-        """Check what a step reads, and note what it and the code are: either may change while the step runs."""
+        """Check the inputs of a step, and note their identities and the code. Both may change during the step."""
         accepted = tuple(f"{one.entry} was {one.why}" for one in self.check(node, catalog))
         for text in accepted:
             logger.warning("%s; the parameter accept_other_data accepts that", text)
@@ -95,7 +95,7 @@ class Lineage:
         self._read[node.name] = self._identities(node.inputs, catalog), accepted
 
     def end(self, node: Node, catalog: Catalog, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
-        """Hand the record of what a step made to the entries that will save it."""
+        """Give the records of a step's outputs to the entries that will save them."""
         identities = {
             name: found.identity_of(data)
             for name, data in outputs.items()
@@ -124,7 +124,7 @@ class Lineage:
         return {name: identity for name, identity in found.items() if identity is not None}
 
     def _identified(self, catalog: Catalog, name: str) -> Any:
-        """The entry's dataset where its contents have an identity; its messages name the command of this run."""
+        """The entry's dataset if its contents have an identity. Its messages name the command of this run."""
         if name.startswith("params:") or name == "parameters" or name not in catalog:
             return None
         dataset = catalog[name]
@@ -135,7 +135,7 @@ class Lineage:
         return dataset if isinstance(dataset, Identified) else None
 
     def _refuse_damage(self, names: Iterable[str], catalog: Catalog) -> None:
-        """Before the first step, and so before torch is imported; a load compares again."""
+        """Compare files with their records before the first step, and thus before torch is imported."""
         for name in sorted(names):
             dataset = self._identified(catalog, name)
             if isinstance(dataset, Recorded) and dataset.identity() is not None:
@@ -147,7 +147,7 @@ class Lineage:
             if isinstance(dataset, Recorded) and dataset.identity() == Recorded.UNKNOWN:
                 raise LineageError(
                     f"{name} ({_path(catalog[name])}) does not say what it was made from: another version of eegfm "
-                    f"wrote it, or another program, or it is damaged; make it anew with: {dataset.command}"
+                    f"wrote it, or another program, or it is damaged; make it again with: {dataset.command}"
                 )
 
     def _refuse_other_code(self, node: Node, entries: Iterable[str], catalog: Catalog) -> None:
@@ -173,7 +173,7 @@ class Lineage:
         return find_stale(entries, record_of, identity_of, unmade, changed)
 
     def _changed(self, record: Record) -> str | None:
-        """What would come out otherwise if the step that made it ran now; of its parameters and its code."""
+        """Parameters and code of the step that have changed since it made the entry, in words."""
         now = {name: self._parameters[name] for name in record.parameters if name in self._parameters}
         made = {name: record.parameters[name] for name in now}
         for text in differing(made, now):
@@ -182,7 +182,7 @@ class Lineage:
         return "made by other code" if self._code_sha256(roots) != sha256 else None
 
     def _code_sha256(self, roots: tuple[str, ...]) -> str:
-        """Hash of the code as this run found it: what is edited meanwhile is not what runs."""
+        """Hash of the code at the start of this run. Later edits do not run."""
         if roots not in self._code:
             self._code[roots] = code_sha256(*roots)
         return self._code[roots]
@@ -190,13 +190,13 @@ class Lineage:
     def _described(self, stale: list[Stale], entries: list[str]) -> str:
         first = [one for one in stale if one.is_data] or stale
         command = self._command([one.entry for one in stale], entries)
-        return f"two generations: {described(first)}; make anew with: {command}"
+        return f"two generations: {described(first)}; make them again with: {command}"
 
     def _command(self, stale: Iterable[str], entries: Iterable[str] = ()) -> str:
-        """The command that makes entries anew, with all data behind them."""
+        """The command that makes entries again, with all data before them."""
         wanted = {self._pipeline_of(name) for name in stale}
         if wanted & {*_DATA_PIPELINES}:
-            # Data that is made anew is made anew down to what the step reads.
+            # If data is made again, everything between it and the step's inputs is made again too.
             last = max(({*wanted, *map(self._pipeline_of, entries)} & {*_DATA_PIPELINES}), key=_DATA_PIPELINES.index)
             wanted = wanted - {*_DATA_PIPELINES} | {last}
         if "pretrain" in wanted:
@@ -206,16 +206,16 @@ class Lineage:
         return f"kedro run{chosen}{self._options}"
 
     def _pipeline_of(self, entry: str) -> str:
-        """The first pipeline that makes an entry; an empty name where none does."""
+        """The first pipeline that makes an entry; an empty name if there is none."""
         names = [name for name in self._pipelines if name != "__default__"]
         return next((name for name in names if entry in self._pipelines[name].all_outputs()), "")
 
 
 def refuse_workers(catalog: Catalog) -> None:
-    """Refuse worker processes in which Kedro runs no hooks: what they write would say nothing of what it is from.
+    """Refuse worker processes without hooks. Their outputs would have no record of their origin.
 
     Args:
-        catalog: Of the run; only ``ParallelRunner`` has one that its workers share.
+        catalog: Catalog of the run; only ``ParallelRunner`` has one that its workers share.
 
     Raises:
         EegfmError: ``ParallelRunner`` would start such processes.
@@ -229,12 +229,12 @@ def refuse_workers(catalog: Catalog) -> None:
 
 
 def _roots(node: Node, inputs: Mapping[str, Any]) -> tuple[str, ...]:
-    """Modules whose code, with all that they import, a step runs."""
+    """Root modules of the code that a step runs. Their imports count too."""
     return node.func.__module__, *sorted({m for value in inputs.values() for m in implementations(value)})
 
 
 def _params(node: Node, catalog: Catalog) -> tuple[str, Any]:
-    """The one parameter of a step that reads an encoder, and the name of its switch."""
+    """The only parameter of a step that reads an encoder, and the name of its switch."""
     names = [name for name in node.inputs if name.startswith("params:")]
     key = names[0].removeprefix("params:") if names else node.name
     return f"{key}.accept_other_code", catalog.load(names[0]) if names else None
@@ -247,7 +247,7 @@ def _accepts_other_data(node: Node, catalog: Catalog, entry: str) -> bool:
 
 
 def _or_accept(node: Node, catalog: Catalog, stale: Iterable[Stale]) -> str:
-    """What else a user can do where it is only the encoder that is of another generation."""
+    """Further advice if only the encoder belongs to another generation."""
     is_one = all(isinstance(catalog[one.entry], CheckpointDataset) for one in stale)
     key, params = _params(node, catalog)
     if not is_one or not hasattr(params, "accept_other_data"):

@@ -12,11 +12,11 @@ from eegfm.evaluation.config import ProbeParams
 from eegfm.jobs.report.config import ReportParams
 from eegfm.jobs.weights.config import ExportParams, ImportParams
 from eegfm.mixture.config import MixtureParams
+from eegfm.mixture.shares import batch_counts
 from eegfm.project.corpus_params import CorpusParams
 from eegfm.signal.config import SignalParams
 from eegfm.splits.config import TUH_FAMILIES, Roles, SplitParams
 from eegfm.training.config import PretrainParams
-from eegfm.training.plans.mixture import batch_counts
 
 SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
     "corpora": Roles,
@@ -29,20 +29,20 @@ SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
     "signal": SignalParams,
     "split": SplitParams,
 }
-"""Top-level parameters that are not the name of a corpus. ``data``, a folder, moves everything a run writes."""
+"""Top-level parameters that are not the name of a corpus. ``data`` is the folder for everything a run writes."""
 
 _FOUND_LENGTH = 80
 _Model = TypeVar("_Model", bound=StrictModel)
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> Roles:
-    """Check every parameter, also of pipelines that are not asked for: a misspelt key is never silently unused.
+    """Check every parameter, also of pipelines that do not run, so that a misspelt key is never silently unused.
 
     Returns:
-        Which corpora there are and what for.
+        The corpora with their roles.
 
     Raises:
-        ConfigError: An unknown key, a value that does not fit, or a role that names no corpus.
+        ConfigError: A key is unknown, a value is invalid, or a role names no corpus.
     """
     if "corpora" not in parameters:
         raise ConfigError("parameters: 'corpora' is missing; it names the corpora to pretrain and to probe on")
@@ -69,7 +69,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> Roles:
 
 
 def parameter_identities(parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What decides a result of each parameter that a step takes, by the name that Kedro gives it."""
+    """Parameters of a step, as far as they decide a result, by Kedro's name."""
     found: dict[str, StrictModel] = {}
     for key, value in parameters.items():
         if key in SHARED_PARAMETERS:
@@ -81,7 +81,7 @@ def parameter_identities(parameters: Mapping[str, Any]) -> dict[str, dict[str, A
 
 
 def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequence[str]) -> None:
-    """Refuse values that are right one by one and wrong together, before a run spends an hour to find out."""
+    """Refuse values that are each valid but do not fit together, before a run spends an hour on them."""
     mix = checked(MixtureParams, parameters.get("mix", {}), "mix")
     unknown = sorted(set(mix.given_weights) - set(corpora))
     if unknown:
@@ -124,7 +124,7 @@ def checked(model: type[_Model], value: Any, key: str) -> _Model:
     """Build one typed parameter.
 
     Raises:
-        ConfigError: It does not fit; the one line names each key, what was found and what is allowed.
+        ConfigError: A value is invalid. The one line names each key, the value that was found and the allowed values.
     """
     try:
         return model.model_validate(value)
@@ -157,7 +157,7 @@ def _known(name: str, known: Sequence[str]) -> str:
 
 
 def _user_keys(value: Any, location: Sequence[str | int], *, is_missing: bool) -> Iterator[str]:
-    """Keys as they stand in the parameters: pydantic's location without the names of a union's members."""
+    """Keys of the parameters: pydantic's location without the names of a union's members."""
     for place, part in enumerate(location):
         in_list = isinstance(value, list | tuple) and isinstance(part, int)
         if in_list or (isinstance(value, Mapping) and part in value):
@@ -173,7 +173,7 @@ def _fields(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
     for part in location:
         members = [m for m in found if "name" in m.model_fields and m.model_fields["name"].default == part]
         fields = [m.model_fields[str(part)] for m in found if part in m.model_fields]
-        # Neither is a key of a dictionary or a place in a list: what may stand there stays the same.
+        # Keys of a dictionary and positions in a list do not change the allowed values.
         found = members or [inner for f in fields for inner in _models(f.annotation)] or found
     return sorted({name for m in found for name in m.model_fields})
 

@@ -8,21 +8,21 @@ from eegfm.errors import RecordingError
 def companion(path: Path, name: str) -> Path:
     """The file that ``path`` names, in the same folder.
 
-    A link is followed only within the folder or into the git-annex store of the repository that holds it, which is
-    where fetched content of a cloned data set lies.
+    A link is followed only within the folder, or into the git-annex store of its repository. A cloned data set keeps
+    fetched content in this store.
 
     Args:
         path: The header.
-        name: What it says. It stands in a file from elsewhere and may be anything.
+        name: Name of the file, as the header gives it. The header comes from elsewhere, so this may be any text.
 
     Returns:
-        Where the file should lie; it need not exist.
+        Path of the file; it need not exist.
 
     Raises:
         RecordingError: The name or a link leads out of the folder (``data_outside_folder``).
     """
     beside = path.parent / name
-    # Windows' separators as well: the file may come from there, and a colon or backslash means nothing good here.
+    # Refuse separators of Windows as well. The file may come from Windows, and no valid name has a colon or backslash.
     is_plain = name == PureWindowsPath(name).name and name not in {"", ".", ".."} and "\0" not in name
     if not is_plain or not _is_inside(path, beside):
         raise RecordingError(

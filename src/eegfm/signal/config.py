@@ -11,17 +11,17 @@ Pattern = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
 class ReadParams(StrictModel):
-    """How files are read, and what is forgiven.
+    """How files are read, and which faults are accepted.
 
     Attributes:
         units: Meaning of units that the reader does not know, e.g. ``{uv: uV}``; the empty unit is ``""``.
-        salvage_truncated: Take the whole records of a file that ends early, with a flag, in place of rejecting it.
-        bad_annotations: Texts of annotations that call a stretch bad, ``*`` for anything, in any case. By default those
-            of MNE (``BAD_…`` and ``EDGE …``), BrainVision (``Bad Interval``), and MNE's after an export to
-            BrainVision. Empty for none.
-        max_memory_bytes: Most bytes that one file may take in memory; formats that cannot be mapped (EEGLAB files
-            with embedded data) are rejected above it, before anything is inflated.
-        timeout_s: A file that takes longer than this is given up, where a worker process converts it.
+        salvage_truncated: Keep the whole records of a file that ends early, with a flag. If False, reject the file.
+        bad_annotations: Patterns of annotations that call a stretch bad; ``*`` matches anything, case is ignored. The
+            default has the patterns of MNE (``BAD_…`` and ``EDGE …``), of BrainVision (``Bad Interval``), and of MNE
+            after an export to BrainVision. Empty for none.
+        max_memory_bytes: Most bytes that one file may take in memory. Formats that cannot be mapped (EEGLAB files with
+            embedded data) are rejected above this limit, before anything is inflated.
+        timeout_s: Seconds after which a worker process gives a file up.
     """
 
     units: dict[str, KnownUnit] = Field(default_factory=dict)
@@ -32,7 +32,7 @@ class ReadParams(StrictModel):
 
 
 class SignalParams(StrictModel):
-    """How recordings are filtered, resampled and which are long and wide enough to keep."""
+    """Filters, stored rate, and the least length and number of channels of a recording."""
 
     rate_hz: float = Field(default=100.0, gt=0, description="Rate of the stored signal.")
     low_hz: float = Field(default=0.5, gt=0, description="Lower edge of the pass band.")

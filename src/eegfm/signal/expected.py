@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from eegfm.errors import RecordingError
 from eegfm.signal.header import RecordingHeader
 
-# A sidecar may count the last record or sample in or out, and writes decimals.
+# A sidecar may or may not count the last record or sample, and it writes decimals.
 MAX_DURATION_ERROR_S = 1.0
 MAX_RATE_ERROR_RATIO = 1e-4
 FETCH_BOTH = "fetch the recording and its side files again, or correct the one that is wrong"
@@ -14,13 +14,13 @@ FETCH_BOTH = "fetch the recording and its side files again, or correct the one t
 
 @dataclass(frozen=True)
 class Expected:
-    """What side files, a manifest or the configuration say about a signal.
+    """Facts about a signal from side files, a manifest or the configuration.
 
     Args:
-        rates_hz: Rates that it may have; empty where none is known.
+        rates_hz: Rates that the signal may have; empty if unknown.
         duration_s: Seconds of signal, gaps not counted.
         n_channels: Least number of channels that the file must have, EEG or not.
-        source: Where this was read, for messages, e.g. ``"sub-01_task-rest_eeg.json"``.
+        source: Source of these facts for messages, e.g. ``"sub-01_task-rest_eeg.json"``.
     """
 
     rates_hz: tuple[float, ...] = ()
@@ -30,11 +30,11 @@ class Expected:
 
 
 def check_expected(header: RecordingHeader, expected: Expected, file_name: str) -> None:
-    """Refuse a file that is not what its side files say.
+    """Refuse a file that contradicts its side files.
 
     Raises:
-        RecordingError: Another rate (``rate_mismatch``), length (``length_mismatch``) or fewer channels
-            (``channel_mismatch``).
+        RecordingError: The file has another rate (``rate_mismatch``), another length (``length_mismatch``) or fewer
+            channels (``channel_mismatch``).
     """
     if expected.rates_hz and not any(_same_rate(header.rate_hz, rate) for rate in expected.rates_hz):
         allowed = ", ".join(f"{rate:g}" for rate in expected.rates_hz)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class Segment(NamedTuple):
-    """A stretch without gaps: samples [start, stop) of the file, and when its first sample was recorded."""
+    """A stretch without gaps: samples [start, stop) of the file, and the time of its first sample."""
 
     start: int
     stop: int
@@ -19,7 +19,7 @@ class Segment(NamedTuple):
 
 
 class Annotation(NamedTuple):
-    """A note in a file; onset in recording time (gaps counted), NaN for a duration that is not given."""
+    """A note in a file. The onset is in recording time (gaps counted); an unknown duration is NaN."""
 
     onset_s: float
     duration_s: float
@@ -28,7 +28,7 @@ class Annotation(NamedTuple):
 
 @dataclass(frozen=True)
 class RecordingHeader:
-    """What a file says about its recording.
+    """Facts about a recording from its file.
 
     Args:
         labels: Channel labels as written in the file, annotation channels included.
@@ -63,22 +63,22 @@ class RecordingHeader:
         """Position of a recording time in samples of the file; None in a gap or outside the recording."""
         for segment in self.segments:
             position = segment.start + (time_s - segment.onset_s) * self.rate_hz
-            # Half a sample of tolerance: onsets are written in decimals, samples lie where they lie.
+            # Half a sample of tolerance, because onsets are written in decimals.
             if segment.start - 0.5 <= position < segment.stop - 0.5:
                 return max(position, float(segment.start))
         return None
 
     @property
     def end_s(self) -> float:
-        """Recording time behind the last sample, gaps counted."""
+        """Recording time at the end of the last sample, gaps counted."""
         last = self.segments[-1]
         return last.onset_s + (last.stop - last.start) / self.rate_hz
 
     def spans_between(self, start_s: float, stop_s: float) -> list[tuple[int, int]]:
-        """Samples [start, stop) of each segment that lie between two recording times, those half in it too."""
+        """Samples [start, stop) of each segment between two recording times, including partly covered samples."""
         spans = []
         for segment in self.segments:
-            # Times are written in decimals: a sample is hit within a millionth.
+            # Times are written in decimals, so a sample is hit within a millionth.
             first = math.floor((start_s - segment.onset_s) * self.rate_hz + 1e-6)
             last = math.ceil((stop_s - segment.onset_s) * self.rate_hz - 1e-6)
             start, stop = max(segment.start, segment.start + first), min(segment.stop, segment.start + last)
@@ -87,12 +87,13 @@ class RecordingHeader:
         return spans
 
     def split_at(self, times_s: Iterable[float]) -> "RecordingHeader":
-        """The same recording with segments that end at these recording times too.
+        """The same recording with segments that are also split at these recording times.
 
-        A time between two samples splits there, a time at a sample before it; times in gaps split nothing.
+        A time between two samples splits between them. A time at a sample splits before it. A time in a gap splits
+        nothing.
         """
         positions = [position for time_s in times_s if (position := self.position_of(time_s)) is not None]
-        # Onsets are written in decimals: a sample is hit within a millionth.
+        # Onsets are written in decimals, so a sample is hit within a millionth.
         cuts = sorted({math.ceil(position - 1e-6) for position in positions})
         segments: list[Segment] = []
         for start, stop, onset_s in self.segments:
@@ -106,7 +107,7 @@ class SignalReader(Protocol):
 
     @property
     def header(self) -> RecordingHeader:
-        """What the file says about its recording."""
+        """Facts about the recording from its file."""
         ...
 
     def read_uv(self, start: int, stop: int, channels: Sequence[int]) -> NDArray[np.float32]:

@@ -10,13 +10,13 @@ from eegfm.signal.eeglab.fields import read_fields
 from eegfm.signal.open import format_of
 
 OTHER_NAME_FLAGS = frozenset({"fdt_other_name", "fdt_renamed", "files_other_name", "files_renamed", "markers_missing"})
-"""Flags of a recording whose header names such a file."""
+"""Flags of a recording whose header names a file with another name than its own."""
 
 
 def named_files(path: Path, params: ReadParams) -> tuple[Path, ...]:
-    """Files beside a header that it names and that are not called as it is, whether they exist or not.
+    """Files in the header's folder that it names and whose name differs from its own, even if they do not exist.
 
-    None where the header cannot be read or leads out of its folder: then it is the header that must change.
+    Empty if the header cannot be read or leads out of its folder. Then the header itself must change.
     """
     try:
         match format_of(path):

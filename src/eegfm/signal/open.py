@@ -16,14 +16,14 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 def open_reader(path: Path, params: ReadParams | None = None) -> SignalReader:
     """Open a recording: EDF, EDF+, BDF, EEGLAB ``.set`` or the header of a BrainVision recording.
 
-    The first bytes decide, not the name: files with swapped extensions are read for what they are.
+    The first bytes decide the format, not the name. A file with a wrong extension is read by its contents.
 
     Args:
         path: The file.
-        params: What is known and forgiven; nothing special when not given.
+        params: Units and accepted faults; the defaults if not given.
 
     Raises:
-        RecordingError: The file cannot be opened, is of no known format, or fails a check of its format.
+        RecordingError: The file cannot be opened, has no known format, or fails a check of its format.
     """
     from eegfm.signal.brainvision.reader import BrainVisionReader
     from eegfm.signal.edf.reader import EdfReader

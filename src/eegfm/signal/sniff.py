@@ -16,7 +16,7 @@ def first_bytes(path: Path, n_bytes: int) -> bytes:
     """Read the start of a file.
 
     Raises:
-        RecordingError: It does not exist, is no file or may not be read.
+        RecordingError: The path does not exist, is no file or may not be read.
     """
     try:
         with path.open("rb") as file:
@@ -27,13 +27,13 @@ def first_bytes(path: Path, n_bytes: int) -> bytes:
 
 
 def looks_like_edf(start: bytes) -> bool:
-    """Whether a file starts as EDF or BDF does (version field; NUL for blank is common and harmless)."""
+    """Whether a file starts like EDF or BDF (version field; NUL in place of blanks is common and harmless)."""
     version = start[:8].replace(b"\0", b" ")
     return len(version) == 8 and (version in {EDF_MAGIC, BDF_MAGIC})
 
 
 def describe_start(start: bytes) -> str:
-    """Say what a file seems to be by its first bytes."""
+    """Describe the likely format of a file by its first bytes."""
     if not start:
         return "the file is empty"
     if not start.strip(b"\0"):
@@ -51,5 +51,5 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
 def is_matlab(start: bytes) -> bool:
-    """Whether a file starts as one of MATLAB's containers does; needs its first 128 bytes."""
+    """Whether a file starts like one of MATLAB's containers; needs its first 128 bytes."""
     return start.startswith(HDF5_MAGIC) or start[124:128] in {b"\x00\x01IM", b"\x01\x00MI", b"\x00\x02IM"}

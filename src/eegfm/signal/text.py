@@ -4,10 +4,10 @@ import unicodedata
 
 
 def stripped(text: str) -> str:
-    """Text without the blanks around it; those inside it stay.
+    """Text without the blanks around it. Blanks inside the text stay.
 
-    Blanks are white space of every kind, no-break spaces among it, and invisible characters such as the byte order
-    mark. Zero bytes are none: they are what damage leaves.
+    Blanks are white space of every kind, including no-break spaces, and invisible characters such as the byte order
+    mark. Zero bytes are no blanks, because damage leaves them.
     """
     if text.isascii():
         return text.strip()

@@ -34,7 +34,7 @@ PersonName = Annotated[str, Field(pattern=r"^[a-z0-9_]+:.*\S")]
 
 
 class Roles(StrictModel):
-    """What each corpus is for.
+    """Role of each corpus.
 
     Args:
         pretrain: Corpora whose persons may enter pretraining.
@@ -51,22 +51,22 @@ class Roles(StrictModel):
 
 
 class SplitParams(StrictModel):
-    """How persons are told apart and shared out.
+    """How persons are identified and assigned to splits.
 
     Args:
-        validation_ratio: Expected share of a pretraining corpus's persons that only watch the loss.
-        test_ratio: Expected share of persons kept for testing where a corpus is pretrained and probed.
+        validation_ratio: Expected share of a pretraining corpus's persons on whom the loss is only measured.
+        test_ratio: Expected share of persons kept for testing, in a corpus that is pretrained and probed.
         salt: Text that is hashed with the person; another salt gives another split.
-        folds: Who of the test persons is held out at a time: one person, or one of this many groups.
-        stratify_by: Column of the recordings, e.g. ``pathology``, by whose values every ratio and fold is filled
-            exactly. The price: adding persons can then move those at the boundary between two splits.
+        folds: Test persons that are held out at a time: one person, or one of this many groups.
+        stratify_by: Column of the recordings, e.g. ``pathology``. Each of its values is then distributed over splits
+            and folds exactly. The price: added persons can move those at the boundary between two splits.
         linked_corpora: Groups of corpora in which the same subject id means the same person. The TUH corpora, and
             corpora with NDA's subject ids (HBN), need not be named.
         same_persons: Groups of ``corpus:subject`` that are one person each.
         test_sets: Official splits whose persons are never trained on, by TUH family, ``hbn``, or name of a
             corpus; an entry replaces the registered one, see ``eegfm.splits.test_sets``.
         held_out: By corpus, subjects who are never trained on because they are in a test set that is not at
-            hand, e.g. those of TUAB's ``eval`` when TUEG alone is there.
+            hand, e.g. the persons of TUAB's ``eval`` if only TUEG is ingested.
     """
 
     validation_ratio: Ratio = 0.1

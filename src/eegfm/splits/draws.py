@@ -16,16 +16,18 @@ Flags = NDArray[np.bool_]
 
 
 def share(keys: Sequence[str], salt: str, purpose: str) -> Floats:
-    """(P,) a number in [0, 1) per key; independent between purposes, so that one ratio does not move the other."""
+    """(P,) a number in [0, 1) per key, independent between purposes. One ratio therefore does not move another."""
     texts = [f"{salt}\0{purpose}\0{key}".encode() for key in keys]
     hashes = [int.from_bytes(hashlib.blake2b(text, digest_size=6).digest(), "big") for text in texts]
     return np.array(hashes, dtype=np.float64) / 2.0**48
 
 
 def drawn(shares: NDArray[np.floating], ratio: float, strata: NDArray[np.object_] | None) -> Flags:
-    """(P,) who is drawn: those below the ratio; with strata the first of each, as many as the ratio asks for.
+    """(P,) True for persons that are drawn.
 
-    The total is rounded; strata get whole numbers that add up to it, the largest remainders rounded up.
+    Without strata, these are the persons whose number is below the ratio. With strata, these are the first persons of
+    each stratum. The total is rounded. The strata get whole numbers that add up to the total; the largest remainders
+    are rounded up.
     """
     if strata is None:
         return shares < ratio
@@ -41,8 +43,8 @@ def drawn(shares: NDArray[np.floating], ratio: float, strata: NDArray[np.object_
 def folds(identities: Sequence[str], params: SplitParams, strata: NDArray[np.object_] | None) -> Ints:
     """(P,) fold of each test identity.
 
-    Leaving one out, every identity is a fold. Otherwise the hash decides, or with strata each stratum is dealt out over
-    the folds in order of the hash.
+    With ``leave_one_person_out``, every identity is a fold. Otherwise the hash decides. With strata, the persons of
+    each stratum are dealt out over the folds in the order of their hashes.
 
     Raises:
         SplitError: A fold is empty.

@@ -19,11 +19,11 @@ Groups = Mapping[str, Sequence[WindowIndex]]
 
 
 class Seen(NamedTuple):
-    """Whom a model has seen, in names that another run understands.
+    """Persons and signals that a model was trained on, in names that are stable between runs.
 
     Args:
-        persons: Of each person, the sorted keys of all names.
-        signals: Sorted short hashes, a few for each of their recordings.
+        persons: Sorted keys of all names of each person.
+        signals: Sorted short hashes, a few for each recording of these persons.
     """
 
     persons: list[list[str]]
@@ -31,11 +31,11 @@ class Seen(NamedTuple):
 
 
 class Met(NamedTuple):
-    """Whom of the persons to test on a model has seen before.
+    """Test persons and recordings that a model was trained on.
 
     Args:
-        persons: Sorted identities that are known by one of their names or signals.
-        recordings: Sorted recordings whose signals are known, under whatever name.
+        persons: Sorted identities with a name or signal that the model was trained on.
+        recordings: Sorted recordings with a signal that the model was trained on, under whatever name.
     """
 
     persons: list[str]
@@ -43,7 +43,7 @@ class Met(NamedTuple):
 
 
 class _True(NamedTuple):
-    """What is true of a recording."""
+    """Person, identity and split of one recording."""
 
     person: str
     identity: str
@@ -51,10 +51,10 @@ class _True(NamedTuple):
 
 
 class SplitTable:
-    """The splits table, as what windows are checked against.
+    """The splits table, and checks of windows against it.
 
-    What a window's row says of its person and split is not believed: the recording decides, and whose recording it is
-    stands in the splits.
+    The recording decides a window's person and split. The splits table says whose recording it is. The window's own row
+    is not trusted.
 
     Args:
         splits: Columns of ``eegfm.splits.splits.COLUMNS``.
@@ -72,12 +72,12 @@ class SplitTable:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of who is who, in which split and fold."""
+        """Hash of the identities with their splits and folds."""
         return splits_sha256(self._splits)
 
     @cached_property
     def _by_recording(self) -> dict[str, _True]:
-        """What is true of each recording."""
+        """Person, identity and split by recording."""
         columns = ("recordings", "person", "identity", "split")
         rows = zip(*(self._splits[name].tolist() for name in columns), strict=True)
         return {str(name): _True(*true) for recordings, *true in rows for name in recordings}
@@ -85,8 +85,8 @@ class SplitTable:
     def check_training(self, mixture: pd.DataFrame) -> None:
         """Refuse a mixture that draws from persons who may not be trained on.
 
-        No person, under whatever name, and no recording is both trained on and validated on, and none of split
-        ``test`` or ``excluded`` is either.
+        No person, under whatever name, and no recording may be both trained on and validated on. No person of split
+        ``test`` or ``excluded`` may be trained or validated on.
 
         Args:
             mixture: Columns recording_id, person, split, and identity where it is known.
@@ -112,7 +112,7 @@ class SplitTable:
             )
 
     def check_test(self, windows: pd.DataFrame) -> None:
-        """Refuse windows to test on of persons that are not in split ``test``.
+        """Refuse test windows of persons outside split ``test``.
 
         Args:
             windows: Columns recording_id, person, and identity where it is known.
@@ -132,12 +132,12 @@ class SplitTable:
         return Seen(sorted(_distinct(keys) for _, keys in rows.groupby("identity")["keys"]), sorted(shorts))
 
     def met(self, recording_ids: Iterable[str], seen: Seen, hashes: Mapping[str, Sequence[str]]) -> Met:
-        """Find the persons of these recordings, by any name or signal of theirs, among those that were seen.
+        """Find the persons of these recordings that were seen in training, by any of their names or signals.
 
         Args:
             recording_ids: Recordings to test on.
-            seen: From another run, for example from the header of a checkpoint.
-            hashes: By recording, the hashes of all channels: a signal is known by any of them.
+            seen: Persons and signals from another run, for example from the header of a checkpoint.
+            hashes: Hashes of all channels, by recording. One known channel makes the signal known.
         """
         persons, signals = {key for keys in seen.persons for key in keys}, set(seen.signals)
         known, recordings = set(), set()
@@ -152,7 +152,7 @@ class SplitTable:
         return Met(sorted(known), sorted(recordings))
 
     def kept_out(self) -> dict[str, list[str]]:
-        """By reason, the identities that are not trained on."""
+        """Identities that are not trained on, by reason."""
         rows = self._splits[~self._splits["split"].isin(TRAINED)]
         return {str(reason): sorted(set(of["identity"])) for reason, of in rows.groupby("reason")}
 
@@ -162,10 +162,10 @@ class SplitTable:
         return self._splits[self._splits["identity"].isin(identities)]
 
     def _resolved(self, windows: pd.DataFrame, what: str, columns: list[str]) -> list[tuple[_True, tuple[str, ...]]]:
-        """What is true of each recording, and what its windows say of the columns, each combination once.
+        """True facts of each recording beside the columns of its windows, each combination once.
 
         Raises:
-            SplitError: A recording is unknown, or is said to be of another person.
+            SplitError: A recording is unknown, or its windows name another person.
         """
         said = ["person", "identity"] if "identity" in windows else ["person"]
         rows = list(windows[["recording_id", *said, *columns]].drop_duplicates().itertuples(index=False, name=None))
@@ -188,8 +188,8 @@ def check_rows(training: Groups, validation: Groups) -> None:
     """Refuse windows that address the same samples for training and for validation.
 
     Args:
-        training: Windows by corpus, as addresses in the arenas of the store.
-        validation: The same.
+        training: Training windows by corpus, as addresses in the store.
+        validation: Validation windows by corpus, likewise.
 
     Raises:
         SplitError: With the corpus and the montage.
@@ -205,7 +205,7 @@ def check_rows(training: Groups, validation: Groups) -> None:
 
 
 def _extents(groups: Sequence[WindowIndex], montage: str) -> NDArray[np.int64]:
-    """(R, 2) first row and row behind the last of each run of one montage."""
+    """(R, 2) first row, and one past the last row, of each run of one montage."""
     parts = [np.empty((0, 2), dtype=np.int64)]
     for group in groups:
         if group.montage == montage:
@@ -218,11 +218,11 @@ def _extents(groups: Sequence[WindowIndex], montage: str) -> NDArray[np.int64]:
 
 
 def _overlap(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
-    """Whether an interval of one set meets one of the other; within a set they may overlap."""
+    """Whether an interval of one set overlaps an interval of the other. Intervals of one set may overlap each other."""
     if not len(one) or not len(other):
         return False
     starts, stops = np.sort(other[:, 0]), np.sort(other[:, 1])
-    # Intervals of the other set that begin before mine ends, less those that end before mine begins.
+    # Count the intervals of the other set that begin before mine ends, minus those that end before mine begins.
     n_begun = np.searchsorted(starts, one[:, 1], side="left")
     n_ended = np.searchsorted(stops, one[:, 0], side="right")
     return bool((n_begun > n_ended).any())

@@ -29,24 +29,25 @@ logger = logging.getLogger(__name__)
 Ints = NDArray[np.int64]
 
 TUEG, TUEV_EVALUATION, NDA = "TUEG", "TUEV-eval", "NDA"
-"""Names that several corpora draw their subject ids from. No corpus can be called so: theirs are lower case."""
+"""Namespaces of subject ids that several corpora share. No corpus has such a name, because names of corpora are lower
+case."""
 _TUEG_ID = re.compile(r"[a-z]{8}|[0-9]{8}")
 _NDA_ID = re.compile(r"ndar[a-z0-9]{8}")
 _N_NAMED = 10
 
 
 class Person(NamedTuple):
-    """A person of one corpus, and who it is.
+    """A person of one corpus with its identity over all corpora.
 
     Args:
         person: Name in the tables of the corpus.
         corpus: Name of the corpus.
         key: The normalized subject id in its namespace, see ``namespace_of``.
-        identity: The smallest key of those that are one person.
+        identity: The smallest of all keys of this human being.
         keys: Sorted, all keys of the identity, also of linked corpora in which it has no recording.
         recordings: Sorted ids of the person's recordings.
-        signals: Of each of them the short hash.
-        joined: The equal signals without which the identity would be several; "" where there are none.
+        signals: The short hash of each of these recordings.
+        joined: The equal signals that join several names to this identity; "" if there are none.
     """
 
     person: str
@@ -60,10 +61,10 @@ class Person(NamedTuple):
 
 
 def identify(recordings_by_corpus: Mapping[str, pd.DataFrame], params: SplitParams) -> list[Person]:
-    """Find out which persons of which corpora are one.
+    """Find the persons of all corpora that are one human being.
 
-    Three things make two of them one: the same normalized subject id in the same namespace, a link that the parameters
-    declare, and a channel whose decoded samples are the same.
+    Three things join two persons: the same normalized subject id in the same namespace, a declared link, and a channel
+    with identical decoded samples.
 
     Args:
         recordings_by_corpus: The recordings table of each corpus, none empty.
@@ -73,7 +74,7 @@ def identify(recordings_by_corpus: Mapping[str, pd.DataFrame], params: SplitPara
         The persons of every corpus, ordered by name, whatever the order of the recordings.
 
     Raises:
-        SplitError: A recording stands twice or has no subject, or a hash is none.
+        SplitError: A recording is listed twice or has no subject, or a text is no hash.
     """
     recordings = _recordings(recordings_by_corpus)
     names = PersonNames(recordings_by_corpus, params.linked_corpora)
@@ -109,11 +110,11 @@ def subject_of(person: str) -> str:
 
 
 def namespace_of(corpus: str, subject: str, *, is_tuh: bool, is_simulated: bool) -> str:
-    """Within what a subject id means one person.
+    """Namespace within which a subject id means one person.
 
-    Subjects of the TUH corpora are those of TUEG, but for TUEV's evaluation set, where folders have a number and
-    nothing more is known. NDA's ids (HBN) are given to a person once for all studies. Else, and where persons are
-    simulated, ids mean something within their corpus only.
+    The TUH corpora share the ids of TUEG. TUEV's evaluation set is an exception: its folders have numbers that identify
+    nobody. NDA (HBN) gives each person one id for all studies. All other ids, and those of simulated persons, mean a
+    person within their own corpus only.
     """
     if is_simulated:
         return corpus
@@ -125,7 +126,7 @@ def namespace_of(corpus: str, subject: str, *, is_tuh: bool, is_simulated: bool)
 
 
 def some(names: Iterable[str], n: int = _N_NAMED) -> str:
-    """The first names and how many there are beside."""
+    """The first names, and the number of the others."""
     names = list(names)
     return ", ".join(names[:n]) + (f" and {len(names) - n} more" if len(names) > n else "")
 
@@ -149,7 +150,7 @@ class PersonNames:
     def __init__(self, recordings_by_corpus: Mapping[str, pd.DataFrame], linked: Sequence[Sequence[str]]) -> None:
         tables = recordings_by_corpus.items()
         self._tuh = {corpus for corpus, table in tables if set(texts(table, "family")) - {""}}
-        # Of a corpus that is not there, or is read by another layout, the name alone says what it is.
+        # An absent corpus, or one with another layout, is recognised by its name alone.
         self._tuh |= TUH_FAMILIES
         self._simulated = {corpus for corpus, table in tables if "simulated" in table and table["simulated"].any()}
         self._linked = _merged_groups(linked)
@@ -165,13 +166,13 @@ class PersonNames:
         return f"{namespace_of(corpus, subject, is_tuh=is_tuh, is_simulated=is_simulated)}:{subject}"
 
     def keys(self, corpus: str, subject: str) -> list[str]:
-        """The own key first, then those that the subject has in linked corpora, whether or not it is in them."""
+        """The person's own key first, then its keys in linked corpora, even if it has no recording in these."""
         others = {other for group in self._linked if corpus in group for other in group if other != corpus}
         return [self.key(corpus, subject), *(self.key(other, subject) for other in sorted(others))]
 
 
 def _merged_groups(groups: Sequence[Sequence[str]]) -> list[set[str]]:
-    """Groups that share a member are one."""
+    """Unite groups that share a member."""
     merged: list[set[str]] = []
     for group in groups:
         joined = set(group).union(*(other for other in merged if other.intersection(group)))
@@ -187,7 +188,7 @@ class _Recording(NamedTuple):
 
 
 def _recordings(recordings_by_corpus: Mapping[str, pd.DataFrame]) -> list[_Recording]:
-    """What is known of each recording, in order of their ids."""
+    """The recordings of all corpora, in the order of their ids."""
     recordings = []
     for corpus, table in recordings_by_corpus.items():
         hashes = table["signal_hashes"].tolist() if "signal_hashes" in table else [None] * len(table)
@@ -196,7 +197,9 @@ def _recordings(recordings_by_corpus: Mapping[str, pd.DataFrame]) -> list[_Recor
     recordings.sort(key=lambda r: r.recording_id)
     twice = [r.recording_id for r, after in pairwise(recordings) if r.recording_id == after.recording_id]
     if twice:
-        raise SplitError(f"{len(twice)} recordings stand in the tables more than once: {some(twice)}; ingest again")
+        raise SplitError(
+            f"{len(twice)} recordings are listed more than once in the tables: {some(twice)}; ingest again"
+        )
     is_named = {person: bool(normalized_subject(subject_of(person))) for person in {r.person for r in recordings}}
     nameless = [r.recording_id for r in recordings if not is_named[r.person]]
     if nameless:
@@ -208,7 +211,7 @@ def _recordings(recordings_by_corpus: Mapping[str, pd.DataFrame]) -> list[_Recor
 
 
 def _declared(params: SplitParams, names: PersonNames, known: set[str]) -> list[list[str]]:
-    """Keys of the groups of ``same_persons``; who is not there is said, since it may be a misspelt name."""
+    """Keys of the groups of ``same_persons``. Absent persons are logged, since their names may be misspelt."""
     groups = [[names.key(p.partition(":")[0], subject_of(p)) for p in group] for group in params.same_persons]
     spelled = zip(params.same_persons, groups, strict=True)
     unknown = [name for own, keys in spelled for name, key in zip(own, keys, strict=True) if key not in known]
@@ -218,7 +221,7 @@ def _declared(params: SplitParams, names: PersonNames, known: set[str]) -> list[
 
 
 def _components(groups: Iterable[Sequence[str]]) -> dict[str, int]:
-    """Number of the component of each name, where all names of a group are one."""
+    """Number of the connected component of each name. The names of a group are connected."""
     groups = list(groups)
     codes, names = pd.factorize(np.array([name for group in groups for name in group], dtype=object))
     group_of = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
@@ -234,7 +237,7 @@ def _merged(pairs: NDArray[np.integer], n: int) -> Ints:
 
 
 def _lists(numbers: Iterable[int], values: Iterable[str]) -> dict[int, list[str]]:
-    """The values of each number, in their order."""
+    """Lists of values by number, in the order of the values."""
     out: dict[int, list[str]] = {}
     for number, value in zip(numbers, values, strict=True):
         out.setdefault(number, []).append(value)
@@ -242,7 +245,7 @@ def _lists(numbers: Iterable[int], values: Iterable[str]) -> dict[int, list[str]
 
 
 def _joined(shared: SharedSignals, recordings: Sequence[_Recording], labels: Ints) -> dict[int, str]:
-    """By component, which recordings made one person of several; logged."""
+    """Recordings whose equal signals joined several persons, by component. They are logged."""
     links = [(recordings[one], recordings[other]) for one, other in shared.links.tolist()]
     equal = [f"{one.recording_id} = {other.recording_id}" for one, other in links]
     who = [f"{one.person} is {other.person} ({why})" for (one, other), why in zip(links, equal, strict=True)]

@@ -12,12 +12,12 @@ Hashes = NDArray[np.uint64]
 Ints = NDArray[np.int64]
 
 MAX_PERSONS = 10
-"""A channel that more persons share is no trace of a person but an artefact, e.g. a calibration or a loose electrode
-that reads the same everywhere: joining them all would empty the training set. It is counted and joins nobody, except
-recordings that have no other channel: those are copies of one recording."""
+"""A channel that more persons share is an artefact, e.g. a calibration or a loose electrode that reads the same
+everywhere. If it joined all these persons, the training set would be empty. It is counted and joins nobody, with one
+exception: recordings with no other channel are copies of one recording."""
 _N_SHORT_DIGITS = 16
 N_SHORT = 4
-"""Channels whose hashes a checkpoint keeps of each recording."""
+"""Number of channels per recording whose hashes a checkpoint keeps."""
 _N_CHARACTERS = 32  # XXH3-128 in hexadecimal, see eegfm.signal.processing.fingerprint
 
 
@@ -34,7 +34,7 @@ class ChannelHashes(NamedTuple):
 
 
 class SharedSignals(NamedTuple):
-    """What hashes say of recordings.
+    """Pairs of recordings with a common signal.
 
     Args:
         links: (L, 2) pairs of recordings of different persons that share a channel.
@@ -49,8 +49,8 @@ def channel_hashes(recording_ids: Sequence[str], hashes: Iterable[Any]) -> Chann
     """Bring the column ``signal_hashes`` into arrays.
 
     Args:
-        recording_ids: (R,) for messages.
-        hashes: (R,) per recording, hexadecimal text per channel, "" for a flat one; or a missing value.
+        recording_ids: (R,) ids for messages.
+        hashes: (R,) per recording, one hexadecimal text per channel ("" for a flat channel), or a missing value.
 
     Raises:
         SplitError: A text is no hash.
@@ -79,7 +79,7 @@ def find_shared(hashes: ChannelHashes, persons: Ints) -> SharedSignals:
     """Find recordings of different persons that share a channel.
 
     Args:
-        hashes: Of R recordings.
+        hashes: Hashes of the channels of R recordings.
         persons: (R,) number of each recording's person.
     """
     values, recordings = _repeated(hashes)
@@ -96,7 +96,7 @@ def find_shared(hashes: ChannelHashes, persons: Ints) -> SharedSignals:
 
 
 def _is_copy(hashes: ChannelHashes, degenerate: Hashes, n_recordings: int) -> NDArray[np.bool_]:
-    """(R,) whether a recording has no channel of its own: then the whole recording was copied, however often."""
+    """(R,) True for a recording without a channel of its own. Such a recording was copied as a whole."""
     is_own = ~np.isin(hashes.values, degenerate)
     n_own = np.bincount(hashes.recordings[is_own], minlength=n_recordings)
     n_all = np.bincount(hashes.recordings, minlength=n_recordings)
@@ -120,9 +120,9 @@ def _repeated(hashes: ChannelHashes) -> ChannelHashes:
 
 
 def short_hashes(hashes: ChannelHashes, degenerate: Hashes, n_recordings: int) -> list[str]:
-    """The smallest hashes of each recording, in 16 hexadecimal digits, with blanks between; "" where there is none.
+    """The smallest hashes of each recording, in 16 hexadecimal digits, separated by blanks; "" if there is none.
 
-    Several, so that a copy without one of the channels is still known.
+    Several hashes are kept, so that a copy without one of the channels is still recognised.
     """
     kept = ~np.isin(hashes.values, degenerate) | _is_copy(hashes, degenerate, n_recordings)[hashes.recordings]
     values, recordings = hashes.values[kept], hashes.recordings[kept]

@@ -33,10 +33,10 @@ COLUMNS = {
 }
 """Columns of the splits table, one row per person of a corpus.
 
-``person`` is the name in the tables of the corpus, ``identity`` that of the human being: rows of one identity have one
-``split`` and one ``fold``. ``keys`` are all names of the identity as they are compared between runs, ``recordings`` the
-ids of the person's recordings and ``signals`` a short hash of each, see ``eegfm.splits.persons``. ``fold`` numbers who
-is held out together in split ``test`` and is -1 elsewhere.
+``person`` is the name in the tables of the corpus. ``identity`` is the name of the human being; rows of one identity
+have one ``split`` and one ``fold``. ``keys`` are all names of the identity, as runs compare them. ``recordings`` are
+the ids of the person's recordings and ``signals`` a short hash of each, see ``eegfm.splits.persons``. Persons of one
+``fold`` are held out together. ``fold`` is -1 outside split ``test``.
 """
 _DECIDING = ("person", "identity", "split")
 _TRACES = ("keys", "recordings", "signals")
@@ -45,22 +45,22 @@ _TRACES = ("keys", "recordings", "signals")
 def split_persons(recordings_by_corpus: Mapping[str, pd.DataFrame], roles: Roles, params: SplitParams) -> pd.DataFrame:
     """Give every person one split, whichever corpora and names it has.
 
-    Each name of a person draws by a stable hash, and the person goes where the most held-out of its names goes
-    (test, then validation, then training): more data moves nobody, and a link that is found later can only
-    move persons out of training. Persons of official test sets are never trained on; they are tested on if they are
-    in the probed corpus, and ``excluded`` otherwise. All persons of a corpus that is only probed are tested on.
+    Each name of a person draws a split by a stable hash. The most held-out draw decides (test, then validation, then
+    training). More data therefore moves nobody, and a new link can only move persons out of training. Persons of
+    official test sets are never trained on: they are in split ``test`` if their corpus is probed, else ``excluded``.
+    All persons of a corpus that is only probed are in split ``test``.
 
     Args:
         recordings_by_corpus: The recordings table of each corpus.
-        roles: What each corpus is for. A pretraining corpus that is absent is left out and logged.
+        roles: Role of each corpus. A pretraining corpus that is absent is left out and logged.
         params: Ratios, links, test sets.
 
     Returns:
         The columns of ``COLUMNS``, ordered by person.
 
     Raises:
-        SplitError: A split or fold that the roles need is empty, the probed corpus is absent, or parameters name what
-            is not there.
+        SplitError: A split or fold that the roles need is empty, the probed corpus is absent, or parameters name a
+            person, corpus or set that does not exist.
     """
     present = {corpus: table for corpus, table in recordings_by_corpus.items() if not table.empty}
     absent = [corpus for corpus in roles.pretrain if corpus not in present]
@@ -108,7 +108,7 @@ def check_splits(splits: pd.DataFrame) -> None:
     n_rows = Counter(splits["person"].tolist())
     twice = sorted(person for person, n in n_rows.items() if n > 1)
     if twice:
-        raise SplitError(f"{len(twice)} persons stand in the splits table more than once: {some(twice)}")
+        raise SplitError(f"{len(twice)} persons are listed more than once in the splits table: {some(twice)}")
     identities = splits["identity"].tolist()
     for name in ("split", "fold"):
         if name in splits:
@@ -122,7 +122,7 @@ def check_splits(splits: pd.DataFrame) -> None:
 
 
 def splits_sha256(splits: pd.DataFrame) -> str:
-    """Hash of who is who, by which names and signals, in which split and fold, whatever the order of the rows."""
+    """Hash of identities, names, signals, splits and folds. It does not depend on the order of the rows."""
     columns = ["person", "corpus", "identity", "split", "fold"]
     traces = [splits[name].map(lambda values: " ".join(map(str, values))) for name in _TRACES if name in splits]
     cells = zip(*(splits[name].tolist() for name in columns), *(trace.tolist() for trace in traces), strict=True)
@@ -173,7 +173,7 @@ def _split_identities(
 
 
 class _Units(NamedTuple):
-    """By identity: roles of its corpora, test set, and the lowest hash of its names that take part in a draw."""
+    """By identity: roles of its corpora, test set, and the lowest hash of its names that draw."""
 
     names: list[str]
     is_trained: Flags
@@ -201,7 +201,7 @@ class _Units(NamedTuple):
 
 
 def _draw(shares: NDArray[np.float64], ratio: float, strata: NDArray[np.object_] | None, is_open: Flags) -> Flags:
-    """(P,) who of those that are open to it is drawn."""
+    """(P,) True for persons that are drawn from the open ones."""
     out = np.zeros(len(shares), dtype=bool)
     out[is_open] = drawn(shares[is_open], ratio, None if strata is None else strata[is_open])
     return out
@@ -241,7 +241,7 @@ def _strata(
 
 
 def _refuse_several(what: str, value: str, pairs: Iterable[tuple[Any, Any]]) -> None:
-    """Refuse things that have more than one value."""
+    """Refuse names with more than one value."""
     values: dict[Any, Any] = {}
     twice = sorted({str(thing) for thing, own in pairs if values.setdefault(thing, own) != own})
     if twice:

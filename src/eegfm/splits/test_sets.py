@@ -25,24 +25,24 @@ REGISTERED: Mapping[str, tuple[str, ...]] = {
 """Values of ``official_split`` that are test sets, by TUH family, and for HBN-EEG the release that the EEG Foundation
 Challenge tests on.
 
-``dev`` of TUSZ is among them: published seizure detectors are tuned and also compared on it, and a model that has seen
-its persons could be neither.
+``dev`` of TUSZ is one of these sets. Published seizure detectors are tuned on ``dev`` and also compared on it. A model
+that has seen its persons could not be compared with them.
 """
 
 
 def find_test_sets(
     recordings_by_corpus: Mapping[str, pd.DataFrame], persons: Sequence[Person], params: SplitParams
 ) -> list[str]:
-    """Which test set each person is in.
+    """Find the test set of each person.
 
     Args:
         recordings_by_corpus: The recordings table of each corpus, none empty.
-        persons: All of them.
+        persons: All persons of these corpora.
         params: ``test_sets`` replaces entries of ``REGISTERED``, ``held_out`` names further persons.
 
     Returns:
-        Of each person, e.g. ``official test set tuab eval``; "" for one who is in none. One recording in a set is
-        enough.
+        For each person, e.g. ``official test set tuab eval``; "" for a person in no set. A person is in a set if one
+        recording is.
 
     Raises:
         SplitError: The parameters name a set or a corpus that is not known.
@@ -66,13 +66,13 @@ def find_test_sets(
 
 
 def log_unknown(recordings_by_corpus: Mapping[str, pd.DataFrame], trained: list[str], params: SplitParams) -> None:
-    """Say of which test sets of TUH the persons cannot be known from the recordings that are at hand."""
+    """Log the test sets of TUH whose persons cannot be known from the recordings at hand."""
     names = PersonNames(recordings_by_corpus, ())
     tables = {corpus: table for corpus, table in recordings_by_corpus.items() if not names.is_simulated(corpus)}
     if not any(set(texts(tables[corpus], "family")) - {""} for corpus in trained if corpus in tables):
         return
     registry = _spelled_sets(params)
-    # A folder that holds the training part alone says nothing of who is in the other one.
+    # A folder with the training part alone does not tell which persons are in the test set.
     at_hand = {
         family
         for table in tables.values()
@@ -102,12 +102,12 @@ def _registry(recordings_by_corpus: Mapping[str, pd.DataFrame], params: SplitPar
 
 
 def _refuse_unmatched_sets(recordings_by_corpus: Mapping[str, pd.DataFrame], params: SplitParams) -> None:
-    """Refuse a set that no recording of its corpus is in: its persons would be trained on.
+    """Refuse a configured set that no recording of its corpus is in: its persons would be trained on.
 
-    The registered sets may be absent, and so may whole corpora: part of a corpus is no mistake.
+    Registered sets may be absent, and so may whole corpora. A partial download of a corpus is no mistake.
 
     Raises:
-        ConfigError: With the splits that there are.
+        ConfigError: Lists the official splits that exist.
     """
     for layout, sets in sorted(params.test_sets.items()):
         own = [value for value in sets if value not in REGISTERED.get(layout, ())]
@@ -120,7 +120,7 @@ def _refuse_unmatched_sets(recordings_by_corpus: Mapping[str, pd.DataFrame], par
 
 
 def _splits_of(layout: str, corpus: str, table: pd.DataFrame) -> list[str]:
-    """The official split of each recording of a corpus that a layout's sets are looked for in."""
+    """Official splits of the recordings of a corpus that belong to this layout."""
     names = PersonNames({corpus: table}, ())
     rows = zip(table["person"], texts(table, "family"), texts(table, "official_split"), strict=True)
     return [value for person, family, value in rows if layout in (corpus, _layout_of(names, corpus, person, family))]
@@ -148,8 +148,8 @@ def _members(corpus: str, table: pd.DataFrame, names: PersonNames, registry: Map
             unknown.append(person)
     if unknown:
         raise SplitError(
-            f"{corpus}: {len(unknown)} persons of HBN have no release, or one that is none "
-            f"({some(sorted(unknown), 3)}); whether they are in a test set is not known; "
+            f"{corpus}: {len(unknown)} persons of HBN have no valid release "
+            f"({some(sorted(unknown), 3)}), so it is unknown whether they are in a test set; "
             "add participants.tsv with release_number, or set "
             "split.test_sets={hbn: []} if none of them is to be kept out"
         )

@@ -1,8 +1,9 @@
 """Addresses of recordings in the store as columns, in a file that opens at once.
 
-The index is one JSON line per recording with all that is known of it; reading seventy thousand of them takes seconds.
-The writer leaves the addresses beside it as an Arrow file with a record batch per montage. It names the state of the
-index that it was made from; one of another state, a damaged one or none at all means that the index is read.
+The index has one JSON line per recording with all facts about it. Reading seventy thousand lines takes seconds. The
+writer therefore writes the addresses into an Arrow file beside the index, with one record batch per montage. The file
+names the state of the index that it was made from. If this state differs, or the file is damaged or missing, the index
+is read instead.
 """
 
 import json
@@ -37,7 +38,7 @@ class Addresses:
         n_samples: (R,) rows.
         scales_uv: (R, C) microvolts per integer step.
         block_crc32c: (K,) CRC-32C of the blocks of all recordings, one recording after the other.
-        is_bad: (R, C) channels whose signal is not to be trusted.
+        is_bad: (R, C) True for channels whose signal cannot be trusted.
     """
 
     recording_ids: pa.Array
@@ -53,7 +54,7 @@ def addresses_of(entries: Iterable[Entry]) -> dict[str, Addresses]:
     """Columns by montage, in alphabetical order.
 
     Args:
-        entries: What is in the store, each recording once.
+        entries: Recordings of the store, each once.
     """
     by_montage: dict[str, list[RecordingEntry]] = {}
     for entry in entries:
@@ -63,7 +64,7 @@ def addresses_of(entries: Iterable[Entry]) -> dict[str, Addresses]:
 
 
 def write_addresses(folder: Path) -> None:
-    """Leave the addresses beside the index, where they are not there already."""
+    """Write the addresses beside the index, unless they exist already."""
     state = index_state(folder)
     if state is None or _read(folder, state) is not None:
         return
@@ -83,7 +84,7 @@ def read_addresses(folder: Path) -> dict[str, Addresses] | None:
     """Map the addresses.
 
     Returns:
-        Columns by montage; None where there are none of the index as it is.
+        Columns by montage; None if the file does not fit the present index.
     """
     state = index_state(folder)
     return None if state is None else _read(folder, state)
@@ -102,13 +103,13 @@ _SCHEMA = pa.schema(
         "n_samples": pa.int64(),
         "scales_uv": pa.list_(pa.float32()),
         "block_crc32c": pa.list_(pa.uint32()),
-        "is_bad": pa.list_(pa.uint8()),  # a byte each: mapped as they lie
+        "is_bad": pa.list_(pa.uint8()),  # one byte per channel, so that the file can be mapped without decoding
     }
 )
 
 
 def index_state(folder: Path) -> bytes | None:
-    """Size of the index, and CRC-32C of its end, which holds the last commit's own; None without an index."""
+    """Size of the index and CRC-32C of its end, which contains the last commit's checksum; None without an index."""
     path = folder / INDEX_FILE
     if not path.exists():
         return None
@@ -135,7 +136,7 @@ def _read(folder: Path, state: bytes) -> dict[str, Addresses] | None:
 
 
 def _bare_entries(folder: Path) -> Iterable[Entry]:
-    """The last entry of each recording, without its facts and events: they are most of the memory."""
+    """The last entry of each recording, without facts and events, which take most of the memory."""
     entries: dict[str, Entry] = {}
     for entry, _ in scan_index(folder):
         entries.pop(entry.recording_id, None)

@@ -6,12 +6,12 @@ from numpy.typing import NDArray
 
 from eegfm.store.layout import BLOCK_ROWS
 
-# Bytes per call. A call holds the interpreter's lock: other threads wait a tenth of a millisecond at most.
+# Bytes per call. A call holds the interpreter's lock, so other threads wait at most a tenth of a millisecond.
 _CALL_BYTES = 1 << 20
 
 
 class BlockChecksums:
-    """Takes in samples as they are written, however they are cut."""
+    """Checksums of samples that arrive in pieces of any length."""
 
     def __init__(self) -> None:
         self._done: list[int] = []
@@ -19,7 +19,7 @@ class BlockChecksums:
         self._n_rows = 0
 
     def add(self, samples: NDArray[np.int16]) -> None:
-        """Take in the next (T, C) samples."""
+        """Add the next (T, C) samples."""
         first = 0
         while first < len(samples):
             last = min(first + BLOCK_ROWS - self._n_rows, len(samples))
@@ -36,7 +36,7 @@ class BlockChecksums:
 
 
 def block_checksums(samples: NDArray[np.int16]) -> list[int]:
-    """CRC-32C of each block of (T, C) samples that are there at once."""
+    """CRC-32C of each block of (T, C) samples in memory."""
     checksums = BlockChecksums()
     checksums.add(samples)
     return checksums.result()
@@ -47,7 +47,7 @@ def checksum(samples: NDArray[np.int16], crc: int = 0) -> int:
 
     Args:
         samples: The samples.
-        crc: CRC-32C of what comes before them.
+        crc: CRC-32C of the samples before.
     """
     data = np.ascontiguousarray(samples).reshape(-1).view(np.uint8)
     for first in range(0, data.size, _CALL_BYTES):

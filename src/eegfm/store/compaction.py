@@ -1,4 +1,4 @@
-"""Giving back the bytes of replaced and removed recordings."""
+"""Compact a store: remove the bytes of replaced and removed recordings."""
 
 import logging
 import shutil

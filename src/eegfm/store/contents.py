@@ -1,8 +1,8 @@
 """Hashes of the contents of a store: one per recording, and one of the whole store.
 
-They rest on what the index says (checksums of the samples, scales, electrodes), never on where samples lie or when they
-were written: stores with equal contents have equal hashes. The writer leaves those of all recordings in a file beside
-the index, as reading the index of seventy thousand recordings takes seconds.
+The hashes rest on the index (checksums of the samples, scales, electrodes), never on the place or time of writing.
+Stores with equal contents therefore have equal hashes. The writer writes the hashes of all recordings into a file
+beside the index, because reading an index of seventy thousand recordings takes seconds.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from eegfm.store.layout import read_facts
 
 CONTENTS_FILE = "contents.txt"
 _PLACE = ("key", "shard", "first_row", "facts", "events", "named", "readers")
-"""Fields of an entry that say nothing of its signal: where it lies, where it is from, and what becomes tables."""
+"""Fields of an entry that are independent of its signal: its place, its source, and its rows of tables."""
 _SCALES = "scales_uv"
 _SIGNAL = [field.name for field in fields(RecordingEntry) if field.name not in (*_PLACE, _SCALES)]
 _HASHED = " ".join([*_SIGNAL, _SCALES])
@@ -33,9 +33,9 @@ class Contents:
     """Hashes of a store.
 
     Args:
-        recordings: By recording id, in alphabetical order, the hash of its signal.
-        common: Hash of what holds for all of them: rate, filters, whether they are simulated. The name of a montage,
-            which is part of each recording's hash, follows from its electrodes.
+        recordings: Hash of each signal, by recording id in alphabetical order.
+        common: Hash of the facts about all recordings: rate, filters, whether they are simulated. The name of a montage
+            is part of each recording's hash and follows from the electrodes.
     """
 
     recordings: Mapping[str, str]
@@ -43,7 +43,7 @@ class Contents:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of all that is in the store."""
+        """Hash of the whole store."""
         return self.sha256_of(self.recordings)
 
     def sha256_of(self, recording_ids: Iterable[str]) -> str:
@@ -61,13 +61,13 @@ class Contents:
 
 
 def read_contents(folder: Path) -> Contents:
-    """Read the hashes; where there are none of the index as it is, make them from it."""
+    """Read the hashes, or compute them from the index if the file does not fit the present index."""
     recordings = _read(folder)
     return Contents(_hashed(folder) if recordings is None else recordings, _common(folder))
 
 
 def write_contents(folder: Path) -> None:
-    """Leave the hashes beside the index, where they are not there already."""
+    """Write the hashes beside the index, unless they exist already."""
     state = index_state(folder)
     if state is None or _read(folder) is not None:
         return
@@ -94,7 +94,7 @@ def _hashed(folder: Path) -> dict[str, str]:
 
 def _signal_hash(entry: RecordingEntry) -> str:
     said = json.dumps({name: getattr(entry, name) for name in _SIGNAL}).encode()
-    # As the numbers that a reader gets; as text they would take five times as long.
+    # Hash the numbers as a reader gets them. Hashing them as text would take five times as long.
     return hashlib.sha256(said + np.asarray(entry.scales_uv, dtype="<f4").tobytes()).hexdigest()[:32]
 
 

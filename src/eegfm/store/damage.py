@@ -1,7 +1,8 @@
 """Find, report and repair damaged samples in a store.
 
-Whoever finds damage leaves a mark in the store's folder. The next writer finds the mark, reads the whole store, and
-drops every damaged recording, so that ingestion converts it again: a disk that lost one block may have lost others.
+A process that finds damage leaves a mark in the store's folder. The next writer finds the mark, reads the whole store,
+because a disk that lost one block may have lost others, and drops every damaged recording. Ingestion then converts
+these recordings again.
 """
 
 import logging
@@ -25,9 +26,10 @@ _READ_BYTES = 1 << 20
 
 
 def is_intact(folder: Path, entry: RecordingEntry) -> bool:
-    """Whether the samples of a recording are there and match their checksums.
+    """Whether the samples of a recording exist and match their checksums.
 
-    Plain reads, no mapping: a sector that the disk cannot read is damage, not the end of this process.
+    This uses plain reads, not the mapping. A sector that the disk cannot read then counts as damage and does not end
+    this process.
     """
     n_channels = len(entry.scales_uv)
     row_bytes = n_channels * SAMPLE_DTYPE.itemsize
@@ -48,7 +50,7 @@ def is_intact(folder: Path, entry: RecordingEntry) -> bool:
 
 
 def damaged_recordings(folder: Path) -> list[str]:
-    """Read the whole store: ids of recordings that are not intact, in order of commit."""
+    """Read the whole store, and return the ids of damaged recordings in order of commit."""
     _log.warning("%s is damaged: all of its samples are read and compared with their checksums", folder)
     entries = [entry for entry in read_index(folder).values() if isinstance(entry, RecordingEntry)]
     bar = tqdm(entries, "Verifying recordings", unit="recording", disable=None)
@@ -58,13 +60,13 @@ def damaged_recordings(folder: Path) -> list[str]:
 
 
 def damage_error(folder: Path, recording_ids: Iterable[str], n_damaged: int, n_read: int) -> StoreError:
-    """Leave the mark, and say what is damaged and how it is mended.
+    """Leave the mark, and return an error that names the damage and the repair.
 
     Args:
         folder: The store.
-        recording_ids: Recordings that damaged blocks belong to.
+        recording_ids: Recordings with damaged blocks.
         n_damaged: Number of damaged blocks.
-        n_read: Number of blocks that were looked at.
+        n_read: Number of blocks that were compared.
     """
     ids = list(dict.fromkeys(recording_ids))
     named = ", ".join(ids[:_N_NAMED]) + (f" and {len(ids) - _N_NAMED} more" if len(ids) > _N_NAMED else "")
@@ -96,12 +98,12 @@ def is_marked(folder: Path) -> bool:
 
 
 def remove_mark(folder: Path) -> None:
-    """Forget about damage that was mended."""
+    """Remove the mark after the repair."""
     (folder / MARK_FILE).unlink(missing_ok=True)
 
 
 def restore_length(path: Path, n_bytes: int) -> None:
-    """Make a shard as long as the index says; what is missing becomes a hole that no recording lies in."""
+    """Extend a shard to the length in the index. The extension is a hole without recordings."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab"):
         pass

@@ -19,7 +19,8 @@ from eegfm.store.read_ahead import ReadAhead
 _log = logging.getLogger(__name__)
 
 CELL_SHIFT = 12
-"""Rows are looked up in cells of ``2 ** CELL_SHIFT`` rows: finding the block of each window takes ten times as long."""
+"""Rows are looked up in cells of ``2 ** CELL_SHIFT`` rows. Finding the block of each window would take ten times as
+long."""
 AHEAD_BYTES = 64 << 20
 BAR_FROM_BLOCKS = 1000
 
@@ -27,20 +28,21 @@ Rows = NDArray[np.int64]
 
 
 class BlockGuard:
-    """Compares the blocks of one montage with their checksums, the first time that something of them is read.
+    """Compares the blocks of one montage with their checksums, before their first use.
 
-    A cell is open while a pending block reaches into it or into the next one; pending are blocks that were not compared
-    and damaged ones. So a window costs one look, at the cell that it starts in, and nothing once no block is pending.
+    A block is pending if it was not compared yet, or is damaged. A cell is open while a pending block reaches into it
+    or into the next cell. A window therefore costs one look, at the cell that it starts in, and nothing once no block
+    is pending.
 
-    What happens to samples after their block was compared is not noticed by the same process.
+    Changes to samples after their block was compared are not noticed by the same process.
 
     Args:
         folder: The store, for messages.
         shards: The mapped shards.
         read_ahead: Asks the system for blocks before they are compared.
-        ids: (R,) recordings.
-        first_rows: (R,) their first rows in the shards.
-        n_samples: (R,) their rows.
+        ids: (R,) ids of the recordings.
+        first_rows: (R,) first row of each recording in the shards.
+        n_samples: (R,) number of rows of each recording.
         block_crc32c: (K,) checksums of the blocks of all recordings, one recording after the other.
     """
 
@@ -67,12 +69,12 @@ class BlockGuard:
         self._is_pending = np.ones(len(order), dtype=np.bool_)
         self._is_damaged = np.zeros(len(order), dtype=np.bool_)
         self._n_pending = len(order)
-        # Cells in which no block lies stay open: no window starts there.
+        # Cells without a block stay open, because no window starts in them.
         self._is_open = np.ones((int(self._stops.max(initial=1)) - 1 >> CELL_SHIFT) + 1, dtype=np.bool_)
         self._lock = threading.Lock()
 
     def check(self, rows: Rows, n_samples: int) -> None:
-        """Compare all blocks near these windows that were not compared before.
+        """Compare all pending blocks near these windows.
 
         Args:
             rows: (B,) first rows.
@@ -90,7 +92,7 @@ class BlockGuard:
             self._compare(rows[is_open], rows[is_open] + n_samples)
 
     def check_all(self, first_rows: Rows, n_rows: Rows) -> None:
-        """Compare all blocks under stretches of rows that were not compared before, in the order of the disk.
+        """Compare all pending blocks under stretches of rows, in the order of the disk.
 
         Args:
             first_rows: (E,) first rows.
@@ -103,7 +105,7 @@ class BlockGuard:
             self._compare(first_rows, first_rows + n_rows)
 
     def _compare(self, starts: Rows, stops: Rows) -> None:
-        """Compare what is pending in the cells of stretches; an error where the stretches themselves are damaged."""
+        """Compare pending blocks in the cells of stretches. Only damage in the stretches themselves is an error."""
         with self._lock:
             near = self._under_cells(starts >> CELL_SHIFT, ((stops - 1) >> CELL_SHIFT) + 1)
             near = near[self._is_pending[near] & ~self._is_damaged[near]]
@@ -131,7 +133,7 @@ class BlockGuard:
         return self._under(first << CELL_SHIFT, (last + 1) << CELL_SHIFT)
 
     def _close(self, blocks: Rows) -> None:
-        """Close the cells of compared blocks, but those that blocks which are still pending reach into."""
+        """Close the cells of compared blocks, except cells that a pending block reaches into."""
         first, last = self._cells_of(blocks)
         self._set(first, last, is_open=False)
         beside = np.concatenate([self._under_cells(first, first + 1), self._under_cells(last, last + 1)])
@@ -147,7 +149,7 @@ class BlockGuard:
             self._is_open[a : b + 1] = is_open
 
     def _in_turn(self, blocks: Rows) -> Iterator[int]:
-        """The blocks in the order of the disk, which reads some of them ahead."""
+        """The blocks in the order of the disk, with read-ahead."""
         n_ahead = max(AHEAD_BYTES // (BLOCK_ROWS * self._shards.row_bytes), 1)
         bar = tqdm(total=len(blocks), desc="Verifying samples", unit="block", disable=_is_quiet(len(blocks)))
         for top in range(0, len(blocks), n_ahead):
@@ -168,5 +170,5 @@ class BlockGuard:
 
 
 def _is_quiet(n_blocks: int) -> bool | None:
-    """No bar for the few blocks of a batch; one on a terminal only."""
+    """Value of tqdm's ``disable``: no bar for the few blocks of a batch, else a bar on a terminal only."""
     return None if n_blocks >= BAR_FROM_BLOCKS else True

@@ -19,18 +19,18 @@ class RecordingEntry:
 
     Args:
         recording_id: Unique id within the corpus.
-        key: Identity of the file it was made from, its side files and its row of ``raw_files``.
+        key: Identity of its raw file, its side files and its row of ``raw_files``.
         montage: Name of its montage.
         shard: Number of the shard that holds it.
         first_row: First row inside the shard.
         n_samples: Rows, one per sample.
         scales_uv: Per channel, microvolts per integer step.
-        bad_channels: Numbers of the channels whose signal is not to be trusted, ascending.
+        bad_channels: Ascending numbers of the channels whose signal cannot be trusted.
         block_crc32c: CRC-32C of each block of ``BLOCK_ROWS`` rows.
-        facts: What its conversion adds to its row of ``raw_files`` in the ``recordings`` table.
+        facts: Facts from the conversion, which join its row of ``raw_files`` in the ``recordings`` table.
         events: Its rows of the ``events`` table.
-        named: Versions of files that only its header names, by their path; empty for one that is not there.
-        readers: Versions of the readers that it was read with, by format.
+        named: Versions of files that only its header names, by path; empty for a missing file.
+        readers: Versions of the readers that read it, by format.
     """
 
     recording_id: str
@@ -50,7 +50,7 @@ class RecordingEntry:
 
 @dataclass(frozen=True)
 class RejectedEntry:
-    """One file that did not get in, and why; ``named`` and ``readers`` as for those that did."""
+    """One rejected file with the reason. ``named`` and ``readers`` are as for recordings."""
 
     recording_id: str
     key: str
@@ -90,7 +90,7 @@ def read_index(folder: Path) -> dict[str, Entry]:
     """Read the index.
 
     Returns:
-        The last entry of each recording id in order of commit; removed ones are left out.
+        The last entry of each recording id, in order of commit, without removed recordings.
 
     Raises:
         StoreError: A line before the last one is damaged.
@@ -107,7 +107,7 @@ def scan_index(folder: Path) -> Iterator[tuple[Entry, int]]:
     """Read all commits, one at a time.
 
     Yields:
-        Each entry, and where its line ends: what lies behind the last one is the torn end of an interrupted commit.
+        Each entry, and the end of its line. Bytes after the last line are the torn end of an interrupted commit.
 
     Raises:
         StoreError: A line before the last one is damaged.

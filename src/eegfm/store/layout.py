@@ -29,20 +29,20 @@ def shard_path(folder: Path, montage: str, shard: int) -> Path:
 
 
 def n_blocks(n_rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number of blocks that recordings of these lengths are checksummed in."""
+    """Number of checksummed blocks of recordings with these lengths."""
     return -(-n_rows // BLOCK_ROWS)
 
 
 @dataclass(frozen=True)
 class StoreFacts:
-    """What is true of a whole store.
+    """Facts about a whole store.
 
     Args:
-        rate_hz: Sampling rate of every signal in it.
-        is_simulated: Whether its recordings are simulated.
-        filters: What every signal went through: ``low_hz``, ``high_hz``, ``notch_hz``.
-        made_by: Hash of the parameters and the code that made every recording in it, without the readers of formats.
-        format_version: How its files are laid out.
+        rate_hz: Sampling rate of every signal.
+        is_simulated: Whether the recordings are simulated.
+        filters: Filter edges of every signal: ``low_hz``, ``high_hz``, ``notch_hz``.
+        made_by: Hash of the parameters and the code that made every recording, without the readers of formats.
+        format_version: Version of the layout of the files.
     """
 
     rate_hz: float
@@ -53,18 +53,18 @@ class StoreFacts:
 
 
 def is_of_this_format(folder: Path) -> bool:
-    """Whether this version reads a folder's store; a damaged one is for ``read_facts`` to refuse."""
+    """Whether this version can read the store. Also True for damaged facts, which ``read_facts`` refuses."""
     facts = _read_sealed(folder / STORE_FILE)
     return facts is None or facts.get("format_version") == FORMAT_VERSION
 
 
 def write_facts(folder: Path, facts: StoreFacts) -> None:
-    """Start a store, or restate its facts."""
+    """Write the facts of a store."""
     _write_sealed(folder / STORE_FILE, asdict(facts))
 
 
 def read_facts(folder: Path) -> StoreFacts:
-    """Read what is true of the whole store.
+    """Read the facts of a store.
 
     Raises:
         StoreError: Not a store, one of another format version, or the file is damaged.
@@ -78,16 +78,16 @@ def read_facts(folder: Path) -> StoreFacts:
     if facts.get("format_version") != FORMAT_VERSION:
         raise StoreError(
             f"{folder}: store format {facts.get('format_version')}, this version reads {FORMAT_VERSION}; "
-            "make it anew with: kedro run --pipelines=ingest"
+            "make it again with: kedro run --pipelines=ingest"
         )
     return StoreFacts(**facts)
 
 
 def write_montage(folder: Path, montage: Montage) -> None:
-    """Describe a montage beside its shards, once.
+    """Write the description of a montage beside its shards, once.
 
     Raises:
-        StoreError: It is described otherwise already, or the description is damaged.
+        StoreError: Another description exists already, or the description is damaged.
     """
     path = folder / montage.name / MONTAGE_FILE
     if path.exists():
@@ -98,10 +98,10 @@ def write_montage(folder: Path, montage: Montage) -> None:
 
 
 def read_montage(folder: Path, name: str) -> Montage:
-    """Read back what ``write_montage`` wrote.
+    """Read the description of a montage.
 
     Raises:
-        StoreError: It is missing or damaged.
+        StoreError: The description is missing or damaged.
     """
     path = folder / name / MONTAGE_FILE
     content = _read_sealed(path) if path.is_file() else None
@@ -120,9 +120,9 @@ def _write_sealed(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def _read_sealed(path: Path) -> dict[str, Any] | None:
-    """Content of the file; None where it is not what was written.
+    """Content of the file; None if it differs from its checksum.
 
-    A store of an earlier format has no checksum: whoever reads it refuses it by its format.
+    A store of an earlier format has no checksum. The caller refuses it by its format version.
     """
     try:
         content = json.loads(path.read_bytes())

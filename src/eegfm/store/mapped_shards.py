@@ -17,14 +17,14 @@ from eegfm.store.layout import SAMPLE_DTYPE
 if TYPE_CHECKING:
     from torch import Tensor
 
-_MAP_FIXED = 0x10  # Linux, macOS and the BSDs agree; the module mmap does not name it
+_MAP_FIXED = 0x10  # the value on Linux, macOS and the BSDs; Python's module mmap has no name for it
 
 
 class MappedShards:
     """Shards mapped side by side; a row is one time point of all channels.
 
     Rows are numbered through the whole range. A shard begins at a multiple both of a memory page and of a row. Between
-    the end of one shard and the start of the next lie a few rows, at least one, that belong to none and are never read.
+    two shards lie a few rows, at least one, that belong to no shard and are never read.
 
     Args:
         paths: Files of the shards, in order.
@@ -53,12 +53,12 @@ class MappedShards:
         return samples
 
     def places(self, first_rows: NDArray[np.int64], n_rows: int | NDArray[np.int64]) -> NDArray[np.int64]:
-        """Number of the shard, among those that are there, that each stretch of rows lies in.
+        """Number of the shard that holds each stretch of rows.
 
         Raises:
             StoreError: A stretch is not inside one shard.
         """
-        if len(self.paths) == 1:  # what numpy costs per call shows in the time of a batch
+        if len(self.paths) == 1:  # the cost of numpy's calls is visible in the time of a batch
             places = np.zeros(len(first_rows), dtype=np.int64)
             is_inside = not len(first_rows) or (first_rows.min() >= 0 and (first_rows + n_rows).max() <= self.n_rows[0])
         else:
@@ -77,16 +77,16 @@ class MappedShards:
     ) -> NDArray[np.int16]:
         """Copy windows: one index on overlapping rows, no Python per window.
 
-        numpy and torch copy at the same speed, that of memcpy; only torch copies into memory that is there already.
-        So what needs no ``out`` needs no torch.
+        numpy and torch both copy at the speed of memcpy. Only torch can copy into existing memory, so torch is needed
+        for ``out`` only.
 
         Args:
             rows: (B,) first rows.
             n_samples: Window length T.
-            out: (B, T, C) where to copy to, C order.
+            out: (B, T, C) target of the copy, C order.
 
         Returns:
-            (B, T, C), ``out`` where it is given.
+            (B, T, C), which is ``out`` if given.
 
         Raises:
             StoreError: A window is not inside one shard.
@@ -114,11 +114,11 @@ class MappedShards:
 
 
 class _Addresses:
-    """Hands mapped memory to numpy as if it could be written to: torch knows no other and would warn.
+    """Presents mapped memory to numpy as writable, because torch warns of read-only memory.
 
     Args:
         mapped: Keeps the memory mapped.
-        shape: Of the array.
+        shape: Shape of the array.
     """
 
     def __init__(self, mapped: mmap.mmap, shape: tuple[int, int]) -> None:
@@ -134,7 +134,7 @@ class _Addresses:
 def _map(
     paths: list[Path], first_rows: NDArray[np.int64], n_rows: NDArray[np.int64], shape: tuple[int, int]
 ) -> NDArray[np.int16]:
-    """Reserve a range of addresses and lay the files into it; it is given back with the array."""
+    """Reserve a range of addresses and map the files into it. The range is released with the array."""
     row_bytes = SAMPLE_DTYPE.itemsize * shape[1]
     try:
         reserved = mmap.mmap(-1, shape[0] * row_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANON, prot=0)
@@ -157,7 +157,7 @@ def _overlapping(samples: NDArray[np.int16], n_samples: int) -> NDArray[np.int16
 
 
 def _map_file(address: int, n_bytes: int, file: int) -> None:
-    """Map a file's beginning at an address, read-only, in the place of what is mapped there."""
+    """Map the beginning of a file at an address, read-only. This replaces the earlier mapping of the address."""
     system = ctypes.CDLL(None, use_errno=True)
     system.mmap.restype = ctypes.c_void_p
     arguments = (

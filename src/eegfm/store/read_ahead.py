@@ -18,14 +18,13 @@ N_UNSEEN = 16
 
 
 class ReadAhead:
-    """Requests for stretches of rows of an shards; they cost next to nothing where the rows are in the page cache.
+    """Requests to read stretches of rows. They cost almost nothing if the rows are in the page cache.
 
-    A request costs about as much as copying a window that is there. So a few stretches are looked at first, and only
-    where one of them is not in the cache, requests are made: for all of these, and for all of the next ``N_BLIND``
-    calls.
+    A request costs about as much as copying a cached window. A few stretches are therefore looked up first. Only if one
+    of them is not in the cache, requests are made for all stretches of this call and of the next ``N_BLIND`` calls.
 
     Args:
-        shards: What is read from.
+        shards: The mapped shards.
     """
 
     def __init__(self, shards: MappedShards) -> None:
@@ -37,7 +36,7 @@ class ReadAhead:
         weakref.finalize(self, _close, self._files)
 
     def ask(self, first_rows: NDArray[np.int64], n_rows: int | NDArray[np.int64]) -> bool:
-        """Ask for stretches; returns before they are read.
+        """Request stretches. Returns before they are read.
 
         Args:
             first_rows: (E,) first rows.
@@ -60,7 +59,8 @@ class ReadAhead:
         return True
 
     def ask_in_passing(self, first_rows: NDArray[np.int64], n_rows: int) -> None:
-        """Ask for what is copied next; while all is in the cache, look at every ``N_UNSEEN``-th call only.
+        """Request the stretches of the next copy. While all rows are in the cache, only every ``N_UNSEEN``-th call
+        looks.
 
         A look costs as much as copying a dozen windows.
         """
@@ -79,7 +79,7 @@ class ReadAhead:
                 place = max(bisect_right(self._first_rows, row) - 1, 0)
                 start = max(row - self._first_rows[place], 0) * self._shards.row_bytes
                 os.preadv(self._files[place], buffer, start, os.RWF_NOWAIT)
-        except OSError:  # not in the cache, or a file system that cannot say
+        except OSError:  # not in the cache, or the file system cannot tell
             return False
         return True
 
@@ -100,7 +100,7 @@ def pieces(
     order = np.lexsort((starts, places))
     places, starts = places[order], starts[order]
     stops = starts + n_bytes[order]
-    # Files lie far apart on one axis, so that no stretch reaches from one into the next.
+    # Files lie far apart on one axis, so no stretch reaches from one file into the next.
     far = int(stops.max()) + 1
     reach = np.maximum.accumulate(places * far + stops)
     is_first = np.concatenate([[True], places[1:] * far + starts[1:] > reach[:-1]])

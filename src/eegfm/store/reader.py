@@ -22,11 +22,11 @@ from eegfm.store.read_ahead import ReadAhead
 
 
 class SignalStore:
-    """Read-only handle on a store. Cheap to pickle: it travels as its path and opens files when asked.
+    """Read-only handle on a store. It is cheap to pickle: its path is pickled, and files are opened on first use.
 
-    A *row* is one time point of all channels. Rows of one montage are numbered through its shards, so that
-    one int64 addresses a window's first sample wherever it lies. The addresses come from a file beside the index
-    (``eegfm.store.addresses``) and open at once; everything else that is known of recordings means reading the index.
+    A *row* is one time point of all channels. Rows of one montage are numbered through its shards, so one int64
+    addresses a window's first sample. The addresses come from a file beside the index (``eegfm.store.addresses``) and
+    open at once. All other facts about recordings need the index.
 
     Samples are compared with their checksums when they are read, block by block and each block once per handle; no
     reading method returns samples of a damaged block.
@@ -58,7 +58,7 @@ class SignalStore:
 
     @property
     def filters(self) -> dict[str, float | None]:
-        """What every signal went through: ``low_hz``, ``high_hz``, ``notch_hz``."""
+        """Filter edges of every signal: ``low_hz``, ``high_hz``, ``notch_hz``."""
         return self._facts.filters
 
     @property
@@ -78,7 +78,7 @@ class SignalStore:
 
     @cached_property
     def rejected(self) -> list[RejectedEntry]:
-        """Files that did not get in."""
+        """Rejected files."""
         return [e for e in self._index.values() if isinstance(e, RejectedEntry)]
 
     @cached_property
@@ -93,7 +93,7 @@ class SignalStore:
 
     @property
     def identity(self) -> str:
-        """Hash of all that is in the store; no samples are read."""
+        """Hash of the whole store; no samples are read."""
         return self._contents.sha256
 
     def signals_sha256(self, recording_ids: Iterable[str]) -> str:
@@ -128,8 +128,8 @@ class SignalStore:
             (W,) first rows for ``gather`` and (W,) rows of ``scales``.
 
         Raises:
-            StoreError: A recording is not in this montage of the store, or a window leaves its recording: the
-                windows were cut from another version of it.
+            StoreError: A recording is not in this montage of the store, or a window leaves its recording. The windows
+                were then cut from another version of the recording.
         """
         group = self._group(montage)
         ids = pd.Index(recording_ids)
@@ -154,23 +154,23 @@ class SignalStore:
         return self._group(montage).is_bad
 
     def shards(self, montage: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(S,) first row and (S,) number of rows of each shard of a montage: rows in between hold nothing."""
+        """(S,) first row and (S,) number of rows of each shard of a montage. Rows between shards are empty."""
         shards = self._group(montage).shards
         return shards.first_rows, shards.n_rows
 
     def gather(
         self, montage: str, rows: NDArray[np.int64], n_samples: int, out: NDArray[np.int16] | None = None
     ) -> NDArray[np.int16]:
-        """Copy windows out of the mapped shards, in one call for all of them.
+        """Copy windows out of the mapped shards, all in one call.
 
         Args:
             montage: Montage name.
             rows: (B,) first rows, from ``locate``.
             n_samples: Window length T.
-            out: (B, T, C) where to copy to, C order; new memory where it is None.
+            out: (B, T, C) target of the copy, C order; None for new memory.
 
         Returns:
-            (B, T, C) int16, ``out`` where it is given.
+            (B, T, C) int16, which is ``out`` if given.
 
         Raises:
             StoreError: A window is not inside one shard, or samples differ from their checksums.
@@ -189,7 +189,7 @@ class SignalStore:
             scale_rows: (N,) recordings as rows of ``scales``, from ``locate``.
 
         Returns:
-            Number of bytes that the recordings take.
+            Number of bytes of the recordings.
 
         Raises:
             StoreError: Samples differ from their checksums; all recordings with such samples are named.
@@ -200,9 +200,9 @@ class SignalStore:
         return int(n_rows.sum()) * group.shards.row_bytes
 
     def read_ahead(self, montage: str, first_rows: NDArray[np.int64], n_rows: int | NDArray[np.int64]) -> bool:
-        """Ask the system to read stretches of rows that are not in the page cache; returns before it has.
+        """Ask the system to read stretches of rows that are not in the page cache. Returns before they are read.
 
-        A batch of windows in random places is read many times as fast when the system knows of all of them at once.
+        Windows in random places are read many times as fast if the system gets all requests at once.
 
         Args:
             montage: Montage name.
@@ -210,7 +210,7 @@ class SignalStore:
             n_rows: Length of the stretches, or (E,) length of each.
 
         Returns:
-            Whether there was anything to read, as far as a few samples tell.
+            Whether anything had to be read, judged by a few stretches.
 
         Raises:
             StoreError: A stretch is not inside one shard.
@@ -243,7 +243,7 @@ class SignalStore:
         return [e.recording_id for e in self.entries if not is_intact(self.folder, e)]
 
     def digest(self) -> str:
-        """SHA-256 over (recording id, scales, bad channels, samples) in id order: equal stores give equal digests."""
+        """SHA-256 over (recording id, scales, bad channels, samples) in id order. Equal stores have equal digests."""
         sha = hashlib.sha256()
         for entry in sorted(self.entries, key=lambda e: e.recording_id):
             sha.update(entry.recording_id.encode())
@@ -285,7 +285,7 @@ class _Group:
         self.scales_uv = addresses.scales_uv
         self.is_bad = addresses.is_bad
         self.n_samples = addresses.n_samples
-        # Compaction leaves out numbers: what counts is the place of a shard among those that are there.
+        # Compaction leaves gaps in the numbers of shards. Use the position of a shard among the existing ones.
         self.numbers = np.unique(addresses.shards)
         places = self.numbers.searchsorted(addresses.shards)
         paths = [shard_path(folder, montage.name, int(number)) for number in self.numbers]
@@ -302,6 +302,6 @@ class _Group:
 
     @cached_property
     def guard(self) -> BlockGuard:
-        """Compares samples with their checksums; what it has compared it remembers."""
+        """The guard that compares samples with their checksums. It remembers compared blocks."""
         folder, block_crc32c = self._guarded
         return BlockGuard(folder, self.shards, self.read_ahead, self.ids, self.first_rows, self.n_samples, block_crc32c)

@@ -1,4 +1,4 @@
-"""The shards of a store as its one writer appends to them."""
+"""Append to the shards of a store. Only one writer does so at a time."""
 
 import os
 from collections.abc import Mapping

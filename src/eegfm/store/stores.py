@@ -13,7 +13,7 @@ def store_of(stores: Stores, corpus: str) -> SignalStore:
     """The store of a corpus.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: The corpus has no store.
     """
     if corpus not in stores:
         raise ConfigError(f"the mixture names corpus {corpus}, which has no signal store; there are {sorted(stores)}")

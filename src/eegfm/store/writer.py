@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def _in_words(folder: Path) -> Iterator[None]:
-    """What the system says against the store's folder, for its user."""
+    """Error of the operating system about the store's folder, in words for the user."""
     try:
         yield
     except OSError as error:
@@ -60,11 +60,11 @@ def _in_words(folder: Path) -> Iterator[None]:
 
 
 class _Known(NamedTuple):
-    """What the writer remembers of a commit: little, so that memory hardly grows with the recordings."""
+    """Facts about a commit that the writer keeps. They are few, so memory hardly grows with the recordings."""
 
     key: str
-    code: str  # of a rejection
-    n_bytes: int  # of the samples of a recording
+    code: str  # code of a rejection
+    n_bytes: int  # bytes of the samples of a recording
     named: Mapping[str, str]  # versions of files that only its header names
     readers: Mapping[str, str]  # versions of the readers, by format
 
@@ -72,16 +72,15 @@ class _Known(NamedTuple):
 class StoreWriter:
     """Append recordings to a store; use as a context manager, which holds the store's lock.
 
-    An interrupted commit leaves bytes behind the last index line or behind the last committed row of a
-    shard. Nobody reads them: the line is cut off on the next opening, the rows are overwritten by the next
-    commit.
+    An interrupted commit leaves bytes after the last index line or after the last committed row of a shard. They are
+    never read. The next opening cuts off the line, and the next commit overwrites the rows.
 
-    Where damage was found (``eegfm.store.damage``), or shards are shorter than the index says, the whole store is read
-    on opening. Damaged recordings drop out, so that they are missing to whoever asks for ``keys``.
+    The whole store is read on opening if damage was found (``eegfm.store.damage``), or if shards are shorter than the
+    index says. Damaged recordings are dropped, so ``keys`` does not list them.
 
     Args:
-        folder: The store's folder, made when absent.
-        facts: What is true of the whole store. A store of other facts is emptied: its recordings are stale.
+        folder: The store's folder, made if absent.
+        facts: Facts about the whole store. A store with other facts is emptied, because its recordings are stale.
         shard_bytes: A shard that has reached this size is followed by a new one.
     """
 
@@ -157,13 +156,12 @@ class StoreWriter:
             montage: Its channels.
             samples: (T, C) int16.
             scales_uv: (C,) microvolts per step.
-            facts: What is known of the recording, JSON-ready.
+            facts: Facts about the recording, JSON-ready.
             events: Rows of the events table, JSON-ready.
-            block_crc32c: Checksums of the samples as they were made, if they are known: what happens to the samples on
-                the way here is found by them.
-            bad_channels: Names of the channels whose signal is not to be trusted.
+            block_crc32c: Checksums of the samples when they were made, if known. They reveal damage on the way here.
+            bad_channels: Names of the channels whose signal cannot be trusted.
             named: Versions of files that only its header names, by path.
-            readers: Versions of the readers that it was read with, by format.
+            readers: Versions of the readers that read it, by format.
         """
         assert samples.shape[1] == montage.n_channels == len(scales_uv), "one column and scale per channel"
         assert set(bad_channels) <= set(montage.channel_names), "bad channels are channels of the montage"
@@ -191,19 +189,19 @@ class StoreWriter:
         self._append_entry(entry)
 
     def reject(self, entry: RejectedEntry) -> None:
-        """Record that a file did not get in."""
+        """Record the rejection of a file."""
         self._append_entry(entry)
 
     def remove(self, recording_id: str) -> None:
-        """Drop a recording or rejection whose raw file is gone; its bytes stay behind as dead space."""
+        """Drop a recording or rejection whose raw file is gone. Its bytes remain as dead space."""
         self._append_entry(RemovedEntry(recording_id))
 
     def compact(self) -> None:
-        """Give back the bytes of replaced and removed recordings, where they are over a fifth of all."""
+        """Remove the bytes of replaced and removed recordings, if they are over a fifth of all bytes."""
         compact(self.folder, self._shards, sum(known.n_bytes for known in self._known.values()))
 
     def _leave_addresses(self) -> None:
-        """Readers do without them, slowly: what gets in is not lost for want of them."""
+        """Write addresses and contents, or log why not. Readers can do without them, only slower."""
         try:
             write_addresses(self.folder)
             write_contents(self.folder)
@@ -234,7 +232,7 @@ class StoreWriter:
         self.spool.mkdir()
 
     def _drop_damaged(self) -> None:
-        """Read the whole store where something of it is known to be damaged, and remove damaged recordings."""
+        """Read the whole store if damage is known, and remove damaged recordings."""
         n_bytes = self._shards.least_bytes()
         cut = [path for path, n in n_bytes.items() if not path.exists() or path.stat().st_size < n]
         if not cut and not is_marked(self.folder):
@@ -249,7 +247,7 @@ class StoreWriter:
         self._known.pop(entry.recording_id, None)
         if isinstance(entry, RemovedEntry):
             return
-        # Few are different: one copy of each is kept.
+        # Few of them differ, so one copy of each is kept.
         readers = self._readers.setdefault(tuple(entry.readers.items()), entry.readers)
         if isinstance(entry, RecordingEntry):
             n_bytes = entry.n_samples * SAMPLE_DTYPE.itemsize * len(entry.scales_uv)
@@ -258,7 +256,7 @@ class StoreWriter:
             self._known[entry.recording_id] = _Known(entry.key, entry.code, 0, entry.named, readers)
 
     def _start_empty(self) -> None:
-        """Forget the index first: without it no shard is believed."""
+        """Empty the store. The index goes first, because without it no shard is read."""
         drop_addresses(self.folder)
         (self.folder / INDEX_FILE).unlink(missing_ok=True)
         for path in [*self._shards.files(), *self.folder.glob(f"*/{MONTAGE_FILE}")]:

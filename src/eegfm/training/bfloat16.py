@@ -53,7 +53,7 @@ def check_bfloat16(device: torch.device) -> None:
     """Refuse bfloat16 on a CPU that computes wrong convolutions with it. It costs a third of a second, once.
 
     Args:
-        device: Where bfloat16 is asked for; only CPUs are looked at.
+        device: Device that would use bfloat16. Only CPUs are checked.
 
     Raises:
         TrainingError: The CPU does; the message names the environment variable that prevents it.

@@ -50,7 +50,7 @@ ScheduleConfig = Annotated[WarmupCosineConfig, Field(discriminator="name")]
 
 
 class ShuffleParams(StrictModel):
-    """How far the windows of a group are shuffled: every one on its own, or in runs that a disk reads in one go.
+    """Shuffling of the windows of a group: one by one, or in runs that a disk reads at once.
 
     Args:
         run_windows: Neighbouring windows that are read together; 1 shuffles every window on its own.
@@ -70,7 +70,7 @@ class ShuffleParams(StrictModel):
 
 
 class LoaderParams(StrictModel):
-    """How batches get to the device; nothing of it changes what they hold.
+    """Loading of batches to the device. No option changes the contents of batches.
 
     Args:
         n_ahead: Steps that are gathered while earlier ones train.
@@ -94,28 +94,28 @@ class PretrainParams(StrictModel):
     """All that a pretraining run is told, apart from its data.
 
     Args:
-        encoder: What is trained.
-        adapter: What makes the channels of every montage fit the encoder; its weights are trained with it.
-        objective: What is asked of it.
-        optimizer: How weights are updated.
-        schedule: How the learning rate moves.
-        reference: What windows are referenced to before the encoder sees them.
+        encoder: The encoder to train.
+        adapter: Adapter from every montage to the channels of the encoder. Its weights are trained too.
+        objective: The self-supervised task.
+        optimizer: The optimizer.
+        schedule: Schedule of the learning rate.
+        reference: Reference of the windows for the encoder.
         bad_channels: ``mask`` leaves them out of the average and of all that the encoder sees; ``interpolate`` puts in
             their place what splines through the good scalp electrodes say. See ``eegfm.nn.rereference.Rereference``.
         batch_size: Windows per optimizer step, all corpora together; the corpus weights must divide it.
         n_steps: Optimizer steps; give this or ``n_epochs``.
         n_epochs: Passes, each of as many windows as there are in all corpora together.
-        shuffle: How far windows are shuffled; the default is fully, for signals that memory or a fast disk holds.
-        loader: How batches get to the device.
-        gradient_clip: Largest norm of the gradient; longer ones are shortened to it.
+        shuffle: Shuffling of windows; fully by default, for signals in memory or on a fast disk.
+        loader: Loading of batches to the device.
+        gradient_clip: Largest norm of the gradient; longer gradients are scaled down.
         seed: Seed of initial weights, order of windows and masks.
-        license: Of the weights, for the checkpoint's header; None says nothing.
+        license: License of the weights for the checkpoint's header; None if not given.
         log_interval_steps: Steps between two points of the history.
         validation_interval_steps: Steps between two validations; one more follows the last step.
         n_validation_windows: Largest number of windows per corpus that a validation looks at, spread evenly.
-        accelerator: Where to train.
+        accelerator: Device of the training.
         devices: Number of devices.
-        precision: Number format of matrix products. ``bf16-mixed`` is refused on a CPU that computes wrong with it.
+        precision: Number format of matrix products. ``bf16-mixed`` is refused on a CPU that computes it wrong.
         progress_bar: Whether to draw one; only ever on a terminal.
     """
 
@@ -154,5 +154,5 @@ class PretrainParams(StrictModel):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """What decides the result: everything but the machine it runs on, and what it shows and says."""
+        """Options that decide the result: all except those for the machine, the display and the header's license."""
         return self.model_dump(mode="json", exclude={"accelerator", "devices", "license", "loader", "progress_bar"})

@@ -1,4 +1,4 @@
-"""Training and validation windows of a mixture, for Lightning."""
+"""Lightning data module with the training and validation windows of a mixture."""
 
 from lightning import LightningDataModule
 

@@ -47,7 +47,7 @@ class Averages:
 
 
 def mixed(by_corpus: Mapping[str, Mapping[str, float]], weights: Mapping[str, float]) -> dict[str, float]:
-    """Means over corpora by their weights, renormalized over the corpora that are there."""
+    """Weighted means over corpora, with weights renormalized over the present corpora."""
     total = sum(weights[corpus] for corpus in by_corpus)
     names = sorted({name for values in by_corpus.values() for name in values})
     return {name: sum(weights[corpus] * values[name] for corpus, values in by_corpus.items()) / total for name in names}

@@ -1,4 +1,4 @@
-"""Self-supervised training: one optimizer step over the micro-batches of one step of the plan."""
+"""Lightning module of pretraining: one optimizer step over the micro-batches of one step of the plan."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext

@@ -37,13 +37,13 @@ def build_trainer(
 
     Args:
         params: Device, precision, intervals.
-        run_directory: Where logs lie.
+        run_directory: Folder of the logs.
         n_steps: Optimizer steps in all.
-        callbacks: What watches the run.
+        callbacks: Callbacks of the run.
         validates: Whether there is anything to validate on.
 
     Raises:
-        TrainingError: bfloat16 is asked for on a CPU that computes wrong with it; nothing was removed then.
+        TrainingError: bfloat16 is requested on a CPU that computes it wrong. Nothing is removed then.
     """
     quieten()
     # In a log file every update would be a line.

@@ -9,30 +9,25 @@ from eegfm.windows.cutters.between_events import BetweenEventsCut
 from eegfm.windows.cutters.event_locked import EventLockedCut
 from eegfm.windows.cutters.fixed import FixedCut
 from eegfm.windows.cutters.trials import TrialsCut
-from eegfm.windows.tasks.age import AgeTask
-from eegfm.windows.tasks.eegmat import EegmatTask
 from eegfm.windows.tasks.eegmmidb_imagery import EegmmidbImageryTask
-from eegfm.windows.tasks.eegmmidb_rest import EegmmidbRestTask
 from eegfm.windows.tasks.events import EventsTask
 from eegfm.windows.tasks.hbn_challenge_1 import HbnChallenge1Task
 from eegfm.windows.tasks.hbn_challenge_2 import HbnChallenge2Task
 from eegfm.windows.tasks.hbn_eyes import HbnEyesTask
-from eegfm.windows.tasks.hbn_factor import HbnFactorTask
 from eegfm.windows.tasks.hbn_movies import HbnMoviesTask
 from eegfm.windows.tasks.hbn_sequence_learning import HbnSequenceLearningTask
 from eegfm.windows.tasks.hbn_surround_suppression import HbnSurroundSuppressionTask
 from eegfm.windows.tasks.hbn_symbol_search import HbnSymbolSearchTask
+from eegfm.windows.tasks.labelled_recordings import EegmatTask, EegmmidbRestTask, TuabTask, TuepTask
 from eegfm.windows.tasks.recording_label import RecordingLabelTask
-from eegfm.windows.tasks.sex import SexTask
-from eegfm.windows.tasks.tuab import TuabTask
+from eegfm.windows.tasks.traits import AgeTask, HbnFactorTask, SexTask
 from eegfm.windows.tasks.tuar import TuarTask
-from eegfm.windows.tasks.tuep import TuepTask
 from eegfm.windows.tasks.tuev import TuevTask
 from eegfm.windows.tasks.tusl import TuslTask
 from eegfm.windows.tasks.tusz import TuszTask
 
 WindowConfig = FixedCut | EventLockedCut | BetweenEventsCut | TrialsCut
-"""Which windows to cut."""
+"""Union of the cuts without targets."""
 TaskConfig = (
     EventsTask
     | RecordingLabelTask
@@ -56,12 +51,12 @@ TaskConfig = (
     | EegmmidbImageryTask
     | EegmatTask
 )
-"""Which windows to cut, and what is asked of each."""
+"""Union of the tasks: cuts whose windows have a target."""
 CutConfig = Annotated[WindowConfig | TaskConfig, Field(discriminator="name")]
 
 
 class WindowParams(StrictModel):
-    """Which windows to cut from one corpus.
+    """Cuts of one corpus.
 
     Args:
         cuts: By name of the cut, e.g. ``pretrain`` or ``eyes``; the name becomes the windows' ``cut``.

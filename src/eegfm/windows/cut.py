@@ -14,7 +14,7 @@ from eegfm.windows.unlabelled import label_faults
 logger = logging.getLogger(__name__)
 
 Counts = dict[str, dict[str, float]]
-"""By cut, then by what is counted: ``n_recordings``, ``n_windows``, ``n_samples``, ``hours``, ..."""
+"""Counts by cut and name: ``n_recordings``, ``n_windows``, ``n_samples``, ``hours``, ..."""
 
 
 def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowParams) -> tuple[pd.DataFrame, Counts]:
@@ -27,19 +27,19 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
         params: The cuts, by name.
 
     Returns:
-        Runs of windows with the columns of ``eegfm.windows.runs.COLUMNS``, in the order of cut, recording and start
-        whatever the order of the input; and the counts by cut.
+        Runs of windows with the columns of ``eegfm.windows.runs.COLUMNS``, and the counts by cut. Runs are ordered by
+        cut, recording and start, whatever the order of the input.
 
     Raises:
         SplitError: There are no recordings, a cut gives no window, or a class of its task has none.
-        ConfigError: A length is not a whole number of samples, a column is missing, the corpus has nowhere what a
-            parameter names, rates are mixed, or a recording stands there twice.
+        ConfigError: A length is not a whole number of samples, a column is missing, a parameter names a value that the
+            corpus does not have, rates are mixed, or a recording is listed twice.
     """
     if recordings.empty:
         raise SplitError("no recordings to cut; see the rejected table of the corpus for the reasons")
     twice = recordings.loc[recordings["recording_id"].duplicated(), "recording_id"]
     if len(twice):
-        raise ConfigError(f"{len(twice)} recordings stand in the table twice, e.g. {twice.iloc[0]}; ingest again")
+        raise ConfigError(f"{len(twice)} recordings are listed twice in the table, e.g. {twice.iloc[0]}; ingest again")
     recordings = recordings.sort_values("recording_id", ignore_index=True)
     rate_hz = _single_rate(recordings)
     tables: list[pd.DataFrame] = []
@@ -63,10 +63,10 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
 def _refuse_empty_class(
     cut: str, cutter: Cut, found: Runs, recordings: pd.DataFrame, events: pd.DataFrame, described: str
 ) -> None:
-    """Refuse a task one of whose classes the whole corpus does not have: what is learnt of it would be another task.
+    """Refuse a task with a class that the whole corpus lacks. A model would learn another task.
 
     Raises:
-        SplitError: With the windows of each class, and the values that there are.
+        SplitError: Gives the number of windows of each class, and the values that exist.
     """
     if found.label is None:
         return
@@ -88,7 +88,7 @@ def _class_values(cutter: Cut, recordings: pd.DataFrame, events: pd.DataFrame) -
 
 
 def _warn_of_idle_outputs(cut: str, target_spec: TargetSpec, found: Runs) -> None:
-    """Say which outputs of a task with several never differ: nothing can be learnt of them."""
+    """Warn of outputs of a task that are constant. Nothing can be learnt from a constant output."""
     if found.targets is None:
         return
     if target_spec.kind == "multilabel":

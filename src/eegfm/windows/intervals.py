@@ -10,8 +10,8 @@ from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import nearest_sample, pack, segments, tile, unpack
 
 _TIE = 1e-6
-"""Samples. A time that lies half-way between two samples goes up, whatever the last bit of its decimals: events of one
-duration have one length."""
+"""Tolerance in samples. A time half-way between two samples is rounded up, whatever its last bit. Events of one
+duration therefore have one length."""
 
 _COLUMNS = ("recording", "start", "stop", "key")
 
@@ -23,8 +23,8 @@ class Intervals:
     Args:
         recording: (E,) index label of the row in the recordings table.
         start: (E,) first sample.
-        stop: (E,) sample behind the last; not before the start, but maybe beyond the recording.
-        key: (E,) number of what the stretch stands for, from 0 on: a class, or a channel and a class.
+        stop: (E,) one past the last sample; not before the start, but maybe beyond the recording.
+        key: (E,) number from 0 on of the class, or of the channel and class, of the stretch.
     """
 
     recording: Ints
@@ -36,22 +36,22 @@ class Intervals:
         return len(self.start)
 
     def take(self, which: NDArray[np.bool_] | Ints) -> "Intervals":
-        """Some of them."""
+        """Select intervals."""
         return Intervals(self.recording[which], self.start[which], self.stop[which], self.key[which])
 
     def join(self, others: "Intervals") -> "Intervals":
-        """These, then the others."""
+        """Append other intervals."""
         pairs = ((getattr(self, name), getattr(others, name)) for name in _COLUMNS)
         return Intervals(*(np.concatenate(pair) for pair in pairs))
 
     def merge(self) -> "Intervals":
-        """Unions of those of one recording and key that overlap or touch, none empty, by key, recording and start."""
+        """Unite intervals of one recording and key that overlap or touch; sorted by key, recording and start."""
         merged = [self.take((self.key == key) & (self.stop > self.start))._union() for key in np.unique(self.key)]
         none = np.zeros(0, dtype=np.int64)
         return Intervals(*(np.concatenate([none, *(getattr(m, name) for m in merged)]) for name in _COLUMNS))
 
     def _union(self) -> "Intervals":
-        """Unions whatever the key is, with the key of the first."""
+        """Unite intervals of one recording that overlap or touch, whatever their key. The key of the first is kept."""
         order = np.lexsort((self.start, self.recording))
         key = self.key[order]
         start = pack(self.recording[order], self.start[order])
@@ -71,14 +71,14 @@ def sample_spans(
     duration_s: NDArray[np.float64],
     rate_hz: float,
 ) -> tuple[Ints, Ints]:
-    """First sample of each event and the sample behind its last.
+    """First sample of each event, and one past its last sample.
 
-    Stored segments lie back to back, so an event that lasts over a gap covers less of the stored signal than its
-    duration: what lies in the gap is not there. Without ``segment_onsets_s`` there are no gaps in time.
+    Stored segments lie back to back. An event that lasts over a gap therefore covers less of the stored signal than its
+    duration. Without ``segment_onsets_s`` there are no gaps in time.
 
     Args:
-        recordings: Rows in rising order of their index, with ``segment_starts`` and, where known,
-            ``segment_onsets_s`` (recording time).
+        recordings: Rows in rising order of their index, with ``segment_starts`` and, if known, ``segment_onsets_s``
+            (recording time).
         recording: (E,) index label of each event's recording.
         onset_s: (E,) in the time of the stored samples.
         duration_s: (E,) in recording time.
@@ -90,7 +90,7 @@ def sample_spans(
     if "segment_onsets_s" not in recordings or not len(found["start"]):
         return start, stop
     real_start = np.concatenate([np.asarray(s, dtype=float) for s in recordings["segment_onsets_s"]]) * rate_hz
-    shift = real_start - found["start"]  # samples that gaps have taken away before each segment
+    shift = real_start - found["start"]  # samples lost in gaps before each segment
     of = found["recording"]
     own = _latest(of, found["start"], recording, start)
     real_stop = (onset_s + duration_s) * rate_hz + shift[own]
@@ -103,7 +103,7 @@ def sample_spans(
 
 
 def _latest(of: Ints, begins: Ints, recording: Ints, sample: Ints) -> Ints:
-    """Row of the last segment of each recording that begins at or before a sample; its first where none does."""
+    """Row of the last segment of each recording that begins at or before a sample; the first segment if none does."""
     at = np.searchsorted(pack(of, begins), pack(recording, sample), side="right") - 1
     first = np.searchsorted(of, recording, side="left")
     return np.minimum(np.maximum(at, first), len(of) - 1)
@@ -120,7 +120,7 @@ def covered(intervals: Intervals, n_keys: int, recording: Ints, start: Ints, sto
 
 
 def _covered_before(merged: Intervals, recording: Ints, sample: Ints) -> Ints:
-    """Samples covered before each sample, those of the recordings before it counted too."""
+    """Samples covered before each sample, including those of earlier recordings."""
     lengths = np.concatenate([[0], np.cumsum(merged.stop - merged.start)])
     at = np.searchsorted(pack(merged.recording, merged.start), pack(recording, sample), side="right")
     latest = np.maximum(at - 1, 0)
@@ -141,8 +141,8 @@ def within_segments(recordings: pd.DataFrame, intervals: Intervals) -> tuple[Int
     """Parts of intervals that lie in segments.
 
     Returns:
-        By part: number of its interval, row of its segment in ``segments(recordings)``, first sample, sample behind
-        the last. By interval, then by segment; an interval in a gap has none.
+        By part: number of its interval, row of its segment in ``segments(recordings)``, first sample, and one past the
+        last sample. Parts are ordered by interval, then by segment. An interval in a gap has no part.
     """
     found = segments(recordings)
     first = np.searchsorted(
@@ -180,7 +180,7 @@ def outside(recordings: pd.DataFrame, intervals: Intervals, key: int) -> Interva
     any_key = replace(intervals, key=np.zeros_like(intervals.key)).merge()
     _, row, start, stop = within_segments(recordings, any_key)
     rows = np.arange(len(found["start"]))
-    # Segment by segment, gaps begin where it begins and where intervals end, and end where they begin and it ends.
+    # A gap begins at the segment's start or at an interval's end. It ends at an interval's start or the segment's end.
     opens_in, opens = np.concatenate([rows, row]), np.concatenate([found["start"], stop])
     closes_in, closes = np.concatenate([row, rows]), np.concatenate([start, found["stop"]])
     by_open, by_close = np.lexsort((opens, opens_in)), np.lexsort((closes, closes_in))
@@ -201,13 +201,15 @@ def windows_of_one_class(
     length_s: float,
     stride_s: float,
 ) -> tuple[Runs, Ints]:
-    """Windows wholly inside the events of one class and touched by none of another.
+    """Windows wholly inside the events of one class and touched by no event of another class.
 
-    Events of one class that overlap or touch are one stretch, so that what several channels show counts once.
+    Events of one class that overlap or touch are one stretch. An event that several channels show therefore counts
+    once.
 
     Args:
         recordings: Rows in rising order of their index.
-        intervals: By class; those with keys from ``n_classes`` on give no windows but make others ambiguous.
+        intervals: Intervals with the class as key. Keys from ``n_classes`` on give no windows but make others
+            ambiguous.
         n_classes: Number of classes.
         sample_grid: Rate, and name of the cut.
         length_s: Window length.
@@ -232,7 +234,7 @@ def windows_of_one_class(
 
 
 def select(runs: Runs, which: NDArray[np.bool_] | Ints) -> Runs:
-    """Some of the windows of runs that are one window each and have no answer yet."""
+    """Select runs of one window each that have no target yet."""
     columns = (runs.n_windows, runs.moment, runs.label, runs.target, runs.targets)
     assert all(column is None for column in columns), "only starts are selected"
     return replace(runs, recording=runs.recording[which], segment=runs.segment[which], start=runs.start[which])

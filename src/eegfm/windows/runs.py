@@ -30,11 +30,11 @@ COLUMNS = {
 }
 """Columns of the windows table.
 
-One row is a run: ``n_windows`` windows of ``n_samples`` samples, the first at ``start`` and each ``stride`` after the
-one before, all with the same label. A fixed grid is one row per segment, a trial one row of a single window.
-``moment`` numbers the run's first window on the time grid of its task (0 is where a movie starts), -1 where there is
-none; it rises by one per window. ``label`` is a class, ``target`` a number, ``targets`` one number per output of a
-multilabel or multioutput task: a task fills one of the three.
+One row is a run: ``n_windows`` windows of ``n_samples`` samples with the same label. The first window starts at
+``start``, and each next one ``stride`` samples later. A fixed grid is one row per segment. A trial is one row with a
+single window. ``moment`` numbers the run's first window on the time grid of its task (0 at the start of a movie) and
+rises by one per window; it is -1 without such a grid. ``label`` is a class, ``target`` a number, ``targets`` one number
+per output of a multilabel or multioutput task. A task fills one of the three.
 """
 NO_MOMENT = -1
 _PER_RUN = ("n_windows", "moment", "target", "targets")
@@ -56,7 +56,7 @@ class SampleGrid:
         """Whole samples in a duration.
 
         Raises:
-            ConfigError: It is no whole number of samples, or none.
+            ConfigError: The duration is no whole number of samples, or is zero.
         """
         n = seconds * self.rate_hz
         if abs(n - round(n)) > 1e-6:
@@ -71,20 +71,20 @@ class SampleGrid:
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs as columns of equal length; what a cut finds in the recordings of one corpus.
+    """Runs that a cut finds in the recordings of one corpus, as columns of equal length.
 
     Args:
         recording: (R,) index label of the run's row in the recordings table.
-        segment: (R,) number of the segment that holds all of it.
+        segment: (R,) number of the segment that holds the whole run.
         start: (R,) first sample.
         n_samples: Length of every window.
         stride: Samples from one window to the next.
-        n_windows: (R,) windows of each run; one each where it is None.
-        moment: (R,) number of the first window on the task's time grid; None where the task has none.
-        label: (R,) class, missing values are not allowed; None where the cut has no classes.
-        target: (R,) number to predict; None where there is none.
-        targets: (R, K) one number per output; None where there is one output.
-        counted: What was left out and why, each under its own name, e.g. ``n_events_out_of_range``.
+        n_windows: (R,) windows of each run; None for one window each.
+        moment: (R,) number of the first window on the task's time grid; None without such a grid.
+        label: (R,) class, missing values are not allowed; None if the cut has no classes.
+        target: (R,) number to predict; None if there is none.
+        targets: (R, K) one number per output; None if there is one output.
+        counted: Number of items left out, by name of the reason, e.g. ``n_events_out_of_range``.
     """
 
     recording: Ints
@@ -109,7 +109,7 @@ class Runs:
         return np.ones(len(self.start), dtype=np.int64) if self.n_windows is None else self.n_windows
 
     def without_labels(self, labels: Sequence[str]) -> "Runs":
-        """Those of other classes; ``n_windows_of_classes_left_out`` counts the others."""
+        """Leave out classes; ``n_windows_of_classes_left_out`` counts their windows."""
         assert self.label is not None, "classes are left out of windows that have one"
         kept = ~np.isin(self.label.astype(str), labels)
         columns = {name: getattr(self, name) for name in ("recording", "segment", "start", "label", *_PER_RUN)}
@@ -154,7 +154,7 @@ class Runs:
 
 
 def expand(windows: pd.DataFrame) -> pd.DataFrame:
-    """One row per window: runs of several windows are taken apart, in their order."""
+    """Expand runs to one row per window, in order."""
     n_windows = windows["n_windows"].to_numpy(np.int64)
     run = np.repeat(np.arange(len(windows)), n_windows)
     within = np.arange(n_windows.sum()) - np.repeat(np.cumsum(n_windows) - n_windows, n_windows)

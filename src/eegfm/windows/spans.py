@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 from eegfm.windows.runs import Ints
 
 MAX_SAMPLE = np.int64(2**40)
-"""350 years at 100 Hz: beyond any recording, small enough to pack with a row number."""
+"""350 years at 100 Hz. This is longer than any recording, and small enough to pack with a row number."""
 _WIDTH = 2 * MAX_SAMPLE + 1
 
 
 def nearest_sample(position: NDArray[np.floating]) -> Ints:
-    """Sample nearest to a position counted in samples; what lies beyond any recording stays beyond."""
+    """Sample nearest to a position counted in samples. A position beyond any recording stays beyond."""
     sample: Ints = np.clip(np.floor(position + 0.5), -MAX_SAMPLE, MAX_SAMPLE).astype(np.int64)
     return sample
 
@@ -59,13 +59,13 @@ def tile(starts: Ints, stops: Ints, length: int, stride: int) -> tuple[Ints, Int
 def enclosing_segment(
     found: dict[str, Ints], recording: Ints, start: Ints, stop: Ints
 ) -> tuple[Ints, NDArray[np.bool_]]:
-    """Segment number that each stretch begins in, and whether the stretch lies in it as a whole.
+    """Number of the segment in which each stretch begins, and whether this segment holds the whole stretch.
 
     Args:
         found: Columns of ``segments``; recordings in rising order.
         recording: (W,) index label of the recording.
         start: (W,) first sample.
-        stop: (W,) sample behind the last.
+        stop: (W,) one past the last sample.
     """
     if not len(found["start"]):
         return np.zeros(len(start), dtype=np.int64), np.zeros(len(start), dtype=bool)
@@ -78,7 +78,7 @@ def enclosing_segment(
 
 
 def own_events(recordings: pd.DataFrame, events: pd.DataFrame) -> tuple[pd.DataFrame, Ints]:
-    """Events of these recordings that have an onset, in the table's order, and the index label of their recording."""
+    """Events with an onset in these recordings, in the table's order, and the index labels of their recordings."""
     row_of = pd.Series(recordings.index, index=recordings["recording_id"])
     found = events[events["recording_id"].isin(row_of.index) & events["onset_s"].notna()]
     return found, row_of.loc[found["recording_id"]].to_numpy(dtype=np.int64)

@@ -24,19 +24,19 @@ COLUMNS = {
 """Columns of a trial table, one row per trial. ``recording`` is the index label of the row in the recordings table.
 
 Times are onsets of events. ``trial_stop_s`` is missing in the last trial of a recording, which has no end. ``correct``
-is missing where the feedback to the response says neither. ``n_responses`` counts all of the trial, those before its
-stimulus too.
+is missing if the feedback is neither correct nor incorrect. ``n_responses`` counts all responses of the trial, also
+those before its stimulus.
 """
 _NEVER = np.int64(2**62)
 
 
 class TrialRule(NamedTuple):
-    """Which events make up a trial, by their values.
+    """Values of the events that make up a trial.
 
     Args:
         stimulus: Values of stimuli.
         response: Values of responses.
-        start: Values of events that start a trial; where there are none, each stimulus starts one.
+        start: Values of events that start a trial; if empty, each stimulus starts one.
         column: Column of the events table that holds the values.
         feedback: Column of the events table that holds the feedback to a response; it may be absent.
         correct: Values of ``feedback`` to a correct response.
@@ -55,16 +55,16 @@ class TrialRule(NamedTuple):
 def trial_table(recordings: pd.DataFrame, events: pd.DataFrame, rule: TrialRule) -> pd.DataFrame:
     """One row per trial, in order of recording and start, with the columns of ``COLUMNS``.
 
-    A trial lasts from its start up to the next start, which is not part of it; the last one to the end of the
-    recording. Its stimulus is the first in it. Its response is the first at or after the stimulus; without a stimulus,
-    the first in it. Of events at one time the one that stands first in the table counts.
+    A trial lasts from its start up to, but without, the next start. The last trial lasts to the end of the recording.
+    The first stimulus in the trial counts. The first response at or after this stimulus counts; without a stimulus, the
+    first response in the trial. Of events at one time, the first in the table counts.
 
     Source: ``build_trial_table`` of EEGDash, ``eegdash/hbn/windows.py``, which leaves out the last trial.
 
     Args:
-        recordings: Rows to look at; index labels are kept.
+        recordings: Recordings to use; index labels are kept.
         events: The events table, in any order.
-        rule: Which events make up a trial.
+        rule: Values of the events that make up a trial.
     """
     wanted = {*rule.start, *rule.stimulus, *rule.response}
     found, recording = own_events(recordings, events[events[rule.column].isin(wanted)])
@@ -108,7 +108,7 @@ def _time_numbers(recording: Ints, onset_s: NDArray[np.float64]) -> Ints:
 
 
 def _next_of_recording(recording: Ints, time: Ints, begins: Ints) -> tuple[Ints, Ints]:
-    """Next start of the same recording, -1 where there is none; and the time number at which each trial is over."""
+    """Next start of the same recording (-1 if there is none), and the time number at which each trial ends."""
     following = np.append(begins[1:], -1)[: len(begins)]
     is_closed = (following >= 0) & (recording[following] == recording[begins])
     last = np.searchsorted(recording, recording[begins], side="right") - 1
@@ -117,7 +117,7 @@ def _next_of_recording(recording: Ints, time: Ints, begins: Ints) -> tuple[Ints,
 
 
 def _first_between(time: Ints, events: Ints, start: Ints, stop: Ints) -> Ints:
-    """Of some of the events, the first at or after each start and before each stop; -1 where there is none."""
+    """First of the selected events at or after each start and before each stop; -1 if there is none."""
     times = np.append(time[events], _NEVER)
     at = np.searchsorted(times, start, side="left")
     found: Ints = np.where(times[at] < stop, np.append(events, -1)[at], -1)
@@ -125,14 +125,14 @@ def _first_between(time: Ints, events: Ints, start: Ints, stop: Ints) -> Ints:
 
 
 def _taken(values: NDArray[np.generic], which: Ints, missing: object) -> NDArray[np.generic]:
-    """The chosen values, and the missing one where -1 is chosen."""
+    """The chosen values; a missing value for index -1."""
     out = np.full(len(which), missing, dtype=values.dtype)
     out[which >= 0] = values[which[which >= 0]]
     return out
 
 
 def _was_correct(found: pd.DataFrame, rule: TrialRule) -> NDArray[np.object_]:
-    """Whether each event's feedback says that it was correct; None where it says neither."""
+    """Whether the feedback of each event is correct; None if it is neither correct nor incorrect."""
     out = np.full(len(found), None, dtype=object)
     if rule.feedback in found:
         out[found[rule.feedback].isin(rule.correct)] = True

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from eegfm.errors import ConfigError
 from eegfm.signal.montages.bipolar import TCP_PAIRS, tcp_name
+from eegfm.windows.cutters.base import Cut
 from eegfm.windows.intervals import Intervals, sample_spans
 from eegfm.windows.runs import Ints, SampleGrid
 from eegfm.windows.spans import own_events
@@ -64,12 +65,17 @@ class Annotations(NamedTuple):
         return int((~self.value.isin(list(labels))).sum())
 
 
-def of_family(recordings: pd.DataFrame, family: str) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Recordings of one TUH corpus, and how many others there are; all where the layout does not tell."""
-    if "family" not in recordings:
-        return recordings, {}
-    chosen = recordings[recordings["family"] == family]
-    return chosen, {"n_recordings_of_other_corpus": len(recordings) - len(chosen)}
+class TuhCut(Cut):
+    """Base of tasks on the recordings of one TUH corpus, whose name (column ``family``) is that of the task."""
+
+    name: str
+
+    def choose(self, recordings: pd.DataFrame, sample_grid: SampleGrid) -> tuple[pd.DataFrame, dict[str, int]]:
+        """Choose the recordings of the corpus, all where the layout does not tell; see the base class."""
+        if "family" not in recordings:
+            return recordings, {}
+        chosen = recordings[recordings["family"] == self.name]
+        return chosen, {"n_recordings_of_other_corpus": len(recordings) - len(chosen)}
 
 
 def annotations(

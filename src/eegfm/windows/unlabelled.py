@@ -5,12 +5,12 @@ from collections import Counter
 import pandas as pd
 
 _NOT_IN = "not_in_"
-"""Begins the flag of a recording whose person a table does not name; see ``eegfm.corpora.label_join``."""
+"""Start of the flag of a recording whose person is missing in a table; see ``eegfm.corpora.label_join``."""
 _OTHERS = ("age_not_understood", "sex_not_understood")
 
 
 def label_faults(recordings: pd.DataFrame) -> str:
-    """What the flags say of tables of persons, to be put behind a message; "" where they say nothing."""
+    """Text for the end of a message: faults of tables of persons according to the flags; "" if there are none."""
     if "flags" not in recordings:
         return ""
     counts = Counter(flag for flags in recordings["flags"] for flag in flags)

@@ -262,7 +262,7 @@ def test_an_imported_encoder_is_refused_on_its_own_corpora(checkpoint, store, wi
     of_tuh = splits.assign(keys=[[p, f"TUEG:{p[-2:]}"] for p in PERSONS])
     for corpora, table in ((["Sim", "hbn"], splits), (["tuab"], of_tuh), (["tuh"], of_tuh)):
         foreign = _imported(checkpoint, corpora=corpora)
-        with pytest.raises(SplitError, match=rf"was trained on {corpora[0]}, nobody knows on which persons, .* sim "):
+        with pytest.raises(SplitError, match=rf"was trained on unknown persons of {corpora[0]}, .* sim "):
             probe(foreign, store, windows, table, params)
         protocol = probe(foreign, store, windows, table, allowed).metrics["protocol"]
         assert protocol["pretrained_persons"] == "unknown"
@@ -272,7 +272,7 @@ def test_an_imported_encoder_is_refused_on_its_own_corpora(checkpoint, store, wi
 
 def test_an_imported_encoder_of_unknown_corpora_is_refused(checkpoint, store, windows):
     with pytest.raises(
-        SplitError, match=r"nobody said what corpora .* name them in import\.corpora .*allow_pretrained"
+        SplitError, match=r"training corpora .* are unknown.* name them in import\.corpora .*allow_pretrained"
     ):
         probe(_imported(checkpoint, corpora=[]), store, windows, _splits(), PARAMS)
 
@@ -320,11 +320,11 @@ def test_corpora_of_an_imported_ancestor_are_refused_two_generations_on(checkpoi
     assert elsewhere["pretrained_corpora_probed"] == []
     with pytest.raises(
         SplitError,
-        match=r"the imported encoder \(https://example.org/model\) that this one started from was trained on Sim, "
-        r"nobody knows on which persons, and corpus sim shares persons",
+        match=r"the imported encoder \(https://example.org/model\) that this one started from was trained on unknown "
+        r"persons of Sim, and corpus sim shares persons",
     ):
         probe(grandchild(["Sim", "tueg"]), store, windows, _splits(p2="train"), params)
-    with pytest.raises(SplitError, match=r"nobody said what corpora .* started from .*import and train again"):
+    with pytest.raises(SplitError, match=r"training corpora .* started from are unknown.*import and train again"):
         probe(grandchild([]), store, windows, _splits(p2="train"), params)
     protocol = probe(grandchild(["Sim", "tueg"]), store, windows, _splits(), allowed).metrics["protocol"]
     assert protocol["pretrained_persons"] == "unknown"

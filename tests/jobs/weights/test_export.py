@@ -22,6 +22,7 @@ from eegfm.checkpoint import Checkpoint
 from eegfm.encoders.base import Encoded, Encoder, one_row
 from eegfm.encoders.config import EegnetConfig, PatchTransformerConfig
 from eegfm.encoders.load import build_encoder
+from eegfm.encoders.tokens import Tokens
 from eegfm.errors import CheckpointError, ConfigError
 from eegfm.inference.module import build_inference
 from eegfm.jobs.weights.config import ExportParams, ImportParams
@@ -269,7 +270,7 @@ def test_padding_is_part_of_the_program(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_traced_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def looks_at_values(self: Encoder, batch: WindowBatch) -> Encoded:
+    def looks_at_values(self: Encoder, batch: WindowBatch, tokens: Tokens | None = None) -> Encoded:
         encoded = self(batch)
         summary = encoded.mean(dim=1, keepdim=True)
         return Encoded(encoded, one_row(summary if float(summary.sum()) > 0 else -summary))

@@ -128,7 +128,7 @@ def test_electrodes_keep_the_order_of_the_weights(load: Callable[..., ImportResu
     assert montage["channel_names"] == ["T8", "Fp1", "Oz"]
     with pytest.raises(ConfigError, match=r"import\.montage\.electrodes: 1 are not in layout 1005 \(E7\)"):
         load(state, montage={"electrodes": ["Cz", "E7"]})
-    with pytest.raises(ConfigError, match=r"import\.montage\.electrodes: T7 stand there more than once"):
+    with pytest.raises(ConfigError, match=r"import\.montage\.electrodes: T7 are listed more than once"):
         load(state, montage={"electrodes": ["T3", "T7"]})
 
 

@@ -11,7 +11,7 @@ from eegfm.batch import WindowIndex
 from eegfm.errors import StoreError
 from eegfm.training.config import ShuffleParams
 from eegfm.training.loading.loader import TrainingLoader, ValidationLoader, prefetch, subsample_evenly
-from eegfm.training.plans.mixture import MixturePlan
+from eegfm.training.plans.mixture_plan import MixturePlan
 
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 

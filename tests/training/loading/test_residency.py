@@ -16,7 +16,7 @@ from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 from eegfm.training.loading.loader import TrainingLoader
 from eegfm.training.loading.residency import signals_on_device, training_device
-from eegfm.training.plans.mixture import MixturePlan
+from eegfm.training.plans.mixture_plan import MixturePlan
 
 CPU = torch.device("cpu")
 

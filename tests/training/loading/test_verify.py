@@ -16,7 +16,7 @@ from eegfm.store.writer import StoreWriter
 from eegfm.training.loading.loader import TrainingLoader, ValidationLoader
 from eegfm.training.loading.residency import signals_on_device
 from eegfm.training.loading.verify import readable, verify_samples
-from eegfm.training.plans.mixture import MixturePlan
+from eegfm.training.plans.mixture_plan import MixturePlan
 
 
 @pytest.fixture

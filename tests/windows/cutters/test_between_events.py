@@ -115,7 +115,7 @@ def test_events_out_of_range_and_written_twice(recordings, events):
 
 def test_the_stop_may_be_the_next_start(recordings, events):
     found = events([("c:r000", t, v) for t, v in [(1.0, "on"), (6.0, "on"), (9.0, "off")]])
-    with pytest.raises(ValidationError, match="event value on stands there twice"):
+    with pytest.raises(ValidationError, match="event value on is listed twice"):
         BetweenEventsCut(start=("on",), stop=("on",), length_s=2)
     assert moments(cut(recordings([[(0, 2000)]]), found, stop=())[0])[:3] == [(0, 100), (1, 300), (0, 600)]
 

@@ -99,7 +99,7 @@ def test_event_locked_cuts_have_no_labels(recordings, events):
 
 
 def test_a_value_stands_once():
-    with pytest.raises(ValidationError, match="event value go stands there twice"):
+    with pytest.raises(ValidationError, match="event value go is listed twice"):
         EventLockedCut(values=("go", "go"), length_s=1)
 
 

@@ -97,7 +97,7 @@ def test_without_trial_starts_each_stimulus_starts_a_trial(recordings, events):
 
 
 def test_configurations_that_cannot_work():
-    with pytest.raises(ValidationError, match="event value left stands there twice"):
+    with pytest.raises(ValidationError, match="event value left is listed twice"):
         TrialsCut(start=("left",), stimulus=("left",), length_s=2)
     for fields in ({"anchor": "response"}, {"target": "reaction_time_s"}, {"target": "correct"}):
         with pytest.raises(ValidationError, match="needs values of response"):

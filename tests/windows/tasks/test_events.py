@@ -33,7 +33,7 @@ def test_events_of_other_bids_tasks_are_not_cut(recordings, events):
 
 
 def test_one_value_cannot_stand_for_two_labels():
-    with pytest.raises(ValidationError, match="event value T1 stands there twice"):
+    with pytest.raises(ValidationError, match="event value T1 is listed twice"):
         EventsTask(anchors={**ANCHORS, "up": {"values": ["T1"], "span_s": 1}}, length_s=1)
 
 

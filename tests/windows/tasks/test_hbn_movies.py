@@ -71,7 +71,7 @@ def test_movies_can_be_chosen(release_5):
     assert HbnMoviesTask(movies=("ThePresent",)).target_spec.kind == "unlabelled"
     assert HbnMoviesTask(movies=MOVIES[:2]).target_spec.kind == "binary"
     assert HbnMoviesTask().target_spec == ("multiclass", MOVIES, (), "")
-    with pytest.raises(ValidationError, match="movie ThePresent stands there twice"):
+    with pytest.raises(ValidationError, match="movie ThePresent is listed twice"):
         HbnMoviesTask(movies=("ThePresent", "ThePresent"))
     with pytest.raises(ValidationError, match="DiaryOfAWimpyKid"):
         HbnMoviesTask(movies=("Frozen",))

@@ -110,7 +110,7 @@ def test_answers_and_defaults() -> None:
 @pytest.mark.parametrize(
     ("types", "message"),
     [
-        ({"a": ["fnsz"], "b": ["fnsz"]}, "seizure type fnsz stands there twice"),
+        ({"a": ["fnsz"], "b": ["fnsz"]}, "seizure type fnsz is listed twice"),
         ({"a": ["fnzs"]}, "'fnzs' is no type of seizure; there are fnsz, gnsz"),
         ({"bckg": ["fnsz"]}, "'bckg' cannot name seizures"),
     ],

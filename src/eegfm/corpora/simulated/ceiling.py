@@ -1,8 +1,8 @@
 """The best score that each target of a simulated corpus allows.
 
-The bound belongs to a predictor that sees the noise-free physiology (the alpha peak, the amplitudes, the time of the
-button-press potential) and knows the distributions that the simulator draws from. It does not see the label itself,
-and the spread between persons that no label explains keeps it from certainty.
+The bound holds for a predictor that sees the noise-free physiology (the alpha peak, the amplitudes, the time of the
+button-press potential) and knows the distributions of the simulator. The predictor does not see the label itself.
+Differences between persons that no label explains keep it from certainty.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 
 N_DRAWS = 20_000
 EYES_WINDOW_S = 2.0
-"""Length of the windows that are called open or closed, as in HBN's eyes-open/closed task."""
+"""Length of the windows with open or closed eyes, as in HBN's eyes-open/closed task."""
 
 
 class Ceiling(TypedDict):
@@ -41,7 +41,7 @@ class Ceiling(TypedDict):
         metric: ``balanced_accuracy``, ``r2``, ``nrmse`` (root mean squared error over standard deviation) or
             ``correlation``.
         value: The score, expected over many persons.
-        how: What the predictor sees and how the value is computed.
+        how: Inputs of the predictor, and the computation of the value.
         others: The same bound in other metrics.
     """
 
@@ -63,11 +63,11 @@ def best_reachable(config: SimulatedConfig) -> dict[str, Ceiling]:
     """Compute the best reachable score per target.
 
     Args:
-        config: Which corpus; only its effects and the tasks and labels that it has matter.
+        config: The corpus. Only its effects, tasks and labels matter.
 
     Returns:
-        By target: ``pathology``, ``age_years``, ``sex``, ``eyes``, the four factors, ``response_time``, ``movie``;
-        targets that the corpus lacks are left out.
+        Scores by target: ``pathology``, ``age_years``, ``sex``, ``eyes``, the four factors, ``response_time``,
+        ``movie``. Targets that the corpus lacks are left out.
     """
     return _tuh(config) if isinstance(config, SimulatedTuh) else _hbn(config)
 

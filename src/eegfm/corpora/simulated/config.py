@@ -8,7 +8,7 @@ from eegfm.config import StrictModel
 
 MANIFEST = "simulated.json"
 UNFINISHED = "simulated.unfinished.json"
-"""Stands in the root of a simulated corpus, written last: what was simulated, and every file."""
+"""Manifest in the root of a simulated corpus, written last: the configuration and every file."""
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Spread = Annotated[float, Field(gt=0)]
@@ -18,10 +18,10 @@ Movie = Literal["DespicableMe", "DiaryOfAWimpyKid", "FunwithFractals", "ThePrese
 
 
 class Effects(StrictModel):
-    """Sizes of the planted effects; ``ceiling.best_reachable`` computes from them what can be reached.
+    """Sizes of the planted effects. ``ceiling.best_reachable`` computes the best reachable scores from these sizes.
 
-    A ``log_*`` effect multiplies an amplitude by its exponential. Every effect on a person stands beside the
-    spread between persons that hides it: their ratio, not the effect alone, decides how predictable a target is.
+    A ``log_*`` effect multiplies an amplitude by its exponential. Every effect on a person has a spread between persons
+    that hides it. The ratio of effect and spread, not the effect alone, decides how predictable a target is.
 
     Attributes:
         eyes_log_alpha: Fall of the posterior alpha amplitude when the eyes open.
@@ -30,7 +30,7 @@ class Effects(StrictModel):
         abnormal_log_slow: Rise of the delta and theta amplitude in abnormal persons.
         slow_person_log_sd: Spread of that amplitude between persons.
         abnormal_alpha_hz: Shift of the alpha peak in abnormal persons.
-        age_child_hz: How far the alpha peak of a child of 5 years lies below the adult one.
+        age_child_hz: Distance of the alpha peak at 5 years below the adult peak.
         age_adult_hz_per_year: Shift of the alpha peak per year after 20.
         alpha_peak_person_sd_hz: Spread of the alpha peak between persons of one age.
         sex_log_beta: Ratio of the beta amplitude, women to men.
@@ -77,14 +77,14 @@ class SimulatedTuh(StrictModel):
     """Simulated clinical EEG in the layout of TUAB v3: EDF, 21 channels against their average.
 
     Attributes:
-        seed: Everything is drawn from it; person k is the same whatever ``n_subjects`` is.
+        seed: Seed of all draws; person k is the same whatever ``n_subjects`` is.
         n_subjects: Number of persons.
         duration_s: Length of each recording.
         abnormal_ratio: Share of persons that are abnormal.
-        eval_ratio: Share of persons of each class that stand in the official ``eval`` folder.
-        two_sessions_ratio: Share of persons with a second session, so that persons and recordings differ.
+        eval_ratio: Share of persons of each class in the official ``eval`` folder.
+        two_sessions_ratio: Share of persons with a second session, so that persons are not the same as recordings.
         rate_256_ratio: Share of recordings at 256 Hz; the others have 250 Hz.
-        permuted_ratio: Share of recordings whose channels stand in another order.
+        permuted_ratio: Share of recordings with another order of channels.
         ekg_ratio: Share of recordings with one more channel, ``EEG EKG1-REF``.
         effects: Sizes of the planted effects.
     """
@@ -106,7 +106,7 @@ class SimulatedHbn(StrictModel):
     """Simulated HBN-EEG as BIDS: 129 HydroCel channels against Cz, three tasks, factors in ``participants.tsv``.
 
     Attributes:
-        seed: Everything is drawn from it; person k is the same whatever ``n_subjects`` is.
+        seed: Seed of all draws; person k is the same whatever ``n_subjects`` is.
         n_subjects: Number of persons.
         resting_s: Length of RestingState (20 s open, 40 s closed in turns, by cue).
         n_ccd_runs: Runs of contrastChangeDetection per person.

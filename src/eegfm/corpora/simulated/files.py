@@ -18,20 +18,20 @@ MAT_HEADER = b"MATLAB 5.0 MAT-file, Platform: SIMULATED, Created by: eegfm".ljus
 
 EDF_RANGE_UV, EDF_RANGE = 3276.7, 32767
 BDF_RANGE_UV, BDF_RANGE = 8388.6, 8388600
-"""Ranges that make one step 0.1 and 0.001 microvolts, and whose numbers fit the eight characters of a header."""
+"""Physical ranges with steps of 0.1 and 0.001 microvolts. Their numbers fit the eight characters of a header field."""
 
 Signal = NDArray[np.float32]
 
 
 def edf_bytes(signal_uv: Signal, labels: Sequence[str], rate_hz: int, patient: edfio.Patient, session: str) -> bytes:
-    """Write a 16-bit EDF file with records of 1 s; what lies beyond ±3276.7 µV is clipped.
+    """Write a 16-bit EDF file with records of 1 s. Values beyond ±3276.7 µV are clipped.
 
     Args:
         signal_uv: (C, T) microvolts, T whole seconds.
         labels: Channel labels.
         rate_hz: Sampling rate.
         patient: The patient field.
-        session: Stands as the administration code of the recording field.
+        session: Administration code of the recording field.
     """
     signals = [
         edfio.EdfSignal(
@@ -77,7 +77,7 @@ def set_bytes(signal_uv: Signal, labels: Sequence[str], rate_hz: int, name: str,
         labels: Channel labels.
         rate_hz: Sampling rate.
         name: Name of the data set.
-        events: Become ``EEG.event``, with latencies in samples that count from 1.
+        events: Events for ``EEG.event``, with latencies in samples that count from 1.
     """
     n_channels, n_samples = signal_uv.shape
     empty = np.zeros((0, 0))

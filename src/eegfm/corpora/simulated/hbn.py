@@ -41,7 +41,7 @@ CCD = "contrastChangeDetection"
 
 @dataclass(frozen=True)
 class Recording:
-    """One recording of a person: its task, its run (0: none) and its place among the recordings, part of its seed."""
+    """One recording of a person: task, run (0: none), and position among the recordings, which enters the seed."""
 
     task: str
     run: int
@@ -49,7 +49,7 @@ class Recording:
 
     @property
     def column(self) -> str:
-        """Column of ``participants.tsv`` that says whether the recording exists."""
+        """Column of ``participants.tsv`` that tells whether the recording exists."""
         return f"{self.task}_{self.run}" if self.run else self.task
 
 
@@ -74,7 +74,7 @@ def plan(config: SimulatedHbn) -> Iterator[PlannedFile]:
 
 
 def recordings(config: SimulatedHbn) -> list[Recording]:
-    """List the recordings of each person; a recording's seed does not depend on which others there are."""
+    """List the recordings of each person. A recording's seed does not depend on the other recordings."""
     out = [Recording("RestingState", 0, 0)] if config.resting_s else []
     movies = ("DespicableMe", "DiaryOfAWimpyKid", "FunwithFractals", "ThePresent")
     out += [Recording(name, 0, 1 + movies.index(name)) for name in config.movies]
@@ -116,7 +116,7 @@ def _signal_bytes(config: SimulatedHbn, person: Person, recording: Recording, na
     course = timeline(config, person, recording)
     rng = np.random.default_rng([*person.seed, 2, recording.place, 1])
     signal = scalp_potential(person, course, config.effects, HBN_NAMES, config.rate_hz, rng)
-    # Recorded against Cz, the last channel, which is therefore flat.
+    # The reference is Cz, the last channel, which is therefore flat.
     signal -= signal[-1].copy()
     if config.file_format == "set":
         return set_bytes(signal, HBN_NAMES, config.rate_hz, name, course.events)

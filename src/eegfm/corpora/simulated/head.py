@@ -24,8 +24,8 @@ HBN_NAMES = (*(f"E{i}" for i in range(1, 129)), "Cz")
 SOURCE_DEPTH_RATIO = 0.6
 """Radius of the cortical dipoles over that of the head.
 
-A dipole at 0.6 in a homogeneous sphere looks from outside like one in the cortex (about 0.87) under a skull:
-Ary, Klein & Fender 1981, IEEE Trans Biomed Eng 28:447-452.
+From outside, a dipole at 0.6 in a homogeneous sphere looks like a cortical dipole (about 0.87) under a skull.
+Source: Ary, Klein & Fender 1981, IEEE Trans Biomed Eng 28:447-452.
 """
 
 
@@ -78,7 +78,7 @@ def dipole_potential(electrodes: FloatArray, sources: FloatArray, moments: Float
 
 
 def radial_gain(electrodes: FloatArray, directions: FloatArray, depth_ratio: float = SOURCE_DEPTH_RATIO) -> FloatArray:
-    """Compute the gain of outward dipoles, scaled to 1 at the surface point right above each of them.
+    """Compute the gain of outward dipoles, scaled to 1 at the surface point right above each dipole.
 
     Args:
         electrodes: (C, 3) unit vectors.

@@ -41,15 +41,15 @@ class Person:
     """One simulated person.
 
     Attributes:
-        number: Its place among the persons of the corpus, from 0.
+        number: Number among the persons of the corpus, from 0.
         factors: Standard scores by factor.
-        alpha_peak_hz: Frequency of its posterior alpha rhythm.
+        alpha_peak_hz: Frequency of the posterior alpha rhythm.
         log_alpha, log_slow, log_beta, log_theta: Logarithms of amplitude ratios to the average person.
         log_asymmetry: Logarithm of the right-to-left ratio of alpha amplitudes.
-        exponent: Exponent of its 1/f background (of power).
+        exponent: Exponent of the 1/f background (of power).
         background_ratio, movie_ratio, press_ratio: Amplitude ratios that no label explains.
-        rt_mean_s: Its mean response time.
-        seed: Seed of what is its own but has no name: shifts of its sources.
+        rt_mean_s: Mean response time.
+        seed: Seed of other personal traits, such as shifts of the sources.
     """
 
     number: int
@@ -71,7 +71,7 @@ class Person:
     seed: tuple[int, ...]
 
     def score(self, factor: str) -> float:
-        """Return the factor's score as it stands in ``participants.tsv``."""
+        """Return the factor's score as written in ``participants.tsv``."""
         mean, sd = FACTORS[factor]
         return round(mean + sd * self.factors[factor], 3)
 
@@ -83,17 +83,17 @@ def evenly(number: int, ratio: float, step: int, phase: float = 0.0) -> bool:
     give flags that do not follow each other.
 
     Args:
-        number: Place of the item, from 0.
-        ratio: Share wanted.
-        step: The prime below the root.
-        phase: Where the sequence starts.
+        number: Number of the item, from 0.
+        ratio: Target share.
+        step: Prime under the square root.
+        phase: Start of the sequence.
     """
     return (number * math.sqrt(step) + phase) % 1.0 < ratio
 
 
 def in_share(number: int, ratio: float) -> bool:
     """Say whether item ``number`` belongs to a share such that the first n items always hold floor(n x ratio)."""
-    # The small constant keeps 0.1 x 10 at 1 in spite of binary fractions.
+    # The small constant keeps 0.1 x 10 at 1 despite binary fractions.
     return math.floor((number + 1) * ratio + 1e-9) > math.floor(number * ratio + 1e-9)
 
 

@@ -1,7 +1,7 @@
 """Simulated physiology: source waveforms in microvolts, mixed to electrodes through the head model.
 
 Every rhythm is Gaussian noise with a given spectrum, so its expected amplitude is exact and its phase is free. The
-amplitude of a source is the one that would be seen at the scalp right above it, against a reference far away.
+amplitude of a source is the amplitude at the scalp right above the source, against a reference far away.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "movie": ("Oz", "T3", "T4", "CPz"),
     "blink": ("Fp1", "Fp2"),
 }
-"""The electrode that each named source lies under. The movie's two temporal sources share one waveform."""
+"""The electrode above each named source. The movie's two temporal sources share one waveform."""
 
 
 def scalp_potential(
@@ -45,12 +45,12 @@ def scalp_potential(
     """Simulate one recording against a reference far away.
 
     Args:
-        person: Whose brain.
-        timeline: What happens when.
+        person: The person.
+        timeline: Course of the recording.
         effects: Sizes of the planted effects.
         names: Electrodes, by HydroCel or 10-05 names.
         rate_hz: Sampling rate.
-        rng: All noise comes from it.
+        rng: Generator of all noise.
 
     Returns:
         (C, T) microvolts.
@@ -78,7 +78,7 @@ def scalp_potential(
 
 
 def head_gain(person: Person, names: Sequence[str]) -> NDArray[np.float64]:
-    """Compute a person's (C, S) gains: background sources, then the named ones, each a little off its place."""
+    """Compute a person's (C, S) gains: background sources, then named sources, each slightly displaced."""
     electrodes = electrode_directions(names)
     under = electrode_directions([name for group in SOURCES.values() for name in group])
     directions = np.concatenate([even_directions(N_BACKGROUND), under])
@@ -91,7 +91,7 @@ def head_gain(person: Person, names: Sequence[str]) -> NDArray[np.float64]:
 
 
 def open_eyes(timeline: Timeline, rate_hz: int) -> Waves:
-    """Say per sample how open the eyes are, from 0 to 1, with transitions of half a second."""
+    """Opening of the eyes per sample, from 0 to 1, with transitions of half a second."""
     mask = np.zeros(timeline.duration_s * rate_hz, dtype=np.float32)
     for start_s, stop_s in timeline.eyes_open_s:
         mask[round(start_s * rate_hz) : round(stop_s * rate_hz)] = 1
@@ -143,7 +143,7 @@ def press_shape(time_s: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _press(person: Person, timeline: Timeline, effects: Effects, rate_hz: int) -> Waves:
-    """Strongest over the hand area of the other side, weaker at the vertex, weakest on the own side."""
+    """Press weights: strongest over the hand area of the other side, weaker at the vertex, weakest on its own side."""
     waves = np.zeros((3, timeline.duration_s * rate_hz), dtype=np.float32)
     size = effects.press_uv * person.press_ratio
     for press_s, right in timeline.presses:
@@ -166,7 +166,7 @@ def movie_waveform(length_s: int, rate_hz: int, rng: np.random.Generator) -> Wav
 
 
 def _movie(person: Person, timeline: Timeline, effects: Effects, rate_hz: int, rng: np.random.Generator) -> Waves:
-    """One response that all persons of the seed share, and one that is the person's own."""
+    """Sum of a response that all persons of the seed share, and a response of this person."""
     waves = np.zeros((4, timeline.duration_s * rate_hz), dtype=np.float32)
     if timeline.movie is None:
         return waves

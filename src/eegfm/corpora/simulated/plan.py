@@ -11,7 +11,7 @@ class PlannedFile:
 
     Attributes:
         path: Relative to the root of the corpus, with forward slashes.
-        render: Makes its bytes; slow for signals.
+        render: Function that makes the bytes; slow for signals.
     """
 
     path: str
@@ -29,6 +29,6 @@ def json_text(content: Mapping[str, object]) -> str:
 
 
 def tsv_text(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Join a table; missing values stand in it as ``n/a`` already."""
+    """Join a table. Missing values are ``n/a`` already."""
     assert all(len(row) == len(columns) for row in rows), "one value per column"
     return "".join("\t".join(row) + "\n" for row in (columns, *rows))

@@ -65,7 +65,7 @@ def clinical(duration_s: int, rng: np.random.Generator) -> Timeline:
 
 
 def resting(duration_s: int, rng: np.random.Generator) -> Timeline:
-    """RestingState: a cue to open the eyes, 20 s later one to close them, 40 s later the next, from about 7 s on."""
+    """RestingState from about 7 s on: a cue to open the eyes, after 20 s a cue to close them, after 40 s the next."""
     events = [Event(0, "break cnt", "break cnt"), Event(_tick(1.8), "resting_start", "90")]
     spans, time_s = [], _tick(rng.uniform(6, 8))
     start_s = 0.0
@@ -95,7 +95,7 @@ def movie(name: Movie, duration_s: int, rng: np.random.Generator) -> Timeline:
 
 @dataclass
 class _Block:
-    """The trials of one run while they are being drawn."""
+    """The trials of one run during the draw."""
 
     person: Person
     effects: Effects
@@ -104,7 +104,7 @@ class _Block:
     presses: list[tuple[float, bool]] = field(default_factory=list)
 
     def press(self, time_s: float, right: bool, feedback: str) -> None:
-        """Log a press; its potential comes with a small delay of its own."""
+        """Log a press. Its potential comes with a small random delay."""
         onset_s = _tick(time_s)
         value, code = ("right_buttonPress", "13") if right else ("left_buttonPress", "12")
         self.events.append(Event(onset_s, value, code, feedback))

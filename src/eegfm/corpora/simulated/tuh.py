@@ -43,7 +43,7 @@ def subject_name(number: int) -> str:
 
 
 def recording_path(config: SimulatedTuh, person: Person, session: int) -> str:
-    """Path of a recording below the root; all sessions of a person stand in the same part."""
+    """Path of a recording below the root. All sessions of a person are in the same official split."""
     kind = "abnormal" if person.is_abnormal else "normal"
     part = "eval" if in_share(_place_in_class(config, person), config.eval_ratio) else "train"
     return f"edf/{part}/{kind}/01_tcp_ar/{subject_name(person.number)}_s{session + 1:03d}_t000.edf"

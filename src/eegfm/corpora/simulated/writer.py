@@ -13,16 +13,16 @@ from eegfm.corpora.simulated.plan import PlannedFile
 from eegfm.errors import ConfigError
 
 VERSION = 1
-"""Counts up when the simulator changes what it writes; folders of other versions are written anew."""
+"""Version of the simulator's output. Folders of other versions are written again."""
 
 
 class Manifest(StrictModel):
-    """What a simulation wrote into a folder.
+    """Contents of a simulated folder.
 
     Attributes:
-        what: Says that the recordings are simulated.
+        what: Text that the recordings are simulated.
         version: Version of the simulator.
-        config: The configuration; plain data, since another version may have had other fields.
+        config: The configuration as plain data, since another version may have other fields.
         files: Size in bytes by path; None while the file is not yet written.
     """
 
@@ -33,12 +33,12 @@ class Manifest(StrictModel):
 
 
 def planned_files(config: SimulatedConfig) -> Iterator[PlannedFile]:
-    """Plan the files of a corpus; no signal is simulated until its bytes are asked for."""
+    """Plan the files of a corpus. A signal is simulated only when its bytes are requested."""
     return tuh.plan(config) if isinstance(config, SimulatedTuh) else hbn.plan(config)
 
 
 def is_current(config: SimulatedConfig, root: Path) -> bool:
-    """Say whether the folder holds all files of this configuration, each with the size that was written."""
+    """Whether the folder holds all files of this configuration, each with its written size."""
     manifest = _read(root / MANIFEST)
     if manifest is None or manifest.version != VERSION or manifest.config != config.model_dump(mode="json"):
         return False
@@ -48,12 +48,12 @@ def is_current(config: SimulatedConfig, root: Path) -> bool:
 def write_simulated(config: SimulatedConfig, root: Path) -> None:
     """Write the corpus, unless the folder holds it already.
 
-    Each file is written beside its place and renamed; the manifest comes last. What an earlier configuration or an
-    interrupted run left in the folder is replaced.
+    Each file is written under a temporary name and renamed; the manifest comes last. Files of an earlier configuration
+    or an interrupted run are replaced.
 
     Args:
-        config: Which corpus.
-        root: Its folder; made if missing.
+        config: The corpus.
+        root: Folder of the corpus; made if missing.
 
     Raises:
         ConfigError: The folder holds files that no simulation wrote.
@@ -74,7 +74,7 @@ def write_simulated(config: SimulatedConfig, root: Path) -> None:
 
 
 def _read(path: Path) -> Manifest | None:
-    """Read a manifest; None where there is none that can be understood."""
+    """Read a manifest; None if there is no readable one."""
     if not path.is_file():
         return None
     try:
@@ -91,7 +91,7 @@ def _owned(root: Path) -> set[str]:
     """Paths that a finished or interrupted simulation wrote or was about to write."""
     manifests = [_read(root / name) for name in (MANIFEST, UNFINISHED)]
     paths = {path for manifest in manifests if manifest is not None for path in manifest.files}
-    # A manifest is data: it must not send the removal of old files out of the folder.
+    # A manifest is data. It must not lead the removal of old files out of the folder.
     return {path for path in paths if not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts}
 
 
@@ -119,7 +119,7 @@ def _write_manifest(path: Path, manifest: Manifest) -> None:
 
 
 def _write(path: Path, content: bytes) -> int:
-    """Write beside the place and rename, so that a file is there whole or not at all; return its size."""
+    """Write under a temporary name and rename, so that a file exists whole or not at all. Return its size."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(_temporary(path.name))
     temporary.write_bytes(content)
@@ -128,7 +128,7 @@ def _write(path: Path, content: bytes) -> int:
 
 
 def _remove(root: Path, paths: set[str]) -> None:
-    """Remove files of an earlier simulation, and the folders that this leaves empty."""
+    """Remove files of an earlier simulation, and folders that are empty afterwards."""
     for path in paths:
         (root / path).unlink(missing_ok=True)
     folders = [path for path in root.rglob("*") if path.is_dir()]

@@ -36,9 +36,9 @@ class EegnetConfig(BaselineConfig):
         n_spatial_filters: Spatial filters for each of them (D).
         n_pointwise_filters: Maps of the separable convolution (F2).
         kernel_samples: Temporal kernel; half a second at the published 128 Hz.
-        separable_kernel_samples: Kernel behind the first pooling, in samples at the rate there.
+        separable_kernel_samples: Kernel after the first pooling, in samples at its rate.
         first_pool_samples: First pooling.
-        second_pool_samples: Second pooling, in samples at the rate there.
+        second_pool_samples: Second pooling, in samples at its rate.
         max_norm: Largest norm of a spatial filter.
     """
 
@@ -64,9 +64,9 @@ class EegnexConfig(BaselineConfig):
         n_filters: Temporal filters of the second and the fourth convolution.
         n_spatial_filters: Spatial filters for each of the second's.
         kernel_samples: Kernels of the first two convolutions.
-        dilated_kernel_samples: Kernels behind the first pooling, in samples at the rate there; dilated by 2, then 4.
+        dilated_kernel_samples: Kernels after the first pooling, in samples at its rate; dilated by 2, then 4.
         first_pool_samples: First pooling.
-        second_pool_samples: Second pooling, in samples at the rate there.
+        second_pool_samples: Second pooling, in samples at its rate.
         max_norm: Largest norm of a spatial filter.
     """
 

@@ -17,7 +17,7 @@ class Eegnet(WindowEncoder):
 
     Args:
         config: Choices.
-        spec: What the data decides.
+        spec: Specification of the data.
 
     Raises:
         ConfigError: The data hold several montages or window lengths, or windows are too short.

@@ -77,7 +77,7 @@ class BraindecodeConfig(WindowConfig):
     were pretrained elsewhere on another scale want theirs (100 uV for CBraMod and LaBraM, 1 for microvolts).
 
     Args:
-        model: Its class name there.
+        model: Class name of the model in braindecode.
         options: Arguments of its constructor, besides those that the data decide.
     """
 

@@ -32,7 +32,7 @@ class Braindecode(WindowEncoder):
 
     Args:
         config: Choices.
-        spec: What the data decides.
+        spec: Specification of the data.
 
     Raises:
         ConfigError: braindecode or torchaudio cannot be imported, the model does not take an option, or refuses
@@ -71,7 +71,7 @@ class Braindecode(WindowEncoder):
         return called
 
     def window_features(self, signal: Tensor) -> Tensor:
-        """What the last layer would read, flattened; see the base class."""
+        """Input of the last layer, flattened; see the base class."""
         return _features(self.model, signal)
 
 

@@ -20,9 +20,9 @@ class CbramodConfig(EncoderConfig):
         d_feed_forward: Width of the feed-forward part.
         dropout_ratio: Share of activations and of attention dropped while training.
         patch_samples: Samples of a patch; the published model takes 200 at 200 Hz.
-        patch_norm: What the group norms of the convolutions take mean and variance of: each ``patch`` alone, whose
-            size its spectrum still tells, or all patches of the ``window``, as published. With the second, all tokens
-            know of the window's mean and variance.
+        patch_norm: Extent of the group norms of the convolutions. ``patch`` normalizes each patch alone; the spectrum
+            still carries its amplitude. ``window`` normalizes all patches together, as published; all tokens then
+            depend on the window's mean and variance.
         signal_scale_uv: Microvolts that enter the network as 1.
     """
 

@@ -25,7 +25,7 @@ class Cbramod(Encoder):
 
     Args:
         config: Choices.
-        spec: What the data decides.
+        spec: Specification of the data.
 
     Raises:
         ConfigError: A window is not whole patches.
@@ -115,7 +115,7 @@ class SpectrumEmbedding(nn.Module):
 
 
 def key_masks(mask: Tensor | None, n_channels: int, n_patches: int) -> tuple[Tensor | None, Tensor | None]:
-    """Who sees whom across channels, (B * P, 1, C, C), and across time, (B * C, 1, P, P); None where all see all.
+    """Attention masks across channels, (B * P, 1, C, C), and across time, (B * C, 1, P, P); None where all see all.
 
     A token that no other may see still sees itself, so that no attention is left without keys.
     """

@@ -16,7 +16,7 @@ class ChannelwiseConfig(EncoderConfig):
         n_layers: Number of layers.
         dropout_ratio: Share of activations dropped while training.
         signal_scale_uv: Microvolts that enter the network as 1.
-        clip: Largest absolute value after scaling; artefacts beyond it are cut to it.
+        clip: Largest absolute value after scaling; larger artefacts are clipped.
         n_position_frequencies: Fourier frequencies per axis that describe an electrode's place.
     """
 

@@ -13,7 +13,7 @@ class Conv(Channelwise):
 
     Args:
         config: Choices.
-        spec: What the data decides.
+        spec: Specification of the data.
 
     Raises:
         ConfigError: Patches are not whole samples, or a window is not whole patches.

@@ -12,7 +12,7 @@ class Gru(Channelwise):
 
     Args:
         config: Choices.
-        spec: What the data decides.
+        spec: Specification of the data.
 
     Raises:
         ConfigError: Patches are not whole samples, or a window is not whole patches.

@@ -24,7 +24,7 @@ class Channelwise(Encoder, ABC):
 
     Args:
         config: Choices.
-        spec: What the data decides.
+        spec: Specification of the data.
         mixer: Builds, from a layer's number, what mixes a channel's patches: (S, P, D) to (S, P, D), alike for all
             S sequences.
 
@@ -91,7 +91,7 @@ class ChannelwiseLayer(nn.Module):
     """Mix each channel over time, then add to every token what the channels hold on average at its time.
 
     The mean is a set function: it costs one pass over the tokens and knows no order of channels (Deep Sets,
-    arXiv 1703.06114). How much of it a token takes in is gated by the token itself.
+    arXiv 1703.06114). Each token gates its own share of this mean.
 
     Args:
         d_model: Width D.

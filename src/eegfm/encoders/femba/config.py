@@ -22,7 +22,7 @@ class FembaConfig(EncoderConfig):
         d_conv: Patches that the convolution before the scan looks at.
         low_uv: Microvolts that enter the network as 0.
         high_uv: Microvolts that enter the network as 1.
-        scan: ``mamba_ssm`` runs on its fused kernels, ``torch`` on any device, ``auto`` on what is there.
+        scan: ``mamba_ssm`` runs on its fused kernels, ``torch`` on any device, ``auto`` on the available one.
     """
 
     implementation: ClassVar[str] = "eegfm.encoders.femba.model:Femba"

@@ -13,7 +13,7 @@ class FembaHead(nn.Module):
     Args:
         d_model: Width D of an encoded vector.
         n_outputs: Outputs K.
-        scan: What the scan runs on, see ``eegfm.encoders.femba.selective_scan.load_kernel``.
+        scan: Implementation of the scan, see ``eegfm.encoders.femba.selective_scan.load_kernel``.
     """
 
     def __init__(self, d_model: int, n_outputs: int, scan: ScanChoice = "auto") -> None:

@@ -23,7 +23,7 @@ class Mamba(nn.Module):
         d_state: Numbers of state per channel of the scan.
         d_conv: Steps that the causal convolution looks at.
         expand: Channels of the scan over ``d_model``.
-        scan: What the scan runs on, see ``eegfm.encoders.femba.selective_scan.load_kernel``.
+        scan: Implementation of the scan, see ``eegfm.encoders.femba.selective_scan.load_kernel``.
 
     Raises:
         ConfigError: ``mamba_ssm`` is asked for and cannot be imported.

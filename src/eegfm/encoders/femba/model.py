@@ -26,7 +26,7 @@ class Femba(Encoder):
 
     Args:
         config: Choices.
-        spec: What the data decides: one montage and one window length.
+        spec: Specification of the data, with one montage and one window length.
 
     Raises:
         ConfigError: There are several montages or lengths, a window is not whole patches, or the scan is to run on

@@ -24,15 +24,15 @@ class LabramConfig(EncoderConfig):
         channels: ``names``, as published, looks electrodes up in a table of 128 names and refuses others;
             ``positions`` embeds x/y/z and takes any montage.
         n_position_frequencies: Fourier frequencies per axis of ``positions``.
-        patch_norm: What the group norms of the convolutions take mean and variance of: each ``patch`` alone, which
-            takes away how large it is, or all patches of the ``window``, as published. With the second, all tokens
-            know of the window's mean and variance.
+        patch_norm: Extent of the group norms of the convolutions. ``patch`` normalizes each patch alone and removes its
+            amplitude. ``window`` normalizes all patches together, as published; all tokens then depend on the window's
+            mean and variance.
         qk_norm: Norm queries and keys. The published encoders do, their tokenizer does not.
         query_value_bias: Biases of queries and values. The published tokenizer has them, their encoders do not.
         drop_path_ratio: Share of windows that skip the last layer's branches while training, less in earlier layers;
             published: 0 for pretraining, 0.1 for fine-tuning.
         signal_scale_uv: Microvolts that enter the network as 1.
-        summary: What probes and heads see: the ``mean`` over time of each channel, or the ``cls`` token's vector.
+        summary: Features for probes and heads: the ``mean`` over time of each channel, or the ``cls`` token's vector.
     """
 
     implementation: ClassVar[str] = "eegfm.encoders.labram.model:Labram"

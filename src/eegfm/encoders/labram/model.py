@@ -24,7 +24,7 @@ class Labram(Encoder):
 
     Args:
         config: Choices.
-        spec: What the data decides.
+        spec: Specification of the data.
 
     Raises:
         ConfigError: A window is not whole patches or longer than the table of times, or an electrode is not in the

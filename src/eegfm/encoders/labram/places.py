@@ -64,7 +64,7 @@ class LabramPlaces(nn.Module):
 
     Args:
         config: Choices.
-        spec: What the data decides.
+        spec: Specification of the data.
 
     Raises:
         ConfigError: An electrode is not in the table of names, or a window is longer than the table of times.

@@ -18,13 +18,13 @@ _LEAST_USE = 1e-3  # moving average of a code that was taken once about 230 step
 
 @dataclass(frozen=True)
 class Quantized:
-    """Vectors and the codes nearest to them.
+    """Quantized vectors and their codes.
 
     Args:
         codes: (B, N) int64.
         vectors: (B, N, d) the codes' vectors; gradients pass through them to what was quantised.
         commitment_loss: Mean squared distance between real unit vectors and their codes, over d.
-        perplexity: Of the codes of this batch: 1 where all are the same, K where all occur equally often.
+        perplexity: Perplexity of the codes of this batch: 1 if all are equal, K if all codes occur equally often.
     """
 
     codes: Tensor
@@ -43,7 +43,7 @@ class Quantizer(nn.Module):
     Args:
         n_codes: Codes K.
         d_code: Width d.
-        decay: Of the moving averages, per step.
+        decay: Decay of the moving averages per step.
     """
 
     codebook: Tensor
@@ -75,7 +75,7 @@ class Quantizer(nn.Module):
         """Quantise (B, N, d) vectors; while training, remember them for ``follow``.
 
         Args:
-            vectors: Of any length other than 0.
+            vectors: Vectors of any length except 0.
             mask: (B, N) bool, False for tokens of padding, which move and count nothing; None where all are real.
 
         Raises:

@@ -26,7 +26,7 @@ class LabramTokenizer(nn.Module):
 
     Args:
         config: Choices.
-        spec: What the data decides.
+        spec: Specification of the data.
 
     Raises:
         ConfigError: The encoder does not fit the data.
@@ -117,7 +117,7 @@ class SpectrumDecoder(nn.Module):
 
     Args:
         config: Choices.
-        spec: What the data decides.
+        spec: Specification of the data.
     """
 
     def __init__(self, config: LabramTokenizerConfig, spec: SignalSpec) -> None:

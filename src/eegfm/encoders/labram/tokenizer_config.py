@@ -14,12 +14,12 @@ class LabramTokenizerConfig(Buildable):
     """Vector-quantised neural spectrum prediction (ICLR 2024, arXiv 2405.18765, section 2.3).
 
     Args:
-        encoder: What is quantised, and the shape of the decoder; the published tokenizer has group norms over the
-            window, no norm of queries and keys, no layer scale, and biases of queries and values.
+        encoder: Encoder whose vectors are quantised, and shape of the decoder. The published tokenizer has group norms
+            over the window, no norm of queries and keys, no layer scale, and biases of queries and values.
         n_codes: Codes K of the codebook.
         d_code: Width of a code. 64 in the published training and weights, 32 as the published class's default.
         n_decoder_layers: Layers of the decoder.
-        decay: Of the moving averages of codes and of their use, per step.
+        decay: Decay of the moving averages of codes and of their use, per step.
     """
 
     implementation: ClassVar[str] = "eegfm.encoders.labram.tokenizer:LabramTokenizer"

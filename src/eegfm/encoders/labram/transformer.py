@@ -59,7 +59,7 @@ class LabramLayer(nn.Module):
 
     Args:
         config: Choices.
-        number: Of the layer, from 1: the deeper, the smaller its initial weights.
+        number: Number of the layer, from 1. Deeper layers have smaller initial weights.
         drop_path_ratio: Share of windows that skip a branch while training.
     """
 

@@ -24,8 +24,8 @@ class LunaConfig(EncoderConfig):
             each axis; published for pretraining: 0.02.
         normalization: ``fixed_scale`` keeps amplitude differences between channels and persons. ``window_zscore``, as
             published, divides each channel by its standard deviation over the window: all tokens then know of it.
-        patch_norm: What the group norms of the convolutions take mean and variance of: each ``patch`` alone, or all
-            patches of the ``window``, as published. With the second, all tokens know of the window.
+        patch_norm: Extent of the group norms of the convolutions. ``patch`` normalizes each patch alone. ``window``
+            normalizes all patches together, as published; all tokens then depend on the whole window.
         floor_uv: Least standard deviation that ``window_zscore`` divides by: noise of a flat channel stays small.
         signal_scale_uv: Microvolts that enter the network as 1 with ``fixed_scale``, and that objectives count as 1.
         clip: Largest absolute value after ``fixed_scale``.

@@ -47,7 +47,7 @@ class CrossAttention(nn.Module):
     """Attention of queries to keys and values of another sequence.
 
     Args:
-        d_model: Width D of all of them.
+        d_model: Width D of queries, keys and values.
         dropout_ratio: Share of attention weights dropped while training.
     """
 
@@ -64,9 +64,9 @@ class CrossAttention(nn.Module):
 
         Args:
             queries: One set for all sequences, or one for each.
-            keys: What queries are compared with.
-            values: What they gather.
-            key_mask: (S, C) bool, False for keys that no query may see. Where none is left, queries gather zero.
+            keys: Vectors that queries are compared with.
+            values: Vectors that queries gather.
+            key_mask: (S, C) bool, False for keys that no query may see. If no key is left, queries gather zero.
         """
         q, k, v = (
             _by_head(linear(x), _N_HEADS)
@@ -133,7 +133,7 @@ class Layer(nn.Module):
 
 
 class ChannelQueries(nn.Module):
-    """LUNA's channel unification: learned queries gather any number of channels, at a cost linear in it.
+    """LUNA's channel unification: learned queries gather any number of channels, at a cost linear in this number.
 
     Args:
         n_queries: Queries Q.

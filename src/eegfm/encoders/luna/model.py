@@ -30,7 +30,7 @@ class Luna(Encoder):
 
     Args:
         config: Choices.
-        spec: What the data decides.
+        spec: Specification of the data.
 
     Raises:
         ConfigError: A window is not whole patches.

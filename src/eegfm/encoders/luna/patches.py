@@ -24,7 +24,7 @@ def patch_convolutions(patch_samples: int, d_token: int, norm_over: PatchNorm) -
     Args:
         patch_samples: Samples S, a multiple of 4.
         d_token: Width E, a multiple of 16.
-        norm_over: What the group norms take mean and variance of; as published, the window.
+        norm_over: Extent of the group norms; as published, the window.
     """
     stride = patch_samples // 4
     return ConvPatches(

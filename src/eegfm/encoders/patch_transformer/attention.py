@@ -16,14 +16,14 @@ from eegfm.encoders.patch_transformer.config import PatchTransformerConfig
 from eegfm.nn.stochastic_depth import drop_windows
 
 Across = Literal["rows", "patches", "both"]
-"""Which tokens see each other: those of one patch, those of one row, or half the heads each."""
+"""Tokens that see each other: those of one patch, those of one row, or half the heads for each."""
 
 _ROTARY_BASE = 10_000.0
 _EPS = 1e-5
 
 
 class Surroundings(NamedTuple):
-    """What attention knows beside the tokens.
+    """Inputs of attention besides the tokens.
 
     Args:
         angles: Rotary angles of the patches, see ``rotary_angles``.
@@ -56,7 +56,7 @@ class Layer(nn.Module):
 
     Args:
         config: Choices of the encoder.
-        across: Which tokens see each other.
+        across: Tokens that see each other.
         drop_path_ratio: Share of windows that pass by each of the two parts while training (stochastic depth, Huang et
             al. 2016, arXiv 1603.09382).
     """
@@ -90,7 +90,7 @@ class GridAttention(nn.Module):
     Args:
         d_model: Width D.
         head_size: K.
-        across: Which tokens see each other.
+        across: Tokens that see each other.
     """
 
     def __init__(self, d_model: int, head_size: int, across: Across) -> None:
@@ -203,7 +203,7 @@ class SwiGlu(nn.Module):
     """Gated feed-forward part (Shazeer 2020, arXiv 2002.05202).
 
     Args:
-        width: Of what goes in and out.
+        width: Width of input and output.
         hidden: Between.
     """
 

@@ -44,11 +44,11 @@ class PatchTransformerConfig(EncoderConfig):
         position_jitter_m: Standard deviation, per axis, of what is added to electrodes' places while training.
         n_registers: Learned channels beside those of the data, one token per patch, that every token of the patch can
             write to and read from.
-        summary: What stands for a window in probes: the ``mean`` of each channel over time, or the first ``register``,
+        summary: Features of a window for probes: the ``mean`` of each channel over time, or the first ``register``,
             averaged over time.
         signal_scale_uv: Microvolts that enter the network as 1. A fixed scale keeps amplitude differences
             between persons and channels, which scaling each recording would remove.
-        clip: Largest absolute value after scaling; artefacts beyond it are cut to it.
+        clip: Largest absolute value after scaling; larger artefacts are clipped.
     """
 
     implementation: ClassVar[str] = "eegfm.encoders.patch_transformer.model:PatchTransformer"

@@ -32,7 +32,7 @@ def lay_out_rows(tokens: Tokens, visible: Visible | None, registers: Tensor | No
     attention. A register is seen in those patches of which any token is.
 
     Args:
-        tokens: Of all patches.
+        tokens: Tokens of all patches.
         visible: Those that are encoded; all if not given.
         registers: (n, D), or None.
     """

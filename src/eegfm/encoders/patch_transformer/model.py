@@ -37,7 +37,7 @@ class PatchTransformer(Encoder):
 
     Args:
         config: Choices.
-        spec: What the data decides.
+        spec: Specification of the data.
 
     Raises:
         ConfigError: Patches are not whole samples, a window is not whole patches, or the input spectrum

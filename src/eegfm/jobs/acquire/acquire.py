@@ -21,10 +21,10 @@ def acquire(params: AcquireParams, corpus: str, folder: Path, layout: CorpusConf
     """Provide the raw folder of a corpus.
 
     Args:
-        params: Where the files come from.
-        corpus: Its name, for messages.
-        folder: Where they are or shall be.
-        layout: How the folder is laid out; tells a fetching source recordings and subjects.
+        params: Source of the files.
+        corpus: Name of the corpus for messages.
+        folder: The raw folder.
+        layout: Layout of the folder. A fetching source uses it to recognise recordings and subjects.
 
     Returns:
         The folder.
@@ -46,10 +46,10 @@ def acquire(params: AcquireParams, corpus: str, folder: Path, layout: CorpusConf
 
 
 def check_folder(corpus: str, folder: Path) -> None:
-    """Make sure that a raw folder that shall be there can be read and holds something.
+    """Check that a raw folder exists, can be read and is not empty.
 
     Raises:
-        EegfmError: It does not; the message names the catalog entries.
+        EegfmError: A check fails; the message names the catalog entries.
     """
     try:
         found = _fault(folder)
@@ -68,7 +68,7 @@ def _fault(folder: Path) -> str:
         return "does not exist"
     if not folder.is_dir():
         return "is no folder"
-    # What the system or a tool leaves in a folder is hidden, and no recording.
+    # Ignore hidden files of the system or of tools. They are no recordings.
     return "" if any(not path.name.startswith(".") for path in folder.iterdir()) else "is empty"
 
 

@@ -10,7 +10,7 @@ from eegfm.corpora.simulated.config import SimulatedHbn, SimulatedTuh
 
 
 class FolderSource(StrictModel):
-    """Raw files that are there, in the folder that the catalog entries ``raw_folder`` and ``raw`` name."""
+    """Existing raw files in the folder of the catalog entries ``raw_folder`` and ``raw``."""
 
     name: Literal["folder"] = "folder"
 
@@ -27,10 +27,10 @@ class S3Source(StrictModel):
         exclude: … and none of these does.
         max_subjects: Of these, only the first subjects in sorted order, as the corpus reads them off the paths; files
             that name no subject are kept.
-        anonymous: Send no credentials. Otherwise they come from where the AWS SDK looks for them, first of all from
-            ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``.
-        endpoint_url: A server other than Amazon's; without it ``AWS_ENDPOINT_URL`` counts.
-        n_parallel: Files that are fetched at the same time.
+        anonymous: Send no credentials. Otherwise the AWS SDK looks for credentials, first in ``AWS_ACCESS_KEY_ID`` and
+            ``AWS_SECRET_ACCESS_KEY``.
+        endpoint_url: Another server than Amazon's; the default is ``AWS_ENDPOINT_URL``.
+        n_parallel: Number of files that are fetched at the same time.
     """
 
     name: Literal["s3"] = "s3"
@@ -56,7 +56,7 @@ class S3Source(StrictModel):
 
     @property
     def prefix(self) -> str:
-        """What the keys of all objects begin with: empty, or ending in a slash."""
+        """Prefix of the keys of all objects: empty, or ending in a slash."""
         prefix = self.url.removeprefix("s3://").partition("/")[2]
         return f"{prefix}/" if prefix else ""
 
@@ -65,15 +65,15 @@ SourceConfig = Annotated[FolderSource | S3Source | SimulatedTuh | SimulatedHbn, 
 
 
 class AcquireParams(StrictModel):
-    """Where the raw files of a corpus come from."""
+    """Source of the raw files of a corpus."""
 
     source: SourceConfig = FolderSource()
 
     def identity(self) -> dict[str, Any]:
-        """What decides the raw files: everything but how many are fetched at a time."""
+        """Options that decide the raw files: all except ``n_parallel``."""
         return self.model_dump(mode="json", exclude={"source": {"n_parallel"}})
 
     @property
     def simulates(self) -> bool:
-        """Whether the recordings are simulated, so that no score on them says anything of real ones."""
+        """Whether the recordings are simulated. Scores on them do not hold for real recordings."""
         return isinstance(self.source, SimulatedTuh | SimulatedHbn)

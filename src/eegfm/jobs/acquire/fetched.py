@@ -1,4 +1,4 @@
-"""What a fetching source knows of its raw folder: the files that arrived, whether that is all, and who is at work.
+"""Record of a fetching source in its raw folder: the fetched files, whether they are complete, and a lock.
 
 The record ``.eegfm_s3.jsonl`` says which version of each object arrived: a header line, then one line per file, whole
 but for a last line that an interrupted run may have left. A file is believed if the record names its version and the

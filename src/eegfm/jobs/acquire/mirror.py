@@ -1,4 +1,4 @@
-"""Compare a raw folder with the choice of a fetching source: which files are there, which are missing.
+"""Compare a raw folder with the choice of a fetching source: existing and missing files.
 
 Files that were not fetched, and files that are not chosen, are an error. Nothing is moved or overwritten, except that a
 newer version of an object takes the place of the version that was fetched before.

@@ -20,7 +20,7 @@ _CONNECT_TIMEOUT_S = 5
 _READ_TIMEOUT_S = 20
 _FIRST_PAUSE_S = 0.2
 N_ATTEMPTS = 5
-"""How often a request is sent before its failure counts."""
+"""Number of attempts for a request."""
 
 _DENIED = {"403", "AccessDenied", "AllAccessDisabled", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken"}
 _DENIED |= {"RequestTimeTooSkewed", "SignatureDoesNotMatch"}
@@ -34,19 +34,19 @@ class UnreachableError(EegfmError):
 
 
 class ObjectError(EegfmError):
-    """One object cannot be had; others can."""
+    """One object cannot be fetched, but others can."""
 
 
 class DamagedError(ObjectError):
-    """What arrived is not what was listed; it may be the next time."""
+    """The received bytes differ from the listed object. Another attempt may succeed."""
 
 
 class Bucket:
     """The objects below a source's prefix; use as a context manager.
 
     Args:
-        source: Which bucket and prefix, and how it is reached.
-        n_attempts: How often a request is sent before its failure counts.
+        source: Bucket, prefix and access.
+        n_attempts: Number of attempts for a request.
     """
 
     def __init__(self, source: S3Source, n_attempts: int = N_ATTEMPTS) -> None:
@@ -64,7 +64,7 @@ class Bucket:
             skip_instance_cache=True,
             use_listings_cache=False,
         )
-        self._fs.retries = 1  # those of botocore, above, are the only ones: the two would multiply
+        self._fs.retries = 1  # only botocore, above, retries; otherwise the two numbers would multiply
 
     def __enter__(self) -> Self:
         try:
@@ -79,11 +79,11 @@ class Bucket:
         sync(self._fs.loop, self._fs.s3.close)
 
     def files(self) -> list[RemoteFile]:
-        """List all objects; the markers that stand for empty folders are none.
+        """List all objects, without the markers of empty folders.
 
         Raises:
             UnreachableError: No server answers.
-            EegfmError: No such bucket, or no access.
+            EegfmError: The bucket does not exist, or access is denied.
         """
         found: list[RemoteFile] = []
         request = {"Bucket": self._source.bucket, "Prefix": self._source.prefix}
@@ -98,15 +98,15 @@ class Bucket:
         """Read one object from its first byte to its last. A cut connection is resumed where it broke.
 
         Args:
-            file: As it was listed; another version of it is never read.
-            write: Takes the bytes, block by block.
+            file: The listed object; another version of it is never read.
+            write: Function that takes the bytes, block by block.
 
         Returns:
-            MD5 of the bytes, as hexadecimal text; the ETag's, where that is an MD5.
+            MD5 of the bytes, as hexadecimal text; the ETag's MD5 if it has one.
 
         Raises:
             UnreachableError: The server does not answer any more.
-            DamagedError: Size or checksum of what arrived are not those that were listed.
+            DamagedError: Size or checksum of the received bytes differ from the listed ones.
             ObjectError: The object is gone, changed or not accessible.
         """
         what = f"{self._source.url}/{file.path}"
@@ -174,7 +174,7 @@ class Bucket:
         return answer
 
     def _explained(self, error: Exception, what: str) -> EegfmError:
-        """The same in words of this project. s3fs keeps the server's answer as the cause of its own errors."""
+        """The error in words of this project. s3fs keeps the server's answer as the cause of its own errors."""
         answer = getattr(error.__cause__, "response", {}).get("Error", {})
         code = answer.get("Code", "")
         if code == "NoSuchBucket":
@@ -202,13 +202,13 @@ class Bucket:
 
 
 def _etag_is_md5(file: RemoteFile, answer: dict[str, Any]) -> bool:
-    """Objects under a key of the owner's have ETags that look like an MD5 and are none."""
+    """Whether the object is encrypted with a key of the owner. Its ETag then looks like an MD5 but is none."""
     keyed = answer.get("ServerSideEncryption", "").startswith("aws:kms") or "SSECustomerAlgorithm" in answer
     return bool(file.md5) and not keyed
 
 
 async def _block(body: Any) -> bytes:
-    """The next block, whole except for the last; empty at the end, where the body checks its own checksum."""
+    """The next full block (the last may be shorter). It is empty at the end, where the body checks its checksum."""
     parts, n_missing = [], _BLOCK_BYTES
     while n_missing and (part := await body.read(n_missing)):
         parts.append(part)

@@ -25,10 +25,10 @@ class RemoteFile:
     """One object of a bucket.
 
     Args:
-        path: Posix path below the prefix; where the file is put inside the raw folder.
-        n_bytes: Its size.
-        etag: Identity of its content, without quotes.
-        mtime_ns: When it was last written, in whole seconds.
+        path: Posix path below the prefix, and inside the raw folder.
+        n_bytes: Size in bytes.
+        etag: Identity of the content, without quotes.
+        mtime_ns: Time of the last write, in whole seconds.
     """
 
     path: str
@@ -38,7 +38,7 @@ class RemoteFile:
 
     @property
     def md5(self) -> str:
-        """The ETag, where it has the form of an MD5; objects in several parts, for one, have another."""
+        """The ETag if it has the form of an MD5. Objects in several parts, for example, have another form."""
         return self.etag if re.fullmatch(r"[0-9a-f]{32}", self.etag) else ""
 
 
@@ -48,13 +48,13 @@ def select(files: Sequence[RemoteFile], source: S3Source, corpus: Corpus) -> lis
     Args:
         files: All objects below the source's prefix.
         source: Patterns and number of subjects.
-        corpus: Tells recordings, and whose they are.
+        corpus: Corpus that recognises recordings and their subjects.
 
     Returns:
         The chosen files in path order, at least one recording among them.
 
     Raises:
-        EegfmError: Nothing is listed, nothing matches, no match is a recording, or a path is not safe to write.
+        EegfmError: The list is empty, nothing matches, no match is a recording, or a path is not safe to write.
     """
     if not files:
         raise EegfmError(f"{source.url} holds no object; correct acquire.source.url")
@@ -87,7 +87,7 @@ def _examples(files: Sequence[RemoteFile]) -> str:
 
 
 def _warn_of_idle_patterns(files: Sequence[RemoteFile], source: S3Source) -> None:
-    """A pattern that matches nothing is most likely misspelt; an exclusion would fail without a word."""
+    """Refuse patterns that match nothing. They are most likely misspelt, and an exclusion would fail silently."""
     for key, patterns in (("include", source.include), ("exclude", source.exclude)):
         for pattern in patterns:
             if not any(fnmatchcase(f.path, pattern) for f in files):
@@ -98,7 +98,7 @@ def _check_paths(paths: Sequence[str], source: S3Source) -> None:
     """Refuse keys that would be written outside the raw folder, over our own files, or over one another.
 
     Raises:
-        EegfmError: Such a key.
+        EegfmError: There is such a key.
     """
     folders = {str(folder) for path in paths for folder in PurePosixPath(path).parents}
     for path in paths:
@@ -115,7 +115,7 @@ def _check_paths(paths: Sequence[str], source: S3Source) -> None:
 
 
 def _subjects(files: Iterable[RemoteFile], corpus: Corpus) -> dict[str, str]:
-    """By path of a recording, whose it is; hidden files are none, as for ``Corpus.index``."""
+    """Subject of each recording, by path. Hidden files are no recordings, as for ``Corpus.index``."""
     subjects = {}
     for file in files:
         hidden = any(part.startswith(".") for part in file.path.split("/"))
@@ -126,7 +126,7 @@ def _subjects(files: Iterable[RemoteFile], corpus: Corpus) -> dict[str, str]:
 
 
 def _first_subjects(files: Iterable[RemoteFile], subjects: dict[str, str], n_subjects: int) -> list[RemoteFile]:
-    """Drop the recordings of further subjects, and files whose names say that they belong to one of these."""
+    """Drop the recordings of further subjects, and files whose names contain one of these subjects."""
     first = set(sorted(set(subjects.values()))[:n_subjects])
     names = _names_of_subjects(subjects)
     kept = []
@@ -138,7 +138,7 @@ def _first_subjects(files: Iterable[RemoteFile], subjects: dict[str, str], n_sub
 
 
 def _names_of_subjects(subjects: dict[str, str]) -> dict[str, str]:
-    """Parts of recordings' paths that stand for one subject, such as ``sub-X``: they hold its id and no other's."""
+    """Parts of recordings' paths that stand for one subject, such as ``sub-X``. They contain no other subject's id."""
     owners = defaultdict(set)
     for path, subject in subjects.items():
         for part in _parts(path):

@@ -1,4 +1,4 @@
-"""Running tasks on a Dask cluster. Dask starts a task again elsewhere when its worker dies."""
+"""Run tasks on a Dask cluster. Dask starts a task again elsewhere if its worker dies."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence

@@ -10,12 +10,12 @@ from eegfm.signal.config import ReadParams
 
 
 class WorkerParams(StrictModel):
-    """Who converts recordings.
+    """Workers that convert recordings.
 
     Attributes:
         backend: Processes of this machine (``loky``), or a Dask cluster (``dask``).
-        n_workers: Number of processes; ``"auto"`` takes one per core, as far as there are files for them. 1 converts
-            in the process that runs Kedro: nothing survives a file that kills it.
+        n_workers: Number of processes; ``"auto"`` takes one per core, but not more than there are files. 1 converts in
+            the process that runs Kedro, so a file that kills the process ends the run.
         address: Dask's scheduler (``tcp://host:8786``); without it a cluster of this machine is used.
     """
 
@@ -31,15 +31,15 @@ class WorkerParams(StrictModel):
 
 
 class IngestParams(StrictModel):
-    """How raw files become the signal store.
+    """Conversion of raw files into the signal store.
 
     Attributes:
-        corpus: How the folder is laid out.
-        reading: What is known of its files, and what is forgiven.
-        rates_hz: Rates that its recordings may have; any where the list is empty. A wrong record duration in a header
-            can be noticed by no other means.
-        workers: Who converts.
-        max_rejected_ratio: The run ends with an error when more than this share of the files is rejected.
+        corpus: Layout of the folder.
+        reading: Units and accepted faults of the files.
+        rates_hz: Rates that the recordings may have; any rate if empty. Nothing else reveals a wrong record duration in
+            a header.
+        workers: Workers that convert.
+        max_rejected_ratio: The run ends with an error if more than this share of the files is rejected.
     """
 
     corpus: CorpusConfig
@@ -49,6 +49,6 @@ class IngestParams(StrictModel):
     max_rejected_ratio: float = Field(default=0.2, ge=0, le=1)
 
     def identity(self) -> dict[str, Any]:
-        """What decides the result: everything but who converts, and what is bearable."""
+        """Options that decide the result: all except the workers and ``max_rejected_ratio``."""
         dump = self.model_dump(mode="json", exclude={"workers", "max_rejected_ratio"})
         return dump | {"reading": self.reading.model_dump(mode="json", exclude={"max_memory_bytes", "timeout_s"})}

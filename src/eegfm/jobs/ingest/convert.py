@@ -29,27 +29,27 @@ from eegfm.store.index import RejectedEntry
 NOT_READABLE = "not_readable"
 INTERNAL_ERROR = "internal_error"
 TRIED_AGAIN = frozenset({NOT_READABLE, "unreadable", INTERNAL_ERROR})
-"""Codes of rejections that are tried again unchanged.
+"""Codes of rejections that are tried again although the file is unchanged.
 
-Neither permissions, nor a disk that answers again, nor a mistake of ours that was mended change a file's size or time.
+Its size and time do not change if permissions change, a disk answers again, or a bug of this project is mended.
 """
 LIMITED = frozenset({"kills_worker", "too_large"})
-"""Codes of rejections that are tried again when the limits are other ones."""
+"""Codes of rejections that are tried again if the limits change."""
 MIN_GOOD_CHANNELS = 2
-"""Scalp electrodes that must be left: the average of one is that one, and leaves nothing of it."""
+"""Least number of good scalp electrodes. The average of one electrode is the electrode itself, so nothing is left."""
 UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""What our own mistakes raise: one odd file must not keep the rest of a corpus out, nor get in."""
+"""Exceptions of our own bugs. One odd file is then rejected; the rest of the corpus is still converted."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker needs to convert one file.
+    """Everything that a worker needs to convert one file.
 
     Args:
         root: The raw folder.
         row: The file's row of ``raw_files``.
-        key: Identity of the recording that comes out.
-        params: How the corpus is read.
+        key: Identity of the converted recording.
+        params: Parameters of ingestion.
         signal: Rate and filters.
         spool: Folder for the worker's files.
     """
@@ -67,12 +67,12 @@ class Task:
         return self.root / str(self.row["path"])
 
     def rejected(self, code: str, reason: str, remedy: str) -> RejectedEntry:
-        """The row of a file that does not get in."""
+        """The row of a rejected file."""
         key = self.limited_key if code in LIMITED else self.key
         return RejectedEntry(self.row["recording_id"], key, self.row["path"], "read", code, reason, remedy)
 
     def named_versions(self) -> dict[str, str]:
-        """Versions of the files that only the file's header names, by path inside the raw folder."""
+        """Versions of files that only the header names, by path inside the raw folder."""
         files = named_files(self.path, self.params.reading)
         return {file.relative_to(self.root).as_posix(): file_version(file) for file in files}
 
@@ -86,10 +86,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Converted:
-    """A recording whose samples lie in a file of their own, ready to be committed.
+    """A recording whose samples lie in a separate file, ready to be committed.
 
-    The file needs no fsync and no rename: the committer syncs what it appends, and an interrupted run
-    starts with an empty spool. ``formats`` names the readers that the recording rests on.
+    The file needs no fsync and no rename. The committer syncs the appended samples, and the next run after an
+    interruption starts with an empty spool. ``formats`` names the readers that the recording depends on.
     """
 
     recording_id: str
@@ -111,20 +111,20 @@ class Converted:
 
 
 def convert(task: Task) -> Converted | RejectedEntry:
-    """Convert one file; a file that cannot be trusted becomes a rejection, never an exception."""
+    """Convert one file. A file that cannot be trusted becomes a rejection, never an exception."""
     keep_freed_memory()
     try:
         return _convert(task)
     except RecordingError as error:
         return replace(task.rejected(error.code, error.reason, error.remedy), named=task.named_versions())
     except EegfmError:
-        raise  # the store's disk, the configuration: no fault of this file
+        raise  # a fault of the store's disk or of the configuration, not of this file
     except UNFORESEEN as error:
         return task.rejected(
             INTERNAL_ERROR, _whereabouts(task, error), "report this file's kind of fault to the project"
         )
     except OSError as error:
-        # It may be a side file that cannot be read.
+        # The cause may be an unreadable side file.
         reason = f"{error.filename or task.row['path']}: {error.strerror or error}"
         return task.rejected(NOT_READABLE, reason, "check that the file is there and readable")
     except MemoryError:
@@ -194,13 +194,13 @@ def _convert(task: Task) -> Converted:
 
 
 def _expected(corpus: Corpus, path: Path, header: RecordingHeader) -> Expected:
-    """What is known beforehand; whoever salvages a file that ends early knows that it is shorter."""
+    """Facts known before reading. A salvaged file ends early, so its length is not expected."""
     expected = corpus.expected(path)
     return replace(expected, duration_s=None) if "truncated" in header.flags else expected
 
 
 def _whereabouts(task: Task, error: BaseException) -> str:
-    """File, kind of error, and where in our code it came up."""
+    """File, kind of error, and the line of our code that raised it."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     text = " ".join(str(error).split())[:200]
     return (
@@ -209,9 +209,9 @@ def _whereabouts(task: Task, error: BaseException) -> str:
 
 
 def _check_unchanged(task: Task, when: str) -> None:
-    """A file that changes under our hands would be stored under the identity of another."""
+    """Refuse a file that changed during the conversion. It would be stored under a wrong identity."""
     if not task.path.exists():
-        return  # whoever opens it says so
+        return  # opening the file raises the error
     stat = task.path.stat()
     if (stat.st_size, stat.st_mtime_ns) != (task.row["n_bytes"], task.row["mtime_ns"]):
         raise RecordingError(
@@ -224,10 +224,10 @@ def _check_unchanged(task: Task, when: str) -> None:
 def _bad_channels(
     flags: Sequence[str], montage: Montage, reference_electrode: str | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Channels that windows leave out, and flags about them.
+    """Bad channels, which windows leave out, and their flags.
 
     Raises:
-        RecordingError: They leave no two electrodes of the scalp, so that there is no average (``no_good_channels``).
+        RecordingError: Fewer than two good scalp electrodes are left, so there is no average (``no_good_channels``).
     """
     reference = "Cz" if montage.reference == "Cz" else reference_electrode
     on_scalp = [name for name, is_scalp in zip(montage.channel_names, montage.is_scalp, strict=True) if is_scalp]

@@ -1,8 +1,9 @@
 """Find copies of one recording, in two formats or under two names. Only one of them is counted.
 
-Signals decide, not bytes: another format has other bytes, another resolution and another order of channels. Two stored
-signals of one person that last equally long are compared at a few places, frequency by frequency. Recordings of their
-own differ by as much as they hold at nearly every frequency, whatever tone or hum is in both; copies differ by noise.
+Signals decide, not bytes, because another format has other bytes, another resolution and another order of channels. Two
+stored signals of one person with equal length are compared at a few places, frequency by frequency. Different
+recordings differ at nearly every frequency by as much as their own power, even if both contain the same tone or hum.
+Copies differ by noise only.
 """
 
 from collections import Counter, defaultdict
@@ -23,18 +24,18 @@ from eegfm.store.reader import SignalStore
 PIECE_S = 4.0
 N_PIECES = 8
 MAX_DIFFERENCE = 0.5
-"""Median share of the power that may differ. Recordings of their own differ by 2 (1.66 is the least of 1,288 pairs of
-eegmmidb and eegmat), copies with a step of 10 µV by 0.04, with 4 ms of delay by 0.3."""
+"""Median share of the power that may differ. Different recordings differ by 2 (the least of 1,288 pairs of eegmmidb and
+eegmat is 1.66). Copies with a step of 10 µV differ by 0.04, copies with a delay of 4 ms by 0.3."""
 N_SCORED = 8
-"""Channels that are looked at first."""
+"""Number of channels that are compared first."""
 MIN_SCORE = 0.3
-"""Mean cosine of the differences in phase: about 0 for recordings of their own, above 0.7 for copies."""
+"""Mean cosine of the differences in phase. It is about 0 for different recordings, above 0.7 for copies."""
 MIN_EQUAL_RATIO = 0.75
-"""Share of the places with signal in both that must be alike."""
+"""Share of places that must be alike, among places with signal in both recordings."""
 
 
 class _Spectra(NamedTuple):
-    """Spectra of one stretch: (C, F), and the row of each channel by its name."""
+    """Spectra of one stretch: (C, F), and the row of each channel by name."""
 
     rows: Mapping[str, int]
     values: NDArray[np.complex64]
@@ -43,17 +44,18 @@ class _Spectra(NamedTuple):
 def find_copies(
     store: SignalStore, raw_files: pd.DataFrame, patterns: Sequence[str] = ReadParams().bad_annotations
 ) -> dict[str, str]:
-    """Find recordings that are copies of others of the same person. The copy that knows most is kept.
+    """Find recordings that are copies of others of the same person. The copy with the most information is kept.
 
-    The answer depends on what is in the store, not on when it got in. A copy that was cut or shifted is none here.
+    The result depends on the contents of the store, not on the order of commits. Copies that were cut or shifted are
+    not found.
 
     Args:
         store: All recordings.
-        raw_files: Whose they are, and their paths.
+        raw_files: Persons and paths of the recordings.
         patterns: ``ingest.reading.bad_annotations``.
 
     Returns:
-        By id of each copy, the path of the recording that is kept.
+        Path of the recording that is kept, by id of each copy.
     """
     rows = raw_files.set_index("recording_id").to_dict("index")
     groups: dict[str, list[RecordingEntry]] = defaultdict(list)
@@ -69,7 +71,7 @@ def find_copies(
 
 
 def _of_one_length(entries: Iterable[RecordingEntry], tolerance: float) -> list[list[RecordingEntry]]:
-    """Groups of at least two of which each lasts about as long as the next."""
+    """Groups of at least two recordings. Sorted by length, neighbours have about the same length."""
     ordered = sorted(entries, key=lambda entry: entry.n_samples)
     groups = [ordered[:1]]
     for before, entry in pairwise(ordered):
@@ -86,7 +88,7 @@ def _preference(
 
 
 def _copies_of_kept(store: SignalStore, entries: Sequence[RecordingEntry]) -> list[tuple[str, str]]:
-    """Pairs of a copy and the first one before it that it is a copy of."""
+    """Pairs of a copy and the first earlier recording that it equals."""
     phases, has, n_bins = _phases(store, entries)
     is_kept = np.zeros(len(entries), dtype=bool)
     copies = []
@@ -104,12 +106,12 @@ def _copies_of_kept(store: SignalStore, entries: Sequence[RecordingEntry]) -> li
 def _phases(
     store: SignalStore, entries: Sequence[RecordingEntry]
 ) -> tuple[NDArray[np.complex64], NDArray[np.float32], int]:
-    """Phases of a few channels at one place, which tell most recordings apart.
+    """Phases of a few channels at one place. They distinguish most recordings.
 
-    The place is the second piece, where recorders are done with their calibration, if all have one.
+    The place is the second piece if all recordings have one, because recorders have finished their calibration by then.
 
     Returns:
-        (N, K F) phases; (N, K) whether there are any; F.
+        (N, K F) phases; (N, K) True for channels with phases; F.
     """
     n = round(PIECE_S * store.rate_hz)
     start = n if min(entry.n_samples for entry in entries) >= 2 * n else 0
@@ -132,7 +134,7 @@ def _n_bins(store: SignalStore, n: int) -> int:
 
 
 def _is_copy(store: SignalStore, one: RecordingEntry, other: RecordingEntry) -> bool:
-    """Whether two recordings hold one signal, at places spread over both."""
+    """Whether two recordings hold one signal, compared at places spread over both."""
     n, n_both = round(PIECE_S * store.rate_hz), min(one.n_samples, other.n_samples)
     if abs(one.n_samples - other.n_samples) > MAX_LENGTH_DIFFERENCE_S * store.rate_hz:
         return False
@@ -156,7 +158,7 @@ def _spectra(store: SignalStore, entry: RecordingEntry, start: int) -> _Spectra:
 def _difference(one: _Spectra, other: _Spectra) -> float:
     """Median over channels and frequencies of the share of the power that differs.
 
-    NaN where half of the channels of the smaller montage are flat or have no counterpart: such stretches say nothing.
+    NaN if half of the channels of the smaller montage are flat or have no counterpart. Such stretches do not count.
     """
     common = [name for name in one.rows if name in other.rows]
     n = min(one.values.shape[1], other.values.shape[1])

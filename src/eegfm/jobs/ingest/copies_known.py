@@ -19,13 +19,13 @@ from eegfm.store.index import RecordingEntry
 from eegfm.store.reader import SignalStore
 
 FORMATS = (".bdf", ".vhdr", ".set", ".edf")
-"""Copies that know equally much: the format that stands first is kept, by its bits and its nearness to the recorder."""
+"""Order of formats, by resolution and closeness to the recorder. It decides between copies with equal information."""
 MAX_LENGTH_DIFFERENCE_S = 2.0
-"""EDF is written in whole records, usually of one second."""
+"""Largest difference in length. EDF is written in whole records, usually of one second."""
 DIFFERS = "copy_differs"
 _SIGNAL_FLAGS = BAD_FLAGS - {"marked_bad"}
 _LABELS = ("bids_task", "age_years", "sex")
-"""Labels that a recording's own files may state; the corpus's own columns are labels too."""
+"""Labels that a recording's own files may state. The corpus's own columns are labels too."""
 
 _Mark = tuple[float, float, str]
 """Onset and duration in seconds of the stored samples, and text."""
@@ -33,16 +33,16 @@ _Mark = tuple[float, float, str]
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of one stored recording beside its samples.
+    """Information about one stored recording besides its samples.
 
     Args:
         usable_s: Seconds in segments and in stretches that are annotated bad.
-        has_signal: Channels whose signal says nothing against them.
+        has_signal: Channels whose signal shows no fault.
         marked_bad: Channels that a side file calls bad.
-        events: Events that call nothing bad.
+        events: Events that call no stretch bad.
         bad: Stretches that are annotated bad.
-        reference: Its reference.
-        labels: Labels that have a value.
+        reference: Reference of the recording.
+        labels: Labels with a value.
         tolerance_s: One sample of the raw file.
     """
 
@@ -57,10 +57,10 @@ class Known:
 
 
 def known(store: SignalStore, entry: RecordingEntry, row: Mapping[Any, Any], patterns: Sequence[str]) -> Known:
-    """Collect what is known of a recording.
+    """Collect the information about a recording.
 
     Args:
-        store: Holds it.
+        store: Store of the recording.
         entry: The recording.
         row: Its row of ``raw_files``.
         patterns: ``ingest.reading.bad_annotations``.
@@ -85,7 +85,7 @@ def known(store: SignalStore, entry: RecordingEntry, row: Mapping[Any, Any], pat
 
 
 def preference(one: Known, path: str) -> tuple[Any, ...]:
-    """The copy whose value is least is kept: the one that knows most, then by format, then by path."""
+    """Sort key of copies; the smallest is kept. Most information comes first, then the format, then the path."""
     suffix = f".{path.rpartition('.')[2].lower()}"
     return (
         -len(one.has_signal),
@@ -103,16 +103,16 @@ def preference(one: Known, path: str) -> tuple[Any, ...]:
 def compare_copies(
     store: SignalStore, raw_files: pd.DataFrame, copies: Mapping[str, str], patterns: Sequence[str]
 ) -> dict[str, Kept]:
-    """Say of each recording that has copies what they know otherwise.
+    """Describe the differences between each kept recording and its copies.
 
     Args:
         store: All recordings.
-        raw_files: Their rows.
-        copies: By id of each copy, the path of the recording that is kept.
+        raw_files: Rows of the recordings.
+        copies: Path of the recording that is kept, by id of each copy.
         patterns: ``ingest.reading.bad_annotations``.
 
     Returns:
-        By id of those recordings that differ from one of their copies.
+        Differences by id of the kept recording; recordings without differences are left out.
     """
     rows = {str(row["recording_id"]): row for row in raw_files.to_dict("records")}
     ids = {str(row["path"]): name for name, row in rows.items()}
@@ -145,7 +145,7 @@ def _differences(one: Known, other: Known) -> list[str]:
 
 
 def _alike(some: Sequence[_Mark], others: Sequence[_Mark], one: Known, other: Known) -> bool:
-    """Whether two lists say the same, but for a sample."""
+    """Whether two lists are equal up to one sample."""
     tolerance_s = max(one.tolerance_s, other.tolerance_s) + 1e-6
     return len(some) == len(others) and all(
         a[2] == b[2] and abs(a[0] - b[0]) <= tolerance_s and abs(a[1] - b[1]) <= 2 * tolerance_s

@@ -26,8 +26,8 @@ class Description:
     Args:
         ingest_summary: See ``eegfm.jobs.ingest.tables.ingest_summary``.
         montages: One row per montage and recorded rate: channels, reference, recordings, persons, hours.
-        unknown_channels: One row per channel label that is no electrode: in how many recordings, and whether it is
-            known to be something else (``left_out``) or nothing that is known (``not_understood``).
+        unknown_channels: One row per channel label that is no electrode: number of recordings, and whether it is a
+            known other channel (``left_out``) or unknown (``not_understood``).
         spectrum: Power spectral density of each montage.
     """
 
@@ -38,7 +38,7 @@ class Description:
 
 
 def describe(store: SignalStore, recordings: pd.DataFrame, file_outcomes: pd.DataFrame, corpus: str) -> Description:
-    """Describe a corpus; signals are read for the spectrum only, and of a part of the recordings."""
+    """Describe a corpus. Signals are read for the spectrum only, and only from some recordings."""
     return Description(
         ingest_summary=ingest_summary(file_outcomes, recordings),
         montages=montages_table(recordings),
@@ -91,10 +91,10 @@ def spectrum_table(store: SignalStore, recordings: pd.DataFrame) -> pd.DataFrame
 
 
 def read_described(store: SignalStore, recordings: pd.DataFrame) -> None:
-    """Read the samples that a spectrum will be of.
+    """Read the samples of the spectrum, so that damage is found.
 
     Raises:
-        StoreError: They differ from their checksums.
+        StoreError: Samples differ from their checksums.
     """
     for _, chosen in _described(recordings):
         for row in chosen:
@@ -102,9 +102,9 @@ def read_described(store: SignalStore, recordings: pd.DataFrame) -> None:
 
 
 def _described(recordings: pd.DataFrame) -> Iterator[tuple[str, list[dict[Hashable, Any]]]]:
-    """Montages, and rows of the recordings whose spectrum stands for all."""
+    """Montages, and rows of the recordings that represent each montage in the spectrum."""
     for montage, group in recordings.groupby("montage") if len(recordings) else ():
-        # Evenly spread in id order: the same recordings at every run.
+        # Take recordings evenly in id order, so that every run takes the same.
         chosen = np.unique(np.linspace(0, len(group) - 1, RECORDINGS_PER_MONTAGE).astype(int))
         yield str(montage), group.iloc[chosen].to_dict("records")
 
@@ -130,7 +130,7 @@ def _pieces(store: SignalStore, recording: Mapping[Hashable, Any]) -> tuple[NDAr
 
 
 def _density(store: SignalStore, recording: Mapping[Hashable, Any], scalp: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(C, F) density of the scalp channels of one recording that are neither bad nor flat."""
+    """(C, F) density of the scalp channels of one recording, without bad and flat channels."""
     n, montage = _piece(store.rate_hz), str(recording["montage"])
     pieces, scale_row = _pieces(store, recording)
     if not len(pieces):

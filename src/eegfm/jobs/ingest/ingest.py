@@ -45,7 +45,7 @@ LOGGED_REJECTIONS = 20
 
 @dataclass(frozen=True)
 class Ingested:
-    """A corpus in the store, and its tables."""
+    """A corpus in the store, with its tables."""
 
     store: SignalStore
     recordings: pd.DataFrame
@@ -63,9 +63,9 @@ def ingest(
     *,
     simulated: bool,
 ) -> Ingested:
-    """Bring a corpus into its store. What is there and unchanged is skipped, what is gone drops out.
+    """Bring a corpus into its store. Unchanged recordings are skipped, missing ones are removed.
 
-    Samples that are read on the way and turn out damaged are converted again at once.
+    If samples that are read on the way are damaged, their recordings are converted again at once.
 
     Args:
         raw_files: One row per raw file.
@@ -73,10 +73,10 @@ def ingest(
         params: Layout and workers.
         signal: Rate and filters of the store.
         folder: The store.
-        simulated: Whether the recordings are simulated; stands in the store and in every row.
+        simulated: Whether the recordings are simulated. The store and every row say so.
 
     Raises:
-        StoreError: Another process writes to the store, its disk is full, or what was just written is damaged.
+        StoreError: Another process writes to the store, its disk is full, or newly written samples are damaged.
     """
     store_recordings = partial(_store, raw_files, root, params, signal, folder, simulated=simulated)
     out = None
@@ -86,7 +86,7 @@ def ingest(
         if not is_marked(folder):
             raise
         _log.warning("%s; this run does it now", error)
-    if out is None or is_marked(folder):  # damage beside what was read is a mark and no error
+    if out is None or is_marked(folder):  # damage near the samples that were read leaves a mark and raises no error
         out = _tables(store_recordings(), raw_files, params)
     _log_accounts(out, str(raw_files["corpus"].iloc[0]))
     return out
@@ -101,7 +101,7 @@ def _store(
     *,
     simulated: bool,
 ) -> SignalStore:
-    """Convert what the store lacks; a store that is known to be damaged drops what is."""
+    """Convert the recordings that the store lacks. A damaged store drops its damaged recordings first."""
     corpus = raw_files["corpus"].iloc[0]
     wanted = raw_files[raw_files["excluded"] == ""]
     with StoreWriter(folder, store_facts(params, signal, simulated=simulated)) as writer:
@@ -115,7 +115,7 @@ def _store(
             )
         for recording_id in gone:
             writer.remove(recording_id)
-        # Closed when this fails or is told to stop: its workers end with it.
+        # Closing ends the workers if this block fails or is told to stop.
         with closing(converted(plan, params.workers)) as results:
             for result in _watched(results, len(plan), corpus):
                 _commit(writer, result, readers)
@@ -124,7 +124,7 @@ def _store(
 
 
 def _tables(store: SignalStore, raw_files: pd.DataFrame, params: IngestParams) -> Ingested:
-    """Say what is in a store; samples are read that tell copies, and those that describe the corpus."""
+    """Make the tables of a store. Samples are read to find copies and to describe the corpus."""
     patterns = params.reading.bad_annotations
     copies = find_copies(store, raw_files, patterns)
     kept = compare_copies(store, raw_files, copies, patterns)
@@ -154,7 +154,7 @@ def _plan(
 def _watched(
     results: Iterable[Converted | RejectedEntry], n_tasks: int, corpus: str
 ) -> Iterator[Converted | RejectedEntry]:
-    """Say how far it is: a bar on a terminal, a line a minute elsewhere."""
+    """Show the progress: a bar on a terminal, else one line per minute."""
     hours, started_s = 0.0, time.monotonic()
     logged_s = started_s
     bar = tqdm(results, f"Ingesting {corpus}", n_tasks, unit="recording", disable=None if n_tasks else True)
@@ -171,7 +171,7 @@ def _watched(
 
 def _commit(writer: StoreWriter, result: Converted | RejectedEntry, readers: Mapping[str, str]) -> None:
     if isinstance(result, RejectedEntry):
-        # Any reader may have refused it, or a part of its recording: all of them count.
+        # Any reader may have rejected the file or a part of its recording, so all readers count.
         writer.reject(replace(result, readers=dict(readers)))
         return
     writer.commit(
@@ -196,7 +196,7 @@ def _mapped(result: Converted) -> NDArray[np.int16]:
 
 
 def _log_accounts(out: Ingested, corpus: str) -> None:
-    """Print what became of every file, and the first of those that did not get in."""
+    """Print the counts of outcomes, and the first rejected files."""
     counts = ingest_summary(out.file_outcomes, out.recordings)
     _log.info("%s: what became of %d files\n%s", corpus, len(out.file_outcomes), counts.to_string(index=False))
     copies = out.file_outcomes[out.file_outcomes["why"].str.startswith(COPY_OF)]
@@ -216,11 +216,11 @@ def check_accounts(
     corpus: str,
     max_rejected_ratio: float,
 ) -> None:
-    """Stop where too many files were rejected.
+    """Stop if too many files were rejected.
 
     Raises:
-        EegfmError: More than ``max_rejected_ratio`` of the files that were not excluded are rejected, or nothing got
-            in.
+        EegfmError: More than ``max_rejected_ratio`` of the files that were not excluded are rejected, or no recording
+            is in the store.
     """
     n_tried = int((file_outcomes["outcome"] != "excluded").sum())
     if not n_tried:
@@ -234,7 +234,7 @@ def check_accounts(
     first = rejected.iloc[0]
     limit = f"{corpus}.ingest.max_rejected_ratio allows {max_rejected_ratio:.0%}" if len(recordings) else "none got in"
     raise EegfmError(
-        f"{len(rejected)} of {n_tried} files were rejected ({codes}), {limit}; all of them stand in {corpus}.rejected; "
+        f"{len(rejected)} of {n_tried} files were rejected ({codes}), {limit}; all are listed in {corpus}.rejected; "
         f"first: {_named(first.to_dict())}; {first['remedy']}"
     )
 

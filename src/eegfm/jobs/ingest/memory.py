@@ -4,9 +4,9 @@ import ctypes
 import sys
 from functools import cache
 
-# From malloc.h of the GNU C library.
+# Constants of malloc.h of the GNU C library.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-# The largest that the library accepts, above the arrays of a block; and what may stay behind unused.
+# The largest threshold that the library accepts, above the arrays of a block; and the memory that may stay unused.
 MMAP_BYTES = 32 << 20
 KEPT_BYTES = 256 << 20
 
@@ -15,11 +15,11 @@ KEPT_BYTES = 256 << 20
 def keep_freed_memory() -> bool:
     """Let the C library keep freed memory, once per process.
 
-    By default the GNU C library returns the arrays of every block to the system, which hands them out again page by
-    page, filled with zeros: 7 % of the time of a conversion.
+    By default the GNU C library returns the arrays of every block to the system. The system then hands them out again
+    page by page, filled with zeros. This takes 7 % of the time of a conversion.
 
     Returns:
-        Whether the C library of this process can do it; others do as they please.
+        Whether the C library of this process supports this.
     """
     if not sys.platform.startswith("linux"):
         return False

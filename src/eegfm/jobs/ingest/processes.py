@@ -12,7 +12,7 @@ PARENT_CHECK_S = 0.5
 
 
 def end_with(parent: int) -> None:
-    """End this process soon after its parent is gone: one that was killed cannot tell its workers."""
+    """End this process soon after its parent is gone. A killed parent cannot tell its workers to end."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -24,14 +24,15 @@ def end_with(parent: int) -> None:
 
 @contextlib.contextmanager
 def deaf_to_ctrl_c() -> Iterator[None]:
-    """Start no process or thread in the block that hears Ctrl-C: a terminal sends it to all processes of a command.
+    """Make processes and threads that start in the block ignore Ctrl-C.
 
-    The command's own process hears it and ends the others, which would each print a traceback.
+    A terminal sends Ctrl-C to all processes of a command. The command's own process receives it and ends the others,
+    which would each print a traceback.
     """
     if os.name != "posix":
         yield
         return
-    # Otherwise it starts inside the block and unblocks the signal.
+    # Start the resource tracker before. Otherwise it starts inside the block and unblocks the signal.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -1,7 +1,7 @@
-"""What stored recordings rest on: their files, the parameters, and the code that decides samples.
+"""Decide which stored recordings are stale, from their files, the parameters, and the code that decides samples.
 
-The code counts in two parts. One hash is of the whole store: the module of its corpus, the conversion and the filters.
-One hash is of each reader: a recording is stale where the reader of its format changed.
+The code has two kinds of hashes. One hash is for the whole store: the module of its corpus, the conversion and the
+filters. One hash is for each reader: a recording is stale if the reader of its format changed.
 """
 
 import hashlib
@@ -24,28 +24,28 @@ from eegfm.store.writer import StoreWriter
 _log = logging.getLogger(__name__)
 
 IDENTITY = ("recording_id", "corpus", "path", "n_bytes", "mtime_ns", "sidecars", "published")
-"""Columns of ``raw_files`` that a stored recording rests on; others are labels."""
+"""Columns of ``raw_files`` that a stored recording depends on. The others are labels."""
 CONVERSION = "eegfm.jobs.ingest.convert"
 READERS = ("signal.edf", "signal.eeglab", "signal.brainvision", "signal.matlab")
-"""What counts for recordings of one format."""
+"""Modules of the reader of each format."""
 NO_SAMPLES = (
-    # Configuration counts by its values.
+    # Configurations count by their values.
     *("config", "corpora.config", "signal.config"),
-    # Files are listed and labels are joined anew at every run.
+    # Files are listed and labels are joined again at every run.
     *("named", "corpora.bids_participants", "corpora.label_join", "corpora.side_files"),
-    # How bytes reach the disk, or memory is kept.
+    # Writing of bytes to disk, and handling of memory.
     *("files", "jobs.ingest.memory"),
 )
-"""Modules that a conversion imports, and that decide nothing of what is stored."""
+"""Modules that a conversion imports, and that do not affect stored data."""
 NO_SAMPLES_PACKAGES = frozenset({"google_crc32c", "pandas", "pydantic"})
-"""Packages of others that decide nothing: a checksum that is a standard, the listing, and the check of parameters."""
+"""Other packages that do not affect stored data: a standard checksum, the listing, and the check of parameters."""
 
 
 def store_facts(params: IngestParams, signal: SignalParams, *, simulated: bool) -> StoreFacts:
-    """What a whole store rests on; where any of it changes, every recording is stale.
+    """Facts that a whole store depends on. If one changes, every recording is stale.
 
     Args:
-        params: How its corpus is read.
+        params: Parameters of ingestion.
         signal: Rate and filters.
         simulated: Whether the recordings are simulated.
     """
@@ -58,20 +58,20 @@ def store_facts(params: IngestParams, signal: SignalParams, *, simulated: bool) 
 
 
 def file_key(row: Mapping[Any, Any]) -> str:
-    """Identity of one recording inside its store: its file, its side files, and what was published with them."""
+    """Identity of one recording inside its store: its file, its side files, and their published checksums."""
     return hashlib.sha256(repr([str(row[name]) for name in IDENTITY]).encode()).hexdigest()
 
 
 def fresh_keys(writer: StoreWriter, root: Path, readers: Mapping[str, str]) -> dict[str, str]:
-    """Keys of the recordings and rejections that are not stale, as far as the row of a file does not decide it.
+    """Keys of the recordings and rejections that are not stale. The caller compares the keys with the rows of files.
 
-    Stale is what was rejected for a reason that may have gone, what rests on files that only its header names and that
-    changed, and what a reader read whose code changed.
+    Three kinds are stale: rejections whose reason may be gone, entries with a changed file that only their header
+    names, and entries from a reader whose code changed.
 
     Args:
         writer: The open store.
         root: The raw folder.
-        readers: What ``reader_codes`` says now.
+        readers: Present result of ``reader_codes``.
     """
     fresh = {i: key for i, key in writer.keys.items() if writer.rejection_codes.get(i) not in TRIED_AGAIN}
     for recording_id, versions in writer.named_files.items():
@@ -86,7 +86,7 @@ def fresh_keys(writer: StoreWriter, root: Path, readers: Mapping[str, str]) -> d
 
 
 def store_code(corpus: str) -> str:
-    """Hash of the code that all recordings of one layout rest on, and of the libraries under it.
+    """Hash of the code, and of its libraries, that all recordings of one layout depend on.
 
     Args:
         corpus: Module of the layout.
@@ -95,7 +95,7 @@ def store_code(corpus: str) -> str:
 
 
 def reader_codes() -> dict[str, str]:
-    """By format, the hash of the code that reads it, and of the libraries under it."""
+    """Hash of the reader of each format, and of its libraries."""
     return {name: _code(f"eegfm.signal.{name}.reader", without=NO_SAMPLES) for name in FORMATS}
 
 
@@ -105,5 +105,5 @@ def _code(*roots: str, without: tuple[str, ...]) -> str:
 
 
 def libraries_of(*roots: str, without: tuple[str, ...]) -> list[str]:
-    """Packages of others whose versions count."""
+    """Other packages whose versions count."""
     return [name for name in packages(*roots, without=without) if name not in NO_SAMPLES_PACKAGES]

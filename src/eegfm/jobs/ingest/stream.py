@@ -22,21 +22,21 @@ from eegfm.store.checksums import BlockChecksums
 from eegfm.store.layout import SAMPLE_DTYPE
 
 _See = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
-"""``see(block, start)`` takes note of (C, T) raw samples and returns them fit for an FFT."""
+"""``see(block, start)`` measures (C, T) raw samples and returns them with finite values for an FFT."""
 
 
 class Written(NamedTuple):
-    """What was written, and what was seen on the way.
+    """Facts about the written samples.
 
     Args:
         n_samples: Stored samples.
         segments: Stored stretches [start, stop) without gaps, dead spans and stretches that are annotated bad.
-        segment_onsets_s: When each of them starts in recording time, gaps counted.
-        n_clipped: Values beyond full scale; those of stretches that are annotated bad are not counted.
+        segment_onsets_s: Start of each stretch in recording time, gaps counted.
+        n_clipped: Values beyond full scale, outside stretches that are annotated bad.
         flags: Faults of the signal.
         bad_ratio: Share of channel time that is still or non-finite.
         block_crc32c: Checksums of the stored samples.
-        signal_hashes: Hash of each channel's decoded signal; "" for a channel that is flat.
+        signal_hashes: Hash of each channel's decoded signal; "" for a flat channel.
     """
 
     n_samples: int
@@ -56,10 +56,10 @@ class FilteredStream:
         reader: The open recording.
         picks: Channels to take, in store order.
         params: Rate, filters and limits.
-        names: Their names.
-        boundaries_s: Recording times at which segments end that the file itself does not know of.
-        bad: Stretches that no window may touch. They are filtered by themselves, so that they reach nothing beside
-            them, and stored, so that the time of the stored samples runs on.
+        names: Names of the channels.
+        boundaries_s: Recording times of further ends of segments, which the file does not mark.
+        bad: Stretches that no window may touch. They are filtered separately, so that they do not affect their
+            neighbours. They are stored, so that the time of the stored samples has no jump.
 
     Raises:
         RecordingError: No segment is long enough (``too_short``), all of it is annotated bad (``annotated_bad``), or
@@ -95,7 +95,7 @@ class FilteredStream:
         self._plausibility: tuple[str, ...] = ()
 
     def _longer(self, what: str, segments: Sequence[Segment]) -> list[Segment]:
-        """Those of the segments that are long enough, at least one."""
+        """The segments that are long enough, at least one."""
         rate_hz, params = self._reader.header.rate_hz, self._params
         kept = [s for s in segments if (s.stop - s.start) / rate_hz >= params.min_duration_s]
         if not kept:
@@ -106,13 +106,13 @@ class FilteredStream:
         """(C,) microvolts per step, from stretches spread over the recording.
 
         Raises:
-            RecordingError: Amplitudes that no EEG has.
+            RecordingError: The amplitudes are not those of EEG.
         """
         good = [segment for segment in self._segments if segment not in self._bad]
         pieces = spread_pieces(good, self._reader.header.rate_hz)
-        # A watch of its own: what is read twice must not be counted twice.
+        # Use a separate monitor, because samples that are read twice must not be counted twice.
         watch = QualityWatch(self._names, self._reader.header.rate_hz)
-        # Whole stretches: how the filter cuts them into blocks must not decide what votes on the scale.
+        # Join the blocks of each stretch, because the cuts between blocks must not affect the scale.
         stretches_uv = [np.concatenate([*self._blocks(a, b, watch.add)]) for a, b in pieces]
         mads_uv = channel_mads_uv(stretches_uv)
         self._plausibility = check_plausible(mads_uv, self._names)
@@ -122,8 +122,8 @@ class FilteredStream:
         """Filter, quantise and write all segments back to back.
 
         Raises:
-            StoreError: The samples cannot be written: the store's disk is at fault, not the recording.
-            RecordingError: Too much of the signal is bad (``bad_signal``), or what is left is too short.
+            StoreError: The samples cannot be written. The store's disk is at fault, not the recording.
+            RecordingError: Too much of the signal is bad (``bad_signal``), or the rest is too short.
         """
         hashes = ChannelHashes(len(self._names))
         watch, unheeded = (QualityWatch(self._names, self._reader.header.rate_hz, hashes) for _ in range(2))
@@ -158,13 +158,14 @@ class FilteredStream:
     def placed(self, events: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
         """Move event onsets from recording time to the time of the stored samples.
 
-        Stored segments lie back to back, so later segments come earlier than in the recording. An event that starts
-        where nothing is stored and lasts into a stored segment starts with that segment: a seizure does not end where
-        a gap begins.
+        Stored segments lie back to back, so later segments start earlier than in the recording. An event may start
+        where nothing is stored and last into a stored segment. It then starts with this segment, because a seizure does
+        not end where a gap begins.
 
         Returns:
-            The events; and the flags ``events_outside:<n>`` where some lie in gaps, in segments that are too short, or
-            outside the recording, and are left out, and ``events_late:<n>`` where some start later than they did.
+            The events and the flags. ``events_outside:<n>`` counts events that are left out, because they lie in gaps,
+            in segments that are too short, or outside the recording. ``events_late:<n>`` counts events whose start was
+            moved.
         """
         out, n_late = [], 0
         for event in events:
@@ -176,12 +177,12 @@ class FilteredStream:
         return out, tuple(f"{name}:{n}" for name, n in counts.items() if n)
 
     def n_in_bad(self, events: Iterable[Mapping[str, Any]]) -> int:
-        """How many events start in stretches that are annotated bad."""
+        """Number of events that start in stretches that are annotated bad."""
         positions = [self._reader.header.position_of(event["onset_s"]) for event in events]
         return sum(p is not None and any(s.start <= p < s.stop for s in self._bad) for p in positions)
 
     def _place(self, time_s: float) -> dict[str, float] | None:
-        """Onset in stored samples of a recording time; None where nothing is stored."""
+        """Time in stored samples of a recording time; None if nothing is stored at this time."""
         header = self._reader.header
         position = header.position_of(time_s)
         for segment, start in zip(self._segments, self._starts, strict=True):
@@ -190,7 +191,7 @@ class FilteredStream:
         return None
 
     def _late_place(self, event: dict[str, Any]) -> dict[str, float] | None:
-        """Onset and duration of what is stored of an event that starts where nothing is stored."""
+        """Onset and duration of the stored part of an event that starts where nothing is stored."""
         stop_s = event["onset_s"] + (event.get("duration_s") or 0.0)
         for segment, start in zip(self._segments, self._starts, strict=True):
             if event["onset_s"] < segment.onset_s < stop_s:
@@ -212,9 +213,9 @@ class FilteredStream:
             )
 
     def _usable(self, stops: list[int], dead_spans: tuple[Span, ...]) -> list[Span]:
-        """Stored stretches that are not bad and in which no sample carries the filter's answer to a dead one.
+        """Stored stretches that are not bad, without samples that the filter mixes with dead samples.
 
-        A stretch that is annotated bad needs no margin: it was known beforehand and filtered by itself.
+        A stretch that is annotated bad needs no margin, because it was filtered separately.
         """
         rate_in_hz, params = self._reader.header.rate_hz, self._params
         margin = sum(kernel.size // 2 for kernel in band_kernels(rate_in_hz, params)) if dead_spans else 0
@@ -253,7 +254,7 @@ def _annotated_bad(spans: Sequence[Span], rate_hz: float) -> RecordingError:
 
 
 def _new_file(path: Path) -> FileIO:
-    """Unbuffered: what is only written at closing would make a full disk look like a fault of the recording."""
+    """Open the file unbuffered. With a buffer, a full disk would show at closing and look like a fault of the file."""
     try:
         return path.open("wb", buffering=0)
     except OSError as error:

@@ -13,17 +13,17 @@ from eegfm.store.reader import SignalStore
 
 OUTCOMES = ("in", "flagged", "rejected", "excluded")
 COPY_OF = "the same recording as"
-"""What the reason of an exclusion begins with where a file is a copy of another."""
+"""Start of the reason of an exclusion, for a copy of another file."""
 _FLOAT_FACTS = ("age_years", "p_factor", "attention", "internalizing", "externalizing", "task_start_s", "task_stop_s")
 _FILE_IDENTITY = ["n_bytes", "mtime_ns", "sidecars", "published", "excluded", "label_flags"]
 
 
 class Kept(NamedTuple):
-    """What other copies add to the one that is kept.
+    """Information from copies for the recording that is kept.
 
     Args:
         flags: ``copy_differs:<what>``.
-        bad: Stretches that some copy calls bad, in seconds of the stored samples; those without an end last 0 s.
+        bad: Stretches that a copy calls bad, in seconds of the stored samples; stretches without an end last 0 s.
     """
 
     flags: tuple[str, ...]
@@ -38,14 +38,14 @@ def recordings_table(
 ) -> pd.DataFrame:
     """One row per recording in the store that is no copy of another, in id order.
 
-    Columns of ``raw_files`` are as they are now, not as they were when the recording was converted: a label that is
-    corrected costs no conversion. Where a row has no value, what the recording's own files say counts.
+    Columns of ``raw_files`` have their present values, not those at the time of the conversion. A corrected label
+    therefore costs no conversion. If a row has no value, the value from the recording's own files counts.
 
     Args:
         store: All recordings.
-        raw_files: Their rows.
-        copies: Ids of those that are copies of others.
-        kept: By id of those that are kept, what their copies add.
+        raw_files: Rows of the recordings.
+        copies: Ids of recordings that are copies of others.
+        kept: Information from copies, by id of the recording that is kept.
     """
     entries = sorted((e for e in store.entries if e.recording_id not in copies), key=lambda e: e.recording_id)
     rows = raw_files.set_index("recording_id", drop=False).loc[[e.recording_id for e in entries]].to_dict("records")
@@ -59,7 +59,7 @@ def recordings_table(
     table["person"] = [person_id(c, s) for c, s in zip(table["corpus"], table["subject"], strict=True)]
     table["simulated"] = store.is_simulated
     for name in _FLOAT_FACTS:
-        # A label of the same name that is configured as text stays text.
+        # A configured label of the same name with type text stays text.
         if name in table and not table[name].map(lambda value: isinstance(value, str)).any():
             table[name] = table[name].astype("float64")
     return table.drop(columns=_FILE_IDENTITY)
@@ -72,10 +72,10 @@ def _facts(entry: RecordingEntry, row: Mapping[Hashable, Any], kept: Kept) -> di
 
 
 def _without_bad(facts: Mapping[str, Any], bad: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    """Facts of a recording whose segments leave stretches out; where one has no end, a segment ends and another starts.
+    """Cut stretches out of a recording's segments. At a stretch without an end, one segment ends and another starts.
 
     Args:
-        facts: With ``segment_starts``, ``segment_stops``, ``segment_onsets_s`` and ``rate_hz``.
+        facts: Facts with ``segment_starts``, ``segment_stops``, ``segment_onsets_s`` and ``rate_hz``.
         bad: Onset and duration in seconds of the stored samples.
     """
     rate_hz = facts["rate_hz"]
@@ -93,12 +93,12 @@ def _without_bad(facts: Mapping[str, Any], bad: Sequence[tuple[float, float]]) -
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a table says nothing there."""
+    """Whether a value is missing."""
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
 def events_table(store: SignalStore, copies: Collection[str] = ()) -> pd.DataFrame:
-    """One row per event, in order of recording and onset; columns that a corpus lacks are absent."""
+    """One row per event, in order of recording and onset. Columns that a corpus lacks are absent."""
     entries = [entry for entry in store.entries if entry.recording_id not in copies]
     rows = [{"recording_id": e.recording_id, **event} for e in entries for event in e.events]
     first = ["recording_id", "onset_s", "duration_s", "value"]
@@ -110,7 +110,7 @@ def events_table(store: SignalStore, copies: Collection[str] = ()) -> pd.DataFra
 
 
 def rejected_table(store: SignalStore) -> pd.DataFrame:
-    """One row per file that did not get in."""
+    """One row per rejected file."""
     columns = ["path", "stage", "code", "reason", "remedy"]
     rows = [{c: getattr(e, c) for c in columns} for e in store.rejected]
     return pd.DataFrame(rows, columns=columns, dtype="str").sort_values("path", ignore_index=True)
@@ -122,13 +122,13 @@ def file_outcomes_table(
     rejected: Sequence[RejectedEntry],
     copies: Mapping[str, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """What became of every raw file: exactly one row and one of the four outcomes each.
+    """Outcome of every raw file: one row per file with one of four outcomes.
 
     Args:
-        raw_files: All files that were seen.
-        recordings: Those that got in.
-        rejected: Those that did not.
-        copies: By recording id, the path of the recording that a file is a copy of.
+        raw_files: All raw files.
+        recordings: Recordings in the store.
+        rejected: Rejected files.
+        copies: Path of the recording that is kept, by recording id of its copies.
 
     Returns:
         Columns path, outcome (``in``, ``flagged``, ``rejected``, ``excluded``), recording_id, and why: the flags, the
@@ -157,7 +157,7 @@ def file_outcomes_table(
 
 
 def ingest_summary(file_outcomes: pd.DataFrame, recordings: pd.DataFrame) -> pd.DataFrame:
-    """Files and hours of EEG by outcome; the sum of the files is all that were seen.
+    """Files and hours of EEG by outcome. The sum over outcomes is the number of all raw files.
 
     Returns:
         Columns outcome, files, hours, why (the most frequent reasons with their counts); the last row is the sum.
@@ -195,7 +195,7 @@ def _reasons(files: pd.DataFrame, n_most: int = 5) -> str:
 
 
 def count_flags(recordings: pd.DataFrame) -> str:
-    """How many recordings carry each kind of flag, e.g. ``flat 60``; ``none`` where there are none."""
+    """Number of recordings with each kind of flag, e.g. ``flat 60``; ``none`` if there are no flags."""
     if recordings.empty:
         return "none"
     counts = _kinds(recordings["flags"]).value_counts(sort=False).sort_index()

@@ -1,8 +1,8 @@
 """Convert many files at once, in processes of this machine or on a cluster.
 
-A worker that dies (out of memory, a crash inside a library, a reader that hangs) costs nothing but the retry of its own
-file: before a worker opens a file it leaves a note in the spool, and a file that has been started twice without an end
-is not opened a third time but rejected.
+A worker may die (out of memory, a crash inside a library, a reader that hangs). Only its own file is then tried again.
+A worker leaves a note in the spool before it opens a file. A file that was started twice without an end is rejected and
+not opened a third time.
 """
 
 import contextlib
@@ -28,14 +28,14 @@ Result = Converted | RejectedEntry
 
 MAX_STARTS = 2
 FILES_AHEAD = 16
-"""Files per worker that may be converted before their turn to be committed comes; they wait in the spool."""
+"""Number of files per worker that may be converted before their turn to be committed. They wait in the spool."""
 
 
 def converted(plan: Sequence[Task], params: WorkerParams) -> Generator[Result]:
-    """Convert files; close it where not all are taken, and the workers end.
+    """Convert files. Close the generator to end the workers early.
 
     Yields:
-        One result per task in the order of the plan, so that the store's bytes do not depend on who converts.
+        One result per task in the order of the plan, so that the store's bytes do not depend on the workers.
 
     Raises:
         EegfmError: The cluster cannot be reached, or its package is not installed.
@@ -54,12 +54,12 @@ def n_processes(params: WorkerParams, n_tasks: int) -> int:
     if params.n_workers == 1:
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    # At least two, so that no file is opened in the process that commits.
+    # Use at least two processes, so that no file is opened in the process that commits.
     return max(min(cores if params.n_workers == "auto" else params.n_workers, n_tasks), 2)
 
 
 def attempt(task: Task) -> Result:
-    """Convert one file in a worker process, where it may be the end of that process."""
+    """Convert one file in a worker process, which the file may kill."""
     note = task.spool / f"{task.key}.started"
     n_starts = note.stat().st_size if note.exists() else 0
     if n_starts >= MAX_STARTS:
@@ -82,7 +82,7 @@ def attempt(task: Task) -> Result:
 
 @contextlib.contextmanager
 def _watchdog(timeout_s: float) -> Iterator[None]:
-    """End this process when the block takes too long: a library that hangs answers no signal and no exception."""
+    """End this process if the block takes too long. A library that hangs reacts to no signal and no exception."""
     with Path(os.devnull).open("w") as nowhere:
         faulthandler.dump_traceback_later(timeout_s, exit=True, file=nowhere)
         try:
@@ -92,7 +92,7 @@ def _watchdog(timeout_s: float) -> Iterator[None]:
 
 
 class _Worker:
-    """One process of this machine. Each has an executor of its own: when it breaks, no other is touched."""
+    """One process of this machine with its own executor. If it breaks, no other process is affected."""
 
     def __init__(self) -> None:
         self._executor: Any = None
@@ -131,7 +131,8 @@ def _in_processes(plan: Sequence[Task], n_workers: int) -> Iterator[Result]:
                 except BrokenProcessPool as error:
                     worker.close()
                     n_breaks[number] += 1
-                    # The note in the spool ends this for a file that kills; this is for workers that cannot even start.
+                    # This limit is for workers that cannot start. For a file that kills, the note in the spool is
+                    # enough.
                     if n_breaks[number] > MAX_STARTS + 1:
                         raise EegfmError(f"worker processes end before they open a file: {error}") from error
                     retries.append(number)
@@ -140,6 +141,6 @@ def _in_processes(plan: Sequence[Task], n_workers: int) -> Iterator[Result]:
                 yield done.pop(n_yielded)
                 n_yielded += 1
     finally:
-        # All at once: whoever is told to stop has little time.
+        # End all at once, because a stopped run has little time.
         with ThreadPoolExecutor(n_workers) as closing:
             list(closing.map(_Worker.close, [*idle, *(w for _, w in running.values())]))

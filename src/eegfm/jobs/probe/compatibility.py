@@ -14,10 +14,10 @@ from eegfm.store.reader import SignalStore
 
 
 def check_signals(header: CheckpointHeader, store: SignalStore) -> None:
-    """Refuse signals of another rate or filter.
+    """Refuse signals with another rate or filter than the encoder's.
 
     Raises:
-        CheckpointError: They are.
+        CheckpointError: Rate or filters differ.
     """
     rate_hz = SignalSpec.from_dict(header.signal_spec).rate_hz
     if rate_hz != store.rate_hz:
@@ -33,10 +33,10 @@ def check_signals(header: CheckpointHeader, store: SignalStore) -> None:
 
 
 def check_windows(header: CheckpointHeader, encoder: Encoder, windows: pd.DataFrame) -> None:
-    """Refuse windows that are not whole patches, or not of the one length that an encoder is tied to.
+    """Refuse windows that are not whole patches, or have another length than the encoder is tied to.
 
     Raises:
-        CheckpointError: They are.
+        CheckpointError: The length does not fit.
     """
     cut, lengths = windows["cut"].iloc[0], sorted(set(windows["n_samples"].tolist()))
     if encoder.traits.one_length:
@@ -56,14 +56,14 @@ def check_windows(header: CheckpointHeader, encoder: Encoder, windows: pd.DataFr
 
 
 def check_channels(header: CheckpointHeader, montages: Mapping[str, Montage]) -> None:
-    """Refuse channels in another order than an encoder is tied to: it would take each for another and say nothing.
+    """Refuse channels in another order than an encoder is tied to. It would silently confuse the channels.
 
     Args:
-        header: Of an encoder with the trait ``one_montage``.
-        montages: Of the probed windows, behind reference and adapter.
+        header: Header of an encoder with the trait ``one_montage``.
+        montages: Montages of the probed windows, after reference and adapter.
 
     Raises:
-        CheckpointError: They differ.
+        CheckpointError: The channels differ.
     """
     [expected] = {m.channel_names for m in SignalSpec.from_dict(header.encoder_spec).montages.values()}
     for name, montage in montages.items():

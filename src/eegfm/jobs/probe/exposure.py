@@ -20,12 +20,12 @@ _TUH, _HBN = "tuh", "hbn"
 
 @dataclass(frozen=True)
 class Exposure:
-    """What an encoder may have seen of the persons to test on.
+    """Test persons that the encoder may have been trained on.
 
     Args:
-        met: Persons and recordings that it has seen, of those that are known; None where no person is known.
-        is_all_known: Whether all are known. They are not where the encoder, or a checkpoint before it, was imported.
-        declared: Corpora that imported weights are declared to be trained on and that share persons with the probed.
+        met: Known persons and recordings that the encoder was trained on; None if no training person is known.
+        is_all_known: Whether all training persons are known. This is False if the encoder or an ancestor was imported.
+        declared: Declared training corpora of imported weights that share persons with the probed corpus.
     """
 
     met: Met | None
@@ -33,7 +33,7 @@ class Exposure:
     declared: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """For the protocol of an evaluation. Where some persons are unknown, whom it has seen is unknown."""
+        """Plain data for the protocol of an evaluation. If some training persons are unknown, so is the exposure."""
         known: dict[str, Any] = {}
         if self.met is not None:
             known = {"pretrained_persons": self.met.persons, "pretrained_signals": self.met.recordings}
@@ -60,17 +60,17 @@ def refuse_pretrained(
     """Find the persons and signals that an encoder was trained on.
 
     Args:
-        split_table: Who is who.
-        windows: To be tested on.
-        header: Of the encoder.
-        hashes: By recording, the hashes of all channels.
-        keys: All names of the persons to test on.
-        n_persons: How many they are.
-        is_allowed: Whether such persons may be tested on all the same.
+        split_table: Persons and splits.
+        windows: Test windows.
+        header: Header of the encoder.
+        hashes: Hashes of all channels, by recording.
+        keys: All names of the test persons.
+        n_persons: Number of test persons.
+        is_allowed: Whether such persons may be tested on nevertheless.
 
     Raises:
-        SplitError: There are some, or weights that were imported here, or that the encoder started from, may have been
-            trained on them, and it is not allowed.
+        SplitError: The encoder was trained on test persons, or imported weights that it is or started from may have
+            been, and this is not allowed.
     """
     met = None
     if header.persons is not None and header.signals is not None:
@@ -90,12 +90,12 @@ def refuse_pretrained(
 
 
 def shared_corpora(declared: Iterable[str], probed: Iterable[str], keys: Iterable[str]) -> list[str]:
-    """Those of the declared corpora that share persons with the probed ones.
+    """The declared corpora that share persons with the probed corpora.
 
     Args:
-        declared: Names of corpora.
-        probed: The same.
-        keys: Names of the probed persons (``namespace:subject``): all TUH corpora draw on one pool of persons.
+        declared: Names of declared corpora.
+        probed: Names of probed corpora.
+        keys: Names of the probed persons (``namespace:subject``). All TUH corpora share one pool of persons.
     """
     pools = {_pool(name) for name in probed} | {_pool_of_key(key) for key in keys}
     return sorted(name for name in declared if _pool(name) in pools)
@@ -107,13 +107,13 @@ def _refuse_declared(header: CheckpointHeader, declared: Sequence[str], probed: 
         which = f"the imported encoder{'' if one.imported == header.imported else _started_from(one)}"
         if not one.corpora:
             raise SplitError(
-                f"nobody said what corpora {which} was trained on, so it may have seen the persons to probe; "
+                f"the training corpora of {which} are unknown, so it may have been trained on the probed persons; "
                 f"name them in import.corpora and {again}, or {_ALLOW}"
             )
         if shared := [corpus for corpus in one.corpora if corpus in declared]:
             raise SplitError(
-                f"{which} was trained on {some(shared)}, nobody knows on which persons, and corpus "
-                f"{some(probed)} shares persons with that; probe another corpus, or {_ALLOW}"
+                f"{which} was trained on unknown persons of {some(shared)}, and corpus {some(probed)} shares "
+                f"persons with {some(shared)}; probe another corpus, or {_ALLOW}"
             )
 
 

@@ -1,4 +1,4 @@
-"""The features that a probe compares: of the trained encoder, of untrained twins, and band power."""
+"""Compute the features that a probe compares: trained encoder, untrained twins, and band power."""
 
 import numpy as np
 import torch
@@ -14,14 +14,14 @@ from eegfm.jobs.probe.trials import Trials
 from eegfm.store.reader import SignalStore
 
 FeatureSets = dict[str, list[NDArray[np.float32]]]
-"""By kind (``pretrained``, ``untrained``, ``band_power``), (W, F) features of each initialisation."""
+"""(W, F) features of each initialisation, by kind (``pretrained``, ``untrained``, ``band_power``)."""
 
 
 def all_features(checkpoint: Checkpoint, store: SignalStore, trials: Trials, params: ProbeParams) -> FeatureSets:
     """Compute the features of all windows: trained, untrained and band power.
 
     Raises:
-        CheckpointError: The encoder does not fit the windows, other code made it, or a feature is not finite.
+        CheckpointError: The encoder does not fit the windows, was made by other code, or a feature is not finite.
         SplitError: See ``extract_features``.
         StoreError: Stored samples differ from their checksums.
     """
@@ -48,7 +48,7 @@ def _backbones(checkpoint: Checkpoint, spec: SignalSpec, trials: Trials, params:
     """Build the trained backbone and its untrained twins.
 
     Raises:
-        CheckpointError: The encoder does not fit the windows, or other code made it.
+        CheckpointError: The encoder does not fit the windows, or was made by other code.
     """
     trained = load_backbone(checkpoint, spec, accept_other_code=params.accept_other_code, key="probe.accept_other_code")
     check_windows(checkpoint.header, trained.encoder, trials.windows)
@@ -59,7 +59,7 @@ def _backbones(checkpoint: Checkpoint, spec: SignalSpec, trials: Trials, params:
 
 
 def _spec_of(store: SignalStore, trials: Trials) -> SignalSpec:
-    """Describe the probed windows, for the adapter: an encoder is built from its checkpoint alone."""
+    """Describe the probed windows for the adapter. An encoder is built from its checkpoint alone."""
     longest = trials.windows.groupby("montage")["n_samples"].max()
     names = [str(name) for name in longest.index]
     return SignalSpec(

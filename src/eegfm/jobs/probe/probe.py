@@ -50,9 +50,9 @@ def probe(
 ) -> ProbeResult:
     """Classify labelled windows of the test persons from frozen features.
 
-    Three kinds of features go through one protocol: the trained encoder, the same encoder untrained, and log
-    band power. Every person is predicted from the persons of other folds only; whoever is one person under several
-    names, see ``eegfm.splits.persons``, is held out, resampled and compared as one.
+    Three kinds of features go through one protocol: the trained encoder, the same encoder untrained, and log band
+    power. Every person is predicted from the persons of other folds only. A person with several names (see
+    ``eegfm.splits.persons``) is held out, resampled and compared as one.
 
     Args:
         checkpoint: The encoder.
@@ -112,7 +112,7 @@ def _exposure(
     header: CheckpointHeader,
     params: ProbeParams,
 ) -> Exposure:
-    """What the encoder has seen of the persons to probe; an error unless the parameters allow it."""
+    """Probed persons that the encoder was trained on; an error unless the parameters allow them."""
     probed = splits[splits["identity"].isin(trials.names)]
     return refuse_pretrained(
         split_table,

@@ -1,4 +1,4 @@
-"""The protocol of a probe, as its metrics record it."""
+"""Protocol of a probe for its metrics."""
 
 from importlib.metadata import version
 from typing import Any
@@ -21,7 +21,7 @@ def describe_protocol(
     splits_sha256: str,
     is_simulated: bool,
 ) -> dict[str, Any]:
-    """Describe what was done, to the letter: enough to repeat it and to judge it."""
+    """Describe the probe completely enough to repeat and to judge it."""
     asked = params.identity()
     counts = np.bincount(trials.truth, minlength=len(trials.classes))
     return {

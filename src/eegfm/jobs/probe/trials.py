@@ -1,4 +1,4 @@
-"""The windows that a probe classifies: labelled, of test persons, in a fixed order."""
+"""Find the windows that a probe classifies: labelled windows of test persons, in a fixed order."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from eegfm.windows.runs import expand
 
 @dataclass(frozen=True)
 class Trials:
-    """Windows to classify, in a fixed order, with classes, persons and folds as numbers; a person is an identity."""
+    """Windows to classify, in a fixed order, with numbers of classes, persons (identities) and folds."""
 
     windows: pd.DataFrame
     classes: tuple[str, ...]
@@ -35,8 +35,8 @@ def trials_of_test_persons(
     Args:
         windows: Runs of windows of the probed corpus.
         splits: One row per person.
-        params: Names the task.
-        usable: Leaves out windows that cannot be encoded.
+        params: Parameters with the name of the task.
+        usable: Function that leaves out windows that cannot be encoded.
 
     Raises:
         SplitError: Persons without a split, or too few persons, classes or windows in a fold.
@@ -49,7 +49,7 @@ def trials_of_test_persons(
     kept = expand(usable(of_task.merge(tested[["person", "identity", "fold"]], on="person")))
     kept = kept.sort_values(["identity", "person", "recording_id", "start"], ignore_index=True)
     names, persons = np.unique(kept["identity"].to_numpy(dtype=str), return_inverse=True)
-    # Cutting made sure that each class of the task has windows in the corpus, so those of all splits name all classes.
+    # Cutting ensured that each class of the task has windows in the corpus, so all splits together have all classes.
     classes = np.unique(of_task["label"].to_numpy(dtype=str))
     n_needed = 3 if len(params.lambdas) > 1 else 2
     if len(names) < n_needed or len(classes) < 2:
@@ -67,10 +67,10 @@ def trials_of_test_persons(
 
 
 def _refuse_absent_class(task: str, classes: Iterable[str], of_task: pd.DataFrame, kept: pd.DataFrame) -> None:
-    """Refuse a class of the task that no test person has: a probe of the others would be another task.
+    """Refuse a class of the task that no test person has. A probe of the other classes would be another task.
 
     Raises:
-        SplitError: With the windows of each class, of the test persons and of all.
+        SplitError: Gives the number of windows of each class, for the test persons and for all persons.
     """
     n_all = of_task["n_windows"].groupby(of_task["label"].astype("str")).sum()
     n_kept = kept["label"].value_counts().reindex(n_all.index, fill_value=0)
@@ -85,10 +85,10 @@ def _refuse_absent_class(task: str, classes: Iterable[str], of_task: pd.DataFram
 
 
 def _refuse_empty_fold(trials: pd.DataFrame, tested: pd.DataFrame) -> None:
-    """Refuse a fold of several persons without a window; of one person it only means that there is nothing to predict.
+    """Refuse a fold of several persons without a window. A fold of one person without a window is harmless.
 
     Raises:
-        SplitError: With the windows in each fold.
+        SplitError: Gives the number of windows in each fold.
     """
     folds = tested.drop_duplicates("identity")["fold"]
     n_windows = trials["fold"].value_counts().reindex(sorted(set(folds)), fill_value=0)

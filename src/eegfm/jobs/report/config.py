@@ -4,6 +4,6 @@ from eegfm.config import StrictModel
 
 
 class ReportParams(StrictModel):
-    """What the report says of itself."""
+    """Text of the report about itself."""
 
     title: str = "eegfm run"

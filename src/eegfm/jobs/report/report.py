@@ -34,12 +34,12 @@ def build_report(
 
     Args:
         title: Heading.
-        corpora: By corpus, its tables ``recordings``, ``rejected``, ``windows``, ``window_counts``,
-            ``ingest_summary``, ``montages`` and ``unknown_channels``.
+        corpora: Tables ``recordings``, ``rejected``, ``windows``, ``window_counts``, ``ingest_summary``, ``montages``
+            and ``unknown_channels``, by corpus.
         splits: Persons and their splits.
         mixture: Windows that training drew from.
-        metrics: By phase, its metrics file.
-        figures: By heading, Plotly figures.
+        metrics: Metrics by phase.
+        figures: Plotly figures by heading.
 
     Returns:
         HTML that needs no other file and no network.
@@ -63,7 +63,7 @@ def build_report(
     if "probe" in metrics:
         parts += ["<h2>Probe</h2>", _table(_probe_rows(metrics["probe"]))]
     for number, (heading, figure) in enumerate(figures.items()):
-        # The library goes in once, with the first figure: the page works without a network.
+        # The first figure includes Plotly's library, so the page works without a network.
         parts += [f"<h2>{html.escape(heading)}</h2>", figure.to_html(full_html=False, include_plotlyjs=number == 0)]
     if "pretrain" in metrics:
         parts += ["<h2>Pretraining in numbers</h2>", _protocol(metrics["pretrain"])]
@@ -78,7 +78,7 @@ def build_report(
 
 
 def _about_corpus(corpus: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    """What became of every file of a corpus, and what is in it."""
+    """Outcomes of a corpus's files, and the contents of the corpus."""
     parts = [f"<h3>Files of {corpus}</h3>", _table(tables["ingest_summary"])]
     parts += [f"<h3>Montages of {corpus}</h3>", _table(tables["montages"])]
     parts += [f"<h3>Windows of {corpus}</h3>", _table(_window_counts(tables["window_counts"]))]
@@ -92,14 +92,14 @@ def _about_corpus(corpus: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
 
 
 def _window_counts(counts: pd.DataFrame) -> pd.DataFrame:
-    """One row per cut; whole numbers as such."""
+    """One row per cut, whole numbers without decimals."""
     wide = counts.pivot(index="cut", columns="what", values="count")[list(dict.fromkeys(counts["what"]))]
     shown = wide.map(lambda n: "" if pd.isna(n) else f"{n:.2f}" if n % 1 else f"{n:.0f}")
     return shown.reset_index().rename_axis(columns=None)
 
 
 def _refuse_other_encoder(metrics: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse a probe beside another encoder than the one that it was made with."""
+    """Refuse a probe that was made with another encoder than the one on the page."""
     if {"pretrain", "probe"} <= metrics.keys():
         trained = metrics["pretrain"]["fingerprint"]
         probed = metrics["probe"]["protocol"]["pretraining"]["fingerprint"]
@@ -127,7 +127,7 @@ def _corpus_row(corpus: str, tables: Mapping[str, pd.DataFrame]) -> dict[str, An
 def _counts(table: pd.DataFrame, what: str) -> pd.DataFrame:
     counts = table.groupby(["corpus", "split"], observed=True)[what].sum().reset_index()
     wide = counts.pivot_table(index="corpus", columns="split", values=what, fill_value=0).astype(int)
-    # A name of the columns would become a cell of its own in HTML.
+    # A name of the columns would become an extra cell in HTML.
     return wide.reset_index().rename_axis(columns=None)
 
 
@@ -154,7 +154,7 @@ def _protocol(values: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Numbers as short as they are exact enough to read, lists without brackets."""
+    """Numbers with few digits, lists without brackets."""
     if isinstance(value, list | tuple):
         return ", ".join(_plain(v) for v in value) or "none"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

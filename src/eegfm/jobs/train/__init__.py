@@ -1,4 +1,4 @@
-"""Training jobs; ``pretraining`` gives a Lightning module and its data to programs of other authors."""
+"""Training jobs. ``pretraining`` also gives a Lightning module and its data to other programs."""
 
 from eegfm.jobs.train.pretrain import PretrainResult, fit_pretraining, pretraining
 

@@ -1,4 +1,4 @@
-"""From a mixture and the stores to what a pretraining draws from."""
+"""Prepare the data of a pretraining from a mixture and the stores: windows, plan and signal specification."""
 
 import logging
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from itertools import chain
 import pandas as pd
 
 from eegfm.batch import SignalSpec
+from eegfm.mixture.shares import rounded_weights
 from eegfm.mixture.table import mixture_sha256
 from eegfm.splits.leakage import check_rows
 from eegfm.store.stores import Stores
@@ -15,7 +16,7 @@ from eegfm.training.loading.groups import Mixing, shared_filters, signal_spec, w
 from eegfm.training.loading.loader import TrainingLoader, ValidationLoader
 from eegfm.training.loading.residency import signals_on_device, training_device
 from eegfm.training.loading.verify import verify_samples
-from eegfm.training.plans.mixture import MixturePlan, rounded_weights
+from eegfm.training.plans.mixture_plan import MixturePlan
 from eegfm.training.plans.plan import Groups
 
 logger = logging.getLogger(__name__)

@@ -1,31 +1,63 @@
-"""The name of a training run: a hash of what decides its weights."""
+"""Fingerprint of a training run: a hash of everything that decides its weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from eegfm.checkpoint import Checkpoint
 from eegfm.inference.encoder_code import implementations
 from eegfm.jobs.train.data import TrainingData
 from eegfm.provenance import sha256_of
-from eegfm.source_code import code_sha256
+from eegfm.source_code import module_hashes
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
 
-_TRAINING = "eegfm.jobs.train.pretrain"
-_DATA_CODE = ("windows",)
-"""Code that does not count for a run: what it gives, the mixture, counts itself."""
+PRETRAIN = "eegfm.jobs.train.pretrain"
+NO_WEIGHTS = (
+    # Windows, splits and mixture count by what they give: the mixture's own hash, targets included.
+    *("windows", "splits", "mixture.table", "mixture.config"),
+    # A configuration counts by its values. The model that is trained imports the configuration of its own kind.
+    "encoders.config",
+    # Files, headers and names.
+    *("files", "named", "checkpoint", "ancestry", "jobs.train.header", "jobs.train.fingerprint"),
+    # These watch, compare and refuse.
+    *("training.history", "training.throughput", "training.bfloat16", "training.loading.verify"),
+    *("store.checksums", "store.damage", "processor", "stopping"),
+)
+"""Modules that a training imports and that decide no weight, nor does what is imported only there."""
 
 
-def run_fingerprint(params: PretrainParams, data: TrainingData, signals: Mapping[str, str]) -> str:
-    """Name of a run: what decides its result, the machine left out."""
+def run_fingerprint(
+    params: PretrainParams,
+    data: TrainingData,
+    signals: Mapping[str, str],
+    *,
+    parents: Sequence[Checkpoint] = (),
+    job: str = PRETRAIN,
+) -> str:
+    """Name a run by what decides its weights; the machine does not count.
+
+    Args:
+        params: What is chosen.
+        data: What is drawn from: the hash of its mixture covers the windows, their targets and how they are drawn.
+        signals: See ``signals_of``.
+        parents: Checkpoints that the weights start from.
+        job: Module whose code trains.
+    """
     identity = {
         "params": params.identity(),
         "mixture": data.mixture_sha256,
         "filters": data.filters,
         "signals": signals,
-        "code": code_sha256(_TRAINING, *implementations(params), without=_DATA_CODE),
+        "parents": [parent.identity() for parent in parents],
+        "code": training_code(params, job),
     }
     return sha256_of(identity)[:12]
+
+
+def training_code(params: PretrainParams, job: str = PRETRAIN) -> dict[str, str]:
+    """Hash each module that decides weights: the job and what it imports, and the members that are chosen."""
+    return module_hashes(job, *implementations(params), without=NO_WEIGHTS)
 
 
 def signals_of(mixture: pd.DataFrame, stores: Stores) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The header of the checkpoint that a training leaves."""
+"""Header of the checkpoint of a training."""
 
 import pandas as pd
 

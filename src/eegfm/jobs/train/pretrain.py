@@ -1,4 +1,4 @@
-"""Pretraining as one job: a mixture of windows goes in, a checkpoint and its numbers come out."""
+"""Pretrain an encoder on a mixture. The job returns a checkpoint and its numbers."""
 
 import json
 from dataclasses import dataclass, field

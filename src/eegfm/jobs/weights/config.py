@@ -17,8 +17,8 @@ class NamedElectrodes(StrictModel):
     """Electrodes in the order in which weights expect them.
 
     Attributes:
-        electrodes: Their names.
-        layout: Where they are.
+        electrodes: Names of the electrodes.
+        layout: Layout that gives their positions.
     """
 
     electrodes: tuple[str, ...] = Field(min_length=1)
@@ -26,7 +26,7 @@ class NamedElectrodes(StrictModel):
 
 
 class FilterFacts(StrictModel):
-    """How signals were filtered that weights were trained on: a probe asks the same of its own."""
+    """Filters of the signals that weights were trained on. A probe requires the same filters."""
 
     low_hz: PositiveFloat
     high_hz: PositiveFloat
@@ -34,24 +34,24 @@ class FilterFacts(StrictModel):
 
 
 class ImportParams(StrictModel):
-    """What is known of published weights; the file itself says none of it.
+    """Facts about published weights that the file does not contain.
 
     Attributes:
-        encoder: Architecture that the file holds. Choices that are not named are those that the weights were published
-            with, where these differ from the defaults of training.
-        adapter: What brings other montages to that of the weights; one without weights of its own.
-        montage: Channels that the weights expect, behind no adapter: a canonical montage, or electrodes in their order.
-        reference: What windows are referenced to, see ``eegfm.training.config.PretrainParams``.
-        bad_channels: What is done with bad channels, see there.
-        rate_hz: Rate that they expect.
-        window_s: Longest window that they expect.
-        filters: Of the signals that they were trained on.
-        corpora: What they were trained on, by the names that these corpora have here. Where the list is empty that is
-            unknown, and no score of any corpus counts as one of new persons.
-        license: Of the weights; the one that they were published under if not given.
+        encoder: Architecture of the file. Options that are not given have the values that the weights were published
+            with, if these differ from the defaults of training.
+        adapter: Adapter from other montages to that of the weights; it must have no weights itself.
+        montage: Channels that the weights expect without an adapter: a canonical montage, or electrodes in their order.
+        reference: Reference of the windows, see ``eegfm.training.config.PretrainParams``.
+        bad_channels: Treatment of bad channels, see ``eegfm.training.config.PretrainParams``.
+        rate_hz: Rate that the weights expect.
+        window_s: Longest window that the weights expect.
+        filters: Filters of the signals that the weights were trained on.
+        corpora: Training corpora of the weights, by their names in this project. If empty, they are unknown, and no
+            score of any corpus counts as a score of new persons.
+        license: License of the weights; by default the license of their publication.
         note: Free text for the checkpoint's header.
-        weights: What may differ between the file and the architecture.
-        seed: Of weights that the file may lack.
+        weights: Allowed differences between the file and the architecture.
+        seed: Seed of weights that the file may lack.
     """
 
     encoder: AnyEncoderConfig
@@ -78,13 +78,13 @@ ExportFormat = Literal["huggingface", "onnx", "torch_export"]
 
 
 class ExportParams(StrictModel):
-    """What an encoder is exported to.
+    """Formats and montage of an export.
 
     Attributes:
         formats: Files to write: ``huggingface`` (config.json, model.safetensors, README.md), ``onnx`` (encoder.onnx,
             extra ``export``), ``torch_export`` (encoder.pt2).
-        montage: Name of the checkpoint's montage that recordings come in; needed where there are several.
-        accept_other_code: Export an encoder that other code made than there is now.
+        montage: Montage of the input, by its name in the checkpoint; needed if there are several.
+        accept_other_code: Export an encoder that was made by other code than the present code.
     """
 
     formats: tuple[ExportFormat, ...] = Field(default=("huggingface", "onnx", "torch_export"), min_length=1)

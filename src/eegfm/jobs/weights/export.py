@@ -24,15 +24,15 @@ def export(checkpoint: Checkpoint, params: ExportParams, folder: Path) -> dict[s
 
     Args:
         checkpoint: The encoder, pretrained here or imported.
-        params: What to write, and for which montage.
-        folder: Where to; what it held before is replaced in one step, and only when everything agrees.
+        params: Formats and montage.
+        folder: Target folder. Its old contents are replaced in one step, and only if every format agrees.
 
     Returns:
-        JSON-ready: input, outputs and their shapes, and by format its files and its largest difference.
+        JSON-ready: input, outputs and their shapes, and the files and the largest difference of each format.
 
     Raises:
-        ConfigError: There is no such montage, or onnx is not installed.
-        CheckpointError: The encoder cannot be exported, or a file computes something else than the module.
+        ConfigError: The montage does not exist, or onnx is not installed.
+        CheckpointError: The encoder cannot be exported, or a file computes other values than the module.
     """
     if "onnx" in params.formats:
         check_onnx()

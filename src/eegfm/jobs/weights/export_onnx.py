@@ -24,7 +24,7 @@ _FAILURES = ("Fail", "InvalidArgument", "InvalidGraph", "NotImplemented", "Runti
 
 
 def check_onnx() -> None:
-    """Make sure that ONNX files can be written and run, before anything else is.
+    """Check first that ONNX files can be written and run.
 
     Raises:
         ConfigError: The extra ``export`` is not installed.
@@ -45,10 +45,10 @@ def write_onnx(traced: Traced, model: Inference, n_channels: int, n_samples: int
 
     Args:
         traced: The program.
-        model: The module that it came from.
+        model: The original module.
         n_channels: Channels C.
         n_samples: Samples of the one length.
-        folder: Where to.
+        folder: Target folder.
 
     Raises:
         CheckpointError: ONNX cannot express the encoder, or the results differ.
@@ -66,11 +66,11 @@ def _write(traced: Traced, model: Inference, n_channels: int, folder: Path) -> d
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
-    # The errors of onnxruntime have no base of their own.
+    # The errors of onnxruntime have no common base class.
     failures = (RuntimeError, *(getattr(runtime, name) for name in _FAILURES))
     path = folder / ONNX_FILE
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised too
+    options.log_severity_level = 4  # errors are raised, so they need no log
     try:
         with _quiet():
             made = torch.onnx.export(
@@ -93,7 +93,7 @@ def _write(traced: Traced, model: Inference, n_channels: int, folder: Path) -> d
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's progress and its remarks on packages that nobody needs here off the terminal."""
+    """Hide the exporter's progress, and its remarks on packages that are not needed."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir", "onnxscript")]
     levels = [talkative.level for talkative in loggers]
     for talkative in loggers:

@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 INPUT, OUTPUTS = "recorded_uv", ("features", "encoded")
 TORCH_FILE = "encoder.pt2"
 TOLERANCE = {"torch_export": 1e-5, "onnx": 1e-3}
-"""Largest difference from the module over the largest absolute value of an output; ONNX computes spectra, sums and
-exponentials in another order, and logarithms of small powers show it."""
+"""Largest allowed difference from the module, relative to the largest absolute value of an output. ONNX computes
+spectra, sums and exponentials in another order, which is visible in logarithms of small powers."""
 _AMPLITUDE_UV = 30.0
 
 Run = Callable[[Tensor], Sequence[Tensor]]
@@ -30,9 +30,9 @@ class Traced:
     """A program and the windows that it takes.
 
     Args:
-        program: Of torch.export.
-        n_samples: Lengths that it was compared at; one length is the only one that it takes.
-        is_any_length: Whether it takes any whole number of patches.
+        program: Program of torch.export.
+        n_samples: Window lengths of the comparison. A single length is the only length that the program takes.
+        is_any_length: Whether the program takes any whole number of patches.
     """
 
     program: ExportedProgram
@@ -41,18 +41,18 @@ class Traced:
 
 
 def trace(model: Inference, n_channels: int, n_samples: int) -> Traced:
-    """Trace a module for any batch size and, where the encoder allows it, any whole number of patches.
+    """Trace a module for any batch size and, if the encoder allows it, any whole number of patches.
 
     Args:
-        model: What is traced.
+        model: The module.
         n_channels: Channels C of its montage.
         n_samples: Samples of its windows.
 
     Raises:
-        CheckpointError: It cannot be traced.
+        CheckpointError: The module cannot be traced.
     """
     encoder, patch = model.backbone.encoder, model.backbone.encoder.patch_samples
-    # One patch takes other paths through tensor code than several do: a program is of one kind or the other.
+    # Tensor code takes other paths for one patch than for several, so a program supports only one of the two cases.
     if not encoder.traits.one_length and n_samples > patch and _takes(model, n_channels, n_samples + patch):
         lengths = tuple(sorted({2 * patch, n_samples, n_samples + patch}))
         try:
@@ -80,7 +80,7 @@ def write_torch_export(traced: Traced, model: Inference, n_channels: int, folder
     """Write encoder.pt2, read it back and compare it with the module.
 
     Raises:
-        CheckpointError: They differ.
+        CheckpointError: The results differ.
     """
     path = folder / TORCH_FILE
     torch.export.save(traced.program, path)
@@ -96,11 +96,11 @@ def compare(run: Run, model: Inference, n_channels: int, lengths: Sequence[int],
         model: The module.
         n_channels: Channels C.
         lengths: Samples of windows.
-        tolerance: What is too much.
-        what: The program, for messages.
+        tolerance: Largest allowed difference.
+        what: Name of the program for messages.
 
     Raises:
-        CheckpointError: It is more than the tolerance, or shapes differ.
+        CheckpointError: The difference exceeds the tolerance, or shapes differ.
     """
     differences, generator = [], torch.Generator().manual_seed(0)
     for k, n_samples in enumerate(lengths):
@@ -112,7 +112,7 @@ def compare(run: Run, model: Inference, n_channels: int, lengths: Sequence[int],
                 )
             scale = max(float(expected.abs().max()), torch.finfo(torch.float32).tiny)
             differences.append(float((found - expected).abs().max()) / scale)
-    worst = float(torch.tensor(differences, dtype=torch.float64).max())  # not a number if one of them is none
+    worst = float(torch.tensor(differences, dtype=torch.float64).max())  # NaN if one difference is NaN
     if not worst <= tolerance:
         raise CheckpointError(
             f"{what}: results differ from the module's by {worst:.2g} of their largest value, more than "
@@ -122,13 +122,13 @@ def compare(run: Run, model: Inference, n_channels: int, lengths: Sequence[int],
 
 
 def reason(error: BaseException) -> str:
-    """First line of what a library says, in bounds."""
+    """First line of a library's message, shortened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:200]
 
 
 def report(name: str, run: Run, file: str, traced: Traced, model: Inference, n_channels: int) -> dict[str, Any]:
-    """Compare a program with its module and say what it takes; see ``compare``."""
+    """Compare a program with its module and log the inputs that it takes; see ``compare``."""
     tolerance, patch = TOLERANCE[name], model.backbone.encoder.patch_samples
     return {
         "files": [file],
@@ -140,9 +140,9 @@ def report(name: str, run: Run, file: str, traced: Traced, model: Inference, n_c
 
 
 def _traced(model: Inference, example: Tensor, lengths: dict[int, Any]) -> ExportedProgram:
-    # Strict: lengths that Python asks for with len() stay symbols.
+    # Trace in strict mode, so that lengths from len() stay symbols.
     program = torch.export.export(model, (example,), dynamic_shapes=({0: Dim("batch")} | lengths,), strict=True)
-    # Inlines autocast regions, which are nodes that a file cannot hold; no operator is decomposed.
+    # Inline autocast regions, because a file cannot hold such nodes. No operator is decomposed.
     inlined: ExportedProgram = program.run_decompositions({})
     return inlined
 

@@ -20,12 +20,12 @@ CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
 
 class ExportedConfig(StrictModel):
-    """What config.json holds.
+    """Contents of config.json.
 
     Attributes:
-        model_type: What made it.
-        montage: That the other files of the export are for.
-        header: The checkpoint's, without persons, signals, whom training left out, and the record of a run.
+        model_type: Program that made the export.
+        montage: Montage of the other files of the export.
+        header: Header of the checkpoint, without persons, signals, held-out persons, and the record of a run.
     """
 
     model_type: Literal["eegfm"] = "eegfm"
@@ -45,7 +45,7 @@ def write_exported(model: Inference, header: CheckpointHeader, folder: Path) -> 
 
 
 def public_header(header: CheckpointHeader, file_sha256: str) -> CheckpointHeader:
-    """The header without anything that names a person: to whoever reads it, the persons are unknown."""
+    """The header without names of persons. To its readers the persons are unknown."""
     source = header.imported.source if header.imported else f"eegfm run {header.fingerprint}"
     note = header.imported.note if header.imported else ""
     imported = ImportedWeights(source=source, file_sha256=file_sha256, note=note)
@@ -57,13 +57,13 @@ def load_exported(folder: Path | str, montage: str | None = None, *, accept_othe
     """Rebuild an exported encoder, with reference and adapter, in evaluation mode, on the CPU.
 
     Args:
-        folder: With config.json and model.safetensors.
-        montage: Name of one of its montages; the one that was exported if not given.
-        accept_other_code: Whether weights that other code made are taken, with a warning.
+        folder: Folder with config.json and model.safetensors.
+        montage: Name of one of its montages; by default the exported montage.
+        accept_other_code: Whether weights from other code are accepted, with a warning.
 
     Raises:
         CheckpointError: A file is missing or damaged, or the weights do not fit or were made by other code.
-        ConfigError: There is no such montage.
+        ConfigError: The montage does not exist.
     """
     config = read_exported_config(Path(folder))
     checkpoint = read_exported(Path(folder))
@@ -98,10 +98,10 @@ def is_exported(path: Path) -> bool:
 
 
 def read_exported_config(folder: Path) -> ExportedConfig:
-    """What an export says of itself.
+    """Read the config.json of an export.
 
     Raises:
-        CheckpointError: The file is missing, or of another format.
+        CheckpointError: The file is missing, or has another format.
     """
     path = folder / CONFIG_FILE
     try:

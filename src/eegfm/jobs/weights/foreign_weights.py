@@ -26,11 +26,11 @@ _CHUNK_BYTES = 1 << 24
 
 @dataclass(frozen=True)
 class ForeignWeights:
-    """Weights under the names of their file.
+    """Weights with the names of their file.
 
     Args:
-        tensors: By published name; floating point as float32.
-        file_sha256: Of the file.
+        tensors: Weights by published name; floating point as float32.
+        file_sha256: SHA-256 of the file.
     """
 
     tensors: dict[str, NDArray[np.generic]]
@@ -38,11 +38,11 @@ class ForeignWeights:
 
 
 def read_foreign_weights(path: Path) -> ForeignWeights:
-    """Read a ``.safetensors`` file, or a checkpoint of torch or Lightning without anything but its numbers.
+    """Read a ``.safetensors`` file, or the numbers of a checkpoint of torch or Lightning.
 
     Raises:
-        CheckpointError: The file is missing, damaged, an eegfm checkpoint, or holds objects besides weights that
-            would have to be executed.
+        CheckpointError: The file is missing, damaged, an eegfm checkpoint, or holds objects that would have to be
+            executed.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; set FOREIGN_WEIGHTS to a file of weights ({', '.join(SUFFIXES)})")
@@ -69,7 +69,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
-        # LaBraM and others keep their command line beside the weights; a Namespace holds data and runs nothing.
+        # LaBraM and others store their command line beside the weights. A Namespace holds data and executes nothing.
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -83,7 +83,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
 
 
 def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
-    """The state dict inside what training frameworks wrap around it."""
+    """The state dict inside the wrappers of training frameworks."""
     while isinstance(content, Mapping):
         inner = next((content[key] for key in _NESTINGS if isinstance(content.get(key), Mapping)), None)
         if inner is None:
@@ -99,14 +99,14 @@ def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
 
 
 def _array(value: Tensor) -> NDArray[np.generic]:
-    """As numpy, which knows no bfloat16."""
+    """Convert to numpy. bfloat16 becomes float32, because numpy has no bfloat16."""
     plain = value.detach().float() if value.is_floating_point() else value.detach()
     array: NDArray[np.generic] = plain.numpy()
     return array
 
 
 def _reason(error: Exception) -> str:
-    """The part of torch's advice that says what was found."""
+    """The part of torch's message that names the object it found."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     found = next((line for line in lines if "Unsupported" in line or "GLOBAL" in line), lines[0] if lines else "")
     return found[:160] or type(error).__name__

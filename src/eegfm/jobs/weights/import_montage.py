@@ -9,10 +9,10 @@ from eegfm.signal.montages.electrodes import clean_label, electrode_table, is_sc
 
 
 def import_montage(choice: CanonicalName | NamedElectrodes) -> Montage:
-    """The montage; named electrodes keep the order of their list, which is that of the weights.
+    """The montage. Named electrodes keep the order of their list, which is the order of the weights.
 
     Raises:
-        ConfigError: A name is no electrode of the layout, or one electrode stands there twice.
+        ConfigError: A name is no electrode of the layout, or an electrode is listed twice.
     """
     if not isinstance(choice, NamedElectrodes):
         return canonical_montage(choice)
@@ -26,7 +26,7 @@ def import_montage(choice: CanonicalName | NamedElectrodes) -> Montage:
         )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ConfigError(f"import.montage.electrodes: {listed(twice)} stand there more than once; name each once")
+        raise ConfigError(f"import.montage.electrodes: {listed(twice)} are listed more than once; list each once")
     return Montage(
         channel_names=tuple(names),
         positions_m=tuple(table[name].position_m for name in names),

@@ -35,11 +35,11 @@ _REMEDY = (
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What an import leaves.
+    """Results of an import.
 
     Args:
-        checkpoint: As a pretraining would leave it, but for what nobody knows.
-        report: JSON-ready: what became of every weight, and where the file is from.
+        checkpoint: Checkpoint like that of a pretraining, except for unknown facts.
+        report: JSON-ready: the outcome of every weight, and the source of the file.
     """
 
     checkpoint: Checkpoint
@@ -47,13 +47,13 @@ class ImportResult:
 
 
 def import_weights(path: Path, params: ImportParams) -> ImportResult:
-    """Read published weights and say all that is known of them.
+    """Read published weights, and record all known facts about them.
 
-    What eegfm exported says all of itself, adapter included: then the parameters are not used.
+    An export of eegfm contains all its facts, including the adapter. The parameters are then not used.
 
     Args:
         path: The file, see ``eegfm.jobs.weights.foreign_weights``, or model.safetensors of an export.
-        params: Architecture, and what signals the weights expect.
+        params: Architecture, and signals that the weights expect.
 
     Raises:
         CheckpointError: The file cannot be read, or its weights do not fit the architecture.
@@ -102,7 +102,7 @@ def _check_resized(params: ImportParams, encoder: Encoder) -> None:
 def _import_exported(path: Path) -> ImportResult:
     checkpoint = read_exported(path.parent)
     header = checkpoint.header
-    assert header.imported is not None, "an export tells nobody whom it was trained on"
+    assert header.imported is not None, "an export does not list its training persons"
     logger.info("%s is an export of eegfm and says all of itself: parameters import.* are not used", path)
     model = build_inference(checkpoint, next(iter(header.signal_spec["montages"])))
     report = LoadReport(tuple(sorted(checkpoint.tensors))).to_dict()

@@ -12,7 +12,7 @@ _LICENSES = frozenset(
     {"apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nd-4.0"}
     | {"cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0", "gpl-3.0", "lgpl-3.0", "agpl-3.0", "openrail"}
 )
-"""Those that Hugging Face has an identifier for, as far as models of EEG use them."""
+"""Licenses with an identifier at Hugging Face, as far as EEG models use them."""
 _CARD = """\
 ---
 {front}---
@@ -60,7 +60,7 @@ features, encoded = program(recorded_uv)
 
 
 def write_card(model: Inference, config: ExportedConfig, formats: tuple[ExportFormat, ...], folder: Path) -> None:
-    """Write README.md. It counts persons and names none."""
+    """Write README.md. It gives the number of persons and no names."""
     (folder / CARD_FILE).write_text(_card(model, config, formats), encoding="utf-8")
 
 
@@ -81,7 +81,7 @@ def _card(model: Inference, config: ExportedConfig, formats: tuple[ExportFormat,
 
 
 def _front(header: CheckpointHeader) -> str:
-    """YAML for Hugging Face. Names of corpora are lower-case words; only the license is anybody's text."""
+    """YAML for Hugging Face. Names of corpora are lower-case words; only the license may be any text."""
     tags = [
         "eeg",
         "foundation-model",

@@ -11,10 +11,10 @@ from eegfm.files import fsync_folder
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which takes the place of ``folder`` at the end, unless an error is raised.
+    """A folder to write into, which replaces ``folder`` at the end, unless an error is raised.
 
     Args:
-        folder: The target; what it held before is gone afterwards, and stays where an error is raised.
+        folder: The target. Its old contents are removed at the end, and kept if an error is raised.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     new, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{what}") for what in ("tmp", "old"))

@@ -1,6 +1,7 @@
 """Parse and check the header (``.vhdr``) and markers (``.vmrk``) of BrainVision recordings.
 
-After Brain Products, "BrainVision Core Data Format 1.0". What is read here is what MNE does not check.
+Source: Brain Products, "BrainVision Core Data Format 1.0". The fields that are read here are those that MNE does not
+check.
 """
 
 import configparser
@@ -39,15 +40,15 @@ class Marker(NamedTuple):
 
 @dataclass(frozen=True)
 class BrainVisionHeader:
-    """What a ``.vhdr`` says, as far as signal and time depend on it.
+    """Fields of a ``.vhdr`` that decide signal and time.
 
     Args:
         labels: Channel names.
-        units: Units as written; µV where the field is empty, as the format has it.
+        units: Units as written; µV for an empty field, as in the format.
         rate_hz: Sampling rate.
         n_samples: Samples of one channel, by the size of the data file.
         data_path: The data file, inside the header's folder.
-        marker_path: The marker file, inside the header's folder; None where none is named or there.
+        marker_path: The marker file, inside the header's folder; None if none is named or it does not exist.
         flags: Faults that leave signal and timing intact.
     """
 
@@ -61,11 +62,11 @@ class BrainVisionHeader:
 
 
 def read_vhdr(path: Path) -> BrainVisionHeader:
-    """Read and check a header; the data file is measured, not opened.
+    """Read and check a header. Only the size of the data file is read.
 
     Raises:
-        RecordingError: A field is missing or of no use (``brainvision_header``), the rate is none that EEG has
-            (``sampling_rate``), the data file is not there (``data_missing``), of another size (``data_size``) or
+        RecordingError: A field is missing or useless (``brainvision_header``), no EEG has such a rate
+            (``sampling_rate``), the data file is missing (``data_missing``), has another size (``data_size``) or lies
             outside the folder (``data_outside_folder``).
     """
     sections = _sections(path)
@@ -90,7 +91,7 @@ def read_vhdr(path: Path) -> BrainVisionHeader:
 
 
 def stated_files(path: Path) -> tuple[Path, ...]:
-    """The data file and the marker file that a header names, whether they exist or not.
+    """The data file and the marker file that a header names, even if they do not exist.
 
     Raises:
         RecordingError: The header cannot be read, or leads out of its folder.
@@ -104,7 +105,7 @@ def read_vmrk(path: Path) -> tuple[list[Marker], int]:
     """Read a marker file.
 
     Returns:
-        The markers in file order, and the number of lines that are none.
+        The markers in file order, and the number of lines that are no markers.
 
     Raises:
         RecordingError: The file cannot be read (``unreadable``).
@@ -126,7 +127,7 @@ def read_vmrk(path: Path) -> tuple[list[Marker], int]:
 
 
 def _sections(path: Path) -> dict[str, dict[str, str]]:
-    """Keys and values by section, names in lower case; the comment, which is free text, left out."""
+    """Keys and values by section, names in lower case. The section ``comment`` is free text and is left out."""
     lines = _text(path).splitlines()[1:]
     body = "\n".join(lines).split("[Comment]")[0]
     parser = configparser.ConfigParser(
@@ -169,7 +170,7 @@ def _channels(path: Path, infos: dict[str, str], stated: str) -> tuple[tuple[str
         if not _is_resolution(resolution):
             raise _bad(path, f"resolution of Ch{number}", resolution, "a number above 0")
         names.append(fields[0].replace(r"\1", ","))
-        # What the micro sign leaves before itself where UTF-8 was taken for Latin-1.
+        # This character precedes the micro sign if UTF-8 was read as Latin-1.
         units.append(fields[3].replace("\xc2", "") or DEFAULT_UNIT)
     return tuple(names), tuple(units)
 
@@ -200,12 +201,12 @@ def _rate_hz(path: Path, interval_us: str) -> float:
 
 
 def _beside(path: Path, name: str, suffix: str) -> tuple[Path, tuple[str, ...]]:
-    """A file of the recording; files that were renamed together, as for BIDS, still belong together."""
+    """A file of the recording. Files that were renamed together, as for BIDS, still belong together."""
     stated = companion(path, name.replace("$b", path.stem))
     renamed = companion(path, f"{path.stem}{suffix}")
     if not stated.exists() and renamed.exists():
         return renamed, ("files_renamed",)
-    # It may be that of another recording, and is not the one that a list of side files or checksums names.
+    # The file may belong to another recording, and it is not the file in a list of side files or checksums.
     return stated, () if stated == renamed else ("files_other_name",)
 
 

@@ -15,11 +15,11 @@ from eegfm.signal.brainvision.header import FETCH_AGAIN, NEW_SEGMENT, BrainVisio
 from eegfm.signal.config import ReadParams
 from eegfm.signal.header import Annotation, RecordingHeader, Segment
 
-# MNE turns these into volts. Any other unit it leaves as it is, and calls that volts, too.
+# MNE converts these units to volts. It leaves values in other units unchanged, and calls them volts too.
 VOLTAGES = frozenset({"V", "mV", "µV", "uV", "nV"})
 UV_PER_UNIT = {"V": 1e6, "mV": 1e3, "uV": 1.0, "nV": 1e-3}
 GREEK_MICROVOLT = "\N{GREEK SMALL LETTER MU}V"
-# MNE has no error class of its own for files that it cannot read.
+# MNE raises these for files that it cannot read. It has no error class of its own.
 READ_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -36,7 +36,7 @@ READ_ERRORS = (
 class BrainVisionReader:
     """A BrainVision recording; ``New Segment`` markers split it into segments.
 
-    Time is that of the file: seconds between two segments are not counted, as in the markers' own positions.
+    Times count samples of the file: seconds between two segments are not counted, as in the markers' positions.
 
     Raises:
         RecordingError: A fault of the header (see ``read_vhdr``), or one that MNE finds (``brainvision_unreadable``).
@@ -88,7 +88,7 @@ class BrainVisionReader:
 
 
 def _scale_uv(unit: str, params: ReadParams) -> float | None:
-    """Microvolts per unit of what MNE returns; None where the unit is none of voltage."""
+    """Microvolts per unit of the values that MNE returns; None for a unit that is no voltage."""
     if unit in VOLTAGES:
         return 1e6
     if unit == GREEK_MICROVOLT:
@@ -97,7 +97,7 @@ def _scale_uv(unit: str, params: ReadParams) -> float | None:
 
 
 def _open_raw(path: Path, header: BrainVisionHeader) -> Any:
-    """MNE's lazy raw object, led to the data file that was checked and to no other."""
+    """MNE's lazy raw object on the data file that was checked, and on no other file."""
     import mne
 
     overrides = {"data_fname": header.data_path.name, "marker_fname": False}
@@ -124,7 +124,7 @@ def _unreadable(path: Path, error: BaseException) -> RecordingError:
 
 
 def _annotations(markers: Sequence[Marker], rate_hz: float) -> tuple[Annotation, ...]:
-    """``Kind/description`` as MNE writes them; the marker that opens every file says nothing."""
+    """``Kind/description`` as MNE writes them. The marker at the start of every file has no meaning."""
     return tuple(
         sorted(
             Annotation(marker.position / rate_hz, marker.n_samples / rate_hz, f"{marker.kind}/{marker.text}")

@@ -1,7 +1,7 @@
 """Annotation lists (TALs) of EDF+ and BDF+: start times of records, and annotations.
 
-Source: Kemp & Olivan 2003, section 2.2.2. Every record starts its first list with ``+onset`` and an empty
-text; lists end with a zero byte, texts with 0x14, a duration follows 0x15.
+Source: Kemp & Olivan 2003, section 2.2.2. The first list of every record starts with ``+onset`` and an empty text. A
+list ends with a zero byte, a text with 0x14. A duration follows 0x15.
 """
 
 import itertools
@@ -18,15 +18,15 @@ from eegfm.signal.header import Annotation, Segment
 from eegfm.signal.text import stripped
 
 _TAL = re.compile(rb"([+-]\d{1,9}(?:\.\d*)?)(?:\x15(\d{1,9}(?:\.\d*)?))?\x14(.*)\x14", re.DOTALL)
-# Onsets are written in decimals: a smaller step than this is rounding, not a gap.
+# Onsets are written in decimals. A smaller step than this is rounding, not a gap.
 ONSET_TOLERANCE_S = 1e-3
 MAX_DECIMALS = 7
-# Of a whole number, so that binary fractions do not count as decimals.
+# Tolerance of a whole number, so that binary fractions do not count as decimals.
 EXACT = 1e-4
 
 
 class Notes(NamedTuple):
-    """What the annotation channels say: the onset of each record (None if it says nothing), the notes."""
+    """Contents of the annotation channels: the onset of each record (None if it states none), and the notes."""
 
     onsets_s: tuple[float | None, ...]
     annotations: tuple[Annotation, ...]
@@ -78,9 +78,8 @@ def known_onsets(notes: Notes, file_name: str) -> NDArray[np.float64] | None:
     """Onsets of all records in seconds, or None when the annotation channels are absent or blank.
 
     Raises:
-        RecordingError: Some records do not state their onset although lists are written
-            (``damaged_records``): bytes are lost, shifted or overwritten, so the samples beside them cannot
-            be trusted either.
+        RecordingError: Some records do not state their onset although lists are written (``damaged_records``). Bytes
+            were lost, shifted or overwritten, so the samples of these records cannot be trusted either.
     """
     n_missing = sum(onset is None for onset in notes.onsets_s)
     if n_missing == len(notes.onsets_s) and not notes.annotations and not notes.n_damaged:
@@ -97,7 +96,7 @@ def known_onsets(notes: Notes, file_name: str) -> NDArray[np.float64] | None:
 def split_segments(
     onsets_s: NDArray[np.float64], record_s: float, n_per_record: int, file_name: str
 ) -> tuple[Segment, ...]:
-    """Split a file where the onsets of its records jump; time zero is the start of the first record.
+    """Split a file where the onsets of its records jump. Time zero is the start of the first record.
 
     Raises:
         RecordingError: Records overlap or run backwards (``record_order``), or start at regular intervals that are
@@ -121,7 +120,7 @@ def split_segments(
 
 
 def _check_duration(jumps_s: NDArray[np.float64], tolerance_s: float, record_s: float, file_name: str) -> None:
-    """Regular jumps are no gaps: the duration is wrong, and with it the rate."""
+    """Refuse regular jumps. They are no gaps: the record duration is wrong, and with it the rate."""
     regular_s = float(np.median(jumps_s)) if len(jumps_s) > 1 else 0.0
     n_regular = int(np.count_nonzero(np.abs(jumps_s - regular_s) <= tolerance_s))
     if abs(regular_s) > tolerance_s and 2 * n_regular > len(jumps_s):
@@ -135,9 +134,9 @@ def _check_duration(jumps_s: NDArray[np.float64], tolerance_s: float, record_s: 
 def has_clock_drift(
     onsets_s: NDArray[np.float64], segments: Sequence[Segment], record_s: float, n_per_record: int
 ) -> bool:
-    """Whether, within a segment, stated onsets and counted samples come to differ by over half a sample.
+    """Whether stated onsets and counted samples drift apart by over half a sample within a segment.
 
-    Single steps below the tolerance are rounding; many of them in one direction are another clock.
+    A single step below the tolerance is rounding. Many steps in one direction mean another clock.
     """
     tolerance_s = _tolerance_s(onsets_s, record_s, n_per_record)
     for segment in segments:
@@ -149,12 +148,12 @@ def has_clock_drift(
 
 
 def _tolerance_s(onsets_s: NDArray[np.float64], record_s: float, n_per_record: int) -> float:
-    """How far two onsets may be off without meaning anything: half a sample, or the last decimal that is written."""
+    """Tolerance of the distance of two onsets: half a sample, or the last decimal that is written."""
     return max(ONSET_TOLERANCE_S, 0.5 * record_s / n_per_record, _rounding_s(onsets_s, record_s))
 
 
 def _rounding_s(onsets_s: NDArray[np.float64], record_s: float) -> float:
-    """The last decimal of the onsets, where the record duration needs more of them; 0 where nothing is rounded."""
+    """The last decimal of the onsets, if the record duration needs more decimals; 0 if nothing is rounded."""
     for decimals in range(MAX_DECIMALS):
         steps = onsets_s * 10.0**decimals
         if np.abs(steps - np.rint(steps)).max() < EXACT:

@@ -10,29 +10,29 @@ from eegfm.signal.config import KnownUnit
 from eegfm.signal.edf.fields import Fields
 
 MICRO_SIGNS = "\u00b5\u03bc"
-# Exact spelling: 'UV' or 'uv' may be a slip for uV or for something else, a factor of a million apart.
+# The spelling must be exact: 'UV' or 'uv' may be a misspelt uV or another unit, which differ by a factor of a million.
 UNITS_UV: dict[str, float] = {"V": 1e6, "mV": 1e3, "uV": 1.0, "nV": 1e-3} | dict.fromkeys(
     [f"{micro}V" for micro in MICRO_SIGNS], 1.0
 )
-# Share of the electrodes that makes a value the one which all of them should have …
+# If at least this share of the electrodes has one value, all of them should.
 CONSENSUS_RATIO = 2 / 3
-# … and that makes a calibration one of a few that the amplifier has.
+# If at least this share of the electrodes has one calibration, it is one of the few calibrations of the amplifier.
 KIND_RATIO = 1 / 4
-# One amplifier records all electrodes with much the same gain; a slip of a prefix is a factor of a thousand.
+# One amplifier records all electrodes with similar gains. A wrong prefix of a unit is a factor of a thousand.
 MAX_SHARED_GAIN_RATIO = 30.0
-# Some writers fit the range of each channel to its data; a still electrode and a drifting one then differ by
-# thousands.
+# Some writers fit the range of each channel to its data. The ranges of a still and of a drifting electrode then differ
+# by a factor of thousands.
 MAX_FITTED_GAIN_RATIO = 1e5
-# Electrodes polarise by tenths of a volt, not by more.
+# Electrodes polarise by tenths of a volt at most.
 MAX_OFFSET_UV = 1e6
 
 
 class Calibration(NamedTuple):
-    """What a header states of a channel: digital and physical values on a straight line through two points.
+    """Calibration of one channel: a straight line from digital to physical values through two points.
 
     Args:
         unit_uv: The unit in microvolts.
-        physical_min: Physical value of ``digital_min``, in that unit. It may be the higher one: then a rising
+        physical_min: Physical value of ``digital_min``, in that unit. It may be above ``physical_max``: then a rising
             digital value is a falling voltage.
         physical_max: Physical value of ``digital_max``.
         digital_min: Lowest digital value.
@@ -71,7 +71,7 @@ def calibration(
         fields: Parses numbers.
         text: The channel's header fields.
         sample_bytes: 2 for EDF, 3 for BDF.
-        units: What units mean that are not known.
+        units: Configured meanings of unknown units.
 
     Raises:
         RecordingError: ``not_a_number digital_range physical_range unknown_unit``.
@@ -105,11 +105,11 @@ def _unit_uv(fields: Fields, unit: str, label: str, units: Mapping[str, KnownUni
 
 
 def check_electrodes(fields: Fields, calibrations: Mapping[str, Calibration]) -> None:
-    """Compare the calibrations of a file's electrodes; an ECG or a temperature beside them has no say.
+    """Compare the calibrations of a file's electrodes. Other channels, such as ECG or temperature, do not count.
 
-    A recording states one calibration for all electrodes, a few, or one fitted to each channel's data. In all three
-    one damaged field stands out: an electrode that differs from what most share in this field alone, that has the
-    opposite sign, or another order of magnitude.
+    A recording has one calibration for all electrodes, a few calibrations, or one fitted to each channel's data. In all
+    three cases a damaged field stands out: an electrode differs from most others in this field alone, has the opposite
+    sign, or another order of magnitude.
 
     Args:
         fields: Collects flags.
@@ -144,7 +144,7 @@ def check_electrodes(fields: Fields, calibrations: Mapping[str, Calibration]) ->
 
 
 def check_decimals(fields: Fields, electrodes: Sequence[Mapping[str, str]]) -> None:
-    """A writer uses one decimal separator: a comma among points is damage, not a language.
+    """Refuse mixed decimal separators. A writer uses one separator, so a comma among points is damage.
 
     Raises:
         RecordingError: Physical limits of electrodes have both (``mixed_decimals``).
@@ -156,9 +156,9 @@ def check_decimals(fields: Fields, electrodes: Sequence[Mapping[str, str]]) -> N
 
 
 def _models(calibrations: Sequence[Calibration]) -> list[dict[str, Any]]:
-    """What an electrode's calibration may be expected to be: values by field, some or all of them."""
+    """Expected calibrations of an electrode: values by field, for some or all fields."""
     if len(calibrations) == 2:
-        # Either may be the damaged one: what the first says stands for both.
+        # Either of the two may be damaged. The first stands for both.
         return [calibrations[0]._asdict()]
     n = len(calibrations)
     kinds = Counter(calibrations)
@@ -172,12 +172,12 @@ def _models(calibrations: Sequence[Calibration]) -> list[dict[str, Any]]:
 
 
 def _slip(each: Calibration, models: Sequence[Mapping[str, Any]], *, is_usual: bool) -> str:
-    """The one field in which an electrode is not what it may be expected to be; empty where none or several are."""
+    """The one field in which an electrode differs from the expected calibrations; empty for no or several fields."""
     if each._asdict() in models:
         return ""
     for model in models:
         differing = [name for name, value in model.items() if getattr(each, name) != value]
-        # Volts beside millivolts are no fault where a range of its own makes up for it.
+        # Volts beside millivolts are no fault if the range of the channel compensates for the unit.
         is_made_up_for = differing == ["unit_uv"] and "physical_max" not in model and is_usual
         if len(differing) == 1 and not is_made_up_for:
             return differing[0]

@@ -1,8 +1,8 @@
 """Check the samples of an EDF or BDF file against its header: positions of records, ranges of values.
 
-A record holds the channels one after the other, so wherever bytes were lost or slipped in, all later records are read
-across the borders of channels. Two things prove that this is not so: lists of an annotation channel that stand in
-their place, and traces that go on smoothly from each record to the next while they jump from channel to channel.
+A record holds the channels one after the other. If bytes were lost or inserted, all later records are read across the
+borders of channels. Two things prove the opposite: annotation lists in their place, and traces that continue smoothly
+from each record to the next while they jump from channel to channel.
 """
 
 from dataclasses import replace
@@ -16,25 +16,26 @@ from eegfm.signal.edf.calibration import Calibration
 from eegfm.signal.edf.header import EdfChannel, EdfHeader
 from eegfm.signal.edf.records import EdfRecords
 
-# Channel borders that together can tell: for neighbouring electrodes of a dense cap one border says little.
+# Number of channel borders that suffice together. One border between neighbouring electrodes of a dense cap tells
+# little.
 MIN_BORDERS = 96
 MIN_WINDOW_RECORDS = 8
 MIN_JUNCTIONS = 4
-# Mean logarithm of a step within a channel over one between channels: about -1 for real EEG, +1 where all is shifted
-# by whole samples, 0 where it is shifted by single bytes, or for noise that tells nothing.
+# Mean logarithm of the step within a channel over the step between channels. It is about -1 for real EEG, +1 if records
+# are shifted by whole samples, and 0 if they are shifted by single bytes, or for noise.
 MAX_EVIDENCE = -0.3
-# Low bytes of a record that may be all zeros or all ones; of random ones less than a hundredth are.
+# Share of the low bytes of a record that may be all zeros or all ones. For random bytes it is below a hundredth.
 MAX_EMPTY_RATIO = 0.5
-# Constant bytes behind the last record are padding when there are more of them than chance explains.
+# Constant bytes after the last record are padding if there are more of them than chance explains.
 MIN_PADDING_BYTES = 8
-# Enough to tell whether carriage returns and line feeds come in pairs.
+# Number of bytes that shows whether carriage returns and line feeds come in pairs.
 LOOKED_AT_BYTES = 1 << 24
-# Records that are looked at for values that do not fit the stated range.
+# Number of records in which values are compared with the stated range.
 N_LOOKED_AT = 32
-# Enough for a median that is good to a few percent.
+# Number of samples for a median that is accurate to a few percent.
 MEDIAN_SAMPLES = 4096
-# An electrode is off centre when its median is this many robust deviations off zero, and this many times as far as
-# that of any other electrode.
+# An electrode is off centre if its median is this many robust deviations off zero, and this many times as far as the
+# median of any other electrode.
 MIN_OFF_CENTRE = 0.6
 MIN_OFF_CENTRE_RATIO = 3.0
 MIN_COMPARED = 4
@@ -42,19 +43,19 @@ GAUSSIAN_MAD = 0.6745
 
 
 def n_aligned_records(header: EdfHeader, records: EdfRecords, has_onsets: bool, path: Path) -> int:
-    """Number of records that provably lie where they are read, in a file that has more bytes than records.
+    """Number of records that provably lie where they are read, in a file with extra bytes.
 
-    Where bytes slipped in inside the last records themselves, nothing behind them tells: these are left out unless
-    their annotation lists are at their end, or the bytes behind them are padding.
+    Bytes may have been inserted into the last records. No later record shows this, so the last records are left out
+    unless their annotation lists are in place or the extra bytes are padding.
 
     Args:
         header: Header with ``n_extra_bytes`` above 0.
         records: Its records.
         has_onsets: Whether an annotation channel states when each record starts, in order.
-        path: For messages.
+        path: Path for messages.
 
     Raises:
-        RecordingError: They cannot be shown to be aligned (``shifted_records``, ``text_mode``).
+        RecordingError: The records are not proven to be aligned (``shifted_records``, ``text_mode``).
     """
     has_whole_records = header.n_extra_bytes % header.record_bytes == 0
     n_unsure = 1
@@ -71,7 +72,7 @@ def n_aligned_records(header: EdfHeader, records: EdfRecords, has_onsets: bool, 
 
 
 def _follow_on(evidence: NDArray[np.float64], window: int) -> bool:
-    """Whether every stretch of records shows that records follow on each other; a short file is one stretch."""
+    """Whether every stretch of records shows smooth transitions from record to record. A short file is one stretch."""
     window = min(window, len(evidence))
     if window < MIN_JUNCTIONS:
         return False
@@ -82,8 +83,8 @@ def _follow_on(evidence: NDArray[np.float64], window: int) -> bool:
 def _have_low_bytes(header: EdfHeader, records: EdfRecords) -> bool:
     """Whether low bytes vary in every record.
 
-    Where one byte was lost, the low byte of a sample is the high byte of another, which for all but the largest values
-    says no more than its sign. The trace is then as smooth as before, and 256 times as high.
+    If one byte was lost, the low byte of a sample is the high byte of another. Except for the largest values this byte
+    holds only the sign. The trace is then as smooth as before, and 256 times as high.
     """
     channels = [channel for channel in header.channels if not channel.is_annotation]
     n_empty, n_telling = np.zeros(header.n_records), np.zeros(header.n_records)
@@ -97,7 +98,7 @@ def _have_low_bytes(header: EdfHeader, records: EdfRecords) -> bool:
 
 
 def shifted(header: EdfHeader, path: Path) -> RecordingError:
-    """The error for records that are not where they should be, with the cause where it shows."""
+    """The error for shifted records, with the cause if it is visible."""
     with path.open("rb") as file:
         file.seek(header.header_bytes)
         data = file.read(LOOKED_AT_BYTES)
@@ -117,7 +118,7 @@ def shifted(header: EdfHeader, path: Path) -> RecordingError:
 
 
 def border_evidence(header: EdfHeader, records: EdfRecords) -> NDArray[np.float64]:
-    """How each record follows on the one before it.
+    """Evidence for a smooth transition from each record to the next.
 
     Returns:
         (n - 1,) mean logarithm of the steps from record to record within a channel, over the steps from channel to
@@ -139,8 +140,8 @@ def border_evidence(header: EdfHeader, records: EdfRecords) -> NDArray[np.float6
 def value_flags(header: EdfHeader, records: EdfRecords) -> set[str]:
     """Flags for samples that do not fit the ranges that the header states.
 
-    ``outside_digital_range`` for samples beyond it, which writers do produce; ``offset_disagrees:<label>`` for an
-    electrode that does not swing around zero where all others do: one of its own limits is wrong, or it drifts.
+    ``outside_digital_range`` marks samples beyond the range, which some writers produce. ``offset_disagrees:<label>``
+    marks an electrode that does not swing around zero while all others do: one of its limits is wrong, or it drifts.
     """
     flags: set[str] = set()
     off_centre: dict[str, float] = {}
@@ -170,7 +171,7 @@ def _offset_flags(off_centre: dict[str, float]) -> set[str]:
 
 
 def _off_centre(values: NDArray[np.int16] | NDArray[np.int32], each: Calibration) -> float:
-    """Distance of a trace's median from zero, in robust standard deviations; 0 for a still one."""
+    """Distance of a trace's median from zero, in robust standard deviations; 0 for a still trace."""
     values = values.reshape(-1)[:: -(-values.size // MEDIAN_SAMPLES)]
     median = float(np.median(values))
     deviation_uv = float(np.median(np.abs(values - median))) / GAUSSIAN_MAD * abs(each.gain_uv)
@@ -183,7 +184,7 @@ def _physical(channel: EdfChannel) -> tuple[float, float]:
 
 
 def _is_padding(header: EdfHeader, records: EdfRecords) -> bool:
-    """Whether the bytes behind the last record are all the same, and those that it ends with are others."""
+    """Whether the bytes after the last record are all equal, and differ from the last bytes of the record."""
     extra = records.extra_bytes()
     return bool(
         header.n_extra_bytes >= MIN_PADDING_BYTES

@@ -38,7 +38,7 @@ CHANNEL_FIELDS = {
     "reserved": 32,
 }
 WORDS = frozenset({"label", "unit"})
-"""Fields that are compared as words: other blanks than those that pad a header mean nothing in them either."""
+"""Fields that are compared as words. Blanks of every kind around them have no meaning."""
 FETCH_AGAIN = "fetch the file again or repair its header"
 
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
@@ -49,7 +49,7 @@ class Fields:
     """Numbers and faults of one file's header; collects flags.
 
     Args:
-        file_name: For messages.
+        file_name: Name for messages.
     """
 
     def __init__(self, file_name: str) -> None:
@@ -64,7 +64,7 @@ class Fields:
         """Parse a whole number.
 
         Raises:
-            RecordingError: It is none (``not_a_number``).
+            RecordingError: The text is no whole number (``not_a_number``).
         """
         if not _INTEGER.fullmatch(text):
             raise self.fail("not_a_number", f"{field} is {text!r}, not a whole number")
@@ -74,7 +74,7 @@ class Fields:
         """Parse a number; a decimal comma is flagged.
 
         Raises:
-            RecordingError: It is none, or beyond any physical value (``not_a_number``).
+            RecordingError: The text is no number, or is beyond any physical value (``not_a_number``).
         """
         if not _DECIMAL.fullmatch(text):
             raise self.fail("not_a_number", f"{field} is {text!r}, not a number")

@@ -1,6 +1,6 @@
 """Parse the headers of EDF, EDF+ and BDF files with strict checks.
 
-What a signal or its timing depends on must be right or the file is rejected; what it does not depend on is flagged.
+A file is rejected for a fault in a field that decides its signal or timing. Other faults are flagged.
 """
 
 import re
@@ -18,9 +18,9 @@ from eegfm.signal.montages.electrodes import clean_label, duplicate_electrodes
 from eegfm.signal.sniff import BDF_MAGIC, describe_start, first_bytes, looks_like_edf
 
 ANNOTATION_LABELS = frozenset({"edf annotations", "bdf annotations"})
-"""Labels of the channels that hold annotation lists, in lower case: some writers spell them their own way."""
+"""Labels of the channels that hold annotation lists, in lower case, because writers differ in case."""
 UNKNOWN_COUNT = -1
-"""Number of records of a file that is still being written, or was never closed."""
+"""Number of records that is stated for a file that is still being written, or was never closed."""
 
 _DATE = re.compile(r"(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])\.\d\d", re.ASCII)
 _TIME = re.compile(r"(?:[01]\d|2[0-3])\.[0-5]\d\.[0-5]\d", re.ASCII)
@@ -37,7 +37,7 @@ class EdfChannel:
         rate_hz: Native rate.
         n_per_record: Samples in each record.
         offset: Position of its first sample in a record, in samples.
-        calibration: How digital values become microvolts, or why that cannot be said.
+        calibration: Calibration from digital values to microvolts, or the reason why it is unknown.
     """
 
     label: str
@@ -49,7 +49,7 @@ class EdfChannel:
 
     @property
     def is_annotation(self) -> bool:
-        """Whether it holds annotation lists in place of samples."""
+        """Whether this channel holds annotation lists and no samples."""
         return self.label.casefold() in ANNOTATION_LABELS
 
 
@@ -63,8 +63,8 @@ class EdfHeader:
         record_s: Duration of a record.
         kind: ``"C"`` or ``"D"`` for EDF+ and BDF+ without and with gaps, empty for plain EDF and BDF.
         channels: All signals, annotation channels included.
-        n_declared: Number of records that the file states, ``UNKNOWN_COUNT`` where it does not.
-        n_extra_bytes: Bytes behind the last record that can be read.
+        n_declared: Number of records that the file states, ``UNKNOWN_COUNT`` if it states none.
+        n_extra_bytes: Number of bytes after the last readable record.
         patient: Patient field.
         recording: Recording field.
         flags: Harmless faults.
@@ -83,7 +83,7 @@ class EdfHeader:
 
     @cached_property
     def header_bytes(self) -> int:
-        """Where the first record starts."""
+        """Byte at which the first record starts."""
         return FIXED_BYTES + CHANNEL_BYTES * len(self.channels)
 
     @cached_property
@@ -93,7 +93,7 @@ class EdfHeader:
 
     @property
     def n_lost(self) -> int:
-        """Number of records that should be there and cannot be read, as far as that is known."""
+        """Number of stated records that cannot be read, as far as this is known."""
         return max(self.n_declared - self.n_records, 0)
 
     @property
@@ -106,7 +106,7 @@ def read_header(path: Path, params: ReadParams) -> EdfHeader:
     """Read and check the header of an EDF, EDF+ or BDF file.
 
     Raises:
-        RecordingError: With one of the codes ``unreadable not_edf truncated_header not_a_number
+        RecordingError: One of the codes ``unreadable not_edf truncated_header not_a_number
             header_size no_signals unknown_record_count no_records record_duration samples_per_record
             duplicate_label physical_range digital_range unknown_unit gain_disagrees implausible_offset
             mixed_decimals truncated``.
@@ -127,7 +127,7 @@ def read_header(path: Path, params: ReadParams) -> EdfHeader:
             raise
         raise _header_size(fields, fixed, n_signals) from error
     if not is_settled:
-        # The number of signals and the header's size state the same thing; the size of the file can settle it.
+        # The number of signals and the header's size state the same fact. The size of the file can decide between them.
         if header.n_extra_bytes or "truncated" in fields.flags:
             raise _header_size(fields, fixed, n_signals)
         fields.flags.add("wrong_header_bytes")
@@ -171,7 +171,7 @@ def _record_duration(fields: Fields, fixed: Mapping[str, str], labels: list[str]
         raise fields.fail("no_signals", "annotations only, no signal", "leave the file out")
     text = fixed["record duration"]
     record_s = fields.decimal(text, "record duration")
-    # The rate hangs on this number alone, so nothing is read into it.
+    # The rate depends on this number alone, so it is not repaired.
     if record_s <= 0 or "," in text:
         raise fields.fail("record_duration", f"record duration is {text!r} s, a decimal above 0 is allowed")
     return record_s
@@ -206,7 +206,7 @@ def _channels(
 def _calibrate_or_note(
     fields: Fields, text: Mapping[str, str], sample_bytes: int, params: ReadParams
 ) -> Calibration | RecordingError:
-    """Reject a fault of an electrode at once; of another channel only when somebody asks for it."""
+    """Reject a fault of an electrode at once. Note a fault of another channel until the channel is read."""
     if clean_label(text["label"]) is not None:
         return calibration(fields, text, sample_bytes, params.units)
     try:
@@ -223,10 +223,10 @@ def _record_count(fields: Fields, fixed: Mapping[str, str]) -> int:
 
 
 def _fit_to_size(fields: Fields, header: EdfHeader, n_bytes: int, params: ReadParams) -> EdfHeader:
-    """Compare the number of records with the file's size; cut or salvage what does not fit.
+    """Compare the number of records with the file's size, and cut or salvage the file if they differ.
 
     Raises:
-        RecordingError: ``unknown_record_count`` or ``truncated`` without salvage, ``no_records`` with it.
+        RecordingError: ``unknown_record_count`` or ``truncated`` without salvage, ``no_records`` with salvage.
     """
     n_there, n_rest = divmod(max(n_bytes - header.header_bytes, 0), header.record_bytes)
     declared = header.n_declared
@@ -248,10 +248,10 @@ def _fit_to_size(fields: Fields, header: EdfHeader, n_bytes: int, params: ReadPa
 
 
 def stated_start(path: Path) -> datetime | None:
-    """When an EDF or BDF file says that it starts, in whole seconds; None where it says nothing of use.
+    """Start time that an EDF or BDF file states, in whole seconds; None if it states no valid time.
 
     Raises:
-        RecordingError: It cannot be opened.
+        RecordingError: The file cannot be opened.
     """
     start = first_bytes(path, FIXED_BYTES)
     if not looks_like_edf(start) or len(start) < FIXED_BYTES:
@@ -264,7 +264,7 @@ def stated_start(path: Path) -> datetime | None:
 
 
 def _check_metadata(fields: Fields, path: Path, fixed: Mapping[str, str], sample_bytes: int) -> None:
-    """Flag what is wrong but leaves signal and timing alone."""
+    """Flag faults that leave signal and timing intact."""
     if not _DATE.fullmatch(fixed["start date"]):
         fields.flags.add("bad_start_date")
     if not _TIME.fullmatch(fixed["start time"]):

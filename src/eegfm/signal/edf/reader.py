@@ -23,11 +23,11 @@ from eegfm.signal.montages.electrodes import clean_label
 class EdfReader:
     """A recording in EDF, EDF+ or BDF; samples are read from the mapped file on demand.
 
-    A faster or slower auxiliary channel leaves the EEG channels as they are: nothing is resampled here.
+    Nothing is resampled here, so a faster or slower auxiliary channel does not change the EEG channels.
 
     Args:
         path: The file.
-        params: What is known of it and forgiven.
+        params: Units and accepted faults.
 
     Raises:
         RecordingError: The header, the record onsets or the place of the records fail a check.
@@ -66,7 +66,7 @@ class EdfReader:
         return out
 
     def _aligned(self, edf: EdfHeader, notes: Notes) -> EdfHeader:
-        """The header with as many records as are provably in their place."""
+        """The header, with the number of records that are provably in place."""
         if not edf.n_extra_bytes:
             return edf
         try:
@@ -83,7 +83,7 @@ class EdfReader:
         if len({c.rate_hz for c in edf.channels if not c.is_annotation}) > 1:
             flags.add("other_rates")
         if not math.isclose(self._rate_hz, round(self._rate_hz), rel_tol=1e-9):
-            # Rare amplifiers have such a rate, and so has any with a wrong record duration.
+            # Few amplifiers have such a rate, but every file with a wrong record duration has one.
             flags.add("fractional_rate")
         if edf.n_lost:
             flags.add(f"lost_s:{edf.n_lost * edf.record_s:g}")
@@ -118,7 +118,7 @@ class EdfReader:
             flags.add("gaps" if edf.kind == "D" else "gaps_in_continuous_file")
         if has_clock_drift(onsets_s, segments, edf.record_s, n_per_record):
             flags.add("record_clock_drift")
-        # Time zero is the first sample, not the full second of the header's start time.
+        # Time zero is the first sample, not the whole second of the header's start time.
         shifted_notes = (note._replace(onset_s=note.onset_s - onsets_s[0]) for note in notes.annotations)
         return segments, tuple(sorted(shifted_notes))
 
@@ -140,10 +140,10 @@ def _annotation_bytes(edf: EdfHeader, records: EdfRecords) -> list[list[bytes]]:
 
 
 def _eeg_rate_hz(channels: Sequence[EdfChannel], file_name: str) -> float:
-    """Rate that most electrodes share; failing those, most channels labelled EEG; failing those, most.
+    """Rate of most electrodes; without electrodes, of most channels labelled EEG; without these, of most channels.
 
     Raises:
-        RecordingError: A rate no EEG has (``sampling_rate``).
+        RecordingError: No EEG has such a rate (``sampling_rate``).
     """
     signals = [channel for channel in channels if not channel.is_annotation]
     electrodes = [c for c in signals if clean_label(c.label)]

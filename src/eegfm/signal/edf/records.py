@@ -12,20 +12,20 @@ from eegfm.signal.edf.calibration import Calibration
 from eegfm.signal.edf.fields import FETCH_AGAIN
 from eegfm.signal.edf.header import EdfChannel, EdfHeader
 
-# Decoded at once: intermediate values stay in the processor's cache.
+# Number of samples decoded at once, so that intermediate values stay in the processor's cache.
 CHUNK_SAMPLES = 1 << 15
-# Letting go costs time, holding on costs memory.
+# Bytes after which mapped pages are released. Releasing costs time, holding costs memory.
 FORGET_BYTES = 16 << 20
-# Single precision errs by 2**-24 of a value; with four roundings it keeps a quarter of a step up to here.
+# Largest value for single precision. Its error is 2**-24 of a value; after four roundings this is a quarter of a step.
 MAX_SINGLE_STEPS = 1 << 20
 
 
 class EdfRecords:
-    """The records of one file, mapped: nothing is read before it is asked for.
+    """The records of one mapped file. Samples are read on demand.
 
     Args:
         path: The file.
-        header: Its header; all its records are there.
+        header: Its header; the file must hold all its records.
 
     Raises:
         RecordingError: The file cannot be opened (``unreadable``).
@@ -43,7 +43,7 @@ class EdfRecords:
         self._bytes = np.frombuffer(self._mapped, dtype=np.uint8)
 
     def resized(self, n_records: int) -> "EdfRecords":
-        """The same file, of which more or fewer records are looked at."""
+        """The same file with another number of records."""
         other = copy(self)
         other._n_records = n_records
         assert other._end <= self._bytes.size
@@ -63,11 +63,11 @@ class EdfRecords:
         return self._bytes[at : at + channel.n_per_record * header.sample_bytes].tobytes()
 
     def extra_bytes(self) -> NDArray[np.uint8]:
-        """What stands behind the last record."""
+        """Bytes after the last record."""
         return self._bytes[self._end :]
 
     def last_bytes(self, n_bytes: int) -> NDArray[np.uint8]:
-        """What the last record ends with."""
+        """Last bytes of the last record."""
         return self._bytes[self._end - n_bytes : self._end]
 
     @property
@@ -75,10 +75,10 @@ class EdfRecords:
         return self._header.header_bytes + self._n_records * self._header.record_bytes
 
     def forget(self, n_records: int) -> None:
-        """Let go of what was mapped, now and then: the system counts pages of the file as memory of this process.
+        """Release mapped pages from time to time, because the system counts them as memory of this process.
 
         Args:
-            n_records: Records that were read since the last call.
+            n_records: Number of records read since the last call.
         """
         self._n_mapped_bytes += n_records * self._header.record_bytes
         if self._n_mapped_bytes < FORGET_BYTES:
@@ -109,7 +109,7 @@ class EdfRecords:
     def _stored(self, channel: EdfChannel) -> NDArray[np.int16] | NDArray[np.int32]:
         """A channel as a view of the file: (n_records, samples per record), 24-bit values in the upper three bytes.
 
-        A 24-bit value and the byte before it are one 32-bit value; the header makes sure that there is such a byte.
+        A 24-bit value and the byte before it form one 32-bit value. The header ensures that such a byte exists.
         """
         header = self._header
         width = header.sample_bytes

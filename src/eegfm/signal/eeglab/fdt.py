@@ -1,7 +1,7 @@
 """Samples of EEGLAB recordings: time-major, in memory or in an ``.fdt`` file of plain float32.
 
-An ``.fdt`` says nothing of itself. Its size is known from the ``.set``; a wrong byte order and swapped axes keep the
-size and are found in the values, by statistics that genuine recordings pass with a wide margin.
+An ``.fdt`` has no header. Its size follows from the ``.set``. A wrong byte order and swapped axes keep the size; they
+are found in the values, by statistics that genuine recordings pass with a wide margin.
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from eegfm.errors import RecordingError
 
 SAMPLE_BYTES = 4
 FETCH_AGAIN = "fetch .set and .fdt again, together, or save the recording again in EEGLAB"
-# A quarter of a megabyte: the block is still in the L2 cache when it is written the other way round.
+# A quarter of a megabyte. The block is still in the L2 cache when it is transposed.
 BLOCK_VALUES = 1 << 16
 N_PROBES = 8
 PROBE_VALUES = 1 << 15
-# From a trillionth of a microvolt to a thousand volts.
+# Range of plausible magnitudes, from a trillionth of a microvolt to a thousand volts.
 SANE_UV = (1e-12, 1e9)
 MAX_ABSURD_RATIO = 0.25
 MAX_SANE_ABSURD_RATIO = 0.02
@@ -40,7 +40,7 @@ class TimeMajor(Protocol):
 
 
 class ArraySamples:
-    """Samples that are in memory, in the type that the file stores.
+    """Samples in memory, in the type that the file stores.
 
     Args:
         stored: (T, C).
@@ -56,18 +56,19 @@ class ArraySamples:
 
 
 class FdtSamples:
-    """Samples of an ``.fdt``, read when they are asked for.
+    """Samples of an ``.fdt``, read on demand.
 
-    Plain reads, no mapping: a file that shrinks meanwhile ends in a rejected row, not in a killed process.
+    This uses plain reads, not a mapping. If the file shrinks meanwhile, it is rejected; a mapping would kill the
+    process.
 
     Args:
         path: The file.
         n_samples: Number of samples T that the ``.set`` states.
-        n_channels: Number of channels C that it states.
+        n_channels: Number of channels C that the ``.set`` states.
 
     Raises:
-        RecordingError: Another size (``fdt_size``), byte order (``fdt_byte_order``) or order of the axes
-            (``fdt_transposed``), or no float32 at all (``fdt_values``).
+        RecordingError: The file has another size (``fdt_size``), byte order (``fdt_byte_order``) or order of the axes
+            (``fdt_transposed``), or holds no float32 at all (``fdt_values``).
     """
 
     def __init__(self, path: Path, n_samples: int, n_channels: int) -> None:
@@ -115,7 +116,7 @@ class FdtSamples:
             )
 
     def _probes(self) -> list[NDArray[np.float32]]:
-        """(T_i, C) stretches spread over the file, or all of it."""
+        """(T_i, C) stretches spread over the file, or the whole file."""
         n_rows = max(PROBE_VALUES // self.n_channels, MIN_AXIS_ROWS // N_PROBES + 1)
         if n_rows * N_PROBES >= self.n_samples:
             return [self.rows(0, self.n_samples)]
@@ -126,20 +127,21 @@ class FdtSamples:
 def channel_major(samples: TimeMajor, start: int, stop: int, channels: Sequence[int]) -> NDArray[np.float32]:
     """Samples [start, stop) of some channels: (len(channels), stop - start) float32, C-contiguous.
 
-    Block by block: turning a whole recording round at once misses the cache with every value.
+    The samples are transposed block by block. Transposing a whole recording at once would miss the cache with every
+    value.
     """
     out = np.empty((len(channels), stop - start), dtype=np.float32)
     picks = np.asarray(channels, dtype=np.intp)
     n_rows = max(BLOCK_VALUES // samples.n_channels, 1)
     for at in range(start, stop, n_rows):
         block = samples.rows(at, min(at + n_rows, stop))
-        with np.errstate(over="ignore"):  # beyond float32 is infinite, and flagged as non-finite
+        with np.errstate(over="ignore"):  # values beyond float32 become infinite and are flagged as non-finite
             out[:, at - start : at - start + len(block)] = block.T[picks]
     return out
 
 
 def _check_byte_order(path: Path, probes: Sequence[NDArray[np.float32]]) -> None:
-    """Four bytes read backwards make numbers of any magnitude."""
+    """Refuse values of any magnitude, which four bytes read backwards give."""
     values = np.concatenate([probe.reshape(-1) for probe in probes])
     as_is, swapped = _absurd_ratio(values), _absurd_ratio(values.byteswap())
     if as_is <= MAX_ABSURD_RATIO:
@@ -151,18 +153,18 @@ def _check_byte_order(path: Path, probes: Sequence[NDArray[np.float32]]) -> None
 
 
 def _absurd_ratio(values: NDArray[np.float32]) -> float:
-    """Share of values that are no EEG in any unit; zeros and non-finite values say nothing."""
+    """Share of values that are no EEG in any unit. Zeros and non-finite values do not count."""
     size = np.abs(values[np.isfinite(values) & (values != 0)])
     low, high = SANE_UV
     return float(np.mean((size < low) | (size > high))) if size.size else 0.0
 
 
 def _check_axes(path: Path, probes: Sequence[NDArray[np.float32]]) -> None:
-    """Refuse channel-major samples, where what are called neighbouring channels are successive samples.
+    """Refuse channel-major samples.
 
-    In time-major samples the step from the last channel to the first one of the next sample spans both a pair of
-    channels and a step in time: it is never smaller than every channel's own step in time. With the axes swapped
-    it is one step in time like the others, and what are called steps in time are steps over C samples.
+    In time-major samples, the step from the last channel to the first channel of the next sample spans a pair of
+    channels and a step in time. It is never smaller than the step in time of every channel. With swapped axes it is an
+    ordinary step in time, and the apparent steps in time are steps over C samples.
     """
     n_channels = probes[0].shape[1]
     if n_channels < 2 or sum(len(probe) for probe in probes) < MIN_AXIS_ROWS:
@@ -181,7 +183,7 @@ def _check_axes(path: Path, probes: Sequence[NDArray[np.float32]]) -> None:
 
 
 def _typical_steps(steps: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(C,) mean size of the steps of each column, the largest and non-finite ones left out."""
+    """(C,) mean size of the steps of each column, without the largest and the non-finite steps."""
     n_keep = max(int(len(steps) * (1 - OUTLIER_RATIO)), 1)
     kept = np.partition(np.abs(steps), n_keep - 1, axis=0)[:n_keep]
     typical: NDArray[np.float64] = np.where(np.isfinite(kept), kept, 0).mean(axis=0, dtype=np.float64)

@@ -14,7 +14,7 @@ from eegfm.signal.matlab.read import read_variables
 from eegfm.signal.matlab.values import Value, Wanted
 from eegfm.signal.text import stripped
 
-# ``xmax`` of some writers counts one sample more; a rate that is off moves it much further.
+# ``xmax`` of some writers counts one sample more. A wrong rate moves it much further.
 MAX_END_ERROR_SAMPLES = 2.0
 MAX_END_ERROR_RATIO = 1e-4
 RESAVE = "correct the field in EEGLAB and save the file again, or leave it out"
@@ -34,14 +34,14 @@ _EEG: Wanted = {
 
 @dataclass(frozen=True)
 class Fields:
-    """An EEGLAB dataset, without what no reader of signals needs.
+    """Fields of an EEGLAB dataset that a reader of signals needs.
 
     Args:
-        labels: Channel labels; as many as ``nbchan``.
+        labels: ``nbchan`` channel labels.
         n_samples: Samples of one channel.
         rate_hz: Sampling rate.
         data: (C, T) samples, or the name of the file that holds them.
-        events: ``type``, ``latency`` (in samples, from 1) and ``duration`` as they stand there.
+        events: ``type``, ``latency`` (in samples, from 1) and ``duration`` as stored.
         flags: Faults that leave signal and timing intact.
     """
 
@@ -58,12 +58,12 @@ def read_fields(path: Path, max_bytes: int) -> Fields:
 
     Args:
         path: The file.
-        max_bytes: Most memory that it may take, embedded samples included.
+        max_bytes: Most memory that the file may take, embedded samples included.
 
     Raises:
-        RecordingError: Damaged (``matlab_unreadable``), too large (``too_large``), of something else
-            (``not_eeglab``), epochs (``epochs``), a field without a usable value (``eeglab_field``,
-            ``sampling_rate``), or fields that contradict each other (``channel_list``, ``rate_against_xmax``).
+        RecordingError: The file is damaged (``matlab_unreadable``), too large (``too_large``), no EEGLAB dataset
+            (``not_eeglab``) or has epochs (``epochs``), a field has no usable value (``eeglab_field``,
+            ``sampling_rate``), or fields contradict each other (``channel_list``, ``rate_against_xmax``).
     """
     eeg = _dataset(path, read_variables(path, {"EEG": _EEG, **_EEG}, max_bytes))
     numbers = {name: _number(eeg, name) for name in ("nbchan", "pnts", "trials", "srate", "xmin", "xmax")}
@@ -85,7 +85,7 @@ def read_fields(path: Path, max_bytes: int) -> Fields:
 
 
 def _dataset(path: Path, variables: Mapping[str, Value]) -> Mapping[str, Value]:
-    """The fields, which lie in a struct ``EEG`` or are variables of their own."""
+    """The fields, from the struct ``EEG`` or from separate variables."""
     outer = variables.get("EEG")
     if isinstance(outer, list):
         if len(outer) != 1:
@@ -106,7 +106,7 @@ def _not_eeglab(path: Path, found: str) -> RecordingError:
 
 
 def _number(eeg: Mapping[str, Value], name: str) -> float | None:
-    """A real number; None where the field is absent or empty, NaN where it holds something else."""
+    """A real number; None if the field is absent or empty, NaN if it holds anything else."""
     value = eeg.get(name)
     if value is None or (isinstance(value, str | np.ndarray) and len(value) == 0):
         return None
@@ -126,7 +126,7 @@ def _bad_field(path: Path, name: str, value: float | None, allowed: str) -> Reco
 
 
 def _check_continuous(path: Path, eeg: Mapping[str, Value], numbers: Mapping[str, float | None]) -> None:
-    """One trial; an empty field is one, as in EEGLAB, and the size of the samples proves it."""
+    """Refuse several trials. An empty field means one trial, as in EEGLAB; the size of the samples proves it."""
     data = eeg.get("data")
     n_trials = 1.0 if numbers["trials"] is None else numbers["trials"]
     if n_trials > 1 or (isinstance(data, np.ndarray) and data.ndim > 2):
@@ -150,7 +150,7 @@ def _rate_hz(path: Path, numbers: Mapping[str, float | None]) -> float:
 
 
 def _check_end(path: Path, numbers: Mapping[str, float | None], n_samples: int, rate_hz: float) -> tuple[str, ...]:
-    """EEGLAB states the time of the last sample, which a wrong rate contradicts; a wrong ``xmin`` only shifts it."""
+    """Compare the rate with ``xmax``, the time of the last sample. A wrong ``xmin`` only shifts this time."""
     xmin, xmax, last_s = numbers["xmin"], numbers["xmax"], (n_samples - 1) / rate_hz
     flags = () if xmin in {None, 0.0} else ("xmin_not_zero",)
     if xmax is None or not math.isfinite(xmax):
@@ -179,5 +179,5 @@ def _labels(path: Path, eeg: Mapping[str, Value], n_channels: int) -> tuple[str,
 
 
 def _table(value: Value) -> list[dict[str, Value]]:
-    """A struct array; anything else, as the empty matrix that stands for none, has no rows."""
+    """Rows of a struct array. Anything else has no rows, such as the empty matrix that stands for an empty array."""
     return value if isinstance(value, list) else []

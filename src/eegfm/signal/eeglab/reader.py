@@ -1,7 +1,7 @@
 """Read EEGLAB ``.set`` files, with embedded data or with an ``.fdt`` file.
 
-Of the dozens of fields a ``.set`` may have, those that decide on signal and time are read and must agree with each
-other; the others (ICA, history, positions) are stepped over. Meanings after EEGLAB's ``eeg_checkset.m``.
+A ``.set`` may have dozens of fields. The fields that decide signal and time are read and must agree with each other.
+The others (ICA, history, positions) are skipped. The meanings follow EEGLAB's ``eeg_checkset.m``.
 """
 
 import itertools
@@ -28,13 +28,14 @@ RESAVE = "save it again in EEGLAB as one continuous recording, or leave it out"
 class EeglabReader:
     """A continuous EEGLAB recording; ``boundary`` events split it into segments.
 
-    EEGLAB counts time without what was cut out, and so do its event latencies and the BIDS tables made from them:
-    a segment starts in recording time where it starts in the file, and the seconds that a ``boundary`` says were cut
-    out stand as the duration of its annotation only. Time zero is the first sample, whatever ``xmin`` says.
+    EEGLAB counts time without the stretches that were cut out. So do its event latencies, and the BIDS tables made from
+    these. A segment therefore starts in recording time where it starts in the file. The seconds that a ``boundary``
+    says were cut out are kept as the duration of its annotation only. Time zero is the first sample, whatever ``xmin``
+    says.
 
     Raises:
-        RecordingError: Not a readable ``.set``, epochs, fields that contradict each other or the samples, or
-            samples outside the folder of the ``.set``.
+        RecordingError: The file is no readable ``.set``, holds epochs, has fields that contradict each other or the
+            samples, or has samples outside its folder.
     """
 
     def __init__(self, path: Path, params: ReadParams) -> None:
@@ -63,7 +64,7 @@ class EeglabReader:
 
 
 def _samples(path: Path, fields: Fields) -> tuple[TimeMajor, tuple[str, ...]]:
-    """The samples, and flags about where they were found."""
+    """The samples, and flags about the file that holds them."""
     if isinstance(fields.data, str):
         fdt_path, flags = _fdt_path(path, fields.data)
         return FdtSamples(fdt_path, fields.n_samples, len(fields.labels)), flags
@@ -80,7 +81,7 @@ def _samples(path: Path, fields: Fields) -> tuple[TimeMajor, tuple[str, ...]]:
 
 
 def _fdt_path(path: Path, name: str) -> tuple[Path, tuple[str, ...]]:
-    """Where the samples lie; files that were renamed together still belong together."""
+    """Path of the samples. Files that were renamed together still belong together."""
     stated = companion(path, name)
     if stated.suffix.lower() != ".fdt":
         raise RecordingError(
@@ -93,7 +94,7 @@ def _fdt_path(path: Path, name: str) -> tuple[Path, tuple[str, ...]]:
         return stated, ()
     if not stated.exists() and renamed.exists():
         return renamed, ("fdt_renamed",)
-    # It may be that of another recording, and is not the one that a list of side files or checksums names.
+    # The file may belong to another recording, and it is not the file in a list of side files or checksums.
     return stated, ("fdt_other_name",)
 
 
@@ -104,14 +105,14 @@ class _Event(NamedTuple):
 
 
 def _annotations(fields: Fields) -> tuple[tuple[Annotation, ...], tuple[str, ...]]:
-    """Events in seconds from the first sample, which EEGLAB calls latency 1; and flags about those left out."""
+    """Events in seconds from the first sample (latency 1 in EEGLAB), and flags about omitted events."""
     events = [_event(item) for item in fields.events]
     placed = [event for event in events if math.isfinite(event.latency)]
     notes = (
         Annotation((event.latency - 1) / fields.rate_hz, event.duration / fields.rate_hz, event.kind)
         for event in placed
     )
-    # NaN sorts nowhere: by time and text only.
+    # Sort by time and text only, because NaN durations have no order.
     ordered = tuple(sorted(notes, key=lambda note: (note.onset_s, note.text)))
     return ordered, ("events_without_latency",) if len(placed) < len(events) else ()
 
@@ -124,13 +125,13 @@ def _event(item: dict[str, Value]) -> _Event:
 
 
 def _scalar(value: Value) -> float:
-    """A number, or NaN for anything else, as an empty duration is."""
+    """A number, or NaN for anything else, such as an empty duration."""
     return float(value.item()) if isinstance(value, np.ndarray) and value.size == 1 else math.nan
 
 
 def _segments(annotations: Sequence[Annotation], rate_hz: float, n_samples: int) -> tuple[Segment, ...]:
     """Split at ``boundary`` events, which lie half-way between two samples."""
-    # A file that was cut while its events were plain numbers marks boundaries as -99.
+    # If a file was cut while its events were plain numbers, boundaries have the number -99.
     cuts = {
         math.ceil(note.onset_s * rate_hz - 1e-6)
         for note in annotations

@@ -1,7 +1,7 @@
 """MATLAB files of version 5: a sequence of elements, each with a tag (type, bytes) and its content.
 
-After MathWorks, "MAT-File Format" (R2024a). A compressed element is one variable in a zlib stream. Every element must
-lie inside the one that holds it, so a wrong length is found where it stands.
+Source: MathWorks, "MAT-File Format" (R2024a). A compressed element is one variable in a zlib stream. Every element must
+lie inside the element that contains it. A wrong length is therefore found at its own tag.
 """
 
 import io
@@ -38,7 +38,7 @@ class _Tag(NamedTuple):
 
 
 class _Matrix(NamedTuple):
-    """The start of a variable or field; its content stops at byte ``stop`` of the source."""
+    """The start of a variable or field. Its content stops at byte ``stop`` of the source."""
 
     class_id: int
     dims: tuple[int, ...]
@@ -67,14 +67,14 @@ class _Source:
         self._advance(out.nbytes, stop)
         view, n_done = out.view(np.uint8).data, 0
         while n_done < out.nbytes:
-            # Small pieces: an inflater must not hold a second copy of a large array.
+            # Read small pieces, so that an inflater does not hold a second copy of a large array.
             n_read = self._stream.readinto(view[n_done : n_done + PIECE_BYTES])  # type: ignore[attr-defined]
             if not n_read:
                 raise DamagedFileError("it ends in the middle of a variable")
             n_done += n_read
 
     def skip_to(self, stop: int) -> None:
-        """Step over everything before ``stop``."""
+        """Skip everything before ``stop``."""
         if self._is_file:
             self._stream.seek(stop)
             self.position = stop
@@ -95,7 +95,7 @@ class _Source:
         return _Tag(kind, n_bytes, None)
 
     def content(self, tag: _Tag, stop: int) -> bytes:
-        """Content of a small element, with the padding that follows it stepped over."""
+        """Content of a small element. The padding after it is skipped."""
         if tag.content is not None:
             return tag.content
         content = self.take(tag.n_bytes, stop)
@@ -185,7 +185,7 @@ def _read_variable(
     """Read one variable into ``found`` if it is wanted.
 
     Returns:
-        Whether it was.
+        Whether it was wanted.
     """
     matrix = _matrix(source, stop)
     if matrix is None or matrix.name not in wanted:
@@ -198,7 +198,7 @@ def _read_variable(
 
 
 def _matrix(source: _Source, stop: int) -> _Matrix | None:
-    """The start of a variable; None for an empty one or one of a class with another layout."""
+    """The start of a variable; None for an empty variable, or a class with another layout."""
     if source.position == stop:
         return None
     flags = source.content(source.tag(stop), stop)
@@ -253,7 +253,7 @@ def _numbers(source: _Source, matrix: _Matrix, budget: Budget) -> NDArray[np.gen
 
 
 def _text(source: _Source, matrix: _Matrix, budget: Budget) -> str | None:
-    """A row of characters; None for a matrix of them."""
+    """A row of characters; None for a matrix of characters."""
     if prod(matrix.dims) != max(matrix.dims, default=0):
         return None if prod(matrix.dims) else ""
     tag = source.tag(matrix.stop)
@@ -271,7 +271,7 @@ def _text(source: _Source, matrix: _Matrix, budget: Budget) -> str | None:
 def _structs(source: _Source, matrix: _Matrix, wanted: Wanted | None, budget: Budget) -> list[dict[str, Value]]:
     names, n_elements = _field_names(source, matrix.stop), prod(matrix.dims)
     n_left = matrix.stop - source.position
-    # Each field takes a tag at least; this bounds the work before it starts.
+    # Each field takes at least one tag. This bounds the work before it starts.
     if n_elements * len(names) * 8 > n_left:
         raise DamagedFileError(f"{n_elements} elements of {len(names)} fields in {n_left} bytes")
     budget.spend(n_elements * OBJECT_BYTES)

@@ -27,7 +27,7 @@ def read_mat73(path: Path, wanted: Wanted, budget: Budget) -> dict[str, Value]:
             return _fields(file, wanted, budget, 0)
     except RecordingError:
         raise
-    # h5py has no error class of its own: these are what the library's errors become.
+    # h5py has no error class of its own. It turns errors of the HDF5 library into these.
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         text = " ".join(str(error).split())[:160]
         raise DamagedFileError(f"HDF5 cannot read it ({text})") from error
@@ -40,7 +40,7 @@ def _fields(group: Any, wanted: Wanted | None, budget: Budget, depth: int) -> di
 
 
 def _child(group: Any, name: str) -> Any:
-    """A child that is stored in this file: a link may lead into any other file of the machine."""
+    """A child that is stored in this file. Links are refused, because they may lead into any file of the machine."""
     import h5py
 
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
@@ -76,11 +76,11 @@ def _value(node: Any, wanted: Wanted | None, budget: Budget, depth: int) -> Valu
 
 
 def _array(dataset: Any, budget: Budget) -> NDArray[np.generic]:
-    """A whole dataset in memory, if it may take that much and lies in this file."""
+    """A whole dataset in memory, if it fits the budget and lies in this file."""
     if dataset.external or dataset.is_virtual:
         raise _elsewhere(dataset, dataset.name)
     n_bytes = prod(dataset.shape) * dataset.dtype.itemsize
-    # A chunk is inflated as a whole, whatever part of it the dataset uses.
+    # A chunk is inflated as a whole, even if the dataset uses a part of the chunk only.
     chunk_bytes = prod(dataset.chunks or ()) * dataset.dtype.itemsize if dataset.chunks else 0
     budget.check_inflation(max(n_bytes, chunk_bytes), dataset.id.get_storage_size())
     budget.spend(max(n_bytes, chunk_bytes))
@@ -89,14 +89,14 @@ def _array(dataset: Any, budget: Budget) -> NDArray[np.generic]:
 
 
 def _text(codes: NDArray[np.generic]) -> str | None:
-    """A row of 16-bit characters; None for a matrix of them."""
+    """A row of 16-bit characters; None for a matrix of characters."""
     if codes.size != max(codes.shape, default=0):
         return None
     return codes.astype("<u2").tobytes().decode("utf-16-le", errors="replace")
 
 
 def _structs(group: Any, wanted: Wanted | None, budget: Budget, depth: int) -> list[dict[str, Value]]:
-    """A struct, or an array of them, whose fields are then lists of references."""
+    """A struct, or a struct array, whose fields are lists of references."""
     import h5py
 
     names = [name for name in group if wanted is None or name in wanted]
@@ -119,7 +119,7 @@ def _structs(group: Any, wanted: Wanted | None, budget: Budget, depth: int) -> l
 
 
 def _is_reference_list(node: Any) -> bool:
-    """Whether a dataset is one field of a struct array; a cell array looks alike and says so."""
+    """Whether a dataset is one field of a struct array. A cell array looks alike, but is marked as such."""
     import h5py
 
     return (

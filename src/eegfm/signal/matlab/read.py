@@ -12,11 +12,11 @@ def read_variables(path: Path, wanted: Wanted, max_bytes: int) -> dict[str, Valu
 
     Args:
         path: A MATLAB file of version 5 or 7.3.
-        wanted: What to read. What else the file holds is stepped over, whatever its size.
+        wanted: Names to read. Other contents of the file are skipped, whatever their size.
         max_bytes: Most memory that the result may take.
 
     Returns:
-        Those of the wanted variables that the file holds.
+        The wanted variables that the file holds.
 
     Raises:
         RecordingError: The file is damaged (``matlab_unreadable``), takes too much memory (``too_large``), or

@@ -1,7 +1,7 @@
 """Values of MATLAB variables, and a bound on memory that is checked before anything is inflated.
 
 MATLAB writes two unrelated containers under one extension: its own version 5 (``-v6``, ``-v7``) and HDF5 (``-v7.3``).
-Both come out of here in the same shape, so that what a field means is written once.
+Both readers return the same types, so the code that interprets fields exists once.
 """
 
 from collections.abc import Mapping
@@ -13,27 +13,28 @@ from numpy.typing import NDArray
 from eegfm.errors import RecordingError
 
 Wanted: TypeAlias = Mapping[str, "Wanted | None"]
-"""Names to read; None takes the value whole, a mapping takes these fields of a struct."""
+"""Names to read. None takes the whole value, a mapping takes these fields of a struct."""
 Value: TypeAlias = NDArray[np.generic] | str | list[dict[str, "Value"]] | None
 """A numeric array with MATLAB's own shape, a row of characters, a struct array (one dict per element), or None for
-what is none of these (cells, function handles, complex and sparse arrays)."""
+other values (cells, function handles, complex and sparse arrays)."""
 
-# What a value costs in Python beside its bytes; an empty array takes about as much.
+# Memory of a Python value besides its bytes. An empty array takes about as much.
 OBJECT_BYTES = 128
-# EEG shrinks to a half or a third; only below this size may a variable shrink at will, as flat test signals do.
+# Compression shrinks EEG to a half or a third. Only a variable below this size may shrink more, as flat test signals
+# do.
 SMALL_BYTES = 32 << 20
 MAX_INFLATION = 100
 
 
 class DamagedFileError(Exception):
-    """What a container says of itself cannot be."""
+    """The contents of a container contradict each other."""
 
 
 class Budget:
     """Memory that the variables of one file may take.
 
     Args:
-        file_name: For messages.
+        file_name: Name for messages.
         max_bytes: The limit.
     """
 
@@ -43,10 +44,10 @@ class Budget:
         self._spent_bytes = 0
 
     def spend(self, n_bytes: int) -> None:
-        """Take note of memory that is about to be used.
+        """Count memory that is about to be used.
 
         Raises:
-            RecordingError: It is more than there is (``too_large``).
+            RecordingError: The limit is exceeded (``too_large``).
         """
         self._spent_bytes += n_bytes
         if self._spent_bytes > self._max_bytes:
@@ -60,7 +61,7 @@ class Budget:
         """Refuse a variable that is much larger in memory than in its file.
 
         Raises:
-            RecordingError: No recording shrinks like this (``too_large``).
+            RecordingError: No recording is compressed this much (``too_large``).
         """
         if n_bytes > SMALL_BYTES and n_bytes > MAX_INFLATION * stored_bytes:
             raise RecordingError(

@@ -1,6 +1,6 @@
 """The bipolar derivation of the TUH corpora: 22 differences of neighbouring electrodes, as one matrix.
 
-Order and electrodes are those of the montage files that lie beside the corpora (Ferrell et al. 2020, "Electrode
+Order and electrodes follow the montage files that are published with the corpora (Ferrell et al. 2020, "Electrode
 Location and Channel Labels"). TUEV's annotations name a derivation by its index in this order.
 """
 
@@ -27,12 +27,12 @@ TCP_PAIRS: tuple[tuple[str, str], ...] = (
 
 
 class TcpDerivation(NamedTuple):
-    """Those of the 22 derivations that a recording's electrodes allow.
+    """The derivations, out of 22, that a recording's electrodes allow.
 
     Args:
         matrix: (K, C); ``matrix @ signal_uv`` of (C, T) referential microvolts gives (K, T) bipolar ones.
         names: Name of each row, e.g. ``"FP1-F7"``.
-        indices: Index of each row among the 22; recordings without ears have 20, and no index moves up.
+        indices: Index of each row among the 22. Recordings without ears have 20 rows; their indices stay the same.
     """
 
     matrix: NDArray[np.float32]
@@ -45,8 +45,8 @@ class BipolarMontage(NamedTuple):
 
     Args:
         matrix: (K, C), as in ``TcpDerivation``.
-        montage: One channel per derivation, halfway between its electrodes; on the scalp where both are.
-        second_positions_m: (K, 3) place of each derivation's second electrode, the one that is subtracted.
+        montage: One channel per derivation, halfway between its electrodes; on the scalp if both electrodes are.
+        second_positions_m: (K, 3) position of each derivation's second electrode, which is subtracted.
     """
 
     matrix: NDArray[np.float32]
@@ -77,11 +77,11 @@ def tcp_name(index: int) -> str:
 def tcp_matrix(channel_names: Sequence[str]) -> TcpDerivation:
     """Derive the bipolar channels that the given electrodes allow.
 
-    Whatever the channels were recorded against cancels, as long as it is the same for all of them.
+    The reference cancels if it is the same for all channels.
 
     Args:
         channel_names: C names, of a store (``Fp1``, ``T7``) or of a file (``EEG FP1-REF``, ``EEG T3-LE``), in the
-            order of the signal's rows. Those that are no electrode of the derivation take no part in it.
+            order of the signal's rows. Channels that are no electrode of a derivation are ignored.
 
     Raises:
         EegfmError: Two channels are the same electrode.
@@ -100,7 +100,7 @@ def tcp_matrix(channel_names: Sequence[str]) -> TcpDerivation:
 
 
 def tcp_montage(montage: Montage) -> BipolarMontage:
-    """The derivations that a montage's electrodes allow; none where it has no pair of them."""
+    """The derivations that a montage's electrodes allow; none if it has no pair of electrodes."""
     derived = tcp_matrix(montage.channel_names)
     positions_m = np.asarray(montage.positions_m, dtype=np.float64).reshape(-1, 3)
     first, second = (derived.matrix == 1.0), (derived.matrix == -1.0)
@@ -117,5 +117,5 @@ def tcp_montage(montage: Montage) -> BipolarMontage:
 
 
 def is_bipolar(montage: Montage) -> bool:
-    """Whether channels are differences of two electrodes: only such have a hyphen in their names."""
+    """Whether channels are differences of two electrodes. Only such channels have a hyphen in their names."""
     return any("-" in name for name in montage.channel_names)

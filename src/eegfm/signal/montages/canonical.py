@@ -34,11 +34,11 @@ _ELECTRODES: dict[CanonicalName, tuple[Layout, tuple[str, ...]]] = {
     "gsn_129": ("gsn129", _GSN),
 }
 _NUMBERS: dict[object, str] = {int(name): name for name in _ELECTRODES if name[0].isdigit()}
-_LOWEST = -0.1  # of spread channels, over the radius: the ring of Fpz, T7, Oz and T8 lies about there
+_LOWEST = -0.1  # height of the lowest spread channel over the radius, about that of the ring of Fpz, T7, Oz and T8
 
 
 def spelt_name(value: object) -> object:
-    """Undo what YAML and the command line make of ``1020_19``: the number 102019."""
+    """Restore ``1020_19`` from the number 102019, which YAML and the command line make of it."""
     return _NUMBERS.get(value, value) if isinstance(value, int) else value
 
 
@@ -48,7 +48,7 @@ CanonicalChoice = Annotated[CanonicalName, BeforeValidator(spelt_name)]
 
 @cache
 def canonical_montage(name: CanonicalName) -> Montage:
-    """The montage of that name, in the order of its layout; nothing was recorded, so its reference is unknown."""
+    """The montage of this name, in the order of its layout. It has no recording, so its reference is unknown."""
     layout, names = _ELECTRODES[name]
     electrodes = sorted((electrode_table(layout)[n] for n in names), key=lambda e: e.order)
     return Montage(

@@ -18,9 +18,9 @@ Layout = Literal[
     "biosemi16", "biosemi32", "biosemi64", "biosemi128", "biosemi160", "biosemi256",
 ]
 # fmt: on
-"""Which electrodes exist: the 10-05 system, EGI's HydroCel geodesic nets, BioSemi's caps.
+"""Electrode layouts: the 10-05 system, EGI's HydroCel geodesic nets, BioSemi's caps.
 
-BioSemi's caps of 16, 32 and 64 have names of the 10-20 system at BioSemi's own places; the larger ones are named
+BioSemi's caps of 16, 32 and 64 have names of the 10-20 system at BioSemi's own positions. The larger caps are named
 radially from the vertex (A1).
 """
 
@@ -41,14 +41,14 @@ MNE_MONTAGES: dict[Layout, str] = {
     "biosemi256": "biosemi256",
 }
 _RADIAL_LAYOUTS = frozenset({"biosemi128", "biosemi160", "biosemi256"})
-# The 10-20 system of 1958 and the 10-10 system name the same four places differently.
+# The 10-20 system of 1958 and the 10-10 system have different names for the same four positions.
 MODERN_NAMES = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
 # Ears and mastoids carry no scalp signal. (A1 and A2 of a radial layout are at the vertex.)
 NOT_SCALP = frozenset({"A1", "A2", "M1", "M2"})
-# Electrodes that clinics use and the 10-05 system has no place for: anterior temporal (T1, T2), sphenoidal (SP) and
-# nasopharyngeal (PG). FT9 and FT10 are near T1 and T2, but not there.
+# Clinical electrodes without a position in the 10-05 system: anterior temporal (T1, T2), sphenoidal (SP) and
+# nasopharyngeal (PG). FT9 and FT10 are near T1 and T2, but not at the same positions.
 _WITHOUT_PLACE = frozenset({"T1", "T2", "SP1", "SP2", "PG1", "PG2"})
-# REF says that there is a reference, and not which: TUH writes it for the average, other recorders for theirs.
+# REF means an unnamed reference. TUH writes it for the average, other recorders for their own reference.
 REFERENCE_SUFFIXES: dict[str, Reference] = {
     "REF": "unknown",
     "AVG": "average",
@@ -63,7 +63,7 @@ _NOT_EEG = re.compile(
     r"EVENTS?|MARKERS?|ACC|GYRO)(?![A-Z])",
     re.IGNORECASE,
 )
-# Lists of notes that EDF+ and BDF+ store as if they were a channel.
+# Annotation lists that EDF+ and BDF+ store as a channel.
 _NOTES = re.compile(r"[EB]DF ANNOTATIONS", re.IGNORECASE)
 _ONE_ELECTRODE = re.compile(r"(?:EEG\s+)?(?P<name>[A-Z]+\d*[A-Z]?)\.*(?:\s*-\s*(?P<other>\S+))?", re.IGNORECASE)
 _GEODESIC = re.compile(r"E0*(\d{1,3})", re.IGNORECASE)
@@ -74,7 +74,7 @@ _VERTEX = "Cz"
 
 
 class Electrode(NamedTuple):
-    """One electrode of a layout: its name, its place in store order, its position in the head frame."""
+    """One electrode of a layout: its name, its rank in store order, its position in the head frame."""
 
     name: str
     order: int
@@ -83,16 +83,16 @@ class Electrode(NamedTuple):
 
 @dataclass(frozen=True)
 class ResolvedChannels:
-    """Which channels of a file are electrodes.
+    """Channels of a file that are electrodes.
 
     Args:
         picks: Index into the file's labels of each channel, in the montage's order.
         montage: The electrodes, in the layout's own order whatever the order in the file.
-        not_understood: Labels that are neither electrodes nor known to be something else.
-        left_out: Labels known to be no single electrode with a place on the head: ECG, EOG, triggers, bipolar
+        not_understood: Labels that are neither electrodes nor known as other channels.
+        left_out: Labels known to be no single electrode with a position on the head: ECG, EOG, triggers, bipolar
             derivations, electrodes that the 10-05 system does not hold.
-        flags: ``reference_unknown`` where labels carry a reference that nobody names; ``reference_differs:<reference>``
-            where they name another one than is given.
+        flags: ``reference_unknown`` if labels have an unnamed reference; ``reference_differs:<reference>`` if they name
+            another reference than the given one.
     """
 
     picks: tuple[int, ...]
@@ -112,7 +112,7 @@ class _Parsed(NamedTuple):
 def electrode_table(layout: Layout) -> dict[str, Electrode]:
     """All electrodes of a layout by canonical name; positions from MNE's montage, head frame, metres.
 
-    MNE's 10-05 table holds the old names too; here every place stands once, by its modern name.
+    MNE's 10-05 table also holds the old names. Here every position occurs once, by its modern name.
     """
     import mne
 
@@ -130,13 +130,14 @@ def electrode_table(layout: Layout) -> dict[str, Electrode]:
 def _canonical_names(layout: Layout | None) -> dict[str, str]:
     """Upper-case name to canonical name, old names included.
 
-    Without a layout: the 10-05 system and the geodesic nets. Radial names are left out there: C3 would be two places.
+    Without a layout, these are the names of the 10-05 system and of the geodesic nets. Radial names are left out,
+    because C3 would then have two positions.
     """
     names = {name.upper(): name for name in electrode_table(layout or "1005")}
     if layout is None:
         return names | MODERN_NAMES | _GEODESIC_NAMES | {"E129": _VERTEX, "E257": _VERTEX}
     if layout.startswith("gsn"):
-        # A net counts its vertex, the reference, as the electrode after the last.
+        # A net numbers its vertex, the reference, as the electrode after the last.
         return names | ({f"E{len(names)}": _VERTEX} if _VERTEX in names.values() else {})
     return names | {old: new for old, new in MODERN_NAMES.items() if new in names.values()}
 
@@ -144,19 +145,19 @@ def _canonical_names(layout: Layout | None) -> dict[str, str]:
 def clean_label(label: str, layout: Layout | None = None) -> str | None:
     """Canonical electrode name of a label, or None when it does not name one electrode.
 
-    ``Fc5.`` is FC5, ``EEG FP1-REF`` is Fp1, ``EEG T3-LE`` is T7, ``E001`` is E1; ``ECG``, ``A2-A1`` and
-    whatever no table holds are None.
+    ``Fc5.`` is FC5, ``EEG FP1-REF`` is Fp1, ``EEG T3-LE`` is T7, ``E001`` is E1. ``ECG``, ``A2-A1`` and labels that are
+    in no table give None.
 
     Args:
-        label: As written in a file.
-        layout: Whose electrodes count. Without one, those of the 10-05 system and of the geodesic nets; E129 is then
-            the vertex, as it is in the net of 129.
+        label: Label as written in a file.
+        layout: Layout of the electrodes. Without one, the 10-05 system and the geodesic nets count; E129 is then the
+            vertex, as in the net of 129.
     """
     return _parse(label, layout).name or None
 
 
 def ten_twenty_names(labels: Sequence[str]) -> tuple[str | None, ...]:
-    """10-05 name of each label of one file; None for what names none, as C3 of a radially named cap does not."""
+    """10-05 name of each label of one file; None if there is none, e.g. for C3 of a radially named cap."""
     return tuple(p.name or None for p in _parsed(labels, "1005"))
 
 
@@ -172,14 +173,14 @@ def _parse(label: str, layout: Layout | None) -> _Parsed:
     if other is None or other.upper() in REFERENCE_SUFFIXES:
         if name:
             return _Parsed("electrode", name, REFERENCE_SUFFIXES[other.upper()] if other else None)
-        # An electrode of another layout is a mistake of some kind, one without a place is not.
+        # An electrode of another layout is a mistake. An electrode without a position is not.
         return _Parsed("other" if match["name"].upper() in _WITHOUT_PLACE else "unknown")
-    # Two electrodes are a bipolar derivation: known, but at no single place.
+    # Two electrodes form a bipolar derivation, which is known but has no single position.
     return _Parsed("other" if _is_electrode(other.rstrip("."), layout) else "unknown")
 
 
 def _is_electrode(text: str, layout: Layout | None) -> bool:
-    """Whether any layout that could be meant has it."""
+    """Whether any possible layout has this electrode."""
     return bool(_canonical(text, layout) or _canonical(text, None)) or text.upper() in _WITHOUT_PLACE
 
 
@@ -189,7 +190,7 @@ def _canonical(text: str, layout: Layout | None) -> str | None:
 
 
 def duplicate_electrodes(labels: Sequence[str]) -> tuple[str, ...]:
-    """Electrodes that more than one label names, spelling and reference aside."""
+    """Electrodes with more than one label, regardless of spelling and reference."""
     names = [clean_label(label) for label in labels]
     if _LARGE_NET & set(names):
         # Beside E130 and above, E129 is an electrode like any other and not the vertex.
@@ -209,9 +210,9 @@ def resolve_channels(
 
     Args:
         labels: Labels as written in the file.
-        layout: Which electrodes exist.
-        reference: What was recorded against; inferred from the labels when not given.
-        meaning_of_ref: The reference that labels ending in ``-REF`` were recorded against.
+        layout: Layout of the electrodes.
+        reference: Reference of the recording; inferred from the labels if not given.
+        meaning_of_ref: Reference of channels whose labels end in ``-REF``.
 
     Raises:
         RecordingError: No electrode at all (``no_eeg``), one electrode twice (``duplicate_label``), or
@@ -259,12 +260,12 @@ def _duplicates(names: Sequence[str]) -> RecordingError:
 
 
 def is_scalp(names: Iterable[str], layout: Layout) -> tuple[bool, ...]:
-    """Per electrode of a layout, whether it lies on the scalp and not on an ear or behind it."""
+    """Per electrode of a layout, whether it lies on the scalp, and not on or behind an ear."""
     return tuple(layout in _RADIAL_LAYOUTS or name not in NOT_SCALP for name in names)
 
 
 def _parsed(labels: Sequence[str], layout: Layout) -> list[_Parsed]:
-    """Parse all labels; names that two systems share are unknown where the file is in the other system.
+    """Parse all labels. A name that two systems share is unknown if the file uses the other system.
 
     C3 of BioSemi's radial naming (A1-A32, B1-B32, …) is not the C3 of 10-20.
     """
@@ -279,7 +280,7 @@ def _parsed(labels: Sequence[str], layout: Layout) -> list[_Parsed]:
 
 @lru_cache(maxsize=64)
 def _is_radial(labels: tuple[str, ...]) -> bool:
-    """Whether a file names electrodes radially: most of the names that tell the systems apart are radial."""
+    """Whether a file names electrodes radially: most names that distinguish the systems are radial."""
     radial = [_RADIAL.fullmatch(stripped(label)) is not None for label in labels]
     other = [clean_label(label) is not None for label in labels]
     n_radial_only = sum(r and not o for r, o in zip(radial, other, strict=True))
@@ -287,7 +288,7 @@ def _is_radial(labels: tuple[str, ...]) -> bool:
 
 
 def _given_reference(reference: Reference, stated: Collection[Reference | None]) -> tuple[Reference, tuple[str, ...]]:
-    """The reference that is given, and a flag for each other one that labels state: one of the two is wrong."""
+    """The given reference, and a flag for each other reference in labels, because one of the two is wrong."""
     others = (
         sorted(name for name in stated if name not in (None, "unknown", reference)) if reference != "unknown" else ()
     )
@@ -295,7 +296,7 @@ def _given_reference(reference: Reference, stated: Collection[Reference | None])
 
 
 def _inferred_reference(stated: Collection[Reference | None], layout: Layout) -> tuple[Reference, tuple[str, ...]]:
-    """The one reference that all labels state, and flags; None stands for labels that state none."""
+    """The one reference that all labels state, and flags. None stands for labels without a reference."""
     known = sorted(reference for reference in stated if reference)
     if len(known) > 1:
         raise RecordingError(

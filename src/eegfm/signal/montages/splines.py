@@ -17,9 +17,9 @@ from eegfm.signal.montages.electrodes import MNE_MONTAGES, Layout, electrode_tab
 Floats = NDArray[np.float64]
 
 _ORDER = 4  # m of the paper: the smoothness of the spline
-_N_TERMS = 50  # of the Legendre series; term 51 is below 1e-12 of the first
+_N_TERMS = 50  # terms of the Legendre series; term 51 is below 1e-12 of the first
 _SANE_RADII_M = (0.06, 0.14)
-# The nets without their vertex are parts of those with it.
+# Nets without their vertex are subsets of nets with it.
 _TEMPLATES: tuple[Layout, ...] = tuple(name for name in MNE_MONTAGES if name not in ("gsn64", "gsn128", "gsn256"))
 
 
@@ -31,19 +31,19 @@ class Sphere(NamedTuple):
 
 
 STANDARD_SPHERE = Sphere(np.array([0.0, 0.0, 0.04]), 0.09)
-"""For electrodes that determine none; centre and radius are those that MNE takes."""
+"""Sphere for electrodes that determine none, with MNE's centre and radius."""
 
 
 def spline_matrix(sources: Floats, targets: Floats, regularisation: float = 1e-5) -> Floats:
-    """Matrix that interpolates potentials at one set of places from those at another.
+    """Matrix that interpolates potentials at target positions from potentials at electrodes.
 
-    Rows sum to one: a potential that is the same everywhere stays so, whatever the reference.
+    Rows sum to one. A potential that is the same everywhere therefore stays the same, whatever the reference.
 
     Args:
         sources: (C, 3) directions of the electrodes from the centre of the head, of any length.
-        targets: (K, 3) directions of the places asked for.
-        regularisation: Added to the diagonal of the kernel: the spline may miss the values to be smoother. With 0 it
-            goes through every value; 1e-5 is what MNE takes.
+        targets: (K, 3) directions of the target positions.
+        regularisation: Term added to the diagonal of the kernel. A larger term gives a smoother spline that misses the
+            values. With 0 it goes through every value; MNE takes 1e-5.
 
     Returns:
         (K, C) float64.
@@ -67,9 +67,9 @@ def directions(montage: Montage) -> Floats:
 def head_sphere(montage: Montage) -> Sphere:
     """The sphere behind a montage's electrodes.
 
-    Electrodes of a template have the sphere of the whole template: it does not depend on which of them are used.
-    Templates differ by a centimetre in where the head lies, so that no one centre serves all. Measured electrodes
-    have the sphere that fits them best.
+    Electrodes of a template have the sphere of the whole template, whichever of them are used. The position of the head
+    differs by a centimetre between templates, so no single centre serves all. Measured electrodes have the sphere that
+    fits them best.
     """
     for layout in _TEMPLATES:
         if _is_of_template(montage, layout):
@@ -86,7 +86,7 @@ def template_sphere(layout: Layout) -> Sphere:
 
 
 def fitted_sphere(points_m: Floats) -> Sphere:
-    """The sphere that fits (N, 3) points best in least squares; the standard one where they determine none.
+    """The least-squares sphere of (N, 3) points; the standard sphere if they determine none.
 
     |p|² = 2 p·c + (r² - |c|²) is linear in the centre c and the constant.
     """

@@ -12,19 +12,20 @@ from eegfm.signal.processing.quality import Span
 TEXT_COLUMNS = ("value", "marker_value")
 CHANNEL_COLUMNS = ("channel", "channels")
 _OTHER_MEANING = frozenset({*CHANNEL_COLUMNS, "HED", "stim_file", "recording_id_in_file"})
-"""Columns of events whose texts describe no stretch."""
+"""Columns of events whose texts do not describe a stretch."""
 CHANNEL_SIGN = "@@"
-"""Stands between the text of an EDF+ note and the one channel that the note is about."""
+"""Separator between the text of an EDF+ note and its channel, for notes about one channel."""
 
 
 class BadStretches(NamedTuple):
-    """What notes call bad.
+    """Stretches that notes call bad.
 
     Args:
         spans_s: Stretches (start, stop) in recording time; they may overlap and lie outside the recording.
-        points_s: Recording times of notes without a duration: where the bad stretch ends is unknown.
-        flags: ``bad_without_duration:<n>`` for these, ``bad_on_channels:<n>`` for notes about single channels, and
-            ``bad_in_other_columns:<n>`` for events that take nothing out: their value says something else.
+        points_s: Recording times of notes without a duration. The end of the bad stretch is unknown.
+        flags: ``bad_without_duration:<n>`` for notes without a duration, ``bad_on_channels:<n>`` for notes about single
+            channels, and ``bad_in_other_columns:<n>`` for events that remove nothing, because their value has another
+            meaning.
     """
 
     spans_s: tuple[tuple[float, float], ...] = ()
@@ -36,9 +37,10 @@ NOTHING_BAD = BadStretches()
 
 
 def says_bad(event: Mapping[str, Any], patterns: Sequence[str]) -> bool:
-    """Whether one of an event's texts fits one of the patterns; case and blanks around it do not count.
+    """Whether one of an event's texts matches one of the patterns. Case and surrounding blanks do not count.
 
-    Its texts are its values or, where these are empty or numbers (of triggers), those of its other columns, too.
+    The texts are the event's values. If these are empty or numbers (of triggers), the texts of its other columns also
+    count.
     """
     values = [str(event[column]) for column in TEXT_COLUMNS if event.get(column)]
     others = () if any(_is_word(value) for value in values) else _other_texts(event)
@@ -64,10 +66,10 @@ def _fits(text: str, patterns: tuple[str, ...]) -> bool:
 
 
 def bad_stretches(events: Iterable[Mapping[str, Any]], patterns: Sequence[str]) -> BadStretches:
-    """Collect what events call bad; an event that stands in two places counts once.
+    """Collect stretches that events call bad. An event that is listed twice counts once.
 
     Args:
-        events: Rows with ``onset_s``, ``duration_s`` (None if unknown), ``value``, and what else they have.
+        events: Rows with ``onset_s``, ``duration_s`` (None if unknown), ``value``, and other columns.
         patterns: ``ingest.reading.bad_annotations``.
     """
     spans_s, points_s, on_channels, elsewhere = set(), set(), set(), set()
@@ -94,10 +96,10 @@ def bad_stretches(events: Iterable[Mapping[str, Any]], patterns: Sequence[str]) 
 def bad_ones(
     notes: Iterable[dict[str, Any]], events: Iterable[Mapping[str, Any]], patterns: Sequence[str], rate_hz: float
 ) -> list[dict[str, Any]]:
-    """Those of the notes that call a stretch bad and are not among the events.
+    """Notes that call a stretch bad and are not among the events.
 
-    An event says what a note says where the text is the same, the onset differs by one sample at most, and the event
-    lasts as long or longer.
+    An event equals a note if the text is the same, the onset differs by one sample at most, and the event lasts at
+    least as long.
     """
     known: dict[str, list[tuple[float, float]]] = {}
     for event in events:
@@ -119,7 +121,7 @@ def is_on_channels(event: Mapping[str, Any]) -> bool:
 
 
 def spans_of(bad: BadStretches, header: RecordingHeader) -> list[Span]:
-    """The stretches in samples of the file, in order and without overlap; what lies outside it is left out."""
+    """The stretches in samples of the file, in order and without overlap. Parts outside the file are left out."""
     found = sorted(span for start_s, stop_s in bad.spans_s for span in header.spans_between(start_s, stop_s))
     merged: list[Span] = []
     for start, stop in found:
@@ -131,7 +133,7 @@ def spans_of(bad: BadStretches, header: RecordingHeader) -> list[Span]:
 
 
 class Piece(NamedTuple):
-    """A part of a segment that is filtered by itself, and whether it is bad."""
+    """A part of a segment that is filtered separately, and whether it is bad."""
 
     segment: Segment
     is_bad: bool
@@ -143,11 +145,12 @@ def cut_pieces(segment: Segment, spans: Sequence[Span], rate_hz: float, step: in
     Args:
         segment: The segment.
         spans: Bad stretches in samples of the file, in order and without overlap.
-        rate_hz: Their rate.
-        step: Cuts lie at multiples of so many samples from the segment's start; bad stretches grow to the next one.
+        rate_hz: Rate of the samples.
+        step: Cuts lie at multiples of this number of samples from the segment's start. Bad stretches grow to the next
+            multiple.
 
     Returns:
-        The pieces in order; together they are the segment.
+        The pieces in order; together they cover the segment.
     """
     start, stop, onset_s = segment
     edges, is_bad = [start], list[bool]()

@@ -1,10 +1,9 @@
 """Filter and resample signals block by block: band-pass, notch, anti-aliasing and exact resampling in one FFT.
 
-Overlap-save: each block is transformed once, multiplied by one real response, cut or extended to the bins of
-the output rate, and transformed back. Transform lengths N = k*down in and M = k*up out make the ratio of the
-rates exact, so the time axis does not drift, and a real response makes the phase exactly zero. Where only a fraction
-nearby can be computed with, each block is shifted to where its samples belong. The response is that of
-``eegfm.signal.processing.kernels``.
+The method is overlap-save. Each block is transformed once, multiplied by one real response, cut or extended to the bins
+of the output rate, and transformed back. Transform lengths N = k*down (input) and M = k*up (output) make the ratio of
+the rates exact, so the time axis does not drift. A real response makes the phase exactly zero. If the ratio can only be
+approximated, each block is shifted to its true position. ``eegfm.signal.processing.kernels`` gives the response.
 """
 
 import math
@@ -23,17 +22,17 @@ from eegfm.signal.processing.kernels import band_kernels
 ReadBlock = Callable[[int, int], NDArray[np.float32]]
 """``read(start, stop)`` returns (C, stop - start) microvolts; called once per sample, in order."""
 
-# The ratio of the rates is a fraction, and no block is shorter than three denominators: 30 MB at 20 channels.
+# Largest denominator of the ratio of the rates. A block has at least three denominators, which is 30 MB at 20 channels.
 MAX_DENOMINATOR = 125_000
 TYPICAL_BLOCK_SAMPLES = 20_000
-# Drift that needs no shift: 45 Hz at 100 uV changes by 0.1 uV in as much of a sample at 100 Hz.
+# Largest drift without a shift, in samples. At 100 Hz, 45 Hz of 100 uV changes by 0.1 uV over such a drift.
 MAX_DRIFT_SAMPLES = 3e-4
-# Long enough that the overlap costs little, short enough that a group of transforms stays in the L2 cache.
+# Block length in overlaps: long enough that the overlap costs little, short enough for the L2 cache.
 OVERLAP_BLOCKS = 6
 ROWS_PER_TRANSFORM = 8
-# scipy transforms this many rows at once with SIMD; what is left over costs as much each.
+# scipy transforms this many rows at once with SIMD. Each remaining row costs as much as a whole group.
 SIMD_ROWS = 4
-# With more channels than this, rows that fill up the last SIMD group cost less than a larger buffer.
+# Above this number of channels, filling the last SIMD group with extra rows costs less than a larger buffer.
 MAX_CHANNELS_TO_BATCH = 32
 
 
@@ -41,7 +40,7 @@ MAX_CHANNELS_TO_BATCH = 32
 class _Plan:
     """Geometry: ``n_batch`` overlapping blocks, lengths in units of ``down`` input and ``up`` output samples.
 
-    ``slip`` is the part of its distance from the first sample by which an output sample would come too late.
+    ``slip`` is the delay of an output sample without shifts, as a fraction of its distance from the first sample.
     """
 
     up: int
@@ -65,14 +64,14 @@ class _Plan:
 class BlockResampler:
     """Filter and resample a signal of any length in blocks of fixed size.
 
-    Output sample k lies at k / rate_hz seconds after the first input sample. Edges are continued by odd
-    reflection, as MNE does. Input must be finite.
+    Output sample k lies k / rate_hz seconds after the first input sample. Edges are continued by odd reflection, as in
+    MNE. The input must be finite.
 
     Args:
         rate_in_hz: Rate of the input.
         params: Band, notch and output rate.
         n_channels: Number of channels C.
-        block_samples: Least number of new input samples per block; chosen for speed when not given.
+        block_samples: Least number of new input samples per block; chosen for speed if not given.
 
     Raises:
         ConfigError: The band does not fit below half the output rate.
@@ -96,9 +95,9 @@ class BlockResampler:
 
     @property
     def n_between_cuts(self) -> int:
-        """Input samples between two instants that both rates share: a signal that is cut there loses none of its time.
+        """Input samples between two instants that both rates share. A signal cut at such instants loses no time.
 
-        1 where they are more than a second apart.
+        The value is 1 if they are more than a second apart.
         """
         denominator = self._ratio.limit_denominator(MAX_DENOMINATOR).denominator
         return denominator if denominator <= self._rate_in_hz else 1
@@ -123,14 +122,14 @@ class BlockResampler:
             yield self._transform(held, plan, response, batch * n_new, min(n_new, n_out - batch * n_new))
 
     def _prepare(self, n_in: int) -> tuple[_Plan, NDArray[np.float32]]:
-        """Geometry and response for a signal of this length: a short one takes no long transform."""
+        """Geometry and response for a signal of this length. A short signal gets a short transform."""
         half = sum(kernel.size // 2 for kernel in self._kernels)
         wanted = self._block_samples or OVERLAP_BLOCKS * 2 * half
         n_batch = SIMD_ROWS // math.gcd(self._n_channels, SIMD_ROWS)
         if self._n_channels > MAX_CHANNELS_TO_BATCH or n_in < n_batch * wanted:
             n_batch = 1
         ratio, slip = self._ratio_over(n_in)
-        # Blocks that are shifted take as much more of what lies beside them.
+        # Shifted blocks need more samples on both sides.
         half += math.ceil(abs(slip) * n_in)
         plan = _plan(ratio, slip, half, min(wanted, max(n_in, 1)), n_batch)
         if plan not in self._responses:
@@ -158,10 +157,10 @@ class BlockResampler:
         return out.reshape(self._n_channels, -1)[:, :n_keep].T
 
     def _ratio_over(self, n_in: int) -> tuple[Fraction, float]:
-        """A fraction for the ratio of the rates over this length, and its slip: 0 where nobody could see a drift.
+        """A fraction for the ratio of the rates over this length, and its slip (0 if the drift is invisible).
 
-        Close to a simple fraction there is no other that is much closer. Then the one counts along which a block drifts
-        least: those with large denominators need long blocks.
+        No other fraction is much closer to the ratio than a simple fraction nearby. The fraction with the least drift
+        within a block is chosen, because large denominators need long blocks.
         """
         tolerance = min(Fraction(MAX_DRIFT_SAMPLES) / max(n_in, 1), self._ratio / 2)
         ratio = simplest_between(self._ratio - tolerance, self._ratio + tolerance)
@@ -173,16 +172,16 @@ class BlockResampler:
 
 
 class _Shift:
-    """Moves the blocks of a batch to where their samples belong, where the ratio of the rates is not quite up/down.
+    """Shifts the blocks of a batch to their true positions if the ratio of the rates is not exactly up/down.
 
-    The middle of each block is exact: its spectrum is turned. Towards its ends the rest, under a hundredth of a sample,
-    follows the slope.
+    The middle of each block is exact, by a rotation of its spectrum. Towards the ends, the rest (under a hundredth of a
+    sample) is corrected with the slope.
 
     Args:
         plan: The geometry.
         n_before: Output samples before this batch.
         n_blocks: Blocks of this batch.
-        n_bins: Bins of their spectra.
+        n_bins: Number of bins of the spectra.
     """
 
     def __init__(self, plan: _Plan, n_before: int, n_blocks: int, n_bins: int) -> None:
@@ -194,7 +193,7 @@ class _Shift:
         self._rests = (-plan.slip * (np.arange(n_new) - (n_new - 1) / 2)).astype(np.float32)
 
     def signal(self, spectra: NDArray[np.complex64]) -> NDArray[np.float32]:
-        """(C, B, T) new samples of the blocks that (C, B, K) spectra belong to."""
+        """(C, B, T) new samples of the blocks with these (C, B, K) spectra."""
         turned = spectra * self._turns
         slopes = fft.irfft(turned * self._slopes.astype(np.complex64), n=self._n_full, workers=1)[..., self._kept]
         signal: NDArray[np.float32] = fft.irfft(turned, n=self._n_full, workers=1)[..., self._kept]
@@ -203,16 +202,16 @@ class _Shift:
 
 
 class _Feed:
-    """Reads every sample once, keeps what the next batch overlaps, and continues the edges.
+    """Reads every sample once, keeps the overlap with the next batch, and continues the edges.
 
-    The first sample of each channel is subtracted: the band-pass removes a constant exactly, and single precision
-    keeps more digits without it.
+    The first sample of each channel is subtracted. The band-pass removes a constant exactly, and single precision keeps
+    more digits without it.
 
     Args:
         read: Source of the samples.
-        n_in: Their number.
-        held: (C, N) where the samples go.
-        n_guard: Samples over which the signal is continued on either side.
+        n_in: Number of samples.
+        held: (C, N) buffer for the samples.
+        n_guard: Number of samples by which the signal is continued on either side.
     """
 
     def __init__(self, read: ReadBlock, n_in: int, held: NDArray[np.float32], n_guard: int) -> None:
@@ -229,7 +228,7 @@ class _Feed:
         held, n = self._held, self._held.shape[1]
         first, stop = self._n_read - start, min(n, self._n_in - start)
         if self._n_read:
-            # Near its end the input does not fill the buffer: only the start before says where a sample lies.
+            # Near its end the input does not fill the buffer. Only the previous start tells the position of a sample.
             shift = start - self._start
             held[:, :first] = held[:, shift : shift + first]
         self._start = start
@@ -242,7 +241,7 @@ class _Feed:
         self._reflect(max(-start, 0), stop)
 
     def _reflect(self, first: int, stop: int) -> None:
-        """Continue samples [first, stop) on both sides; what lies further outside reaches no output."""
+        """Continue samples [first, stop) on both sides. Samples further outside reach no output."""
         held, after = self._held, min(stop + self._n_guard, self._held.shape[1])
         if first:
             mirror = np.minimum(2 * first - np.arange(first), stop - 1)
@@ -280,6 +279,6 @@ def _response(kernels: tuple[NDArray[np.float64], ...], plan: _Plan) -> NDArray[
         response *= fft.rfft(np.roll(centred, -(kernel.size // 2))).real
     kept = response[: min(n_in, n_out) // 2 + 1] * (n_out / n_in)
     if n_in != n_out and min(n_in, n_out) % 2 == 0:
-        # The bin at half the lower rate stands for two frequencies: it belongs to neither rate's band.
+        # The bin at half the lower rate stands for two frequencies, so it belongs to neither rate's band.
         kept[-1] = 0.0
     return kept.astype(np.float32)

@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 
 
 class ChannelHashes:
-    """Hashes the samples of each channel as they pass by; how they are cut into blocks makes no difference.
+    """Hashes the samples of each channel, block by block. The cuts between blocks make no difference.
 
-    What is hashed are float32 microvolts at the recorded rate, so a file that was re-released with another header
-    or in another folder keeps its hashes.
+    The hash covers float32 microvolts at the recorded rate. A file that was published again with another header or in
+    another folder therefore keeps its hashes.
 
     Args:
         n_channels: Number of channels C.
@@ -19,7 +19,7 @@ class ChannelHashes:
         self._hashes = [xxhash.xxh3_128() for _ in range(n_channels)]
 
     def add(self, channel: int, samples: NDArray[np.float32]) -> None:
-        """Take in the next (T,) samples of one channel."""
+        """Add the next (T,) samples of one channel."""
         self._hashes[channel].update(np.ascontiguousarray(samples, dtype="<f4").data)
 
     def result(self) -> list[str]:

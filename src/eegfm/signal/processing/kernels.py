@@ -8,22 +8,23 @@ from eegfm.errors import ConfigError, RecordingError
 from eegfm.signal.config import SignalParams
 
 MIN_TRANSITION_HZ = 0.5
-# Length of a Hamming FIR times its transition band over the rate (MNE's length factor).
+# Length of a Hamming FIR times its transition band divided by the rate (MNE's length factor).
 HAMMING_FACTOR = 3.3
 NOTCH_WIDTH_RATIO = 1 / 200
 NOTCH_TRANSITION_HZ = 0.5
 
 
 def band_kernels(rate_hz: float, params: SignalParams) -> tuple[NDArray[np.float64], ...]:
-    """FIR kernels whose convolution is the whole filter: the band-pass, then one for all notches.
+    """FIR kernels whose convolution is the whole filter: one for the band-pass, one for all notches.
 
     Args:
         rate_hz: Rate at which the kernels run.
-        params: Band, notch and output rate. The upper transition band ends at or below half the lower of
-            both rates, so that nothing aliases.
+        params: Band, notch and output rate. The upper transition band ends at or below half the lower of both rates, so
+            nothing aliases.
 
     Raises:
-        ConfigError: ``high_hz`` leaves no room below half the output rate, or ``low_hz`` none below it.
+        ConfigError: ``high_hz`` leaves no room below half the output rate, or ``low_hz`` leaves no room below
+            ``high_hz``.
         RecordingError: ``high_hz`` leaves no room below half the input rate.
     """
     high_width = _high_transition_hz(rate_hz, params)
@@ -71,7 +72,7 @@ def _difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDAr
 
 
 def _notch_frequencies_hz(params: SignalParams, stop_hz: float) -> list[float]:
-    """The line frequency and its harmonics as far as the band-pass lets them through."""
+    """The line frequency and its harmonics within the band-pass."""
     if params.notch_hz is None:
         return []
     count = int(stop_hz / params.notch_hz)
@@ -85,7 +86,7 @@ def _notch_kernel(rate_hz: float, notches_hz: list[float]) -> NDArray[np.float64
     for frequency_hz in notches_hz:
         half_hz = frequency_hz * NOTCH_WIDTH_RATIO / 2 + NOTCH_TRANSITION_HZ / 2
         below = _low_pass(rate_hz, frequency_hz - half_hz, NOTCH_TRANSITION_HZ)
-        # A line at half the rate has no other side: everything above its lower edge is stopped.
+        # A line at half the rate has no upper side, so everything above its lower edge is stopped.
         is_last = frequency_hz + half_hz + NOTCH_TRANSITION_HZ / 2 > rate_hz / 2
         above = np.ones(1) if is_last else _low_pass(rate_hz, frequency_hz + half_hz, NOTCH_TRANSITION_HZ)
         stop = _difference(above, below)

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from eegfm.errors import RecordingError
 
-# Robust standard deviation of filtered scalp EEG: some microvolts in a calm adult, tens to a hundred or more in
-# children, sleep and seizures. A slip of a unit is a factor of a thousand.
+# Limits of the robust standard deviation of filtered scalp EEG. It is some microvolts in a calm adult, and tens to a
+# hundred or more in children, sleep and seizures. A wrong unit is a factor of a thousand.
 PLAUSIBLE_SD_UV = (0.5, 500.0)
 # Electrodes come off one by one, not most of them at once.
 MAX_IMPLAUSIBLE_RATIO = 0.5
@@ -16,17 +16,17 @@ GAUSSIAN_MAD = 0.6745
 
 
 def check_plausible(mads_uv: NDArray[np.float64], channel_names: Sequence[str]) -> tuple[str, ...]:
-    """Judge the amplitudes of a recording; flat channels have no say.
+    """Check the amplitudes of a recording. Flat channels do not count.
 
     Args:
         mads_uv: (C,) median absolute deviations of filtered stretches, 0 for a flat channel.
-        channel_names: C names, for the flags.
+        channel_names: C names for the flags.
 
     Returns:
-        ``implausible_amplitude:<channel>`` for channels that alone are out of range.
+        ``implausible_amplitude:<channel>`` for single channels out of range.
 
     Raises:
-        RecordingError: The recording as a whole is (``implausible_amplitude``).
+        RecordingError: The whole recording is out of range (``implausible_amplitude``).
     """
     sds_uv = mads_uv / GAUSSIAN_MAD
     is_live = mads_uv > 0

@@ -8,29 +8,29 @@ from numpy.typing import NDArray
 
 from eegfm.signal.processing.fingerprint import ChannelHashes
 
-# Amplifier noise alone is a hundred times as large.
+# Limit of a flat channel. Amplifier noise alone is a hundred times as large.
 FLAT_UV = 1e-3
-# A share of samples at exactly the highest or lowest value that saturation reaches and EEG does not.
+# Share of samples at exactly the highest or lowest value. Saturation reaches this share, EEG does not.
 CLIPPED_RATIO = 0.01
-# Distance of the samples that are compared first. A channel that keeps exactly one value for twice as long is still.
+# Distance of the samples that are compared first. A channel with exactly one value for twice this time is still.
 GLANCE_S = 0.1
-# Where more than this share of the channels is bad at once, nothing of the recording can be used.
+# If more than this share of the channels is bad at once, no channel of this stretch can be used.
 DEAD_CHANNELS_RATIO = 0.5
 BAD_FLAGS = frozenset({"marked_bad", "flat", "implausible_amplitude", "clipped"})
-"""Flags ``<flag>:<channel>`` of a channel whose signal is not to be trusted."""
+"""Flags ``<flag>:<channel>`` of a channel whose signal cannot be trusted."""
 
 Span = tuple[int, int]
 """Samples [start, stop) of the file."""
 
 
 def bad_channels(flags: Iterable[str], channel_names: Sequence[str], reference: str | None) -> tuple[str, ...]:
-    """Channels that take no part in the average and in features, by what flags say of them.
+    """Channels that take no part in the average and in features, according to their flags.
 
     Args:
         flags: All flags of a recording.
         channel_names: Its channels.
-        reference: The electrode that it was recorded against, if that is one electrode and known. Held as a flat
-            channel it is not bad: its potential against itself is zero.
+        reference: The reference electrode, if it is one known electrode. As a flat channel it is not bad, because its
+            potential against itself is zero.
 
     Returns:
         Names in the order of the channels.
@@ -41,9 +41,10 @@ def bad_channels(flags: Iterable[str], channel_names: Sequence[str], reference: 
 
 
 def clipped_together(flags: Collection[str], channel_names: Sequence[str], reference: str | None) -> tuple[str, ...]:
-    """Channels that clipping alone makes bad, where they are at least half of those that would be good without it.
+    """Channels that are bad by clipping alone, if they are at least half of the otherwise good channels.
 
-    Half of the electrodes do not fail alike: the amplifier did, for a while. Most of the recording is good.
+    Half of the electrodes do not fail in the same way. The amplifier was saturated for a while, and most of the
+    recording is good.
 
     Args:
         flags: All flags of a recording.
@@ -57,7 +58,7 @@ def clipped_together(flags: Collection[str], channel_names: Sequence[str], refer
 
 
 def without_clipped(flags: Iterable[str]) -> list[str]:
-    """Flags but those of clipped channels."""
+    """All flags except those of clipped channels."""
     return [flag for flag in flags if not flag.startswith("clipped:")]
 
 
@@ -75,13 +76,13 @@ def flat_channels(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
 
 
 class Quality(NamedTuple):
-    """What a recording's raw samples showed.
+    """Quality of a recording's raw samples.
 
     Args:
         flags: In fixed order ``flat:<channel>``, ``still:<channel>`` (for a while, outside of dead spans),
             ``clipped:<channel>``, ``non_finite:<channel>``, ``dead_spans``.
-        dead_spans: Stretches in which most channels are still or non-finite: a download that was filled up with
-            zeros, an amplifier that was unplugged.
+        dead_spans: Stretches in which most channels are still or non-finite, e.g. a download that was filled with
+            zeros, or an unplugged amplifier.
         bad_ratio: Share of channel time that is still or non-finite.
     """
 
@@ -105,15 +106,15 @@ class _Seen:
 
 
 class QualityWatch:
-    """Watches the raw samples of a recording pass by, block by block; how they are cut makes no difference.
+    """Measures the raw samples of a recording block by block. The cuts between blocks make no difference.
 
-    Stillness is watched in intervals of one glance that are counted from the first sample of a stretch without gaps.
-    An interval that a block ends in waits for the next block.
+    Stillness is measured in intervals of one glance, counted from the first sample of a stretch without gaps. An
+    interval that is cut by the end of a block waits for the next block.
 
     Args:
         channel_names: Names of the channels, for the flags.
         rate_hz: Rate of the samples.
-        hashes: Take the same samples in on the way, while they are in the processor's cache.
+        hashes: Hashes that are updated with the same samples while these are in the processor's cache.
     """
 
     def __init__(self, channel_names: Sequence[str], rate_hz: float, hashes: ChannelHashes | None = None) -> None:
@@ -128,28 +129,29 @@ class QualityWatch:
         self._n_highest = np.zeros(n, dtype=np.int64)
         self._n_non_finite = np.zeros(n, dtype=np.int64)
         self._n_bad = np.zeros(n, dtype=np.int64)  # still or not finite
-        self._n_still = np.zeros(n, dtype=np.int64)  # outside of dead spans
+        self._n_still = np.zeros(n, dtype=np.int64)  # outside dead spans
         self._dead: list[Span] = []
-        self._waiting = np.empty((n, 0), dtype=np.float32)  # samples of the interval that is not over
+        self._waiting = np.empty((n, 0), dtype=np.float32)  # samples of the unfinished interval
         self._waiting_bad = np.empty((n, 0), dtype=np.bool_)
-        self._next = 0  # position of the sample that follows them
+        self._next = 0  # position of the sample after them
 
     def add(self, block: NDArray[np.float32], start: int) -> NDArray[np.float32]:
-        """Take note of the next samples.
+        """Add the next samples.
 
         Args:
             block: (C, T) microvolts.
-            start: Position of the first one in the file.
+            start: Position of the first sample in the file.
 
         Returns:
-            The samples with zeros in place of non-finite values, which one FFT would spread over a block.
+            The samples with zeros in place of non-finite values, which an FFT would spread over a block.
         """
         n = block.shape[1]
         if not n:
             return block
         if start != self._next:
             self._end_stretch()
-        # Edges of intervals with at least one sample behind them: whether a stretch ends at an edge is not known yet.
+        # Edges of intervals with at least one later sample. It is not known yet whether a stretch ends at the last
+        # edge.
         edges = np.arange(-self._waiting.shape[1] % self._glance, n - 1, self._glance)
         seen = _Seen(block, edges, self._hashes)
         bad = None
@@ -172,7 +174,7 @@ class QualityWatch:
         bad: NDArray[np.bool_] | None,
         start: int,
     ) -> None:
-        """Watch the intervals that are over: the one that was waiting, then those inside the block."""
+        """Measure finished intervals: the one that was waiting, then those inside the block."""
         if self._waiting.shape[1] or not len(edges):
             head = slice(0, edges[0] + 2 if len(edges) else None)
             position = self._next - self._waiting.shape[1] if self._waiting.shape[1] else start
@@ -188,7 +190,7 @@ class QualityWatch:
         self._next = start + block.shape[1]
 
     def _watch_waiting(self, edges: NDArray[np.int64], position: int) -> None:
-        """Watch intervals of the samples that wait, the first of which lies at a position of the file."""
+        """Measure intervals of waiting samples; the first sample lies at this position of the file."""
         if len(edges) < 2:
             return
         bad = self._waiting_bad[:, : edges[-1]]
@@ -196,7 +198,7 @@ class QualityWatch:
         self._waiting, self._waiting_bad = self._waiting[:, edges[-1] :], self._waiting_bad[:, edges[-1] :]
 
     def _end_stretch(self) -> None:
-        """Watch what is left of a stretch, which is shorter than a glance or as long."""
+        """Measure the rest of a stretch, which is at most one glance long."""
         n = self._waiting.shape[1]
         if n > 1:
             is_bad = self._waiting_bad.any(axis=1)
@@ -226,7 +228,7 @@ class QualityWatch:
         bad: NDArray[np.bool_] | None,
         start: int,
     ) -> None:
-        """Note where channels keep one value: every few samples at first, all of them where those agree."""
+        """Find stretches of one value in channels: compare every few samples, then all samples if those agree."""
         is_still = glances[:, 1:] == glances[:, :-1]
         # In a coarsely quantised signal two samples are often equal by chance, three hardly ever.
         rows, intervals = np.nonzero(is_still)
@@ -254,15 +256,15 @@ class QualityWatch:
 
     @property
     def _is_flat(self) -> NDArray[np.bool_]:
-        # Any finite range is below the threshold only when samples were seen at all.
+        # A finite range below the threshold exists only if there were samples at all.
         with np.errstate(invalid="ignore"):
             return ~(self._highest - self._lowest >= FLAT_UV)
 
     def result(self) -> Quality:
-        """What all samples so far showed; a stretch ends here."""
+        """Quality of all samples so far. A stretch ends here."""
         self._end_stretch()
         is_flat = self._is_flat
-        # A single pair of glances is chance in a coarsely quantised signal; two in a row are not.
+        # In a coarsely quantised signal, a single pair of equal glances is chance. Two pairs in a row are not.
         is_still = ~is_flat & (self._n_still >= 2 * self._glance)
         kinds = {
             "flat": is_flat,
@@ -277,7 +279,7 @@ class QualityWatch:
         return Quality((*flags, *(["dead_spans"] if spans else [])), spans, bad_ratio)
 
     def _merged_dead_spans(self) -> tuple[Span, ...]:
-        """Neighbouring spans as one; those of a single glance are too short to mean anything."""
+        """Join neighbouring spans. Spans of a single glance are too short and are left out."""
         merged: list[Span] = []
         for start, stop in self._dead:
             if merged and start <= merged[-1][1]:
@@ -288,7 +290,7 @@ class QualityWatch:
 
 
 def without_spans(start: int, stop: int, spans: Sequence[Span], margin: int) -> list[Span]:
-    """What is left of [start, stop) when spans and a margin on both of their sides are taken out."""
+    """Rest of [start, stop) without these spans and a margin on both sides of each span."""
     cuts = sorted((max(a - margin, start), min(b + margin, stop)) for a, b in spans if b > start and a < stop)
     edges = [start]
     for a, b in cuts:

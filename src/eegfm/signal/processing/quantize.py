@@ -9,15 +9,15 @@ from eegfm.signal.header import Segment
 from eegfm.signal.processing.quality import FLAT_UV, flat_channels
 
 FULL_SCALE = 32767
-# Full scale in multiples of the median absolute deviation. At 15 (ten standard deviations of a Gaussian) the
-# rounding error lies 81 dB below the signal; beyond 40 an artefact would set the scale.
+# Full scale in multiples of the median absolute deviation. At 15 (ten standard deviations of a Gaussian) the rounding
+# error lies 81 dB below the signal. Beyond 40 an artefact would set the scale.
 MIN_MADS = 15.0
 MAX_MADS = 40.0
-# Stretches that vote on the deviation of a channel: a third of a recording may be dead and is outvoted.
+# Number of stretches whose median gives the deviation of a channel. A third of a recording may be dead without effect.
 N_VOTES = 12
-# The whole recording may reach higher than the sample of it.
+# The whole recording may reach higher values than its sampled pieces.
 PEAK_HEADROOM = 2.0
-# Values that are quantised at once: few enough that no step on the way leaves the cache.
+# Number of values that are quantised at once, so that all steps stay in the cache.
 PIECE_VALUES = 1 << 17
 
 
@@ -28,12 +28,12 @@ def spread_pieces(
 
     Args:
         segments: Stretches without gaps; no piece crosses from one to the next.
-        rate_hz: Their rate.
-        total_s: Least length of all pieces together, if the recording has as much.
+        rate_hz: Rate of the samples.
+        total_s: Least length of all pieces together, if the recording is that long.
         n_pieces: Number of pieces of a recording in one segment.
 
     Returns:
-        (start, stop) in samples of the file; all segments whole when the recording is that short.
+        (start, stop) in samples of the file; all whole segments if the recording is shorter.
     """
     n_total = sum(s.stop - s.start for s in segments)
     n_wanted = int(np.ceil(total_s * rate_hz))
@@ -54,20 +54,20 @@ def spread_pieces(
 
 
 def channel_mads_uv(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
-    """Median absolute deviation of each channel: the median over the stretches in which it is alive.
+    """Median absolute deviation of each channel: the median over the stretches in which the channel is alive.
 
     Args:
-        blocks: (T, C) filtered microvolts each, at least one, best 60 s altogether from all over the recording.
+        blocks: (T, C) filtered microvolts each; at least one block, best 60 s in total from the whole recording.
 
     Returns:
-        (C,) microvolts; 0 for a channel that is alive nowhere.
+        (C,) microvolts; 0 for a channel that is never alive.
     """
     n_each = -(-sum(len(block) for block in blocks) // N_VOTES)
     voters = [block[k : k + n_each] for block in blocks for k in range(0, len(block), n_each)]
-    # The few samples left over at the end of a stretch have no spread worth a vote.
+    # The few remaining samples at the end of a stretch are too few for a deviation.
     longest = max(len(voter) for voter in voters)
     voters = [voter for voter in voters if 2 * len(voter) >= longest]
-    # The band-pass has taken the mean out, so that deviations are those from zero.
+    # The band-pass has removed the mean, so deviations are taken from zero.
     mads = np.stack([np.median(np.abs(block), axis=0, overwrite_input=True) for block in voters])
     alive = np.where(mads >= FLAT_UV, mads, np.nan).astype(np.float64)
     out = np.zeros(mads.shape[1])
@@ -81,12 +81,12 @@ def robust_scale_uv(
 ) -> NDArray[np.float32]:
     """Microvolts per integer step of each channel, from filtered stretches of the recording.
 
-    Full scale is twice the highest value seen, but at least 15 and at most 40 times the median absolute
+    Full scale is twice the highest value of these stretches, but at least 15 and at most 40 times the median absolute
     deviation. A flat channel gets 1 uV.
 
     Args:
         blocks: (T, C) filtered microvolts each, see ``channel_mads_uv``.
-        mads_uv: What ``channel_mads_uv`` made of them, if it is known.
+        mads_uv: Result of ``channel_mads_uv`` for these blocks, if known.
 
     Returns:
         (C,) microvolts per step.

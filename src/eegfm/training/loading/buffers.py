@@ -10,10 +10,10 @@ from torch import Tensor
 
 
 class Buffers(Protocol):
-    """Where batches are gathered to."""
+    """Buffers for gathered batches."""
 
     def take(self, shape: tuple[int, ...]) -> Tensor:
-        """Int16 memory of this shape that nobody else holds; what is in it is left over."""
+        """Int16 memory of this shape without another user, with leftover contents."""
         ...
 
 
@@ -21,14 +21,14 @@ class PinnedBuffers:
     """Memory that a device copies from by itself, from torch's pool, which knows when each copy has ended."""
 
     def take(self, shape: tuple[int, ...]) -> Tensor:
-        """Int16 memory of this shape that nobody else holds."""
+        """Int16 memory of this shape without another user."""
         return torch.empty(shape, dtype=torch.int16, pin_memory=True)
 
 
 class ReusedBuffers:
     """Memory of the host. A buffer is handed out again when its tensor, and all that shares its memory, is gone.
 
-    Whoever keeps a batch keeps its buffer: there is no ring that would be written over.
+    A kept batch keeps its buffer. There is no ring that would be overwritten.
 
     Args:
         n_kept: Largest number of buffers of one shape that are kept; further ones are made for one use.
@@ -40,7 +40,7 @@ class ReusedBuffers:
         self._n_references = _n_references([np.empty(0, dtype=np.int16)], 0)
 
     def take(self, shape: tuple[int, ...]) -> Tensor:
-        """Int16 memory of this shape that nobody else holds."""
+        """Int16 memory of this shape without another user."""
         kept = self._kept.setdefault(shape, [])
         for k in range(len(kept)):
             if _n_references(kept, k) == self._n_references:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eegfm.batch import SignalSpec, WindowIndex
 from eegfm.errors import ConfigError
-from eegfm.mixture.targets import target_columns
+from eegfm.mixture.target_columns import target_columns
 from eegfm.recording import Montage
 from eegfm.store.reader import SignalStore
 from eegfm.store.stores import Stores, store_of
@@ -19,7 +19,7 @@ from eegfm.training.plans.group_order import DrawnBy
 
 @dataclass(frozen=True)
 class Mixing:
-    """How a mixture is drawn from: what its table says in every row.
+    """Facts about the draws from a mixture, which its table has in every row.
 
     Args:
         weights: Share of each corpus in a batch.
@@ -56,7 +56,7 @@ def window_groups(mixture: pd.DataFrame, stores: Stores, split: str) -> dict[str
 
     Args:
         mixture: One row per run: recording_id, corpus, montage, person, start, n_samples, stride, n_windows, split;
-            and identity, which tells persons apart, and targets (``eegfm.mixture.targets``), where there are any.
+            and identity, which tells persons apart, and ``eegfm.mixture.target_columns``, where there are any.
         stores: Stores by corpus.
         split: ``train`` or ``validation``.
 
@@ -98,7 +98,7 @@ def corpus_weights(mixture: pd.DataFrame) -> dict[str, float]:
 
 
 def signal_spec(mixture: pd.DataFrame, stores: Stores) -> SignalSpec:
-    """What the data decides: rate, montages, longest windows.
+    """Specification of the data: rate, montages, longest windows.
 
     Raises:
         ConfigError: Stores differ in rate, or a corpus of the mixture has no store.
@@ -116,7 +116,7 @@ def signal_spec(mixture: pd.DataFrame, stores: Stores) -> SignalSpec:
 
 
 def shared_filters(stores: Stores, corpora: Iterable[str]) -> dict[str, float | None]:
-    """What the signals of all corpora went through.
+    """Filters of the signals of all corpora.
 
     Raises:
         ConfigError: Corpora were filtered differently, which an encoder would learn to tell apart.
@@ -131,7 +131,7 @@ def shared_filters(stores: Stores, corpora: Iterable[str]) -> dict[str, float | 
 
 
 def _by_person(rows: pd.DataFrame) -> pd.DataFrame:
-    """What an index needs of a corpus's runs, with the numbers of their persons and ordered by them."""
+    """Columns of a corpus's runs for an index, with numbers of persons, ordered by person."""
     names = rows["identity" if "identity" in rows else "person"]
     runs = rows[["row", "recording_id", "montage", "start", "n_samples", "stride", "n_windows"]]
     runs = runs.assign(person=pd.factorize(names, sort=True)[0].astype(np.int32))

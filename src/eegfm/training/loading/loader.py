@@ -31,14 +31,14 @@ class TrainingLoader:
     batch holds.
 
     Args:
-        plan: Which windows each step takes.
+        plan: Plan with the windows of each step.
         stores: Stores by corpus.
         n_steps: Steps in all.
         first_step: Step to begin with, when those before are done.
         n_ahead: Steps that are gathered while earlier ones train.
         read_ahead_steps: Steps whose samples are read while earlier ones are gathered; 0 leaves it to the gathering,
             which then waits.
-        device: Where training takes place; what a CUDA device copies is gathered into pinned memory.
+        device: Device of the training. Batches for a CUDA device are gathered into pinned memory.
         device_signals: Signals that lie on the device already, from ``signals_on_device``.
     """
 
@@ -148,9 +148,9 @@ def gather(
     """Read one micro-batch in one call.
 
     Args:
-        draw: Which windows.
+        draw: The windows.
         store: Store of their corpus.
-        buffers: Where to gather to; new memory where it is None.
+        buffers: Buffers for the batch; None for new memory.
         signals: Signals of their montage on the device; the samples of the batch are then there too.
     """
     group = draw.group
@@ -193,7 +193,7 @@ def _resident(group: WindowIndex, rows: NDArray[np.int64], signals: torch.Tensor
 
 
 def use_one_thread() -> None:
-    """Keep torch's operators to one core in the thread that calls, and only there.
+    """Limit torch's operators to one core, in the calling thread only.
 
     Every thread that runs them gets a team of its own, and two teams on the same cores slow each other down.
     ``torch.set_num_threads`` sets the number for its own thread and for all that use torch later; a short-lived thread
@@ -219,7 +219,7 @@ class _Failure:
 def prefetch(start: Callable[[], Iterator[_T]], n_ahead: int) -> Iterator[_T]:
     """Run an iterator in a thread, at most ``n_ahead`` items in front.
 
-    What the iterator raises is raised here. The thread ends when the items end, and when this generator is
+    Errors of the iterator are raised here. The thread ends when the items end, and when this generator is
     closed or dropped.
     """
     items: queue.SimpleQueue[_Item[_T] | _Failure | None] = queue.SimpleQueue()

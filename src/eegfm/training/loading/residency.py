@@ -23,7 +23,7 @@ _CHUNK_BYTES = 64 << 20
 
 
 def training_device(accelerator: Literal["auto", "cpu", "gpu"]) -> torch.device:
-    """Where training takes place."""
+    """Device of the training."""
     return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
 
 
@@ -39,7 +39,7 @@ def signals_on_device(
     Args:
         groups: Windows by corpus.
         stores: Stores by corpus.
-        device: Where training takes place.
+        device: Device of the training.
         residency: ``disk`` leaves all where they are; ``device`` copies them; ``auto`` copies them to an accelerator
             on which they fit.
         device_memory_ratio: Largest share of the device's free memory that they may take.

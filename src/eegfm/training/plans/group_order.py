@@ -11,7 +11,7 @@ from eegfm.training.plans.person_windows import PersonSample, PersonWindows
 
 DrawnBy = Literal["windows", "persons"]
 Pool = tuple[int, int, int]
-"""Numbers of the epoch, of the pass in it, and of the pool in that."""
+"""Numbers of the epoch, of the pass in the epoch, and of the pool in the pass."""
 
 
 class GroupOrder:
@@ -19,8 +19,8 @@ class GroupOrder:
 
     Args:
         group: Windows.
-        persons: Its persons with their quotas; None where neither limits nor rounds ask for them.
-        shuffle: How far windows are shuffled.
+        persons: Its persons with their quotas; None if neither limits nor rounds need them.
+        shuffle: Shuffling of windows.
         drawn_by: ``windows``, or ``persons`` for rounds of persons.
         seed: Seed of the order; groups of one seed are shuffled apart by their names.
     """

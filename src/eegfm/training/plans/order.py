@@ -28,7 +28,7 @@ class FullShuffle:
     """Every number on its own; each pass shuffled anew.
 
     Args:
-        n: How many numbers.
+        n: Count of numbers.
     """
 
     def __init__(self, n: int) -> None:
@@ -71,7 +71,7 @@ class RunShuffle:
     with every pass; what is left over behind the last whole run comes last.
 
     Args:
-        n: How many numbers.
+        n: Count of numbers.
         run_windows: Numbers per run.
         pool_windows: Largest number of numbers in a pool.
     """

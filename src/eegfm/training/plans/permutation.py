@@ -45,8 +45,8 @@ def permuted(places: ArrayLike, n: ArrayLike, key: Key) -> Ints:
 
     Args:
         places: Places in 0 .. n - 1.
-        n: How many numbers are shuffled, 1 to 2**48; broadcasts with the places: every place may have its own.
-        key: Which shuffle; broadcasts likewise.
+        n: Count of shuffled numbers, 1 to 2**48; broadcasts with the places: every place may have its own.
+        key: Key of the shuffle; broadcasts likewise.
 
     Returns:
         Numbers in 0 .. n - 1, with the shape of the places and at least one dimension.

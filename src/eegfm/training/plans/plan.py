@@ -20,7 +20,7 @@ class Likeness:
     Args:
         group: (W,) number of the group of each window: the movie, the condition, the recording.
         place: (W,) where in its group each window lies: the moment, 0, the first sample.
-        reach: How far apart two windows that are alike lie at most.
+        reach: Largest distance of two windows that are alike.
     """
 
     group: NDArray[np.int64]

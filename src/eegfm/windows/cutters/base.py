@@ -1,6 +1,8 @@
 """Base class of cuts. Recordings and events go in, runs of windows come out; no signal is read."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import pandas as pd
@@ -33,6 +35,12 @@ class TargetSpec(NamedTuple):
     outputs: tuple[str, ...] = ()
     unit: str = ""
 
+    @classmethod
+    def of_classes(cls, classes: Iterable[str]) -> "TargetSpec":
+        """One of two classes, or of more."""
+        names = tuple(classes)
+        return cls("binary" if len(names) == 2 else "multiclass", names)
+
 
 class Cut(StrictModel, ABC):
     """Base of all cuts. A task is a cut whose windows carry an answer, with the source of its definition."""
@@ -46,7 +54,6 @@ class Cut(StrictModel, ABC):
         """What is asked of its windows."""
         return TargetSpec("unlabelled")
 
-    @abstractmethod
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Find the windows of one corpus.
 
@@ -62,6 +69,24 @@ class Cut(StrictModel, ABC):
         Raises:
             ConfigError: A length is no whole number of samples, or a column is missing.
         """
+        chosen, counted = self.choose(recordings, sample_grid)
+        runs = self.find_in(chosen, events, sample_grid)
+        return replace(runs, counted={**counted, **runs.counted})
+
+    def choose(self, recordings: pd.DataFrame, sample_grid: SampleGrid) -> tuple[pd.DataFrame, dict[str, int]]:
+        """Choose the recordings to look at, all by default; index labels are kept.
+
+        Returns:
+            These recordings, and counts of the others.
+
+        Raises:
+            ConfigError: A column is missing.
+        """
+        return recordings, {}
+
+    @abstractmethod
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+        """Find the windows of the chosen recordings; see ``find``."""
 
     def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
         """Refuse configured names (of events, BIDS tasks, values of columns) that the whole corpus has nowhere.
@@ -110,10 +135,6 @@ class PublishedClassesCut(Cut):
     def published(self) -> TargetSpec:
         """What is asked of its windows where no class is left out."""
 
-    @abstractmethod
-    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
-        """Find the windows of all published classes; see ``find``."""
-
     @property
     def target_spec(self) -> TargetSpec:
         """The published classes but for those that are left out."""
@@ -121,9 +142,9 @@ class PublishedClassesCut(Cut):
         if not self.left_out:
             return published
         classes = tuple(name for name in published.classes if name not in self.left_out)
-        return published._replace(kind="binary" if len(classes) == 2 else "multiclass", classes=classes)
+        return TargetSpec.of_classes(classes)
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Find the windows of the classes that are asked for; see the base class."""
-        runs = self.find_published(recordings, events, sample_grid)
+        runs = super().find(recordings, events, sample_grid)
         return runs.without_labels(self.left_out) if self.left_out else runs

@@ -20,19 +20,19 @@ Floats = NDArray[np.float64]
 class BetweenEventsCut(Cut):
     """Windows at a stride from each start event to the stop event after it, without labels.
 
-    The windows lie on a grid whose time zero is the start event; their ``moment`` is their number on it. Equal moments
-    are equal times since the start event, in every recording: a window that touches a gap is dropped, and the grid
-    goes on behind the gap.
+    The windows lie on a grid whose time zero is the start event. Their ``moment`` is their number on this grid. Equal
+    moments are equal times since the start event, in every recording. A window that touches a gap is dropped, and the
+    grid continues after the gap.
 
     Attributes:
         start: Values of the start events.
-        stop: Values of the stop events. Without any, a stretch ends with the segment of its start event, or at the
-            next start event.
+        stop: Values of the stop events. If empty, a stretch ends with the segment of its start event, or at the next
+            start event.
         column: Column of the events table that holds the values.
         length_s: Window length.
         stride_s: From one window to the next; the window length by default.
-        without_stop: What becomes of a start event without a stop event before the next start: ``leave_out``, or
-            ``to_segment_end``, where it ends as if no stop events were named.
+        without_stop: Treatment of a start event without a stop event before the next start: ``leave_out``, or
+            ``to_segment_end``, which ends the stretch as if no stop events were named.
     """
 
     name: Literal["between_events"] = "between_events"
@@ -54,11 +54,11 @@ class BetweenEventsCut(Cut):
         """Refuse values that no event has; see the base class."""
         check_event_values({"start": self.start, "stop": self.stop}, recordings, events, sample_grid, self.column)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut between the events; see the base class.
 
-        Counted beside what ``windows_between`` counts: ``n_recordings_without_window``, ``n_events`` (start events,
-        each time once) and ``n_events_without_stop``.
+        Counts, besides those of ``windows_between``: ``n_recordings_without_window``, ``n_events`` (start events, each
+        time once) and ``n_events_without_stop``.
         """
         refuse_missing_column(events, sample_grid, self.column)
         recording, start_s = _distinct_times(recordings, events[events[self.column].isin(self.start)])
@@ -88,11 +88,11 @@ def windows_between(
     length_s: float,
     stride_s: float | None = None,
 ) -> tuple[Runs, Ints]:
-    """Windows at a stride inside stretches of time, numbered from the start of each.
+    """Windows at a stride inside stretches of time, numbered from the start of each stretch.
 
     Args:
-        recordings: Rows in rising order of their index, with ``segment_starts``, ``segment_stops`` and, where known,
-            ``segment_onsets_s`` (recording time), without which there are no gaps in time.
+        recordings: Rows in rising order of their index, with ``segment_starts``, ``segment_stops`` and, if known,
+            ``segment_onsets_s`` (recording time). Without the last column there are no gaps in time.
         sample_grid: Rate, and name of the cut.
         recording: (E,) index label of each stretch's recording.
         start_s: (E,) time zero of each stretch, in the time of the stored samples.
@@ -152,17 +152,17 @@ def _parts(
 
 
 def _distinct_times(recordings: pd.DataFrame, events: pd.DataFrame) -> tuple[Ints, Floats]:
-    """Recordings and onsets of events in this order; events of one recording and time count once."""
+    """Sort events by recording and onset. Events of one recording and time count once."""
     found, recording = own_events(recordings, events)
     times = np.unique(np.stack([recording.astype(float), found["onset_s"].to_numpy(dtype=float)]), axis=1)
     return times[0].astype(np.int64), times[1]
 
 
 def _first_after(times: tuple[Ints, Floats], recording: Ints, time_s: Floats) -> Floats:
-    """First of the times after each of others in the same recording, NaN where there is none; all in order."""
+    """First of the times after each given time in the same recording; NaN if there is none. Both are sorted."""
     of, candidates_s = times
     n, m = len(of), len(recording)
-    # Candidates stand before the others of one time, so that the one behind them in this order is a later one.
+    # At equal times, candidates sort before the others. The next candidate after another is therefore later.
     is_other = np.repeat([False, True], [n, m])
     order = np.lexsort((is_other, np.concatenate([candidates_s, time_s]), np.concatenate([of, recording])))
     n_before = np.cumsum(order < n)
@@ -175,9 +175,9 @@ def _first_after(times: tuple[Ints, Floats], recording: Ints, time_s: Floats) ->
 def _segment_at(
     found: dict[str, Ints], recording: Ints, time_s: Floats, rate_hz: float
 ) -> tuple[Ints, NDArray[np.bool_]]:
-    """Row of the last segment that begins at or before a time, the first where none does; and whether it is in range.
+    """Row of the last segment that begins at or before a time (the first if none does), and whether it is in range.
 
-    In range is what lies between the recording's first stored sample and its last.
+    A time is in range if it lies between the recording's first and last stored samples.
     """
     if not len(found["start"]):
         return np.zeros(len(recording), dtype=np.int64), np.zeros(len(recording), dtype=bool)
@@ -192,7 +192,7 @@ def _segment_at(
 
 
 def _segment_end_s(recordings: pd.DataFrame, recording: Ints, time_s: Floats, rate_hz: float) -> Floats:
-    """When the segment ends that a time lies in; not before the time."""
+    """End of the segment that holds a time; never before this time."""
     found = segments(recordings)
     row, in_range = _segment_at(found, recording, time_s, rate_hz)
     end_s = np.append(found["stop"], 0)[row] / rate_hz
@@ -200,7 +200,7 @@ def _segment_end_s(recordings: pd.DataFrame, recording: Ints, time_s: Floats, ra
 
 
 def _samples_lost(recordings: pd.DataFrame, found: dict[str, Ints], rate_hz: float) -> Floats:
-    """Samples that gaps have taken away before each segment: stored segments lie back to back."""
+    """Samples lost in gaps before each segment. Stored segments lie back to back."""
     if "segment_onsets_s" not in recordings or not len(found["start"]):
         return np.zeros(len(found["start"]))
     onset_s = np.concatenate([np.asarray(onsets, dtype=float) for onsets in recordings["segment_onsets_s"]])

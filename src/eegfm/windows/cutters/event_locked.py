@@ -1,6 +1,7 @@
 """Windows after events."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, Self
 
 import numpy as np
@@ -34,7 +35,7 @@ class EventLockedCut(Cut):
 
     Attributes:
         values: Values of the events, compared exactly.
-        column: Column of the events table that holds them.
+        column: Column of the events table that holds the values.
         offset_s: From an event's onset to the first window; negative for windows before it.
         length_s: Window length.
         span_s: Length of the stretch that is cut into windows; one window by default.
@@ -66,7 +67,7 @@ class EventLockedCut(Cut):
         """Refuse values that no event has; see the base class."""
         check_event_values({"values": self.values}, recordings, events, sample_grid, self.column)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut after every event; see the base class."""
         anchor = Anchor(values=self.values, offset_s=self.offset_s, span_s=self.span_s or self.length_s)
         found = windows_after_events(
@@ -78,14 +79,14 @@ class EventLockedCut(Cut):
             stride_s=self.stride_s or self.length_s,
             column=self.column,
         )
-        return Runs(found.recording, found.segment, found.start, found.n_samples, found.stride, counted=found.counted)
+        return replace(found, label=None)
 
 
 def refuse_short_span(key: str, span_s: float, length_s: float) -> None:
     """Refuse a stretch that no window fits into.
 
     Raises:
-        ValueError: It is shorter than a window.
+        ValueError: The stretch is shorter than a window.
     """
     if span_s < length_s:
         raise ValueError(f"{key} {span_s:g} is shorter than a window of length_s {length_s:g}; lengthen it")
@@ -102,13 +103,13 @@ def check_event_values(
 
     Args:
         values_by_key: By parameter, the values that it names.
-        recordings: Those that the cut looks at.
+        recordings: Recordings that the cut uses.
         events: The events table.
         sample_grid: Name of the cut.
         column: Column of the events table that holds the values.
 
     Raises:
-        ConfigError: With the values that there are, or the column is missing.
+        ConfigError: A value matches no event (the error lists the existing values), or the column is missing.
     """
     refuse_missing_column(events, sample_grid, column)
     found = own_events(recordings, events)[0][column]
@@ -120,7 +121,7 @@ def refuse_missing_column(events: pd.DataFrame, sample_grid: SampleGrid, column:
     """Refuse a column that the events table does not have.
 
     Raises:
-        ConfigError: With the columns that it has.
+        ConfigError: The column is missing; the error lists the existing columns.
     """
     if column not in events:
         raise ConfigError(
@@ -140,14 +141,14 @@ def windows_after_events(
 ) -> Runs:
     """Windows after events, labelled with the name of their anchor.
 
-    A stretch ends early where an event of another label begins. An event that is written twice gives each window once,
-    and a stretch that leaves the segment of its event gives no window there.
+    A stretch ends early where an event of another label begins. An event that is written twice gives each window once.
+    The part of a stretch outside the segment of its event gives no windows.
 
     Args:
-        recordings: Rows to look at; index labels are kept.
+        recordings: Recordings to use; index labels are kept.
         events: The events table.
         sample_grid: Rate, and name of the cut.
-        anchors: By label.
+        anchors: The stretch after the event, by label.
         length_s: Window length.
         stride_s: From one window to the next.
         column: Column of the events table that holds the values.
@@ -165,7 +166,7 @@ def windows_after_events(
     in_time = start + length <= found["limit"][event]
     recording, spans = found["recording"][event], segments(recordings)
     segment, inside = enclosing_segment(spans, recording, start, start + length)
-    # What an event asked for may have ended in a gap after it.
+    # A window must lie in the same segment as its event: a gap may lie between them.
     onset = found["onset"][event]
     own_segment, is_stored = enclosing_segment(spans, recording, onset, onset + 1)
     inside &= is_stored & (segment == own_segment)
@@ -194,7 +195,7 @@ def windows_after_events(
 def _find_events(
     anchors: Mapping[str, Anchor], recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid, column: str
 ) -> dict[str, Ints]:
-    """Columns of every event: recording, label, sample, stretch after it, and where another label begins."""
+    """Columns of every event: recording, label, sample, stretch, and start of the next event of another label."""
     refuse_missing_column(events, sample_grid, column)
     label_of = {value: number for number, anchor in enumerate(anchors.values()) for value in anchor.values}
     found, recording = own_events(recordings, events[events[column].isin(label_of.keys())])

@@ -22,7 +22,7 @@ class FixedCut(Cut):
     length_s: Seconds
     stride_s: Seconds
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Fill the segments; see the base class."""
         return fixed_windows(recordings, sample_grid, self.length_s, self.stride_s)
 

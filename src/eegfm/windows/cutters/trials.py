@@ -20,23 +20,23 @@ CLASSES = ("incorrect", "correct")
 class TrialsCut(Cut):
     """One window per trial, at a fixed time after its start, its stimulus or its response.
 
-    A trial lasts from its start to the next; which stimulus and which response are its own stands in
-    ``eegfm.windows.trials``. Trials that lack what the anchor or the target needs are left out.
+    A trial lasts from its start to the next start. ``eegfm.windows.trials`` matches its stimulus and its response. A
+    trial is left out if it lacks an event that the anchor or the target needs.
 
     Attributes:
-        start: Values of the events that start a trial; without any, each stimulus starts one.
+        start: Values of the events that start a trial; if empty, each stimulus starts one.
         stimulus: Values of the stimuli.
         response: Values of the responses.
         column: Column of the events table that holds the values.
         anchor: The event that the window lies at.
         offset_s: From the anchor to the window; negative for windows that begin before it.
         length_s: Window length.
-        target: ``reaction_time_s``, from stimulus to response; ``correct``, what the feedback to the response says; or
+        target: ``reaction_time_s``, from stimulus to response; ``correct``, by the feedback to the response; or
             ``none``.
-        keeps_last_trial: Whether a recording's last trial, which no next start ends, counts.
+        keeps_last_trial: Whether a recording's last trial counts, although no next start ends it.
         feedback_column: Column of the events table with the feedback, for the target ``correct``.
-        correct_feedback: Its values after a correct response.
-        incorrect_feedback: Its values after an incorrect response.
+        correct_feedback: Values of the feedback to a correct response.
+        incorrect_feedback: Values of the feedback to an incorrect response.
     """
 
     name: Literal["trials"] = "trials"
@@ -86,13 +86,14 @@ class TrialsCut(Cut):
         found = own_events(recordings, events)[0][self.feedback_column]
         return f"events (column {self.feedback_column!r})", found
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut at every trial; see the base class.
 
-        Counted: ``n_recordings_without_window``, ``n_trials_closed``, ``n_trials_open`` (last of their recordings), and
-        of the trials, in this order, what left them out: ``n_trials_without_stimulus``, ``…_without_response``,
-        ``…_without_feedback``, ``…_out_of_range`` (the window does not lie in a segment), ``…_across_gaps`` (it does,
-        but not in that of the events that it or its answer is measured from).
+        Counts: ``n_recordings_without_window``, ``n_trials_closed``, ``n_trials_open`` (last of their recordings).
+            Trials
+        that are left out are counted by the first reason of: ``n_trials_without_stimulus``, ``…_without_response``,
+        ``…_without_feedback``, ``…_out_of_range`` (the window lies in no segment), ``…_across_gaps`` (the window lies
+        in another segment than the events of its anchor or target).
         """
         trials, counted = self._usable(self._trials(recordings, events, sample_grid))
         length = sample_grid.samples("length_s", self.length_s)
@@ -146,7 +147,7 @@ class TrialsCut(Cut):
         return trial_table(recordings, events, rule)
 
     def _usable(self, trials: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
-        """Trials that have what anchor and target need, and how many had not."""
+        """Trials with all events that anchor and target need, and the number of other trials by reason."""
         is_closed = trials["trial_stop_s"].notna()
         counted = {"n_trials_closed": int(is_closed.sum()), "n_trials_open": int((~is_closed).sum())}
         trials = trials if self.keeps_last_trial else trials[is_closed]
@@ -161,7 +162,7 @@ class TrialsCut(Cut):
     def _holds_events(
         self, found: dict[str, Ints], trials: pd.DataFrame, segment: Ints, rate_hz: float
     ) -> NDArray[np.bool_]:
-        """Whether the events that a window and its answer are measured from lie in the window's segment."""
+        """Whether the events of a window's anchor and target lie in the window's segment."""
         times = ("stimulus_s", "response_s") if self.target == "reaction_time_s" else ()
         recording = trials["recording"].to_numpy(dtype=np.int64)
         holds = np.ones(len(trials), dtype=bool)

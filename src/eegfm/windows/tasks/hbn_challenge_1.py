@@ -1,24 +1,21 @@
 """EEG Foundation Challenge 2025, challenge 1: reaction time until the button press."""
 
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 import pandas as pd
 
-from eegfm.windows.cutters.base import Cut, Offset, Seconds, TargetSpec
+from eegfm.windows.cutters.base import Offset, Seconds, TargetSpec
 from eegfm.windows.cutters.trials import TrialsCut
 from eegfm.windows.runs import Runs, SampleGrid
-from eegfm.windows.tasks.recording_value import of_bids_tasks
-
-BIDS_TASK = "contrastChangeDetection"
+from eegfm.windows.tasks.bids_tasks import OneBidsTaskCut
 
 
-class HbnChallenge1Task(Cut):
+class HbnChallenge1Task(OneBidsTaskCut):
     """One window per answered trial of contrastChangeDetection; the target is the time from stimulus to response.
 
-    A trial lasts from ``contrastTrial_start`` to the next, so that the last of a run is lost. Its stimulus is the first
-    ``left_target`` or ``right_target`` in it, its response the first button press at or after the stimulus; correct and
-    wrong responses count alike. Nearly all windows hold the press.
+    A trial lasts from ``contrastTrial_start`` to the next one, so the last trial of a run is lost. Its stimulus is the
+    first ``left_target`` or ``right_target`` of the trial. Its response is the first button press at or after the
+    stimulus. Correct and wrong responses count alike. Nearly all windows contain the press.
 
     Attributes:
         offset_s: From the stimulus to the window.
@@ -30,6 +27,8 @@ class HbnChallenge1Task(Cut):
         "EEGDash, eegdash/hbn/windows.py; paradigm: Langer et al. 2017, doi 10.1038/sdata.2017.40"
     )
 
+    bids_task = "contrastChangeDetection"
+
     name: Literal["hbn_challenge_1"] = "hbn_challenge_1"
     offset_s: Offset = 0.5
     length_s: Seconds = 2.0
@@ -39,9 +38,8 @@ class HbnChallenge1Task(Cut):
         """Seconds."""
         return TargetSpec("regression", unit="s")
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut at every answered trial; counted as in ``eegfm.windows.cutters.trials``."""
-        chosen, counted = of_bids_tasks(recordings, sample_grid, [BIDS_TASK])
         cut = TrialsCut(
             start=("contrastTrial_start",),
             stimulus=("left_target", "right_target"),
@@ -50,5 +48,4 @@ class HbnChallenge1Task(Cut):
             length_s=self.length_s,
             target="reaction_time_s",
         )
-        runs = cut.find(chosen, events, sample_grid)
-        return replace(runs, counted={**counted, **runs.counted})
+        return cut.find(recordings, events, sample_grid)

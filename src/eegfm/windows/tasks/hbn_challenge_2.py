@@ -7,27 +7,28 @@ import numpy as np
 import pandas as pd
 from pydantic import model_validator
 
-from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
+from eegfm.windows.cutters.base import Seconds, TargetSpec
 from eegfm.windows.cutters.fixed import fixed_windows
 from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import tile
-from eegfm.windows.tasks.hbn_factor import Factor
-from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks, with_value
+from eegfm.windows.tasks.bids_tasks import SomeBidsTasksCut
+from eegfm.windows.tasks.recording_value import with_value
+from eegfm.windows.tasks.traits import Factor
 
 
-class HbnChallenge2Task(Cut):
+class HbnChallenge2Task(SomeBidsTasksCut):
     """A crop at a random place of each window of a fixed grid; the target is a score of the child.
 
-    The crops of recordings in one piece are those of the official scorer, sample by sample. The scorer's grid runs
-    over the whole file, the one here begins anew in every segment, so that no crop spans a gap.
+    For recordings without gaps, the crops equal those of the official scorer, sample by sample. The scorer's grid runs
+    over the whole file. The grid here starts again in every segment, so no crop spans a gap.
 
     Attributes:
-        factor: Which score.
+        factor: Name of the score.
         window_s: Length of the grid's windows.
-        stride_s: From one of them to the next.
+        stride_s: From one window of the grid to the next.
         crop_s: Length of the crop.
-        seed: Of the places; every recording begins with it, and draws one place per window in their order.
-        bids_tasks: Only recordings of these BIDS tasks; all where none is named. Training may use any.
+        seed: Seed of the random places. Every recording starts with it and draws one place per window, in order.
+        bids_tasks: Only recordings of these BIDS tasks; if empty, all. Training may use any.
     """
 
     citation: ClassVar[str] = (
@@ -54,14 +55,9 @@ class HbnChallenge2Task(Cut):
         """A score."""
         return TargetSpec("regression", unit="score")
 
-    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
-        """Refuse BIDS tasks that no recording has; see the base class."""
-        check_bids_tasks(recordings, sample_grid, self.bids_tasks)
-
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Crop the recordings of children with a score; see the base class."""
-        chosen, counted = of_bids_tasks(recordings, sample_grid, self.bids_tasks)
-        valued, n_without = with_value(chosen, sample_grid, self.factor)
+        valued, n_without = with_value(recordings, sample_grid, self.factor)
         grid = fixed_windows(valued, sample_grid, self.window_s, self.stride_s)
         window, crop = grid.n_samples, sample_grid.samples("crop_s", self.crop_s)
         begins = grid.start
@@ -76,14 +72,15 @@ class HbnChallenge2Task(Cut):
             n_samples=crop,
             stride=crop,
             target=valued[self.factor].loc[pd.Index(recording)].to_numpy(dtype=float),
-            counted={**counted, "n_recordings_without_label": n_without, **grid.counted},
+            counted={"n_recordings_without_label": n_without, **grid.counted},
         )
 
 
 def scorer_offsets(seed: int, n: int, most: int) -> Ints:
     """(n,) places from 0 to ``most`` as the scorer draws them for one recording, the same for every recording.
 
-    A loop, because the numbers are those of Python's own generator; of one recording's length, however many there are.
+    The numbers come from Python's own generator, so this is a loop. Its length is that of one recording, however many
+    recordings there are.
     """
     rng = random.Random(seed)  # noqa: S311  the scorer's generator, nothing secret
     return np.array([rng.randint(0, most) for _ in range(n)], dtype=np.int64)

@@ -1,25 +1,22 @@
 """HBN, resting state: eyes open or closed."""
 
-from dataclasses import replace
 from typing import ClassVar, Literal, Self
 
 import pandas as pd
 from pydantic import model_validator
 
 from eegfm.config import refuse_repeated
-from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
+from eegfm.windows.cutters.base import Seconds, TargetSpec
 from eegfm.windows.cutters.event_locked import Anchor, check_event_values, refuse_short_span, windows_after_events
 from eegfm.windows.runs import Runs, SampleGrid
-from eegfm.windows.tasks.recording_value import of_bids_tasks
-
-BIDS_TASK = "RestingState"
+from eegfm.windows.tasks.bids_tasks import OneBidsTaskCut
 
 
-class HbnEyesTask(Cut):
+class HbnEyesTask(OneBidsTaskCut):
     """Windows after the instructions to close and to open the eyes.
 
     With the values of EEGDash each instruction gives seven windows: at 15, 17, … 27 s after *close*, at 5, 7, … 17 s
-    after *open*. Eyes are closed for 40 s and open for 20 s. A stretch ends early where the other instruction comes.
+    after *open*. Eyes are closed for 40 s and open for 20 s. A stretch ends early at the other instruction.
 
     Attributes:
         closed: The stretch with closed eyes.
@@ -32,6 +29,8 @@ class HbnEyesTask(Cut):
         "hbn_ec_ec_reannotation of EEGDash, eegdash/hbn/preprocessing.py; paradigm: Langer et al. 2017, doi "
         "10.1038/sdata.2017.40"
     )
+
+    bids_task = "RestingState"
 
     name: Literal["hbn_eyes"] = "hbn_eyes"
     closed: Anchor = Anchor(values=("instructed_toCloseEyes",), offset_s=15.0, span_s=14.0)
@@ -53,15 +52,13 @@ class HbnEyesTask(Cut):
 
     def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
         """Refuse values that no event has; see the base class."""
-        chosen, _ = of_bids_tasks(recordings, sample_grid, [BIDS_TASK])
+        chosen, _ = self.choose(recordings, sample_grid)
         values = {"closed.values": self.closed.values, "open.values": self.open.values}
         check_event_values(values, chosen, events, sample_grid)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut after every instruction; counted as in ``windows_after_events``."""
-        chosen, counted = of_bids_tasks(recordings, sample_grid, [BIDS_TASK])
         anchors = {"closed": self.closed, "open": self.open}
-        runs = windows_after_events(
-            chosen, events, sample_grid, anchors, length_s=self.length_s, stride_s=self.stride_s
+        return windows_after_events(
+            recordings, events, sample_grid, anchors, length_s=self.length_s, stride_s=self.stride_s
         )
-        return replace(runs, counted={**counted, **runs.counted})

@@ -12,7 +12,7 @@ from eegfm.config import refuse_repeated
 from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
 from eegfm.windows.cutters.between_events import BetweenEventsCut
 from eegfm.windows.runs import Runs, SampleGrid
-from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks
+from eegfm.windows.tasks.bids_tasks import check_bids_tasks, of_bids_tasks
 
 Movie = Literal["DespicableMe", "DiaryOfAWimpyKid", "FunwithFractals", "ThePresent"]
 MOVIES: tuple[Movie, ...] = ("DespicableMe", "DiaryOfAWimpyKid", "FunwithFractals", "ThePresent")
@@ -21,15 +21,14 @@ MOVIES: tuple[Movie, ...] = ("DespicableMe", "DiaryOfAWimpyKid", "FunwithFractal
 class HbnMoviesTask(Cut):
     """Windows from ``video_start`` to ``video_stop``, labelled with the movie.
 
-    ``moment`` counts windows from ``video_start``: windows of one label and moment show one moment of one movie,
-    whoever watches and however early the recording began. The movies last 171, 117, 163 and 203 s, in the order of
-    ``MOVIES``.
+    ``moment`` counts windows from ``video_start``. Windows with the same label and moment show the same moment of the
+    same movie, in every recording. The movies last 171, 117, 163 and 203 s, in the order of ``MOVIES``.
 
     Attributes:
-        movies: Which of the four; with a single one, there are moments but no classes to tell apart.
+        movies: Names of one to four movies; a single movie gives moments but no classes.
         length_s: Window length.
         stride_s: From one window, and moment, to the next; the window length by default.
-        without_stop: What becomes of a movie without ``video_stop``; see ``between_events``.
+        without_stop: Treatment of a movie without ``video_stop``; see ``between_events``.
     """
 
     citation: ClassVar[str] = (
@@ -55,17 +54,18 @@ class HbnMoviesTask(Cut):
     @property
     def target_spec(self) -> TargetSpec:
         """The movie."""
-        if len(self.movies) == 1:
-            return TargetSpec("unlabelled")
-        return TargetSpec("binary" if len(self.movies) == 2 else "multiclass", self.movies)
+        return TargetSpec("unlabelled") if len(self.movies) == 1 else TargetSpec.of_classes(self.movies)
 
     def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
         """Refuse given movies that no recording shows; see the base class."""
         check_bids_tasks(recordings, sample_grid, self.movies, "movies", is_given="movies" in self.model_fields_set)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def choose(self, recordings: pd.DataFrame, sample_grid: SampleGrid) -> tuple[pd.DataFrame, dict[str, int]]:
+        """Choose the recordings of the movies; see the base class."""
+        return of_bids_tasks(recordings, sample_grid, self.movies)
+
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut every movie; counted as in ``eegfm.windows.cutters.between_events``."""
-        chosen, counted = of_bids_tasks(recordings, sample_grid, self.movies)
         cut = BetweenEventsCut(
             start=("video_start",),
             stop=("video_stop",),
@@ -73,6 +73,6 @@ class HbnMoviesTask(Cut):
             stride_s=self.stride_s,
             without_stop=self.without_stop,
         )
-        runs = cut.find(chosen, events, sample_grid)
-        label = chosen["bids_task"].loc[pd.Index(runs.recording)].to_numpy(dtype=np.object_)
-        return replace(runs, label=label, counted={**counted, **runs.counted})
+        runs = cut.find(recordings, events, sample_grid)
+        label = recordings["bids_task"].loc[pd.Index(runs.recording)].to_numpy(dtype=np.object_)
+        return replace(runs, label=label)

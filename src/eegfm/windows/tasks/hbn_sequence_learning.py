@@ -13,7 +13,7 @@ from eegfm.windows.cutters.base import PublishedClassesCut, Seconds, TargetSpec
 from eegfm.windows.cutters.between_events import windows_between
 from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import own_events
-from eegfm.windows.tasks.recording_value import check_bids_tasks, of_bids_tasks
+from eegfm.windows.tasks.bids_tasks import SomeBidsTasksCut
 
 BidsTask = Literal["seqLearning6target", "seqLearning8target"]
 BLOCKS = {f"learningBlock_{n}": f"block_{n}" for n in range(1, 6)}
@@ -21,7 +21,7 @@ TARGETS: dict[BidsTask, str] = {"seqLearning6target": "6_targets", "seqLearning8
 DOT_OFF = r"dot_no\d+_OFF"
 
 
-class HbnSequenceLearningTask(PublishedClassesCut):
+class HbnSequenceLearningTask(PublishedClassesCut, SomeBidsTasksCut):
     """Windows while a sequence of dots is shown, from the start of each block to its last ``dot_no…_OFF``.
 
     The same sequence is shown in five blocks of about 12 s (six places, seven dots) or 17.7 s (eight places, ten
@@ -62,17 +62,12 @@ class HbnSequenceLearningTask(PublishedClassesCut):
             return TargetSpec("binary", tuple(TARGETS.values()))
         return TargetSpec("multiclass", tuple(BLOCKS.values()))
 
-    def check_names(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> None:
-        """Refuse given BIDS tasks that no recording has; see the base class."""
-        check_bids_tasks(recordings, sample_grid, self.bids_tasks, is_given="bids_tasks" in self.model_fields_set)
-
-    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut every block; counted beside what ``windows_between`` counts: ``n_events``, ``n_events_without_dots``."""
-        chosen, counted = of_bids_tasks(recordings, sample_grid, self.bids_tasks)
-        block, recording, start_s, stop_s = _blocks(chosen, events)
+        block, recording, start_s, stop_s = _blocks(recordings, events)
         has_dots = ~np.isnan(stop_s)
         runs, of = windows_between(
-            chosen,
+            recordings,
             sample_grid,
             recording[has_dots],
             start_s[has_dots],
@@ -82,9 +77,9 @@ class HbnSequenceLearningTask(PublishedClassesCut):
         )
         label = block[has_dots][of]
         if self.classes == "targets":
-            label = chosen["bids_task"].loc[pd.Index(runs.recording)].map(TARGETS).to_numpy(dtype=object)
-        counted |= {
-            "n_recordings_without_window": len(chosen) - len(np.unique(runs.recording)),
+            label = recordings["bids_task"].loc[pd.Index(runs.recording)].map(TARGETS).to_numpy(dtype=object)
+        counted = {
+            "n_recordings_without_window": len(recordings) - len(np.unique(runs.recording)),
             "n_events": len(start_s),
             "n_events_without_dots": int((~has_dots).sum()),
         }

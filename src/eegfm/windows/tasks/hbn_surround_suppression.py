@@ -9,9 +9,8 @@ from eegfm.windows.cutters.base import Offset, PublishedClassesCut, Seconds, Tar
 from eegfm.windows.cutters.event_locked import Anchor, windows_after_events
 from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.spans import own_events
-from eegfm.windows.tasks.recording_value import of_bids_tasks
+from eegfm.windows.tasks.bids_tasks import OneBidsTaskCut
 
-BIDS_TASK = "surroundSupp"
 STIMULUS = "stim_ON"
 CONDITIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "background": {"no_background": ("0",), "background": ("1",)},
@@ -23,20 +22,21 @@ CONDITIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "stimulus_cond": {"parallel_opposite_phase": ("1",), "parallel_in_phase": ("2",), "orthogonal": ("3",)},
 }
-"""By column of the events, by label, the column's values. The files write the contrasts as 0.3 and 0.6, their
-description as 0.33 and 0.66."""
+"""Values by column of the events table and by label. The files write the contrasts as 0.3 and 0.6, their description
+writes 0.33 and 0.66."""
 
 
-class HbnSurroundSuppressionTask(PublishedClassesCut):
+class HbnSurroundSuppressionTask(PublishedClassesCut, OneBidsTaskCut):
     """One window per stimulus, which is on for 2.4 s: four discs that flicker at 25 Hz in front of a background.
 
-    The background is a grating that is parallel to that of the discs, in phase or in opposite phase with it, or
-    orthogonal. ``stimulus_cond`` stands beside stimuli without a background too, where it describes nothing that could
-    be seen; for that condition only stimuli with a background count. Each run has 64 stimuli.
+    The background is a grating: parallel to the grating of the discs and in phase, parallel and in opposite phase, or
+    orthogonal. Stimuli without a background also have a ``stimulus_cond``, but it describes nothing visible. For this
+    condition only stimuli with a background count. Each run has 64 stimuli.
 
     Attributes:
-        condition: Column of the events whose value is the label: ``background`` (there or not), ``foreground_contrast``
-            (of the discs: 0, 30, 60 or 100 %), or ``stimulus_cond`` (how the background lies to the discs).
+        condition: Column of the events whose value is the label: ``background`` (present or absent),
+            ``foreground_contrast`` (0, 30, 60 or 100 % for the discs), or ``stimulus_cond`` (background relative to
+            the discs).
         offset_s: From the stimulus's onset to the window.
         length_s: Window length.
     """
@@ -47,6 +47,8 @@ class HbnSurroundSuppressionTask(PublishedClassesCut):
         "task-surroundSupp_events.json"
     )
 
+    bids_task = "surroundSupp"
+
     name: Literal["hbn_surround_suppression"] = "hbn_surround_suppression"
     condition: Literal["background", "foreground_contrast", "stimulus_cond"] = "background"
     offset_s: Offset = 0.0
@@ -55,18 +57,17 @@ class HbnSurroundSuppressionTask(PublishedClassesCut):
     @property
     def published(self) -> TargetSpec:
         """The condition."""
-        classes = tuple(CONDITIONS[self.condition])
-        return TargetSpec("binary" if len(classes) == 2 else "multiclass", classes)
+        return TargetSpec.of_classes(CONDITIONS[self.condition])
 
     def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
         """The condition's column beside the stimuli; see the base class."""
         stimuli, _ = own_events(recordings, events[events["value"] == STIMULUS])
         return f"stimuli (column {self.condition!r})", stimuli[self.condition]
 
-    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut after every stimulus; counted as in ``windows_after_events``."""
-        chosen, counted = of_bids_tasks(recordings, sample_grid, [BIDS_TASK])
-        stimuli, _ = own_events(chosen, events[events["value"] == STIMULUS])
+        counted: dict[str, int] = {}
+        stimuli, _ = own_events(recordings, events[events["value"] == STIMULUS])
         if self.condition == "stimulus_cond" and "background" in stimuli:
             visible = stimuli["background"].isin(CONDITIONS["background"]["background"])
             counted["n_events_without_background"] = int((~visible).sum())
@@ -76,7 +77,7 @@ class HbnSurroundSuppressionTask(PublishedClassesCut):
             for label, values in CONDITIONS[self.condition].items()
         }
         runs = windows_after_events(
-            chosen,
+            recordings,
             stimuli,
             sample_grid,
             anchors,

@@ -7,24 +7,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from eegfm.errors import ConfigError
-from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
+from eegfm.windows.cutters.base import Seconds, TargetSpec
 from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import enclosing_segment, nearest_sample, own_events, segments
-from eegfm.windows.tasks.recording_value import of_bids_tasks
+from eegfm.windows.tasks.bids_tasks import OneBidsTaskCut
 
-BIDS_TASK = "symbolSearch"
 RESPONSE, PAGE = "trialResponse", "newPage"
 CLASSES = ("incorrect", "correct")
 
 
-class HbnSymbolSearchTask(Cut):
+class HbnSymbolSearchTask(OneBidsTaskCut):
     """One window before each answer, labelled with whether the answer is correct.
 
-    A page holds fifteen items; each asks whether a symbol is among others. The only events are the new page and the
-    answers, so an item begins with the page or with the answer to the item before. A window ends with the answer and
-    must not begin before its item, or it would hold the answer to another: items shorter than it are left out. In the
-    twenty persons of release 5's mini set the items last 1.4 to 45 s, 5.7 s in the middle, and 91 % of the answers
-    are correct.
+    A page holds fifteen items. Each item asks whether a symbol is among others. The only events are the new page and
+    the answers, so an item begins with the page or with the answer to the previous item. A window ends with the answer.
+    It must not begin before its item, or it would contain the previous answer; shorter items are therefore left out. In
+    the twenty persons of release 5's mini set the items last 1.4 to 45 s (median 5.7 s), and 91 % of the answers are
+    correct.
 
     Attributes:
         length_s: Window length.
@@ -36,6 +35,8 @@ class HbnSymbolSearchTask(Cut):
         "windows are our own choice"
     )
 
+    bids_task = "symbolSearch"
+
     name: Literal["hbn_symbol_search"] = "hbn_symbol_search"
     length_s: Seconds = 2.0
 
@@ -44,11 +45,11 @@ class HbnSymbolSearchTask(Cut):
         """Incorrect or correct."""
         return TargetSpec("binary", CLASSES)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut before every answer; see the base class.
 
-        Counted: ``n_responses``, and of these, in this order, what left them out: ``n_responses_without_answer``,
-        ``…_without_item_start``, ``…_sooner_than_window`` and ``…_out_of_range``.
+        Counts: ``n_responses``. Responses that are left out are counted by the first reason of:
+        ``n_responses_without_answer``, ``…_without_item_start``, ``…_sooner_than_window`` and ``…_out_of_range``.
         """
         for column in ("user_answer", "correct_answer"):
             if column not in events:
@@ -56,12 +57,11 @@ class HbnSymbolSearchTask(Cut):
                     f"cut {sample_grid.cut!r}: events have no column {column!r}; "
                     f"there are {sorted(map(str, events.columns))}"
                 )
-        chosen, counted = of_bids_tasks(recordings, sample_grid, [BIDS_TASK])
         length = sample_grid.samples("length_s", self.length_s)
-        found, recording, item_s = _with_item_start(chosen, events)
+        found, recording, item_s = _with_item_start(recordings, events)
         stop = nearest_sample(found["onset_s"].to_numpy(dtype=float) * sample_grid.rate_hz)
         item = nearest_sample(np.nan_to_num(item_s) * sample_grid.rate_hz)
-        segment, fits = enclosing_segment(segments(chosen), recording, stop - length, stop)
+        segment, fits = enclosing_segment(segments(recordings), recording, stop - length, stop)
         answered = (found["user_answer"].isin(("0", "1")) & found["correct_answer"].isin(("0", "1"))).to_numpy()
         tests = {
             "without_answer": answered,
@@ -70,12 +70,12 @@ class HbnSymbolSearchTask(Cut):
             "out_of_range": fits,
         }
         kept = np.ones(len(found), dtype=bool)
-        counted["n_responses"] = len(found)
+        counted = {"n_responses": len(found)}
         for what, passed in tests.items():
             counted[f"n_responses_{what}"] = int((kept & ~passed).sum())
             kept &= passed
         is_correct = (found["user_answer"] == found["correct_answer"]).to_numpy(dtype=np.int64)
-        counted["n_recordings_without_window"] = len(chosen) - len(np.unique(recording[kept]))
+        counted["n_recordings_without_window"] = len(recordings) - len(np.unique(recording[kept]))
         return Runs(
             recording=recording[kept],
             segment=segment[kept],
@@ -88,7 +88,7 @@ class HbnSymbolSearchTask(Cut):
 
 
 def _with_item_start(recordings: pd.DataFrame, events: pd.DataFrame) -> tuple[pd.DataFrame, Ints, NDArray[np.float64]]:
-    """Answers in order, the label of their recording, and when the event before each came; NaN where none did."""
+    """Answers in order, the labels of their recordings, and the onsets of the events before; NaN if there is none."""
     found, recording = own_events(recordings, events[events["value"].isin((RESPONSE, PAGE))])
     onset_s = found["onset_s"].to_numpy(dtype=float)
     order = np.lexsort((onset_s, recording))

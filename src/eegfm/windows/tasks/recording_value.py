@@ -1,16 +1,14 @@
-"""Values of whole recordings as targets, optionally for some BIDS tasks only."""
+"""Values of whole recordings as targets of windows at a fixed stride."""
 
-from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from eegfm.errors import SplitError
-from eegfm.named import refuse_unmatched
+from eegfm.errors import ConfigError, SplitError
 from eegfm.windows.cutters.fixed import fixed_windows
 from eegfm.windows.runs import Runs, SampleGrid
-from eegfm.windows.tasks.recording_label import required_column
 
 
 def windows_with_value(
@@ -52,45 +50,15 @@ def with_value(recordings: pd.DataFrame, sample_grid: SampleGrid, column: str) -
     return recordings.assign(**{column: numbers})[~missing], int(missing.sum())
 
 
-def check_bids_tasks(
-    recordings: pd.DataFrame,
-    sample_grid: SampleGrid,
-    bids_tasks: Sequence[str],
-    key: str = "bids_tasks",
-    *,
-    is_given: bool = True,
-) -> None:
-    """Refuse BIDS tasks that no recording has.
-
-    Nobody asked for those of a default: one of them is enough.
-
-    Args:
-        recordings: All of the corpus.
-        sample_grid: Name of the cut.
-        bids_tasks: What is configured; nothing for all.
-        key: The parameter that holds them.
-        is_given: Whether they are no default.
+def required_column(recordings: pd.DataFrame, sample_grid: SampleGrid, column: str) -> "pd.Series[Any]":
+    """A column of the recordings table.
 
     Raises:
-        ConfigError: With the tasks that there are, or the recordings have no column ``bids_task``.
+        ConfigError: There is none of that name.
     """
-    if bids_tasks:
-        tasks = required_column(recordings, sample_grid, "bids_task")
-        if not is_given and tasks.isin(bids_tasks).any():
-            return
-        refuse_unmatched(f"cut {sample_grid.cut!r}: {key}", bids_tasks, tasks, "recordings (column 'bids_task')")
-
-
-def of_bids_tasks(
-    recordings: pd.DataFrame, sample_grid: SampleGrid, bids_tasks: Sequence[str]
-) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Recordings of some BIDS tasks, of all where none is named; and how many are of others.
-
-    Raises:
-        ConfigError: The recordings have no column ``bids_task``.
-    """
-    if not bids_tasks:
-        return recordings, {}
-    required_column(recordings, sample_grid, "bids_task")
-    chosen = recordings[recordings["bids_task"].isin(bids_tasks)]
-    return chosen, {"n_recordings_of_other_tasks": len(recordings) - len(chosen)}
+    if column not in recordings:
+        raise ConfigError(
+            f"cut {sample_grid.cut!r}: recordings have no column {column!r}; there are {sorted(map(str, recordings))}"
+        )
+    values: pd.Series[Any] = recordings[column]
+    return values

@@ -8,10 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
+from eegfm.windows.cutters.base import Seconds, TargetSpec
 from eegfm.windows.intervals import covered, grid
 from eegfm.windows.runs import Runs, SampleGrid
-from eegfm.windows.tuh import DERIVATIONS, Annotations, annotations, lacks_derivation, of_family
+from eegfm.windows.tuh import DERIVATIONS, Annotations, TuhCut, annotations, lacks_derivation
 
 ARTIFACTS = ("eyem", "chew", "shiv", "musc", "elec")
 """In the order in which pairs name them: ``eyem_musc``, never ``musc_eyem``."""
@@ -21,7 +21,7 @@ MEMBERS = {name: tuple(name.split("_")) for name in (*ARTIFACTS, *_PAIRS)} | {"e
 NONE = "none"
 
 
-class TuarTask(Cut):
+class TuarTask(TuhCut):
     """Windows at a fixed stride, labelled with the artifacts that cover enough of them.
 
     An artifact is present where its annotations, overlaps counted once, cover at least ``min_overlap_ratio`` of the
@@ -63,12 +63,11 @@ class TuarTask(Cut):
             return TargetSpec("multilabel", outputs=ARTIFACTS)
         return TargetSpec("multioutput", (NONE, *ARTIFACTS), DERIVATIONS)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Fill the annotated recordings; see the base class."""
-        chosen, counted = of_family(recordings, "tuar")
-        found = annotations(chosen, events, ("csv",), sample_grid)
+        found = annotations(recordings, events, ("csv",), sample_grid)
         runs = grid(found.recordings, sample_grid, self.length_s, self.stride_s or self.length_s)
-        counted |= {
+        counted = {
             **found.counted,
             "n_events_of_other_labels": found.n_of_other_labels(tuple(MEMBERS)),
             "n_recordings_without_window": len(found.recordings) - len(np.unique(runs.recording)),

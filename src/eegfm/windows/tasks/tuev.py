@@ -12,26 +12,27 @@ from eegfm.windows.cutters.base import PublishedClassesCut, Seconds, TargetSpec
 from eegfm.windows.intervals import covered, select
 from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import enclosing_segment, segments
-from eegfm.windows.tuh import DERIVATIONS, Annotations, annotations, lacks_derivation, of_family
+from eegfm.windows.tuh import DERIVATIONS, Annotations, TuhCut, annotations, lacks_derivation
 
 CLASSES = ("spsw", "gped", "pled", "eyem", "artf", "bckg")
-"""In the order of the numbers 1 to 6 of ``.rec`` files."""
+"""Classes in the order of the numbers 1 to 6 of ``.rec`` files."""
 
 
-class TuevTask(PublishedClassesCut):
+class TuevTask(PublishedClassesCut, TuhCut):
     """One window around each annotated second.
 
-    A row of a ``.rec`` file marks one second of one TCP derivation. Rows whose window would leave its segment are
-    dropped; published code puts three copies of the recording end to end instead, so that such windows hold signal
-    of its other end.
+    A row of a ``.rec`` file marks one second of one TCP derivation. A row is dropped if its window would leave its
+    segment. Published code puts three copies of the recording end to end instead, so such windows contain signal from
+    the other end of the recording.
 
     Attributes:
-        per: ``channel_event``: one window for each row, as in BIOT, LaBraM and CBraMod: a second that is marked on
-            twelve derivations gives twelve equal windows, and one marked with two classes gives both. ``event``: one
-            for each time and class. ``time``: one for each time, and the class of each of the 22 TCP derivations as
-            the answer: what covers at least half of the second and most of it, NaN where nothing does.
+        per: ``channel_event``: one window for each row, as in BIOT, LaBraM and CBraMod. A second that is marked on
+            twelve derivations gives twelve equal windows; a second with two classes gives windows of both. ``event``:
+            one window for each time and class. ``time``: one window for each time; the targets are the classes of the
+            22 TCP derivations. The class of a derivation is the one that covers most of the second, and at least half
+            of it; NaN if there is none.
         event_s: Length of the annotated second.
-        margin_s: What the window holds before it, and after it.
+        margin_s: Length of signal before the second, and after it.
     """
 
     citation: ClassVar[str] = (
@@ -51,16 +52,15 @@ class TuevTask(PublishedClassesCut):
             TargetSpec("multioutput", CLASSES, DERIVATIONS) if self.per == "time" else TargetSpec("multiclass", CLASSES)
         )
 
-    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut around the events; see the base class."""
-        chosen, counted = of_family(recordings, "tuev")
-        found = annotations(chosen, events, ("rec",), sample_grid)
-        counted |= {**found.counted, "n_events_of_other_labels": found.n_of_other_labels(CLASSES)}
+        found = annotations(recordings, events, ("rec",), sample_grid)
+        counted = {**found.counted, "n_events_of_other_labels": found.n_of_other_labels(CLASSES)}
         intervals = found.intervals({name: (n,) for n, name in enumerate(CLASSES)})
         event, margin = sample_grid.samples("event_s", self.event_s), sample_grid.samples("margin_s", self.margin_s)
         length = event + 2 * margin
         first = intervals.start - margin
-        segment, fits = enclosing_segment(segments(chosen), intervals.recording, first, first + length)
+        segment, fits = enclosing_segment(segments(recordings), intervals.recording, first, first + length)
         counted["n_events_out_of_range"] = int((~fits).sum())
         runs = Runs(intervals.recording[fits], segment[fits], first[fits], length, length)
         key = intervals.key[fits]

@@ -9,12 +9,12 @@ import pandas as pd
 from eegfm.windows.cutters.base import PublishedClassesCut, Seconds, TargetSpec
 from eegfm.windows.intervals import covered, grid, select, windows_of_one_class
 from eegfm.windows.runs import Ints, Runs, SampleGrid
-from eegfm.windows.tuh import Annotations, annotations, of_family
+from eegfm.windows.tuh import Annotations, TuhCut, annotations
 
 CLASSES = ("bckg", "seiz", "slow")
 
 
-class TuslTask(PublishedClassesCut):
+class TuslTask(PublishedClassesCut, TuhCut):
     """Windows labelled with the event that they lie in; an event holds for all channels, whichever it names.
 
     TUSL marks events of 10 s and says nothing of the time between them.
@@ -44,11 +44,10 @@ class TuslTask(PublishedClassesCut):
         """Background, seizure or slowing."""
         return TargetSpec("multiclass", CLASSES)
 
-    def find_published(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Cut inside the events, or fill the recordings; see the base class."""
-        chosen, counted = of_family(recordings, "tusl")
-        found = annotations(chosen, events, ("csv",), sample_grid)
-        counted |= {**found.counted, "n_events_of_other_labels": found.n_of_other_labels(CLASSES)}
+        found = annotations(recordings, events, ("csv",), sample_grid)
+        counted = {**found.counted, "n_events_of_other_labels": found.n_of_other_labels(CLASSES)}
         runs, key = self._inside(found, sample_grid) if self.rule == "inside" else self._majority(found, sample_grid)
         counted["n_recordings_without_window"] = len(found.recordings) - len(np.unique(runs.recording))
         return replace(runs, label=np.array(CLASSES, dtype=object)[key], counted={**counted, **runs.counted})

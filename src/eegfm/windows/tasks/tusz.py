@@ -8,34 +8,34 @@ import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from eegfm.config import refuse_repeated, refuse_unused
-from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
+from eegfm.windows.cutters.base import Seconds, TargetSpec
 from eegfm.windows.intervals import covered, grid, outside, windows_of_one_class
 from eegfm.windows.runs import Ints, Runs, SampleGrid
-from eegfm.windows.tuh import Annotations, annotations, of_family
+from eegfm.windows.tuh import Annotations, TuhCut, annotations
 
 BACKGROUND = "bckg"
 SEIZURE = "seiz"
 TYPES = ("fnsz", "gnsz", "spsz", "cpsz", "absz", "tnsz", "cnsz", "tcsz", "atsz", "mysz")
 WINDOW_SOURCES = ("csv_bi", "tse_bi", "csv", "tse")
-"""What says whether there is a seizure, the best first: decisions for the recording as a whole before those of single
-channels, new formats before old ones."""
+"""Kinds of files that tell whether there is a seizure, the best first. Decisions for the whole recording come before
+those for single channels, new formats before old ones."""
 EVENT_SOURCES = ("csv", "tse")
-"""What says which type a seizure has."""
+"""Kinds of files that give the type of a seizure, the best first."""
 
 
 def _each_type() -> dict[str, tuple[str, ...]]:
     return {name: (name,) for name in TYPES}
 
 
-class TuszTask(Cut):
+class TuszTask(TuhCut):
     """Windows with and without seizure, or of one type of seizure each.
 
-    Each recording is read from one kind of file, the first it has of ``WINDOW_SOURCES`` or ``EVENT_SOURCES``, so that
-    no seizure counts twice. A seizure holds for all channels, whichever it was seen in.
+    Each recording is read from one kind of file, so no seizure counts twice: the first in ``WINDOW_SOURCES`` or
+    ``EVENT_SOURCES`` that the recording has. A seizure holds for all channels, whichever channel shows it.
 
     Attributes:
         level: ``window``: windows on a grid, ``seiz`` or ``bckg``. ``event``: windows wholly inside the seizures of
-            one type, and inside the time without any; those that a seizure of another type touches are left out.
+            one type, and inside time without seizures; windows that a seizure of another type touches are left out.
         min_overlap_ratio: Share of a window that seizures must cover at level ``window``; 0 for any sample, as in
             Tang et al.
         types: By class, the types of seizures at level ``event``. Seizures of types that are not named give no
@@ -52,7 +52,7 @@ class TuszTask(Cut):
         "electroencephalographic seizure analysis, github.com/tsy935/eeg-gnn-ssl"
     )
 
-    without_class: ClassVar[str] = "add recordings of it, or at level event name the types that there are in types"
+    without_class: ClassVar[str] = "add recordings of it, or, at level event, list existing types in types"
 
     name: Literal["tusz"] = "tusz"
     level: Literal["window", "event"] = "window"
@@ -85,14 +85,14 @@ class TuszTask(Cut):
         if self.level == "window":
             return TargetSpec("binary", (BACKGROUND, SEIZURE))
         classes = (BACKGROUND, *self.types) if self.background else tuple(self.types)
-        return TargetSpec("binary" if len(classes) == 2 else "multiclass", classes)
+        return TargetSpec.of_classes(classes)
 
-    def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
+    def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Fill the annotated recordings, or cut inside the seizures; see the base class."""
-        chosen, counted = of_family(recordings, "tusz")
-        found = annotations(chosen, events, WINDOW_SOURCES if self.level == "window" else EVENT_SOURCES, sample_grid)
+        sources = WINDOW_SOURCES if self.level == "window" else EVENT_SOURCES
+        found = annotations(recordings, events, sources, sample_grid)
         runs, key = self._windows(found, sample_grid) if self.level == "window" else self._events(found, sample_grid)
-        counted |= {
+        counted = {
             **found.counted,
             "n_events_of_other_labels": found.n_of_other_labels((BACKGROUND, SEIZURE, *TYPES)),
             "n_recordings_without_window": len(found.recordings) - len(np.unique(runs.recording)),
@@ -109,7 +109,7 @@ class TuszTask(Cut):
         return runs, present.astype(np.int64)
 
     def _events(self, found: Annotations, sample_grid: SampleGrid) -> tuple[Runs, Ints]:
-        """Windows inside seizures and between them, and the number of their class."""
+        """Windows inside seizures and between seizures, and the number of their class."""
         classes = self.target_spec.classes
         number_of = {name: (classes.index(label),) for label, names in self.types.items() for name in names}
         others = {name: (len(classes),) for name in found.value.unique() if name not in (*number_of, BACKGROUND)}

@@ -12,7 +12,7 @@ from eegfm.store.stores import Stores
 from eegfm.training.loading.groups import window_groups
 from eegfm.training.plans.pairs.config import PairConfig
 from eegfm.training.plans.pairs.matching import Bits
-from eegfm.training.plans.pairs.sampler import PairPlan
+from eegfm.training.plans.pairs.pair_plan import PairPlan
 from eegfm.training.plans.pairs.stratum import strata
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows

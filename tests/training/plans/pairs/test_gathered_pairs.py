@@ -24,7 +24,7 @@ from eegfm.store.writer import StoreWriter
 from eegfm.training.loading.groups import window_groups
 from eegfm.training.loading.loader import TrainingLoader
 from eegfm.training.plans.pairs.config import ConditionPairs, MovieMomentPairs, PairConfig, TimeNeighbourPairs
-from eegfm.training.plans.pairs.sampler import PairPlan
+from eegfm.training.plans.pairs.pair_plan import PairPlan
 from eegfm.windows.runs import expand
 from pair_tables import table
 

@@ -28,7 +28,7 @@ class Pairing(StrictModel, ABC):
 
     @abstractmethod
     def matching(self, stratum: Stratum, rate_hz: float) -> Matching:
-        """How the usable windows are matched.
+        """Matching of the usable windows.
 
         Raises:
             ConfigError: No two windows could ever be a pair.
@@ -36,7 +36,7 @@ class Pairing(StrictModel, ABC):
 
     @abstractmethod
     def likeness(self, stratum: Stratum, rate_hz: float) -> Likeness:
-        """Which windows are no negatives of each other."""
+        """Windows that are no negatives of each other."""
 
 
 class MovieMomentPairs(Pairing):
@@ -131,7 +131,7 @@ class TimeNeighbourPairs(Pairing):
 
 
 PairConfig = Annotated[MovieMomentPairs | ConditionPairs | TimeNeighbourPairs, Field(discriminator="name")]
-"""Which windows should be represented alike."""
+"""Union of the pairings: windows with similar representations."""
 
 
 def _numbered(values: Ints) -> Ints:

@@ -16,7 +16,7 @@ class Matching(Protocol):
     Attributes:
         group: (W,) number of the group that each window finds its partner in, from 0 without gaps.
         n_pairs: Pairs of every draw, at least.
-        counted: What there is to match and what was left out, each under its own name.
+        counted: Counts of matched and omitted windows, by name.
     """
 
     group: Ints
@@ -39,7 +39,7 @@ class GroupMatching:
     Args:
         group: (W,) number of the group of each window, from 0 without gaps.
         owner: (W,) number of the owner of each window.
-        owners: What owners are, for the counts: ``person``.
+        owners: Kind of the owners for the counts: ``person``.
     """
 
     def __init__(self, group: Ints, owner: Ints, owners: str) -> None:

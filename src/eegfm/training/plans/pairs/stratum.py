@@ -27,15 +27,15 @@ class Stratum:
     table, so that nothing that follows from it does.
 
     Args:
-        index: Where the windows are drawn from.
+        index: Index that the windows are drawn from.
         position: (W,) number of each window in the index, found by its recording and first sample.
         person: (W,) number of the person; of the identity where the table tells it.
         recording: (W,) number of the recording.
         segment: (W,) number of the segment within the recording.
         start: (W,) first sample.
         stride: (W,) samples to the next window of the same run, and to the next moment.
-        moment: (W,) number on the task's time grid, ``NO_MOMENT`` where there is none.
-        label: (W,) number of the class, ``MISSING`` where there is none.
+        moment: (W,) number on the task's time grid, ``NO_MOMENT`` if there is none.
+        label: (W,) number of the class, ``MISSING`` if there is none.
     """
 
     index: WindowIndex
@@ -114,7 +114,7 @@ def _positions(index: WindowIndex, rows: Ints, labels: Ints) -> Ints:
     """Numbers of windows in an index.
 
     Args:
-        index: Where the windows are drawn from.
+        index: Index that the windows are drawn from.
         rows: (W,) rows in the montage's signals of the windows' first samples: those name recording and sample.
         labels: (W,) their classes. Of windows that begin at one sample, which only these tell apart, the index holds
             the classes in the same order.

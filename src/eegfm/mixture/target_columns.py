@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 from eegfm.errors import ConfigError
 
 UNKNOWN = -1
-"""Number of the class of a window whose class is not known; a float target is NaN there."""
+"""Number of an unknown class. An unknown float target is NaN."""
 
 
 def target_columns(mixture: pd.DataFrame) -> dict[str, NDArray[Any]]:
-    """Return the targets of a table's runs by the name of their column; a column without any value is absent.
+    """Return the targets of a table's runs by the name of their column. A column without any value is absent.
 
     Args:
-        mixture: One row per run. All rows of all splits: classes are numbered by the names that stand in the table, so
-            that a class has one number wherever its windows are used.
+        mixture: All rows of all splits, one row per run. Classes are numbered by the names in the table, so a class has
+            one number wherever its windows are used.
 
     Returns:
-        ``label``: (R,) int32 number of the class in ``class_names``, -1 where it is not known. ``target``: (R,)
-        float32, NaN where it is not known. ``targets``: (R, K) float32 likewise, one per output of a task with several.
+        ``label``: (R,) int32 number of the class in ``class_names``, -1 if unknown. ``target``: (R,) float32, NaN if
+        unknown. ``targets``: (R, K) float32, one per output of a task with several outputs, NaN if unknown.
 
     Raises:
         ConfigError: Rows have different numbers of targets.

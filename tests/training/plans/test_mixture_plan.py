@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from eegfm.batch import WindowIndex
 from eegfm.errors import ConfigError
+from eegfm.mixture.shares import batch_counts, rounded_weights
 from eegfm.training.config import ShuffleParams
-from eegfm.training.plans.mixture import MixturePlan, batch_counts, rounded_weights
+from eegfm.training.plans.mixture_plan import MixturePlan
 
 WEIGHTS = {"tuh": 0.3, "hbn": 0.7}
 RUNS = ShuffleParams(run_windows=4, pool_windows=64)

@@ -20,8 +20,8 @@ from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import Context
 from eegfm.objectives.base import LossOutput, Objective, Reconstruction
 from eegfm.objectives.config import PatchObjectiveConfig, listed_choices
-from eegfm.objectives.masks import n_masked
-from eegfm.objectives.targets import PatchTargets, asked_patches_uv, token_group_mask
+from eegfm.objectives.patches.masks import n_masked
+from eegfm.objectives.patches.targets import PatchTargets, asked_patches_uv, token_group_mask
 
 logger = logging.getLogger(__name__)
 

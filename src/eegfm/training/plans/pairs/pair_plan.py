@@ -38,7 +38,7 @@ class PairPlan:
             persons go under several names. The order of the rows changes nothing.
         groups: By corpus, where these windows are drawn from, e.g. ``window_groups`` of the same table.
         stores: Stores by corpus.
-        pairing: Which windows are pairs.
+        pairing: Configuration of the pairs.
         batch_size: Pairs per step, all ranks together.
         seed: Seed of matching and order.
         rank: Number of this process.

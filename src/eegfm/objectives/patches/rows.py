@@ -1,4 +1,4 @@
-"""Rows of tokens that can be masked: not those of padding, which a montage never fills.
+"""Rows of tokens that can be masked, without rows of padding, which a montage never fills.
 
 Shapes: B windows, R rows of tokens, Rr rows that the montage fills, P patches per row.
 """

@@ -1,4 +1,4 @@
-"""Draws which tokens of a window are masked: exact counts, so that shapes are the same from batch to batch.
+"""Draw masked tokens of a window in exact numbers, so that shapes are the same from batch to batch.
 
 Every function takes random numbers of the windows at hand, one per token or per line of tokens, and masks the lowest.
 A window's masks therefore depend on no other window. Tokens of absent channels, padding or bad, are never masked

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from eegfm.batch import WindowIndex, rank_slice
 from eegfm.errors import ConfigError
+from eegfm.mixture.shares import batch_counts
 from eegfm.training.config import ShuffleParams
 from eegfm.training.plans.group_order import DrawnBy, GroupOrder, Pool
 from eegfm.training.plans.permutation import Key, new_key, number_below, subkey
@@ -36,7 +36,7 @@ class MixturePlan:
         drawn_by: ``windows`` visits every window once per pass; ``persons`` visits every person once per round and
             takes one of its windows, and montages take turns by their persons.
         max_windows_per_person: Windows of one person and corpus that an epoch shows; None for all.
-        shuffle: How far windows are shuffled.
+        shuffle: Shuffling of windows.
         rank: Number of this process.
         world_size: Number of processes.
 
@@ -96,59 +96,11 @@ class MixturePlan:
 
     @property
     def passes_per_epoch(self) -> dict[str, float]:
-        """How often an epoch shows each corpus: passes through its windows, or rounds of its persons."""
+        """Repetitions of each corpus in an epoch: passes through its windows, or rounds of its persons."""
         return {
             corpus: self.n_steps_per_epoch * self.counts[corpus] / order.n_turns
             for corpus, order in zip(self.counts, self._corpora, strict=True)
         }
-
-
-def batch_counts(weights: Mapping[str, float], batch_size: int, world_size: int = 1) -> dict[str, int]:
-    """Windows of each corpus in a batch, by corpus name in alphabetical order.
-
-    Raises:
-        ConfigError: A weight is not positive, they do not sum to 1, or a count is not whole on every process; the
-            message names the nearest batch sizes that work.
-    """
-    if not weights or min(weights.values()) <= 0 or abs(sum(weights.values()) - 1) > 1e-6:
-        raise ConfigError(f"mixture weights {dict(weights)} must be positive and sum to 1; change mix.weights")
-    shares = {c: Fraction(weights[c]).limit_denominator(max(1000, batch_size)) for c in sorted(weights)}
-    parts = {c: share * batch_size / world_size for c, share in shares.items()}
-    if all(part.denominator == 1 and part > 0 for part in parts.values()):
-        return {c: int(part) * world_size for c, part in parts.items()}
-    unit = math.lcm(*((share / world_size).denominator for share in shares.values()))
-    below = batch_size // unit * unit
-    nearest = [size for size in (below, below + unit) if size > 0]
-    wanted = ", ".join(f"{c} {float(weights[c] * batch_size / world_size):g}" for c in shares)
-    over = f" on each of {world_size} devices" if world_size > 1 else ""
-    raise ConfigError(
-        f"batch_size {batch_size} cannot be shared out by the mixture weights ({wanted} windows{over}); "
-        f"nearest batch sizes that can: {' or '.join(map(str, nearest))}; change batch_size or the weights"
-    )
-
-
-def rounded_weights(weights: Mapping[str, float], batch_size: int, world_size: int = 1) -> dict[str, float]:
-    """The nearest weights that share a batch out in whole windows per process, at least one for every corpus.
-
-    What is left after rounding down goes to the largest remainders (Hamilton's method), equal ones by name.
-
-    Raises:
-        ConfigError: The batch is no multiple of the processes, or too small to hold every corpus.
-    """
-    n_units = batch_size // world_size
-    if batch_size % world_size or n_units < len(weights):
-        raise ConfigError(
-            f"batch_size {batch_size} cannot hold {len(weights)} corpora on each of {world_size} devices; "
-            f"choose a multiple of {world_size}, at least {len(weights) * world_size}"
-        )
-    total = sum(weights.values())
-    wanted = {corpus: weights[corpus] / total * n_units for corpus in sorted(weights)}
-    counts = {corpus: max(math.floor(value), 1) for corpus, value in wanted.items()}
-    while n_left := n_units - sum(counts.values()):
-        one = 1 if n_left > 0 else -1
-        changeable = [corpus for corpus, n in counts.items() if n + one > 0]
-        counts[max(changeable, key=lambda corpus: one * (wanted[corpus] - counts[corpus]))] += one
-    return {corpus: count / n_units for corpus, count in counts.items()}
 
 
 def _persons(groups: Sequence[WindowIndex], limit: int | None, key: Key) -> "list[PersonWindows | None]":
@@ -158,7 +110,7 @@ def _persons(groups: Sequence[WindowIndex], limit: int | None, key: Key) -> "lis
 
 @dataclass(frozen=True)
 class _Part:
-    """What one rank takes of a micro-batch of ``count`` windows."""
+    """Share of one rank in a micro-batch of ``count`` windows."""
 
     count: int
     rank: int
@@ -177,7 +129,7 @@ class _CorpusOrder:
 
     Args:
         orders: One per group.
-        part: What this rank takes of a micro-batch.
+        part: Share of this rank in a micro-batch.
         n_steps: Steps per epoch.
         key: Key of the corpus.
     """

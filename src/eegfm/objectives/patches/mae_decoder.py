@@ -1,4 +1,4 @@
-"""A light decoder: places that are asked for look at encoded tokens, never at each other.
+"""A light decoder: queries for single tokens attend to encoded tokens, never to each other.
 
 Shapes: B windows, N tokens, Nv encoded tokens, M tokens asked for, D width of the encoder, W width here, K values.
 """

@@ -6,7 +6,7 @@ import pytest
 
 from eegfm.errors import ConfigError
 from eegfm.io.table import TableDataset
-from eegfm.mixture.targets import class_names, target_columns
+from eegfm.mixture.target_columns import class_names, target_columns
 from pair_tables import table
 
 

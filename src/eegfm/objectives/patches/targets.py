@@ -26,7 +26,7 @@ class PatchTargets(nn.Module):
         kind: ``log_spectrum`` or ``signal``.
         high_hz: Highest frequency of the spectrum.
         encoder: Whose patches are asked for.
-        spec: What the data decides.
+        spec: Specification of the data.
 
     Raises:
         ConfigError: ``high_hz`` reaches half the rate.

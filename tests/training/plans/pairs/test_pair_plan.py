@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from eegfm.batch import rank_slice
 from eegfm.errors import ConfigError, SplitError
 from eegfm.training.plans.pairs.config import ConditionPairs, MovieMomentPairs, PairConfig, TimeNeighbourPairs
-from eegfm.training.plans.pairs.sampler import PairPlan
+from eegfm.training.plans.pairs.pair_plan import PairPlan
 from eegfm.training.plans.plan import Draw
 from eegfm.windows.runs import expand
 from pair_tables import Names, false_negatives, pair_plan, table, viewers

@@ -1,0 +1,1 @@
+"""Parts of the objectives that mask patches: base class, masks, targets, decoder."""
