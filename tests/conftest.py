@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import gc
 import os
 
 # One thread each, before numpy or torch is imported. The models of the tests are too small to gain from a second
@@ -15,6 +16,12 @@ import pytest
 
 import eegfm  # noqa: F401 - before torch computes anything: see eegfm.processor
 from kedro_project import PROJECT_ROOT, Run, files_under, run_project
+
+
+def pytest_collection_finish() -> None:
+    """What the imports left stays: the garbage collector need not go through millions of objects again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
