@@ -1,6 +1,14 @@
 """Fixtures shared by all tests."""
 
+import gc
 import os
+
+# One thread each, before numpy or torch is imported. The models of the tests are too small to gain from a second
+# thread, and lose much to it on a busy machine: the other worker of pytest-xdist makes every machine busy.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+# ruff: noqa: E402
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +17,11 @@ import pytest
 import eegfm  # noqa: F401 - before torch computes anything: see eegfm.processor
 from kedro_project import PROJECT_ROOT, Run, files_under, run_project
 
-# The models of the tests are too small to gain from a second thread, and lose much to it on a busy machine.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+def pytest_collection_finish() -> None:
+    """What the imports left stays: the garbage collector need not go through millions of objects again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -51,8 +51,9 @@ from pathlib import Path
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 bootstrap_project(Path.cwd())
-tiny = {"data": sys.argv[1], "tuh": {"acquire": {"source": {"n_subjects": 2, "duration_s": 10}}},
-        "hbn": {"acquire": {"source": {"n_subjects": 1, "resting_s": 20, "file_format": "bdf"}}}}
+here = {"workers": {"n_workers": 1}}  # this process converts, so that what a conversion imports is seen
+tiny = {"data": sys.argv[1], "tuh": {"acquire": {"source": {"n_subjects": 2, "duration_s": 10}}, "ingest": here},
+        "hbn": {"acquire": {"source": {"n_subjects": 1, "resting_s": 20, "file_format": "bdf"}}, "ingest": here}}
 KedroSession.create(Path.cwd(), env="test", runtime_params=tiny).run(pipeline_names=["ingest"])
 print(json.dumps(sorted(sys.modules)))
 """

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -207,9 +208,12 @@ def test_damage_is_neither_trained_on_nor_probed_and_ingest_mends_it(run: Run, t
     assert SignalStore(folder).digest() == digest
 
 
+HERE = {"workers": {"n_workers": 1}}
+"""This process converts; eegmmidb and the simulated corpus of the fixture ``run`` are converted by worker processes."""
 TINY = {
-    "tuh": {"acquire": {"source": {"n_subjects": 6, "duration_s": 20}}},
-    "hbn": {"acquire": {"source": {"n_subjects": 6, "resting_s": 70, "ccd_s": 20, "movie_s": 10}}},
+    "tuh": {"acquire": {"source": {"n_subjects": 6, "duration_s": 20}}, "ingest": HERE},
+    "hbn": {"acquire": {"source": {"n_subjects": 6, "resting_s": 70, "ccd_s": 20, "movie_s": 10}}, "ingest": HERE},
+    "eegmat": {"ingest": HERE},
     "pretrain": {
         "encoder": {"name": "patch_transformer", "n_layers": 1, "d_model": 16, "head_size": 16},
         "n_steps": 3, "batch_size": 10, "n_validation_windows": 10, "progress_bar": False,
@@ -218,25 +222,37 @@ TINY = {
 }  # fmt: skip
 
 
-def test_real_recordings_from_one_corpus_to_another(
-    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Pretrain on eegmat, probe on eegmmidb; band power is known there: shrinkage LDA 0.825, interval 0.77-0.90."""
-    roots = {name: shared_data / name for name in ("eegmat", "eegmmidb")}
-    for name, root in roots.items():
-        if not root.is_dir():
-            pytest.skip(f"real recordings are not here: {root} does not exist")
-        monkeypatch.setenv(f"{name.upper()}_ROOT", str(root))
+@pytest.fixture(scope="module")
+def roots(shared_data: Path) -> Iterator[dict[str, Path]]:
+    """Folders of the real recordings, which the environment variables of the experiments name."""
+    found = {name: shared_data / name for name in ("eegmat", "eegmmidb")}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, root in found.items():
+            if not root.is_dir():
+                pytest.skip(f"real recordings are not here: {root} does not exist")
+            patch.setenv(f"{name.upper()}_ROOT", str(root))
+        yield found
+
+
+@pytest.fixture(scope="module")
+def real_run(roots: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Pretrain on eegmat, probe on eegmmidb; the recordings themselves stay as they are."""
     untouched = {p: p.stat().st_mtime_ns for root in roots.values() for p in files_under(root)}
     try:
-        run = run_project("experiments/eegmmidb", tmp_path, "__default__", TINY)
+        run = run_project("experiments/eegmmidb", tmp_path_factory.mktemp("real"), "__default__", TINY)
     finally:
         use_roles(DEFAULT_ROLES)
     assert {p: p.stat().st_mtime_ns for root in roots.values() for p in files_under(root)} == untouched
+    return run
+
+
+def test_real_recordings_from_one_corpus_to_another(roots: dict[str, Path], real_run: Run) -> None:
+    """Band power is known there: shrinkage LDA 0.825, interval 0.77-0.90."""
+    run = real_run
     n_probed = len({path.parent for path in roots["eegmmidb"].glob("S*/S*R01.edf")})
-    metrics = check_metrics(tmp_path / "08_reporting/probe/metrics.json", n_persons=n_probed)
+    metrics = check_metrics(run.data / "08_reporting/probe/metrics.json", n_persons=n_probed)
     assert 0.75 <= metrics["band_power"]["balanced_accuracy"]["pooled"] <= 0.92
-    header = read_header(tmp_path / "06_models/pretrain/encoder.safetensors")
+    header = read_header(run.data / "06_models/pretrain/encoder.safetensors")
     assert header.corpora == ["eegmat", "hbn", "tuh"]
     assert header.simulated_corpora == ["hbn", "tuh"]
     n_trained = len({path.name.partition("_")[0] for path in roots["eegmat"].glob("*.edf")})
@@ -250,16 +266,11 @@ def test_real_recordings_from_one_corpus_to_another(
     assert not recordings["simulated"].any()
 
 
-def test_all_recordings_of_eegmat_are_taken_in(
-    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_recordings_of_eegmat_are_taken_in(roots: dict[str, Path], real_run: Run) -> None:
     """Two recordings of each person; every one ends in about two seconds of constants, which no window may touch."""
-    if not (shared_data / "eegmat").is_dir():
-        pytest.skip("real recordings are not here: ../shared/data/eegmat does not exist")
-    monkeypatch.setenv("EEGMAT_ROOT", str(shared_data / "eegmat"))
-    run = run_project("experiments/eegmat", tmp_path, "ingest")
+    run = real_run
     recordings = run.load("eegmat.recordings")
-    n_files = len(list((shared_data / "eegmat").glob("*.edf")))
+    n_files = len(list(roots["eegmat"].glob("*.edf")))
     assert (len(recordings), recordings["person"].nunique()) == (n_files, n_files / 2)
     assert set(recordings["n_channels"]) == {19}
     assert {tuple(labels) for labels in recordings["labels_left_out"]} == {("EEG A2-A1", "ECG ECG")}
@@ -269,3 +280,13 @@ def test_all_recordings_of_eegmat_are_taken_in(
     assert (recordings["n_samples"] - n_usable).between(450, 540).all()
     assert run.load("eegmat.ingest_summary")["files"].tolist() == [0, n_files, 0, 0, n_files]
     assert run.load("eegmat.montages")["hours"].sum() == pytest.approx(n_files * 2 / 60, rel=0.15)
+
+
+def test_the_experiment_on_eegmat_alone_takes_in_the_same(roots: dict[str, Path], tmp_path: Path) -> None:
+    """What the test above found of eegmat's files holds for the other experiment too."""
+    params = [
+        project_session(f"experiments/{name}", tmp_path).load_context().params["eegmat"]["ingest"]
+        for name in ("eegmmidb", "eegmat")
+    ]
+    use_roles(DEFAULT_ROLES)
+    assert params[0] == params[1]

@@ -1,16 +1,25 @@
 """The notebook runs from top to bottom on the results of a run."""
 
-import nbformat
+from typing import Any
+
 import pytest
-from nbclient import NotebookClient
 
 from kedro_project import PROJECT_ROOT, Run
+
+
+def explore() -> Any:
+    import nbformat  # takes seconds, which every worker of pytest-xdist would pay
+
+    return nbformat.read(PROJECT_ROOT / "notebooks" / "explore.ipynb", as_version=4)
 
 
 # The kernel client's event loop warns about its own sockets when it is closed.
 @pytest.mark.filterwarnings("ignore")
 def test_explore_runs_from_top_to_bottom(run: Run) -> None:
-    notebook = nbformat.read(PROJECT_ROOT / "notebooks" / "explore.ipynb", as_version=4)
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = explore()
     reload = nbformat.v4.new_code_cell(f"%reload_kedro --env=test --params=data={run.data}")
     load = next(k for k, cell in enumerate(notebook.cells) if cell.source.startswith("%load_ext"))
     notebook.cells.insert(load + 1, reload)
@@ -22,5 +31,5 @@ def test_explore_runs_from_top_to_bottom(run: Run) -> None:
 
 
 def test_explore_is_committed_without_outputs() -> None:
-    notebook = nbformat.read(PROJECT_ROOT / "notebooks" / "explore.ipynb", as_version=4)
+    notebook = explore()
     assert not [cell for cell in notebook.cells if cell.get("outputs") or cell.get("execution_count")]

@@ -14,7 +14,7 @@ from bids_tree import SIGNAL, convert_file, header, write_eeglab, write_signal, 
 from eegfm.corpora.bids import Bids
 from eegfm.corpora.config import BidsCorpus
 from eegfm.errors import ConfigError, EegfmError
-from eegfm.jobs.ingest.config import IngestParams
+from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.jobs.ingest.convert import Converted
 from eegfm.jobs.ingest.ingest import ingest
 from eegfm.signal.header import Annotation
@@ -127,7 +127,7 @@ def test_labels_that_would_hide_a_column_are_refused(root: Path, name: str) -> N
 
 def ingested(root: Path, **labels: Any) -> pd.DataFrame:
     """The recordings table of the whole folder."""
-    params = IngestParams(corpus=BidsCorpus(labels=labels))
+    params = IngestParams(corpus=BidsCorpus(labels=labels), workers=WorkerParams(n_workers=1))
     raw_files = bids(labels=labels).index(root)
     return ingest(raw_files, root, params, SIGNAL, root / ".store", simulated=False).recordings
 

@@ -1,4 +1,4 @@
-"""How often a damaged EDF or BDF file gets in and is wrong; ``EEGFM_FUZZ=full`` runs 2,000 mutations in place of 500.
+"""How often a damaged EDF or BDF file gets in and is wrong; ``EEGFM_FUZZ=full`` runs 2,000 mutations in place of 250.
 
 Every damaged file goes through a whole conversion, and what gets in is compared with the truth sample by sample. Three
 settings: nothing is known of the file, its size and rate, its checksum. A file that the first setting rejects is
@@ -21,7 +21,7 @@ from fuzz.edf_bases import Base, make_base, real_base
 from fuzz.edf_mutations import KINDS, Mutated, draw_kind, mutate
 from fuzz.edf_trial import Knowledge, Verdict, judge, task_of
 
-N_MUTATIONS = 2000 if os.environ.get("EEGFM_FUZZ") == "full" else 500
+N_MUTATIONS = 2000 if os.environ.get("EEGFM_FUZZ") == "full" else 250
 PER_BASE = 12
 MAX_S = 20.0
 """Longer than any conversion of so small a file takes on a busy machine."""

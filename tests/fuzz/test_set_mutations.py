@@ -1,4 +1,4 @@
-"""How often a damaged EEGLAB file gets in and is wrong; ``EEGFM_FUZZ=full`` runs 1,000 mutations in place of 250."""
+"""How often a damaged EEGLAB file gets in and is wrong; ``EEGFM_FUZZ=full`` runs 1,000 mutations in place of 125."""
 
 import hashlib
 import os
@@ -25,8 +25,8 @@ from eegfm.store.index import RejectedEntry
 from fuzz.set_mutations import WEIGHTS, Case, Valid, damaged_recording, valid_recording
 from set_files import eeg_uv, write_fdt
 
-N_MUTATIONS = 1000 if os.environ.get("EEGFM_FUZZ") == "full" else 250
-BATCH = 50
+N_MUTATIONS = 1000 if os.environ.get("EEGFM_FUZZ") == "full" else 125
+BATCH = 25
 MAX_S = 20
 INGEST = IngestParams(corpus=BidsCorpus())
 SIGNAL = SignalParams(min_channels=1)

@@ -38,9 +38,12 @@ def reconstruction_figure(reconstructions: Mapping[str, Mapping[str, Any]], simu
     figure = make_subplots(
         rows=max(len(reconstructions), 1), cols=2, column_widths=[0.65, 0.35], subplot_titles=titles or None
     )
+    shades: list[dict[str, Any]] = []
     for row, item in enumerate(reconstructions.values(), start=1):
-        _draw_signal(figure, row, item)
+        shades += _draw_signal(figure, row, item)
         _draw_prediction(figure, row, item, show_legend=row == 1)
+    # All at once: plotly copies every shape that is there when one is added.
+    figure.update_layout(shapes=shades)
     figure.update_layout(template="plotly_white", height=420 * max(len(reconstructions), 1))
     return figure
 
@@ -78,7 +81,8 @@ def _shown_channels(n_channels: int) -> list[int]:
     return sorted({int(k) for k in np.linspace(0, n_channels - 1, min(n_channels, _N_CHANNELS_SHOWN))})
 
 
-def _draw_signal(figure: go.Figure, row: int, item: Mapping[str, Any]) -> None:
+def _draw_signal(figure: go.Figure, row: int, item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Draw the channels of a window, and return the shapes that shade their masked patches."""
     signal_uv, mask = np.asarray(item["signal_uv"][0]), np.asarray(item["mask"][0])
     patch_s = item["patch_samples"] / item["rate_hz"]
     # Padding and bad channels hold zeros, so they are not shown.
@@ -86,21 +90,24 @@ def _draw_signal(figure: go.Figure, row: int, item: Mapping[str, Any]) -> None:
     channels = seen[_shown_channels(len(seen))].tolist()
     step_uv = 6 * float(signal_uv[channels].std()) or 1.0
     time_s = np.arange(signal_uv.shape[1]) / item["rate_hz"]
+    shades = []
     for place, channel in enumerate(channels):
         figure.add_scatter(
             x=time_s, y=signal_uv[channel] - place * step_uv, mode="lines", line={"color": "black", "width": 0.8},
             showlegend=False, row=row, col=1,
         )  # fmt: skip
+        axes = {"xref": figure.data[-1].xaxis, "yref": figure.data[-1].yaxis}
         for patch in np.flatnonzero(mask[channel]):
-            figure.add_shape(
-                type="rect", x0=patch * patch_s, x1=(patch + 1) * patch_s, line_width=0, fillcolor=_SHADE,
-                y0=-(place + 0.45) * step_uv, y1=-(place - 0.45) * step_uv, row=row, col=1,
-            )  # fmt: skip
+            shades.append({
+                "type": "rect", "x0": patch * patch_s, "x1": (patch + 1) * patch_s, "line": {"width": 0}, **axes,
+                "y0": -(place + 0.45) * step_uv, "y1": -(place - 0.45) * step_uv, "fillcolor": _SHADE,
+            })  # fmt: skip
     figure.update_yaxes(
         tickvals=[-k * step_uv for k in range(len(channels))],
         ticktext=[item["channel_names"][c] for c in channels], row=row, col=1,
     )  # fmt: skip
     figure.update_xaxes(title_text=f"s ({step_uv:.0f} µV between lines)", row=row, col=1)
+    return shades
 
 
 def _draw_prediction(figure: go.Figure, row: int, item: Mapping[str, Any], *, show_legend: bool) -> None:
