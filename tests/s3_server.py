@@ -20,7 +20,7 @@ KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "secret"}
 DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
 Fault = Literal["cut", "short", "long", "flip", "flip_kept", "deny", "busy", "hang_up", "slow", ""]
-"""What may happen to an answer: cut in its middle; half of it, or more than it, declared as all; one bit flipped, while
+"""Faults of an answer: cut in its middle; half of it, or more than it, declared as all; one bit flipped, while
 the checksum of the upload is dropped, or kept; refused; told to come back later; none at all; sent slowly."""
 
 

@@ -1,4 +1,4 @@
-"""What the documentation says of codes and files is what the code does."""
+"""The documentation describes codes and files as they are in the program."""
 
 import ast
 import json

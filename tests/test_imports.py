@@ -1,4 +1,4 @@
-"""Who imports whom: no circles, torch only where it computes, inner floors for every room that has some."""
+"""Imports between modules: no circles, torch only where it computes, inner floors for every room that is divided."""
 
 import ast
 import itertools

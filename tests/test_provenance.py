@@ -1,4 +1,4 @@
-"""What does not belong together is found, whoever made it, and nothing else is."""
+"""Files that do not belong together are found, whoever made them. Nothing else is found."""
 
 from collections.abc import Mapping
 

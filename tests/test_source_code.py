@@ -1,4 +1,4 @@
-"""Which code counts, and what of it: numbers do, words do not."""
+"""Imported code counts. Every part of the code that may decide a number counts; words do not count."""
 
 import json
 import os

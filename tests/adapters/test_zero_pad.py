@@ -1,4 +1,4 @@
-"""Where channels go, against every assignment there is, and against EGI's own table."""
+"""Places of channels, compared with every possible assignment and with EGI's own table."""
 
 import itertools
 import logging

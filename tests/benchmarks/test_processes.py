@@ -1,4 +1,4 @@
-"""What the benchmarks rest on: processes that measure alike and say so when a peer is missing."""
+"""Processes of the benchmarks measure alike, and say so when a peer is missing."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What finetuning asks of an encoder: parameters grouped by depth, and the linear maps that LoRA can wrap."""
+"""Finetuning asks two things of an encoder: parameters grouped by depth, and the linear maps that LoRA can wrap."""
 
 import copy
 from collections.abc import Callable, Iterator

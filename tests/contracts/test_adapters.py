@@ -1,4 +1,4 @@
-"""What every adapter on the menu promises."""
+"""Promises of every adapter on the menu."""
 
 from pathlib import Path
 from typing import Annotated, get_args, get_origin

@@ -1,4 +1,4 @@
-"""What every objective on the menu promises."""
+"""Promises of every objective on the menu."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, get_args, get_origin

@@ -1,4 +1,4 @@
-"""What every corpus does alike: listing files, naming recordings, refusing folders that cannot be meant."""
+"""Behaviour of every corpus: listing files, naming recordings, refusing folders that cannot be meant."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""What was published with the files is believed more than the files."""
+"""Facts that were published with the files are believed more than the files."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""How often a damaged EDF or BDF file gets in and is wrong; ``EEGFM_FUZZ=full`` runs 2,000 mutations in place of 250.
+"""Damaged EDF and BDF files that get in and are wrong. ``EEGFM_FUZZ=full`` runs 2,000 mutations in place of 500.
 
 Every damaged file goes through a whole conversion, and what gets in is compared with the truth sample by sample. Three
 settings: nothing is known of the file, its size and rate, its checksum. A file that the first setting rejects is

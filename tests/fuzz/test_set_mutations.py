@@ -1,4 +1,4 @@
-"""How often a damaged EEGLAB file gets in and is wrong; ``EEGFM_FUZZ=full`` runs 1,000 mutations in place of 125."""
+"""Damaged EEGLAB files that get in and are wrong. ``EEGFM_FUZZ=full`` runs 1,000 mutations in place of 250."""
 
 import hashlib
 import os

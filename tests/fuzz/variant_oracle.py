@@ -17,7 +17,7 @@ from fuzz.variant_truth import ELECTRODES, EVENT_S
 
 RATE_HZ = 100.0
 EDGE_S = 1.5
-"""Where a filter rings: samples so near an edge are not compared."""
+"""Seconds at an edge in which a filter rings. Samples so near an edge are not compared."""
 KNOWN_REFERENCES = ("average", "linked_ears", "Cz")
 _MISSING = ("", "nan", "None", "<NA>")
 

@@ -1,4 +1,4 @@
-"""What a file holds is what was saved, or one line says that it is not: random bits, sectors, and edits by hand."""
+"""A file gives the saved contents, or one line says that it is damaged: random bits, sectors, and edits by hand."""
 
 import json
 import re

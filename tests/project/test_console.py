@@ -1,4 +1,4 @@
-"""How errors reach the user: one clear line, an exit code that is not zero, no traceback, no heavy import before."""
+"""Errors reach the user as one clear line: an exit code that is not zero, no traceback, no heavy import before."""
 
 import subprocess
 import sys

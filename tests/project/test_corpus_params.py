@@ -1,4 +1,4 @@
-"""What one corpus may be told."""
+"""Parameters that one corpus may have."""
 
 import pytest
 from pydantic import ValidationError

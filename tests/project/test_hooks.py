@@ -1,4 +1,4 @@
-"""What is checked between the configuration and the first node."""
+"""Checks between the configuration and the first node."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is checked before a step, on files of a few bytes, and which command is named."""
+"""Checks before a step, on files of a few bytes, and the command that a message names."""
 
 import multiprocessing
 from pathlib import Path

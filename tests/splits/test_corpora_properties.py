@@ -1,4 +1,4 @@
-"""What holds for any corpora: 1,000 random ones, several at a time, with respelt ids, copies and official test sets.
+"""Properties of all corpora: 1,000 random corpora, several at a time, with respelt ids, copies and official test sets.
 
 Who is one person is found a second time here, by a union-find in plain Python over what the generator knows.
 """

@@ -1,4 +1,4 @@
-"""Who is who: spellings, namespaces, declared links, equal signals."""
+"""Identity of persons: spellings, namespaces, declared links, equal signals."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Whose recordings stand in an official test set, and what is said where that cannot be known."""
+"""Persons of official test sets, and the messages where these persons cannot be known."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""What is asked of the system: every page of every stretch, once, and nothing where all is there already."""
+"""Requests to the system: every page of every stretch, once, and nothing where all pages are there already."""
 
 import gc
 import os

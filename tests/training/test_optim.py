@@ -1,4 +1,4 @@
-"""Which parameters decay."""
+"""Choice of the parameters that decay."""
 
 import torch
 from torch import nn

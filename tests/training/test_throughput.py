@@ -1,4 +1,4 @@
-"""What a run took and how fast."""
+"""The windows that a run took, and the speed of the run."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""What a message says of recordings without labels, by their flags."""
+"""Messages about recordings without labels, by the flags of the recordings."""
 
 import numpy as np
 import pandas as pd

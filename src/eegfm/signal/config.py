@@ -11,7 +11,7 @@ Pattern = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
 class ReadParams(StrictModel):
-    """How files are read, and which faults are accepted.
+    """Parameters of reading files, and the faults that are accepted.
 
     Attributes:
         units: Meaning of units that the reader does not know, e.g. ``{uv: uV}``; the empty unit is ``""``.

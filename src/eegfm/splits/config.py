@@ -51,7 +51,7 @@ class Roles(StrictModel):
 
 
 class SplitParams(StrictModel):
-    """How persons are identified and assigned to splits.
+    """Parameters that identify persons and assign them to splits.
 
     Args:
         validation_ratio: Expected share of a pretraining corpus's persons on whom the loss is only measured.

@@ -1,4 +1,4 @@
-"""Which objects a source chooses, by path alone."""
+"""A source chooses objects by their paths alone."""
 
 import logging
 import re

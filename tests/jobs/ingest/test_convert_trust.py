@@ -1,4 +1,4 @@
-"""What is known of a file beforehand is checked, and what is dead in its signal never reaches a window."""
+"""Facts that are known of a file beforehand are checked. Dead parts of its signal never reach a window."""
 
 import hashlib
 import os

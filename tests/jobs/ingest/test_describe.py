@@ -1,4 +1,4 @@
-"""What the report says of a corpus is what is in the store."""
+"""The report describes a corpus as it is in the store."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What makes stored recordings stale: the code that decides their samples, and no other."""
+"""Stored recordings become stale when the code that decides their samples changes. No other code counts."""
 
 import ast
 import os

@@ -1,4 +1,4 @@
-"""How the filter cuts a recording into blocks decides nothing that is stored beside the samples."""
+"""The blocks into which the filter cuts a recording decide nothing that is stored beside the samples."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What the mixture table says reaches the plan, and is said once."""
+"""The choices of the mixture table reach the plan. The log names them once."""
 
 from typing import Any, ClassVar
 

@@ -64,7 +64,7 @@ NO_WEIGHTS = {
     *("mixture.config", "mixture.table", "nn.load_report", "store.checksums", "store.damage"),
     *("training.bfloat16", "training.history", "training.loading.verify", "training.throughput"),
 }
-"""What a training imports to name, check, count, watch or stop."""
+"""Modules that a training imports to name, check, count, watch or stop."""
 TRAIN = """
 import json, os, sys
 from pathlib import Path

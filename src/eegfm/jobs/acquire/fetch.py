@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 _PARTS = ".eegfm_parts"
 _QUEUED_PER_WORKER = 4
 _N_DOWNLOADS = 3
-"""How often a file is fetched from its first byte when what arrives is damaged."""
+"""Most downloads of one file. A file that arrives damaged is fetched again from its first byte."""
 
 
 def fetch(source: S3Source, layout: CorpusConfig, corpus: str, folder: Path) -> None:

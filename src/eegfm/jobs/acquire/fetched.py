@@ -66,7 +66,7 @@ class FetchedFile:
 
 @dataclass(frozen=True)
 class FetchRecord:
-    """What a raw folder was filled from.
+    """Record of the source that filled a raw folder.
 
     Args:
         url: Bucket and prefix.

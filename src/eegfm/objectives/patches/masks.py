@@ -18,7 +18,7 @@ _LAST = 2.0  # beyond any random number
 
 
 def n_masked(mask_ratio: float, n_tokens: int, what: str = "tokens") -> int:
-    """How many of a window's tokens (or of ``what`` is counted) are masked.
+    """Number of a window's tokens (or of the units in ``what``) that are masked.
 
     Raises:
         ConfigError: None or all of them.

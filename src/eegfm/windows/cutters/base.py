@@ -19,7 +19,7 @@ Kind = Literal["unlabelled", "binary", "multiclass", "multilabel", "multioutput"
 
 
 class TargetSpec(NamedTuple):
-    """What is asked of a window.
+    """Answer that is asked of a window.
 
     Args:
         kind: ``binary`` and ``multiclass`` fill the column ``label``, ``regression`` fills ``target``; ``multilabel``
@@ -47,11 +47,11 @@ class Cut(StrictModel, ABC):
 
     citation: ClassVar[str] = ""
     without_class: ClassVar[str] = "add recordings of it, or leave this cut out"
-    """What a user can do about a class that no recording has."""
+    """Advice for a user about a class that no recording has."""
 
     @property
     def target_spec(self) -> TargetSpec:
-        """What is asked of its windows."""
+        """Answer that is asked of the cut's windows."""
         return TargetSpec("unlabelled")
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
@@ -101,7 +101,7 @@ class Cut(StrictModel, ABC):
         """
 
     def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
-        """What the classes are read from, for messages: in words, and one value per row of the corpus."""
+        """Source of the classes, for messages: in words, and one value per row of the corpus."""
         return "events (column 'value')", own_events(recordings, events)[0]["value"]
 
 
@@ -133,7 +133,7 @@ class PublishedClassesCut(Cut):
     @property
     @abstractmethod
     def published(self) -> TargetSpec:
-        """What is asked of its windows where no class is left out."""
+        """Answer that is asked of the cut's windows where no class is left out."""
 
     @property
     def target_spec(self) -> TargetSpec:
