@@ -5,9 +5,11 @@ import copy
 import torch
 from torch import Tensor
 
+from backbones import WindowBackbone
 from contracts.encoder_cases import Subject, make_batch, members, noise
 from eegfm.batch import WindowBatch
 from eegfm.encoders.base import Encoder
+from eegfm.nn.context import Context
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
 from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
@@ -46,12 +48,12 @@ def objectives_ask_for_no_bad_channel(subject: Subject) -> None:
         traits = subject.traits
         if traits.output == "window" or (config.needs_visible and not traits.supports_visible):
             continue
-        objective = build_seeded(config, 0, copy.deepcopy(subject.encoder()), subject.spec())
+        objective = build_seeded(config, 0, WindowBackbone(copy.deepcopy(subject.encoder()), subject.spec()))
         assert isinstance(objective, Objective)
         found = []
         for loudness_uv in (5.0, 900.0):
             batch = windows_with_bad_channels(loudness_uv)
-            loss, logs = objective.eval()(batch, torch.Generator().manual_seed(0))
+            loss, logs, _ = objective.eval()(batch, Context())
             loss.backward()
             _assert_unseen(objective.encoder, batch)
             found.append(torch.stack([loss.detach(), logs["baseline_loss"]]))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from backbones import WindowBackbone
 from checkpoints import header
 from contracts.encoder_cases import Subject, make_batch, members, noise, tones
 from contracts.encoder_checks import CLOSE, deviation
@@ -18,6 +19,7 @@ from eegfm.batch import WindowBatch
 from eegfm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.load import PREFIX, build_encoder, new_encoder
+from eegfm.nn.context import Context
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
 from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig, ObjectiveConfig
@@ -134,12 +136,12 @@ def objectives_train_it(subject: Subject) -> None:
             config = choice.model_copy(update={"allow_leaks": True})
             if not subject.light.leaks or not _takes(config, subject):
                 continue
-        objective = build_seeded(config, 0, copy.deepcopy(subject.encoder()), subject.spec())
+        objective = build_seeded(config, 0, WindowBackbone(copy.deepcopy(subject.encoder()), subject.spec()))
         assert isinstance(objective, Objective)
         objective.train()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            loss, _ = objective(make_batch(n_windows=3), torch.Generator().manual_seed(0))
+            loss = objective(make_batch(n_windows=3), Context()).loss
         assert torch.isfinite(loss)
         loss.backward()
         _assert_learning(objective)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from backbones import WindowBackbone
 from contracts.encoder_cases import LENGTHS_S, Subject, make_batch, members, noise
 from eegfm.batch import WindowBatch
+from eegfm.nn.context import Context
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
 from eegfm.objectives.config import AnyObjectiveConfig, PatchObjectiveConfig
@@ -23,7 +25,7 @@ CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def hiding_objectives(*, allow_leaks: bool = False) -> Iterator[PatchObjectiveConfig]:
+def masking_objectives(*, allow_leaks: bool = False) -> Iterator[PatchObjectiveConfig]:
     """Every objective of the menu that masks patches, with all of its targets and masks."""
     for member in members(AnyObjectiveConfig):
         if not issubclass(member, PatchObjectiveConfig):
@@ -45,10 +47,10 @@ def masked_content_stays_masked(subject: Subject) -> None:
     batch = make_batch(duration_s=duration_s)
     mixed: WindowBatch = {**batch, "target_signal": batch["signal"]}
     encoder, spec = subject.encoder(duration_s=duration_s), subject.spec(duration_s=duration_s)
-    for config in hiding_objectives(allow_leaks=bool(subject.config.leaks)):
+    for config in masking_objectives(allow_leaks=bool(subject.config.leaks)):
         if config.needs_visible and not subject.traits.supports_visible:
             continue
-        objective = build_seeded(config, 0, copy.deepcopy(encoder), spec)
+        objective = build_seeded(config, 0, WindowBackbone(copy.deepcopy(encoder), spec))
         assert isinstance(objective, PatchObjective)
         _check(objective.eval(), batch, CHANGES)
         _check(objective, mixed, {"replaced": CHANGES["replaced"]})
@@ -70,7 +72,7 @@ def _predictions(objective: Objective, batch: WindowBatch) -> tuple[Tensor, Tens
     fresh = copy.deepcopy(objective) if objective.training else objective  # running statistics move while training
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        shown = fresh.reconstruct(batch, torch.Generator().manual_seed(1))
+        shown = fresh.reconstruct(batch, Context(seed=1))
     return shown["mask"], shown["prediction"]
 
 
