@@ -215,6 +215,14 @@ with stoppable():
     child.start()
     child.join()
 """,
+    "is in a destructor": """
+stopping.GRACE_S = 1000
+class Busy:
+    def __del__(self): ready()
+with stoppable():
+    Busy()
+    time.sleep(60)
+""",
     "loads": """
 sys.argv = ["/somewhere/bin/kedro", "run", "--env=test"]
 stop_before_the_run(sys.argv)

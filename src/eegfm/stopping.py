@@ -16,6 +16,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 GRACE_S = 5.0
 """Seconds that a run has to clean up. After them the run ends as in a crash, and every step survives a crash."""
 
+_RAISE_LATER_S = 0.01
 _CTRL_C = {signal.SIGINT: " (Ctrl-C)"}
 
 
@@ -103,6 +104,7 @@ class _Stop:
         self._ends = os.pipe()
         os.set_blocking(self._ends[1], False)
         self._wakeup_before = signal.set_wakeup_fd(self._ends[1], warn_on_full_buffer=False)
+        self._unraisable_before, sys.unraisablehook = sys.unraisablehook, self._raise_later
         threading.Thread(target=self._watch, name="eegfm-stop", daemon=True).start()
         _Stop.current = self
 
@@ -112,12 +114,14 @@ class _Stop:
         signal.set_wakeup_fd(self._wakeup_before)
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = self._unraisable_before
         os.close(self._ends[1])
         self._is_known.wait()
 
     def forget(self) -> None:
         """Reset the handlers in a process forked from the run. Only the parent ends on Ctrl-C."""
         _Stop.current = None
+        sys.unraisablehook = self._unraisable_before
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -135,6 +139,17 @@ class _Stop:
             self._end(number)
         self._is_handled, self.number = True, number
         raise Stopped(number)
+
+    def _raise_later(self, unraisable: "sys.UnraisableHookArgs") -> None:
+        """Send the signal again if it came in a destructor or a callback, from which Python lets no exception out."""
+        if isinstance(unraisable.exc_value, Stopped) and self.number is not None:
+            threading.Timer(_RAISE_LATER_S, self._raise_again, [self.number]).start()
+        else:
+            self._unraisable_before(unraisable)
+
+    def _raise_again(self, number: int) -> None:
+        self._is_handled = False
+        os.kill(os.getpid(), number)
 
     def _watch(self) -> None:
         numbers = {int(number) for number in self._before}
