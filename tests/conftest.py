@@ -17,6 +17,14 @@ import pytest
 import eegfm  # noqa: F401 - before torch computes anything: see eegfm.processor
 from kedro_project import PROJECT_ROOT, Run, files_under, run_project
 
+OF_TESTS = {"__pycache__", ".hypothesis", ".pytest_cache", ".import_linter_cache"}
+"""Folders that other tests write to meanwhile, in the other worker."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that look at the run of the whole project come first: one worker gets them all, and makes the run once."""
+    items.sort(key=lambda item: "run" not in getattr(item, "fixturenames", ()))
+
 
 def pytest_collection_finish() -> None:
     """What the imports left stays: the garbage collector need not go through millions of objects again and again."""
@@ -38,7 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The whole project in conf/test, once; everything it writes lies under its data folder."""
     before = files_under(PROJECT_ROOT)
     done = run_project("test", tmp_path_factory.mktemp("project") / "data", "__default__")
-    new = {p for p in files_under(PROJECT_ROOT) - before if "__pycache__" not in p.parts}
+    new = {p for p in files_under(PROJECT_ROOT) - before if not OF_TESTS & {*p.parts}}
     assert not new, "params:data moves everything that a run writes"
     return done
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -125,11 +126,16 @@ class Lines(logging.Handler):
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run: where it wrote, through which catalog, and what it logged."""
+    """One finished run: where it wrote, its session, and what it logged."""
 
     data: Path
-    catalog: CatalogProtocol
+    session: KedroSession
     log: list[str]
+
+    @cached_property
+    def catalog(self) -> CatalogProtocol:
+        """What the run wrote; loading it takes Kedro as long as a small step does."""
+        return self.session.load_context().catalog
 
     def load(self, name: str) -> Any:
         return self.catalog.load(name)
@@ -146,7 +152,7 @@ def run_project(env: str, data: Path, pipeline: str, params: dict[str, Any] | No
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-    return Run(data, session.load_context().catalog, handler.lines)
+    return Run(data, session, handler.lines)
 
 
 def files_under(folder: Path) -> set[Path]:

@@ -22,7 +22,8 @@ from kedro.pipeline.node import Node
 
 import eegfm.settings
 from eegfm.config import StrictModel
-from eegfm.pipeline_registry import DEFAULT_ROLES, use_roles
+from eegfm.pipeline_registry import use_roles
+from eegfm.project.parameters import check_parameters
 from kedro_project import HEAVY, PROJECT_ROOT, environments, project_session, run_python
 
 SOURCE = PROJECT_ROOT / "src" / "eegfm"
@@ -59,13 +60,21 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
-@pytest.fixture(params=environments())
-def context(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KedroContext]:
+@pytest.fixture(params=environments(), scope="module")
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KedroContext]:
     """The project's context in one environment; corpora in real folders find empty ones."""
-    for name in ("EEGMAT_ROOT", "EEGMMIDB_ROOT", "TUEG_ROOT", "HBN_ROOT", "TUAB_ROOT"):
-        monkeypatch.setenv(name, str(tmp_path / name))
-    yield project_session(request.param, tmp_path / "data").load_context()
-    use_roles(DEFAULT_ROLES)
+    folder = tmp_path_factory.mktemp("context")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("EEGMAT_ROOT", "EEGMMIDB_ROOT", "TUEG_ROOT", "HBN_ROOT", "TUAB_ROOT"):
+            patch.setenv(name, str(folder / name))
+        yield project_session(request.param, folder / "data").load_context()
+
+
+@pytest.fixture
+def context(loaded: KedroContext) -> KedroContext:
+    """The same, with the pipelines of its corpora."""
+    use_roles(check_parameters(loaded.config_loader["parameters"]))
+    return loaded
 
 
 def all_nodes() -> list[Node]:

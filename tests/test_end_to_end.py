@@ -18,6 +18,8 @@ from eegfm.pipeline_registry import DEFAULT_ROLES, use_roles
 from eegfm.store.reader import SignalStore
 from kedro_project import Run, files_under, project_session, run_project
 
+HERE = {"workers": {"n_workers": 1}}
+"""This process converts; worker processes do it for the second corpus of the fixture ``run``."""
 KINDS = ("pretrained", "untrained", "band_power")
 
 
@@ -203,17 +205,16 @@ def test_damage_is_neither_trained_on_nor_probed_and_ingest_mends_it(run: Run, t
         overwrite(folder, recording_id, 300, 200_000 // (2 * 129))
         with pytest.raises(StoreError, match=rf"{recording_id}.*kedro run --pipelines=ingest"):
             project_session("test", data).run(tags=[phase])
-    log = run_project("test", data, "ingest").log
+    log = run_project("test", data, "ingest", {"hbn": {"ingest": HERE}}).log
     assert any("recordings are damaged and drop out" in line for line in log)
     assert SignalStore(folder).digest() == digest
 
 
-HERE = {"workers": {"n_workers": 1}}
-"""This process converts; eegmmidb and the simulated corpus of the fixture ``run`` are converted by worker processes."""
 TINY = {
     "tuh": {"acquire": {"source": {"n_subjects": 6, "duration_s": 20}}, "ingest": HERE},
     "hbn": {"acquire": {"source": {"n_subjects": 6, "resting_s": 70, "ccd_s": 20, "movie_s": 10}}, "ingest": HERE},
     "eegmat": {"ingest": HERE},
+    "eegmmidb": {"ingest": HERE},
     "pretrain": {
         "encoder": {"name": "patch_transformer", "n_layers": 1, "d_model": 16, "head_size": 16},
         "n_steps": 3, "batch_size": 10, "n_validation_windows": 10, "progress_bar": False,

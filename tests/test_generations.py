@@ -49,7 +49,7 @@ def named(line: str, data: Path, params: dict[str, Any] | None = None) -> Run:
     assert found, line
     session = project_session("test", data, params)
     session.run(pipeline_names=found[1].split(","))
-    return Run(data, session.load_context().catalog, [])
+    return Run(data, session, [])
 
 
 def records(run: Run) -> dict[str, Any]:

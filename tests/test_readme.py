@@ -43,6 +43,7 @@ def test_a_folder_of_recordings_becomes_a_corpus_by_configuration_alone(
             "n_steps": 2, "batch_size": 4, "progress_bar": False,
         },
         "data": str(tmp_path / "data"),
+        "mine": {"ingest": {"workers": {"n_workers": 1}}},
     }  # fmt: skip
     with KedroSession.create(
         PROJECT_ROOT, env="experiments/mine", conf_source=str(tmp_path / "conf"), runtime_params=tiny

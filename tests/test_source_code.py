@@ -100,21 +100,40 @@ def test_whatever_may_decide_a_number_counts(package: Path, old: str, new: str) 
 
 
 IMPORTED = """
-import json, sys
-import eegfm.encoders.{member}.model, eegfm.adapters.{adapter}, eegfm.nn.rereference
-print(json.dumps([name.removeprefix("eegfm.") for name in sys.modules if name.startswith("eegfm.")]))
+import importlib, json, os, sys, torch
+for asked in json.loads(sys.argv[1]):
+    child = os.fork()  # each imports what it needs itself, and torch only once for both
+    if not child:
+        for name in asked:
+            importlib.import_module(name)
+        ours = [name.removeprefix("eegfm.") for name in sys.modules if name.startswith("eegfm.")]
+        print(json.dumps(ours), flush=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
 """
+ENCODERS = [(PatchTransformerConfig(), NoAdapterConfig()), (LunaConfig(), PerceiverConfig())]
 
 
-@pytest.mark.parametrize(
-    ("config", "adapter"), [(PatchTransformerConfig(), NoAdapterConfig()), (LunaConfig(), PerceiverConfig())]
-)
-def test_the_code_of_an_encoder_is_what_python_imports_for_it(
-    config: PatchTransformerConfig | LunaConfig, adapter: NoAdapterConfig | PerceiverConfig
-) -> None:
-    done = run_python(IMPORTED.format(member=config.name, adapter=adapter.name))
+@pytest.fixture(scope="module")
+def imported_for() -> dict[str, set[str]]:
+    """By encoder, the modules that Python has imported for it and its adapter."""
+    asked = [
+        [f"eegfm.encoders.{config.name}.model", f"eegfm.adapters.{adapter.name}", "eegfm.nn.rereference"]
+        for config, adapter in ENCODERS
+    ]
+    done = run_python(IMPORTED, json.dumps(asked))
     assert done.returncode == 0, done.stderr
-    imported = set(json.loads(done.stdout))
+    names = [config.name for config, _ in ENCODERS]
+    return {name: {*json.loads(line)} for name, line in zip(names, done.stdout.splitlines(), strict=True)}
+
+
+@pytest.mark.parametrize(("config", "adapter"), ENCODERS)
+def test_the_code_of_an_encoder_is_what_python_imports_for_it(
+    imported_for: dict[str, set[str]],
+    config: PatchTransformerConfig | LunaConfig,
+    adapter: NoAdapterConfig | PerceiverConfig,
+) -> None:
+    imported = imported_for[config.name]
     found = set(encoder_code(config, adapter))
     packages = {name.rpartition(".")[0] for name in imported}  # import their modules, are docstrings otherwise
     # The package itself imports ``processor``: no encoder computes with it.

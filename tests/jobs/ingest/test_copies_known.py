@@ -41,9 +41,9 @@ def write(path: Path, uv: NDArray[np.float32] | None = None, **how: Any) -> None
     write_edf(path, list(uv), labels, RATE_HZ, bits=bits, full_scale_uv=3000, **how)
 
 
-def run(root: Path, corpus: CorpusConfig | None = None, n_workers: int = 1, folder: str = "signals") -> Ingested:
+def run(root: Path, corpus: CorpusConfig | None = None, folder: str = "signals") -> Ingested:
     corpus = corpus or EdfFolderCorpus(pattern="{subject}/{run}")
-    params = IngestParams(corpus=corpus, workers=WorkerParams(n_workers=n_workers))
+    params = IngestParams(corpus=corpus, workers=WorkerParams(n_workers=1))
     raw_files = params.corpus.build("mine").index(root)
     return ingest(raw_files, root, params, SignalParams(), root.parent / folder, simulated=False)
 
@@ -128,13 +128,13 @@ def test_channels_marked_bad_and_labels_of_one_copy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", itertools.permutations(range(3)))
-def test_neither_order_nor_workers_decide(tmp_path: Path, order: Sequence[int]) -> None:
+def test_the_order_of_coming_does_not_decide(tmp_path: Path, order: Sequence[int]) -> None:
     files: list[tuple[str, dict[str, Any]]] = [("a.bdf", {}), ("b.edf", {"notes": NOTES}), ("c.edf", {"notes": BAD})]
     root = tmp_path / "raw"
     for number in order:
         write(root / "p1" / files[number][0], **files[number][1])
         one_by_one = run(root)
-    at_once = run(root, n_workers=2 if order == (2, 0, 1) else 1, folder="at_once")
+    at_once = run(root, folder="at_once")
     assert one_by_one.recordings.equals(at_once.recordings)
     assert one_by_one.file_outcomes.equals(at_once.file_outcomes)
     row = kept_of(at_once)

@@ -16,7 +16,7 @@ from kedro_project import PROJECT_ROOT
 from process_groups import members_of
 from tone_corpus import run_ingest, write_recording
 
-N_KILLS = int(os.environ.get("EEGFM_KILLS", "3"))
+N_KILLS = int(os.environ.get("EEGFM_KILLS", "2"))
 N_RECORDINGS = 40
 
 
