@@ -1,6 +1,7 @@
 """Encoders under contract (members and variants), and their windows of 200 Hz."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args, get_origin
@@ -110,6 +111,9 @@ CASES = {name: Case(name, name) for name in MEMBERS} | {case.name: case for case
 
 PARAMS = [pytest.param(c, id=name, marks=[pytest.mark.zoo] * (c.member == "braindecode")) for name, c in CASES.items()]
 """The cases as parameters of a test."""
+IS_FULL = os.environ.get("EEGFM_CONTRACTS") == "full"
+MENU = [param for param in PARAMS if IS_FULL or param.id in MEMBERS]
+"""One case for each member, without the variants: for what a member shows of all of them."""
 
 
 class Subject:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from contracts.encoder_cases import CASES, MEMBERS, MONTAGES, PARAMS, RATE_HZ, Case, noise, spec_of
+from contracts.encoder_cases import CASES, MEMBERS, MENU, MONTAGES, RATE_HZ, Case, noise, spec_of
 from eegfm.adapters.config import NoAdapterConfig
 from eegfm.batch import StoredBatch, TrainStep
 from eegfm.encoders.base import Encoder
@@ -116,7 +116,7 @@ def check(train: Callable[[EncoderConfig, int], State], case: Case) -> None:
         assert differing(first, train(drawing(case, 0.0), 5)) or case.member in DRAWS_NOTHING
 
 
-@pytest.mark.parametrize("case", PARAMS)
+@pytest.mark.parametrize("case", MENU)
 def test_two_trainings_with_dropout_are_one(case: Case) -> None:
     if case.member == "braindecode":
         braindecode_models()
