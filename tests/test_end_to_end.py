@@ -219,7 +219,7 @@ TINY = {
         "encoder": {"name": "patch_transformer", "n_layers": 1, "d_model": 16, "head_size": 16},
         "n_steps": 3, "batch_size": 10, "n_validation_windows": 10, "progress_bar": False,
     },
-    "probe": {"n_untrained": 1, "n_bootstrap": 100},
+    "probe": {"n_untrained": 1, "n_bootstrap": 100, "inner_folds": 3},
 }  # fmt: skip
 
 
