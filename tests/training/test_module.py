@@ -163,6 +163,7 @@ def test_two_ranks_have_the_gradient_of_one_process(
     if bad == "some":
         is_bad = np.zeros((6, batches[0]["samples"].shape[2]), dtype=bool)
         is_bad[1, 2], is_bad[4, :3] = True, True
+        is_bad[::2, 3] = True  # in all windows of one rank
         batches[0]["is_bad"] = is_bad
     params = module.params.model_copy(update={"objective": objective})
     module = built(params, NoAdapterConfig(), module.objective.backbone.spec)
