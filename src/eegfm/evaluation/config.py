@@ -22,9 +22,7 @@ class ProbeParams(StrictModel):
         pooling: Features are averaged over time patches; ``channels`` keeps the channels side by side (one
             montage only), ``mean`` averages over them as well.
         lambdas: Penalties to choose from, per training window (both methods minimise a mean loss). See
-            ``eegfm.evaluation.crossval`` for the choice. See
-            ``eegfm.evaluation.crossval`` for the choice. See
-            ``eegfm.evaluation.crossval`` for the choice.
+            ``eegfm.evaluation.penalty`` for the choice.
         inner_folds: Groups of training persons on which the penalty is chosen; at most one person each.
         n_untrained: Number of untrained initialisations of the same encoder, for comparison.
         untrained_seed: Seed of the first untrained initialisation; the others count up from it.

@@ -272,7 +272,9 @@ def test_kill_at_any_time_and_run_again(server: S3Server, bucket: str, tmp_path:
     assert tree(killed) == tree(whole)
     assert read_manifest(killed) == read_manifest(whole)
     assert read_record(killed) == read_record(whole)
-    assert sorted(server.downloads()) == sorted(f"set/{path}" for path in tree(whole).keys() - there.keys())
+    again, absent = server.downloads(), {f"set/{path}" for path in tree(whole).keys() - there.keys()}
+    assert absent <= set(again)
+    assert len(again) <= len(absent) + 2, "a kill can fall between a file and its record: one of each parallel transfer"
     assert not (killed / ".eegfm_parts").exists()
 
 
