@@ -23,6 +23,7 @@ SCENARIOS = {
     "objectives/test_leaks.py": "objectives together with encoders",
     "signal/edf/test_outcomes.py": "the table of docs/edf_outcomes.md",
     "signal/processing/test_blocks_equal_whole.py": "filters, kernels and resampling together",
+    "signal/test_other_channels.py": "faults of channels that are no electrodes, in every format",
     "signal/test_pieces_equal_whole.py": "readers of all formats",
     "splits/test_corpora_properties.py": "splits and leakage of random corpora",
     "test_architecture.py": "rules of the house",

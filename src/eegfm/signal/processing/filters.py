@@ -18,6 +18,7 @@ from scipy import fft
 
 from eegfm.signal.config import SignalParams
 from eegfm.signal.processing.kernels import band_kernels
+from eegfm.signal.rates import exact_fraction, simplest_between
 
 ReadBlock = Callable[[int, int], NDArray[np.float32]]
 """``read(start, stop)`` returns (C, stop - start) microvolts; called once per sample, in order."""
@@ -68,7 +69,7 @@ class BlockResampler:
     MNE. The input must be finite.
 
     Args:
-        rate_in_hz: Rate of the input.
+        rate_in_hz: Rate of the input; a fraction is taken as it is.
         params: Band, notch and output rate.
         n_channels: Number of channels C.
         block_samples: Least number of new input samples per block; chosen for speed if not given.
@@ -79,19 +80,19 @@ class BlockResampler:
     """
 
     def __init__(
-        self, rate_in_hz: float, params: SignalParams, n_channels: int, block_samples: int | None = None
+        self, rate_in_hz: float | Fraction, params: SignalParams, n_channels: int, block_samples: int | None = None
     ) -> None:
-        self._ratio = Fraction(params.rate_hz) / Fraction(rate_in_hz)
-        self._rate_in_hz = rate_in_hz
+        exact_in_hz = rate_in_hz if isinstance(rate_in_hz, Fraction) else exact_fraction(rate_in_hz)
+        self._ratio = exact_fraction(params.rate_hz) / exact_in_hz
+        self._rate_in_hz = float(rate_in_hz)
         self._n_channels = n_channels
-        self._kernels = band_kernels(rate_in_hz, params)
+        self._kernels = band_kernels(self._rate_in_hz, params)
         self._block_samples = block_samples
         self._responses: dict[_Plan, NDArray[np.float32]] = {}
 
     def n_out(self, n_in: int) -> int:
-        """Number of output samples for a number of input samples."""
-        ratio, slip = self._ratio_over(n_in)
-        return int((n_in - 1) * (self._ratio if slip else ratio)) + 1 if n_in else 0
+        """Number of output samples for a number of input samples: all that lie between the first and the last."""
+        return int((n_in - 1) * self._ratio) + 1 if n_in else 0
 
     @property
     def n_between_cuts(self) -> int:
@@ -249,16 +250,6 @@ class _Feed:
         if stop < after:
             mirror = np.maximum(2 * (stop - 1) - np.arange(stop, after), first)
             held[:, stop:after] = 2 * held[:, stop - 1 : stop] - held[:, mirror]
-
-
-def simplest_between(low: Fraction, high: Fraction) -> Fraction:
-    """The fraction in [low, high], both above zero, whose denominator is least (Stern and Brocot's tree)."""
-    whole = low.numerator // low.denominator
-    if whole == low:
-        return Fraction(whole)
-    if whole + 1 <= high:
-        return Fraction(whole + 1)
-    return whole + 1 / simplest_between(1 / (high - whole), 1 / (low - whole))
 
 
 def _plan(ratio: Fraction, slip: float, half_kernel: int, n_new: int, n_batch: int) -> _Plan:
