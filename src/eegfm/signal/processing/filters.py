@@ -23,11 +23,14 @@ from eegfm.signal.rates import exact_fraction, simplest_between
 ReadBlock = Callable[[int, int], NDArray[np.float32]]
 """``read(start, stop)`` returns (C, stop - start) microvolts; called once per sample, in order."""
 
-# Largest denominator of the ratio of the rates. A block has at least three denominators, which is 30 MB at 20 channels.
-MAX_DENOMINATOR = 125_000
-TYPICAL_BLOCK_SAMPLES = 20_000
+# Largest denominator of the ratio of the rates without a shift. A block has at least three denominators.
+MAX_DENOMINATOR = 10_000
 # Largest drift without a shift, in samples. At 100 Hz, 45 Hz of 100 uV changes by 0.1 uV over such a drift.
 MAX_DRIFT_SAMPLES = 3e-4
+# Largest denominator with a shift. Blocks of three denominators take 30 MB at 20 channels; hardly any ratio needs them.
+MAX_SHIFTED_DENOMINATOR = 125_000
+# Largest drift between the middle and the end of a shifted block, in samples. A slope corrects it to 0.01 uV.
+MAX_REST_SAMPLES = 5e-3
 # Block length in overlaps: long enough that the overlap costs little, short enough for the L2 cache.
 OVERLAP_BLOCKS = 6
 ROWS_PER_TRANSFORM = 8
@@ -100,7 +103,7 @@ class BlockResampler:
 
         The value is 1 if they are more than a second apart.
         """
-        denominator = self._ratio.limit_denominator(MAX_DENOMINATOR).denominator
+        denominator = self._ratio.limit_denominator(MAX_SHIFTED_DENOMINATOR).denominator
         return denominator if denominator <= self._rate_in_hz else 1
 
     def blocks(self, read: ReadBlock, n_in: int) -> Iterator[NDArray[np.float32]]:
@@ -129,7 +132,7 @@ class BlockResampler:
         n_batch = SIMD_ROWS // math.gcd(self._n_channels, SIMD_ROWS)
         if self._n_channels > MAX_CHANNELS_TO_BATCH or n_in < n_batch * wanted:
             n_batch = 1
-        ratio, slip = self._ratio_over(n_in)
+        ratio, slip = self._ratio_over(n_in, wanted)
         # Shifted blocks need more samples on both sides.
         half += math.ceil(abs(slip) * n_in)
         plan = _plan(ratio, slip, half, min(wanted, max(n_in, 1)), n_batch)
@@ -157,19 +160,25 @@ class BlockResampler:
             rows[:] = signal[: len(rows), :, first : first + n_new]
         return out.reshape(self._n_channels, -1)[:, :n_keep].T
 
-    def _ratio_over(self, n_in: int) -> tuple[Fraction, float]:
+    def _ratio_over(self, n_in: int, block_samples: int) -> tuple[Fraction, float]:
         """A fraction for the ratio of the rates over this length, and its slip (0 if the drift is invisible).
 
-        No other fraction is much closer to the ratio than a simple fraction nearby. The fraction with the least drift
-        within a block is chosen, because large denominators need long blocks.
+        A ratio that is close to no small fraction gets the smallest fraction whose drift within a block can be
+        corrected. Large denominators need long blocks and slow transforms.
         """
         tolerance = min(Fraction(MAX_DRIFT_SAMPLES) / max(n_in, 1), self._ratio / 2)
         ratio = simplest_between(self._ratio - tolerance, self._ratio + tolerance)
         if ratio.denominator <= MAX_DENOMINATOR:
             return ratio, 0.0
-        nearby = [self._ratio.limit_denominator(limit) for limit in (1000, 10_000, MAX_DENOMINATOR)]
-        ratio = min(nearby, key=lambda r: abs(self._ratio - r) * max(TYPICAL_BLOCK_SAMPLES, 3 * r.denominator))
+        limits = (*(1 << bits for bits in range(6, 17)), MAX_SHIFTED_DENOMINATOR)
+        rests = {r: self._rest(r, block_samples) for r in map(self._ratio.limit_denominator, limits)}
+        small = next((r for r, rest in rests.items() if rest <= MAX_REST_SAMPLES), None)
+        ratio = small or min(rests, key=lambda r: rests[r])
         return ratio, float((self._ratio - ratio) / self._ratio)
+
+    def _rest(self, ratio: Fraction, block_samples: int) -> float:
+        """Output samples by which a fraction drifts between the middle and the end of a block."""
+        return float(abs(self._ratio - ratio) * max(block_samples, 3 * ratio.denominator) / 2)
 
 
 class _Shift:
