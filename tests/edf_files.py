@@ -57,7 +57,7 @@ def write_edf(
 
     Args:
         signals_uv: One array per channel, each at its own rate.
-        rates_hz: One rate, or one per channel.
+        rates_hz: One rate, or one per channel; 0 for a channel without samples.
         bits: 16 writes EDF, 24 writes BDF.
         onsets_s: Start of each record; with ``notes`` it makes an EDF+ file (an annotation channel, last).
         onsets_s: Start of each record; with ``notes`` it makes an EDF+ file (an annotation channel, last).
@@ -72,7 +72,7 @@ def write_edf(
     """
     rates = [float(rates_hz)] * len(labels) if np.isscalar(rates_hz) else [float(r) for r in rates_hz]
     n_per_record = [round(rate * record_s) for rate in rates]
-    n_records = max(math.ceil(len(x) / n) for x, n in zip(signals_uv, n_per_record, strict=True))
+    n_records = max(math.ceil(len(x) / n) for x, n in zip(signals_uv, n_per_record, strict=True) if n)
     n_channels = len(labels)
     top = (1 << (bits - 1)) - 1
     limits = [(-full_scale_uv, full_scale_uv)] * n_channels if ranges is None else list(ranges)
@@ -81,10 +81,10 @@ def write_edf(
         gain = (high - low) / (2 * top + 1)
         offset = high - top * gain
         padded = np.zeros(n_records * n)
-        padded[: len(x)] = x
+        padded[: len(x)] = x[: padded.size]
         digital.append(np.clip(np.rint((padded - offset) / gain), -top - 1, top).astype(np.int32))
         truth.append(digital[-1] * gain + offset)
-    parts = [_to_bytes(d.reshape(n_records, -1), bits) for d in digital]
+    parts = [_to_bytes(d.reshape(n_records, n), bits) for d, n in zip(digital, n_per_record, strict=True)]
 
     columns = {
         "label": list(labels),

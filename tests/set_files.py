@@ -95,14 +95,18 @@ def write_fdt(path: Path, signal_uv: np.ndarray) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Lists of dicts as structured arrays, which SciPy writes as struct arrays."""
+    """Lists of dicts as structured arrays, which SciPy writes as struct arrays; tuples as arrays of objects, cells."""
+    if isinstance(value, tuple):
+        cells = np.empty((1, len(value)), dtype=object)
+        cells[0, :] = [_plain(element) for element in value]
+        return cells
     if not isinstance(value, list):
         return value
     if not value:
         return np.empty((0, 0))
     table = np.empty((1, len(value)), dtype=[(name, object) for name in value[0]])
     for at, item in enumerate(value):
-        table[0, at] = tuple(item.values())
+        table[0, at] = tuple(_plain(element) for element in item.values())
     return table
 
 
@@ -141,9 +145,25 @@ def _write_struct_array(file: h5py.File, group: h5py.Group, name: str, items: li
         inner.create_dataset(field, data=references, dtype=h5py.ref_dtype)
 
 
+def _write_cell(group: h5py.Group, name: str, value: tuple[Any, ...]) -> None:
+    hidden = group.file.require_group("#refs#")
+    references = np.empty((len(value), 1), dtype=h5py.ref_dtype)
+    for at, element in enumerate(value):
+        target = f"{name}_{at}"
+        _write_array(hidden, target, element)
+        references[at, 0] = hidden[target].ref
+    dataset = group.create_dataset(name, data=references, dtype=h5py.ref_dtype)
+    dataset.attrs["MATLAB_class"] = np.bytes_("cell")
+
+
 def _write_array(group: h5py.Group, name: str, value: Any) -> None:
+    if isinstance(value, tuple) and value:
+        _write_cell(group, name, value)
+        return
     if isinstance(value, str):
         codes, kind = np.array([[ord(c)] for c in value], dtype=np.uint16), "char"
+    elif isinstance(value, tuple):
+        codes, kind = np.empty(0), "cell"
     else:
         codes = np.atleast_2d(np.asarray([] if value is None else value)).T
         kind = {"float32": "single", "float64": "double"}.get(str(codes.dtype), str(codes.dtype))

@@ -4,10 +4,14 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from eegfm.signal.rates import exact_fraction
 
 
 class Segment(NamedTuple):
@@ -41,6 +45,7 @@ class RecordingHeader:
         recording: Recording field of the header, or "".
         annotations: Notes in time order. Time zero is the first sample.
         flags: Faults that leave signal and timing intact, as short stable identifiers.
+        stated_rate_hz: The rate as the file states it, without rounding; None where the file states a rounded number.
     """
 
     labels: tuple[str, ...]
@@ -53,6 +58,12 @@ class RecordingHeader:
     recording: str = ""
     annotations: tuple[Annotation, ...] = ()
     flags: tuple[str, ...] = ()
+    stated_rate_hz: Fraction | None = None
+
+    @cached_property
+    def exact_rate_hz(self) -> Fraction:
+        """The rate as a fraction, so that sample counts of long recordings are exact."""
+        return exact_fraction(self.rate_hz) if self.stated_rate_hz is None else self.stated_rate_hz
 
     @property
     def duration_s(self) -> float:
@@ -100,6 +111,16 @@ class RecordingHeader:
             edges = [start, *(cut for cut in cuts if start < cut < stop), stop]
             segments += [Segment(a, b, onset_s + (a - start) / self.rate_hz) for a, b in itertools.pairwise(edges)]
         return replace(self, segments=tuple(segments))
+
+
+def faulty_channel_flag(label: str, index: int) -> str:
+    """Flag of a channel that is no electrode and that the file describes wrongly. It is left out.
+
+    Args:
+        label: Its label; a channel without one is named by its place.
+        index: Its place, from 0.
+    """
+    return f"other_channel_faulty:{label or f'#{index + 1}'}"
 
 
 class SignalReader(Protocol):

@@ -45,7 +45,7 @@ def named(text: str) -> set[str]:
 ALL_LAYOUTS = {"recording"} | named("""
     corpora: base manifest
     jobs.ingest: convert stream
-    signal: companions expected header named_files open sniff text
+    signal: companions expected header named_files open rates sniff text
     signal.montages: electrodes
     signal.processing: bad_stretches filters fingerprint kernels plausible quality quantize
     store: checksums index layout
@@ -60,16 +60,23 @@ OWN = {
 READER = {
     "edf": {"recording"}
     | named("""
-        signal: expected header sniff text
+        signal: expected header rates sniff text
         signal.montages: electrodes
-        signal.edf: annotations calibration checks fields header reader records
+        signal.edf: annotations calibration channels checks fields header reader records
     """),
-    "eeglab": named("""
-        signal: companions expected header sniff text
+    "eeglab": {"recording"}
+    | named("""
+        signal: companions expected header rates sniff text
+        signal.montages: electrodes
         signal.eeglab: fdt fields reader
         signal.matlab: mat5 mat73 read values
     """),
-    "brainvision": named("signal: companions expected header text\nsignal.brainvision: header reader"),
+    "brainvision": {"recording"}
+    | named("""
+        signal: companions expected header rates text
+        signal.montages: electrodes
+        signal.brainvision: fields header markers reader samples
+    """),
 }
 """By format, the modules that its reader consists of."""
 
@@ -154,7 +161,7 @@ def test_libraries_count_where_they_are_imported(monkeypatch: pytest.MonkeyPatch
 
     assert made_stale("numpy") == {*OWN, *FORMATS}
     assert made_stale("scipy") == made_stale("xxhash") == {*OWN}
-    assert made_stale("mne") == {*OWN, "edf", "brainvision"}
+    assert made_stale("mne") == {*OWN, *FORMATS}
     assert made_stale("h5py") == {"eeglab"}
     assert made_stale("pandas") == made_stale("torch") == set()
 

@@ -150,12 +150,13 @@ def test_markers_become_annotations_and_segments(tmp_path, stored):
     header = open_reader(write_brainvision(tmp_path, stored, markers=markers)).header
     assert header.segments == ((0, 100, 0.0), (100, 700, 0.4))
     assert [tuple(note) for note in header.annotations] == [
+        (0.0, 0.004, "Stimulus/before"),
         (0.1, 0.004, "Stimulus/S  1"),
         (0.2, 0.1, "Comment/a, b"),
         (0.4, 0.004, "New Segment/"),
         (2.8, 0.004, "New Segment/"),
     ]
-    assert header.flags == ("damaged_markers",)
+    assert header.flags == ("damaged_markers", "markers_at_zero:1")
 
 
 def test_a_second_new_segment_at_the_start_says_nothing(tmp_path, stored):

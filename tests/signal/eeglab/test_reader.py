@@ -107,6 +107,30 @@ def test_values_beyond_float32_become_infinite(tmp_path, signal_uv):
     assert np.isinf(open_reader(path).read_uv(0, N, [0])).sum() == 1
 
 
+@pytest.mark.parametrize("container", ["v7", "v7.3"])
+def test_types_of_events_inside_cells(tmp_path, signal_uv, container):
+    events = [
+        (("stop",), 11.0, 0.0), ((3.0,), 21.0, 0.0), (((" go ",),), (31.0,), 0.0), (("a", ("b", 7.0)), 41.0, 0.0),
+        ((), 51.0, 0.0), ("", 61.0, 0.0), ([], 71.0, 0.0), ((np.nan,), 81.0, 0.0), ("last", 91.0, 0.0),
+    ]  # fmt: skip
+    write_set(tmp_path / "x.set", fields(LABELS, N, RATE_HZ, events), signal_uv, container=container)
+    header = open_reader(tmp_path / "x.set").header
+    wanted = ["stop", "3", "go", "a/b/7", "", "", "", "", "last"]
+    assert [(note.onset_s, note.text) for note in header.annotations] == [
+        (pytest.approx(0.1 * k), text) for k, text in enumerate(wanted, 1)
+    ]
+    assert header.flags == ("events_with_several_types:1", "events_without_type:4")
+
+
+@pytest.mark.parametrize("container", ["v7", "v7.3"])
+def test_names_of_channels_inside_cells(tmp_path, signal_uv, container):
+    content = fields(LABELS, N, RATE_HZ)
+    content["chanlocs"] = [{**place, "labels": (place["labels"],)} for place in content["chanlocs"]]
+    write_set(tmp_path / "x.set", content | {"srate": (RATE_HZ,)}, signal_uv, container=container)
+    header = open_reader(tmp_path / "x.set").header
+    assert (header.labels, header.rate_hz, header.flags) == (LABELS, RATE_HZ, ())
+
+
 def test_boundaries_split_segments_in_file_time(tmp_path, signal_uv):
     # EEGLAB counts from 1: a boundary at 200.5 lies between the 200th and the 201st sample. That 300 samples were cut
     # out there moves nothing: later latencies do not count them either.

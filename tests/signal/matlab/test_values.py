@@ -93,11 +93,10 @@ def test_hdf5_values_equal_those_of_pymatreader(tmp_path):
 @pytest.mark.parametrize("packed", [True, False])
 def test_what_is_of_no_use_is_none_and_what_follows_is_read(tmp_path, packed):
     path = tmp_path / "v.mat"
-    cell = np.array([[1.0, "text"]], dtype=object)
-    struct_ = np.array([(cell, np.array(["ab", "cd"]), 1 + 2j, 7.0)], dtype=[(n, object) for n in "cmzx"])
+    struct_ = np.array([(np.array(["ab", "cd"]), 1 + 2j, 7.0)], dtype=[(n, object) for n in "mzx"])
     savemat(path, {"s": struct_, "a": np.float32(3)}, do_compression=packed)
     found = read_variables(path, {"s": None, "a": None}, ENOUGH)
-    assert (found["s"][0]["c"], found["s"][0]["m"], found["s"][0]["z"]) == (None, None, None)
+    assert (found["s"][0]["m"], found["s"][0]["z"]) == (None, None)
     assert (found["s"][0]["x"].item(), found["a"].item()) == (7.0, 3.0)
 
 
@@ -322,4 +321,42 @@ def test_a_cell_array_in_an_hdf5_struct_is_no_struct_array(tmp_path):
         cell = group.create_dataset("c", data=np.full((2, 1), group["x"].ref, h5py.ref_dtype), dtype=h5py.ref_dtype)
         cell.attrs["MATLAB_class"] = np.bytes_("cell")
     (found,) = read_variables(path, {"s": None}, ENOUGH)["s"]
-    assert (found["c"], found["x"].item()) == (None, 2.0)
+    assert ([value.item() for value in found["c"]], found["x"].item()) == ([2.0, 2.0], 2.0)
+
+
+CELLS = {"one": ("stop",), "nested": ((("stop",),),), "several": ("a", 3.0, ("b",)), "none": (), "number": (4.0,)}
+
+
+def plain(value):
+    """A value of ``read_variables`` as Python's own types."""
+    if isinstance(value, tuple):
+        return tuple(plain(element) for element in value)
+    return value.item() if isinstance(value, np.ndarray) else value
+
+
+@pytest.mark.parametrize("container", ["v5", "v7", "v7.3"])
+def test_a_cell_is_a_tuple_and_a_cell_of_one_element_is_that_element(tmp_path, container):
+    write_set(tmp_path / "v.set", CELLS, np.zeros((1, 1)), container=container, in_struct=False)
+    found = read_variables(tmp_path / "v.set", dict.fromkeys(CELLS), ENOUGH)
+    wanted = {"one": "stop", "nested": "stop", "several": ("a", 3.0, "b"), "none": (), "number": 4.0}
+    assert {name: plain(value) for name, value in found.items()} == wanted
+
+
+@pytest.mark.parametrize("container", ["v7", "v7.3"])
+def test_cells_too_deep_in_each_other_are_rejected(tmp_path, container):
+    deep = "x"
+    for _ in range(100):
+        deep = (deep,)
+    write_set(tmp_path / "v.set", {"a": deep}, np.zeros((1, 1)), container=container, in_struct=False)
+    with pytest.raises(RecordingError, match="refer to each other") as caught:
+        read_variables(tmp_path / "v.set", {"a": None}, ENOUGH)
+    assert caught.value.code == "matlab_unreadable"
+
+
+@pytest.mark.parametrize("container", ["v7", "v7.3"])
+def test_cells_count_into_the_memory_that_a_file_may_take(tmp_path, container):
+    many = tuple(float(k) for k in range(2000))
+    write_set(tmp_path / "v.set", {"a": many}, np.zeros((1, 1)), container=container, in_struct=False)
+    with pytest.raises(RecordingError) as caught:
+        read_variables(tmp_path / "v.set", {"a": None}, 2000 * 100)
+    assert caught.value.code == "too_large"

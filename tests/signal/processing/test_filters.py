@@ -10,7 +10,7 @@ from eegfm.errors import ConfigError, RecordingError
 from eegfm.signal.config import SignalParams
 from eegfm.signal.montages.electrodes import resolve_channels
 from eegfm.signal.open import open_reader
-from eegfm.signal.processing.filters import BlockResampler, simplest_between
+from eegfm.signal.processing.filters import BlockResampler
 from eegfm.signal.processing.quantize import quantize, robust_scale_uv
 
 DEFAULT = SignalParams()
@@ -122,14 +122,6 @@ def test_a_line_at_half_the_rate_is_stopped_and_the_band_below_stays():
     gain = out.std(axis=0) * np.sqrt(2)
     np.testing.assert_allclose(gain[:2], 1, atol=0.01)
     assert gain[2] < 0.01
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "simplest"),
-    [("39/100", "41/100", "2/5"), ("1/3", "1/2", "1/2"), ("314/100", "315/100", "22/7"), ("2", "3", "2")],
-)
-def test_the_simplest_fraction_between_two_others(low, high, simplest):
-    assert simplest_between(Fraction(low), Fraction(high)) == Fraction(simplest)
 
 
 def test_a_tone_at_half_the_output_rate_leaves_nothing():

@@ -77,7 +77,7 @@ class FilteredStream:
     ) -> None:
         header = reader.header.split_at([*boundaries_s, *bad.points_s])
         self._reader, self._picks, self._names, self._params = reader, picks, tuple(names), params
-        self._resampler = BlockResampler(header.rate_hz, params, len(picks))
+        self._resampler = BlockResampler(header.exact_rate_hz, params, len(picks))
         whole = self._longer("longest stretch without gaps", header.segments)
         spans, step = spans_of(bad, header), self._resampler.n_between_cuts
         pieces = [piece for segment in whole for piece in cut_pieces(segment, spans, header.rate_hz, step)]

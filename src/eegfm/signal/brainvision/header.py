@@ -1,41 +1,36 @@
-"""Parse and check the header (``.vhdr``) and markers (``.vmrk``) of BrainVision recordings.
+"""Parse and check the header (``.vhdr``) of BrainVision recordings.
 
-Source: Brain Products, "BrainVision Core Data Format 1.0". The fields that are read here are those that MNE does not
-check.
+Source: Brain Products, "BrainVision Core Data Format 1.0". A fault of a channel that is no electrode is noted, and the
+file is read without that channel.
 """
 
 import configparser
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 from eegfm.errors import RecordingError
+from eegfm.signal.brainvision.fields import FETCH_AGAIN, read_text, whole
 from eegfm.signal.companions import companion
 from eegfm.signal.expected import SANE_RATES_HZ
+from eegfm.signal.header import faulty_channel_flag
+from eegfm.signal.montages.electrodes import clean_label
 from eegfm.signal.text import stripped
 
-SAMPLE_BYTES = {"INT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4}
+DTYPES = {"INT_16": "i2", "INT_32": "i4", "IEEE_FLOAT_32": "f4"}
+"""NumPy's names of the binary formats, without the byte order."""
+ORIENTATIONS = frozenset({"MULTIPLEXED", "VECTORIZED"})
 DEFAULT_UNIT = "µV"
-NEW_SEGMENT = "New Segment"
-FETCH_AGAIN = "fetch .vhdr, .vmrk and .eeg again, together, or leave the recording out"
-_MARKER = re.compile(r"Mk\d+\s*=(.*)", re.IGNORECASE)
 
 
-class Marker(NamedTuple):
-    """One line of a marker file.
-
-    Args:
-        kind: ``Stimulus``, ``Response``, ``New Segment``, ….
-        text: Description.
-        position: Sample, counted from 0.
-        n_samples: Length.
-    """
-
-    kind: str
-    text: str
-    position: int
-    n_samples: int
+class _Channel(NamedTuple):
+    label: str
+    unit: str
+    resolution: float
 
 
 @dataclass(frozen=True)
@@ -45,8 +40,11 @@ class BrainVisionHeader:
     Args:
         labels: Channel names.
         units: Units as written; µV for an empty field, as in the format.
-        rate_hz: Sampling rate.
+        resolutions: Units per stored step; NaN for a channel that is no electrode and states no such number.
+        rate_hz: Sampling rate, exact.
         n_samples: Samples of one channel, by the size of the data file.
+        dtype: NumPy's name of the stored numbers, with their byte order.
+        is_multiplexed: Whether all channels of one instant stand together; otherwise all samples of one channel do.
         data_path: The data file, inside the header's folder.
         marker_path: The marker file, inside the header's folder; None if none is named or it does not exist.
         flags: Faults that leave signal and timing intact.
@@ -54,8 +52,11 @@ class BrainVisionHeader:
 
     labels: tuple[str, ...]
     units: tuple[str, ...]
-    rate_hz: float
+    resolutions: tuple[float, ...]
+    rate_hz: Fraction
     n_samples: int
+    dtype: str
+    is_multiplexed: bool
     data_path: Path
     marker_path: Path | None
     flags: tuple[str, ...]
@@ -65,28 +66,40 @@ def read_vhdr(path: Path) -> BrainVisionHeader:
     """Read and check a header. Only the size of the data file is read.
 
     Raises:
-        RecordingError: A field is missing or useless (``brainvision_header``), no EEG has such a rate
-            (``sampling_rate``), the data file is missing (``data_missing``), has another size (``data_size``) or lies
-            outside the folder (``data_outside_folder``).
+        RecordingError: A field is missing or useless (``brainvision_header``), samples stand in an order that is not
+            read (``brainvision_unreadable``), no EEG has such a rate (``sampling_rate``), the data file is missing
+            (``data_missing``), has another size (``data_size``) or lies outside the folder (``data_outside_folder``).
     """
     sections = _sections(path)
     common = sections.get("common infos", {})
     if common.get("dataformat", "").upper() != "BINARY":
         raise _bad(path, "DataFormat", common.get("dataformat"), "BINARY; export the recording as binary data")
-    kind = sections.get("binary infos", {}).get("binaryformat", "")
-    if kind not in SAMPLE_BYTES:
-        raise _bad(path, "BinaryFormat", kind, f"one of {', '.join(SAMPLE_BYTES)}")
-    labels, units = _channels(path, sections.get("channel infos", {}), common.get("numberofchannels", ""))
+    orientation = common.get("dataorientation", "").upper()
+    if orientation not in ORIENTATIONS:
+        found = f"{path.name}: DataOrientation is {orientation or 'empty'!r}"
+        raise RecordingError(
+            "brainvision_unreadable", found, f"export it again with one of {', '.join(sorted(ORIENTATIONS))}"
+        )
+    binary = sections.get("binary infos", {})
+    kind = binary.get("binaryformat", "")
+    if kind not in DTYPES:
+        raise _bad(path, "BinaryFormat", kind, f"one of {', '.join(DTYPES)}")
+    is_big_endian = binary.get("usebigendianorder", "").upper() == "YES"
+    channels = _channels(path, sections.get("channel infos", {}), common.get("numberofchannels", ""))
     data_path, data_flags = _beside(path, common.get("datafile", ""), ".eeg")
     marker_path, marker_flags = _markers(path, common.get("markerfile", ""))
+    instant_bytes = len(channels) * int(DTYPES[kind][1])
     return BrainVisionHeader(
-        labels=labels,
-        units=units,
+        labels=tuple(channel.label for channel in channels),
+        units=tuple(channel.unit for channel in channels),
+        resolutions=tuple(channel.resolution for channel in channels),
         rate_hz=_rate_hz(path, common.get("samplinginterval", "")),
-        n_samples=_n_samples(path, data_path, len(labels) * SAMPLE_BYTES[kind], common.get("datapoints")),
+        n_samples=_n_samples(path, data_path, instant_bytes, common.get("datapoints")),
+        dtype=(">" if is_big_endian else "<") + DTYPES[kind],
+        is_multiplexed=orientation == "MULTIPLEXED",
         data_path=data_path,
         marker_path=marker_path,
-        flags=tuple(sorted({*data_flags, *marker_flags})),
+        flags=tuple(sorted({*data_flags, *marker_flags, *_channel_flags(channels)})),
     )
 
 
@@ -101,34 +114,9 @@ def stated_files(path: Path) -> tuple[Path, ...]:
     return tuple(companion(path, name.replace("$b", path.stem)) for name in names if name)
 
 
-def read_vmrk(path: Path) -> tuple[list[Marker], int]:
-    """Read a marker file.
-
-    Returns:
-        The markers in file order, and the number of lines that are no markers.
-
-    Raises:
-        RecordingError: The file cannot be read (``unreadable``).
-    """
-    markers, n_damaged = [], 0
-    for line in _text(path).splitlines():
-        match = _MARKER.match(stripped(line))
-        if match is None:
-            continue
-        fields = [stripped(field) for field in match[1].split(",")]
-        position = _whole(fields[2]) if len(fields) > 2 else None
-        if not position:
-            n_damaged += 1
-            continue
-        n_samples = _whole(fields[3]) if len(fields) > 3 else None
-        kind, text = (field.replace(r"\1", ",") for field in fields[:2])
-        markers.append(Marker(kind, text, position - 1, n_samples or 0))
-    return markers, n_damaged
-
-
 def _sections(path: Path) -> dict[str, dict[str, str]]:
     """Keys and values by section, names in lower case. The section ``comment`` is free text and is left out."""
-    lines = _text(path).splitlines()[1:]
+    lines = read_text(path).splitlines()[1:]
     body = "\n".join(lines).split("[Comment]")[0]
     parser = configparser.ConfigParser(
         interpolation=None, delimiters=("=",), comment_prefixes=(";",), default_section=""
@@ -141,42 +129,31 @@ def _sections(path: Path) -> dict[str, dict[str, str]]:
     return {name.lower(): dict(parser[name]) for name in parser.sections()}
 
 
-def _text(path: Path) -> str:
-    """A text file in UTF-8, or else in the Windows encoding of older recorders."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise RecordingError("unreadable", f"{path}: {reason}", "check that the file is there and readable") from error
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
-
-
-def _channels(path: Path, infos: dict[str, str], stated: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names and units in the order of the channels' numbers."""
-    n_channels = _whole(stated)
+def _channels(path: Path, infos: dict[str, str], stated: str) -> list[_Channel]:
+    """The channels in the order of their numbers."""
+    n_channels = whole(stated)
     if not n_channels:
         raise _bad(path, "NumberOfChannels", stated[:80], "a whole number from 1")
-    names, units = [], []
+    channels = []
     for number in range(1, n_channels + 1):
         entry = infos.get(f"ch{number}")
         if entry is None or len(infos) != n_channels:
             found = f"{path.name}: NumberOfChannels is {stated}, [Channel Infos] lists {len(infos)} channels"
             raise RecordingError("channel_list", found, FETCH_AGAIN)
         fields = [stripped(field) for field in entry.split(",")] + [""] * 4
-        resolution = fields[2] or "1"
-        if not _is_resolution(resolution):
+        label, resolution = fields[0].replace(r"\1", ","), fields[2] or "1"
+        is_known = _number(resolution) > 0
+        if not is_known and clean_label(label) is not None:
             raise _bad(path, f"resolution of Ch{number}", resolution, "a number above 0")
-        names.append(fields[0].replace(r"\1", ","))
         # This character precedes the micro sign if UTF-8 was read as Latin-1.
-        units.append(fields[3].replace("\xc2", "") or DEFAULT_UNIT)
-    return tuple(names), tuple(units)
+        unit = fields[3].replace("\xc2", "") or DEFAULT_UNIT
+        channels.append(_Channel(label, unit, _number(resolution) if is_known else math.nan))
+    return channels
 
 
-def _is_resolution(text: str) -> bool:
-    return _number(text) > 0
+def _channel_flags(channels: Sequence[_Channel]) -> list[str]:
+    faulty = [k for k, channel in enumerate(channels) if math.isnan(channel.resolution)]
+    return [faulty_channel_flag(channels[k].label, k) for k in faulty]
 
 
 def _number(text: str) -> float:
@@ -184,12 +161,7 @@ def _number(text: str) -> float:
     return float(text) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?", text) else float("nan")
 
 
-def _whole(text: str) -> int | None:
-    """A whole number of at most fifteen digits, which is exact as a float; None for anything else."""
-    return int(text) if re.fullmatch(r"\d{1,15}", text) else None
-
-
-def _rate_hz(path: Path, interval_us: str) -> float:
+def _rate_hz(path: Path, interval_us: str) -> Fraction:
     interval, (low, high) = _number(interval_us), SANE_RATES_HZ
     if not 1e6 / high <= interval <= 1e6 / low:
         raise RecordingError(
@@ -197,7 +169,7 @@ def _rate_hz(path: Path, interval_us: str) -> float:
             f"{path.name}: SamplingInterval is {interval_us!r}; {1e6 / high:g} to {1e6 / low:g} µs are allowed",
             FETCH_AGAIN,
         )
-    return 1e6 / interval
+    return 10**6 / Fraction(interval_us)
 
 
 def _beside(path: Path, name: str, suffix: str) -> tuple[Path, tuple[str, ...]]:
@@ -227,7 +199,7 @@ def _n_samples(path: Path, data_path: Path, instant_bytes: int, stated: str | No
             f"put it beside {path.name}; a cloned data set may need to fetch it first",
         ) from error
     n_samples = size // instant_bytes
-    if not size or size % instant_bytes or _whole(stated or "0") not in {None, 0, n_samples}:
+    if not size or size % instant_bytes or whole(stated or "0") not in {None, 0, n_samples}:
         points = f", DataPoints is {stated}" if stated else ""
         raise RecordingError(
             "data_size",

@@ -1,36 +1,25 @@
-"""Read BrainVision recordings (``.vhdr``, ``.vmrk``, ``.eeg``). Checks are done here, MNE decodes the samples."""
+"""Read BrainVision recordings (``.vhdr``, ``.vmrk``, ``.eeg``)."""
 
-import configparser
 import itertools
-import warnings
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.errors import RecordingError
-from eegfm.signal.brainvision.header import FETCH_AGAIN, NEW_SEGMENT, BrainVisionHeader, Marker, read_vhdr, read_vmrk
+from eegfm.signal.brainvision.fields import FETCH_AGAIN
+from eegfm.signal.brainvision.header import BrainVisionHeader, read_vhdr
+from eegfm.signal.brainvision.markers import NEW_SEGMENT, Marker, Markers, read_vmrk
+from eegfm.signal.brainvision.samples import BrainVisionSamples
 from eegfm.signal.config import ReadParams
 from eegfm.signal.header import Annotation, RecordingHeader, Segment
 
-# MNE converts these units to volts. It leaves values in other units unchanged, and calls them volts too.
-VOLTAGES = frozenset({"V", "mV", "µV", "uV", "nV"})
+# Values in these units become volts first, and values in other units stay as they are: exactly MNE's arithmetic.
+VOLTAGES = {"V": 1.0, "mV": 1e-3, "µV": 1e-6, "uV": 1e-6, "nV": 1e-9}
 UV_PER_UNIT = {"V": 1e6, "mV": 1e3, "uV": 1.0, "nV": 1e-3}
 GREEK_MICROVOLT = "\N{GREEK SMALL LETTER MU}V"
-# MNE raises these for files that it cannot read. It has no error class of its own.
-READ_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    configparser.Error,
-)
 
 
 class BrainVisionReader:
@@ -39,42 +28,45 @@ class BrainVisionReader:
     Times count samples of the file: seconds between two segments are not counted, as in the markers' positions.
 
     Raises:
-        RecordingError: A fault of the header (see ``read_vhdr``), or one that MNE finds (``brainvision_unreadable``).
+        RecordingError: A fault of the header (see ``read_vhdr``).
     """
 
     def __init__(self, path: Path, params: ReadParams) -> None:
         header = read_vhdr(path)
         self._path, self._header = path, header
         self._scales_uv = [_scale_uv(unit, params) for unit in header.units]
-        self._raw = _open_raw(path, header)
-        markers, n_damaged = read_vmrk(header.marker_path) if header.marker_path else ([], 0)
+        self._samples = BrainVisionSamples(header)
+        found = read_vmrk(header.marker_path) if header.marker_path else Markers()
+        rate_hz = float(header.rate_hz)
         self.header = RecordingHeader(
             labels=header.labels,
             units=header.units,
-            rate_hz=header.rate_hz,
-            channel_rates_hz=(header.rate_hz,) * len(header.labels),
+            rate_hz=rate_hz,
+            channel_rates_hz=(rate_hz,) * len(header.labels),
             n_samples=header.n_samples,
-            segments=_segments(markers, header),
-            annotations=_annotations(markers, header.rate_hz),
-            flags=tuple(sorted({*header.flags, *(("damaged_markers",) if n_damaged else ())})),
+            segments=_segments(found.markers, header),
+            annotations=_annotations(found.markers, rate_hz),
+            flags=tuple(sorted({*header.flags, *found.flags})),
+            stated_rate_hz=header.rate_hz,
         )
 
     def read_uv(self, start: int, stop: int, channels: Sequence[int]) -> NDArray[np.float32]:
         """Read samples [start, stop): (len(channels), stop - start) microvolts.
 
         Raises:
-            RecordingError: A channel has an unknown unit (``unknown_unit``), or the data file has changed.
+            RecordingError: A channel has an unknown unit (``unknown_unit``) or no resolution (``brainvision_header``),
+                or the data file has changed.
         """
         assert 0 <= start <= stop <= self.header.n_samples, "samples lie inside the recording"
-        scales_uv = np.array([self._scale_of(index) for index in channels])
-        if start == stop or not len(channels):
-            return np.empty((len(channels), stop - start), dtype=np.float32)
-        try:
-            values = self._raw.get_data(picks=list(channels), start=start, stop=stop, verbose="error")
-        except READ_ERRORS as error:
-            raise _unreadable(self._path, error) from error
-        values *= scales_uv[:, None]
-        return np.ascontiguousarray(values, dtype=np.float32)
+        scales_uv = np.array([self._scale_of(index) for index in channels])[:, None]
+        steps = np.array([self._step_of(index) for index in channels])[:, None]
+        out = np.empty((len(channels), stop - start), dtype=np.float32)
+        if not len(channels):
+            return out
+        for place, values in self._samples.blocks(start, stop, channels):
+            with np.errstate(over="ignore"):  # values beyond float32 become infinite and are flagged as non-finite
+                out[:, place] = values * steps * scales_uv
+        return out
 
     def _scale_of(self, index: int) -> float:
         scale_uv = self._scales_uv[index]
@@ -86,41 +78,22 @@ class BrainVisionReader:
             )
         return scale_uv
 
+    def _step_of(self, index: int) -> float:
+        """Volts per stored step, or units where the unit is no voltage."""
+        header = self._header
+        if math.isnan(header.resolutions[index]):
+            found = f"{self._path.name}: the resolution of {header.labels[index]!r} is no number above 0"
+            raise RecordingError("brainvision_header", found, FETCH_AGAIN)
+        return header.resolutions[index] * VOLTAGES.get(header.units[index], 1.0)
+
 
 def _scale_uv(unit: str, params: ReadParams) -> float | None:
-    """Microvolts per unit of the values that MNE returns; None for a unit that is no voltage."""
+    """Microvolts per volt, or per unit where the unit is no voltage; None for a unit that is not known."""
     if unit in VOLTAGES:
         return 1e6
     if unit == GREEK_MICROVOLT:
         return 1.0
     return UV_PER_UNIT[params.units[unit]] if unit in params.units else None
-
-
-def _open_raw(path: Path, header: BrainVisionHeader) -> Any:
-    """MNE's lazy raw object on the data file that was checked, and on no other file."""
-    import mne
-
-    overrides = {"data_fname": header.data_path.name, "marker_fname": False}
-    with warnings.catch_warnings():
-        # Filter settings and channel kinds, which are not read here.
-        warnings.simplefilter("ignore")
-        try:
-            raw = mne.io.read_raw_brainvision(path, overrides=overrides, preload=False, verbose="error")
-        except READ_ERRORS as error:
-            raise _unreadable(path, error) from error
-    found, stated = (len(raw.ch_names), int(raw.n_times)), (len(header.labels), header.n_samples)
-    if found != stated or not np.isclose(raw.info["sfreq"], header.rate_hz, rtol=1e-9):
-        raise RecordingError(
-            "brainvision_header",
-            f"{path.name}: {stated} channels and samples, MNE reads {found} at {raw.info['sfreq']:g} Hz",
-            FETCH_AGAIN,
-        )
-    return raw
-
-
-def _unreadable(path: Path, error: BaseException) -> RecordingError:
-    text = " ".join(str(error).split())[:160] or type(error).__name__
-    return RecordingError("brainvision_unreadable", f"{path.name}: MNE cannot read it ({text})", FETCH_AGAIN)
 
 
 def _annotations(markers: Sequence[Marker], rate_hz: float) -> tuple[Annotation, ...]:
@@ -137,4 +110,4 @@ def _annotations(markers: Sequence[Marker], rate_hz: float) -> tuple[Annotation,
 def _segments(markers: Sequence[Marker], header: BrainVisionHeader) -> tuple[Segment, ...]:
     cuts = {marker.position for marker in markers if marker.kind == NEW_SEGMENT}
     edges = [0, *sorted(cut for cut in cuts if 0 < cut < header.n_samples), header.n_samples]
-    return tuple(Segment(start, stop, start / header.rate_hz) for start, stop in itertools.pairwise(edges))
+    return tuple(Segment(start, stop, start / float(header.rate_hz)) for start, stop in itertools.pairwise(edges))

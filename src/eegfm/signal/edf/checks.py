@@ -5,6 +5,7 @@ borders of channels. Two things prove the opposite: annotation lists in their pl
 from each record to the next while they jump from channel to channel.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from eegfm.errors import RecordingError
 from eegfm.signal.edf.calibration import Calibration
-from eegfm.signal.edf.header import EdfChannel, EdfHeader
+from eegfm.signal.edf.channels import EdfChannel
+from eegfm.signal.edf.header import EdfHeader
 from eegfm.signal.edf.records import EdfRecords
 
 # Number of channel borders that suffice together. One border between neighbouring electrodes of a dense cap tells
@@ -64,7 +66,7 @@ def n_aligned_records(header: EdfHeader, records: EdfRecords, has_onsets: bool, 
         if not _follow_on(border_evidence(header, records), window) or not _have_low_bytes(header, records):
             raise shifted(header, path)
         n_unsure = window
-    if has_whole_records or _is_padding(header, records) or (has_onsets and header.channels[-1].is_annotation):
+    if has_whole_records or _is_padding(header, records) or (has_onsets and _ends_in_annotations(header)):
         return header.n_records
     if header.n_records <= n_unsure:
         raise shifted(header, path)
@@ -86,7 +88,7 @@ def _have_low_bytes(header: EdfHeader, records: EdfRecords) -> bool:
     If one byte was lost, the low byte of a sample is the high byte of another. Except for the largest values this byte
     holds only the sign. The trace is then as smooth as before, and 256 times as high.
     """
-    channels = [channel for channel in header.channels if not channel.is_annotation]
+    channels = header.signals
     n_empty, n_telling = np.zeros(header.n_records), np.zeros(header.n_records)
     for channel in channels:
         values = records.digital(channel)
@@ -127,7 +129,7 @@ def border_evidence(header: EdfHeader, records: EdfRecords) -> NDArray[np.float6
     n_there = header.n_records + header.n_extra_bytes // header.record_bytes
     header = replace(header, n_records=n_there)
     records = records.resized(n_there)
-    channels = [channel for channel in header.channels if not channel.is_annotation]
+    channels = header.signals
     first, last = (_edge_values(header, records, channels, at) for at in (0, -1))
     within = np.log(np.abs(first[:, 1:] - last[:, :-1]) + 1).mean(axis=0)
     neighbours = [i for i in range(1, len(channels)) if _follows(channels[i], channels[i - 1])]
@@ -194,11 +196,17 @@ def _is_padding(header: EdfHeader, records: EdfRecords) -> bool:
 
 
 def _window_records(header: EdfHeader) -> int:
-    n_channels = sum(not channel.is_annotation for channel in header.channels)
-    return max(MIN_WINDOW_RECORDS, -(-MIN_BORDERS // n_channels))
+    return max(MIN_WINDOW_RECORDS, -(-MIN_BORDERS // len(header.signals)))
 
 
-def _edge_values(header: EdfHeader, records: EdfRecords, channels: list[EdfChannel], at: int) -> NDArray[np.float64]:
+def _ends_in_annotations(header: EdfHeader) -> bool:
+    """Whether the last bytes of each record are an annotation list."""
+    return [channel for channel in header.channels if channel.n_per_record][-1].is_annotation
+
+
+def _edge_values(
+    header: EdfHeader, records: EdfRecords, channels: Sequence[EdfChannel], at: int
+) -> NDArray[np.float64]:
     """(channels, n_records) first or last sample of every record."""
     return np.stack([records.digital(c, 0, header.n_records)[:, at].astype(np.float64) for c in channels])
 

@@ -1,56 +1,30 @@
 """Parse the headers of EDF, EDF+ and BDF files with strict checks.
 
-A file is rejected for a fault in a field that decides its signal or timing. Other faults are flagged.
+A file is rejected for a fault in a field that decides its signal or timing. Other faults are flagged, as are those of
+channels that are no electrodes.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
 from eegfm.errors import RecordingError
 from eegfm.signal.config import ReadParams
-from eegfm.signal.edf.calibration import Calibration, calibration, check_decimals, check_electrodes
+from eegfm.signal.edf.channels import EdfChannel, parse_channels
 from eegfm.signal.edf.fields import CHANNEL_BYTES, FIXED_BYTES, Fields, channel_columns, fixed_columns
-from eegfm.signal.montages.electrodes import clean_label, duplicate_electrodes
+from eegfm.signal.montages.electrodes import is_annotation_label
 from eegfm.signal.sniff import BDF_MAGIC, describe_start, first_bytes, looks_like_edf
 
-ANNOTATION_LABELS = frozenset({"edf annotations", "bdf annotations"})
-"""Labels of the channels that hold annotation lists, in lower case, because writers differ in case."""
 UNKNOWN_COUNT = -1
 """Number of records that is stated for a file that is still being written, or was never closed."""
 
 _DATE = re.compile(r"(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])\.\d\d", re.ASCII)
 _TIME = re.compile(r"(?:[01]\d|2[0-3])\.[0-5]\d\.[0-5]\d", re.ASCII)
 _PLUS = re.compile(r"[EB]DF\+([CD])", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class EdfChannel:
-    """One signal of a file.
-
-    Args:
-        label: As written.
-        unit: As written.
-        rate_hz: Native rate.
-        n_per_record: Samples in each record.
-        offset: Position of its first sample in a record, in samples.
-        calibration: Calibration from digital values to microvolts, or the reason why it is unknown.
-    """
-
-    label: str
-    unit: str
-    rate_hz: float
-    n_per_record: int
-    offset: int
-    calibration: Calibration | RecordingError
-
-    @property
-    def is_annotation(self) -> bool:
-        """Whether this channel holds annotation lists and no samples."""
-        return self.label.casefold() in ANNOTATION_LABELS
 
 
 @dataclass(frozen=True)
@@ -61,6 +35,7 @@ class EdfHeader:
         sample_bytes: 2 for EDF, 3 for BDF.
         n_records: Number of records that can be read.
         record_s: Duration of a record.
+        stated_record_s: The same without rounding: the decimal that the file states.
         kind: ``"C"`` or ``"D"`` for EDF+ and BDF+ without and with gaps, empty for plain EDF and BDF.
         channels: All signals, annotation channels included.
         n_declared: Number of records that the file states, ``UNKNOWN_COUNT`` if it states none.
@@ -73,6 +48,7 @@ class EdfHeader:
     sample_bytes: int
     n_records: int
     record_s: float
+    stated_record_s: Fraction
     kind: str
     channels: tuple[EdfChannel, ...]
     n_declared: int
@@ -99,7 +75,12 @@ class EdfHeader:
     @property
     def electrodes(self) -> tuple[EdfChannel, ...]:
         """Channels whose label names an electrode."""
-        return tuple(channel for channel in self.channels if clean_label(channel.label) is not None)
+        return tuple(channel for channel in self.channels if channel.is_electrode)
+
+    @property
+    def signals(self) -> tuple[EdfChannel, ...]:
+        """Channels that hold samples."""
+        return tuple(channel for channel in self.channels if channel.n_per_record and not channel.is_annotation)
 
 
 def read_header(path: Path, params: ReadParams) -> EdfHeader:
@@ -146,8 +127,9 @@ def _parse(fields: Fields, path: Path, fixed: Mapping[str, str], n_signals: int,
         n_records=max(n_declared, 0),
         n_declared=n_declared,
         record_s=record_s,
+        stated_record_s=Fraction(fixed["record duration"]),
         kind=kind[1].upper() if kind else "",
-        channels=_channels(fields, columns, record_s, sample_bytes, params),
+        channels=parse_channels(fields, columns, record_s, sample_bytes, params),
         patient=fixed["patient"],
         recording=fixed["recording"],
     )
@@ -167,7 +149,7 @@ def _signal_count(fields: Fields, fixed: Mapping[str, str]) -> int:
 
 
 def _record_duration(fields: Fields, fixed: Mapping[str, str], labels: list[str]) -> float:
-    if all(label.casefold() in ANNOTATION_LABELS for label in labels):
+    if all(is_annotation_label(label) for label in labels):
         raise fields.fail("no_signals", "annotations only, no signal", "leave the file out")
     text = fixed["record duration"]
     record_s = fields.decimal(text, "record duration")
@@ -175,44 +157,6 @@ def _record_duration(fields: Fields, fixed: Mapping[str, str], labels: list[str]
     if record_s <= 0 or "," in text:
         raise fields.fail("record_duration", f"record duration is {text!r} s, a decimal above 0 is allowed")
     return record_s
-
-
-def _channels(
-    fields: Fields, columns: Mapping[str, list[str]], record_s: float, sample_bytes: int, params: ReadParams
-) -> tuple[EdfChannel, ...]:
-    labels = columns["label"]
-    twice = duplicate_electrodes(labels)
-    if twice:
-        raise fields.fail(
-            "duplicate_label",
-            f"more than one channel is named {', '.join(twice)}",
-            "rename or remove the extra channel; which one is meant cannot be known",
-        )
-    texts = [{name: column[i] for name, column in columns.items()} for i in range(len(labels))]
-    check_decimals(fields, [text for text in texts if clean_label(text["label"]) is not None])
-    channels, offset = [], 0
-    for label, text in zip(labels, texts, strict=True):
-        n_per_record = fields.integer(text["samples per record"], f"samples per record of {label!r}")
-        if n_per_record < 1:
-            raise fields.fail("samples_per_record", f"samples per record of {label!r} is {n_per_record}")
-        found = _calibrate_or_note(fields, text, sample_bytes, params)
-        channels.append(EdfChannel(label, text["unit"], n_per_record / record_s, n_per_record, offset, found))
-        offset += n_per_record
-    electrodes = {c.label: c.calibration for c in channels if clean_label(c.label) is not None}
-    check_electrodes(fields, {label: c for label, c in electrodes.items() if isinstance(c, Calibration)})
-    return tuple(channels)
-
-
-def _calibrate_or_note(
-    fields: Fields, text: Mapping[str, str], sample_bytes: int, params: ReadParams
-) -> Calibration | RecordingError:
-    """Reject a fault of an electrode at once. Note a fault of another channel until the channel is read."""
-    if clean_label(text["label"]) is not None:
-        return calibration(fields, text, sample_bytes, params.units)
-    try:
-        return calibration(Fields(fields.file_name), text, sample_bytes, params.units)
-    except RecordingError as error:
-        return error
 
 
 def _record_count(fields: Fields, fixed: Mapping[str, str]) -> int:

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from eegfm.errors import RecordingError
 from eegfm.signal.config import ReadParams
 from eegfm.signal.edf.annotations import Notes, has_clock_drift, known_onsets, parse_records, split_segments
+from eegfm.signal.edf.channels import EdfChannel
 from eegfm.signal.edf.checks import n_aligned_records, shifted, value_flags
 from eegfm.signal.edf.fields import FETCH_AGAIN
-from eegfm.signal.edf.header import EdfChannel, EdfHeader, read_header
+from eegfm.signal.edf.header import EdfHeader, read_header
 from eegfm.signal.edf.records import EdfRecords
 from eegfm.signal.expected import SANE_RATES_HZ
 from eegfm.signal.header import Annotation, RecordingHeader, Segment
-from eegfm.signal.montages.electrodes import clean_label
 
 
 class EdfReader:
@@ -36,7 +36,7 @@ class EdfReader:
     def __init__(self, path: Path, params: ReadParams) -> None:
         self._path = path
         edf = read_header(path, params)
-        self._rate_hz = _eeg_rate_hz(edf.channels, path.name)
+        self._rate_hz = _eeg_rate_hz(edf.signals, path.name)
         self._records = EdfRecords(path, edf)
         notes = parse_records(_annotation_bytes(edf, self._records))
         self._edf = self._aligned(edf, notes)
@@ -78,9 +78,9 @@ class EdfReader:
     def _describe(self, notes: Notes) -> RecordingHeader:
         edf = self._edf
         flags = set(edf.flags) | value_flags(edf, self._records)
-        n_per_record = round(self._rate_hz * edf.record_s)
+        n_per_record = next(c.n_per_record for c in edf.signals if c.rate_hz == self._rate_hz)
         segments, annotations = self._timeline(notes, n_per_record, flags)
-        if len({c.rate_hz for c in edf.channels if not c.is_annotation}) > 1:
+        if len({c.rate_hz for c in edf.signals}) > 1:
             flags.add("other_rates")
         if not math.isclose(self._rate_hz, round(self._rate_hz), rel_tol=1e-9):
             # Few amplifiers have such a rate, but every file with a wrong record duration has one.
@@ -98,6 +98,7 @@ class EdfReader:
             recording=edf.recording,
             annotations=annotations,
             flags=tuple(sorted(flags)),
+            stated_rate_hz=n_per_record / edf.stated_record_s,
         )
 
     def _timeline(
@@ -135,18 +136,17 @@ class EdfReader:
 
 
 def _annotation_bytes(edf: EdfHeader, records: EdfRecords) -> list[list[bytes]]:
-    channels = [channel for channel in edf.channels if channel.is_annotation]
+    channels = [channel for channel in edf.channels if channel.is_annotation and channel.n_per_record]
     return [[records.text(channel, record) for channel in channels] for record in range(edf.n_records)]
 
 
-def _eeg_rate_hz(channels: Sequence[EdfChannel], file_name: str) -> float:
+def _eeg_rate_hz(signals: Sequence[EdfChannel], file_name: str) -> float:
     """Rate of most electrodes; without electrodes, of most channels labelled EEG; without these, of most channels.
 
     Raises:
         RecordingError: No EEG has such a rate (``sampling_rate``).
     """
-    signals = [channel for channel in channels if not channel.is_annotation]
-    electrodes = [c for c in signals if clean_label(c.label)]
+    electrodes = [c for c in signals if c.is_electrode]
     named_eeg = [c for c in signals if c.label.upper().startswith("EEG")]
     rates = [c.rate_hz for c in electrodes or named_eeg or signals]
     rate_hz = max(sorted(set(rates), reverse=True), key=rates.count)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from eegfm.errors import RecordingError
 from eegfm.signal.edf.calibration import Calibration
+from eegfm.signal.edf.channels import EdfChannel
 from eegfm.signal.edf.fields import FETCH_AGAIN
-from eegfm.signal.edf.header import EdfChannel, EdfHeader
+from eegfm.signal.edf.header import EdfHeader
 
 # Number of samples decoded at once, so that intermediate values stay in the processor's cache.
 CHUNK_SAMPLES = 1 << 15

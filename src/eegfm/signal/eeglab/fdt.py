@@ -65,18 +65,19 @@ class FdtSamples:
         path: The file.
         n_samples: Number of samples T that the ``.set`` states.
         n_channels: Number of channels C that the ``.set`` states.
+        electrodes: Channels whose values have the magnitudes of EEG; all if none is given.
 
     Raises:
         RecordingError: The file has another size (``fdt_size``), byte order (``fdt_byte_order``) or order of the axes
             (``fdt_transposed``), or holds no float32 at all (``fdt_values``).
     """
 
-    def __init__(self, path: Path, n_samples: int, n_channels: int) -> None:
+    def __init__(self, path: Path, n_samples: int, n_channels: int, electrodes: Sequence[int] = ()) -> None:
         self.n_samples, self.n_channels = n_samples, n_channels
         self._path = path
         self._check_size()
         probes = self._probes()
-        _check_byte_order(path, probes)
+        _check_byte_order(path, [probe[:, list(electrodes)] for probe in probes] if electrodes else probes)
         _check_axes(path, probes)
 
     def rows(self, start: int, stop: int) -> NDArray[np.float32]:

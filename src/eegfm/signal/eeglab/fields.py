@@ -106,11 +106,17 @@ def _not_eeglab(path: Path, found: str) -> RecordingError:
 
 
 def _number(eeg: Mapping[str, Value], name: str) -> float | None:
-    """A real number; None if the field is absent or empty, NaN if it holds anything else."""
+    """A real number; None if the field is absent or empty, NaN if it holds anything else.
+
+    A number in single precision stands for the shortest decimal that rounds to it: 999.412, and not 999.4119873046875.
+    """
     value = eeg.get(name)
-    if value is None or (isinstance(value, str | np.ndarray) and len(value) == 0):
+    if value is None or (isinstance(value, str | np.ndarray | tuple) and len(value) == 0):
         return None
-    return float(value.item()) if isinstance(value, np.ndarray) and value.size == 1 else math.nan
+    if not isinstance(value, np.ndarray) or value.size != 1:
+        return math.nan
+    number = value.reshape(-1)[0]
+    return float(str(number)) if isinstance(number, np.float32) else float(number)
 
 
 def _count(path: Path, numbers: Mapping[str, float | None], name: str) -> int:

@@ -20,6 +20,7 @@ from eegfm.signal.eeglab.fdt import ArraySamples, FdtSamples, TimeMajor, channel
 from eegfm.signal.eeglab.fields import Fields, read_fields
 from eegfm.signal.header import Annotation, RecordingHeader, Segment
 from eegfm.signal.matlab.values import Value
+from eegfm.signal.montages.electrodes import clean_label
 from eegfm.signal.text import stripped
 
 RESAVE = "save it again in EEGLAB as one continuous recording, or leave it out"
@@ -67,7 +68,9 @@ def _samples(path: Path, fields: Fields) -> tuple[TimeMajor, tuple[str, ...]]:
     """The samples, and flags about the file that holds them."""
     if isinstance(fields.data, str):
         fdt_path, flags = _fdt_path(path, fields.data)
-        return FdtSamples(fdt_path, fields.n_samples, len(fields.labels)), flags
+        # Channels that are no electrodes may hold anything, so they are no evidence.
+        electrodes = [k for k, label in enumerate(fields.labels) if clean_label(label) is not None]
+        return FdtSamples(fdt_path, fields.n_samples, len(fields.labels), electrodes), flags
     wanted = (len(fields.labels), fields.n_samples)
     # A single channel may have been saved as a column.
     data = fields.data.T if wanted[0] == 1 and fields.data.shape == wanted[::-1] else fields.data
@@ -99,29 +102,43 @@ def _fdt_path(path: Path, name: str) -> tuple[Path, tuple[str, ...]]:
 
 
 class _Event(NamedTuple):
-    kind: str
+    kinds: tuple[str, ...]
     latency: float
     duration: float
 
 
 def _annotations(fields: Fields) -> tuple[tuple[Annotation, ...], tuple[str, ...]]:
-    """Events in seconds from the first sample (latency 1 in EEGLAB), and flags about omitted events."""
+    """Events in seconds from the first sample (latency 1 in EEGLAB), and flags about omitted events and odd types.
+
+    Several types of one event become one text, with slashes between them.
+    """
     events = [_event(item) for item in fields.events]
     placed = [event for event in events if math.isfinite(event.latency)]
     notes = (
-        Annotation((event.latency - 1) / fields.rate_hz, event.duration / fields.rate_hz, event.kind)
+        Annotation((event.latency - 1) / fields.rate_hz, event.duration / fields.rate_hz, "/".join(event.kinds))
         for event in placed
     )
     # Sort by time and text only, because NaN durations have no order.
     ordered = tuple(sorted(notes, key=lambda note: (note.onset_s, note.text)))
-    return ordered, ("events_without_latency",) if len(placed) < len(events) else ()
+    counts = {
+        "events_with_several_types": sum(len(event.kinds) > 1 for event in events),
+        "events_without_type": sum(not event.kinds for event in events),
+    }
+    without_latency = ("events_without_latency",) if len(placed) < len(events) else ()
+    return ordered, (*without_latency, *(f"{name}:{n}" for name, n in counts.items() if n))
 
 
 def _event(item: dict[str, Value]) -> _Event:
-    kind = item.get("type")
-    code = _scalar(kind)
-    text = stripped(kind) if isinstance(kind, str) else "" if math.isnan(code) else f"{code:g}"
-    return _Event(text, _scalar(item.get("latency")), _scalar(item.get("duration")))
+    return _Event(tuple(_kinds(item.get("type"))), _scalar(item.get("latency")), _scalar(item.get("duration")))
+
+
+def _kinds(value: Value) -> list[str]:
+    """Types of an event: of a cell those of all its elements, and none of an empty or unknown value."""
+    if isinstance(value, tuple):
+        return [kind for element in value for kind in _kinds(element)]
+    code = _scalar(value)
+    text = stripped(value) if isinstance(value, str) else "" if math.isnan(code) else f"{code:g}"
+    return [text] if text else []
 
 
 def _scalar(value: Value) -> float:

@@ -16,13 +16,13 @@ from typing import BinaryIO, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eegfm.signal.matlab.values import OBJECT_BYTES, Budget, DamagedFileError, Value, Wanted
+from eegfm.signal.matlab.values import OBJECT_BYTES, Budget, DamagedFileError, Value, Wanted, cell, check_depth
 
 HEADER_BYTES = 128
 INT8, INT32, MATRIX, COMPRESSED = 1, 5, 14, 15
 NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 UTF8 = 16
-STRUCT_CLASS, CHAR_CLASS = 2, 4
+CELL_CLASS, STRUCT_CLASS, CHAR_CLASS = 1, 2, 4
 NUMBER_CLASSES = range(6, 16)
 COMPLEX_FLAG = 0x08
 INFLATE_BYTES = 1 << 16
@@ -225,15 +225,16 @@ def _expect(source: _Source, kind: int, stop: int) -> _Tag:
     return tag
 
 
-def _value(source: _Source, matrix: _Matrix, wanted: Wanted | None, budget: Budget) -> Value:
+def _value(source: _Source, matrix: _Matrix, wanted: Wanted | None, budget: Budget, depth: int = 0) -> Value:
+    check_depth(depth)
     budget.spend(OBJECT_BYTES)
     if matrix.class_id in NUMBER_CLASSES:
         return _numbers(source, matrix, budget)
     if matrix.class_id == CHAR_CLASS:
         return _text(source, matrix, budget)
     if matrix.class_id == STRUCT_CLASS:
-        return _structs(source, matrix, wanted, budget)
-    return None
+        return _structs(source, matrix, wanted, budget, depth)
+    return _cell(source, matrix, budget, depth) if matrix.class_id == CELL_CLASS else None
 
 
 def _numbers(source: _Source, matrix: _Matrix, budget: Budget) -> NDArray[np.generic]:
@@ -268,7 +269,18 @@ def _text(source: _Source, matrix: _Matrix, budget: Budget) -> str | None:
     return content.decode(encodings[tag.kind], errors="replace")
 
 
-def _structs(source: _Source, matrix: _Matrix, wanted: Wanted | None, budget: Budget) -> list[dict[str, Value]]:
+def _cell(source: _Source, matrix: _Matrix, budget: Budget, depth: int) -> Value:
+    n_elements = prod(matrix.dims)
+    # Each element takes at least one tag. This bounds the work before it starts.
+    if n_elements * 8 > matrix.stop - source.position:
+        raise DamagedFileError(f"{n_elements} cells in {matrix.stop - source.position} bytes")
+    budget.spend(n_elements * OBJECT_BYTES)
+    return cell([_element(source, "a cell", matrix.stop, None, budget, depth) for _ in range(n_elements)])
+
+
+def _structs(
+    source: _Source, matrix: _Matrix, wanted: Wanted | None, budget: Budget, depth: int
+) -> list[dict[str, Value]]:
     names, n_elements = _field_names(source, matrix.stop), prod(matrix.dims)
     n_left = matrix.stop - source.position
     # Each field takes at least one tag. This bounds the work before it starts.
@@ -279,13 +291,21 @@ def _structs(source: _Source, matrix: _Matrix, wanted: Wanted | None, budget: Bu
     for _ in range(n_elements):
         elements.append({})
         for name in names:
-            stop = _field_stop(source, name, matrix.stop)
             if wanted is None or name in wanted:
-                field = _matrix(source, stop)
                 inner = wanted[name] if wanted else None
-                elements[-1][name] = _EMPTY if field is None else _value(source, field, inner, budget)
-            source.skip_to(stop)
+                elements[-1][name] = _element(source, f"field {name!r}", matrix.stop, inner, budget, depth)
+            else:
+                source.skip_to(_element_stop(source, f"field {name!r}", matrix.stop))
     return elements
+
+
+def _element(source: _Source, what: str, stop: int, wanted: Wanted | None, budget: Budget, depth: int) -> Value:
+    """One field of a struct, or one cell."""
+    stop = _element_stop(source, what, stop)
+    matrix = _matrix(source, stop)
+    value = _EMPTY if matrix is None else _value(source, matrix, wanted, budget, depth + 1)
+    source.skip_to(stop)
+    return value
 
 
 def _field_names(source: _Source, stop: int) -> list[str]:
@@ -298,8 +318,8 @@ def _field_names(source: _Source, stop: int) -> list[str]:
     return [content[at : at + width].split(b"\0")[0].decode("latin-1") for at in range(0, len(content), width)]
 
 
-def _field_stop(source: _Source, name: str, stop: int) -> int:
+def _element_stop(source: _Source, what: str, stop: int) -> int:
     tag = source.tag(stop)
     if tag.kind != MATRIX or tag.content is not None:
-        raise DamagedFileError(f"no matrix in field {name!r}")
+        raise DamagedFileError(f"no matrix in {what}")
     return source.position + tag.n_bytes

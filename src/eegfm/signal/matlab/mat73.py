@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.errors import RecordingError
-from eegfm.signal.matlab.values import OBJECT_BYTES, Budget, DamagedFileError, Value, Wanted
-
-MAX_DEPTH = 8
+from eegfm.signal.matlab.values import OBJECT_BYTES, Budget, DamagedFileError, Value, Wanted, cell, check_depth
 
 
 def read_mat73(path: Path, wanted: Wanted, budget: Budget) -> dict[str, Value]:
@@ -59,14 +57,16 @@ def _elsewhere(node: Any, name: str) -> RecordingError:
 def _value(node: Any, wanted: Wanted | None, budget: Budget, depth: int) -> Value:
     import h5py
 
-    if depth > MAX_DEPTH:
-        raise DamagedFileError("its structures refer to each other")
+    check_depth(depth)
     budget.spend(OBJECT_BYTES)
     if isinstance(node, h5py.Group):
         return _structs(node, wanted, budget, depth)
     class_name = node.attrs.get("MATLAB_class", b"")
     if node.attrs.get("MATLAB_empty", 0):
-        return "" if class_name == b"char" else np.empty((0, 0))
+        empty: dict[bytes, Value] = {b"char": "", b"cell": ()}
+        return empty.get(class_name, np.empty((0, 0)))
+    if class_name == b"cell":
+        return _cell(node, budget, depth)
     if not (np.issubdtype(node.dtype, np.number) or node.dtype == np.bool_) or node.dtype.kind == "c":
         return None
     stored = _array(node, budget)
@@ -95,10 +95,27 @@ def _text(codes: NDArray[np.generic]) -> str | None:
     return codes.astype("<u2").tobytes().decode("utf-16-le", errors="replace")
 
 
-def _structs(group: Any, wanted: Wanted | None, budget: Budget, depth: int) -> list[dict[str, Value]]:
-    """A struct, or a struct array, whose fields are lists of references."""
+def _cell(node: Any, budget: Budget, depth: int) -> Value:
+    """A cell array, which is a list of references."""
     import h5py
 
+    if h5py.check_ref_dtype(node.dtype) is not h5py.Reference:
+        raise DamagedFileError(f"the cell array {node.name!r} holds no references")
+    budget.spend(node.size * OBJECT_BYTES)
+    references = _array(node, budget).reshape(-1)
+    return cell([_value(_target(node, reference), None, budget, depth + 1) for reference in references])
+
+
+def _target(node: Any, reference: Any) -> Any:
+    import h5py
+
+    if not isinstance(reference, h5py.Reference) or not reference:
+        raise DamagedFileError(f"{node.name!r} refers to nothing")
+    return node.file[reference]
+
+
+def _structs(group: Any, wanted: Wanted | None, budget: Budget, depth: int) -> list[dict[str, Value]]:
+    """A struct, or a struct array, whose fields are lists of references."""
     names = [name for name in group if wanted is None or name in wanted]
     children = {name: _child(group, name) for name in names}
     first = next((c for c in children.values() if _is_reference_list(c)), None)
@@ -112,9 +129,7 @@ def _structs(group: Any, wanted: Wanted | None, budget: Budget, depth: int) -> l
             raise DamagedFileError(f"field {name!r} has not {n_elements} elements, as others have")
         inner = wanted[name] if wanted else None
         for element, reference in zip(elements, child[()].reshape(-1), strict=True):
-            if not isinstance(reference, h5py.Reference) or not reference:
-                raise DamagedFileError(f"field {name!r} refers to nothing")
-            element[name] = _value(group.file[reference], inner, budget, depth + 1)
+            element[name] = _value(_target(child, reference), inner, budget, depth + 1)
     return elements
 
 

@@ -14,9 +14,13 @@ from eegfm.errors import RecordingError
 
 Wanted: TypeAlias = Mapping[str, "Wanted | None"]
 """Names to read. None takes the whole value, a mapping takes these fields of a struct."""
-Value: TypeAlias = NDArray[np.generic] | str | list[dict[str, "Value"]] | None
-"""A numeric array with MATLAB's own shape, a row of characters, a struct array (one dict per element), or None for
-other values (cells, function handles, complex and sparse arrays)."""
+Value: TypeAlias = NDArray[np.generic] | str | list[dict[str, "Value"]] | tuple["Value", ...] | None
+"""A numeric array with MATLAB's own shape, a row of characters, a struct array (one dict per element), a cell array (a
+tuple of its elements), or None for other values (function handles, complex and sparse arrays). A cell array of one
+element is that element."""
+
+MAX_DEPTH = 8
+"""Structs and cells inside each other. Deeper ones refer to themselves, or were made to exhaust the stack."""
 
 # Memory of a Python value besides its bytes. An empty array takes about as much.
 OBJECT_BYTES = 128
@@ -28,6 +32,21 @@ MAX_INFLATION = 100
 
 class DamagedFileError(Exception):
     """The contents of a container contradict each other."""
+
+
+def cell(elements: list[Value]) -> Value:
+    """A cell array as a value."""
+    return elements[0] if len(elements) == 1 else tuple(elements)
+
+
+def check_depth(depth: int) -> None:
+    """Refuse structs and cells that hold each other without end.
+
+    Raises:
+        DamagedFileError: The value lies too deep.
+    """
+    if depth > MAX_DEPTH:
+        raise DamagedFileError("its structures refer to each other")
 
 
 class Budget:

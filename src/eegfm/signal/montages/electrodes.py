@@ -64,7 +64,7 @@ _NOT_EEG = re.compile(
     re.IGNORECASE,
 )
 # Annotation lists that EDF+ and BDF+ store as a channel.
-_NOTES = re.compile(r"[EB]DF ANNOTATIONS", re.IGNORECASE)
+_NOTES = re.compile(r"[EB]DF\s+ANNOTATIONS", re.IGNORECASE)
 _ONE_ELECTRODE = re.compile(r"(?:EEG\s+)?(?P<name>[A-Z]+\d*[A-Z]?)\.*(?:\s*-\s*(?P<other>\S+))?", re.IGNORECASE)
 _GEODESIC = re.compile(r"E0*(\d{1,3})", re.IGNORECASE)
 _RADIAL = re.compile(r"[A-H](?:[1-9]|[12]\d|3[0-2])")
@@ -189,6 +189,11 @@ def _canonical(text: str, layout: Layout | None) -> str | None:
     return _canonical_names(layout).get(f"E{int(geodesic[1])}" if geodesic else text.upper())
 
 
+def is_annotation_label(label: str) -> bool:
+    """Whether a channel of this label holds the annotation lists of EDF+ or BDF+. Case and blanks do not count."""
+    return _NOTES.fullmatch(stripped(label)) is not None
+
+
 def duplicate_electrodes(labels: Sequence[str]) -> tuple[str, ...]:
     """Electrodes with more than one label, regardless of spelling and reference."""
     names = [clean_label(label) for label in labels]
@@ -241,7 +246,7 @@ def resolve_channels(
         reference=recorded_against,
     )
     pairs = zip(labels, parsed, strict=True)
-    rest = [(label, p) for label, p in pairs if p.name not in table and not _NOTES.fullmatch(stripped(label))]
+    rest = [(label, p) for label, p in pairs if p.name not in table and not is_annotation_label(label)]
     return ResolvedChannels(
         picks=tuple(picks),
         montage=montage,

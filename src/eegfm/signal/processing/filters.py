@@ -18,15 +18,19 @@ from scipy import fft
 
 from eegfm.signal.config import SignalParams
 from eegfm.signal.processing.kernels import band_kernels
+from eegfm.signal.rates import exact_fraction, simplest_between
 
 ReadBlock = Callable[[int, int], NDArray[np.float32]]
 """``read(start, stop)`` returns (C, stop - start) microvolts; called once per sample, in order."""
 
-# Largest denominator of the ratio of the rates. A block has at least three denominators, which is 30 MB at 20 channels.
-MAX_DENOMINATOR = 125_000
-TYPICAL_BLOCK_SAMPLES = 20_000
+# Largest denominator of the ratio of the rates without a shift. A block has at least three denominators.
+MAX_DENOMINATOR = 10_000
 # Largest drift without a shift, in samples. At 100 Hz, 45 Hz of 100 uV changes by 0.1 uV over such a drift.
 MAX_DRIFT_SAMPLES = 3e-4
+# Largest denominator with a shift. Blocks of three denominators take 30 MB at 20 channels; hardly any ratio needs them.
+MAX_SHIFTED_DENOMINATOR = 125_000
+# Largest drift between the middle and the end of a shifted block, in samples. A slope corrects it to 0.01 uV.
+MAX_REST_SAMPLES = 5e-3
 # Block length in overlaps: long enough that the overlap costs little, short enough for the L2 cache.
 OVERLAP_BLOCKS = 6
 ROWS_PER_TRANSFORM = 8
@@ -68,7 +72,7 @@ class BlockResampler:
     MNE. The input must be finite.
 
     Args:
-        rate_in_hz: Rate of the input.
+        rate_in_hz: Rate of the input; a fraction is taken as it is.
         params: Band, notch and output rate.
         n_channels: Number of channels C.
         block_samples: Least number of new input samples per block; chosen for speed if not given.
@@ -79,19 +83,19 @@ class BlockResampler:
     """
 
     def __init__(
-        self, rate_in_hz: float, params: SignalParams, n_channels: int, block_samples: int | None = None
+        self, rate_in_hz: float | Fraction, params: SignalParams, n_channels: int, block_samples: int | None = None
     ) -> None:
-        self._ratio = Fraction(params.rate_hz) / Fraction(rate_in_hz)
-        self._rate_in_hz = rate_in_hz
+        exact_in_hz = rate_in_hz if isinstance(rate_in_hz, Fraction) else exact_fraction(rate_in_hz)
+        self._ratio = exact_fraction(params.rate_hz) / exact_in_hz
+        self._rate_in_hz = float(rate_in_hz)
         self._n_channels = n_channels
-        self._kernels = band_kernels(rate_in_hz, params)
+        self._kernels = band_kernels(self._rate_in_hz, params)
         self._block_samples = block_samples
         self._responses: dict[_Plan, NDArray[np.float32]] = {}
 
     def n_out(self, n_in: int) -> int:
-        """Number of output samples for a number of input samples."""
-        ratio, slip = self._ratio_over(n_in)
-        return int((n_in - 1) * (self._ratio if slip else ratio)) + 1 if n_in else 0
+        """Number of output samples for a number of input samples: all that lie between the first and the last."""
+        return int((n_in - 1) * self._ratio) + 1 if n_in else 0
 
     @property
     def n_between_cuts(self) -> int:
@@ -99,7 +103,7 @@ class BlockResampler:
 
         The value is 1 if they are more than a second apart.
         """
-        denominator = self._ratio.limit_denominator(MAX_DENOMINATOR).denominator
+        denominator = self._ratio.limit_denominator(MAX_SHIFTED_DENOMINATOR).denominator
         return denominator if denominator <= self._rate_in_hz else 1
 
     def blocks(self, read: ReadBlock, n_in: int) -> Iterator[NDArray[np.float32]]:
@@ -128,7 +132,7 @@ class BlockResampler:
         n_batch = SIMD_ROWS // math.gcd(self._n_channels, SIMD_ROWS)
         if self._n_channels > MAX_CHANNELS_TO_BATCH or n_in < n_batch * wanted:
             n_batch = 1
-        ratio, slip = self._ratio_over(n_in)
+        ratio, slip = self._ratio_over(n_in, wanted)
         # Shifted blocks need more samples on both sides.
         half += math.ceil(abs(slip) * n_in)
         plan = _plan(ratio, slip, half, min(wanted, max(n_in, 1)), n_batch)
@@ -156,19 +160,25 @@ class BlockResampler:
             rows[:] = signal[: len(rows), :, first : first + n_new]
         return out.reshape(self._n_channels, -1)[:, :n_keep].T
 
-    def _ratio_over(self, n_in: int) -> tuple[Fraction, float]:
+    def _ratio_over(self, n_in: int, block_samples: int) -> tuple[Fraction, float]:
         """A fraction for the ratio of the rates over this length, and its slip (0 if the drift is invisible).
 
-        No other fraction is much closer to the ratio than a simple fraction nearby. The fraction with the least drift
-        within a block is chosen, because large denominators need long blocks.
+        A ratio that is close to no small fraction gets the smallest fraction whose drift within a block can be
+        corrected. Large denominators need long blocks and slow transforms.
         """
         tolerance = min(Fraction(MAX_DRIFT_SAMPLES) / max(n_in, 1), self._ratio / 2)
         ratio = simplest_between(self._ratio - tolerance, self._ratio + tolerance)
         if ratio.denominator <= MAX_DENOMINATOR:
             return ratio, 0.0
-        nearby = [self._ratio.limit_denominator(limit) for limit in (1000, 10_000, MAX_DENOMINATOR)]
-        ratio = min(nearby, key=lambda r: abs(self._ratio - r) * max(TYPICAL_BLOCK_SAMPLES, 3 * r.denominator))
+        limits = (*(1 << bits for bits in range(6, 17)), MAX_SHIFTED_DENOMINATOR)
+        rests = {r: self._rest(r, block_samples) for r in map(self._ratio.limit_denominator, limits)}
+        small = next((r for r, rest in rests.items() if rest <= MAX_REST_SAMPLES), None)
+        ratio = small or min(rests, key=lambda r: rests[r])
         return ratio, float((self._ratio - ratio) / self._ratio)
+
+    def _rest(self, ratio: Fraction, block_samples: int) -> float:
+        """Output samples by which a fraction drifts between the middle and the end of a block."""
+        return float(abs(self._ratio - ratio) * max(block_samples, 3 * ratio.denominator) / 2)
 
 
 class _Shift:
@@ -249,16 +259,6 @@ class _Feed:
         if stop < after:
             mirror = np.maximum(2 * (stop - 1) - np.arange(stop, after), first)
             held[:, stop:after] = 2 * held[:, stop - 1 : stop] - held[:, mirror]
-
-
-def simplest_between(low: Fraction, high: Fraction) -> Fraction:
-    """The fraction in [low, high], both above zero, whose denominator is least (Stern and Brocot's tree)."""
-    whole = low.numerator // low.denominator
-    if whole == low:
-        return Fraction(whole)
-    if whole + 1 <= high:
-        return Fraction(whole + 1)
-    return whole + 1 / simplest_between(1 / (high - whole), 1 / (low - whole))
 
 
 def _plan(ratio: Fraction, slip: float, half_kernel: int, n_new: int, n_batch: int) -> _Plan:
