@@ -1,5 +1,6 @@
 """Corpus for any EEG-BIDS folder: EDF, BDF, BrainVision or EEGLAB files with their side files."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,9 @@ from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import Expected
 from eegfm.signal.header import RecordingHeader
 from eegfm.signal.montages.electrodes import ResolvedChannels
+from eegfm.signal.pointers import is_there
+
+_log = logging.getLogger(__name__)
 
 DATA_FILES = {".set": (".fdt",), ".vhdr": (".eeg", ".vmrk")}
 """Suffixes of further files that hold a part of a recording, by the suffix of its main file."""
@@ -89,7 +93,7 @@ class Bids(Corpus):
         hidden = [name for name in self._labels if name in _OWN_COLUMNS]
         if hidden:
             raise EegfmError(f"corpus.labels names {', '.join(hidden)}, which mean something else; leave them out")
-        if not path.is_file():
+        if not self._is_there(path):
             if self._labels:
                 raise EegfmError(f"{path} does not exist; corpus.labels={list(self._labels)} are columns of it")
             return None
@@ -105,6 +109,16 @@ class Bids(Corpus):
             is_number = self._labels[name] == "number"
             out[name] = numbers(table, column, path) if is_number else table[column].fillna("").astype("str")
         return out
+
+    def _is_there(self, table: Path) -> bool:
+        """Whether the table of persons exists. Without configured labels, a table that was not fetched is no error."""
+        try:
+            return is_there(table)
+        except RecordingError as error:
+            if self._labels:
+                raise
+            _log.warning("%s: ages and sexes are unknown: %s", self.corpus, error)
+            return False
 
     def index(self, root: Path) -> pd.DataFrame:
         """List the raw files. Parts of one recording are linked; unused side files are logged."""

@@ -22,6 +22,7 @@ from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import Expected
 from eegfm.signal.header import RecordingHeader
 from eegfm.signal.montages.electrodes import Layout, ResolvedChannels
+from eegfm.signal.pointers import is_there
 from eegfm.signal.text import stripped
 
 _NAME = re.compile(
@@ -95,7 +96,7 @@ class Hbn(Corpus):
         Raises:
             EegfmError: A table cannot be read, or two tables contradict each other about a participant.
         """
-        paths = [p for p in (root / "participants.tsv", *sorted(root.glob("*/participants.tsv"))) if p.is_file()]
+        paths = [p for p in (root / "participants.tsv", *sorted(root.glob("*/participants.tsv"))) if is_there(p)]
         if not paths:
             return None
         table = pd.concat([_participants(path) for path in paths], ignore_index=True).drop_duplicates()

@@ -26,6 +26,7 @@ from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import MAX_DURATION_ERROR_S, Expected
 from eegfm.signal.header import RecordingHeader
 from eegfm.signal.montages.bipolar import tcp_name
+from eegfm.signal.pointers import is_there
 
 _SUBJECT = r"(?P<subject>[a-z]{8}|\d{8})"
 _SESSION = r"(?P<session>s\d{3})"
@@ -194,7 +195,7 @@ class Tuh(Corpus):
         """Annotation files that exist. A link to content that is not fetched counts as existing."""
         known = [suffix for suffix in self._annotation_suffixes(path.name) if suffix in suffixes]
         files = [(path.with_name(path.name.removesuffix(".edf") + suffix), suffix) for suffix in known]
-        return [(file, suffix) for file, suffix in files if file.is_file() or file.is_symlink()]
+        return [(file, suffix) for file, suffix in files if is_there(file) or file.is_symlink()]
 
     def _csv(self, path: Path) -> dict[Path, CsvAnnotations]:
         files = self._files(path, ".csv", ".csv_bi", "_seiz.csv")

@@ -45,7 +45,7 @@ def named(text: str) -> set[str]:
 ALL_LAYOUTS = {"recording"} | named("""
     corpora: base manifest
     jobs.ingest: convert stream
-    signal: companions expected header named_files open sniff text
+    signal: companions expected header named_files open pointers sniff text
     signal.montages: electrodes
     signal.processing: bad_stretches filters fingerprint kernels plausible quality quantize
     store: checksums index layout
@@ -65,11 +65,11 @@ READER = {
         signal.edf: annotations calibration checks fields header reader records
     """),
     "eeglab": named("""
-        signal: companions expected header sniff text
+        signal: companions expected header pointers sniff text
         signal.eeglab: fdt fields reader
         signal.matlab: mat5 mat73 read values
     """),
-    "brainvision": named("signal: companions expected header text\nsignal.brainvision: header reader"),
+    "brainvision": named("signal: companions expected header pointers text\nsignal.brainvision: header reader"),
 }
 """By format, the modules that its reader consists of."""
 

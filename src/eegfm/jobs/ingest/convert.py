@@ -22,16 +22,18 @@ from eegfm.signal.header import RecordingHeader
 from eegfm.signal.montages.electrodes import ResolvedChannels
 from eegfm.signal.named_files import OTHER_NAME_FLAGS, named_files
 from eegfm.signal.open import FORMATS, Format, format_of, open_reader
+from eegfm.signal.pointers import NOT_FETCHED, refuse_pointer
 from eegfm.signal.processing.bad_stretches import bad_ones, bad_stretches, says_bad
 from eegfm.signal.processing.quality import BAD_FLAGS, bad_channels, clipped_together, without_clipped
 from eegfm.store.index import RejectedEntry
 
 NOT_READABLE = "not_readable"
 INTERNAL_ERROR = "internal_error"
-TRIED_AGAIN = frozenset({NOT_READABLE, "unreadable", INTERNAL_ERROR})
+TRIED_AGAIN = frozenset({NOT_READABLE, "unreadable", NOT_FETCHED, INTERNAL_ERROR})
 """Codes of rejections that are tried again although the file is unchanged.
 
-Its size and time do not change if permissions change, a disk answers again, or a bug of this project is mended.
+Its size and time do not change if permissions change, a disk answers again, content is fetched elsewhere, or a bug of
+this project is mended.
 """
 LIMITED = frozenset({"kills_worker", "too_large"})
 """Codes of rejections that are tried again if the limits change."""
@@ -135,6 +137,7 @@ def convert(task: Task) -> Converted | RejectedEntry:
 def _convert(task: Task) -> Converted:
     corpus: Corpus = task.params.corpus.build(str(task.row["corpus"]))
     path, name = task.path, str(task.row["path"])
+    refuse_pointer(path)
     _check_unchanged(task, "since the folder was listed")
     check_published(task.root, str(task.row["published"]))
     own_format = format_of(path)

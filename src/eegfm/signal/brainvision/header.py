@@ -13,6 +13,7 @@ from typing import NamedTuple
 from eegfm.errors import RecordingError
 from eegfm.signal.companions import companion
 from eegfm.signal.expected import SANE_RATES_HZ
+from eegfm.signal.pointers import refuse_pointer
 from eegfm.signal.text import stripped
 
 SAMPLE_BYTES = {"INT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4}
@@ -204,7 +205,9 @@ def _beside(path: Path, name: str, suffix: str) -> tuple[Path, tuple[str, ...]]:
     """A file of the recording. Files that were renamed together, as for BIDS, still belong together."""
     stated = companion(path, name.replace("$b", path.stem))
     renamed = companion(path, f"{path.stem}{suffix}")
-    if not stated.exists() and renamed.exists():
+    is_renamed = not stated.exists() and renamed.exists()
+    refuse_pointer(renamed if is_renamed else stated)
+    if is_renamed:
         return renamed, ("files_renamed",)
     # The file may belong to another recording, and it is not the file in a list of side files or checksums.
     return stated, () if stated == renamed else ("files_other_name",)

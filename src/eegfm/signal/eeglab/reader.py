@@ -20,6 +20,7 @@ from eegfm.signal.eeglab.fdt import ArraySamples, FdtSamples, TimeMajor, channel
 from eegfm.signal.eeglab.fields import Fields, read_fields
 from eegfm.signal.header import Annotation, RecordingHeader, Segment
 from eegfm.signal.matlab.values import Value
+from eegfm.signal.pointers import refuse_pointer
 from eegfm.signal.text import stripped
 
 RESAVE = "save it again in EEGLAB as one continuous recording, or leave it out"
@@ -67,6 +68,7 @@ def _samples(path: Path, fields: Fields) -> tuple[TimeMajor, tuple[str, ...]]:
     """The samples, and flags about the file that holds them."""
     if isinstance(fields.data, str):
         fdt_path, flags = _fdt_path(path, fields.data)
+        refuse_pointer(fdt_path)
         return FdtSamples(fdt_path, fields.n_samples, len(fields.labels)), flags
     wanted = (len(fields.labels), fields.n_samples)
     # A single channel may have been saved as a column.
