@@ -8,13 +8,14 @@ from typing import ClassVar
 
 import pandas as pd
 
-from eegfm.corpora.base import RECORDING_COLUMNS, Corpus, Details, annotation_events
+from eegfm.corpora.base import RECORDING_COLUMNS, Corpus, Details
 from eegfm.corpora.bids_channels import ChannelTable, read_channels, resolve_typed
 from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants
 from eegfm.corpora.bids_parts import is_shared, length_flags, place_in_part, read_parts, with_parts
 from eegfm.corpora.bids_positions import Measured, PositionSource, place, position_files, read_positions
 from eegfm.corpora.bids_sidecars import SideFacts, entities, inherited, is_boundary, nearest, read_eeg_json, read_events
 from eegfm.corpora.config import BidsCorpus
+from eegfm.corpora.file_events import file_events, triggers_beside
 from eegfm.corpora.side_files import say_unused
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.named import refuse_unmatched
@@ -136,9 +137,13 @@ class Bids(Corpus):
         return self._resolved(path, header)[0]
 
     def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
-        """Rows of ``events.tsv``, or the file's own notes if there is no table, and flags from the side files."""
+        """Rows of ``events.tsv``, or the file's own events if there is no table, and flags from the side files."""
         sidecar = nearest(path, "events.tsv")
-        events, flags = read_events(sidecar) if sidecar else annotation_events(header), self._resolved(path, header)[1]
+        if sidecar:
+            events, flags = read_events(sidecar), triggers_beside(header)
+        else:
+            events, flags = file_events(header, reading or ReadParams())
+        flags += self._resolved(path, header)[1]
         is_of_all_parts = sidecar is not None and is_shared(path, sidecar)
         if is_of_all_parts:
             parts = read_parts(path, self.suffixes)

@@ -7,8 +7,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import pandas as pd
 
-from eegfm.corpora.base import Corpus, Details, annotation_events
+from eegfm.corpora.base import Corpus, Details
 from eegfm.corpora.config import TuhCorpus
+from eegfm.corpora.file_events import annotation_events, triggers_beside
 from eegfm.corpora.tuh_annotations import (
     LAB_SUFFIXES,
     CsvAnnotations,
@@ -182,7 +183,7 @@ class Tuh(Corpus):
             events += read_tse(file, suffix.removeprefix("."))
         tuev, flags = self._tuev(path)
         rows, time_flags = _within([*events, *tuev], header)
-        return Details(events=[*own, *rows], facts=facts, flags=(*flags, *time_flags))
+        return Details(events=[*own, *rows], facts=facts, flags=(*flags, *time_flags, *triggers_beside(header)))
 
     def _annotation_suffixes(self, path: str) -> tuple[str, ...]:
         if self._family != "auto":

@@ -26,6 +26,23 @@ class Annotation(NamedTuple):
     text: str
 
 
+class Triggers(NamedTuple):
+    """Triggers that a recording keeps in a channel of its own.
+
+    Args:
+        codes: Events with the code as text, in time order.
+        unread: Labels of further trigger channels, whose contents are not read as codes.
+        n_steps: Codes of one sample that are left out, because the lines of a code switched one after the other.
+    """
+
+    codes: tuple[Annotation, ...] = ()
+    unread: tuple[str, ...] = ()
+    n_steps: int = 0
+
+
+NO_TRIGGERS = Triggers()
+
+
 @dataclass(frozen=True)
 class RecordingHeader:
     """Facts about a recording from its file.
@@ -41,6 +58,7 @@ class RecordingHeader:
         recording: Recording field of the header, or "".
         annotations: Notes in time order. Time zero is the first sample.
         flags: Faults that leave signal and timing intact, as short stable identifiers.
+        triggers: Events in a channel of trigger codes; their onsets count as those of notes.
     """
 
     labels: tuple[str, ...]
@@ -53,6 +71,7 @@ class RecordingHeader:
     recording: str = ""
     annotations: tuple[Annotation, ...] = ()
     flags: tuple[str, ...] = ()
+    triggers: Triggers = NO_TRIGGERS
 
     @property
     def duration_s(self) -> float:

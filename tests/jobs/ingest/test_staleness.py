@@ -43,7 +43,7 @@ def named(text: str) -> set[str]:
 
 
 ALL_LAYOUTS = {"recording"} | named("""
-    corpora: base manifest
+    corpora: base file_events manifest
     jobs.ingest: convert stream
     signal: companions expected header named_files open pointers sniff text
     signal.montages: electrodes
@@ -60,16 +60,19 @@ OWN = {
 READER = {
     "edf": {"recording"}
     | named("""
-        signal: expected header sniff text
+        signal: expected header sniff text triggers
         signal.montages: electrodes
-        signal.edf: annotations calibration checks fields header reader records
+        signal.edf: annotations calibration checks fields header reader records triggers
     """),
     "eeglab": named("""
-        signal: companions expected header pointers sniff text
+        signal: companions expected header pointers sniff text triggers
         signal.eeglab: fdt fields reader
         signal.matlab: mat5 mat73 read values
     """),
-    "brainvision": named("signal: companions expected header pointers text\nsignal.brainvision: header reader"),
+    "brainvision": named("""
+        signal: companions expected header pointers text triggers
+        signal.brainvision: header reader
+    """),
 }
 """By format, the modules that its reader consists of."""
 

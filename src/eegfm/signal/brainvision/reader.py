@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from eegfm.errors import RecordingError
 from eegfm.signal.brainvision.header import FETCH_AGAIN, NEW_SEGMENT, BrainVisionHeader, Marker, read_vhdr, read_vmrk
 from eegfm.signal.config import ReadParams
-from eegfm.signal.header import Annotation, RecordingHeader, Segment
+from eegfm.signal.header import Annotation, RecordingHeader, Segment, Triggers
+from eegfm.signal.triggers import names_triggers
 
 # MNE converts these units to volts. It leaves values in other units unchanged, and calls them volts too.
 VOLTAGES = frozenset({"V", "mV", "µV", "uV", "nV"})
@@ -57,6 +58,7 @@ class BrainVisionReader:
             segments=_segments(markers, header),
             annotations=_annotations(markers, header.rate_hz),
             flags=tuple(sorted({*header.flags, *(("damaged_markers",) if n_damaged else ())})),
+            triggers=Triggers(unread=tuple(label for label in header.labels if names_triggers(label))),
         )
 
     def read_uv(self, start: int, stop: int, channels: Sequence[int]) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from eegfm.signal.edf.calibration import Calibration, calibration, check_decimal
 from eegfm.signal.edf.fields import CHANNEL_BYTES, FIXED_BYTES, Fields, channel_columns, fixed_columns
 from eegfm.signal.montages.electrodes import clean_label, duplicate_electrodes
 from eegfm.signal.sniff import BDF_MAGIC, describe_start, first_bytes, looks_like_edf
+from eegfm.signal.triggers import names_triggers
 
 ANNOTATION_LABELS = frozenset({"edf annotations", "bdf annotations"})
 """Labels of the channels that hold annotation lists, in lower case, because writers differ in case."""
@@ -209,6 +210,8 @@ def _calibrate_or_note(
     """Reject a fault of an electrode at once. Note a fault of another channel until the channel is read."""
     if clean_label(text["label"]) is not None:
         return calibration(fields, text, sample_bytes, params.units)
+    # Trigger codes are plain numbers, whatever is written as their unit.
+    text = {**text, "unit": "uV"} if names_triggers(text["label"]) else text
     try:
         return calibration(Fields(fields.file_name), text, sample_bytes, params.units)
     except RecordingError as error:

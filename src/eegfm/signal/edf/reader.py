@@ -15,6 +15,7 @@ from eegfm.signal.edf.checks import n_aligned_records, shifted, value_flags
 from eegfm.signal.edf.fields import FETCH_AGAIN
 from eegfm.signal.edf.header import EdfChannel, EdfHeader, read_header
 from eegfm.signal.edf.records import EdfRecords
+from eegfm.signal.edf.triggers import read_triggers
 from eegfm.signal.expected import SANE_RATES_HZ
 from eegfm.signal.header import Annotation, RecordingHeader, Segment
 from eegfm.signal.montages.electrodes import clean_label
@@ -98,6 +99,7 @@ class EdfReader:
             recording=edf.recording,
             annotations=annotations,
             flags=tuple(sorted(flags)),
+            triggers=read_triggers(edf, self._records, segments, n_per_record),
         )
 
     def _timeline(

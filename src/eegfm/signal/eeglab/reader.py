@@ -18,10 +18,11 @@ from eegfm.signal.companions import companion
 from eegfm.signal.config import ReadParams
 from eegfm.signal.eeglab.fdt import ArraySamples, FdtSamples, TimeMajor, channel_major
 from eegfm.signal.eeglab.fields import Fields, read_fields
-from eegfm.signal.header import Annotation, RecordingHeader, Segment
+from eegfm.signal.header import Annotation, RecordingHeader, Segment, Triggers
 from eegfm.signal.matlab.values import Value
 from eegfm.signal.pointers import refuse_pointer
 from eegfm.signal.text import stripped
+from eegfm.signal.triggers import names_triggers
 
 RESAVE = "save it again in EEGLAB as one continuous recording, or leave it out"
 
@@ -52,6 +53,7 @@ class EeglabReader:
             segments=_segments(annotations, fields.rate_hz, fields.n_samples),
             annotations=annotations,
             flags=tuple(sorted({*fields.flags, *flags, *event_flags})),
+            triggers=Triggers(unread=tuple(label for label in fields.labels if names_triggers(label))),
         )
 
     def read_uv(self, start: int, stop: int, channels: Sequence[int]) -> NDArray[np.float32]:
