@@ -55,6 +55,7 @@ class StoredFacts(TypedDict):
     n_channels: int
     rate_hz: float
     original_rate_hz: float
+    units: list[str]
     n_samples: int
     segment_starts: list[int]
     segment_stops: list[int]

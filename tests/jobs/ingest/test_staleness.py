@@ -45,7 +45,7 @@ def named(text: str) -> set[str]:
 ALL_LAYOUTS = {"recording"} | named("""
     corpora: base file_events manifest
     jobs.ingest: convert stream
-    signal: companions expected header named_files open pointers sniff text
+    signal: companions expected header named_files open pointers sniff text units
     signal.montages: electrodes
     signal.processing: bad_stretches filters fingerprint kernels plausible quality quantize
     store: checksums index layout
@@ -60,17 +60,17 @@ OWN = {
 READER = {
     "edf": {"recording"}
     | named("""
-        signal: expected header sniff text triggers
+        signal: expected header sniff text triggers units
         signal.montages: electrodes
         signal.edf: annotations calibration checks fields header reader records triggers
     """),
     "eeglab": named("""
-        signal: companions expected header pointers sniff text triggers
+        signal: companions expected header pointers sniff text triggers units
         signal.eeglab: fdt fields reader
         signal.matlab: mat5 mat73 read values
     """),
     "brainvision": named("""
-        signal: companions expected header pointers text triggers
+        signal: companions expected header pointers text triggers units
         signal.brainvision: header reader
     """),
 }

@@ -15,11 +15,10 @@ from eegfm.signal.brainvision.header import FETCH_AGAIN, NEW_SEGMENT, BrainVisio
 from eegfm.signal.config import ReadParams
 from eegfm.signal.header import Annotation, RecordingHeader, Segment, Triggers
 from eegfm.signal.triggers import names_triggers
+from eegfm.signal.units import UNITS_UV, given_unit, unit_uv
 
 # MNE converts these units to volts. It leaves values in other units unchanged, and calls them volts too.
 VOLTAGES = frozenset({"V", "mV", "µV", "uV", "nV"})
-UV_PER_UNIT = {"V": 1e6, "mV": 1e3, "uV": 1.0, "nV": 1e-3}
-GREEK_MICROVOLT = "\N{GREEK SMALL LETTER MU}V"
 # MNE raises these for files that it cannot read. It has no error class of its own.
 READ_ERRORS = (
     ArithmeticError,
@@ -49,6 +48,10 @@ class BrainVisionReader:
         self._scales_uv = [_scale_uv(unit, params) for unit in header.units]
         self._raw = _open_raw(path, header)
         markers, n_damaged = read_vmrk(header.marker_path) if header.marker_path else ([], 0)
+        found = {
+            "damaged_markers": n_damaged,
+            "unit_taken_from_parameters": any(given_unit(unit, params.units) for unit in header.units),
+        }
         self.header = RecordingHeader(
             labels=header.labels,
             units=header.units,
@@ -57,7 +60,7 @@ class BrainVisionReader:
             n_samples=header.n_samples,
             segments=_segments(markers, header),
             annotations=_annotations(markers, header.rate_hz),
-            flags=tuple(sorted({*header.flags, *(("damaged_markers",) if n_damaged else ())})),
+            flags=tuple(sorted({*header.flags, *(name for name, is_so in found.items() if is_so)})),
             triggers=Triggers(unread=tuple(label for label in header.labels if names_triggers(label))),
         )
 
@@ -91,11 +94,10 @@ class BrainVisionReader:
 
 def _scale_uv(unit: str, params: ReadParams) -> float | None:
     """Microvolts per unit of the values that MNE returns; None for a unit that is no voltage."""
-    if unit in VOLTAGES:
-        return 1e6
-    if unit == GREEK_MICROVOLT:
-        return 1.0
-    return UV_PER_UNIT[params.units[unit]] if unit in params.units else None
+    meant_uv = unit_uv(unit, params.units)
+    if meant_uv is None or unit not in VOLTAGES:
+        return meant_uv
+    return 1e6 if given_unit(unit, params.units) is None else 1e6 * meant_uv / UNITS_UV[unit]
 
 
 def _open_raw(path: Path, header: BrainVisionHeader) -> Any:

@@ -23,7 +23,10 @@ from eegfm.signal.matlab.values import Value
 from eegfm.signal.pointers import refuse_pointer
 from eegfm.signal.text import stripped
 from eegfm.signal.triggers import names_triggers
+from eegfm.signal.units import given_unit, unit_uv
 
+UNIT = "uV"
+"""Unit of EEGLAB's samples, which no field states."""
 RESAVE = "save it again in EEGLAB as one continuous recording, or leave it out"
 
 
@@ -44,15 +47,17 @@ class EeglabReader:
         fields = read_fields(path, params.max_memory_bytes)
         self._samples, flags = _samples(path, fields)
         annotations, event_flags = _annotations(fields)
+        self._unit_uv = unit_uv(UNIT, params.units) or 1.0
+        unit_flags = ("unit_taken_from_parameters",) if given_unit(UNIT, params.units) else ()
         self.header = RecordingHeader(
             labels=fields.labels,
-            units=("uV",) * len(fields.labels),
+            units=(UNIT,) * len(fields.labels),
             rate_hz=fields.rate_hz,
             channel_rates_hz=(fields.rate_hz,) * len(fields.labels),
             n_samples=fields.n_samples,
             segments=_segments(annotations, fields.rate_hz, fields.n_samples),
             annotations=annotations,
-            flags=tuple(sorted({*fields.flags, *flags, *event_flags})),
+            flags=tuple(sorted({*fields.flags, *flags, *event_flags, *unit_flags})),
             triggers=Triggers(unread=tuple(label for label in fields.labels if names_triggers(label))),
         )
 
@@ -63,7 +68,10 @@ class EeglabReader:
             RecordingError: The ``.fdt`` has changed since it was opened.
         """
         assert 0 <= start <= stop <= self.header.n_samples, "samples lie inside the recording"
-        return channel_major(self._samples, start, stop, channels)
+        values = channel_major(self._samples, start, stop, channels)
+        if self._unit_uv != 1.0:
+            values *= np.float32(self._unit_uv)
+        return values
 
 
 def _samples(path: Path, fields: Fields) -> tuple[TimeMajor, tuple[str, ...]]:
