@@ -13,7 +13,7 @@ from eegfm.corpora.file_events import annotation_events, file_events
 from eegfm.corpora.label_join import join_labels
 from eegfm.corpora.manifest import KnownFile, annex_key, published_text, read_manifest
 from eegfm.errors import EegfmError
-from eegfm.recording import Reference
+from eegfm.recording import Reference, normalized_subject
 from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import Expected
 from eegfm.signal.header import RecordingHeader
@@ -213,7 +213,18 @@ class Corpus(ABC):
                 "there count from the raw folder, e.g. %s",
                 *(self.corpus, root, len(manifest), next(iter(manifest))),
             )
-        return self._table(root, rows)
+        table = self._table(root, rows)
+        self._say_persons(table)
+        return table
+
+    def _say_persons(self, table: pd.DataFrame) -> None:
+        """Log the number of persons, and how one path was read. A wrong pattern shows here, not after a training."""
+        own = table[table["subject"] != ""]
+        read = {"subject": "subject", "session": "session", "bids_task": "task", "run": "run"}
+        row = own.iloc[int((own[list(read)] != "").sum(axis=1).to_numpy().argmax())]  # the first of those with the most fields
+        fields = ", ".join(f"{name} {row[column]}" for column, name in read.items() if row[column])
+        n_persons = own["subject"].map(normalized_subject).nunique()
+        _log.info("%s: %d files of %d persons; %s -> %s", self.corpus, len(own), n_persons, row["path"], fields)
 
     @property
     @abstractmethod
