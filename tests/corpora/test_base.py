@@ -1,6 +1,7 @@
 """Behaviour of every corpus: listing files, naming recordings, refusing folders that cannot be meant."""
 
 import hashlib
+import logging
 import os
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from eegfm.corpora.base import RAW_FILE_COLUMNS, Corpus, _files
-from eegfm.corpora.config import EdfFolderCorpus, TuhCorpus
+from eegfm.corpora.config import BidsCorpus, CorpusConfig, EdfFolderCorpus, HbnCorpus, TuhCorpus
 from eegfm.corpora.manifest import KnownFile, published_files
 from eegfm.errors import EegfmError
 from eegfm.signal.header import Annotation, RecordingHeader, Segment
@@ -44,6 +45,45 @@ def test_same_name_in_two_folders_gives_two_ids(tmp_path: Path) -> None:
     touch(tmp_path, "x/a_1.edf", "y/a_1.edf", "y/b_1.edf")
     table = EdfFolderCorpus(pattern="{session}/{subject}_{run}.edf").build("mine").index(tmp_path)
     assert table["recording_id"].tolist() == ["mine:x/a_1.edf", "mine:y/a_1.edf", "mine:b_1"]
+
+
+@pytest.mark.parametrize(
+    ("config", "paths", "said"),
+    [
+        (
+            EdfFolderCorpus(pattern="S{subject}/S{subject}_{session}_{task}_{run}.edf"),
+            ["S2/S2_a_rest_1.edf", "S2/S2_a_rest_2.edf", "S1/S1_a_rest_1.edf", "other.edf"],
+            "3 files of 2 persons; S1/S1_a_rest_1.edf -> subject 1, session a, task rest, run 1",
+        ),
+        # A pattern that makes a person of every file.
+        (EdfFolderCorpus(), ["p1_1.edf", "p1_2.edf"], "2 files of 2 persons; p1_1.edf -> subject p1_1"),
+        (
+            BidsCorpus(),
+            ["sub-01/eeg/sub-01_task-x_eeg.edf", "sub-02/ses-1/eeg/sub-02_ses-1_task-x_run-3_eeg.set"],
+            "2 files of 2 persons; sub-02/ses-1/eeg/sub-02_ses-1_task-x_run-3_eeg.set -> subject 02, session 1, "
+            "task x, run 3",
+        ),
+        (
+            HbnCorpus(),
+            ["sub-NDARAA/eeg/sub-NDARAA_task-RestingState_eeg.bdf"],
+            "1 files of 1 persons; sub-NDARAA/eeg/sub-NDARAA_task-RestingState_eeg.bdf -> subject NDARAA, "
+            "task RestingState",
+        ),
+        (
+            TuhCorpus(),
+            ["edf/train/normal/01_tcp_ar/aaaaaaab_s001_t000.edf"],
+            "1 files of 1 persons; edf/train/normal/01_tcp_ar/aaaaaaab_s001_t000.edf -> subject aaaaaaab, "
+            "session s001, run t000",
+        ),
+    ],
+)
+def test_the_log_says_how_many_persons_there_are_and_how_a_path_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, config: CorpusConfig, paths: list[str], said: str
+) -> None:
+    touch(tmp_path, *paths)
+    with caplog.at_level(logging.INFO):
+        config.build("mine").index(tmp_path)
+    assert f"mine: {said}" in caplog.messages
 
 
 def test_foreign_files_are_rows_that_say_why_they_are_left_out(tmp_path: Path) -> None:

@@ -127,6 +127,30 @@ def test_no_window_at_all_says_which_values_there_are(corpus):
         cut(table.assign(sex="female"), events, name="sex")
 
 
+@pytest.mark.parametrize(
+    ("fields", "values"),
+    [
+        ({"name": "event_locked", "values": ["press"], "length_s": 99}, "events (column 'value') are: 'Rest' 6,"),
+        ({"name": "trials", "stimulus": ["left"], "length_s": 99}, "events (column 'value') are: 'Rest' 6,"),
+        ({"name": "hbn_challenge_1"}, "recordings (column 'bids_task') are: 'mi' 1, 'rest' 1"),
+    ],
+)
+def test_an_empty_cut_by_events_says_which_events_there_are(corpus, fields, values):
+    with pytest.raises(SplitError) as error:
+        cut(*corpus, **fields)
+    assert "gives no window of 2 recordings" in str(error.value)
+    assert values in str(error.value)
+
+
+def test_triggers_that_are_no_events_are_named(corpus):
+    table, events = corpus
+    table = table.assign(flags=[["triggers_beside_events:3"], ["triggers_not_read:Trigger", "flat:Cz"]])
+    with pytest.raises(ConfigError) as error:
+        cut(table, events, name="event_locked", values=["1"], length_s=2)
+    assert "1 recordings have a trigger channel that holds no codes and was not read" in str(error.value)
+    assert "1 recordings have trigger codes that are not among the events" in str(error.value)
+
+
 def test_a_part_of_tuev_is_told_which_classes_to_leave_out():
     absent = "'pled', 'artf', 'bckg'"
     with pytest.raises(SplitError, match=rf"no window of class {absent} .*'eyem' 1, 'gped' 1, 'spsw' 1; .* left_out"):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eegfm.windows.unlabelled import label_faults
+from eegfm.windows.unlabelled import label_faults, untaken_triggers
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,10 @@ def test_flags_about_labels_are_counted_and_others_left_out(flags: list[list[str
 
 def test_recordings_without_flags_say_nothing() -> None:
     assert label_faults(pd.DataFrame({"recording_id": ["a"]})) == ""
+    assert untaken_triggers(pd.DataFrame({"recording_id": ["a"]})) == ""
+
+
+def test_recordings_with_triggers_are_counted_once() -> None:
+    flags = [["triggers_not_read:Trigger", "triggers_not_read:Marker"], ["flat:Cz"], ["triggers_not_read:Trigger"]]
+    said = "; 2 recordings have a trigger channel that holds no codes and was not read"
+    assert untaken_triggers(pd.DataFrame({"flags": flags})) == said

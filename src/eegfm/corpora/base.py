@@ -1,7 +1,6 @@
 """Base class of corpora: list the raw files, describe each file, name its channels."""
 
 import logging
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from os import DirEntry, scandir, stat_result
@@ -10,10 +9,11 @@ from typing import Any, ClassVar, NamedTuple, TypedDict
 
 import pandas as pd
 
+from eegfm.corpora.file_events import annotation_events, file_events
 from eegfm.corpora.label_join import join_labels
 from eegfm.corpora.manifest import KnownFile, annex_key, published_text, read_manifest
 from eegfm.errors import EegfmError
-from eegfm.recording import Reference
+from eegfm.recording import Reference, normalized_subject
 from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import Expected
 from eegfm.signal.header import RecordingHeader
@@ -55,6 +55,7 @@ class StoredFacts(TypedDict):
     n_channels: int
     rate_hz: float
     original_rate_hz: float
+    units: list[str]
     n_samples: int
     segment_starts: list[int]
     segment_stops: list[int]
@@ -159,7 +160,7 @@ class Corpus(ABC):
         return resolve_channels(header.labels, self.layout, self.reference, self.meaning_of_ref)
 
     def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
-        """Events and facts of one recording; by default the annotations of the file itself. Called in a worker.
+        """Events and facts of one recording; by default those of the file itself. Called in a worker.
 
         Args:
             path: The file.
@@ -169,7 +170,8 @@ class Corpus(ABC):
         Raises:
             RecordingError: A required side file cannot be read.
         """
-        return Details(events=annotation_events(header), facts={})
+        events, flags = file_events(header, reading or ReadParams())
+        return Details(events, {}, flags)
 
     def notes(self, path: Path, header: RecordingHeader) -> list[dict[str, Any]]:
         """Further notes that may call stretches bad, besides the events of ``details``. Called in a worker."""
@@ -211,7 +213,18 @@ class Corpus(ABC):
                 "there count from the raw folder, e.g. %s",
                 *(self.corpus, root, len(manifest), next(iter(manifest))),
             )
-        return self._table(root, rows)
+        table = self._table(root, rows)
+        self._say_persons(table)
+        return table
+
+    def _say_persons(self, table: pd.DataFrame) -> None:
+        """Log the number of persons, and how one path was read. A wrong pattern shows here, not after a training."""
+        own = table[table["subject"] != ""]
+        read = {"subject": "subject", "session": "session", "bids_task": "task", "run": "run"}
+        row = own.iloc[int((own[list(read)] != "").sum(axis=1).to_numpy().argmax())]
+        fields = ", ".join(f"{name} {row[column]}" for column, name in read.items() if row[column])
+        n_persons = own["subject"].map(normalized_subject).nunique()
+        _log.info("%s: %d files of %d persons; %s -> %s", self.corpus, len(own), n_persons, row["path"], fields)
 
     @property
     @abstractmethod
@@ -255,14 +268,6 @@ class Corpus(ABC):
         first = list(RAW_FILE_COLUMNS)
         table = table[first + [c for c in table.columns if c not in first]]
         return table.astype(RAW_FILE_COLUMNS).sort_values("path", ignore_index=True)
-
-
-def annotation_events(header: RecordingHeader) -> list[dict[str, Any]]:
-    """The annotations of a file as rows of the events table."""
-    return [
-        {"onset_s": a.onset_s, "duration_s": None if math.isnan(a.duration_s) else a.duration_s, "value": a.text}
-        for a in header.annotations
-    ]
 
 
 def _where(corpus: str) -> str:

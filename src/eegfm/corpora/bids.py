@@ -1,5 +1,6 @@
 """Corpus for any EEG-BIDS folder: EDF, BDF, BrainVision or EEGLAB files with their side files."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,13 +8,14 @@ from typing import ClassVar
 
 import pandas as pd
 
-from eegfm.corpora.base import RECORDING_COLUMNS, Corpus, Details, annotation_events
+from eegfm.corpora.base import RECORDING_COLUMNS, Corpus, Details
 from eegfm.corpora.bids_channels import ChannelTable, read_channels, resolve_typed
 from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants
 from eegfm.corpora.bids_parts import is_shared, length_flags, place_in_part, read_parts, with_parts
 from eegfm.corpora.bids_positions import Measured, PositionSource, place, position_files, read_positions
 from eegfm.corpora.bids_sidecars import SideFacts, entities, inherited, is_boundary, nearest, read_eeg_json, read_events
 from eegfm.corpora.config import BidsCorpus
+from eegfm.corpora.file_events import file_events, triggers_beside
 from eegfm.corpora.side_files import say_unused
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.named import refuse_unmatched
@@ -22,6 +24,9 @@ from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import Expected
 from eegfm.signal.header import RecordingHeader
 from eegfm.signal.montages.electrodes import ResolvedChannels
+from eegfm.signal.pointers import is_there
+
+_log = logging.getLogger(__name__)
 
 DATA_FILES = {".set": (".fdt",), ".vhdr": (".eeg", ".vmrk")}
 """Suffixes of further files that hold a part of a recording, by the suffix of its main file."""
@@ -89,7 +94,7 @@ class Bids(Corpus):
         hidden = [name for name in self._labels if name in _OWN_COLUMNS]
         if hidden:
             raise EegfmError(f"corpus.labels names {', '.join(hidden)}, which mean something else; leave them out")
-        if not path.is_file():
+        if not self._is_there(path):
             if self._labels:
                 raise EegfmError(f"{path} does not exist; corpus.labels={list(self._labels)} are columns of it")
             return None
@@ -105,6 +110,16 @@ class Bids(Corpus):
             is_number = self._labels[name] == "number"
             out[name] = numbers(table, column, path) if is_number else table[column].fillna("").astype("str")
         return out
+
+    def _is_there(self, table: Path) -> bool:
+        """Whether the table of persons exists. Without configured labels, a table that was not fetched is no error."""
+        try:
+            return is_there(table)
+        except RecordingError as error:
+            if self._labels:
+                raise
+            _log.warning("%s: ages and sexes are unknown: %s", self.corpus, error)
+            return False
 
     def index(self, root: Path) -> pd.DataFrame:
         """List the raw files. Parts of one recording are linked; unused side files are logged."""
@@ -122,9 +137,13 @@ class Bids(Corpus):
         return self._resolved(path, header)[0]
 
     def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
-        """Rows of ``events.tsv``, or the file's own notes if there is no table, and flags from the side files."""
+        """Rows of ``events.tsv``, or the file's own events if there is no table, and flags from the side files."""
         sidecar = nearest(path, "events.tsv")
-        events, flags = read_events(sidecar) if sidecar else annotation_events(header), self._resolved(path, header)[1]
+        if sidecar:
+            events, flags = read_events(sidecar), triggers_beside(header)
+        else:
+            events, flags = file_events(header, reading or ReadParams())
+        flags += self._resolved(path, header)[1]
         is_of_all_parts = sidecar is not None and is_shared(path, sidecar)
         if is_of_all_parts:
             parts = read_parts(path, self.suffixes)

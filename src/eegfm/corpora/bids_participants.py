@@ -17,6 +17,7 @@ import pandas as pd
 from eegfm.corpora.bids_sidecars import read_json
 from eegfm.corpora.text_tables import is_missing, read_table
 from eegfm.errors import EegfmError, RecordingError
+from eegfm.signal.pointers import is_there
 from eegfm.signal.text import stripped
 
 _log = logging.getLogger(__name__)
@@ -224,10 +225,8 @@ def _plain(column: str) -> str:
 
 def _described(path: Path) -> Mapping[str, Any]:
     """``participants.json``; empty if it is missing or cannot be read."""
-    if not path.is_file():
-        return {}
     try:
-        return read_json(path)
+        return read_json(path) if is_there(path) else {}
     except RecordingError as error:
         _log.warning("%s; its units and codes are unknown", error.reason)
         return {}

@@ -16,6 +16,7 @@ from eegfm.errors import RecordingError
 from eegfm.recording import Reference
 from eegfm.signal.expected import Expected
 from eegfm.signal.montages.electrodes import clean_label
+from eegfm.signal.pointers import is_there
 from eegfm.signal.text import stripped
 
 NOT_RAW = frozenset({"derivatives", "sourcedata", "code", "stimuli"})
@@ -84,7 +85,7 @@ def inherited(path: str, ending: str) -> tuple[str, ...]:
 def nearest(path: Path, ending: str) -> Path | None:
     """The most specific side file that exists. Tables are not merged; only the nearest one counts."""
     places = (Path(place) for place in reversed(inherited(path.as_posix(), ending)))
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if is_there(place)), None)
 
 
 class SideFacts(NamedTuple):
@@ -154,7 +155,7 @@ def read_eeg_json(path: Path) -> SideFacts:
     values: dict[str, Any] = {}
     files: dict[str, Path] = {}
     for place in map(Path, inherited(path.as_posix(), "eeg.json")):
-        if place.is_file():
+        if is_there(place):
             found = read_json(place)
             values |= found
             files |= dict.fromkeys(found, place)

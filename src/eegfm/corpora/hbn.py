@@ -12,6 +12,7 @@ from eegfm.corpora.bids_channels import ChannelTable, read_channels, resolve_typ
 from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants
 from eegfm.corpora.bids_sidecars import NOT_RAW, SideFacts, inherited, is_boundary, nearest, read_eeg_json, read_events
 from eegfm.corpora.config import HbnCorpus
+from eegfm.corpora.file_events import triggers_beside
 from eegfm.corpora.hbn_tasks import COLUMNS, START_KIT_EXCLUSIONS, TASKS, own_events
 from eegfm.corpora.side_files import say_unused
 from eegfm.corpora.text_tables import is_missing
@@ -22,6 +23,7 @@ from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import Expected
 from eegfm.signal.header import RecordingHeader
 from eegfm.signal.montages.electrodes import Layout, ResolvedChannels
+from eegfm.signal.pointers import is_there
 from eegfm.signal.text import stripped
 
 _NAME = re.compile(
@@ -95,7 +97,7 @@ class Hbn(Corpus):
         Raises:
             EegfmError: A table cannot be read, or two tables contradict each other about a participant.
         """
-        paths = [p for p in (root / "participants.tsv", *sorted(root.glob("*/participants.tsv"))) if p.is_file()]
+        paths = [p for p in (root / "participants.tsv", *sorted(root.glob("*/participants.tsv"))) if is_there(p)]
         if not paths:
             return None
         table = pd.concat([_participants(path) for path in paths], ignore_index=True).drop_duplicates()
@@ -130,7 +132,7 @@ class Hbn(Corpus):
         Raises:
             RecordingError: A side file cannot be read.
         """
-        flags: list[str] = []
+        flags = list(triggers_beside(header))
         table, other = _channel_table(path), _other_reference(read_eeg_json(path))
         if table is not None:
             flags += table.flags(header, self.channels(path, header))

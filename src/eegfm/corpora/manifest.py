@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from eegfm.errors import EegfmError, RecordingError
+from eegfm.signal.pointers import refuse_pointer
 
 SOURCE_MANIFEST = ".eegfm_source.jsonl"
 """File that fetching sources write: one JSON line per completely fetched file."""
@@ -77,11 +78,13 @@ def check_published(root: Path, text: str) -> None:
         text: Column ``published`` of ``raw_files``.
 
     Raises:
-        RecordingError: A file has another size (``size_mismatch``) or another checksum (``checksum_mismatch``).
+        RecordingError: A file has another size (``size_mismatch``) or another checksum (``checksum_mismatch``), or was
+            not fetched (``not_fetched``).
     """
     for path, known in published_files(text).items():
         if not (root / path).is_file():
             continue  # reading the file raises the error
+        refuse_pointer(root / path)
         found = (root / path).stat().st_size
         if known.n_bytes not in (-1, found):
             raise RecordingError(

@@ -7,8 +7,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import pandas as pd
 
-from eegfm.corpora.base import Corpus, Details, annotation_events
+from eegfm.corpora.base import Corpus, Details
 from eegfm.corpora.config import TuhCorpus
+from eegfm.corpora.file_events import annotation_events, triggers_beside
 from eegfm.corpora.tuh_annotations import (
     LAB_SUFFIXES,
     CsvAnnotations,
@@ -26,6 +27,7 @@ from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import MAX_DURATION_ERROR_S, Expected
 from eegfm.signal.header import RecordingHeader
 from eegfm.signal.montages.bipolar import tcp_name
+from eegfm.signal.pointers import is_there
 
 _SUBJECT = r"(?P<subject>[a-z]{8}|\d{8})"
 _SESSION = r"(?P<session>s\d{3})"
@@ -181,7 +183,7 @@ class Tuh(Corpus):
             events += read_tse(file, suffix.removeprefix("."))
         tuev, flags = self._tuev(path)
         rows, time_flags = _within([*events, *tuev], header)
-        return Details(events=[*own, *rows], facts=facts, flags=(*flags, *time_flags))
+        return Details(events=[*own, *rows], facts=facts, flags=(*flags, *time_flags, *triggers_beside(header)))
 
     def _annotation_suffixes(self, path: str) -> tuple[str, ...]:
         if self._family != "auto":
@@ -194,7 +196,7 @@ class Tuh(Corpus):
         """Annotation files that exist. A link to content that is not fetched counts as existing."""
         known = [suffix for suffix in self._annotation_suffixes(path.name) if suffix in suffixes]
         files = [(path.with_name(path.name.removesuffix(".edf") + suffix), suffix) for suffix in known]
-        return [(file, suffix) for file, suffix in files if file.is_file() or file.is_symlink()]
+        return [(file, suffix) for file, suffix in files if is_there(file) or file.is_symlink()]
 
     def _csv(self, path: Path) -> dict[Path, CsvAnnotations]:
         files = self._files(path, ".csv", ".csv_bi", "_seiz.csv")

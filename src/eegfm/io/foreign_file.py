@@ -6,6 +6,7 @@ from typing import Any
 from kedro.io import AbstractDataset, DatasetError
 
 from eegfm.errors import EegfmError
+from eegfm.signal.pointers import is_there
 
 
 class ForeignFileDataset(AbstractDataset[Path, Path]):
@@ -26,7 +27,7 @@ class ForeignFileDataset(AbstractDataset[Path, Path]):
         """The file, which must exist."""
         if self._path.name == f"{self._variable} is not set":
             raise EegfmError(f"environment variable {self._path.name}; set it to a file, e.g. {self._variable}=FILE")
-        if not self._path.is_file():
+        if not is_there(self._path):
             raise EegfmError(f"{self._path}: no such file; {self._variable} names it")
         return self._path
 

@@ -14,7 +14,9 @@ class ReadParams(StrictModel):
     """Parameters of reading files, and the faults that are accepted.
 
     Attributes:
-        units: Meaning of units that the reader does not know, e.g. ``{uv: uV}``; the empty unit is ``""``.
+        units: Meaning of units as files write them, e.g. ``{uv: uV}``; the empty unit is ``""``. It counts also where
+            the reader knows the unit: ``{mV: uV}`` for microvolts that are called mV. EEGLAB files state no unit, and
+            uV stands for theirs: ``{uV: V}`` for samples in volts.
         salvage_truncated: Keep the whole records of a file that ends early, with a flag. If False, reject the file.
         bad_annotations: Patterns of annotations that call a stretch bad; ``*`` matches anything, case is ignored. The
             default has the patterns of MNE (``BAD_…`` and ``EDGE …``), of BrainVision (``Bad Interval``), and of MNE

@@ -30,6 +30,23 @@ class Annotation(NamedTuple):
     text: str
 
 
+class Triggers(NamedTuple):
+    """Triggers that a recording keeps in a channel of its own.
+
+    Args:
+        codes: Events with the code as text, in time order.
+        unread: Labels of further trigger channels, whose contents are not read as codes.
+        n_steps: Codes of one sample that are left out, because the lines of a code switched one after the other.
+    """
+
+    codes: tuple[Annotation, ...] = ()
+    unread: tuple[str, ...] = ()
+    n_steps: int = 0
+
+
+NO_TRIGGERS = Triggers()
+
+
 @dataclass(frozen=True)
 class RecordingHeader:
     """Facts about a recording from its file.
@@ -46,6 +63,7 @@ class RecordingHeader:
         annotations: Notes in time order. Time zero is the first sample.
         flags: Faults that leave signal and timing intact, as short stable identifiers.
         stated_rate_hz: The rate as the file states it, without rounding; None where the file states a rounded number.
+        triggers: Events in a channel of trigger codes; their onsets count as those of notes.
     """
 
     labels: tuple[str, ...]
@@ -58,6 +76,7 @@ class RecordingHeader:
     recording: str = ""
     annotations: tuple[Annotation, ...] = ()
     flags: tuple[str, ...] = ()
+    triggers: Triggers = NO_TRIGGERS
     stated_rate_hz: Fraction | None = None
 
     @cached_property

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 from eegfm.errors import RecordingError
 from eegfm.signal.config import ReadParams
 from eegfm.signal.header import SignalReader
+from eegfm.signal.pointers import refuse_pointer
 from eegfm.signal.sniff import BRAINVISION_HEADER, describe_start, first_bytes, is_matlab, looks_like_edf
 
 Format = Literal["edf", "eeglab", "brainvision"]
@@ -43,8 +44,10 @@ def format_of(path: Path) -> Format:
     """Tell the format of a recording; the first bytes decide, not the name.
 
     Raises:
-        RecordingError: The file cannot be opened (``unreadable``) or is of no known format (``unknown_format``).
+        RecordingError: The file cannot be opened (``unreadable``), was not fetched (``not_fetched``), or is of no known
+            format (``unknown_format``).
     """
+    refuse_pointer(path)
     start = first_bytes(path, 256)
     suffix = path.suffix.lower()
     if is_matlab(start):

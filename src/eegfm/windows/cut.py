@@ -9,12 +9,14 @@ from eegfm.named import counted_values
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cutters.base import Cut, TargetSpec
 from eegfm.windows.runs import Runs, SampleGrid
-from eegfm.windows.unlabelled import label_faults
+from eegfm.windows.unlabelled import label_faults, untaken_triggers
 
 logger = logging.getLogger(__name__)
 
 Counts = dict[str, dict[str, float]]
 """Counts by cut and name: ``n_recordings``, ``n_windows``, ``n_samples``, ``hours``, ..."""
+_OF_EVENTS = ("n_events", "n_trials", "n_stretches")
+"""Starts of the names of counts that only a cut by events has."""
 
 
 def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowParams) -> tuple[pd.DataFrame, Counts]:
@@ -50,8 +52,7 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
         counts[cut] = found.counts(rate_hz)
         described = ", ".join(f"{name} {value:.6g}" for name, value in counts[cut].items())
         if not counts[cut]["n_windows"]:
-            there_are = f"; {_class_values(cutter, recordings, events)}" if found.label is not None else ""
-            why = f"{there_are}{label_faults(recordings)}"
+            why = f"{_there_are(cutter, found, recordings, events)}{label_faults(recordings)}"
             raise SplitError(f"cut {cut!r} gives no window of {len(recordings)} recordings ({described}){why}")
         _refuse_empty_class(cut, cutter, found, recordings, events, described)
         _warn_of_idle_outputs(cut, cutter.target_spec, found)
@@ -80,6 +81,16 @@ def _refuse_empty_class(
             f"(windows per class: {per_class}; {described}); {_class_values(cutter, recordings, events)}; "
             f"{cutter.without_class}{label_faults(recordings)}"
         )
+
+
+def _there_are(cutter: Cut, found: Runs, recordings: pd.DataFrame, events: pd.DataFrame) -> str:
+    """Values in which an empty cut may have looked for others: of its classes or events, and BIDS tasks."""
+    parts = []
+    if found.label is not None or any(name.startswith(_OF_EVENTS) for name in found.counted):
+        parts += [_class_values(cutter, recordings, events) + untaken_triggers(recordings)]
+    if found.counted.get("n_recordings_of_other_tasks"):
+        parts += [f"recordings (column 'bids_task') are: {counted_values(recordings['bids_task'])}"]
+    return "".join(f"; {part}" for part in parts)
 
 
 def _class_values(cutter: Cut, recordings: pd.DataFrame, events: pd.DataFrame) -> str:

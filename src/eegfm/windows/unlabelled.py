@@ -1,4 +1,4 @@
-"""Explain missing labels of recordings from their flags."""
+"""Explain missing labels and events of recordings from their flags."""
 
 from collections import Counter
 
@@ -6,6 +6,11 @@ import pandas as pd
 
 _NOT_IN = "not_in_"
 """Start of the flag of a recording whose person is missing in a table; see ``eegfm.corpora.label_join``."""
+_UNTAKEN = {
+    "triggers_not_read": "a trigger channel that holds no codes and was not read",
+    "triggers_beside_events": "trigger codes that are not among the events, because annotations or events.tsv count",
+}
+"""Flags of recordings with triggers that are no events; see ``eegfm.corpora.file_events``."""
 _OTHERS = ("age_not_understood", "sex_not_understood")
 
 
@@ -25,3 +30,11 @@ def _fault(flag: str, n_recordings: int) -> str:
         f"{n_recordings} recordings have no row in {table} ({share.replace('_', ' ')} rows match a folder): "
         "give persons the same ids in the table and in the folders, then ingest again"
     )
+
+
+def untaken_triggers(recordings: pd.DataFrame) -> str:
+    """Text for the end of a message: triggers that did not become events; "" if there are none."""
+    if "flags" not in recordings:
+        return ""
+    kinds = Counter(kind for flags in recordings["flags"] for kind in {flag.partition(":")[0] for flag in flags})
+    return "".join(f"; {kinds[kind]} recordings have {what}" for kind, what in _UNTAKEN.items() if kinds[kind])

@@ -43,9 +43,9 @@ def named(text: str) -> set[str]:
 
 
 ALL_LAYOUTS = {"recording"} | named("""
-    corpora: base manifest
+    corpora: base file_events manifest
     jobs.ingest: convert stream
-    signal: companions expected header named_files open rates sniff text
+    signal: companions expected header named_files open pointers rates sniff text units
     signal.montages: electrodes
     signal.processing: bad_stretches filters fingerprint kernels plausible quality quantize
     store: checksums index layout
@@ -60,20 +60,20 @@ OWN = {
 READER = {
     "edf": {"recording"}
     | named("""
-        signal: expected header rates sniff text
+        signal: expected header rates sniff text triggers units
         signal.montages: electrodes
-        signal.edf: annotations calibration channels checks fields header reader records
+        signal.edf: annotations calibration channels checks fields header reader records triggers
     """),
     "eeglab": {"recording"}
     | named("""
-        signal: companions expected header rates sniff text
+        signal: companions expected header pointers rates sniff text triggers units
         signal.montages: electrodes
         signal.eeglab: fdt fields reader
         signal.matlab: mat5 mat73 read values
     """),
     "brainvision": {"recording"}
     | named("""
-        signal: companions expected header rates text
+        signal: companions expected header pointers rates text triggers units
         signal.montages: electrodes
         signal.brainvision: fields header markers reader samples
     """),

@@ -195,11 +195,11 @@ def test_a_unit_is_what_the_parameters_say_where_the_reader_does_not_know_it(goo
     np.testing.assert_allclose(reader.read_uv(0, 500, [0, 1]), before * factor, rtol=1e-6)
 
 
-def test_a_unit_that_is_known_stays_what_it_is(good):
-    before = open_reader(good).read_uv(0, 500, [0, 1])
+def test_the_parameters_count_before_a_unit_that_is_known(good):
+    before = open_reader(good).read_uv(0, 500, [0, 1]).astype(np.float64)
     reader = open_reader(good, ReadParams(units={"uV": "mV"}))
-    assert reader.header.flags == ()
-    np.testing.assert_array_equal(reader.read_uv(0, 500, [0, 1]), before)
+    assert reader.header.flags == ("unit_taken_from_parameters",)
+    np.testing.assert_allclose(reader.read_uv(0, 500, [0, 1]), before * 1e3, rtol=1e-6)
 
 
 @pytest.mark.parametrize("n_signals", ["2", "3", "1"])

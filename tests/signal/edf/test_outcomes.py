@@ -11,8 +11,8 @@ from eegfm.corpora.config import EdfFolderCorpus
 from eegfm.jobs.ingest.config import IngestParams
 from eegfm.jobs.ingest.convert import Converted, Task, convert
 from eegfm.signal.config import SignalParams
-from eegfm.signal.edf.calibration import UNITS_UV
 from eegfm.signal.open import open_reader
+from eegfm.signal.units import UNITS_UV
 from kedro_project import PROJECT_ROOT
 
 CORPUS = EdfFolderCorpus(pattern="{subject}")

@@ -1,6 +1,7 @@
 """Convert one raw file: check, read, pick channels, filter, resample, quantise. Runs in a worker."""
 
 import traceback
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,22 +17,26 @@ from eegfm.jobs.ingest.config import IngestParams
 from eegfm.jobs.ingest.memory import keep_freed_memory
 from eegfm.jobs.ingest.stream import FilteredStream
 from eegfm.recording import Montage
-from eegfm.signal.config import SignalParams
+from eegfm.signal.config import ReadParams, SignalParams
 from eegfm.signal.expected import Expected, check_expected
 from eegfm.signal.header import RecordingHeader
 from eegfm.signal.montages.electrodes import ResolvedChannels
 from eegfm.signal.named_files import OTHER_NAME_FLAGS, named_files
 from eegfm.signal.open import FORMATS, Format, format_of, open_reader
+from eegfm.signal.pointers import NOT_FETCHED, refuse_pointer
 from eegfm.signal.processing.bad_stretches import bad_ones, bad_stretches, says_bad
+from eegfm.signal.processing.plausible import StatedUnit
 from eegfm.signal.processing.quality import BAD_FLAGS, bad_channels, clipped_together, without_clipped
+from eegfm.signal.units import unit_uv
 from eegfm.store.index import RejectedEntry
 
 NOT_READABLE = "not_readable"
 INTERNAL_ERROR = "internal_error"
-TRIED_AGAIN = frozenset({NOT_READABLE, "unreadable", INTERNAL_ERROR})
+TRIED_AGAIN = frozenset({NOT_READABLE, "unreadable", NOT_FETCHED, INTERNAL_ERROR})
 """Codes of rejections that are tried again although the file is unchanged.
 
-Its size and time do not change if permissions change, a disk answers again, or a bug of this project is mended.
+Its size and time do not change if permissions change, a disk answers again, content is fetched elsewhere, or a bug of
+this project is mended.
 """
 LIMITED = frozenset({"kills_worker", "too_large"})
 """Codes of rejections that are tried again if the limits change."""
@@ -135,6 +140,7 @@ def convert(task: Task) -> Converted | RejectedEntry:
 def _convert(task: Task) -> Converted:
     corpus: Corpus = task.params.corpus.build(str(task.row["corpus"]))
     path, name = task.path, str(task.row["path"])
+    refuse_pointer(path)
     _check_unchanged(task, "since the folder was listed")
     check_published(task.root, str(task.row["published"]))
     own_format = format_of(path)
@@ -149,7 +155,8 @@ def _convert(task: Task) -> Converted:
     patterns = task.params.reading.bad_annotations
     noted = [*details.events, *bad_ones(corpus.notes(path, header), details.events, patterns, header.rate_hz)]
     stretches = bad_stretches(noted, patterns)
-    stream = FilteredStream(reader, channels.picks, task.signal, names, details.boundaries_s, stretches)
+    unit = _stated_unit([header.units[pick] for pick in channels.picks], task.params.reading)
+    stream = FilteredStream(reader, channels.picks, task.signal, names, details.boundaries_s, stretches, unit)
     samples_path = task.spool / f"{task.key}.i16"
     scales_uv = stream.scales_uv()
     written = stream.write(samples_path, scales_uv)
@@ -166,6 +173,7 @@ def _convert(task: Task) -> Converted:
         "n_channels": channels.montage.n_channels,
         "rate_hz": task.signal.rate_hz,
         "original_rate_hz": float(header.rate_hz),
+        "units": sorted({header.units[pick] for pick in channels.picks}),
         "n_samples": written.n_samples,
         "segment_starts": [start for start, _ in written.segments],
         "segment_stops": [stop for _, stop in written.segments],
@@ -197,6 +205,13 @@ def _expected(corpus: Corpus, path: Path, header: RecordingHeader) -> Expected:
     """Facts known before reading. A salvaged file ends early, so its length is not expected."""
     expected = corpus.expected(path)
     return replace(expected, duration_s=None) if "truncated" in header.flags else expected
+
+
+def _stated_unit(units: Sequence[str], reading: ReadParams) -> StatedUnit | None:
+    """The unit of most channels."""
+    name, _ = Counter(units).most_common(1)[0]
+    size_uv = unit_uv(name, reading.units)
+    return None if size_uv is None else StatedUnit(name, size_uv)
 
 
 def _whereabouts(task: Task, error: BaseException) -> str:

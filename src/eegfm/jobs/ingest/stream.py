@@ -15,7 +15,7 @@ from eegfm.signal.processing.bad_stretches import NOTHING_BAD, BadStretches, cut
 from eegfm.signal.processing.filters import BlockResampler
 from eegfm.signal.processing.fingerprint import ChannelHashes
 from eegfm.signal.processing.kernels import band_kernels
-from eegfm.signal.processing.plausible import check_plausible
+from eegfm.signal.processing.plausible import StatedUnit, check_plausible, refuse_faint
 from eegfm.signal.processing.quality import Quality, QualityWatch, Span, without_spans
 from eegfm.signal.processing.quantize import channel_mads_uv, quantize, robust_scale_uv, spread_pieces
 from eegfm.store.checksums import BlockChecksums
@@ -60,6 +60,7 @@ class FilteredStream:
         boundaries_s: Recording times of further ends of segments, which the file does not mark.
         bad: Stretches that no window may touch. They are filtered separately, so that they do not affect their
             neighbours. They are stored, so that the time of the stored samples has no jump.
+        unit: Unit of the channels, for messages about their amplitude.
 
     Raises:
         RecordingError: No segment is long enough (``too_short``), all of it is annotated bad (``annotated_bad``), or
@@ -74,9 +75,11 @@ class FilteredStream:
         names: Sequence[str],
         boundaries_s: Sequence[float] = (),
         bad: BadStretches = NOTHING_BAD,
+        unit: StatedUnit | None = None,
     ) -> None:
         header = reader.header.split_at([*boundaries_s, *bad.points_s])
         self._reader, self._picks, self._names, self._params = reader, picks, tuple(names), params
+        self._unit = unit
         self._resampler = BlockResampler(header.exact_rate_hz, params, len(picks))
         whole = self._longer("longest stretch without gaps", header.segments)
         spans, step = spans_of(bad, header), self._resampler.n_between_cuts
@@ -115,7 +118,10 @@ class FilteredStream:
         # Join the blocks of each stretch, because the cuts between blocks must not affect the scale.
         stretches_uv = [np.concatenate([*self._blocks(a, b, watch.add)]) for a, b in pieces]
         mads_uv = channel_mads_uv(stretches_uv)
-        self._plausibility = check_plausible(mads_uv, self._names)
+        if not mads_uv.any():
+            is_varying = watch.ranges_uv > 0
+            refuse_faint(np.where(is_varying, np.concatenate(stretches_uv).std(axis=0), 0.0), self._unit)
+        self._plausibility = check_plausible(mads_uv, self._names, self._unit)
         return robust_scale_uv(stretches_uv, mads_uv)
 
     def write(self, path: Path, scales_uv: NDArray[np.float32]) -> Written:

@@ -18,6 +18,7 @@ from torch import Tensor
 from eegfm.checkpoint import HEADER_KEY
 from eegfm.errors import CheckpointError
 from eegfm.nn.load_report import listed
+from eegfm.signal.pointers import is_there
 
 SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt", ".bin")
 _NESTINGS = ("state_dict", "model_state_dict", "model", "module")
@@ -43,8 +44,9 @@ def read_foreign_weights(path: Path) -> ForeignWeights:
     Raises:
         CheckpointError: The file is missing, damaged, an eegfm checkpoint, or holds objects that would have to be
             executed.
+        RecordingError: The file was not fetched (``not_fetched``).
     """
-    if not path.is_file():
+    if not is_there(path):
         raise CheckpointError(f"{path}: no such file; set FOREIGN_WEIGHTS to a file of weights ({', '.join(SUFFIXES)})")
     if path.suffix not in SUFFIXES:
         raise CheckpointError(f"{path}: files of weights end in {', '.join(SUFFIXES)}")

@@ -19,6 +19,7 @@ from eegfm.signal.companions import companion
 from eegfm.signal.expected import SANE_RATES_HZ
 from eegfm.signal.header import faulty_channel_flag
 from eegfm.signal.montages.electrodes import clean_label
+from eegfm.signal.pointers import refuse_pointer
 from eegfm.signal.text import stripped
 
 DTYPES = {"INT_16": "i2", "INT_32": "i4", "IEEE_FLOAT_32": "f4"}
@@ -176,7 +177,9 @@ def _beside(path: Path, name: str, suffix: str) -> tuple[Path, tuple[str, ...]]:
     """A file of the recording. Files that were renamed together, as for BIDS, still belong together."""
     stated = companion(path, name.replace("$b", path.stem))
     renamed = companion(path, f"{path.stem}{suffix}")
-    if not stated.exists() and renamed.exists():
+    is_renamed = not stated.exists() and renamed.exists()
+    refuse_pointer(renamed if is_renamed else stated)
+    if is_renamed:
         return renamed, ("files_renamed",)
     # The file may belong to another recording, and it is not the file in a list of side files or checksums.
     return stated, () if stated == renamed else ("files_other_name",)

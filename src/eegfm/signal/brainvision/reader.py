@@ -14,12 +14,12 @@ from eegfm.signal.brainvision.header import BrainVisionHeader, read_vhdr
 from eegfm.signal.brainvision.markers import NEW_SEGMENT, Marker, Markers, read_vmrk
 from eegfm.signal.brainvision.samples import BrainVisionSamples
 from eegfm.signal.config import ReadParams
-from eegfm.signal.header import Annotation, RecordingHeader, Segment
+from eegfm.signal.header import Annotation, RecordingHeader, Segment, Triggers
+from eegfm.signal.triggers import names_triggers
+from eegfm.signal.units import UNITS_UV, given_unit, unit_uv
 
 # Values in these units become volts first, and values in other units stay as they are: exactly MNE's arithmetic.
 VOLTAGES = {"V": 1.0, "mV": 1e-3, "µV": 1e-6, "uV": 1e-6, "nV": 1e-9}
-UV_PER_UNIT = {"V": 1e6, "mV": 1e3, "uV": 1.0, "nV": 1e-3}
-GREEK_MICROVOLT = "\N{GREEK SMALL LETTER MU}V"
 
 
 class BrainVisionReader:
@@ -37,6 +37,7 @@ class BrainVisionReader:
         self._scales_uv = [_scale_uv(unit, params) for unit in header.units]
         self._samples = BrainVisionSamples(header)
         found = read_vmrk(header.marker_path) if header.marker_path else Markers()
+        is_given = any(given_unit(unit, params.units) for unit in header.units)
         rate_hz = float(header.rate_hz)
         self.header = RecordingHeader(
             labels=header.labels,
@@ -46,7 +47,8 @@ class BrainVisionReader:
             n_samples=header.n_samples,
             segments=_segments(found.markers, header),
             annotations=_annotations(found.markers, rate_hz),
-            flags=tuple(sorted({*header.flags, *found.flags})),
+            flags=tuple(sorted({*header.flags, *found.flags, *(["unit_taken_from_parameters"] if is_given else [])})),
+            triggers=Triggers(unread=tuple(label for label in header.labels if names_triggers(label))),
             stated_rate_hz=header.rate_hz,
         )
 
@@ -88,12 +90,11 @@ class BrainVisionReader:
 
 
 def _scale_uv(unit: str, params: ReadParams) -> float | None:
-    """Microvolts per volt, or per unit where the unit is no voltage; None for a unit that is not known."""
-    if unit in VOLTAGES:
-        return 1e6
-    if unit == GREEK_MICROVOLT:
-        return 1.0
-    return UV_PER_UNIT[params.units[unit]] if unit in params.units else None
+    """Microvolts per volt, or per unit where values do not become volts; None for a unit that is not known."""
+    meant_uv = unit_uv(unit, params.units)
+    if meant_uv is None or unit not in VOLTAGES:
+        return meant_uv
+    return 1e6 if given_unit(unit, params.units) is None else 1e6 * meant_uv / UNITS_UV[unit]
 
 
 def _annotations(markers: Sequence[Marker], rate_hz: float) -> tuple[Annotation, ...]:

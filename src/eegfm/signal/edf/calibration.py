@@ -8,12 +8,8 @@ import numpy as np
 
 from eegfm.signal.config import KnownUnit
 from eegfm.signal.edf.fields import Fields
+from eegfm.signal.units import given_unit, unit_uv
 
-MICRO_SIGNS = "\u00b5\u03bc"
-# The spelling must be exact: 'UV' or 'uv' may be a misspelt uV or another unit, which differ by a factor of a million.
-UNITS_UV: dict[str, float] = {"V": 1e6, "mV": 1e3, "uV": 1.0, "nV": 1e-3} | dict.fromkeys(
-    [f"{micro}V" for micro in MICRO_SIGNS], 1.0
-)
 # If at least this share of the electrodes has one value, all of them should.
 CONSENSUS_RATIO = 2 / 3
 # If at least this share of the electrodes has one calibration, it is one of the few calibrations of the amplifier.
@@ -71,7 +67,7 @@ def calibration(
         fields: Parses numbers.
         text: The channel's header fields.
         sample_bytes: 2 for EDF, 3 for BDF.
-        units: Configured meanings of unknown units.
+        units: Configured meanings of units.
 
     Raises:
         RecordingError: ``not_a_number digital_range physical_range unknown_unit``.
@@ -92,11 +88,11 @@ def calibration(
 
 
 def _unit_uv(fields: Fields, unit: str, label: str, units: Mapping[str, KnownUnit]) -> float:
-    if unit in UNITS_UV:
-        return UNITS_UV[unit]
-    if unit in units:
-        fields.flags.add("unit_taken_from_parameters")
-        return UNITS_UV[units[unit]]
+    found_uv = unit_uv(unit, units)
+    if found_uv is not None:
+        if given_unit(unit, units):
+            fields.flags.add("unit_taken_from_parameters")
+        return found_uv
     raise fields.fail(
         "unknown_unit",
         f"unit of {label!r} is {unit!r}; known: V, mV, uV, µV, nV",

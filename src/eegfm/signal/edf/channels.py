@@ -13,6 +13,7 @@ from eegfm.signal.edf.calibration import Calibration, calibration, check_decimal
 from eegfm.signal.edf.fields import Fields
 from eegfm.signal.header import faulty_channel_flag
 from eegfm.signal.montages.electrodes import clean_label, duplicate_electrodes, is_annotation_label
+from eegfm.signal.triggers import names_triggers
 
 _GEODESIC = re.compile(r"E\d+")
 
@@ -55,7 +56,7 @@ def parse_channels(
         columns: Header fields, one list per field with one text per channel.
         record_s: Duration of a record.
         sample_bytes: 2 for EDF, 3 for BDF.
-        params: Meanings of unknown units.
+        params: Meanings of units.
 
     Raises:
         RecordingError: An electrode has no samples (``samples_per_record``), no calibration, or is there twice
@@ -116,6 +117,8 @@ def _calibrate_or_note(
     """Reject a fault of an electrode at once. Note a fault of another channel until the channel is read."""
     if is_electrode:
         return calibration(fields, text, sample_bytes, params.units)
+    # Trigger codes are plain numbers, whatever is written as their unit.
+    text = {**text, "unit": "uV"} if names_triggers(text["label"]) else text
     try:
         return calibration(Fields(fields.file_name), text, sample_bytes, params.units)
     except RecordingError as error:

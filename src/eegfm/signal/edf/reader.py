@@ -16,6 +16,7 @@ from eegfm.signal.edf.checks import n_aligned_records, shifted, value_flags
 from eegfm.signal.edf.fields import FETCH_AGAIN
 from eegfm.signal.edf.header import EdfHeader, read_header
 from eegfm.signal.edf.records import EdfRecords
+from eegfm.signal.edf.triggers import read_triggers
 from eegfm.signal.expected import SANE_RATES_HZ
 from eegfm.signal.header import Annotation, RecordingHeader, Segment
 
@@ -99,6 +100,7 @@ class EdfReader:
             annotations=annotations,
             flags=tuple(sorted(flags)),
             stated_rate_hz=n_per_record / edf.stated_record_s,
+            triggers=read_triggers(edf, self._records, segments, n_per_record),
         )
 
     def _timeline(

@@ -18,11 +18,16 @@ from eegfm.signal.companions import companion
 from eegfm.signal.config import ReadParams
 from eegfm.signal.eeglab.fdt import ArraySamples, FdtSamples, TimeMajor, channel_major
 from eegfm.signal.eeglab.fields import Fields, read_fields
-from eegfm.signal.header import Annotation, RecordingHeader, Segment
+from eegfm.signal.header import Annotation, RecordingHeader, Segment, Triggers
 from eegfm.signal.matlab.values import Value
 from eegfm.signal.montages.electrodes import clean_label
+from eegfm.signal.pointers import refuse_pointer
 from eegfm.signal.text import stripped
+from eegfm.signal.triggers import names_triggers
+from eegfm.signal.units import given_unit, unit_uv
 
+UNIT = "uV"
+"""Unit of EEGLAB's samples, which no field states."""
 RESAVE = "save it again in EEGLAB as one continuous recording, or leave it out"
 
 
@@ -43,15 +48,18 @@ class EeglabReader:
         fields = read_fields(path, params.max_memory_bytes)
         self._samples, flags = _samples(path, fields)
         annotations, event_flags = _annotations(fields)
+        self._unit_uv = unit_uv(UNIT, params.units) or 1.0
+        unit_flags = ("unit_taken_from_parameters",) if given_unit(UNIT, params.units) else ()
         self.header = RecordingHeader(
             labels=fields.labels,
-            units=("uV",) * len(fields.labels),
+            units=(UNIT,) * len(fields.labels),
             rate_hz=fields.rate_hz,
             channel_rates_hz=(fields.rate_hz,) * len(fields.labels),
             n_samples=fields.n_samples,
             segments=_segments(annotations, fields.rate_hz, fields.n_samples),
             annotations=annotations,
-            flags=tuple(sorted({*fields.flags, *flags, *event_flags})),
+            flags=tuple(sorted({*fields.flags, *flags, *event_flags, *unit_flags})),
+            triggers=Triggers(unread=tuple(label for label in fields.labels if names_triggers(label))),
         )
 
     def read_uv(self, start: int, stop: int, channels: Sequence[int]) -> NDArray[np.float32]:
@@ -61,13 +69,17 @@ class EeglabReader:
             RecordingError: The ``.fdt`` has changed since it was opened.
         """
         assert 0 <= start <= stop <= self.header.n_samples, "samples lie inside the recording"
-        return channel_major(self._samples, start, stop, channels)
+        values = channel_major(self._samples, start, stop, channels)
+        if self._unit_uv != 1.0:
+            values *= np.float32(self._unit_uv)
+        return values
 
 
 def _samples(path: Path, fields: Fields) -> tuple[TimeMajor, tuple[str, ...]]:
     """The samples, and flags about the file that holds them."""
     if isinstance(fields.data, str):
         fdt_path, flags = _fdt_path(path, fields.data)
+        refuse_pointer(fdt_path)
         # Channels that are no electrodes may hold anything, so they are no evidence.
         electrodes = [k for k, label in enumerate(fields.labels) if clean_label(label) is not None]
         return FdtSamples(fdt_path, fields.n_samples, len(fields.labels), electrodes), flags

@@ -255,6 +255,11 @@ class QualityWatch:
         return np.maximum(counts, 0) / max(self._n_samples, 1)
 
     @property
+    def ranges_uv(self) -> NDArray[np.float32]:
+        """(C,) highest minus lowest value; negative infinity before the first sample."""
+        return self._highest - self._lowest
+
+    @property
     def _is_flat(self) -> NDArray[np.bool_]:
         # A finite range below the threshold exists only if there were samples at all.
         with np.errstate(invalid="ignore"):

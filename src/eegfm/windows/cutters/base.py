@@ -102,7 +102,8 @@ class Cut(StrictModel, ABC):
 
     def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
         """Source of the classes, for messages: in words, and one value per row of the corpus."""
-        return "events (column 'value')", own_events(recordings, events)[0]["value"]
+        column = getattr(self, "column", "value")
+        return f"events (column {column!r})", own_events(recordings, events)[0][column]
 
 
 class PublishedClassesCut(Cut):

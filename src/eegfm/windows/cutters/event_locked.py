@@ -14,6 +14,7 @@ from eegfm.named import refuse_unmatched
 from eegfm.windows.cutters.base import Cut, Offset, Seconds
 from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import MAX_SAMPLE, enclosing_segment, nearest_sample, own_events, pack, segments, tile, unpack
+from eegfm.windows.unlabelled import untaken_triggers
 
 
 class Anchor(StrictModel):
@@ -114,7 +115,8 @@ def check_event_values(
     refuse_missing_column(events, sample_grid, column)
     found = own_events(recordings, events)[0][column]
     for key, values in values_by_key.items():
-        refuse_unmatched(f"cut {sample_grid.cut!r}: {key}", values, found, f"events (column {column!r})")
+        what, why = f"events (column {column!r})", untaken_triggers(recordings)
+        refuse_unmatched(f"cut {sample_grid.cut!r}: {key}", values, found, what, why)
 
 
 def refuse_missing_column(events: pd.DataFrame, sample_grid: SampleGrid, column: str) -> None:

@@ -82,7 +82,9 @@ class TrialsCut(Cut):
             check_event_values(feedback, recordings, events, sample_grid, self.feedback_column)
 
     def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
-        """The feedback; see the base class."""
+        """The feedback, where it is the answer; see the base class."""
+        if self.target != "correct":
+            return super().class_values(recordings, events)
         found = own_events(recordings, events)[0][self.feedback_column]
         return f"events (column {self.feedback_column!r})", found
 
