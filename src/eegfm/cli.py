@@ -1,28 +1,18 @@
 """Kedro's ``run`` and Kedro-Viz's ``viz`` for this project. A mistake and a stop end with one line each."""
 
-import copy
 from typing import Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import pipelines
+from kedro_viz.launchers.cli.main import viz as kedro_viz
 
 from eegfm.errors import ConfigError
 from eegfm.project.choices import check_choices
-from eegfm.project.params_option import params_option
+from eegfm.project.params_option import with_params
 from eegfm.stopping import stoppable
 
 RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
-
-
-def _with_params(command: click.Command) -> click.Command:
-    """The command with our parser of ``--params``."""
-    changed = copy.copy(command)
-    changed.params = [copy.copy(option) for option in command.params]
-    for option in changed.params:
-        if option.name == "params":
-            option.callback = params_option
-    return changed
 
 
 _CHOSE_NOTHING = ("Failed to find the pipeline", "Pipeline does not contain", "Pipeline contains no nodes")
@@ -46,7 +36,7 @@ def _check_runner(name: str | None) -> None:
         raise ConfigError(f"--runner: there is no {name!r}; known: {', '.join(RUNNERS)}")
 
 
-run = _with_params(kedro_run)
+run = with_params(kedro_run)
 run.callback = stoppable()(_run)
 
 
@@ -56,3 +46,5 @@ def cli() -> None:
 
 
 cli.add_command(run)
+# Kedro-Viz's commands are global ones, which come before those of a project, so that a command of ours would be hidden.
+kedro_viz.lazy_subcommands["run"] = "eegfm.project.viz.run"
