@@ -1,7 +1,7 @@
 """Read the configuration: the base, then an environment over it, then the command line over both."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,11 @@ class ConfigLoader(OmegaConfigLoader):
     environment or on the command line means luna with its own defaults, without an option that luna does not know.
     ``eyes: null`` drops an entry ``eyes`` that ``conf/base`` has.
     """
+
+    def __init__(self, *args: Any, runtime_params: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        given = dict(runtime_params or {})
+        _expand_home(given, "--params", ("data",))
+        super().__init__(*args, runtime_params=given, **kwargs)
 
     def _read_dir_configs(
         self,
@@ -68,7 +73,7 @@ class ConfigLoader(OmegaConfigLoader):
         if key == "catalog":
             inherited = {name for config in base_configs.values() for name in config}
             found = {name: entry for name, entry in found.items() if entry is not None or name not in inherited}
-            _expand_home(found, "catalog")
+            _expand_home(found, "catalog", _PATHS)
         return found
 
     def _merge_softly(self, key: str, layers: list[DictConfig]) -> dict[str, Any]:
@@ -84,6 +89,7 @@ class ConfigLoader(OmegaConfigLoader):
         found: Any = OmegaConf.to_container(OmegaConf.create(whole), resolve=True)
         if key == "parameters":
             return with_defaults(found)
+        _expand_home(found, key)
         return {name: value for name, value in found.items() if not name.startswith("_")}
 
 
@@ -131,16 +137,21 @@ def _no_environment(conf: Path, path: str) -> str:
     return f"there is no folder {path}; --env takes a folder under {conf.name}/: {', '.join(known)}{meant}"
 
 
-def _expand_home(config: dict[str, Any], where: str) -> None:
+def _expand_home(config: dict[str, Any], where: str, names: Collection[str] | None = None) -> None:
     """Replace ``~`` at the beginning of paths by the home folder: neither Kedro nor a shell does it behind ``=``.
+
+    Args:
+        config: Is changed in place, at every depth.
+        where: Name of the configuration, for the message.
+        names: Keys whose values are paths; all keys by default.
 
     Raises:
         ConfigError: There is no home folder of that name.
     """
     for key, value in config.items():
         if isinstance(value, dict):
-            _expand_home(value, f"{where}.{key}")
-        elif key in _PATHS and isinstance(value, str) and value.startswith("~"):
+            _expand_home(value, f"{where}.{key}", names)
+        elif (names is None or key in names) and isinstance(value, str) and value.startswith("~"):
             try:
                 config[key] = str(Path(value).expanduser())
             except RuntimeError as error:
