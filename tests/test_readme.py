@@ -1,7 +1,6 @@
 """The examples of the README work as they are written."""
 
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ from kedro.framework.startup import bootstrap_project
 from edf_files import write_tones
 from eegfm.checkpoint import read_header
 from kedro_project import PROJECT_ROOT
+from own_experiment import README, write_experiment
 
-README = (PROJECT_ROOT / "README.md").read_text()
 LABELS = ["Fp1", "Fp2", "F3", "F4", "C3", "C4", "O1", "O2"]
 
 
@@ -28,12 +27,7 @@ def write_recordings(root: Path, n_subjects: int) -> None:
 def test_a_folder_of_recordings_becomes_a_corpus_by_configuration_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(PROJECT_ROOT / "conf", tmp_path / "conf")
-    blocks = re.findall(r"```yaml\n# conf/(\S+)\n(.*?)```", README, flags=re.DOTALL)
-    assert [Path(path).name for path, _ in blocks] == ["parameters.yml", "globals.yml", "catalog.yml"]
-    for path, text in blocks:
-        (tmp_path / "conf" / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "conf" / path).write_text(text)
+    write_experiment(tmp_path / "conf")
     write_recordings(tmp_path / "recordings", 10)
     monkeypatch.setenv("MY_EEG", str(tmp_path / "recordings"))
     bootstrap_project(PROJECT_ROOT)

@@ -1,6 +1,7 @@
 """SIGTERM and Ctrl-C end a run with 143 and 130, with one line, and with nothing left running."""
 
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -157,6 +158,15 @@ def test_the_module_ends_alike_while_kedro_loads(start: Start, tmp_path: Path) -
     run.wait_for(prints("conf/logging.yml"))
     run.send(TERM)
     assert run.end() == (143, [line(TERM)])
+
+
+def test_kedro_viz_ends_with_its_server(start: Start) -> None:
+    viz = start(KEDRO, "viz", "run", "--env=test", "--no-browser", f"--port={random.randrange(20_000, 45_000)}")
+    viz.wait_for(prints("Kedro Viz started successfully"))
+    assert len(members_of(viz.process.pid)) > 1, "the server is a process of its own"
+    viz.send(TERM)
+    code, lines = viz.end()
+    assert (code, lines[-1]) == (143, "eegfm: error: stopped by SIGTERM; Kedro-Viz's server is stopped too")
 
 
 # Single rules, in programs that load nothing else.

@@ -22,6 +22,7 @@ SCENARIOS = {
     "jobs/test_bad_channels.py": "from the file to the encoder",
     "jobs/weights/test_export_menu.py": "every encoder; slow, so that a variable asks for it",
     "objectives/test_leaks.py": "objectives together with encoders",
+    "project/test_newcomer.py": "all that can be wrong before a run",
     "signal/edf/test_outcomes.py": "the table of docs/edf_outcomes.md",
     "signal/processing/test_blocks_equal_whole.py": "filters, kernels and resampling together",
     "signal/test_other_channels.py": "faults of channels that are no electrodes, in every format",

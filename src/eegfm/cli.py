@@ -1,15 +1,43 @@
-"""Kedro's ``run`` command for this project. A stopped run ends with one line."""
+"""Kedro's ``run`` and Kedro-Viz's ``viz`` for this project. A mistake and a stop end with one line each."""
 
-import copy
+from typing import Any
 
 import click
 from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.project import pipelines
+from kedro_viz.launchers.cli.main import viz as kedro_viz
 
+from eegfm.errors import ConfigError
+from eegfm.project.choices import check_choices
+from eegfm.project.params_option import with_params
 from eegfm.stopping import stoppable
 
-run = copy.copy(kedro_run)
-assert kedro_run.callback is not None
-run.callback = stoppable()(kedro_run.callback)
+RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
+
+
+_CHOSE_NOTHING = ("Failed to find the pipeline", "Pipeline does not contain", "Pipeline contains no nodes")
+
+
+def _run(**given: Any) -> Any:
+    assert kedro_run.callback is not None
+    _check_runner(given["runner"])
+    try:
+        return kedro_run.callback(**given)
+    except ValueError as error:
+        # Kedro says what it did not find, but not what there is.
+        if str(error).startswith(_CHOSE_NOTHING):
+            pipelines.set_requested(None)
+            check_choices(pipelines, given)
+        raise
+
+
+def _check_runner(name: str | None) -> None:
+    if name and "." not in name and name not in RUNNERS:
+        raise ConfigError(f"--runner: there is no {name!r}; known: {', '.join(RUNNERS)}")
+
+
+run = with_params(kedro_run)
+run.callback = stoppable()(_run)
 
 
 @click.group(name="eegfm")
@@ -18,3 +46,5 @@ def cli() -> None:
 
 
 cli.add_command(run)
+# Kedro-Viz's commands are global ones, which come before those of a project, so that a command of ours would be hidden.
+kedro_viz.lazy_subcommands["run"] = "eegfm.project.viz.run"

@@ -1,8 +1,7 @@
 """Register the pipelines of the project.
 
-The list of corpora is configuration (``params:corpora``). The hook ``ProjectHooks.after_context_created`` hands these
-roles over before Kedro asks for the pipelines. Without a context (``kedro registry list``) the embedded default is
-used.
+The list of corpora is configuration (``params:corpora``). ``ProjectContext`` hands these roles over before Kedro asks
+for the pipelines. Without a context (``kedro registry list``) the embedded default is used.
 """
 
 from kedro.framework.project import pipelines as kedro_pipelines

@@ -7,6 +7,7 @@ import warnings
 from eegfm.errors import ConfigError
 from eegfm.project import console
 from eegfm.project.config_loader import ConfigLoader
+from eegfm.project.context import ProjectContext
 from eegfm.project.hooks import ProjectHooks
 from eegfm.stopping import stop_before_the_run
 
@@ -31,6 +32,7 @@ def _environment_variable(name: str, default: str | None = None) -> str:
 HOOKS = (ProjectHooks(),)
 # The run hooks of kedro-viz write into the project's folder, even if a run writes elsewhere.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-viz",)
+CONTEXT_CLASS = ProjectContext
 CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

@@ -16,6 +16,10 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 GRACE_S = 5.0
 """Seconds that a run has to clean up. After them the run ends as in a crash, and every step survives a crash."""
 
+AFTER_A_RUN = (
+    "finished work is kept, unfinished work is not used; start the same command again "
+    "(a training starts from the beginning)"
+)
 _RAISE_LATER_S = 0.01
 _CTRL_C = {signal.SIGINT: " (Ctrl-C)"}
 
@@ -25,19 +29,18 @@ class Stopped(SystemExit):
 
     Args:
         number: Number of the signal.
+        after: What the user is told about what is left, and about how to go on.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, after: str = AFTER_A_RUN) -> None:
         super().__init__(128 + number)
         self.number = signal.Signals(number)
+        self.after = after
 
     @property
     def line(self) -> str:
         """The line for the user."""
-        return (
-            f"eegfm: error: stopped by {self.number.name}{_CTRL_C.get(self.number, '')}; finished work is kept, "
-            "unfinished work is not used; start the same command again (a training starts from the beginning)\n"
-        )
+        return f"eegfm: error: stopped by {self.number.name}{_CTRL_C.get(self.number, '')}; {self.after}\n"
 
 
 def stop_before_the_run(command: Sequence[str]) -> None:
@@ -62,12 +65,15 @@ def stop_before_the_run(command: Sequence[str]) -> None:
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
+def stoppable(after: str = AFTER_A_RUN) -> Iterator[None]:
     """End the block with ``Stopped`` and one line on SIGTERM and Ctrl-C.
 
     Cleaning up may take ``GRACE_S``. After this time the process is ended, even if it swallows the exception, waits for
     a running thread, or is inside a library. A second signal ends the run at once. Signals that the caller ignores stay
     ignored. Outside the main thread, and inside another ``stoppable``, nothing changes.
+
+    Args:
+        after: What the line says about what is left, and about how to go on.
 
     Raises:
         Stopped: A signal came.
@@ -75,7 +81,7 @@ def stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or _Stop.current:
         yield
         return
-    stop = _Stop()
+    stop = _Stop(after)
     try:
         yield
     except BaseException:
@@ -95,8 +101,9 @@ class _Stop:
 
     current: ClassVar["_Stop | None"] = None
 
-    def __init__(self) -> None:
+    def __init__(self, after: str) -> None:
         self.number: int | None = None
+        self._after = after
         self._is_handled = self._is_said = False
         self._is_known = threading.Event()
         self._before = {n: signal.signal(n, self._handle) for n in SIGNALS if signal.getsignal(n) != signal.SIG_IGN}
@@ -131,7 +138,7 @@ class _Stop:
         if self.number is not None and not self._is_said:
             self._is_said = True
             sys.stdout.flush()
-            sys.stderr.write(Stopped(self.number).line)
+            sys.stderr.write(Stopped(self.number, self._after).line)
             sys.stderr.flush()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
@@ -166,7 +173,7 @@ class _Stop:
         """End this process and its children at once."""
         if not self._is_said:
             self._is_said = True
-            os.write(2, Stopped(number).line.encode())
+            os.write(2, Stopped(number, self._after).line.encode())
         for child in multiprocessing.active_children():
             child.kill()
         os._exit(128 + number)

@@ -1,7 +1,7 @@
-"""Kedro hooks that check a run before any heavy import: parameters, raw folders, stored encoders."""
+"""Kedro hooks that check a run before any heavy import: raw folders, stored encoders, lineage."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from kedro.framework.context import KedroContext
@@ -14,7 +14,8 @@ from kedro.pipeline.node import Node
 from eegfm.errors import CheckpointError, EegfmError, StoreError
 from eegfm.jobs.acquire.config import AcquireParams, FolderSource
 from eegfm.project.lineage import Lineage, refuse_workers
-from eegfm.project.parameters import check_parameters, parameter_identities
+from eegfm.project.parameters import parameter_identities
+from eegfm.project.params_option import as_option
 
 
 class ProjectHooks:
@@ -26,16 +27,11 @@ class ProjectHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Refuse invalid parameters, and build the pipelines for the configured corpora."""
-        from eegfm.pipeline_registry import use_roles
-
-        parameters = context.config_loader["parameters"]
-        use_roles(check_parameters(parameters))
+        """Note what the command was, for the commands in messages. ``ProjectContext`` has checked the parameters."""
         self._options = f" --env={context.env}" if context.env else ""
-        given = ",".join(_as_given(context.config_loader.runtime_params or {}))
-        if given:
-            self._options += f" --params={given}"
-        self._lineage = Lineage(pipelines, parameter_identities(parameters), self._options)
+        self._options += as_option(context.config_loader.runtime_params or {})
+        parameters = parameter_identities(context.config_loader["parameters"])
+        self._lineage = Lineage(pipelines, parameters, self._options)
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
@@ -82,15 +78,6 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__
-
-
-def _as_given(params: Mapping[str, Any], key: str = "") -> Iterator[str]:
-    """Parameters in the form of the command line. Lists and tables have no such form."""
-    for name, value in params.items():
-        if isinstance(value, Mapping):
-            yield from _as_given(value, f"{key}{name}.")
-        elif isinstance(value, str | int | float) and "," not in str(value):
-            yield f"{key}{name}={value}"
 
 
 def _check_raw_folders(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:

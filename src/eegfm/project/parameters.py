@@ -32,7 +32,23 @@ SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
 """Top-level parameters that are not the name of a corpus. ``data`` is the folder for everything a run writes."""
 
 _FOUND_LENGTH = 80
+_NO_MAPPING = {"model_attributes_type", "model_type", "dict_type"}
 _Model = TypeVar("_Model", bound=StrictModel)
+
+
+def with_defaults(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the blocks that were left out and may be: Kedro's catalog knows only parameters that are there."""
+    shared: dict[str, Any] = {key: {} for key, model in SHARED_PARAMETERS.items() if not _has_required(model)}
+    filled: dict[str, Any] = {**shared, **parameters}
+    for key, block in parameters.items():
+        if key not in SHARED_PARAMETERS and isinstance(block, Mapping) and {"ingest", "window"} <= block.keys():
+            optional: dict[str, Any] = {k: {} for k, f in CorpusParams.model_fields.items() if not f.is_required()}
+            filled[key] = {**optional, **block}
+    return filled
+
+
+def _has_required(model: type[BaseModel]) -> bool:
+    return any(field.is_required() for field in model.model_fields.values())
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> Roles:
@@ -144,7 +160,11 @@ def _problem(model: type[BaseModel], value: Any, key: str, error: Mapping[str, A
             return f"parameter {where}.name: {context['tag']!r} is not known; {_known(context['tag'], tags)}"
         case "missing":
             return f"parameter {where} is missing"
+    if error["input"] is None and error["type"] in _NO_MAPPING:
+        return f"parameter {where} is null, but there is no inherited entry {where} that null could drop; leave it out"
     message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "string_type" and isinstance(error["input"], bool | int | float):
+        message += "; put yes, no, on, off and numbers in quotes where they are text"
     if isinstance(error["input"], Mapping):
         return f"parameter {where}: {message}"
     found = repr(error["input"])

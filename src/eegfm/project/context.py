@@ -1,0 +1,23 @@
+"""Kedro's context for this project. Tools that run without hooks build it too."""
+
+from typing import Any
+
+from kedro.framework.context import KedroContext
+
+from eegfm.project.parameters import check_parameters
+
+
+class ProjectContext(KedroContext):
+    """Check the parameters, and build the pipelines for the corpora of this environment.
+
+    This is no hook: Kedro-Viz (without ``--include-hooks``) and editors load a context, and run no hooks.
+
+    Raises:
+        ConfigError: A parameter is invalid.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        from eegfm.pipeline_registry import use_roles
+
+        super().__init__(*args, **kwargs)
+        use_roles(check_parameters(self.config_loader["parameters"]))
