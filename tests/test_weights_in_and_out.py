@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from kedro.io import DatasetError
 from safetensors.numpy import save_file
 
 from checkpoints import header
 from eegfm.checkpoint import Checkpoint, read_header, save_checkpoint
+from eegfm.errors import CheckpointError
 from encoders.labram.test_key_map import generated, pretrained_shapes
 from kedro_project import run_project
 
@@ -35,5 +35,5 @@ def test_from_published_weights_to_an_export(tmp_path: Path, monkeypatch: pytest
     assert json.loads((data / "08_reporting/export/report.json").read_text())["unit"] == "uV"
 
     save_checkpoint(encoder, Checkpoint({}, header()))
-    with pytest.raises(DatasetError, match="holds an encoder that was pretrained here"):
+    with pytest.raises(CheckpointError, match=r"holds an encoder that was pretrained here .*import\.overwrite=true"):
         run_project("test", data, "import_weights", {"import": IMPORT})
