@@ -44,5 +44,6 @@ def register_pipelines() -> dict[str, Pipeline]:
         "__default__": mixed + (pretraining if pretrained else Pipeline([])) + probing + reporting,
     }
     if _roles.probe:
-        registry["probe"] = mixed.to_outputs("splits", f"{_roles.probe}.windows") + probing
+        # With all tables of a report, so that a report can follow, but without the mixture, which only training reads.
+        registry["probe"] = windowed + mix.create_pipeline(corpora, []) + probing
     return registry

@@ -12,13 +12,15 @@ from kedro.pipeline import Pipeline
 from pydantic import BaseModel
 
 from eegfm.encoders.braindecode.config import BraindecodeConfig
-from eegfm.errors import ConfigError, EegfmError
+from eegfm.errors import CheckpointError, ConfigError, EegfmError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.folder import FolderDataset, WorkspaceDataset
 from eegfm.jobs.acquire.config import AcquireParams, FolderSource
 from eegfm.jobs.ingest.config import WorkerParams
-from eegfm.jobs.weights.config import ExportParams
+from eegfm.jobs.weights.config import ExportParams, ImportParams
+from eegfm.project.encoder_guard import ENCODER
+from eegfm.signal.config import SignalParams
 from eegfm.training.config import PretrainParams
 
 Catalog = CatalogProtocol[Any, Any]
@@ -38,6 +40,7 @@ def check_machine(pipeline: Pipeline, catalog: Catalog) -> None:
     named = (name for name in sorted(pipeline.inputs()) if name.startswith("params:") and name in catalog)
     params = {name: catalog.load(name) for name in named}
     _check_packages(params, pipeline, catalog)
+    _check_signals(params, pipeline, catalog)
     _check_folders(pipeline, catalog)
     _check_devices(params)
 
@@ -74,6 +77,34 @@ def _needs(value: Any, key: str) -> Iterator[tuple[str, str, str, tuple[str, ...
         inner = ((key, one) for one in value)
     for name, one in inner:
         yield from _needs(one, name)
+
+
+def _check_signals(params: Mapping[str, Any], pipeline: Pipeline, catalog: Catalog) -> None:
+    """Refuse a probe of an encoder that expects signals of another rate or filter than those that the run makes."""
+    signal, imports = params.get("params:signal"), params.get("params:import")
+    made = any(name.endswith(".signals") for name in pipeline.all_outputs())
+    if not isinstance(signal, SignalParams) or not made or "params:probe" not in params:
+        return
+    expected: dict[str, Any] | None = None
+    dataset = catalog.get(ENCODER)
+    if isinstance(imports, ImportParams) and not _is_export(catalog):
+        expected = {"rate_hz": imports.rate_hz, **imports.filters.model_dump()}
+    elif ENCODER in pipeline.inputs() and isinstance(dataset, CheckpointDataset):
+        header = dataset.header()
+        expected = {"rate_hz": header.signal_spec["rate_hz"], **header.filters}
+    differ = [name for name, value in (expected or {}).items() if getattr(signal, name, None) != value]
+    if expected and differ:
+        said = ", ".join(f"signal.{name} {getattr(signal, name, None)} -> {expected[name]}" for name in differ)
+        raise CheckpointError(
+            f"the encoder to probe expects signals with other parameters than those of this run: {said}; set these for "
+            "the corpora to probe, or take another encoder"
+        )
+
+
+def _is_export(catalog: Catalog) -> bool:
+    """Whether the file to import lies in an export of eegfm, which says everything about itself."""
+    file = Path(str(catalog["import_weights.file"]._describe()["filepath"]))
+    return file.with_name("config.json").is_file()
 
 
 def _check_devices(params: Mapping[str, Any]) -> None:

@@ -1,5 +1,8 @@
 """Fit a report to the encoder that is there: trained here, or imported."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kedro.io import CatalogProtocol
@@ -13,6 +16,7 @@ from eegfm.project.lineage import REPORT_TAG
 OF_TRAINING = ("mixture", "pretrain.metrics", "pretrain.history", "pretrain.reconstructions")
 """Entries about a training. Where an encoder was imported, they are absent, or are left from an earlier encoder."""
 OF_IMPORT = ("import_weights.report",)
+_KEDRO = logging.getLogger("kedro.io.data_catalog")
 
 
 def leave_out_absent(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
@@ -22,12 +26,23 @@ def leave_out_absent(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> 
         pipeline: Steps of the run.
         catalog: Catalog of the run. Entries that are left out give None from now on.
     """
-    reports = [node for node in pipeline.nodes if REPORT_TAG in node.tags]
-    if not reports:
+    if not any(REPORT_TAG in node.tags for node in pipeline.nodes):
         return
-    left_out = {*(OF_TRAINING if _is_imported(pipeline, catalog) else OF_IMPORT)} - pipeline.all_outputs()
-    for name in sorted(left_out & {name for node in reports for name in node.inputs}):
-        catalog[name] = AbsentDataset()
+    names = OF_TRAINING if _is_imported(pipeline, catalog) else OF_IMPORT
+    with _quiet():
+        for name in names:
+            if name not in pipeline.all_outputs() and name in catalog:
+                catalog[name] = AbsentDataset()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide Kedro's warning that an entry is replaced, which is meant here."""
+    was_disabled, _KEDRO.disabled = _KEDRO.disabled, True
+    try:
+        yield
+    finally:
+        _KEDRO.disabled = was_disabled
 
 
 def _is_imported(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> bool:

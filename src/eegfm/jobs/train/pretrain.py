@@ -23,9 +23,11 @@ from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective, Reconstructs
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.stores import Stores
+from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
 from eegfm.training.data_module import WindowData
 from eegfm.training.loading.loader import gather, subsample_evenly
+from eegfm.training.loading.residency import training_device
 from eegfm.training.loading.verify import readable
 from eegfm.training.module import PretrainModule
 from eegfm.training.throughput import ThroughputMonitor
@@ -112,6 +114,8 @@ def fit_pretraining(
         StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
     """
+    if params.precision == "bf16-mixed":
+        check_bfloat16(training_device(params.accelerator))
     run = _prepare(params, mixture, splits, stores, refuse)
     module, data = run.module, run.data
     directory = run_directory / run.fingerprint
