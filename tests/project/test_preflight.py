@@ -11,17 +11,18 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from checkpoints import header
+from checkpoints import header, imported_header
 from eegfm.checkpoint import Checkpoint
-from eegfm.errors import CheckpointError, ConfigError, EegfmError
+from eegfm.errors import CheckpointError, ConfigError, EegfmError, SplitError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.folder import FolderDataset, WorkspaceDataset
+from eegfm.io.foreign_file import ForeignFileDataset
 from eegfm.io.table import TableDataset
 from eegfm.jobs.acquire.config import AcquireParams
 from eegfm.jobs.ingest.config import IngestParams
 from eegfm.jobs.weights.config import ExportParams, ImportParams
-from eegfm.pipelines import export, ingest
+from eegfm.pipelines import export, import_weights, ingest, probe
 from eegfm.project import preflight
 from eegfm.project.preflight import check_machine
 from eegfm.signal.config import SignalParams
@@ -209,3 +210,28 @@ def test_signals_of_another_rate_than_the_encoder_expects(tmp_path: Path) -> Non
         with pytest.raises(CheckpointError) as caught:
             check_machine(pipeline, catalog)
         assert f"signal.rate_hz 200.0 -> 100.0, signal.{differs}" in str(caught.value)
+
+
+def test_weights_that_are_not_there(tmp_path: Path) -> None:
+    file = ForeignFileDataset(filepath=str(tmp_path / "luna.pth"), variable="FOREIGN_WEIGHTS")
+    with pytest.raises(EegfmError, match=r"^/.*/luna\.pth: no such file; FOREIGN_WEIGHTS names it"):
+        check(import_weights.create_pipeline(), import_weights__file=file)
+    (tmp_path / "luna.pth").touch()
+    check(import_weights.create_pipeline(), import_weights__file=file)
+
+
+@pytest.mark.parametrize(
+    ("corpora", "line"),
+    [([], "corpora of the imported encoder are unknown"), (["HBN"], "trained on unknown persons of HBN"), (["x"], "")],
+)
+def test_imported_weights_that_may_know_the_probed_persons(corpora: list[str], line: str, tmp_path: Path) -> None:
+    encoder = CheckpointDataset(filepath=str(tmp_path / "e.safetensors"))
+    encoder.save(Checkpoint({"w": np.zeros(2)}, imported_header(corpora=corpora)))
+    for is_allowed in (True, False):
+        asked = ProbeParams(task="eyes", allow_pretrained_persons=is_allowed)
+        catalog = DataCatalog({"params:probe": MemoryDataset(asked), "pretrain.encoder": encoder})
+        if is_allowed or not line:
+            check_machine(probe.create_pipeline("hbn"), catalog)
+            continue
+        with pytest.raises(SplitError, match=line):
+            check_machine(probe.create_pipeline("hbn"), catalog)

@@ -16,8 +16,10 @@ from eegfm.errors import CheckpointError, ConfigError, EegfmError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.folder import FolderDataset, WorkspaceDataset
+from eegfm.io.foreign_file import ForeignFileDataset
 from eegfm.jobs.acquire.config import AcquireParams, FolderSource
 from eegfm.jobs.ingest.config import WorkerParams
+from eegfm.jobs.probe.exposure import refuse_declared
 from eegfm.jobs.weights.config import ExportParams, ImportParams
 from eegfm.project.encoder_guard import ENCODER
 from eegfm.signal.config import SignalParams
@@ -41,6 +43,8 @@ def check_machine(pipeline: Pipeline, catalog: Catalog) -> None:
     params = {name: catalog.load(name) for name in named}
     _check_packages(params, pipeline, catalog)
     _check_signals(params, pipeline, catalog)
+    _check_import(pipeline, catalog)
+    _check_exposure(params, pipeline, catalog)
     _check_folders(pipeline, catalog)
     _check_devices(params)
 
@@ -99,6 +103,25 @@ def _check_signals(params: Mapping[str, Any], pipeline: Pipeline, catalog: Catal
             f"the encoder to probe expects signals with other parameters than those of this run: {said}; set these for "
             "the corpora to probe, or take another encoder"
         )
+
+
+def _check_import(pipeline: Pipeline, catalog: Catalog) -> None:
+    """Refuse an import without a file before another step runs."""
+    dataset = catalog.get("import_weights.file") if "import_weights.file" in pipeline.inputs() else None
+    if isinstance(dataset, ForeignFileDataset):
+        dataset.check()
+
+
+def _check_exposure(params: Mapping[str, Any], pipeline: Pipeline, catalog: Catalog) -> None:
+    """Refuse a probe of imported weights that may have been trained on the probed corpus, by the names of corpora."""
+    probe, dataset = params.get("params:probe"), catalog.get(ENCODER)
+    if ENCODER not in pipeline.inputs() or not isinstance(dataset, CheckpointDataset):
+        return
+    for node in pipeline.nodes:
+        if isinstance(probe, ProbeParams) and "params:probe" in node.inputs and not probe.allow_pretrained_persons:
+            for name in node.inputs:
+                if name.endswith(".windows"):
+                    refuse_declared(dataset.header(), name.removesuffix(".windows"))
 
 
 def _is_export(catalog: Catalog) -> bool:
