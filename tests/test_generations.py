@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eegfm.errors import EegfmError
+from eegfm.errors import CheckpointError, EegfmError
 from eegfm.inference import encoder_code
 from eegfm.io.recorded import Recorded
 from kedro_project import HEAVY, Command, Run, files_under, kedro, project_session, run_project
@@ -142,7 +142,12 @@ def test_a_raw_file_that_changed(run: Run, data: Path) -> None:
         assert "made from another tuh.recordings" in line
         assert "kedro run --pipelines=mix --env" in line
 
-    new = records(run_project("test", data, "pretrain"))
+    encoder = data / "06_models/pretrain/encoder.safetensors"
+    trained = encoder.read_bytes()
+    with pytest.raises(CheckpointError, match=r"was trained on other data \(signals of tuh changed\)"):
+        project_session("test", data).run(pipeline_names=["pretrain"])
+    assert encoder.read_bytes() == trained
+    new = records(run_project("test", data, "pretrain", {"pretrain": {"overwrite": True}}))
     # The tables of windows are the same, and so is the mixture: only the samples tell the two runs apart.
     assert new["mixture"].contents == old["mixture"].contents
     assert new["pretrain.encoder"].contents != old["pretrain.encoder"].contents

@@ -6,7 +6,8 @@ import pytest
 from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
-from eegfm.pipeline_registry import DEFAULT_ROLES, register_pipelines
+from eegfm.errors import ConfigError
+from eegfm.pipeline_registry import DEFAULT_ROLES, register_pipelines, use_roles
 from eegfm.splits.config import Roles
 from kedro_project import PROJECT_ROOT
 
@@ -49,3 +50,23 @@ def test_a_pipeline_whose_name_is_not_reserved_would_be_seen() -> None:
     registry = register_pipelines()
     assert list(free(names_in_use({**registry, "denoise": registry["mix"]}))) == ["denoise"]
     assert list(free(["tuh", "eegmat", "my_corpus_2"])) == ["tuh", "eegmat", "my_corpus_2"]
+
+
+def test_without_a_corpus_to_pretrain_on_everything_but_pretraining_is_there() -> None:
+    use_roles(Roles(pretrain=[], probe="mine"))
+    registry = register_pipelines()
+    assert {*registry} == {
+        *("__default__", "ingest", "window", "mix", "pretrain", "import_weights", "export", "report", "probe")
+    }
+    assert "splits" in registry["mix"].all_outputs()
+    assert not {"mixture", "pretrain.encoder"} & registry["__default__"].all_outputs()
+    assert "pretrain.encoder" in registry["__default__"].inputs()
+    assert not {name for name in registry["report"].inputs() if name == "mixture" or name.startswith("pretrain.")}
+    [node] = registry["pretrain"].nodes
+    with pytest.raises(ConfigError, match=r"corpora\.pretrain names no corpus .*--pipelines=import_weights"):
+        node.run({"params:corpora": Roles(pretrain=[], probe="mine")})
+
+
+def test_some_corpus_is_needed() -> None:
+    with pytest.raises(ValidationError, match="name no corpus; name one in corpora"):
+        Roles(pretrain=[])

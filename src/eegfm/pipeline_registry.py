@@ -24,24 +24,25 @@ def use_roles(roles: Roles) -> None:
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Every pipeline by name. Pipelines up to the probe start at raw files and skip data that exists."""
-    pretrained = list(_roles.pretrain)
-    corpora = pretrained + [c for c in [_roles.probe] if c and c not in pretrained]
+    pretrained, corpora = list(_roles.pretrain), _roles.corpora
     ingested = sum((ingest.create_pipeline(c) for c in corpora), Pipeline([]))
     windowed = ingested + sum((window.create_pipeline(c) for c in corpora), Pipeline([]))
     mixed = windowed + mix.create_pipeline(corpora, pretrained)
     pretraining = pretrain.create_pipeline(pretrained)
     probing = probe.create_pipeline(_roles.probe) if _roles.probe else Pipeline([])
-    reporting = report.create_pipeline(corpora, probed=bool(_roles.probe))
+    reporting = report.create_pipeline(corpora, pretrained=bool(pretrained), probed=bool(_roles.probe))
     registry = {
         "ingest": ingested,
         "window": windowed,
         "mix": mixed,
-        "pretrain": mixed + pretraining,
+        "pretrain": mixed + pretraining if pretrained else pretraining,
         "import_weights": import_weights.create_pipeline(),
         "export": export.create_pipeline(),
         "report": reporting,
-        "__default__": mixed + pretraining + probing + reporting,
+        # An encoder that comes from elsewhere is there, or an error names the command that imports it.
+        "__default__": mixed + (pretraining if pretrained else Pipeline([])) + probing + reporting,
     }
     if _roles.probe:
-        registry["probe"] = mixed.to_outputs("splits", f"{_roles.probe}.windows") + probing
+        # With all tables of a report, so that a report can follow, but without the mixture, which only training reads.
+        registry["probe"] = windowed + mix.create_pipeline(corpora, []) + probing
     return registry

@@ -148,13 +148,28 @@ def sha256_of(value: Any) -> str:
 
 def differing(made: Mapping[str, Any], now: Mapping[str, Any], key: str = "") -> Iterator[str]:
     """Describe changed parameters one by one: ``split.salt was 'a' and is 'b'``."""
+    for where, one, other in differences(made, now, key):
+        yield f"{where} was {_short(one)} and is {_short(other)}"
+
+
+def changes(made: Mapping[str, Any], now: Mapping[str, Any], key: str = "", n_most: int = 5) -> str:
+    """Describe changed parameters in few words: ``pretrain.seed 0 -> 3, pretrain.n_steps 6 -> 8``; empty for none."""
+    said = [f"{where} {_short(one)} -> {_short(other)}" for where, one, other in differences(made, now, key)]
+    return _some(said, n_most)
+
+
+def differences(made: Mapping[str, Any], now: Mapping[str, Any], key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Name, earlier value and present value of each changed parameter. Another member of a union is one change."""
     for name in sorted({*made, *now}):
         one, other = made.get(name), now.get(name)
         where = f"{key}.{name}" if key else str(name)
         if isinstance(one, Mapping) and isinstance(other, Mapping):
-            yield from differing(one, other, where)
+            if one.get("name") != other.get("name"):
+                yield f"{where}.name", one.get("name"), other.get("name")
+            else:
+                yield from differences(one, other, where)
         elif one != other:
-            yield f"{where} was {_short(one)} and is {_short(other)}"
+            yield where, one, other
 
 
 def _short(value: Any, n_most: int = 60) -> str:

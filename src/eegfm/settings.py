@@ -9,6 +9,7 @@ from eegfm.project import console
 from eegfm.project.config_loader import ConfigLoader
 from eegfm.project.context import ProjectContext
 from eegfm.project.hooks import ProjectHooks
+from eegfm.project.model_folder import model_folder
 from eegfm.stopping import stop_before_the_run
 
 # Silence two warnings. Kedro registers its resolvers through a name that omegaconf 2.4 has deprecated. It also warns if
@@ -38,6 +39,6 @@ CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     "merge_strategy": {"parameters": "soft", "globals": "soft"},
-    "custom_resolvers": {"env": _environment_variable},
+    "custom_resolvers": {"env": _environment_variable, "model_folder": model_folder},
     "config_patterns": {"globals": ["globals*", "**/globals*"]},
 }

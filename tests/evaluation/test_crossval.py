@@ -3,7 +3,7 @@ import pytest
 
 from eegfm.errors import SplitError
 from eegfm.evaluation.config import ProbeParams
-from eegfm.evaluation.crossval import predict_held_out
+from eegfm.evaluation.crossval import check_divisions, predict_held_out
 from eegfm.evaluation.metrics import balanced_accuracy, confusions_by_person
 from eegfm.evaluation.penalty import choose_penalty
 
@@ -128,3 +128,30 @@ def test_missing_class_says_the_counts():
     one_class_each = (persons[:10] == 1).astype(np.int64)
     with pytest.raises(SplitError, match="2 training persons cannot be divided"):
         choose_penalty(features[:10], one_class_each, persons[:10], 2, PARAMS)
+
+
+def _refusal(check, *args):
+    try:
+        check(*args)
+    except SplitError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("lambdas", [(1.0,), (0.1, 1.0)])
+def test_what_cannot_be_divided_is_known_without_features(lambdas):
+    """Random classes and folds of few persons: the check without features says what the probe would say."""
+    rng, said = np.random.default_rng(0), []
+    for trial in range(60):
+        n_persons, n_classes = int(rng.integers(2, 7)), int(rng.integers(2, 4))
+        persons = np.repeat(np.arange(n_persons), 3)
+        classes = rng.integers(0, n_classes, len(persons)) if trial % 2 else persons % n_classes
+        n_folds = int(rng.integers(2, n_persons + 1))
+        folds, order = persons % n_folds, rng.permutation(len(persons))
+        params = ProbeParams(task="eyes", lambdas=lambdas, **({} if len(lambdas) == 1 else {"inner_folds": 3}))
+        labels = (classes[order], persons[order], folds[order], n_classes, params)
+        ahead = _refusal(check_divisions, *labels)
+        assert ahead == _refusal(predict_held_out, rng.normal(size=(len(persons), 4)), *labels)
+        said.append(ahead)
+    assert {None} < {*said}
+    assert len({*said}) > 5

@@ -52,7 +52,7 @@ def test_simulated_source_makes_its_folder(tmp_path: Path) -> None:
 def test_pipeline_that_starts_behind_the_raw_files_does_not_ask_for_them(tmp_path: Path) -> None:
     catalog = ingest_catalog(tmp_path / "none", AcquireParams())
     later = ingest.create_pipeline("mine").only_nodes("mine.index_raw_files")
-    with pytest.raises(EegfmError, match=r"not there yet: mine\.raw; run the whole project first: kedro run"):
+    with pytest.raises(EegfmError, match=r"not there yet: mine\.raw; run first: kedro run"):
         check(later, catalog)
 
 

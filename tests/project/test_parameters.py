@@ -69,8 +69,8 @@ def test_shared_parameters_may_be_left_to_their_defaults(parameters: dict[str, A
         (
             "pretrian.x",
             1,
-            "unknown parameter 'pretrian'; known: corpora, data, export, hbn, import, mix, pretrain, probe, report, "
-            "signal, split, tuh; did you mean pretrain? (a corpus needs at least the keys ingest and window)",
+            "unknown parameter 'pretrian'; known: corpora, data, export, hbn, import, mix, model, pretrain, probe, "
+            "report, signal, split, tuh; did you mean pretrain? (a corpus needs at least the keys ingest and window)",
         ),
         (
             "signal.rate",

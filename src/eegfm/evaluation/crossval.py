@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from eegfm.errors import SplitError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.evaluation.linear import Floats, Ints, decide
-from eegfm.evaluation.penalty import METHODS, choose_penalty
+from eegfm.evaluation.penalty import METHODS, choose_penalty, refuse_indivisible
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def predict_held_out(
     lambdas = []
     for fold in range(n_folds):
         train, test = folds != fold, folds == fold
-        _refuse_missing_class(classes[train], n_classes, fold, n_folds)
+        _refuse_missing_class(np.bincount(classes[train], minlength=n_classes), fold, n_folds)
         penalty = choose_penalty(features[train], classes[train], persons[train], n_classes, params)
         path = METHODS[params.method](features[train], classes[train], n_classes, (penalty,))
         of_test = path.scores(features[test])[0]
@@ -58,8 +58,20 @@ def predict_held_out(
     return HeldOut(predicted, scores, tuple(lambdas))
 
 
-def _refuse_missing_class(classes: Ints, n_classes: int, fold: int, n_folds: int) -> None:
-    counts = np.bincount(classes, minlength=n_classes)
+def check_divisions(classes: Ints, persons: Ints, folds: Ints, n_classes: int, params: ProbeParams) -> None:
+    """Refuse windows that ``predict_held_out`` would refuse, before there are features. For arguments see there."""
+    counts = np.zeros((int(persons.max()) + 1, n_classes), dtype=np.int64)
+    np.add.at(counts, (persons, classes), 1)
+    fold_of = np.full(len(counts), -1)
+    fold_of[persons] = folds
+    n_folds = int(folds.max()) + 1
+    for fold in range(n_folds):
+        of_training = counts[fold_of != fold]
+        _refuse_missing_class(of_training.sum(axis=0), fold, n_folds)
+        refuse_indivisible(of_training > 0, params)
+
+
+def _refuse_missing_class(counts: Ints, fold: int, n_folds: int) -> None:
     if (counts == 0).any():
         raise SplitError(
             f"fold {fold} of {n_folds}: the training persons have {counts.tolist()} windows per class; "

@@ -73,12 +73,7 @@ def extract_features(
         SplitError: The windows have several montages and ``pooling`` keeps channels.
         CheckpointError: A feature is not finite.
     """
-    montages = sorted(set(windows["montage"]))
-    if pooling == "channels" and len(montages) > 1:
-        raise SplitError(
-            f"windows of {len(montages)} montages ({', '.join(montages)}) have no common channels; "
-            "set probe.pooling=mean or probe one montage"
-        )
+    refuse_montages(windows, pooling)
     parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in extractors}
     broken: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in extractors}
     places = []
@@ -94,6 +89,20 @@ def extract_features(
     for name, blocks in broken.items():
         _refuse_not_finite(name, np.concatenate(blocks)[order], windows)
     return {name: np.concatenate(blocks)[order] for name, blocks in parts.items()}
+
+
+def refuse_montages(windows: pd.DataFrame, pooling: Pooling) -> None:
+    """Refuse windows whose features cannot be compared.
+
+    Raises:
+        SplitError: The windows have several montages and ``pooling`` keeps channels.
+    """
+    montages = sorted(set(windows["montage"]))
+    if pooling == "channels" and len(montages) > 1:
+        raise SplitError(
+            f"windows of {len(montages)} montages ({', '.join(montages)}) have no common channels; "
+            "set probe.pooling=mean or probe one montage"
+        )
 
 
 def window_batches(

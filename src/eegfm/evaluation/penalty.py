@@ -34,12 +34,33 @@ def choose_penalty(
             path = METHODS[params.method](features[train], classes[train], n_classes, lambdas)
             counts += _confusions(classes[test], decide(path.scores(features[test])), n_classes)
     if not counts.any():
-        raise SplitError(
-            f"{len(names)} training persons cannot be divided to choose among {len(lambdas)} penalties: "
-            "without one of them a class is missing; add persons or give one value in probe.lambdas"
-        )
+        raise _indivisible(len(names), params)
     accuracy = balanced_accuracy(counts)
     return lambdas[int(np.flatnonzero(accuracy >= accuracy.max() - 1e-12)[-1])]
+
+
+def refuse_indivisible(has_class: NDArray[np.bool_], params: ProbeParams) -> None:
+    """Refuse training persons on whom ``choose_penalty`` cannot choose, before there are features.
+
+    Args:
+        has_class: (P, K) True where a training person has windows of a class, in the order of the persons' numbers.
+        params: Penalties, and groups of persons.
+
+    Raises:
+        SplitError: See ``choose_penalty``.
+    """
+    if len(params.lambdas) == 1:
+        return
+    fold_of = np.arange(len(has_class)) % min(params.inner_folds, len(has_class))
+    if not any(has_class[fold_of != fold].any(axis=0).all() for fold in np.unique(fold_of)):
+        raise _indivisible(len(has_class), params)
+
+
+def _indivisible(n_persons: int, params: ProbeParams) -> SplitError:
+    return SplitError(
+        f"{n_persons} training persons cannot be divided to choose among {len(params.lambdas)} penalties: "
+        "without one of them a class is missing; add persons or give one value in probe.lambdas"
+    )
 
 
 def _confusions(truth: Ints, predicted: Ints, n_classes: int) -> Ints:

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from kedro.io import AbstractDataset
+from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import JSONPreview
 
 from eegfm.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, read_header, save_checkpoint
@@ -14,7 +16,12 @@ from eegfm.provenance import Record
 
 
 class CheckpointDataset(Recorded, AbstractDataset[Checkpoint, Checkpoint]):
-    """One safetensors file with weights and header, in which the record stands."""
+    """One safetensors file with weights and header, in which the record stands.
+
+    ``may_replace`` says whether imported weights may replace trained ones; a run sets it.
+    """
+
+    may_replace: bool = False
 
     def load(self) -> Checkpoint:
         """Read weights and header."""
@@ -22,10 +29,10 @@ class CheckpointDataset(Recorded, AbstractDataset[Checkpoint, Checkpoint]):
 
     def save(self, data: Checkpoint) -> None:
         """Write in one step; weights that are not finite are refused, and imported ones in place of trained ones."""
-        if data.header.imported and self._path.exists() and not self.is_imported():
+        if data.header.imported and self._path.exists() and not self.is_imported() and not self.may_replace:
             raise CheckpointError(
                 f"{self._path}: holds an encoder that was pretrained here, or one that is not readable; imported "
-                "weights do not replace it: write elsewhere with --params=data=FOLDER"
+                "weights do not replace it: write elsewhere with --params=model=NAME or --params=data=FOLDER"
             )
         save_checkpoint(self._path, data.with_record(self._take(data)))
 
@@ -69,6 +76,37 @@ class CheckpointDataset(Recorded, AbstractDataset[Checkpoint, Checkpoint]):
             yield
         except DamageError as error:
             raise DamageError(f"{error}; make it again with: {self.command}") from error
+
+
+class EncoderFileDataset(AbstractDataset[Path, Path]):
+    """The file of an encoder, which exists or not, for steps that must not replace another one. It can only be loaded.
+
+    Args:
+        filepath: The file.
+        metadata: Kedro's free metadata.
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._path = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> Path:
+        """The file, whether it exists yet or not."""
+        return self._path
+
+    def save(self, data: Path) -> None:
+        """Refuse: the entry of the encoder saves it."""
+        raise DatasetError(f"{self._path} is only looked at here")
+
+    def preview(self) -> JSONPreview:
+        """See ``CheckpointDataset``."""
+        return CheckpointDataset(filepath=str(self._path)).preview()
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._path)}
 
 
 def _counted(names: Sized | None, what: str) -> list[str] | None:

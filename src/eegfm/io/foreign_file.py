@@ -25,11 +25,19 @@ class ForeignFileDataset(AbstractDataset[Path, Path]):
 
     def load(self) -> Path:
         """The file, which must exist."""
+        self.check()
+        return self._path
+
+    def check(self) -> None:
+        """Refuse a file that is not there.
+
+        Raises:
+            EegfmError: The environment variable is not set, or names no file.
+        """
         if self._path.name == f"{self._variable} is not set":
             raise EegfmError(f"environment variable {self._path.name}; set it to a file, e.g. {self._variable}=FILE")
         if not is_there(self._path):
             raise EegfmError(f"{self._path}: no such file; {self._variable} names it")
-        return self._path
 
     def save(self, data: Path) -> None:
         """Refuse: what others wrote is only read."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from kedro.framework.context import KedroContext
 
-from eegfm.project.parameters import check_parameters
+from eegfm.project.parameters import check_parameters, check_places
 
 
 class ProjectContext(KedroContext):
@@ -20,4 +20,6 @@ class ProjectContext(KedroContext):
         from eegfm.pipeline_registry import use_roles
 
         super().__init__(*args, **kwargs)
-        use_roles(check_parameters(self.config_loader["parameters"]))
+        parameters = self.config_loader["parameters"]
+        check_places(parameters, self.config_loader.runtime_params or {})
+        use_roles(check_parameters(parameters))

@@ -11,11 +11,20 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from eegfm.errors import CheckpointError, EegfmError, StoreError
+from eegfm.errors import CheckpointError, EegfmError, LineageError, SplitError, StoreError
 from eegfm.jobs.acquire.config import AcquireParams, FolderSource
+from eegfm.pipelines.pretrain.nodes import refuse_pretraining
+from eegfm.project.encoder_guard import ENCODER, check_encoder, keep_other_encoder
 from eegfm.project.lineage import Lineage, refuse_workers
 from eegfm.project.parameters import parameter_identities
 from eegfm.project.params_option import as_option
+from eegfm.project.preflight import check_machine
+from eegfm.project.probe_ahead import ProbeAhead
+from eegfm.project.report_parts import leave_out_absent
+from eegfm.splits.config import Roles
+
+_OF_JOBS = (StoreError, SplitError, CheckpointError, LineageError)
+"""Errors of jobs, which do not know the options of the run."""
 
 
 class ProjectHooks:
@@ -24,39 +33,36 @@ class ProjectHooks:
     def __init__(self) -> None:
         self._options = ""
         self._lineage = Lineage({})
+        self._pretrains = True
+        self._probe_ahead = ProbeAhead()
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Note what the command was, for the commands in messages. ``ProjectContext`` has checked the parameters."""
+        parameters = context.config_loader["parameters"]
+        self._pretrains = bool(Roles.model_validate(parameters["corpora"]).pretrain)
         self._options = f" --env={context.env}" if context.env else ""
         self._options += as_option(context.config_loader.runtime_params or {})
-        parameters = parameter_identities(context.config_loader["parameters"])
-        self._lineage = Lineage(pipelines, parameters, self._options)
+        self._lineage = Lineage(pipelines, parameter_identities(parameters), self._options)
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
-        """Stop before the first node if an input is missing that no node makes, or if inputs do not fit."""
+        """Stop before the first node if the run cannot end well: an input is missing or does not fit, for instance."""
         refuse_workers(catalog)
+        _refuse_empty_pretraining(pipeline, catalog)
         _check_raw_folders(pipeline, catalog)
-        inputs = pipeline.inputs()
-        if "pretrain.encoder" in inputs and not catalog["pretrain.encoder"].exists():
-            path = catalog["pretrain.encoder"]._describe()["filepath"]
-            raise CheckpointError(
-                f"no pretrained encoder at {path}; make it with: kedro run --pipelines=pretrain{self._options}"
-            )
-        missing = sorted(
-            name for name in inputs if not name.startswith("params:") and name in catalog and not catalog[name].exists()
-        )
-        if missing:
-            raise EegfmError(
-                f"not there yet: {', '.join(missing)}; run the whole project first: kedro run{self._options}"
-            )
+        leave_out_absent(pipeline, catalog)
+        self._refuse_missing(pipeline.inputs(), catalog)
         self._lineage.check_run(pipeline, catalog)
+        check_encoder(pipeline, catalog)
+        check_machine(pipeline, catalog)
+        self._probe_ahead = ProbeAhead(pipeline)
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: CatalogProtocol[Any, Any], inputs: dict[str, Any]) -> None:
-        """Stop before a step that would read two generations."""
+        """Stop before a step that would read two generations, and before a training whose probe would fail."""
         self._lineage.begin(node, catalog, inputs)
+        self._probe_ahead.begin(node, catalog, inputs)
 
     @hook_impl
     def after_node_run(
@@ -64,13 +70,32 @@ class ProjectHooks:
     ) -> None:
         """Give the outputs of a step a record of their origin."""
         self._lineage.end(node, catalog, inputs, outputs)
+        keep_other_encoder(node, catalog, outputs)
+        self._probe_ahead.end(node)
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
-        """Add the environment and options of this run to the repair command of a damaged store."""
+        """Add the environment and options of this run to the command that a message of a job names."""
         for cause in _causes(error):
-            if isinstance(cause, StoreError):
+            if isinstance(cause, _OF_JOBS) and self._options not in str(cause):
                 cause.args = (re.sub(r"kedro run --\w+=\w+", lambda m: m[0] + self._options, str(cause)),)
+
+    def _refuse_missing(self, inputs: set[str], catalog: CatalogProtocol[Any, Any]) -> None:
+        """Refuse a run without files that it reads and does not make. The line names the smallest command for them."""
+        if ENCODER in inputs and not catalog[ENCODER].exists():
+            path, options = catalog[ENCODER]._describe()["filepath"], self._options
+            imports = f"FOREIGN_WEIGHTS=FILE kedro run --pipelines=import_weights{options}"
+            if not self._pretrains:
+                raise CheckpointError(f"no encoder at {path}; import one with: {imports}")
+            raise CheckpointError(
+                f"no pretrained encoder at {path}; make it with: kedro run --pipelines=pretrain{options}, or import "
+                f"one with: {imports}"
+            )
+        read = (name for name in inputs if not name.startswith("params:") and name in catalog)
+        missing = sorted(name for name in read if not catalog[name].exists())
+        if missing:
+            command = self._lineage.command_for(missing)
+            raise EegfmError(f"not there yet: {', '.join(missing)}; run first: {command}")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -78,6 +103,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__
+
+
+def _refuse_empty_pretraining(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+    """Stop the run before another step if there is no corpus to pretrain on."""
+    for node in pipeline.nodes:
+        if node.func is refuse_pretraining:
+            refuse_pretraining(catalog.load("params:corpora"))
 
 
 def _check_raw_folders(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:

@@ -131,7 +131,7 @@ class Lineage:
         if isinstance(dataset, Recorded) and dataset.command == Recorded.command:
             dataset.command = self._command([name])
             if isinstance(dataset, CheckpointDataset) and dataset.is_imported():
-                dataset.command = f"kedro run --pipelines=import_weights{self._options}"
+                dataset.command = self._run(["import_weights"])
         return dataset if isinstance(dataset, Identified) else None
 
     def _refuse_damage(self, names: Iterable[str], catalog: Catalog) -> None:
@@ -192,6 +192,18 @@ class Lineage:
         command = self._command([one.entry for one in stale], entries)
         return f"two generations: {described(first)}; make them again with: {command}"
 
+    def command_for(self, missing: Collection[str]) -> str:
+        """The smallest command that makes entries which do not exist yet."""
+        for name, pipeline in self._pipelines.items():
+            if name != "__default__" and set(missing) <= pipeline.all_outputs():
+                return self._run([name])
+        return self._command(missing)
+
+    def _run(self, pipelines: Collection[str]) -> str:
+        file = "FOREIGN_WEIGHTS=FILE " if "import_weights" in pipelines else ""
+        chosen = f" --pipelines={','.join(pipelines)}" if pipelines else ""
+        return f"{file}kedro run{chosen}{self._options}"
+
     def _command(self, stale: Iterable[str], entries: Iterable[str] = ()) -> str:
         """The command that makes entries again, with all data before them."""
         wanted = {self._pipeline_of(name) for name in stale}
@@ -202,8 +214,7 @@ class Lineage:
         if "pretrain" in wanted:
             wanted -= {*_DATA_PIPELINES}
         order = [name for name in self._pipelines if name in wanted]
-        chosen = f" --pipelines={','.join(order)}" if order else ""
-        return f"kedro run{chosen}{self._options}"
+        return self._run(order)
 
     def _pipeline_of(self, entry: str) -> str:
         """The first pipeline that makes an entry; an empty name if there is none."""

@@ -14,6 +14,7 @@ from eegfm.jobs.weights.config import ExportParams, ImportParams
 from eegfm.mixture.config import MixtureParams
 from eegfm.mixture.shares import batch_counts
 from eegfm.project.corpus_params import CorpusParams
+from eegfm.project.model_folder import checked_model
 from eegfm.signal.config import SignalParams
 from eegfm.splits.config import TUH_FAMILIES, Roles, SplitParams
 from eegfm.training.config import PretrainParams
@@ -29,7 +30,10 @@ SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
     "signal": SignalParams,
     "split": SplitParams,
 }
-"""Top-level parameters that are not the name of a corpus. ``data`` is the folder for everything a run writes."""
+"""Top-level parameters that are not the name of a corpus."""
+PLACES = ("data", "model")
+"""Parameters of the command line that say where a run writes: everything, and what belongs to one model. Files name
+them in ``globals.yml``, because the catalog reads no parameters."""
 
 _FOUND_LENGTH = 80
 _NO_MAPPING = {"model_attributes_type", "model_type", "dict_type"}
@@ -62,7 +66,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> Roles:
     """
     if "corpora" not in parameters:
         raise ConfigError("parameters: 'corpora' is missing; it names the corpora to pretrain and to probe on")
-    shared = {*SHARED_PARAMETERS, "data"}
+    shared = {*SHARED_PARAMETERS, *PLACES}
     corpora = [key for key in parameters if key not in shared]
     for name in corpora:
         block = parameters[name]
@@ -77,11 +81,31 @@ def check_parameters(parameters: Mapping[str, Any]) -> Roles:
         if key in parameters:
             checked(model, parameters[key], key)
     roles = checked(Roles, parameters["corpora"], "corpora")
-    for name in [*roles.pretrain, *([roles.probe] if roles.probe else [])]:
+    for name in roles.corpora:
         if name not in corpora:
             raise ConfigError(f"corpora: {name!r} has no parameters; there are {', '.join(sorted(corpora))}")
     _check_together(parameters, roles, corpora)
     return roles
+
+
+def check_places(parameters: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse a place that a file names as a parameter. The catalog would not follow it.
+
+    Args:
+        parameters: Parameters of the files and the command line together.
+        given: Parameters of the command line.
+
+    Raises:
+        ConfigError: A file holds such a parameter, or the model's name is no name of a folder.
+    """
+    for name in PLACES:
+        if name in parameters and name not in given:
+            raise ConfigError(
+                f"parameter {name}: {parameters[name]!r} stands in a file of parameters, where nothing reads it; write "
+                f"{name}: into globals.yml beside it, or give --params={name}=…"
+            )
+    if given.get("model") not in (None, ""):
+        checked_model(given["model"])
 
 
 def parameter_identities(parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -90,7 +114,7 @@ def parameter_identities(parameters: Mapping[str, Any]) -> dict[str, dict[str, A
     for key, value in parameters.items():
         if key in SHARED_PARAMETERS:
             found[f"params:{key}"] = checked(SHARED_PARAMETERS[key], value, key)
-        elif key != "data":
+        elif key not in PLACES:
             corpus = checked(CorpusParams, value, key)
             found |= {f"params:{key}.{name}": getattr(corpus, name) for name in CorpusParams.model_fields}
     return {name: model.identity() for name, model in found.items()}
@@ -118,7 +142,7 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
     for name in roles.pretrain:
         _check_cut(parameters, name, mix.cut, "mix.cut")
     # Shares by size or by hours follow from the windows; training checks them.
-    if "pretrain" in parameters and mix.given_weights and mix.by != "hours":
+    if "pretrain" in parameters and roles.pretrain and mix.given_weights and mix.by != "hours":
         total = sum(mix.given_weights[name] for name in roles.pretrain)
         batch_size = checked(PretrainParams, parameters["pretrain"], "pretrain").batch_size
         batch_counts({name: mix.given_weights[name] / total for name in roles.pretrain}, batch_size)

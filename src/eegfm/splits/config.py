@@ -10,7 +10,7 @@ Ratio = Annotated[float, Field(ge=0, lt=1)]
 
 RESERVED = {
     # parameters, catalog entries and folders
-    *("corpora", "data", "mix", "mixture", "params", "roles", "runs", "signal", "split", "splits", "import"),
+    *("corpora", "data", "mix", "mixture", "model", "params", "roles", "runs", "signal", "split", "splits", "import"),
     # pipelines, those to come among them
     *("ingest", "window", "pretrain", "contrast", "probe", "finetune", "challenge", "tune", "embed", "check"),
     *("tokenizer", "import_weights", "export", "report"),
@@ -37,17 +37,28 @@ class Roles(StrictModel):
     """Role of each corpus.
 
     Args:
-        pretrain: Corpora whose persons may enter pretraining.
+        pretrain: Corpora whose persons may enter pretraining; empty where the encoder comes from elsewhere.
         probe: Corpus on whose persons the encoder is evaluated; empty for none.
     """
 
-    pretrain: list[CorpusName] = Field(min_length=1)
+    pretrain: list[CorpusName]
     probe: CorpusName | Literal[""] = ""
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Roles":
         refuse_repeated(list(self.pretrain), "corpus")
         return self
+
+    @model_validator(mode="after")
+    def _some_corpus(self) -> "Roles":
+        if not self.pretrain and not self.probe:
+            raise ValueError("pretrain and probe name no corpus; name one in corpora.pretrain or in corpora.probe")
+        return self
+
+    @property
+    def corpora(self) -> list[str]:
+        """All corpora with a role, each once."""
+        return list(dict.fromkeys([*self.pretrain, *([self.probe] if self.probe else [])]))
 
 
 class SplitParams(StrictModel):

@@ -100,7 +100,7 @@ def check_splits(splits: pd.DataFrame) -> None:
     missing = [name for name in _DECIDING if name not in splits]
     if missing:
         raise SplitError(
-            f"the splits table has no column {', '.join(missing)}; make it again with: kedro run --tags=data"
+            f"the splits table has no column {', '.join(missing)}; make it again with: kedro run --pipelines=mix"
         )
     unknown = sorted(set(splits["split"]) - set(SPLITS))
     if unknown:
@@ -251,8 +251,8 @@ def _refuse_several(what: str, value: str, pairs: Iterable[tuple[Any, Any]]) -> 
 
 
 def _refuse_empty(splits: pd.DataFrame, roles: Roles, params: SplitParams) -> None:
-    needed = {"train"}
-    if params.validation_ratio > 0:
+    needed = {"train"} if roles.pretrain else set()
+    if roles.pretrain and params.validation_ratio > 0:
         needed.add("validation")
     if roles.probe:
         needed.add("test")

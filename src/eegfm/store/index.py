@@ -122,7 +122,7 @@ def scan_index(folder: Path) -> Iterator[tuple[Entry, int]]:
             entry = _parse(line)
             if entry is None:
                 if end < n_bytes:
-                    raise StoreError(f"{path}: line {number} is damaged; delete {folder} and ingest again")
+                    raise StoreError(f"{path}: line {number} is damaged; move {folder} away and ingest again")
                 return
             yield entry, end
 

@@ -74,7 +74,7 @@ def read_facts(folder: Path) -> StoreFacts:
         raise StoreError(f"{folder}: holds no signal store; make it with: kedro run --pipelines=ingest")
     facts = _read_sealed(path)
     if facts is None or not facts.keys() <= {f.name for f in fields(StoreFacts)}:
-        raise StoreError(f"{path} is damaged; delete {folder} and run: kedro run --pipelines=ingest")
+        raise StoreError(f"{path} is damaged; move {folder} away and run: kedro run --pipelines=ingest")
     if facts.get("format_version") != FORMAT_VERSION:
         raise StoreError(
             f"{folder}: store format {facts.get('format_version')}, this version reads {FORMAT_VERSION}; "
@@ -92,7 +92,7 @@ def write_montage(folder: Path, montage: Montage) -> None:
     path = folder / montage.name / MONTAGE_FILE
     if path.exists():
         if read_montage(folder, montage.name) != montage:
-            raise StoreError(f"{path} describes other electrodes than the recordings have; delete {folder}")
+            raise StoreError(f"{path} describes other electrodes than the recordings have; move {folder} away")
     else:
         _write_sealed(path, montage.to_dict())
 

@@ -117,6 +117,8 @@ class PretrainParams(StrictModel):
         devices: Number of devices.
         precision: Number format of matrix products. ``bf16-mixed`` is refused on a CPU that computes it wrong.
         progress_bar: Whether to draw one; only ever on a terminal.
+        overwrite: Replace a stored encoder that this training would not make again: an imported one, or one that other
+            parameters, other data or other code made. Otherwise it is refused.
     """
 
     encoder: AnyEncoderConfig = PatchTransformerConfig()
@@ -141,6 +143,7 @@ class PretrainParams(StrictModel):
     devices: Literal[1] = 1
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     progress_bar: bool = True
+    overwrite: bool = False
 
     @model_validator(mode="after")
     def _one_length(self) -> "PretrainParams":
@@ -154,5 +157,9 @@ class PretrainParams(StrictModel):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """Options that decide the result: all except those for the machine, the display and the header's license."""
-        return self.model_dump(mode="json", exclude={"accelerator", "devices", "license", "loader", "progress_bar"})
+        """Options that decide the result.
+
+        Left out are those for the machine, the display, the header's license and the file that is replaced.
+        """
+        without = {"accelerator", "devices", "license", "loader", "overwrite", "progress_bar"}
+        return self.model_dump(mode="json", exclude=without)

@@ -436,6 +436,13 @@ def test_too_little_to_probe_is_refused_with_counts(checkpoint, store, windows):
         probe(checkpoint, store, windows, _splits().iloc[1:], PARAMS)
 
 
+def test_what_cannot_be_divided_is_refused_before_features_are_computed(checkpoint, store, windows, monkeypatch):
+    monkeypatch.setattr("eegfm.jobs.probe.probe.all_features", None)  # a call of it is an error
+    one_each = windows[windows["recording_id"].str.endswith("R01") == (windows["person"] == "sim:p0")]
+    with pytest.raises(SplitError, match=r"fold 0 of 6: .*\[50, 0\] windows per class"):
+        probe(checkpoint, store, one_each, _splits(), PARAMS)
+
+
 def test_the_classes_are_those_of_the_task_and_each_needs_a_window_of_a_test_person(checkpoint, store, windows):
     """p0 alone has the third class, and is validated on."""
     drowsy = windows.assign(label=windows["label"].mask(windows["recording_id"] == "sim:p0:R02", "drowsy"))

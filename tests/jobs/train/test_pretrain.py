@@ -26,6 +26,8 @@ from eegfm.errors import ConfigError, SplitError, TrainingError
 from eegfm.inference.backbone import Backbone, load_backbone, rereference_for
 from eegfm.inference.encoder_code import encoder_code
 from eegfm.jobs.train import PretrainResult, fit_pretraining, pretraining
+from eegfm.jobs.train.fingerprint import named
+from eegfm.jobs.train.pretrain import Refuse
 from eegfm.nn.context import Context
 from eegfm.nn.rereference import Rereference
 from eegfm.objectives.base import LossOutput, Objective
@@ -158,10 +160,15 @@ def fit(mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path_factory: 
     runs = tmp_path_factory.mktemp("runs")
 
     def run(
-        table: pd.DataFrame = mixture, run_directory: Path = runs, *, splits: pd.DataFrame = splits, **changes: Any
+        table: pd.DataFrame = mixture,
+        run_directory: Path = runs,
+        *,
+        splits: pd.DataFrame = splits,
+        refuse: Refuse = lambda fingerprint, identity: None,
+        **changes: Any,
     ) -> PretrainResult:
         params = PARAMS.model_copy(update=changes)
-        return fit_pretraining(table, stores, params, run_directory, splits=splits)
+        return fit_pretraining(table, stores, params, run_directory, splits=splits, refuse=refuse)
 
     return run
 
@@ -398,6 +405,23 @@ def test_a_run_is_named_after_its_samples_and_its_code(
     before = name()
     monkeypatch.setattr("eegfm.jobs.train.fingerprint.module_hashes", lambda *roots, without: {"edited": str(roots)})
     assert name() != before
+
+
+def test_a_run_is_refused_by_its_name_before_it_leaves_a_trace(
+    fit: Fit, result: PretrainResult, tmp_path: Path
+) -> None:
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    def refuse(fingerprint: str, identity: dict[str, Any]) -> None:
+        asked.append((fingerprint, identity))
+        raise ConfigError("refused")
+
+    with pytest.raises(ConfigError, match="refused"):
+        fit(run_directory=tmp_path, refuse=refuse, overwrite=True, license="mit")  # these decide no weight
+    assert not list(tmp_path.iterdir())
+    [(fingerprint, identity)] = asked
+    assert fingerprint == named(identity) == result.run_directory.name == result.checkpoint.header.fingerprint
+    assert json.loads((result.run_directory / "params.json").read_text())["identity"] == identity
 
 
 def test_the_code_is_that_of_the_first_step(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ from eegfm.jobs.weights.exported import load_exported, read_exported_config
 from eegfm.jobs.weights.import_weights import import_weights
 from eegfm.nn.rereference import reference_matrix
 from exports import checkpoint_of
+from kedro_project import PROJECT_ROOT
 
 CONFIG = PatchTransformerConfig(d_model=16, head_size=8, n_layers=1, patch_s=1.0)
 HUGGINGFACE = ExportParams(formats=("huggingface",))
@@ -50,7 +51,25 @@ def checkpoint() -> Checkpoint:
 @pytest.fixture(scope="module")
 def exported(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("output") / "export"
-    return folder, export(checkpoint, ExportParams(), folder)
+    return folder, export(checkpoint, ExportParams(formats=("huggingface", "torch_export", "onnx")), folder)
+
+
+def test_the_default_needs_no_extra() -> None:
+    default = ExportParams().formats
+    assert default == ("huggingface", "torch_export")
+    assert yaml.safe_load((PROJECT_ROOT / "conf/base/parameters_export.yml").read_text())["export"]["formats"] == [
+        *default
+    ]
+
+
+def test_files_of_others_are_not_removed(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    folder = tmp_path / "export"
+    export(checkpoint, HUGGINGFACE, folder)
+    export(checkpoint, HUGGINGFACE, folder)  # an earlier export is replaced
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match=r"/export holds what no export wrote \(notes\.txt\).*move it away"):
+        export(checkpoint, HUGGINGFACE, folder)
+    assert (folder / "notes.txt").read_text() == "mine"
 
 
 def test_the_report_says_what_was_compared(exported: tuple[Path, dict[str, Any]]) -> None:

@@ -89,6 +89,20 @@ def refuse_pretrained(
     return Exposure(met, not imports, tuple(declared))
 
 
+def refuse_declared(header: CheckpointHeader, probed: str) -> None:
+    """Refuse an encoder whose imported weights may have been trained on a corpus, as far as names of corpora tell.
+
+    Args:
+        header: Header of the encoder.
+        probed: Name of the corpus to probe.
+
+    Raises:
+        SplitError: They may have been.
+    """
+    declared = shared_corpora({corpus for one in header.imports() for corpus in one.corpora}, [probed], keys=())
+    _refuse_declared(header, declared, [probed])
+
+
 def shared_corpora(declared: Iterable[str], probed: Iterable[str], keys: Iterable[str]) -> list[str]:
     """The declared corpora that share persons with the probed corpora.
 

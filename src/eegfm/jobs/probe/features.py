@@ -5,12 +5,13 @@ import torch
 from numpy.typing import NDArray
 
 from eegfm.batch import SignalSpec
-from eegfm.checkpoint import Checkpoint
+from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.evaluation.config import ProbeParams
 from eegfm.evaluation.features import band_power_features, encoder_features, extract_features
 from eegfm.inference.backbone import Backbone, load_backbone, untrained_backbone_like
 from eegfm.jobs.probe.compatibility import check_channels, check_windows
 from eegfm.jobs.probe.trials import Trials
+from eegfm.nn.device import refuse_missing_gpu
 from eegfm.store.reader import SignalStore
 
 FeatureSets = dict[str, list[NDArray[np.float32]]]
@@ -25,7 +26,7 @@ def all_features(checkpoint: Checkpoint, store: SignalStore, trials: Trials, par
         SplitError: See ``extract_features``.
         StoreError: Stored samples differ from their checksums.
     """
-    device, backbones = _device(params), _backbones(checkpoint, _spec_of(store, trials), trials, params)
+    device, backbones = _device(params), _backbones(checkpoint, spec_of(store, trials), trials, params)
     rereference = backbones["pretrained 0"].rereference
     extractors = {name: encoder_features(backbone.to(device)) for name, backbone in backbones.items()}
     extractors["band_power 0"] = band_power_features(rereference, store.rate_hz)
@@ -44,6 +45,17 @@ def all_features(checkpoint: Checkpoint, store: SignalStore, trials: Trials, par
     }
 
 
+def check_encoder(header: CheckpointHeader, backbone: Backbone, trials: Trials) -> None:
+    """Refuse windows or channels that an encoder is not made for.
+
+    Raises:
+        CheckpointError: The length of the windows does not fit, or the channels have another order.
+    """
+    check_windows(header, backbone.encoder, trials.windows)
+    if backbone.encoder.traits.one_montage:
+        check_channels(header, backbone.encoder_spec.montages)
+
+
 def _backbones(checkpoint: Checkpoint, spec: SignalSpec, trials: Trials, params: ProbeParams) -> dict[str, Backbone]:
     """Build the trained backbone and its untrained twins.
 
@@ -51,14 +63,12 @@ def _backbones(checkpoint: Checkpoint, spec: SignalSpec, trials: Trials, params:
         CheckpointError: The encoder does not fit the windows, or was made by other code.
     """
     trained = load_backbone(checkpoint, spec, accept_other_code=params.accept_other_code, key="probe.accept_other_code")
-    check_windows(checkpoint.header, trained.encoder, trials.windows)
-    if trained.encoder.traits.one_montage:
-        check_channels(checkpoint.header, trained.encoder_spec.montages)
+    check_encoder(checkpoint.header, trained, trials)
     twins = (untrained_backbone_like(checkpoint, spec, params.untrained_seed + k) for k in range(params.n_untrained))
     return {"pretrained 0": trained} | {f"untrained {k}": twin for k, twin in enumerate(twins)}
 
 
-def _spec_of(store: SignalStore, trials: Trials) -> SignalSpec:
+def spec_of(store: SignalStore, trials: Trials) -> SignalSpec:
     """Describe the probed windows for the adapter. An encoder is built from its checkpoint alone."""
     longest = trials.windows.groupby("montage")["n_samples"].max()
     names = [str(name) for name in longest.index]
@@ -70,4 +80,6 @@ def _spec_of(store: SignalStore, trials: Trials) -> SignalSpec:
 def _device(params: ProbeParams) -> torch.device:
     if params.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if params.device == "cuda":
+        refuse_missing_gpu("probe.device", params.device)
     return torch.device(params.device)

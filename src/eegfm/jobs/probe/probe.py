@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.evaluation.config import ProbeParams
-from eegfm.evaluation.crossval import HeldOut, predict_held_out
-from eegfm.evaluation.features import zscore_per_person
+from eegfm.evaluation.crossval import HeldOut, check_divisions, predict_held_out
+from eegfm.evaluation.features import refuse_montages, zscore_per_person
 from eegfm.evaluation.summary import PersonScores, compare
 from eegfm.inference.backbone import rereference_for
 from eegfm.inference.channels_left import with_channels_left
@@ -71,9 +71,7 @@ def probe(
     if params.verify == "off":
         store = store.unverified()
     split_table = SplitTable(splits)
-    check_signals(checkpoint.header, store)
-    trials = trials_of_test_persons(windows, splits, params, partial(_with_channels_left, store, checkpoint.header))
-    split_table.check_test(trials.windows)
+    trials = checked_trials(checkpoint.header, store, windows, splits, params)
     exposure = _exposure(split_table, splits, trials, store, checkpoint.header, params)
     features = all_features(checkpoint, store, trials, params)
     rows: dict[bool, dict[str, PersonScores]] = {}
@@ -97,6 +95,23 @@ def probe(
     )
     _log(metrics)
     return ProbeResult(metrics, pd.concat(tables, ignore_index=True))
+
+
+def checked_trials(
+    header: CheckpointHeader, store: SignalStore, windows: pd.DataFrame, splits: pd.DataFrame, params: ProbeParams
+) -> Trials:
+    """Find the windows to classify, and refuse what can be refused before there are features.
+
+    Raises:
+        SplitError: Persons, classes, folds or windows are too few, or montages too many.
+        CheckpointError: The signals have another rate or other filters than the encoder's.
+    """
+    check_signals(header, store)
+    trials = trials_of_test_persons(windows, splits, params, partial(_with_channels_left, store, header))
+    SplitTable(splits).check_test(trials.windows)
+    check_divisions(trials.truth, trials.persons, trials.folds, len(trials.classes), params)
+    refuse_montages(trials.windows, params.pooling)
+    return trials
 
 
 def _with_channels_left(store: SignalStore, header: CheckpointHeader, windows: pd.DataFrame) -> pd.DataFrame:

@@ -26,7 +26,7 @@ def build_report(
     title: str,
     corpora: Mapping[str, Mapping[str, pd.DataFrame]],
     splits: pd.DataFrame,
-    mixture: pd.DataFrame,
+    mixture: pd.DataFrame | None,
     metrics: Mapping[str, Mapping[str, Any]],
     figures: Mapping[str, go.Figure],
 ) -> str:
@@ -37,8 +37,8 @@ def build_report(
         corpora: Tables ``recordings``, ``rejected``, ``windows``, ``window_counts``, ``ingest_summary``, ``montages``
             and ``unknown_channels``, by corpus.
         splits: Persons and their splits.
-        mixture: Windows that training drew from.
-        metrics: Metrics by phase.
+        mixture: Windows that training drew from; None for an encoder that was imported.
+        metrics: Metrics by phase; under ``import_weights`` the report of an import.
         figures: Plotly figures by heading.
 
     Returns:
@@ -56,10 +56,11 @@ def build_report(
     for corpus, tables in corpora.items():
         parts += _about_corpus(html.escape(corpus), tables)
     parts += ["<h2>Persons by split</h2>", _table(_counts(splits.assign(persons=1), "persons"))]
-    parts += [
-        "<h2>Windows of the mixture</h2>",
-        _table(_counts(mixture.rename(columns={"n_windows": "windows"}), "windows")),
-    ]
+    if mixture is not None:
+        windows = _counts(mixture.rename(columns={"n_windows": "windows"}), "windows")
+        parts += ["<h2>Windows of the mixture</h2>", _table(windows)]
+    if "import_weights" in metrics:
+        parts += _about_import(metrics["import_weights"])
     if "probe" in metrics:
         parts += ["<h2>Probe</h2>", _table(_probe_rows(metrics["probe"]))]
     for number, (heading, figure) in enumerate(figures.items()):
@@ -91,6 +92,21 @@ def _about_corpus(corpus: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     return parts
 
 
+def _about_import(report: Mapping[str, Any]) -> list[str]:
+    """Where an imported encoder is from, and how many of its weights were found in the file."""
+    outcomes = ("matched", "missing", "unexpected", "mismatched", "left_out", "resized")
+    facts = {
+        name: report[name] for name in ("file", "file_sha256", "source", "license", "fingerprint") if name in report
+    }
+    facts |= {f"weights {name}": len(report[name]) for name in outcomes if name in report}
+    return [
+        "<h2>Imported encoder</h2>",
+        "<p>The encoder was trained elsewhere and imported. There is no history of its training and no reconstruction."
+        "</p>",
+        _protocol(facts),
+    ]
+
+
 def _window_counts(counts: pd.DataFrame) -> pd.DataFrame:
     """One row per cut, whole numbers without decimals."""
     wide = counts.pivot(index="cut", columns="what", values="count")[list(dict.fromkeys(counts["what"]))]
@@ -100,12 +116,12 @@ def _window_counts(counts: pd.DataFrame) -> pd.DataFrame:
 
 def _refuse_other_encoder(metrics: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse a probe that was made with another encoder than the one on the page."""
-    if {"pretrain", "probe"} <= metrics.keys():
-        trained = metrics["pretrain"]["fingerprint"]
+    shown = next((metrics[name].get("fingerprint") for name in ("pretrain", "import_weights") if name in metrics), None)
+    if shown is not None and "probe" in metrics:
         probed = metrics["probe"]["protocol"]["pretraining"]["fingerprint"]
-        if trained != probed:
+        if shown != probed:
             raise LineageError(
-                f"two generations: the probe was made with encoder {probed}, the encoder is {trained}; make it anew "
+                f"two generations: the probe was made with encoder {probed}, the encoder is {shown}; make it anew "
                 "with: kedro run --pipelines=probe"
             )
 

@@ -1,6 +1,7 @@
 """Fingerprint of a training run: a hash of everything that decides its weights."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -27,15 +28,15 @@ NO_WEIGHTS = (
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""
 
 
-def run_fingerprint(
+def run_identity(
     params: PretrainParams,
     data: TrainingData,
     signals: Mapping[str, str],
     *,
     parents: Sequence[Checkpoint] = (),
     job: str = PRETRAIN,
-) -> str:
-    """Name a run by what decides its weights; the machine does not count.
+) -> dict[str, Any]:
+    """Everything that decides the weights of a run, as plain data; the machine does not count.
 
     Args:
         params: All choices.
@@ -44,7 +45,7 @@ def run_fingerprint(
         parents: Checkpoints that the weights start from.
         job: Module whose code trains.
     """
-    identity = {
+    return {
         "params": params.identity(),
         "mixture": data.mixture_sha256,
         "filters": data.filters,
@@ -52,6 +53,22 @@ def run_fingerprint(
         "parents": [parent.identity() for parent in parents],
         "code": training_code(params, job),
     }
+
+
+def run_fingerprint(
+    params: PretrainParams,
+    data: TrainingData,
+    signals: Mapping[str, str],
+    *,
+    parents: Sequence[Checkpoint] = (),
+    job: str = PRETRAIN,
+) -> str:
+    """Name a run by its identity, see ``run_identity``."""
+    return named(run_identity(params, data, signals, parents=parents, job=job))
+
+
+def named(identity: Mapping[str, Any]) -> str:
+    """Name of the run with this identity."""
     return sha256_of(identity)[:12]
 
 

@@ -1,6 +1,7 @@
 """Pretrain an encoder on a mixture. The job returns a checkpoint and its numbers."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from eegfm.inference.backbone import Backbone, new_backbone
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.inference.encoder_code import encoder_code
 from eegfm.jobs.train.data import TrainingData, training_data
-from eegfm.jobs.train.fingerprint import run_fingerprint, signals_of
+from eegfm.jobs.train.fingerprint import named, run_identity, signals_of
 from eegfm.jobs.train.header import pretrain_header
 from eegfm.nn.context import Context, Stage, objective_seed
 from eegfm.nn.rereference import Rereference
@@ -22,9 +23,11 @@ from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective, Reconstructs
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.stores import Stores
+from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
 from eegfm.training.data_module import WindowData
 from eegfm.training.loading.loader import gather, subsample_evenly
+from eegfm.training.loading.residency import training_device
 from eegfm.training.loading.verify import readable
 from eegfm.training.module import PretrainModule
 from eegfm.training.throughput import ThroughputMonitor
@@ -32,6 +35,8 @@ from eegfm.training.trainer import build_trainer, honest_end, validation_interva
 
 _N_STATISTICS_STEPS = 16
 _N_RECONSTRUCTED = 4
+Refuse = Callable[[str, dict[str, Any]], None]
+"""Function of a run's fingerprint and identity that raises an error if this run must not start."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ def fit_pretraining(
     run_directory: Path,
     *,
     splits: pd.DataFrame,
+    refuse: Refuse = lambda fingerprint, identity: None,
 ) -> PretrainResult:
     """Pretrain an encoder on a mixture.
 
@@ -94,6 +100,7 @@ def fit_pretraining(
         run_directory: Runs lie here side by side, each in a folder named by a fingerprint of its parameters,
             its mixture, the samples and filters of its signals, and its code.
         splits: Persons and their splits; the mixture is checked against it, and the header says who was trained on.
+        refuse: Is called as soon as the run has its name, before the model is built.
 
     Returns:
         The result. Metrics: ``train_loss`` and ``train_r2`` (mean over the last tenth of the history),
@@ -107,10 +114,12 @@ def fit_pretraining(
         StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
     """
-    run = _prepare(params, mixture, splits, stores)
+    if params.precision == "bf16-mixed":
+        check_bfloat16(training_device(params.accelerator))
+    run = _prepare(params, mixture, splits, stores, refuse)
     module, data = run.module, run.data
     directory = run_directory / run.fingerprint
-    _write_params(directory, params, data.mixture_sha256)
+    _write_params(directory, params, run.identity)
     monitor = _train(module, data, directory)
     module = module.cpu().eval()
     return PretrainResult(
@@ -130,16 +139,22 @@ class _Run:
     data: TrainingData
     stores: Stores
     fingerprint: str
+    identity: dict[str, Any]
 
 
-def _prepare(params: PretrainParams, mixture: pd.DataFrame, splits: pd.DataFrame, stores: Stores) -> _Run:
+def _prepare(
+    params: PretrainParams, mixture: pd.DataFrame, splits: pd.DataFrame, stores: Stores, refuse: Refuse | None = None
+) -> _Run:
     """Check who may be trained on, address the windows, build the model and fit its statistics."""
     split_table = SplitTable(splits)
     split_table.check_training(mixture)
     stores = readable(stores, params.loader.verify)
     mixture = with_channels_left(mixture, stores, lambda m: Rereference(m, params.reference, params.bad_channels))
     data = training_data(mixture, stores, params)
-    fingerprint = run_fingerprint(params, data, signals_of(mixture, stores))
+    identity = run_identity(params, data, signals_of(mixture, stores))
+    fingerprint = named(identity)
+    if refuse is not None:
+        refuse(fingerprint, identity)
     code = encoder_code(params.encoder, params.adapter)  # now: who edits it during the training does not change that
     backbone = new_backbone(
         params.encoder,
@@ -156,7 +171,8 @@ def _prepare(params: PretrainParams, mixture: pd.DataFrame, splits: pd.DataFrame
     header = pretrain_header(
         objective, params, data, stores, backbone.encoder_spec, fingerprint, split_table, mixture, code
     )
-    return _Run(PretrainModule(objective, params, data.weights, data.n_steps, header), data, stores, fingerprint)
+    module = PretrainModule(objective, params, data.weights, data.n_steps, header)
+    return _Run(module, data, stores, fingerprint, identity)
 
 
 def _new_objective(params: PretrainParams, backbone: Backbone) -> Objective:
@@ -226,7 +242,8 @@ def _reconstruct(objective: Objective, data: TrainingData, stores: Stores, seed:
     return shown
 
 
-def _write_params(directory: Path, params: PretrainParams, mixture_sha256: str) -> None:
+def _write_params(directory: Path, params: PretrainParams, identity: dict[str, Any]) -> None:
+    """Write the parameters, and what the run is named by. ``eegfm.overwrite`` tells from that how two runs differ."""
     directory.mkdir(parents=True, exist_ok=True)
-    content = {"params": params.model_dump(mode="json"), "mixture_sha256": mixture_sha256}
+    content = {"params": params.model_dump(mode="json"), "mixture_sha256": identity["mixture"], "identity": identity}
     (directory / "params.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

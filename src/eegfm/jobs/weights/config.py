@@ -52,6 +52,7 @@ class ImportParams(StrictModel):
         note: Free text for the checkpoint's header.
         weights: Allowed differences between the file and the architecture.
         seed: Seed of weights that the file may lack.
+        overwrite: Replace a stored encoder that other parameters or another file made. Otherwise it is refused.
     """
 
     encoder: AnyEncoderConfig
@@ -67,6 +68,11 @@ class ImportParams(StrictModel):
     note: str = ""
     weights: LoadExceptions = LoadExceptions()
     seed: NonNegativeInt = 0
+    overwrite: bool = False
+
+    def identity(self) -> dict[str, Any]:
+        """Options that decide the result: all except the permission to replace an encoder."""
+        return self.model_dump(mode="json", exclude={"overwrite"})
 
     @field_validator("encoder", mode="before")
     @classmethod
@@ -81,12 +87,12 @@ class ExportParams(StrictModel):
     """Formats and montage of an export.
 
     Attributes:
-        formats: Files to write: ``huggingface`` (config.json, model.safetensors, README.md), ``onnx`` (encoder.onnx,
-            extra ``export``), ``torch_export`` (encoder.pt2).
+        formats: Files to write: ``huggingface`` (config.json, model.safetensors, README.md), ``torch_export``
+            (encoder.pt2), ``onnx`` (encoder.onnx, extra ``export``). The default needs no extra.
         montage: Montage of the input, by its name in the checkpoint; needed if there are several.
         accept_other_code: Export an encoder that was made by other code than the present code.
     """
 
-    formats: tuple[ExportFormat, ...] = Field(default=("huggingface", "onnx", "torch_export"), min_length=1)
+    formats: tuple[ExportFormat, ...] = Field(default=("huggingface", "torch_export"), min_length=1)
     montage: str | None = None
     accept_other_code: bool = False

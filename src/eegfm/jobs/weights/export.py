@@ -8,15 +8,18 @@ import torch
 
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
+from eegfm.errors import ConfigError
 from eegfm.inference.module import Inference, build_inference
 from eegfm.jobs.weights.config import ExportParams
-from eegfm.jobs.weights.export_onnx import check_onnx, write_onnx
-from eegfm.jobs.weights.export_programs import INPUT, OUTPUTS, compare, trace, write_torch_export
+from eegfm.jobs.weights.export_onnx import ONNX_FILE, check_onnx, write_onnx
+from eegfm.jobs.weights.export_programs import INPUT, OUTPUTS, TORCH_FILE, compare, trace, write_torch_export
 from eegfm.jobs.weights.exported import CONFIG_FILE, WEIGHTS_FILE, load_exported, write_exported
 from eegfm.jobs.weights.model_card import CARD_FILE, write_card
 from eegfm.jobs.weights.whole_folder import whole_folder
 
 logger = logging.getLogger(__name__)
+
+_FILES = (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, TORCH_FILE)
 
 
 def export(checkpoint: Checkpoint, params: ExportParams, folder: Path) -> dict[str, Any]:
@@ -25,17 +28,18 @@ def export(checkpoint: Checkpoint, params: ExportParams, folder: Path) -> dict[s
     Args:
         checkpoint: The encoder, pretrained here or imported.
         params: Formats and montage.
-        folder: Target folder. Its old contents are replaced in one step, and only if every format agrees.
+        folder: Target folder. An earlier export is replaced in one step, and only if every format agrees.
 
     Returns:
         JSON-ready: input, outputs and their shapes, and the files and the largest difference of each format.
 
     Raises:
-        ConfigError: The montage does not exist, or onnx is not installed.
+        ConfigError: The montage does not exist, onnx is not installed, or the folder holds files that no export wrote.
         CheckpointError: The encoder cannot be exported, or a file computes other values than the module.
     """
     if "onnx" in params.formats:
         check_onnx()
+    _check_replaced(folder)
     model = build_inference(checkpoint, params.montage, accept_other_code=params.accept_other_code)
     model = model.requires_grad_(False)
     spec = SignalSpec.from_dict(checkpoint.header.signal_spec)
@@ -53,6 +57,19 @@ def export(checkpoint: Checkpoint, params: ExportParams, folder: Path) -> dict[s
     for name, found in formats.items():
         logger.info("Exported %s: %s, largest difference %.2g", name, ", ".join(found["files"]), found["difference"])
     return _facts(model, n_channels, n_samples) | {"formats": formats}
+
+
+def _check_replaced(folder: Path) -> None:
+    """Say that an earlier export will be replaced, and refuse to remove files of others."""
+    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    strangers = [name for name in found if name not in _FILES and not name.startswith(ONNX_FILE)]
+    if strangers:
+        raise ConfigError(
+            f"{folder} holds what no export wrote ({', '.join(strangers[:3])}), and an export replaces the whole "
+            "folder; move it away"
+        )
+    if found:
+        logger.info("The earlier export in %s will be replaced", folder)
 
 
 def _write_huggingface(

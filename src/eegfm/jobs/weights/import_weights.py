@@ -81,9 +81,7 @@ def import_weights(path: Path, params: ImportParams) -> ImportResult:
     header = _header(params, backbone, names, foreign)
     tensors = {name: value.numpy().copy() for name, value in backbone.state_dict().items()}
     origin = {
-        "source": names.source,
-        "license": header.license,
-        "file_sha256": foreign.file_sha256,
+        **_origin(path, header),
         "n_parameters": sum(p.numel() for p in encoder.parameters()),
     }
     return ImportResult(Checkpoint(tensors, header), report.to_dict() | origin)
@@ -106,8 +104,21 @@ def _import_exported(path: Path) -> ImportResult:
     logger.info("%s is an export of eegfm and says all of itself: parameters import.* are not used", path)
     model = build_inference(checkpoint, next(iter(header.signal_spec["montages"])))
     report = LoadReport(tuple(sorted(checkpoint.tensors))).to_dict()
-    origin = {"source": header.imported.source, "license": header.license, "file_sha256": header.imported.file_sha256}
-    return ImportResult(checkpoint, report | origin | {"n_parameters": sum(p.numel() for p in model.parameters())})
+    return ImportResult(
+        checkpoint, report | _origin(path, header) | {"n_parameters": sum(p.numel() for p in model.parameters())}
+    )
+
+
+def _origin(path: Path, header: CheckpointHeader) -> dict[str, Any]:
+    """Where an encoder is from, for the report."""
+    assert header.imported is not None, "an import says where it is from"
+    return {
+        "file": path.name,
+        "source": header.imported.source,
+        "license": header.license,
+        "file_sha256": header.imported.file_sha256,
+        "fingerprint": header.fingerprint,
+    }
 
 
 def _montage_and_length(params: ImportParams) -> tuple[dict[str, Any], dict[str, int]]:
@@ -172,5 +183,5 @@ def _header(params: ImportParams, backbone: Backbone, names: KeyMap, foreign: Fo
 
 
 def _fingerprint(params: ImportParams, foreign: ForeignWeights) -> str:
-    identity = {"params": params.model_dump(mode="json"), "file_sha256": foreign.file_sha256}
+    identity = {"params": params.identity(), "file_sha256": foreign.file_sha256}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]

@@ -5,6 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from eegfm.errors import ConfigError
+from eegfm.overwrite import refuse_trained
+from eegfm.splits.config import Roles
 from eegfm.store.reader import SignalStore
 from eegfm.training.config import PretrainParams
 
@@ -14,13 +17,15 @@ def pretrain_encoder(
     splits: pd.DataFrame,
     params: PretrainParams,
     runs: Path,
+    encoder_file: Path,
     **stores: SignalStore,
 ) -> dict[str, Any]:
     """Pretrain on the mixture; the checkpoint's header says all that its user needs."""
     from eegfm.jobs.train.pretrain import fit_pretraining
     from eegfm.plots.figures import history_figure, reconstruction_figure
 
-    done = fit_pretraining(mixture, stores, params, runs, splits=splits)
+    refuse = refuse_trained(encoder_file, runs, overwrite=params.overwrite)
+    done = fit_pretraining(mixture, stores, params, runs, splits=splits, refuse=refuse)
     header = done.checkpoint.header
     origin = {"corpora": header.corpora, "simulated_corpora": header.simulated_corpora}
     identity = {"seed": header.seed, "fingerprint": header.fingerprint, "mixture_sha256": header.mixture_sha256}
@@ -32,3 +37,15 @@ def pretrain_encoder(
         "history": history_figure(done.history, header.corpora, header.simulated_corpora),
         "reconstructions": reconstruction_figure(done.reconstructions, header.simulated_corpora),
     }
+
+
+def refuse_pretraining(roles: Roles) -> None:
+    """Say that there is nothing to pretrain on.
+
+    Raises:
+        ConfigError: Always.
+    """
+    raise ConfigError(
+        f"corpora.pretrain names no corpus (corpora.probe is {roles.probe!r}), so there is nothing to pretrain on; "
+        "name corpora there, or import an encoder: FOREIGN_WEIGHTS=FILE kedro run --pipelines=import_weights"
+    )

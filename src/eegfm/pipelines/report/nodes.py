@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 from eegfm.jobs.report.config import ReportParams
 
 
-def write_report(params: ReportParams, splits: pd.DataFrame, mixture: pd.DataFrame, **parts: Any) -> str:
-    """Collect tables, metrics and figures, named ``<corpus or phase>__<what>``, on one page."""
+def write_report(params: ReportParams, splits: pd.DataFrame, mixture: pd.DataFrame | None = None, **parts: Any) -> str:
+    """Collect tables, metrics and figures, named ``<corpus or phase>__<what>``, on one page. Absent parts are None."""
     from eegfm.jobs.report.report import build_report
 
     corpora: dict[str, dict[str, pd.DataFrame]] = {}
@@ -19,7 +19,9 @@ def write_report(params: ReportParams, splits: pd.DataFrame, mixture: pd.DataFra
         owner, what = name.split("__")
         if isinstance(value, pd.DataFrame):
             corpora.setdefault(owner, {})[what] = value
-        elif what == "metrics":
+        elif value is None:
+            continue
+        elif what in ("metrics", "report"):
             metrics[owner] = value
         else:
             figures[f"{owner.capitalize()}: {what}"] = value

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from eegfm.errors import ConfigError
+from eegfm.nn.device import refuse_missing_gpu
 from eegfm.store.reader import SignalStore
 from eegfm.store.stores import Stores
 from eegfm.training.loading.buffers import Buffers, PinnedBuffers, ReusedBuffers
@@ -23,7 +24,13 @@ _CHUNK_BYTES = 64 << 20
 
 
 def training_device(accelerator: Literal["auto", "cpu", "gpu"]) -> torch.device:
-    """Device of the training."""
+    """Device of the training.
+
+    Raises:
+        ConfigError: A GPU is asked for and none is there.
+    """
+    if accelerator == "gpu":
+        refuse_missing_gpu("pretrain.accelerator", accelerator)
     return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
 
 

@@ -1,0 +1,65 @@
+"""Check before a training what the probe of its encoder would refuse after it."""
+
+from typing import Any
+
+import pandas as pd
+
+from eegfm.checkpoint import Checkpoint, CheckpointHeader
+from eegfm.evaluation.config import ProbeParams
+from eegfm.inference.backbone import new_backbone, untrained_backbone_like
+from eegfm.jobs.probe.features import check_encoder, spec_of
+from eegfm.jobs.probe.probe import checked_trials
+from eegfm.store.reader import SignalStore
+from eegfm.store.stores import Stores
+from eegfm.training.config import PretrainParams
+from eegfm.training.loading.groups import shared_filters, signal_spec
+
+
+def check_ahead(
+    mixture: pd.DataFrame,
+    stores: Stores,
+    params: PretrainParams,
+    probed: SignalStore,
+    windows: pd.DataFrame,
+    splits: pd.DataFrame,
+    probe_params: ProbeParams,
+) -> None:
+    """Refuse a training whose encoder the probe would refuse.
+
+    Args:
+        mixture: Windows that the training draws from.
+        stores: Signal stores of the training, by corpus.
+        params: Parameters of the training.
+        probed: Signal store of the probed corpus.
+        windows: Runs of windows of the probed corpus.
+        splits: Persons and their splits.
+        probe_params: Parameters of the probe.
+
+    Raises:
+        SplitError: Persons, classes, folds or windows of the probe are too few, or montages too many.
+        CheckpointError: Signals or windows of the probe do not fit the encoder.
+        ConfigError: The encoder or the adapter does not fit the montages.
+    """
+    spec = signal_spec(mixture, stores)
+    trained = new_backbone(
+        params.encoder,
+        params.adapter,
+        spec,
+        params.seed,
+        reference=params.reference,
+        bad_channels=params.bad_channels,
+    )
+    # Only the part of a header that the probe's checks read: who was trained on is not known yet.
+    read: dict[str, Any] = {
+        "encoder": params.encoder.model_dump(mode="json"),
+        "adapter": params.adapter.model_dump(mode="json"),
+        "signal_spec": spec.to_dict(),
+        "encoder_spec": trained.encoder_spec.to_dict(),
+        "filters": shared_filters(stores, stores),
+        "reference": params.reference,
+        "bad_channels": params.bad_channels,
+    }
+    header = CheckpointHeader.model_construct(**read)
+    trials = checked_trials(header, probed, windows, splits, probe_params)
+    twin = untrained_backbone_like(Checkpoint({}, header), spec_of(probed, trials), probe_params.untrained_seed)
+    check_encoder(header, twin, trials)

@@ -1,0 +1,133 @@
+"""Keep encoders that a run did not make itself, unless a parameter says that they may be replaced. No torch here."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from eegfm.checkpoint import CheckpointHeader, read_header
+from eegfm.errors import CheckpointError
+from eegfm.provenance import changes
+from eegfm.source_code import PACKAGE, module_hashes
+
+_PARAMS_FILE = "params.json"
+_N_NAMED = 3
+
+
+def refuse_trained(file: Path, runs: Path, *, overwrite: bool) -> Callable[[str, dict[str, Any]], None]:
+    """Make the function that refuses a training before it starts.
+
+    Args:
+        file: File of the stored encoder.
+        runs: Folder of the logs of all trainings.
+        overwrite: Whether the parameter ``pretrain.overwrite`` allows to replace any encoder.
+
+    Returns:
+        Function of the fingerprint and the identity of the run that starts. It raises a CheckpointError if the stored
+        encoder is from another run, was imported, or cannot be read.
+    """
+
+    def refuse(fingerprint: str, identity: dict[str, Any]) -> None:
+        header = None if overwrite else stored_header(file, "pretrain")
+        if header is not None and (header.imported or header.fingerprint != fingerprint):
+            raise refusal(file, described(header, "pretrain", _changed(header, runs, identity)), "pretrain")
+
+    return refuse
+
+
+def refuse_imported(file: Path, new: CheckpointHeader, *, overwrite: bool) -> None:
+    """Refuse an import that would replace another encoder.
+
+    Raises:
+        CheckpointError: The stored encoder was trained here, was imported from another file or with other parameters,
+            or cannot be read.
+    """
+    header = None if overwrite else stored_header(file, "import")
+    if header is not None and (header.imported, header.fingerprint) != (new.imported, new.fingerprint):
+        raise refusal(file, described(header, "import", "from another file or with other parameters"), "import")
+
+
+def stored_header(file: Path, key: str) -> CheckpointHeader | None:
+    """Header of the stored encoder; None if there is none.
+
+    Raises:
+        CheckpointError: It cannot be read. Somebody else may still be able to read it.
+    """
+    if not file.exists():
+        return None
+    try:
+        return read_header(file)
+    except CheckpointError as error:
+        raise refusal(file, f"cannot be read here ({str(error).removeprefix(f'{file}: ')})", key) from error
+
+
+def refusal(file: Path, what: str, key: str) -> CheckpointError:
+    """The error that says what would be lost, and both ways on."""
+    return CheckpointError(
+        f"{file} holds an encoder that {what}; this run would replace it: keep both with --params=model=NAME, or "
+        f"replace it with --params={key}.overwrite=true"
+    )
+
+
+def described(header: CheckpointHeader, key: str, changed: str, file_name: str = "") -> str:
+    """What a stored encoder is, as a predicate.
+
+    Args:
+        header: Header of the stored encoder.
+        key: ``pretrain`` or ``import``: what would replace it.
+        changed: How the run that made it differs from this one, if it was made by the same step.
+        file_name: Name of the file that it was imported from, if it is known.
+    """
+    if header.imported:
+        source = f"{file_name or header.imported.source} (SHA-256 {header.imported.file_sha256[:12]}…)"
+        return f"was imported from {source}" + (f" {changed}" if key == "import" else "")
+    if key == "import":
+        return f"was pretrained here (run {header.fingerprint}, {header.n_steps} steps on {', '.join(header.corpora)})"
+    return f"was trained {changed}"
+
+
+def changed_parameters(made: Mapping[str, Any], now: Mapping[str, Any], key: str) -> str:
+    """Parameters that differ, in words; empty if none does."""
+    found = changes(made, now, key)
+    return f"with other parameters ({found})" if found else ""
+
+
+def changed_code(header: CheckpointHeader, runs: Path) -> str:
+    """Modules that decide weights and differ from those of the run that trained an encoder; empty if none is known."""
+    made = _identity(header, runs).get("code", {})
+    now = module_hashes(*(f"{PACKAGE}.{name}" for name in made)) if made else {}
+    return _by_other_code([name for name in made if now.get(name) != made[name]])
+
+
+def _changed(header: CheckpointHeader, runs: Path, identity: Mapping[str, Any]) -> str:
+    """How a run differs from the one that trained an encoder, as far as the logs of that run are still there."""
+    made = _identity(header, runs)
+    if not made:
+        return f"by another run ({header.fingerprint}): with other parameters, on other data or by other code"
+    if said := changed_parameters(made["params"], identity["params"], "pretrain"):
+        return said
+    code = {name for name in {*made["code"], *identity["code"]} if made["code"].get(name) != identity["code"].get(name)}
+    if code:
+        return _by_other_code(sorted(code))
+    other = [name for name in ("mixture", "filters", "parents") if made.get(name) != identity[name]]
+    signals, now = made.get("signals", {}), identity["signals"]
+    corpora = [corpus for corpus in sorted({*signals, *now}) if signals.get(corpus) != now.get(corpus)]
+    other += [f"signals of {', '.join(corpora)}"] if corpora else []
+    return f"on other data ({', '.join(other)} changed)"
+
+
+def _by_other_code(names: list[str]) -> str:
+    more = f" and {len(names) - _N_NAMED} more" if len(names) > _N_NAMED else ""
+    return f"by other code ({', '.join(names[:_N_NAMED])}{more})" if names else ""
+
+
+def _identity(header: CheckpointHeader, runs: Path) -> dict[str, Any]:
+    """What the run of an encoder was named by; empty if its logs were removed or cannot be read."""
+    try:
+        content = json.loads((runs / header.fingerprint / _PARAMS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    found = content.get("identity") if isinstance(content, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(found.get(name), dict) for name in ("params", "code")):
+        return {}
+    return found
