@@ -62,7 +62,7 @@ READER = {
     | named("""
         signal: expected header rates sniff text
         signal.montages: electrodes
-        signal.edf: annotations calibration channels checks fields header reader records
+        signal.edf: annotations calibration channels checks fields header padding reader records
     """),
     "eeglab": {"recording"}
     | named("""
