@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eegfm.signal.text import stripped
+from eegfm.signal.text import fits, stripped
 
 BLANKS = ["", " ", "\t", "\r", "\n", "\u00a0", "\ufeff", "\u200b", "\u2009", "\u3000", " \u00a0\ufeff\t "]
 
@@ -16,6 +16,13 @@ BLANKS = ["", " ", "\t", "\r", "\n", "\u00a0", "\ufeff", "\u200b", "\u2009", "\u
 @pytest.mark.parametrize("word", ["go", "S  1", "é\u2028n/a", "\u00b5V", "左"])
 def test_blanks_around_a_word_are_gone_and_those_in_it_stay(word: str, blanks: str) -> None:
     assert stripped(f"{blanks}{word}{blanks}") == word
+
+
+@pytest.mark.parametrize(
+    ("text", "does"), [("BAD_ACQ_SKIP", True), (" bad ", True), ("not bad", False), ("[x]", True), ("x", False)]
+)
+def test_a_text_fits_a_pattern_in_any_case(text: str, does: bool) -> None:
+    assert fits(text, ("Bad*", "[[]x]")) == does
 
 
 @given(st.text(max_size=12))

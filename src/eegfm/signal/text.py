@@ -1,6 +1,8 @@
-"""Strip invisible blanks from annotations, labels and table cells."""
+"""Strip invisible blanks from annotations, labels and table cells, and compare them with patterns."""
 
 import unicodedata
+from fnmatch import fnmatchcase
+from functools import lru_cache
 
 
 def stripped(text: str) -> str:
@@ -17,6 +19,12 @@ def stripped(text: str) -> str:
     while stop > start and _is_blank(text[stop - 1]):
         stop -= 1
     return text[start:stop]
+
+
+@lru_cache(maxsize=4096)
+def fits(text: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a text matches one of the patterns. Case and surrounding blanks do not count."""
+    return any(fnmatchcase(text.strip().lower(), pattern.lower()) for pattern in patterns)
 
 
 def _is_blank(character: str) -> bool:

@@ -62,7 +62,7 @@ READER = {
     | named("""
         signal: expected header rates sniff text triggers units
         signal.montages: electrodes
-        signal.edf: annotations calibration channels checks fields header reader records triggers
+        signal.edf: annotations calibration channels checks fields header padding reader records triggers
     """),
     "eeglab": {"recording"}
     | named("""

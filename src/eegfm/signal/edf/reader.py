@@ -15,10 +15,12 @@ from eegfm.signal.edf.channels import EdfChannel
 from eegfm.signal.edf.checks import n_aligned_records, shifted, value_flags
 from eegfm.signal.edf.fields import FETCH_AGAIN
 from eegfm.signal.edf.header import EdfHeader, read_header
+from eegfm.signal.edf.padding import n_padded
 from eegfm.signal.edf.records import EdfRecords
 from eegfm.signal.edf.triggers import read_triggers
 from eegfm.signal.expected import SANE_RATES_HZ
 from eegfm.signal.header import Annotation, RecordingHeader, Segment
+from eegfm.signal.text import fits
 
 
 class EdfReader:
@@ -35,7 +37,7 @@ class EdfReader:
     """
 
     def __init__(self, path: Path, params: ReadParams) -> None:
-        self._path = path
+        self._path, self._params = path, params
         edf = read_header(path, params)
         self._rate_hz = _eeg_rate_hz(edf.signals, path.name)
         self._records = EdfRecords(path, edf)
@@ -81,6 +83,7 @@ class EdfReader:
         flags = set(edf.flags) | value_flags(edf, self._records)
         n_per_record = next(c.n_per_record for c in edf.signals if c.rate_hz == self._rate_hz)
         segments, annotations = self._timeline(notes, n_per_record, flags)
+        segments = self._without_padding(segments, annotations, flags)
         if len({c.rate_hz for c in edf.signals}) > 1:
             flags.add("other_rates")
         if not math.isclose(self._rate_hz, round(self._rate_hz), rel_tol=1e-9):
@@ -102,6 +105,21 @@ class EdfReader:
             stated_rate_hz=n_per_record / edf.stated_record_s,
             triggers=read_triggers(edf, self._records, segments, n_per_record),
         )
+
+    def _without_padding(
+        self, segments: tuple[Segment, ...], annotations: Sequence[Annotation], flags: set[str]
+    ) -> tuple[Segment, ...]:
+        """Segments that end before the padding of the last record, unless a note calls it bad; adds to the flags."""
+        n = n_padded(self._edf, self._records, self._rate_hz)
+        *others, last = segments
+        last = last._replace(stop=last.stop - n)
+        # Onsets are written in decimals, and may be those of the first or the second sample that was appended.
+        starts_s = (last.onset_s + (last.stop - last.start + np.array([-2, 2])) / self._rate_hz).tolist()
+        patterns = self._params.bad_annotations
+        if not n or any(starts_s[0] <= a.onset_s <= starts_s[1] and fits(a.text, patterns) for a in annotations):
+            return segments
+        flags.add(f"padded_s:{n / self._rate_hz:.3g}")
+        return (*others, last)
 
     def _timeline(
         self, notes: Notes, n_per_record: int, flags: set[str]

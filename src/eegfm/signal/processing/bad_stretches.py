@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from eegfm.signal.header import RecordingHeader, Segment
 from eegfm.signal.processing.quality import Span
+from eegfm.signal.text import fits
 
 TEXT_COLUMNS = ("value", "marker_value")
 CHANNEL_COLUMNS = ("channel", "channels")
@@ -44,7 +43,7 @@ def says_bad(event: Mapping[str, Any], patterns: Sequence[str]) -> bool:
     """
     values = [str(event[column]) for column in TEXT_COLUMNS if event.get(column)]
     others = () if any(_is_word(value) for value in values) else _other_texts(event)
-    return any(_fits(text, tuple(patterns)) for text in (*values, *others))
+    return any(fits(text, tuple(patterns)) for text in (*values, *others))
 
 
 def _is_word(text: str) -> bool:
@@ -60,11 +59,6 @@ def _other_texts(event: Mapping[str, Any]) -> list[str]:
     return [text for column, text in event.items() if isinstance(text, str) and column not in apart]
 
 
-@lru_cache(maxsize=4096)
-def _fits(text: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(text.strip().lower(), pattern.lower()) for pattern in patterns)
-
-
 def bad_stretches(events: Iterable[Mapping[str, Any]], patterns: Sequence[str]) -> BadStretches:
     """Collect stretches that events call bad. An event that is listed twice counts once.
 
@@ -76,7 +70,7 @@ def bad_stretches(events: Iterable[Mapping[str, Any]], patterns: Sequence[str]) 
     for event in events:
         onset_s, duration_s = float(event["onset_s"]), event.get("duration_s") or 0.0
         if not says_bad(event, patterns):
-            if any(_fits(text, tuple(patterns)) for text in _other_texts(event)):
+            if any(fits(text, tuple(patterns)) for text in _other_texts(event)):
                 elsewhere.add((onset_s, str(event["value"])))
         elif is_on_channels(event):
             on_channels.add((onset_s, str(event["value"])))
