@@ -24,6 +24,7 @@ def test_explore_runs_from_top_to_bottom(run: Run) -> None:
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
     assert any("image/png" in out.get("data", {}) for out in outputs)
     assert any("pretrained" in str(out.get("data", {})) for out in outputs)
+    assert not [out for out in outputs if "Loading data from" in str(out.get("text", ""))]
 
 
 def test_explore_is_committed_without_outputs() -> None:

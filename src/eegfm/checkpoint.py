@@ -32,7 +32,7 @@ class CheckpointHeader(Ancestry):
     ``encoder``, ``adapter`` and ``objective`` are the configurations that built the modules. They are validated again
     by the same unions when they are read. ``signal_spec`` describes the data. ``encoder_spec`` describes what the
     encoder receives after re-referencing and the adapter. ``fingerprint`` names the run: a hash of its parameters, its
-    samples and its code. ``encoder_code`` holds a short hash of each module between recorded microvolts and encoded
+    samples and its code. ``encoder_code`` holds a short hash of each module between stored microvolts and encoded
     vectors, because the same weights compute other values in other code. ``record`` is the record of the Kedro run that
     made the file. ``bad_channels`` is the treatment of bad channels before the encoder. ``normalization`` is the
     encoder's first operation on microvolts. ``license`` is the license of the weights.

@@ -4,10 +4,14 @@ import os
 import sys
 import warnings
 
+from kedro.framework.project import LOGGING
+from kedro.utils import find_config_file
+
 from eegfm.errors import ConfigError
 from eegfm.project import console
 from eegfm.project.config_loader import ConfigLoader
 from eegfm.project.context import ProjectContext
+from eegfm.project.ending import EndHooks
 from eegfm.project.hooks import ProjectHooks
 from eegfm.project.model_folder import model_folder
 from eegfm.stopping import stop_before_the_run
@@ -16,6 +20,11 @@ from eegfm.stopping import stop_before_the_run
 # a node reads from another namespace, and corpora meet in this way here.
 warnings.filterwarnings("ignore", message=".*register_new_resolver.*", category=UserWarning)
 warnings.filterwarnings("ignore", message=".*dataset names contain.*", category=UserWarning)
+if find_config_file("conf/logging") is None and "KEDRO_LOGGING_CONFIG" not in os.environ:
+    # Kedro looks for it from the working folder, and a notebook works in its own. A line for every entry that is loaded
+    # would stand above every cell.
+    quiet = {**LOGGING.data.get("loggers", {}), "kedro.io.data_catalog": {"level": "WARNING"}}
+    LOGGING.configure({**LOGGING.data, "loggers": quiet})
 console.install()
 stop_before_the_run(sys.argv)
 
@@ -30,7 +39,7 @@ def _environment_variable(name: str, default: str | None = None) -> str:
     return value
 
 
-HOOKS = (ProjectHooks(),)
+HOOKS = (ProjectHooks(), EndHooks())
 # The run hooks of kedro-viz write into the project's folder, even if a run writes elsewhere.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-viz",)
 CONTEXT_CLASS = ProjectContext

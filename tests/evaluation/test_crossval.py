@@ -1,6 +1,9 @@
+import logging
+
 import numpy as np
 import pytest
 
+from eegfm import progress
 from eegfm.errors import SplitError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.evaluation.crossval import check_divisions, predict_held_out
@@ -34,6 +37,14 @@ def test_finds_a_planted_effect(method, n_classes, n_folds):
     found = predict_held_out(features, classes, persons, persons % n_folds, n_classes, params)
     assert _score(classes, found.predicted, n_classes) > 0.8
     assert len(found.lambdas) == n_folds
+
+
+def test_long_fits_say_how_far_they_are(caplog, monkeypatch):
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
+    features, classes, persons = _trials(n_persons=4)
+    with caplog.at_level(logging.INFO):
+        predict_held_out(features, classes, persons, persons, 2, PARAMS)
+    assert caplog.messages == [f"Probe: fold {k} of 4 is fitted" for k in (1, 2, 3, 4)]
 
 
 def test_score_is_of_the_second_class():

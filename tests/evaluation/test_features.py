@@ -1,9 +1,12 @@
+import logging
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torch import nn
 
+from eegfm import progress
 from eegfm.adapters.config import NoAdapterConfig, ZeroPadConfig
 from eegfm.adapters.none import NoAdapter
 from eegfm.batch import SignalSpec
@@ -103,6 +106,14 @@ def test_features_stand_in_the_order_of_the_table(store):
         patches = _signal(store, recording_id, start).reshape(3, 4, 50)
         expected = np.stack([patches.mean(2).mean(1), patches.std(2, ddof=1).mean(1)], axis=1)
         np.testing.assert_allclose(values, expected.ravel(), rtol=1e-4, atol=1e-4)
+
+
+def test_many_windows_say_how_far_they_are(store, caplog, monkeypatch):
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
+    with caplog.at_level(logging.INFO):
+        windows = _windows([("r2", 300), ("r0", 10), ("r2", 0)])
+        _extract(store, windows, {"a": encoder_features(_PatchMeans(store))}, batch_size=2)
+    assert caplog.messages == ["Probe: features of 2 of 3 windows", "Probe: features of 3 of 3 windows"]
 
 
 def test_montages_are_pooled_by_their_mean_only(store):

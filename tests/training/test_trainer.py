@@ -5,11 +5,14 @@ import signal
 from pathlib import Path
 
 import pytest
+from lightning import Callback
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from eegfm.stopping import Stopped
 from eegfm.training.config import PretrainParams
+from eegfm.training.progress_lines import ProgressLines
 from eegfm.training.trainer import build_trainer, honest_end, quieten, validation_interval
 
 PARAMS = PretrainParams(n_steps=5, accelerator="cpu", progress_bar=False)
@@ -35,6 +38,19 @@ def test_logs_lie_in_the_run_directory(tmp_path: Path) -> None:
     assert trainer.logger is not None
     assert Path(trainer.logger.log_dir) == tmp_path / "tensorboard"
     assert trainer.max_steps == 5
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_terminal", "shown"),
+    [(True, True, TQDMProgressBar), (True, False, ProgressLines), (False, True, ProgressLines)],
+)
+def test_a_bar_on_a_terminal_and_lines_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool, is_terminal: bool, shown: type[Callback]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
+    trainer = build_trainer(PARAMS.model_copy(update={"progress_bar": asked}), tmp_path, 5, [], validates=True)
+    found = [type(callback) for callback in trainer.callbacks if isinstance(callback, TQDMProgressBar | ProgressLines)]
+    assert found == [shown]
 
 
 def test_short_runs_validate_once() -> None:

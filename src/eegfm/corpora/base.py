@@ -221,7 +221,8 @@ class Corpus(ABC):
         """Log the number of persons, and how one path was read. A wrong pattern shows here, not after a training."""
         own = table[table["subject"] != ""]
         read = {"subject": "subject", "session": "session", "bids_task": "task", "run": "run"}
-        row = own.iloc[int((own[list(read)] != "").sum(axis=1).to_numpy().argmax())]
+        n_fields = (own[list(read)] != "").sum(axis=1).to_numpy()
+        row = own.iloc[int(n_fields.argmax())]
         fields = ", ".join(f"{name} {row[column]}" for column, name in read.items() if row[column])
         n_persons = own["subject"].map(normalized_subject).nunique()
         _log.info("%s: %d files of %d persons; %s -> %s", self.corpus, len(own), n_persons, row["path"], fields)

@@ -1,5 +1,6 @@
 """Cross-validation over persons. The penalty is chosen on the training persons alone."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,9 @@ from eegfm.errors import SplitError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.evaluation.linear import Floats, Ints, decide
 from eegfm.evaluation.penalty import METHODS, choose_penalty, refuse_indivisible
+from eegfm.progress import Ticker
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ def predict_held_out(
     n_folds = int(folds.max()) + 1
     assert np.unique([persons, folds], axis=1).shape[1] == len(np.unique(persons)), "a person is in one fold"
     predicted, scores = np.full(len(classes), -1, dtype=np.int64), np.full(len(classes), np.nan)
-    lambdas = []
+    lambdas, ticker = [], Ticker()
     for fold in range(n_folds):
         train, test = folds != fold, folds == fold
         _refuse_missing_class(np.bincount(classes[train], minlength=n_classes), fold, n_folds)
@@ -54,6 +58,8 @@ def predict_held_out(
         of_test = path.scores(features[test])[0]
         predicted[test], scores[test] = decide(of_test), of_test.max(axis=-1)
         lambdas.append(penalty)
+        if ticker.is_due():
+            logger.info("Probe: fold %d of %d is fitted", fold + 1, n_folds)
     assert (predicted >= 0).all(), "every window is held out once"
     return HeldOut(predicted, scores, tuple(lambdas))
 

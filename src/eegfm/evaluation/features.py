@@ -1,5 +1,6 @@
 """Compute features of windows. Each batch is gathered once and goes through every feature extractor."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -14,7 +15,10 @@ from eegfm.evaluation.band_power import log_band_power
 from eegfm.evaluation.config import Pooling
 from eegfm.evaluation.linear import Standardizer
 from eegfm.inference.backbone import Backbone
+from eegfm.progress import Ticker
 from eegfm.store.reader import SignalStore
+
+logger = logging.getLogger(__name__)
 
 Extractor = Callable[[StoredBatch], tuple[Tensor, Tensor]]
 """Function from a stored batch to (B, R, X), X features of each row (a channel, or the whole window), and (B, R), True
@@ -76,7 +80,8 @@ def extract_features(
     refuse_montages(windows, pooling)
     parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in extractors}
     broken: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in extractors}
-    places = []
+    places: list[NDArray[np.int64]] = []
+    ticker = Ticker()
     with torch.inference_mode():
         for place, batch in window_batches(store, windows, batch_size=batch_size, device=device):
             places.append(place)
@@ -85,6 +90,8 @@ def extract_features(
                 broken[name].append((~found.isfinite().all(dim=2) & mask).any(dim=1).cpu().numpy())
                 pooled = pool_channels(found.cpu(), mask.cpu(), pooling)
                 parts[name].append(pooled.numpy().astype(np.float32))
+            if ticker.is_due():
+                logger.info("Probe: features of %d of %d windows", sum(map(len, places)), len(windows))
     order = np.argsort(np.concatenate(places))
     for name, blocks in broken.items():
         _refuse_not_finite(name, np.concatenate(blocks)[order], windows)

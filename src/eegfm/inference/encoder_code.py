@@ -22,7 +22,7 @@ _N_NAMED = 3
 
 
 def encoder_code(encoder: Buildable, adapter: Buildable) -> dict[str, str]:
-    """Short hash of each module between recorded microvolts and encoded vectors, for a checkpoint's header."""
+    """Short hash of each module between stored microvolts and encoded vectors, for a checkpoint's header."""
     return module_hashes(*implementations(encoder), *implementations(adapter), _PREPARE)
 
 

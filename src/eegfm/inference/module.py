@@ -1,4 +1,4 @@
-"""One module from recorded microvolts to features, as other programs use it."""
+"""One module from filtered microvolts to features, as other programs use it."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from eegfm.inference.backbone import Backbone, load_backbone
 
 
 class Inference(nn.Module):
-    """Encode windows of one montage as they were recorded.
+    """Encode windows of one montage. They are filtered and resampled as in training, and not re-referenced yet.
 
     Args:
         backbone: Re-references, adapts and encodes.
@@ -28,7 +28,9 @@ class Inference(nn.Module):
         """Encode windows.
 
         Args:
-            recorded_uv: (B, C, T) float32 microvolts, channels in the order of the montage, as recorded.
+            recorded_uv: (B, C, T) float32 microvolts, channels in the order of the montage, at the rate and with the
+                filters of the training (``rate_hz`` and ``filters`` of the checkpoint's header), against the reference
+                of the recording.
 
         Raises:
             ConfigError: The windows are of another shape or kind of number.
@@ -42,7 +44,7 @@ class Inference(nn.Module):
         if recorded_uv.ndim != 3 or recorded_uv.shape[1] != n_channels or recorded_uv.dtype != torch.float32:
             raise ConfigError(
                 f"windows are {tuple(recorded_uv.shape)} of {recorded_uv.dtype}; montage {self.montage} takes (B, "
-                f"{n_channels}, T) of torch.float32, in microvolts as recorded"
+                f"{n_channels}, T) of torch.float32, in microvolts, filtered and resampled as in training"
             )
         encoded = self.backbone(self._as_stored(recorded_uv))
         features = encoded.features

@@ -218,7 +218,7 @@ class SignalStore:
         return self._group(montage).read_ahead.ask(first_rows, n_rows)
 
     def recording(self, recording_id: str) -> NDArray[np.float32]:
-        """(T, C) float32 microvolts of one recording, as recorded.
+        """(T, C) float32 microvolts of one recording, with the store's rate and filters, against its own reference.
 
         Raises:
             StoreError: No such recording, or its samples differ from their checksums.

@@ -116,7 +116,7 @@ class PretrainParams(StrictModel):
         accelerator: Device of the training.
         devices: Number of devices.
         precision: Number format of matrix products. ``bf16-mixed`` is refused on a CPU that computes it wrong.
-        progress_bar: Whether to draw one; only ever on a terminal.
+        progress_bar: Whether to draw one; only ever on a terminal. Elsewhere a line every ten seconds is logged.
         overwrite: Replace a stored encoder that this training would not make again: an imported one, or one that other
             parameters, other data or other code made. Otherwise it is refused.
     """

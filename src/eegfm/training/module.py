@@ -58,6 +58,8 @@ class PretrainModule(LightningModule):
         self.n_steps = n_steps
         self.header = header
         self.history = History()
+        self.last_loss = torch.zeros(())
+        """Loss of the last step, on its device; NaN or infinite values are found at the next look."""
         self._validation = Averages()
         self._context = Context(n_steps=n_steps, seed=params.seed, corpora=tuple(sorted(weights)))
         self.register_buffer("_first_broken_step", torch.tensor(-1), persistent=False)
@@ -127,6 +129,7 @@ class PretrainModule(LightningModule):
         optimizer.step()
         schedule.step()
         self.objective.after_step(self._context.of(Stage.TRAINING, step.number, self.rank, self.world_size))
+        self.last_loss = total
         self._watch(total, step.number)
         if self._is_logged(step.number):
             self._refuse_divergence()

@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from eegfm.stopping import Stopped
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
+from eegfm.training.progress_lines import ProgressLines
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def build_trainer(
     quieten()
     # In a log file every update would be a line.
     shows_bar = params.progress_bar and sys.stderr.isatty()
-    bar: list[Callback] = [TQDMProgressBar()] if shows_bar else []
+    bar: list[Callback] = [TQDMProgressBar() if shows_bar else ProgressLines(n_steps)]
     trainer = Trainer(
         accelerator=params.accelerator,
         devices=params.devices,

@@ -480,6 +480,19 @@ def test_log_says_the_three_scores(checkpoint, store, windows, caplog):
         )
 
 
+def test_log_says_what_is_computed_at_each_part(checkpoint, store, windows, caplog):
+    caplog.set_level(logging.INFO)
+    probe(checkpoint, store, windows, _splits(), PARAMS)
+    started, _, rest = caplog.text.partition("Probe: features of ")
+    assert "Probe: fitting" not in started
+    kinds = ("pretrained", "untrained", "band_power")
+    parts = [f"Probe: fitting {kind}, {row}," for row in ("features", "features z-scored") for kind in kinds]
+    places = [rest.find(part.removesuffix(",") if "z-scored" in part else part) for part in parts]
+    assert places == sorted(places)
+    assert min(places) > 0
+    assert "intervals from 200 bootstrap samples" in rest
+
+
 def test_global_random_state_is_left_alone(checkpoint, store, windows):
     before = torch.random.get_rng_state()
     np.random.seed(0)  # noqa: NPY002 - the global generator is what is guarded here

@@ -30,6 +30,7 @@ from eegfm.jobs.weights.export import export
 from eegfm.jobs.weights.export_programs import compare
 from eegfm.jobs.weights.exported import load_exported, read_exported_config
 from eegfm.jobs.weights.import_weights import import_weights
+from eegfm.jobs.weights.model_card import preparation
 from eegfm.nn.rereference import reference_matrix
 from exports import checkpoint_of
 from kedro_project import PROJECT_ROOT
@@ -152,6 +153,40 @@ def test_the_card_says_what_the_weights_are(exported: tuple[Path, dict[str, Any]
         assert line in body
     for line in ("| rate | 200 Hz |", "| reference | average |", "low_hz 0.5", "Fp1, Fp2, F7", "load_exported"):
         assert line in body
+
+
+def test_the_card_says_how_signals_are_prepared_with_numbers(tmp_path: Path) -> None:
+    export(checkpoint_of(CONFIG), HUGGINGFACE, tmp_path / "x")
+    text = (tmp_path / "x" / "README.md").read_text()
+    assert "as recorded" not in text
+    assert "Raw EEG is no such input" in text
+    for line in (
+        "- unit: uV\n",
+        "- rate: 200 Hz\n",
+        "- band-pass: 0.5 to 45 Hz, without delay (zero phase); no notch filter\n",
+        "- reference: each channel against that of the recording, here an unknown electrode. Re-referencing (average) "
+        "and the adapter (none) are inside the module\n",
+    ):
+        assert line in text
+
+
+@pytest.mark.parametrize(
+    ("reference", "recorded", "notch_hz", "lines"),
+    [
+        ("as_recorded", "Cz", 50.0, ["notch at 50 Hz and its harmonics", "here Cz. Nothing is re-referenced"]),
+        ("average", "unknown", None, ["no notch filter", "here an unknown electrode. Re-referencing (average)"]),
+        ("average", "linked_ears", 60, ["notch at 60 Hz", "here the linked ears"]),
+    ],
+)
+def test_preparation(reference: str, recorded: str, notch_hz: float | None, lines: list[str]) -> None:
+    made = checkpoint_of(CONFIG).header
+    (name, montage), *_ = made.signal_spec["montages"].items()
+    spec = {**made.signal_spec, "montages": {name: {**montage, "reference": recorded}}, "rate_hz": 128.0}
+    filters = {"low_hz": 1.0, "high_hz": 40.0, "notch_hz": notch_hz}
+    header = made.model_copy(update={"signal_spec": spec, "filters": filters, "reference": reference})
+    text = "\n".join(preparation(header, name))
+    for line in ("rate: 128 Hz", "band-pass: 1 to 40 Hz", *lines):
+        assert line in text
 
 
 def test_the_card_and_the_header_say_what_the_weights_started_from(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from eegfm.signal.header import RecordingHeader
 from eegfm.signal.montages.electrodes import ResolvedChannels
 from eegfm.signal.named_files import OTHER_NAME_FLAGS, named_files
 from eegfm.signal.open import FORMATS, Format, format_of, open_reader
-from eegfm.signal.pointers import NOT_FETCHED, refuse_pointer
+from eegfm.signal.pointers import NOT_FETCHED
 from eegfm.signal.processing.bad_stretches import bad_ones, bad_stretches, says_bad
 from eegfm.signal.processing.plausible import StatedUnit
 from eegfm.signal.processing.quality import BAD_FLAGS, bad_channels, clipped_together, without_clipped
@@ -140,7 +140,6 @@ def convert(task: Task) -> Converted | RejectedEntry:
 def _convert(task: Task) -> Converted:
     corpus: Corpus = task.params.corpus.build(str(task.row["corpus"]))
     path, name = task.path, str(task.row["path"])
-    refuse_pointer(path)
     _check_unchanged(task, "since the folder was listed")
     check_published(task.root, str(task.row["published"]))
     own_format = format_of(path)
@@ -166,7 +165,6 @@ def _convert(task: Task) -> Converted:
     _check_unchanged(task, "while it was read")
     flags = sorted({*header.flags, *details.flags, *written.flags, *event_flags, *_unknown(channels)})
     bad, bad_flags = _bad_channels(flags, channels.montage, details.reference_electrode)
-    flags = sorted([*flags, *bad_flags])
     facts: StoredFacts = {
         "montage": channels.montage.name,
         "reference": channels.montage.reference,
@@ -178,7 +176,7 @@ def _convert(task: Task) -> Converted:
         "segment_starts": [start for start, _ in written.segments],
         "segment_stops": [stop for _, stop in written.segments],
         "segment_onsets_s": written.segment_onsets_s,
-        "flags": flags,
+        "flags": sorted([*flags, *bad_flags]),
         "bad_channels": list(bad),
         "labels_left_out": list(channels.left_out),
         "labels_not_understood": list(channels.not_understood),

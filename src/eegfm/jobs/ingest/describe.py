@@ -68,7 +68,7 @@ def unknown_channels_table(recordings: pd.DataFrame) -> pd.DataFrame:
 
 
 def spectrum_table(store: SignalStore, recordings: pd.DataFrame) -> pd.DataFrame:
-    """Power spectral density over recordings and good scalp channels, as recorded (not re-referenced).
+    """Power spectral density over recordings and good scalp channels, as stored: filtered, not re-referenced.
 
     Welch's estimate with Hann windows of four seconds without overlap, from pieces spread over a recording.
 

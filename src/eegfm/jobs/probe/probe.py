@@ -73,17 +73,22 @@ def probe(
     split_table = SplitTable(splits)
     trials = checked_trials(checkpoint.header, store, windows, splits, params)
     exposure = _exposure(split_table, splits, trials, store, checkpoint.header, params)
+    n_persons, n_folds = len(trials.names), len(np.unique(trials.folds))
+    logger.info("Probe: features of %d windows of %d persons", len(trials.windows), n_persons)
     features = all_features(checkpoint, store, trials, params)
     rows: dict[bool, dict[str, PersonScores]] = {}
     tables = []
     for transductive in (False, True) if params.transductive else (False,):
         rows[transductive] = {}
         for kind, inits in features.items():
+            row = "features z-scored per person" if transductive else "features"
+            logger.info("Probe: fitting %s, %s, %d initialisations, %d folds each", kind, row, len(inits), n_folds)
             runs = [_run(values, trials, params, transductive=transductive) for values in inits]
             tables += [_table(kind, k, transductive, run, trials) for k, run in enumerate(runs)]
             rows[transductive][kind] = PersonScores(
                 runs, trials.truth, trials.persons, trials.names, len(trials.classes)
             )
+    logger.info("Probe: intervals from %d bootstrap samples of persons", params.n_bootstrap)
     metrics = _metrics(rows, params)
     metrics["protocol"] = describe_protocol(
         checkpoint.header,

@@ -13,6 +13,7 @@ _LICENSES = frozenset(
     | {"cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0", "gpl-3.0", "lgpl-3.0", "agpl-3.0", "openrail"}
 )
 """Licenses with an identifier at Hugging Face, as far as EEG models use them."""
+_REFERENCES = {"average": "the common average", "linked_ears": "the linked ears"}
 _CARD = """\
 ---
 {front}---
@@ -25,9 +26,14 @@ _CARD = """\
 |---|---|
 {facts}
 
-Input: (B, {n_channels}, T) float32 **microvolts**, as recorded, channels in this order:
+Input: (B, {n_channels}, T) float32 **microvolts**, channels in this order:
 {channels}.
-Referencing and the channel adapter are inside. Windows must be whole patches of {patch_samples} samples.
+
+The signals must be prepared as those of the training were. **Raw EEG is no such input.**
+
+{preparation}
+
+Windows must be whole patches of {patch_samples} samples.
 
 Output: `features` (B, R, X), averaged over time, one row per channel where the encoder tells channels apart; and
 `encoded`, what the encoder gave before that.
@@ -75,9 +81,30 @@ def _card(model: Inference, config: ExportedConfig, formats: tuple[ExportFormat,
         facts="\n".join(f"| {name} | {value} |" for name, value in _facts(model, config).items()),
         n_channels=len(montage["channel_names"]),
         channels=", ".join(montage["channel_names"]),
+        preparation="\n".join(f"- {line}" for line in preparation(header, model.montage)),
         patch_samples=model.backbone.encoder.patch_samples,
         other_formats=_ONNX * ("onnx" in formats) + _TORCH * ("torch_export" in formats),
     )
+
+
+def preparation(header: CheckpointHeader, montage: str) -> list[str]:
+    """What must be done to a raw signal before the encoder takes it: rate, filters, reference, unit, with numbers."""
+    low_hz, high_hz, notch_hz = (header.filters.get(name) for name in ("low_hz", "high_hz", "notch_hz"))
+    notch = f"notch at {notch_hz:g} Hz and its harmonics inside the band" if notch_hz else "no notch filter"
+    recorded = header.signal_spec["montages"][montage]["reference"]
+    against = "an unknown electrode" if recorded == "unknown" else _REFERENCES.get(recorded, recorded)
+    adapter = f"the adapter ({header.adapter['name']})"
+    inside = (
+        f"Nothing is re-referenced; {adapter} is inside the module"
+        if header.reference == "as_recorded"
+        else f"Re-referencing ({header.reference}) and {adapter} are inside the module"
+    )
+    return [
+        f"unit: {header.unit}",
+        f"rate: {header.signal_spec['rate_hz']:g} Hz",
+        f"band-pass: {low_hz:g} to {high_hz:g} Hz, without delay (zero phase); {notch}",
+        f"reference: each channel against that of the recording, here {against}. {inside}",
+    ]
 
 
 def _front(header: CheckpointHeader) -> str:

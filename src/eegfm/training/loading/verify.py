@@ -46,6 +46,7 @@ def verify_samples(groups: Iterable[WindowIndex], stores: Stores) -> None:
         StoreError: Samples differ; all recordings of a montage with such samples are named.
     """
     start_s, n_bytes = time.monotonic(), 0
+    _log.info("Comparing the stored samples with their checksums")
     used: dict[tuple[str, str], list[NDArray[np.int32]]] = {}
     for group in groups:
         used.setdefault((group.corpus, group.montage), []).append(group.recordings)

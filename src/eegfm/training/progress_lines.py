@@ -1,0 +1,53 @@
+"""Lines about the progress of a training whose output is a file, a pipe or a notebook."""
+
+import logging
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from eegfm.batch import TrainStep
+from eegfm.progress import Ticker, span_text
+
+logger = logging.getLogger(__name__)
+
+
+class ProgressLines(Callback):
+    """Log step, loss, speed and the time left every ten seconds.
+
+    A look at the loss waits for the device, so the loss is looked at for a line only. Speed and time left come from the
+    seconds since the first step ended, validations included.
+
+    Args:
+        n_steps: Optimizer steps in all.
+    """
+
+    def __init__(self, n_steps: int) -> None:
+        self._n_steps = n_steps
+        self._ticker: Ticker | None = None
+        self._n_timed = self._n_windows = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say that the training begins."""
+        if trainer.is_global_zero:
+            logger.info("Training begins: %d steps on %s", self._n_steps, pl_module.device)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count one step; log a line if it is due."""
+        step: TrainStep = batch
+        if self._ticker is None:  # the first step warms caches and may compile
+            self._ticker = Ticker()
+            return
+        self._n_timed, self._n_windows = self._n_timed + 1, self._n_windows + step.n_windows
+        if not trainer.is_global_zero or not self._ticker.is_due():
+            return
+        loss = pl_module.last_loss
+        assert isinstance(loss, Tensor), "the module of pretraining keeps it"
+        value, elapsed_s = float(loss), self._ticker.elapsed_s  # in this order: the first waits for the device
+        logger.info(
+            "Step %d of %d, loss %.4g, %.4g windows/s, about %s left",
+            *(step.number + 1, self._n_steps, value, self._n_windows / elapsed_s),
+            span_text((self._n_steps - step.number - 1) * elapsed_s / self._n_timed),
+        )
