@@ -11,6 +11,7 @@ from kedro.framework.startup import bootstrap_project
 from edf_files import write_tones
 from eegfm.checkpoint import read_header
 from kedro_project import PROJECT_ROOT
+from notebook_cells import run_cells
 from own_experiment import README, write_experiment
 
 LABELS = ["Fp1", "Fp2", "F3", "F4", "C3", "C4", "O1", "O2"]
@@ -24,6 +25,7 @@ def write_recordings(root: Path, n_subjects: int) -> None:
         write_tones(folder / f"s{subject:02d}_1.edf", LABELS, tones_hz, 20, 200, noise_uv=10, seed=subject)
 
 
+@pytest.mark.filterwarnings("ignore:.*nperseg:UserWarning")
 def test_a_folder_of_recordings_becomes_a_corpus_by_configuration_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -39,14 +41,22 @@ def test_a_folder_of_recordings_becomes_a_corpus_by_configuration_alone(
         "data": str(tmp_path / "data"),
         "mine": {"ingest": {"workers": {"n_workers": 1}}},
     }  # fmt: skip
-    with KedroSession.create(
-        PROJECT_ROOT, env="experiments/mine", conf_source=str(tmp_path / "conf"), runtime_params=tiny
-    ) as session:
-        session.run(pipeline_names=["pretrain"])
+
+    def session() -> KedroSession:
+        conf = str(tmp_path / "conf")
+        return KedroSession.create(PROJECT_ROOT, env="experiments/mine", conf_source=conf, runtime_params=tiny)
+
+    session().run(pipeline_names=["pretrain"])
     header = read_header(tmp_path / "data/06_models/pretrain/encoder.safetensors")
     assert header.corpora == ["mine"]
     assert not header.simulated_corpora
     assert len(header.persons) == 10
+    session().run(pipeline_names=["report"])
+    assert "My recordings" in (tmp_path / "data/08_reporting/report.html").read_text(encoding="utf-8")
+    printed, names = run_cells(session())
+    assert set(names["recordings"]["corpus"]) == {"mine"}
+    assert "There is no probe: corpora.probe is empty." in printed
+    assert names["table"].columns.tolist() == ["probe"]
 
 
 def test_files_that_the_readme_names_exist() -> None:

@@ -32,6 +32,7 @@ SCENARIOS = {
     "test_architecture.py": "rules of the house",
     "test_docs.py": "the documentation",
     "test_end_to_end.py": "all pipelines",
+    "test_environments.py": "every environment of conf, and a user's own",
     "test_generations.py": "all pipelines, twice in one folder",
     "test_imports.py": "rules of the house",
     "test_notebook.py": "the notebook",

@@ -9,7 +9,10 @@ import yaml
 from kedro.config import OmegaConfigLoader
 
 from eegfm.errors import ConfigError
-from eegfm.project.parameters import SHARED_PARAMETERS, check_parameters
+from eegfm.jobs.acquire.config import AcquireParams, FolderSource
+from eegfm.project.config_loader import merged
+from eegfm.project.corpus_params import CorpusParams
+from eegfm.project.parameters import SHARED_PARAMETERS, check_parameters, parameter_identities, with_defaults
 from eegfm.settings import CONFIG_LOADER_ARGS
 from eegfm.splits.config import Roles
 from kedro_project import PROJECT_ROOT
@@ -173,6 +176,39 @@ def test_several_mistakes_stand_in_one_line(parameters: dict[str, Any]) -> None:
     text = message(put(put(parameters, "split.slat", "x"), "split.validation_ratio", 2))
     assert text.startswith("parameter split.validation_ratio: Input should be less than 1 (found 2); ")
     assert "parameter split.slat is not known" in text
+
+
+DOCUMENTED = re.findall(
+    r"```yaml\n(mine:\n.*?)```", (PROJECT_ROOT / "docs/bids.md").read_text(encoding="utf-8"), re.DOTALL
+)
+
+
+@pytest.mark.parametrize("block", DOCUMENTED)
+def test_a_corpus_works_as_the_documentation_prints_it(parameters: dict[str, Any], block: str) -> None:
+    mine = yaml.safe_load(block)
+    others = {"corpora": {"pretrain": ["mine"], "probe": ""}, "mix": {"weights": {"mine": 1}}}
+    filled = with_defaults({**parameters, **others, **mine})
+    assert check_parameters(filled).pretrain == ["mine"]
+    assert {f"params:mine.{key}" for key in filled["mine"]} == set(parameter_identities(filled)) & {
+        "params:mine.acquire", "params:mine.ingest", "params:mine.window"
+    }  # fmt: skip
+    assert CorpusParams(**filled["mine"]).acquire == AcquireParams(source=FolderSource())
+
+
+def test_a_dropped_cut_is_gone_and_null_for_nothing_is_refused(parameters: dict[str, Any]) -> None:
+    without = merged(parameters, {"hbn": {"window": {"cuts": {"eyes": None}}}, "corpora": {"probe": ""}})
+    assert check_parameters(without).probe == ""
+    assert message(put(parameters, "hbn.window.cuts.eys", None)) == (
+        "parameter hbn.window.cuts.eys is null, but there is no inherited entry hbn.window.cuts.eys that null could "
+        "drop; leave it out"
+    )
+    probed = merged(parameters, {"hbn": {"window": {"cuts": {"eyes": None}}}})
+    assert message(probed) == "parameter probe.task: hbn.window.cuts has no 'eyes'; known: pretrain"
+
+
+def test_words_that_yaml_takes_for_something_else_need_quotes(parameters: dict[str, Any]) -> None:
+    text = message(put(parameters, "hbn.window.cuts.eyes.open", {"values": [True], "span_s": 14}))
+    assert "put yes, no, on, off and numbers in quotes where they are text (found True)" in text
 
 
 def test_corpora_must_be_named(parameters: dict[str, Any]) -> None:

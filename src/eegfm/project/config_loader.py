@@ -24,10 +24,12 @@ class ConfigLoader(OmegaConfigLoader):
     ``eyes: null`` drops an entry ``eyes`` that ``conf/base`` has.
     """
 
-    def __init__(self, *args: Any, runtime_params: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, conf_source: str, env: str | None = None, runtime_params: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
         given = dict(runtime_params or {})
         _expand_home(given, "--params", ("data",))
-        super().__init__(*args, runtime_params=given, **kwargs)
+        super().__init__(conf_source, env, given, **kwargs)
 
     def _read_dir_configs(
         self,
