@@ -18,7 +18,7 @@ from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.jobs.ingest.convert import Converted
 from eegfm.jobs.ingest.ingest import ingest
 from eegfm.signal.header import Annotation
-from eegfm.signal.montages.electrodes import electrode_table
+from eegfm.signal.montages.layouts import electrode_table
 from eegfm.store.index import RejectedEntry
 
 LABELS = ("Fp1", "Fp2", "C3", "Cz", "C4", "O1", "O2", "X1")

@@ -1,17 +1,28 @@
 """``channels.tsv`` of EEG-BIDS: types, units and status of channels, compared with the recording's header."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from eegfm.corpora.text_tables import read_table
 from eegfm.errors import RecordingError
 from eegfm.recording import Reference
+from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import FETCH_BOTH, MAX_RATE_ERROR_RATIO
 from eegfm.signal.header import RecordingHeader
-from eegfm.signal.montages.electrodes import Layout, ResolvedChannels, clean_label, resolve_channels
+from eegfm.signal.montages.electrodes import (
+    AS_WRITTEN,
+    ResolvedChannels,
+    clean_label,
+    possible_name,
+    resolve_channels,
+)
+from eegfm.signal.montages.labels import rewritten
+from eegfm.signal.montages.layouts import Layout
 from eegfm.signal.text import stripped
 
 # Unambiguous spellings of units. In channels.tsv they only describe the file and convert nothing.
@@ -39,14 +50,24 @@ class ChannelTable:
     Args:
         file_name: Name for messages.
         rows: Rows by ``channel_key`` of the channel's name.
+        reading: Options for the file's names.
     """
 
     file_name: str
     rows: Mapping[str, Channel]
+    reading: ReadParams = AS_WRITTEN
+
+    def key(self, label: str) -> str:
+        """Key of a channel of the file: that of its row, which may have other words around the electrode's name."""
+        own = channel_key(label)
+        if own in self.rows:
+            return own
+        named = rewritten(label, self.reading, None)
+        return self._by_electrode.get((named and possible_name(named)) or "", own)
 
     def row(self, label: str) -> Channel | None:
         """Row of a channel of the file; None for a channel that is not listed."""
-        return self.rows.get(channel_key(label))
+        return self.rows.get(self.key(label))
 
     def is_other(self, label: str) -> bool:
         """Whether the table gives a channel another type than EEG."""
@@ -59,7 +80,7 @@ class ChannelTable:
         Raises:
             RecordingError: ``channel_mismatch`` or ``rate_mismatch``.
         """
-        there = {channel_key(label) for label in header.labels}
+        there = {self.key(label) for label in header.labels}
         gone = [key for key in self._electrodes if key not in there]
         if gone:
             reason = f"{self.file_name} lists {len(gone)} EEG channels that the file lacks, e.g. {gone[0]}"
@@ -88,7 +109,7 @@ class ChannelTable:
                 continue
             flags.append(f"marked_bad:{name}" if row.status == "bad" else f"status_not_understood:{name}")
         listed = {pick: row for pick, row in rows.items() if row is not None}
-        there = {channel_key(label) for label in header.labels}
+        there = {self.key(label) for label in header.labels}
         found = {
             "channel_type_missing": any(row.type is None for row in listed.values()),
             "channel_units_missing": any(row.units is None for row in listed.values()),
@@ -96,6 +117,24 @@ class ChannelTable:
             "channels_tsv_differs": len(listed) < len(rows) or any(key not in there for key in self.rows),
         }
         return (*flags, *(flag for flag, is_so in found.items() if is_so))
+
+    def explained(self, error: RecordingError, labels: Sequence[str]) -> RecordingError:
+        """An error of a file without electrodes, with the electrodes that only the table names."""
+        only_here = [key for key in self._electrodes if key not in {self.key(label) for label in labels}]
+        if error.code != "no_eeg" or not only_here:
+            return error
+        reason = (
+            f"{error.reason}; {self.file_name} names {len(only_here)} EEG channels that the file lacks, e.g. "
+            f"{only_here[0]}, and rows count by name, not by order"
+        )
+        return RecordingError(error.code, reason, f"correct the names in {self.file_name}, or {error.remedy}")
+
+    @cached_property
+    def _by_electrode(self) -> dict[str, str]:
+        """Keys of rows by the electrode that they may mean, where only one row may mean it."""
+        names = {key: possible_name(key) for key in self.rows}
+        counts = Counter(names.values())
+        return {name: key for key, name in names.items() if name and counts[name] == 1}
 
     @property
     def _electrodes(self) -> list[str]:
@@ -108,8 +147,12 @@ def channel_key(name: str) -> str:
     return clean_label(name) or stripped(name).upper()
 
 
-def read_channels(path: Path) -> ChannelTable:
+def read_channels(path: Path, reading: ReadParams = AS_WRITTEN) -> ChannelTable:
     """Read one ``channels.tsv``.
+
+    Args:
+        path: The table.
+        reading: Options for the names of the file's channels.
 
     Raises:
         RecordingError: The table cannot be read, or has contradictory rows of one channel (``unreadable_channels``).
@@ -136,21 +179,32 @@ def read_channels(path: Path) -> ChannelTable:
             f"{path.name}: not readable as a BIDS table of channels ({error})",
             "every channel needs a name of its own; correct it, or fetch it again",
         ) from error
-    return ChannelTable(path.name, rows)
+    return ChannelTable(path.name, rows, reading)
 
 
 def resolve_typed(
-    header: RecordingHeader, table: ChannelTable | None, layout: Layout, reference: Reference | None
+    header: RecordingHeader,
+    table: ChannelTable | None,
+    layout: Layout,
+    reference: Reference | None,
+    reading: ReadParams = AS_WRITTEN,
 ) -> ResolvedChannels:
     """Find the electrodes among the channels to which the table gives no other type.
 
     Raises:
         RecordingError: As ``resolve_channels`` and ``ChannelTable.check``.
     """
+    is_other = [table is not None and table.is_other(label) for label in header.labels]
+    kept = [i for i, other in enumerate(is_other) if not other]
+    labels, rates_hz = [header.labels[i] for i in kept], [header.channel_rates_hz[i] for i in kept]
+    try:
+        found = resolve_channels(labels, layout, reference, reading=reading, rates=rates_hz)
+    except RecordingError as error:
+        if table is None:
+            raise
+        raise table.explained(error, header.labels) from error
     if table is None:
-        return resolve_channels(header.labels, layout, reference)
-    kept = [i for i, label in enumerate(header.labels) if not table.is_other(label)]
-    found = resolve_channels([header.labels[i] for i in kept], layout, reference)
+        return found
     resolved = replace(
         found,
         picks=tuple(kept[pick] for pick in found.picks),

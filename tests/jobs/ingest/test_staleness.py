@@ -46,7 +46,7 @@ ALL_LAYOUTS = {"recording"} | named("""
     corpora: base manifest
     jobs.ingest: convert stream
     signal: companions expected header named_files open sniff text
-    signal.montages: electrodes
+    signal.montages: caps electrodes labels layouts references
     signal.processing: bad_stretches filters fingerprint kernels plausible quality quantize
     store: checksums index layout
 """)
@@ -61,7 +61,7 @@ READER = {
     "edf": {"recording"}
     | named("""
         signal: expected header sniff text
-        signal.montages: electrodes
+        signal.montages: caps electrodes labels layouts references
         signal.edf: annotations calibration checks fields header reader records
     """),
     "eeglab": named("""

@@ -14,7 +14,7 @@ from eegfm.errors import RecordingError
 from eegfm.signal.config import ReadParams
 from eegfm.signal.edf.calibration import Calibration, calibration, check_decimals, check_electrodes
 from eegfm.signal.edf.fields import CHANNEL_BYTES, FIXED_BYTES, Fields, channel_columns, fixed_columns
-from eegfm.signal.montages.electrodes import clean_label, duplicate_electrodes
+from eegfm.signal.montages.electrodes import duplicate_electrodes, electrode_names
 from eegfm.signal.sniff import BDF_MAGIC, describe_start, first_bytes, looks_like_edf
 
 ANNOTATION_LABELS = frozenset({"edf annotations", "bdf annotations"})
@@ -38,6 +38,7 @@ class EdfChannel:
         n_per_record: Samples in each record.
         offset: Position of its first sample in a record, in samples.
         calibration: Calibration from digital values to microvolts, or the reason why it is unknown.
+        is_electrode: Whether the label names an electrode.
     """
 
     label: str
@@ -46,6 +47,7 @@ class EdfChannel:
     n_per_record: int
     offset: int
     calibration: Calibration | RecordingError
+    is_electrode: bool
 
     @property
     def is_annotation(self) -> bool:
@@ -99,7 +101,7 @@ class EdfHeader:
     @property
     def electrodes(self) -> tuple[EdfChannel, ...]:
         """Channels whose label names an electrode."""
-        return tuple(channel for channel in self.channels if clean_label(channel.label) is not None)
+        return tuple(channel for channel in self.channels if channel.is_electrode)
 
 
 def read_header(path: Path, params: ReadParams) -> EdfHeader:
@@ -181,7 +183,7 @@ def _channels(
     fields: Fields, columns: Mapping[str, list[str]], record_s: float, sample_bytes: int, params: ReadParams
 ) -> tuple[EdfChannel, ...]:
     labels = columns["label"]
-    twice = duplicate_electrodes(labels)
+    twice = duplicate_electrodes(labels, params)
     if twice:
         raise fields.fail(
             "duplicate_label",
@@ -189,25 +191,27 @@ def _channels(
             "rename or remove the extra channel; which one is meant cannot be known",
         )
     texts = [{name: column[i] for name, column in columns.items()} for i in range(len(labels))]
-    check_decimals(fields, [text for text in texts if clean_label(text["label"]) is not None])
+    counts = [fields.integer(t["samples per record"], f"samples per record of {t['label']!r}") for t in texts]
+    is_electrode = [name is not None for name in electrode_names(labels, params, counts)]
+    check_decimals(fields, [text for text, is_one in zip(texts, is_electrode, strict=True) if is_one])
     channels, offset = [], 0
-    for label, text in zip(labels, texts, strict=True):
-        n_per_record = fields.integer(text["samples per record"], f"samples per record of {label!r}")
+    for label, text, n_per_record, is_one in zip(labels, texts, counts, is_electrode, strict=True):
         if n_per_record < 1:
             raise fields.fail("samples_per_record", f"samples per record of {label!r} is {n_per_record}")
-        found = _calibrate_or_note(fields, text, sample_bytes, params)
-        channels.append(EdfChannel(label, text["unit"], n_per_record / record_s, n_per_record, offset, found))
+        found = _calibrate_or_note(fields, text, sample_bytes, params, is_electrode=is_one)
+        rate_hz = n_per_record / record_s
+        channels.append(EdfChannel(label, text["unit"], rate_hz, n_per_record, offset, found, is_one))
         offset += n_per_record
-    electrodes = {c.label: c.calibration for c in channels if clean_label(c.label) is not None}
+    electrodes = {c.label: c.calibration for c in channels if c.is_electrode}
     check_electrodes(fields, {label: c for label, c in electrodes.items() if isinstance(c, Calibration)})
     return tuple(channels)
 
 
 def _calibrate_or_note(
-    fields: Fields, text: Mapping[str, str], sample_bytes: int, params: ReadParams
+    fields: Fields, text: Mapping[str, str], sample_bytes: int, params: ReadParams, *, is_electrode: bool
 ) -> Calibration | RecordingError:
     """Reject a fault of an electrode at once. Note a fault of another channel until the channel is read."""
-    if clean_label(text["label"]) is not None:
+    if is_electrode:
         return calibration(fields, text, sample_bytes, params.units)
     try:
         return calibration(Fields(fields.file_name), text, sample_bytes, params.units)

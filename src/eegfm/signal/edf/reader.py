@@ -17,7 +17,6 @@ from eegfm.signal.edf.header import EdfChannel, EdfHeader, read_header
 from eegfm.signal.edf.records import EdfRecords
 from eegfm.signal.expected import SANE_RATES_HZ
 from eegfm.signal.header import Annotation, RecordingHeader, Segment
-from eegfm.signal.montages.electrodes import clean_label
 
 
 class EdfReader:
@@ -146,7 +145,7 @@ def _eeg_rate_hz(channels: Sequence[EdfChannel], file_name: str) -> float:
         RecordingError: No EEG has such a rate (``sampling_rate``).
     """
     signals = [channel for channel in channels if not channel.is_annotation]
-    electrodes = [c for c in signals if clean_label(c.label)]
+    electrodes = [c for c in signals if c.is_electrode]
     named_eeg = [c for c in signals if c.label.upper().startswith("EEG")]
     rates = [c.rate_hz for c in electrodes or named_eeg or signals]
     rate_hz = max(sorted(set(rates), reverse=True), key=rates.count)
