@@ -74,19 +74,29 @@ class ChannelTable:
         row = self.row(label)
         return row is not None and row.type not in (None, "EEG")
 
-    def check(self, header: RecordingHeader, picks: Sequence[int]) -> None:
+    def keys(self, header: RecordingHeader, resolved: ResolvedChannels) -> dict[int, str]:
+        """Key of each channel of the file, by its place. A row may have the electrode's name where the file does not.
+
+        ``Fp1`` is the row of ``Fp1-Cz`` where all channels are recorded against Cz, and of A1 in BioSemi's cap of 64.
+        """
+        keys = {place: self.key(label) for place, label in enumerate(header.labels)}
+        names = dict(zip(resolved.picks, resolved.montage.channel_names, strict=True))
+        renamed = {pick: name for pick, name in names.items() if keys[pick] not in self.rows and name in self.rows}
+        return keys | renamed
+
+    def check(self, header: RecordingHeader, resolved: ResolvedChannels) -> None:
         """Refuse a file that lacks EEG channels of the table, or has other rates for them.
 
         Raises:
             RecordingError: ``channel_mismatch`` or ``rate_mismatch``.
         """
-        there = {self.key(label) for label in header.labels}
-        gone = [key for key in self._electrodes if key not in there]
+        keys = self.keys(header, resolved)
+        gone = [key for key in self._electrodes if key not in keys.values()]
         if gone:
             reason = f"{self.file_name} lists {len(gone)} EEG channels that the file lacks, e.g. {gone[0]}"
             raise RecordingError("channel_mismatch", reason, FETCH_BOTH)
-        for pick in picks:
-            row, found_hz = self.row(header.labels[pick]), header.channel_rates_hz[pick]
+        for pick in resolved.picks:
+            row, found_hz = self.rows.get(keys[pick]), header.channel_rates_hz[pick]
             stated_hz = row.rate_hz if row else None
             if stated_hz is not None and not math.isclose(stated_hz, found_hz, rel_tol=MAX_RATE_ERROR_RATIO):
                 reason = f"{header.labels[pick]} has {found_hz:g} Hz, {self.file_name} says {stated_hz:g} Hz"
@@ -102,14 +112,15 @@ class ChannelTable:
             different channels.
         """
         names, flags = resolved.montage.channel_names, []
-        rows = {pick: self.row(header.labels[pick]) for pick in resolved.picks}
+        keys = self.keys(header, resolved)
+        rows = {pick: self.rows.get(keys[pick]) for pick in resolved.picks}
         for pick, name in zip(resolved.picks, names, strict=True):
             row = rows[pick]
             if row is None or row.status in (None, "good"):
                 continue
             flags.append(f"marked_bad:{name}" if row.status == "bad" else f"status_not_understood:{name}")
         listed = {pick: row for pick, row in rows.items() if row is not None}
-        there = {self.key(label) for label in header.labels}
+        there = set(keys.values())
         found = {
             "channel_type_missing": any(row.type is None for row in listed.values()),
             "channel_units_missing": any(row.units is None for row in listed.values()),
@@ -210,7 +221,7 @@ def resolve_typed(
         picks=tuple(kept[pick] for pick in found.picks),
         left_out=(*found.left_out, *(label for label in header.labels if table.is_other(label))),
     )
-    table.check(header, resolved.picks)
+    table.check(header, resolved)
     return resolved
 
 
