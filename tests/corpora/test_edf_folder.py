@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bids_tree import convert_file, write_signal
-from edf_files import set_field
+from edf_files import set_field, write_edf
 from eegfm.corpora.config import EdfFolderCorpus
 from eegfm.errors import EegfmError
 from eegfm.jobs.ingest.convert import Converted
@@ -190,3 +191,33 @@ def test_raw_names_of_a_cap_are_placed_by_the_layout(tmp_path: Path) -> None:
         assert isinstance(done, RejectedEntry), done
         assert done.code == "no_eeg"
         assert remedy in done.remedy
+
+
+@pytest.mark.parametrize("form", ["{}", "POL {}", "{}-M2", "{}-AV"])
+def test_electrodes_with_words_decide_rate_and_gain_like_others(tmp_path: Path, form: str) -> None:
+    names = ["Fp1", "Fp2", "F3", "F4", "C3", "C4", "O1", "O2"]
+    slow = [f"Trend {k}" for k in range(12)]
+    labels, rates_hz = [*map(form.format, names), *slow], [100.0] * 8 + [1.0] * 12
+    noise = np.random.default_rng(0)
+    signals_uv = [20 * noise.standard_normal(round(rate_hz * 10)) for rate_hz in rates_hz]
+    write_edf(tmp_path / "a.edf", signals_uv, labels, rates_hz)
+    done = convert_file(EdfFolderCorpus(), tmp_path, "a.edf", tmp_path / ".spool")
+    assert isinstance(done, Converted), done
+    assert (done.facts["original_rate_hz"], set(done.montage.channel_names)) == (100.0, set(names))
+    ranges = [(-500.0, 500.0)] * 20
+    ranges[2] = (-500000.0, 500000.0)
+    write_edf(tmp_path / "a.edf", signals_uv, labels, rates_hz, ranges=ranges)
+    done = convert_file(EdfFolderCorpus(), tmp_path, "a.edf", tmp_path / ".spool")
+    assert isinstance(done, RejectedEntry), done
+    assert done.code == "gain_disagrees"
+
+
+def test_a_slow_channel_with_an_electrode_in_its_name_keeps_no_file_out(tmp_path: Path) -> None:
+    labels, rates_hz = ["Fp1", "Fp2", "F3", "F4", "Cz spikes"], [100.0] * 4 + [1.0]
+    noise = np.random.default_rng(0)
+    signals_uv = [20 * noise.standard_normal(round(rate_hz * 10)) for rate_hz in rates_hz]
+    ranges = [(-500.0, 500.0)] * 4 + [(0.0, 1e6)]
+    write_edf(tmp_path / "a.edf", signals_uv, labels, rates_hz, ranges=ranges)
+    done = convert_file(EdfFolderCorpus(), tmp_path, "a.edf", tmp_path / ".spool")
+    assert isinstance(done, Converted), done
+    assert (done.montage.n_channels, done.facts["labels_not_understood"]) == (4, ["Cz spikes"])

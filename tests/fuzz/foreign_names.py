@@ -197,7 +197,9 @@ def _beside(case: Case, rng: np.random.Generator, pattern: str) -> None:
 def _compete(case: Case, rng: np.random.Generator, *, has_words: bool) -> None:
     """A second label for an electrode, with words: it is not taken, and neither is a first one that is not sure."""
     endings = Counter(label[-3:] for label in case.electrodes)
-    first = str(rng.choice([label for label in case.electrodes if endings[label[-3:]] > 1]))
+    # Without the only label of its kind, the reference of the file would be another.
+    others = [label for label in case.electrodes if endings[label[-3:]] > 1 or "-" not in label[-3:]]
+    first = str(rng.choice(others))
     electrode = case.electrodes[first]
     second = f"XX {electrode}"
     case.labels.append(second)

@@ -137,7 +137,7 @@ class Bids(Corpus):
         flags += (f"events_without_value:{n_without_value}",) if n_without_value else ()
         boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
         reference_electrode = read_eeg_json(path).reference_electrode
-        flags += not_in_average(reference_electrode, resolved.montage)
+        flags += not_in_average(reference_electrode, resolved.montage) if self.reference is None else ()
         return Details(events, {}, flags, boundaries_s, reference_electrode, opened_others=is_of_all_parts)
 
     def _resolved(

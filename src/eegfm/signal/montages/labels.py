@@ -51,7 +51,7 @@ _OTHER_WORDS = frozenset(
 """Words that say that a channel holds no EEG of an electrode, with or without a number behind them."""
 _OTHER_PART = re.compile(r"(?:EOG|EMG|ECG|EKG).*|.*(?:EOG|EMG|ECG|EKG)\d*")
 _ONE_ELECTRODE = re.compile(r"(?:EEG\s+)?(?P<name>[A-Z]+\d*[A-Z]?)\.*(?:\s*-\s*(?P<other>\S+))?", re.IGNORECASE)
-_BETWEEN = " \t-_.:,;/\\|()[]{}<>="
+_BETWEEN = " \t-_.:,;/\\|()[]{}<>=\u2013\u2014\u2212"
 _BETWEEN_WORDS = re.compile(rf"[\s{re.escape(_BETWEEN)}]+")
 # What an unknown word is recorded against: ``Jaw-A1`` is not the ear.
 _AGAINST_AN_EAR = re.compile(r"(?!EEG\s*-)[^-]*\w[^-]*-\s*[AM][12]\b.*", re.IGNORECASE)
