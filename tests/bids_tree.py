@@ -11,7 +11,7 @@ from edf_files import write_tones
 from eegfm.corpora.config import CorpusConfig
 from eegfm.jobs.ingest.config import IngestParams
 from eegfm.jobs.ingest.convert import Converted, Task, convert
-from eegfm.signal.config import SignalParams
+from eegfm.signal.config import ReadParams, SignalParams
 from eegfm.signal.header import RecordingHeader, Segment
 from eegfm.store.index import RejectedEntry
 from set_files import fields, write_set
@@ -75,10 +75,16 @@ def header(
 
 
 def convert_file(
-    config: CorpusConfig, root: Path, path: str, spool: Path, signal: SignalParams = SIGNAL
+    config: CorpusConfig,
+    root: Path,
+    path: str,
+    spool: Path,
+    signal: SignalParams = SIGNAL,
+    reading: ReadParams | None = None,
 ) -> Converted | RejectedEntry:
     """One file through the real path: listed in its folder, then converted."""
     [row] = config.build("corpus").index(root).query("path == @path").to_dict("records")
     assert not row["excluded"], row["excluded"]
     spool.mkdir(exist_ok=True)
-    return convert(Task(root, row, "key", IngestParams(corpus=config), signal, spool))
+    params = IngestParams(corpus=config, reading=reading or ReadParams())
+    return convert(Task(root, row, "key", params, signal, spool))

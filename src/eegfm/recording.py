@@ -13,8 +13,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Reference = Literal["average", "linked_ears", "Cz", "unknown"]
-"""Reference of the stored signals."""
+Reference = Literal["average", "linked_ears", "Cz", "A1", "A2", "M1", "M2", "either_ear", "either_mastoid", "unknown"]
+"""Reference of the stored signals.
+
+``either_ear`` and ``either_mastoid``: some channels are recorded against the left one (A1, M1), the others against the
+right one (A2, M2), so that they have no common reference.
+"""
 BadChannels = Literal["mask", "interpolate"]
 """Treatment of bad channels before the encoder, see ``eegfm.nn.rereference.Rereference``."""
 _BIDS_PREFIX = re.compile(r"^(?:sub-\s*)+")

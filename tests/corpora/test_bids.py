@@ -18,7 +18,7 @@ from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.jobs.ingest.convert import Converted
 from eegfm.jobs.ingest.ingest import ingest
 from eegfm.signal.header import Annotation
-from eegfm.signal.montages.electrodes import electrode_table
+from eegfm.signal.montages.layouts import electrode_table
 from eegfm.store.index import RejectedEntry
 
 LABELS = ("Fp1", "Fp2", "C3", "Cz", "C4", "O1", "O2", "X1")
@@ -218,6 +218,26 @@ def test_labels_that_end_in_ref_name_no_reference(
     write_tree(tmp_path, {"task-rest_eeg.json": {"EEGReference": stated} if stated else {}})
     done = converted(tmp_path, reference=given)
     assert (done.montage.reference, done.facts["flags"]) == (reference, flags)
+
+
+@pytest.mark.parametrize(
+    ("stated", "given", "labels", "flags"),
+    [
+        ("FCz", None, ("Fp1", "Cz", "O1"), ["reference_not_in_average:FCz"]),
+        ("FCz", None, ("Fp1", "FCz", "O1"), []),
+        ("FCz", "unknown", ("Fp1", "Cz", "O1"), []),
+        ("Cz", None, ("Fp1", "Fz", "O1"), []),
+        ("M1", None, ("Fp1", "Fz", "O1"), []),
+        ("FCz and AFz", None, ("Fp1", "Fz", "O1"), []),
+    ],
+)
+def test_a_reference_on_the_scalp_that_the_average_lacks_is_flagged(
+    tmp_path: Path, stated: str, given: str | None, labels: tuple[str, ...], flags: list[str]
+) -> None:
+    """The average restores Cz alone."""
+    write_signal(tmp_path / EDF, labels)
+    write_tree(tmp_path, {"task-rest_eeg.json": {"EEGReference": stated}})
+    assert converted(tmp_path, reference=given).facts["flags"] == flags
 
 
 def test_notes_of_the_file_count_where_there_is_no_table(root: Path) -> None:

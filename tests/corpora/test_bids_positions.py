@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from bids_tree import write_tree
 from eegfm.corpora.bids_positions import Position, place, position_files, read_positions
 from eegfm.errors import RecordingError
-from eegfm.signal.montages.electrodes import electrode_table, resolve_channels
+from eegfm.signal.montages.electrodes import resolve_channels
+from eegfm.signal.montages.layouts import electrode_table
 
 PATH = "sub-01/eeg/sub-01_task-rest_eeg.edf"
 NAMES = ("Fp1", "Fp2", "Fz", "C3", "Cz", "C4", "Pz", "O1", "O2")

@@ -18,7 +18,7 @@ from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.jobs.ingest.convert import Converted
 from eegfm.jobs.ingest.ingest import ingest
 from eegfm.signal.config import SignalParams
-from eegfm.signal.montages.electrodes import electrode_table
+from eegfm.signal.montages.layouts import electrode_table
 from eegfm.signal.open import open_reader
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows

@@ -9,7 +9,8 @@ from eegfm.batch import Pairs, SignalSpec, StoredBatch, padding_mask
 from eegfm.errors import ConfigError
 from eegfm.nn.rereference import Rereference, reference_matrix
 from eegfm.recording import Montage, Reference
-from eegfm.signal.montages.electrodes import MODERN_NAMES, resolve_channels
+from eegfm.signal.montages.electrodes import resolve_channels
+from eegfm.signal.montages.layouts import MODERN_NAMES
 from tuh_tree import ELECTRODES, NINETEEN, TCP_NAMES
 
 NAMES = ("Fz", "Cz", "Pz", "A1")

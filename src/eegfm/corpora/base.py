@@ -17,7 +17,8 @@ from eegfm.recording import Reference, normalized_subject
 from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import Expected
 from eegfm.signal.header import RecordingHeader
-from eegfm.signal.montages.electrodes import Layout, ResolvedChannels, resolve_channels
+from eegfm.signal.montages.electrodes import AS_WRITTEN, ResolvedChannels, resolve_channels
+from eegfm.signal.montages.layouts import Layout
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class Corpus(ABC):
         corpus: The name in every table, e.g. ``"tuh"``.
     """
 
-    layout: ClassVar[Layout] = "1005"
+    layout: Layout = "1005"
     suffixes: ClassVar[tuple[str, ...]] = (".edf",)
     label_table: ClassVar[str] = ""
     """Name of the table that holds the labels of persons."""
@@ -151,13 +152,19 @@ class Corpus(ABC):
         """
         return Expected()
 
-    def channels(self, path: Path, header: RecordingHeader) -> ResolvedChannels:
+    def channels(self, path: Path, header: RecordingHeader, reading: ReadParams = AS_WRITTEN) -> ResolvedChannels:
         """Find the electrodes among a file's channels, with their positions. Called in a worker.
+
+        Args:
+            path: The file.
+            header: Its header.
+            reading: Options for names.
 
         Raises:
             RecordingError: The file has no electrode, one electrode twice, or mixed references.
         """
-        return resolve_channels(header.labels, self.layout, self.reference, self.meaning_of_ref)
+        rates_hz = header.channel_rates_hz
+        return resolve_channels(header.labels, self.layout, self.reference, self.meaning_of_ref, reading, rates_hz)
 
     def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
         """Events and facts of one recording; by default those of the file itself. Called in a worker.

@@ -23,7 +23,8 @@ from eegfm.recording import Montage, Reference
 from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import Expected
 from eegfm.signal.header import RecordingHeader
-from eegfm.signal.montages.electrodes import ResolvedChannels
+from eegfm.signal.montages.electrodes import AS_WRITTEN, ResolvedChannels
+from eegfm.signal.montages.references import not_in_average
 from eegfm.signal.pointers import is_there
 
 _log = logging.getLogger(__name__)
@@ -132,9 +133,9 @@ class Bids(Corpus):
         facts = read_eeg_json(path)
         return replace(facts.expected(), duration_s=None) if _shared_length(path, facts) else facts.expected()
 
-    def channels(self, path: Path, header: RecordingHeader) -> ResolvedChannels:
+    def channels(self, path: Path, header: RecordingHeader, reading: ReadParams = AS_WRITTEN) -> ResolvedChannels:
         """Electrodes by ``channels.tsv`` and name, placed by the template or by ``electrodes.tsv``."""
-        return self._resolved(path, header)[0]
+        return self._resolved(path, header, reading)[0]
 
     def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
         """Rows of ``events.tsv``, or the file's own events if there is no table, and flags from the side files."""
@@ -143,7 +144,8 @@ class Bids(Corpus):
             events, flags = read_events(sidecar), triggers_beside(header)
         else:
             events, flags = file_events(header, reading or ReadParams())
-        flags += self._resolved(path, header)[1]
+        resolved, channel_flags = self._resolved(path, header, reading or AS_WRITTEN)
+        flags += channel_flags
         is_of_all_parts = sidecar is not None and is_shared(path, sidecar)
         if is_of_all_parts:
             parts = read_parts(path, self.suffixes)
@@ -154,16 +156,19 @@ class Bids(Corpus):
         flags += (f"events_without_value:{n_without_value}",) if n_without_value else ()
         boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
         reference_electrode = read_eeg_json(path).reference_electrode
+        flags += not_in_average(reference_electrode, resolved.montage) if self.reference is None else ()
         return Details(events, {}, flags, boundaries_s, reference_electrode, opened_others=is_of_all_parts)
 
-    def _resolved(self, path: Path, header: RecordingHeader) -> tuple[ResolvedChannels, tuple[str, ...]]:
+    def _resolved(
+        self, path: Path, header: RecordingHeader, reading: ReadParams
+    ) -> tuple[ResolvedChannels, tuple[str, ...]]:
         """Electrodes with their positions, and flags."""
         sidecar = nearest(path, "channels.tsv")
-        table = read_channels(sidecar) if sidecar else None
+        table = read_channels(sidecar, reading) if sidecar else None
         reference = self.reference or read_eeg_json(path).reference
         no_eeg = None
         try:
-            resolved = resolve_typed(header, table, self._layout, reference)
+            resolved = resolve_typed(header, table, self._layout, reference, reading)
         except RecordingError as error:
             if error.code != "no_eeg":
                 raise

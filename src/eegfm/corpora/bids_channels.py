@@ -1,17 +1,28 @@
 """``channels.tsv`` of EEG-BIDS: types, units and status of channels, compared with the recording's header."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from eegfm.corpora.text_tables import read_table
 from eegfm.errors import RecordingError
 from eegfm.recording import Reference
+from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import FETCH_BOTH, MAX_RATE_ERROR_RATIO
 from eegfm.signal.header import RecordingHeader
-from eegfm.signal.montages.electrodes import Layout, ResolvedChannels, clean_label, resolve_channels
+from eegfm.signal.montages.electrodes import (
+    AS_WRITTEN,
+    ResolvedChannels,
+    clean_label,
+    possible_name,
+    resolve_channels,
+)
+from eegfm.signal.montages.labels import rewritten
+from eegfm.signal.montages.layouts import Layout
 from eegfm.signal.text import stripped
 
 # Unambiguous spellings of units. In channels.tsv they only describe the file and convert nothing.
@@ -39,33 +50,53 @@ class ChannelTable:
     Args:
         file_name: Name for messages.
         rows: Rows by ``channel_key`` of the channel's name.
+        reading: Options for the file's names.
     """
 
     file_name: str
     rows: Mapping[str, Channel]
+    reading: ReadParams = AS_WRITTEN
+
+    def key(self, label: str) -> str:
+        """Key of a channel of the file: that of its row, which may have other words around the electrode's name."""
+        own = channel_key(label)
+        if own in self.rows:
+            return own
+        named = rewritten(label, self.reading, None)
+        return self._by_electrode.get((named and possible_name(named)) or "", own)
 
     def row(self, label: str) -> Channel | None:
         """Row of a channel of the file; None for a channel that is not listed."""
-        return self.rows.get(channel_key(label))
+        return self.rows.get(self.key(label))
 
     def is_other(self, label: str) -> bool:
         """Whether the table gives a channel another type than EEG."""
         row = self.row(label)
         return row is not None and row.type not in (None, "EEG")
 
-    def check(self, header: RecordingHeader, picks: Sequence[int]) -> None:
+    def keys(self, header: RecordingHeader, resolved: ResolvedChannels) -> dict[int, str]:
+        """Key of each channel of the file, by its place. A row may have the electrode's name where the file does not.
+
+        ``Fp1`` is the row of ``Fp1-Cz`` where all channels are recorded against Cz, and of A1 in BioSemi's cap of 64.
+        """
+        keys = {place: self.key(label) for place, label in enumerate(header.labels)}
+        names = dict(zip(resolved.picks, resolved.montage.channel_names, strict=True))
+        renamed = {pick: name for pick, name in names.items() if keys[pick] not in self.rows and name in self.rows}
+        return keys | renamed
+
+    def check(self, header: RecordingHeader, resolved: ResolvedChannels) -> None:
         """Refuse a file that lacks EEG channels of the table, or has other rates for them.
 
         Raises:
             RecordingError: ``channel_mismatch`` or ``rate_mismatch``.
         """
-        there = {channel_key(label) for label in header.labels}
-        gone = [key for key in self._electrodes if key not in there]
+        keys = self.keys(header, resolved)
+        gone = [key for key in self._electrodes if key not in keys.values()]
         if gone:
             reason = f"{self.file_name} lists {len(gone)} EEG channels that the file lacks, e.g. {gone[0]}"
             raise RecordingError("channel_mismatch", reason, FETCH_BOTH)
-        for pick in picks:
-            row, found_hz = self.row(header.labels[pick]), header.channel_rates_hz[pick]
+        for pick in resolved.picks:
+            row, found_hz = self.rows.get(keys[pick]), header.channel_rates_hz[pick]
             stated_hz = row.rate_hz if row else None
             if stated_hz is not None and not math.isclose(stated_hz, found_hz, rel_tol=MAX_RATE_ERROR_RATIO):
                 reason = f"{header.labels[pick]} has {found_hz:g} Hz, {self.file_name} says {stated_hz:g} Hz"
@@ -81,14 +112,15 @@ class ChannelTable:
             different channels.
         """
         names, flags = resolved.montage.channel_names, []
-        rows = {pick: self.row(header.labels[pick]) for pick in resolved.picks}
+        keys = self.keys(header, resolved)
+        rows = {pick: self.rows.get(keys[pick]) for pick in resolved.picks}
         for pick, name in zip(resolved.picks, names, strict=True):
             row = rows[pick]
             if row is None or row.status in (None, "good"):
                 continue
             flags.append(f"marked_bad:{name}" if row.status == "bad" else f"status_not_understood:{name}")
         listed = {pick: row for pick, row in rows.items() if row is not None}
-        there = {channel_key(label) for label in header.labels}
+        there = set(keys.values())
         found = {
             "channel_type_missing": any(row.type is None for row in listed.values()),
             "channel_units_missing": any(row.units is None for row in listed.values()),
@@ -96,6 +128,24 @@ class ChannelTable:
             "channels_tsv_differs": len(listed) < len(rows) or any(key not in there for key in self.rows),
         }
         return (*flags, *(flag for flag, is_so in found.items() if is_so))
+
+    def explained(self, error: RecordingError, labels: Sequence[str]) -> RecordingError:
+        """An error of a file without electrodes, with the electrodes that only the table names."""
+        only_here = [key for key in self._electrodes if key not in {self.key(label) for label in labels}]
+        if error.code != "no_eeg" or not only_here:
+            return error
+        reason = (
+            f"{error.reason}; {self.file_name} names {len(only_here)} EEG channels that the file lacks, e.g. "
+            f"{only_here[0]}, and rows count by name, not by order"
+        )
+        return RecordingError(error.code, reason, f"correct the names in {self.file_name}, or {error.remedy}")
+
+    @cached_property
+    def _by_electrode(self) -> dict[str, str]:
+        """Keys of rows by the electrode that they may mean, where only one row may mean it."""
+        names = {key: possible_name(key) for key in self.rows}
+        counts = Counter(names.values())
+        return {name: key for key, name in names.items() if name and counts[name] == 1}
 
     @property
     def _electrodes(self) -> list[str]:
@@ -108,8 +158,12 @@ def channel_key(name: str) -> str:
     return clean_label(name) or stripped(name).upper()
 
 
-def read_channels(path: Path) -> ChannelTable:
+def read_channels(path: Path, reading: ReadParams = AS_WRITTEN) -> ChannelTable:
     """Read one ``channels.tsv``.
+
+    Args:
+        path: The table.
+        reading: Options for the names of the file's channels.
 
     Raises:
         RecordingError: The table cannot be read, or has contradictory rows of one channel (``unreadable_channels``).
@@ -136,27 +190,38 @@ def read_channels(path: Path) -> ChannelTable:
             f"{path.name}: not readable as a BIDS table of channels ({error})",
             "every channel needs a name of its own; correct it, or fetch it again",
         ) from error
-    return ChannelTable(path.name, rows)
+    return ChannelTable(path.name, rows, reading)
 
 
 def resolve_typed(
-    header: RecordingHeader, table: ChannelTable | None, layout: Layout, reference: Reference | None
+    header: RecordingHeader,
+    table: ChannelTable | None,
+    layout: Layout,
+    reference: Reference | None,
+    reading: ReadParams = AS_WRITTEN,
 ) -> ResolvedChannels:
     """Find the electrodes among the channels to which the table gives no other type.
 
     Raises:
         RecordingError: As ``resolve_channels`` and ``ChannelTable.check``.
     """
+    is_other = [table is not None and table.is_other(label) for label in header.labels]
+    kept = [i for i, other in enumerate(is_other) if not other]
+    labels, rates_hz = [header.labels[i] for i in kept], [header.channel_rates_hz[i] for i in kept]
+    try:
+        found = resolve_channels(labels, layout, reference, reading=reading, rates=rates_hz)
+    except RecordingError as error:
+        if table is None:
+            raise
+        raise table.explained(error, header.labels) from error
     if table is None:
-        return resolve_channels(header.labels, layout, reference)
-    kept = [i for i, label in enumerate(header.labels) if not table.is_other(label)]
-    found = resolve_channels([header.labels[i] for i in kept], layout, reference)
+        return found
     resolved = replace(
         found,
         picks=tuple(kept[pick] for pick in found.picks),
         left_out=(*found.left_out, *(label for label in header.labels if table.is_other(label))),
     )
-    table.check(header, resolved.picks)
+    table.check(header, resolved)
     return resolved
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from eegfm.config import Buildable
 from eegfm.corpora.hbn_tasks import START_KIT_EXCLUSIONS
 from eegfm.recording import Reference
-from eegfm.signal.montages.electrodes import Layout
+from eegfm.signal.montages.layouts import Layout
 
 
 class CorpusLayout(Buildable):
@@ -17,6 +17,8 @@ class CorpusLayout(Buildable):
     """
 
     listing: ClassVar[frozenset[str]] = frozenset()
+    usual_layout: ClassVar[Layout] = "1005"
+    """Layout of the electrodes of a corpus without the option ``layout``."""
 
 
 class TuhCorpus(CorpusLayout):
@@ -43,6 +45,7 @@ class HbnCorpus(CorpusLayout):
 
     implementation: ClassVar[str] = "eegfm.corpora.hbn:Hbn"
     listing: ClassVar[frozenset[str]] = frozenset({"excluded_subjects"})
+    usual_layout: ClassVar[Layout] = "gsn129"
     name: Literal["hbn"] = "hbn"
     excluded_subjects: dict[str, str] = Field(default_factory=lambda: dict(START_KIT_EXCLUSIONS))
 
@@ -51,7 +54,8 @@ class BidsCorpus(CorpusLayout):
     """Any folder in the layout of EEG-BIDS that holds one data set.
 
     Attributes:
-        layout: Template that places electrodes by their names.
+        layout: Template that places electrodes by their names. BioSemi's caps (``biosemi64``) also read the raw names
+            of the amplifier's inputs (A1 to B32).
         positions: ``template`` takes measured positions of ``electrodes.tsv`` only for electrodes that the template
             lacks. ``electrodes_tsv`` takes all measured positions, which gives every measured head its own montage.
         reference: Reference of the recordings; by default read from ``EEGReference`` or the labels (``-LE``, ``-AVG``).
@@ -71,7 +75,7 @@ class BidsCorpus(CorpusLayout):
 
 
 class EdfFolderCorpus(CorpusLayout):
-    """Any folder of EDF or BDF files with 10-05 electrode names.
+    """Any folder of EDF or BDF files.
 
     Attributes:
         pattern: Path inside the folder with named fields, e.g. ``"S{subject}/S{subject}R{run}.edf"``. Fields:
@@ -80,12 +84,15 @@ class EdfFolderCorpus(CorpusLayout):
             ``.bdf`` takes both.
         reference: Reference of the recordings; by default read from the labels (``-LE``, ``-AVG``). Labels that end in
             ``-REF`` name no reference: it is ``unknown`` then.
+        layout: Template that places electrodes by their names. BioSemi's caps (``biosemi64``) also read the raw names
+            of the amplifier's inputs (A1 to B32).
     """
 
     implementation: ClassVar[str] = "eegfm.corpora.edf_folder:EdfFolder"
     name: Literal["edf_folder"] = "edf_folder"
     pattern: str = "{subject}.edf"
     reference: Reference | None = None
+    layout: Layout = "1005"
 
 
 CorpusConfig = Annotated[TuhCorpus | HbnCorpus | BidsCorpus | EdfFolderCorpus, Field(discriminator="name")]

@@ -13,13 +13,13 @@ _COLUMNS = {"task": "bids_task"}
 
 
 class EdfFolder(Corpus):
-    """Subject, session, task and run come from the path, electrodes from their 10-05 names."""
+    """Subject, session, task and run come from the path, electrodes from their names."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".edf", ".bdf")
 
     def __init__(self, config: EdfFolderCorpus, corpus: str) -> None:
         super().__init__(corpus)
-        self.reference = config.reference
+        self.layout, self.reference = config.layout, config.reference
         stem, suffix = config.pattern, ""
         if stem.lower().endswith(self.suffixes):
             stem, suffix = stem[:-4], stem[-4:].lower()

@@ -22,7 +22,8 @@ from eegfm.recording import Reference, normalized_subject
 from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import Expected
 from eegfm.signal.header import RecordingHeader
-from eegfm.signal.montages.electrodes import Layout, ResolvedChannels
+from eegfm.signal.montages.electrodes import AS_WRITTEN, ResolvedChannels
+from eegfm.signal.montages.layouts import Layout
 from eegfm.signal.pointers import is_there
 from eegfm.signal.text import stripped
 
@@ -40,7 +41,7 @@ class Hbn(Corpus):
     ``docs/hbn.md`` lists the known faults of the published side files and their treatment.
     """
 
-    layout: ClassVar[Layout] = "gsn129"
+    layout: Layout = "gsn129"
     suffixes: ClassVar[tuple[str, ...]] = (".bdf", ".set", ".edf")
     label_table: ClassVar[str] = "participants.tsv"
     example = "sub-NDARXXXXXXXX/eeg/sub-NDARXXXXXXXX_task-RestingState_eeg.bdf"
@@ -118,10 +119,11 @@ class Hbn(Corpus):
         facts = read_eeg_json(path)
         return facts.expected() if facts.number("SamplingFrequency") else facts.expected(RATES_HZ)
 
-    def channels(self, path: Path, header: RecordingHeader) -> ResolvedChannels:
+    def channels(self, path: Path, header: RecordingHeader, reading: ReadParams = AS_WRITTEN) -> ResolvedChannels:
         """Electrodes of the net. If the side file states another reference than Cz, the reference is unknown."""
         is_cz = _other_reference(read_eeg_json(path)) is None
-        return resolve_typed(header, _channel_table(path), self.layout, self.reference if is_cz else "unknown")
+        reference = self.reference if is_cz else "unknown"
+        return resolve_typed(header, _channel_table(path, reading), self.layout, reference, reading)
 
     def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
         """The task's own rows of ``*_events.tsv``. In BIDS the side file is the truth, not the signal file.
@@ -132,10 +134,10 @@ class Hbn(Corpus):
         Raises:
             RecordingError: A side file cannot be read.
         """
-        flags = list(triggers_beside(header))
-        table, other = _channel_table(path), _other_reference(read_eeg_json(path))
+        flags, names = list(triggers_beside(header)), reading or AS_WRITTEN
+        table, other = _channel_table(path, names), _other_reference(read_eeg_json(path))
         if table is not None:
-            flags += table.flags(header, self.channels(path, header))
+            flags += table.flags(header, self.channels(path, header, names))
         if other is not None:
             flags.append(f"other_reference:{other}")
         sidecar = nearest(path, "events.tsv")
@@ -163,9 +165,9 @@ def _event_table(path: Path) -> list[dict[str, Any]]:
     return read_events(sidecar, COLUMNS) if sidecar else []
 
 
-def _channel_table(path: Path) -> ChannelTable | None:
+def _channel_table(path: Path, reading: ReadParams) -> ChannelTable | None:
     sidecar = nearest(path, "channels.tsv")
-    return read_channels(sidecar) if sidecar else None
+    return read_channels(sidecar, reading) if sidecar else None
 
 
 def _other_reference(facts: SideFacts) -> str | None:

@@ -21,6 +21,11 @@ class ReadParams(StrictModel):
         bad_annotations: Patterns of annotations that call a stretch bad; ``*`` matches anything, case is ignored. The
             default has the patterns of MNE (``BAD_…`` and ``EDGE …``), of BrainVision (``Bad Interval``), and of MNE
             after an export to BrainVision. Empty for none.
+        prefixes: Words before electrode names that mean nothing: ``POL`` of ``POL Fp1``. Case is ignored. They are
+            taken off labels that are not understood otherwise.
+        suffixes: Words behind electrode names that mean nothing: ``M1Ref`` of ``Fp1-M1Ref``.
+        renames: Electrode of a label as written in the files, or null to leave its channel out:
+            ``{Ch1: Fp1, X7: null}``.
         max_memory_bytes: Most bytes that one file may take in memory. Formats that cannot be mapped (EEGLAB files with
             embedded data) are rejected above this limit, before anything is inflated.
         timeout_s: Seconds after which a worker process gives a file up.
@@ -29,6 +34,9 @@ class ReadParams(StrictModel):
     units: dict[str, KnownUnit] = Field(default_factory=dict)
     salvage_truncated: bool = False
     bad_annotations: tuple[Pattern, ...] = ("bad*", "edge*", "comment/bad*", "comment/edge*")
+    prefixes: tuple[Pattern, ...] = ()
+    suffixes: tuple[Pattern, ...] = ()
+    renames: dict[Pattern, Pattern | None] = Field(default_factory=dict)
     max_memory_bytes: int = Field(default=4 << 30, gt=0)
     timeout_s: float = Field(default=600.0, gt=0)
 

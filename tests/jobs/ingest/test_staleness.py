@@ -46,7 +46,7 @@ ALL_LAYOUTS = {"recording"} | named("""
     corpora: base file_events manifest
     jobs.ingest: convert stream
     signal: companions expected header named_files open pointers rates sniff text units
-    signal.montages: electrodes
+    signal.montages: caps electrodes labels layouts references
     signal.processing: bad_stretches filters fingerprint kernels plausible quality quantize
     store: checksums index layout
 """)
@@ -61,20 +61,20 @@ READER = {
     "edf": {"recording"}
     | named("""
         signal: expected header rates sniff text triggers units
-        signal.montages: electrodes
+        signal.montages: caps electrodes labels layouts references
         signal.edf: annotations calibration channels checks fields header padding reader records triggers
     """),
     "eeglab": {"recording"}
     | named("""
         signal: companions expected header pointers rates sniff text triggers units
-        signal.montages: electrodes
+        signal.montages: caps electrodes labels layouts references
         signal.eeglab: fdt fields reader
         signal.matlab: mat5 mat73 read values
     """),
     "brainvision": {"recording"}
     | named("""
         signal: companions expected header pointers rates text triggers units
-        signal.montages: electrodes
+        signal.montages: caps electrodes labels layouts references
         signal.brainvision: fields header markers reader samples
     """),
 }

@@ -6,7 +6,8 @@ import pytest
 
 from eegfm.errors import EegfmError
 from eegfm.signal.montages.bipolar import is_bipolar, tcp_matrix, tcp_montage, tcp_name, tcp_pair
-from eegfm.signal.montages.electrodes import MODERN_NAMES, resolve_channels
+from eegfm.signal.montages.electrodes import resolve_channels
+from eegfm.signal.montages.layouts import MODERN_NAMES
 from tuh_tree import ELECTRODES, NINETEEN, TCP_NAMES
 
 

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from eegfm.config import StrictModel
 from eegfm.corpora.config import CorpusConfig
 from eegfm.signal.config import ReadParams
+from eegfm.signal.montages.electrodes import is_electrode
 
 
 class WorkerParams(StrictModel):
@@ -47,6 +48,17 @@ class IngestParams(StrictModel):
     rates_hz: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
     workers: WorkerParams = WorkerParams()
     max_rejected_ratio: float = Field(default=0.2, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _renames_are_electrodes(self) -> Self:
+        layout = getattr(self.corpus, "layout", self.corpus.usual_layout)
+        for label, name in self.reading.renames.items():
+            if name is not None and not is_electrode(name, layout):
+                raise ValueError(
+                    f"reading.renames: {label!r} becomes {name!r}, which is no electrode of layout {layout!r}; "
+                    "name one, or null to leave the channel out"
+                )
+        return self
 
     def identity(self) -> dict[str, Any]:
         """Options that decide the result: all except the workers and ``max_rejected_ratio``."""

@@ -147,7 +147,7 @@ def _convert(task: Task) -> Converted:
     header = reader.header
     check_expected(header, Expected(rates_hz=task.params.rates_hz, source="ingest.rates_hz"), name)
     check_expected(header, _expected(corpus, path, header), name)
-    channels = corpus.channels(path, header)
+    channels = corpus.channels(path, header, task.params.reading)
     _check_count(channels, header, task.signal)
     details = corpus.details(path, header, task.params.reading)
     names = channels.montage.channel_names

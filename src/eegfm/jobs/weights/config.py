@@ -10,7 +10,7 @@ from eegfm.encoders.config import AnyEncoderConfig, as_published
 from eegfm.nn.load_report import LoadExceptions
 from eegfm.recording import BadChannels
 from eegfm.signal.montages.canonical import CanonicalChoice
-from eegfm.signal.montages.electrodes import Layout
+from eegfm.signal.montages.layouts import Layout
 
 
 class NamedElectrodes(StrictModel):

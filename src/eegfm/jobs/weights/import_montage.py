@@ -5,7 +5,8 @@ from eegfm.jobs.weights.config import NamedElectrodes
 from eegfm.nn.load_report import listed
 from eegfm.recording import Montage
 from eegfm.signal.montages.canonical import CanonicalName, canonical_montage
-from eegfm.signal.montages.electrodes import clean_label, electrode_table, is_scalp
+from eegfm.signal.montages.electrodes import clean_label
+from eegfm.signal.montages.layouts import electrode_table, is_scalp
 
 
 def import_montage(choice: CanonicalName | NamedElectrodes) -> Montage:

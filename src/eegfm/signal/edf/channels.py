@@ -12,7 +12,8 @@ from eegfm.signal.config import ReadParams
 from eegfm.signal.edf.calibration import Calibration, calibration, check_decimals, check_electrodes
 from eegfm.signal.edf.fields import Fields
 from eegfm.signal.header import faulty_channel_flag
-from eegfm.signal.montages.electrodes import clean_label, duplicate_electrodes, is_annotation_label
+from eegfm.signal.montages.electrodes import duplicate_electrodes, electrode_names
+from eegfm.signal.montages.labels import is_annotations
 from eegfm.signal.triggers import names_triggers
 
 _GEODESIC = re.compile(r"E\d+")
@@ -43,7 +44,7 @@ class EdfChannel:
     @property
     def is_annotation(self) -> bool:
         """Whether this channel holds annotation lists and no samples."""
-        return is_annotation_label(self.label)
+        return is_annotations(self.label)
 
 
 def parse_channels(
@@ -56,7 +57,7 @@ def parse_channels(
         columns: Header fields, one list per field with one text per channel.
         record_s: Duration of a record.
         sample_bytes: 2 for EDF, 3 for BDF.
-        params: Meanings of units.
+        params: Meanings of units, and options for names.
 
     Raises:
         RecordingError: An electrode has no samples (``samples_per_record``), no calibration, or is there twice
@@ -64,20 +65,21 @@ def parse_channels(
             (``no_signals``).
     """
     labels = columns["label"]
-    are_electrodes = _are_electrodes(labels)
-    twice = duplicate_electrodes([label for label, is_one in zip(labels, are_electrodes, strict=True) if is_one])
+    texts = [{name: column[i] for name, column in columns.items()} for i in range(len(labels))]
+    counts = [fields.integer(t["samples per record"], f"samples per record of {t['label']!r}") for t in texts]
+    are_electrodes = _are_electrodes(labels, params, counts)
+    own = [label for label, is_one in zip(labels, are_electrodes, strict=True) if is_one]
+    twice = duplicate_electrodes(own, params)
     if twice:
         raise fields.fail(
             "duplicate_label",
             f"more than one channel is named {', '.join(twice)}",
             "rename or remove the extra channel; which one is meant cannot be known",
         )
-    texts = [{name: column[i] for name, column in columns.items()} for i in range(len(labels))]
     check_decimals(fields, [text for text, is_one in zip(texts, are_electrodes, strict=True) if is_one])
     channels: list[EdfChannel] = []
     offset = 0
-    for text, is_electrode in zip(texts, are_electrodes, strict=True):
-        n_per_record = fields.integer(text["samples per record"], f"samples per record of {text['label']!r}")
+    for text, n_per_record, is_electrode in zip(texts, counts, are_electrodes, strict=True):
         # Without samples a channel takes no place in a record, so that the others lie where they would without it.
         if n_per_record < is_electrode:
             raise fields.fail("samples_per_record", f"samples per record of {text['label']!r} is {n_per_record}")
@@ -97,9 +99,9 @@ def parse_channels(
     return tuple(channels)
 
 
-def _are_electrodes(labels: Sequence[str]) -> list[bool]:
-    """Whether each label names an electrode. E1 and E2 beside 10-20 names are eyes, and not electrodes of a net."""
-    names = [clean_label(label) or "" for label in labels]
+def _are_electrodes(labels: Sequence[str], params: ReadParams, counts: Sequence[int]) -> list[bool]:
+    """Labels that name an electrode. E1 and E2 beside 10-20 names are eyes, and not electrodes of a net."""
+    names = [name or "" for name in electrode_names(labels, params, counts)]
     n_geodesic = sum(_GEODESIC.fullmatch(name) is not None for name in names)
     is_net = 2 * n_geodesic >= sum(name != "" for name in names)
     return [name != "" and (is_net or not _GEODESIC.fullmatch(name)) for name in names]

@@ -16,7 +16,7 @@ from eegfm.errors import RecordingError
 from eegfm.signal.config import ReadParams
 from eegfm.signal.edf.channels import EdfChannel, parse_channels
 from eegfm.signal.edf.fields import CHANNEL_BYTES, FIXED_BYTES, Fields, channel_columns, fixed_columns
-from eegfm.signal.montages.electrodes import is_annotation_label
+from eegfm.signal.montages.labels import is_annotations
 from eegfm.signal.sniff import BDF_MAGIC, describe_start, first_bytes, looks_like_edf
 
 UNKNOWN_COUNT = -1
@@ -149,7 +149,7 @@ def _signal_count(fields: Fields, fixed: Mapping[str, str]) -> int:
 
 
 def _record_duration(fields: Fields, fixed: Mapping[str, str], labels: list[str]) -> float:
-    if all(is_annotation_label(label) for label in labels):
+    if all(is_annotations(label) for label in labels):
         raise fields.fail("no_signals", "annotations only, no signal", "leave the file out")
     text = fixed["record duration"]
     record_s = fields.decimal(text, "record duration")

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from eegfm.recording import Montage
-from eegfm.signal.montages.electrodes import Layout, electrode_table, is_scalp
+from eegfm.signal.montages.layouts import Layout, electrode_table, is_scalp
 from eegfm.signal.montages.splines import template_sphere
 
 CanonicalName = Literal["1020_19", "1020_21", "1010_64", "gsn_129"]

@@ -12,7 +12,7 @@ from numpy.polynomial.legendre import legval
 from numpy.typing import NDArray
 
 from eegfm.recording import Montage
-from eegfm.signal.montages.electrodes import MNE_MONTAGES, Layout, electrode_table, is_scalp
+from eegfm.signal.montages.layouts import MNE_MONTAGES, Layout, electrode_table, is_scalp
 
 Floats = NDArray[np.float64]
 
