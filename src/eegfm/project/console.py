@@ -2,6 +2,7 @@
 
 import re
 import sys
+import traceback
 from collections.abc import Iterator
 from types import TracebackType
 
@@ -11,23 +12,35 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from eegfm.errors import EegfmError
+from eegfm.printable import make_logs_printable, printable
+from eegfm.printable import one_line as as_one_line
+from eegfm.project import os_errors, streams
 
 
 def install() -> None:
     """Print errors of users as one line, and leave all other errors unchanged."""
     sys.excepthook = _excepthook
+    make_logs_printable()
+    streams.install(one_line)
 
 
 def one_line(error: BaseException) -> str | None:
     """The line that tells a user what to mend, or None for a bug of this project.
 
-    Kedro wraps errors of catalog datasets and parameters, so the chain of causes is searched.
+    Kedro wraps errors of catalog datasets and parameters, so the chain of causes is searched. The line is printable,
+    whatever names of files or channels it holds.
     """
+    line = _line(error)
+    return None if line is None else as_one_line(line)
+
+
+def _line(error: BaseException) -> str | None:
     for cause in _causes(error):
         if isinstance(cause, ValidationError):
             return _first_problem(cause)
-        if isinstance(cause, EegfmError):
-            return str(cause)
+        of_system = os_errors.line_of(cause) if isinstance(cause, OSError) else None
+        if of_system or isinstance(cause, EegfmError):
+            return of_system or str(cause)
         if isinstance(cause, ParameterValidationError):
             return _parameter_problem(str(cause))
         if isinstance(cause, MissingConfigException):
@@ -64,6 +77,6 @@ def _parameter_problem(text: str) -> str:
 def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     line = one_line(error)
     if line is None:
-        sys.__excepthook__(kind, error, trace)
+        sys.stderr.write(printable("".join(traceback.format_exception(kind, error, trace))))
     else:
         sys.stderr.write(f"eegfm: error: {line}\n")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from kedro.framework.context import KedroContext
@@ -15,6 +16,7 @@ from eegfm.errors import CheckpointError, EegfmError, StoreError
 from eegfm.jobs.acquire.config import AcquireParams, FolderSource
 from eegfm.project.lineage import Lineage, refuse_workers
 from eegfm.project.parameters import check_parameters, parameter_identities
+from eegfm.project.run_lock import RunLock
 
 
 class ProjectHooks:
@@ -23,6 +25,8 @@ class ProjectHooks:
     def __init__(self) -> None:
         self._options = ""
         self._lineage = Lineage({})
+        self._lock = RunLock()
+        self._context: KedroContext | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -36,6 +40,7 @@ class ProjectHooks:
         if given:
             self._options += f" --params={given}"
         self._lineage = Lineage(pipelines, parameter_identities(parameters), self._options)
+        self._context = context
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
@@ -55,7 +60,18 @@ class ProjectHooks:
             raise EegfmError(
                 f"not there yet: {', '.join(missing)}; run the whole project first: kedro run{self._options}"
             )
-        self._lineage.check_run(pipeline, catalog)
+        if self._context is not None:
+            self._lock.take(pipeline, catalog, _data_root(self._context))
+        try:
+            self._lineage.check_run(pipeline, catalog)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Let other runs write."""
+        self._lock.release()
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: CatalogProtocol[Any, Any], inputs: dict[str, Any]) -> None:
@@ -71,7 +87,8 @@ class ProjectHooks:
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
-        """Add the environment and options of this run to the repair command of a damaged store."""
+        """Let other runs write, and add the environment and options of this run to the repair command of a store."""
+        self._lock.release()
         for cause in _causes(error):
             if isinstance(cause, StoreError):
                 cause.args = (re.sub(r"kedro run --\w+=\w+", lambda m: m[0] + self._options, str(cause)),)
@@ -82,6 +99,12 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__
+
+
+def _data_root(context: KedroContext) -> Path:
+    """Folder of everything that a run writes."""
+    given = (context.config_loader.runtime_params or {}).get("data")
+    return Path(context.project_path) / str(given or context.config_loader["globals"]["data"])
 
 
 def _as_given(params: Mapping[str, Any], key: str = "") -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from eegfm.files import fsync_folder
+from eegfm.files import fsync_folder, naming
 
 
 @contextmanager
@@ -23,6 +23,8 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     new.mkdir()
     try:
         yield new
+        for path in new.rglob("*"):
+            _fsync(path)
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
@@ -34,3 +36,10 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
     fsync_folder(folder.parent)
+
+
+def _fsync(path: Path) -> None:
+    """Bring a file to the disk before the folder gets its name. After a power loss it could be empty otherwise."""
+    if path.is_file():
+        with path.open("rb") as file, naming(path):
+            os.fsync(file.fileno())

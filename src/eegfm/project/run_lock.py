@@ -1,0 +1,67 @@
+"""Let one run at a time write to a folder of the data root."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+
+from eegfm.errors import EegfmError
+from eegfm.files import exclusive
+
+LOCKS = ".locks"
+"""Folder of the locks in the data root. The locks stay there; the system frees them when a process ends."""
+
+
+class RunLock:
+    """Locks of all folders that a run writes to, from before its first step to its end.
+
+    Runs that write to different folders may run at once, e.g. the ingestions of two corpora. Readers take no lock: what
+    they read belongs to one generation, or ``eegfm.project.lineage`` refuses it.
+    """
+
+    def __init__(self) -> None:
+        self._held = ExitStack()
+
+    def take(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], root: Path) -> None:
+        """Take the locks. Those of an earlier run of this process, which was broken off, are given back first.
+
+        Args:
+            pipeline: The steps of the run.
+            catalog: Catalog of their outputs.
+            root: The data root. Outputs elsewhere, such as raw folders that are only read, are not locked.
+
+        Raises:
+            EegfmError: Another run writes to one of the folders.
+        """
+        self.release()
+        with ExitStack() as taken:
+            for folder in sorted(set(_folders(pipeline, catalog, root))):
+                lock = root / LOCKS / f"{folder.as_posix().replace('/', '.')}.lock"
+                lock.parent.mkdir(parents=True, exist_ok=True)
+                taken.enter_context(exclusive(lock, partial(_busy, root / folder)))
+            self._held = taken.pop_all()
+
+    def release(self) -> None:
+        """Give all locks back."""
+        self._held.close()
+
+
+def _folders(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], root: Path) -> Iterator[Path]:
+    """Folders inside the data root that the outputs of a run lie in."""
+    for name in pipeline.all_outputs():
+        if name not in catalog:
+            continue
+        described = catalog[name]._describe()
+        place = Path(described["filepath"]).parent if "filepath" in described else Path(described.get("path", ""))
+        if place.is_relative_to(root):
+            yield place.relative_to(root)
+
+
+def _busy(folder: Path, who: str) -> EegfmError:
+    return EegfmError(
+        f"{folder}: {who} runs and writes there; wait until it has ended, or write elsewhere with --params=data=FOLDER"
+    )
