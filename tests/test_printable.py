@@ -2,11 +2,16 @@
 
 import io
 import logging
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from eegfm.errors import ConfigError
 from eegfm.printable import make_logs_printable, one_line, printable
+from eegfm.project import console
+from tone_corpus import PARAMS, run_ingest, write_corpus, write_recording
 
 HOSTILE = {
     "colour": ("\x1b[31mFp1", r"\x1b[31mFp1"),
@@ -83,3 +88,31 @@ def test_tracebacks_in_the_log_are_printable(printed: io.StringIO) -> None:
         logging.getLogger("eegfm").exception("failed")
     assert "ValueError: \\x1b[2Jgone" in printed.getvalue()
     assert "\x1b" not in printed.getvalue()
+
+
+def test_errors_are_printable(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    console.install()
+    sys.excepthook(ConfigError, ConfigError("a\x1b[31m\nb"), None)
+    assert capsys.readouterr().err == "eegfm: error: a\\x1b[31m\\nb\n"
+    sys.excepthook(KeyError, RuntimeError("a\x1b[31m\nb"), None)  # a bug of ours: its traceback has several lines
+    assert capsys.readouterr().err == "RuntimeError: a\\x1b[31m\nb\n"
+
+
+def test_what_a_hostile_corpus_holds_reaches_no_terminal(tmp_path: Path, printed: io.StringIO) -> None:
+    root, code = tmp_path / "raw", "\x1b]0;owned\x07\u202e"
+    write_corpus(root, ["a_1"])
+    for name in (f"b{code}_1", "c\nINFO_1"):
+        (root / f"{name}.edf").write_bytes(b"no recording")
+    write_recording(root / "d_1.edf", rate_hz=250.0, phase_seed=4)
+    content = bytearray((root / "d_1.edf").read_bytes())
+    content[256:272] = b"EEG \x1b[31mqqq".ljust(16)
+    (root / "d_1.edf").write_bytes(content)
+    done = run_ingest(root, tmp_path / "signals", PARAMS.model_copy(update={"max_rejected_ratio": 0.9}))
+    log = printed.getvalue()
+    assert not [c for c in log if not c.isprintable() and c != "\n"]
+    assert r"not_edf: b\x1b]0;owned\x07\u202e_1.edf: the file starts with" in log
+    assert "\nnot_edf: c\\nINFO_1.edf: " in log
+    paths = set(done.file_outcomes["path"])
+    assert {f"b{code}_1.edf", "c\nINFO_1.edf"} <= paths, "tables keep the text as it is"
+    assert "EEG \x1b[31mqqq" in {label for labels in done.recordings["labels_not_understood"] for label in labels}

@@ -48,8 +48,9 @@ def run_thread(error: Exception) -> None:
 def test_an_error_of_a_thread_is_one_line(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threading, "__excepthook__", lambda args: sys.stderr.write("Traceback\n"))
-    streams.install(console.one_line)
+    monkeypatch.setattr(threading, "excepthook", lambda args: sys.stderr.write("Traceback\n"))
+    for _ in range(2):
+        streams.install(console.one_line)
     run_thread(FULL)
     assert [m.partition(" (")[0] for m in caplog.messages] == ["/logs/x: its disk is full"]
     assert capsys.readouterr().err == ""

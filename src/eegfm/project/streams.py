@@ -27,13 +27,16 @@ def install(explain: Explain) -> None:
 
 
 def _thread_hook(explain: Explain) -> Callable[[threading.ExceptHookArgs], None]:
+    before = getattr(threading.excepthook, "before", threading.excepthook)
+
     def say(args: threading.ExceptHookArgs) -> None:
         line = explain(args.exc_value) if args.exc_value is not None else None
         if line is None:
-            threading.__excepthook__(args)
+            before(args)
         else:
             _log.warning("%s", line)
 
+    say.before = before  # type: ignore[attr-defined]  # a second installation goes round the first
     return say
 
 
