@@ -27,6 +27,7 @@ class ProjectHooks:
         self._lineage = Lineage({})
         self._lock = RunLock()
         self._context: KedroContext | None = None
+        self._catalog: CatalogProtocol[Any, Any] | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -46,6 +47,7 @@ class ProjectHooks:
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Stop before the first node if an input is missing that no node makes, or if inputs do not fit."""
         refuse_workers(catalog)
+        self._catalog = catalog
         _check_raw_folders(pipeline, catalog)
         inputs = pipeline.inputs()
         if "pretrain.encoder" in inputs and not catalog["pretrain.encoder"].exists():
@@ -72,6 +74,12 @@ class ProjectHooks:
     def after_pipeline_run(self) -> None:
         """Let other runs write."""
         self._lock.release()
+
+    @hook_impl
+    def before_dataset_loaded(self, dataset_name: str, node: Node) -> None:
+        """Note what a step is about to read."""
+        if self._catalog is not None:
+            self._lineage.before_load(node, dataset_name, self._catalog)
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: CatalogProtocol[Any, Any], inputs: dict[str, Any]) -> None:
