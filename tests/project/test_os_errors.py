@@ -3,6 +3,8 @@
 import errno
 import os
 import resource
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,30 @@ def test_an_error_that_kedro_wrapped() -> None:
     error = DatasetError("Failed while saving data")
     error.__cause__ = raised(errno.ENOSPC, "/d/x")
     assert str(one_line(error)).startswith("/d/x: its disk is full")
+
+
+def test_no_folder_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "gone")])
+    with pytest.raises(FileNotFoundError) as caught:
+        tempfile.gettempdir()
+    line = one_line(caught.value)
+    assert line is not None
+    assert str(tmp_path / "gone") in line
+    assert line.endswith("; free space there, or set TMPDIR to another folder")
+
+
+def test_a_name_that_the_locale_cannot_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = UnicodeEncodeError("ascii", "/d/Müller", 4, 5, "ordinal not in range(128)")
+    assert one_line(error) is None  # a mistake of ours where the locale is UTF-8
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
+    assert one_line(error) == ("/d/Müller: the locale (ascii) cannot name this file; set LC_ALL=C.UTF-8, and run again")
+
+
+def test_text_that_is_no_utf8() -> None:
+    with pytest.raises(UnicodeEncodeError) as caught:
+        "data=/d/M\udcfcller".encode()
+    assert one_line(caught.value) == (
+        r"data=/d/M\udcfcller: this is no text in UTF-8; write it in UTF-8, and set LC_ALL=C.UTF-8 if the locale is "
+        "another"
+    )

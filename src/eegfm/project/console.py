@@ -38,7 +38,7 @@ def _line(error: BaseException) -> str | None:
     for cause in _causes(error):
         if isinstance(cause, ValidationError):
             return _first_problem(cause)
-        of_system = os_errors.line_of(cause) if isinstance(cause, OSError) else None
+        of_system = os_errors.line_of(cause)
         if of_system or isinstance(cause, EegfmError):
             return of_system or str(cause)
         if isinstance(cause, ParameterValidationError):

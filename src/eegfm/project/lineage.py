@@ -102,7 +102,7 @@ class Lineage:
         for name in node.inputs:
             if self._before_load.pop((node.name, name), read.get(name)) != read.get(name):
                 raise LineageError(
-                    f"{name} ({_path(catalog[name])}) was replaced while {node.name} read it: another run writes there; "
+                    f"{name} ({_path(catalog[name])}) was replaced while {node.name} read it, by another run; "
                     "wait until it has ended, and start this one again"
                 )
         self._read[node.name] = read, accepted

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 _ELSEWHERE = "write elsewhere with --params=data=FOLDER"
@@ -32,6 +33,7 @@ _FAULTS = {
     "EMFILE": ("this program has too many files open", f"{_LIMIT}, see 'ulimit -n'"),
     "ENFILE": ("this machine has too many files open", f"{_LIMIT}, or end other programs"),
 }
+_NO_TEMPORARY = "No usable temporary directory found"  # of the standard library
 _BY_NUMBER = {getattr(errno, name): fault for name, fault in _FAULTS.items() if hasattr(errno, name)}
 _OF_ANY_FILE = frozenset(
     getattr(errno, name)
@@ -41,12 +43,18 @@ _OF_ANY_FILE = frozenset(
 """Faults that are never our mistake, even if the error names no file."""
 
 
-def line_of(error: OSError) -> str | None:
+def line_of(error: BaseException) -> str | None:
     """The line for a user who can mend the fault, or None for what may be a bug of this project.
 
     A file that does not exist is such a bug: what a user must provide is checked before it is opened. Other faults
     count if the error names a file, because errors of sockets and of processes have the same numbers.
     """
+    if isinstance(error, UnicodeEncodeError):
+        return _locale_line(error)
+    if not isinstance(error, OSError):
+        return None
+    if error.errno == errno.ENOENT and str(error.strerror).startswith(_NO_TEMPORARY):
+        return f"{error.strerror}; free space there, or set TMPDIR to another folder"
     fault = _BY_NUMBER.get(error.errno or 0)
     path = _path(error)
     if fault is None or (path is None and error.errno not in _OF_ANY_FILE):
@@ -60,6 +68,17 @@ def line_of(error: OSError) -> str | None:
             what, remedy = "the link leads nowhere", f"correct or remove the link, or {_ELSEWHERE}"
     where = f"{path}: " if path is not None else ""
     return f"{where}{what} ({error.strerror or os.strerror(error.errno or 0)}); {remedy}; finished work is kept"
+
+
+def _locale_line(error: UnicodeEncodeError) -> str | None:
+    """The line for a name that the locale cannot write, or that holds bytes of another encoding."""
+    near = error.object[max(error.start - 40, 0) : error.end + 40]
+    locale = sys.getfilesystemencoding()
+    if error.encoding == locale != "utf-8":
+        return f"{near}: the locale ({locale}) cannot name this file; set LC_ALL=C.UTF-8, and run again"
+    if "surrogates" in error.reason:
+        return f"{near}: this is no text in UTF-8; write it in UTF-8, and set LC_ALL=C.UTF-8 if the locale is another"
+    return None
 
 
 def _path(error: OSError) -> Path | None:
