@@ -1,5 +1,6 @@
 """Every entry of the catalog is written whole or not at all: on a full disk the old file stays, and no other."""
 
+import ast
 import errno
 import os
 import resource
@@ -107,3 +108,70 @@ def test_every_class_of_the_catalogs_is_whole() -> None:
     whole = {f"{cls.__module__}.{cls.__qualname__}" for cls in CASES} | set(WRITE_NOTHING)
     assert [(str(file), name, entry["type"]) for file, name, entry in entries if entry["type"] not in whole] == []
     assert {entry["type"] for _, _, entry in entries} == whole, "a class that no entry uses needs no exception"
+
+
+WRITERS = {
+    "files.py": "write_atomically itself, and the name of a lock's holder",
+    "corpora/simulated/writer.py": "renames every file; an unfinished folder is known as one",
+    "jobs/acquire/fetch.py": "parts, which are renamed when they are whole",
+    "jobs/acquire/fetched.py": "lines at the end, of which a torn one counts for nothing",
+    "jobs/ingest/stream.py": "the spool of a store, emptied at every start",
+    "jobs/ingest/workers.py": "the spool, and /dev/null",
+    "jobs/weights/export_onnx.py": "/dev/null; the folder of an export is renamed when it is whole",
+    "jobs/weights/export_programs.py": "the folder of an export is renamed when it is whole",
+    "store/damage.py": "marks and missing ends, which no reader believes",
+    "store/shards.py": "samples, which count with their line of the index",
+    "store/writer.py": "lines of the index, of which a torn one counts for nothing",
+}
+"""Modules that write to a file without ``write_atomically``, and what a file that ends early does there."""
+OF_PANDAS = {"to_parquet", "to_csv", "to_json", "to_pickle", "to_excel", "tofile", "savez", "savetxt", "dump"}
+
+
+def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call):
+            yield getattr(node.func, "attr", getattr(node.func, "id", "")), node
+
+
+def mode_of(call: ast.Call) -> str:
+    """Mode of a call of ``open``: the second argument of the function, the first of a path's method; ``r`` if none."""
+    given = [*call.args[isinstance(call.func, ast.Name) :], *(k.value for k in call.keywords if k.arg == "mode")]
+    texts = [a.value for one in given[:1] for a in ast.walk(one) if isinstance(a, ast.Constant)]
+    return "".join(map(str, texts)) or "r"
+
+
+def uses(path: Path) -> tuple[bool, bool]:
+    """Whether a module opens text without an encoding, and whether it writes to a file by its own."""
+    is_without, writes = False, False
+    for name, call in calls(path):
+        has_encoding = any(k.arg == "encoding" for k in call.keywords)
+        if name == "open" and getattr(getattr(call.func, "value", None), "id", "") not in {"os", "bucket"}:
+            mode = mode_of(call)
+            is_without |= bool(set(mode) <= set("rwaxt+") and not has_encoding)
+            writes |= bool(set("wax+") & set(mode)) and set(mode) <= set("rwaxbt+")
+        elif name in {"read_text", "write_text"}:
+            is_without |= not has_encoding
+            writes |= name == "write_text"
+        writes |= name in OF_PANDAS | {"write_bytes"} and bool(call.args)
+    return is_without, writes
+
+
+def test_text_has_an_encoding_and_files_are_written_whole() -> None:
+    root = PROJECT_ROOT / "src" / "eegfm"
+    found = {path.relative_to(root).as_posix(): uses(path) for path in root.rglob("*.py")}
+    assert [name for name, (is_without, _) in found.items() if is_without] == []
+    assert {name for name, (_, writes) in found.items() if writes} == set(WRITERS)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("open(p)", (True, False)), ("open(p, 'w')", (True, True)), ("p.open('w', encoding='utf-8')", (False, True)),
+        ("p.open('rb')", (False, False)), ("p.open()", (True, False)), ("p.read_text()", (True, False)),
+        ("p.write_text(x, encoding='utf-8')", (False, True)), ("p.write_bytes(x)", (False, True)),
+        ("t.to_parquet(p)", (False, True)), ("json.dump(x, f)", (False, True)), ("os.open(p, 0)", (False, False)),
+    ],
+)  # fmt: skip
+def test_such_a_call_would_be_seen(code: str, expected: tuple[bool, bool], tmp_path: Path) -> None:
+    (tmp_path / "x.py").write_text(code)
+    assert uses(tmp_path / "x.py") == expected

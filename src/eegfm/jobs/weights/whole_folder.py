@@ -1,5 +1,6 @@
 """Write folders whole or not at all."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         folder: The target. Its old contents are removed at the end, and kept if an error is raised.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     new, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{what}") for what in ("tmp", "old"))
     for leftover in (new, old):
         shutil.rmtree(leftover, ignore_errors=True)
