@@ -1,6 +1,7 @@
 """Two runs over one data root: the second is told who is first; results are never of both."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from eegfm.corpora.simulated.config import MANIFEST
 from eegfm.errors import EegfmError
 from eegfm.io.folder import FolderDataset
 from eegfm.io.metrics import MetricsDataset
+from eegfm.project.hooks import ProjectHooks
 from eegfm.project.run_lock import LOCKS, RunLock
 from kedro_project import Command, kedro
 
@@ -60,6 +62,14 @@ def test_a_run_that_was_broken_off_in_this_process_holds_nothing(tmp_path: Path)
     lock.take(*run_of(tmp_path, "a/x.json"))
     lock.take(*run_of(tmp_path, "a/x.json"))  # as after Ctrl-C in a notebook
     lock.release()
+    RunLock().take(*run_of(tmp_path, "a/x.json"))
+
+
+@pytest.mark.parametrize("end", [ProjectHooks.after_pipeline_run, lambda hooks: hooks.on_pipeline_error(ValueError())])
+def test_a_run_that_ends_lets_others_write(end: Callable[[ProjectHooks], None], tmp_path: Path) -> None:
+    hooks = ProjectHooks()
+    hooks._lock.take(*run_of(tmp_path, "a/x.json"))
+    end(hooks)
     RunLock().take(*run_of(tmp_path, "a/x.json"))
 
 
