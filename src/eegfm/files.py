@@ -1,6 +1,7 @@
 """Write files whole or not at all, and by one process at a time."""
 
 import errno
+import glob
 import os
 import socket
 from collections.abc import Callable, Collection, Iterator
@@ -13,6 +14,9 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Numbers of the errors that only writing raises: a full disk, a used quota, the largest size of a file."""
 
 
+_TEMPORARY = ".{name}.{process}.tmp"
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write in one step: a temporary file in the same folder, fsync, rename, fsync of the folder.
 
@@ -22,7 +26,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         path: The file; its folder is made if absent.
         data: All bytes of the file.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(_TEMPORARY.format(name=path.name, process=os.getpid()))
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -36,6 +40,12 @@ def write_atomically(path: Path, data: bytes) -> None:
                 temporary.unlink(missing_ok=True)
             raise
         fsync_folder(path.parent)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove temporary files of this file that killed processes left. The caller knows that nobody writes it."""
+    for leftover in path.parent.glob(_TEMPORARY.format(name=glob.escape(path.name), process="*")):
+        leftover.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -78,7 +88,8 @@ def exclusive(
     """
     owner, held = lock.with_name(f"{lock.name}.owner"), filelock.FileLock(lock, timeout=0)
     try:
-        held.acquire()
+        with naming(lock):
+            held.acquire()
     except filelock.Timeout as error:
         who = _owner(owner)
         if wait is None:

@@ -65,6 +65,22 @@ def test_a_run_that_was_broken_off_in_this_process_holds_nothing(tmp_path: Path)
     RunLock().take(*run_of(tmp_path, "a/x.json"))
 
 
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    run = run_of(tmp_path, "a/x[1].json", "b/y.json")
+    kept = ["a/x[1].json", "a/.x[1].json", "a/.x1.json.7.tmp", "a/.mine.tmp", "b/.x[1].json.7.tmp"]
+    for name in (*kept, "a/.x[1].json.7.tmp", "b/.y.json.123.tmp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    busy = RunLock()
+    busy.take(*run_of(tmp_path, "b/z.json"))
+    with pytest.raises(EegfmError):
+        RunLock().take(*run)
+    assert (tmp_path / "a/.x[1].json.7.tmp").exists(), "another run may be about to rename it"
+    busy.release()
+    RunLock().take(*run)
+    assert {p.relative_to(tmp_path).as_posix() for p in tmp_path.glob("[ab]/*") if p.is_file()} == set(kept)
+
+
 @pytest.mark.parametrize("end", [ProjectHooks.after_pipeline_run, lambda hooks: hooks.on_pipeline_error(ValueError())])
 def test_a_run_that_ends_lets_others_write(end: Callable[[ProjectHooks], None], tmp_path: Path) -> None:
     hooks = ProjectHooks()

@@ -1,6 +1,5 @@
 """Let one run at a time write to a folder of the data root."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from eegfm.errors import EegfmError
-from eegfm.files import exclusive
+from eegfm.files import exclusive, remove_leftovers
 
 LOCKS = ".locks"
 """Folder of the locks in the data root. The locks stay there; the system frees them when a process ends."""
@@ -27,7 +26,9 @@ class RunLock:
         self._held = ExitStack()
 
     def take(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], root: Path) -> None:
-        """Take the locks. Those of an earlier run of this process, which was broken off, are given back first.
+        """Take the locks, and remove temporary files that killed runs left.
+
+        Locks of an earlier run of this process, which was broken off, are given back first.
 
         Args:
             pipeline: The steps of the run.
@@ -38,11 +39,14 @@ class RunLock:
             EegfmError: Another run writes to one of the folders.
         """
         self.release()
+        files, folders = _outputs(pipeline, catalog, root)
         with ExitStack() as taken:
-            for folder in sorted(set(_folders(pipeline, catalog, root))):
-                lock = root / LOCKS / f"{folder.as_posix().replace('/', '.')}.lock"
+            for folder in sorted(folders):
+                lock = root / LOCKS / f"{folder.relative_to(root).as_posix().replace('/', '.')}.lock"
                 lock.parent.mkdir(parents=True, exist_ok=True)
-                taken.enter_context(exclusive(lock, partial(_busy, root / folder)))
+                taken.enter_context(exclusive(lock, partial(_busy, folder)))
+            for file in files:
+                remove_leftovers(file)
             self._held = taken.pop_all()
 
     def release(self) -> None:
@@ -50,15 +54,12 @@ class RunLock:
         self._held.close()
 
 
-def _folders(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], root: Path) -> Iterator[Path]:
-    """Folders inside the data root that the outputs of a run lie in."""
-    for name in pipeline.all_outputs():
-        if name not in catalog:
-            continue
-        described = catalog[name]._describe()
-        place = Path(described["filepath"]).parent if "filepath" in described else Path(described.get("path", ""))
-        if place.is_relative_to(root):
-            yield place.relative_to(root)
+def _outputs(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], root: Path) -> tuple[list[Path], set[Path]]:
+    """Files that a run writes inside the data root, and all folders there that it writes to."""
+    described = [catalog[name]._describe() for name in sorted(pipeline.all_outputs()) if name in catalog]
+    files = [Path(one["filepath"]) for one in described if "filepath" in one]
+    folders = {Path(one["path"]) for one in described if "path" in one} | {file.parent for file in files}
+    return [f for f in files if f.is_relative_to(root)], {f for f in folders if f.is_relative_to(root)}
 
 
 def _busy(folder: Path, who: str) -> EegfmError:
