@@ -44,10 +44,15 @@ def run(job):
     sys.stdout.flush(), sys.stderr.flush()
     os._exit(code)
 
-for job in json.load(sys.stdin):
-    child = os.fork()
-    if not child:
+at_once, jobs = json.load(sys.stdin)
+children = []
+for job in jobs:
+    children.append(os.fork())
+    if not children[-1]:
         run(job)
+    if not at_once:
+        os.waitpid(children.pop(), 0)
+for child in children:
     os.waitpid(child, 0)
 """
 
@@ -98,12 +103,12 @@ class Command:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-def kedro(*commands: Command) -> list[Outcome]:
-    """Run commands one after the other, each in a process of its own."""
+def kedro(*commands: Command, at_once: bool = False) -> list[Outcome]:
+    """Run commands one after the other, or at once, each in a process of its own."""
     for command in commands:
         command.folder.mkdir(parents=True, exist_ok=True)
     jobs = [{"args": c.args, "folder": str(c.folder), "variables": dict(c.variables)} for c in commands]
-    done = run_python(_COMMANDS, given=json.dumps(jobs))
+    done = run_python(_COMMANDS, given=json.dumps([at_once, jobs]))
     assert done.returncode == 0, done.stderr
     return [_outcome(command.folder) for command in commands]
 

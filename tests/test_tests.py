@@ -14,6 +14,7 @@ SCENARIOS = {
     "corpora/test_blanks.py": "one rule for all layouts and formats",
     "corpora/test_hbn_release5.py": "published side files of HBN, whole",
     "io/test_damage.py": "one rule for all datasets",
+    "io/test_whole.py": "one rule for all datasets",
     "jobs/ingest/test_bad_stretches.py": "from annotations of every format to windows",
     "jobs/ingest/test_convert_trust.py": "conversion of files that are not what side files say",
     "jobs/ingest/test_ingest_kill.py": "processes that are killed",

@@ -1,12 +1,20 @@
 """Write files whole or not at all, and by one process at a time."""
 
+import errno
+import glob
 import os
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Numbers of the errors that only writing raises: a full disk, a used quota, the largest size of a file."""
+
+
+_TEMPORARY = ".{name}.{process}.tmp"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -18,17 +26,43 @@ def write_atomically(path: Path, data: bytes) -> None:
         path: The file; its folder is made if absent.
         data: All bytes of the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(_TEMPORARY.format(name=path.name, process=os.getpid()))
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):  # the first error says more
+                temporary.unlink(missing_ok=True)
+            raise
+        fsync_folder(path.parent)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove temporary files of this file that killed processes left. The caller knows that nobody writes it."""
+    for leftover in path.parent.glob(_TEMPORARY.format(name=glob.escape(path.name), process="*")):
+        leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path, numbers: Collection[int] | None = None) -> Iterator[None]:
+    """Let an error of the operating system name this file. An error of an open file names none.
+
+    Args:
+        path: The file.
+        numbers: The errors that are meant, e.g. ``DISK_FULL``; all by default.
+    """
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    fsync_folder(path.parent)
+        yield
+    except OSError as error:
+        is_meant = error.errno is not None and (numbers is None or error.errno in numbers)
+        if is_meant and (error.filename is None or Path(error.filename).name.startswith(f".{path.name}.")):
+            error.filename = str(path)
+        raise
 
 
 def fsync_folder(folder: Path) -> None:
@@ -42,20 +76,37 @@ def fsync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def exclusive(lock: Path, busy: Callable[[str], Exception]) -> Iterator[None]:
+def exclusive(
+    lock: Path, busy: Callable[[str], Exception], wait: Callable[[str], None] | None = None
+) -> Iterator[None]:
     """Hold a lock file. The system releases it when this process ends, however it ends.
 
     Args:
         lock: The file; another file beside it names the process that holds the lock.
         busy: Makes the error for a second process, from words that name the first process and its machine.
+        wait: If given, the second process waits. It calls this with the same words first.
     """
     owner, held = lock.with_name(f"{lock.name}.owner"), filelock.FileLock(lock, timeout=0)
     try:
-        held.acquire()
+        with naming(lock):
+            held.acquire()
     except filelock.Timeout as error:
-        raise busy(owner.read_text() if owner.exists() else "another process") from error
+        who = _owner(owner)
+        if wait is None:
+            raise busy(who) from error
+        wait(who)
+        held.acquire(timeout=-1)
     try:
-        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        with naming(owner):
+            owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield
     finally:
         held.release()
+
+
+def _owner(path: Path) -> str:
+    """What the holder of a lock wrote about itself. It may be just about to write it."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace") or "another process"
+    except OSError:
+        return "another process"

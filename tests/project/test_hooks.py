@@ -3,18 +3,21 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
 from eegfm.corpora.simulated.config import SimulatedTuh
-from eegfm.errors import CheckpointError, EegfmError, StoreError
+from eegfm.errors import CheckpointError, EegfmError, LineageError, StoreError
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.folder import FolderDataset, WorkspaceDataset
+from eegfm.io.metrics import MetricsDataset
 from eegfm.io.table import TableDataset
 from eegfm.jobs.acquire.config import AcquireParams
 from eegfm.pipelines import ingest, probe, report
 from eegfm.project.hooks import ProjectHooks
+from eegfm.provenance import Record
 
 
 def ingest_catalog(folder: Path, acquire: AcquireParams) -> DataCatalog:
@@ -98,3 +101,34 @@ def test_the_command_that_mends_a_store_is_about_the_same_run() -> None:
     other = EegfmError("run: kedro run --pipelines=ingest")
     hooks.on_pipeline_error(other)
     assert str(other) == "run: kedro run --pipelines=ingest"
+
+
+def test_an_input_that_another_run_replaces_meanwhile_is_refused(tmp_path: Path) -> None:
+    def use(made: pd.DataFrame) -> dict[str, float]:
+        return {"x": float(made["x"].iloc[0])}
+
+    dataset = TableDataset(filepath=str(tmp_path / "made.parquet"))
+    node = Node(use, "made", "used", name="use")
+    catalog = DataCatalog({"made": dataset, "used": MetricsDataset(filepath=str(tmp_path / "used.json"))})
+
+    def save(x: int) -> None:
+        table = pd.DataFrame({"x": [x]})
+        dataset.keep(Record(
+            contents=dataset.identity_of(table), made_by="make", is_data=False, made_from={}, made_with={},
+            parameters={}, code=((), ""),
+        ))  # fmt: skip
+        dataset.save(table)
+
+    save(1)
+    hooks = ProjectHooks()
+    hooks.before_pipeline_run(Pipeline([node]), catalog)
+    for replacement in (None, 1, 2):  # nothing happens, the same is written again, something else is
+        hooks.before_dataset_loaded("made", node)
+        inputs = {"made": catalog.load("made")}
+        if replacement is not None:
+            save(replacement)
+        if replacement != 2:
+            hooks.before_node_run(node, catalog, inputs)
+            continue
+        with pytest.raises(LineageError, match=r"^made \(.*made\.parquet\) was replaced while use read it"):
+            hooks.before_node_run(node, catalog, inputs)

@@ -2,8 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from os import DirEntry, scandir, stat_result
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypedDict
 
@@ -12,6 +11,8 @@ import pandas as pd
 from eegfm.corpora.file_events import annotation_events, file_events
 from eegfm.corpora.label_join import join_labels
 from eegfm.corpora.manifest import KnownFile, annex_key, published_text, read_manifest
+from eegfm.corpora.raw_tree import NOT_SEEN
+from eegfm.corpora.raw_tree import files as _files
 from eegfm.errors import EegfmError
 from eegfm.recording import Reference, normalized_subject
 from eegfm.signal.config import ReadParams
@@ -197,13 +198,15 @@ class Corpus(ABC):
             raise EegfmError(f"{self.corpus}: raw folder {root} does not exist; {_where(self.corpus)}")
         manifest = read_manifest(root)
         rows, n_foreign = [], 0
-        for path, size, mtime_ns in _files(root, self.suffixes):
+        for path, n_bytes, mtime_ns in _files(root, self.suffixes):
             fields = self.describe(path)
-            if fields is None:
+            if n_bytes == NOT_SEEN:
+                row = self._foreign_row(path, n_bytes, mtime_ns) | {"excluded": ""}
+            elif fields is None:
                 n_foreign += 1
-                row = self._foreign_row(path, size, mtime_ns)
+                row = self._foreign_row(path, n_bytes, mtime_ns)
             else:
-                row = self._row(path, size, mtime_ns, fields)
+                row = self._row(path, n_bytes, mtime_ns, fields)
             rows.append(row | self._beside(root, path, manifest))
         if n_foreign == len(rows):
             kinds = " ".join(self.suffixes)
@@ -285,34 +288,6 @@ def _where(corpus: str) -> str:
     )
 
 
-def _files(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
-    """Posix path inside root, size and modification time of each file with one of the suffixes."""
-    folders: list[tuple[str, tuple[Path, ...]]] = [("", (root.resolve(),))]
-    while folders:
-        folder, above = folders.pop()
-        with scandir(root / folder) as found:
-            for entry in found:
-                path = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.name.startswith("."):
-                    continue
-                if _is_folder(entry):
-                    real = Path(entry.path).resolve()
-                    if real not in above:  # following a link to a folder above would never end
-                        folders.append((path, (*above, real)))
-                elif entry.name.lower().endswith(suffixes):
-                    _check_name(root, path)
-                    stat = _stat(entry)
-                    yield path, stat.st_size, stat.st_mtime_ns
-
-
-def _check_name(root: Path, path: str) -> None:
-    """Tables, stores and checksums hold names as UTF-8."""
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        raise EegfmError(f"{root}: {path!r} is no name in UTF-8; rename the file or its folder") from error
-
-
 def _versions(root: Path, paths: Iterable[str]) -> str:
     """Name, size and modification time of each existing file."""
     versions = [(path.rsplit("/", 1)[-1], file_version(root / path)) for path in paths]
@@ -321,23 +296,10 @@ def _versions(root: Path, paths: Iterable[str]) -> str:
 
 def file_version(path: Path) -> str:
     """Size and modification time of a file; empty if it does not exist."""
-    if not path.is_file():
-        return ""
-    stat = path.stat()
+    try:
+        if not path.is_file():
+            return ""
+        stat = path.stat()
+    except OSError:
+        return "not readable"  # conversion says so, and another version follows when it can be read
     return f"{stat.st_size}:{stat.st_mtime_ns}"
-
-
-def _is_folder(entry: DirEntry[str]) -> bool:
-    """Whether the path is a folder or a link to a folder. A circular link is no folder."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _stat(entry: DirEntry[str]) -> stat_result:
-    """Status of the file, or of a dangling link. git-annex has links to content that is not fetched yet."""
-    try:
-        return entry.stat()
-    except OSError:
-        return entry.stat(follow_symlinks=False)

@@ -26,7 +26,8 @@ def join_labels(files: pd.DataFrame, labels: pd.DataFrame, corpus: str, table: s
         The files in their order, with the columns of the labels. If a person has no row, ``label_flags`` is
         ``not_in_<table>:<n>_of_<m>``: n of the table's m rows match a person.
     """
-    people = files.loc[files["excluded"] == "", "subject"].drop_duplicates()
+    is_person = (files["excluded"] == "") & (files["subject"] != "")  # a folder that cannot be read has no subject
+    people = files.loc[is_person, "subject"].drop_duplicates()
     row_of = _rows_of(files["subject"].drop_duplicates(), labels["subject"])
     matched = {row_of[subject] for subject in people if subject in row_of}
     absent = [subject for subject in people if subject not in row_of]

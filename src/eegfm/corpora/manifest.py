@@ -106,9 +106,10 @@ def _checksum(path: Path, kind: str) -> str:
 
 def annex_key(path: Path) -> KnownFile | None:
     """Size and checksum from the name of git-annex content; None for other files."""
-    if not path.is_symlink():
+    try:
+        match = _ANNEX_KEY.fullmatch(path.readlink().name)
+    except OSError:  # no link, or not readable, which conversion says
         return None
-    match = _ANNEX_KEY.fullmatch(path.readlink().name)
     if match is None:
         return None
     return KnownFile(n_bytes=int(match[2]), checksum=f"{match[1].lower()}:{match[3]}")

@@ -27,7 +27,7 @@ class MetricsDataset(Recorded, AbstractDataset[dict[str, Any], dict[str, Any]]):
     def preview(self) -> JSONPreview:
         """The file itself, for kedro viz."""
         self.check()
-        return JSONPreview(self._path.read_text())
+        return JSONPreview(self._path.read_text(encoding="utf-8"))
 
     def identity_of(self, data: dict[str, Any]) -> str:
         """Hash of all numbers and names."""

@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Iterator
 from types import TracebackType
 
@@ -13,6 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from eegfm.errors import EegfmError
+from eegfm.printable import make_logs_printable, printable
+from eegfm.printable import one_line as as_one_line
+from eegfm.project import os_errors, streams
 
 
 def install() -> None:
@@ -22,6 +26,8 @@ def install() -> None:
     (``--from-nodes``) is wrong where the error names another command.
     """
     sys.excepthook = _excepthook
+    make_logs_printable()
+    streams.install(one_line)
     logging.getLogger("kedro.pipeline.node").addFilter(_no_error)
     logging.getLogger("kedro.runner.runner").addFilter(_no_advice)
     for runner in ("sequential_runner", "thread_runner", "parallel_runner"):
@@ -39,17 +45,21 @@ def _no_advice(record: logging.LogRecord) -> bool:
 def one_line(error: BaseException) -> str | None:
     """The line that tells a user what to mend, or None for a bug of this project.
 
-    Kedro wraps errors of catalog datasets and parameters, so the chain of causes is searched.
+    Kedro wraps errors of catalog datasets and parameters, so the chain of causes is searched. The line is printable,
+    whatever names of files or channels it holds.
     """
-    return next((line for find in (_ours, _of_a_library) for c in _causes(error) if (line := find(c))), None)
+    lines = (line for find in (_ours, _of_a_library) for cause in _causes(error) if (line := find(cause)))
+    line = next(lines, None)
+    return None if line is None else as_one_line(line)
 
 
 def _ours(cause: BaseException) -> str | None:
     """The line of an error that this project or its configuration raises."""
     if isinstance(cause, ValidationError):
         return _first_problem(cause)
-    if isinstance(cause, EegfmError):
-        return str(cause)
+    of_system = os_errors.line_of(cause)
+    if of_system or isinstance(cause, EegfmError):
+        return of_system or str(cause)
     if isinstance(cause, ParameterValidationError):
         return _parameter_problem(str(cause))
     if isinstance(cause, MissingConfigException):
@@ -108,6 +118,6 @@ def _parameter_problem(text: str) -> str:
 def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     line = one_line(error)
     if line is None:
-        sys.__excepthook__(kind, error, trace)
+        sys.stderr.write(printable("".join(traceback.format_exception(kind, error, trace))))
     else:
         sys.stderr.write(f"eegfm: error: {line}\n")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from kedro.framework.context import KedroContext
@@ -21,6 +22,7 @@ from eegfm.project.params_option import as_option
 from eegfm.project.preflight import check_machine
 from eegfm.project.probe_ahead import ProbeAhead
 from eegfm.project.report_parts import leave_out_absent
+from eegfm.project.run_lock import RunLock
 from eegfm.splits.config import Roles
 
 _OF_JOBS = (StoreError, SplitError, CheckpointError, LineageError)
@@ -35,6 +37,9 @@ class ProjectHooks:
         self._lineage = Lineage({})
         self._pretrains = True
         self._probe_ahead = ProbeAhead()
+        self._lock = RunLock()
+        self._context: KedroContext | None = None
+        self._catalog: CatalogProtocol[Any, Any] | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -44,19 +49,38 @@ class ProjectHooks:
         self._options = f" --env={context.env}" if context.env else ""
         self._options += as_option(context.config_loader.runtime_params or {})
         self._lineage = Lineage(pipelines, parameter_identities(parameters), self._options)
+        self._context = context
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Stop before the first node if the run cannot end well: an input is missing or does not fit, for instance."""
         refuse_workers(catalog)
+        self._catalog = catalog
         _refuse_empty_pretraining(pipeline, catalog)
         _check_raw_folders(pipeline, catalog)
         leave_out_absent(pipeline, catalog)
         self._refuse_missing(pipeline.inputs(), catalog)
-        self._lineage.check_run(pipeline, catalog)
-        check_encoder(pipeline, catalog)
-        check_machine(pipeline, catalog)
+        if self._context is not None:
+            self._lock.take(pipeline, catalog, _data_root(self._context))
+        try:
+            self._lineage.check_run(pipeline, catalog)
+            check_encoder(pipeline, catalog)
+            check_machine(pipeline, catalog)
+        except BaseException:
+            self._lock.release()
+            raise
         self._probe_ahead = ProbeAhead(pipeline)
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Let other runs write."""
+        self._lock.release()
+
+    @hook_impl
+    def before_dataset_loaded(self, dataset_name: str, node: Node) -> None:
+        """Note what a step is about to read."""
+        if self._catalog is not None:
+            self._lineage.before_load(node, dataset_name, self._catalog)
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: CatalogProtocol[Any, Any], inputs: dict[str, Any]) -> None:
@@ -75,7 +99,8 @@ class ProjectHooks:
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
-        """Add the environment and options of this run to the command that a message of a job names."""
+        """Let other runs write, and add the options of this run to the command that a message of a job names."""
+        self._lock.release()
         for cause in _causes(error):
             if isinstance(cause, _OF_JOBS) and self._options not in str(cause):
                 cause.args = (re.sub(r"kedro run --\w+=\w+", lambda m: m[0] + self._options, str(cause)),)
@@ -110,6 +135,12 @@ def _refuse_empty_pretraining(pipeline: Pipeline, catalog: CatalogProtocol[Any, 
     for node in pipeline.nodes:
         if node.func is refuse_pretraining:
             refuse_pretraining(catalog.load("params:corpora"))
+
+
+def _data_root(context: KedroContext) -> Path:
+    """Folder of everything that a run writes."""
+    given = (context.config_loader.runtime_params or {}).get("data")
+    return Path(context.project_path) / str(given or context.config_loader["globals"]["data"])
 
 
 def _check_raw_folders(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:

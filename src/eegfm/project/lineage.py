@@ -46,6 +46,7 @@ class Lineage:
         self._parameters = parameters or {}
         self._options = options
         self._read: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {}
+        self._before_load: dict[tuple[str, str], str | None] = {}
         self._code: dict[tuple[str, ...], str] = {}
 
     def check_run(self, pipeline: Pipeline, catalog: Catalog) -> None:
@@ -86,13 +87,25 @@ class Lineage:
             raise LineageError(self._described(refused, entries) + _or_accept(node, catalog, refused))
         return accepted
 
+    def before_load(self, node: Node, name: str, catalog: Catalog) -> None:
+        """Note the identity of an input that a step is about to load."""
+        if (dataset := self._identified(catalog, name)) is not None:
+            self._before_load[node.name, name] = dataset.identity()
+
     def begin(self, node: Node, catalog: Catalog, inputs: Mapping[str, Any]) -> None:
         """Check the inputs of a step, and note their identities and the code. Both may change during the step."""
         accepted = tuple(f"{one.entry} was {one.why}" for one in self.check(node, catalog))
         for text in accepted:
             logger.warning("%s; the parameter accept_other_data accepts that", text)
         self._code_sha256(_roots(node, inputs))
-        self._read[node.name] = self._identities(node.inputs, catalog), accepted
+        read = self._identities(node.inputs, catalog)
+        for name in node.inputs:
+            if self._before_load.pop((node.name, name), read.get(name)) != read.get(name):
+                raise LineageError(
+                    f"{name} ({_path(catalog[name])}) was replaced while {node.name} read it, by another run; "
+                    "wait until it has ended, and start this one again"
+                )
+        self._read[node.name] = read, accepted
 
     def end(self, node: Node, catalog: Catalog, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
         """Give the records of a step's outputs to the entries that will save them."""

@@ -1,5 +1,7 @@
+import errno
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from eegfm.corpora.simulated.config import MANIFEST, UNFINISHED, SimulatedHbn, S
 from eegfm.corpora.simulated.plan import PlannedFile
 from eegfm.corpora.simulated.writer import is_current, write_simulated
 from eegfm.errors import ConfigError
+from kedro_project import run_python
 
 TUH = SimulatedTuh(n_subjects=3, duration_s=2)
 HBN = SimulatedHbn(n_subjects=2, resting_s=20, ccd_s=20, movie_s=10)
@@ -149,3 +152,65 @@ def test_the_manifest_says_simulated(tmp_path: Path) -> None:
     assert "SIMULATED" in content["what"]
     assert content["config"]["n_subjects"] == 3
     assert sum(path.endswith(".edf") for path in content["files"]) >= 3
+
+
+TWO = """
+import json, logging, os, sys
+from pathlib import Path
+import numpy, edfio, scipy.signal
+from eegfm.corpora.simulated import writer
+from eegfm.corpora.simulated.config import SimulatedTuh
+
+root, seeds = Path(sys.argv[1]), json.loads(sys.argv[2])
+logging.basicConfig(level="INFO", stream=sys.stdout)
+begin = os.pipe()
+children = []
+for seed in seeds:
+    children.append(os.fork())
+    if not children[-1]:
+        os.read(begin[0], 1)
+        config = SimulatedTuh(n_subjects=4, duration_s=10, seed=seed)
+        writer.write_simulated(config, root)
+        sys.stdout.flush()
+        os._exit(0)
+os.write(begin[1], b"." * len(seeds))
+print(sorted(os.waitpid(child, 0)[1] for child in children))
+"""
+
+
+def test_processes_that_begin_at_once_write_one_after_the_other(tmp_path: Path) -> None:
+    seeds = [1, 2, 2]
+    done = run_python(TWO, str(tmp_path / "raw" / "tuh"), json.dumps(seeds))
+    assert done.stdout.splitlines()[-1] == str([0] * len(seeds)), done.stdout + done.stderr
+    configs = [SimulatedTuh(n_subjects=4, duration_s=10, seed=seed) for seed in seeds]
+    last = [config for config in configs if is_current(config, tmp_path / "raw" / "tuh")]
+    assert len({config.seed for config in last}) == 1
+    write_simulated(last[0], tmp_path / "alone")
+    assert _digests(tmp_path / "raw" / "tuh") == _digests(tmp_path / "alone"), "nothing of another corpus is in it"
+    assert "waiting for " in done.stdout
+
+
+@pytest.mark.parametrize("what", ["write", "rename"])
+def test_a_full_disk_ends_the_simulation_and_the_next_run_takes_it_up(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_calls = 0
+
+    def full(path: Path, *args: object) -> None:
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        original(path, *args)
+
+    name = {"write": "write_bytes", "rename": "replace"}[what]
+    original = getattr(Path, name)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, name, full)
+        with pytest.raises(OSError, match="No space left") as caught:
+            write_simulated(TUH, tmp_path / "a")
+    assert str(caught.value.filename).startswith(f"{tmp_path}/a/")
+    assert not list(tmp_path.rglob("*.tmp"))
+    write_simulated(TUH, tmp_path / "a")
+    write_simulated(TUH, tmp_path / "b")
+    assert _digests(tmp_path / "a") == _digests(tmp_path / "b")

@@ -119,6 +119,13 @@ def test_folder_of_the_simulator_is_known_also_when_unfinished(tmp_path: Path, n
     assert is_simulated(tmp_path) is expected
 
 
+def test_simulated_files_that_are_not_finished_are_no_recordings(tmp_path: Path) -> None:
+    (tmp_path / UNFINISHED).touch()
+    (tmp_path / "a.edf").touch()
+    with pytest.raises(EegfmError, match=r"mine: raw folder .* holds SIMULATED recordings that are not finished; wait"):
+        acquire(AcquireParams(), "mine", tmp_path, LAYOUT)
+
+
 FOLDER = """
 import json, sys
 from pathlib import Path

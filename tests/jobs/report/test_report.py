@@ -123,6 +123,12 @@ def test_rejected_files_are_listed_and_escaped() -> None:
     assert "<h1>My &lt;run&gt;</h1>" in text
 
 
+def test_names_on_the_page_are_printable() -> None:
+    text = page(tuh=tables(reason="sub-\u202efde.\x1b[31mexe &"))
+    assert r"sub-\u202efde.\x1b[31mexe &amp;" in text
+    assert not {"\x1b", "\u202e"} & set(text)
+
+
 def test_run_without_a_probe_has_no_probe_section() -> None:
     text = build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, {"pretrain": METRICS["pretrain"]}, {})
     assert "<h2>Probe</h2>" not in text

@@ -1,5 +1,6 @@
 """A whole small pretraining, from a table of windows to a checkpoint in a file."""
 
+import errno
 import hashlib
 import json
 import os
@@ -7,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -359,6 +361,19 @@ def test_a_stopped_run_keeps_nothing(fit: Fit, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(ThroughputMonitor, "on_train_batch_end", stop)
     with pytest.raises(TrainingError, match=r"stopped after 1 of 30 steps"):
         fit()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_curves_that_cannot_be_written_name_the_run_folder(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    full = Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    monkeypatch.setattr(RecordWriter, "write", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        fit(run_directory=tmp_path)
+    assert Path(caught.value.filename).parent == tmp_path
 
 
 def test_sigterm_ends_a_program_that_does_not_handle_it(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:

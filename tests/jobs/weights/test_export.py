@@ -2,7 +2,11 @@
 
 import json
 import os
+import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -27,11 +31,13 @@ from eegfm.errors import CheckpointError, ConfigError
 from eegfm.inference.module import build_inference
 from eegfm.jobs.weights.config import ExportParams, ImportParams
 from eegfm.jobs.weights.export import export
-from eegfm.jobs.weights.export_programs import compare
+from eegfm.jobs.weights.export_onnx import write_onnx
+from eegfm.jobs.weights.export_programs import Traced, compare, write_torch_export
 from eegfm.jobs.weights.exported import load_exported, read_exported_config
 from eegfm.jobs.weights.import_weights import import_weights
 from eegfm.jobs.weights.model_card import preparation
 from eegfm.nn.rereference import reference_matrix
+from eegfm.project.console import one_line
 from exports import checkpoint_of
 from kedro_project import PROJECT_ROOT
 
@@ -286,6 +292,41 @@ def test_an_export_is_whole_or_not_there(
         export(other, ExportParams(formats=("huggingface", "torch_export")), tmp_path / "x")
     assert (tmp_path / "x" / "config.json").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+@contextmanager
+def full_disk(n_bytes: int) -> Iterator[None]:
+    """A disk that takes no more bytes of one file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_the_old_export(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    export(checkpoint, HUGGINGFACE, tmp_path / "x")
+    before = sorted(p.name for p in (tmp_path / "x").iterdir())
+    with full_disk(4096), pytest.raises(OSError, match="too large") as caught:
+        export(checkpoint, HUGGINGFACE, tmp_path / "x")
+    assert str(caught.value.filename).endswith("/model.safetensors")
+    assert sorted(p.name for p in (tmp_path / "x").iterdir()) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_full_disk_under_a_program_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If torch.export.save writes to the full disk itself, it aborts the process."""
+    program = torch.export.export(torch.nn.Linear(40, 40), (torch.zeros(1, 40),))
+    traced, model = Traced(program, (40,), is_any_length=False), Mock()
+    made = Mock(**{"save.side_effect": lambda path: path.write_bytes(bytes(9000))})
+    monkeypatch.setattr(torch.onnx, "export", lambda *args, **named: made)
+    for write, name in ((write_torch_export, "encoder.pt2"), (partial(write_onnx, n_samples=40), "encoder.onnx")):
+        with full_disk(1000), pytest.raises(OSError, match="too large") as caught:
+            write(traced, model, 1, folder=tmp_path)
+        line = one_line(caught.value)
+        assert line is not None
+        assert line.startswith(f"{tmp_path}/{name}: the file would be larger than its disk")
 
 
 def test_a_program_that_computes_something_else_is_refused(checkpoint: Checkpoint) -> None:

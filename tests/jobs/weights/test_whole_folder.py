@@ -45,3 +45,11 @@ def test_what_a_killed_run_left_is_no_hindrance(tmp_path: Path, monkeypatch: pyt
         (new / "first").write_text("")
     assert names(tmp_path) == ["x"]
     assert names(tmp_path / "x") == ["first"]
+
+
+def test_a_file_in_place_of_the_folder_stays(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("mine")
+    with pytest.raises(NotADirectoryError, match="/x"), whole_folder(tmp_path / "x"):
+        raise AssertionError("not reached")
+    assert (tmp_path / "x").read_text() == "mine"
+    assert names(tmp_path) == ["x"]

@@ -1,6 +1,11 @@
-"""Write a simulated corpus once. An interrupted corpus is recognised, and foreign files are never overwritten."""
+"""Write a simulated corpus once, by one process at a time.
 
+An interrupted corpus is recognised, and foreign files are never overwritten.
+"""
+
+import logging
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,6 +16,9 @@ from eegfm.corpora.simulated import hbn, tuh
 from eegfm.corpora.simulated.config import MANIFEST, UNFINISHED, SimulatedConfig, SimulatedTuh
 from eegfm.corpora.simulated.plan import PlannedFile
 from eegfm.errors import ConfigError
+from eegfm.files import exclusive, naming
+
+_log = logging.getLogger(__name__)
 
 VERSION = 1
 """Version of the simulator's output. Folders of other versions are written again."""
@@ -49,7 +57,7 @@ def write_simulated(config: SimulatedConfig, root: Path) -> None:
     """Write the corpus, unless the folder holds it already.
 
     Each file is written under a temporary name and renamed; the manifest comes last. Files of an earlier configuration
-    or an interrupted run are replaced.
+    or an interrupted run are replaced. A second process waits until the first has ended, and looks again.
 
     Args:
         config: The corpus.
@@ -60,6 +68,26 @@ def write_simulated(config: SimulatedConfig, root: Path) -> None:
     """
     if is_current(config, root):
         return
+    if root.exists() and not root.is_dir():
+        raise ConfigError(f"{root} is a file; simulated recordings need a folder: choose another path")
+    with _one_at_a_time(root):
+        if not is_current(config, root):
+            _write_all(config, root)
+
+
+def _one_at_a_time(root: Path) -> AbstractContextManager[None]:
+    """Hold the lock of a folder. It lies beside the folder, because every file inside is one of the corpus."""
+    lock = root.with_name(f".{root.name}.lock")
+    with naming(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+
+    def wait(who: str) -> None:
+        _log.info("waiting for %s, which writes SIMULATED recordings to %s", who, root)
+
+    return exclusive(lock, ConfigError, wait)
+
+
+def _write_all(config: SimulatedConfig, root: Path) -> None:
     owned = _owned(root)
     _refuse_foreign(root, owned)
     plan = list(planned_files(config))
@@ -96,8 +124,6 @@ def _owned(root: Path) -> set[str]:
 
 
 def _refuse_foreign(root: Path, owned: set[str]) -> None:
-    if root.exists() and not root.is_dir():
-        raise ConfigError(f"{root} is a file; simulated recordings need a folder: choose another path")
     known = owned | {MANIFEST, UNFINISHED}
     known |= {_temporary(path) for path in known}
     for path in sorted(root.rglob("*")):
@@ -120,10 +146,16 @@ def _write_manifest(path: Path, manifest: Manifest) -> None:
 
 def _write(path: Path, content: bytes) -> int:
     """Write under a temporary name and rename, so that a file exists whole or not at all. Return its size."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(_temporary(path.name))
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
     return len(content)
 
 

@@ -61,6 +61,11 @@ def check_folder(corpus: str, folder: Path) -> None:
             f"{corpus}.raw_folder and {corpus}.raw (or the environment variable that they read) at the recordings"
         )
     check_complete(folder)
+    if (folder / UNFINISHED).is_file():
+        raise EegfmError(
+            f"{corpus}: raw folder {folder} holds SIMULATED recordings that are not finished; wait for the run that "
+            f"writes them, or run once more with the source that began it"
+        )
 
 
 def _fault(folder: Path) -> str:

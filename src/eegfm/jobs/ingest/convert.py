@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from eegfm.corpora.base import Corpus, StoredFacts, file_version
 from eegfm.corpora.manifest import check_published
+from eegfm.corpora.raw_tree import NOT_SEEN
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.jobs.ingest.config import IngestParams
 from eegfm.jobs.ingest.memory import keep_freed_memory
@@ -222,7 +223,13 @@ def _whereabouts(task: Task, error: BaseException) -> str:
 
 
 def _check_unchanged(task: Task, when: str) -> None:
-    """Refuse a file that changed during the conversion. It would be stored under a wrong identity."""
+    """Refuse a file that changed during the conversion, or that nobody could look at. Its identity would be wrong."""
+    if task.row["n_bytes"] == NOT_SEEN:
+        raise RecordingError(
+            NOT_READABLE,
+            f"{task.row['path']}: this user may not read it, nor what is in it",
+            "give this user the right to read it, and run again",
+        )
     if not task.path.exists():
         return  # opening the file raises the error
     stat = task.path.stat()

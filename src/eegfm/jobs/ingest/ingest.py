@@ -30,6 +30,7 @@ from eegfm.jobs.ingest.tables import (
     rejected_table,
 )
 from eegfm.jobs.ingest.workers import converted
+from eegfm.printable import one_line
 from eegfm.signal.config import SignalParams
 from eegfm.signal.units import unit_key
 from eegfm.store.damage import is_marked
@@ -204,11 +205,11 @@ def _log_accounts(out: Ingested, corpus: str) -> None:
     _log.info("%s: what became of %d files\n%s", corpus, len(out.file_outcomes), counts.to_string(index=False))
     copies = out.file_outcomes[out.file_outcomes["why"].str.startswith(COPY_OF)]
     if len(copies):
-        lines = [f"{row['path']}: {row['why']}" for row in copies.head(LOGGED_REJECTIONS).to_dict("records")]
+        lines = [one_line(f"{row['path']}: {row['why']}") for row in copies.head(LOGGED_REJECTIONS).to_dict("records")]
         _log.warning("%s: %d recordings are there twice\n%s", corpus, len(copies), "\n".join(lines))
     if len(out.rejected):
         first = out.rejected.head(LOGGED_REJECTIONS)
-        lines = [f"{row['code']}: {_named(row)}; {row['remedy']}" for row in first.to_dict("records")]
+        lines = [one_line(f"{row['code']}: {_named(row)}; {row['remedy']}") for row in first.to_dict("records")]
         _log.warning("%s.rejected has %d rows\n%s", corpus, len(out.rejected), "\n".join(lines))
 
 

@@ -22,6 +22,7 @@ from eegfm.jobs.ingest.clusters import on_cluster
 from eegfm.jobs.ingest.config import WorkerParams
 from eegfm.jobs.ingest.convert import Converted, Task, convert
 from eegfm.jobs.ingest.processes import deaf_to_ctrl_c, end_with
+from eegfm.printable import make_logs_printable
 from eegfm.store.index import RejectedEntry
 
 Result = Converted | RejectedEntry
@@ -60,6 +61,7 @@ def n_processes(params: WorkerParams, n_tasks: int) -> int:
 
 def attempt(task: Task) -> Result:
     """Convert one file in a worker process, which the file may kill."""
+    make_logs_printable()
     note = task.spool / f"{task.key}.started"
     n_starts = note.stat().st_size if note.exists() else 0
     if n_starts >= MAX_STARTS:
@@ -83,7 +85,7 @@ def attempt(task: Task) -> Result:
 @contextlib.contextmanager
 def _watchdog(timeout_s: float) -> Iterator[None]:
     """End this process if the block takes too long. A library that hangs reacts to no signal and no exception."""
-    with Path(os.devnull).open("w") as nowhere:
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         faulthandler.dump_traceback_later(timeout_s, exit=True, file=nowhere)
         try:
             yield

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from eegfm import __version__
 from eegfm.errors import LineageError
 from eegfm.jobs.ingest.tables import count_flags
+from eegfm.printable import printable
 
 _MOST_ROWS = 200
 """Rows of one table on the page; all of them are in the catalog."""
@@ -51,7 +52,7 @@ def build_report(
     simulated = sorted(c for c, tables in corpora.items() if tables["recordings"]["simulated"].any())
     parts = [f"<h1>{html.escape(title)}{' (SIMULATED)' if len(simulated) == len(corpora) else ''}</h1>"]
     if simulated:
-        parts.append(f'<p class="simulated">SIMULATED recordings: {", ".join(simulated)}.</p>')
+        parts.append(f'<p class="simulated">SIMULATED recordings: {html.escape(", ".join(simulated))}.</p>')
     parts += ["<h2>Recordings</h2>", _table(pd.DataFrame([_corpus_row(c, t) for c, t in corpora.items()]))]
     for corpus, tables in corpora.items():
         parts += _about_corpus(html.escape(corpus), tables)
@@ -177,4 +178,5 @@ def _plain(value: Any) -> str:
 
 
 def _table(table: pd.DataFrame) -> str:
-    return str(table.to_html(index=False, border=0, na_rep="", escape=True))
+    shown = table.map(lambda value: printable(value) if isinstance(value, str) else value)
+    return str(shown.to_html(index=False, border=0, na_rep="", escape=True))

@@ -11,6 +11,7 @@ import torch
 
 from eegfm.checkpoint import Checkpoint
 from eegfm.errors import TrainingError
+from eegfm.files import DISK_FULL, naming, write_atomically
 from eegfm.inference.backbone import Backbone, new_backbone
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.inference.encoder_code import encoder_code
@@ -190,7 +191,7 @@ def _train(module: PretrainModule, data: TrainingData, directory: Path) -> Throu
     """
     monitor = ThroughputMonitor()
     trainer = build_trainer(module.params, directory, data.n_steps, [monitor], validates=len(data.validation) > 0)
-    with honest_end():
+    with honest_end(), naming(directory, DISK_FULL):  # a thread writes the curves, and its errors name no file
         trainer.fit(module, datamodule=WindowData(data.training, data.validation))
     if trainer.global_step != data.n_steps:
         raise TrainingError(
@@ -244,6 +245,5 @@ def _reconstruct(objective: Objective, data: TrainingData, stores: Stores, seed:
 
 def _write_params(directory: Path, params: PretrainParams, identity: dict[str, Any]) -> None:
     """Write the parameters, and what the run is named by. ``eegfm.overwrite`` tells from that how two runs differ."""
-    directory.mkdir(parents=True, exist_ok=True)
     content = {"params": params.model_dump(mode="json"), "mixture_sha256": identity["mixture"], "identity": identity}
-    (directory / "params.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_atomically(directory / "params.json", (json.dumps(content, indent=2) + "\n").encode())

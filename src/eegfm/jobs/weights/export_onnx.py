@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from eegfm.errors import CheckpointError, ConfigError
+from eegfm.files import naming
 from eegfm.inference.module import Inference
 from eegfm.jobs.weights.export_programs import INPUT, OUTPUTS, Traced, reason, report, trace_fixed
 
@@ -77,7 +78,8 @@ def _write(traced: Traced, model: Inference, n_channels: int, folder: Path) -> d
                 traced.program, dynamo=True, input_names=[INPUT], output_names=list(OUTPUTS), verbose=False
             )
             assert made is not None, "the exporter returns a program when it is not given a file"
-            made.save(path)
+            with naming(path):
+                made.save(path)
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
         def run(recorded_uv: Tensor) -> list[Tensor]:

@@ -1,5 +1,6 @@
 """Export encoders as torch.export programs, and compare with the original module."""
 
+import io
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from eegfm.errors import CheckpointError, EegfmError
+from eegfm.files import naming
 from eegfm.inference.module import Inference
 
 logger = logging.getLogger(__name__)
@@ -83,7 +85,11 @@ def write_torch_export(traced: Traced, model: Inference, n_channels: int, folder
         CheckpointError: The results differ.
     """
     path = folder / TORCH_FILE
-    torch.export.save(traced.program, path)
+    buffer = io.BytesIO()
+    torch.export.save(traced.program, buffer)  # on a full disk torch would abort the process
+    with naming(path):
+        path.write_bytes(buffer.getvalue())
+    del buffer
     run = torch.export.load(path).module()
     return report("torch_export", run, TORCH_FILE, traced, model, n_channels)
 

@@ -14,6 +14,7 @@ from eegfm.ancestry import ImportedWeights
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.config import StrictModel
 from eegfm.errors import CheckpointError
+from eegfm.files import write_atomically
 from eegfm.inference.module import Inference, build_inference
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
@@ -37,10 +38,10 @@ def write_exported(model: Inference, header: CheckpointHeader, folder: Path) -> 
     """Write both files."""
     weights = {name: value.contiguous() for name, value in model.backbone.state_dict().items()}
     data = save_tensors(weights, metadata={"format": "pt"})
-    (folder / WEIGHTS_FILE).write_bytes(data)
+    write_atomically(folder / WEIGHTS_FILE, data)
     public = public_header(header, hashlib.sha256(data).hexdigest())
     config = ExportedConfig(montage=model.montage, header=public)
-    (folder / CONFIG_FILE).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_atomically(folder / CONFIG_FILE, (config.model_dump_json(indent=2) + "\n").encode())
     return config
 
 

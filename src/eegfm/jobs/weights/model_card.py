@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from eegfm.checkpoint import CheckpointHeader
+from eegfm.files import write_atomically
 from eegfm.inference.module import Inference
 from eegfm.jobs.weights.config import ExportFormat
 from eegfm.jobs.weights.exported import ExportedConfig
@@ -67,7 +68,7 @@ features, encoded = program(recorded_uv)
 
 def write_card(model: Inference, config: ExportedConfig, formats: tuple[ExportFormat, ...], folder: Path) -> None:
     """Write README.md. It gives the number of persons and no names."""
-    (folder / CARD_FILE).write_text(_card(model, config, formats), encoding="utf-8")
+    write_atomically(folder / CARD_FILE, _card(model, config, formats).encode())
 
 
 def _card(model: Inference, config: ExportedConfig, formats: tuple[ExportFormat, ...]) -> str:
