@@ -42,16 +42,16 @@ NO_EEG = {
     "edfio/tests/TEST_DATA/SC4001EC-Hypnogram.edf": "no_signals",
     "edfio/tests/TEST_DATA/short_psg.bdf": "no_eeg",
     "edfio/tests/TEST_DATA/short_psg.edf": "no_eeg",
+    "mne-python/mne/io/edf/tests/data/test.edf": "no_eeg",
     "mne-python/mne/io/edf/tests/data/test_stim_channel.edf": "no_eeg",
     "mne-python/mne/io/edf/tests/data/test_uneven_samp.edf": "no_eeg",
     "pyedflib/pyedflib/tests/data/test_generator_datarec_generator_0_5.bdf": "no_eeg",
     "pyedflib/pyedflib/tests/data/test_generator_datarec_generator_2.bdf": "no_eeg",
 }
-"""Generators, numbered channels, bipolar derivations, annotations alone: no label names an electrode."""
+"""Generators, numbered channels, raw names of no cap, bipolar derivations, annotations alone: no electrode is named."""
 TOO_SMALL = {
     "edfio/tests/TEST_DATA/test_subsecond.edf": "too_few_channels",
     "mne-python/mne/io/edf/tests/data/test.bdf": "too_short",
-    "mne-python/mne/io/edf/tests/data/test.edf": "too_few_channels",
     "mne-python/mne/io/edf/tests/data/test_bdf_stim_channel.bdf": "too_few_channels",
     "mne-python/mne/io/edf/tests/data/test_edf_stim_channel.edf": "too_short",
     "pyedflib/pyedflib/tests/data/test_utf8.edf": "too_few_channels",

@@ -8,7 +8,7 @@ from eegfm.errors import RecordingError
 FETCH_AGAIN = "fetch .vhdr, .vmrk and .eeg again, together, or leave the recording out"
 
 
-def read_text(path: Path) -> str:
+def text_of(path: Path) -> str:
     """A text file in UTF-8, or else in the Windows encoding of older recorders.
 
     Raises:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eegfm.errors import RecordingError
-from eegfm.signal.brainvision.fields import FETCH_AGAIN, read_text, whole
+from eegfm.signal.brainvision.fields import FETCH_AGAIN, text_of, whole
 from eegfm.signal.companions import companion
 from eegfm.signal.expected import SANE_RATES_HZ
 from eegfm.signal.header import faulty_channel_flag
@@ -117,7 +117,7 @@ def stated_files(path: Path) -> tuple[Path, ...]:
 
 def _sections(path: Path) -> dict[str, dict[str, str]]:
     """Keys and values by section, names in lower case. The section ``comment`` is free text and is left out."""
-    lines = read_text(path).splitlines()[1:]
+    lines = text_of(path).splitlines()[1:]
     body = "\n".join(lines).split("[Comment]")[0]
     parser = configparser.ConfigParser(
         interpolation=None, delimiters=("=",), comment_prefixes=(";",), default_section=""

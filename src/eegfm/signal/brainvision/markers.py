@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from eegfm.signal.brainvision.fields import read_text, whole
+from eegfm.signal.brainvision.fields import text_of, whole
 from eegfm.signal.text import stripped
 
 NEW_SEGMENT = "New Segment"
@@ -47,7 +47,7 @@ def read_vmrk(path: Path) -> Markers:
         RecordingError: The file cannot be read (``unreadable``).
     """
     markers, n_damaged, n_at_zero = [], 0, 0
-    for line in read_text(path).splitlines():
+    for line in text_of(path).splitlines():
         match = _MARKER.match(stripped(line))
         if match is None:
             continue
