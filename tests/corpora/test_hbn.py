@@ -364,4 +364,4 @@ def test_simulated_files_get_in_without_a_fault(tmp_path: Path, file_format: str
         done = converted(tmp_path, path)
         assert done.facts["task_start_s"] > 0
         assert done.events[0]["onset_s"] == done.facts["task_start_s"]
-        assert set(done.facts["flags"]) <= {"flat:Cz"}
+        assert done.facts["flags"] == []

@@ -175,9 +175,12 @@ class _Judging:
 
     def _bad_channels(self, path: str, file: SignalFile, row: dict[str, Any]) -> None:
         said = {flag.partition(":")[2] for flag in row["flags"] if flag.startswith(("marked_bad:", "flat:"))}
-        lost, added = file.take.bad_channels - said, said - file.take.bad_channels
+        # A flat electrode that was the reference has no flag.
+        is_against_cz = self.outcome.reference[row["recording_id"]] == "Cz"
+        expected = file.take.bad_channels - ({"Cz"} & {*file.flat} if is_against_cz else set())
+        lost, added = expected - said, said - expected
         if lost or added:
-            self.add(f"{path}: bad channels {sorted(said)}, they were {sorted(file.take.bad_channels)}", is_said=False)
+            self.add(f"{path}: bad channels {sorted(said)}, they were {sorted(expected)}", is_said=False)
 
     def _labels(self, path: str, file: SignalFile, row: dict[str, Any]) -> None:
         if self.variant.kind != "bids" or "participants.tsv" not in self.variant.sheets:

@@ -182,7 +182,7 @@ def test_the_flat_reference_is_good_where_it_is_known(
     write_subject(tmp_path / "raw", "1", signal, sidecar=sidecar)
     done = ingested(tmp_path / "raw", tmp_path / "store", BidsCorpus(reference=reference))
     assert bad_of(done) == {"1": bad}
-    assert "flat:Cz" in done.recordings["flags"].iloc[0]
+    assert ("flat:Cz" in done.recordings["flags"].iloc[0]) == bool(bad), "what is expected is no flag"
 
 
 def test_a_flat_fcz_counts_as_zero_where_it_is_the_reference(tmp_path: Path) -> None:
@@ -205,7 +205,20 @@ def test_cz_of_hbn_is_good_and_its_marked_channels_are_not(tmp_path: Path) -> No
     write_subject(tmp_path / "raw", "NDARAA1", signal, marked=("E17", "E100"), names=names, task="RestingState")
     done = ingested(tmp_path / "raw", tmp_path / "store", HbnCorpus())
     assert bad_of(done) == {"NDARAA1": ["E17", "E100"]}
-    assert {"flat:Cz", "marked_bad:E17"} <= set(done.recordings["flags"].iloc[0])
+    found = [flag for flag in done.recordings["flags"].iloc[0] if ":" in flag]
+    assert found == ["marked_bad:E100", "marked_bad:E17"]
+
+
+def test_hbn_with_its_flat_reference_alone_is_in_without_a_flag(tmp_path: Path) -> None:
+    names = (*(f"E{k}" for k in range(1, 129)), "Cz")
+    signal = eeg(5, 129, duration_s=12.0)
+    signal[-1] = 0.0
+    write_subject(tmp_path / "raw", "NDARAA1", signal, names=names, task="RestingState")
+    done = ingested(tmp_path / "raw", tmp_path / "store", HbnCorpus())
+    flags = [flag for flag in done.recordings["flags"].iloc[0] if flag.startswith("flat")]
+    assert flags == []
+    assert "flat" not in " ".join(done.file_outcomes["why"])
+    assert list(done.recordings["signal_hashes"].iloc[0])[-1] == "", "the store keeps it as it was"
 
 
 def at_both_rails(signal: np.ndarray, n_channels: int, n_samples: int) -> np.ndarray:

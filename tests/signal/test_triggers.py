@@ -49,6 +49,10 @@ def test_codes_that_are_held_are_found_as_mne_finds_them(seed: int) -> None:
         ([0] * 9 + [5] * 3 + [0] * 9, [(9, 3, 5)]),
         # The upper byte is set all the time, as where nothing is connected to it; but for the first samples.
         ([0] + [65280] * 200 + [65281] * 4 + [65280] * 200, [(201, 4, 65281)]),
+        # The same, where codes last longer than rests.
+        ([65280] * 20 + [65281] * 40 + [65280] * 20 + [65283] * 40, [(20, 40, 65281), (80, 40, 65283)]),
+        # Lines that are low where they are set.
+        ([255] * 200 + [254] * 2 + [255] * 200 + [127] * 2 + [255] * 9, [(200, 2, 254), (402, 2, 127)]),
         # One line is held while another one goes up and down.
         ([0] * 9 + [1] * 2 + [3] * 2 + [1] * 2 + [0] * 9, [(9, 2, 1), (11, 2, 3)]),
         # A code that is there at the first sample.

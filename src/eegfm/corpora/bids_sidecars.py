@@ -124,8 +124,9 @@ class SideFacts(NamedTuple):
 
     @property
     def reference_electrode(self) -> str | None:
-        """The single electrode that ``EEGReference`` names, such as FCz; None if it names none or several."""
-        return clean_label(str(self.values.get("EEGReference", "")))
+        """The single electrode that ``EEGReference`` names, such as FCz; other words as they are; None for no words."""
+        text = stripped(str(self.values.get("EEGReference", "")))
+        return clean_label(text) or text or None
 
     def expected(self, rates_hz: tuple[float, ...] | None = None) -> Expected:
         """Facts that the signal must agree with.

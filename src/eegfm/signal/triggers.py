@@ -11,6 +11,7 @@ _LABEL = re.compile(
 )
 # Labels of a channel that holds all codes come before those that may hold one line of several.
 _PREFERRED = ("STATUS", "STI014", "STI101")
+LOWER_BYTE = 0xFF
 MIN_REST_RATIO = 0.01
 """Least share of the time that a code lasts that tells of the resting level."""
 
@@ -65,19 +66,23 @@ def events_in(stretches: list[CodeRuns]) -> list[CodeEvents]:
     """Events of all stretches of a recording.
 
     Bits that are set all the time are the resting level. If the channel is at rest for half of the time or longer,
-    codes are pulses: an event is a change by which a bit rises. Otherwise each code is held until the next one: an
-    event is a change to any code but 0. A code that is there at the first sample of a stretch began at an unknown time
-    before it, and is no event.
+    codes are pulses: an event is a change by which a bit rises, or that ends the rest. Otherwise each code is held
+    until the next one: an event is a change to any code but 0, or but the upper byte of an idle BioSemi box. A code
+    that is there at the first sample of a stretch began at an unknown time before it, and is no event.
     """
     settled = [_without_steps(runs) for runs in stretches]
     codes = np.concatenate([runs.codes for runs in settled] or [np.empty(0, np.int64)])
     lengths = np.concatenate([runs.lengths for runs in settled] or [np.empty(0, np.int64)])
     rest = _resting_code(codes, lengths)
     are_pulses = 2 * int(lengths[codes == rest].sum()) >= int(lengths.sum())
+    # Among codes that are held, bits of the lower byte are part of a code and no resting level.
+    idle = rest if are_pulses or rest & LOWER_BYTE == 0 else 0
     found = []
     for before, runs in zip(stretches, settled, strict=True):
         here, last = runs.codes[1:], runs.codes[:-1]
-        is_event = ((here & ~last) != 0) & (here != rest) if are_pulses else here != 0
+        is_event = here != idle
+        if are_pulses:
+            is_event &= ((here & ~last) != 0) | (last == rest)
         at = np.flatnonzero(is_event) + 1
         n_steps = len(before.codes) - len(runs.codes)
         found.append(CodeEvents(runs.starts[at], runs.lengths[at], runs.codes[at], n_steps))

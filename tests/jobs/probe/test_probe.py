@@ -486,8 +486,8 @@ def test_log_says_what_is_computed_at_each_part(checkpoint, store, windows, capl
     started, _, rest = caplog.text.partition("Probe: features of ")
     assert "Probe: fitting" not in started
     kinds = ("pretrained", "untrained", "band_power")
-    parts = [f"Probe: fitting {kind}, {row}," for row in ("features", "features z-scored") for kind in kinds]
-    places = [rest.find(part.removesuffix(",") if "z-scored" in part else part) for part in parts]
+    rows = ("features (", "features z-scored per person (")
+    places = [rest.find(f"Probe: fitting {kind}, {row}") for row in rows for kind in kinds]
     assert places == sorted(places)
     assert min(places) > 0
     assert "intervals from 200 bootstrap samples" in rest

@@ -165,7 +165,7 @@ def _convert(task: Task) -> Converted:
     event_flags += (f"events_in_bad:{n_in_bad}",) if n_in_bad else ()
     _check_unchanged(task, "while it was read")
     flags = sorted({*header.flags, *details.flags, *written.flags, *event_flags, *_unknown(channels)})
-    bad, bad_flags = _bad_channels(flags, channels.montage, details.reference_electrode)
+    bad, flags = _bad_channels(flags, channels.montage, details.reference_electrode)
     facts: StoredFacts = {
         "montage": channels.montage.name,
         "reference": channels.montage.reference,
@@ -177,7 +177,7 @@ def _convert(task: Task) -> Converted:
         "segment_starts": [start for start, _ in written.segments],
         "segment_stops": [stop for _, stop in written.segments],
         "segment_onsets_s": written.segment_onsets_s,
-        "flags": sorted([*flags, *bad_flags]),
+        "flags": flags,
         "bad_channels": list(bad),
         "labels_left_out": list(channels.left_out),
         "labels_not_understood": list(channels.not_understood),
@@ -243,8 +243,10 @@ def _check_unchanged(task: Task, when: str) -> None:
 
 def _bad_channels(
     flags: Sequence[str], montage: Montage, reference_electrode: str | None
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Bad channels, which windows leave out, and their flags.
+) -> tuple[tuple[str, ...], list[str]]:
+    """Bad channels, which windows leave out, and all flags of the recording.
+
+    The reference electrode is flat by definition, so this is no flag.
 
     Raises:
         RecordingError: Fewer than two good scalp electrodes are left, so there is no average (``no_good_channels``).
@@ -262,7 +264,8 @@ def _bad_channels(
             f"correct channels.tsv if they are good, or leave the file out; flags that make a channel bad: "
             f"{', '.join(sorted(BAD_FLAGS - {'clipped'}))}",
         )
-    return bad, (f"clipped_together:{len(together)}",) if together else ()
+    rest = [flag for flag in flags if flag != f"flat:{reference}"]
+    return bad, sorted([*rest, *([f"clipped_together:{len(together)}"] if together else [])])
 
 
 def _unknown(channels: ResolvedChannels) -> tuple[str, ...]:

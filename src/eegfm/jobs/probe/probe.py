@@ -82,7 +82,7 @@ def probe(
         rows[transductive] = {}
         for kind, inits in features.items():
             row = "features z-scored per person" if transductive else "features"
-            logger.info("Probe: fitting %s, %s, %d initialisations, %d folds each", kind, row, len(inits), n_folds)
+            logger.info("Probe: fitting %s, %s (initialisations %d, folds %d)", kind, row, len(inits), n_folds)
             runs = [_run(values, trials, params, transductive=transductive) for values in inits]
             tables += [_table(kind, k, transductive, run, trials) for k, run in enumerate(runs)]
             rows[transductive][kind] = PersonScores(

@@ -31,7 +31,7 @@ def read_triggers(header: EdfHeader, records: EdfRecords, segments: Sequence[Seg
         segments: Stretches without gaps, in samples of the EEG channels.
         n_per_record: Samples of an EEG channel in each record.
     """
-    channels = [c for c in header.channels if names_triggers(c.label) and not c.is_annotation and c.n_per_record]
+    channels = [c for c in header.channels if c.n_per_record and names_triggers(c.label) and not c.is_annotation]
     codes: tuple[Annotation, ...] = ()
     unread, n_steps = [], 0
     for channel in sorted(channels, key=lambda c: preference(c.label)):
