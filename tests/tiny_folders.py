@@ -20,7 +20,7 @@ TINY: dict[str, Any] = {
         "n_steps": 2, "batch_size": 10, "n_validation_windows": 10, "progress_bar": False, "precision": "32-true",
     },
     "probe": {"n_untrained": 1, "n_bootstrap": 100, "inner_folds": 2},
-    "split": {"validation_ratio": 0.4},
+    "split": {"validation_ratio": 0.4, "folds": "leave_one_person_out"},
 }  # fmt: skip
 SIMULATED: dict[str, Any] = {
     "tuh": {"acquire": {"source": {"name": "simulated_tuh", "n_subjects": 6, "duration_s": 20}}},

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from kedro.config import MissingConfigException
 from kedro.io import DatasetError
@@ -110,13 +111,18 @@ Outcomes = dict[str, tuple[Outcome, Path]]
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
-    """All failing commands, and two that work."""
+    """All failing commands, and three that work."""
     root = tmp_path_factory.mktemp("console")
     commands = {name: command(name, root / name.replace(" ", "_")) for name in CASES}
     tiny = f"data={root}/older/data,tuh.acquire.source.n_subjects=1,tuh.acquire.source.duration_s=5"
+    no_rest = "hbn.acquire.source.n_subjects=2,hbn.acquire.source.resting_s=0,hbn.ingest.workers.n_workers=1"
+    dropped = f"data={root}/dropped/data,{no_rest},hbn.window.cuts.eyes=null,corpora.probe=''"
     older = ("run", "--env=test", "--pipeline=ingest", "--namespaces=tuh", f"--params={tiny}")
     commands |= {
         "older": Command(older, root / "older"),
+        "dropped": Command(
+            ("run", "--env=test", "--pipelines=window", "--namespaces=hbn", f"--params={dropped}"), root / "dropped"
+        ),
         "registry": Command(("registry", "list"), root / "registry"),
     }
     done = kedro(*commands.values())
@@ -134,6 +140,8 @@ def test_an_error_of_the_user_is_one_line(name: str, outcomes: Outcomes) -> None
     for text in case.texts:
         assert text.replace("TMP", str(folder)) in outcome.errors[0]
     assert "pydantic" not in printed
+    assert "failed with error" not in printed, "Kedro prints the error of a step as well"
+    assert "--from-nodes" not in printed, "Kedro's advice is another than ours"
     assert not outcome.packages & HEAVY
     assert not (folder / "data" / "02_intermediate" / "hbn").exists(), "another corpus was worked on before the check"
 
@@ -154,6 +162,14 @@ def test_older_spelling_runs(outcomes: Outcomes) -> None:
     assert outcome.code == 0, outcome.err
     assert (folder / "data/02_intermediate/tuh/recordings.parquet").is_file()
     assert not outcome.packages & (HEAVY - {"mne"})
+
+
+def test_a_dropped_cut_asks_for_no_events(outcomes: Outcomes) -> None:
+    """HBN without its task RestingState, on which the cut ``eyes`` of the embedded default depends."""
+    outcome, folder = outcomes["dropped"]
+    assert outcome.code == 0, outcome.err
+    counts = pd.read_parquet(folder / "data/08_reporting/hbn/window_counts.parquet")
+    assert set(counts["cut"]) == {"pretrain"}
 
 
 def test_registry_list_names_the_pipelines(outcomes: Outcomes) -> None:
@@ -192,6 +208,39 @@ def test_line_of_an_error_inside_omegaconf() -> None:
     finally:
         OmegaConf.clear_resolver("eegfm_test_fails")
     assert console.one_line(error) == "environment variable X is not set"
+
+
+class MisconfigurationException(Exception):  # noqa: N818
+    """As Lightning's. Its package costs seconds to import."""
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch's."""
+
+
+KEDRO_NO_MODULE = "An exception occurred when parsing config for dataset 'a.b':\nNo module named 'c'. Please install"
+KEDRO_NO_ARGUMENT = "\nF() got an unexpected keyword argument 'x'.\nDataset 'a' must only contain arguments valid"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MisconfigurationException("No supported gpu backend found!"), "No supported gpu backend found! Set accel"),
+        (RuntimeError("Found no NVIDIA driver on your system."), "Found no NVIDIA driver on your system. Set accel"),
+        (AssertionError("Torch not compiled with CUDA enabled"), "Set accelerator and precision to what this machine"),
+        (OutOfMemoryError("CUDA out of memory. Tried\nto allocate"), "full: CUDA out of memory; lower batch_size"),
+        (DatasetError(KEDRO_NO_MODULE), "catalog entry a.b: No module named 'c'; correct the entry"),
+        (DatasetError(KEDRO_NO_ARGUMENT), "catalog entry a: F() got an unexpected keyword argument 'x'; correct"),
+        (ValueError("Pipeline input(s) {'params:x'} not found in the DataCatalog"), "lacks {'params:x'}, which a step"),
+        (DatasetError("Failed while loading data from dataset X.\nboom"), None),
+        (RuntimeError("boom"), None),
+    ],
+)
+def test_line_of_an_error_of_a_library(error: Exception, expected: str | None) -> None:
+    line = console.one_line(error)
+    assert (line is None) == (expected is None)
+    assert expected is None or expected in str(line)
+    assert "\n" not in str(line)
 
 
 def test_mistakes_of_our_own_keep_their_traceback() -> None:
