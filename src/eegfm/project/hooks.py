@@ -61,7 +61,7 @@ class ProjectHooks:
         self._lineage.check_run(pipeline, catalog)
         check_encoder(pipeline, catalog)
         check_machine(pipeline, catalog)
-        self._probe_ahead = ProbeAhead(pipeline)
+        self._probe_ahead = ProbeAhead(pipeline, pipelines.get("probe"))
 
     @hook_impl
     def before_node_run(self, node: Node, catalog: CatalogProtocol[Any, Any], inputs: dict[str, Any]) -> None:
