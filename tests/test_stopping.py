@@ -137,7 +137,7 @@ def data(run: Run, tmp_path: Path) -> Path:
 def test_training_ends_without_an_encoder(start: Start, data: Path) -> None:
     encoder, logs = data / "06_models/pretrain/encoder.safetensors", set(data.rglob("events.out.tfevents.*"))
     before = encoder.read_bytes()
-    endless = "pretrain.n_steps=1000000,pretrain.validation_interval_steps=1000000"
+    endless = "pretrain.n_steps=1000000,pretrain.validation_interval_steps=1000000,pretrain.overwrite=true"
     run = start(KEDRO, "run", "--env=test", "--tags=pretrain", f"--params=data={data},{endless}")
     run.wait_for(lambda _: bool(set(data.rglob("events.out.tfevents.*")) - logs))
     run.send(TERM)

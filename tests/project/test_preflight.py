@@ -60,6 +60,7 @@ def params(key: str, value: Any) -> DataCatalog:
     ],
 )
 def test_a_missing_extra(key: str, value: Any, package: str, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, package, raising=False)
     monkeypatch.setattr(preflight, "find_spec", lambda name: object())
     check_machine(step(f"params:{key}"), params(key, value))
     monkeypatch.setattr(preflight, "find_spec", lambda name: None if name == package else object())
@@ -72,6 +73,8 @@ def test_a_missing_extra(key: str, value: Any, package: str, line: str, monkeypa
 def test_a_stored_encoder_that_needs_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = CheckpointDataset(filepath=str(tmp_path / "e.safetensors"))
     encoder.save(Checkpoint({"w": np.zeros(2)}, header(encoder={"name": "braindecode"})))
+    for name in ("braindecode", "torchaudio"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(preflight, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pretrain\.encoder: encoder: braindecode needs braindecode, torchaudio"):
         check(step("pretrain.encoder"), pretrain__encoder=encoder)

@@ -6,13 +6,17 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
+from eegfm.errors import SplitError
+from eegfm.evaluation.config import ProbeParams
 from eegfm.jobs.probe import ahead
 from eegfm.pipelines import export, mix, pretrain, probe, window
 from eegfm.project.probe_ahead import ProbeAhead
 
 PRETRAIN, PROBE = pretrain.create_pipeline(["tuh"]), probe.create_pipeline("hbn")
+TASK = ProbeParams(task="eyes")
 CATALOG = DataCatalog(
-    {name: MemoryDataset(name) for name in ("hbn.signals", "hbn.windows", "splits", "params:probe", "other")}
+    {name: MemoryDataset(name) for name in ("hbn.signals", "hbn.windows", "splits", "other")}
+    | {"params:probe": MemoryDataset({"task": "eyes"})}  # as Kedro gives it to a run without the probe
 )
 INPUTS = {name: name for name in PRETRAIN.nodes[0].inputs}
 
@@ -36,7 +40,7 @@ def begin(pipeline: Pipeline, *done: str) -> None:
 def test_a_run_of_both(checked: list[Any]) -> None:
     begin(PRETRAIN + PROBE)
     stores = {"tuh": "tuh.signals"}
-    assert checked == [("mixture", stores, "params:pretrain", "hbn.signals", "hbn.windows", "splits", "params:probe")]
+    assert checked == [("mixture", stores, "params:pretrain", "hbn.signals", "hbn.windows", "splits", TASK)]
     ProbeAhead(PRETRAIN + PROBE).begin(PROBE.nodes[0], CATALOG, INPUTS)
     assert len(checked) == 1
 
@@ -46,6 +50,25 @@ def test_a_run_of_one(checked: list[Any]) -> None:
     begin(PRETRAIN + export.create_pipeline())
     ProbeAhead().begin(PRETRAIN.nodes[0], CATALOG, INPUTS)
     assert checked == []
+
+
+def test_a_probe_that_may_follow_is_only_warned_of(
+    checked: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ProbeAhead(PRETRAIN, PROBE).begin(PRETRAIN.nodes[0], CATALOG, INPUTS)
+    assert len(checked) == 1
+    without = DataCatalog({name: MemoryDataset() for name in CATALOG})
+    ProbeAhead(PRETRAIN, PROBE).begin(PRETRAIN.nodes[0], without, INPUTS)  # nothing to look at
+    assert len(checked) == 1
+
+    def refuse(*_: Any) -> None:
+        raise SplitError("too few persons")
+
+    monkeypatch.setattr(ahead, "check_ahead", refuse)
+    ProbeAhead(PRETRAIN, PROBE).begin(PRETRAIN.nodes[0], CATALOG, INPUTS)
+    assert "a probe of it would be refused: too few persons" in caplog.text
+    with pytest.raises(SplitError, match="too few persons"):
+        begin(PRETRAIN + PROBE)
 
 
 def test_tables_that_the_run_has_not_made_yet(checked: list[Any]) -> None:

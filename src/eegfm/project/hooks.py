@@ -69,7 +69,7 @@ class ProjectHooks:
         except BaseException:
             self._lock.release()
             raise
-        self._probe_ahead = ProbeAhead(pipeline)
+        self._probe_ahead = ProbeAhead(pipeline, pipelines.get("probe"))
 
     @hook_impl
     def after_pipeline_run(self) -> None:

@@ -1,6 +1,7 @@
 """Ask before the first step whether the machine can do what the run asks: packages, devices, folders to write into."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
@@ -56,7 +57,7 @@ def _check_packages(params: Mapping[str, Any], pipeline: Pipeline, catalog: Cata
         if isinstance(dataset, CheckpointDataset) and dataset.header().encoder.get("name") == "braindecode":
             needs.append((f"{name}: encoder", *_BRAINDECODE))
     for key, what, extra, packages in needs:
-        missing = [package for package in packages if find_spec(package) is None]
+        missing = [package for package in packages if package not in sys.modules and find_spec(package) is None]
         if missing:
             raise ConfigError(
                 f'{key}: {what} needs {", ".join(missing)}; install it with pip install "eegfm[{extra}]", or leave '

@@ -439,6 +439,23 @@ def test_a_run_is_refused_by_its_name_before_it_leaves_a_trace(
     assert json.loads((result.run_directory / "params.json").read_text())["identity"] == identity
 
 
+def test_what_the_processor_cannot_compute_is_refused_before_anything_is_read(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(device: torch.device) -> None:
+        raise TrainingError(f"{device} computes wrong")
+
+    monkeypatch.setattr("eegfm.jobs.train.pretrain.check_bfloat16", refuse)
+    monkeypatch.setattr("eegfm.jobs.train.pretrain.training_data", None)  # a call of it is an error
+    with pytest.raises(TrainingError, match="cpu computes wrong"):
+        fit(run_directory=tmp_path, precision="bf16-mixed")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=r"pretrain\.accelerator is 'gpu', and torch .* finds no GPU"):
+        fit(run_directory=tmp_path, precision="bf16-mixed", accelerator="gpu")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_code_is_that_of_the_first_step(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     from eegfm.training.throughput import ThroughputMonitor
 
