@@ -62,13 +62,10 @@ class ProjectHooks:
             raise EegfmError(
                 f"not there yet: {', '.join(missing)}; run the whole project first: kedro run{self._options}"
             )
+        self._lineage.check_run(pipeline, catalog)
+        # A run that is refused writes nothing, not even a lock. What another run changes meanwhile, each step checks.
         if self._context is not None:
             self._lock.take(pipeline, catalog, _data_root(self._context))
-        try:
-            self._lineage.check_run(pipeline, catalog)
-        except BaseException:
-            self._lock.release()
-            raise
 
     @hook_impl
     def after_pipeline_run(self) -> None:
