@@ -60,16 +60,13 @@ class ProjectHooks:
         _check_raw_folders(pipeline, catalog)
         leave_out_absent(pipeline, catalog)
         self._refuse_missing(pipeline.inputs(), catalog)
+        self._lineage.check_run(pipeline, catalog)
+        check_encoder(pipeline, catalog)
+        check_machine(pipeline, catalog)
+        self._probe_ahead = ProbeAhead(pipeline, pipelines.get("probe"))
+        # A run that is refused writes nothing, not even a lock. What another run changes meanwhile, each step checks.
         if self._context is not None:
             self._lock.take(pipeline, catalog, _data_root(self._context))
-        try:
-            self._lineage.check_run(pipeline, catalog)
-            check_encoder(pipeline, catalog)
-            check_machine(pipeline, catalog)
-        except BaseException:
-            self._lock.release()
-            raise
-        self._probe_ahead = ProbeAhead(pipeline, pipelines.get("probe"))
 
     @hook_impl
     def after_pipeline_run(self) -> None:
