@@ -209,7 +209,7 @@ def test_names_that_only_the_table_has_are_given_by_renames(tmp_path: Path) -> N
     assert caught.value.code == "no_eeg"
     assert "ingest.reading.renames" in caught.value.remedy
     reading = ReadParams(renames={"Ch1": "Fp1", "Ch2": "Fz", "Ch3": "Cz"})
-    found = resolve_typed(head, channels, "1005", None, reading)
+    found = resolve_typed(head, channels, "1005", None, reading=reading)
     assert found.montage.channel_names == ("Fp1", "Fz", "Cz")
     assert channels.flags(channels.listed(head, reading, found), found) == ()
 

@@ -149,7 +149,7 @@ class Bids(Corpus):
         reference = self.reference or read_eeg_json(path).reference
         no_eeg = None
         try:
-            resolved = resolve_typed(header, table, self._layout, reference, reading)
+            resolved = resolve_typed(header, table, self._layout, reference, reading=reading)
         except RecordingError as error:
             if error.code != "no_eeg":
                 raise

@@ -121,7 +121,7 @@ class Hbn(Corpus):
         """Electrodes of the net. If the side file states another reference than Cz, the reference is unknown."""
         is_cz = _other_reference(read_eeg_json(path)) is None
         reference = self.reference if is_cz else "unknown"
-        return resolve_typed(header, _channel_table(path), self.layout, reference, reading)
+        return resolve_typed(header, _channel_table(path), self.layout, reference, reading=reading)
 
     def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
         """The task's own rows of ``*_events.tsv``. In BIDS the side file is the truth, not the signal file.
