@@ -153,6 +153,7 @@ def test_names_of_one_channel(a: str, b: str, same: bool) -> None:
     assert (channel_key(a) == channel_key(b)) is same
 
 
+READING = ReadParams()
 WORDS = ("POL Fp1", "Cz", "EEG O1-AV", "C3-M2", "EOG Fp1")
 
 
@@ -170,7 +171,7 @@ def test_rows_have_their_own_words_around_an_electrode(tmp_path: Path, names: Se
     assert [WORDS[pick] for pick in found.picks] == ["POL Fp1", "C3-M2", "Cz", "EEG O1-AV"]
     assert set(found.montage.channel_names) == {"Fp1", "Cz", "O1", "C3"}
     assert found.left_out == ("EOG Fp1",)
-    flags = channels.flags(header(WORDS[:4]), found)
+    flags = channels.flags(channels.listed(header(WORDS[:4]), READING, found), found)
     assert set(flags) == {"marked_bad:Fp1", "marked_bad:Cz"}
 
 
@@ -179,7 +180,11 @@ def test_rows_of_electrodes_that_share_a_reference(tmp_path: Path) -> None:
     channels = table(tmp_path, [(name, "EEG", "uV", "bad", 100) for name in ("Fp1", "Fz", "Pz")])
     found = resolve_typed(header(labels), channels, "1005", None)
     assert found.montage.reference == "Cz"
-    assert set(channels.flags(header(labels), found)) == {"marked_bad:Fp1", "marked_bad:Fz", "marked_bad:Pz"}
+    assert set(channels.flags(channels.listed(header(labels), READING, found), found)) == {
+        "marked_bad:Fp1",
+        "marked_bad:Fz",
+        "marked_bad:Pz",
+    }
 
 
 def test_a_row_of_a_derivation_is_none_of_an_electrode(tmp_path: Path) -> None:
@@ -195,19 +200,18 @@ def test_a_type_in_the_table_counts_whatever_the_words(tmp_path: Path) -> None:
     assert (found.montage.channel_names, found.left_out) == (("Cz",), ("POL Fp1",))
 
 
-def test_names_that_only_the_table_has_are_named(tmp_path: Path) -> None:
+def test_names_that_only_the_table_has_are_given_by_renames(tmp_path: Path) -> None:
     """Rows count by name. That they stand in the file's order cannot be known."""
     rows = [(name, "EEG", "uV", "good", 100) for name in ("Fp1", "Fz", "Cz")]
+    channels, head = table(tmp_path, rows), header(["Ch1", "Ch2", "Ch3"])
     with pytest.raises(RecordingError) as caught:
-        resolve_typed(header(["Ch1", "Ch2", "Ch3"]), table(tmp_path, rows), "1005", None)
+        resolve_typed(head, channels, "1005", None)
     assert caught.value.code == "no_eeg"
-    assert "x_channels.tsv names 3 EEG channels that the file lacks, e.g. Fp1" in caught.value.reason
     assert "ingest.reading.renames" in caught.value.remedy
     reading = ReadParams(renames={"Ch1": "Fp1", "Ch2": "Fz", "Ch3": "Cz"})
-    channels = read_channels(tmp_path / "x_channels.tsv", reading)
-    found = resolve_typed(header(["Ch1", "Ch2", "Ch3"]), channels, "1005", None, reading)
+    found = resolve_typed(head, channels, "1005", None, reading=reading)
     assert found.montage.channel_names == ("Fp1", "Fz", "Cz")
-    assert channels.flags(header(["Ch1", "Ch2", "Ch3"]), found) == ()
+    assert channels.flags(channels.listed(head, reading, found), found) == ()
 
 
 @pytest.mark.parametrize("names", ["", "Fp1 Fp2 F4 Fz F3 T7 C3 Cz C4 T8 P4 Pz P3 O1 Oz O2"])
@@ -218,4 +222,5 @@ def test_raw_names_of_a_cap_and_their_bad_channels(tmp_path: Path, names: str) -
     channels = table(tmp_path, [*rows, ("C1", "EMG", "uV", "good", 100)])
     found = resolve_typed(header([*labels, "C1"]), channels, "biosemi16", None)
     assert (len(found.picks), found.left_out) == (16, ("C1",))
-    assert set(channels.flags(header([*labels, "C1"]), found)) == {"marked_bad:F4", "marked_bad:O2"}
+    listed = channels.listed(header([*labels, "C1"]), READING, found)
+    assert set(channels.flags(listed, found)) == {"marked_bad:F4", "marked_bad:O2"}

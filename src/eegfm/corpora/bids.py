@@ -164,11 +164,11 @@ class Bids(Corpus):
     ) -> tuple[ResolvedChannels, tuple[str, ...]]:
         """Electrodes with their positions, and flags."""
         sidecar = nearest(path, "channels.tsv")
-        table = read_channels(sidecar, reading) if sidecar else None
+        table = read_channels(sidecar) if sidecar else None
         reference = self.reference or read_eeg_json(path).reference
         no_eeg = None
         try:
-            resolved = resolve_typed(header, table, self._layout, reference, reading)
+            resolved = resolve_typed(header, table, self._layout, reference, reading=reading)
         except RecordingError as error:
             if error.code != "no_eeg":
                 raise
@@ -177,7 +177,7 @@ class Bids(Corpus):
         resolved, flags = self._placed(path, header, resolved)
         if no_eeg is not None and not resolved.picks:
             raise no_eeg
-        return resolved, (*flags, *(table.flags(header, resolved) if table else ()))
+        return resolved, (*flags, *(table.flags(table.listed(header, reading, resolved), resolved) if table else ()))
 
     def _placed(
         self, path: Path, header: RecordingHeader, resolved: ResolvedChannels

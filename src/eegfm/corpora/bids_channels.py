@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,53 +49,59 @@ class ChannelTable:
     Args:
         file_name: Name for messages.
         rows: Rows by ``channel_key`` of the channel's name.
-        reading: Options for the file's names.
     """
 
     file_name: str
     rows: Mapping[str, Channel]
-    reading: ReadParams = AS_WRITTEN
-
-    def key(self, label: str) -> str:
-        """Key of a channel of the file: that of its row, which may have other words around the electrode's name."""
-        own = channel_key(label)
-        if own in self.rows:
-            return own
-        named = rewritten(label, self.reading, None)
-        return self._by_electrode.get((named and possible_name(named)) or "", own)
 
     def row(self, label: str) -> Channel | None:
         """Row of a channel of the file; None for a channel that is not listed."""
-        return self.rows.get(self.key(label))
+        return self.rows.get(channel_key(label))
+
+    def listed(
+        self, header: RecordingHeader, reading: ReadParams, resolved: ResolvedChannels | None = None
+    ) -> RecordingHeader:
+        """The header with labels as the table has them, where it names the same electrode with other words.
+
+        ``POL Fp1`` has the row ``Fp1``. Where the electrodes are known, so have ``Fp1-Cz``, if all channels are
+        recorded against Cz, and A1 of BioSemi's cap of 64.
+
+        Args:
+            header: Header of the file.
+            reading: Options for the file's names.
+            resolved: Electrodes of the file, if they are known.
+        """
+        meant = {key: possible_name(key) for key in self.rows}
+        n_meant = Counter(meant.values())
+        by_electrode = {name: key for key, name in meant.items() if name and n_meant[name] == 1}
+        known = dict(zip(resolved.picks, resolved.montage.channel_names, strict=True)) if resolved else {}
+
+        def as_listed(place: int, label: str) -> str:
+            if self.row(label):
+                return label
+            text = rewritten(label, reading, None)
+            return by_electrode.get(known.get(place) or (text and possible_name(text)) or "", label)
+
+        return replace(header, labels=tuple(as_listed(place, label) for place, label in enumerate(header.labels)))
 
     def is_other(self, label: str) -> bool:
         """Whether the table gives a channel another type than EEG."""
         row = self.row(label)
         return row is not None and row.type not in (None, "EEG")
 
-    def keys(self, header: RecordingHeader, resolved: ResolvedChannels) -> dict[int, str]:
-        """Key of each channel of the file, by its place. A row may have the electrode's name where the file does not.
-
-        ``Fp1`` is the row of ``Fp1-Cz`` where all channels are recorded against Cz, and of A1 in BioSemi's cap of 64.
-        """
-        keys = {place: self.key(label) for place, label in enumerate(header.labels)}
-        names = dict(zip(resolved.picks, resolved.montage.channel_names, strict=True))
-        renamed = {pick: name for pick, name in names.items() if keys[pick] not in self.rows and name in self.rows}
-        return keys | renamed
-
-    def check(self, header: RecordingHeader, resolved: ResolvedChannels) -> None:
+    def check(self, header: RecordingHeader, picks: Sequence[int]) -> None:
         """Refuse a file that lacks EEG channels of the table, or has other rates for them.
 
         Raises:
             RecordingError: ``channel_mismatch`` or ``rate_mismatch``.
         """
-        keys = self.keys(header, resolved)
-        gone = [key for key in self._electrodes if key not in keys.values()]
+        there = {channel_key(label) for label in header.labels}
+        gone = [key for key in self._electrodes if key not in there]
         if gone:
             reason = f"{self.file_name} lists {len(gone)} EEG channels that the file lacks, e.g. {gone[0]}"
             raise RecordingError("channel_mismatch", reason, FETCH_BOTH)
-        for pick in resolved.picks:
-            row, found_hz = self.rows.get(keys[pick]), header.channel_rates_hz[pick]
+        for pick in picks:
+            row, found_hz = self.row(header.labels[pick]), header.channel_rates_hz[pick]
             stated_hz = row.rate_hz if row else None
             if stated_hz is not None and not math.isclose(stated_hz, found_hz, rel_tol=MAX_RATE_ERROR_RATIO):
                 reason = f"{header.labels[pick]} has {found_hz:g} Hz, {self.file_name} says {stated_hz:g} Hz"
@@ -112,15 +117,14 @@ class ChannelTable:
             different channels.
         """
         names, flags = resolved.montage.channel_names, []
-        keys = self.keys(header, resolved)
-        rows = {pick: self.rows.get(keys[pick]) for pick in resolved.picks}
+        rows = {pick: self.row(header.labels[pick]) for pick in resolved.picks}
         for pick, name in zip(resolved.picks, names, strict=True):
             row = rows[pick]
             if row is None or row.status in (None, "good"):
                 continue
             flags.append(f"marked_bad:{name}" if row.status == "bad" else f"status_not_understood:{name}")
         listed = {pick: row for pick, row in rows.items() if row is not None}
-        there = set(keys.values())
+        there = {channel_key(label) for label in header.labels}
         found = {
             "channel_type_missing": any(row.type is None for row in listed.values()),
             "channel_units_missing": any(row.units is None for row in listed.values()),
@@ -128,24 +132,6 @@ class ChannelTable:
             "channels_tsv_differs": len(listed) < len(rows) or any(key not in there for key in self.rows),
         }
         return (*flags, *(flag for flag, is_so in found.items() if is_so))
-
-    def explained(self, error: RecordingError, labels: Sequence[str]) -> RecordingError:
-        """An error of a file without electrodes, with the electrodes that only the table names."""
-        only_here = [key for key in self._electrodes if key not in {self.key(label) for label in labels}]
-        if error.code != "no_eeg" or not only_here:
-            return error
-        reason = (
-            f"{error.reason}; {self.file_name} names {len(only_here)} EEG channels that the file lacks, e.g. "
-            f"{only_here[0]}, and rows count by name, not by order"
-        )
-        return RecordingError(error.code, reason, f"correct the names in {self.file_name}, or {error.remedy}")
-
-    @cached_property
-    def _by_electrode(self) -> dict[str, str]:
-        """Keys of rows by the electrode that they may mean, where only one row may mean it."""
-        names = {key: possible_name(key) for key in self.rows}
-        counts = Counter(names.values())
-        return {name: key for key, name in names.items() if name and counts[name] == 1}
 
     @property
     def _electrodes(self) -> list[str]:
@@ -158,12 +144,8 @@ def channel_key(name: str) -> str:
     return clean_label(name) or stripped(name).upper()
 
 
-def read_channels(path: Path, reading: ReadParams = AS_WRITTEN) -> ChannelTable:
+def read_channels(path: Path) -> ChannelTable:
     """Read one ``channels.tsv``.
-
-    Args:
-        path: The table.
-        reading: Options for the names of the file's channels.
 
     Raises:
         RecordingError: The table cannot be read, or has contradictory rows of one channel (``unreadable_channels``).
@@ -190,7 +172,7 @@ def read_channels(path: Path, reading: ReadParams = AS_WRITTEN) -> ChannelTable:
             f"{path.name}: not readable as a BIDS table of channels ({error})",
             "every channel needs a name of its own; correct it, or fetch it again",
         ) from error
-    return ChannelTable(path.name, rows, reading)
+    return ChannelTable(path.name, rows)
 
 
 def resolve_typed(
@@ -205,23 +187,18 @@ def resolve_typed(
     Raises:
         RecordingError: As ``resolve_channels`` and ``ChannelTable.check``.
     """
-    is_other = [table is not None and table.is_other(label) for label in header.labels]
+    if table is None:
+        return resolve_channels(header.labels, layout, reference, reading=reading, rates=header.channel_rates_hz)
+    is_other = [table.is_other(label) for label in table.listed(header, reading).labels]
     kept = [i for i, other in enumerate(is_other) if not other]
     labels, rates_hz = [header.labels[i] for i in kept], [header.channel_rates_hz[i] for i in kept]
-    try:
-        found = resolve_channels(labels, layout, reference, reading=reading, rates=rates_hz)
-    except RecordingError as error:
-        if table is None:
-            raise
-        raise table.explained(error, header.labels) from error
-    if table is None:
-        return found
+    found = resolve_channels(labels, layout, reference, reading=reading, rates=rates_hz)
     resolved = replace(
         found,
         picks=tuple(kept[pick] for pick in found.picks),
-        left_out=(*found.left_out, *(label for label in header.labels if table.is_other(label))),
+        left_out=(*found.left_out, *(label for label, other in zip(header.labels, is_other, strict=True) if other)),
     )
-    table.check(header, resolved)
+    table.check(table.listed(header, reading, resolved), resolved.picks)
     return resolved
 
 

@@ -123,7 +123,7 @@ class Hbn(Corpus):
         """Electrodes of the net. If the side file states another reference than Cz, the reference is unknown."""
         is_cz = _other_reference(read_eeg_json(path)) is None
         reference = self.reference if is_cz else "unknown"
-        return resolve_typed(header, _channel_table(path, reading), self.layout, reference, reading)
+        return resolve_typed(header, _channel_table(path), self.layout, reference, reading=reading)
 
     def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
         """The task's own rows of ``*_events.tsv``. In BIDS the side file is the truth, not the signal file.
@@ -135,9 +135,10 @@ class Hbn(Corpus):
             RecordingError: A side file cannot be read.
         """
         flags, names = list(triggers_beside(header)), reading or AS_WRITTEN
-        table, other = _channel_table(path, names), _other_reference(read_eeg_json(path))
+        table, other = _channel_table(path), _other_reference(read_eeg_json(path))
         if table is not None:
-            flags += table.flags(header, self.channels(path, header, names))
+            resolved = self.channels(path, header, names)
+            flags += table.flags(table.listed(header, names, resolved), resolved)
         if other is not None:
             flags.append(f"other_reference:{other}")
         sidecar = nearest(path, "events.tsv")
@@ -165,9 +166,9 @@ def _event_table(path: Path) -> list[dict[str, Any]]:
     return read_events(sidecar, COLUMNS) if sidecar else []
 
 
-def _channel_table(path: Path, reading: ReadParams) -> ChannelTable | None:
+def _channel_table(path: Path) -> ChannelTable | None:
     sidecar = nearest(path, "channels.tsv")
-    return read_channels(sidecar, reading) if sidecar else None
+    return read_channels(sidecar) if sidecar else None
 
 
 def _other_reference(facts: SideFacts) -> str | None:
