@@ -43,8 +43,7 @@ class ConfigLoader(OmegaConfigLoader):
             raise ConfigError(_no_environment(Path(self.conf_source), conf_path))
         for path in sorted({path for p in patterns for path in self._fs.glob(Path(f"{conf_path}/{p}").as_posix())}):
             if self._is_valid_config_path(Path(path)) and not (self.ignore_hidden and self._is_hidden(path)):
-                with self._fs.open(path, "rb") as file:
-                    check_file(path, file.read())
+                check_file(path, self._fs.cat_file(path))
         try:
             read: dict[Path, DictConfig] = super()._read_dir_configs(
                 conf_path, patterns, key, processed_files, read_environment_variables
