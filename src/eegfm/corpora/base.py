@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, TypedDict
 
 import pandas as pd
 
-from eegfm.corpora.label_join import join_labels
+from eegfm.corpora.label_join import Labels, join_labels
 from eegfm.corpora.manifest import KnownFile, annex_key, published_text, read_manifest
 from eegfm.errors import EegfmError
 from eegfm.recording import Reference
@@ -103,8 +103,6 @@ class Corpus(ABC):
 
     layout: ClassVar[Layout] = "1005"
     suffixes: ClassVar[tuple[str, ...]] = (".edf",)
-    label_table: ClassVar[str] = ""
-    """Name of the table that holds the labels of persons."""
     reference: Reference | None = None
     meaning_of_ref: ClassVar[Reference] = "unknown"
     """The reference of channels whose labels end in ``-REF``, which names none outside TUH."""
@@ -134,8 +132,8 @@ class Corpus(ABC):
         """Paths of the side files that a recording is read from, even if they do not exist."""
         return ()
 
-    def labels(self, root: Path) -> pd.DataFrame | None:
-        """Person-level labels by ``subject``, read once per index; None if there are none."""
+    def labels(self, root: Path) -> Labels | None:
+        """Labels of persons or files, read once per index; None if there are none."""
         return None
 
     def exclusion(self, fields: Mapping[str, str]) -> str:
@@ -251,7 +249,7 @@ class Corpus(ABC):
         table["label_flags"] = ""
         labels = self.labels(root)
         if labels is not None:
-            table = join_labels(table, labels, self.corpus, self.label_table)
+            table = join_labels(table, labels, self.corpus)
         first = list(RAW_FILE_COLUMNS)
         table = table[first + [c for c in table.columns if c not in first]]
         return table.astype(RAW_FILE_COLUMNS).sort_values("path", ignore_index=True)

@@ -54,6 +54,7 @@ class BidsCorpus(CorpusLayout):
         layout: Template that places electrodes by their names.
         positions: ``template`` takes measured positions of ``electrodes.tsv`` only for electrodes that the template
             lacks. ``electrodes_tsv`` takes all measured positions, which gives every measured head its own montage.
+        position_units: Units of the coordinates, where those that ``coordsystem.json`` states are wrong or missing.
         reference: Reference of the recordings; by default read from ``EEGReference`` or the labels (``-LE``, ``-AVG``).
             Labels that end in ``-REF`` name no reference: it is ``unknown`` then.
         tasks: Only recordings of these tasks; empty for all.
@@ -65,6 +66,7 @@ class BidsCorpus(CorpusLayout):
     name: Literal["bids"] = "bids"
     layout: Layout = "1005"
     positions: Literal["template", "electrodes_tsv"] = "template"
+    position_units: Literal["m", "cm", "mm"] | None = None
     reference: Reference | None = None
     tasks: tuple[str, ...] = ()
     labels: dict[str, Literal["text", "number"]] = Field(default_factory=dict)
