@@ -167,7 +167,7 @@ def test_flags_of_the_table_stand_beside_those_of_the_file(tmp_path: Path, caplo
     events = pd.DataFrame(columns=["recording_id", "onset_s", "value"])
     with pytest.raises(
         SplitError,
-        match=r"recordings are flagged age_not_understood \(e\.g\. age of 1 is '18-38' in line 2 of participants\.tsv\)",
+        match=r"are flagged age_not_understood \(e\.g\. age of 1 is '18-38' in line 2 of participants\.tsv\)",
     ):
         cut_windows(done[:1], events, _only(AGE))
     with caplog.at_level(logging.WARNING):

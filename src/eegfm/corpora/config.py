@@ -2,9 +2,9 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from eegfm.config import Buildable
+from eegfm.config import Buildable, StrictModel
 from eegfm.corpora.hbn_tasks import START_KIT_EXCLUSIONS
 from eegfm.recording import Reference
 from eegfm.signal.montages.electrodes import Layout
@@ -72,6 +72,31 @@ class BidsCorpus(CorpusLayout):
     labels: dict[str, Literal["text", "number"]] = Field(default_factory=dict)
 
 
+class LabelTable(StrictModel):
+    """A table of labels inside a raw folder, one row per person or per file.
+
+    Attributes:
+        table: Path inside the raw folder: ``.tsv`` (tabs), or ``.csv`` (commas; semicolons if the first line has no
+            comma).
+        key: Column with subject ids, or with paths or names of files, in any case.
+        match: What ``key`` holds: ``subject`` or ``file``. By default the folder decides.
+        columns: Columns that become labels, each as ``text`` or ``number``; by default all, as numbers where all values
+            are.
+    """
+
+    table: str
+    key: str
+    match: Literal["subject", "file"] | None = None
+    columns: dict[str, Literal["text", "number"]] = Field(default_factory=dict)
+
+    @field_validator("table")
+    @classmethod
+    def _separator_is_known(cls, table: str) -> str:
+        if not table.lower().endswith((".csv", ".tsv")):
+            raise ValueError(f"{table!r} ends in neither .csv nor .tsv")
+        return table
+
+
 class EdfFolderCorpus(CorpusLayout):
     """Any folder of EDF or BDF files with 10-05 electrode names.
 
@@ -82,12 +107,15 @@ class EdfFolderCorpus(CorpusLayout):
             ``.bdf`` takes both.
         reference: Reference of the recordings; by default read from the labels (``-LE``, ``-AVG``). Labels that end in
             ``-REF`` name no reference: it is ``unknown`` then.
+        labels: Table of labels of persons or files; none by default.
     """
 
     implementation: ClassVar[str] = "eegfm.corpora.edf_folder:EdfFolder"
+    listing: ClassVar[frozenset[str]] = frozenset({"labels"})
     name: Literal["edf_folder"] = "edf_folder"
     pattern: str = "{subject}.edf"
     reference: Reference | None = None
+    labels: LabelTable | None = None
 
 
 CorpusConfig = Annotated[TuhCorpus | HbnCorpus | BidsCorpus | EdfFolderCorpus, Field(discriminator="name")]

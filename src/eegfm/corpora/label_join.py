@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
+from eegfm.corpora.label_match import matched, respelt
 from eegfm.recording import normalized_subject
 
 _log = logging.getLogger(__name__)
@@ -15,16 +16,19 @@ class Labels(NamedTuple):
     """Labels of persons, or of files.
 
     Args:
-        rows: One row per value of column ``by``; ``label_flags`` is joined like any other column.
+        rows: One row per person or file; ``label_flags`` is joined like any other column.
         table: Name of their table, for messages and flags.
-        by: ``subject``, or ``path`` (posix, inside the raw folder).
+        by: What the rows are about: ``subject``, ``file``, or ``either`` if the files decide, see ``matched``. The ids
+            stand in column ``subject``.
+        key: The table's column of ids, if the configuration names the table. At least one row must then match.
         flags: Flags of everybody with a row, and of everybody at all if the table cannot be read.
         is_read: Whether the table could be read.
     """
 
     rows: pd.DataFrame
     table: str
-    by: Literal["subject", "path"] = "subject"
+    by: Literal["subject", "file", "either"] = "subject"
+    key: str = ""
     flags: tuple[str, ...] = ()
     is_read: bool = True
 
@@ -44,18 +48,22 @@ def join_labels(files: pd.DataFrame, labels: Labels, corpus: str) -> pd.DataFram
         The files in their order, with the columns of the labels. If a person (or file) has no row, ``label_flags`` is
         ``not_in_<table>:<n>_of_<m>``: n of the table's m rows match a person (or file).
     """
-    by, table = labels.by, labels.table
+    table, rows = labels.table, labels.rows
+    by: Literal["subject", "path"] = "subject"
+    if labels.key:
+        rows, by = matched(rows, files, labels.by, f"{corpus}: {table}, column {labels.key!r}")
     wanted = files.loc[files["excluded"] == "", by].drop_duplicates()
-    row_of = _rows_of(files[by].drop_duplicates(), labels.rows[by], by)
-    matched = {row_of[name] for name in wanted if name in row_of}
+    row_of = _rows_of(files[by].drop_duplicates(), rows[by], by)
+    found = {row_of[name] for name in wanted if name in row_of}
     absent = [name for name in wanted if name not in row_of]
-    rows = labels.rows.rename(columns={by: "_row"})
     joined = files.drop(columns="label_flags").assign(_row=files[by].map(row_of).astype("str"))
-    joined = joined.merge(rows, on="_row", how="left", validate="many_to_one").drop(columns="_row")
+    joined = joined.merge(rows.rename(columns={by: "_row"}), on="_row", how="left", validate="many_to_one").drop(
+        columns="_row"
+    )
     flags = joined["label_flags"].fillna("") if "label_flags" in joined else pd.Series("", index=joined.index)
     is_wanted = joined["excluded"] == ""
     is_absent = joined[by].isin(absent) & is_wanted
-    share = f"{len(matched)} of {len(labels.rows)}"
+    share = f"{len(found)} of {len(rows)}"
     if labels.is_read:
         flags = flags.mask(is_absent, f"not_in_{table}:{share.replace(' ', '_')}")
         is_flagged = is_wanted & ~is_absent
@@ -64,13 +72,13 @@ def join_labels(files: pd.DataFrame, labels: Labels, corpus: str) -> pd.DataFram
     with_table = (flags + f" {' '.join(labels.flags)}").str.strip()
     joined["label_flags"] = flags.mask(is_flagged, with_table)
     if absent and labels.is_read:
-        others = [name for name in labels.rows[by] if name not in matched]
+        others = [name for name in rows[by] if name not in found]
         what, whose = ("a folder", "persons") if by == "subject" else ("a file", "files")
         _log.warning(
             "%s: %s rows of %s match %s; %d of %d %s have no row there (%s), and no labels; "
-            "rows that match no %s: %s; give %s the same %s in both",
+            "rows that match no %s: %s; give %s the same %s in both%s",
             *(corpus, share, table, what, len(absent), len(wanted), whose, _some(absent), what[2:], _some(others)),
-            *(whose, "ids" if by == "subject" else "names"),
+            *(whose, "ids" if by == "subject" else "names", respelt(others, absent) if by == "subject" else ""),
         )
     return joined
 

@@ -91,13 +91,13 @@ def read_label_rows(
             merged[name] = dict(row)
             continue
         conflicts += _merge(merged[name], row, key, Conflict(name, "", ("", ""), (lines[name], line)))
-    columns = dict.fromkeys(column for row in table.rows for column in row if column != key)
+    columns = [column for column in table.columns if column != key]
     for conflict in conflicts:
         merged[conflict.id][conflict.column] = None
     odd_lines = sorted([*table.odd_lines, *nameless])
     name = path.name
     flags = (*not_utf8(name, is_utf8=table.is_utf8), *rows_left_out(name, len(odd_lines)))
-    texts = pd.DataFrame(list(merged.values()), columns=list(columns), dtype="object")
+    texts = pd.DataFrame(list(merged.values()), columns=columns, dtype="object")
     return LabelRows(path, list(merged), list(lines.values()), texts, conflicts, table.differing, odd_lines, flags)
 
 

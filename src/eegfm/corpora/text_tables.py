@@ -54,13 +54,15 @@ class Table(NamedTuple):
     """A table whose columns are known.
 
     Args:
-        rows: The lines by column. Columns without a name, and those of ``differing``, are left out.
+        columns: Names of the columns, each once. Those without a name, and those of ``differing``, are left out.
+        rows: The lines by column.
         lines: Number of each row's line in the file, from 1.
         odd_lines: Lines with another number of fields than the header. Their columns are unknown, so they are no rows.
         differing: Columns that stand twice with different values, with the first line where they differ.
         is_utf8: Whether the file is UTF-8, see ``read_text``.
     """
 
+    columns: list[str]
     rows: list[Row]
     lines: list[int]
     odd_lines: list[int]
@@ -103,7 +105,9 @@ def read_table(path: Path, required: Iterable[str], known: Iterable[str] = (), s
         raise ValueError(f"line 1 must name {', '.join(wanted)} once, it is {lines[0][:80]!r}")
     kept = [(at, name) for at, name in enumerate(columns) if name and name not in differing]
     rows = [{name: None if is_missing(f[at]) else f[at] for at, name in kept} for f in fields_of.values()]
-    return Table(rows, list(fields_of), odd_lines, differing, content.is_utf8)
+    return Table(
+        list(dict.fromkeys(name for _, name in kept)), rows, list(fields_of), odd_lines, differing, content.is_utf8
+    )
 
 
 def _without_end(fields: Sequence[str]) -> list[str]:
