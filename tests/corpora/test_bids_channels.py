@@ -159,7 +159,7 @@ def test_electrodes_that_a_file_may_lack(tmp_path: Path) -> None:
     reference = full(tmp_path, more=("FCz", "EEG", "uV", "good", 100))
     found = resolve_typed(head, reference, "1005", None, may_lack={"FCz"})
     assert reference.flags(head, found) == ("channels_tsv_differs",)
-    with pytest.raises(RecordingError, match="lists 1 EEG channels that the file lacks, e.g. FCz"):
+    with pytest.raises(RecordingError, match=r"lists 1 EEG channels that the file lacks, e\.g\. FCz"):
         resolve_typed(head, reference, "1005", None)
 
 
@@ -174,7 +174,7 @@ def test_a_file_without_electrodes_says_what_the_table_names(tmp_path: Path) -> 
     with pytest.raises(RecordingError, match=r"x_channels\.tsv lists 3 electrodes by other names \(Fp1, Cz, O1\)") as e:
         resolve_typed(head, channels, "1005", None)
     assert (e.value.code, "same names" in e.value.remedy) == ("no_eeg", True)
-    typed = full(tmp_path, **{name: (name, "EMG") + ("uV", "good", 100) for name in ("Fp1", "Cz", "O1")})
+    typed = full(tmp_path, **{name: (name, "EMG", "uV", "good", 100) for name in ("Fp1", "Cz", "O1")})
     with pytest.raises(
         RecordingError, match=r"x_channels\.tsv gives 4 of them another type than EEG \(EEG Fp1-REF, Cz"
     ):

@@ -98,12 +98,10 @@ def test_tables_that_cannot_be_meant(
 
 
 def test_a_table_must_be_there_and_have_a_known_separator(tmp_path: Path) -> None:
-    with pytest.raises(
-        EegfmError, match=r"none\.csv does not exist; corpus\.labels\.table is a path inside the raw folder"
-    ):
-        (tmp_path / "meta.csv").touch()
-        (tmp_path / "S1").mkdir()
-        (tmp_path / FILES[0]).touch()
+    (tmp_path / "S1").mkdir()
+    (tmp_path / FILES[0]).touch()
+    message = r"none\.csv does not exist; corpus\.labels\.table is a path inside the raw folder"
+    with pytest.raises(EegfmError, match=message):
         config(table="none.csv").build("mine").index(tmp_path)
     with pytest.raises(ValidationError, match=r"'meta\.xlsx' ends in neither \.csv nor \.tsv"):
         config(table="meta.xlsx")
