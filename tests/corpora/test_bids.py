@@ -1,5 +1,6 @@
 """Any EEG-BIDS folder: names, side files and formats, against trees that MNE-BIDS writes and reads."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -352,6 +353,17 @@ def test_positions_in_other_units_would_have_been_the_way_in(tmp_path: Path, sta
     done = converted(tmp_path, path, position_units="m")
     assert done.montage.positions_m[4] == (0.04, 0.02, 0.12)
     assert done.facts["flags"] == []
+
+
+def test_recordings_with_positions_in_other_units_are_counted(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    digitized(
+        root, **{"sub-01/ses-a/eeg/sub-01_ses-a_space-CapTrak_coordsystem.json": CAPTRAK | {"EEGCoordinateUnits": "cm"}}
+    )
+    with caplog.at_level(logging.WARNING):
+        recordings = ingested(root)
+    assert "positions_fit_in:m" in recordings["flags"].iloc[0]
+    advice = "corpus: 1 recordings: electrodes.tsv has positions that lie on a head in m, and not in the units that are"
+    assert any(line.startswith(advice) and "set corpus.position_units: m" in line for line in caplog.messages)
 
 
 LOOSE = {

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from bids_tree import Table, write_tree
-from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants
+from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants, with_columns
+from eegfm.corpora.label_rows import say_faults
 from eegfm.errors import EegfmError
 
 
@@ -38,7 +39,7 @@ def test_participants(tmp_path: Path) -> None:
     [
         ("id\tage\nsub-A\t8\n", "line 1 must name participant_id once, it is 'id"),
         ("participant_id,age\nsub-A,8\n", "line 1 must name participant_id once"),
-        ("participant_id\tparticipant_id\nsub-A\tCQ2\n", "line 1 must name participant_id once"),
+        ("old\tparticipant_id\tparticipant_id\nx\tsub-A\tCQ2\n", "line 1 must name participant_id once"),
         ("", "line 1 must name participant_id once, it is ''"),
     ],
 )
@@ -54,6 +55,19 @@ def test_texts_that_are_not_understood_are_kept_with_their_place(tmp_path: Path)
     found = persons(read_participants(path))
     assert found["age_as_written"].tolist() == ["", "'18-38' in line 3 of participants.tsv", ""]
     assert found["sex_as_written"].tolist() == ["", "'w' in line 3 of participants.tsv", ""]
+
+
+def test_of_two_columns_of_ids_the_first_counts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As BIDS has it; a label that is asked for is an error all the same."""
+    table = [("participant_id", "participant_id", "sex"), ("sub-01", "CQ2", "F"), ("sub-02", "BT4", "M")]
+    rows = read_participants(write_tree(tmp_path, {"participants.tsv": table}) / "participants.tsv")
+    assert persons(rows).to_numpy().tolist()[0][::2] == ["01", "F"]
+    assert rows.flags == ("side_file_not_understood:participants.tsv:participant_id",)
+    with pytest.raises(EegfmError, match="column participant_id stands twice, and its values differ in line 2"):
+        with_columns(persons(rows), rows, {"sex": "text"})
+    with caplog.at_level(logging.WARNING):
+        say_faults(rows)
+    assert "column participant_id stands twice and differs in line 2; the first one counts" in caplog.text
 
 
 def test_a_column_that_stands_twice_and_differs_is_left_out(tmp_path: Path) -> None:

@@ -262,12 +262,12 @@ def _participants(case: Case, draw: Draw, flags: set[str]) -> None:
         rows = [[*row, extra] for row, extra in zip(rows, ("age", "30", "41"), strict=True)]
         columns["age_years"] = None
         faults.add("age_not_understood")
-    elif kind in ("id twice", "commas"):
-        if kind == "id twice":
-            rows = [
-                [row[0], extra, *row[1:]] for row, extra in zip(rows, ("participant_id", "CQ2", "BT4"), strict=True)
-            ]
-        separator = "\t" if kind == "id twice" else ","
+    elif kind == "id twice":
+        rows = [[row[0], extra, *row[1:]] for row, extra in zip(rows, ("participant_id", "CQ2", "BT4"), strict=True)]
+        faults.add("side_file_not_understood:participants.tsv:participant_id")
+        case.error = "column participant_id stands twice, and its values differ in line" if is_asked else ""
+    elif kind == "commas":
+        separator = ","
         columns |= {"age_years": None, "sex": ""}
         faults = {"side_file_unreadable:participants.tsv"}
         case.error = "not readable as a BIDS table of participants" if is_asked else ""
@@ -295,7 +295,7 @@ def _participants(case: Case, draw: Draw, flags: set[str]) -> None:
         columns |= {"age_years": None, "sex": "", **({"group": ""} if is_asked else {})}
         faults = {"not_in_participants.tsv:0_of_2"}
     content, is_utf8 = written([*marked(rows, draw), *lines], draw, separator)
-    is_there = kind not in ("id twice", "commas", "no rows", "other ids")
+    is_there = kind not in ("commas", "no rows", "other ids")
     case.files["participants.tsv"] = content
     flags |= faults | ({"side_file_not_utf8:participants.tsv"} if is_there and not is_utf8 else set())
     if draw.chance(0.1):

@@ -44,12 +44,12 @@ _SEXES = {
 
 
 def read_participants(path: Path) -> LabelRows:
-    """Read ``participants.tsv`` as text; ids without ``sub-``.
+    """Read ``participants.tsv`` as text; ids without ``sub-``. BIDS wants the ids in the first column.
 
     Raises:
         ValueError: The table cannot be read.
     """
-    return read_label_rows(path, "participant_id", id_of=lambda text: text.removeprefix("sub-"))
+    return read_label_rows(path, "participant_id", id_of=lambda text: text.removeprefix("sub-"), is_key_first=True)
 
 
 def numbers(rows: LabelRows, column: str) -> list[float]:

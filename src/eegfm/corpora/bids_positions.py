@@ -100,7 +100,7 @@ def _in_units(system: Mapping[str, Any], units: Units | None) -> Mapping[str, An
         return system
     stated, marks = (_word(system, f"{start}CoordinateUnits") for start in ("EEG", "AnatomicalLandmark"))
     changed = {"EEGCoordinateUnits": units}
-    return {**system, **changed, **({"AnatomicalLandmarkCoordinateUnits": units} if marks in ("", stated) else {})}
+    return {**system, **changed, **({"AnatomicalLandmarkCoordinateUnits": units} if marks == stated else {})}
 
 
 def place(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from eegfm.corpora.side_faults import not_utf8, rows_left_out
+from eegfm.corpora.side_faults import not_understood, not_utf8, rows_left_out
 from eegfm.corpora.text_tables import TAB, Row, read_table
 from eegfm.errors import EegfmError
 
@@ -35,16 +35,19 @@ class LabelRows(NamedTuple):
 
     Args:
         path: The table.
+        key: Column of the ids.
         ids: Persons or files, each once.
         lines: Number of each one's first line.
         table: One row per id, as text; None for missing values and where two rows of one id differ.
         conflicts: What two rows of one id differ in.
-        differing: Columns that stand twice with different values (they are not in ``table``), with a line.
+        differing: Columns that stand twice with different values, with a line. They are not in ``table``. Of two
+            columns ``key``, the first counts.
         odd_lines: Lines with another number of fields than the header, or without an id. They are no rows.
         flags: Flags of everybody in the table.
     """
 
     path: Path
+    key: str
     ids: list[str]
     lines: list[int]
     table: pd.DataFrame
@@ -63,7 +66,12 @@ class LabelRows(NamedTuple):
 
 
 def read_label_rows(
-    path: Path, key: str, separator: str = TAB, id_of: Callable[[str], str] = lambda text: text
+    path: Path,
+    key: str,
+    separator: str = TAB,
+    id_of: Callable[[str], str] = lambda text: text,
+    *,
+    is_key_first: bool = False,
 ) -> LabelRows:
     """Read a table of labels.
 
@@ -72,12 +80,13 @@ def read_label_rows(
         key: Column of the ids, in any case.
         separator: Character between two fields.
         id_of: Brings the texts of that column into one spelling.
+        is_key_first: Whether the standard of the table wants the ids in its first column, which then counts.
 
     Raises:
         ValueError: The file is no text, or has not the column ``key`` once.
         OSError: The file cannot be read.
     """
-    table = read_table(path, [key], separator=separator)
+    table = read_table(path, [key], separator=separator, first=key if is_key_first else "")
     merged: dict[str, Row] = {}
     lines: dict[str, int] = {}
     conflicts, nameless = [], []
@@ -96,9 +105,10 @@ def read_label_rows(
         merged[conflict.id][conflict.column] = None
     odd_lines = sorted([*table.odd_lines, *nameless])
     name = path.name
-    flags = (*not_utf8(name, is_utf8=table.is_utf8), *rows_left_out(name, len(odd_lines)))
+    two_keys = (not_understood(name, key),) if key in table.differing else ()
+    flags = (*not_utf8(name, is_utf8=table.is_utf8), *rows_left_out(name, len(odd_lines)), *two_keys)
     texts = pd.DataFrame(list(merged.values()), columns=columns, dtype="object")
-    return LabelRows(path, list(merged), list(lines.values()), texts, conflicts, table.differing, odd_lines, flags)
+    return LabelRows(path, key, list(merged), list(lines.values()), texts, conflicts, table.differing, odd_lines, flags)
 
 
 def _merge(first: Row, other: Row, key: str, where: Conflict) -> list[Conflict]:
@@ -128,7 +138,7 @@ def refuse_doubtful(rows: LabelRows, columns: Collection[str]) -> None:
     """
     if not columns:
         return
-    twice = next((name for name in columns if name in rows.differing), None)
+    twice = next((name for name in (rows.key, *columns) if name in rows.differing), None)
     if twice is not None:
         raise EegfmError(
             f"{rows.path}: column {twice} stands twice, and its values differ in line {rows.differing[twice]}; keep one"
@@ -150,7 +160,8 @@ def refuse_doubtful(rows: LabelRows, columns: Collection[str]) -> None:
 def say_faults(rows: LabelRows) -> None:
     """Log what is left out of a table, one line per kind of fault."""
     for column, line in rows.differing.items():
-        _log.warning("%s: column %s stands twice and differs in line %d; it is left out", rows.path, column, line)
+        what = "the first one counts" if column == rows.key else "it is left out"
+        _log.warning("%s: column %s stands twice and differs in line %d; %s", rows.path, column, line, what)
     if rows.odd_lines:
         _log.warning(
             "%s: %d lines have another number of fields than the header, or name nobody, and are left out; the "

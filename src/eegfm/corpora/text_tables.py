@@ -58,7 +58,8 @@ class Table(NamedTuple):
         rows: The lines by column.
         lines: Number of each row's line in the file, from 1.
         odd_lines: Lines with another number of fields than the header. Their columns are unknown, so they are no rows.
-        differing: Columns that stand twice with different values, with the first line where they differ.
+        differing: Columns that stand twice with different values, with the first line where they differ; ``first`` is
+            one of them although it is read.
         is_utf8: Whether the file is UTF-8, see ``read_text``.
     """
 
@@ -70,7 +71,9 @@ class Table(NamedTuple):
     is_utf8: bool
 
 
-def read_table(path: Path, required: Iterable[str], known: Iterable[str] = (), separator: str = TAB) -> Table:
+def read_table(
+    path: Path, required: Iterable[str], known: Iterable[str] = (), separator: str = TAB, first: str = ""
+) -> Table:
     """Read all lines of a table.
 
     Empty fields behind the last column are ignored. A column that stands twice with the same values is one column.
@@ -80,6 +83,8 @@ def read_table(path: Path, required: Iterable[str], known: Iterable[str] = (), s
         required: Required columns, in any case.
         known: Other columns whose names match in any case. The rows use the spelling given here.
         separator: Character between two fields.
+        first: A column that must come first by the table's standard. If it stands twice with different values and is
+            the first column, that one counts.
 
     Raises:
         ValueError: The file is no text, or has not every required column once.
@@ -101,13 +106,15 @@ def read_table(path: Path, required: Iterable[str], known: Iterable[str] = (), s
         else:
             odd_lines.append(number)
     differing = _differing(columns, fields_of)
-    if not set(wanted) <= set(columns) - set(differing):
+    usable = set(columns) - set(differing) | ({first} if columns[:1] == [first] else set())
+    if not set(wanted) <= usable:
         raise ValueError(f"line 1 must name {', '.join(wanted)} once, it is {lines[0][:80]!r}")
-    kept = [(at, name) for at, name in enumerate(columns) if name and name not in differing]
-    rows = [{name: None if is_missing(f[at]) else f[at] for at, name in kept} for f in fields_of.values()]
-    return Table(
-        list(dict.fromkeys(name for _, name in kept)), rows, list(fields_of), odd_lines, differing, content.is_utf8
-    )
+    kept: dict[str, int] = {}
+    for at, name in enumerate(columns):
+        if name and name in usable:
+            kept.setdefault(name, at)
+    rows = [{name: None if is_missing(f[at]) else f[at] for name, at in kept.items()} for f in fields_of.values()]
+    return Table(list(kept), rows, list(fields_of), odd_lines, differing, content.is_utf8)
 
 
 def _without_end(fields: Sequence[str]) -> list[str]:
