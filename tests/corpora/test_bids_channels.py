@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bids_tree import header, write_tree
-from eegfm.corpora.bids_channels import ChannelTable, channel_key, read_channels, resolve_typed
+from eegfm.corpora.bids_channels import Channel, ChannelTable, channel_key, read_channels, resolve_typed
 from eegfm.errors import RecordingError
 from eegfm.signal.config import ReadParams
 
@@ -118,21 +118,68 @@ def test_a_file_of_another_rate_is_rejected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns"),
+    ("rows", "columns", "found", "fault"),
     [
-        ([("EEG", "uV")], ("type", "units")),
-        ([("n/a", "EEG")], ("name", "type")),
-        ([("Cz", "EEG"), ("CZ", "MISC")], ("name", "type")),
-        ([("Cz", "fast")], ("name", "sampling_frequency")),
-        ([("Cz", "EEG", "x")], ("name", "type")),
+        ([("EEG", "uV")], ("type", "units"), {}, "unreadable:channels.tsv"),
+        ([("n/a", "EEG")], ("name", "type"), {}, "rows_left_out:channels.tsv:1"),
+        ([("Cz", "EEG", "x")], ("name", "type"), {}, "rows_left_out:channels.tsv:1"),
+        ([("Cz", "EEG"), ("CZ", "MISC")], ("name", "type"), {"Cz": Channel(None, None, None, None)},
+         "not_understood:channels.tsv:type"),
+        ([("Cz", "good"), ("Cz", "bad")], ("name", "status"), {"Cz": Channel(None, None, "bad", None)},
+         "not_understood:channels.tsv:status"),
+        ([("Cz", "fast")], ("name", "sampling_frequency"), {"Cz": Channel(None, None, None, None)},
+         "not_understood:channels.tsv:sampling_frequency"),
+        ([("Cz", "EEG", "MISC")], ("name", "type", "type"), {"Cz": Channel(None, None, None, None)},
+         "not_understood:channels.tsv:type"),
     ],
-)
-def test_tables_that_cannot_be_read_reject_the_recording(
-    tmp_path: Path, rows: Sequence[Sequence[str]], columns: Sequence[str]
+)  # fmt: skip
+def test_what_a_table_does_not_say_clearly_it_does_not_say(
+    tmp_path: Path, rows: Sequence[Sequence[str]], columns: Sequence[str], found: dict[str, Channel], fault: str
 ) -> None:
-    with pytest.raises(RecordingError, match=r"x_channels\.tsv: not readable as a BIDS table of channels") as info:
-        table(tmp_path, rows, columns)
-    assert info.value.code == "unreadable_channels"
+    read = table(tmp_path, rows, columns)
+    assert (read.rows, read.faults) == (found, (f"side_file_{fault}",))
+    head = header(LABELS)
+    resolved = resolve_typed(head, read, "1005", None)
+    assert resolved.montage.channel_names == ("Fp1", "Cz", "O1", "M1")
+    assert f"side_file_{fault}" in read.flags(head, resolved)
+
+
+@pytest.mark.parametrize("name", ["GND", "X9", "STI 014", "Ref"])
+def test_rows_that_are_no_electrodes_reject_nothing(tmp_path: Path, name: str) -> None:
+    channels, head = full(tmp_path, more=(name, "EEG", "uV", "good", 100)), header(LABELS)
+    found = resolve_typed(head, channels, "1005", None)
+    assert found.montage.channel_names == ("Fp1", "Cz", "O1")
+    assert channels.flags(head, found) == ("channels_tsv_differs",)
+
+
+def test_electrodes_that_a_file_may_lack(tmp_path: Path) -> None:
+    """One that is bad was dropped; the reference was never recorded."""
+    head = header(LABELS)
+    dropped = full(tmp_path, more=("Pz", "EEG", "uV", "bad", 100))
+    assert dropped.flags(head, resolve_typed(head, dropped, "1005", None)) == ("channels_tsv_differs",)
+    reference = full(tmp_path, more=("FCz", "EEG", "uV", "good", 100))
+    found = resolve_typed(head, reference, "1005", None, may_lack={"FCz"})
+    assert reference.flags(head, found) == ("channels_tsv_differs",)
+    with pytest.raises(RecordingError, match=r"lists 1 EEG channels that the file lacks, e\.g\. FCz"):
+        resolve_typed(head, reference, "1005", None)
+
+
+@pytest.mark.parametrize(("stated", "is_flagged"), [(3, False), (None, False), (2, True), (4, True), (64, True)])
+def test_the_number_of_channels_against_their_list(tmp_path: Path, stated: float | None, is_flagged: bool) -> None:
+    flags = full(tmp_path).count_flags(header(LABELS), stated)
+    assert flags == ((f"channel_count_differs:{stated}",) if is_flagged else ())
+
+
+def test_a_file_without_electrodes_says_what_the_table_names(tmp_path: Path) -> None:
+    channels, head = full(tmp_path), header(("Ch1", "Ch2", "Ch3"))
+    with pytest.raises(RecordingError, match=r"x_channels\.tsv lists 3 electrodes by other names \(Fp1, Cz, O1\)") as e:
+        resolve_typed(head, channels, "1005", None)
+    assert (e.value.code, "same names" in e.value.remedy) == ("no_eeg", True)
+    typed = full(tmp_path, **{name: (name, "EMG", "uV", "good", 100) for name in ("Fp1", "Cz", "O1")})
+    with pytest.raises(
+        RecordingError, match=r"x_channels\.tsv gives 4 of them another type than EEG \(EEG Fp1-REF, Cz"
+    ):
+        resolve_typed(header(LABELS), typed, "1005", None)
 
 
 def test_a_channel_that_is_listed_twice_alike_is_one(tmp_path: Path) -> None:

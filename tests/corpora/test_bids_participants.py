@@ -10,14 +10,15 @@ import pandas as pd
 import pytest
 
 from bids_tree import Table, write_tree
-from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants
+from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants, with_columns
+from eegfm.corpora.label_rows import say_faults
 from eegfm.errors import EegfmError
 
 
 def read(root: Path, table: Table, described: dict[str, Any] | str | None = None) -> pd.DataFrame:
     write_tree(root, {"participants.tsv": table, **({} if described is None else {"participants.json": described})})
     path = root / "participants.tsv"
-    found = persons(read_participants(path), path)
+    found = persons(read_participants(path)).drop(columns=["age_as_written", "sex_as_written"], errors="ignore")
     return found if "label_flags" in found else found.assign(label_flags="")
 
 
@@ -25,36 +26,65 @@ def test_participants(tmp_path: Path) -> None:
     table = [("participant_id", "age", "sex", "group"), ("sub-01", "89+", "Male", "A"), ("02", "n/a", "o", "n/a")]
     path = write_tree(tmp_path, {"participants.tsv": table}) / "participants.tsv"
     found = read_participants(path)
-    assert found["subject"].tolist() == ["01", "02"]
-    assert found["group"].tolist() == ["A", None]
-    np.testing.assert_array_equal(numbers(found, "age", path), [89.0, math.nan])
-    assert np.isnan(numbers(found, None, path)).all()
-    assert list(persons(found, path).columns) == ["subject", "age_years", "sex"]
-    assert persons(found, path)["sex"].tolist() == ["M", ""]
-    assert persons(found.drop(columns="sex"), path)["sex"].tolist() == ["", ""]
+    assert (found.ids, found.lines) == (["01", "02"], [2, 3])
+    assert found.table["group"].tolist() == ["A", None]
+    np.testing.assert_array_equal(numbers(found, "age"), [89.0, math.nan])
+    assert list(persons(found).columns) == ["subject", "age_years", "sex"]
+    assert persons(found)["sex"].tolist() == ["M", ""]
+    assert persons(found._replace(table=found.table.drop(columns="sex")))["sex"].tolist() == ["", ""]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id\tage\nsub-A\t8\n", "not readable .*participant_id"),
-        ("", "not readable"),
-        ("participant_id\tage\nsub-A\t8\nA\t8\n", "participant A is listed twice"),
-        ("participant_id\tage\nn/a\t8\n", "line without a participant"),
-        ("participant_id\tage\n", "not readable .*it names nobody"),
+        ("id\tage\nsub-A\t8\n", "line 1 must name participant_id once, it is 'id"),
+        ("participant_id,age\nsub-A,8\n", "line 1 must name participant_id once"),
+        ("old\tparticipant_id\tparticipant_id\nx\tsub-A\tCQ2\n", "line 1 must name participant_id once"),
+        ("", "line 1 must name participant_id once, it is ''"),
     ],
 )
 def test_participants_that_cannot_be_read(tmp_path: Path, text: str, message: str) -> None:
     path = write_tree(tmp_path, {"participants.tsv": text}) / "participants.tsv"
-    with pytest.raises(EegfmError, match=rf"participants\.tsv: .*{message}"):
+    with pytest.raises(ValueError, match=message):
         read_participants(path)
+
+
+def test_texts_that_are_not_understood_are_kept_with_their_place(tmp_path: Path) -> None:
+    table = [("participant_id", "sex", "age"), ("sub-1", "F", 30), ("sub-2", "w", "18-38"), ("sub-3", "n/a", "n/a")]
+    path = write_tree(tmp_path, {"participants.tsv": table}) / "participants.tsv"
+    found = persons(read_participants(path))
+    assert found["age_as_written"].tolist() == ["", "'18-38' in line 3 of participants.tsv", ""]
+    assert found["sex_as_written"].tolist() == ["", "'w' in line 3 of participants.tsv", ""]
+
+
+def test_of_two_columns_of_ids_the_first_counts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As BIDS has it; a label that is asked for is an error all the same."""
+    table = [("participant_id", "participant_id", "sex"), ("sub-01", "CQ2", "F"), ("sub-02", "BT4", "M")]
+    rows = read_participants(write_tree(tmp_path, {"participants.tsv": table}) / "participants.tsv")
+    assert persons(rows).to_numpy().tolist()[0][::2] == ["01", "F"]
+    assert rows.flags == ("side_file_not_understood:participants.tsv:participant_id",)
+    with pytest.raises(EegfmError, match="column participant_id stands twice, and its values differ in line 2"):
+        with_columns(persons(rows), rows, {"sex": "text"})
+    with caplog.at_level(logging.WARNING):
+        say_faults(rows)
+    assert "column participant_id stands twice and differs in line 2; the first one counts" in caplog.text
+
+
+def test_a_column_that_stands_twice_and_differs_is_left_out(tmp_path: Path) -> None:
+    table = [("participant_id", "age", "sex", "age"), ("sub-1", 30, "F", 30), ("sub-2", 31, "M", 45)]
+    found = read(tmp_path, table)
+    assert found["age_years"].isna().all()
+    assert found["label_flags"].tolist() == ["age_not_understood"] * 2
+    assert found["sex"].tolist() == ["F", "M"]
+    found = read(tmp_path, [[*row[:-1], row[1]] for row in table])
+    assert (found["age_years"].tolist(), found["label_flags"].tolist()) == ([30.0, 31.0], ["", ""])
 
 
 @pytest.mark.parametrize("text", ["8,5", "inf", "nan", "old"])
 def test_configured_numbers_that_are_none_are_refused(tmp_path: Path, text: str) -> None:
     path = write_tree(tmp_path, {"p.tsv": [("participant_id", "IQ"), ("sub-A", text)]}) / "p.tsv"
-    with pytest.raises(EegfmError, match=rf"p\.tsv: not readable .* \(IQ of A is '{text}'\); it must be a number or"):
-        numbers(read_participants(path), "IQ", path)
+    with pytest.raises(EegfmError, match=rf"p\.tsv: IQ of A is '{text}' \(line 2\); it must be a number or"):
+        numbers(read_participants(path), "IQ")
 
 
 @pytest.mark.parametrize(
@@ -246,7 +276,7 @@ def test_published_tables(shared_data: Path) -> None:
         header, *lines = path.read_text(encoding="utf-8").splitlines()
         columns = {name.lower(): at for at, name in enumerate(header.split("\t"))}
         rows = [line.split("\t") for line in lines]
-        found = persons(read_participants(path), path)
+        found = persons(read_participants(path))
         sex = columns["sex" if "sex" in columns else "gender"]
         assert found["sex"].tolist() == [row[sex][0].upper() if row[sex] != "n/a" else "" for row in rows]
         ages = [row[columns["age"]] for row in rows]

@@ -10,8 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bids_tree import write_tree
-from eegfm.corpora.bids_positions import Position, place, position_files, read_positions
-from eegfm.errors import RecordingError
+from eegfm.corpora.bids_positions import Position, Units, other_units, place, position_files, read_positions
 from eegfm.signal.montages.electrodes import resolve_channels
 from eegfm.signal.montages.layouts import electrode_table
 
@@ -101,7 +100,8 @@ def _without(key: str) -> dict[str, Any]:
 )
 def test_systems_that_lead_nowhere(tmp_path: Path, system: dict[str, Any] | None) -> None:
     found = read_positions(tree(tmp_path, head(), system), TEMPLATE)
-    assert found == ({}, ("positions_unusable:coordinate_system",))
+    assert found.positions_m == {}
+    assert found.flags[0] == "positions_unusable:coordinate_system"
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,8 @@ def test_positions_that_no_head_has(tmp_path: Path, points: dict[str, NDArray[np
 def test_electrodes_that_no_template_has_must_lie_on_a_head_at_least(tmp_path: Path) -> None:
     named = {f"X{i}": p for i, p in enumerate(head().values())}
     assert set(read_positions(tree(tmp_path, named, captrak()), TEMPLATE).positions_m) == set(named)
+    tiny = read_positions(tree(tmp_path, named, captrak("mm")), TEMPLATE)
+    assert tiny == ({}, ("positions_unusable:implausible", "positions_fit_in:m"))
     named["X0"] = np.array([0.0, 0.0, 0.5])
     assert read_positions(tree(tmp_path, named, captrak()), TEMPLATE).flags == ("positions_unusable:implausible",)
 
@@ -133,13 +135,68 @@ def test_no_electrodes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["name\tx\ty\nCz\t1\t2\n", "name\tx\ty\tz\nCz\ta\t0\t0\n", "name\tx\ty\tz\nCz\tinf\t0\t0\n"]
+    ("text", "flag"),
+    [
+        ("name\tx\ty\nCz\t1\t2\n", "side_file_unreadable:electrodes.tsv"),
+        ("name\tx\ty\tz\nCz\ta\t0\t0\n", "side_file_not_understood:electrodes.tsv:xyz"),
+        ("name\tx\ty\tz\nCz\tinf\t0\t0\n", "side_file_not_understood:electrodes.tsv:xyz"),
+        ("name\tx\ty\tz\nCz\t0\t0\n", "side_file_rows_left_out:electrodes.tsv:1"),
+    ],
 )
-def test_tables_that_cannot_be_read_reject_the_recording(tmp_path: Path, text: str) -> None:
+def test_tables_that_say_nothing_give_no_positions(tmp_path: Path, text: str, flag: str) -> None:
     path = write_tree(tmp_path, {"sub-01/eeg/sub-01_electrodes.tsv": text}) / PATH
-    with pytest.raises(RecordingError, match=r"sub-01_electrodes\.tsv: not readable") as info:
-        read_positions(path, TEMPLATE)
-    assert info.value.code == "unreadable_electrodes"
+    assert read_positions(path, TEMPLATE) == ({}, (flag, "positions_unusable:coordinate_system"))
+
+
+@pytest.mark.parametrize("cell", ["n/a", "nan", "", "far", "inf"])
+def test_one_electrode_without_coordinates_costs_that_electrode(tmp_path: Path, cell: str) -> None:
+    path = tree(tmp_path, head(), captrak())
+    table = path.parent / "sub-01_electrodes.tsv"
+    lines = [f"{line.split(chr(9))[0]}\t{cell}\t0\t0" if line.startswith("C3") else line
+             for line in table.read_text().splitlines()]  # fmt: skip
+    table.write_text("\n".join(lines) + "\n")
+    found = read_positions(path, TEMPLATE)
+    assert set(found.positions_m) == {*NAMES} - {"C3"}
+    assert found.flags == (("side_file_not_understood:electrodes.tsv:xyz",) if cell in ("far", "inf") else ())
+
+
+def test_a_system_that_is_no_json_gives_no_positions(tmp_path: Path) -> None:
+    path = tree(tmp_path, head(), captrak())
+    (path.parent / "sub-01_coordsystem.json").write_text("{")
+    flags = ("side_file_unreadable:coordsystem.json", "positions_unusable:coordinate_system")
+    assert read_positions(path, TEMPLATE) == ({}, flags)
+
+
+UNITS: dict[Units, float] = {"m": 1.0, "cm": 100.0, "mm": 1000.0}
+
+
+@pytest.mark.parametrize("stated", ["m", "cm", "mm", "n/a", "inch"])
+@pytest.mark.parametrize("true", ["m", "cm", "mm"])
+@pytest.mark.parametrize("with_landmarks", [False, True])
+def test_wrong_units_are_named_and_never_replaced_unasked(
+    tmp_path: Path, stated: str, true: Units, with_landmarks: bool
+) -> None:
+    points = {name: xyz * UNITS[true] for name, xyz in head().items()}
+    marks = [p * UNITS[true] for p in (NASION, LEFT, RIGHT)]
+    path = tree(tmp_path, points, landmarks("CTF", *marks, units=stated) if with_landmarks else captrak(stated))
+    found = read_positions(path, TEMPLATE)
+    if stated == true:
+        assert (set(found.positions_m), found.flags) == (set(NAMES), ())
+    else:
+        assert found.positions_m == {}
+        assert found.flags[-1] == f"positions_fit_in:{true}"
+        assert f"corpus.position_units: {true}" in other_units(found.flags)
+    told = read_positions(path, TEMPLATE, true)
+    assert (set(told.positions_m), told.flags) == (set(NAMES), ())
+    np.testing.assert_allclose(told.positions_m["Cz"][2] > 0.05, True)
+
+
+def test_landmarks_that_have_units_of_their_own_keep_them(tmp_path: Path) -> None:
+    points = {name: xyz * 100 for name, xyz in head().items()}
+    system = landmarks("CTF", NASION, LEFT, RIGHT, units="mm") | {"AnatomicalLandmarkCoordinateUnits": "m"}
+    path = tree(tmp_path, points, system)
+    assert read_positions(path, TEMPLATE).flags[-1] == "positions_fit_in:cm"
+    assert set(read_positions(path, TEMPLATE, "cm").positions_m) == set(NAMES)
 
 
 def test_every_file_that_is_read_is_listed(tmp_path: Path) -> None:

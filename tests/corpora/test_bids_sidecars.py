@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from bids_tree import write_tree
-from eegfm.corpora.bids_sidecars import entities, inherited, is_boundary, nearest, read_eeg_json, read_events
+from eegfm.corpora.bids_sidecars import entities, inherited, is_boundary, nearest, read_eeg_json, read_events, read_json
 from eegfm.corpora.text_tables import read_table
-from eegfm.errors import RecordingError
 
 FOLDER = "sub-01/ses-a/eeg"
 STEM = "sub-01_ses-a_task-rest_run-1"
@@ -18,6 +17,10 @@ RECORDING = f"{FOLDER}/{STEM}_eeg.edf"
     ("name", "found"),
     [
         ("sub-01_task-rest_eeg.edf", {"sub": "01", "task": "rest"}),
+        (
+            "sub-a+1_ses-b+_task-rest+eyes_acq-x+y_eeg.edf",
+            {"sub": "a+1", "ses": "b+", "task": "rest+eyes", "acq": "x+y"},
+        ),
         (
             "sub-01_ses-a_task-rest_acq-x_run-02_split-1_eeg.vhdr",
             {"sub": "01", "ses": "a", "task": "rest", "acq": "x", "run": "02", "split": "1"},
@@ -106,19 +109,20 @@ def test_numbers_that_are_not_stated(tmp_path: Path, value: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["fast", -1, float("nan"), float("inf"), True, [500], "5 Hz", 10**400])
-def test_numbers_that_are_none_reject_the_recording(tmp_path: Path, value: object) -> None:
+def test_numbers_that_are_none_count_as_missing(tmp_path: Path, value: object) -> None:
     root = write_tree(tmp_path, {f"{FOLDER}/{STEM}_eeg.json": {"RecordingDuration": value}})
-    with pytest.raises(RecordingError, match=rf"{STEM}_eeg\.json: RecordingDuration is ") as info:
-        read_eeg_json(root / RECORDING).expected()
-    assert info.value.code == "unreadable_sidecar"
+    facts = read_eeg_json(root / RECORDING)
+    assert facts.expected().duration_s is None
+    assert facts.flags == ("side_file_not_understood:eeg.json:RecordingDuration",)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe{}", b'{"a": 1}}', b"[" * 100_000])
-def test_json_that_cannot_be_read_rejects_the_recording(tmp_path: Path, content: bytes) -> None:
-    root = write_tree(tmp_path, {"task-rest_eeg.json": content})
-    with pytest.raises(RecordingError, match=r"task-rest_eeg\.json: not readable as JSON") as info:
-        read_eeg_json(root / RECORDING)
-    assert info.value.code == "unreadable_sidecar"
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe{", b'{"a": 1}}', b"[" * 100_000])
+def test_json_that_cannot_be_read_is_left_out(tmp_path: Path, content: bytes) -> None:
+    root = write_tree(tmp_path, {"task-rest_eeg.json": content, f"{FOLDER}/{STEM}_eeg.json": {"EEGReference": "Cz"}})
+    facts = read_eeg_json(root / RECORDING)
+    assert (facts.reference, facts.flags) == ("Cz", ("side_file_unreadable:eeg.json",))
+    with pytest.raises(ValueError, match=r"task-rest_eeg\.json: not readable as JSON"):
+        read_json(root / "task-rest_eeg.json")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +150,7 @@ def test_tables_as_editors_write_them(tmp_path: Path) -> None:
         tmp_path,
         {"t.tsv": '\ufeffname\tnote\r\n\r\na\tsaid "x\r\nb\tn/a\r\nc\t\r\nd\té\u2028n/a\r\n'.encode()},
     )
-    assert read_table(root / "t.tsv", ["name"]) == [
+    assert read_table(root / "t.tsv", ["name"]).rows == [
         {"name": "a", "note": 'said "x'},
         {"name": "b", "note": None},
         {"name": "c", "note": None},
@@ -157,12 +161,10 @@ def test_tables_as_editors_write_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 1 must name a and nothing twice, it is ''"),
-        ("a\ta\n1\t2\n", "line 1 must name a and nothing twice"),
-        ("<html>", "line 1 must name a and nothing twice, it is '<html>'"),
+        ("", "line 1 must name a once, it is ''"),
+        ("a\ta\n1\t2\n", "line 1 must name a once"),
+        ("<html>", "line 1 must name a once, it is '<html>'"),
         ("b\tc\n1\t2\n", "line 1 must name a"),
-        ("a\tb\n1\t2\n1\t2\t3\n", "line 3 has 3 fields, the header has 2"),
-        ("a\tb\n1\n", "line 2 has 1 fields, the header has 2"),
     ],
 )
 def test_tables_whose_columns_cannot_be_told(tmp_path: Path, text: str, message: str) -> None:
@@ -177,15 +179,46 @@ def test_events(tmp_path: Path) -> None:
         (-1, 0, "n/a", "n/a", "n/a", "n/a"),
     ]
     path = write_tree(tmp_path, {"e.tsv": table}) / "e.tsv"
-    assert read_events(path) == [
+    assert read_events(path).rows == [
         {"value": "7", "hand": "left", "recording_id_in_file": "x", "onset_s": 0.5, "duration_s": None},
         {"value": "", "hand": None, "recording_id_in_file": None, "onset_s": -1.0, "duration_s": 0.0},
     ]
 
 
+@pytest.mark.parametrize("word", ["n/a", "nan", "", "NaN", "inf", "soon", "1,5"])
+def test_a_row_without_an_onset_is_left_out_and_counted(tmp_path: Path, word: str) -> None:
+    table = [("onset", "duration", "trial_type"), (2.0, "n/a", "go"), (word, "n/a", "go"), (10, "n/a", "stop")]
+    found = read_events(write_tree(tmp_path, {"e.tsv": table}) / "e.tsv")
+    assert [(event["onset_s"], event["value"]) for event in found.rows] == [(2.0, "go"), (10.0, "stop")]
+    assert (found.flags, found.is_read) == (("events_without_onset:1",), True)
+
+
+@pytest.mark.parametrize(
+    ("word", "is_flagged"), [("n/a", False), ("nan", False), ("", False), ("2 s", True), ("inf", True)]
+)
+def test_a_duration_that_is_none_is_unknown(tmp_path: Path, word: str, is_flagged: bool) -> None:
+    table = [("onset", "duration", "value"), (1, 2, "go"), (3, word, "go")]
+    found = read_events(write_tree(tmp_path, {"e.tsv": table}) / "e.tsv")
+    assert [event["duration_s"] for event in found.rows] == [2.0, None]
+    assert found.flags == (("side_file_not_understood:events.tsv:duration",) if is_flagged else ())
+
+
+def test_rows_and_columns_that_cannot_be_told(tmp_path: Path) -> None:
+    text = "onset\tvalue\tvalue\thand\t\n1\tgo\tstop\tleft\n2\tgo\tgo\tright\t\t\n3\tgo\n"
+    found = read_events(write_tree(tmp_path, {"e.tsv": text}) / "e.tsv")
+    assert [(event["onset_s"], event["value"], event["hand"]) for event in found.rows] == [
+        (1, "", "left"),
+        (2, "", "right"),
+    ]
+    assert found.flags == ("side_file_rows_left_out:events.tsv:1", "side_file_not_understood:events.tsv:value")
+    assert read_events(write_tree(tmp_path, {"e.tsv": "time\n1\n"}) / "e.tsv") == (
+        *([], ("side_file_unreadable:events.tsv",), False),
+    )
+
+
 def test_what_happened_counts_more_than_the_number_of_its_trigger(tmp_path: Path) -> None:
     table = [("onset", "trial_type", "value"), (0, "go", 7), (1, "n/a", 8), (2, "stop", "n/a")]
-    found = read_events(write_tree(tmp_path, {"e.tsv": table}) / "e.tsv")
+    found = read_events(write_tree(tmp_path, {"e.tsv": table}) / "e.tsv").rows
     assert [(e["value"], e["trial_type"], e["marker_value"]) for e in found] == [
         ("go", "go", "7"),
         ("8", None, "8"),

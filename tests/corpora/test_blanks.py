@@ -77,7 +77,8 @@ def bids_facts(root: Path, tables: dict[str, Any], blanks: str = "") -> list[Any
     assert isinstance(done, Converted), done
     labels = config.build("corpus").labels(root)
     assert labels is not None
-    return [done.montage, done.events, done.facts["flags"], done.facts["labels_left_out"], labels.to_dict("records")]
+    people = labels.rows.to_dict("records")
+    return [done.montage, done.events, done.facts["flags"], done.facts["labels_left_out"], people]
 
 
 @pytest.mark.parametrize("blanks", BLANKS)

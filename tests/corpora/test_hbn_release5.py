@@ -56,8 +56,9 @@ def events_path(recording: Path) -> Path:
 
 
 def test_tables_of_release_5(release_5: Path) -> None:
-    labels = HBN.labels(release_5)
-    assert labels is not None
+    found = HBN.labels(release_5)
+    assert found is not None
+    labels = found.rows
     assert len(labels) == 330
     table = HBN.index(release_5)
     assert table["recording_id"].is_unique
@@ -144,12 +145,14 @@ def test_all_side_files_of_the_mini_subjects_fit_a_recording_as_they_describe_it
 def test_participants_of_all_releases(real: Path) -> None:
     counts = {"ds005505": 136, "ds005506": 150, "ds005507": 184, "ds005508": 324, "ds005509": 330, "ds005511": 381,
               "ds005512": 257, "ds005514": 295, "ds005515": 533, "ds005516": 430}  # fmt: skip
-    together = HBN.labels(real)
-    assert together is not None
+    found = HBN.labels(real)
+    assert found is not None
+    together = found.rows
     assert len(together) == sum(counts.values()) == together["subject"].nunique()
     for release, n in counts.items():
-        table = HBN.labels(real / release)
-        assert table is not None
+        one = HBN.labels(real / release)
+        assert one is not None
+        table = one.rows
         assert len(table) == n
         assert table["release"].nunique() == 1
         assert table["age_years"].between(5, 23).all()

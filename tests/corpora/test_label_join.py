@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bids_tree import Table, write_signal, write_tree
 from eegfm.corpora.config import BidsCorpus, CorpusConfig, HbnCorpus
-from eegfm.corpora.label_join import join_labels
+from eegfm.corpora.label_join import Labels, join_labels
 from eegfm.errors import ConfigError, EegfmError, SplitError
 from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.jobs.ingest.ingest import Ingested, ingest
@@ -132,8 +132,10 @@ def test_two_rows_that_are_spellings_of_one_id(tmp_path: Path) -> None:
     for folder in ("a1", "A1", "B1"):
         write_tree(tmp_path, {f"sub-{folder}/eeg/sub-{folder}_task-x_eeg.edf": b""})
     people = [("participant_id", "age"), ("sub-a1", 30), ("sub-A1", 40), ("sub-b1", 50), ("b1 ", 60)]
-    with pytest.raises(EegfmError, match="participant b1 is listed twice"):
-        BidsCorpus().build("mine").index(write_tree(tmp_path, {"participants.tsv": people}))
+    table = BidsCorpus().build("mine").index(write_tree(tmp_path, {"participants.tsv": people})).set_index("subject")
+    assert (math.isnan(table.loc["B1", "age_years"]), table.loc["B1", "label_flags"]) == (True, "rows_disagree:age")
+    with pytest.raises(EegfmError, match=r"age of b1 is '50' in line 4 and '60' in line 5; keep one row"):
+        BidsCorpus(labels={"age": "number"}).build("mine").index(tmp_path)
     write_tree(tmp_path, {"participants.tsv": [*people[:-1], ("SUB-b1", 60)]})
     table = BidsCorpus().build("mine").index(tmp_path).set_index("subject")
     np.testing.assert_array_equal(table.loc[["a1", "A1", "B1"], "age_years"], [30.0, 40.0, np.nan])
@@ -151,7 +153,7 @@ def test_persons_that_are_left_out_need_no_row(tmp_path: Path, caplog: pytest.Lo
     assert not caplog.messages
 
 
-def test_flags_of_the_table_stand_beside_those_of_the_file(tmp_path: Path) -> None:
+def test_flags_of_the_table_stand_beside_those_of_the_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     people = [("participant_id", "Age", "Gender", "Group"), ("sub-1", "18-38", "2", "A"), ("sub-2", 30, "F", "B")]
     root = tree(tmp_path / "raw", ("1", "2"), people)
     write_tree(
@@ -162,8 +164,18 @@ def test_flags_of_the_table_stand_beside_those_of_the_file(tmp_path: Path) -> No
     assert flags <= set(done["flags"][0])
     assert list(done["flags"][1]) == []
     assert done[["age_years", "sex", "group"]].to_numpy().tolist()[1] == [30.0, "F", "B"]
-    with pytest.raises(SplitError, match="1 recordings are flagged age_not_understood"):
-        cut_windows(done[:1], pd.DataFrame(columns=["recording_id", "onset_s", "value"]), _only(AGE))
+    events = pd.DataFrame(columns=["recording_id", "onset_s", "value"])
+    with pytest.raises(
+        SplitError,
+        match=r"are flagged age_not_understood \(e\.g\. age of 1 is '18-38' in line 2 of participants\.tsv\)",
+    ):
+        cut_windows(done[:1], events, _only(AGE))
+    with caplog.at_level(logging.WARNING):
+        windows, counts = cut_windows(done, events, _only(AGE))
+    assert (windows["recording_id"].nunique(), counts["t"]["n_recordings_without_label"]) == (1, 1)
+    assert any(
+        "leaves out 1 recordings without a label; 1 rec" in line and "'18-38'" in line for line in caplog.messages
+    )
 
 
 def _only(task: dict[str, Any]) -> WindowParams:
@@ -194,7 +206,7 @@ IDS = st.text("aAbB01", min_size=1, max_size=2).flatmap(
 def test_joins_equal_a_plain_loop(subjects: list[str], rows: list[str]) -> None:
     files = pd.DataFrame({"subject": subjects, "excluded": "", "label_flags": ""}, dtype="str")
     labels = pd.DataFrame({"subject": rows}, dtype="str").assign(age_years=np.arange(len(rows), dtype=float))
-    joined = join_labels(files, labels, "c", "t.tsv")
+    joined = join_labels(files, Labels(labels, "t.tsv"), "c")
     expected = []
     for subject in subjects:
         spelt = [row for row in rows if normalized_subject(row) == normalized_subject(subject)]

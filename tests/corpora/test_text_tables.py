@@ -64,14 +64,35 @@ def test_what_is_a_value(text: str) -> None:
 def test_names_count_in_any_case_and_are_spelt_in_one(tmp_path: Path) -> None:
     path = tmp_path / "t.tsv"
     path.write_text("NAME\tType \tMyOwn\n Cz\tEEG\tN/A\n", encoding="utf-8")
-    assert read_table(path, ["name"], ["type", "units"]) == [{"name": "Cz", "type": "EEG", "MyOwn": None}]
+    assert read_table(path, ["name"], ["type", "units"]).rows == [{"name": "Cz", "type": "EEG", "MyOwn": None}]
     path.write_text("name\tName\ttype\nCz\tx\tEEG\n", encoding="utf-8")
-    assert read_table(path, ["name"], ["type"]) == [{"name": "Cz", "Name": "x", "type": "EEG"}]
+    assert read_table(path, ["name"], ["type"]).rows == [{"name": "Cz", "Name": "x", "type": "EEG"}]
 
 
 @pytest.mark.parametrize("header", ["a \ta", "A\tAA\tA", "\ufeff a\u00a0\ta", '"a"\ta'])
 def test_names_that_blanks_quotes_or_case_made_different_are_one(tmp_path: Path, header: str) -> None:
     path = tmp_path / "t.tsv"
-    path.write_text(f"{header}\n" + "\t".join("1" * header.count("\t") + "1") + "\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="line 1 must name a and nothing twice"):
+    n = header.count("\t") + 1
+    path.write_text(f"{header}\n" + "\t".join("1" * n) + "\n", encoding="utf-8")
+    assert [row["a"] for row in read_table(path, ["a"]).rows] == ["1"]
+    path.write_text(f"{header}\n" + "\t".join("123"[:n]) + "\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="line 1 must name a once"):
         read_table(path, ["a"])
+
+
+def test_a_column_that_stands_twice_is_one_where_it_agrees(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text("a\tb\tb\tc\tc\n1\tx\tx\ty\ty\n2\tx\tx\ty\tz\n", encoding="utf-8")
+    table = read_table(path, ["a"])
+    assert table.rows == [{"a": "1", "b": "x"}, {"a": "2", "b": "x"}]
+    assert table.differing == {"c": 3}
+
+
+def test_lines_with_another_number_of_fields_are_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text("a\tb\n1\t2\n3\n4\t5\t\t\n\n6\t7\t8\n\t\n9\t\n", encoding="utf-8")
+    table = read_table(path, ["a"])
+    assert [(line, *row.values()) for line, row in zip(table.lines, table.rows, strict=True)] == [
+        *((2, "1", "2"), (4, "4", "5"), (8, "9", None))
+    ]
+    assert table.odd_lines == [3, 6]

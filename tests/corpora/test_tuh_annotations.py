@@ -103,7 +103,7 @@ def test_a_damaged_csv_names_its_line(tmp_path: Path, row: str, found: str) -> N
         ("# c\nFP1-F7,0.0,1.0,bckg,1.0\n", 2, "is not the line of column names"),
         ("channel,start_time,stop_time,confidence\n", 1, "channel,start_time,stop_time,label"),
         ("# duration = long\nchannel,start_time,stop_time,label\n", 1, "'long' is not a time"),
-        (b"# c\nchannel,start_time,stop_time,label\nTERM,0,1,\xff\n", 3, "not text"),
+        (b"# c\nchannel,start_time,stop_time,label\nTERM,0,1,\xff\x01\n", 1, "no text: byte 0x01 in line 3"),
     ],
 )
 def test_a_csv_without_its_header_is_refused(tmp_path: Path, text: str | bytes, line: int, found: str) -> None:

@@ -68,7 +68,7 @@ def release_5(shared_data: Path) -> Tables:
     """
     root = _real(shared_data) / "ds005509"
     recordings, events = _tables(sorted(root.glob("sub-*/eeg/*_events.tsv")), _quality_lengths(root))
-    labels = HbnCorpus().build("hbn").labels(root)
+    labels = HbnCorpus().build("hbn").labels(root).rows
     return recordings.merge(labels, on="subject", how="left"), events
 
 

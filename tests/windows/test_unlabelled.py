@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eegfm.windows.unlabelled import label_faults, untaken_triggers
+from eegfm.windows.unlabelled import event_faults, label_faults, untaken_triggers
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,24 @@ from eegfm.windows.unlabelled import label_faults, untaken_triggers
 def test_flags_about_labels_are_counted_and_others_left_out(flags: list[list[str]], said: str) -> None:
     assert label_faults(pd.DataFrame({"flags": flags})) == said
     assert label_faults(pd.DataFrame({"flags": [np.array(some, dtype=object) for some in flags]})) == said
+
+
+def test_the_first_text_that_is_not_understood_is_quoted() -> None:
+    table = pd.DataFrame({"subject": ["01", "02"], "flags": [[], ["age_not_understood"]]})
+    written = table.assign(age_as_written=["", "'18-38' in line 3 of participants.tsv"])
+    said = "; 1 recordings are flagged age_not_understood"
+    assert label_faults(written) == f"{said} (e.g. age of 02 is '18-38' in line 3 of participants.tsv)"
+    assert label_faults(written.assign(age_as_written=[np.nan, np.nan])) == said
+
+
+def test_faults_of_events_are_told_from_those_of_persons() -> None:
+    flags = [["age_not_understood", "events_without_onset:2"], ["side_file_unreadable:events.tsv"]]
+    table = pd.DataFrame({"flags": flags})
+    events = (
+        "; 1 recordings are flagged events_without_onset:2; 1 recordings are flagged side_file_unreadable:events.tsv"
+    )
+    assert event_faults(table) == events
+    assert label_faults(table) == f"; 1 recordings are flagged age_not_understood{events}"
 
 
 def test_recordings_without_flags_say_nothing() -> None:

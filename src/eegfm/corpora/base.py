@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, TypedDict
 import pandas as pd
 
 from eegfm.corpora.file_events import annotation_events, file_events
-from eegfm.corpora.label_join import join_labels
+from eegfm.corpora.label_join import Labels, join_labels
 from eegfm.corpora.manifest import KnownFile, annex_key, published_text, read_manifest
 from eegfm.corpora.raw_tree import NOT_SEEN
 from eegfm.corpora.raw_tree import files as _files
@@ -106,8 +106,6 @@ class Corpus(ABC):
 
     layout: Layout = "1005"
     suffixes: ClassVar[tuple[str, ...]] = (".edf",)
-    label_table: ClassVar[str] = ""
-    """Name of the table that holds the labels of persons."""
     reference: Reference | None = None
     meaning_of_ref: ClassVar[Reference] = "unknown"
     """The reference of channels whose labels end in ``-REF``, which names none outside TUH."""
@@ -137,8 +135,8 @@ class Corpus(ABC):
         """Paths of the side files that a recording is read from, even if they do not exist."""
         return ()
 
-    def labels(self, root: Path) -> pd.DataFrame | None:
-        """Person-level labels by ``subject``, read once per index; None if there are none."""
+    def labels(self, root: Path) -> Labels | None:
+        """Labels of persons or files, read once per index; None if there are none."""
         return None
 
     def exclusion(self, fields: Mapping[str, str]) -> str:
@@ -275,7 +273,7 @@ class Corpus(ABC):
         table["label_flags"] = ""
         labels = self.labels(root)
         if labels is not None:
-            table = join_labels(table, labels, self.corpus, self.label_table)
+            table = join_labels(table, labels, self.corpus)
         first = list(RAW_FILE_COLUMNS)
         table = table[first + [c for c in table.columns if c not in first]]
         return table.astype(RAW_FILE_COLUMNS).sort_values("path", ignore_index=True)

@@ -9,13 +9,34 @@ from typing import ClassVar
 import pandas as pd
 
 from eegfm.corpora.base import RECORDING_COLUMNS, Corpus, Details
-from eegfm.corpora.bids_channels import ChannelTable, read_channels, resolve_typed
-from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants
+from eegfm.corpora.bids_channels import ChannelTable, channel_table, resolve_typed
+from eegfm.corpora.bids_participants import AGE_AS_WRITTEN, SEX_AS_WRITTEN, persons, read_participants, with_columns
 from eegfm.corpora.bids_parts import is_shared, length_flags, place_in_part, read_parts, with_parts
-from eegfm.corpora.bids_positions import Measured, PositionSource, place, position_files, read_positions
-from eegfm.corpora.bids_sidecars import SideFacts, entities, inherited, is_boundary, nearest, read_eeg_json, read_events
+from eegfm.corpora.bids_positions import (
+    Measured,
+    PositionSource,
+    Units,
+    other_units,
+    place,
+    position_files,
+    read_positions,
+)
+from eegfm.corpora.bids_sidecars import (
+    EVENTS_TSV,
+    Events,
+    SideFacts,
+    entities,
+    inherited,
+    is_boundary,
+    nearest,
+    read_eeg_json,
+    read_events,
+)
 from eegfm.corpora.config import BidsCorpus
 from eegfm.corpora.file_events import file_events, triggers_beside
+from eegfm.corpora.label_join import Labels
+from eegfm.corpora.label_rows import say_faults
+from eegfm.corpora.side_faults import unreadable
 from eegfm.corpora.side_files import say_unused
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.named import refuse_unmatched
@@ -31,20 +52,21 @@ _log = logging.getLogger(__name__)
 
 DATA_FILES = {".set": (".fdt",), ".vhdr": (".eeg", ".vmrk")}
 """Suffixes of further files that hold a part of a recording, by the suffix of its main file."""
-_OWN_COLUMNS = RECORDING_COLUMNS | {"acquisition", "age_years", "sex"}
+PARTICIPANTS_TSV = "participants.tsv"
+_OWN_COLUMNS = RECORDING_COLUMNS | {"acquisition", "age_years", "sex", AGE_AS_WRITTEN, SEX_AS_WRITTEN}
 
 
 class Bids(Corpus):
     """Persons, sessions and tasks from the names, everything else from the side files."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".edf", ".bdf", ".vhdr", ".set")
-    label_table: ClassVar[str] = "participants.tsv"
     example = "sub-01/ses-1/eeg/sub-01_ses-1_task-rest_run-1_eeg.edf"
 
     def __init__(self, config: BidsCorpus, corpus: str) -> None:
         super().__init__(corpus)
         self._layout = config.layout
         self._positions: PositionSource = config.positions
+        self._position_units: Units | None = config.position_units
         self._tasks = config.tasks
         self._labels = config.labels
         self.reference: Reference | None = config.reference
@@ -85,13 +107,13 @@ class Bids(Corpus):
             *data_files(path),
         )
 
-    def labels(self, root: Path) -> pd.DataFrame | None:
+    def labels(self, root: Path) -> Labels | None:
         """Age, sex and the configured columns of ``participants.tsv``; ``n/a`` becomes missing.
 
         Raises:
-            EegfmError: The table cannot be read or lacks a column, or a column has a reserved name.
+            EegfmError: Configured columns are reserved, missing or doubtful, or their table cannot be read.
         """
-        path = root / "participants.tsv"
+        path = root / PARTICIPANTS_TSV
         hidden = [name for name in self._labels if name in _OWN_COLUMNS]
         if hidden:
             raise EegfmError(f"corpus.labels names {', '.join(hidden)}, which mean something else; leave them out")
@@ -99,18 +121,19 @@ class Bids(Corpus):
             if self._labels:
                 raise EegfmError(f"{path} does not exist; corpus.labels={list(self._labels)} are columns of it")
             return None
-        table = read_participants(path)
-        columns = {name: column_of(table, name) for name in self._labels}
-        unknown = [name for name, column in columns.items() if column is None]
-        if unknown:
-            raise EegfmError(
-                f"{path} has no column {', '.join(unknown)}; corpus.labels may name {', '.join(table.columns[1:-1])}"
-            )
-        out = persons(table, path)
-        for name, column in columns.items():
-            is_number = self._labels[name] == "number"
-            out[name] = numbers(table, column, path) if is_number else table[column].fillna("").astype("str")
-        return out
+        try:
+            rows = read_participants(path)
+        except ValueError as error:
+            said = f"{path}: not readable as a BIDS table of participants ({error})"
+            if self._labels:
+                raise EegfmError(
+                    f"{said}; corpus.labels={list(self._labels)} are columns of it, so correct it"
+                ) from error
+            _log.warning("%s; nobody has an age, sex or other label; correct it, or fetch it again", said)
+            nobody = pd.DataFrame({"subject": [], "age_years": [], "sex": []}).astype({"subject": "str", "sex": "str"})
+            return Labels(nobody, PARTICIPANTS_TSV, flags=(unreadable(PARTICIPANTS_TSV),), is_read=False)
+        say_faults(rows)
+        return Labels(with_columns(persons(rows), rows, self._labels), PARTICIPANTS_TSV, flags=rows.flags)
 
     def _is_there(self, table: Path) -> bool:
         """Whether the table of persons exists. Without configured labels, a table that was not fetched is no error."""
@@ -130,45 +153,47 @@ class Bids(Corpus):
 
     def expected(self, path: Path) -> Expected:
         """Rate, length and number of channels of ``*_eeg.json``. A length of the whole is not used for a part."""
-        facts = read_eeg_json(path)
-        return replace(facts.expected(), duration_s=None) if _shared_length(path, facts) else facts.expected()
+        facts, table = read_eeg_json(path), channel_table(path)
+        expected = facts.expected(is_counted=table is not None and bool(table.rows))
+        return replace(expected, duration_s=None) if _shared_length(path, facts) else expected
 
     def channels(self, path: Path, header: RecordingHeader, reading: ReadParams = AS_WRITTEN) -> ResolvedChannels:
         """Electrodes by ``channels.tsv`` and name, placed by the template or by ``electrodes.tsv``."""
         return self._resolved(path, header, reading)[0]
 
     def details(self, path: Path, header: RecordingHeader, reading: ReadParams | None = None) -> Details:
-        """Rows of ``events.tsv``, or the file's own events if there is no table, and flags from the side files."""
-        sidecar = nearest(path, "events.tsv")
-        if sidecar:
-            events, flags = read_events(sidecar), triggers_beside(header)
+        """Rows of ``events.tsv``, or the file's own events if no table can be read, and flags from the side files."""
+        sidecar, facts = nearest(path, EVENTS_TSV), read_eeg_json(path)
+        table = read_events(sidecar) if sidecar else Events([], is_read=False)
+        if table.is_read:
+            events, flags = table.rows, triggers_beside(header)
         else:
             events, flags = file_events(header, reading or ReadParams())
         resolved, channel_flags = self._resolved(path, header, reading or AS_WRITTEN)
-        flags += channel_flags
-        is_of_all_parts = sidecar is not None and is_shared(path, sidecar)
+        flags = (*flags, *channel_flags, *table.flags, *facts.flags)
+        is_of_all_parts = sidecar is not None and table.is_read and is_shared(path, sidecar)
         if is_of_all_parts:
             parts = read_parts(path, self.suffixes)
             events, part_flags = place_in_part(path, header, events, parts, reading)
-            stated_s = _shared_length(path, read_eeg_json(path))
+            stated_s = _shared_length(path, facts)
             flags += (*part_flags, *(() if stated_s is None else length_flags(header, stated_s, parts, reading)))
-        n_without_value = sum(not event["value"] for event in events) if sidecar else 0
+        n_without_value = sum(not event["value"] for event in events) if table.is_read else 0
         flags += (f"events_without_value:{n_without_value}",) if n_without_value else ()
         boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
-        reference_electrode = read_eeg_json(path).reference_electrode
-        flags += not_in_average(reference_electrode, resolved.montage) if self.reference is None else ()
-        return Details(events, {}, flags, boundaries_s, reference_electrode, opened_others=is_of_all_parts)
+        flags += not_in_average(facts.reference_electrode, resolved.montage) if self.reference is None else ()
+        return Details(events, {}, flags, boundaries_s, facts.reference_electrode, opened_others=is_of_all_parts)
 
     def _resolved(
         self, path: Path, header: RecordingHeader, reading: ReadParams
     ) -> tuple[ResolvedChannels, tuple[str, ...]]:
         """Electrodes with their positions, and flags."""
-        sidecar = nearest(path, "channels.tsv")
-        table = read_channels(sidecar) if sidecar else None
-        reference = self.reference or read_eeg_json(path).reference
+        table, facts = channel_table(path), read_eeg_json(path)
+        reference = self.reference or facts.reference
         no_eeg = None
         try:
-            resolved = resolve_typed(header, table, self._layout, reference, reading=reading)
+            # A table may list the reference, which no file holds that was recorded against it.
+            may_lack = {facts.reference_electrode or ""}
+            resolved = resolve_typed(header, table, self._layout, reference, reading, may_lack)
         except RecordingError as error:
             if error.code != "no_eeg":
                 raise
@@ -176,8 +201,13 @@ class Bids(Corpus):
             no_eeg, resolved = error, _unplaced(header, table, reference)
         resolved, flags = self._placed(path, header, resolved)
         if no_eeg is not None and not resolved.picks:
-            raise no_eeg
-        return resolved, (*flags, *(table.flags(table.listed(header, reading, resolved), resolved) if table else ()))
+            advice = other_units(flags)
+            raise RecordingError(no_eeg.code, no_eeg.reason, f"{advice}, or {no_eeg.remedy}") if advice else no_eeg
+        if table is None:
+            return resolved, flags
+        listed = table.listed(header, reading, resolved)
+        counted = table.count_flags(listed, facts.number("EEGChannelCount"))
+        return resolved, (*flags, *table.flags(listed, resolved), *counted)
 
     def _placed(
         self, path: Path, header: RecordingHeader, resolved: ResolvedChannels
@@ -185,7 +215,8 @@ class Bids(Corpus):
         if self._positions == "template" and not resolved.not_understood:
             return resolved, ()
         template = resolved.montage
-        measured = read_positions(path, dict(zip(template.channel_names, template.positions_m, strict=True)))
+        template_m = dict(zip(template.channel_names, template.positions_m, strict=True))
+        measured = read_positions(path, template_m, self._position_units)
         placed = place(resolved, header.labels, measured.positions_m, self._positions)
         if self._positions == "template":
             return placed, tuple(flag for flag in measured.flags if flag != "no_electrodes_tsv")

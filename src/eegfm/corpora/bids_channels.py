@@ -2,11 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from eegfm.corpora.bids_sidecars import nearest
+from eegfm.corpora.side_faults import not_understood, not_utf8, rows_left_out, unreadable
 from eegfm.corpora.text_tables import read_table
 from eegfm.errors import RecordingError
 from eegfm.recording import Reference
@@ -24,6 +26,8 @@ from eegfm.signal.montages.labels import rewritten
 from eegfm.signal.montages.layouts import Layout
 from eegfm.signal.text import stripped
 
+CHANNELS_TSV = "channels.tsv"
+_COLUMNS = ("type", "units", "status", "sampling_frequency")
 # Unambiguous spellings of units. In channels.tsv they only describe the file and convert nothing.
 _UNITS = {
     **dict.fromkeys(("uv", "\u00b5v", "\u03bcv", "microv", "microvolt", "microvolts"), "uV"),
@@ -48,11 +52,13 @@ class ChannelTable:
 
     Args:
         file_name: Name for messages.
-        rows: Rows by ``channel_key`` of the channel's name.
+        rows: Rows by ``channel_key`` of the channel's name; none if the table cannot be read.
+        faults: Flags of the table itself.
     """
 
     file_name: str
     rows: Mapping[str, Channel]
+    faults: tuple[str, ...] = ()
 
     def row(self, label: str) -> Channel | None:
         """Row of a channel of the file; None for a channel that is not listed."""
@@ -89,16 +95,25 @@ class ChannelTable:
         row = self.row(label)
         return row is not None and row.type not in (None, "EEG")
 
-    def check(self, header: RecordingHeader, picks: Sequence[int]) -> None:
-        """Refuse a file that lacks EEG channels of the table, or has other rates for them.
+    def check(self, header: RecordingHeader, picks: Sequence[int], may_lack: Collection[str] = ()) -> None:
+        """Refuse a file that lacks electrodes of the table, or has other rates for them.
+
+        A row that is no electrode by its name is no reason, nor is an electrode that the table calls bad: it may have
+        been dropped from the file.
+
+        Args:
+            header: Header of the file.
+            picks: Its channels that are taken.
+            may_lack: Electrodes that the file may lack, such as its reference.
 
         Raises:
             RecordingError: ``channel_mismatch`` or ``rate_mismatch``.
         """
         there = {channel_key(label) for label in header.labels}
-        gone = [key for key in self._electrodes if key not in there]
+        gone = [key for key in self._electrodes if key not in there and key not in may_lack]
         if gone:
             reason = f"{self.file_name} lists {len(gone)} EEG channels that the file lacks, e.g. {gone[0]}"
+            reason += f"; the file has {len(header.labels)} channels"
             raise RecordingError("channel_mismatch", reason, FETCH_BOTH)
         for pick in picks:
             row, found_hz = self.row(header.labels[pick]), header.channel_rates_hz[pick]
@@ -107,6 +122,29 @@ class ChannelTable:
                 reason = f"{header.labels[pick]} has {found_hz:g} Hz, {self.file_name} says {stated_hz:g} Hz"
                 raise RecordingError("rate_mismatch", reason, FETCH_BOTH)
 
+    def count_flags(self, header: RecordingHeader, stated: float | None) -> tuple[str, ...]:
+        """``channel_count_differs:<stated>`` if ``EEGChannelCount`` is not the number of EEG channels.
+
+        Args:
+            header: Header of the file.
+            stated: ``EEGChannelCount``; None if it is not stated.
+        """
+        there = {channel_key(label) for label in header.labels}
+        n_eeg = sum(key in there for key, row in self.rows.items() if row.type == "EEG" or _is_electrode(key, row))
+        return (f"channel_count_differs:{stated:g}",) if stated is not None and self.rows and stated != n_eeg else ()
+
+    def no_eeg(self, header: RecordingHeader, error: RecordingError) -> RecordingError:
+        """The error of a file without an electrode, which says what the table has to do with it."""
+        there = {channel_key(label) for label in header.labels}
+        named = [key for key in self._electrodes if key not in there]
+        typed = [label for label in header.labels if self.is_other(label) and clean_label(label)]
+        said = [f"{self.file_name} lists {len(named)} electrodes by other names ({_some(named)})"] if named else []
+        said += [f"{self.file_name} gives {len(typed)} of them another type than EEG ({_some(typed)})"] if typed else []
+        if not said:
+            return error
+        remedy = f"give channels the same names in the file and in {self.file_name}" if named else "correct the types"
+        return RecordingError(error.code, "; ".join([error.reason, *said]), f"{remedy}, or {error.remedy}")
+
     def flags(self, header: RecordingHeader, resolved: ResolvedChannels) -> tuple[str, ...]:
         """Flags from the table that leave the signal unchanged.
 
@@ -114,9 +152,11 @@ class ChannelTable:
             ``marked_bad:<channel>``; ``status_not_understood:<channel>`` for a status that is neither ``good`` nor
             ``bad`` (the channel counts as good); ``channel_type_missing`` and ``channel_units_missing`` if EEG and the
             file's unit are assumed; ``units_differ`` if table and file disagree; ``channels_tsv_differs`` if they list
-            different channels.
+            different channels; the table's own faults.
         """
-        names, flags = resolved.montage.channel_names, []
+        if not self.rows:
+            return self.faults
+        names, flags = resolved.montage.channel_names, [*self.faults]
         rows = {pick: self.row(header.labels[pick]) for pick in resolved.picks}
         for pick, name in zip(resolved.picks, names, strict=True):
             row = rows[pick]
@@ -135,8 +175,12 @@ class ChannelTable:
 
     @property
     def _electrodes(self) -> list[str]:
-        """Rows that are EEG by type or, without a type, by name."""
-        return [k for k, row in self.rows.items() if row.type == "EEG" or (row.type is None and clean_label(k))]
+        """Rows that are electrodes by name and may be EEG by type, and that the table does not call bad."""
+        return [key for key, row in self.rows.items() if row.status != "bad" and _is_electrode(key, row)]
+
+
+def _is_electrode(key: str, row: Channel) -> bool:
+    return row.type in (None, "EEG") and clean_label(key) is not None
 
 
 def channel_key(name: str) -> str:
@@ -145,34 +189,63 @@ def channel_key(name: str) -> str:
 
 
 def read_channels(path: Path) -> ChannelTable:
-    """Read one ``channels.tsv``.
+    """Read one ``channels.tsv``. Its faults are flags: what it does not say clearly, it does not say.
 
-    Raises:
-        RecordingError: The table cannot be read, or has contradictory rows of one channel (``unreadable_channels``).
+    A channel that is listed twice is bad if one of its rows says so. It has no type, unit or rate where they differ.
     """
-    rows: dict[str, Channel] = {}
     try:
-        for row in read_table(path, ["name"], ("type", "units", "status", "sampling_frequency")):
-            name, rate = row["name"], row.get("sampling_frequency")
-            if name is None:
-                raise ValueError("a channel has no name")
-            kind, status = (row.get(column) for column in ("type", "status"))
-            units = row.get("units")
-            channel = Channel(
-                type=kind.upper() if kind else None,
-                units=units,
-                status=status.lower() if status else None,
-                rate_hz=float(rate) if rate else None,
-            )
-            if rows.setdefault(channel_key(name), channel) != channel:
-                raise ValueError(f"{name} is listed twice with different values")
-    except ValueError as error:
-        raise RecordingError(
-            "unreadable_channels",
-            f"{path.name}: not readable as a BIDS table of channels ({error})",
-            "every channel needs a name of its own; correct it, or fetch it again",
-        ) from error
-    return ChannelTable(path.name, rows)
+        table = read_table(path, ["name"], _COLUMNS)
+    except ValueError:
+        return ChannelTable(path.name, {}, (unreadable(CHANNELS_TSV),))
+    rows: dict[str, Channel] = {}
+    odd: dict[str, None] = dict.fromkeys(table.differing)
+    for row in table.rows:
+        name, rate = row["name"], row.get("sampling_frequency")
+        if name is None:
+            continue
+        kind, units, status = (row.get(column) for column in ("type", "units", "status"))
+        rate_hz = _rate_hz(rate)
+        odd |= {"sampling_frequency": None} if rate is not None and rate_hz is None else {}
+        channel = Channel(kind.upper() if kind else None, units, status.lower() if status else None, rate_hz)
+        first = rows.setdefault(channel_key(name), channel)
+        if first != channel:
+            odd |= {column: None for column, a, b in zip(_COLUMNS, first, channel, strict=True) if a != b}
+            rows[channel_key(name)] = _common(first, channel)
+    n_left_out = len(table.odd_lines) + sum(row["name"] is None for row in table.rows)
+    faults = (
+        *not_utf8(CHANNELS_TSV, is_utf8=table.is_utf8),
+        *rows_left_out(CHANNELS_TSV, n_left_out),
+        *(not_understood(CHANNELS_TSV, column) for column in odd),
+    )
+    return ChannelTable(path.name, rows, faults)
+
+
+def channel_table(path: Path) -> ChannelTable | None:
+    """The ``channels.tsv`` that applies to a recording; None if there is none."""
+    sidecar = nearest(path, CHANNELS_TSV)
+    return read_channels(sidecar) if sidecar else None
+
+
+def _rate_hz(text: str | None) -> float | None:
+    try:
+        rate_hz = math.nan if text is None else float(text)
+    except ValueError:
+        return None
+    return rate_hz if math.isfinite(rate_hz) else None
+
+
+def _common(one: Channel, other: Channel) -> Channel:
+    """What two rows of one channel agree on."""
+    return Channel(
+        type=one.type if one.type == other.type else None,
+        units=one.units if one.units == other.units else None,
+        status="bad" if "bad" in (one.status, other.status) else one.status if one.status == other.status else None,
+        rate_hz=one.rate_hz if one.rate_hz == other.rate_hz else None,
+    )
+
+
+def _some(names: Sequence[str], n_shown: int = 3) -> str:
+    return ", ".join([*names[:n_shown], *(["…"] if len(names) > n_shown else [])])
 
 
 def resolve_typed(
@@ -181,8 +254,17 @@ def resolve_typed(
     layout: Layout,
     reference: Reference | None,
     reading: ReadParams = AS_WRITTEN,
+    may_lack: Collection[str] = (),
 ) -> ResolvedChannels:
     """Find the electrodes among the channels to which the table gives no other type.
+
+    Args:
+        header: Header of the file.
+        table: Its ``channels.tsv``.
+        layout: Layout of the electrodes.
+        reference: Reference of the recording, if known.
+        reading: Options for the file's names.
+        may_lack: Electrodes that the table may list and the file may lack, such as the reference.
 
     Raises:
         RecordingError: As ``resolve_channels`` and ``ChannelTable.check``.
@@ -192,13 +274,16 @@ def resolve_typed(
     is_other = [table.is_other(label) for label in table.listed(header, reading).labels]
     kept = [i for i, other in enumerate(is_other) if not other]
     labels, rates_hz = [header.labels[i] for i in kept], [header.channel_rates_hz[i] for i in kept]
-    found = resolve_channels(labels, layout, reference, reading=reading, rates=rates_hz)
+    try:
+        found = resolve_channels(labels, layout, reference, reading=reading, rates=rates_hz)
+    except RecordingError as error:
+        raise (table.no_eeg(header, error) if error.code == "no_eeg" else error) from error
     resolved = replace(
         found,
         picks=tuple(kept[pick] for pick in found.picks),
         left_out=(*found.left_out, *(label for label, other in zip(header.labels, is_other, strict=True) if other)),
     )
-    table.check(table.listed(header, reading, resolved), resolved.picks)
+    table.check(table.listed(header, reading, resolved), resolved.picks, may_lack)
     return resolved
 
 

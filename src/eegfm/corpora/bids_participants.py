@@ -8,15 +8,16 @@ import logging
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from eegfm.corpora.bids_sidecars import read_json
-from eegfm.corpora.text_tables import is_missing, read_table
-from eegfm.errors import EegfmError, RecordingError
+from eegfm.corpora.label_rows import LabelRows, read_label_rows, refuse_doubtful
+from eegfm.corpora.text_tables import is_missing
+from eegfm.errors import EegfmError
 from eegfm.signal.pointers import is_there
 from eegfm.signal.text import stripped
 
@@ -25,6 +26,9 @@ _log = logging.getLogger(__name__)
 AGE_COLUMNS = ("age", "age_years", "age_in_years", "age_yrs")
 SEX_COLUMNS = ("sex", "gender")
 """Names with one meaning, in any case and with any signs between their words. The first with a value counts."""
+AGE_AS_WRITTEN = "age_as_written"
+SEX_AS_WRITTEN = "sex_as_written"
+"""Columns with texts that are not understood, each with its line and table."""
 MAX_AGE_YEARS = 120.0
 """Largest age in years. Higher numbers are codes, or have other units."""
 _YEARS_PER_UNIT = {"y": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
@@ -40,45 +44,58 @@ _SEXES = {
 }
 
 
-def read_participants(path: Path) -> pd.DataFrame:
-    """Read ``participants.tsv`` as text, missing values as None, with a column ``subject`` without ``sub-``.
+def read_participants(path: Path) -> LabelRows:
+    """Read ``participants.tsv`` as text; ids without ``sub-``. BIDS wants the ids in the first column.
 
     Raises:
-        EegfmError: The table cannot be read, or names a participant twice.
+        ValueError: The table cannot be read.
     """
-    try:
-        rows = read_table(path, ["participant_id"])
-        if not rows:
-            raise ValueError("it names nobody")
-        table = pd.DataFrame(rows, dtype="object")
-        if table["participant_id"].isna().any():
-            raise ValueError("a line without a participant")
-        table["subject"] = table["participant_id"].str.removeprefix("sub-")
-    except ValueError as error:
-        raise EegfmError(f"{path}: not readable as a BIDS table of participants ({error}); correct it") from error
-    twice = table.loc[table["subject"].duplicated(), "subject"]
-    if len(twice):
-        raise EegfmError(f"{path}: participant {twice.iloc[0]} is listed twice; keep one row per participant")
-    return table
+    return read_label_rows(path, "participant_id", id_of=lambda text: text.removeprefix("sub-"), is_key_first=True)
 
 
-def numbers(table: pd.DataFrame, column: str | None, path: Path) -> list[float]:
-    """A column of ``participants.tsv`` as numbers; NaN for missing values and for a missing column.
+def numbers(rows: LabelRows, column: str) -> list[float]:
+    """A column that is asked for, as numbers; NaN for missing values.
 
     Raises:
-        EegfmError: A value is no finite number.
+        EegfmError: A value is no finite number. The message names the line.
     """
-    texts: Iterable[str | None] = table[column] if column in table else [None] * len(table)
-    out = []
-    for subject, text in zip(table["subject"], texts, strict=True):
-        number = math.nan if text is None else _number(text)
-        if number is None:
-            raise EegfmError(
-                f"{path}: not readable as a BIDS table of participants ({column} of {subject} is {text!r}); "
-                "it must be a number or n/a, correct it"
-            )
-        out.append(number)
-    return out
+    found, wrong = _numbers(rows, column)
+    if wrong:
+        at = wrong[0]
+        raise EegfmError(
+            f"{rows.path}: {column} of {rows.ids[at]} is {rows.table[column].iloc[at]!r} (line {rows.lines[at]}); it "
+            "must be a number or n/a, correct it"
+        )
+    return found
+
+
+def understood_numbers(rows: LabelRows, column: str | None) -> tuple[list[float], list[str]]:
+    """A column that nobody asked for, as numbers; NaN for everything else and for a missing column.
+
+    Returns:
+        The numbers, and per id the flag ``number_not_understood:<column>`` or "".
+    """
+    flags = [""] * len(rows.ids)
+    if column is None:
+        return [math.nan] * len(rows.ids), flags
+    found, wrong = _numbers(rows, column)
+    for at in wrong:
+        flags[at] = f"number_not_understood:{column}"
+    if wrong:
+        text, line = rows.table[column].iloc[wrong[0]], rows.lines[wrong[0]]
+        _log.warning(
+            "%s: %s of %d of %d persons is no number and left out, e.g. %r in line %d; correct the table",
+            *(rows.path, column, len(wrong), len(rows.ids), text, line),
+        )
+    return found, flags
+
+
+def _numbers(rows: LabelRows, column: str) -> tuple[list[float], list[int]]:
+    """The numbers of a column, and the places of texts that are none."""
+    texts = rows.table[column].tolist()
+    found = [math.nan if text is None else _number(text) for text in texts]
+    wrong = [at for at, number in enumerate(found) if number is None]
+    return [math.nan if number is None else number for number in found], wrong
 
 
 def column_of(table: pd.DataFrame, name: str) -> str | None:
@@ -87,41 +104,95 @@ def column_of(table: pd.DataFrame, name: str) -> str | None:
     return name if name in same else same[0] if len(same) == 1 else None
 
 
-def persons(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Age and sex of the persons of ``participants.tsv``.
+def persons(rows: LabelRows) -> pd.DataFrame:
+    """Age and sex of the persons of a table such as ``participants.tsv``.
 
     Args:
-        table: Table from ``read_participants``.
-        path: Path of the table. ``participants.json`` beside it gives units and codes.
+        rows: The table. The ``.json`` of the same name beside it gives units and codes.
 
     Returns:
         Columns ``subject``, ``age_years`` (a withheld age ``89+`` is 89), ``sex`` (``M``, ``F`` or "" for anything
         else) and, if there are any, ``label_flags``, separated by blanks: ``age_not_understood``,
-        ``sex_not_understood``, ``columns_disagree:age`` and ``columns_disagree:sex``.
+        ``sex_not_understood``, ``columns_disagree:age``, ``columns_disagree:sex`` and ``rows_disagree:<column>``. If a
+        text is not understood, ``age_as_written`` or ``sex_as_written`` says what and where it is.
     """
-    described = _described(path.with_suffix(".json"))
-    _say_unknown_units(table, path, described)
-    ages, age_flags = _values(table, path, "age", AGE_COLUMNS, lambda text, column: _age(text, _of(described, column)))
-    sexes, sex_flags = _values(table, path, "sex", SEX_COLUMNS, lambda text, column: _sex(text, _of(described, column)))
-    out = pd.DataFrame({"subject": table["subject"].astype("str"), "age_years": pd.Series(ages, dtype="float64")})
-    out["sex"] = pd.Series([sex or "" for sex in sexes], dtype="str")
-    flags = [" ".join(filter(None, both)) for both in zip(age_flags, sex_flags, strict=True)]
-    return out.assign(label_flags=pd.Series(flags, dtype="str")) if any(flags) else out
+    described = _described(rows.path.with_suffix(".json"))
+    _say_unknown_units(rows.table, rows.path, described)
+    ages = _values(rows, "age", AGE_COLUMNS, lambda text, column: _age(text, _of(described, column)))
+    sexes = _values(rows, "sex", SEX_COLUMNS, lambda text, column: _sex(text, _of(described, column)))
+    out = pd.DataFrame(
+        {"subject": pd.Series(rows.ids, dtype="str"), "age_years": pd.Series(ages.found, dtype="float64")}
+    )
+    out["sex"] = pd.Series([sex or "" for sex in sexes.found], dtype="str")
+    for name, written in ((AGE_AS_WRITTEN, ages.written), (SEX_AS_WRITTEN, sexes.written)):
+        if any(written):
+            out[name] = pd.Series(written, dtype="str")
+    doubtful = rows.flags_of(_columns(rows.table, (*AGE_COLUMNS, *SEX_COLUMNS)))
+    return with_flags(out, ages.flags, sexes.flags, doubtful)
 
 
-def _values(
-    table: pd.DataFrame, path: Path, name: str, columns: Sequence[str], read: Callable[[str, str], Any]
-) -> tuple[list[Any], list[str]]:
-    """Per person, the first value of columns with one meaning (None if there is none), and a flag or ""."""
+def with_columns(labels: pd.DataFrame, rows: LabelRows, wanted: Mapping[str, str]) -> pd.DataFrame:
+    """Labels with the columns that are asked for, in the order of the configuration.
+
+    Args:
+        labels: One row per row of the table.
+        rows: The table.
+        wanted: By column, ``"text"`` or ``"number"``. Columns are found in any case.
+
+    Raises:
+        EegfmError: A column is missing, is doubtful (see ``refuse_doubtful``), or holds a text in place of a number.
+    """
+    refuse_doubtful(rows, [name for name in wanted if name in rows.differing])
+    columns = {name: column_of(rows.table, name) for name in wanted}
+    unknown = [name for name, column in columns.items() if column is None]
+    if unknown:
+        raise EegfmError(
+            f"{rows.path} has no column {', '.join(unknown)}; corpus.labels may name {', '.join(map(str, rows.table))}"
+        )
+    found = {name: column for name, column in columns.items() if column is not None}
+    refuse_doubtful(rows, list(found.values()))
+    for name, column in found.items():
+        is_number = wanted[name] == "number"
+        labels[name] = numbers(rows, column) if is_number else rows.table[column].fillna("").astype("str")
+    return labels
+
+
+def with_flags(labels: pd.DataFrame, *flags: Sequence[str]) -> pd.DataFrame:
+    """Labels with more ``label_flags``; the column stands there only if there are any.
+
+    Args:
+        labels: One row per person.
+        flags: Each with one text per row, "" for none.
+    """
+    known = labels["label_flags"].tolist() if "label_flags" in labels else [""] * len(labels)
+    joined = [" ".join(filter(None, some)) for some in zip(known, *flags, strict=True)]
+    return labels.assign(label_flags=pd.Series(joined, dtype="str")) if any(joined) else labels
+
+
+class _Values(NamedTuple):
+    """What a table says of one trait: values (None if there is none), flags, and texts that are not understood."""
+
+    found: list[Any]
+    flags: list[str]
+    written: list[str]
+
+
+def _values(rows: LabelRows, name: str, columns: Sequence[str], read: Callable[[str, str], Any]) -> _Values:
+    """Per person, the first value of columns with one meaning."""
+    table, path, nothing = rows.table, rows.path, [""] * len(rows.ids)
     found = _columns(table, columns)
     if not found:
-        return [None] * len(table), _flags_of_others(table, path, name, columns)
-    values, flags, texts = [], [], Counter[str]()
-    for row in table[found].to_dict("records"):
+        if any(_plain(column) in columns for column in rows.differing):
+            return _Values([None] * len(rows.ids), [f"{name}_not_understood"] * len(rows.ids), nothing)
+        return _Values([None] * len(rows.ids), _flags_of_others(table, path, name, columns), nothing)
+    values, flags, written, texts = [], [], [], Counter[str]()
+    for line, row in zip(rows.lines, table[found].to_dict("records"), strict=True):
         stated = {str(column): text for column, text in row.items() if text is not None}
         known = [value for column, text in stated.items() if (value := read(text, column)) is not None]
         values.append(known[0] if known else None)
-        if stated and not known:
+        is_unknown = bool(stated) and not known
+        written.append(f"{next(iter(stated.values()))!r} in line {line} of {path.name}" if is_unknown else "")
+        if is_unknown:
             flags.append(f"{name}_not_understood")
             texts.update(stated.values())
         else:
@@ -130,13 +201,13 @@ def _values(
     if n_unknown:
         some = ", ".join(repr(text) for text, _ in texts.most_common(3))
         _log.warning(
-            "%s: %s of %d of %d persons is not understood and left out, e.g. %s; correct the table, or say in "
-            "participants.json what its codes mean",
-            *(path, name, n_unknown, len(table), some),
+            "%s: %s of %d of %d persons is not understood and left out, e.g. %s; correct the table, or say in %s what "
+            "its codes mean",
+            *(path, name, n_unknown, len(table), some, path.with_suffix(".json").name),
         )
     if n_differ:
         _log.warning("%s: columns %s differ for %d persons; %s counts", path, " and ".join(found), n_differ, found[0])
-    return values, flags
+    return _Values(values, flags, written)
 
 
 def _columns(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
@@ -146,13 +217,13 @@ def _columns(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
 
 def _flags_of_others(table: pd.DataFrame, path: Path, name: str, columns: Sequence[str]) -> list[str]:
     """Per person, a flag if only columns with other names, such as ``Age_(months)``, may hold an age or a sex."""
-    others = [column for column in table if column != "subject" and _may_be(str(column), name)]
+    others = [column for column in table if _may_be(str(column), name)]
     if not others:
         return [""] * len(table)
     _log.warning(
         "%s: no column %s; %s may be one, and is not understood: %s is left out; if it is one, call it %s, and say its "
-        "Units or Levels in participants.json",
-        *(path, " or ".join(columns), " and ".join(map(str, others)), name, name),
+        "Units or Levels in %s",
+        *(path, " or ".join(columns), " and ".join(map(str, others)), name, name, path.with_suffix(".json").name),
     )
     return [f"{name}_not_understood" if said else "" for said in table[others].notna().any(axis=1)]
 
@@ -226,9 +297,9 @@ def _plain(column: str) -> str:
 def _described(path: Path) -> Mapping[str, Any]:
     """``participants.json``; empty if it is missing or cannot be read."""
     try:
-        return read_json(path) if is_there(path) else {}
-    except RecordingError as error:
-        _log.warning("%s; its units and codes are unknown", error.reason)
+        return read_json(path).values if is_there(path) else {}
+    except ValueError as error:
+        _log.warning("%s; its units and codes are unknown", error)
         return {}
 
 

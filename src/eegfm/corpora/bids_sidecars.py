@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from eegfm.corpora.side_faults import not_understood, not_utf8, rows_left_out, unreadable
+from eegfm.corpora.text_files import read_text
 from eegfm.corpora.text_tables import Row, is_missing, read_table
-from eegfm.errors import RecordingError
 from eegfm.recording import Reference
 from eegfm.signal.expected import Expected
 from eegfm.signal.montages.electrodes import clean_label
@@ -22,9 +23,10 @@ from eegfm.signal.text import stripped
 NOT_RAW = frozenset({"derivatives", "sourcedata", "code", "stimuli"})
 """Folders of a data set that hold no raw recordings, whatever their contents."""
 
+_LABEL = "[A-Za-z0-9+]+"
 _NAME = re.compile(
-    r"sub-(?P<sub>[A-Za-z0-9]+)(?:_ses-(?P<ses>[A-Za-z0-9]+))?_task-(?P<task>[A-Za-z0-9]+)"
-    r"(?:_acq-(?P<acq>[A-Za-z0-9]+))?(?:_run-(?P<run>\d+))?(?:_split-(?P<split>\d+))?_eeg\.(?P<extension>[a-z]+)"
+    rf"sub-(?P<sub>{_LABEL})(?:_ses-(?P<ses>{_LABEL}))?_task-(?P<task>{_LABEL})(?:_acq-(?P<acq>{_LABEL}))?"
+    r"(?:_run-(?P<run>\d+))?(?:_split-(?P<split>\d+))?_eeg\.(?P<extension>[a-z]+)"
 )
 _REFERENCES: dict[str, Reference] = {
     "cz": "Cz",
@@ -38,6 +40,10 @@ _REFERENCES: dict[str, Reference] = {
     "a1+a2": "linked_ears",
     "a1,a2": "linked_ears",
 }
+EEG_JSON = "eeg.json"
+EVENTS_TSV = "events.tsv"
+_NUMBERS = ("SamplingFrequency", "RecordingDuration", "EEGChannelCount")
+"""Keys of ``*_eeg.json`` that are numbers."""
 _NOT_A_COLUMN = ("onset", "duration", "sample")
 _EVENT_COLUMNS = ("duration", "sample", "trial_type", "value", "response_time", "HED", "stim_file", "channel")
 """Columns of ``*_events.tsv`` in the specification, besides ``onset``."""
@@ -94,28 +100,26 @@ class SideFacts(NamedTuple):
     Args:
         values: Values by key.
         files: File of each value, by key.
+        file_flags: Flags of the files themselves.
     """
 
     values: Mapping[str, Any]
     files: Mapping[str, Path]
+    file_flags: tuple[str, ...] = ()
 
     def number(self, key: str) -> float | None:
-        """A positive number; None if the key is absent.
+        """A positive number; None if the key is absent or its value is no positive number."""
+        return _positive(self.values.get(key))
 
-        Raises:
-            RecordingError: The value is no positive number.
-        """
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Flags of the files, and of keys whose values are no positive numbers."""
+        wrong = [key for key in _NUMBERS if self._is_stated(key) and self.number(key) is None]
+        return (*self.file_flags, *(not_understood(EEG_JSON, key) for key in wrong))
+
+    def _is_stated(self, key: str) -> bool:
         value = self.values.get(key)
-        if value is None or value == 0 or (isinstance(value, str) and is_missing(value)):
-            return None
-        try:
-            number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        if not (math.isfinite(number) and number > 0):
-            reason = f"{self.files[key].name}: {key} is {value!r}"
-            raise RecordingError("unreadable_sidecar", reason, "it must be a positive number or n/a; correct it")
-        return number
+        return not (value is None or value == 0 or (isinstance(value, str) and is_missing(value)))
 
     @property
     def reference(self) -> Reference | None:
@@ -128,79 +132,121 @@ class SideFacts(NamedTuple):
         text = stripped(str(self.values.get("EEGReference", "")))
         return clean_label(text) or text or None
 
-    def expected(self, rates_hz: tuple[float, ...] | None = None) -> Expected:
+    def expected(self, rates_hz: tuple[float, ...] | None = None, *, is_counted: bool = False) -> Expected:
         """Facts that the signal must agree with.
 
         Args:
             rates_hz: Rates that replace the rate of the side files.
-
-        Raises:
-            RecordingError: A value is no number.
+            is_counted: Whether ``channels.tsv`` lists the channels. ``EEGChannelCount`` alone is then no reason to
+                refuse a file, see ``ChannelTable.count_flags``.
         """
-        rate_hz, n_channels = self.number("SamplingFrequency"), self.number("EEGChannelCount")
-        keys = ("SamplingFrequency", "RecordingDuration", "EEGChannelCount")
+        rate_hz, n_channels = self.number("SamplingFrequency"), None if is_counted else self.number("EEGChannelCount")
         return Expected(
             rates_hz=rates_hz if rates_hz is not None else (rate_hz,) if rate_hz else (),
             duration_s=self.number("RecordingDuration"),
             n_channels=round(n_channels) if n_channels else None,
-            source=" and ".join(sorted({self.files[key].name for key in keys if key in self.files})),
+            source=" and ".join(sorted({self.files[key].name for key in _NUMBERS if key in self.files})),
         )
+
+
+def _positive(value: Any) -> float | None:
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and number > 0 else None
 
 
 def read_eeg_json(path: Path) -> SideFacts:
     """Merge the ``*_eeg.json`` files that apply to a recording. The most specific file wins, key by key.
 
-    Raises:
-        RecordingError: A file is no JSON object (``unreadable_sidecar``).
+    A file that is no JSON object is left out, with a flag.
     """
     values: dict[str, Any] = {}
     files: dict[str, Path] = {}
-    for place in map(Path, inherited(path.as_posix(), "eeg.json")):
+    flags: dict[str, None] = {}
+    for place in map(Path, inherited(path.as_posix(), EEG_JSON)):
         if is_there(place):
-            found = read_json(place)
-            values |= found
-            files |= dict.fromkeys(found, place)
-    return SideFacts(values, files)
+            try:
+                found = read_json(place)
+            except ValueError:
+                flags[unreadable(EEG_JSON)] = None
+                continue
+            values |= found.values
+            files |= dict.fromkeys(found.values, place)
+            flags |= dict.fromkeys(not_utf8(EEG_JSON, is_utf8=found.is_utf8))
+    return SideFacts(values, files, tuple(flags))
 
 
-def read_json(path: Path) -> dict[str, Any]:
+class Json(NamedTuple):
+    """Content of a JSON side file, and whether it is UTF-8."""
+
+    values: dict[str, Any]
+    is_utf8: bool
+
+
+def read_json(path: Path) -> Json:
     """Read one JSON side file.
 
     Raises:
-        RecordingError: The file is no JSON object (``unreadable_sidecar``).
+        ValueError: The file is no JSON object. The message names it.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_text(path)
+        found = json.loads(content.text)
         if not isinstance(found, dict):
             raise ValueError("it is no object")
     except (ValueError, RecursionError) as error:  # RecursionError: brackets nested thousands deep
-        raise RecordingError(
-            "unreadable_sidecar", f"{path.name}: not readable as JSON ({error})", "correct it, or fetch it again"
-        ) from error
-    return found
+        raise ValueError(f"{path.name}: not readable as JSON ({error})") from error
+    return Json(found, content.is_utf8)
 
 
-def read_events(path: Path, own_columns: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """Rows of ``*_events.tsv``: ``onset_s``, ``duration_s`` (None if unknown), ``value``, and its other columns.
+class Events(NamedTuple):
+    """Rows of ``*_events.tsv``.
+
+    Args:
+        rows: ``onset_s``, ``duration_s`` (None if unknown), ``value``, and the table's other columns.
+        flags: Faults of the table.
+        is_read: False if nothing of the table could be read.
+    """
+
+    rows: list[dict[str, Any]]
+    flags: tuple[str, ...] = ()
+    is_read: bool = True
+
+
+def read_events(path: Path, own_columns: Iterable[str] = ()) -> Events:
+    """Read one ``*_events.tsv``.
 
     ``value`` is the table's ``trial_type``, which names the event. Without ``trial_type`` it is the table's ``value``,
     which may be the number of a trigger. If a table has both columns, its ``value`` is kept as ``marker_value``.
 
+    A row without a finite number under ``onset`` is left out and counted (``events_without_onset:<n>``), because nobody
+    knows when it happened. A duration that is no number is unknown. The tables' faults are flags.
+
     Args:
         path: The table.
         own_columns: Further columns of the corpus whose names match in any case, like those of the specification.
-
-    Raises:
-        RecordingError: The table cannot be read (``unreadable_events``). Guessed events would be worse than none.
     """
     try:
-        return [_event(row) for row in read_table(path, ["onset"], (*_EVENT_COLUMNS, *own_columns))]
-    except ValueError as error:
-        raise RecordingError(
-            "unreadable_events",
-            f"{path.name}: not readable as a BIDS table of events ({error})",
-            "every event needs a number under onset, and a number or n/a under duration",
-        ) from error
+        table = read_table(path, ["onset"], (*_EVENT_COLUMNS, *own_columns))
+    except ValueError:
+        return Events([], (unreadable(EVENTS_TSV),), is_read=False)
+    onsets_s = [_finite(row["onset"]) for row in table.rows]
+    durations_s = [_finite(row.get("duration")) for row in table.rows]
+    timed = zip(table.rows, onsets_s, durations_s, strict=True)
+    rows = [_event(row, onset_s, duration_s) for row, onset_s, duration_s in timed if onset_s is not None]
+    n_without_onset = len(table.rows) - len(rows)
+    texts = zip([row.get("duration") for row in table.rows], durations_s, strict=True)
+    is_odd_duration = any(text not in (None, "nan", "NaN") and duration_s is None for text, duration_s in texts)
+    flags = (
+        *not_utf8(EVENTS_TSV, is_utf8=table.is_utf8),
+        *rows_left_out(EVENTS_TSV, len(table.odd_lines)),
+        *((f"events_without_onset:{n_without_onset}",) if n_without_onset else ()),
+        *((not_understood(EVENTS_TSV, "duration"),) if is_odd_duration else ()),
+        *(not_understood(EVENTS_TSV, column) for column in table.differing),
+    )
+    return Events(rows, flags)
 
 
 def is_boundary(event: Mapping[str, Any]) -> bool:
@@ -209,9 +255,7 @@ def is_boundary(event: Mapping[str, Any]) -> bool:
     return value.endswith("boundary") or value.startswith("new segment")
 
 
-def _event(row: Row) -> dict[str, Any]:
-    onset_s = _finite(row["onset"], "onset")
-    duration_s = None if row.get("duration") is None else _finite(row["duration"], "duration")
+def _event(row: Row, onset_s: float, duration_s: float | None) -> dict[str, Any]:
     others = {column: field for column, field in row.items() if column not in _NOT_A_COLUMN}
     if "recording_id" in others:  # the events table names its own recordings
         others["recording_id_in_file"] = others.pop("recording_id")
@@ -221,8 +265,9 @@ def _event(row: Row) -> dict[str, Any]:
     return {**others, "value": value, "onset_s": onset_s, "duration_s": duration_s}
 
 
-def _finite(text: str | None, column: str) -> float:
-    number = float(text) if text is not None else math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{column} is {text or 'n/a'}")
-    return number
+def _finite(text: str | None) -> float | None:
+    try:
+        number = math.nan if text is None else float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -2,9 +2,9 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from eegfm.config import Buildable
+from eegfm.config import Buildable, StrictModel
 from eegfm.corpora.hbn_tasks import START_KIT_EXCLUSIONS
 from eegfm.recording import Reference
 from eegfm.signal.montages.layouts import Layout
@@ -58,6 +58,7 @@ class BidsCorpus(CorpusLayout):
             of the amplifier's inputs (A1 to B32).
         positions: ``template`` takes measured positions of ``electrodes.tsv`` only for electrodes that the template
             lacks. ``electrodes_tsv`` takes all measured positions, which gives every measured head its own montage.
+        position_units: Units of the coordinates, where those that ``coordsystem.json`` states are wrong or missing.
         reference: Reference of the recordings; by default read from ``EEGReference`` or the labels (``-LE``, ``-AVG``).
             Labels that end in ``-REF`` name no reference: it is ``unknown`` then.
         tasks: Only recordings of these tasks; empty for all.
@@ -69,9 +70,35 @@ class BidsCorpus(CorpusLayout):
     name: Literal["bids"] = "bids"
     layout: Layout = "1005"
     positions: Literal["template", "electrodes_tsv"] = "template"
+    position_units: Literal["m", "cm", "mm"] | None = None
     reference: Reference | None = None
     tasks: tuple[str, ...] = ()
     labels: dict[str, Literal["text", "number"]] = Field(default_factory=dict)
+
+
+class LabelTable(StrictModel):
+    """A table of labels inside a raw folder, one row per person or per file.
+
+    Attributes:
+        table: Path inside the raw folder: ``.tsv`` (tabs), or ``.csv`` (commas; semicolons if the first line has no
+            comma).
+        key: Column with subject ids, or with paths or names of files, in any case.
+        match: What ``key`` holds: ``subject`` or ``file``. By default the folder decides.
+        columns: Columns that become labels, each as ``text`` or ``number``; by default all, as numbers where all values
+            are.
+    """
+
+    table: str
+    key: str
+    match: Literal["subject", "file"] | None = None
+    columns: dict[str, Literal["text", "number"]] = Field(default_factory=dict)
+
+    @field_validator("table")
+    @classmethod
+    def _separator_is_known(cls, table: str) -> str:
+        if not table.lower().endswith((".csv", ".tsv")):
+            raise ValueError(f"{table!r} ends in neither .csv nor .tsv")
+        return table
 
 
 class EdfFolderCorpus(CorpusLayout):
@@ -86,13 +113,16 @@ class EdfFolderCorpus(CorpusLayout):
             ``-REF`` name no reference: it is ``unknown`` then.
         layout: Template that places electrodes by their names. BioSemi's caps (``biosemi64``) also read the raw names
             of the amplifier's inputs (A1 to B32).
+        labels: Table of labels of persons or files; none by default.
     """
 
     implementation: ClassVar[str] = "eegfm.corpora.edf_folder:EdfFolder"
+    listing: ClassVar[frozenset[str]] = frozenset({"labels"})
     name: Literal["edf_folder"] = "edf_folder"
     pattern: str = "{subject}.edf"
     reference: Reference | None = None
     layout: Layout = "1005"
+    labels: LabelTable | None = None
 
 
 CorpusConfig = Annotated[TuhCorpus | HbnCorpus | BidsCorpus | EdfFolderCorpus, Field(discriminator="name")]

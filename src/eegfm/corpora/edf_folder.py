@@ -1,9 +1,12 @@
 """Corpus for any folder of EDF or BDF files whose paths follow one pattern."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from eegfm.corpora.base import Corpus
 from eegfm.corpora.config import EdfFolderCorpus
+from eegfm.corpora.label_join import Labels
+from eegfm.corpora.label_table import read_labels
 from eegfm.corpora.path_pattern import PathPattern
 from eegfm.errors import EegfmError
 
@@ -20,6 +23,7 @@ class EdfFolder(Corpus):
     def __init__(self, config: EdfFolderCorpus, corpus: str) -> None:
         super().__init__(corpus)
         self.layout, self.reference = config.layout, config.reference
+        self._labels = config.labels
         stem, suffix = config.pattern, ""
         if stem.lower().endswith(self.suffixes):
             stem, suffix = stem[:-4], stem[-4:].lower()
@@ -31,6 +35,10 @@ class EdfFolder(Corpus):
     def example(self) -> str:
         """The pattern itself."""
         return self._example
+
+    def labels(self, root: Path) -> Labels | None:
+        """Labels of the configured table; see ``eegfm.corpora.label_table``."""
+        return read_labels(root, self._labels) if self._labels else None
 
     def describe(self, path: str) -> dict[str, str] | None:
         """Read the pattern's fields off a path.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from eegfm.corpora.text_files import read_text
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.signal.pointers import refuse_pointer
 
@@ -118,7 +119,10 @@ def annex_key(path: Path) -> KnownFile | None:
 def _sha256_list(path: Path) -> dict[str, KnownFile]:
     known = {}
     # Names that are not UTF-8 are kept as the system gives them. Other damage matches no line.
-    text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    try:
+        text = read_text(path, keeps_bytes=True).text
+    except ValueError as error:
+        raise EegfmError(f"{path}: {error}; correct it, or remove the file") from error
     for number, line in enumerate(text.splitlines(), start=1):
         match = _SHA256_LINE.fullmatch(line.strip())
         if match:

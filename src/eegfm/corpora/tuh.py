@@ -10,6 +10,8 @@ import pandas as pd
 from eegfm.corpora.base import Corpus, Details
 from eegfm.corpora.config import TuhCorpus
 from eegfm.corpora.file_events import annotation_events, triggers_beside
+from eegfm.corpora.side_faults import not_utf8
+from eegfm.corpora.text_files import read_text
 from eegfm.corpora.tuh_annotations import (
     LAB_SUFFIXES,
     CsvAnnotations,
@@ -183,7 +185,8 @@ class Tuh(Corpus):
             events += read_tse(file, suffix.removeprefix("."))
         tuev, flags = self._tuev(path)
         rows, time_flags = _within([*events, *tuev], header)
-        return Details(events=[*own, *rows], facts=facts, flags=(*flags, *time_flags, *triggers_beside(header)))
+        flags = (*flags, *time_flags, *triggers_beside(header), *self._encoding_flags(path))
+        return Details(events=[*own, *rows], facts=facts, flags=flags)
 
     def _annotation_suffixes(self, path: str) -> tuple[str, ...]:
         if self._family != "auto":
@@ -197,6 +200,12 @@ class Tuh(Corpus):
         known = [suffix for suffix in self._annotation_suffixes(path.name) if suffix in suffixes]
         files = [(path.with_name(path.name.removesuffix(".edf") + suffix), suffix) for suffix in known]
         return [(file, suffix) for file, suffix in files if is_there(file) or file.is_symlink()]
+
+    def _encoding_flags(self, path: Path) -> tuple[str, ...]:
+        files = self._files(path, *self._annotation_suffixes(path.name))
+        return tuple(
+            flag for file, suffix in files for flag in not_utf8(suffix.lstrip("._"), is_utf8=read_text(file).is_utf8)
+        )
 
     def _csv(self, path: Path) -> dict[Path, CsvAnnotations]:
         files = self._files(path, ".csv", ".csv_bi", "_seiz.csv")

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from eegfm.corpora.text_files import read_text
 from eegfm.corpora.text_tables import cells, is_missing
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.signal.montages.bipolar import TCP_PAIRS, tcp_name
@@ -235,11 +236,10 @@ def _fields(line: _Line, fields: list[str], n_fields: int) -> list[str]:
 
 
 def _lines(path: Path) -> list[_Line]:
-    raw = path.read_bytes()
     try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _damaged(path, raw[: error.start].count(b"\n") + 1, "not text") from error
+        text = read_text(path).text
+    except ValueError as error:
+        raise _damaged(path, 1, str(error)) from error
     lines = enumerate(map(stripped, text.split("\n")), start=1)
     return [_Line(path, number, line) for number, line in lines if line]
 

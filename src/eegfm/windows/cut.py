@@ -54,6 +54,7 @@ def cut_windows(recordings: pd.DataFrame, events: pd.DataFrame, params: WindowPa
         if not counts[cut]["n_windows"]:
             why = f"{_there_are(cutter, found, recordings, events)}{label_faults(recordings)}"
             raise SplitError(f"cut {cut!r} gives no window of {len(recordings)} recordings ({described}){why}")
+        _warn_of_missing_labels(cut, counts[cut], recordings)
         _refuse_empty_class(cut, cutter, found, recordings, events, described)
         _warn_of_idle_outputs(cut, cutter.target_spec, found)
         logger.info("%s, cut %r: %s", recordings["corpus"].iloc[0], cut, described)
@@ -96,6 +97,13 @@ def _there_are(cutter: Cut, found: Runs, recordings: pd.DataFrame, events: pd.Da
 def _class_values(cutter: Cut, recordings: pd.DataFrame, events: pd.DataFrame) -> str:
     where, values = cutter.class_values(recordings, events)
     return f"{where} are: {counted_values(values)}"
+
+
+def _warn_of_missing_labels(cut: str, counts: dict[str, float], recordings: pd.DataFrame) -> None:
+    """Name faults of tables if recordings were left out for want of a label."""
+    n_without, faults = counts.get("n_recordings_without_label", 0), label_faults(recordings)
+    if n_without and faults:
+        logger.warning("cut %r leaves out %d recordings without a label%s", cut, int(n_without), faults)
 
 
 def _warn_of_idle_outputs(cut: str, target_spec: TargetSpec, found: Runs) -> None:

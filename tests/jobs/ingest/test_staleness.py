@@ -43,7 +43,7 @@ def named(text: str) -> set[str]:
 
 
 ALL_LAYOUTS = {"recording"} | named("""
-    corpora: base file_events manifest
+    corpora: base file_events manifest text_files
     jobs.ingest: convert stream
     signal: companions expected header named_files open pointers rates sniff text units
     signal.montages: caps electrodes labels layouts references
@@ -51,9 +51,9 @@ ALL_LAYOUTS = {"recording"} | named("""
     store: checksums index layout
 """)
 OWN = {
-    "tuh": named("corpora: tuh tuh_annotations text_tables\nsignal.montages: bipolar"),
-    "hbn": named("corpora: hbn hbn_tasks bids_channels bids_sidecars text_tables"),
-    "bids": named("corpora: bids bids_channels bids_parts bids_positions bids_sidecars text_tables"),
+    "tuh": named("corpora: tuh tuh_annotations text_tables side_faults\nsignal.montages: bipolar"),
+    "hbn": named("corpora: hbn hbn_tasks bids_channels bids_sidecars text_tables side_faults"),
+    "bids": named("corpora: bids bids_channels bids_parts bids_positions bids_sidecars text_tables side_faults"),
     "edf_folder": named("corpora: edf_folder path_pattern"),
 }
 """By layout, the modules that decide what is stored of it, readers apart."""

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from eegfm.corpora.bids_positions import other_units
 from eegfm.errors import EegfmError, StoreError
 from eegfm.jobs.ingest.config import IngestParams
 from eegfm.jobs.ingest.convert import Converted, Task
@@ -203,6 +205,10 @@ def _log_accounts(out: Ingested, corpus: str) -> None:
     """Print the counts of outcomes, and the first rejected files."""
     counts = ingest_summary(out.file_outcomes, out.recordings)
     _log.info("%s: what became of %d files\n%s", corpus, len(out.file_outcomes), counts.to_string(index=False))
+    flags = out.recordings["flags"] if len(out.recordings) else ()
+    units = Counter(advice for own in flags if (advice := other_units(own)))
+    for advice, n in units.items():
+        _log.warning("%s: %d recordings: %s", corpus, n, advice)
     copies = out.file_outcomes[out.file_outcomes["why"].str.startswith(COPY_OF)]
     if len(copies):
         lines = [one_line(f"{row['path']}: {row['why']}") for row in copies.head(LOGGED_REJECTIONS).to_dict("records")]

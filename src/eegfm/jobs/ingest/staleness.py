@@ -32,7 +32,8 @@ NO_SAMPLES = (
     # Configurations count by their values.
     *("config", "corpora.config", "signal.config"),
     # Files are listed and labels are joined again at every run.
-    *("named", "corpora.bids_participants", "corpora.label_join", "corpora.raw_tree", "corpora.side_files"),
+    *("named", "corpora.bids_participants", "corpora.label_join", "corpora.label_match", "corpora.label_rows"),
+    *("corpora.label_table", "corpora.raw_tree", "corpora.side_files"),
     # Writing of bytes to disk, and handling of memory.
     *("files", "jobs.ingest.memory"),
 )

@@ -14,7 +14,7 @@ from eegfm.named import refuse_unmatched
 from eegfm.windows.cutters.base import Cut, Offset, Seconds
 from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import MAX_SAMPLE, enclosing_segment, nearest_sample, own_events, pack, segments, tile, unpack
-from eegfm.windows.unlabelled import untaken_triggers
+from eegfm.windows.unlabelled import event_faults, untaken_triggers
 
 
 class Anchor(StrictModel):
@@ -115,8 +115,8 @@ def check_event_values(
     refuse_missing_column(events, sample_grid, column)
     found = own_events(recordings, events)[0][column]
     for key, values in values_by_key.items():
-        what, why = f"events (column {column!r})", untaken_triggers(recordings)
-        refuse_unmatched(f"cut {sample_grid.cut!r}: {key}", values, found, what, why)
+        where, what = f"cut {sample_grid.cut!r}: {key}", f"events (column {column!r})"
+        refuse_unmatched(where, values, found, what, event_faults(recordings) + untaken_triggers(recordings))
 
 
 def refuse_missing_column(events: pd.DataFrame, sample_grid: SampleGrid, column: str) -> None:

@@ -1,5 +1,6 @@
 """Classes of whole recordings from any column of the recordings table, by configuration alone."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
@@ -51,20 +52,39 @@ class RecordingLabelTask(OptionalBidsTaskCut):
         """Refuse values that no recording has, of the column or of the BIDS task; see the base class."""
         super().check_names(recordings, events, sample_grid)
         chosen, _ = self.choose(recordings, sample_grid)
-        found = required_column(chosen, sample_grid, self.column)
+        column = required_column(chosen, sample_grid, self.column)
+        found = column.map(value_text)
         for label, values in self.classes.items():
             what, why = f"recordings (column {self.column!r})", label_faults(chosen)
-            refuse_unmatched(f"cut {sample_grid.cut!r}: classes.{label}", values, found, what, why)
+            names = [class_text(value, column) for value in values]
+            refuse_unmatched(f"cut {sample_grid.cut!r}: classes.{label}", names, found, what, why)
 
     def class_values(self, recordings: pd.DataFrame, events: pd.DataFrame) -> "tuple[str, pd.Series[Any]]":
         """The column; see the base class."""
-        return f"recordings (column {self.column!r})", recordings[self.column]
+        return f"recordings (column {self.column!r})", recordings[self.column].map(value_text)
 
     def find_in(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Fill the labelled recordings; see the base class."""
         return windows_with_label(
             recordings, sample_grid, self.column, self.classes, length_s=self.length_s, stride_s=self.stride_s
         )
+
+
+def value_text(value: Any) -> str:
+    """Text of a label; "" if it is missing. The number 1.0 is ``1``."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def class_text(name: str, column: "pd.Series[Any]") -> str:
+    """Text of a configured value, for ``value_text``: in a column of numbers, ``1`` and ``1.0`` are the same."""
+    if not pd.api.types.is_float_dtype(column):
+        return name
+    try:
+        return value_text(float(name))
+    except ValueError:
+        return name
 
 
 def windows_with_label(
@@ -85,8 +105,8 @@ def windows_with_label(
         ConfigError: The column is missing, or a length is no whole number of samples.
     """
     values = required_column(recordings, sample_grid, column)
-    label_of_value = {value: label for label, values in classes.items() for value in values}
-    labels = pd.Series([label_of_value.get(str(v)) for v in values], index=recordings.index, dtype=object)
+    label_of_value = {class_text(name, values): label for label, names in classes.items() for name in names}
+    labels = pd.Series([label_of_value.get(value_text(v)) for v in values], index=recordings.index, dtype=object)
     labelled = recordings[labels.notna()]
     found = fixed_windows(labelled, sample_grid, length_s, stride_s)
     label = labels.loc[pd.Index(found.recording)].to_numpy(dtype=object)
