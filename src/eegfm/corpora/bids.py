@@ -44,7 +44,7 @@ from eegfm.recording import Montage, Reference
 from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import Expected
 from eegfm.signal.header import RecordingHeader
-from eegfm.signal.montages.electrodes import AS_WRITTEN, ResolvedChannels
+from eegfm.signal.montages.electrodes import AS_WRITTEN, ResolvedChannels, clean_label
 from eegfm.signal.montages.references import not_in_average
 from eegfm.signal.pointers import is_there
 
@@ -180,7 +180,11 @@ class Bids(Corpus):
         n_without_value = sum(not event["value"] for event in events) if table.is_read else 0
         flags += (f"events_without_value:{n_without_value}",) if n_without_value else ()
         boundaries_s = tuple(event["onset_s"] for event in events if is_boundary(event))
-        flags += not_in_average(facts.reference_electrode, resolved.montage) if self.reference is None else ()
+        flags += (
+            not_in_average(clean_label(facts.reference_electrode or ""), resolved.montage)
+            if self.reference is None
+            else ()
+        )
         return Details(events, {}, flags, boundaries_s, facts.reference_electrode, opened_others=is_of_all_parts)
 
     def _resolved(
