@@ -45,15 +45,15 @@ def refuse_pointer(path: Path) -> None:
 
 def _keeper(path: Path) -> str | None:
     """The program that keeps the content elsewhere; None for any other file."""
-    if path.is_symlink() and not path.exists():
-        return "git-annex" if "annex/objects/" in path.readlink().as_posix() else None
-    if not path.is_file():
-        return None
     try:
+        if path.is_symlink() and not path.exists():
+            return "git-annex" if "annex/objects/" in path.readlink().as_posix() else None
+        if not path.is_file():
+            return None
         with path.open("rb") as file:
             start = file.read(_LOOKED_AT_BYTES)
     except OSError:
-        return None
+        return None  # opening the file raises the error
     if _ANNEX.match(start):
         return "git-annex"
     return "Git LFS" if _LFS.match(start) else None

@@ -79,6 +79,22 @@ def test_edf_codes_that_a_writer_scaled(tmp_path: Path, label: str, limits: tupl
     assert found(tmp_path / "a.edf") == expected(values)
 
 
+@pytest.mark.parametrize("limits", [(0, 65535), (-500, 500), (-262144, 262143)])
+def test_bdf_status_that_a_writer_scaled(tmp_path: Path, limits: tuple[float, float]) -> None:
+    values = codes() % 400
+    write(tmp_path / "a.bdf", values, limits)
+    assert found(tmp_path / "a.bdf") == expected(values)
+
+
+def test_bdf_status_with_the_range_of_the_electrodes(tmp_path: Path) -> None:
+    """The stored numbers are the codes, whatever the header says of their physical range."""
+    values = codes()
+    digital = values + (1 << 20)
+    gain = 2 * 187470 / (2**24 - 1)
+    write(tmp_path / "a.bdf", (digital + 2**23) * gain - 187470, (-187470, 187470), unit="uV")
+    assert found(tmp_path / "a.bdf") == expected(values)
+
+
 def test_a_code_above_32767_in_edf(tmp_path: Path) -> None:
     values = np.zeros(N)
     values[100:110] = 65280 - 65536

@@ -1,6 +1,7 @@
 """Read trigger codes from a channel of an EDF or BDF file, such as BioSemi's ``Status``."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ MAX_CHANGES_RATIO = 0.25
 MAX_ROUNDING = 0.1
 
 _Digital = NDArray[np.int16] | NDArray[np.int32]
+_Decode = Callable[[_Digital], NDArray[np.int64] | None]
+"""Function from stored values to codes; None for values that are no codes."""
 
 
 def read_triggers(header: EdfHeader, records: EdfRecords, segments: Sequence[Segment], n_per_record: int) -> Triggers:
@@ -36,7 +39,8 @@ def read_triggers(header: EdfHeader, records: EdfRecords, segments: Sequence[Seg
     unread, n_steps = [], 0
     for channel in sorted(channels, key=lambda c: preference(c.label)):
         spans = [(segment.start // n_per_record, segment.stop // n_per_record) for segment in segments]
-        stretches = _code_runs(records, channel, _decoder(channel, header.sample_bytes), spans)
+        ways = (_code_runs(records, channel, way, spans) for way in _decoders(channel, header.sample_bytes))
+        stretches = next((runs for runs in ways if runs is not None), None)
         found = None if stretches is None else events_in(stretches)
         if found is None or (codes and any(len(events.codes) for events in found)):
             unread.append(channel.label)
@@ -57,30 +61,34 @@ def _notes(
     return tuple(notes)
 
 
-def _decoder(channel: EdfChannel, sample_bytes: int) -> Callable[[_Digital], NDArray[np.int64] | None]:
-    """From stored values to codes; the result is None for values that are no codes."""
+def _decoders(channel: EdfChannel, sample_bytes: int) -> list[_Decode]:
+    """Ways from stored values to codes, the likeliest first."""
     each = channel.calibration
     is_status = sample_bytes == 3 and preference(channel.label) == 0
-    if is_status or (isinstance(each, Calibration) and (each.gain_uv, each.offset_uv) == (1.0, 0.0)):
-        return lambda stored: stored.astype(np.int64) & CODE_BITS
-    if not isinstance(each, Calibration):
-        return lambda stored: None
-    # A writer may scale codes like any signal. They are then whole physical numbers, but for rounding.
+    if isinstance(each, Calibration) and (each.gain_uv, each.offset_uv) != (1.0, 0.0):
+        # A writer may scale codes like any signal, or state the range of the electrodes for BioSemi's numbers as well.
+        return [partial(_physical, each), *([_stored] if is_status else [])]
+    return [_stored] if is_status or isinstance(each, Calibration) else []
+
+
+def _stored(values: _Digital) -> NDArray[np.int64]:
+    """The stored numbers are the codes."""
+    return values.astype(np.int64) & CODE_BITS
+
+
+def _physical(each: Calibration, values: _Digital) -> NDArray[np.int64] | None:
+    """The physical numbers are the codes. They are whole but for rounding; None for others."""
     tolerance = min(abs(each.gain_uv) / 2, MAX_ROUNDING) + 1e-6 * CODE_BITS * abs(each.gain_uv)
-
-    def physical(stored: _Digital) -> NDArray[np.int64] | None:
-        values = stored * each.gain_uv + each.offset_uv
-        codes = np.rint(values)
-        is_code = (codes >= 0) & (codes <= CODE_BITS) & (np.abs(values - codes) <= tolerance)
-        return codes.astype(np.int64) if is_code.all() else None
-
-    return physical
+    numbers = values * each.gain_uv + each.offset_uv
+    codes = np.rint(numbers)
+    is_code = (codes >= 0) & (codes <= CODE_BITS) & (np.abs(numbers - codes) <= tolerance)
+    return codes.astype(np.int64) if is_code.all() else None
 
 
 def _code_runs(
     records: EdfRecords,
     channel: EdfChannel,
-    decode: Callable[[_Digital], NDArray[np.int64] | None],
+    decode: _Decode,
     spans: Sequence[tuple[int, int]],
 ) -> list[CodeRuns] | None:
     """Runs of equal codes between these records; None for a channel that holds no codes."""
