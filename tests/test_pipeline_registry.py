@@ -49,3 +49,11 @@ def test_a_pipeline_whose_name_is_not_reserved_would_be_seen() -> None:
     registry = register_pipelines()
     assert list(free(names_in_use({**registry, "denoise": registry["mix"]}))) == ["denoise"]
     assert list(free(["tuh", "eegmat", "my_corpus_2"])) == ["tuh", "eegmat", "my_corpus_2"]
+
+
+def test_an_encoder_is_saved_before_what_is_told_about_it() -> None:
+    """Kedro saves outputs in this order: a training is not lost where a figure cannot be written."""
+    nodes = {node.name: node for pipeline in register_pipelines().values() for node in pipeline.nodes}
+    encoders = {name: [out for out in node.outputs if out.endswith(".encoder")] for name, node in nodes.items()}
+    assert {name for name, outputs in encoders.items() if outputs} == {"pretrain_encoder", "import_encoder"}
+    assert [name for name, node in nodes.items() if node.outputs[: len(encoders[name])] != encoders[name]] == []
