@@ -95,3 +95,11 @@ def test_comparison_shows_bars_intervals_persons_and_chance() -> None:
     assert (person.name, list(person.y)) == ("a", [0.9, 0.5, 0.4])
     assert figure.layout.shapes[0].y0 == pytest.approx(1 / 3)
     assert figure.layout.title.text == "eyes: balanced accuracy on held-out persons (SIMULATED)"
+
+
+def test_a_person_is_a_name_and_no_link() -> None:
+    score = {"pooled": 0.7, "interval_95": [0.6, 0.8], "per_person": {'<a href="x">\x1b[1mb</a>': 0.5}}
+    protocol = {"classes": ["x", "y"], "task": "eyes", "simulated": False}
+    figure = comparison_figure({"pretrained": {"balanced_accuracy": score}, "protocol": protocol})
+    assert figure.data[1].name == r'&lt;a href="x"&gt;\x1b[1mb&lt;/a&gt;'
+    assert list(figure.data[1].y) == [0.5]

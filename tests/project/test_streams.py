@@ -76,6 +76,10 @@ def test_a_log_that_cannot_be_written_is_said_once(capsys: pytest.CaptureFixture
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("eegfm: warning: log lines are lost: /logs/x: its disk is full")
+    streams.install(console.one_line)
+    handler.error = BrokenPipeError(errno.EPIPE, "Broken pipe")
+    handler.emit(record)
+    assert capsys.readouterr().err == "eegfm: warning: log lines are lost: the program that reads them has ended\n"
     handler.error = OSError("of our own")
     handler.emit(record)
     assert "--- Logging error ---" in capsys.readouterr().err

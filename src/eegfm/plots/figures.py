@@ -1,5 +1,6 @@
 """Plotly figures of a run, for the catalog, kedro viz and the report."""
 
+import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
+
+from eegfm.printable import printable
 
 _N_CHANNELS_SHOWN = 6
 _SHADE = "rgba(120,120,120,0.25)"
@@ -71,6 +74,11 @@ def spectrum_figure(spectrum: pd.DataFrame, corpus: str, *, simulated: bool) -> 
 def _faint(colour: str) -> str:
     red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.15)"
+
+
+def _plain(name: str) -> str:
+    """A name from a file. Plotly would read ``<a href=…>`` as a link."""
+    return html.escape(printable(name), quote=False)
 
 
 def _labelled(corpus: str, simulated: Sequence[str]) -> str:
@@ -144,7 +152,7 @@ def comparison_figure(metrics: Mapping[str, Any]) -> go.Figure:
     persons = sorted(scores[0]["per_person"]) if scores else []
     for person in persons:
         figure.add_scatter(
-            x=kinds, y=[s["per_person"].get(person) for s in scores], name=person, mode="markers+lines",
+            x=kinds, y=[s["per_person"].get(person) for s in scores], name=_plain(person), mode="markers+lines",
             line={"width": 0.5}, marker={"size": 6},
         )  # fmt: skip
     n_classes = len(metrics["protocol"]["classes"])

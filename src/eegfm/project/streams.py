@@ -17,7 +17,7 @@ def install(explain: Explain) -> None:
 
     - A character that the terminal's encoding lacks is replaced by its escape. Otherwise it would end the run.
     - An error of a thread that a user can mend is one line of the log. The main thread raises it too.
-    - A log that cannot be written (``kedro run > log`` on a full disk) is said once.
+    - A log that cannot be written (``kedro run > log`` on a full disk, ``kedro run | head``) is said once.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -46,6 +46,8 @@ def _log_hook(explain: Explain) -> Callable[[logging.Handler, logging.LogRecord]
     def say(handler: logging.Handler, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
         line = explain(error) if error is not None else None
+        if isinstance(error, BrokenPipeError):
+            line = "the program that reads them has ended"
         if line is None:
             _ORIGINAL(handler, record)
         elif not is_said.is_set():
