@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eegfm.corpora.text_files import read_text
+from eegfm.corpora.text_files import decode_file
 
 TEXT = "name\tunits\nFp1\t\u00b5V\nCz\tgr\u00fcn\n"
 WIDE = ("utf-16", "utf-16-le", "utf-16-be", "utf-32")
@@ -16,7 +16,7 @@ WIDE = ("utf-16", "utf-16-le", "utf-16-be", "utf-32")
 def test_encodings(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "t.tsv"
     path.write_bytes(TEXT.replace("\n", "\r\n").encode(encoding))
-    assert read_text(path) == (TEXT, encoding.startswith("utf-8"))
+    assert decode_file(path) == (TEXT, encoding.startswith("utf-8"))
 
 
 @settings(max_examples=50)
@@ -24,13 +24,13 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
 def test_any_text_that_starts_like_a_table(tmp_path_factory: pytest.TempPathFactory, text: str, encoding: str) -> None:
     path = tmp_path_factory.mktemp("t") / "t.tsv"
     path.write_bytes(f"id{text}".encode(encoding))
-    assert read_text(path).text == f"id{text}"
+    assert decode_file(path).text == f"id{text}"
 
 
 def test_bytes_without_a_meaning_in_windows_1252_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "t.tsv"
     path.write_bytes(b"gr\x81n")  # of code page 850
-    assert read_text(path) == ("gr\x81n", False)
+    assert decode_file(path) == ("gr\x81n", False)
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,10 @@ def test_what_is_no_text(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "t.tsv"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
-        read_text(path)
+        decode_file(path)
 
 
 def test_names_of_files_keep_their_bytes(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_bytes(b"\xef\xbb\xbfgr\xfcn.edf\n")
-    assert read_text(path, keeps_bytes=True).text == "gr\udcfcn.edf\n"
+    assert decode_file(path, keeps_bytes=True).text == "gr\udcfcn.edf\n"

@@ -44,7 +44,7 @@ def test_members_are_chosen_by_name() -> None:
         ({"corpus": {"name": "tuh"}, "rates_hz": [float("nan")]}, "finite|greater than 0"),
         (
             {"corpus": {"name": "edf_folder", "reference": "nose"}},
-            "'average', 'linked_ears', 'Cz' or 'unknown'",
+            "'average', 'linked_ears', 'Cz', 'A1', .* or 'unknown'",
         ),
         ({"corpus": {"name": "tuh"}, "workers": {"address": "tcp://a:1"}}, "set backend to dask"),
         ({"corpus": {"name": "tuh"}, "reading": {"units": {"uv": "microvolt"}}}, "'V', 'mV', 'uV' or 'nV'"),

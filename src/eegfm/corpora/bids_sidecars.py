@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from eegfm.corpora.side_faults import not_understood, not_utf8, rows_left_out, unreadable
-from eegfm.corpora.text_files import read_text
+from eegfm.corpora.text_files import decode_file
 from eegfm.corpora.text_tables import Row, is_missing, read_table
 from eegfm.recording import Reference
 from eegfm.signal.expected import Expected
@@ -192,7 +192,7 @@ def read_json(path: Path) -> Json:
         ValueError: The file is no JSON object. The message names it.
     """
     try:
-        content = read_text(path)
+        content = decode_file(path)
         found = json.loads(content.text)
         if not isinstance(found, dict):
             raise ValueError("it is no object")

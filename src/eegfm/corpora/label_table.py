@@ -11,7 +11,7 @@ from eegfm.corpora.bids_participants import AGE_AS_WRITTEN, SEX_AS_WRITTEN, pers
 from eegfm.corpora.config import LabelTable
 from eegfm.corpora.label_join import Labels
 from eegfm.corpora.label_rows import LabelRows, read_label_rows, refuse_doubtful, say_faults
-from eegfm.corpora.text_files import read_text
+from eegfm.corpora.text_files import decode_file
 from eegfm.corpora.text_tables import TAB
 from eegfm.errors import EegfmError
 from eegfm.signal.pointers import is_there
@@ -63,7 +63,7 @@ def _separator(path: Path) -> str:
     """Tab in ``.tsv``; in ``.csv`` comma, or semicolon if the first line has no comma and a semicolon."""
     if path.suffix.lower() == ".tsv":
         return TAB
-    header = read_text(path).text.partition("\n")[0]
+    header = decode_file(path).text.partition("\n")[0]
     return ";" if ";" in header and "," not in header else ","
 
 

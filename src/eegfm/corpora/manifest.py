@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from eegfm.corpora.text_files import read_text
+from eegfm.corpora.text_files import decode_file
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.signal.pointers import refuse_pointer
 
@@ -120,7 +120,7 @@ def _sha256_list(path: Path) -> dict[str, KnownFile]:
     known = {}
     # Names that are not UTF-8 are kept as the system gives them. Other damage matches no line.
     try:
-        text = read_text(path, keeps_bytes=True).text
+        text = decode_file(path, keeps_bytes=True).text
     except ValueError as error:
         raise EegfmError(f"{path}: {error}; correct it, or remove the file") from error
     for number, line in enumerate(text.splitlines(), start=1):

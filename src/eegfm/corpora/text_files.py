@@ -28,7 +28,7 @@ class Text(NamedTuple):
     is_utf8: bool
 
 
-def read_text(path: Path, *, keeps_bytes: bool = False) -> Text:
+def decode_file(path: Path, *, keeps_bytes: bool = False) -> Text:
     """Read a text file in UTF-8, in UTF-16 or UTF-32, or in an 8-bit encoding.
 
     UTF-16 needs no byte order mark if the file starts with two ASCII characters, as tables and JSON do. What is no

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from eegfm.corpora.text_files import read_text
+from eegfm.corpora.text_files import decode_file
 from eegfm.signal.text import stripped
 
 MISSING = frozenset({"n/a", ""})
@@ -60,7 +60,7 @@ class Table(NamedTuple):
         odd_lines: Lines with another number of fields than the header. Their columns are unknown, so they are no rows.
         differing: Columns that stand twice with different values, with the first line where they differ; ``first`` is
             one of them although it is read.
-        is_utf8: Whether the file is UTF-8, see ``read_text``.
+        is_utf8: Whether the file is UTF-8, see ``decode_file``.
     """
 
     columns: list[str]
@@ -90,7 +90,7 @@ def read_table(
         ValueError: The file is no text, or has not every required column once.
         OSError: The file cannot be read.
     """
-    content = read_text(path)
+    content = decode_file(path)
     lines = content.text.split("\n")
     wanted = tuple(required)
     columns = _spelt_as(_without_end(cells(lines[0], separator)), (*wanted, *known))

@@ -11,7 +11,7 @@ from eegfm.corpora.base import Corpus, Details
 from eegfm.corpora.config import TuhCorpus
 from eegfm.corpora.file_events import annotation_events, triggers_beside
 from eegfm.corpora.side_faults import not_utf8
-from eegfm.corpora.text_files import read_text
+from eegfm.corpora.text_files import decode_file
 from eegfm.corpora.tuh_annotations import (
     LAB_SUFFIXES,
     CsvAnnotations,
@@ -204,7 +204,7 @@ class Tuh(Corpus):
     def _encoding_flags(self, path: Path) -> tuple[str, ...]:
         files = self._files(path, *self._annotation_suffixes(path.name))
         return tuple(
-            flag for file, suffix in files for flag in not_utf8(suffix.lstrip("._"), is_utf8=read_text(file).is_utf8)
+            flag for file, suffix in files for flag in not_utf8(suffix.lstrip("._"), is_utf8=decode_file(file).is_utf8)
         )
 
     def _csv(self, path: Path) -> dict[Path, CsvAnnotations]:

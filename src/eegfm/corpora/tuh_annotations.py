@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from eegfm.corpora.text_files import read_text
+from eegfm.corpora.text_files import decode_file
 from eegfm.corpora.text_tables import cells, is_missing
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.signal.montages.bipolar import TCP_PAIRS, tcp_name
@@ -237,7 +237,7 @@ def _fields(line: _Line, fields: list[str], n_fields: int) -> list[str]:
 
 def _lines(path: Path) -> list[_Line]:
     try:
-        text = read_text(path).text
+        text = decode_file(path).text
     except ValueError as error:
         raise _damaged(path, 1, str(error)) from error
     lines = enumerate(map(stripped, text.split("\n")), start=1)

@@ -23,6 +23,7 @@ NO_WEIGHTS = (
     *("files", "named", "checkpoint", "ancestry", "jobs.train.header", "jobs.train.fingerprint"),
     # These watch, compare and refuse.
     *("training.history", "training.throughput", "training.bfloat16", "training.loading.verify"),
+    *("progress", "training.progress_lines"),
     *("store.checksums", "store.damage", "processor", "stopping"),
 )
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""
