@@ -117,10 +117,11 @@ def faulty_channel_flag(label: str, index: int) -> str:
     """Flag of a channel that is no electrode and that the file describes wrongly. It is left out.
 
     Args:
-        label: Its label; a channel without one is named by its place.
+        label: Its label; a channel without one is named by its place. Characters that do not print become ``?``.
         index: Its place, from 0.
     """
-    return f"other_channel_faulty:{label or f'#{index + 1}'}"
+    shown = "".join(character if character.isprintable() else "?" for character in label)
+    return f"other_channel_faulty:{shown or f'#{index + 1}'}"
 
 
 class SignalReader(Protocol):
