@@ -62,9 +62,11 @@ def test_a_single_channel_needs_a_longer_tail(tmp_path: Path, fill: str) -> None
 
 
 @pytest.mark.parametrize("fill", ["zeros", "lowest"])
-def test_one_sample_to_which_all_channels_jump_is_cut(tmp_path: Path, fill: str) -> None:
-    signal_uv = eeg_uv(19, N, RATE_HZ) + 200
-    assert [n_cut(written(tmp_path / "x.edf", padded(signal_uv, n, fill))) for n in (1, 2, 3)] == [1, 2, 3]
+@pytest.mark.parametrize("offset_uv", [0, 200])
+def test_one_sample_to_which_all_channels_jump_is_cut(tmp_path: Path, fill: str, offset_uv: float) -> None:
+    for seed in range(5):
+        signal_uv = eeg_uv(19, N, RATE_HZ, seed) + offset_uv
+        assert [n_cut(written(tmp_path / "x.edf", padded(signal_uv, n, fill))) for n in (1, 2, 3)] == [1, 2, 3]
 
 
 def coarse(step_uv: float) -> NDArray[np.floating]:
