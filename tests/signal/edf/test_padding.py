@@ -40,6 +40,7 @@ def padded(signal_uv: NDArray[np.floating], n: int, fill: str) -> NDArray[np.flo
 
 def n_cut(path: Path) -> int:
     header = open_reader(path).header
+    assert header.duration_s == header.end_s == N / RATE_HZ, "side files count the padding"
     n = header.n_samples - header.segments[-1].stop
     assert header.flags == ((f"padded_s:{n / RATE_HZ:.3g}",) if n else ())
     return n
