@@ -78,6 +78,7 @@ FAULTS: tuple[tuple[dict[str, float], tuple[tuple[str, str | bytes], ...], tuple
     ({"ECG": 250}, (("physical maximum", "3,5"),), ()),
     ({"SpO2": 7}, (), ("other_rates",)),
     ({"": 250}, (("physical minimum", "500"),), (FAULTY + "#{place}", UNKNOWN)),
+    ({"\x1b[31mred": 0}, (), (FAULTY + "?[31mred", UNKNOWN)),
     ({"Aux": 250}, (("label", b"\xff\xfe\x00\x9f"),), ("non_ascii_header", UNKNOWN)),
 )
 """Other channels with their rates, changed fields of the first, and the flags."""

@@ -56,8 +56,8 @@ class RecordingHeader:
         units: Units as written in the file.
         rate_hz: Rate of the EEG channels; only channels of this rate can be read.
         channel_rates_hz: Native rate of every channel.
-        n_samples: Samples of one EEG channel, all segments together.
-        segments: Stretches without gaps in file order.
+        n_samples: Samples of one EEG channel in the file.
+        segments: Stretches without gaps in file order. The last one ends before the padding of the last record.
         patient: Patient field of the header, or "".
         recording: Recording field of the header, or "".
         annotations: Notes in time order. Time zero is the first sample.
@@ -100,9 +100,9 @@ class RecordingHeader:
 
     @property
     def end_s(self) -> float:
-        """Recording time at the end of the last sample, gaps counted."""
+        """Recording time at the end of the file's last sample, gaps and padding counted."""
         last = self.segments[-1]
-        return last.onset_s + (last.stop - last.start) / self.rate_hz
+        return last.onset_s + (self.n_samples - last.start) / self.rate_hz
 
     def spans_between(self, start_s: float, stop_s: float) -> list[tuple[int, int]]:
         """Samples [start, stop) of each segment between two recording times, including partly covered samples."""
@@ -136,10 +136,11 @@ def faulty_channel_flag(label: str, index: int) -> str:
     """Flag of a channel that is no electrode and that the file describes wrongly. It is left out.
 
     Args:
-        label: Its label; a channel without one is named by its place.
+        label: Its label; a channel without one is named by its place. Characters that do not print become ``?``.
         index: Its place, from 0.
     """
-    return f"other_channel_faulty:{label or f'#{index + 1}'}"
+    shown = "".join(character if character.isprintable() else "?" for character in label)
+    return f"other_channel_faulty:{shown or f'#{index + 1}'}"
 
 
 class SignalReader(Protocol):

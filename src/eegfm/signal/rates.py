@@ -10,11 +10,10 @@ def exact_fraction(number: float) -> Fraction:
     Who states a rate means such a fraction, and not its binary approximation.
 
     Args:
-        number: Any finite number above zero.
+        number: Above zero, and below the numbers of which not every whole one is a float.
     """
     value, half_step = Fraction(number), Fraction(math.ulp(number)) / 2
-    found = simplest_between(value - half_step, value + half_step)
-    return found if float(found) == number else value
+    return simplest_between(value - half_step, value + half_step)
 
 
 def simplest_between(low: Fraction, high: Fraction) -> Fraction:

@@ -108,6 +108,26 @@ def test_every_binary_format_is_read_in_microvolts(tmp_path, stored, kind, orien
     assert reader.read_uv(5, 5, [1]).shape == (1, 0)
 
 
+@pytest.mark.parametrize("kind", SUFFIXES)
+@pytest.mark.parametrize("orientation", ["MULTIPLEXED", "VECTORIZED"])
+def test_every_block_equals_mne_bit_for_bit(tmp_path, kind, orientation):
+    stored = np.random.default_rng(1).integers(-30_000, 30_000, (3, 50_000))
+    units = ("µV", "mV", "nV")
+    path = write_brainvision(tmp_path, stored, kind=kind, orientation=orientation, units=units, resolution="0.0488281")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        raw = mne.io.read_raw_brainvision(path, verbose="error")
+    found = open_reader(path).read_uv(7, 49_999, [1, 2, 0])
+    np.testing.assert_array_equal(found, (raw.get_data([1, 2, 0])[:, 7:49_999] * 1e6).astype(np.float32))
+
+
+def test_the_other_byte_order_is_read_where_it_is_stated(tmp_path, stored):
+    changed = (("BinaryFormat=INT_16", "BinaryFormat=INT_16\r\nUseBigEndianOrder=YES"),)
+    path = write_brainvision(tmp_path, stored, changed=changed)
+    np.fromfile(tmp_path / "x.eeg", dtype="<i2").byteswap().tofile(tmp_path / "x.eeg")
+    np.testing.assert_allclose(open_reader(path).read_uv(0, 700, range(3)), stored * 0.5, rtol=1e-6)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-8-sig"])
 def test_units_are_known_in_every_spelling(tmp_path, stored, encoding):
     path = write_brainvision(tmp_path, stored, units=("µV", "mV", ""), encoding=encoding)

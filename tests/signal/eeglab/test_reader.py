@@ -122,6 +122,14 @@ def test_types_of_events_inside_cells(tmp_path, signal_uv, container):
     assert header.flags == ("events_with_several_types:1", "events_without_type:4")
 
 
+def test_an_event_before_the_first_sample_is_kept_there(tmp_path, signal_uv):
+    """Whoever counts from 0 calls the first sample 0."""
+    write_set(tmp_path / "x.set", fields(LABELS, N, RATE_HZ, [("go", 0.0, 5.0), ("go", 1.0, 0.0)]), signal_uv)
+    header = open_reader(tmp_path / "x.set").header
+    assert [tuple(note) for note in header.annotations] == [(0.0, 0.05, "go"), (0.0, 0.0, "go")]
+    assert header.flags == ("events_at_zero:1",)
+
+
 @pytest.mark.parametrize("container", ["v7", "v7.3"])
 def test_names_of_channels_inside_cells(tmp_path, signal_uv, container):
     content = fields(LABELS, N, RATE_HZ)

@@ -1,6 +1,7 @@
 """Decode the samples of a BrainVision recording."""
 
 from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,26 +40,35 @@ class BrainVisionSamples:
             RecordingError: The file has become shorter (``data_size``) or cannot be read (``unreadable``).
         """
         n_rows = max(BLOCK_VALUES // self._n_channels, 1)
-        for at in range(start, stop, n_rows):
-            end = min(at + n_rows, stop)
-            yield slice(at - start, end - start), self._block(at, end, channels)
+        with self._opened() as file:
+            for at in range(start, stop, n_rows):
+                end = min(at + n_rows, stop)
+                yield slice(at - start, end - start), self._block(file, at, end, channels)
 
-    def _block(self, start: int, stop: int, channels: Sequence[int]) -> NDArray[np.float64]:
+    def _block(self, file: BinaryIO, start: int, stop: int, channels: Sequence[int]) -> NDArray[np.float64]:
         n = stop - start
         if self._is_multiplexed:
-            rows = self._numbers(start * self._n_channels, n * self._n_channels).reshape(n, self._n_channels)
+            rows = self._numbers(file, start * self._n_channels, n * self._n_channels).reshape(n, self._n_channels)
             return rows.T[list(channels)].astype(np.float64)
-        traces = [self._numbers(channel * self._n_samples + start, n) for channel in channels]
+        traces = [self._numbers(file, channel * self._n_samples + start, n) for channel in channels]
         return np.stack(traces).astype(np.float64)
 
-    def _numbers(self, first: int, count: int) -> NDArray[np.generic]:
+    def _opened(self) -> BinaryIO:
         try:
-            with self._path.open("rb", buffering=0) as file:
-                file.seek(first * self._dtype.itemsize)
-                numbers = np.fromfile(file, dtype=self._dtype, count=count)
+            return self._path.open("rb", buffering=0)
         except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise RecordingError("unreadable", f"{self._path.name}: {reason}", FETCH_AGAIN) from error
+            raise self._unreadable(error) from error
+
+    def _numbers(self, file: BinaryIO, first: int, count: int) -> NDArray[np.generic]:
+        try:
+            file.seek(first * self._dtype.itemsize)
+            numbers = np.fromfile(file, dtype=self._dtype, count=count)
+        except OSError as error:
+            raise self._unreadable(error) from error
         if numbers.size != count:
             raise RecordingError("data_size", f"{self._path.name}: became shorter while it was read", FETCH_AGAIN)
         return numbers
+
+    def _unreadable(self, error: OSError) -> RecordingError:
+        reason = error.strerror or type(error).__name__
+        return RecordingError("unreadable", f"{self._path.name}: {reason}", FETCH_AGAIN)

@@ -26,7 +26,7 @@ MIN_REPEATED_SAMPLES = 3
 # Number of channels of which it is no chance that all have one value.
 MIN_CHANNELS_OF_ONE_VALUE = 4
 # A short tail of a common value is padding only if the signal jumps there: a jump in typical steps of the channels.
-MIN_JUMP_STEPS = 4.0
+MIN_JUMP_STEPS = 2.0
 
 
 def n_padded(header: EdfHeader, records: EdfRecords, rate_hz: float) -> int:
@@ -93,7 +93,7 @@ def _n_filled(values: NDArray[np.int64], is_fill: NDArray[np.bool_], longest: in
     typical = np.median(np.abs(steps[:, :-n]), axis=1)
     jumps = np.abs(steps[:, -n])
     has_jumped = bool(np.median(jumps / np.maximum(typical, 1)) > MIN_JUMP_STEPS)
-    return n if has_jumped or n > MIN_REPEATED_SAMPLES else 0
+    return n if has_jumped or n >= MIN_REPEATED_SAMPLES else 0
 
 
 def _n_repeated(values: NDArray[np.int64], longest: int) -> int:

@@ -117,12 +117,14 @@ class _Event(NamedTuple):
     kinds: tuple[str, ...]
     latency: float
     duration: float
+    is_at_zero: bool
 
 
 def _annotations(fields: Fields) -> tuple[tuple[Annotation, ...], tuple[str, ...]]:
     """Events in seconds from the first sample (latency 1 in EEGLAB), and flags about omitted events and odd types.
 
-    Several types of one event become one text, with slashes between them.
+    Several types of one event become one text, with slashes between them. An event at latency 0 is kept at the first
+    sample.
     """
     events = [_event(item) for item in fields.events]
     placed = [event for event in events if math.isfinite(event.latency)]
@@ -133,6 +135,7 @@ def _annotations(fields: Fields) -> tuple[tuple[Annotation, ...], tuple[str, ...
     # Sort by time and text only, because NaN durations have no order.
     ordered = tuple(sorted(notes, key=lambda note: (note.onset_s, note.text)))
     counts = {
+        "events_at_zero": sum(event.is_at_zero for event in events),
         "events_with_several_types": sum(len(event.kinds) > 1 for event in events),
         "events_without_type": sum(not event.kinds for event in events),
     }
@@ -141,7 +144,10 @@ def _annotations(fields: Fields) -> tuple[tuple[Annotation, ...], tuple[str, ...
 
 
 def _event(item: dict[str, Value]) -> _Event:
-    return _Event(tuple(_kinds(item.get("type"))), _scalar(item.get("latency")), _scalar(item.get("duration")))
+    latency = _scalar(item.get("latency"))
+    is_at_zero = latency == 0
+    kinds = tuple(_kinds(item.get("type")))
+    return _Event(kinds, 1.0 if is_at_zero else latency, _scalar(item.get("duration")), is_at_zero)
 
 
 def _kinds(value: Value) -> list[str]:
