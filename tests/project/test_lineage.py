@@ -186,7 +186,8 @@ def test_an_encoder_of_other_splits_is_refused_and_accepted_by_name(
 ) -> None:
     project.run("mix", salt="bb")
     line = project.refused(only(PROBE))
-    assert line.startswith("two generations: pretrain.encoder was made from another splits; ")
+    assert line.startswith("two generations: pretrain.encoder was made from another splits; the stored encoder is kept")
+    assert "add model=NAME or pretrain.overwrite=true to --params; make them again with: " in line
     assert line.endswith("kedro run --pipelines=pretrain --env=toy, or set probe.accept_other_data=true")
     assert project.refused("probe") == line  # after the data was made, before torch would be imported
     project.run(only(PROBE), probe=ProbeParams(task="eyes", accept_other_data=True))

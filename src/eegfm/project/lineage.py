@@ -25,6 +25,9 @@ Catalog = CatalogProtocol[Any, Any]
 DATA_TAG = "data"
 REPORT_TAG = "report"
 _DATA_PIPELINES = ("ingest", "window", "mix")
+_PRETRAIN = "pretrain"
+_KEPT = "the stored encoder is kept unless told, so add model=NAME or pretrain.overwrite=true to --params; "
+"""What a run that makes an encoder again would say, too, see ``eegfm.overwrite``."""
 
 
 class Lineage:
@@ -203,7 +206,8 @@ class Lineage:
     def _described(self, stale: list[Stale], entries: list[str]) -> str:
         first = [one for one in stale if one.is_data] or stale
         command = self._command([one.entry for one in stale], entries)
-        return f"two generations: {described(first)}; make them again with: {command}"
+        kept = _KEPT if any(self._pipeline_of(one.entry) == _PRETRAIN for one in stale) else ""
+        return f"two generations: {described(first)}; {kept}make them again with: {command}"
 
     def command_for(self, missing: Collection[str]) -> str:
         """The smallest command that makes entries which do not exist yet."""
@@ -224,7 +228,7 @@ class Lineage:
             # If data is made again, everything between it and the step's inputs is made again too.
             last = max(({*wanted, *map(self._pipeline_of, entries)} & {*_DATA_PIPELINES}), key=_DATA_PIPELINES.index)
             wanted = wanted - {*_DATA_PIPELINES} | {last}
-        if "pretrain" in wanted:
+        if _PRETRAIN in wanted:
             wanted -= {*_DATA_PIPELINES}
         order = [name for name in self._pipelines if name in wanted]
         return self._run(order)
