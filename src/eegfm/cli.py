@@ -9,7 +9,7 @@ from kedro_viz.launchers.cli.main import viz as kedro_viz
 
 from eegfm.errors import ConfigError
 from eegfm.project.choices import check_choices
-from eegfm.project.params_option import with_params
+from eegfm.project.command import OneLineCommand
 from eegfm.stopping import stoppable
 
 RUNNERS = ("SequentialRunner", "ThreadRunner", "ParallelRunner")
@@ -36,8 +36,7 @@ def _check_runner(name: str | None) -> None:
         raise ConfigError(f"--runner: there is no {name!r}; known: {', '.join(RUNNERS)}")
 
 
-run = with_params(kedro_run)
-run.callback = stoppable()(_run)
+run = OneLineCommand(kedro_run, stoppable()(_run))
 
 
 @click.group(name="eegfm")

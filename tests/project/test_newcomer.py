@@ -103,6 +103,12 @@ MISTAKES = {
         ("--to-outputs: there is no entry 'mine.recording'", "did you mean mine.recordings?"),
         (*MINE, "--to-outputs=mine.recording"),
     ),
+    "a misspelt option": Mistake(("No such option '--pipelins'", "'--pipelines'"), ("--pipelins=ingest",)),
+    "two options that mean one": Mistake(
+        ("'--pipeline' and '--pipelines' cannot be used together",),
+        ("--pipeline=ingest", "--pipelines=ingest"),
+    ),
+    "a misspelt runner": Mistake(("there is no 'Sequential'", "SequentialRunner"), ("--runner=Sequential",)),
     "a misspelt parameter": Mistake(
         ("pretrain.n_step is not known", "did you mean n_steps?"),
         params="pretrain.n_step=1",
