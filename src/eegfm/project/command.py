@@ -2,12 +2,15 @@
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
+from omegaconf import OmegaConf
 
 from eegfm.errors import ConfigError
 from eegfm.project.params_option import parsed
+from eegfm.project.yaml_files import check_file
 
 
 class OneLineCommand(click.Command):
@@ -25,6 +28,8 @@ class OneLineCommand(click.Command):
         for option in options:
             if option.name == "params":
                 option.callback = parsed
+            if option.name == "config":
+                option.callback = _checked(option.callback)
         super().__init__(
             command.name, command.context_settings, callback, options, help=command.help, epilog=command.epilog
         )
@@ -50,6 +55,20 @@ class OneLineCommand(click.Command):
             return super().invoke(ctx)
         except click.ClickException as error:
             raise _one_line(error) from error
+
+
+def _checked(read: Callable[..., Any] | None) -> Callable[..., Any]:
+    """Kedro's reader of the file of ``--config``, behind a check of the file."""
+
+    def check_and_read(context: click.Context, option: click.Parameter, value: str | None) -> Any:
+        if value:
+            check_file(value, Path(value).read_bytes())
+            block = OmegaConf.to_container(OmegaConf.load(value), resolve=False)
+            if not isinstance(block, dict) or not isinstance(block.get(context.info_name or ""), dict):
+                raise ConfigError(f"{value}: there is no block {context.info_name}: with options of the command")
+        return read(context, option, value) if read else value
+
+    return check_and_read
 
 
 def _one_line(error: click.ClickException) -> ConfigError:
