@@ -283,6 +283,16 @@ with stoppable():
     time.sleep(0.5)
 print("alive")
 """,
+    "while a child goes on": """
+import multiprocessing
+with stoppable():
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    child.start()
+assert child.is_alive(), "the block has waited for it"
+child.kill()
+child.join()
+print("alive")
+""",
     "none": """
 before = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
 with stoppable(): pass

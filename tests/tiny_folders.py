@@ -19,7 +19,7 @@ TINY: dict[str, Any] = {
         "encoder": {"name": "patch_transformer", "n_layers": 1, "d_model": 16, "head_size": 16},
         "n_steps": 2, "batch_size": 10, "n_validation_windows": 10, "progress_bar": False, "precision": "32-true",
     },
-    "probe": {"n_untrained": 1, "n_bootstrap": 100, "inner_folds": 2},
+    "probe": {"n_untrained": 1, "n_bootstrap": 100, "lambdas": [1.0]},
     "split": {"validation_ratio": 0.4, "folds": "leave_one_person_out"},
 }  # fmt: skip
 SIMULATED: dict[str, Any] = {

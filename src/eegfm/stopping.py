@@ -20,6 +20,7 @@ AFTER_A_RUN = (
     "finished work is kept, unfinished work is not used; start the same command again "
     "(a training starts from the beginning)"
 )
+_NO_SIGNAL = b"\0"
 _RAISE_LATER_S = 0.01
 _CTRL_C = {signal.SIGINT: " (Ctrl-C)"}
 
@@ -122,6 +123,8 @@ class _Stop:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         sys.unraisablehook = self._unraisable_before
+        # Closing the pipe is not enough: a process that was forked meanwhile, such as Kedro's manager, holds it open.
+        os.write(self._ends[1], _NO_SIGNAL)
         os.close(self._ends[1])
         self._is_known.wait()
 
@@ -160,7 +163,7 @@ class _Stop:
 
     def _watch(self) -> None:
         numbers = {int(number) for number in self._before}
-        while came := os.read(self._ends[0], 1):
+        while (came := os.read(self._ends[0], 1)) != _NO_SIGNAL:
             if came[0] in numbers:
                 self.number = came[0]  # set here too, because some libraries replace our handler
                 self._is_known.set()

@@ -103,6 +103,17 @@ MISTAKES = {
         ("--to-outputs: there is no entry 'mine.recording'", "did you mean mine.recordings?"),
         (*MINE, "--to-outputs=mine.recording"),
     ),
+    "a misspelt option": Mistake(("No such option '--pipelins'", "'--pipelines'"), ("--pipelins=ingest",)),
+    "two options that mean one": Mistake(
+        ("'--pipeline' and '--pipelines' cannot be used together",),
+        ("--pipeline=ingest", "--pipelines=ingest"),
+    ),
+    "a misspelt runner": Mistake(("there is no 'Sequential'", "SequentialRunner"), ("--runner=Sequential",)),
+    "an option that the runner does not take": Mistake(
+        ("SequentialRunner does not know 'max_worker'; known: is_async",),
+        ("--env=test", "--runner-params=max_worker=2"),
+    ),
+    "a file of options with a tab": Mistake(("TMP/run.yml, line 2, column 1: a tab",), ("--config=TMP/run.yml",)),
     "a misspelt parameter": Mistake(
         ("pretrain.n_step is not known", "did you mean n_steps?"),
         params="pretrain.n_step=1",
@@ -148,7 +159,9 @@ def command(name: str, root: Path) -> Command:
         (folder / path).write_bytes(b"")
     params = ",".join(p for p in (f"data={folder}/data", mistake.params) if p)
     variables = {k: v.replace("TMP", str(folder)) for k, v in mistake.variables.items()}
-    return Command(("run", f"--conf-source={folder}/conf", *mistake.args, f"--params={params}"), folder, variables)
+    (folder / "run.yml").write_text("run:\n\ttags: data\n")
+    args = (arg.replace("TMP", str(folder)) for arg in mistake.args)
+    return Command(("run", f"--conf-source={folder}/conf", *args, f"--params={params}"), folder, variables)
 
 
 @pytest.fixture(scope="module")

@@ -220,6 +220,9 @@ def test_half_a_corpus_is_not_known(parameters: dict[str, Any]) -> None:
     text = message(put(parameters, "thu.ingest.n_workers", 1))
     assert text.startswith("unknown parameter 'thu'; ")
     assert "did you mean tuh?" in text
+    assert message(put(parameters, "my_folder.ingest.n_workers", 1)) == (
+        "parameter my_folder.window is missing; a corpus needs at least the keys ingest and window"
+    )
 
 
 def test_every_shared_parameter_of_the_configuration_has_a_type(parameters: dict[str, Any]) -> None:

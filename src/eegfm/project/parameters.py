@@ -72,6 +72,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> Roles:
         block = parameters[name]
         if not isinstance(block, Mapping) or not {"ingest", "window"} <= block.keys():
             known = sorted({*shared, *(c for c in corpora if c != name)})
+            _refuse_half_a_corpus(name, block, known)
             raise ConfigError(
                 f"unknown parameter {name!r}; {_known(name, known)} "
                 "(a corpus needs at least the keys ingest and window)"
@@ -106,6 +107,14 @@ def check_places(parameters: Mapping[str, Any], given: Mapping[str, Any]) -> Non
             )
     if given.get("model") not in (None, ""):
         checked_model(given["model"])
+
+
+def _refuse_half_a_corpus(name: str, block: Any, known: Sequence[str]) -> None:
+    """Name the key that the block of a new corpus lacks. A name close to a known one is misspelt instead."""
+    is_corpus = isinstance(block, Mapping) and block.keys() & CorpusParams.model_fields.keys()
+    if is_corpus and not difflib.get_close_matches(name, known):
+        missing = next(key for key in ("ingest", "window") if key not in block)
+        raise ConfigError(f"parameter {name}.{missing} is missing; a corpus needs at least the keys ingest and window")
 
 
 def parameter_identities(parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

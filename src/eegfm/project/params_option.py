@@ -1,6 +1,5 @@
 """The value of ``--params``: ``key=value,key=[a,b],key="a, b"``. Kedro's own parser splits at every comma."""
 
-import copy
 import json
 import re
 import shlex
@@ -46,17 +45,7 @@ def parse_params(text: str) -> dict[str, Any]:
     return dict(found)
 
 
-def with_params(command: click.Command) -> click.Command:
-    """A copy of a command that reads its option ``--params`` with ``parse_params``."""
-    changed = copy.copy(command)
-    changed.params = [copy.copy(option) for option in command.params]
-    for option in changed.params:
-        if option.name == "params":
-            option.callback = _parsed
-    return changed
-
-
-def _parsed(context: click.Context, option: click.Parameter, value: Any) -> Any:
+def parsed(context: click.Context, option: click.Parameter, value: Any) -> Any:
     """Callback of click's option. A ``--config`` file gives a mapping already."""
     return value if isinstance(value, Mapping) else parse_params(value)
 

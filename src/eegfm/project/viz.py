@@ -16,7 +16,7 @@ from kedro_viz.launchers.cli.run import run as kedro_viz_run
 
 from eegfm.errors import ConfigError
 from eegfm.project.choices import check_choices
-from eegfm.project.params_option import with_params
+from eegfm.project.command import OneLineCommand
 from eegfm.stopping import stoppable
 
 _STOP_S = 3.0
@@ -40,8 +40,7 @@ def _run(**given: Any) -> None:
             server.join()
 
 
-run = with_params(kedro_viz_run)
-run.callback = _run
+run = OneLineCommand(kedro_viz_run, _run)
 
 
 def _check(given: dict[str, Any]) -> None:
