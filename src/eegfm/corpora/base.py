@@ -235,7 +235,7 @@ class Corpus(ABC):
         sidecars = self.sidecars(path)
         known = {p: manifest.get(p) or annex_key(root / p) for p in (path, *sidecars)}
         return {
-            "sidecars": _versions(root, sidecars),
+            "sidecars": side_file_versions(root, sidecars),
             "published": published_text({p: k for p, k in known.items() if k is not None}),
         }
 
@@ -300,8 +300,8 @@ def _check_name(root: Path, path: str) -> None:
         raise EegfmError(f"{root}: {path!r} is no name in UTF-8; rename the file or its folder") from error
 
 
-def _versions(root: Path, paths: Iterable[str]) -> str:
-    """Name, size and modification time of each existing file."""
+def side_file_versions(root: Path, paths: Iterable[str]) -> str:
+    """Name, size and modification time of each existing file: column ``sidecars`` of ``raw_files``."""
     versions = [(path.rsplit("/", 1)[-1], file_version(root / path)) for path in paths]
     return ";".join(f"{name}:{version}" for name, version in versions if version)
 

@@ -182,7 +182,7 @@ def functions(path: Path) -> set[str]:
 def test_configuration_holds_no_code_that_decides_samples() -> None:
     assert functions(SOURCE / "corpora" / "config.py") == functions(SOURCE / "signal" / "config.py") == set()
     assert functions(SOURCE / "jobs" / "ingest" / "config.py") == {"identity"}
-    assert functions(SOURCE / "config.py") == {"identity", "refuse_unused", "build", "refuse_repeated"}
+    assert functions(SOURCE / "config.py") == {"identity", "refuse_unused", "build", "refuse_repeated", "first_problem"}
 
 
 def test_packages_of_what_counts_hold_no_code() -> None:
@@ -341,5 +341,8 @@ def test_an_eeglab_file_of_another_suffix_knows_the_file_that_it_names(tmp_path:
     ingested(tmp_path / "raw")
     assert len(conversions) == 1
     os.utime(path.with_name("old name.fdt"), ns=(1, 1))
+    ingested(tmp_path / "raw")
+    assert len(conversions) == 1
+    write_fdt(path.with_name("old name.fdt"), 2 * eeg_uv(len(LABELS), 1000, 100.0))
     ingested(tmp_path / "raw")
     assert len(conversions) == 2

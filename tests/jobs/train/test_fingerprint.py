@@ -63,6 +63,7 @@ NO_WEIGHTS = {
     *("inference.encoder_code", "inference.versions", "jobs.train.fingerprint", "jobs.train.header"),
     *("mixture.config", "mixture.table", "nn.load_report", "store.checksums", "store.damage"),
     *("training.bfloat16", "training.history", "training.loading.verify", "training.throughput"),
+    *("json_text", "nn.allocation", "safetensors_header", "stated_spec"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""
 TRAIN = """

@@ -52,6 +52,9 @@ class Task:
         params: Parameters of ingestion.
         signal: Rate and filters.
         spool: Folder for the worker's files.
+        stored_content: Content of the files that the stored recording was made from, see
+            ``eegfm.jobs.ingest.same_content``; empty if there is none, or if it is stale for another reason.
+        stored_named: Files that only the header of the stored recording names.
     """
 
     root: Path
@@ -60,6 +63,8 @@ class Task:
     params: IngestParams
     signal: SignalParams
     spool: Path
+    stored_content: str = ""
+    stored_named: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -89,7 +94,8 @@ class Converted:
     """A recording whose samples lie in a separate file, ready to be committed.
 
     The file needs no fsync and no rename. The committer syncs the appended samples, and the next run after an
-    interruption starts with an empty spool. ``formats`` names the readers that the recording depends on.
+    interruption starts with an empty spool. ``formats`` names the readers that the recording depends on. ``content`` is
+    the content of its files, see ``eegfm.jobs.ingest.same_content``.
     """
 
     recording_id: str
@@ -103,6 +109,7 @@ class Converted:
     events: list[dict[str, Any]]
     named: dict[str, str]
     formats: tuple[Format, ...]
+    content: str = ""
 
     @property
     def hours(self) -> float:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +20,8 @@ from eegfm.jobs.ingest.convert import Converted, Task
 from eegfm.jobs.ingest.copies import find_copies
 from eegfm.jobs.ingest.copies_known import compare_copies
 from eegfm.jobs.ingest.describe import read_described
+from eegfm.jobs.ingest.drops import refuse_drops
+from eegfm.jobs.ingest.same_content import comparable, unchanged
 from eegfm.jobs.ingest.staleness import file_key, fresh_keys, reader_codes, store_facts
 from eegfm.jobs.ingest.tables import (
     COPY_OF,
@@ -29,7 +31,7 @@ from eegfm.jobs.ingest.tables import (
     recordings_table,
     rejected_table,
 )
-from eegfm.jobs.ingest.workers import converted
+from eegfm.jobs.ingest.workers import Result, converted
 from eegfm.signal.config import SignalParams
 from eegfm.store.damage import is_marked
 from eegfm.store.index import RejectedEntry
@@ -104,9 +106,17 @@ def _store(
     """Convert the recordings that the store lacks. A damaged store drops its damaged recordings first."""
     corpus = raw_files["corpus"].iloc[0]
     wanted = raw_files[raw_files["excluded"] == ""]
-    with StoreWriter(folder, store_facts(params, signal, simulated=simulated)) as writer:
+    facts = store_facts(params, signal, simulated=simulated, root=root)
+
+    def before(stored: Collection[str], made_from: str) -> None:
+        # The simulator writes its folder itself, as its parameters say.
+        if not (simulated or params.drop_missing):
+            refuse_drops(stored, made_from, raw_files, root)
+
+    with StoreWriter(folder, facts, before=before) as writer:
         readers = reader_codes()
         plan = _plan(wanted, root, params, signal, writer, readers)
+        plan = _without_unchanged(plan, writer, str(corpus))
         _log.info("%s: %d files, %d to convert", corpus, len(raw_files), len(plan))
         gone = sorted(set(writer.keys) - set(wanted["recording_id"]))
         if gone:
@@ -143,17 +153,37 @@ def _plan(
     readers: Mapping[str, str],
 ) -> list[Task]:
     fresh = fresh_keys(writer, root, readers)
+    contents = comparable(writer.contents, writer.readers, readers)
+    named = writer.named_files
     tasks = []
     for row in wanted.to_dict("records"):
         task = Task(root, {str(k): v for k, v in row.items()}, file_key(row), params, signal, writer.spool)
-        if fresh.get(str(row["recording_id"])) not in (task.key, task.limited_key):
-            tasks.append(task)
+        recording_id = str(row["recording_id"])
+        if fresh.get(recording_id) not in (task.key, task.limited_key):
+            content, files = contents.get(recording_id, ""), tuple(named.get(recording_id, ()))
+            tasks.append(replace(task, stored_content=content, stored_named=files))
     return tasks
 
 
-def _watched(
-    results: Iterable[Converted | RejectedEntry], n_tasks: int, corpus: str
-) -> Iterator[Converted | RejectedEntry]:
+def _without_unchanged(plan: Sequence[Task], writer: StoreWriter, corpus: str) -> list[Task]:
+    """The plan without recordings whose files have another time and the same contents: they get their new key."""
+    n_known = sum(task.stored_content != "" for task in plan)
+    if not n_known:
+        return list(plan)
+    _log.info("%s: the files of %d stored recordings have another time or size; comparing contents", corpus, n_known)
+    same, logged_s = set[str](), time.monotonic()
+    for task in unchanged(plan):
+        writer.touch(task.row["recording_id"], task.key, task.named_versions() if task.stored_named else {})
+        same.add(task.key)
+        if time.monotonic() - logged_s > LOG_EVERY_S:
+            logged_s = time.monotonic()
+            _log.info("%s: %d of %d compared recordings are unchanged so far", corpus, len(same), n_known)
+    if same:
+        _log.info("%s: %d recordings have the contents that they had, and are not converted again", corpus, len(same))
+    return [task for task in plan if task.key not in same]
+
+
+def _watched(results: Iterable[Result], n_tasks: int, corpus: str) -> Iterator[Result]:
     """Show the progress: a bar on a terminal, else one line per minute."""
     hours, started_s = 0.0, time.monotonic()
     logged_s = started_s
@@ -169,7 +199,7 @@ def _watched(
             _log.info("%s: %d of %d files, %.1f h of EEG, %.1f h/min", corpus, number, n_tasks, hours, pace)
 
 
-def _commit(writer: StoreWriter, result: Converted | RejectedEntry, readers: Mapping[str, str]) -> None:
+def _commit(writer: StoreWriter, result: Result, readers: Mapping[str, str]) -> None:
     if isinstance(result, RejectedEntry):
         # Any reader may have rejected the file or a part of its recording, so all readers count.
         writer.reject(replace(result, readers=dict(readers)))
@@ -186,6 +216,7 @@ def _commit(writer: StoreWriter, result: Converted | RejectedEntry, readers: Map
         events=result.events,
         named=result.named,
         readers={name: readers[name] for name in result.formats},
+        content=result.content,
     )
     result.samples_path.unlink()
 

@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from eegfm.jobs.ingest.clusters import on_cluster
 from eegfm.jobs.ingest.config import WorkerParams
 from eegfm.jobs.ingest.convert import Converted, Task, convert
 from eegfm.jobs.ingest.processes import deaf_to_ctrl_c, end_with
+from eegfm.jobs.ingest.same_content import content_of
 from eegfm.store.index import RejectedEntry
 
 Result = Converted | RejectedEntry
@@ -46,7 +48,7 @@ def converted(plan: Sequence[Task], params: WorkerParams) -> Generator[Result]:
         yield from on_cluster(attempt, plan, params, FILES_AHEAD)
         return
     n_workers = n_processes(params, len(plan))
-    yield from map(convert, plan) if n_workers == 1 else _in_processes(plan, n_workers)
+    yield from map(_result, plan) if n_workers == 1 else _in_processes(plan, n_workers)
 
 
 def n_processes(params: WorkerParams, n_tasks: int) -> int:
@@ -75,9 +77,20 @@ def attempt(task: Task) -> Result:
     except OSError as error:
         raise StoreError(f"{note} cannot be written ({error.strerror}); check the disk of the store") from error
     with _watchdog(task.params.reading.timeout_s):
-        result = convert(task)
+        result = _result(task)
     note.unlink()
     return result
+
+
+def _result(task: Task) -> Result:
+    """Convert one file, and note the content of its files for comparisons to come."""
+    result = convert(task)
+    if isinstance(result, RejectedEntry):
+        return result
+    try:
+        return replace(result, content=content_of(task, result.named))
+    except OSError:
+        return result  # the file vanished after its conversion; the next run sees that
 
 
 @contextlib.contextmanager

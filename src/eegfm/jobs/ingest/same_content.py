@@ -1,0 +1,96 @@
+"""Recognise files whose times changed and whose contents did not: copies, clones, moved folders, touched files.
+
+A comparison costs one read of the files, which is far less than a conversion.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import xxhash
+
+from eegfm.corpora.base import side_file_versions
+from eegfm.jobs.ingest.convert import Task
+
+_CHUNK_BYTES = 1 << 20
+
+
+def unchanged(tasks: Sequence[Task], n_threads: int = 4) -> Iterator[Task]:
+    """Tasks whose stored recording was made from files of the same contents. Their files are read.
+
+    Args:
+        tasks: Recordings to convert, with the content of the stored recording where it is known.
+        n_threads: Files that are read at once.
+    """
+    known = [task for task in tasks if task.stored_content]
+    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="compare")
+    try:
+        for task, same in zip(known, pool.map(_is_unchanged, known), strict=True):
+            if same:
+                yield task
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _is_unchanged(task: Task) -> bool:
+    try:
+        return content_of(task, task.stored_named, task.stored_content) == task.stored_content
+    except OSError:
+        return False  # the conversion says what cannot be read
+
+
+def content_of(task: Task, named: Iterable[str], expected: str = "") -> str:
+    """Bytes and hash of the contents of all files that a recording is made from, without their times.
+
+    Args:
+        task: The recording.
+        named: Paths of further files that only its header names.
+        expected: A content to compare with: nothing is read where the bytes differ in number.
+
+    Returns:
+        The content; empty if a file is not as it was listed, or if the recording is one of several parts, whose files
+        are not all known here.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    root, own = task.root, str(task.row["path"])
+    side_files = task.params.corpus.build(str(task.row["corpus"])).sidecars(own)
+    if side_file_versions(root, side_files) != task.row["sidecars"]:
+        return ""
+    paths = sorted(path for path in {own, *side_files, *named} if (root / path).is_file())
+    n_bytes = sum((root / path).stat().st_size for path in paths)
+    if expected and not expected.startswith(f"{n_bytes}:"):
+        return ""
+    digest = xxhash.xxh3_128(repr([task.row[name] for name in ("recording_id", "corpus", "published")]).encode())
+    for path in paths:
+        digest.update(f"\n{path} {(root / path).stat().st_size}\n".encode())
+        _add_file(digest, root / path)
+    if not _is_as_listed(task) or side_file_versions(root, side_files) != task.row["sidecars"]:
+        return ""
+    return f"{n_bytes}:{digest.hexdigest()}"
+
+
+def _add_file(digest: "xxhash.xxh3_128", path: Path) -> None:
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+
+
+def _is_as_listed(task: Task) -> bool:
+    stat = task.path.stat()
+    return (stat.st_size, stat.st_mtime_ns) == (task.row["n_bytes"], task.row["mtime_ns"])
+
+
+def comparable(
+    contents: Mapping[str, str], readers: Mapping[str, Mapping[str, str]], now: Mapping[str, str]
+) -> dict[str, str]:
+    """Contents of the stored recordings that a comparison can keep: those whose readers are the present ones.
+
+    Args:
+        contents: Content of each stored recording that knows it.
+        readers: Versions of the readers of each.
+        now: Present versions of the readers.
+    """
+    kept = (i for i in contents if all(now.get(name) == code for name, code in readers[i].items()))
+    return {i: contents[i] for i in kept}
