@@ -44,7 +44,7 @@ def named(text: str) -> set[str]:
 
 ALL_LAYOUTS = {"recording"} | named("""
     corpora: base manifest
-    jobs.ingest: convert stream
+    jobs.ingest: convert stored_rate stream
     signal: companions expected header named_files open sniff text
     signal.montages: electrodes
     signal.processing: bad_stretches filters fingerprint kernels plausible quality quantize

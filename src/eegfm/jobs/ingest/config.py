@@ -42,6 +42,8 @@ class IngestParams(StrictModel):
         max_rejected_ratio: The run ends with an error if more than this share of the files is rejected.
         drop_missing: Let stored recordings drop out although the raw folder is another one, or lacks more than half of
             their files. Otherwise the run ends with an error, and nothing drops out.
+        accept_upsampled: Take a ``signal.rate_hz`` above the rates of all recordings, for an encoder that needs it.
+            Otherwise the run ends with an error after ingestion.
     """
 
     corpus: CorpusConfig
@@ -50,8 +52,11 @@ class IngestParams(StrictModel):
     workers: WorkerParams = WorkerParams()
     max_rejected_ratio: float = Field(default=0.2, ge=0, le=1)
     drop_missing: bool = False
+    accept_upsampled: bool = False
 
     def identity(self) -> dict[str, Any]:
         """Options that decide the result: all except the workers and those that only end a run."""
-        dump = self.model_dump(mode="json", exclude={"workers", "max_rejected_ratio", "drop_missing"})
+        dump = self.model_dump(
+            mode="json", exclude={"workers", "max_rejected_ratio", "drop_missing", "accept_upsampled"}
+        )
         return dump | {"reading": self.reading.model_dump(mode="json", exclude={"max_memory_bytes", "timeout_s"})}

@@ -14,6 +14,7 @@ from eegfm.corpora.manifest import check_published
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.jobs.ingest.config import IngestParams
 from eegfm.jobs.ingest.memory import keep_freed_memory
+from eegfm.jobs.ingest.stored_rate import UPSAMPLED
 from eegfm.jobs.ingest.stream import FilteredStream
 from eegfm.recording import Montage
 from eegfm.signal.config import SignalParams
@@ -37,6 +38,8 @@ LIMITED = frozenset({"kills_worker", "too_large"})
 """Codes of rejections that are tried again if the limits change."""
 MIN_GOOD_CHANNELS = 2
 """Least number of good scalp electrodes. The average of one electrode is the electrode itself, so nothing is left."""
+MAX_CLOCK_ERROR_RATIO = 1e-3
+"""Rates that differ by less are one rate, counted by two clocks."""
 UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """Exceptions of our own bugs. One odd file is then rejected; the rest of the corpus is still converted."""
 
@@ -164,6 +167,7 @@ def _convert(task: Task) -> Converted:
     n_in_bad = stream.n_in_bad(event for event in noted if not says_bad(event, patterns))
     event_flags += (f"events_in_bad:{n_in_bad}",) if n_in_bad else ()
     _check_unchanged(task, "while it was read")
+    event_flags += _upsampled(header, task.signal)
     flags = sorted({*header.flags, *details.flags, *written.flags, *event_flags, *_unknown(channels)})
     bad, bad_flags = _bad_channels(flags, channels.montage, details.reference_electrode)
     flags = sorted([*flags, *bad_flags])
@@ -254,6 +258,12 @@ def _bad_channels(
 
 def _unknown(channels: ResolvedChannels) -> tuple[str, ...]:
     return (*channels.flags, *(("labels_not_understood",) if channels.not_understood else ()))
+
+
+def _upsampled(header: RecordingHeader, signal: SignalParams) -> tuple[str, ...]:
+    """A flag where the stored rate lies above that of the recording by more than a clock's error."""
+    is_lower = header.rate_hz < signal.rate_hz * (1 - MAX_CLOCK_ERROR_RATIO)
+    return (f"{UPSAMPLED}:{header.rate_hz:g}",) if is_lower else ()
 
 
 def _check_count(channels: ResolvedChannels, header: RecordingHeader, signal: SignalParams) -> None:

@@ -23,6 +23,7 @@ from eegfm.jobs.ingest.describe import read_described
 from eegfm.jobs.ingest.drops import refuse_drops
 from eegfm.jobs.ingest.same_content import comparable, unchanged
 from eegfm.jobs.ingest.staleness import file_key, fresh_keys, reader_codes, store_facts
+from eegfm.jobs.ingest.stored_rate import UPSAMPLED, refuse_all_upsampled
 from eegfm.jobs.ingest.tables import (
     COPY_OF,
     events_table,
@@ -127,7 +128,7 @@ def _store(
             writer.remove(recording_id)
         # Closing ends the workers if this block fails or is told to stop.
         with closing(converted(plan, params.workers)) as results:
-            for result in _watched(results, len(plan), corpus):
+            for result in _said_if_upsampled(_watched(results, len(plan), corpus), signal):
                 _commit(writer, result, readers)
         writer.compact()
     return SignalStore(folder)
@@ -199,6 +200,21 @@ def _watched(results: Iterable[Result], n_tasks: int, corpus: str) -> Iterator[R
             _log.info("%s: %d of %d files, %.1f h of EEG, %.1f h/min", corpus, number, n_tasks, hours, pace)
 
 
+def _said_if_upsampled(results: Iterable[Result], signal: SignalParams) -> Iterator[Result]:
+    """Name the first recording with a lower rate than the store at once, not hours later at the end."""
+    is_said = False
+    for result in results:
+        flags = result.facts["flags"] if isinstance(result, Converted) and not is_said else ()
+        rate_hz = next((flag.partition(":")[2] for flag in flags if flag.startswith(f"{UPSAMPLED}:")), "")
+        if rate_hz:
+            is_said = True
+            _log.warning(
+                "%s was recorded at %s Hz, below signal.rate_hz=%g: such recordings are interpolated (flag %s)",
+                *(result.recording_id, rate_hz, signal.rate_hz, UPSAMPLED),
+            )
+        yield result
+
+
 def _commit(writer: StoreWriter, result: Result, readers: Mapping[str, str]) -> None:
     if isinstance(result, RejectedEntry):
         # Any reader may have rejected the file or a part of its recording, so all readers count.
@@ -246,12 +262,14 @@ def check_accounts(
     rejected: pd.DataFrame,
     corpus: str,
     max_rejected_ratio: float,
+    *,
+    accept_upsampled: bool = False,
 ) -> None:
-    """Stop if too many files were rejected.
+    """Stop if too many files were rejected, or if the stored rate lies above that of every recording.
 
     Raises:
-        EegfmError: More than ``max_rejected_ratio`` of the files that were not excluded are rejected, or no recording
-            is in the store.
+        EegfmError: More than ``max_rejected_ratio`` of the files that were not excluded are rejected, no recording is in
+            the store, or all recordings have lower rates than the store and ``accept_upsampled`` is not set.
     """
     n_tried = int((file_outcomes["outcome"] != "excluded").sum())
     if not n_tried:
@@ -260,6 +278,8 @@ def check_accounts(
             f"{corpus}: all {len(file_outcomes)} files are excluded; first: {first['path']}: {first['why']}"
         )
     if len(rejected) <= max_rejected_ratio * n_tried and len(recordings):
+        if not accept_upsampled:
+            refuse_all_upsampled(recordings, corpus)
         return
     codes = ", ".join(f"{code} {n}" for code, n in rejected["code"].value_counts().items())
     first = rejected.iloc[0]
