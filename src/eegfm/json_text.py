@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 MAX_DEPTH = 64
-MAX_DIGITS = 400
+MAX_DIGITS = 1000
 """Most digits of a whole number. Floating point ends at 309 digits, and Python refuses 4300 in words of its own."""
 
 

@@ -187,8 +187,13 @@ class Corpus(ABC):
         if not root.is_dir():
             raise EegfmError(f"{self.corpus}: raw folder {root} does not exist; {_where(self.corpus)}")
         manifest = read_manifest(root)
-        rows, n_foreign = [], 0
+        rows: list[dict[str, Any]] = []
+        n_foreign = n_odd = 0
         for path, size, mtime_ns in _files(root, self.suffixes):
+            if not _is_utf8(path):
+                n_foreign, n_odd = n_foreign + 1, n_odd + 1
+                rows.append(self._unreadable_name_row(root, path, size, mtime_ns))
+                continue
             fields = self.describe(path)
             if fields is None:
                 n_foreign += 1
@@ -196,11 +201,14 @@ class Corpus(ABC):
             else:
                 row = self._row(path, size, mtime_ns, fields)
             rows.append(row | self._beside(root, path, manifest))
+        if rows and n_odd == len(rows):
+            raise EegfmError(f"{root}: {rows[0]['path']} is no name in UTF-8; rename the file or its folder")
         if n_foreign == len(rows):
             kinds = " ".join(self.suffixes)
             found = f"no {kinds} file"
             if n_foreign:
-                found = f"{n_foreign} {kinds} files, none in the layout of {self.corpus}.ingest.corpus, e.g. {path}"
+                example = rows[-1]["path"]
+                found = f"{n_foreign} {kinds} files, none in the layout of {self.corpus}.ingest.corpus, e.g. {example}"
             raise EegfmError(
                 f"{self.corpus}: raw folder {root} holds {found}; expected are files like {self.example}; correct the "
                 f"layout, or {_where(self.corpus)}"
@@ -230,6 +238,18 @@ class Corpus(ABC):
         facts = {"recording_id": f"{self.corpus}:{path}", "corpus": self.corpus, "subject": ""}
         empty = {"session": "", "bids_task": "", "run": "", "official_split": ""}
         return {**facts, "path": path, "n_bytes": size, "mtime_ns": mtime_ns, **empty, **excluded}
+
+    def _unreadable_name_row(self, root: Path, path: str, size: int, mtime_ns: int) -> dict[str, Any]:
+        """Row of a file whose name is no UTF-8, which tables, stores and checksums hold names as."""
+        written = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        _log.warning("%s: %s is no name in UTF-8, and the file is left out; rename it or its folder", root, written)
+        row = self._foreign_row(written, size, mtime_ns)
+        # No file that is really called so has this id.
+        odd = {
+            "recording_id": f"{row['recording_id']} (no UTF-8)",
+            "excluded": "its name is no UTF-8; rename it or its folder",
+        }
+        return {**row, **odd, "sidecars": "", "published": ""}
 
     def _beside(self, root: Path, path: str, manifest: Mapping[str, KnownFile]) -> dict[str, str]:
         sidecars = self.sidecars(path)
@@ -287,17 +307,12 @@ def _files(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, int, in
                     if real not in above:  # following a link to a folder above would never end
                         folders.append((path, (*above, real)))
                 elif entry.name.lower().endswith(suffixes):
-                    _check_name(root, path)
                     stat = _stat(entry)
                     yield path, stat.st_size, stat.st_mtime_ns
 
 
-def _check_name(root: Path, path: str) -> None:
-    """Tables, stores and checksums hold names as UTF-8."""
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        raise EegfmError(f"{root}: {path!r} is no name in UTF-8; rename the file or its folder") from error
+def _is_utf8(path: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in path)
 
 
 def side_file_versions(root: Path, paths: Iterable[str]) -> str:

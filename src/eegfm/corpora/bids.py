@@ -14,6 +14,7 @@ from eegfm.corpora.bids_parts import is_shared, length_flags, place_in_part, rea
 from eegfm.corpora.bids_positions import Measured, PositionSource, place, position_files, read_positions
 from eegfm.corpora.bids_sidecars import SideFacts, entities, inherited, is_boundary, nearest, read_eeg_json, read_events
 from eegfm.corpora.config import BidsCorpus
+from eegfm.corpora.side_file_limits import is_there
 from eegfm.corpora.side_files import say_unused
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.named import refuse_unmatched
@@ -89,7 +90,7 @@ class Bids(Corpus):
         hidden = [name for name in self._labels if name in _OWN_COLUMNS]
         if hidden:
             raise EegfmError(f"corpus.labels names {', '.join(hidden)}, which mean something else; leave them out")
-        if not path.is_file():
+        if not is_there(path):
             if self._labels:
                 raise EegfmError(f"{path} does not exist; corpus.labels={list(self._labels)} are columns of it")
             return None

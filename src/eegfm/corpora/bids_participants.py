@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from eegfm.corpora.bids_sidecars import read_json
+from eegfm.corpora.side_file_limits import is_there
 from eegfm.corpora.text_tables import is_missing, read_table
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.signal.text import stripped
@@ -224,7 +225,7 @@ def _plain(column: str) -> str:
 
 def _described(path: Path) -> Mapping[str, Any]:
     """``participants.json``; empty if it is missing or cannot be read."""
-    if not path.is_file():
+    if not is_there(path):
         return {}
     try:
         return read_json(path)

@@ -4,15 +4,16 @@ Source: the BIDS specification, chapters "Common principles" (inheritance) and "
 """
 
 import itertools
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from eegfm.corpora.side_file_limits import MAX_JSON_BYTES, check_bytes, is_there
 from eegfm.corpora.text_tables import Row, is_missing, read_table
 from eegfm.errors import RecordingError
+from eegfm.json_text import parse_json
 from eegfm.recording import Reference
 from eegfm.signal.expected import Expected
 from eegfm.signal.montages.electrodes import clean_label
@@ -84,7 +85,7 @@ def inherited(path: str, ending: str) -> tuple[str, ...]:
 def nearest(path: Path, ending: str) -> Path | None:
     """The most specific side file that exists. Tables are not merged; only the nearest one counts."""
     places = (Path(place) for place in reversed(inherited(path.as_posix(), ending)))
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if is_there(place)), None)
 
 
 class SideFacts(NamedTuple):
@@ -112,7 +113,7 @@ class SideFacts(NamedTuple):
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not (math.isfinite(number) and number > 0):
-            reason = f"{self.files[key].name}: {key} is {value!r}"
+            reason = f"{self.files[key].name}: {key} is {repr(value)[:80]}"
             raise RecordingError("unreadable_sidecar", reason, "it must be a positive number or n/a; correct it")
         return number
 
@@ -154,7 +155,7 @@ def read_eeg_json(path: Path) -> SideFacts:
     values: dict[str, Any] = {}
     files: dict[str, Path] = {}
     for place in map(Path, inherited(path.as_posix(), "eeg.json")):
-        if place.is_file():
+        if is_there(place):
             found = read_json(place)
             values |= found
             files |= dict.fromkeys(found, place)
@@ -168,10 +169,11 @@ def read_json(path: Path) -> dict[str, Any]:
         RecordingError: The file is no JSON object (``unreadable_sidecar``).
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        check_bytes(path, MAX_JSON_BYTES)
+        found = parse_json(path.read_text(encoding="utf-8-sig"))
         if not isinstance(found, dict):
             raise ValueError("it is no object")
-    except (ValueError, RecursionError) as error:  # RecursionError: brackets nested thousands deep
+    except ValueError as error:
         raise RecordingError(
             "unreadable_sidecar", f"{path.name}: not readable as JSON ({error})", "correct it, or fetch it again"
         ) from error

@@ -13,6 +13,7 @@ from eegfm.corpora.bids_participants import column_of, numbers, persons, read_pa
 from eegfm.corpora.bids_sidecars import NOT_RAW, SideFacts, inherited, is_boundary, nearest, read_eeg_json, read_events
 from eegfm.corpora.config import HbnCorpus
 from eegfm.corpora.hbn_tasks import COLUMNS, START_KIT_EXCLUSIONS, TASKS, own_events
+from eegfm.corpora.side_file_limits import is_there
 from eegfm.corpora.side_files import say_unused
 from eegfm.corpora.text_tables import is_missing
 from eegfm.errors import EegfmError
@@ -95,7 +96,7 @@ class Hbn(Corpus):
         Raises:
             EegfmError: A table cannot be read, or two tables contradict each other about a participant.
         """
-        paths = [p for p in (root / "participants.tsv", *sorted(root.glob("*/participants.tsv"))) if p.is_file()]
+        paths = [p for p in (root / "participants.tsv", *sorted(root.glob("*/participants.tsv"))) if is_there(p)]
         if not paths:
             return None
         table = pd.concat([_participants(path) for path in paths], ignore_index=True).drop_duplicates()

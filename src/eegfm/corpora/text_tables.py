@@ -5,9 +5,11 @@ systems add such blanks. The content of a cell in double quotes is the text betw
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from eegfm.corpora.side_file_limits import check_bytes, check_shape
 from eegfm.signal.text import stripped
 
 MISSING = frozenset({"n/a", ""})
@@ -28,22 +30,24 @@ def cells(line: str, separator: str) -> list[str]:
     parts = line.split(separator)
     if '"' not in line:
         return [stripped(part) for part in parts]
-    found = []
-    while parts:
-        n_parts, cell = _quoted(parts, separator) or (1, parts[0])
+    found, at = [], 0
+    # Only these can end a quoted cell. Looking for an end among all parts would take for ever where none ends.
+    ends = [k for k, part in enumerate(parts) if stripped(part).endswith('"')]
+    while at < len(parts):
+        stop, cell = _quoted(parts, at, ends, separator) or (at + 1, parts[at])
         found.append(stripped(cell))
-        del parts[:n_parts]
+        at = stop
     return found
 
 
-def _quoted(parts: Sequence[str], separator: str) -> tuple[int, str] | None:
-    """Number of parts of the quoted cell at their start, and its text; None if no quoted cell starts."""
-    if not stripped(parts[0]).startswith('"'):
+def _quoted(parts: Sequence[str], at: int, ends: Sequence[int], separator: str) -> tuple[int, str] | None:
+    """End of the quoted cell that starts at a part, and its text; None if no quoted cell starts there."""
+    if not stripped(parts[at]).startswith('"'):
         return None
-    for n_parts in range(1, len(parts) + 1):
-        match = _QUOTED.fullmatch(stripped(separator.join(parts[:n_parts])))
+    for end in ends[bisect_left(ends, at) :]:
+        match = _QUOTED.fullmatch(stripped(separator.join(parts[at : end + 1])))
         if match:
-            return n_parts, match[1].replace('""', '"')
+            return end + 1, match[1].replace('""', '"')
     return None
 
 
@@ -56,11 +60,13 @@ def read_table(path: Path, required: Iterable[str], known: Iterable[str] = ()) -
         known: Other columns whose names match in any case. The rows use the spelling given here.
 
     Raises:
-        ValueError: The table is not UTF-8, lacks or repeats a column, or has a line with another number of fields than
-            the header, whose columns are then unknown.
+        ValueError: The table is no regular file, is too large (``side_file_limits``), is not UTF-8, lacks or repeats a
+            column, or has a line with another number of fields than the header, whose columns are then unknown.
         OSError: The table cannot be read.
     """
+    check_bytes(path)
     lines = path.read_text(encoding="utf-8-sig").split("\n")
+    check_shape(lines[0].count(TAB) + 1, len(lines))
     wanted = tuple(required)
     columns = _spelt_as(cells(lines[0], TAB), (*wanted, *known))
     if len(set(columns)) < len(columns) or not set(wanted) <= set(columns):

@@ -9,6 +9,7 @@ import pandas as pd
 
 from eegfm.corpora.base import Corpus, Details, annotation_events
 from eegfm.corpora.config import TuhCorpus
+from eegfm.corpora.side_file_limits import is_there
 from eegfm.corpora.tuh_annotations import (
     LAB_SUFFIXES,
     CsvAnnotations,
@@ -194,7 +195,7 @@ class Tuh(Corpus):
         """Annotation files that exist. A link to content that is not fetched counts as existing."""
         known = [suffix for suffix in self._annotation_suffixes(path.name) if suffix in suffixes]
         files = [(path.with_name(path.name.removesuffix(".edf") + suffix), suffix) for suffix in known]
-        return [(file, suffix) for file, suffix in files if file.is_file() or file.is_symlink()]
+        return [(file, suffix) for file, suffix in files if is_there(file) or file.is_symlink()]
 
     def _csv(self, path: Path) -> dict[Path, CsvAnnotations]:
         files = self._files(path, ".csv", ".csv_bi", "_seiz.csv")

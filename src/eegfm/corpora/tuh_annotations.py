@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from eegfm.corpora.side_file_limits import MAX_TABLE_BYTES, checked_bytes
 from eegfm.corpora.text_tables import cells, is_missing
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.signal.montages.bipolar import TCP_PAIRS, tcp_name
@@ -235,7 +236,8 @@ def _fields(line: _Line, fields: list[str], n_fields: int) -> list[str]:
 
 
 def _lines(path: Path) -> list[_Line]:
-    raw = path.read_bytes()
+    remedy = "fetch the file again, or remove it to do without its annotations"
+    raw = checked_bytes(path, MAX_TABLE_BYTES, "unreadable_annotations", remedy)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

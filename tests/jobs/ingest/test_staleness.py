@@ -42,8 +42,8 @@ def named(text: str) -> set[str]:
     return {f"{folder.strip()}.{name}" for folder, _, names in lines for name in names.split()} - {"recording."}
 
 
-ALL_LAYOUTS = {"recording"} | named("""
-    corpora: base manifest
+ALL_LAYOUTS = {"recording", "json_text"} | named("""
+    corpora: base manifest side_file_limits
     jobs.ingest: convert stored_rate stream
     signal: companions expected header named_files open sniff text
     signal.montages: electrodes

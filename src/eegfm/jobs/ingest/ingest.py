@@ -268,8 +268,8 @@ def check_accounts(
     """Stop if too many files were rejected, or if the stored rate lies above that of every recording.
 
     Raises:
-        EegfmError: More than ``max_rejected_ratio`` of the files that were not excluded are rejected, no recording is in
-            the store, or all recordings have lower rates than the store and ``accept_upsampled`` is not set.
+        EegfmError: More than ``max_rejected_ratio`` of the files that were not excluded are rejected, no recording is
+            in the store, or all recordings have lower rates than the store and ``accept_upsampled`` is not set.
     """
     n_tried = int((file_outcomes["outcome"] != "excluded").sum())
     if not n_tried:

@@ -26,6 +26,6 @@ def refuse_all_upsampled(recordings: pd.DataFrame, corpus: str) -> None:
     found = ", ".join(f"{rate} {n}" for rate, n in counts.head(5).items()) + (", …" if len(counts) > 5 else "")
     raise EegfmError(
         f"{corpus}: signal.rate_hz is {recordings['rate_hz'].iloc[0]:g}, and all {len(recordings)} recordings have "
-        f"lower rates ({found}): the stored signals hold no more than at {rates_hz.max():g} Hz. Set signal.rate_hz to at "
-        f"most {rates_hz.max():g}; if an encoder needs this rate: --params={corpus}.ingest.accept_upsampled=true"
+        f"lower rates ({found}): the stored signals hold no more than at {rates_hz.max():g} Hz. Set signal.rate_hz to "
+        f"at most {rates_hz.max():g}; if an encoder needs this rate: --params={corpus}.ingest.accept_upsampled=true"
     )

@@ -13,11 +13,13 @@ from typing import NamedTuple
 from eegfm.errors import RecordingError
 from eegfm.signal.companions import companion
 from eegfm.signal.expected import SANE_RATES_HZ
+from eegfm.signal.sniff import refuse_irregular
 from eegfm.signal.text import stripped
 
 SAMPLE_BYTES = {"INT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4}
 DEFAULT_UNIT = "µV"
 NEW_SEGMENT = "New Segment"
+MAX_TEXT_BYTES = 128 << 20
 FETCH_AGAIN = "fetch .vhdr, .vmrk and .eeg again, together, or leave the recording out"
 _MARKER = re.compile(r"Mk\d+\s*=(.*)", re.IGNORECASE)
 
@@ -143,7 +145,11 @@ def _sections(path: Path) -> dict[str, dict[str, str]]:
 
 def _text(path: Path) -> str:
     """A text file in UTF-8, or else in the Windows encoding of older recorders."""
+    refuse_irregular(path)
     try:
+        if path.stat().st_size > MAX_TEXT_BYTES:
+            reason = f"{path.name}: {path.stat().st_size} bytes of text, at most {MAX_TEXT_BYTES} are read"
+            raise RecordingError("brainvision_header", reason, FETCH_AGAIN)
         content = path.read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
@@ -214,6 +220,7 @@ def _markers(path: Path, name: str) -> tuple[Path | None, tuple[str, ...]]:
     if not name:
         return None, ()
     marker_path, flags = _beside(path, name, ".vmrk")
+    refuse_irregular(marker_path)
     return (marker_path, flags) if marker_path.is_file() else (None, ("markers_missing",))
 
 

@@ -27,6 +27,9 @@ NUMBER_CLASSES = range(6, 16)
 COMPLEX_FLAG = 0x08
 INFLATE_BYTES = 1 << 16
 PIECE_BYTES = 1 << 20
+MAX_SMALL_BYTES = 1 << 20
+"""Most bytes of flags, dimensions, names and lists of names of fields. They are read before a variable is known."""
+MAX_DEPTH = 8
 _BYTE_ORDERS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 _EMPTY: NDArray[np.generic] = np.empty((0, 0))
 
@@ -94,10 +97,12 @@ class _Source:
             raise DamagedFileError(f"an element of {n_bytes} bytes at byte {self.position - 8} reaches past its end")
         return _Tag(kind, n_bytes, None)
 
-    def content(self, tag: _Tag, stop: int) -> bytes:
+    def content(self, tag: _Tag, stop: int, max_bytes: int = MAX_SMALL_BYTES) -> bytes:
         """Content of a small element. The padding after it is skipped."""
         if tag.content is not None:
             return tag.content
+        if tag.n_bytes > max_bytes:
+            raise DamagedFileError(f"an element of {tag.n_bytes} bytes at byte {self.position - 8}, too long here")
         content = self.take(tag.n_bytes, stop)
         self.skip_to(min(stop, self.position + -tag.n_bytes % 8))
         return content
@@ -225,14 +230,16 @@ def _expect(source: _Source, kind: int, stop: int) -> _Tag:
     return tag
 
 
-def _value(source: _Source, matrix: _Matrix, wanted: Wanted | None, budget: Budget) -> Value:
+def _value(source: _Source, matrix: _Matrix, wanted: Wanted | None, budget: Budget, depth: int = 0) -> Value:
+    if depth > MAX_DEPTH:
+        raise DamagedFileError(f"structures inside each other, more than {MAX_DEPTH} deep")
     budget.spend(OBJECT_BYTES)
     if matrix.class_id in NUMBER_CLASSES:
         return _numbers(source, matrix, budget)
     if matrix.class_id == CHAR_CLASS:
         return _text(source, matrix, budget)
     if matrix.class_id == STRUCT_CLASS:
-        return _structs(source, matrix, wanted, budget)
+        return _structs(source, matrix, wanted, budget, depth + 1)
     return None
 
 
@@ -258,7 +265,7 @@ def _text(source: _Source, matrix: _Matrix, budget: Budget) -> str | None:
         return None if prod(matrix.dims) else ""
     tag = source.tag(matrix.stop)
     budget.spend(tag.n_bytes * 4)
-    content = source.content(tag, matrix.stop)
+    content = source.content(tag, matrix.stop, tag.n_bytes)
     endian = "be" if source.order == ">" else "le"
     # Kind 4 holds MATLAB's own 16-bit characters; kinds 16 to 18 are the Unicode encodings.
     encodings = {1: "latin-1", 2: "latin-1", 4: f"utf-16-{endian}", 16: "utf-8", 17: f"utf-16-{endian}"}
@@ -268,7 +275,9 @@ def _text(source: _Source, matrix: _Matrix, budget: Budget) -> str | None:
     return content.decode(encodings[tag.kind], errors="replace")
 
 
-def _structs(source: _Source, matrix: _Matrix, wanted: Wanted | None, budget: Budget) -> list[dict[str, Value]]:
+def _structs(
+    source: _Source, matrix: _Matrix, wanted: Wanted | None, budget: Budget, depth: int
+) -> list[dict[str, Value]]:
     names, n_elements = _field_names(source, matrix.stop), prod(matrix.dims)
     n_left = matrix.stop - source.position
     # Each field takes at least one tag. This bounds the work before it starts.
@@ -283,7 +292,7 @@ def _structs(source: _Source, matrix: _Matrix, wanted: Wanted | None, budget: Bu
             if wanted is None or name in wanted:
                 field = _matrix(source, stop)
                 inner = wanted[name] if wanted else None
-                elements[-1][name] = _EMPTY if field is None else _value(source, field, inner, budget)
+                elements[-1][name] = _EMPTY if field is None else _value(source, field, inner, budget, depth)
             source.skip_to(stop)
     return elements
 
