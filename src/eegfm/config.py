@@ -11,6 +11,8 @@ Count = Annotated[int, Field(gt=0, le=65_536)]
 """A width, a length in samples or a number of parts of a module. No network here is anywhere near the limit."""
 Depth = Annotated[int, Field(gt=0, le=1024)]
 """A number of layers."""
+Number = Annotated[int, Field(gt=0, le=10**9)]
+"""A number of steps, windows or repetitions."""
 Amount = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 """A scale, a duration or a ratio of widths."""
 

@@ -26,6 +26,8 @@ class ForeignFileDataset(AbstractDataset[Path, Path]):
         """The file, which must exist."""
         if self._path.name == f"{self._variable} is not set":
             raise EegfmError(f"environment variable {self._path.name}; set it to a file, e.g. {self._variable}=FILE")
+        if self._path.exists() and not self._path.is_file():
+            raise EegfmError(f"{self._path}: is no regular file; {self._variable} must name a file of weights")
         if not self._path.is_file():
             raise EegfmError(f"{self._path}: no such file; {self._variable} names it")
         return self._path
