@@ -52,7 +52,7 @@ class RecordingEntry:
 
 @dataclass(frozen=True)
 class RejectedEntry:
-    """One rejected file with the reason. ``named`` and ``readers`` are as for recordings."""
+    """One rejected file with the reason. ``named``, ``readers`` and ``content`` are as for recordings."""
 
     recording_id: str
     key: str
@@ -63,6 +63,7 @@ class RejectedEntry:
     remedy: str
     named: dict[str, str] = field(default_factory=dict)
     readers: dict[str, str] = field(default_factory=dict)
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class RemovedEntry:
 
 @dataclass(frozen=True)
 class TouchedEntry:
-    """A stored recording whose files have other times and the same contents: its ``key`` and ``named`` of today."""
+    """A recording or rejection whose files have other times and the same contents: ``key`` and ``named`` of today."""
 
     recording_id: str
     key: str

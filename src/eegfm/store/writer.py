@@ -148,7 +148,7 @@ class StoreWriter:
 
     @property
     def contents(self) -> dict[str, str]:
-        """Bytes and hash of the contents of the files, for each recording that knows them."""
+        """Bytes and hash of the contents of the files, for each recording or rejection that knows them."""
         return {i: known.content for i, known in self._known.items() if known.content}
 
     def commit(
@@ -218,7 +218,7 @@ class StoreWriter:
         self._append_entry(RemovedEntry(recording_id))
 
     def touch(self, recording_id: str, key: str, named: Mapping[str, str]) -> None:
-        """Give a recording the key of files that have other times and the same contents."""
+        """Give a recording or rejection the key of files that have other times and the same contents."""
         self._append_entry(TouchedEntry(recording_id, key, dict(named)))
 
     def compact(self) -> None:
@@ -297,7 +297,7 @@ class StoreWriter:
             n_bytes = entry.n_samples * SAMPLE_DTYPE.itemsize * len(entry.scales_uv)
             self._known[entry.recording_id] = _Known(entry.key, "", n_bytes, entry.named, readers, entry.content)
         else:
-            self._known[entry.recording_id] = _Known(entry.key, entry.code, 0, entry.named, readers, "")
+            self._known[entry.recording_id] = _Known(entry.key, entry.code, 0, entry.named, readers, entry.content)
 
     def _start_empty(self) -> None:
         """Empty the store. The index goes first, because without it no shard is read."""

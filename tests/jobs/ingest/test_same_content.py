@@ -9,15 +9,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import eegfm.jobs.ingest.convert as convert_module
 from bids_tree import write_signal, write_tree
 from eegfm.corpora.config import BidsCorpus
+from eegfm.errors import RecordingError
 from eegfm.jobs.ingest.config import IngestParams, WorkerParams
+from eegfm.jobs.ingest.convert import Converted, Task
 from eegfm.jobs.ingest.ingest import Ingested, ingest
-from eegfm.signal.config import SignalParams
+from eegfm.signal.config import ReadParams, SignalParams
 from eegfm.store.index import read_index, scan_index
 from eegfm.store.reader import SignalStore
 from set_files import TEN_TWENTY
-from tone_corpus import PARAMS, run_ingest, write_corpus
+from tone_corpus import PARAMS, run_ingest, write_corpus, write_recording
 
 OTHER_NS = 10**18
 
@@ -47,7 +50,7 @@ def test_touched_files_are_compared_once_and_converted_never(
         after = run(project)
     assert conversions == []
     assert "tones: 3 files, 0 to convert" in caplog.messages
-    assert "tones: the files of 3 stored recordings have another time or size; comparing contents" in caplog.messages
+    assert "tones: the files of 3 known recordings have another time or size; comparing contents" in caplog.messages
     assert "tones: 3 recordings have the contents that they had, and are not converted again" in caplog.messages
     assert after.store.identity == before.store.identity
     assert [path.read_bytes() for path in sorted(project.rglob("*.i16"))] == shards
@@ -140,6 +143,50 @@ def test_two_workers_compare_too(project: Path) -> None:
     assert done.store.identity == identity
     names = [type(entry).__name__ for entry, _ in scan_index(project / "data" / "signals")]
     assert names == ["RecordingEntry"] * 3 + ["TouchedEntry"] * 3
+
+
+def test_rejected_files_are_compared_too(project: Path, conversions: list[str]) -> None:
+    (project / "raw" / "x_1.edf").write_bytes(b"no EDF")
+    params = PARAMS.model_copy(update={"max_rejected_ratio": 0.5})
+
+    def rejected(limit: int = 4 << 30) -> list[str]:
+        conversions.clear()
+        limited = params.model_copy(update={"reading": ReadParams(max_memory_bytes=limit)})
+        done = run_ingest(project / "raw", project / "data" / "signals", limited)
+        return done.rejected["code"].tolist()
+
+    assert (rejected(), conversions) == (["not_edf"], ["x_1.edf"])
+    touch(project / "raw")
+    assert (rejected(), conversions) == (["not_edf"], [])
+    (project / "raw" / "x_1.edf").write_bytes(b"NO EDF")
+    assert (rejected(), conversions) == (["not_edf"], ["x_1.edf"])
+
+
+def test_what_limits_rejected_stays_rejected_until_these_change(
+    project: Path, conversions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_recording(project / "raw" / "x_1.edf", phase_seed=9)
+    real = convert_module._convert
+
+    def too_large(task: Task) -> Converted:
+        if task.row["path"] == "x_1.edf" and task.params.reading.max_memory_bytes < 1 << 30:
+            raise RecordingError("too_large", "x_1.edf: large", "leave it out")
+        return real(task)
+
+    monkeypatch.setattr(convert_module, "_convert", too_large)
+
+    def codes(limit: int) -> list[str]:
+        conversions.clear()
+        limited = PARAMS.model_copy(update={"max_rejected_ratio": 0.5, "reading": ReadParams(max_memory_bytes=limit)})
+        return run_ingest(project / "raw", project / "data" / "signals", limited).rejected["code"].tolist()
+
+    assert (codes(1000), conversions) == (["too_large"], ["x_1.edf"])
+    touch(project / "raw")
+    assert (codes(1000), conversions) == (["too_large"], [])
+    assert (codes(1000), conversions) == (["too_large"], [])
+    for path in (project / "raw").iterdir():
+        os.utime(path, ns=(1, 1))
+    assert (codes(1 << 30), conversions) == ([], ["x_1.edf"])
 
 
 EVENTS = "sub-01/eeg/sub-01_task-x_events.tsv"

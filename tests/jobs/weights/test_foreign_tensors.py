@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from eegfm.errors import CheckpointError
+from eegfm.jobs.weights.exported import load_exported, read_exported_config
 from eegfm.jobs.weights.foreign_weights import read_foreign_weights
 
 MAX_GROWN_BYTES = 300 << 20
@@ -161,3 +162,22 @@ def test_no_hostile_file_takes_memory(tmp_path: Path) -> None:
         torch.save(HOSTILE[kind][0](), tmp_path / "w.pt")
         message(tmp_path / "w.pt")
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < MAX_GROWN_BYTES
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[" * 50_000 + "]" * 50_000, "nested deeper than 64 levels"),
+        ('{"model_type": "eegfm", "montage": NaN}', "NaN is no number"),
+        ('{"model_type": "eegfm", "model_type": "other"}', "occurs twice"),
+        ('{"model_type": "eegfm", "montage": "m", "header": {}}', "is no configuration of this eegfm"),
+    ],
+)
+def test_a_hostile_configuration_beside_exported_weights_is_one_line(tmp_path: Path, text: str, expected: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match=expected) as caught:
+        read_exported_config(tmp_path)
+    assert "\n" not in str(caught.value)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(CheckpointError):
+        load_exported(tmp_path)

@@ -58,6 +58,7 @@ class Task:
         stored_content: Content of the files that the stored recording was made from, see
             ``eegfm.jobs.ingest.same_content``; empty if there is none, or if it is stale for another reason.
         stored_named: Files that only the header of the stored recording names.
+        stored_key: Key of the stored recording or rejection.
     """
 
     root: Path
@@ -68,6 +69,7 @@ class Task:
     spool: Path
     stored_content: str = ""
     stored_named: tuple[str, ...] = ()
+    stored_key: str = ""
 
     @property
     def path(self) -> Path:
@@ -83,6 +85,12 @@ class Task:
         """Versions of files that only the header names, by path inside the raw folder."""
         files = named_files(self.path, self.params.reading)
         return {file.relative_to(self.root).as_posix(): file_version(file) for file in files}
+
+    @property
+    def same_key(self) -> str:
+        """The key of the stored recording or rejection if the contents of its files are the same."""
+        limits = self.stored_key.partition(":")[2]
+        return f"{self.key}:{limits}" if limits else self.key
 
     @property
     def limited_key(self) -> str:

@@ -154,15 +154,18 @@ def _plan(
     readers: Mapping[str, str],
 ) -> list[Task]:
     fresh = fresh_keys(writer, root, readers)
-    contents = comparable(writer.contents, writer.readers, readers)
-    named = writer.named_files
+    contents, named, keys = comparable(writer, readers), writer.named_files, writer.keys
     tasks = []
     for row in wanted.to_dict("records"):
         task = Task(root, {str(k): v for k, v in row.items()}, file_key(row), params, signal, writer.spool)
-        recording_id = str(row["recording_id"])
-        if fresh.get(recording_id) not in (task.key, task.limited_key):
-            content, files = contents.get(recording_id, ""), tuple(named.get(recording_id, ()))
-            tasks.append(replace(task, stored_content=content, stored_named=files))
+        i = str(row["recording_id"])
+        if fresh.get(i) in (task.key, task.limited_key):
+            continue
+        if i in contents:
+            task = replace(task, stored_content=contents[i], stored_named=tuple(named.get(i, ())), stored_key=keys[i])
+        # What other limits rejected is tried again with the present ones.
+        is_limited_otherwise = task.same_key not in (task.key, task.limited_key)
+        tasks.append(replace(task, stored_content="") if is_limited_otherwise else task)
     return tasks
 
 
@@ -171,10 +174,10 @@ def _without_unchanged(plan: Sequence[Task], writer: StoreWriter, corpus: str) -
     n_known = sum(task.stored_content != "" for task in plan)
     if not n_known:
         return list(plan)
-    _log.info("%s: the files of %d stored recordings have another time or size; comparing contents", corpus, n_known)
+    _log.info("%s: the files of %d known recordings have another time or size; comparing contents", corpus, n_known)
     same, logged_s = set[str](), time.monotonic()
     for task in unchanged(plan):
-        writer.touch(task.row["recording_id"], task.key, task.named_versions() if task.stored_named else {})
+        writer.touch(task.row["recording_id"], task.same_key, task.named_versions() if task.stored_named else {})
         same.add(task.key)
         if time.monotonic() - logged_s > LOG_EVERY_S:
             logged_s = time.monotonic()

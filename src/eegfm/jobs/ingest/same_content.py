@@ -10,7 +10,8 @@ from pathlib import Path
 import xxhash
 
 from eegfm.corpora.base import side_file_versions
-from eegfm.jobs.ingest.convert import Task
+from eegfm.jobs.ingest.convert import TRIED_AGAIN, Task
+from eegfm.store.writer import StoreWriter
 
 _CHUNK_BYTES = 1 << 20
 
@@ -82,15 +83,14 @@ def _is_as_listed(task: Task) -> bool:
     return (stat.st_size, stat.st_mtime_ns) == (task.row["n_bytes"], task.row["mtime_ns"])
 
 
-def comparable(
-    contents: Mapping[str, str], readers: Mapping[str, Mapping[str, str]], now: Mapping[str, str]
-) -> dict[str, str]:
-    """Contents of the stored recordings that a comparison can keep: those whose readers are the present ones.
+def comparable(writer: StoreWriter, readers: Mapping[str, str]) -> dict[str, str]:
+    """Contents of the recordings and rejections that a comparison can keep, by recording id.
 
     Args:
-        contents: Content of each stored recording that knows it.
-        readers: Versions of the readers of each.
-        now: Present versions of the readers.
+        writer: The open store.
+        readers: Present versions of the readers. What another version read is converted again.
     """
-    kept = (i for i in contents if all(now.get(name) == code for name, code in readers[i].items()))
-    return {i: contents[i] for i in kept}
+    codes, of_entry = writer.rejection_codes, writer.readers
+    contents = writer.contents
+    kept = (i for i in contents if codes.get(i) not in TRIED_AGAIN)
+    return {i: contents[i] for i in kept if all(readers.get(name) == code for name, code in of_entry[i].items())}

@@ -21,7 +21,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from eegfm.errors import EegfmError, StoreError
 from eegfm.jobs.ingest.clusters import on_cluster
 from eegfm.jobs.ingest.config import WorkerParams
-from eegfm.jobs.ingest.convert import Converted, Task, convert
+from eegfm.jobs.ingest.convert import TRIED_AGAIN, Converted, Task, convert
 from eegfm.jobs.ingest.processes import deaf_to_ctrl_c, end_with
 from eegfm.jobs.ingest.same_content import content_of
 from eegfm.store.index import RejectedEntry
@@ -65,12 +65,13 @@ def attempt(task: Task) -> Result:
     note = task.spool / f"{task.key}.started"
     n_starts = note.stat().st_size if note.exists() else 0
     if n_starts >= MAX_STARTS:
-        return task.rejected(
+        rejected = task.rejected(
             "kills_worker",
             f"{task.row['path']}: {n_starts} worker processes died while they converted this file, or took longer than "
             f"{task.params.reading.timeout_s:g} s",
             "leave the file out; or raise ingest.reading.timeout_s, or use fewer workers if memory ran out",
         )
+        return _with_content(task, rejected)
     try:
         with note.open("ab") as file:
             file.write(b".")
@@ -84,13 +85,16 @@ def attempt(task: Task) -> Result:
 
 def _result(task: Task) -> Result:
     """Convert one file, and note the content of its files for comparisons to come."""
-    result = convert(task)
-    if isinstance(result, RejectedEntry):
+    return _with_content(task, convert(task))
+
+
+def _with_content(task: Task, result: Result) -> Result:
+    if isinstance(result, RejectedEntry) and result.code in TRIED_AGAIN:
         return result
     try:
         return replace(result, content=content_of(task, result.named))
     except OSError:
-        return result  # the file vanished after its conversion; the next run sees that
+        return result  # a file cannot be read, or vanished after its conversion; the next run sees that
 
 
 @contextlib.contextmanager
