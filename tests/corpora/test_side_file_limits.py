@@ -202,6 +202,17 @@ def test_a_file_that_is_called_like_an_escaped_name(tmp_path: Path) -> None:
     assert len(run_ingest(raw, tmp_path / "store").file_outcomes) == 5
 
 
+def test_folders_that_all_lead_to_each_other_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eegfm.corpora.base.MAX_LINKED_FOLDERS", 500)
+    raw = write_corpus(tmp_path / "raw")
+    for name in "abcdefghijkl":
+        (raw / name).mkdir()
+        for other in "abcdefghijkl".replace(name, ""):
+            (raw / name / other).symlink_to(raw / other)
+    with pytest.raises(EegfmError, match="links lead to more than 500 folders"):
+        EdfFolderCorpus(pattern="{subject}_{run}.edf").build("tones").index(raw)
+
+
 def test_folders_that_contain_themselves(tmp_path: Path) -> None:
     raw = write_corpus(tmp_path / "raw")
     (raw / "a").mkdir()

@@ -70,6 +70,8 @@ class StoredFacts(TypedDict):
 
 DERIVED_COLUMNS = ("duration_s", "person", "simulated")
 """Columns that the recordings table derives from these facts and from the names of a recording."""
+MAX_LINKED_FOLDERS = 20_000
+"""Most folders of a raw folder that are reached through links below it."""
 RECORDING_COLUMNS = frozenset({*RAW_FILE_COLUMNS, *StoredFacts.__annotations__, *DERIVED_COLUMNS})
 """Columns with one meaning in every corpus. No label may have such a name."""
 
@@ -294,18 +296,27 @@ def _where(corpus: str) -> str:
 
 def _files(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
     """Posix path inside root, size and modification time of each file with one of the suffixes."""
-    folders: list[tuple[str, tuple[Path, ...]]] = [("", (root.resolve(),))]
+    folders: list[tuple[str, tuple[Path, ...], bool]] = [("", (root.resolve(),), False)]
+    n_linked = 0
     while folders:
-        folder, above = folders.pop()
+        folder, above, is_linked = folders.pop()
+        n_linked += is_linked
+        if n_linked > MAX_LINKED_FOLDERS:
+            # Links that lead to each other give more paths than anybody can list.
+            raise EegfmError(
+                f"{root}: links lead to more than {MAX_LINKED_FOLDERS} folders, e.g. {folder!r}; remove links to "
+                "folders that link back"
+            )
         with scandir(root / folder) as found:
             for entry in found:
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 if entry.name.startswith("."):
                     continue
                 if _is_folder(entry):
-                    real = Path(entry.path).resolve()
+                    inner = above[-1] / entry.name
+                    real = inner.resolve() if entry.is_symlink() else inner
                     if real not in above:  # following a link to a folder above would never end
-                        folders.append((path, (*above, real)))
+                        folders.append((path, (*above, real), is_linked or entry.is_symlink()))
                 elif entry.name.lower().endswith(suffixes):
                     stat = _stat(entry)
                     yield path, stat.st_size, stat.st_mtime_ns
