@@ -69,7 +69,7 @@ READER = {
         signal.eeglab: fdt fields reader
         signal.matlab: mat5 mat73 read values
     """),
-    "brainvision": named("signal: companions expected header text\nsignal.brainvision: header reader"),
+    "brainvision": named("signal: companions expected header sniff text\nsignal.brainvision: header reader"),
 }
 """By format, the modules that its reader consists of."""
 
