@@ -203,7 +203,7 @@ def test_a_file_that_is_called_like_an_escaped_name(tmp_path: Path) -> None:
 
 
 def test_folders_that_all_lead_to_each_other_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eegfm.corpora.base.MAX_LINKED_FOLDERS", 500)
+    monkeypatch.setattr("eegfm.corpora.raw_listing.MAX_LINKED_FOLDERS", 500)
     raw = write_corpus(tmp_path / "raw")
     for name in "abcdefghijkl":
         (raw / name).mkdir()

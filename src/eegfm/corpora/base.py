@@ -3,8 +3,7 @@
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from os import DirEntry, scandir, stat_result
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypedDict
 
@@ -12,6 +11,7 @@ import pandas as pd
 
 from eegfm.corpora.label_join import join_labels
 from eegfm.corpora.manifest import KnownFile, annex_key, published_text, read_manifest
+from eegfm.corpora.raw_listing import is_utf8, raw_files_below
 from eegfm.errors import EegfmError
 from eegfm.recording import Reference
 from eegfm.signal.config import ReadParams
@@ -70,8 +70,6 @@ class StoredFacts(TypedDict):
 
 DERIVED_COLUMNS = ("duration_s", "person", "simulated")
 """Columns that the recordings table derives from these facts and from the names of a recording."""
-MAX_LINKED_FOLDERS = 20_000
-"""Most folders of a raw folder that are reached through links below it."""
 RECORDING_COLUMNS = frozenset({*RAW_FILE_COLUMNS, *StoredFacts.__annotations__, *DERIVED_COLUMNS})
 """Columns with one meaning in every corpus. No label may have such a name."""
 
@@ -191,8 +189,8 @@ class Corpus(ABC):
         manifest = read_manifest(root)
         rows: list[dict[str, Any]] = []
         n_foreign = n_odd = 0
-        for path, size, mtime_ns in _files(root, self.suffixes):
-            if not _is_utf8(path):
+        for path, size, mtime_ns in raw_files_below(root, self.suffixes):
+            if not is_utf8(path):
                 n_foreign, n_odd = n_foreign + 1, n_odd + 1
                 rows.append(self._unreadable_name_row(root, path, size, mtime_ns))
                 continue
@@ -294,38 +292,6 @@ def _where(corpus: str) -> str:
     )
 
 
-def _files(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
-    """Posix path inside root, size and modification time of each file with one of the suffixes."""
-    folders: list[tuple[str, tuple[Path, ...], bool]] = [("", (root.resolve(),), False)]
-    n_linked = 0
-    while folders:
-        folder, above, is_linked = folders.pop()
-        n_linked += is_linked
-        if n_linked > MAX_LINKED_FOLDERS:
-            # Links that lead to each other give more paths than anybody can list.
-            raise EegfmError(
-                f"{root}: links lead to more than {MAX_LINKED_FOLDERS} folders, e.g. {folder!r}; remove links to "
-                "folders that link back"
-            )
-        with scandir(root / folder) as found:
-            for entry in found:
-                path = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.name.startswith("."):
-                    continue
-                if _is_folder(entry):
-                    inner = above[-1] / entry.name
-                    real = inner.resolve() if entry.is_symlink() else inner
-                    if real not in above:  # following a link to a folder above would never end
-                        folders.append((path, (*above, real), is_linked or entry.is_symlink()))
-                elif entry.name.lower().endswith(suffixes):
-                    stat = _stat(entry)
-                    yield path, stat.st_size, stat.st_mtime_ns
-
-
-def _is_utf8(path: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in path)
-
-
 def side_file_versions(root: Path, paths: Iterable[str]) -> str:
     """Name, size and modification time of each existing file: column ``sidecars`` of ``raw_files``."""
     versions = [(path.rsplit("/", 1)[-1], file_version(root / path)) for path in paths]
@@ -338,19 +304,3 @@ def file_version(path: Path) -> str:
         return ""
     stat = path.stat()
     return f"{stat.st_size}:{stat.st_mtime_ns}"
-
-
-def _is_folder(entry: DirEntry[str]) -> bool:
-    """Whether the path is a folder or a link to a folder. A circular link is no folder."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _stat(entry: DirEntry[str]) -> stat_result:
-    """Status of the file, or of a dangling link. git-annex has links to content that is not fetched yet."""
-    try:
-        return entry.stat()
-    except OSError:
-        return entry.stat(follow_symlinks=False)

@@ -1,14 +1,44 @@
 """Say why a store starts empty: which parameter, which code or which library differs from the one that made it."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from eegfm.errors import StoreError
 from eegfm.store.index import RecordingEntry, read_index
-from eegfm.store.layout import StoreFacts
+from eegfm.store.layout import StoreFacts, is_of_this_format, read_facts, write_facts
 
+_log = logging.getLogger(__name__)
+
+Before = Callable[[Collection[str], str], None]
+"""Takes the ids of the stored recordings and the raw folder of the last run."""
 _N_SHOWN = 5
+
+
+def is_stale(folder: Path, facts: StoreFacts, before: Before) -> bool:
+    """Whether a store must start empty. If so, the log says why, and what that costs.
+
+    Args:
+        folder: The store.
+        facts: Facts of the run. What they say beyond the store's own facts is written into the store.
+        before: Called before anything is changed; it may raise an error.
+    """
+    if not is_of_this_format(folder):
+        _log.warning("%s starts empty: another version of eegfm wrote it, in another format", folder)
+        return True
+    stored, recordings = read_facts(folder), stored_recordings(folder)
+    before(recordings, stored.raw_folder)
+    if stored != facts:
+        _log.warning(
+            "%s starts empty, and its %d recordings are converted again: %s",
+            *(folder, len(recordings), described_changes(stored, facts)),
+        )
+        return True
+    if stored.made_from != facts.made_from:
+        write_facts(folder, replace(facts, raw_folder=stored.raw_folder))
+    return False
 
 
 def stored_recordings(folder: Path) -> frozenset[str]:

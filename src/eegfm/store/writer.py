@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from eegfm.errors import StoreError
 from eegfm.files import exclusive
 from eegfm.recording import Montage
 from eegfm.store.addresses import drop_addresses, write_addresses
-from eegfm.store.changes import described_changes, stored_recordings
+from eegfm.store.changes import Before, is_stale
 from eegfm.store.checksums import block_checksums
 from eegfm.store.compaction import compact
 from eegfm.store.contents import write_contents
@@ -37,7 +37,6 @@ from eegfm.store.layout import (
     SHARD_BYTES,
     STORE_FILE,
     StoreFacts,
-    is_of_this_format,
     n_blocks,
     read_facts,
     write_facts,
@@ -95,7 +94,7 @@ class StoreWriter:
         facts: StoreFacts,
         *,
         shard_bytes: int = SHARD_BYTES,
-        before: Callable[[Collection[str], str], None] = lambda _ids, _raw_folder: None,
+        before: Before = lambda _ids, _raw_folder: None,
     ) -> None:
         self.folder = Path(folder)
         self._before = before
@@ -119,6 +118,7 @@ class StoreWriter:
         with self._lock:
             shutil.rmtree(self.spool, ignore_errors=True)
             if kind is None:
+                self._note_raw_folder()
                 self._leave_addresses()
 
     @property
@@ -225,6 +225,12 @@ class StoreWriter:
         """Remove the bytes of replaced and removed recordings, if they are over a fifth of all bytes."""
         compact(self.folder, self._shards, sum(known.n_bytes for known in self._known.values()))
 
+    def _note_raw_folder(self) -> None:
+        """Write the raw folder of this run, which counts as the last one only where the run took its recordings."""
+        with _in_words(self.folder):
+            if read_facts(self.folder).raw_folder != self._facts.raw_folder:
+                write_facts(self.folder, self._facts)
+
     def _leave_addresses(self) -> None:
         """Write addresses and contents, or log why not. Readers can do without them, only slower."""
         try:
@@ -238,13 +244,8 @@ class StoreWriter:
 
     def _open(self) -> None:
         shutil.rmtree(self.spool, ignore_errors=True)
-        if not (self.folder / STORE_FILE).exists():
+        if not (self.folder / STORE_FILE).exists() or is_stale(self.folder, self._facts, self._before):
             self._start_empty()
-        elif not is_of_this_format(self.folder):
-            _log.warning("%s starts empty: another version of eegfm wrote it, in another format", self.folder)
-            self._start_empty()
-        else:
-            self._check_facts(read_facts(self.folder))
         n_whole = 0
         for entry, end in scan_index(self.folder):
             n_whole = end
@@ -257,19 +258,6 @@ class StoreWriter:
         self._shards.delete_unknown()
         self._drop_damaged()
         self.spool.mkdir()
-
-    def _check_facts(self, stored: StoreFacts) -> None:
-        """Empty a store with other facts, and say what differs and what that costs."""
-        recordings = stored_recordings(self.folder)
-        self._before(recordings, stored.raw_folder)
-        if stored != self._facts:
-            _log.warning(
-                "%s starts empty, and its %d recordings are converted again: %s",
-                *(self.folder, len(recordings), described_changes(stored, self._facts)),
-            )
-            self._start_empty()
-        elif (stored.made_from, stored.raw_folder) != (self._facts.made_from, self._facts.raw_folder):
-            write_facts(self.folder, self._facts)
 
     def _drop_damaged(self) -> None:
         """Read the whole store if damage is known, and remove damaged recordings."""

@@ -10,7 +10,7 @@ from eegfm.jobs.ingest.ingest import ingest
 from eegfm.signal.config import SignalParams
 from eegfm.store.layout import read_facts
 from eegfm.store.reader import SignalStore
-from tone_corpus import CORPUS, PARAMS, run_ingest, write_corpus
+from tone_corpus import CORPUS, PARAMS, run_ingest, write_corpus, write_recording
 
 DROP = PARAMS.model_copy(update={"drop_missing": True})
 
@@ -73,6 +73,28 @@ def test_most_files_gone_from_the_same_folder_ask(store: Path, tmp_path: Path) -
         path.rename(path.with_name(f"d{path.name}"))
     message = refused(tmp_path / "first", store)
     assert f"2 of the 2 recordings in the store are not in raw folder {tmp_path / 'first'}" in message
+
+
+def test_another_folder_with_the_same_names_asks_too(store: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tmp_path / "first", other)
+    for k, name in enumerate(("a_1", "a_2", "b_1")):
+        write_recording(other / f"{name}.edf", phase_seed=20 + k)
+    for _ in range(2):
+        with pytest.raises(EegfmError) as caught:
+            run_ingest(other, store)
+        assert str(caught.value).startswith(
+            f"tones: 3 of the 4 recordings in the store, which was made from {tmp_path / 'first'}, have other contents "
+            f"in raw folder {other}, e.g. tones:a_1; nothing was replaced."
+        )
+    digest = SignalStore(store).digest()
+    run_ingest(tmp_path / "first", store)
+    assert SignalStore(store).digest() == digest
+    run_ingest(other, store, DROP)
+    assert SignalStore(store).digest() != digest
+    shutil.copytree(other, tmp_path / "third")
+    write_recording(tmp_path / "third" / "a_1.edf", phase_seed=40)
+    run_ingest(tmp_path / "third", store)  # one corrected recording of four is no other corpus
 
 
 def test_a_moved_folder_a_link_and_more_files_do_not_ask(store: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def named(text: str) -> set[str]:
 
 
 ALL_LAYOUTS = {"recording", "json_text"} | named("""
-    corpora: base manifest side_file_limits
+    corpora: base manifest raw_listing side_file_limits
     jobs.ingest: convert stored_rate stream
     signal: companions expected header named_files open sniff text
     signal.montages: electrodes

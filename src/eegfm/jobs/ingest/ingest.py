@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,14 +16,14 @@ from tqdm import tqdm
 
 from eegfm.errors import EegfmError, StoreError
 from eegfm.jobs.ingest.config import IngestParams
-from eegfm.jobs.ingest.convert import Converted, Task
+from eegfm.jobs.ingest.convert import Converted
 from eegfm.jobs.ingest.copies import find_copies
 from eegfm.jobs.ingest.copies_known import compare_copies
 from eegfm.jobs.ingest.describe import read_described
-from eegfm.jobs.ingest.drops import refuse_drops
-from eegfm.jobs.ingest.same_content import comparable, unchanged
-from eegfm.jobs.ingest.staleness import file_key, fresh_keys, reader_codes, store_facts
-from eegfm.jobs.ingest.stored_rate import UPSAMPLED, refuse_all_upsampled
+from eegfm.jobs.ingest.drops import refuse_drops, refuse_replaced
+from eegfm.jobs.ingest.plan import planned, without_unchanged
+from eegfm.jobs.ingest.staleness import reader_codes, store_facts
+from eegfm.jobs.ingest.stored_rate import refuse_all_upsampled
 from eegfm.jobs.ingest.tables import (
     COPY_OF,
     events_table,
@@ -32,6 +32,7 @@ from eegfm.jobs.ingest.tables import (
     recordings_table,
     rejected_table,
 )
+from eegfm.jobs.ingest.upsampled_log import said_if_upsampled
 from eegfm.jobs.ingest.workers import Result, converted
 from eegfm.signal.config import SignalParams
 from eegfm.store.damage import is_marked
@@ -109,15 +110,22 @@ def _store(
     wanted = raw_files[raw_files["excluded"] == ""]
     facts = store_facts(params, signal, simulated=simulated, root=root)
 
-    def before(stored: Collection[str], made_from: str) -> None:
-        # The simulator writes its folder itself, as its parameters say.
-        if not (simulated or params.drop_missing):
-            refuse_drops(stored, made_from, raw_files, root)
+    asks = not (simulated or params.drop_missing)  # the simulator writes its folder itself, as its parameters say
+    made_from = ""
+
+    def before(stored: Collection[str], raw_folder: str) -> None:
+        nonlocal made_from
+        made_from = raw_folder
+        if asks:
+            refuse_drops(stored, raw_folder, raw_files, root)
 
     with StoreWriter(folder, facts, before=before) as writer:
         readers = reader_codes()
-        plan = _plan(wanted, root, params, signal, writer, readers)
-        plan = _without_unchanged(plan, writer, str(corpus))
+        plan = without_unchanged(planned(wanted, root, params, signal, writer, readers), writer, str(corpus))
+        if asks:
+            stored = writer.keys.keys() - writer.rejection_codes.keys()
+            replaced = [task.row["recording_id"] for task in plan if task.stored_content]
+            refuse_replaced([i for i in replaced if i in stored], len(stored), made_from, root, str(corpus))
         _log.info("%s: %d files, %d to convert", corpus, len(raw_files), len(plan))
         gone = sorted(set(writer.keys) - set(wanted["recording_id"]))
         if gone:
@@ -128,7 +136,7 @@ def _store(
             writer.remove(recording_id)
         # Closing ends the workers if this block fails or is told to stop.
         with closing(converted(plan, params.workers)) as results:
-            for result in _said_if_upsampled(_watched(results, len(plan), corpus), signal):
+            for result in said_if_upsampled(_watched(results, len(plan), corpus), signal):
                 _commit(writer, result, readers)
         writer.compact()
     return SignalStore(folder)
@@ -145,48 +153,6 @@ def _tables(store: SignalStore, raw_files: pd.DataFrame, params: IngestParams) -
     return Ingested(store, recordings, events_table(store, copies), rejected, file_outcomes)
 
 
-def _plan(
-    wanted: pd.DataFrame,
-    root: Path,
-    params: IngestParams,
-    signal: SignalParams,
-    writer: StoreWriter,
-    readers: Mapping[str, str],
-) -> list[Task]:
-    fresh = fresh_keys(writer, root, readers)
-    contents, named, keys = comparable(writer, readers), writer.named_files, writer.keys
-    tasks = []
-    for row in wanted.to_dict("records"):
-        task = Task(root, {str(k): v for k, v in row.items()}, file_key(row), params, signal, writer.spool)
-        i = str(row["recording_id"])
-        if fresh.get(i) in (task.key, task.limited_key):
-            continue
-        if i in contents:
-            task = replace(task, stored_content=contents[i], stored_named=tuple(named.get(i, ())), stored_key=keys[i])
-        # What other limits rejected is tried again with the present ones.
-        is_limited_otherwise = task.same_key not in (task.key, task.limited_key)
-        tasks.append(replace(task, stored_content="") if is_limited_otherwise else task)
-    return tasks
-
-
-def _without_unchanged(plan: Sequence[Task], writer: StoreWriter, corpus: str) -> list[Task]:
-    """The plan without recordings whose files have another time and the same contents: they get their new key."""
-    n_known = sum(task.stored_content != "" for task in plan)
-    if not n_known:
-        return list(plan)
-    _log.info("%s: the files of %d known recordings have another time or size; comparing contents", corpus, n_known)
-    same, logged_s = set[str](), time.monotonic()
-    for task in unchanged(plan):
-        writer.touch(task.row["recording_id"], task.same_key, task.named_versions() if task.stored_named else {})
-        same.add(task.key)
-        if time.monotonic() - logged_s > LOG_EVERY_S:
-            logged_s = time.monotonic()
-            _log.info("%s: %d of %d compared recordings are unchanged so far", corpus, len(same), n_known)
-    if same:
-        _log.info("%s: %d recordings have the contents that they had, and are not converted again", corpus, len(same))
-    return [task for task in plan if task.key not in same]
-
-
 def _watched(results: Iterable[Result], n_tasks: int, corpus: str) -> Iterator[Result]:
     """Show the progress: a bar on a terminal, else one line per minute."""
     hours, started_s = 0.0, time.monotonic()
@@ -201,21 +167,6 @@ def _watched(results: Iterable[Result], n_tasks: int, corpus: str) -> Iterator[R
         if bar.disable and now_s - logged_s > LOG_EVERY_S:
             logged_s = now_s
             _log.info("%s: %d of %d files, %.1f h of EEG, %.1f h/min", corpus, number, n_tasks, hours, pace)
-
-
-def _said_if_upsampled(results: Iterable[Result], signal: SignalParams) -> Iterator[Result]:
-    """Name the first recording with a lower rate than the store at once, not hours later at the end."""
-    is_said = False
-    for result in results:
-        flags = result.facts["flags"] if isinstance(result, Converted) and not is_said else ()
-        rate_hz = next((flag.partition(":")[2] for flag in flags if flag.startswith(f"{UPSAMPLED}:")), "")
-        if rate_hz:
-            is_said = True
-            _log.warning(
-                "%s was recorded at %s Hz, below signal.rate_hz=%g: such recordings are interpolated (flag %s)",
-                *(result.recording_id, rate_hz, signal.rate_hz, UPSAMPLED),
-            )
-        yield result
 
 
 def _commit(writer: StoreWriter, result: Result, readers: Mapping[str, str]) -> None:
