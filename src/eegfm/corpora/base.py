@@ -134,6 +134,10 @@ class Corpus(ABC):
         """Paths of the side files that a recording is read from, even if they do not exist."""
         return ()
 
+    def other_parts(self, root: Path, path: str) -> tuple[str, ...]:
+        """Paths of the other parts of a recording in several files, which ``sidecars`` of ``raw_files`` lists, too."""
+        return ()
+
     def labels(self, root: Path) -> pd.DataFrame | None:
         """Person-level labels by ``subject``, read once per index; None if there are none."""
         return None

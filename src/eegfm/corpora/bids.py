@@ -10,7 +10,7 @@ import pandas as pd
 from eegfm.corpora.base import RECORDING_COLUMNS, Corpus, Details, annotation_events
 from eegfm.corpora.bids_channels import ChannelTable, read_channels, resolve_typed
 from eegfm.corpora.bids_participants import column_of, numbers, persons, read_participants
-from eegfm.corpora.bids_parts import is_shared, length_flags, place_in_part, read_parts, with_parts
+from eegfm.corpora.bids_parts import is_shared, length_flags, other_parts, place_in_part, read_parts, with_parts
 from eegfm.corpora.bids_positions import Measured, PositionSource, place, position_files, read_positions
 from eegfm.corpora.bids_sidecars import SideFacts, entities, inherited, is_boundary, nearest, read_eeg_json, read_events
 from eegfm.corpora.config import BidsCorpus
@@ -79,6 +79,10 @@ class Bids(Corpus):
             *position_files(path),
             *data_files(path),
         )
+
+    def other_parts(self, root: Path, path: str) -> tuple[str, ...]:
+        """The other parts of a recording in several files."""
+        return tuple(part.relative_to(root).as_posix() for part in other_parts(root / path, self.suffixes))
 
     def labels(self, root: Path) -> pd.DataFrame | None:
         """Age, sex and the configured columns of ``participants.tsv``; ``n/a`` becomes missing.

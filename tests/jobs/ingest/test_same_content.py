@@ -230,3 +230,24 @@ def test_side_files_count(
     assert (len(conversions) == 1) == is_converted
     [entry] = read_index(tmp_path / "signals").values()
     assert not hasattr(entry, "code"), entry
+
+
+def test_parts_are_compared_with_each_other(tmp_path: Path, conversions: list[str]) -> None:
+    root = tmp_path / "raw"
+    parts = [root / "sub-01" / "eeg" / f"sub-01_task-x_split-0{k}_eeg.edf" for k in (1, 2, 3)]
+    for part in parts:
+        write_signal(part, TEN_TWENTY[:8])
+    write_tree(root, {EVENTS: ROWS})
+    params = IngestParams(corpus=BidsCorpus(), workers=WorkerParams(n_workers=1))
+
+    def converted() -> int:
+        conversions.clear()
+        raw_files = params.corpus.build("mine").index(root)
+        ingest(raw_files, root, params, SignalParams(), tmp_path / "signals", simulated=False)
+        return len(conversions)
+
+    assert converted() == 3
+    touch(root)
+    assert converted() == 0
+    write_signal(parts[0], TEN_TWENTY[:8], duration_s=11)
+    assert converted() == 3, "the times of events in later parts depend on it"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import xxhash
 
-from eegfm.corpora.base import side_file_versions
+from eegfm.corpora.base import Corpus, file_version, side_file_versions
 from eegfm.jobs.ingest.convert import TRIED_AGAIN, Task
 from eegfm.store.writer import StoreWriter
 
@@ -49,17 +49,18 @@ def content_of(task: Task, named: Iterable[str], expected: str = "") -> str:
         expected: A content to compare with: nothing is read where the bytes differ in number.
 
     Returns:
-        The content; empty if a file is not as it was listed, or if the recording is one of several parts, whose files
-        are not all known here.
+        The content; empty if a file is not as it was listed.
 
     Raises:
         OSError: A file cannot be read.
     """
     root, own = task.root, str(task.row["path"])
-    side_files = task.params.corpus.build(str(task.row["corpus"])).sidecars(own)
-    if side_file_versions(root, side_files) != task.row["sidecars"]:
+    corpus = task.params.corpus.build(str(task.row["corpus"]))
+    if _listed(corpus, root, own) != task.row["sidecars"]:
         return ""
-    paths = sorted(path for path in {own, *side_files, *named} if (root / path).is_file())
+    recordings = (own, *corpus.other_parts(root, own))
+    side_files = (path for recording in recordings for path in corpus.sidecars(recording))
+    paths = sorted(path for path in {*recordings, *side_files, *named} if (root / path).is_file())
     n_bytes = sum((root / path).stat().st_size for path in paths)
     if expected and not expected.startswith(f"{n_bytes}:"):
         return ""
@@ -67,9 +68,17 @@ def content_of(task: Task, named: Iterable[str], expected: str = "") -> str:
     for path in paths:
         digest.update(f"\n{path} {(root / path).stat().st_size}\n".encode())
         _add_file(digest, root / path)
-    if not _is_as_listed(task) or side_file_versions(root, side_files) != task.row["sidecars"]:
+    if not _is_as_listed(task) or _listed(corpus, root, own) != task.row["sidecars"]:
         return ""
     return f"{n_bytes}:{digest.hexdigest()}"
+
+
+def _listed(corpus: Corpus, root: Path, path: str) -> str:
+    """Column ``sidecars`` of ``raw_files`` as the files are now; see ``eegfm.corpora.bids_parts.with_parts``."""
+    versions = [side_file_versions(root, corpus.sidecars(path))]
+    for part in corpus.other_parts(root, path):
+        versions.append(f"{part}:{file_version(root / part)}:{side_file_versions(root, corpus.sidecars(part))}")
+    return ";".join(versions)
 
 
 def _add_file(digest: "xxhash.xxh3_128", path: Path) -> None:
