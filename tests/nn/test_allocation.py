@@ -34,6 +34,15 @@ def test_what_is_too_large_is_refused_before_it_is_made(make: object) -> None:
         make()
 
 
+def test_operations_on_what_there_is_count_nothing() -> None:
+    with AllocationLimit(1 << 20, refuse):
+        x = torch.ones(64, 64, requires_grad=True)
+        (x[1:, ::2].expand(3, -1, -1).reshape(-1).cumsum(0) ** 2).sum().backward()
+        torch.fft.rfft(x.detach()).abs().repeat(2, 2).new_empty(4)
+        x.detach().as_strided((4, 4), (1, 1))
+    assert x.grad is not None
+
+
 def test_what_fits_is_the_same() -> None:
     torch.manual_seed(0)
     plain = nn.Linear(100, 100).weight
