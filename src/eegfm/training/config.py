@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
-from eegfm.config import Amount, Buildable, Count, Number, StrictModel
+from eegfm.config import Buildable, Count, Number, StrictModel
 from eegfm.encoders.config import AnyEncoderConfig, PatchTransformerConfig
 from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
 from eegfm.recording import BadChannels
@@ -24,9 +24,9 @@ class AdamWConfig(Buildable):
     implementation: ClassVar[str] = "eegfm.training.optim:build_adamw"
 
     name: Literal["adamw"] = "adamw"
-    learning_rate: Amount = 3e-3
+    learning_rate: PositiveFloat = 3e-3
     betas: tuple[float, float] = (0.9, 0.98)
-    eps: Amount = 1e-8
+    eps: PositiveFloat = 1e-8
     weight_decay: float = Field(default=0.05, ge=0)
 
 
