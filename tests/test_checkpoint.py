@@ -157,3 +157,52 @@ def test_what_is_wrong_with_a_header_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         read_header(tmp_path / "x.safetensors")
     assert str(caught.value).endswith("header does not fit format 5 (code: Extra inputs are not permitted)")
+
+
+MONTAGE = {"channel_names": ["Cz"], "positions_m": [[0, 0, 0.1]], "is_scalp": [True], "reference": "average"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"rate_hz": 100.0, "montages": {"m": MONTAGE}, "n_samples": {"m": 10**12}}, "less than or equal to 100000000"),
+        ({"rate_hz": 100.0, "montages": {"m": MONTAGE}, "n_samples": {"m": -1}}, "greater than 0"),
+        ({"rate_hz": 1e300, "montages": {"m": MONTAGE}, "n_samples": {"m": 400}}, "less than or equal to 10000000"),
+        ({"rate_hz": 100.0, "montages": {"m": MONTAGE}, "n_samples": {}}, "name different montages"),
+        ({"rate_hz": 100.0, "montages": 3, "n_samples": {}}, "montages"),
+        ({"rate_hz": 100.0, "n_samples": {}}, "Field required"),
+        (
+            {"rate_hz": 100.0, "montages": {"m": MONTAGE | {"is_scalp": []}}, "n_samples": {"m": 4}},
+            "position and flag per channel",
+        ),
+        (
+            {"rate_hz": 100.0, "montages": {"m": MONTAGE | {"channel_names": ["Cz"] * 10**5}}, "n_samples": {"m": 4}},
+            "at most 4096",
+        ),
+    ],
+)
+@pytest.mark.parametrize("field", ["signal_spec", "encoder_spec"])
+def test_sizes_of_a_header_are_limited(tmp_path: Path, field: str, spec: dict[str, object], expected: str) -> None:
+    text = json.dumps(json.loads(header().model_dump_json()) | {field: spec})
+    save_file({"w": np.ones(2, dtype=np.float32)}, tmp_path / "x.safetensors", metadata={"eegfm": text})
+    with pytest.raises(CheckpointError, match=r"x\.safetensors: header does not fit format 5") as caught:
+        read_header(tmp_path / "x.safetensors")
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "expected"),
+    [
+        ("[" * 50_000 + "]" * 50_000, "nested deeper than 64 levels"),
+        ('{"name": NaN}', "NaN is no number"),
+        ('{"n": ' + "1" * 5000 + "}", "a number of 5000 digits"),
+        ('{"a": 1, "a": 2}', "the name 'a' occurs twice"),
+    ],
+)
+def test_a_header_that_json_cannot_say_is_one_line(tmp_path: Path, encoder: str, expected: str) -> None:
+    text = header().model_dump_json()[:-1] + f', "encoder": {encoder}}}'
+    save_file({"w": np.ones(2, dtype=np.float32)}, tmp_path / "x.safetensors", metadata={"eegfm": text})
+    with pytest.raises(CheckpointError, match=expected) as caught:
+        read_header(tmp_path / "x.safetensors")
+    assert "\n" not in str(caught.value)

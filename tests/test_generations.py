@@ -89,6 +89,20 @@ def test_every_table_encoder_and_metrics_file_says_what_it_was_made_from(run: Ru
         assert dataset.identity_of(dataset.load()) == record.contents, name
 
 
+def test_a_copy_with_other_times_converts_and_trains_nothing(run: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere" / "data"
+    shutil.copytree(run.data, copy, copy_function=shutil.copyfile)
+    done = run_project("test", copy, "ingest")
+    plans = sorted(line for line in done.log if "to convert" in line)
+    assert [line.split(", ")[1] for line in plans] == ["0 to convert", "0 to convert"]
+    same = [name for name in records(run) if "raw" not in name]
+    assert {name: records(done)[name].contents for name in same} == {n: records(run)[n].contents for n in same}
+    encoder = copy / "06_models/pretrain/encoder.safetensors"
+    before = encoder.stat().st_mtime_ns
+    run_project("test", copy, "report")
+    assert encoder.stat().st_mtime_ns == before
+
+
 def test_splits_of_other_parameters(run: Run, data: Path) -> None:
     other = {"split": {"salt": "b"}}
     line = refused(data, params=other, tags=["pretrain"])

@@ -46,7 +46,10 @@ def run_ingest(root: Path, folder: Path, params: IngestParams = PARAMS, signal: 
     """Index a folder and bring it into a store."""
     raw_files = params.corpus.build("tones").index(root)
     done = ingest(raw_files, root, params, signal or SignalParams(), folder, simulated=False)
-    check_accounts(done.file_outcomes, done.recordings, done.rejected, "tones", params.max_rejected_ratio)
+    check_accounts(
+        *(done.file_outcomes, done.recordings, done.rejected, "tones", params.max_rejected_ratio),
+        accept_upsampled=params.accept_upsampled,
+    )
     return done
 
 

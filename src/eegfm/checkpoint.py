@@ -1,7 +1,6 @@
 """Encoder checkpoints: safetensors files whose header says how to use the weights. No torch here."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,13 +9,17 @@ from typing import Any, Literal
 import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 
 from eegfm.ancestry import Ancestry
+from eegfm.config import first_problem
 from eegfm.errors import CheckpointError, DamageError
 from eegfm.files import write_atomically
+from eegfm.json_text import parse_json
 from eegfm.provenance import Record, sha256_of
 from eegfm.recording import BadChannels
+from eegfm.safetensors_header import read_safetensors_header
+from eegfm.stated_spec import check_spec
 
 FORMAT_VERSION: Literal[5] = 5
 HEADER_KEY = "eegfm"
@@ -59,6 +62,11 @@ class CheckpointHeader(Ancestry):
     encoder_code: dict[str, str]
     record: Record | None = None
 
+    @field_validator("signal_spec", "encoder_spec")
+    @classmethod
+    def _spec_within_limits(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return check_spec(value)
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -66,6 +74,11 @@ class Checkpoint:
 
     tensors: Mapping[str, NDArray[np.generic]] = field(repr=False)
     header: CheckpointHeader
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all weights."""
+        return sum(value.nbytes for value in self.tensors.values())
 
     def identity(self) -> str:
         """Hash of weights and header, without the record and the versions of libraries."""
@@ -132,23 +145,25 @@ def read_header(path: Path) -> CheckpointHeader:
 
 def _read_header(path: Path) -> tuple[CheckpointHeader, str]:
     """The header, and the checksum of the weights."""
-    from safetensors import SafetensorError, safe_open
-
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; make it with the pipeline pretrain")
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+        metadata = read_safetensors_header(path).get("__metadata__") or {}
+        if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+            raise ValueError("its metadata are no texts by name")
+    except (ValueError, OSError) as error:
         raise DamageError(f"{path}: not readable as safetensors ({error})") from error
     if HEADER_KEY not in metadata:
         raise DamageError(f"{path}: holds no eegfm header; import foreign weights before using them")
     try:
-        content = json.loads(metadata[HEADER_KEY])
+        content = parse_json(metadata[HEADER_KEY], strict=True)
         _refuse_other_format(path, content)
         header = CheckpointHeader.model_validate(content)
-    except (ValidationError, json.JSONDecodeError) as error:
-        raise DamageError(f"{path}: header does not fit format {FORMAT_VERSION} ({_problem(error)})") from error
+    except CheckpointError:
+        raise
+    except ValueError as error:
+        problem = first_problem(error) if isinstance(error, ValidationError) else error
+        raise DamageError(f"{path}: header does not fit format {FORMAT_VERSION} ({problem})") from error
 
     said = {HEADER_KEY: metadata[HEADER_KEY], _WEIGHTS_CRC_KEY: metadata.get(_WEIGHTS_CRC_KEY, "")}
     if metadata.get(_SHA256_KEY) != sha256_of(said):
@@ -172,14 +187,6 @@ def _weights_crc32c(tensors: Mapping[str, NDArray[np.generic]]) -> str:
         for first in range(0, data.size, _CRC_BYTES):
             crc = google_crc32c.extend(crc, data[first : first + _CRC_BYTES])
     return f"{crc:08x}"
-
-
-def _problem(error: ValidationError | json.JSONDecodeError) -> str:
-    """The first problem, in one line."""
-    if isinstance(error, json.JSONDecodeError):
-        return str(error)
-    first = error.errors()[0]
-    return ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
 
 
 def _refuse_other_format(path: Path, content: Any) -> None:

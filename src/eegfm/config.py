@@ -3,9 +3,18 @@
 import importlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Count = Annotated[int, Field(gt=0, le=65_536)]
+"""A width, a length in samples or a number of parts of a module. No network here is anywhere near the limit."""
+Depth = Annotated[int, Field(gt=0, le=1024)]
+"""A number of layers."""
+Number = Annotated[int, Field(gt=0, le=10**9)]
+"""A number of steps, windows or repetitions."""
+Amount = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+"""A scale, a duration or a ratio of widths."""
 
 
 class StrictModel(BaseModel):
@@ -16,6 +25,12 @@ class StrictModel(BaseModel):
     def identity(self) -> dict[str, Any]:
         """Options that decide a result, as plain data. Options for the machine or the reader are left out."""
         return self.model_dump(mode="json")
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem of a configuration, in one line: where it is, and what is allowed there."""
+    first = error.errors()[0]
+    return ": ".join(filter(None, [".".join(map(str, first["loc"]))[:200], first["msg"]]))
 
 
 def refuse_unused(config: BaseModel, names: Iterable[str], why: str) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from eegfm.corpora.base import RAW_FILE_COLUMNS, Corpus, _files
+from eegfm.corpora.base import RAW_FILE_COLUMNS, Corpus
 from eegfm.corpora.config import BidsCorpus, CorpusConfig, EdfFolderCorpus, HbnCorpus, TuhCorpus
 from eegfm.corpora.manifest import KnownFile, published_files
+from eegfm.corpora.raw_listing import raw_files_below
 from eegfm.errors import EegfmError
 from eegfm.signal.header import Annotation, RecordingHeader, Segment
 
@@ -167,4 +168,7 @@ def test_a_link_to_a_folder_above_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / "s1.edf").write_bytes(b"x")
     (tmp_path / "a" / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (tmp_path / "elsewhere" / "round").symlink_to(tmp_path / "a", target_is_directory=True)
-    assert sorted(path for path, _, _ in _files(tmp_path, (".edf",))) == ["a/linked/s1.edf", "elsewhere/s1.edf"]
+    assert sorted(path for path, _, _ in raw_files_below(tmp_path, (".edf",))) == [
+        "a/linked/s1.edf",
+        "elsewhere/s1.edf",
+    ]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,3 +122,38 @@ def test_an_encoder_of_one_montage_stays_with_it() -> None:
     facts = {"encoder": EegnetConfig().model_dump(mode="json"), "encoder_spec": spec.to_dict()}
     encoder = build_encoder(Checkpoint(tensors, header(**facts)), {"other": canonical_montage("1010_64")})
     assert encoder(batch()).shape[0] == 3
+
+
+SMALL = {"name": "patch_transformer", "d_model": 32, "n_layers": 2, "head_size": 16}
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"d_model": 10**6, "head_size": 10**6}, "d_model: Input should be less than or equal to 65536"),
+        ({"d_model": 10**400}, "d_model: "),
+        ({"n_layers": 10**9}, "n_layers: Input should be less than or equal to 1024"),
+        ({"mlp_ratio": float("inf")}, "mlp_ratio: Input should be"),
+        ({"d_model": 65536, "head_size": 65536}, "asks for far more weights of patch_transformer than the "),
+        ({"d_model": 2048, "head_size": 64, "n_layers": 1024}, "asks for far more weights of patch_transformer"),
+        ({"n_position_frequencies": 65536, "d_model": 65536, "head_size": 64}, "asks for far more weights"),
+    ],
+)
+def test_a_header_asks_for_no_more_weights_than_the_file_has(
+    checkpoint: Checkpoint, asked: dict[str, Any], expected: str
+) -> None:
+    huge = checkpoint.header.model_copy(update={"encoder": SMALL | asked})
+    for build in (build_encoder, lambda found: untrained_like(found, 0)):
+        with pytest.raises(CheckpointError) as caught:
+            build(Checkpoint(checkpoint.tensors, huge))
+        assert expected in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("choices", [{"d_model": 65536, "n_layers": 1}, {"d_model": 256, "n_layers": 1024}])
+def test_no_configuration_asks_for_more_memory_than_the_machine_has(
+    choices: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eegfm.nn.weights.machine_bytes", lambda: 64 << 20)
+    with pytest.raises(ConfigError, match=r"patch_transformer asks for more weights than half of .* 0\.0671 GB hold"):
+        new_encoder(PatchTransformerConfig(**choices), SPEC, seed=0)

@@ -2,9 +2,9 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, model_validator
 
-from eegfm.config import Buildable
+from eegfm.config import Amount, Buildable, Count
 from eegfm.signal.montages.canonical import CanonicalChoice
 
 
@@ -30,7 +30,7 @@ class ZeroPadConfig(Buildable):
 
     name: Literal["zero_pad"] = "zero_pad"
     montage: CanonicalChoice = "gsn_129"
-    max_distance_m: PositiveFloat = 0.03
+    max_distance_m: Amount = 0.03
     unplaced: Literal["refuse", "drop"] = "refuse"
 
 
@@ -68,13 +68,13 @@ class PerceiverConfig(Buildable):
 
     name: Literal["perceiver"] = "perceiver"
     montage: CanonicalChoice = "1010_64"
-    n_queries: PositiveInt | None = None
-    patch_s: PositiveFloat = 0.25
-    d_model: PositiveInt = 64
-    n_heads: PositiveInt = 4
-    n_position_frequencies: PositiveInt = 4
-    signal_scale_uv: PositiveFloat = 30.0
-    clip: PositiveFloat = 15.0
+    n_queries: Count | None = None
+    patch_s: Amount = 0.25
+    d_model: Count = 64
+    n_heads: Count = 4
+    n_position_frequencies: Count = 4
+    signal_scale_uv: Amount = 30.0
+    clip: Amount = 15.0
     regularisation: NonNegativeFloat = 1e-5
 
     @model_validator(mode="after")

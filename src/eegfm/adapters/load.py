@@ -6,7 +6,7 @@ from eegfm.adapters.base import Adapter
 from eegfm.adapters.config import AdapterConfig
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
-from eegfm.config import Buildable
+from eegfm.config import Buildable, first_problem
 from eegfm.errors import CheckpointError
 from eegfm.nn.weights import build_seeded, load_weights
 
@@ -14,13 +14,14 @@ PREFIX = "adapter."
 _CONFIG: TypeAdapter[Buildable] = TypeAdapter(AdapterConfig)
 
 
-def new_adapter(config: Buildable, spec: SignalSpec, seed: int) -> Adapter:
+def new_adapter(config: Buildable, spec: SignalSpec, seed: int, *, n_weight_bytes: int | None = None) -> Adapter:
     """Build an adapter whose initial weights follow from the seed alone; global random state is left as is.
 
     Raises:
-        ConfigError: The configuration does not fit the data.
+        ConfigError: The configuration does not fit the data or the machine's memory.
+        CheckpointError: See ``build_seeded``.
     """
-    adapter = build_seeded(config, seed, spec)
+    adapter = build_seeded(config, seed, spec, n_weight_bytes=n_weight_bytes)
     assert isinstance(adapter, Adapter), f"{config.implementation} is no Adapter"
     return adapter
 
@@ -46,5 +47,7 @@ def untrained_adapter_like(checkpoint: Checkpoint, spec: SignalSpec, seed: int) 
     try:
         config = _CONFIG.validate_python(checkpoint.header.adapter)
     except ValidationError as error:
-        raise CheckpointError(f"the checkpoint's adapter configuration is not on the menu: {error}") from error
-    return new_adapter(config, spec, seed).eval()
+        raise CheckpointError(
+            f"the checkpoint's adapter configuration is not on the menu: {first_problem(error)}"
+        ) from error
+    return new_adapter(config, spec, seed, n_weight_bytes=checkpoint.n_bytes).eval()

@@ -11,8 +11,7 @@ import pandas as pd
 from eegfm.corpora.file_events import annotation_events, file_events
 from eegfm.corpora.label_join import Labels, join_labels
 from eegfm.corpora.manifest import KnownFile, annex_key, published_text, read_manifest
-from eegfm.corpora.raw_tree import NOT_SEEN
-from eegfm.corpora.raw_tree import files as _files
+from eegfm.corpora.raw_listing import NOT_SEEN, is_utf8, raw_files_below
 from eegfm.errors import EegfmError
 from eegfm.recording import Reference, normalized_subject
 from eegfm.signal.config import ReadParams
@@ -135,6 +134,10 @@ class Corpus(ABC):
         """Paths of the side files that a recording is read from, even if they do not exist."""
         return ()
 
+    def other_parts(self, root: Path, path: str) -> tuple[str, ...]:
+        """Paths of the other parts of a recording in several files, which ``sidecars`` of ``raw_files`` lists, too."""
+        return ()
+
     def labels(self, root: Path) -> Labels | None:
         """Labels of persons or files, read once per index; None if there are none."""
         return None
@@ -195,8 +198,13 @@ class Corpus(ABC):
         if not root.is_dir():
             raise EegfmError(f"{self.corpus}: raw folder {root} does not exist; {_where(self.corpus)}")
         manifest = read_manifest(root)
-        rows, n_foreign = [], 0
-        for path, n_bytes, mtime_ns in _files(root, self.suffixes):
+        rows: list[dict[str, Any]] = []
+        n_foreign = n_odd = 0
+        for path, n_bytes, mtime_ns in raw_files_below(root, self.suffixes):
+            if not is_utf8(path):
+                n_foreign, n_odd = n_foreign + 1, n_odd + 1
+                rows.append(self._unreadable_name_row(root, path, n_bytes, mtime_ns))
+                continue
             fields = self.describe(path)
             if n_bytes == NOT_SEEN:
                 row = self._foreign_row(path, n_bytes, mtime_ns) | {"excluded": ""}
@@ -206,11 +214,14 @@ class Corpus(ABC):
             else:
                 row = self._row(path, n_bytes, mtime_ns, fields)
             rows.append(row | self._beside(root, path, manifest))
+        if rows and n_odd == len(rows):
+            raise EegfmError(f"{root}: {rows[0]['path']} is no name in UTF-8; rename the file or its folder")
         if n_foreign == len(rows):
             kinds = " ".join(self.suffixes)
             found = f"no {kinds} file"
             if n_foreign:
-                found = f"{n_foreign} {kinds} files, none in the layout of {self.corpus}.ingest.corpus, e.g. {path}"
+                example = rows[-1]["path"]
+                found = f"{n_foreign} {kinds} files, none in the layout of {self.corpus}.ingest.corpus, e.g. {example}"
             raise EegfmError(
                 f"{self.corpus}: raw folder {root} holds {found}; expected are files like {self.example}; correct the "
                 f"layout, or {_where(self.corpus)}"
@@ -253,11 +264,23 @@ class Corpus(ABC):
         empty = {"session": "", "bids_task": "", "run": "", "official_split": ""}
         return {**facts, "path": path, "n_bytes": size, "mtime_ns": mtime_ns, **empty, **excluded}
 
+    def _unreadable_name_row(self, root: Path, path: str, size: int, mtime_ns: int) -> dict[str, Any]:
+        """Row of a file whose name is no UTF-8, which tables, stores and checksums hold names as."""
+        written = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        _log.warning("%s: %s is no name in UTF-8, and the file is left out; rename it or its folder", root, written)
+        row = self._foreign_row(written, size, mtime_ns)
+        # No file that is really called so has this id.
+        odd = {
+            "recording_id": f"{row['recording_id']} (no UTF-8)",
+            "excluded": "its name is no UTF-8; rename it or its folder",
+        }
+        return {**row, **odd, "sidecars": "", "published": ""}
+
     def _beside(self, root: Path, path: str, manifest: Mapping[str, KnownFile]) -> dict[str, str]:
         sidecars = self.sidecars(path)
         known = {p: manifest.get(p) or annex_key(root / p) for p in (path, *sidecars)}
         return {
-            "sidecars": _versions(root, sidecars),
+            "sidecars": side_file_versions(root, sidecars),
             "published": published_text({p: k for p, k in known.items() if k is not None}),
         }
 
@@ -286,8 +309,8 @@ def _where(corpus: str) -> str:
     )
 
 
-def _versions(root: Path, paths: Iterable[str]) -> str:
-    """Name, size and modification time of each existing file."""
+def side_file_versions(root: Path, paths: Iterable[str]) -> str:
+    """Name, size and modification time of each existing file: column ``sidecars`` of ``raw_files``."""
     versions = [(path.rsplit("/", 1)[-1], file_version(root / path)) for path in paths]
     return ";".join(f"{name}:{version}" for name, version in versions if version)
 

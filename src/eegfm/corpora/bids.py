@@ -11,7 +11,7 @@ import pandas as pd
 from eegfm.corpora.base import RECORDING_COLUMNS, Corpus, Details
 from eegfm.corpora.bids_channels import ChannelTable, channel_table, resolve_typed
 from eegfm.corpora.bids_participants import AGE_AS_WRITTEN, SEX_AS_WRITTEN, persons, read_participants, with_columns
-from eegfm.corpora.bids_parts import is_shared, length_flags, place_in_part, read_parts, with_parts
+from eegfm.corpora.bids_parts import is_shared, length_flags, other_parts, place_in_part, read_parts, with_parts
 from eegfm.corpora.bids_positions import (
     Measured,
     PositionSource,
@@ -37,6 +37,7 @@ from eegfm.corpora.file_events import file_events, triggers_beside
 from eegfm.corpora.label_join import Labels
 from eegfm.corpora.label_rows import say_faults
 from eegfm.corpora.side_faults import unreadable
+from eegfm.corpora.side_file_limits import is_there
 from eegfm.corpora.side_files import say_unused
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.named import refuse_unmatched
@@ -46,7 +47,6 @@ from eegfm.signal.expected import Expected
 from eegfm.signal.header import RecordingHeader
 from eegfm.signal.montages.electrodes import AS_WRITTEN, ResolvedChannels, clean_label
 from eegfm.signal.montages.references import not_in_average
-from eegfm.signal.pointers import is_there
 
 _log = logging.getLogger(__name__)
 
@@ -106,6 +106,10 @@ class Bids(Corpus):
             *position_files(path),
             *data_files(path),
         )
+
+    def other_parts(self, root: Path, path: str) -> tuple[str, ...]:
+        """The other parts of a recording in several files."""
+        return tuple(part.relative_to(root).as_posix() for part in other_parts(root / path, self.suffixes))
 
     def labels(self, root: Path) -> Labels | None:
         """Age, sex and the configured columns of ``participants.tsv``; ``n/a`` becomes missing.

@@ -16,9 +16,9 @@ import pandas as pd
 
 from eegfm.corpora.bids_sidecars import read_json
 from eegfm.corpora.label_rows import LabelRows, read_label_rows, refuse_doubtful
+from eegfm.corpora.side_file_limits import is_there
 from eegfm.corpora.text_tables import is_missing
 from eegfm.errors import EegfmError
-from eegfm.signal.pointers import is_there
 from eegfm.signal.text import stripped
 
 _log = logging.getLogger(__name__)

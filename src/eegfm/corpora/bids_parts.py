@@ -73,6 +73,15 @@ def read_parts(path: Path, suffixes: Iterable[str]) -> Parts:
     return Parts(tuple(earlier), tuple(paths[0] for number, paths in found.items() if number > own))
 
 
+def other_parts(path: Path, suffixes: Iterable[str]) -> tuple[Path, ...]:
+    """All files in a part's folder that hold another part of its recording, in any format; none for other files."""
+    whole, _ = _whole_and_number(path.name)
+    beside = sorted(path.parent.iterdir()) if whole else ()
+    return tuple(
+        p for p in beside if p != path and p.suffix.lower() in suffixes and _whole_and_number(p.name)[0] == whole
+    )
+
+
 def _whole_and_number(name: str) -> tuple[tuple[tuple[str, str], ...], int]:
     """Name of the whole recording, and number of the part; an empty name for a file that is no part."""
     known = entities(name) or {}

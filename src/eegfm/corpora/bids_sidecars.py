@@ -4,7 +4,6 @@ Source: the BIDS specification, chapters "Common principles" (inheritance) and "
 """
 
 import itertools
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -12,12 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from eegfm.corpora.side_faults import not_understood, not_utf8, rows_left_out, unreadable
+from eegfm.corpora.side_file_limits import MAX_JSON_BYTES, is_there
 from eegfm.corpora.text_files import decode_file
 from eegfm.corpora.text_tables import Row, is_missing, read_table
+from eegfm.json_text import parse_json
 from eegfm.recording import Reference
 from eegfm.signal.expected import Expected
 from eegfm.signal.montages.electrodes import clean_label
-from eegfm.signal.pointers import is_there
 from eegfm.signal.text import stripped
 
 NOT_RAW = frozenset({"derivatives", "sourcedata", "code", "stimuli"})
@@ -192,11 +192,11 @@ def read_json(path: Path) -> Json:
         ValueError: The file is no JSON object. The message names it.
     """
     try:
-        content = decode_file(path)
-        found = json.loads(content.text)
+        content = decode_file(path, max_bytes=MAX_JSON_BYTES)
+        found = parse_json(content.text)
         if not isinstance(found, dict):
             raise ValueError("it is no object")
-    except (ValueError, RecursionError) as error:  # RecursionError: brackets nested thousands deep
+    except ValueError as error:
         raise ValueError(f"{path.name}: not readable as JSON ({error})") from error
     return Json(found, content.is_utf8)
 

@@ -26,6 +26,7 @@ from eegfm.corpora.file_events import triggers_beside
 from eegfm.corpora.hbn_tasks import COLUMNS, START_KIT_EXCLUSIONS, TASKS, own_events
 from eegfm.corpora.label_join import Labels
 from eegfm.corpora.label_rows import LabelRows, refuse_doubtful, say_faults
+from eegfm.corpora.side_file_limits import is_there
 from eegfm.corpora.side_files import say_unused
 from eegfm.corpora.text_tables import is_missing
 from eegfm.errors import EegfmError
@@ -36,7 +37,6 @@ from eegfm.signal.expected import Expected
 from eegfm.signal.header import RecordingHeader
 from eegfm.signal.montages.electrodes import AS_WRITTEN, ResolvedChannels
 from eegfm.signal.montages.layouts import Layout
-from eegfm.signal.pointers import is_there
 from eegfm.signal.text import stripped
 
 _NAME = re.compile(

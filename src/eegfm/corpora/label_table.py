@@ -11,10 +11,10 @@ from eegfm.corpora.bids_participants import AGE_AS_WRITTEN, SEX_AS_WRITTEN, pers
 from eegfm.corpora.config import LabelTable
 from eegfm.corpora.label_join import Labels
 from eegfm.corpora.label_rows import LabelRows, read_label_rows, refuse_doubtful, say_faults
+from eegfm.corpora.side_file_limits import is_there
 from eegfm.corpora.text_files import decode_file
 from eegfm.corpora.text_tables import TAB
 from eegfm.errors import EegfmError
-from eegfm.signal.pointers import is_there
 
 _log = logging.getLogger(__name__)
 

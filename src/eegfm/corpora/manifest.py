@@ -6,15 +6,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from eegfm.corpora.side_file_limits import check_bytes, is_there
 from eegfm.corpora.text_files import decode_file
 from eegfm.errors import EegfmError, RecordingError
+from eegfm.json_text import parse_json
 from eegfm.signal.pointers import refuse_pointer
 
 SOURCE_MANIFEST = ".eegfm_source.jsonl"
 """File that fetching sources write: one JSON line per completely fetched file."""
 SHA256_LISTS = ("SHA256SUMS.txt", "SHA256SUMS")
 _SHA256_LINE = re.compile(r"([0-9a-fA-F]{64})\s+\*?(.+)")
+_CHECKSUM = re.compile(r"(?:(?:sha256|md5):[0-9A-Za-z]+)?")
+MAX_LIST_BYTES = 512 << 20
+"""A list of a million files has a third of it."""
 _ANNEX_KEY = re.compile(r"(SHA256|MD5)E?-s(\d+)--([0-9a-f]+)(?:\.\w+)*")
 
 
@@ -44,13 +50,14 @@ def read_manifest(root: Path) -> dict[str, KnownFile]:
     """
     known: dict[str, KnownFile] = {}
     path = root / SOURCE_MANIFEST
-    if path.is_file():
+    if is_there(path):
         try:
+            check_bytes(path, MAX_LIST_BYTES)
             known |= published_files(path.read_text(encoding="utf-8"))
-        except (KeyError, TypeError, ValueError) as error:
+        except ValueError as error:
             raise EegfmError(f"{path}: is no list of fetched files ({error}); fetch again, or remove it") from error
     for name in SHA256_LISTS:
-        if (root / name).is_file():
+        if is_there(root / name):
             known |= _sha256_list(root / name)
     return known
 
@@ -66,9 +73,29 @@ def published_text(known: Mapping[str, KnownFile]) -> str:
 
 
 def published_files(text: str) -> dict[str, KnownFile]:
-    """Inverse of ``published_text``: published facts by posix path inside the raw folder."""
-    rows = [json.loads(line) for line in text.splitlines()]
-    return {row["path"]: KnownFile(row["n_bytes"], row["checksum"]) for row in rows}
+    """Inverse of ``published_text``: published facts by posix path inside the raw folder.
+
+    Raises:
+        ValueError: A line is none that ``manifest_line`` writes.
+    """
+    known = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            path, file = _line(number, parse_json(line))
+            known[path] = file
+    return known
+
+
+def _line(number: int, row: Any) -> tuple[str, KnownFile]:
+    """Check one line. A path counts only where it is that of a listed file, so it may be any text."""
+    if not isinstance(row, dict) or row.keys() != {"path", "n_bytes", "checksum"}:
+        raise ValueError(f"line {number} has not the keys path, n_bytes and checksum")
+    path, n_bytes, checksum = row["path"], row["n_bytes"], row["checksum"]
+    if not isinstance(path, str) or type(n_bytes) is not int:
+        raise ValueError(f"line {number}: path is no text, or n_bytes no whole number")
+    if not isinstance(checksum, str) or not _CHECKSUM.fullmatch(checksum):
+        raise ValueError(f"line {number}: checksum is none of sha256:…, md5:… and nothing")
+    return path, KnownFile(n_bytes, checksum)
 
 
 def check_published(root: Path, text: str) -> None:
@@ -120,7 +147,7 @@ def _sha256_list(path: Path) -> dict[str, KnownFile]:
     known = {}
     # Names that are not UTF-8 are kept as the system gives them. Other damage matches no line.
     try:
-        text = decode_file(path, keeps_bytes=True).text
+        text = decode_file(path, keeps_bytes=True, max_bytes=MAX_LIST_BYTES).text
     except ValueError as error:
         raise EegfmError(f"{path}: {error}; correct it, or remove the file") from error
     for number, line in enumerate(text.splitlines(), start=1):

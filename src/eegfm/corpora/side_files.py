@@ -29,11 +29,17 @@ def say_unused(root: Path, recordings: Iterable[str], sidecars: Callable[[str], 
         unused.difference_update(sidecars(path))
     if unused:
         n_of = Counter(next(ending for ending in _ENDINGS if path.lower().endswith(ending)) for path in unused)
+        counts = ", ".join(f"{ending} {n}" for ending, n in sorted(n_of.items()))
         _log.warning(
             "%s: %d side files belong to no recording and are not read (%s), e.g. %s; the name must be that of the "
             "recording to the letter, and the recording must be there",
-            *(root, len(unused), ", ".join(f"{ending} {n}" for ending, n in sorted(n_of.items())), min(unused)),
+            *(root, len(unused), counts, _printed(min(unused))),
         )
+
+
+def _printed(path: str) -> str:
+    """A path that a log can write, also where its bytes are no UTF-8."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _side_files(root: Path) -> Iterator[str]:

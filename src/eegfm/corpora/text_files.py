@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from eegfm.corpora.side_file_limits import MAX_TABLE_BYTES, check_bytes
+
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # its mark begins with that of UTF-16
@@ -28,7 +30,7 @@ class Text(NamedTuple):
     is_utf8: bool
 
 
-def decode_file(path: Path, *, keeps_bytes: bool = False) -> Text:
+def decode_file(path: Path, *, keeps_bytes: bool = False, max_bytes: int = MAX_TABLE_BYTES) -> Text:
     """Read a text file in UTF-8, in UTF-16 or UTF-32, or in an 8-bit encoding.
 
     UTF-16 needs no byte order mark if the file starts with two ASCII characters, as tables and JSON do. What is no
@@ -37,11 +39,13 @@ def decode_file(path: Path, *, keeps_bytes: bool = False) -> Text:
     Args:
         path: The file.
         keeps_bytes: Bytes that are no UTF-8 become lone surrogates, as in the names that the system gives to files.
+        max_bytes: Size of the largest file that is read.
 
     Raises:
-        ValueError: The file is no text.
+        ValueError: The file is no text, no regular file, or too large.
         OSError: The file cannot be read.
     """
+    check_bytes(path, max_bytes)
     raw = path.read_bytes()
     encoding = _encoding(raw)
     try:

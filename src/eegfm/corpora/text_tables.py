@@ -5,11 +5,13 @@ systems add such blanks. The content of a cell in double quotes is the text betw
 """
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from eegfm.corpora.side_file_limits import check_shape
 from eegfm.corpora.text_files import decode_file
 from eegfm.signal.text import stripped
 
@@ -31,22 +33,24 @@ def cells(line: str, separator: str) -> list[str]:
     parts = line.split(separator)
     if '"' not in line:
         return [stripped(part) for part in parts]
-    found = []
-    while parts:
-        n_parts, cell = _quoted(parts, separator) or (1, parts[0])
+    found, at = [], 0
+    # Only these can end a quoted cell. Looking for an end among all parts would take for ever where none ends.
+    ends = [k for k, part in enumerate(parts) if stripped(part).endswith('"')]
+    while at < len(parts):
+        stop, cell = _quoted(parts, at, ends, separator) or (at + 1, parts[at])
         found.append(stripped(cell))
-        del parts[:n_parts]
+        at = stop
     return found
 
 
-def _quoted(parts: Sequence[str], separator: str) -> tuple[int, str] | None:
-    """Number of parts of the quoted cell at their start, and its text; None if no quoted cell starts."""
-    if not stripped(parts[0]).startswith('"'):
+def _quoted(parts: Sequence[str], at: int, ends: Sequence[int], separator: str) -> tuple[int, str] | None:
+    """End of the quoted cell that starts at a part, and its text; None if no quoted cell starts there."""
+    if not stripped(parts[at]).startswith('"'):
         return None
-    for n_parts in range(1, len(parts) + 1):
-        match = _QUOTED.fullmatch(stripped(separator.join(parts[:n_parts])))
+    for end in ends[bisect_left(ends, at) :]:
+        match = _QUOTED.fullmatch(stripped(separator.join(parts[at : end + 1])))
         if match:
-            return n_parts, match[1].replace('""', '"')
+            return end + 1, match[1].replace('""', '"')
     return None
 
 
@@ -87,11 +91,12 @@ def read_table(
             the first column, that one counts.
 
     Raises:
-        ValueError: The file is no text, or has not every required column once.
+        ValueError: The file is no text, is too large (``side_file_limits``), or has not every required column once.
         OSError: The file cannot be read.
     """
     content = decode_file(path)
     lines = content.text.split("\n")
+    check_shape(lines[0].count(separator) + 1, len(lines))
     wanted = tuple(required)
     columns = _spelt_as(_without_end(cells(lines[0], separator)), (*wanted, *known))
     fields_of: dict[int, list[str]] = {}

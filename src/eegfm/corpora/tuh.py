@@ -11,6 +11,7 @@ from eegfm.corpora.base import Corpus, Details
 from eegfm.corpora.config import TuhCorpus
 from eegfm.corpora.file_events import annotation_events, triggers_beside
 from eegfm.corpora.side_faults import not_utf8
+from eegfm.corpora.side_file_limits import is_there
 from eegfm.corpora.text_files import decode_file
 from eegfm.corpora.tuh_annotations import (
     LAB_SUFFIXES,
@@ -29,7 +30,6 @@ from eegfm.signal.config import ReadParams
 from eegfm.signal.expected import MAX_DURATION_ERROR_S, Expected
 from eegfm.signal.header import RecordingHeader
 from eegfm.signal.montages.bipolar import tcp_name
-from eegfm.signal.pointers import is_there
 
 _SUBJECT = r"(?P<subject>[a-z]{8}|\d{8})"
 _SESSION = r"(?P<session>s\d{3})"

@@ -38,7 +38,7 @@ class KeyMap:
         """Rename the arrays of a published file.
 
         Raises:
-            CheckpointError: Two published names mean the same weight.
+            CheckpointError: Two published names mean the same weight, or weights have no shapes of this layout.
         """
         renamed: Arrays = {}
         origin: dict[str, str] = {}
@@ -60,7 +60,14 @@ class KeyMap:
                     "import a file that holds one model once"
                 )
             renamed[ours], origin[ours] = value, full_name
-        return Translated(self.convert(renamed), sorted(left_out), sorted(unknown))
+        try:
+            converted = self.convert(renamed)
+        except (IndexError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"published weights have other shapes than those of {self.source} ({error}); import a file of this "
+                "encoder, or choose the encoder of the file"
+            ) from error
+        return Translated(converted, sorted(left_out), sorted(unknown))
 
     def _unwrapped(self, published: Mapping[str, NDArray[np.generic]]) -> dict[str, str]:
         """Names without the prefixes that all of them share, those apart that are left out."""

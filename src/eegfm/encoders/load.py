@@ -6,7 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
-from eegfm.config import Buildable
+from eegfm.config import Buildable, first_problem
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.config import AnyEncoderConfig
 from eegfm.encoders.traits import EncoderConfig
@@ -18,13 +18,14 @@ PREFIX = "encoder."
 _CONFIG: TypeAdapter[EncoderConfig] = TypeAdapter(AnyEncoderConfig)
 
 
-def new_encoder(config: Buildable, spec: SignalSpec, seed: int) -> Encoder:
+def new_encoder(config: Buildable, spec: SignalSpec, seed: int, *, n_weight_bytes: int | None = None) -> Encoder:
     """Build an encoder whose initial weights follow from the seed alone; global random state is left as is.
 
     Raises:
-        ConfigError: The configuration does not fit the data.
+        ConfigError: The configuration does not fit the data or the machine's memory.
+        CheckpointError: See ``build_seeded``.
     """
-    encoder = build_seeded(config, seed, spec)
+    encoder = build_seeded(config, seed, spec, n_weight_bytes=n_weight_bytes)
     assert isinstance(encoder, Encoder), f"{config.implementation} is no Encoder"
     return encoder
 
@@ -59,14 +60,16 @@ def untrained_like(checkpoint: Checkpoint, seed: int, montages: Mapping[str, Mon
         # How long their windows are is checked when they come.
         lengths = dict.fromkeys(montages, min(spec.n_samples.values()))
         spec = SignalSpec(spec.rate_hz, {**spec.montages, **montages}, {**spec.n_samples, **lengths})
-    return new_encoder(config, spec, seed).eval()
+    return new_encoder(config, spec, seed, n_weight_bytes=checkpoint.n_bytes).eval()
 
 
 def _config_and_spec(header: CheckpointHeader) -> tuple[EncoderConfig, SignalSpec]:
     try:
         config = _CONFIG.validate_python(header.encoder)
     except ValidationError as error:
-        raise CheckpointError(f"the checkpoint's encoder configuration is not on the menu: {error}") from error
+        raise CheckpointError(
+            f"the checkpoint's encoder configuration is not on the menu: {first_problem(error)}"
+        ) from error
     unsaid = sorted(config.patchwise.keys() - header.encoder.keys())
     if unsaid:
         raise CheckpointError(

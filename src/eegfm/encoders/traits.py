@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from pydantic import PositiveFloat
-
-from eegfm.config import Buildable
+from eegfm.config import Amount, Buildable
 
 PatchNorm = Literal["window", "patch"]
 PATCHWISE_NORM: Mapping[str, str] = {"patch_norm": "patch"}
@@ -97,5 +95,5 @@ class WindowConfig(EncoderConfig):
 
     traits: ClassVar[Traits] = Traits(output="window", one_montage=True, one_length=True)
 
-    signal_scale_uv: PositiveFloat = 30.0
-    clip: PositiveFloat = 15.0
+    signal_scale_uv: Amount = 30.0
+    clip: Amount = 15.0

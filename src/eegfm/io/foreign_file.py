@@ -36,6 +36,8 @@ class ForeignFileDataset(AbstractDataset[Path, Path]):
         """
         if self._path.name == f"{self._variable} is not set":
             raise EegfmError(f"environment variable {self._path.name}; set it to a file, e.g. {self._variable}=FILE")
+        if self._path.exists() and not self._path.is_file():
+            raise EegfmError(f"{self._path}: is no regular file; {self._variable} must name a file of weights")
         if not is_there(self._path):
             raise EegfmError(f"{self._path}: no such file; {self._variable} names it")
 

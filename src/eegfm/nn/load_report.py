@@ -90,7 +90,13 @@ class LoadReport:
 def listed(names: Sequence[str], n_shown: int = 5) -> str:
     """The first names, and how many more there are."""
     more = f", and {len(names) - n_shown} more" if len(names) > n_shown else ""
-    return ", ".join(names[:n_shown]) + more
+    return ", ".join(map(_shown, names[:n_shown])) + more
+
+
+def _shown(name: str, n_most: int = 200) -> str:
+    """A name out of a file as one short line without control characters."""
+    plain = name if name.isprintable() else ascii(name)
+    return plain if len(plain) <= n_most else f"{plain[:n_most]}…"
 
 
 def _uncovered(names: Sequence[str], prefixes: Sequence[str]) -> list[str]:

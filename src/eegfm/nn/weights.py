@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from eegfm.config import Buildable
-from eegfm.errors import CheckpointError
+from eegfm.errors import CheckpointError, ConfigError
+from eegfm.nn.allocation import GROWTH, SLACK_BYTES, AllocationLimit, machine_bytes
 from eegfm.nn.load_report import LoadExceptions, LoadReport
 
 logger = logging.getLogger(__name__)
@@ -21,23 +22,46 @@ _STRICT = LoadExceptions()
 _OWN_REMEDY = "use the checkpoint with the version of eegfm that wrote it, or pretrain again"
 
 
-def build_seeded(config: Buildable, seed: int, *args: Any) -> nn.Module:
+def build_seeded(config: Buildable, seed: int, *args: Any, n_weight_bytes: int | None = None) -> nn.Module:
     """Build a module whose initial weights follow from the seed alone; global random state is left as is.
 
     Args:
         config: Configuration of the module.
         seed: Seed of the weights.
         args: Passed on to ``config.build``.
+        n_weight_bytes: Bytes of the weights that a checkpoint has for it. Without a checkpoint the limit is half of the
+            machine's memory: what follows needs as much again, for gradients or for a file of weights.
 
     Raises:
-        ConfigError: The configuration does not fit the data.
+        ConfigError: The configuration does not fit the data, or asks for more memory than the machine has.
+        CheckpointError: The configuration asks for far more weights than the checkpoint has.
     """
+    name = getattr(config, "name", type(config).__name__)
+    if n_weight_bytes is None:
+        limit = AllocationLimit(machine_bytes() // 2, lambda _: _too_large(name))
+    else:
+        limit = AllocationLimit(SLACK_BYTES + GROWTH * n_weight_bytes, lambda _: _too_few(name, n_weight_bytes))
     with torch.random.fork_rng(devices=[]):
         # torch.manual_seed would seed the generators of all devices, which nothing puts back.
         torch.default_generator.manual_seed(seed)
-        module = config.build(*args)
+        with limit:
+            module = config.build(*args)
     assert isinstance(module, nn.Module), f"{config.implementation} is no module"
     return module
+
+
+def _too_large(name: str) -> ConfigError:
+    return ConfigError(
+        f"{name} asks for more weights than half of this machine's {machine_bytes() / 1e9:.3g} GB hold; choose a "
+        "smaller size, width or depth"
+    )
+
+
+def _too_few(name: str, n_weight_bytes: int) -> CheckpointError:
+    return CheckpointError(
+        f"the checkpoint's header asks for far more weights of {name} than the {n_weight_bytes / 1e6:.3g} MB that the "
+        "checkpoint has; fetch it again, or use another one"
+    )
 
 
 def load_weights(

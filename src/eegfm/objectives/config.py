@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field
 
-from eegfm.config import Buildable
+from eegfm.config import Amount, Buildable, Depth
 from eegfm.encoders.traits import EncoderConfig, Leak, Traits
 from eegfm.errors import ConfigError
 
@@ -58,7 +58,7 @@ class PatchObjectiveConfig(ObjectiveConfig):
 
     mask_ratio: float = Field(default=0.5, gt=0, lt=1)
     target: Literal["log_spectrum", "signal"] = "log_spectrum"
-    high_hz: PositiveFloat = 45.0
+    high_hz: Amount = 45.0
     allow_leaks: bool = False
 
     def check_encoder(self, encoder: EncoderConfig) -> None:
@@ -115,7 +115,7 @@ class MaeConfig(PatchObjectiveConfig):
     name: Literal["mae"] = "mae"
     visible: Literal["free", "rectangular"] = "rectangular"
     decoder_width: int = Field(default=64, gt=0, multiple_of=32)
-    decoder_layers: PositiveInt = 2
+    decoder_layers: Depth = 2
 
 
 AnyObjectiveConfig = Annotated[MaskedConfig | MaeConfig, Field(discriminator="name")]

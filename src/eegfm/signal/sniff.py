@@ -1,6 +1,7 @@
 """Detect the format of a file from its first bytes."""
 
 import re
+import stat
 from pathlib import Path
 
 from eegfm.errors import RecordingError
@@ -12,12 +13,36 @@ BDF_MAGIC = b"\xffBIOSEMI"
 BRAINVISION_HEADER = re.compile(rb"(\xef\xbb\xbf)?\s*Brain ?Vision[\w -]* Header File", re.IGNORECASE)
 
 
+_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+
+def refuse_irregular(path: Path) -> None:
+    """Refuse what has the name of a file and is none. Opening a pipe would wait for ever.
+
+    Raises:
+        RecordingError: A folder, pipe, socket or device lies there, or a link to one (``no_regular_file``).
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return  # opening it says what is wrong
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "a folder")
+        raise RecordingError(
+            "no_regular_file",
+            f"{path.name}: is {kind}, no regular file",
+            "put the file itself there, or take this away",
+        )
+
+
 def first_bytes(path: Path, n_bytes: int) -> bytes:
     """Read the start of a file.
 
     Raises:
         RecordingError: The path does not exist, is no file or may not be read.
     """
+    if not path.is_dir():
+        refuse_irregular(path)
     try:
         with path.open("rb") as file:
             return file.read(n_bytes)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from eegfm.files import write_atomically
-from eegfm.store.index import INDEX_FILE, Entry, RecordingEntry, scan_index
+from eegfm.store.index import INDEX_FILE, Entry, RecordingEntry, TouchedEntry, scan_index
 from eegfm.store.layout import n_blocks
 
 ADDRESSES_FILE = "addresses.arrow"
@@ -139,6 +139,8 @@ def _bare_entries(folder: Path) -> Iterable[Entry]:
     """The last entry of each recording, without facts and events, which take most of the memory."""
     entries: dict[str, Entry] = {}
     for entry, _ in scan_index(folder):
+        if isinstance(entry, TouchedEntry):
+            continue  # its samples and its place are the same
         entries.pop(entry.recording_id, None)
         if isinstance(entry, RecordingEntry):
             entry.facts.clear()

@@ -21,7 +21,7 @@ from eegfm.store.index import RecordingEntry, read_index
 from eegfm.store.layout import read_facts
 
 CONTENTS_FILE = "contents.txt"
-_PLACE = ("key", "shard", "first_row", "facts", "events", "named", "readers")
+_PLACE = ("key", "shard", "first_row", "facts", "events", "named", "readers", "content")
 """Fields of an entry that are independent of its signal: its place, its source, and its rows of tables."""
 _SCALES = "scales_uv"
 _SIGNAL = [field.name for field in fields(RecordingEntry) if field.name not in (*_PLACE, _SCALES)]

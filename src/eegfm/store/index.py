@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class RecordingEntry:
         events: Its rows of the ``events`` table.
         named: Versions of files that only its header names, by path; empty for a missing file.
         readers: Versions of the readers that read it, by format.
+        content: Bytes and hash of the files that it was made from, without their times; empty if unknown.
     """
 
     recording_id: str
@@ -46,11 +47,12 @@ class RecordingEntry:
     events: list[dict[str, Any]] = field(default_factory=list)
     named: dict[str, str] = field(default_factory=dict)
     readers: dict[str, str] = field(default_factory=dict)
+    content: str = ""
 
 
 @dataclass(frozen=True)
 class RejectedEntry:
-    """One rejected file with the reason. ``named`` and ``readers`` are as for recordings."""
+    """One rejected file with the reason. ``named``, ``readers`` and ``content`` are as for recordings."""
 
     recording_id: str
     key: str
@@ -61,6 +63,7 @@ class RejectedEntry:
     remedy: str
     named: dict[str, str] = field(default_factory=dict)
     readers: dict[str, str] = field(default_factory=dict)
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,21 @@ class RemovedEntry:
     recording_id: str
 
 
-Entry = RecordingEntry | RejectedEntry | RemovedEntry
-_KINDS: dict[str, type[RecordingEntry] | type[RejectedEntry] | type[RemovedEntry]] = {
+@dataclass(frozen=True)
+class TouchedEntry:
+    """A recording or rejection whose files have other times and the same contents: ``key`` and ``named`` of today."""
+
+    recording_id: str
+    key: str
+    named: dict[str, str] = field(default_factory=dict)
+
+
+Entry = RecordingEntry | RejectedEntry | RemovedEntry | TouchedEntry
+_KINDS: dict[str, type[RecordingEntry] | type[RejectedEntry] | type[RemovedEntry] | type[TouchedEntry]] = {
     "recording": RecordingEntry,
     "rejected": RejectedEntry,
     "removed": RemovedEntry,
+    "touched": TouchedEntry,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
@@ -86,7 +99,7 @@ def to_line(entry: Entry) -> bytes:
     return b"%08x %s\n" % (google_crc32c.value(data), data)
 
 
-def read_index(folder: Path) -> dict[str, Entry]:
+def read_index(folder: Path) -> dict[str, RecordingEntry | RejectedEntry]:
     """Read the index.
 
     Returns:
@@ -95,8 +108,12 @@ def read_index(folder: Path) -> dict[str, Entry]:
     Raises:
         StoreError: A line before the last one is damaged.
     """
-    entries: dict[str, Entry] = {}
+    entries: dict[str, RecordingEntry | RejectedEntry] = {}
     for entry, _ in scan_index(folder):
+        if isinstance(entry, TouchedEntry):
+            # The recording keeps its place in the order of commits.
+            entries[entry.recording_id] = replace(entries[entry.recording_id], key=entry.key, named=entry.named)
+            continue
         entries.pop(entry.recording_id, None)
         if not isinstance(entry, RemovedEntry):
             entries[entry.recording_id] = entry

@@ -43,6 +43,9 @@ class StoreFacts:
         filters: Filter edges of every signal: ``low_hz``, ``high_hz``, ``notch_hz``.
         made_by: Hash of the parameters and the code that made every recording, without the readers of formats.
         format_version: Version of the layout of the files.
+        made_from: What ``made_by`` is the hash of, to say what changed: ``parameters``, ``code`` by module, and
+            ``libraries``. It is not compared.
+        raw_folder: Folder of the raw files at the last run; empty if unknown. It is not compared.
     """
 
     rate_hz: float
@@ -50,6 +53,8 @@ class StoreFacts:
     filters: dict[str, float | None] = field(default_factory=dict)
     made_by: str = ""
     format_version: int = FORMAT_VERSION
+    made_from: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False)
+    raw_folder: str = field(default="", compare=False)
 
 
 def is_of_this_format(folder: Path) -> bool:

@@ -15,7 +15,7 @@ from eegfm.store.addresses import Addresses, addresses_of, read_addresses
 from eegfm.store.contents import Contents, read_contents
 from eegfm.store.damage import is_intact, remedy
 from eegfm.store.guard import BlockGuard
-from eegfm.store.index import Entry, RecordingEntry, RejectedEntry, read_index
+from eegfm.store.index import RecordingEntry, RejectedEntry, read_index
 from eegfm.store.layout import StoreFacts, read_facts, read_montage, shard_path
 from eegfm.store.mapped_shards import MappedShards
 from eegfm.store.read_ahead import ReadAhead
@@ -67,7 +67,7 @@ class SignalStore:
         return self._facts.is_simulated
 
     @cached_property
-    def _index(self) -> dict[str, Entry]:
+    def _index(self) -> dict[str, RecordingEntry | RejectedEntry]:
         read_facts(self.folder)  # refuses what is not a store
         return read_index(self.folder)
 

@@ -16,6 +16,7 @@ from eegfm.errors import StoreError
 from eegfm.files import exclusive
 from eegfm.recording import Montage
 from eegfm.store.addresses import drop_addresses, write_addresses
+from eegfm.store.changes import Before, is_stale
 from eegfm.store.checksums import block_checksums
 from eegfm.store.compaction import compact
 from eegfm.store.contents import write_contents
@@ -26,6 +27,7 @@ from eegfm.store.index import (
     RecordingEntry,
     RejectedEntry,
     RemovedEntry,
+    TouchedEntry,
     scan_index,
     to_line,
 )
@@ -35,7 +37,6 @@ from eegfm.store.layout import (
     SHARD_BYTES,
     STORE_FILE,
     StoreFacts,
-    is_of_this_format,
     n_blocks,
     read_facts,
     write_facts,
@@ -67,6 +68,7 @@ class _Known(NamedTuple):
     n_bytes: int  # bytes of the samples of a recording
     named: Mapping[str, str]  # versions of files that only its header names
     readers: Mapping[str, str]  # versions of the readers, by format
+    content: str  # hash of the contents of its files
 
 
 class StoreWriter:
@@ -82,10 +84,20 @@ class StoreWriter:
         folder: The store's folder, made if absent.
         facts: Facts about the whole store. A store with other facts is emptied, because its recordings are stale.
         shard_bytes: A shard that has reached this size is followed by a new one.
+        before: Called with the ids of the stored recordings and the raw folder of the last run, before anything is
+            changed. If it raises an error, the store stays as it is.
     """
 
-    def __init__(self, folder: Path, facts: StoreFacts, *, shard_bytes: int = SHARD_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        facts: StoreFacts,
+        *,
+        shard_bytes: int = SHARD_BYTES,
+        before: Before = lambda _ids, _raw_folder: None,
+    ) -> None:
         self.folder = Path(folder)
+        self._before = before
         self._facts = facts
         self._shards = Shards(self.folder, shard_bytes)
         self._lock = contextlib.ExitStack()
@@ -106,6 +118,7 @@ class StoreWriter:
         with self._lock:
             shutil.rmtree(self.spool, ignore_errors=True)
             if kind is None:
+                self._note_raw_folder()
                 self._leave_addresses()
 
     @property
@@ -133,6 +146,11 @@ class StoreWriter:
         """Versions of the readers by format, for each recording or rejection."""
         return {i: known.readers for i, known in self._known.items()}
 
+    @property
+    def contents(self) -> dict[str, str]:
+        """Bytes and hash of the contents of the files, for each recording or rejection that knows them."""
+        return {i: known.content for i, known in self._known.items() if known.content}
+
     def commit(
         self,
         *,
@@ -147,6 +165,7 @@ class StoreWriter:
         bad_channels: Collection[str] = (),
         named: Mapping[str, str] = MappingProxyType({}),
         readers: Mapping[str, str] = MappingProxyType({}),
+        content: str = "",
     ) -> None:
         """Append one recording: samples first, then the index line that makes it visible.
 
@@ -162,6 +181,7 @@ class StoreWriter:
             bad_channels: Names of the channels whose signal cannot be trusted.
             named: Versions of files that only its header names, by path.
             readers: Versions of the readers that read it, by format.
+            content: Bytes and hash of the contents of its files.
         """
         assert samples.shape[1] == montage.n_channels == len(scales_uv), "one column and scale per channel"
         assert set(bad_channels) <= set(montage.channel_names), "bad channels are channels of the montage"
@@ -185,6 +205,7 @@ class StoreWriter:
             events=events,
             named=dict(named),
             readers=dict(readers),
+            content=content,
         )
         self._append_entry(entry)
 
@@ -196,9 +217,19 @@ class StoreWriter:
         """Drop a recording or rejection whose raw file is gone. Its bytes remain as dead space."""
         self._append_entry(RemovedEntry(recording_id))
 
+    def touch(self, recording_id: str, key: str, named: Mapping[str, str]) -> None:
+        """Give a recording or rejection the key of files that have other times and the same contents."""
+        self._append_entry(TouchedEntry(recording_id, key, dict(named)))
+
     def compact(self) -> None:
         """Remove the bytes of replaced and removed recordings, if they are over a fifth of all bytes."""
         compact(self.folder, self._shards, sum(known.n_bytes for known in self._known.values()))
+
+    def _note_raw_folder(self) -> None:
+        """Write the raw folder of this run, which counts as the last one only where the run took its recordings."""
+        with _in_words(self.folder):
+            if read_facts(self.folder).raw_folder != self._facts.raw_folder:
+                write_facts(self.folder, self._facts)
 
     def _leave_addresses(self) -> None:
         """Write addresses and contents, or log why not. Readers can do without them, only slower."""
@@ -213,10 +244,7 @@ class StoreWriter:
 
     def _open(self) -> None:
         shutil.rmtree(self.spool, ignore_errors=True)
-        if not (self.folder / STORE_FILE).exists():
-            self._start_empty()
-        elif not is_of_this_format(self.folder) or read_facts(self.folder) != self._facts:
-            _log.warning("%s starts empty: the parameters or the code that made its recordings changed", self.folder)
+        if not (self.folder / STORE_FILE).exists() or is_stale(self.folder, self._facts, self._before):
             self._start_empty()
         n_whole = 0
         for entry, end in scan_index(self.folder):
@@ -244,16 +272,20 @@ class StoreWriter:
         remove_mark(self.folder)
 
     def _remember(self, entry: Entry) -> None:
-        self._known.pop(entry.recording_id, None)
+        known = self._known.pop(entry.recording_id, None)
+        if isinstance(entry, TouchedEntry):
+            assert known is not None, "only what is stored is touched"
+            self._known[entry.recording_id] = known._replace(key=entry.key, named=entry.named)
+            return
         if isinstance(entry, RemovedEntry):
             return
         # Few of them differ, so one copy of each is kept.
         readers = self._readers.setdefault(tuple(entry.readers.items()), entry.readers)
         if isinstance(entry, RecordingEntry):
             n_bytes = entry.n_samples * SAMPLE_DTYPE.itemsize * len(entry.scales_uv)
-            self._known[entry.recording_id] = _Known(entry.key, "", n_bytes, entry.named, readers)
+            self._known[entry.recording_id] = _Known(entry.key, "", n_bytes, entry.named, readers, entry.content)
         else:
-            self._known[entry.recording_id] = _Known(entry.key, entry.code, 0, entry.named, readers)
+            self._known[entry.recording_id] = _Known(entry.key, entry.code, 0, entry.named, readers, entry.content)
 
     def _start_empty(self) -> None:
         """Empty the store. The index goes first, because without it no shard is read."""

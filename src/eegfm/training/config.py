@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
-from eegfm.config import Buildable, StrictModel
+from eegfm.config import Buildable, Count, Number, StrictModel
 from eegfm.encoders.config import AnyEncoderConfig, PatchTransformerConfig
 from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
 from eegfm.recording import BadChannels
@@ -57,8 +57,8 @@ class ShuffleParams(StrictModel):
         pool_windows: Windows of many runs that are read together and drawn from one by one.
     """
 
-    run_windows: PositiveInt = 1
-    pool_windows: PositiveInt = 65_536
+    run_windows: Number = 1
+    pool_windows: Number = 65_536
 
     @model_validator(mode="after")
     def _pool_holds_runs(self) -> "ShuffleParams":
@@ -83,7 +83,7 @@ class LoaderParams(StrictModel):
             first time; ``off`` trains on whatever is stored.
     """
 
-    n_ahead: PositiveInt = 4
+    n_ahead: Count = 4
     read_ahead_steps: NonNegativeInt = 64
     residency: Literal["auto", "disk", "device"] = "auto"
     device_memory_ratio: float = Field(default=0.5, gt=0, le=1)
@@ -128,17 +128,17 @@ class PretrainParams(StrictModel):
     schedule: ScheduleConfig = WarmupCosineConfig()
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
     bad_channels: BadChannels = "mask"
-    batch_size: PositiveInt = 40
-    n_steps: PositiveInt | None = None
-    n_epochs: PositiveInt | None = None
+    batch_size: Count = 40
+    n_steps: Number | None = None
+    n_epochs: Number | None = None
     shuffle: ShuffleParams = ShuffleParams()
     loader: LoaderParams = LoaderParams()
     gradient_clip: PositiveFloat = 1.0
     seed: NonNegativeInt = 0
     license: str | None = None
-    log_interval_steps: PositiveInt = 10
-    validation_interval_steps: PositiveInt = 100
-    n_validation_windows: PositiveInt = 200
+    log_interval_steps: Number = 10
+    validation_interval_steps: Number = 100
+    n_validation_windows: Number = 200
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: Literal[1] = 1
     precision: Literal["32-true", "bf16-mixed"] = "32-true"

@@ -106,6 +106,22 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
         write_simulated(TUH, tmp_path / "raw")
 
 
+def test_a_manifest_removes_nothing_behind_a_link(tmp_path: Path) -> None:
+    """The manifest lies in the folder, so that whoever made the folder wrote it."""
+    folder, outside = tmp_path / "raw", tmp_path / "outside"
+    outside.mkdir()
+    (outside / "mine.edf").write_text("mine")
+    write_simulated(TUH, folder)
+    (folder / "link").symlink_to(outside)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["files"]["link/mine.edf"] = 4
+    manifest["files"]["gone.edf"] = 4
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ConfigError, match="holds link, which no simulation wrote"):
+        write_simulated(TUH, folder)
+    assert (outside / "mine.edf").read_text() == "mine"
+
+
 def test_an_unreadable_manifest_makes_nothing_ours(tmp_path: Path) -> None:
     write_simulated(TUH, tmp_path)
     (tmp_path / MANIFEST).write_text("{")

@@ -1,5 +1,6 @@
 """The record of fetched files, and who may fill a folder."""
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -120,3 +121,50 @@ def test_one_process_fills_a_folder(tmp_path: Path) -> None:
 
 def test_md5(tmp_path: Path) -> None:
     assert md5_of(put(tmp_path)) == A.md5
+
+
+HEAD = {"version": 1, "url": "s3://b/p", "selection": "x"}
+ROW = {"path": "a/b.edf", "n_bytes": 3, "etag": "e", "mtime_ns": 1, "md5": "m"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"path": "/etc/passwd"}, {"path": "../x.edf"}, {"path": "a/../../x.edf"}, {"path": "a//b"}, {"path": ""},
+        {"path": "a\\b"}, {"path": "a\0b"}, {"path": "."}, {"path": ".eegfm_s3.jsonl"}, {"path": 3}, {"path": None},
+        {"n_bytes": "3"}, {"n_bytes": -1}, {"n_bytes": 1.5}, {"n_bytes": True}, {"mtime_ns": "1"}, {"md5": []},
+        {"etag": {}}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_a_record_that_somebody_else_wrote_leads_nowhere(tmp_path: Path, changed: dict[str, object]) -> None:
+    (tmp_path / RECORD).write_text("".join(f"{json.dumps(row)}\n" for row in (HEAD, ROW, ROW | changed)))
+    with pytest.raises(EegfmError, match=r"\.eegfm_s3\.jsonl is not a record of fetched files \(") as caught:
+        read_record(tmp_path)
+    assert "\n" not in str(caught.value)
+    (tmp_path / RECORD).write_text("".join(f"{json.dumps(row)}\n" for row in (HEAD, ROW)))
+    record = read_record(tmp_path)
+    assert record is not None
+    assert list(record.files) == ["a/b.edf"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 50_000 + "\n", '{"version": ' + "1" * 5000 + "}\n", json.dumps(HEAD | {"url": 3}) + "\n", "3\n", "\n"],
+)
+def test_a_record_that_json_cannot_say_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / RECORD).write_text(text)
+    with pytest.raises(EegfmError, match="is not a record of fetched files"):
+        read_record(tmp_path)
+
+
+def test_a_complete_folder_is_no_folder_behind_a_link(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "raw", tmp_path / "outside"
+    outside.mkdir()
+    folder.mkdir()
+    (outside / "b.edf").write_bytes(b"abc")
+    (folder / RECORD).write_text("".join(f"{json.dumps(row)}\n" for row in (HEAD, ROW)))
+    (folder / "a").symlink_to(outside)
+    assert not is_complete(folder, "x")
+    (folder / "a").unlink()
+    outside.rename(folder / "a")
+    assert is_complete(folder, "x")

@@ -42,9 +42,9 @@ def named(text: str) -> set[str]:
     return {f"{folder.strip()}.{name}" for folder, _, names in lines for name in names.split()} - {"recording."}
 
 
-ALL_LAYOUTS = {"recording"} | named("""
-    corpora: base file_events manifest text_files
-    jobs.ingest: convert stream
+ALL_LAYOUTS = {"recording", "json_text"} | named("""
+    corpora: base file_events manifest side_file_limits text_files
+    jobs.ingest: convert stored_rate stream
     signal: companions expected header named_files open pointers rates sniff text units
     signal.montages: caps electrodes labels layouts references
     signal.processing: bad_stretches filters fingerprint kernels plausible quality quantize
@@ -73,7 +73,7 @@ READER = {
     """),
     "brainvision": {"recording"}
     | named("""
-        signal: companions expected header pointers rates text triggers units
+        signal: companions expected header pointers rates sniff text triggers units
         signal.montages: caps electrodes labels layouts references
         signal.brainvision: fields header markers reader samples
     """),
@@ -189,7 +189,7 @@ def functions(path: Path) -> set[str]:
 def test_configuration_holds_no_code_that_decides_samples() -> None:
     assert functions(SOURCE / "corpora" / "config.py") == functions(SOURCE / "signal" / "config.py") == set()
     assert functions(SOURCE / "jobs" / "ingest" / "config.py") == {"identity"}
-    assert functions(SOURCE / "config.py") == {"identity", "refuse_unused", "build", "refuse_repeated"}
+    assert functions(SOURCE / "config.py") == {"identity", "refuse_unused", "build", "refuse_repeated", "first_problem"}
 
 
 def test_packages_of_what_counts_hold_no_code() -> None:
@@ -348,5 +348,8 @@ def test_an_eeglab_file_of_another_suffix_knows_the_file_that_it_names(tmp_path:
     ingested(tmp_path / "raw")
     assert len(conversions) == 1
     os.utime(path.with_name("old name.fdt"), ns=(1, 1))
+    ingested(tmp_path / "raw")
+    assert len(conversions) == 1
+    write_fdt(path.with_name("old name.fdt"), 2 * eeg_uv(len(LABELS), 1000, 100.0))
     ingested(tmp_path / "raw")
     assert len(conversions) == 2

@@ -1,4 +1,5 @@
 import re
+import resource
 import struct
 import subprocess
 import sys
@@ -348,7 +349,7 @@ def test_cells_too_deep_in_each_other_are_rejected(tmp_path, container):
     for _ in range(100):
         deep = (deep,)
     write_set(tmp_path / "v.set", {"a": deep}, np.zeros((1, 1)), container=container, in_struct=False)
-    with pytest.raises(RecordingError, match="refer to each other") as caught:
+    with pytest.raises(RecordingError, match="inside each other") as caught:
         read_variables(tmp_path / "v.set", {"a": None}, ENOUGH)
     assert caught.value.code == "matlab_unreadable"
 
@@ -360,3 +361,49 @@ def test_cells_count_into_the_memory_that_a_file_may_take(tmp_path, container):
     with pytest.raises(RecordingError) as caught:
         read_variables(tmp_path / "v.set", {"a": None}, 2000 * 100)
     assert caught.value.code == "too_large"
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+@pytest.mark.parametrize("depth", [20, 300])
+def test_structs_inside_each_other_are_refused(tmp_path: Path, depth: int, *, is_compressed: bool) -> None:
+    inner: object = 1.0
+    for _ in range(depth):
+        inner = {"x": inner}
+    path = tmp_path / "x.mat"
+    savemat(path, {"a": inner}, do_compression=is_compressed)
+    with pytest.raises(RecordingError, match="structures inside each other, more than 8 deep") as caught:
+        read_variables(path, ALL, ENOUGH)
+    assert caught.value.code == "matlab_unreadable"
+
+
+def test_seven_structs_inside_each_other_are_read(tmp_path: Path) -> None:
+    inner: object = 1.0
+    for _ in range(7):
+        inner = {"x": inner}
+    savemat(tmp_path / "x.mat", {"a": inner})
+    found = read_variables(tmp_path / "x.mat", ALL, ENOUGH)["a"]
+    for _ in range(7):
+        assert isinstance(found, list)
+        found = found[0]["x"]
+    assert float(found.item()) == 1
+
+
+@pytest.mark.parametrize("place", ["flags", "dims", "name"])
+def test_what_stands_before_a_variable_is_inflated_only_as_far_as_it_can_be(tmp_path: Path, place: str) -> None:
+    """Before its name is known, nobody knows whether a variable is wanted; a bomb there was inflated whole."""
+    n_bytes = 150 << 20
+    start = {"flags": b"", "dims": struct.pack("<IIII", 6, 8, 6, 0)}
+    start["name"] = start["dims"] + struct.pack("<IIii", 5, 8, 1, 1)
+    kinds = {"flags": 6, "dims": 5, "name": 1}
+    head = start[place] + struct.pack("<II", kinds[place], n_bytes)
+    packer = zlib.compressobj(1)
+    packed = packer.compress(struct.pack("<II", 14, len(head) + n_bytes) + head)
+    for _ in range(n_bytes >> 20):
+        packed += packer.compress(bytes(1 << 20))
+    packed += packer.flush()
+    header = b"MATLAB 5.0".ljust(124) + b"\x00\x01IM"
+    (tmp_path / "x.mat").write_bytes(header + struct.pack("<II", 15, len(packed)) + packed)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(RecordingError, match="too long here"):
+        read_variables(tmp_path / "x.mat", ALL, ENOUGH)
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 60 << 20

@@ -128,7 +128,8 @@ def _refuse_foreign(root: Path, owned: set[str]) -> None:
     known |= {_temporary(path) for path in known}
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        if not path.is_dir() and name not in known:
+        # Old files are removed, and nothing is removed or written through a link.
+        if path.is_symlink() or (not path.is_dir() and name not in known):
             raise ConfigError(
                 f"{root} holds {name}, which no simulation wrote; simulated recordings are written only to an empty "
                 "folder or over earlier simulated ones: choose another folder, or move its files away"

@@ -2,8 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field
 
+from eegfm.config import Amount, Count
 from eegfm.encoders.traits import WindowConfig
 
 
@@ -22,7 +23,7 @@ class BaselineConfig(WindowConfig):
 
     dropout_ratio: float = Field(default=0.5, ge=0, lt=1)
     batch_norm_momentum: float = Field(default=0.1, gt=0, le=1)
-    design_rate_hz: PositiveFloat = 128.0
+    design_rate_hz: Amount = 128.0
 
 
 class EegnetConfig(BaselineConfig):
@@ -45,14 +46,14 @@ class EegnetConfig(BaselineConfig):
     implementation: ClassVar[str] = "eegfm.encoders.baselines.eegnet:Eegnet"
 
     name: Literal["eegnet"] = "eegnet"
-    n_temporal_filters: PositiveInt = 8
-    n_spatial_filters: PositiveInt = 2
-    n_pointwise_filters: PositiveInt = 16
-    kernel_samples: PositiveInt = 64
-    separable_kernel_samples: PositiveInt = 16
-    first_pool_samples: PositiveInt = 4
-    second_pool_samples: PositiveInt = 8
-    max_norm: PositiveFloat = 1.0
+    n_temporal_filters: Count = 8
+    n_spatial_filters: Count = 2
+    n_pointwise_filters: Count = 16
+    kernel_samples: Count = 64
+    separable_kernel_samples: Count = 16
+    first_pool_samples: Count = 4
+    second_pool_samples: Count = 8
+    max_norm: Amount = 1.0
     dropout_ratio: float = Field(default=0.25, ge=0, lt=1)
 
 
@@ -73,11 +74,11 @@ class EegnexConfig(BaselineConfig):
     implementation: ClassVar[str] = "eegfm.encoders.baselines.eegnex:Eegnex"
 
     name: Literal["eegnex"] = "eegnex"
-    n_first_filters: PositiveInt = 8
-    n_filters: PositiveInt = 32
-    n_spatial_filters: PositiveInt = 2
-    kernel_samples: PositiveInt = 64
-    dilated_kernel_samples: PositiveInt = 16
-    first_pool_samples: PositiveInt = 4
-    second_pool_samples: PositiveInt = 8
-    max_norm: PositiveFloat = 1.0
+    n_first_filters: Count = 8
+    n_filters: Count = 32
+    n_spatial_filters: Count = 2
+    kernel_samples: Count = 64
+    dilated_kernel_samples: Count = 16
+    first_pool_samples: Count = 4
+    second_pool_samples: Count = 8
+    max_norm: Amount = 1.0

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
+from eegfm.config import Amount, Count, Depth
 from eegfm.encoders.traits import PATCHWISE_NORM, PUBLISHED_NORM, EncoderConfig, PatchNorm, Traits
 
 
@@ -32,14 +33,14 @@ class CbramodConfig(EncoderConfig):
     published: ClassVar[Mapping[str, str]] = PUBLISHED_NORM
 
     name: Literal["cbramod"] = "cbramod"
-    n_maps: PositiveInt = 25
-    n_layers: PositiveInt = 12
-    n_heads: PositiveInt = 8
-    d_feed_forward: PositiveInt = 800
+    n_maps: Count = 25
+    n_layers: Depth = 12
+    n_heads: Count = 8
+    d_feed_forward: Count = 800
     dropout_ratio: float = Field(default=0.1, ge=0, lt=1)
-    patch_samples: PositiveInt = 200
+    patch_samples: Count = 200
     patch_norm: PatchNorm = "patch"
-    signal_scale_uv: PositiveFloat = 100.0
+    signal_scale_uv: Amount = 100.0
 
     @property
     def d_model(self) -> int:

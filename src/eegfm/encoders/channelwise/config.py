@@ -2,8 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
+from eegfm.config import Amount, Count, Depth
 from eegfm.encoders.traits import EncoderConfig, Traits
 
 
@@ -22,13 +23,13 @@ class ChannelwiseConfig(EncoderConfig):
 
     traits: ClassVar[Traits] = Traits(any_order=True)
 
-    patch_s: PositiveFloat = 1.0
-    d_model: PositiveInt = 128
-    n_layers: PositiveInt = 4
+    patch_s: Amount = 1.0
+    d_model: Count = 128
+    n_layers: Depth = 4
     dropout_ratio: float = Field(default=0.0, ge=0, lt=1)
-    signal_scale_uv: PositiveFloat = 30.0
-    clip: PositiveFloat = 15.0
-    n_position_frequencies: PositiveInt = 4
+    signal_scale_uv: Amount = 30.0
+    clip: Amount = 15.0
+    n_position_frequencies: Count = 4
 
 
 class ConvConfig(ChannelwiseConfig):
@@ -41,7 +42,7 @@ class ConvConfig(ChannelwiseConfig):
     implementation: ClassVar[str] = "eegfm.encoders.channelwise.conv:Conv"
 
     name: Literal["conv"] = "conv"
-    kernel_size: PositiveInt = 3
+    kernel_size: Count = 3
 
     @model_validator(mode="after")
     def _kernel_has_a_middle(self) -> "ConvConfig":

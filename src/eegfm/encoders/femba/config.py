@@ -2,8 +2,9 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import PositiveInt, model_validator
+from pydantic import model_validator
 
+from eegfm.config import Count, Depth
 from eegfm.encoders.traits import EncoderConfig, Traits, named_size
 
 
@@ -36,13 +37,13 @@ class FembaConfig(EncoderConfig):
 
     name: Literal["femba"] = "femba"
     size: Literal["tiny", "base", "large", "huge"] | None = "tiny"
-    patch_samples: PositiveInt = 16
-    channels_per_token: PositiveInt = 2
-    d_token: PositiveInt = 35
-    n_layers: PositiveInt = 2
-    expand: PositiveInt = 4
-    d_state: PositiveInt = 16
-    d_conv: PositiveInt = 4
+    patch_samples: Count = 16
+    channels_per_token: Count = 2
+    d_token: Count = 35
+    n_layers: Depth = 2
+    expand: Count = 4
+    d_state: Count = 16
+    d_conv: Count = 4
     low_uv: float = -20.0
     high_uv: float = 20.0
     scan: Literal["auto", "torch", "mamba_ssm"] = "auto"

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
+from eegfm.config import Amount, Count, Depth
 from eegfm.encoders.traits import PATCHWISE_NORM, PUBLISHED_NORM, EncoderConfig, PatchNorm, Traits, named_size
 
 
@@ -47,19 +48,19 @@ class LabramConfig(EncoderConfig):
 
     name: Literal["labram"] = "labram"
     size: Literal["base", "large", "huge"] | None = "base"
-    n_maps: PositiveInt = 8
-    n_layers: PositiveInt = 12
-    n_heads: PositiveInt = 10
+    n_maps: Count = 8
+    n_layers: Depth = 12
+    n_heads: Count = 10
     layer_scale: float = Field(default=0.1, ge=0)
-    patch_samples: PositiveInt = 200
-    max_patches: PositiveInt = 16
+    patch_samples: Count = 200
+    max_patches: Count = 16
     channels: Literal["names", "positions"] = "positions"
-    n_position_frequencies: PositiveInt = 4
+    n_position_frequencies: Count = 4
     patch_norm: PatchNorm = "patch"
     qk_norm: bool = True
     query_value_bias: bool = False
     drop_path_ratio: float = Field(default=0.0, ge=0, lt=1)
-    signal_scale_uv: PositiveFloat = 100.0
+    signal_scale_uv: Amount = 100.0
     summary: Literal["mean", "cls"] = "mean"
 
     @property

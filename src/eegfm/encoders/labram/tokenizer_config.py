@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
-from eegfm.config import Buildable
+from eegfm.config import Buildable, Count, Depth
 from eegfm.encoders.labram.config import LabramConfig
 
 _ENCODER = LabramConfig(patch_norm="window", qk_norm=False, query_value_bias=True, layer_scale=0.0)
@@ -25,7 +25,7 @@ class LabramTokenizerConfig(Buildable):
     implementation: ClassVar[str] = "eegfm.encoders.labram.tokenizer:LabramTokenizer"
 
     encoder: LabramConfig = _ENCODER
-    n_codes: PositiveInt = 8192
-    d_code: PositiveInt = 64
-    n_decoder_layers: PositiveInt = 3
+    n_codes: Count = 8192
+    d_code: Count = 64
+    n_decoder_layers: Depth = 3
     decay: float = Field(default=0.99, gt=0, lt=1)

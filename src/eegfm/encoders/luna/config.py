@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
+from eegfm.config import Amount, Count, Depth
 from eegfm.encoders.traits import EncoderConfig, PatchNorm, Traits, named_size
 
 
@@ -43,18 +44,18 @@ class LunaConfig(EncoderConfig):
 
     name: Literal["luna"] = "luna"
     size: Literal["base", "large", "huge"] | None = "base"
-    n_queries: PositiveInt = 4
-    d_token: PositiveInt = 64
-    n_layers: PositiveInt = 8
-    patch_samples: PositiveInt = 40
+    n_queries: Count = 4
+    d_token: Count = 64
+    n_layers: Depth = 8
+    patch_samples: Count = 40
     dropout_ratio: float = Field(default=0.1, ge=0, lt=1)
     drop_path_ratio: float = Field(default=0.0, ge=0, lt=1)
     position_jitter: float = Field(default=0.0, ge=0)
     normalization: Literal["window_zscore", "fixed_scale"] = "fixed_scale"
     patch_norm: PatchNorm = "patch"
-    floor_uv: PositiveFloat = 1.0
-    signal_scale_uv: PositiveFloat = 30.0
-    clip: PositiveFloat = 15.0
+    floor_uv: Amount = 1.0
+    signal_scale_uv: Amount = 30.0
+    clip: Amount = 15.0
 
     @model_validator(mode="before")
     @classmethod

@@ -2,8 +2,9 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, model_validator
 
+from eegfm.config import Amount, Count, Depth
 from eegfm.encoders.traits import EncoderConfig, Traits, named_size
 
 _SIZES = {
@@ -56,11 +57,11 @@ class PatchTransformerConfig(EncoderConfig):
 
     name: Literal["patch_transformer"] = "patch_transformer"
     size: Literal["nano", "tiny", "small", "base", "large"] | None = "tiny"
-    patch_s: PositiveFloat = 1.0
-    d_model: PositiveInt = 128
-    n_layers: PositiveInt = 4
-    head_size: PositiveInt = 64
-    mlp_ratio: PositiveFloat = 4.0
+    patch_s: Amount = 1.0
+    d_model: Count = 128
+    n_layers: Depth = 4
+    head_size: Count = 64
+    mlp_ratio: Amount = 4.0
     attention: Literal["alternating", "criss_cross", "full"] = "alternating"
     norm: Literal["layer", "rms"] = "layer"
     feed_forward: Literal["gelu", "swiglu"] = "gelu"
@@ -68,13 +69,13 @@ class PatchTransformerConfig(EncoderConfig):
     drop_path_ratio: float = Field(default=0.0, ge=0, lt=1)
     patch_embedding: Literal["linear", "conv"] = "linear"
     spectrum_input: bool = False
-    spectrum_high_hz: PositiveFloat = 45.0
-    n_position_frequencies: PositiveInt = 4
+    spectrum_high_hz: Amount = 45.0
+    n_position_frequencies: Count = 4
     position_jitter_m: NonNegativeFloat = 0.0
-    n_registers: NonNegativeInt = 0
+    n_registers: int = Field(default=0, ge=0, le=1024)
     summary: Literal["mean", "register"] = "mean"
-    signal_scale_uv: PositiveFloat = 30.0
-    clip: PositiveFloat = 15.0
+    signal_scale_uv: Amount = 30.0
+    clip: Amount = 15.0
 
     @model_validator(mode="before")
     @classmethod

@@ -14,12 +14,15 @@ import stat
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from eegfm.corpora.manifest import SOURCE_MANIFEST, KnownFile, manifest_line
+from eegfm.corpora.side_file_limits import is_there
 from eegfm.errors import EegfmError
 from eegfm.files import exclusive, write_atomically
-from eegfm.jobs.acquire.selection import RemoteFile
+from eegfm.jobs.acquire.selection import OWN_PREFIX, RemoteFile
+from eegfm.json_text import parse_json
 
 RECORD = ".eegfm_s3.jsonl"
 _LOCK = ".eegfm_lock"
@@ -86,20 +89,43 @@ def read_record(folder: Path) -> FetchRecord | None:
         EegfmError: It is damaged, or of another version.
     """
     path = folder / RECORD
-    if not path.is_file():
+    if not is_there(path):
         return None
     lines = path.read_bytes().split(b"\n")[:-1]  # behind the last newline stands nothing, or half a line
     try:
-        head, *rows = [json.loads(line) for line in lines]
+        head, *rows = [parse_json(line) for line in lines]
         if head["version"] != _VERSION:
             raise ValueError(f"version {head['version']}, this program writes {_VERSION}")
-        files = [FetchedFile(**row) for row in rows]
+        url, selection = _text(head["url"]), _text(head["selection"])
+        files = [_checked(row) for row in rows]
     except (ValueError, KeyError, TypeError) as error:
         raise EegfmError(
             f"{path} is not a record of fetched files ({error}); fetch into another folder, or remove the record and "
             "set acquire.source.name: folder to take the files as they are"
         ) from error
-    return FetchRecord(head["url"], head["selection"], {file.path: file for file in files})
+    return FetchRecord(url, selection, {file.path: file for file in files})
+
+
+def _checked(row: Any) -> FetchedFile:
+    """Check a line of the record. Whoever filled the folder may have written it: no path in it leads out of the folder.
+
+    Raises:
+        ValueError: A value is of another kind, or the path is none inside a folder.
+    """
+    file = FetchedFile(**row)
+    _text(file.path), _text(file.etag), _text(file.md5)
+    if type(file.n_bytes) is not int or type(file.mtime_ns) is not int or file.n_bytes < 0:
+        raise ValueError(f"sizes and times of {file.path[:80]!r} are no whole numbers")
+    parts = file.path.split("/")
+    if parts[0].startswith(OWN_PREFIX) or any(p in {"", ".", ".."} or "\\" in p or "\0" in p for p in parts):
+        raise ValueError(f"{file.path[:80]!r} is no path inside the folder")
+    return file
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{str(value)[:80]!r} is no text")
+    return value
 
 
 def write_record(folder: Path, record: FetchRecord, published: Iterable[str]) -> None:
@@ -147,7 +173,9 @@ def is_complete(folder: Path, selection: str) -> bool:
     if record is None or record.selection != selection:
         return False
     return all(
-        _is_regular(folder / path) and (folder / path).stat().st_size == file.n_bytes
+        _is_regular(folder / path)
+        and not any((folder / above).is_symlink() for above in PurePosixPath(path).parents if above.name)
+        and (folder / path).stat().st_size == file.n_bytes
         for path, file in record.files.items()
     )
 

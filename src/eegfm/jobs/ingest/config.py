@@ -41,6 +41,10 @@ class IngestParams(StrictModel):
             a header.
         workers: Workers that convert.
         max_rejected_ratio: The run ends with an error if more than this share of the files is rejected.
+        drop_missing: Let stored recordings drop out although the raw folder is another one, or lacks more than half of
+            their files. Otherwise the run ends with an error, and nothing drops out.
+        accept_upsampled: Take a ``signal.rate_hz`` above the rates of all recordings, for an encoder that needs it.
+            Otherwise the run ends with an error after ingestion.
     """
 
     corpus: CorpusConfig
@@ -48,6 +52,8 @@ class IngestParams(StrictModel):
     rates_hz: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
     workers: WorkerParams = WorkerParams()
     max_rejected_ratio: float = Field(default=0.2, ge=0, le=1)
+    drop_missing: bool = False
+    accept_upsampled: bool = False
 
     @model_validator(mode="after")
     def _renames_are_electrodes(self) -> Self:
@@ -61,6 +67,8 @@ class IngestParams(StrictModel):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """Options that decide the result: all except the workers and ``max_rejected_ratio``."""
-        dump = self.model_dump(mode="json", exclude={"workers", "max_rejected_ratio"})
+        """Options that decide the result: all except the workers and those that only end a run."""
+        dump = self.model_dump(
+            mode="json", exclude={"workers", "max_rejected_ratio", "drop_missing", "accept_upsampled"}
+        )
         return dump | {"reading": self.reading.model_dump(mode="json", exclude={"max_memory_bytes", "timeout_s"})}

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from eegfm.corpora.base import Corpus, StoredFacts, file_version
 from eegfm.corpora.manifest import check_published
-from eegfm.corpora.raw_tree import NOT_SEEN
+from eegfm.corpora.raw_listing import NOT_SEEN
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.jobs.ingest.config import IngestParams
 from eegfm.jobs.ingest.memory import keep_freed_memory
+from eegfm.jobs.ingest.stored_rate import UPSAMPLED
 from eegfm.jobs.ingest.stream import FilteredStream
 from eegfm.recording import Montage
 from eegfm.signal.config import ReadParams, SignalParams
@@ -43,6 +44,8 @@ LIMITED = frozenset({"kills_worker", "too_large"})
 """Codes of rejections that are tried again if the limits change."""
 MIN_GOOD_CHANNELS = 2
 """Least number of good scalp electrodes. The average of one electrode is the electrode itself, so nothing is left."""
+MAX_CLOCK_ERROR_RATIO = 1e-3
+"""Rates that differ by less are one rate, counted by two clocks."""
 UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """Exceptions of our own bugs. One odd file is then rejected; the rest of the corpus is still converted."""
 
@@ -58,6 +61,10 @@ class Task:
         params: Parameters of ingestion.
         signal: Rate and filters.
         spool: Folder for the worker's files.
+        stored_content: Content of the files that the stored recording was made from, see
+            ``eegfm.jobs.ingest.same_content``; empty if there is none, or if it is stale for another reason.
+        stored_named: Files that only the header of the stored recording names.
+        stored_key: Key of the stored recording or rejection.
     """
 
     root: Path
@@ -66,6 +73,9 @@ class Task:
     params: IngestParams
     signal: SignalParams
     spool: Path
+    stored_content: str = ""
+    stored_named: tuple[str, ...] = ()
+    stored_key: str = ""
 
     @property
     def path(self) -> Path:
@@ -83,6 +93,12 @@ class Task:
         return {file.relative_to(self.root).as_posix(): file_version(file) for file in files}
 
     @property
+    def same_key(self) -> str:
+        """The key of the stored recording or rejection if the contents of its files are the same."""
+        limits = self.stored_key.partition(":")[2]
+        return f"{self.key}:{limits}" if limits else self.key
+
+    @property
     def limited_key(self) -> str:
         """The key of a file that was rejected by limits of this run."""
         reading = self.params.reading
@@ -95,7 +111,8 @@ class Converted:
     """A recording whose samples lie in a separate file, ready to be committed.
 
     The file needs no fsync and no rename. The committer syncs the appended samples, and the next run after an
-    interruption starts with an empty spool. ``formats`` names the readers that the recording depends on.
+    interruption starts with an empty spool. ``formats`` names the readers that the recording depends on. ``content`` is
+    the content of its files, see ``eegfm.jobs.ingest.same_content``.
     """
 
     recording_id: str
@@ -109,6 +126,7 @@ class Converted:
     events: list[dict[str, Any]]
     named: dict[str, str]
     formats: tuple[Format, ...]
+    content: str = ""
 
     @property
     def hours(self) -> float:
@@ -164,6 +182,7 @@ def _convert(task: Task) -> Converted:
     n_in_bad = stream.n_in_bad(event for event in noted if not says_bad(event, patterns))
     event_flags += (f"events_in_bad:{n_in_bad}",) if n_in_bad else ()
     _check_unchanged(task, "while it was read")
+    event_flags += _upsampled(header, task.signal)
     flags = sorted({*header.flags, *details.flags, *written.flags, *event_flags, *_unknown(channels)})
     bad, flags = _bad_channels(flags, channels.montage, details.reference_electrode)
     facts: StoredFacts = {
@@ -270,6 +289,12 @@ def _bad_channels(
 
 def _unknown(channels: ResolvedChannels) -> tuple[str, ...]:
     return (*channels.flags, *(("labels_not_understood",) if channels.not_understood else ()))
+
+
+def _upsampled(header: RecordingHeader, signal: SignalParams) -> tuple[str, ...]:
+    """A flag where the stored rate lies above that of the recording by more than a clock's error."""
+    is_lower = header.rate_hz < signal.rate_hz * (1 - MAX_CLOCK_ERROR_RATIO)
+    return (f"{UPSAMPLED}:{header.rate_hz:g}",) if is_lower else ()
 
 
 def _check_count(channels: ResolvedChannels, header: RecordingHeader, signal: SignalParams) -> None:

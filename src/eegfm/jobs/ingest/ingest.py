@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,11 +18,14 @@ from tqdm import tqdm
 from eegfm.corpora.bids_positions import other_units
 from eegfm.errors import EegfmError, StoreError
 from eegfm.jobs.ingest.config import IngestParams
-from eegfm.jobs.ingest.convert import Converted, Task
+from eegfm.jobs.ingest.convert import Converted
 from eegfm.jobs.ingest.copies import find_copies
 from eegfm.jobs.ingest.copies_known import compare_copies
 from eegfm.jobs.ingest.describe import read_described
-from eegfm.jobs.ingest.staleness import file_key, fresh_keys, reader_codes, store_facts
+from eegfm.jobs.ingest.drops import refuse_drops, refuse_replaced
+from eegfm.jobs.ingest.plan import planned, without_unchanged
+from eegfm.jobs.ingest.staleness import reader_codes, store_facts
+from eegfm.jobs.ingest.stored_rate import refuse_all_upsampled
 from eegfm.jobs.ingest.tables import (
     COPY_OF,
     events_table,
@@ -31,7 +34,8 @@ from eegfm.jobs.ingest.tables import (
     recordings_table,
     rejected_table,
 )
-from eegfm.jobs.ingest.workers import converted
+from eegfm.jobs.ingest.upsampled_log import said_if_upsampled
+from eegfm.jobs.ingest.workers import Result, converted
 from eegfm.printable import one_line
 from eegfm.signal.config import SignalParams
 from eegfm.signal.units import unit_key
@@ -110,9 +114,24 @@ def _store(
     """Convert the recordings that the store lacks. A damaged store drops its damaged recordings first."""
     corpus = raw_files["corpus"].iloc[0]
     wanted = raw_files[raw_files["excluded"] == ""]
-    with StoreWriter(folder, store_facts(params, signal, simulated=simulated)) as writer:
+    facts = store_facts(params, signal, simulated=simulated, root=root)
+
+    asks = not (simulated or params.drop_missing)  # the simulator writes its folder itself, as its parameters say
+    made_from = ""
+
+    def before(stored: Collection[str], raw_folder: str) -> None:
+        nonlocal made_from
+        made_from = raw_folder
+        if asks:
+            refuse_drops(stored, raw_folder, raw_files, root)
+
+    with StoreWriter(folder, facts, before=before) as writer:
         readers = reader_codes()
-        plan = _plan(wanted, root, params, signal, writer, readers)
+        plan = without_unchanged(planned(wanted, root, params, signal, writer, readers), writer, str(corpus))
+        if asks:
+            stored = writer.keys.keys() - writer.rejection_codes.keys()
+            replaced = [task.row["recording_id"] for task in plan if task.stored_content]
+            refuse_replaced([i for i in replaced if i in stored], len(stored), made_from, root, str(corpus))
         _log.info("%s: %d files, %d to convert", corpus, len(raw_files), len(plan))
         gone = sorted(set(writer.keys) - set(wanted["recording_id"]))
         if gone:
@@ -123,7 +142,7 @@ def _store(
             writer.remove(recording_id)
         # Closing ends the workers if this block fails or is told to stop.
         with closing(converted(plan, params.workers)) as results:
-            for result in _watched(results, len(plan), corpus):
+            for result in said_if_upsampled(_watched(results, len(plan), corpus), signal):
                 _commit(writer, result, readers)
         writer.compact()
     return SignalStore(folder)
@@ -140,26 +159,7 @@ def _tables(store: SignalStore, raw_files: pd.DataFrame, params: IngestParams) -
     return Ingested(store, recordings, events_table(store, copies), rejected, file_outcomes)
 
 
-def _plan(
-    wanted: pd.DataFrame,
-    root: Path,
-    params: IngestParams,
-    signal: SignalParams,
-    writer: StoreWriter,
-    readers: Mapping[str, str],
-) -> list[Task]:
-    fresh = fresh_keys(writer, root, readers)
-    tasks = []
-    for row in wanted.to_dict("records"):
-        task = Task(root, {str(k): v for k, v in row.items()}, file_key(row), params, signal, writer.spool)
-        if fresh.get(str(row["recording_id"])) not in (task.key, task.limited_key):
-            tasks.append(task)
-    return tasks
-
-
-def _watched(
-    results: Iterable[Converted | RejectedEntry], n_tasks: int, corpus: str
-) -> Iterator[Converted | RejectedEntry]:
+def _watched(results: Iterable[Result], n_tasks: int, corpus: str) -> Iterator[Result]:
     """Show the progress: a bar on a terminal, else one line per minute."""
     hours, started_s = 0.0, time.monotonic()
     logged_s = started_s
@@ -175,7 +175,7 @@ def _watched(
             _log.info("%s: %d of %d files, %.1f h of EEG, %.1f h/min", corpus, number, n_tasks, hours, pace)
 
 
-def _commit(writer: StoreWriter, result: Converted | RejectedEntry, readers: Mapping[str, str]) -> None:
+def _commit(writer: StoreWriter, result: Result, readers: Mapping[str, str]) -> None:
     if isinstance(result, RejectedEntry):
         # Any reader may have rejected the file or a part of its recording, so all readers count.
         writer.reject(replace(result, readers=dict(readers)))
@@ -192,6 +192,7 @@ def _commit(writer: StoreWriter, result: Converted | RejectedEntry, readers: Map
         events=result.events,
         named=result.named,
         readers={name: readers[name] for name in result.formats},
+        content=result.content,
     )
     result.samples_path.unlink()
 
@@ -239,12 +240,14 @@ def check_accounts(
     rejected: pd.DataFrame,
     corpus: str,
     max_rejected_ratio: float,
+    *,
+    accept_upsampled: bool = False,
 ) -> None:
-    """Stop if too many files were rejected.
+    """Stop if too many files were rejected, or if the stored rate lies above that of every recording.
 
     Raises:
-        EegfmError: More than ``max_rejected_ratio`` of the files that were not excluded are rejected, or no recording
-            is in the store.
+        EegfmError: More than ``max_rejected_ratio`` of the files that were not excluded are rejected, no recording is
+            in the store, or all recordings have lower rates than the store and ``accept_upsampled`` is not set.
     """
     n_tried = int((file_outcomes["outcome"] != "excluded").sum())
     if not n_tried:
@@ -253,6 +256,8 @@ def check_accounts(
             f"{corpus}: all {len(file_outcomes)} files are excluded; first: {first['path']}: {first['why']}"
         )
     if len(rejected) <= max_rejected_ratio * n_tried and len(recordings):
+        if not accept_upsampled:
+            refuse_all_upsampled(recordings, corpus)
         return
     codes = ", ".join(f"{code} {n}" for code, n in rejected["code"].value_counts().items())
     first = rejected.iloc[0]

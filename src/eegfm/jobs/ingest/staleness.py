@@ -17,7 +17,7 @@ from eegfm.jobs.ingest.config import IngestParams
 from eegfm.jobs.ingest.convert import TRIED_AGAIN
 from eegfm.signal.config import SignalParams
 from eegfm.signal.open import FORMATS
-from eegfm.source_code import code_sha256, packages
+from eegfm.source_code import code_sha256, module_hashes, packages
 from eegfm.store.layout import StoreFacts
 from eegfm.store.writer import StoreWriter
 
@@ -33,7 +33,7 @@ NO_SAMPLES = (
     *("config", "corpora.config", "signal.config"),
     # Files are listed and labels are joined again at every run.
     *("named", "corpora.bids_participants", "corpora.label_join", "corpora.label_match", "corpora.label_rows"),
-    *("corpora.label_table", "corpora.raw_tree", "corpora.side_files"),
+    *("corpora.label_table", "corpora.raw_listing", "corpora.side_files"),
     # Writing of bytes to disk, and handling of memory.
     *("files", "jobs.ingest.memory"),
 )
@@ -42,20 +42,44 @@ NO_SAMPLES_PACKAGES = frozenset({"google_crc32c", "pandas", "pydantic"})
 """Other packages that do not affect stored data: a standard checksum, the listing, and the check of parameters."""
 
 
-def store_facts(params: IngestParams, signal: SignalParams, *, simulated: bool) -> StoreFacts:
+def store_facts(params: IngestParams, signal: SignalParams, *, simulated: bool, root: Path = Path()) -> StoreFacts:
     """Facts that a whole store depends on. If one changes, every recording is stale.
 
     Args:
         params: Parameters of ingestion.
         signal: Rate and filters.
         simulated: Whether the recordings are simulated.
+        root: The raw folder.
     """
     parameters = params.identity()
     parameters["corpus"] = params.corpus.model_dump(mode="json", exclude=set(params.corpus.listing))
-    code = store_code(params.corpus.implementation.partition(":")[0])
+    module = params.corpus.implementation.partition(":")[0]
+    code = store_code(module)
     made_by = json.dumps([parameters, signal.identity(), code])
     filters = {"low_hz": signal.low_hz, "high_hz": signal.high_hz, "notch_hz": signal.notch_hz}
-    return StoreFacts(signal.rate_hz, simulated, filters, hashlib.sha256(made_by.encode()).hexdigest())
+    return StoreFacts(
+        rate_hz=signal.rate_hz,
+        is_simulated=simulated,
+        filters=filters,
+        made_by=hashlib.sha256(made_by.encode()).hexdigest(),
+        made_from={"parameters": _flat({"ingest": parameters, "signal": signal.identity()}), **_code_parts(module)},
+        raw_folder="" if root == Path() else str(root.resolve()),
+    )
+
+
+def _flat(parameters: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Parameters by dotted name."""
+    flat: dict[str, Any] = {}
+    for name, value in parameters.items():
+        flat |= _flat(value, f"{above}{name}.") if isinstance(value, Mapping) and value else {f"{above}{name}": value}
+    return flat
+
+
+def _code_parts(corpus: str) -> dict[str, dict[str, Any]]:
+    """Hash of each module and version of each library that ``store_code`` is made of."""
+    roots, without = (corpus, CONVERSION), (*NO_SAMPLES, *READERS)
+    libraries = {name: version(name) for name in libraries_of(*roots, without=without)}
+    return {"code": module_hashes(*roots, without=without), "libraries": libraries}
 
 
 def file_key(row: Mapping[Any, Any]) -> str:

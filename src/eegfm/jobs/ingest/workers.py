@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from eegfm.errors import EegfmError, StoreError
 from eegfm.jobs.ingest.clusters import on_cluster
 from eegfm.jobs.ingest.config import WorkerParams
-from eegfm.jobs.ingest.convert import Converted, Task, convert
+from eegfm.jobs.ingest.convert import TRIED_AGAIN, Converted, Task, convert
 from eegfm.jobs.ingest.processes import deaf_to_ctrl_c, end_with
+from eegfm.jobs.ingest.same_content import content_of
 from eegfm.printable import make_logs_printable
 from eegfm.store.index import RejectedEntry
 
@@ -47,7 +49,7 @@ def converted(plan: Sequence[Task], params: WorkerParams) -> Generator[Result]:
         yield from on_cluster(attempt, plan, params, FILES_AHEAD)
         return
     n_workers = n_processes(params, len(plan))
-    yield from map(convert, plan) if n_workers == 1 else _in_processes(plan, n_workers)
+    yield from map(_result, plan) if n_workers == 1 else _in_processes(plan, n_workers)
 
 
 def n_processes(params: WorkerParams, n_tasks: int) -> int:
@@ -65,21 +67,36 @@ def attempt(task: Task) -> Result:
     note = task.spool / f"{task.key}.started"
     n_starts = note.stat().st_size if note.exists() else 0
     if n_starts >= MAX_STARTS:
-        return task.rejected(
+        rejected = task.rejected(
             "kills_worker",
             f"{task.row['path']}: {n_starts} worker processes died while they converted this file, or took longer than "
             f"{task.params.reading.timeout_s:g} s",
             "leave the file out; or raise ingest.reading.timeout_s, or use fewer workers if memory ran out",
         )
+        return _with_content(task, rejected)
     try:
         with note.open("ab") as file:
             file.write(b".")
     except OSError as error:
         raise StoreError(f"{note} cannot be written ({error.strerror}); check the disk of the store") from error
     with _watchdog(task.params.reading.timeout_s):
-        result = convert(task)
+        result = _result(task)
     note.unlink()
     return result
+
+
+def _result(task: Task) -> Result:
+    """Convert one file, and note the content of its files for comparisons to come."""
+    return _with_content(task, convert(task))
+
+
+def _with_content(task: Task, result: Result) -> Result:
+    if isinstance(result, RejectedEntry) and result.code in TRIED_AGAIN:
+        return result
+    try:
+        return replace(result, content=content_of(task, result.named))
+    except OSError:
+        return result  # a file cannot be read, or vanished after its conversion; the next run sees that
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator
 
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
-from eegfm.config import StrictModel
+from eegfm.config import Amount, StrictModel
 from eegfm.encoders.config import AnyEncoderConfig, as_published
 from eegfm.nn.load_report import LoadExceptions
 from eegfm.recording import BadChannels
@@ -60,8 +60,8 @@ class ImportParams(StrictModel):
     montage: CanonicalChoice | NamedElectrodes
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
     bad_channels: BadChannels = "mask"
-    rate_hz: PositiveFloat
-    window_s: PositiveFloat
+    rate_hz: Amount
+    window_s: Amount
     filters: FilterFacts
     corpora: tuple[str, ...]
     license: str | None = None

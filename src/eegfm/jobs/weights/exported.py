@@ -1,7 +1,6 @@
 """Hugging Face layout of an encoder: config.json and model.safetensors, read back strictly."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +15,8 @@ from eegfm.config import StrictModel
 from eegfm.errors import CheckpointError
 from eegfm.files import write_atomically
 from eegfm.inference.module import Inference, build_inference
+from eegfm.json_text import parse_json
+from eegfm.safetensors_header import parse_safetensors_header
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
@@ -78,10 +79,13 @@ def read_exported(folder: Path) -> Checkpoint:
         CheckpointError: A file is missing or damaged, or the two do not belong together.
     """
     config, path = read_exported_config(folder), folder / WEIGHTS_FILE
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path}: is no regular file; name the folder of an export")
     try:
         data = path.read_bytes()
+        parse_safetensors_header(data)
         tensors = load_tensors(data)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path}: not readable as safetensors ({error})") from error
     expected = config.header.imported.file_sha256 if config.header.imported else ""
     if hashlib.sha256(data).hexdigest() != expected:
@@ -115,6 +119,6 @@ def read_exported_config(folder: Path) -> ExportedConfig:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"), strict=True)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: not readable as JSON ({error}); name the folder of an export") from error

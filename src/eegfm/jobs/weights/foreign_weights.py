@@ -3,6 +3,9 @@
 import argparse
 import hashlib
 import pickle
+import re
+import struct
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +14,26 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from eegfm.checkpoint import HEADER_KEY
 from eegfm.errors import CheckpointError
+from eegfm.jobs.weights.foreign_tensors import MAX_GROWTH, SMALL_BYTES, checked_arrays, shown
 from eegfm.nn.load_report import listed
+from eegfm.safetensors_header import read_safetensors_header
 from eegfm.signal.pointers import is_there
 
 SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt", ".bin")
 _NESTINGS = ("state_dict", "model_state_dict", "model", "module")
+_MAX_NESTINGS = 8
 _CHUNK_BYTES = 1 << 24
+_DAMAGED = (
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError),
+    *(TypeError, ValueError, struct.error, zipfile.BadZipFile),
+)
+"""Errors of torch, its unpickler and zipfile about damaged files. The file alone can cause them here."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,8 @@ def read_foreign_weights(path: Path) -> ForeignWeights:
             executed.
         RecordingError: The file was not fetched (``not_fetched``).
     """
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path}: is no regular file; set FOREIGN_WEIGHTS to a file of weights")
     if not is_there(path):
         raise CheckpointError(f"{path}: no such file; set FOREIGN_WEIGHTS to a file of weights ({', '.join(SUFFIXES)})")
     if path.suffix not in SUFFIXES:
@@ -53,23 +66,26 @@ def read_foreign_weights(path: Path) -> ForeignWeights:
     tensors = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
     if not tensors:
         raise CheckpointError(f"{path}: holds no weights")
-    return ForeignWeights({name: _array(value) for name, value in tensors.items()}, _sha256(path))
+    return ForeignWeights(checked_arrays(path, tensors), _sha256(path))
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        with safe_open(path, framework="pt") as file:
-            if HEADER_KEY in (file.metadata() or {}):
-                raise CheckpointError(
-                    f"{path}: is an eegfm checkpoint and needs no import; copy it to "
-                    "06_models/pretrain/encoder.safetensors under the data folder"
-                )
+        metadata = read_safetensors_header(path).get("__metadata__")
+        if isinstance(metadata, dict) and HEADER_KEY in metadata:
+            raise CheckpointError(
+                f"{path}: is an eegfm checkpoint and needs no import; copy it to "
+                "06_models/pretrain/encoder.safetensors under the data folder"
+            )
         return load_file(path)
-    except (SafetensorError, OSError) as error:
+    except CheckpointError:
+        raise
+    except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path}: not readable as safetensors ({error})") from error
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
+    _refuse_zip_bomb(path)
     try:
         # LaBraM and others store their command line beside the weights. A Namespace holds data and executes nothing.
         with torch.serialization.safe_globals([argparse.Namespace]):
@@ -79,20 +95,40 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             f"{path}: holds more than weights, or is damaged ({_reason(error)}), and is not unpickled; where you trust "
             "it, save its state dict alone as .safetensors (safetensors.torch.save_file) and import that"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+    except _DAMAGED as error:
         raise CheckpointError(f"{path}: not readable as a checkpoint of torch ({_reason(error)})") from error
     return _state_dict(path, content)
 
 
+def _refuse_zip_bomb(path: Path) -> None:
+    """Torch stores without compression. A file that inflates to many times its size was not made by it."""
+    n_bytes = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as file:
+            n_inflated = sum(member.file_size for member in file.infolist())
+    except _DAMAGED:
+        return  # no zip file, but an older format, or damage that torch names
+    if n_inflated > max(SMALL_BYTES, MAX_GROWTH * n_bytes):
+        raise CheckpointError(
+            f"{path}: its {n_bytes} bytes inflate to {n_inflated / 1e9:.3g} GB and are not unpacked: fetch it again "
+            "or save its weights as .safetensors (safetensors.torch.save_file) and import that"
+        )
+
+
 def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
     """The state dict inside the wrappers of training frameworks."""
-    while isinstance(content, Mapping):
-        inner = next((content[key] for key in _NESTINGS if isinstance(content.get(key), Mapping)), None)
-        if inner is None:
+    for depth in range(_MAX_NESTINGS + 1):
+        wrapped = isinstance(content, Mapping) and [k for k in _NESTINGS if isinstance(content.get(k), Mapping)]
+        if not wrapped:
             break
-        content = inner
+        if depth == _MAX_NESTINGS:
+            raise CheckpointError(
+                f"{path}: holds {wrapped[0]} inside {wrapped[0]} more than {_MAX_NESTINGS} times, or inside itself; "
+                "save the state dict alone and import that"
+            )
+        content = content[wrapped[0]]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        keys = sorted(map(str, content)) if isinstance(content, Mapping) else [type(content).__name__]
+        keys = sorted(map(_plain, content)) if isinstance(content, Mapping) else [type(content).__name__]
         raise CheckpointError(
             f"{path}: holds {listed(keys)}, no state dict; known nestings: {', '.join(_NESTINGS)}; save the state dict "
             "alone and import that"
@@ -100,18 +136,16 @@ def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
     return dict(content)
 
 
-def _array(value: Tensor) -> NDArray[np.generic]:
-    """Convert to numpy. bfloat16 becomes float32, because numpy has no bfloat16."""
-    plain = value.detach().float() if value.is_floating_point() else value.detach()
-    array: NDArray[np.generic] = plain.numpy()
-    return array
+def _plain(key: Any) -> str:
+    """A key for a message: plain short text as it is, anything else in quotes."""
+    return key if isinstance(key, str) and key.isprintable() and len(key) < 80 else shown(key)
 
 
 def _reason(error: Exception) -> str:
     """The part of torch's message that names the object it found."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     found = next((line for line in lines if "Unsupported" in line or "GLOBAL" in line), lines[0] if lines else "")
-    return found[:160] or type(error).__name__
+    return found[:160] if re.search("[a-z]", found) else f"{type(error).__name__} {found}".strip()[:160]
 
 
 def _sha256(path: Path) -> str:

@@ -24,6 +24,7 @@ from eegfm.jobs.weights.foreign_weights import ForeignWeights, read_foreign_weig
 from eegfm.jobs.weights.import_montage import import_montage
 from eegfm.nn.load_report import LoadReport
 from eegfm.nn.weights import load_weights
+from eegfm.stated_spec import MAX_SAMPLES
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +129,11 @@ def _montage_and_length(params: ImportParams) -> tuple[dict[str, Any], dict[str,
         raise ConfigError(
             f"import.window_s {params.window_s:g} is no whole number of samples at import.rate_hz {params.rate_hz:g}; "
             f"nearest: {n_samples / params.rate_hz:g}"
+        )
+    if n_samples > MAX_SAMPLES:
+        raise ConfigError(
+            f"import.window_s {params.window_s:g} at import.rate_hz {params.rate_hz:g} are {n_samples} samples; "
+            f"at most {MAX_SAMPLES} are allowed"
         )
     return {montage.name: montage}, {montage.name: n_samples}
 

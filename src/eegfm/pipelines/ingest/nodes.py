@@ -59,7 +59,10 @@ def describe_recordings(
     from eegfm.jobs.ingest.describe import describe
     from eegfm.jobs.ingest.ingest import check_accounts
 
-    check_accounts(file_outcomes, recordings, rejected, workspace.name, params.max_rejected_ratio)
+    check_accounts(
+        *(file_outcomes, recordings, rejected, workspace.name, params.max_rejected_ratio),
+        accept_upsampled=params.accept_upsampled,
+    )
     found = describe(signals, recordings, file_outcomes, workspace.name)
     return {
         "ingest_summary": found.ingest_summary,

@@ -20,6 +20,7 @@ from eegfm.signal.expected import SANE_RATES_HZ
 from eegfm.signal.header import faulty_channel_flag
 from eegfm.signal.montages.electrodes import clean_label
 from eegfm.signal.pointers import refuse_pointer
+from eegfm.signal.sniff import refuse_irregular
 from eegfm.signal.text import stripped
 
 DTYPES = {"INT_16": "i2", "INT_32": "i4", "IEEE_FLOAT_32": "f4"}
@@ -189,6 +190,7 @@ def _markers(path: Path, name: str) -> tuple[Path | None, tuple[str, ...]]:
     if not name:
         return None, ()
     marker_path, flags = _beside(path, name, ".vmrk")
+    refuse_irregular(marker_path)
     return (marker_path, flags) if marker_path.is_file() else (None, ("markers_missing",))
 
 

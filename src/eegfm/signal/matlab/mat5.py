@@ -27,6 +27,8 @@ NUMBER_CLASSES = range(6, 16)
 COMPLEX_FLAG = 0x08
 INFLATE_BYTES = 1 << 16
 PIECE_BYTES = 1 << 20
+MAX_SMALL_BYTES = 1 << 20
+"""Most bytes of flags, dimensions, names and lists of names of fields. They are read before a variable is known."""
 _BYTE_ORDERS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 _EMPTY: NDArray[np.generic] = np.empty((0, 0))
 
@@ -94,10 +96,12 @@ class _Source:
             raise DamagedFileError(f"an element of {n_bytes} bytes at byte {self.position - 8} reaches past its end")
         return _Tag(kind, n_bytes, None)
 
-    def content(self, tag: _Tag, stop: int) -> bytes:
+    def content(self, tag: _Tag, stop: int, max_bytes: int = MAX_SMALL_BYTES) -> bytes:
         """Content of a small element. The padding after it is skipped."""
         if tag.content is not None:
             return tag.content
+        if tag.n_bytes > max_bytes:
+            raise DamagedFileError(f"an element of {tag.n_bytes} bytes at byte {self.position - 8}, too long here")
         content = self.take(tag.n_bytes, stop)
         self.skip_to(min(stop, self.position + -tag.n_bytes % 8))
         return content
@@ -259,7 +263,7 @@ def _text(source: _Source, matrix: _Matrix, budget: Budget) -> str | None:
         return None if prod(matrix.dims) else ""
     tag = source.tag(matrix.stop)
     budget.spend(tag.n_bytes * 4)
-    content = source.content(tag, matrix.stop)
+    content = source.content(tag, matrix.stop, tag.n_bytes)
     endian = "be" if source.order == ">" else "le"
     # Kind 4 holds MATLAB's own 16-bit characters; kinds 16 to 18 are the Unicode encodings.
     encodings = {1: "latin-1", 2: "latin-1", 4: f"utf-16-{endian}", 16: "utf-8", 17: f"utf-16-{endian}"}

@@ -46,7 +46,7 @@ def check_depth(depth: int) -> None:
         DamagedFileError: The value lies too deep.
     """
     if depth > MAX_DEPTH:
-        raise DamagedFileError("its structures refer to each other")
+        raise DamagedFileError(f"structures inside each other, more than {MAX_DEPTH} deep")
 
 
 class Budget:

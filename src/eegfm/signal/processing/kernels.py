@@ -48,9 +48,14 @@ def _high_transition_hz(rate_in_hz: float, params: SignalParams) -> float:
         )
         if side == "out":
             raise ConfigError(f"{found}; lower high_hz or raise rate_hz")
-        raise RecordingError("rate_too_low", f"the recording: {found}", "lower high_hz, or leave it out")
+        raise RecordingError("rate_too_low", f"the recording: {found}", _remedy(rate_hz))
     nyquist_hz = min(rate_in_hz, params.rate_hz) / 2
     return min(max(0.25 * params.high_hz, 2.0), nyquist_hz - params.high_hz)
+
+
+def _remedy(rate_in_hz: float) -> str:
+    highest_hz = rate_in_hz / 2 - MIN_TRANSITION_HZ
+    return f"set signal.high_hz to at most {highest_hz:g} for this recording, or leave it out"
 
 
 def _low_pass(rate_hz: float, cutoff_hz: float, width_hz: float) -> NDArray[np.float64]:

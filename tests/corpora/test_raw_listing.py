@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from eegfm.corpora import raw_tree
+from eegfm.corpora import raw_listing
 from eegfm.corpora.config import BidsCorpus, CorpusConfig, EdfFolderCorpus, HbnCorpus, TuhCorpus
-from eegfm.corpora.raw_tree import NOT_SEEN, files
+from eegfm.corpora.raw_listing import NOT_SEEN, raw_files_below
 from tone_corpus import PARAMS, run_ingest, write_corpus
 
 MANY = PARAMS.model_copy(update={"max_rejected_ratio": 0.5})
@@ -36,7 +36,7 @@ def hide(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
                 raise denied(path)
             return os.scandir(path)
 
-        monkeypatch.setattr(raw_tree, "scandir", scandir)
+        monkeypatch.setattr(raw_listing, "scandir", scandir)
 
     return hidden
 
@@ -63,7 +63,7 @@ def test_the_raw_folder_itself_must_be_readable(tmp_path: Path, hide: Callable[[
     (tmp_path / "a.edf").touch()
     hide(tmp_path)
     with pytest.raises(PermissionError):
-        list(files(tmp_path, (".edf",)))
+        list(raw_files_below(tmp_path, (".edf",)))
 
 
 def test_its_recordings_are_rejected_with_a_reason_and_come_back(tmp_path: Path, hide: Callable[[Path], None]) -> None:
@@ -104,11 +104,11 @@ def test_a_file_that_cannot_be_looked_at_is_a_row(tmp_path: Path, monkeypatch: p
 
         def __exit__(self, *args: object) -> None: ...
 
-    monkeypatch.setattr(raw_tree, "scandir", lambda path: Listing([Entry()]))
-    assert list(files(tmp_path, (".edf",))) == [("a.edf", NOT_SEEN, 0)]
+    monkeypatch.setattr(raw_listing, "scandir", lambda path: Listing([Entry()]))
+    assert list(raw_files_below(tmp_path, (".edf",))) == [("a.edf", NOT_SEEN, 0)]
 
 
 def test_the_folder_of_a_file_system_check_is_no_recording(tmp_path: Path) -> None:
     (tmp_path / "lost+found").mkdir()
     (tmp_path / "lost+found" / "a.edf").touch()
-    assert list(files(tmp_path, (".edf",))) == []
+    assert list(raw_files_below(tmp_path, (".edf",))) == []

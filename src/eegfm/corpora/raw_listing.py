@@ -1,4 +1,4 @@
-"""List the files of a raw folder, with those that this user may not look at."""
+"""List the files of a raw folder, with those that this user may not look at. Links are followed as far as that ends."""
 
 import logging
 from collections.abc import Iterator
@@ -11,16 +11,33 @@ _log = logging.getLogger(__name__)
 
 NOT_SEEN = -1
 """Size of a file or folder that this user may not look at. Its row has no subject, and conversion rejects it."""
+MAX_LINKED_FOLDERS = 20_000
+"""Most folders of a raw folder that are reached through links below it."""
 
 
-def files(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
-    """Posix path inside root, size and modification time of each file with one of the suffixes.
+def raw_files_below(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
+    """List the files with one of the suffixes, without hidden ones.
 
     A folder that cannot be read is such a file, too. Otherwise its recordings would be missing without a word.
+
+    Yields:
+        Posix path inside the folder, size and modification time.
+
+    Raises:
+        EegfmError: Links lead to each other.
+        OSError: The folder itself cannot be read.
     """
-    folders: list[tuple[str, tuple[Path, ...]]] = [("", (root.resolve(),))]
+    folders: list[tuple[str, tuple[Path, ...], bool]] = [("", (root.resolve(),), False)]
+    n_linked = 0
     while folders:
-        folder, above = folders.pop()
+        folder, above, is_linked = folders.pop()
+        n_linked += is_linked
+        if n_linked > MAX_LINKED_FOLDERS:
+            # Links that lead to each other give more paths than anybody can list.
+            raise EegfmError(
+                f"{root}: links lead to more than {MAX_LINKED_FOLDERS} folders, e.g. {folder!r}; remove links to "
+                "folders that link back"
+            )
         try:
             with scandir(root / folder) as found:
                 entries = list(found)
@@ -30,7 +47,6 @@ def files(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, int, int
             _log.warning(
                 "%s: the folder cannot be read (%s); it becomes a row of rejected", error.filename, error.strerror
             )
-            _check_name(root, folder)
             yield folder, NOT_SEEN, 0
             continue
         for entry in entries:
@@ -38,20 +54,17 @@ def files(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, int, int
             if entry.name.startswith(".") or entry.name == "lost+found":
                 continue
             if _is_folder(entry):
-                real = Path(entry.path).resolve()
+                inner = above[-1] / entry.name
+                real = inner.resolve() if entry.is_symlink() else inner
                 if real not in above:  # following a link to a folder above would never end
-                    folders.append((path, (*above, real)))
+                    folders.append((path, (*above, real), is_linked or entry.is_symlink()))
             elif entry.name.lower().endswith(suffixes):
-                _check_name(root, path)
                 yield path, *_size_and_time(entry)
 
 
-def _check_name(root: Path, path: str) -> None:
-    """Tables, stores and checksums hold names as UTF-8."""
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        raise EegfmError(f"{root}: {path!r} is no name in UTF-8; rename the file or its folder") from error
+def is_utf8(path: str) -> bool:
+    """Tell whether a path can be written as UTF-8, as tables, stores and checksums hold it."""
+    return not any("\ud800" <= character <= "\udfff" for character in path)
 
 
 def _is_folder(entry: DirEntry[str]) -> bool:
