@@ -24,7 +24,7 @@ from eegfm.splits.config import Roles
         ({"to_nodes": ["write_reprt"]}, "--to-nodes: there is no step 'write_reprt'; .*; did you mean write_report?"),
         (
             {"from_inputs": ["hbn.record"]},
-            r"--from-inputs: .*hbn\.events, .*\(41 in all\); did you mean hbn\.recordings?",
+            r"--from-inputs: .*hbn\.events, .*\(43 in all\); did you mean hbn\.recordings?",
         ),
         ({"namespaces": ["hbm"]}, "--namespaces: there is no corpus 'hbm'; known: hbn, tuh; did you mean hbn?"),
         ({"tags": ("report",), "namespaces": ["hbn"]}, "no step is left by --tags and --namespaces together"),

@@ -21,9 +21,10 @@ def root(tmp_path: Path) -> Path:
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Lines of the log up to the plan."""
+    """Lines of the log between the listing of the files and the plan."""
+    start = next(k for k, message in enumerate(caplog.messages) if " files of 2 persons" in message)
     end = next(k for k, message in enumerate(caplog.messages) if "to convert" in message)
-    return caplog.messages[:end]
+    return caplog.messages[start + 1 : end]
 
 
 CHANGES = {

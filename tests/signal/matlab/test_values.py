@@ -310,7 +310,7 @@ def test_hdf5_structures_that_hold_themselves_are_rejected(tmp_path):
         group = file.create_group("s")
         references = np.full((2, 1), group.ref, dtype=h5py.ref_dtype)
         group.create_dataset("x", data=references, dtype=h5py.ref_dtype)
-    with pytest.raises(RecordingError, match="refer to each other"):
+    with pytest.raises(RecordingError, match="inside each other"):
         read_variables(path, {"s": None}, ENOUGH)
 
 

@@ -178,12 +178,10 @@ def _convert(task: Task) -> Converted:
     samples_path = task.spool / f"{task.key}.i16"
     scales_uv = stream.scales_uv()
     written = stream.write(samples_path, scales_uv)
-    events, event_flags = stream.placed(noted)
-    n_in_bad = stream.n_in_bad(event for event in noted if not says_bad(event, patterns))
-    event_flags += (f"events_in_bad:{n_in_bad}",) if n_in_bad else ()
+    events, event_flags = _placed(stream, noted, patterns)
     _check_unchanged(task, "while it was read")
-    event_flags += _upsampled(header, task.signal)
-    flags = sorted({*header.flags, *details.flags, *written.flags, *event_flags, *_unknown(channels)})
+    own_flags = (*header.flags, *details.flags, *written.flags, *_upsampled(header, task.signal))
+    flags = sorted({*own_flags, *event_flags, *_unknown(channels)})
     bad, flags = _bad_channels(flags, channels.montage, details.reference_electrode)
     facts: StoredFacts = {
         "montage": channels.montage.name,
@@ -217,6 +215,15 @@ def _convert(task: Task) -> Converted:
         named=task.named_versions() if OTHER_NAME_FLAGS.intersection(header.flags) else {},
         formats=FORMATS if details.opened_others else (own_format,),
     )
+
+
+def _placed(
+    stream: FilteredStream, noted: list[dict[str, Any]], patterns: tuple[str, ...]
+) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """Events on the stored time axis, with flags. Events in bad stretches are counted."""
+    events, flags = stream.placed(noted)
+    n_in_bad = stream.n_in_bad(event for event in noted if not says_bad(event, patterns))
+    return events, (*flags, *((f"events_in_bad:{n_in_bad}",) if n_in_bad else ()))
 
 
 def _expected(corpus: Corpus, path: Path, header: RecordingHeader) -> Expected:
