@@ -99,7 +99,7 @@ def test_an_imported_encoder_is_probed_and_reported_and_no_advice_destroys_it(pr
     line = refused(data, "report", PROBED)
     assert line.startswith("not there yet: mine.ingest_summary, ")
     assert "probe.metrics" in line
-    assert "; run first: kedro run --pipelines=probe --env=test --params='data=" in line
+    assert "; run first: kedro run --pipelines=probe --env=test '--params=data=" in line
     assert f"data={data}" in line
     run_project("test", data, "probe", PROBED)
     run_project("test", data, "report", PROBED)
@@ -119,7 +119,7 @@ def test_an_imported_encoder_is_probed_and_reported_and_no_advice_destroys_it(pr
     )
     second = PROBED | other | {"model": "second", "split": {"salt": "second"}}
     run_project("test", data, "import_weights", second)
-    assert "kedro run --pipelines=probe --env=test --params='data=" in refused(data, "report", second)
+    assert "kedro run --pipelines=probe --env=test '--params=data=" in refused(data, "report", second)
     assert "model=second" in refused(data, "report", second)
     project_session("test", data, second).run(pipeline_names=["probe", "report"])
     assert {path.name for path in (data / "models").iterdir()} == {"second"}
