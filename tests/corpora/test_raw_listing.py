@@ -112,3 +112,10 @@ def test_the_folder_of_a_file_system_check_is_no_recording(tmp_path: Path) -> No
     (tmp_path / "lost+found").mkdir()
     (tmp_path / "lost+found" / "a.edf").touch()
     assert list(raw_files_below(tmp_path, (".edf",))) == []
+
+
+def test_a_folder_of_which_nothing_can_be_read_is_rows(tmp_path: Path, hide: Callable[[Path], None]) -> None:
+    (tmp_path / "raw" / "a").mkdir(parents=True)
+    hide(tmp_path / "raw" / "a")
+    [row] = EdfFolderCorpus(pattern="{subject}/{run}.edf").build("mine").index(tmp_path / "raw").to_dict("records")
+    assert (row["path"], row["n_bytes"], row["excluded"]) == ("a", NOT_SEEN, "")

@@ -1,7 +1,8 @@
 """Mistakes of somebody new: one line each that says what to mend, before any work is done, and an exit code.
 
-Others have tests of their own: Ctrl-C in ``test_stopping.py``, names of parameters in ``test_console.py`` and
-``test_parameters.py``, every kind of broken YAML in ``test_yaml_files.py``.
+Others have tests of their own: Ctrl-C in ``test_stopping.py``, a full disk in ``test_os_errors.py`` and
+``tests/io/test_whole.py``, an encoder that would be replaced in ``test_encoder_guard.py``, names of parameters in
+``test_console.py`` and ``test_parameters.py``, every kind of broken YAML in ``test_yaml_files.py``.
 """
 
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ class Mistake:
     variables: dict[str, str] = field(default_factory=lambda: {"MY_EEG": "TMP/eeg"})
     files: tuple[str, ...] = ("eeg/s1/s1_1.edf",)
     params: str = ""
+    asks_torch: bool = False
+    """Only torch knows the devices of a machine."""
 
 
 MISTAKES = {
@@ -73,7 +76,7 @@ MISTAKES = {
     ),
     "an empty folder": Mistake(("raw folder TMP/empty is empty",), variables={"MY_EEG": "TMP/empty"}),
     "a zip": Mistake(
-        ("raw folder TMP/eeg holds no .edf .bdf file; expected are files like {subject}/",),
+        ("no .edf .bdf file but archives (1), e.g. recordings.zip: unpack them; expected are files like {subject}/",),
         files=("eeg/recordings.zip",),
     ),
     "a wrong pattern": Mistake(
@@ -143,6 +146,19 @@ MISTAKES = {
         ("--env=test", "--pipelines=import_weights"),
         variables={"FOREIGN_WEIGHTS": "~/luna.safetensors", "HOME": "TMP"},
     ),
+    # The machine.
+    "a GPU that is not there": Mistake(
+        ("pretrain.accelerator",),
+        ("--env=test", "--pipelines=pretrain"),
+        params="pretrain.accelerator=gpu",
+        asks_torch=True,
+    ),
+    "a file where the data should lie": Mistake(
+        ("TMP/data is no folder; move it away, or write elsewhere with --params=data=FOLDER",), files=("eeg/s1/s1_1.edf", "data"),
+    ),
+    "a disk that takes nothing": Mistake(
+        ("/proc/eegfm", "write elsewhere with --params=data=FOLDER"), params="data=/proc/eegfm",
+    ),
     "two runs at once": Mistake(
         ("TMP/data/02_intermediate/mine/signals", "is writing to this store; wait for it or end it"),
         files=("eeg/s1/s1_1.edf", "data/02_intermediate/mine/signals/held"),
@@ -157,7 +173,8 @@ def command(name: str, root: Path) -> Command:
     for path in mistake.files:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(b"")
-    params = ",".join(p for p in (f"data={folder}/data", mistake.params) if p)
+    data = "" if "data=" in mistake.params else f"data={folder}/data"
+    params = ",".join(p for p in (data, mistake.params) if p)
     variables = {k: v.replace("TMP", str(folder)) for k, v in mistake.variables.items()}
     (folder / "run.yml").write_text("run:\n\ttags: data\n")
     args = (arg.replace("TMP", str(folder)) for arg in mistake.args)
@@ -187,7 +204,7 @@ def test_a_mistake_is_one_line(name: str, outcomes: dict[str, tuple[Outcome, Pat
     # Not a second time in the log, and no advice of Kedro's.
     assert outcome.errors[0].removeprefix("eegfm: error: ")[:60] not in outcome.out
     assert not [line for line in outcome.out.splitlines() if "ERROR" in line or "--from-nodes" in line]
-    assert not outcome.packages & HEAVY, "before training"
+    assert mistake.asks_torch or not outcome.packages & HEAVY, "before training"
     assert not (folder / "data/06_models").exists()
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from eegfm.corpora.file_events import annotation_events, file_events
 from eegfm.corpora.label_join import Labels, join_labels
 from eegfm.corpora.manifest import KnownFile, annex_key, published_text, read_manifest
-from eegfm.corpora.raw_listing import NOT_SEEN, is_utf8, raw_files_below
+from eegfm.corpora.raw_listing import NOT_SEEN, is_utf8, packed_files, raw_files_below
 from eegfm.errors import EegfmError
 from eegfm.recording import Reference, normalized_subject
 from eegfm.signal.config import ReadParams
@@ -218,7 +218,7 @@ class Corpus(ABC):
             raise EegfmError(f"{root}: {rows[0]['path']} is no name in UTF-8; rename the file or its folder")
         if n_foreign == len(rows):
             kinds = " ".join(self.suffixes)
-            found = f"no {kinds} file"
+            found = f"no {kinds} file{packed_files(root)}"
             if n_foreign:
                 example = rows[-1]["path"]
                 found = f"{n_foreign} {kinds} files, none in the layout of {self.corpus}.ingest.corpus, e.g. {example}"
@@ -239,6 +239,8 @@ class Corpus(ABC):
     def _say_persons(self, table: pd.DataFrame) -> None:
         """Log the number of persons, and how one path was read. A wrong pattern shows here, not after a training."""
         own = table[table["subject"] != ""]
+        if own.empty:
+            return  # no folder can be read; each is a row
         read = {"subject": "subject", "session": "session", "bids_task": "task", "run": "run"}
         n_fields = (own[list(read)] != "").sum(axis=1).to_numpy()
         row = own.iloc[int(n_fields.argmax())]

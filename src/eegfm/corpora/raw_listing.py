@@ -11,6 +11,7 @@ _log = logging.getLogger(__name__)
 
 NOT_SEEN = -1
 """Size of a file or folder that this user may not look at. Its row has no subject, and conversion rejects it."""
+PACKED = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 MAX_LINKED_FOLDERS = 20_000
 """Most folders of a raw folder that are reached through links below it."""
 
@@ -60,6 +61,12 @@ def raw_files_below(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str
                     folders.append((path, (*above, real), is_linked or entry.is_symlink()))
             elif entry.name.lower().endswith(suffixes):
                 yield path, *_size_and_time(entry)
+
+
+def packed_files(root: Path) -> str:
+    """Text for the end of a message about a folder without recordings: archives in it; "" if there are none."""
+    found = sorted(path for path, *_ in raw_files_below(root, PACKED))
+    return f" but archives ({len(found)}), e.g. {found[0]}: unpack them" if found else ""
 
 
 def is_utf8(path: str) -> bool:
