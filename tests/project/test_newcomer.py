@@ -148,13 +148,14 @@ MISTAKES = {
     ),
     # The machine.
     "a GPU that is not there": Mistake(
-        ("pretrain.accelerator",),
+        ("parameter pretrain.accelerator is 'gpu'", "finds no GPU on this machine; set pretrain.accelerator=cpu"),
         ("--env=test", "--pipelines=pretrain"),
         params="pretrain.accelerator=gpu",
         asks_torch=True,
     ),
     "a file where the data should lie": Mistake(
-        ("TMP/data is no folder; move it away, or write elsewhere with --params=data=FOLDER",), files=("eeg/s1/s1_1.edf", "data"),
+        ("TMP/data is no folder; move it away, or write elsewhere with --params=data=FOLDER",),
+        files=("eeg/s1/s1_1.edf", "data"),
     ),
     "a disk that takes nothing": Mistake(
         ("/proc/eegfm", "write elsewhere with --params=data=FOLDER"), params="data=/proc/eegfm",
