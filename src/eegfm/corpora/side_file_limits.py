@@ -3,7 +3,6 @@
 import stat
 from pathlib import Path
 
-from eegfm.errors import RecordingError
 from eegfm.signal.pointers import refuse_pointer
 from eegfm.signal.sniff import refuse_irregular
 
@@ -40,26 +39,6 @@ def check_bytes(path: Path, max_bytes: int = MAX_TABLE_BYTES) -> None:
         raise ValueError("it is no regular file")
     if status.st_size > max_bytes:
         raise ValueError(f"it has {status.st_size} bytes, at most {max_bytes} are read")
-
-
-def checked_bytes(path: Path, max_bytes: int, code: str, remedy: str) -> bytes:
-    """Read a whole text file of limited size.
-
-    Args:
-        path: The file.
-        max_bytes: Most bytes.
-        code: Code of the rejection.
-        remedy: Advice to the user.
-
-    Raises:
-        RecordingError: The file is no regular file or too large.
-        OSError: It cannot be read.
-    """
-    try:
-        check_bytes(path, max_bytes)
-    except ValueError as error:
-        raise RecordingError(code, f"{path.name}: {error}", remedy) from error
-    return path.read_bytes()
 
 
 def check_shape(n_columns: int, n_lines: int) -> None:
