@@ -24,9 +24,13 @@ N_RECORDINGS = 40
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kill") / "raw"
     folder.mkdir()
-    for k in range(N_RECORDINGS):
-        write_recording(folder / f"{k:02d}_1.edf", duration_s=40, phase_seed=k)
+    write_all(folder, 0)
     return folder
+
+
+def write_all(folder: Path, seed: int) -> None:
+    for k in range(N_RECORDINGS):
+        write_recording(folder / f"{k:02d}_1.edf", duration_s=40, phase_seed=seed + k)
 
 
 def start(root: Path, folder: Path) -> subprocess.Popen[bytes]:
@@ -51,15 +55,15 @@ def test_kills_leave_the_store_of_an_uninterrupted_run(root: Path, tmp_path: Pat
         wait_for_spool(folder, process)
         time.sleep(rng.uniform(0, 2.5))
         finished = process.poll() is not None
-        os.killpg(process.pid, signal.SIGKILL)
+        if not finished:
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         n_kills += not finished
         seen.append(n_committed(folder))
         assert seen[-1] >= seen[-2], "what is committed stays"
         if finished or seen[-1] == N_RECORDINGS:
-            # Start over with every file new again, so that the next kills hit work too.
-            for path in root.iterdir():
-                os.utime(path)
+            # Start over with other contents in every file, so that the next kills hit work too.
+            write_all(root, N_RECORDINGS * len(seen))
             seen.append(0)
     process = start(root, folder)
     _, errors = process.communicate(timeout=120)
