@@ -3,7 +3,9 @@
 import os
 import sys
 import warnings
+from pathlib import Path
 
+import yaml
 from kedro.framework.project import LOGGING
 from kedro.utils import find_config_file
 
@@ -20,9 +22,12 @@ from eegfm.stopping import stop_before_the_run
 # a node reads from another namespace, and corpora meet in this way here.
 warnings.filterwarnings("ignore", message=".*register_new_resolver.*", category=UserWarning)
 warnings.filterwarnings("ignore", message=".*dataset names contain.*", category=UserWarning)
-if find_config_file("conf/logging") is None and "KEDRO_LOGGING_CONFIG" not in os.environ:
-    # Kedro looks for it from the working folder, and a notebook works in its own. A line for every entry that is loaded
-    # would stand above every cell.
+_LOGGING = Path(__file__).parents[2] / "conf" / "logging.yml"
+if find_config_file("conf/logging") is None and "KEDRO_LOGGING_CONFIG" not in os.environ and _LOGGING.is_file():
+    # Kedro looks for it from the working folder alone, which may be any folder of the project.
+    LOGGING.configure(yaml.safe_load(_LOGGING.read_text(encoding="utf-8")))
+if "ipykernel" in sys.modules:
+    # A line for every entry that is loaded would stand above every cell.
     quiet = {**LOGGING.data.get("loggers", {}), "kedro.io.data_catalog": {"level": "WARNING"}}
     LOGGING.configure({**LOGGING.data, "loggers": quiet})
 console.install()

@@ -27,7 +27,7 @@ def test_missing_folder_is_named(tmp_path: Path) -> None:
 
 def test_node_that_filled_another_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    with pytest.raises(DatasetError, match=r"the step filled .*/other, the catalog names"):
+    with pytest.raises(DatasetError, match=r"the catalog names two folders .*: .*/other and"):
         FolderDataset(path=str(tmp_path)).save(tmp_path / "other")
     with pytest.raises(DatasetError, match="the catalog names"):
         FolderDataset(path=str(tmp_path / "gone")).save(tmp_path / "gone")

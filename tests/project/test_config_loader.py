@@ -9,6 +9,7 @@ import pytest
 from eegfm.errors import ConfigError
 from eegfm.project.config_loader import ConfigLoader, merged
 from eegfm.settings import CONFIG_LOADER_ARGS
+from kedro_project import PROJECT_ROOT
 
 BASE = """
 pretrain:
@@ -176,3 +177,9 @@ def test_blocks_that_are_left_out_have_their_defaults(tmp_path: Path) -> None:
     assert found["thu"] == {"ingest": {}}, "no corpus, and refused later"
     assert found["signal"] == found["split"] == {}
     assert not {"probe", "corpora"} & found.keys(), "these have no defaults"
+
+
+@pytest.mark.parametrize("value", [None, "", " ", True, 5, ["a"]])
+def test_a_data_folder_is_text(value: object) -> None:
+    with pytest.raises(ConfigError, match=r"data is .*, and it must name the folder that the run writes into"):
+        ConfigLoader(str(PROJECT_ROOT / "conf"), runtime_params={"data": value})

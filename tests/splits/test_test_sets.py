@@ -128,7 +128,7 @@ def test_persons_of_sets_that_are_not_at_hand(caplog: pytest.LogCaptureFixture) 
 def test_the_log_counts_persons_by_set(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     _sets({"c": people("c", ["aaaaaaab", "aaaaaaac"], family="tuab", official_split="eval")})
-    assert "never trained on: official test set tuab eval 2" in caplog.text
+    assert "official test sets, never trained on: official test set tuab eval 2" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def matched(
     twice = pd.Series(paths).loc[lambda found: found.duplicated(keep=False)]
     if len(twice):
         raise EegfmError(f"{where}: {' and '.join(map(repr, twice.index[:2]))} are the same file; keep one row")
-    by_path = rows.assign(path=[paths.get(key, f"no file: {key}") for key in keys])
+    by_path = rows.assign(path=[paths.get(key, key) for key in keys])
     return by_path.drop(columns="subject"), "path"
 
 

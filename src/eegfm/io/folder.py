@@ -29,7 +29,10 @@ class FolderDataset(AbstractDataset[Path, Path]):
     def save(self, data: Path) -> None:
         """Take note that the folder is filled."""
         if Path(data) != self._path or not self._path.is_dir():
-            raise EegfmError(f"the step filled {data}, the catalog names {self._path}; name one folder in both entries")
+            raise EegfmError(
+                f"the catalog names two folders where it must name one: {data} and {self._path}; correct the two "
+                "entries, such as raw_folder and raw of a corpus"
+            )
 
     def _exists(self) -> bool:
         return self._path.is_dir()

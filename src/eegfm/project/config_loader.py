@@ -29,6 +29,8 @@ class ConfigLoader(OmegaConfigLoader):
     ) -> None:
         given = dict(runtime_params or {})
         _expand_home(given, "--params", ("data",))
+        if "data" in given:
+            _check_folder(given["data"], "--params=data=FOLDER")
         super().__init__(conf_source, env, given, **kwargs)
 
     def _read_dir_configs(
@@ -91,7 +93,18 @@ class ConfigLoader(OmegaConfigLoader):
         if key == "parameters":
             return with_defaults(found)
         _expand_home(found, key)
+        if "data" in found:
+            _check_folder(found["data"], "globals.yml, data: FOLDER")
         return {name: value for name, value in found.items() if not name.startswith("_")}
+
+
+def _check_folder(value: Any, where: str) -> None:
+    """Refuse a data folder that is no text: Python's name of the value would become a folder."""
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(
+            f"data is {value!r}, and it must name the folder that the run writes into ({where}); put a name such as 5 "
+            "or true in quotes"
+        )
 
 
 def merged(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:

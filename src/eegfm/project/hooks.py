@@ -12,7 +12,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from eegfm.errors import CheckpointError, EegfmError, LineageError, SplitError, StoreError
+from eegfm.errors import CheckpointError, ConfigError, EegfmError, LineageError, SplitError, StoreError
 from eegfm.jobs.acquire.config import AcquireParams, FolderSource
 from eegfm.pipelines.pretrain.nodes import refuse_pretraining
 from eegfm.project.encoder_guard import ENCODER, check_encoder, keep_other_encoder
@@ -56,7 +56,7 @@ class ProjectHooks:
         """Stop before the first node if the run cannot end well: an input is missing or does not fit, for instance."""
         refuse_workers(catalog)
         self._catalog = catalog
-        _refuse_empty_pretraining(pipeline, catalog)
+        _refuse_empty_pretraining(pipeline, catalog, self._options)
         _check_raw_folders(pipeline, catalog)
         leave_out_absent(pipeline, catalog)
         self._refuse_missing(pipeline.inputs(), catalog)
@@ -127,11 +127,14 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-def _refuse_empty_pretraining(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+def _refuse_empty_pretraining(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], options: str) -> None:
     """Stop the run before another step if there is no corpus to pretrain on."""
     for node in pipeline.nodes:
         if node.func is refuse_pretraining:
-            refuse_pretraining(catalog.load("params:corpora"))
+            try:
+                refuse_pretraining(catalog.load("params:corpora"))
+            except ConfigError as error:
+                raise ConfigError(f"{error}{options}") from None
 
 
 def _data_root(context: KedroContext) -> Path:

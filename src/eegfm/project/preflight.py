@@ -99,11 +99,18 @@ def _check_signals(params: Mapping[str, Any], pipeline: Pipeline, catalog: Catal
         expected = {"rate_hz": header.signal_spec["rate_hz"], **header.filters}
     differ = [name for name, value in (expected or {}).items() if getattr(signal, name, None) != value]
     if expected and differ:
-        said = ", ".join(f"signal.{name} {getattr(signal, name, None)} -> {expected[name]}" for name in differ)
+        here = {name: _yaml(getattr(signal, name, None)) for name in differ}
+        said = ", ".join(f"signal.{name} {here[name]} -> {_yaml(expected[name])}" for name in differ)
+        given = ",".join(f"signal.{name}={_yaml(expected[name])}" for name in differ)
         raise CheckpointError(
-            f"the encoder to probe expects signals with other parameters than those of this run: {said}; set these for "
-            "the corpora to probe, or take another encoder"
+            f"the encoder to probe expects signals with other parameters than those of this run: {said}; take another "
+            f"encoder, or make the data with these: --params=data=FOLDER,{given} (all models over one data folder share "
+            "its signals)"
         )
+
+
+def _yaml(value: Any) -> str:
+    return "null" if value is None else str(value)
 
 
 def _check_import(pipeline: Pipeline, catalog: Catalog) -> None:

@@ -250,6 +250,13 @@ def _refuse_several(what: str, value: str, pairs: Iterable[tuple[Any, Any]]) -> 
         )
 
 
+def _ways(missing: Sequence[str], params: SplitParams) -> str:
+    """Parameters that fill empty splits."""
+    ratios = {name: getattr(params, f"{name}_ratio") for name in missing if name != "train"}
+    raised = [f"raise split.{name}_ratio ({ratio:g})" for name, ratio in ratios.items()]
+    return " or ".join([*raised, f"choose another split.salt ({params.salt!r})"])
+
+
 def _refuse_empty(splits: pd.DataFrame, roles: Roles, params: SplitParams) -> None:
     needed = {"train"} if roles.pretrain else set()
     if roles.pretrain and params.validation_ratio > 0:
@@ -259,6 +266,6 @@ def _refuse_empty(splits: pd.DataFrame, roles: Roles, params: SplitParams) -> No
     missing = sorted(needed - set(splits["split"]))
     if missing:
         raise SplitError(
-            f"no person in split {', '.join(missing)} (persons: {count_by_split(splits)}); "
-            "raise its ratio, choose another salt or add persons"
+            f"no person in split {', '.join(missing)} (persons: {count_by_split(splits)}). A hash gives each person a "
+            f"split, so that few persons may leave one empty: {_ways(missing, params)}, or add persons"
         )

@@ -54,7 +54,7 @@ def find_test_sets(
     for corpus, table in sorted(recordings_by_corpus.items()):
         members |= _members(corpus, table, names, registry)
     counts = ", ".join(f"{name} {n}" for name, n in sorted(Counter(members.values()).items()))
-    logger.info("Persons of test sets, never trained on: %s", counts or "none")
+    logger.info("Persons of official test sets, never trained on: %s", counts or "none")
     held_out = {names.key(corpus, subject) for corpus, of in params.held_out.items() for subject in of}
     if held_out:
         n_here = len(held_out.intersection(key for person in persons for key in person.keys))

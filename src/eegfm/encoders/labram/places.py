@@ -51,8 +51,9 @@ def table_rows(names: Sequence[str], montage: str) -> list[int]:
         shown = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
         raise ConfigError(
             f"encoder labram knows {len(ELECTRODES)} channels by name, most of them electrodes of the 10-10 system, "
-            f"but not {shown} of montage {montage}; choose encoder.channels: positions, or an adapter (adapter: "
-            "{name: interpolate, montage: 1010_64}), which takes reference: average, not derivations"
+            f"but not {shown} of montage {montage}; choose an adapter and the common average for it (in pretrain or "
+            "import: adapter: {name: interpolate, montage: 1010_64}, reference: average), or train a new encoder with "
+            "pretrain.encoder.channels: positions"
         )
     return [_ROWS[name.upper()] for name in names]
 

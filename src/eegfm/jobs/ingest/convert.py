@@ -16,7 +16,7 @@ from eegfm.corpora.raw_listing import NOT_SEEN
 from eegfm.errors import EegfmError, RecordingError
 from eegfm.jobs.ingest.config import IngestParams
 from eegfm.jobs.ingest.memory import keep_freed_memory
-from eegfm.jobs.ingest.stored_rate import UPSAMPLED
+from eegfm.jobs.ingest.stored_rate import MAX_CLOCK_ERROR_RATIO, UPSAMPLED
 from eegfm.jobs.ingest.stream import FilteredStream
 from eegfm.recording import Montage
 from eegfm.signal.config import ReadParams, SignalParams
@@ -44,8 +44,6 @@ LIMITED = frozenset({"kills_worker", "too_large"})
 """Codes of rejections that are tried again if the limits change."""
 MIN_GOOD_CHANNELS = 2
 """Least number of good scalp electrodes. The average of one electrode is the electrode itself, so nothing is left."""
-MAX_CLOCK_ERROR_RATIO = 1e-3
-"""Rates that differ by less are one rate, counted by two clocks."""
 UNFORESEEN = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """Exceptions of our own bugs. One odd file is then rejected; the rest of the corpus is still converted."""
 

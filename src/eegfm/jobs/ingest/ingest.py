@@ -24,6 +24,7 @@ from eegfm.jobs.ingest.copies_known import compare_copies
 from eegfm.jobs.ingest.describe import read_described
 from eegfm.jobs.ingest.drops import refuse_drops, refuse_replaced
 from eegfm.jobs.ingest.plan import planned, without_unchanged
+from eegfm.jobs.ingest.rate_ahead import refuse_rate_above_stored
 from eegfm.jobs.ingest.staleness import reader_codes, store_facts
 from eegfm.jobs.ingest.stored_rate import refuse_all_upsampled
 from eegfm.jobs.ingest.tables import (
@@ -116,6 +117,8 @@ def _store(
     wanted = raw_files[raw_files["excluded"] == ""]
     facts = store_facts(params, signal, simulated=simulated, root=root)
 
+    if not params.accept_upsampled:
+        refuse_rate_above_stored(folder, signal, wanted["recording_id"].tolist(), str(corpus))
     asks = not (simulated or params.drop_missing)  # the simulator writes its folder itself, as its parameters say
     made_from = ""
 

@@ -4,6 +4,8 @@ import pandas as pd
 
 from eegfm.errors import EegfmError
 
+MAX_CLOCK_ERROR_RATIO = 1e-3
+"""Deviation of a rate that is an error of the clock."""
 UPSAMPLED = "upsampled_from"
 """Flag of a recording whose own rate lies below the stored one; the rate follows behind a colon."""
 

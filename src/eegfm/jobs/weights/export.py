@@ -39,8 +39,8 @@ def export(checkpoint: Checkpoint, params: ExportParams, folder: Path) -> dict[s
     """
     if "onnx" in params.formats:
         check_onnx()
-    _check_replaced(folder)
     model = build_inference(checkpoint, params.montage, accept_other_code=params.accept_other_code)
+    _check_replaced(folder)
     model = model.requires_grad_(False)
     spec = SignalSpec.from_dict(checkpoint.header.signal_spec)
     n_channels, n_samples = spec.montages[model.montage].n_channels, spec.n_samples[model.montage]
