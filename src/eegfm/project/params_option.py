@@ -39,7 +39,7 @@ def parse_params(text: str) -> dict[str, Any]:
         except (YAMLError, OmegaConfBaseException) as error:
             raise ConfigError(
                 f"--params: the value of {key}, {value}, cannot be read; put text with special signs in quotes inside "
-                f"those of the shell: --params='{key}=\"{value}\"'; a table has a blank after each colon: {{a: [x], b: [y]}}"
+                f"those of the shell: --params='{key}=\"{value}\"'; a table has blanks after its colons: {{a: [x]}}"
             ) from error
     found: Any = OmegaConf.to_container(whole)
     return dict(found)

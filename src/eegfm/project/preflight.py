@@ -104,8 +104,8 @@ def _check_signals(params: Mapping[str, Any], pipeline: Pipeline, catalog: Catal
         given = ",".join(f"signal.{name}={_yaml(expected[name])}" for name in differ)
         raise CheckpointError(
             f"the encoder to probe expects signals with other parameters than those of this run: {said}; take another "
-            f"encoder, or make the data with these: --params=data=FOLDER,{given} (all models over one data folder share "
-            "its signals)"
+            f"encoder, or make the data with these: --params=data=FOLDER,{given} (all models over one data folder "
+            "share its signals)"
         )
 
 

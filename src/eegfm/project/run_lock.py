@@ -64,6 +64,6 @@ def _outputs(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], root: Path)
 
 def _busy(folder: Path, who: str) -> EegfmError:
     return EegfmError(
-        f"{folder}: {who} runs and writes there; wait until it has ended, or write elsewhere with --params=data=FOLDER; "
-        "a training of another model over finished data may run beside it: --tags=pretrain --params=model=NAME"
+        f"{folder}: {who} runs and writes there; wait until it has ended, or write elsewhere with --params=data=FOLDER"
+        "; a training of another model over finished data may run beside it: --tags=pretrain --params=model=NAME"
     )
