@@ -205,8 +205,9 @@ class Lineage:
 
     def _described(self, stale: list[Stale], entries: list[str]) -> str:
         first = [one for one in stale if one.is_data] or stale
-        command = self._command([one.entry for one in stale], entries)
-        kept = _KEPT if any(self._pipeline_of(one.entry) == _PRETRAIN for one in stale) else ""
+        # Data that is made again may be the same again, and then the encoder of it is no other generation.
+        command = self._command([one.entry for one in first], entries)
+        kept = _KEPT if any(self._pipeline_of(one.entry) == _PRETRAIN for one in first) else ""
         return f"two generations: {described(first)}; {kept}make them again with: {command}"
 
     def command_for(self, missing: Collection[str]) -> str:
