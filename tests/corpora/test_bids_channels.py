@@ -247,6 +247,16 @@ def test_a_type_in_the_table_counts_whatever_the_words(tmp_path: Path) -> None:
     assert (found.montage.channel_names, found.left_out) == (("Cz",), ("POL Fp1",))
 
 
+def test_an_input_of_a_cap_with_another_type_in_the_table_is_named(tmp_path: Path) -> None:
+    raw = [f"{bank}{k}" for bank in "AB" for k in range(1, 33)]
+    channels = table(tmp_path, [(name, "MISC" if name == "A7" else "EEG", "uV", "good", 100) for name in raw])
+    with pytest.raises(RecordingError) as caught:
+        resolve_typed(header(raw), channels, "biosemi64", None)
+    assert caught.value.code == "no_eeg"
+    assert "; missing: A7; x_channels.tsv gives 1 of them another type than EEG (A7)" in caught.value.reason
+    assert caught.value.remedy.startswith("correct the types, or ")
+
+
 def test_names_that_only_the_table_has_are_given_by_renames(tmp_path: Path) -> None:
     """Rows count by name. That they stand in the file's order cannot be known."""
     rows = [(name, "EEG", "uV", "good", 100) for name in ("Fp1", "Fz", "Cz")]

@@ -11,7 +11,7 @@ AMONG_WORDS = {
     "Fp1-Vref": "Fp1", "Fp1_Ref": "Fp1", "POL Fp1": "Fp1", "BrainVision RDA_Fp1": "Fp1", "EEG FP1-XYZ": "Fp1",
     "EEG.AF3": "AF3", "EEG_Fp1": "Fp1", "EEG T3-CS2": "T7", "pol o2": "O2", "O2-AV": "O2", "EEG O2 left": "O2",
     "Fp1 (uV)": "Fp1", "1:Fp1": "Fp1", "C3-(A1+A2)/2": "C3", "Fp1-0": "Fp1", "POL A1": "A1", "A2-AV": "A2",
-    "Fp1\u2013Ref": "Fp1",
+    "Fp1\u2013Ref": "Fp1", "20-A1": "A1", "1-M2": "M2",
 }  # fmt: skip
 OTHER_SIGNALS = [
     "EOG Fp1", "Fp1 EOG", "C1 EMG", "EKG1-F3", "F3-EKG1", "ECG C3", "LEOG-A2", "O2 Sat", "O2 saturation", "C3 SpO2",

@@ -163,6 +163,9 @@ def resolve_channels(
     found = [i for i, p in enumerate(parsed) if p.name in table]
     if not found:
         raise _no_electrode(labels, layout, raw, flags)
+    if raw and layout in CAPS:
+        taken = {parsed[i].name for i in found}
+        check_cap([name for name, electrode in raw_names(layout).items() if electrode in taken], layout, flags)
     if raw and layout not in CAPS and all(parsed[i].name in NOT_SCALP for i in found):
         raise _no_electrode(labels, layout, raw, flags)
     twice = _repeated(parsed[i].name for i in found)

@@ -53,8 +53,8 @@ _OTHER_PART = re.compile(r"(?:EOG|EMG|ECG|EKG).*|.*(?:EOG|EMG|ECG|EKG)\d*")
 _ONE_ELECTRODE = re.compile(r"(?:EEG\s+)?(?P<name>[A-Z]+\d*[A-Z]?)\.*(?:\s*-\s*(?P<other>\S+))?", re.IGNORECASE)
 _BETWEEN = " \t-_.:,;/\\|()[]{}<>=\u2013\u2014\u2212"
 _BETWEEN_WORDS = re.compile(rf"[\s{re.escape(_BETWEEN)}]+")
-# What an unknown word is recorded against: ``Jaw-A1`` is not the ear.
-_AGAINST_AN_EAR = re.compile(r"(?!EEG\s*-)[^-]*\w[^-]*-\s*[AM][12]\b.*", re.IGNORECASE)
+# What an unknown word is recorded against: ``Jaw-A1`` is not the ear. A number is no signal: ``20-A1`` is the ear.
+_AGAINST_AN_EAR = re.compile(r"(?!EEG\s*-)[^-]*[^\W\d][^-]*-\s*[AM][12]\b.*", re.IGNORECASE)
 # Nothing says what ``Fp1-`` is recorded against.
 _CUT_OFF = re.compile(r".*-\W*")
 # O2 is oxygen, too: ``O2 concentration``.
@@ -128,7 +128,8 @@ def parse_words(label: str, layout: Layout | None, *, is_raw: bool = False) -> P
     if found and any(_says_other(word) for word in words):
         return Parsed("other")
     name = _canonical(found[0], layout, is_raw=is_raw) if len(found) == 1 else None
-    if not name or _AGAINST_AN_EAR.fullmatch(text) or _CUT_OFF.fullmatch(text):
+    is_against_an_ear = not is_raw and _AGAINST_AN_EAR.fullmatch(text)  # A1 of a cap is no ear
+    if not name or is_against_an_ear or _CUT_OFF.fullmatch(text):
         return Parsed("unknown")
     rest = tuple(word.casefold() for word in words if word != found[0])
     return Parsed("electrode", name, "words", words=rest)
@@ -148,7 +149,7 @@ def core(label: str) -> str:
     """The part of a label that names an electrode of any system, or the first of two, in upper case; "" for none."""
     text = stripped(label)
     match = _ONE_ELECTRODE.fullmatch(text)
-    if match:
+    if match and (raw_name(match["name"]) or _is_electrode(match["name"], None)):
         return str(match["name"].upper())
     found = [word for word in _words(text) if raw_name(word) or _is_electrode(word, None)]
     return found[0].upper() if len(found) == 1 else ""
