@@ -234,6 +234,16 @@ def test_rows_of_electrodes_that_share_a_reference(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("own", ["Cz", "Cz-Cz"])
+@pytest.mark.parametrize("row", ["Cz", "Cz-Cz"])
+def test_the_row_of_the_shared_reference_is_that_of_its_channel(tmp_path: Path, own: str, row: str) -> None:
+    labels = ("Fp1-Cz", "Fz-Cz", "Pz-Cz", own)
+    channels = table(tmp_path, [(name, "EEG", "uV", "good", 100) for name in ("Fp1", "Fz", "Pz", row)])
+    found = resolve_typed(header(labels), channels, "1005", None)
+    assert (found.montage.channel_names, found.left_out) == (("Fp1", "Fz", "Pz"), (own,))
+    assert channels.flags(channels.listed(header(labels), READING, found), found) == ()
+
+
 def test_a_row_of_a_derivation_is_none_of_an_electrode(tmp_path: Path) -> None:
     channels = table(tmp_path, [(name, "EEG", "uV", "good", 100) for name in ("Fp1", "C3")])
     with pytest.raises(RecordingError) as caught:
