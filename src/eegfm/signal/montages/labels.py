@@ -20,9 +20,11 @@ REFERENCE_SUFFIXES: dict[str, Reference] = {
     "REF": "unknown",
     "AVG": "average",
     "LE": "linked_ears",
-    "A1A2": "linked_ears",
-    "A1+A2": "linked_ears",
 }
+_BOTH_EARS = r"\(?\s*(?:A1\s*[/+]?\s*A2|A2\s*[/+]?\s*A1)\s*\)?(?:\s*/\s*2)?"
+_LINKED_EARS = re.compile(_BOTH_EARS, re.IGNORECASE)
+# Linked mastoids are one word. They are no reference of ``Reference``, so that it stays unknown.
+_LINKED_MASTOIDS = re.compile(rf"(?<=-)\s*{_BOTH_EARS.replace('A', 'M')}$", re.IGNORECASE)
 _NOT_EEG = re.compile(
     # LOC and ROC are the left and right outer canthus; upper and lower are LUC, RLC and their mirror images.
     r"(?:EEG\s+)?(?:ECG|EKG|[HV]?EOG|[LR][OUL]C|EMG|RESP(?:IRATION)?|PULSE|PLETH|PHOTIC|IBI|BURSTS?|SUPPR|"
@@ -50,11 +52,19 @@ _OTHER_WORDS = frozenset(
 )
 """Words that say that a channel holds no EEG of an electrode, with or without a number behind them."""
 _OTHER_PART = re.compile(r"(?:EOG|EMG|ECG|EKG).*|.*(?:EOG|EMG|ECG|EKG)\d*")
-_ONE_ELECTRODE = re.compile(r"(?:EEG\s+)?(?P<name>[A-Z]+\d*[A-Z]?)\.*(?:\s*-\s*(?P<other>\S+))?", re.IGNORECASE)
+# Signs that stand for the hyphen of ``C3-A2``. A low line does, too, but it also joins words: ``RDA_A1``.
+_HYPHENS = r":/\u2013\u2014\u2212"
+_ONE_ELECTRODE = re.compile(
+    r"(?:EEG\s+)?(?P<name>[A-Z]+\d*[A-Z]?)\.*"
+    rf"(?:\s*-\s*(?P<other>\S+|{_BOTH_EARS})|\s*[{_HYPHENS}_]\s*(?P<ear>[AM][12]\.*|{_BOTH_EARS}))?",
+    re.IGNORECASE,
+)
 _BETWEEN = " \t-_.:,;/\\|()[]{}<>=\u2013\u2014\u2212"
 _BETWEEN_WORDS = re.compile(rf"[\s{re.escape(_BETWEEN)}]+")
 # What an unknown word is recorded against: ``Jaw-A1`` is not the ear. A number is no signal: ``20-A1`` is the ear.
-_AGAINST_AN_EAR = re.compile(r"(?!EEG\s*-)[^-]*[^\W\d][^-]*-\s*[AM][12]\b.*", re.IGNORECASE)
+_AGAINST_AN_EAR = re.compile(
+    rf"(?!EEG\s*[-{_HYPHENS}])[^-{_HYPHENS}]*[^\W\d][^-{_HYPHENS}]*[-{_HYPHENS}]\s*[AM][12]\b.*", re.IGNORECASE
+)
 # Nothing says what ``Fp1-`` is recorded against.
 _CUT_OFF = re.compile(r".*-\W*")
 # O2 is oxygen, too: ``O2 concentration``.
@@ -101,10 +111,11 @@ def parse(label: str, layout: Layout | None, *, is_raw: bool = False) -> Parsed:
     match = _ONE_ELECTRODE.fullmatch(text)
     if match is None or not _is_electrode(match["name"], layout, is_raw=is_raw):
         return Parsed("unknown")
-    name, other = _canonical(match["name"], layout, is_raw=is_raw), match["other"]
-    if other is None or other.upper() in REFERENCE_SUFFIXES:
+    name, other = _canonical(match["name"], layout, is_raw=is_raw), match["other"] or match["ear"]
+    reference = _stated(other) if other else None
+    if other is None or reference:
         if name:
-            return Parsed("electrode", name, REFERENCE_SUFFIXES[other.upper()] if other else None)
+            return Parsed("electrode", name, reference)
         # An electrode of another layout is a mistake. An electrode without a position is not.
         return Parsed("other" if match["name"].upper() in _WITHOUT_PLACE else "unknown")
     second = other.rstrip(".")
@@ -122,7 +133,7 @@ def parse_words(label: str, layout: Layout | None, *, is_raw: bool = False) -> P
 
     A label with two electrodes, or with a word for another signal, is none. The reference is not known.
     """
-    text = stripped(label)
+    text = _LINKED_MASTOIDS.sub("M1M2", stripped(label))
     words = _words(text)
     found = [word for word in words if _is_electrode(word, layout, is_raw=is_raw)]
     if found and any(_says_other(word) for word in words):
@@ -179,6 +190,11 @@ def rewritten(label: str, reading: ReadParams, layout: Layout | None) -> str | N
 def canonical_name(text: str, layout: Layout | None) -> str | None:
     """Canonical name of an electrode that is written alone; None if the layout has none of this name."""
     return _canonical(text, layout)
+
+
+def _stated(text: str) -> Reference | None:
+    """Reference that a word states; None if it states none. One ear is an electrode."""
+    return "linked_ears" if _LINKED_EARS.fullmatch(text) else REFERENCE_SUFFIXES.get(text.upper())
 
 
 def _is_electrode(text: str, layout: Layout | None, *, is_raw: bool = False) -> bool:
