@@ -5,6 +5,7 @@ import pytest
 from eegfm.errors import RecordingError
 from eegfm.signal.config import ReadParams
 from eegfm.signal.montages.electrodes import ResolvedChannels, clean_label, electrode_names, resolve_channels
+from eegfm.signal.montages.labels import options_used
 
 AMONG_WORDS = {
     "EEG Fp1-M1Ref": "Fp1", "Fp1-AV": "Fp1", "Fp1-AR": "Fp1", "Fp1-SLE": "Fp1", "Fp1-Org": "Fp1", "Fp1-Cref": "Fp1",
@@ -116,6 +117,8 @@ def test_words_around_raw_names_are_not_read_in_another_system() -> None:
         ("O2 Sat", {"suffixes": ["Sat"]}, "O2"),
         ("Ch1", {"renames": {"Ch1": "Fp1"}}, "Fp1"),
         ("Ch1 ", {"renames": {"Ch1": "T3"}}, "T7"),
+        ("CH1", {"renames": {"Ch1": "T3"}}, "T7"),
+        ("CH1", {"renames": {"Ch1": "Fp1", "CH1": "Fp2"}}, "Fp2"),
         ("C3-P3", {"renames": {"C3-P3": "C3"}}, "C3"),
         ("P3", {"renames": {"P3": "P4"}}, "P4"),
     ],
@@ -126,6 +129,21 @@ def test_options_say_what_words_and_labels_mean(label: str, options: dict[str, o
     assert set(found.montage.channel_names) == {"Cz", name}
     assert (found.flags, found.left_out, found.not_understood) == ((), (), ())
     assert electrode_names(["Cz", label], reading) == ("Cz", name)
+
+
+def test_a_rename_in_another_case_must_be_the_only_one() -> None:
+    reading = ReadParams(renames={"Ch1": "Fp1", "CH1": "Fp2"})
+    assert resolve_channels(["Cz", "ch1"], "1005", reading=reading).not_understood == ("ch1",)
+
+
+def test_the_options_that_change_a_label_are_known() -> None:
+    reading = ReadParams(renames={"Ch1": "Fp1", "X7": None, "C9": "C1"}, prefixes=("POL", "P"), suffixes=("AV", "org"))
+    assert options_used(["CH1 ", "x7", "POL Fp2-AV", "P3", "Pjaw", "Fz-xorg"], reading) == (
+        "prefixes.POL",
+        "renames.Ch1",
+        "renames.X7",
+        "suffixes.AV",
+    )
 
 
 def test_a_channel_without_a_name_is_left_out() -> None:

@@ -1,6 +1,7 @@
 """Read one channel label: as an electrode, as a channel known to be something else, or not at all."""
 
 import re
+from collections.abc import Collection, Iterable
 from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
@@ -169,22 +170,42 @@ def core(label: str) -> str:
 def rewritten(label: str, reading: ReadParams, layout: Layout | None) -> str | None:
     """A label after the options ``renames``, ``prefixes`` and ``suffixes``; None if its channel is to be left out.
 
-    Only labels that are not understood lose a prefix or suffix, so that a prefix ``P`` does not spoil ``P3``.
+    A rename counts in any case, unless another one has the label as written, or differs only in case. Only labels that
+    are not understood lose a prefix or suffix, so that a prefix ``P`` does not spoil ``P3``.
     """
-    text = stripped(label)
-    if text in reading.renames:
-        return reading.renames[text]
+    return _applied(label, reading, layout)[0]
+
+
+def options_used(labels: Iterable[str], reading: ReadParams) -> tuple[str, ...]:
+    """Keys of the options for names that change one of these labels: ``renames.Ch1``, ``prefixes.POL``."""
+    return tuple(sorted({key for label in labels for key in _applied(label, reading, None)[1]}))
+
+
+def _applied(label: str, reading: ReadParams, layout: Layout | None) -> tuple[str | None, tuple[str, ...]]:
+    """A label after the options, and the keys of the options that changed it."""
+    text, used = stripped(label), []
+    rename = _rename(text, reading.renames)
+    if rename is not None:
+        return reading.renames[rename], (f"renames.{rename}",)
     if not (reading.prefixes or reading.suffixes) or raw_name(text) or parse(text, layout).kind != "unknown":
-        return label
+        return label, ()
     for prefix in sorted(reading.prefixes, key=len, reverse=True):
         if text.casefold().startswith(prefix.casefold()):
             text = text[len(prefix) :].strip(_BETWEEN)
+            used.append(f"prefixes.{prefix}")
             break
     for suffix in sorted(reading.suffixes, key=len, reverse=True):
         if text.casefold().endswith(suffix.casefold()):
             text = text[: -len(suffix)].strip(_BETWEEN)
+            used.append(f"suffixes.{suffix}")
             break
-    return text if raw_name(text) or parse(text, layout).kind != "unknown" else label
+    return (text, tuple(used)) if raw_name(text) or parse(text, layout).kind != "unknown" else (label, ())
+
+
+def _rename(text: str, renames: Collection[str]) -> str | None:
+    """The rename of a label: as written, or the only one that differs in case alone."""
+    alike = [key for key in renames if key.casefold() == text.casefold()]
+    return text if text in renames else alike[0] if len(alike) == 1 else None
 
 
 def canonical_name(text: str, layout: Layout | None) -> str | None:
