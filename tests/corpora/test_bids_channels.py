@@ -234,6 +234,16 @@ def test_rows_of_electrodes_that_share_a_reference(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("own", ["Cz", "Cz-Cz"])
+@pytest.mark.parametrize("row", ["Cz", "Cz-Cz"])
+def test_the_row_of_the_shared_reference_is_that_of_its_channel(tmp_path: Path, own: str, row: str) -> None:
+    labels = ("Fp1-Cz", "Fz-Cz", "Pz-Cz", own)
+    channels = table(tmp_path, [(name, "EEG", "uV", "good", 100) for name in ("Fp1", "Fz", "Pz", row)])
+    found = resolve_typed(header(labels), channels, "1005", None)
+    assert (found.montage.channel_names, found.left_out) == (("Fp1", "Fz", "Pz"), (own,))
+    assert channels.flags(channels.listed(header(labels), READING, found), found) == ()
+
+
 def test_a_row_of_a_derivation_is_none_of_an_electrode(tmp_path: Path) -> None:
     channels = table(tmp_path, [(name, "EEG", "uV", "good", 100) for name in ("Fp1", "C3")])
     with pytest.raises(RecordingError) as caught:
@@ -245,6 +255,16 @@ def test_a_type_in_the_table_counts_whatever_the_words(tmp_path: Path) -> None:
     channels = table(tmp_path, [("Fp1", "EOG", "uV", "good", 100), ("Cz", "EEG", "uV", "good", 100)])
     found = resolve_typed(header(["POL Fp1", "Cz"]), channels, "1005", None)
     assert (found.montage.channel_names, found.left_out) == (("Cz",), ("POL Fp1",))
+
+
+def test_an_input_of_a_cap_with_another_type_in_the_table_is_named(tmp_path: Path) -> None:
+    raw = [f"{bank}{k}" for bank in "AB" for k in range(1, 33)]
+    channels = table(tmp_path, [(name, "MISC" if name == "A7" else "EEG", "uV", "good", 100) for name in raw])
+    with pytest.raises(RecordingError) as caught:
+        resolve_typed(header(raw), channels, "biosemi64", None)
+    assert caught.value.code == "no_eeg"
+    assert "; missing: A7; x_channels.tsv gives 1 of them another type than EEG (A7)" in caught.value.reason
+    assert caught.value.remedy.startswith("correct the types, or ")
 
 
 def test_names_that_only_the_table_has_are_given_by_renames(tmp_path: Path) -> None:

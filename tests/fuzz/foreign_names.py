@@ -24,7 +24,7 @@ PATTERNS: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     "plain": (("",), "unknown", ()),
     "REF": (("-REF", "-Ref"), "unknown", ("reference_unknown",)),
     "LE": (("-LE",), "linked_ears", ()),
-    "A1A2": (("-A1A2", "-A1+A2"), "linked_ears", ()),
+    "A1A2": (("-A1A2", "-A1+A2", "-A1/A2", "-A2A1"), "linked_ears", ()),
     "AVG": (("-AVG", " - avg"), "average", ()),
     "M1": (("-M1",), "M1", ()),
     "M2": (("-M2",), "M2", ()),

@@ -70,6 +70,8 @@ class StoredFacts(TypedDict):
     n_clipped: int
 
 
+OPTIONS_USED = "options_used"
+"""Fact of a recording that is no column: the options for names that change its labels, see ``labels.options_used``."""
 DERIVED_COLUMNS = ("duration_s", "person", "simulated")
 """Columns that the recordings table derives from these facts and from the names of a recording."""
 RECORDING_COLUMNS = frozenset({*RAW_FILE_COLUMNS, *StoredFacts.__annotations__, *DERIVED_COLUMNS})

@@ -22,8 +22,8 @@ from eegfm.signal.montages.electrodes import (
     possible_name,
     resolve_channels,
 )
-from eegfm.signal.montages.labels import rewritten
-from eegfm.signal.montages.layouts import Layout
+from eegfm.signal.montages.labels import core, rewritten
+from eegfm.signal.montages.layouts import Layout, raw_name
 from eegfm.signal.text import stripped
 
 CHANNELS_TSV = "channels.tsv"
@@ -137,7 +137,7 @@ class ChannelTable:
         """The error of a file without an electrode, which says what the table has to do with it."""
         there = {channel_key(label) for label in header.labels}
         named = [key for key in self._electrodes if key not in there]
-        typed = [label for label in header.labels if self.is_other(label) and clean_label(label)]
+        typed = [x for x in header.labels if self.is_other(x) and (clean_label(x) or raw_name(core(x)))]
         said = [f"{self.file_name} lists {len(named)} electrodes by other names ({_some(named)})"] if named else []
         said += [f"{self.file_name} gives {len(typed)} of them another type than EEG ({_some(typed)})"] if typed else []
         if not said:

@@ -25,7 +25,7 @@ class ReadParams(StrictModel):
             taken off labels that are not understood otherwise.
         suffixes: Words behind electrode names that mean nothing: ``M1Ref`` of ``Fp1-M1Ref``.
         renames: Electrode of a label as written in the files, or null to leave its channel out:
-            ``{Ch1: Fp1, X7: null}``.
+            ``{Ch1: Fp1, X7: null}``. Case counts only where two renames differ in nothing else.
         max_memory_bytes: Most bytes that one file may take in memory. Formats that cannot be mapped (EEGLAB files with
             embedded data) are rejected above this limit, before anything is inflated.
         timeout_s: Seconds after which a worker process gives a file up.

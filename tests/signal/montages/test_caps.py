@@ -27,7 +27,7 @@ BESIDE = ["EXG1", "EXG2", "GSR1", "Status"]
 
 
 @pytest.mark.parametrize("layout", PLUGGED)
-@pytest.mark.parametrize("form", ["{}", "EEG {}", "raw {}"])
+@pytest.mark.parametrize("form", ["{}", "EEG {}", "raw {}", "1-{}", "Box-{}"])
 def test_each_input_is_the_electrode_of_the_drawing(layout: Layout, form: str) -> None:
     names = PLUGGED[layout].split()
     raw = [form.format(name) for name in RAW[: len(names)]]
@@ -40,7 +40,7 @@ def test_each_input_is_the_electrode_of_the_drawing(layout: Layout, form: str) -
     info = mne.create_info(names, 100.0, "eeg").set_montage(layout)
     np.testing.assert_allclose(found.montage.positions(), [c["loc"][:3] for c in info["chs"]], atol=1e-6)
     named = resolve_channels(names, layout).montage
-    assert named == found.montage if form != "raw {}" else named.channel_names == found.montage.channel_names
+    assert named == found.montage if form in ("{}", "EEG {}") else named.channel_names == found.montage.channel_names
 
 
 def test_numbers_may_have_zeros_in_front() -> None:
@@ -91,6 +91,17 @@ def test_names_that_fit_no_cap_are_refused(raw: list[str], layout: Layout, remed
     assert "no cap" in caught.value.remedy
     assert remedy in caught.value.remedy
     assert "\n" not in str(caught.value)
+
+
+def test_what_was_read_in_the_end_must_fit_the_cap() -> None:
+    twice = ["1-A5", "2-A5", *RAW[:4], *RAW[5:64]]
+    with pytest.raises(RecordingError) as caught:
+        resolve_channels(twice, "biosemi64")
+    assert caught.value.code == "no_eeg"
+    assert caught.value.reason.startswith("63 channels have BioSemi's raw names (A1 to A32, B1 to B32)")
+    assert caught.value.reason.endswith("; missing: A5; several labels name F3")
+    with pytest.raises(RecordingError, match="; missing: A5;"):
+        resolve_channels(["POL A5", *RAW[:4], *RAW[5:64]], "biosemi64", rates=[1, *[256] * 63])
 
 
 def test_the_remedies_help() -> None:

@@ -5,13 +5,17 @@ import pytest
 from eegfm.errors import RecordingError
 from eegfm.signal.config import ReadParams
 from eegfm.signal.montages.electrodes import ResolvedChannels, clean_label, electrode_names, resolve_channels
+from eegfm.signal.montages.labels import options_used
 
 AMONG_WORDS = {
     "EEG Fp1-M1Ref": "Fp1", "Fp1-AV": "Fp1", "Fp1-AR": "Fp1", "Fp1-SLE": "Fp1", "Fp1-Org": "Fp1", "Fp1-Cref": "Fp1",
     "Fp1-Vref": "Fp1", "Fp1_Ref": "Fp1", "POL Fp1": "Fp1", "BrainVision RDA_Fp1": "Fp1", "EEG FP1-XYZ": "Fp1",
     "EEG.AF3": "AF3", "EEG_Fp1": "Fp1", "EEG T3-CS2": "T7", "pol o2": "O2", "O2-AV": "O2", "EEG O2 left": "O2",
-    "Fp1 (uV)": "Fp1", "1:Fp1": "Fp1", "C3-(A1+A2)/2": "C3", "Fp1-0": "Fp1", "POL A1": "A1", "A2-AV": "A2",
-    "Fp1\u2013Ref": "Fp1",
+    "Fp1 (uV)": "Fp1", "1:Fp1": "Fp1", "Fp1-0": "Fp1", "POL A1": "A1", "A2-AV": "A2",
+    "Fp1\u2013Ref": "Fp1", "20-A1": "A1", "1-M2": "M2", "RDA_A1": "A1", "EEG:A1": "A1",
+    # Linked mastoids are no reference that is known here.
+    "EEG Fp1-M1/M2": "Fp1", "Fp1-M1M2": "Fp1", "Fp1-M1+M2": "Fp1", "Fp1-M2/M1": "Fp1", "Fp1-(M1+M2)/2": "Fp1",
+    "Fp1-(M1 + M2) / 2": "Fp1",
 }  # fmt: skip
 OTHER_SIGNALS = [
     "EOG Fp1", "Fp1 EOG", "C1 EMG", "EKG1-F3", "F3-EKG1", "ECG C3", "LEOG-A2", "O2 Sat", "O2 saturation", "C3 SpO2",
@@ -21,7 +25,7 @@ OTHER_SIGNALS = [
 NEITHER = [
     "C3 P3", "C3_P3", "POL C3-P3", "C3-P3 x", "Fp1/F7", "EEG Fp1-M1 Ref", "Jaw-A1", "O2 Flux", "O2 concentration",
     "POL T1", "PG1 x", "POL $A1", "E1-AV", "EEG FP1-", "Fp1 -", "CO2", "M1Ref", "Fp1Ref", "POL", "POL E",
-    "C3'", "EEG C3''", "C3\u2013A2",
+    "C3'", "EEG C3''", "C3 M2", "C3\u2013P3", "Jaw:A1", "Jaw/M1", "Jaw-M1/M2", "Jaw-A1/A2", "Fp1-A1-A2",
 ]  # fmt: skip
 
 
@@ -113,6 +117,8 @@ def test_words_around_raw_names_are_not_read_in_another_system() -> None:
         ("O2 Sat", {"suffixes": ["Sat"]}, "O2"),
         ("Ch1", {"renames": {"Ch1": "Fp1"}}, "Fp1"),
         ("Ch1 ", {"renames": {"Ch1": "T3"}}, "T7"),
+        ("CH1", {"renames": {"Ch1": "T3"}}, "T7"),
+        ("CH1", {"renames": {"Ch1": "Fp1", "CH1": "Fp2"}}, "Fp2"),
         ("C3-P3", {"renames": {"C3-P3": "C3"}}, "C3"),
         ("P3", {"renames": {"P3": "P4"}}, "P4"),
     ],
@@ -123,6 +129,21 @@ def test_options_say_what_words_and_labels_mean(label: str, options: dict[str, o
     assert set(found.montage.channel_names) == {"Cz", name}
     assert (found.flags, found.left_out, found.not_understood) == ((), (), ())
     assert electrode_names(["Cz", label], reading) == ("Cz", name)
+
+
+def test_a_rename_in_another_case_must_be_the_only_one() -> None:
+    reading = ReadParams(renames={"Ch1": "Fp1", "CH1": "Fp2"})
+    assert resolve_channels(["Cz", "ch1"], "1005", reading=reading).not_understood == ("ch1",)
+
+
+def test_the_options_that_change_a_label_are_known() -> None:
+    reading = ReadParams(renames={"Ch1": "Fp1", "X7": None, "C9": "C1"}, prefixes=("POL", "P"), suffixes=("AV", "org"))
+    assert options_used(["CH1 ", "x7", "POL Fp2-AV", "P3", "Pjaw", "Fz-xorg"], reading) == (
+        "prefixes.POL",
+        "renames.Ch1",
+        "renames.X7",
+        "suffixes.AV",
+    )
 
 
 def test_a_channel_without_a_name_is_left_out() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from eegfm.errors import RecordingError
 from eegfm.recording import Reference
-from eegfm.signal.montages.electrodes import resolve_channels
+from eegfm.signal.montages.electrodes import AS_WRITTEN, clean_label, electrode_names, resolve_channels
 
 SLEEP = ["F3-M2", "F4-M1", "C3-M2", "C4-M1", "O1-M2", "O2-M1"]
 EYES = ["E1-M2", "E2-M2", "M1-M2", "ROC-A1"]
@@ -53,6 +53,52 @@ def test_derivations_of_two_electrodes_stay_what_they_are(labels: list[str]) -> 
 def test_a_shared_electrode_of_the_midline_is_no_reference_beside_other_electrodes() -> None:
     found = resolve_channels(["Oz", "Fp1-Cz", "Fz-Cz", "Pz-Cz"], "1005")
     assert (found.montage.channel_names, found.left_out) == (("Oz",), ("Fp1-Cz", "Fz-Cz", "Pz-Cz"))
+
+
+@pytest.mark.parametrize("sign", [":", "/", "_", " : ", "\u2013", "\u2014", "\u2212"])
+def test_other_signs_before_an_ear_or_mastoid_are_hyphens(sign: str) -> None:
+    for labels in (SLEEP, ["EEG C3-A1", "EEG C4-A2", "O1.-A2"], ["F3-A1", "F4-A1"]):
+        wanted = resolve_channels([*labels, *EYES, "A2-A1"], "1005")
+        rest = [label.replace("-", sign) for label in (*EYES, "A2-A1")]
+        found = resolve_channels([*(label.replace("-", sign) for label in labels), *rest], "1005")
+        assert (found.picks, found.montage, found.flags) == (wanted.picks, wanted.montage, wanted.flags)
+        assert (found.left_out, found.not_understood) == (tuple(rest), ())
+
+
+@pytest.mark.parametrize(
+    "ending",
+    ["-A1/A2", "-A2A1", "-A2+A1", "-(A1+A2)/2", "-A2/A1", " - a1 + a2", "-(A1 + A2) / 2", "-A1A2/2", ":A1/A2", "_A1A2"],
+)
+def test_both_ears_are_linked_ears(ending: str) -> None:
+    labels = [f"EEG {name}{ending}" for name in ("Fp1", "T3", "Cz")]
+    found = resolve_channels(labels, "1005")
+    assert found.montage.channel_names == ("Fp1", "T7", "Cz")
+    assert (found.montage.reference, found.flags) == ("linked_ears", ())
+    assert clean_label(labels[0]) == "Fp1"
+
+
+@pytest.mark.parametrize("own", ["Cz", "Cz-Cz", "EEG Cz", "EEG CZ-CZ", "Cz-REF"])
+@pytest.mark.parametrize("rate_hz", [250, 1])
+def test_the_channel_of_the_shared_reference_keeps_no_file_out(own: str, rate_hz: int) -> None:
+    labels = ["Fp1-Cz", "Fz-Cz", own, "Pz-Cz", "EEG T3-CZ"]
+    found = resolve_channels(labels, "1005", rates=[250, 250, rate_hz, 250, 250])
+    assert found.montage.channel_names == ("Fp1", "Fz", "T7", "Pz")
+    assert [labels[pick] for pick in found.picks] == ["Fp1-Cz", "Fz-Cz", "EEG T3-CZ", "Pz-Cz"]
+    assert (found.montage.reference, found.flags, found.left_out) == ("Cz", (), (own,))
+    assert electrode_names(labels, AS_WRITTEN) == ("Fp1", "Fz", None, "Pz", "T7")
+
+
+def test_another_shared_reference_is_left_out_and_not_in_the_average() -> None:
+    for own in ("FCz", "FCz-FCz"):
+        found = resolve_channels(["Fp1-FCz", "Fz-FCz", "Pz-FCz", own], "1005")
+        assert (found.montage.channel_names, found.left_out) == (("Fp1", "Fz", "Pz"), (own,))
+        assert found.flags == ("reference_unknown", "reference_not_in_average:FCz")
+
+
+@pytest.mark.parametrize("other", ["Oz", "Oz-LE", "Cz-LE", "Cz-AVG"])
+def test_another_electrode_alone_leaves_derivations_what_they_are(other: str) -> None:
+    found = resolve_channels(["Fp1-Cz", "Fz-Cz", "Pz-Cz", other], "1005")
+    assert found.montage.channel_names == (other[:2],)
 
 
 @pytest.mark.parametrize(

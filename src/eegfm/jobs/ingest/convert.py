@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eegfm.corpora.base import Corpus, StoredFacts, file_version
+from eegfm.corpora.base import OPTIONS_USED, Corpus, StoredFacts, file_version
 from eegfm.corpora.manifest import check_published
 from eegfm.corpora.raw_listing import NOT_SEEN
 from eegfm.errors import EegfmError, RecordingError
@@ -23,6 +23,7 @@ from eegfm.signal.config import ReadParams, SignalParams
 from eegfm.signal.expected import Expected, check_expected
 from eegfm.signal.header import RecordingHeader
 from eegfm.signal.montages.electrodes import ResolvedChannels
+from eegfm.signal.montages.labels import options_used
 from eegfm.signal.named_files import OTHER_NAME_FLAGS, named_files
 from eegfm.signal.open import FORMATS, Format, format_of, open_reader
 from eegfm.signal.pointers import NOT_FETCHED
@@ -200,6 +201,7 @@ def _convert(task: Task) -> Converted:
         "bad_ratio": written.bad_ratio,
         "n_clipped": written.n_clipped,
     }
+    used = options_used(header.labels, task.params.reading)
     return Converted(
         recording_id=task.row["recording_id"],
         key=task.key,
@@ -208,7 +210,7 @@ def _convert(task: Task) -> Converted:
         scales_uv=scales_uv,
         block_crc32c=written.block_crc32c,
         bad_channels=bad,
-        facts={**details.facts, **facts},
+        facts={**details.facts, **facts, **({OPTIONS_USED: list(used)} if used else {})},
         events=events,
         named=task.named_versions() if OTHER_NAME_FLAGS.intersection(header.flags) else {},
         formats=FORMATS if details.opened_others else (own_format,),

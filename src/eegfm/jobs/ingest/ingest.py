@@ -35,11 +35,11 @@ from eegfm.jobs.ingest.tables import (
     recordings_table,
     rejected_table,
 )
+from eegfm.jobs.ingest.unused_options import unused_options
 from eegfm.jobs.ingest.upsampled_log import said_if_upsampled
 from eegfm.jobs.ingest.workers import Result, converted
 from eegfm.printable import one_line
 from eegfm.signal.config import SignalParams
-from eegfm.signal.units import unit_key
 from eegfm.store.damage import is_marked
 from eegfm.store.index import RejectedEntry
 from eegfm.store.layout import SAMPLE_DTYPE
@@ -99,7 +99,8 @@ def ingest(
         out = _tables(store_recordings(), raw_files, params)
     corpus_name = str(raw_files["corpus"].iloc[0])
     _log_accounts(out, corpus_name)
-    _say_unused_units(out.recordings, params.reading.units, corpus_name)
+    for warning in unused_options(out.store, out.recordings, params.reading, corpus_name):
+        _log.warning("%s", warning)
     return out
 
 
@@ -221,20 +222,6 @@ def _log_accounts(out: Ingested, corpus: str) -> None:
         first = out.rejected.head(LOGGED_REJECTIONS)
         lines = [one_line(f"{row['code']}: {_named(row)}; {row['remedy']}") for row in first.to_dict("records")]
         _log.warning("%s.rejected has %d rows\n%s", corpus, len(out.rejected), "\n".join(lines))
-
-
-def _say_unused_units(recordings: pd.DataFrame, units: Mapping[str, str], corpus: str) -> None:
-    """Warn of units in the parameters that no recording has. The parameter would have no effect, silently."""
-    if recordings.empty:
-        return
-    found = recordings["units"].explode().value_counts()
-    keys = {unit_key(unit) for unit in found.index}
-    unused = [unit for unit in units if unit_key(unit) not in keys]
-    if unused:
-        _log.warning(
-            "%s: no recording has the unit %s of %s.ingest.reading.units; there are: %s",
-            *(corpus, ", ".join(map(repr, unused)), corpus, ", ".join(f"{u!r} {n}" for u, n in found.items())),
-        )
 
 
 def check_accounts(

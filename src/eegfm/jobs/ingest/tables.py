@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from eegfm.corpora.base import OPTIONS_USED
 from eegfm.recording import person_id
 from eegfm.store.index import RecordingEntry, RejectedEntry
 from eegfm.store.reader import SignalStore
@@ -68,6 +69,7 @@ def recordings_table(
 def _facts(entry: RecordingEntry, row: Mapping[Hashable, Any], kept: Kept) -> dict[str, Any]:
     flags = sorted({*entry.facts["flags"], *row["label_flags"].split(), *kept.flags})
     facts = {**(_without_bad(entry.facts, kept.bad) if kept.bad else entry.facts), "flags": flags}
+    facts.pop(OPTIONS_USED, None)
     return {**facts, **{str(k): facts.get(str(k), value) if is_missing(value) else value for k, value in row.items()}}
 
 

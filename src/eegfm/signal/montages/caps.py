@@ -6,6 +6,9 @@ from eegfm.errors import RecordingError
 from eegfm.signal.montages.labels import core, parse, parse_words
 from eegfm.signal.montages.layouts import CAPS, RADIAL_LAYOUTS, Layout, raw_name, raw_names
 
+_MOST_NAMED = 8
+"""Most missing inputs that a message names."""
+
 
 def raw_names_in(texts: Iterable[str | None]) -> tuple[str, ...]:
     """BioSemi's raw names among the labels, without those of bank I, which no cap has."""
@@ -14,11 +17,16 @@ def raw_names_in(texts: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(sorted((n for n in names if n[0] != "I"), key=lambda name: (name[0], int(name[1:]))))
 
 
-def check_cap(raw: Sequence[str], layout: Layout) -> None:
+def check_cap(raw: Sequence[str], layout: Layout, flags: Sequence[str] = ()) -> None:
     """Refuse raw names that are not those of the cap, because a name has another place in another cap.
 
     The caps of 16, 32 and 64 need all their names. The others share their places, so that some may be missing, but
     not so many that another cap fits.
+
+    Args:
+        raw: Raw names of the file.
+        layout: The cap.
+        flags: Flags about names. ``names_compete`` says why a name may be missing.
 
     Raises:
         RecordingError: The names are not those of the cap (``no_eeg``).
@@ -27,10 +35,14 @@ def check_cap(raw: Sequence[str], layout: Layout) -> None:
     if better == layout or (layout in RADIAL_LAYOUTS and better is None and fits >= set(raw)):
         return
     others = [name for name in raw if name not in fits]
+    gone = [name for name in fits if name not in raw]
+    twice = [flag.partition(":")[2] for flag in flags if flag.startswith("names_compete:")]
     raise RecordingError(
         "no_eeg",
         f"{len(raw)} channels have BioSemi's raw names ({_spans(raw)}); the cap of layout {layout!r} has "
-        f"{len(fits)} ({_spans(tuple(fits))})",
+        f"{len(fits)} ({_spans(tuple(fits))})"
+        + (f"; missing: {', '.join(gone)}" if 0 < len(gone) <= _MOST_NAMED else "")
+        + (f"; several labels name {', '.join(twice)[:200]}" if twice else ""),
         f"set ingest.corpus.layout: {better}, whose names these are"
         if better
         else f"no cap has exactly these: set ingest.reading.renames for {_renames(raw, others, layout)}, or leave the "

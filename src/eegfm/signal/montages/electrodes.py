@@ -10,7 +10,6 @@ from eegfm.recording import Montage, Reference
 from eegfm.signal.config import ReadParams
 from eegfm.signal.montages.caps import check_cap, raw_names_in, without_cap
 from eegfm.signal.montages.labels import (
-    GEODESIC_NAMES,
     Parsed,
     canonical_name,
     core,
@@ -30,16 +29,11 @@ from eegfm.signal.montages.layouts import (
     raw_name,
     raw_names,
 )
-from eegfm.signal.montages.references import not_in_average, recorded_reference
+from eegfm.signal.montages.references import against_a_reference, not_in_average, recorded_reference
 
 _LARGE_NET = frozenset(f"E{k}" for k in range(130, 257))
 AS_WRITTEN = ReadParams()
 """Names without any option."""
-_EARS: dict[str, Reference] = {"A1": "A1", "A2": "A2", "M1": "M1", "M2": "M2"}
-_MIDLINE = frozenset({"Fpz", "AFz", "Fz", "FCz", "Cz", "CPz", "Pz", "POz", "Oz", "Iz"})
-"""Electrodes that recordings may have been made against."""
-_LEAST_SHARED = 3
-"""Least number of derivations that make their common second electrode the reference of the recording."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +81,9 @@ def is_electrode(name: str, layout: Layout) -> bool:
 
 
 def possible_name(label: str) -> str | None:
-    """Electrode that a label names, alone, among words or against an ear; None if it names none."""
+    """Electrode that a label names, alone, among words, against an ear or itself; None if it names none."""
     known = parse(label, None)
-    if known.pair and known.pair[1] in NOT_SCALP:
+    if known.pair and known.pair[1] in NOT_SCALP | {known.pair[0]}:
         return known.pair[0]
     return known.name or parse_words(label, None).name or None
 
@@ -163,6 +157,9 @@ def resolve_channels(
     found = [i for i, p in enumerate(parsed) if p.name in table]
     if not found:
         raise _no_electrode(labels, layout, raw, flags)
+    if raw and layout in CAPS:
+        taken = {parsed[i].name for i in found}
+        check_cap([name for name, electrode in raw_names(layout).items() if electrode in taken], layout, flags)
     if raw and layout not in CAPS and all(parsed[i].name in NOT_SCALP for i in found):
         raise _no_electrode(labels, layout, raw, flags)
     twice = _repeated(parsed[i].name for i in found)
@@ -234,7 +231,7 @@ def _completed(
     is_raw: bool = False,
 ) -> tuple[list[Parsed], tuple[str, ...]]:
     """Add electrodes among unknown words, and electrodes with a named reference, unless two would be one electrode."""
-    more = _against_a_reference(known, layout)
+    more = against_a_reference(known)
     for i, text in enumerate(texts):
         if text is not None and known[i].kind == "unknown":
             found = parse_words(text, layout, is_raw=is_raw)
@@ -244,28 +241,15 @@ def _completed(
     gas = {i for i, p in more.items() if n_with[p.words] == 1 and is_oxygen_perhaps(texts[i] or "")}
     more = {i: p for i, p in more.items() if i not in gas}
     if rates:
-        sure = [rates[i] for i, p in enumerate(known) if p.name] or [rates[i] for i, p in more.items() if p.name]
+        sure = [rates[i] for i, p in enumerate(known) if p.name and i not in more] or [
+            rates[i] for i, p in more.items() if p.name
+        ]
         usual = max(sorted(set(sure), reverse=True), key=sure.count, default=None)
         more = {i: p for i, p in more.items() if not p.name or rates[i] == usual}
     n_named = Counter(p.name for p in (*known, *more.values()) if p.name)
     compete = sorted({p.name for p in more.values() if n_named[p.name] > 1})
     read = [more[i] if i in more and more[i].name not in compete else p for i, p in enumerate(known)]
     return read, tuple(f"names_compete:{name}" for name in compete)
-
-
-def _against_a_reference(known: Sequence[Parsed], layout: Layout | None) -> dict[int, Parsed]:
-    """Derivations that are one electrode against a reference: an ear or mastoid, or one electrode that all share."""
-    pairs = {i: p.pair for i, p in enumerate(known) if p.pair}
-    # E1-M2 of a sleep recording is an eye.
-    ears = {i: pair for i, pair in pairs.items() if pair[1] in NOT_SCALP and pair[0] not in GEODESIC_NAMES}
-    found = {i: Parsed("electrode", name, _EARS[ear], (name, ear)) for i, (name, ear) in ears.items()}
-    if found or any(p.name for p in known):
-        return found
-    firsts, seconds = {name for name, _ in pairs.values()}, {second for _, second in pairs.values()}
-    if len(firsts) < _LEAST_SHARED or len(seconds) != 1 or seconds & firsts or not seconds <= _MIDLINE:
-        return {}
-    reference: Reference = "Cz" if seconds == {"Cz"} else "unknown"
-    return {i: Parsed("electrode", pair[0], reference, pair) for i, pair in pairs.items()}
 
 
 @lru_cache(maxsize=64)

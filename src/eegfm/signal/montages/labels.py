@@ -1,6 +1,7 @@
 """Read one channel label: as an electrode, as a channel known to be something else, or not at all."""
 
 import re
+from collections.abc import Collection, Iterable
 from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
@@ -20,9 +21,11 @@ REFERENCE_SUFFIXES: dict[str, Reference] = {
     "REF": "unknown",
     "AVG": "average",
     "LE": "linked_ears",
-    "A1A2": "linked_ears",
-    "A1+A2": "linked_ears",
 }
+_BOTH_EARS = r"\(?\s*(?:A1\s*[/+]?\s*A2|A2\s*[/+]?\s*A1)\s*\)?(?:\s*/\s*2)?"
+_LINKED_EARS = re.compile(_BOTH_EARS, re.IGNORECASE)
+# Linked mastoids are one word. They are no reference of ``Reference``, so that it stays unknown.
+_LINKED_MASTOIDS = re.compile(rf"(?<=-)\s*{_BOTH_EARS.replace('A', 'M')}$", re.IGNORECASE)
 _NOT_EEG = re.compile(
     # LOC and ROC are the left and right outer canthus; upper and lower are LUC, RLC and their mirror images.
     r"(?:EEG\s+)?(?:ECG|EKG|[HV]?EOG|[LR][OUL]C|EMG|RESP(?:IRATION)?|PULSE|PLETH|PHOTIC|IBI|BURSTS?|SUPPR|"
@@ -50,11 +53,19 @@ _OTHER_WORDS = frozenset(
 )
 """Words that say that a channel holds no EEG of an electrode, with or without a number behind them."""
 _OTHER_PART = re.compile(r"(?:EOG|EMG|ECG|EKG).*|.*(?:EOG|EMG|ECG|EKG)\d*")
-_ONE_ELECTRODE = re.compile(r"(?:EEG\s+)?(?P<name>[A-Z]+\d*[A-Z]?)\.*(?:\s*-\s*(?P<other>\S+))?", re.IGNORECASE)
+# Signs that stand for the hyphen of ``C3-A2``. A low line does, too, but it also joins words: ``RDA_A1``.
+_HYPHENS = r":/\u2013\u2014\u2212"
+_ONE_ELECTRODE = re.compile(
+    r"(?:EEG\s+)?(?P<name>[A-Z]+\d*[A-Z]?)\.*"
+    rf"(?:\s*-\s*(?P<other>\S+|{_BOTH_EARS})|\s*[{_HYPHENS}_]\s*(?P<ear>[AM][12]\.*|{_BOTH_EARS}))?",
+    re.IGNORECASE,
+)
 _BETWEEN = " \t-_.:,;/\\|()[]{}<>=\u2013\u2014\u2212"
 _BETWEEN_WORDS = re.compile(rf"[\s{re.escape(_BETWEEN)}]+")
-# What an unknown word is recorded against: ``Jaw-A1`` is not the ear.
-_AGAINST_AN_EAR = re.compile(r"(?!EEG\s*-)[^-]*\w[^-]*-\s*[AM][12]\b.*", re.IGNORECASE)
+# What an unknown word is recorded against: ``Jaw-A1`` is not the ear. A number is no signal: ``20-A1`` is the ear.
+_AGAINST_AN_EAR = re.compile(
+    rf"(?!EEG\s*[-{_HYPHENS}])[^-{_HYPHENS}]*[^\W\d][^-{_HYPHENS}]*[-{_HYPHENS}]\s*[AM][12]\b.*", re.IGNORECASE
+)
 # Nothing says what ``Fp1-`` is recorded against.
 _CUT_OFF = re.compile(r".*-\W*")
 # O2 is oxygen, too: ``O2 concentration``.
@@ -101,10 +112,11 @@ def parse(label: str, layout: Layout | None, *, is_raw: bool = False) -> Parsed:
     match = _ONE_ELECTRODE.fullmatch(text)
     if match is None or not _is_electrode(match["name"], layout, is_raw=is_raw):
         return Parsed("unknown")
-    name, other = _canonical(match["name"], layout, is_raw=is_raw), match["other"]
-    if other is None or other.upper() in REFERENCE_SUFFIXES:
+    name, other = _canonical(match["name"], layout, is_raw=is_raw), match["other"] or match["ear"]
+    reference = _stated(other) if other else None
+    if other is None or reference:
         if name:
-            return Parsed("electrode", name, REFERENCE_SUFFIXES[other.upper()] if other else None)
+            return Parsed("electrode", name, reference)
         # An electrode of another layout is a mistake. An electrode without a position is not.
         return Parsed("other" if match["name"].upper() in _WITHOUT_PLACE else "unknown")
     second = other.rstrip(".")
@@ -122,13 +134,14 @@ def parse_words(label: str, layout: Layout | None, *, is_raw: bool = False) -> P
 
     A label with two electrodes, or with a word for another signal, is none. The reference is not known.
     """
-    text = stripped(label)
+    text = _LINKED_MASTOIDS.sub("M1M2", stripped(label))
     words = _words(text)
     found = [word for word in words if _is_electrode(word, layout, is_raw=is_raw)]
     if found and any(_says_other(word) for word in words):
         return Parsed("other")
     name = _canonical(found[0], layout, is_raw=is_raw) if len(found) == 1 else None
-    if not name or _AGAINST_AN_EAR.fullmatch(text) or _CUT_OFF.fullmatch(text):
+    is_against_an_ear = not is_raw and _AGAINST_AN_EAR.fullmatch(text)  # A1 of a cap is no ear
+    if not name or is_against_an_ear or _CUT_OFF.fullmatch(text):
         return Parsed("unknown")
     rest = tuple(word.casefold() for word in words if word != found[0])
     return Parsed("electrode", name, "words", words=rest)
@@ -148,7 +161,7 @@ def core(label: str) -> str:
     """The part of a label that names an electrode of any system, or the first of two, in upper case; "" for none."""
     text = stripped(label)
     match = _ONE_ELECTRODE.fullmatch(text)
-    if match:
+    if match and (raw_name(match["name"]) or _is_electrode(match["name"], None)):
         return str(match["name"].upper())
     found = [word for word in _words(text) if raw_name(word) or _is_electrode(word, None)]
     return found[0].upper() if len(found) == 1 else ""
@@ -157,27 +170,52 @@ def core(label: str) -> str:
 def rewritten(label: str, reading: ReadParams, layout: Layout | None) -> str | None:
     """A label after the options ``renames``, ``prefixes`` and ``suffixes``; None if its channel is to be left out.
 
-    Only labels that are not understood lose a prefix or suffix, so that a prefix ``P`` does not spoil ``P3``.
+    A rename counts in any case, unless another one has the label as written, or differs only in case. Only labels that
+    are not understood lose a prefix or suffix, so that a prefix ``P`` does not spoil ``P3``.
     """
-    text = stripped(label)
-    if text in reading.renames:
-        return reading.renames[text]
+    return _applied(label, reading, layout)[0]
+
+
+def options_used(labels: Iterable[str], reading: ReadParams) -> tuple[str, ...]:
+    """Keys of the options for names that change one of these labels: ``renames.Ch1``, ``prefixes.POL``."""
+    return tuple(sorted({key for label in labels for key in _applied(label, reading, None)[1]}))
+
+
+def _applied(label: str, reading: ReadParams, layout: Layout | None) -> tuple[str | None, tuple[str, ...]]:
+    """A label after the options, and the keys of the options that changed it."""
+    text, used = stripped(label), []
+    rename = _rename(text, reading.renames)
+    if rename is not None:
+        return reading.renames[rename], (f"renames.{rename}",)
     if not (reading.prefixes or reading.suffixes) or raw_name(text) or parse(text, layout).kind != "unknown":
-        return label
+        return label, ()
     for prefix in sorted(reading.prefixes, key=len, reverse=True):
         if text.casefold().startswith(prefix.casefold()):
             text = text[len(prefix) :].strip(_BETWEEN)
+            used.append(f"prefixes.{prefix}")
             break
     for suffix in sorted(reading.suffixes, key=len, reverse=True):
         if text.casefold().endswith(suffix.casefold()):
             text = text[: -len(suffix)].strip(_BETWEEN)
+            used.append(f"suffixes.{suffix}")
             break
-    return text if raw_name(text) or parse(text, layout).kind != "unknown" else label
+    return (text, tuple(used)) if raw_name(text) or parse(text, layout).kind != "unknown" else (label, ())
+
+
+def _rename(text: str, renames: Collection[str]) -> str | None:
+    """The rename of a label: as written, or the only one that differs in case alone."""
+    alike = [key for key in renames if key.casefold() == text.casefold()]
+    return text if text in renames else alike[0] if len(alike) == 1 else None
 
 
 def canonical_name(text: str, layout: Layout | None) -> str | None:
     """Canonical name of an electrode that is written alone; None if the layout has none of this name."""
     return _canonical(text, layout)
+
+
+def _stated(text: str) -> Reference | None:
+    """Reference that a word states; None if it states none. One ear is an electrode."""
+    return "linked_ears" if _LINKED_EARS.fullmatch(text) else REFERENCE_SUFFIXES.get(text.upper())
 
 
 def _is_electrode(text: str, layout: Layout | None, *, is_raw: bool = False) -> bool:

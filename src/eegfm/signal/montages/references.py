@@ -1,10 +1,10 @@
 """The reference of a recording, from what its channel labels state."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from eegfm.errors import RecordingError
 from eegfm.recording import Montage, Reference
-from eegfm.signal.montages.labels import StatedReference
+from eegfm.signal.montages.labels import GEODESIC_NAMES, Parsed, StatedReference
 from eegfm.signal.montages.layouts import NOT_SCALP, Layout
 
 EITHER: dict[Reference, frozenset[str]] = {
@@ -12,6 +12,11 @@ EITHER: dict[Reference, frozenset[str]] = {
     "either_mastoid": frozenset({"M1", "M2"}),
 }
 """References where each channel is recorded against one of two electrodes, by those two."""
+_EARS: dict[str, Reference] = {"A1": "A1", "A2": "A2", "M1": "M1", "M2": "M2"}
+_MIDLINE = frozenset({"Fpz", "AFz", "Fz", "FCz", "Cz", "CPz", "Pz", "POz", "Oz", "Iz"})
+"""Electrodes that recordings may have been made against."""
+_LEAST_SHARED = 3
+"""Least number of derivations that make their common second electrode the reference of the recording."""
 _UNNAMED = frozenset({None, "unknown", "words"})
 
 
@@ -30,6 +35,31 @@ def recorded_reference(
             (``mixed_references``).
     """
     return _given(given, stated) if given else _inferred(set(stated), layout)
+
+
+def against_a_reference(known: Sequence[Parsed]) -> dict[int, Parsed]:
+    """Derivations that are one electrode against a reference: an ear or mastoid, or one electrode that all share.
+
+    The channel of the shared electrode (``Cz``, ``Cz-Cz``) is left out: nothing says that it holds more than zeros.
+
+    Args:
+        known: What each label of a file says.
+
+    Returns:
+        What the labels of these derivations, and of the shared electrode, mean; by index.
+    """
+    pairs = {i: p.pair for i, p in enumerate(known) if p.pair and p.pair[0] != p.pair[1]}
+    # E1-M2 of a sleep recording is an eye.
+    ears = {i: pair for i, pair in pairs.items() if pair[1] in NOT_SCALP and pair[0] not in GEODESIC_NAMES}
+    found = {i: Parsed("electrode", name, _EARS[ear], (name, ear)) for i, (name, ear) in ears.items()}
+    firsts, seconds = {name for name, _ in pairs.values()}, {second for _, second in pairs.values()}
+    alone = {i: p for i, p in enumerate(known) if p.name}
+    is_shared = len(firsts) >= _LEAST_SHARED and len(seconds) == 1 and not seconds & firsts and seconds <= _MIDLINE
+    if found or not is_shared or any({p.name} != seconds or p.reference not in _UNNAMED for p in alone.values()):
+        return found
+    reference: Reference = "Cz" if seconds == {"Cz"} else "unknown"
+    electrodes = {i: Parsed("electrode", pair[0], reference, pair) for i, pair in pairs.items()}
+    return electrodes | {i: Parsed("other") for i in alone}
 
 
 def not_in_average(electrode: str | None, montage: Montage) -> tuple[str, ...]:
