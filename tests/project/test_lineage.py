@@ -151,6 +151,15 @@ def test_a_step_between_that_was_left_out(project: Project) -> None:
     project.run(only(TRAIN))
 
 
+def test_data_is_made_again_before_an_encoder(project: Project) -> None:
+    """Data may come out the same, and then no training is needed."""
+    project.run("mix", salt="bb")  # the encoder is of other splits
+    project.run("ingest", source=12)  # and the splits are of other recordings
+    line = project.refused(only(REPORT))
+    assert line.endswith("make them again with: kedro run --pipelines=mix --env=toy")
+    assert "overwrite" not in line
+
+
 def test_what_changes_while_a_step_runs_is_not_what_it_read(project: Project) -> None:
     def cut_slowly(recordings: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
         project.run("ingest", source=12)  # somebody else, meanwhile
