@@ -14,7 +14,6 @@ from eegfm.adapters.config import AdapterConfig
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.encoders.config import AnyEncoderConfig
 from eegfm.encoders.published import PUBLISHED
-from eegfm.jobs.ingest.config import IngestParams
 from eegfm.jobs.weights.config import ExportFormat, ImportParams
 from eegfm.mixture.config import MixtureParams
 from eegfm.nn.load_report import LoadExceptions
@@ -80,8 +79,8 @@ def test_links_lead_somewhere() -> None:
 def test_examples_are_valid_parameters() -> None:
     text = (PROJECT_ROOT / "docs" / "bids.md").read_text(encoding="utf-8")
     blocks = [yaml.safe_load(block)["mine"] for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
-    assert [IngestParams.model_validate(block["ingest"]).corpus.name for block in blocks] == ["bids", "edf_folder"]
-    CorpusParams.model_validate(blocks[0])
+    corpora = [CorpusParams.model_validate(block).ingest.corpus.name for block in blocks]
+    assert corpora == ["bids", "edf_folder", "edf_folder"]
 
 
 def code_words(page: str) -> set[str]:

@@ -117,7 +117,7 @@ def test_the_table_holds_128_names() -> None:
 
 
 def test_electrodes_without_a_name_in_the_table_are_refused() -> None:
-    message = r"knows 128 channels.*not E1, E2, E3, E4, E5 and 123 more of montage m;.*1010_64.*pretrain.encoder.channels: positions"
+    message = r"knows 128 channels.*not E1, E2, E3, E4, E5 and 123 more of montage m;.*1010_64.*channels: positions"
     with pytest.raises(ConfigError, match=message):
         build(SignalSpec(200.0, {"m": MONTAGES[129]}, {"m": 400}), channels="names")
 
