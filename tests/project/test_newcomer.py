@@ -75,6 +75,10 @@ MISTAKES = {
         variables={"MY_EEG": "~/egg", "HOME": "TMP"},
     ),
     "an empty folder": Mistake(("raw folder TMP/empty is empty",), variables={"MY_EEG": "TMP/empty"}),
+    "results among the recordings": Mistake(
+        ("the data folder TMP/eeg/out lies in the raw folder TMP/eeg of mine, which is only read",),
+        params="data=TMP/eeg/out",
+    ),
     "a zip": Mistake(
         ("no .edf .bdf file but archives (1), e.g. recordings.zip: unpack them; expected are files like {subject}/",),
         files=("eeg/recordings.zip",),
@@ -175,7 +179,7 @@ def command(name: str, root: Path) -> Command:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(b"")
     data = "" if "data=" in mistake.params else f"data={folder}/data"
-    params = ",".join(p for p in (data, mistake.params) if p)
+    params = ",".join(p for p in (data, mistake.params.replace("TMP", str(folder))) if p)
     variables = {k: v.replace("TMP", str(folder)) for k, v in mistake.variables.items()}
     (folder / "run.yml").write_text("run:\n\ttags: data\n")
     args = (arg.replace("TMP", str(folder)) for arg in mistake.args)

@@ -57,7 +57,8 @@ class ProjectHooks:
         refuse_workers(catalog)
         self._catalog = catalog
         _refuse_empty_pretraining(pipeline, catalog, self._options)
-        _check_raw_folders(pipeline, catalog)
+        root = _data_root(self._context) if self._context is not None else None
+        _check_raw_folders(pipeline, catalog, root)
         leave_out_absent(pipeline, catalog)
         self._refuse_missing(pipeline.inputs(), catalog)
         self._lineage.check_run(pipeline, catalog)
@@ -65,8 +66,8 @@ class ProjectHooks:
         check_machine(pipeline, catalog)
         self._probe_ahead = ProbeAhead(pipeline, pipelines.get("probe"))
         # A run that is refused writes nothing, not even a lock. What another run changes meanwhile, each step checks.
-        if self._context is not None:
-            self._lock.take(pipeline, catalog, _data_root(self._context))
+        if root is not None:
+            self._lock.take(pipeline, catalog, root)
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -143,8 +144,14 @@ def _data_root(context: KedroContext) -> Path:
     return Path(context.project_path) / str(given or context.config_loader["globals"]["data"])
 
 
-def _check_raw_folders(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
-    """Stop the run if a raw folder is missing or empty, before another corpus is made, fetched or converted."""
+def _check_raw_folders(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], root: Path | None) -> None:
+    """Stop the run before another corpus is made, fetched or converted if a raw folder is missing, empty or written to.
+
+    Args:
+        pipeline: The steps of the run.
+        catalog: Their catalog.
+        root: Folder of everything that the run writes.
+    """
     from eegfm.jobs.acquire.acquire import check_folder
 
     for node in pipeline.nodes:
@@ -152,4 +159,10 @@ def _check_raw_folders(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -
             continue
         acquire: AcquireParams = catalog.load(f"params:{node.namespace}.acquire")
         if isinstance(acquire.source, FolderSource):
-            check_folder(node.namespace, catalog.load(f"{node.namespace}.raw_folder"))
+            folder: Path = catalog.load(f"{node.namespace}.raw_folder")
+            check_folder(node.namespace, folder)
+            if root is not None and root.resolve().is_relative_to(folder.resolve()):
+                raise ConfigError(
+                    f"the data folder {root} lies in the raw folder {folder} of {node.namespace}, which is only read; "
+                    "choose another with --params=data=FOLDER, or data in globals.yml"
+                )
