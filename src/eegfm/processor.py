@@ -22,7 +22,7 @@ def keep_onednn_from_amx() -> None:
 
 
 def has_amx() -> bool:
-    """Whether the processor reports AMX. False if the system does not tell; only Linux does, in a file."""
+    """True if the processor reports AMX. False if the system does not tell; only Linux does, in a file."""
     try:
         with open(_PROCESSOR, encoding="utf-8", errors="replace", buffering=_BUFFER_BYTES) as lines:
             flags = next((line for line in lines if line.startswith("flags")), "")

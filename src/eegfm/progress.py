@@ -17,7 +17,7 @@ class Ticker:
         return time.monotonic() - self.started_s
 
     def is_due(self) -> bool:
-        """Whether ten seconds passed since the last time that this was true, or since the start."""
+        """True if ten seconds passed since the last time that this was true, or since the start."""
         now_s = time.monotonic()
         if now_s - self._said_s < LINE_EVERY_S:
             return False

@@ -163,11 +163,6 @@ def differences(made: Mapping[str, Any], now: Mapping[str, Any], key: str = "") 
     for name in sorted({*made, *now}):
         one, other = made.get(name), now.get(name)
         where = f"{key}.{name}" if key else str(name)
-        # An empty table, or none, has no keys that differ from those of another.
-        one, other = (
-            {} if value is None and isinstance(beside, Mapping) and name != "name" and "name" not in beside else value
-            for value, beside in ((one, other), (other, one))
-        )
         if isinstance(one, Mapping) and isinstance(other, Mapping):
             if one.get("name") != other.get("name"):
                 yield f"{where}.name", one.get("name"), other.get("name")

@@ -24,12 +24,8 @@ warnings.filterwarnings("ignore", message=".*register_new_resolver.*", category=
 warnings.filterwarnings("ignore", message=".*dataset names contain.*", category=UserWarning)
 _LOGGING = Path(__file__).parents[2] / "conf" / "logging.yml"
 if find_config_file("conf/logging") is None and "KEDRO_LOGGING_CONFIG" not in os.environ and _LOGGING.is_file():
-    # Kedro looks for it from the working folder alone, which may be any folder of the project.
+    # Kedro looks for it from the working folder alone, which may be any folder of the project, e.g. a notebook's.
     LOGGING.configure(yaml.safe_load(_LOGGING.read_text(encoding="utf-8")))
-if "ipykernel" in sys.modules:
-    # A line for every entry that is loaded would stand above every cell.
-    quiet = {**LOGGING.data.get("loggers", {}), "kedro.io.data_catalog": {"level": "WARNING"}}
-    LOGGING.configure({**LOGGING.data, "loggers": quiet})
 console.install()
 stop_before_the_run(sys.argv)
 

@@ -140,7 +140,7 @@ class Bids(Corpus):
         return Labels(with_columns(persons(rows), rows, self._labels), PARTICIPANTS_TSV, flags=rows.flags)
 
     def _is_there(self, table: Path) -> bool:
-        """Whether the table of persons exists. Without configured labels, a table that was not fetched is no error."""
+        """True if the table of persons exists. Without configured labels, a table that was not fetched is no error."""
         try:
             return is_there(table)
         except RecordingError as error:

@@ -91,7 +91,7 @@ class ChannelTable:
         return replace(header, labels=tuple(as_listed(place, label) for place, label in enumerate(header.labels)))
 
     def is_other(self, label: str) -> bool:
-        """Whether the table gives a channel another type than EEG."""
+        """True if the table gives a channel another type than EEG."""
         row = self.row(label)
         return row is not None and row.type not in (None, "EEG")
 

@@ -229,7 +229,7 @@ def _flags_of_others(table: pd.DataFrame, path: Path, name: str, columns: Sequen
 
 
 def _may_be(column: str, name: str) -> bool:
-    """Whether a column's name begins with such a word, or contains it: ``AgeAtScan``, ``Birth_Sex``."""
+    """True if a column's name begins with such a word, or contains it: ``AgeAtScan``, ``Birth_Sex``."""
     words = _plain(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column)).split("_")
     return any(word in words or column.casefold().startswith(word) for word in _WORDS[name])
 

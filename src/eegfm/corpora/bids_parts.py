@@ -46,12 +46,12 @@ class Parts(NamedTuple):
 
 
 def is_part(path: Path) -> bool:
-    """Whether a file holds one of several parts of a recording."""
+    """True if a file holds one of several parts of a recording."""
     return "split" in (entities(path.name) or {})
 
 
 def is_shared(path: Path, sidecar: Path) -> bool:
-    """Whether a side file of a part describes the whole recording."""
+    """True if a side file of a part describes the whole recording."""
     return is_part(path) and "_split-" not in sidecar.name
 
 

@@ -245,7 +245,7 @@ def _head_frame(
 
 
 def _plausible(positions_m: Mapping[str, Position], template_m: Mapping[str, Position]) -> bool:
-    """Whether all positions lie on a plausible head, and known electrodes lie near their template positions."""
+    """True if all positions lie on a plausible head, and known electrodes lie near their template positions."""
     radii_m = [np.linalg.norm(np.subtract(p, HEAD_CENTRE_M)) for p in positions_m.values()]
     if not RADII_M[0] < min(radii_m) <= max(radii_m) < RADII_M[1]:
         return False

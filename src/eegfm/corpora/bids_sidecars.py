@@ -250,7 +250,7 @@ def read_events(path: Path, own_columns: Iterable[str] = ()) -> Events:
 
 
 def is_boundary(event: Mapping[str, Any]) -> bool:
-    """Whether the signal is discontinuous at an event: EEGLAB's ``boundary``, BrainVision's ``New Segment``."""
+    """True if the signal is discontinuous at an event: EEGLAB's ``boundary``, BrainVision's ``New Segment``."""
     value = stripped(str(event["value"])).lower()
     return value.endswith("boundary") or value.startswith("new segment")
 

@@ -47,15 +47,15 @@ class HbnTask:
     columns: tuple[str, ...] = ()
 
     def starts(self, event: Mapping[str, Any], run: str = "") -> bool:
-        """Whether an event starts this task, in one run or in any."""
+        """True if an event starts this task, in one run or in any."""
         return self._is(event, self.start.format(run=run or r"\d"), 0)
 
     def stops(self, event: Mapping[str, Any]) -> bool:
-        """Whether an event stops this task."""
+        """True if an event stops this task."""
         return bool(self.stop) and self._is(event, self.stop, 1)
 
     def owns(self, event: Mapping[str, Any], run: str = "") -> bool:
-        """Whether an event belongs to this task by name, including start and stop."""
+        """True if an event belongs to this task by name, including start and stop."""
         return self.starts(event, run) or self.stops(event) or bool(re.fullmatch(self.own, event["value"]))
 
     def _is(self, event: Mapping[str, Any], pattern: str, which: int) -> bool:

@@ -88,7 +88,7 @@ def _files_meant(keys: Iterable[str], paths: Sequence[str]) -> dict[str, set[str
 
 
 def _says_two_things(rows: pd.DataFrame, used: pd.DataFrame, paths: dict[str, str]) -> bool:
-    """Whether it matters if keys are taken for persons or for files."""
+    """True if it matters if keys are taken for persons or for files."""
     row_of = {normalized_subject(key): key for key in rows["subject"]}
     by_person = {
         path: row_of.get(normalized_subject(subject))

@@ -85,7 +85,7 @@ class _Search:
         return dict(self._bound) if self._leads_to_the_end(0, 0) else None
 
     def _leads_to_the_end(self, number: int, at: int) -> bool:
-        """Whether the remaining parts match from a position on. If so, binds their fields."""
+        """True if the remaining parts match from a position on. If so, binds their fields."""
         if number == len(self._parts):
             return at == len(self._path)
         part = self._parts[number]

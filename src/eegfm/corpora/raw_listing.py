@@ -75,7 +75,7 @@ def is_utf8(path: str) -> bool:
 
 
 def _is_folder(entry: DirEntry[str]) -> bool:
-    """Whether the path is a folder or a link to a folder. A circular link is no folder."""
+    """True if the path is a folder or a link to a folder. A circular link is no folder."""
     try:
         return entry.is_dir()
     except OSError:

@@ -24,7 +24,7 @@ Row = dict[str, str | None]
 
 
 def is_missing(text: str) -> bool:
-    """Whether a cell or a value of a side file stands for a missing value."""
+    """True if a cell or a value of a side file stands for a missing value."""
     return stripped(text).casefold() in MISSING
 
 

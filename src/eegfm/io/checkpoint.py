@@ -42,7 +42,7 @@ class CheckpointDataset(Recorded, AbstractDataset[Checkpoint, Checkpoint]):
             return read_header(self._path)
 
     def is_imported(self) -> bool:
-        """Whether weights lie there that were trained elsewhere, as far as the file can be read."""
+        """True if weights lie there that were trained elsewhere, as far as the file can be read."""
         try:
             return read_header(self._path).imported is not None
         except CheckpointError:

@@ -24,7 +24,7 @@ def sealed(parquet: bytes) -> bytes:
 
 
 def footer_is_whole(path: Path) -> bool:
-    """Whether a file's footer, with the schema and the record, is the one that was written. Columns are not read."""
+    """True if a file's footer, with the schema and the record, is the one that was written. Columns are not read."""
     with path.open("rb") as file:
         n_bytes = file.seek(0, os.SEEK_END)
         file.seek(max(0, n_bytes - _N_TAIL))
@@ -33,7 +33,7 @@ def footer_is_whole(path: Path) -> bool:
 
 
 def is_whole(parquet: bytes) -> bool:
-    """Whether all bytes are those that were written; not for files that were not sealed."""
+    """True if all bytes are those that were written; not for files that were not sealed."""
     n_columns = max(0, len(parquet) - _end_n_bytes(parquet[-_N_TAIL:]))
     return _columns_sha256(parquet[n_columns:]) == _sha256(memoryview(parquet)[:n_columns])
 

@@ -115,7 +115,7 @@ class Repair:
 
 
 def is_absent_cz(montage: Montage) -> bool:
-    """Whether Cz is the reference and no channel. Its potential is zero and still counts in the average."""
+    """True if Cz is the reference and no channel. Its potential is zero and still counts in the average."""
     return montage.reference == "Cz" and "Cz" not in montage.channel_names
 
 

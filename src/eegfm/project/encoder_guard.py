@@ -72,7 +72,7 @@ def _check(node: Node, catalog: CatalogProtocol[Any, Any]) -> None:
 
 
 def _is_of(file: Path, made: Checkpoint) -> bool:
-    """Whether a stored encoder is from the same run, or the same import."""
+    """True if a stored encoder is from the same run, or the same import."""
     try:
         header = stored_header(file, "")
     except CheckpointError:

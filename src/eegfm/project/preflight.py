@@ -133,7 +133,7 @@ def _check_exposure(params: Mapping[str, Any], pipeline: Pipeline, catalog: Cata
 
 
 def _is_export(catalog: Catalog) -> bool:
-    """Whether the file to import lies in an export of eegfm, which says everything about itself."""
+    """True if the file to import lies in an export of eegfm, which says everything about itself."""
     file = Path(str(catalog["import_weights.file"]._describe()["filepath"]))
     return file.with_name("config.json").is_file()
 

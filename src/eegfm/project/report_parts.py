@@ -46,7 +46,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _is_imported(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> bool:
-    """Whether the encoder of this run is one that was trained elsewhere."""
+    """True if the encoder of this run is one that was trained elsewhere."""
     makers = [node for node in pipeline.nodes if ENCODER in node.outputs]
     if makers:
         return any("params:import" in node.inputs for node in makers)

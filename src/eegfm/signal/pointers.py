@@ -16,7 +16,7 @@ _LFS = re.compile(rb"version https://(?:git-lfs\.github|hawser\.github)\.com/spe
 
 
 def is_there(path: Path) -> bool:
-    """Whether a file exists.
+    """True if a file exists.
 
     Raises:
         RecordingError: It stands for content that was not fetched (``not_fetched``).

@@ -52,7 +52,7 @@ def first_bytes(path: Path, n_bytes: int) -> bytes:
 
 
 def looks_like_edf(start: bytes) -> bool:
-    """Whether a file starts like EDF or BDF (version field; NUL in place of blanks is common and harmless)."""
+    """True if a file starts like EDF or BDF (version field; NUL in place of blanks is common and harmless)."""
     version = start[:8].replace(b"\0", b" ")
     return len(version) == 8 and (version in {EDF_MAGIC, BDF_MAGIC})
 
@@ -76,5 +76,5 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
 def is_matlab(start: bytes) -> bool:
-    """Whether a file starts like one of MATLAB's containers; needs its first 128 bytes."""
+    """True if a file starts like one of MATLAB's containers; needs its first 128 bytes."""
     return start.startswith(HDF5_MAGIC) or start[124:128] in {b"\x00\x01IM", b"\x01\x00MI", b"\x00\x02IM"}

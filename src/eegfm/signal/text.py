@@ -23,7 +23,7 @@ def stripped(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def fits(text: str, patterns: tuple[str, ...]) -> bool:
-    """Whether a text matches one of the patterns. Case and surrounding blanks do not count."""
+    """True if a text matches one of the patterns. Case and surrounding blanks do not count."""
     return any(fnmatchcase(text.strip().lower(), pattern.lower()) for pattern in patterns)
 
 

@@ -17,7 +17,7 @@ MIN_REST_RATIO = 0.01
 
 
 def names_triggers(label: str) -> bool:
-    """Whether a channel's label says that it holds triggers."""
+    """True if a channel's label says that it holds triggers."""
     return _LABEL.fullmatch(label.strip()) is not None
 
 

@@ -218,7 +218,7 @@ def _extents(groups: Sequence[WindowIndex], montage: str) -> NDArray[np.int64]:
 
 
 def _overlap(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
-    """Whether an interval of one set overlaps an interval of the other. Intervals of one set may overlap each other."""
+    """True if an interval of one set overlaps an interval of the other. Intervals of one set may overlap each other."""
     if not len(one) or not len(other):
         return False
     starts, stops = np.sort(other[:, 0]), np.sort(other[:, 1])

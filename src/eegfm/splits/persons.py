@@ -156,7 +156,7 @@ class PersonNames:
         self._linked = _merged_groups(linked)
 
     def is_simulated(self, corpus: str) -> bool:
-        """Whether the corpus has simulated recordings."""
+        """True if the corpus has simulated recordings."""
         return corpus in self._simulated
 
     def key(self, corpus: str, subject: str) -> str:

@@ -18,7 +18,7 @@ _N_SHOWN = 5
 
 
 def is_stale(folder: Path, facts: StoreFacts, before: Before) -> bool:
-    """Whether a store must start empty. If so, the log says why, and what that costs.
+    """True if a store must start empty. If so, the log says why, and what that costs.
 
     Args:
         folder: The store.

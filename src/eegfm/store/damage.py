@@ -26,7 +26,7 @@ _READ_BYTES = 1 << 20
 
 
 def is_intact(folder: Path, entry: RecordingEntry) -> bool:
-    """Whether the samples of a recording exist and match their checksums.
+    """True if the samples of a recording exist and match their checksums.
 
     This uses plain reads, not the mapping. A sector that the disk cannot read then counts as damage and does not end
     this process.
@@ -93,7 +93,7 @@ def remedy(folder: Path, recording_ids: Sequence[str]) -> str:
 
 
 def is_marked(folder: Path) -> bool:
-    """Whether damage was found since the store was last read whole."""
+    """True if damage was found since the store was last read whole."""
     return (folder / MARK_FILE).exists()
 
 

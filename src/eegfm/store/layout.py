@@ -58,7 +58,7 @@ class StoreFacts:
 
 
 def is_of_this_format(folder: Path) -> bool:
-    """Whether this version can read the store. Also True for damaged facts, which ``read_facts`` refuses."""
+    """True if this version can read the store. Also True for damaged facts, which ``read_facts`` refuses."""
     facts = _read_sealed(folder / STORE_FILE)
     return facts is None or facts.get("format_version") == FORMAT_VERSION
 

@@ -70,7 +70,7 @@ class ReadAhead:
             self._n_unseen = N_UNSEEN
 
     def _are_cached(self, rows: NDArray[np.int64]) -> bool:
-        """Whether these rows are in the page cache."""
+        """True if these rows are in the page cache."""
         if not hasattr(os, "RWF_NOWAIT"):
             return False
         buffer = [bytearray(1)]

@@ -63,7 +63,7 @@ class SignalStore:
 
     @property
     def is_simulated(self) -> bool:
-        """Whether the recordings are simulated."""
+        """True if the recordings are simulated."""
         return self._facts.is_simulated
 
     @cached_property

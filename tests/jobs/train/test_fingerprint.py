@@ -22,7 +22,7 @@ from eegfm.encoders.config import AnyEncoderConfig, LunaConfig, PatchTransformer
 from eegfm.inference.encoder_code import implementations
 from eegfm.jobs.train import fingerprint
 from eegfm.jobs.train.data import TrainingData, training_data
-from eegfm.jobs.train.fingerprint import run_fingerprint, signals_of, training_code
+from eegfm.jobs.train.fingerprint import named, run_identity, signals_of, training_code
 from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.recording import Montage
 from eegfm.source_code import module_hashes
@@ -67,6 +67,12 @@ NO_WEIGHTS = {
     *("json_text", "nn.allocation", "safetensors_header", "stated_spec"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""
+
+
+def run_fingerprint(*what: Any, **more: Any) -> str:
+    return named(run_identity(*what, **more))
+
+
 TRAIN = """
 import json, os, sys
 from pathlib import Path

@@ -46,7 +46,7 @@ def planned_files(config: SimulatedConfig) -> Iterator[PlannedFile]:
 
 
 def is_current(config: SimulatedConfig, root: Path) -> bool:
-    """Whether the folder holds all files of this configuration, each with its written size."""
+    """True if the folder holds all files of this configuration, each with its written size."""
     manifest = _read(root / MANIFEST)
     if manifest is None or manifest.version != VERSION or manifest.config != config.model_dump(mode="json"):
         return False

@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 def is_simulated(folder: Path) -> bool:
-    """Whether a raw folder was written by the simulator, wholly or in part, whatever the configuration calls it."""
+    """True if a raw folder was written by the simulator, wholly or in part, whatever the configuration calls it."""
     return (folder / MANIFEST).is_file() or (folder / UNFINISHED).is_file()
 
 

@@ -75,5 +75,5 @@ class AcquireParams(StrictModel):
 
     @property
     def simulates(self) -> bool:
-        """Whether the recordings are simulated. Scores on them do not hold for real recordings."""
+        """True if the recordings are simulated. Scores on them do not hold for real recordings."""
         return isinstance(self.source, SimulatedTuh | SimulatedHbn)

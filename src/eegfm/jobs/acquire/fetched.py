@@ -53,11 +53,11 @@ class FetchedFile:
         return cls(file.path, file.n_bytes, file.etag, file.mtime_ns, md5)
 
     def is_version_of(self, file: RemoteFile) -> bool:
-        """Whether the object is still the one that arrived."""
+        """True if the object is still the one that arrived."""
         return (self.path, self.n_bytes, self.etag) == (file.path, file.n_bytes, file.etag)
 
     def is_at(self, place: Path) -> bool:
-        """Whether the file lies at a place unchanged. One that was copied without its time gets that back."""
+        """True if the file lies at a place unchanged. One that was copied without its time gets that back."""
         if not _is_regular(place) or place.stat().st_size != self.n_bytes:
             return False
         if place.stat().st_mtime_ns != self.mtime_ns:
@@ -168,7 +168,7 @@ def check_complete(folder: Path) -> None:
 
 
 def is_complete(folder: Path, selection: str) -> bool:
-    """Whether all files of a selection were fetched and still have their sizes; no bucket is asked."""
+    """True if all files of a selection were fetched and still have their sizes; no bucket is asked."""
     record = read_record(folder)
     if record is None or record.selection != selection:
         return False
@@ -193,7 +193,7 @@ def folder_lock(folder: Path) -> AbstractContextManager[None]:
 
 
 def _is_regular(place: Path) -> bool:
-    """Whether a file lies at a place, and no link, folder or device."""
+    """True if a file lies at a place, and no link, folder or device."""
     return place.exists() and stat.S_ISREG(place.lstat().st_mode)
 
 

@@ -202,7 +202,7 @@ class Bucket:
 
 
 def _etag_is_md5(file: RemoteFile, answer: dict[str, Any]) -> bool:
-    """Whether the object is encrypted with a key of the owner. Its ETag then looks like an MD5 but is none."""
+    """True if the object is encrypted with a key of the owner. Its ETag then looks like an MD5 but is none."""
     keyed = answer.get("ServerSideEncryption", "").startswith("aws:kms") or "SSECustomerAlgorithm" in answer
     return bool(file.md5) and not keyed
 

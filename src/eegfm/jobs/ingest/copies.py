@@ -134,7 +134,7 @@ def _n_bins(store: SignalStore, n: int) -> int:
 
 
 def _is_copy(store: SignalStore, one: RecordingEntry, other: RecordingEntry) -> bool:
-    """Whether two recordings hold one signal, compared at places spread over both."""
+    """True if two recordings hold one signal, compared at places spread over both."""
     n, n_both = round(PIECE_S * store.rate_hz), min(one.n_samples, other.n_samples)
     if abs(one.n_samples - other.n_samples) > MAX_LENGTH_DIFFERENCE_S * store.rate_hz:
         return False

@@ -145,7 +145,7 @@ def _differences(one: Known, other: Known) -> list[str]:
 
 
 def _alike(some: Sequence[_Mark], others: Sequence[_Mark], one: Known, other: Known) -> bool:
-    """Whether two lists are equal up to one sample."""
+    """True if two lists are equal up to one sample."""
     tolerance_s = max(one.tolerance_s, other.tolerance_s) + 1e-6
     return len(some) == len(others) and all(
         a[2] == b[2] and abs(a[0] - b[0]) <= tolerance_s and abs(a[1] - b[1]) <= 2 * tolerance_s

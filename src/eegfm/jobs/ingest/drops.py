@@ -65,5 +65,5 @@ def refuse_replaced(replaced: Sequence[str], n_stored: int, made_from: str, root
 
 
 def is_other_folder(made_from: str, root: Path) -> bool:
-    """Whether a store was made from another raw folder, as far as it knows."""
+    """True if a store was made from another raw folder, as far as it knows."""
     return made_from not in {"", str(root.resolve())}

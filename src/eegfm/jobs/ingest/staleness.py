@@ -68,10 +68,10 @@ def store_facts(params: IngestParams, signal: SignalParams, *, simulated: bool, 
 
 
 def _flat(parameters: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Parameters by dotted name."""
+    """Parameters by dotted name. An empty table has none."""
     flat: dict[str, Any] = {}
     for name, value in parameters.items():
-        flat |= _flat(value, f"{above}{name}.") if isinstance(value, Mapping) and value else {f"{above}{name}": value}
+        flat |= _flat(value, f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}": value}
     return flat
 
 

@@ -95,7 +95,7 @@ def _without_bad(facts: Mapping[str, Any], bad: Sequence[tuple[float, float]]) -
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value is missing."""
+    """True if a value is missing."""
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 

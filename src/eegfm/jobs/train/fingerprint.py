@@ -57,18 +57,6 @@ def run_identity(
     }
 
 
-def run_fingerprint(
-    params: PretrainParams,
-    data: TrainingData,
-    signals: Mapping[str, str],
-    *,
-    parents: Sequence[Checkpoint] = (),
-    job: str = PRETRAIN,
-) -> str:
-    """Name a run by its identity, see ``run_identity``."""
-    return named(run_identity(params, data, signals, parents=parents, job=job))
-
-
 def named(identity: Mapping[str, Any]) -> str:
     """Name of the run with this identity."""
     return sha256_of(identity)[:12]

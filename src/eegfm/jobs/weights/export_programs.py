@@ -154,7 +154,7 @@ def _traced(model: Inference, example: Tensor, lengths: dict[int, Any]) -> Expor
 
 
 def _takes(model: Inference, n_channels: int, n_samples: int) -> bool:
-    """Whether the encoder itself takes windows of this length."""
+    """True if the encoder itself takes windows of this length."""
     try:
         model(torch.zeros(1, n_channels, n_samples))
     except (EegfmError, RuntimeError, AssertionError):

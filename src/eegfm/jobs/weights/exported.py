@@ -94,7 +94,7 @@ def read_exported(folder: Path) -> Checkpoint:
 
 
 def is_exported(path: Path) -> bool:
-    """Whether a file of weights lies in an export of eegfm."""
+    """True if a file of weights lies in an export of eegfm."""
     config = path.with_name(CONFIG_FILE)
     if path.name != WEIGHTS_FILE or not config.is_file():
         return False

@@ -134,7 +134,7 @@ def _check_duration(jumps_s: NDArray[np.float64], tolerance_s: float, record_s: 
 def has_clock_drift(
     onsets_s: NDArray[np.float64], segments: Sequence[Segment], record_s: float, n_per_record: int
 ) -> bool:
-    """Whether stated onsets and counted samples drift apart by over half a sample within a segment.
+    """True if stated onsets and counted samples drift apart by over half a sample within a segment.
 
     A single step below the tolerance is rounding. Many steps in one direction mean another clock.
     """

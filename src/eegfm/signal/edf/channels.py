@@ -43,7 +43,7 @@ class EdfChannel:
 
     @property
     def is_annotation(self) -> bool:
-        """Whether this channel holds annotation lists and no samples."""
+        """True if this channel holds annotation lists and no samples."""
         return is_annotations(self.label)
 
 
@@ -108,7 +108,7 @@ def _are_electrodes(labels: Sequence[str], params: ReadParams, counts: Sequence[
 
 
 def _is_faulty(channel: EdfChannel) -> bool:
-    """Whether a channel that is no electrode is described wrongly. A unit that is no voltage is not wrong there."""
+    """True if a channel that is no electrode is described wrongly. A unit that is no voltage is not wrong there."""
     has_fault = isinstance(channel.calibration, RecordingError) and channel.calibration.code != "unknown_unit"
     return not channel.n_per_record or (has_fault and not channel.is_annotation)
 

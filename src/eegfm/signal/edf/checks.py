@@ -74,7 +74,7 @@ def n_aligned_records(header: EdfHeader, records: EdfRecords, has_onsets: bool, 
 
 
 def _follow_on(evidence: NDArray[np.float64], window: int) -> bool:
-    """Whether every stretch of records shows smooth transitions from record to record. A short file is one stretch."""
+    """True if every stretch of records shows smooth transitions from record to record. A short file is one stretch."""
     window = min(window, len(evidence))
     if window < MIN_JUNCTIONS:
         return False
@@ -83,7 +83,7 @@ def _follow_on(evidence: NDArray[np.float64], window: int) -> bool:
 
 
 def _have_low_bytes(header: EdfHeader, records: EdfRecords) -> bool:
-    """Whether low bytes vary in every record.
+    """True if low bytes vary in every record.
 
     If one byte was lost, the low byte of a sample is the high byte of another. Except for the largest values this byte
     holds only the sign. The trace is then as smooth as before, and 256 times as high.
@@ -186,7 +186,7 @@ def _physical(channel: EdfChannel) -> tuple[float, float]:
 
 
 def _is_padding(header: EdfHeader, records: EdfRecords) -> bool:
-    """Whether the bytes after the last record are all equal, and differ from the last bytes of the record."""
+    """True if the bytes after the last record are all equal, and differ from the last bytes of the record."""
     extra = records.extra_bytes()
     return bool(
         header.n_extra_bytes >= MIN_PADDING_BYTES
@@ -200,7 +200,7 @@ def _window_records(header: EdfHeader) -> int:
 
 
 def _ends_in_annotations(header: EdfHeader) -> bool:
-    """Whether the last bytes of each record are an annotation list."""
+    """True if the last bytes of each record are an annotation list."""
     return [channel for channel in header.channels if channel.n_per_record][-1].is_annotation
 
 

@@ -134,7 +134,7 @@ def _structs(group: Any, wanted: Wanted | None, budget: Budget, depth: int) -> l
 
 
 def _is_reference_list(node: Any) -> bool:
-    """Whether a dataset is one field of a struct array. A cell array looks alike, but is marked as such."""
+    """True if a dataset is one field of a struct array. A cell array looks alike, but is marked as such."""
     import h5py
 
     return (

@@ -117,5 +117,5 @@ def tcp_montage(montage: Montage) -> BipolarMontage:
 
 
 def is_bipolar(montage: Montage) -> bool:
-    """Whether channels are differences of two electrodes. Only such channels have a hyphen in their names."""
+    """True if channels are differences of two electrodes. Only such channels have a hyphen in their names."""
     return any("-" in name for name in montage.channel_names)

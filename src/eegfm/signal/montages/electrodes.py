@@ -75,7 +75,7 @@ def clean_label(label: str, layout: Layout | None = None) -> str | None:
 
 
 def is_electrode(name: str, layout: Layout) -> bool:
-    """Whether a layout has an electrode of this name; the caps of BioSemi also have their raw names."""
+    """True if a layout has an electrode of this name; the caps of BioSemi also have their raw names."""
     is_input = layout in CAPS and raw_name(name) in raw_names(layout)
     return is_input or clean_label(name, layout) in electrode_table(layout)
 
@@ -154,19 +154,17 @@ def resolve_channels(
         check_cap(raw, layout)
     parsed, flags = _read(texts, layout, rates)
     table = electrode_table(layout)
-    found = [i for i, p in enumerate(parsed) if p.name in table]
-    if not found:
+    found = {i: p.name for i, p in enumerate(parsed) if p.name in table}
+    if not found or (raw and layout not in CAPS and NOT_SCALP.issuperset(found.values())):
         raise _no_electrode(labels, layout, raw, flags)
     if raw and layout in CAPS:
-        taken = {parsed[i].name for i in found}
+        taken = set(found.values())
         check_cap([name for name, electrode in raw_names(layout).items() if electrode in taken], layout, flags)
-    if raw and layout not in CAPS and all(parsed[i].name in NOT_SCALP for i in found):
-        raise _no_electrode(labels, layout, raw, flags)
-    twice = _repeated(parsed[i].name for i in found)
+    twice = _repeated(found.values())
     if twice:
         raise _duplicates(twice)
-    picks = sorted(found, key=lambda i: table[parsed[i].name].order)
-    electrodes = [table[parsed[i].name] for i in picks]
+    picks = sorted(found, key=lambda i: table[found[i]].order)
+    electrodes = [table[found[i]] for i in picks]
     stated = {meaning_of_ref if (r := parsed[i].reference) == "unknown" else r for i in picks}
     recorded_against, reference_flags = recorded_reference(reference, stated, layout)
     shared = sorted({pair[1] for i in picks if (pair := parsed[i].pair)})
@@ -254,7 +252,7 @@ def _completed(
 
 @lru_cache(maxsize=64)
 def _is_radial(labels: tuple[str, ...]) -> bool:
-    """Whether a file names electrodes radially: most names that distinguish the systems are radial."""
+    """True if a file names electrodes radially: most names that distinguish the systems are radial."""
     names = [core(label) for label in labels]
     radial = [raw_name(name) is not None for name in names]
     other = [canonical_name(name, None) is not None for name in names]

@@ -153,7 +153,7 @@ def is_annotations(label: str) -> bool:
 
 
 def is_oxygen_perhaps(label: str) -> bool:
-    """Whether a label may mean the gas O2, if no other electrode has the same words."""
+    """True if a label may mean the gas O2, if no other electrode has the same words."""
     return _OXYGEN.fullmatch(stripped(label)) is not None
 
 
@@ -219,7 +219,7 @@ def _stated(text: str) -> Reference | None:
 
 
 def _is_electrode(text: str, layout: Layout | None, *, is_raw: bool = False) -> bool:
-    """Whether any possible layout has this electrode."""
+    """True if any possible layout has this electrode."""
     own = _canonical(text, layout, is_raw=is_raw)
     return bool(own or _canonical(text, None)) or text.upper() in _WITHOUT_PLACE
 

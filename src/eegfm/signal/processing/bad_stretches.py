@@ -36,7 +36,7 @@ NOTHING_BAD = BadStretches()
 
 
 def says_bad(event: Mapping[str, Any], patterns: Sequence[str]) -> bool:
-    """Whether one of an event's texts matches one of the patterns. Case and surrounding blanks do not count.
+    """True if one of an event's texts matches one of the patterns. Case and surrounding blanks do not count.
 
     The texts are the event's values. If these are empty or numbers (of triggers), the texts of its other columns also
     count.
@@ -109,7 +109,7 @@ def bad_ones(
 
 
 def is_on_channels(event: Mapping[str, Any]) -> bool:
-    """Whether an event is about some channels only."""
+    """True if an event is about some channels only."""
     named = any(event.get(column) for column in CHANNEL_COLUMNS)
     return named or any(CHANNEL_SIGN in str(event.get(column) or "") for column in TEXT_COLUMNS)
 

@@ -101,7 +101,7 @@ class TrainingLoader:
             yield block
 
     def _ask(self, step: int, asked: OrderedDict[tuple[str | int, ...], None]) -> bool:
-        """Whether anything of a step had to be read; steps of one pool ask once."""
+        """True if anything of a step had to be read; steps of one pool ask once."""
         is_read = False
         for extent in self._plan.extents(step):
             if extent.key in asked or (extent.corpus, extent.montage) in self._device_signals:
