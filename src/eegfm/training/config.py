@@ -1,5 +1,6 @@
 """Parameters of a phase of training. No torch and no Lightning here."""
 
+import re
 from typing import Any, Literal
 
 from pydantic import NonNegativeInt, PositiveFloat, model_validator
@@ -38,7 +39,11 @@ class PretrainParams(StrictModel):
         validation_interval_steps: Steps between two validations; one more follows the last step.
         n_validation_windows: Largest number of windows per corpus that a validation looks at, spread evenly.
         accelerator: Device of the training.
-        devices: Number of devices.
+        devices: Devices of each node, one process each; ``auto`` takes all GPUs, or one process on a CPU.
+        num_nodes: Machines that train together, each with as many devices.
+        strategy: How processes share the work. ``ddp`` gives each a whole model and a part of every batch. ``fsdp``
+            is refused.
+        rendezvous: HOST:PORT at which nodes meet; None takes it from SLURM.
         precision: Number format of matrix products. ``bf16-mixed`` is refused on a CPU that computes it wrong.
         progress_bar: Whether to draw one; only ever on a terminal. Elsewhere a line every ten seconds is logged.
         overwrite: Replace a stored encoder that this training would not make again: an imported one, or one that other
@@ -64,7 +69,10 @@ class PretrainParams(StrictModel):
     validation_interval_steps: Number = 100
     n_validation_windows: Number = 200
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    devices: Literal[1] = 1
+    devices: Count | Literal["auto"] = 1
+    num_nodes: Count = 1
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    rendezvous: str | None = None
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     progress_bar: bool = True
     overwrite: bool = False
@@ -80,10 +88,32 @@ class PretrainParams(StrictModel):
         self.objective.check_encoder(self.encoder)
         return self
 
+    @model_validator(mode="after")
+    def _ranks_can(self) -> "PretrainParams":
+        if self.strategy == "fsdp":
+            raise ValueError(
+                "strategy is fsdp; weights are not shared out over devices, every device holds the whole model; "
+                "choose ddp or auto"
+            )
+        n_least = self.num_nodes * (1 if self.devices == "auto" else self.devices)
+        if self.batch_size % n_least:
+            below = self.batch_size // n_least * n_least
+            nearest = " or ".join(str(size) for size in (below, below + n_least) if size)
+            raise ValueError(
+                f"batch_size {self.batch_size} cannot be shared out over {n_least} processes (devices {self.devices}, "
+                f"num_nodes {self.num_nodes}); nearest batch sizes that can: {nearest}"
+            )
+        if self.rendezvous is not None and not re.fullmatch(r"[^\s:]+:\d{1,5}", self.rendezvous):
+            raise ValueError(f"rendezvous is {self.rendezvous!r}; give HOST:PORT, e.g. node1:29500")
+        return self
+
     def identity(self) -> dict[str, Any]:
         """Options that decide the result.
 
         Left out are those for the machine, the display, the header's license and the file that is replaced.
         """
-        without = {"accelerator", "devices", "license", "loader", "overwrite", "progress_bar"}
+        without = {
+            *("accelerator", "devices", "num_nodes", "strategy", "rendezvous"),
+            *("license", "loader", "overwrite", "progress_bar"),
+        }
         return self.model_dump(mode="json", exclude=without)

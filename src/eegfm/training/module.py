@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from eegfm.nn.context import Context, Stage
 from eegfm.objectives.base import LossOutput, Objective
 from eegfm.training.config import PretrainParams
 from eegfm.training.logs.history import Averages, History, mixed, with_r2
+from eegfm.training.ranks import gathered, share_gradients, share_running_statistics
 from eegfm.training.schedules.base import Schedule
 from eegfm.training.tensors import checkpoint_tensors
 
@@ -94,6 +94,8 @@ class PretrainModule(LightningModule):
     def losses(self, step: TrainStep, stage: Stage = Stage.TRAINING) -> Iterator[tuple[str, float, LossOutput]]:
         """Compute the losses of a step, one micro-batch at a time.
 
+        Ranks share the windows of a micro-batch in a training, and whole micro-batches in a validation.
+
         Args:
             step: Micro-batches of this rank.
             stage: The use of the step.
@@ -101,11 +103,12 @@ class PretrainModule(LightningModule):
         Yields:
             Name of the corpus, share of the micro-batch in the windows of the step, and what the objective gives.
         """
-        context = self._context.of(stage, step.number, self.rank, self.world_size)
+        rank, world_size = (0, 1) if stage is Stage.VALIDATION else (self.rank, self.world_size)
+        context = self._context.of(stage, step.number, rank, world_size)
         n_before: Counter[str] = Counter()
         for batch in step.batches:
             corpus = batch["corpus"]
-            share = len(batch["samples"]) * self.world_size / step.n_windows
+            share = len(batch["samples"]) * world_size / step.n_windows
             yield corpus, share, self._output(batch, replace(context, part=n_before[corpus]))
             n_before[corpus] += 1
 
@@ -123,11 +126,11 @@ class PretrainModule(LightningModule):
         logs: list[tuple[str, int, dict[str, Tensor]]] = []
         total = torch.zeros((), device=self.device)
         for corpus, share, output in self.losses(step):
-            with self._local_gradients(is_last=len(logs) + 1 == len(step.batches)):
-                self.manual_backward(share * output.loss)
+            self.manual_backward(share * output.loss)
             logs.append((corpus, len(step.batches[len(logs)]["samples"]), output.logs))
             total = total + share * output.loss.detach()
             del output  # with all that is encoded, before the next micro-batch is
+        total = self._share(total)
         nn.utils.clip_grad_norm_(self.parameters(), self.params.gradient_clip)
         learning_rate = optimizer.param_groups[0]["lr"]
         optimizer.step()
@@ -151,7 +154,8 @@ class PretrainModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log means per corpus and over the mixture."""
-        means = {f"val_{name}": value for name, value in self._means(self._validation.by_corpus()).items()}
+        by_corpus = self._of_all_ranks(self._validation).by_corpus()
+        means = {f"val_{name}": value for name, value in self._means(by_corpus).items()}
         self.history.record(self.global_step, means)
         self.log_dict(means)
         self.log("val", means["val_loss"], prog_bar=True, logger=False)
@@ -195,11 +199,15 @@ class PretrainModule(LightningModule):
         if self.trainer.precision == "16-mixed":
             raise TrainingError("precision 16-mixed is not supported; choose 32-true or bf16-mixed")
 
-    def _local_gradients(self, *, is_last: bool) -> AbstractContextManager[None]:
-        """Keep processes from exchanging gradients before the last micro-batch of a step."""
-        model = self.trainer.strategy.model
-        unsynced = getattr(model, "no_sync", None)
-        return nullcontext() if is_last or unsynced is None else unsynced()
+    def _share(self, loss: Tensor) -> Tensor:
+        """Exchange gradients and running statistics between ranks; the loss of the whole step."""
+        if self.world_size == 1:
+            return loss
+        share_running_statistics(self)
+        return share_gradients(self.parameters(), loss)
+
+    def _of_all_ranks(self, averages: Averages) -> Averages:
+        return averages if self.world_size == 1 else Averages.merged(gathered(averages.counted()))
 
     def _is_logged(self, step: int) -> bool:
         return (step + 1) % self.params.log_interval_steps == 0 or step + 1 == self.n_steps
@@ -208,7 +216,7 @@ class PretrainModule(LightningModule):
         averages = Averages()
         for corpus, n_windows, values in logs:
             averages.add(corpus, {name: float(value) for name, value in values.items()}, n_windows)
-        means = self._means(averages.by_corpus())
+        means = self._means(self._of_all_ranks(averages).by_corpus())
         means["lr"] = float(learning_rate)
         self.history.record(step, means)
         self.log_dict({f"train_{name}": value for name, value in means.items()})

@@ -12,12 +12,14 @@ from pathlib import Path
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.environments import TorchElasticEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from eegfm.stopping import Stopped
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
 from eegfm.training.logs.progress_lines import ProgressLines
+from eegfm.training.ranks import RankStrategy
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +39,8 @@ def build_trainer(
     run with the same parameters and data are replaced.
 
     Args:
-        params: Device, precision, intervals.
+        params: Device, precision, intervals. With more than one device, this process is one of those that
+            ``torch.distributed.run`` started.
         run_directory: Folder of the logs.
         n_steps: Optimizer steps in all.
         callbacks: Callbacks of the run.
@@ -47,12 +50,16 @@ def build_trainer(
         TrainingError: bfloat16 is requested on a CPU that computes it wrong. Nothing is removed then.
     """
     quieten()
+    assert params.devices != "auto", "jobs.train counts the devices"
+    is_shared = params.devices * params.num_nodes > 1
     # In a log file every update would be a line.
     shows_bar = params.progress_bar and sys.stderr.isatty()
     bar: list[Callback] = [TQDMProgressBar() if shows_bar else ProgressLines(n_steps)]
     trainer = Trainer(
         accelerator=params.accelerator,
         devices=params.devices,
+        num_nodes=params.num_nodes,
+        strategy=RankStrategy(cluster_environment=TorchElasticEnvironment()) if is_shared else "auto",
         precision=params.precision,
         max_steps=n_steps,
         max_epochs=1,
@@ -70,7 +77,8 @@ def build_trainer(
     )
     if params.precision == "bf16-mixed":
         check_bfloat16(trainer.strategy.root_device)
-    shutil.rmtree(run_directory / "tensorboard", ignore_errors=True)
+    if trainer.is_global_zero:
+        shutil.rmtree(run_directory / "tensorboard", ignore_errors=True)
     return trainer
 
 

@@ -2,9 +2,11 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 import pandas as pd
+import torch
 
 from eegfm.batch import SignalSpec
 from eegfm.mixture.shares import rounded_weights
@@ -61,7 +63,8 @@ def training_data(
     training = window_groups(mixture, stores, "train")
     validation = window_groups(mixture, stores, "validation")
     check_rows(training, validation)
-    plan = MixturePlan(
+    of_rank = partial(
+        MixturePlan,
         training,
         weights,
         params.batch_size,
@@ -69,12 +72,11 @@ def training_data(
         drawn_by=mixing.drawn_by,
         max_windows_per_person=mixing.max_windows_per_person,
         shuffle=params.shuffle,
-        rank=rank,
-        world_size=world_size,
     )
+    plan = of_rank(rank=rank, world_size=world_size)
     _log_plan(plan, mixing.drawn_by)
     if params.loader.verify == "before_training":
-        verify_samples([*chain(*training.values(), *validation.values())], stores)
+        verify_samples([*chain(*training.values(), *validation.values())], stores, rank=rank, world_size=world_size)
     n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
     return TrainingData(
         spec=signal_spec(mixture, stores),
@@ -83,14 +85,25 @@ def training_data(
         mixture_sha256=mixture_sha256(mixture),
         n_steps=n_steps,
         n_steps_per_epoch=plan.n_steps_per_epoch,
-        training=_loader(plan, training, stores, n_steps, params),
-        validation=ValidationLoader(validation, stores, plan.counts, params.n_validation_windows),
+        training=_loader(plan, None if world_size == 1 else of_rank(), training, stores, n_steps, params),
+        validation=ValidationLoader(
+            validation, stores, plan.counts, params.n_validation_windows, rank=rank, world_size=world_size
+        ),
         shown={**training, **validation},
     )
 
 
-def _loader(plan: MixturePlan, groups: Groups, stores: Stores, n_steps: int, params: PretrainParams) -> TrainingLoader:
+def _loader(
+    plan: MixturePlan,
+    whole: MixturePlan | None,
+    groups: Groups,
+    stores: Stores,
+    n_steps: int,
+    params: PretrainParams,
+) -> TrainingLoader:
     device, loader = training_device(params.accelerator), params.loader
+    if whole is not None and device.type == "cuda":  # the threads of the loader do not know the process's own device
+        device = torch.device("cuda", torch.cuda.current_device())
     return TrainingLoader(
         plan,
         stores,
@@ -99,6 +112,7 @@ def _loader(plan: MixturePlan, groups: Groups, stores: Stores, n_steps: int, par
         read_ahead_steps=loader.read_ahead_steps,
         device=device,
         device_signals=signals_on_device(groups, stores, device, loader.residency, loader.device_memory_ratio),
+        whole=whole,
     )
 
 

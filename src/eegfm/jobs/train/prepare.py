@@ -39,14 +39,21 @@ class PreparedRun:
 
 
 def prepare(
-    params: PretrainParams, mixture: pd.DataFrame, splits: pd.DataFrame, stores: Stores, refuse: Refuse | None = None
+    params: PretrainParams,
+    mixture: pd.DataFrame,
+    splits: pd.DataFrame,
+    stores: Stores,
+    refuse: Refuse | None = None,
+    *,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> PreparedRun:
-    """Check who may be trained on, address the windows, build the model and fit its statistics."""
+    """Check who may be trained on, address the windows, build the model and fit its statistics, for one process."""
     split_table = SplitTable(splits)
     split_table.check_training(mixture)
     stores = readable(stores, params.loader.verify)
     mixture = with_channels_left(mixture, stores, lambda m: Rereference(m, params.reference, params.bad_channels))
-    data = training_data(mixture, stores, params)
+    data = training_data(mixture, stores, params, rank=rank, world_size=world_size)
     identity = run_identity(params, data, signals_of(mixture, stores))
     fingerprint = named(identity)
     if refuse is not None:

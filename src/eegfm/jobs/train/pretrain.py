@@ -1,43 +1,24 @@
 """Pretrain an encoder on a mixture. The job returns a checkpoint and its numbers."""
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from eegfm.checkpoint import Checkpoint
 from eegfm.files import write_atomically
+from eegfm.jobs.train.devices import n_ranks, with_devices
 from eegfm.jobs.train.fit import fit, run_metrics
+from eegfm.jobs.train.launch import fit_on_ranks
 from eegfm.jobs.train.prepare import Refuse, prepare
 from eegfm.jobs.train.reconstruct import reconstruct
+from eegfm.jobs.train.result import PretrainResult
 from eegfm.store.stores import Stores
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
 from eegfm.training.data_module import WindowData
 from eegfm.training.loading.residency import training_device
 from eegfm.training.module import PretrainModule
-
-
-@dataclass(frozen=True)
-class PretrainResult:
-    """Outcome of a pretraining.
-
-    Args:
-        checkpoint: Encoder weights under ``encoder.``, the objective's under ``objective.``, and the header.
-        metrics: Plain numbers, see ``fit_pretraining``.
-        history: One row per logged step: step, loss, val_loss, lr, and the same per corpus.
-        reconstructions: By corpus, arrays for a plot: see ``eegfm.objectives.base.Reconstruction``; with
-            ``channel_names``, ``rate_hz`` and ``patch_samples``. Empty where the objective reconstructs nothing.
-        run_directory: Folder of the logs of this run.
-    """
-
-    checkpoint: Checkpoint = field(repr=False)
-    metrics: dict[str, float]
-    history: pd.DataFrame = field(repr=False)
-    reconstructions: dict[str, dict[str, Any]] = field(repr=False)
-    run_directory: Path
 
 
 def pretraining(
@@ -71,8 +52,9 @@ def fit_pretraining(
     *,
     splits: pd.DataFrame,
     refuse: Refuse = lambda fingerprint, identity: None,
+    place: tuple[int, int] | None = None,
 ) -> PretrainResult:
-    """Pretrain an encoder on a mixture.
+    """Pretrain an encoder on a mixture, on all devices that the parameters ask for.
 
     Args:
         mixture: Windows to draw from, see ``eegfm.mixture.table.mix_windows``.
@@ -82,6 +64,7 @@ def fit_pretraining(
             its mixture, the samples and filters of its signals, and its code.
         splits: Persons and their splits; the mixture is checked against it, and the header says who was trained on.
         refuse: Is called as soon as the run has its name, before the model is built.
+        place: Number of this process and number of processes, if it is one of several that share this training.
 
     Returns:
         The result. Metrics: ``train_loss`` and ``train_r2`` (mean over the last tenth of the history),
@@ -97,10 +80,15 @@ def fit_pretraining(
     """
     if params.precision == "bf16-mixed":
         check_bfloat16(training_device(params.accelerator))
-    run = prepare(params, mixture, splits, stores, refuse)
+    params = with_devices(params)
+    if place is None and n_ranks(params) > 1:
+        return fit_on_ranks(mixture, stores, params, run_directory, splits=splits, refuse=refuse)
+    rank, world_size = place or (0, 1)
+    run = prepare(params, mixture, splits, stores, refuse, rank=rank, world_size=world_size)
     module, data = run.module, run.data
     directory = run_directory / run.fingerprint
-    _write_params(directory, params, run.identity)
+    if rank == 0:
+        _write_params(directory, params, run.identity)
     monitor = fit(module, data, directory)
     module = module.cpu().eval()
     return PretrainResult(

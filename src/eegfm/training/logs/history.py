@@ -1,7 +1,8 @@
 """History of a training: one row per logged step."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -37,6 +38,22 @@ class Averages:
         self._n_windows[corpus] = self._n_windows.get(corpus, 0) + n_windows
         for name, value in values.items():
             self._sums[corpus, name] = self._sums.get((corpus, name), 0.0) + value * n_windows
+
+    def counted(self) -> dict[str, Any]:
+        """All that is counted, as plain data."""
+        sums = [[corpus, name, total] for (corpus, name), total in self._sums.items()]
+        return {"n_windows": self._n_windows, "sums": sums}
+
+    @classmethod
+    def merged(cls, parts: Iterable[Mapping[str, Any]]) -> "Averages":
+        """Put together what several processes have counted, see ``counted``."""
+        whole = cls()
+        for part in parts:
+            for corpus, n_windows in part["n_windows"].items():
+                whole._n_windows[corpus] = whole._n_windows.get(corpus, 0) + n_windows
+            for corpus, name, total in part["sums"]:
+                whole._sums[corpus, name] = whole._sums.get((corpus, name), 0.0) + total
+        return whole
 
     def by_corpus(self) -> dict[str, dict[str, float]]:
         """Means by corpus and name."""

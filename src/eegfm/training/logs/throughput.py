@@ -37,7 +37,7 @@ class ThroughputMonitor(Callback):
         """Count one step."""
         step: TrainStep = batch
         now = time.perf_counter()
-        sizes = [(micro["corpus"], len(micro["samples"])) for micro in step.batches]
+        sizes = [(micro["corpus"], len(micro["samples"]) * trainer.world_size) for micro in step.batches]
         for corpus, size in sizes:
             self.n_windows[corpus] += size
         if self._started is not None:
