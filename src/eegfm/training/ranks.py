@@ -116,5 +116,7 @@ def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
 
 
 def _copy_back(flat: Tensor, bucket: Sequence[Tensor]) -> None:
-    for part, tensor in zip(flat.split([t.numel() for t in bucket]), bucket, strict=True):
-        tensor.copy_(part.view_as(tensor))
+    first = 0
+    for tensor in bucket:
+        tensor.copy_(flat[first : first + tensor.numel()].view_as(tensor))
+        first += tensor.numel()

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lightning import Callback, Trainer
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.plugins.environments import TorchElasticEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from eegfm.stopping import Stopped

@@ -1,5 +1,48 @@
-"""Launch."""
+"""Train in several processes: name the run here, start them, and take their result over."""
+
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from eegfm.jobs.train.exchange import RankJob, read_result, write_job
+from eegfm.jobs.train.prepare import Refuse, named_run
+from eegfm.jobs.train.result import PretrainResult
+from eegfm.ranks.start import Nodes, run_ranks
+from eegfm.store.stores import Stores
+from eegfm.training.config import PretrainParams
+
+_WORKER = "eegfm.jobs.train.worker"
+_ELSEWHERE = {"verify": "off", "residency": "disk"}
+"""Options of a loader that reads no samples."""
 
 
-def fit_on_ranks(*a, **k):  # type: ignore
-    """Not yet."""
+def fit_on_ranks(
+    mixture: pd.DataFrame,
+    stores: Stores,
+    params: PretrainParams,
+    run_directory: Path,
+    *,
+    splits: pd.DataFrame,
+    refuse: Refuse,
+) -> PretrainResult:
+    """Pretrain in one process per device; the arguments are those of ``fit_pretraining``.
+
+    This process reads no samples and builds no model: it finds what is wrong with the tables and the parameters before
+    another process starts, and names the run.
+
+    Raises:
+        EegfmError: As in one process; a rank's own error is raised here.
+    """
+    assert params.devices != "auto"
+    nodes = Nodes(params.devices, params.num_nodes, params.rendezvous)
+    named = params.model_copy(update={"loader": params.loader.model_copy(update=_ELSEWHERE), "accelerator": "cpu"})
+    fingerprint = named_run(named, mixture, splits, stores, refuse, world_size=nodes.n_ranks)
+    # Other machines find the job only on a disk that they share.
+    shared = run_directory if params.num_nodes > 1 else None
+    if shared is not None:
+        shared.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".eegfm-ranks-", dir=shared) as folder:
+        job = RankJob(params, mixture, splits, stores, run_directory, fingerprint)
+        run_ranks(_WORKER, write_job(Path(folder), job), nodes)
+        return read_result(Path(folder))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -49,15 +50,10 @@ def prepare(
     world_size: int = 1,
 ) -> PreparedRun:
     """Check who may be trained on, address the windows, build the model and fit its statistics, for one process."""
-    split_table = SplitTable(splits)
-    split_table.check_training(mixture)
     stores = readable(stores, params.loader.verify)
-    mixture = with_channels_left(mixture, stores, lambda m: Rereference(m, params.reference, params.bad_channels))
+    split_table, mixture = _allowed(params, mixture, splits, stores)
     data = training_data(mixture, stores, params, rank=rank, world_size=world_size)
-    identity = run_identity(params, data, signals_of(mixture, stores))
-    fingerprint = named(identity)
-    if refuse is not None:
-        refuse(fingerprint, identity)
+    fingerprint, identity = _named(params, mixture, data, stores, refuse)
     code = encoder_code(params.encoder, params.adapter)  # now: who edits it during the training does not change that
     backbone = new_backbone(
         params.encoder,
@@ -76,6 +72,43 @@ def prepare(
     )
     module = PretrainModule(objective, params, data.weights, data.n_steps, data.n_steps_per_epoch, header)
     return PreparedRun(module, data, stores, fingerprint, identity)
+
+
+def named_run(
+    params: PretrainParams,
+    mixture: pd.DataFrame,
+    splits: pd.DataFrame,
+    stores: Stores,
+    refuse: Refuse,
+    *,
+    world_size: int,
+) -> str:
+    """Fingerprint of a run, after every check that needs neither samples nor a model."""
+    stores = readable(stores, params.loader.verify)
+    mixture = _allowed(params, mixture, splits, stores)[1]
+    data = training_data(mixture, stores, params, world_size=world_size)
+    return _named(params, mixture, data, stores, refuse)[0]
+
+
+def _allowed(
+    params: PretrainParams, mixture: pd.DataFrame, splits: pd.DataFrame, stores: Stores
+) -> tuple[SplitTable, pd.DataFrame]:
+    """Who is in which split, and the windows that have channels left."""
+    split_table = SplitTable(splits)
+    split_table.check_training(mixture)
+    reference = partial(Rereference, reference=params.reference, bad_channels=params.bad_channels)
+    return split_table, with_channels_left(mixture, stores, reference)
+
+
+def _named(
+    params: PretrainParams, mixture: pd.DataFrame, data: TrainingData, stores: Stores, refuse: Refuse | None
+) -> tuple[str, dict[str, Any]]:
+    """Fingerprint and identity of a run that may start."""
+    identity = run_identity(params, data, signals_of(mixture, stores))
+    fingerprint = named(identity)
+    if refuse is not None:
+        refuse(fingerprint, identity)
+    return fingerprint, identity
 
 
 def _new_objective(params: PretrainParams, backbone: Backbone) -> Objective:

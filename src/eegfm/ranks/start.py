@@ -1,0 +1,225 @@
+"""Start the ranks of a job with ``torch.distributed.run``, and leave none of them behind."""
+
+import logging
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import eegfm
+from eegfm.errors import ConfigError
+from eegfm.ranks import ends
+from eegfm.ranks.logs import LEVELS_VARIABLE, levels, replay
+from eegfm.stopping import GRACE_S
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 0.05
+_N_KEPT_LINES = 200
+_FIRST_PORT, _N_PORTS = 20_000, 20_000
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Machines of a job.
+
+    Args:
+        n_devices: Processes on each.
+        n_nodes: Number of machines.
+        rendezvous: HOST:PORT at which several meet; None takes it from SLURM.
+    """
+
+    n_devices: int
+    n_nodes: int = 1
+    rendezvous: str | None = None
+
+    @property
+    def n_ranks(self) -> int:
+        """Processes on all machines."""
+        return self.n_devices * self.n_nodes
+
+
+def run_ranks(module: str, job: Path, nodes: Nodes) -> None:
+    """Run a module in several processes, each with the path of the job, to the end of all.
+
+    What rank 0 logs is logged here, and warnings of the others. The processes end when this one ends, however it ends.
+
+    Args:
+        module: Module to run as a program; its code runs in ``eegfm.ranks.worker.as_rank``.
+        job: Description of the job. Its folder is used to tell how the ranks end.
+        nodes: Machines and processes.
+
+    Raises:
+        EegfmError: A rank failed with it.
+        OSError: The same.
+        TrainingError: A rank failed otherwise, or was killed.
+    """
+    command = rank_command(module, job, nodes, os.environ)
+    output: deque[str] = deque(maxlen=_N_KEPT_LINES)
+    gone: list[int] = []
+    with _processes(command, _environment(nodes.n_devices), job.parent, output) as process:
+        _wait(process, job.parent, nodes.n_devices, gone)
+    if process.returncode and not ends.all_done(job.parent, nodes.n_ranks):
+        raise ends.cause(job.parent, nodes.n_ranks, gone, list(output), starter=(process.pid, process.returncode))
+
+
+def rank_command(module: str, job: Path, nodes: Nodes, variables: Mapping[str, str]) -> list[str]:
+    """The command that starts the ranks of all machines.
+
+    Raises:
+        ConfigError: Several machines are asked for, and it is unknown how they meet.
+    """
+    run = [sys.executable, "-m", "torch.distributed.run", "--max-restarts=0", f"--nproc-per-node={nodes.n_devices}"]
+    what = ["-m", module, str(job)]
+    if nodes.n_nodes == 1:
+        # 0: a port that the system gives. The address spares a look-up of this machine's own name.
+        return [
+            *run,
+            "--nnodes=1",
+            "--rdzv-backend=c10d",
+            "--rdzv-endpoint=localhost:0",
+            "--local-addr=127.0.0.1",
+            *what,
+        ]
+    slurm = variables.get("SLURM_JOB_ID")
+    if nodes.rendezvous is None and slurm is None:
+        raise ConfigError(
+            f"pretrain.num_nodes is {nodes.n_nodes}, and this is no job of SLURM; start it with sbatch, or set "
+            "pretrain.rendezvous to HOST:PORT of this node"
+        )
+    n_given = variables.get("SLURM_JOB_NUM_NODES", variables.get("SLURM_NNODES"))
+    if slurm is not None and n_given is not None and int(n_given) != nodes.n_nodes:
+        raise ConfigError(
+            f"pretrain.num_nodes is {nodes.n_nodes}, and this job of SLURM has {n_given}; choose the same number"
+        )
+    number = int(slurm) if slurm is not None and slurm.isdigit() else 0
+    meeting = nodes.rendezvous or f"{socket.gethostname()}:{_FIRST_PORT + number % _N_PORTS}"
+    run += [f"--nnodes={nodes.n_nodes}", "--rdzv-backend=c10d", f"--rdzv-endpoint={meeting}"]
+    run += [f"--rdzv-id=eegfm-{slurm or meeting}", *what]
+    if slurm is None:
+        logger.info("Start the same on each of the other %d nodes: %s", nodes.n_nodes - 1, " ".join(run))
+        return run
+    # srun does not hand on --cpus-per-task of sbatch by itself.
+    cpus = variables.get("SLURM_CPUS_PER_TASK")
+    own = [f"--cpus-per-task={cpus}"] if cpus else []
+    n_nodes = str(nodes.n_nodes)
+    return [
+        "srun",
+        f"--nodes={n_nodes}",
+        f"--ntasks={n_nodes}",
+        "--ntasks-per-node=1",
+        "--kill-on-bad-exit=1",
+        *own,
+        *run,
+    ]
+
+
+def _environment(n_devices: int) -> dict[str, str]:
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    paths = [str(Path(eegfm.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {
+        "OMP_NUM_THREADS": str(max(n_cores // n_devices, 1)),
+        **os.environ,
+        LEVELS_VARIABLE: levels(),
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONSAFEPATH": "1",  # as in the command kedro, no module comes from the folder that it is called in
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@contextmanager
+def _processes(
+    command: Sequence[str], variables: Mapping[str, str], folder: Path, output: deque[str]
+) -> Iterator[subprocess.Popen[str]]:
+    """Start the ranks in a session of their own, read what they print, and end all of them with the block."""
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        command,
+        env=dict(variables),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C comes to this process alone, which hands it on
+        text=True,
+        encoding="utf-8",
+        errors="backslashreplace",
+    )
+    reader = threading.Thread(target=_read, args=(process, output), name="eegfm-ranks", daemon=True)
+    reader.start()
+    try:
+        yield process
+    except BaseException:
+        _ask_to_end(process)
+        raise
+    finally:
+        _end(process, folder)
+        reader.join(GRACE_S)
+        if process.stdout is not None and not reader.is_alive():
+            process.stdout.close()
+
+
+def _read(process: subprocess.Popen[str], output: deque[str]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if not replay(line):
+            output.append(line.rstrip("\n"))
+            logger.debug("%s", output[-1])
+
+
+def _wait(process: subprocess.Popen[str], folder: Path, n_devices: int, gone: list[int]) -> None:
+    """Wait for the end, and note the order in which ranks of this machine go. Who outlives a failed one has seconds."""
+    pids: dict[int, int] = {}
+    limit_s = math.inf
+    while process.poll() is None and time.monotonic() < limit_s:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_POLL_S)
+        if len(pids) < n_devices:
+            pids = {state.rank: state.pid for state in _of_this_machine(folder)}
+        new = [rank for rank, pid in pids.items() if rank not in gone and not _is_there(pid)]
+        gone += new
+        if new and limit_s == math.inf:
+            ended_well = {state.rank for state in ends.states(folder) if state.state == ends.DONE}
+            if not ended_well.issuperset(new):
+                limit_s = time.monotonic() + 2 * GRACE_S
+
+
+def _of_this_machine(folder: Path) -> list[ends.RankState]:
+    return [state for state in ends.states(folder) if state.host == socket.gethostname()]
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _ask_to_end(process: subprocess.Popen[str]) -> None:
+    """Hand the end on to the ranks, and give them the time that this process has itself, less a second."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE_S - 1)
+
+
+def _end(process: subprocess.Popen[str], folder: Path) -> None:
+    """End whatever is left. Each rank has a session of its own, so that the group of its starter does not hold it."""
+    assert process.stdin is not None
+    with suppress(OSError):
+        process.stdin.close()
+    for pid in [state.pid for state in _of_this_machine(folder)]:
+        with suppress(ProcessLookupError, PermissionError):
+            # A number that the system has given to another process since leads no session with this name.
+            if os.getsid(pid) == pid and process.returncode != 0:
+                os.killpg(pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,68 @@
+"""The inside of a rank: it says how it ends, logs to its parent, and ends with it."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from eegfm.ranks import ends
+from eegfm.ranks.logs import log_to_parent
+from eegfm.stopping import GRACE_S, stoppable
+
+_FAILED = 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """Place of this process among those that ``torch.distributed.run`` started.
+
+    Args:
+        rank: Its number among all.
+        local_rank: Its number on its machine.
+        n_ranks: Processes in all.
+    """
+
+    rank: int
+    local_rank: int
+    n_ranks: int
+
+    @classmethod
+    def of_environment(cls) -> "Place":
+        """Read the variables that ``torch.distributed.run`` sets."""
+        return cls(*(int(os.environ[name]) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE")))
+
+
+@contextmanager
+def as_rank(folder: Path) -> Iterator[Place]:
+    """Run the block as a rank of the job of this folder.
+
+    An error of the block ends the process at once: the folder has it for the parent, and an orderly end could wait for
+    ranks that are gone.
+    """
+    place = Place.of_environment()
+    begun = ends.begin(folder, place.rank)
+    log_to_parent(place.rank)
+    threading.Thread(target=_end_with_parent, name="eegfm-parent", daemon=True).start()
+    try:
+        with stoppable():
+            yield place
+    except BaseException as error:
+        ends.end(folder, begun, error)
+        if isinstance(error, Exception):
+            sys.stdout.flush()
+            os._exit(_FAILED)
+        raise
+    ends.end(folder, begun, None)
+
+
+def _end_with_parent() -> None:
+    """End when the parent does, however it does: the standard input is a pipe that it holds open and never writes."""
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(GRACE_S)
+    os._exit(_FAILED)
