@@ -29,14 +29,10 @@ def act(job: Path, rank: int, what: str) -> None:
         sys.stdout.write("noise\n")
     elif what == "refuse":
         raise StoreError(f"rank {rank} found damage")
-    elif what == "break":
-        raise KeyError("surprise")
     elif what == "lose":
         while any(s.state == RUNNING and s.rank != rank and is_there(s.pid) for s in states(job.parent)):
             time.sleep(0.002)
         raise RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:9")
-    elif what == "system":
-        raise PermissionError(13, "Permission denied", "/some/file")
     elif what == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     elif what == "deaf":

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
 _N_TRACE_LINES = 30
-_N_KEPT_LINES = 20
+_N_SHOWN_LINES = 20
 _LOST_PEER = re.compile(r"gloo|nccl|connection (was )?(closed|reset|refused)|broken pipe|TCPStore", re.IGNORECASE)
 """Errors of a rank whose partner is gone. The partner's own error says more."""
 _EXIT_CODE = re.compile(r"exitcode\s*:\s*(-?\d+) \(pid: (\d+)\)")
@@ -105,7 +105,7 @@ def cause(
         folder: Folder of the job.
         n_ranks: Ranks in all.
         gone: Ranks in the order in which they disappeared.
-        output: Last lines that the ranks and their starter printed.
+        output: Lines that the ranks and their starter printed.
         starter: Number and exit code of the process that started them.
     """
     known = states(folder)
@@ -127,7 +127,7 @@ def cause(
     for state in known:
         if state.state == STOPPED:
             return TrainingError(f"rank {state.rank} of {n_ranks} was told to stop from outside; {_AGAIN}")
-    for line in output[-_N_KEPT_LINES:]:
+    for line in output[:_N_SHOWN_LINES]:  # what a rank says comes before the report of its starter
         logger.error("%s", one_line(line))
     return TrainingError(f"the {n_ranks} processes of the training did not start; the log above says why")
 

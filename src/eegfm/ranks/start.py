@@ -68,8 +68,9 @@ def run_ranks(module: str, job: Path, nodes: Nodes) -> None:
     gone: list[int] = []
     with _processes(command, _environment(nodes.n_devices), job.parent, output) as process:
         _wait(process, job.parent, nodes.n_devices, gone)
+        code = process.poll() or 0  # its own: what still runs is killed with the block
     if process.returncode and not ends.all_done(job.parent, nodes.n_ranks):
-        raise ends.cause(job.parent, nodes.n_ranks, gone, list(output), starter=(process.pid, process.returncode))
+        raise ends.cause(job.parent, nodes.n_ranks, gone, list(output), starter=(process.pid, code))
 
 
 def rank_command(module: str, job: Path, nodes: Nodes, variables: Mapping[str, str]) -> list[str]:
