@@ -30,7 +30,7 @@ def act(job: Path, rank: int, what: str) -> None:
     elif what == "refuse":
         raise StoreError(f"rank {rank} found damage")
     elif what == "lose":
-        while any(s.state == RUNNING and s.rank != rank and is_there(s.pid) for s in states(job.parent)):
+        while not [s for s in states(job.parent) if s.rank != rank and not (s.state == RUNNING and is_there(s.pid))]:
             time.sleep(0.002)
         raise RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:9")
     elif what == "die":

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import signal
 import socket
 import time
 import traceback
@@ -62,11 +63,14 @@ class RankState:
         return self.state == FAILED and not hasattr(errors, self.kind) and bool(_LOST_PEER.search(said))
 
 
-def begin(folder: Path, rank: int) -> RankState:
-    """Say that a rank is running."""
-    state = RankState(rank, os.getpid(), socket.gethostname())
-    _write(folder, state)
-    return state
+def this_rank(rank: int) -> RankState:
+    """A rank that runs in this process."""
+    return RankState(rank, os.getpid(), socket.gethostname())
+
+
+def write(folder: Path, state: RankState) -> None:
+    """Say what is known of a rank."""
+    write_atomically(folder / f"rank-{state.rank}.json", json.dumps(asdict(state)).encode())
 
 
 def end(folder: Path, begun: RankState, error: BaseException | None) -> None:
@@ -82,7 +86,7 @@ def end(folder: Path, begun: RankState, error: BaseException | None) -> None:
         if isinstance(error, OSError) and error.errno is not None:
             name = None if error.filename is None else os.fsdecode(error.filename)
             now = replace(now, numbers=(error.errno, error.strerror or "", name))
-    _write(folder, now)
+    write(folder, now)
 
 
 def states(folder: Path) -> list[RankState]:
@@ -117,10 +121,11 @@ def cause(
             f"torch.distributed.run (process {starter[0]}), which started the {n_ranks} ranks, was killed by signal "
             f"{-starter[1]}; the ranks were ended; {_AGAIN}"
         )
-    silent = {s.rank: s for s in known if s.state == RUNNING}
+    codes = {int(pid): int(code) for code, pid in _EXIT_CODE.findall("\n".join(output))}
+    silent = {s.rank: s for s in known if s.state == RUNNING and codes.get(s.pid) != -signal.SIGTERM}
     for rank in [*gone, *silent]:
         if rank in silent:
-            return _killed(silent[rank], n_ranks, output)
+            return _killed(silent[rank], n_ranks, codes.get(silent[rank].pid, 0))
     for state in known:
         if state.is_alone:
             return _rebuilt(state, n_ranks)
@@ -151,19 +156,13 @@ def _rebuilt(state: RankState, n_ranks: int) -> Exception:
     )
 
 
-def _killed(state: RankState, n_ranks: int, output: Sequence[str]) -> TrainingError:
-    codes = {int(pid): int(code) for code, pid in _EXIT_CODE.findall("\n".join(output))}
-    code = codes.get(state.pid, 0)
+def _killed(state: RankState, n_ranks: int, code: int) -> TrainingError:
     how = f"was killed by signal {-code}" if code < 0 else "was killed or crashed"
     memory = " (Linux does that where memory is full)" if code in {0, -9} else ""
     return TrainingError(
         f"rank {state.rank} of {n_ranks} (process {state.pid} on {state.host}) {how}{memory}; its other ranks were "
         f"ended; {_AGAIN}"
     )
-
-
-def _write(folder: Path, state: RankState) -> None:
-    write_atomically(folder / f"rank-{state.rank}.json", json.dumps(asdict(state)).encode())
 
 
 def _state(content: dict[str, Any]) -> RankState:

@@ -44,11 +44,12 @@ def as_rank(folder: Path) -> Iterator[Place]:
     ranks that are gone.
     """
     place = Place.of_environment()
-    begun = ends.begin(folder, place.rank)
-    log_to_parent(place.rank)
-    threading.Thread(target=_end_with_parent, name="eegfm-parent", daemon=True).start()
+    begun = ends.this_rank(place.rank)
     try:
         with stoppable():
+            ends.write(folder, begun)
+            log_to_parent(place.rank)
+            threading.Thread(target=_end_with_parent, name="eegfm-parent", daemon=True).start()
             yield place
     except BaseException as error:
         ends.end(folder, begun, error)

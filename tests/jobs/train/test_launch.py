@@ -1,0 +1,85 @@
+"""A training in two processes that ``torch.distributed.run`` starts, from tables to a result in this process."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eegfm.errors import CheckpointError, ConfigError
+from eegfm.jobs.train.pretrain import fit_pretraining
+from eegfm.jobs.train.result import PretrainResult
+from eegfm.training.config import PretrainParams
+from two_corpora import read_two_corpora, write_two_corpora
+
+PARAMS = PretrainParams.model_validate(
+    {
+        "encoder": {"name": "patch_transformer", "d_model": 16, "head_size": 8, "n_layers": 1},
+        "optimizer": {"name": "adamw", "learning_rate": 3e-3, "eps": 1e-4},
+        "batch_size": 20, "n_steps": 4, "log_interval_steps": 1, "validation_interval_steps": 4, "seed": 3,
+        "accelerator": "cpu", "progress_bar": False, "devices": 2,
+    }
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("launch")
+    write_two_corpora(folder)
+    return folder
+
+
+def fit(folder: Path, runs: str, **changes: Any) -> PretrainResult:
+    mixture, splits, stores = read_two_corpora(folder)
+    names: list[str] = []
+
+    def refuse(fingerprint: str, identity: Mapping[str, Any]) -> None:
+        if "refused" in runs:
+            raise CheckpointError(f"{fingerprint} must not start")
+        names.append(fingerprint)
+
+    params = PARAMS.model_copy(update=changes)
+    done = fit_pretraining(mixture, stores, params, folder / runs, splits=splits, refuse=refuse)
+    assert names == [done.checkpoint.header.fingerprint]
+    return done
+
+
+def test_the_result_is_that_of_one_process(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "eegfm"):
+        ranks = fit(folder, "two")
+    said = [record.getMessage() for record in caplog.records]
+    assert sum("Training begins: 4 steps" in line for line in said) == 1
+    assert not [line for line in said if line.startswith("rank 1")]
+    one = fit(folder, "one", devices=1)
+    assert ranks.checkpoint.header == one.checkpoint.header
+    assert ranks.checkpoint.tensors.keys() == one.checkpoint.tensors.keys()
+    for name, value in one.checkpoint.tensors.items():
+        np.testing.assert_allclose(ranks.checkpoint.tensors[name], value, rtol=1e-5, atol=1e-7, err_msg=name)
+    pd.testing.assert_frame_equal(ranks.history, one.history, rtol=1e-4)
+    assert ranks.metrics.keys() == one.metrics.keys()
+    assert ranks.metrics["n_windows"] == 80
+    assert ranks.run_directory == folder / "two" / one.checkpoint.header.fingerprint
+    assert {path.name for path in ranks.run_directory.iterdir()} == {"params.json", "tensorboard"}
+    assert len(list((ranks.run_directory / "tensorboard").iterdir())) == 1
+    assert ranks.reconstructions.keys() == one.reconstructions.keys() == {"hbn", "tuh"}
+    for corpus, fields in one.reconstructions.items():
+        assert ranks.reconstructions[corpus].keys() == fields.keys()
+        for name, value in fields.items():
+            found = ranks.reconstructions[corpus][name]
+            assert type(found) is type(value), name
+            np.testing.assert_allclose(found, value, rtol=1e-3, atol=1e-4) if isinstance(value, np.ndarray) else None
+            assert isinstance(value, np.ndarray) or found == value
+
+
+def test_what_cannot_be_is_said_before_a_process_starts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eegfm.jobs.train.launch.run_ranks", lambda *_: pytest.fail("a process started"))
+    with pytest.raises(CheckpointError, match="must not start"):
+        fit(folder, "refused")
+    with pytest.raises(
+        ConfigError, match=r"batch_size 18 .*\(hbn 5\.4, tuh 3\.6 windows on each of 2 devices\).* 10 or 20"
+    ):
+        fit(folder, "batch", batch_size=18)
+    assert json.loads(PARAMS.model_dump_json())["devices"] == 2
