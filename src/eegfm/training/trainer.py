@@ -108,6 +108,7 @@ def quieten() -> None:
         logger.handlers.clear()
         logger.propagate = True
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # the module's means are those of all ranks
     emitter = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     if not any(isinstance(f, _NoTips) for f in emitter.filters):
         emitter.addFilter(_NoTips())
@@ -115,4 +116,4 @@ def quieten() -> None:
 
 class _NoTips(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        return "Tip:" not in str(record.msg)
+        return not any(text in str(record.msg) for text in ("Tip:", "distributed_backend="))

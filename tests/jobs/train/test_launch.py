@@ -62,8 +62,8 @@ def test_the_result_is_that_of_one_process(folder: Path, caplog: pytest.LogCaptu
     assert ranks.metrics.keys() == one.metrics.keys()
     assert ranks.metrics["n_windows"] == 80
     assert ranks.run_directory == folder / "two" / one.checkpoint.header.fingerprint
-    assert {path.name for path in ranks.run_directory.iterdir()} == {"params.json", "tensorboard"}
-    assert len(list((ranks.run_directory / "tensorboard").iterdir())) == 1
+    assert (ranks.run_directory / "params.json").is_file()
+    assert len(list((ranks.run_directory / "tensorboard").glob("events*"))) == 1
     assert ranks.reconstructions.keys() == one.reconstructions.keys() == {"hbn", "tuh"}
     for corpus, fields in one.reconstructions.items():
         assert ranks.reconstructions[corpus].keys() == fields.keys()

@@ -40,7 +40,13 @@ class TrainingData:
 
 
 def training_data(
-    mixture: pd.DataFrame, stores: Stores, params: PretrainParams, *, rank: int = 0, world_size: int = 1
+    mixture: pd.DataFrame,
+    stores: Stores,
+    params: PretrainParams,
+    *,
+    rank: int = 0,
+    world_size: int = 1,
+    logs_plan: bool = True,
 ) -> TrainingData:
     """Address the windows of a mixture and plan the steps.
 
@@ -50,6 +56,7 @@ def training_data(
         params: All choices.
         rank: Number of this process.
         world_size: Number of processes.
+        logs_plan: Whether to say what a step and an epoch hold.
 
     Raises:
         ConfigError: Parameters and data do not fit.
@@ -74,7 +81,8 @@ def training_data(
         shuffle=params.shuffle,
     )
     plan = of_rank(rank=rank, world_size=world_size)
-    _log_plan(plan, mixing.drawn_by)
+    if logs_plan:
+        _log_plan(plan, mixing.drawn_by)
     if params.loader.verify == "before_training":
         verify_samples([*chain(*training.values(), *validation.values())], stores, rank=rank, world_size=world_size)
     n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch

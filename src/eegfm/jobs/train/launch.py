@@ -11,6 +11,7 @@ from eegfm.jobs.train.result import PretrainResult
 from eegfm.ranks.start import Nodes, run_ranks
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
+from eegfm.training.trainer import quieten
 
 _WORKER = "eegfm.jobs.train.worker"
 _ELSEWHERE = {"verify": "off", "residency": "disk"}
@@ -35,6 +36,7 @@ def fit_on_ranks(
         EegfmError: As in one process; a rank's own error is raised here.
     """
     assert params.devices != "auto"
+    quieten()  # what Lightning logs in the ranks goes through the loggers of this process
     nodes = Nodes(params.devices, params.num_nodes, params.rendezvous)
     named = params.model_copy(update={"loader": params.loader.model_copy(update=_ELSEWHERE), "accelerator": "cpu"})
     fingerprint = named_run(named, mixture, splits, stores, refuse, world_size=nodes.n_ranks)

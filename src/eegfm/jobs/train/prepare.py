@@ -86,7 +86,7 @@ def named_run(
     """Fingerprint of a run, after every check that needs neither samples nor a model."""
     stores = readable(stores, params.loader.verify)
     mixture = _allowed(params, mixture, splits, stores)[1]
-    data = training_data(mixture, stores, params, world_size=world_size)
+    data = training_data(mixture, stores, params, world_size=world_size, logs_plan=False)  # the ranks will say it
     return _named(params, mixture, data, stores, refuse)[0]
 
 
