@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from eegfm.ranks import ends
 from eegfm.ranks.logs import log_to_parent
@@ -40,8 +41,8 @@ class Place:
 def as_rank(folder: Path) -> Iterator[Place]:
     """Run the block as a rank of the job of this folder.
 
-    An error of the block ends the process at once: the folder has it for the parent, and an orderly end could wait for
-    ranks that are gone.
+    The process ends with the block, at once: the folder has its error for the parent. An orderly end takes seconds to
+    unload libraries, and some of them wait for ranks that are gone.
     """
     place = Place.of_environment()
     begun = ends.this_rank(place.rank)
@@ -51,13 +52,17 @@ def as_rank(folder: Path) -> Iterator[Place]:
             log_to_parent(place.rank)
             threading.Thread(target=_end_with_parent, name="eegfm-parent", daemon=True).start()
             yield place
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - carried over to the parent, and raised there
         ends.end(folder, begun, error)
-        if isinstance(error, Exception):
-            sys.stdout.flush()
-            os._exit(_FAILED)
-        raise
+        _leave(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else _FAILED)
     ends.end(folder, begun, None)
+    _leave(0)
+
+
+def _leave(code: int) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _end_with_parent() -> None:

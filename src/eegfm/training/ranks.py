@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from lightning import Trainer
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -24,6 +26,10 @@ _BUCKET_BYTES = 64 << 20
 class RankStrategy(DDPStrategy):
     """Lightning's strategy for processes that another program starts, without a wrapper around the module."""
 
+    def _get_process_group_backend(self) -> str:
+        """Tensors of the CPU travel without the GPU, so that no exchange of plain data waits for it."""
+        return "cpu:gloo,cuda:nccl" if self.root_device.type == "cuda" else "gloo"
+
     def configure_ddp(self) -> None:
         """Give every rank the weights and buffers of rank 0: ranks on different processors round differently."""
         assert self.model is not None
@@ -32,6 +38,26 @@ class RankStrategy(DDPStrategy):
                 whole = tensor.contiguous()
                 dist.broadcast(whole, 0)
                 tensor.copy_(whole)
+
+
+def stop_together(trainer: Trainer) -> None:
+    """Let all ranks end after the same step if one of them was told to stop.
+
+    Lightning does that in every step with a tensor on the GPU, and so waits for it; and it asks rank 0 alone.
+
+    Raises:
+        SIGTERMException: From every rank before the same step.
+    """
+
+    def ask() -> None:
+        told = torch.tensor([int(trainer.received_sigterm)])
+        dist.all_reduce(told, op=dist.ReduceOp.MAX)
+        if int(told):
+            raise SIGTERMException
+
+    loop = trainer.fit_loop.epoch_loop
+    assert hasattr(loop, "_broadcast_sigterm_tensor"), "Lightning asks its ranks with this method"
+    loop._broadcast_sigterm_tensor = ask  # type: ignore[method-assign]
 
 
 def share_gradients(parameters: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
@@ -88,16 +114,15 @@ def gathered(value: Any) -> list[Any]:
     Args:
         value: What ``json`` writes.
     """
-    device = torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
-    data = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8).to(device)
-    sizes = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(dist.get_world_size())]
-    dist.all_gather(sizes, torch.tensor([len(data)], device=device))
+    data = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
+    sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(dist.get_world_size())]
+    dist.all_gather(sizes, torch.tensor([len(data)]))
     n_bytes = [int(size) for size in sizes]
-    padded = torch.zeros(max(n_bytes), dtype=torch.uint8, device=device)
+    padded = torch.zeros(max(n_bytes), dtype=torch.uint8)
     padded[: len(data)] = data
     texts = [torch.empty_like(padded) for _ in n_bytes]
     dist.all_gather(texts, padded)
-    return [parse_json(text[:n].cpu().numpy().tobytes()) for text, n in zip(texts, n_bytes, strict=True)]
+    return [parse_json(text[:n].numpy().tobytes()) for text, n in zip(texts, n_bytes, strict=True)]
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:

@@ -19,7 +19,7 @@ from eegfm.stopping import Stopped
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
 from eegfm.training.logs.progress_lines import ProgressLines
-from eegfm.training.ranks import RankStrategy
+from eegfm.training.ranks import RankStrategy, stop_together
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +77,8 @@ def build_trainer(
     )
     if params.precision == "bf16-mixed":
         check_bfloat16(trainer.strategy.root_device)
+    if is_shared:
+        stop_together(trainer)
     if trainer.is_global_zero:
         shutil.rmtree(run_directory / "tensorboard", ignore_errors=True)
     return trainer
