@@ -65,6 +65,8 @@ NO_WEIGHTS = {
     *("training.bfloat16", "training.logs.history", "training.loading.verify", "training.logs.throughput"),
     *("progress", "training.logs.progress_lines"),
     *("json_text", "nn.allocation", "safetensors_header", "stated_spec"),
+    *("jobs.train.devices", "jobs.train.exchange", "jobs.train.launch", "jobs.train.result", "printable"),
+    *("ranks.ends", "ranks.logs", "ranks.start"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""
 
@@ -245,7 +247,10 @@ def test_all_that_is_given_counts_and_the_machine_does_not() -> None:
         ),
     ]
     assert len(set(names)) == len(names)
-    elsewhere = params.model_copy(update={"accelerator": "auto", "progress_bar": True, "license": "mit"})
+    elsewhere = params.model_copy(
+        update={"accelerator": "auto", "progress_bar": True, "license": "mit", "devices": 4, "num_nodes": 2}
+        | {"strategy": "ddp", "rendezvous": "node1:29500"}
+    )
     assert run_fingerprint(elsewhere, DATA, {"sim": "s"}) == names[0]
 
 

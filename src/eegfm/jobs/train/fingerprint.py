@@ -26,6 +26,9 @@ NO_WEIGHTS = (
     *("training.logs.history", "training.logs.throughput", "training.bfloat16", "training.loading.verify"),
     *("progress", "training.logs.progress_lines"),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),
+    # These start processes and carry over what the others need and give.
+    *("ranks.ends", "ranks.logs", "ranks.start", "printable"),
+    *("jobs.train.devices", "jobs.train.exchange", "jobs.train.launch", "jobs.train.result"),
 )
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""
 
