@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from eegfm.ranks import ends
-from eegfm.ranks.logs import log_to_parent
+from eegfm.ranks.logs import LEVELS_VARIABLE, log_to_parent
 from eegfm.stopping import GRACE_S, stoppable
 
 _FAILED = 1
@@ -50,7 +50,8 @@ def as_rank(folder: Path) -> Iterator[Place]:
         with stoppable():
             ends.write(folder, begun)
             log_to_parent(place.rank)
-            threading.Thread(target=_end_with_parent, name="eegfm-parent", daemon=True).start()
+            if LEVELS_VARIABLE in os.environ:  # not on a node where a user starts the ranks by hand
+                threading.Thread(target=_end_with_parent, name="eegfm-parent", daemon=True).start()
             yield place
     except BaseException as error:  # noqa: BLE001 - carried over to the parent, and raised there
         ends.end(folder, begun, error)

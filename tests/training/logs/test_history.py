@@ -1,5 +1,6 @@
 """Tables and means of what a run logs."""
 
+import json
 import math
 
 import pytest
@@ -38,3 +39,12 @@ def test_r2_is_a_ratio_of_means() -> None:
     assert with_r2({"loss": 1.0, "baseline_loss": 4.0}) == {"loss": 1.0, "r2": 0.75}
     assert with_r2({"loss": 1.0}) == {"loss": 1.0}
     assert with_r2({"loss": 0.0, "baseline_loss": 0.0})["r2"] == 1.0
+
+
+def test_counts_of_several_processes_add_up() -> None:
+    whole, parts = Averages(), [Averages() for _ in range(3)]
+    for rank, corpus, loss, n_windows in ((0, "a", 1.0, 3), (1, "a", 5.0, 1), (1, "b", 2.0, 4)):
+        whole.add(corpus, {"loss": loss}, n_windows)
+        parts[rank].add(corpus, {"loss": loss}, n_windows)
+    merged = Averages.merged(json.loads(json.dumps(part.counted())) for part in parts)
+    assert merged.by_corpus() == whole.by_corpus() == {"a": {"loss": 2.0}, "b": {"loss": 2.0}}
