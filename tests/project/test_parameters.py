@@ -169,8 +169,8 @@ def test_messages(parameters: dict[str, Any], key: str, value: object, expected:
         (
             "pretrain.devices",
             4,
-            "batch_size 20 cannot be shared out by the mixture weights (hbn 3.5, tuh 1.5 windows on each of 4 devices); "
-            "nearest batch sizes that can: 40",
+            "batch_size 20 cannot be shared out by the mixture weights (hbn 3.5, tuh 1.5 windows on each of 4 "
+            "devices); nearest batch sizes that can: 40",
         ),
     ],
 )
