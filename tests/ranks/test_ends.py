@@ -103,3 +103,9 @@ def test_what_else_can_have_happened(tmp_path: Path, errors: tuple[BaseException
     assert isinstance(found, TrainingError)
     assert str(found).startswith(message)
     assert os.sep not in message
+
+
+def test_what_ranks_printed_is_said_where_none_began(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cause(tmp_path, 2, [], ["No module named nowhere", *["report"] * 100], STARTER)
+    assert "No module named nowhere" in caplog.text
+    assert caplog.text.count("report") < 25

@@ -133,6 +133,7 @@ def test_a_killed_starter_is_named_and_its_ranks_end(tmp_path: Path) -> None:
     assert none_left(tmp_path)
 
 
+@pytest.mark.skipif(not os.environ.get("EEGFM_RANK_ENDS"), reason="what is printed has a cheaper test in test_ends")
 def test_a_module_that_is_not_there_is_an_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(TrainingError, match=r"^the 1 processes of the training did not start"):
         run_ranks("eegfm.no_such_module", tmp_path / "job.json", Nodes(1))

@@ -22,6 +22,7 @@ import torch
 from eegfm.checkpoint import save_checkpoint
 from eegfm.jobs.train.pretrain import fit_pretraining
 from eegfm.training.config import PretrainParams
+from eegfm.training.ranks import gathered, share_gradients, share_running_statistics
 from two_corpora import read_two_corpora
 
 folder, port = Path(sys.argv[1]), int(sys.argv[2])
@@ -34,6 +35,20 @@ def train(case, params, rank, n_ranks):
     save_checkpoint(folder / f"{case}_{n_ranks}_{rank}.safetensors", done.checkpoint)
     done.history.to_parquet(folder / f"{case}_{n_ranks}_{rank}.parquet")
     (folder / f"{case}_{n_ranks}_{rank}.json").write_text(json.dumps(done.metrics))
+    if n_ranks == 2:
+        (folder / f"{case}_exchange_{rank}.json").write_text(json.dumps(exchange(rank)))
+
+def exchange(rank):
+    both, second, neither, frozen = (torch.nn.Parameter(torch.zeros(2)) for _ in range(4))
+    frozen.requires_grad_(False)
+    both.grad = torch.tensor([1.0, 2.0]) if rank == 0 else torch.tensor([3.0, 8.0])
+    second.grad = None if rank == 0 else torch.tensor([4.0, 6.0])
+    loss = share_gradients([both, second, neither, frozen], torch.tensor(float(rank)))
+    norm = torch.nn.BatchNorm1d(1)
+    norm.running_mean += rank
+    share_running_statistics(norm)
+    gradients = [None if p.grad is None else p.grad.tolist() for p in (both, second, neither, frozen)]
+    return [gradients, float(loss), norm.running_mean.tolist(), gathered({"rank": rank, "text": "é" * rank})]
 
 children = []
 for case, (name, params) in enumerate(json.loads((folder / "params.json").read_text()).items()):
@@ -104,3 +119,14 @@ def test_metrics_count_the_windows_of_all_ranks(folder: Path, case: str) -> None
     assert one["n_windows"] == rank["n_windows"] == 400
     assert rank["corpus_ratio_hbn"] == 0.6
     assert np.isclose(one["val_loss"], rank["val_loss"], rtol=1e-5)
+
+
+def test_a_weight_that_one_rank_does_not_use_counts_as_zero_there(folder: Path) -> None:
+    expected = [
+        [[2.0, 5.0], [2.0, 3.0], None, None],
+        0.5,
+        [0.5],
+        [{"rank": 0, "text": ""}, {"rank": 1, "text": "é"}],
+    ]
+    for rank in (0, 1):
+        assert json.loads((folder / f"masked_exchange_{rank}.json").read_text()) == expected

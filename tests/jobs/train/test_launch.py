@@ -1,6 +1,10 @@
 """A training in two processes that ``torch.distributed.run`` starts, from tables to a result in this process."""
 
 import json
+import os
+import signal
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eegfm.errors import CheckpointError, ConfigError
+from eegfm.errors import CheckpointError, ConfigError, TrainingError
 from eegfm.jobs.train.pretrain import fit_pretraining
 from eegfm.jobs.train.result import PretrainResult
 from eegfm.training.config import PretrainParams
@@ -72,6 +76,26 @@ def test_the_result_is_that_of_one_process(folder: Path, caplog: pytest.LogCaptu
             assert type(found) is type(value), name
             np.testing.assert_allclose(found, value, rtol=1e-3, atol=1e-4) if isinstance(value, np.ndarray) else None
             assert isinstance(value, np.ndarray) or found == value
+
+
+@pytest.mark.skipif(not os.environ.get("EEGFM_RANK_ENDS"), reason="tests/ranks kills ranks that import no torch")
+def test_a_rank_that_is_killed_in_a_step_ends_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[int] = []
+
+    def kill(jobs: Path) -> None:
+        while not killed:
+            time.sleep(0.1)
+            for path in jobs.glob(".eegfm-ranks-*/rank-1.json"):
+                if list((folder / "killed").glob("*/tensorboard/events*")):
+                    time.sleep(1)
+                    killed.append(json.loads(path.read_text())["pid"])
+                    os.kill(killed[0], signal.SIGKILL)
+
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    threading.Thread(target=kill, args=(folder,), daemon=True).start()
+    with pytest.raises(TrainingError, match=r"rank 1 of 2 \(process \d+ on .*\) was killed by signal 9"):
+        fit(folder, "killed", n_steps=100_000, validation_interval_steps=100_000)
+    assert not list(folder.glob(".eegfm-ranks-*"))
 
 
 def test_what_cannot_be_is_said_before_a_process_starts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
