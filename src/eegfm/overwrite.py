@@ -109,7 +109,7 @@ def _changed(header: CheckpointHeader, runs: Path, identity: Mapping[str, Any]) 
     code = {name for name in {*made["code"], *identity["code"]} if made["code"].get(name) != identity["code"].get(name)}
     if code:
         return _by_other_code(sorted(code))
-    other = [name for name in ("mixture", "filters", "parents") if made.get(name) != identity[name]]
+    other = [name for name in ("mixture", "weights", "filters", "parents") if made.get(name) != identity.get(name)]
     signals, now = made.get("signals", {}), identity["signals"]
     corpora = [corpus for corpus in sorted({*signals, *now}) if signals.get(corpus) != now.get(corpus)]
     other += [f"signals of {', '.join(corpora)}"] if corpora else []

@@ -124,6 +124,23 @@ def test_torch_is_asked_only_about_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Non
     check_machine(step("params:probe"), params("probe", ProbeParams(task="eyes")))
 
 
+def test_devices_and_nodes_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    for name in ("SLURM_JOB_ID", "SLURM_JOB_NUM_NODES", "SLURM_NNODES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for given, line in (
+        ({"devices": 2}, "pretrain.devices is 2, and this node has 1 GPU; choose"),
+        ({"num_nodes": 2}, "pretrain.num_nodes is 2, and this is no job of SLURM; start it with sbatch"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            check_machine(step("params:pretrain"), params("pretrain", PretrainParams(n_steps=1, **given)))
+        assert str(caught.value).startswith(line)
+    check_machine(step("params:pretrain"), params("pretrain", PretrainParams(n_steps=1, devices=2, accelerator="cpu")))
+
+
 def table(path: Path) -> TableDataset:
     return TableDataset(filepath=str(path))
 

@@ -23,6 +23,7 @@ from eegfm.jobs.ingest.config import WorkerParams
 from eegfm.jobs.probe.exposure import refuse_declared
 from eegfm.jobs.weights.config import ExportParams, ImportParams
 from eegfm.project.encoder_guard import ENCODER
+from eegfm.ranks.start import Nodes, rank_command
 from eegfm.signal.config import SignalParams
 from eegfm.training.config import PretrainParams
 
@@ -144,10 +145,23 @@ def _check_devices(params: Mapping[str, Any]) -> None:
             from eegfm.nn.device import refuse_missing_gpu
 
             refuse_missing_gpu("pretrain.accelerator", value.accelerator, precision=value.precision)
+        if isinstance(value, PretrainParams):
+            _check_ranks(value)
         if isinstance(value, ProbeParams) and value.device == "cuda":
             from eegfm.nn.device import refuse_missing_gpu
 
             refuse_missing_gpu("probe.device", value.device)
+
+
+def _check_ranks(params: PretrainParams) -> None:
+    """Refuse devices that this machine lacks, and nodes that could not meet."""
+    if params.devices != "auto":
+        nodes = Nodes(params.devices, params.num_nodes, params.rendezvous)
+        rank_command("", Path(), nodes, os.environ)
+    if params.devices != 1 and params.accelerator != "cpu":
+        from eegfm.jobs.train.devices import with_devices
+
+        with_devices(params)
 
 
 def _check_folders(pipeline: Pipeline, catalog: Catalog) -> None:

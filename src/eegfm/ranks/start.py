@@ -24,6 +24,7 @@ from eegfm.stopping import GRACE_S
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.05
+_SLURM_START = "srun"
 _N_KEPT_LINES = 200
 _FIRST_PORT, _N_PORTS = 20_000, 20_000
 
@@ -64,6 +65,8 @@ def run_ranks(module: str, job: Path, nodes: Nodes) -> None:
         TrainingError: A rank failed otherwise, or was killed.
     """
     command = rank_command(module, job, nodes, os.environ)
+    if nodes.n_nodes > 1 and command[0] != _SLURM_START:
+        logger.info("Start the same on each of the other %d nodes: %s", nodes.n_nodes - 1, " ".join(command))
     output: deque[str] = deque(maxlen=_N_KEPT_LINES)
     gone: list[int] = []
     with _processes(command, _environment(nodes.n_devices), job.parent, output) as process:
@@ -83,14 +86,8 @@ def rank_command(module: str, job: Path, nodes: Nodes, variables: Mapping[str, s
     what = ["-m", module, str(job)]
     if nodes.n_nodes == 1:
         # 0: a port that the system gives. The address spares a look-up of this machine's own name.
-        return [
-            *run,
-            "--nnodes=1",
-            "--rdzv-backend=c10d",
-            "--rdzv-endpoint=localhost:0",
-            "--local-addr=127.0.0.1",
-            *what,
-        ]
+        here = ["--nnodes=1", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "--local-addr=127.0.0.1"]
+        return [*run, *here, *what]
     slurm = variables.get("SLURM_JOB_ID")
     if nodes.rendezvous is None and slurm is None:
         raise ConfigError(
@@ -107,21 +104,12 @@ def rank_command(module: str, job: Path, nodes: Nodes, variables: Mapping[str, s
     run += [f"--nnodes={nodes.n_nodes}", "--rdzv-backend=c10d", f"--rdzv-endpoint={meeting}"]
     run += [f"--rdzv-id=eegfm-{slurm or meeting}", *what]
     if slurm is None:
-        logger.info("Start the same on each of the other %d nodes: %s", nodes.n_nodes - 1, " ".join(run))
         return run
     # srun does not hand on --cpus-per-task of sbatch by itself.
     cpus = variables.get("SLURM_CPUS_PER_TASK")
     own = [f"--cpus-per-task={cpus}"] if cpus else []
-    n_nodes = str(nodes.n_nodes)
-    return [
-        "srun",
-        f"--nodes={n_nodes}",
-        f"--ntasks={n_nodes}",
-        "--ntasks-per-node=1",
-        "--kill-on-bad-exit=1",
-        *own,
-        *run,
-    ]
+    tasks = [f"--nodes={nodes.n_nodes}", f"--ntasks={nodes.n_nodes}", "--ntasks-per-node=1", "--kill-on-bad-exit=1"]
+    return [_SLURM_START, *tasks, *own, *run]
 
 
 def _environment(n_devices: int) -> dict[str, str]:

@@ -197,7 +197,7 @@ def test_every_encoder_counts_with_its_own_configuration() -> None:
         assert member.__module__.removeprefix("eegfm.") in found
 
 
-DATA = cast(TrainingData, SimpleNamespace(mixture_sha256="m", filters={"low_hz": 0.5}))
+DATA = cast(TrainingData, SimpleNamespace(mixture_sha256="m", filters={"low_hz": 0.5}, weights={"sim": 1.0}))
 
 
 def test_a_change_of_code_renames_a_run_where_it_decides_weights(
@@ -243,7 +243,7 @@ def test_all_that_is_given_counts_and_the_machine_does_not() -> None:
         run_fingerprint(params, DATA, {"sim": "s"}, job="eegfm.jobs.probe.probe"),
         *(
             run_fingerprint(params, cast(TrainingData, SimpleNamespace(**vars(DATA) | change)), {"sim": "s"})
-            for change in ({"mixture_sha256": "n"}, {"filters": {"low_hz": 1.0}})
+            for change in ({"mixture_sha256": "n"}, {"filters": {"low_hz": 1.0}}, {"weights": {"sim": 0.9}})
         ),
     ]
     assert len(set(names)) == len(names)

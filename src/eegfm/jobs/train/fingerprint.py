@@ -53,6 +53,7 @@ def run_identity(
     return {
         "params": params.identity(),
         "mixture": data.mixture_sha256,
+        "weights": data.weights,  # those by size are rounded to what the ranks can share
         "filters": data.filters,
         "signals": signals,
         "parents": [parent.identity() for parent in parents],
