@@ -130,9 +130,9 @@ class PretrainModule(LightningModule):
         n_done = 0
         total = torch.zeros((), device=self.device)
         for corpus, share, output in self.losses(step):
-            # What a corpus adds is added on all processes before it is looked at.
-            is_shared = n_done + 1 == len(step.batches) or norms is not None
-            with self._local_gradients(is_last=is_shared):
+            # What a corpus adds is exchanged before it is looked at.
+            is_last = n_done + 1 == len(step.batches) or (norms is not None and norms.is_due)
+            with self._local_gradients(is_last=is_last):
                 self.manual_backward(share * output.loss)
             if norms is not None:
                 norms.look()

@@ -25,17 +25,22 @@ class GradientNorms:
         self._before: dict[nn.Parameter, Tensor] = {}
         self.norms: dict[str, Tensor] = {}
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the coming micro-batch is the last of its corpus, so that the gradient is looked at after it."""
+        return self._corpora[self._n_seen : self._n_seen + 2].count(self._corpora[self._n_seen]) == 1
+
     @torch.no_grad()
     def look(self) -> None:
         """Call this after the backward pass of each micro-batch."""
-        corpus, self._n_seen = self._corpora[self._n_seen], self._n_seen + 1
-        is_last = self._n_seen == len(self._corpora)
-        if not is_last and self._corpora[self._n_seen] == corpus:
+        is_due, corpus = self.is_due, self._corpora[self._n_seen]
+        self._n_seen += 1
+        if not is_due:
             return
         gradients = {p: p.grad for p in self._parameters if p.grad is not None}
         norm = nn.utils.get_total_norm(self._added(gradients))
         self.norms[corpus] = self.norms[corpus] + norm if corpus in self.norms else norm
-        if not is_last:
+        if self._n_seen < len(self._corpora):
             self._remember(gradients)
 
     def _added(self, gradients: dict[nn.Parameter, Tensor]) -> list[Tensor]:
