@@ -34,7 +34,7 @@ def test_logs_lie_in_the_run_directory(tmp_path: Path) -> None:
     old, table = tmp_path / "tensorboard" / "old", tmp_path / "metrics.csv"
     old.mkdir(parents=True)
     table.touch()
-    build_trainer(PARAMS, tmp_path, 5, [], validates=True, n_steps_done=3)
+    build_trainer(PARAMS, tmp_path, 5, [], validates=True, first_step=3)
     assert old.exists()
     assert table.exists(), "a run that goes on keeps its logs"
     trainer = build_trainer(PARAMS, tmp_path, 5, [], validates=True)

@@ -28,7 +28,7 @@ def build_trainer(
     callbacks: Sequence[Callback],
     *,
     validates: bool,
-    n_steps_done: int = 0,
+    first_step: int = 0,
 ) -> Trainer:
     """Build a trainer for exactly ``n_steps`` optimizer steps.
 
@@ -42,7 +42,7 @@ def build_trainer(
         n_steps: Optimizer steps in all.
         callbacks: Callbacks of the run.
         validates: Whether there is anything to validate on.
-        n_steps_done: Steps that an interrupted run took, whose logs go on.
+        first_step: Step that the training goes on with, counted from 0; its logs go on too.
 
     Raises:
         TrainingError: bfloat16 is requested on a CPU that computes it wrong. Nothing is removed then.
@@ -61,7 +61,7 @@ def build_trainer(
         num_sanity_val_steps=0,
         limit_val_batches=None if validates else 0,
         log_every_n_steps=min(params.log_interval_steps, n_steps),
-        logger=run_loggers(run_directory, n_steps_done),
+        logger=run_loggers(run_directory, first_step),
         callbacks=[*bar, *callbacks],
         enable_progress_bar=shows_bar,
         enable_model_summary=False,
@@ -71,7 +71,7 @@ def build_trainer(
     )
     if params.precision == "bf16-mixed":
         check_bfloat16(trainer.strategy.root_device)
-    if not n_steps_done:
+    if not first_step and trainer.is_global_zero:
         remove_logs(run_directory)
     return trainer
 
