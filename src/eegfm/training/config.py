@@ -12,6 +12,7 @@ from eegfm.recording import BadChannels
 from eegfm.training.blocks import LoaderParams, ShuffleParams
 from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
 from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
+from eegfm.training.schedules.length import RunLength
 
 
 class PretrainParams(StrictModel):
@@ -79,6 +80,16 @@ class PretrainParams(StrictModel):
     def _encoder_can(self) -> "PretrainParams":
         self.objective.check_encoder(self.encoder)
         return self
+
+    @model_validator(mode="after")
+    def _schedule_ends(self) -> "PretrainParams":
+        n_validations = None if self.n_steps is None else self.n_validations(self.n_steps)
+        self.schedule.check(RunLength(self.n_steps, self.n_epochs, n_validations))
+        return self
+
+    def n_validations(self, n_steps: int) -> int:
+        """Validations of a run of ``n_steps`` steps that has windows to validate on; the last follows the last step."""
+        return -(-n_steps // self.validation_interval_steps)
 
     def identity(self) -> dict[str, Any]:
         """Options that decide the result.

@@ -152,6 +152,7 @@ class PretrainModule(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log means per corpus and over the mixture."""
         means = {f"val_{name}": value for name, value in self._means(self._validation.by_corpus()).items()}
+        self._tell_schedule()
         self.history.record(self.global_step, means)
         self.log_dict(means)
         self.log("val", means["val_loss"], prog_bar=True, logger=False)
@@ -220,6 +221,15 @@ class PretrainModule(LightningModule):
         for corpus, values in by_corpus.items():
             means |= {f"{name}_{corpus}": value for name, value in with_r2(values).items()}
         return means
+
+    def _tell_schedule(self) -> None:
+        """Show the values of a validation to the schedule, by their names in the logs."""
+        by_corpus = self._validation.by_corpus()
+        values = {f"val/{name}": value for name, value in with_r2(mixed(by_corpus, self.weights)).items()}
+        for corpus, of_corpus in by_corpus.items():
+            values |= {f"val/{name}/{corpus}": value for name, value in with_r2(of_corpus).items()}
+        if self.schedule is not None:
+            self.schedule.observe(values)
 
     def _watch(self, loss: Tensor, step: int) -> None:
         """Remember the first step whose loss is not finite, without waiting for the device."""

@@ -73,3 +73,16 @@ def test_shares_by_size_are_rounded_to_the_batch_of_every_rank() -> None:
         data(sized.assign(is_rounded=False))
     with pytest.raises(ConfigError, match="on each of 2 devices"):
         data(mixture(), world_size=2)
+
+
+def test_a_schedule_longer_than_the_plan_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"schedule\.warmup_steps 26 is beyond the run of 26 steps"):
+        data(mixture(), schedule={"name": "constant", "warmup_steps": 26})
+    with pytest.raises(ConfigError, match="plateau watches val/loss, but there are no validation windows"):
+        data(mixture(), schedule={"name": "plateau", "patience": 0}, validation_interval_steps=1)
+    table = mixture()
+    table.loc[table["person"] == "tuh:p9", "split"] = "validation"
+    found = data(table, schedule={"name": "plateau", "patience": 10}, validation_interval_steps=2)
+    assert found.n_steps == 26
+    with pytest.raises(ConfigError, match="of the 13 of this run"):
+        data(table, schedule={"name": "plateau", "patience": 11}, validation_interval_steps=2)

@@ -18,6 +18,7 @@ from eegfm.training.loading.residency import signals_on_device, training_device
 from eegfm.training.loading.verify import verify_samples
 from eegfm.training.plans.mixture_plan import MixturePlan
 from eegfm.training.plans.plan import Groups
+from eegfm.training.schedules.length import RunLength
 
 logger = logging.getLogger(__name__)
 
@@ -73,9 +74,11 @@ def training_data(
         world_size=world_size,
     )
     _log_plan(plan, mixing.drawn_by)
+    n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
+    n_validations = params.n_validations(n_steps) if any(validation.values()) else 0
+    params.schedule.check(RunLength(n_steps, n_steps / plan.n_steps_per_epoch, n_validations))
     if params.loader.verify == "before_training":
         verify_samples([*chain(*training.values(), *validation.values())], stores)
-    n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
     return TrainingData(
         spec=signal_spec(mixture, stores),
         filters=shared_filters(stores, weights),
