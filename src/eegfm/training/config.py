@@ -28,6 +28,8 @@ class PretrainParams(StrictModel):
         bad_channels: ``mask`` leaves them out of the average and of all that the encoder sees; ``interpolate`` puts in
             their place what splines through the good scalp electrodes say. See ``eegfm.nn.rereference.Rereference``.
         batch_size: Windows per optimizer step, all corpora together; the corpus weights must divide it.
+        accumulate: Parts that each micro-batch is cut into; only one of them is in memory, their gradients add up to
+            one optimizer step. See docs/training.md for what is no longer that of the whole micro-batch.
         n_steps: Optimizer steps; give this or ``n_epochs``.
         n_epochs: Passes, each of as many windows as there are in all corpora together.
         shuffle: Shuffling of windows; fully by default, for signals in memory or on a fast disk.
@@ -54,6 +56,7 @@ class PretrainParams(StrictModel):
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
     bad_channels: BadChannels = "mask"
     batch_size: Count = 40
+    accumulate: Count = 1
     n_steps: Number | None = None
     n_epochs: Number | None = None
     shuffle: ShuffleParams = ShuffleParams()

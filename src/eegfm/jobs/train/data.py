@@ -58,7 +58,7 @@ def training_data(
     mixing = Mixing.of(mixture)
     weights = mixing.weights
     if mixing.is_rounded:
-        weights = rounded_weights(weights, params.batch_size, world_size)
+        weights = rounded_weights(weights, params.batch_size, world_size, params.accumulate)
     training = window_groups(mixture, stores, "train")
     validation = window_groups(mixture, stores, "validation")
     check_rows(training, validation)
@@ -72,6 +72,7 @@ def training_data(
         shuffle=params.shuffle,
         rank=rank,
         world_size=world_size,
+        n_cuts=params.accumulate,
     )
     _log_plan(plan, mixing.drawn_by)
     n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
@@ -98,6 +99,7 @@ def _loader(plan: MixturePlan, groups: Groups, stores: Stores, n_steps: int, par
         plan,
         stores,
         n_steps,
+        n_cuts=params.accumulate,
         n_ahead=loader.n_ahead,
         read_ahead_steps=loader.read_ahead_steps,
         device=device,
