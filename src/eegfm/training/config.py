@@ -31,7 +31,7 @@ class PretrainParams(StrictModel):
         n_epochs: Passes, each of as many windows as there are in all corpora together.
         shuffle: Shuffling of windows; fully by default, for signals in memory or on a fast disk.
         loader: Loading of batches to the device.
-        gradient_clip: Largest norm of the gradient; longer gradients are scaled down.
+        gradient_clip: Largest norm of the gradient; longer gradients are scaled down. None: they are not.
         seed: Seed of initial weights, order of windows and masks.
         license: License of the weights for the checkpoint's header; None if not given.
         log_interval_steps: Steps between two points of the history.
@@ -57,7 +57,7 @@ class PretrainParams(StrictModel):
     n_epochs: Number | None = None
     shuffle: ShuffleParams = ShuffleParams()
     loader: LoaderParams = LoaderParams()
-    gradient_clip: PositiveFloat = 1.0
+    gradient_clip: PositiveFloat | None = 1.0
     seed: NonNegativeInt = 0
     license: str | None = None
     log_interval_steps: Number = 10
@@ -78,6 +78,11 @@ class PretrainParams(StrictModel):
     @model_validator(mode="after")
     def _encoder_can(self) -> "PretrainParams":
         self.objective.check_encoder(self.encoder)
+        return self
+
+    @model_validator(mode="after")
+    def _optimizer_fits(self) -> "PretrainParams":
+        self.optimizer.check_model(self.adapter, self.encoder)
         return self
 
     def identity(self) -> dict[str, Any]:

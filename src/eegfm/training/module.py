@@ -128,7 +128,8 @@ class PretrainModule(LightningModule):
             logs.append((corpus, len(step.batches[len(logs)]["samples"]), output.logs))
             total = total + share * output.loss.detach()
             del output  # with all that is encoded, before the next micro-batch is
-        nn.utils.clip_grad_norm_(self.parameters(), self.params.gradient_clip)
+        if self.params.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self.parameters(), self.params.gradient_clip)
         learning_rate = optimizer.param_groups[0]["lr"]
         optimizer.step()
         schedule.step()
@@ -232,5 +233,5 @@ class PretrainModule(LightningModule):
             raise TrainingError(
                 f"the loss of step {step + 1} is not finite; nothing is kept of this run; lower "
                 f"optimizer.learning_rate (now {self.params.optimizer.learning_rate:g}) or gradient_clip "
-                f"(now {self.params.gradient_clip:g}), and look for non-finite samples in the store"
+                f"(now {self.params.gradient_clip}), and look for non-finite samples in the store"
             )
