@@ -1,6 +1,8 @@
 """An objective of a few weights of every kind, for tests of optimizers."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 
@@ -68,3 +70,36 @@ def trained(objective: SmallObjective, optimizer: torch.optim.Optimizer, steps: 
         objective(windows(step)).backward()
         optimizer.step()
     return [p.detach().clone() for p in objective.parameters()]
+
+
+def driven(
+    objective: SmallObjective, optimizer: torch.optim.Optimizer, n_steps: int
+) -> tuple[dict[str, list[NDArray[np.float64]]], dict[str, list[NDArray[np.float64]]]]:
+    """Take steps with drawn gradients, of which some are zero.
+
+    Returns:
+        By name, the gradient of each step, and the weights before the first and after each.
+    """
+    draw = torch.Generator().manual_seed(7)
+    gradients: dict[str, list[NDArray[np.float64]]] = {name: [] for name, _ in objective.named_parameters()}
+    weights = {name: [p.detach().double().numpy().copy()] for name, p in objective.named_parameters()}
+    for step in range(n_steps):
+        for name, p in objective.named_parameters():
+            p.grad = torch.randn(p.shape, generator=draw, dtype=torch.float64).to(p.dtype) * 0.1**step
+            p.grad[0] = 0.0
+            gradients[name].append(p.grad.double().numpy().copy())
+        optimizer.step()
+        for name, p in objective.named_parameters():
+            weights[name].append(p.detach().double().numpy().copy())
+    return gradients, weights
+
+
+DECAYING = {
+    "backbone.adapter.weight",
+    "backbone.encoder.embedding.weight",
+    "backbone.encoder.layers.0.weight",
+    "backbone.encoder.layers.1.weight",
+    "backbone.encoder.kernel.weight",
+    "head.weight",
+}
+"""Names of the weights that decay."""

@@ -9,7 +9,7 @@ from eegfm.config import Count, Number, StrictModel
 from eegfm.encoders.config import AnyEncoderConfig, PatchTransformerConfig
 from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
 from eegfm.recording import BadChannels
-from eegfm.training.blocks import LoaderParams, ShuffleParams
+from eegfm.training.blocks import LoaderParams, ShuffleParams, WeightAverageParams
 from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
 from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
 
@@ -32,6 +32,7 @@ class PretrainParams(StrictModel):
         shuffle: Shuffling of windows; fully by default, for signals in memory or on a fast disk.
         loader: Loading of batches to the device.
         gradient_clip: Largest norm of the gradient; longer gradients are scaled down. None: they are not.
+        weight_average: Moving average of the weights towards the end, for validation and the checkpoint; None for none.
         seed: Seed of initial weights, order of windows and masks.
         license: License of the weights for the checkpoint's header; None if not given.
         log_interval_steps: Steps between two points of the history.
@@ -58,6 +59,7 @@ class PretrainParams(StrictModel):
     shuffle: ShuffleParams = ShuffleParams()
     loader: LoaderParams = LoaderParams()
     gradient_clip: PositiveFloat | None = 1.0
+    weight_average: WeightAverageParams | None = None
     seed: NonNegativeInt = 0
     license: str | None = None
     log_interval_steps: Number = 10
