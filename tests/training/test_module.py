@@ -20,6 +20,7 @@ from eegfm.nn.context import Context, Stage
 from eegfm.objectives.base import LossOutput
 from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.recording import Montage
+from eegfm.training.blocks import WeightAverageParams
 from eegfm.training.config import PretrainParams
 from eegfm.training.module import PretrainModule
 from eegfm.training.schedules.base import Schedule
@@ -394,6 +395,63 @@ def test_the_gradient_is_clipped(module: PretrainModule, batches: list[StoredBat
     module.params = module.params.model_copy(update={"gradient_clip": 1e-3})
     fit(module, batches, Norms())
     assert norms == pytest.approx([1e-3] * 10, rel=1e-3)
+
+
+def test_without_a_limit_the_gradient_is_left_alone(module: PretrainModule, batches: list[StoredBatch]) -> None:
+    found: list[dict[str, torch.Tensor]] = []
+
+    class Gradients(Callback):
+        def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: object) -> None:
+            found.append({name: p.grad.clone() for name, p in pl_module.named_parameters() if p.grad is not None})
+
+    expected = trained(module, [step_of(batches, 0)])
+    module.params = module.params.model_copy(update={"gradient_clip": None})
+    fit(module, batches, Gradients())
+    assert all(torch.equal(found[0][name], gradient) for name, gradient in expected.items())
+    assert sum(g.square().sum() for g in expected.values()) > 1, "the default limit would shorten it"
+
+
+def test_validation_sees_averaged_weights_and_training_does_not(
+    module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The average of a run is what validation looks at; the run itself is that of a run without one, bit by bit."""
+    average = WeightAverageParams(decay=0.5, start_ratio=0.35)
+    alone, averaging = (
+        built(
+            module.params.model_copy(update={"weight_average": choice}),
+            NoAdapterConfig(),
+            module.objective.backbone.spec,
+        )
+        for choice in (None, average)
+    )
+    averaging.load_state_dict(alone.state_dict())
+    expected: list[dict[str, torch.Tensor]] = []
+    seen: list[dict[str, torch.Tensor]] = []
+
+    class Average(Callback):
+        def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+            now = {name: p.detach().clone() for name, p in alone.objective.named_parameters()}
+            if trainer.global_step > 3:
+                mean = expected[-1] if expected else now
+                expected.append({name: mean[name] + 0.5 * (now[name] - mean[name]) for name in now})
+
+    fit(alone, batches, Average())
+    forward = averaging.objective.forward
+
+    def watched(batch: StoredBatch, context: Context) -> LossOutput:
+        if context.stage == Stage.VALIDATION:
+            seen.append({name: p.detach().clone() for name, p in averaging.objective.named_parameters()})
+        return forward(batch, context)
+
+    monkeypatch.setattr(averaging.objective, "forward", watched)
+    fit(averaging, batches)
+    assert len(expected) == 7
+    for name, p in alone.objective.named_parameters():
+        assert torch.equal(p, averaging.objective.get_parameter(name)), "training goes on with its own weights"
+        torch.testing.assert_close(seen[-1][name], expected[-1][name])
+        assert not torch.equal(seen[-1][name], p)
+        with averaging.averaged_weights():
+            assert torch.equal(averaging.objective.get_parameter(name), seen[-1][name])
 
 
 def perceiving(module: PretrainModule, patch_s: float) -> PretrainModule:

@@ -53,6 +53,8 @@ class EncoderConfig(Buildable):
     patchwise: ClassVar[Mapping[str, str]] = {}
     """By key, the choice with which a token's content depends on its own patch only. Any other choice takes statistics
     over the window, and tells every token of patches that an objective masks."""
+    has_depth_groups: ClassVar[bool] = True
+    """Whether ``Encoder.depth_layers`` tells which parameters come first."""
     published: ClassVar[Mapping[str, str]] = {}
     """By key, the choice that published weights were trained with, where the default is another. An import takes it."""
     name: str

@@ -46,3 +46,15 @@ class LoaderParams(StrictModel):
     residency: Literal["auto", "disk", "device"] = "auto"
     device_memory_ratio: float = Field(default=0.5, gt=0, le=1)
     verify: Literal["before_training", "first_read", "off"] = "before_training"
+
+
+class WeightAverageParams(StrictModel):
+    """Moving average of the weights, which validation looks at and which is published.
+
+    Args:
+        decay: Share of the average that each step keeps; it averages about 1 / (1 - decay) steps.
+        start_ratio: Share of all steps behind which the average starts.
+    """
+
+    decay: float = Field(default=0.999, gt=0, lt=1)
+    start_ratio: float = Field(default=0.5, ge=0, lt=1)

@@ -9,7 +9,7 @@ from eegfm.config import Count, Number, StrictModel
 from eegfm.encoders.config import AnyEncoderConfig, PatchTransformerConfig
 from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
 from eegfm.recording import BadChannels
-from eegfm.training.blocks import LoaderParams, ShuffleParams
+from eegfm.training.blocks import LoaderParams, ShuffleParams, WeightAverageParams
 from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
 from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
 from eegfm.training.schedules.length import RunLength
@@ -34,7 +34,8 @@ class PretrainParams(StrictModel):
         n_epochs: Passes, each of as many windows as there are in all corpora together.
         shuffle: Shuffling of windows; fully by default, for signals in memory or on a fast disk.
         loader: Loading of batches to the device.
-        gradient_clip: Largest norm of the gradient; longer gradients are scaled down.
+        gradient_clip: Largest norm of the gradient; longer gradients are scaled down. None: they are not.
+        weight_average: Moving average of the weights towards the end, for validation and the checkpoint; None for none.
         seed: Seed of initial weights, order of windows and masks.
         license: License of the weights for the checkpoint's header; None if not given.
         log_interval_steps: Steps between two points of the history.
@@ -61,7 +62,8 @@ class PretrainParams(StrictModel):
     n_epochs: Number | None = None
     shuffle: ShuffleParams = ShuffleParams()
     loader: LoaderParams = LoaderParams()
-    gradient_clip: PositiveFloat = 1.0
+    gradient_clip: PositiveFloat | None = 1.0
+    weight_average: WeightAverageParams | None = None
     seed: NonNegativeInt = 0
     license: str | None = None
     log_interval_steps: Number = 10
@@ -93,6 +95,10 @@ class PretrainParams(StrictModel):
     def n_validations(self, n_steps: int) -> int:
         """Validations of a run of ``n_steps`` steps that has windows to validate on; the last follows the last step."""
         return -(-n_steps // self.validation_interval_steps)
+
+    def _optimizer_fits(self) -> "PretrainParams":
+        self.optimizer.check_model(self.adapter, self.encoder)
+        return self
 
     def identity(self) -> dict[str, Any]:
         """Options that decide the result.

@@ -23,6 +23,7 @@ from eegfm.training.config import PretrainParams
 from eegfm.training.logs.history import Averages, History, mixed, with_r2
 from eegfm.training.schedules.base import Schedule
 from eegfm.training.tensors import checkpoint_tensors
+from eegfm.training.weight_average import WeightAverage
 
 
 class PretrainModule(LightningModule):
@@ -60,6 +61,8 @@ class PretrainModule(LightningModule):
         self.weights = weights
         self.n_steps, self.n_steps_per_epoch = n_steps, n_steps_per_epoch
         self.schedule: Schedule | None = None
+        average = params.weight_average
+        self.average = None if average is None else WeightAverage(average, objective, n_steps)
         self.header = header
         self.history = History()
         self.last_loss = torch.zeros(())
@@ -77,11 +80,17 @@ class PretrainModule(LightningModule):
         """The encoder that is trained."""
         return self.objective.encoder
 
+    def averaged_weights(self) -> AbstractContextManager[None]:
+        """Have the averaged weights inside the block, where there is an average, and the module's own behind it."""
+        return nullcontext() if self.average is None else self.average.applied()
+
     def checkpoint(self) -> Checkpoint:
-        """Weights as they are now, and the header with the steps taken so far."""
+        """Weights as they are now, or their average, and the header with the steps taken so far."""
         assert self.header is not None, "a module of eegfm.jobs.train has a header"
         n_steps = self.global_step if self._trainer is not None else 0
-        return Checkpoint(checkpoint_tensors(self.objective), self.header.model_copy(update={"n_steps": n_steps}))
+        with self.averaged_weights():
+            tensors = checkpoint_tensors(self.objective)
+        return Checkpoint(tensors, self.header.model_copy(update={"n_steps": n_steps}))
 
     def save_encoder(self, path: Path | str) -> None:
         """Write the encoder and everything needed to use it to a ``.safetensors`` file, as ``{phase}.encoder`` is.
@@ -129,10 +138,13 @@ class PretrainModule(LightningModule):
             logs.append((corpus, len(step.batches[len(logs)]["samples"]), output.logs))
             total = total + share * output.loss.detach()
             del output  # with all that is encoded, before the next micro-batch is
-        nn.utils.clip_grad_norm_(self.parameters(), self.params.gradient_clip)
+        if self.params.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self.parameters(), self.params.gradient_clip)
         learning_rate = optimizer.param_groups[0]["lr"]
         optimizer.step()
         schedule.step()
+        if self.average is not None:
+            self.average.update(step.number)
         self.objective.after_step(self._context.of(Stage.TRAINING, step.number, self.rank, self.world_size))
         self.last_loss = total
         self._watch(total, step.number)
@@ -146,9 +158,11 @@ class PretrainModule(LightningModule):
 
     def validation_step(self, step: TrainStep, batch_idx: int) -> None:
         """Count the losses of one batch; its masks are the same in every validation."""
-        for (corpus, _, output), batch in zip(self.losses(step, Stage.VALIDATION), step.batches, strict=True):
-            values = {name: float(value) for name, value in output.logs.items()}
-            self._validation.add(corpus, values, len(batch["samples"]))
+        # Batch by batch: between two batches, whoever stores the state of the run finds the module's own weights.
+        with self.averaged_weights():
+            for (corpus, _, output), batch in zip(self.losses(step, Stage.VALIDATION), step.batches, strict=True):
+                values = {name: float(value) for name, value in output.logs.items()}
+                self._validation.add(corpus, values, len(batch["samples"]))
 
     def on_validation_epoch_end(self) -> None:
         """Log means per corpus and over the mixture."""
@@ -243,5 +257,5 @@ class PretrainModule(LightningModule):
             raise TrainingError(
                 f"the loss of step {step + 1} is not finite; nothing is kept of this run; lower "
                 f"optimizer.learning_rate (now {self.params.optimizer.learning_rate:g}) or gradient_clip "
-                f"(now {self.params.gradient_clip:g}), and look for non-finite samples in the store"
+                f"(now {self.params.gradient_clip}), and look for non-finite samples in the store"
             )

@@ -13,7 +13,7 @@ from eegfm.encoders.femba.model import Femba, FembaDecoder
 from eegfm.encoders.load import new_encoder
 from eegfm.errors import ConfigError
 from eegfm.recording import Montage
-from eegfm.training.optimizers.adamw import parameter_groups
+from eegfm.training.optimizers.groups import decaying_parameters
 from masked_tokens import with_key_mask
 
 
@@ -201,11 +201,11 @@ def test_missing_kernels_are_named_before_anything_runs() -> None:
 
 def test_positions_are_not_decayed() -> None:
     encoder = build()
-    decaying, others = parameter_groups(encoder, 0.1)
-    exempt = {id(p) for p in others["params"]}
+    decaying = decaying_parameters(encoder)
+    exempt = {id(p) for p in encoder.parameters()} - {id(p) for p in decaying}
     assert id(encoder.position_embedding) in exempt
     assert all(id(layer.forward_block.decay_log) in exempt for layer in encoder.layers)
-    assert {p.ndim for p in decaying["params"]} == {2, 3}
+    assert {p.ndim for p in decaying} == {2, 3}
 
 
 def test_the_decoder_is_a_transposed_convolution() -> None:

@@ -36,6 +36,7 @@ from eegfm.objectives.base import LossOutput, Objective
 from eegfm.objectives.config import AnyObjectiveConfig, MaeConfig, MaskedConfig
 from eegfm.plots.figures import reconstruction_figure
 from eegfm.recording import BadChannels, Montage
+from eegfm.training.blocks import WeightAverageParams
 from eegfm.training.config import PretrainParams
 from eegfm.training.optimizers.config import AdamWConfig
 from eegfm.training.trainer import quieten
@@ -314,6 +315,35 @@ def test_dropout_and_jitter_follow_from_the_seed_too(fit: Fit) -> None:
     pd.testing.assert_frame_equal(found[0].history, found[1].history)
     assert not np.array_equal(first["objective.mask_token"], other["objective.mask_token"])
     assert not np.array_equal(first["objective.mask_token"], without["objective.mask_token"])
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "lamb", "muon"])
+def test_every_optimizer_trains_and_the_seed_decides(fit: Fit, name: str) -> None:
+    """AdamW is that of the other tests."""
+    chosen = PretrainParams.model_validate({"n_steps": 1, "optimizer": {"name": name, "layer_decay": 0.5}}).optimizer
+    first, again = (fit(n_steps=4, n_validation_windows=1, optimizer=chosen) for _ in range(2))
+    assert first.metrics["train_loss"] == again.metrics["train_loss"]
+    for tensor, value in first.checkpoint.tensors.items():
+        np.testing.assert_array_equal(again.checkpoint.tensors[tensor], value, err_msg=tensor)
+    untrained = untrained_like(first.checkpoint, 0).state_dict()
+    assert all(
+        not np.array_equal(first.checkpoint.tensors[f"encoder.{tensor}"], value.numpy())
+        for tensor, value in untrained.items()
+    )
+
+
+def test_averaged_weights_are_published(fit: Fit) -> None:
+    """Training is the same; what is validated, shown and kept is not that of the last step."""
+    last, averaged = (
+        fit(n_steps=4, weight_average=choice) for choice in (None, WeightAverageParams(decay=0.5, start_ratio=0))
+    )
+    assert last.metrics["train_loss"] == averaged.metrics["train_loss"]
+    assert last.metrics["val_loss"] != averaged.metrics["val_loss"]
+    weight = "encoder.patch_embedding.weight"
+    assert not np.array_equal(last.checkpoint.tensors[weight], averaged.checkpoint.tensors[weight])
+    shown = [result.reconstructions["hbn"]["prediction"] for result in (last, averaged)]
+    assert not np.array_equal(*shown)
+    assert last.run_directory != averaged.run_directory
 
 
 def test_validation_persons_do_not_teach(result: PretrainResult, fit: Fit, mixture: pd.DataFrame) -> None:

@@ -82,6 +82,7 @@ class BraindecodeConfig(WindowConfig):
     """
 
     implementation: ClassVar[str] = "eegfm.encoders.braindecode.model:Braindecode"
+    has_depth_groups: ClassVar[bool] = False
 
     name: Literal["braindecode"] = "braindecode"
     model: BraindecodeModel = "ShallowFBCSPNet"

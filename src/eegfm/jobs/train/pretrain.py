@@ -103,11 +103,13 @@ def fit_pretraining(
     _write_params(directory, params, run.identity)
     monitor = fit(module, data, directory)
     module = module.cpu().eval()
+    with module.averaged_weights():
+        reconstructions = reconstruct(module.objective, data, run.stores, params.seed)
     return PretrainResult(
         checkpoint=module.checkpoint(),
         metrics=run_metrics(module, monitor),
         history=module.history.table(),
-        reconstructions=reconstruct(module.objective, data, run.stores, params.seed),
+        reconstructions=reconstructions,
         run_directory=directory,
     )
 
