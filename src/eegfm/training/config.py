@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import Buildable, Count, Number, StrictModel
 from eegfm.encoders.config import AnyEncoderConfig, PatchTransformerConfig
+from eegfm.normalizations.config import NormalizationBase, NormalizationConfig
 from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
 from eegfm.recording import BadChannels
 
@@ -96,6 +97,7 @@ class PretrainParams(StrictModel):
     Args:
         encoder: The encoder to train.
         adapter: Adapter from every montage to the channels of the encoder. Its weights are trained too.
+        normalization: Normalization of the signal before the encoder; the encoder's own if not given.
         objective: The self-supervised task.
         optimizer: The optimizer.
         schedule: Schedule of the learning rate.
@@ -123,6 +125,7 @@ class PretrainParams(StrictModel):
 
     encoder: AnyEncoderConfig = PatchTransformerConfig()
     adapter: AdapterConfig = NoAdapterConfig()
+    normalization: NormalizationConfig | None = None
     objective: AnyObjectiveConfig = MaskedConfig()
     optimizer: OptimizerConfig = AdamWConfig()
     schedule: ScheduleConfig = WarmupCosineConfig()
@@ -153,7 +156,7 @@ class PretrainParams(StrictModel):
 
     @model_validator(mode="after")
     def _encoder_can(self) -> "PretrainParams":
-        self.objective.check_encoder(self.encoder)
+        self.objective.check_encoder(self.encoder, self.chosen_normalization)
         return self
 
     def identity(self) -> dict[str, Any]:
@@ -162,4 +165,10 @@ class PretrainParams(StrictModel):
         Left out are those for the machine, the display, the header's license and the file that is replaced.
         """
         without = {"accelerator", "devices", "license", "loader", "overwrite", "progress_bar"}
-        return self.model_dump(mode="json", exclude=without)
+        plain = self.model_dump(mode="json", exclude=without)
+        return plain | {"normalization": self.chosen_normalization.model_dump(mode="json")}
+
+    @property
+    def chosen_normalization(self) -> NormalizationBase:
+        """The normalization that is configured, or the encoder's own."""
+        return self.normalization or self.encoder.default_normalization

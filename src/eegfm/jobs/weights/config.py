@@ -8,6 +8,7 @@ from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import Amount, StrictModel
 from eegfm.encoders.config import AnyEncoderConfig, as_published
 from eegfm.nn.load_report import LoadExceptions
+from eegfm.normalizations.config import NormalizationBase, NormalizationConfig
 from eegfm.recording import BadChannels
 from eegfm.signal.montages.canonical import CanonicalChoice
 from eegfm.signal.montages.layouts import Layout
@@ -40,6 +41,7 @@ class ImportParams(StrictModel):
         encoder: Architecture of the file. Options that are not given have the values that the weights were published
             with, if these differ from the defaults of training.
         adapter: Adapter from other montages to that of the weights; it must have no weights itself.
+        normalization: Normalization that the weights expect. If not given, the one of their publication.
         montage: Channels that the weights expect without an adapter: a canonical montage, or electrodes in their order.
         reference: Reference of the windows, see ``eegfm.training.config.PretrainParams``.
         bad_channels: Treatment of bad channels, see ``eegfm.training.config.PretrainParams``.
@@ -57,6 +59,7 @@ class ImportParams(StrictModel):
 
     encoder: AnyEncoderConfig
     adapter: AdapterConfig = NoAdapterConfig()
+    normalization: NormalizationConfig | None = None
     montage: CanonicalChoice | NamedElectrodes
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
     bad_channels: BadChannels = "mask"
@@ -72,7 +75,13 @@ class ImportParams(StrictModel):
 
     def identity(self) -> dict[str, Any]:
         """Options that decide the result: all except the permission to replace an encoder."""
-        return self.model_dump(mode="json", exclude={"overwrite"})
+        plain = self.model_dump(mode="json", exclude={"overwrite"})
+        return plain | {"normalization": self.chosen_normalization.model_dump(mode="json")}
+
+    @property
+    def chosen_normalization(self) -> NormalizationBase:
+        """The normalization that is configured, or the one that the weights were published with."""
+        return self.normalization or self.encoder.published_normalization or self.encoder.default_normalization
 
     @field_validator("encoder", mode="before")
     @classmethod
