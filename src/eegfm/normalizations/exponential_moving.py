@@ -21,9 +21,9 @@ class ExponentialMoving(Normalization):
     """``(x - mean) / max(sd, floor_uv)`` with exponential weights of the samples up to each one.
 
     The weight of a sample falls by a factor of ``1 - 1 / (time_constant_s * rate_hz)`` with each later sample. Weights
-    sum to 1 from the first sample on. The variance is the same mean of the squared differences from the moving mean. This is
-    ``exponential_moving_standardize`` of braindecode without its initial block: its ``factor_new`` of 0.001 at 250 Hz
-    is a time constant of 4 s.
+    sum to 1 from the first sample on. The variance is the same mean of the squared differences from the moving mean.
+    This is ``exponential_moving_standardize`` of braindecode without its initial block: its ``factor_new`` of 0.001 at
+    250 Hz is a time constant of 4 s.
 
     Args:
         config: Choices.
@@ -46,7 +46,8 @@ class ExponentialMoving(Normalization):
 
     def scaled(self, signal_uv: Tensor, mask: Tensor | None) -> Tensor:
         """Standardise; see the base class."""
-        centred = signal_uv - moving_mean(signal_uv, self.decay)
+        from_start_uv = signal_uv - signal_uv[..., :1]  # changes no difference, and spares digits for it
+        centred = from_start_uv - moving_mean(from_start_uv, self.decay)
         variance = moving_mean(centred.square(), self.decay)
         return centred * variance.clamp_min(self.config.floor_uv**2).rsqrt()
 
