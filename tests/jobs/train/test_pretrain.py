@@ -31,7 +31,6 @@ from eegfm.jobs.train import PretrainResult, fit_pretraining, pretraining
 from eegfm.jobs.train.fingerprint import named
 from eegfm.jobs.train.pretrain import Refuse
 from eegfm.nn.context import Context
-from eegfm.nn.rereference import Rereference
 from eegfm.normalizations.config import FixedScaleConfig
 from eegfm.objectives.base import LossOutput, Objective
 from eegfm.objectives.config import AnyObjectiveConfig, MaeConfig, MaskedConfig
@@ -225,15 +224,14 @@ def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[st
 
     store = stores["hbn"]
     name = next(iter(store.montages))
-    window = Rereference(store.montages, "average")(
-        {
-            "samples": torch.from_numpy(store.gather(name, np.array([0]), 200)),
-            "scales_uv": torch.from_numpy(store.scales(name)[:1]),
-            "recording": torch.zeros(1, dtype=torch.int64),
-            "corpus": "hbn",
-            "montage": name,
-        }
-    )
+    recorded: StoredBatch = {
+        "samples": torch.from_numpy(store.gather(name, np.array([0]), 200)),
+        "scales_uv": torch.from_numpy(store.scales(name)[:1]),
+        "recording": torch.zeros(1, dtype=torch.int64),
+        "corpus": "hbn",
+        "montage": name,
+    }
+    window = load_backbone(checkpoint).prepare(recorded)
     trained, untrained = build_encoder(checkpoint), untrained_like(checkpoint, 0)
     assert trained(window).shape == (1, 12, 16)
     assert not torch.equal(trained(window), untrained(window))
