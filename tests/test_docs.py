@@ -17,6 +17,7 @@ from eegfm.encoders.published import PUBLISHED
 from eegfm.jobs.weights.config import ExportFormat, ImportParams
 from eegfm.mixture.config import MixtureParams
 from eegfm.nn.load_report import LoadExceptions
+from eegfm.normalizations.config import NormalizationConfig
 from eegfm.project.corpus_params import CorpusParams
 from eegfm.splits.config import SplitParams
 from eegfm.training.config import PretrainParams
@@ -107,6 +108,32 @@ def test_every_parameter_of_splits_and_mixtures_is_documented() -> None:
 def test_every_adapter_is_documented() -> None:
     members = get_args(get_args(AdapterConfig)[0])
     assert {member.model_fields["name"].default for member in members} <= code_words("adapters.md")
+
+
+def test_every_normalization_is_documented_and_its_examples_work() -> None:
+    words, members = code_words("normalizations.md"), get_args(get_args(NormalizationConfig)[0])
+    assert {option for member in members for option in member.model_fields} <= words
+    assert {member.model_fields["name"].default for member in members} <= words
+    page = (PROJECT_ROOT / "docs" / "normalizations.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        PretrainParams.model_validate({**yaml.safe_load(block)["pretrain"], "n_steps": 1})
+
+
+def test_the_normalization_of_every_encoder_is_documented() -> None:
+    page = (PROJECT_ROOT / "docs" / "normalizations.md").read_text(encoding="utf-8")
+    rows = [row for row in page.split("## What encoders take")[1].split("\n## ")[0].splitlines() if row[:1] == "|"]
+    for member in get_args(get_args(AnyEncoderConfig)[0]):
+        named = [row for row in rows if f"`{member.model_fields['name'].default}`" in row]
+        [row] = named or [row for row in rows if "all others" in row]
+        _, _, trained, published, _ = row.split("|")
+        chosen = member.default_normalization
+        offset = f"offset {chosen.offset_uv:g} µV, ".replace("-", "−") if chosen.offset_uv else ""
+        clip = f"clipped at {chosen.clip:g}" if chosen.clip else "not clipped"
+        assert trained.strip() == f"`{chosen.name}`, {chosen.scale_uv:g} µV, {offset}{clip}"
+        other = member.published_normalization
+        assert published.strip() == (f"`{other.name}`, not clipped" if other else "the same" if named else "")
 
 
 def test_the_tables_of_encoders_are_those_of_the_newest_result(monkeypatch: pytest.MonkeyPatch) -> None:

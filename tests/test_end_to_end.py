@@ -14,6 +14,7 @@ from kedro.framework.project import pipelines
 from damage import overwrite
 from eegfm.checkpoint import CheckpointHeader, read_header
 from eegfm.errors import StoreError
+from eegfm.normalizations.said import normalization_of
 from eegfm.pipeline_registry import DEFAULT_ROLES, use_roles
 from eegfm.store.reader import SignalStore
 from kedro_project import Run, files_under, project_session, run_project
@@ -91,7 +92,7 @@ def test_header_holds_all_that_is_needed_to_use_the_weights(run: Run, header: Ch
     assert header.reference == "average"
     assert header.filters["low_hz"] == 0.5
     assert header.filters["high_hz"] == 45.0
-    assert header.signal_scale_uv > 0
+    assert normalization_of(header.normalization).name == "fixed_scale"
     assert header.corpora == header.simulated_corpora == ["hbn", "tuh"]
     assert header.n_steps == 6
     assert len(header.splits_sha256) == len(header.mixture_sha256) == 64

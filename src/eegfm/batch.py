@@ -56,9 +56,14 @@ class TrainStep(NamedTuple):
 
 
 class WindowBatch(TypedDict):
-    """Windows in microvolts, re-referenced, all of one montage: what encoders and objectives see."""
+    """Windows, re-referenced, all of one montage: what adapters, encoders and objectives see.
 
-    signal: "Tensor"  # (B, C, T) float32 microvolts
+    Up to the adapter, ``signal`` is in microvolts. Behind the normalization it is unitless, and what it was made of
+    travels along as ``signal_uv``.
+    """
+
+    signal: "Tensor"  # (B, C, T) float32 microvolts; behind the normalization unitless
+    signal_uv: NotRequired["Tensor"]  # (B, C, T) float32 microvolts, behind the normalization
     channel_positions: "Tensor"  # (B, C, 3) float32 metres, head frame
     second_positions: NotRequired["Tensor"]  # (B, C, 3) of the electrodes that bipolar derivations subtract
     channel_mask: "Tensor"  # (B, C) bool, False for a channel that is only padding, or bad in its recording
@@ -69,7 +74,7 @@ class WindowBatch(TypedDict):
     person: NotRequired["Tensor"]  # (B,) int64
     targets: NotRequired[dict[str, "Tensor"]]
     pairs: NotRequired[Pairs]
-    target_signal: NotRequired["Tensor"]  # (B, C, T) what objectives ask for, where learned weights made the signal
+    target_signal: NotRequired["Tensor"]  # (B, C, T) microvolts to ask for, where learned weights made the signal
 
 
 def rank_slice(rank: int, world_size: int) -> slice:

@@ -21,7 +21,7 @@ from eegfm.recording import BadChannels
 from eegfm.safetensors_header import read_safetensors_header
 from eegfm.stated_spec import check_spec
 
-FORMAT_VERSION: Literal[5] = 5
+FORMAT_VERSION: Literal[6] = 6
 HEADER_KEY = "eegfm"
 _WEIGHTS_CRC_KEY = "eegfm_weights_crc32c"
 _SHA256_KEY = "eegfm_sha256"
@@ -38,18 +38,17 @@ class CheckpointHeader(Ancestry):
     samples and its code. ``encoder_code`` holds a short hash of each module between stored microvolts and encoded
     vectors, because the same weights compute other values in other code. ``record`` is the record of the Kedro run that
     made the file. ``bad_channels`` is the treatment of bad channels before the encoder. ``normalization`` is the
-    encoder's first operation on microvolts. ``license`` is the license of the weights.
+    configuration of what makes microvolts unitless before the encoder. ``license`` is the license of the weights.
     """
 
-    format_version: Literal[5] = FORMAT_VERSION
+    format_version: Literal[6] = FORMAT_VERSION
     encoder: dict[str, Any]
     adapter: dict[str, Any]
     objective: dict[str, Any]
     signal_spec: dict[str, Any]
     encoder_spec: dict[str, Any]
     unit: Literal["uV"] = "uV"
-    signal_scale_uv: float
-    normalization: dict[str, float | str]
+    normalization: dict[str, Any]
     reference: str
     bad_channels: BadChannels
     filters: dict[str, Any]
@@ -193,6 +192,6 @@ def _refuse_other_format(path: Path, content: Any) -> None:
     found = content.get("format_version") if isinstance(content, dict) else None
     if isinstance(found, int) and found != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which also says what "
-            "checkpoints the weights started from; pretrain (or import) it again, or use the eegfm that wrote it"
+            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which says how "
+            "signals are normalized before the encoder; pretrain (or import) it again, or use the eegfm that wrote it"
         )

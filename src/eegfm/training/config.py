@@ -7,6 +7,7 @@ from pydantic import NonNegativeInt, PositiveFloat, model_validator
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import Count, Number, StrictModel
 from eegfm.encoders.config import AnyEncoderConfig, PatchTransformerConfig
+from eegfm.normalizations.config import NormalizationBase, NormalizationConfig
 from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
 from eegfm.recording import BadChannels
 from eegfm.training.blocks import LoaderParams, ShuffleParams, WeightAverageParams
@@ -21,6 +22,7 @@ class PretrainParams(StrictModel):
     Args:
         encoder: The encoder to train.
         adapter: Adapter from every montage to the channels of the encoder. Its weights are trained too.
+        normalization: Normalization of the signal before the encoder; the encoder's own if not given.
         objective: The self-supervised task.
         optimizer: The optimizer.
         schedule: Schedule of the learning rate.
@@ -51,6 +53,7 @@ class PretrainParams(StrictModel):
 
     encoder: AnyEncoderConfig = PatchTransformerConfig()
     adapter: AdapterConfig = NoAdapterConfig()
+    normalization: NormalizationConfig | None = None
     objective: AnyObjectiveConfig = MaskedConfig()
     optimizer: OptimizerConfig = AdamWConfig()
     schedule: ScheduleConfig = WarmupCosineConfig()
@@ -83,7 +86,7 @@ class PretrainParams(StrictModel):
 
     @model_validator(mode="after")
     def _encoder_can(self) -> "PretrainParams":
-        self.objective.check_encoder(self.encoder)
+        self.objective.check_encoder(self.encoder, self.chosen_normalization)
         return self
 
     @model_validator(mode="after")
@@ -106,4 +109,10 @@ class PretrainParams(StrictModel):
         Left out are those for the machine, the display, the header's license and the file that is replaced.
         """
         without = {"accelerator", "devices", "license", "loader", "overwrite", "progress_bar"}
-        return self.model_dump(mode="json", exclude=without)
+        plain = self.model_dump(mode="json", exclude=without)
+        return plain | {"normalization": self.chosen_normalization.model_dump(mode="json")}
+
+    @property
+    def chosen_normalization(self) -> NormalizationBase:
+        """The normalization that is configured, or the encoder's own."""
+        return self.normalization or self.encoder.default_normalization

@@ -64,7 +64,7 @@ NO_WEIGHTS = {
     *("mixture.config", "mixture.table", "nn.load_report", "store.checksums", "store.damage"),
     *("training.bfloat16", "training.logs.history", "training.loading.verify", "training.logs.throughput"),
     *("progress", "training.logs.progress_lines"),
-    *("json_text", "nn.allocation", "safetensors_header", "stated_spec"),
+    *("json_text", "nn.allocation", "normalizations.said", "safetensors_header", "stated_spec"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""
 
@@ -182,7 +182,18 @@ def test_the_code_of_a_run_is_what_python_imports_to_train(k: int, imported: lis
     assert not expected - counted, "imported to train, but a change in it changes no fingerprint"
     assert not counted - expected, "counted, but not imported to train or said to decide nothing"
     assert {name.partition(".")[0] for name in counted} <= {
-        *("adapters", "encoders", "heads", "losses", "objectives", "training", "nn", "inference", "jobs"),
+        *(
+            "adapters",
+            "encoders",
+            "heads",
+            "losses",
+            "objectives",
+            "training",
+            "nn",
+            "normalizations",
+            "inference",
+            "jobs",
+        ),
         *("store", "signal", "mixture", "batch", "config", "recording"),
     }
 

@@ -31,7 +31,7 @@ from eegfm.jobs.train import PretrainResult, fit_pretraining, pretraining
 from eegfm.jobs.train.fingerprint import named
 from eegfm.jobs.train.pretrain import Refuse
 from eegfm.nn.context import Context
-from eegfm.nn.rereference import Rereference
+from eegfm.normalizations.config import FixedScaleConfig
 from eegfm.objectives.base import LossOutput, Objective
 from eegfm.objectives.config import AnyObjectiveConfig, MaeConfig, MaskedConfig
 from eegfm.plots.figures import reconstruction_figure
@@ -215,9 +215,9 @@ def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[st
     assert header.corpora == ["hbn", "tuh"]
     assert header.simulated_corpora == ["hbn"]
     assert header.filters == NoiseStore.filters
-    assert (header.seed, header.n_steps, header.reference, header.signal_scale_uv) == (0, 30, "average", 30.0)
+    assert (header.seed, header.n_steps, header.reference) == (0, 30, "average")
     assert (header.n_persons, header.imported, header.parents, header.license) == (11, None, (), None)
-    assert header.normalization == {"kind": "fixed_scale", "scale_uv": 30.0, "clip": 15.0}
+    assert header.normalization == FixedScaleConfig().model_dump(mode="json")
     assert header.versions["torch"] == torch.__version__
     spec = SignalSpec.from_dict(header.signal_spec)
     assert {m.n_channels for m in spec.montages.values()} == {4, 6}
@@ -226,15 +226,14 @@ def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[st
 
     store = stores["hbn"]
     name = next(iter(store.montages))
-    window = Rereference(store.montages, "average")(
-        {
-            "samples": torch.from_numpy(store.gather(name, np.array([0]), 200)),
-            "scales_uv": torch.from_numpy(store.scales(name)[:1]),
-            "recording": torch.zeros(1, dtype=torch.int64),
-            "corpus": "hbn",
-            "montage": name,
-        }
-    )
+    recorded: StoredBatch = {
+        "samples": torch.from_numpy(store.gather(name, np.array([0]), 200)),
+        "scales_uv": torch.from_numpy(store.scales(name)[:1]),
+        "recording": torch.zeros(1, dtype=torch.int64),
+        "corpus": "hbn",
+        "montage": name,
+    }
+    window = load_backbone(checkpoint).prepare(recorded)
     trained, untrained = build_encoder(checkpoint), untrained_like(checkpoint, 0)
     assert trained(window).shape == (1, 12, 16)
     assert not torch.equal(trained(window), untrained(window))
@@ -495,7 +494,9 @@ def test_the_code_is_that_of_the_first_step(fit: Fit, monkeypatch: pytest.Monkey
             monkeypatch.setattr(name, lambda *_: {"edited": "meanwhile"})
 
     monkeypatch.setattr(ThroughputMonitor, "on_train_batch_start", edit)
-    assert fit(n_steps=1).checkpoint.header.encoder_code == encoder_code(PARAMS.encoder, PARAMS.adapter)
+    expected = encoder_code(PARAMS.encoder, PARAMS.adapter, PARAMS.chosen_normalization)
+    assert {"normalizations.base", "normalizations.fixed_scale"} <= expected.keys()
+    assert fit(n_steps=1).checkpoint.header.encoder_code == expected
 
 
 @pytest.mark.parametrize("name", ["patch_transformer", "luna"])

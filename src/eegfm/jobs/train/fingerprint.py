@@ -21,7 +21,7 @@ NO_WEIGHTS = (
     "encoders.config",
     # Files, headers and names.
     *("files", "named", "checkpoint", "ancestry", "jobs.train.header", "jobs.train.fingerprint"),
-    *("json_text", "safetensors_header", "stated_spec"),
+    *("json_text", "normalizations.said", "safetensors_header", "stated_spec"),
     # These watch, compare and refuse.
     *("training.logs.history", "training.logs.throughput", "training.bfloat16", "training.loading.verify"),
     *("progress", "training.logs.progress_lines"),
@@ -64,7 +64,8 @@ def named(identity: Mapping[str, Any]) -> str:
 
 def training_code(params: PretrainParams, job: str = PRETRAIN) -> dict[str, str]:
     """Hash each module that decides weights: the job and what it imports, and the members that are chosen."""
-    return module_hashes(job, *implementations(params), without=NO_WEIGHTS)
+    chosen = (*implementations(params), *implementations(params.chosen_normalization))
+    return module_hashes(job, *chosen, without=NO_WEIGHTS)
 
 
 def signals_of(mixture: pd.DataFrame, stores: Stores) -> dict[str, str]:

@@ -51,7 +51,7 @@ def prepare(
     fingerprint = named(identity)
     if refuse is not None:
         refuse(fingerprint, identity)
-    code = encoder_code(params.encoder, params.adapter)  # now: who edits it during the training does not change that
+    code = encoder_code(params.encoder, params.adapter, params.chosen_normalization)  # now: later edits do not count
     backbone = new_backbone(
         params.encoder,
         params.adapter,
@@ -59,6 +59,7 @@ def prepare(
         params.seed,
         reference=params.reference,
         bad_channels=params.bad_channels,
+        normalization=params.chosen_normalization,
     )
     objective = _new_objective(params, backbone)
     first_steps = range(min(_N_STATISTICS_STEPS, data.n_steps))
