@@ -296,7 +296,7 @@ def test_validation_means_count_windows_then_weights(
     module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logged: dict[str, float] = {}
-    monkeypatch.setattr(module, "log_dict", logged.update)
+    monkeypatch.setattr(module, "log_dict", lambda values, **_: logged.update(values))
     monkeypatch.setattr(module, "log", lambda *args, **kwargs: None)
     monkeypatch.setattr(type(module), "global_step", 6)
     steps = [step_of(batches, 0), step_of(batches[:1], 1, 7)]
@@ -309,11 +309,13 @@ def test_validation_means_count_windows_then_weights(
         module.on_validation_epoch_end()
         hbn, tuh = losses(module, batches, Stage.VALIDATION, 0)
         later = losses(module, batches, Stage.VALIDATION, 1)[0]
-        assert logged["val_loss_hbn"] == pytest.approx((hbn + later) / 2, rel=1e-5)
-        assert logged["val_loss"] == pytest.approx(0.7 * (hbn + later) / 2 + 0.3 * tuh, rel=1e-5)
+        assert logged["val/loss/hbn"] == pytest.approx((hbn + later) / 2, rel=1e-5)
+        assert logged["val/loss"] == pytest.approx(0.7 * (hbn + later) / 2 + 0.3 * tuh, rel=1e-5)
+        assert logged.pop("val_loss") == logged["val/loss"]
+        assert module.validation_values == logged
     table = module.history.table()
     assert table["step"].tolist() == [6]
-    assert table["val_loss"][0] == logged["val_loss"]
+    assert table["val_loss"][0] == logged["val/loss"]
 
 
 def test_the_schedule_hears_of_validations_by_the_names_of_the_logs(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from kedro_project import run_python
@@ -49,9 +50,10 @@ class Steps:
 class Keep(Callback):
     def on_train_end(self, trainer, module):
         torch.save(module.state_dict(), folder / f"{module.world_size}_{module.rank}.pt")
+        module.history.table().to_csv(folder / f"{module.world_size}_{module.rank}.csv")
 
 params = PretrainParams(encoder=PatchTransformerConfig(d_model=16, head_size=8, n_layers=1), objective=MaskedConfig(),
-                        optimizer=AdamWConfig(learning_rate=1e-2), n_steps=3, seed=3)
+                        optimizer=AdamWConfig(learning_rate=1e-2), n_steps=3, seed=3, log_interval_steps=2)
 def train(n_processes, is_shared):
     backbone = new_backbone(params.encoder, NoAdapterConfig(), spec, 0, reference="average", bad_channels="mask")
     torch.manual_seed(0)
@@ -76,3 +78,8 @@ def test_two_processes_have_the_weights_of_one_and_all_windows_to_each_are_an_er
     for name, value in one.items():
         assert torch.equal(two[0][name], two[1][name]), f"{name} differs between the processes"
         torch.testing.assert_close(two[0][name], value, atol=2e-4, rtol=1e-3)
+    of_one, *of_two = (pd.read_csv(tmp_path / name) for name in ("1_0.csv", "2_0.csv", "2_1.csv"))
+    assert of_one["step"].tolist() == [2, 3]
+    assert {"loss_tuh", "gradient_norm", "gradient_share_hbn", "gradient_share_tuh"} <= set(of_one.columns)
+    for table in of_two:
+        pd.testing.assert_frame_equal(table, of_one, rtol=1e-3)

@@ -20,7 +20,12 @@ from eegfm.errors import TrainingError
 from eegfm.nn.context import Context, Stage
 from eegfm.objectives.base import LossOutput, Objective
 from eegfm.training.config import PretrainParams
-from eegfm.training.logs.history import Averages, History, mixed, with_r2
+from eegfm.training.logs.gradients import GradientNorms
+from eegfm.training.logs.history import History
+from eegfm.training.logs.names import aliases, history_columns, learning_rates
+from eegfm.training.logs.pace import Pace, device_memory
+from eegfm.training.logs.pending import Pending
+from eegfm.training.logs.training_log import TrainingLog, validated
 from eegfm.training.schedules.base import Schedule
 from eegfm.training.tensors import checkpoint_tensors
 from eegfm.training.weight_average import WeightAverage
@@ -65,9 +70,10 @@ class PretrainModule(LightningModule):
         self.average = None if average is None else WeightAverage(average, objective, n_steps)
         self.header = header
         self.history = History()
-        self.last_loss = torch.zeros(())
-        """Loss of the last step, on its device; NaN or infinite values are found at the next look."""
-        self._validation = Averages()
+        self.training_log = TrainingLog(weights, n_steps, n_steps_per_epoch)
+        self.validation_values: dict[str, float] = {}
+        """Values of the last validation by name, as ``val/loss``."""
+        self._pace, self._validation = Pace(objective.backbone), Pending()
         self._context = Context(n_steps=n_steps, seed=params.seed, corpora=tuple(sorted(weights)))
         self.register_buffer("_first_broken_step", torch.tensor(-1), persistent=False)
 
@@ -130,48 +136,60 @@ class PretrainModule(LightningModule):
         assert isinstance(optimizer, LightningOptimizer)
         assert schedule is not None, "configure_optimizers builds it"
         optimizer.zero_grad()
-        logs: list[tuple[str, int, dict[str, Tensor]]] = []
+        norms = self._gradient_norms(step)
+        n_done = 0
         total = torch.zeros((), device=self.device)
         for corpus, share, output in self.losses(step):
-            with self._local_gradients(is_last=len(logs) + 1 == len(step.batches)):
+            # What a corpus adds is exchanged before it is looked at.
+            is_last = n_done + 1 == len(step.batches) or (norms is not None and norms.is_due)
+            with self._local_gradients(is_last=is_last):
                 self.manual_backward(share * output.loss)
-            logs.append((corpus, len(step.batches[len(logs)]["samples"]), output.logs))
-            total = total + share * output.loss.detach()
+            if norms is not None:
+                norms.look()
+            self.training_log.add(step.number, corpus, len(step.batches[n_done]["samples"]), output.logs)
+            n_done, total = n_done + 1, total + share * output.loss.detach()
             del output  # with all that is encoded, before the next micro-batch is
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None])
         if self.params.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(self.parameters(), self.params.gradient_clip)
-        learning_rate = optimizer.param_groups[0]["lr"]
+            nn.utils.clip_grads_with_norm_(self.parameters(), self.params.gradient_clip, norm)
+        if norms is not None:
+            self.training_log.add_gradient(step.number, norm, norms.norms)
+        rates = learning_rates(optimizer.param_groups) if norms is not None else {}
         optimizer.step()
         schedule.step()
         if self.average is not None:
             self.average.update(step.number)
         self.objective.after_step(self._context.of(Stage.TRAINING, step.number, self.rank, self.world_size))
-        self.last_loss = total
         self._watch(total, step.number)
+        self._pace.count(step, self.world_size)
         if self._is_logged(step.number):
             self._refuse_divergence()
-            self._record_training(step.number + 1, logs, learning_rate)
+            self._record_training(step.number + 1, rates)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation."""
-        self._validation = Averages()
+        self._pace.pause()
+        self._validation = Pending()
 
     def validation_step(self, step: TrainStep, batch_idx: int) -> None:
         """Count the losses of one batch; its masks are the same in every validation."""
         # Batch by batch: between two batches, whoever stores the state of the run finds the module's own weights.
         with self.averaged_weights():
             for (corpus, _, output), batch in zip(self.losses(step, Stage.VALIDATION), step.batches, strict=True):
-                values = {name: float(value) for name, value in output.logs.items()}
-                self._validation.add(corpus, values, len(batch["samples"]))
+                self._validation.add(step.number, corpus, len(batch["samples"]), output.logs)
 
     def on_validation_epoch_end(self) -> None:
         """Log means per corpus and over the mixture."""
-        by_corpus = self._validation.by_corpus()
-        means = {f"val_{name}": value for name, value in self._means(by_corpus).items()}
-        self._tell_schedule(by_corpus)
-        self.history.record(self.global_step, means)
-        self.log_dict(means)
-        self.log("val", means["val_loss"], prog_bar=True, logger=False)
+        self.validation_values = validated(self._validation, self.weights)
+        if self.schedule is not None:
+            self.schedule.observe(self.validation_values)
+        self.history.record(self.global_step, history_columns(self.validation_values))
+        self._write(self.global_step, self.validation_values)
+        self.log("val", self.validation_values["val/loss"], prog_bar=True, logger=False)
+
+    def on_validation_end(self) -> None:
+        """Leave the validation out of the speed."""
+        self._pace.go_on()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build what the parameters name. Lightning does not see the schedule, which moves once per optimizer step."""
@@ -221,30 +239,32 @@ class PretrainModule(LightningModule):
     def _is_logged(self, step: int) -> bool:
         return (step + 1) % self.params.log_interval_steps == 0 or step + 1 == self.n_steps
 
-    def _record_training(self, step: int, logs: list[tuple[str, int, dict[str, Tensor]]], learning_rate: float) -> None:
-        averages = Averages()
-        for corpus, n_windows, values in logs:
-            averages.add(corpus, {name: float(value) for name, value in values.items()}, n_windows)
-        means = self._means(averages.by_corpus())
-        means["lr"] = float(learning_rate)
-        self.history.record(step, means)
-        self.log_dict({f"train_{name}": value for name, value in means.items()})
-        self.log("loss", means["loss"], prog_bar=True, logger=False)
+    def _gradient_norms(self, step: TrainStep) -> GradientNorms | None:
+        """What looks at the contributions of the corpora to a step that is logged; None for every other."""
+        if not self._is_logged(step.number):
+            return None
+        return GradientNorms(self.parameters(), [batch["corpus"] for batch in step.batches])
 
-    def _means(self, by_corpus: dict[str, dict[str, float]]) -> dict[str, float]:
-        """Values over the mixture, and per corpus with its name behind."""
-        means = with_r2(mixed(by_corpus, self.weights))
-        for corpus, values in by_corpus.items():
-            means |= {f"{name}_{corpus}": value for name, value in with_r2(values).items()}
-        return means
+    def _record_training(self, n_done: int, rates: dict[str, float]) -> None:
+        rows = self.training_log.take(n_done, self._over_processes)
+        self.history.record(n_done, history_columns(rows[n_done]) | {"lr": next(iter(rates.values()))})
+        rows[n_done] |= rates | self._pace.look() | device_memory(self.device)
+        for n_steps, values in rows.items():
+            self._write(n_steps, values)
+        self.log("loss", rows[n_done]["train/loss"], prog_bar=True, logger=False)
 
-    def _tell_schedule(self, by_corpus: dict[str, dict[str, float]]) -> None:
-        """Show the values of a validation to the schedule, by their names in the logs."""
-        values = {f"val/{name}": value for name, value in with_r2(mixed(by_corpus, self.weights)).items()}
-        for corpus, of_corpus in by_corpus.items():
-            values |= {f"val/{name}/{corpus}": value for name, value in with_r2(of_corpus).items()}
-        if self.schedule is not None:
-            self.schedule.observe(values)
+    def _write(self, n_done: int, values: dict[str, float]) -> None:
+        """Give values to all loggers, and to callbacks that look for them in ``trainer.callback_metrics``."""
+        for to in self.loggers:
+            to.log_metrics(values, step=n_done)
+        self.log_dict(values | aliases(values), logger=False)
+
+    def _over_processes(self, values: Tensor) -> Tensor:
+        """Means over processes, each of which has as many windows of every corpus as the others."""
+        if self.world_size == 1:
+            return values
+        reduced: Tensor = self.trainer.strategy.reduce(values, reduce_op="mean")
+        return reduced
 
     def _watch(self, loss: Tensor, step: int) -> None:
         """Remember the first step whose loss is not finite, without waiting for the device."""

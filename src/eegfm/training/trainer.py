@@ -1,7 +1,6 @@
 """Build Lightning's trainer with explicit settings and without its messages."""
 
 import logging
-import shutil
 import signal
 import sys
 import warnings
@@ -11,12 +10,12 @@ from pathlib import Path
 
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from eegfm.stopping import Stopped
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
+from eegfm.training.logs.loggers import remove_logs, run_loggers
 from eegfm.training.logs.progress_lines import ProgressLines
 
 logger = logging.getLogger(__name__)
@@ -29,12 +28,13 @@ def build_trainer(
     callbacks: Sequence[Callback],
     *,
     validates: bool,
+    n_steps_done: int = 0,
 ) -> Trainer:
     """Build a trainer for exactly ``n_steps`` optimizer steps.
 
     One Lightning epoch spans the whole run, because epochs belong to the plan of windows; the step count is
-    then one number everywhere. TensorBoard logs go to ``run_directory/tensorboard``; those of an earlier
-    run with the same parameters and data are replaced.
+    then one number everywhere. Logs go to ``run_directory``, see ``eegfm.training.logs.loggers``; those of an earlier
+    run with the same parameters and data are replaced, unless this run goes on with it.
 
     Args:
         params: Device, precision, intervals.
@@ -42,6 +42,7 @@ def build_trainer(
         n_steps: Optimizer steps in all.
         callbacks: Callbacks of the run.
         validates: Whether there is anything to validate on.
+        n_steps_done: Steps that an interrupted run took, whose logs go on.
 
     Raises:
         TrainingError: bfloat16 is requested on a CPU that computes it wrong. Nothing is removed then.
@@ -60,7 +61,7 @@ def build_trainer(
         num_sanity_val_steps=0,
         limit_val_batches=None if validates else 0,
         log_every_n_steps=min(params.log_interval_steps, n_steps),
-        logger=TensorBoardLogger(run_directory, name="tensorboard", version=""),
+        logger=run_loggers(run_directory, n_steps_done),
         callbacks=[*bar, *callbacks],
         enable_progress_bar=shows_bar,
         enable_model_summary=False,
@@ -70,7 +71,8 @@ def build_trainer(
     )
     if params.precision == "bf16-mixed":
         check_bfloat16(trainer.strategy.root_device)
-    shutil.rmtree(run_directory / "tensorboard", ignore_errors=True)
+    if not n_steps_done:
+        remove_logs(run_directory)
     return trainer
 
 

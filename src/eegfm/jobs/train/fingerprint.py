@@ -14,6 +14,13 @@ from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
 
 PRETRAIN = "eegfm.jobs.train.pretrain"
+LOGS = tuple(
+    f"training.logs.{name}"
+    for name in (
+        *("averages", "gradients", "history", "images", "loggers", "names", "pace", "pending", "progress_lines"),
+        *("reconstructions", "throughput", "training_log"),
+    )
+)
 NO_WEIGHTS = (
     # Windows, splits and mixture count by what they give: the mixture's own hash, targets included.
     *("windows", "splits", "mixture.table", "mixture.config"),
@@ -21,10 +28,9 @@ NO_WEIGHTS = (
     "encoders.config",
     # Files, headers and names.
     *("files", "named", "checkpoint", "ancestry", "jobs.train.header", "jobs.train.fingerprint"),
-    *("json_text", "normalizations.said", "safetensors_header", "stated_spec"),
+    *("json_text", "normalizations.said", "printable", "safetensors_header", "stated_spec"),
     # These watch, compare and refuse.
-    *("training.logs.history", "training.logs.throughput", "training.bfloat16", "training.loading.verify"),
-    *("progress", "training.logs.progress_lines"),
+    *("training.bfloat16", "training.loading.verify", "progress", *LOGS),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),
 )
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""

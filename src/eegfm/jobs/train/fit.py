@@ -1,24 +1,36 @@
 """Train a module on its data to the last step, and say how it went."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from eegfm.batch import StoredBatch
 from eegfm.errors import TrainingError
 from eegfm.files import DISK_FULL, naming
 from eegfm.jobs.train.data import TrainingData
 from eegfm.training.data_module import WindowData
+from eegfm.training.logs.reconstructions import ReconstructionImages
 from eegfm.training.logs.throughput import ThroughputMonitor
 from eegfm.training.module import PretrainModule
 from eegfm.training.trainer import build_trainer, honest_end, validation_interval
 
 
-def fit(module: PretrainModule, data: TrainingData, directory: Path) -> ThroughputMonitor:
+def fit(
+    module: PretrainModule, data: TrainingData, directory: Path, shown: Mapping[str, StoredBatch] | None = None
+) -> ThroughputMonitor:
     """Train to the last step and validate after it.
+
+    Args:
+        module: What is trained.
+        data: Its windows.
+        directory: Folder of the logs.
+        shown: Windows by corpus that every validation reconstructs.
 
     Raises:
         TrainingError: The loss is not finite, or training was stopped before its last step.
     """
     monitor = ThroughputMonitor()
-    trainer = build_trainer(module.params, directory, data.n_steps, [monitor], validates=len(data.validation) > 0)
+    callbacks = [monitor, ReconstructionImages(shown or {}, module.params.seed)]
+    trainer = build_trainer(module.params, directory, data.n_steps, callbacks, validates=len(data.validation) > 0)
     with honest_end(), naming(directory, DISK_FULL):  # a thread writes the curves, and its errors name no file
         trainer.fit(module, datamodule=WindowData(data.training, data.validation))
     if trainer.global_step != data.n_steps:

@@ -11,7 +11,7 @@ from eegfm.checkpoint import Checkpoint
 from eegfm.files import write_atomically
 from eegfm.jobs.train.fit import fit, run_metrics
 from eegfm.jobs.train.prepare import Refuse, prepare
-from eegfm.jobs.train.reconstruct import reconstruct
+from eegfm.jobs.train.reconstruct import reconstruct, shown_windows
 from eegfm.store.stores import Stores
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
@@ -85,9 +85,9 @@ def fit_pretraining(
 
     Returns:
         The result. Metrics: ``train_loss`` and ``train_r2`` (mean over the last tenth of the history),
-        ``val_loss`` and ``val_r2`` (where there are validation windows) with one of each per corpus,
-        ``n_steps``, ``n_windows``, ``n_parameters``, ``n_adapter_parameters``, ``windows_per_s``,
-        ``corpus_ratio_<corpus>`` as realised.
+        ``val_loss``, ``val_baseline_loss``, ``val_r2`` and further ones of the objective (where there are validation
+        windows) with one of each per corpus, ``n_steps``, ``n_windows``, ``n_parameters``, ``n_adapter_parameters``,
+        ``windows_per_s``, ``corpus_ratio_<corpus>`` as realised.
 
     Raises:
         ConfigError: Parameters and data do not fit.
@@ -101,7 +101,7 @@ def fit_pretraining(
     module, data = run.module, run.data
     directory = run_directory / run.fingerprint
     _write_params(directory, params, run.identity)
-    monitor = fit(module, data, directory)
+    monitor = fit(module, data, directory, shown_windows(data, run.stores))
     module = module.cpu().eval()
     with module.averaged_weights():
         reconstructions = reconstruct(module.objective, data, run.stores, params.seed)

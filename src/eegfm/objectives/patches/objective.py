@@ -91,21 +91,23 @@ class PatchObjective(Objective):
     def forward(self, batch: StoredBatch, context: Context) -> LossOutput:
         """Compute the loss; see the base class.
 
-        Logs hold ``loss`` and ``baseline_loss``, that of predicting the training mean everywhere (zero, for
-        samples).
+        Logs hold ``loss``, ``baseline_loss``, that of predicting the training mean everywhere (zero, for samples), and
+        ``visible_mean_loss``, that of predicting the mean of the window's visible patches.
         """
         windows = self.backbone.prepare(batch)
         masking = self.mask(windows, context)
-        asked = self.targets.asked_patches(self.backbone, windows)
-        target = self.targets(asked.take_along_dim(masking.masked[..., None, None], dim=1))
+        everything = self.targets(self.targets.asked_patches(self.backbone, windows))
+        target = everything.take_along_dim(masking.masked[..., None, None], dim=1)
         prediction = self.predict(masking, masking.masked).float().view_as(target)
         mask = token_group_mask(self.encoder, windows, masking.tokens.n_patches)
+        from_mean = target - _visible_mean(everything, masking.masked, mask)
         if mask is None:
-            loss, baseline = mse_loss(prediction, target), target.square().mean()
+            loss, losses = mse_loss(prediction, target), [e.square().mean() for e in (target, from_mean)]
         else:
             scored = take(mask.expand(len(target), -1, -1), masking.masked)
-            loss, baseline = (_mean_where(e.square(), scored) for e in (prediction - target, target))
-        return LossOutput(loss, {"loss": loss.detach(), "baseline_loss": baseline.detach()}, masking.whole)
+            loss, *losses = (_mean_where(e.square(), scored) for e in (prediction - target, target, from_mean))
+        logs = dict(zip(("loss", "baseline_loss", "visible_mean_loss"), (loss, *losses), strict=True))
+        return LossOutput(loss, {name: value.detach() for name, value in logs.items()}, masking.whole)
 
     @torch.no_grad()
     def reconstruct(self, batch: StoredBatch, context: Context) -> Reconstruction:
@@ -130,6 +132,15 @@ class PatchObjective(Objective):
             "unit": self.targets.unit,
             "frequencies_hz": list(self.targets.frequencies_hz),
         }
+
+
+@torch.no_grad()
+def _visible_mean(targets: Tensor, masked: Tensor, mask: Tensor | None) -> Tensor:
+    """(B, 1, 1, K) mean of a window's (B, N, G, K) targets over patches that are neither masked (B, M) nor absent."""
+    is_visible = ~Visible(masked).mask(targets.shape[1]).unsqueeze(-1).expand(targets.shape[:3])
+    weights = (is_visible if mask is None else is_visible & mask).unsqueeze(-1).to(targets.dtype)
+    total = (targets * weights).sum(dim=(1, 2), keepdim=True)
+    return total / weights.sum(dim=(1, 2), keepdim=True).clamp_min(1)
 
 
 def _mean_where(values: Tensor, mask: Tensor) -> Tensor:
