@@ -63,7 +63,7 @@ NO_WEIGHTS = {
     *("inference.encoder_code", "inference.versions", "jobs.train.fingerprint", "jobs.train.header"),
     *("mixture.config", "mixture.table", "nn.load_report", "store.checksums", "store.damage"),
     *("training.bfloat16", "training.logs.history", "training.loading.verify", "training.logs.throughput"),
-    *("progress", "training.logs.progress_lines"),
+    *("progress", "training.logs.progress_lines", "training.schedules.length"),
     *("json_text", "nn.allocation", "safetensors_header", "stated_spec"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""
