@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator, model_validator
 
+from eegfm.config import unnamed_is
 from eegfm.errors import ConfigError
 from eegfm.training.schedules.length import RunLength
 from eegfm.training.schedules.warmed import EndRatio, Ratio, ScheduleBase, WarmedConfig
@@ -215,4 +216,5 @@ ScheduleConfig = Annotated[
     | TrapezoidConfig
     | ConstantConfig,
     Field(discriminator="name"),
+    unnamed_is("warmup_cosine"),
 ]
