@@ -109,6 +109,12 @@ def test_what_is_frozen_is_its_own_average() -> None:
         average.update(step)
     with average.applied():
         assert all(torch.equal(a, b) for a, b in zip(before, values(model.linear), strict=True))
+    model.linear.requires_grad_(True)
+    with torch.no_grad():
+        model.linear.weight.add_(1.0)
+    average.update(50)
+    with average.applied():
+        torch.testing.assert_close(model.linear.weight.detach(), before[0] + 0.1)
 
 
 @pytest.mark.parametrize("n_done", [1, 3])

@@ -32,7 +32,6 @@ class WeightAverage:
         self.first_step = math.floor(params.start_ratio * n_steps)
         self._module = module
         self._averages: list[Tensor] = []
-        self._is_applied = False
 
     @property
     def has_started(self) -> bool:
@@ -54,19 +53,17 @@ class WeightAverage:
     def applied(self) -> Iterator[None]:
         """Let the module have the average inside the block, and its own weights again behind it, whatever happens.
 
-        Inside another such block, and before the average has started, this changes nothing.
+        Before the average has started this changes nothing, and such a block inside another one does not either.
         """
-        if self._is_applied or not self._averages:
+        if not self._averages:
             yield
             return
         own = [weight.clone() for weight in self._weights()]
-        self._is_applied = True
         try:
             self._write(self._averages)
             yield
         finally:
             self._write(own)
-            self._is_applied = False
 
     def state_dict(self) -> dict[str, Any]:
         """Averages by name of the parameter; none before the average has started."""
