@@ -126,6 +126,7 @@ def test_nothing_real_is_nothing(normalization: Normalization) -> None:
     batch = windows()
     batch["channel_mask"] = torch.zeros(2, 19, dtype=torch.bool)
     assert not normalization(batch)["signal"].any()
+    assert torch.isfinite(normalization.scaled(batch["signal"], batch["channel_mask"].unsqueeze(-1))).all()
 
 
 def test_a_flat_channel_stays_flat(normalization: Normalization) -> None:
