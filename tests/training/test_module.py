@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
 
 from eegfm.adapters.config import NoAdapterConfig, PerceiverConfig
 from eegfm.batch import SignalSpec, StoredBatch, TrainStep, rank_slice
@@ -22,6 +23,7 @@ from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.recording import Montage
 from eegfm.training.blocks import WeightAverageParams
 from eegfm.training.config import PretrainParams
+from eegfm.training.logs.training_log import TrainingLog
 from eegfm.training.module import PretrainModule
 from eegfm.training.schedules.base import Schedule
 from eegfm.training.trainer import quieten
@@ -236,11 +238,17 @@ class Steps:
         return (step_of(self.batches, number, self.n_windows) for number in range(self.n_steps))
 
 
-def fit(module: PretrainModule, batches: list[StoredBatch], *callbacks: Callback, n_windows: int = 10) -> None:
+def fit(
+    module: PretrainModule,
+    batches: list[StoredBatch],
+    *callbacks: Callback,
+    n_windows: int = 10,
+    to: Logger | None = None,
+) -> None:
     """Take all steps with a trainer of Lightning's own making."""
     quieten()
     trainer = Trainer(
-        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        max_epochs=1, accelerator="cpu", logger=to or False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, callbacks=list(callbacks), num_sanity_val_steps=0, log_every_n_steps=1,
     )  # fmt: skip
     trainer.fit(module, Steps(batches, 10, n_windows), Steps(batches, 1, n_windows))
@@ -269,7 +277,10 @@ def test_no_step_between_two_looks_waits_for_the_device(
     module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[str] = []
-    for name in ("item", "__bool__", "__float__", "__int__", "tolist", "numpy"):
+    for name in (
+        *("item", "__bool__", "__float__", "__int__", "__index__", "tolist", "numpy", "cpu", "nonzero"),
+        *("masked_select", "unique", "__contains__", "__array__"),
+    ):
         asked = getattr(torch.Tensor, name)
 
         def look(tensor: torch.Tensor, *args: Any, asked: Any = asked, name: str = name) -> Any:
@@ -290,6 +301,68 @@ def test_no_step_between_two_looks_waits_for_the_device(
     fit(module, batches, Count())
     assert seen[:-1] == [0] * 9, "the last step is logged"
     assert seen[-1] > 0
+
+
+class Kept(Logger):
+    """Keep what comes, in its order."""
+
+    name, version = "kept", ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[tuple[int, dict[str, float]]] = []
+
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        assert step is not None
+        self.rows.append((step, dict(metrics)))
+
+    def log_hyperparams(self, params: Any) -> None:
+        pass
+
+
+def test_every_value_has_a_name(module: PretrainModule, batches: list[StoredBatch]) -> None:
+    module.n_steps_per_epoch, kept, seen = 4, Kept(), dict[str, Any]()
+    module.training_log = TrainingLog(WEIGHTS, 10, 4)
+
+    class See(Callback):
+        def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            seen.update(trainer.callback_metrics)
+
+    fit(module, batches, See(), to=kept)
+    values = {"loss", "baseline_loss", "visible_mean_loss", "r2"}
+    expected = {f"{name}{end}" for name in values for end in ("", "/hbn", "/tuh")}
+    of_epoch = {f"train/{name}_epoch{end}" for name in values for end in ("", "/hbn", "/tuh")}
+    of_corpora = {f"train/{name}/{corpus}" for name in ("gradient_share", "mixture") for corpus in WEIGHTS}
+    of_step = {f"train/{name}" for name in expected} | of_corpora | {"train/gradient_norm", "lr/0", "lr/1"}
+    speed = {"speed/windows_per_s", "speed/tokens_per_s"}
+    assert [step for step, _ in kept.rows] == [4, 5, 8, 10, 10]
+    of = [set(row) for _, row in kept.rows]
+    assert of == [of_epoch, of_step | speed, of_epoch, of_step | of_epoch | speed, {f"val/{n}" for n in expected}]
+    last = kept.rows[3][1]
+    assert last["train/mixture/hbn"] == pytest.approx(0.7)
+    assert last["train/gradient_share/hbn"] + last["train/gradient_share/tuh"] == pytest.approx(1)
+    assert 0 < last["train/gradient_norm"] < sum(last[f"train/loss/{c}"] for c in WEIGHTS) * 1e3
+    assert last["speed/tokens_per_s"] / last["speed/windows_per_s"] == pytest.approx((7 * 10 + 3 * 12) / 10)
+    assert module.history.table()["step"].tolist() == [5, 10]
+    assert float(seen["train_loss"]) == float(seen["train/loss"]) == pytest.approx(last["train/loss"])
+    assert float(seen["val_loss"]) == pytest.approx(module.validation_values["val/loss"])
+
+
+def test_the_share_of_a_corpus_is_that_of_its_own_gradient(module: PretrainModule, batches: list[StoredBatch]) -> None:
+    norms: dict[str, float] = {}
+
+    class Alone(Callback):
+        def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: TrainStep, k: int) -> None:
+            if k < 9:
+                return
+            for corpus, share, output in module.losses(batch):
+                gradients = torch.autograd.grad(share * output.loss, list(module.parameters()), allow_unused=True)
+                norms[corpus] = float(torch.cat([g.flatten() for g in gradients if g is not None]).norm())
+
+    fit(module, batches, Alone())
+    last = module.history.table().iloc[-1]
+    assert last["gradient_share_hbn"] == pytest.approx(norms["hbn"] / sum(norms.values()), rel=1e-4)
+    assert last["gradient_norm"] < sum(norms.values())
 
 
 def test_validation_means_count_windows_then_weights(

@@ -31,10 +31,16 @@ def test_each_line_once_and_no_tips(caplog: pytest.LogCaptureFixture, tmp_path: 
 
 
 def test_logs_lie_in_the_run_directory(tmp_path: Path) -> None:
-    old = tmp_path / "tensorboard" / "old"
+    old, table = tmp_path / "tensorboard" / "old", tmp_path / "metrics.csv"
     old.mkdir(parents=True)
+    table.touch()
+    build_trainer(PARAMS, tmp_path, 5, [], validates=True, n_steps_done=3)
+    assert old.exists()
+    assert table.exists(), "a run that goes on keeps its logs"
     trainer = build_trainer(PARAMS, tmp_path, 5, [], validates=True)
     assert not old.exists()
+    assert not table.exists()
+    assert [logger.name for logger in trainer.loggers] == ["tensorboard", "metrics"]
     assert trainer.logger is not None
     assert Path(trainer.logger.log_dir) == tmp_path / "tensorboard"
     assert trainer.max_steps == 5

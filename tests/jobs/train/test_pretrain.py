@@ -190,6 +190,21 @@ def test_it_learns(result: PretrainResult) -> None:
     assert result.metrics["val_r2"] > 0.1
 
 
+def test_the_run_folder_has_curves_a_table_and_images(result: PretrainResult) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    table = pd.read_csv(result.run_directory / "metrics.csv").set_index("step")
+    logged = table[table["train/loss"].notna()]
+    np.testing.assert_array_equal(logged["train/loss"], result.history["loss"])
+    np.testing.assert_array_equal(logged["val/loss/tuh"], result.history["val_loss_tuh"])
+    assert table.index[table["train/loss_epoch"].notna()].tolist() == [7, 14, 21, 28, 30]
+    events = EventAccumulator(str(result.run_directory / "tensorboard")).Reload()
+    assert set(events.Tags()["scalars"]) == set(table.columns)
+    assert [e.step for e in events.Scalars("val/loss")] == [20, 30]
+    for corpus in ("hbn", "tuh"):
+        assert [e.step for e in events.Images(f"val/reconstruction/{corpus}")] == [20, 30]
+
+
 def test_metrics_are_plain_numbers(result: PretrainResult) -> None:
     metrics = json.loads(json.dumps(result.metrics, allow_nan=False))
     assert metrics["corpus_ratio_hbn"] == 0.7
