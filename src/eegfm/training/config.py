@@ -11,6 +11,7 @@ from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
 from eegfm.recording import BadChannels
 from eegfm.training.blocks import LoaderParams, ShuffleParams
 from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
+from eegfm.training.phases import Start
 from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
 
 
@@ -21,6 +22,8 @@ class PretrainParams(StrictModel):
         encoder: The encoder to train.
         adapter: Adapter from every montage to the channels of the encoder. Its weights are trained too.
         objective: The self-supervised task.
+        start: Weights that the phase starts from, see ``eegfm.training.phases``. They decide encoder, adapter, reference
+            and bad_channels, which are left out then.
         optimizer: The optimizer.
         schedule: Schedule of the learning rate.
         reference: Reference of the windows for the encoder.
@@ -48,6 +51,7 @@ class PretrainParams(StrictModel):
     encoder: AnyEncoderConfig = PatchTransformerConfig()
     adapter: AdapterConfig = NoAdapterConfig()
     objective: AnyObjectiveConfig = MaskedConfig()
+    start: Start = "scratch"
     optimizer: OptimizerConfig = AdamWConfig()
     schedule: ScheduleConfig = WarmupCosineConfig()
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
@@ -83,7 +87,8 @@ class PretrainParams(StrictModel):
     def identity(self) -> dict[str, Any]:
         """Options that decide the result.
 
-        Left out are those for the machine, the display, the header's license and the file that is replaced.
+        Left out are those for the machine, the display, the header's license and the file that is replaced. The weights
+        of a start count themselves, not where they lie.
         """
-        without = {"accelerator", "devices", "license", "loader", "overwrite", "progress_bar"}
+        without = {"accelerator", "devices", "license", "loader", "overwrite", "progress_bar", "start"}
         return self.model_dump(mode="json", exclude=without)

@@ -24,7 +24,7 @@ NO_WEIGHTS = (
     *("json_text", "safetensors_header", "stated_spec"),
     # These watch, compare and refuse.
     *("training.logs.history", "training.logs.throughput", "training.bfloat16", "training.loading.verify"),
-    *("progress", "training.logs.progress_lines"),
+    *("progress", "training.logs.progress_lines", "training.phases"),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),
 )
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""
