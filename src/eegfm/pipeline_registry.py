@@ -40,7 +40,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         if roles.probe
     }
     probed = {phase.name: probe_name(phase, known) for phase in known if roles.probe}
-    reporting = report.create_pipeline(corpora, probed=probed, phases=[p.name for p in known], trained=bool(pretrained))
+    reporting = report.create_pipeline(corpora, probes=probed, phases=[p.name for p in known], trained=bool(pretrained))
     registry = {
         "ingest": ingested,
         "window": windowed,

@@ -135,9 +135,8 @@ class ProjectHooks:
         command = f"kedro run --pipelines={','.join(chain)}{options}"
         is_first = name == self._phases[0].encoder
         what = "pretrained encoder" if is_first else f"encoder of the phase {chain[-1]}"
-        return f"no {what} at {path}; make it with: {command}" + (
-            f", or import one with: {imports}" if is_first else ""
-        )
+        said = f"no {what} at {path}; make it with: {command}"
+        return f"{said}, or import one with: {imports}" if is_first else said
 
 
 def _all_probes() -> Pipeline:

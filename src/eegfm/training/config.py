@@ -22,8 +22,8 @@ class PretrainParams(StrictModel):
         encoder: The encoder to train.
         adapter: Adapter from every montage to the channels of the encoder. Its weights are trained too.
         objective: The self-supervised task.
-        start: Weights that the phase starts from, see ``eegfm.training.phases``. They decide encoder, adapter, reference
-            and bad_channels, which are left out then.
+        start: Weights that the phase starts from, see ``eegfm.training.phases``. They decide encoder, adapter,
+            reference and bad_channels, which are left out then.
         optimizer: The optimizer.
         schedule: Schedule of the learning rate.
         reference: Reference of the windows for the encoder.
