@@ -76,5 +76,5 @@ def test_an_encoder_is_saved_before_what_is_told_about_it() -> None:
     """Kedro saves outputs in this order: a training is not lost where a figure cannot be written."""
     nodes = {node.name: node for pipeline in register_pipelines().values() for node in pipeline.nodes}
     encoders = {name: [out for out in node.outputs if out.endswith(".encoder")] for name, node in nodes.items()}
-    assert {name for name, outputs in encoders.items() if outputs} == {"pretrain_encoder", "import_encoder"}
+    assert {name for name, outputs in encoders.items() if outputs} == {"train_pretrain", "import_encoder"}
     assert [name for name, node in nodes.items() if node.outputs[: len(encoders[name])] != encoders[name]] == []

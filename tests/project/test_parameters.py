@@ -72,8 +72,8 @@ def test_shared_parameters_may_be_left_to_their_defaults(parameters: dict[str, A
         (
             "pretrian.x",
             1,
-            "unknown parameter 'pretrian'; known: corpora, data, export, hbn, import, mix, model, pretrain, probe, "
-            "report, signal, split, tuh; did you mean pretrain? (a corpus needs at least the keys ingest and window)",
+            "unknown parameter 'pretrian'; known: corpora, data, export, hbn, import, mix, model, phases, pretrain, "
+            "probe, report, signal, split, tuh; did you mean pretrain? (a corpus needs at least the keys ingest and window)",
         ),
         (
             "signal.rate",
@@ -226,4 +226,4 @@ def test_half_a_corpus_is_not_known(parameters: dict[str, Any]) -> None:
 
 
 def test_every_shared_parameter_of_the_configuration_has_a_type(parameters: dict[str, Any]) -> None:
-    assert set(parameters) - {"tuh", "hbn"} == set(SHARED_PARAMETERS)
+    assert set(parameters) - {"tuh", "hbn", "phases", "pretrain"} == set(SHARED_PARAMETERS)

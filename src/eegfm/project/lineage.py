@@ -266,10 +266,12 @@ def _roots(node: Node, inputs: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _params(node: Node, catalog: Catalog) -> tuple[str, Any]:
-    """Name of the switch of a step that reads an encoder, if it has one, and its only parameter."""
+    """Name of the switch of a step that reads an encoder, if it has one, and the block of parameters that holds it."""
     names = [name for name in node.inputs if name.startswith("params:")]
     key = names[0].removeprefix("params:") if names else node.name
     params = catalog.load(names[0]) if names else None
+    if hasattr(params, "load"):  # a training, which says there what it accepts of its start
+        key, params = f"{key}.load", params.load
     return f"{key}.accept_other_code" if hasattr(params, "accept_other_code") else "", params
 
 

@@ -48,7 +48,7 @@ def _refuse_no_start(node: Node, catalog: CatalogProtocol[Any, Any]) -> None:
     dataset.check()
     file, own = (Path(str(one._describe()["filepath"])) for one in (dataset, catalog[made_encoder(node)]))
     if file.resolve() == own.resolve():
-        raise ConfigError(f"ENCODER names {file}, which {phase} itself writes; name another file, or a copy of this one")
+        raise ConfigError(f"ENCODER names {file}, which {phase} itself writes; name another file or a copy")
 
 
 def _follow(node: Node, header: CheckpointHeader, catalog: CatalogProtocol[Any, Any]) -> None:

@@ -59,7 +59,7 @@ def tables(*, simulated: bool = False, reason: str = "") -> dict[str, pd.DataFra
 
 
 def page(**corpora: dict[str, pd.DataFrame]) -> str:
-    figures = {"One": go.Figure(go.Scatter(y=[1, 2])), "Two": go.Figure(go.Bar(y=[3]))}
+    figures = {"pretrain": {"one": go.Figure(go.Scatter(y=[1, 2]))}, "probe": {"two": go.Figure(go.Bar(y=[3]))}}
     return build_report("My <run>", corpora, SPLITS, MIXTURE, METRICS, figures)
 
 
@@ -111,7 +111,7 @@ def test_page_needs_no_other_file_and_carries_the_library_once() -> None:
     assert "<link" not in text
     assert text.count("plotly.js v") == 1
     assert text.count("Plotly.newPlot(") == 2
-    assert text.index("<h2>One</h2>") < text.index("<h2>Two</h2>")
+    assert text.index("plotly.js v") < text.index("<h2>Pretrain: one</h2>") < text.index("<h2>Probe: two</h2>")
 
 
 def test_rejected_files_are_listed_and_escaped() -> None:
@@ -132,7 +132,7 @@ def test_names_on_the_page_are_printable() -> None:
 def test_run_without_a_probe_has_no_probe_section() -> None:
     text = build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, {"pretrain": METRICS["pretrain"]}, {})
     assert "<h2>Probe</h2>" not in text
-    assert "<h2>Pretraining in numbers</h2>" in text
+    assert "<h2>Training in numbers</h2>" in text
 
 
 def test_a_probe_of_another_encoder_is_refused() -> None:
