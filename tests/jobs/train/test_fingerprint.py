@@ -64,6 +64,7 @@ NO_WEIGHTS = {
     *("mixture.config", "mixture.table", "nn.load_report", "store.checksums", "store.damage"),
     *("training.bfloat16", "training.logs.history", "training.loading.verify", "training.logs.throughput"),
     *("progress", "training.logs.progress_lines"),
+    *("inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
     *("json_text", "nn.allocation", "safetensors_header", "stated_spec"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""

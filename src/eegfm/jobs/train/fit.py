@@ -5,6 +5,7 @@ from pathlib import Path
 from eegfm.errors import TrainingError
 from eegfm.files import DISK_FULL, naming
 from eegfm.jobs.train.data import TrainingData
+from eegfm.jobs.train.start import start_metrics
 from eegfm.training.data_module import WindowData
 from eegfm.training.logs.throughput import ThroughputMonitor
 from eegfm.training.module import PretrainModule
@@ -49,4 +50,6 @@ def run_metrics(module: PretrainModule, monitor: ThroughputMonitor) -> dict[str,
         "n_adapter_parameters": sum(p.numel() for p in backbone.adapter.parameters()),
         "windows_per_s": monitor.windows_per_s,
     }
+    if module.header is not None:
+        metrics |= start_metrics(module.header.start)
     return metrics | {f"corpus_ratio_{corpus}": ratio for corpus, ratio in monitor.corpus_ratios().items()}
