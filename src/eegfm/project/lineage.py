@@ -270,7 +270,7 @@ def _params(node: Node, catalog: Catalog) -> tuple[str, Any]:
     names = [name for name in node.inputs if name.startswith("params:")]
     key = names[0].removeprefix("params:") if names else node.name
     params = catalog.load(names[0]) if names else None
-    if hasattr(params, "load"):  # a training, which says there what it accepts of its start
+    if params is not None and hasattr(params, "load"):  # a training, which says there what it accepts of its start
         key, params = f"{key}.load", params.load
     return f"{key}.accept_other_code" if hasattr(params, "accept_other_code") else "", params
 
