@@ -73,7 +73,8 @@ def test_shared_parameters_may_be_left_to_their_defaults(parameters: dict[str, A
             "pretrian.x",
             1,
             "unknown parameter 'pretrian'; known: corpora, data, export, hbn, import, mix, model, phases, pretrain, "
-            "probe, report, signal, split, tuh; did you mean pretrain? (a corpus needs at least the keys ingest and window)",
+            "probe, report, signal, split, tuh; did you mean pretrain? "
+            "(a corpus needs at least the keys ingest and window)",
         ),
         (
             "signal.rate",
@@ -164,7 +165,7 @@ def test_messages(parameters: dict[str, Any], key: str, value: object, expected:
         (
             "pretrain.batch_size",
             7,
-            "batch_size 7 cannot be shared out by the mixture weights (hbn 4.9, tuh 2.1 windows)",
+            "parameter pretrain: batch_size 7 cannot be shared out by the mixture weights (hbn 4.9, tuh 2.1 windows)",
         ),
     ],
 )

@@ -19,6 +19,7 @@ from eegfm.project.phase_blocks import (
     PHASES,
     checked_phases,
     params_model,
+    refuse_name_of_phase,
     refuse_other_than_start,
     refuse_unlisted,
 )
@@ -86,6 +87,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> Roles:
                 "(a corpus needs at least the keys ingest and window)"
             )
         checked(CorpusParams, block, name)
+        refuse_name_of_phase(name, phases)
     for key, model in SHARED_PARAMETERS.items():
         if key in parameters:
             checked(model, parameters[key], key)
@@ -172,8 +174,12 @@ def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles:
     # Shares by size or by hours follow from the windows; training checks them.
     if {*roles.pretrain} <= {*mix.given_weights} and roles.pretrain and mix.by != "hours":
         total = sum(mix.given_weights[name] for name in roles.pretrain)
-        for one in params.values():
-            batch_counts({name: mix.given_weights[name] / total for name in roles.pretrain}, one.batch_size)
+        weights = {name: mix.given_weights[name] / total for name in roles.pretrain}
+        for key, one in params.items():
+            try:
+                batch_counts(weights, one.batch_size)
+            except ConfigError as error:
+                raise ConfigError(f"parameter {key}: {error}") from error
 
 
 def _check_cut(parameters: Mapping[str, Any], corpus: str, cut: str, key: str) -> None:

@@ -11,10 +11,14 @@ from eegfm.config import refuse_repeated
 from eegfm.errors import ConfigError
 from eegfm.provenance import differences
 from eegfm.training.config import PretrainParams
-from eegfm.training.phases import DEFAULT_PHASES, OF_THE_START, Phase
+from eegfm.training.phases import DEFAULT_PHASES, EXPORT_ENDING, PROBE_ENDING, Phase
+from eegfm.training.started import OF_THE_START, with_start
 
 PHASES = "phases"
 """Parameter that lists the phases in their order."""
+_DECIDED: tuple[str, ...] = OF_THE_START
+_MISSPELT = 0.8
+"""Likeness from which a name counts as a misspelt one."""
 _Merge = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
 
 
@@ -39,8 +43,8 @@ def with_starts(parameters: Mapping[str, Any], merge: _Merge) -> dict[str, Any]:
             continue
         block = {"start": "previous", **block}
         if block["start"] == "previous":
-            inherited = {key: earlier[key] for key in OF_THE_START if key in earlier}
-            block |= merge(inherited, {key: block[key] for key in OF_THE_START if key in block})
+            inherited = {key: earlier[key] for key in _DECIDED if key in earlier}
+            block |= merge(inherited, {key: block[key] for key in _DECIDED if key in block})
         filled[name] = block
     return filled
 
@@ -92,7 +96,7 @@ def refuse_unlisted(name: str, block: Any, phases: Sequence[Phase], known: Seque
         ConfigError: It is such a block.
     """
     is_phase = isinstance(block, Mapping) and block.keys() & PretrainParams.model_fields.keys()
-    if is_phase and not difflib.get_close_matches(name, known):
+    if is_phase and not difflib.get_close_matches(name, known, cutoff=_MISSPELT):
         listed = ", ".join([*(phase.name for phase in phases), name])
         raise ConfigError(
             f"parameter {name} holds a phase of training, but parameter {PHASES} does not list it; set "
@@ -100,8 +104,19 @@ def refuse_unlisted(name: str, block: Any, phases: Sequence[Phase], known: Seque
         )
 
 
+def refuse_name_of_phase(corpus: str, phases: Sequence[Phase]) -> None:
+    """Refuse a corpus that is called like the probe or the export of a phase.
+
+    Raises:
+        ConfigError: It is.
+    """
+    for phase in phases:
+        if corpus in (f"{phase.name}{PROBE_ENDING}", f"{phase.name}{EXPORT_ENDING}"):
+            raise ConfigError(f"parameter {corpus}: a corpus cannot be called like a step of the phase {phase.name}")
+
+
 def refuse_other_than_start(phases: Sequence[Phase], params: Mapping[str, PretrainParams]) -> None:
-    """Refuse options that differ from those of the phase that a phase starts from.
+    """Refuse options that differ from those of the phase that a phase starts from, and exceptions without a start.
 
     Args:
         phases: All phases.
@@ -111,31 +126,17 @@ def refuse_other_than_start(phases: Sequence[Phase], params: Mapping[str, Pretra
         ConfigError: Names the key, its value, and the value of the start.
     """
     for phase in phases:
+        if phase.start == "scratch":
+            with_start(params[phase.name], None, phase.name)
         if phase.start == "previous":
-            refuse_differing(phase.name, params[phase.name], of_the_start(params[phase.previous]), phase.previous)
-
-
-def refuse_differing(phase: str, params: PretrainParams, start: Mapping[str, Any], source: str) -> None:
-    """Refuse options that differ from those of the weights that a phase starts from.
-
-    Args:
-        phase: Name of the phase.
-        params: Its parameters.
-        start: The options that the weights decide, as plain data.
-        source: Where the weights are from, for the message.
-
-    Raises:
-        ConfigError: Names the key, its value, and the value of the start.
-    """
-    given = {name: value for name, value in of_the_start(params).items() if name in start}
-    for key, value, true in differences(given, start, phase):
-        option = key.removeprefix(f"{phase}.").partition(".")[0]
-        raise ConfigError(
-            f"parameter {key} is {value!r}, but {phase} starts from {source}, where it is {true!r}; leave "
-            f"{phase}.{option} out, or set {phase}.start=scratch"
-        )
+            own, start = of_the_start(params[phase.name]), of_the_start(params[phase.previous])
+            for key, value, true in differences(own, start):
+                raise ConfigError(
+                    f"parameter {phase.name}.{key} is {value!r}, but {phase.name} starts from {phase.previous}, where "
+                    f"it is {true!r}; leave {phase.name}.{key.partition('.')[0]} out, or set {phase.name}.start=scratch"
+                )
 
 
 def of_the_start(params: PretrainParams) -> dict[str, Any]:
     """The options that a start decides, as plain data."""
-    return params.model_dump(mode="json", include=set(OF_THE_START))
+    return params.model_dump(mode="json", include=set(_DECIDED))

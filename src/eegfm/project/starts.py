@@ -1,5 +1,6 @@
 """Fit the parameters of a phase to the stored weights that it starts from, before its run."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from eegfm.errors import ConfigError
 from eegfm.io.start_file import StartFileDataset
 from eegfm.project.encoder_steps import made_encoder, maker_key, start_of, stored_start, trains
 from eegfm.project.parameters import checked
-from eegfm.project.phase_blocks import of_the_start, params_model, refuse_differing
+from eegfm.project.phase_blocks import of_the_start, params_model
 from eegfm.project.quiet import quiet
+from eegfm.provenance import differing
 from eegfm.training.config import PretrainParams
-from eegfm.training.phases import OF_THE_START
+from eegfm.training.started import OF_THE_START, with_start
+
+logger = logging.getLogger(__name__)
 
 
 def follow_starts(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
@@ -52,14 +56,15 @@ def _refuse_no_start(node: Node, catalog: CatalogProtocol[Any, Any]) -> None:
 
 
 def _follow(node: Node, header: CheckpointHeader, catalog: CatalogProtocol[Any, Any]) -> None:
-    phase, entry = maker_key(node), start_of(node)
+    phase = maker_key(node)
     params: PretrainParams = catalog.load(f"params:{phase}")
-    given = {name: getattr(params, name) for name in params.model_fields_set}
-    decided = {name: getattr(header, name) for name in OF_THE_START if name in PretrainParams.model_fields}
-    followed = checked(params_model(phase), {**given, **decided}, phase)
-    if isinstance(catalog[entry], StartFileDataset):
-        # What the block left out has the default of its class here, which is no choice.
-        own = {name: value for name, value in of_the_start(followed).items() if name in given}
-        refuse_differing(phase, params, own, str(catalog[entry]._describe()["filepath"]))
+    given = params
+    if params.start == "previous":
+        # These are from the block of the phase before, whose stored encoder may be another one, e.g. imported.
+        own = {name: getattr(params, name) for name in params.model_fields_set if name not in OF_THE_START}
+        given = checked(params_model(phase), own, phase)
+    followed = with_start(given, header, phase)
+    for text in differing(of_the_start(params), of_the_start(followed)):
+        logger.info("%s starts from stored weights, and they decide: %s", phase, text)
     with quiet():
         catalog[f"params:{phase}"] = followed

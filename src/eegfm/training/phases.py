@@ -9,8 +9,6 @@ from eegfm.splits.config import RESERVED
 
 Start = Literal["scratch", "previous", "file"]
 """Weights that a phase starts from: those of a seed, of the phase before it, or of the file that ``ENCODER`` names."""
-OF_THE_START = ("encoder", "adapter", "reference", "bad_channels", "normalization")
-"""Options that the weights of a start decide. A phase that starts from weights leaves them out."""
 PROBE_ENDING, EXPORT_ENDING = "_probe", "_export"
 
 _MAY_BE_PHASES = {"pretrain", "contrast"}
