@@ -36,7 +36,9 @@ def refused(parameters: Mapping[str, Any]) -> str:
 
 def test_a_later_phase_starts_from_the_one_before_and_takes_over_what_that_decides() -> None:
     first = {"encoder": ENCODER, "reference": "as_recorded", "seed": 3}
-    blocks = with_starts({"phases": ["pretrain", "adapt", "more"], "pretrain": first, "adapt": BLOCK, "more": {}}, merged)
+    blocks = with_starts(
+        {"phases": ["pretrain", "adapt", "more"], "pretrain": first, "adapt": BLOCK, "more": {}}, merged
+    )
     assert blocks["pretrain"] == first
     inherited = {"start": "previous", "encoder": ENCODER, "reference": "as_recorded"}
     assert blocks["adapt"] == {**BLOCK, **inherited}

@@ -164,8 +164,8 @@ def test_an_imported_encoder_and_a_phase_that_starts_from_it() -> None:
     text = build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, both, {})
     assert text.index("<h2>Imported encoder</h2>") < text.index("<h2>Phase pretrain</h2>")
     assert text.index("<h2>Phase pretrain</h2>") < text.index("<h2>Phase adapt</h2>")
+    other = {"import_weights": {**report, "fingerprint": "other"}, "probe": METRICS["probe"]}
     with pytest.raises(LineageError, match="made with encoder abc, the encoder is other"):
-        other = {"import_weights": {**report, "fingerprint": "other"}, "probe": METRICS["probe"]}
         build_report("t", {"tuh": tables()}, SPLITS, None, other, {})
 
 
