@@ -76,10 +76,10 @@ def test_blocks_of_all_phases_are_checked_and_have_an_identity(parameters: dict[
     ("names", "blocks", "expected"),
     [
         (["pretrain", "pretrain"], {}, "parameter phases: phase pretrain is listed twice; list it once"),
-        (["pretrain", "adapt"], {}, "parameter phases lists 'adapt', which has no parameters; write a block adapt: with"),
+        (["pretrain", "adapt"], {}, "parameter phases lists 'adapt', which has no parameters; write a block adapt"),
         (["pretrain", "tuh"], {}, "parameter phases lists 'tuh', which is a corpus; choose another name"),
         (["pretrain", "probe"], {}, "parameter phases lists 'probe': 'probe' cannot name a phase, it means something"),
-        (["pretrain", "a_probe"], {"a_probe": BLOCK}, "parameter phases lists 'a_probe': 'a_probe' cannot name a phase"),
+        (["pretrain", "a_probe"], {"a_probe": BLOCK}, "parameter phases lists 'a_probe': 'a_probe' cannot name"),
         (["pretrain", "a b"], {"a b": BLOCK}, "parameter phases lists 'a b': String should match pattern"),
         ([], {}, "parameter phases must list the names of the phases, e.g. [pretrain] (found [])"),
         ("pretrain", {}, "parameter phases must list the names of the phases, e.g. [pretrain] (found 'pretrain')"),
@@ -97,8 +97,8 @@ def test_blocks_of_all_phases_are_checked_and_have_an_identity(parameters: dict[
         (
             ["pretrain"],
             {"further": BLOCK},
-            "parameter further holds a phase of training, but parameter phases does not list it; set phases: [pretrain, "
-            "further], or drop the block with further: null",
+            "parameter further holds a phase of training, but parameter phases does not list it; set phases: "
+            "[pretrain, further], or drop the block with further: null",
         ),
         (["pretrain"], {"pretrian": BLOCK}, "unknown parameter 'pretrian'; known: "),
         (

@@ -15,6 +15,7 @@ from eegfm.errors import CheckpointError, EegfmError, LineageError
 from eegfm.inference.encoder_code import implementations, refuse_other_code
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.recorded import Identified, Recorded
+from eegfm.project.encoder_steps import maker_key, start_of, trains
 from eegfm.provenance import Record, Stale, described, differing, find_stale
 from eegfm.source_code import code_sha256
 
@@ -285,6 +286,9 @@ def _or_accept(node: Node, catalog: Catalog, stale: Iterable[Stale]) -> str:
     """Further advice if only the encoder belongs to another generation."""
     is_one = all(isinstance(catalog[one.entry], CheckpointDataset) for one in stale)
     key, params = _params(node, catalog)
+    if is_one and trains(node):
+        file = _path(catalog[start_of(node)])
+        return f", or start from the file as it is: ENCODER={file} with --params={maker_key(node)}.start=file"
     if not is_one or not hasattr(params, "accept_other_data"):
         return ""
     return f", or set {key.removesuffix('accept_other_code')}accept_other_data=true"

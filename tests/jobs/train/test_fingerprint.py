@@ -63,7 +63,7 @@ NO_WEIGHTS = {
     *("inference.encoder_code", "inference.versions", "jobs.train.fingerprint", "jobs.train.header"),
     *("mixture.config", "mixture.table", "nn.load_report", "store.checksums", "store.damage"),
     *("training.bfloat16", "training.logs.history", "training.loading.verify", "training.logs.throughput"),
-    *("progress", "training.logs.progress_lines"),
+    *("progress", "training.logs.progress_lines", "training.phases"),
     *("inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
     *("json_text", "nn.allocation", "safetensors_header", "stated_spec"),
 }
