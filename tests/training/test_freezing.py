@@ -44,6 +44,7 @@ class Toy(nn.Module):
         self.backbone.encoder.layers = nn.ModuleList(Layer() for _ in range(2))
         self.backbone.encoder.token = nn.Parameter(torch.ones(4))
         self.decoder = nn.Linear(4, 1)
+        self.decoder.unused = nn.Parameter(torch.ones(1), requires_grad=False)
         self.scale = nn.Parameter(torch.ones(1))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -112,16 +113,24 @@ class Steps:
         return (TrainStep(number, [], 0) for number in self.steps)
 
 
-def fit(module: Module, rules: Sequence[FreezeRule], first: int = 0, state: dict[str, Any] | None = None) -> Freezing:
+def fit(
+    module: Module,
+    rules: Sequence[FreezeRule],
+    first: int = 0,
+    state: dict[str, Any] | None = None,
+    *,
+    freezing: Freezing | None = None,
+    last: int = N_STEPS,
+) -> Freezing:
     quieten()
-    freezing = Freezing(rules)
+    freezing = freezing or Freezing(rules, cast(Objective, module.objective))
     if state is not None:
         freezing.load_state_dict(state)
     trainer = Trainer(
         max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, callbacks=[freezing], val_check_interval=2, num_sanity_val_steps=0,
     )  # fmt: skip
-    trainer.fit(module, Steps(first, N_STEPS), Steps(1))
+    trainer.fit(module, Steps(first, last), Steps(1))
     return freezing
 
 
@@ -233,6 +242,18 @@ def test_one_rule_or_a_list() -> None:
     for wrong in ({"parts": []}, {"parts": [""]}, {"parts": ["a"], "until_epoch": 0}, {"part": ["a"]}, "adapter"):
         with pytest.raises(ValidationError):
             PretrainParams.model_validate({"n_epochs": 3, "freeze": wrong})
+
+
+def test_a_second_fit_of_one_module_releases_what_the_first_one_left_frozen() -> None:
+    module = Module()
+    rules = [rule("adapter", "objective", until=2)]
+    freezing = Freezing(rules, cast(Objective, module.objective))
+    fit(module, rules, 0, freezing=freezing, last=4)
+    assert not module.objective.decoder.weight.requires_grad
+    module.states = {}
+    fit(module, rules, 4, freezing=freezing)
+    assert module.moves("backbone.adapter") == module.moves("decoder.weight") == ALL[6:]
+    assert not module.objective.decoder.unused.requires_grad, "braindecode has weights that nothing trains"
 
 
 def test_nothing_is_done_without_rules() -> None:
