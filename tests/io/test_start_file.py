@@ -1,5 +1,6 @@
 """The file that a training starts from: three forms of one encoder, and everything that is none."""
 
+import dataclasses
 import os
 import pickle
 import re
@@ -204,3 +205,16 @@ def test_the_header_knows_its_start() -> None:
     assert CheckpointHeader.model_validate_json(header(start={"n_matched": 3}).model_dump_json()).start == {
         "n_matched": 3
     }
+
+
+def test_the_state_of_a_run_is_a_start(tmp_path: Path) -> None:
+    """What ``eegfm.training.state`` writes, where that is there."""
+    files = pytest.importorskip("eegfm.training.state.file")
+    content = pytest.importorskip("eegfm.training.state.content")
+    path = tmp_path / "step_3.ckpt"
+    own: dict[str, Any] = {"fingerprint": "f", "step": 3, "n_steps": 4}
+    empty = {field.name: {} for field in dataclasses.fields(content.TrainState)}
+    tensors = {name: torch.from_numpy(value) for name, value in GOOD.tensors.items()}
+    files.write_state(path, content.TrainState(**empty | own | {"header": GOOD.header, "tensors": tensors}))
+    dataset(path).check()
+    assert dataset(path).load().identity() == GOOD.identity()

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol, cast
+from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
@@ -17,12 +17,6 @@ from eegfm.training.plan_epochs import PlanCallback
 from eegfm.training.tensors import named_part
 
 
-class _Trains(Protocol):
-    """What a module trains."""
-
-    objective: Objective
-
-
 class Freezing(PlanCallback):
     """Keep parts of a model as they are, bit by bit, and release them when their epoch begins.
 
@@ -34,14 +28,20 @@ class Freezing(PlanCallback):
 
     Args:
         rules: What to freeze, and until when. A part that several rules name is frozen until the last of them ends.
+        objective: What is trained; it holds the backbone. Weights that nothing trains anyhow are left as they are.
     """
 
-    def __init__(self, rules: Sequence[FreezeRule]) -> None:
+    def __init__(self, rules: Sequence[FreezeRule], objective: Objective) -> None:
         super().__init__()
-        self._rules = rules
-        self._frozen: tuple[str, ...] = ()
+        self._rules, self._objective = rules, objective
+        self._named = [(n, p) for n, p in _trainable(objective) if any(_is_in(n, rule.parts) for rule in rules)]
         self._modules: dict[str, nn.Module] = {}
         self._digests: dict[str, str] = {}
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have no part in evaluation mode that an earlier fit left so: Lightning would warn of it."""
+        for part in self._modules.values():
+            part.training = True
 
     def on_plan_epoch_start(self, trainer: Trainer, module: LightningModule, epoch: int) -> None:
         """Freeze what this epoch does not train, and release the rest.
@@ -49,21 +49,19 @@ class Freezing(PlanCallback):
         Raises:
             TrainingError: What is released has moved.
         """
-        objective = cast(_Trains, module).objective
-        self._refuse_moved(objective, [name for name in self._digests if not _is_in(name, _frozen(self._rules, epoch))])
-        self._frozen = _frozen(self._rules, epoch)
-        for name, parameter in _parameters(objective):
-            if _is_named_by(self._rules, name):
-                parameter.requires_grad_(not _is_in(name, self._frozen))
-                if not parameter.requires_grad:
-                    parameter.grad = None
-        held = {name: part for name, part in _modules(objective) if _is_in(name, self._frozen)}
+        frozen = _frozen(self._rules, epoch)
+        self._refuse_moved([name for name in self._digests if not _is_in(name, frozen)])
+        for name, parameter in self._named:
+            parameter.requires_grad_(not _is_in(name, frozen))
+            if not parameter.requires_grad:
+                parameter.grad = None
+        held = {name: part for name, part in _modules(self._objective) if _is_in(name, frozen)}
         for part in (part for name, part in self._modules.items() if name not in held):
             part.training = True
         self._modules = held
         known = self._digests
         self._digests = {
-            name: known.get(name) or _digest(value) for name, value in _state(objective) if _is_in(name, self._frozen)
+            name: known.get(name) or _digest(value) for name, value in _state(self._objective) if _is_in(name, frozen)
         }
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -78,7 +76,7 @@ class Freezing(PlanCallback):
         Raises:
             TrainingError: It has moved.
         """
-        self._refuse_moved(cast(_Trains, pl_module).objective, list(self._digests))
+        self._refuse_moved(list(self._digests))
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: what is frozen follows from the epoch."""
@@ -87,8 +85,8 @@ class Freezing(PlanCallback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take nothing over, so that the epoch in which a run goes on begins for this callback, too."""
 
-    def _refuse_moved(self, objective: Objective, names: Sequence[str]) -> None:
-        now = dict(_state(objective))
+    def _refuse_moved(self, names: Sequence[str]) -> None:
+        now = dict(_state(self._objective))
         moved = [name for name in names if name not in now or _digest(now[name]) != self._digests[name]]
         if moved:
             raise TrainingError(
@@ -109,7 +107,7 @@ def check_freezing(objective: Objective, rules: Sequence[FreezeRule], n_steps: i
     Raises:
         ConfigError: With the names that there are.
     """
-    names = [name for name, _ in _parameters(objective)]
+    names = [name for name, _ in _trainable(objective)]
     for prefix in (prefix for rule in rules for prefix in rule.parts):
         if not any(_is_in(name, [prefix]) for name in names):
             raise ConfigError(f"freeze.parts names {prefix!r}, which has no weights; there are {_known(prefix, names)}")
@@ -134,12 +132,8 @@ def _is_in(name: str, prefixes: Iterable[str]) -> bool:
     return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
 
 
-def _is_named_by(rules: Sequence[FreezeRule], name: str) -> bool:
-    return any(_is_in(name, rule.parts) for rule in rules)
-
-
-def _parameters(objective: Objective) -> Iterator[tuple[str, nn.Parameter]]:
-    return ((named_part(name), parameter) for name, parameter in objective.named_parameters())
+def _trainable(objective: Objective) -> Iterator[tuple[str, nn.Parameter]]:
+    return ((named_part(name), p) for name, p in objective.named_parameters() if p.requires_grad)
 
 
 def _modules(objective: Objective) -> Iterator[tuple[str, nn.Module]]:

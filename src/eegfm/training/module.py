@@ -62,6 +62,8 @@ class PretrainModule(LightningModule):
         self.weights = weights
         self.n_steps, self.n_steps_per_epoch = n_steps, n_steps_per_epoch
         self.schedule: Schedule | None = None
+        # Once, and not per fit: a fit that was stopped leaves frozen what the next one is to release.
+        self.freezing = Freezing(params.freeze, objective) if params.freeze else None
         self.header = header
         self.history = History()
         self.last_loss = torch.zeros(())
@@ -163,7 +165,7 @@ class PretrainModule(LightningModule):
 
     def configure_callbacks(self) -> Sequence[Callback]:
         """Freeze what the parameters name, in any trainer."""
-        return [Freezing(self.params.freeze)] if self.params.freeze else []
+        return [] if self.freezing is None else [self.freezing]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build what the parameters name. Lightning does not see the schedule, which moves once per optimizer step."""

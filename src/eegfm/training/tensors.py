@@ -26,11 +26,8 @@ class NamedWeights:
 
     def state_dict(self, *, prefix: str = "") -> dict[str, Tensor]:
         """The weights as they are, each name behind the prefix."""
-        backbone = self._objective.backbone
-        parts = {ENCODER_PREFIX: backbone.encoder.state_dict(), ADAPTER_PREFIX: backbone.adapter.state_dict()}
-        if self._has_own:
-            parts[OBJECTIVE_PREFIX] = self._objective.own_state()
-        return {f"{prefix}{part}{name}": value for part, state in parts.items() for name, value in state.items()}
+        state = named_tensors(self._objective, has_own=self._has_own)
+        return {f"{prefix}{name}": value for name, value in state.items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True) -> None:
         """Take weights over, all of them and no others."""
@@ -42,10 +39,18 @@ class NamedWeights:
             self._objective.load_state_dict(state, strict=strict)
 
 
+def named_tensors(objective: Objective, *, has_own: bool = True) -> dict[str, Tensor]:
+    """All weights and statistics as they are, under the names that a checkpoint gives them."""
+    backbone = objective.backbone
+    state = {f"{ENCODER_PREFIX}{name}": value for name, value in backbone.encoder.state_dict().items()}
+    state |= {f"{ADAPTER_PREFIX}{name}": value for name, value in backbone.adapter.state_dict().items()}
+    own = objective.own_state() if has_own else {}
+    return state | {f"{OBJECTIVE_PREFIX}{name}": value for name, value in own.items()}
+
+
 def checkpoint_tensors(objective: Objective) -> dict[str, NDArray[np.generic]]:
     """Copies of all weights and statistics under the names that a checkpoint gives them."""
-    state = NamedWeights(objective).state_dict()
-    return {name: value.detach().cpu().numpy().copy() for name, value in state.items()}
+    return {name: value.detach().cpu().numpy().copy() for name, value in named_tensors(objective).items()}
 
 
 def named_part(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
-from eegfm.inference.backbone import Backbone, new_backbone
+from eegfm.inference.backbone import new_backbone
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.inference.encoder_code import encoder_code
 from eegfm.jobs.train.data import TrainingData, training_data
@@ -67,26 +67,19 @@ def prepare(
     if start:
         check_fit(start, params, data, phase)
     code = encoder_code(params.encoder, params.adapter)  # now: who edits it during the training does not change that
-    backbone = new_backbone(
-        params.encoder,
-        params.adapter,
-        data.spec,
-        params.seed,
-        reference=params.reference,
-        bad_channels=params.bad_channels,
-    )
-    objective = _new_objective(params, backbone)
-    first_steps = range(min(_N_STATISTICS_STEPS, data.n_steps))
-    context = Context(n_steps=data.n_steps, seed=params.seed, corpora=tuple(sorted(data.weights)))
-    objective.setup((batch for step in first_steps for batch in data.training.batches(step)), context)
+    objective = _new_objective(params, data)
     check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch)
-    report = take_over(objective, start, params, met, phase) if start else None
+    report = None
+    if start:
+        report = take_over(objective, start, params, met, phase, lambda: _fit_statistics(objective, params, data))
+    else:
+        _fit_statistics(objective, params, data)
     header = pretrain_header(
         objective,
         params,
         data,
         stores,
-        backbone.encoder_spec,
+        objective.backbone.encoder_spec,
         fingerprint,
         split_table,
         mixture,
@@ -99,8 +92,23 @@ def prepare(
     return PreparedRun(module, data, stores, fingerprint, identity)
 
 
-def _new_objective(params: PretrainParams, backbone: Backbone) -> Objective:
-    """Build the objective; its initial weights follow from the seed, global random state stays."""
+def _new_objective(params: PretrainParams, data: TrainingData) -> Objective:
+    """Build backbone and objective; their initial weights follow from the seed, global random state stays."""
+    backbone = new_backbone(
+        params.encoder,
+        params.adapter,
+        data.spec,
+        params.seed,
+        reference=params.reference,
+        bad_channels=params.bad_channels,
+    )
     objective = build_seeded(params.objective, objective_seed(params.seed), backbone)
     assert isinstance(objective, Objective), f"{params.objective.implementation} is no Objective"
     return objective
+
+
+def _fit_statistics(objective: Objective, params: PretrainParams, data: TrainingData) -> None:
+    """Estimate statistics of the first steps."""
+    first_steps = range(min(_N_STATISTICS_STEPS, data.n_steps))
+    context = Context(n_steps=data.n_steps, seed=params.seed, corpora=tuple(sorted(data.weights)))
+    objective.setup((batch for step in first_steps for batch in data.training.batches(step)), context)

@@ -1,6 +1,7 @@
 """Start a training from an encoder: its persons, its signals, its weights, and the report on them."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,7 +95,14 @@ def check_fit(start: Checkpoint, params: PretrainParams, data: TrainingData, pha
             )
 
 
-def take_over(objective: Objective, start: Checkpoint, params: PretrainParams, met: Met, phase: str) -> dict[str, Any]:
+def take_over(
+    objective: Objective,
+    start: Checkpoint,
+    params: PretrainParams,
+    met: Met,
+    phase: str,
+    fit_statistics: Callable[[], None],
+) -> dict[str, Any]:
     """Load the weights of a start, all of them and no others, but for exceptions that are named.
 
     The objective's own weights and statistics are taken where its configuration is the start's. Otherwise they stay
@@ -106,6 +114,8 @@ def take_over(objective: Objective, start: Checkpoint, params: PretrainParams, m
         params: The exceptions.
         met: See ``check_persons``.
         phase: Name of the phase, for messages.
+        fit_statistics: Estimates the objective's statistics, behind the backbone of the start. Those that the start has
+            count more.
 
     Returns:
         JSON-ready report: the start, counts and names of weights, and the persons met.
@@ -115,8 +125,9 @@ def take_over(objective: Objective, start: Checkpoint, params: PretrainParams, m
     """
     has_own = start.header.objective == params.objective.model_dump(mode="json")
     left_out = [] if has_own else [name for name in start.tensors if name.startswith(OBJECTIVE_PREFIX)]
+    weights = NamedWeights(objective, has_own=has_own)
     report = load_weights(
-        NamedWeights(objective, has_own=has_own),
+        weights,
         {name: value for name, value in start.tensors.items() if name not in left_out},
         "",
         f"start of {phase}",
@@ -124,6 +135,10 @@ def take_over(objective: Objective, start: Checkpoint, params: PretrainParams, m
         left_out=left_out,
         remedy=f"name what may differ in {phase}.load (allow_missing, allow_unexpected), or start from another encoder",
     )
+    state = weights.state_dict()
+    own = {name: state[name].clone() for name in report.matched if name.startswith(OBJECTIVE_PREFIX)}
+    fit_statistics()
+    weights.load_state_dict(weights.state_dict() | own)
     if not has_own:
         logger.info("Objective %s: own weights are fresh, the start was trained with another", params.objective.name)
     return {
