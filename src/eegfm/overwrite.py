@@ -14,13 +14,14 @@ _PARAMS_FILE = "params.json"
 _N_NAMED = 3
 
 
-def refuse_trained(file: Path, runs: Path, *, overwrite: bool) -> Callable[[str, dict[str, Any]], None]:
+def refuse_trained(file: Path, runs: Path, *, overwrite: bool, key: str) -> Callable[[str, dict[str, Any]], None]:
     """Make the function that refuses a training before it starts.
 
     Args:
         file: File of the stored encoder.
         runs: Folder of the logs of all trainings.
-        overwrite: Whether the parameter ``pretrain.overwrite`` allows to replace any encoder.
+        overwrite: Whether the parameter ``overwrite`` of the phase allows to replace any encoder.
+        key: Name of the phase.
 
     Returns:
         Function of the fingerprint and the identity of the run that starts. It raises a CheckpointError if the stored
@@ -28,9 +29,9 @@ def refuse_trained(file: Path, runs: Path, *, overwrite: bool) -> Callable[[str,
     """
 
     def refuse(fingerprint: str, identity: dict[str, Any]) -> None:
-        header = None if overwrite else stored_header(file, "pretrain")
+        header = None if overwrite else stored_header(file, key)
         if header is not None and (header.imported or header.fingerprint != fingerprint):
-            raise refusal(file, described(header, "pretrain", _changed(header, runs, identity)), "pretrain")
+            raise refusal(file, described(header, key, _changed(header, runs, identity, key)), key)
 
     return refuse
 
@@ -74,7 +75,7 @@ def described(header: CheckpointHeader, key: str, changed: str, file_name: str =
 
     Args:
         header: Header of the stored encoder.
-        key: ``pretrain`` or ``import``: what would replace it.
+        key: Name of a phase or ``import``: what would replace it.
         changed: How the run that made it differs from this one, if it was made by the same step.
         file_name: Name of the file that it was imported from, if it is known.
     """
@@ -99,17 +100,19 @@ def changed_code(header: CheckpointHeader, runs: Path) -> str:
     return _by_other_code([name for name in made if now.get(name) != made[name]])
 
 
-def _changed(header: CheckpointHeader, runs: Path, identity: Mapping[str, Any]) -> str:
+def _changed(header: CheckpointHeader, runs: Path, identity: Mapping[str, Any], key: str) -> str:
     """How a run differs from the one that trained an encoder, as far as the logs of that run are still there."""
     made = _identity(header, runs)
     if not made:
         return f"by another run ({header.fingerprint}): with other parameters, on other data or by other code"
-    if said := changed_parameters(made["params"], identity["params"], "pretrain"):
+    if said := changed_parameters(made["params"], identity["params"], key):
         return said
     code = {name for name in {*made["code"], *identity["code"]} if made["code"].get(name) != identity["code"].get(name)}
     if code:
         return _by_other_code(sorted(code))
-    other = [name for name in ("mixture", "filters", "parents") if made.get(name) != identity[name]]
+    if made.get("parents", []) != identity["parents"]:
+        return "from other weights"
+    other = [name for name in ("mixture", "filters") if made.get(name) != identity[name]]
     signals, now = made.get("signals", {}), identity["signals"]
     corpora = [corpus for corpus in sorted({*signals, *now}) if signals.get(corpus) != now.get(corpus)]
     other += [f"signals of {', '.join(corpora)}"] if corpora else []

@@ -59,7 +59,7 @@ def refuse_other_code(header: CheckpointHeader, *, accept: bool, key: str, optio
     Args:
         header: Of the encoder.
         accept: Whether to go on with a warning where they differ.
-        key: Name of the parameter that accepts, for the message.
+        key: Name of the parameter that accepts, for the message; empty if there is none.
         options: Of the command that makes the encoder anew, for the message.
 
     Returns:
@@ -77,7 +77,7 @@ def refuse_other_code(header: CheckpointHeader, *, accept: bool, key: str, optio
         again = "import_weights" if header.imported else header.phase
         raise CheckpointError(
             f"{said}: its weights would compute something else; make it again with: kedro run --pipelines={again}"
-            f"{options}, use the code that made it, or set {key}=true"
+            f"{options}, {f'use the code that made it, or set {key}=true' if key else 'or use the code that made it'}"
         )
     logger.warning("%s; %s accepts that", said, key)
     return differ

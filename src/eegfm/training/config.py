@@ -10,8 +10,9 @@ from eegfm.encoders.config import AnyEncoderConfig, PatchTransformerConfig
 from eegfm.normalizations.config import NormalizationBase, NormalizationConfig
 from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
 from eegfm.recording import BadChannels
-from eegfm.training.blocks import LoaderParams, ShuffleParams, WeightAverageParams
+from eegfm.training.blocks import FreezeRules, LoaderParams, LoadParams, ShuffleParams, WeightAverageParams
 from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
+from eegfm.training.phases import Start
 from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
 from eegfm.training.schedules.length import RunLength
 
@@ -24,6 +25,8 @@ class PretrainParams(StrictModel):
         adapter: Adapter from every montage to the channels of the encoder. Its weights are trained too.
         normalization: Normalization of the signal before the encoder; the encoder's own if not given.
         objective: The self-supervised task.
+        start: Weights that the phase starts from, see ``eegfm.training.phases``. They decide encoder, adapter,
+            reference and bad_channels, which are left out then.
         optimizer: The optimizer.
         schedule: Schedule of the learning rate.
         reference: Reference of the windows for the encoder.
@@ -36,6 +39,8 @@ class PretrainParams(StrictModel):
         n_epochs: Passes, each of as many windows as there are in all corpora together.
         shuffle: Shuffling of windows; fully by default, for signals in memory or on a fast disk.
         loader: Loading of batches to the device.
+        load: Exceptions where the training starts from an encoder; refused where it does not.
+        freeze: Weights that are not trained at first, or not at all: one rule or a list.
         gradient_clip: Largest norm of the gradient; longer gradients are scaled down. None: they are not.
         weight_average: Moving average of the weights towards the end, for validation and the checkpoint; None for none.
         seed: Seed of initial weights, order of windows and masks.
@@ -55,6 +60,7 @@ class PretrainParams(StrictModel):
     adapter: AdapterConfig = NoAdapterConfig()
     normalization: NormalizationConfig | None = None
     objective: AnyObjectiveConfig = MaskedConfig()
+    start: Start = "scratch"
     optimizer: OptimizerConfig = AdamWConfig()
     schedule: ScheduleConfig = WarmupCosineConfig()
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
@@ -65,6 +71,8 @@ class PretrainParams(StrictModel):
     n_epochs: Number | None = None
     shuffle: ShuffleParams = ShuffleParams()
     loader: LoaderParams = LoaderParams()
+    load: LoadParams = LoadParams()
+    freeze: FreezeRules = ()
     gradient_clip: PositiveFloat | None = 1.0
     weight_average: WeightAverageParams | None = None
     seed: NonNegativeInt = 0
@@ -99,16 +107,25 @@ class PretrainParams(StrictModel):
         """Validations of a run of ``n_steps`` steps that has windows to validate on; the last follows the last step."""
         return -(-n_steps // self.validation_interval_steps)
 
+    @model_validator(mode="after")
     def _optimizer_fits(self) -> "PretrainParams":
         self.optimizer.check_model(self.adapter, self.encoder)
+        return self
+
+    @model_validator(mode="after")
+    def _released_within_the_run(self) -> "PretrainParams":
+        for rule in self.freeze:
+            if self.n_epochs is not None and rule.until_epoch is not None and rule.until_epoch >= self.n_epochs:
+                raise ValueError(beyond_the_run(rule.until_epoch, self.n_epochs))
         return self
 
     def identity(self) -> dict[str, Any]:
         """Options that decide the result.
 
-        Left out are those for the machine, the display, the header's license and the file that is replaced.
+        Left out are those for the machine, the display, the header's license and the file that is replaced. The weights
+        of a start count themselves, not where they lie.
         """
-        without = {"accelerator", "devices", "license", "loader", "overwrite", "progress_bar"}
+        without = {"accelerator", "devices", "license", "loader", "overwrite", "progress_bar", "start"}
         plain = self.model_dump(mode="json", exclude=without)
         return plain | {"normalization": self.chosen_normalization.model_dump(mode="json")}
 
@@ -116,3 +133,12 @@ class PretrainParams(StrictModel):
     def chosen_normalization(self) -> NormalizationBase:
         """The normalization that is configured, or the encoder's own."""
         return self.normalization or self.encoder.default_normalization
+
+
+def beyond_the_run(until_epoch: int, n_epochs: int) -> str:
+    """Line about a part that would never be released. Epochs are counted from 0."""
+    allowed = f"at most {n_epochs - 1}, or " if n_epochs > 1 else ""
+    return (
+        f"freeze.until_epoch is {until_epoch}, beyond the run of {n_epochs} epochs (counted from 0); give {allowed}"
+        "null to freeze to the end"
+    )

@@ -1,13 +1,13 @@
 """Lightning module of pretraining: one optimizer step over the micro-batches of one step of the plan."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from lightning import LightningModule
+from lightning import Callback, LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -16,10 +16,12 @@ from torch.optim import Optimizer
 from eegfm.batch import StoredBatch, TrainStep
 from eegfm.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from eegfm.encoders.base import Encoded, Encoder
-from eegfm.errors import TrainingError
+from eegfm.errors import CheckpointError, TrainingError
 from eegfm.nn.context import Context, Stage
+from eegfm.nn.torch_file import save_torch_file
 from eegfm.objectives.base import LossOutput, Objective
 from eegfm.training.config import PretrainParams
+from eegfm.training.freezing import Freezing
 from eegfm.training.logs.gradients import GradientNorms
 from eegfm.training.logs.history import History
 from eegfm.training.logs.names import aliases, history_columns, learning_rates
@@ -68,6 +70,8 @@ class PretrainModule(LightningModule):
         self.schedule: Schedule | None = None
         average = params.weight_average
         self.average = None if average is None else WeightAverage(average, objective, n_steps)
+        # Once, and not per fit: a fit that was stopped leaves frozen what the next one is to release.
+        self.freezing = Freezing(params.freeze, objective) if params.freeze else None
         self.header = header
         self.history = History()
         self.training_log = TrainingLog(weights, n_steps, n_steps_per_epoch)
@@ -99,12 +103,15 @@ class PretrainModule(LightningModule):
         return Checkpoint(tensors, self.header.model_copy(update={"n_steps": n_steps}))
 
     def save_encoder(self, path: Path | str) -> None:
-        """Write the encoder and everything needed to use it to a ``.safetensors`` file, as ``{phase}.encoder`` is.
+        """Write the encoder and all that is needed to use it: ``.safetensors``, as ``{phase}.encoder`` is, or ``.pt``.
 
         Raises:
-            CheckpointError: The file cannot be written.
+            CheckpointError: A weight is not finite, or the file has another suffix.
         """
-        save_checkpoint(Path(path), self.checkpoint())
+        save = {".safetensors": save_checkpoint, ".pt": save_torch_file}.get(Path(path).suffix)
+        if save is None:
+            raise CheckpointError(f"{path}: encoders are written to files that end in .safetensors or .pt")
+        save(Path(path), self.checkpoint())
 
     def losses(self, step: TrainStep, stage: Stage = Stage.TRAINING) -> Iterator[tuple[str, float, LossOutput]]:
         """Compute the losses of a step, one micro-batch at a time.
@@ -190,6 +197,10 @@ class PretrainModule(LightningModule):
     def on_validation_end(self) -> None:
         """Leave the validation out of the speed."""
         self._pace.go_on()
+
+    def configure_callbacks(self) -> Sequence[Callback]:
+        """Freeze what the parameters name, in any trainer."""
+        return [] if self.freezing is None else [self.freezing]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build what the parameters name. Lightning does not see the schedule, which moves once per optimizer step."""

@@ -62,11 +62,11 @@ NO_WEIGHTS = {
     *("ancestry", "checkpoint", "errors", "files", "named", "processor", "provenance", "source_code", "stopping"),
     *("inference.encoder_code", "inference.versions", "jobs.train.fingerprint", "jobs.train.header"),
     *("mixture.config", "mixture.table", "nn.load_report", "store.checksums", "store.damage"),
-    *("training.bfloat16", "training.loading.verify", "training.schedules.length", "progress"),
+    *("training.bfloat16", "training.loading.verify", "training.phases", "training.schedules.length", "progress"),
     *("training.logs.averages", "training.logs.gradients", "training.logs.history", "training.logs.images"),
     *("training.logs.loggers", "training.logs.names", "training.logs.pace", "training.logs.pending"),
     *("training.logs.progress_lines", "training.logs.reconstructions", "training.logs.throughput"),
-    "training.logs.training_log",
+    *("training.logs.training_log", "inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
     *("json_text", "printable", "nn.allocation", "normalizations.said", "safetensors_header", "stated_spec"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""

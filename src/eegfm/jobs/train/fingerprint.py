@@ -30,7 +30,15 @@ NO_WEIGHTS = (
     *("files", "named", "checkpoint", "ancestry", "jobs.train.header", "jobs.train.fingerprint"),
     *("json_text", "normalizations.said", "printable", "safetensors_header", "stated_spec"),
     # These watch, compare and refuse.
-    *("training.bfloat16", "training.loading.verify", "training.schedules.length", "progress", *LOGS),
+    *(
+        "training.bfloat16",
+        "training.loading.verify",
+        "training.phases",
+        "training.schedules.length",
+        "progress",
+        *LOGS,
+    ),
+    *("inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),
 )
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""

@@ -7,6 +7,7 @@ from eegfm.batch import StoredBatch
 from eegfm.errors import TrainingError
 from eegfm.files import DISK_FULL, naming
 from eegfm.jobs.train.data import TrainingData
+from eegfm.jobs.train.start import start_metrics
 from eegfm.training.data_module import WindowData
 from eegfm.training.logs.reconstructions import ReconstructionImages
 from eegfm.training.logs.throughput import ThroughputMonitor
@@ -61,4 +62,6 @@ def run_metrics(module: PretrainModule, monitor: ThroughputMonitor) -> dict[str,
         "n_adapter_parameters": sum(p.numel() for p in backbone.adapter.parameters()),
         "windows_per_s": monitor.windows_per_s,
     }
+    if module.header is not None:
+        metrics |= start_metrics(module.header.start)
     return metrics | {f"corpus_ratio_{corpus}": ratio for corpus, ratio in monitor.corpus_ratios().items()}
