@@ -38,7 +38,8 @@ class CheckpointHeader(Ancestry):
     samples and its code. ``encoder_code`` holds a short hash of each module between stored microvolts and encoded
     vectors, because the same weights compute other values in other code. ``record`` is the record of the Kedro run that
     made the file. ``bad_channels`` is the treatment of bad channels before the encoder. ``normalization`` is the
-    encoder's first operation on microvolts. ``license`` is the license of the weights.
+    encoder's first operation on microvolts. ``license`` is the license of the weights. ``published`` says whether the
+    weights are those of the last step or of the best validation; ``n_steps`` is their step.
     """
 
     format_version: Literal[5] = FORMAT_VERSION
@@ -58,6 +59,7 @@ class CheckpointHeader(Ancestry):
     mixture_sha256: str | None
     seed: int
     n_steps: int | None
+    published: Literal["last", "best"] = "last"
     versions: dict[str, str]
     encoder_code: dict[str, str]
     record: Record | None = None

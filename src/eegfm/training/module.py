@@ -22,6 +22,8 @@ from eegfm.objectives.base import LossOutput, Objective
 from eegfm.training.config import PretrainParams
 from eegfm.training.logs.history import Averages, History, mixed, with_r2
 from eegfm.training.schedules.base import Schedule
+from eegfm.training.skipping import KeptBuffers, SkippedSteps, guarded_step
+from eegfm.training.stateful import Stateful
 from eegfm.training.tensors import checkpoint_tensors
 
 
@@ -40,8 +42,6 @@ class PretrainModule(LightningModule):
         n_steps_per_epoch: Optimizer steps of a pass of the plan.
         header: Description of the run, for ``save_encoder``.
     """
-
-    _first_broken_step: Tensor
 
     def __init__(
         self,
@@ -64,9 +64,14 @@ class PretrainModule(LightningModule):
         self.history = History()
         self.last_loss = torch.zeros(())
         """Loss of the last step, on its device; NaN or infinite values are found at the next look."""
+        self.skipped = SkippedSteps(params.max_skipped_steps)
+        self.parts: dict[str, Stateful] = {"history": self.history, "skipped": self.skipped}
+        """All that changes while the training runs, but weights, optimizer and schedule."""
+        self.validation_values: dict[str, float] = {}
+        """Means of the last validation: ``val/loss`` and others."""
+        self._buffers_before = KeptBuffers(objective)
         self._validation = Averages()
         self._context = Context(n_steps=n_steps, seed=params.seed, corpora=tuple(sorted(weights)))
-        self.register_buffer("_first_broken_step", torch.tensor(-1), persistent=False)
 
     def forward(self, batch: StoredBatch) -> Encoded:
         """Encode windows as the store keeps them."""
@@ -113,13 +118,15 @@ class PretrainModule(LightningModule):
         """Take one optimizer step.
 
         Raises:
-            TrainingError: A loss since the last look was not finite, or processes were not given parts of the step.
+            TrainingError: Too many losses or gradients were not finite until the last look, or processes were not given
+                parts of the step.
         """
         self._refuse_unshared(step)
         optimizer, schedule = self.optimizers(), self.schedule
         assert isinstance(optimizer, LightningOptimizer)
         assert schedule is not None, "configure_optimizers builds it"
         optimizer.zero_grad()
+        self._buffers_before.keep()
         logs: list[tuple[str, int, dict[str, Tensor]]] = []
         total = torch.zeros((), device=self.device)
         for corpus, share, output in self.losses(step):
@@ -128,15 +135,17 @@ class PretrainModule(LightningModule):
             logs.append((corpus, len(step.batches[len(logs)]["samples"]), output.logs))
             total = total + share * output.loss.detach()
             del output  # with all that is encoded, before the next micro-batch is
-        nn.utils.clip_grad_norm_(self.parameters(), self.params.gradient_clip)
+        norm = nn.utils.clip_grad_norm_(self.parameters(), self.params.gradient_clip)
         learning_rate = optimizer.param_groups[0]["lr"]
-        optimizer.step()
+        is_finite = self._is_finite(total, norm)
+        guarded_step(optimizer.optimizer, is_finite, optimizer.step)
+        self._buffers_before.put_back_unless(is_finite)
+        self.skipped.count(is_finite, step.number)
         schedule.step()
         self.objective.after_step(self._context.of(Stage.TRAINING, step.number, self.rank, self.world_size))
         self.last_loss = total
-        self._watch(total, step.number)
         if self._is_logged(step.number):
-            self._refuse_divergence()
+            self.skipped.check(self._remedy())
             self._record_training(step.number + 1, logs, learning_rate)
 
     def on_validation_epoch_start(self) -> None:
@@ -152,6 +161,7 @@ class PretrainModule(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log means per corpus and over the mixture."""
         means = {f"val_{name}": value for name, value in self._means(self._validation.by_corpus()).items()}
+        self.validation_values = {name.replace("val_", "val/", 1): value for name, value in means.items()}
         self.history.record(self.global_step, means)
         self.log_dict(means)
         self.log("val", means["val_loss"], prog_bar=True, logger=False)
@@ -221,16 +231,17 @@ class PretrainModule(LightningModule):
             means |= {f"{name}_{corpus}": value for name, value in with_r2(values).items()}
         return means
 
-    def _watch(self, loss: Tensor, step: int) -> None:
-        """Remember the first step whose loss is not finite, without waiting for the device."""
-        first = self._first_broken_step
-        self._first_broken_step = torch.where((first < 0) & ~torch.isfinite(loss), step, first)
+    def _is_finite(self, loss: Tensor, norm: Tensor) -> Tensor:
+        """Whether loss and gradient of a step are finite, on all processes; nothing waits for the device."""
+        is_finite = torch.isfinite(loss) & torch.isfinite(norm)
+        if self.world_size > 1:
+            n_finite = self.trainer.strategy.reduce(is_finite.to(torch.float32), reduce_op="sum")
+            assert isinstance(n_finite, Tensor)
+            is_finite = n_finite > self.world_size - 0.5
+        return is_finite
 
-    def _refuse_divergence(self) -> None:
-        step = int(self._first_broken_step)
-        if step >= 0:
-            raise TrainingError(
-                f"the loss of step {step + 1} is not finite; nothing is kept of this run; lower "
-                f"optimizer.learning_rate (now {self.params.optimizer.learning_rate:g}) or gradient_clip "
-                f"(now {self.params.gradient_clip:g}), and look for non-finite samples in the store"
-            )
+    def _remedy(self) -> str:
+        return (
+            f"; lower optimizer.learning_rate (now {self.params.optimizer.learning_rate:g}) or gradient_clip "
+            f"(now {self.params.gradient_clip:g}), and look for non-finite samples in the store"
+        )

@@ -2,19 +2,15 @@
 
 import logging
 import shutil
-import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from eegfm.stopping import Stopped
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
 from eegfm.training.logs.progress_lines import ProgressLines
@@ -29,12 +25,13 @@ def build_trainer(
     callbacks: Sequence[Callback],
     *,
     validates: bool,
+    first_step: int = 0,
 ) -> Trainer:
     """Build a trainer for exactly ``n_steps`` optimizer steps.
 
     One Lightning epoch spans the whole run, because epochs belong to the plan of windows; the step count is
-    then one number everywhere. TensorBoard logs go to ``run_directory/tensorboard``; those of an earlier
-    run with the same parameters and data are replaced.
+    then one number everywhere. TensorBoard logs go to ``run_directory/tensorboard``. A training that goes on continues
+    them; what is there of later steps is not shown twice. A training that begins replaces them.
 
     Args:
         params: Device, precision, intervals.
@@ -42,6 +39,7 @@ def build_trainer(
         n_steps: Optimizer steps in all.
         callbacks: Callbacks of the run.
         validates: Whether there is anything to validate on.
+        first_step: Step that the training goes on with, counted from 0.
 
     Raises:
         TrainingError: bfloat16 is requested on a CPU that computes it wrong. Nothing is removed then.
@@ -57,10 +55,11 @@ def build_trainer(
         max_steps=n_steps,
         max_epochs=1,
         val_check_interval=validation_interval(params, n_steps),
+        check_val_every_n_epoch=None,  # so that the interval counts the steps of the plan, see ``state.begin``
         num_sanity_val_steps=0,
         limit_val_batches=None if validates else 0,
         log_every_n_steps=min(params.log_interval_steps, n_steps),
-        logger=TensorBoardLogger(run_directory, name="tensorboard", version=""),
+        logger=TensorBoardLogger(run_directory, name="tensorboard", version="", purge_step=first_step or None),
         callbacks=[*bar, *callbacks],
         enable_progress_bar=shows_bar,
         enable_model_summary=False,
@@ -70,22 +69,9 @@ def build_trainer(
     )
     if params.precision == "bf16-mixed":
         check_bfloat16(trainer.strategy.root_device)
-    shutil.rmtree(run_directory / "tensorboard", ignore_errors=True)
+    if not first_step:
+        shutil.rmtree(run_directory / "tensorboard", ignore_errors=True)
     return trainer
-
-
-@contextmanager
-def honest_end() -> Iterator[None]:
-    """Let a SIGTERM that Lightning took end the program as one: Lightning's own exception ends it with exit code 0.
-
-    Raises:
-        Stopped: SIGTERM came while the block ran, in a program that did not handle it itself.
-    """
-    try:
-        yield
-    except SIGTERMException as error:
-        logger.error("Training was stopped by SIGTERM; nothing is kept of it")
-        raise Stopped(signal.SIGTERM) from error
 
 
 def validation_interval(params: PretrainParams, n_steps: int) -> int:

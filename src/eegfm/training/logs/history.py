@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -15,6 +16,14 @@ class History:
     def record(self, step: int, values: Mapping[str, float]) -> None:
         """Add values to the row of a step, counted in finished optimizer steps."""
         self._rows.setdefault(step, {}).update(values)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All rows."""
+        return {"rows": {step: dict(values) for step, values in self._rows.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with these rows."""
+        self._rows = {int(step): dict(values) for step, values in state["rows"].items()}
 
     def table(self) -> pd.DataFrame:
         """Columns step, loss, val_loss, lr and whatever else was recorded; NaN where a step lacks a value."""
