@@ -144,7 +144,7 @@ def main(folder: Path, n_kills: int, n_in_saves: int, seed: int, changes: dict[s
     killed, kills, rng = folder / "killed", [], random.Random(seed)
     while len(kills) < n_kills:
         process = forked(lambda: train(killed, **changes))
-        n_steps, wait_s = rng.randint(0, min(12, 100 // n_kills)), rng.uniform(0, 0.03)
+        n_steps, wait_s = rng.randint(0, 16), rng.uniform(0, 0.03)
         is_in_save = kill(process, killed, n_steps, wait_s, in_a_save=len(kills) % (n_kills // n_in_saves) == 1)
         _, status = os.waitpid(process, 0)
         if os.WIFSIGNALED(status):

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 
 from eegfm.errors import TrainingError
 
@@ -164,5 +164,12 @@ def _put_back_unless(
 
 
 def _skips_by_itself(optimizer: Optimizer) -> bool:
-    is_fused = bool(optimizer.param_groups) and all(group.get("fused") for group in optimizer.param_groups)
-    return is_fused and bool(getattr(optimizer, "_step_supports_amp_scaling", False))
+    if not getattr(optimizer, "_step_supports_amp_scaling", False):
+        return False
+    groups = [group for group in optimizer.param_groups if any(p.grad is not None for p in group["params"])]
+    if not all(group.get("fused") for group in groups):
+        return False
+    # The first step of fused SGD leaves its momentum as memory happens to be where it is skipped.
+    return not isinstance(optimizer, SGD) or all(
+        p in optimizer.state for group in groups for p in group["params"] if p.grad is not None
+    )

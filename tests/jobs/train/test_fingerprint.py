@@ -62,6 +62,8 @@ NO_WEIGHTS = {
     *("ancestry", "checkpoint", "errors", "files", "named", "processor", "provenance", "source_code", "stopping"),
     *("inference.encoder_code", "inference.versions", "jobs.train.fingerprint", "jobs.train.header"),
     *("mixture.config", "mixture.table", "nn.load_report", "store.checksums", "store.damage"),
+    *("jobs.train.resume", "jobs.train.runs", "overwrite"),
+    *(f"training.state.{name}" for name in ("begin", "best", "checkpointing", "content", "file", "folder")),
     *("training.bfloat16", "training.logs.history", "training.loading.verify", "training.logs.throughput"),
     *("progress", "training.logs.progress_lines"),
     *("json_text", "nn.allocation", "safetensors_header", "stated_spec"),

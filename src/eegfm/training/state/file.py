@@ -5,6 +5,7 @@ The first two keys, ``eegfm`` and ``tensors``, are those of a ``.pt`` file of an
 
 import io
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -60,7 +61,9 @@ def read_state(path: Path) -> TrainState:
     """
     try:
         # Explicitly: an environment variable of torch can change the default.
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")  # the error says what is wrong
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGE as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise DamageError(f"{path}: not readable ({lines[0][:160]})") from error
