@@ -40,6 +40,8 @@ class CheckpointHeader(Ancestry):
     training took over from another checkpoint, None where it took none. ``record`` is the record of the Kedro run that
     made the file. ``bad_channels`` is the treatment of bad channels before the encoder. ``normalization`` is the
     configuration of what makes microvolts unitless before the encoder. ``license`` is the license of the weights.
+    ``published`` says whether the weights are those of the last step or of the best validation; ``n_steps`` is their
+    step.
     """
 
     format_version: Literal[6] = FORMAT_VERSION
@@ -58,6 +60,7 @@ class CheckpointHeader(Ancestry):
     mixture_sha256: str | None
     seed: int
     n_steps: int | None
+    published: Literal["last", "best"] = "last"
     versions: dict[str, str]
     encoder_code: dict[str, str]
     start: dict[str, Any] | None = None

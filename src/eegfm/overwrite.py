@@ -10,8 +10,10 @@ from eegfm.errors import CheckpointError
 from eegfm.provenance import changes
 from eegfm.source_code import PACKAGE, module_hashes
 
-_PARAMS_FILE = "params.json"
+PARAMS_FILE = "params.json"
+"""File in the folder of a run: its parameters, and what it is named by."""
 _N_NAMED = 3
+_LENGTHS = ("n_steps", "n_epochs")
 
 
 def refuse_trained(file: Path, runs: Path, *, overwrite: bool, key: str) -> Callable[[str, dict[str, Any]], None]:
@@ -25,12 +27,15 @@ def refuse_trained(file: Path, runs: Path, *, overwrite: bool, key: str) -> Call
 
     Returns:
         Function of the fingerprint and the identity of the run that starts. It raises a CheckpointError if the stored
-        encoder is from another run, was imported, or cannot be read.
+        encoder is from another run, was imported, or cannot be read. A run that only takes more steps goes on from the
+        one that made the encoder, and may replace it.
     """
 
     def refuse(fingerprint: str, identity: dict[str, Any]) -> None:
         header = None if overwrite else stored_header(file, key)
-        if header is not None and (header.imported or header.fingerprint != fingerprint):
+        if header is None or (not header.imported and header.fingerprint == fingerprint):
+            return
+        if header.imported or not is_only_longer(_identity(header, runs), identity):
             raise refusal(file, described(header, key, _changed(header, runs, identity, key)), key)
 
     return refuse
@@ -62,6 +67,15 @@ def stored_header(file: Path, key: str) -> CheckpointHeader | None:
         raise refusal(file, f"cannot be read here ({str(error).removeprefix(f'{file}: ')})", key) from error
 
 
+def stored_run(file: Path) -> str | None:
+    """Name of the run of the stored encoder; None if there is none that can be read."""
+    try:
+        header = stored_header(file, "")
+    except CheckpointError:
+        return None
+    return None if header is None else header.fingerprint
+
+
 def refusal(file: Path, what: str, key: str) -> CheckpointError:
     """The error that says what would be lost, and both ways on."""
     return CheckpointError(
@@ -87,9 +101,19 @@ def described(header: CheckpointHeader, key: str, changed: str, file_name: str =
     return f"was trained {changed}"
 
 
+def is_only_longer(made: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a run differs from an earlier one in nothing but more steps, or in nothing.
+
+    Args:
+        made: What the earlier run was named by; empty if it is not known.
+        now: What this run is named by.
+    """
+    return bool(made) and {**made, "params": _without_less(made["params"], now["params"])} == now
+
+
 def changed_parameters(made: Mapping[str, Any], now: Mapping[str, Any], key: str) -> str:
-    """Parameters that differ, in words; empty if none does."""
-    found = changes(made, now, key)
+    """Parameters that differ, in words; empty if none does. More steps of the same run are no difference."""
+    found = changes(_without_less(made, now), now, key)
     return f"with other parameters ({found})" if found else ""
 
 
@@ -119,6 +143,13 @@ def _changed(header: CheckpointHeader, runs: Path, identity: Mapping[str, Any], 
     return f"on other data ({', '.join(other)} changed)"
 
 
+def _without_less(made: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Earlier parameters with the present length, if all else is equal and that is more: the run goes on then."""
+    lengths = {name: now[name] for name in _LENGTHS if name in now and (made.get(name) or 0) < (now[name] or 0)}
+    longer = {**made, **lengths}
+    return longer if longer == dict(now) else dict(made)
+
+
 def _by_other_code(names: list[str]) -> str:
     more = f" and {len(names) - _N_NAMED} more" if len(names) > _N_NAMED else ""
     return f"by other code ({', '.join(names[:_N_NAMED])}{more})" if names else ""
@@ -127,7 +158,7 @@ def _by_other_code(names: list[str]) -> str:
 def _identity(header: CheckpointHeader, runs: Path) -> dict[str, Any]:
     """What the run of an encoder was named by; empty if its logs were removed or cannot be read."""
     try:
-        content = json.loads((runs / header.fingerprint / _PARAMS_FILE).read_text(encoding="utf-8"))
+        content = json.loads((runs / header.fingerprint / PARAMS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     found = content.get("identity") if isinstance(content, dict) else None

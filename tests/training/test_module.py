@@ -3,7 +3,8 @@
 import gc
 import weakref
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -254,23 +255,52 @@ def fit(
     trainer.fit(module, Steps(batches, 10, n_windows), Steps(batches, 1, n_windows))
 
 
+class Poison(Callback):
+    """Makes samples of some steps something that is no number; what is changed at one step is seen by the next."""
+
+    def __init__(self, batch: StoredBatch, poison: float, poisoned: range) -> None:
+        self.batch, self.scales_uv, self.poison, self.poisoned = batch, batch["scales_uv"], poison, poisoned
+        self.steps: list[int] = []
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: TrainStep, k: int) -> None:
+        self.steps.append(k)
+        is_poisoned = k in self.poisoned
+        self.batch["scales_uv"] = torch.full_like(self.scales_uv, self.poison) if is_poisoned else self.scales_uv
+
+
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
-def test_a_broken_loss_stops_the_run_at_the_next_look(
+def test_too_many_broken_losses_stop_the_run_at_the_next_look(
     module: PretrainModule, batches: list[StoredBatch], poison: float
 ) -> None:
-    class Poison(Callback):
-        steps: ClassVar[list[int]] = []
+    module.skipped.max_skipped = 2
+    poisons = Poison(batches[1], poison, range(6, 20))
+    # The last step that is broken has its number in the message; the loss is looked at every fifth step only.
+    with pytest.raises(TrainingError, match=r"of step 10 is not finite, and 3 steps .*optimizer\.learning_rate"):
+        fit(module, batches, poisons)
+    assert poisons.steps == list(range(10))
 
-        def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: TrainStep, k: int) -> None:
-            self.steps.append(k)
-            if k == 6:
-                batches[1]["scales_uv"] = torch.full_like(batches[1]["scales_uv"], poison)
 
-    Poison.steps.clear()
-    # The step that is broken has its number in the message; the loss is looked at every fifth step only.
-    with pytest.raises(TrainingError, match=r"loss of step 8 is not finite.*optimizer\.learning_rate"):
-        fit(module, batches, Poison())
-    assert Poison.steps == list(range(10))
+def test_a_broken_step_changes_nothing_but_the_count(
+    module: PretrainModule, batches: list[StoredBatch], caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[dict[str, torch.Tensor]] = []
+
+    class Look(Callback):
+        def on_train_batch_end(self, trainer: Trainer, pl_module: PretrainModule, *_: Any) -> None:
+            optimizer = pl_module.optimizers().optimizer  # type: ignore[union-attr]
+            values = dict(pl_module.state_dict())
+            for k, state in enumerate(optimizer.state.values()):
+                values |= {f"{k} {name}": value for name, value in state.items()}
+            seen.append({name: value.clone() for name, value in values.items()})
+
+    fit(module, batches, Poison(batches[1], float("nan"), range(3, 5)), Look())
+    equal = [all(torch.equal(a[name], b[name]) for name in a) for a, b in pairwise(seen)]
+    assert equal == [False] * 3 + [True] * 2 + [False] * 4
+    assert module.skipped.n_skipped == 2
+    assert [line for line in caplog.messages if "not finite" in line] == [
+        f"Loss or gradient of step {4 + k} is not finite, and it was left out; {k} of at most 10 (max_skipped_steps)"
+        for k in (1, 2)
+    ]
 
 
 def test_no_step_between_two_looks_waits_for_the_device(

@@ -29,6 +29,18 @@ class ShuffleParams(StrictModel):
         return self
 
 
+class CheckpointParams(StrictModel):
+    """States of a training that an interrupted run goes on from. No option changes a result.
+
+    Args:
+        every_steps: Steps between two states; null keeps only those of a stop and of the end.
+        keep: Number of states that are kept, apart from that of the best validation.
+    """
+
+    every_steps: Number | None = 200
+    keep: Count = 3
+
+
 class LoaderParams(StrictModel):
     """Loading of batches to the device. No option changes the contents of batches.
 

@@ -10,7 +10,14 @@ from eegfm.encoders.config import AnyEncoderConfig, PatchTransformerConfig
 from eegfm.normalizations.config import NormalizationBase, NormalizationConfig
 from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
 from eegfm.recording import BadChannels
-from eegfm.training.blocks import FreezeRules, LoaderParams, LoadParams, ShuffleParams, WeightAverageParams
+from eegfm.training.blocks import (
+    CheckpointParams,
+    FreezeRules,
+    LoaderParams,
+    LoadParams,
+    ShuffleParams,
+    WeightAverageParams,
+)
 from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
 from eegfm.training.phases import Start
 from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
@@ -52,6 +59,13 @@ class PretrainParams(StrictModel):
         devices: Number of devices.
         precision: Number format of matrix products. ``bf16-mixed`` is refused on a CPU that computes it wrong.
         progress_bar: Whether to draw one; only ever on a terminal. Elsewhere a line every ten seconds is logged.
+        checkpoint: States of the training that an interrupted run goes on from.
+        resume: Go on from the last state of this run, or of one that differs in nothing but fewer steps. False starts
+            anew and removes the states of this run.
+        keep_runs: Number of runs whose folders are kept when a training has ended, the latest ones; all by default.
+        max_skipped_steps: Number of steps whose loss or gradient may be not finite. They are left out; one more stops
+            the training.
+        publish: Weights of the encoder that is stored: those of the ``last`` step, or of the ``best`` validation.
         overwrite: Replace a stored encoder that this training would not make again: an imported one, or one that other
             parameters, other data or other code made. Otherwise it is refused.
     """
@@ -84,6 +98,11 @@ class PretrainParams(StrictModel):
     devices: Literal[1] = 1
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     progress_bar: bool = True
+    checkpoint: CheckpointParams = CheckpointParams()
+    resume: bool = True
+    keep_runs: Count | None = None
+    max_skipped_steps: NonNegativeInt = 10
+    publish: Literal["last", "best"] = "last"
     overwrite: bool = False
 
     @model_validator(mode="after")
@@ -122,10 +141,11 @@ class PretrainParams(StrictModel):
     def identity(self) -> dict[str, Any]:
         """Options that decide the result.
 
-        Left out are those for the machine, the display, the header's license and the file that is replaced. The weights
-        of a start count themselves, not where they lie.
+        Left out are those for the machine, the display, the header's license, what is kept and what is replaced. The
+        weights of a start count themselves, not where they lie.
         """
         without = {"accelerator", "devices", "license", "loader", "overwrite", "progress_bar", "start"}
+        without |= {"checkpoint", "keep_runs", "max_skipped_steps", "resume"}
         plain = self.model_dump(mode="json", exclude=without)
         return plain | {"normalization": self.chosen_normalization.model_dump(mode="json")}
 

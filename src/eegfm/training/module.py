@@ -29,8 +29,13 @@ from eegfm.training.logs.pace import Pace, device_memory
 from eegfm.training.logs.pending import Pending
 from eegfm.training.logs.training_log import TrainingLog, validated
 from eegfm.training.schedules.base import Schedule
+from eegfm.training.skipping import KeptBuffers, SkippedSteps, guarded_step
+from eegfm.training.stateful import Stateful
 from eegfm.training.tensors import checkpoint_tensors
 from eegfm.training.weight_average import WeightAverage
+
+WEIGHT_AVERAGE = "weight_average"
+"""Name of the averaged weights among the parts of a state."""
 
 
 class PretrainModule(LightningModule):
@@ -48,8 +53,6 @@ class PretrainModule(LightningModule):
         n_steps_per_epoch: Optimizer steps of a pass of the plan.
         header: Description of the run, for ``save_encoder``.
     """
-
-    _first_broken_step: Tensor
 
     def __init__(
         self,
@@ -78,8 +81,17 @@ class PretrainModule(LightningModule):
         self.validation_values: dict[str, float] = {}
         """Values of the last validation by name, as ``val/loss``."""
         self._pace, self._validation = Pace(objective.backbone), Pending()
+        self.skipped = SkippedSteps(params.max_skipped_steps)
+        self.parts: dict[str, Stateful] = {
+            "history": self.history,
+            "skipped": self.skipped,
+            "training_log": self.training_log,
+        }
+        """All that changes while the training runs, but weights, optimizer and schedule."""
+        if self.average is not None:
+            self.parts[WEIGHT_AVERAGE] = self.average
+        self._buffers_before = KeptBuffers(objective)
         self._context = Context(n_steps=n_steps, seed=params.seed, corpora=tuple(sorted(weights)))
-        self.register_buffer("_first_broken_step", torch.tensor(-1), persistent=False)
 
     def forward(self, batch: StoredBatch) -> Encoded:
         """Encode windows as the store keeps them."""
@@ -136,13 +148,15 @@ class PretrainModule(LightningModule):
         """Take one optimizer step.
 
         Raises:
-            TrainingError: A loss since the last look was not finite, or processes were not given parts of the step.
+            TrainingError: Too many losses or gradients were not finite until the last look, or processes were not given
+                parts of the step.
         """
         self._refuse_unshared(step)
         optimizer, schedule = self.optimizers(), self.schedule
         assert isinstance(optimizer, LightningOptimizer)
         assert schedule is not None, "configure_optimizers builds it"
         optimizer.zero_grad()
+        self._buffers_before.keep()
         norms = self._gradient_norms(step)
         n_done = 0
         total = torch.zeros((), device=self.device)
@@ -162,15 +176,17 @@ class PretrainModule(LightningModule):
         if norms is not None:
             self.training_log.add_gradient(step.number, norm, norms.norms)
         rates = learning_rates(optimizer.param_groups) if norms is not None else {}
-        optimizer.step()
+        is_finite = self._is_finite(total, norm)
+        guarded_step(optimizer.optimizer, is_finite, optimizer.step)
+        self._buffers_before.put_back_unless(is_finite)
+        self.skipped.count(is_finite, step.number)
         schedule.step()
         if self.average is not None:
             self.average.update(step.number)
         self.objective.after_step(self._context.of(Stage.TRAINING, step.number, self.rank, self.world_size))
-        self._watch(total, step.number)
         self._pace.count(step, self.world_size)
         if self._is_logged(step.number):
-            self._refuse_divergence()
+            self.skipped.check(self._remedy())
             self._record_training(step.number + 1, rates)
 
     def on_validation_epoch_start(self) -> None:
@@ -277,16 +293,17 @@ class PretrainModule(LightningModule):
         reduced: Tensor = self.trainer.strategy.reduce(values, reduce_op="mean")
         return reduced
 
-    def _watch(self, loss: Tensor, step: int) -> None:
-        """Remember the first step whose loss is not finite, without waiting for the device."""
-        first = self._first_broken_step
-        self._first_broken_step = torch.where((first < 0) & ~torch.isfinite(loss), step, first)
+    def _is_finite(self, loss: Tensor, norm: Tensor) -> Tensor:
+        """Whether loss and gradient of a step are finite, on all processes; nothing waits for the device."""
+        is_finite = torch.isfinite(loss) & torch.isfinite(norm)
+        if self.world_size > 1:
+            n_finite = self.trainer.strategy.reduce(is_finite.to(torch.float32), reduce_op="sum")
+            assert isinstance(n_finite, Tensor)
+            is_finite = n_finite > self.world_size - 0.5
+        return is_finite
 
-    def _refuse_divergence(self) -> None:
-        step = int(self._first_broken_step)
-        if step >= 0:
-            raise TrainingError(
-                f"the loss of step {step + 1} is not finite; nothing is kept of this run; lower "
-                f"optimizer.learning_rate (now {self.params.optimizer.learning_rate:g}) or gradient_clip "
-                f"(now {self.params.gradient_clip}), and look for non-finite samples in the store"
-            )
+    def _remedy(self) -> str:
+        return (
+            f"; lower optimizer.learning_rate (now {self.params.optimizer.learning_rate:g}) or gradient_clip "
+            f"(now {self.params.gradient_clip}), and look for non-finite samples in the store"
+        )

@@ -67,6 +67,8 @@ NO_WEIGHTS = {
     *("training.logs.loggers", "training.logs.names", "training.logs.pace", "training.logs.pending"),
     *("training.logs.progress_lines", "training.logs.reconstructions", "training.logs.throughput"),
     *("training.logs.training_log", "inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
+    *("jobs.train.resume", "jobs.train.runs", "overwrite"),
+    *(f"training.state.{name}" for name in ("begin", "best", "checkpointing", "content", "file", "folder")),
     *("json_text", "printable", "nn.allocation", "normalizations.said", "safetensors_header", "stated_spec"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""

@@ -30,18 +30,14 @@ NO_WEIGHTS = (
     *("files", "named", "checkpoint", "ancestry", "jobs.train.header", "jobs.train.fingerprint"),
     *("json_text", "normalizations.said", "printable", "safetensors_header", "stated_spec"),
     # These watch, compare and refuse.
-    *(
-        "training.bfloat16",
-        "training.loading.verify",
-        "training.phases",
-        "training.schedules.length",
-        "progress",
-        *LOGS,
-    ),
-    *("inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
+    *("training.bfloat16", "training.loading.verify", "training.phases", "training.schedules.length"),
+    *("progress", *LOGS, "inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
+    *("training.state", "jobs.train.resume", "jobs.train.runs", "overwrite"),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),
 )
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""
+NO_TRAINING = {"publish"}
+"""Parameters that decide which weights are stored, and nothing of how they are trained."""
 
 
 def run_identity(
@@ -62,7 +58,7 @@ def run_identity(
         job: Module whose code trains.
     """
     return {
-        "params": params.identity(),
+        "params": {name: value for name, value in params.identity().items() if name not in NO_TRAINING},
         "mixture": data.mixture_sha256,
         "filters": data.filters,
         "signals": signals,

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
+from eegfm.errors import ConfigError
 from eegfm.inference.backbone import new_backbone
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.inference.encoder_code import encoder_code
@@ -60,6 +61,11 @@ def prepare(
     stores = readable(stores, params.loader.verify)
     mixture = with_channels_left(mixture, stores, lambda m: Rereference(m, params.reference, params.bad_channels))
     data = training_data(mixture, stores, params)
+    if params.publish == "best" and not len(data.validation):
+        raise ConfigError(
+            "publish is best, but the mixture has no window to validate on; choose publish: last, or keep persons for "
+            "validation (split.validation_ratio)"
+        )
     identity = run_identity(params, data, signals_of(mixture, stores), parents=[start] if start else [])
     fingerprint = named(identity)
     if refuse is not None:

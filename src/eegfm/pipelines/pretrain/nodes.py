@@ -7,7 +7,7 @@ import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
 from eegfm.errors import ConfigError
-from eegfm.overwrite import refuse_trained
+from eegfm.overwrite import refuse_trained, stored_run
 from eegfm.splits.config import Roles
 from eegfm.store.reader import SignalStore
 from eegfm.training.config import PretrainParams
@@ -28,7 +28,10 @@ def train_encoder(
     from eegfm.plots.figures import history_figure, reconstruction_figure
 
     refuse = refuse_trained(encoder_file, runs, overwrite=params.overwrite, key=phase)
-    done = fit_pretraining(mixture, stores, params, runs, splits=splits, phase=phase, start=start, refuse=refuse)
+    stored = stored_run(encoder_file) if params.keep_runs else None
+    done = fit_pretraining(
+        mixture, stores, params, runs, splits=splits, phase=phase, start=start, refuse=refuse, stored=stored
+    )
     header = done.checkpoint.header
     origin = {"corpora": header.corpora, "simulated_corpora": header.simulated_corpora}
     identity = {"seed": header.seed, "fingerprint": header.fingerprint, "mixture_sha256": header.mixture_sha256}

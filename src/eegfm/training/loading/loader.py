@@ -4,6 +4,7 @@ import queue
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -67,6 +68,12 @@ class TrainingLoader:
 
     def __len__(self) -> int:
         return len(self._steps)
+
+    def from_step(self, first_step: int) -> "TrainingLoader":
+        """The same steps without those before this one."""
+        rest = copy(self)
+        rest._steps = range(first_step, self._steps.stop)
+        return rest
 
     def __iter__(self) -> Iterator[TrainStep]:
         return prefetch(self._gathered, self._n_ahead)
