@@ -42,9 +42,9 @@ def write_log(folder: Path, identity: dict[str, Any], fingerprint: str = "abc") 
 def refused(file: Path, runs: Path, identity: dict[str, Any], fingerprint: str = "new") -> str:
     before = file.read_bytes()
     with pytest.raises(CheckpointError) as caught:
-        refuse_trained(file, runs, overwrite=False)(fingerprint, identity)
+        refuse_trained(file, runs, overwrite=False, key="pretrain")(fingerprint, identity)
     assert file.read_bytes() == before
-    refuse_trained(file, runs, overwrite=True)(fingerprint, identity)
+    refuse_trained(file, runs, overwrite=True, key="pretrain")(fingerprint, identity)
     said, ways = str(caught.value).removeprefix(f"{file} holds an encoder that "), WAYS.format(key="pretrain")
     assert said.endswith(ways)
     return said.removesuffix(ways)
@@ -52,9 +52,9 @@ def refused(file: Path, runs: Path, identity: dict[str, Any], fingerprint: str =
 
 def test_the_same_run_again_and_an_empty_place_are_not_refused(tmp_path: Path) -> None:
     file = tmp_path / "encoder.safetensors"
-    refuse_trained(file, tmp_path, overwrite=False)("abc", IDENTITY)
+    refuse_trained(file, tmp_path, overwrite=False, key="pretrain")("abc", IDENTITY)
     store(tmp_path, header(fingerprint="abc"))
-    refuse_trained(file, tmp_path, overwrite=False)("abc", IDENTITY)
+    refuse_trained(file, tmp_path, overwrite=False, key="pretrain")("abc", IDENTITY)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,7 @@ def test_the_same_run_again_and_an_empty_place_are_not_refused(tmp_path: Path) -
             "pretrain.seed 0 -> 1)",
         ),
         ({"code": CODE | {"nn.rereference": "edited"}}, "by other code (nn.rereference)"),
+        ({"parents": ["p"]}, "from other weights"),
         ({"mixture": "n"}, "on other data (mixture changed)"),
         ({"filters": {"low_hz": 1.0}}, "on other data (filters changed)"),
         ({"signals": {"hbn": "h", "tuh": "u"}}, "on other data (signals of tuh changed)"),

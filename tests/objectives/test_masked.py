@@ -65,6 +65,7 @@ def test_statistics_weigh_windows_whatever_their_number_of_channels() -> None:
     objective, few = build(), batch(0, 4, 10.0)
     many: WindowBatch = {**batch(1, 4, 40.0)}
     many["signal"] = many["signal"].repeat(1, 6, 1)
+    many["channel_mask"] = many["channel_mask"].repeat(1, 6)
     objective.setup([few, many], context())
     both = objective.targets.mean.clone()
     objective.setup([few], context())

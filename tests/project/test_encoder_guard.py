@@ -83,6 +83,25 @@ def test_other_parameters_are_named_before_the_first_step(tmp_path: Path) -> Non
     check_encoder(PRETRAIN, catalog(tmp_path, other.model_copy(update={"overwrite": True})))
 
 
+def test_another_start_is_named_before_the_first_step(tmp_path: Path) -> None:
+    adapt = pretrain.create_pipeline(["hbn"], "adapt", "pretrain.encoder")
+    found = catalog(tmp_path)
+    found["params:adapt"] = MemoryDataset(PARAMS)
+    found["adapt.encoder"] = CheckpointDataset(filepath=str(tmp_path / "adapt.safetensors"))
+    child = header(phase="adapt", fingerprint="child", parents=(header(fingerprint="abc").as_parent(),))
+    save_checkpoint(tmp_path / "adapt.safetensors", made_with(child, adapt=PARAMS))
+    check_encoder(adapt, found)  # there is no start to compare with
+    store(tmp_path, made_with(header(fingerprint="abc"), pretrain=PARAMS))
+    check_encoder(adapt, found)
+    store(tmp_path, made_with(header(fingerprint="new"), pretrain=PARAMS))
+    ways = "; this run would replace it: keep both with --params=model=NAME, or replace it with "
+    said = "was trained from other weights (pretrain abc -> pretrain new)"
+    assert refused(adapt, found) == f"{said}{ways}--params=adapt.overwrite=true"
+    check_encoder(PRETRAIN + adapt, found)  # the start is made again, and may become what it was
+    from_seed = pretrain.create_pipeline(["hbn"], "adapt")
+    assert refused(from_seed, found).startswith("was trained from other weights (pretrain abc -> a seed); this run")
+
+
 def test_other_code_is_named_before_the_first_step(tmp_path: Path) -> None:
     store(tmp_path, made_with(header(fingerprint="abc"), pretrain=PARAMS))
     (tmp_path / "runs/abc").mkdir(parents=True)

@@ -1,19 +1,16 @@
 """The trainer is quiet and where it should be."""
 
 import logging
-import signal
 from pathlib import Path
 
 import pytest
 from lightning import Callback
 from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
-from eegfm.stopping import Stopped
 from eegfm.training.config import PretrainParams
 from eegfm.training.logs.progress_lines import ProgressLines
-from eegfm.training.trainer import build_trainer, honest_end, quieten, validation_interval
+from eegfm.training.trainer import build_trainer, quieten, validation_interval
 
 PARAMS = PretrainParams(n_steps=5, accelerator="cpu", progress_bar=False)
 
@@ -62,10 +59,3 @@ def test_a_bar_on_a_terminal_and_lines_elsewhere(
 def test_short_runs_validate_once() -> None:
     assert validation_interval(PARAMS, 5) == 5
     assert validation_interval(PARAMS, 500) == PARAMS.validation_interval_steps
-
-
-def test_lightnings_end_on_sigterm_has_its_exit_code(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(Stopped) as caught, honest_end():
-        raise SIGTERMException
-    assert (caught.value.code, caught.value.number) == (143, signal.SIGTERM)
-    assert caplog.messages == ["Training was stopped by SIGTERM; nothing is kept of it"]

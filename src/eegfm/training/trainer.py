@@ -1,18 +1,14 @@
 """Build Lightning's trainer with explicit settings and without its messages."""
 
 import logging
-import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from eegfm.stopping import Stopped
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
 from eegfm.training.logs.loggers import remove_logs, run_loggers
@@ -33,8 +29,8 @@ def build_trainer(
     """Build a trainer for exactly ``n_steps`` optimizer steps.
 
     One Lightning epoch spans the whole run, because epochs belong to the plan of windows; the step count is
-    then one number everywhere. Logs go to ``run_directory``, see ``eegfm.training.logs.loggers``; those of an earlier
-    run with the same parameters and data are replaced, unless this run goes on with it.
+    then one number everywhere. Logs go to ``run_directory``, see ``eegfm.training.logs.loggers``. A training that goes
+    on continues them; what is there of later steps is cut off. A training that begins replaces them.
 
     Args:
         params: Device, precision, intervals.
@@ -58,6 +54,7 @@ def build_trainer(
         max_steps=n_steps,
         max_epochs=1,
         val_check_interval=validation_interval(params, n_steps),
+        check_val_every_n_epoch=None,  # so that the interval counts the steps of the plan, see ``state.begin``
         num_sanity_val_steps=0,
         limit_val_batches=None if validates else 0,
         log_every_n_steps=min(params.log_interval_steps, n_steps),
@@ -74,20 +71,6 @@ def build_trainer(
     if not first_step and trainer.is_global_zero:
         remove_logs(run_directory)
     return trainer
-
-
-@contextmanager
-def honest_end() -> Iterator[None]:
-    """Let a SIGTERM that Lightning took end the program as one: Lightning's own exception ends it with exit code 0.
-
-    Raises:
-        Stopped: SIGTERM came while the block ran, in a program that did not handle it itself.
-    """
-    try:
-        yield
-    except SIGTERMException as error:
-        logger.error("Training was stopped by SIGTERM; nothing is kept of it")
-        raise Stopped(signal.SIGTERM) from error
 
 
 def validation_interval(params: PretrainParams, n_steps: int) -> int:

@@ -28,12 +28,16 @@ NO_WEIGHTS = (
     "encoders.config",
     # Files, headers and names.
     *("files", "named", "checkpoint", "ancestry", "jobs.train.header", "jobs.train.fingerprint"),
-    *("json_text", "printable", "safetensors_header", "stated_spec"),
+    *("json_text", "normalizations.said", "printable", "safetensors_header", "stated_spec"),
     # These watch, compare and refuse.
-    *("training.bfloat16", "training.loading.verify", "progress", *LOGS),
+    *("training.bfloat16", "training.loading.verify", "training.phases", "training.schedules.length"),
+    *("progress", *LOGS, "inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
+    *("training.state", "jobs.train.resume", "jobs.train.runs", "overwrite"),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),
 )
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""
+NO_TRAINING = {"publish"}
+"""Parameters that decide which weights are stored, and nothing of how they are trained."""
 
 
 def run_identity(
@@ -54,7 +58,7 @@ def run_identity(
         job: Module whose code trains.
     """
     return {
-        "params": params.identity(),
+        "params": {name: value for name, value in params.identity().items() if name not in NO_TRAINING},
         "mixture": data.mixture_sha256,
         "filters": data.filters,
         "signals": signals,
@@ -70,7 +74,8 @@ def named(identity: Mapping[str, Any]) -> str:
 
 def training_code(params: PretrainParams, job: str = PRETRAIN) -> dict[str, str]:
     """Hash each module that decides weights: the job and what it imports, and the members that are chosen."""
-    return module_hashes(job, *implementations(params), without=NO_WEIGHTS)
+    chosen = (*implementations(params), *implementations(params.chosen_normalization))
+    return module_hashes(job, *chosen, without=NO_WEIGHTS)
 
 
 def signals_of(mixture: pd.DataFrame, stores: Stores) -> dict[str, str]:

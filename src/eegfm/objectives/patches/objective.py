@@ -21,7 +21,7 @@ from eegfm.nn.context import Context
 from eegfm.objectives.base import LossOutput, Objective, Reconstruction
 from eegfm.objectives.config import PatchObjectiveConfig, listed_choices
 from eegfm.objectives.patches.masks import n_masked
-from eegfm.objectives.patches.targets import PatchTargets, asked_patches_uv, token_group_mask
+from eegfm.objectives.patches.targets import PatchTargets, token_group_mask
 
 logger = logging.getLogger(__name__)
 
@@ -66,11 +66,11 @@ class PatchObjective(Objective):
         super().__init__(backbone)
         encoder, spec = backbone.encoder, backbone.encoder_spec
         config.check_traits(encoder.traits, type(encoder).__name__)
-        config.check_leaks(encoder.leaks, type(encoder).__name__)
-        if encoder.leaks:
-            logger.warning("masked patches leak into every token, as allowed: %s", listed_choices(encoder.leaks))
+        config.check_leaks(backbone.leaks, type(encoder).__name__)
+        if backbone.leaks:
+            logger.warning("masked patches leak into every token, as allowed: %s", listed_choices(backbone.leaks))
         self.mask_ratio = config.mask_ratio
-        self.targets = PatchTargets(config.target, config.high_hz, encoder, spec)
+        self.targets = PatchTargets(config.target, config.of, config.high_hz, backbone)
         self.n_values = encoder.channels_per_token * self.targets.n_values
         for montage, n_samples in spec.n_samples.items():
             n_rows = -(-spec.montages[montage].n_channels // encoder.channels_per_token)
@@ -78,7 +78,7 @@ class PatchObjective(Objective):
 
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Estimate mean and standard deviation of each frequency; samples need none."""
-        self.targets.fit(self.encoder, map(self.backbone.prepare, batches))
+        self.targets.fit(self.backbone, map(self.backbone.prepare, batches))
 
     @abstractmethod
     def mask(self, batch: WindowBatch, context: Context) -> Masking:
@@ -96,7 +96,7 @@ class PatchObjective(Objective):
         """
         windows = self.backbone.prepare(batch)
         masking = self.mask(windows, context)
-        everything = self.targets(asked_patches_uv(self.encoder, windows))
+        everything = self.targets(self.targets.asked_patches(self.backbone, windows))
         target = everything.take_along_dim(masking.masked[..., None, None], dim=1)
         prediction = self.predict(masking, masking.masked).float().view_as(target)
         mask = token_group_mask(self.encoder, windows, masking.tokens.n_patches)
@@ -117,7 +117,7 @@ class PatchObjective(Objective):
         R, P, G = masking.tokens.n_rows, masking.tokens.n_patches, self.encoder.channels_per_token
         B, C, _ = windows["signal"].shape
         is_masked = Visible(masking.masked).mask(R * P)
-        target = self.targets(asked_patches_uv(self.encoder, windows))
+        target = self.targets(self.targets.asked_patches(self.backbone, windows))
         everywhere = torch.arange(R * P, device=target.device).expand(B, -1)
         prediction = self.predict(masking, everywhere).float().view_as(target)
 
@@ -125,7 +125,7 @@ class PatchObjective(Objective):
             return values.view(B, R, P, G, -1).transpose(2, 3).reshape(B, R * G, P, -1)[:, :C]
 
         return {
-            "signal_uv": windows["signal"].detach(),
+            "signal_uv": windows["signal_uv"].detach(),
             "mask": is_masked.view(B, R, P).repeat_interleave(G, dim=1)[:, :C] & windows["channel_mask"].unsqueeze(-1),
             "target": by_channel(self.targets.physical(target)),
             "prediction": by_channel(self.targets.physical(prediction)),

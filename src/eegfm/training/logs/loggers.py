@@ -35,6 +35,15 @@ def remove_logs(directory: Path) -> None:
     (directory / TABLE).unlink(missing_ok=True)
 
 
+def copy_logs(source: Path, directory: Path) -> None:
+    """Copy the logs of another run, which this one continues, over those that are there."""
+    remove_logs(directory)
+    if (source / TENSORBOARD).is_dir():
+        shutil.copytree(source / TENSORBOARD, directory / TENSORBOARD)
+    if (source / TABLE).is_file():
+        write_atomically(directory / TABLE, (source / TABLE).read_bytes())
+
+
 class TableLogger(Logger):
     """Write one row per logged step to a CSV file; a value that a step lacks is an empty field.
 

@@ -1,0 +1,85 @@
+"""Where a training begins: at its last checkpoint, at that of a shorter run, or at the first step."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from eegfm.jobs.train.runs import CHECKPOINTS, shorter_runs
+from eegfm.training.logs.loggers import copy_logs
+from eegfm.training.module import PretrainModule
+from eegfm.training.state.content import TrainState, machine_of
+from eegfm.training.state.folder import StateFolder
+
+logger = logging.getLogger(__name__)
+
+
+def state_to_go_on_from(
+    module: PretrainModule, folder: StateFolder, directory: Path, identity: Mapping[str, Any]
+) -> TrainState | None:
+    """Find the last state of a run, and say where the training goes on.
+
+    A run without a state goes on from the longest run that differs in nothing but fewer steps. Its logs and its best
+    state are copied. The schedule then goes on with the number of steps of the new run.
+
+    Args:
+        module: The module that is about to be trained.
+        folder: States of the run.
+        directory: Folder of the run.
+        identity: What the run is named by.
+
+    Raises:
+        CheckpointError: A state is of another format.
+    """
+    if not module.params.resume:
+        folder.clear()
+        logger.info("Run %s starts anew (resume: false)", directory.name)
+        return None
+    folder.tidy()
+    state = folder.newest(directory.name) or _of_a_shorter_run(module, folder, directory, identity)
+    if state is None:
+        folder.clear()
+        return None
+    if state.step == module.n_steps:
+        logger.info("Run %s is finished: its %d steps are not taken again", directory.name, state.step)
+        return state
+    logger.info("Run %s goes on from step %d of %d", directory.name, state.step, module.n_steps)
+    _say_other_machine(state, module)
+    return state
+
+
+def _of_a_shorter_run(
+    module: PretrainModule, folder: StateFolder, directory: Path, identity: Mapping[str, Any]
+) -> TrainState | None:
+    name = directory.name
+    found = [(path, StateFolder(path / CHECKPOINTS, 1).newest(path.name)) for path in shorter_runs(directory, identity)]
+    states = [(state.step, path, state) for path, state in found if state is not None and state.step <= module.n_steps]
+    if not states:
+        return None
+    step, path, state = max(states, key=lambda one: (one[0], one[1].name))
+    copy_logs(path, directory)
+    best = StateFolder(path / CHECKPOINTS, 1).best(path.name)
+    if best is not None:
+        folder.save_best(_renamed(best, name))
+    logger.info(
+        "Run %s differs from run %s (%d steps) in nothing but its %d steps and takes over what that one had learned at "
+        "step %d; its schedule goes on as one over %d steps, so that a run of them in one go would learn otherwise",
+        *(name, path.name, state.n_steps, module.n_steps, step, module.n_steps),
+    )
+    return _renamed(state, name)
+
+
+def _renamed(state: TrainState, fingerprint: str) -> TrainState:
+    return replace(state, fingerprint=fingerprint, header=state.header.model_copy(update={"fingerprint": fingerprint}))
+
+
+def _say_other_machine(state: TrainState, module: PretrainModule) -> None:
+    now = machine_of(module)
+    other = [f"{key} {state.machine.get(key)} -> {now[key]}" for key in now if state.machine.get(key) != now[key]]
+    if other:
+        logger.warning(
+            "The run goes on under other conditions (%s); the last digits of its weights may differ from those of an "
+            "uninterrupted run",
+            ", ".join(other),
+        )
