@@ -63,9 +63,12 @@ def outcome(done: PretrainResult) -> dict[str, Any]:
     weights = hashlib.sha256()
     for name, value in sorted(done.checkpoint.tensors.items()):
         weights.update(name.encode() + value.tobytes())
+    table = pd.read_csv(done.run_directory / "metrics.csv", dtype=str, keep_default_na=False)
+    table = table[sorted(name for name in table.columns if not name.startswith("speed/"))]
     return {
         "weights": weights.hexdigest(),
         "history": hashlib.sha256(pd.util.hash_pandas_object(done.history).to_numpy().tobytes()).hexdigest(),
+        "table": hashlib.sha256(table.to_csv().encode()).hexdigest(),
         "header": done.checkpoint.header.model_dump(mode="json"),
         "metrics": {name: value for name, value in done.metrics.items() if name not in TIMES},
         "reconstructions": hashlib.sha256(repr(done.reconstructions).encode()).hexdigest(),

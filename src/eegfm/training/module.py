@@ -273,12 +273,10 @@ class PretrainModule(LightningModule):
         return GradientNorms(self.parameters(), [batch["corpus"] for batch in step.batches])
 
     def _record_training(self, n_done: int, rates: dict[str, float]) -> None:
-        rows = self.training_log.take(n_done, self._over_processes)
-        self.history.record(n_done, history_columns(rows[n_done]) | {"lr": next(iter(rates.values()))})
-        rows[n_done] |= rates | self._pace.look() | device_memory(self.device)
-        for n_steps, values in rows.items():
-            self._write(n_steps, values)
-        self.log("loss", rows[n_done]["train/loss"], prog_bar=True, logger=False)
+        values = self.training_log.take(n_done, self._over_processes)
+        self.history.record(n_done, history_columns(values) | {"lr": next(iter(rates.values()))})
+        self._write(n_done, values | rates | self._pace.look() | device_memory(self.device))
+        self.log("loss", values["train/loss"], prog_bar=True, logger=False)
 
     def _write(self, n_done: int, values: dict[str, float]) -> None:
         """Give values to all loggers, and to callbacks that look for them in ``trainer.callback_metrics``."""

@@ -27,9 +27,7 @@ def log_steps(log: TrainingLog, steps: range, interval: int = INTERVAL) -> Rows:
             log.add(step, corpus, n_windows, {name: torch.tensor(v) for name, v in values.items()})
         log.add_gradient(step, torch.tensor(float(step)), {"hbn": torch.tensor(3.0), "tuh": torch.tensor(1.0)})
         if (step + 1) % interval == 0 or step + 1 == N_STEPS:
-            for n_done, values in log.take(step + 1).items():
-                assert n_done not in rows
-                rows[n_done] = values
+            rows[step + 1] = log.take(step + 1)
     return rows
 
 
@@ -44,7 +42,7 @@ def mean(steps: range, corpus: str, name: str) -> float:
 
 def test_means_of_steps_and_of_three_epochs() -> None:
     rows = log_steps(new(), range(N_STEPS))
-    assert sorted(rows) == [3, 6, 7, 9, 12, 14, 15, 18, 20]
+    assert sorted(rows) == [3, 6, 9, 12, 15, 18, 20]
     for n_done in (3, 6, 9, 12, 15, 18, 20):
         for corpus in WEIGHTS:
             loss = mean(range(n_done - 1, n_done), corpus, "loss")
@@ -56,15 +54,22 @@ def test_means_of_steps_and_of_three_epochs() -> None:
         assert rows[n_done]["train/gradient_norm"] == n_done - 1
         assert rows[n_done]["train/gradient_share/hbn"] == 0.75
     of_epochs = {n: values for n, values in rows.items() if "train/loss_epoch" in values}
-    assert sorted(of_epochs) == [7, 14, 20], "the last is not whole"
+    assert sorted(of_epochs) == [9, 15, 20], "they end with steps 7 and 14, and the last is not whole"
     for number, n_done in enumerate(sorted(of_epochs)):
-        steps = range(number * N_PER_EPOCH, n_done)
+        steps = range(number * N_PER_EPOCH, min((number + 1) * N_PER_EPOCH, N_STEPS))
         for corpus in WEIGHTS:
             assert of_epochs[n_done][f"train/loss_epoch/{corpus}"] == pytest.approx(mean(steps, corpus, "loss"))
         assert of_epochs[n_done]["train/loss_epoch"] == pytest.approx(
             sum(w * mean(steps, c, "loss") for c, w in WEIGHTS.items())
         )
-    assert "train/loss" not in of_epochs[7], "no step that was logged"
+
+
+def test_of_epochs_between_two_looks_the_last_counts() -> None:
+    log = TrainingLog(WEIGHTS, 20, 2)
+    rows = log_steps(log, range(12), interval=6)
+    assert rows[6]["train/loss_epoch/tuh"] == pytest.approx(mean(range(4, 6), "tuh", "loss"))
+    rows = log_steps(log, range(12, 19), interval=5)
+    assert rows[15]["train/loss_epoch/tuh"] == pytest.approx(mean(range(12, 14), "tuh", "loss"))
 
 
 def test_the_mixture_is_that_since_the_last_look() -> None:
@@ -89,18 +94,18 @@ def test_a_run_with_more_steps_goes_on_with_its_epoch() -> None:
     for step in range(10):
         for corpus, n_windows, values in drawn(step):
             short.add(step, corpus, n_windows, {name: torch.tensor(v) for name, v in values.items()})
-    assert "train/loss_epoch" in short.take(10)[10]
+    assert "train/loss_epoch" in short.take(10)
     longer = new()
     longer.load_state_dict(short.state_dict())
     rows, whole = log_steps(longer, range(10, N_STEPS)), log_steps(new(), range(N_STEPS))
-    assert rows[14] == whole[14]
+    assert rows[15]["train/loss_epoch"] == whole[15]["train/loss_epoch"]
 
 
 def test_a_broken_step_does_not_break_its_epoch() -> None:
     log = TrainingLog(WEIGHTS, 3, 3)
     for step, loss in enumerate([1.0, float("nan"), 3.0]):
         log.add(step, "tuh", 2, {"loss": torch.tensor(loss)})
-    assert log.take(3)[3]["train/loss_epoch"] == 2.0
+    assert log.take(3)["train/loss_epoch"] == 2.0
 
 
 def test_the_loss_of_the_last_look_is_kept() -> None:
@@ -129,5 +134,5 @@ def test_means_over_processes_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
         asked.append(values)
         return 2 * values
 
-    assert log.take(1, doubled)[1]["train/loss"] == 2.0
+    assert log.take(1, doubled)["train/loss"] == 2.0
     assert len(asked) == 1

@@ -43,7 +43,7 @@ class TrainingLog:
         norms = {_GRADIENT_NORM: norm} | {f"{_OF_CORPUS}{corpus}": value for corpus, value in of_corpora.items()}
         self._pending.add(step, "", 0, norms)
 
-    def take(self, n_done: int, reduce: Reduce | None = None) -> dict[int, dict[str, float]]:
+    def take(self, n_done: int, reduce: Reduce | None = None) -> dict[str, float]:
         """Bring everything to the host. This waits for the device.
 
         Args:
@@ -51,26 +51,27 @@ class TrainingLog:
             reduce: Gives means over processes.
 
         Returns:
-            Named values by number of steps taken: of epochs that ended before, and of the last step.
+            Named values of the last step, and of the epoch that ended last since the look before.
         """
-        rows: dict[int, dict[str, float]] = {}
-        last, n_windows, norms = Averages(), Counter[str](), dict[str, float]()
+        last, n_windows = Averages(), Counter[str]()
+        norms: dict[str, float] = {}
+        of_epoch: dict[str, float] = {}
         for entry in self._pending.take(reduce):
             is_last = entry.step + 1 == n_done
             if not entry.corpus:
                 norms = entry.values if is_last else norms
                 continue
-            self._count(entry, rows)
+            of_epoch |= self._count(entry)
             n_windows[entry.corpus] += entry.n_windows
             if is_last:
                 last.add(entry.corpus, entry.values, entry.n_windows)
-        rows[n_done] = means(TRAIN, last, self._weights) | _of_gradient(norms) | shares(n_windows, "mixture")
-        self.last_loss = rows[n_done].get(f"{TRAIN}/loss", self.last_loss)
         if n_done == self._end_of_epoch():
-            self._end_epoch(rows)
+            of_epoch |= self._end_epoch()
         elif n_done == self._n_steps:  # the last epoch, which may go on one day: nothing of it is forgotten
-            rows[n_done] |= means(TRAIN, self._of_epoch, self._weights, of_epoch=True)
-        return dict(sorted(rows.items()))
+            of_epoch |= means(TRAIN, self._of_epoch, self._weights, of_epoch=True)
+        values = means(TRAIN, last, self._weights) | _of_gradient(norms) | shares(n_windows, "mixture") | of_epoch
+        self.last_loss = values.get(f"{TRAIN}/loss", self.last_loss)
+        return values
 
     def state_dict(self) -> dict[str, Any]:
         """Values that wait, and the sums of the running epoch. Of several processes, those of this one."""
@@ -88,22 +89,23 @@ class TrainingLog:
         self._epoch, self.last_loss = int(state["epoch"]), state["last_loss"]
         self._of_epoch.load_state_dict(state["of_epoch"])
 
-    def _count(self, entry: Entry, rows: dict[int, dict[str, float]]) -> None:
-        """Count a micro-batch in its epoch, and end the epoch before."""
+    def _count(self, entry: Entry) -> dict[str, float]:
+        """Count a micro-batch in its epoch; the means of the epoch before, if it ends with that."""
+        ended: dict[str, float] = {}
         if entry.step >= self._end_of_epoch():
-            self._end_epoch(rows)
+            ended = self._end_epoch()
             self._epoch = entry.step // self._n_steps_per_epoch
         if all(map(math.isfinite, entry.values.values())):
             self._of_epoch.add(entry.corpus, entry.values, entry.n_windows)
+        return ended
 
     def _end_of_epoch(self) -> int:
         return (self._epoch + 1) * self._n_steps_per_epoch
 
-    def _end_epoch(self, rows: dict[int, dict[str, float]]) -> None:
-        of_epoch = means(TRAIN, self._of_epoch, self._weights, of_epoch=True)
-        if of_epoch:
-            rows[self._end_of_epoch()] = rows.get(self._end_of_epoch(), {}) | of_epoch
+    def _end_epoch(self) -> dict[str, float]:
+        ended = means(TRAIN, self._of_epoch, self._weights, of_epoch=True)
         self._epoch, self._of_epoch = self._epoch + 1, Averages()
+        return ended
 
 
 def means(stage: str, averages: Averages, weights: Mapping[str, float], *, of_epoch: bool = False) -> dict[str, float]:
