@@ -19,6 +19,8 @@ from eegfm.mixture.config import MixtureParams
 from eegfm.nn.load_report import LoadExceptions
 from eegfm.project.corpus_params import CorpusParams
 from eegfm.splits.config import SplitParams
+from eegfm.training.config import PretrainParams
+from eegfm.training.optimizers.config import OptimizerConfig
 from eegfm.windows.config import TaskConfig, WindowConfig, WindowParams
 from kedro_project import PROJECT_ROOT
 
@@ -105,6 +107,17 @@ def test_every_parameter_of_splits_and_mixtures_is_documented() -> None:
 def test_every_adapter_is_documented() -> None:
     members = get_args(get_args(AdapterConfig)[0])
     assert {member.model_fields["name"].default for member in members} <= code_words("adapters.md")
+
+
+def test_every_optimizer_is_documented_with_every_choice() -> None:
+    words = code_words("training.md")
+    for member in get_args(get_args(OptimizerConfig)[0]):
+        assert {member.model_fields["name"].default, *member.model_fields} - {"name"} <= words, member
+    text = (PROJECT_ROOT / "docs" / "training.md").read_text(encoding="utf-8").split("## Optimizers")[1]
+    block = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0]
+    params = PretrainParams.model_validate({**yaml.safe_load(block)["pretrain"], "n_steps": 1})
+    assert params.optimizer.learning_rates.adapter == 3e-3
+    assert params.weight_average is not None
 
 
 def test_the_tables_of_encoders_are_those_of_the_newest_result(monkeypatch: pytest.MonkeyPatch) -> None:
