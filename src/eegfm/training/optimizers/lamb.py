@@ -105,7 +105,7 @@ class Lamb(Optimizer):
 def _zeros_like_all(tensors: list[Tensor]) -> list[Tensor]:
     """Zeros of the shapes of some tensors of one kind, parts of one piece of memory."""
     flat = torch.zeros(sum(t.numel() for t in tensors), dtype=tensors[0].dtype, device=tensors[0].device)
-    parts = flat.split([t.numel() for t in tensors])
+    parts = torch.split(flat, [t.numel() for t in tensors])
     return [part.view(t.shape) for part, t in zip(parts, tensors, strict=True)]
 
 
