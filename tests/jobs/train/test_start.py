@@ -16,7 +16,6 @@ from eegfm.batch import SignalSpec, TrainStep
 from eegfm.checkpoint import Checkpoint, load_checkpoint
 from eegfm.encoders.config import FembaConfig, PatchTransformerConfig
 from eegfm.errors import CheckpointError, ConfigError, EegfmError, SplitError
-from eegfm.inference.encoder_code import encoder_code
 from eegfm.io.start_file import StartFileDataset
 from eegfm.jobs.train import fit_pretraining, pretraining
 from eegfm.objectives.config import MaeConfig, MaskedConfig
@@ -36,6 +35,8 @@ FILTERS = {"low_hz": 0.5, "high_hz": 45.0, "notch_hz": None}
 ENCODER = PatchTransformerConfig(d_model=16, head_size=8, n_layers=1, dropout_ratio=0.1)
 ADAPTER = PerceiverConfig(n_queries=4, d_model=16, patch_s=0.5)
 ARCHITECTURE: dict[str, Any] = {"encoder": ENCODER, "adapter": ADAPTER, "reference": "as_recorded"}
+if "normalization" in PretrainParams.model_fields:
+    ARCHITECTURE["normalization"] = {"name": "fixed_scale", "scale_uv": 20.0}  # not that of the encoder
 RUN: dict[str, Any] = {
     "batch_size": 4, "validation_interval_steps": 2, "log_interval_steps": 1, "accelerator": "cpu",
     "progress_bar": False, "n_steps": 2,
@@ -150,6 +151,7 @@ def test_the_header_says_what_it_started_from(start: Checkpoint, later: Data, tm
     )
     header, n = done.checkpoint.header, len(start.tensors)
     assert (header.phase, header.encoder, header.reference) == ("adapt", start.header.encoder, "as_recorded")
+    assert header.normalization == start.header.normalization
     assert [(parent.phase, parent.fingerprint) for parent in header.parents] == [("pretrain", start.header.fingerprint)]
     assert header.start == {
         "phase": "pretrain",
@@ -170,7 +172,7 @@ def test_the_header_says_what_it_started_from(start: Checkpoint, later: Data, tm
     assert {m["channel_names"][-1] for m in header.signal_spec["montages"].values()} == {"Fz"}
     assert done.checkpoint.tensors.keys() == start.tensors.keys()
     scratch = fit_pretraining(
-        later.mixture, later.stores, params.model_copy(update=ARCHITECTURE), tmp_path, splits=later.splits,
+        later.mixture, later.stores, PretrainParams(**ARCHITECTURE, **RUN), tmp_path, splits=later.splits,
         phase="adapt",
     )  # fmt: skip
     assert scratch.run_directory != done.run_directory
@@ -312,17 +314,17 @@ def test_an_encoder_that_is_tied_to_one_montage_meets_another(start: Checkpoint,
     changes = {
         "encoder": encoder.model_dump(mode="json"),
         "adapter": adapter.model_dump(mode="json"),
-        "encoder_code": encoder_code(encoder, adapter),
         "encoder_spec": start.header.signal_spec,
     }
     tied = Checkpoint(start.tensors, start.header.model_copy(update=changes))
-    line = refusal(later, tied, CheckpointError, objective=MaskedConfig(allow_leaks=True))
+    accepted = {"objective": MaskedConfig(allow_leaks=True), "load": LoadParams(accept_other_code=True)}
+    line = refusal(later, tied, CheckpointError, **accepted)
     assert line.startswith("the encoder is tied to 4 channels in this order: F3, F4, O1, O2; windows of montage ")
     assert "have 5: F3, F4, O1, O2, Fz" in line
     spec = SignalSpec.from_dict(start.header.signal_spec)
     longer = replace(spec, n_samples=dict.fromkeys(spec.n_samples, 400)).to_dict()
     tied = Checkpoint(start.tensors, tied.header.model_copy(update={"encoder_spec": longer}))
-    line = refusal(first, tied, CheckpointError, objective=MaskedConfig(allow_leaks=True))
+    line = refusal(first, tied, CheckpointError, **accepted)
     assert line.startswith("windows of 200 samples: the start is tied to windows of 400 samples; cut all corpora of")
 
 
