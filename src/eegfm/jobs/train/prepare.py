@@ -66,7 +66,7 @@ def prepare(
         refuse(fingerprint, identity)
     if start:
         check_fit(start, params, data, phase)
-    code = encoder_code(params.encoder, params.adapter, params.chosen_normalization)  # now: who edits it during the training does not change that
+    code = encoder_code(params.encoder, params.adapter)  # now: who edits it during the training does not change that
     objective = _new_objective(params, data)
     check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch)
     report = None
@@ -101,7 +101,6 @@ def _new_objective(params: PretrainParams, data: TrainingData) -> Objective:
         params.seed,
         reference=params.reference,
         bad_channels=params.bad_channels,
-        normalization=params.chosen_normalization,
     )
     objective = build_seeded(params.objective, objective_seed(params.seed), backbone)
     assert isinstance(objective, Objective), f"{params.objective.implementation} is no Objective"
