@@ -12,6 +12,7 @@ import torch
 from lightning import Trainer
 
 from eegfm.adapters.config import PerceiverConfig
+from eegfm.ancestry import ImportedWeights
 from eegfm.batch import SignalSpec, TrainStep
 from eegfm.checkpoint import Checkpoint, load_checkpoint
 from eegfm.encoders.config import FembaConfig, PatchTransformerConfig
@@ -283,6 +284,25 @@ def test_another_objective_has_fresh_weights_of_its_own(start: Checkpoint, later
     n_own = sum(name.startswith("objective.") for name in start.tensors)
     assert (module.header.start["objective"], module.header.start["n_left_out"]) == ("fresh", n_own)
     assert not np.array_equal(found["objective.mask_token"], start.tensors["objective.mask_token"])
+
+
+def test_an_imported_start_leaves_its_persons_unknown(start: Checkpoint, later: Data) -> None:
+    """No objective trained it here, and nobody knows whom it has seen."""
+    unknown = dict.fromkeys(("persons", "signals", "kept_out", "n_persons", "splits_sha256"))
+    origin = ImportedWeights(source="https://example.org", file_sha256="0" * 64)
+    changes = {"imported": origin, "phase": "imported", "objective": {}, "license": "mit", **unknown}
+    own = Checkpoint(
+        {name: value for name, value in start.tensors.items() if not name.startswith("objective.")},
+        start.header.model_copy(update=changes),
+    )
+    header = later.start(own)[0].header
+    assert header is not None
+    assert header.start is not None
+    assert (header.start["objective"], header.start["n_left_out"]) == ("fresh", 0)
+    assert header.start["n_matched"] == header.start["n_needed"] == len(own.tensors)
+    assert (header.imported, header.n_persons, header.license) == (None, None, "mit")
+    assert [parent.imported for parent in header.parents] == [origin]
+    assert header.persons == [[f"sim:p{k}"] for k in range(4)]
 
 
 def test_an_objective_that_does_not_suit_the_start(start: Checkpoint, later: Data) -> None:
