@@ -227,7 +227,7 @@ def _module(data: Path, adapter: Mapping[str, Any]) -> tuple[Any, list[list[Any]
     objective = params.objective.build(backbone)
     steps = [found.training.batches(step) for step in range(4)]
     objective.setup(steps[0], Context())
-    return PretrainModule(objective, params, found.weights, 8), steps
+    return PretrainModule(objective, params, found.weights, 8, 8), steps
 
 
 def _step_loss(module: Any, batches: Sequence[Any]) -> Any:

@@ -17,7 +17,7 @@ from benchmarks.loader_peers import BATCH, peer_windows
 from benchmarks.processes import Task, in_turns, task
 from benchmarks.runner import Line, Setting
 from eegfm.store.reader import SignalStore
-from eegfm.training.config import ShuffleParams
+from eegfm.training.blocks import ShuffleParams
 from eegfm.training.loading.loader import TrainingLoader
 
 RUNS = ShuffleParams(run_windows=16, pool_windows=8192)

@@ -16,7 +16,7 @@ from benchmarks.loader_peers import BATCH
 from benchmarks.recordings import CACHE
 from eegfm.batch import StoredBatch, WindowIndex
 from eegfm.store.reader import SignalStore
-from eegfm.training.config import ShuffleParams
+from eegfm.training.blocks import ShuffleParams
 from eegfm.training.loading.loader import TrainingLoader
 from eegfm.training.plans.mixture_plan import MixturePlan
 

@@ -63,7 +63,7 @@ def pretrained(config: EncoderConfig, objective: ObjectiveConfig, seed: int) -> 
     """Weights and statistics after a few optimizer steps of two micro-batches each."""
     params = PretrainParams(objective=objective, n_steps=N_STEPS, seed=seed, log_interval_steps=100)
     backbone = new_backbone(config, NoAdapterConfig(), SPEC, 0, reference="average", bad_channels="mask")
-    module = PretrainModule(build_seeded(objective, 0, backbone), params, SHARES, N_STEPS + 1)
+    module = PretrainModule(build_seeded(objective, 0, backbone), params, SHARES, N_STEPS + 1, N_STEPS + 1)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.05)
     for step in range(N_STEPS):
         optimizer.zero_grad()

@@ -59,7 +59,7 @@ def module(small: Montage, large: Montage) -> PretrainModule:
 
 def built(params: PretrainParams, adapter: Buildable, spec: SignalSpec) -> PretrainModule:
     backbone = new_backbone(params.encoder, adapter, spec, 0, reference="average", bad_channels="mask")
-    return PretrainModule(params.objective.build(backbone), params, WEIGHTS, 10)
+    return PretrainModule(params.objective.build(backbone), params, WEIGHTS, 10, 10)
 
 
 def context(step: int, stage: Stage = Stage.TRAINING, rank: int = 0, world_size: int = 1) -> Context:
@@ -320,7 +320,7 @@ def test_every_logged_step_has_a_row(module: PretrainModule, batches: list[Store
     assert table["step"].tolist() == [5, 10]
     peak = module.params.optimizer.learning_rate
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=peak)
-    schedule, rates = module.params.schedule.build(optimizer, 10), []
+    schedule, rates = module.params.schedule.build(optimizer, 10, 10), []
     for _ in range(10):
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()

@@ -17,7 +17,8 @@ from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.inference.backbone import new_backbone
 from eegfm.objectives.config import MaskedConfig
 from eegfm.recording import Montage
-from eegfm.training.config import AdamWConfig, PretrainParams
+from eegfm.training.config import PretrainParams
+from eegfm.training.optimizers.config import AdamWConfig
 from eegfm.training.module import PretrainModule
 from eegfm.training.trainer import quieten
 
@@ -54,7 +55,7 @@ params = PretrainParams(encoder=PatchTransformerConfig(d_model=16, head_size=8, 
 def train(n_processes, is_shared):
     backbone = new_backbone(params.encoder, NoAdapterConfig(), spec, 0, reference="average", bad_channels="mask")
     torch.manual_seed(0)
-    module = PretrainModule(params.objective.build(backbone), params, {"hbn": 0.75, "tuh": 0.25}, 3)
+    module = PretrainModule(params.objective.build(backbone), params, {"hbn": 0.75, "tuh": 0.25}, 3, 3)
     quieten()
     trainer = Trainer(max_epochs=1, accelerator="cpu", devices=n_processes, logger=False, enable_checkpointing=False,
                       strategy="ddp_fork" if n_processes > 1 else "auto", enable_progress_bar=False,

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from eegfm.stopping import Stopped
 from eegfm.training.config import PretrainParams
-from eegfm.training.progress_lines import ProgressLines
+from eegfm.training.logs.progress_lines import ProgressLines
 from eegfm.training.trainer import build_trainer, honest_end, quieten, validation_interval
 
 PARAMS = PretrainParams(n_steps=5, accelerator="cpu", progress_bar=False)

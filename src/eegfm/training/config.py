@@ -1,94 +1,18 @@
-"""Parameters of training: optimizers, schedules, and one model per phase. No torch and no Lightning here."""
+"""Parameters of a phase of training. No torch and no Lightning here."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
+from pydantic import NonNegativeInt, PositiveFloat, model_validator
 
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
-from eegfm.config import Buildable, Count, Number, StrictModel
+from eegfm.config import Count, Number, StrictModel
 from eegfm.encoders.config import AnyEncoderConfig, PatchTransformerConfig
 from eegfm.normalizations.config import NormalizationBase, NormalizationConfig
 from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
 from eegfm.recording import BadChannels
-
-
-class AdamWConfig(Buildable):
-    """AdamW (Loshchilov and Hutter, arXiv 1711.05101).
-
-    Args:
-        learning_rate: Peak of the schedule.
-        betas: Decay of the running means of gradient and squared gradient.
-        eps: Added to the denominator.
-        weight_decay: Applied to matrices only; norms, biases and embeddings are left alone.
-    """
-
-    implementation: ClassVar[str] = "eegfm.training.optim:build_adamw"
-
-    name: Literal["adamw"] = "adamw"
-    learning_rate: PositiveFloat = 3e-3
-    betas: tuple[float, float] = (0.9, 0.98)
-    eps: PositiveFloat = 1e-8
-    weight_decay: float = Field(default=0.05, ge=0)
-
-
-class WarmupCosineConfig(Buildable):
-    """Rise linearly, fall along half a cosine, once per optimizer step.
-
-    Args:
-        warmup_ratio: Share of all steps that rise.
-        final_ratio: Learning rate of the last step over the peak.
-    """
-
-    implementation: ClassVar[str] = "eegfm.training.schedule:build_warmup_cosine"
-
-    name: Literal["warmup_cosine"] = "warmup_cosine"
-    warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
-    final_ratio: float = Field(default=0.01, ge=0, le=1)
-
-
-OptimizerConfig = Annotated[AdamWConfig, Field(discriminator="name")]
-ScheduleConfig = Annotated[WarmupCosineConfig, Field(discriminator="name")]
-
-
-class ShuffleParams(StrictModel):
-    """Shuffling of the windows of a group: one by one, or in runs that a disk reads at once.
-
-    Args:
-        run_windows: Neighbouring windows that are read together; 1 shuffles every window on its own.
-        pool_windows: Windows of many runs that are read together and drawn from one by one.
-    """
-
-    run_windows: Number = 1
-    pool_windows: Number = 65_536
-
-    @model_validator(mode="after")
-    def _pool_holds_runs(self) -> "ShuffleParams":
-        if self.pool_windows < self.run_windows:
-            raise ValueError(
-                f"pool_windows {self.pool_windows} is less than run_windows {self.run_windows}; a pool holds many runs"
-            )
-        return self
-
-
-class LoaderParams(StrictModel):
-    """Loading of batches to the device. No option changes the contents of batches.
-
-    Args:
-        n_ahead: Steps that are gathered while earlier ones train.
-        read_ahead_steps: Steps whose samples are read from a disk while earlier ones are gathered.
-        residency: ``disk`` gathers from the stores; ``device`` first copies all signals of the mixture to the device;
-            ``auto`` does so on an accelerator that has room for them.
-        device_memory_ratio: Largest share of the device's free memory that signals may take.
-        verify: When stored samples are compared with their checksums. ``before_training`` reads all recordings of the
-            mixture once before the first step; ``first_read`` compares each block when a window of it is drawn for the
-            first time; ``off`` trains on whatever is stored.
-    """
-
-    n_ahead: Count = 4
-    read_ahead_steps: NonNegativeInt = 64
-    residency: Literal["auto", "disk", "device"] = "auto"
-    device_memory_ratio: float = Field(default=0.5, gt=0, le=1)
-    verify: Literal["before_training", "first_read", "off"] = "before_training"
+from eegfm.training.blocks import LoaderParams, ShuffleParams
+from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
+from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
 
 
 class PretrainParams(StrictModel):

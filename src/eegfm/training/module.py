@@ -11,7 +11,7 @@ from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim import Optimizer
 
 from eegfm.batch import StoredBatch, TrainStep
 from eegfm.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
@@ -20,7 +20,8 @@ from eegfm.errors import TrainingError
 from eegfm.nn.context import Context, Stage
 from eegfm.objectives.base import LossOutput, Objective
 from eegfm.training.config import PretrainParams
-from eegfm.training.history import Averages, History, mixed, with_r2
+from eegfm.training.logs.history import Averages, History, mixed, with_r2
+from eegfm.training.schedules.base import Schedule
 from eegfm.training.tensors import checkpoint_tensors
 
 
@@ -36,6 +37,7 @@ class PretrainModule(LightningModule):
         params: Optimizer, schedule, seed, logging.
         weights: Declared share of each corpus, for means over the mixture in logs.
         n_steps: Optimizer steps in all, for the schedule.
+        n_steps_per_epoch: Optimizer steps of a pass of the plan.
         header: Description of the run, for ``save_encoder``.
     """
 
@@ -47,6 +49,7 @@ class PretrainModule(LightningModule):
         params: PretrainParams,
         weights: dict[str, float],
         n_steps: int,
+        n_steps_per_epoch: int,
         header: CheckpointHeader | None = None,
     ) -> None:
         super().__init__()
@@ -55,7 +58,8 @@ class PretrainModule(LightningModule):
         self.objective = objective
         self.params = params
         self.weights = weights
-        self.n_steps = n_steps
+        self.n_steps, self.n_steps_per_epoch = n_steps, n_steps_per_epoch
+        self.schedule: Schedule | None = None
         self.header = header
         self.history = History()
         self.last_loss = torch.zeros(())
@@ -112,9 +116,9 @@ class PretrainModule(LightningModule):
             TrainingError: A loss since the last look was not finite, or processes were not given parts of the step.
         """
         self._refuse_unshared(step)
-        optimizer, schedule = self.optimizers(), self.lr_schedulers()
+        optimizer, schedule = self.optimizers(), self.schedule
         assert isinstance(optimizer, LightningOptimizer)
-        assert isinstance(schedule, LRScheduler)
+        assert schedule is not None, "configure_optimizers builds it"
         optimizer.zero_grad()
         logs: list[tuple[str, int, dict[str, Tensor]]] = []
         total = torch.zeros((), device=self.device)
@@ -153,9 +157,10 @@ class PretrainModule(LightningModule):
         self.log("val", means["val_loss"], prog_bar=True, logger=False)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Build what the parameters name; the schedule moves once per optimizer step."""
-        optimizer = self.params.optimizer.build(self.objective)
-        return {"optimizer": optimizer, "lr_scheduler": self.params.schedule.build(optimizer, self.n_steps)}
+        """Build what the parameters name. Lightning does not see the schedule, which moves once per optimizer step."""
+        optimizer: Optimizer = self.params.optimizer.build(self.objective)
+        self.schedule = self.params.schedule.build(optimizer, self.n_steps, self.n_steps_per_epoch)
+        return optimizer
 
     @property
     def rank(self) -> int:

@@ -17,7 +17,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from eegfm.stopping import Stopped
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
-from eegfm.training.progress_lines import ProgressLines
+from eegfm.training.logs.progress_lines import ProgressLines
 
 logger = logging.getLogger(__name__)
 

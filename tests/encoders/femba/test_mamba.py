@@ -11,7 +11,7 @@ from eegfm.encoders.femba import mamba
 from eegfm.encoders.femba.mamba import Mamba
 from eegfm.encoders.femba.selective_scan import selective_scan
 from eegfm.errors import ConfigError
-from eegfm.training.optim import parameter_groups
+from eegfm.training.optimizers.adamw import parameter_groups
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

@@ -14,7 +14,7 @@ from eegfm.encoders.load import new_encoder
 from eegfm.errors import ConfigError
 from eegfm.normalizations.config import FixedScaleConfig
 from eegfm.recording import Montage
-from eegfm.training.optim import parameter_groups
+from eegfm.training.optimizers.adamw import parameter_groups
 from masked_tokens import with_key_mask
 
 

@@ -9,7 +9,8 @@ import pytest
 from eegfm.errors import ConfigError
 from eegfm.jobs.train.data import TrainingData, training_data
 from eegfm.recording import Montage
-from eegfm.training.config import PretrainParams, ShuffleParams
+from eegfm.training.blocks import ShuffleParams
+from eegfm.training.config import PretrainParams
 
 MONTAGE = Montage(("C3", "C4"), ((-0.06, 0, 0.07), (0.06, 0, 0.07)), (True, True), "average")
 

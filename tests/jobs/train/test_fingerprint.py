@@ -62,8 +62,8 @@ NO_WEIGHTS = {
     *("ancestry", "checkpoint", "errors", "files", "named", "processor", "provenance", "source_code", "stopping"),
     *("inference.encoder_code", "inference.versions", "jobs.train.fingerprint", "jobs.train.header"),
     *("mixture.config", "mixture.table", "nn.load_report", "store.checksums", "store.damage"),
-    *("training.bfloat16", "training.history", "training.loading.verify", "training.throughput"),
-    *("progress", "training.progress_lines"),
+    *("training.bfloat16", "training.logs.history", "training.loading.verify", "training.logs.throughput"),
+    *("progress", "training.logs.progress_lines"),
     *("json_text", "nn.allocation", "normalizations.said", "safetensors_header", "stated_spec"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""

@@ -36,7 +36,8 @@ from eegfm.objectives.base import LossOutput, Objective
 from eegfm.objectives.config import AnyObjectiveConfig, MaeConfig, MaskedConfig
 from eegfm.plots.figures import reconstruction_figure
 from eegfm.recording import BadChannels, Montage
-from eegfm.training.config import AdamWConfig, PretrainParams
+from eegfm.training.config import PretrainParams
+from eegfm.training.optimizers.config import AdamWConfig
 from eegfm.training.trainer import quieten
 from person_tables import short_hash, split_table
 
@@ -352,7 +353,7 @@ def test_a_diverging_run_keeps_nothing(fit: Fit) -> None:
 
 
 def test_a_stopped_run_keeps_nothing(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
-    from eegfm.training.throughput import ThroughputMonitor
+    from eegfm.training.logs.throughput import ThroughputMonitor
 
     def stop(self: ThroughputMonitor, trainer: Any, *_: Any) -> None:
         trainer.should_stop = True
@@ -376,7 +377,7 @@ def test_curves_that_cannot_be_written_name_the_run_folder(
 
 
 def test_sigterm_ends_a_program_that_does_not_handle_it(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
-    from eegfm.training.throughput import ThroughputMonitor
+    from eegfm.training.logs.throughput import ThroughputMonitor
 
     monkeypatch.setattr(ThroughputMonitor, "on_train_batch_end", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(SystemExit) as caught:
@@ -445,7 +446,7 @@ def test_what_the_processor_cannot_compute_is_refused_before_anything_is_read(
         raise TrainingError(f"{device} computes wrong")
 
     monkeypatch.setattr("eegfm.jobs.train.pretrain.check_bfloat16", refuse)
-    monkeypatch.setattr("eegfm.jobs.train.pretrain.training_data", None)  # a call of it is an error
+    monkeypatch.setattr("eegfm.jobs.train.prepare.training_data", None)  # a call of it is an error
     with pytest.raises(TrainingError, match="cpu computes wrong"):
         fit(run_directory=tmp_path, precision="bf16-mixed")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -456,10 +457,10 @@ def test_what_the_processor_cannot_compute_is_refused_before_anything_is_read(
 
 
 def test_the_code_is_that_of_the_first_step(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
-    from eegfm.training.throughput import ThroughputMonitor
+    from eegfm.training.logs.throughput import ThroughputMonitor
 
     def edit(self: ThroughputMonitor, *_: Any) -> None:
-        for name in ("eegfm.jobs.train.pretrain.encoder_code", "eegfm.jobs.train.fingerprint.module_hashes"):
+        for name in ("eegfm.jobs.train.prepare.encoder_code", "eegfm.jobs.train.fingerprint.module_hashes"):
             monkeypatch.setattr(name, lambda *_: {"edited": "meanwhile"})
 
     monkeypatch.setattr(ThroughputMonitor, "on_train_batch_start", edit)

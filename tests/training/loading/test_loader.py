@@ -9,7 +9,7 @@ import torch
 
 from eegfm.batch import WindowIndex
 from eegfm.errors import StoreError
-from eegfm.training.config import ShuffleParams
+from eegfm.training.blocks import ShuffleParams
 from eegfm.training.loading.loader import TrainingLoader, ValidationLoader, prefetch, subsample_evenly
 from eegfm.training.plans.mixture_plan import MixturePlan
 

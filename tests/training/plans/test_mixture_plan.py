@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from eegfm.batch import WindowIndex
 from eegfm.errors import ConfigError
 from eegfm.mixture.shares import batch_counts, rounded_weights
-from eegfm.training.config import ShuffleParams
+from eegfm.training.blocks import ShuffleParams
 from eegfm.training.plans.mixture_plan import MixturePlan
 
 WEIGHTS = {"tuh": 0.3, "hbn": 0.7}

@@ -31,6 +31,7 @@ class TrainingData:
     weights: dict[str, float]
     mixture_sha256: str
     n_steps: int
+    n_steps_per_epoch: int
     training: TrainingLoader
     validation: ValidationLoader
     shown: Groups  # windows to reconstruct: of persons that were not trained on, where there are any
@@ -81,6 +82,7 @@ def training_data(
         weights=weights,
         mixture_sha256=mixture_sha256(mixture),
         n_steps=n_steps,
+        n_steps_per_epoch=plan.n_steps_per_epoch,
         training=_loader(plan, training, stores, n_steps, params),
         validation=ValidationLoader(validation, stores, plan.counts, params.n_validation_windows),
         shown={**training, **validation},

@@ -23,8 +23,8 @@ NO_WEIGHTS = (
     *("files", "named", "checkpoint", "ancestry", "jobs.train.header", "jobs.train.fingerprint"),
     *("json_text", "normalizations.said", "safetensors_header", "stated_spec"),
     # These watch, compare and refuse.
-    *("training.history", "training.throughput", "training.bfloat16", "training.loading.verify"),
-    *("progress", "training.progress_lines"),
+    *("training.logs.history", "training.logs.throughput", "training.bfloat16", "training.loading.verify"),
+    *("progress", "training.logs.progress_lines"),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),
 )
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from eegfm.batch import WindowIndex
-from eegfm.training.config import ShuffleParams
+from eegfm.training.blocks import ShuffleParams
 from eegfm.training.plans.order import FullShuffle, Order, PersonRounds, RunShuffle
 from eegfm.training.plans.permutation import Ints, new_key, subkey
 from eegfm.training.plans.person_windows import PersonSample, PersonWindows

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eegfm.batch import WindowIndex, rank_slice
 from eegfm.errors import ConfigError
 from eegfm.mixture.shares import batch_counts
-from eegfm.training.config import ShuffleParams
+from eegfm.training.blocks import ShuffleParams
 from eegfm.training.plans.group_order import DrawnBy, GroupOrder, Pool
 from eegfm.training.plans.permutation import Key, new_key, number_below, subkey
 from eegfm.training.plans.person_windows import PersonWindows, limited

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eegfm.batch import TrainStep
-from eegfm.training.throughput import ThroughputMonitor
+from eegfm.training.logs.throughput import ThroughputMonitor
 
 
 def step(monitor: ThroughputMonitor, seconds: float, monkeypatch: pytest.MonkeyPatch, now: list[float]) -> None:

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from eegfm.training.config import AdamWConfig
-from eegfm.training.optim import parameter_groups
+from eegfm.training.optimizers.adamw import parameter_groups
+from eegfm.training.optimizers.config import AdamWConfig
 
 
 class Sample(nn.Module):

@@ -1,16 +1,18 @@
-"""Learning-rate schedules, stepped once per optimizer step."""
+"""Linear rise, then half a cosine."""
 
 import math
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
-from eegfm.training.config import WarmupCosineConfig
+from eegfm.training.schedules.base import Schedule
+from eegfm.training.schedules.config import WarmupCosineConfig
 
 
-def build_warmup_cosine(config: WarmupCosineConfig, optimizer: Optimizer, n_steps: int) -> LambdaLR:
+def build_warmup_cosine(
+    config: WarmupCosineConfig, optimizer: Optimizer, n_steps: int, n_steps_per_epoch: int
+) -> Schedule:
     """Schedule over exactly ``n_steps`` steps; the last step runs at ``final_ratio`` of the peak."""
-    return LambdaLR(optimizer, lambda step: warmup_cosine(step, n_steps, config))
+    return Schedule(optimizer, lambda step: warmup_cosine(step, n_steps, config))
 
 
 def warmup_cosine(step: int, n_steps: int, config: WarmupCosineConfig) -> float:

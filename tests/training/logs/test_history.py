@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from eegfm.training.history import Averages, History, mixed, with_r2
+from eegfm.training.logs.history import Averages, History, mixed, with_r2
 
 
 def test_values_of_one_step_share_a_row() -> None:

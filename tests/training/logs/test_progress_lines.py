@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from eegfm import progress
-from eegfm.training.progress_lines import ProgressLines
+from eegfm.training.logs.progress_lines import ProgressLines
 
 
 class CountedLoss(torch.Tensor):

@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from eegfm.training.config import WarmupCosineConfig
-from eegfm.training.schedule import warmup_cosine
+from eegfm.training.schedules.config import WarmupCosineConfig
+from eegfm.training.schedules.warmup_cosine import warmup_cosine
 
 
 def test_rises_to_the_peak_and_falls_to_the_end() -> None:
@@ -28,10 +28,10 @@ def test_short_runs_stay_positive(n_steps: int) -> None:
 
 def test_it_scales_the_optimizers_rate() -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=4.0)
-    schedule = WarmupCosineConfig(warmup_ratio=0.5).build(optimizer, 8)
+    schedule = WarmupCosineConfig(warmup_ratio=0.5).build(optimizer, 8, 8)
     rates = []
     for _ in range(4):
-        rates.append(schedule.get_last_lr()[0])
+        rates.append(schedule.optimizer.param_groups[0]["lr"])
         optimizer.step()
         schedule.step()
     assert rates == pytest.approx([1.0, 2.0, 3.0, 4.0])

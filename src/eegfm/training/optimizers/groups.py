@@ -1,22 +1,8 @@
-"""Optimizers and their parameter groups (with and without weight decay)."""
+"""Parameter groups of an optimizer: with and without weight decay."""
 
 from typing import Any
 
 from torch import nn
-from torch.optim import AdamW, Optimizer
-
-from eegfm.training.config import AdamWConfig
-
-
-def build_adamw(config: AdamWConfig, module: nn.Module) -> Optimizer:
-    """AdamW over a module's trainable parameters."""
-    return AdamW(
-        parameter_groups(module, config.weight_decay),
-        lr=config.learning_rate,
-        betas=config.betas,
-        eps=config.eps,
-        fused=True,
-    )
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

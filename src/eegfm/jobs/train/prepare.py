@@ -1,0 +1,79 @@
+"""Everything of a training before its first step: who may be trained on, windows, model, statistics."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from eegfm.inference.backbone import Backbone, new_backbone
+from eegfm.inference.channels_left import with_channels_left
+from eegfm.inference.encoder_code import encoder_code
+from eegfm.jobs.train.data import TrainingData, training_data
+from eegfm.jobs.train.fingerprint import named, run_identity, signals_of
+from eegfm.jobs.train.header import pretrain_header
+from eegfm.nn.context import Context, objective_seed
+from eegfm.nn.rereference import Rereference
+from eegfm.nn.weights import build_seeded
+from eegfm.objectives.base import Objective
+from eegfm.splits.leakage import SplitTable
+from eegfm.store.stores import Stores
+from eegfm.training.config import PretrainParams
+from eegfm.training.loading.verify import readable
+from eegfm.training.module import PretrainModule
+
+_N_STATISTICS_STEPS = 16
+Refuse = Callable[[str, dict[str, Any]], None]
+"""Function of a run's fingerprint and identity that raises an error if this run must not start."""
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A training that is about to begin."""
+
+    module: PretrainModule
+    data: TrainingData
+    stores: Stores
+    fingerprint: str
+    identity: dict[str, Any]
+
+
+def prepare(
+    params: PretrainParams, mixture: pd.DataFrame, splits: pd.DataFrame, stores: Stores, refuse: Refuse | None = None
+) -> PreparedRun:
+    """Check who may be trained on, address the windows, build the model and fit its statistics."""
+    split_table = SplitTable(splits)
+    split_table.check_training(mixture)
+    stores = readable(stores, params.loader.verify)
+    mixture = with_channels_left(mixture, stores, lambda m: Rereference(m, params.reference, params.bad_channels))
+    data = training_data(mixture, stores, params)
+    identity = run_identity(params, data, signals_of(mixture, stores))
+    fingerprint = named(identity)
+    if refuse is not None:
+        refuse(fingerprint, identity)
+    code = encoder_code(params.encoder, params.adapter, params.chosen_normalization)  # now: later edits do not count
+    backbone = new_backbone(
+        params.encoder,
+        params.adapter,
+        data.spec,
+        params.seed,
+        reference=params.reference,
+        bad_channels=params.bad_channels,
+        normalization=params.chosen_normalization,
+    )
+    objective = _new_objective(params, backbone)
+    first_steps = range(min(_N_STATISTICS_STEPS, data.n_steps))
+    context = Context(n_steps=data.n_steps, seed=params.seed, corpora=tuple(sorted(data.weights)))
+    objective.setup((batch for step in first_steps for batch in data.training.batches(step)), context)
+    header = pretrain_header(
+        objective, params, data, stores, backbone.encoder_spec, fingerprint, split_table, mixture, code
+    )
+    module = PretrainModule(objective, params, data.weights, data.n_steps, data.n_steps_per_epoch, header)
+    return PreparedRun(module, data, stores, fingerprint, identity)
+
+
+def _new_objective(params: PretrainParams, backbone: Backbone) -> Objective:
+    """Build the objective; its initial weights follow from the seed, global random state stays."""
+    objective = build_seeded(params.objective, objective_seed(params.seed), backbone)
+    assert isinstance(objective, Objective), f"{params.objective.implementation} is no Objective"
+    return objective

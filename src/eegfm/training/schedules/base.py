@@ -1,0 +1,51 @@
+"""Base of all schedules: a curve over the optimizer steps, times the peak of each parameter group."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch.optim import Optimizer
+
+PEAK = "peak_lr"
+"""Key of a parameter group: its learning rate where the curve is 1."""
+
+
+class Schedule:
+    """Set the learning rate of every parameter group before each optimizer step.
+
+    Args:
+        optimizer: Its groups hold their peaks as ``lr`` when the schedule is built.
+        curve: Learning rate of a step, counted from 0, over the peak.
+    """
+
+    def __init__(self, optimizer: Optimizer, curve: Callable[[int], float]) -> None:
+        self.optimizer, self.curve = optimizer, curve
+        self.n_steps_done = 0
+        for group in optimizer.param_groups:
+            group.setdefault(PEAK, group["lr"])
+        self._set_rates()
+
+    def step(self) -> None:
+        """Go on to the next step; call this once after each optimizer step."""
+        self.n_steps_done += 1
+        self._set_rates()
+
+    def observe(self, value: float) -> None:
+        """Hear of the watched value of a validation. Only some schedules listen."""
+
+    def factor(self) -> float:
+        """Learning rate of the coming step over the peak."""
+        return self.curve(self.n_steps_done)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the schedule is."""
+        return {"n_steps_done": self.n_steps_done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where another schedule of this configuration was."""
+        self.n_steps_done = int(state["n_steps_done"])
+        self._set_rates()
+
+    def _set_rates(self) -> None:
+        factor = self.factor()
+        for group in self.optimizer.param_groups:
+            group["lr"] = group[PEAK] * factor
