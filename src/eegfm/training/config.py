@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import NonNegativeInt, PositiveFloat, model_validator
+from pydantic import NonNegativeInt, PositiveFloat, field_serializer, model_validator
 
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import Count, Number, StrictModel
@@ -78,6 +78,15 @@ class PretrainParams(StrictModel):
             raise ValueError(f"n_steps is {self.n_steps} and n_epochs is {self.n_epochs}; give exactly one of them")
         return self
 
+    @property
+    def chosen_normalization(self) -> NormalizationBase:
+        """The normalization that is configured, or the encoder's own."""
+        return self.normalization or self.encoder.default_normalization
+
+    @field_serializer("normalization")
+    def _said(self, _: NormalizationBase | None) -> dict[str, Any]:
+        return self.chosen_normalization.model_dump(mode="json")
+
     @model_validator(mode="after")
     def _encoder_can(self) -> "PretrainParams":
         self.objective.check_encoder(self.encoder, self.chosen_normalization)
@@ -89,10 +98,4 @@ class PretrainParams(StrictModel):
         Left out are those for the machine, the display, the header's license and the file that is replaced.
         """
         without = {"accelerator", "devices", "license", "loader", "overwrite", "progress_bar"}
-        plain = self.model_dump(mode="json", exclude=without)
-        return plain | {"normalization": self.chosen_normalization.model_dump(mode="json")}
-
-    @property
-    def chosen_normalization(self) -> NormalizationBase:
-        """The normalization that is configured, or the encoder's own."""
-        return self.normalization or self.encoder.default_normalization
+        return self.model_dump(mode="json", exclude=without)
