@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import NonNegativeInt, PositiveFloat, field_serializer, model_validator
+from pydantic import NonNegativeInt, PositiveFloat, model_validator
 
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import Count, Number, StrictModel
@@ -83,10 +83,6 @@ class PretrainParams(StrictModel):
         """The normalization that is configured, or the encoder's own."""
         return self.normalization or self.encoder.default_normalization
 
-    @field_serializer("normalization")
-    def _said(self, _: NormalizationBase | None) -> dict[str, Any]:
-        return self.chosen_normalization.model_dump(mode="json")
-
     @model_validator(mode="after")
     def _encoder_can(self) -> "PretrainParams":
         self.objective.check_encoder(self.encoder, self.chosen_normalization)
@@ -98,4 +94,5 @@ class PretrainParams(StrictModel):
         Left out are those for the machine, the display, the header's license and the file that is replaced.
         """
         without = {"accelerator", "devices", "license", "loader", "overwrite", "progress_bar"}
-        return self.model_dump(mode="json", exclude=without)
+        chosen = {"normalization": self.chosen_normalization.model_dump(mode="json")}
+        return self.model_dump(mode="json", exclude=without) | chosen

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, field_serializer, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator, model_validator
 
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import Amount, StrictModel
@@ -76,7 +76,8 @@ class ImportParams(StrictModel):
 
     def identity(self) -> dict[str, Any]:
         """Options that decide the result: all except the permission to replace an encoder."""
-        return self.model_dump(mode="json", exclude={"overwrite"})
+        chosen = {"normalization": self.chosen_normalization.model_dump(mode="json")}
+        return self.model_dump(mode="json", exclude={"overwrite"}) | chosen
 
     @property
     def published_normalization(self) -> NormalizationBase:
@@ -87,10 +88,6 @@ class ImportParams(StrictModel):
     def chosen_normalization(self) -> NormalizationBase:
         """The normalization that is configured, or the one that the weights were published with."""
         return self.normalization or self.published_normalization
-
-    @field_serializer("normalization")
-    def _said(self, _: NormalizationBase | None) -> dict[str, Any]:
-        return self.chosen_normalization.model_dump(mode="json")
 
     @model_validator(mode="after")
     def _as_published(self) -> "ImportParams":
