@@ -363,7 +363,7 @@ def test_every_value_has_a_name(module: PretrainModule, batches: list[StoredBatc
     expected = {f"{name}{end}" for name in values for end in ("", "/hbn", "/tuh")}
     of_epoch = {f"train/{name}_epoch{end}" for name in values for end in ("", "/hbn", "/tuh")}
     of_corpora = {f"train/{name}/{corpus}" for name in ("gradient_share", "mixture") for corpus in WEIGHTS}
-    of_step = {f"train/{name}" for name in expected} | of_corpora | {"train/gradient_norm", "lr/0", "lr/1"}
+    of_step = {f"train/{name}" for name in expected} | of_corpora | {"train/gradient_norm", "lr/encoder", "lr/head"}
     speed = {"speed/windows_per_s", "speed/tokens_per_s"}
     assert [step for step, _ in kept.rows] == [4, 5, 8, 10, 10]
     of = [set(row) for _, row in kept.rows]

@@ -24,10 +24,10 @@ from eegfm.training.config import PretrainParams
 from eegfm.training.freezing import Freezing
 from eegfm.training.logs.gradients import GradientNorms
 from eegfm.training.logs.history import History
-from eegfm.training.logs.names import aliases, history_columns, learning_rates
+from eegfm.training.logs.names import VAL, aliases, history_columns, learning_rates
 from eegfm.training.logs.pace import Pace, device_memory
 from eegfm.training.logs.pending import Pending
-from eegfm.training.logs.training_log import TrainingLog, validated
+from eegfm.training.logs.training_log import TrainingLog, means
 from eegfm.training.schedules.base import Schedule
 from eegfm.training.skipping import KeptBuffers, SkippedSteps, guarded_step
 from eegfm.training.stateful import Stateful
@@ -203,7 +203,7 @@ class PretrainModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log means per corpus and over the mixture."""
-        self.validation_values = validated(self._validation, self.weights)
+        self.validation_values = means(VAL, self._validation.averages(), self.weights)
         if self.schedule is not None:
             self.schedule.observe(self.validation_values)
         self.history.record(self.global_step, history_columns(self.validation_values))

@@ -38,7 +38,7 @@ def build_trainer(
         n_steps: Optimizer steps in all.
         callbacks: Callbacks of the run.
         validates: Whether there is anything to validate on.
-        first_step: Step that the training goes on with, counted from 0.
+        first_step: Step that the training goes on with, counted from 0; its logs go on too.
 
     Raises:
         TrainingError: bfloat16 is requested on a CPU that computes it wrong. Nothing is removed then.
@@ -68,7 +68,7 @@ def build_trainer(
     )
     if params.precision == "bf16-mixed":
         check_bfloat16(trainer.strategy.root_device)
-    if not first_step:
+    if not first_step and trainer.is_global_zero:
         remove_logs(run_directory)
     return trainer
 

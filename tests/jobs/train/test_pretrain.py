@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -309,6 +310,7 @@ def test_a_run_that_is_stopped_early_publishes_nothing(fit: Fit, monkeypatch: py
 def test_curves_that_cannot_be_written_name_the_run_folder(
     fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     full = Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
@@ -316,6 +318,9 @@ def test_curves_that_cannot_be_written_name_the_run_folder(
     with pytest.raises(OSError, match="No space left") as caught:
         fit(run_directory=tmp_path)
     assert Path(caught.value.filename).parent == tmp_path
+    for thread in threading.enumerate():  # its error would come in another test
+        if isinstance(thread, _AsyncWriterThread):
+            thread.join()
 
 
 def test_sigterm_ends_a_program_that_does_not_handle_it(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:

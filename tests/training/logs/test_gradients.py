@@ -53,6 +53,20 @@ def _groups(corpora: str) -> list[list[int]]:
     return groups
 
 
+def test_norms_are_of_the_means_over_processes() -> None:
+    """Two processes with the same gradients up to their sign: their means are zero."""
+    net = Net()
+    looked = GradientNorms(net.parameters(), ["a", "b"], lambda values: values - values)
+    plain = GradientNorms(net.parameters(), ["a", "b"], lambda values: values)
+    alone = GradientNorms(net.parameters(), ["a", "b"])
+    for seed, corpus in enumerate("ab"):
+        net.loss(corpus, seed).backward()
+        for norms in (looked, plain, alone):
+            norms.look()
+    assert {corpus: float(norm) for corpus, norm in looked.norms.items()} == {"a": 0.0, "b": 0.0}
+    assert float(plain.norms["b"]) == pytest.approx(float(alone.norms["b"]))
+
+
 def test_gradients_stay_what_they_are_and_one_corpus_needs_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     net, alone = Net(), Net()
     alone.load_state_dict(net.state_dict())

@@ -33,14 +33,14 @@ def test_one_row_per_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("torn", ["", "40,0.", "40,0.5,"])
-@pytest.mark.parametrize("n_steps_done", [10, 20, 25])
-def test_a_run_that_goes_on_has_no_row_twice(tmp_path: Path, torn: str, n_steps_done: int) -> None:
+@pytest.mark.parametrize("first_step", [10, 20, 25])
+def test_a_run_that_goes_on_has_no_row_twice(tmp_path: Path, torn: str, first_step: int) -> None:
     whole, path = tmp_path / "whole.csv", tmp_path / "metrics.csv"
     write(TableLogger(whole), STEPS)
     write(TableLogger(path), STEPS[:4])
     with path.open("a") as file:
         file.write(torn)
-    write(TableLogger(path, n_steps_done), [(step, values) for step, values in STEPS if step > n_steps_done])
+    write(TableLogger(path, first_step), [(step, values) for step, values in STEPS if step > first_step])
     assert path.read_bytes() == whole.read_bytes()
 
 
@@ -65,11 +65,11 @@ def test_a_run_that_begins_anew_begins_its_table_anew(tmp_path: Path) -> None:
 
 
 def test_curves_go_on_without_a_step_twice(tmp_path: Path) -> None:
-    for n_steps_done, first in ((0, 1), (3, 4)):
-        loggers = run_loggers(tmp_path, n_steps_done)
+    for first_step, first in ((0, 1), (3, 4)):
+        loggers = run_loggers(tmp_path, first_step)
         for step in range(first, first + 5):
             for logger in loggers:
-                logger.log_metrics({"train/loss": float(step + 100 * n_steps_done)}, step)
+                logger.log_metrics({"train/loss": float(step + 100 * first_step)}, step)
         for logger in loggers:
             logger.finalize("success")
     events = EventAccumulator(str(tmp_path / "tensorboard"), purge_orphaned_data=True).Reload()

@@ -1,5 +1,6 @@
 """The same windows at every validation."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -77,7 +78,7 @@ def validate(loggers: list[Any], objective: Objective, windows: dict[str, Stored
     trainer: Any = SimpleNamespace(
         loggers=loggers, is_global_zero=rank == 0, precision_plugin=precision, global_step=20
     )
-    module: Any = SimpleNamespace(objective=objective, device=CPU)
+    module: Any = SimpleNamespace(objective=objective, device=CPU, averaged_weights=nullcontext)
     ReconstructionImages(windows, 3).on_validation_epoch_end(trainer, module)
 
 

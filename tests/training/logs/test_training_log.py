@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eegfm.training.logs.pending import Pending
-from eegfm.training.logs.training_log import TrainingLog, validated
+from eegfm.training.logs.training_log import TrainingLog, means
 
 WEIGHTS = {"hbn": 0.75, "tuh": 0.25}
 N_STEPS, N_PER_EPOCH, INTERVAL = 20, 7, 3
@@ -96,6 +96,13 @@ def test_a_run_with_more_steps_goes_on_with_its_epoch() -> None:
     assert rows[14] == whole[14]
 
 
+def test_a_broken_step_does_not_break_its_epoch() -> None:
+    log = TrainingLog(WEIGHTS, 3, 3)
+    for step, loss in enumerate([1.0, float("nan"), 3.0]):
+        log.add(step, "tuh", 2, {"loss": torch.tensor(loss)})
+    assert log.take(3)[3]["train/loss_epoch"] == 2.0
+
+
 def test_the_loss_of_the_last_look_is_kept() -> None:
     log = new()
     assert log.last_loss is None
@@ -108,10 +115,10 @@ def test_a_validation_is_named() -> None:
     for step in range(3):
         for corpus, n_windows, values in drawn(step):
             pending.add(step, corpus, n_windows, {name: torch.tensor(v) for name, v in values.items()})
-    found = validated(pending, WEIGHTS)
+    found = means("val", pending.averages(), WEIGHTS)
     assert found["val/loss/tuh"] == pytest.approx(mean(range(3), "tuh", "loss"))
     assert {"val/loss", "val/r2", "val/baseline_loss/hbn"} <= set(found)
-    assert validated(Pending(), WEIGHTS) == {}
+    assert means("val", Pending().averages(), WEIGHTS) == {}
 
 
 def test_means_over_processes_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from eegfm.training.logs.pending import Reduce
+
 
 class GradientNorms:
     """Norms of what each corpus adds to the gradient of one step.
@@ -16,11 +18,15 @@ class GradientNorms:
     Args:
         parameters: Whose gradients are looked at.
         corpora: Corpus of each micro-batch of the step, in their order.
+        reduce: Gives means over processes whose gradients are exchanged after the last micro-batch; None where there is
+            one process, or where gradients are exchanged before each look.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], corpora: Sequence[str]) -> None:
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], corpora: Sequence[str], reduce: Reduce | None = None
+    ) -> None:
         self._parameters = [parameter for parameter in parameters if parameter.requires_grad]
-        self._corpora = corpora
+        self._corpora, self._reduce = corpora, reduce
         self._n_seen = 0
         self._before: dict[nn.Parameter, Tensor] = {}
         self.norms: dict[str, Tensor] = {}
@@ -38,7 +44,10 @@ class GradientNorms:
         if not is_due:
             return
         gradients = {p: p.grad for p in self._parameters if p.grad is not None}
-        norm = nn.utils.get_total_norm(self._added(gradients))
+        added = self._added(gradients)
+        if self._reduce is not None:
+            added = [self._reduce(torch.cat([part.flatten() for part in added]))]
+        norm = nn.utils.get_total_norm(added)
         self.norms[corpus] = self.norms[corpus] + norm if corpus in self.norms else norm
         if self._n_seen < len(self._corpora):
             self._remember(gradients)

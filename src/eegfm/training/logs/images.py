@@ -34,7 +34,7 @@ def reconstruction_image(item: Mapping[str, Any]) -> NDArray[np.uint8]:
     figure = Figure(figsize=(_WIDTH_INCHES, _ROW_INCHES * len(rows) + 0.8), dpi=_DPI)
     canvas = FigureCanvasAgg(figure)
     draw, n_columns = (_draw_maps, 3) if len(item["frequencies_hz"]) else (_draw_curves, 1)
-    figure.subplots_adjust(left=0.08, right=0.99, bottom=0.07, top=0.95, wspace=0.04)
+    figure.subplots_adjust(left=0.08, right=0.99, bottom=0.07, top=0.95, wspace=0.08)
     axes = figure.subplots(1, n_columns, squeeze=False, sharey=True)[0]
     draw(axes, item, rows)
     axes[0].set_yticks(range(len(rows)), [_label(item, *row) for row in rows], fontsize=8)

@@ -16,16 +16,17 @@ TENSORBOARD, TABLE = "tensorboard", "metrics.csv"
 _STEP = "step"
 
 
-def run_loggers(directory: Path, n_steps_done: int = 0) -> list[Logger]:
+def run_loggers(directory: Path, first_step: int = 0) -> list[Logger]:
     """Loggers of a run's folder; they write nothing before the first value.
 
     Args:
         directory: Folder of the run.
-        n_steps_done: Steps that were taken before. What the files hold of later steps is cut off; TensorBoard hides it.
+        first_step: Step that the run goes on with, counted from 0: as many were taken. What the files hold of later
+            steps is cut off; TensorBoard hides it.
     """
-    purge_step = n_steps_done + 1 if n_steps_done else None
+    purge_step = first_step + 1 if first_step else None
     tensorboard = TensorBoardLogger(directory, name=TENSORBOARD, version="", purge_step=purge_step)
-    return [tensorboard, TableLogger(directory / TABLE, n_steps_done)]
+    return [tensorboard, TableLogger(directory / TABLE, first_step)]
 
 
 def remove_logs(directory: Path) -> None:
@@ -51,12 +52,12 @@ class TableLogger(Logger):
 
     Args:
         path: The file; its first column is ``step``, optimizer steps that were taken.
-        n_steps_done: Rows of later steps are removed before the first value is written.
+        first_step: Steps that were taken before; rows of later ones are removed when the first value is written.
     """
 
-    def __init__(self, path: Path, n_steps_done: int = 0) -> None:
+    def __init__(self, path: Path, first_step: int = 0) -> None:
         super().__init__()
-        self._path, self._n_steps_done = path, n_steps_done
+        self._path, self._first_step = path, first_step
         self._columns: list[str] | None = None
         self._last: dict[str, str] = {}
         self._last_at = 0
@@ -98,8 +99,8 @@ class TableLogger(Logger):
 
     def _open(self) -> None:
         """Begin the file, or cut it where the run goes on."""
-        columns, rows = _read(self._path) if self._n_steps_done and self._path.exists() else ([_STEP], [])
-        self._write(columns, [row for row in rows if int(row[_STEP]) <= self._n_steps_done])
+        columns, rows = _read(self._path) if self._first_step and self._path.exists() else ([_STEP], [])
+        self._write(columns, [row for row in rows if int(row[_STEP]) <= self._first_step])
 
     def _widen(self, columns: list[str]) -> None:
         self._write(columns, _read(self._path)[1])

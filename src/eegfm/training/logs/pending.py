@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from eegfm.training.logs.averages import Averages
+
 Reduce = Callable[[Tensor], Tensor]
 """Function of the values of this process that gives their means over all processes."""
 
@@ -47,6 +49,13 @@ class Pending:
             Entry(step, corpus, n_windows, {name: next(numbers) for name in names})
             for step, corpus, n_windows, names, _ in waiting
         ]
+
+    def averages(self) -> Averages:
+        """Bring all values to the host, and forget them: their means by corpus. This waits for the device."""
+        averages = Averages()
+        for entry in self.take():
+            averages.add(entry.corpus, entry.values, entry.n_windows)
+        return averages
 
     def state_dict(self) -> dict[str, Any]:
         """The values that wait, on the CPU, and whose they are."""

@@ -1,7 +1,8 @@
 """Reconstructions of the same few windows: at each validation for TensorBoard, and at the end for the catalog."""
 
 from collections.abc import Mapping
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, cast
 
 import torch
 from lightning import Callback, LightningModule, Trainer
@@ -49,6 +50,14 @@ def reconstructed(
     return shown
 
 
+class _Pretraining(Protocol):
+    """What a module has to show."""
+
+    objective: Objective
+
+    def averaged_weights(self) -> AbstractContextManager[None]: ...
+
+
 class ReconstructionImages(Callback):
     """Add an image per corpus to TensorBoard at each validation, by the first process only.
 
@@ -65,11 +74,10 @@ class ReconstructionImages(Callback):
         boards = [to for to in trainer.loggers if isinstance(to, TensorBoardLogger)]
         if not boards or not trainer.is_global_zero:
             return
-        objective = pl_module.objective
-        assert isinstance(objective, Objective), "the module of pretraining keeps it"
-        assert not objective.training, "a validation is under way"
-        with trainer.precision_plugin.forward_context():
-            shown = reconstructed(objective, self._windows, self._seed, pl_module.device)
+        module = cast(_Pretraining, pl_module)
+        assert not module.objective.training, "a validation is under way"
+        with module.averaged_weights(), trainer.precision_plugin.forward_context():
+            shown = reconstructed(module.objective, self._windows, self._seed, pl_module.device)
         for corpus, item in shown.items():
             name, image = f"{VAL}/reconstruction/{corpus}", reconstruction_image(item)
             for board in boards:

@@ -1,5 +1,6 @@
 """Log of a training: what its steps give, brought together at the logged steps."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from eegfm.training.logs.averages import Averages, mixed, with_r2
-from eegfm.training.logs.names import TRAIN, VAL, named, shares
+from eegfm.training.logs.names import TRAIN, named, shares
 from eegfm.training.logs.pending import Entry, Pending, Reduce
 
 _GRADIENT_NORM = "gradient_norm"
@@ -18,7 +19,7 @@ class TrainingLog:
     """Collect values of every step without waiting for the device, and name them at the logged steps.
 
     An epoch is a pass of the plan: the number of a step tells its epoch. The means of an epoch come with the first
-    logged step that is not before its end.
+    logged step that is not before its end. Micro-batches whose values are not finite do not count in them.
 
     Args:
         weights: Declared share of each corpus, for means over the mixture.
@@ -92,7 +93,8 @@ class TrainingLog:
         if entry.step >= self._end_of_epoch():
             self._end_epoch(rows)
             self._epoch = entry.step // self._n_steps_per_epoch
-        self._of_epoch.add(entry.corpus, entry.values, entry.n_windows)
+        if all(map(math.isfinite, entry.values.values())):
+            self._of_epoch.add(entry.corpus, entry.values, entry.n_windows)
 
     def _end_of_epoch(self) -> int:
         return (self._epoch + 1) * self._n_steps_per_epoch
@@ -111,14 +113,6 @@ def means(stage: str, averages: Averages, weights: Mapping[str, float], *, of_ep
         return {}
     overall = with_r2(mixed(by_corpus, weights))
     return named(stage, overall, {c: with_r2(values) for c, values in by_corpus.items()}, of_epoch=of_epoch)
-
-
-def validated(pending: Pending, weights: Mapping[str, float]) -> dict[str, float]:
-    """Named means of a whole validation. This waits for the device."""
-    averages = Averages()
-    for entry in pending.take():
-        averages.add(entry.corpus, entry.values, entry.n_windows)
-    return means(VAL, averages, weights)
 
 
 def _of_gradient(norms: Mapping[str, float]) -> dict[str, float]:
