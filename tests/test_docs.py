@@ -22,6 +22,7 @@ from eegfm.project.corpus_params import CorpusParams
 from eegfm.splits.config import SplitParams
 from eegfm.training.blocks import FreezeRule, LoadParams
 from eegfm.training.config import PretrainParams
+from eegfm.training.optimizers.config import OptimizerConfig
 from eegfm.training.schedules.config import ScheduleConfig
 from eegfm.windows.config import TaskConfig, WindowConfig, WindowParams
 from kedro_project import PROJECT_ROOT
@@ -135,6 +136,17 @@ def test_the_normalization_of_every_encoder_is_documented() -> None:
         assert trained.strip() == f"`{chosen.name}`, {chosen.scale_uv:g} µV, {offset}{clip}"
         other = member.published_normalization
         assert published.strip() == (f"`{other.name}`, not clipped" if other else "the same" if named else "")
+
+
+def test_every_optimizer_is_documented_with_every_choice() -> None:
+    words = code_words("training.md")
+    for member in get_args(get_args(OptimizerConfig)[0]):
+        assert {member.model_fields["name"].default, *member.model_fields} - {"name"} <= words, member
+    text = (PROJECT_ROOT / "docs" / "training.md").read_text(encoding="utf-8").split("## Optimizers")[1]
+    block = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0]
+    params = PretrainParams.model_validate({**yaml.safe_load(block)["pretrain"], "n_steps": 1})
+    assert params.optimizer.learning_rates.adapter == 3e-3
+    assert params.weight_average is not None
 
 
 def test_the_tables_of_encoders_are_those_of_the_newest_result(monkeypatch: pytest.MonkeyPatch) -> None:

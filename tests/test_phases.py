@@ -76,6 +76,19 @@ def test_a_first_phase_made_anew_makes_what_followed_another_generation(both: Ru
     assert read_header(encoder(data, "adapt")).parents == (read_header(encoder(data, "pretrain")).as_parent(),)
 
 
+def test_a_start_of_other_data_is_refused_and_can_be_taken_as_a_file(both: Run, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(both.data, data, ignore=shutil.ignore_patterns("07_model_output", "08_reporting", "adapt"))
+    other = {"split": {"salt": "other"}}
+    project_session(ENV, data, other).run(pipeline_names=["mix"])
+    file = encoder(data, "pretrain")
+    with pytest.raises(LineageError) as caught:
+        project_session(ENV, data, other).run(tags=["adapt"])
+    line = str(caught.value)
+    assert line.startswith("two generations: pretrain.encoder was made from another mixture")
+    assert line.endswith(f", or start from the file as it is: ENCODER={file} with --params=adapt.start=file")
+
+
 def test_a_phase_starts_from_the_file_of_a_variable(both: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tmp_path / "data"
     shutil.copytree(both.data, data, ignore=shutil.ignore_patterns("06_models", "07_model_output", "08_reporting"))

@@ -104,6 +104,10 @@ def test_any_montage_becomes_what_is_announced(adapter: Adapter, n_channels: int
     assert adapter.adapted_spec(SPEC).n_samples == SPEC.n_samples
 
 
+def test_the_configuration_says_whether_there_is_anything_to_train(adapter: Adapter, config: Buildable) -> None:
+    assert config.has_weights == (len(list(adapter.parameters())) > 0)
+
+
 def test_the_input_is_left_alone(adapter: Adapter) -> None:
     batch = make_batch(21, 2)
     before = batch["signal"].clone()

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from eegfm.errors import CheckpointError
-from eegfm.normalizations.config import FixedScaleConfig, RobustConfig, ZscoreConfig
-from eegfm.normalizations.said import described, normalization_of, refuse_other_normalization
+from eegfm.normalizations.config import FixedScaleConfig, RobustConfig
+from eegfm.normalizations.said import described, normalization_of
 
 SAID = RobustConfig(low=0.1).model_dump(mode="json")
 
@@ -30,18 +30,6 @@ def test_what_is_not_said_or_unknown_is_refused(said: dict[str, Any], message: s
     with pytest.raises(CheckpointError, match=message) as caught:
         normalization_of(said)
     assert "\n" not in str(caught.value)
-
-
-def test_another_than_that_of_the_weights_is_refused() -> None:
-    refuse_other_normalization(SAID, None, "contrast.normalization")
-    refuse_other_normalization(SAID, RobustConfig(low=0.1), "contrast.normalization")
-    for other in (RobustConfig(), ZscoreConfig()):
-        with pytest.raises(
-            CheckpointError, match=r"contrast\.normalization is .*, the encoder was trained with robust"
-        ):
-            refuse_other_normalization(SAID, other, "contrast.normalization")
-    with pytest.raises(CheckpointError, match="not on the menu"):
-        refuse_other_normalization({}, None, "contrast.normalization")
 
 
 def test_a_configuration_in_one_line() -> None:

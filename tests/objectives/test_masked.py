@@ -85,6 +85,21 @@ def test_targets_are_the_patches_spectra() -> None:
     assert shown["unit"] == "log10 uV²/Hz"
 
 
+def test_targets_may_be_of_the_normalized_signal() -> None:
+    """Samples as the encoder takes them, over no further scale, and their spectrum."""
+    normalized = batch(3)["signal"].numpy().reshape(4, 5, 3, 100) / 30
+    assert np.abs(normalized).max() < 15
+    shown = build(target="signal", of="normalized").reconstruct(batch(3), context(0))
+    np.testing.assert_allclose(shown["target"].numpy(), normalized, atol=1e-6)
+    assert shown["unit"] == "1"
+    for of, scale in (("normalized", 1.0), ("microvolts", 30.0)):
+        assert build(target="signal", of=of).targets.scale == scale
+    shown = build(of="normalized").reconstruct(batch(3), context(0))
+    density = periodogram(normalized, 100.0, window="hann", detrend=False)[1][..., 1:46]
+    np.testing.assert_allclose(shown["target"].numpy(), np.log10(density + 1e-4 / 900), atol=1e-4)
+    assert shown["unit"] == "log10 1/Hz"
+
+
 def test_signal_targets_are_the_patches() -> None:
     shown = build(target="signal").reconstruct(batch(3), context(0))
     torch.testing.assert_close(shown["target"].flatten(2), batch(3)["signal"], atol=1e-4, rtol=1e-5)

@@ -14,7 +14,7 @@ from eegfm.errors import ConfigError
 from eegfm.normalizations.base import Normalization
 from eegfm.normalizations.config import ExponentialMovingConfig
 
-_BLOCK_SAMPLES = 128
+_BLOCK_SAMPLES = 32  # few products within blocks, and few blocks in a window
 
 
 class ExponentialMoving(Normalization):

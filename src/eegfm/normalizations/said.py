@@ -1,4 +1,4 @@
-"""Read what a checkpoint says of its normalization, and compare it. No torch here."""
+"""Read what a checkpoint says of its normalization. No torch here."""
 
 from typing import Any
 
@@ -31,25 +31,6 @@ def normalization_of(said: dict[str, Any]) -> NormalizationBase:
             "signals cannot be made; train or import it again"
         )
     return config
-
-
-def refuse_other_normalization(said: dict[str, Any], wanted: NormalizationBase | None, key: str) -> None:
-    """Refuse to go on from weights with another normalization than theirs.
-
-    Args:
-        said: Normalization of the weights, from their header.
-        wanted: Normalization that is configured; None for that of the weights.
-        key: Name of the parameter that configures it, for the message.
-
-    Raises:
-        CheckpointError: The two differ; or see ``normalization_of``.
-    """
-    of_weights = normalization_of(said)
-    if wanted is not None and wanted != of_weights:
-        raise CheckpointError(
-            f"{key} is {described(wanted)}, the encoder was trained with {described(of_weights)}; leave {key} out, or "
-            "train from scratch"
-        )
 
 
 def described(config: NormalizationBase) -> str:

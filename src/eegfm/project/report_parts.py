@@ -1,5 +1,6 @@
 """Fit a report to the encoder that is there: trained here, or imported."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from kedro.io import CatalogProtocol
@@ -18,7 +19,7 @@ OF_IMPORT = ("import_weights.report",)
 MIXTURE = "mixture"
 
 
-def leave_out_absent(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], phases: tuple[str, ...]) -> None:
+def leave_out_absent(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], phases: Sequence[str]) -> None:
     """Leave out of a report what the encoder of the first phase does not have, unless the same run makes it.
 
     Args:

@@ -111,6 +111,11 @@ class PretrainParams(StrictModel):
             raise ValueError(f"n_steps is {self.n_steps} and n_epochs is {self.n_epochs}; give exactly one of them")
         return self
 
+    @property
+    def chosen_normalization(self) -> NormalizationBase:
+        """The normalization that is configured, or the encoder's own."""
+        return self.normalization or self.encoder.default_normalization
+
     @model_validator(mode="after")
     def _encoder_can(self) -> "PretrainParams":
         self.objective.check_encoder(self.encoder, self.chosen_normalization)
@@ -148,11 +153,6 @@ class PretrainParams(StrictModel):
         without |= {"checkpoint", "keep_runs", "max_skipped_steps", "resume"}
         plain = self.model_dump(mode="json", exclude=without)
         return plain | {"normalization": self.chosen_normalization.model_dump(mode="json")}
-
-    @property
-    def chosen_normalization(self) -> NormalizationBase:
-        """The normalization that is configured, or the encoder's own."""
-        return self.normalization or self.encoder.default_normalization
 
 
 def beyond_the_run(until_epoch: int, n_epochs: int) -> str:

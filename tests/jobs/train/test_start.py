@@ -12,11 +12,11 @@ import torch
 from lightning import Trainer
 
 from eegfm.adapters.config import PerceiverConfig
+from eegfm.ancestry import ImportedWeights
 from eegfm.batch import SignalSpec, TrainStep
 from eegfm.checkpoint import Checkpoint, load_checkpoint
 from eegfm.encoders.config import FembaConfig, PatchTransformerConfig
 from eegfm.errors import CheckpointError, ConfigError, EegfmError, SplitError
-from eegfm.inference.encoder_code import encoder_code
 from eegfm.io.start_file import StartFileDataset
 from eegfm.jobs.train import fit_pretraining, pretraining
 from eegfm.objectives.config import MaeConfig, MaskedConfig
@@ -36,6 +36,8 @@ FILTERS = {"low_hz": 0.5, "high_hz": 45.0, "notch_hz": None}
 ENCODER = PatchTransformerConfig(d_model=16, head_size=8, n_layers=1, dropout_ratio=0.1)
 ADAPTER = PerceiverConfig(n_queries=4, d_model=16, patch_s=0.5)
 ARCHITECTURE: dict[str, Any] = {"encoder": ENCODER, "adapter": ADAPTER, "reference": "as_recorded"}
+if "normalization" in PretrainParams.model_fields:
+    ARCHITECTURE["normalization"] = {"name": "fixed_scale", "scale_uv": 20.0}  # not that of the encoder
 RUN: dict[str, Any] = {
     "batch_size": 4, "validation_interval_steps": 2, "log_interval_steps": 1, "accelerator": "cpu",
     "progress_bar": False, "n_steps": 2,
@@ -150,6 +152,7 @@ def test_the_header_says_what_it_started_from(start: Checkpoint, later: Data, tm
     )
     header, n = done.checkpoint.header, len(start.tensors)
     assert (header.phase, header.encoder, header.reference) == ("adapt", start.header.encoder, "as_recorded")
+    assert header.normalization == start.header.normalization
     assert [(parent.phase, parent.fingerprint) for parent in header.parents] == [("pretrain", start.header.fingerprint)]
     assert header.start == {
         "phase": "pretrain",
@@ -170,7 +173,7 @@ def test_the_header_says_what_it_started_from(start: Checkpoint, later: Data, tm
     assert {m["channel_names"][-1] for m in header.signal_spec["montages"].values()} == {"Fz"}
     assert done.checkpoint.tensors.keys() == start.tensors.keys()
     scratch = fit_pretraining(
-        later.mixture, later.stores, params.model_copy(update=ARCHITECTURE), tmp_path, splits=later.splits,
+        later.mixture, later.stores, PretrainParams(**ARCHITECTURE, **RUN), tmp_path, splits=later.splits,
         phase="adapt",
     )  # fmt: skip
     assert scratch.run_directory != done.run_directory
@@ -283,6 +286,25 @@ def test_another_objective_has_fresh_weights_of_its_own(start: Checkpoint, later
     assert not np.array_equal(found["objective.mask_token"], start.tensors["objective.mask_token"])
 
 
+def test_an_imported_start_leaves_its_persons_unknown(start: Checkpoint, later: Data) -> None:
+    """No objective trained it here, and nobody knows whom it has seen."""
+    unknown = dict.fromkeys(("persons", "signals", "kept_out", "n_persons", "splits_sha256"))
+    origin = ImportedWeights(source="https://example.org", file_sha256="0" * 64)
+    changes = {"imported": origin, "phase": "imported", "objective": {}, "license": "mit", **unknown}
+    own = Checkpoint(
+        {name: value for name, value in start.tensors.items() if not name.startswith("objective.")},
+        start.header.model_copy(update=changes),
+    )
+    header = later.start(own)[0].header
+    assert header is not None
+    assert header.start is not None
+    assert (header.start["objective"], header.start["n_left_out"]) == ("fresh", 0)
+    assert header.start["n_matched"] == header.start["n_needed"] == len(own.tensors)
+    assert (header.imported, header.n_persons, header.license) == (None, None, "mit")
+    assert [parent.imported for parent in header.parents] == [origin]
+    assert header.persons == [[f"sim:p{k}"] for k in range(4)]
+
+
 def test_an_objective_that_does_not_suit_the_start(start: Checkpoint, later: Data) -> None:
     header = start.header.model_copy(update={"encoder": FembaConfig().model_dump(mode="json")})
     line = refusal(later, Checkpoint(start.tensors, header), ConfigError, objective=MaeConfig())
@@ -312,17 +334,17 @@ def test_an_encoder_that_is_tied_to_one_montage_meets_another(start: Checkpoint,
     changes = {
         "encoder": encoder.model_dump(mode="json"),
         "adapter": adapter.model_dump(mode="json"),
-        "encoder_code": encoder_code(encoder, adapter),
         "encoder_spec": start.header.signal_spec,
     }
     tied = Checkpoint(start.tensors, start.header.model_copy(update=changes))
-    line = refusal(later, tied, CheckpointError, objective=MaskedConfig(allow_leaks=True))
+    accepted = {"objective": MaskedConfig(allow_leaks=True), "load": LoadParams(accept_other_code=True)}
+    line = refusal(later, tied, CheckpointError, **accepted)
     assert line.startswith("the encoder is tied to 4 channels in this order: F3, F4, O1, O2; windows of montage ")
     assert "have 5: F3, F4, O1, O2, Fz" in line
     spec = SignalSpec.from_dict(start.header.signal_spec)
     longer = replace(spec, n_samples=dict.fromkeys(spec.n_samples, 400)).to_dict()
     tied = Checkpoint(start.tensors, tied.header.model_copy(update={"encoder_spec": longer}))
-    line = refusal(first, tied, CheckpointError, objective=MaskedConfig(allow_leaks=True))
+    line = refusal(first, tied, CheckpointError, **accepted)
     assert line.startswith("windows of 200 samples: the start is tied to windows of 400 samples; cut all corpora of")
 
 

@@ -34,6 +34,11 @@ def test_refused(optimizer: dict[str, Any], said: str) -> None:
         PretrainParams.model_validate({"n_steps": 1, "optimizer": optimizer})
 
 
+def test_options_without_a_name_are_those_of_the_default() -> None:
+    params = PretrainParams.model_validate({"n_steps": 1, "optimizer": {"learning_rate": 0.2}})
+    assert params.optimizer == AdamWConfig(learning_rate=0.2)
+
+
 def test_a_rate_of_an_adapter_with_weights_is_taken() -> None:
     rates = {"adapter": 0.1}
     given = {"n_steps": 1, "optimizer": {"learning_rates": rates, "name": "adamw"}, "adapter": {"name": "perceiver"}}

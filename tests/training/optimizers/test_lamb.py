@@ -71,7 +71,7 @@ def test_calls_grow_with_the_groups_and_not_with_the_weights() -> None:
             optimizer.step()
         counts.append(calls.counts)
     assert counts[0] == counts[1]
-    assert counts[0]["_foreach_lerp_"] == len(optimizer.param_groups)
+    assert counts[0]["_fused_adam_"] == len(optimizer.param_groups)
 
 
 class Calls(TorchDispatchMode):
@@ -82,5 +82,6 @@ class Calls(TorchDispatchMode):
         self.counts: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.counts[func.overloadpacket.__name__] += 1
+        if func.overloadpacket.__name__ != "view":  # which computes nothing
+            self.counts[func.overloadpacket.__name__] += 1
         return func(*args, **(kwargs or {}))

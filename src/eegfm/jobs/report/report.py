@@ -89,8 +89,8 @@ def _phases(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     ending = f"_{_PROBE}"
     named = [name.removesuffix(ending) for name in metrics if name not in (_IMPORT, _PROBE)]
     phases = {name: f"{name}{ending}" for name in named}
-    if phases and f"{(last := named[-1])}{ending}" not in metrics:
-        return phases | {last: _PROBE}
+    if named:
+        return phases | {named[-1]: _PROBE}
     # An imported encoder has no metrics of a training.
     return phases | ({_IMPORT: _PROBE} if _PROBE in metrics else {})
 

@@ -127,7 +127,11 @@ def fit_pretraining(
     if params.keep_runs is not None:
         prune(run_directory, params.keep_runs, {run.fingerprint} | ({stored} if stored else set()))
     checkpoint = fitted.published.checkpoint()
-    said = {"license": params.license, "published": params.publish}
+    assert module.header is not None, "prepare describes the run"
+    said = {
+        "license": module.header.license,
+        "published": params.publish,
+    }  # a run that is finished may get another license
     return PretrainResult(
         checkpoint=replace(checkpoint, header=checkpoint.header.model_copy(update=said)),
         metrics=run_metrics(module, fitted),

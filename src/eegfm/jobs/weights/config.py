@@ -76,8 +76,8 @@ class ImportParams(StrictModel):
 
     def identity(self) -> dict[str, Any]:
         """Options that decide the result: all except the permission to replace an encoder."""
-        plain = self.model_dump(mode="json", exclude={"overwrite"})
-        return plain | {"normalization": self.chosen_normalization.model_dump(mode="json")}
+        chosen = {"normalization": self.chosen_normalization.model_dump(mode="json")}
+        return self.model_dump(mode="json", exclude={"overwrite"}) | chosen
 
     @property
     def published_normalization(self) -> NormalizationBase:

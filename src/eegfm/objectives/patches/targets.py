@@ -3,6 +3,7 @@
 Shapes: B windows, C channels, R rows of G channels, P patches per row, N = R * P tokens, K values of one channel.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Literal
 
@@ -13,6 +14,7 @@ from eegfm.batch import WindowBatch
 from eegfm.encoders.base import Encoder
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.spectrum import log_power_spectrum, spectrum_frequencies_hz
+from eegfm.normalizations.config import TYPICAL_UV
 
 _SIGNAL_CLIP = 15.0  # in units of the scale: a target beyond it is an artefact
 _UNITS = {
@@ -103,7 +105,10 @@ class PatchTargets(nn.Module):
         return backbone.encoder.token_patches(asked)
 
     def _log_spectrum(self, patches: Tensor) -> Tensor:
-        return log_power_spectrum(patches, self.rate_hz, self.high_hz)
+        if self.of == "microvolts":
+            return log_power_spectrum(patches, self.rate_hz, self.high_hz)
+        # The floor of the spectrum is one for microvolts; it would hide high frequencies of a signal of unit variance.
+        return log_power_spectrum(patches * TYPICAL_UV, self.rate_hz, self.high_hz) - 2 * math.log10(TYPICAL_UV)
 
     def _real_patches(self, backbone: Backbone, batch: WindowBatch) -> Tensor:
         """(patches, patch) samples of all real channels."""

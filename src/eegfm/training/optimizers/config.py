@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from eegfm.adapters.config import ChannelAdapterConfig
-from eegfm.config import Buildable, Count, StrictModel
+from eegfm.config import Buildable, Count, StrictModel, unnamed_is
 from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import ConfigError
 
@@ -181,4 +181,6 @@ class MuonConfig(BaseOptimizerConfig):
     weight_decay: Decay = 0.05
 
 
-OptimizerConfig = Annotated[SgdConfig | AdamConfig | AdamWConfig | LambConfig | MuonConfig, Field(discriminator="name")]
+OptimizerConfig = Annotated[
+    SgdConfig | AdamConfig | AdamWConfig | LambConfig | MuonConfig, Field(discriminator="name"), unnamed_is("adamw")
+]

@@ -15,7 +15,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from eegfm.checkpoint import HEADER_KEY, CheckpointHeader
+from eegfm.checkpoint import HEADER_KEY, CheckpointHeader, sealed_texts
 from eegfm.config import first_problem
 from eegfm.errors import CheckpointError, DamageError, TrainingError
 from eegfm.files import write_atomically
@@ -45,7 +45,7 @@ def write_state(path: Path, state: TrainState) -> None:
             f"weights are not finite after step {state.step} ({', '.join(bad[:3])}); the last checkpoint is kept; "
             "lower optimizer.learning_rate"
         )
-    content = {HEADER_KEY: state.header.model_dump_json(), "state_format": STATE_FORMAT}
+    content: dict[str, Any] = {**sealed_texts(path, state.checkpoint()), "state_format": STATE_FORMAT}
     content |= {name: getattr(state, name) for name in _OWN}
     buffer = io.BytesIO()
     torch.save({**content, _SEAL: seal_of(content)}, buffer)
