@@ -171,5 +171,5 @@ def _skips_by_itself(optimizer: Optimizer) -> bool:
         return False
     # The first step of fused SGD leaves its momentum as memory happens to be where it is skipped.
     return not isinstance(optimizer, SGD) or all(
-        p in optimizer.state for group in groups for p in group["params"] if p.grad is not None
+        optimizer.state.get(p) for group in groups for p in group["params"] if p.grad is not None
     )

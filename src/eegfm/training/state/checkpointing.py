@@ -105,14 +105,17 @@ class Checkpointing(Callback):
         if writes:
             self._wait()
             self._folder.save(state)
-        self._deferral.end("the training has taken its last step; start the same command again for what follows it")
+        self._deferral.end(
+            f"a checkpoint of step {step}, the last one, is kept; start the same command again for what follows"
+        )
         return state
 
     def _save_if_due(self, trainer: Trainer, module: LightningModule, n_done: int) -> None:
         assert isinstance(module, PretrainModule)
         is_stopped = self._deferral.number is not None
-        is_due = self._every_steps is not None and n_done % self._every_steps == 0 and n_done < module.n_steps
-        if not (is_stopped or is_due):
+        is_due = self._every_steps is not None and n_done % self._every_steps == 0
+        # The last state is saved by ``finish``: a validation may follow it, and it says that the run is finished.
+        if n_done == module.n_steps or not (is_stopped or is_due):
             return
         module.skipped.check()
         if trainer.is_global_zero:
