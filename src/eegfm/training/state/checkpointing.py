@@ -105,9 +105,7 @@ class Checkpointing(Callback):
         if writes:
             self._wait()
             self._folder.save(state)
-        self._deferral.end(
-            f"a checkpoint of step {step}, the last one, is kept; start the same command again for what follows"
-        )
+        self._deferral.end(f"a checkpoint of step {step}, the last one, is kept; start the same command again")
         return state
 
     def _save_if_due(self, trainer: Trainer, module: LightningModule, n_done: int) -> None:
