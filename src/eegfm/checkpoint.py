@@ -39,7 +39,8 @@ class CheckpointHeader(Ancestry):
     vectors, because the same weights compute other values in other code. ``record`` is the record of the Kedro run that
     made the file. ``bad_channels`` is the treatment of bad channels before the encoder. ``normalization`` is the
     encoder's first operation on microvolts. ``license`` is the license of the weights. ``published`` says whether the
-    weights are those of the last step or of the best validation; ``n_steps`` is their step.
+    weights are those of the last step or of the best validation; ``n_steps`` is their step. ``continues`` names shorter
+    runs that differ from this one in nothing but their steps, and that it took over from.
     """
 
     format_version: Literal[5] = FORMAT_VERSION
@@ -60,6 +61,7 @@ class CheckpointHeader(Ancestry):
     seed: int
     n_steps: int | None
     published: Literal["last", "best"] = "last"
+    continues: tuple[str, ...] = ()
     versions: dict[str, str]
     encoder_code: dict[str, str]
     record: Record | None = None

@@ -169,8 +169,12 @@ def test_more_steps_go_on(train: Trainings, caplog: pytest.LogCaptureFixture) ->
     assert scalars(done.run_directory)["train_loss"][0][0] == 1, "the curves of the shorter run are there"
     rates = done.history.set_index("step")["lr"].dropna()
     assert rates[6] < rates[8] / 5, "the short run had come to its end"
-    train(n_steps=20)
+    assert short.checkpoint.header.continues == ()
+    assert done.checkpoint.header.continues == (short.run_directory.name,)
+    longer = train(n_steps=20)
     assert train.steps[0] == 12
+    assert longer.checkpoint.header.continues == (short.run_directory.name, done.run_directory.name)
+    assert train(n_steps=20).checkpoint.header == longer.checkpoint.header
     fewer = train(n_steps=3)
     assert train.steps == [0, 1, 2]
     assert fewer.run_directory.name != done.run_directory.name
