@@ -19,6 +19,8 @@ from eegfm.mixture.config import MixtureParams
 from eegfm.nn.load_report import LoadExceptions
 from eegfm.project.corpus_params import CorpusParams
 from eegfm.splits.config import SplitParams
+from eegfm.training.blocks import FreezeRule, LoadParams
+from eegfm.training.config import PretrainParams
 from eegfm.windows.config import TaskConfig, WindowConfig, WindowParams
 from kedro_project import PROJECT_ROOT
 
@@ -126,6 +128,14 @@ def test_the_example_of_windows_is_valid() -> None:
     text = (PROJECT_ROOT / "docs" / "windows.md").read_text(encoding="utf-8")
     [block] = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     assert len(WindowParams.model_validate(block["hbn"]["window"]).cuts) == 3
+
+
+def test_starting_and_freezing_are_documented_with_every_parameter() -> None:
+    text = (PROJECT_ROOT / "docs" / "training.md").read_text(encoding="utf-8").split("## Starting and freezing")[1]
+    assert [name for model in (LoadParams, FreezeRule) for name in model.model_fields if name not in text] == []
+    block = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0]
+    params = PretrainParams.model_validate(yaml.safe_load(block)["adapt"])
+    assert [rule.until_epoch for rule in params.freeze] == [2, None]
 
 
 def test_weights_are_documented_with_every_parameter() -> None:

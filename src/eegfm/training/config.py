@@ -9,7 +9,7 @@ from eegfm.config import Count, Number, StrictModel
 from eegfm.encoders.config import AnyEncoderConfig, PatchTransformerConfig
 from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
 from eegfm.recording import BadChannels
-from eegfm.training.blocks import CheckpointParams, LoaderParams, ShuffleParams
+from eegfm.training.blocks import CheckpointParams, FreezeRules, LoaderParams, LoadParams, ShuffleParams
 from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
 from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
 
@@ -31,6 +31,8 @@ class PretrainParams(StrictModel):
         n_epochs: Passes, each of as many windows as there are in all corpora together.
         shuffle: Shuffling of windows; fully by default, for signals in memory or on a fast disk.
         loader: Loading of batches to the device.
+        load: Exceptions where the training starts from an encoder; refused where it does not.
+        freeze: Weights that are not trained at first, or not at all: one rule or a list.
         gradient_clip: Largest norm of the gradient; longer gradients are scaled down.
         seed: Seed of initial weights, order of windows and masks.
         license: License of the weights for the checkpoint's header; None if not given.
@@ -64,6 +66,8 @@ class PretrainParams(StrictModel):
     n_epochs: Number | None = None
     shuffle: ShuffleParams = ShuffleParams()
     loader: LoaderParams = LoaderParams()
+    load: LoadParams = LoadParams()
+    freeze: FreezeRules = ()
     gradient_clip: PositiveFloat = 1.0
     seed: NonNegativeInt = 0
     license: str | None = None
@@ -92,6 +96,13 @@ class PretrainParams(StrictModel):
         self.objective.check_encoder(self.encoder)
         return self
 
+    @model_validator(mode="after")
+    def _released_within_the_run(self) -> "PretrainParams":
+        for rule in self.freeze:
+            if self.n_epochs is not None and rule.until_epoch is not None and rule.until_epoch >= self.n_epochs:
+                raise ValueError(beyond_the_run(rule.until_epoch, self.n_epochs))
+        return self
+
     def identity(self) -> dict[str, Any]:
         """Options that decide the result.
 
@@ -100,3 +111,12 @@ class PretrainParams(StrictModel):
         without = {"accelerator", "devices", "license", "loader", "overwrite", "progress_bar"}
         without |= {"checkpoint", "keep_runs", "max_skipped_steps", "resume"}
         return self.model_dump(mode="json", exclude=without)
+
+
+def beyond_the_run(until_epoch: int, n_epochs: int) -> str:
+    """Line about a part that would never be released. Epochs are counted from 0."""
+    allowed = f"at most {n_epochs - 1}, or " if n_epochs > 1 else ""
+    return (
+        f"freeze.until_epoch is {until_epoch}, beyond the run of {n_epochs} epochs (counted from 0); give {allowed}"
+        "null to freeze to the end"
+    )

@@ -1,13 +1,13 @@
 """Lightning module of pretraining: one optimizer step over the micro-batches of one step of the plan."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from lightning import LightningModule
+from lightning import Callback, LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -16,10 +16,12 @@ from torch.optim import Optimizer
 from eegfm.batch import StoredBatch, TrainStep
 from eegfm.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from eegfm.encoders.base import Encoded, Encoder
-from eegfm.errors import TrainingError
+from eegfm.errors import CheckpointError, TrainingError
 from eegfm.nn.context import Context, Stage
+from eegfm.nn.torch_file import save_torch_file
 from eegfm.objectives.base import LossOutput, Objective
 from eegfm.training.config import PretrainParams
+from eegfm.training.freezing import Freezing
 from eegfm.training.logs.history import Averages, History, mixed, with_r2
 from eegfm.training.schedules.base import Schedule
 from eegfm.training.skipping import KeptBuffers, SkippedSteps, guarded_step
@@ -60,6 +62,8 @@ class PretrainModule(LightningModule):
         self.weights = weights
         self.n_steps, self.n_steps_per_epoch = n_steps, n_steps_per_epoch
         self.schedule: Schedule | None = None
+        # Once, and not per fit: a fit that was stopped leaves frozen what the next one is to release.
+        self.freezing = Freezing(params.freeze, objective) if params.freeze else None
         self.header = header
         self.history = History()
         self.last_loss = torch.zeros(())
@@ -89,12 +93,15 @@ class PretrainModule(LightningModule):
         return Checkpoint(checkpoint_tensors(self.objective), self.header.model_copy(update={"n_steps": n_steps}))
 
     def save_encoder(self, path: Path | str) -> None:
-        """Write the encoder and everything needed to use it to a ``.safetensors`` file, as ``{phase}.encoder`` is.
+        """Write the encoder and all that is needed to use it: ``.safetensors``, as ``{phase}.encoder`` is, or ``.pt``.
 
         Raises:
-            CheckpointError: The file cannot be written.
+            CheckpointError: A weight is not finite, or the file has another suffix.
         """
-        save_checkpoint(Path(path), self.checkpoint())
+        save = {".safetensors": save_checkpoint, ".pt": save_torch_file}.get(Path(path).suffix)
+        if save is None:
+            raise CheckpointError(f"{path}: encoders are written to files that end in .safetensors or .pt")
+        save(Path(path), self.checkpoint())
 
     def losses(self, step: TrainStep, stage: Stage = Stage.TRAINING) -> Iterator[tuple[str, float, LossOutput]]:
         """Compute the losses of a step, one micro-batch at a time.
@@ -165,6 +172,10 @@ class PretrainModule(LightningModule):
         self.history.record(self.global_step, means)
         self.log_dict(means)
         self.log("val", means["val_loss"], prog_bar=True, logger=False)
+
+    def configure_callbacks(self) -> Sequence[Callback]:
+        """Freeze what the parameters name, in any trainer."""
+        return [] if self.freezing is None else [self.freezing]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build what the parameters name. Lightning does not see the schedule, which moves once per optimizer step."""

@@ -66,6 +66,7 @@ NO_WEIGHTS = {
     *(f"training.state.{name}" for name in ("begin", "best", "checkpointing", "content", "file", "folder")),
     *("training.bfloat16", "training.logs.history", "training.loading.verify", "training.logs.throughput"),
     *("progress", "training.logs.progress_lines"),
+    *("inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
     *("json_text", "nn.allocation", "safetensors_header", "stated_spec"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""

@@ -26,6 +26,7 @@ NO_WEIGHTS = (
     *("training.state", "jobs.train.resume", "jobs.train.runs", "overwrite"),
     *("training.logs.history", "training.logs.throughput", "training.bfloat16", "training.loading.verify"),
     *("progress", "training.logs.progress_lines"),
+    *("inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),
 )
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""

@@ -12,6 +12,7 @@ from eegfm.files import DISK_FULL, exclusive, naming
 from eegfm.jobs.train.data import TrainingData
 from eegfm.jobs.train.resume import state_to_go_on_from
 from eegfm.jobs.train.runs import CHECKPOINTS, LOCK, busy
+from eegfm.jobs.train.start import start_metrics
 from eegfm.stopping import deferred, stoppable
 from eegfm.training.data_module import WindowData
 from eegfm.training.logs.throughput import ThroughputMonitor
@@ -146,4 +147,6 @@ def run_metrics(module: PretrainModule, fitted: Fitted) -> dict[str, float]:
         "n_adapter_parameters": sum(p.numel() for p in backbone.adapter.parameters()),
         "windows_per_s": monitor.windows_per_s,
     }
+    if module.header is not None:
+        metrics |= start_metrics(module.header.start)
     return metrics | {f"corpus_ratio_{corpus}": ratio for corpus, ratio in monitor.corpus_ratios().items()}

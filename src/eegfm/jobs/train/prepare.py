@@ -6,13 +6,15 @@ from typing import Any
 
 import pandas as pd
 
+from eegfm.checkpoint import Checkpoint
 from eegfm.errors import ConfigError
-from eegfm.inference.backbone import Backbone, new_backbone
+from eegfm.inference.backbone import new_backbone
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.inference.encoder_code import encoder_code
 from eegfm.jobs.train.data import TrainingData, training_data
 from eegfm.jobs.train.fingerprint import named, run_identity, signals_of
 from eegfm.jobs.train.header import pretrain_header
+from eegfm.jobs.train.start import Met, check_fit, check_persons, take_over
 from eegfm.nn.context import Context, objective_seed
 from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import build_seeded
@@ -20,8 +22,10 @@ from eegfm.objectives.base import Objective
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
+from eegfm.training.freezing import check_freezing
 from eegfm.training.loading.verify import readable
 from eegfm.training.module import PretrainModule
+from eegfm.training.started import with_start
 
 _N_STATISTICS_STEPS = 16
 Refuse = Callable[[str, dict[str, Any]], None]
@@ -40,11 +44,20 @@ class PreparedRun:
 
 
 def prepare(
-    params: PretrainParams, mixture: pd.DataFrame, splits: pd.DataFrame, stores: Stores, refuse: Refuse | None = None
+    params: PretrainParams,
+    mixture: pd.DataFrame,
+    splits: pd.DataFrame,
+    stores: Stores,
+    refuse: Refuse | None = None,
+    *,
+    phase: str = "pretrain",
+    start: Checkpoint | None = None,
 ) -> PreparedRun:
-    """Check who may be trained on, address the windows, build the model and fit its statistics."""
+    """Check who may be trained on, address the windows, build the model, fit its statistics and load its start."""
+    params = with_start(params, start.header if start else None, phase)
     split_table = SplitTable(splits)
     split_table.check_training(mixture)
+    met = check_persons(start.header, split_table, params, phase) if start else Met()
     stores = readable(stores, params.loader.verify)
     mixture = with_channels_left(mixture, stores, lambda m: Rereference(m, params.reference, params.bad_channels))
     data = training_data(mixture, stores, params)
@@ -53,11 +66,40 @@ def prepare(
             "publish is best, but the mixture has no window to validate on; choose publish: last, or keep persons for "
             "validation (split.validation_ratio)"
         )
-    identity = run_identity(params, data, signals_of(mixture, stores))
+    identity = run_identity(params, data, signals_of(mixture, stores), parents=[start] if start else [])
     fingerprint = named(identity)
     if refuse is not None:
         refuse(fingerprint, identity)
+    if start:
+        check_fit(start, params, data, phase)
     code = encoder_code(params.encoder, params.adapter)  # now: who edits it during the training does not change that
+    objective = _new_objective(params, data)
+    check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch)
+    report = None
+    if start:
+        report = take_over(objective, start, params, met, phase, lambda: _fit_statistics(objective, params, data))
+    else:
+        _fit_statistics(objective, params, data)
+    header = pretrain_header(
+        objective,
+        params,
+        data,
+        stores,
+        objective.backbone.encoder_spec,
+        fingerprint,
+        split_table,
+        mixture,
+        code,
+        phase=phase,
+        start=start,
+        start_report=report,
+    )
+    module = PretrainModule(objective, params, data.weights, data.n_steps, data.n_steps_per_epoch, header)
+    return PreparedRun(module, data, stores, fingerprint, identity)
+
+
+def _new_objective(params: PretrainParams, data: TrainingData) -> Objective:
+    """Build backbone and objective; their initial weights follow from the seed, global random state stays."""
     backbone = new_backbone(
         params.encoder,
         params.adapter,
@@ -66,19 +108,13 @@ def prepare(
         reference=params.reference,
         bad_channels=params.bad_channels,
     )
-    objective = _new_objective(params, backbone)
-    first_steps = range(min(_N_STATISTICS_STEPS, data.n_steps))
-    context = Context(n_steps=data.n_steps, seed=params.seed, corpora=tuple(sorted(data.weights)))
-    objective.setup((batch for step in first_steps for batch in data.training.batches(step)), context)
-    header = pretrain_header(
-        objective, params, data, stores, backbone.encoder_spec, fingerprint, split_table, mixture, code
-    )
-    module = PretrainModule(objective, params, data.weights, data.n_steps, data.n_steps_per_epoch, header)
-    return PreparedRun(module, data, stores, fingerprint, identity)
-
-
-def _new_objective(params: PretrainParams, backbone: Backbone) -> Objective:
-    """Build the objective; its initial weights follow from the seed, global random state stays."""
     objective = build_seeded(params.objective, objective_seed(params.seed), backbone)
     assert isinstance(objective, Objective), f"{params.objective.implementation} is no Objective"
     return objective
+
+
+def _fit_statistics(objective: Objective, params: PretrainParams, data: TrainingData) -> None:
+    """Estimate statistics of the first steps."""
+    first_steps = range(min(_N_STATISTICS_STEPS, data.n_steps))
+    context = Context(n_steps=data.n_steps, seed=params.seed, corpora=tuple(sorted(data.weights)))
+    objective.setup((batch for step in first_steps for batch in data.training.batches(step)), context)

@@ -42,7 +42,13 @@ class PretrainResult:
 
 
 def pretraining(
-    params: PretrainParams, mixture: pd.DataFrame, splits: pd.DataFrame, stores: Stores
+    params: PretrainParams,
+    mixture: pd.DataFrame,
+    splits: pd.DataFrame,
+    stores: Stores,
+    *,
+    phase: str = "pretrain",
+    start: Checkpoint | None = None,
 ) -> tuple[PretrainModule, WindowData]:
     """Build the Lightning module of a pretraining and its data, for a trainer of the caller's own.
 
@@ -54,13 +60,16 @@ def pretraining(
         mixture: Windows to draw from, see ``eegfm.mixture.table.mix_windows``.
         splits: Persons and their splits; the mixture is checked against it, and the header says who was trained on.
         stores: Signal stores by corpus.
+        phase: Name of the phase.
+        start: Encoder to start from; None for weights from the seed.
 
     Raises:
-        ConfigError: Parameters and data do not fit.
+        ConfigError: Parameters and data, or parameters and start, do not fit.
+        CheckpointError: Weights of the start do not fit.
         StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
     """
-    run = prepare(params, mixture, splits, stores)
+    run = prepare(params, mixture, splits, stores, phase=phase, start=start)
     return run.module, WindowData(run.data.training, run.data.validation)
 
 
@@ -71,6 +80,8 @@ def fit_pretraining(
     run_directory: Path,
     *,
     splits: pd.DataFrame,
+    phase: str = "pretrain",
+    start: Checkpoint | None = None,
     refuse: Refuse = lambda fingerprint, identity: None,
     stored: str | None = None,
 ) -> PretrainResult:
@@ -83,6 +94,8 @@ def fit_pretraining(
         run_directory: Runs lie here side by side, each in a folder named by a fingerprint of its parameters,
             its mixture, the samples and filters of its signals, and its code.
         splits: Persons and their splits; the mixture is checked against it, and the header says who was trained on.
+        phase: Name of the phase, for the header and for messages.
+        start: Encoder to start from; it decides what the parameters leave out. None for weights from the seed.
         refuse: Is called as soon as the run has its name, before the model is built.
         stored: Name of the run whose encoder is stored, and whose folder ``keep_runs`` does not remove.
 
@@ -91,20 +104,22 @@ def fit_pretraining(
         ``val_loss`` and ``val_r2`` (where there are validation windows) with one of each per corpus,
         ``best_val_loss`` and ``best_step``, ``n_steps``, ``published_step``, ``n_skipped_steps``, ``n_windows``,
         ``n_parameters``, ``n_adapter_parameters``, ``windows_per_s``,
-        ``corpus_ratio_<corpus>`` as realised.
+        ``corpus_ratio_<corpus>`` as realised; with a start ``n_matched``, ``n_missing`` and ``n_unexpected`` weights,
+        ``n_test_persons_of_start`` and ``n_validation_persons_of_start``.
 
     Raises:
-        ConfigError: Parameters and data do not fit.
+        ConfigError: Parameters and data, or parameters and start, do not fit.
+        CheckpointError: Weights of the start do not fit.
         TrainingError: The loss is not finite, the run was stopped early, or the CPU computes wrong in bfloat16.
         StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
     """
     if params.precision == "bf16-mixed":
         check_bfloat16(training_device(params.accelerator))
-    run = prepare(params, mixture, splits, stores, refuse)
+    run = prepare(params, mixture, splits, stores, refuse, phase=phase, start=start)
     module, data = run.module, run.data
     directory = run_directory / run.fingerprint
-    _write_params(directory, params, run.identity)
+    _write_params(directory, module.params, run.identity)
     fitted = fit(module, data, directory, run.identity)
     module = module.cpu().eval()
     if params.keep_runs is not None:

@@ -5,7 +5,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from lightning import Callback, LightningModule, Trainer
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.optim import Optimizer
 
@@ -19,8 +20,8 @@ from eegfm.training.state.folder import StateFolder
 MONITOR = "val/loss"
 
 
-class Checkpointing(Callback):
-    """Save states between two optimizer steps; this must be the last callback, because it saves what others count.
+class Checkpointing(Checkpoint):
+    """Save states between two optimizer steps. Lightning calls it last, after all whose counts it saves.
 
     A validation belongs to its step: the state of a step that is validated is saved after the validation. States are
     copied at once and written by a thread, so that training waits for the disk only if it is slower than an interval.
