@@ -21,6 +21,7 @@ from eegfm.project.corpus_params import CorpusParams
 from eegfm.splits.config import SplitParams
 from eegfm.training.blocks import FreezeRule, LoadParams
 from eegfm.training.config import PretrainParams
+from eegfm.training.schedules.config import ScheduleConfig
 from eegfm.windows.config import TaskConfig, WindowConfig, WindowParams
 from kedro_project import PROJECT_ROOT
 
@@ -122,6 +123,16 @@ def test_the_tables_of_encoders_are_those_of_the_newest_result(monkeypatch: pyte
 def test_every_encoder_is_documented() -> None:
     members = get_args(get_args(AnyEncoderConfig)[0])
     assert {member.model_fields["name"].default for member in members} <= code_words("encoders.md")
+
+
+def test_every_schedule_is_documented_with_its_options() -> None:
+    members = get_args(get_args(ScheduleConfig)[0])
+    words = code_words("training.md")
+    assert {member.model_fields["name"].default for member in members} <= words
+    assert {name for member in members for name in member.model_fields} <= words
+    section = (PROJECT_ROOT / "docs" / "training.md").read_text(encoding="utf-8").split("## Schedules")[1]
+    [block, *_] = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    assert PretrainParams.model_validate(yaml.safe_load(block)["pretrain"]).schedule.name == "warmup_cosine"
 
 
 def test_the_example_of_windows_is_valid() -> None:

@@ -43,13 +43,16 @@ class TrainStep(NamedTuple):
 
     Args:
         number: Number of the step, counted from 0 over all epochs; in a validation, number of the batch.
-        batches: Each of one corpus, montage and length, in the plan's order.
+        batches: Each of one corpus, montage and length, in the plan's order; the cuts of a micro-batch one after
+            another.
         n_windows: Windows of the whole step, all processes together.
+        n_cuts: Cuts of every micro-batch; each is a batch of its own.
     """
 
     number: int
     batches: list[StoredBatch]
     n_windows: int
+    n_cuts: int = 1
 
 
 class WindowBatch(TypedDict):
@@ -75,7 +78,7 @@ def rank_slice(rank: int, world_size: int) -> slice:
     Masks and views that are drawn for the whole micro-batch are cut with the same slice, so that all ranks together
     equal one process. The slice has steps, not one contiguous part per rank, because of pairs: it cuts the anchors
     and the positives, one half each, alike. It also sends neighbours in a list of pairs, which are of one group, to
-    different ranks.
+    different ranks. What a rank has is cut with the same slice where gradients are accumulated.
     """
     return slice(rank, None, world_size)
 

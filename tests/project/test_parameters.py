@@ -166,6 +166,12 @@ def test_messages(parameters: dict[str, Any], key: str, value: object, expected:
             7,
             "batch_size 7 cannot be shared out by the mixture weights (hbn 4.9, tuh 2.1 windows)",
         ),
+        (
+            "pretrain.accumulate",
+            4,
+            "batch_size 20 cannot be shared out by the mixture weights (hbn 3.5, tuh 1.5 windows in each of the 4 "
+            "parts that accumulate asks for); nearest batch sizes that can: 40; change batch_size, accumulate or the",
+        ),
     ],
 )
 def test_values_that_are_wrong_together(parameters: dict[str, Any], key: str, value: object, expected: str) -> None:

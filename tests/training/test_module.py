@@ -2,7 +2,7 @@
 
 import gc
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +23,7 @@ from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.recording import Montage
 from eegfm.training.config import PretrainParams
 from eegfm.training.module import PretrainModule
+from eegfm.training.schedules.base import Schedule
 from eegfm.training.trainer import quieten
 
 WEIGHTS = {"hbn": 0.7, "tuh": 0.3}
@@ -342,6 +343,27 @@ def test_validation_means_count_windows_then_weights(
     table = module.history.table()
     assert table["step"].tolist() == [6]
     assert table["val_loss"][0] == logged["val_loss"]
+
+
+def test_the_schedule_hears_of_validations_by_the_names_of_the_logs(
+    module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[dict[str, float]] = []
+
+    class Watching(Schedule):
+        def observe(self, values: Mapping[str, float]) -> None:
+            heard.append({**values})
+
+    def build(config: object, optimizer: torch.optim.Optimizer, n_steps: int, n_steps_per_epoch: int) -> Schedule:
+        return Watching(optimizer, lambda step: 1.0)
+
+    monkeypatch.setattr(type(module.params.schedule), "build", build)
+    fit(module, batches)
+    hbn, tuh = losses(module.eval(), batches, Stage.VALIDATION, 0)
+    assert len(heard) == 1
+    assert {"val/loss", "val/loss/hbn", "val/loss/tuh", "val/r2", "val/r2/hbn"} <= set(heard[0])
+    assert heard[0]["val/loss/hbn"] == pytest.approx(hbn, rel=1e-5)
+    assert heard[0]["val/loss"] == pytest.approx(0.7 * hbn + 0.3 * tuh, rel=1e-5)
 
 
 def test_every_logged_step_has_a_row(module: PretrainModule, batches: list[StoredBatch]) -> None:

@@ -153,8 +153,9 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
     # Shares by size or by hours follow from the windows; training checks them.
     if "pretrain" in parameters and roles.pretrain and mix.given_weights and mix.by != "hours":
         total = sum(mix.given_weights[name] for name in roles.pretrain)
-        batch_size = checked(PretrainParams, parameters["pretrain"], "pretrain").batch_size
-        batch_counts({name: mix.given_weights[name] / total for name in roles.pretrain}, batch_size)
+        pretrain = checked(PretrainParams, parameters["pretrain"], "pretrain")
+        weights = {name: mix.given_weights[name] / total for name in roles.pretrain}
+        batch_counts(weights, pretrain.batch_size, n_cuts=pretrain.accumulate)
 
 
 def _check_cut(parameters: Mapping[str, Any], corpus: str, cut: str, key: str) -> None:

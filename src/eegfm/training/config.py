@@ -12,6 +12,7 @@ from eegfm.recording import BadChannels
 from eegfm.training.blocks import CheckpointParams, FreezeRules, LoaderParams, LoadParams, ShuffleParams
 from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
 from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
+from eegfm.training.schedules.length import RunLength
 
 
 class PretrainParams(StrictModel):
@@ -27,6 +28,8 @@ class PretrainParams(StrictModel):
         bad_channels: ``mask`` leaves them out of the average and of all that the encoder sees; ``interpolate`` puts in
             their place what splines through the good scalp electrodes say. See ``eegfm.nn.rereference.Rereference``.
         batch_size: Windows per optimizer step, all corpora together; the corpus weights must divide it.
+        accumulate: Parts that each micro-batch is cut into; only one of them is in memory, their gradients add up to
+            one optimizer step. See docs/training.md for what is no longer that of the whole micro-batch.
         n_steps: Optimizer steps; give this or ``n_epochs``.
         n_epochs: Passes, each of as many windows as there are in all corpora together.
         shuffle: Shuffling of windows; fully by default, for signals in memory or on a fast disk.
@@ -62,6 +65,7 @@ class PretrainParams(StrictModel):
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
     bad_channels: BadChannels = "mask"
     batch_size: Count = 40
+    accumulate: Count = 1
     n_steps: Number | None = None
     n_epochs: Number | None = None
     shuffle: ShuffleParams = ShuffleParams()
@@ -102,6 +106,16 @@ class PretrainParams(StrictModel):
             if self.n_epochs is not None and rule.until_epoch is not None and rule.until_epoch >= self.n_epochs:
                 raise ValueError(beyond_the_run(rule.until_epoch, self.n_epochs))
         return self
+
+    @model_validator(mode="after")
+    def _schedule_ends(self) -> "PretrainParams":
+        n_validations = None if self.n_steps is None else self.n_validations(self.n_steps)
+        self.schedule.check(RunLength(self.n_steps, self.n_epochs, n_validations))
+        return self
+
+    def n_validations(self, n_steps: int) -> int:
+        """Validations of a run of ``n_steps`` steps that has windows to validate on; the last follows the last step."""
+        return -(-n_steps // self.validation_interval_steps)
 
     def identity(self) -> dict[str, Any]:
         """Options that decide the result.

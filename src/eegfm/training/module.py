@@ -118,7 +118,8 @@ class PretrainModule(LightningModule):
         for batch in step.batches:
             corpus = batch["corpus"]
             share = len(batch["samples"]) * self.world_size / step.n_windows
-            yield corpus, share, self._output(batch, replace(context, part=n_before[corpus]))
+            part, cut = divmod(n_before[corpus], step.n_cuts)
+            yield corpus, share, self._output(batch, replace(context, part=part, cut=cut, n_cuts=step.n_cuts))
             n_before[corpus] += 1
 
     def training_step(self, step: TrainStep, batch_idx: int) -> None:
@@ -167,8 +168,9 @@ class PretrainModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log means per corpus and over the mixture."""
-        means = {f"val_{name}": value for name, value in self._means(self._validation.by_corpus()).items()}
-        self.validation_values = {name.replace("val_", "val/", 1): value for name, value in means.items()}
+        by_corpus = self._validation.by_corpus()
+        means = {f"val_{name}": value for name, value in self._means(by_corpus).items()}
+        self._tell_schedule(by_corpus)
         self.history.record(self.global_step, means)
         self.log_dict(means)
         self.log("val", means["val_loss"], prog_bar=True, logger=False)
@@ -250,6 +252,15 @@ class PretrainModule(LightningModule):
             assert isinstance(n_finite, Tensor)
             is_finite = n_finite > self.world_size - 0.5
         return is_finite
+
+    def _tell_schedule(self, by_corpus: dict[str, dict[str, float]]) -> None:
+        """Show the values of a validation to the schedule, by their names in the logs."""
+        values = {f"val/{name}": value for name, value in with_r2(mixed(by_corpus, self.weights)).items()}
+        for corpus, of_corpus in by_corpus.items():
+            values |= {f"val/{name}/{corpus}": value for name, value in with_r2(of_corpus).items()}
+        self.validation_values = values
+        if self.schedule is not None:
+            self.schedule.observe(values)
 
     def _remedy(self) -> str:
         return (

@@ -65,7 +65,7 @@ NO_WEIGHTS = {
     *("jobs.train.resume", "jobs.train.runs", "overwrite"),
     *(f"training.state.{name}" for name in ("begin", "best", "checkpointing", "content", "file", "folder")),
     *("training.bfloat16", "training.logs.history", "training.loading.verify", "training.logs.throughput"),
-    *("progress", "training.logs.progress_lines"),
+    *("progress", "training.logs.progress_lines", "training.schedules.length"),
     *("inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
     *("json_text", "nn.allocation", "safetensors_header", "stated_spec"),
 }

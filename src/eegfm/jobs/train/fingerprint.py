@@ -25,7 +25,7 @@ NO_WEIGHTS = (
     # These watch, compare and refuse.
     *("training.state", "jobs.train.resume", "jobs.train.runs", "overwrite"),
     *("training.logs.history", "training.logs.throughput", "training.bfloat16", "training.loading.verify"),
-    *("progress", "training.logs.progress_lines"),
+    *("progress", "training.logs.progress_lines", "training.schedules.length"),
     *("inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),
 )
