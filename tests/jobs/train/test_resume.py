@@ -119,8 +119,10 @@ def scalars(directory: Path) -> dict[str, list[tuple[int, float]]]:
 def test_an_interrupted_training_goes_on_exactly(
     train: Trainings, whole: PretrainResult, caplog: pytest.LogCaptureFixture
 ) -> None:
-    train.interrupted(8)
+    train.interrupted(9)
     assert train.checkpoints() == ["best.ckpt", "step_3.ckpt", "step_6.ckpt"]
+    [directory] = train.runs.iterdir()
+    assert max(step for step, _ in scalars(directory)["train_loss"]) == 7, "step 8 is logged already"
     done = train()
     assert train.steps == [6, 7, 8, 9, 10, 11]
     assert outcome(done) == outcome(whole)
