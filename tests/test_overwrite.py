@@ -10,7 +10,15 @@ import pytest
 from checkpoints import header, imported_header
 from eegfm.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from eegfm.errors import CheckpointError
-from eegfm.overwrite import changed_code, refuse_imported, refuse_trained, stored_header
+from eegfm.overwrite import (
+    changed_code,
+    changed_parameters,
+    is_only_longer,
+    refuse_imported,
+    refuse_trained,
+    stored_header,
+    stored_run,
+)
 from eegfm.source_code import module_hashes
 
 CODE = module_hashes("eegfm.nn.rereference")
@@ -77,6 +85,32 @@ def test_the_same_run_again_and_an_empty_place_are_not_refused(tmp_path: Path) -
 def test_what_differs_is_named(change: dict[str, Any], expected: str, tmp_path: Path) -> None:
     file, runs = store(tmp_path, header(fingerprint="abc")), write_log(tmp_path, IDENTITY)
     assert refused(file, runs, IDENTITY | change) == f"was trained {expected}"
+
+
+@pytest.mark.parametrize(
+    ("length", "is_longer"),
+    [
+        ({"n_steps": 7}, True),
+        ({"n_steps": 5}, False),
+        ({"n_steps": 6}, True),
+        ({"n_steps": None, "n_epochs": 9}, False),
+    ],
+)
+def test_more_steps_of_the_same_run_are_not_refused(length: dict[str, Any], is_longer: bool, tmp_path: Path) -> None:
+    made = IDENTITY | {"params": IDENTITY["params"] | {"n_epochs": None}}
+    file, runs = store(tmp_path, header(fingerprint="abc")), write_log(tmp_path, made)
+    now = made | {"params": made["params"] | length}
+    assert is_only_longer(made, now) is is_longer
+    assert (changed_parameters(made["params"], now["params"], "pretrain") == "") is is_longer
+    if is_longer:
+        refuse_trained(file, runs, overwrite=False)("new", now)
+        assert not is_only_longer(made, now | {"mixture": "other"})
+        assert "pretrain.seed 0 -> 1" in changed_parameters(made["params"], now["params"] | {"seed": 1}, "pretrain")
+    else:
+        assert "pretrain.n_steps 6 ->" in refused(file, runs, now)
+    assert not is_only_longer({}, now)
+    assert stored_run(file) == "abc"
+    assert stored_run(tmp_path / "none") is None
 
 
 @pytest.mark.parametrize("log", ["", "no JSON", "[]", '{"identity": {"params": {}}}'])

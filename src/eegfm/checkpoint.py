@@ -41,7 +41,8 @@ class CheckpointHeader(Ancestry):
     made the file. ``bad_channels`` is the treatment of bad channels before the encoder. ``normalization`` is the
     configuration of what makes microvolts unitless before the encoder. ``license`` is the license of the weights.
     ``published`` says whether the weights are those of the last step or of the best validation; ``n_steps`` is their
-    step.
+    step. ``continues`` names shorter runs that differ from this one in nothing but their steps, and that it took over
+    from.
     """
 
     format_version: Literal[6] = FORMAT_VERSION
@@ -61,6 +62,7 @@ class CheckpointHeader(Ancestry):
     seed: int
     n_steps: int | None
     published: Literal["last", "best"] = "last"
+    continues: tuple[str, ...] = ()
     versions: dict[str, str]
     encoder_code: dict[str, str]
     start: dict[str, Any] | None = None

@@ -81,6 +81,9 @@ def test_other_parameters_are_named_before_the_first_step(tmp_path: Path) -> Non
         "keep both with --params=model=NAME, or replace it with --params=pretrain.overwrite=true"
     )
     check_encoder(PRETRAIN, catalog(tmp_path, other.model_copy(update={"overwrite": True})))
+    check_encoder(PRETRAIN, catalog(tmp_path, PARAMS.model_copy(update={"n_steps": 7})))  # it goes on
+    fewer = refused(PRETRAIN, catalog(tmp_path, PARAMS.model_copy(update={"n_steps": 5})))
+    assert fewer.startswith("was trained with other parameters (pretrain.n_steps 6 -> 5); this run")
 
 
 def test_another_start_is_named_before_the_first_step(tmp_path: Path) -> None:
@@ -150,4 +153,6 @@ def test_an_encoder_that_came_during_the_training_stays_and_the_new_one_lies_bes
     )
     store(tmp_path, made)
     keep_other_encoder(node, catalog(tmp_path), {"pretrain.encoder": made})
+    longer = Checkpoint(made.tensors, header(fingerprint="longer").model_copy(update={"continues": ("new",)}))
+    keep_other_encoder(node, catalog(tmp_path), {"pretrain.encoder": longer})
     keep_other_encoder(Node(lambda: 1, None, "x", name="other"), catalog(tmp_path), {"x": 1})

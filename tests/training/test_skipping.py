@@ -9,11 +9,15 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from eegfm.errors import TrainingError
+from eegfm.training.optimizers.config import LambConfig
+from eegfm.training.optimizers.lamb import Lamb
 from eegfm.training.skipping import KeptBuffers, SkippedSteps, guarded_step
 
 MAKE: dict[str, Callable[[list[nn.Parameter]], Optimizer]] = {
     "adamw fused": lambda params: AdamW(params, lr=0.1, weight_decay=0.1, fused=True),
-    "sgd fused": lambda params: SGD(params, lr=0.1, momentum=0.9, fused=True),
+    "lamb": lambda params: Lamb(
+        [{"params": params, "lr": 0.1, "weight_decay": 0.1, "adapts": True}], LambConfig(learning_rate=0.1)
+    ),
     "adam foreach": lambda params: Adam(params, lr=0.1, foreach=True),
     "sgd": lambda params: SGD(params, lr=0.1, momentum=0.9, weight_decay=0.1, nesterov=True),
     "rmsprop": lambda params: RMSprop(params, lr=0.1, momentum=0.5, centered=True),

@@ -88,12 +88,13 @@ def _changed_start(header: CheckpointHeader, node: Node, pipeline: Pipeline, cat
 
 
 def _is_of(file: Path, made: Checkpoint) -> bool:
-    """True if a stored encoder is from the same run, or the same import."""
+    """True if a stored encoder is from the same run, from one that the run went on from, or from the same import."""
     try:
         header = stored_header(file, "")
     except CheckpointError:
         return False
-    return header is None or (header.imported, header.fingerprint) == (made.header.imported, made.header.fingerprint)
+    names = {made.header.fingerprint, *made.header.continues}
+    return header is None or (header.imported == made.header.imported and header.fingerprint in names)
 
 
 def _file(catalog: Catalog, name: str) -> Path:

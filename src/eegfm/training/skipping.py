@@ -164,12 +164,8 @@ def _put_back_unless(
 
 
 def _skips_by_itself(optimizer: Optimizer) -> bool:
-    if not getattr(optimizer, "_step_supports_amp_scaling", False):
+    """Whether it is fused. Fused SGD is not trusted: a first step that it skips leaves its momentum undefined."""
+    if isinstance(optimizer, SGD) or not getattr(optimizer, "_step_supports_amp_scaling", False):
         return False
     groups = [group for group in optimizer.param_groups if any(p.grad is not None for p in group["params"])]
-    if not all(group.get("fused") for group in groups):
-        return False
-    # The first step of fused SGD leaves its momentum as memory happens to be where it is skipped.
-    return not isinstance(optimizer, SGD) or all(
-        p in optimizer.state for group in groups for p in group["params"] if p.grad is not None
-    )
+    return all(group.get("fused") for group in groups)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
 
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
@@ -62,7 +62,7 @@ def build_trainer(
         callbacks=[*bar, *callbacks],
         enable_progress_bar=shows_bar,
         enable_model_summary=False,
-        enable_checkpointing=False,
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),  # no other than these
         use_distributed_sampler=False,
         default_root_dir=run_directory,
     )

@@ -16,7 +16,7 @@ import pytest
 import torch
 from lightning import Trainer
 from numpy.typing import NDArray
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grads_with_norm_
 
 from eegfm.adapters.config import PerceiverConfig
 from eegfm.adapters.load import new_adapter
@@ -441,15 +441,14 @@ def test_bfloat16_that_computes_wrong_is_refused_before_training(
 def test_the_gradient_is_clipped(mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path: Path) -> None:
     seen: list[float] = []
 
-    def clip(parameters: Iterable[torch.nn.Parameter], max_norm: float) -> torch.Tensor:
+    def clip(parameters: Iterable[torch.nn.Parameter], max_norm: float, total_norm: torch.Tensor) -> None:
         kept = list(parameters)
-        norm = clip_grad_norm_(kept, max_norm)
+        clip_grads_with_norm_(kept, max_norm, total_norm)
         seen.append(float(torch.cat([p.grad.flatten() for p in kept if p.grad is not None]).norm()))
-        return norm
 
     asked = {**PARAMS.model_dump(), "n_steps": 3, "gradient_clip": 1e-3}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
+        patch.setattr(torch.nn.utils, "clip_grads_with_norm_", clip)
         fit_pretraining(mixture, stores, PretrainParams.model_validate(asked), tmp_path, splits=noise_splits(mixture))
     assert seen == pytest.approx([1e-3] * 3, rel=1e-2)
 

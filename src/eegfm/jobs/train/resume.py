@@ -41,6 +41,8 @@ def state_to_go_on_from(
     if state is None:
         folder.clear()
         return None
+    assert module.header is not None, "a module of eegfm.jobs.train has a header"
+    module.header = module.header.model_copy(update={"continues": state.header.continues})
     if state.step == module.n_steps:
         logger.info("Run %s is finished: its %d steps are not taken again", directory.name, state.step)
         return state
@@ -71,7 +73,10 @@ def _of_a_shorter_run(
 
 
 def _renamed(state: TrainState, fingerprint: str) -> TrainState:
-    return replace(state, fingerprint=fingerprint, header=state.header.model_copy(update={"fingerprint": fingerprint}))
+    """The same state as one of a longer run."""
+    continues = (*state.header.continues, state.fingerprint)
+    header = state.header.model_copy(update={"fingerprint": fingerprint, "continues": continues})
+    return replace(state, fingerprint=fingerprint, header=header)
 
 
 def _say_other_machine(state: TrainState, module: PretrainModule) -> None:

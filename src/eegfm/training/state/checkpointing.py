@@ -5,7 +5,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from lightning import Callback, LightningModule, Trainer
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.optim import Optimizer
 
@@ -19,8 +20,8 @@ from eegfm.training.state.folder import StateFolder
 MONITOR = "val/loss"
 
 
-class Checkpointing(Callback):
-    """Save states between two optimizer steps; this must be the last callback, because it saves what others count.
+class Checkpointing(Checkpoint):
+    """Save states between two optimizer steps. Lightning calls it last, after all whose counts it saves.
 
     A validation belongs to its step: the state of a step that is validated is saved after the validation. States are
     copied at once and written by a thread, so that training waits for the disk only if it is slower than an interval.
@@ -105,14 +106,15 @@ class Checkpointing(Callback):
         if writes:
             self._wait()
             self._folder.save(state)
-        self._deferral.end("the training has taken its last step; start the same command again for what follows it")
+        self._deferral.end(f"a checkpoint of step {step}, the last one, is kept; start the same command again")
         return state
 
     def _save_if_due(self, trainer: Trainer, module: LightningModule, n_done: int) -> None:
         assert isinstance(module, PretrainModule)
         is_stopped = self._deferral.number is not None
-        is_due = self._every_steps is not None and n_done % self._every_steps == 0 and n_done < module.n_steps
-        if not (is_stopped or is_due):
+        is_due = self._every_steps is not None and n_done % self._every_steps == 0
+        # The last state is saved by ``finish``: a validation may follow it, and it says that the run is finished.
+        if n_done == module.n_steps or not (is_stopped or is_due):
             return
         module.skipped.check()
         if trainer.is_global_zero:

@@ -1,36 +1,27 @@
 """Files of training states: one dict of ``torch.save`` with a JSON header, sealed by a checksum over everything.
 
-The first two keys, ``eegfm`` and ``tensors``, are those of a ``.pt`` file of an encoder, so that one reader reads both.
+Header, checksums and ``tensors`` are those of a ``.pt`` file of an encoder, so that its reader reads both.
 """
 
 import io
-import pickle
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import google_crc32c
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
-from eegfm.checkpoint import HEADER_KEY, CheckpointHeader, sealed_texts
-from eegfm.config import first_problem
+from eegfm.checkpoint import HEADER_KEY, header_of, sealed_texts
 from eegfm.errors import CheckpointError, DamageError, TrainingError
 from eegfm.files import write_atomically
-from eegfm.json_text import parse_json
+from eegfm.nn.torch_file import read_torch_file
 from eegfm.training.state.content import TrainState
 
 STATE_FORMAT: Literal[1] = 1
 _SEAL = "seal"
 _OWN = ("fingerprint", "step", "n_steps", "tensors", "module", "optimizer", "schedule", "parts", "machine")
 _CRC_BYTES = 1 << 20
-_DAMAGE = (
-    *(pickle.UnpicklingError, ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError),
-    *(RuntimeError, TypeError, ValueError),
-)
-"""Errors of torch and its unpickler about damaged files."""
 
 
 def write_state(path: Path, state: TrainState) -> None:
@@ -59,14 +50,12 @@ def read_state(path: Path) -> TrainState:
         DamageError: The file is missing, damaged, or none of ours.
         CheckpointError: It is of another format.
     """
+    if not path.is_file():
+        raise DamageError(f"{path}: no such checkpoint")
     try:
-        # Explicitly: an environment variable of torch can change the default.
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Detected pickle protocol")  # the error says what is wrong
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except _DAMAGE as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        raise DamageError(f"{path}: not readable ({lines[0][:160]})") from error
+        content = read_torch_file(path)
+    except CheckpointError as error:
+        raise DamageError(str(error)) from error
     if not isinstance(content, dict) or not isinstance(content.get("state_format"), int):
         raise DamageError(f"{path}: is no checkpoint of a training")
     if content["state_format"] != STATE_FORMAT:
@@ -77,13 +66,9 @@ def read_state(path: Path) -> TrainState:
     if content.pop(_SEAL, None) != _seal_or_none(content) or not {HEADER_KEY, *_OWN} <= content.keys():
         raise DamageError(f"{path}: damaged: it is not what was saved")
     try:
-        header = CheckpointHeader.model_validate(parse_json(content[HEADER_KEY], strict=True))
-    except (ValidationError, ValueError) as error:
-        problem = first_problem(error) if isinstance(error, ValidationError) else error
-        raise CheckpointError(
-            f"{path}: its header is of another format ({problem}); start anew with --params=pretrain.resume=false, or "
-            "go on with the eegfm that wrote it"
-        ) from error
+        header = header_of(path, content)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; or start anew with --params=pretrain.resume=false") from error
     return TrainState(header=header, **{name: content[name] for name in _OWN})
 
 
