@@ -109,7 +109,7 @@ def trainer(candidate: str, shape: Shape, n_layers: int) -> Callable[[AbstractCo
     backbone = new_backbone(
         params.encoder, params.adapter, spec, 0, reference="as_recorded", bad_channels=params.bad_channels
     )
-    backbone.prepare = lambda batch: batch  # windows in microvolts: the encoder is what is measured
+    backbone.prepare = backbone.normalization.forward  # of windows in microvolts: the encoder is what is measured
     objective = build_seeded(params.objective, 0, backbone)
     optimizer, numbers = params.optimizer.build(objective), count()
     batch = simulated_batch(montage, shape)

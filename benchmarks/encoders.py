@@ -182,12 +182,14 @@ def published_head(encoder: "Encoder") -> "nn.Module":
 
 
 def windows(row: Row, n_channels: int, n_samples: int, n_windows: int) -> "WindowBatch":
-    """White noise of 20 uV."""
+    """White noise of 20 uV, over 30."""
     import torch
 
     montage = _montage(n_channels)
+    signal_uv = 20 * torch.randn(n_windows, n_channels, n_samples, generator=torch.Generator().manual_seed(0))
     return {
-        "signal": 20 * torch.randn(n_windows, n_channels, n_samples, generator=torch.Generator().manual_seed(0)),
+        "signal": signal_uv / 30,
+        "signal_uv": signal_uv,
         "channel_positions": torch.from_numpy(montage.positions()).expand(n_windows, -1, -1),
         "channel_mask": torch.ones(1, 1, dtype=torch.bool).expand(n_windows, n_channels),
         "reference": "average",

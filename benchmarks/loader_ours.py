@@ -59,7 +59,7 @@ def loaded_float32(material: Material, n_batches: int, folder: Path) -> int:
     """The same, and microvolts in float32 (B, C, T) on the CPU; as everywhere here, a view of (B, T, C)."""
     signal_uv = torch.empty((BATCH, material.window, material.n_channels))
     n = 0
-    for _, (batch,), _ in TrainingLoader(planned(material), {CORPUS: opened(material)}, n_batches):
+    for _, (batch,), *_ in TrainingLoader(planned(material), {CORPUS: opened(material)}, n_batches):
         n += len(_in_microvolts(batch, signal_uv).transpose(1, 2))
     return n
 
@@ -68,7 +68,7 @@ def loaded_float32_contiguous(material: Material, n_batches: int, folder: Path) 
     """The same, with the samples of a channel side by side in memory, as the peers hand them out."""
     signal_uv = torch.empty((BATCH, material.n_channels, material.window))
     n = 0
-    for _, (batch,), _ in TrainingLoader(planned(material), {CORPUS: opened(material)}, n_batches):
+    for _, (batch,), *_ in TrainingLoader(planned(material), {CORPUS: opened(material)}, n_batches):
         signal_uv.copy_(batch["samples"].transpose(1, 2)).mul_(batch["scales_uv"].unsqueeze(2))
         n += len(signal_uv)
     return n

@@ -28,7 +28,7 @@ def run_seed(env: str, data: Path, seed: int, extra: str) -> dict[str, Any]:
         if not link.exists():
             link.symlink_to((data / "shared" / shared).resolve(), target_is_directory=True)
     parameters = f"data={folder},pretrain.seed={seed},pretrain.progress_bar=false{extra}"
-    nodes = "pretrain_encoder,probe_encoder"
+    nodes = "train_pretrain,probe_encoder"
     command = [sys.executable, "-m", "kedro", "run", f"--env={env}", f"--params={parameters}", f"--nodes={nodes}"]
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with (folder / "log.txt").open("w") as log:

@@ -66,6 +66,7 @@ BENCHMARKS = {
     "encoders": Benchmark("benchmarks.encoders"),
     "ingest": Benchmark("benchmarks.ingest"),
     "loader": Benchmark("benchmarks.loader"),
+    "optimizers": Benchmark("benchmarks.optimizers"),
 }
 
 

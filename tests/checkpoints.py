@@ -7,7 +7,10 @@ from pydantic import TypeAdapter, ValidationError
 from eegfm.adapters.config import AdapterConfig
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.encoders.config import AnyEncoderConfig
+from eegfm.errors import CheckpointError
 from eegfm.inference.encoder_code import encoder_code
+from eegfm.normalizations.config import FixedScaleConfig
+from eegfm.normalizations.said import normalization_of
 
 
 def header(**changes: Any) -> CheckpointHeader:
@@ -20,8 +23,7 @@ def header(**changes: Any) -> CheckpointHeader:
         "objective": {"name": "masked"},
         "signal_spec": {"rate_hz": 100.0, "montages": {}, "n_samples": {}},
         "encoder_spec": {"rate_hz": 100.0, "montages": {}, "n_samples": {}},
-        "signal_scale_uv": 10.0,
-        "normalization": {"kind": "fixed_scale", "scale_uv": 10.0},
+        "normalization": FixedScaleConfig().model_dump(mode="json"),
         "reference": "average",
         "bad_channels": "mask",
         "filters": {"low_hz": 0.5, "high_hz": 45.0},
@@ -41,16 +43,20 @@ def header(**changes: Any) -> CheckpointHeader:
         "versions": {"torch": "2.13.0"},
     }
     fields |= changes
-    return CheckpointHeader(**{"encoder_code": code_of(fields["encoder"], fields["adapter"])} | fields)
+    return CheckpointHeader(
+        **{"encoder_code": code_of(fields["encoder"], fields["adapter"], fields["normalization"])} | fields
+    )
 
 
-def code_of(encoder: dict[str, Any], adapter: dict[str, Any]) -> dict[str, str]:
+def code_of(encoder: dict[str, Any], adapter: dict[str, Any], normalization: dict[str, Any]) -> dict[str, str]:
     """The code of today; none for what is not on the menu."""
     try:
         return encoder_code(
-            TypeAdapter(AnyEncoderConfig).validate_python(encoder), TypeAdapter(AdapterConfig).validate_python(adapter)
+            TypeAdapter(AnyEncoderConfig).validate_python(encoder),
+            TypeAdapter(AdapterConfig).validate_python(adapter),
+            normalization_of(normalization),
         )
-    except ValidationError:
+    except (ValidationError, CheckpointError):
         return {}
 
 

@@ -53,8 +53,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(autouse=True)
 def _default_corpora() -> Iterator[None]:
-    """Pipelines are built for the corpora of the last session; no test inherits them from another."""
-    yield
+    """Pipelines are built for the corpora and phases of the last session; no test inherits them from another.
+
+    Fixtures of a module make sessions before this one is set up, so it counts before a test as well.
+    """
     from eegfm.pipeline_registry import DEFAULT_ROLES, use_roles
 
+    use_roles(DEFAULT_ROLES)
+    yield
     use_roles(DEFAULT_ROLES)

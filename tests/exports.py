@@ -10,12 +10,13 @@ from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.config import Buildable
 from eegfm.encoders.load import PREFIX, new_encoder
+from eegfm.encoders.traits import EncoderConfig
 from eegfm.nn.rereference import Rereference
 from eegfm.signal.montages.canonical import canonical_montage
 
 
 def checkpoint_of(
-    config: Buildable, adapter_config: Buildable | None = None, *, window_s: float = 4, rate_hz: float = 200.0,
+    config: EncoderConfig, adapter_config: Buildable | None = None, *, window_s: float = 4, rate_hz: float = 200.0,
     montages: tuple[str, ...] = ("1020_19",), **changes: Any,
 ) -> Checkpoint:  # fmt: skip
     """A checkpoint with fresh weights; keywords replace fields of its header."""
@@ -32,7 +33,6 @@ def checkpoint_of(
         "adapter": adapter_config.model_dump(mode="json"),
         "signal_spec": spec.to_dict(),
         "encoder_spec": encoder_spec.to_dict(),
-        "normalization": encoder.normalization,
-        "signal_scale_uv": encoder.signal_scale_uv,
+        "normalization": config.default_normalization.model_dump(mode="json"),
     }
     return Checkpoint({name: value.numpy() for name, value in state.items()}, header(**facts | changes))

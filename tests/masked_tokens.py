@@ -9,7 +9,7 @@ from eegfm.encoders.tokens import Tokens
 
 
 def real_signal(batch: WindowBatch) -> Tensor:
-    """(B, C, T) microvolts, zero in channels that are only padding: for encoders that mix channels early."""
+    """(B, C, T) signal, zero in channels that are only padding: for encoders that mix channels early."""
     mask = padding_mask(batch)
     return batch["signal"] if mask is None else batch["signal"].masked_fill(~mask.unsqueeze(-1), 0.0)
 

@@ -24,6 +24,7 @@ import eegfm.settings
 from eegfm.config import StrictModel
 from eegfm.pipeline_registry import use_roles
 from eegfm.project.parameters import check_parameters
+from eegfm.project.phase_blocks import checked_phases
 from kedro_project import HEAVY, PROJECT_ROOT, environments, project_session, run_python
 
 SOURCE = PROJECT_ROOT / "src" / "eegfm"
@@ -73,7 +74,8 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def context(loaded: KedroContext) -> KedroContext:
     """The same, with the pipelines of its corpora."""
-    use_roles(check_parameters(loaded.config_loader["parameters"]))
+    parameters = loaded.config_loader["parameters"]
+    use_roles(check_parameters(parameters), checked_phases(parameters))
     return loaded
 
 

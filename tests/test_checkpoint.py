@@ -95,15 +95,15 @@ def test_weights_of_others_are_refused(tmp_path: Path) -> None:
 )
 def test_header_is_closed(tmp_path: Path, text: str) -> None:
     save_file({"w": np.ones(2, dtype=np.float32)}, tmp_path / "x.safetensors", metadata={"eegfm": text})
-    with pytest.raises(CheckpointError, match=r"x\.safetensors: header does not fit format 5"):
+    with pytest.raises(CheckpointError, match=r"x\.safetensors: header does not fit format 6"):
         read_header(tmp_path / "x.safetensors")
 
 
-@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("version", [5, 7])
 def test_another_format_is_refused_with_what_to_do(tmp_path: Path, version: int) -> None:
     content = header().model_dump() | {"format_version": version}
     save_file({"w": np.ones(2, dtype=np.float32)}, tmp_path / "x.safetensors", metadata={"eegfm": json.dumps(content)})
-    with pytest.raises(CheckpointError, match=rf"x\.safetensors: is of format {version}, .* reads format 5.*again"):
+    with pytest.raises(CheckpointError, match=rf"x\.safetensors: is of format {version}, .* reads format 6.*again"):
         load_checkpoint(tmp_path / "x.safetensors")
 
 
@@ -156,7 +156,7 @@ def test_what_is_wrong_with_a_header_is_one_line(tmp_path: Path) -> None:
     save_file({"w": np.ones(2, dtype=np.float32)}, tmp_path / "x.safetensors", metadata={"eegfm": text})
     with pytest.raises(CheckpointError) as caught:
         read_header(tmp_path / "x.safetensors")
-    assert str(caught.value).endswith("header does not fit format 5 (code: Extra inputs are not permitted)")
+    assert str(caught.value).endswith("header does not fit format 6 (code: Extra inputs are not permitted)")
 
 
 MONTAGE = {"channel_names": ["Cz"], "positions_m": [[0, 0, 0.1]], "is_scalp": [True], "reference": "average"}
@@ -185,7 +185,7 @@ MONTAGE = {"channel_names": ["Cz"], "positions_m": [[0, 0, 0.1]], "is_scalp": [T
 def test_sizes_of_a_header_are_limited(tmp_path: Path, field: str, spec: dict[str, object], expected: str) -> None:
     text = json.dumps(json.loads(header().model_dump_json()) | {field: spec})
     save_file({"w": np.ones(2, dtype=np.float32)}, tmp_path / "x.safetensors", metadata={"eegfm": text})
-    with pytest.raises(CheckpointError, match=r"x\.safetensors: header does not fit format 5") as caught:
+    with pytest.raises(CheckpointError, match=r"x\.safetensors: header does not fit format 6") as caught:
         read_header(tmp_path / "x.safetensors")
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)

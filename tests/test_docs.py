@@ -17,8 +17,13 @@ from eegfm.encoders.published import PUBLISHED
 from eegfm.jobs.weights.config import ExportFormat, ImportParams
 from eegfm.mixture.config import MixtureParams
 from eegfm.nn.load_report import LoadExceptions
+from eegfm.normalizations.config import NormalizationConfig
 from eegfm.project.corpus_params import CorpusParams
 from eegfm.splits.config import SplitParams
+from eegfm.training.blocks import FreezeRule, LoadParams
+from eegfm.training.config import PretrainParams
+from eegfm.training.optimizers.config import OptimizerConfig
+from eegfm.training.schedules.config import ScheduleConfig
 from eegfm.windows.config import TaskConfig, WindowConfig, WindowParams
 from kedro_project import PROJECT_ROOT
 
@@ -107,6 +112,43 @@ def test_every_adapter_is_documented() -> None:
     assert {member.model_fields["name"].default for member in members} <= code_words("adapters.md")
 
 
+def test_every_normalization_is_documented_and_its_examples_work() -> None:
+    words, members = code_words("normalizations.md"), get_args(get_args(NormalizationConfig)[0])
+    assert {option for member in members for option in member.model_fields} <= words
+    assert {member.model_fields["name"].default for member in members} <= words
+    page = (PROJECT_ROOT / "docs" / "normalizations.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        PretrainParams.model_validate({**yaml.safe_load(block)["pretrain"], "n_steps": 1})
+
+
+def test_the_normalization_of_every_encoder_is_documented() -> None:
+    page = (PROJECT_ROOT / "docs" / "normalizations.md").read_text(encoding="utf-8")
+    rows = [row for row in page.split("## What encoders take")[1].split("\n## ")[0].splitlines() if row[:1] == "|"]
+    for member in get_args(get_args(AnyEncoderConfig)[0]):
+        named = [row for row in rows if f"`{member.model_fields['name'].default}`" in row]
+        [row] = named or [row for row in rows if "all others" in row]
+        _, _, trained, published, _ = row.split("|")
+        chosen = member.default_normalization
+        offset = f"offset {chosen.offset_uv:g} µV, ".replace("-", "−") if chosen.offset_uv else ""
+        clip = f"clipped at {chosen.clip:g}" if chosen.clip else "not clipped"
+        assert trained.strip() == f"`{chosen.name}`, {chosen.scale_uv:g} µV, {offset}{clip}"
+        other = member.published_normalization
+        assert published.strip() == (f"`{other.name}`, not clipped" if other else "the same" if named else "")
+
+
+def test_every_optimizer_is_documented_with_every_choice() -> None:
+    words = code_words("training.md")
+    for member in get_args(get_args(OptimizerConfig)[0]):
+        assert {member.model_fields["name"].default, *member.model_fields} - {"name"} <= words, member
+    text = (PROJECT_ROOT / "docs" / "training.md").read_text(encoding="utf-8").split("## Optimizers")[1]
+    block = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0]
+    params = PretrainParams.model_validate({**yaml.safe_load(block)["pretrain"], "n_steps": 1})
+    assert params.optimizer.learning_rates.adapter == 3e-3
+    assert params.weight_average is not None
+
+
 def test_the_tables_of_encoders_are_those_of_the_newest_result(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(PROJECT_ROOT)
     from benchmarks.encoder_table import MARKS, rendered
@@ -122,10 +164,28 @@ def test_every_encoder_is_documented() -> None:
     assert {member.model_fields["name"].default for member in members} <= code_words("encoders.md")
 
 
+def test_every_schedule_is_documented_with_its_options() -> None:
+    members = get_args(get_args(ScheduleConfig)[0])
+    words = code_words("training.md")
+    assert {member.model_fields["name"].default for member in members} <= words
+    assert {name for member in members for name in member.model_fields} <= words
+    section = (PROJECT_ROOT / "docs" / "training.md").read_text(encoding="utf-8").split("## Schedules")[1]
+    [block, *_] = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    assert PretrainParams.model_validate(yaml.safe_load(block)["pretrain"]).schedule.name == "warmup_cosine"
+
+
 def test_the_example_of_windows_is_valid() -> None:
     text = (PROJECT_ROOT / "docs" / "windows.md").read_text(encoding="utf-8")
     [block] = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     assert len(WindowParams.model_validate(block["hbn"]["window"]).cuts) == 3
+
+
+def test_starting_and_freezing_are_documented_with_every_parameter() -> None:
+    text = (PROJECT_ROOT / "docs" / "training.md").read_text(encoding="utf-8").split("## Starting and freezing")[1]
+    assert [name for model in (LoadParams, FreezeRule) for name in model.model_fields if name not in text] == []
+    block = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0]
+    params = PretrainParams.model_validate(yaml.safe_load(block)["adapt"])
+    assert [rule.until_epoch for rule in params.freeze] == [2, None]
 
 
 def test_weights_are_documented_with_every_parameter() -> None:

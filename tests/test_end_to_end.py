@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from kedro.framework.project import pipelines
 
 from damage import overwrite
 from eegfm.checkpoint import CheckpointHeader, read_header
 from eegfm.errors import StoreError
-from eegfm.pipeline_registry import DEFAULT_ROLES, use_roles
+from eegfm.normalizations.said import normalization_of
+from eegfm.pipeline_registry import DEFAULT_ROLES, register_pipelines, use_roles
 from eegfm.store.reader import SignalStore
 from kedro_project import Run, files_under, project_session, run_project
 
@@ -29,7 +29,7 @@ def header(run: Run) -> CheckpointHeader:
 
 
 def test_every_catalog_entry_is_written_under_the_data_folder(run: Run) -> None:
-    outputs = {name for node in pipelines["__default__"].nodes for name in node.outputs}
+    outputs = {name for node in register_pipelines()["__default__"].nodes for name in node.outputs}
     assert len(outputs) == 36
     for name in outputs:
         dataset = run.catalog[name]
@@ -91,7 +91,7 @@ def test_header_holds_all_that_is_needed_to_use_the_weights(run: Run, header: Ch
     assert header.reference == "average"
     assert header.filters["low_hz"] == 0.5
     assert header.filters["high_hz"] == 45.0
-    assert header.signal_scale_uv > 0
+    assert normalization_of(header.normalization).name == "fixed_scale"
     assert header.corpora == header.simulated_corpora == ["hbn", "tuh"]
     assert header.n_steps == 6
     assert len(header.splits_sha256) == len(header.mixture_sha256) == 64

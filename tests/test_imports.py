@@ -14,7 +14,7 @@ from kedro_project import PROJECT_ROOT, run_python
 
 SOURCE = PROJECT_ROOT / "src" / "eegfm"
 TORCH_ROOMS = (
-    *("nn", "adapters", "encoders", "inference", "objectives", "training", "evaluation"),
+    *("nn", "normalizations", "adapters", "encoders", "inference", "objectives", "training", "evaluation"),
     *("jobs.train", "jobs.probe", "jobs.weights"),
 )
 """Rooms that compute with torch."""

@@ -10,7 +10,15 @@ import pytest
 from checkpoints import header, imported_header
 from eegfm.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from eegfm.errors import CheckpointError
-from eegfm.overwrite import changed_code, refuse_imported, refuse_trained, stored_header
+from eegfm.overwrite import (
+    changed_code,
+    changed_parameters,
+    is_only_longer,
+    refuse_imported,
+    refuse_trained,
+    stored_header,
+    stored_run,
+)
 from eegfm.source_code import module_hashes
 
 CODE = module_hashes("eegfm.nn.rereference")
@@ -42,9 +50,9 @@ def write_log(folder: Path, identity: dict[str, Any], fingerprint: str = "abc") 
 def refused(file: Path, runs: Path, identity: dict[str, Any], fingerprint: str = "new") -> str:
     before = file.read_bytes()
     with pytest.raises(CheckpointError) as caught:
-        refuse_trained(file, runs, overwrite=False)(fingerprint, identity)
+        refuse_trained(file, runs, overwrite=False, key="pretrain")(fingerprint, identity)
     assert file.read_bytes() == before
-    refuse_trained(file, runs, overwrite=True)(fingerprint, identity)
+    refuse_trained(file, runs, overwrite=True, key="pretrain")(fingerprint, identity)
     said, ways = str(caught.value).removeprefix(f"{file} holds an encoder that "), WAYS.format(key="pretrain")
     assert said.endswith(ways)
     return said.removesuffix(ways)
@@ -52,9 +60,9 @@ def refused(file: Path, runs: Path, identity: dict[str, Any], fingerprint: str =
 
 def test_the_same_run_again_and_an_empty_place_are_not_refused(tmp_path: Path) -> None:
     file = tmp_path / "encoder.safetensors"
-    refuse_trained(file, tmp_path, overwrite=False)("abc", IDENTITY)
+    refuse_trained(file, tmp_path, overwrite=False, key="pretrain")("abc", IDENTITY)
     store(tmp_path, header(fingerprint="abc"))
-    refuse_trained(file, tmp_path, overwrite=False)("abc", IDENTITY)
+    refuse_trained(file, tmp_path, overwrite=False, key="pretrain")("abc", IDENTITY)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +75,7 @@ def test_the_same_run_again_and_an_empty_place_are_not_refused(tmp_path: Path) -
             "pretrain.seed 0 -> 1)",
         ),
         ({"code": CODE | {"nn.rereference": "edited"}}, "by other code (nn.rereference)"),
+        ({"parents": ["p"]}, "from other weights"),
         ({"mixture": "n"}, "on other data (mixture changed)"),
         ({"filters": {"low_hz": 1.0}}, "on other data (filters changed)"),
         ({"signals": {"hbn": "h", "tuh": "u"}}, "on other data (signals of tuh changed)"),
@@ -76,6 +85,32 @@ def test_the_same_run_again_and_an_empty_place_are_not_refused(tmp_path: Path) -
 def test_what_differs_is_named(change: dict[str, Any], expected: str, tmp_path: Path) -> None:
     file, runs = store(tmp_path, header(fingerprint="abc")), write_log(tmp_path, IDENTITY)
     assert refused(file, runs, IDENTITY | change) == f"was trained {expected}"
+
+
+@pytest.mark.parametrize(
+    ("length", "is_longer"),
+    [
+        ({"n_steps": 7}, True),
+        ({"n_steps": 5}, False),
+        ({"n_steps": 6}, True),
+        ({"n_steps": None, "n_epochs": 9}, False),
+    ],
+)
+def test_more_steps_of_the_same_run_are_not_refused(length: dict[str, Any], is_longer: bool, tmp_path: Path) -> None:
+    made = IDENTITY | {"params": IDENTITY["params"] | {"n_epochs": None}}
+    file, runs = store(tmp_path, header(fingerprint="abc")), write_log(tmp_path, made)
+    now = made | {"params": made["params"] | length}
+    assert is_only_longer(made, now) is is_longer
+    assert (changed_parameters(made["params"], now["params"], "pretrain") == "") is is_longer
+    if is_longer:
+        refuse_trained(file, runs, overwrite=False)("new", now)
+        assert not is_only_longer(made, now | {"mixture": "other"})
+        assert "pretrain.seed 0 -> 1" in changed_parameters(made["params"], now["params"] | {"seed": 1}, "pretrain")
+    else:
+        assert "pretrain.n_steps 6 ->" in refused(file, runs, now)
+    assert not is_only_longer({}, now)
+    assert stored_run(file) == "abc"
+    assert stored_run(tmp_path / "none") is None
 
 
 @pytest.mark.parametrize("log", ["", "no JSON", "[]", '{"identity": {"params": {}}}'])

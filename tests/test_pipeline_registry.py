@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from eegfm.errors import ConfigError
 from eegfm.pipeline_registry import DEFAULT_ROLES, register_pipelines, use_roles
 from eegfm.splits.config import Roles
+from eegfm.training.phases import Phase
 from kedro_project import PROJECT_ROOT
 
 COMING = ("contrast", "finetune", "challenge", "tune", "embed", "check", "tokenizer")
@@ -67,6 +68,59 @@ def test_without_a_corpus_to_pretrain_on_everything_but_pretraining_is_there() -
         node.run({"params:corpora": Roles(pretrain=[], probe="mine")})
 
 
+TWO = (Phase(name="pretrain"), Phase(name="adapt", start="previous", previous="pretrain"))
+
+
+def test_two_phases() -> None:
+    use_roles(DEFAULT_ROLES, TWO)
+    registry = register_pipelines()
+    assert {*registry} >= {"pretrain", "adapt", "pretrain_probe", "probe", "pretrain_export", "export"}
+    encoders = {name: {i for i in one.inputs() if i.endswith(".encoder")} for name, one in registry.items()}
+    assert encoders["pretrain"] == encoders["__default__"] == set()
+    assert encoders["adapt"] == encoders["pretrain_probe"] == encoders["pretrain_export"] == {"pretrain.encoder"}
+    assert encoders["probe"] == encoders["export"] == {"adapt.encoder"}
+    assert {"hbn.raw", "mixture", "adapt.encoder"} <= registry["adapt"].all_outputs()
+    assert "adapt.encoder" not in registry["pretrain"].all_outputs()
+    assert {"pretrain_probe.metrics", "probe.metrics"} <= registry["__default__"].all_outputs()
+    read = registry["report"].inputs()
+    assert {"pretrain.metrics", "adapt.metrics", "pretrain_probe.metrics", "probe.comparison"} <= read
+    assert [node.name for node in registry["__default__"].only_nodes_with_tags("adapt").nodes] == ["train_adapt"]
+
+
+def test_the_probe_of_a_phase_comes_before_the_training_of_the_next() -> None:
+    use_roles(DEFAULT_ROLES, (*TWO, Phase(name="a", start="previous", previous="adapt")))
+    names = [node.name for node in register_pipelines()["__default__"].nodes]
+    steps = ["train_pretrain", "probe_pretrain", "train_adapt", "probe_adapt", "train_a", "probe_encoder"]
+    assert [name for name in names if name in steps] == steps
+
+
+def test_a_phase_from_a_file_and_one_from_scratch() -> None:
+    others = (Phase(name="pretrain", start="file"), Phase(name="adapt", start="scratch", previous="pretrain"))
+    use_roles(DEFAULT_ROLES, others)
+    registry = register_pipelines()
+    assert "pretrain.start" in registry["pretrain"].inputs()
+    assert not {name for name in registry["adapt"].inputs() if name.endswith((".start", ".encoder"))}
+
+
+def test_an_import_stands_in_for_the_first_phase() -> None:
+    use_roles(DEFAULT_ROLES, (Phase(name="masked"), Phase(name="adapt", start="previous", previous="masked")))
+    assert "masked.encoder" in register_pipelines()["import_weights"].all_outputs()
+    use_roles(Roles(pretrain=[], probe="mine"), TWO)
+    registry = register_pipelines()
+    assert "pretrain.encoder" in registry["probe"].inputs()
+    assert not {"pretrain_probe", "pretrain_export"} & {*registry}
+    [node] = registry["adapt"].nodes
+    with pytest.raises(ConfigError, match=r"corpora\.pretrain names no corpus"):
+        node.run({"params:corpora": Roles(pretrain=[], probe="mine")})
+
+
+def test_pipelines_follow_the_phases_and_go_back() -> None:
+    use_roles(DEFAULT_ROLES, TWO)
+    assert "adapt" in register_pipelines()
+    use_roles(DEFAULT_ROLES)
+    assert "adapt" not in register_pipelines()
+
+
 def test_some_corpus_is_needed() -> None:
     with pytest.raises(ValidationError, match="name no corpus; name one in corpora"):
         Roles(pretrain=[])
@@ -76,5 +130,5 @@ def test_an_encoder_is_saved_before_what_is_told_about_it() -> None:
     """Kedro saves outputs in this order: a training is not lost where a figure cannot be written."""
     nodes = {node.name: node for pipeline in register_pipelines().values() for node in pipeline.nodes}
     encoders = {name: [out for out in node.outputs if out.endswith(".encoder")] for name, node in nodes.items()}
-    assert {name for name, outputs in encoders.items() if outputs} == {"pretrain_encoder", "import_encoder"}
+    assert {name for name, outputs in encoders.items() if outputs} == {"train_pretrain", "import_encoder"}
     assert [name for name, node in nodes.items() if node.outputs[: len(encoders[name])] != encoders[name]] == []

@@ -111,6 +111,7 @@ for asked in json.loads(sys.argv[1]):
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
 """
+FIXED_SCALE = "eegfm.normalizations.fixed_scale"
 ENCODERS = [(PatchTransformerConfig(), NoAdapterConfig()), (LunaConfig(), PerceiverConfig())]
 
 
@@ -118,7 +119,7 @@ ENCODERS = [(PatchTransformerConfig(), NoAdapterConfig()), (LunaConfig(), Percei
 def imported_for() -> dict[str, set[str]]:
     """By encoder, the modules that Python has imported for it and its adapter."""
     asked = [
-        [f"eegfm.encoders.{config.name}.model", f"eegfm.adapters.{adapter.name}", "eegfm.nn.rereference"]
+        [f"eegfm.encoders.{config.name}.model", f"eegfm.adapters.{adapter.name}", "eegfm.nn.rereference", FIXED_SCALE]
         for config, adapter in ENCODERS
     ]
     done = run_python(IMPORTED, json.dumps(asked))
@@ -134,7 +135,7 @@ def test_the_code_of_an_encoder_is_what_python_imports_for_it(
     adapter: NoAdapterConfig | PerceiverConfig,
 ) -> None:
     imported = imported_for[config.name]
-    found = set(encoder_code(config, adapter))
+    found = set(encoder_code(config, adapter, config.default_normalization))
     packages = {name.rpartition(".")[0] for name in imported}  # import their modules, are docstrings otherwise
     # The package itself imports ``processor``: no encoder computes with it.
     assert imported - found <= packages | {"errors", "nn.load_report", "source_code", "processor"}

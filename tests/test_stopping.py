@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -20,14 +22,15 @@ from tone_corpus import write_corpus
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 WAIT_S = 90
 TERM, INT = signal.SIGTERM, signal.SIGINT
-CODES = {TERM: 143, INT: 130}
-NAMES = {TERM: "SIGTERM", INT: "SIGINT (Ctrl-C)"}
+USR1 = getattr(signal, "SIGUSR1", TERM)
+CODES = {TERM: 143, USR1: 143, INT: 130}
+NAMES = {TERM: "SIGTERM", USR1: "SIGUSR1", INT: "SIGINT (Ctrl-C)"}
 
 
 def line(number: signal.Signals) -> str:
     return (
         f"eegfm: error: stopped by {NAMES[number]}; finished work is kept, unfinished work is not used; "
-        "start the same command again (a training starts from the beginning)"
+        "start the same command again (a training goes on from its last checkpoint)"
     )
 
 
@@ -134,16 +137,29 @@ def data(run: Run, tmp_path: Path) -> Path:
     return shutil.copytree(run.data, tmp_path / "data")
 
 
-def test_training_ends_without_an_encoder(start: Start, data: Path) -> None:
+def test_training_ends_with_a_checkpoint_and_goes_on(start: Start, data: Path) -> None:
     encoder, logs = data / "06_models/pretrain/encoder.safetensors", set(data.rglob("events.out.tfevents.*"))
     before = encoder.read_bytes()
     endless = "pretrain.n_steps=1000000,pretrain.validation_interval_steps=1000000,pretrain.overwrite=true"
     run = start(KEDRO, "run", "--env=test", "--tags=pretrain", f"--params=data={data},{endless}")
     run.wait_for(lambda _: bool(set(data.rglob("events.out.tfevents.*")) - logs))
     run.send(TERM)
-    assert run.end() == (143, [line(TERM)])
+    code, [said] = run.end()
+    assert code == 143
+    match = re.fullmatch(
+        r"eegfm: error: stopped by SIGTERM; a checkpoint of step (\d+) of 1000000 is kept; "
+        "start the same command again, and the training goes on from there",
+        said,
+    )
+    assert match, said
     assert encoder.read_bytes() == before
     assert not list(data.rglob("*.tmp"))
+    again = start(KEDRO, "run", "--env=test", "--tags=pretrain", f"--params=data={data},{endless}")
+    again.wait_for(prints(f"goes on from step {match[1]} of 1000000"))
+    again.wait_for(prints("Training begins"))
+    again.send(USR1)
+    code, [said] = again.end()
+    assert (code, "stopped by SIGUSR1; a checkpoint of step" in said) == (143, True), said
 
 
 def test_a_stage_that_imports_torch_ends_alike(start: Start, data: Path) -> None:
@@ -241,9 +257,8 @@ ready()
 }
 
 
-@pytest.mark.parametrize("number", [TERM, INT])
-@pytest.mark.parametrize("name", ENDS)
-def test_a_run_that(start: Start, name: str, number: signal.Signals) -> None:
+@pytest.mark.parametrize(("number", "name"), [*product([TERM, INT], ENDS), (USR1, "waits"), (USR1, "loads")])
+def test_a_run_that(start: Start, number: signal.Signals, name: str) -> None:
     run = start(*program(ENDS[name]))
     run.wait_for(prints("ready"))
     run.send(number, to_all=number == INT)
@@ -262,6 +277,53 @@ with stoppable():
     run.wait_for(prints("ready\nready"))
     run.send(TERM)
     assert run.end() == (143, [line(TERM)])
+
+
+_DEFERRED = """
+stopping.DEFERRED_GRACE_S = 0.5
+with stoppable(), stopping.deferred() as deferral:
+    print("ready", flush=True)
+    while deferral.number is None: time.sleep(0.01)
+    print("saving", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [TERM, INT, USR1])
+def test_a_block_that_saves_ends_by_itself(start: Start, number: signal.Signals) -> None:
+    run = start(*program(_DEFERRED + "    time.sleep(0.4); print('saved', flush=True); deferral.end('it is saved')"))
+    run.wait_for(prints("ready"))
+    run.send(number, to_all=number == INT)
+    assert run.end() == (CODES[number], [f"eegfm: error: stopped by {NAMES[number]}; it is saved"])
+    assert run.out.read_text() == "ready\nsaving\nsaved\n"
+
+
+def test_a_block_that_does_not_end_is_ended(start: Start) -> None:
+    run = start(*program(_DEFERRED + "    time.sleep(60)"))
+    run.wait_for(prints("ready"))
+    run.send(TERM)
+    assert run.end() == (143, [line(TERM)])
+
+
+def test_a_second_signal_ends_a_block_that_saves(start: Start) -> None:
+    run = start(*program(_DEFERRED.replace("0.5", "1000") + "    ready()"))
+    run.wait_for(prints("ready"))
+    run.send(USR1)
+    run.wait_for(prints("saving\nready"))
+    run.send(TERM)
+    assert run.end() == (143, [line(TERM)])
+
+
+def test_a_block_that_is_no_program_leaves_it_alive(start: Start) -> None:
+    run = start(*program("""
+try:
+    with stoppable(is_program=False): os.kill(os.getpid(), signal.SIGTERM)
+except Stopped as stopped:
+    assert stopped.code == 143
+time.sleep(1)
+print("alive")
+"""))  # fmt: skip
+    assert run.end() == (0, [line(TERM)])
+    assert run.out.read_text() == "alive\n"
 
 
 LIVES = {

@@ -43,19 +43,27 @@ class TrainStep(NamedTuple):
 
     Args:
         number: Number of the step, counted from 0 over all epochs; in a validation, number of the batch.
-        batches: Each of one corpus, montage and length, in the plan's order.
+        batches: Each of one corpus, montage and length, in the plan's order; the cuts of a micro-batch one after
+            another.
         n_windows: Windows of the whole step, all processes together.
+        n_cuts: Cuts of every micro-batch; each is a batch of its own.
     """
 
     number: int
     batches: list[StoredBatch]
     n_windows: int
+    n_cuts: int = 1
 
 
 class WindowBatch(TypedDict):
-    """Windows in microvolts, re-referenced, all of one montage: what encoders and objectives see."""
+    """Windows, re-referenced, all of one montage: what adapters, encoders and objectives see.
 
-    signal: "Tensor"  # (B, C, T) float32 microvolts
+    Up to the adapter, ``signal`` is in microvolts. Behind the normalization it is unitless, and what it was made of
+    travels along as ``signal_uv``.
+    """
+
+    signal: "Tensor"  # (B, C, T) float32 microvolts; behind the normalization unitless
+    signal_uv: NotRequired["Tensor"]  # (B, C, T) float32 microvolts, behind the normalization
     channel_positions: "Tensor"  # (B, C, 3) float32 metres, head frame
     second_positions: NotRequired["Tensor"]  # (B, C, 3) of the electrodes that bipolar derivations subtract
     channel_mask: "Tensor"  # (B, C) bool, False for a channel that is only padding, or bad in its recording
@@ -66,7 +74,7 @@ class WindowBatch(TypedDict):
     person: NotRequired["Tensor"]  # (B,) int64
     targets: NotRequired[dict[str, "Tensor"]]
     pairs: NotRequired[Pairs]
-    target_signal: NotRequired["Tensor"]  # (B, C, T) what objectives ask for, where learned weights made the signal
+    target_signal: NotRequired["Tensor"]  # (B, C, T) microvolts to ask for, where learned weights made the signal
 
 
 def rank_slice(rank: int, world_size: int) -> slice:
@@ -75,7 +83,7 @@ def rank_slice(rank: int, world_size: int) -> slice:
     Masks and views that are drawn for the whole micro-batch are cut with the same slice, so that all ranks together
     equal one process. The slice has steps, not one contiguous part per rank, because of pairs: it cuts the anchors
     and the positives, one half each, alike. It also sends neighbours in a list of pairs, which are of one group, to
-    different ranks.
+    different ranks. What a rank has is cut with the same slice where gradients are accumulated.
     """
     return slice(rank, None, world_size)
 

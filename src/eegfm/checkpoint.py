@@ -21,10 +21,10 @@ from eegfm.recording import BadChannels
 from eegfm.safetensors_header import read_safetensors_header
 from eegfm.stated_spec import check_spec
 
-FORMAT_VERSION: Literal[5] = 5
+FORMAT_VERSION: Literal[6] = 6
 HEADER_KEY = "eegfm"
-_WEIGHTS_CRC_KEY = "eegfm_weights_crc32c"
-_SHA256_KEY = "eegfm_sha256"
+WEIGHTS_CRC_KEY = "eegfm_weights_crc32c"
+SHA256_KEY = "eegfm_sha256"
 """Key of the hash over the header and the checksum of the weights, so that a header read alone can be trusted."""
 _CRC_BYTES = 1 << 20  # per call, which holds the interpreter's lock
 
@@ -36,20 +36,23 @@ class CheckpointHeader(Ancestry):
     by the same unions when they are read. ``signal_spec`` describes the data. ``encoder_spec`` describes what the
     encoder receives after re-referencing and the adapter. ``fingerprint`` names the run: a hash of its parameters, its
     samples and its code. ``encoder_code`` holds a short hash of each module between stored microvolts and encoded
-    vectors, because the same weights compute other values in other code. ``record`` is the record of the Kedro run that
+    vectors, because the same weights compute other values in other code. ``start`` is the report on the weights that a
+    training took over from another checkpoint, None where it took none. ``record`` is the record of the Kedro run that
     made the file. ``bad_channels`` is the treatment of bad channels before the encoder. ``normalization`` is the
-    encoder's first operation on microvolts. ``license`` is the license of the weights.
+    configuration of what makes microvolts unitless before the encoder. ``license`` is the license of the weights.
+    ``published`` says whether the weights are those of the last step or of the best validation; ``n_steps`` is their
+    step. ``continues`` names shorter runs that differ from this one in nothing but their steps, and that it took over
+    from.
     """
 
-    format_version: Literal[5] = FORMAT_VERSION
+    format_version: Literal[6] = FORMAT_VERSION
     encoder: dict[str, Any]
     adapter: dict[str, Any]
     objective: dict[str, Any]
     signal_spec: dict[str, Any]
     encoder_spec: dict[str, Any]
     unit: Literal["uV"] = "uV"
-    signal_scale_uv: float
-    normalization: dict[str, float | str]
+    normalization: dict[str, Any]
     reference: str
     bad_channels: BadChannels
     filters: dict[str, Any]
@@ -58,8 +61,11 @@ class CheckpointHeader(Ancestry):
     mixture_sha256: str | None
     seed: int
     n_steps: int | None
+    published: Literal["last", "best"] = "last"
+    continues: tuple[str, ...] = ()
     versions: dict[str, str]
     encoder_code: dict[str, str]
+    start: dict[str, Any] | None = None
     record: Record | None = None
 
     @field_validator("signal_spec", "encoder_spec")
@@ -102,17 +108,30 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """
     from safetensors.numpy import save
 
+    # safetensors writes the bytes as they lie in memory. An array that is not contiguous would be read back wrong.
+    tensors = {name: np.asarray(value, order="C") for name, value in checkpoint.tensors.items()}
+    write_atomically(path, save(tensors, metadata=sealed_texts(path, checkpoint)))
+
+
+def sealed_texts(path: Path, checkpoint: Checkpoint) -> dict[str, str]:
+    """The texts that a file holds beside the weights: the header, and checksums of weights and header.
+
+    Args:
+        path: The file, for the message.
+        checkpoint: What is to be written. A record of other weights or another header is left out.
+
+    Raises:
+        CheckpointError: A weight is not finite.
+    """
     bad = [name for name, value in checkpoint.tensors.items() if not np.isfinite(value).all()]
     if bad:
         raise CheckpointError(f"{path}: weights are not finite ({', '.join(bad[:5])}); nothing was written")
-    # safetensors writes the bytes as they lie in memory. An array that is not contiguous would be read back wrong.
-    tensors = {name: np.asarray(value, order="C") for name, value in checkpoint.tensors.items()}
     record = checkpoint.header.record
     if record is not None and record.contents != checkpoint.identity():
         checkpoint = checkpoint.with_record(None)
-    said = {HEADER_KEY: checkpoint.header.model_dump_json(), _WEIGHTS_CRC_KEY: _weights_crc32c(tensors)}
-    data = save(tensors, metadata={**said, _SHA256_KEY: sha256_of(said)})
-    write_atomically(path, data)
+    crc = _weights_crc32c(checkpoint.tensors)
+    said = {HEADER_KEY: checkpoint.header.model_dump_json(), WEIGHTS_CRC_KEY: crc}
+    return {**said, SHA256_KEY: sha256_of(said)}
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -124,12 +143,30 @@ def load_checkpoint(path: Path) -> Checkpoint:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    header, expected = _read_header(path)
+    texts = _read_texts(path)
+    header = header_of(path, texts)
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise DamageError(f"{path}: not readable as safetensors ({error})") from error
-    if _weights_crc32c(tensors) != expected:
+    return unsealed(path, header, texts, tensors)
+
+
+def unsealed(
+    path: Path, header: CheckpointHeader, texts: Mapping[str, Any], tensors: Mapping[str, NDArray[np.generic]]
+) -> Checkpoint:
+    """Compare weights that were read with their checksum.
+
+    Args:
+        path: The file, for the message.
+        header: See ``header_of``.
+        texts: As ``sealed_texts`` gave them.
+        tensors: Weights by name.
+
+    Raises:
+        DamageError: They differ.
+    """
+    if _weights_crc32c(tensors) != texts[WEIGHTS_CRC_KEY]:
         raise DamageError(f"{path}: damaged: its weights are not those that were saved")
     return Checkpoint(tensors, header)
 
@@ -140,11 +177,10 @@ def read_header(path: Path) -> CheckpointHeader:
     Raises:
         CheckpointError: The file is missing, damaged, or not one of ours.
     """
-    return _read_header(path)[0]
+    return header_of(path, _read_texts(path))
 
 
-def _read_header(path: Path) -> tuple[CheckpointHeader, str]:
-    """The header, and the checksum of the weights."""
+def _read_texts(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; make it with the pipeline pretrain")
     try:
@@ -153,10 +189,23 @@ def _read_header(path: Path) -> tuple[CheckpointHeader, str]:
             raise ValueError("its metadata are no texts by name")
     except (ValueError, OSError) as error:
         raise DamageError(f"{path}: not readable as safetensors ({error})") from error
-    if HEADER_KEY not in metadata:
+    return metadata
+
+
+def header_of(path: Path, texts: Mapping[str, Any]) -> CheckpointHeader:
+    """Validate the header that a file holds as text, and compare it with its checksum.
+
+    Args:
+        path: The file, for messages.
+        texts: As ``sealed_texts`` gave them.
+
+    Raises:
+        CheckpointError: There is no header, it is of another format, or it is damaged.
+    """
+    if not isinstance(texts.get(HEADER_KEY), str):
         raise DamageError(f"{path}: holds no eegfm header; import foreign weights before using them")
     try:
-        content = parse_json(metadata[HEADER_KEY], strict=True)
+        content = parse_json(texts[HEADER_KEY], strict=True)
         _refuse_other_format(path, content)
         header = CheckpointHeader.model_validate(content)
     except CheckpointError:
@@ -165,10 +214,10 @@ def _read_header(path: Path) -> tuple[CheckpointHeader, str]:
         problem = first_problem(error) if isinstance(error, ValidationError) else error
         raise DamageError(f"{path}: header does not fit format {FORMAT_VERSION} ({problem})") from error
 
-    said = {HEADER_KEY: metadata[HEADER_KEY], _WEIGHTS_CRC_KEY: metadata.get(_WEIGHTS_CRC_KEY, "")}
-    if metadata.get(_SHA256_KEY) != sha256_of(said):
+    said = {key: texts.get(key, "") for key in (HEADER_KEY, WEIGHTS_CRC_KEY)}
+    if not all(isinstance(text, str) for text in said.values()) or texts.get(SHA256_KEY) != sha256_of(said):
         raise DamageError(f"{path}: damaged: its header is not the one that was saved")
-    return header, said[_WEIGHTS_CRC_KEY]
+    return header
 
 
 def _described(tensors: Mapping[str, NDArray[np.generic]]) -> Iterator[tuple[bytes, NDArray[np.generic]]]:
@@ -193,6 +242,6 @@ def _refuse_other_format(path: Path, content: Any) -> None:
     found = content.get("format_version") if isinstance(content, dict) else None
     if isinstance(found, int) and found != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which also says what "
-            "checkpoints the weights started from; pretrain (or import) it again, or use the eegfm that wrote it"
+            f"{path}: is of format {found}, this eegfm reads format {FORMAT_VERSION}, which says how "
+            "signals are normalized before the encoder; pretrain (or import) it again, or use the eegfm that wrote it"
         )

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 Count = Annotated[int, Field(gt=0, le=65_536)]
 """A width, a length in samples or a number of parts of a module. No network here is anywhere near the limit."""
@@ -63,6 +63,11 @@ class Buildable(StrictModel):
         """Import the member's file and build it: ``Class(config, *args, **kwargs)``."""
         module, _, name = self.implementation.partition(":")
         return getattr(importlib.import_module(module), name)(self, *args, **kwargs)
+
+
+def unnamed_is(name: str) -> BeforeValidator:
+    """Let options without a name be those of this member of a union."""
+    return BeforeValidator(lambda value: {"name": name, **value} if isinstance(value, dict) else value)
 
 
 def refuse_repeated(values: Sequence[str], what: str) -> tuple[str, ...]:

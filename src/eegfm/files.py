@@ -17,7 +17,7 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TEMPORARY = ".{name}.{process}.tmp"
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes | memoryview) -> None:
     """Write in one step: a temporary file in the same folder, fsync, rename, fsync of the folder.
 
     The rename is atomic only within one file system, so the temporary file lies beside its target.

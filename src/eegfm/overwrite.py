@@ -10,27 +10,33 @@ from eegfm.errors import CheckpointError
 from eegfm.provenance import changes
 from eegfm.source_code import PACKAGE, module_hashes
 
-_PARAMS_FILE = "params.json"
+PARAMS_FILE = "params.json"
+"""File in the folder of a run: its parameters, and what it is named by."""
 _N_NAMED = 3
+_LENGTHS = ("n_steps", "n_epochs")
 
 
-def refuse_trained(file: Path, runs: Path, *, overwrite: bool) -> Callable[[str, dict[str, Any]], None]:
+def refuse_trained(file: Path, runs: Path, *, overwrite: bool, key: str) -> Callable[[str, dict[str, Any]], None]:
     """Make the function that refuses a training before it starts.
 
     Args:
         file: File of the stored encoder.
         runs: Folder of the logs of all trainings.
-        overwrite: Whether the parameter ``pretrain.overwrite`` allows to replace any encoder.
+        overwrite: Whether the parameter ``overwrite`` of the phase allows to replace any encoder.
+        key: Name of the phase.
 
     Returns:
         Function of the fingerprint and the identity of the run that starts. It raises a CheckpointError if the stored
-        encoder is from another run, was imported, or cannot be read.
+        encoder is from another run, was imported, or cannot be read. A run that only takes more steps goes on from the
+        one that made the encoder, and may replace it.
     """
 
     def refuse(fingerprint: str, identity: dict[str, Any]) -> None:
-        header = None if overwrite else stored_header(file, "pretrain")
-        if header is not None and (header.imported or header.fingerprint != fingerprint):
-            raise refusal(file, described(header, "pretrain", _changed(header, runs, identity)), "pretrain")
+        header = None if overwrite else stored_header(file, key)
+        if header is None or (not header.imported and header.fingerprint == fingerprint):
+            return
+        if header.imported or not is_only_longer(_identity(header, runs), identity):
+            raise refusal(file, described(header, key, _changed(header, runs, identity, key)), key)
 
     return refuse
 
@@ -61,6 +67,15 @@ def stored_header(file: Path, key: str) -> CheckpointHeader | None:
         raise refusal(file, f"cannot be read here ({str(error).removeprefix(f'{file}: ')})", key) from error
 
 
+def stored_run(file: Path) -> str | None:
+    """Name of the run of the stored encoder; None if there is none that can be read."""
+    try:
+        header = stored_header(file, "")
+    except CheckpointError:
+        return None
+    return None if header is None else header.fingerprint
+
+
 def refusal(file: Path, what: str, key: str) -> CheckpointError:
     """The error that says what would be lost, and both ways on."""
     return CheckpointError(
@@ -74,7 +89,7 @@ def described(header: CheckpointHeader, key: str, changed: str, file_name: str =
 
     Args:
         header: Header of the stored encoder.
-        key: ``pretrain`` or ``import``: what would replace it.
+        key: Name of a phase or ``import``: what would replace it.
         changed: How the run that made it differs from this one, if it was made by the same step.
         file_name: Name of the file that it was imported from, if it is known.
     """
@@ -86,9 +101,19 @@ def described(header: CheckpointHeader, key: str, changed: str, file_name: str =
     return f"was trained {changed}"
 
 
+def is_only_longer(made: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a run differs from an earlier one in nothing but more steps, or in nothing.
+
+    Args:
+        made: What the earlier run was named by; empty if it is not known.
+        now: What this run is named by.
+    """
+    return bool(made) and {**made, "params": _without_less(made["params"], now["params"])} == now
+
+
 def changed_parameters(made: Mapping[str, Any], now: Mapping[str, Any], key: str) -> str:
-    """Parameters that differ, in words; empty if none does."""
-    found = changes(made, now, key)
+    """Parameters that differ, in words; empty if none does. More steps of the same run are no difference."""
+    found = changes(_without_less(made, now), now, key)
     return f"with other parameters ({found})" if found else ""
 
 
@@ -99,21 +124,30 @@ def changed_code(header: CheckpointHeader, runs: Path) -> str:
     return _by_other_code([name for name in made if now.get(name) != made[name]])
 
 
-def _changed(header: CheckpointHeader, runs: Path, identity: Mapping[str, Any]) -> str:
+def _changed(header: CheckpointHeader, runs: Path, identity: Mapping[str, Any], key: str) -> str:
     """How a run differs from the one that trained an encoder, as far as the logs of that run are still there."""
     made = _identity(header, runs)
     if not made:
         return f"by another run ({header.fingerprint}): with other parameters, on other data or by other code"
-    if said := changed_parameters(made["params"], identity["params"], "pretrain"):
+    if said := changed_parameters(made["params"], identity["params"], key):
         return said
     code = {name for name in {*made["code"], *identity["code"]} if made["code"].get(name) != identity["code"].get(name)}
     if code:
         return _by_other_code(sorted(code))
-    other = [name for name in ("mixture", "weights", "filters", "parents") if made.get(name) != identity.get(name)]
+    if made.get("parents", []) != identity["parents"]:
+        return "from other weights"
+    other = [name for name in ("mixture", "weights", "filters") if made.get(name) != identity.get(name)]
     signals, now = made.get("signals", {}), identity["signals"]
     corpora = [corpus for corpus in sorted({*signals, *now}) if signals.get(corpus) != now.get(corpus)]
     other += [f"signals of {', '.join(corpora)}"] if corpora else []
     return f"on other data ({', '.join(other)} changed)"
+
+
+def _without_less(made: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Earlier parameters with the present length, if all else is equal and that is more: the run goes on then."""
+    lengths = {name: now[name] for name in _LENGTHS if name in now and (made.get(name) or 0) < (now[name] or 0)}
+    longer = {**made, **lengths}
+    return longer if longer == dict(now) else dict(made)
 
 
 def _by_other_code(names: list[str]) -> str:
@@ -124,7 +158,7 @@ def _by_other_code(names: list[str]) -> str:
 def _identity(header: CheckpointHeader, runs: Path) -> dict[str, Any]:
     """What the run of an encoder was named by; empty if its logs were removed or cannot be read."""
     try:
-        content = json.loads((runs / header.fingerprint / _PARAMS_FILE).read_text(encoding="utf-8"))
+        content = json.loads((runs / header.fingerprint / PARAMS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     found = content.get("identity") if isinstance(content, dict) else None

@@ -1,7 +1,8 @@
 """Register the pipelines of the project.
 
-The list of corpora is configuration (``params:corpora``). ``ProjectContext`` hands these roles over before Kedro asks
-for the pipelines. Without a context (``kedro registry list``) the embedded default is used.
+The corpora and the phases of training are configuration (``params:corpora``, ``params:phases``). ``ProjectContext``
+hands them over before Kedro asks for the pipelines. Without a context (``kedro registry list``) the embedded default is
+used.
 """
 
 from kedro.framework.project import pipelines as kedro_pipelines
@@ -9,40 +10,51 @@ from kedro.pipeline import Pipeline
 
 from eegfm.pipelines import export, import_weights, ingest, mix, pretrain, probe, report, window
 from eegfm.splits.config import Roles
+from eegfm.training.phases import DEFAULT_PHASES, Phase, export_name, probe_name
 
 DEFAULT_ROLES = Roles(pretrain=["tuh", "hbn"], probe="hbn")
-_roles = DEFAULT_ROLES
+_chosen: tuple[Roles, tuple[Phase, ...]] = (DEFAULT_ROLES, DEFAULT_PHASES)
 
 
-def use_roles(roles: Roles) -> None:
-    """Build the pipelines for these corpora from now on."""
-    global _roles  # noqa: PLW0603  Kedro calls register_pipelines() without arguments
-    if roles != _roles:
-        _roles = roles
+def use_roles(roles: Roles, phases: tuple[Phase, ...] = DEFAULT_PHASES) -> None:
+    """Build the pipelines for these corpora and phases from now on."""
+    global _chosen  # noqa: PLW0603  Kedro calls register_pipelines() without arguments
+    if (roles, phases) != _chosen:
+        _chosen = roles, phases
         kedro_pipelines.configure(__name__)  # drops the pipelines that were loaded before
 
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Every pipeline by name. Pipelines up to the probe start at raw files and skip data that exists."""
-    pretrained, corpora = list(_roles.pretrain), _roles.corpora
+    roles, phases = _chosen
+    pretrained, corpora = list(roles.pretrain), roles.corpora
+    # Without a corpus to train on, the only encoder is the imported one, which stands in for that of the first phase.
+    known = phases if pretrained else phases[:1]
     ingested = sum((ingest.create_pipeline(c) for c in corpora), Pipeline([]))
     windowed = ingested + sum((window.create_pipeline(c) for c in corpora), Pipeline([]))
     mixed = windowed + mix.create_pipeline(corpora, pretrained)
-    pretraining = pretrain.create_pipeline(pretrained)
-    probing = probe.create_pipeline(_roles.probe) if _roles.probe else Pipeline([])
-    reporting = report.create_pipeline(corpora, pretrained=bool(pretrained), probed=bool(_roles.probe))
+    training = {phase.name: pretrain.create_pipeline(pretrained, phase.name, phase.start_entry) for phase in phases}
+    probes = {
+        probe_name(phase, known): probe.create_pipeline(roles.probe, phase.name, probe_name(phase, known))
+        for phase in known
+        if roles.probe
+    }
+    probed = {phase.name: probe_name(phase, known) for phase in known if roles.probe}
+    reporting = report.create_pipeline(corpora, probes=probed, phases=[p.name for p in known], trained=bool(pretrained))
     registry = {
         "ingest": ingested,
         "window": windowed,
         "mix": mixed,
-        "pretrain": mixed + pretraining if pretrained else pretraining,
-        "import_weights": import_weights.create_pipeline(),
-        "export": export.create_pipeline(),
+        **{name: mixed + one if pretrained else one for name, one in training.items()},
+        "import_weights": import_weights.create_pipeline(phases[0].name),
+        **{export_name(p, known): export.create_pipeline(p.name, export_name(p, known)) for p in reversed(known)},
         "report": reporting,
         # An encoder that comes from elsewhere is there, or an error names the command that imports it.
-        "__default__": mixed + (pretraining if pretrained else Pipeline([])) + probing + reporting,
+        "__default__": mixed
+        + sum((one for one in training.values() if pretrained), Pipeline([]))
+        + sum(probes.values(), Pipeline([]))
+        + reporting,
     }
-    if _roles.probe:
-        # With all tables of a report, so that a report can follow, but without the mixture, which only training reads.
-        registry["probe"] = windowed + mix.create_pipeline(corpora, []) + probing
-    return registry
+    # With all tables of a report, so that a report can follow, but without the mixture, which only training reads.
+    before_probe = windowed + mix.create_pipeline(corpora, [])
+    return registry | {name: before_probe + one for name, one in probes.items()}

@@ -12,13 +12,16 @@ from pathlib import Path
 from types import FrameType
 from typing import ClassVar
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []))
+"""SIGUSR1 is the warning that SLURM sends some time before the end of a job; it counts as SIGTERM."""
 GRACE_S = 5.0
 """Seconds that a run has to clean up. After them the run ends as in a crash, and every step survives a crash."""
+DEFERRED_GRACE_S = 120.0
+"""Seconds that a block which ends itself has to come to that point: the step and the save of a large model."""
 
 AFTER_A_RUN = (
     "finished work is kept, unfinished work is not used; start the same command again "
-    "(a training starts from the beginning)"
+    "(a training goes on from its last checkpoint)"
 )
 _NO_SIGNAL = b"\0"
 _RAISE_LATER_S = 0.01
@@ -34,7 +37,7 @@ class Stopped(SystemExit):
     """
 
     def __init__(self, number: int, after: str = AFTER_A_RUN) -> None:
-        super().__init__(128 + number)
+        super().__init__(exit_code(number))
         self.number = signal.Signals(number)
         self.after = after
 
@@ -42,6 +45,62 @@ class Stopped(SystemExit):
     def line(self) -> str:
         """The line for the user."""
         return f"eegfm: error: stopped by {self.number.name}{_CTRL_C.get(self.number, '')}; {self.after}\n"
+
+
+def exit_code(number: int) -> int:
+    """Exit code of a run that a signal has ended: the shell's, and that of SIGTERM for SIGUSR1."""
+    return 128 + (number if number == signal.SIGINT else signal.SIGTERM)
+
+
+class Deferral:
+    """Whether a signal has come to a block that ends itself, see ``deferred``."""
+
+    def __init__(self, stop: "_Stop | None") -> None:
+        self.number: int | None = None
+        self.is_over = threading.Event()
+        self._stop = stop
+
+    def install(self) -> None:
+        """Take the signals back from a library that has replaced our handlers."""
+        if self._stop is not None:
+            self._stop.install()
+
+    def end(self, after: str) -> None:
+        """End the block if a signal came; do nothing otherwise.
+
+        Args:
+            after: What the user is told about what is left, and about how to go on.
+
+        Raises:
+            Stopped: A signal came.
+        """
+        if self.number is not None:
+            if self._stop is not None:
+                self._stop.after = after
+            raise Stopped(self.number, after)
+
+
+@contextmanager
+def deferred() -> Iterator[Deferral]:
+    """Let a block of a ``stoppable`` run end by itself after a signal, where its work is saved.
+
+    The block looks at ``number`` now and then, saves, and calls ``end``. It has ``DEFERRED_GRACE_S`` for that. A second
+    signal ends the process at once, so that what is saved must be whole at any moment. Outside the main thread and
+    outside ``stoppable`` no signal is ever seen.
+
+    Yields:
+        What the block looks at.
+    """
+    stop = _Stop.current if threading.current_thread() is threading.main_thread() else None
+    deferral = Deferral(stop)
+    if stop is not None:
+        stop.deferral = deferral
+    try:
+        yield deferral
+    finally:
+        deferral.is_over.set()
+        if stop is not None:
+            stop.deferral = None
 
 
 def stop_before_the_run(command: Sequence[str]) -> None:
@@ -58,7 +117,7 @@ def stop_before_the_run(command: Sequence[str]) -> None:
 
     def end(number: int, frame: FrameType | None) -> None:
         os.write(2, Stopped(number).line.encode())
-        os._exit(128 + number)
+        os._exit(exit_code(number))
 
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -66,7 +125,7 @@ def stop_before_the_run(command: Sequence[str]) -> None:
 
 
 @contextmanager
-def stoppable(after: str = AFTER_A_RUN) -> Iterator[None]:
+def stoppable(after: str = AFTER_A_RUN, *, is_program: bool = True, hears_once: bool = False) -> Iterator[None]:
     """End the block with ``Stopped`` and one line on SIGTERM and Ctrl-C.
 
     Cleaning up may take ``GRACE_S``. After this time the process is ended, even if it swallows the exception, waits for
@@ -75,6 +134,9 @@ def stoppable(after: str = AFTER_A_RUN) -> Iterator[None]:
 
     Args:
         after: What the line says about what is left, and about how to go on.
+        is_program: Whether the block is all that its process is there for. The process is then ended after ``GRACE_S``
+            even when the block has ended already, e.g. if it waits for threads.
+        hears_once: Whether a second signal changes nothing. A rank gets the same signal from several sides.
 
     Raises:
         Stopped: A signal came.
@@ -82,7 +144,7 @@ def stoppable(after: str = AFTER_A_RUN) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or _Stop.current:
         yield
         return
-    stop = _Stop(after)
+    stop = _Stop(after, is_program, hears_once)
     try:
         yield
     except BaseException:
@@ -94,7 +156,7 @@ def stoppable(after: str = AFTER_A_RUN) -> Iterator[None]:
         stop.uninstall()
     if stop.number is not None:
         stop.say()
-        raise Stopped(stop.number)
+        raise Stopped(stop.number, stop.after)
 
 
 class _Stop:
@@ -102,12 +164,16 @@ class _Stop:
 
     current: ClassVar["_Stop | None"] = None
 
-    def __init__(self, after: str) -> None:
+    def __init__(self, after: str, is_program: bool, hears_once: bool) -> None:
         self.number: int | None = None
-        self._after = after
+        self._is_program, self._hears_once = is_program, hears_once
+        self._is_over = threading.Event()
+        self.after = after
+        self.deferral: Deferral | None = None
         self._is_handled = self._is_said = False
         self._is_known = threading.Event()
-        self._before = {n: signal.signal(n, self._handle) for n in SIGNALS if signal.getsignal(n) != signal.SIG_IGN}
+        self._before = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
+        self.install()
         # Bytes arrive here even while the main thread is inside a library and no handler can run.
         self._ends = os.pipe()
         os.set_blocking(self._ends[1], False)
@@ -116,9 +182,15 @@ class _Stop:
         threading.Thread(target=self._watch, name="eegfm-stop", daemon=True).start()
         _Stop.current = self
 
+    def install(self) -> None:
+        """Handle the signals, but those that the caller ignores."""
+        for number, before in self._before.items():
+            signal.signal(number, before if before == signal.SIG_IGN else self._handle)
+
     def uninstall(self) -> None:
         """Restore the previous handlers, and wait until it is known whether a signal came."""
         _Stop.current = None
+        self._is_over.set()
         signal.set_wakeup_fd(self._wakeup_before)
         for number, handler in self._before.items():
             signal.signal(number, handler)
@@ -133,22 +205,26 @@ class _Stop:
         _Stop.current = None
         sys.unraisablehook = self._unraisable_before
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
 
     def say(self) -> None:
         """Tell the user, once."""
         if self.number is not None and not self._is_said:
             self._is_said = True
             sys.stdout.flush()
-            sys.stderr.write(Stopped(self.number, self._after).line)
+            sys.stderr.write(Stopped(self.number, self.after).line)
             sys.stderr.flush()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._is_handled:
+            if self._hears_once:
+                return
             self._end(number)
         self._is_handled, self.number = True, number
-        raise Stopped(number)
+        if self.deferral is None:
+            raise Stopped(number)
+        self.deferral.number = number
 
     def _raise_later(self, unraisable: "sys.UnraisableHookArgs") -> None:
         """Send the signal again if it came in a destructor or a callback, from which Python lets no exception out."""
@@ -162,12 +238,18 @@ class _Stop:
         os.kill(os.getpid(), number)
 
     def _watch(self) -> None:
-        numbers = {int(number) for number in self._before}
+        numbers = {int(number) for number, before in self._before.items() if before != signal.SIG_IGN}
         while (came := os.read(self._ends[0], 1)) != _NO_SIGNAL:
             if came[0] in numbers:
                 self.number = came[0]  # set here too, because some libraries replace our handler
                 self._is_known.set()
-                time.sleep(GRACE_S)
+                if (deferral := self.deferral) is not None:
+                    deferral.number = came[0]
+                    deferral.is_over.wait(DEFERRED_GRACE_S)
+                if self._is_program:
+                    time.sleep(GRACE_S)
+                elif self._is_over.wait(GRACE_S):
+                    continue
                 self._end(came[0])
         self._is_known.set()
         os.close(self._ends[0])
@@ -176,10 +258,10 @@ class _Stop:
         """End this process and its children at once."""
         if not self._is_said:
             self._is_said = True
-            os.write(2, Stopped(number, self._after).line.encode())
+            os.write(2, Stopped(number, self.after).line.encode())
         for child in multiprocessing.active_children():
             child.kill()
-        os._exit(128 + number)
+        os._exit(exit_code(number))
 
 
 class _Fork(threading.local):

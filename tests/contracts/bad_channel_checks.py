@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from backbones import WindowBackbone
-from contracts.encoder_cases import Subject, make_batch, members, noise
+from contracts.encoder_cases import Subject, in_microvolts, make_batch, members, noise, with_signal
 from eegfm.batch import WindowBatch
 from eegfm.encoders.base import Encoder
 from eegfm.nn.context import Context
@@ -18,8 +18,8 @@ BAD = ((3, 7, 18), (), (0,))  # channels of three windows of one batch
 
 
 def windows_with_bad_channels(loudness_uv: float) -> WindowBatch:
-    """Three windows whose bad channels hold noise of any loudness; gradients of the signal are kept."""
-    batch = make_batch(n_windows=3)
+    """Three windows in microvolts whose bad channels hold noise of any loudness; gradients of the signal are kept."""
+    batch = in_microvolts(make_batch(n_windows=3))
     mask = torch.ones(3, 19, dtype=torch.bool)
     for window, channels in enumerate(BAD):
         mask[window, list(channels)] = False
@@ -33,7 +33,7 @@ def features_see_no_bad_channel(subject: Subject) -> None:
     found = []
     for loudness_uv in (5.0, 900.0):
         batch = windows_with_bad_channels(loudness_uv)
-        features = encoder.features(batch)
+        features = encoder.features(with_signal(batch, batch["signal"] / 30))
         real = features.values[features.mask]
         (real * noise(real.shape, 1)).sum().backward()
         _assert_unseen(encoder, batch)

@@ -90,7 +90,6 @@ VARIANTS = (
     Case("patch_transformer-registers", "patch_transformer", {**_SMALL, "n_registers": 2, "summary": "register"}),
     Case("patch_transformer-full_registers", "patch_transformer", {**_SMALL, "attention": "full", "n_registers": 1}),
     Case("luna-published", "luna", {"n_layers": 1, "n_queries": 2, **LunaConfig.published}, exceptions=_WHOLE_WINDOW),
-    Case("luna-zscore", "luna", {"n_layers": 1, "normalization": "window_zscore"}, exceptions=_WHOLE_WINDOW),
     Case("luna-window_norm", "luna", {"n_layers": 1, "patch_norm": "window"}, exceptions=_WHOLE_WINDOW),
     Case(
         "labram-published",
@@ -182,11 +181,13 @@ def spec_of(montages: Iterable[Montage], duration_s: float) -> SignalSpec:
 
 
 def make_batch(n_channels: int = 19, duration_s: float = 4, n_windows: int = 2, seed: int = 0) -> WindowBatch:
-    """White noise of 20 uV; positions and mask are shared by all windows, as batches without padding carry them."""
+    """White noise of 20 uV, over 30; positions and mask are shared, as batches without padding carry them."""
     montage = MONTAGES[n_channels]
     shape = (n_windows, n_channels, round(duration_s * RATE_HZ))
+    signal = noise(shape, seed) / 1.5
     return {
-        "signal": 20 * noise(shape, seed),
+        "signal": signal,
+        "signal_uv": 30 * signal,
         "channel_positions": torch.from_numpy(montage.positions()).expand(n_windows, -1, -1),
         "channel_mask": torch.ones(1, 1, dtype=torch.bool).expand(n_windows, n_channels),
         "reference": "average",
@@ -194,6 +195,16 @@ def make_batch(n_channels: int = 19, duration_s: float = 4, n_windows: int = 2, 
         "corpus": "tuh",
         "montage": montage.name,
     }
+
+
+def with_signal(batch: WindowBatch, signal: torch.Tensor) -> WindowBatch:
+    """The windows with another signal, normalized, and the microvolts that it would be made of."""
+    return {**batch, "signal": signal, "signal_uv": 30 * signal}
+
+
+def in_microvolts(batch: WindowBatch) -> WindowBatch:
+    """The windows as a backbone of windows takes them, before they are normalized."""
+    return {**batch, "signal": batch["signal_uv"]}
 
 
 def noise(shape: Iterable[int], seed: int) -> torch.Tensor:
@@ -206,8 +217,8 @@ def tones(n_windows: int = 8, n_channels: int = 19, duration_s: float = 2) -> Wi
     batch = make_batch(n_channels, duration_s, n_windows)
     seconds = torch.arange(batch["signal"].shape[-1]) / RATE_HZ
     frequencies_hz = torch.linspace(4, 32, n_windows).view(-1, 1, 1)
-    tone = 30 * torch.sin(2 * torch.pi * frequencies_hz * seconds)
-    return {**batch, "signal": tone + 0.1 * batch["signal"], "label": torch.arange(n_windows) % 2}
+    tone = torch.sin(2 * torch.pi * frequencies_hz * seconds) + 0.1 * batch["signal"]
+    return {**with_signal(batch, tone), "label": torch.arange(n_windows) % 2}
 
 
 def selected(batch: WindowBatch, channels: torch.Tensor) -> tuple[WindowBatch, Montage]:
@@ -216,6 +227,7 @@ def selected(batch: WindowBatch, channels: torch.Tensor) -> tuple[WindowBatch, M
     columns = (montage.channel_names, montage.positions_m, montage.is_scalp)
     chosen = Montage(*(tuple(column[k] for k in order) for column in columns), montage.reference)
     out: WindowBatch = {**batch, "montage": chosen.name}
-    out["signal"], out["channel_mask"] = batch["signal"][:, channels], batch["channel_mask"][:, channels]
+    for name in ("signal", "signal_uv", "channel_mask"):
+        out[name] = batch[name][:, channels]
     out["channel_positions"] = batch["channel_positions"][:, channels]
     return out, chosen

@@ -6,11 +6,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from contracts.encoder_cases import LENGTHS_S, MONTAGES, RATE_HZ, Subject, make_batch, noise, selected, spec_of
+from contracts.encoder_cases import (
+    LENGTHS_S,
+    MONTAGES,
+    RATE_HZ,
+    Subject,
+    make_batch,
+    noise,
+    selected,
+    spec_of,
+    with_signal,
+)
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder
 from eegfm.encoders.tokens import Tokens, Visible, take
 from eegfm.errors import ConfigError
+from eegfm.normalizations.said import normalization_of
 from masked_tokens import with_key_mask
 
 SIZES = ((19, 2), (21, 4), (64, 6), (129, 2))
@@ -74,9 +85,8 @@ def describes_itself(subject: Subject) -> None:
     encoder = subject.encoder(is_default=True)
     assert encoder.traits == subject.config.traits
     assert encoder.config == subject.config
-    assert encoder.normalization.get("kind")
-    assert json.loads(json.dumps(encoder.normalization)) == encoder.normalization
-    assert encoder.signal_scale_uv > 0
+    for normalization in filter(None, (encoder.config.default_normalization, encoder.config.published_normalization)):
+        assert normalization_of(json.loads(normalization.model_dump_json())) == normalization
     assert encoder.rate_hz == RATE_HZ
 
 
@@ -93,7 +103,7 @@ def features(subject: Subject) -> None:
     assert torch.isfinite(values).all()
     assert (mask == real).all() if n_rows > 1 else mask.all()
     for other, is_same in ((_noise_in_padding(batch), True), (make_batch(seed=5), False)):
-        again = encoder.features({**batch, "signal": other["signal"]}).values
+        again = encoder.features(with_signal(batch, other["signal"])).values
         assert torch.equal(again[mask], values[mask]) == is_same
 
 
@@ -120,7 +130,7 @@ def refuses_broken_patches(subject: Subject) -> None:
     """Windows that are not whole patches are refused when they come, and before anything is built."""
     encoder, batch = subject.encoder(), make_batch()
     with pytest.raises(ConfigError, match="length_s"):
-        encoder({**batch, "signal": batch["signal"][..., :-7]})
+        encoder(with_signal(batch, batch["signal"][..., :-7]))
     if subject.traits.output != "window":
         odd = SignalSpec(RATE_HZ, {"odd": MONTAGES[19]}, {"odd": 793})
         with pytest.raises(ConfigError, match="length_s"):
@@ -136,8 +146,8 @@ def tokens_hold_their_patch(subject: Subject) -> None:
     tokens = encoder.tokenize(batch)
     row, patch = 5 // encoder.channels_per_token, 2
     changed = batch["signal"].clone()
-    changed[:, 5, patch * encoder.patch_samples : (patch + 1) * encoder.patch_samples] += 10.0
-    again = encoder.tokenize({**batch, "signal": changed}).content
+    changed[:, 5, patch * encoder.patch_samples : (patch + 1) * encoder.patch_samples] += 0.3
+    again = encoder.tokenize(with_signal(batch, changed)).content
     found = (again != tokens.content).any(dim=-1)[0].nonzero().flatten().tolist()
     assert found == [row * tokens.n_patches + patch]
 
@@ -198,7 +208,7 @@ def windows_are_apart(subject: Subject) -> None:
 
 
 def _window(batch: WindowBatch, k: int) -> WindowBatch:
-    columns = ("signal", "channel_positions", "channel_mask", "recording")
+    columns = ("signal", "signal_uv", "channel_positions", "channel_mask", "recording")
     return {**batch, **{name: batch[name][k : k + 1] for name in columns}}
 
 
@@ -217,7 +227,7 @@ def time_matters(subject: Subject) -> None:
     """Patches in another order are another window."""
     encoder, batch = subject.encoder(), make_batch()
     pieces = batch["signal"].view(2, 19, 4, -1)
-    swapped: WindowBatch = {**batch, "signal": pieces.flip(2).reshape(batch["signal"].shape)}
+    swapped = with_signal(batch, pieces.flip(2).reshape(batch["signal"].shape))
     expected, found = by_row(encoder, batch), by_row(encoder, swapped)
     # Whole pieces of a second: patches within them keep their order.
     expected, found = (v.unflatten(2, (4, -1)) if v.shape[2] % 4 == 0 else v for v in (expected, found))
@@ -267,9 +277,9 @@ def _with_padding(batch: WindowBatch, n_padded: int = 5) -> tuple[WindowBatch, T
 
 def _noise_in_padding(batch: WindowBatch) -> WindowBatch:
     mask = batch["channel_mask"].unsqueeze(-1)
-    loud = 500 * noise(batch["signal"].shape, 1)
+    loud = 20 * noise(batch["signal"].shape, 1)
     positions = torch.where(mask, batch["channel_positions"], batch["channel_positions"] + 0.3)
-    return {**batch, "signal": torch.where(mask, batch["signal"], loud), "channel_positions": positions}
+    return {**with_signal(batch, torch.where(mask, batch["signal"], loud)), "channel_positions": positions}
 
 
 CHECKS = {

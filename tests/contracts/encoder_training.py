@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from backbones import WindowBackbone
 from checkpoints import header
-from contracts.encoder_cases import Subject, make_batch, members, noise, tones
+from contracts.encoder_cases import Subject, in_microvolts, make_batch, members, noise, tones, with_signal
 from contracts.encoder_checks import CLOSE, deviation
 from eegfm.batch import WindowBatch
 from eegfm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -54,10 +54,9 @@ def flat_windows(subject: Subject) -> None:
     """A flat window, and flat channels in another: finite forward and backward."""
     encoder = copy.deepcopy(subject.encoder())
     for mode in (False, True):
-        batch = make_batch(n_windows=3)
-        batch["signal"][0] = 0.0
-        batch["signal"][1, :7] = 0.0
-        batch["signal"].requires_grad_()
+        signal = make_batch(n_windows=3)["signal"]
+        signal[0], signal[1, :7] = 0.0, 0.0
+        batch = with_signal(make_batch(n_windows=3), signal.requires_grad_())
         loss = _loss(encoder.train(mode), batch, 0)
         assert torch.isfinite(loss)
         loss.backward()
@@ -141,7 +140,7 @@ def objectives_train_it(subject: Subject) -> None:
         objective.train()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            loss = objective(make_batch(n_windows=3), Context()).loss
+            loss = objective(in_microvolts(make_batch(n_windows=3)), Context()).loss
         assert torch.isfinite(loss)
         loss.backward()
         _assert_learning(objective)
@@ -189,8 +188,8 @@ def bf16(subject: Subject) -> None:
 def float64(subject: Subject) -> None:
     """Double precision works, and float32 is close to it."""
     encoder, batch = subject.encoder(), make_batch()
-    double: WindowBatch = {**batch}
-    double["signal"], double["channel_positions"] = batch["signal"].double(), batch["channel_positions"].double()
+    double = with_signal(batch, batch["signal"].double())
+    double["channel_positions"] = batch["channel_positions"].double()
     found = copy.deepcopy(encoder).double()(double)
     assert deviation(encoder(batch).double(), found.double()) < CLOSE
 
@@ -217,8 +216,8 @@ class _Forward(nn.Module):
 
     def forward(self, signal: Tensor, positions: Tensor) -> Tensor:
         B, C = signal.shape[:2]
-        batch = make_batch(n_windows=1)
-        batch |= {"signal": signal, "channel_positions": positions.expand(B, -1, -1), "montage": self.montage}
+        batch = with_signal(make_batch(n_windows=1), signal)
+        batch |= {"channel_positions": positions.expand(B, -1, -1), "montage": self.montage}
         batch["channel_mask"] = torch.ones(1, 1, dtype=torch.bool).expand(B, C)
         encoded: Tensor = self.encoder(batch)
         return encoded

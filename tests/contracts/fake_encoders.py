@@ -1,6 +1,6 @@
 """Tiny encoders, one per combination of traits, that keep every promise; ``flaw`` names one that is broken."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -82,8 +82,10 @@ class Fake(Encoder):
 
     def __init__(self, config: FakeConfig, spec: SignalSpec) -> None:
         self.flaw = config.flaw
-        super().__init__(config, spec, d_model=_WIDTH, patch_samples=100, signal_scale_uv=20.0)
+        super().__init__(config, spec, d_model=_WIDTH, patch_samples=100)
         self.config = config
+        if self.flaw == "undescribed":
+            self.rate_hz *= 2
         self.montage = self.n_samples = None
         if self.traits.one_montage and self.flaw != "any_montage":
             self.montage = only_montage(spec, config.name)
@@ -96,10 +98,6 @@ class Fake(Encoder):
             self.unused = nn.Parameter(torch.ones(3))
         if self.flaw == "unseeded":
             self.embedding.bias.data.add_(torch.rand(_WIDTH, generator=_CLOCK))
-
-    @property
-    def normalization(self) -> dict[str, Any]:
-        return {} if self.flaw == "undescribed" else {"kind": "fixed_scale", "scale_uv": 20.0}
 
     def layer(self) -> list[nn.Module]:
         """The modules of its only layer, but for flaws."""
@@ -124,6 +122,9 @@ class Fake(Encoder):
         if self.n_samples is not None and self.n_samples != T:
             raise ConfigError(f"built for windows of {self.n_samples / self.rate_hz:g} s (cuts.*.length_s)")
 
+    def group_mask(self, batch: WindowBatch) -> Tensor | None:
+        return None if self.flaw == "padding_scored" else super().group_mask(batch)
+
     def scaled(self, batch: WindowBatch) -> Tensor:
         """(B, C, P, 100)."""
         if self.flaw == "padding_seen":
@@ -132,7 +133,7 @@ class Fake(Encoder):
             batch["signal"].mul_(1.01)
         if self.flaw == "broken_patches":
             batch = {**batch, "signal": batch["signal"][..., : batch["signal"].shape[-1] // 100 * 100]}
-        signal = self.patches({**batch, "signal": real_signal(batch)}) / 20.0
+        signal = self.patches({**batch, "signal": real_signal(batch)})
         if self.flaw == "divides_by_sd":
             signal = signal / signal.std(dim=-1, keepdim=True)
         if self.flaw == "leaking_patches" or (self.flaw == "leaks_in_training" and self.training):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from backbones import WindowBackbone
-from contracts.encoder_cases import LENGTHS_S, Subject, make_batch, members, noise
+from contracts.encoder_cases import LENGTHS_S, Subject, in_microvolts, make_batch, members, noise
 from eegfm.batch import WindowBatch
 from eegfm.nn.context import Context
 from eegfm.nn.weights import build_seeded
@@ -31,9 +31,9 @@ def masking_objectives(*, allow_leaks: bool = False) -> Iterator[PatchObjectiveC
         if not issubclass(member, PatchObjectiveConfig):
             continue
         masks = [{"visible": name} for name in sorted(MASKS)] if "visible" in member.model_fields else [{}]
-        for target in ("log_spectrum", "signal"):
+        for target, of in (("log_spectrum", "microvolts"), ("signal", "microvolts"), ("signal", "normalized")):
             for mask in masks:
-                yield member(target=target, **mask, **({"allow_leaks": True} if allow_leaks else {}))
+                yield member(target=target, of=of, **mask, **({"allow_leaks": True} if allow_leaks else {}))
 
 
 def masked_content_stays_masked(subject: Subject) -> None:
@@ -44,7 +44,7 @@ def masked_content_stays_masked(subject: Subject) -> None:
     if subject.traits.output == "window":
         return
     duration_s = LENGTHS_S[0]
-    batch = make_batch(duration_s=duration_s)
+    batch = in_microvolts(make_batch(duration_s=duration_s))
     mixed: WindowBatch = {**batch, "target_signal": batch["signal"]}
     encoder, spec = subject.encoder(duration_s=duration_s), subject.spec(duration_s=duration_s)
     for config in masking_objectives(allow_leaks=bool(subject.config.leaks)):

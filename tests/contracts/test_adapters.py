@@ -104,6 +104,10 @@ def test_any_montage_becomes_what_is_announced(adapter: Adapter, n_channels: int
     assert adapter.adapted_spec(SPEC).n_samples == SPEC.n_samples
 
 
+def test_the_configuration_says_whether_there_is_anything_to_train(adapter: Adapter, config: Buildable) -> None:
+    assert config.has_weights == (len(list(adapter.parameters())) > 0)
+
+
 def test_the_input_is_left_alone(adapter: Adapter) -> None:
     batch = make_batch(21, 2)
     before = batch["signal"].clone()
@@ -260,7 +264,7 @@ def test_objectives_learn_eight_windows_through_it(member: type[Buildable]) -> N
     config = member(**{key: value for key, value in choices.items() if key in member.model_fields})
     encoder = PatchTransformerConfig(d_model=32, head_size=16, n_layers=2)
     backbone = new_backbone(encoder, config, spec, 0, reference="as_recorded", bad_channels="mask")
-    backbone.prepare = lambda batch: backbone.adapter(batch)  # noqa: PLW0108 - a module would be a submodule
+    backbone.prepare = lambda batch: backbone.normalization(backbone.adapter(batch))
     objective = build_seeded(MaskedConfig(), 0, backbone)
     batches = [make_batch(19, 2, 4), make_batch(21, 2, 4)]
     time_s = torch.arange(200) / 100.0

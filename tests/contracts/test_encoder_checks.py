@@ -47,7 +47,7 @@ BROKEN = [
     ("padding_seen", PatchFakeConfig, "padding_is_as_if_absent"),
     ("padding_seen", TokenFakeConfig, "features_see_no_bad_channel"),
     ("padding_seen", WindowFakeConfig, "features_see_no_bad_channel"),
-    ("padding_seen", VisibleFakeConfig, "objectives_ask_for_no_bad_channel"),
+    ("padding_scored", VisibleFakeConfig, "objectives_ask_for_no_bad_channel"),
     ("windows_mixed", WindowFakeConfig, "windows_are_apart"),
     ("one_place_for_all", TokenFakeConfig, "positions_may_be_shared"),
     ("timeless", OrderedFakeConfig, "time_matters"),

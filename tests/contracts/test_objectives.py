@@ -28,6 +28,8 @@ def members(union: object) -> list[type[Buildable]]:
 
 CONFIGS = [member() for member in members(AnyObjectiveConfig)] + [
     MaskedConfig(target="signal", mask_ratio=0.3),
+    MaskedConfig(target="signal", of="normalized"),
+    MaskedConfig(of="normalized", mask_ratio=0.4),
     MaeConfig(target="signal", mask_ratio=0.6, visible="free", decoder_layers=1, decoder_width=32),
 ]
 
@@ -44,7 +46,7 @@ def build(config: Buildable, spec: SignalSpec) -> Objective:
     return objective
 
 
-@pytest.fixture(params=CONFIGS, ids=lambda c: "-".join((c.name, c.target, getattr(c, "visible", "all"))))
+@pytest.fixture(params=CONFIGS, ids=lambda c: "-".join((c.name, c.target, c.of, getattr(c, "visible", "all"))))
 def objective(request: pytest.FixtureRequest, spec: SignalSpec, make_batch: MakeBatch) -> Objective:
     objective = build(request.param, spec)
     objective.setup([make_batch(19, 2, n_windows=4, seed=9)], context())
@@ -130,7 +132,7 @@ def test_reconstruction_explains_the_loss(objective: Objective, make_batch: Make
     assert (B, C, P) == (2, 21, 3) == tuple(shown["mask"].shape)
     assert shown["prediction"].shape == shown["target"].shape
     assert (len(shown["frequencies_hz"]) or objective.encoder.patch_samples) == K
-    unit = objective.targets.sd if shown["frequencies_hz"] else objective.encoder.signal_scale_uv
+    unit = objective.targets.sd if shown["frequencies_hz"] else objective.targets.scale
     squared = ((shown["prediction"] - shown["target"]) / unit).square().mean(dim=-1)
     loss = objective(batch, context(5))[0]
     torch.testing.assert_close(squared[shown["mask"]].mean(), loss.detach(), rtol=1e-4, atol=1e-5)
@@ -222,7 +224,7 @@ def test_windows_differ_in_their_bad_channels(objective: Objective, make_batch: 
     else:
         share = n_masked_found / (n_good * n_patches)
         assert (share - objective.config.mask_ratio).abs().max() < 0.06, "as near as whole channels and patches allow"
-    unit = objective.targets.sd if shown["frequencies_hz"] else objective.encoder.signal_scale_uv
+    unit = objective.targets.sd if shown["frequencies_hz"] else objective.targets.scale
     squared = ((shown["prediction"] - shown["target"]) / unit).square().mean(dim=-1).double()
     by_window = torch.stack([squared[k][shown["mask"][k]].mean() for k in range(4)])
     torch.testing.assert_close(loss.detach().double(), by_window.mean(), rtol=1e-4, atol=1e-5)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from backbones import normalized
 from contracts.encoder_cases import CASES, MEMBERS, MENU, MONTAGES, RATE_HZ, Case, noise, spec_of
 from eegfm.adapters.config import NoAdapterConfig
 from eegfm.batch import StoredBatch, TrainStep
@@ -78,7 +79,7 @@ def supervised(config: EncoderConfig, seed: int) -> State:
     encoder = new_encoder(config, rereference.rereferenced_spec(SPEC), seed=0).train()
     optimizer = torch.optim.SGD(encoder.parameters(), lr=0.05)
     for step in range(N_STEPS):
-        batch = rereference(stored("hbn", step))
+        batch = normalized(rereference(stored("hbn", step)), encoder)
         with Context(step, seed=seed).global_draws(torch.device("cpu")):
             features = encoder.features(batch).values.mean(dim=1)
         optimizer.zero_grad()

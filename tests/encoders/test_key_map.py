@@ -55,8 +55,7 @@ def test_encoders_without_published_weights_are_refused() -> None:
     [
         (CbramodConfig(), "patch_norm", "window"),
         (LabramConfig(), "patch_norm", "window"),
-        (LunaConfig(patch_norm="window"), "normalization", "window_zscore"),
-        (LunaConfig(normalization="window_zscore"), "patch_norm", "window"),
+        (LunaConfig(), "patch_norm", "window"),
     ],
     ids=lambda v: getattr(v, "name", v),
 )

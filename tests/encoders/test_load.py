@@ -83,8 +83,8 @@ def test_a_header_can_name_only_the_menu(checkpoint: Checkpoint) -> None:
 def test_a_header_that_does_not_say_how_patches_are_normalized_is_refused(checkpoint: Checkpoint) -> None:
     """Before there was a choice, LUNA took its statistics over the window; the default of today would be silent."""
     said = LunaConfig(n_layers=1).model_dump(mode="json")
-    unsaid = {key: value for key, value in said.items() if key not in ("patch_norm", "normalization")}
-    for header_encoder, keys in ((unsaid, "normalization, patch_norm"), (unsaid | {"normalization": "x"}, None)):
+    unsaid = {key: value for key, value in said.items() if key != "patch_norm"}
+    for header_encoder, keys in ((unsaid, "patch_norm"), (unsaid | {"patch_norm": "x"}, None)):
         old = checkpoint.header.model_copy(update={"encoder": header_encoder})
         expected = rf"does not say {keys}: an earlier eegfm" if keys else "not on the menu"
         with pytest.raises(CheckpointError, match=expected):

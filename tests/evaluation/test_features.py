@@ -22,6 +22,8 @@ from eegfm.evaluation.features import (
 )
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.rereference import Rereference
+from eegfm.normalizations.config import FixedScaleConfig
+from eegfm.normalizations.fixed_scale import FixedScale
 from eegfm.recording import Montage
 from eegfm.signal.montages.canonical import canonical_montage
 from eegfm.store.layout import StoreFacts
@@ -30,6 +32,7 @@ from eegfm.store.writer import StoreWriter
 
 CPU = torch.device("cpu")
 _NONE = NoAdapter(NoAdapterConfig(), None)
+_MICROVOLTS = FixedScale(FixedScaleConfig(scale_uv=1.0, clip=None), None)
 
 
 def _montage(n_channels):
@@ -76,7 +79,7 @@ class _PatchMeans(Backbone):
 
     def __init__(self, store, adapter=_NONE):
         nn.Module.__init__(self)
-        self.rereference, self.adapter = _average(store), adapter
+        self.rereference, self.adapter, self.normalization = _average(store), adapter, _MICROVOLTS
 
     def forward(self, batch):
         batch_uv = self.prepare(batch)

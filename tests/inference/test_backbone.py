@@ -51,11 +51,13 @@ def test_a_new_backbone_is_its_parts_wired_by_hand_to_the_bit(adapter: Buildable
     for montage in MONTAGES:
         batch = stored(SPEC, montage)
         batch_uv = by_hand(rereference(batch))
+        windows = {**batch_uv, "signal": (batch_uv["signal"] / 30).clamp(-15, 15), "signal_uv": batch_uv["signal"]}
         vectors, features = backbone(batch)
-        assert torch.equal(backbone.prepare(batch)["signal"], batch_uv["signal"])
-        assert torch.equal(vectors, encoder(batch_uv))
-        assert torch.equal(features.values, encoder.features(batch_uv).values)
-        assert torch.equal(features.mask, encoder.features(batch_uv).mask)
+        for name in ("signal", "signal_uv"):
+            assert torch.equal(backbone.prepare(batch)[name], windows[name])
+        assert torch.equal(vectors, encoder(windows))
+        assert torch.equal(features.values, encoder.features(windows).values)
+        assert torch.equal(features.mask, encoder.features(windows).mask)
 
 
 def test_initial_weights_follow_from_the_seed_and_leave_the_global_state() -> None:
@@ -123,7 +125,7 @@ def test_an_adapter_that_would_mix_patches_is_refused() -> None:
     backbone = new(PERCEIVER)
     uneven = replace(SPEC, rate_hz=77.0, n_samples=dict.fromkeys(MONTAGES, 770))
     with pytest.raises(ConfigError, match="patch"):
-        Backbone(backbone.rereference, backbone.adapter, new_encoder(ENCODER, uneven, 0), SPEC)
+        Backbone(backbone.rereference, backbone.adapter, backbone.normalization, new_encoder(ENCODER, uneven, 0), SPEC)
 
 
 def test_weights_of_other_code_are_refused_unless_that_is_accepted() -> None:

@@ -39,6 +39,7 @@ WRITE_NOTHING = {
     "eegfm.io.folder.FolderDataset": "a step fills the folder: the simulator, a fetch or an export, each whole",
     "eegfm.io.folder.WorkspaceDataset": "only loaded",
     "eegfm.io.foreign_file.ForeignFileDataset": "only loaded",
+    "eegfm.io.start_file.StartFileDataset": "only loaded",
     "eegfm.io.signal_store.SignalStoreDataset": "the store commits recording by recording",
 }
 
@@ -122,6 +123,7 @@ WRITERS = {
     "jobs/weights/export_programs.py": "the folder of an export is renamed when it is whole",
     "store/damage.py": "marks and missing ends, which no reader believes",
     "store/shards.py": "samples, which count with their line of the index",
+    "training/logs/loggers.py": "rows of a table, of which a torn one is left out by a run that goes on",
     "store/writer.py": "lines of the index, of which a torn one counts for nothing",
 }
 """Modules that write to a file without ``write_atomically``, and what a file that ends early does there."""

@@ -290,7 +290,7 @@ def probed(
     state = new_encoder(config, spec, seed=7).state_dict(prefix=PREFIX)
     described = header(
         encoder=config.model_dump(), signal_spec=spec.to_dict(), encoder_spec=spec.to_dict(), seed=7, filters={},
-        signal_scale_uv=config.signal_scale_uv, bad_channels=handling, reference=reference,
+        bad_channels=handling, reference=reference,
         corpora=["x"], simulated_corpora=["x"],
     )  # fmt: skip
     splits = split_table({f"c:{person}": "test" for person in persons}, ("open", "closed"))

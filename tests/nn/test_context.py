@@ -1,5 +1,7 @@
 """Random numbers of a training follow from their purpose, and ranks together draw what one process draws."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.functional import dropout
@@ -48,6 +50,18 @@ def test_ranks_together_are_one_process(world_size: int) -> None:
         for rank, part in enumerate(parts):
             found[rank_slice(rank, world_size)] = part[k]
         assert torch.equal(found, expected[k])
+
+
+@pytest.mark.parametrize(("world_size", "n_cuts"), [(1, 2), (1, 4), (2, 2), (4, 2)])
+def test_cuts_of_a_rank_together_are_the_rank(world_size: int, n_cuts: int) -> None:
+    for rank in range(world_size):
+        context = Context(3, 10, 7, rank, world_size, CORPORA)
+        whole = context.window_draws(MASKS, "tuh", 16 // world_size)
+        expected = [whole.uniform(5), whole.uniform(3)]
+        for cut in range(n_cuts):
+            own = replace(context, cut=cut, n_cuts=n_cuts).window_draws(MASKS, "tuh", 16 // world_size // n_cuts)
+            for values in expected:
+                assert torch.equal(own.uniform(values.shape[1]), values[rank_slice(cut, n_cuts)])
 
 
 def dropped(context: Context, corpus: str) -> tuple[float, ...]:

@@ -15,7 +15,6 @@ from eegfm.objectives.masked import Masked
 from eegfm.training.config import PretrainParams
 
 LEAKING: list[dict[str, Any]] = [
-    {"name": "luna", "normalization": "window_zscore"},
     {"name": "luna", "patch_norm": "window"},
     {"name": "labram", "patch_norm": "window"},
     {"name": "cbramod", "patch_norm": "window"},
@@ -40,9 +39,19 @@ def test_a_leaking_choice_is_refused_with_its_key_and_the_remedy(encoder: dict[s
     assert PretrainParams(encoder=encoder, objective=allowed, n_steps=1).objective.allow_leaks
 
 
+@pytest.mark.parametrize("name", ["zscore", "robust", "window_scale", "exponential_moving"])
+def test_so_is_a_normalization_by_statistics(name: str) -> None:
+    expected = rf"masked masks .* with normalization\.name: {name}; set normalization\.name: fixed_scale, or objective"
+    with pytest.raises(ValidationError, match=expected):
+        PretrainParams(normalization={"name": name}, n_steps=1)
+    allowed = PretrainParams(normalization={"name": name}, objective={"name": "masked", "allow_leaks": True}, n_steps=1)
+    assert allowed.chosen_normalization.name == name
+    assert PretrainParams(n_steps=1).chosen_normalization.name == "fixed_scale"
+
+
 def test_all_leaking_choices_are_named_together() -> None:
-    with pytest.raises(ConfigError, match=r"set encoder\.normalization: fixed_scale, encoder\.patch_norm: patch, or"):
-        MaskedConfig().check_encoder(LunaConfig(**LunaConfig.published))
+    with pytest.raises(ConfigError, match=r"set encoder\.patch_norm: patch, normalization\.name: fixed_scale, or"):
+        MaskedConfig().check_encoder(LunaConfig(**LunaConfig.published), LunaConfig.published_normalization)
     with pytest.raises(ConfigError, match=r"objective mae masks patches.*encoder\.patch_norm: window; set"):
         MaeConfig().check_encoder(LabramConfig(patch_norm="window"))
 

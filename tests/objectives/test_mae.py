@@ -164,18 +164,15 @@ class Pairs(Encoder):
     """Every token on its own."""
 
     def __init__(self, config: PairsConfig, spec: SignalSpec) -> None:
-        super().__init__(config, spec, d_model=16, patch_samples=100, signal_scale_uv=30.0, channels_per_token=2)
+        super().__init__(config, spec, d_model=16, patch_samples=100, channels_per_token=2)
+        self.config = config
         self.embedding = torch.nn.Linear(200, 16)
-
-    @property
-    def normalization(self) -> dict[str, float | str]:
-        return {}
 
     def depth_layers(self) -> list[list[torch.nn.Module]]:
         return []
 
     def tokenize(self, batch: WindowBatch) -> Tokens:
-        content = self.embedding(self.token_patches(batch).flatten(2) / 30.0)
+        content = self.embedding(self.token_patches(batch).flatten(2))
         n_patches = batch["signal"].shape[2] // 100
         n_rows = content.shape[1] // n_patches
         return Tokens(content, torch.zeros(1, *content.shape[1:]), n_rows, n_patches)

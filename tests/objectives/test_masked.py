@@ -65,6 +65,7 @@ def test_statistics_weigh_windows_whatever_their_number_of_channels() -> None:
     objective, few = build(), batch(0, 4, 10.0)
     many: WindowBatch = {**batch(1, 4, 40.0)}
     many["signal"] = many["signal"].repeat(1, 6, 1)
+    many["channel_mask"] = many["channel_mask"].repeat(1, 6)
     objective.setup([few, many], context())
     both = objective.targets.mean.clone()
     objective.setup([few], context())
@@ -82,6 +83,21 @@ def test_targets_are_the_patches_spectra() -> None:
     np.testing.assert_allclose(shown["frequencies_hz"], frequencies[1:46])
     np.testing.assert_allclose(shown["target"].numpy(), np.log10(density[..., 1:46] + 1e-4), atol=1e-4)
     assert shown["unit"] == "log10 uV²/Hz"
+
+
+def test_targets_may_be_of_the_normalized_signal() -> None:
+    """Samples as the encoder takes them, over no further scale, and their spectrum."""
+    normalized = batch(3)["signal"].numpy().reshape(4, 5, 3, 100) / 30
+    assert np.abs(normalized).max() < 15
+    shown = build(target="signal", of="normalized").reconstruct(batch(3), context(0))
+    np.testing.assert_allclose(shown["target"].numpy(), normalized, atol=1e-6)
+    assert shown["unit"] == "1"
+    for of, scale in (("normalized", 1.0), ("microvolts", 30.0)):
+        assert build(target="signal", of=of).targets.scale == scale
+    shown = build(of="normalized").reconstruct(batch(3), context(0))
+    density = periodogram(normalized, 100.0, window="hann", detrend=False)[1][..., 1:46]
+    np.testing.assert_allclose(shown["target"].numpy(), np.log10(density + 1e-4 / 900), atol=1e-4)
+    assert shown["unit"] == "log10 1/Hz"
 
 
 def test_signal_targets_are_the_patches() -> None:

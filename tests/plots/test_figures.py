@@ -11,11 +11,12 @@ from eegfm.plots.figures import comparison_figure, history_figure, reconstructio
 
 def test_history_draws_what_was_logged() -> None:
     columns = {"loss": [3.0, 2.0, 1.0], "val_loss": [np.nan, np.nan, 1.5], "r2_tuh": [0.0, 0.1, 0.2]}
+    columns |= {"val_loss_tuh": columns["val_loss"], "baseline_loss": [3.0] * 3, "val_visible_mean_loss": [2.0] * 3}
     history = pd.DataFrame({"step": [1, 2, 3], **columns, "lr": [1e-3, 1e-3, 0]})
     traces = {trace.name: trace for trace in history_figure(history, ["a", "b"], ["b"]).data}
-    assert set(traces) == {"loss", "val_loss", "r2_tuh", "lr"}
+    assert set(traces) == {*columns, "lr"}
     assert (list(traces["val_loss"].x), list(traces["val_loss"].y)) == ([3], [1.5])
-    assert traces["loss"].visible is True
+    assert [name for name in columns if traces[name].visible is True] == ["loss", "val_loss", "val_loss_tuh"]
     assert traces["r2_tuh"].visible == "legendonly"
     assert traces["lr"].yaxis == "y2"
     assert history_figure(history, ["hbn", "tuh"], ["tuh"]).layout.title.text == "hbn, tuh (SIMULATED)"

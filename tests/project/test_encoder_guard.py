@@ -81,6 +81,28 @@ def test_other_parameters_are_named_before_the_first_step(tmp_path: Path) -> Non
         "keep both with --params=model=NAME, or replace it with --params=pretrain.overwrite=true"
     )
     check_encoder(PRETRAIN, catalog(tmp_path, other.model_copy(update={"overwrite": True})))
+    check_encoder(PRETRAIN, catalog(tmp_path, PARAMS.model_copy(update={"n_steps": 7})))  # it goes on
+    fewer = refused(PRETRAIN, catalog(tmp_path, PARAMS.model_copy(update={"n_steps": 5})))
+    assert fewer.startswith("was trained with other parameters (pretrain.n_steps 6 -> 5); this run")
+
+
+def test_another_start_is_named_before_the_first_step(tmp_path: Path) -> None:
+    adapt = pretrain.create_pipeline(["hbn"], "adapt", "pretrain.encoder")
+    found = catalog(tmp_path)
+    found["params:adapt"] = MemoryDataset(PARAMS)
+    found["adapt.encoder"] = CheckpointDataset(filepath=str(tmp_path / "adapt.safetensors"))
+    child = header(phase="adapt", fingerprint="child", parents=(header(fingerprint="abc").as_parent(),))
+    save_checkpoint(tmp_path / "adapt.safetensors", made_with(child, adapt=PARAMS))
+    check_encoder(adapt, found)  # there is no start to compare with
+    store(tmp_path, made_with(header(fingerprint="abc"), pretrain=PARAMS))
+    check_encoder(adapt, found)
+    store(tmp_path, made_with(header(fingerprint="new"), pretrain=PARAMS))
+    ways = "; this run would replace it: keep both with --params=model=NAME, or replace it with "
+    said = "was trained from other weights (pretrain abc -> pretrain new)"
+    assert refused(adapt, found) == f"{said}{ways}--params=adapt.overwrite=true"
+    check_encoder(PRETRAIN + adapt, found)  # the start is made again, and may become what it was
+    from_seed = pretrain.create_pipeline(["hbn"], "adapt")
+    assert refused(from_seed, found).startswith("was trained from other weights (pretrain abc -> a seed); this run")
 
 
 def test_other_code_is_named_before_the_first_step(tmp_path: Path) -> None:
@@ -131,4 +153,6 @@ def test_an_encoder_that_came_during_the_training_stays_and_the_new_one_lies_bes
     )
     store(tmp_path, made)
     keep_other_encoder(node, catalog(tmp_path), {"pretrain.encoder": made})
+    longer = Checkpoint(made.tensors, header(fingerprint="longer").model_copy(update={"continues": ("new",)}))
+    keep_other_encoder(node, catalog(tmp_path), {"pretrain.encoder": longer})
     keep_other_encoder(Node(lambda: 1, None, "x", name="other"), catalog(tmp_path), {"x": 1})

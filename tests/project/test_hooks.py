@@ -74,7 +74,7 @@ def test_missing_tables_are_all_named(tmp_path: Path) -> None:
     names = ("splits", "mixture", "hbn.windows")
     catalog = DataCatalog({n: TableDataset(filepath=str(tmp_path / f"{n}.parquet")) for n in names})
     with pytest.raises(EegfmError, match=r"not there yet: hbn\.windows, mixture, splits; run"):
-        check(report.create_pipeline(["hbn"], probed=False), catalog)
+        check(report.create_pipeline(["hbn"], probes={}), catalog)
 
 
 def test_what_the_run_itself_makes_is_not_missed(tmp_path: Path) -> None:

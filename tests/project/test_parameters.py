@@ -72,8 +72,9 @@ def test_shared_parameters_may_be_left_to_their_defaults(parameters: dict[str, A
         (
             "pretrian.x",
             1,
-            "unknown parameter 'pretrian'; known: corpora, data, export, hbn, import, mix, model, pretrain, probe, "
-            "report, signal, split, tuh; did you mean pretrain? (a corpus needs at least the keys ingest and window)",
+            "unknown parameter 'pretrian'; known: corpora, data, export, hbn, import, mix, model, phases, pretrain, "
+            "probe, report, signal, split, tuh; did you mean pretrain? "
+            "(a corpus needs at least the keys ingest and window)",
         ),
         (
             "signal.rate",
@@ -164,7 +165,13 @@ def test_messages(parameters: dict[str, Any], key: str, value: object, expected:
         (
             "pretrain.batch_size",
             7,
-            "batch_size 7 cannot be shared out by the mixture weights (hbn 4.9, tuh 2.1 windows)",
+            "parameter pretrain: batch_size 7 cannot be shared out by the mixture weights (hbn 4.9, tuh 2.1 windows)",
+        ),
+        (
+            "pretrain.accumulate",
+            4,
+            "batch_size 20 cannot be shared out by the mixture weights (hbn 3.5, tuh 1.5 windows in each of the 4 "
+            "parts that accumulate asks for); nearest batch sizes that can: 40; change batch_size, accumulate or the",
         ),
         (
             "pretrain.devices",
@@ -232,4 +239,4 @@ def test_half_a_corpus_is_not_known(parameters: dict[str, Any]) -> None:
 
 
 def test_every_shared_parameter_of_the_configuration_has_a_type(parameters: dict[str, Any]) -> None:
-    assert set(parameters) - {"tuh", "hbn"} == set(SHARED_PARAMETERS)
+    assert set(parameters) - {"tuh", "hbn", "phases", "pretrain"} == set(SHARED_PARAMETERS)

@@ -71,6 +71,18 @@ def test_a_probe_that_may_follow_is_only_warned_of(
         begin(PRETRAIN + PROBE)
 
 
+def test_each_phase_has_a_probe_of_its_own(checked: list[Any]) -> None:
+    later = pretrain.create_pipeline(["tuh"], "adapt", "pretrain.encoder")
+    probes = probe.create_pipeline("hbn", "pretrain", "pretrain_probe") + probe.create_pipeline("hbn", "adapt")
+    inputs = {name: name for name in later.nodes[0].inputs}
+    run = ProbeAhead(PRETRAIN + later + probes)
+    run.begin(PRETRAIN.nodes[0], CATALOG, INPUTS)
+    run.begin(later.nodes[0], CATALOG, inputs)
+    assert [call[2] for call in checked] == ["params:pretrain", "params:adapt"]
+    ProbeAhead(later + PROBE).begin(later.nodes[0], CATALOG, inputs)  # a probe of another phase
+    assert len(checked) == 2
+
+
 def test_tables_that_the_run_has_not_made_yet(checked: list[Any]) -> None:
     whole = window.create_pipeline("hbn") + mix.create_pipeline(["hbn", "tuh"], ["tuh"]) + PRETRAIN + PROBE
     begin(whole, "split_persons")

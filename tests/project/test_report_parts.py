@@ -11,15 +11,16 @@ from eegfm.checkpoint import Checkpoint
 from eegfm.io.absent import AbsentDataset
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.pipelines import import_weights, mix, pretrain, probe, report
-from eegfm.project.report_parts import OF_IMPORT, OF_TRAINING, leave_out_absent
+from eegfm.project.report_parts import MIXTURE, OF_A_TRAINING, OF_IMPORT, leave_out_absent
 
-REPORT = report.create_pipeline(["hbn"], probed=True)
+REPORT = report.create_pipeline(["hbn"], probes={"pretrain": "probe"})
+OF_TRAINING = (MIXTURE, *(f"pretrain.{what}" for what in OF_A_TRAINING))
 
 
-def left_out(folder: Path, pipeline: object = REPORT) -> set[str]:
+def left_out(folder: Path, pipeline: object = REPORT, phases: tuple[str, ...] = ("pretrain",)) -> set[str]:
     entries = {name: MemoryDataset() for name in (*OF_TRAINING, *OF_IMPORT, "probe.metrics", "splits")}
     catalog = DataCatalog({**entries, "pretrain.encoder": CheckpointDataset(filepath=str(folder / "e.safetensors"))})
-    leave_out_absent(pipeline, catalog)  # type: ignore[arg-type]
+    leave_out_absent(pipeline, catalog, phases)  # type: ignore[arg-type]
     return {name for name in catalog if isinstance(catalog[name], AbsentDataset)}
 
 
@@ -28,6 +29,7 @@ def test_the_stored_encoder_decides(tmp_path: Path) -> None:
     assert left_out(tmp_path) == {*OF_IMPORT}
     encoder.save(Checkpoint({"w": np.zeros(2)}, imported_header()))
     assert left_out(tmp_path) == {*OF_TRAINING}
+    assert left_out(tmp_path, REPORT, ("pretrain", "adapt")) == {*OF_TRAINING} - {MIXTURE}  # adapt trains on it
     encoder.save(Checkpoint({"w": np.zeros(2)}, header()))
     assert left_out(tmp_path) == {*OF_IMPORT}
     assert left_out(tmp_path, probe.create_pipeline("hbn")) == set()

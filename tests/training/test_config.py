@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from eegfm.training.config import PretrainParams
+from eegfm.training.schedules.config import WarmupCosineConfig
 
 
 def test_exactly_one_length() -> None:
@@ -24,6 +25,11 @@ def test_unknown_keys_and_members_are_refused() -> None:
         PretrainParams.model_validate({"n_steps": 1, "batchsize": 2})
     with pytest.raises(ValidationError, match="patch_transformer"):
         PretrainParams.model_validate({"n_steps": 1, "encoder": {"name": "lunna"}})
+
+
+def test_options_without_a_name_are_those_of_the_default() -> None:
+    params = PretrainParams.model_validate({"n_steps": 9, "schedule": {"warmup_ratio": 0.2}})
+    assert params.schedule == WarmupCosineConfig(warmup_ratio=0.2)
 
 
 def test_identity_leaves_out_the_machine() -> None:

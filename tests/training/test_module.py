@@ -2,13 +2,15 @@
 
 import gc
 import weakref
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
 
 from eegfm.adapters.config import NoAdapterConfig, PerceiverConfig
 from eegfm.batch import SignalSpec, StoredBatch, TrainStep, rank_slice
@@ -20,8 +22,11 @@ from eegfm.nn.context import Context, Stage
 from eegfm.objectives.base import LossOutput
 from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.recording import Montage
+from eegfm.training.blocks import WeightAverageParams
 from eegfm.training.config import PretrainParams
+from eegfm.training.logs.training_log import TrainingLog
 from eegfm.training.module import PretrainModule
+from eegfm.training.schedules.base import Schedule
 from eegfm.training.trainer import quieten
 
 WEIGHTS = {"hbn": 0.7, "tuh": 0.3}
@@ -234,40 +239,78 @@ class Steps:
         return (step_of(self.batches, number, self.n_windows) for number in range(self.n_steps))
 
 
-def fit(module: PretrainModule, batches: list[StoredBatch], *callbacks: Callback, n_windows: int = 10) -> None:
+def fit(
+    module: PretrainModule,
+    batches: list[StoredBatch],
+    *callbacks: Callback,
+    n_windows: int = 10,
+    to: Logger | None = None,
+) -> None:
     """Take all steps with a trainer of Lightning's own making."""
     quieten()
     trainer = Trainer(
-        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        max_epochs=1, accelerator="cpu", logger=to or False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, callbacks=list(callbacks), num_sanity_val_steps=0, log_every_n_steps=1,
     )  # fmt: skip
     trainer.fit(module, Steps(batches, 10, n_windows), Steps(batches, 1, n_windows))
 
 
+class Poison(Callback):
+    """Makes samples of some steps something that is no number; what is changed at one step is seen by the next."""
+
+    def __init__(self, batch: StoredBatch, poison: float, poisoned: range) -> None:
+        self.batch, self.scales_uv, self.poison, self.poisoned = batch, batch["scales_uv"], poison, poisoned
+        self.steps: list[int] = []
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: TrainStep, k: int) -> None:
+        self.steps.append(k)
+        is_poisoned = k in self.poisoned
+        self.batch["scales_uv"] = torch.full_like(self.scales_uv, self.poison) if is_poisoned else self.scales_uv
+
+
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
-def test_a_broken_loss_stops_the_run_at_the_next_look(
+def test_too_many_broken_losses_stop_the_run_at_the_next_look(
     module: PretrainModule, batches: list[StoredBatch], poison: float
 ) -> None:
-    class Poison(Callback):
-        steps: ClassVar[list[int]] = []
+    module.skipped.max_skipped = 2
+    poisons = Poison(batches[1], poison, range(6, 20))
+    # The last step that is broken has its number in the message; the loss is looked at every fifth step only.
+    with pytest.raises(TrainingError, match=r"of step 10 is not finite, and 3 steps .*optimizer\.learning_rate"):
+        fit(module, batches, poisons)
+    assert poisons.steps == list(range(10))
 
-        def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: TrainStep, k: int) -> None:
-            self.steps.append(k)
-            if k == 6:
-                batches[1]["scales_uv"] = torch.full_like(batches[1]["scales_uv"], poison)
 
-    Poison.steps.clear()
-    # The step that is broken has its number in the message; the loss is looked at every fifth step only.
-    with pytest.raises(TrainingError, match=r"loss of step 8 is not finite.*optimizer\.learning_rate"):
-        fit(module, batches, Poison())
-    assert Poison.steps == list(range(10))
+def test_a_broken_step_changes_nothing_but_the_count(
+    module: PretrainModule, batches: list[StoredBatch], caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[dict[str, torch.Tensor]] = []
+
+    class Look(Callback):
+        def on_train_batch_end(self, trainer: Trainer, pl_module: PretrainModule, *_: Any) -> None:
+            optimizer = pl_module.optimizers().optimizer  # type: ignore[union-attr]
+            values = dict(pl_module.state_dict())
+            for k, state in enumerate(optimizer.state.values()):
+                values |= {f"{k} {name}": value for name, value in state.items()}
+            seen.append({name: value.clone() for name, value in values.items()})
+
+    fit(module, batches, Poison(batches[1], float("nan"), range(3, 5)), Look())
+    equal = [all(torch.equal(a[name], b[name]) for name in a) for a, b in pairwise(seen)]
+    assert equal == [False] * 3 + [True] * 2 + [False] * 4
+    assert module.skipped.n_skipped == 2
+    assert [line for line in caplog.messages if "not finite" in line] == [
+        f"Loss or gradient of step {4 + k} is not finite, and it was left out; {k} of at most 10 (max_skipped_steps)"
+        for k in (1, 2)
+    ]
 
 
 def test_no_step_between_two_looks_waits_for_the_device(
     module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[str] = []
-    for name in ("item", "__bool__", "__float__", "__int__", "tolist", "numpy"):
+    for name in (
+        *("item", "__bool__", "__float__", "__int__", "__index__", "tolist", "numpy", "cpu", "nonzero"),
+        *("masked_select", "unique", "__contains__", "__array__"),
+    ):
         asked = getattr(torch.Tensor, name)
 
         def look(tensor: torch.Tensor, *args: Any, asked: Any = asked, name: str = name) -> Any:
@@ -290,11 +333,73 @@ def test_no_step_between_two_looks_waits_for_the_device(
     assert seen[-1] > 0
 
 
+class Kept(Logger):
+    """Keep what comes, in its order."""
+
+    name, version = "kept", ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[tuple[int, dict[str, float]]] = []
+
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        assert step is not None
+        self.rows.append((step, dict(metrics)))
+
+    def log_hyperparams(self, params: Any) -> None:
+        pass
+
+
+def test_every_value_has_a_name(module: PretrainModule, batches: list[StoredBatch]) -> None:
+    module.n_steps_per_epoch, kept, seen = 4, Kept(), dict[str, Any]()
+    module.training_log = TrainingLog(WEIGHTS, 10, 4)
+
+    class See(Callback):
+        def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            seen.update(trainer.callback_metrics)
+
+    fit(module, batches, See(), to=kept)
+    values = {"loss", "baseline_loss", "visible_mean_loss", "r2"}
+    expected = {f"{name}{end}" for name in values for end in ("", "/hbn", "/tuh")}
+    of_epoch = {f"train/{name}_epoch{end}" for name in values for end in ("", "/hbn", "/tuh")}
+    of_corpora = {f"train/{name}/{corpus}" for name in ("gradient_share", "mixture") for corpus in WEIGHTS}
+    of_step = {f"train/{name}" for name in expected} | of_corpora | {"train/gradient_norm", "lr/encoder", "lr/head"}
+    speed = {"speed/windows_per_s", "speed/tokens_per_s"}
+    assert [step for step, _ in kept.rows] == [5, 10, 10]
+    of = [set(row) for _, row in kept.rows]
+    assert of == [of_step | of_epoch | speed, of_step | of_epoch | speed, {f"val/{n}" for n in expected}]
+    last = kept.rows[1][1]
+    assert last["train/mixture/hbn"] == pytest.approx(0.7)
+    assert last["train/gradient_share/hbn"] + last["train/gradient_share/tuh"] == pytest.approx(1)
+    assert 0 < last["train/gradient_norm"] < sum(last[f"train/loss/{c}"] for c in WEIGHTS) * 1e3
+    assert last["speed/tokens_per_s"] / last["speed/windows_per_s"] == pytest.approx((7 * 10 + 3 * 12) / 10)
+    assert module.history.table()["step"].tolist() == [5, 10]
+    assert float(seen["train_loss"]) == float(seen["train/loss"]) == pytest.approx(last["train/loss"])
+    assert float(seen["val_loss"]) == pytest.approx(module.validation_values["val/loss"])
+
+
+def test_the_share_of_a_corpus_is_that_of_its_own_gradient(module: PretrainModule, batches: list[StoredBatch]) -> None:
+    norms: dict[str, float] = {}
+
+    class Alone(Callback):
+        def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: TrainStep, k: int) -> None:
+            if k < 9:
+                return
+            for corpus, share, output in module.losses(batch):
+                gradients = torch.autograd.grad(share * output.loss, list(module.parameters()), allow_unused=True)
+                norms[corpus] = float(torch.cat([g.flatten() for g in gradients if g is not None]).norm())
+
+    fit(module, batches, Alone())
+    last = module.history.table().iloc[-1]
+    assert last["gradient_share_hbn"] == pytest.approx(norms["hbn"] / sum(norms.values()), rel=1e-4)
+    assert last["gradient_norm"] < sum(norms.values())
+
+
 def test_validation_means_count_windows_then_weights(
     module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logged: dict[str, float] = {}
-    monkeypatch.setattr(module, "log_dict", logged.update)
+    monkeypatch.setattr(module, "log_dict", lambda values, **_: logged.update(values))
     monkeypatch.setattr(module, "log", lambda *args, **kwargs: None)
     monkeypatch.setattr(type(module), "global_step", 6)
     steps = [step_of(batches, 0), step_of(batches[:1], 1, 7)]
@@ -307,11 +412,34 @@ def test_validation_means_count_windows_then_weights(
         module.on_validation_epoch_end()
         hbn, tuh = losses(module, batches, Stage.VALIDATION, 0)
         later = losses(module, batches, Stage.VALIDATION, 1)[0]
-        assert logged["val_loss_hbn"] == pytest.approx((hbn + later) / 2, rel=1e-5)
-        assert logged["val_loss"] == pytest.approx(0.7 * (hbn + later) / 2 + 0.3 * tuh, rel=1e-5)
+        assert logged["val/loss/hbn"] == pytest.approx((hbn + later) / 2, rel=1e-5)
+        assert logged["val/loss"] == pytest.approx(0.7 * (hbn + later) / 2 + 0.3 * tuh, rel=1e-5)
+        assert logged.pop("val_loss") == logged["val/loss"]
+        assert module.validation_values == logged
     table = module.history.table()
     assert table["step"].tolist() == [6]
-    assert table["val_loss"][0] == logged["val_loss"]
+    assert table["val_loss"][0] == logged["val/loss"]
+
+
+def test_the_schedule_hears_of_validations_by_the_names_of_the_logs(
+    module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[dict[str, float]] = []
+
+    class Watching(Schedule):
+        def observe(self, values: Mapping[str, float]) -> None:
+            heard.append({**values})
+
+    def build(config: object, optimizer: torch.optim.Optimizer, n_steps: int, n_steps_per_epoch: int) -> Schedule:
+        return Watching(optimizer, lambda step: 1.0)
+
+    monkeypatch.setattr(type(module.params.schedule), "build", build)
+    fit(module, batches)
+    hbn, tuh = losses(module.eval(), batches, Stage.VALIDATION, 0)
+    assert len(heard) == 1
+    assert {"val/loss", "val/loss/hbn", "val/loss/tuh", "val/r2", "val/r2/hbn"} <= set(heard[0])
+    assert heard[0]["val/loss/hbn"] == pytest.approx(hbn, rel=1e-5)
+    assert heard[0]["val/loss"] == pytest.approx(0.7 * hbn + 0.3 * tuh, rel=1e-5)
 
 
 def test_every_logged_step_has_a_row(module: PretrainModule, batches: list[StoredBatch]) -> None:
@@ -372,6 +500,63 @@ def test_the_gradient_is_clipped(module: PretrainModule, batches: list[StoredBat
     module.params = module.params.model_copy(update={"gradient_clip": 1e-3})
     fit(module, batches, Norms())
     assert norms == pytest.approx([1e-3] * 10, rel=1e-3)
+
+
+def test_without_a_limit_the_gradient_is_left_alone(module: PretrainModule, batches: list[StoredBatch]) -> None:
+    found: list[dict[str, torch.Tensor]] = []
+
+    class Gradients(Callback):
+        def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: object) -> None:
+            found.append({name: p.grad.clone() for name, p in pl_module.named_parameters() if p.grad is not None})
+
+    expected = trained(module, [step_of(batches, 0)])
+    module.params = module.params.model_copy(update={"gradient_clip": None})
+    fit(module, batches, Gradients())
+    assert all(torch.equal(found[0][name], gradient) for name, gradient in expected.items())
+    assert sum(g.square().sum() for g in expected.values()) > 1, "the default limit would shorten it"
+
+
+def test_validation_sees_averaged_weights_and_training_does_not(
+    module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The average of a run is what validation looks at; the run itself is that of a run without one, bit by bit."""
+    average = WeightAverageParams(decay=0.5, start_ratio=0.35)
+    alone, averaging = (
+        built(
+            module.params.model_copy(update={"weight_average": choice}),
+            NoAdapterConfig(),
+            module.objective.backbone.spec,
+        )
+        for choice in (None, average)
+    )
+    averaging.load_state_dict(alone.state_dict())
+    expected: list[dict[str, torch.Tensor]] = []
+    seen: list[dict[str, torch.Tensor]] = []
+
+    class Average(Callback):
+        def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+            now = {name: p.detach().clone() for name, p in alone.objective.named_parameters()}
+            if trainer.global_step > 3:
+                mean = expected[-1] if expected else now
+                expected.append({name: mean[name] + 0.5 * (now[name] - mean[name]) for name in now})
+
+    fit(alone, batches, Average())
+    forward = averaging.objective.forward
+
+    def watched(batch: StoredBatch, context: Context) -> LossOutput:
+        if context.stage == Stage.VALIDATION:
+            seen.append({name: p.detach().clone() for name, p in averaging.objective.named_parameters()})
+        return forward(batch, context)
+
+    monkeypatch.setattr(averaging.objective, "forward", watched)
+    fit(averaging, batches)
+    assert len(expected) == 7
+    for name, p in alone.objective.named_parameters():
+        assert torch.equal(p, averaging.objective.get_parameter(name)), "training goes on with its own weights"
+        torch.testing.assert_close(seen[-1][name], expected[-1][name])
+        assert not torch.equal(seen[-1][name], p)
+        with averaging.averaged_weights():
+            assert torch.equal(averaging.objective.get_parameter(name), seen[-1][name])
 
 
 def perceiving(module: PretrainModule, patch_s: float) -> PretrainModule:

@@ -1,19 +1,16 @@
 """The trainer is quiet and where it should be."""
 
 import logging
-import signal
 from pathlib import Path
 
 import pytest
 from lightning import Callback
 from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
-from eegfm.stopping import Stopped
 from eegfm.training.config import PretrainParams
 from eegfm.training.logs.progress_lines import ProgressLines
-from eegfm.training.trainer import build_trainer, honest_end, quieten, validation_interval
+from eegfm.training.trainer import build_trainer, quieten, validation_interval
 
 PARAMS = PretrainParams(n_steps=5, accelerator="cpu", progress_bar=False)
 
@@ -31,10 +28,16 @@ def test_each_line_once_and_no_tips(caplog: pytest.LogCaptureFixture, tmp_path: 
 
 
 def test_logs_lie_in_the_run_directory(tmp_path: Path) -> None:
-    old = tmp_path / "tensorboard" / "old"
+    old, table = tmp_path / "tensorboard" / "old", tmp_path / "metrics.csv"
     old.mkdir(parents=True)
+    table.touch()
+    build_trainer(PARAMS, tmp_path, 5, [], validates=True, first_step=3)
+    assert old.exists()
+    assert table.exists(), "a run that goes on keeps its logs"
     trainer = build_trainer(PARAMS, tmp_path, 5, [], validates=True)
     assert not old.exists()
+    assert not table.exists()
+    assert [logger.name for logger in trainer.loggers] == ["tensorboard", "metrics"]
     assert trainer.logger is not None
     assert Path(trainer.logger.log_dir) == tmp_path / "tensorboard"
     assert trainer.max_steps == 5
@@ -56,10 +59,3 @@ def test_a_bar_on_a_terminal_and_lines_elsewhere(
 def test_short_runs_validate_once() -> None:
     assert validation_interval(PARAMS, 5) == 5
     assert validation_interval(PARAMS, 500) == PARAMS.validation_interval_steps
-
-
-def test_lightnings_end_on_sigterm_has_its_exit_code(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(Stopped) as caught, honest_end():
-        raise SIGTERMException
-    assert (caught.value.code, caught.value.number) == (143, signal.SIGTERM)
-    assert caplog.messages == ["Training was stopped by SIGTERM; nothing is kept of it"]

@@ -8,7 +8,15 @@ from eegfm.config import Amount, Buildable, Count
 from eegfm.signal.montages.canonical import CanonicalChoice
 
 
-class NoAdapterConfig(Buildable):
+class ChannelAdapterConfig(Buildable):
+    """Base of the configurations of adapters."""
+
+    has_weights: ClassVar[bool] = False
+    """Whether there is anything to train."""
+    name: str
+
+
+class NoAdapterConfig(ChannelAdapterConfig):
     """Channels stay as they are: for encoders that know where each electrode sits."""
 
     implementation: ClassVar[str] = "eegfm.adapters.none:NoAdapter"
@@ -16,7 +24,7 @@ class NoAdapterConfig(Buildable):
     name: Literal["none"] = "none"
 
 
-class ZeroPadConfig(Buildable):
+class ZeroPadConfig(ChannelAdapterConfig):
     """Channels go to electrodes of a canonical montage; electrodes that get none are zero and masked.
 
     Args:
@@ -34,7 +42,7 @@ class ZeroPadConfig(Buildable):
     unplaced: Literal["refuse", "drop"] = "refuse"
 
 
-class InterpolateConfig(Buildable):
+class InterpolateConfig(ChannelAdapterConfig):
     """Potentials at the electrodes of a canonical montage, by spherical splines through the scalp electrodes.
 
     Args:
@@ -49,7 +57,7 @@ class InterpolateConfig(Buildable):
     regularisation: NonNegativeFloat = 1e-5
 
 
-class PerceiverConfig(Buildable):
+class PerceiverConfig(ChannelAdapterConfig):
     """Virtual channels that learn where to look: attention of learned queries over the channels of a short patch.
 
     Args:
@@ -65,6 +73,7 @@ class PerceiverConfig(Buildable):
     """
 
     implementation: ClassVar[str] = "eegfm.adapters.perceiver:Perceiver"
+    has_weights: ClassVar[bool] = True
 
     name: Literal["perceiver"] = "perceiver"
     montage: CanonicalChoice = "1010_64"

@@ -53,7 +53,6 @@ class Encoder(nn.Module, ABC):
             number of channels at any positions later.
         d_model: Width D of an encoded vector.
         patch_samples: Samples of a patch.
-        signal_scale_uv: Microvolts that objectives count as 1.
         d_token: Width of a token before it is encoded; that of an encoded vector if not given.
         channels_per_token: Neighbouring channels that share a token.
 
@@ -70,7 +69,6 @@ class Encoder(nn.Module, ABC):
         *,
         d_model: int,
         patch_samples: int,
-        signal_scale_uv: float,
         d_token: int | None = None,
         channels_per_token: int = 1,
     ) -> None:
@@ -82,7 +80,6 @@ class Encoder(nn.Module, ABC):
         self.rate_hz = spec.rate_hz
         self.patch_samples = patch_samples
         self.channels_per_token = channels_per_token
-        self.signal_scale_uv = signal_scale_uv
         for montage, n_samples in spec.n_samples.items():
             self.check_length(n_samples, montage)
 
@@ -138,13 +135,8 @@ class Encoder(nn.Module, ABC):
         """List the modules in which ``lora_targets`` looks: the layers."""
         return [module for modules in self.depth_layers() for module in modules]
 
-    @property
-    @abstractmethod
-    def normalization(self) -> dict[str, float | str]:
-        """First operation on microvolts, for the checkpoint's header."""
-
     def forward(self, batch: WindowBatch) -> Tensor:
-        """Encode windows: (B, C, T) microvolts to encoded vectors, see ``encode``."""
+        """Encode windows: (B, C, T) normalized signals to encoded vectors, see ``encode``."""
         return self.encode(self.tokenize(batch))
 
     def features(self, batch: WindowBatch) -> Features:
@@ -193,7 +185,7 @@ class Encoder(nn.Module, ABC):
             )
 
     def patches(self, batch: WindowBatch) -> Tensor:
-        """(B, C, P, patch) view of the windows, in microvolts.
+        """(B, C, P, patch) view of the ``signal`` of the windows.
 
         Raises:
             ConfigError: A window is not whole patches.
@@ -204,7 +196,7 @@ class Encoder(nn.Module, ABC):
         return signal.view(B, C, T // self.patch_samples, self.patch_samples)
 
     def token_patches(self, batch: WindowBatch) -> Tensor:
-        """(B, N, G, patch) microvolts that each token stands for, G channels per token.
+        """(B, N, G, patch) samples of ``signal`` that each token stands for, G channels per token.
 
         If G does not divide the number of channels, the last row is filled up with channels of zeros.
         """

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
-from eegfm.config import Amount, Buildable
+from eegfm.config import Buildable
+from eegfm.normalizations.config import FixedScaleConfig, Leak, NormalizationBase
 
 PatchNorm = Literal["window", "patch"]
 PATCHWISE_NORM: Mapping[str, str] = {"patch_norm": "patch"}
@@ -32,20 +33,6 @@ class Traits:
     one_length: bool = False
 
 
-class Leak(NamedTuple):
-    """A choice that lets a token's content tell of other patches.
-
-    Args:
-        key: Key of the encoder's configuration.
-        choice: Value of the key.
-        patchwise: Value that does not leak.
-    """
-
-    key: str
-    choice: str
-    patchwise: str
-
-
 class EncoderConfig(Buildable):
     """Base of the configurations of encoders."""
 
@@ -53,14 +40,22 @@ class EncoderConfig(Buildable):
     patchwise: ClassVar[Mapping[str, str]] = {}
     """By key, the choice with which a token's content depends on its own patch only. Any other choice takes statistics
     over the window, and tells every token of patches that an objective masks."""
+    has_depth_groups: ClassVar[bool] = True
+    """Whether ``Encoder.depth_layers`` tells which parameters come first."""
     published: ClassVar[Mapping[str, str]] = {}
     """By key, the choice that published weights were trained with, where the default is another. An import takes it."""
+    default_normalization: ClassVar[NormalizationBase] = FixedScaleConfig()
+    """Normalization of the signal where the parameters name none."""
+    published_normalization: ClassVar[NormalizationBase | None] = None
+    """Normalization that published weights were trained with, where the default is another. An import takes it."""
     name: str
 
     @property
-    def leaks(self) -> tuple["Leak", ...]:
+    def leaks(self) -> tuple[Leak, ...]:
         """The choices made here that are not ``patchwise``."""
-        leaks = (Leak(key, str(getattr(self, key)), patchwise) for key, patchwise in self.patchwise.items())
+        leaks = (
+            Leak(f"encoder.{key}", str(getattr(self, key)), patchwise) for key, patchwise in self.patchwise.items()
+        )
         return tuple(leak for leak in leaks if leak.choice != leak.patchwise)
 
 
@@ -86,14 +81,6 @@ def named_size(data: Any, sizes: Mapping[str, Mapping[str, Any]], default: str) 
 
 
 class WindowConfig(EncoderConfig):
-    """Base of encoders that give features of a whole window and no tokens.
-
-    Args:
-        signal_scale_uv: Microvolts that enter the network as 1.
-        clip: Largest absolute value after scaling; larger artefacts are clipped.
-    """
+    """Base of encoders that give features of a whole window and no tokens."""
 
     traits: ClassVar[Traits] = Traits(output="window", one_montage=True, one_length=True)
-
-    signal_scale_uv: Amount = 30.0
-    clip: Amount = 15.0

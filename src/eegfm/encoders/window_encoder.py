@@ -15,7 +15,7 @@ from eegfm.errors import ConfigError
 class WindowEncoder(Encoder, ABC):
     """Base of encoders that give features of a whole window and no tokens.
 
-    A channel is a row, and the whole window its only patch: ``tokenize`` scales the signal and hands it on as content
+    A channel is a row, and the whole window its only patch: ``tokenize`` hands the signal on as content
     (B, C, T), without positions, which none of these networks knows.
 
     Args:
@@ -35,19 +35,13 @@ class WindowEncoder(Encoder, ABC):
             d_model=d_model,
             d_token=n_samples,
             patch_samples=n_samples,
-            signal_scale_uv=config.signal_scale_uv,
         )
         self.config = config
         self.montage = only_montage(spec, config.name)
 
     @abstractmethod
     def window_features(self, signal: Tensor) -> Tensor:
-        """(B, C, T) scaled signal, zero in channels that are only padding, to (B, D)."""
-
-    @property
-    def normalization(self) -> dict[str, float | str]:
-        """Division by a fixed scale; see the base class."""
-        return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv, "clip": self.config.clip}
+        """(B, C, T) normalized signal, zero in channels that are only padding, to (B, D)."""
 
     def check_length(self, n_samples: int, montage: str) -> None:
         """Refuse windows of another length.
@@ -63,12 +57,11 @@ class WindowEncoder(Encoder, ABC):
             )
 
     def tokenize(self, batch: WindowBatch) -> Tokens:
-        """Scale the signal; see the class."""
-        signal, limit = batch["signal"], self.config.clip
-        _, C, T = signal.shape
+        """Hand the signal on; see the class."""
+        content = batch["signal"]
+        _, C, T = content.shape
         check_batch(C, batch["montage"], self.montage, self.config.name)
         self.check_length(T, batch["montage"])
-        content = (signal / self.signal_scale_uv).clamp(-limit, limit)
         return Tokens(content, content.new_zeros(()).expand(1, C, T), C, 1, self.key_mask(batch, 1))
 
     def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:

@@ -12,9 +12,13 @@ from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.config import Buildable
 from eegfm.encoders.base import Encoded, Encoder
 from eegfm.encoders.load import build_encoder, new_encoder, untrained_like
+from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import CheckpointError
 from eegfm.inference.encoder_code import refuse_other_code
 from eegfm.nn.rereference import NewReference, Rereference
+from eegfm.normalizations.base import Normalization
+from eegfm.normalizations.config import Leak, NormalizationBase
+from eegfm.normalizations.load import build_normalization, new_normalization
 from eegfm.recording import BadChannels, Montage
 
 
@@ -22,12 +26,12 @@ class Backbone(nn.Module):
     """All that stands between stored samples and encoded vectors.
 
     Its state dict holds the weights of the adapter under ``adapter.`` and those of the encoder under ``encoder.``, as
-    checkpoints do, and nothing else. Normalization is a part of the encoder: its ``tokenize`` divides by the fixed
-    scale or standardises, because published encoders differ in it and their weights depend on it.
+    checkpoints do, and nothing else: re-referencing and normalization have no weights.
 
     Args:
         rereference: From stored integers to re-referenced microvolts.
         adapter: From the montages of the data to the channels of the encoder.
+        normalization: From microvolts to the unitless signal that the encoder takes.
         encoder: The encoder.
         spec: Specification of the data: montages as recorded, rate, window lengths.
 
@@ -35,10 +39,17 @@ class Backbone(nn.Module):
         ConfigError: The adapter would mix patches of the encoder.
     """
 
-    def __init__(self, rereference: Rereference, adapter: Adapter, encoder: Encoder, spec: SignalSpec) -> None:
+    def __init__(
+        self,
+        rereference: Rereference,
+        adapter: Adapter,
+        normalization: Normalization,
+        encoder: Encoder,
+        spec: SignalSpec,
+    ) -> None:
         super().__init__()
         adapter.check_patches(encoder.patch_samples)
-        self.rereference, self.adapter, self.encoder = rereference, adapter, encoder
+        self.rereference, self.adapter, self.normalization, self.encoder = rereference, adapter, normalization, encoder
         self.spec = spec
 
     @property
@@ -46,14 +57,19 @@ class Backbone(nn.Module):
         """Describe what the encoder receives, behind re-referencing and the adapter; montages keep their names."""
         return self.adapter.adapted_spec(self.rereference.rereferenced_spec(self.spec))
 
+    @property
+    def leaks(self) -> tuple[Leak, ...]:
+        """Choices of encoder and normalization by which tokens know of more than their own patch."""
+        return (*self.encoder.leaks, *self.normalization.config.leaks)
+
     def prepare(self, batch: StoredBatch) -> WindowBatch:
-        """Re-reference and adapt one batch: (B, T, C) integers to (B, C', T) microvolts that the encoder takes.
+        """Re-reference, adapt and normalize one batch: (B, T, C) integers to the (B, C', T) that the encoder takes.
 
         Raises:
             ConfigError: The batch's montage is not in ``spec``, or bad channels leave nothing of a window.
         """
-        batch_uv: WindowBatch = self.adapter(self.rereference(batch))
-        return batch_uv
+        normalized: WindowBatch = self.normalization(self.adapter(self.rereference(batch)))
+        return normalized
 
     def forward(self, batch: StoredBatch) -> Encoded:
         """Encode one batch of stored windows: vectors and features.
@@ -74,13 +90,14 @@ class Backbone(nn.Module):
 
 
 def new_backbone(
-    encoder: Buildable,
+    encoder: EncoderConfig,
     adapter: Buildable,
     spec: SignalSpec,
     seed: int,
     *,
     reference: NewReference,
     bad_channels: BadChannels,
+    normalization: NormalizationBase | None = None,
 ) -> Backbone:
     """Build a backbone whose initial weights follow from the seed alone; global random state is left as is.
 
@@ -91,6 +108,7 @@ def new_backbone(
         seed: Seed of the weights of adapter and encoder.
         reference: Reference of the windows, see ``Rereference``.
         bad_channels: Treatment of bad channels, see ``Rereference``.
+        normalization: Configuration of the normalization; the encoder's own if not given.
 
     Raises:
         ConfigError: A configuration does not fit the data, or the adapter would mix patches of the encoder.
@@ -98,8 +116,10 @@ def new_backbone(
     rereference = Rereference(spec.montages, reference, bad_channels)
     rereferenced_spec = rereference.rereferenced_spec(spec)
     built_adapter = new_adapter(adapter, rereferenced_spec, seed)
-    built_encoder = new_encoder(encoder, built_adapter.adapted_spec(rereferenced_spec), seed)
-    return Backbone(rereference, built_adapter, built_encoder, spec)
+    adapted_spec = built_adapter.adapted_spec(rereferenced_spec)
+    built_encoder = new_encoder(encoder, adapted_spec, seed)
+    built_normalization = new_normalization(normalization or encoder.default_normalization, adapted_spec)
+    return Backbone(rereference, built_adapter, built_normalization, built_encoder, spec)
 
 
 def load_backbone(
@@ -127,8 +147,10 @@ def load_backbone(
     rereference = rereference_for(checkpoint.header, spec.montages)
     rereferenced_spec = rereference.rereferenced_spec(spec)
     adapter = build_adapter(checkpoint, rereferenced_spec)
-    encoder = build_encoder(checkpoint, adapter.adapted_spec(rereferenced_spec).montages)
-    return Backbone(rereference, adapter, encoder, spec).eval()
+    adapted_spec = adapter.adapted_spec(rereferenced_spec)
+    normalization = build_normalization(checkpoint, adapted_spec)
+    encoder = build_encoder(checkpoint, adapted_spec.montages)
+    return Backbone(rereference, adapter, normalization, encoder, spec).eval()
 
 
 def untrained_backbone_like(checkpoint: Checkpoint, spec: SignalSpec | None, seed: int) -> Backbone:
@@ -147,8 +169,10 @@ def untrained_backbone_like(checkpoint: Checkpoint, spec: SignalSpec | None, see
     rereference = rereference_for(checkpoint.header, spec.montages)
     rereferenced_spec = rereference.rereferenced_spec(spec)
     adapter = untrained_adapter_like(checkpoint, rereferenced_spec, seed)
-    encoder = untrained_like(checkpoint, seed, adapter.adapted_spec(rereferenced_spec).montages)
-    return Backbone(rereference, adapter, encoder, spec).eval()
+    adapted_spec = adapter.adapted_spec(rereferenced_spec)
+    normalization = build_normalization(checkpoint, adapted_spec)
+    encoder = untrained_like(checkpoint, seed, adapted_spec.montages)
+    return Backbone(rereference, adapter, normalization, encoder, spec).eval()
 
 
 def rereference_for(header: CheckpointHeader, montages: Mapping[str, Montage]) -> Rereference:

@@ -11,6 +11,7 @@ from eegfm.checkpoint import CheckpointHeader
 from eegfm.config import Buildable
 from eegfm.encoders.config import AnyEncoderConfig
 from eegfm.errors import CheckpointError
+from eegfm.normalizations.said import normalization_of
 from eegfm.source_code import module_hashes
 
 logger = logging.getLogger(__name__)
@@ -21,9 +22,10 @@ _PREPARE = "eegfm.nn.rereference"
 _N_NAMED = 3
 
 
-def encoder_code(encoder: Buildable, adapter: Buildable) -> dict[str, str]:
+def encoder_code(encoder: Buildable, adapter: Buildable, normalization: Buildable) -> dict[str, str]:
     """Short hash of each module between stored microvolts and encoded vectors, for a checkpoint's header."""
-    return module_hashes(*implementations(encoder), *implementations(adapter), _PREPARE)
+    chosen = (*implementations(encoder), *implementations(adapter), *implementations(normalization))
+    return module_hashes(*chosen, _PREPARE)
 
 
 def implementations(config: Any) -> Iterator[str]:
@@ -57,7 +59,7 @@ def refuse_other_code(header: CheckpointHeader, *, accept: bool, key: str, optio
     Args:
         header: Of the encoder.
         accept: Whether to go on with a warning where they differ.
-        key: Name of the parameter that accepts, for the message.
+        key: Name of the parameter that accepts, for the message; empty if there is none.
         options: Of the command that makes the encoder anew, for the message.
 
     Returns:
@@ -75,7 +77,7 @@ def refuse_other_code(header: CheckpointHeader, *, accept: bool, key: str, optio
         again = "import_weights" if header.imported else header.phase
         raise CheckpointError(
             f"{said}: its weights would compute something else; make it again with: kedro run --pipelines={again}"
-            f"{options}, use the code that made it, or set {key}=true"
+            f"{options}, {f'use the code that made it, or set {key}=true' if key else 'or use the code that made it'}"
         )
     logger.warning("%s; %s accepts that", said, key)
     return differ
@@ -83,8 +85,9 @@ def refuse_other_code(header: CheckpointHeader, *, accept: bool, key: str, optio
 
 def _code_now(header: CheckpointHeader) -> dict[str, str]:
     try:
-        return encoder_code(_ENCODER.validate_python(header.encoder), _ADAPTER.validate_python(header.adapter))
+        encoder, adapter = _ENCODER.validate_python(header.encoder), _ADAPTER.validate_python(header.adapter)
     except ValidationError as error:
         raise CheckpointError(
             f"the checkpoint's configuration is not on the menu: {error.errors()[0]['msg']}"
         ) from error
+    return encoder_code(encoder, adapter, normalization_of(header.normalization))

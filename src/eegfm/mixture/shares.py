@@ -73,43 +73,64 @@ def _window_lengths(mixture: pd.DataFrame) -> "pd.Series[float]":
     return lengths["min"].astype("float64")
 
 
-def batch_counts(weights: Mapping[str, float], batch_size: int, world_size: int = 1) -> dict[str, int]:
+def batch_counts(weights: Mapping[str, float], batch_size: int, world_size: int = 1, n_cuts: int = 1) -> dict[str, int]:
     """Windows of each corpus in a batch, by corpus name in alphabetical order.
 
+    Args:
+        weights: Share of each corpus.
+        batch_size: Windows of a step.
+        world_size: Processes that share a step out.
+        n_cuts: Parts that each process cuts its micro-batches into.
+
     Raises:
-        ConfigError: A weight is not positive, they do not sum to 1, or a count is not whole on every process; the
+        ConfigError: A weight is not positive, they do not sum to 1, or a count is not whole in every part; the
             message names the nearest batch sizes that work.
     """
     if not weights or min(weights.values()) <= 0 or abs(sum(weights.values()) - 1) > 1e-6:
         raise ConfigError(f"mixture weights {dict(weights)} must be positive and sum to 1; change mix.weights")
+    n_parts = world_size * n_cuts
     shares = {c: Fraction(weights[c]).limit_denominator(max(1000, batch_size)) for c in sorted(weights)}
-    parts = {c: share * batch_size / world_size for c, share in shares.items()}
+    parts = {c: share * batch_size / n_parts for c, share in shares.items()}
     if all(part.denominator == 1 and part > 0 for part in parts.values()):
-        return {c: int(part) * world_size for c, part in parts.items()}
-    unit = math.lcm(*((share / world_size).denominator for share in shares.values()))
-    below = batch_size // unit * unit
-    nearest = [size for size in (below, below + unit) if size > 0]
-    wanted = ", ".join(f"{c} {float(weights[c] * batch_size / world_size):g}" for c in shares)
-    over = f" on each of {world_size} devices" if world_size > 1 else ""
+        return {c: int(part) * n_parts for c, part in parts.items()}
+    unit = math.lcm(*((share / n_parts).denominator for share in shares.values()))
+    wanted = ", ".join(f"{c} {float(weights[c] * batch_size / n_parts):g}" for c in shares)
+    changes = "batch_size, accumulate or the weights" if n_cuts > 1 else "batch_size or the weights"
     raise ConfigError(
-        f"batch_size {batch_size} cannot be shared out by the mixture weights ({wanted} windows{over}); "
-        f"nearest batch sizes that can: {' or '.join(map(str, nearest))}; change batch_size or the weights"
+        f"batch_size {batch_size} cannot be shared out by the mixture weights "
+        f"({wanted} windows{_where(world_size, n_cuts)}); "
+        f"nearest batch sizes that can: {_nearest(batch_size, unit, unit)}; change {changes}"
     )
 
 
-def rounded_weights(weights: Mapping[str, float], batch_size: int, world_size: int = 1) -> dict[str, float]:
-    """The nearest weights that share a batch out in whole windows per process, at least one for every corpus.
+def _nearest(batch_size: int, unit: int, least: int) -> str:
+    """Name the nearest multiples of a unit, none below the least."""
+    below = batch_size // unit * unit
+    return " or ".join(str(size) for size in sorted({max(below, least), max(below + unit, least)}))
+
+
+def _where(world_size: int, n_cuts: int) -> str:
+    """Say of what a number of windows is."""
+    cuts = f" in each of the {n_cuts} parts that accumulate asks for" if n_cuts > 1 else ""
+    return cuts + (f" on each of {world_size} devices" if world_size > 1 else "")
+
+
+def rounded_weights(
+    weights: Mapping[str, float], batch_size: int, world_size: int = 1, n_cuts: int = 1
+) -> dict[str, float]:
+    """The nearest weights that share a batch out in whole windows per process and cut, at least one for every corpus.
 
     The rest after rounding down goes to the largest remainders (Hamilton's method), equal ones by name.
 
     Raises:
-        ConfigError: The batch is no multiple of the processes, or too small to hold every corpus.
+        ConfigError: The batch is no multiple of the parts, or too small to hold every corpus.
     """
-    n_units = batch_size // world_size
-    if batch_size % world_size or n_units < len(weights):
+    n_parts = world_size * n_cuts
+    n_units, least = batch_size // n_parts, len(weights) * n_parts
+    if batch_size % n_parts or n_units < len(weights):
         raise ConfigError(
-            f"batch_size {batch_size} cannot hold {len(weights)} corpora on each of {world_size} devices; "
-            f"choose a multiple of {world_size}, at least {len(weights) * world_size}"
+            f"batch_size {batch_size} cannot hold {len(weights)} corpora{_where(world_size, n_cuts)}; "
+            f"choose a multiple of {n_parts}, at least {least}: nearest {_nearest(batch_size, n_parts, least)}"
         )
     total = sum(weights.values())
     wanted = {corpus: weights[corpus] / total * n_units for corpus in sorted(weights)}

@@ -32,8 +32,9 @@ class Context:
     """The place of a micro-batch in a training; all random numbers follow from it.
 
     What is drawn with ``generator`` or ``window_draws`` is the same on every rank: ranks draw for the whole micro-batch
-    of the step and take their own windows, so that all ranks together equal one process. Only what draws without a
-    generator (dropout, stochastic depth, jitter) differs between ranks.
+    of the step and take their own windows, so that all ranks together equal one process. Likewise the cuts of a
+    micro-batch together equal the whole one. Only what draws without a generator (dropout, stochastic depth, jitter)
+    differs between ranks and between cuts.
 
     Args:
         step: Number of the optimizer step, or of the validation batch.
@@ -44,6 +45,8 @@ class Context:
         corpora: Names of all corpora of the run, sorted; a corpus is told apart by its place among them.
         stage: The use of the micro-batch.
         part: Number of the micro-batch among those of its corpus in the step.
+        cut: Number of the cut of that micro-batch, where its gradient is accumulated in several.
+        n_cuts: Cuts of every micro-batch.
     """
 
     step: int = 0
@@ -54,16 +57,19 @@ class Context:
     corpora: tuple[str, ...] = ()
     stage: Stage = Stage.TRAINING
     part: int = 0
+    cut: int = 0
+    n_cuts: int = 1
 
     def __post_init__(self) -> None:
         assert 0 <= self.rank < self.world_size, "ranks are numbered from 0"
+        assert 0 <= self.cut < self.n_cuts, "cuts are numbered from 0"
 
     def of(self, stage: Stage, step: int, rank: int = 0, world_size: int = 1) -> "Context":
         """The same training at another place."""
         return replace(self, stage=stage, step=step, rank=rank, world_size=world_size)
 
     def generator(self, purpose: int, corpus: str = "") -> Generator:
-        """Random numbers of one purpose, step and corpus, for the whole micro-batch; ranks slice what is drawn.
+        """Random numbers of one purpose, step and corpus, for the whole micro-batch; ranks and cuts slice them.
 
         On the CPU, so that every device draws the same.
         """
@@ -71,8 +77,10 @@ class Context:
         return Generator().manual_seed(_state_of(self.seed, self.stage, self.step, self._number(corpus), *further))
 
     def window_draws(self, purpose: int, corpus: str, n_windows: int) -> "WindowDraws":
-        """Random numbers of the ``n_windows`` windows that this rank has of a micro-batch."""
-        return WindowDraws(self.generator(purpose, corpus), n_windows, self.rank, self.world_size)
+        """Random numbers of the ``n_windows`` windows that this cut has of this rank's part of a micro-batch."""
+        # Cut c of every C-th window from rank r's first on: the same as rank r + cR of CR.
+        place, n_parts = self.rank + self.cut * self.world_size, self.n_cuts * self.world_size
+        return WindowDraws(self.generator(purpose, corpus), n_windows, place, n_parts)
 
     @contextmanager
     def global_draws(self, device: torch.device, corpus: str = "") -> Iterator[None]:
@@ -85,7 +93,7 @@ class Context:
             device: The device that the draws are made on: the CPU or a CUDA device.
             corpus: Of the micro-batch.
         """
-        further = (self.part,) if self.part else ()
+        further = (self.part, self.cut) if self.part or self.cut else ()
         state = _state_of(self.seed, _DROPOUT, self.step, self._number(corpus), self.rank, *further)
         # Only these two generators: torch.manual_seed would seed those of all devices, which nothing puts back.
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
@@ -101,18 +109,18 @@ class Context:
 
 
 class WindowDraws:
-    """Random numbers of the windows of one micro-batch: drawn for all of them, cut to those of one rank.
+    """Random numbers of the windows of one micro-batch: drawn for all of them, cut to those of one part.
 
     Args:
         generator: Source of the numbers.
-        n_windows: Windows that this rank has, as many as every other.
-        rank: Number of this process.
-        world_size: Number of processes.
+        n_windows: Windows that this part has, as many as every other.
+        place: Number of this part; ranks and cuts are parts.
+        n_parts: Number of parts.
     """
 
-    def __init__(self, generator: Generator, n_windows: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(self, generator: Generator, n_windows: int, place: int = 0, n_parts: int = 1) -> None:
         self._generator, self.n_windows = generator, n_windows
-        self._own, self._n_all = rank_slice(rank, world_size), world_size * n_windows
+        self._own, self._n_all = rank_slice(place, n_parts), n_parts * n_windows
 
     def uniform(self, n: int) -> Tensor:
         """(B, n) numbers in [0, 1), on the CPU; every call draws further ones."""

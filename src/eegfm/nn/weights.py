@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +15,19 @@ from eegfm.nn.allocation import GROWTH, SLACK_BYTES, AllocationLimit, machine_by
 from eegfm.nn.load_report import LoadExceptions, LoadReport
 
 logger = logging.getLogger(__name__)
+
+
+class Loadable(Protocol):
+    """A module, or what else has weights by name."""
+
+    def state_dict(self, *, prefix: str = "") -> dict[str, Any]:
+        """The weights as they are, each name behind the prefix."""
+        ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Any:
+        """Take weights over, all of them and no others."""
+        ...
+
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -65,7 +78,7 @@ def _too_few(name: str, n_weight_bytes: int) -> CheckpointError:
 
 
 def load_weights(
-    module: nn.Module,
+    module: Loadable,
     tensors: Arrays,
     prefix: str,
     what: str,

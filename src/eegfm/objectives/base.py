@@ -32,11 +32,11 @@ class LossOutput(NamedTuple):
 class Reconstruction(TypedDict):
     """Masked and predicted patches for a plot. P patches per channel, K values per patch."""
 
-    signal_uv: Tensor  # (B, C, T) microvolts, as the encoder saw them
+    signal_uv: Tensor  # (B, C, T) microvolts, before they were normalized
     mask: Tensor  # (B, C, P) bool, True where the patch was masked
     target: Tensor  # (B, C, P, K) in the unit named below
     prediction: Tensor  # (B, C, P, K), predicted for every patch; only the masked ones were asked for
-    unit: str  # "uV", or "log10 uV²/Hz"
+    unit: str  # "uV", or "log10 uV²/Hz"; of the normalized signal "1", or "log10 1/Hz"
     frequencies_hz: list[float]  # (K,) of a spectrum; empty for samples
 
 

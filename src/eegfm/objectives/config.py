@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from eegfm.config import Amount, Buildable, Depth
-from eegfm.encoders.traits import EncoderConfig, Leak, Traits
+from eegfm.encoders.traits import EncoderConfig, Traits
 from eegfm.errors import ConfigError
+from eegfm.normalizations.config import Leak, NormalizationBase
 
 
 class ObjectiveConfig(Buildable):
@@ -17,8 +18,12 @@ class ObjectiveConfig(Buildable):
     """Encodes visible tokens only."""
     name: str
 
-    def check_encoder(self, encoder: EncoderConfig) -> None:
+    def check_encoder(self, encoder: EncoderConfig, normalization: NormalizationBase | None = None) -> None:
         """Refuse an encoder that cannot do what this objective asks, before anything is built.
+
+        Args:
+            encoder: Configuration of the encoder.
+            normalization: Normalization before it; the encoder's own if not given.
 
         Raises:
             ConfigError: It cannot; with what can.
@@ -50,7 +55,9 @@ class PatchObjectiveConfig(ObjectiveConfig):
     Args:
         mask_ratio: Share of a window's tokens that are masked: exactly ``round(mask_ratio * N)`` in each.
         target: ``log_spectrum`` predicts the log power spectrum of a masked patch, each frequency standardised
-            over training windows; ``signal`` predicts its samples over the encoder's microvolt scale.
+            over training windows; ``signal`` predicts its samples.
+        of: Signal that targets are computed from: ``microvolts``, or ``normalized`` as the encoder takes it. Samples in
+            microvolts count over the scale of the normalization, 30 where it has none.
         high_hz: Highest frequency of the spectrum; the signal above it is filtered out and would be noise.
         allow_leaks: Train encoders all the same whose tokens know of the whole window, masked patches too, as the
             publications of LUNA, LaBraM and CBraMod do. The loss is then no measure of what is predicted.
@@ -58,26 +65,28 @@ class PatchObjectiveConfig(ObjectiveConfig):
 
     mask_ratio: float = Field(default=0.5, gt=0, lt=1)
     target: Literal["log_spectrum", "signal"] = "log_spectrum"
+    of: Literal["microvolts", "normalized"] = "microvolts"
     high_hz: Amount = 45.0
     allow_leaks: bool = False
 
-    def check_encoder(self, encoder: EncoderConfig) -> None:
+    def check_encoder(self, encoder: EncoderConfig, normalization: NormalizationBase | None = None) -> None:
         """Refuse an encoder that cannot do this, or whose tokens know of masked patches; see the base class."""
-        super().check_encoder(encoder)
-        self.check_leaks(encoder.leaks, encoder.name)
+        super().check_encoder(encoder, normalization)
+        leaks = (*encoder.leaks, *(normalization or encoder.default_normalization).leaks)
+        self.check_leaks(leaks, encoder.name)
 
     def check_leaks(self, leaks: Sequence[Leak], encoder: str) -> None:
-        """Refuse an encoder whose choices let every token know of masked patches, unless ``allow_leaks``.
+        """Refuse choices that let every token know of masked patches, unless ``allow_leaks``.
 
         Args:
-            leaks: These choices, see ``eegfm.encoders.traits.EncoderConfig.leaks``.
-            encoder: Its name.
+            leaks: These choices, of the encoder and the normalization, see their ``leaks``.
+            encoder: Name of the encoder.
 
         Raises:
             ConfigError: There is one; with the key, and what to set.
         """
         if leaks and not self.allow_leaks:
-            remedy = ", ".join(f"encoder.{leak.key}: {leak.patchwise}" for leak in leaks)
+            remedy = ", ".join(f"{leak.key}: {leak.patchwise}" for leak in leaks)
             raise ConfigError(
                 f"objective {self.name} masks patches, but every token of encoder {encoder} knows of the whole window, "
                 f"masked patches too, with {listed_choices(leaks)}; set {remedy}, or objective.allow_leaks: true to "
@@ -87,7 +96,7 @@ class PatchObjectiveConfig(ObjectiveConfig):
 
 def listed_choices(leaks: Sequence[Leak]) -> str:
     """Leaking choices as a configuration writes them."""
-    return ", ".join(f"encoder.{leak.key}: {leak.choice}" for leak in leaks)
+    return ", ".join(f"{leak.key}: {leak.choice}" for leak in leaks)
 
 
 class MaskedConfig(PatchObjectiveConfig):

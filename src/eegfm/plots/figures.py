@@ -19,10 +19,14 @@ _COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf")
 def history_figure(history: pd.DataFrame, corpora: Sequence[str], simulated: Sequence[str]) -> go.Figure:
     """Losses and learning rate by step, from the columns of the history table. The title names the corpora."""
     figure = make_subplots(specs=[[{"secondary_y": True}]])
+
+    def is_loss(name: str) -> bool:
+        return name.removeprefix("val_").split("_")[0] == "loss"
+
     for name in history.columns.drop(["step", "lr"]):
         rows = history.dropna(subset=[name])
         figure.add_scatter(
-            x=rows["step"], y=rows[name], name=name, mode="lines", visible=True if "loss" in name else "legendonly"
+            x=rows["step"], y=rows[name], name=name, mode="lines", visible=True if is_loss(name) else "legendonly"
         )
     figure.add_scatter(x=history["step"], y=history["lr"], name="lr", line={"dash": "dot"}, secondary_y=True)
     figure.update_layout(template="plotly_white", height=420, xaxis_title="optimizer step", yaxis_title="loss")

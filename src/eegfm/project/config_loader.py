@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from eegfm.errors import ConfigError, EegfmError
 from eegfm.project.parameters import with_defaults
+from eegfm.project.phase_blocks import with_starts
 from eegfm.project.yaml_files import check_file
 
 _PATHS = ("path", "filepath", "filename")
@@ -91,7 +92,7 @@ class ConfigLoader(OmegaConfigLoader):
             whole = merged(whole, self.runtime_params or {})
         found: Any = OmegaConf.to_container(OmegaConf.create(whole), resolve=True)
         if key == "parameters":
-            return with_defaults(found)
+            return with_starts(with_defaults(found), merged)
         _expand_home(found, key)
         if "data" in found:
             _check_folder(found["data"], "globals.yml, data: FOLDER")

@@ -5,10 +5,11 @@ from typing import Any
 from kedro.framework.context import KedroContext
 
 from eegfm.project.parameters import check_parameters, check_places
+from eegfm.project.phase_blocks import checked_phases
 
 
 class ProjectContext(KedroContext):
-    """Check the parameters, and build the pipelines for the corpora of this environment.
+    """Check the parameters, and build the pipelines for the corpora and phases of this environment.
 
     This is no hook: Kedro-Viz (without ``--include-hooks``) and editors load a context, and run no hooks.
 
@@ -22,4 +23,4 @@ class ProjectContext(KedroContext):
         super().__init__(*args, **kwargs)
         parameters = self.config_loader["parameters"]
         check_places(parameters, self.config_loader.runtime_params or {})
-        use_roles(check_parameters(parameters))
+        use_roles(check_parameters(parameters), checked_phases(parameters))

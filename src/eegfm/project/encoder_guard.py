@@ -8,40 +8,42 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from eegfm.checkpoint import Checkpoint, save_checkpoint
+from eegfm.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from eegfm.errors import CheckpointError
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.overwrite import changed_code, changed_parameters, described, refusal, stored_header
+from eegfm.project.encoder_steps import IMPORT, made_encoder, maker_key, start_of, stored_start
 
 logger = logging.getLogger(__name__)
 
-ENCODER = "pretrain.encoder"
-_PARAMETERS = {"params:pretrain": "pretrain", "params:import": "import"}
+Catalog = CatalogProtocol[Any, Any]
 
 
-def check_encoder(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
-    """Compare the stored encoder with what the run would make, as far as parameters and code tell.
+def check_encoder(pipeline: Pipeline, catalog: Catalog) -> None:
+    """Compare the stored encoders with what the run would make, as far as parameters, start and code tell.
 
-    The data are compared when the training begins. If the run may replace the encoder, the log says what is replaced.
+    The data are compared when the training begins. If the run may replace an encoder, the log says what is replaced.
 
     Raises:
-        CheckpointError: The stored encoder was made otherwise, or cannot be read.
+        CheckpointError: A stored encoder was made otherwise, or cannot be read.
     """
     for node in pipeline.nodes:
-        if ENCODER in node.outputs and isinstance(catalog[ENCODER], CheckpointDataset):
-            _check(node, catalog)
+        name = made_encoder(node)
+        if name and isinstance(catalog[name], CheckpointDataset):
+            _check(node, pipeline, catalog)
 
 
-def keep_other_encoder(node: Node, catalog: CatalogProtocol[Any, Any], outputs: dict[str, Any]) -> None:
+def keep_other_encoder(node: Node, catalog: Catalog, outputs: dict[str, Any]) -> None:
     """Save a trained encoder beside another one that somebody else has stored during the training.
 
     Raises:
         CheckpointError: There is another one. The message says where the new one lies.
     """
-    made = outputs.get(ENCODER)
-    if not isinstance(made, Checkpoint) or not isinstance(catalog[ENCODER], CheckpointDataset):
+    name = made_encoder(node)
+    made = outputs.get(name)
+    if not isinstance(made, Checkpoint) or not isinstance(catalog[name], CheckpointDataset):
         return
-    file, (key, params) = _file(catalog), _parameters(node, catalog)
+    file, (key, params) = _file(catalog, name), _parameters(node, catalog)
     if params is None or params.overwrite or not file.exists() or _is_of(file, made):
         return
     beside = file.with_name(f"{file.stem}.{made.header.fingerprint}{file.suffix}")
@@ -52,8 +54,9 @@ def keep_other_encoder(node: Node, catalog: CatalogProtocol[Any, Any], outputs: 
     )
 
 
-def _check(node: Node, catalog: CatalogProtocol[Any, Any]) -> None:
-    dataset, file, (key, params) = catalog[ENCODER], _file(catalog), _parameters(node, catalog)
+def _check(node: Node, pipeline: Pipeline, catalog: Catalog) -> None:
+    name = made_encoder(node)
+    dataset, file, (key, params) = catalog[name], _file(catalog, name), _parameters(node, catalog)
     if params is None or not file.exists():
         return
     dataset.may_replace = params.overwrite
@@ -62,37 +65,49 @@ def _check(node: Node, catalog: CatalogProtocol[Any, Any]) -> None:
         return
     header = stored_header(file, key)
     assert header is not None, "the file exists"
-    runs = Path(catalog["pretrain.runs"]._describe()["path"]) if "pretrain.runs" in catalog else Path()
     made = header.record.parameters.get(f"params:{key}") if header.record else None
     changed = changed_parameters(made, params.identity(), key) if made else ""
-    if key == "pretrain" and not header.imported:
-        changed = changed or changed_code(header, runs)
-    if changed or bool(header.imported) != (key == "import"):
+    if key != IMPORT and not header.imported:
+        runs = f"{key}.runs"
+        logs = Path(catalog[runs]._describe()["path"]) if runs in catalog else Path()
+        changed = changed or _changed_start(header, node, pipeline, catalog) or changed_code(header, logs)
+    if changed or bool(header.imported) != (key == IMPORT):
         raise refusal(file, described(header, key, changed, _imported_file(header, catalog)), key)
 
 
+def _changed_start(header: CheckpointHeader, node: Node, pipeline: Pipeline, catalog: Catalog) -> str:
+    """In words, that a stored encoder started from other weights than this run would; empty if that is not known."""
+    start = stored_start(node, pipeline, catalog)
+    if start is None and start_of(node):
+        return ""
+    now = (start.as_parent(),) if start else ()
+    if header.parents == now:
+        return ""
+    before, after = (", ".join(f"{p.phase} {p.fingerprint}" for p in parents) for parents in (header.parents, now))
+    return f"from other weights ({before or 'a seed'} -> {after or 'a seed'})"
+
+
 def _is_of(file: Path, made: Checkpoint) -> bool:
-    """True if a stored encoder is from the same run, or the same import."""
+    """True if a stored encoder is from the same run, from one that the run went on from, or from the same import."""
     try:
         header = stored_header(file, "")
     except CheckpointError:
         return False
-    return header is None or (header.imported, header.fingerprint) == (made.header.imported, made.header.fingerprint)
+    names = {made.header.fingerprint, *made.header.continues}
+    return header is None or (header.imported == made.header.imported and header.fingerprint in names)
 
 
-def _file(catalog: CatalogProtocol[Any, Any]) -> Path:
-    return Path(catalog[ENCODER]._describe()["filepath"])
+def _file(catalog: Catalog, name: str) -> Path:
+    return Path(catalog[name]._describe()["filepath"])
 
 
-def _parameters(node: Node, catalog: CatalogProtocol[Any, Any]) -> tuple[str, Any]:
+def _parameters(node: Node, catalog: Catalog) -> tuple[str, Any]:
     """Key and value of the parameters that may allow to replace an encoder; no value for steps without any."""
-    for name, key in _PARAMETERS.items():
-        if name in node.inputs:
-            return key, catalog.load(name)
-    return "", None
+    key = maker_key(node)
+    return key, catalog.load(f"params:{key}") if key else None
 
 
-def _imported_file(header: Any, catalog: CatalogProtocol[Any, Any]) -> str:
+def _imported_file(header: Any, catalog: Catalog) -> str:
     """Name of the file that an encoder was imported from, as far as the report of the import is still there."""
     name = "import_weights.report"
     if not header.imported or name not in catalog or not catalog[name].exists():

@@ -21,7 +21,7 @@ class EndHooks:
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Name the report, encoders, metrics and exports that the run made; if there are none, the tables of files."""
-        made = sorted(pipeline.all_outputs())
+        made = [name for node in pipeline.nodes for name in node.outputs]
         found = [name for kind in _RESULTS for name in made if _last_part(name) == kind]
         for name in found or [name for name in made if _last_part(name) == _OF_INGESTION]:
             place = _path(catalog, name)

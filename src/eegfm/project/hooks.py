@@ -15,15 +15,19 @@ from kedro.pipeline.node import Node
 from eegfm.errors import CheckpointError, ConfigError, EegfmError, LineageError, SplitError, StoreError
 from eegfm.jobs.acquire.config import AcquireParams, FolderSource
 from eegfm.pipelines.pretrain.nodes import refuse_pretraining
-from eegfm.project.encoder_guard import ENCODER, check_encoder, keep_other_encoder
+from eegfm.project.encoder_guard import check_encoder, keep_other_encoder
+from eegfm.project.encoder_steps import read_encoders
 from eegfm.project.lineage import Lineage, refuse_workers
 from eegfm.project.parameters import parameter_identities
 from eegfm.project.params_option import as_option
+from eegfm.project.phase_blocks import checked_phases
 from eegfm.project.preflight import check_machine
 from eegfm.project.probe_ahead import ProbeAhead
 from eegfm.project.report_parts import leave_out_absent
 from eegfm.project.run_lock import RunLock
+from eegfm.project.starts import follow_starts
 from eegfm.splits.config import Roles
+from eegfm.training.phases import DEFAULT_PHASES, PROBE_ENDING, Phase
 
 _OF_JOBS = (StoreError, SplitError, CheckpointError, LineageError)
 """Errors of jobs, which do not know the options of the run."""
@@ -36,6 +40,7 @@ class ProjectHooks:
         self._options = ""
         self._lineage = Lineage({})
         self._pretrains = True
+        self._phases: tuple[Phase, ...] = DEFAULT_PHASES
         self._probe_ahead = ProbeAhead()
         self._lock = RunLock()
         self._context: KedroContext | None = None
@@ -46,9 +51,11 @@ class ProjectHooks:
         """Note what the command was, for the commands in messages. ``ProjectContext`` has checked the parameters."""
         parameters = context.config_loader["parameters"]
         self._pretrains = bool(Roles.model_validate(parameters["corpora"]).pretrain)
+        self._phases = checked_phases(parameters)
         self._options = f" --env={context.env}" if context.env else ""
         self._options += as_option(context.config_loader.runtime_params or {})
-        self._lineage = Lineage(pipelines, parameter_identities(parameters), self._options)
+        names = tuple(phase.name for phase in self._phases)
+        self._lineage = Lineage(pipelines, parameter_identities(parameters), self._options, names)
         self._context = context
 
     @hook_impl
@@ -59,12 +66,13 @@ class ProjectHooks:
         _refuse_empty_pretraining(pipeline, catalog, self._options)
         root = _data_root(self._context) if self._context is not None else None
         _check_raw_folders(pipeline, catalog, root)
-        leave_out_absent(pipeline, catalog)
-        self._refuse_missing(pipeline.inputs(), catalog)
+        leave_out_absent(pipeline, catalog, tuple(phase.name for phase in self._phases))
+        self._refuse_missing(pipeline, catalog)
+        follow_starts(pipeline, catalog)
         self._lineage.check_run(pipeline, catalog)
         check_encoder(pipeline, catalog)
         check_machine(pipeline, catalog)
-        self._probe_ahead = ProbeAhead(pipeline, pipelines.get("probe"))
+        self._probe_ahead = ProbeAhead(pipeline, _all_probes())
         # A run that is refused writes nothing, not even a lock. What another run changes meanwhile, each step checks.
         if root is not None:
             self._lock.take(pipeline, catalog, root)
@@ -103,22 +111,37 @@ class ProjectHooks:
             if isinstance(cause, _OF_JOBS) and self._options not in str(cause):
                 cause.args = (re.sub(r"kedro run --\w+=\w+", lambda m: m[0] + self._options, str(cause)),)
 
-    def _refuse_missing(self, inputs: set[str], catalog: CatalogProtocol[Any, Any]) -> None:
+    def _refuse_missing(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Refuse a run without files that it reads and does not make. The line names the smallest command for them."""
-        if ENCODER in inputs and not catalog[ENCODER].exists():
-            path, options = catalog[ENCODER]._describe()["filepath"], self._options
-            imports = f"FOREIGN_WEIGHTS=FILE kedro run --pipelines=import_weights{options}"
-            if not self._pretrains:
-                raise CheckpointError(f"no encoder at {path}; import one with: {imports}")
-            raise CheckpointError(
-                f"no pretrained encoder at {path}; make it with: kedro run --pipelines=pretrain{options}, or import "
-                f"one with: {imports}"
-            )
-        read = (name for name in inputs if not name.startswith("params:") and name in catalog)
+        for name in read_encoders(pipeline):
+            if name in catalog and not catalog[name].exists():
+                raise CheckpointError(self._no_encoder(name, catalog))
+        read = (name for name in pipeline.inputs() if not name.startswith("params:") and name in catalog)
         missing = sorted(name for name in read if not catalog[name].exists())
         if missing:
             command = self._lineage.command_for(missing)
             raise EegfmError(f"not there yet: {', '.join(missing)}; run first: {command}")
+
+    def _no_encoder(self, name: str, catalog: CatalogProtocol[Any, Any]) -> str:
+        """What makes an encoder that is missing: its phase, with the phases before it whose encoders are missing."""
+        path, options = catalog[name]._describe()["filepath"], self._options
+        imports = f"FOREIGN_WEIGHTS=FILE kedro run --pipelines=import_weights{options}"
+        if not self._pretrains:
+            return f"no encoder at {path}; import one with: {imports}"
+        by_encoder = {phase.encoder: phase for phase in self._phases}
+        chain, entry = [name.partition(".")[0]], by_encoder[name].start_entry if name in by_encoder else ""
+        while entry in by_encoder and not catalog[entry].exists():
+            chain, entry = [by_encoder[entry].name, *chain], by_encoder[entry].start_entry
+        command = f"kedro run --pipelines={','.join(chain)}{options}"
+        is_first = name == self._phases[0].encoder
+        what = "pretrained encoder" if is_first else f"encoder of the phase {chain[-1]}"
+        said = f"no {what} at {path}; make it with: {command}"
+        return f"{said}, or import one with: {imports}" if is_first else said
+
+
+def _all_probes() -> Pipeline:
+    """Probes that may follow a training in runs of their own."""
+    return sum((one for name, one in pipelines.items() if f"_{name}".endswith(PROBE_ENDING)), Pipeline([]))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -15,6 +15,7 @@ from eegfm.errors import CheckpointError, EegfmError, LineageError
 from eegfm.inference.encoder_code import implementations, refuse_other_code
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.recorded import Identified, Recorded
+from eegfm.project.encoder_steps import maker_key, start_of, trains
 from eegfm.provenance import Record, Stale, described, differing, find_stale
 from eegfm.source_code import code_sha256
 
@@ -25,8 +26,7 @@ Catalog = CatalogProtocol[Any, Any]
 DATA_TAG = "data"
 REPORT_TAG = "report"
 _DATA_PIPELINES = ("ingest", "window", "mix")
-_PRETRAIN = "pretrain"
-_KEPT = "the stored encoder is kept unless told, so add model=NAME or pretrain.overwrite=true to --params; "
+_KEPT = "the stored encoder is kept unless told, so add model=NAME or {phase}.overwrite=true to --params; "
 """What a run that makes an encoder again would say, too, see ``eegfm.overwrite``."""
 
 
@@ -37,6 +37,7 @@ class Lineage:
         pipelines: All pipelines of the project by name. They tell which command makes an entry.
         parameters: Parameters of this run by name (``params:…``), as far as they decide a result.
         options: Options of the command line, for the commands in messages.
+        phases: Names of the phases of training, which are those of their pipelines.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class Lineage:
         pipelines: Mapping[str, Pipeline],
         parameters: Mapping[str, Mapping[str, Any]] | None = None,
         options: str = "",
+        phases: Collection[str] = ("pretrain",),
     ) -> None:
+        self._phases = phases
         self._pipelines = pipelines
         self._parameters = parameters or {}
         self._options = options
@@ -207,7 +210,8 @@ class Lineage:
         first = [one for one in stale if one.is_data] or stale
         # Data that is made again may be the same again, and then the encoder of it is no other generation.
         command = self._command([one.entry for one in first], entries)
-        kept = _KEPT if any(self._pipeline_of(one.entry) == _PRETRAIN for one in first) else ""
+        makers = [name for one in first if (name := self._pipeline_of(one.entry)) in self._phases]
+        kept = _KEPT.format(phase=makers[0]) if makers else ""
         return f"two generations: {described(first)}; {kept}make them again with: {command}"
 
     def command_for(self, missing: Collection[str]) -> str:
@@ -229,7 +233,7 @@ class Lineage:
             # If data is made again, everything between it and the step's inputs is made again too.
             last = max(({*wanted, *map(self._pipeline_of, entries)} & {*_DATA_PIPELINES}), key=_DATA_PIPELINES.index)
             wanted = wanted - {*_DATA_PIPELINES} | {last}
-        if _PRETRAIN in wanted:
+        if wanted & {*self._phases}:
             wanted -= {*_DATA_PIPELINES}
         order = [name for name in self._pipelines if name in wanted]
         return self._run(order)
@@ -263,10 +267,13 @@ def _roots(node: Node, inputs: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _params(node: Node, catalog: Catalog) -> tuple[str, Any]:
-    """The only parameter of a step that reads an encoder, and the name of its switch."""
+    """Name of the switch of a step that reads an encoder, if it has one, and the block of parameters that holds it."""
     names = [name for name in node.inputs if name.startswith("params:")]
     key = names[0].removeprefix("params:") if names else node.name
-    return f"{key}.accept_other_code", catalog.load(names[0]) if names else None
+    params = catalog.load(names[0]) if names else None
+    if params is not None and hasattr(params, "load"):  # a training, which says there what it accepts of its start
+        key, params = f"{key}.load", params.load
+    return f"{key}.accept_other_code" if hasattr(params, "accept_other_code") else "", params
 
 
 def _accepts_other_data(node: Node, catalog: Catalog, entry: str) -> bool:
@@ -279,6 +286,9 @@ def _or_accept(node: Node, catalog: Catalog, stale: Iterable[Stale]) -> str:
     """Further advice if only the encoder belongs to another generation."""
     is_one = all(isinstance(catalog[one.entry], CheckpointDataset) for one in stale)
     key, params = _params(node, catalog)
+    if is_one and trains(node):
+        file = _path(catalog[start_of(node)])
+        return f", or start from the file as it is: ENCODER={file} with --params={maker_key(node)}.start=file"
     if not is_one or not hasattr(params, "accept_other_data"):
         return ""
     return f", or set {key.removesuffix('accept_other_code')}accept_other_data=true"

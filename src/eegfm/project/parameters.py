@@ -15,22 +15,29 @@ from eegfm.mixture.config import MixtureParams
 from eegfm.mixture.shares import batch_counts
 from eegfm.project.corpus_params import CorpusParams
 from eegfm.project.model_folder import checked_model
+from eegfm.project.phase_blocks import (
+    PHASES,
+    checked_phases,
+    params_model,
+    refuse_name_of_phase,
+    refuse_other_than_start,
+    refuse_unlisted,
+)
 from eegfm.signal.config import SignalParams
 from eegfm.splits.config import TUH_FAMILIES, Roles, SplitParams
-from eegfm.training.config import PretrainParams
+from eegfm.training.phases import Phase
 
 SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
     "corpora": Roles,
     "export": ExportParams,
     "import": ImportParams,
     "mix": MixtureParams,
-    "pretrain": PretrainParams,
     "probe": ProbeParams,
     "report": ReportParams,
     "signal": SignalParams,
     "split": SplitParams,
 }
-"""Top-level parameters that are not the name of a corpus."""
+"""Top-level parameters that are neither ``phases`` nor the name of a phase or of a corpus."""
 PLACES = ("data", "model")
 """Parameters of the command line that say where a run writes: everything, and what belongs to one model. Files name
 them in ``globals.yml``, because the catalog reads no parameters."""
@@ -66,18 +73,21 @@ def check_parameters(parameters: Mapping[str, Any]) -> Roles:
     """
     if "corpora" not in parameters:
         raise ConfigError("parameters: 'corpora' is missing; it names the corpora to pretrain and to probe on")
-    shared = {*SHARED_PARAMETERS, *PLACES}
+    phases = checked_phases(parameters)
+    shared = {*SHARED_PARAMETERS, *PLACES, PHASES, *(phase.name for phase in phases)}
     corpora = [key for key in parameters if key not in shared]
     for name in corpora:
         block = parameters[name]
         if not isinstance(block, Mapping) or not {"ingest", "window"} <= block.keys():
             known = sorted({*shared, *(c for c in corpora if c != name)})
             _refuse_half_a_corpus(name, block, known)
+            refuse_unlisted(name, block, phases, known)
             raise ConfigError(
                 f"unknown parameter {name!r}; {_known(name, known)} "
                 "(a corpus needs at least the keys ingest and window)"
             )
         checked(CorpusParams, block, name)
+        refuse_name_of_phase(name, phases)
     for key, model in SHARED_PARAMETERS.items():
         if key in parameters:
             checked(model, parameters[key], key)
@@ -85,6 +95,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> Roles:
     for name in roles.corpora:
         if name not in corpora:
             raise ConfigError(f"corpora: {name!r} has no parameters; there are {', '.join(sorted(corpora))}")
+    _check_phases(parameters, phases, roles)
     _check_together(parameters, roles, corpora)
     return roles
 
@@ -120,10 +131,13 @@ def _refuse_half_a_corpus(name: str, block: Any, known: Sequence[str]) -> None:
 def parameter_identities(parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Parameters of a step, as far as they decide a result, by Kedro's name."""
     found: dict[str, StrictModel] = {}
+    phases = {phase.name for phase in checked_phases(parameters)}
     for key, value in parameters.items():
         if key in SHARED_PARAMETERS:
             found[f"params:{key}"] = checked(SHARED_PARAMETERS[key], value, key)
-        elif key not in PLACES:
+        elif key in phases:
+            found[f"params:{key}"] = checked(params_model(key), value, key)
+        elif key not in (*PLACES, PHASES):
             corpus = checked(CorpusParams, value, key)
             found |= {f"params:{key}.{name}": getattr(corpus, name) for name in CorpusParams.model_fields}
     return {name: model.identity() for name, model in found.items()}
@@ -150,13 +164,23 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
         _check_cut(parameters, roles.probe, parameters["probe"]["task"], "probe.task")
     for name in roles.pretrain:
         _check_cut(parameters, name, mix.cut, "mix.cut")
+
+
+def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles: Roles) -> None:
+    """Check the block of each phase, and what it shares with the phase before it and with the mixture."""
+    params = {phase.name: checked(params_model(phase.name), parameters[phase.name], phase.name) for phase in phases}
+    refuse_other_than_start(phases, params)
+    mix = checked(MixtureParams, parameters.get("mix", {}), "mix")
     # Shares by size or by hours follow from the windows; training checks them.
-    if "pretrain" in parameters and roles.pretrain and mix.given_weights and mix.by != "hours":
+    if {*roles.pretrain} <= {*mix.given_weights} and roles.pretrain and mix.by != "hours":
         total = sum(mix.given_weights[name] for name in roles.pretrain)
-        pretrain = checked(PretrainParams, parameters["pretrain"], "pretrain")
-        n_ranks = pretrain.num_nodes * (1 if pretrain.devices == "auto" else pretrain.devices)  # the least
         weights = {name: mix.given_weights[name] / total for name in roles.pretrain}
-        batch_counts(weights, pretrain.batch_size, n_ranks)
+        for key, one in params.items():
+            n_ranks = one.num_nodes * (1 if one.devices == "auto" else one.devices)  # the least
+            try:
+                batch_counts(weights, one.batch_size, n_ranks, one.accumulate)
+            except ConfigError as error:
+                raise ConfigError(f"parameter {key}: {error}") from error
 
 
 def _check_cut(parameters: Mapping[str, Any], corpus: str, cut: str, key: str) -> None:

@@ -22,7 +22,7 @@ from eegfm.jobs.acquire.config import AcquireParams, FolderSource
 from eegfm.jobs.ingest.config import WorkerParams
 from eegfm.jobs.probe.exposure import refuse_declared
 from eegfm.jobs.weights.config import ExportParams, ImportParams
-from eegfm.project.encoder_guard import ENCODER
+from eegfm.project.encoder_steps import read_encoders
 from eegfm.ranks.start import Nodes, rank_command
 from eegfm.signal.config import SignalParams
 from eegfm.training.config import PretrainParams
@@ -86,25 +86,26 @@ def _needs(value: Any, key: str) -> Iterator[tuple[str, str, str, tuple[str, ...
 
 
 def _check_signals(params: Mapping[str, Any], pipeline: Pipeline, catalog: Catalog) -> None:
-    """Refuse a probe of an encoder that expects signals of another rate or filter than those that the run makes."""
+    """Refuse to use an encoder that expects signals of another rate or filter than those that the run makes."""
     signal, imports = params.get("params:signal"), params.get("params:import")
     made = any(name.endswith(".signals") for name in pipeline.all_outputs())
-    if not isinstance(signal, SignalParams) or not made or "params:probe" not in params:
+    if not isinstance(signal, SignalParams) or not made:
         return
     expected: dict[str, Any] | None = None
-    dataset = catalog.get(ENCODER)
-    if isinstance(imports, ImportParams) and not _is_export(catalog):
+    if isinstance(imports, ImportParams) and "params:probe" in params and not _is_export(catalog):
         expected = {"rate_hz": imports.rate_hz, **imports.filters.model_dump()}
-    elif ENCODER in pipeline.inputs() and isinstance(dataset, CheckpointDataset):
-        header = dataset.header()
-        expected = {"rate_hz": header.signal_spec["rate_hz"], **header.filters}
+    for name in read_encoders(pipeline):
+        dataset = catalog.get(name)
+        if isinstance(dataset, CheckpointDataset):
+            header = dataset.header()
+            expected = {"rate_hz": header.signal_spec["rate_hz"], **header.filters}
     differ = [name for name, value in (expected or {}).items() if getattr(signal, name, None) != value]
     if expected and differ:
         here = {name: _yaml(getattr(signal, name, None)) for name in differ}
         said = ", ".join(f"signal.{name} {here[name]} -> {_yaml(expected[name])}" for name in differ)
         given = ",".join(f"signal.{name}={_yaml(expected[name])}" for name in differ)
         raise CheckpointError(
-            f"the encoder to probe expects signals with other parameters than those of this run: {said}; take another "
+            f"the stored encoder expects signals with other parameters than those of this run: {said}; take another "
             f"encoder, or make the data with these: --params=data=FOLDER,{given} (all models over one data folder "
             "share its signals)"
         )
@@ -123,13 +124,16 @@ def _check_import(pipeline: Pipeline, catalog: Catalog) -> None:
 
 def _check_exposure(params: Mapping[str, Any], pipeline: Pipeline, catalog: Catalog) -> None:
     """Refuse a probe of imported weights that may have been trained on the probed corpus, by the names of corpora."""
-    probe, dataset = params.get("params:probe"), catalog.get(ENCODER)
-    if ENCODER not in pipeline.inputs() or not isinstance(dataset, CheckpointDataset):
+    probe, stored = params.get("params:probe"), read_encoders(pipeline)
+    if not isinstance(probe, ProbeParams) or probe.allow_pretrained_persons:
         return
     for node in pipeline.nodes:
-        if isinstance(probe, ProbeParams) and "params:probe" in node.inputs and not probe.allow_pretrained_persons:
-            for name in node.inputs:
-                if name.endswith(".windows"):
+        datasets = [catalog.get(name) for name in node.inputs if name in stored]
+        if "params:probe" not in node.inputs:
+            continue
+        for name in (name for name in node.inputs if name.endswith(".windows")):
+            for dataset in datasets:
+                if isinstance(dataset, CheckpointDataset):
                     refuse_declared(dataset.header(), name.removesuffix(".windows"))
 
 
@@ -140,28 +144,29 @@ def _is_export(catalog: Catalog) -> bool:
 
 
 def _check_devices(params: Mapping[str, Any]) -> None:
-    for value in params.values():
+    for name, value in params.items():
         if isinstance(value, PretrainParams) and value.accelerator == "gpu":
             from eegfm.nn.device import refuse_missing_gpu
 
-            refuse_missing_gpu("pretrain.accelerator", value.accelerator, precision=value.precision)
+            key = f"{name.removeprefix('params:')}.accelerator"
+            refuse_missing_gpu(key, value.accelerator, precision=value.precision)
         if isinstance(value, PretrainParams):
-            _check_ranks(value)
+            _check_ranks(value, name.removeprefix("params:"))
         if isinstance(value, ProbeParams) and value.device == "cuda":
             from eegfm.nn.device import refuse_missing_gpu
 
             refuse_missing_gpu("probe.device", value.device)
 
 
-def _check_ranks(params: PretrainParams) -> None:
+def _check_ranks(params: PretrainParams, key: str) -> None:
     """Refuse devices that this machine lacks, and nodes that could not meet."""
     if params.devices != "auto":
-        nodes = Nodes(params.devices, params.num_nodes, params.rendezvous)
+        nodes = Nodes(params.devices, params.num_nodes, params.rendezvous, key)
         rank_command("", Path(), nodes, os.environ)
     if params.devices != 1 and params.accelerator != "cpu":
         from eegfm.jobs.train.devices import with_devices
 
-        with_devices(params)
+        with_devices(params, key)
 
 
 def _check_folders(pipeline: Pipeline, catalog: Catalog) -> None:

@@ -10,24 +10,23 @@ from kedro.pipeline.node import Node
 
 from eegfm.errors import EegfmError
 from eegfm.evaluation.config import ProbeParams
-from eegfm.project.encoder_guard import ENCODER
+from eegfm.project.encoder_steps import made_encoder, maker_key, trains
 
 logger = logging.getLogger(__name__)
 
-_PRETRAIN, _PROBE = "params:pretrain", "params:probe"
+_PROBE = "params:probe"
 
 
 class ProbeAhead:
-    """The probe of a run, as far as its inputs are known before the training.
+    """The probes of a run, as far as their inputs are known before the trainings.
 
     Args:
         pipeline: Steps of the run.
-        later: Steps of a probe that may follow in a run of its own. What it would refuse is only a warning.
+        later: Steps of probes that may follow in runs of their own. What they would refuse is only a warning.
     """
 
     def __init__(self, pipeline: Pipeline | None = None, later: Pipeline | None = None) -> None:
-        own, others = _probe_of(pipeline), _probe_of(later)
-        self._probe, self._is_later = own or others, own is None
+        self._own, self._later = _probes_of(pipeline), _probes_of(later)
         self._unmade = pipeline.all_outputs() if pipeline else set()
 
     def begin(self, node: Node, catalog: CatalogProtocol[Any, Any], inputs: Mapping[str, Any]) -> None:
@@ -39,9 +38,11 @@ class ProbeAhead:
             SplitError: Persons, classes, folds or windows of the probe are too few.
             CheckpointError: Signals or windows of the probe do not fit the encoder.
         """
-        if self._probe is None or ENCODER not in node.outputs or _PRETRAIN not in node.inputs:
+        encoder = made_encoder(node)
+        probe = self._own.get(encoder) or self._later.get(encoder)
+        if probe is None or not trains(node):
             return
-        read = [name for name in self._probe.inputs if name not in (ENCODER, _PROBE)]
+        read = [name for name in probe.inputs if name not in (encoder, _PROBE)]
         [windows] = [name for name in read if name.endswith(".windows")]
         [signals] = [name for name in read if name.endswith(".signals")]
         if self._unmade & {*read} or not all(catalog[name].exists() for name in read):
@@ -54,14 +55,14 @@ class ProbeAhead:
             check_ahead(
                 inputs["mixture"],
                 stores,
-                inputs[_PRETRAIN],
+                inputs[f"params:{maker_key(node)}"],
                 catalog.load(signals),
                 catalog.load(windows),
                 inputs["splits"],
                 _parameters(catalog),
             )
         except EegfmError as error:
-            if not self._is_later:
+            if encoder in self._own:
                 raise
             logger.warning("The encoder will be trained, but a probe of it would be refused: %s", error)
 
@@ -76,6 +77,7 @@ def _parameters(catalog: CatalogProtocol[Any, Any]) -> ProbeParams:
     return found if isinstance(found, ProbeParams) else ProbeParams.model_validate(found)
 
 
-def _probe_of(pipeline: Pipeline | None) -> Node | None:
-    nodes = pipeline.nodes if pipeline else []
-    return next((node for node in nodes if {_PROBE, ENCODER} <= {*node.inputs}), None)
+def _probes_of(pipeline: Pipeline | None) -> dict[str, Node]:
+    """Probes by the entry of the encoder that they read."""
+    probes = [node for node in (pipeline.nodes if pipeline else []) if _PROBE in node.inputs]
+    return {name: node for node in probes for name in node.inputs if name.endswith(".encoder")}

@@ -18,6 +18,7 @@ from eegfm.errors import EegfmError, RecordingError, TrainingError
 from eegfm.files import write_atomically
 from eegfm.json_text import parse_json
 from eegfm.printable import one_line
+from eegfm.stopping import Stopped
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class RankState:
         host: Its machine.
         state: ``running``, ``done``, ``failed`` or ``stopped`` by a signal.
         kind: Name of the class of the error of a rank that failed.
-        text: Message of the error.
+        text: Message of the error; of a rank that was stopped, what it says about its work.
         numbers: errno, text and file of an error of the operating system.
         trace: Last lines of the traceback.
         time_s: When it ended.
@@ -79,7 +80,7 @@ def end(folder: Path, begun: RankState, error: BaseException | None) -> None:
     if error is None:
         now = replace(now, state=DONE)
     elif not isinstance(error, Exception):
-        now = replace(now, state=STOPPED)
+        now = replace(now, state=STOPPED, text=error.after if isinstance(error, Stopped) else "")
     else:
         lines = "".join(traceback.format_exception(error)).splitlines()[-_N_TRACE_LINES:]
         now = replace(now, state=FAILED, kind=type(error).__name__, text=str(error), trace="\n".join(lines))
@@ -93,6 +94,11 @@ def states(folder: Path) -> list[RankState]:
     """What the ranks have said of themselves, by their number."""
     found = [_state(parse_json(path.read_bytes())) for path in folder.glob("rank-*.json")]
     return sorted(found, key=lambda state: state.rank)
+
+
+def last_words(folder: Path) -> str:
+    """What the first rank that was stopped says about its work; empty if none was."""
+    return next((state.text for state in states(folder) if state.state == STOPPED), "")
 
 
 def all_done(folder: Path, n_ranks: int) -> bool:
@@ -131,7 +137,9 @@ def cause(
             return _rebuilt(state, n_ranks)
     for state in known:
         if state.state == STOPPED:
-            return TrainingError(f"rank {state.rank} of {n_ranks} was told to stop from outside; {_AGAIN}")
+            return TrainingError(
+                f"rank {state.rank} of {n_ranks} was told to stop from outside; {state.text or _AGAIN}"
+            )
     for line in output[:_N_SHOWN_LINES]:  # what a rank says comes before the report of its starter
         logger.error("%s", one_line(line))
     return TrainingError(f"the {n_ranks} processes of the training did not start; the log above says why")

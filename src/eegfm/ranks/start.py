@@ -19,7 +19,8 @@ import eegfm
 from eegfm.errors import ConfigError
 from eegfm.ranks import ends
 from eegfm.ranks.logs import LEVELS_VARIABLE, levels, replay
-from eegfm.stopping import GRACE_S
+from eegfm.ranks.worker import RANK_GRACE_S
+from eegfm.stopping import AFTER_A_RUN, GRACE_S, Deferral, deferred, stoppable
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +38,13 @@ class Nodes:
         n_devices: Processes on each.
         n_nodes: Number of machines.
         rendezvous: HOST:PORT at which several meet; None takes it from SLURM.
+        key: Name of the block of parameters that asks for them, for messages.
     """
 
     n_devices: int
     n_nodes: int = 1
     rendezvous: str | None = None
+    key: str = "pretrain"
 
     @property
     def n_ranks(self) -> int:
@@ -53,6 +56,7 @@ def run_ranks(module: str, job: Path, nodes: Nodes) -> None:
     """Run a module in several processes, each with the path of the job, to the end of all.
 
     What rank 0 logs is logged here, and warnings of the others. The processes end when this one ends, however it ends.
+    A signal is handed on to the ranks, which save their work; this process ends after them.
 
     Args:
         module: Module to run as a program; its code runs in ``eegfm.ranks.worker.as_rank``.
@@ -63,15 +67,21 @@ def run_ranks(module: str, job: Path, nodes: Nodes) -> None:
         EegfmError: A rank failed with it.
         OSError: The same.
         TrainingError: A rank failed otherwise, or was killed.
+        Stopped: A signal came.
     """
     command = rank_command(module, job, nodes, os.environ)
     if nodes.n_nodes > 1 and command[0] != _SLURM_START:
         logger.info("Start the same on each of the other %d nodes: %s", nodes.n_nodes - 1, " ".join(command))
     output: deque[str] = deque(maxlen=_N_KEPT_LINES)
     gone: list[int] = []
-    with _processes(command, _environment(nodes.n_devices), job.parent, output) as process:
-        _wait(process, job.parent, nodes.n_devices, gone)
+    with (
+        stoppable(is_program=False),
+        deferred() as deferral,
+        _processes(command, _environment(nodes.n_devices), job.parent, output) as process,
+    ):
+        _wait(process, job.parent, nodes.n_devices, gone, deferral)
         code = process.poll() or 0  # its own: what still runs is killed with the block
+        deferral.end(ends.last_words(job.parent) or AFTER_A_RUN)
     if process.returncode and not ends.all_done(job.parent, nodes.n_ranks):
         raise ends.cause(job.parent, nodes.n_ranks, gone, list(output), starter=(process.pid, code))
 
@@ -91,13 +101,13 @@ def rank_command(module: str, job: Path, nodes: Nodes, variables: Mapping[str, s
     slurm = variables.get("SLURM_JOB_ID")
     if nodes.rendezvous is None and slurm is None:
         raise ConfigError(
-            f"pretrain.num_nodes is {nodes.n_nodes}, and this is no job of SLURM; start it with sbatch, or set "
-            "pretrain.rendezvous to HOST:PORT of this node"
+            f"{nodes.key}.num_nodes is {nodes.n_nodes}, and this is no job of SLURM; start it with sbatch, or set "
+            f"{nodes.key}.rendezvous to HOST:PORT of this node"
         )
     n_given = variables.get("SLURM_JOB_NUM_NODES", variables.get("SLURM_NNODES"))
     if slurm is not None and n_given is not None and int(n_given) != nodes.n_nodes:
         raise ConfigError(
-            f"pretrain.num_nodes is {nodes.n_nodes}, and this job of SLURM has {n_given}; choose the same number"
+            f"{nodes.key}.num_nodes is {nodes.n_nodes}, and this job of SLURM has {n_given}; choose the same number"
         )
     number = int(slurm) if slurm is not None and slurm.isdigit() else 0
     meeting = nodes.rendezvous or f"{socket.gethostname()}:{_FIRST_PORT + number % _N_PORTS}"
@@ -146,7 +156,9 @@ def _processes(
     try:
         yield process
     except BaseException:
-        _ask_to_end(process)
+        _hand_on(signal.SIGTERM, process, folder)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_S - 1)
         raise
     finally:
         _end(process, folder)
@@ -163,21 +175,24 @@ def _read(process: subprocess.Popen[str], output: deque[str]) -> None:
             logger.debug("%s", output[-1])
 
 
-def _wait(process: subprocess.Popen[str], folder: Path, n_devices: int, gone: list[int]) -> None:
+def _wait(process: subprocess.Popen[str], folder: Path, n_devices: int, gone: list[int], deferral: Deferral) -> None:
     """Wait for the end, and note the order in which ranks of this machine go. Who outlives a failed one has seconds."""
     pids: dict[int, int] = {}
-    limit_s = math.inf
+    limit_s, is_handed_on = math.inf, False
     while process.poll() is None and time.monotonic() < limit_s:
+        if deferral.number is not None and not is_handed_on:
+            _hand_on(deferral.number, process, folder)
+            limit_s, is_handed_on = min(limit_s, time.monotonic() + RANK_GRACE_S), True
         with suppress(subprocess.TimeoutExpired):
             process.wait(_POLL_S)
         if len(pids) < n_devices:
             pids = {state.rank: state.pid for state in _of_this_machine(folder)}
         new = [rank for rank, pid in pids.items() if rank not in gone and not _is_there(pid)]
         gone += new
-        if new and limit_s == math.inf:
+        if new:
             ended_well = {state.rank for state in ends.states(folder) if state.state == ends.DONE}
             if not ended_well.issuperset(new):
-                limit_s = time.monotonic() + 2 * GRACE_S
+                limit_s = min(limit_s, time.monotonic() + 2 * GRACE_S)
 
 
 def _of_this_machine(folder: Path) -> list[ends.RankState]:
@@ -192,11 +207,18 @@ def _is_there(pid: int) -> bool:
     return True
 
 
-def _ask_to_end(process: subprocess.Popen[str]) -> None:
-    """Hand the end on to the ranks, and give them the time that this process has itself, less a second."""
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(GRACE_S - 1)
+def _hand_on(number: int, process: subprocess.Popen[str], folder: Path) -> None:
+    """Send a signal to the ranks of this machine; those of others hear of it from them.
+
+    Their starter would kill them after a time of its own. It gets the signal only where no rank has begun.
+    """
+    ranks = [state.pid for state in _of_this_machine(folder) if state.state == ends.RUNNING]
+    for pid in ranks:
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getsid(pid) == pid:
+                os.kill(pid, number)
+    if not ranks:
+        process.terminate()
 
 
 def _end(process: subprocess.Popen[str], folder: Path) -> None:

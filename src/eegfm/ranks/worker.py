@@ -12,9 +12,11 @@ from typing import NoReturn
 
 from eegfm.ranks import ends
 from eegfm.ranks.logs import LEVELS_VARIABLE, log_to_parent
-from eegfm.stopping import GRACE_S, stoppable
+from eegfm.stopping import stoppable
 
 _FAILED = 1
+RANK_GRACE_S = 60.0
+"""Seconds that ranks have to end after a signal: the step, and the save of a large model to a slow disk."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def as_rank(folder: Path) -> Iterator[Place]:
     place = Place.of_environment()
     begun = ends.this_rank(place.rank)
     try:
-        with stoppable():
+        with stoppable(hears_once=True):
             ends.write(folder, begun)
             log_to_parent(place.rank)
             if LEVELS_VARIABLE in os.environ:  # not on a node where a user starts the ranks by hand
@@ -71,5 +73,5 @@ def _end_with_parent() -> None:
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
-    threading.Event().wait(GRACE_S)
+    threading.Event().wait(RANK_GRACE_S)
     os._exit(_FAILED)

@@ -151,6 +151,11 @@ class SplitTable:
                 known.add(str(identity))
         return Met(sorted(known), sorted(recordings))
 
+    def recordings_of(self, split: str) -> list[str]:
+        """All recordings of the persons of a split."""
+        rows = self._splits[self._splits["split"] == split]
+        return [str(name) for names in rows["recordings"] for name in names]
+
     def kept_out(self) -> dict[str, list[str]]:
         """Identities that are not trained on, by reason."""
         rows = self._splits[~self._splits["split"].isin(TRAINED)]

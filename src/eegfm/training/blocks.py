@@ -1,10 +1,12 @@
 """Blocks of parameters that the phases of a training share. No torch and no Lightning here."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, model_validator
 
 from eegfm.config import Count, Number, StrictModel
+from eegfm.nn.load_report import LoadExceptions, Prefix
 
 
 class ShuffleParams(StrictModel):
@@ -27,6 +29,18 @@ class ShuffleParams(StrictModel):
         return self
 
 
+class CheckpointParams(StrictModel):
+    """States of a training that an interrupted run goes on from. No option changes a result.
+
+    Args:
+        every_steps: Steps between two states; null keeps only those of a stop and of the end.
+        keep: Number of states that are kept, apart from that of the best validation.
+    """
+
+    every_steps: Number | None = 200
+    keep: Count = 3
+
+
 class LoaderParams(StrictModel):
     """Loading of batches to the device. No option changes the contents of batches.
 
@@ -46,3 +60,56 @@ class LoaderParams(StrictModel):
     residency: Literal["auto", "disk", "device"] = "auto"
     device_memory_ratio: float = Field(default=0.5, gt=0, le=1)
     verify: Literal["before_training", "first_read", "off"] = "before_training"
+
+
+class WeightAverageParams(StrictModel):
+    """Moving average of the weights, which validation looks at and which is published.
+
+    Args:
+        decay: Share of the average that each step keeps; it averages about 1 / (1 - decay) steps.
+        start_ratio: Share of all steps behind which the average starts.
+    """
+
+    decay: float = Field(default=0.999, gt=0, lt=1)
+    start_ratio: float = Field(default=0.5, ge=0, lt=1)
+
+
+class LoadParams(StrictModel):
+    """Exceptions of a training that starts from an encoder. Without them every weight must fit.
+
+    Args:
+        allow_missing: Prefixes of weights that the start may lack; they keep their fresh values.
+        allow_unexpected: Prefixes of weights of the start that there is no place for.
+        accept_other_code: Whether a start that other code made is taken, with a warning.
+        allow_test_persons: Whether the start may have been trained on persons that are tested here. They are counted.
+    """
+
+    allow_missing: tuple[Prefix, ...] = ()
+    allow_unexpected: tuple[Prefix, ...] = ()
+    accept_other_code: bool = False
+    allow_test_persons: bool = False
+
+    @property
+    def exceptions(self) -> LoadExceptions:
+        """The exceptions for names of weights."""
+        return LoadExceptions(allow_missing=self.allow_missing, allow_unexpected=self.allow_unexpected)
+
+
+class FreezeRule(StrictModel):
+    """Weights that are not trained at first, or not at all.
+
+    Args:
+        parts: Names of parts of the model: ``adapter``, ``encoder``, ``encoder.layers.0``, ``objective``.
+        until_epoch: Epoch of the plan, counted from 0, with whose first step they are released; None for never.
+    """
+
+    parts: tuple[Prefix, ...] = Field(min_length=1)
+    until_epoch: Number | None = None
+
+
+def as_rules(value: Any) -> Any:
+    """One rule may stand without a list."""
+    return (value,) if isinstance(value, Mapping | FreezeRule) else value
+
+
+FreezeRules = Annotated[tuple[FreezeRule, ...], BeforeValidator(as_rules)]

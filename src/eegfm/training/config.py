@@ -8,11 +8,21 @@ from pydantic import NonNegativeInt, PositiveFloat, model_validator
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import Count, Number, StrictModel
 from eegfm.encoders.config import AnyEncoderConfig, PatchTransformerConfig
+from eegfm.normalizations.config import NormalizationBase, NormalizationConfig
 from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
 from eegfm.recording import BadChannels
-from eegfm.training.blocks import LoaderParams, ShuffleParams
+from eegfm.training.blocks import (
+    CheckpointParams,
+    FreezeRules,
+    LoaderParams,
+    LoadParams,
+    ShuffleParams,
+    WeightAverageParams,
+)
 from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
+from eegfm.training.phases import Start
 from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
+from eegfm.training.schedules.length import RunLength
 
 
 class PretrainParams(StrictModel):
@@ -21,18 +31,26 @@ class PretrainParams(StrictModel):
     Args:
         encoder: The encoder to train.
         adapter: Adapter from every montage to the channels of the encoder. Its weights are trained too.
+        normalization: Normalization of the signal before the encoder; the encoder's own if not given.
         objective: The self-supervised task.
+        start: Weights that the phase starts from, see ``eegfm.training.phases``. They decide encoder, adapter,
+            reference and bad_channels, which are left out then.
         optimizer: The optimizer.
         schedule: Schedule of the learning rate.
         reference: Reference of the windows for the encoder.
         bad_channels: ``mask`` leaves them out of the average and of all that the encoder sees; ``interpolate`` puts in
             their place what splines through the good scalp electrodes say. See ``eegfm.nn.rereference.Rereference``.
         batch_size: Windows per optimizer step, all corpora together; the corpus weights must divide it.
+        accumulate: Parts that each micro-batch is cut into; only one of them is in memory, their gradients add up to
+            one optimizer step. See docs/training.md for what is no longer that of the whole micro-batch.
         n_steps: Optimizer steps; give this or ``n_epochs``.
         n_epochs: Passes, each of as many windows as there are in all corpora together.
         shuffle: Shuffling of windows; fully by default, for signals in memory or on a fast disk.
         loader: Loading of batches to the device.
-        gradient_clip: Largest norm of the gradient; longer gradients are scaled down.
+        load: Exceptions where the training starts from an encoder; refused where it does not.
+        freeze: Weights that are not trained at first, or not at all: one rule or a list.
+        gradient_clip: Largest norm of the gradient; longer gradients are scaled down. None: they are not.
+        weight_average: Moving average of the weights towards the end, for validation and the checkpoint; None for none.
         seed: Seed of initial weights, order of windows and masks.
         license: License of the weights for the checkpoint's header; None if not given.
         log_interval_steps: Steps between two points of the history.
@@ -46,23 +64,36 @@ class PretrainParams(StrictModel):
         rendezvous: HOST:PORT at which nodes meet; None takes it from SLURM.
         precision: Number format of matrix products. ``bf16-mixed`` is refused on a CPU that computes it wrong.
         progress_bar: Whether to draw one; only ever on a terminal. Elsewhere a line every ten seconds is logged.
+        checkpoint: States of the training that an interrupted run goes on from.
+        resume: Go on from the last state of this run, or of one that differs in nothing but fewer steps. False starts
+            anew and removes the states of this run.
+        keep_runs: Number of runs whose folders are kept when a training has ended, the latest ones; all by default.
+        max_skipped_steps: Number of steps whose loss or gradient may be not finite. They are left out; one more stops
+            the training.
+        publish: Weights of the encoder that is stored: those of the ``last`` step, or of the ``best`` validation.
         overwrite: Replace a stored encoder that this training would not make again: an imported one, or one that other
             parameters, other data or other code made. Otherwise it is refused.
     """
 
     encoder: AnyEncoderConfig = PatchTransformerConfig()
     adapter: AdapterConfig = NoAdapterConfig()
+    normalization: NormalizationConfig | None = None
     objective: AnyObjectiveConfig = MaskedConfig()
+    start: Start = "scratch"
     optimizer: OptimizerConfig = AdamWConfig()
     schedule: ScheduleConfig = WarmupCosineConfig()
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
     bad_channels: BadChannels = "mask"
     batch_size: Count = 40
+    accumulate: Count = 1
     n_steps: Number | None = None
     n_epochs: Number | None = None
     shuffle: ShuffleParams = ShuffleParams()
     loader: LoaderParams = LoaderParams()
-    gradient_clip: PositiveFloat = 1.0
+    load: LoadParams = LoadParams()
+    freeze: FreezeRules = ()
+    gradient_clip: PositiveFloat | None = 1.0
+    weight_average: WeightAverageParams | None = None
     seed: NonNegativeInt = 0
     license: str | None = None
     log_interval_steps: Number = 10
@@ -75,6 +106,11 @@ class PretrainParams(StrictModel):
     rendezvous: str | None = None
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     progress_bar: bool = True
+    checkpoint: CheckpointParams = CheckpointParams()
+    resume: bool = True
+    keep_runs: Count | None = None
+    max_skipped_steps: NonNegativeInt = 10
+    publish: Literal["last", "best"] = "last"
     overwrite: bool = False
 
     @model_validator(mode="after")
@@ -83,9 +119,36 @@ class PretrainParams(StrictModel):
             raise ValueError(f"n_steps is {self.n_steps} and n_epochs is {self.n_epochs}; give exactly one of them")
         return self
 
+    @property
+    def chosen_normalization(self) -> NormalizationBase:
+        """The normalization that is configured, or the encoder's own."""
+        return self.normalization or self.encoder.default_normalization
+
     @model_validator(mode="after")
     def _encoder_can(self) -> "PretrainParams":
-        self.objective.check_encoder(self.encoder)
+        self.objective.check_encoder(self.encoder, self.chosen_normalization)
+        return self
+
+    @model_validator(mode="after")
+    def _schedule_ends(self) -> "PretrainParams":
+        n_validations = None if self.n_steps is None else self.n_validations(self.n_steps)
+        self.schedule.check(RunLength(self.n_steps, self.n_epochs, n_validations))
+        return self
+
+    def n_validations(self, n_steps: int) -> int:
+        """Validations of a run of ``n_steps`` steps that has windows to validate on; the last follows the last step."""
+        return -(-n_steps // self.validation_interval_steps)
+
+    @model_validator(mode="after")
+    def _optimizer_fits(self) -> "PretrainParams":
+        self.optimizer.check_model(self.adapter, self.encoder)
+        return self
+
+    @model_validator(mode="after")
+    def _released_within_the_run(self) -> "PretrainParams":
+        for rule in self.freeze:
+            if self.n_epochs is not None and rule.until_epoch is not None and rule.until_epoch >= self.n_epochs:
+                raise ValueError(beyond_the_run(rule.until_epoch, self.n_epochs))
         return self
 
     @model_validator(mode="after")
@@ -96,12 +159,14 @@ class PretrainParams(StrictModel):
                 "choose ddp or auto"
             )
         n_least = self.num_nodes * (1 if self.devices == "auto" else self.devices)
-        if self.batch_size % n_least:
-            below = self.batch_size // n_least * n_least
-            nearest = " or ".join(str(size) for size in (below, below + n_least) if size)
+        unit = n_least * self.accumulate
+        if n_least > 1 and self.batch_size % unit:
+            below = self.batch_size // unit * unit
+            nearest = " or ".join(str(size) for size in (below, below + unit) if size)
+            parts = f" and {self.accumulate} parts each (accumulate)" if self.accumulate > 1 else ""
             raise ValueError(
                 f"batch_size {self.batch_size} cannot be shared out over {n_least} processes (devices {self.devices}, "
-                f"num_nodes {self.num_nodes}); nearest batch sizes that can: {nearest}"
+                f"num_nodes {self.num_nodes}){parts}; nearest batch sizes that can: {nearest}"
             )
         if self.rendezvous is not None and not re.fullmatch(r"[^\s:]+:\d{1,5}", self.rendezvous):
             raise ValueError(f"rendezvous is {self.rendezvous!r}; give HOST:PORT, e.g. node1:29500")
@@ -110,10 +175,20 @@ class PretrainParams(StrictModel):
     def identity(self) -> dict[str, Any]:
         """Options that decide the result.
 
-        Left out are those for the machine, the display, the header's license and the file that is replaced.
+        Left out are those for the machine, the display, the header's license, what is kept and what is replaced. The
+        weights of a start count themselves, not where they lie.
         """
-        without = {
-            *("accelerator", "devices", "num_nodes", "strategy", "rendezvous"),
-            *("license", "loader", "overwrite", "progress_bar"),
-        }
-        return self.model_dump(mode="json", exclude=without)
+        without = {"accelerator", "devices", "num_nodes", "strategy", "rendezvous"}
+        without |= {"license", "loader", "overwrite", "progress_bar", "start"}
+        without |= {"checkpoint", "keep_runs", "max_skipped_steps", "resume"}
+        plain = self.model_dump(mode="json", exclude=without)
+        return plain | {"normalization": self.chosen_normalization.model_dump(mode="json")}
+
+
+def beyond_the_run(until_epoch: int, n_epochs: int) -> str:
+    """Line about a part that would never be released. Epochs are counted from 0."""
+    allowed = f"at most {n_epochs - 1}, or " if n_epochs > 1 else ""
+    return (
+        f"freeze.until_epoch is {until_epoch}, beyond the run of {n_epochs} epochs (counted from 0); give {allowed}"
+        "null to freeze to the end"
+    )

@@ -1,12 +1,13 @@
 """Lightning module of pretraining: one optimizer step over the micro-batches of one step of the plan."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from lightning import LightningModule
+from lightning import Callback, LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -15,14 +16,28 @@ from torch.optim import Optimizer
 from eegfm.batch import StoredBatch, TrainStep
 from eegfm.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
 from eegfm.encoders.base import Encoded, Encoder
-from eegfm.errors import TrainingError
+from eegfm.errors import CheckpointError, TrainingError
 from eegfm.nn.context import Context, Stage
+from eegfm.nn.torch_file import save_torch_file
 from eegfm.objectives.base import LossOutput, Objective
 from eegfm.training.config import PretrainParams
-from eegfm.training.logs.history import Averages, History, mixed, with_r2
-from eegfm.training.ranks import gathered, share_gradients, share_running_statistics
+from eegfm.training.freezing import Freezing
+from eegfm.training.logs.averages import Averages
+from eegfm.training.logs.gradients import GradientNorms
+from eegfm.training.logs.history import History
+from eegfm.training.logs.names import VAL, aliases, history_columns, learning_rates
+from eegfm.training.logs.pace import Pace, device_memory
+from eegfm.training.logs.pending import Pending, Reduce
+from eegfm.training.logs.training_log import TrainingLog, means
+from eegfm.training.ranks import gathered, mean_of_ranks, share_gradients, share_running_statistics
 from eegfm.training.schedules.base import Schedule
+from eegfm.training.skipping import KeptBuffers, SkippedSteps, guarded_step
+from eegfm.training.stateful import Stateful
 from eegfm.training.tensors import checkpoint_tensors
+from eegfm.training.weight_average import WeightAverage
+
+WEIGHT_AVERAGE = "weight_average"
+"""Name of the averaged weights among the parts of a state."""
 
 
 class PretrainModule(LightningModule):
@@ -41,8 +56,6 @@ class PretrainModule(LightningModule):
         header: Description of the run, for ``save_encoder``.
     """
 
-    _first_broken_step: Tensor
-
     def __init__(
         self,
         objective: Objective,
@@ -60,13 +73,27 @@ class PretrainModule(LightningModule):
         self.weights = weights
         self.n_steps, self.n_steps_per_epoch = n_steps, n_steps_per_epoch
         self.schedule: Schedule | None = None
+        average = params.weight_average
+        self.average = None if average is None else WeightAverage(average, objective, n_steps)
+        # Once, and not per fit: a fit that was stopped leaves frozen what the next one is to release.
+        self.freezing = Freezing(params.freeze, objective) if params.freeze else None
         self.header = header
         self.history = History()
-        self.last_loss = torch.zeros(())
-        """Loss of the last step, on its device; NaN or infinite values are found at the next look."""
-        self._validation = Averages()
+        self.training_log = TrainingLog(weights, n_steps, n_steps_per_epoch)
+        self.validation_values: dict[str, float] = {}
+        """Values of the last validation by name, as ``val/loss``."""
+        self._pace, self._validation = Pace(objective.backbone), Pending()
+        self.skipped = SkippedSteps(params.max_skipped_steps)
+        self.parts: dict[str, Stateful] = {
+            "history": self.history,
+            "skipped": self.skipped,
+            "training_log": self.training_log,
+        }
+        """All that changes while the training runs, but weights, optimizer and schedule."""
+        if self.average is not None:
+            self.parts[WEIGHT_AVERAGE] = self.average
+        self._buffers_before = KeptBuffers(objective)
         self._context = Context(n_steps=n_steps, seed=params.seed, corpora=tuple(sorted(weights)))
-        self.register_buffer("_first_broken_step", torch.tensor(-1), persistent=False)
 
     def forward(self, batch: StoredBatch) -> Encoded:
         """Encode windows as the store keeps them."""
@@ -77,19 +104,28 @@ class PretrainModule(LightningModule):
         """The encoder that is trained."""
         return self.objective.encoder
 
+    def averaged_weights(self) -> AbstractContextManager[None]:
+        """Have the averaged weights inside the block, where there is an average, and the module's own behind it."""
+        return nullcontext() if self.average is None else self.average.applied()
+
     def checkpoint(self) -> Checkpoint:
-        """Weights as they are now, and the header with the steps taken so far."""
+        """Weights as they are now, or their average, and the header with the steps taken so far."""
         assert self.header is not None, "a module of eegfm.jobs.train has a header"
         n_steps = self.global_step if self._trainer is not None else 0
-        return Checkpoint(checkpoint_tensors(self.objective), self.header.model_copy(update={"n_steps": n_steps}))
+        with self.averaged_weights():
+            tensors = checkpoint_tensors(self.objective)
+        return Checkpoint(tensors, self.header.model_copy(update={"n_steps": n_steps}))
 
     def save_encoder(self, path: Path | str) -> None:
-        """Write the encoder and everything needed to use it to a ``.safetensors`` file, as ``{phase}.encoder`` is.
+        """Write the encoder and all that is needed to use it: ``.safetensors``, as ``{phase}.encoder`` is, or ``.pt``.
 
         Raises:
-            CheckpointError: The file cannot be written.
+            CheckpointError: A weight is not finite, or the file has another suffix.
         """
-        save_checkpoint(Path(path), self.checkpoint())
+        save = {".safetensors": save_checkpoint, ".pt": save_torch_file}.get(Path(path).suffix)
+        if save is None:
+            raise CheckpointError(f"{path}: encoders are written to files that end in .safetensors or .pt")
+        save(Path(path), self.checkpoint())
 
     def losses(self, step: TrainStep, stage: Stage = Stage.TRAINING) -> Iterator[tuple[str, float, LossOutput]]:
         """Compute the losses of a step, one micro-batch at a time.
@@ -109,56 +145,81 @@ class PretrainModule(LightningModule):
         for batch in step.batches:
             corpus = batch["corpus"]
             share = len(batch["samples"]) * world_size / step.n_windows
-            yield corpus, share, self._output(batch, replace(context, part=n_before[corpus]))
+            part, cut = divmod(n_before[corpus], step.n_cuts)
+            yield corpus, share, self._output(batch, replace(context, part=part, cut=cut, n_cuts=step.n_cuts))
             n_before[corpus] += 1
 
     def training_step(self, step: TrainStep, batch_idx: int) -> None:
         """Take one optimizer step.
 
         Raises:
-            TrainingError: A loss since the last look was not finite, or processes were not given parts of the step.
+            TrainingError: Too many losses or gradients were not finite until the last look, or processes were not given
+                parts of the step.
         """
         self._refuse_unshared(step)
         optimizer, schedule = self.optimizers(), self.schedule
         assert isinstance(optimizer, LightningOptimizer)
         assert schedule is not None, "configure_optimizers builds it"
         optimizer.zero_grad()
-        logs: list[tuple[str, int, dict[str, Tensor]]] = []
+        self._buffers_before.keep()
+        norms = self._gradient_norms(step)
+        n_done = 0
         total = torch.zeros((), device=self.device)
         for corpus, share, output in self.losses(step):
             self.manual_backward(share * output.loss)
-            logs.append((corpus, len(step.batches[len(logs)]["samples"]), output.logs))
-            total = total + share * output.loss.detach()
+            if norms is not None:
+                norms.look()
+            self.training_log.add(step.number, corpus, len(step.batches[n_done]["samples"]), output.logs)
+            n_done, total = n_done + 1, total + share * output.loss.detach()
             del output  # with all that is encoded, before the next micro-batch is
         total = self._share(total)
-        nn.utils.clip_grad_norm_(self.parameters(), self.params.gradient_clip)
-        learning_rate = optimizer.param_groups[0]["lr"]
-        optimizer.step()
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None])
+        if self.params.gradient_clip is not None:
+            nn.utils.clip_grads_with_norm_(self.parameters(), self.params.gradient_clip, norm)
+        if norms is not None:
+            self.training_log.add_gradient(step.number, norm, norms.norms)
+        rates = learning_rates(optimizer.param_groups) if norms is not None else {}
+        is_finite = torch.isfinite(total) & torch.isfinite(norm)  # of all ranks, so that all decide alike
+        guarded_step(optimizer.optimizer, is_finite, optimizer.step)
+        self._buffers_before.put_back_unless(is_finite)
+        self.skipped.count(is_finite, step.number)
         schedule.step()
+        if self.average is not None:
+            self.average.update(step.number)
         self.objective.after_step(self._context.of(Stage.TRAINING, step.number, self.rank, self.world_size))
-        self.last_loss = total
-        self._watch(total, step.number)
+        self._pace.count(step, self.world_size)
         if self._is_logged(step.number):
-            self._refuse_divergence()
-            self._record_training(step.number + 1, logs, learning_rate)
+            self.skipped.check(self._remedy())
+            self._record_training(step.number + 1, rates)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation."""
-        self._validation = Averages()
+        self._pace.pause()
+        self._validation = Pending()
 
     def validation_step(self, step: TrainStep, batch_idx: int) -> None:
         """Count the losses of one batch; its masks are the same in every validation."""
-        for (corpus, _, output), batch in zip(self.losses(step, Stage.VALIDATION), step.batches, strict=True):
-            values = {name: float(value) for name, value in output.logs.items()}
-            self._validation.add(corpus, values, len(batch["samples"]))
+        # Batch by batch: between two batches, whoever stores the state of the run finds the module's own weights.
+        with self.averaged_weights():
+            for (corpus, _, output), batch in zip(self.losses(step, Stage.VALIDATION), step.batches, strict=True):
+                self._validation.add(step.number, corpus, len(batch["samples"]), output.logs)
 
     def on_validation_epoch_end(self) -> None:
         """Log means per corpus and over the mixture."""
-        by_corpus = self._of_all_ranks(self._validation).by_corpus()
-        means = {f"val_{name}": value for name, value in self._means(by_corpus).items()}
-        self.history.record(self.global_step, means)
-        self.log_dict(means)
-        self.log("val", means["val_loss"], prog_bar=True, logger=False)
+        self.validation_values = means(VAL, self._of_all_ranks(self._validation.averages()), self.weights)
+        if self.schedule is not None:
+            self.schedule.observe(self.validation_values)
+        self.history.record(self.global_step, history_columns(self.validation_values))
+        self._write(self.global_step, self.validation_values)
+        self.log("val", self.validation_values["val/loss"], prog_bar=True, logger=False)
+
+    def on_validation_end(self) -> None:
+        """Leave the validation out of the speed."""
+        self._pace.go_on()
+
+    def configure_callbacks(self) -> Sequence[Callback]:
+        """Freeze what the parameters name, in any trainer."""
+        return [] if self.freezing is None else [self.freezing]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build what the parameters name. Lightning does not see the schedule, which moves once per optimizer step."""
@@ -200,45 +261,48 @@ class PretrainModule(LightningModule):
             raise TrainingError("precision 16-mixed is not supported; choose 32-true or bf16-mixed")
 
     def _share(self, loss: Tensor) -> Tensor:
-        """Exchange gradients and running statistics between ranks; the loss of the whole step."""
+        """Exchange gradients and running statistics between ranks, once per step; the loss of the whole step."""
         if self.world_size == 1:
             return loss
         share_running_statistics(self)
         return share_gradients(self.parameters(), loss)
 
     def _of_all_ranks(self, averages: Averages) -> Averages:
-        return averages if self.world_size == 1 else Averages.merged(gathered(averages.counted()))
+        return averages if self.world_size == 1 else Averages.merged(gathered(averages.state_dict()))
 
     def _is_logged(self, step: int) -> bool:
         return (step + 1) % self.params.log_interval_steps == 0 or step + 1 == self.n_steps
 
-    def _record_training(self, step: int, logs: list[tuple[str, int, dict[str, Tensor]]], learning_rate: float) -> None:
-        averages = Averages()
-        for corpus, n_windows, values in logs:
-            averages.add(corpus, {name: float(value) for name, value in values.items()}, n_windows)
-        means = self._means(self._of_all_ranks(averages).by_corpus())
-        means["lr"] = float(learning_rate)
-        self.history.record(step, means)
-        self.log_dict({f"train_{name}": value for name, value in means.items()})
-        self.log("loss", means["loss"], prog_bar=True, logger=False)
+    def _gradient_norms(self, step: TrainStep) -> GradientNorms | None:
+        """What looks at the contributions of the corpora to a step that is logged; None for every other."""
+        if not self._is_logged(step.number):
+            return None
+        return GradientNorms(self.parameters(), [batch["corpus"] for batch in step.batches], self._reduce)
 
-    def _means(self, by_corpus: dict[str, dict[str, float]]) -> dict[str, float]:
-        """Values over the mixture, and per corpus with its name behind."""
-        means = with_r2(mixed(by_corpus, self.weights))
-        for corpus, values in by_corpus.items():
-            means |= {f"{name}_{corpus}": value for name, value in with_r2(values).items()}
-        return means
+    def _record_training(self, n_done: int, rates: dict[str, float]) -> None:
+        values = self.training_log.take(n_done, self._reduce)
+        self.history.record(n_done, history_columns(values) | {"lr": next(iter(rates.values()))})
+        self._write(n_done, values | rates | self._pace.look() | device_memory(self.device))
+        self.log("loss", values["train/loss"], prog_bar=True, logger=False)
 
-    def _watch(self, loss: Tensor, step: int) -> None:
-        """Remember the first step whose loss is not finite, without waiting for the device."""
-        first = self._first_broken_step
-        self._first_broken_step = torch.where((first < 0) & ~torch.isfinite(loss), step, first)
+    def _write(self, n_done: int, values: dict[str, float]) -> None:
+        """Give values to all loggers, and to callbacks that look for them in ``trainer.callback_metrics``."""
+        for to in self.loggers:
+            to.log_metrics(values, step=n_done)
+        self.log_dict(values | aliases(values), logger=False)
 
-    def _refuse_divergence(self) -> None:
-        step = int(self._first_broken_step)
-        if step >= 0:
-            raise TrainingError(
-                f"the loss of step {step + 1} is not finite; nothing is kept of this run; lower "
-                f"optimizer.learning_rate (now {self.params.optimizer.learning_rate:g}) or gradient_clip "
-                f"(now {self.params.gradient_clip:g}), and look for non-finite samples in the store"
-            )
+    @property
+    def _reduce(self) -> Reduce | None:
+        """Gives means over ranks, each of which has as many windows of every corpus as the others; None in one."""
+        return None if self.world_size == 1 else mean_of_ranks
+
+    def share_logs(self) -> None:
+        """Put means over ranks in the place of values that wait to be logged, before the first rank saves them."""
+        if self._reduce is not None:
+            self.training_log.share(self._reduce)
+
+    def _remedy(self) -> str:
+        return (
+            f"; lower optimizer.learning_rate (now {self.params.optimizer.learning_rate:g}) or gradient_clip "
+            f"(now {self.params.gradient_clip}), and look for non-finite samples in the store"
+        )

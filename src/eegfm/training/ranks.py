@@ -13,12 +13,12 @@ import torch
 import torch.distributed as dist
 from lightning import Trainer
 from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from eegfm.json_text import parse_json
 
+_BACKEND_CPU, _BACKEND_CUDA = "gloo", "cpu:gloo,cuda:nccl"
 _BUCKET_BYTES = 64 << 20
 """Most bytes of gradients that one exchange copies together: a copy of all of them would be a second model."""
 
@@ -28,7 +28,7 @@ class RankStrategy(DDPStrategy):
 
     def _get_process_group_backend(self) -> str:
         """Tensors of the CPU travel without the GPU, so that no exchange of plain data waits for it."""
-        return "cpu:gloo,cuda:nccl" if self.root_device.type == "cuda" else "gloo"
+        return _BACKEND_CUDA if self.root_device.type == "cuda" else _BACKEND_CPU
 
     def configure_ddp(self) -> None:
         """Give every rank the weights and buffers of rank 0: ranks on different processors round differently."""
@@ -40,24 +40,39 @@ class RankStrategy(DDPStrategy):
                 tensor.copy_(whole)
 
 
-def stop_together(trainer: Trainer) -> None:
-    """Let all ranks end after the same step if one of them was told to stop.
+def join() -> None:
+    """Join the other ranks, which ``torch.distributed.run`` told this process of. Lightning finds that it is done."""
+    if not dist.is_initialized():
+        dist.init_process_group(_BACKEND_CUDA if torch.cuda.is_available() else _BACKEND_CPU)
 
-    Lightning does that in every step with a tensor on the GPU, and so waits for it; and it asks rank 0 alone.
 
-    Raises:
-        SIGTERMException: From every rank before the same step.
+def ask_nothing_of_ranks(trainer: Trainer) -> None:
+    """Keep Lightning from asking, in every step, whether rank 0 was told to stop.
+
+    It does so with a tensor on the GPU, and so waits for it. ``told_to_any`` asks all ranks on the CPU.
     """
-
-    def ask() -> None:
-        told = torch.tensor([int(trainer.received_sigterm)])
-        dist.all_reduce(told, op=dist.ReduceOp.MAX)
-        if int(told):
-            raise SIGTERMException
-
     loop = trainer.fit_loop.epoch_loop
     assert hasattr(loop, "_broadcast_sigterm_tensor"), "Lightning asks its ranks with this method"
-    loop._broadcast_sigterm_tensor = ask  # type: ignore[method-assign]
+    loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+
+
+def told_to_any(number: int | None) -> int | None:
+    """The signal that has come to this rank or to another, the same on all; None if to none. Every rank asks."""
+    told = torch.tensor([number or 0])
+    dist.all_reduce(told, op=dist.ReduceOp.MAX)
+    return int(told) or None
+
+
+def mean_of_ranks(values: Tensor) -> Tensor:
+    """Mean over all ranks, of a tensor of one shape on all. No device is waited for."""
+    total = values.clone()
+    dist.all_reduce(total)
+    return total / dist.get_world_size()
+
+
+def meet() -> None:
+    """Wait for all ranks."""
+    gathered(None)
 
 
 def share_gradients(parameters: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
@@ -94,11 +109,14 @@ def share_gradients(parameters: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
 
 
 def share_running_statistics(module: nn.Module) -> None:
-    """Put the mean over all ranks in the place of the running means and variances of batch norms."""
+    """Put the mean over all ranks in the place of the running means and variances of batch norms that keep them now.
+
+    A norm in evaluation mode is frozen, and equal on all ranks.
+    """
     found = [
         buffer
         for norm in module.modules()
-        if isinstance(norm, _BatchNorm)
+        if isinstance(norm, _BatchNorm) and norm.training
         for buffer in (norm.running_mean, norm.running_var)
         if buffer is not None
     ]

@@ -1,25 +1,20 @@
 """Build Lightning's trainer with explicit settings and without its messages."""
 
 import logging
-import shutil
-import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning import Callback, Trainer
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
 
-from eegfm.stopping import Stopped
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
+from eegfm.training.logs.loggers import remove_logs, run_loggers
 from eegfm.training.logs.progress_lines import ProgressLines
-from eegfm.training.ranks import RankStrategy, stop_together
+from eegfm.training.ranks import RankStrategy, ask_nothing_of_ranks
 
 logger = logging.getLogger(__name__)
 
@@ -31,12 +26,13 @@ def build_trainer(
     callbacks: Sequence[Callback],
     *,
     validates: bool,
+    first_step: int = 0,
 ) -> Trainer:
     """Build a trainer for exactly ``n_steps`` optimizer steps.
 
     One Lightning epoch spans the whole run, because epochs belong to the plan of windows; the step count is
-    then one number everywhere. TensorBoard logs go to ``run_directory/tensorboard``; those of an earlier
-    run with the same parameters and data are replaced.
+    then one number everywhere. Logs go to ``run_directory``, see ``eegfm.training.logs.loggers``. A training that goes
+    on continues them; what is there of later steps is cut off. A training that begins replaces them.
 
     Args:
         params: Device, precision, intervals. With more than one device, this process is one of those that
@@ -45,6 +41,7 @@ def build_trainer(
         n_steps: Optimizer steps in all.
         callbacks: Callbacks of the run.
         validates: Whether there is anything to validate on.
+        first_step: Step that the training goes on with, counted from 0; its logs go on too.
 
     Raises:
         TrainingError: bfloat16 is requested on a CPU that computes it wrong. Nothing is removed then.
@@ -64,38 +61,25 @@ def build_trainer(
         max_steps=n_steps,
         max_epochs=1,
         val_check_interval=validation_interval(params, n_steps),
+        check_val_every_n_epoch=None,  # so that the interval counts the steps of the plan, see ``state.begin``
         num_sanity_val_steps=0,
         limit_val_batches=None if validates else 0,
         log_every_n_steps=min(params.log_interval_steps, n_steps),
-        logger=TensorBoardLogger(run_directory, name="tensorboard", version=""),
+        logger=run_loggers(run_directory, first_step),
         callbacks=[*bar, *callbacks],
         enable_progress_bar=shows_bar,
         enable_model_summary=False,
-        enable_checkpointing=False,
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),  # no other than these
         use_distributed_sampler=False,
         default_root_dir=run_directory,
     )
     if params.precision == "bf16-mixed":
         check_bfloat16(trainer.strategy.root_device)
     if is_shared:
-        stop_together(trainer)
-    if trainer.is_global_zero:
-        shutil.rmtree(run_directory / "tensorboard", ignore_errors=True)
+        ask_nothing_of_ranks(trainer)
+    if not first_step and trainer.is_global_zero:
+        remove_logs(run_directory)
     return trainer
-
-
-@contextmanager
-def honest_end() -> Iterator[None]:
-    """Let a SIGTERM that Lightning took end the program as one: Lightning's own exception ends it with exit code 0.
-
-    Raises:
-        Stopped: SIGTERM came while the block ran, in a program that did not handle it itself.
-    """
-    try:
-        yield
-    except SIGTERMException as error:
-        logger.error("Training was stopped by SIGTERM; nothing is kept of it")
-        raise Stopped(signal.SIGTERM) from error
 
 
 def validation_interval(params: PretrainParams, n_steps: int) -> int:

@@ -15,6 +15,7 @@ from torch.nn.functional import (
     multi_head_attention_forward,
 )
 
+from backbones import normalized
 from contracts.encoder_cases import MONTAGES, make_batch, spec_of
 from eegfm.encoders.cbramod.key_map import key_map
 from eegfm.encoders.config import CbramodConfig, as_published
@@ -116,10 +117,10 @@ def test_loaded_weights_compute_what_the_published_model_computes() -> None:
     encoder = new_encoder(config, SPEC, 0).double().eval()
     load_weights(encoder, key_map(config).translate(published).tensors, "", "encoder")
     batch = make_batch()
-    signal = batch["signal"].double()
+    signal_uv = batch["signal_uv"].double()
     weights = {name: torch.from_numpy(value).double() for name, value in published.items()}
     with torch.no_grad():
-        expected = published_forward(weights, signal.view(2, 19, 4, 200) / 100, 2)
-        found = encoder({**batch, "signal": signal}).view(expected.shape)
+        expected = published_forward(weights, signal_uv.view(2, 19, 4, 200) / 100, 2)
+        found = encoder(normalized({**batch, "signal": signal_uv}, encoder)).view(expected.shape)
     # The matrix of the spectrum is of float32.
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)

@@ -12,6 +12,7 @@ from eegfm.batch import WindowBatch
 from eegfm.encoders.cbramod.model import Cbramod, SpectrumEmbedding, key_masks
 from eegfm.encoders.config import CbramodConfig
 from eegfm.encoders.load import new_encoder
+from eegfm.normalizations.config import FixedScaleConfig
 from masked_tokens import with_key_mask
 
 SMALL = {"n_maps": 5, "n_heads": 4, "n_layers": 2, "d_feed_forward": 80}
@@ -52,7 +53,7 @@ def test_the_matrix_of_the_spectrum_is_in_no_checkpoint() -> None:
 
 def test_content_is_patch_plus_spectrum() -> None:
     encoder, batch = build(), make_batch(n_windows=1)
-    patches = batch["signal"].view(1, -1, 200) / 100
+    patches = batch["signal"].view(1, -1, 200)
     maps = encoder.patch_embedding(patches, None)
     tokens = encoder.tokenize(batch)
     spectrum = encoder.spectrum_embedding(patches)
@@ -148,10 +149,9 @@ def test_weights_start_as_published() -> None:
 
 
 def test_microvolts_are_divided_by_100() -> None:
-    batch = make_batch()
-    other: WindowBatch = {**batch, "signal": batch["signal"] / 2}
-    torch.testing.assert_close(build(signal_scale_uv=50.0)(other), build()(batch))
-    assert build().normalization == {"kind": "fixed_scale", "scale_uv": 100.0}
+    normalization = CbramodConfig.default_normalization
+    assert normalization == FixedScaleConfig(scale_uv=100.0, clip=None)
+    assert CbramodConfig.published_normalization is None, "training and import take the same"
 
 
 @pytest.mark.parametrize(

@@ -118,16 +118,6 @@ def test_a_derivation_is_the_difference_of_two_places(config: ConvConfig | GruCo
     assert torch.isfinite(encoder.encode(there)).all()
 
 
-def test_signals_are_scaled_and_clipped() -> None:
-    encoder = build(ConvConfig(**SMALL, signal_scale_uv=10.0, clip=2.0))
-    batch = make_batch(19, 6)
-    far = {**batch, "signal": torch.full_like(batch["signal"], 20.0)}
-    farther = {**batch, "signal": torch.full_like(batch["signal"], 500.0)}
-    assert torch.equal(encoder(far), encoder(farther))
-    twice = build(ConvConfig(**SMALL, signal_scale_uv=20.0, clip=2.0))
-    torch.testing.assert_close(twice(batch), encoder({**batch, "signal": batch["signal"] / 2}), atol=1e-5, rtol=1e-5)
-
-
 @both
 def test_dropout_only_while_training(config: ConvConfig | GruConfig) -> None:
     encoder, batch = build(config.model_copy(update={"dropout_ratio": 0.5})), make_batch(19, 6)

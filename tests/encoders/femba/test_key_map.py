@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from backbones import normalized
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.config import FembaConfig
 from eegfm.encoders.femba.key_map import KEY_MAP
@@ -136,6 +137,6 @@ def test_loaded_weights_compute_what_they_were_published_for() -> None:
         "corpus": "tuh",
         "montage": "m",
     }
-    found = encoder(batch).detach().double().numpy()
+    found = encoder(normalized(batch, encoder)).detach().double().numpy()
     expected = np.stack([published_forward(weights, window) for window in signal.double().numpy()])
     np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-4)

@@ -11,7 +11,7 @@ from eegfm.encoders.femba import mamba
 from eegfm.encoders.femba.mamba import Mamba
 from eegfm.encoders.femba.selective_scan import selective_scan
 from eegfm.errors import ConfigError
-from eegfm.training.optimizers.adamw import parameter_groups
+from eegfm.training.optimizers.groups import decaying_parameters
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -78,10 +78,10 @@ def test_the_start_is_as_published() -> None:
 def test_rates_of_decay_are_not_decayed(block: Mamba) -> None:
     """A copy, as averaged weights are, keeps the exemption."""
     block = copy.deepcopy(block)
-    decaying, others = parameter_groups(block, 0.1)
-    exempt = {id(p) for p in others["params"]}
+    decaying = {id(p) for p in decaying_parameters(block)}
+    exempt = {id(p) for p in block.parameters()} - decaying
     assert exempt >= {id(block.decay_log), id(block.skip), id(block.delta_projection.bias)}
-    assert {id(p) for p in decaying["params"]} >= {id(block.input_projection.weight), id(block.delta_projection.weight)}
+    assert decaying >= {id(block.input_projection.weight), id(block.delta_projection.weight)}
 
 
 def test_the_kernel_runs_on_a_gpu_and_nowhere_else(block: Mamba, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import conv2d, gelu, group_norm, layer_norm, linear
 
+from backbones import normalized
 from contracts.encoder_cases import MONTAGES, make_batch, spec_of
 from eegfm.encoders.config import LabramConfig, as_published
 from eegfm.encoders.labram.key_map import TOKENIZER_KEY_MAP, key_map
@@ -184,12 +185,12 @@ def test_loaded_weights_compute_what_the_published_model_computes() -> None:
     assert isinstance(encoder, Labram)
     load_weights(encoder, key_map(encoder.config).translate(published).tensors, "", "encoder")
     batch = make_batch()
-    signal = batch["signal"].double()
+    signal_uv = batch["signal_uv"].double()
     weights = {name: torch.from_numpy(value).double() for name, value in published.items()}
     channels = [ELECTRODES.index(name.upper()) for name in MONTAGES[19].channel_names]
     with torch.no_grad():
-        expected = published_forward(weights, signal.view(2, 19, 4, 200) / 100, channels, 2)
-        tokens = encoder.tokenize({**batch, "signal": signal})
+        expected = published_forward(weights, signal_uv.view(2, 19, 4, 200) / 100, channels, 2)
+        tokens = encoder.tokenize(normalized({**batch, "signal": signal_uv}, encoder))
         torch.testing.assert_close(encoder.encode(tokens), expected[:, 1:])
         torch.testing.assert_close(encoder._with_cls(tokens)[:, 0], expected[:, 0])
 

@@ -18,6 +18,7 @@ from eegfm.encoders.labram.transformer import LabramLayer, LabramTransformer
 from eegfm.encoders.load import new_encoder
 from eegfm.encoders.tokens import Visible
 from eegfm.errors import ConfigError
+from eegfm.normalizations.config import FixedScaleConfig
 
 SMALL = {"n_maps": 4, "n_heads": 5, "n_layers": 2, "layer_scale": 1.0}
 
@@ -102,7 +103,7 @@ def test_patches_equal_a_plain_loop(norm_over: str) -> None:
 
 def test_content_lists_steps_before_maps() -> None:
     encoder, batch = build(), make_batch(n_windows=1)
-    maps = encoder.patch_embedding(batch["signal"].view(1, -1, 200) / 100, None)
+    maps = encoder.patch_embedding(batch["signal"].view(1, -1, 200), None)
     assert torch.equal(encoder.tokenize(batch).content[0, 3].view(25, 4)[7], maps[0, 3, :, 7])
 
 
@@ -217,11 +218,9 @@ def test_the_output_is_normed() -> None:
 
 
 def test_microvolts_are_divided_by_100() -> None:
-    batch = make_batch()
-    other = {**batch, "signal": batch["signal"] / 2}
-    torch.testing.assert_close(build(signal_scale_uv=50.0)(other), build()(batch))
-    assert build().normalization == {"kind": "fixed_scale", "scale_uv": 100.0}
-    assert build().signal_scale_uv == 100.0
+    normalization = LabramConfig.default_normalization
+    assert normalization == FixedScaleConfig(scale_uv=100.0, clip=None)
+    assert LabramConfig.published_normalization is None, "training and import take the same"
 
 
 def test_drop_path_skips_branches_of_later_layers_more_often() -> None:

@@ -207,7 +207,7 @@ def test_a_step_in_micro_batches_moves_the_codebook_as_a_whole_one() -> None:
 
 def test_targets_are_standardised_spectra() -> None:
     tokenizer, batch = build(), make_batch()
-    spectra = np.fft.fft(batch["signal"].double().numpy().reshape(2, 76, 200) / 100)
+    spectra = np.fft.fft(batch["signal_uv"].double().numpy().reshape(2, 76, 200))
     spectra.imag[..., [0, 100]] = 0.0  # so that a negative number has the phase pi, never -pi
     targets = tokenizer._targets(batch, None)
     for name, function in (("amplitude", np.abs), ("phase", np.angle)):
@@ -218,7 +218,7 @@ def test_targets_are_standardised_spectra() -> None:
 
 def test_targets_are_what_no_learned_weight_reaches() -> None:
     tokenizer, batch = build(), make_batch()
-    other: WindowBatch = {**batch, "target_signal": batch["signal"], "signal": 2 * make_batch(seed=3)["signal"]}
+    other: WindowBatch = {**batch, "target_signal": batch["signal_uv"], "signal": 2 * make_batch(seed=3)["signal"]}
     assert torch.equal(tokenizer._targets(other, None)["amplitude"], tokenizer._targets(batch, None)["amplitude"])
 
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import conv1d, gelu
 
+from backbones import normalized
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.config import LunaConfig, as_published
 from eegfm.encoders.load import new_encoder
@@ -257,7 +258,8 @@ def test_the_loaded_model_computes_what_the_published_one_does() -> None:
     signal_uv = 20 * torch.randn(2, 5, 320, generator=generator).cumsum(dim=-1)
     positions = torch.tensor(PLACES) + 0.01 * torch.randn(2, 5, 3, generator=generator)
     with torch.no_grad():
-        found = encoder({**BATCH, "signal": signal_uv, "channel_positions": positions})
+        windows = {**BATCH, "signal": signal_uv, "channel_positions": positions}
+        found = encoder(normalized(windows, encoder, LunaConfig.published_normalization))
     for b in range(2):
         expected = Published(published, Q, depth)(signal_uv[b].double(), positions[b].double())
         torch.testing.assert_close(found[b].double(), expected, atol=2e-5, rtol=1e-4)

@@ -10,6 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch.utils.flop_counter import FlopCounterMode
 
+from backbones import normalized
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.config import LunaConfig
 from eegfm.encoders.load import new_encoder
@@ -19,6 +20,7 @@ from eegfm.encoders.luna.model import Luna
 from eegfm.encoders.luna.patches import magnitude_and_phase, patch_convolutions, place_features, places_in_montage
 from eegfm.encoders.tokens import Tokens
 from eegfm.nn.patch_ops import fourier_matrix
+from eegfm.normalizations.config import ZscoreConfig
 from eegfm.recording import Montage
 from masked_tokens import with_key_mask
 
@@ -42,7 +44,7 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
 def batch(n_windows: int = 2, n_samples: int = 400, places: torch.Tensor = PLACES, seed: int = 0) -> WindowBatch:
     n_channels = len(places)
     return {
-        "signal": 20 * noise(n_windows, n_channels, n_samples, seed=seed),
+        "signal": noise(n_windows, n_channels, n_samples, seed=seed),
         "channel_positions": places.expand(n_windows, -1, -1),
         "channel_mask": torch.ones(1, 1, dtype=torch.bool).expand(n_windows, n_channels),
         "reference": "average",
@@ -103,30 +105,15 @@ def test_any_patch_of_fours_becomes_one_token(patch_samples: int) -> None:
 # Normalization
 
 
-def test_windows_are_standardised_channel_by_channel() -> None:
-    signal = np.array([7.0, 300.0])[:, None] * np.random.default_rng(0).normal(size=(2, 400)) + 1000.0
-    found = build(normalization="window_zscore")._normalized(torch.tensor(signal)[None])[0]
-    expected = (signal - signal.mean(axis=1, keepdims=True)) / signal.std(axis=1, ddof=1, keepdims=True)
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-9)
-
-
-def test_noise_of_a_flat_channel_stays_small() -> None:
-    encoder = build(normalization="window_zscore", floor_uv=0.5)
-    found = encoder._normalized(0.01 * noise(1, 6, 400))
-    assert float(found.std()) == pytest.approx(0.02, rel=0.1)
-    assert encoder.normalization == {"kind": "window_zscore", "floor_uv": 0.5}
-
-
-def test_a_fixed_scale_keeps_amplitudes_and_cuts_artefacts() -> None:
-    encoder = build(normalization="fixed_scale", signal_scale_uv=10.0, clip=2.0)
-    assert encoder._normalized(torch.tensor([5.0, -1000.0])).tolist() == [0.5, -2.0]
-    assert encoder.normalization == {"kind": "fixed_scale", "scale_uv": 10.0, "clip": 2.0}
-    assert encoder.signal_scale_uv == 10.0
-    quiet = batch()
+def test_published_weights_take_standardised_windows() -> None:
+    """The default keeps amplitudes and cuts artefacts; the published choice knows of none."""
+    encoder, quiet = build(), {**batch(), "signal": 20 * batch()["signal"]}
     loud: WindowBatch = {**quiet, "signal": 3 * quiet["signal"]}
-    assert (encoder(loud) - encoder(quiet)).abs().max() > 1e-2
-    zscore = build(**LunaConfig.published)
-    torch.testing.assert_close(zscore(loud), zscore(quiet), atol=1e-3, rtol=1e-3)
+    assert (encoder(normalized(loud, encoder)) - encoder(normalized(quiet, encoder))).abs().max() > 1e-2
+    published = LunaConfig.published_normalization
+    assert published == ZscoreConfig(clip=None)
+    found, again = (encoder(normalized(windows, encoder, published)) for windows in (quiet, loud))
+    torch.testing.assert_close(found, again, atol=1e-3, rtol=1e-3)
 
 
 # Content

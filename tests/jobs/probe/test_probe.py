@@ -97,7 +97,6 @@ def checkpoint():
         encoder=config.model_dump(),
         signal_spec=spec.to_dict(),
         encoder_spec=spec.to_dict(),
-        signal_scale_uv=config.signal_scale_uv,
         filters={},
         corpora=["hbn", "real"],
         simulated_corpora=["hbn"],
@@ -239,7 +238,7 @@ def test_allowed_persons_of_the_pretraining_stand_in_the_metrics(checkpoint, sto
 
 
 def _imported(checkpoint, **changes):
-    kept = ("encoder", "signal_spec", "encoder_spec", "signal_scale_uv", "filters", "seed")
+    kept = ("encoder", "signal_spec", "encoder_spec", "normalization", "filters", "seed")
     return Checkpoint(
         checkpoint.tensors, imported_header(**{n: getattr(checkpoint.header, n) for n in kept}, **changes)
     )

@@ -59,7 +59,7 @@ def tables(*, simulated: bool = False, reason: str = "") -> dict[str, pd.DataFra
 
 
 def page(**corpora: dict[str, pd.DataFrame]) -> str:
-    figures = {"One": go.Figure(go.Scatter(y=[1, 2])), "Two": go.Figure(go.Bar(y=[3]))}
+    figures = {"pretrain": {"one": go.Figure(go.Scatter(y=[1, 2]))}, "probe": {"two": go.Figure(go.Bar(y=[3]))}}
     return build_report("My <run>", corpora, SPLITS, MIXTURE, METRICS, figures)
 
 
@@ -111,7 +111,7 @@ def test_page_needs_no_other_file_and_carries_the_library_once() -> None:
     assert "<link" not in text
     assert text.count("plotly.js v") == 1
     assert text.count("Plotly.newPlot(") == 2
-    assert text.index("<h2>One</h2>") < text.index("<h2>Two</h2>")
+    assert text.index("plotly.js v") < text.index("<h2>Pretrain: one</h2>") < text.index("<h2>Probe: two</h2>")
 
 
 def test_rejected_files_are_listed_and_escaped() -> None:
@@ -132,7 +132,41 @@ def test_names_on_the_page_are_printable() -> None:
 def test_run_without_a_probe_has_no_probe_section() -> None:
     text = build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, {"pretrain": METRICS["pretrain"]}, {})
     assert "<h2>Probe</h2>" not in text
-    assert "<h2>Pretraining in numbers</h2>" in text
+    assert "<h2>Training in numbers</h2>" in text
+
+
+def test_each_of_several_phases_has_a_section() -> None:
+    other = {**METRICS["probe"], "protocol": {**METRICS["probe"]["protocol"], "pretraining": {"fingerprint": "def"}}}
+    metrics = {
+        "pretrain": METRICS["pretrain"], "pretrain_probe": METRICS["probe"],
+        "adapt": {"n_steps": 4, "fingerprint": "def"}, "probe": other,
+    }  # fmt: skip
+    figures = {name: {"history": go.Figure(go.Scatter(y=[1, 2]))} for name in ("pretrain", "adapt")}
+    text = build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, metrics, figures)
+    assert text.count("plotly.js v") == 1
+    first, second = text.split("<h2>Phase adapt</h2>")
+    assert "<h2>Phase pretrain</h2>" in first
+    for part, name in ((first, "Pretrain"), (second, "Adapt")):
+        heads = ["<h3>Probe</h3>", f"<h3>{name}: history</h3>", "<h3>Training in numbers</h3>"]
+        assert [part.count(head) for head in heads] == [1, 1, 1]
+    for wrong in ("pretrain_probe", "probe"):
+        protocol = {**METRICS["probe"]["protocol"], "pretraining": {"fingerprint": "x"}}
+        with pytest.raises(LineageError, match=rf"made with encoder x, .*--pipelines={wrong}$"):
+            build_report("t", {}, SPLITS, MIXTURE, {**metrics, wrong: {**metrics[wrong], "protocol": protocol}}, {})
+
+
+def test_an_imported_encoder_and_a_phase_that_starts_from_it() -> None:
+    report = {"fingerprint": "abc", "matched": [1, 2], "source": "elsewhere"}
+    alone = {"import_weights": report, "probe": METRICS["probe"]}
+    text = build_report("t", {"tuh": tables()}, SPLITS, None, alone, {})
+    assert ["Imported encoder" in text, "<h2>Probe</h2>" in text, "Training in numbers" in text] == [True, True, False]
+    both = {"import_weights": report, "pretrain_probe": METRICS["probe"], "adapt": {"fingerprint": "def"}}
+    text = build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, both, {})
+    assert text.index("<h2>Imported encoder</h2>") < text.index("<h2>Phase pretrain</h2>")
+    assert text.index("<h2>Phase pretrain</h2>") < text.index("<h2>Phase adapt</h2>")
+    other = {"import_weights": {**report, "fingerprint": "other"}, "probe": METRICS["probe"]}
+    with pytest.raises(LineageError, match="made with encoder abc, the encoder is other"):
+        build_report("t", {"tuh": tables()}, SPLITS, None, other, {})
 
 
 def test_a_probe_of_another_encoder_is_refused() -> None:

@@ -9,8 +9,9 @@ import pytest
 from eegfm.errors import ConfigError
 from eegfm.jobs.train.data import TrainingData, training_data
 from eegfm.recording import Montage
-from eegfm.training.blocks import ShuffleParams
+from eegfm.training.blocks import LoaderParams, ShuffleParams
 from eegfm.training.config import PretrainParams
+from training.conftest import MemoryStore
 
 MONTAGE = Montage(("C3", "C4"), ((-0.06, 0, 0.07), (0.06, 0, 0.07)), (True, True), "average")
 
@@ -73,3 +74,28 @@ def test_shares_by_size_are_rounded_to_the_batch_of_every_rank() -> None:
         data(sized.assign(is_rounded=False))
     with pytest.raises(ConfigError, match="on each of 2 devices"):
         data(mixture(), world_size=2)
+
+
+def test_a_schedule_longer_than_the_plan_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"schedule\.warmup_steps 26 is beyond the run of 26 steps"):
+        data(mixture(), schedule={"name": "constant", "warmup_steps": 26})
+    with pytest.raises(ConfigError, match="plateau watches val/loss, but there are no validation windows"):
+        data(mixture(), schedule={"name": "plateau", "patience": 0}, validation_interval_steps=1)
+    table = mixture()
+    table.loc[table["person"] == "tuh:p9", "split"] = "validation"
+    found = data(table, schedule={"name": "plateau", "patience": 10}, validation_interval_steps=2)
+    assert found.n_steps == 26
+    with pytest.raises(ConfigError, match="of the 13 of this run"):
+        data(table, schedule={"name": "plateau", "patience": 11}, validation_interval_steps=2)
+
+
+def test_batches_arrive_in_the_parts_of_accumulation() -> None:
+    stores: Any = {corpus: MemoryStore([MONTAGE], 10, 1000) for corpus in STORES}
+    params = PretrainParams(batch_size=40, n_steps=1, accumulate=4, loader=LoaderParams(verify="off"))
+    [step] = training_data(mixture(), stores, params).training
+    assert (step.n_windows, step.n_cuts) == (40, 4)
+    assert [(batch["corpus"], len(batch["samples"])) for batch in step.batches] == [("hbn", 7)] * 4 + [("tuh", 3)] * 4
+    with pytest.raises(ConfigError, match="in each of the 4 parts that accumulate asks for"):
+        data(mixture(), accumulate=4)
+    sized = mixture().assign(is_rounded=True, weight=lambda t: t["corpus"].map({"hbn": 10 / 13, "tuh": 3 / 13}))
+    assert data(sized, batch_size=20, accumulate=2).weights == {"hbn": 0.8, "tuh": 0.2}

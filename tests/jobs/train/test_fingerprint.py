@@ -62,10 +62,15 @@ NO_WEIGHTS = {
     *("ancestry", "checkpoint", "errors", "files", "named", "processor", "provenance", "source_code", "stopping"),
     *("inference.encoder_code", "inference.versions", "jobs.train.fingerprint", "jobs.train.header"),
     *("mixture.config", "mixture.table", "nn.load_report", "store.checksums", "store.damage"),
-    *("training.bfloat16", "training.logs.history", "training.loading.verify", "training.logs.throughput"),
-    *("progress", "training.logs.progress_lines"),
-    *("json_text", "nn.allocation", "safetensors_header", "stated_spec"),
-    *("jobs.train.devices", "jobs.train.exchange", "jobs.train.launch", "jobs.train.result", "printable"),
+    *("training.bfloat16", "training.loading.verify", "training.phases", "training.schedules.length", "progress"),
+    *("training.logs.averages", "training.logs.gradients", "training.logs.history", "training.logs.images"),
+    *("training.logs.loggers", "training.logs.names", "training.logs.pace", "training.logs.pending"),
+    *("training.logs.progress_lines", "training.logs.reconstructions", "training.logs.throughput"),
+    *("training.logs.training_log", "inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
+    *("jobs.train.resume", "jobs.train.runs", "overwrite"),
+    *(f"training.state.{name}" for name in ("begin", "best", "checkpointing", "content", "file", "folder")),
+    *("json_text", "printable", "nn.allocation", "normalizations.said", "safetensors_header", "stated_spec"),
+    *("jobs.train.devices", "jobs.train.exchange", "jobs.train.launch", "jobs.train.result"),
     *("ranks.ends", "ranks.logs", "ranks.start"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""
@@ -184,7 +189,18 @@ def test_the_code_of_a_run_is_what_python_imports_to_train(k: int, imported: lis
     assert not expected - counted, "imported to train, but a change in it changes no fingerprint"
     assert not counted - expected, "counted, but not imported to train or said to decide nothing"
     assert {name.partition(".")[0] for name in counted} <= {
-        *("adapters", "encoders", "heads", "losses", "objectives", "training", "nn", "inference", "jobs"),
+        *(
+            "adapters",
+            "encoders",
+            "heads",
+            "losses",
+            "objectives",
+            "training",
+            "nn",
+            "normalizations",
+            "inference",
+            "jobs",
+        ),
         *("store", "signal", "mixture", "batch", "config", "recording"),
     }
 

@@ -1,13 +1,13 @@
 """A whole small pretraining, from a table of windows to a checkpoint in a file."""
 
 import errno
-import hashlib
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -16,7 +16,7 @@ import pytest
 import torch
 from lightning import Trainer
 from numpy.typing import NDArray
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grads_with_norm_
 
 from eegfm.adapters.config import PerceiverConfig
 from eegfm.adapters.load import new_adapter
@@ -31,135 +31,34 @@ from eegfm.jobs.train import PretrainResult, fit_pretraining, pretraining
 from eegfm.jobs.train.fingerprint import named
 from eegfm.jobs.train.pretrain import Refuse
 from eegfm.nn.context import Context
-from eegfm.nn.rereference import Rereference
+from eegfm.normalizations.config import FixedScaleConfig
 from eegfm.objectives.base import LossOutput, Objective
 from eegfm.objectives.config import AnyObjectiveConfig, MaeConfig, MaskedConfig
 from eegfm.plots.figures import reconstruction_figure
 from eegfm.recording import BadChannels, Montage
+from eegfm.training.blocks import WeightAverageParams
 from eegfm.training.config import PretrainParams
 from eegfm.training.optimizers.config import AdamWConfig
 from eegfm.training.trainer import quieten
-from person_tables import short_hash, split_table
+from noise_corpora import PARAMS, NoiseStore, make_montage, noise_mixture, noise_splits, noise_stores
+from person_tables import short_hash
 
 Fit = Callable[..., PretrainResult]
 
 
-class NoiseStore:
-    """Recordings of 20 s: noise whose strength differs between recordings, so that one patch tells of others."""
-
-    rate_hz = 100.0
-    filters: ClassVar[dict[str, float | None]] = {"low_hz": 0.5, "high_hz": 45.0, "notch_hz": None}
-
-    def __init__(self, montage: Montage, n_recordings: int, seed: int, *, is_simulated: bool) -> None:
-        self.is_simulated = is_simulated
-        self.montages = {montage.name: montage}
-        rng = np.random.default_rng(seed)
-        strength_uv = np.repeat(np.geomspace(4, 40, n_recordings)[rng.permutation(n_recordings)], 2000)
-        signal_uv = strength_uv[:, None] * rng.normal(size=(2000 * n_recordings, montage.n_channels))
-        self.samples = (signal_uv / 0.02).astype(np.int16)
-        self.n_recordings = n_recordings
-
-    def signals_sha256(self, recording_ids: Iterable[str]) -> str:
-        taken = [
-            self.samples[2000 * r : 2000 * (r + 1)] for r in sorted(int(n.partition(":r")[2]) for n in recording_ids)
-        ]
-        return hashlib.sha256(b"".join(part.tobytes() for part in taken)).hexdigest()
-
-    def locate(
-        self,
-        montage: str,
-        recording_ids: Iterable[str],
-        starts: NDArray[np.int64],
-        n_samples: int | NDArray[np.int64],
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        recordings = np.array([int(name.partition(":r")[2]) for name in recording_ids], dtype=np.int64)
-        return 2000 * recordings + starts, recordings
-
-    def scales(self, montage: str) -> NDArray[np.float32]:
-        return np.full((self.n_recordings, self.samples.shape[1]), 0.02, dtype=np.float32)
-
-    def is_bad(self, montage: str) -> NDArray[np.bool_]:
-        return np.zeros((self.n_recordings, self.samples.shape[1]), dtype=np.bool_)
-
-    def gather(
-        self, montage: str, rows: NDArray[np.int64], n_samples: int, out: NDArray[np.int16] | None = None
-    ) -> NDArray[np.int16]:
-        found = self.samples[rows[:, None] + np.arange(n_samples)]
-        if out is None:
-            return found
-        out[...] = found
-        return out
-
-    def read_ahead(self, montage: str, first_rows: NDArray[np.int64], n_rows: int | NDArray[np.int64]) -> bool:
-        return False
-
-    def shards(self, montage: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        return np.array([0]), np.array([len(self.samples)])
-
-
-def make_montage(n_channels: int) -> Montage:
-    positions = tuple((0.02 * k - 0.05, 0.05, 0.05) for k in range(n_channels))
-    return Montage(tuple(f"S{k}" for k in range(n_channels)), positions, (True,) * n_channels, "linked_ears")
-
-
 @pytest.fixture(scope="module")
 def stores() -> dict[str, NoiseStore]:
-    return {
-        "hbn": NoiseStore(make_montage(6), 6, 0, is_simulated=True),
-        "tuh": NoiseStore(make_montage(4), 5, 1, is_simulated=False),
-    }
+    return noise_stores()
 
 
 @pytest.fixture(scope="module")
 def mixture(stores: dict[str, NoiseStore]) -> pd.DataFrame:
-    rows = [
-        {
-            "recording_id": f"{corpus}:p{r}:r{r}",
-            "corpus": corpus,
-            "montage": next(iter(stores[corpus].montages)),
-            "person": f"{corpus}:p{r}",
-            "identity": f"{corpus}:p{r}",
-            "start": start,
-            "n_samples": n_samples,
-            "stride": n_samples,
-            "n_windows": 1,
-            "split": "validation" if r == 0 else "train",
-            "weight": weight,
-        }
-        for corpus, n_samples, weight in (("hbn", 200, 0.7), ("tuh", 400, 0.3))
-        for r in range(stores[corpus].n_recordings)
-        for start in range(0, 2000, n_samples)
-    ]
-    return pd.DataFrame(rows)
-
-
-PARAMS = PretrainParams(
-    encoder=PatchTransformerConfig(d_model=16, head_size=8, n_layers=2, spectrum_input=True),
-    optimizer=AdamWConfig(learning_rate=1e-2),
-    batch_size=10,
-    n_steps=30,
-    seed=0,
-    log_interval_steps=5,
-    validation_interval_steps=20,
-    accelerator="cpu",
-    progress_bar=False,
-)
-
-
-def _splits(mixture: pd.DataFrame) -> pd.DataFrame:
-    """The mixture's persons, and two who are kept out."""
-    split_of = dict(zip(mixture["person"], mixture["split"], strict=True))
-    table = split_table(split_of | {"tuh:test": "excluded", "hbn:probed": "test"})
-    known = {person: of["recording_id"].unique().tolist() for person, of in mixture.groupby("person")}
-    table["recordings"] = [known.get(person, [f"{person}:r0"]) for person in table["person"]]
-    # One person has another name in another run.
-    table.loc[table["person"] == "tuh:p1", "keys"] = pd.Series([["TUEG:x", "tuh:p1"]] * len(table), index=table.index)
-    return table
+    return noise_mixture(stores)
 
 
 @pytest.fixture(scope="module")
 def fit(mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path_factory: pytest.TempPathFactory) -> Fit:
-    splits = _splits(mixture)
+    splits = noise_splits(mixture)
     runs = tmp_path_factory.mktemp("runs")
 
     def run(
@@ -189,6 +88,21 @@ def test_it_learns(result: PretrainResult) -> None:
     assert result.metrics["val_r2"] > 0.1
 
 
+def test_the_run_folder_has_curves_a_table_and_images(result: PretrainResult) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    table = pd.read_csv(result.run_directory / "metrics.csv").set_index("step")
+    logged = table[table["train/loss"].notna()]
+    np.testing.assert_array_equal(logged["train/loss"], result.history["loss"])
+    np.testing.assert_array_equal(logged["val/loss/tuh"], result.history["val_loss_tuh"])
+    assert table.index[table["train/loss_epoch"].notna()].tolist() == [10, 15, 25, 30]
+    events = EventAccumulator(str(result.run_directory / "tensorboard")).Reload()
+    assert set(events.Tags()["scalars"]) == set(table.columns)
+    assert [e.step for e in events.Scalars("val/loss")] == [20, 30]
+    for corpus in ("hbn", "tuh"):
+        assert [e.step for e in events.Images(f"val/reconstruction/{corpus}")] == [20, 30]
+
+
 def test_metrics_are_plain_numbers(result: PretrainResult) -> None:
     metrics = json.loads(json.dumps(result.metrics, allow_nan=False))
     assert metrics["corpus_ratio_hbn"] == 0.7
@@ -214,9 +128,9 @@ def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[st
     assert header.corpora == ["hbn", "tuh"]
     assert header.simulated_corpora == ["hbn"]
     assert header.filters == NoiseStore.filters
-    assert (header.seed, header.n_steps, header.reference, header.signal_scale_uv) == (0, 30, "average", 30.0)
+    assert (header.seed, header.n_steps, header.reference) == (0, 30, "average")
     assert (header.n_persons, header.imported, header.parents, header.license) == (11, None, (), None)
-    assert header.normalization == {"kind": "fixed_scale", "scale_uv": 30.0, "clip": 15.0}
+    assert header.normalization == FixedScaleConfig().model_dump(mode="json")
     assert header.versions["torch"] == torch.__version__
     spec = SignalSpec.from_dict(header.signal_spec)
     assert {m.n_channels for m in spec.montages.values()} == {4, 6}
@@ -225,15 +139,14 @@ def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[st
 
     store = stores["hbn"]
     name = next(iter(store.montages))
-    window = Rereference(store.montages, "average")(
-        {
-            "samples": torch.from_numpy(store.gather(name, np.array([0]), 200)),
-            "scales_uv": torch.from_numpy(store.scales(name)[:1]),
-            "recording": torch.zeros(1, dtype=torch.int64),
-            "corpus": "hbn",
-            "montage": name,
-        }
-    )
+    recorded: StoredBatch = {
+        "samples": torch.from_numpy(store.gather(name, np.array([0]), 200)),
+        "scales_uv": torch.from_numpy(store.scales(name)[:1]),
+        "recording": torch.zeros(1, dtype=torch.int64),
+        "corpus": "hbn",
+        "montage": name,
+    }
+    window = load_backbone(checkpoint).prepare(recorded)
     trained, untrained = build_encoder(checkpoint), untrained_like(checkpoint, 0)
     assert trained(window).shape == (1, 12, 16)
     assert not torch.equal(trained(window), untrained(window))
@@ -316,6 +229,35 @@ def test_dropout_and_jitter_follow_from_the_seed_too(fit: Fit) -> None:
     assert not np.array_equal(first["objective.mask_token"], without["objective.mask_token"])
 
 
+@pytest.mark.parametrize("name", ["sgd", "adam", "lamb", "muon"])
+def test_every_optimizer_trains_and_the_seed_decides(fit: Fit, name: str) -> None:
+    """AdamW is that of the other tests."""
+    chosen = PretrainParams.model_validate({"n_steps": 1, "optimizer": {"name": name, "layer_decay": 0.5}}).optimizer
+    first, again = (fit(n_steps=4, n_validation_windows=1, optimizer=chosen) for _ in range(2))
+    assert first.metrics["train_loss"] == again.metrics["train_loss"]
+    for tensor, value in first.checkpoint.tensors.items():
+        np.testing.assert_array_equal(again.checkpoint.tensors[tensor], value, err_msg=tensor)
+    untrained = untrained_like(first.checkpoint, 0).state_dict()
+    assert all(
+        not np.array_equal(first.checkpoint.tensors[f"encoder.{tensor}"], value.numpy())
+        for tensor, value in untrained.items()
+    )
+
+
+def test_averaged_weights_are_published(fit: Fit) -> None:
+    """Training is the same; what is validated, shown and kept is not that of the last step."""
+    last, averaged = (
+        fit(n_steps=4, weight_average=choice) for choice in (None, WeightAverageParams(decay=0.5, start_ratio=0))
+    )
+    assert last.metrics["train_loss"] == averaged.metrics["train_loss"]
+    assert last.metrics["val_loss"] != averaged.metrics["val_loss"]
+    weight = "encoder.patch_embedding.weight"
+    assert not np.array_equal(last.checkpoint.tensors[weight], averaged.checkpoint.tensors[weight])
+    shown = [result.reconstructions["hbn"]["prediction"] for result in (last, averaged)]
+    assert not np.array_equal(*shown)
+    assert last.run_directory != averaged.run_directory
+
+
 def test_validation_persons_do_not_teach(result: PretrainResult, fit: Fit, mixture: pd.DataFrame) -> None:
     """Fewer validation windows leave weights and statistics as they were."""
     fewer = fit(mixture[(mixture["split"] == "train") | (mixture["start"] == 0)])
@@ -348,12 +290,12 @@ def test_the_run_directory_is_named_by_what_decides_the_result(
     assert short.run_directory.parent == tmp_path
 
 
-def test_a_diverging_run_keeps_nothing(fit: Fit) -> None:
-    with pytest.raises(TrainingError, match=r"the loss of step \d+ is not finite"):
-        fit(optimizer=AdamWConfig(learning_rate=1e30))
+def test_a_diverging_run_stops(fit: Fit) -> None:
+    with pytest.raises(TrainingError, match=r"loss or gradient of step \d+ is not finite, and \d+ steps"):
+        fit(optimizer=AdamWConfig(learning_rate=1e30), max_skipped_steps=3)
 
 
-def test_a_stopped_run_keeps_nothing(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_stopped_early_publishes_nothing(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     from eegfm.training.logs.throughput import ThroughputMonitor
 
     def stop(self: ThroughputMonitor, trainer: Any, *_: Any) -> None:
@@ -368,6 +310,7 @@ def test_a_stopped_run_keeps_nothing(fit: Fit, monkeypatch: pytest.MonkeyPatch) 
 def test_curves_that_cannot_be_written_name_the_run_folder(
     fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     full = Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
@@ -375,6 +318,9 @@ def test_curves_that_cannot_be_written_name_the_run_folder(
     with pytest.raises(OSError, match="No space left") as caught:
         fit(run_directory=tmp_path)
     assert Path(caught.value.filename).parent == tmp_path
+    for thread in threading.enumerate():  # its error would come in another test
+        if isinstance(thread, _AsyncWriterThread):
+            thread.join()
 
 
 def test_sigterm_ends_a_program_that_does_not_handle_it(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -465,14 +411,18 @@ def test_the_code_is_that_of_the_first_step(fit: Fit, monkeypatch: pytest.Monkey
             monkeypatch.setattr(name, lambda *_: {"edited": "meanwhile"})
 
     monkeypatch.setattr(ThroughputMonitor, "on_train_batch_start", edit)
-    assert fit(n_steps=1).checkpoint.header.encoder_code == encoder_code(PARAMS.encoder, PARAMS.adapter)
+    expected = encoder_code(PARAMS.encoder, PARAMS.adapter, PARAMS.chosen_normalization)
+    assert {"normalizations.base", "normalizations.fixed_scale"} <= expected.keys()
+    assert fit(n_steps=1).checkpoint.header.encoder_code == expected
 
 
 @pytest.mark.parametrize("name", ["patch_transformer", "luna"])
 def test_training_in_bfloat16(name: str, mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path: Path) -> None:
     chosen = {"name": name} | ({"n_queries": 2, "d_token": 16, "n_layers": 1} if name == "luna" else {"size": "nano"})
     asked = {**PARAMS.model_dump(), "encoder": chosen, "n_steps": 2, "precision": "bf16-mixed", "gradient_clip": 1e-3}
-    result = fit_pretraining(mixture, stores, PretrainParams.model_validate(asked), tmp_path, splits=_splits(mixture))
+    result = fit_pretraining(
+        mixture, stores, PretrainParams.model_validate(asked), tmp_path, splits=noise_splits(mixture)
+    )
     assert np.isfinite(result.metrics["train_loss"])
 
 
@@ -482,25 +432,24 @@ def test_bfloat16_that_computes_wrong_is_refused_before_training(
     monkeypatch.setattr("eegfm.training.bfloat16.largest_error", lambda: 1.1)
     asked = {**PARAMS.model_dump(), "n_steps": 2, "precision": "bf16-mixed"}
     with pytest.raises(TrainingError, match=r"set ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 before python starts"):
-        fit_pretraining(mixture, stores, PretrainParams.model_validate(asked), tmp_path, splits=_splits(mixture))
+        fit_pretraining(mixture, stores, PretrainParams.model_validate(asked), tmp_path, splits=noise_splits(mixture))
     assert not list(tmp_path.rglob("events.out*"))
     plain = PretrainParams.model_validate(asked | {"precision": "32-true"})
-    assert fit_pretraining(mixture, stores, plain, tmp_path, splits=_splits(mixture)).metrics["n_steps"] == 2
+    assert fit_pretraining(mixture, stores, plain, tmp_path, splits=noise_splits(mixture)).metrics["n_steps"] == 2
 
 
 def test_the_gradient_is_clipped(mixture: pd.DataFrame, stores: dict[str, NoiseStore], tmp_path: Path) -> None:
     seen: list[float] = []
 
-    def clip(parameters: Iterable[torch.nn.Parameter], max_norm: float) -> torch.Tensor:
+    def clip(parameters: Iterable[torch.nn.Parameter], max_norm: float, total_norm: torch.Tensor) -> None:
         kept = list(parameters)
-        norm = clip_grad_norm_(kept, max_norm)
+        clip_grads_with_norm_(kept, max_norm, total_norm)
         seen.append(float(torch.cat([p.grad.flatten() for p in kept if p.grad is not None]).norm()))
-        return norm
 
     asked = {**PARAMS.model_dump(), "n_steps": 3, "gradient_clip": 1e-3}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
-        fit_pretraining(mixture, stores, PretrainParams.model_validate(asked), tmp_path, splits=_splits(mixture))
+        patch.setattr(torch.nn.utils, "clip_grads_with_norm_", clip)
+        fit_pretraining(mixture, stores, PretrainParams.model_validate(asked), tmp_path, splits=noise_splits(mixture))
     assert seen == pytest.approx([1e-3] * 3, rel=1e-2)
 
 
@@ -532,7 +481,7 @@ def test_what_bad_channels_hold_is_not_learned(
             "tuh": PartlyBadStore(make_montage(4), 5, 1, is_simulated=False, loudness=loudness),
         }
         assert all(store.bad.any() for store in stores.values())
-        done.append(fit_pretraining(mixture, stores, params, tmp_path, splits=_splits(mixture)))
+        done.append(fit_pretraining(mixture, stores, params, tmp_path, splits=noise_splits(mixture)))
     for name, value in done[0].checkpoint.tensors.items():
         np.testing.assert_array_equal(value, done[1].checkpoint.tensors[name], err_msg=name)
     assert done[0].metrics["val_loss"] == done[1].metrics["val_loss"]
@@ -559,13 +508,13 @@ def test_recordings_of_which_nothing_is_left_are_left_out_by_name(
 ) -> None:
     stores = partly_bad({"tuh": [1, 3]})
     params = PARAMS.model_copy(update={"n_steps": 4, "bad_channels": handling})
-    found = fit_pretraining(mixture, stores, params, tmp_path / "all", splits=_splits(mixture))
+    found = fit_pretraining(mixture, stores, params, tmp_path / "all", splits=noise_splits(mixture))
     [line] = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
     assert line.startswith("tuh: 10 of 25 windows are left out")
     assert "2 of 5 recordings" in line
     assert "tuh:p1:r1, tuh:p3:r3" in line
     rest = mixture[~mixture["recording_id"].isin(["tuh:p1:r1", "tuh:p3:r3"])]
-    alone = fit_pretraining(rest, stores, params, tmp_path / "rest", splits=_splits(mixture))
+    alone = fit_pretraining(rest, stores, params, tmp_path / "rest", splits=noise_splits(mixture))
     pd.testing.assert_frame_equal(found.history, alone.history)
     assert found.checkpoint.header == alone.checkpoint.header
     for name, value in alone.checkpoint.tensors.items():
@@ -574,7 +523,7 @@ def test_recordings_of_which_nothing_is_left_are_left_out_by_name(
 
 def test_a_corpus_of_which_nothing_is_left_is_refused_before_training(mixture: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"tuh: none of 5 recordings.*tuh:p0:r0, .*tuh:p4:r4.*leave the corpus out"):
-        fit_pretraining(mixture, partly_bad({"tuh": [0, 1, 2, 3, 4]}), PARAMS, tmp_path, splits=_splits(mixture))
+        fit_pretraining(mixture, partly_bad({"tuh": [0, 1, 2, 3, 4]}), PARAMS, tmp_path, splits=noise_splits(mixture))
     assert not list(tmp_path.rglob("events*")), "nothing was trained"
 
 
@@ -582,7 +531,7 @@ def test_a_module_and_its_data_train_in_anybodys_trainer(
     stores: dict[str, NoiseStore], mixture: pd.DataFrame, fit: Fit, tmp_path: Path
 ) -> None:
     """Without Kedro, with a trainer of Lightning's own making: the same weights to the bit."""
-    module, data = pretraining(PARAMS, mixture, _splits(mixture), stores)
+    module, data = pretraining(PARAMS, mixture, noise_splits(mixture), stores)
     quieten()
     trainer = Trainer(
         max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
@@ -625,7 +574,7 @@ def test_an_objective_that_reconstructs_nothing_trains_too(fit: Fit, monkeypatch
 def test_what_is_saved_in_between_says_how_far_it_is(
     stores: dict[str, NoiseStore], mixture: pd.DataFrame, tmp_path: Path
 ) -> None:
-    module, data = pretraining(PARAMS, mixture, _splits(mixture), stores)
+    module, data = pretraining(PARAMS, mixture, noise_splits(mixture), stores)
     assert module.checkpoint().header.n_steps == 0
     quieten()
     trainer = Trainer(

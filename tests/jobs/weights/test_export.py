@@ -101,7 +101,7 @@ def test_the_exported_module_is_reference_adapter_and_encoder(
     [(name, montage)] = SignalSpec.from_dict(checkpoint.header.signal_spec).montages.items()
     referenced_uv = reference_matrix(montage, "average").double() @ recorded_uv.double()
     batch = {
-        "signal": referenced_uv.float(),
+        "signal": (referenced_uv.float() / 30).clamp(-15, 15),
         "channel_positions": torch.from_numpy(montage.positions()).expand(3, -1, -1),
         "channel_mask": torch.ones(1, 1, dtype=torch.bool).expand(3, 19),
         "reference": "average",

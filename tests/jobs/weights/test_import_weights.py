@@ -20,6 +20,7 @@ from eegfm.encoders.patch_transformer.model import PatchTransformer
 from eegfm.errors import CheckpointError, ConfigError
 from eegfm.jobs.weights.config import ImportParams
 from eegfm.jobs.weights.import_weights import ImportResult, import_weights
+from eegfm.normalizations.config import FixedScaleConfig
 from eegfm.signal.montages.canonical import canonical_montage
 from encoders.cbramod import test_key_map as test_cbramod
 from encoders.femba import test_key_map as test_femba
@@ -81,7 +82,7 @@ def test_the_header_says_what_is_known_and_what_is_not(load: Callable[..., Impor
     assert header.encoder == CONFIG.model_dump(mode="json")
     assert (header.corpora, header.license) == (["hbn", "tueg"], "mit")
     assert header.filters == {"low_hz": 0.5, "high_hz": 45.0, "notch_hz": None}
-    assert header.normalization["kind"] == "fixed_scale"
+    assert header.normalization == FixedScaleConfig().model_dump(mode="json")
     assert header.imported is not None
     assert (header.imported.source, header.imported.note) == ("a test", "by hand")
     assert len(header.imported.file_sha256) == 64

@@ -42,7 +42,7 @@ def plan(groups) -> MixturePlan:
 
 
 def test_batches_hold_the_windows_of_the_plan(groups, stores, plan) -> None:
-    for step, batches, n_windows in TrainingLoader(plan, stores, 7):
+    for step, batches, n_windows, _ in TrainingLoader(plan, stores, 7):
         assert n_windows == plan.n_windows_per_step
         assert [b["corpus"] for b in batches] == ["hbn", "tuh"]
         for batch, draw in zip(batches, plan.step(step), strict=True):
@@ -141,7 +141,7 @@ def test_a_pool_is_asked_for_once(groups, stores, monkeypatch) -> None:
 def test_batches_that_are_kept_stay_as_they_are(groups, stores, plan) -> None:
     kept = list(TrainingLoader(plan, stores, 30, n_ahead=2))
     now = TrainingLoader(plan, stores, 30)
-    for step, batches, _ in kept:
+    for step, batches, *_ in kept:
         for batch, want in zip(batches, now.batches(step), strict=True):
             assert torch.equal(batch["samples"], want["samples"])
 
@@ -149,7 +149,7 @@ def test_batches_that_are_kept_stay_as_they_are(groups, stores, plan) -> None:
 def test_a_part_of_a_batch_keeps_all_of_it(groups, stores, plan) -> None:
     parts = [
         (batches[0]["samples"][1:, 3], batches[1]["samples"].numpy()[0])
-        for _, batches, _ in TrainingLoader(plan, stores, 30)
+        for _, batches, *_ in TrainingLoader(plan, stores, 30)
     ]
     now = TrainingLoader(plan, stores, 30)
     for step, (row, window) in enumerate(parts):

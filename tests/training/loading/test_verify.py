@@ -40,7 +40,7 @@ def windows(store: SignalStore, montage: str, numbers: list[int]) -> WindowIndex
 def batches(store: SignalStore, group: WindowIndex, **options: object) -> list[torch.Tensor]:
     plan = MixturePlan({"c": [group]}, {"c": 1.0}, 10, seed=0)
     return [
-        batch["samples"] for _, (batch,), _ in TrainingLoader(plan, {"c": store}, plan.n_steps_per_epoch, **options)
+        batch["samples"] for _, (batch,), *_ in TrainingLoader(plan, {"c": store}, plan.n_steps_per_epoch, **options)
     ]
 
 

@@ -1,11 +1,8 @@
-"""Tables and means of what a run logs."""
+"""The table of what a run logs."""
 
-import json
 import math
 
-import pytest
-
-from eegfm.training.logs.history import Averages, History, mixed, with_r2
+from eegfm.training.logs.history import History
 
 
 def test_values_of_one_step_share_a_row() -> None:
@@ -25,26 +22,10 @@ def test_an_empty_history_has_its_columns() -> None:
     assert list(History().table().columns) == ["step", "loss", "val_loss", "lr"]
 
 
-def test_means_count_windows_then_weights() -> None:
-    averages = Averages()
-    averages.add("a", {"loss": 1.0}, 3)
-    averages.add("a", {"loss": 5.0}, 1)
-    averages.add("b", {"loss": 4.0}, 10)
-    assert averages.by_corpus() == {"a": {"loss": 2.0}, "b": {"loss": 4.0}}
-    weights = {"a": 0.25, "b": 0.5, "absent": 0.25}
-    assert mixed(averages.by_corpus(), weights)["loss"] == pytest.approx((0.25 * 2 + 0.5 * 4) / 0.75)
-
-
-def test_r2_is_a_ratio_of_means() -> None:
-    assert with_r2({"loss": 1.0, "baseline_loss": 4.0}) == {"loss": 1.0, "r2": 0.75}
-    assert with_r2({"loss": 1.0}) == {"loss": 1.0}
-    assert with_r2({"loss": 0.0, "baseline_loss": 0.0})["r2"] == 1.0
-
-
-def test_counts_of_several_processes_add_up() -> None:
-    whole, parts = Averages(), [Averages() for _ in range(3)]
-    for rank, corpus, loss, n_windows in ((0, "a", 1.0, 3), (1, "a", 5.0, 1), (1, "b", 2.0, 4)):
-        whole.add(corpus, {"loss": loss}, n_windows)
-        parts[rank].add(corpus, {"loss": loss}, n_windows)
-    merged = Averages.merged(json.loads(json.dumps(part.counted())) for part in parts)
-    assert merged.by_corpus() == whole.by_corpus() == {"a": {"loss": 2.0}, "b": {"loss": 2.0}}
+def test_a_history_that_goes_on_has_its_rows() -> None:
+    history, other = History(), History()
+    history.record(10, {"loss": 2.0})
+    other.load_state_dict(history.state_dict())
+    other.record(20, {"loss": 1.0})
+    assert other.table()["loss"].tolist() == [2.0, 1.0]
+    assert history.table()["loss"].tolist() == [2.0]

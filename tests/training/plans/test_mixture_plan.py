@@ -262,6 +262,25 @@ def test_batches_that_ranks_cannot_share_name_the_nearest_sizes() -> None:
         MixturePlan(GROUPS, WEIGHTS, 30, 0, world_size=2)
 
 
+def test_batches_that_accumulation_cannot_share_name_the_nearest_sizes() -> None:
+    assert batch_counts(WEIGHTS, 80, 2, 4) == {"hbn": 56, "tuh": 24}
+    with pytest.raises(
+        ConfigError,
+        match=r"batch_size 60 .*\(hbn 10\.5, tuh 4\.5 windows in each of the 4 parts that accumulate asks for\); "
+        "nearest batch sizes that can: 40 or 80; change batch_size, accumulate or the weights",
+    ):
+        batch_counts(WEIGHTS, 60, n_cuts=4)
+    with pytest.raises(ConfigError, match=r"4 parts that accumulate asks for on each of 2 devices\).*can: 80;"):
+        MixturePlan(GROUPS, WEIGHTS, 40, 0, world_size=2, n_cuts=4)
+    for n_cuts, world_size in ((4, 1), (2, 2)):
+        sizes = {"a": 60, "b": 40}
+        assert batch_counts(rounded_weights(sizes, 8, world_size, n_cuts), 8, world_size, n_cuts) == {"a": 4, "b": 4}
+    with pytest.raises(ConfigError, match=r"batch_size 6 .*4 parts that .*of 4, at least 8: nearest 8$"):
+        rounded_weights({"a": 1, "b": 1}, 6, n_cuts=4)
+    with pytest.raises(ConfigError, match=r"batch_size 11 .*nearest 8 or 12$"):
+        rounded_weights({"a": 1, "b": 1}, 11, n_cuts=4)
+
+
 def test_shares_of_hours_are_shared_out_exactly() -> None:
     total = 0.7 / 400 + 0.3 / 1000  # windows of 4 s and 10 s
     weights = {"hbn": 0.7 / 400 / total, "tuh": 0.3 / 1000 / total}

@@ -73,8 +73,9 @@ Labram, which asks for names with every batch (their Interpolated forms are here
 class BraindecodeConfig(WindowConfig):
     """A model of braindecode (extra ``zoo``) without its last layer, imported only when it is built.
 
-    The model is untrained. Most expect a signal of about unit variance, which ``signal_scale_uv`` gives; those that
-    were pretrained elsewhere on another scale want theirs (100 uV for CBraMod and LaBraM, 1 for microvolts).
+    The model is untrained. Most expect a signal of about unit variance, which the default normalization gives; those
+    that were pretrained elsewhere on another scale want theirs (``normalization: {name: fixed_scale, scale_uv: 100,
+    clip: null}`` for CBraMod and LaBraM, 1 for microvolts).
 
     Args:
         model: Class name of the model in braindecode.
@@ -82,6 +83,7 @@ class BraindecodeConfig(WindowConfig):
     """
 
     implementation: ClassVar[str] = "eegfm.encoders.braindecode.model:Braindecode"
+    has_depth_groups: ClassVar[bool] = False
 
     name: Literal["braindecode"] = "braindecode"
     model: BraindecodeModel = "ShallowFBCSPNet"

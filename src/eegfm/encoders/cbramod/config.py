@@ -5,8 +5,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from eegfm.config import Amount, Count, Depth
+from eegfm.config import Count, Depth
 from eegfm.encoders.traits import PATCHWISE_NORM, PUBLISHED_NORM, EncoderConfig, PatchNorm, Traits
+from eegfm.normalizations.config import FixedScaleConfig, NormalizationBase
 
 
 class CbramodConfig(EncoderConfig):
@@ -24,13 +25,13 @@ class CbramodConfig(EncoderConfig):
         patch_norm: Extent of the group norms of the convolutions. ``patch`` normalizes each patch alone; the spectrum
             still carries its amplitude. ``window`` normalizes all patches together, as published; all tokens then
             depend on the window's mean and variance.
-        signal_scale_uv: Microvolts that enter the network as 1.
     """
 
     implementation: ClassVar[str] = "eegfm.encoders.cbramod.model:Cbramod"
     traits: ClassVar[Traits] = Traits()
     patchwise: ClassVar[Mapping[str, str]] = PATCHWISE_NORM
     published: ClassVar[Mapping[str, str]] = PUBLISHED_NORM
+    default_normalization: ClassVar[NormalizationBase] = FixedScaleConfig(scale_uv=100.0, clip=None)
 
     name: Literal["cbramod"] = "cbramod"
     n_maps: Count = 25
@@ -40,7 +41,6 @@ class CbramodConfig(EncoderConfig):
     dropout_ratio: float = Field(default=0.1, ge=0, lt=1)
     patch_samples: Count = 200
     patch_norm: PatchNorm = "patch"
-    signal_scale_uv: Amount = 100.0
 
     @property
     def d_model(self) -> int:

@@ -37,7 +37,6 @@ class Cbramod(Encoder):
             spec,
             d_model=config.d_model,
             patch_samples=config.patch_samples,
-            signal_scale_uv=config.signal_scale_uv,
         )
         self.config = config
         D = config.d_model
@@ -53,7 +52,7 @@ class Cbramod(Encoder):
         """Embed each patch and its spectrum; see the base class. Tokens have no place before they are encoded."""
         patches = self.patches(batch)
         C, P = patches.shape[1:3]
-        patches = patches.flatten(1, 2) / self.signal_scale_uv
+        patches = patches.flatten(1, 2)
         mask = self.key_mask(batch, P)
         spectra = self.spectrum_embedding(patches)
         # Map by map, all steps of a map side by side.
@@ -77,11 +76,6 @@ class Cbramod(Encoder):
     def depth_layers(self) -> list[list[nn.Module]]:
         """List the layers; the convolution of positions is an embedding. See the base class."""
         return [[layer] for layer in self.layers]
-
-    @property
-    def normalization(self) -> dict[str, float | str]:
-        """Division by a fixed scale; see the base class."""
-        return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv}
 
 
 class SpectrumEmbedding(nn.Module):

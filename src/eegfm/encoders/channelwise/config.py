@@ -16,8 +16,6 @@ class ChannelwiseConfig(EncoderConfig):
         d_model: Width D of a token.
         n_layers: Number of layers.
         dropout_ratio: Share of activations dropped while training.
-        signal_scale_uv: Microvolts that enter the network as 1.
-        clip: Largest absolute value after scaling; larger artefacts are clipped.
         n_position_frequencies: Fourier frequencies per axis that describe an electrode's place.
     """
 
@@ -27,8 +25,6 @@ class ChannelwiseConfig(EncoderConfig):
     d_model: Count = 128
     n_layers: Depth = 4
     dropout_ratio: float = Field(default=0.0, ge=0, lt=1)
-    signal_scale_uv: Amount = 30.0
-    clip: Amount = 15.0
     n_position_frequencies: Count = 4
 
 

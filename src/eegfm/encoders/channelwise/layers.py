@@ -38,7 +38,6 @@ class Channelwise(Encoder, ABC):
             spec,
             d_model=config.d_model,
             patch_samples=whole_samples(config.patch_s, spec.rate_hz),
-            signal_scale_uv=config.signal_scale_uv,
         )
         self.config = config
         self.patch_embedding = nn.Linear(self.patch_samples, config.d_model)
@@ -52,15 +51,9 @@ class Channelwise(Encoder, ABC):
         """List the layers, the final norm with the last; see the base class."""
         return with_last(self.layers, self.final_norm)
 
-    @property
-    def normalization(self) -> dict[str, float | str]:
-        """Division by a fixed scale; see the base class."""
-        return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv, "clip": self.config.clip}
-
     def tokenize(self, batch: WindowBatch) -> Tokens:
         """Embed each patch on its own; see the base class."""
-        patches, limit = self.patches(batch) / self.signal_scale_uv, self.config.clip
-        content = self.patch_embedding(patches.clamp(-limit, limit))
+        content = self.patch_embedding(self.patches(batch))
         C, P = content.shape[1:3]
         position = self._places(batch).unsqueeze(2).expand(-1, -1, P, -1)
         return Tokens(content.flatten(1, 2), position.flatten(1, 2), C, P, self.key_mask(batch, P))

@@ -6,6 +6,7 @@ from pydantic import model_validator
 
 from eegfm.config import Count, Depth
 from eegfm.encoders.traits import EncoderConfig, Traits, named_size
+from eegfm.normalizations.config import FixedScaleConfig, NormalizationBase
 
 
 class FembaConfig(EncoderConfig):
@@ -21,13 +22,12 @@ class FembaConfig(EncoderConfig):
         expand: Channels of the scan over the width of an encoded vector.
         d_state: Numbers of state per channel of the scan.
         d_conv: Patches that the convolution before the scan looks at.
-        low_uv: Microvolts that enter the network as 0.
-        high_uv: Microvolts that enter the network as 1.
         scan: ``mamba_ssm`` runs on its fused kernels, ``torch`` on any device, ``auto`` on the available one.
     """
 
     implementation: ClassVar[str] = "eegfm.encoders.femba.model:Femba"
     traits: ClassVar[Traits] = Traits(output="patches", one_montage=True, one_length=True)
+    default_normalization: ClassVar[NormalizationBase] = FixedScaleConfig(scale_uv=40.0, offset_uv=-20.0, clip=None)
     sizes: ClassVar[dict[str, dict[str, int]]] = {
         "tiny": {"d_token": 35, "n_layers": 2},
         "base": {"d_token": 35, "n_layers": 12},
@@ -44,17 +44,9 @@ class FembaConfig(EncoderConfig):
     expand: Count = 4
     d_state: Count = 16
     d_conv: Count = 4
-    low_uv: float = -20.0
-    high_uv: float = 20.0
     scan: Literal["auto", "torch", "mamba_ssm"] = "auto"
 
     @model_validator(mode="before")
     @classmethod
     def _named_size(cls, data: Any) -> Any:
         return named_size(data, cls.sizes, "tiny")
-
-    @model_validator(mode="after")
-    def _has_a_range(self) -> "FembaConfig":
-        if self.low_uv >= self.high_uv:
-            raise ValueError(f"low_uv {self.low_uv:g} is not below high_uv {self.high_uv:g}; published: -20 and 20")
-        return self

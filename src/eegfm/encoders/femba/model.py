@@ -45,7 +45,6 @@ class Femba(Encoder):
             spec,
             d_model=config.d_token * n_rows,
             patch_samples=config.patch_samples,
-            signal_scale_uv=config.high_uv - config.low_uv,
             d_token=config.d_token,
             channels_per_token=config.channels_per_token,
         )
@@ -59,24 +58,18 @@ class Femba(Encoder):
         """List the layers; see the base class."""
         return [[layer] for layer in self.layers]
 
-    @property
-    def normalization(self) -> dict[str, float | str]:
-        """Two fixed values become 0 and 1; see the base class."""
-        return {"kind": "quartiles", "low_uv": self.config.low_uv, "high_uv": self.config.high_uv}
-
     def tokenize(self, batch: WindowBatch) -> Tokens:
         """Embed each rectangle on its own; see the base class.
 
         Raises:
             ConfigError: Channels or length are not those the encoder was built for.
         """
-        patches_uv = self._checked_patches(batch)
-        scaled = (patches_uv - self.config.low_uv) / (self.config.high_uv - self.config.low_uv)
+        patches = self._checked_patches(batch)
         n_patches = self.position_embedding.shape[1]
         is_real = self.group_mask(batch)
         if is_real is not None:  # padding is what the embedding adds nothing for
-            scaled = scaled.masked_fill(~is_real.repeat_interleave(n_patches, dim=1).unsqueeze(-1), 0.0)
-        content = self.patch_embedding(scaled.flatten(2))
+            patches = patches.masked_fill(~is_real.repeat_interleave(n_patches, dim=1).unsqueeze(-1), 0.0)
+        content = self.patch_embedding(patches.flatten(2))
         position = _rows(self.position_embedding, self.d_token)
         n_rows = content.shape[1] // n_patches
         return Tokens(content, position, n_rows, n_patches, self.key_mask(batch, n_patches))

@@ -5,8 +5,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from eegfm.config import Amount, Count, Depth
+from eegfm.config import Count, Depth
 from eegfm.encoders.traits import PATCHWISE_NORM, PUBLISHED_NORM, EncoderConfig, PatchNorm, Traits, named_size
+from eegfm.normalizations.config import FixedScaleConfig, NormalizationBase
 
 
 class LabramConfig(EncoderConfig):
@@ -32,7 +33,6 @@ class LabramConfig(EncoderConfig):
         query_value_bias: Biases of queries and values. The published tokenizer has them, their encoders do not.
         drop_path_ratio: Share of windows that skip the last layer's branches while training, less in earlier layers;
             published: 0 for pretraining, 0.1 for fine-tuning.
-        signal_scale_uv: Microvolts that enter the network as 1.
         summary: Features for probes and heads: the ``mean`` over time of each channel, or the ``cls`` token's vector.
     """
 
@@ -40,6 +40,7 @@ class LabramConfig(EncoderConfig):
     traits: ClassVar[Traits] = Traits(supports_visible=True, any_order=True)
     patchwise: ClassVar[Mapping[str, str]] = PATCHWISE_NORM
     published: ClassVar[Mapping[str, str]] = PUBLISHED_NORM
+    default_normalization: ClassVar[NormalizationBase] = FixedScaleConfig(scale_uv=100.0, clip=None)
     sizes: ClassVar[dict[str, dict[str, float]]] = {
         "base": {"n_maps": 8, "n_layers": 12, "n_heads": 10, "layer_scale": 0.1},
         "large": {"n_maps": 16, "n_layers": 24, "n_heads": 16, "layer_scale": 1e-5},
@@ -60,7 +61,6 @@ class LabramConfig(EncoderConfig):
     qk_norm: bool = True
     query_value_bias: bool = False
     drop_path_ratio: float = Field(default=0.0, ge=0, lt=1)
-    signal_scale_uv: Amount = 100.0
     summary: Literal["mean", "cls"] = "mean"
 
     @property

@@ -39,7 +39,6 @@ class Labram(Encoder):
             spec,
             d_model=config.d_model,
             patch_samples=config.patch_samples,
-            signal_scale_uv=config.signal_scale_uv,
         )
         self.config = config
         self.patch_embedding = ConvPatches(
@@ -53,7 +52,7 @@ class Labram(Encoder):
         patches = self.patches(batch)
         C, P = patches.shape[1:3]
         mask = self.key_mask(batch, P)
-        maps = self.patch_embedding(patches.flatten(1, 2) / self.signal_scale_uv, mask)
+        maps = self.patch_embedding(patches.flatten(1, 2), mask)
         # Step by step, all maps of a step side by side.
         content = maps.transpose(2, 3).flatten(2)
         return Tokens(content, self.places(batch, P), C, P, mask)
@@ -72,11 +71,6 @@ class Labram(Encoder):
     def depth_layers(self) -> list[list[nn.Module]]:
         """List the layers, the final norm with the last; the [CLS] token is an embedding. See the base class."""
         return with_last(self.transformer.layers, self.transformer.final_norm)
-
-    @property
-    def normalization(self) -> dict[str, float | str]:
-        """Division by a fixed scale; see the base class."""
-        return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv}
 
     def _with_cls(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
         """(B, 1 + N, D) encoded vectors, that of the [CLS] token first."""

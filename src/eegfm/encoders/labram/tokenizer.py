@@ -102,8 +102,8 @@ class LabramTokenizer(nn.Module):
 
         All S frequencies as published, although those above half the rate repeat those below.
         """
-        asked: WindowBatch = {**batch, "signal": batch.get("target_signal", batch["signal"])}
-        patches = self.encoder.token_patches(asked).squeeze(2) / self.encoder.signal_scale_uv
+        asked: WindowBatch = {**batch, "signal": batch.get("target_signal", batch["signal_uv"])}
+        patches = self.encoder.token_patches(asked).squeeze(2)  # of microvolts; a scale would cancel out
         with torch.autocast(patches.device.type, enabled=False):
             spectrum = torch.fft.fft(patches, dim=-1)
             # The phase of a negative number is pi, whatever the sign of its imaginary zero.

@@ -5,8 +5,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from eegfm.config import Amount, Count, Depth
-from eegfm.encoders.traits import EncoderConfig, PatchNorm, Traits, named_size
+from eegfm.config import Count, Depth
+from eegfm.encoders.traits import PATCHWISE_NORM, PUBLISHED_NORM, EncoderConfig, PatchNorm, Traits, named_size
+from eegfm.normalizations.config import NormalizationBase, ZscoreConfig
 
 
 class LunaConfig(EncoderConfig):
@@ -23,19 +24,15 @@ class LunaConfig(EncoderConfig):
             0.1 or 0.2 for fine-tuning.
         position_jitter: Standard deviation of noise on places while training, in units of the montage's extent along
             each axis; published for pretraining: 0.02.
-        normalization: ``fixed_scale`` keeps amplitude differences between channels and persons. ``window_zscore``, as
-            published, divides each channel by its standard deviation over the window: all tokens then know of it.
         patch_norm: Extent of the group norms of the convolutions. ``patch`` normalizes each patch alone. ``window``
             normalizes all patches together, as published; all tokens then depend on the whole window.
-        floor_uv: Least standard deviation that ``window_zscore`` divides by: noise of a flat channel stays small.
-        signal_scale_uv: Microvolts that enter the network as 1 with ``fixed_scale``, and that objectives count as 1.
-        clip: Largest absolute value after ``fixed_scale``.
     """
 
     implementation: ClassVar[str] = "eegfm.encoders.luna.model:Luna"
     traits: ClassVar[Traits] = Traits(output="patches", any_order=True)
-    patchwise: ClassVar[Mapping[str, str]] = {"normalization": "fixed_scale", "patch_norm": "patch"}
-    published: ClassVar[Mapping[str, str]] = {"normalization": "window_zscore", "patch_norm": "window"}
+    patchwise: ClassVar[Mapping[str, str]] = PATCHWISE_NORM
+    published: ClassVar[Mapping[str, str]] = PUBLISHED_NORM
+    published_normalization: ClassVar[NormalizationBase | None] = ZscoreConfig(clip=None)
     sizes: ClassVar[dict[str, dict[str, int]]] = {
         "base": {"n_queries": 4, "d_token": 64, "n_layers": 8},
         "large": {"n_queries": 6, "d_token": 96, "n_layers": 10},
@@ -51,11 +48,7 @@ class LunaConfig(EncoderConfig):
     dropout_ratio: float = Field(default=0.1, ge=0, lt=1)
     drop_path_ratio: float = Field(default=0.0, ge=0, lt=1)
     position_jitter: float = Field(default=0.0, ge=0)
-    normalization: Literal["window_zscore", "fixed_scale"] = "fixed_scale"
     patch_norm: PatchNorm = "patch"
-    floor_uv: Amount = 1.0
-    signal_scale_uv: Amount = 30.0
-    clip: Amount = 15.0
 
     @model_validator(mode="before")
     @classmethod

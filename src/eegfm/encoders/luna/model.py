@@ -3,7 +3,6 @@
 Shapes: B windows, C channels, P patches per channel, N = C * P tokens, Q queries, E width of a token.
 """
 
-import torch
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch, padding_mask
@@ -42,7 +41,6 @@ class Luna(Encoder):
             spec,
             d_model=config.n_queries * config.d_token,
             patch_samples=config.patch_samples,
-            signal_scale_uv=config.signal_scale_uv,
             d_token=config.d_token,
         )
         self.config = config
@@ -57,7 +55,7 @@ class Luna(Encoder):
 
     def tokenize(self, batch: WindowBatch) -> Tokens:
         """Embed each patch, and each electrode's place; see the base class."""
-        patches = self.patches({**batch, "signal": self._normalized(batch["signal"])})
+        patches = self.patches(batch)
         _, C, P, _ = patches.shape
         patches, mask = patches.flatten(1, 2), self.key_mask(batch, P)
         # Step by step, all maps of a step side by side.
@@ -92,18 +90,3 @@ class Luna(Encoder):
     def lora_blocks(self) -> list[nn.Module]:
         """List the queries that gather channels, which attend too, and the layers; see the base class."""
         return [self.gather, *super().lora_blocks()]
-
-    @property
-    def normalization(self) -> dict[str, float | str]:
-        """Standardised windows or a fixed scale; see the base class."""
-        if self.config.normalization == "window_zscore":
-            return {"kind": "window_zscore", "floor_uv": self.config.floor_uv}
-        return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv, "clip": self.config.clip}
-
-    def _normalized(self, signal_uv: Tensor) -> Tensor:
-        """(B, C, T) microvolts to the numbers that the network sees."""
-        if self.config.normalization == "fixed_scale":
-            return (signal_uv / self.config.signal_scale_uv).clamp(-self.config.clip, self.config.clip)
-        # The variance is limited, not its root: the gradient of a flat channel stays finite.
-        variance, mean = torch.var_mean(signal_uv, dim=-1, keepdim=True)
-        return (signal_uv - mean) * variance.clamp_min(self.config.floor_uv**2).rsqrt()

@@ -38,7 +38,8 @@ class PatchTransformerConfig(EncoderConfig):
         drop_path_ratio: Share of windows for which the last layer's branches are left out while training; earlier
             layers are left out less often, in proportion to their number.
         patch_embedding: ``linear``, or ``conv``: the same plus a small stack of convolutions.
-        spectrum_input: Add a projection of each patch's log power spectrum to its content.
+        spectrum_input: Add a projection of each patch's log power spectrum to its content: of microvolts, whatever the
+            normalization.
         spectrum_high_hz: Highest frequency of that spectrum.
         n_position_frequencies: Fourier frequencies per axis that describe an electrode's place; wavelengths
             are 40 cm, 20 cm, 10 cm, ...
@@ -47,9 +48,6 @@ class PatchTransformerConfig(EncoderConfig):
             write to and read from.
         summary: Features of a window for probes: the ``mean`` of each channel over time, or the first ``register``,
             averaged over time.
-        signal_scale_uv: Microvolts that enter the network as 1. A fixed scale keeps amplitude differences
-            between persons and channels, which scaling each recording would remove.
-        clip: Largest absolute value after scaling; larger artefacts are clipped.
     """
 
     implementation: ClassVar[str] = "eegfm.encoders.patch_transformer.model:PatchTransformer"
@@ -74,8 +72,6 @@ class PatchTransformerConfig(EncoderConfig):
     position_jitter_m: NonNegativeFloat = 0.0
     n_registers: int = Field(default=0, ge=0, le=1024)
     summary: Literal["mean", "register"] = "mean"
-    signal_scale_uv: Amount = 30.0
-    clip: Amount = 15.0
 
     @model_validator(mode="before")
     @classmethod

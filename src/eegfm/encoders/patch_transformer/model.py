@@ -50,7 +50,6 @@ class PatchTransformer(Encoder):
             spec,
             d_model=config.d_model,
             patch_samples=whole_samples(config.patch_s, spec.rate_hz),
-            signal_scale_uv=config.signal_scale_uv,
         )
         self.config = config
         D, L = config.d_model, config.n_layers
@@ -72,10 +71,9 @@ class PatchTransformer(Encoder):
 
     def tokenize(self, batch: WindowBatch) -> Tokens:
         """Embed each patch on its own; see the base class."""
-        patches_uv = self.patches(batch)
-        limit = self.config.clip
-        content = self.patch_embedding((patches_uv / self.signal_scale_uv).clamp(-limit, limit))
+        content = self.patch_embedding(self.patches(batch))
         if self.spectrum_embedding is not None:
+            patches_uv = self.patches({**batch, "signal": batch["signal_uv"]})
             spectrum = log_power_spectrum(patches_uv, self.rate_hz, self.config.spectrum_high_hz)
             content = content + self.spectrum_embedding(spectrum)
         _, n_channels, n_patches, _ = content.shape
@@ -86,11 +84,6 @@ class PatchTransformer(Encoder):
     def depth_layers(self) -> list[list[nn.Module]]:
         """List the layers, the final norm with the last; see the base class."""
         return with_last(self.layers, self.final_norm)
-
-    @property
-    def normalization(self) -> dict[str, float | str]:
-        """Division by a fixed scale; see the base class."""
-        return {"kind": "fixed_scale", "scale_uv": self.config.signal_scale_uv, "clip": self.config.clip}
 
     def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
         """Run the layers; see the base class."""

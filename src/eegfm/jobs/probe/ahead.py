@@ -48,11 +48,13 @@ def check_ahead(
         params.seed,
         reference=params.reference,
         bad_channels=params.bad_channels,
+        normalization=params.chosen_normalization,
     )
     # Only the part of a header that the probe's checks read: who was trained on is not known yet.
     read: dict[str, Any] = {
         "encoder": params.encoder.model_dump(mode="json"),
         "adapter": params.adapter.model_dump(mode="json"),
+        "normalization": params.chosen_normalization.model_dump(mode="json"),
         "signal_spec": spec.to_dict(),
         "encoder_spec": trained.encoder_spec.to_dict(),
         "filters": shared_filters(stores, stores),

@@ -1,15 +1,12 @@
 """Check that signals fit the encoder that is probed on them."""
 
-from collections.abc import Mapping
-
 import pandas as pd
 
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.encoders.base import Encoder
 from eegfm.errors import CheckpointError
-from eegfm.nn.load_report import listed
-from eegfm.recording import Montage
+from eegfm.inference.compatibility import check_prepared
 from eegfm.store.reader import SignalStore
 
 
@@ -19,17 +16,7 @@ def check_signals(header: CheckpointHeader, store: SignalStore) -> None:
     Raises:
         CheckpointError: Rate or filters differ.
     """
-    rate_hz = SignalSpec.from_dict(header.signal_spec).rate_hz
-    if rate_hz != store.rate_hz:
-        raise CheckpointError(
-            f"the encoder was trained at {rate_hz:g} Hz and the signals are stored at {store.rate_hz:g} Hz; "
-            "ingest the probed corpus with the encoder's rate_hz"
-        )
-    if header.filters != store.filters:
-        raise CheckpointError(
-            f"the encoder was trained on signals filtered with {header.filters}, the probed ones with {store.filters}; "
-            "ingest the probed corpus with the encoder's signal parameters"
-        )
+    check_prepared(header, store.rate_hz, store.filters, "the probed corpus")
 
 
 def check_windows(header: CheckpointHeader, encoder: Encoder, windows: pd.DataFrame) -> None:
@@ -53,23 +40,3 @@ def check_windows(header: CheckpointHeader, encoder: Encoder, windows: pd.DataFr
             f"windows of {unfit[0]} samples are no whole number of the encoder's patches of {encoder.patch_samples} "
             f"samples; cut {cut!r} into windows of a multiple of {encoder.patch_samples / encoder.rate_hz:g} s"
         )
-
-
-def check_channels(header: CheckpointHeader, montages: Mapping[str, Montage]) -> None:
-    """Refuse channels in another order than an encoder is tied to. It would silently confuse the channels.
-
-    Args:
-        header: Header of an encoder with the trait ``one_montage``.
-        montages: Montages of the probed windows, after reference and adapter.
-
-    Raises:
-        CheckpointError: The channels differ.
-    """
-    [expected] = {m.channel_names for m in SignalSpec.from_dict(header.encoder_spec).montages.values()}
-    for name, montage in montages.items():
-        if montage.channel_names != expected:
-            raise CheckpointError(
-                f"the encoder is tied to {len(expected)} channels in this order: {listed(expected)}; windows of "
-                f"montage {name} have {montage.n_channels}: {listed(montage.channel_names)}; train or import it with "
-                "an adapter that makes them (adapter.name: interpolate or zero_pad)"
-            )

@@ -9,7 +9,8 @@ from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.evaluation.config import ProbeParams
 from eegfm.evaluation.features import band_power_features, encoder_features, extract_features
 from eegfm.inference.backbone import Backbone, load_backbone, untrained_backbone_like
-from eegfm.jobs.probe.compatibility import check_channels, check_windows
+from eegfm.inference.compatibility import check_channels
+from eegfm.jobs.probe.compatibility import check_windows
 from eegfm.jobs.probe.trials import Trials
 from eegfm.nn.device import refuse_missing_gpu
 from eegfm.store.reader import SignalStore

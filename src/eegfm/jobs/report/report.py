@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
 
 from eegfm import __version__
 from eegfm.errors import LineageError
@@ -15,6 +16,7 @@ from eegfm.printable import printable
 
 _MOST_ROWS = 200
 """Rows of one table on the page; all of them are in the catalog."""
+_IMPORT, _PROBE = "import_weights", "probe"
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}
 table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.25em .6em;text-align:right}
@@ -29,7 +31,7 @@ def build_report(
     splits: pd.DataFrame,
     mixture: pd.DataFrame | None,
     metrics: Mapping[str, Mapping[str, Any]],
-    figures: Mapping[str, go.Figure],
+    figures: Mapping[str, Mapping[str, go.Figure]],
 ) -> str:
     """Write the page.
 
@@ -39,16 +41,19 @@ def build_report(
             and ``unknown_channels``, by corpus.
         splits: Persons and their splits.
         mixture: Windows that training drew from; None for an encoder that was imported.
-        metrics: Metrics by phase; under ``import_weights`` the report of an import.
-        figures: Plotly figures by heading.
+        metrics: Metrics by phase, in their order; under ``import_weights`` the report of an import. Under ``probe``
+            metrics of the probe of the last phase, under ``<phase>_probe`` of others.
+        figures: Plotly figures by the same names and by what they show.
 
     Returns:
         HTML that needs no other file and no network.
 
     Raises:
-        LineageError: The probe was made with another encoder.
+        LineageError: A probe was made with another encoder.
     """
-    _refuse_other_encoder(metrics)
+    phases = _phases(metrics)
+    for phase, probe in phases.items():
+        _refuse_other_encoder(metrics, phase, probe)
     simulated = sorted(c for c, tables in corpora.items() if tables["recordings"]["simulated"].any())
     parts = [f"<h1>{html.escape(title)}{' (SIMULATED)' if len(simulated) == len(corpora) else ''}</h1>"]
     if simulated:
@@ -62,21 +67,55 @@ def build_report(
         parts += ["<h2>Windows of the mixture</h2>", _table(windows)]
     if "import_weights" in metrics:
         parts += _about_import(metrics["import_weights"])
-    if "probe" in metrics:
-        parts += ["<h2>Probe</h2>", _table(_probe_rows(metrics["probe"]))]
-    for number, (heading, figure) in enumerate(figures.items()):
-        # The first figure includes Plotly's library, so the page works without a network.
-        parts += [f"<h2>{html.escape(heading)}</h2>", figure.to_html(full_html=False, include_plotlyjs=number == 0)]
-    if "pretrain" in metrics:
-        parts += ["<h2>Pretraining in numbers</h2>", _protocol(metrics["pretrain"])]
-    if "probe" in metrics:
-        parts += ["<h2>Protocol of the probe</h2>", _protocol(metrics["probe"]["protocol"])]
+    if any(figures.values()):
+        parts.append(_plotly())
+    for phase, probe in phases.items():
+        parts += _about_phase(phase, probe, metrics, figures, is_only=len(phases) == 1)
     parts.append(f"<p>eegfm {__version__}, written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC</p>")
     body = "\n".join(parts)
     return (
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{html.escape(title)}</title>"
         f"<style>{_STYLE}</style></head><body>{body}</body></html>"
     )
+
+
+def _plotly() -> str:
+    """Plotly's library, once, so that the page works without a network."""
+    return f"<script>window.PlotlyConfig = {{MathJaxConfig: 'local'}};</script><script>{get_plotlyjs()}</script>"
+
+
+def _phases(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """By phase of which there are metrics or a probe, the name of its probe."""
+    ending = f"_{_PROBE}"
+    named = [name.removesuffix(ending) for name in metrics if name not in (_IMPORT, _PROBE)]
+    phases = {name: f"{name}{ending}" for name in named}
+    if named:
+        return phases | {named[-1]: _PROBE}
+    # An imported encoder has no metrics of a training.
+    return phases | ({_IMPORT: _PROBE} if _PROBE in metrics else {})
+
+
+def _about_phase(
+    phase: str,
+    probe: str,
+    metrics: Mapping[str, Mapping[str, Any]],
+    figures: Mapping[str, Mapping[str, go.Figure]],
+    *,
+    is_only: bool,
+) -> list[str]:
+    """Probe, figures and numbers of a phase. The only phase needs no heading of its own."""
+    level = "h2" if is_only else "h3"
+    parts = [] if is_only else [f"<h2>Phase {html.escape(phase)}</h2>"]
+    if probe in metrics:
+        parts += [f"<{level}>Probe</{level}>", _table(_probe_rows(metrics[probe]))]
+    for owner, what, figure in ((name, *one) for name in (phase, probe) for one in figures.get(name, {}).items()):
+        heading = html.escape(f"{owner.replace('_', ' ').capitalize()}: {what}")
+        parts += [f"<{level}>{heading}</{level}>", figure.to_html(full_html=False, include_plotlyjs=False)]
+    if phase in metrics and phase != _IMPORT:
+        parts += [f"<{level}>Training in numbers</{level}>", _protocol(metrics[phase])]
+    if probe in metrics:
+        parts += [f"<{level}>Protocol of the probe</{level}>", _protocol(metrics[probe]["protocol"])]
+    return parts
 
 
 def _about_corpus(corpus: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
@@ -115,15 +154,15 @@ def _window_counts(counts: pd.DataFrame) -> pd.DataFrame:
     return shown.reset_index().rename_axis(columns=None)
 
 
-def _refuse_other_encoder(metrics: Mapping[str, Mapping[str, Any]]) -> None:
+def _refuse_other_encoder(metrics: Mapping[str, Mapping[str, Any]], phase: str, probe: str) -> None:
     """Refuse a probe that was made with another encoder than the one on the page."""
-    shown = next((metrics[name].get("fingerprint") for name in ("pretrain", "import_weights") if name in metrics), None)
-    if shown is not None and "probe" in metrics:
-        probed = metrics["probe"]["protocol"]["pretraining"]["fingerprint"]
+    shown = next((metrics[name].get("fingerprint") for name in (phase, _IMPORT) if name in metrics), None)
+    if shown is not None and probe in metrics:
+        probed = metrics[probe]["protocol"]["pretraining"]["fingerprint"]
         if shown != probed:
             raise LineageError(
                 f"two generations: the probe was made with encoder {probed}, the encoder is {shown}; make it anew "
-                "with: kedro run --pipelines=probe"
+                f"with: kedro run --pipelines={probe}"
             )
 
 

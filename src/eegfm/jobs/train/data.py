@@ -20,6 +20,7 @@ from eegfm.training.loading.residency import signals_on_device, training_device
 from eegfm.training.loading.verify import verify_samples
 from eegfm.training.plans.mixture_plan import MixturePlan
 from eegfm.training.plans.plan import Groups
+from eegfm.training.schedules.length import RunLength
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def training_data(
     mixing = Mixing.of(mixture)
     weights = mixing.weights
     if mixing.is_rounded:
-        weights = rounded_weights(weights, params.batch_size, world_size)
+        weights = rounded_weights(weights, params.batch_size, world_size, params.accumulate)
     training = window_groups(mixture, stores, "train")
     validation = window_groups(mixture, stores, "validation")
     check_rows(training, validation)
@@ -79,13 +80,16 @@ def training_data(
         drawn_by=mixing.drawn_by,
         max_windows_per_person=mixing.max_windows_per_person,
         shuffle=params.shuffle,
+        n_cuts=params.accumulate,
     )
     plan = of_rank(rank=rank, world_size=world_size)
     if logs_plan:
         _log_plan(plan, mixing.drawn_by)
+    n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
+    n_validations = params.n_validations(n_steps) if any(validation.values()) else 0
+    params.schedule.check(RunLength(n_steps, n_steps / plan.n_steps_per_epoch, n_validations))
     if params.loader.verify == "before_training":
         verify_samples([*chain(*training.values(), *validation.values())], stores, rank=rank, world_size=world_size)
-    n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
     return TrainingData(
         spec=signal_spec(mixture, stores),
         filters=shared_filters(stores, weights),
@@ -116,6 +120,7 @@ def _loader(
         plan,
         stores,
         n_steps,
+        n_cuts=params.accumulate,
         n_ahead=loader.n_ahead,
         read_ahead_steps=loader.read_ahead_steps,
         device=device,

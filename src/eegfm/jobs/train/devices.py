@@ -7,8 +7,12 @@ from eegfm.training.config import PretrainParams
 from eegfm.training.loading.residency import training_device
 
 
-def with_devices(params: PretrainParams) -> PretrainParams:
+def with_devices(params: PretrainParams, key: str = "pretrain") -> PretrainParams:
     """The same parameters with a number of devices in the place of ``auto``.
+
+    Args:
+        params: All choices.
+        key: Name of their block, for messages.
 
     Raises:
         ConfigError: This node has fewer GPUs, or the batch cannot be shared out over those that it has.
@@ -18,15 +22,15 @@ def with_devices(params: PretrainParams) -> PretrainParams:
     if params.devices != "auto":
         if is_cuda and params.devices > n_gpus:
             raise ConfigError(
-                f"pretrain.devices is {params.devices}, and this node has {n_gpus} GPU{'s' if n_gpus > 1 else ''}; "
+                f"{key}.devices is {params.devices}, and this node has {n_gpus} GPU{'s' if n_gpus > 1 else ''}; "
                 "choose at most that many, or auto"
             )
         return params
     n_devices = max(n_gpus, 1)
     if params.batch_size % (n_devices * params.num_nodes):
         raise ConfigError(
-            f"batch_size {params.batch_size} cannot be shared out over the {n_devices} GPUs (devices: auto) on each "
-            f"of {params.num_nodes} nodes; choose a multiple of {n_devices * params.num_nodes}, or set devices"
+            f"{key}.batch_size {params.batch_size} cannot be shared out over the {n_devices} GPUs (devices: auto) on "
+            f"each of {params.num_nodes} nodes; choose a multiple of {n_devices * params.num_nodes}, or set devices"
         )
     return params.model_copy(update={"devices": n_devices})
 

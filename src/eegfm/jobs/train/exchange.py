@@ -40,6 +40,7 @@ class RankJob:
         stores: Signal stores by corpus.
         runs: Folder of all runs.
         fingerprint: Name of the run, for comparison with the one that the rank finds.
+        phase: Name of the phase.
         start: Weights to start from, if there are any.
     """
 
@@ -49,6 +50,7 @@ class RankJob:
     stores: Stores
     runs: Path
     fingerprint: str
+    phase: str = "pretrain"
     start: Checkpoint | None = None
 
 
@@ -60,6 +62,7 @@ class _Description(StrictModel):
     stores: dict[str, str]
     runs: str
     fingerprint: str
+    phase: str
     files: dict[str, str]
 
 
@@ -87,6 +90,7 @@ def write_job(folder: Path, job: RankJob) -> Path:
         stores={corpus: str(store.folder.resolve()) for corpus, store in job.stores.items()},
         runs=str(job.runs.resolve()),
         fingerprint=job.fingerprint,
+        phase=job.phase,
         files=_sha256_of_files(folder, names),
     )
     write_atomically(folder / _JOB, description.model_dump_json().encode())
@@ -109,6 +113,7 @@ def read_job(path: Path) -> RankJob:
         {corpus: SignalStore(Path(folder)) for corpus, folder in description.stores.items()},
         Path(description.runs),
         description.fingerprint,
+        description.phase,
         load_checkpoint(path.parent / _START) if _START in description.files else None,
     )
 

@@ -14,6 +14,13 @@ from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
 
 PRETRAIN = "eegfm.jobs.train.pretrain"
+LOGS = tuple(
+    f"training.logs.{name}"
+    for name in (
+        *("averages", "gradients", "history", "images", "loggers", "names", "pace", "pending", "progress_lines"),
+        *("reconstructions", "throughput", "training_log"),
+    )
+)
 NO_WEIGHTS = (
     # Windows, splits and mixture count by what they give: the mixture's own hash, targets included.
     *("windows", "splits", "mixture.table", "mixture.config"),
@@ -21,16 +28,19 @@ NO_WEIGHTS = (
     "encoders.config",
     # Files, headers and names.
     *("files", "named", "checkpoint", "ancestry", "jobs.train.header", "jobs.train.fingerprint"),
-    *("json_text", "safetensors_header", "stated_spec"),
+    *("json_text", "normalizations.said", "printable", "safetensors_header", "stated_spec"),
     # These watch, compare and refuse.
-    *("training.logs.history", "training.logs.throughput", "training.bfloat16", "training.loading.verify"),
-    *("progress", "training.logs.progress_lines"),
+    *("training.bfloat16", "training.loading.verify", "training.phases", "training.schedules.length"),
+    *("progress", *LOGS, "inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
+    *("training.state", "jobs.train.resume", "jobs.train.runs", "overwrite"),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),
     # These start processes and carry over what the others need and give.
     *("ranks.ends", "ranks.logs", "ranks.start", "printable"),
     *("jobs.train.devices", "jobs.train.exchange", "jobs.train.launch", "jobs.train.result"),
 )
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""
+NO_TRAINING = {"publish"}
+"""Parameters that decide which weights are stored, and nothing of how they are trained."""
 
 
 def run_identity(
@@ -51,7 +61,7 @@ def run_identity(
         job: Module whose code trains.
     """
     return {
-        "params": params.identity(),
+        "params": {name: value for name, value in params.identity().items() if name not in NO_TRAINING},
         "mixture": data.mixture_sha256,
         "weights": data.weights,  # those by size are rounded to what the ranks can share
         "filters": data.filters,
@@ -68,7 +78,8 @@ def named(identity: Mapping[str, Any]) -> str:
 
 def training_code(params: PretrainParams, job: str = PRETRAIN) -> dict[str, str]:
     """Hash each module that decides weights: the job and what it imports, and the members that are chosen."""
-    return module_hashes(job, *implementations(params), without=NO_WEIGHTS)
+    chosen = (*implementations(params), *implementations(params.chosen_normalization))
+    return module_hashes(job, *chosen, without=NO_WEIGHTS)
 
 
 def signals_of(mixture: pd.DataFrame, stores: Stores) -> dict[str, str]:

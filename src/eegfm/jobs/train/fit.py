@@ -1,52 +1,176 @@
 """Train a module on its data to the last step, and say how it went."""
 
+import math
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from eegfm.errors import TrainingError
-from eegfm.files import DISK_FULL, naming
+from eegfm.batch import StoredBatch
+from eegfm.errors import CheckpointError, TrainingError
+from eegfm.files import DISK_FULL, exclusive, naming
 from eegfm.jobs.train.data import TrainingData
+from eegfm.jobs.train.resume import state_to_go_on_from
+from eegfm.jobs.train.runs import CHECKPOINTS, LOCK, busy
+from eegfm.jobs.train.start import start_metrics
+from eegfm.stopping import deferred, stoppable
 from eegfm.training.data_module import WindowData
+from eegfm.training.logs.reconstructions import ReconstructionImages
 from eegfm.training.logs.throughput import ThroughputMonitor
-from eegfm.training.module import PretrainModule
-from eegfm.training.trainer import build_trainer, honest_end, validation_interval
+from eegfm.training.module import WEIGHT_AVERAGE, PretrainModule
+from eegfm.training.ranks import join
+from eegfm.training.state.begin import begin_at
+from eegfm.training.state.best import BestValidation
+from eegfm.training.state.checkpointing import Checkpointing
+from eegfm.training.state.content import TrainState, restore
+from eegfm.training.state.folder import StateFolder
+from eegfm.training.trainer import build_trainer, validation_interval
 
 
-def fit(module: PretrainModule, data: TrainingData, directory: Path) -> ThroughputMonitor:
-    """Train to the last step and validate after it.
+@dataclass(frozen=True)
+class Fitted:
+    """A training that has taken its last step.
+
+    Args:
+        published: State whose weights are stored: the last, or that of the best validation.
+        best: The best validation.
+        monitor: Counts of windows, and their time.
+    """
+
+    published: TrainState
+    best: BestValidation
+    monitor: ThroughputMonitor
+
+
+def fit(
+    module: PretrainModule,
+    data: TrainingData,
+    directory: Path,
+    identity: Mapping[str, Any],
+    shown: Mapping[str, StoredBatch],
+    place: tuple[int, int] = (0, 1),
+) -> Fitted:
+    """Train to the last step, from the last checkpoint if there is one, and validate after the last step.
+
+    The module has the weights that are to be published then.
+
+    Args:
+        module: What is trained.
+        data: Its windows.
+        directory: Folder of the run.
+        identity: What the run is named by.
+        shown: Windows by corpus that every validation reconstructs.
+        place: Number of this process, and number of those that share the training. The first one alone writes.
 
     Raises:
-        TrainingError: The loss is not finite, or training was stopped before its last step.
+        TrainingError: Too many losses are not finite, training was stopped before its last step, or another process
+            trains this run.
+        CheckpointError: A checkpoint is of another format, or that of the best validation is lost.
+        Stopped: A signal came. A checkpoint of the last step is kept.
     """
-    monitor = ThroughputMonitor()
-    trainer = build_trainer(module.params, directory, data.n_steps, [monitor], validates=len(data.validation) > 0)
-    with honest_end(), naming(directory, DISK_FULL):  # a thread writes the curves, and its errors name no file
-        trainer.fit(module, datamodule=WindowData(data.training, data.validation))
-    if trainer.global_step != data.n_steps:
+    monitor, best = ThroughputMonitor(), BestValidation()
+    module.parts |= {"throughput": monitor, "best": best}
+    folder = StateFolder(directory / CHECKPOINTS, module.params.checkpoint.keep)
+    rank, n_ranks = place
+    if n_ranks > 1:
+        join()
+    with nullcontext() if rank else exclusive(directory / LOCK, partial(busy, directory)):
+        state = state_to_go_on_from(module, folder, directory, identity, place)
+        if state is not None:
+            restore(module, state)
+            _restore_best(best, folder, directory.name)
+        if state is None or state.step < data.n_steps:
+            images = ReconstructionImages(shown, module.params.seed)
+            state = _train(module, data, directory, state, folder, images)
+        return Fitted(_published(module, state, folder), best, monitor)
+
+
+def _train(
+    module: PretrainModule,
+    data: TrainingData,
+    directory: Path,
+    first: TrainState | None,
+    folder: StateFolder,
+    images: ReconstructionImages,
+) -> TrainState:
+    """Take the steps that are left, and validate. The state after that is the last one of the run."""
+    monitor, best = module.parts["throughput"], module.parts["best"]
+    assert isinstance(monitor, ThroughputMonitor)
+    assert isinstance(best, BestValidation)
+    params, first_step, validates = module.params, 0 if first is None else first.step, len(data.validation) > 0
+    interval = validation_interval(params, data.n_steps) if validates else 0
+    every_steps = params.checkpoint.every_steps
+    with (
+        stoppable(is_program=False),
+        deferred() as deferral,
+        naming(directory, DISK_FULL),  # a thread writes the curves, and its errors name no file
+        Checkpointing(folder, every_steps, interval, best, deferral, first) as checkpointing,
+    ):
+        callbacks = [monitor, images, checkpointing]
+        trainer = build_trainer(params, directory, data.n_steps, callbacks, validates=validates, first_step=first_step)
+        begin_at(trainer, first_step)
+        trainer.fit(module, datamodule=WindowData(data.training.from_step(first_step), data.validation))
+        _refuse_early_end(trainer.global_step, data.n_steps)
+        if validates and data.n_steps % interval:
+            trainer.validate(module, data.validation, verbose=False)
+        return checkpointing.finish(module, data.n_steps, writes=trainer.is_global_zero)
+
+
+def _refuse_early_end(n_done: int, n_steps: int) -> None:
+    if n_done != n_steps:
         raise TrainingError(
-            f"training stopped after {trainer.global_step} of {data.n_steps} steps; nothing is kept, start it again"
+            f"training stopped after {n_done} of {n_steps} steps; nothing is published; start it again, and it goes on "
+            "from its last checkpoint"
         )
-    is_validated = data.n_steps % validation_interval(module.params, data.n_steps) == 0
-    if len(data.validation) and not is_validated:
-        trainer.validate(module, data.validation, verbose=False)
-    return monitor
 
 
-def run_metrics(module: PretrainModule, monitor: ThroughputMonitor) -> dict[str, float]:
+def _restore_best(best: BestValidation, folder: StateFolder, fingerprint: str) -> None:
+    """Believe the file of the best validation: it may be of a later step than the state that the run goes on from."""
+    state = folder.best(fingerprint)
+    best.load_state_dict(BestValidation().state_dict() if state is None else state.parts["best"])
+
+
+def _published(module: PretrainModule, last: TrainState, folder: StateFolder) -> TrainState:
+    """The state whose weights are published; the module takes them over."""
+    published = last
+    if module.params.publish == "best":
+        found = folder.best(last.fingerprint)
+        if found is None:
+            raise CheckpointError(
+                f"publish: best, but {folder.folder} holds no state of the best validation; choose publish: last, or "
+                "train again with --params=pretrain.resume=false"
+            )
+        published = found
+    module.load_state_dict(published.module, strict=True)
+    if module.average is not None:
+        module.average.load_state_dict(published.parts[WEIGHT_AVERAGE])
+    return published
+
+
+def run_metrics(module: PretrainModule, fitted: Fitted) -> dict[str, float]:
     """Plain numbers of a finished training, see ``eegfm.jobs.train.pretrain.fit_pretraining``."""
+    monitor, published = fitted.monitor, fitted.published
     history = module.history.table()
-    trained = history[history["loss"].notna()]
+    trained = history[history["loss"].map(math.isfinite)]
     last = trained.tail(max(len(trained) // 10, 1))
     metrics = {f"train_{name}": float(last[name].mean()) for name in ("loss", "r2") if name in last}
-    validated = history[history["val_loss"].notna()]
+    validated = history[history["val_loss"].notna() & (history["step"] <= published.step)]
     if len(validated):
         names = [name for name in history.columns if name.startswith("val_")]
         metrics |= {name: float(validated[name].iloc[-1]) for name in names}
+        metrics |= {"best_val_loss": fitted.best.loss, "best_step": fitted.best.step}
     backbone = module.objective.backbone
     metrics |= {
         "n_steps": module.n_steps,
+        "published_step": published.step,
+        "n_skipped_steps": module.skipped.n_skipped,
         "n_windows": monitor.n_windows.total(),
         "n_parameters": sum(p.numel() for p in backbone.encoder.parameters()),
         "n_adapter_parameters": sum(p.numel() for p in backbone.adapter.parameters()),
         "windows_per_s": monitor.windows_per_s,
     }
+    if module.header is not None:
+        metrics |= start_metrics(module.header.start)
     return metrics | {f"corpus_ratio_{corpus}": ratio for corpus, ratio in monitor.corpus_ratios().items()}

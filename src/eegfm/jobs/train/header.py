@@ -1,10 +1,12 @@
 """Header of the checkpoint of a training."""
 
+from typing import Any
+
 import pandas as pd
 
 from eegfm.ancestry import inherited
 from eegfm.batch import SignalSpec
-from eegfm.checkpoint import CheckpointHeader
+from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.inference.versions import versions
 from eegfm.jobs.train.data import TrainingData
 from eegfm.objectives.base import Objective
@@ -23,26 +25,29 @@ def pretrain_header(
     split_table: SplitTable,
     mixture: pd.DataFrame,
     code: dict[str, str],
+    *,
+    phase: str,
+    start: Checkpoint | None,
+    start_report: dict[str, Any] | None,
 ) -> CheckpointHeader:
     """Say of trained weights what they are, what they were made of, and whom they have seen."""
     seen = split_table.seen(mixture["recording_id"])
     return CheckpointHeader(
-        phase="pretrain",
+        phase=phase,
         fingerprint=fingerprint,
         encoder=params.encoder.model_dump(mode="json"),
         adapter=params.adapter.model_dump(mode="json"),
         objective=params.objective.model_dump(mode="json"),
         signal_spec=data.spec.to_dict(),
         encoder_spec=encoder_spec.to_dict(),
-        signal_scale_uv=objective.encoder.signal_scale_uv,
-        normalization=objective.encoder.normalization,
+        normalization=params.chosen_normalization.model_dump(mode="json"),
         reference=params.reference,
         bad_channels=params.bad_channels,
         filters=data.filters,
-        license=params.license,
+        license=params.license or (start.header.license if start else None),
         imported=None,
         **inherited(
-            [],
+            [start.header] if start else [],
             corpora=data.weights,
             simulated_corpora=[corpus for corpus in data.weights if stores[corpus].is_simulated],
             persons=seen.persons,
@@ -55,4 +60,5 @@ def pretrain_header(
         n_steps=data.n_steps,
         versions=versions(),
         encoder_code=code,
+        start=start_report,
     )

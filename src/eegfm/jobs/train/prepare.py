@@ -7,12 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from eegfm.inference.backbone import Backbone, new_backbone
+from eegfm.checkpoint import Checkpoint
+from eegfm.errors import ConfigError
+from eegfm.inference.backbone import new_backbone
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.inference.encoder_code import encoder_code
 from eegfm.jobs.train.data import TrainingData, training_data
 from eegfm.jobs.train.fingerprint import named, run_identity, signals_of
 from eegfm.jobs.train.header import pretrain_header
+from eegfm.jobs.train.start import Met, check_fit, check_persons, take_over
 from eegfm.nn.context import Context, objective_seed
 from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import build_seeded
@@ -20,8 +23,10 @@ from eegfm.objectives.base import Objective
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
+from eegfm.training.freezing import check_freezing
 from eegfm.training.loading.verify import readable
 from eegfm.training.module import PretrainModule
+from eegfm.training.started import with_start
 
 _N_STATISTICS_STEPS = 16
 Refuse = Callable[[str, dict[str, Any]], None]
@@ -39,6 +44,20 @@ class PreparedRun:
     identity: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Checked:
+    """A training whose tables and parameters fit together, and that has its name."""
+
+    params: PretrainParams
+    split_table: SplitTable
+    met: Met
+    stores: Stores
+    mixture: pd.DataFrame
+    data: TrainingData
+    fingerprint: str
+    identity: dict[str, Any]
+
+
 def prepare(
     params: PretrainParams,
     mixture: pd.DataFrame,
@@ -46,32 +65,41 @@ def prepare(
     stores: Stores,
     refuse: Refuse | None = None,
     *,
-    rank: int = 0,
-    world_size: int = 1,
+    phase: str = "pretrain",
+    start: Checkpoint | None = None,
+    place: tuple[int, int] = (0, 1),
 ) -> PreparedRun:
-    """Check who may be trained on, address the windows, build the model and fit its statistics, for one process."""
-    stores = readable(stores, params.loader.verify)
-    split_table, mixture = _allowed(params, mixture, splits, stores)
-    data = training_data(mixture, stores, params, rank=rank, world_size=world_size)
-    fingerprint, identity = _named(params, mixture, data, stores, refuse)
-    code = encoder_code(params.encoder, params.adapter)  # now: who edits it during the training does not change that
-    backbone = new_backbone(
-        params.encoder,
-        params.adapter,
-        data.spec,
-        params.seed,
-        reference=params.reference,
-        bad_channels=params.bad_channels,
-    )
-    objective = _new_objective(params, backbone)
-    first_steps = range(min(_N_STATISTICS_STEPS, data.n_steps))
-    context = Context(n_steps=data.n_steps, seed=params.seed, corpora=tuple(sorted(data.weights)))
-    objective.setup((batch for step in first_steps for batch in data.training.batches(step)), context)
+    """Check who may be trained on, address the windows, build the model, fit its statistics and load its start.
+
+    The windows are those of one process of several, see ``place``: its number, and how many there are.
+    """
+    checked = _checked(params, mixture, splits, stores, refuse, phase=phase, start=start, place=place)
+    params, data = checked.params, checked.data
+    code = encoder_code(params.encoder, params.adapter, params.chosen_normalization)  # now: later edits do not count
+    objective = _new_objective(params, data)
+    check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch)
+    report = None
+    if start:
+        fit_statistics = partial(_fit_statistics, objective, params, data)
+        report = take_over(objective, start, params, checked.met, phase, fit_statistics)
+    else:
+        _fit_statistics(objective, params, data)
     header = pretrain_header(
-        objective, params, data, stores, backbone.encoder_spec, fingerprint, split_table, mixture, code
+        objective,
+        params,
+        data,
+        checked.stores,
+        objective.backbone.encoder_spec,
+        checked.fingerprint,
+        checked.split_table,
+        checked.mixture,
+        code,
+        phase=phase,
+        start=start,
+        start_report=report,
     )
     module = PretrainModule(objective, params, data.weights, data.n_steps, data.n_steps_per_epoch, header)
-    return PreparedRun(module, data, stores, fingerprint, identity)
+    return PreparedRun(module, data, checked.stores, checked.fingerprint, checked.identity)
 
 
 def named_run(
@@ -81,38 +109,70 @@ def named_run(
     stores: Stores,
     refuse: Refuse,
     *,
+    phase: str,
+    start: Checkpoint | None,
     world_size: int,
 ) -> str:
     """Fingerprint of a run, after every check that needs neither samples nor a model."""
-    stores = readable(stores, params.loader.verify)
-    mixture = _allowed(params, mixture, splits, stores)[1]
-    data = training_data(mixture, stores, params, world_size=world_size, logs_plan=False)  # the ranks will say it
-    return _named(params, mixture, data, stores, refuse)[0]
+    place = (0, world_size)
+    checked = _checked(
+        params, mixture, splits, stores, refuse, phase=phase, start=start, place=place, logs_plan=False
+    )  # the ranks will say it
+    return checked.fingerprint
 
 
-def _allowed(
-    params: PretrainParams, mixture: pd.DataFrame, splits: pd.DataFrame, stores: Stores
-) -> tuple[SplitTable, pd.DataFrame]:
-    """Who is in which split, and the windows that have channels left."""
+def _checked(
+    params: PretrainParams,
+    mixture: pd.DataFrame,
+    splits: pd.DataFrame,
+    stores: Stores,
+    refuse: Refuse | None,
+    *,
+    phase: str,
+    start: Checkpoint | None,
+    place: tuple[int, int],
+    logs_plan: bool = True,
+) -> _Checked:
+    """Check who may be trained on, address the windows, and name the run."""
+    params = with_start(params, start.header if start else None, phase)
     split_table = SplitTable(splits)
     split_table.check_training(mixture)
-    reference = partial(Rereference, reference=params.reference, bad_channels=params.bad_channels)
-    return split_table, with_channels_left(mixture, stores, reference)
-
-
-def _named(
-    params: PretrainParams, mixture: pd.DataFrame, data: TrainingData, stores: Stores, refuse: Refuse | None
-) -> tuple[str, dict[str, Any]]:
-    """Fingerprint and identity of a run that may start."""
-    identity = run_identity(params, data, signals_of(mixture, stores))
+    met = check_persons(start.header, split_table, params, phase) if start else Met()
+    stores = readable(stores, params.loader.verify)
+    mixture = with_channels_left(mixture, stores, lambda m: Rereference(m, params.reference, params.bad_channels))
+    data = training_data(mixture, stores, params, rank=place[0], world_size=place[1], logs_plan=logs_plan)
+    if params.publish == "best" and not len(data.validation):
+        raise ConfigError(
+            "publish is best, but the mixture has no window to validate on; choose publish: last, or keep persons for "
+            "validation (split.validation_ratio)"
+        )
+    identity = run_identity(params, data, signals_of(mixture, stores), parents=[start] if start else [])
     fingerprint = named(identity)
     if refuse is not None:
         refuse(fingerprint, identity)
-    return fingerprint, identity
+    if start:
+        check_fit(start, params, data, phase)
+    return _Checked(params, split_table, met, stores, mixture, data, fingerprint, identity)
 
 
-def _new_objective(params: PretrainParams, backbone: Backbone) -> Objective:
-    """Build the objective; its initial weights follow from the seed, global random state stays."""
+def _new_objective(params: PretrainParams, data: TrainingData) -> Objective:
+    """Build backbone and objective; their initial weights follow from the seed, global random state stays."""
+    backbone = new_backbone(
+        params.encoder,
+        params.adapter,
+        data.spec,
+        params.seed,
+        reference=params.reference,
+        bad_channels=params.bad_channels,
+        normalization=params.chosen_normalization,
+    )
     objective = build_seeded(params.objective, objective_seed(params.seed), backbone)
     assert isinstance(objective, Objective), f"{params.objective.implementation} is no Objective"
     return objective
+
+
+def _fit_statistics(objective: Objective, params: PretrainParams, data: TrainingData) -> None:
+    """Estimate statistics of the first steps."""
+    first_steps = range(min(_N_STATISTICS_STEPS, data.n_steps))
+    context = Context(n_steps=data.n_steps, seed=params.seed, corpora=tuple(sorted(data.weights)))
+    objective.setup((batch for step in first_steps for batch in data.training.batches(step)), context)

@@ -38,6 +38,8 @@ def _train(path: Path, place: Place) -> None:
         job.params,
         job.runs,
         splits=job.splits,
+        phase=job.phase,
+        start=job.start,
         refuse=refuse,
         place=(place.rank, place.n_ranks),
     )

@@ -2,12 +2,14 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator, model_validator
 
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import Amount, StrictModel
 from eegfm.encoders.config import AnyEncoderConfig, as_published
 from eegfm.nn.load_report import LoadExceptions
+from eegfm.normalizations.config import NormalizationBase, NormalizationConfig
+from eegfm.normalizations.said import described
 from eegfm.recording import BadChannels
 from eegfm.signal.montages.canonical import CanonicalChoice
 from eegfm.signal.montages.layouts import Layout
@@ -40,6 +42,7 @@ class ImportParams(StrictModel):
         encoder: Architecture of the file. Options that are not given have the values that the weights were published
             with, if these differ from the defaults of training.
         adapter: Adapter from other montages to that of the weights; it must have no weights itself.
+        normalization: Normalization that the weights expect. If not given, the one of their publication.
         montage: Channels that the weights expect without an adapter: a canonical montage, or electrodes in their order.
         reference: Reference of the windows, see ``eegfm.training.config.PretrainParams``.
         bad_channels: Treatment of bad channels, see ``eegfm.training.config.PretrainParams``.
@@ -57,6 +60,7 @@ class ImportParams(StrictModel):
 
     encoder: AnyEncoderConfig
     adapter: AdapterConfig = NoAdapterConfig()
+    normalization: NormalizationConfig | None = None
     montage: CanonicalChoice | NamedElectrodes
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
     bad_channels: BadChannels = "mask"
@@ -72,11 +76,32 @@ class ImportParams(StrictModel):
 
     def identity(self) -> dict[str, Any]:
         """Options that decide the result: all except the permission to replace an encoder."""
-        return self.model_dump(mode="json", exclude={"overwrite"})
+        chosen = {"normalization": self.chosen_normalization.model_dump(mode="json")}
+        return self.model_dump(mode="json", exclude={"overwrite"}) | chosen
+
+    @property
+    def published_normalization(self) -> NormalizationBase:
+        """The normalization that weights of this encoder were published with."""
+        return self.encoder.published_normalization or self.encoder.default_normalization
+
+    @property
+    def chosen_normalization(self) -> NormalizationBase:
+        """The normalization that is configured, or the one that the weights were published with."""
+        return self.normalization or self.published_normalization
+
+    @model_validator(mode="after")
+    def _as_published(self) -> "ImportParams":
+        published, chosen = self.published_normalization, self.chosen_normalization
+        if chosen.name != published.name:
+            raise ValueError(
+                f"normalization is {described(chosen)}, but the published weights of {self.encoder.name} were trained "
+                f"with {described(published)}; leave normalization out"
+            )
+        return self
 
     @field_validator("encoder", mode="before")
     @classmethod
-    def _as_published(cls, encoder: Any) -> Any:
+    def _encoder_as_published(cls, encoder: Any) -> Any:
         return as_published(encoder)
 
 

@@ -2,17 +2,12 @@
 
 import argparse
 import hashlib
-import pickle
-import re
-import struct
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -20,8 +15,9 @@ from torch import Tensor
 
 from eegfm.checkpoint import HEADER_KEY
 from eegfm.errors import CheckpointError
-from eegfm.jobs.weights.foreign_tensors import MAX_GROWTH, SMALL_BYTES, checked_arrays, shown
+from eegfm.nn.foreign_tensors import checked_arrays, shown
 from eegfm.nn.load_report import listed
+from eegfm.nn.torch_file import read_torch_file
 from eegfm.safetensors_header import read_safetensors_header
 from eegfm.signal.pointers import is_there
 
@@ -29,11 +25,7 @@ SUFFIXES = (".safetensors", ".ckpt", ".pth", ".pt", ".bin")
 _NESTINGS = ("state_dict", "model_state_dict", "model", "module")
 _MAX_NESTINGS = 8
 _CHUNK_BYTES = 1 << 24
-_DAMAGED = (
-    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError),
-    *(TypeError, ValueError, struct.error, zipfile.BadZipFile),
-)
-"""Errors of torch, its unpickler and zipfile about damaged files. The file alone can cause them here."""
+_REMEDY = "where you trust it, save its state dict alone as .safetensors (safetensors.torch.save_file) and import that"
 
 
 @dataclass(frozen=True)
@@ -85,34 +77,9 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
-    _refuse_zip_bomb(path)
-    try:
-        # LaBraM and others store their command line beside the weights. A Namespace holds data and executes nothing.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path}: holds more than weights, or is damaged ({_reason(error)}), and is not unpickled; where you trust "
-            "it, save its state dict alone as .safetensors (safetensors.torch.save_file) and import that"
-        ) from error
-    except _DAMAGED as error:
-        raise CheckpointError(f"{path}: not readable as a checkpoint of torch ({_reason(error)})") from error
+    # LaBraM and others store their command line beside the weights. A Namespace holds data and executes nothing.
+    content = read_torch_file(path, allowed=[argparse.Namespace], remedy=_REMEDY)
     return _state_dict(path, content)
-
-
-def _refuse_zip_bomb(path: Path) -> None:
-    """Torch stores without compression. A file that inflates to many times its size was not made by it."""
-    n_bytes = path.stat().st_size
-    try:
-        with zipfile.ZipFile(path) as file:
-            n_inflated = sum(member.file_size for member in file.infolist())
-    except _DAMAGED:
-        return  # no zip file, but an older format, or damage that torch names
-    if n_inflated > max(SMALL_BYTES, MAX_GROWTH * n_bytes):
-        raise CheckpointError(
-            f"{path}: its {n_bytes} bytes inflate to {n_inflated / 1e9:.3g} GB and are not unpacked: fetch it again "
-            "or save its weights as .safetensors (safetensors.torch.save_file) and import that"
-        )
 
 
 def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
@@ -139,13 +106,6 @@ def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
 def _plain(key: Any) -> str:
     """A key for a message: plain short text as it is, anything else in quotes."""
     return key if isinstance(key, str) and key.isprintable() and len(key) < 80 else shown(key)
-
-
-def _reason(error: Exception) -> str:
-    """The part of torch's message that names the object it found."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    found = next((line for line in lines if "Unsupported" in line or "GLOBAL" in line), lines[0] if lines else "")
-    return found[:160] if re.search("[a-z]", found) else f"{type(error).__name__} {found}".strip()[:160]
 
 
 def _sha256(path: Path) -> str:

@@ -147,6 +147,7 @@ def _new_backbone(spec: SignalSpec, params: ImportParams) -> Backbone:
         params.seed,
         reference=params.reference,
         bad_channels=params.bad_channels,
+        normalization=params.chosen_normalization,
     )
     if backbone.adapter.state_dict():
         raise ConfigError(
@@ -165,8 +166,7 @@ def _header(params: ImportParams, backbone: Backbone, names: KeyMap, foreign: Fo
         objective={},
         signal_spec=backbone.spec.to_dict(),
         encoder_spec=backbone.encoder_spec.to_dict(),
-        signal_scale_uv=backbone.encoder.signal_scale_uv,
-        normalization=backbone.encoder.normalization,
+        normalization=params.chosen_normalization.model_dump(mode="json"),
         reference=params.reference,
         bad_channels=params.bad_channels,
         filters=params.filters.model_dump(mode="json"),
@@ -184,7 +184,7 @@ def _header(params: ImportParams, backbone: Backbone, names: KeyMap, foreign: Fo
         seed=params.seed,
         n_steps=None,
         versions=versions(),
-        encoder_code=encoder_code(params.encoder, params.adapter),
+        encoder_code=encoder_code(params.encoder, params.adapter, params.chosen_normalization),
     )
 
 

@@ -21,7 +21,7 @@ from eegfm.nn.context import Context
 from eegfm.objectives.base import LossOutput, Objective, Reconstruction
 from eegfm.objectives.config import PatchObjectiveConfig, listed_choices
 from eegfm.objectives.patches.masks import n_masked
-from eegfm.objectives.patches.targets import PatchTargets, asked_patches_uv, token_group_mask
+from eegfm.objectives.patches.targets import PatchTargets, token_group_mask
 
 logger = logging.getLogger(__name__)
 
@@ -66,11 +66,11 @@ class PatchObjective(Objective):
         super().__init__(backbone)
         encoder, spec = backbone.encoder, backbone.encoder_spec
         config.check_traits(encoder.traits, type(encoder).__name__)
-        config.check_leaks(encoder.leaks, type(encoder).__name__)
-        if encoder.leaks:
-            logger.warning("masked patches leak into every token, as allowed: %s", listed_choices(encoder.leaks))
+        config.check_leaks(backbone.leaks, type(encoder).__name__)
+        if backbone.leaks:
+            logger.warning("masked patches leak into every token, as allowed: %s", listed_choices(backbone.leaks))
         self.mask_ratio = config.mask_ratio
-        self.targets = PatchTargets(config.target, config.high_hz, encoder, spec)
+        self.targets = PatchTargets(config.target, config.of, config.high_hz, backbone)
         self.n_values = encoder.channels_per_token * self.targets.n_values
         for montage, n_samples in spec.n_samples.items():
             n_rows = -(-spec.montages[montage].n_channels // encoder.channels_per_token)
@@ -78,7 +78,7 @@ class PatchObjective(Objective):
 
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Estimate mean and standard deviation of each frequency; samples need none."""
-        self.targets.fit(self.encoder, map(self.backbone.prepare, batches))
+        self.targets.fit(self.backbone, map(self.backbone.prepare, batches))
 
     @abstractmethod
     def mask(self, batch: WindowBatch, context: Context) -> Masking:
@@ -91,21 +91,23 @@ class PatchObjective(Objective):
     def forward(self, batch: StoredBatch, context: Context) -> LossOutput:
         """Compute the loss; see the base class.
 
-        Logs hold ``loss`` and ``baseline_loss``, that of predicting the training mean everywhere (zero, for
-        samples).
+        Logs hold ``loss``, ``baseline_loss``, that of predicting the training mean everywhere (zero, for samples), and
+        ``visible_mean_loss``, that of predicting the mean of the window's visible patches.
         """
         windows = self.backbone.prepare(batch)
         masking = self.mask(windows, context)
-        asked_uv = asked_patches_uv(self.encoder, windows).take_along_dim(masking.masked[..., None, None], dim=1)
-        target = self.targets(asked_uv)
+        everything = self.targets(self.targets.asked_patches(self.backbone, windows))
+        target = everything.take_along_dim(masking.masked[..., None, None], dim=1)
         prediction = self.predict(masking, masking.masked).float().view_as(target)
         mask = token_group_mask(self.encoder, windows, masking.tokens.n_patches)
+        from_mean = target - _visible_mean(everything, masking.masked, mask)
         if mask is None:
-            loss, baseline = mse_loss(prediction, target), target.square().mean()
+            loss, losses = mse_loss(prediction, target), [e.square().mean() for e in (target, from_mean)]
         else:
             scored = take(mask.expand(len(target), -1, -1), masking.masked)
-            loss, baseline = (_mean_where(e.square(), scored) for e in (prediction - target, target))
-        return LossOutput(loss, {"loss": loss.detach(), "baseline_loss": baseline.detach()}, masking.whole)
+            loss, *losses = (_mean_where(e.square(), scored) for e in (prediction - target, target, from_mean))
+        logs = dict(zip(("loss", "baseline_loss", "visible_mean_loss"), (loss, *losses), strict=True))
+        return LossOutput(loss, {name: value.detach() for name, value in logs.items()}, masking.whole)
 
     @torch.no_grad()
     def reconstruct(self, batch: StoredBatch, context: Context) -> Reconstruction:
@@ -115,7 +117,7 @@ class PatchObjective(Objective):
         R, P, G = masking.tokens.n_rows, masking.tokens.n_patches, self.encoder.channels_per_token
         B, C, _ = windows["signal"].shape
         is_masked = Visible(masking.masked).mask(R * P)
-        target = self.targets(asked_patches_uv(self.encoder, windows))
+        target = self.targets(self.targets.asked_patches(self.backbone, windows))
         everywhere = torch.arange(R * P, device=target.device).expand(B, -1)
         prediction = self.predict(masking, everywhere).float().view_as(target)
 
@@ -123,13 +125,22 @@ class PatchObjective(Objective):
             return values.view(B, R, P, G, -1).transpose(2, 3).reshape(B, R * G, P, -1)[:, :C]
 
         return {
-            "signal_uv": windows["signal"].detach(),
+            "signal_uv": windows["signal_uv"].detach(),
             "mask": is_masked.view(B, R, P).repeat_interleave(G, dim=1)[:, :C] & windows["channel_mask"].unsqueeze(-1),
             "target": by_channel(self.targets.physical(target)),
             "prediction": by_channel(self.targets.physical(prediction)),
             "unit": self.targets.unit,
             "frequencies_hz": list(self.targets.frequencies_hz),
         }
+
+
+@torch.no_grad()
+def _visible_mean(targets: Tensor, masked: Tensor, mask: Tensor | None) -> Tensor:
+    """(B, 1, 1, K) mean of a window's (B, N, G, K) targets over patches that are neither masked (B, M) nor absent."""
+    is_visible = ~Visible(masked).mask(targets.shape[1]).unsqueeze(-1).expand(targets.shape[:3])
+    weights = (is_visible if mask is None else is_visible & mask).unsqueeze(-1).to(targets.dtype)
+    total = (targets * weights).sum(dim=(1, 2), keepdim=True)
+    return total / weights.sum(dim=(1, 2), keepdim=True).clamp_min(1)
 
 
 def _mean_where(values: Tensor, mask: Tensor) -> Tensor:

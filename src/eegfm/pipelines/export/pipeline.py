@@ -5,13 +5,18 @@ from kedro.pipeline import Node, Pipeline
 from eegfm.pipelines.export.nodes import export_encoder
 
 
-def create_pipeline() -> Pipeline:
-    """Export the stored encoder, pretrained or imported."""
+def create_pipeline(phase: str = "pretrain", name: str = "export") -> Pipeline:
+    """Export the stored encoder of a phase, trained or imported.
+
+    Args:
+        phase: Name of the phase.
+        name: Tag of the step, and first part of the entry of its report.
+    """
     node = Node(
         export_encoder,
-        inputs={"encoder": "pretrain.encoder", "params": "params:export", "folder": "pretrain.export_folder"},
-        outputs={"folder": "pretrain.export", "report": "export.report"},
-        name="export_encoder",
-        tags=["export"],
+        inputs={"encoder": f"{phase}.encoder", "params": "params:export", "folder": f"{phase}.export_folder"},
+        outputs={"folder": f"{phase}.export", "report": f"{name}.report"},
+        name="export_encoder" if name == "export" else f"export_{phase}",
+        tags=[name],
     )
     return Pipeline([node])

@@ -1,31 +1,37 @@
-"""Node that pretrains an encoder."""
+"""Node that trains an encoder in one phase."""
 
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from eegfm.checkpoint import Checkpoint
 from eegfm.errors import ConfigError
-from eegfm.overwrite import refuse_trained
+from eegfm.overwrite import refuse_trained, stored_run
 from eegfm.splits.config import Roles
 from eegfm.store.reader import SignalStore
 from eegfm.training.config import PretrainParams
 
 
-def pretrain_encoder(
+def train_encoder(
     mixture: pd.DataFrame,
     splits: pd.DataFrame,
     params: PretrainParams,
     runs: Path,
     encoder_file: Path,
+    start: Checkpoint | None = None,
+    phase: str = "pretrain",
     **stores: SignalStore,
 ) -> dict[str, Any]:
-    """Pretrain on the mixture; the checkpoint's header says all that its user needs."""
+    """Train on the mixture, from a start or a seed; the checkpoint's header says all that its user needs."""
     from eegfm.jobs.train.pretrain import fit_pretraining
     from eegfm.plots.figures import history_figure, reconstruction_figure
 
-    refuse = refuse_trained(encoder_file, runs, overwrite=params.overwrite)
-    done = fit_pretraining(mixture, stores, params, runs, splits=splits, refuse=refuse)
+    refuse = refuse_trained(encoder_file, runs, overwrite=params.overwrite, key=phase)
+    stored = stored_run(encoder_file) if params.keep_runs else None
+    done = fit_pretraining(
+        mixture, stores, params, runs, splits=splits, phase=phase, start=start, refuse=refuse, stored=stored
+    )
     header = done.checkpoint.header
     origin = {"corpora": header.corpora, "simulated_corpora": header.simulated_corpora}
     identity = {"seed": header.seed, "fingerprint": header.fingerprint, "mixture_sha256": header.mixture_sha256}

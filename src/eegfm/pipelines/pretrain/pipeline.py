@@ -1,28 +1,36 @@
-"""Pretrain pipeline: mixture to pretrained encoder."""
+"""Training pipeline: mixture to trained encoder, once for each phase."""
+
+from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline
 
-from eegfm.pipelines.pretrain.nodes import pretrain_encoder, refuse_pretraining
+from eegfm.pipelines.pretrain.nodes import refuse_pretraining, train_encoder
 
 
-def create_pipeline(corpora: list[str]) -> Pipeline:
-    """Pretrain on the mixture of the corpora. Without a corpus, the only step is an error."""
+def create_pipeline(corpora: list[str], phase: str = "pretrain", start: str = "") -> Pipeline:
+    """Train one phase on the mixture of the corpora. Without a corpus, the only step is an error.
+
+    Args:
+        corpora: Names of the corpora.
+        phase: Name of the phase.
+        start: Catalog entry of the weights that it starts from; empty for weights of a seed.
+    """
     if not corpora:
-        return Pipeline(
-            [Node(refuse_pretraining, "params:corpora", None, name="refuse_pretraining", tags=["pretrain"])]
-        )
+        return Pipeline([Node(refuse_pretraining, "params:corpora", None, name=f"refuse_{phase}", tags=[phase])])
     node = Node(
-        pretrain_encoder,
+        update_wrapper(partial(train_encoder, phase=phase), train_encoder),
         inputs={
             "mixture": "mixture",
             "splits": "splits",
-            "params": "params:pretrain",
-            "runs": "pretrain.runs",
-            "encoder_file": "pretrain.encoder_file",
+            "params": f"params:{phase}",
+            "runs": f"{phase}.runs",
+            "encoder_file": f"{phase}.encoder_file",
         }
+        | ({"start": start} if start else {})
         | {c: f"{c}.signals" for c in corpora},
-        outputs={k: f"pretrain.{k}" for k in ("encoder", "metrics", "history", "reconstructions")},
-        name="pretrain_encoder",
-        tags=["pretrain"],
+        outputs={k: f"{phase}.{k}" for k in ("encoder", "metrics", "history", "reconstructions")},
+        # Kedro sorts by name what could run at once: the probe of a phase before the training of the next one.
+        name=f"train_{phase}",
+        tags=[phase],
     )
     return Pipeline([node])

@@ -9,12 +9,12 @@ from eegfm.jobs.report.config import ReportParams
 
 
 def write_report(params: ReportParams, splits: pd.DataFrame, mixture: pd.DataFrame | None = None, **parts: Any) -> str:
-    """Collect tables, metrics and figures, named ``<corpus or phase>__<what>``, on one page. Absent parts are None."""
+    """Collect tables, metrics and figures, named ``<corpus, phase or probe>__<what>``; absent parts are None."""
     from eegfm.jobs.report.report import build_report
 
     corpora: dict[str, dict[str, pd.DataFrame]] = {}
     metrics: dict[str, dict[str, Any]] = {}
-    figures: dict[str, go.Figure] = {}
+    figures: dict[str, dict[str, go.Figure]] = {}
     for name, value in parts.items():
         owner, what = name.split("__")
         if isinstance(value, pd.DataFrame):
@@ -24,5 +24,5 @@ def write_report(params: ReportParams, splits: pd.DataFrame, mixture: pd.DataFra
         elif what in ("metrics", "report"):
             metrics[owner] = value
         else:
-            figures[f"{owner.capitalize()}: {what}"] = value
+            figures.setdefault(owner, {})[what] = value
     return build_report(params.title, corpora, splits, mixture, metrics, figures)

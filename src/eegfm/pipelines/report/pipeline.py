@@ -1,14 +1,24 @@
 """Report pipeline: tables, metrics and figures to one page."""
 
+from collections.abc import Mapping, Sequence
+
 from kedro.pipeline import Node, Pipeline
 
 from eegfm.pipelines.report.nodes import write_report
 
 
-def create_pipeline(corpora: list[str], *, probed: bool, pretrained: bool = True) -> Pipeline:
-    """Report on all corpora, the encoder's training or import and, where there is one, the probe.
+def create_pipeline(
+    corpora: list[str], *, probes: Mapping[str, str], phases: Sequence[str] = ("pretrain",), trained: bool = True
+) -> Pipeline:
+    """Report on all corpora, the encoder's training or import and, where there are some, the probes.
 
     A run leaves out entries about a training for an encoder that was imported, and the other way round.
+
+    Args:
+        corpora: Names of the corpora.
+        probes: By phase, the name of its probe; empty for none.
+        phases: Names of the phases.
+        trained: Whether there is a corpus to train on.
     """
     inputs = {"params": "params:report", "splits": "splits", "import_weights__report": "import_weights.report"}
     about = (
@@ -22,9 +32,11 @@ def create_pipeline(corpora: list[str], *, probed: bool, pretrained: bool = True
         "spectrum",
     )
     inputs |= {f"{c}__{t}": f"{c}.{t}" for c in corpora for t in about}
-    if pretrained:
+    if trained:
         inputs |= {"mixture": "mixture"}
-        inputs |= {f"pretrain__{what}": f"pretrain.{what}" for what in ("metrics", "history", "reconstructions")}
-    if probed:
-        inputs |= {f"probe__{what}": f"probe.{what}" for what in ("metrics", "comparison")}
+    for phase in phases:
+        if trained:
+            inputs |= {f"{phase}__{what}": f"{phase}.{what}" for what in ("metrics", "history", "reconstructions")}
+        if probe := probes.get(phase):
+            inputs |= {f"{probe}__{what}": f"{probe}.{what}" for what in ("metrics", "comparison")}
     return Pipeline([Node(write_report, inputs=inputs, outputs="report", name="write_report", tags=["report"])])

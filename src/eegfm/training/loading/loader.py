@@ -4,6 +4,7 @@ import queue
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -35,6 +36,7 @@ class TrainingLoader:
         stores: Stores by corpus.
         n_steps: Steps in all.
         first_step: Step to begin with, when those before are done.
+        n_cuts: Cuts of every micro-batch; each is gathered on its own.
         n_ahead: Steps that are gathered while earlier ones train.
         read_ahead_steps: Steps whose samples are read while earlier ones are gathered; 0 leaves it to the gathering,
             which then waits.
@@ -50,6 +52,7 @@ class TrainingLoader:
         n_steps: int,
         *,
         first_step: int = 0,
+        n_cuts: int = 1,
         n_ahead: int = 4,
         read_ahead_steps: int = 64,
         device: torch.device = _CPU,
@@ -59,6 +62,7 @@ class TrainingLoader:
         self._plan, self._whole = plan, whole or plan
         self._stores = stores
         self._steps = range(first_step, n_steps)
+        self._n_cuts = n_cuts
         self._n_ahead = n_ahead
         self._read_ahead_steps = read_ahead_steps
         self._device = device
@@ -67,28 +71,35 @@ class TrainingLoader:
     def __len__(self) -> int:
         return len(self._steps)
 
+    def from_step(self, first_step: int) -> "TrainingLoader":
+        """The same steps without those before this one."""
+        rest = copy(self)
+        rest._steps = range(first_step, self._steps.stop)
+        return rest
+
     def __iter__(self) -> Iterator[TrainStep]:
         return prefetch(self._gathered, self._n_ahead)
 
     def batches(self, step: int) -> list[StoredBatch]:
-        """Micro-batches of one step, those of all ranks together, gathered now, on the CPU."""
+        """Micro-batches of one step, not cut, those of all ranks together, gathered now, on the CPU."""
         return [gather(draw, self._stores[draw.group.corpus]) for draw in self._whole.step(step)]
 
     def _gathered(self) -> Iterator[TrainStep]:
         use_one_thread()
         if self._device.type == "cuda" and self._device.index is not None:
             torch.cuda.set_device(self._device)  # of this thread
-        buffers = PinnedBuffers() if self._device.type == "cuda" else ReusedBuffers(self._n_ahead + 4)
+        buffers = PinnedBuffers() if self._device.type == "cuda" else ReusedBuffers(self._n_cuts * (self._n_ahead + 4))
         n_blocks = -(-self._read_ahead_steps // _BLOCK)
         for block in prefetch(self._asked, n_blocks) if n_blocks else [self._steps]:
             for step in block:
-                yield TrainStep(step, self._gather(step, buffers), self._plan.n_windows_per_step)
+                yield TrainStep(step, self._gather(step, buffers), self._plan.n_windows_per_step, self._n_cuts)
 
     def _gather(self, step: int, buffers: Buffers) -> list[StoredBatch]:
-        batches = []
+        batches: list[StoredBatch] = []
         for draw in self._plan.step(step):
             corpus, montage = draw.group.corpus, draw.group.montage
-            batches.append(gather(draw, self._stores[corpus], buffers, self._device_signals.get((corpus, montage))))
+            store, signals = self._stores[corpus], self._device_signals.get((corpus, montage))
+            batches.extend(gather(part, store, buffers, signals) for part in draw.cuts(self._n_cuts))
         return batches
 
     def _asked(self) -> Iterator[range]:

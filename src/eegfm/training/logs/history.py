@@ -1,7 +1,6 @@
 """History of a training: one row per logged step."""
 
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -25,57 +24,10 @@ class History:
         table = pd.DataFrame(rows, columns=[*first, *others])
         return table.astype(dict.fromkeys([*first[1:], *others], "float64"))
 
+    def state_dict(self) -> dict[str, Any]:
+        """All rows."""
+        return {"rows": {step: dict(values) for step, values in self._rows.items()}}
 
-class Averages:
-    """Means of scalars, weighted by the number of windows they come from."""
-
-    def __init__(self) -> None:
-        self._sums: dict[tuple[str, str], float] = {}
-        self._n_windows: dict[str, int] = {}
-
-    def add(self, corpus: str, values: Mapping[str, float], n_windows: int) -> None:
-        """Count the means of one batch."""
-        self._n_windows[corpus] = self._n_windows.get(corpus, 0) + n_windows
-        for name, value in values.items():
-            self._sums[corpus, name] = self._sums.get((corpus, name), 0.0) + value * n_windows
-
-    def counted(self) -> dict[str, Any]:
-        """All that is counted, as plain data."""
-        sums = [[corpus, name, total] for (corpus, name), total in self._sums.items()]
-        return {"n_windows": self._n_windows, "sums": sums}
-
-    @classmethod
-    def merged(cls, parts: Iterable[Mapping[str, Any]]) -> "Averages":
-        """Put together what several processes have counted, see ``counted``."""
-        whole = cls()
-        for part in parts:
-            for corpus, n_windows in part["n_windows"].items():
-                whole._n_windows[corpus] = whole._n_windows.get(corpus, 0) + n_windows
-            for corpus, name, total in part["sums"]:
-                whole._sums[corpus, name] = whole._sums.get((corpus, name), 0.0) + total
-        return whole
-
-    def by_corpus(self) -> dict[str, dict[str, float]]:
-        """Means by corpus and name."""
-        means: dict[str, dict[str, float]] = {corpus: {} for corpus in self._n_windows}
-        for (corpus, name), total in self._sums.items():
-            means[corpus][name] = total / self._n_windows[corpus]
-        return means
-
-
-def mixed(by_corpus: Mapping[str, Mapping[str, float]], weights: Mapping[str, float]) -> dict[str, float]:
-    """Weighted means over corpora, with weights renormalized over the present corpora."""
-    total = sum(weights[corpus] for corpus in by_corpus)
-    names = sorted({name for values in by_corpus.values() for name in values})
-    return {name: sum(weights[corpus] * values[name] for corpus, values in by_corpus.items()) / total for name in names}
-
-
-def with_r2(values: Mapping[str, float]) -> dict[str, float]:
-    """Put the share of the baseline's loss that is explained in its place: 1 is perfect, 0 is no better.
-
-    From mean losses, not as a mean of shares: a batch of little variance would count as much as any other.
-    """
-    rest = {name: value for name, value in values.items() if name != "baseline_loss"}
-    if "baseline_loss" not in values:
-        return rest
-    return {**rest, "r2": 1 - values["loss"] / max(values["baseline_loss"], sys.float_info.min)}
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over the rows of another history."""
+        self._rows = {int(step): dict(values) for step, values in state["rows"].items()}

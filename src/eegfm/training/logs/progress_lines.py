@@ -4,10 +4,10 @@ import logging
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
-from torch import Tensor
 
 from eegfm.batch import TrainStep
 from eegfm.progress import Ticker, span_text
+from eegfm.training.logs.training_log import TrainingLog
 
 logger = logging.getLogger(__name__)
 
@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 class ProgressLines(Callback):
     """Log step, loss, speed and the time left every ten seconds.
 
-    A look at the loss waits for the device, so the loss is looked at for a line only. Speed and time left come from the
-    seconds since the first step ended, validations included.
+    The loss is that of the last logged step: a look at another would wait for the device. Speed and time left come from
+    the seconds since the first step ended, validations included.
 
     Args:
         n_steps: Optimizer steps in all.
@@ -43,11 +43,11 @@ class ProgressLines(Callback):
         self._n_timed, self._n_windows = self._n_timed + 1, self._n_windows + step.n_windows
         if not trainer.is_global_zero or not self._ticker.is_due():
             return
-        loss = pl_module.last_loss
-        assert isinstance(loss, Tensor), "the module of pretraining keeps it"
-        value, elapsed_s = float(loss), self._ticker.elapsed_s  # in this order: the first waits for the device
+        log = pl_module.training_log
+        assert isinstance(log, TrainingLog), "the module of pretraining keeps it"
+        loss, elapsed_s = "" if log.last_loss is None else f" loss {log.last_loss:.4g},", self._ticker.elapsed_s
         logger.info(
-            "Step %d of %d, loss %.4g, %.4g windows/s, about %s left",
-            *(step.number + 1, self._n_steps, value, self._n_windows / elapsed_s),
+            "Step %d of %d,%s %.4g windows/s, about %s left",
+            *(step.number + 1, self._n_steps, loss, self._n_windows / elapsed_s),
             span_text((self._n_steps - step.number - 1) * elapsed_s / self._n_timed),
         )

@@ -31,6 +31,16 @@ class ThroughputMonitor(Callback):
         total = sum(self.n_windows.values())
         return {corpus: n / total for corpus, n in sorted(self.n_windows.items())}
 
+    def state_dict(self) -> dict[str, Any]:
+        """Counts and seconds so far."""
+        counts = {"n_windows": dict(sorted(self.n_windows.items())), "n_timed_windows": self._n_timed_windows}
+        return {**counts, "training_s": self._training_s}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on counting; the first step is not timed again, because it warms caches again."""
+        self.n_windows = Counter(state["n_windows"])
+        self._n_timed_windows, self._training_s = int(state["n_timed_windows"]), float(state["training_s"])
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

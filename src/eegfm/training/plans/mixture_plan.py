@@ -39,6 +39,7 @@ class MixturePlan:
         shuffle: Shuffling of windows.
         rank: Number of this process.
         world_size: Number of processes.
+        n_cuts: Parts that every process can cut its micro-batches into.
 
     Raises:
         ConfigError: A corpus has no window or no weight, the weights do not divide the batch size, or runs are asked
@@ -57,9 +58,10 @@ class MixturePlan:
         shuffle: ShuffleParams = FULL_SHUFFLE,
         rank: int = 0,
         world_size: int = 1,
+        n_cuts: int = 1,
     ) -> None:
         self.n_windows_per_step = batch_size
-        self.counts = batch_counts(weights, batch_size, world_size)
+        self.counts = batch_counts(weights, batch_size, world_size, n_cuts)
         empty = [c for c in self.counts if not sum(len(group) for group in groups.get(c, ()))]
         if empty:
             raise ConfigError(f"no training window of corpus {', '.join(empty)}; ingest it or drop its mixture weight")

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from eegfm.batch import WindowIndex
+from eegfm.batch import WindowIndex, rank_slice
 
 Groups = Mapping[str, Sequence[WindowIndex]]
 """By corpus, its windows; each group is of one montage and one length."""
@@ -46,6 +46,13 @@ class Draw:
     group: WindowIndex
     positions: NDArray[np.int64]
     likeness: Likeness | None = None
+
+    def cuts(self, n: int) -> "list[Draw]":
+        """Cut into ``n`` draws of equal size, as ranks are cut; a pair stays together."""
+        assert len(self.positions) % n == 0, "the plan's batch can be shared out"
+        chosen = [np.arange(len(self.positions))[rank_slice(k, n)] for k in range(n)]
+        alike = self.likeness
+        return [Draw(self.group, self.positions[own], alike.of(own) if alike is not None else None) for own in chosen]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Base of all schedules: a curve over the optimizer steps, times the peak of each parameter group."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch.optim import Optimizer
@@ -29,8 +29,8 @@ class Schedule:
         self.n_steps_done += 1
         self._set_rates()
 
-    def observe(self, value: float) -> None:
-        """Hear of the watched value of a validation. Only some schedules listen."""
+    def observe(self, values: Mapping[str, float]) -> None:
+        """Hear of the values of a validation, by their names in the logs. Only some schedules listen."""
 
     def factor(self) -> float:
         """Learning rate of the coming step over the peak."""

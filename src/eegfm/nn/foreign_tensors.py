@@ -21,15 +21,19 @@ _TYPES = frozenset(
     | {torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.uint16, torch.uint32, torch.uint64}
     | {torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz}
 )
+_NUMPY_TYPES = frozenset({torch.float64, torch.float32, torch.float16})
 _REMEDY = "save its weights as plain dense tensors on the CPU (safetensors.torch.save_file) and import that"
 
 
-def checked_arrays(path: Path, tensors: Mapping[Any, Tensor]) -> dict[str, NDArray[np.generic]]:
+def checked_arrays(
+    path: Path, tensors: Mapping[Any, Tensor], *, keeps_types: bool = False
+) -> dict[str, NDArray[np.generic]]:
     """Weights as numpy arrays: floating point as float32, whole numbers as they are.
 
     Args:
         path: Their file.
         tensors: By name, as the file gives both.
+        keeps_types: Whether floating point keeps its type, where numpy has it.
 
     Raises:
         CheckpointError: A name is no text, a tensor is not dense, plain and on the CPU, has numbers of a kind that no
@@ -51,7 +55,7 @@ def checked_arrays(path: Path, tensors: Mapping[Any, Tensor]) -> dict[str, NDArr
                 f"{path}: its weights up to {shown(name)}, of shape {tuple(value.shape)}, take {n_bytes / 1e9:.3g} GB "
                 f"in memory, the file has {path.stat().st_size} bytes: its tensors are stretched; {_REMEDY}"
             )
-    return {name: _array(value) for name, value in tensors.items()}
+    return {name: _array(value, keeps_type=keeps_types) for name, value in tensors.items()}
 
 
 def shown(name: Any) -> str:
@@ -79,8 +83,9 @@ def _oddity(value: Tensor) -> str:
     return ""
 
 
-def _array(value: Tensor) -> NDArray[np.generic]:
+def _array(value: Tensor, *, keeps_type: bool) -> NDArray[np.generic]:
     """Convert to numpy. bfloat16 becomes float32, because numpy has no bfloat16."""
     plain = value.detach().resolve_neg()
-    array: NDArray[np.generic] = (plain.float() if plain.is_floating_point() else plain).numpy()
+    stays = not plain.is_floating_point() or (keeps_type and plain.dtype in _NUMPY_TYPES)
+    array: NDArray[np.generic] = (plain if stays else plain.float()).numpy()
     return array

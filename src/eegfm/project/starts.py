@@ -1,0 +1,70 @@
+"""Fit the parameters of a phase to the stored weights that it starts from, before its run."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from eegfm.checkpoint import CheckpointHeader
+from eegfm.errors import ConfigError
+from eegfm.io.start_file import StartFileDataset
+from eegfm.project.encoder_steps import made_encoder, maker_key, start_of, stored_start, trains
+from eegfm.project.parameters import checked
+from eegfm.project.phase_blocks import of_the_start, params_model
+from eegfm.project.quiet import quiet
+from eegfm.provenance import differing
+from eegfm.training.config import PretrainParams
+from eegfm.training.started import OF_THE_START, with_start
+
+logger = logging.getLogger(__name__)
+
+
+def follow_starts(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+    """Take over what stored weights decide (encoder, adapter, reference, …) into the parameters of their phase.
+
+    Weights that the same run makes follow the parameters of their own phase, which the configuration has taken over.
+
+    Args:
+        pipeline: Steps of the run.
+        catalog: Catalog of the run. Parameters of such phases are replaced.
+
+    Raises:
+        EegfmError: ``ENCODER`` is not set, or names no file.
+        ConfigError: It names the file that the phase writes, or a parameter differs from the weights.
+        CheckpointError: The weights cannot be read.
+    """
+    for node in pipeline.nodes:
+        if trains(node) and start_of(node) in catalog:
+            _refuse_no_start(node, catalog)
+            header = stored_start(node, pipeline, catalog)
+            if header is not None:
+                _follow(node, header, catalog)
+
+
+def _refuse_no_start(node: Node, catalog: CatalogProtocol[Any, Any]) -> None:
+    """Refuse a file that is not there or is the phase's own. Encoders of phases are checked with the other inputs."""
+    phase, dataset = maker_key(node), catalog[start_of(node)]
+    if not isinstance(dataset, StartFileDataset):
+        return
+    dataset.check()
+    file, own = (Path(str(one._describe()["filepath"])) for one in (dataset, catalog[made_encoder(node)]))
+    if file.resolve() == own.resolve():
+        raise ConfigError(f"ENCODER names {file}, which {phase} itself writes; name another file or a copy")
+
+
+def _follow(node: Node, header: CheckpointHeader, catalog: CatalogProtocol[Any, Any]) -> None:
+    phase = maker_key(node)
+    params: PretrainParams = catalog.load(f"params:{phase}")
+    given = params
+    if params.start == "previous":
+        # These are from the block of the phase before, whose stored encoder may be another one, e.g. imported.
+        own = {name: getattr(params, name) for name in params.model_fields_set if name not in OF_THE_START}
+        given = checked(params_model(phase), own, phase)
+    followed = with_start(given, header, phase)
+    for text in differing(of_the_start(params), of_the_start(followed)):
+        logger.info("%s starts from stored weights, and they decide: %s", phase, text)
+    with quiet():
+        catalog[f"params:{phase}"] = followed

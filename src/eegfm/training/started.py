@@ -1,0 +1,65 @@
+"""Parameters of a training that starts from an encoder: what the start decides. No torch here."""
+
+from typing import Any
+
+from pydantic import BaseModel, ValidationError, create_model
+
+from eegfm.checkpoint import CheckpointHeader
+from eegfm.config import StrictModel, first_problem
+from eegfm.errors import CheckpointError, ConfigError
+from eegfm.training.blocks import LoadParams
+from eegfm.training.config import PretrainParams
+
+OF_THE_START = ("encoder", "adapter", "normalization", "reference", "bad_channels")
+"""Parameters that a start decides: all that stands between stored microvolts and encoded vectors."""
+_FIELDS: dict[str, Any] = {name: (f.annotation, f) for name, f in PretrainParams.model_fields.items()}
+_OfTheStart = create_model("_OfTheStart", __base__=StrictModel, **{name: _FIELDS[name] for name in OF_THE_START})
+_MAX_SHOWN = 160
+
+
+def with_start(params: PretrainParams, header: CheckpointHeader | None, phase: str) -> PretrainParams:
+    """Complete parameters by what the start decides; without a start they stay as they are.
+
+    Args:
+        params: As configured; what the start decides may be left out.
+        header: Header of the start, None for weights from a seed.
+        phase: Name of the phase, for messages.
+
+    Raises:
+        ConfigError: A parameter differs from the start's, exceptions are named without a start, or the objective does
+            not suit the start's encoder.
+        CheckpointError: The start's configuration is not on the menu.
+    """
+    if header is None:
+        if params.load != LoadParams():
+            raise ConfigError(
+                f"{phase}.load is {params.load.model_dump(mode='json', exclude_defaults=True)}, but nothing is loaded: "
+                f"{phase} starts from scratch; leave {phase}.load out, or start from an encoder"
+            )
+        return params
+    decided = _decided(header)
+    given, found = params.model_dump(mode="json"), decided.model_dump(mode="json")
+    for name in OF_THE_START:
+        if name in params.model_fields_set and given[name] not in (None, found[name]):
+            raise ConfigError(
+                f"{phase}.{name} is {_shown(given[name])}, that of the start is {_shown(found[name])}; leave "
+                f"{phase}.{name} out, or start from another encoder"
+            )
+    updated = params.model_copy(update={name: getattr(decided, name) for name in OF_THE_START})
+    try:
+        return PretrainParams.model_validate(updated.model_dump())
+    except ValidationError as error:
+        raise ConfigError(f"{phase} starts from encoder {header.encoder['name']}: {first_problem(error)}") from error
+
+
+def _decided(header: CheckpointHeader) -> BaseModel:
+    try:
+        return _OfTheStart.model_validate({name: getattr(header, name) for name in OF_THE_START})
+    except ValidationError as error:
+        raise CheckpointError(f"the start's configuration is not on the menu: {first_problem(error)}") from error
+
+
+def _shown(value: Any) -> str:
+    """A configuration in one short line."""
+    text = str(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"

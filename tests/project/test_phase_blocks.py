@@ -1,0 +1,140 @@
+"""The list of phases and their blocks: what is inherited, and what is refused before anything runs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eegfm.errors import ConfigError
+from eegfm.project.config_loader import merged
+from eegfm.project.parameters import check_parameters, parameter_identities
+from eegfm.project.phase_blocks import checked_phases, with_starts
+from kedro_project import project_session
+
+BLOCK = {"n_steps": 6, "batch_size": 10}
+ENCODER = {"name": "patch_transformer", "n_layers": 1, "d_model": 32, "head_size": 16}
+
+
+@pytest.fixture(scope="module")
+def parameters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    context = project_session("test", tmp_path_factory.mktemp("data")).load_context()
+    found: dict[str, Any] = context.config_loader["parameters"]
+    return {key: value for key, value in found.items() if key != "data"}
+
+
+def with_phases(parameters: dict[str, Any], names: list[Any], **blocks: Any) -> dict[str, Any]:
+    return with_starts({**parameters, "phases": names, **blocks}, merged)
+
+
+def refused(parameters: Mapping[str, Any]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        check_parameters(parameters)
+    [line] = str(caught.value).splitlines()
+    return line
+
+
+def test_a_later_phase_starts_from_the_one_before_and_takes_over_what_that_decides() -> None:
+    first = {"encoder": ENCODER, "reference": "as_recorded", "seed": 3}
+    blocks = with_starts(
+        {"phases": ["pretrain", "adapt", "more"], "pretrain": first, "adapt": BLOCK, "more": {}}, merged
+    )
+    assert blocks["pretrain"] == first
+    inherited = {"start": "previous", "encoder": ENCODER, "reference": "as_recorded"}
+    assert blocks["adapt"] == {**BLOCK, **inherited}
+    assert blocks["more"] == inherited
+    assert [(p.name, p.start, p.previous) for p in checked_phases(blocks)] == [
+        ("pretrain", "scratch", ""), ("adapt", "previous", "pretrain"), ("more", "previous", "adapt")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("start", ["scratch", "file"])
+def test_another_start_takes_nothing_over(start: str) -> None:
+    blocks = {"phases": ["pretrain", "adapt"], "pretrain": {"encoder": ENCODER}, "adapt": {"start": start}}
+    assert with_starts(blocks, merged)["adapt"] == {"start": start}
+
+
+def test_without_a_list_there_is_one_phase(parameters: dict[str, Any]) -> None:
+    without = {key: value for key, value in parameters.items() if key != "phases"}
+    assert [phase.name for phase in checked_phases(without)] == ["pretrain"]
+    assert check_parameters(without).pretrain
+
+
+def test_blocks_of_all_phases_are_checked_and_have_an_identity(parameters: dict[str, Any]) -> None:
+    two = with_phases(parameters, ["pretrain", "adapt"], adapt=BLOCK)
+    assert check_parameters(two).pretrain == ["tuh", "hbn"]
+    identities = parameter_identities(two)
+    assert identities["params:adapt"]["encoder"] == identities["params:pretrain"]["encoder"]
+    assert "start" not in identities["params:adapt"]
+    wrong = with_phases(parameters, ["pretrain", "adapt"], adapt={**BLOCK, "nsteps": 1})
+    assert refused(wrong).startswith("parameter adapt.nsteps is not known; known: accelerator, ")
+    wrong = with_phases(parameters, ["pretrain", "adapt"], adapt={**BLOCK, "batch_size": 7})
+    assert refused(wrong).startswith("parameter adapt: batch_size 7 cannot be shared out")
+
+
+@pytest.mark.parametrize(
+    ("names", "blocks", "expected"),
+    [
+        (["pretrain", "pretrain"], {}, "parameter phases: phase pretrain is listed twice; list it once"),
+        (["pretrain", "adapt"], {}, "parameter phases lists 'adapt', which has no parameters; write a block adapt"),
+        (["pretrain", "tuh"], {}, "parameter phases lists 'tuh', which is a corpus; choose another name"),
+        (["pretrain", "probe"], {}, "parameter phases lists 'probe': 'probe' cannot name a phase, it means something"),
+        (["pretrain", "a_probe"], {"a_probe": BLOCK}, "parameter phases lists 'a_probe': 'a_probe' cannot name"),
+        (["pretrain", "a b"], {"a b": BLOCK}, "parameter phases lists 'a b': String should match pattern"),
+        ([], {}, "parameter phases must list the names of the phases, e.g. [pretrain] (found [])"),
+        ("pretrain", {}, "parameter phases must list the names of the phases, e.g. [pretrain] (found 'pretrain')"),
+        ([1], {}, "parameter phases must list the names of the phases, e.g. [pretrain] (found [1])"),
+        (
+            ["pretrain"],
+            {"pretrain": {**BLOCK, "start": "previous"}},
+            "parameter pretrain.start is 'previous', and pretrain is the first of phases; allowed are scratch and file",
+        ),
+        (
+            ["pretrain", "adapt"],
+            {"adapt": {**BLOCK, "start": "adapt"}},
+            "parameter adapt.start: Input should be 'scratch', 'previous' or 'file' (found 'adapt')",
+        ),
+        (
+            ["pretrain"],
+            {"further": BLOCK},
+            "parameter further holds a phase of training, but parameter phases does not list it; set phases: "
+            "[pretrain, further], or drop the block with further: null",
+        ),
+        (["pretrain"], {"pretrian": BLOCK}, "unknown parameter 'pretrian'; known: "),
+        (
+            ["pretrain", "adapt"],
+            {"adapt": {**BLOCK, "encoder": {"n_layers": 3}}},
+            "parameter adapt.encoder.n_layers is 3, but adapt starts from pretrain, where it is 1; leave adapt.encoder "
+            "out, or set adapt.start=scratch",
+        ),
+        (
+            ["pretrain", "adapt"],
+            {"adapt": {**BLOCK, "encoder": {"name": "luna"}}},
+            "parameter adapt.encoder.name is 'luna', but adapt starts from pretrain, where it is 'patch_transformer'",
+        ),
+        (
+            ["pretrain", "adapt"],
+            {"adapt": {**BLOCK, "bad_channels": "interpolate"}},
+            "parameter adapt.bad_channels is 'interpolate', but adapt starts from pretrain, where it is 'mask'",
+        ),
+        (
+            ["pretrain", "adapt"],
+            {"adapt": {**BLOCK, "start": "scratch", "load": {"allow_missing": ["adapter"]}}},
+            "adapt.load is {'allow_missing': ['adapter']}, but nothing is loaded: adapt starts from scratch",
+        ),
+    ],
+)  # fmt: skip
+def test_mistakes(parameters: dict[str, Any], names: Any, blocks: dict[str, Any], expected: str) -> None:
+    assert refused(with_phases(parameters, names, **blocks)).startswith(expected)
+
+
+def test_a_corpus_is_not_called_like_the_probe_of_a_phase(parameters: dict[str, Any]) -> None:
+    line = refused(with_phases(parameters, ["pretrain"], pretrain_probe=parameters["tuh"]))
+    assert line == "parameter pretrain_probe: a corpus cannot be called like a step of the phase pretrain"
+
+
+def test_the_environment_of_two_phases(tmp_path: Path) -> None:
+    params = project_session("test_phases", tmp_path).load_context().params
+    assert params["adapt"].encoder == params["pretrain"].encoder
+    assert params["adapt"].adapter == params["pretrain"].adapter
+    assert (params["pretrain"].start, params["adapt"].start) == ("scratch", "previous")

@@ -1,0 +1,83 @@
+"""Parameters of a phase follow the stored weights that it starts from."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Pipeline
+
+from checkpoints import header
+from eegfm.checkpoint import Checkpoint, save_checkpoint
+from eegfm.errors import ConfigError, EegfmError
+from eegfm.io.checkpoint import CheckpointDataset
+from eegfm.io.start_file import StartFileDataset
+from eegfm.pipelines import pretrain
+from eegfm.project.starts import follow_starts
+from eegfm.training.config import PretrainParams
+
+LUNA = {"name": "luna", "size": "base"}
+FIRST = pretrain.create_pipeline(["hbn"], "pretrain")
+PREVIOUS = pretrain.create_pipeline(["hbn"], "adapt", "pretrain.encoder")
+FILE = pretrain.create_pipeline(["hbn"], "adapt", "adapt.start")
+
+
+def catalog(folder: Path, variable: str = "pretrain.safetensors", **params: Any) -> DataCatalog:
+    return DataCatalog(
+        {
+            "pretrain.encoder": CheckpointDataset(filepath=str(folder / "pretrain.safetensors")),
+            "adapt.encoder": CheckpointDataset(filepath=str(folder / "adapt.safetensors")),
+            "adapt.start": StartFileDataset(filepath=str(folder / variable), variable="ENCODER"),
+            "params:adapt": MemoryDataset(PretrainParams(n_steps=6, **params)),
+            "params:pretrain": MemoryDataset(PretrainParams(n_steps=6)),
+        }
+    )
+
+
+def store(folder: Path, name: str = "pretrain") -> None:
+    described = header(encoder=LUNA, reference="as_recorded")
+    save_checkpoint(folder / f"{name}.safetensors", Checkpoint({"w": np.zeros(2, dtype=np.float32)}, described))
+
+
+def followed(pipeline: Pipeline, found: DataCatalog) -> PretrainParams:
+    follow_starts(pipeline, found)
+    params: PretrainParams = found.load("params:adapt")
+    return params
+
+
+def test_what_a_stored_start_decides_is_taken_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store(tmp_path)
+    for pipeline, start in ((PREVIOUS, "previous"), (FILE, "file")):
+        params = followed(pipeline, catalog(tmp_path, start=start, seed=3))
+        assert (params.encoder.name, params.reference, params.seed, params.start) == ("luna", "as_recorded", 3, start)
+    assert "adapt starts from stored weights, and they decide: encoder.name was 'patch_transf" in caplog.text
+
+
+def test_the_block_of_the_phase_before_is_no_choice_against_its_stored_encoder(tmp_path: Path) -> None:
+    store(tmp_path)
+    inherited = {"start": "previous", "encoder": {"name": "patch_transformer", "d_model": 64}}
+    assert followed(PREVIOUS, catalog(tmp_path, **inherited)).encoder.name == "luna"
+    with pytest.raises(ConfigError, match=r"adapt\.encoder is .*patch_transformer.*that of the start is .*luna"):
+        follow_starts(FILE, catalog(tmp_path, **{**inherited, "start": "file"}))
+
+
+def test_a_start_that_the_run_makes_is_not_looked_at(tmp_path: Path) -> None:
+    store(tmp_path)
+    assert followed(FIRST + PREVIOUS, catalog(tmp_path, start="previous")).encoder.name == "patch_transformer"
+
+
+@pytest.mark.parametrize(
+    ("variable", "expected"),
+    [
+        ("ENCODER is not set", "environment variable ENCODER is not set; set it to a file"),
+        ("none.safetensors", r"none\.safetensors: no such file; ENCODER names it"),
+        ("adapt.safetensors", r"ENCODER names .*adapt\.safetensors, which adapt itself writes; name another file"),
+        ("notes.txt", r"notes\.txt: files of encoders end in \.safetensors"),
+    ],
+)
+def test_a_file_that_is_no_start(tmp_path: Path, variable: str, expected: str) -> None:
+    store(tmp_path, "adapt")
+    (tmp_path / "notes.txt").write_text("no encoder")
+    with pytest.raises(EegfmError, match=expected):
+        follow_starts(FILE, catalog(tmp_path, variable, start="file"))

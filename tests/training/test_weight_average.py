@@ -1,0 +1,160 @@
+"""The average of the weights over the last steps: its value, where it stands in, and that training does not notice."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from eegfm.errors import TrainingError
+from eegfm.training.blocks import WeightAverageParams
+from eegfm.training.stateful import Stateful
+from eegfm.training.weight_average import WeightAverage
+
+
+class Model(nn.Module):
+    """A few weights, and statistics that no one averages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 2, dtype=torch.float64)
+        self.norm = nn.BatchNorm1d(2, dtype=torch.float64)
+
+
+def moved(model: Model, step: int) -> list[np.ndarray[Any, Any]]:
+    """Weights after a step, drawn."""
+    draw = torch.Generator().manual_seed(step)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.randn(p.shape, generator=draw, dtype=p.dtype))
+        model.norm.running_mean.fill_(step)
+    return [p.detach().numpy().copy() for p in model.parameters()]
+
+
+def values(model: nn.Module) -> list[Tensor]:
+    return [p.detach().clone() for p in model.parameters()]
+
+
+def averaged(model: Model, average: WeightAverage) -> list[Tensor]:
+    with average.applied():
+        return values(model)
+
+
+def test_it_follows_its_formula_from_its_first_step() -> None:
+    model = Model()
+    average = WeightAverage(WeightAverageParams(decay=0.75, start_ratio=0.5), model, 7)
+    expected: list[Any] = []
+    for step in range(7):
+        weights = moved(model, step)
+        average.update(step)
+        if step < 3:
+            assert not average.has_started
+            assert all(torch.equal(a, b) for a, b in zip(averaged(model, average), values(model), strict=True))
+            continue
+        pairs = zip(expected, weights, strict=True)
+        expected = [0.75 * mean + 0.25 * weight for mean, weight in pairs] if expected else weights
+        for found, mean in zip(averaged(model, average), expected, strict=True):
+            np.testing.assert_allclose(found.numpy(), mean, rtol=1e-12)
+
+
+def test_it_starts_in_every_training() -> None:
+    average = WeightAverage(WeightAverageParams(start_ratio=0.99), Model(), 1)
+    average.update(0)
+    assert average.has_started
+
+
+def started() -> tuple[Model, WeightAverage]:
+    model = Model()
+    average = WeightAverage(WeightAverageParams(decay=0.5, start_ratio=0), model, 4)
+    for step in range(3):
+        moved(model, step)
+        average.update(step)
+    return model, average
+
+
+def test_weights_come_back_and_statistics_stay() -> None:
+    model, average = started()
+    own = values(model)
+    with average.applied():
+        inside = values(model)
+        with average.applied():
+            assert all(torch.equal(a, b) for a, b in zip(values(model), inside, strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(values(model), inside, strict=True)), "the outer block goes on"
+        assert model.norm.running_mean.tolist() == [2.0, 2.0]
+    assert not any(torch.equal(a, b) for a, b in zip(own, inside, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(own, values(model), strict=True))
+
+
+def test_weights_come_back_after_an_error_and_where_nothing_is_recorded() -> None:
+    model, average = started()
+    own = values(model)
+    with pytest.raises(KeyboardInterrupt), torch.inference_mode(), average.applied():
+        raise KeyboardInterrupt
+    assert all(torch.equal(a, b) for a, b in zip(own, values(model), strict=True))
+    average.update(3)
+    model.linear(torch.ones(1, 3, dtype=torch.float64)).sum().backward()
+    assert model.linear.weight.grad is not None
+
+
+def test_what_is_frozen_is_its_own_average() -> None:
+    model = Model()
+    model.linear.requires_grad_(False)
+    average = WeightAverage(WeightAverageParams(decay=0.9, start_ratio=0), model, 50)
+    before = values(model.linear)
+    for step in range(50):
+        with torch.no_grad():
+            model.norm.weight.add_(0.1)
+        average.update(step)
+    with average.applied():
+        assert all(torch.equal(a, b) for a, b in zip(before, values(model.linear), strict=True))
+    model.linear.requires_grad_(True)
+    with torch.no_grad():
+        model.linear.weight.add_(1.0)
+    average.update(50)
+    with average.applied():
+        torch.testing.assert_close(model.linear.weight.detach(), before[0] + 0.1)
+
+
+@pytest.mark.parametrize("n_done", [1, 3])
+def test_a_state_goes_on_bit_identically_through_a_file(n_done: int) -> None:
+    """Also one that is stored before the average starts."""
+    model, again = Model(), Model()
+    params = WeightAverageParams(decay=0.9, start_ratio=0.4)
+    average, resumed = (WeightAverage(params, m, 6) for m in (model, again))
+    assert isinstance(average, Stateful)
+    for step in range(n_done):
+        moved(model, step)
+        average.update(step)
+    file = io.BytesIO()
+    torch.save(average.state_dict(), file)
+    file.seek(0)
+    resumed.load_state_dict(torch.load(file, weights_only=True))
+    assert resumed.has_started == average.has_started == (n_done > 2)
+    for step in range(n_done, 6):
+        for m, a in ((model, average), (again, resumed)):
+            moved(m, step)
+            a.update(step)
+    assert all(torch.equal(a, b) for a, b in zip(averaged(model, average), averaged(again, resumed), strict=True))
+
+
+def test_a_state_of_another_model_is_refused() -> None:
+    _, average = started()
+    other = WeightAverage(WeightAverageParams(), nn.Linear(3, 2), 4)
+    with pytest.raises(TrainingError, match=r"another model; start anew with resume: false"):
+        other.load_state_dict(average.state_dict())
+
+
+def test_a_step_is_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, average = started()
+    calls: list[int] = []
+    lerp = torch._foreach_lerp_
+
+    def counted(*args: Any) -> None:
+        calls.append(len(args[0]))
+        lerp(*args)
+
+    monkeypatch.setattr(torch, "_foreach_lerp_", counted)
+    average.update(3)
+    assert calls == [4]
