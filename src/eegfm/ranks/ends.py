@@ -23,6 +23,8 @@ from eegfm.stopping import Stopped
 logger = logging.getLogger(__name__)
 
 RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
+RANK_GRACE_S = 60.0
+"""Seconds that ranks have to end after a signal: the step, and the save of a large model to a slow disk."""
 _N_TRACE_LINES = 30
 _N_SHOWN_LINES = 20
 _LOST_PEER = re.compile(r"gloo|nccl|connection (was )?(closed|reset|refused)|broken pipe|TCPStore", re.IGNORECASE)

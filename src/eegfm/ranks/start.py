@@ -19,7 +19,6 @@ import eegfm
 from eegfm.errors import ConfigError
 from eegfm.ranks import ends
 from eegfm.ranks.logs import LEVELS_VARIABLE, levels, replay
-from eegfm.ranks.worker import RANK_GRACE_S
 from eegfm.stopping import AFTER_A_RUN, GRACE_S, Deferral, deferred, stoppable
 
 logger = logging.getLogger(__name__)
@@ -182,7 +181,7 @@ def _wait(process: subprocess.Popen[str], folder: Path, n_devices: int, gone: li
     while process.poll() is None and time.monotonic() < limit_s:
         if deferral.number is not None and not is_handed_on:
             _hand_on(deferral.number, process, folder)
-            limit_s, is_handed_on = min(limit_s, time.monotonic() + RANK_GRACE_S), True
+            limit_s, is_handed_on = min(limit_s, time.monotonic() + ends.RANK_GRACE_S), True
         with suppress(subprocess.TimeoutExpired):
             process.wait(_POLL_S)
         if len(pids) < n_devices:

@@ -15,8 +15,6 @@ from eegfm.ranks.logs import LEVELS_VARIABLE, log_to_parent
 from eegfm.stopping import stoppable
 
 _FAILED = 1
-RANK_GRACE_S = 60.0
-"""Seconds that ranks have to end after a signal: the step, and the save of a large model to a slow disk."""
 
 
 @dataclass(frozen=True)
@@ -73,5 +71,5 @@ def _end_with_parent() -> None:
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
-    threading.Event().wait(RANK_GRACE_S)
+    threading.Event().wait(ends.RANK_GRACE_S)
     os._exit(_FAILED)

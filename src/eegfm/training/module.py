@@ -179,7 +179,7 @@ class PretrainModule(LightningModule):
         if norms is not None:
             self.training_log.add_gradient(step.number, norm, norms.norms)
         rates = learning_rates(optimizer.param_groups) if norms is not None else {}
-        is_finite = torch.isfinite(total) & torch.isfinite(norm)  # of all ranks, so that all decide alike
+        is_finite = self._is_finite(total, norm)
         guarded_step(optimizer.optimizer, is_finite, optimizer.step)
         self._buffers_before.put_back_unless(is_finite)
         self.skipped.count(is_finite, step.number)
@@ -300,6 +300,10 @@ class PretrainModule(LightningModule):
         """Put means over ranks in the place of values that wait to be logged, before the first rank saves them."""
         if self._reduce is not None:
             self.training_log.share(self._reduce)
+
+    def _is_finite(self, loss: Tensor, norm: Tensor) -> Tensor:
+        """Whether loss and gradient of a step are finite: those of all ranks, so that all decide alike."""
+        return torch.isfinite(loss) & torch.isfinite(norm)
 
     def _remedy(self) -> str:
         return (

@@ -13,9 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from eegfm.checkpoint import Checkpoint
 from eegfm.errors import CheckpointError, ConfigError, TrainingError
 from eegfm.jobs.train.pretrain import fit_pretraining
 from eegfm.jobs.train.result import PretrainResult
+from eegfm.stopping import Stopped
+from eegfm.training.blocks import FreezeRule
 from eegfm.training.config import PretrainParams
 from two_corpora import read_two_corpora, write_two_corpora
 
@@ -36,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def fit(folder: Path, runs: str, **changes: Any) -> PretrainResult:
+def fit(folder: Path, runs: str, start: Checkpoint | None = None, **changes: Any) -> PretrainResult:
     mixture, splits, stores = read_two_corpora(folder)
     names: list[str] = []
 
@@ -46,7 +49,7 @@ def fit(folder: Path, runs: str, **changes: Any) -> PretrainResult:
         names.append(fingerprint)
 
     params = PARAMS.model_copy(update=changes)
-    done = fit_pretraining(mixture, stores, params, folder / runs, splits=splits, refuse=refuse)
+    done = fit_pretraining(mixture, stores, params, folder / runs, splits=splits, refuse=refuse, start=start)
     assert names == [done.checkpoint.header.fingerprint]
     return done
 
@@ -96,6 +99,44 @@ def test_a_rank_that_is_killed_in_a_step_ends_the_training(folder: Path, monkeyp
     with pytest.raises(TrainingError, match=r"rank 1 of 2 \(process \d+ on .*\) was killed by signal 9"):
         fit(folder, "killed", n_steps=100_000, validation_interval_steps=100_000)
     assert not list(folder.glob(".eegfm-ranks-*"))
+
+
+@pytest.mark.skipif(not os.environ.get("EEGFM_RANK_ENDS"), reason="starts two ranks four times")
+def test_two_ranks_that_are_told_to_stop_go_on_to_the_outcome_of_an_uninterrupted_training(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    changes = {
+        "n_steps": 200, "log_interval_steps": 5, "validation_interval_steps": 50, "accumulate": 2,
+        "freeze": (FreezeRule(parts=("encoder",), until_epoch=30),),
+    }  # fmt: skip
+
+    def stop() -> None:
+        while not [path for path in (folder / "stopped").glob("*/metrics.csv") if path.read_text().count("\n") > 8]:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop, daemon=True).start()
+    with pytest.raises(Stopped) as caught:
+        fit(folder, "stopped", **changes)
+    assert caught.value.code == 143
+    assert "of 200 is kept" in caught.value.after
+    [kept] = (folder / "stopped").glob("*/checkpoints/step_*.ckpt")
+    step = int(kept.stem.removeprefix("step_"))
+    assert 0 < step < 200
+    with caplog.at_level("INFO", "eegfm"):
+        ranks = fit(folder, "stopped", **changes)
+    assert sum(f"goes on from step {step} of 200" in text for text in caplog.messages) == 1
+    assert not [text for text in caplog.messages if "other conditions" in text]
+    whole = fit(folder, "whole", **changes)
+    pd.testing.assert_frame_equal(ranks.history, whole.history, rtol=1e-5)
+    assert ranks.checkpoint.header == whole.checkpoint.header
+    for name, value in whole.checkpoint.tensors.items():
+        np.testing.assert_allclose(ranks.checkpoint.tensors[name], value, rtol=1e-5, atol=1e-7, err_msg=name)
+    later = fit(folder, "later", whole.checkpoint, freeze=(FreezeRule(parts=("encoder",)),))
+    assert later.metrics["n_missing"] == 0
+    for name, value in whole.checkpoint.tensors.items():
+        if name.startswith("encoder."):
+            np.testing.assert_array_equal(later.checkpoint.tensors[name], value)
 
 
 def test_what_cannot_be_is_said_before_a_process_starts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,8 +40,8 @@ class RankJob:
         stores: Signal stores by corpus.
         runs: Folder of all runs.
         fingerprint: Name of the run, for comparison with the one that the rank finds.
-        phase: Name of the phase.
         start: Weights to start from, if there are any.
+        phase: Name of the phase.
     """
 
     params: PretrainParams
@@ -50,8 +50,8 @@ class RankJob:
     stores: Stores
     runs: Path
     fingerprint: str
-    phase: str = "pretrain"
     start: Checkpoint | None = None
+    phase: str = "pretrain"
 
 
 class _Description(StrictModel):
@@ -113,8 +113,8 @@ def read_job(path: Path) -> RankJob:
         {corpus: SignalStore(Path(folder)) for corpus, folder in description.stores.items()},
         Path(description.runs),
         description.fingerprint,
-        description.phase,
         load_checkpoint(path.parent / _START) if _START in description.files else None,
+        description.phase,
     )
 
 

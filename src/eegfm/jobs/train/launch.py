@@ -50,6 +50,6 @@ def fit_on_ranks(
     if shared is not None:
         shared.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".eegfm-ranks-", dir=shared) as folder:
-        job = RankJob(params, mixture, splits, stores, run_directory, fingerprint, phase, start)
+        job = RankJob(params, mixture, splits, stores, run_directory, fingerprint, start, phase)
         run_ranks(_WORKER, write_job(Path(folder), job), nodes)
         return read_result(Path(folder))

@@ -59,7 +59,7 @@ class Pending:
         if self._waiting:
             device = self._waiting[-1][-1].device
             shared = reduce(torch.cat([values.to(device) for *_, values in self._waiting]))
-            parts = iter(torch.split(shared, [len(entry[3]) for entry in self._waiting]))  # type: ignore[no-untyped-call]
+            parts = iter(torch.split(shared, [len(entry[3]) for entry in self._waiting]))
             self._waiting = [(*entry[:4], next(parts)) for entry in self._waiting]
 
     def averages(self) -> Averages:
