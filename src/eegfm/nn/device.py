@@ -1,6 +1,7 @@
-"""Check that a device that a parameter asks for is there."""
+"""Devices: check that one is there, and copy to it without waiting."""
 
 import torch
+from torch import Tensor
 
 from eegfm.errors import ConfigError
 
@@ -28,3 +29,14 @@ def refuse_missing_gpu(key: str, value: str, *, precision: str = "32-true") -> N
             f"parameter pretrain.precision is {precision!r}, and {torch.cuda.get_device_name()} does not compute in "
             "bfloat16; set pretrain.precision=32-true"
         )
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """Copy values from the CPU to a device, without waiting for what it still has to do.
+
+    The contents must not be changed afterwards. From memory that is not pinned, CUDA would wait for all work before.
+    """
+    if device.type == "cuda" and values.device.type == "cpu":
+        values = values.pin_memory()
+    # A copy to MPS that is not waited for may read memory that is in use again.
+    return values.to(device, non_blocking=device.type != "mps")
