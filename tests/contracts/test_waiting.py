@@ -145,7 +145,6 @@ def test_no_adapter_waits(adapter: str, asked: str, bad_channels: str) -> None:
     ],
 )
 def test_calls_that_wait_are_counted(call: Callable[[Tensor], Tensor]) -> None:
-    with Waits() as waits:
-        with suppress(RuntimeError, NotImplementedError):
-            call(torch.zeros(3, device=META))
+    with Waits() as waits, suppress(RuntimeError, NotImplementedError):
+        call(torch.zeros(3, device=META))
     assert len(waits.calls) == 1
