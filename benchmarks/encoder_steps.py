@@ -36,6 +36,7 @@ class Candidate(NamedTuple):
     attention: str
     objective: dict[str, Any]
     embeds_all: bool = False
+    patch_embedding: str = "linear"
 
 
 ALL, ANY_HALF, HALF_GRID = {"name": "masked"}, {"name": "mae", "visible": "free"}, {"name": "mae"}
@@ -47,6 +48,8 @@ CANDIDATES = {
     "visible_alternating": Candidate("alternating", HALF_GRID),
     "visible_criss_cross": Candidate("criss_cross", HALF_GRID),
     "visible_alternating_embeds_all": Candidate("alternating", HALF_GRID, embeds_all=True),
+    "visible_conv": Candidate("alternating", HALF_GRID, patch_embedding="conv"),
+    "visible_conv_embeds_all": Candidate("alternating", HALF_GRID, embeds_all=True, patch_embedding="conv"),
 }
 SHAPES = {"129ch_4s": Shape(4, 129, 4), "129ch_20s": Shape(1, 129, 20), "21ch_10s": Shape(8, 21, 10)}
 TARGETS = {
@@ -104,8 +107,9 @@ def trainer(candidate: str, shape: Shape, n_layers: int) -> Callable[[AbstractCo
     from eegfm.signal.montages.canonical import spread_montage
     from eegfm.training.config import PretrainParams
 
-    attention, objective_choices, embeds_all = CANDIDATES[candidate]
-    encoder_choices = {"name": "patch_transformer", **ENCODER, "n_layers": n_layers, "attention": attention}
+    attention, objective_choices, embeds_all, patch_embedding = CANDIDATES[candidate]
+    choices = {"n_layers": n_layers, "attention": attention, "patch_embedding": patch_embedding}
+    encoder_choices = {"name": "patch_transformer", **ENCODER, **choices}
     params = PretrainParams(encoder=encoder_choices, objective=objective_choices, n_steps=1)
     montage = spread_montage(shape.n_channels)
     spec = SignalSpec(RATE_HZ, {montage.name: montage}, {montage.name: RATE_HZ * shape.duration_s})
