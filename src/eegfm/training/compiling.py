@@ -1,5 +1,6 @@
 """Compile an encoder with torch.compile while it trains: static shapes, one graph per montage and stage."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -15,7 +16,8 @@ METHODS = ("tokenize", "tokenize_visible", "encode", "encode_with_features")
 """Halves of an encoder that objectives call. Masks are drawn between them, on the CPU."""
 _GRAPHS_PER_MONTAGE = 24
 """Most graphs of a method: training, validation with its shorter last batch and windows that are shown, each with and
-without bad channels, in a few lengths of windows and states of freezing. More would mean that no two steps are alike."""
+without bad channels, for a few states of freezing. With more, no two steps would be alike."""
+_NO_LEAF = r"The \.grad attribute of a Tensor that is not a leaf"  # torch looks there at what the halves exchange
 
 
 @contextmanager
@@ -32,7 +34,8 @@ def compiled(encoder: Encoder, n_montages: int) -> Iterator[None]:
     torch.compiler.reset()  # graphs of an encoder that was trained before, in this process
     limit = max(_GRAPHS_PER_MONTAGE * n_montages, torch._dynamo.config.recompile_limit)
     limits = {"recompile_limit": limit, "accumulated_recompile_limit": len(METHODS) * limit}
-    with torch._dynamo.config.patch(**limits, allow_rnn=True):
+    with torch._dynamo.config.patch(**limits, allow_rnn=True), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=_NO_LEAF)
         for name in METHODS:
             encoder.__dict__[name] = _one_graph(getattr(encoder, name), type(encoder).__name__)
         try:
