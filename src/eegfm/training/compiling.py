@@ -33,8 +33,8 @@ def compiled(encoder: Encoder, n_montages: int) -> Iterator[None]:
     """
     torch.compiler.reset()  # graphs of an encoder that was trained before, in this process
     limit = max(_GRAPHS_PER_MONTAGE * n_montages, torch._dynamo.config.recompile_limit)
-    limits = {"recompile_limit": limit, "accumulated_recompile_limit": len(METHODS) * limit}
-    with torch._dynamo.config.patch(**limits, allow_rnn=True), warnings.catch_warnings():
+    limits = {"recompile_limit": limit, "accumulated_recompile_limit": len(METHODS) * limit, "allow_rnn": True}
+    with torch._dynamo.config.patch(limits), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=_NO_LEAF)
         for name in METHODS:
             encoder.__dict__[name] = _one_graph(getattr(encoder, name), type(encoder).__name__)
