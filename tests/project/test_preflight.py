@@ -85,8 +85,8 @@ def test_a_stored_encoder_that_needs_an_extra(tmp_path: Path, monkeypatch: pytes
     [
         (
             "pretrain",
-            PretrainParams(n_steps=1, accelerator="gpu"),
-            "parameter pretrain.accelerator is 'gpu', and torch",
+            PretrainParams(n_steps=1, accelerator="cuda"),
+            "parameter pretrain.accelerator is 'cuda', and torch",
         ),
         ("probe", ProbeParams(task="eyes", device="cuda"), "parameter probe.device is 'cuda', and torch"),
     ],
@@ -108,7 +108,7 @@ def test_a_gpu_that_does_not_know_the_number_format(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Old GPU")
     for is_known in (True, False):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda is_known=is_known: is_known)
-        asked = PretrainParams(n_steps=1, accelerator="gpu", precision="bf16-mixed")
+        asked = PretrainParams(n_steps=1, accelerator="cuda", precision="bf16-mixed")
         if is_known:
             check_machine(step("params:pretrain"), params("pretrain", asked))
             continue

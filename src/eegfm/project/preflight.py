@@ -144,7 +144,7 @@ def _is_export(catalog: Catalog) -> bool:
 
 def _check_devices(params: Mapping[str, Any]) -> None:
     for name, value in params.items():
-        if isinstance(value, PretrainParams) and value.accelerator == "gpu":
+        if isinstance(value, PretrainParams) and value.accelerator in ("cuda", "mps"):
             from eegfm.nn.device import refuse_missing_gpu
 
             key = f"{name.removeprefix('params:')}.accelerator"

@@ -55,9 +55,12 @@ class PretrainParams(StrictModel):
         log_interval_steps: Steps between two points of the history.
         validation_interval_steps: Steps between two validations; one more follows the last step.
         n_validation_windows: Largest number of windows per corpus that a validation looks at, spread evenly.
-        accelerator: Device of the training.
+        accelerator: Device of the training; ``auto`` takes a CUDA device, else an Apple GPU (mps), else the CPU.
         devices: Number of devices.
         precision: Number format of matrix products. ``bf16-mixed`` is refused on a CPU that computes it wrong.
+        compile: Compile the encoder with ``torch.compile``: once for the shapes of each montage. What cannot be
+            compiled is refused.
+        deterministic: Allow only algorithms that give the same bits each time, also on a GPU. They are slower.
         progress_bar: Whether to draw one; only ever on a terminal. Elsewhere a line every ten seconds is logged.
         checkpoint: States of the training that an interrupted run goes on from.
         resume: Go on from the last state of this run, or of one that differs in nothing but fewer steps. False starts
@@ -94,9 +97,11 @@ class PretrainParams(StrictModel):
     log_interval_steps: Number = 10
     validation_interval_steps: Number = 100
     n_validation_windows: Number = 200
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: Literal[1] = 1
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    compile: bool = False
+    deterministic: bool = False
     progress_bar: bool = True
     checkpoint: CheckpointParams = CheckpointParams()
     resume: bool = True
@@ -149,7 +154,7 @@ class PretrainParams(StrictModel):
         Left out are those for the machine, the display, the header's license, what is kept and what is replaced. The
         weights of a start count themselves, not where they lie.
         """
-        without = {"accelerator", "devices", "license", "loader", "overwrite", "progress_bar", "start"}
+        without = {"accelerator", "deterministic", "devices", "license", "loader", "overwrite", "progress_bar", "start"}
         without |= {"checkpoint", "keep_runs", "max_skipped_steps", "resume"}
         plain = self.model_dump(mode="json", exclude=without)
         return plain | {"normalization": self.chosen_normalization.model_dump(mode="json")}

@@ -9,6 +9,7 @@ from pathlib import Path
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
 
+from eegfm.nn.device import training_device
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
 from eegfm.training.logs.loggers import remove_logs, run_loggers
@@ -48,9 +49,11 @@ def build_trainer(
     shows_bar = params.progress_bar and sys.stderr.isatty()
     bar: list[Callback] = [TQDMProgressBar() if shows_bar else ProgressLines(n_steps)]
     trainer = Trainer(
-        accelerator=params.accelerator,
+        accelerator=training_device(params.accelerator).type,
         devices=params.devices,
         precision=params.precision,
+        deterministic=params.deterministic,
+        benchmark=False,  # algorithms chosen by their time differ from run to run, and so do their sums
         max_steps=n_steps,
         max_epochs=1,
         val_check_interval=validation_interval(params, n_steps),
