@@ -55,12 +55,15 @@ class ZeroPad(Adapter):
         self.canonical = canonical_montage(config.montage)
         self.unplaced: dict[str, tuple[str, ...]] = {}  # by montage, what is dropped
         self._placements: dict[str, Placement] = {}
+        self._known_masks: dict[str, NDArray[np.bool_] | None] = {}  # by montage, of recordings without bad channels
         self._tensors = MontageTensors(spec.montages)
         self.register_buffer("_positions_m", torch.from_numpy(self.canonical.positions()), persistent=False)
         for name, montage in spec.montages.items():
             placement = place_channels(montage, self.canonical, config.max_distance_m)
             self._check(name, montage, placement)
             self.unplaced[name], self._placements[name] = placement.unplaced, placement
+            given = np.ones((1, montage.n_channels), dtype=np.bool_)
+            self._known_masks[name] = self._known_mask(name, given)
             self._tensors.put(name, "channels", torch.from_numpy(placement.channels))
             self._tensors.put(name, "electrodes", torch.from_numpy(placement.electrodes))
 
@@ -75,12 +78,13 @@ class ZeroPad(Adapter):
         mask = given_mask.new_zeros(n_windows, self.canonical.n_channels)
         mask[:, electrodes] = given_mask
         positions_m = self.get_buffer("_positions_m").expand(n_windows, -1, -1)
+        known, name = channel_padding(batch), batch["montage"]
         return {
             **batch,
             "signal": signal,
             "channel_positions": positions_m,
             "channel_mask": mask,
-            "known_mask": self._known_mask(batch),
+            "known_mask": self._known_masks[name] if known is None else self._known_mask(name, known),
         }
 
     def adapted(self, montage: Montage) -> Montage:
@@ -93,11 +97,11 @@ class ZeroPad(Adapter):
         filled[self._placements[montage].electrodes] = True
         return filled
 
-    def _known_mask(self, batch: WindowBatch) -> NDArray[np.bool_] | None:
-        """(B or 1, K) electrodes that hold signal; None where all do."""
-        placement, given = self._placements[batch["montage"]], channel_padding(batch)
-        known = np.zeros((1 if given is None else len(given), self.canonical.n_channels), dtype=np.bool_)
-        known[:, placement.electrodes] = True if given is None else given[:, placement.channels]
+    def _known_mask(self, montage: str, given: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        """(B or 1, K) electrodes that hold signal, of the (B or 1, C) channels that do; None where all do."""
+        placement = self._placements[montage]
+        known = np.zeros((len(given), self.canonical.n_channels), dtype=np.bool_)
+        known[:, placement.electrodes] = given[:, placement.channels]
         return None if known.all() else known
 
     def _check(self, name: str, montage: Montage, placement: Placement) -> None:
