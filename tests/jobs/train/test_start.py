@@ -11,14 +11,15 @@ import pytest
 import torch
 from lightning import Trainer
 
-from eegfm.adapters.config import PerceiverConfig
+from eegfm.adapters.config import NoAdapterConfig, PerceiverConfig
 from eegfm.ancestry import ImportedWeights
 from eegfm.batch import SignalSpec, TrainStep
 from eegfm.checkpoint import Checkpoint, load_checkpoint
-from eegfm.encoders.config import FembaConfig, PatchTransformerConfig
+from eegfm.encoders.config import FembaConfig, LunaConfig, PatchTransformerConfig
 from eegfm.errors import CheckpointError, ConfigError, EegfmError, SplitError
 from eegfm.io.start_file import StartFileDataset
 from eegfm.jobs.train import fit_pretraining, pretraining
+from eegfm.normalizations.config import FixedScaleConfig
 from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.recording import Montage
 from eegfm.store.layout import StoreFacts
@@ -35,9 +36,10 @@ CHANNELS = ("F3", "F4", "O1", "O2", "Fz")
 FILTERS = {"low_hz": 0.5, "high_hz": 45.0, "notch_hz": None}
 ENCODER = PatchTransformerConfig(d_model=16, head_size=8, n_layers=1, dropout_ratio=0.1)
 ADAPTER = PerceiverConfig(n_queries=4, d_model=16, patch_s=0.5)
-ARCHITECTURE: dict[str, Any] = {"encoder": ENCODER, "adapter": ADAPTER, "reference": "as_recorded"}
-if "normalization" in PretrainParams.model_fields:
-    ARCHITECTURE["normalization"] = {"name": "fixed_scale", "scale_uv": 20.0}  # not that of the encoder
+NORMALIZATION = FixedScaleConfig(scale_uv=20.0)  # not that of the encoder
+ARCHITECTURE: dict[str, Any] = {
+    "encoder": ENCODER, "adapter": ADAPTER, "normalization": NORMALIZATION, "reference": "as_recorded",
+}  # fmt: skip
 RUN: dict[str, Any] = {
     "batch_size": 4, "validation_interval_steps": 2, "log_interval_steps": 1, "accelerator": "cpu",
     "progress_bar": False, "n_steps": 2,
@@ -222,15 +224,19 @@ def test_what_the_start_decides_is_left_out_or_the_same(start: Checkpoint, later
     module, _ = later.start(start, **ARCHITECTURE, bad_channels="mask")
     assert module.params.encoder == ENCODER
     for name, value, said in (
-        ("encoder", ENCODER.model_copy(update={"n_layers": 2}), "'n_layers': 2"),
-        ("adapter", PretrainParams(n_steps=1).adapter, "{'name': 'none'}"),
-        ("reference", "average", "average, that of the start is as_recorded"),
-        ("bad_channels", "interpolate", "interpolate, that of the start is mask"),
+        ("encoder", ENCODER.model_copy(update={"n_layers": 2}), "encoder.n_layers is 2, that of the start is 1"),
+        ("encoder", LunaConfig(), "encoder.name is 'luna', that of the start is 'patch_transformer'"),
+        ("adapter", NoAdapterConfig(), "adapter.name is 'none', that of the start is 'perceiver'"),
+        (
+            "normalization",
+            NORMALIZATION.model_copy(update={"clip": None}),
+            "normalization.clip is None, that of the start is 15.0",
+        ),
+        ("reference", "average", "reference is 'average', that of the start is 'as_recorded'"),
+        ("bad_channels", "interpolate", "bad_channels is 'interpolate', that of the start is 'mask'"),
     ):
         line = refusal(later, start, ConfigError, **{name: value})
-        assert line.startswith(f"adapt.{name} is ")
-        assert said in line or name == "encoder"
-        assert line.endswith(f"leave adapt.{name} out, or start from another encoder")
+        assert line == f"parameter adapt.{said}; leave adapt.{name} out, or start from another encoder"
 
 
 def altered(start: Checkpoint, change: Callable[[dict[str, Any]], Any]) -> Checkpoint:
