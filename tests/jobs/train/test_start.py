@@ -365,7 +365,7 @@ def test_a_frozen_adapter_stays_that_of_the_start(start: Checkpoint, later: Data
     free = train(*later.start(start)).checkpoint().tensors
     assert not np.array_equal(free[adapter], start.tensors[adapter])
     assert refusal(later, start, ConfigError, freeze=FreezeRule(parts=("adaptor",))).startswith(
-        "freeze.parts names 'adaptor', which has no weights; there are "
+        "adapt.freeze.parts names 'adaptor', which has no weights; there are "
     )
 
 
