@@ -160,11 +160,11 @@ def test_the_header_says_what_it_started_from(start: Checkpoint, later: Data, tm
         "phase": "pretrain",
         "fingerprint": start.header.fingerprint,
         "summary": f"{n} of {n} weights matched",
-        "n_matched": n,
         "n_needed": n,
+        "matched": sorted(start.tensors),
         "missing": [],
         "unexpected": [],
-        "n_left_out": 0,
+        "left_out": [],
         "objective": "start",
         "test_persons": [],
         "validation_persons": [],
@@ -261,7 +261,8 @@ def test_a_start_is_loaded_strictly(start: Checkpoint, later: Data) -> None:
     module, _ = later.start(lacking, load=LoadParams(allow_missing=("encoder.layers",)))
     assert module.header is not None
     assert module.header.start is not None
-    assert (module.header.start["missing"], module.header.start["n_matched"]) == ([name], len(start.tensors) - 1)
+    assert module.header.start["missing"] == [name]
+    assert module.header.start["matched"] == sorted(start.tensors.keys() - {name})
     module, _ = later.start(more, load=LoadParams(allow_unexpected=("head",)))
     assert module.header is not None
     assert module.header.start is not None
@@ -287,8 +288,8 @@ def test_another_objective_has_fresh_weights_of_its_own(start: Checkpoint, later
         np.testing.assert_array_equal(value, expected[name], err_msg=name)
     assert module.header is not None
     assert module.header.start is not None
-    n_own = sum(name.startswith("objective.") for name in start.tensors)
-    assert (module.header.start["objective"], module.header.start["n_left_out"]) == ("fresh", n_own)
+    own = sorted(name for name in start.tensors if name.startswith("objective."))
+    assert (module.header.start["objective"], module.header.start["left_out"]) == ("fresh", own)
     assert not np.array_equal(found["objective.mask_token"], start.tensors["objective.mask_token"])
 
 
@@ -304,8 +305,8 @@ def test_an_imported_start_leaves_its_persons_unknown(start: Checkpoint, later: 
     header = later.start(own)[0].header
     assert header is not None
     assert header.start is not None
-    assert (header.start["objective"], header.start["n_left_out"]) == ("fresh", 0)
-    assert header.start["n_matched"] == header.start["n_needed"] == len(own.tensors)
+    assert (header.start["objective"], header.start["left_out"]) == ("fresh", [])
+    assert len(header.start["matched"]) == header.start["n_needed"] == len(own.tensors)
     assert (header.imported, header.n_persons, header.license) == (None, None, "mit")
     assert [parent.imported for parent in header.parents] == [origin]
     assert header.persons == [[f"sim:p{k}"] for k in range(4)]
