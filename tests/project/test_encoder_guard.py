@@ -101,8 +101,34 @@ def test_another_start_is_named_before_the_first_step(tmp_path: Path) -> None:
     said = "was trained from other weights (pretrain abc -> pretrain new)"
     assert refused(adapt, found) == f"{said}{ways}--params=adapt.overwrite=true"
     check_encoder(PRETRAIN + adapt, found)  # the start is made again, and may become what it was
+    found["params:pretrain"] = MemoryDataset(PARAMS.model_copy(update={"n_steps": 7}))
+    check_encoder(PRETRAIN + adapt, found)
+    found["params:pretrain"] = MemoryDataset(PARAMS)
     from_seed = pretrain.create_pipeline(["hbn"], "adapt")
     assert refused(from_seed, found).startswith("was trained from other weights (pretrain abc -> a seed); this run")
+
+
+def test_a_start_that_becomes_another_one_is_named_before_it_is_trained(tmp_path: Path) -> None:
+    """Otherwise the phase is refused when the training of its start has ended, hours later."""
+    adapt = pretrain.create_pipeline(["hbn"], "adapt", "pretrain.encoder")
+    more = pretrain.create_pipeline(["hbn"], "more", "adapt.encoder")
+    found = catalog(tmp_path)
+    parents: tuple[Any, ...] = ()
+    for phase in ("pretrain", "adapt", "more"):
+        found[f"{phase}.encoder"] = CheckpointDataset(filepath=str(tmp_path / f"{phase}.safetensors"))
+        found[f"params:{phase}"] = MemoryDataset(PARAMS)
+        made = header(phase=phase, fingerprint=phase, parents=parents)
+        save_checkpoint(tmp_path / f"{phase}.safetensors", made_with(made, **{phase: PARAMS}))
+        parents = (made.as_parent(),)
+    every = PRETRAIN + adapt + more
+    check_encoder(every, found)
+    longer, replaced = (PARAMS.model_copy(update=one) for one in ({"n_steps": 7}, {"overwrite": True}))
+    found["params:pretrain"] = MemoryDataset(longer)
+    assert refused(every, found).startswith("was trained from other weights (pretrain.n_steps 6 -> 7); this run")
+    found["params:adapt"] = MemoryDataset(replaced)
+    assert refused(every, found).endswith("--params=more.overwrite=true")
+    found["params:more"] = MemoryDataset(replaced)
+    check_encoder(every, found)
 
 
 def test_other_code_is_named_before_the_first_step(tmp_path: Path) -> None:
