@@ -13,6 +13,7 @@ from kedro.pipeline.node import Node
 from checkpoints import header, imported_header
 from eegfm.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
 from eegfm.errors import CheckpointError
+from eegfm.io.absent import AbsentDataset
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.folder import WorkspaceDataset
 from eegfm.io.metrics import MetricsDataset
@@ -146,6 +147,9 @@ def test_imported_and_trained_encoders_do_not_replace_each_other(tmp_path: Path)
     assert refused(PRETRAIN, catalog(tmp_path)).startswith("was imported from labram.pth (SHA-256 222222222222…); this")
     (tmp_path / "report.json").write_text(json.dumps({"file": "labram.pth", "file_sha256": "3" * 64}))
     assert refused(PRETRAIN, catalog(tmp_path)).startswith("was imported from https://example.org/model")
+    left_out = catalog(tmp_path)
+    left_out["import_weights.report"] = AbsentDataset()  # as in plain `kedro run`, which trains
+    assert refused(PRETRAIN, left_out).startswith("was imported from https://example.org/model")
     other = FACTS.model_copy(update={"rate_hz": 250.0})
     assert "with other parameters (import.rate_hz 200.0 -> 250.0)" in refused(IMPORT, catalog(tmp_path, facts=other))
 

@@ -132,5 +132,5 @@ def _imported_file(header: Any, catalog: Catalog) -> str:
     name = "import_weights.report"
     if not header.imported or name not in catalog or not catalog[name].exists():
         return ""
-    report = catalog.load(name)
+    report = catalog.load(name) or {}  # a run that trains leaves it out of its report
     return str(report.get("file", "")) if report.get("file_sha256") == header.imported.file_sha256 else ""
