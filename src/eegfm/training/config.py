@@ -33,7 +33,7 @@ class PretrainParams(StrictModel):
         normalization: Normalization of the signal before the encoder; the encoder's own if not given.
         objective: The self-supervised task.
         start: Weights that the phase starts from, see ``eegfm.training.phases``. They decide encoder, adapter,
-            reference and bad_channels, which are left out then.
+            normalization, reference and bad_channels, which are left out then.
         optimizer: The optimizer.
         schedule: Schedule of the learning rate.
         reference: Reference of the windows for the encoder.

@@ -63,8 +63,8 @@ def prepare(
     data = training_data(mixture, stores, params)
     if params.publish == "best" and not len(data.validation):
         raise ConfigError(
-            "publish is best, but the mixture has no window to validate on; choose publish: last, or keep persons for "
-            "validation (split.validation_ratio)"
+            f"{phase}.publish is best, but the mixture has no window to validate on; choose publish: last, or keep "
+            "persons for validation (split.validation_ratio)"
         )
     identity = run_identity(params, data, signals_of(mixture, stores), parents=[start] if start else [])
     fingerprint = named(identity)
@@ -74,7 +74,7 @@ def prepare(
         check_fit(start, params, data, phase)
     code = encoder_code(params.encoder, params.adapter, params.chosen_normalization)  # now: later edits do not count
     objective = _new_objective(params, data)
-    check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch)
+    check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch, phase)
     report = None
     if start:
         report = take_over(objective, start, params, met, phase, lambda: _fit_statistics(objective, params, data))
