@@ -34,7 +34,7 @@ def test_options_without_a_name_are_those_of_the_default() -> None:
 
 def test_identity_leaves_out_the_machine() -> None:
     here = PretrainParams(n_steps=1, accelerator="cpu", progress_bar=False)
-    there = PretrainParams(n_steps=1, accelerator="gpu", progress_bar=True)
+    there = PretrainParams(n_steps=1, accelerator="cuda", progress_bar=True)
     assert here.identity() == there.identity()
     assert here.identity() != PretrainParams(n_steps=1, seed=1).identity()
 

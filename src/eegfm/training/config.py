@@ -34,7 +34,7 @@ class PretrainParams(StrictModel):
         normalization: Normalization of the signal before the encoder; the encoder's own if not given.
         objective: The self-supervised task.
         start: Weights that the phase starts from, see ``eegfm.training.phases``. They decide encoder, adapter,
-            reference and bad_channels, which are left out then.
+            normalization, reference and bad_channels, which are left out then.
         optimizer: The optimizer.
         schedule: Schedule of the learning rate.
         reference: Reference of the windows for the encoder.
@@ -56,13 +56,16 @@ class PretrainParams(StrictModel):
         log_interval_steps: Steps between two points of the history.
         validation_interval_steps: Steps between two validations; one more follows the last step.
         n_validation_windows: Largest number of windows per corpus that a validation looks at, spread evenly.
-        accelerator: Device of the training.
-        devices: Devices of each node, one process each; ``auto`` takes all GPUs, or one process on a CPU.
+        accelerator: Device of the training; ``auto`` takes a CUDA device, else an Apple GPU (mps), else the CPU.
+        devices: Devices of each node, one process each; ``auto`` takes all GPUs, or one process without CUDA.
         num_nodes: Machines that train together, each with as many devices.
         strategy: How processes share the work. ``ddp`` gives each a whole model and a part of every batch. ``fsdp``
             is refused.
         rendezvous: HOST:PORT at which nodes meet; None takes it from SLURM.
         precision: Number format of matrix products. ``bf16-mixed`` is refused on a CPU that computes it wrong.
+        compile: Compile the encoder with ``torch.compile``: once for the shapes of each montage. What cannot be
+            compiled is refused.
+        deterministic: Allow only algorithms that give the same bits each time, also on a GPU. They are slower.
         progress_bar: Whether to draw one; only ever on a terminal. Elsewhere a line every ten seconds is logged.
         checkpoint: States of the training that an interrupted run goes on from.
         resume: Go on from the last state of this run, or of one that differs in nothing but fewer steps. False starts
@@ -99,12 +102,14 @@ class PretrainParams(StrictModel):
     log_interval_steps: Number = 10
     validation_interval_steps: Number = 100
     n_validation_windows: Number = 200
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: Count | Literal["auto"] = 1
     num_nodes: Count = 1
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"
     rendezvous: str | None = None
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    compile: bool = False
+    deterministic: bool = False
     progress_bar: bool = True
     checkpoint: CheckpointParams = CheckpointParams()
     resume: bool = True
@@ -178,7 +183,7 @@ class PretrainParams(StrictModel):
         Left out are those for the machine, the display, the header's license, what is kept and what is replaced. The
         weights of a start count themselves, not where they lie.
         """
-        without = {"accelerator", "devices", "num_nodes", "strategy", "rendezvous"}
+        without = {"accelerator", "deterministic", "devices", "num_nodes", "strategy", "rendezvous"}
         without |= {"license", "loader", "overwrite", "progress_bar", "start"}
         without |= {"checkpoint", "keep_runs", "max_skipped_steps", "resume"}
         plain = self.model_dump(mode="json", exclude=without)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from eegfm.errors import CheckpointError, TrainingError
 from eegfm.nn.context import Context, Stage
 from eegfm.nn.torch_file import save_torch_file
 from eegfm.objectives.base import LossOutput, Objective
+from eegfm.training.compiling import compiled
 from eegfm.training.config import PretrainParams
 from eegfm.training.freezing import Freezing
 from eegfm.training.logs.averages import Averages
@@ -93,6 +94,7 @@ class PretrainModule(LightningModule):
         if self.average is not None:
             self.parts[WEIGHT_AVERAGE] = self.average
         self._buffers_before = KeptBuffers(objective)
+        self._compiled = ExitStack()
         self._context = Context(n_steps=n_steps, seed=params.seed, corpora=tuple(sorted(weights)))
 
     def forward(self, batch: StoredBatch) -> Encoded:
@@ -216,6 +218,17 @@ class PretrainModule(LightningModule):
     def on_validation_end(self) -> None:
         """Leave the validation out of the speed."""
         self._pace.go_on()
+
+    def setup(self, stage: str) -> None:
+        """Compile the encoder, for as long as a trainer has the module."""
+        self._compiled.close()  # of a trainer that failed
+        if self.params.compile:
+            backbone = self.objective.backbone
+            self._compiled.enter_context(compiled(backbone.encoder, len(backbone.spec.montages)))
+
+    def teardown(self, stage: str) -> None:
+        """Leave the encoder as it was."""
+        self._compiled.close()
 
     def configure_callbacks(self) -> Sequence[Callback]:
         """Freeze what the parameters name, in any trainer."""

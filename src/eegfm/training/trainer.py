@@ -10,6 +10,7 @@ from lightning import Callback, Trainer
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
 
+from eegfm.nn.device import training_device
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
 from eegfm.training.logs.loggers import remove_logs, run_loggers
@@ -53,11 +54,13 @@ def build_trainer(
     shows_bar = params.progress_bar and sys.stderr.isatty()
     bar: list[Callback] = [TQDMProgressBar() if shows_bar else ProgressLines(n_steps)]
     trainer = Trainer(
-        accelerator=params.accelerator,
+        accelerator=training_device(params.accelerator).type,
         devices=params.devices,
         num_nodes=params.num_nodes,
         strategy=RankStrategy(cluster_environment=TorchElasticEnvironment()) if is_shared else "auto",
         precision=params.precision,
+        deterministic=params.deterministic,
+        benchmark=False,  # algorithms chosen by their time differ from run to run, and so do their sums
         max_steps=n_steps,
         max_epochs=1,
         val_check_interval=validation_interval(params, n_steps),

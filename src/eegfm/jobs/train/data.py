@@ -11,12 +11,13 @@ import torch
 from eegfm.batch import SignalSpec
 from eegfm.mixture.shares import rounded_weights
 from eegfm.mixture.table import mixture_sha256
+from eegfm.nn.device import training_device
 from eegfm.splits.leakage import check_rows
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
 from eegfm.training.loading.groups import Mixing, shared_filters, signal_spec, window_groups
 from eegfm.training.loading.loader import TrainingLoader, ValidationLoader
-from eegfm.training.loading.residency import signals_on_device, training_device
+from eegfm.training.loading.residency import signals_on_device
 from eegfm.training.loading.verify import verify_samples
 from eegfm.training.plans.mixture_plan import MixturePlan
 from eegfm.training.plans.plan import Groups
@@ -113,7 +114,7 @@ def _loader(
     n_steps: int,
     params: PretrainParams,
 ) -> TrainingLoader:
-    device, loader = training_device(params.accelerator), params.loader
+    device, loader = training_device(params.accelerator, "pretrain.accelerator"), params.loader
     if whole is not None and device.type == "cuda":  # the threads of the loader do not know the process's own device
         device = torch.device("cuda", torch.cuda.current_device())
     return TrainingLoader(

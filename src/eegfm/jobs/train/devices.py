@@ -3,8 +3,8 @@
 import torch
 
 from eegfm.errors import ConfigError
+from eegfm.nn.device import training_device
 from eegfm.training.config import PretrainParams
-from eegfm.training.loading.residency import training_device
 
 
 def with_devices(params: PretrainParams, key: str = "pretrain") -> PretrainParams:
@@ -17,8 +17,13 @@ def with_devices(params: PretrainParams, key: str = "pretrain") -> PretrainParam
     Raises:
         ConfigError: This node has fewer GPUs, or the batch cannot be shared out over those that it has.
     """
-    is_cuda = training_device(params.accelerator).type == "cuda"
+    device = training_device(params.accelerator, f"{key}.accelerator")
+    is_cuda = device.type == "cuda"
     n_gpus = torch.cuda.device_count() if is_cuda else 0
+    if device.type == "mps" and params.devices not in (1, "auto"):
+        raise ConfigError(
+            f"{key}.devices is {params.devices}, and an Apple machine has one GPU; choose 1, or {key}.accelerator=cpu"
+        )
     if params.devices != "auto":
         if is_cuda and params.devices > n_gpus:
             raise ConfigError(

@@ -77,7 +77,7 @@ def prepare(
     params, data = checked.params, checked.data
     code = encoder_code(params.encoder, params.adapter, params.chosen_normalization)  # now: later edits do not count
     objective = _new_objective(params, data)
-    check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch)
+    check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch, phase)
     report = None
     if start:
         fit_statistics = partial(_fit_statistics, objective, params, data)
@@ -143,8 +143,8 @@ def _checked(
     data = training_data(mixture, stores, params, rank=place[0], world_size=place[1], logs_plan=logs_plan)
     if params.publish == "best" and not len(data.validation):
         raise ConfigError(
-            "publish is best, but the mixture has no window to validate on; choose publish: last, or keep persons for "
-            "validation (split.validation_ratio)"
+            f"{phase}.publish is best, but the mixture has no window to validate on; choose publish: last, or keep "
+            "persons for validation (split.validation_ratio)"
         )
     identity = run_identity(params, data, signals_of(mixture, stores), parents=[start] if start else [])
     fingerprint = named(identity)

@@ -16,11 +16,11 @@ from eegfm.jobs.train.prepare import Refuse, prepare
 from eegfm.jobs.train.reconstruct import reconstruct, shown_windows
 from eegfm.jobs.train.result import PretrainResult
 from eegfm.jobs.train.runs import prune
+from eegfm.nn.device import training_device
 from eegfm.store.stores import Stores
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
 from eegfm.training.data_module import WindowData
-from eegfm.training.loading.residency import training_device
 from eegfm.training.module import PretrainModule
 
 
@@ -100,7 +100,7 @@ def fit_pretraining(
         SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
     """
     if params.precision == "bf16-mixed":
-        check_bfloat16(training_device(params.accelerator))
+        check_bfloat16(training_device(params.accelerator, f"{phase}.accelerator"))
     params = with_devices(params, phase)
     if place is None and n_ranks(params) > 1:
         result = fit_on_ranks(

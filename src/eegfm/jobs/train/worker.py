@@ -9,8 +9,8 @@ import torch
 from eegfm.errors import TrainingError
 from eegfm.jobs.train.exchange import read_job, write_result
 from eegfm.jobs.train.pretrain import fit_pretraining
+from eegfm.nn.device import training_device
 from eegfm.ranks.worker import Place, as_rank
-from eegfm.training.loading.residency import training_device
 
 
 def main(path: Path) -> None:

@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from eegfm.batch import Pairs, StoredBatch, TrainStep, WindowIndex
+from eegfm.nn.device import sent
 from eegfm.store.reader import SignalStore
 from eegfm.store.stores import Stores
-from eegfm.training.loading.buffers import Buffers, PinnedBuffers, ReusedBuffers
+from eegfm.training.loading.buffers import Buffers, PinnedBuffers, ReusedBuffers, pinned
 from eegfm.training.loading.residency import DeviceSignals, gather_on_device
 from eegfm.training.plans.plan import Draw, Groups, Plan
 
@@ -100,7 +101,7 @@ class TrainingLoader:
             corpus, montage = draw.group.corpus, draw.group.montage
             store, signals = self._stores[corpus], self._device_signals.get((corpus, montage))
             batches.extend(gather(part, store, buffers, signals) for part in draw.cuts(self._n_cuts))
-        return batches
+        return [pinned(batch) for batch in batches] if self._device.type == "cuda" else batches
 
     def _asked(self) -> Iterator[range]:
         """Blocks of steps whose samples the system was asked to read.
@@ -222,7 +223,7 @@ def _samples(group: WindowIndex, rows: NDArray[np.int64], store: SignalStore, bu
 
 
 def _resident(group: WindowIndex, rows: NDArray[np.int64], signals: torch.Tensor) -> torch.Tensor:
-    return gather_on_device(signals, torch.from_numpy(rows).to(signals.device), group.n_samples)
+    return gather_on_device(signals, sent(torch.from_numpy(rows), signals.device), group.n_samples)
 
 
 def use_one_thread() -> None:

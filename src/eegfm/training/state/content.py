@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.errors import CheckpointError
-from eegfm.training.loading.residency import training_device
+from eegfm.nn.device import training_device
 from eegfm.training.module import PretrainModule
 from eegfm.training.tensors import named_tensors
 
