@@ -52,6 +52,10 @@ def test_importing_the_parameters_needs_no_torch() -> None:
     [
         ({"strategy": "fsdp"}, "strategy is fsdp; .* choose ddp or auto"),
         (
+            {"devices": 2, "accumulate": 4, "batch_size": 20},
+            r"batch_size 20 .* 2 processes \(devices 2, num_nodes 1\) and 4 parts each \(accumulate\); .*: 16 or 24",
+        ),
+        (
             {"devices": 4, "num_nodes": 2, "batch_size": 20},
             r"batch_size 20 cannot be shared out over 8 processes \(devices 4, num_nodes 2\); .*: 16 or 24",
         ),
