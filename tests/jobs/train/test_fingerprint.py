@@ -249,12 +249,14 @@ def test_all_that_is_given_counts_and_the_machine_does_not() -> None:
     weights = {"w": np.zeros(1, dtype=np.float32)}
     parent = Checkpoint(weights, header())
     other = Checkpoint({"w": np.ones(1, dtype=np.float32)}, header())
+    of_another_objective = Checkpoint(weights, header(objective={"name": "mae"}))
     names = [
         run_fingerprint(params, DATA, {"sim": "s"}),
         run_fingerprint(params.model_copy(update={"seed": 1}), DATA, {"sim": "s"}),
         run_fingerprint(params, DATA, {"sim": "t"}),
         run_fingerprint(params, DATA, {"sim": "s"}, parents=[parent]),
         run_fingerprint(params, DATA, {"sim": "s"}, parents=[other]),
+        run_fingerprint(params, DATA, {"sim": "s"}, parents=[of_another_objective]),
         run_fingerprint(params, DATA, {"sim": "s"}, parents=[other, parent]),
         run_fingerprint(params, DATA, {"sim": "s"}, job="eegfm.jobs.probe.probe"),
         *(
@@ -263,6 +265,8 @@ def test_all_that_is_given_counts_and_the_machine_does_not() -> None:
         ),
     ]
     assert len(set(names)) == len(names)
+    licensed = Checkpoint(weights, header(license="mit", continues=("shorter",)))
+    assert run_fingerprint(params, DATA, {"sim": "s"}, parents=[licensed]) == names[3]
     elsewhere = params.model_copy(
         update={"accelerator": "auto", "progress_bar": True, "license": "mit", "devices": 4, "num_nodes": 2}
         | {"strategy": "ddp", "rendezvous": "node1:29500"}

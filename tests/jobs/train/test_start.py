@@ -34,7 +34,8 @@ from person_tables import split_table
 POSITIONS_M = ((-0.05, 0.05, 0.1), (0.05, 0.05, 0.1), (-0.03, -0.1, 0.05), (0.03, -0.1, 0.05), (0.0, 0.1, 0.06))
 CHANNELS = ("F3", "F4", "O1", "O2", "Fz")
 FILTERS = {"low_hz": 0.5, "high_hz": 45.0, "notch_hz": None}
-ENCODER = PatchTransformerConfig(d_model=16, head_size=8, n_layers=1, dropout_ratio=0.1)
+# Behind a perceiver all channels of a patch are masked together: its one layer has to look along time, too.
+ENCODER = PatchTransformerConfig(attention="full", d_model=16, head_size=8, n_layers=1, dropout_ratio=0.1)
 ADAPTER = PerceiverConfig(n_queries=4, d_model=16, patch_s=0.5)
 NORMALIZATION = FixedScaleConfig(scale_uv=20.0)  # not that of the encoder
 ARCHITECTURE: dict[str, Any] = {
@@ -159,6 +160,7 @@ def test_the_header_says_what_it_started_from(start: Checkpoint, later: Data, tm
     assert header.start == {
         "phase": "pretrain",
         "fingerprint": start.header.fingerprint,
+        "n_steps": 2,
         "summary": f"{n} of {n} weights matched",
         "n_needed": n,
         "matched": sorted(start.tensors),
@@ -362,9 +364,9 @@ def test_a_frozen_adapter_stays_that_of_the_start(start: Checkpoint, later: Data
     is_same = {name: np.array_equal(value, start.tensors[name]) for name, value in found.items()}
     assert all(is_same[name] for name in found if name.startswith("adapter."))
     assert not any(is_same[name] for name in found if name.startswith("encoder.layers.0."))
-    adapter = next(name for name in found if name.startswith("adapter.") and name.endswith("weight"))
     free = train(*later.start(start)).checkpoint().tensors
-    assert not np.array_equal(free[adapter], start.tensors[adapter])
+    moved = [name for name in free if not np.array_equal(free[name], start.tensors[name])]
+    assert {name for name in moved if name.startswith("adapter.") and name.endswith("bias")}, "by more than decay"
     assert refusal(later, start, ConfigError, freeze=FreezeRule(parts=("adaptor",))).startswith(
         "adapt.freeze.parts names 'adaptor', which has no weights; there are "
     )

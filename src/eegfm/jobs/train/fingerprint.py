@@ -66,7 +66,8 @@ def run_identity(
         "weights": data.weights,  # those by size are rounded to what the ranks can share
         "filters": data.filters,
         "signals": signals,
-        "parents": [parent.identity() for parent in parents],
+        # A start gives its weights, its objective's own where that is the same, and what is among the parameters.
+        "parents": [{"weights": p.weights_sha256(), "objective": p.header.objective} for p in parents],
         "code": training_code(params, job),
     }
 

@@ -144,6 +144,7 @@ def take_over(
     return {
         "phase": start.header.phase,
         "fingerprint": start.header.fingerprint,
+        "n_steps": start.header.n_steps,
         "summary": report.summary,
         "n_needed": report.n_needed,
         "matched": list(report.matched),
