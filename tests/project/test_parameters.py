@@ -168,6 +168,12 @@ def test_messages(parameters: dict[str, Any], key: str, value: object, expected:
             "parameter pretrain: batch_size 7 cannot be shared out by the mixture weights (hbn 4.9, tuh 2.1 windows)",
         ),
         (
+            "pretrain.schedule",
+            {"name": "plateau", "patience": 1, "monitor": "val/loss/tuhh"},
+            "parameter pretrain: schedule.monitor 'val/loss/tuhh' names no corpus that is trained on; choose one of "
+            "hbn, tuh, or leave the corpus out",
+        ),
+        (
             "pretrain.accumulate",
             4,
             "parameter pretrain: batch_size 20 cannot be shared out by the mixture weights (hbn 3.5, tuh 1.5 windows "

@@ -78,12 +78,12 @@ def test_steps_are_counted_and_limited(caplog: pytest.LogCaptureFixture) -> None
     assert caplog.messages == [
         "Loss or gradient of step 4 is not finite, and it was left out; 2 of at most 2 (max_skipped_steps)"
     ]
-    later = SkippedSteps(2)
+    later = SkippedSteps(2, "; do this")
     later.load_state_dict(skipped.state_dict())
     later.check()
     assert len(caplog.messages) == 1
     later.count(torch.tensor(False), 9)
     with pytest.raises(TrainingError, match=r"step 10 is not finite, and 3 steps .* max_skipped_steps 2 .*; do this"):
-        later.check("; do this")
+        later.check()
     assert later.n_skipped == 3
     assert SkippedSteps(0).state_dict() == {"n_skipped": 0, "last_skipped": 0}

@@ -170,6 +170,11 @@ def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles:
     """Check the block of each phase, and what it shares with the phase before it and with the mixture."""
     params = {phase.name: checked(params_model(phase.name), parameters[phase.name], phase.name) for phase in phases}
     refuse_other_than_start(phases, params)
+    for key, one in params.items():
+        try:
+            one.schedule.check_corpora(roles.pretrain)
+        except ConfigError as error:
+            raise ConfigError(f"parameter {key}: {error}") from error
     mix = checked(MixtureParams, parameters.get("mix", {}), "mix")
     # Shares by size or by hours follow from the windows; training checks them.
     if {*roles.pretrain} <= {*mix.given_weights} and roles.pretrain and mix.by != "hours":

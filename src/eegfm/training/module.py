@@ -84,7 +84,7 @@ class PretrainModule(LightningModule):
         self.validation_values: dict[str, float] = {}
         """Values of the last validation by name, as ``val/loss``."""
         self._pace, self._validation = Pace(objective.backbone), Pending()
-        self.skipped = SkippedSteps(params.max_skipped_steps)
+        self.skipped = SkippedSteps(params.max_skipped_steps, _remedy(params))
         self.parts: dict[str, Stateful] = {
             "history": self.history,
             "skipped": self.skipped,
@@ -191,7 +191,7 @@ class PretrainModule(LightningModule):
         self.objective.after_step(self._context.of(Stage.TRAINING, step.number, self.rank, self.world_size))
         self._pace.count(step, self.world_size)
         if self._is_logged(step.number):
-            self.skipped.check(self._remedy())
+            self.skipped.check()
             self._record_training(step.number + 1, rates)
 
     def on_validation_epoch_start(self) -> None:
@@ -318,8 +318,10 @@ class PretrainModule(LightningModule):
         """Whether loss and gradient of a step are finite: those of all ranks, so that all decide alike."""
         return torch.isfinite(loss) & torch.isfinite(norm)
 
-    def _remedy(self) -> str:
-        return (
-            f"; lower optimizer.learning_rate (now {self.params.optimizer.learning_rate:g}) or gradient_clip "
-            f"(now {self.params.gradient_clip}), and look for non-finite samples in the store"
-        )
+
+def _remedy(params: PretrainParams) -> str:
+    """What helps against losses that are not finite."""
+    return (
+        f"; lower optimizer.learning_rate (now {params.optimizer.learning_rate:g}) or gradient_clip "
+        f"(now {params.gradient_clip}), and look for non-finite samples in the store"
+    )

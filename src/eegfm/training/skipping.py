@@ -21,10 +21,11 @@ class SkippedSteps:
 
     Args:
         max_skipped: Largest number of steps of a run that may be left out.
+        remedy: What the error advises.
     """
 
-    def __init__(self, max_skipped: int) -> None:
-        self.max_skipped = max_skipped
+    def __init__(self, max_skipped: int, remedy: str = "") -> None:
+        self.max_skipped, self._remedy = max_skipped, remedy
         self._counts: Tensor | None = None  # number of steps that were left out, and the last of them, from 1
         self._n_said = 0
 
@@ -46,11 +47,8 @@ class SkippedSteps:
         n, last = self._counts.unbind()
         self._counts = torch.stack([n + ~is_finite, torch.where(is_finite, last, number + 1)])
 
-    def check(self, remedy: str = "") -> None:
+    def check(self) -> None:
         """Log what was left out since the last look. This waits for the device.
-
-        Args:
-            remedy: What the error advises.
 
         Raises:
             TrainingError: More steps than allowed were left out.
@@ -59,7 +57,7 @@ class SkippedSteps:
         if n > self.max_skipped:
             raise TrainingError(
                 f"loss or gradient of step {last} is not finite, and {n} steps were left out for that, more than "
-                f"max_skipped_steps {self.max_skipped} allows; the last checkpoint is kept{remedy}"
+                f"max_skipped_steps {self.max_skipped} allows; the last checkpoint is kept{self._remedy}"
             )
         if n > self._n_said:
             self._n_said = n

@@ -295,6 +295,17 @@ def test_a_diverging_run_stops(fit: Fit) -> None:
         fit(optimizer=AdamWConfig(learning_rate=1e30), max_skipped_steps=3)
 
 
+def test_statistics_of_broken_samples_stop_before_the_first_step(
+    fit: Fit, stores: dict[str, NoiseStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scales = np.full_like(stores["hbn"].scales(""), np.nan)
+    monkeypatch.setattr(stores["hbn"], "scales", lambda montage: scales)
+    monkeypatch.setattr(Trainer, "fit", Mock(side_effect=AssertionError))
+    found = r"statistics of the first 16 steps are not finite \(targets\.mean, targets\.sd\); look for non-finite"
+    with pytest.raises(TrainingError, match=found):
+        fit()
+
+
 def test_a_run_that_is_stopped_early_publishes_nothing(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     from eegfm.training.logs.throughput import ThroughputMonitor
 

@@ -11,7 +11,8 @@ from torch.optim import Optimizer
 
 from eegfm.training.optimizers.config import BaseOptimizerConfig, OptimizerConfig
 from eegfm.training.schedules.config import WarmupCosineConfig
-from small_objective import SmallObjective, trained
+from eegfm.training.skipping import guarded_step
+from small_objective import SmallObjective, trained, windows
 
 MEMBERS: tuple[type[BaseOptimizerConfig], ...] = get_args(get_args(OptimizerConfig)[0])
 CHOICES: dict[str, dict[str, Any]] = {
@@ -151,6 +152,27 @@ def test_a_state_goes_on_bit_identically_through_a_file(member: type[BaseOptimiz
         found = trained(again, resumed, range(4, 8))
         assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
         assert [g["name"] for g in resumed.param_groups] == [g["name"] for g in optimizer.param_groups]
+
+
+@pytest.mark.parametrize("broken", [{0}, {1, 3}])
+def test_a_step_that_is_left_out_did_not_happen(member: type[BaseOptimizerConfig], broken: set[int]) -> None:
+    """Weights and state are those of a training without that step, also if it is the first."""
+    for config in settings(member):
+        objective, expected = SmallObjective(), SmallObjective()
+        optimizer, plain = built(config, objective), built(config, expected)
+        for step in range(5):
+            optimizer.zero_grad()
+            objective(windows(step)).backward()
+            if step in broken:
+                for p in objective.parameters():
+                    assert p.grad is not None
+                    p.grad.fill_(torch.nan)
+            else:
+                trained(expected, plain, range(step, step + 1))
+            guarded_step(optimizer, torch.tensor(step not in broken))
+        assert all(torch.equal(a, b) for a, b in zip(objective.parameters(), expected.parameters(), strict=True))
+        found, states = (one.state_dict()["state"] for one in (optimizer, plain))
+        assert all(torch.equal(found[k][name], value) for k in states for name, value in states[k].items())
 
 
 def test_the_schedule_scales_every_group(member: type[BaseOptimizerConfig]) -> None:

@@ -111,12 +111,12 @@ def test_no_flipped_bit_is_read_as_another_state(path: Path) -> None:
 def test_an_older_format_is_one_line_with_the_remedy(path: Path) -> None:
     content = torch.load(path, weights_only=True)
     torch.save(content | {"state_format": 0}, path)
-    with pytest.raises(CheckpointError, match=r"is of format 0, .*resume=false.*the eegfm that wrote it") as caught:
+    with pytest.raises(CheckpointError, match=r"is of format 0, .*resume: false.*the eegfm that wrote it") as caught:
         read_state(path)
     assert not isinstance(caught.value, DamageError)
     old = {name: value for name, value in content.items() if name != "seal"} | {"eegfm": '{"format_version": 3}'}
     torch.save(old | {"seal": seal_of(old)}, path)
-    with pytest.raises(CheckpointError, match=r"is of format 3, .*resume=false") as caught:
+    with pytest.raises(CheckpointError, match=r"is of format 3, .*resume: false") as caught:
         read_state(path)
     assert not isinstance(caught.value, DamageError)
 

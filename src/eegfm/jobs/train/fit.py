@@ -140,7 +140,7 @@ def _published(module: PretrainModule, last: TrainState, folder: StateFolder) ->
         if found is None:
             raise CheckpointError(
                 f"publish: best, but {folder.folder} holds no state of the best validation; choose publish: last, or "
-                "train again with --params=pretrain.resume=false"
+                f"train again with --params={published.header.phase}.resume=false"
             )
         published = found
     module.load_state_dict(published.module, strict=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
-from eegfm.errors import ConfigError
+from eegfm.errors import ConfigError, TrainingError
 from eegfm.inference.backbone import new_backbone
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.inference.encoder_code import encoder_code
@@ -172,7 +172,17 @@ def _new_objective(params: PretrainParams, data: TrainingData) -> Objective:
 
 
 def _fit_statistics(objective: Objective, params: PretrainParams, data: TrainingData) -> None:
-    """Estimate statistics of the first steps."""
+    """Estimate statistics of the first steps.
+
+    Raises:
+        TrainingError: One is not finite. No step could be taken then, and its loss would not say why.
+    """
     first_steps = range(min(_N_STATISTICS_STEPS, data.n_steps))
     context = Context(n_steps=data.n_steps, seed=params.seed, corpora=tuple(sorted(data.weights)))
     objective.setup((batch for step in first_steps for batch in data.training.batches(step)), context)
+    bad = [name for name, value in objective.own_state().items() if not value.isfinite().all()]
+    if bad:
+        raise TrainingError(
+            f"statistics of the first {len(first_steps)} steps are not finite ({', '.join(bad[:3])}); look for "
+            "non-finite samples or scales in the store, and ingest the corpus anew"
+        )

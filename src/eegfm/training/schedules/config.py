@@ -1,5 +1,6 @@
 """Menu of schedules of the learning rate. No torch here."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
@@ -147,6 +148,15 @@ class PlateauConfig(WarmedConfig):
                 f"schedule.patience {self.patience}: the rate cannot fall before validation {n_needed - 1}, and of "
                 f"the {length.n_validations} of this run the last comes after its last step; lower "
                 "schedule.patience or validation_interval_steps, or train longer"
+            )
+
+    def check_corpora(self, corpora: Sequence[str]) -> None:
+        """Refuse a value of a corpus that has no validation; see the base class."""
+        corpus = self.monitor.removeprefix(VALIDATION).partition("/")[2]
+        if corpus and corpus not in corpora:
+            raise ConfigError(
+                f"schedule.monitor '{self.monitor}' names no corpus that is trained on; choose one of "
+                f"{', '.join(sorted(corpora))}, or leave the corpus out"
             )
 
 

@@ -1,5 +1,6 @@
 """What the configurations of schedules share: a check against the length of the run, and a warm-up. No torch here."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator
@@ -18,6 +19,13 @@ class ScheduleBase(Buildable):
 
     def check(self, length: RunLength) -> None:
         """Refuse a schedule that is longer than the run.
+
+        Raises:
+            ConfigError: Names the key, its value, and what is allowed.
+        """
+
+    def check_corpora(self, corpora: Sequence[str]) -> None:
+        """Refuse a schedule that watches a corpus which is not trained on.
 
         Raises:
             ConfigError: Names the key, its value, and what is allowed.

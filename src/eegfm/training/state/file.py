@@ -61,14 +61,14 @@ def read_state(path: Path) -> TrainState:
     if content["state_format"] != STATE_FORMAT:
         raise CheckpointError(
             f"{path}: is of format {content['state_format']}, this eegfm goes on from format {STATE_FORMAT} only; "
-            "start anew with --params=pretrain.resume=false, or go on with the eegfm that wrote it"
+            "start anew with resume: false in the block of the phase, or go on with the eegfm that wrote it"
         )
     if content.pop(_SEAL, None) != _seal_or_none(content) or not {HEADER_KEY, *_OWN} <= content.keys():
         raise DamageError(f"{path}: damaged: it is not what was saved")
     try:
         header = header_of(path, content)
     except CheckpointError as error:
-        raise CheckpointError(f"{error}; or start anew with --params=pretrain.resume=false") from error
+        raise CheckpointError(f"{error}; or start anew with resume: false in the block of the phase") from error
     return TrainState(header=header, **{name: content[name] for name in _OWN})
 
 
