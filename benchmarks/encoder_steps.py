@@ -10,6 +10,7 @@ from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from statistics import median
+from types import MethodType
 from typing import Any, NamedTuple
 
 from benchmarks.processes import Task, in_turns, task
@@ -34,6 +35,8 @@ class Candidate(NamedTuple):
 
     attention: str
     objective: dict[str, Any]
+    embeds_all: bool = False
+    patch_embedding: str = "linear"
 
 
 ALL, ANY_HALF, HALF_GRID = {"name": "masked"}, {"name": "mae", "visible": "free"}, {"name": "mae"}
@@ -44,6 +47,9 @@ CANDIDATES = {
     "visible_full": Candidate("full", ANY_HALF),
     "visible_alternating": Candidate("alternating", HALF_GRID),
     "visible_criss_cross": Candidate("criss_cross", HALF_GRID),
+    "visible_alternating_embeds_all": Candidate("alternating", HALF_GRID, embeds_all=True),
+    "visible_conv": Candidate("alternating", HALF_GRID, patch_embedding="conv"),
+    "visible_conv_embeds_all": Candidate("alternating", HALF_GRID, embeds_all=True, patch_embedding="conv"),
 }
 SHAPES = {"129ch_4s": Shape(4, 129, 4), "129ch_20s": Shape(1, 129, 20), "21ch_10s": Shape(8, 21, 10)}
 TARGETS = {
@@ -101,8 +107,9 @@ def trainer(candidate: str, shape: Shape, n_layers: int) -> Callable[[AbstractCo
     from eegfm.signal.montages.canonical import spread_montage
     from eegfm.training.config import PretrainParams
 
-    attention, objective_choices = CANDIDATES[candidate]
-    encoder_choices = {"name": "patch_transformer", **ENCODER, "n_layers": n_layers, "attention": attention}
+    attention, objective_choices, embeds_all, patch_embedding = CANDIDATES[candidate]
+    choices = {"n_layers": n_layers, "attention": attention, "patch_embedding": patch_embedding}
+    encoder_choices = {"name": "patch_transformer", **ENCODER, **choices}
     params = PretrainParams(encoder=encoder_choices, objective=objective_choices, n_steps=1)
     montage = spread_montage(shape.n_channels)
     spec = SignalSpec(RATE_HZ, {montage.name: montage}, {montage.name: RATE_HZ * shape.duration_s})
@@ -110,6 +117,8 @@ def trainer(candidate: str, shape: Shape, n_layers: int) -> Callable[[AbstractCo
         params.encoder, params.adapter, spec, 0, reference="as_recorded", bad_channels=params.bad_channels
     )
     backbone.prepare = backbone.normalization.forward  # of windows in microvolts: the encoder is what is measured
+    if embeds_all:  # masked patches too, which are dropped then
+        backbone.encoder.tokenize_visible = MethodType(lambda encoder, of, _: encoder.tokenize(of), backbone.encoder)
     objective = build_seeded(params.objective, 0, backbone)
     optimizer, numbers = params.optimizer.build(objective), count()
     batch = simulated_batch(montage, shape)
@@ -135,6 +144,7 @@ def simulated_batch(montage: Any, shape: Shape) -> Any:
         "signal": 20 * torch.randn(size, generator=torch.Generator().manual_seed(0)),
         "channel_positions": torch.from_numpy(montage.positions()).expand(shape.n_windows, -1, -1),
         "channel_mask": all_real(shape.n_windows, shape.n_channels, torch.device("cpu")),
+        "known_mask": None,
         "reference": "average",
         "recording": torch.zeros(shape.n_windows, dtype=torch.int64),
         "corpus": "simulated",

@@ -103,7 +103,7 @@ def test_more_steps_of_the_same_run_are_not_refused(length: dict[str, Any], is_l
     assert is_only_longer(made, now) is is_longer
     assert (changed_parameters(made["params"], now["params"], "pretrain") == "") is is_longer
     if is_longer:
-        refuse_trained(file, runs, overwrite=False)("new", now)
+        refuse_trained(file, runs, overwrite=False, key="pretrain")("new", now)
         assert not is_only_longer(made, now | {"mixture": "other"})
         assert "pretrain.seed 0 -> 1" in changed_parameters(made["params"], now["params"] | {"seed": 1}, "pretrain")
     else:

@@ -313,6 +313,21 @@ def test_a_second_signal_ends_a_block_that_saves(start: Start) -> None:
     assert run.end() == (143, [line(TERM)])
 
 
+def test_a_rank_that_saves_hears_one_signal(start: Start, tmp_path: Path) -> None:
+    code = _DEFERRED.replace("0.5", "1000").replace("stoppable()", "stoppable(hears_once=True)")
+    wait = (
+        f"    while not os.path.exists({str(tmp_path / 'again')!r}): time.sleep(0.01)\n    deferral.end('it is saved')"
+    )
+    run = start(*program(code + wait))
+    run.wait_for(prints("ready"))
+    run.send(USR1)
+    run.wait_for(prints("ready\nsaving"))
+    run.send(TERM)
+    time.sleep(0.2)
+    (tmp_path / "again").touch()
+    assert run.end() == (143, [f"eegfm: error: stopped by {NAMES[USR1]}; it is saved"])
+
+
 def test_a_block_that_is_no_program_leaves_it_alive(start: Start) -> None:
     run = start(*program("""
 try:

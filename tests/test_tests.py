@@ -45,7 +45,6 @@ SCENARIOS = {
     "test_weights_in_and_out.py": "pipelines import_weights and export",
     "training/plans/pairs/test_gathered_pairs.py": "from a table through plan and loader to batches",
     "training/test_accumulation.py": "plan, loader, random choices and module together",
-    "training/test_ranks.py": "several processes",
     "windows/tasks/test_hbn_quirks.py": "all tasks of HBN on files with known faults",
     "windows/test_names.py": "one rule for all cutters and tasks",
 }

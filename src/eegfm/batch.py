@@ -67,6 +67,7 @@ class WindowBatch(TypedDict):
     channel_positions: "Tensor"  # (B, C, 3) float32 metres, head frame
     second_positions: NotRequired["Tensor"]  # (B, C, 3) of the electrodes that bipolar derivations subtract
     channel_mask: "Tensor"  # (B, C) bool, False for a channel that is only padding, or bad in its recording
+    known_mask: NotRequired["NDArray[np.bool_] | None"]  # (B or 1, C), see ``channel_padding``; stays on the CPU
     reference: str  # the reference after preparation, e.g. "average"
     recording: "Tensor"  # (B,) int64
     corpus: str
@@ -89,9 +90,14 @@ def rank_slice(rank: int, world_size: int) -> slice:
 
 
 def padding_mask(batch: WindowBatch) -> "Tensor | None":
-    """The channel mask of a batch in which a channel is only padding, else None."""
+    """The channel mask of a batch in which a channel is only padding, else None.
+
+    Nothing is looked up on the device where ``known_mask`` tells.
+    """
     import torch
 
+    if "known_mask" in batch:
+        return None if batch["known_mask"] is None else batch["channel_mask"]
     mask = batch["channel_mask"]
     # One value spread over all channels, as batches without padding carry it, can only be True: that is known
     # without waiting for the device.
@@ -99,6 +105,18 @@ def padding_mask(batch: WindowBatch) -> "Tensor | None":
         return None
     # A traced program cannot look at values; it masks whether there is padding or not.
     return mask if torch.compiler.is_compiling() or not bool(mask.all()) else None
+
+
+def channel_padding(batch: WindowBatch) -> "NDArray[np.bool_] | None":
+    """The channel mask on the CPU: (B, C), or (1, C) where all windows share it; None where no channel is padding.
+
+    Loading knows bad channels, and adapters know what they fill: both tell in ``known_mask``, so that nothing waits for
+    the device. A batch without that key is looked up.
+    """
+    if "known_mask" in batch:
+        return batch["known_mask"]
+    mask = padding_mask(batch)
+    return None if mask is None else mask.cpu().numpy()
 
 
 @dataclass(frozen=True)

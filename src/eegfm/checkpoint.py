@@ -88,12 +88,16 @@ class Checkpoint:
 
     def identity(self) -> str:
         """Hash of weights and header, without the record and the versions of libraries."""
+        header = self.header.model_dump(mode="json", exclude={"record", "versions"})
+        return sha256_of([self.weights_sha256(), header])
+
+    def weights_sha256(self) -> str:
+        """Hash of the weights with their names."""
         sha = hashlib.sha256()
         for described, array in _described(self.tensors):
             sha.update(described)
             sha.update(array.data)
-        header = self.header.model_dump(mode="json", exclude={"record", "versions"})
-        return sha256_of([sha.hexdigest(), header])
+        return sha.hexdigest()
 
     def with_record(self, record: Record | None) -> "Checkpoint":
         """The same weights with another record."""

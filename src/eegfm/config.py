@@ -30,7 +30,8 @@ class StrictModel(BaseModel):
 def first_problem(error: ValidationError) -> str:
     """The first problem of a configuration, in one line: where it is, and what is allowed there."""
     first = error.errors()[0]
-    return ": ".join(filter(None, [".".join(map(str, first["loc"]))[:200], first["msg"]]))
+    message = first["msg"].removeprefix("Value error, ")
+    return ": ".join(filter(None, [".".join(map(str, first["loc"]))[:200], message]))
 
 
 def refuse_unused(config: BaseModel, names: Iterable[str], why: str) -> None:

@@ -125,7 +125,7 @@ def stop_before_the_run(command: Sequence[str]) -> None:
 
 
 @contextmanager
-def stoppable(after: str = AFTER_A_RUN, *, is_program: bool = True) -> Iterator[None]:
+def stoppable(after: str = AFTER_A_RUN, *, is_program: bool = True, hears_once: bool = False) -> Iterator[None]:
     """End the block with ``Stopped`` and one line on SIGTERM and Ctrl-C.
 
     Cleaning up may take ``GRACE_S``. After this time the process is ended, even if it swallows the exception, waits for
@@ -136,6 +136,7 @@ def stoppable(after: str = AFTER_A_RUN, *, is_program: bool = True) -> Iterator[
         after: What the line says about what is left, and about how to go on.
         is_program: Whether the block is all that its process is there for. The process is then ended after ``GRACE_S``
             even when the block has ended already, e.g. if it waits for threads.
+        hears_once: Whether a second signal changes nothing. A rank gets the same signal from several sides.
 
     Raises:
         Stopped: A signal came.
@@ -143,7 +144,7 @@ def stoppable(after: str = AFTER_A_RUN, *, is_program: bool = True) -> Iterator[
     if threading.current_thread() is not threading.main_thread() or _Stop.current:
         yield
         return
-    stop = _Stop(after, is_program)
+    stop = _Stop(after, is_program, hears_once)
     try:
         yield
     except BaseException:
@@ -155,7 +156,7 @@ def stoppable(after: str = AFTER_A_RUN, *, is_program: bool = True) -> Iterator[
         stop.uninstall()
     if stop.number is not None:
         stop.say()
-        raise Stopped(stop.number)
+        raise Stopped(stop.number, stop.after)
 
 
 class _Stop:
@@ -163,9 +164,9 @@ class _Stop:
 
     current: ClassVar["_Stop | None"] = None
 
-    def __init__(self, after: str, is_program: bool) -> None:
+    def __init__(self, after: str, is_program: bool, hears_once: bool) -> None:
         self.number: int | None = None
-        self._is_program = is_program
+        self._is_program, self._hears_once = is_program, hears_once
         self._is_over = threading.Event()
         self.after = after
         self.deferral: Deferral | None = None
@@ -217,6 +218,8 @@ class _Stop:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._is_handled:
+            if self._hears_once:
+                return
             self._end(number)
         self._is_handled, self.number = True, number
         if self.deferral is None:

@@ -248,6 +248,8 @@ def visible_subset(subject: Subject) -> None:
             masking = with_key_mask(tokens, visible.mask(tokens.content.shape[1]))
             expected = take(encoder.encode(masking), visible.index)
             assert deviation(encoder.encode(tokens, visible), expected) < CLOSE
+            few = encoder.tokenize_visible(batch, visible)
+            assert deviation(encoder.encode(few, visible), expected) < CLOSE
             assert deviation(take(encoder.encode(tokens), visible.index), expected) > DIFFERENT / 10
 
 

@@ -185,6 +185,7 @@ def test_splines_to_another_montage_start_from_good_channels(handling: BadChanne
         alone = Interpolate(InterpolateConfig(montage="1010_64"), SignalSpec(100.0, {"m": less}, {"m": 30}))
         window = Rereference({"m": TUH}, "average", handling)(stored_window(batch, k))
         few = {**window, "signal": window["signal"][:, kept], "channel_mask": window["channel_mask"][:, kept]}
+        del few["known_mask"]
         torch.testing.assert_close(out["signal"][k : k + 1], alone(few)["signal"], atol=2e-3, rtol=1e-4)
 
 

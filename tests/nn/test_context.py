@@ -114,6 +114,20 @@ def test_those_of_a_cuda_device_too() -> None:
     torch.cuda.set_rng_state(before, device)
 
 
+def test_those_of_an_apple_gpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for its generator, which ``fork_rng`` does not know."""
+    states = [torch.tensor([7])]
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: states[-1])
+    monkeypatch.setattr(torch.mps, "set_rng_state", states.append)
+    monkeypatch.setattr(torch.mps, "manual_seed", lambda seed: states.append(torch.tensor([seed])))
+    for step in (1, 1, 2):
+        with pytest.raises(KeyError), Context(step).global_draws(torch.device("mps")):
+            raise KeyError
+    seen = [int(state) for state in states]
+    assert seen[0::2] == [7] * 4, "it comes out as it went in, also after an error"
+    assert seen[1] == seen[3] != seen[5]
+
+
 def test_a_corpus_that_is_none_of_the_run_is_our_mistake() -> None:
     with pytest.raises(AssertionError, match="mine is none of"):
         PLACES[0].generator(MASKS, "mine")

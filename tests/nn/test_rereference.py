@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from eegfm.batch import Pairs, SignalSpec, StoredBatch, padding_mask
+from eegfm.batch import Pairs, SignalSpec, StoredBatch, channel_padding, padding_mask
 from eegfm.errors import ConfigError
 from eegfm.nn.rereference import Rereference, reference_matrix
 from eegfm.recording import Montage, Reference
@@ -177,7 +177,26 @@ def test_windows_without_padding_are_known_to_have_none() -> None:
     out = Rereference({"m": TUH})(stored("m", np.zeros((2, 5, 21), dtype=np.int16), np.ones((2, 21), dtype=np.float32)))
     assert out["channel_mask"].stride() == (0, 0)
     assert padding_mask(out) is None
+    del out["known_mask"]
+    assert padding_mask(out) is None
+    assert channel_padding(out) is None
     out["channel_mask"] = torch.ones(2, 21, dtype=torch.bool)
     assert padding_mask(out) is None
     out["channel_mask"][0, 3] = False
+    assert padding_mask(out) is out["channel_mask"]
+    assert np.array_equal(channel_padding(out), out["channel_mask"].numpy())
+
+
+@pytest.mark.parametrize("handling", ["mask", "interpolate"])
+def test_what_is_known_on_the_cpu_is_the_mask(handling: str) -> None:
+    batch = stored("m", np.zeros((2, 5, 21), dtype=np.int16), np.ones((2, 21), dtype=np.float32))
+    batch["is_bad"] = np.zeros((2, 21), dtype=bool)
+    batch["is_bad"][1, 4] = True
+    out = Rereference({"m": TUH}, bad_channels=handling)(batch)
+    if handling == "interpolate":
+        assert out["known_mask"] is None
+        assert out["channel_mask"].stride() == (0, 0)
+        return
+    assert np.array_equal(out["known_mask"], ~batch["is_bad"])
+    assert np.array_equal(out["known_mask"], out["channel_mask"].numpy())
     assert padding_mask(out) is out["channel_mask"]

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from backbones import WindowBackbone
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder
-from eegfm.encoders.config import EegnetConfig, LunaConfig, PatchTransformerConfig
+from eegfm.encoders.config import EegnetConfig, LabramConfig, LunaConfig, PatchTransformerConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.encoders.tokens import Tokens, Visible
 from eegfm.encoders.traits import EncoderConfig, Traits
@@ -18,6 +18,8 @@ from eegfm.nn.context import Context
 from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.objectives.mae import Mae
 from eegfm.objectives.masked import Masked
+from eegfm.objectives.patches.masks import others
+from eegfm.objectives.patches.objective import Masking
 from eegfm.recording import Montage
 from eegfm.training.config import PretrainParams
 
@@ -210,3 +212,70 @@ def test_channels_that_fill_a_token_up_are_not_scored(target: str, filler: str) 
     assert float(again.detach()) == float(loss.detach())
     objective.setup([windows], context())
     torch.testing.assert_close(objective.targets.mean, of_all)
+
+
+class EmbedsAll(Mae):
+    """The way that embeds masked patches too, and drops them then."""
+
+    def mask(self, batch: WindowBatch, context: Context) -> Masking:
+        """Embed, then choose."""
+        tokens = self.encoder.tokenize(batch)
+        visible = self._draw(batch, tokens.n_rows, tokens.n_patches, context)
+        masked = others(visible.index, tokens.n_rows * tokens.n_patches)
+        return Masking(masked, tokens, self.encoder.encode(tokens, visible), visible)
+
+
+@pytest.mark.parametrize("visible", ["free", "rectangular"])
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        PatchTransformerConfig(d_model=32, head_size=16, n_layers=2, n_registers=1),
+        PatchTransformerConfig(d_model=32, head_size=16, n_layers=2, attention="full", spectrum_input=True),
+        PatchTransformerConfig(d_model=32, head_size=8, n_layers=1, attention="criss_cross", patch_embedding="conv"),
+        LabramConfig(n_layers=1, patch_samples=200),
+        LabramConfig(n_layers=1, patch_samples=200, patch_norm="window"),
+    ],
+    ids=["alternating", "full", "criss_cross", "labram", "labram-window"],
+)
+def test_only_visible_patches_are_embedded(
+    encoder: EncoderConfig, visible: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same loss and gradients as with all of them, which an embedding that mixes patches gets."""
+    config = MaeConfig(visible=visible, target="signal", mask_ratio=0.6, allow_leaks=True)
+    windows = batch()
+    windows["channel_mask"][1, 3] = False
+    losses, gradients, n_embedded = [], [], []
+    for kind in (Mae, EmbedsAll):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            objective = kind(config, WindowBackbone(new_encoder(encoder, SPEC, seed=0), SPEC))
+        patches_of = type(objective.encoder).patches_of
+
+        def counted(self: Encoder, *args: object) -> torch.Tensor:
+            found = patches_of(self, *args)  # noqa: B023 - the same for both
+            n_embedded.append(found.shape[1])
+            return found
+
+        with monkeypatch.context() as patched:
+            patched.setattr(type(objective.encoder), "patches_of", counted)
+            loss = objective(windows, context(3)).loss
+        loss.backward()
+        losses.append(loss.detach())
+        gradients.append({name: p.grad for name, p in objective.named_parameters() if p.grad is not None})
+    torch.testing.assert_close(losses[0], losses[1], rtol=1e-6, atol=0)
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-4, atol=1e-6, msg=name)
+    n_tokens = 6 * 400 // objective.encoder.patch_samples
+    few, many = set(n_embedded[: len(n_embedded) // 2]), set(n_embedded[len(n_embedded) // 2 :])
+    assert many == {n_tokens}
+    n_visible = shown_in(objective, objective.backbone.prepare(windows)).index.shape[1]
+    assert few == {n_tokens if encoder.leaks else n_visible}
+
+
+def test_content_is_given_of_those_that_were_embedded_only() -> None:
+    objective, windows = build(visible="free"), batch()
+    visible = shown_in(objective, windows)
+    tokens = objective.encoder.tokenize_visible(windows, visible)
+    with pytest.raises(AssertionError, match="others were embedded"):
+        tokens.content_of(visible.index[:, 1:])

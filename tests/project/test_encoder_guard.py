@@ -13,6 +13,7 @@ from kedro.pipeline.node import Node
 from checkpoints import header, imported_header
 from eegfm.checkpoint import Checkpoint, CheckpointHeader, load_checkpoint, save_checkpoint
 from eegfm.errors import CheckpointError
+from eegfm.io.absent import AbsentDataset
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.folder import WorkspaceDataset
 from eegfm.io.metrics import MetricsDataset
@@ -101,8 +102,34 @@ def test_another_start_is_named_before_the_first_step(tmp_path: Path) -> None:
     said = "was trained from other weights (pretrain abc -> pretrain new)"
     assert refused(adapt, found) == f"{said}{ways}--params=adapt.overwrite=true"
     check_encoder(PRETRAIN + adapt, found)  # the start is made again, and may become what it was
+    found["params:pretrain"] = MemoryDataset(PARAMS.model_copy(update={"n_steps": 7}))
+    check_encoder(PRETRAIN + adapt, found)
+    found["params:pretrain"] = MemoryDataset(PARAMS)
     from_seed = pretrain.create_pipeline(["hbn"], "adapt")
     assert refused(from_seed, found).startswith("was trained from other weights (pretrain abc -> a seed); this run")
+
+
+def test_a_start_that_becomes_another_one_is_named_before_it_is_trained(tmp_path: Path) -> None:
+    """Otherwise the phase is refused when the training of its start has ended, hours later."""
+    adapt = pretrain.create_pipeline(["hbn"], "adapt", "pretrain.encoder")
+    more = pretrain.create_pipeline(["hbn"], "more", "adapt.encoder")
+    found = catalog(tmp_path)
+    parents: tuple[Any, ...] = ()
+    for phase in ("pretrain", "adapt", "more"):
+        found[f"{phase}.encoder"] = CheckpointDataset(filepath=str(tmp_path / f"{phase}.safetensors"))
+        found[f"params:{phase}"] = MemoryDataset(PARAMS)
+        made = header(phase=phase, fingerprint=phase, parents=parents)
+        save_checkpoint(tmp_path / f"{phase}.safetensors", made_with(made, **{phase: PARAMS}))
+        parents = (made.as_parent(),)
+    every = PRETRAIN + adapt + more
+    check_encoder(every, found)
+    longer, replaced = (PARAMS.model_copy(update=one) for one in ({"n_steps": 7}, {"overwrite": True}))
+    found["params:pretrain"] = MemoryDataset(longer)
+    assert refused(every, found).startswith("was trained from other weights (pretrain.n_steps 6 -> 7); this run")
+    found["params:adapt"] = MemoryDataset(replaced)
+    assert refused(every, found).endswith("--params=more.overwrite=true")
+    found["params:more"] = MemoryDataset(replaced)
+    check_encoder(every, found)
 
 
 def test_other_code_is_named_before_the_first_step(tmp_path: Path) -> None:
@@ -120,6 +147,9 @@ def test_imported_and_trained_encoders_do_not_replace_each_other(tmp_path: Path)
     assert refused(PRETRAIN, catalog(tmp_path)).startswith("was imported from labram.pth (SHA-256 222222222222…); this")
     (tmp_path / "report.json").write_text(json.dumps({"file": "labram.pth", "file_sha256": "3" * 64}))
     assert refused(PRETRAIN, catalog(tmp_path)).startswith("was imported from https://example.org/model")
+    left_out = catalog(tmp_path)
+    left_out["import_weights.report"] = AbsentDataset()  # as in plain `kedro run`, which trains
+    assert refused(PRETRAIN, left_out).startswith("was imported from https://example.org/model")
     other = FACTS.model_copy(update={"rate_hz": 250.0})
     assert "with other parameters (import.rate_hz 200.0 -> 250.0)" in refused(IMPORT, catalog(tmp_path, facts=other))
 

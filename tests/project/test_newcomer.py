@@ -152,9 +152,9 @@ MISTAKES = {
     ),
     # The machine.
     "a GPU that is not there": Mistake(
-        ("parameter pretrain.accelerator is 'gpu'", "finds no GPU on this machine; set pretrain.accelerator=cpu"),
+        ("parameter pretrain.accelerator is 'cuda'", "finds no GPU on this machine; set pretrain.accelerator=cpu"),
         ("--env=test", "--pipelines=pretrain"),
-        params="pretrain.accelerator=gpu",
+        params="pretrain.accelerator=cuda",
         asks_torch=True,
     ),
     "a file where the data should lie": Mistake(

@@ -177,7 +177,14 @@ def test_messages(parameters: dict[str, Any], key: str, value: object, expected:
             "pretrain.accumulate",
             4,
             "parameter pretrain: batch_size 20 cannot be shared out by the mixture weights (hbn 3.5, tuh 1.5 windows "
-            "in each of the 4 parts that accumulate asks for); nearest batch sizes that can: 40; change batch_size, ",
+            "in each of the 4 parts that accumulate asks for); "
+            "nearest batch sizes that can: 40; change batch_size, accumulate or the",
+        ),
+        (
+            "pretrain.devices",
+            4,
+            "parameter pretrain: batch_size 20 cannot be shared out by the mixture weights (hbn 3.5, tuh 1.5 windows "
+            "on each of 4 devices); nearest batch sizes that can: 40",
         ),
     ],
 )

@@ -72,6 +72,18 @@ def test_blocks_of_all_phases_are_checked_and_have_an_identity(parameters: dict[
     assert refused(wrong).startswith("parameter adapt: batch_size 7 cannot be shared out")
 
 
+def test_the_encoders_own_normalization_is_the_same_given_and_left_out(parameters: dict[str, Any]) -> None:
+    own = {"normalization": {"name": "fixed_scale", "scale_uv": 30}}
+    first = {**parameters["pretrain"], **own}
+    assert check_parameters(with_phases(parameters, ["pretrain", "adapt"], adapt={**BLOCK, **own}))
+    assert check_parameters(with_phases(parameters, ["pretrain", "adapt"], pretrain=first, adapt={**BLOCK}))
+    other = {**BLOCK, "normalization": {"name": "fixed_scale", "scale_uv": 31}}
+    line = refused(with_phases(parameters, ["pretrain", "adapt"], adapt=other))
+    assert line.startswith(
+        "parameter adapt.normalization.scale_uv is 31.0, but adapt starts from pretrain, where it is"
+    )
+
+
 @pytest.mark.parametrize(
     ("names", "blocks", "expected"),
     [

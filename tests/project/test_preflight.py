@@ -2,6 +2,7 @@
 
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,18 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from checkpoints import header, imported_header
-from eegfm.checkpoint import Checkpoint
+from eegfm.checkpoint import Checkpoint, save_checkpoint
 from eegfm.errors import CheckpointError, ConfigError, EegfmError, SplitError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.folder import FolderDataset, WorkspaceDataset
 from eegfm.io.foreign_file import ForeignFileDataset
+from eegfm.io.start_file import StartFileDataset
 from eegfm.io.table import TableDataset
 from eegfm.jobs.acquire.config import AcquireParams
 from eegfm.jobs.ingest.config import IngestParams
 from eegfm.jobs.weights.config import ExportParams, ImportParams
-from eegfm.pipelines import export, import_weights, ingest, probe
+from eegfm.pipelines import export, import_weights, ingest, pretrain, probe
 from eegfm.project import preflight
 from eegfm.project.preflight import check_machine
 from eegfm.signal.config import SignalParams
@@ -85,8 +87,8 @@ def test_a_stored_encoder_that_needs_an_extra(tmp_path: Path, monkeypatch: pytes
     [
         (
             "pretrain",
-            PretrainParams(n_steps=1, accelerator="gpu"),
-            "parameter pretrain.accelerator is 'gpu', and torch",
+            PretrainParams(n_steps=1, accelerator="cuda"),
+            "parameter pretrain.accelerator is 'cuda', and torch",
         ),
         ("probe", ProbeParams(task="eyes", device="cuda"), "parameter probe.device is 'cuda', and torch"),
     ],
@@ -108,7 +110,7 @@ def test_a_gpu_that_does_not_know_the_number_format(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Old GPU")
     for is_known in (True, False):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda is_known=is_known: is_known)
-        asked = PretrainParams(n_steps=1, accelerator="gpu", precision="bf16-mixed")
+        asked = PretrainParams(n_steps=1, accelerator="cuda", precision="bf16-mixed")
         if is_known:
             check_machine(step("params:pretrain"), params("pretrain", asked))
             continue
@@ -122,6 +124,23 @@ def test_torch_is_asked_only_about_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Non
         value = PretrainParams(n_steps=1, accelerator=accelerator, precision="bf16-mixed")
         check_machine(step("params:pretrain"), params("pretrain", value))
     check_machine(step("params:probe"), params("probe", ProbeParams(task="eyes")))
+
+
+def test_devices_and_nodes_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    for name in ("SLURM_JOB_ID", "SLURM_JOB_NUM_NODES", "SLURM_NNODES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for given, line in (
+        ({"devices": 2}, "pretrain.devices is 2, and this node has 1 GPU; choose"),
+        ({"num_nodes": 2}, "pretrain.num_nodes is 2, and this is no job of SLURM; start it with sbatch"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            check_machine(step("params:pretrain"), params("pretrain", PretrainParams(n_steps=1, **given)))
+        assert str(caught.value).startswith(line)
+    check_machine(step("params:pretrain"), params("pretrain", PretrainParams(n_steps=1, devices=2, accelerator="cpu")))
 
 
 def table(path: Path) -> TableDataset:
@@ -192,18 +211,20 @@ def test_the_folder_above_an_export_is_written_too(tmp_path: Path) -> None:
         check_machine(export.create_pipeline(), DataCatalog(entries))
 
 
-def test_signals_of_another_rate_than_the_encoder_expects(tmp_path: Path) -> None:
-    encoder = CheckpointDataset(filepath=str(tmp_path / "e.safetensors"))
+@pytest.mark.parametrize(
+    ("entry", "kind"), [("pretrain.encoder", CheckpointDataset), ("adapt.start", StartFileDataset)]
+)
+def test_signals_of_another_rate_than_the_encoder_expects(entry: str, kind: Any, tmp_path: Path) -> None:
     described = header(filters={"low_hz": 0.5, "high_hz": 45.0, "notch_hz": None})
-    encoder.save(Checkpoint({"w": np.zeros(2)}, described))
-    pipeline = step("params:signal", "params:probe", "pretrain.encoder", outputs="hbn.signals")
+    save_checkpoint(tmp_path / "e.safetensors", Checkpoint({"w": np.zeros(2)}, described))
+    pipeline = step("params:signal", "params:probe", entry, outputs="hbn.signals")
     for signal, differs in (({}, ""), ({"rate_hz": 200.0, "high_hz": 40.0}, "high_hz 40.0 -> 45.0")):
         asked = SignalParams.model_validate({"rate_hz": 100.0, "low_hz": 0.5, "high_hz": 45.0} | signal)
         catalog = DataCatalog(
             {
                 "params:signal": MemoryDataset(asked),
                 "params:probe": MemoryDataset(ProbeParams(task="eyes")),
-                "pretrain.encoder": encoder,
+                entry: kind(filepath=str(tmp_path / "e.safetensors")),
                 "hbn.signals": WorkspaceDataset(path=str(tmp_path / "signals")),
             }
         )
@@ -227,14 +248,22 @@ def test_weights_that_are_not_there(tmp_path: Path) -> None:
     ("corpora", "line"),
     [([], "corpora of the imported encoder are unknown"), (["HBN"], "trained on unknown persons of HBN"), (["x"], "")],
 )
-def test_imported_weights_that_may_know_the_probed_persons(corpora: list[str], line: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("n_trained", [0, 1, 2])
+def test_imported_weights_that_may_know_the_probed_persons(
+    n_trained: int, corpora: list[str], line: str, tmp_path: Path
+) -> None:
+    """They are probed, or a phase starts from them whose encoder is probed, or the phase after that."""
     encoder = CheckpointDataset(filepath=str(tmp_path / "e.safetensors"))
     encoder.save(Checkpoint({"w": np.zeros(2)}, imported_header(corpora=corpora)))
+    phases = ["pretrain", "adapt", "more"][: n_trained + 1]
+    trainings = [pretrain.create_pipeline(["hbn"], b, f"{a}.encoder") for a, b in pairwise(phases)]
+    pipeline = sum(trainings, probe.create_pipeline("hbn", phases[-1]))
+    folders = {f"{phase}.runs": WorkspaceDataset(path=str(tmp_path)) for phase in phases}
     for is_allowed in (True, False):
         asked = ProbeParams(task="eyes", allow_pretrained_persons=is_allowed)
-        catalog = DataCatalog({"params:probe": MemoryDataset(asked), "pretrain.encoder": encoder})
+        catalog = DataCatalog({"params:probe": MemoryDataset(asked), "pretrain.encoder": encoder, **folders})
         if is_allowed or not line:
-            check_machine(probe.create_pipeline("hbn"), catalog)
+            check_machine(pipeline, catalog)
             continue
         with pytest.raises(SplitError, match=line):
-            check_machine(probe.create_pipeline("hbn"), catalog)
+            check_machine(pipeline, catalog)

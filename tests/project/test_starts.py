@@ -10,11 +10,12 @@ from kedro.pipeline import Pipeline
 
 from checkpoints import header
 from eegfm.checkpoint import Checkpoint, save_checkpoint
-from eegfm.errors import ConfigError, EegfmError
+from eegfm.errors import CheckpointError, ConfigError, EegfmError
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.start_file import StartFileDataset
 from eegfm.pipelines import pretrain
 from eegfm.project.starts import follow_starts
+from eegfm.training.blocks import LoadParams
 from eegfm.training.config import PretrainParams
 
 LUNA = {"name": "luna", "size": "base"}
@@ -35,8 +36,8 @@ def catalog(folder: Path, variable: str = "pretrain.safetensors", **params: Any)
     )
 
 
-def store(folder: Path, name: str = "pretrain") -> None:
-    described = header(encoder=LUNA, reference="as_recorded")
+def store(folder: Path, name: str = "pretrain", **fields: Any) -> None:
+    described = header(encoder=LUNA, reference="as_recorded", **fields)
     save_checkpoint(folder / f"{name}.safetensors", Checkpoint({"w": np.zeros(2, dtype=np.float32)}, described))
 
 
@@ -58,8 +59,16 @@ def test_the_block_of_the_phase_before_is_no_choice_against_its_stored_encoder(t
     store(tmp_path)
     inherited = {"start": "previous", "encoder": {"name": "patch_transformer", "d_model": 64}}
     assert followed(PREVIOUS, catalog(tmp_path, **inherited)).encoder.name == "luna"
-    with pytest.raises(ConfigError, match=r"adapt\.encoder is .*patch_transformer.*that of the start is .*luna"):
+    with pytest.raises(ConfigError, match=r"adapt\.encoder\.name is 'patch_transformer', that of the start is 'luna'"):
         follow_starts(FILE, catalog(tmp_path, **{**inherited, "start": "file"}))
+
+
+def test_a_file_of_other_code_is_refused_before_the_first_step(tmp_path: Path) -> None:
+    store(tmp_path, encoder_code={"encoders.luna.model": "0" * 12})
+    with pytest.raises(CheckpointError, match=r"or set adapt\.load\.accept_other_code=true"):
+        follow_starts(FILE, catalog(tmp_path, start="file"))
+    accepted = catalog(tmp_path, start="file", load=LoadParams(accept_other_code=True))
+    assert followed(FILE, accepted).encoder.name == "luna"
 
 
 def test_a_start_that_the_run_makes_is_not_looked_at(tmp_path: Path) -> None:

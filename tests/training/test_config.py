@@ -1,7 +1,9 @@
 """Parameters of pretraining."""
 
+import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -32,7 +34,7 @@ def test_options_without_a_name_are_those_of_the_default() -> None:
 
 def test_identity_leaves_out_the_machine() -> None:
     here = PretrainParams(n_steps=1, accelerator="cpu", progress_bar=False)
-    there = PretrainParams(n_steps=1, accelerator="gpu", progress_bar=True)
+    there = PretrainParams(n_steps=1, accelerator="cuda", progress_bar=True)
     assert here.identity() == there.identity()
     assert here.identity() != PretrainParams(n_steps=1, seed=1).identity()
 
@@ -43,3 +45,29 @@ def test_importing_the_parameters_needs_no_torch() -> None:
         "sys.exit('torch' in sys.modules or 'lightning' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"strategy": "fsdp"}, "strategy is fsdp; .* choose ddp or auto"),
+        (
+            {"devices": 2, "accumulate": 4, "batch_size": 20},
+            r"batch_size 20 .* 2 processes \(devices 2, num_nodes 1\) and 4 parts each \(accumulate\); .*: 16 or 24",
+        ),
+        (
+            {"devices": 4, "num_nodes": 2, "batch_size": 20},
+            r"batch_size 20 cannot be shared out over 8 processes \(devices 4, num_nodes 2\); .*: 16 or 24",
+        ),
+        ({"devices": 3, "batch_size": 2}, r"over 3 processes .*: 3$"),
+        ({"devices": "auto", "num_nodes": 3}, r"batch_size 40 cannot .*: 39 or 42"),
+        ({"devices": 0}, "devices"),
+        ({"rendezvous": "node1"}, "rendezvous is 'node1'; give HOST:PORT"),
+    ],
+)
+def test_devices_that_cannot_be_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        PretrainParams.model_validate({"n_steps": 1, **given})
+    assert re.search(message, refused.value.errors()[0]["msg"] + str(refused.value.errors()[0]["loc"])[2:-3]) or (
+        re.search(message, refused.value.errors()[0]["msg"])
+    )

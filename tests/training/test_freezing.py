@@ -207,28 +207,28 @@ def test_what_moves_frozen_weights_is_found(
 
 def refusal(*rules: FreezeRule, n_steps: int = N_STEPS) -> str:
     with pytest.raises(ConfigError) as info:
-        check_freezing(cast(Objective, Toy()), rules, n_steps, N_PER_EPOCH)
+        check_freezing(cast(Objective, Toy()), rules, n_steps, N_PER_EPOCH, "adapt")
     return str(info.value)
 
 
 def test_rules_that_cannot_be_meant() -> None:
     assert refusal(rule("encodr")) == (
-        "freeze.parts names 'encodr', which has no weights; there are objective, adapter, encoder"
+        "adapt.freeze.parts names 'encodr', which has no weights; there are objective, adapter, encoder"
     )
     assert "there are encoder.token, encoder.layers" in refusal(rule("encoder.layer.0"))
     assert "there are encoder.layers.0, encoder.layers.1" in refusal(rule("encoder.layers.2"))
-    assert "freeze.parts names 'encoder.layers.0.lin'" in refusal(rule("adapter", "encoder.layers.0.lin"))
-    assert "freeze.parts names 'backbone'" in refusal(rule("backbone"))
+    assert "adapt.freeze.parts names 'encoder.layers.0.lin'" in refusal(rule("adapter", "encoder.layers.0.lin"))
+    assert "adapt.freeze.parts names 'backbone'" in refusal(rule("backbone"))
     assert refusal(rule("adapter"), rule("encoder", "objective", until=1)) == (
-        "freeze.parts names adapter, encoder, objective: all weights are frozen and nothing is trained; leave out one "
-        "of them"
+        "adapt.freeze.parts names adapter, encoder, objective: all weights are frozen and nothing is trained; leave "
+        "out one of them"
     )
     assert refusal(rule("adapter", until=4)) == (
-        "freeze.until_epoch is 4, beyond the run of 4 epochs (counted from 0); give at most 3, or null to freeze to "
-        "the end"
+        "adapt.freeze.until_epoch is 4, beyond the run of 4 epochs (counted from 0); give at most 3, or null to freeze "
+        "to the end"
     )
     assert "is 3, beyond the run of 3 epochs" in refusal(rule("adapter", until=3), n_steps=9)
-    check_freezing(cast(Objective, Toy()), [rule("adapter", until=3), rule("encoder")], N_STEPS, N_PER_EPOCH)
+    check_freezing(cast(Objective, Toy()), [rule("adapter", until=3), rule("encoder")], N_STEPS, N_PER_EPOCH, "adapt")
 
 
 def test_one_rule_or_a_list() -> None:

@@ -1,85 +1,132 @@
-"""Two processes train as one: the same weights on both, and those of one process."""
+"""Two processes train as one: its losses, its validation, its weights, and target statistics equal bit for bit."""
 
+import json
+import socket
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pytest
 import torch
+from safetensors.torch import load_file
 
 from kedro_project import run_python
+from two_corpora import write_two_corpora
 
+# Each process is forked from one that has imported torch; what torch.distributed.run would tell it is told here.
 TRAIN = """
-import sys
+import json, os, sys
 from pathlib import Path
+sys.path.insert(0, "tests")
 import torch
-from lightning import Callback, Trainer
-from eegfm.adapters.config import NoAdapterConfig
-from eegfm.batch import SignalSpec, TrainStep, rank_slice
-from eegfm.encoders.config import PatchTransformerConfig
-from eegfm.inference.backbone import new_backbone
-from eegfm.objectives.config import MaskedConfig
-from eegfm.recording import Montage
+from eegfm.checkpoint import save_checkpoint
+from eegfm.jobs.train.pretrain import fit_pretraining
 from eegfm.training.config import PretrainParams
-from eegfm.training.optimizers.config import AdamWConfig
-from eegfm.training.module import PretrainModule
-from eegfm.training.trainer import quieten
+from eegfm.training.ranks import gathered, share_gradients, share_running_statistics
+from two_corpora import read_two_corpora
 
-folder = Path(sys.argv[1])
-positions = tuple((0.02 * k - 0.05, 0.05, 0.05) for k in range(4))
-montage = Montage(tuple("abcd"), positions, (True,) * 4, "linked_ears")
-spec = SignalSpec(100.0, {montage.name: montage}, {montage.name: 200})
+folder, port = Path(sys.argv[1]), int(sys.argv[2])
+mixture, splits, stores = read_two_corpora(folder)
 
-def stored(corpus, size, seed):
-    shape = (size, 200, 4)
-    samples = torch.randint(-2000, 2000, shape, generator=torch.Generator().manual_seed(seed)).to(torch.int16)
-    return {"samples": samples, "scales_uv": torch.full((size, 4), 0.02), "recording": torch.arange(size),
-            "corpus": corpus, "montage": montage.name}
+def train(case, params, rank, n_ranks):
+    params = PretrainParams.model_validate({**params, "devices": n_ranks})
+    runs, place = folder / f"{case}_runs_{n_ranks}", (rank, n_ranks)
+    done = fit_pretraining(mixture, stores, params, runs, splits=splits, place=place)
+    save_checkpoint(folder / f"{case}_{n_ranks}_{rank}.safetensors", done.checkpoint)
+    done.history.to_parquet(folder / f"{case}_{n_ranks}_{rank}.parquet")
+    (folder / f"{case}_{n_ranks}_{rank}.json").write_text(json.dumps(done.metrics))
+    if n_ranks == 2:
+        (folder / f"{case}_exchange_{rank}.json").write_text(json.dumps(exchange(rank)))
 
-class Steps:
-    # Two micro-batches of one corpus come first: gradients may be exchanged with the last one only.
-    def __init__(self, module, is_shared):
-        self.module, self.is_shared = module, is_shared
-    def __len__(self):
-        return 3
-    def __iter__(self):
-        for number in range(3):
-            whole = [stored("hbn", 4, number), stored("hbn", 2, 10 + number), stored("tuh", 2, 20 + number)]
-            own = rank_slice(self.module.rank, self.module.world_size) if self.is_shared else slice(None)
-            parts = [{**b, **{k: b[k][own] for k in ("samples", "scales_uv", "recording")}} for b in whole]
-            yield TrainStep(number, parts, 8)
+def exchange(rank):
+    both, second, neither, frozen = (torch.nn.Parameter(torch.zeros(2)) for _ in range(4))
+    frozen.requires_grad_(False)
+    both.grad = torch.tensor([1.0, 2.0]) if rank == 0 else torch.tensor([3.0, 8.0])
+    second.grad = None if rank == 0 else torch.tensor([4.0, 6.0])
+    loss = share_gradients([both, second, neither, frozen], torch.tensor(float(rank)))
+    norm = torch.nn.BatchNorm1d(1)
+    norm.running_mean += rank
+    share_running_statistics(norm)
+    gradients = [None if p.grad is None else p.grad.tolist() for p in (both, second, neither, frozen)]
+    return [gradients, float(loss), norm.running_mean.tolist(), gathered({"rank": rank, "text": "é" * rank})]
 
-class Keep(Callback):
-    def on_train_end(self, trainer, module):
-        torch.save(module.state_dict(), folder / f"{module.world_size}_{module.rank}.pt")
-        module.history.table().to_csv(folder / f"{module.world_size}_{module.rank}.csv")
-
-params = PretrainParams(encoder=PatchTransformerConfig(d_model=16, head_size=8, n_layers=1), objective=MaskedConfig(),
-                        optimizer=AdamWConfig(learning_rate=1e-2), n_steps=3, seed=3, log_interval_steps=2)
-def train(n_processes, is_shared):
-    backbone = new_backbone(params.encoder, NoAdapterConfig(), spec, 0, reference="average", bad_channels="mask")
-    torch.manual_seed(0)
-    module = PretrainModule(params.objective.build(backbone), params, {"hbn": 0.75, "tuh": 0.25}, 3, 3)
-    quieten()
-    trainer = Trainer(max_epochs=1, accelerator="cpu", devices=n_processes, logger=False, enable_checkpointing=False,
-                      strategy="ddp_fork" if n_processes > 1 else "auto", enable_progress_bar=False,
-                      enable_model_summary=False, limit_val_batches=0, callbacks=[Keep()])
-    trainer.fit(module, Steps(module, is_shared))
-
-train(1, True)
-train(2, True)
-train(2, False)
+children = []
+for case, (name, params) in enumerate(json.loads((folder / "params.json").read_text()).items()):
+    for rank, n_ranks in ((0, 1), (0, 2), (1, 2)):
+        children.append(os.fork())
+        if not children[-1]:
+            os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "GROUP_RANK": "0", "MASTER_ADDR": "127.0.0.1",
+                           "WORLD_SIZE": str(n_ranks), "LOCAL_WORLD_SIZE": str(n_ranks),
+                           "MASTER_PORT": str(port + case), "TORCHELASTIC_RUN_ID": "test", "GLOO_SOCKET_IFNAME": "lo"}
+            code = 1
+            try:
+                train(name, params, rank, n_ranks)
+                code = 0
+            except BaseException:
+                sys.excepthook(*sys.exc_info())
+            sys.stderr.flush()
+            os._exit(code)
+sys.exit(max(os.waitpid(child, 0)[1] for child in children))
 """
+SMALL = {
+    "encoder": {"name": "patch_transformer", "d_model": 16, "head_size": 8, "n_layers": 1},
+    "optimizer": {"name": "adamw", "learning_rate": 3e-3, "eps": 1e-4},
+    "batch_size": 20, "n_steps": 20, "log_interval_steps": 1, "validation_interval_steps": 10, "seed": 3,
+    "accelerator": "cpu", "progress_bar": False, "gradient_clip": 0.05, "n_validation_windows": 25,
+}  # fmt: skip
+CASES = {
+    "masked": {**SMALL, "objective": {"name": "masked"}},
+    "mae": {**SMALL, "objective": {"name": "mae", "mask_ratio": 0.5}, "gradient_clip": 1000},  # so that sizes count
+}
 
 
-def test_two_processes_have_the_weights_of_one_and_all_windows_to_each_are_an_error(tmp_path: Path) -> None:
-    done = run_python(TRAIN, str(tmp_path))
-    assert done.returncode != 0
-    assert "step 1 has 8 windows, but the loader gives 8 to each of 2 processes" in done.stderr
-    one, *two = (torch.load(tmp_path / name) for name in ("1_0.pt", "2_0.pt", "2_1.pt"))
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ranks")
+    write_two_corpora(folder)
+    (folder / "params.json").write_text(json.dumps(CASES))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    done = run_python(TRAIN, str(folder), str(port))
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_losses_and_validations_are_those_of_one_process(folder: Path, case: str) -> None:
+    one, *ranks = (pd.read_parquet(folder / f"{case}_{name}.parquet") for name in ("1_0", "2_0", "2_1"))
+    assert one["step"].tolist() == list(range(1, 21))
+    assert {"loss_hbn", "loss_tuh", "val_loss_hbn", "val_r2_tuh"} <= set(one.columns)
+    for rank in ranks:
+        r2 = [name for name in one if "r2" in name]  # 1 minus a ratio near 1
+        pd.testing.assert_frame_equal(rank.drop(columns=r2), one.drop(columns=r2), rtol=1e-5)
+        pd.testing.assert_frame_equal(rank[r2], one[r2], atol=1e-5)
+    pd.testing.assert_frame_equal(ranks[0], ranks[1], check_exact=True)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_weights_are_those_of_one_process_and_equal_on_all_ranks(folder: Path, case: str) -> None:
+    one, *ranks = (load_file(folder / f"{case}_{name}.safetensors") for name in ("1_0", "2_0", "2_1"))
     for name, value in one.items():
-        assert torch.equal(two[0][name], two[1][name]), f"{name} differs between the processes"
-        torch.testing.assert_close(two[0][name], value, atol=2e-4, rtol=1e-3)
-    of_one, *of_two = (pd.read_csv(tmp_path / name) for name in ("1_0.csv", "2_0.csv", "2_1.csv"))
-    assert of_one["step"].tolist() == [2, 3]
-    assert {"loss_tuh", "gradient_norm", "gradient_share_hbn", "gradient_share_tuh"} <= set(of_one.columns)
-    for table in of_two:
-        pd.testing.assert_frame_equal(table, of_one, rtol=1e-3)
+        assert torch.equal(ranks[0][name], ranks[1][name]), f"{name} differs between the ranks"
+        torch.testing.assert_close(ranks[0][name], value, rtol=1e-5, atol=1e-7, msg=lambda m, name=name: f"{name}: {m}")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_metrics_count_the_windows_of_all_ranks(folder: Path, case: str) -> None:
+    one, rank = (json.loads((folder / f"{case}_{name}.json").read_text()) for name in ("1_0", "2_0"))
+    assert one["n_windows"] == rank["n_windows"] == 400
+    assert rank["corpus_ratio_hbn"] == 0.6
+    assert np.isclose(one["val_loss"], rank["val_loss"], rtol=1e-5)
+
+
+def test_a_weight_that_one_rank_does_not_use_counts_as_zero_there(folder: Path) -> None:
+    expected = [
+        [[2.0, 5.0], [2.0, 3.0], None, None],
+        0.5,
+        [0.5],
+        [{"rank": 0, "text": ""}, {"rank": 1, "text": "é"}],
+    ]
+    for rank in (0, 1):
+        assert json.loads((folder / f"masked_exchange_{rank}.json").read_text()) == expected

@@ -2,6 +2,8 @@
 
 import logging
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from lightning import Callback
@@ -54,6 +56,19 @@ def test_a_bar_on_a_terminal_and_lines_elsewhere(
     trainer = build_trainer(PARAMS.model_copy(update={"progress_bar": asked}), tmp_path, 5, [], validates=True)
     found = [type(callback) for callback in trainer.callbacks if isinstance(callback, TQDMProgressBar | ProgressLines)]
     assert found == [shown]
+
+
+def test_sums_are_the_same_in_every_run_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr("eegfm.training.trainer.Trainer", lambda **choices: asked.append(choices) or Mock())
+    for deterministic in (False, True):
+        params = PARAMS.model_copy(update={"deterministic": deterministic})
+        build_trainer(params, tmp_path, 5, [], validates=True)
+    assert [choices["deterministic"] for choices in asked] == [False, True]
+    assert not any(choices["benchmark"] for choices in asked)
+    assert [choices["accelerator"] for choices in asked] == ["cpu", "cpu"]
 
 
 def test_short_runs_validate_once() -> None:

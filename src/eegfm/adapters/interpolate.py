@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from eegfm.adapters.base import Adapter, refuse_derivations
 from eegfm.adapters.config import InterpolateConfig
-from eegfm.batch import SignalSpec, WindowBatch, padding_mask
+from eegfm.batch import SignalSpec, WindowBatch, channel_padding
 from eegfm.errors import ConfigError
+from eegfm.nn.device import sent
 from eegfm.nn.montage_tensors import MontageTensors
 from eegfm.nn.rereference import all_real
 from eegfm.recording import Montage
@@ -44,7 +45,7 @@ class Interpolate(Adapter):
         n_windows, n_channels, _ = signal.shape
         positions_m = self.get_buffer("_positions_m").expand(n_windows, -1, -1)
         mask = all_real(n_windows, n_channels, signal.device)
-        return {**batch, "signal": signal, "channel_positions": positions_m, "channel_mask": mask}
+        return {**batch, "signal": signal, "channel_positions": positions_m, "channel_mask": mask, "known_mask": None}
 
     def adapted(self, montage: Montage) -> Montage:
         """The canonical montage."""
@@ -74,9 +75,9 @@ class Splines(nn.Module):
 
     def forward(self, batch: WindowBatch) -> Tensor:
         """(B, K, T) microvolts; channels that are only padding, or bad, take no part."""
-        matrix, padding = self._tensors.get(batch["montage"], "matrix"), padding_mask(batch)
-        if padding is not None:
-            matrix = self._matrices(batch["montage"], padding.cpu().numpy()).to(matrix)
+        matrix, is_real = self._tensors.get(batch["montage"], "matrix"), channel_padding(batch)
+        if is_real is not None:
+            matrix = sent(self._matrices(batch["montage"], is_real), matrix.device).to(matrix.dtype)
         with torch.autocast(matrix.device.type, enabled=False):
             return matrix @ batch["signal"]
 

@@ -85,6 +85,7 @@ class Perceiver(Adapter):
             "target_signal": self.splines(batch),
             "channel_positions": self.get_buffer("_positions_m").expand(size, -1, -1),
             "channel_mask": all_real(size, K, signal.device),
+            "known_mask": None,
         }
 
     def adapted(self, montage: Montage) -> Montage:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eegfm.adapters.base import Adapter, refuse_derivations
 from eegfm.adapters.config import ZeroPadConfig
-from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.batch import SignalSpec, WindowBatch, channel_padding
 from eegfm.errors import ConfigError
 from eegfm.nn.montage_tensors import MontageTensors
 from eegfm.recording import Montage
@@ -54,12 +54,16 @@ class ZeroPad(Adapter):
         self.config = config
         self.canonical = canonical_montage(config.montage)
         self.unplaced: dict[str, tuple[str, ...]] = {}  # by montage, what is dropped
+        self._placements: dict[str, Placement] = {}
+        self._known_masks: dict[str, NDArray[np.bool_] | None] = {}  # by montage, of recordings without bad channels
         self._tensors = MontageTensors(spec.montages)
         self.register_buffer("_positions_m", torch.from_numpy(self.canonical.positions()), persistent=False)
         for name, montage in spec.montages.items():
             placement = place_channels(montage, self.canonical, config.max_distance_m)
             self._check(name, montage, placement)
-            self.unplaced[name] = placement.unplaced
+            self.unplaced[name], self._placements[name] = placement.unplaced, placement
+            given = np.ones((1, montage.n_channels), dtype=np.bool_)
+            self._known_masks[name] = self._known_mask(name, given)
             self._tensors.put(name, "channels", torch.from_numpy(placement.channels))
             self._tensors.put(name, "electrodes", torch.from_numpy(placement.electrodes))
 
@@ -74,7 +78,14 @@ class ZeroPad(Adapter):
         mask = given_mask.new_zeros(n_windows, self.canonical.n_channels)
         mask[:, electrodes] = given_mask
         positions_m = self.get_buffer("_positions_m").expand(n_windows, -1, -1)
-        return {**batch, "signal": signal, "channel_positions": positions_m, "channel_mask": mask}
+        known, name = channel_padding(batch), batch["montage"]
+        return {
+            **batch,
+            "signal": signal,
+            "channel_positions": positions_m,
+            "channel_mask": mask,
+            "known_mask": self._known_masks[name] if known is None else self._known_mask(name, known),
+        }
 
     def adapted(self, montage: Montage) -> Montage:
         """The canonical montage."""
@@ -83,8 +94,15 @@ class ZeroPad(Adapter):
     def filled_channels(self, montage: str) -> Tensor | None:
         """The electrodes that channels are placed at; see the base class."""
         filled = torch.zeros(self.canonical.n_channels, dtype=torch.bool)
-        filled[self._tensors.get(montage, "electrodes").cpu()] = True
+        filled[self._placements[montage].electrodes] = True
         return filled
+
+    def _known_mask(self, montage: str, given: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        """(B or 1, K) electrodes that hold signal, of the (B or 1, C) channels that do; None where all do."""
+        placement = self._placements[montage]
+        known = np.zeros((len(given), self.canonical.n_channels), dtype=np.bool_)
+        known[:, placement.electrodes] = given[:, placement.channels]
+        return None if known.all() else known
 
     def _check(self, name: str, montage: Montage, placement: Placement) -> None:
         n, some = len(placement.unplaced), ", ".join(placement.unplaced[:5])

@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from eegfm.batch import SignalSpec, WindowBatch, padding_mask
 from eegfm.encoders.decoders import LinearDecoder, TokenDecoder
-from eegfm.encoders.tokens import Tokens, Visible
+from eegfm.encoders.tokens import Tokens, Visible, take
 from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import ConfigError
 
@@ -86,6 +86,13 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def tokenize(self, batch: WindowBatch) -> Tokens:
         """Cut (B, C, T) windows into patches and embed each: on its own, unless ``leaks`` names a choice."""
+
+    def tokenize_visible(self, batch: WindowBatch, visible: Visible) -> Tokens:
+        """Cut windows into patches and embed those that are visible, for ``encode`` with the same ``visible``.
+
+        Here all are embedded. An encoder that embeds each patch on its own leaves the others out.
+        """
+        return self.tokenize(batch)
 
     @abstractmethod
     def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
@@ -195,6 +202,11 @@ class Encoder(nn.Module, ABC):
         self.check_length(T, batch["montage"])
         return signal.view(B, C, T // self.patch_samples, self.patch_samples)
 
+    def patches_of(self, batch: WindowBatch, index: Tensor | None = None) -> Tensor:
+        """(B, N, patch) samples of all patches of single channels, or (B, Nv, patch) of those numbered (B, Nv)."""
+        patches = self.patches(batch).flatten(1, 2)
+        return patches if index is None else take(patches, index)
+
     def token_patches(self, batch: WindowBatch) -> Tensor:
         """(B, N, G, patch) samples of ``signal`` that each token stands for, G channels per token.
 
@@ -207,15 +219,17 @@ class Encoder(nn.Module, ABC):
 
     def row_mask(self, batch: WindowBatch) -> Tensor | None:
         """(B, R) rows of tokens that hold a real channel; None where all do."""
-        return None if padding_mask(batch) is None else self._groups(batch).any(dim=-1)
+        mask = padding_mask(batch)
+        return None if mask is None else self.grouped(mask).any(dim=-1)
 
     def group_mask(self, batch: WindowBatch) -> Tensor | None:
         """(B, R, G) bool, True for the real channels of each row's G; None where all are real."""
         is_whole = batch["channel_mask"].shape[1] % self.channels_per_token == 0
-        return None if is_whole and padding_mask(batch) is None else self._groups(batch)
+        return None if is_whole and padding_mask(batch) is None else self.grouped(batch["channel_mask"])
 
-    def _groups(self, batch: WindowBatch) -> Tensor:
-        mask, G = batch["channel_mask"], self.channels_per_token
+    def grouped(self, mask: Tensor) -> Tensor:
+        """(B, C) mask of channels to (B, R, G), for the G channels of each row of tokens, filled up with False."""
+        G = self.channels_per_token
         return pad(mask, (0, -mask.shape[1] % G)).view(mask.shape[0], -1, G)
 
     def key_mask(self, batch: WindowBatch, n_patches: int) -> Tensor | None:

@@ -14,12 +14,13 @@ class Tokens:
     it lies are kept apart, so that an objective can mask the first and keep the second.
 
     Args:
-        content: (B, N, D) what the signal is.
+        content: (B, N, D) what the signal is; (B, Nv, D) where only some tokens were embedded.
         position: (B, N, D), or (1, N, D) when the whole batch shares it: where the electrode sits.
         n_rows: Rows R.
         n_patches: Patches per row P; N = R * P.
         key_mask: (B, N) bool, False for a token that no other may see, such as those of channels that are only
             padding. None where all may be seen.
+        embedded: (B, Nv) which tokens were embedded, ascending; None where all were.
     """
 
     content: Tensor
@@ -27,10 +28,26 @@ class Tokens:
     n_rows: int
     n_patches: int
     key_mask: Tensor | None = None
+    embedded: Tensor | None = None
 
     def with_content(self, content: Tensor) -> "Tokens":
         """Tokens at the same places with other content (B, N, D)."""
         return replace(self, content=content)
+
+    def content_of(self, index: Tensor) -> Tensor:
+        """(B, Nv, D) content of some tokens: of those that were embedded, where not all were."""
+        if self.embedded is None:
+            return take(self.content, index)
+        assert self.embedded.shape == index.shape, "others were embedded"
+        return self.content
+
+    def everywhere(self) -> Tensor:
+        """(B, N, D) content of all tokens, zero where a token was not embedded."""
+        if self.embedded is None:
+            return self.content
+        B, _, D = self.content.shape
+        zeros = self.content.new_zeros(B, self.n_rows * self.n_patches, D)
+        return zeros.scatter(1, self.embedded.unsqueeze(-1).expand(-1, -1, D), self.content)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eegfm.errors import ConfigError
+from eegfm.nn.device import sent
 from eegfm.recording import BadChannels, Montage
 from eegfm.signal.montages.splines import directions, spline_matrix
 
@@ -23,11 +24,11 @@ class Repaired(NamedTuple):
 
     Args:
         matrix: (B, K, C) float32; rows of masked channels are zero.
-        mask: (B, K) bool, False for a channel that depends on a bad one.
+        is_real: (B, K), False for a channel that depends on a bad one; on the CPU.
     """
 
     matrix: Tensor
-    mask: Tensor
+    is_real: NDArray[np.bool_]
 
 
 class Repair:
@@ -73,7 +74,7 @@ class Repair:
         return np.asarray(~has_channel)
 
     def __call__(self, matrix: Tensor, is_bad: NDArray[np.bool_]) -> Repaired:
-        """Matrices of windows.
+        """Matrices of windows, made without waiting for the device.
 
         Args:
             matrix: As at construction, on the device of the windows.
@@ -83,18 +84,21 @@ class Repair:
             ConfigError: See ``real``.
         """
         is_real = self.real(is_bad)
-        filled = torch.diag_embed(torch.from_numpy(~is_bad).to(matrix))
+        device, dtype = matrix.device, matrix.dtype
+        filled = torch.diag_embed(sent(torch.from_numpy(~is_bad), device).to(dtype))
         if self._handling == "interpolate":
             rows = [_spline_rows(self._montage, window.tobytes()) for window in is_bad]
-            filled[np.nonzero(is_bad & self._is_scalp)] = torch.from_numpy(np.concatenate(rows)).to(matrix)
+            windows, channels = map(torch.from_numpy, np.nonzero(is_bad & self._is_scalp))
+            values = sent(torch.from_numpy(np.concatenate(rows)), device).to(dtype)
+            filled[sent(windows, device), sent(channels, device)] = values
         if self._is_average:
-            averaged = torch.from_numpy(self._is_usable(is_bad) & self._is_scalp).to(matrix)
+            averaged = sent(torch.from_numpy(self._is_usable(is_bad) & self._is_scalp), device).to(dtype)
             n_averaged = averaged.sum(dim=1, keepdim=True) + float(is_absent_cz(self._montage))
             repaired = filled.sub_((averaged / n_averaged).unsqueeze(1) @ filled)
         else:
             repaired = matrix @ filled
-        repaired[np.nonzero(~is_real)] = 0.0
-        return Repaired(repaired, torch.from_numpy(is_real).to(matrix.device))
+        is_absent = sent(torch.from_numpy(~is_real), device)
+        return Repaired(repaired.masked_fill_(is_absent.unsqueeze(-1), 0.0), is_real)
 
     def _is_real(self, is_bad: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return np.asarray(~self._is_usable(is_bad) @ self._needs.T == 0)

@@ -1,7 +1,7 @@
 """Context of a training step: position of the training, and the only source of its random choices."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -90,7 +90,7 @@ class Context:
         their input. Those of the CPU and of ``device`` are seeded.
 
         Args:
-            device: The device that the draws are made on: the CPU or a CUDA device.
+            device: The device that the draws are made on: the CPU, a CUDA device or an Apple GPU.
             corpus: Of the micro-batch.
         """
         further = (self.part, self.cut) if self.part or self.cut else ()
@@ -101,7 +101,8 @@ class Context:
             if device.type == "cuda":
                 with torch.cuda.device(device):
                     torch.cuda.manual_seed(state)
-            yield
+            with _mps_draws(state) if device.type == "mps" else nullcontext():
+                yield
 
     def _number(self, corpus: str) -> int:
         assert not self.corpora or corpus in self.corpora, f"{corpus} is none of {self.corpora}"
@@ -125,6 +126,17 @@ class WindowDraws:
     def uniform(self, n: int) -> Tensor:
         """(B, n) numbers in [0, 1), on the CPU; every call draws further ones."""
         return torch.rand(self._n_all, n, generator=self._generator)[self._own]
+
+
+@contextmanager
+def _mps_draws(state: int) -> Iterator[None]:
+    """Seed the generator of the Apple GPU, which ``fork_rng`` does not know, and put it back afterwards."""
+    before = torch.mps.get_rng_state()
+    torch.mps.manual_seed(state)
+    try:
+        yield
+    finally:
+        torch.mps.set_rng_state(before)
 
 
 def objective_seed(seed: int) -> int:

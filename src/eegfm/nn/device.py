@@ -1,30 +1,63 @@
-"""Check that a device that a parameter asks for is there."""
+"""Devices: check that one is there, and copy to it without waiting."""
+
+from typing import Literal
 
 import torch
+from torch import Tensor
 
 from eegfm.errors import ConfigError
 
 
+def training_device(accelerator: Literal["auto", "cpu", "cuda", "mps"], key: str = "accelerator") -> torch.device:
+    """Device of a training. ``auto`` takes a CUDA device, else an Apple GPU, else the CPU.
+
+    Args:
+        accelerator: What is asked for.
+        key: Parameter that asks for it, for the message.
+
+    Raises:
+        ConfigError: A GPU is asked for and none is there.
+    """
+    if accelerator in ("cuda", "mps"):
+        refuse_missing_gpu(key, accelerator)
+        return torch.device(accelerator)
+    if accelerator == "auto" and torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if accelerator == "auto" and torch.backends.mps.is_available() else "cpu")
+
+
 def refuse_missing_gpu(key: str, value: str, *, precision: str = "32-true") -> None:
-    """Refuse a device that this machine lacks.
+    """Refuse a GPU that this machine lacks.
 
     Args:
         key: Parameter that asks for a GPU, for the message.
-        value: Its value: ``cuda``, or ``gpu`` for any GPU.
+        value: Its value: ``cuda`` or ``mps``.
         precision: Number format of matrix products.
 
     Raises:
         ConfigError: No such device is there, or it does not know the number format.
     """
-    has_cuda = torch.cuda.is_available()
-    if not has_cuda and not (value == "gpu" and torch.backends.mps.is_available()):
+    has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if not (has_cuda if value == "cuda" else has_mps):
         build = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
+        what = "GPU" if value == "cuda" else "Apple GPU"
         raise ConfigError(
-            f"parameter {key} is {value!r}, and torch {torch.__version__} ({build}) finds no GPU on this machine; set "
-            f"{key}=cpu, or auto, which takes a GPU where there is one"
+            f"parameter {key} is {value!r}, and torch {torch.__version__} ({build}) finds no {what} on this machine; "
+            f"set {key}=cpu, or auto, which takes a GPU where there is one"
         )
-    if precision == "bf16-mixed" and has_cuda and not torch.cuda.is_bf16_supported():
+    if precision == "bf16-mixed" and value == "cuda" and not torch.cuda.is_bf16_supported():
         raise ConfigError(
             f"parameter pretrain.precision is {precision!r}, and {torch.cuda.get_device_name()} does not compute in "
             "bfloat16; set pretrain.precision=32-true"
         )
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """Copy values from the CPU to a device, without waiting for what it still has to do.
+
+    The contents must not be changed afterwards. From memory that is not pinned, CUDA would wait for all work before.
+    """
+    if device.type == "cuda" and values.device.type == "cpu":
+        values = values.pin_memory()
+    # A copy to MPS that is not waited for may read memory that is in use again.
+    return values.to(device, non_blocking=device.type != "mps")

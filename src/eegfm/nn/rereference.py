@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from eegfm.batch import SignalSpec, StoredBatch, WindowBatch
 from eegfm.errors import ConfigError
 from eegfm.nn.bad_channels import Repair, is_absent_cz
+from eegfm.nn.device import sent
 from eegfm.nn.montage_tensors import MontageTensors
 from eegfm.recording import BadChannels, Montage
 from eegfm.signal.montages.bipolar import tcp_montage
@@ -94,19 +95,22 @@ class Rereference(nn.Module):
             ConfigError: The batch's montage is not among the montages, or bad channels leave nothing of a window.
         """
         name, samples = batch["montage"], batch["samples"]
-        matrix, mask = self._matrix(batch)
+        matrix, is_real = self._matrix(batch)
         # Autocast would round microvolts to 8 bits here; the encoder decides where low precision is safe.
         with torch.autocast(samples.device.type, enabled=False):
             recorded_uv = samples.float() * batch["scales_uv"].unsqueeze(1)
             signal_uv = matrix @ recorded_uv.transpose(1, 2)
         n_windows, n_channels, _ = signal_uv.shape
-        if mask is None:
+        if is_real is None:
             mask = all_real(n_windows, n_channels, signal_uv.device)
+        else:
+            mask = sent(torch.from_numpy(is_real), signal_uv.device)
         is_recorded = self.reference == "as_recorded"
         out: WindowBatch = {
             "signal": signal_uv,
             "channel_positions": self._tensors.get(name, "positions_m").expand(n_windows, -1, -1),
             "channel_mask": mask,
+            "known_mask": is_real,
             "reference": self._recorded_against[name] if is_recorded else self.reference,
             "recording": batch["recording"],
             "corpus": batch["corpus"],
@@ -122,13 +126,14 @@ class Rereference(nn.Module):
             out["pairs"] = batch["pairs"]
         return out
 
-    def _matrix(self, batch: StoredBatch) -> tuple[Tensor, Tensor | None]:
-        """Matrix from recorded to prepared channels, (K, C) or (B, K, C), and a mask of real channels or None."""
+    def _matrix(self, batch: StoredBatch) -> tuple[Tensor, NDArray[np.bool_] | None]:
+        """Matrix from recorded to prepared channels, (K, C) or (B, K, C), and which are real; None where all are."""
         matrix = self._tensors.get(batch["montage"], "matrix")
         if "is_bad" not in batch:
             return matrix, None
         with torch.autocast(matrix.device.type, enabled=False):
-            return self._repairs[batch["montage"]](matrix, batch["is_bad"])
+            matrix, is_real = self._repairs[batch["montage"]](matrix, batch["is_bad"])
+        return matrix, None if is_real.all() else is_real
 
 
 def all_real(n_windows: int, n_channels: int, device: torch.device) -> Tensor:

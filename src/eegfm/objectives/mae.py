@@ -10,6 +10,7 @@ from eegfm.batch import WindowBatch
 from eegfm.encoders.tokens import Visible
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import MASKS, Context, WindowDraws
+from eegfm.nn.device import sent
 from eegfm.objectives.config import MaeConfig
 from eegfm.objectives.patches.mae_decoder import CrossDecoder
 from eegfm.objectives.patches.masks import (
@@ -28,9 +29,9 @@ from eegfm.objectives.patches.rows import Rows
 class Mae(PatchObjective):
     """Masked autoencoder (He et al. 2022, arXiv 2111.06377) whose decoder only looks at what was encoded (CrossMAE).
 
-    All patches are embedded before the masked ones are left out; see ``eegfm.objectives.masked.Masked`` for what keeps
-    these from being seen. A window with absent channels shows its own share of its own tokens; absent ones, which
-    nothing sees, fill its list up.
+    Masked patches are not embedded, unless the encoder's embedding mixes patches; see
+    ``eegfm.objectives.masked.Masked`` for what else keeps them from being seen. A window with absent channels shows its
+    own share of its own tokens; absent ones, which nothing sees, fill its list up.
 
     Args:
         config: Choices.
@@ -47,9 +48,11 @@ class Mae(PatchObjective):
 
     def mask(self, batch: WindowBatch, context: Context) -> Masking:
         """Leave masked tokens out; see the base class."""
-        tokens = self.encoder.tokenize(batch)
-        visible = _moved(self._draw(batch, tokens.n_rows, tokens.n_patches, context), tokens.content.device)
-        masked = others(visible.index, tokens.n_rows * tokens.n_patches)
+        _, n_channels, n_patches, _ = self.encoder.patches(batch).shape
+        n_rows = -(-n_channels // self.encoder.channels_per_token)
+        visible = _moved(self._draw(batch, n_rows, n_patches, context), batch["signal"].device)
+        tokens = self.encoder.tokenize_visible(batch, visible)
+        masked = others(visible.index, n_rows * n_patches)
         return Masking(masked, tokens, self.encoder.encode(tokens, visible), visible)
 
     def predict(self, masking: Masking, index: Tensor) -> Tensor:
@@ -93,5 +96,5 @@ class Mae(PatchObjective):
 
 
 def _moved(visible: Visible, device: torch.device) -> Visible:
-    rows, patches = (None if part is None else part.to(device) for part in (visible.rows, visible.patches))
-    return Visible(visible.index.to(device), rows, patches)
+    rows, patches = (None if part is None else sent(part, device) for part in (visible.rows, visible.patches))
+    return Visible(sent(visible.index, device), rows, patches)

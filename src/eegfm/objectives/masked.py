@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from eegfm.batch import WindowBatch
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import MASKS, Context
+from eegfm.nn.device import sent
 from eegfm.objectives.config import MaskedConfig
 from eegfm.objectives.patches.masks import lowest, lowest_present, n_masked, n_masked_each
 from eegfm.objectives.patches.objective import Masking, PatchObjective
@@ -41,7 +42,7 @@ class Masked(PatchObjective):
     def mask(self, batch: WindowBatch, context: Context) -> Masking:
         """Put the mask token in the place of masked content; see the base class."""
         tokens = self.encoder.tokenize(batch)
-        masked = self._draw(batch, tokens.n_rows, tokens.n_patches, context).to(tokens.content.device)
+        masked = sent(self._draw(batch, tokens.n_rows, tokens.n_patches, context), tokens.content.device)
         index = masked.unsqueeze(-1).expand(-1, -1, tokens.content.shape[-1])
         # Scattered in, not blended: not even a value that is not finite gets past.
         token = self.mask_token.to(tokens.content.dtype).expand(index.shape)

@@ -8,11 +8,12 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from eegfm.checkpoint import Checkpoint, CheckpointHeader, save_checkpoint
+from eegfm.checkpoint import Checkpoint, CheckpointHeader, read_header, save_checkpoint
 from eegfm.errors import CheckpointError
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.overwrite import changed_code, changed_parameters, described, refusal, stored_header
 from eegfm.project.encoder_steps import IMPORT, made_encoder, maker_key, start_of, stored_start
+from eegfm.provenance import changes
 
 logger = logging.getLogger(__name__)
 
@@ -79,12 +80,31 @@ def _changed_start(header: CheckpointHeader, node: Node, pipeline: Pipeline, cat
     """In words, that a stored encoder started from other weights than this run would; empty if that is not known."""
     start = stored_start(node, pipeline, catalog)
     if start is None and start_of(node):
-        return ""
+        return _start_made_anew(header, start_of(node), pipeline, catalog)
     now = (start.as_parent(),) if start else ()
     if header.parents == now:
         return ""
     before, after = (", ".join(f"{p.phase} {p.fingerprint}" for p in parents) for parents in (header.parents, now))
     return f"from other weights ({before or 'a seed'} -> {after or 'a seed'})"
+
+
+def _start_made_anew(header: CheckpointHeader, entry: str, pipeline: Pipeline, catalog: Catalog) -> str:
+    """In words, that this run makes the start of a stored encoder anew as another one; empty if that is not known."""
+    maker = next((node for node in pipeline.nodes if entry and made_encoder(node) == entry), None)
+    if maker is None or not isinstance(catalog[entry], CheckpointDataset) or not catalog[entry].exists():
+        return ""
+    key, params = _parameters(maker, catalog)
+    try:
+        stored = read_header(_file(catalog, entry))
+    except CheckpointError:
+        return ""  # refused on its own, or replaced
+    if stored.record is None or header.parents != (stored.as_parent(),):
+        return ""  # what is made anew may be what the encoder started from
+    made = stored.record.parameters.get(f"params:{key}")
+    changed = changes(made, params.identity(), key) if made else ""
+    if changed:
+        return f"from other weights ({changed})"
+    return _start_made_anew(stored, start_of(maker), pipeline, catalog)
 
 
 def _is_of(file: Path, made: Checkpoint) -> bool:
@@ -112,5 +132,5 @@ def _imported_file(header: Any, catalog: Catalog) -> str:
     name = "import_weights.report"
     if not header.imported or name not in catalog or not catalog[name].exists():
         return ""
-    report = catalog.load(name)
+    report = catalog.load(name) or {}  # a run that trains leaves it out of its report
     return str(report.get("file", "")) if report.get("file_sha256") == header.imported.file_sha256 else ""

@@ -181,8 +181,9 @@ def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles:
         total = sum(mix.given_weights[name] for name in roles.pretrain)
         weights = {name: mix.given_weights[name] / total for name in roles.pretrain}
         for key, one in params.items():
+            n_ranks = one.num_nodes * (1 if one.devices == "auto" else one.devices)  # the least
             try:
-                batch_counts(weights, one.batch_size, n_cuts=one.accumulate)
+                batch_counts(weights, one.batch_size, n_ranks, one.accumulate)
             except ConfigError as error:
                 raise ConfigError(f"parameter {key}: {error}") from error
 

@@ -139,4 +139,6 @@ def refuse_other_than_start(phases: Sequence[Phase], params: Mapping[str, Pretra
 
 def of_the_start(params: PretrainParams) -> dict[str, Any]:
     """The options that a start decides, as plain data."""
-    return params.model_dump(mode="json", include=set(_DECIDED))
+    plain = params.model_dump(mode="json", include=set(_DECIDED))
+    # Left out and given as the encoder's own is the same.
+    return plain | {"normalization": params.chosen_normalization.model_dump(mode="json")}

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,18 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from pydantic import BaseModel
 
+from eegfm.checkpoint import CheckpointHeader
 from eegfm.encoders.braindecode.config import BraindecodeConfig
 from eegfm.errors import CheckpointError, ConfigError, EegfmError
 from eegfm.evaluation.config import ProbeParams
-from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.folder import FolderDataset, WorkspaceDataset
 from eegfm.io.foreign_file import ForeignFileDataset
 from eegfm.jobs.acquire.config import AcquireParams, FolderSource
 from eegfm.jobs.ingest.config import WorkerParams
 from eegfm.jobs.probe.exposure import refuse_declared
 from eegfm.jobs.weights.config import ExportParams, ImportParams
-from eegfm.project.encoder_steps import read_encoders
+from eegfm.project.encoder_steps import header_of, made_encoder, start_of, trains
+from eegfm.ranks.start import Nodes, rank_command
 from eegfm.signal.config import SignalParams
 from eegfm.training.config import PretrainParams
 
@@ -52,10 +54,8 @@ def check_machine(pipeline: Pipeline, catalog: Catalog) -> None:
 
 def _check_packages(params: Mapping[str, Any], pipeline: Pipeline, catalog: Catalog) -> None:
     needs = [need for name, value in params.items() for need in _needs(value, name.removeprefix("params:"))]
-    for name in sorted(pipeline.inputs()):
-        dataset = catalog.get(name)
-        if isinstance(dataset, CheckpointDataset) and dataset.header().encoder.get("name") == "braindecode":
-            needs.append((f"{name}: encoder", *_BRAINDECODE))
+    headers = _stored_headers(pipeline, catalog)
+    needs += [(f"{n}: encoder", *_BRAINDECODE) for n, h in headers.items() if h.encoder.get("name") == "braindecode"]
     for key, what, extra, packages in needs:
         missing = [package for package in packages if package not in sys.modules and find_spec(package) is None]
         if missing:
@@ -93,11 +93,8 @@ def _check_signals(params: Mapping[str, Any], pipeline: Pipeline, catalog: Catal
     expected: dict[str, Any] | None = None
     if isinstance(imports, ImportParams) and "params:probe" in params and not _is_export(catalog):
         expected = {"rate_hz": imports.rate_hz, **imports.filters.model_dump()}
-    for name in read_encoders(pipeline):
-        dataset = catalog.get(name)
-        if isinstance(dataset, CheckpointDataset):
-            header = dataset.header()
-            expected = {"rate_hz": header.signal_spec["rate_hz"], **header.filters}
+    for header in _stored_headers(pipeline, catalog).values():
+        expected = {"rate_hz": header.signal_spec["rate_hz"], **header.filters}
     differ = [name for name, value in (expected or {}).items() if getattr(signal, name, None) != value]
     if expected and differ:
         here = {name: _yaml(getattr(signal, name, None)) for name in differ}
@@ -108,6 +105,12 @@ def _check_signals(params: Mapping[str, Any], pipeline: Pipeline, catalog: Catal
             f"encoder, or make the data with these: --params=data=FOLDER,{given} (all models over one data folder "
             "share its signals)"
         )
+
+
+def _stored_headers(pipeline: Pipeline, catalog: Catalog) -> dict[str, CheckpointHeader]:
+    """Headers of the weights that a run reads and does not make, by entry."""
+    found = {name: header_of(catalog.get(name)) for name in sorted(pipeline.inputs())}
+    return {name: header for name, header in found.items() if header is not None}
 
 
 def _yaml(value: Any) -> str:
@@ -123,17 +126,17 @@ def _check_import(pipeline: Pipeline, catalog: Catalog) -> None:
 
 def _check_exposure(params: Mapping[str, Any], pipeline: Pipeline, catalog: Catalog) -> None:
     """Refuse a probe of imported weights that may have been trained on the probed corpus, by the names of corpora."""
-    probe, stored = params.get("params:probe"), read_encoders(pipeline)
+    probe, stored = params.get("params:probe"), _stored_headers(pipeline, catalog)
     if not isinstance(probe, ProbeParams) or probe.allow_pretrained_persons:
         return
-    for node in pipeline.nodes:
-        datasets = [catalog.get(name) for name in node.inputs if name in stored]
-        if "params:probe" not in node.inputs:
-            continue
-        for name in (name for name in node.inputs if name.endswith(".windows")):
-            for dataset in datasets:
-                if isinstance(dataset, CheckpointDataset):
-                    refuse_declared(dataset.header(), name.removesuffix(".windows"))
+    starts = {made_encoder(node): start_of(node) for node in pipeline.nodes if trains(node)}
+    for node in (node for node in pipeline.nodes if "params:probe" in node.inputs):
+        names = [*node.inputs]
+        for name in names:  # the encoder, what its training starts from, and so on
+            names += [starts[name]] if starts.get(name) else []
+        corpora = [name.removesuffix(".windows") for name in node.inputs if name.endswith(".windows")]
+        for header, corpus in product((stored[name] for name in names if name in stored), corpora):
+            refuse_declared(header, corpus)
 
 
 def _is_export(catalog: Catalog) -> bool:
@@ -144,15 +147,28 @@ def _is_export(catalog: Catalog) -> bool:
 
 def _check_devices(params: Mapping[str, Any]) -> None:
     for name, value in params.items():
-        if isinstance(value, PretrainParams) and value.accelerator == "gpu":
+        if isinstance(value, PretrainParams) and value.accelerator in ("cuda", "mps"):
             from eegfm.nn.device import refuse_missing_gpu
 
             key = f"{name.removeprefix('params:')}.accelerator"
             refuse_missing_gpu(key, value.accelerator, precision=value.precision)
+        if isinstance(value, PretrainParams):
+            _check_ranks(value, name.removeprefix("params:"))
         if isinstance(value, ProbeParams) and value.device == "cuda":
             from eegfm.nn.device import refuse_missing_gpu
 
             refuse_missing_gpu("probe.device", value.device)
+
+
+def _check_ranks(params: PretrainParams, key: str) -> None:
+    """Refuse devices that this machine lacks, and nodes that could not meet."""
+    if params.devices != "auto":
+        nodes = Nodes(params.devices, params.num_nodes, params.rendezvous, key)
+        rank_command("", Path(), nodes, os.environ)
+    if params.devices != 1 and params.accelerator != "cpu":
+        from eegfm.jobs.train.devices import with_devices
+
+        with_devices(params, key)
 
 
 def _check_folders(pipeline: Pipeline, catalog: Catalog) -> None:

@@ -10,6 +10,7 @@ from kedro.pipeline.node import Node
 
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.errors import ConfigError
+from eegfm.inference.encoder_code import refuse_other_code
 from eegfm.io.start_file import StartFileDataset
 from eegfm.project.encoder_steps import made_encoder, maker_key, start_of, stored_start, trains
 from eegfm.project.parameters import checked
@@ -34,7 +35,7 @@ def follow_starts(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> Non
     Raises:
         EegfmError: ``ENCODER`` is not set, or names no file.
         ConfigError: It names the file that the phase writes, or a parameter differs from the weights.
-        CheckpointError: The weights cannot be read.
+        CheckpointError: The weights cannot be read, or other code made them.
     """
     for node in pipeline.nodes:
         if trains(node) and start_of(node) in catalog:
@@ -58,6 +59,8 @@ def _refuse_no_start(node: Node, catalog: CatalogProtocol[Any, Any]) -> None:
 def _follow(node: Node, header: CheckpointHeader, catalog: CatalogProtocol[Any, Any]) -> None:
     phase = maker_key(node)
     params: PretrainParams = catalog.load(f"params:{phase}")
+    if params.start == "file" and not params.load.accept_other_code:  # of encoders of phases, Lineage says it
+        refuse_other_code(header, accept=False, key=f"{phase}.load.accept_other_code")
     given = params
     if params.start == "previous":
         # These are from the block of the phase before, whose stored encoder may be another one, e.g. imported.

@@ -1,5 +1,6 @@
 """Parameters of a phase of training. No torch and no Lightning here."""
 
+import re
 from typing import Any, Literal
 
 from pydantic import NonNegativeInt, PositiveFloat, model_validator
@@ -33,7 +34,7 @@ class PretrainParams(StrictModel):
         normalization: Normalization of the signal before the encoder; the encoder's own if not given.
         objective: The self-supervised task.
         start: Weights that the phase starts from, see ``eegfm.training.phases``. They decide encoder, adapter,
-            reference and bad_channels, which are left out then.
+            normalization, reference and bad_channels, which are left out then.
         optimizer: The optimizer.
         schedule: Schedule of the learning rate.
         reference: Reference of the windows for the encoder.
@@ -55,9 +56,16 @@ class PretrainParams(StrictModel):
         log_interval_steps: Steps between two points of the history.
         validation_interval_steps: Steps between two validations; one more follows the last step.
         n_validation_windows: Largest number of windows per corpus that a validation looks at, spread evenly.
-        accelerator: Device of the training.
-        devices: Number of devices.
+        accelerator: Device of the training; ``auto`` takes a CUDA device, else an Apple GPU (mps), else the CPU.
+        devices: Devices of each node, one process each; ``auto`` takes all GPUs, or one process without CUDA.
+        num_nodes: Machines that train together, each with as many devices.
+        strategy: How processes share the work. ``ddp`` gives each a whole model and a part of every batch. ``fsdp``
+            is refused.
+        rendezvous: HOST:PORT at which nodes meet; None takes it from SLURM.
         precision: Number format of matrix products. ``bf16-mixed`` is refused on a CPU that computes it wrong.
+        compile: Compile the encoder with ``torch.compile``: once for the shapes of each montage. What cannot be
+            compiled is refused.
+        deterministic: Allow only algorithms that give the same bits each time, also on a GPU. They are slower.
         progress_bar: Whether to draw one; only ever on a terminal. Elsewhere a line every ten seconds is logged.
         checkpoint: States of the training that an interrupted run goes on from.
         resume: Go on from the last state of this run, or of one that differs in nothing but fewer steps. False starts
@@ -94,9 +102,14 @@ class PretrainParams(StrictModel):
     log_interval_steps: Number = 10
     validation_interval_steps: Number = 100
     n_validation_windows: Number = 200
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    devices: Literal[1] = 1
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: Count | Literal["auto"] = 1
+    num_nodes: Count = 1
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    rendezvous: str | None = None
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    compile: bool = False
+    deterministic: bool = False
     progress_bar: bool = True
     checkpoint: CheckpointParams = CheckpointParams()
     resume: bool = True
@@ -143,13 +156,35 @@ class PretrainParams(StrictModel):
                 raise ValueError(beyond_the_run(rule.until_epoch, self.n_epochs))
         return self
 
+    @model_validator(mode="after")
+    def _ranks_can(self) -> "PretrainParams":
+        if self.strategy == "fsdp":
+            raise ValueError(
+                "strategy is fsdp; weights are not shared out over devices, every device holds the whole model; "
+                "choose ddp or auto"
+            )
+        n_least = self.num_nodes * (1 if self.devices == "auto" else self.devices)
+        unit = n_least * self.accumulate
+        if n_least > 1 and self.batch_size % unit:
+            below = self.batch_size // unit * unit
+            nearest = " or ".join(str(size) for size in (below, below + unit) if size)
+            parts = f" and {self.accumulate} parts each (accumulate)" if self.accumulate > 1 else ""
+            raise ValueError(
+                f"batch_size {self.batch_size} cannot be shared out over {n_least} processes (devices {self.devices}, "
+                f"num_nodes {self.num_nodes}){parts}; nearest batch sizes that can: {nearest}"
+            )
+        if self.rendezvous is not None and not re.fullmatch(r"[^\s:]+:\d{1,5}", self.rendezvous):
+            raise ValueError(f"rendezvous is {self.rendezvous!r}; give HOST:PORT, e.g. node1:29500")
+        return self
+
     def identity(self) -> dict[str, Any]:
         """Options that decide the result.
 
         Left out are those for the machine, the display, the header's license, what is kept and what is replaced. The
         weights of a start count themselves, not where they lie.
         """
-        without = {"accelerator", "devices", "license", "loader", "overwrite", "progress_bar", "start"}
+        without = {"accelerator", "deterministic", "devices", "num_nodes", "strategy", "rendezvous"}
+        without |= {"license", "loader", "overwrite", "progress_bar", "start"}
         without |= {"checkpoint", "keep_runs", "max_skipped_steps", "resume"}
         plain = self.model_dump(mode="json", exclude=without)
         return plain | {"normalization": self.chosen_normalization.model_dump(mode="json")}

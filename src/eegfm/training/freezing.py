@@ -95,7 +95,9 @@ class Freezing(PlanCallback):
             )
 
 
-def check_freezing(objective: Objective, rules: Sequence[FreezeRule], n_steps: int, n_steps_per_epoch: int) -> None:
+def check_freezing(
+    objective: Objective, rules: Sequence[FreezeRule], n_steps: int, n_steps_per_epoch: int, phase: str
+) -> None:
     """Refuse rules that name nothing, leave nothing to train, or end after the run.
 
     Args:
@@ -103,6 +105,7 @@ def check_freezing(objective: Objective, rules: Sequence[FreezeRule], n_steps: i
         rules: What to freeze.
         n_steps: Steps of the run.
         n_steps_per_epoch: Steps of an epoch of the plan.
+        phase: Name of the phase, for messages.
 
     Raises:
         ConfigError: With the names that there are.
@@ -110,14 +113,16 @@ def check_freezing(objective: Objective, rules: Sequence[FreezeRule], n_steps: i
     names = [name for name, _ in _trainable(objective)]
     for prefix in (prefix for rule in rules for prefix in rule.parts):
         if not any(_is_in(name, [prefix]) for name in names):
-            raise ConfigError(f"freeze.parts names {prefix!r}, which has no weights; there are {_known(prefix, names)}")
+            raise ConfigError(
+                f"{phase}.freeze.parts names {prefix!r}, which has no weights; there are {_known(prefix, names)}"
+            )
     for rule in rules:
         if rule.until_epoch is not None and rule.until_epoch * n_steps_per_epoch >= n_steps:
-            raise ConfigError(beyond_the_run(rule.until_epoch, -(-n_steps // n_steps_per_epoch)))
+            raise ConfigError(f"{phase}.{beyond_the_run(rule.until_epoch, -(-n_steps // n_steps_per_epoch))}")
     if rules and all(_is_in(name, _frozen(rules, 0)) for name in names):
         raise ConfigError(
-            f"freeze.parts names {', '.join(_frozen(rules, 0))}: all weights are frozen and nothing is trained; leave "
-            "out one of them"
+            f"{phase}.freeze.parts names {', '.join(_frozen(rules, 0))}: all weights are frozen and nothing is "
+            "trained; leave out one of them"
         )
 
 

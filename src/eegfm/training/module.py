@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,14 +20,17 @@ from eegfm.errors import CheckpointError, TrainingError
 from eegfm.nn.context import Context, Stage
 from eegfm.nn.torch_file import save_torch_file
 from eegfm.objectives.base import LossOutput, Objective
+from eegfm.training.compiling import compiled
 from eegfm.training.config import PretrainParams
 from eegfm.training.freezing import Freezing
+from eegfm.training.logs.averages import Averages
 from eegfm.training.logs.gradients import GradientNorms
 from eegfm.training.logs.history import History
 from eegfm.training.logs.names import VAL, aliases, history_columns, learning_rates
 from eegfm.training.logs.pace import Pace, device_memory
-from eegfm.training.logs.pending import Pending
+from eegfm.training.logs.pending import Pending, Reduce
 from eegfm.training.logs.training_log import TrainingLog, means
+from eegfm.training.ranks import gathered, mean_of_ranks, share_gradients, share_running_statistics
 from eegfm.training.schedules.base import Schedule
 from eegfm.training.skipping import KeptBuffers, SkippedSteps, guarded_step
 from eegfm.training.stateful import Stateful
@@ -91,6 +94,7 @@ class PretrainModule(LightningModule):
         if self.average is not None:
             self.parts[WEIGHT_AVERAGE] = self.average
         self._buffers_before = KeptBuffers(objective)
+        self._compiled = ExitStack()
         self._context = Context(n_steps=n_steps, seed=params.seed, corpora=tuple(sorted(weights)))
 
     def forward(self, batch: StoredBatch) -> Encoded:
@@ -128,6 +132,8 @@ class PretrainModule(LightningModule):
     def losses(self, step: TrainStep, stage: Stage = Stage.TRAINING) -> Iterator[tuple[str, float, LossOutput]]:
         """Compute the losses of a step, one micro-batch at a time.
 
+        Ranks share the windows of a micro-batch in a training, and whole micro-batches in a validation.
+
         Args:
             step: Micro-batches of this rank.
             stage: The use of the step.
@@ -135,11 +141,12 @@ class PretrainModule(LightningModule):
         Yields:
             Name of the corpus, share of the micro-batch in the windows of the step, and what the objective gives.
         """
-        context = self._context.of(stage, step.number, self.rank, self.world_size)
+        rank, world_size = (0, 1) if stage is Stage.VALIDATION else (self.rank, self.world_size)
+        context = self._context.of(stage, step.number, rank, world_size)
         n_before: Counter[str] = Counter()
         for batch in step.batches:
             corpus = batch["corpus"]
-            share = len(batch["samples"]) * self.world_size / step.n_windows
+            share = len(batch["samples"]) * world_size / step.n_windows
             part, cut = divmod(n_before[corpus], step.n_cuts)
             yield corpus, share, self._output(batch, replace(context, part=part, cut=cut, n_cuts=step.n_cuts))
             n_before[corpus] += 1
@@ -161,15 +168,13 @@ class PretrainModule(LightningModule):
         n_done = 0
         total = torch.zeros((), device=self.device)
         for corpus, share, output in self.losses(step):
-            # What a corpus adds is exchanged before it is looked at.
-            is_last = n_done + 1 == len(step.batches) or (norms is not None and norms.is_due)
-            with self._local_gradients(is_last=is_last):
-                self.manual_backward(share * output.loss)
+            self.manual_backward(share * output.loss)
             if norms is not None:
                 norms.look()
             self.training_log.add(step.number, corpus, len(step.batches[n_done]["samples"]), output.logs)
             n_done, total = n_done + 1, total + share * output.loss.detach()
             del output  # with all that is encoded, before the next micro-batch is
+        total = self._share(total)
         norm = nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None])
         if self.params.gradient_clip is not None:
             nn.utils.clip_grads_with_norm_(self.parameters(), self.params.gradient_clip, norm)
@@ -203,7 +208,7 @@ class PretrainModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log means per corpus and over the mixture."""
-        self.validation_values = means(VAL, self._validation.averages(), self.weights)
+        self.validation_values = means(VAL, self._of_all_ranks(self._validation.averages()), self.weights)
         if self.schedule is not None:
             self.schedule.observe(self.validation_values)
         self.history.record(self.global_step, history_columns(self.validation_values))
@@ -213,6 +218,17 @@ class PretrainModule(LightningModule):
     def on_validation_end(self) -> None:
         """Leave the validation out of the speed."""
         self._pace.go_on()
+
+    def setup(self, stage: str) -> None:
+        """Compile the encoder, for as long as a trainer has the module."""
+        self._compiled.close()  # of a trainer that failed
+        if self.params.compile:
+            backbone = self.objective.backbone
+            self._compiled.enter_context(compiled(backbone.encoder, len(backbone.spec.montages)))
+
+    def teardown(self, stage: str) -> None:
+        """Leave the encoder as it was."""
+        self._compiled.close()
 
     def configure_callbacks(self) -> Sequence[Callback]:
         """Freeze what the parameters name, in any trainer."""
@@ -257,11 +273,15 @@ class PretrainModule(LightningModule):
         if self.trainer.precision == "16-mixed":
             raise TrainingError("precision 16-mixed is not supported; choose 32-true or bf16-mixed")
 
-    def _local_gradients(self, *, is_last: bool) -> AbstractContextManager[None]:
-        """Keep processes from exchanging gradients before the last micro-batch of a step."""
-        model = self.trainer.strategy.model
-        unsynced = getattr(model, "no_sync", None)
-        return nullcontext() if is_last or unsynced is None else unsynced()
+    def _share(self, loss: Tensor) -> Tensor:
+        """Exchange gradients and running statistics between ranks, once per step; the loss of the whole step."""
+        if self.world_size == 1:
+            return loss
+        share_running_statistics(self)
+        return share_gradients(self.parameters(), loss)
+
+    def _of_all_ranks(self, averages: Averages) -> Averages:
+        return averages if self.world_size == 1 else Averages.merged(gathered(averages.state_dict()))
 
     def _is_logged(self, step: int) -> bool:
         return (step + 1) % self.params.log_interval_steps == 0 or step + 1 == self.n_steps
@@ -270,10 +290,10 @@ class PretrainModule(LightningModule):
         """What looks at the contributions of the corpora to a step that is logged; None for every other."""
         if not self._is_logged(step.number):
             return None
-        return GradientNorms(self.parameters(), [batch["corpus"] for batch in step.batches])
+        return GradientNorms(self.parameters(), [batch["corpus"] for batch in step.batches], self._reduce)
 
     def _record_training(self, n_done: int, rates: dict[str, float]) -> None:
-        values = self.training_log.take(n_done, self._over_processes)
+        values = self.training_log.take(n_done, self._reduce)
         self.history.record(n_done, history_columns(values) | {"lr": next(iter(rates.values()))})
         self._write(n_done, values | rates | self._pace.look() | device_memory(self.device))
         self.log("loss", values["train/loss"], prog_bar=True, logger=False)
@@ -284,21 +304,19 @@ class PretrainModule(LightningModule):
             to.log_metrics(values, step=n_done)
         self.log_dict(values | aliases(values), logger=False)
 
-    def _over_processes(self, values: Tensor) -> Tensor:
-        """Means over processes, each of which has as many windows of every corpus as the others."""
-        if self.world_size == 1:
-            return values
-        reduced: Tensor = self.trainer.strategy.reduce(values, reduce_op="mean")
-        return reduced
+    @property
+    def _reduce(self) -> Reduce | None:
+        """Gives means over ranks, each of which has as many windows of every corpus as the others; None in one."""
+        return None if self.world_size == 1 else mean_of_ranks
+
+    def share_logs(self) -> None:
+        """Put means over ranks in the place of values that wait to be logged, before the first rank saves them."""
+        if self._reduce is not None:
+            self.training_log.share(self._reduce)
 
     def _is_finite(self, loss: Tensor, norm: Tensor) -> Tensor:
-        """Whether loss and gradient of a step are finite, on all processes; nothing waits for the device."""
-        is_finite = torch.isfinite(loss) & torch.isfinite(norm)
-        if self.world_size > 1:
-            n_finite = self.trainer.strategy.reduce(is_finite.to(torch.float32), reduce_op="sum")
-            assert isinstance(n_finite, Tensor)
-            is_finite = n_finite > self.world_size - 0.5
-        return is_finite
+        """Whether loss and gradient of a step are finite: those of all ranks, so that all decide alike."""
+        return torch.isfinite(loss) & torch.isfinite(norm)
 
 
 def _remedy(params: PretrainParams) -> str:

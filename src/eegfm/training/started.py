@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError, create_model
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.config import StrictModel, first_problem
 from eegfm.errors import CheckpointError, ConfigError
+from eegfm.provenance import differences
 from eegfm.training.blocks import LoadParams
 from eegfm.training.config import PretrainParams
 
@@ -14,7 +15,6 @@ OF_THE_START = ("encoder", "adapter", "normalization", "reference", "bad_channel
 """Parameters that a start decides: all that stands between stored microvolts and encoded vectors."""
 _FIELDS: dict[str, Any] = {name: (f.annotation, f) for name, f in PretrainParams.model_fields.items()}
 _OfTheStart = create_model("_OfTheStart", __base__=StrictModel, **{name: _FIELDS[name] for name in OF_THE_START})
-_MAX_SHOWN = 160
 
 
 def with_start(params: PretrainParams, header: CheckpointHeader | None, phase: str) -> PretrainParams:
@@ -40,10 +40,11 @@ def with_start(params: PretrainParams, header: CheckpointHeader | None, phase: s
     decided = _decided(header)
     given, found = params.model_dump(mode="json"), decided.model_dump(mode="json")
     for name in OF_THE_START:
-        if name in params.model_fields_set and given[name] not in (None, found[name]):
+        is_given = name in params.model_fields_set and given[name] is not None
+        for key, value, true in differences({name: given[name]}, {name: found[name]}, phase) if is_given else ():
             raise ConfigError(
-                f"{phase}.{name} is {_shown(given[name])}, that of the start is {_shown(found[name])}; leave "
-                f"{phase}.{name} out, or start from another encoder"
+                f"parameter {key} is {value!r}, that of the start is {true!r}; leave {phase}.{name} out, or start from "
+                "another encoder"
             )
     updated = params.model_copy(update={name: getattr(decided, name) for name in OF_THE_START})
     try:
@@ -57,9 +58,3 @@ def _decided(header: CheckpointHeader) -> BaseModel:
         return _OfTheStart.model_validate({name: getattr(header, name) for name in OF_THE_START})
     except ValidationError as error:
         raise CheckpointError(f"the start's configuration is not on the menu: {first_problem(error)}") from error
-
-
-def _shown(value: Any) -> str:
-    """A configuration in one short line."""
-    text = str(value)
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"

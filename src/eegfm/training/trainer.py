@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning import Callback, Trainer
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
 
+from eegfm.nn.device import training_device
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
 from eegfm.training.logs.loggers import remove_logs, run_loggers
 from eegfm.training.logs.progress_lines import ProgressLines
+from eegfm.training.ranks import RankStrategy, ask_nothing_of_ranks
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +36,8 @@ def build_trainer(
     on continues them; what is there of later steps is cut off. A training that begins replaces them.
 
     Args:
-        params: Device, precision, intervals.
+        params: Device, precision, intervals. With more than one device, this process is one of those that
+            ``torch.distributed.run`` started.
         run_directory: Folder of the logs.
         n_steps: Optimizer steps in all.
         callbacks: Callbacks of the run.
@@ -44,13 +48,19 @@ def build_trainer(
         TrainingError: bfloat16 is requested on a CPU that computes it wrong. Nothing is removed then.
     """
     quieten()
+    assert params.devices != "auto", "jobs.train counts the devices"
+    is_shared = params.devices * params.num_nodes > 1
     # In a log file every update would be a line.
     shows_bar = params.progress_bar and sys.stderr.isatty()
     bar: list[Callback] = [TQDMProgressBar() if shows_bar else ProgressLines(n_steps)]
     trainer = Trainer(
-        accelerator=params.accelerator,
+        accelerator=training_device(params.accelerator).type,
         devices=params.devices,
+        num_nodes=params.num_nodes,
+        strategy=RankStrategy(cluster_environment=TorchElasticEnvironment()) if is_shared else "auto",
         precision=params.precision,
+        deterministic=params.deterministic,
+        benchmark=False,  # algorithms chosen by their time differ from run to run, and so do their sums
         max_steps=n_steps,
         max_epochs=1,
         val_check_interval=validation_interval(params, n_steps),
@@ -68,6 +78,8 @@ def build_trainer(
     )
     if params.precision == "bf16-mixed":
         check_bfloat16(trainer.strategy.root_device)
+    if is_shared:
+        ask_nothing_of_ranks(trainer)
     if not first_step and trainer.is_global_zero:
         remove_logs(run_directory)
     return trainer
@@ -85,6 +97,7 @@ def quieten() -> None:
         logger.handlers.clear()
         logger.propagate = True
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # the module's means are those of all ranks
     emitter = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     if not any(isinstance(f, _NoTips) for f in emitter.filters):
         emitter.addFilter(_NoTips())
@@ -92,4 +105,4 @@ def quieten() -> None:
 
 class _NoTips(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        return "Tip:" not in str(record.msg)
+        return not any(text in str(record.msg) for text in ("Tip:", "distributed_backend="))

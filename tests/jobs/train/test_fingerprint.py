@@ -70,6 +70,8 @@ NO_WEIGHTS = {
     *("jobs.train.resume", "jobs.train.runs", "overwrite"),
     *(f"training.state.{name}" for name in ("begin", "best", "checkpointing", "content", "file", "folder")),
     *("json_text", "printable", "nn.allocation", "normalizations.said", "safetensors_header", "stated_spec"),
+    *("jobs.train.devices", "jobs.train.exchange", "jobs.train.launch", "jobs.train.result"),
+    *("ranks.ends", "ranks.logs", "ranks.start"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""
 
@@ -211,7 +213,7 @@ def test_every_encoder_counts_with_its_own_configuration() -> None:
         assert member.__module__.removeprefix("eegfm.") in found
 
 
-DATA = cast(TrainingData, SimpleNamespace(mixture_sha256="m", filters={"low_hz": 0.5}))
+DATA = cast(TrainingData, SimpleNamespace(mixture_sha256="m", filters={"low_hz": 0.5}, weights={"sim": 1.0}))
 
 
 def test_a_change_of_code_renames_a_run_where_it_decides_weights(
@@ -247,21 +249,28 @@ def test_all_that_is_given_counts_and_the_machine_does_not() -> None:
     weights = {"w": np.zeros(1, dtype=np.float32)}
     parent = Checkpoint(weights, header())
     other = Checkpoint({"w": np.ones(1, dtype=np.float32)}, header())
+    of_another_objective = Checkpoint(weights, header(objective={"name": "mae"}))
     names = [
         run_fingerprint(params, DATA, {"sim": "s"}),
         run_fingerprint(params.model_copy(update={"seed": 1}), DATA, {"sim": "s"}),
         run_fingerprint(params, DATA, {"sim": "t"}),
         run_fingerprint(params, DATA, {"sim": "s"}, parents=[parent]),
         run_fingerprint(params, DATA, {"sim": "s"}, parents=[other]),
+        run_fingerprint(params, DATA, {"sim": "s"}, parents=[of_another_objective]),
         run_fingerprint(params, DATA, {"sim": "s"}, parents=[other, parent]),
         run_fingerprint(params, DATA, {"sim": "s"}, job="eegfm.jobs.probe.probe"),
         *(
             run_fingerprint(params, cast(TrainingData, SimpleNamespace(**vars(DATA) | change)), {"sim": "s"})
-            for change in ({"mixture_sha256": "n"}, {"filters": {"low_hz": 1.0}})
+            for change in ({"mixture_sha256": "n"}, {"filters": {"low_hz": 1.0}}, {"weights": {"sim": 0.9}})
         ),
     ]
     assert len(set(names)) == len(names)
-    elsewhere = params.model_copy(update={"accelerator": "auto", "progress_bar": True, "license": "mit"})
+    licensed = Checkpoint(weights, header(license="mit", continues=("shorter",)))
+    assert run_fingerprint(params, DATA, {"sim": "s"}, parents=[licensed]) == names[3]
+    elsewhere = params.model_copy(
+        update={"accelerator": "auto", "progress_bar": True, "license": "mit", "devices": 4, "num_nodes": 2}
+        | {"strategy": "ddp", "rendezvous": "node1:29500"}
+    )
     assert run_fingerprint(elsewhere, DATA, {"sim": "s"}) == names[0]
 
 

@@ -409,8 +409,8 @@ def test_what_the_processor_cannot_compute_is_refused_before_anything_is_read(
         fit(run_directory=tmp_path, precision="bf16-mixed")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(ConfigError, match=r"pretrain\.accelerator is 'gpu', and torch .* finds no GPU"):
-        fit(run_directory=tmp_path, precision="bf16-mixed", accelerator="gpu")
+    with pytest.raises(ConfigError, match=r"pretrain\.accelerator is 'cuda', and torch .* finds no GPU"):
+        fit(run_directory=tmp_path, precision="bf16-mixed", accelerator="cuda")
     assert not list(tmp_path.iterdir())
 
 

@@ -55,7 +55,7 @@ def test_the_mean_of_visible_patches_is_a_prediction_too(
     monkeypatch.setattr(objective, "mask", watched)
     logs = objective(batch_of(montage, bad=bad), Context(corpora=("hbn",))).logs
     ((windows, masking),) = seen
-    patches = windows["signal"].view(B, C, T // PATCH, PATCH)
+    patches = windows["signal_uv"].view(B, C, T // PATCH, PATCH)
     targets = objective.targets(patches).double().numpy().reshape(B, C * T // PATCH, -1)
     present = windows["channel_mask"].repeat_interleave(T // PATCH, dim=1).numpy()
     losses = []

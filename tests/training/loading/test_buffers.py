@@ -1,9 +1,11 @@
 """Memory is used again, and never while somebody holds it."""
 
 import numpy as np
+import pytest
 import torch
 
-from eegfm.training.loading.buffers import ReusedBuffers
+from eegfm.batch import Pairs
+from eegfm.training.loading.buffers import ReusedBuffers, pinned
 
 
 def address(tensor: torch.Tensor) -> int:
@@ -59,3 +61,22 @@ def test_shapes_have_buffers_of_their_own() -> None:
     a.fill_(1)
     b.fill_(2)
     assert np.unique(a.numpy()).tolist() == [1]
+
+
+def test_all_tensors_of_a_batch_are_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self + 1)
+    bad = np.zeros((1, 2), dtype=bool)
+    batch = {
+        "samples": torch.zeros(1),
+        "targets": {"age": torch.zeros(1)},
+        "pairs": Pairs(torch.zeros(1), torch.zeros(1), 3),
+        "corpus": "tuh",
+        "is_bad": bad,
+    }
+    found = pinned(batch)
+    assert found.keys() == batch.keys()
+    assert [found["samples"], found["targets"]["age"], *found["pairs"][:2]] == [1, 1, 1, 1]
+    assert isinstance(found["pairs"], Pairs)
+    assert found["pairs"].reach == 3
+    assert found["corpus"] == "tuh"
+    assert found["is_bad"] is bad, "whoever looks at it looks on the CPU"

@@ -197,6 +197,28 @@ def test_validation_shows_every_window_once_and_always_the_same(groups, stores) 
     assert all(torch.equal(a["samples"], b) for a, b in zip(batches, again, strict=True))
 
 
+@pytest.mark.parametrize("n_ranks", [2, 3, 12])
+def test_ranks_share_a_validation_and_all_take_as_many_steps(groups, stores, n_ranks: int) -> None:
+    counts = {"hbn": 5, "tuh": 2}
+    whole = ValidationLoader(groups, stores, counts, n_windows=100)
+    ranks = [
+        ValidationLoader(groups, stores, counts, n_windows=100, rank=rank, world_size=n_ranks)
+        for rank in range(n_ranks)
+    ]
+    assert len({len(loader) for loader in ranks}) == 1
+    assert len(ranks[0]) == -(-8 // n_ranks)  # three micro-batches of hbn, five of tuh
+
+    def seen(*loaders: ValidationLoader) -> list[tuple[int, str, list[int]]]:
+        return sorted(
+            (step.number, batch["corpus"], batch["samples"][:, 0, 0].tolist())
+            for loader in loaders
+            for step in loader
+            for batch in step.batches
+        )
+
+    assert seen(*ranks) == seen(whole)
+
+
 def test_subsampling_spreads_over_all_groups(groups) -> None:
     draws = subsample_evenly([groups["hbn"][0], groups["tuh"][0]], 7)
     assert [d.group.corpus for d in draws] == ["hbn", "tuh"]

@@ -15,7 +15,7 @@ from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 from eegfm.training.loading.loader import TrainingLoader
-from eegfm.training.loading.residency import signals_on_device, training_device
+from eegfm.training.loading.residency import signals_on_device
 from eegfm.training.plans.mixture_plan import MixturePlan
 
 CPU = torch.device("cpu")
@@ -111,7 +111,8 @@ def test_free_memory_is_more_than_nothing() -> None:
     assert module._free_bytes(CPU) > 1 << 28
 
 
-def test_the_device_follows_the_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
-    for available, accelerator, want in ((True, "auto", "cuda"), (True, "cpu", "cpu"), (False, "auto", "cpu")):
-        monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
-        assert training_device(accelerator).type == want
+def test_memory_that_a_gpu_shares_holds_them_already(signals, groups) -> None:
+    for residency in ("auto", "disk"):
+        assert signals_on_device(groups, signals, torch.device("mps"), residency, 1.0) == {}
+    with pytest.raises(ConfigError, match=r"loader\.residency is device, .* mps.*set loader\.residency to auto"):
+        signals_on_device(groups, signals, torch.device("mps"), "device", 1.0)

@@ -1,5 +1,7 @@
 """Means of what a run logs."""
 
+import json
+
 import pytest
 
 from eegfm.training.logs.averages import Averages, mixed, with_r2
@@ -28,3 +30,12 @@ def test_sums_go_on() -> None:
     other.add("a", {"loss": 5.0}, 1)
     assert other.by_corpus() == {"a": {"loss": 2.0}}
     assert averages.by_corpus() == {"a": {"loss": 1.0}}
+
+
+def test_counts_of_several_processes_add_up() -> None:
+    whole, parts = Averages(), [Averages() for _ in range(3)]
+    for rank, corpus, loss, n_windows in ((0, "a", 1.0, 3), (1, "a", 5.0, 1), (1, "b", 2.0, 4)):
+        whole.add(corpus, {"loss": loss}, n_windows)
+        parts[rank].add(corpus, {"loss": loss}, n_windows)
+    merged = Averages.merged(json.loads(json.dumps(part.state_dict())) for part in parts)
+    assert merged.by_corpus() == whole.by_corpus() == {"a": {"loss": 2.0}, "b": {"loss": 2.0}}

@@ -85,3 +85,23 @@ def test_gradients_stay_what_they_are_and_one_corpus_needs_no_copy(monkeypatch: 
         net.loss("b", seed).backward()
         one.look()
     assert set(one.norms) == {"b"}
+
+
+def test_a_weight_that_this_process_has_no_gradient_of_counts_as_zero() -> None:
+    """All processes exchange as many values, whichever weights they have used."""
+    net = Net()
+    sizes: list[int] = []
+
+    def reduce(values: torch.Tensor) -> torch.Tensor:
+        sizes.append(values.numel())
+        return values
+
+    looked, plain = GradientNorms(net.parameters(), ["a", "b"], reduce), GradientNorms(net.parameters(), ["a", "b"])
+    for seed, corpus in enumerate("ab"):
+        net.loss(corpus, seed).backward()
+        looked.look()
+        plain.look()
+    assert sizes == [sum(p.numel() for p in net.parameters() if p.requires_grad)] * 2
+    assert {c: float(v) for c, v in looked.norms.items()} == pytest.approx(
+        {c: float(v) for c, v in plain.norms.items()}
+    )

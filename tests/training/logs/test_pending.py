@@ -52,3 +52,12 @@ def test_they_wait_on_in_a_run_that_goes_on() -> None:
     other.load_state_dict(torch.load(stored, weights_only=True))
     other.add(5, "tuh", 1, {"loss": torch.tensor(9.0)})
     assert other.take() == [*EXPECTED, Entry(5, "tuh", 1, {"loss": 9.0})]
+
+
+def test_means_over_processes_wait_in_the_place_of_the_values() -> None:
+    """Another process has values that are larger by two."""
+    pending = filled()
+    pending.share(lambda values: values + 1)
+    expected = [(e.step, e.corpus, e.n_windows, {name: v + 1 for name, v in e.values.items()}) for e in EXPECTED]
+    assert pending.take() == expected
+    pending.share(lambda values: pytest.fail("nothing waits"))

@@ -49,13 +49,11 @@ class Labram(Encoder):
 
     def tokenize(self, batch: WindowBatch) -> Tokens:
         """Embed each patch, and its place; see the base class."""
-        patches = self.patches(batch)
-        C, P = patches.shape[1:3]
-        mask = self.key_mask(batch, P)
-        maps = self.patch_embedding(patches.flatten(1, 2), mask)
-        # Step by step, all maps of a step side by side.
-        content = maps.transpose(2, 3).flatten(2)
-        return Tokens(content, self.places(batch, P), C, P, mask)
+        return self._tokens(batch)
+
+    def tokenize_visible(self, batch: WindowBatch, visible: Visible) -> Tokens:
+        """Embed visible patches, unless a norm over the window wants all; see the base class."""
+        return self._tokens(batch, None if self.leaks else visible.index)
 
     def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
         """Let tokens see each other and the [CLS] token: (B, N, D) or (B, Nv, D); see the base class."""
@@ -72,11 +70,21 @@ class Labram(Encoder):
         """List the layers, the final norm with the last; the [CLS] token is an embedding. See the base class."""
         return with_last(self.transformer.layers, self.transformer.final_norm)
 
+    def _tokens(self, batch: WindowBatch, index: Tensor | None = None) -> Tokens:
+        _, C, P, _ = self.patches(batch).shape
+        mask = self.key_mask(batch, P)
+        maps = self.patch_embedding(self.patches_of(batch, index), mask)
+        # Step by step, all maps of a step side by side.
+        content = maps.transpose(2, 3).flatten(2)
+        return Tokens(content, self.places(batch, P), C, P, mask, index)
+
     def _with_cls(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
         """(B, 1 + N, D) encoded vectors, that of the [CLS] token first."""
-        x, mask = tokens.content + tokens.position, tokens.key_mask
-        if visible is not None:
-            x = take(x, visible.index)
+        mask = tokens.key_mask
+        if visible is None:
+            x = tokens.content + tokens.position
+        else:
+            x = tokens.content_of(visible.index) + take(tokens.position, visible.index)
             mask = None if mask is None else mask.take_along_dim(visible.index, dim=1)
         encoded: Tensor = self.transformer(x, self.places.of_cls, mask)
         return encoded

@@ -44,9 +44,9 @@ def lay_out_rows(tokens: Tokens, visible: Visible | None, registers: Tensor | No
         P = visible.patches.shape[1]
         time = visible.patches.unsqueeze(1)
     else:
-        x = tokens.content + tokens.position
+        x = tokens.everywhere() + tokens.position
         if visible is not None:
-            is_visible = visible.mask(tokens.content.shape[1])
+            is_visible = visible.mask(x.shape[1])
             mask = is_visible if mask is None else mask & is_visible
     x = x.view(B, -1, P, x.shape[-1])
     mask = None if mask is None else mask.view(B, -1, P)
@@ -60,10 +60,10 @@ def lay_out_rows(tokens: Tokens, visible: Visible | None, registers: Tensor | No
 
 def lay_out_sequence(tokens: Tokens, visible: Visible | None, registers: Tensor | None) -> Grid:
     """One row of all tokens; registers, always seen, are the last n * P. See ``lay_out_rows``."""
-    B, N, P = len(tokens.content), tokens.content.shape[1], tokens.n_patches
+    B, P = len(tokens.content), tokens.n_patches
     patches = torch.arange(P, device=tokens.content.device)
     if visible is None:
-        x, mask, time = tokens.content + tokens.position, tokens.key_mask, patches.repeat(N // P)
+        x, mask, time = tokens.content + tokens.position, tokens.key_mask, patches.repeat(tokens.n_rows)
     else:
         x, mask = _gathered(tokens, visible.index)
         time = visible.index.unsqueeze(1) % P
@@ -93,5 +93,5 @@ def take_sequence(x: Tensor, n_registers: int, n_patches: int) -> tuple[Tensor, 
 
 def _gathered(tokens: Tokens, index: Tensor) -> tuple[Tensor, Tensor | None]:
     """Visible tokens (B, Nv, D), and which of them others may see."""
-    x = take(tokens.content, index) + take(tokens.position, index)
+    x = tokens.content_of(index) + take(tokens.position, index)
     return x, None if tokens.key_mask is None else tokens.key_mask.take_along_dim(index, dim=1)

@@ -71,15 +71,11 @@ class PatchTransformer(Encoder):
 
     def tokenize(self, batch: WindowBatch) -> Tokens:
         """Embed each patch on its own; see the base class."""
-        content = self.patch_embedding(self.patches(batch))
-        if self.spectrum_embedding is not None:
-            patches_uv = self.patches({**batch, "signal": batch["signal_uv"]})
-            spectrum = log_power_spectrum(patches_uv, self.rate_hz, self.config.spectrum_high_hz)
-            content = content + self.spectrum_embedding(spectrum)
-        _, n_channels, n_patches, _ = content.shape
-        position = self._places(batch).unsqueeze(2).expand(-1, -1, n_patches, -1)
-        key_mask = self.key_mask(batch, n_patches)
-        return Tokens(content.flatten(1, 2), position.flatten(1, 2), n_channels, n_patches, key_mask)
+        return self._tokens(batch)
+
+    def tokenize_visible(self, batch: WindowBatch, visible: Visible) -> Tokens:
+        """Embed visible patches only; see the base class."""
+        return self._tokens(batch, visible.index)
 
     def depth_layers(self) -> list[list[nn.Module]]:
         """List the layers, the final norm with the last; see the base class."""
@@ -95,6 +91,17 @@ class PatchTransformer(Encoder):
             return super().encode_with_features(batch, tokens)
         encoded, registers = self._encode_all(self.tokenize(batch) if tokens is None else tokens)
         return Encoded(encoded, one_row(registers[:, 0].mean(dim=1, keepdim=True)))
+
+    def _tokens(self, batch: WindowBatch, index: Tensor | None = None) -> Tokens:
+        content = self.patch_embedding(self.patches_of(batch, index))
+        if self.spectrum_embedding is not None:
+            patches_uv = self.patches_of({**batch, "signal": batch["signal_uv"]}, index)
+            spectrum = log_power_spectrum(patches_uv, self.rate_hz, self.config.spectrum_high_hz)
+            content = content + self.spectrum_embedding(spectrum)
+        _, n_channels, n_patches, _ = self.patches(batch).shape
+        position = self._places(batch).unsqueeze(2).expand(-1, -1, n_patches, -1)
+        key_mask = self.key_mask(batch, n_patches)
+        return Tokens(content, position.flatten(1, 2), n_channels, n_patches, key_mask, index)
 
     def _encode_all(self, tokens: Tokens, visible: Visible | None = None) -> tuple[Tensor, Tensor]:
         """Encoded tokens (B, Nv, D) and registers (B, n, P, D)."""

@@ -2,19 +2,22 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 import pandas as pd
+import torch
 
 from eegfm.batch import SignalSpec
 from eegfm.mixture.shares import rounded_weights
 from eegfm.mixture.table import mixture_sha256
+from eegfm.nn.device import training_device
 from eegfm.splits.leakage import check_rows
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
 from eegfm.training.loading.groups import Mixing, shared_filters, signal_spec, window_groups
 from eegfm.training.loading.loader import TrainingLoader, ValidationLoader
-from eegfm.training.loading.residency import signals_on_device, training_device
+from eegfm.training.loading.residency import signals_on_device
 from eegfm.training.loading.verify import verify_samples
 from eegfm.training.plans.mixture_plan import MixturePlan
 from eegfm.training.plans.plan import Groups
@@ -39,7 +42,13 @@ class TrainingData:
 
 
 def training_data(
-    mixture: pd.DataFrame, stores: Stores, params: PretrainParams, *, rank: int = 0, world_size: int = 1
+    mixture: pd.DataFrame,
+    stores: Stores,
+    params: PretrainParams,
+    *,
+    rank: int = 0,
+    world_size: int = 1,
+    logs_plan: bool = True,
 ) -> TrainingData:
     """Address the windows of a mixture and plan the steps.
 
@@ -49,6 +58,7 @@ def training_data(
         params: All choices.
         rank: Number of this process.
         world_size: Number of processes.
+        logs_plan: Whether to say what a step and an epoch hold.
 
     Raises:
         ConfigError: Parameters and data do not fit.
@@ -62,7 +72,8 @@ def training_data(
     training = window_groups(mixture, stores, "train")
     validation = window_groups(mixture, stores, "validation")
     check_rows(training, validation)
-    plan = MixturePlan(
+    of_rank = partial(
+        MixturePlan,
         training,
         weights,
         params.batch_size,
@@ -70,16 +81,16 @@ def training_data(
         drawn_by=mixing.drawn_by,
         max_windows_per_person=mixing.max_windows_per_person,
         shuffle=params.shuffle,
-        rank=rank,
-        world_size=world_size,
         n_cuts=params.accumulate,
     )
-    _log_plan(plan, mixing.drawn_by)
+    plan = of_rank(rank=rank, world_size=world_size)
+    if logs_plan:
+        _log_plan(plan, mixing.drawn_by)
     n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
     n_validations = params.n_validations(n_steps) if any(validation.values()) else 0
     params.schedule.check(RunLength(n_steps, n_steps / plan.n_steps_per_epoch, n_validations))
     if params.loader.verify == "before_training":
-        verify_samples([*chain(*training.values(), *validation.values())], stores)
+        verify_samples([*chain(*training.values(), *validation.values())], stores, rank=rank, world_size=world_size)
     return TrainingData(
         spec=signal_spec(mixture, stores),
         filters=shared_filters(stores, weights),
@@ -87,14 +98,25 @@ def training_data(
         mixture_sha256=mixture_sha256(mixture),
         n_steps=n_steps,
         n_steps_per_epoch=plan.n_steps_per_epoch,
-        training=_loader(plan, training, stores, n_steps, params),
-        validation=ValidationLoader(validation, stores, plan.counts, params.n_validation_windows),
+        training=_loader(plan, None if world_size == 1 else of_rank(), training, stores, n_steps, params),
+        validation=ValidationLoader(
+            validation, stores, plan.counts, params.n_validation_windows, rank=rank, world_size=world_size
+        ),
         shown={**training, **validation},
     )
 
 
-def _loader(plan: MixturePlan, groups: Groups, stores: Stores, n_steps: int, params: PretrainParams) -> TrainingLoader:
-    device, loader = training_device(params.accelerator), params.loader
+def _loader(
+    plan: MixturePlan,
+    whole: MixturePlan | None,
+    groups: Groups,
+    stores: Stores,
+    n_steps: int,
+    params: PretrainParams,
+) -> TrainingLoader:
+    device, loader = training_device(params.accelerator, "pretrain.accelerator"), params.loader
+    if whole is not None and device.type == "cuda":  # the threads of the loader do not know the process's own device
+        device = torch.device("cuda", torch.cuda.current_device())
     return TrainingLoader(
         plan,
         stores,
@@ -104,6 +126,7 @@ def _loader(plan: MixturePlan, groups: Groups, stores: Stores, n_steps: int, par
         read_ahead_steps=loader.read_ahead_steps,
         device=device,
         device_signals=signals_on_device(groups, stores, device, loader.residency, loader.device_memory_ratio),
+        whole=whole,
     )
 
 

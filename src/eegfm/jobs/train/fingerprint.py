@@ -34,6 +34,9 @@ NO_WEIGHTS = (
     *("progress", *LOGS, "inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
     *("training.state", "jobs.train.resume", "jobs.train.runs", "overwrite"),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),
+    # These start processes and carry over what the others need and give.
+    *("ranks.ends", "ranks.logs", "ranks.start", "printable"),
+    *("jobs.train.devices", "jobs.train.exchange", "jobs.train.launch", "jobs.train.result"),
 )
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""
 NO_TRAINING = {"publish"}
@@ -60,9 +63,11 @@ def run_identity(
     return {
         "params": {name: value for name, value in params.identity().items() if name not in NO_TRAINING},
         "mixture": data.mixture_sha256,
+        "weights": data.weights,  # those by size are rounded to what the ranks can share
         "filters": data.filters,
         "signals": signals,
-        "parents": [parent.identity() for parent in parents],
+        # A start gives its weights, its objective's own where that is the same, and what is among the parameters.
+        "parents": [{"weights": p.weights_sha256(), "objective": p.header.objective} for p in parents],
         "code": training_code(params, job),
     }
 

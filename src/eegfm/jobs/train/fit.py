@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from eegfm.training.data_module import WindowData
 from eegfm.training.logs.reconstructions import ReconstructionImages
 from eegfm.training.logs.throughput import ThroughputMonitor
 from eegfm.training.module import WEIGHT_AVERAGE, PretrainModule
+from eegfm.training.ranks import join
 from eegfm.training.state.begin import begin_at
 from eegfm.training.state.best import BestValidation
 from eegfm.training.state.checkpointing import Checkpointing
@@ -48,6 +50,7 @@ def fit(
     directory: Path,
     identity: Mapping[str, Any],
     shown: Mapping[str, StoredBatch],
+    place: tuple[int, int] = (0, 1),
 ) -> Fitted:
     """Train to the last step, from the last checkpoint if there is one, and validate after the last step.
 
@@ -59,6 +62,7 @@ def fit(
         directory: Folder of the run.
         identity: What the run is named by.
         shown: Windows by corpus that every validation reconstructs.
+        place: Number of this process, and number of those that share the training. The first one alone writes.
 
     Raises:
         TrainingError: Too many losses are not finite, training was stopped before its last step, or another process
@@ -69,8 +73,11 @@ def fit(
     monitor, best = ThroughputMonitor(), BestValidation()
     module.parts |= {"throughput": monitor, "best": best}
     folder = StateFolder(directory / CHECKPOINTS, module.params.checkpoint.keep)
-    with exclusive(directory / LOCK, partial(busy, directory)):
-        state = state_to_go_on_from(module, folder, directory, identity)
+    rank, n_ranks = place
+    if n_ranks > 1:
+        join()
+    with nullcontext() if rank else exclusive(directory / LOCK, partial(busy, directory)):
+        state = state_to_go_on_from(module, folder, directory, identity, place)
         if state is not None:
             restore(module, state)
             _restore_best(best, folder, directory.name)

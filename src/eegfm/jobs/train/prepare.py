@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -43,6 +44,20 @@ class PreparedRun:
     identity: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Checked:
+    """A training whose tables and parameters fit together, and that has its name."""
+
+    params: PretrainParams
+    split_table: SplitTable
+    met: Met
+    stores: Stores
+    mixture: pd.DataFrame
+    data: TrainingData
+    fingerprint: str
+    identity: dict[str, Any]
+
+
 def prepare(
     params: PretrainParams,
     mixture: pd.DataFrame,
@@ -52,19 +67,84 @@ def prepare(
     *,
     phase: str = "pretrain",
     start: Checkpoint | None = None,
+    place: tuple[int, int] = (0, 1),
 ) -> PreparedRun:
-    """Check who may be trained on, address the windows, build the model, fit its statistics and load its start."""
+    """Check who may be trained on, address the windows, build the model, fit its statistics and load its start.
+
+    The windows are those of one process of several, see ``place``: its number, and how many there are.
+    """
+    checked = _checked(params, mixture, splits, stores, refuse, phase=phase, start=start, place=place)
+    params, data = checked.params, checked.data
+    code = encoder_code(params.encoder, params.adapter, params.chosen_normalization)  # now: later edits do not count
+    objective = _new_objective(params, data)
+    check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch, phase)
+    report = None
+    if start:
+        fit_statistics = partial(_fit_statistics, objective, params, data)
+        report = take_over(objective, start, params, checked.met, phase, fit_statistics)
+    else:
+        _fit_statistics(objective, params, data)
+    header = pretrain_header(
+        objective,
+        params,
+        data,
+        checked.stores,
+        objective.backbone.encoder_spec,
+        checked.fingerprint,
+        checked.split_table,
+        checked.mixture,
+        code,
+        phase=phase,
+        start=start,
+        start_report=report,
+    )
+    module = PretrainModule(objective, params, data.weights, data.n_steps, data.n_steps_per_epoch, header)
+    return PreparedRun(module, data, checked.stores, checked.fingerprint, checked.identity)
+
+
+def named_run(
+    params: PretrainParams,
+    mixture: pd.DataFrame,
+    splits: pd.DataFrame,
+    stores: Stores,
+    refuse: Refuse,
+    *,
+    phase: str,
+    start: Checkpoint | None,
+    world_size: int,
+) -> str:
+    """Fingerprint of a run, after every check that needs neither samples nor a model."""
+    place = (0, world_size)
+    checked = _checked(
+        params, mixture, splits, stores, refuse, phase=phase, start=start, place=place, logs_plan=False
+    )  # the ranks will say it
+    return checked.fingerprint
+
+
+def _checked(
+    params: PretrainParams,
+    mixture: pd.DataFrame,
+    splits: pd.DataFrame,
+    stores: Stores,
+    refuse: Refuse | None,
+    *,
+    phase: str,
+    start: Checkpoint | None,
+    place: tuple[int, int],
+    logs_plan: bool = True,
+) -> _Checked:
+    """Check who may be trained on, address the windows, and name the run."""
     params = with_start(params, start.header if start else None, phase)
     split_table = SplitTable(splits)
     split_table.check_training(mixture)
     met = check_persons(start.header, split_table, params, phase) if start else Met()
     stores = readable(stores, params.loader.verify)
     mixture = with_channels_left(mixture, stores, lambda m: Rereference(m, params.reference, params.bad_channels))
-    data = training_data(mixture, stores, params)
+    data = training_data(mixture, stores, params, rank=place[0], world_size=place[1], logs_plan=logs_plan)
     if params.publish == "best" and not len(data.validation):
         raise ConfigError(
-            "publish is best, but the mixture has no window to validate on; choose publish: last, or keep persons for "
-            "validation (split.validation_ratio)"
+            f"{phase}.publish is best, but the mixture has no window to validate on; choose publish: last, or keep "
+            "persons for validation (split.validation_ratio)"
         )
     identity = run_identity(params, data, signals_of(mixture, stores), parents=[start] if start else [])
     fingerprint = named(identity)
@@ -72,30 +152,7 @@ def prepare(
         refuse(fingerprint, identity)
     if start:
         check_fit(start, params, data, phase)
-    code = encoder_code(params.encoder, params.adapter, params.chosen_normalization)  # now: later edits do not count
-    objective = _new_objective(params, data)
-    check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch)
-    report = None
-    if start:
-        report = take_over(objective, start, params, met, phase, lambda: _fit_statistics(objective, params, data))
-    else:
-        _fit_statistics(objective, params, data)
-    header = pretrain_header(
-        objective,
-        params,
-        data,
-        stores,
-        objective.backbone.encoder_spec,
-        fingerprint,
-        split_table,
-        mixture,
-        code,
-        phase=phase,
-        start=start,
-        start_report=report,
-    )
-    module = PretrainModule(objective, params, data.weights, data.n_steps, data.n_steps_per_epoch, header)
-    return PreparedRun(module, data, stores, fingerprint, identity)
+    return _Checked(params, split_table, met, stores, mixture, data, fingerprint, identity)
 
 
 def _new_objective(params: PretrainParams, data: TrainingData) -> Objective:

@@ -1,7 +1,7 @@
 """Pretrain an encoder on a mixture. The job returns a checkpoint and its numbers."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,36 +9,19 @@ import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
 from eegfm.files import write_atomically
+from eegfm.jobs.train.devices import n_ranks, with_devices
 from eegfm.jobs.train.fit import fit, run_metrics
+from eegfm.jobs.train.launch import fit_on_ranks
 from eegfm.jobs.train.prepare import Refuse, prepare
 from eegfm.jobs.train.reconstruct import reconstruct, shown_windows
+from eegfm.jobs.train.result import PretrainResult
 from eegfm.jobs.train.runs import prune
+from eegfm.nn.device import training_device
 from eegfm.store.stores import Stores
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
 from eegfm.training.data_module import WindowData
-from eegfm.training.loading.residency import training_device
 from eegfm.training.module import PretrainModule
-
-
-@dataclass(frozen=True)
-class PretrainResult:
-    """Outcome of a pretraining.
-
-    Args:
-        checkpoint: Encoder weights under ``encoder.``, the objective's under ``objective.``, and the header.
-        metrics: Plain numbers, see ``fit_pretraining``.
-        history: One row per logged step: step, loss, val_loss, lr, and the same per corpus.
-        reconstructions: By corpus, arrays for a plot: see ``eegfm.objectives.base.Reconstruction``; with
-            ``channel_names``, ``rate_hz`` and ``patch_samples``. Empty where the objective reconstructs nothing.
-        run_directory: Folder of the logs of this run.
-    """
-
-    checkpoint: Checkpoint = field(repr=False)
-    metrics: dict[str, float]
-    history: pd.DataFrame = field(repr=False)
-    reconstructions: dict[str, dict[str, Any]] = field(repr=False)
-    run_directory: Path
 
 
 def pretraining(
@@ -84,8 +67,9 @@ def fit_pretraining(
     start: Checkpoint | None = None,
     refuse: Refuse = lambda fingerprint, identity: None,
     stored: str | None = None,
+    place: tuple[int, int] | None = None,
 ) -> PretrainResult:
-    """Pretrain an encoder on a mixture.
+    """Pretrain an encoder on a mixture, on all devices that the parameters ask for.
 
     Args:
         mixture: Windows to draw from, see ``eegfm.mixture.table.mix_windows``.
@@ -98,6 +82,7 @@ def fit_pretraining(
         start: Encoder to start from; it decides what the parameters leave out. None for weights from the seed.
         refuse: Is called as soon as the run has its name, before the model is built.
         stored: Name of the run whose encoder is stored, and whose folder ``keep_runs`` does not remove.
+        place: Number of this process and number of processes, if it is one of several that share this training.
 
     Returns:
         The result. Metrics: ``train_loss`` and ``train_r2`` (mean over the last tenth of the history),
@@ -115,17 +100,51 @@ def fit_pretraining(
         SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
     """
     if params.precision == "bf16-mixed":
-        check_bfloat16(training_device(params.accelerator))
-    run = prepare(params, mixture, splits, stores, refuse, phase=phase, start=start)
+        check_bfloat16(training_device(params.accelerator, f"{phase}.accelerator"))
+    params = with_devices(params, phase)
+    if place is None and n_ranks(params) > 1:
+        result = fit_on_ranks(
+            mixture, stores, params, run_directory, splits=splits, phase=phase, start=start, refuse=refuse
+        )
+    else:
+        result = _fit_here(
+            mixture,
+            stores,
+            params,
+            run_directory,
+            splits,
+            phase=phase,
+            start=start,
+            refuse=refuse,
+            place=place or (0, 1),
+        )
+    if place is None and params.keep_runs is not None:
+        prune(run_directory, params.keep_runs, {result.run_directory.name} | ({stored} if stored else set()))
+    return result
+
+
+def _fit_here(
+    mixture: pd.DataFrame,
+    stores: Stores,
+    params: PretrainParams,
+    run_directory: Path,
+    splits: pd.DataFrame,
+    *,
+    phase: str,
+    start: Checkpoint | None,
+    refuse: Refuse,
+    place: tuple[int, int],
+) -> PretrainResult:
+    """Train in this process, alone or as one of several."""
+    run = prepare(params, mixture, splits, stores, refuse, phase=phase, start=start, place=place)
     module, data = run.module, run.data
     directory = run_directory / run.fingerprint
-    _write_params(directory, module.params, run.identity)
-    fitted = fit(module, data, directory, run.identity, shown_windows(data, run.stores))
+    if place[0] == 0:
+        _write_params(directory, module.params, run.identity)
+    fitted = fit(module, data, directory, run.identity, shown_windows(data, run.stores), place)
     module = module.cpu().eval()
     with module.averaged_weights():
         reconstructions = reconstruct(module.objective, data, run.stores, params.seed)
-    if params.keep_runs is not None:
-        prune(run_directory, params.keep_runs, {run.fingerprint} | ({stored} if stored else set()))
     checkpoint = fitted.published.checkpoint()
     assert module.header is not None, "prepare describes the run"
     said = {

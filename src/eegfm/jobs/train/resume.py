@@ -9,6 +9,7 @@ from typing import Any
 from eegfm.jobs.train.runs import CHECKPOINTS, shorter_runs
 from eegfm.training.logs.loggers import copy_logs
 from eegfm.training.module import PretrainModule
+from eegfm.training.ranks import gathered
 from eegfm.training.state.content import TrainState, machine_of
 from eegfm.training.state.folder import StateFolder
 
@@ -16,7 +17,11 @@ logger = logging.getLogger(__name__)
 
 
 def state_to_go_on_from(
-    module: PretrainModule, folder: StateFolder, directory: Path, identity: Mapping[str, Any]
+    module: PretrainModule,
+    folder: StateFolder,
+    directory: Path,
+    identity: Mapping[str, Any],
+    place: tuple[int, int] = (0, 1),
 ) -> TrainState | None:
     """Find the last state of a run, and say where the training goes on.
 
@@ -28,18 +33,18 @@ def state_to_go_on_from(
         folder: States of the run.
         directory: Folder of the run.
         identity: What the run is named by.
+        place: Number of this process, and number of those that share the training. The first one chooses for all.
 
     Raises:
         CheckpointError: A state is of another format.
     """
-    if not module.params.resume:
-        folder.clear()
-        logger.info("Run %s starts anew (resume: false)", directory.name)
-        return None
-    folder.tidy()
-    state = folder.newest(directory.name) or _of_a_shorter_run(module, folder, directory, identity)
+    rank, n_ranks = place
+    state, source = (None, "") if rank else _chosen(module, folder, directory, identity)
+    if n_ranks > 1:
+        source, step = gathered([source, 0 if state is None else state.step])[0]
+        if rank and source:
+            state = _read_again(directory, source, step)
     if state is None:
-        folder.clear()
         return None
     assert module.header is not None, "a module of eegfm.jobs.train has a header"
     module.header = module.header.model_copy(update={"continues": state.header.continues})
@@ -47,8 +52,33 @@ def state_to_go_on_from(
         logger.info("Run %s is finished: its %d steps are not taken again", directory.name, state.step)
         return state
     logger.info("Run %s goes on from step %d of %d", directory.name, state.step, module.n_steps)
-    _say_other_machine(state, module)
+    if rank == 0:
+        _say_other_machine(state, module, n_ranks)
     return state
+
+
+def _chosen(
+    module: PretrainModule, folder: StateFolder, directory: Path, identity: Mapping[str, Any]
+) -> tuple[TrainState | None, str]:
+    """Find the state and the run whose folder holds it, and tidy the folder of this run up."""
+    if not module.params.resume:
+        folder.clear()
+        logger.info("Run %s starts anew (resume: false)", directory.name)
+        return None, ""
+    folder.tidy()
+    if (own := folder.newest(directory.name)) is not None:
+        return own, directory.name
+    state = _of_a_shorter_run(module, folder, directory, identity)
+    if state is None:
+        folder.clear()
+        return None, ""
+    return state, state.header.continues[-1]
+
+
+def _read_again(directory: Path, source: str, step: int) -> TrainState:
+    """Read the state that the first process has chosen."""
+    state = StateFolder(directory.parent / source / CHECKPOINTS, 1).at(step)
+    return state if source == directory.name else _renamed(state, directory.name)
 
 
 def _of_a_shorter_run(
@@ -79,8 +109,8 @@ def _renamed(state: TrainState, fingerprint: str) -> TrainState:
     return replace(state, fingerprint=fingerprint, header=header)
 
 
-def _say_other_machine(state: TrainState, module: PretrainModule) -> None:
-    now = machine_of(module)
+def _say_other_machine(state: TrainState, module: PretrainModule, n_processes: int) -> None:
+    now = machine_of(module, n_processes)
     other = [f"{key} {state.machine.get(key)} -> {now[key]}" for key in now if state.machine.get(key) != now[key]]
     if other:
         logger.warning(

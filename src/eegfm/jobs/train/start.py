@@ -118,7 +118,7 @@ def take_over(
             count more.
 
     Returns:
-        JSON-ready report: the start, counts and names of weights, and the persons met.
+        JSON-ready report: the start, the names of all weights by outcome, and the persons met.
 
     Raises:
         CheckpointError: Weights are missing, unexpected, or of another shape.
@@ -144,12 +144,13 @@ def take_over(
     return {
         "phase": start.header.phase,
         "fingerprint": start.header.fingerprint,
+        "n_steps": start.header.n_steps,
         "summary": report.summary,
-        "n_matched": len(report.matched),
         "n_needed": report.n_needed,
+        "matched": list(report.matched),
         "missing": list(report.missing),
         "unexpected": list(report.unexpected),
-        "n_left_out": len(report.left_out),
+        "left_out": list(report.left_out),
         "objective": "start" if has_own else "fresh",
         "test_persons": met.test,
         "validation_persons": met.validation,
@@ -161,7 +162,7 @@ def start_metrics(report: dict[str, Any] | None) -> dict[str, int]:
     if report is None:
         return {}
     return {
-        "n_matched": report["n_matched"],
+        "n_matched": len(report["matched"]),
         "n_missing": len(report["missing"]),
         "n_unexpected": len(report["unexpected"]),
         "n_test_persons_of_start": len(report["test_persons"]),

@@ -31,7 +31,7 @@ class Masking(NamedTuple):
 
     Args:
         masked: (B, M) masked tokens, ascending.
-        tokens: All tokens; the content of those that are masked may still be there.
+        tokens: All tokens; the content of those that are masked may still be there, or may never have been embedded.
         encoded: Vectors that the encoder gave without masked content.
         visible: Which tokens were encoded, where not all were.
         whole: Vectors and features of whole windows, where all tokens were encoded.

@@ -5,10 +5,10 @@ Shapes: B windows, R rows of tokens, Rr rows that the montage fills, P patches p
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from eegfm.batch import WindowBatch
+from eegfm.batch import WindowBatch, channel_padding
 from eegfm.encoders.tokens import Visible
 from eegfm.inference.backbone import Backbone
 
@@ -36,16 +36,15 @@ class Rows:
             batch: Windows.
             n_rows: Number R of rows of tokens.
         """
-        mask = backbone.encoder.row_mask(batch)
-        if mask is None:
+        padding, encoder = channel_padding(batch), backbone.encoder
+        if padding is None:
             return cls(n_rows)
-        mask, index = mask.cpu(), None
+        mask, index = encoder.grouped(torch.from_numpy(padding)).any(dim=-1), None
         filled = backbone.adapter.filled_channels(batch["montage"])
         if filled is not None:
-            G = backbone.encoder.channels_per_token
-            index = pad(filled, (0, -len(filled) % G)).view(-1, G).any(dim=1).nonzero()[:, 0]
+            index = encoder.grouped(filled.unsqueeze(0))[0].any(dim=1).nonzero()[:, 0]
             mask = mask[:, index]
-        return cls(mask.shape[1], index, None if bool(mask.all()) else mask)
+        return cls(mask.shape[1], index, None if bool(mask.all()) else mask.expand(len(batch["signal"]), -1))
 
     def present_tokens(self, n_patches: int) -> Tensor | None:
         """(B, Rr * P) tokens that each window really has; None where it has all."""

@@ -74,7 +74,9 @@ class PatchTargets(nn.Module):
             return
         n_windows, total, total_square = 0, torch.zeros(()), torch.zeros(())
         for batch in batches:
-            spectra = self._log_spectrum(self._real_patches(backbone, batch)).double()
+            spectra = self._log_spectrum(self._real_patches(backbone, batch))
+            # An Apple GPU knows no float64.
+            spectra = (spectra.cpu() if spectra.device.type == "mps" else spectra).double()
             size = len(batch["signal"])
             n_windows += size
             total = total + size * spectra.mean(dim=0).cpu()

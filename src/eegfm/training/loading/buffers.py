@@ -1,12 +1,14 @@
 """Reusable batch buffers. Allocating fresh memory costs half as much as the copy itself."""
 
 import sys
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from eegfm.batch import Pairs
 
 
 class Buffers(Protocol):
@@ -23,6 +25,15 @@ class PinnedBuffers:
     def take(self, shape: tuple[int, ...]) -> Tensor:
         """Int16 memory of this shape without another user."""
         return torch.empty(shape, dtype=torch.int16, pin_memory=True)
+
+
+def pinned(value: Any) -> Any:
+    """A batch, or a part of one, whose tensors on the CPU are pinned: from elsewhere, CUDA copies while all wait."""
+    if isinstance(value, Tensor):
+        return value if value.is_cuda else value.pin_memory()
+    if isinstance(value, dict):
+        return {name: pinned(part) for name, part in value.items()}
+    return Pairs(*map(pinned, value)) if isinstance(value, Pairs) else value
 
 
 class ReusedBuffers:

@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from eegfm.batch import Pairs, StoredBatch, TrainStep, WindowIndex
+from eegfm.nn.device import sent
 from eegfm.store.reader import SignalStore
 from eegfm.store.stores import Stores
-from eegfm.training.loading.buffers import Buffers, PinnedBuffers, ReusedBuffers
+from eegfm.training.loading.buffers import Buffers, PinnedBuffers, ReusedBuffers, pinned
 from eegfm.training.loading.residency import DeviceSignals, gather_on_device
 from eegfm.training.plans.plan import Draw, Groups, Plan
 
@@ -42,6 +43,7 @@ class TrainingLoader:
             which then waits.
         device: Device of the training. Batches for a CUDA device are gathered into pinned memory.
         device_signals: Signals that lie on the device already, from ``signals_on_device``.
+        whole: Plan of the windows of all ranks together; None in one process.
     """
 
     def __init__(
@@ -56,8 +58,9 @@ class TrainingLoader:
         read_ahead_steps: int = 64,
         device: torch.device = _CPU,
         device_signals: DeviceSignals | None = None,
+        whole: Plan | None = None,
     ) -> None:
-        self._plan = plan
+        self._plan, self._whole = plan, whole or plan
         self._stores = stores
         self._steps = range(first_step, n_steps)
         self._n_cuts = n_cuts
@@ -79,11 +82,13 @@ class TrainingLoader:
         return prefetch(self._gathered, self._n_ahead)
 
     def batches(self, step: int) -> list[StoredBatch]:
-        """Micro-batches of one step, not cut, gathered now, on the CPU."""
-        return [gather(draw, self._stores[draw.group.corpus]) for draw in self._plan.step(step)]
+        """Micro-batches of one step, not cut, those of all ranks together, gathered now, on the CPU."""
+        return [gather(draw, self._stores[draw.group.corpus]) for draw in self._whole.step(step)]
 
     def _gathered(self) -> Iterator[TrainStep]:
         use_one_thread()
+        if self._device.type == "cuda" and self._device.index is not None:
+            torch.cuda.set_device(self._device)  # of this thread
         buffers = PinnedBuffers() if self._device.type == "cuda" else ReusedBuffers(self._n_cuts * (self._n_ahead + 4))
         n_blocks = -(-self._read_ahead_steps // _BLOCK)
         for block in prefetch(self._asked, n_blocks) if n_blocks else [self._steps]:
@@ -96,7 +101,7 @@ class TrainingLoader:
             corpus, montage = draw.group.corpus, draw.group.montage
             store, signals = self._stores[corpus], self._device_signals.get((corpus, montage))
             batches.extend(gather(part, store, buffers, signals) for part in draw.cuts(self._n_cuts))
-        return batches
+        return [pinned(batch) for batch in batches] if self._device.type == "cuda" else batches
 
     def _asked(self) -> Iterator[range]:
         """Blocks of steps whose samples the system was asked to read.
@@ -128,27 +133,45 @@ class TrainingLoader:
 class ValidationLoader:
     """Every chosen window once, always the same, in the same batches: one micro-batch per corpus at a time.
 
+    Several ranks take turns by micro-batch. A window is counted once, whatever the number of ranks. All ranks have
+    equally many steps, because they meet after the last one: a rank that has no micro-batch left takes an empty step.
+
     Args:
         groups: Windows by corpus.
         stores: Stores by corpus.
         batch_counts: Windows per micro-batch, by corpus.
         n_windows: Largest number of windows per corpus; of more, some are taken, spread evenly.
+        rank: Number of this process.
+        world_size: Number of processes.
     """
 
-    def __init__(self, groups: Groups, stores: Stores, batch_counts: Mapping[str, int], n_windows: int) -> None:
+    def __init__(
+        self,
+        groups: Groups,
+        stores: Stores,
+        batch_counts: Mapping[str, int],
+        n_windows: int,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
         self._stores = stores
         draws = {
             corpus: _consecutive(subsample_evenly(groups[corpus], n_windows), batch_counts[corpus])
             for corpus in sorted(groups)
         }
         n_steps = max((len(d) for d in draws.values()), default=0)
-        self._steps = [[d[k] for d in draws.values() if k < len(d)] for k in range(n_steps)]
+        self._steps = [(k, [d[k] for d in draws.values() if k < len(d)]) for k in range(n_steps)]
+        if world_size > 1:
+            single = [(number, [draw]) for number, step in self._steps for draw in step]
+            n_idle = -len(single) % world_size
+            self._steps = [*single, *[(n_steps, [])] * n_idle][rank::world_size]
 
     def __len__(self) -> int:
         return len(self._steps)
 
     def __iter__(self) -> Iterator[TrainStep]:
-        for number, step in enumerate(self._steps):
+        for number, step in self._steps:
             batches = [gather(draw, self._stores[draw.group.corpus]) for draw in step]
             yield TrainStep(number, batches, sum(len(draw.positions) for draw in step))
 
@@ -200,7 +223,7 @@ def _samples(group: WindowIndex, rows: NDArray[np.int64], store: SignalStore, bu
 
 
 def _resident(group: WindowIndex, rows: NDArray[np.int64], signals: torch.Tensor) -> torch.Tensor:
-    return gather_on_device(signals, torch.from_numpy(rows).to(signals.device), group.n_samples)
+    return gather_on_device(signals, sent(torch.from_numpy(rows), signals.device), group.n_samples)
 
 
 def use_one_thread() -> None:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from eegfm.errors import ConfigError
-from eegfm.nn.device import refuse_missing_gpu
 from eegfm.store.reader import SignalStore
 from eegfm.store.stores import Stores
 from eegfm.training.loading.buffers import Buffers, PinnedBuffers, ReusedBuffers
@@ -21,17 +20,6 @@ _log = logging.getLogger(__name__)
 DeviceSignals = Mapping[tuple[str, str], Tensor]
 """By corpus and montage, (N, C) int16 rows on the device, numbered as in the store."""
 _CHUNK_BYTES = 64 << 20
-
-
-def training_device(accelerator: Literal["auto", "cpu", "gpu"]) -> torch.device:
-    """Device of the training.
-
-    Raises:
-        ConfigError: A GPU is asked for and none is there.
-    """
-    if accelerator == "gpu":
-        refuse_missing_gpu("pretrain.accelerator", accelerator)
-    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def signals_on_device(
@@ -55,9 +43,14 @@ def signals_on_device(
         The signals of all montages of the groups, or none.
 
     Raises:
-        ConfigError: They are to be on the device and do not fit.
+        ConfigError: They are to be on the device and do not fit, or it has no memory of its own.
     """
-    if residency == "disk" or (residency == "auto" and device.type == "cpu"):
+    if device.type == "mps" and residency == "device":
+        raise ConfigError(
+            "loader.residency is device, and the training runs on mps, which shares its memory with the CPU and would "
+            "gain nothing; set loader.residency to auto or disk"
+        )
+    if residency == "disk" or (residency == "auto" and device.type in ("cpu", "mps")):
         return {}
     places = sorted({(group.corpus, group.montage) for corpus in groups.values() for group in corpus})
     n_rows = {place: _n_rows(stores[place[0]], place[1]) for place in places}

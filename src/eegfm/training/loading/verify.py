@@ -35,12 +35,14 @@ def readable(stores: Stores, verify: Literal["before_training", "first_read", "o
     return {corpus: s.unverified() if isinstance(s, Verifiable) else s for corpus, s in stores.items()}
 
 
-def verify_samples(groups: Iterable[WindowIndex], stores: Stores) -> None:
-    """Compare all recordings that windows are drawn from with their checksums.
+def verify_samples(groups: Iterable[WindowIndex], stores: Stores, *, rank: int = 0, world_size: int = 1) -> None:
+    """Compare all recordings that windows are drawn from with their checksums. Ranks share the recordings.
 
     Args:
         groups: Windows.
         stores: Stores by corpus.
+        rank: Number of this process.
+        world_size: Number of processes.
 
     Raises:
         StoreError: Samples differ; all recordings of a montage with such samples are named.
@@ -51,8 +53,8 @@ def verify_samples(groups: Iterable[WindowIndex], stores: Stores) -> None:
     for group in groups:
         used.setdefault((group.corpus, group.montage), []).append(group.recordings)
     for (corpus, montage), recordings in sorted(used.items(), key=lambda item: item[0]):
-        store = stores[corpus]
-        if isinstance(store, Verifiable):
-            n_bytes += store.verify(montage, np.unique(np.concatenate(recordings)).astype(np.int64))
+        store, own = stores[corpus], np.unique(np.concatenate(recordings)).astype(np.int64)[rank::world_size]
+        if isinstance(store, Verifiable) and len(own):
+            n_bytes += store.verify(montage, own)
     if n_bytes:
         _log.info("Samples match their checksums: %.3g GB in %.1f s", n_bytes / 1e9, time.monotonic() - start_s)

@@ -1,7 +1,7 @@
 """Means of logged values: over windows, over the mixture, and against a baseline."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -24,6 +24,17 @@ class Averages:
         for (corpus, name), total in self._sums.items():
             means[corpus][name] = total / self._n_windows[corpus]
         return means
+
+    @classmethod
+    def merged(cls, states: Iterable[Mapping[str, Any]]) -> "Averages":
+        """Put together what several processes have counted, see ``state_dict``."""
+        whole = cls()
+        for state in states:
+            for corpus, n_windows in state["n_windows"].items():
+                whole._n_windows[corpus] = whole._n_windows.get(corpus, 0) + n_windows
+            for corpus, name, total in state["sums"]:
+                whole._sums[corpus, name] = whole._sums.get((corpus, name), 0.0) + total
+        return whole
 
     def state_dict(self) -> dict[str, Any]:
         """Sums and numbers of windows."""

@@ -18,8 +18,8 @@ class GradientNorms:
     Args:
         parameters: Whose gradients are looked at.
         corpora: Corpus of each micro-batch of the step, in their order.
-        reduce: Gives means over processes whose gradients are exchanged after the last micro-batch; None where there is
-            one process, or where gradients are exchanged before each look.
+        reduce: Gives means over processes, whose gradients are exchanged after the last micro-batch; None in one
+            process. A weight without a gradient counts as one of zeros, as another process may have one.
     """
 
     def __init__(
@@ -44,10 +44,12 @@ class GradientNorms:
         if not is_due:
             return
         gradients = {p: p.grad for p in self._parameters if p.grad is not None}
-        added = self._added(gradients)
-        if self._reduce is not None:
-            added = [self._reduce(torch.cat([part.flatten() for part in added]))]
-        norm = nn.utils.get_total_norm(added)
+        if self._reduce is None:
+            norm = nn.utils.get_total_norm(self._added(gradients))
+        else:
+            gradients |= {p: torch.zeros_like(p) for p in self._parameters if p.grad is None}
+            added = torch.cat([part.flatten() for part in self._added(gradients)])
+            norm = nn.utils.get_total_norm([self._reduce(added)])
         self.norms[corpus] = self.norms[corpus] + norm if corpus in self.norms else norm
         if self._n_seen < len(self._corpora):
             self._remember(gradients)

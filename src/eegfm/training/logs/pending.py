@@ -50,6 +50,18 @@ class Pending:
             for step, corpus, n_windows, names, _ in waiting
         ]
 
+    def share(self, reduce: Reduce) -> None:
+        """Put means over all processes in the place of the values that wait; nothing waits for the device.
+
+        Args:
+            reduce: Called once with all values in a row; every process calls it with as many.
+        """
+        if self._waiting:
+            device = self._waiting[-1][-1].device
+            shared = reduce(torch.cat([values.to(device) for *_, values in self._waiting]))
+            parts = iter(torch.split(shared, [len(entry[3]) for entry in self._waiting]))
+            self._waiting = [(*entry[:4], next(parts)) for entry in self._waiting]
+
     def averages(self) -> Averages:
         """Bring all values to the host, and forget them: their means by corpus. This waits for the device."""
         averages = Averages()

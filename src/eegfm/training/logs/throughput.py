@@ -47,7 +47,8 @@ class ThroughputMonitor(Callback):
         """Count one step."""
         step: TrainStep = batch
         now = time.perf_counter()
-        sizes = [(micro["corpus"], len(micro["samples"])) for micro in step.batches]
+        n_own = sum(len(micro["samples"]) for micro in step.batches)  # of this rank; all ranks have equally many
+        sizes = [(micro["corpus"], len(micro["samples"]) * step.n_windows // n_own) for micro in step.batches]
         for corpus, size in sizes:
             self.n_windows[corpus] += size
         if self._started is not None:

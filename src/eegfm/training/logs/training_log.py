@@ -73,8 +73,12 @@ class TrainingLog:
         self.last_loss = values.get(f"{TRAIN}/loss", self.last_loss)
         return values
 
+    def share(self, reduce: Reduce) -> None:
+        """Put means over processes in the place of values that wait: the state of one is then that of all."""
+        self._pending.share(reduce)
+
     def state_dict(self) -> dict[str, Any]:
-        """Values that wait, and the sums of the running epoch. Of several processes, those of this one."""
+        """Values that wait, and the sums of the running epoch. Of several processes, ``share`` comes first."""
         of_epoch = self._of_epoch.state_dict()
         return {
             "pending": self._pending.state_dict(),

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from eegfm.batch import TrainStep
 from eegfm.stopping import Deferral
 from eegfm.training.module import PretrainModule
+from eegfm.training.ranks import meet, told_to_any
 from eegfm.training.state.best import BestValidation
 from eegfm.training.state.content import TrainState, capture, optimizer_of, restore_optimizer
 from eegfm.training.state.folder import StateFolder
@@ -88,8 +89,10 @@ class Checkpointing(Checkpoint):
         """Save the best state, and the state that was due before the validation."""
         assert isinstance(pl_module, PretrainModule)
         n_done = trainer.global_step
-        if self._best.is_improved_by(pl_module.validation_values[MONITOR], n_done) and trainer.is_global_zero:
-            self._write(pl_module, n_done, is_best=True)
+        if self._best.is_improved_by(pl_module.validation_values[MONITOR], n_done):
+            pl_module.share_logs()
+            if trainer.is_global_zero:
+                self._write(pl_module, n_done, is_best=True)
         if trainer.state.fn == TrainerFn.FITTING:
             self._save_if_due(trainer, pl_module, n_done)
 
@@ -102,29 +105,48 @@ class Checkpointing(Checkpoint):
             writes: Whether this process writes.
         """
         module.skipped.check()
+        module.share_logs()
         state = capture(module, self._known(), step)
         if writes:
             self._wait()
             self._folder.save(state)
-        self._deferral.end(f"a checkpoint of step {step}, the last one, is kept; start the same command again")
+        is_stopped = self._is_stopped(module)
+        if module.world_size > 1:
+            meet()  # what the first rank has written is there for all
+        if is_stopped:
+            self._deferral.end(f"a checkpoint of step {step}, the last one, is kept; start the same command again")
         return state
 
     def _save_if_due(self, trainer: Trainer, module: LightningModule, n_done: int) -> None:
         assert isinstance(module, PretrainModule)
-        is_stopped = self._deferral.number is not None
-        is_due = self._every_steps is not None and n_done % self._every_steps == 0
         # The last state is saved by ``finish``: a validation may follow it, and it says that the run is finished.
-        if n_done == module.n_steps or not (is_stopped or is_due):
+        if n_done == module.n_steps:
+            return
+        is_stopped = self._is_stopped(module)
+        is_due = self._every_steps is not None and n_done % self._every_steps == 0
+        if not (is_stopped or is_due):
             return
         module.skipped.check()
+        module.share_logs()
         if trainer.is_global_zero:
             self._write(module, n_done, is_best=False)
         if is_stopped:
             self._wait()
+            if module.world_size > 1:
+                meet()  # who ends first makes ``torch.distributed.run`` end the others
             self._deferral.end(
                 f"a checkpoint of step {n_done} of {module.n_steps} is kept; start the same command again, and the "
                 "training goes on from there"
             )
+
+    def _is_stopped(self, module: PretrainModule) -> bool:
+        """Whether a signal has come, to this rank or to another: all of them end after the same step."""
+        if module.world_size == 1:
+            return self._deferral.number is not None
+        told = told_to_any(self._deferral.number)
+        if told is not None:
+            self._deferral.number = told
+        return told is not None
 
     def _write(self, module: PretrainModule, step: int, *, is_best: bool) -> None:
         state = capture(module, self._known(), step)

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.errors import CheckpointError
+from eegfm.nn.device import training_device
 from eegfm.training.module import PretrainModule
 from eegfm.training.tensors import named_tensors
 
@@ -74,7 +75,7 @@ def capture(module: PretrainModule, optimizer: Optimizer, step: int) -> TrainSta
         optimizer=_copied(optimizer.state_dict(), {}),
         schedule=_copied(module.schedule.state_dict(), {}),
         parts={name: _copied(part.state_dict(), {}) for name, part in sorted(module.parts.items())},
-        machine=machine_of(module),
+        machine=machine_of(module, module.world_size),
     )
 
 
@@ -108,14 +109,19 @@ def optimizer_of(module: PretrainModule) -> Optimizer:
     return optimizer.optimizer
 
 
-def machine_of(module: PretrainModule) -> dict[str, Any]:
-    """What decides how sums are rounded, as far as a program can know."""
+def machine_of(module: PretrainModule, n_processes: int) -> dict[str, Any]:
+    """What decides how sums are rounded, as far as a program can know.
+
+    Args:
+        module: The module; it need not lie on its device yet.
+        n_processes: Processes that train it.
+    """
     return {
         "torch": str(torch.__version__),
         "processor": platform.machine(),
-        "device": module.device.type,
+        "device": training_device(module.params.accelerator).type,
         "n_threads": torch.get_num_threads(),
-        "n_processes": module.world_size,
+        "n_processes": n_processes,
         "precision": module.params.precision,
     }
 

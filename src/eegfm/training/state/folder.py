@@ -55,6 +55,15 @@ class StateFolder:
                 return state
         return None
 
+    def at(self, step: int) -> TrainState:
+        """Read the state of one step.
+
+        Raises:
+            DamageError: It is not whole.
+            CheckpointError: It is of another format.
+        """
+        return read_state(self.folder / f"step_{step}.ckpt")
+
     def best(self, fingerprint: str | None = None) -> TrainState | None:
         """Read the state of the best validation; None if there is none that is whole."""
         path = self.folder / _BEST

@@ -1,0 +1,51 @@
+"""One process of a training on several devices: ``python -m eegfm.jobs.train.worker JOB``, see ``launch``."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eegfm.errors import TrainingError
+from eegfm.jobs.train.exchange import read_job, write_result
+from eegfm.jobs.train.pretrain import fit_pretraining
+from eegfm.nn.device import training_device
+from eegfm.ranks.worker import Place, as_rank
+
+
+def main(path: Path) -> None:
+    """Train on the part of this rank; the first rank writes the result beside the job."""
+    with as_rank(path.parent) as place:
+        _train(path, place)
+
+
+def _train(path: Path, place: Place) -> None:
+    job = read_job(path)
+    if training_device(job.params.accelerator).type == "cuda":
+        torch.cuda.set_device(place.local_rank)
+
+    def refuse(fingerprint: str, identity: dict[str, Any]) -> None:
+        """The process that started this one has refused what must not be replaced; both must mean the same run."""
+        if fingerprint != job.fingerprint:
+            raise TrainingError(
+                f"rank {place.rank} finds another run ({fingerprint}) than the process that started it "
+                f"({job.fingerprint}): data or code changed meanwhile, or machines differ; start it again"
+            )
+
+    result = fit_pretraining(
+        job.mixture,
+        job.stores,
+        job.params,
+        job.runs,
+        splits=job.splits,
+        phase=job.phase,
+        start=job.start,
+        refuse=refuse,
+        place=(place.rank, place.n_ranks),
+    )
+    if place.rank == 0:
+        write_result(path.parent, result)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,75 @@
+"""The inside of a rank: it says how it ends, logs to its parent, and ends with it."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from eegfm.ranks import ends
+from eegfm.ranks.logs import LEVELS_VARIABLE, log_to_parent
+from eegfm.stopping import stoppable
+
+_FAILED = 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """Place of this process among those that ``torch.distributed.run`` started.
+
+    Args:
+        rank: Its number among all.
+        local_rank: Its number on its machine.
+        n_ranks: Processes in all.
+    """
+
+    rank: int
+    local_rank: int
+    n_ranks: int
+
+    @classmethod
+    def of_environment(cls) -> "Place":
+        """Read the variables that ``torch.distributed.run`` sets."""
+        return cls(*(int(os.environ[name]) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE")))
+
+
+@contextmanager
+def as_rank(folder: Path) -> Iterator[Place]:
+    """Run the block as a rank of the job of this folder.
+
+    The process ends with the block, at once: the folder has its error for the parent. An orderly end takes seconds to
+    unload libraries, and some of them wait for ranks that are gone.
+    """
+    place = Place.of_environment()
+    begun = ends.this_rank(place.rank)
+    try:
+        with stoppable(hears_once=True):
+            ends.write(folder, begun)
+            log_to_parent(place.rank)
+            if LEVELS_VARIABLE in os.environ:  # not on a node where a user starts the ranks by hand
+                threading.Thread(target=_end_with_parent, name="eegfm-parent", daemon=True).start()
+            yield place
+    except BaseException as error:  # noqa: BLE001 - carried over to the parent, and raised there
+        ends.end(folder, begun, error)
+        _leave(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else _FAILED)
+    ends.end(folder, begun, None)
+    _leave(0)
+
+
+def _leave(code: int) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _end_with_parent() -> None:
+    """End when the parent does, however it does: the standard input is a pipe that it holds open and never writes."""
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(ends.RANK_GRACE_S)
+    os._exit(_FAILED)

@@ -1,0 +1,150 @@
+"""A step makes nothing wait for the device, whatever is trained. A device without values shows every such call.
+
+Tensors on torch's ``meta`` device have no values: whoever asks for one waits, and fails here. Copies that wait are
+counted at torch's dispatcher, below all Python code.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from contracts.encoder_cases import MEMBERS, MENU, MONTAGES, Case, noise, spec_of
+from eegfm.adapters.config import InterpolateConfig, NoAdapterConfig, PerceiverConfig, ZeroPadConfig
+from eegfm.batch import StoredBatch
+from eegfm.config import Buildable
+from eegfm.inference.backbone import new_backbone
+from eegfm.nn.context import Context
+from eegfm.nn.weights import build_seeded
+from eegfm.objectives.base import Objective
+from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig
+from zoo.stand_in import braindecode_models
+
+META = torch.device("meta")
+MONTAGE, N_SAMPLES = MONTAGES[21], 400
+SPEC = spec_of([MONTAGE], N_SAMPLES / 200)
+OBJECTIVES = {
+    "masked": MaskedConfig(allow_leaks=True),
+    "mae": MaeConfig(allow_leaks=True),
+    "mae-free": MaeConfig(allow_leaks=True, visible="free", target="signal"),
+}
+ADAPTERS = {
+    "none": NoAdapterConfig(),
+    "interpolate": InterpolateConfig(montage="1020_19"),
+    "zero_pad": ZeroPadConfig(montage="1010_64", unplaced="drop"),
+    "perceiver": PerceiverConfig(montage="1020_19", patch_s=1.0),
+}
+
+_aten = torch.ops.aten
+_READS = {_aten._local_scalar_dense, _aten.nonzero, _aten.masked_select, _aten.equal, _aten._unique2, _aten.bincount}
+_INDEXES = {_aten.index, _aten.index_put, _aten.index_put_}
+
+
+class Waits(TorchDispatchMode):
+    """The calls inside the block that make the host wait for the device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        """Count a call that waits, then let it run."""
+        if _waits(func.overloadpacket, args, kwargs or {}):
+            self.calls.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def _waits(op: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    tensors = [value for value in tree_leaves((args, dict(kwargs))) if isinstance(value, Tensor)]
+    if op is _aten._to_copy:
+        target = torch.device(kwargs.get("device") or args[0].device)
+        return target != args[0].device and (target.type == "cpu" or not kwargs.get("non_blocking"))
+    on_device = [value for value in tensors if value.device == META]
+    if op is _aten.copy_ and len({value.device for value in tensors}) > 1:
+        return args[0].device.type == "cpu" or not (args[2] if len(args) > 2 else kwargs.get("non_blocking"))
+    if op in _INDEXES and args[0].device == META:
+        indices = [index for index in args[1] if index is not None]
+        return any(index.dtype == torch.bool or index.device != META for index in indices)
+    return bool(on_device) and op in _READS
+
+
+def stored(*, bad: bool) -> StoredBatch:
+    shape = (3, N_SAMPLES, MONTAGE.n_channels)
+    batch: StoredBatch = {
+        "samples": (1000 * noise(shape, 1)).to(torch.int16).to(META),
+        "scales_uv": torch.full((3, MONTAGE.n_channels), 0.02, device=META),
+        "recording": torch.arange(3, device=META),
+        "corpus": "tuh",
+        "montage": MONTAGE.name,
+    }
+    if bad:
+        batch["is_bad"] = np.zeros((3, MONTAGE.n_channels), dtype=np.bool_)
+        batch["is_bad"][0, 2], batch["is_bad"][2, 5:9] = True, True
+    return batch
+
+
+def objective_of(case: Case, objective: ObjectiveConfig, adapter: Buildable, bad_channels: Any = "mask") -> Objective:
+    encoder = MEMBERS[case.member].model_validate({**case.choices, **case.light})
+    backbone = new_backbone(encoder, adapter, SPEC, 0, reference="average", bad_channels=bad_channels)
+    return build_seeded(objective, 0, backbone).to(META).train()
+
+
+def waits_of(objective: Objective, batch: StoredBatch) -> list[str]:
+    """Calls of a forward and backward pass that wait."""
+    with Waits() as waits:
+        objective(batch, Context()).loss.backward()
+    return waits.calls
+
+
+@pytest.fixture(autouse=True)
+def without_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This device knows no autocast; what is switched off is off anyway."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+
+
+@pytest.mark.parametrize("asked", OBJECTIVES)
+@pytest.mark.parametrize("case", MENU)
+def test_no_encoder_waits(case: Case, asked: str) -> None:
+    traits, objective = MEMBERS[case.member].traits, OBJECTIVES[asked]
+    if case.member == "braindecode":
+        braindecode_models()
+    if traits.output == "window" or (objective.needs_visible and not traits.supports_visible):
+        pytest.skip("no objective of this kind trains it")
+    built = objective_of(case, objective, NoAdapterConfig())
+    for bad in (False, True):
+        assert waits_of(built, stored(bad=bad)) == []
+
+
+@pytest.mark.parametrize("bad_channels", ["mask", "interpolate"])
+@pytest.mark.parametrize("asked", OBJECTIVES)
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_no_adapter_waits(adapter: str, asked: str, bad_channels: str) -> None:
+    case = Case("small", "patch_transformer", {"d_model": 16, "head_size": 8, "n_layers": 2})
+    built = objective_of(case, OBJECTIVES[asked], ADAPTERS[adapter], bad_channels)
+    for bad in (False, True):
+        assert waits_of(built, stored(bad=bad)) == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x if bool((x > 0).all()) else -x,
+        lambda x: x[x > 0],
+        lambda x: x[torch.tensor([1])],
+        lambda x: x * float(x.sum()),
+        lambda x: x + torch.ones(3).to(META),
+        lambda x: x.cpu(),
+        lambda x: x.clone().copy_(torch.ones(3)),
+        lambda x: (x > 0).nonzero(),
+    ],
+)
+def test_calls_that_wait_are_counted(call: Callable[[Tensor], Tensor]) -> None:
+    with Waits() as waits, suppress(RuntimeError, NotImplementedError):
+        call(torch.zeros(3, device=META))
+    assert len(waits.calls) == 1
