@@ -75,6 +75,7 @@ VALUES = st.recursive(
 
 @settings(max_examples=30, deadline=None)
 @given(st.dictionaries(st.sampled_from(["a", "b.c", "b.d"]), VALUES, max_size=3))
+@example({"a": "@", "b.c": ["%", "a@b"]})
 def test_a_command_in_a_message_gives_the_same_parameters(flat: dict[str, Any]) -> None:
     params: dict[str, Any] = {}
     for key, value in flat.items():

@@ -110,8 +110,15 @@ def _as_given(params: Mapping[str, Any], key: str = "") -> Iterator[str]:
 def _written(value: Any) -> str:
     """A value as YAML in one line."""
     if isinstance(value, str):
-        read = OmegaConf.from_dotlist([f"x={value}"])["x"] if _PLAIN.fullmatch(value) else None
-        return value if read == value else json.dumps(value, ensure_ascii=False)
+        return value if _PLAIN.fullmatch(value) and _is_read_as_itself(value) else json.dumps(value, ensure_ascii=False)
     if isinstance(value, list | tuple):
         return f"[{','.join(_written(v) for v in value)}]"
     return json.dumps(value)
+
+
+def _is_read_as_itself(text: str) -> bool:
+    """Whether text without quotes is read as this text: not as a number, and not as a sign of YAML such as ``@``."""
+    try:
+        return bool(OmegaConf.from_dotlist([f"x={text}"])["x"] == text)
+    except (YAMLError, OmegaConfBaseException):
+        return False

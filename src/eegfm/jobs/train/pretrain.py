@@ -147,10 +147,8 @@ def _fit_here(
         reconstructions = reconstruct(module.objective, data, run.stores, params.seed)
     checkpoint = fitted.published.checkpoint()
     assert module.header is not None, "prepare describes the run"
-    said = {
-        "license": module.header.license,
-        "published": params.publish,
-    }  # a run that is finished may get another license
+    # The state may be older than these choices: they decide no weight.
+    said = {"license": module.header.license, "published": params.publish}
     return PretrainResult(
         checkpoint=replace(checkpoint, header=checkpoint.header.model_copy(update=said)),
         metrics=run_metrics(module, fitted),
