@@ -119,6 +119,7 @@ WRITERS = {
     "jobs/acquire/fetched.py": "lines at the end, of which a torn one counts for nothing",
     "jobs/ingest/stream.py": "the spool of a store, emptied at every start",
     "jobs/ingest/workers.py": "the spool, and /dev/null",
+    "jobs/train/exchange.py": "a private folder; its description with checksums comes last",
     "jobs/weights/export_onnx.py": "/dev/null; the folder of an export is renamed when it is whole",
     "jobs/weights/export_programs.py": "the folder of an export is renamed when it is whole",
     "store/damage.py": "marks and missing ends, which no reader believes",
