@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from eegfm import files
@@ -21,9 +22,12 @@ from eegfm.batch import TrainStep
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.jobs.train.pretrain import PretrainResult, fit_pretraining
 from eegfm.training.blocks import CheckpointParams
+from eegfm.training.logs import reconstructions
 from eegfm.training.module import PretrainModule
 from noise_corpora import PARAMS, noise_mixture, noise_splits, noise_stores
 
+# Images are no part of the outcome and would take most of the time.
+reconstructions.reconstruction_image = lambda item: np.zeros((1, 1, 3), dtype=np.uint8)
 STORES = noise_stores()
 MIXTURE = noise_mixture(STORES)
 SPLITS = noise_splits(MIXTURE)
