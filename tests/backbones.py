@@ -6,7 +6,7 @@ from eegfm.adapters.config import NoAdapterConfig
 from eegfm.adapters.none import NoAdapter
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder
-from eegfm.inference.backbone import Backbone
+from eegfm.inference.backbone import Backbone, Change
 from eegfm.nn.rereference import Rereference
 from eegfm.normalizations.config import NormalizationBase
 from eegfm.normalizations.load import new_normalization
@@ -35,9 +35,9 @@ class WindowBackbone(Backbone):
             Rereference(spec.montages, "as_recorded"), adapter, new_normalization(chosen, spec), encoder, spec
         )
 
-    def prepare(self, batch: WindowBatch) -> WindowBatch:
+    def prepare(self, batch: WindowBatch, change: Change | None = None) -> WindowBatch:
         """Normalize the windows."""
-        normalized: WindowBatch = self.normalization(batch)
+        normalized: WindowBatch = self.normalization(batch if change is None else change(batch))
         return normalized
 
 

@@ -1,6 +1,6 @@
 """Backbone: re-referencing, adapter, normalization and encoder in one module."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast, get_args
 
 from torch import nn
@@ -20,6 +20,9 @@ from eegfm.normalizations.base import Normalization
 from eegfm.normalizations.config import Leak, NormalizationBase
 from eegfm.normalizations.load import build_normalization, new_normalization
 from eegfm.recording import BadChannels, Montage
+
+Change = Callable[[WindowBatch], WindowBatch]
+"""From re-referenced windows in microvolts to such windows."""
 
 
 class Backbone(nn.Module):
@@ -62,13 +65,20 @@ class Backbone(nn.Module):
         """Choices of encoder and normalization by which tokens know of more than their own patch."""
         return (*self.encoder.leaks, *self.normalization.config.leaks)
 
-    def prepare(self, batch: StoredBatch) -> WindowBatch:
+    def prepare(self, batch: StoredBatch, change: Change | None = None) -> WindowBatch:
         """Re-reference, adapt and normalize one batch: (B, T, C) integers to the (B, C', T) that the encoder takes.
+
+        Args:
+            batch: Windows as stored.
+            change: What is done to the re-referenced windows in microvolts before the adapter: augmentations.
 
         Raises:
             ConfigError: The batch's montage is not in ``spec``, or bad channels leave nothing of a window.
         """
-        normalized: WindowBatch = self.normalization(self.adapter(self.rereference(batch)))
+        windows: WindowBatch = self.rereference(batch)
+        if change is not None:
+            windows = change(windows)
+        normalized: WindowBatch = self.normalization(self.adapter(windows))
         return normalized
 
     def forward(self, batch: StoredBatch) -> Encoded:

@@ -6,10 +6,11 @@ from typing import NamedTuple, Protocol, TypedDict, runtime_checkable
 
 from torch import Tensor, nn
 
-from eegfm.batch import StoredBatch
+from eegfm.batch import StoredBatch, WindowBatch
 from eegfm.encoders.base import Encoded, Encoder
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import Context
+from eegfm.objectives.base_config import ObjectiveConfig
 
 _BACKBONE_PREFIX = "backbone."
 
@@ -44,12 +45,14 @@ class Objective(nn.Module, ABC):
     """Base of all objectives.
 
     Args:
+        config: Choices.
         backbone: Everything from stored samples to encoded vectors; it is trained. It is a submodule:
             ``parameters()`` holds both.
     """
 
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(self, config: ObjectiveConfig, backbone: Backbone) -> None:
         super().__init__()
+        config.check_traits(backbone.encoder.traits, type(backbone.encoder).__name__)
         self.backbone = backbone
 
     @property
@@ -65,7 +68,6 @@ class Objective(nn.Module, ABC):
             context: Source of random choices.
         """
 
-    @abstractmethod
     def forward(self, batch: StoredBatch, context: Context) -> LossOutput:
         """Compute the loss of one micro-batch, which is of one corpus and montage.
 
@@ -73,6 +75,15 @@ class Objective(nn.Module, ABC):
             batch: Windows as stored.
             context: Place in the training, and source of every random choice.
         """
+        return self.compute(batch, context)
+
+    @abstractmethod
+    def compute(self, batch: StoredBatch, context: Context) -> LossOutput:
+        """Compute the loss that this objective is named for; see ``forward``."""
+
+    def windows(self, batch: StoredBatch, context: Context) -> WindowBatch:
+        """Prepare the windows of a batch for the encoder: what it is shown."""
+        return self.backbone.prepare(batch)
 
     def after_step(self, context: Context) -> None:
         """Follow an optimizer step, once: teachers and codebooks that are moving averages."""

@@ -11,7 +11,7 @@ from eegfm.encoders.tokens import Visible
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import MASKS, Context, WindowDraws
 from eegfm.nn.device import sent
-from eegfm.objectives.config import MaeConfig
+from eegfm.objectives.patches.config import MaeConfig
 from eegfm.objectives.patches.mae_decoder import CrossDecoder
 from eegfm.objectives.patches.masks import (
     lowest,

@@ -10,7 +10,7 @@ from eegfm.batch import WindowBatch
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import MASKS, Context
 from eegfm.nn.device import sent
-from eegfm.objectives.config import MaskedConfig
+from eegfm.objectives.patches.config import MaskedConfig
 from eegfm.objectives.patches.masks import lowest, lowest_present, n_masked, n_masked_each
 from eegfm.objectives.patches.objective import Masking, PatchObjective
 from eegfm.objectives.patches.rows import Rows

@@ -568,9 +568,9 @@ class Silent(Objective):
     """Asks for vectors of no length."""
 
     def __init__(self, config: MaskedConfig, backbone: Backbone) -> None:
-        super().__init__(backbone)
+        super().__init__(config, backbone)
 
-    def forward(self, batch: StoredBatch, context: Context) -> LossOutput:
+    def compute(self, batch: StoredBatch, context: Context) -> LossOutput:
         loss = self.backbone(batch).vectors.square().mean()
         return LossOutput(loss, {"loss": loss.detach()})
 

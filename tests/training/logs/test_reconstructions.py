@@ -65,12 +65,12 @@ def test_arrays_for_a_plot_by_corpus(objective: Objective, windows: dict[str, St
 class Silent(Objective):
     """Predicts nothing to show."""
 
-    def forward(self, batch: StoredBatch, context: Any) -> LossOutput:
+    def compute(self, batch: StoredBatch, context: Any) -> LossOutput:
         raise AssertionError
 
 
 def test_an_objective_that_shows_nothing_has_none(objective: Objective, windows: dict[str, StoredBatch]) -> None:
-    assert reconstructed(Silent(objective.backbone), windows, 3, CPU) == {}
+    assert reconstructed(Silent(objective.config, objective.backbone), windows, 3, CPU) == {}
 
 
 def validate(loggers: list[Any], objective: Objective, windows: dict[str, StoredBatch], *, rank: int = 0) -> None:

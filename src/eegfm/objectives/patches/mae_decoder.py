@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from eegfm.encoders.tokens import Tokens, take
-from eegfm.objectives.config import MaeConfig
+from eegfm.objectives.patches.config import MaeConfig
 
 _HEAD_SIZE = 32
 _MLP_RATIO = 4

@@ -19,7 +19,7 @@ from eegfm.encoders.tokens import Tokens, Visible, take
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import Context
 from eegfm.objectives.base import LossOutput, Objective, Reconstruction
-from eegfm.objectives.config import PatchObjectiveConfig, listed_choices
+from eegfm.objectives.patches.config import PatchObjectiveConfig, listed_choices
 from eegfm.objectives.patches.masks import n_masked
 from eegfm.objectives.patches.targets import PatchTargets, token_group_mask
 
@@ -63,9 +63,8 @@ class PatchObjective(Objective):
     """
 
     def __init__(self, config: PatchObjectiveConfig, backbone: Backbone) -> None:
-        super().__init__(backbone)
+        super().__init__(config, backbone)
         encoder, spec = backbone.encoder, backbone.encoder_spec
-        config.check_traits(encoder.traits, type(encoder).__name__)
         config.check_leaks(backbone.leaks, type(encoder).__name__)
         if backbone.leaks:
             logger.warning("masked patches leak into every token, as allowed: %s", listed_choices(backbone.leaks))
@@ -88,7 +87,7 @@ class PatchObjective(Objective):
     def predict(self, masking: Masking, index: Tensor) -> Tensor:
         """(B, M, G * K) predicted contents of the tokens (B, M)."""
 
-    def forward(self, batch: StoredBatch, context: Context) -> LossOutput:
+    def compute(self, batch: StoredBatch, context: Context) -> LossOutput:
         """Compute the loss; see the base class.
 
         Logs hold ``loss``, ``baseline_loss``, that of predicting the training mean everywhere (zero, for samples), and

@@ -1,0 +1,54 @@
+"""Base of the configurations of objectives, and what each asks of an encoder. No torch here."""
+
+from typing import ClassVar
+
+from eegfm.config import Buildable
+from eegfm.encoders.traits import EncoderConfig, Traits
+from eegfm.errors import ConfigError
+from eegfm.normalizations.config import NormalizationBase
+
+
+class ObjectiveConfig(Buildable):
+    """Base of the configurations of objectives."""
+
+    needs_tokens: ClassVar[bool] = True
+    """Asks for vectors of patches, which an encoder of whole windows does not have."""
+    needs_visible: ClassVar[bool] = False
+    """Encodes visible tokens only."""
+    default_pairing: ClassVar[str | None] = None
+    """Name of the pairing of its windows, where none is configured; None for windows one by one."""
+    name: str
+
+    @property
+    def trains_on_pairs(self) -> bool:
+        """Whether its batches hold pairs of windows: its loss compares them, and is one of the whole micro-batch."""
+        return self.default_pairing is not None
+
+    def check_encoder(self, encoder: EncoderConfig, normalization: NormalizationBase | None = None) -> None:
+        """Refuse an encoder that cannot do what this objective asks, before anything is built.
+
+        Args:
+            encoder: Configuration of the encoder.
+            normalization: Normalization before it; the encoder's own if not given.
+
+        Raises:
+            ConfigError: It cannot; with what can.
+        """
+        self.check_traits(encoder.traits, encoder.name)
+
+    def check_traits(self, traits: Traits, encoder: str) -> None:
+        """Refuse an encoder by what it can do; see ``check_encoder``.
+
+        Raises:
+            ConfigError: It cannot do what this objective asks.
+        """
+        if self.needs_tokens and traits.output == "window":
+            raise ConfigError(
+                f"objective {self.name} asks for single patches, encoder {encoder} gives one vector of features "
+                "for a whole window; choose an encoder of tokens, such as patch_transformer"
+            )
+        if self.needs_visible and not traits.supports_visible:
+            raise ConfigError(
+                f"objective {self.name} encodes visible tokens only, encoder {encoder} cannot leave tokens out; "
+                "choose objective masked, which replaces them, or an encoder such as patch_transformer"
+            )

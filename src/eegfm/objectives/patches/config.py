@@ -1,0 +1,90 @@
+"""Configurations of the objectives that mask patches and predict them. No torch here."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from eegfm.config import Amount, Depth
+from eegfm.encoders.traits import EncoderConfig
+from eegfm.errors import ConfigError
+from eegfm.normalizations.config import Leak, NormalizationBase
+from eegfm.objectives.base_config import ObjectiveConfig
+
+
+class PatchObjectiveConfig(ObjectiveConfig):
+    """Mask some patches and predict their contents.
+
+    Args:
+        mask_ratio: Share of a window's tokens that are masked: exactly ``round(mask_ratio * N)`` in each.
+        target: ``log_spectrum`` predicts the log power spectrum of a masked patch, each frequency standardised
+            over training windows; ``signal`` predicts its samples.
+        of: Signal that targets are computed from: ``microvolts``, or ``normalized`` as the encoder takes it. Samples in
+            microvolts count over the scale of the normalization, 30 where it has none.
+        high_hz: Highest frequency of the spectrum; the signal above it is filtered out and would be noise.
+        allow_leaks: Train encoders all the same whose tokens know of the whole window, masked patches too, as the
+            publications of LUNA, LaBraM and CBraMod do. The loss is then no measure of what is predicted.
+    """
+
+    mask_ratio: float = Field(default=0.5, gt=0, lt=1)
+    target: Literal["log_spectrum", "signal"] = "log_spectrum"
+    of: Literal["microvolts", "normalized"] = "microvolts"
+    high_hz: Amount = 45.0
+    allow_leaks: bool = False
+
+    def check_encoder(self, encoder: EncoderConfig, normalization: NormalizationBase | None = None) -> None:
+        """Refuse an encoder that cannot do this, or whose tokens know of masked patches; see the base class."""
+        super().check_encoder(encoder, normalization)
+        leaks = (*encoder.leaks, *(normalization or encoder.default_normalization).leaks)
+        self.check_leaks(leaks, encoder.name)
+
+    def check_leaks(self, leaks: Sequence[Leak], encoder: str) -> None:
+        """Refuse choices that let every token know of masked patches, unless ``allow_leaks``.
+
+        Args:
+            leaks: These choices, of the encoder and the normalization, see their ``leaks``.
+            encoder: Name of the encoder.
+
+        Raises:
+            ConfigError: There is one; with the key, and what to set.
+        """
+        if leaks and not self.allow_leaks:
+            remedy = ", ".join(f"{leak.key}: {leak.patchwise}" for leak in leaks)
+            raise ConfigError(
+                f"objective {self.name} masks patches, but every token of encoder {encoder} knows of the whole window, "
+                f"masked patches too, with {listed_choices(leaks)}; set {remedy}, or objective.allow_leaks: true to "
+                "train as published all the same"
+            )
+
+
+def listed_choices(leaks: Sequence[Leak]) -> str:
+    """Leaking choices as a configuration writes them."""
+    return ", ".join(f"{leak.key}: {leak.choice}" for leak in leaks)
+
+
+class MaskedConfig(PatchObjectiveConfig):
+    """Encode all tokens, with a learned one in the place of those that are masked."""
+
+    implementation: ClassVar[str] = "eegfm.objectives.masked:Masked"
+
+    name: Literal["masked"] = "masked"
+
+
+class MaeConfig(PatchObjectiveConfig):
+    """Encode visible tokens only: the cost of a step falls with the share that is masked.
+
+    Args:
+        visible: ``free`` draws any tokens. ``rectangular`` draws some channels and some patches, and what lies in both
+            is visible: encoders with alternating or criss-cross attention save time with such a set only. The visible
+            share is as near to ``1 - mask_ratio`` as whole channels and patches allow.
+        decoder_width: Width of the decoder, in heads of 32.
+        decoder_layers: Its layers. Masked patches look at visible ones there, never at each other.
+    """
+
+    implementation: ClassVar[str] = "eegfm.objectives.mae:Mae"
+    needs_visible: ClassVar[bool] = True
+
+    name: Literal["mae"] = "mae"
+    visible: Literal["free", "rectangular"] = "rectangular"
+    decoder_width: int = Field(default=64, gt=0, multiple_of=32)
+    decoder_layers: Depth = 2
