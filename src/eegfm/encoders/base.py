@@ -28,6 +28,12 @@ class Features:
     values: Tensor
     mask: Tensor
 
+    @property
+    def pooled(self) -> Tensor:
+        """(B, X) mean over the rows that are there."""
+        weights = self.mask.unsqueeze(-1).to(self.values.dtype)
+        return (self.values * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1)
+
 
 class Encoded(NamedTuple):
     """Encoded windows.

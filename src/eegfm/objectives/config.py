@@ -5,8 +5,18 @@ from typing import Annotated
 from pydantic import Field
 
 from eegfm.objectives.base_config import ObjectiveConfig
+from eegfm.objectives.contrastive.config import ContrastiveConfig
+from eegfm.objectives.isc.config import IscConfig
 from eegfm.objectives.patches.config import MaeConfig, MaskedConfig, PatchObjectiveConfig
 
-__all__ = ["AnyObjectiveConfig", "MaeConfig", "MaskedConfig", "ObjectiveConfig", "PatchObjectiveConfig"]
+__all__ = [
+    "AnyObjectiveConfig",
+    "ContrastiveConfig",
+    "IscConfig",
+    "MaeConfig",
+    "MaskedConfig",
+    "ObjectiveConfig",
+    "PatchObjectiveConfig",
+]
 
-AnyObjectiveConfig = Annotated[MaskedConfig | MaeConfig, Field(discriminator="name")]
+AnyObjectiveConfig = Annotated[MaskedConfig | MaeConfig | ContrastiveConfig | IscConfig, Field(discriminator="name")]

@@ -1,0 +1,1 @@
+"""Contrastive learning: windows of a pair have similar representations, others do not."""

@@ -1,0 +1,1 @@
+"""Inter-subject correlation: features follow a movie alike in two persons."""

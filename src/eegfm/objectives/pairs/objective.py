@@ -1,0 +1,75 @@
+"""Base of the objectives that compare the windows of a micro-batch with each other.
+
+Shapes: B windows of all ranks, b those of this rank, D width of features, K width of the projection.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from eegfm.batch import Pairs, StoredBatch
+from eegfm.encoders.base import Encoded
+from eegfm.inference.backbone import Backbone
+from eegfm.nn.context import Context
+from eegfm.nn.gather import of_all_ranks
+from eegfm.objectives.base import Objective
+from eegfm.objectives.pairs.config import PairObjectiveConfig, ProjectionConfig
+
+
+class Embedded(NamedTuple):
+    """A micro-batch of pairs in the space where windows are compared.
+
+    Args:
+        features: (B, D) pooled features of the windows of all ranks.
+        projected: (B, K) their projections.
+        pairs: Which windows belong together, of all ranks.
+        own: What the encoder gave for the windows of this rank.
+    """
+
+    features: Tensor
+    projected: Tensor
+    pairs: Pairs
+    own: Encoded
+
+
+class PairObjective(Objective):
+    """Encode every window of a micro-batch of pairs, put those of all ranks together, and project them.
+
+    The projection sees all windows on every rank: what its batch norm counts does not depend on the number of ranks.
+
+    Args:
+        config: Choices.
+        backbone: The encoder to train, and everything before it.
+    """
+
+    def __init__(self, config: PairObjectiveConfig, backbone: Backbone) -> None:
+        super().__init__(config, backbone)
+        self.projection = new_projection(config.projection, backbone.encoder.d_model)
+
+    def embed(self, batch: StoredBatch, context: Context) -> Embedded:
+        """Encode and project the windows of a batch."""
+        assert "pairs" in batch, "the plan draws pairs for this objective"
+        encoded = self.encode(batch, context)
+        features = of_all_ranks(encoded.features.pooled, context)
+        return Embedded(features, self.projection(features), pairs_of_all_ranks(batch["pairs"], context), encoded)
+
+    def encode(self, batch: StoredBatch, context: Context) -> Encoded:
+        """Encode the windows of this rank."""
+        return self.encoder.encode_with_features(self.windows(batch, context))
+
+
+def pairs_of_all_ranks(pairs: Pairs, context: Context) -> Pairs:
+    """Put the likeness of the windows of all ranks together, in the order of ``of_all_ranks``."""
+    group, place = (of_all_ranks(column, context) for column in (pairs.group, pairs.place))
+    return pairs._replace(group=group, place=place)
+
+
+def new_projection(config: ProjectionConfig, d_features: int) -> nn.Module:
+    """Build a network of one hidden layer, from (B, D) features to (B, K)."""
+    norms: dict[str, nn.Module] = {
+        "layer": nn.LayerNorm(config.hidden),
+        "batch": nn.BatchNorm1d(config.hidden),
+        "none": nn.Identity(),
+    }
+    first, last = nn.Linear(d_features, config.hidden), nn.Linear(config.hidden, config.out)
+    return nn.Sequential(first, norms[config.norm], nn.GELU(), last)

@@ -1,0 +1,92 @@
+"""Objectives of every kind for contract tests, and windows that each can learn from."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, get_args, get_origin
+
+import torch
+from torch import Tensor
+
+from backbones import WindowBackbone
+from eegfm.batch import Pairs, SignalSpec, WindowBatch
+from eegfm.config import Buildable
+from eegfm.encoders.config import PatchTransformerConfig
+from eegfm.encoders.load import new_encoder
+from eegfm.nn.context import Context
+from eegfm.objectives.base import Objective
+from eegfm.objectives.config import (
+    AnyObjectiveConfig,
+    ContrastiveConfig,
+    MaeConfig,
+    MaskedConfig,
+    ObjectiveConfig,
+    PatchObjectiveConfig,
+)
+
+MakeBatch = Callable[..., WindowBatch]
+BRIEF = {"projection": {"hidden": 32, "out": 16}}
+
+
+def members(union: object) -> list[type[Buildable]]:
+    """Classes of an annotated union; a union of one is the class itself."""
+    assert get_origin(union) is Annotated
+    inner = get_args(union)[0]
+    return list(get_args(inner)) or [inner]
+
+
+def _small(member: type[Buildable]) -> ObjectiveConfig:
+    """Defaults, but narrow networks."""
+    return member.model_validate({name: v for name, v in BRIEF.items() if name in member.model_fields})
+
+
+CONFIGS: list[ObjectiveConfig] = [
+    *map(_small, members(AnyObjectiveConfig)),
+    MaskedConfig(target="signal", mask_ratio=0.3),
+    MaskedConfig(target="signal", of="normalized"),
+    MaskedConfig(of="normalized", mask_ratio=0.4),
+    MaeConfig(target="signal", mask_ratio=0.6, visible="free", decoder_layers=1, decoder_width=32),
+    ContrastiveConfig(complementary_ratio=0.5, temperature=0.2, learned_temperature=True, **BRIEF),
+    ContrastiveConfig(positives="label", projection={"hidden": 32, "out": 16, "norm": "batch"}),
+]
+OF_PATCHES = [config for config in CONFIGS if isinstance(config, PatchObjectiveConfig)]
+
+
+def said(config: ObjectiveConfig) -> str:
+    """Name of a case: what differs from the defaults."""
+    plain, default = config.model_dump(mode="json"), type(config)().model_dump(mode="json")
+    return "-".join([config.name, *(f"{k}={v}" for k, v in plain.items() if v != default[k] and k not in BRIEF)])
+
+
+def draws(config: ObjectiveConfig) -> bool:
+    """Whether anything of the objective is drawn: masks or views."""
+    return isinstance(config, PatchObjectiveConfig) or getattr(config, "complementary_ratio", None) is not None
+
+
+def context(seed: int = 0) -> Context:
+    return Context(seed=seed)
+
+
+def build(config: Buildable, spec: SignalSpec) -> Objective:
+    encoder = new_encoder(PatchTransformerConfig(d_model=32, head_size=16, n_layers=2), spec, seed=0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        objective: Objective = config.build(WindowBackbone(encoder, spec))
+    return objective
+
+
+def asked(objective: Objective, batch: WindowBatch) -> WindowBatch:
+    """The windows with what the objective needs of a batch: pairs of their own, and two classes."""
+    config: Any = objective.config
+    if not config.trains_on_pairs:
+        return batch
+    pair = torch.arange(len(batch["signal"])) % (len(batch["signal"]) // 2)
+    return {**batch, "pairs": Pairs(pair, torch.zeros_like(pair), 0), "targets": {"label": pair % 2}}
+
+
+def tones(batch: WindowBatch) -> WindowBatch:
+    """The windows of a batch as tones of their own frequencies; those of a pair have one, and other phases."""
+    B, C, T = batch["signal"].shape
+    seconds = torch.arange(T) / 100.0
+    frequencies_hz = torch.linspace(4, 20, B // 2).repeat(2).view(B, 1, 1)
+    phases: Tensor = torch.arange(B).view(B, 1, 1)
+    signal = 30 * torch.sin(2 * torch.pi * frequencies_hz * seconds + phases).expand(B, C, T)
+    return {**batch, "signal": signal}
