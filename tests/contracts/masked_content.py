@@ -15,7 +15,6 @@ from eegfm.objectives.base import Objective
 from eegfm.objectives.config import AnyObjectiveConfig, PatchObjectiveConfig
 from eegfm.objectives.patches.objective import PatchObjective
 
-MASKS = {"free", "rectangular"}
 CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
     "doubled": lambda signal: 2 * signal,
     "moved": lambda signal: signal + 50.0,
@@ -30,7 +29,7 @@ def masking_objectives(*, allow_leaks: bool = False) -> Iterator[PatchObjectiveC
     for member in members(AnyObjectiveConfig):
         if not issubclass(member, PatchObjectiveConfig):
             continue
-        masks = [{"visible": name} for name in sorted(MASKS)] if "visible" in member.model_fields else [{}]
+        masks = [{"mask": {"name": name}} for name in ("random", "rectangular_visible")]
         for target, of in (("log_spectrum", "microvolts"), ("signal", "microvolts"), ("signal", "normalized")):
             for mask in masks:
                 yield member(target=target, of=of, **mask, **({"allow_leaks": True} if allow_leaks else {}))

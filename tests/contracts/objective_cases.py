@@ -43,7 +43,7 @@ CONFIGS: list[ObjectiveConfig] = [
     MaskedConfig(target="signal", mask_ratio=0.3),
     MaskedConfig(target="signal", of="normalized"),
     MaskedConfig(of="normalized", mask_ratio=0.4),
-    MaeConfig(target="signal", mask_ratio=0.6, visible="free", decoder_layers=1, decoder_width=32),
+    MaeConfig(target="signal", mask_ratio=0.6, mask={"name": "random"}, decoder_layers=1, decoder_width=32),
     ContrastiveConfig(complementary_ratio=0.5, temperature=0.2, learned_temperature=True, **BRIEF),
     ContrastiveConfig(positives="label", projection={"hidden": 32, "out": 16, "norm": "batch"}),
 ]

@@ -18,7 +18,7 @@ from eegfm.nn.context import Context
 from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.objectives.mae import Mae
 from eegfm.objectives.masked import Masked
-from eegfm.objectives.patches.masks import others
+from eegfm.objectives.patches.exact import others
 from eegfm.objectives.patches.objective import Masking
 from eegfm.recording import Montage
 from eegfm.training.config import PretrainParams
@@ -57,19 +57,19 @@ def shown_in(objective: Mae, windows: WindowBatch) -> Visible:
     return visible
 
 
-@pytest.mark.parametrize("visible", ["free", "rectangular"])
-def test_visible_and_masked_are_all_tokens_once(visible: str) -> None:
-    objective = build(visible=visible, mask_ratio=0.5)
+@pytest.mark.parametrize("mask", ["random", "rectangular_visible"])
+def test_visible_and_masked_are_all_tokens_once(mask: str) -> None:
+    objective = build(mask={"name": mask}, mask_ratio=0.5)
     masking = objective.mask(batch(), context(0))
     assert masking.visible is not None
     together = torch.cat((masking.visible.index, masking.masked), dim=1).sort(dim=1).values
     assert torch.equal(together, torch.arange(24).expand(4, -1))
     assert masking.encoded.shape == (4, 12, 32)
-    assert (masking.visible.rows is None) == (visible == "free")
+    assert (masking.visible.rows is None) == (mask == "random")
 
 
 def test_a_rectangle_is_rows_times_patches() -> None:
-    visible = shown_in(build(visible="rectangular"), batch())
+    visible = shown_in(build(mask={"name": "rectangular_visible"}), batch())
     assert visible.rows is not None
     assert visible.patches is not None
     assert (visible.rows.shape, visible.patches.shape) == ((4, 4), (4, 3))
@@ -83,8 +83,8 @@ def test_a_rectangle_is_rows_times_patches() -> None:
 def test_padding_is_not_shown() -> None:
     windows = batch()
     windows["channel_mask"][:, 1] = False
-    for visible in ("free", "rectangular"):
-        objective = build(visible=visible)
+    for mask in ("random", "rectangular_visible"):
+        objective = build(mask={"name": mask})
         objective.backbone.adapter.filled = windows["channel_mask"][0]
         shown = shown_in(objective, windows)
         assert (shown.index // 4 != 1).all()
@@ -92,9 +92,9 @@ def test_padding_is_not_shown() -> None:
             assert (shown.rows != 1).all()
 
 
-@pytest.mark.parametrize("visible", ["free", "rectangular"])
-def test_a_window_with_bad_channels_shows_its_own_share_and_the_rest_is_seen_by_nothing(visible: str) -> None:
-    windows, objective = batch(), build(visible=visible, mask_ratio=0.5).eval()
+@pytest.mark.parametrize("mask", ["random", "rectangular_visible"])
+def test_a_window_with_bad_channels_shows_its_own_share_and_the_rest_is_seen_by_nothing(mask: str) -> None:
+    windows, objective = batch(), build(mask={"name": mask}, mask_ratio=0.5).eval()
     windows["channel_mask"][2, 1:4] = False
     masking = objective.mask(windows, context(0))
     assert masking.visible is not None
@@ -111,15 +111,15 @@ def test_a_window_with_bad_channels_shows_its_own_share_and_the_rest_is_seen_by_
 def test_where_channels_are_mixed_whole_patches_are_shown() -> None:
     windows = batch()
     windows["target_signal"] = windows["signal"]
-    for visible in ("free", "rectangular"):
-        shown = shown_in(build(visible=visible), windows)
+    for mask in ("random", "rectangular_visible"):
+        shown = shown_in(build(mask={"name": mask}), windows)
         assert shown.rows is not None
         assert shown.patches is not None
         assert (shown.rows.shape, shown.patches.shape) == ((4, 6), (4, 2))
 
 
 def test_time_and_place_of_what_is_asked_for_matter() -> None:
-    objective = build(visible="free").eval()
+    objective = build(mask={"name": "random"}).eval()
     masking = objective.mask(batch(), context(0))
     first, later, elsewhere = (objective.predict(masking, torch.full((4, 1), n)) for n in (0, 1, 4))
     assert (first - later).abs().max() > 1e-4
@@ -128,7 +128,7 @@ def test_time_and_place_of_what_is_asked_for_matter() -> None:
 
 def test_what_is_asked_for_together_changes_nothing() -> None:
     """Queries do not look at each other."""
-    objective = build(visible="free").eval()
+    objective = build(mask={"name": "random"}).eval()
     masking = objective.mask(batch(), context(0))
     together = objective.predict(masking, masking.masked)
     alone = objective.predict(masking, masking.masked[:, 3:4])
@@ -225,7 +225,7 @@ class EmbedsAll(Mae):
         return Masking(masked, tokens, self.encoder.encode(tokens, visible), visible)
 
 
-@pytest.mark.parametrize("visible", ["free", "rectangular"])
+@pytest.mark.parametrize("mask", ["random", "rectangular_visible"])
 @pytest.mark.parametrize(
     "encoder",
     [
@@ -237,11 +237,9 @@ class EmbedsAll(Mae):
     ],
     ids=["alternating", "full", "criss_cross", "labram", "labram-window"],
 )
-def test_only_visible_patches_are_embedded(
-    encoder: EncoderConfig, visible: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_visible_patches_are_embedded(encoder: EncoderConfig, mask: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same loss and gradients as with all of them, which an embedding that mixes patches gets."""
-    config = MaeConfig(visible=visible, target="signal", mask_ratio=0.6, allow_leaks=True)
+    config = MaeConfig(mask={"name": mask}, target="signal", mask_ratio=0.6, allow_leaks=True)
     windows = batch()
     windows["channel_mask"][1, 3] = False
     losses, gradients, n_embedded = [], [], []
@@ -274,7 +272,7 @@ def test_only_visible_patches_are_embedded(
 
 
 def test_content_is_given_of_those_that_were_embedded_only() -> None:
-    objective, windows = build(visible="free"), batch()
+    objective, windows = build(mask={"name": "random"}), batch()
     visible = shown_in(objective, windows)
     tokens = objective.encoder.tokenize_visible(windows, visible)
     with pytest.raises(AssertionError, match="others were embedded"):

@@ -13,7 +13,7 @@ from eegfm.errors import ConfigError
 from eegfm.nn.context import MASKS, Context
 from eegfm.objectives.config import MaskedConfig
 from eegfm.objectives.masked import Masked
-from eegfm.objectives.patches.masks import lowest
+from eegfm.objectives.patches.exact import lowest
 from eegfm.recording import Montage
 
 MONTAGE = Montage(tuple("abcde"), tuple((0.02 * k, 0.05, 0.06) for k in range(5)), (True,) * 5, "average")

@@ -9,21 +9,12 @@ from torch import Tensor
 from eegfm.batch import WindowBatch
 from eegfm.encoders.tokens import Visible
 from eegfm.inference.backbone import Backbone
-from eegfm.nn.context import MASKS, Context, WindowDraws
+from eegfm.nn.context import MASKS, Context
 from eegfm.nn.device import sent
 from eegfm.objectives.patches.config import MaeConfig
+from eegfm.objectives.patches.exact import others
 from eegfm.objectives.patches.mae_decoder import CrossDecoder
-from eegfm.objectives.patches.masks import (
-    lowest,
-    lowest_present,
-    n_masked,
-    n_masked_each,
-    n_visible_rows_each,
-    others,
-    visible_grid,
-)
 from eegfm.objectives.patches.objective import Masking, PatchObjective
-from eegfm.objectives.patches.rows import Rows
 
 
 class Mae(PatchObjective):
@@ -64,35 +55,8 @@ class Mae(PatchObjective):
     def _draw(self, batch: WindowBatch, n_rows: int, n_patches: int, context: Context) -> Visible:
         """Draw the visible tokens of every window."""
         draws = context.window_draws(MASKS, batch["corpus"], len(batch["signal"]))
-        rows = Rows.of(self.backbone, batch, n_rows)
-        if "target_signal" in batch:
-            masked = lowest(draws.uniform(n_patches), n_masked(self.mask_ratio, n_patches, "patches"))
-            everywhere = torch.arange(rows.n).expand(len(masked), -1)
-            visible = Visible.grid(everywhere, others(masked, n_patches), n_patches)
-        elif self.config.visible == "rectangular":
-            visible = self._rectangle(rows, n_patches, draws)
-        else:
-            visible = self._free(rows, n_patches, draws)
-        return rows.visible_among_all(visible, n_patches)
-
-    def _rectangle(self, rows: Rows, n_patches: int, draws: WindowDraws) -> Visible:
-        n_visible_rows, n_visible_patches = visible_grid(self.mask_ratio, rows.n, n_patches)
-        noise = draws.uniform(rows.n)
-        if rows.present is None:
-            drawn = lowest(noise, n_visible_rows)
-        else:
-            n_each = n_visible_rows_each(n_visible_rows, rows.n, rows.present.sum(dim=1))
-            drawn = lowest_present(noise, rows.present, n_each, n_visible_rows)
-        return Visible.grid(drawn, lowest(draws.uniform(n_patches), n_visible_patches), n_patches)
-
-    def _free(self, rows: Rows, n_patches: int, draws: WindowDraws) -> Visible:
-        n_tokens = rows.n * n_patches
-        n, noise, present = n_masked(self.mask_ratio, n_tokens), draws.uniform(n_tokens), rows.present_tokens(n_patches)
-        if present is None:
-            return Visible(others(lowest(noise, n), n_tokens))
-        n_present = present.sum(dim=1)
-        n_each = n_present - n_masked_each(self.mask_ratio, n_present)
-        return Visible(lowest_present(-noise, present, n_each, n_tokens - n))
+        rows, grid = self.grid(batch, n_rows, n_patches)
+        return rows.visible_among_all(self.masks.visible(grid, draws), n_patches)
 
 
 def _moved(visible: Visible, device: torch.device) -> Visible:

@@ -11,9 +11,7 @@ from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import MASKS, Context
 from eegfm.nn.device import sent
 from eegfm.objectives.patches.config import MaskedConfig
-from eegfm.objectives.patches.masks import lowest, lowest_present, n_masked, n_masked_each
 from eegfm.objectives.patches.objective import Masking, PatchObjective
-from eegfm.objectives.patches.rows import Rows
 
 
 class Masked(PatchObjective):
@@ -58,16 +56,5 @@ class Masked(PatchObjective):
     def _draw(self, batch: WindowBatch, n_rows: int, n_patches: int, context: Context) -> Tensor:
         """(B, M) tokens to mask."""
         draws = context.window_draws(MASKS, batch["corpus"], len(batch["signal"]))
-        rows = Rows.of(self.backbone, batch, n_rows)
-        if "target_signal" in batch:
-            patches = lowest(draws.uniform(n_patches), n_masked(self.mask_ratio, n_patches, "patches"))
-            first_tokens = n_patches * torch.arange(rows.n)
-            masked = (first_tokens.unsqueeze(-1) + patches.unsqueeze(1)).flatten(1)
-        else:
-            n, noise = n_masked(self.mask_ratio, rows.n * n_patches), draws.uniform(rows.n * n_patches)
-            present = rows.present_tokens(n_patches)
-            if present is None:
-                masked = lowest(noise, n)
-            else:
-                masked = lowest_present(noise, present, n_masked_each(self.mask_ratio, present.sum(dim=1)), n)
-        return rows.among_all(masked, n_patches)
+        rows, grid = self.grid(batch, n_rows, n_patches)
+        return rows.among_all(self.masks.masked(grid, draws), n_patches)

@@ -10,13 +10,16 @@ from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import ConfigError
 from eegfm.normalizations.config import Leak, NormalizationBase
 from eegfm.objectives.base_config import ObjectiveConfig
+from eegfm.objectives.patches.masks.config import MaskConfig, RandomMask, RectangularVisibleMask
 
 
 class PatchObjectiveConfig(ObjectiveConfig):
     """Mask some patches and predict their contents.
 
     Args:
-        mask_ratio: Share of a window's tokens that are masked: exactly ``round(mask_ratio * N)`` in each.
+        mask: Which tokens are masked together, see ``eegfm.objectives.patches.masks.config``.
+        mask_ratio: Share of a window's tokens (of its channels or patches, where the mask hides whole ones) that are
+            masked: exactly ``round(mask_ratio * N)`` in each.
         target: ``log_spectrum`` predicts the log power spectrum of a masked patch, each frequency standardised
             over training windows; ``signal`` predicts its samples.
         of: Signal that targets are computed from: ``microvolts``, or ``normalized`` as the encoder takes it. Samples in
@@ -26,6 +29,7 @@ class PatchObjectiveConfig(ObjectiveConfig):
             publications of LUNA, LaBraM and CBraMod do. The loss is then no measure of what is predicted.
     """
 
+    mask: MaskConfig = RandomMask()
     mask_ratio: float = Field(default=0.5, gt=0, lt=1)
     target: Literal["log_spectrum", "signal"] = "log_spectrum"
     of: Literal["microvolts", "normalized"] = "microvolts"
@@ -74,9 +78,6 @@ class MaeConfig(PatchObjectiveConfig):
     """Encode visible tokens only: the cost of a step falls with the share that is masked.
 
     Args:
-        visible: ``free`` draws any tokens. ``rectangular`` draws some channels and some patches, and what lies in both
-            is visible: encoders with alternating or criss-cross attention save time with such a set only. The visible
-            share is as near to ``1 - mask_ratio`` as whole channels and patches allow.
         decoder_width: Width of the decoder, in heads of 32.
         decoder_layers: Its layers. Masked patches look at visible ones there, never at each other.
     """
@@ -85,6 +86,6 @@ class MaeConfig(PatchObjectiveConfig):
     needs_visible: ClassVar[bool] = True
 
     name: Literal["mae"] = "mae"
-    visible: Literal["free", "rectangular"] = "rectangular"
+    mask: MaskConfig = RectangularVisibleMask()
     decoder_width: int = Field(default=64, gt=0, multiple_of=32)
     decoder_layers: Depth = 2

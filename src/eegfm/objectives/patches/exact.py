@@ -14,8 +14,6 @@ from torch import Tensor
 
 from eegfm.errors import ConfigError
 
-_LAST = 2.0  # beyond any random number
-
 
 def n_masked(mask_ratio: float, n_tokens: int, what: str = "tokens") -> int:
     """Number of a window's tokens (or of the units in ``what``) that are masked.
@@ -46,12 +44,12 @@ def lowest_present(noise: Tensor, is_present: Tensor, n_each: Tensor, n: int) ->
     """(B, n) places, ascending: each window's own lowest among those present, filled up with absent ones.
 
     Args:
-        noise: (B, N) random numbers.
+        noise: (B, N) numbers, random or not.
         is_present: (B, N) bool; all absent places of a window together must be enough to fill it up.
         n_each: (B,) how many each window draws.
         n: How many there are in the end, at least the most of ``n_each``.
     """
-    rank = noise.masked_fill(~is_present, _LAST).argsort(dim=1).argsort(dim=1)
+    rank = noise.masked_fill(~is_present, math.inf).argsort(dim=1).argsort(dim=1)
     is_drawn = is_present & (rank < n_each.unsqueeze(1))
     order = is_drawn.to(torch.int8) * 2 + (~is_present).to(torch.int8)
     return order.argsort(dim=1, descending=True, stable=True)[:, :n].sort(dim=1).values

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from eegfm.errors import ConfigError
-from eegfm.objectives.patches.masks import (
+from eegfm.objectives.patches.exact import (
     lowest,
     lowest_present,
     n_masked,

@@ -1,0 +1,1 @@
+"""Masks: which patches of a window an objective hides."""
