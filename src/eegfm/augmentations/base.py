@@ -15,8 +15,8 @@ from eegfm.nn.full_precision import full
 class Augmentation(nn.Module, ABC):
     """Base of all augmentations: random changes of re-referenced windows in microvolts, before the adapter.
 
-    They have no weights. Each window draws its own numbers, on the CPU, and no window knows of another; nothing waits for
-    the device. The batch that goes in stays as it is. Gradients pass to its signal.
+    They have no weights. Each window draws its own numbers, on the CPU, and no window knows of another. Nothing waits
+    for the device. The batch that goes in stays as it is. Gradients pass to its signal.
 
     Args:
         config: Choices.
@@ -78,7 +78,8 @@ def filtered(signal_uv: Tensor, response: Tensor) -> Tensor:
         signal_uv: Microvolts in at least float32, outside autocast.
         response: (B, C or 1, T // 2 + 1) of each frequency, real or complex.
     """
-    return torch.fft.irfft(torch.fft.rfft(signal_uv) * response, n=signal_uv.shape[-1])
+    out: Tensor = torch.fft.irfft(torch.fft.rfft(signal_uv) * response, n=signal_uv.shape[-1])
+    return out
 
 
 def frequency_places(signal_uv: Tensor) -> Tensor:
@@ -91,4 +92,4 @@ def frequency_places(signal_uv: Tensor) -> Tensor:
 def amplitudes(draws: WindowDraws, n_channels: int, n_waves: int, sd: float) -> Tensor:
     """(B, C, K) normal numbers on the CPU; the k-th has the standard deviation ``sd / sqrt(k)``."""
     scale = sd * torch.arange(1, n_waves + 1).rsqrt()
-    return draws.normal(n_channels * n_waves).unflatten(1, (n_channels, n_waves)) * scale
+    return draws.normal(n_channels * n_waves).reshape(-1, n_channels, n_waves) * scale

@@ -23,8 +23,7 @@ class Noise(SignalAugmentation):
 
     def changed(self, signal_uv: Tensor, draws: WindowDraws, mask: Tensor | None) -> Tensor:
         """Add noise; see the base class."""
-        n_channels, n_samples = signal_uv.shape[1:]
-        noise = on_device_of(signal_uv, draws.long_normal(n_channels * n_samples).unflatten(1, (n_channels, n_samples)))
+        noise = on_device_of(signal_uv, draws.long_normal(signal_uv[0].numel())).view_as(signal_uv)
         if self.config.color == "pink":
             noise = filtered(noise, _pink(signal_uv))
         scale: Tensor | float = self.config.sd
@@ -34,7 +33,7 @@ class Noise(SignalAugmentation):
 
 
 def _pink(signal_uv: Tensor) -> Tensor:
-    """Gain of each frequency by which white noise becomes pink: power 1/f, none at 0 Hz, the same variance on average."""
+    """Gain of each frequency: white noise gets a power of 1/f, none at 0 Hz, and keeps its variance on average."""
     places = frequency_places(signal_uv)
     power = torch.where(places > 0, 1 / places.clamp_min(torch.finfo(places.dtype).tiny), 0.0)
     # All frequencies but 0 Hz and half the rate stand for two of the full transform.

@@ -12,8 +12,9 @@ from eegfm.nn.context import WindowDraws
 class PhaseNoise(SignalAugmentation):
     """The phase of each frequency plus ``sum over k of n_k * sd_rad / sqrt(k) * sin(k * pi * f / f_nyquist)``.
 
-    The n_k are normal numbers of a window, or of each of its channels. Amplitudes of all frequencies stay, as in Fourier
-    surrogates (Schwabedal et al. 2018, arXiv 1806.08675), whose phases are unrelated from one frequency to the next.
+    The n_k are normal numbers of a window, or of each of its channels. Amplitudes of all frequencies stay, as in
+    Fourier surrogates (Schwabedal et al. 2018, arXiv 1806.08675), whose phases are unrelated from one frequency to the
+    next.
 
     Args:
         config: Choices.
