@@ -58,7 +58,7 @@ def said(config: ObjectiveConfig) -> str:
 
 def draws(config: ObjectiveConfig) -> bool:
     """Whether anything of the objective is drawn: masks or views."""
-    return isinstance(config, PatchObjectiveConfig) or getattr(config, "complementary_ratio", None) is not None
+    return bool(config.augment) or config.name != "isc"
 
 
 def context(seed: int = 0) -> Context:

@@ -64,6 +64,33 @@ def test_cuts_of_a_rank_together_are_the_rank(world_size: int, n_cuts: int) -> N
                 assert torch.equal(own.uniform(values.shape[1]), values[rank_slice(cut, n_cuts)])
 
 
+@pytest.mark.parametrize("n_cuts", [1, 2])
+@pytest.mark.parametrize("world_size", [1, 2, 4])
+def test_normal_numbers_of_parts_are_those_of_the_whole(world_size: int, n_cuts: int) -> None:
+    context = Context(3, 10, 7, corpora=CORPORA)
+    whole = context.window_draws(VIEWS, "tuh", 16)
+    expected = [whole.normal(5), whole.long_normal(700), whole.normal(3)]
+    shared = whole.shared_uniform(9)
+    for rank in range(world_size):
+        for cut in range(n_cuts):
+            place = replace(context, rank=rank, world_size=world_size, cut=cut, n_cuts=n_cuts)
+            own = place.window_draws(VIEWS, "tuh", 16 // world_size // n_cuts)
+            found = [own.normal(5), own.long_normal(700), own.normal(3)]
+            for values, all_values in zip(found, expected, strict=True):
+                assert torch.equal(values, all_values[rank_slice(rank + cut * world_size, world_size * n_cuts)])
+            assert torch.equal(own.shared_uniform(9), shared), "the same for all windows"
+
+
+def test_normal_numbers_are_normal_and_unrelated() -> None:
+    draws = Context().window_draws(VIEWS, "", 8)
+    for values in (draws.normal(4000), draws.long_normal(4000), draws.normal(4000)):
+        assert float(values.mean(dim=1).abs().max()) < 0.08
+        assert float((values.std(dim=1) - 1).abs().max()) < 0.05
+        assert float((torch.corrcoef(values) - torch.eye(8)).abs().max()) < 0.08
+    shared = draws.shared_uniform(4000)
+    assert 0 <= float(shared.min()) < 0.01 < 0.99 < float(shared.max()) < 1
+
+
 def dropped(context: Context, corpus: str) -> tuple[float, ...]:
     with context.global_draws(CPU, corpus):
         return tuple(dropout(torch.ones(64), 0.5).tolist())

@@ -127,6 +127,22 @@ class WindowDraws:
         """(B, n) numbers in [0, 1), on the CPU; every call draws further ones."""
         return torch.rand(self._n_all, n, generator=self._generator)[self._own]
 
+    def normal(self, n: int) -> Tensor:
+        """(B, n) standard normal numbers, on the CPU; every call draws further ones."""
+        return torch.randn(self._n_all, n, generator=self._generator)[self._own]
+
+    def long_normal(self, n: int) -> Tensor:
+        """(B, n) standard normal numbers for large ``n``: other numbers than ``normal`` gives.
+
+        A seed is drawn for each window of the whole micro-batch, but numbers only for those of this part.
+        """
+        seeds = torch.randint(2**63 - 1, (self._n_all,), generator=self._generator)[self._own]
+        return torch.stack([torch.randn(n, generator=Generator().manual_seed(seed)) for seed in seeds.tolist()])
+
+    def shared_uniform(self, n: int) -> Tensor:
+        """(n,) numbers in [0, 1), on the CPU, the same for all windows of the micro-batch."""
+        return torch.rand(n, generator=self._generator)
+
 
 @contextmanager
 def _mps_draws(state: int) -> Iterator[None]:

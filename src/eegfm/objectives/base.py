@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol, TypedDict, runtime_checkable
 
 from torch import Tensor, nn
 
+from eegfm.augmentations.chain import Augmentations
 from eegfm.batch import StoredBatch, WindowBatch
 from eegfm.encoders.base import Encoded, Encoder
 from eegfm.inference.backbone import Backbone
@@ -54,6 +55,7 @@ class Objective(nn.Module, ABC):
         super().__init__()
         config.check_traits(backbone.encoder.traits, type(backbone.encoder).__name__)
         self.backbone = backbone
+        self.augmentations = Augmentations(config.augment, backbone.rereference.rereferenced_spec(backbone.spec))
 
     @property
     def encoder(self) -> Encoder:
@@ -82,8 +84,8 @@ class Objective(nn.Module, ABC):
         """Compute the loss that this objective is named for; see ``forward``."""
 
     def windows(self, batch: StoredBatch, context: Context) -> WindowBatch:
-        """Prepare the windows of a batch for the encoder: what it is shown."""
-        return self.backbone.prepare(batch)
+        """Prepare the windows of a batch for the encoder, changed by the augmentations: what it is shown."""
+        return self.backbone.prepare(batch, lambda windows: self.augmentations(windows, context))
 
     def after_step(self, context: Context) -> None:
         """Follow an optimizer step, once: teachers and codebooks that are moving averages."""

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from eegfm.augmentations.config import AugmentationConfig
 from eegfm.config import Buildable
 from eegfm.encoders.traits import EncoderConfig, Traits
 from eegfm.errors import ConfigError
@@ -9,7 +10,12 @@ from eegfm.normalizations.config import NormalizationBase
 
 
 class ObjectiveConfig(Buildable):
-    """Base of the configurations of objectives."""
+    """Base of the configurations of objectives.
+
+    Args:
+        augment: Random changes of the windows that the encoder is shown, one after another; see
+            ``eegfm.augmentations.config``.
+    """
 
     needs_tokens: ClassVar[bool] = True
     """Asks for vectors of patches, which an encoder of whole windows does not have."""
@@ -18,6 +24,7 @@ class ObjectiveConfig(Buildable):
     default_pairing: ClassVar[str | None] = None
     """Name of the pairing of its windows, where none is configured; None for windows one by one."""
     name: str
+    augment: tuple[AugmentationConfig, ...] = ()
 
     @property
     def trains_on_pairs(self) -> bool:
@@ -46,6 +53,12 @@ class ObjectiveConfig(Buildable):
             raise ConfigError(
                 f"objective {self.name} asks for single patches, encoder {encoder} gives one vector of features "
                 "for a whole window; choose an encoder of tokens, such as patch_transformer"
+            )
+        leaving = [each.name for each in self.augment if not each.keeps_channels]
+        if leaving and traits.one_montage:
+            raise ConfigError(
+                f"objective.augment {leaving[0]} leaves channels out, encoder {encoder} is tied to the channels of one "
+                "montage; leave it out, or choose an encoder of any channels, such as patch_transformer"
             )
         if self.needs_visible and not traits.supports_visible:
             raise ConfigError(

@@ -34,7 +34,7 @@ class Mae(PatchObjective):
 
     def __init__(self, config: MaeConfig, backbone: Backbone) -> None:
         super().__init__(config, backbone)
-        self.config = config
+        self.config: MaeConfig = config
         self.decoder = CrossDecoder(config, self.encoder.d_model, self.encoder.d_token, self.n_values)
 
     def mask(self, batch: WindowBatch, context: Context) -> Masking:

@@ -33,7 +33,7 @@ class Masked(PatchObjective):
 
     def __init__(self, config: MaskedConfig, backbone: Backbone) -> None:
         super().__init__(config, backbone)
-        self.config = config
+        self.config: MaskedConfig = config
         self.mask_token = nn.Parameter(0.02 * torch.randn(self.encoder.d_token))
         self.head = self.encoder.new_decoder(self.n_values)
 

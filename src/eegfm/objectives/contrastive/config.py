@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from eegfm.augmentations.config import AugmentationConfig, ChannelGainConfig, GainConfig, SpectralTiltConfig
 from eegfm.encoders.traits import Traits
 from eegfm.errors import ConfigError
 from eegfm.objectives.pairs.config import PairObjectiveConfig
@@ -28,6 +29,7 @@ class ContrastiveConfig(PairObjectiveConfig):
     default_pairing: ClassVar[str | None] = "views"
 
     name: Literal["contrastive"] = "contrastive"
+    augment: tuple[AugmentationConfig, ...] = (GainConfig(), ChannelGainConfig(), SpectralTiltConfig())
     temperature: float = Field(default=0.07, ge=0.01, le=10)
     learned_temperature: bool = False
     positives: Literal["partner", "label"] = "partner"

@@ -69,6 +69,7 @@ class PatchObjective(Objective):
 
     def __init__(self, config: PatchObjectiveConfig, backbone: Backbone) -> None:
         super().__init__(config, backbone)
+        self.config = config
         encoder, spec = backbone.encoder, backbone.encoder_spec
         config.check_leaks(backbone.leaks, type(encoder).__name__)
         if backbone.leaks:
@@ -120,9 +121,9 @@ class PatchObjective(Objective):
         Logs hold ``loss``, ``baseline_loss``, that of predicting the training mean everywhere (zero, for samples), and
         ``visible_mean_loss``, that of predicting the mean of the window's visible patches.
         """
-        windows = self.backbone.prepare(batch)
+        windows = self.windows(batch, context)
         masking = self.mask(windows, context)
-        everything = self.targets(self.targets.asked_patches(self.backbone, windows))
+        everything = self.targets(self.targets.asked_patches(self.backbone, self._asked(batch, windows)))
         target = everything.take_along_dim(masking.masked[..., None, None], dim=1)
         prediction = self.predict(masking, masking.masked).float().view_as(target)
         mask = token_group_mask(self.encoder, windows, masking.tokens.n_patches)
@@ -135,15 +136,20 @@ class PatchObjective(Objective):
         logs = dict(zip(("loss", "baseline_loss", "visible_mean_loss"), (loss, *losses), strict=True))
         return LossOutput(loss, {name: value.detach() for name, value in logs.items()}, masking.whole)
 
+    def _asked(self, batch: StoredBatch, shown: WindowBatch) -> WindowBatch:
+        """Windows that targets are computed from."""
+        is_shown = not len(self.augmentations.members) or self.config.target_from == "shown"
+        return shown if is_shown else self.backbone.prepare(batch)
+
     @torch.no_grad()
     def reconstruct(self, batch: StoredBatch, context: Context) -> Reconstruction:
         """Show targets and predictions in physical units; see ``Reconstructs``."""
-        windows = self.backbone.prepare(batch)
+        windows = self.windows(batch, context)
         masking = self.mask(windows, context)
         R, P, G = masking.tokens.n_rows, masking.tokens.n_patches, self.encoder.channels_per_token
         B, C, _ = windows["signal"].shape
         is_masked = Visible(masking.masked).mask(R * P)
-        target = self.targets(self.targets.asked_patches(self.backbone, windows))
+        target = self.targets(self.targets.asked_patches(self.backbone, self._asked(batch, windows)))
         everywhere = torch.arange(R * P, device=target.device).expand(B, -1)
         prediction = self.predict(masking, everywhere).float().view_as(target)
 

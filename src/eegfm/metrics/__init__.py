@@ -1,0 +1,1 @@
+"""Floor 3: measures of representations, pure functions without gradients."""
