@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from eegfm.encoders.config import EegnetConfig, PatchTransformerConfig
-from eegfm.errors import CheckpointError, SplitError
+from eegfm.errors import CheckpointError, ConfigError, SplitError
+from eegfm.evaluation.config import TaskParams
 from eegfm.jobs.probe.ahead import check_ahead
 from eegfm.store.reader import SignalStore
 from eegfm.training.config import PretrainParams
@@ -26,7 +27,8 @@ def check(
     mixture = windows.assign(n_samples=trained_samples)
     params = TRAINED.model_copy(update={"encoder": encoder} if encoder else {})
     probed = PARAMS.model_copy(update=changes)
-    check_ahead(mixture, {"sim": store}, params, store, windows, _splits() if splits is None else splits, probed)
+    split = _splits() if splits is None else splits
+    check_ahead(mixture, {"sim": store}, params, {"sim": store}, {"sim": windows}, split, probed)
 
 
 def test_a_probe_that_will_work_is_not_refused(store: SignalStore, windows: pd.DataFrame) -> None:  # noqa: F811
@@ -38,7 +40,9 @@ def test_persons_classes_and_folds(store: SignalStore, windows: pd.DataFrame) ->
     with pytest.raises(SplitError, match=r"40 labelled windows of 2 test persons .*at least 3 persons"):
         check(store, windows, few)
     with pytest.raises(SplitError, match="0 labelled windows of 0 test persons"):
-        check(store, windows, task="other")
+        check(store, windows.assign(label=None))
+    with pytest.raises(ConfigError, match="sim.window.cuts has no 'other'"):
+        check(store, windows, tasks=(*PARAMS.tasks, TaskParams(name="other")))
     one_each = windows[windows["recording_id"].str.endswith("R01") == (windows["person"] == "sim:p0")]
     with pytest.raises(SplitError, match="fold 0 of 6"):
         check(store, one_each)
