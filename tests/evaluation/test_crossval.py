@@ -196,7 +196,7 @@ def _numbers(*, n_persons=10, n_each=12, n_features=6, noise=0.3, seed=0):
     numbers = 30 + 4 * (rng.normal(size=n_persons)[persons] + rng.normal(size=len(persons)))
     features = rng.normal(size=(len(persons), n_features))
     features[:, 0] = (numbers - 30) / 4 + noise * rng.normal(size=len(persons))
-    return features, NumberAnswers(numbers, is_of_recording=False), persons
+    return features, NumberAnswers(numbers, is_of_person=False), persons
 
 
 def _by_hand(features, numbers, persons, folds, lambdas, inner_folds):
@@ -250,7 +250,7 @@ def test_the_penalty_of_numbers_is_that_of_ridge_cv():
 
 def test_numbers_of_the_held_out_person_change_nothing():
     features, answers, persons = _numbers()
-    moved = NumberAnswers(np.where(persons == 2, 1e3, answers.numbers), is_of_recording=False)
+    moved = NumberAnswers(np.where(persons == 2, 1e3, answers.numbers), is_of_person=False)
     before, after = (predict_held_out(features, one, persons, persons, PARAMS) for one in (answers, moved))
     assert before.lambdas[2] == after.lambdas[2]
     np.testing.assert_array_equal(before.predicted[persons == 2], after.predicted[persons == 2])
@@ -270,7 +270,7 @@ def test_the_number_of_a_person_says_nothing_of_others():
     rng = np.random.default_rng(0)
     persons = np.repeat(np.arange(30), 8)
     features = 5 * rng.normal(size=(30, 40))[persons] + 0.1 * rng.normal(size=(240, 40))
-    answers = NumberAnswers(rng.normal(10, 3, 30)[persons], is_of_recording=True)
+    answers = NumberAnswers(rng.normal(10, 3, 30)[persons], is_of_person=True)
     found = predict_held_out(features, answers, persons, persons, PARAMS)
     sums = answers.sums_of_means(found.predicted, persons, 30)
     assert float(r_squared(sums.sum(axis=0))) < 0.2

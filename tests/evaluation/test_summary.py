@@ -90,7 +90,7 @@ def test_numbers_of_recordings_are_also_scored_person_by_person():
     names = [f"p{k}" for k in range(20)]
     persons = np.repeat(np.arange(20), np.arange(20) % 3 + 2)
     ages = np.random.default_rng(0).uniform(5, 20, 20)
-    answers = NumberAnswers(ages[persons], is_of_recording=True)
+    answers = NumberAnswers(ages[persons], is_of_person=True)
     run = _predictions(3, 4.0, answers.numbers)
     scores = PersonScores([run], answers, persons, names)
     found = scores.to_dict(**DRAWN)

@@ -31,7 +31,10 @@ def test_a_task_may_name_its_corpus_and_its_cut() -> None:
     [
         (["eye", "age"], r"hbn.window.cuts and tuab.window.cuts has no 'eye'; known: .*; did you mean eyes\?"),
         ([{"name": "eyes", "corpus": "tuab"}], "tuab.window.cuts has no 'eyes'; known: age, pathology$"),
-        ([{"name": "age", "corpus": "hbm"}], "names the corpus 'hbm', which is not probed; corpora.probe names hbn, tuab"),
+        (
+            [{"name": "age", "corpus": "hbm"}],
+            "names the corpus 'hbm', which is not probed; corpora.probe names hbn",
+        ),
         (["eyes"], "corpora.probe names tuab, which has no cut of a task; known cuts: age, pathology"),
         (["age", {"name": "age", "corpus": "hbn"}], "hbn.age is listed twice; give one of the two another name"),
     ],

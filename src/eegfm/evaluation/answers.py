@@ -146,12 +146,12 @@ class NumberAnswers(Answers):
 
     Args:
         numbers: (W,) float64.
-        is_of_recording: Whether all windows of a recording have one number. The windows of a person are then also
+        is_of_person: Whether the number is one of the person, such as age. The windows of a person are then also
             averaged before they are scored.
     """
 
     numbers: Floats
-    is_of_recording: bool
+    is_of_person: bool
 
     measures: ClassVar[Mapping[str, Measure]] = {
         "r2": r_squared,
@@ -197,7 +197,7 @@ class NumberAnswers(Answers):
 
     def sums_of_means(self, predicted: NDArray[Any], persons: Ints, n_persons: int) -> Floats | None:
         """(P, 8), of one mean prediction and one mean answer per person."""
-        if not self.is_of_recording:
+        if not self.is_of_person:
             return None
         n_windows = np.bincount(persons, minlength=n_persons)
         truth, mean = (np.bincount(persons, v, minlength=n_persons) / n_windows for v in (self.numbers, predicted))

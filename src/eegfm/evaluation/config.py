@@ -27,8 +27,8 @@ class FitParams(StrictModel):
             ``eegfm.evaluation.penalty`` for the choice.
         inner_folds: Groups of training persons on which the penalty is chosen; at most one person each.
         transductive: Also report features z-scored per person without labels. This uses the held-out person's windows,
-            so the scores have a row of their own. Numbers of whole recordings, such as age, have no such row: z-scores
-            erase what persons differ in.
+            so the scores have a row of their own. Numbers of persons, such as age, have no such row: z-scores erase
+            what persons differ in.
     """
 
     method: Method = "ridge"

@@ -34,7 +34,7 @@ class PersonScores:
 
     @property
     def compared(self) -> Floats:
-        """(P, I, ...) sums that features are compared by: those of persons where an answer is of a whole recording."""
+        """(P, I, ...) sums that features are compared by: those of persons where an answer is of the person."""
         return self.sums if self.sums_of_means is None else self.sums_of_means
 
     @property
@@ -45,7 +45,7 @@ class PersonScores:
     def to_dict(self, *, n_bootstrap: int, seed: int) -> dict[str, Any]:
         """JSON-ready. ``pooled`` scores all windows at once and is averaged over initialisations.
 
-        Where an answer is of a whole recording, ``persons`` has the same scores of one mean prediction per person.
+        Where an answer is of the person, ``persons`` has the same scores of one mean prediction per person.
         """
         found = self._scores(self.sums, n_bootstrap, seed)
         if self.sums_of_means is not None:

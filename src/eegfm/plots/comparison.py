@@ -17,7 +17,7 @@ def comparison_figure(metrics: Mapping[str, Mapping[str, Any]]) -> go.Figure:
     """Score of each kind of features with its interval, one row per task.
 
     Classes are shown by balanced accuracy, with every held-out person as a point; numbers by R2, of one mean prediction
-    per person where an answer is of a whole recording.
+    per person where an answer is of the person.
 
     Args:
         metrics: Metrics of a probe, by ``corpus.task``.
@@ -63,7 +63,7 @@ def _title(name: str, block: Mapping[str, Any]) -> str:
     protocol = block["protocol"]
     if "classes" in protocol:
         shown = "balanced accuracy on held-out persons"
-    elif protocol["is_of_recording"]:
+    elif protocol["is_of_person"]:
         shown = "R2 over held-out persons, one mean prediction each"
     else:
         shown = "R2 on windows of held-out persons"

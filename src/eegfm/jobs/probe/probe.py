@@ -177,10 +177,10 @@ def _scored(features: FeatureSets, trials: Trials, params: ProbeParams) -> tuple
 
 
 def _rows(trials: Trials) -> Iterable[bool]:
-    """Whether features are z-scored per person, row by row. That would erase what is asked of whole recordings."""
+    """Whether features are z-scored per person, row by row. That would erase what is asked of persons."""
     answers = trials.answers
-    is_of_recording = isinstance(answers, NumberAnswers) and answers.is_of_recording
-    return (False, True) if trials.task.fit.transductive and not is_of_recording else (False,)
+    is_of_person = isinstance(answers, NumberAnswers) and answers.is_of_person
+    return (False, True) if trials.task.fit.transductive and not is_of_person else (False,)
 
 
 def _run(features: NDArray[np.float32], trials: Trials, *, transductive: bool) -> HeldOut:

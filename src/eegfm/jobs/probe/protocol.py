@@ -63,5 +63,5 @@ def _answers(answers: Answers) -> dict[str, Any]:
     assert isinstance(answers, NumberAnswers)
     spread = {"mean": float(answers.numbers.mean()), "standard_deviation": float(answers.numbers.std())}
     # What was asked for classes does not hold here.
-    own = {"method": "ridge"} | ({"transductive": False} if answers.is_of_recording else {})
-    return {"answer": "number", "is_of_recording": answers.is_of_recording, **spread, **own}
+    own = {"method": "ridge"} | ({"transductive": False} if answers.is_of_person else {})
+    return {"answer": "number", "is_of_person": answers.is_of_person, **spread, **own}

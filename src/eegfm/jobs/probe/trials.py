@@ -15,6 +15,10 @@ from eegfm.windows.runs import expand
 ANSWERS = ("label", "target")
 """Columns of windows with answers: a class, or a number."""
 
+_OF_PERSON = 0.9
+"""Share of a number's variance that lies between persons, from which it is one of persons: ages differ a little between
+the sessions of a person."""
+
 
 @dataclass(frozen=True)
 class Trials:
@@ -106,20 +110,19 @@ def _numbers(task: ProbedTask, kept: pd.DataFrame, persons: Ints) -> NumberAnswe
     """Number of each window.
 
     Raises:
-        SplitError: All numbers are equal, or a recording's only number is the same for all persons.
+        SplitError: All numbers are equal.
     """
     numbers = kept["target"].to_numpy(dtype=np.float64)
-    per_recording = kept.groupby("recording_id")["target"]
-    is_of_recording = bool((per_recording.nunique() == 1).all() and (per_recording.size() > 1).any())
-    answers = NumberAnswers(numbers, is_of_recording)
-    of_persons = np.bincount(persons, numbers) / np.bincount(persons)
-    compared = of_persons if is_of_recording else numbers
-    if np.ptp(compared) == 0:
+    if np.ptp(numbers) == 0:
         raise SplitError(
-            f"task {task.key}: all {len(kept)} windows of {len(of_persons)} test persons have the number "
+            f"task {task.key}: all {len(kept)} windows of {persons.max() + 1} test persons have the number "
             f"{numbers[0]:g}; there is nothing to predict, probe more persons"
         )
-    return answers
+    per_recording = kept.groupby("recording_id")["target"]
+    is_per_recording = bool((per_recording.nunique() == 1).all() and (per_recording.size() > 1).any())
+    of_person = (np.bincount(persons, numbers) / np.bincount(persons))[persons]
+    between = of_person.var() / numbers.var()
+    return NumberAnswers(numbers, is_of_person=is_per_recording and bool(between >= _OF_PERSON))
 
 
 def _refuse_absent_class(task: ProbedTask, classes: Iterable[str], of_task: pd.DataFrame, kept: pd.DataFrame) -> None:
