@@ -154,11 +154,12 @@ def test_two_corpora_are_probed_each_on_its_tasks(
     store: SignalStore,
     cuts: pd.DataFrame,
 ) -> None:
-    """Persons of one corpus teach nothing to those of the other."""
+    """Persons and folds of one corpus are nothing to those of the other."""
     other = cuts[(cuts["cut"] == "eyes") & cuts["person"].isin(PERSONS[3:])].assign(corpus="too")
     here = cuts[cuts["person"].isin(PERSONS[:3])]
     splits = _splits()
     splits.loc[splits["person"].isin(PERSONS[3:]), "corpus"] = "too"
+    splits["fold"] = [0, 0, 1, 2, 2, 3]  # a fold without a person of a corpus is none of that corpus
     asked = params("eyes", "time", n_untrained=1, transductive=False, lambdas=[1.0], inner_folds=5)
     found = job.probe(checkpoint, {"sim": store, "too": store}, {"sim": here, "too": other}, splits, asked)
     assert list(found.metrics) == ["sim.eyes", "sim.time", "too.eyes"]
