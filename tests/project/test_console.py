@@ -46,7 +46,7 @@ CASES = {
         ("parameter pretrain: objective masked", "encoder eegnet gives one vector", "such as patch_transformer"),
         "pretrain.encoder.name=eegnet",
     ),
-    "role": Case(INGEST, ("corpora", "'bhn'", "hbn, tuh"), "corpora.probe=bhn"),
+    "role": Case(INGEST, ("corpora", "'bhn'", "hbn, tuh"), "corpora.probe=[bhn]"),
     "environment": Case(("--env=nowhere",), ("conf/nowhere", "experiments/eegmmidb")),
     "pipeline": Case(("--env=test", "--pipelines=ingst"), ("'ingst'", "ingest")),
     "older spelling of a pipeline": Case(("--env=test", "--pipeline=ingst"), ("'ingst'", "ingest")),
@@ -116,7 +116,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     commands = {name: command(name, root / name.replace(" ", "_")) for name in CASES}
     tiny = f"data={root}/older/data,tuh.acquire.source.n_subjects=1,tuh.acquire.source.duration_s=5"
     no_rest = "hbn.acquire.source.n_subjects=2,hbn.acquire.source.resting_s=0,hbn.ingest.workers.n_workers=1"
-    dropped = f"data={root}/dropped/data,{no_rest},hbn.window.cuts.eyes=null,corpora.probe=''"
+    dropped = f"data={root}/dropped/data,{no_rest},hbn.window.cuts.eyes=null,hbn.window.cuts.age=null,corpora.probe=[]"
     older = ("run", "--env=test", "--pipeline=ingest", "--namespaces=tuh", f"--params={tiny}")
     commands |= {
         "older": Command(older, root / "older"),
