@@ -3,13 +3,30 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, PositiveInt, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    PositiveInt,
+    StringConstraints,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
-from eegfm.config import StrictModel
+from eegfm.config import StrictModel, refuse_repeated
 
+LabelName = Annotated[str, StringConstraints(pattern=r"^[^./\s][^./]*$"), AfterValidator(lambda n: _not_taken(n))]
+"""Name of a label; it becomes part of the names of modules and of logs."""
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 BY_SIZE = "by_size"
+LabelKind = Literal["regression", "classes"]
+"""Whether a label is a number, or one of several classes."""
+DEFAULT_LABELS = ("age", "sex", "p_factor", "attention", "internalizing", "externalizing")
+"""Labels that travel with every mixture whose corpora have them."""
+_TAKEN = ("label", "target", "targets")
+"""Names of the targets of tasks."""
 
 # The discriminator chooses the type first, so that an error is about the type that the user meant.
 Weights = Annotated[
@@ -30,6 +47,8 @@ class MixtureParams(StrictModel):
             size, a larger value is more even.
         max_windows_per_person: Windows of one person and corpus that an epoch shows; another sample in every epoch.
         cut: The cut whose windows are drawn.
+        labels: Columns of the recordings tables that auxiliary heads may name (``age`` is ``age_years``). Those of the
+            default need not be there; of any other one a corpus must have the column.
     """
 
     weights: Weights = Field(default_factory=lambda: {"hbn": 0.7, "tuh": 0.3})
@@ -37,6 +56,12 @@ class MixtureParams(StrictModel):
     temperature: Weight = 1.0
     max_windows_per_person: PositiveInt | None = None
     cut: str = "pretrain"
+    labels: tuple[LabelName, ...] = DEFAULT_LABELS
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_are_apart(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        return refuse_repeated(labels, "label")
 
     @model_validator(mode="after")
     def _temperature_has_an_effect(self) -> "MixtureParams":
@@ -48,3 +73,9 @@ class MixtureParams(StrictModel):
     def given_weights(self) -> Mapping[str, float]:
         """The weights that are given, by corpus; empty where they follow from the sizes."""
         return {} if isinstance(self.weights, str) else self.weights
+
+
+def _not_taken(name: str) -> str:
+    if name in _TAKEN:
+        raise ValueError(f"{name!r} names the answer of a task; give the column of the recordings another name")
+    return name

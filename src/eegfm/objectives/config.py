@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from eegfm.objectives.auxiliary.config import AuxiliaryObjectiveConfig
 from eegfm.objectives.base_config import ObjectiveConfig
 from eegfm.objectives.contrastive.config import ContrastiveConfig
 from eegfm.objectives.isc.config import IscConfig
@@ -11,6 +12,7 @@ from eegfm.objectives.patches.config import MaeConfig, MaskedConfig, PatchObject
 
 __all__ = [
     "AnyObjectiveConfig",
+    "AuxiliaryObjectiveConfig",
     "ContrastiveConfig",
     "IscConfig",
     "MaeConfig",
@@ -19,4 +21,6 @@ __all__ = [
     "PatchObjectiveConfig",
 ]
 
-AnyObjectiveConfig = Annotated[MaskedConfig | MaeConfig | ContrastiveConfig | IscConfig, Field(discriminator="name")]
+AnyObjectiveConfig = Annotated[
+    MaskedConfig | MaeConfig | ContrastiveConfig | IscConfig | AuxiliaryObjectiveConfig, Field(discriminator="name")
+]

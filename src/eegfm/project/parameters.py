@@ -179,6 +179,13 @@ def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles:
         except ConfigError as error:
             raise ConfigError(f"parameter {key}: {error}") from error
     mix = checked(MixtureParams, parameters.get("mix", {}), "mix")
+    for key, one in params.items():
+        for name in one.objective.labels:
+            if name not in mix.labels:
+                raise ConfigError(
+                    f"parameter {key}.objective.auxiliary.heads names the label {name!r}, which mix.labels lacks; "
+                    f"{_known(name, mix.labels)}; add the column to mix.labels, or leave the head out"
+                )
     # Shares by size or by hours follow from the windows; training checks them.
     if {*roles.pretrain} <= {*mix.given_weights} and roles.pretrain and mix.by != "hours":
         total = sum(mix.given_weights[name] for name in roles.pretrain)

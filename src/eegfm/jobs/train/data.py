@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from eegfm.batch import SignalSpec
+from eegfm.mixture.labels import LabelFacts, chosen_labels
 from eegfm.mixture.shares import rounded_weights
 from eegfm.mixture.table import mixture_sha256
 from eegfm.nn.device import training_device
@@ -39,6 +40,8 @@ class TrainingData:
     training: TrainingLoader
     validation: ValidationLoader
     shown: Groups  # windows to reconstruct: of persons that were not trained on, where there are any
+    held_out: Groups  # windows of split validation
+    labels: dict[str, LabelFacts]  # of auxiliary heads
 
 
 def training_data(
@@ -65,6 +68,7 @@ def training_data(
         StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: Windows to train on and to validate on share samples.
     """
+    mixture, labels = chosen_labels(mixture, params.objective.labels)
     mixing = Mixing.of(mixture)
     weights = mixing.weights
     if mixing.is_rounded:
@@ -103,6 +107,8 @@ def training_data(
             validation, stores, plan.counts, params.n_validation_windows, rank=rank, world_size=world_size
         ),
         shown={**training, **validation},
+        held_out=validation,
+        labels=labels,
     )
 
 

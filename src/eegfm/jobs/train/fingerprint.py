@@ -32,7 +32,7 @@ NO_WEIGHTS = (
     # These watch, compare and refuse.
     *("training.bfloat16", "training.loading.verify", "training.phases", "training.schedules.length"),
     *("progress", *LOGS, "inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
-    *("training.state", "jobs.train.resume", "jobs.train.runs", "overwrite"),
+    *("jobs.train.held_out", "training.state", "jobs.train.resume", "jobs.train.runs", "overwrite"),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),
     # These start processes and carry over what the others need and give.
     *("ranks.ends", "ranks.logs", "ranks.start", "printable"),

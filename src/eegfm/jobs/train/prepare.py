@@ -16,10 +16,11 @@ from eegfm.jobs.train.data import TrainingData, training_data
 from eegfm.jobs.train.fingerprint import named, run_identity, signals_of
 from eegfm.jobs.train.header import pretrain_header
 from eegfm.jobs.train.start import Met, check_fit, check_persons, take_over
-from eegfm.nn.context import Context, objective_seed
+from eegfm.nn.context import Context, heads_seed, objective_seed
 from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
+from eegfm.objectives.heads.heads import AuxiliaryHeads
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
@@ -168,6 +169,12 @@ def _new_objective(params: PretrainParams, data: TrainingData) -> Objective:
     )
     objective = build_seeded(params.objective, objective_seed(params.seed), backbone)
     assert isinstance(objective, Objective), f"{params.objective.implementation} is no Objective"
+    if params.objective.auxiliary is not None:
+        heads = build_seeded(
+            params.objective.auxiliary, heads_seed(params.seed), data.labels, objective.encoder.d_model
+        )
+        assert isinstance(heads, AuxiliaryHeads)
+        objective.auxiliary = heads
     return objective
 
 

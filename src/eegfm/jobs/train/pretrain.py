@@ -9,8 +9,10 @@ import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
 from eegfm.files import write_atomically
+from eegfm.jobs.train.data import TrainingData
 from eegfm.jobs.train.devices import n_ranks, with_devices
 from eegfm.jobs.train.fit import fit, run_metrics
+from eegfm.jobs.train.held_out import held_out_scores
 from eegfm.jobs.train.launch import fit_on_ranks
 from eegfm.jobs.train.prepare import Refuse, prepare
 from eegfm.jobs.train.reconstruct import reconstruct, shown_windows
@@ -90,7 +92,8 @@ def fit_pretraining(
         windows) with one of each per corpus, ``best_val_loss`` and ``best_step``, ``n_steps``, ``published_step``,
         ``n_skipped_steps``, ``n_windows``, ``n_parameters``, ``n_adapter_parameters``, ``windows_per_s``,
         ``corpus_ratio_<corpus>`` as realised; with a start ``n_matched``, ``n_missing`` and ``n_unexpected`` weights,
-        ``n_test_persons_of_start`` and ``n_validation_persons_of_start``.
+        ``n_test_persons_of_start`` and ``n_validation_persons_of_start``; with auxiliary heads their scores on persons
+        for validation, see ``eegfm.jobs.train.held_out.held_out_scores``.
 
     Raises:
         ConfigError: Parameters and data, or parameters and start, do not fit.
@@ -145,17 +148,26 @@ def _fit_here(
     module = module.cpu().eval()
     with module.averaged_weights():
         reconstructions = reconstruct(module.objective, data, run.stores, params.seed)
+        scores = _held_out(module, data, run.stores, phase) if place[0] == 0 else {}
     checkpoint = fitted.published.checkpoint()
     assert module.header is not None, "prepare describes the run"
     # The state may be older than these choices: they decide no weight.
     said = {"license": module.header.license, "published": params.publish}
     return PretrainResult(
         checkpoint=replace(checkpoint, header=checkpoint.header.model_copy(update=said)),
-        metrics=run_metrics(module, fitted),
+        metrics=run_metrics(module, fitted) | scores,
         history=module.history.table(),
         reconstructions=reconstructions,
         run_directory=directory,
     )
+
+
+def _held_out(module: PretrainModule, data: TrainingData, stores: Stores, phase: str) -> dict[str, float]:
+    """Scores of auxiliary heads on persons for validation, computed where the training was."""
+    device = training_device(module.params.accelerator, f"{phase}.accelerator")
+    scores = held_out_scores(module.objective, data.held_out, stores, device, module.params.seed)
+    module.cpu()
+    return scores
 
 
 def _write_params(directory: Path, params: PretrainParams, identity: dict[str, Any]) -> None:
