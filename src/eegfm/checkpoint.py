@@ -9,7 +9,7 @@ from typing import Any, Literal
 import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from eegfm.ancestry import Ancestry
 from eegfm.config import first_problem
@@ -49,7 +49,7 @@ class CheckpointHeader(Ancestry):
     encoder: dict[str, Any]
     adapter: dict[str, Any]
     objective: dict[str, Any]
-    labels: dict[str, tuple[str, ...]] = {}
+    labels: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     signal_spec: dict[str, Any]
     encoder_spec: dict[str, Any]
     unit: Literal["uV"] = "uV"

@@ -16,7 +16,14 @@ from pydantic import (
 
 from eegfm.config import StrictModel, refuse_repeated
 
-LabelName = Annotated[str, StringConstraints(pattern=r"^[^./\s][^./]*$"), AfterValidator(lambda n: _not_taken(n))]
+
+def _not_taken(name: str) -> str:
+    if name in _TAKEN:
+        raise ValueError(f"{name!r} names the answer of a task; give the column of the recordings another name")
+    return name
+
+
+LabelName = Annotated[str, StringConstraints(pattern=r"^[^./\s][^./]*$"), AfterValidator(_not_taken)]
 """Name of a label; it becomes part of the names of modules and of logs."""
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -73,9 +80,3 @@ class MixtureParams(StrictModel):
     def given_weights(self) -> Mapping[str, float]:
         """The weights that are given, by corpus; empty where they follow from the sizes."""
         return {} if isinstance(self.weights, str) else self.weights
-
-
-def _not_taken(name: str) -> str:
-    if name in _TAKEN:
-        raise ValueError(f"{name!r} names the answer of a task; give the column of the recordings another name")
-    return name

@@ -76,12 +76,15 @@ def with_labels(
     return mixture.assign(**added)
 
 
-def chosen_labels(mixture: pd.DataFrame, kinds: Mapping[str, LabelKind]) -> tuple[pd.DataFrame, dict[str, LabelFacts]]:
+def chosen_labels(
+    mixture: pd.DataFrame, kinds: Mapping[str, LabelKind], *, says: bool = True
+) -> tuple[pd.DataFrame, dict[str, LabelFacts]]:
     """Keep the labels that a training has heads for, and tell what its training persons have of each.
 
     Args:
         mixture: See ``with_labels``; with ``split``, and ``identity`` or ``person``.
         kinds: Kind of each label.
+        says: Whether to log how many persons have each.
 
     Returns:
         The mixture with the columns of these labels alone: floats, NaN for unknown, or categories. And the facts by
@@ -102,7 +105,8 @@ def chosen_labels(mixture: pd.DataFrame, kinds: Mapping[str, LabelKind]) -> tupl
                 "the head out (auxiliary.heads), or name its column in mix.labels and make the mixture again: kedro "
                 "run --pipelines=mix"
             )
-        _say_known(kept, column, name)
+        if says:
+            _say_known(kept, column, name)
         values, facts[name] = _of_kind(kept, column, name, kind)
         kept = kept.assign(**{column: values})
     return kept, facts
@@ -165,9 +169,6 @@ def _of_kind(mixture: pd.DataFrame, column: str, name: str, kind: LabelKind) -> 
             f"auxiliary head {name!r}: those who are trained on have {len(classes)} classes ({_listed(classes)}); 2 to "
             f"{_MOST_CLASSES} are allowed; leave the head out, or set kind: regression"
         )
-    new = sorted(set(texts[values.notna()]) - set(classes))
-    if new:
-        logger.warning("Label %s: %s occurs in split validation only, and counts as unknown", name, _listed(new))
     codes = pd.Categorical(texts, categories=classes)
     return pd.Series(codes, index=values.index), LabelFacts(kind, classes=tuple(classes))
 
@@ -194,6 +195,10 @@ def _say_known(mixture: pd.DataFrame, column: str, name: str) -> None:
     n_known = persons_of(mixture)[is_known].nunique()
     say = logger.warning if n_known < _FEW_PERSONS else logger.info
     say("Label %s: persons who have it: %s", name, _counts(mixture, column))
+    if not pd.api.types.is_numeric_dtype(mixture[column]):
+        new = sorted(set(mixture[column].dropna()) - set(mixture.loc[is_known, column]))
+        if new:
+            logger.warning("Label %s: nobody who is trained on has %s, which counts as unknown", name, _listed(new))
 
 
 def _listed(names: Sequence[Any], n_most: int = 8) -> str:

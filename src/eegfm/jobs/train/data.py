@@ -68,7 +68,7 @@ def training_data(
         StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: Windows to train on and to validate on share samples.
     """
-    mixture, labels = chosen_labels(mixture, params.objective.labels)
+    mixture, labels = chosen_labels(mixture, params.objective.labels, says=logs_plan and rank == 0)
     mixing = Mixing.of(mixture)
     weights = mixing.weights
     if mixing.is_rounded:

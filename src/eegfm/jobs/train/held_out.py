@@ -60,9 +60,9 @@ def held_out_scores(
 
     Returns:
         For each head ``held_out_<head>_n_persons``; of numbers ``_r`` (Pearson, with ``_r_low`` and ``_r_high``, a
-        bootstrap interval of 95 % over persons) and ``_mae`` in the label's unit; of classes ``_balanced_accuracy`` with
-        an interval. The same by corpus, ``_<corpus>`` behind the name. Over several corpora, r is that within corpora:
-        both sides count from their means in the corpus, or a difference between corpora would be taken for a
+        bootstrap interval of 95 % over persons) and ``_mae`` in the label's unit; of classes ``_balanced_accuracy``
+        with an interval. The same by corpus, ``_<corpus>`` behind the name. Over several corpora, r is that within
+        corpora: both sides count from their means in the corpus, or a difference between corpora would be taken for a
         relation between persons. No scores where nobody has the label, and no r of fewer than three persons.
     """
     heads = objective.auxiliary

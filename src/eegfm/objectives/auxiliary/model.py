@@ -1,7 +1,9 @@
 """Objective of labels alone."""
 
 from eegfm.batch import StoredBatch
+from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import Context
+from eegfm.objectives.auxiliary.config import AuxiliaryObjectiveConfig
 from eegfm.objectives.base import LossOutput, Objective
 
 
@@ -12,6 +14,10 @@ class Auxiliary(Objective):
         config: Choices.
         backbone: The encoder to train, and everything before it.
     """
+
+    def __init__(self, config: AuxiliaryObjectiveConfig, backbone: Backbone) -> None:
+        super().__init__(config, backbone)
+        self.config = config
 
     def compute(self, batch: StoredBatch, context: Context) -> LossOutput:
         """Encode; the loss of its own is zero; see the base class."""
