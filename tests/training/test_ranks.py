@@ -76,6 +76,17 @@ SMALL = {
 }  # fmt: skip
 CASES = {
     "masked": {**SMALL, "objective": {"name": "masked"}},
+    # Heads beside masked prediction; whether a label is known differs from window to window, so from rank to rank.
+    "multitask": {
+        **SMALL,
+        "objective": {
+            "name": "masked",
+            "auxiliary": {
+                "weighting": "uncertainty",
+                "heads": [{"name": "age", "dropout": 0, "hidden": 8}, {"name": "sex", "dropout": 0, "hidden": 8}],
+            },
+        },
+    },
     "mae": {**SMALL, "objective": {"name": "mae", "mask_ratio": 0.5}, "gradient_clip": 1000},  # so that sizes count
 }
 

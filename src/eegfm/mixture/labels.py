@@ -137,7 +137,9 @@ def _text(value: Any) -> str:
     """A class's name; whole numbers without a point. Empty where nothing is known."""
     if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return ""
-    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(float(value))
+    return str(value)
 
 
 def _of_kind(mixture: pd.DataFrame, column: str, name: str, kind: LabelKind) -> tuple["pd.Series[Any]", LabelFacts]:
@@ -169,7 +171,7 @@ def _of_kind(mixture: pd.DataFrame, column: str, name: str, kind: LabelKind) -> 
             f"auxiliary head {name!r}: those who are trained on have {len(classes)} classes ({_listed(classes)}); 2 to "
             f"{_MOST_CLASSES} are allowed; leave the head out, or set kind: regression"
         )
-    codes = pd.Categorical(texts, categories=classes)
+    codes = pd.Categorical(texts.where(texts.isin(classes), None), categories=classes)
     return pd.Series(codes, index=values.index), LabelFacts(kind, classes=tuple(classes))
 
 
