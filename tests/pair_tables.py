@@ -7,13 +7,13 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import torch
+from eegfm.training.plans.pairs.config import PairConfig
 from numpy.typing import NDArray
 
 from eegfm.batch import Pairs
 from eegfm.nn.false_negatives import false_negative_mask
 from eegfm.store.stores import Stores
 from eegfm.training.loading.groups import window_groups
-from eegfm.training.plans.pairs.config import PairConfig
 from eegfm.training.plans.pairs.pair_plan import PairPlan
 from eegfm.training.plans.plan import Draw
 from eegfm.windows.runs import COLUMNS, Ints, expand

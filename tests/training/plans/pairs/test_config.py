@@ -5,12 +5,12 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pytest
+from eegfm.training.plans.pairs.config import PairConfig
 from pydantic import TypeAdapter, ValidationError
 
 from eegfm.errors import ConfigError, SplitError
 from eegfm.store.stores import Stores
 from eegfm.training.loading.groups import window_groups
-from eegfm.training.plans.pairs.config import PairConfig
 from eegfm.training.plans.pairs.matching import Bits
 from eegfm.training.plans.pairs.pair_plan import PairPlan
 from eegfm.training.plans.pairs.stratum import strata

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from eegfm.training.plans.pairs.config import ConditionPairs, MovieMomentPairs, PairConfig, TimeNeighbourPairs
 
 import eegfm.training.plans.pairs.stratum as stratum_module
 from eegfm.batch import StoredBatch
@@ -23,7 +24,6 @@ from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 from eegfm.training.loading.groups import window_groups
 from eegfm.training.loading.loader import TrainingLoader
-from eegfm.training.plans.pairs.config import ConditionPairs, MovieMomentPairs, PairConfig, TimeNeighbourPairs
 from eegfm.training.plans.pairs.pair_plan import PairPlan
 from eegfm.windows.runs import expand
 from pair_tables import table

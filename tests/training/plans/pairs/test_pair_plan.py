@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from eegfm.training.plans.pairs.config import ConditionPairs, MovieMomentPairs, PairConfig, TimeNeighbourPairs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eegfm.batch import rank_slice
 from eegfm.errors import ConfigError, SplitError
-from eegfm.training.plans.pairs.config import ConditionPairs, MovieMomentPairs, PairConfig, TimeNeighbourPairs
 from eegfm.training.plans.pairs.pair_plan import PairPlan
 from eegfm.training.plans.plan import Draw
 from eegfm.windows.runs import expand

@@ -27,6 +27,9 @@ class NeighbourMatching:
         start: (W,) first sample of each window, rising within a segment.
         min_gap: Samples between the starts of a pair, at least.
         max_gap: Samples between the starts of a pair, at most.
+
+    Attributes:
+        n_pairs_of_segment: (S,) pairs of every draw in each segment, at least.
     """
 
     def __init__(self, segment: Ints, start: Ints, min_gap: int, max_gap: int) -> None:
@@ -39,6 +42,8 @@ class NeighbourMatching:
         self._base = self._found()
         matched = self._base[0][self._base[1] != NOBODY]
         self.n_pairs = len(matched)
+        self.n_windows = 2 * self.n_pairs
+        self.n_pairs_of_segment = np.bincount(segment[matched], minlength=self._n_segments)
         n_without = self._n_segments - len(np.unique(segment[matched]))
         self.counted = {"n_groups": self._n_segments, "n_groups_without_neighbours": n_without}
 

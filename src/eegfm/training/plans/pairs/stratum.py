@@ -61,6 +61,13 @@ class Stratum:
         """Length of the windows."""
         return self.index.n_samples
 
+    def segments(self) -> Ints:
+        """(W,) number of the segment of each window among those of all recordings, from 0 without gaps, rising."""
+        is_first = np.diff(self.recording, prepend=-1) != 0
+        is_first |= np.diff(self.segment, prepend=-1) != 0
+        numbers: Ints = np.cumsum(is_first) - 1
+        return numbers
+
     def only(self, chosen: NDArray[np.bool_]) -> "Stratum":
         """The chosen windows."""
         columns: dict[str, Any] = {name: v[chosen] for name, v in vars(self).items() if isinstance(v, np.ndarray)}
