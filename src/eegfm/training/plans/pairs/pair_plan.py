@@ -31,23 +31,25 @@ class PairPlan:
     every R-th pair of every batch from the r-th: all ranks together take what a single one does.
 
     Args:
-        sources: By corpus, see ``pair_sources``.
+        sources: By corpus, see ``pair_sources``; those that fill no batch are left out.
         seed: Seed of the order of turns.
         rank: Number of this process.
         world_size: Number of processes.
 
     Attributes:
+        sources: The sources, by corpus in alphabetical order.
         counts: Windows of each corpus in a step.
     """
 
     def __init__(self, sources: PairSources, seed: int, *, rank: int = 0, world_size: int = 1) -> None:
-        self._sources = {corpus: sources[corpus] for corpus in sorted(sources)}
+        self.sources = {corpus: sources[corpus] for corpus in sorted(sources)}
+        self._filled = {corpus: [s for s in found if s.n_batches] for corpus, found in self.sources.items()}
+        assert all(self._filled.values()), "every corpus fills a batch"
         self._rank, self._world_size = rank, world_size
-        self.counts = {corpus: 2 * of_corpus[0].batch_pairs for corpus, of_corpus in self._sources.items()}
+        self.counts = {corpus: 2 * of_corpus[0].batch_pairs for corpus, of_corpus in self._filled.items()}
         self.n_windows_per_step = sum(self.counts.values())
-        n_batches = {corpus: [source.n_batches for source in found] for corpus, found in self._sources.items()}
-        for corpus, found in self._sources.items():
-            assert min(n_batches[corpus]) > 0, "every source fills a batch"
+        n_batches = {corpus: [source.n_batches for source in found] for corpus, found in self._filled.items()}
+        for found in self._filled.values():
             assert len({source.batch_pairs for source in found}) == 1, "batches of a corpus are of one size"
         n_windows = sum(self.counts[corpus] * sum(n) for corpus, n in n_batches.items())
         self.n_steps_per_epoch = max(n_windows // self.n_windows_per_step, 1)
@@ -60,7 +62,7 @@ class PairPlan:
         """
         epoch, step_in_epoch = divmod(step, self.n_steps_per_epoch)
         draws = []
-        for corpus, sources in self._sources.items():
+        for corpus, sources in self._filled.items():
             k, turn = self._turns[corpus].at(epoch, step_in_epoch)
             draws.append(sources[k].draw(epoch, turn).part(self._rank, self._world_size))
         return draws
@@ -78,7 +80,7 @@ class PairPlan:
 def pair_sources(
     corpus: str, windows: pd.DataFrame, groups: Groups, stores: Stores, pairing: PairConfig, batching: Batching
 ) -> list[PairSource]:
-    """Sources of the pairs of one corpus and one pairing, one for each montage and length that fills a batch.
+    """Sources of the pairs of one corpus and one pairing, one for each montage and length.
 
     Args:
         corpus: Its name.
@@ -87,7 +89,7 @@ def pair_sources(
         groups: By corpus, where these windows are drawn from, e.g. ``window_groups`` of the same table.
         stores: Stores by corpus.
         pairing: Configuration of the pairs.
-        batching: Pairs of a batch, and the seed. Where batches may shrink, there may be no source.
+        batching: Pairs of a batch, and the seed. Where batches may shrink, none need be filled.
 
     Raises:
         ConfigError: Several cuts or splits, no montage has the pairs of one batch, or a window is not drawn
@@ -103,14 +105,12 @@ def pair_sources(
         kind.source(stratum, store_of(stores, corpus), batching) for stratum in strata(windows, groups, stores)
     ]
     described = ", ".join(f"{name} {n}" for name, n in total_counts(found).items())
-    filled = [source for source in found if source.n_batches]
-    if filled or batching.may_shrink:
+    if batching.may_shrink or any(source.n_batches for source in found):
         logger.info("Pairs %s of %s, %s", pairing.name, corpus, described)
-    for source in found:
-        if not source.n_batches and (filled or batching.may_shrink):
-            logger.warning("%s: %d pairs fill no batch of %d", source.name, source.n_pairs, batching.n_pairs)
-    if filled or batching.may_shrink:
-        return filled
+        for source in found:
+            if not source.n_batches:
+                logger.warning("%s: %d pairs fill no batch of %d", source.name, source.n_pairs, batching.n_pairs)
+        return found
     if not any(source.n_pairs for source in found):
         raise SplitError(
             f"no {pairing.name} pair in corpus {corpus} ({described}); {kind.remedy}, or give it other pairs in "
