@@ -5,7 +5,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from eegfm.errors import ConfigError, SplitError
 from eegfm.store.stores import Stores
@@ -13,9 +13,10 @@ from eegfm.training.loading.groups import window_groups
 from eegfm.training.pairings import PairConfig
 from eegfm.training.plans.pairs.matching import Bits
 from eegfm.training.plans.pairs.pair_plan import PairPlan
-from eegfm.training.plans.pairs.stratum import strata
+from eegfm.training.plans.pairs.stratum import MISSING, strata
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
+from eegfm.windows.runs import NO_MOMENT
 from eegfm.windows.tasks.hbn_movies import MOVIES
 from pair_tables import Names, negatives, pair_counts, pair_plan, stores_of, table, viewers
 
@@ -36,22 +37,6 @@ def couples(windows: pd.DataFrame, made: PairPlan, n_epochs: int = 1) -> set[fro
         rows = names.keys(*made.step(step))
         found |= {frozenset(pair) for pair in zip(rows[: len(rows) // 2], rows[len(rows) // 2 :], strict=True)}
     return found
-
-
-@pytest.mark.parametrize(
-    ("values", "word"),
-    [
-        ({"name": "movie"}, "movie_moment"),
-        ({"name": "condition", "across": "subjects"}, "persons"),
-        ({"name": "time_neighbours"}, "max_gap_s"),
-        ({"name": "time_neighbours", "max_gap_s": 0}, "greater than 0"),
-        ({"name": "time_neighbours", "max_gap_s": float("inf")}, "finite"),
-        ({"name": "movie_moment", "bins": 3}, "bins"),
-    ],
-)
-def test_what_is_not_on_the_menu_is_refused(values: dict[str, Any], word: str) -> None:
-    with pytest.raises(ValidationError, match=word):
-        kind(**values)
 
 
 def test_movie_moments_are_told_apart_by_movie_and_moment_wherever_recordings_begin() -> None:
@@ -224,3 +209,7 @@ def test_real_movies_are_paired_at_equal_times_after_their_start(
             # Windows begin at whole samples, so each may be off by half of one.
             assert min(abs(a - b) for a in since[k] for b in since[64 + k]) <= 0.01 + 1e-9
     assert pair_counts(made)["n_groups_of_one_person"] < pair_counts(made)["n_groups"] / 10
+
+
+def test_a_missing_moment_is_that_of_the_windows_table() -> None:
+    assert MISSING == NO_MOMENT

@@ -38,7 +38,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             facts: dict[str, Any] = {"bad_channels": ["C"]} if k % 2 else {}
             writer.commit(
                 recording_id=f"p{k}_r", key="", montage=MONTAGE, facts={}, events=[],
-                samples=samples.clip(-32767, 32767).astype(np.int16), scales_uv=np.array([0.1, 0.2, 0.3], np.float32), **facts,
+                samples=samples.clip(-32767, 32767).astype(np.int16), scales_uv=np.float32([0.1, 0.2, 0.3]), **facts,
             )  # fmt: skip
     return {"hbn": SignalStore(folder)}
 

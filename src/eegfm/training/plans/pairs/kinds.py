@@ -11,12 +11,11 @@ from eegfm.store.reader import SignalStore
 from eegfm.training.pairings import ConditionPairs, MovieMomentPairs, Pairing, TimeNeighbourPairs, ViewPairs
 from eegfm.training.plans.pairs.matched import MatchedPairs
 from eegfm.training.plans.pairs.matching import GroupMatching, Matching, SelfMatching
-from eegfm.training.plans.pairs.neighbours import NeighbourMatching
+from eegfm.training.plans.pairs.neighbours import MAX_GAP, NeighbourMatching
 from eegfm.training.plans.pairs.source import Batching, PairSource
 from eegfm.training.plans.pairs.stratum import MISSING, Stratum
+from eegfm.training.plans.permutation import Ints
 from eegfm.training.plans.plan import Likeness
-from eegfm.windows.runs import NO_MOMENT, Ints
-from eegfm.windows.spans import MAX_SAMPLE
 
 
 class Kind(ABC):
@@ -75,7 +74,7 @@ class MovieMoments(Kind):
         without_label = stratum.label == MISSING
         return {
             "n_windows_without_label": without_label,
-            "n_windows_without_moment": (stratum.moment == NO_MOMENT) & ~without_label,
+            "n_windows_without_moment": (stratum.moment == MISSING) & ~without_label,
         }
 
     def matching(self, stratum: Stratum, rate_hz: float) -> Matching:
@@ -132,8 +131,7 @@ class TimeNeighbours(Kind):
         return Likeness(stratum.recording, stratum.start, self._max_gap(rate_hz))
 
     def _max_gap(self, rate_hz: float) -> int:
-        # Half of what positions can be: their sum stays one.
-        return int(min(np.floor(self.config.max_gap_s * rate_hz + 1e-6), MAX_SAMPLE // 2))
+        return int(min(np.floor(self.config.max_gap_s * rate_hz + 1e-6), MAX_GAP))
 
 
 class Views(Kind):

@@ -7,8 +7,8 @@ import numpy as np
 from eegfm.training.plans.pairs.matching import Matching
 from eegfm.training.plans.pairs.source import Batching
 from eegfm.training.plans.pairs.stratum import Stratum
+from eegfm.training.plans.permutation import Ints
 from eegfm.training.plans.plan import Draw, Likeness
-from eegfm.windows.runs import Ints
 
 N_KEPT = 2
 """Passes whose pairs are kept, because what reads ahead is in the next one already."""

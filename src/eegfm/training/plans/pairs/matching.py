@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from eegfm.windows.runs import Ints
+from eegfm.training.plans.permutation import Ints
 
 Bits = np.random.PCG64
 """Random words. Their stream is fixed by numpy's promise, which that of its ``Generator`` is not."""

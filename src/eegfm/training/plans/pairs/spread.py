@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from eegfm.store.reader import SignalStore
 from eegfm.training.plans.pairs.stratum import Stratum
-from eegfm.windows.runs import Ints
+from eegfm.training.plans.permutation import Ints
 
 logger = logging.getLogger(__name__)
 

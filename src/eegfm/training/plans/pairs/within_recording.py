@@ -9,13 +9,12 @@ from eegfm.store.reader import SignalStore
 from eegfm.training.pairings import WithinRecordingPairs
 from eegfm.training.plans.pairs.matched import N_KEPT
 from eegfm.training.plans.pairs.matching import counted_up, salted
-from eegfm.training.plans.pairs.neighbours import NeighbourMatching
+from eegfm.training.plans.pairs.neighbours import MAX_GAP, NeighbourMatching
 from eegfm.training.plans.pairs.source import Batching
 from eegfm.training.plans.pairs.spread import too_wide
 from eegfm.training.plans.pairs.stratum import Stratum
+from eegfm.training.plans.permutation import Ints
 from eegfm.training.plans.plan import Draw, Likeness
-from eegfm.windows.runs import Ints
-from eegfm.windows.spans import MAX_SAMPLE
 
 
 class WithinRecording:
@@ -54,9 +53,8 @@ class WithinRecording:
         if self.config.gap_s is None:
             return length, length + length // 2
         least_s, most_s = self.config.gap_s
-        # Half of what positions can be: their sum stays one.
-        least = int(min(np.ceil(least_s * rate_hz - 1e-6), MAX_SAMPLE // 2))
-        most = int(min(np.floor(most_s * rate_hz + 1e-6), MAX_SAMPLE // 2))
+        least = int(min(np.ceil(least_s * rate_hz - 1e-6), MAX_GAP))
+        most = int(min(np.floor(most_s * rate_hz + 1e-6), MAX_GAP))
         if not self.config.allow_overlap:
             least = max(least, length)
         if most < max(least, 1):
