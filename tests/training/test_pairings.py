@@ -67,7 +67,7 @@ def test_pairings_of_each_corpus() -> None:
 def test_a_pairing_by_its_name_alone() -> None:
     assert pairing_named("views") == ViewPairs()
     assert pairing_named("within_recording") == WithinRecordingPairs()
-    with pytest.raises(ConfigError, match="'time_neighbours' cannot be chosen by its name alone .*max_gap_s"):
+    with pytest.raises(ConfigError, match=r"'time_neighbours' cannot be chosen by its name alone .*max_gap_s"):
         pairing_named("time_neighbours")
     with pytest.raises(ConfigError, match="'movies' cannot be chosen"):
         pairing_named("movies")

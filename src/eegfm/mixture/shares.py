@@ -104,7 +104,7 @@ def batch_counts(
         return {c: int(part) * units[c] for c, part in parts.items()}
     unit = math.lcm(*((share / units[c]).denominator for c, share in shares.items()))
     wanted = ", ".join(f"{c} {float(weights[c] * batch_size / n_parts):g}" for c in shares)
-    whole = ", ".join(f"{c} {n}" for c, n in units.items() if c in multiples)
+    whole = ", ".join(f"{c} {n}" for c, n in sorted(units.items()) if c in multiples)
     of_pairs = f"; pairs need multiples of: {whole} windows, all devices together" if whole else ""
     changes = "batch_size, accumulate or the weights" if n_cuts > 1 else "batch_size or the weights"
     raise ConfigError(

@@ -130,6 +130,8 @@ PairConfig = Annotated[
 
 def _listed(value: Any) -> Any:
     """One pairing may stand without a list."""
+    if isinstance(value, str):
+        raise ValueError(f"is {value!r}; give options with a name, such as {{name: {value}}}")
     return (value,) if isinstance(value, Mapping | StrictModel) else value
 
 

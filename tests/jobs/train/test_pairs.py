@@ -195,7 +195,7 @@ def test_a_person_has_one_number_in_all_cuts() -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "text"),
     [
-        ({"pairs": {"name": "condition"}}, ConfigError, r"cut 'eyes', but the mixture holds movies, pretrain; add eyes"),
+        ({"pairs": {"name": "condition"}}, ConfigError, r"cut 'eyes', but the mixture holds movies, pretrain; add"),
         ({"pairs": {"name": "movie_moment"}}, SplitError, r"no movie_moment pair in corpus tuh .*pairs\.tuh"),
         ({"pairs": {"hbn": {"name": "views"}}}, ConfigError, r"pairs\.tuh is missing"),
         ({"pairs": PAIRS | {"eegmat": {"name": "views"}}}, ConfigError, r"pairs\.eegmat names no corpus"),
