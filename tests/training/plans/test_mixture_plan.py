@@ -287,8 +287,8 @@ def test_counts_that_pairs_cannot_share_name_the_nearest_sizes() -> None:
     assert batch_counts(WEIGHTS, 160, multiples=multiples) == {"hbn": 112, "tuh": 48}
     with pytest.raises(
         ConfigError,
-        match=r"batch_size 200 .*\(hbn 140, tuh 60 windows; pairs need multiples of: hbn 16, tuh 4 windows, all devices "
-        r"together\); nearest batch sizes that can: 160 or 320;",
+        match=r"batch_size 200 .*\(hbn 140, tuh 60 windows; pairs need multiples of: hbn 16, tuh 4 windows, all "
+        r"devices together\); nearest batch sizes that can: 160 or 320;",
     ):
         batch_counts(WEIGHTS, 200, multiples=multiples)
     assert batch_counts(WEIGHTS, 80, multiples={"hbn": 8, "tuh": 8}) == {"hbn": 56, "tuh": 24}

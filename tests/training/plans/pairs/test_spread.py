@@ -64,7 +64,7 @@ def by_hand(stores: dict[str, Any], stratum: Stratum) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("batch_bytes", [1, 5000, 4 << 20])
+@pytest.mark.parametrize("batch_bytes", [1, 5000, 1 << 20])
 def test_spreads_are_those_of_good_channels(
     stores: dict[str, Any], batch_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,7 +106,8 @@ def pair_sources(
     ]
     described = ", ".join(f"{name} {n}" for name, n in total_counts(found).items())
     if batching.may_shrink or any(source.n_batches for source in found):
-        logger.info("Pairs %s of %s, %s", pairing.name, corpus, described)
+        split = f" {windows['split'].iloc[0]}" if "split" in windows and len(windows) else ""
+        logger.info("Pairs %s of %s%s: %s", pairing.name, corpus, split, described)
         for source in found:
             if not source.n_batches:
                 logger.warning("%s: %d pairs fill no batch of %d", source.name, source.n_pairs, batching.n_pairs)

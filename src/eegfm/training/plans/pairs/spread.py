@@ -13,8 +13,8 @@ from eegfm.training.plans.permutation import Ints
 logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
-_BATCH_BYTES = 4 << 20
-_AHEAD = 8
+_BATCH_BYTES = 1 << 20
+_AHEAD = 32
 
 
 def too_wide(stratum: Stratum, store: SignalStore, max_spread: float) -> NDArray[np.bool_]:
