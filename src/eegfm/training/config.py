@@ -1,6 +1,7 @@
 """Parameters of a phase of training. No torch and no Lightning here."""
 
 import re
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import NonNegativeInt, PositiveFloat, model_validator
@@ -20,7 +21,7 @@ from eegfm.training.blocks import (
     WeightAverageParams,
 )
 from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
-from eegfm.training.pairings import PairConfig, PairParams, pairing_named
+from eegfm.training.pairings import PairConfig, PairParams, by_corpus, pairing_named
 from eegfm.training.phases import Start
 from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
 from eegfm.training.schedules.length import RunLength
@@ -139,6 +140,16 @@ class PretrainParams(StrictModel):
         # Objectives say it with ``default_pairing``.
         default = getattr(self.objective, "default_pairing", None)
         return self.pairs if self.pairs is not None or default is None else (pairing_named(default),)
+
+    def drawn_cuts(self, corpora: Iterable[str]) -> list[str | None]:
+        """Cuts of a mixture of these corpora that are drawn from; None is the one of ``mix.cut``.
+
+        Raises:
+            ConfigError: A corpus has no pairing.
+        """
+        if self.chosen_pairs is None:
+            return [None]
+        return [pairing.cut for chosen in by_corpus(self.chosen_pairs, corpora).values() for pairing in chosen]
 
     @model_validator(mode="after")
     def _pairs_stay_whole(self) -> "PretrainParams":

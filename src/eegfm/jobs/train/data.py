@@ -125,7 +125,7 @@ class _Planned:
 def _windows(mixture: pd.DataFrame, stores: Stores, params: PretrainParams, world_size: int) -> _Planned:
     """Windows one by one."""
     mixing = Mixing.of(mixture)
-    mixture, weights = drawn_rows(mixture, [None]), mixing.weights
+    mixture, weights = drawn_rows(mixture, params.drawn_cuts(mixing.weights)), mixing.weights
     if mixing.is_rounded:
         weights = rounded_weights(weights, params.batch_size, world_size, params.accumulate)
     training, validation = (window_groups(mixture, stores, split) for split in ("train", "validation"))
@@ -154,7 +154,7 @@ def _pairs(mixture: pd.DataFrame, stores: Stores, params: PretrainParams, world_
         logger.warning(
             "mix.by: persons and mix.max_windows_per_person say how windows are drawn; pairs do not heed them"
         )
-    mixture = drawn_rows(mixture, [pairing.cut for pairing in chain(*pairings.values())])
+    mixture = drawn_rows(mixture, params.drawn_cuts(mixing.weights))
     weights, whole = mixing.weights, multiples(pairings, world_size)
     if mixing.is_rounded:
         weights = rounded_weights(weights, params.batch_size, world_size, multiple=math.lcm(*whole.values()))
