@@ -126,6 +126,8 @@ def test_validation_has_pairs_of_its_own_persons_always_the_same() -> None:
     assert Counter(batch["corpus"] for batch in batches) == {"hbn": 2, "tuh": 2}
     assert all(len(batch["samples"]) == 16 for batch in batches)
     assert {r for batch in batches for r in batch["recording"].tolist()} <= {12, 13, 14, 15}
+    drawn = [(batch["corpus"], w.numpy().tobytes()) for batch in batches for w in batch["samples"][:, :, 0]]
+    assert len(set(drawn)) == len(drawn), "no window comes twice"
     again = [batch for step in data(table, n_validation_windows=40).validation for batch in step.batches]
     assert [plain(batch) for batch in batches] == [plain(batch) for batch in again]
 

@@ -211,5 +211,21 @@ def test_real_movies_are_paired_at_equal_times_after_their_start(
     assert pair_counts(made)["n_groups_of_one_person"] < pair_counts(made)["n_groups"] / 10
 
 
+def test_views_are_each_window_once_and_windows_that_share_samples_are_no_negatives() -> None:
+    windows = table({"recording_id": f"p{p}_r", "stride": 70, "n_windows": 20, "start": 9 * p} for p in range(3))
+    made, names, seen = plan(windows, batch_size=20, name="views"), Names(windows), []
+    assert made.n_steps_per_epoch == 3
+    for step in range(3):
+        [draw] = made.step(step)
+        keys = names.keys(draw)
+        assert keys[:20] == keys[20:]
+        seen += keys[:20]
+        share = [[one == other and abs(a - b) < 200 for other, b in keys] for one, a in keys]
+        own = np.arange(40)[:, None] % 20 == np.arange(40)[None, :] % 20
+        assert (np.array(share) & ~own).any()
+        assert (negatives(draw) == (~np.array(share) & ~own)).all()
+    assert len(set(seen)) == len(seen) == 60
+
+
 def test_a_missing_moment_is_that_of_the_windows_table() -> None:
     assert MISSING == NO_MOMENT
