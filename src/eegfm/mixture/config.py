@@ -53,7 +53,8 @@ class MixtureParams(StrictModel):
         temperature: With ``by_size``, shares are proportional to size ** (1 / temperature). 1 is proportional to the
             size, a larger value is more even.
         max_windows_per_person: Windows of one person and corpus that an epoch shows; another sample in every epoch.
-        cut: The cut whose windows are drawn.
+        cut: The cut whose windows are drawn one by one. It decides sizes and shares.
+        cuts: Further cuts, for trainings that draw pairs of their windows.
         labels: Columns of the recordings tables that auxiliary heads may name (``age`` is ``age_years``). Those of the
             default need not be there; of any other one a corpus must have the column.
     """
@@ -63,7 +64,13 @@ class MixtureParams(StrictModel):
     temperature: Weight = 1.0
     max_windows_per_person: PositiveInt | None = None
     cut: str = "pretrain"
+    cuts: tuple[str, ...] = ()
     labels: tuple[LabelName, ...] = DEFAULT_LABELS
+
+    @model_validator(mode="after")
+    def _cuts_differ(self) -> "MixtureParams":
+        refuse_repeated((self.cut, *self.cuts), "cut")
+        return self
 
     @field_validator("labels")
     @classmethod

@@ -15,7 +15,7 @@ LABEL_PREFIX = "label_"
 
 
 def target_columns(mixture: pd.DataFrame) -> dict[str, NDArray[Any]]:
-    """Return the targets of a table's runs by the name of their column. A column without any value is absent.
+    """Return the targets of a table's runs by the name of their column. A column of a task without any value is absent.
 
     Args:
         mixture: All rows of all splits, one row per run. Classes are numbered by the names in the table, so a class has
@@ -35,8 +35,7 @@ def target_columns(mixture: pd.DataFrame) -> dict[str, NDArray[Any]]:
             columns[name] = read(mixture[name])
     for name in label_names(mixture):
         values = mixture[LABEL_PREFIX + name]
-        if values.notna().any():
-            columns[name] = (_numbers if pd.api.types.is_numeric_dtype(values) else _classes)(values)
+        columns[name] = (_numbers if pd.api.types.is_numeric_dtype(values) else _classes)(values)
     return columns
 
 
