@@ -87,12 +87,22 @@ class SgdConfig(BaseOptimizerConfig):
         return self
 
 
-class AdamConfig(BaseOptimizerConfig):
-    """Adam (Kingma and Ba, arXiv 1412.6980), torch's own.
+class AdamBaseConfig(BaseOptimizerConfig):
+    """Base of Adam and of the optimizers that build on its step.
 
     Args:
         betas: Decay of the running means of gradient and squared gradient.
-        eps: Added to the denominator.
+        eps: Added to the denominator of Adam's step.
+    """
+
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    eps: Rate = 1e-8
+
+
+class AdamConfig(AdamBaseConfig):
+    """Adam (Kingma and Ba, arXiv 1412.6980), torch's own.
+
+    Args:
         weight_decay: Is added to the gradient, times the weight (L2), so that Adam rescales it; ``adamw`` does not.
     """
 
@@ -100,17 +110,13 @@ class AdamConfig(BaseOptimizerConfig):
 
     name: Literal["adam"] = "adam"
     learning_rate: Rate = 1e-3
-    betas: tuple[Beta, Beta] = (0.9, 0.999)
-    eps: Rate = 1e-8
     weight_decay: Decay = 0.0
 
 
-class AdamWConfig(BaseOptimizerConfig):
+class AdamWConfig(AdamBaseConfig):
     """AdamW (Loshchilov and Hutter, arXiv 1711.05101), torch's own.
 
     Args:
-        betas: Decay of the running means of gradient and squared gradient.
-        eps: Added to the denominator.
         weight_decay: Times the learning rate, the share of a weight that each step takes away.
     """
 
@@ -119,16 +125,13 @@ class AdamWConfig(BaseOptimizerConfig):
     name: Literal["adamw"] = "adamw"
     learning_rate: Rate = 3e-3
     betas: tuple[Beta, Beta] = (0.9, 0.98)
-    eps: Rate = 1e-8
     weight_decay: Decay = 0.05
 
 
-class LambConfig(BaseOptimizerConfig):
+class LambConfig(AdamBaseConfig):
     """LAMB (You et al., arXiv 1904.00962): Adam whose step of a matrix is as long as the matrix, times the rate.
 
     Args:
-        betas: Decay of the running means of gradient and squared gradient.
-        eps: Added to the denominator.
         weight_decay: Is added to Adam's step, times the weight, before its length is measured.
         trust_clip: Largest ratio of the length of a weight to that of its step; None for no limit.
         bias_correction: Divide the running means by the weight that they have in their first steps.
@@ -140,7 +143,6 @@ class LambConfig(BaseOptimizerConfig):
 
     name: Literal["lamb"] = "lamb"
     learning_rate: Rate = 2e-3
-    betas: tuple[Beta, Beta] = (0.9, 0.999)
     eps: Rate = 1e-6
     weight_decay: Decay = 0.01
     trust_clip: Rate | None = None
@@ -148,7 +150,7 @@ class LambConfig(BaseOptimizerConfig):
     adapt_all: bool = False
 
 
-class MuonConfig(BaseOptimizerConfig):
+class MuonConfig(AdamBaseConfig):
     """Muon for the matrices of the encoder's layers, AdamW for everything else; both are torch's own.
 
     Muon (K. Jordan, kellerjordan.github.io/posts/muon; Liu et al., arXiv 2502.16982) takes, of each matrix, a step of
@@ -162,8 +164,6 @@ class MuonConfig(BaseOptimizerConfig):
         rate_scale: ``match_rms_adamw`` scales a matrix's rate so that its step is as long as AdamW's, and one learning
             rate fits both. ``original`` scales by the root of rows over columns, if that is more than 1.
         adamw_rate_ratio: Learning rate of AdamW over that of Muon.
-        betas: AdamW's decay of the running means of gradient and squared gradient.
-        eps: AdamW's; added to the denominator.
         weight_decay: Times the learning rate, the share of a weight that each step takes away, with both.
     """
 
@@ -177,7 +177,6 @@ class MuonConfig(BaseOptimizerConfig):
     rate_scale: Literal["match_rms_adamw", "original"] = "match_rms_adamw"
     adamw_rate_ratio: Rate = 1.0
     betas: tuple[Beta, Beta] = (0.9, 0.98)
-    eps: Rate = 1e-8
     weight_decay: Decay = 0.05
 
 

@@ -1,5 +1,6 @@
 """A fall where a value of the validations no longer gets better."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,6 +69,6 @@ class Plateau(Schedule):
 
     def _is_better(self, value: float) -> bool:
         if self._best is None:
-            return value == value  # noqa: PLR0124 - false for NaN alone
+            return not math.isnan(value)
         better_by = self._best - value if self.config.mode == "min" else value - self._best
         return better_by > self.config.threshold * abs(self._best)
