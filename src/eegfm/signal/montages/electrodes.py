@@ -81,7 +81,7 @@ def is_electrode(name: str, layout: Layout) -> bool:
 
 
 def possible_name(label: str) -> str | None:
-    """Electrode that a label names, alone, among words, against an ear or itself; None if it names none."""
+    """Electrode that a label names: alone, among other words, or against an ear; None if it names none."""
     known = parse(label, None)
     if known.pair and known.pair[1] in NOT_SCALP | {known.pair[0]}:
         return known.pair[0]

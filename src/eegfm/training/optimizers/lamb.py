@@ -22,7 +22,7 @@ _NO_CORRECTION = 1e9
 
 
 def build_lamb(config: LambConfig, objective: Objective) -> Optimizer:
-    """LAMB over all parameters."""
+    """Build LAMB over all parameters."""
     groups = [{**group, "adapts": group["decays"] or config.adapt_all} for group in parameter_groups(objective, config)]
     return Lamb(groups, config)
 
@@ -104,7 +104,7 @@ def _zeros_like_all(tensors: list[Tensor]) -> list[Tensor]:
 
 
 def trust_ratios(weights: list[Tensor], steps: list[Tensor], clip: float | None) -> Tensor:
-    """(n,) length of each weight over that of its step, at most ``clip``; 1 where one of the two is zero."""
+    """Divide the length of each weight by that of its step: (n,) ratios up to ``clip``, 1 where a length is zero."""
     of_weights, of_steps = (torch.stack(list(torch._foreach_norm(tensors))) for tensors in (weights, steps))
     ratios = torch.where((of_weights > 0) & (of_steps > 0), of_weights / of_steps, 1.0)
     return ratios if clip is None else ratios.clamp(max=clip)

@@ -11,7 +11,7 @@ from eegfm.training.optimizers.groups import parameter_groups
 
 
 def build_muon(config: MuonConfig, objective: Objective) -> Optimizer:
-    """Muon and AdamW over all parameters.
+    """Build Muon and AdamW over all parameters.
 
     Groups of Muon come first; their names end in ``.muon``. Matrices of layers that never decay, such as look-up
     tables, are AdamW's. So is everything in the adapter: its first map reads samples, as an embedding does.
