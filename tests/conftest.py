@@ -8,7 +8,7 @@ import os
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-# ruff: noqa: E402  the imports below read the variables above
+# ruff: noqa: E402
 from collections.abc import Iterator
 from pathlib import Path
 

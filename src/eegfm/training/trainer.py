@@ -31,8 +31,9 @@ def build_trainer(
 ) -> Trainer:
     """Build a trainer for exactly ``n_steps`` optimizer steps.
 
-    One Lightning epoch spans the whole run, because epochs belong to the plan. The step count is then one number
-    everywhere. A training that goes on continues its logs, and cuts off those of later steps. Another replaces them.
+    One Lightning epoch spans the whole run, because epochs belong to the plan of windows; the step count is
+    then one number everywhere. Logs go to ``run_directory``, see ``eegfm.training.logs.loggers``. A training that goes
+    on continues them; what is there of later steps is cut off. A training that begins replaces them.
 
     Args:
         params: Device, precision, intervals. With more than one device, this process is one of those that
@@ -49,7 +50,9 @@ def build_trainer(
     quieten()
     assert params.devices != "auto", "jobs.train counts the devices"
     is_shared = params.devices * params.num_nodes > 1
-    progress = _progress(params, n_steps)
+    # In a log file every update would be a line.
+    shows_bar = params.progress_bar and sys.stderr.isatty()
+    bar: list[Callback] = [TQDMProgressBar() if shows_bar else ProgressLines(n_steps)]
     trainer = Trainer(
         accelerator=training_device(params.accelerator).type,
         devices=params.devices,
@@ -66,8 +69,8 @@ def build_trainer(
         limit_val_batches=None if validates else 0,
         log_every_n_steps=min(params.log_interval_steps, n_steps),
         logger=run_loggers(run_directory, first_step),
-        callbacks=[progress, *callbacks],
-        enable_progress_bar=isinstance(progress, TQDMProgressBar),
+        callbacks=[*bar, *callbacks],
+        enable_progress_bar=shows_bar,
         enable_model_summary=False,
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),  # no other than these
         use_distributed_sampler=False,
@@ -80,11 +83,6 @@ def build_trainer(
     if not first_step and trainer.is_global_zero:
         remove_logs(run_directory)
     return trainer
-
-
-def _progress(params: PretrainParams, n_steps: int) -> Callback:
-    """A bar on a terminal. In a log file each update of a bar would be a line, so lines come at intervals there."""
-    return TQDMProgressBar() if params.progress_bar and sys.stderr.isatty() else ProgressLines(n_steps)
 
 
 def validation_interval(params: PretrainParams, n_steps: int) -> int:

@@ -66,7 +66,9 @@ def training_data(
         SplitError: Windows to train on and to validate on share samples.
     """
     mixing = Mixing.of(mixture)
-    weights = _weights(mixing, params, world_size)
+    weights = mixing.weights
+    if mixing.is_rounded:
+        weights = rounded_weights(weights, params.batch_size, world_size, params.accumulate)
     training = window_groups(mixture, stores, "train")
     validation = window_groups(mixture, stores, "validation")
     check_rows(training, validation)
@@ -84,7 +86,9 @@ def training_data(
     plan = of_rank(rank=rank, world_size=world_size)
     if logs_plan:
         _log_plan(plan, mixing.drawn_by)
-    n_steps = _checked_n_steps(params, plan.n_steps_per_epoch, validates=any(validation.values()))
+    n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
+    n_validations = params.n_validations(n_steps) if any(validation.values()) else 0
+    params.schedule.check(RunLength(n_steps, n_steps / plan.n_steps_per_epoch, n_validations))
     if params.loader.verify == "before_training":
         verify_samples([*chain(*training.values(), *validation.values())], stores, rank=rank, world_size=world_size)
     return TrainingData(
@@ -100,21 +104,6 @@ def training_data(
         ),
         shown={**training, **validation},
     )
-
-
-def _weights(mixing: Mixing, params: PretrainParams, world_size: int) -> dict[str, float]:
-    """Shares of the corpora. Those that follow from numbers of windows are rounded to what parts of a step can have."""
-    if not mixing.is_rounded:
-        return mixing.weights
-    return rounded_weights(mixing.weights, params.batch_size, world_size, params.accumulate)
-
-
-def _checked_n_steps(params: PretrainParams, n_steps_per_epoch: int, *, validates: bool) -> int:
-    """Optimizer steps in all, which the schedule can go through."""
-    n_steps = params.n_steps or (params.n_epochs or 1) * n_steps_per_epoch
-    n_validations = params.n_validations(n_steps) if validates else 0
-    params.schedule.check(RunLength(n_steps, n_steps / n_steps_per_epoch, n_validations))
-    return n_steps
 
 
 def _loader(
