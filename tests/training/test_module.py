@@ -21,6 +21,7 @@ from eegfm.inference.backbone import new_backbone
 from eegfm.nn.context import Context, Stage
 from eegfm.objectives.base import LossOutput
 from eegfm.objectives.config import MaeConfig, MaskedConfig
+from eegfm.objectives.masked import Masked
 from eegfm.recording import Montage
 from eegfm.training.blocks import WeightAverageParams
 from eegfm.training.config import PretrainParams
@@ -280,9 +281,26 @@ def test_too_many_broken_losses_stop_the_run_at_the_next_look(
     assert poisons.steps == list(range(10))
 
 
+class Followed(Masked):
+    """An objective with a teacher and a count, which move once per step."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.teacher = torch.nn.Linear(2, 2).requires_grad_(False)
+        self.register_buffer("n_followed", torch.zeros(()))
+
+    def after_step(self, context: Context) -> None:
+        """Move them."""
+        with torch.no_grad():
+            self.teacher.weight.add_(1.0)
+            self.n_followed.add_(1.0)
+
+
 def test_a_broken_step_changes_nothing_but_the_count(
     module: PretrainModule, batches: list[StoredBatch], caplog: pytest.LogCaptureFixture
 ) -> None:
+    params = module.params.model_copy(update={"weight_average": WeightAverageParams(decay=0.5, start_ratio=0)})
+    module = PretrainModule(Followed(params.objective, module.objective.backbone), params, WEIGHTS, 10, 10)
     seen: list[dict[str, torch.Tensor]] = []
 
     class Look(Callback):
@@ -291,12 +309,14 @@ def test_a_broken_step_changes_nothing_but_the_count(
             values = dict(pl_module.state_dict())
             for k, state in enumerate(optimizer.state.values()):
                 values |= {f"{k} {name}": value for name, value in state.items()}
+            values |= pl_module.average.state_dict()["averages"]
             seen.append({name: value.clone() for name, value in values.items()})
 
     fit(module, batches, Poison(batches[1], float("nan"), range(3, 5)), Look())
     equal = [all(torch.equal(a[name], b[name]) for name in a) for a, b in pairwise(seen)]
     assert equal == [False] * 3 + [True] * 2 + [False] * 4
     assert module.skipped.n_skipped == 2
+    assert module.objective.n_followed == 8
     assert [line for line in caplog.messages if "not finite" in line] == [
         f"Loss or gradient of step {4 + k} is not finite, and it was left out; {k} of at most 10 (max_skipped_steps)"
         for k in (1, 2)

@@ -32,7 +32,7 @@ def refuse_missing_gpu(key: str, value: str, *, precision: str = "32-true") -> N
     Args:
         key: Parameter that asks for a GPU, for the message.
         value: Its value: ``cuda`` or ``mps``.
-        precision: Number format of matrix products.
+        precision: Number format of matrix products, a parameter of the same block.
 
     Raises:
         ConfigError: No such device is there, or it does not know the number format.
@@ -46,9 +46,10 @@ def refuse_missing_gpu(key: str, value: str, *, precision: str = "32-true") -> N
             f"set {key}=cpu, or auto, which takes a GPU where there is one"
         )
     if precision == "bf16-mixed" and value == "cuda" and not torch.cuda.is_bf16_supported():
+        asked = f"{key.removesuffix('accelerator')}precision"
         raise ConfigError(
-            f"parameter pretrain.precision is {precision!r}, and {torch.cuda.get_device_name()} does not compute in "
-            "bfloat16; set pretrain.precision=32-true"
+            f"parameter {asked} is {precision!r}, and {torch.cuda.get_device_name()} does not compute in bfloat16; "
+            f"set {asked}=32-true"
         )
 
 
