@@ -58,7 +58,7 @@ def sent(values: Tensor, device: torch.device) -> Tensor:
 
     The contents must not be changed afterwards. From memory that is not pinned, CUDA would wait for all work before.
     """
-    if device.type == "cuda" and values.device.type == "cpu":
+    if device.type not in ("cpu", "mps") and values.device.type == "cpu":
         values = values.pin_memory()
     # A copy to MPS that is not waited for may read memory that is in use again.
     return values.to(device, non_blocking=device.type != "mps")

@@ -42,8 +42,8 @@ class SkippedSteps:
             number: Number of the step, counted from 0.
         """
         if self._counts is None:
-            self._counts = torch.zeros(2, dtype=torch.int64)
-        self._counts = self._counts.to(is_finite.device)
+            self._counts = torch.zeros(2, dtype=torch.int64, device=is_finite.device)
+        self._counts = self._counts.to(is_finite.device)  # those of a state are on the CPU at first
         n, last = self._counts.unbind()
         self._counts = torch.stack([n + ~is_finite, torch.where(is_finite, last, number + 1)])
 
