@@ -102,7 +102,9 @@ def test_the_share_of_a_window_does_not_depend_on_the_corpora_of_its_step(
     assert first != second, "each micro-batch of a corpus has masks of its own"
 
 
-def test_logs_are_of_all_micro_batches_of_a_corpus(module: PretrainModule, batches: list[StoredBatch]) -> None:
+def test_logs_are_of_all_micro_batches_of_a_corpus(
+    module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
     found: list[float] = []
     forward = module.objective.forward
 
@@ -112,7 +114,7 @@ def test_logs_are_of_all_micro_batches_of_a_corpus(module: PretrainModule, batch
             found.append(float(output.loss.detach()))
         return output
 
-    module.objective.forward = watched  # type: ignore[method-assign]
+    monkeypatch.setattr(module.objective, "forward", watched)
     fit(module, [first_windows(batches[1], 1), batches[1], batches[0]], n_windows=11)
     last = module.history.table().set_index("step").loc[10]
     assert last["loss_tuh"] == pytest.approx((found[0] + 3 * found[1]) / 4)
@@ -305,7 +307,7 @@ def test_a_broken_step_changes_nothing_but_the_count(
 
     class Look(Callback):
         def on_train_batch_end(self, trainer: Trainer, pl_module: PretrainModule, *_: Any) -> None:
-            optimizer = pl_module.optimizers().optimizer  # type: ignore[union-attr]
+            (optimizer,) = trainer.optimizers
             values = dict(pl_module.state_dict())
             for k, state in enumerate(optimizer.state.values()):
                 values |= {f"{k} {name}": value for name, value in state.items()}
@@ -479,7 +481,9 @@ def test_every_logged_step_has_a_row(module: PretrainModule, batches: list[Store
     assert table["loss"].tolist() == pytest.approx(expected.tolist())
 
 
-def test_one_micro_batch_is_in_memory_at_a_time(module: PretrainModule, batches: list[StoredBatch]) -> None:
+def test_one_micro_batch_is_in_memory_at_a_time(
+    module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The graph of a micro-batch is gone before the next one is made."""
     gc.collect()
     gc.freeze()  # what other tests left is nothing to look through
@@ -494,7 +498,7 @@ def test_one_micro_batch_is_in_memory_at_a_time(module: PretrainModule, batches:
         graphs.append(weakref.ref(output.loss))
         return output
 
-    module.objective.forward = watched  # type: ignore[method-assign]
+    monkeypatch.setattr(module.objective, "forward", watched)
     fit(module, batches)
     assert alive[:20] == [0] * 20, "then comes a validation"
 

@@ -8,22 +8,24 @@ from torch import Tensor
 from eegfm.errors import ConfigError
 
 
-def training_device(accelerator: Literal["auto", "cpu", "cuda", "mps"], key: str = "accelerator") -> torch.device:
+def training_device(
+    accelerator: Literal["auto", "cpu", "cuda", "mps"], key: str = "accelerator", *, precision: str = "32-true"
+) -> torch.device:
     """Device of a training. ``auto`` takes a CUDA device, else an Apple GPU, else the CPU.
 
     Args:
         accelerator: What is asked for.
         key: Parameter that asks for it, for the message.
+        precision: Number format of matrix products, a parameter of the same block.
 
     Raises:
-        ConfigError: A GPU is asked for and none is there.
+        ConfigError: A GPU is asked for and none is there, or the one that is taken does not know the number format.
     """
-    if accelerator in ("cuda", "mps"):
-        refuse_missing_gpu(key, accelerator)
-        return torch.device(accelerator)
-    if accelerator == "auto" and torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if accelerator == "auto" and torch.backends.mps.is_available() else "cpu")
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    taken = next(name for name, is_there in found.items() if is_there) if accelerator == "auto" else accelerator
+    if taken != "cpu":
+        refuse_missing_gpu(key, taken, precision=precision)
+    return torch.device(taken)
 
 
 def refuse_missing_gpu(key: str, value: str, *, precision: str = "32-true") -> None:
@@ -45,7 +47,7 @@ def refuse_missing_gpu(key: str, value: str, *, precision: str = "32-true") -> N
             f"parameter {key} is {value!r}, and torch {torch.__version__} ({build}) finds no {what} on this machine; "
             f"set {key}=cpu, or auto, which takes a GPU where there is one"
         )
-    if precision == "bf16-mixed" and value == "cuda" and not torch.cuda.is_bf16_supported():
+    if precision == "bf16-mixed" and value == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         asked = f"{key.removesuffix('accelerator')}precision"
         raise ConfigError(
             f"parameter {asked} is {precision!r}, and {torch.cuda.get_device_name()} does not compute in bfloat16; "
