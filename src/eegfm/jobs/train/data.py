@@ -69,8 +69,7 @@ def training_data(
     """
     mixing = Mixing.of(mixture)
     weights = _weights(mixing, params, world_size)
-    training = window_groups(mixture, stores, "train")
-    validation = window_groups(mixture, stores, "validation")
+    training, validation = (window_groups(mixture, stores, split) for split in ("train", "validation"))
     check_rows(training, validation)
     of_rank = partial(
         MixturePlan,
@@ -83,13 +82,14 @@ def training_data(
         shuffle=params.shuffle,
         n_cuts=params.accumulate,
     )
-    plan = of_rank(rank=rank, world_size=world_size)
+    place = {"rank": rank, "world_size": world_size}
+    plan = of_rank(**place)
     if logs_plan:
         _log_plan(plan, mixing.drawn_by)
     n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
     _check_schedule(params, n_steps, plan, validates=any(validation.values()))
     if params.loader.verify == "before_training":
-        verify_samples([*chain(*training.values(), *validation.values())], stores, rank=rank, world_size=world_size)
+        verify_samples([*chain(*training.values(), *validation.values())], stores, **place)
     return TrainingData(
         spec=signal_spec(mixture, stores),
         filters=shared_filters(stores, weights),
@@ -98,9 +98,7 @@ def training_data(
         n_steps=n_steps,
         n_steps_per_epoch=plan.n_steps_per_epoch,
         training=_loader(plan, None if world_size == 1 else of_rank(), training, stores, n_steps, params, phase),
-        validation=ValidationLoader(
-            validation, stores, plan.counts, params.n_validation_windows, rank=rank, world_size=world_size
-        ),
+        validation=ValidationLoader(validation, stores, plan.counts, params.n_validation_windows, **place),
         shown={**training, **validation},
     )
 
