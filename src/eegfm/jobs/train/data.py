@@ -83,7 +83,7 @@ def training_data(
         n_cuts=params.accumulate,
     )
     place = {"rank": rank, "world_size": world_size}
-    plan = of_rank(**place)
+    plan = of_rank(rank=rank, world_size=world_size)
     if logs_plan:
         _log_plan(plan, mixing.drawn_by)
     n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
