@@ -7,11 +7,10 @@ from unittest.mock import Mock
 
 import pytest
 from lightning import Callback
-from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from eegfm.training.config import PretrainParams
-from eegfm.training.logs.progress_lines import ProgressLines
+from eegfm.training.logs.progress_lines import ProgressLines, StepBar
 from eegfm.training.trainer import build_trainer, quieten, validation_interval
 
 PARAMS = PretrainParams(n_steps=5, accelerator="cpu", progress_bar=False)
@@ -47,14 +46,14 @@ def test_logs_lie_in_the_run_directory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "is_terminal", "shown"),
-    [(True, True, TQDMProgressBar), (True, False, ProgressLines), (False, True, ProgressLines)],
+    [(True, True, StepBar), (True, False, ProgressLines), (False, True, ProgressLines)],
 )
 def test_a_bar_on_a_terminal_and_lines_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool, is_terminal: bool, shown: type[Callback]
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
     trainer = build_trainer(PARAMS.model_copy(update={"progress_bar": asked}), tmp_path, 5, [], validates=True)
-    found = [type(callback) for callback in trainer.callbacks if isinstance(callback, TQDMProgressBar | ProgressLines)]
+    found = [type(callback) for callback in trainer.callbacks if isinstance(callback, StepBar | ProgressLines)]
     assert found == [shown]
 
 

@@ -5,8 +5,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from eegfm.adapters.config import ChannelAdapterConfig
 from eegfm.config import Amount, Buildable, Depth
-from eegfm.encoders.traits import EncoderConfig, Traits
+from eegfm.encoders.traits import EncoderConfig, Sight, Traits
 from eegfm.errors import ConfigError
 from eegfm.normalizations.config import Leak, NormalizationBase
 
@@ -18,12 +19,18 @@ class ObjectiveConfig(Buildable):
     """Encodes visible tokens only."""
     name: str
 
-    def check_encoder(self, encoder: EncoderConfig, normalization: NormalizationBase | None = None) -> None:
+    def check_encoder(
+        self,
+        encoder: EncoderConfig,
+        normalization: NormalizationBase | None = None,
+        adapter: ChannelAdapterConfig | None = None,
+    ) -> None:
         """Refuse an encoder that cannot do what this objective asks, before anything is built.
 
         Args:
             encoder: Configuration of the encoder.
             normalization: Normalization before it; the encoder's own if not given.
+            adapter: Adapter before it; none if not given.
 
         Raises:
             ConfigError: It cannot; with what can.
@@ -69,11 +76,46 @@ class PatchObjectiveConfig(ObjectiveConfig):
     high_hz: Amount = 45.0
     allow_leaks: bool = False
 
-    def check_encoder(self, encoder: EncoderConfig, normalization: NormalizationBase | None = None) -> None:
-        """Refuse an encoder that cannot do this, or whose tokens know of masked patches; see the base class."""
-        super().check_encoder(encoder, normalization)
+    def check_encoder(
+        self,
+        encoder: EncoderConfig,
+        normalization: NormalizationBase | None = None,
+        adapter: ChannelAdapterConfig | None = None,
+    ) -> None:
+        """Refuse an encoder whose tokens know of masked patches, or see none that is visible; see the base class."""
+        super().check_encoder(encoder, normalization, adapter)
         leaks = (*encoder.leaks, *(normalization or encoder.default_normalization).leaks)
         self.check_leaks(leaks, encoder.name)
+        if adapter is not None and adapter.has_weights:
+            why = f"behind adapter.name: {adapter.name}, which learns, whole patches are masked"
+            instead = "adapter.name: interpolate, which does not learn"
+            self.check_sight(encoder.sight, encoder.name, why, instead=instead)
+
+    def check_sight(
+        self, sight: Sight, encoder: str, why: str, *, channels: bool = False, patches: bool = True, instead: str
+    ) -> None:
+        """Refuse an encoder with which no prediction would depend on a visible sample.
+
+        Args:
+            sight: Directions in which its tokens see each other.
+            encoder: Name of the encoder.
+            why: What keeps other tokens from being visible, for the message.
+            channels: Whether other channels of a masked token's patch are visible.
+            patches: Whether other patches of its channels are.
+            instead: What else to choose, for the message.
+
+        Raises:
+            ConfigError: Its tokens see nothing of what is visible; with the key, and what to set.
+        """
+        if (sight.channels and channels) or (sight.patches and patches):
+            return
+        seen = "other channels of their patch" if sight.channels else "other patches of their channels"
+        with_choice = f" with {sight.choice}" if sight.choice else ""
+        remedy = f"{sight.remedy}, or {instead}" if sight.remedy else instead
+        raise ConfigError(
+            f"objective {self.name} would train blindly: {why}, and tokens of encoder {encoder}{with_choice} see only "
+            f"{seen}; set {remedy}"
+        )
 
     def check_leaks(self, leaks: Sequence[Leak], encoder: str) -> None:
         """Refuse choices that let every token know of masked patches, unless ``allow_leaks``.
@@ -125,6 +167,11 @@ class MaeConfig(PatchObjectiveConfig):
     visible: Literal["free", "rectangular"] = "rectangular"
     decoder_width: int = Field(default=64, gt=0, multiple_of=32)
     decoder_layers: Depth = 2
+
+    def check_sight(
+        self, sight: Sight, encoder: str, why: str, *, channels: bool = False, patches: bool = True, instead: str
+    ) -> None:
+        """Take every encoder: for each prediction the decoder looks at all visible tokens; see the base class."""
 
 
 AnyObjectiveConfig = Annotated[MaskedConfig | MaeConfig, Field(discriminator="name")]

@@ -131,7 +131,7 @@ class PretrainParams(StrictModel):
 
     @model_validator(mode="after")
     def _encoder_can(self) -> "PretrainParams":
-        self.objective.check_encoder(self.encoder, self.chosen_normalization)
+        self.objective.check_encoder(self.encoder, self.chosen_normalization, self.adapter)
         return self
 
     @model_validator(mode="after")

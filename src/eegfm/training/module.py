@@ -93,7 +93,8 @@ class PretrainModule(LightningModule):
         """All that changes while the training runs, but weights, optimizer and schedule."""
         if self.average is not None:
             self.parts[WEIGHT_AVERAGE] = self.average
-        self._buffers_before = KeptBuffers(objective)
+        follows = type(objective).after_step is not Objective.after_step
+        self._kept_before = KeptBuffers(objective, follows=follows)
         self._compiled = ExitStack()
         self._context = Context(n_steps=n_steps, seed=params.seed, corpora=tuple(sorted(weights)))
 
@@ -163,7 +164,7 @@ class PretrainModule(LightningModule):
         assert isinstance(optimizer, LightningOptimizer)
         assert schedule is not None, "configure_optimizers builds it"
         optimizer.zero_grad()
-        self._buffers_before.keep()
+        self._kept_before.keep()
         norms = self._gradient_norms(step)
         n_done = 0
         total = torch.zeros((), device=self.device)
@@ -181,14 +182,14 @@ class PretrainModule(LightningModule):
         if norms is not None:
             self.training_log.add_gradient(step.number, norm, norms.norms)
         rates = learning_rates(optimizer.param_groups) if norms is not None else {}
-        is_finite = self._is_finite(total, norm)
+        is_finite = _is_finite(total, norm)
         guarded_step(optimizer.optimizer, is_finite, optimizer.step)
-        self._buffers_before.put_back_unless(is_finite)
+        self.objective.after_step(self._context.of(Stage.TRAINING, step.number, self.rank, self.world_size))
+        self._kept_before.put_back_unless(is_finite)
         self.skipped.count(is_finite, step.number)
         schedule.step()
         if self.average is not None:
-            self.average.update(step.number)
-        self.objective.after_step(self._context.of(Stage.TRAINING, step.number, self.rank, self.world_size))
+            self.average.update(step.number, is_finite)
         self._pace.count(step, self.world_size)
         if self._is_logged(step.number):
             self.skipped.check()
@@ -287,7 +288,7 @@ class PretrainModule(LightningModule):
         return (step + 1) % self.params.log_interval_steps == 0 or step + 1 == self.n_steps
 
     def _gradient_norms(self, step: TrainStep) -> GradientNorms | None:
-        """What looks at the contributions of the corpora to a step that is logged; None for every other."""
+        """Watch over what each corpus adds to the gradient of a step that is logged; None for every other step."""
         if not self._is_logged(step.number):
             return None
         return GradientNorms(self.parameters(), [batch["corpus"] for batch in step.batches], self._reduce)
@@ -314,9 +315,10 @@ class PretrainModule(LightningModule):
         if self._reduce is not None:
             self.training_log.share(self._reduce)
 
-    def _is_finite(self, loss: Tensor, norm: Tensor) -> Tensor:
-        """Whether loss and gradient of a step are finite: those of all ranks, so that all decide alike."""
-        return torch.isfinite(loss) & torch.isfinite(norm)
+
+def _is_finite(loss: Tensor, norm: Tensor) -> Tensor:
+    """Whether loss and gradient of a step are finite: those of all ranks, so that all decide alike."""
+    return torch.isfinite(loss) & torch.isfinite(norm)
 
 
 def _remedy(params: PretrainParams) -> str:

@@ -19,7 +19,8 @@ from eegfm.training.blocks import WeightAverageParams
 class WeightAverage:
     """Average of all parameters of a module; buffers, such as the statistics of batch norms, are the module's own.
 
-    It starts as a copy of the weights after one step, and each later step moves it towards the weights of that step.
+    It starts as a copy of the weights after one step, and each later step that is taken moves it towards the weights of
+    that step.
 
     Args:
         params: Decay, and when the average starts.
@@ -39,13 +40,21 @@ class WeightAverage:
         return bool(self._averages)
 
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Take in the weights after an optimizer step, counted from 0."""
+    def update(self, step: int, is_taken: Tensor) -> None:
+        """Take in the weights after an optimizer step.
+
+        Args:
+            step: Number of the step, counted from 0.
+            is_taken: Whether the optimizer took it; a boolean scalar on the device. If not, the average stays.
+        """
         if self._averages:
             weights = self._weights()
             if self._averages[0].device != weights[0].device:  # loaded before the model went to its device
                 self._averages = [average.to(weight) for average, weight in zip(self._averages, weights, strict=True)]
-            torch._foreach_lerp_(self._averages, weights, 1 - self.decay)
+            towards = torch._foreach_sub(weights, self._averages)
+            # Nothing waits for the device to say whether the step counts.
+            torch._foreach_mul_(towards, is_taken.to(weights[0].dtype) * (1 - self.decay))
+            torch._foreach_add_(self._averages, towards)
         elif step >= self.first_step:
             self._averages = [weight.clone() for weight in self._weights()]
 

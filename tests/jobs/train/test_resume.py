@@ -21,6 +21,7 @@ from eegfm.errors import CheckpointError, ConfigError, TrainingError
 from eegfm.files import exclusive
 from eegfm.jobs.train import PretrainResult, fit_pretraining
 from eegfm.jobs.train.runs import LOCK, busy
+from eegfm.training import module
 from eegfm.training.blocks import CheckpointParams
 from eegfm.training.logs.throughput import ThroughputMonitor
 from eegfm.training.module import PretrainModule
@@ -302,7 +303,7 @@ def test_old_runs_are_pruned(train: Trainings, caplog: pytest.LogCaptureFixture)
 
 
 def test_broken_steps_count_over_an_interruption(train: Trainings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PretrainModule, "_is_finite", lambda *_: torch.tensor(train.steps[-1] not in {1, 7, 8}))
+    monkeypatch.setattr(module, "_is_finite", lambda *_: torch.tensor(train.steps[-1] not in {1, 7, 8}))
     train.interrupted(5, max_skipped_steps=2)
     found = r"step 9 is not finite, and 3 steps .*max_skipped_steps 2 .*; lower optimizer.learning_rate"
     with pytest.raises(TrainingError, match=found):

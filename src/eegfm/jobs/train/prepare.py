@@ -140,7 +140,8 @@ def _checked(
     met = check_persons(start.header, split_table, params, phase) if start else Met()
     stores = readable(stores, params.loader.verify)
     mixture = with_channels_left(mixture, stores, lambda m: Rereference(m, params.reference, params.bad_channels))
-    data = training_data(mixture, stores, params, rank=place[0], world_size=place[1], logs_plan=logs_plan)
+    rank, world_size = place
+    data = training_data(mixture, stores, params, rank=rank, world_size=world_size, phase=phase, logs_plan=logs_plan)
     if params.publish == "best" and not len(data.validation):
         raise ConfigError(
             f"{phase}.publish is best, but the mixture has no window to validate on; choose publish: last, or keep "

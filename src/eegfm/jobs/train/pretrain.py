@@ -100,7 +100,7 @@ def fit_pretraining(
         SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
     """
     if params.precision == "bf16-mixed":
-        check_bfloat16(training_device(params.accelerator, f"{phase}.accelerator"))
+        check_bfloat16(training_device(params.accelerator, f"{phase}.accelerator", precision=params.precision))
     params = with_devices(params, phase)
     if place is None and n_ranks(params) > 1:
         result = fit_on_ranks(

@@ -64,7 +64,7 @@ class PatchObjective(Objective):
 
     def __init__(self, config: PatchObjectiveConfig, backbone: Backbone) -> None:
         super().__init__(backbone)
-        encoder, spec = backbone.encoder, backbone.encoder_spec
+        encoder = backbone.encoder
         config.check_traits(encoder.traits, type(encoder).__name__)
         config.check_leaks(backbone.leaks, type(encoder).__name__)
         if backbone.leaks:
@@ -72,9 +72,7 @@ class PatchObjective(Objective):
         self.mask_ratio = config.mask_ratio
         self.targets = PatchTargets(config.target, config.of, config.high_hz, backbone)
         self.n_values = encoder.channels_per_token * self.targets.n_values
-        for montage, n_samples in spec.n_samples.items():
-            n_rows = -(-spec.montages[montage].n_channels // encoder.channels_per_token)
-            n_masked(config.mask_ratio, n_rows * (n_samples // encoder.patch_samples))
+        _check_windows(config, backbone)
 
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Estimate mean and standard deviation of each frequency; samples need none."""
@@ -132,6 +130,26 @@ class PatchObjective(Objective):
             "unit": self.targets.unit,
             "frequencies_hz": list(self.targets.frequencies_hz),
         }
+
+
+def _check_windows(config: PatchObjectiveConfig, backbone: Backbone) -> None:
+    """Refuse windows of which nothing is masked or nothing visible, and encoders that would see nothing of it."""
+    encoder, spec = backbone.encoder, backbone.encoder_spec
+    masks_patches = any(True for _ in backbone.adapter.parameters())  # the signal is learned then
+    for montage, n_samples in spec.n_samples.items():
+        filled = backbone.adapter.filled_channels(montage)
+        n_channels = spec.montages[montage].n_channels
+        rows = torch.ones(1, n_channels, dtype=torch.bool) if filled is None else filled.unsqueeze(0)
+        n_rows, n_patches = int(encoder.grouped(rows).any(dim=-1).sum()), n_samples // encoder.patch_samples
+        if masks_patches:
+            n_masked(config.mask_ratio, n_patches, "patches")
+            why, instead = "the adapter learns, so whole patches are masked", "an adapter without weights"
+        else:
+            n_masked(config.mask_ratio, n_rows * n_patches)
+            why = f"windows of montage {montage} have {n_rows} x {n_patches} tokens (channels x patches)"
+            instead = "windows of more channels or of more patches (cuts.*.length_s)"
+        visible = {"channels": n_rows > 1 and not masks_patches, "patches": n_patches > 1}
+        config.check_sight(encoder.sight, type(encoder).__name__, why, **visible, instead=instead)
 
 
 @torch.no_grad()

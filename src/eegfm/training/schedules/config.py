@@ -13,8 +13,8 @@ from eegfm.training.schedules.warmed import EndRatio, Ratio, ScheduleBase, Warme
 
 _FOLDER = "eegfm.training.schedules"
 VALIDATION = "val/"
-LOSSES, SCORES = ("loss", "baseline_loss"), ("r2",)
-"""Logged values of which the lowest is the best, and the highest."""
+SCORES = ("r2",)
+"""Logged values of which the highest is the best. Of whatever ends in ``loss``, the lowest is."""
 
 
 class WarmupCosineConfig(WarmedConfig):
@@ -125,7 +125,7 @@ class PlateauConfig(WarmedConfig):
                 f"monitor '{self.monitor}' is no value of a validation; "
                 "choose val/loss, val/r2, or one of a corpus, as val/loss/tuh"
             )
-        best = "min" if value in LOSSES else "max" if value in SCORES else self.mode
+        best = "min" if value.endswith("loss") else "max" if value in SCORES else self.mode
         if self.mode != best:
             lowest = "lowest" if best == "min" else "highest"
             raise ValueError(f"mode '{self.mode}': the {lowest} {self.monitor} is the best; set mode to {best}")
