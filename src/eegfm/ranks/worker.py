@@ -6,35 +6,15 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from eegfm.ranks import ends
 from eegfm.ranks.logs import LEVELS_VARIABLE, log_to_parent
+from eegfm.ranks.place import Place
 from eegfm.stopping import stoppable
 
 _FAILED = 1
-
-
-@dataclass(frozen=True)
-class Place:
-    """Place of this process among those that ``torch.distributed.run`` started.
-
-    Args:
-        rank: Its number among all.
-        local_rank: Its number on its machine.
-        n_ranks: Processes in all.
-    """
-
-    rank: int
-    local_rank: int
-    n_ranks: int
-
-    @classmethod
-    def of_environment(cls) -> "Place":
-        """Read the variables that ``torch.distributed.run`` sets."""
-        return cls(*(int(os.environ[name]) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE")))
 
 
 @contextmanager
