@@ -83,7 +83,12 @@ def test_the_first_rank_speaks_as_usual_and_others_warn(
     ("acts", "error", "message"),
     [
         (("lose", "refuse"), StoreError, "^rank 1 found damage$"),
-        (("lose", "die"), TrainingError, r"^rank 1 of 2 \(process \d+ on \S+\) was killed by signal 9 \(Linux .*ended"),
+        pytest.param(
+            ("lose", "die"),
+            TrainingError,
+            r"^rank 1 of 2 \(process \d+ on \S+\) was killed by signal 9 \(Linux .*ended",
+            marks=pytest.mark.skipif(not os.environ.get("EEGFM_RANK_ENDS"), reason="a rank of a training is killed"),
+        ),
     ],
 )
 def test_the_command_fails_with_the_error_of_the_rank_that_failed_first(
@@ -126,6 +131,7 @@ def test_ranks_save_and_end_with_the_command(tmp_path: Path, number: signal.Sign
     assert len(list(tmp_path.glob("saved-*"))) == 2
 
 
+@pytest.mark.skipif(not os.environ.get("EEGFM_RANK_ENDS"), reason="the message has a cheaper test in test_ends")
 def test_a_killed_starter_is_named_and_its_ranks_end(tmp_path: Path) -> None:
     process = _parent(tmp_path)
     stat = next(Path(f"/proc/{pids(tmp_path)[0]}/").glob("stat")).read_text()
