@@ -78,7 +78,14 @@ SMALL = {
 }  # fmt: skip
 CASES = {
     "masked": {**SMALL, "objective": {"name": "masked"}},
-    "mae": {**SMALL, "objective": {"name": "mae", "mask_ratio": 0.5}, "gradient_clip": 1000},  # so that sizes count
+    "mae": {
+        **SMALL,
+        "objective": {"name": "mae", "mask_ratio": 0.5},
+        "gradient_clip": 1000,  # so that sizes count
+        "accumulate": 2,
+        "weight_average": {"decay": 0.9, "start_ratio": 0.3},
+        "freeze": [{"parts": ["encoder"], "until_epoch": 2}],
+    },
 }
 
 
