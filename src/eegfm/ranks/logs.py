@@ -38,7 +38,7 @@ def _line(record: logging.LogRecord, text: str) -> bytes:
 
 
 def levels() -> str:
-    """Levels of this process's loggers, for ``LEVELS_VARIABLE`` of its ranks."""
+    """Write down the levels of this process's loggers, for ``LEVELS_VARIABLE`` of its ranks."""
     return json.dumps({name: logging.getLogger(name).getEffectiveLevel() for name in _LOGGERS})
 
 

@@ -137,7 +137,7 @@ def read_result(folder: Path) -> PretrainResult:
 def _split_arrays(
     reconstructions: Mapping[str, Mapping[str, Any]],
 ) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, dict[str, Any]]]:
-    """Arrays by number, and plain data with the number of each array in its place."""
+    """Take arrays out, by number, and leave the number of each in its place."""
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     plain: dict[str, dict[str, Any]] = {}
     for corpus, fields in reconstructions.items():
