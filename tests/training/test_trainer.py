@@ -1,12 +1,14 @@
 """The trainer is quiet and where it should be."""
 
 import logging
+import signal
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from lightning import Callback
+from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from eegfm.training.config import PretrainParams
@@ -73,3 +75,19 @@ def test_sums_are_the_same_in_every_run_where_that_is_asked_for(
 def test_short_runs_validate_once() -> None:
     assert validation_interval(PARAMS, 5) == 5
     assert validation_interval(PARAMS, 500) == PARAMS.validation_interval_steps
+
+
+class _SeenError(Exception):
+    """The training has begun."""
+
+
+def test_signals_stay_with_whom_they_were(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    class Look(Callback):
+        def on_train_batch_start(self, *_: object) -> None:
+            assert signal.getsignal(signal.SIGTERM) is before
+            raise _SeenError
+
+    with pytest.raises(_SeenError):
+        build_trainer(PARAMS, tmp_path, 5, [Look()], validates=False).fit(BoringModel())

@@ -77,6 +77,7 @@ def build_trainer(
         check_bfloat16(trainer.strategy.root_device)
     if is_shared:
         ask_nothing_of_ranks(trainer)
+    _leave_signals_alone(trainer)
     if not first_step and trainer.is_global_zero:
         remove_logs(run_directory)
     return trainer
@@ -85,6 +86,17 @@ def build_trainer(
 def validation_interval(params: PretrainParams, n_steps: int) -> int:
     """Steps between two validations; a run shorter than that validates once, at its end."""
     return min(params.validation_interval_steps, n_steps)
+
+
+def _leave_signals_alone(trainer: Trainer) -> None:
+    """Keep Lightning from handling SIGTERM.
+
+    Its handler sends a tensor to the other ranks, wherever they are: in the middle of an exchange of gradients, they
+    then wait for each other without end. It also ends a validation before what it belongs to is saved.
+    """
+    connector = trainer._signal_connector
+    assert hasattr(connector, "register_signal_handlers"), "Lightning installs its handlers with this method"
+    connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
 
 
 def quieten() -> None:

@@ -403,7 +403,7 @@ def test_what_the_processor_cannot_compute_is_refused_before_anything_is_read(
     def refuse(device: torch.device) -> None:
         raise TrainingError(f"{device} computes wrong")
 
-    monkeypatch.setattr("eegfm.jobs.train.pretrain.check_bfloat16", refuse)
+    monkeypatch.setattr("eegfm.jobs.train.devices.check_bfloat16", refuse)
     monkeypatch.setattr("eegfm.jobs.train.prepare.training_data", None)  # a call of it is an error
     with pytest.raises(TrainingError, match="cpu computes wrong"):
         fit(run_directory=tmp_path, precision="bf16-mixed")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eegfm.jobs.train.runs import CHECKPOINTS, shorter_runs
+from eegfm.ranks.place import ALONE, Place
 from eegfm.training.logs.loggers import copy_logs
 from eegfm.training.module import PretrainModule
 from eegfm.training.ranks import gathered
@@ -21,7 +22,7 @@ def state_to_go_on_from(
     folder: StateFolder,
     directory: Path,
     identity: Mapping[str, Any],
-    place: tuple[int, int] = (0, 1),
+    place: Place = ALONE,
 ) -> TrainState | None:
     """Find the last state of a run, and say where the training goes on.
 
@@ -33,12 +34,12 @@ def state_to_go_on_from(
         folder: States of the run.
         directory: Folder of the run.
         identity: What the run is named by.
-        place: Number of this process, and number of those that share the training. The first one chooses for all.
+        place: Place of this process among those that share the training. The first one chooses for all.
 
     Raises:
         CheckpointError: A state is of another format.
     """
-    rank, n_ranks = place
+    rank, n_ranks = place.rank, place.n_ranks
     state, source = (None, "") if rank else _chosen(module, folder, directory, identity)
     if n_ranks > 1:
         source, step = gathered([source, 0 if state is None else state.step])[0]
