@@ -2,11 +2,16 @@
 
 import gc
 import os
+import sys
 
 # One thread each, before numpy or torch is imported. The models of the tests are too small to gain from a second
 # thread, and lose much to it on a busy machine: the other worker of pytest-xdist makes every machine busy.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+# Each worker, and each of the hundred programs that tests start, would compile the package and the tests anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # ruff: noqa: E402
 from collections.abc import Iterator
