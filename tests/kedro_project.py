@@ -24,7 +24,9 @@ HEAVY = {"torch", "lightning", "mne", "matplotlib", "sklearn"}
 _COMMANDS = """
 import json, os, pathlib, sys, traceback
 from kedro.framework.cli.cli import main
-import pandas, eegfm.pipeline_registry, eegfm.project.hooks, kedro.runner, kedro.framework.session
+import pandas, plotly.graph_objects, eegfm.pipeline_registry, eegfm.project.hooks, kedro.runner, kedro.framework.session
+import eegfm.project.command, eegfm.project.config_loader, eegfm.project.context, eegfm.project.os_errors
+import kedro_telemetry.plugin, kedro_viz.integrations.kedro.hooks, kedro_viz.launchers.cli.main
 
 def run(job):
     for stream, name in ((1, "out"), (2, "err")):
