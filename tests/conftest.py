@@ -56,6 +56,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return done
 
 
+@pytest.fixture(scope="module")
+def no_images() -> Iterator[None]:
+    """Trainings of a module draw no images, which take half a second each: ``run`` and the tests of images do."""
+    import numpy as np
+
+    from eegfm.training.logs import reconstructions
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reconstructions, "reconstruction_image", lambda item: np.zeros((1, 1, 3), dtype=np.uint8))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _default_corpora() -> Iterator[None]:
     """Pipelines are built for the corpora and phases of the last session; no test inherits them from another.
