@@ -4,6 +4,8 @@ import gc
 import os
 import sys
 
+gc.disable()  # until all is imported: see pytest_collection_finish
+
 # One thread each, before numpy or torch is imported. The models of the tests are too small to gain from a second
 # thread, and lose much to it on a busy machine: the other worker of pytest-xdist makes every machine busy.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -35,6 +37,7 @@ def pytest_collection_finish() -> None:
     """What the imports left stays: the garbage collector need not go through millions of objects again and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
