@@ -148,7 +148,7 @@ def _fit_here(
     checkpoint = fitted.published.checkpoint()
     assert module.header is not None, "prepare describes the run"
     # The state may be older than these choices: they decide no weight.
-    said = {"license": module.header.license, "published": params.publish}
+    said = {"license": module.header.license, "published": params.publish, "start": module.header.start}
     return PretrainResult(
         checkpoint=replace(checkpoint, header=checkpoint.header.model_copy(update=said)),
         metrics=run_metrics(module, fitted),
