@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import logging
 import os
 import signal
@@ -294,11 +295,16 @@ def test_old_runs_are_pruned(train: Trainings, caplog: pytest.LogCaptureFixture)
         made.append(train(seed=seed, n_steps=1).run_directory)
         os.utime(made[-1] / "params.json", (seed, seed))
     (train.runs / "notes").mkdir()
+    content = json.loads((made[2] / "params.json").read_text())
+    assert content["n_steps"] == 1
+    (made[2] / "params.json").write_text(json.dumps(content | {"n_steps": 9}))
     with exclusive(made[1] / LOCK, lambda who: busy(made[1], who)):
         now = train(seed=9, n_steps=1, keep_runs=2, stored=made[0].name).run_directory
     kept = {path.name for path in train.runs.iterdir()}
-    assert kept == {now.name, made[0].name, made[1].name, "notes"}
+    assert kept == {now.name, made[0].name, made[1].name, made[2].name, "notes"}
     assert f"keep_runs 2: the folder of run {made[3].name} is removed" in caplog.messages
+    unfinished = f"run {made[2].name} is unfinished (step 1 of 9) and kept; if it need not go on, remove {made[2]}"
+    assert f"keep_runs 2: {unfinished}" in caplog.messages
 
 
 def test_broken_steps_count_over_an_interruption(train: Trainings, monkeypatch: pytest.MonkeyPatch) -> None:

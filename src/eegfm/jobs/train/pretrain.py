@@ -1,21 +1,18 @@
 """Pretrain an encoder on a mixture. The job returns a checkpoint and its numbers."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
-from eegfm.files import write_atomically
 from eegfm.jobs.train.devices import n_ranks, with_devices
 from eegfm.jobs.train.fit import fit, run_metrics
 from eegfm.jobs.train.launch import fit_on_ranks
 from eegfm.jobs.train.prepare import Refuse, prepare
 from eegfm.jobs.train.reconstruct import reconstruct, shown_windows
 from eegfm.jobs.train.result import PretrainResult
-from eegfm.jobs.train.runs import prune
+from eegfm.jobs.train.runs import prune, write_params
 from eegfm.nn.device import training_device
 from eegfm.store.stores import Stores
 from eegfm.training.bfloat16 import check_bfloat16
@@ -140,7 +137,7 @@ def _fit_here(
     module, data = run.module, run.data
     directory = run_directory / run.fingerprint
     if place[0] == 0:
-        _write_params(directory, module.params, run.identity)
+        write_params(directory, module.params.model_dump(mode="json"), run.identity, data.n_steps)
     fitted = fit(module, data, directory, run.identity, shown_windows(data, run.stores), place)
     module = module.cpu().eval()
     with module.averaged_weights():
@@ -156,9 +153,3 @@ def _fit_here(
         reconstructions=reconstructions,
         run_directory=directory,
     )
-
-
-def _write_params(directory: Path, params: PretrainParams, identity: dict[str, Any]) -> None:
-    """Write the parameters, and what the run is named by. ``eegfm.overwrite`` tells from that how two runs differ."""
-    content = {"params": params.model_dump(mode="json"), "mixture_sha256": identity["mixture"], "identity": identity}
-    write_atomically(directory / "params.json", (json.dumps(content, indent=2) + "\n").encode())

@@ -90,7 +90,7 @@ class Checkpointing(Checkpoint):
         assert isinstance(pl_module, PretrainModule)
         n_done = trainer.global_step
         if self._best.is_improved_by(pl_module.validation_values[MONITOR], n_done):
-            pl_module.share_logs()
+            pl_module.look_at_logs()
             if trainer.is_global_zero:
                 self._write(pl_module, n_done, is_best=True)
         if trainer.state.fn == TrainerFn.FITTING:
@@ -105,7 +105,7 @@ class Checkpointing(Checkpoint):
             writes: Whether this process writes.
         """
         module.skipped.check()
-        module.share_logs()
+        module.look_at_logs()
         state = capture(module, self._known(), step)
         if writes:
             self._wait()
@@ -127,7 +127,7 @@ class Checkpointing(Checkpoint):
         if not (is_stopped or is_due):
             return
         module.skipped.check()
-        module.share_logs()
+        module.look_at_logs()
         if trainer.is_global_zero:
             self._write(module, n_done, is_best=False)
         if is_stopped:

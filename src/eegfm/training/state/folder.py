@@ -55,6 +55,10 @@ class StateFolder:
                 return state
         return None
 
+    def last_step(self) -> int | None:
+        """Step of the newest state, whole or not; None without states."""
+        return max(self._found(), default=None)
+
     def at(self, step: int) -> TrainState:
         """Read the state of one step.
 
