@@ -42,10 +42,8 @@ class WeightAverage:
     def update(self, step: int) -> None:
         """Take in the weights after an optimizer step, counted from 0."""
         if self._averages:
-            weights = self._weights()
-            if self._averages[0].device != weights[0].device:  # loaded before the model went to its device
-                self._averages = [average.to(weight) for average, weight in zip(self._averages, weights, strict=True)]
-            torch._foreach_lerp_(self._averages, weights, 1 - self.decay)
+            self._follow_the_device()
+            torch._foreach_lerp_(self._averages, self._weights(), 1 - self.decay)
         elif step >= self.first_step:
             self._averages = [weight.clone() for weight in self._weights()]
 
@@ -58,6 +56,7 @@ class WeightAverage:
         if not self._averages:
             yield
             return
+        self._follow_the_device()
         own = [weight.clone() for weight in self._weights()]
         try:
             self._write(self._averages)
@@ -82,6 +81,12 @@ class WeightAverage:
         if averages and {name: average.shape for name, average in averages.items()} != shapes:
             raise TrainingError("the averaged weights are of another model; start anew with resume: false")
         self._averages = [averages[name].to(weight, copy=True) for name, weight in weights.items() if averages]
+
+    def _follow_the_device(self) -> None:
+        """Have the averages where the weights are: a state is loaded before the model goes to its device."""
+        weights = self._weights()
+        if self._averages[0].device != weights[0].device:
+            self._averages = [average.to(weight) for average, weight in zip(self._averages, weights, strict=True)]
 
     def _weights(self) -> list[Tensor]:
         return [weight.detach() for weight in self._module.parameters()]

@@ -72,6 +72,17 @@ class Trainings:
 
         self.monkeypatch.setattr(ThroughputMonitor, "on_train_batch_end", end)
 
+    def in_validation(self, step: int, what: Callable[[], object]) -> None:
+        """Do something in each batch of the validations behind a step."""
+        validate = PretrainModule.validation_step
+
+        def noted(module: PretrainModule, *args: Any) -> None:
+            validate(module, *args)
+            if module.global_step == step:
+                what()
+
+        self.monkeypatch.setattr(PretrainModule, "validation_step", noted)
+
     def checkpoints(self) -> list[str]:
         """Names of all files of states."""
         return sorted(path.name for path in self.runs.glob("*/checkpoints/*"))
@@ -208,18 +219,40 @@ SIGNALS = {signal.SIGTERM: 143, signal.SIGUSR1: 143, signal.SIGINT: 130}
 
 
 @pytest.mark.parametrize(
-    ("number", "step"),
-    [(signal.SIGTERM, 7), (signal.SIGUSR1, 10), (signal.SIGINT, 12)],  # the last two are validated
+    ("number", "step", "is_in_validation"),
+    [
+        (signal.SIGTERM, 7, False),
+        (signal.SIGUSR1, 10, True),
+        (signal.SIGINT, 12, False),  # before the last validation
+    ],
 )
 def test_a_signal_leaves_a_checkpoint_within_a_step(
-    train: Trainings, whole: PretrainResult, capsys: pytest.CaptureFixture[str], number: signal.Signals, step: int
+    train: Trainings,
+    whole: PretrainResult,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    step: int,
+    is_in_validation: bool,
 ) -> None:
     before = [signal.getsignal(n) for n in SIGNALS]
-    train.at(step, lambda: os.kill(os.getpid(), number))
+    validated: list[int] = []
+
+    def stop() -> None:
+        os.kill(os.getpid(), number)
+
+    def in_batch() -> None:
+        validated.append(step)
+        if is_in_validation and len(validated) == 1:
+            stop()
+
+    train.in_validation(step, in_batch)
+    if not is_in_validation:
+        train.at(step, stop)
     with pytest.raises(SystemExit) as caught:
         train()
     assert caught.value.code == SIGNALS[number]
     assert train.steps[-1] == step - 1
+    assert len(validated) == is_in_validation, "the batch in which the signal came, and none after it"
     assert f"step_{step}.ckpt" in train.checkpoints()
     [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("eegfm: error")]
     assert f"a checkpoint of step {step}{', the last one,' if step == 12 else ' of 12'} is kept" in line
@@ -227,6 +260,8 @@ def test_a_signal_leaves_a_checkpoint_within_a_step(
     done = train()
     assert train.steps == [*range(step, 12)]
     assert outcome(done) == outcome(whole)
+    assert done.metrics["best_val_loss"] == whole.metrics["best_val_loss"]
+    assert scalars(done.run_directory) == scalars(whole.run_directory)
 
 
 def test_a_full_disk_in_a_save_keeps_the_old_ones(

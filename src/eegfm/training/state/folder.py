@@ -69,9 +69,9 @@ class StateFolder:
         return read_state(self.folder / f"step_{step}.ckpt")
 
     def best(self, fingerprint: str | None = None) -> TrainState | None:
-        """Read the state of the best validation; None if there is none that is whole."""
+        """Read the state of the best validation; None if there is none that is whole, with a line where it is not."""
         path = self.folder / _BEST
-        return _read(path, "the next best validation makes it anew", fingerprint) if path.exists() else None
+        return _read(path, "the weights of the best validation are lost", fingerprint) if path.exists() else None
 
     def clear(self) -> None:
         """Remove all states."""
