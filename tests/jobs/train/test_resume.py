@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,11 @@ from eegfm.errors import CheckpointError, ConfigError, TrainingError
 from eegfm.files import exclusive
 from eegfm.jobs.train import PretrainResult, fit_pretraining
 from eegfm.jobs.train.runs import LOCK, busy
-from eegfm.training.blocks import CheckpointParams
+from eegfm.training.blocks import CheckpointParams, FreezeRule
 from eegfm.training.logs.throughput import ThroughputMonitor
 from eegfm.training.module import PretrainModule
 from eegfm.training.state.best import BestValidation
-from eegfm.training.state.file import read_state
+from eegfm.training.state.file import read_state, write_state
 from noise_corpora import PARAMS, noise_mixture, noise_splits, noise_stores
 
 STORES = noise_stores()
@@ -207,6 +207,17 @@ def test_damage_costs_an_interval(train: Trainings, whole: PretrainResult, caplo
     assert any(line.startswith(f"{newest}: ") and "checkpoint before it is used" in line for line in caplog.messages)
 
 
+def test_frozen_bits_are_those_of_the_first_start(train: Trainings) -> None:
+    freeze = FreezeRule(parts=("encoder.layers.0",))
+    train.interrupted(4, freeze=(freeze,))
+    [path] = train.runs.glob("*/checkpoints/step_3.ckpt")
+    state = read_state(path)
+    name = next(name for name in state.module if ".encoder.layers.0." in name)
+    write_state(path, replace(state, module=state.module | {name: state.module[name] + 1e-6}))
+    with pytest.raises(TrainingError, match=rf"frozen weights have moved: {name.partition('backbone.')[2]};"):
+        train(freeze=(freeze,))
+
+
 def test_all_damaged_starts_anew(train: Trainings, whole: PretrainResult) -> None:
     train.interrupted(8)
     for path in train.runs.glob("*/checkpoints/*"):
@@ -288,7 +299,9 @@ def test_a_full_disk_in_a_save_keeps_the_old_ones(
     assert outcome(train()) == outcome(whole)
 
 
-def test_the_best_validation_is_published_if_asked_for(train: Trainings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_validation_is_published_if_asked_for(
+    train: Trainings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     improved, losses = BestValidation.is_improved_by, {5: 0.5, 10: 0.3, 12: 0.4}
     monkeypatch.setattr(BestValidation, "is_improved_by", lambda best, _, step: improved(best, losses[step], step))
     train.interrupted(11)
@@ -306,9 +319,29 @@ def test_the_best_validation_is_published_if_asked_for(train: Trainings, monkeyp
     [path] = train.runs.glob("*/checkpoints/best.ckpt")
     kept = read_state(path).checkpoint().tensors
     assert all((kept[name] == value).all() for name, value in best.checkpoint.tensors.items())
+    kept_state = path.read_bytes()
+    refused = r"holds no state of the best validation \(val/loss 0\.3 after step 10\); .*last, .*=pretrain.resume=false"
+    worse = replace(read_state(path), parts=read_state(path).parts | {"best": {"loss": 0.5, "step": 5}})
+    for damage in (lambda: path.write_bytes(kept_state[:-50]), lambda: write_state(path, worse), path.unlink):
+        damage()
+        caplog.clear()
+        with pytest.raises(CheckpointError, match=refused):
+            train(publish="best")
+        [line] = [line for line in caplog.messages if "no state of the best validation so far" in line]
+        assert "(val/loss 0.3 after step 10); its value is kept, and publish: best is refused unless" in line
+    assert train().metrics["best_step"] == 10, "no value is forgotten, and none is made up"
+
+
+def test_a_better_validation_takes_the_place_of_a_lost_best_state(
+    train: Trainings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    improved, losses = BestValidation.is_improved_by, {5: 0.3, 10: 0.4, 12: 0.2}
+    monkeypatch.setattr(BestValidation, "is_improved_by", lambda best, _, step: improved(best, losses[step], step))
+    train.interrupted(8)
+    [path] = train.runs.glob("*/checkpoints/best.ckpt")
     path.unlink()
-    with pytest.raises(CheckpointError, match=r"no state of the best validation; .*last, .*=pretrain.resume=false"):
-        train(publish="best")
+    done = train(publish="best")
+    assert (done.metrics["best_step"], done.metrics["published_step"]) == (12, 12), "and not 10, which is worse than 5"
 
 
 def test_best_without_a_validation_is_refused(train: Trainings) -> None:
