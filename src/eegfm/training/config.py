@@ -70,7 +70,8 @@ class PretrainParams(StrictModel):
         checkpoint: States of the training that an interrupted run goes on from.
         resume: Go on from the last state of this run, or of one that differs in nothing but fewer steps. False starts
             anew and removes the states of this run.
-        keep_runs: Number of runs whose folders are kept when a training has ended, the latest ones; all by default.
+        keep_runs: Number of finished runs whose folders are kept when a training has ended, the latest ones; all by
+            default. Unfinished ones that could go on are kept with a line.
         max_skipped_steps: Number of steps whose loss or gradient may be not finite. They are left out; one more stops
             the training.
         publish: Weights of the encoder that is stored: those of the ``last`` step, or of the ``best`` validation.
