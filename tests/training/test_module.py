@@ -387,10 +387,11 @@ def test_every_value_has_a_name(module: PretrainModule, batches: list[StoredBatc
     of_corpora = {f"train/{name}/{corpus}" for name in ("gradient_share", "mixture") for corpus in WEIGHTS}
     of_step = {f"train/{name}" for name in expected} | of_corpora | {"train/gradient_norm", "lr/encoder", "lr/head"}
     speed = {"speed/windows_per_s", "speed/tokens_per_s"}
-    assert [step for step, _ in kept.rows] == [5, 10, 10]
+    assert [step for step, _ in kept.rows] == [4, 5, 8, 10, 10], "in their order, the last epoch with the last step"
     of = [set(row) for _, row in kept.rows]
-    assert of == [of_step | of_epoch | speed, of_step | of_epoch | speed, {f"val/{n}" for n in expected}]
-    last = kept.rows[1][1]
+    assert of[:3] == [of_epoch, of_step | speed, of_epoch]
+    assert of[3:] == [of_step | of_epoch | speed, {f"val/{n}" for n in expected}]
+    last = kept.rows[3][1]
     assert last["train/mixture/hbn"] == pytest.approx(0.7)
     assert last["train/gradient_share/hbn"] + last["train/gradient_share/tuh"] == pytest.approx(1)
     assert 0 < last["train/gradient_norm"] < sum(last[f"train/loss/{c}"] for c in WEIGHTS) * 1e3

@@ -24,6 +24,8 @@ class ObjectiveConfig(Buildable):
         encoder: EncoderConfig,
         normalization: NormalizationBase | None = None,
         adapter: ChannelAdapterConfig | None = None,
+        *,
+        is_of_start: bool = False,
     ) -> None:
         """Refuse an encoder that cannot do what this objective asks, before anything is built.
 
@@ -31,28 +33,32 @@ class ObjectiveConfig(Buildable):
             encoder: Configuration of the encoder.
             normalization: Normalization before it; the encoder's own if not given.
             adapter: Adapter before it; none if not given.
+            is_of_start: Whether the weights that a phase starts from decide all three, so that no parameter changes
+                them.
 
         Raises:
             ConfigError: It cannot; with what can.
         """
-        self.check_traits(encoder.traits, encoder.name)
+        self.check_traits(encoder.traits, encoder.name, is_of_start=is_of_start)
 
-    def check_traits(self, traits: Traits, encoder: str) -> None:
+    def check_traits(self, traits: Traits, encoder: str, *, is_of_start: bool = False) -> None:
         """Refuse an encoder by what it can do; see ``check_encoder``.
 
         Raises:
             ConfigError: It cannot do what this objective asks.
         """
+        choose = "start from" if is_of_start else "choose"
         if traits.output == "window":
             raise ConfigError(
                 f"objective {self.name} asks for single patches, encoder {encoder} gives one vector of features "
-                "for a whole window, which no objective trains yet; choose an encoder of tokens, such as "
+                f"for a whole window, which no objective trains yet; {choose} an encoder of tokens, such as "
                 "patch_transformer"
             )
         if self.needs_visible and not traits.supports_visible:
             raise ConfigError(
                 f"objective {self.name} encodes visible tokens only, encoder {encoder} cannot leave tokens out; "
-                "choose objective masked, which replaces them, or an encoder such as patch_transformer"
+                f"choose objective masked, which replaces them, or {'start from ' if is_of_start else ''}an encoder "
+                "such as patch_transformer"
             )
 
 
@@ -81,11 +87,13 @@ class PatchObjectiveConfig(ObjectiveConfig):
         encoder: EncoderConfig,
         normalization: NormalizationBase | None = None,
         adapter: ChannelAdapterConfig | None = None,
+        *,
+        is_of_start: bool = False,
     ) -> None:
         """Refuse an encoder whose tokens know of masked patches, or see none that is visible; see the base class."""
-        super().check_encoder(encoder, normalization, adapter)
+        super().check_encoder(encoder, normalization, adapter, is_of_start=is_of_start)
         leaks = (*encoder.leaks, *(normalization or encoder.default_normalization).leaks)
-        self.check_leaks(leaks, encoder.name)
+        self.check_leaks(leaks, encoder.name, is_of_start=is_of_start)
         if adapter is not None and adapter.has_weights:
             why = f"behind adapter.name: {adapter.name}, which learns, whole patches are masked"
             instead = "adapter.name: interpolate, which does not learn"
@@ -117,21 +125,23 @@ class PatchObjectiveConfig(ObjectiveConfig):
             f"{seen}; set {remedy}"
         )
 
-    def check_leaks(self, leaks: Sequence[Leak], encoder: str) -> None:
+    def check_leaks(self, leaks: Sequence[Leak], encoder: str, *, is_of_start: bool = False) -> None:
         """Refuse choices that let every token know of masked patches, unless ``allow_leaks``.
 
         Args:
             leaks: These choices, of the encoder and the normalization, see their ``leaks``.
             encoder: Name of the encoder.
+            is_of_start: See ``check_encoder``.
 
         Raises:
             ConfigError: There is one; with the key, and what to set.
         """
         if leaks and not self.allow_leaks:
-            remedy = ", ".join(f"{leak.key}: {leak.patchwise}" for leak in leaks)
+            others = ", ".join(f"{leak.key}: {leak.patchwise}" for leak in leaks)
+            remedy = f"start from an encoder with {others}, or set" if is_of_start else f"set {others}, or"
             raise ConfigError(
                 f"objective {self.name} masks patches, but every token of encoder {encoder} knows of the whole window, "
-                f"masked patches too, with {listed_choices(leaks)}; set {remedy}, or objective.allow_leaks: true to "
+                f"masked patches too, with {listed_choices(leaks)}; {remedy} objective.allow_leaks: true to "
                 "train as published all the same"
             )
 

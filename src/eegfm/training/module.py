@@ -1,7 +1,7 @@
 """Lightning module of pretraining: one optimizer step over the micro-batches of one step of the plan."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -93,6 +93,8 @@ class PretrainModule(LightningModule):
         """All that changes while the training runs, but weights, optimizer and schedule."""
         if self.average is not None:
             self.parts[WEIGHT_AVERAGE] = self.average
+        if self.freezing is not None:
+            self.parts["freezing"] = self.freezing
         follows = type(objective).after_step is not Objective.after_step
         self._kept_before = KeptBuffers(objective, follows=follows)
         self._compiled = ExitStack()
@@ -196,8 +198,9 @@ class PretrainModule(LightningModule):
             self._record_training(step.number + 1, rates)
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last validation."""
+        """Forget the last validation, and write the epochs that ended before it: loggers take steps in order."""
         self._pace.pause()
+        self.look_at_logs()
         self._validation = Pending()
 
     def validation_step(self, step: TrainStep, batch_idx: int) -> None:
@@ -294,7 +297,9 @@ class PretrainModule(LightningModule):
         return GradientNorms(self.parameters(), [batch["corpus"] for batch in step.batches], self._reduce)
 
     def _record_training(self, n_done: int, rates: dict[str, float]) -> None:
-        values = self.training_log.take(n_done, self._reduce)
+        by_step = self.training_log.take(n_done, self._reduce)
+        values = by_step.pop(n_done)
+        self._write_epochs(by_step)
         self.history.record(n_done, history_columns(values) | {"lr": next(iter(rates.values()))})
         self._write(n_done, values | rates | self._pace.look() | device_memory(self.device))
         self.log("loss", values["train/loss"], prog_bar=True, logger=False)
@@ -310,10 +315,14 @@ class PretrainModule(LightningModule):
         """Gives means over ranks, each of which has as many windows of every corpus as the others; None in one."""
         return None if self.world_size == 1 else mean_of_ranks
 
-    def share_logs(self) -> None:
-        """Put means over ranks in the place of values that wait to be logged, before the first rank saves them."""
-        if self._reduce is not None:
-            self.training_log.share(self._reduce)
+    def look_at_logs(self) -> None:
+        """Bring values that wait to the host, means over ranks, and write epochs that have ended: before every save."""
+        self._write_epochs(self.training_log.look(self._reduce))
+
+    def _write_epochs(self, by_step: Mapping[int, dict[str, float]]) -> None:
+        """Write means of epochs, each at its last step. Before the logged step or the validation that comes next."""
+        for n_done, values in by_step.items():
+            self._write(n_done, values)
 
 
 def _is_finite(loss: Tensor, norm: Tensor) -> Tensor:

@@ -48,12 +48,10 @@ class WeightAverage:
             is_taken: Whether the optimizer took it; a boolean scalar on the device. If not, the average stays.
         """
         if self._averages:
-            weights = self._weights()
-            if self._averages[0].device != weights[0].device:  # loaded before the model went to its device
-                self._averages = [average.to(weight) for average, weight in zip(self._averages, weights, strict=True)]
-            towards = torch._foreach_sub(weights, self._averages)
+            self._follow_the_device()
+            towards = torch._foreach_sub(self._weights(), self._averages)
             # Nothing waits for the device to say whether the step counts.
-            torch._foreach_mul_(towards, is_taken.to(weights[0].dtype) * (1 - self.decay))
+            torch._foreach_mul_(towards, is_taken.to(towards[0].dtype) * (1 - self.decay))
             torch._foreach_add_(self._averages, towards)
         elif step >= self.first_step:
             self._averages = [weight.clone() for weight in self._weights()]
@@ -67,6 +65,7 @@ class WeightAverage:
         if not self._averages:
             yield
             return
+        self._follow_the_device()
         own = [weight.clone() for weight in self._weights()]
         try:
             self._write(self._averages)
@@ -91,6 +90,12 @@ class WeightAverage:
         if averages and {name: average.shape for name, average in averages.items()} != shapes:
             raise TrainingError("the averaged weights are of another model; start anew with resume: false")
         self._averages = [averages[name].to(weight, copy=True) for name, weight in weights.items() if averages]
+
+    def _follow_the_device(self) -> None:
+        """Have the averages where the weights are: a state is loaded before the model goes to its device."""
+        weights = self._weights()
+        if self._averages[0].device != weights[0].device:
+            self._averages = [average.to(weight) for average, weight in zip(self._averages, weights, strict=True)]
 
     def _weights(self) -> list[Tensor]:
         return [weight.detach() for weight in self._module.parameters()]

@@ -95,7 +95,7 @@ def test_the_run_folder_has_curves_a_table_and_images(result: PretrainResult) ->
     logged = table[table["train/loss"].notna()]
     np.testing.assert_array_equal(logged["train/loss"], result.history["loss"])
     np.testing.assert_array_equal(logged["val/loss/tuh"], result.history["val_loss_tuh"])
-    assert table.index[table["train/loss_epoch"].notna()].tolist() == [10, 15, 25, 30]
+    assert table.index[table["train/loss_epoch"].notna()].tolist() == [7, 14, 21, 28, 30]
     events = EventAccumulator(str(result.run_directory / "tensorboard")).Reload()
     assert set(events.Tags()["scalars"]) == set(table.columns)
     assert [e.step for e in events.Scalars("val/loss")] == [20, 30]

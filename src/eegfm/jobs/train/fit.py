@@ -1,5 +1,6 @@
 """Train a module on its data to the last step, and say how it went."""
 
+import logging
 import math
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from eegfm.training.state.checkpointing import Checkpointing
 from eegfm.training.state.content import TrainState, restore
 from eegfm.training.state.folder import StateFolder
 from eegfm.training.trainer import build_trainer, validation_interval
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,9 @@ def fit(run: PreparedRun, directory: Path, place: Place = ALONE) -> Fitted:
         if state is not None:
             restore(module, state)
             _restore_best(best, folder, directory.name)
-        if state is None or state.step < run.data.n_steps:
+        if state is None or state.step < run.data.n_steps or state.awaits_validation:
             state = _train(run, directory, state, folder)
-        return Fitted(_published(module, state, folder), best, monitor)
+        return Fitted(_published(module, state, best, folder), best, monitor)
 
 
 def _train(run: PreparedRun, directory: Path, first: TrainState | None, folder: StateFolder) -> TrainState:
@@ -94,7 +97,8 @@ def _train(run: PreparedRun, directory: Path, first: TrainState | None, folder: 
         begin_at(trainer, first_step)
         trainer.fit(module, datamodule=WindowData(data.training.from_step(first_step), data.validation))
         _refuse_early_end(trainer.global_step, data.n_steps)
-        if validates and data.n_steps % interval:
+        # The interval may have validated the last step already, but not if there was no step left to take.
+        if validates and (data.n_steps % interval or first_step == data.n_steps):
             trainer.validate(module, data.validation, verbose=False)
         return checkpointing.finish(module, data.n_steps, writes=trainer.is_global_zero)
 
@@ -108,20 +112,32 @@ def _refuse_early_end(n_done: int, n_steps: int) -> None:
 
 
 def _restore_best(best: BestValidation, folder: StateFolder, fingerprint: str) -> None:
-    """Believe the file of the best validation: it may be of a later step than the state that the run goes on from."""
-    state = folder.best(fingerprint)
-    best.load_state_dict(BestValidation().state_dict() if state is None else state.parts["best"])
+    """Believe the file of the best validation: it may be of a later step than the state that the run goes on from.
+
+    Without that file, or with one that is worse than what the state knows, the value of the state stays, so that no
+    worse validation is taken for the best.
+    """
+    found = folder.best(fingerprint)
+    if found is not None and found.parts["best"]["loss"] <= best.loss:
+        best.load_state_dict(found.parts["best"])
+    elif math.isfinite(best.loss):
+        logger.warning(
+            "%s holds no state of the best validation so far (val/loss %.6g after step %d); its value is kept, and "
+            "publish: best is refused unless a later validation is better",
+            *(folder.folder, best.loss, best.step),
+        )
 
 
-def _published(module: PretrainModule, last: TrainState, folder: StateFolder) -> TrainState:
+def _published(module: PretrainModule, last: TrainState, best: BestValidation, folder: StateFolder) -> TrainState:
     """The state whose weights are published; the module takes them over."""
     published = last
     if module.params.publish == "best":
         found = folder.best(last.fingerprint)
-        if found is None:
+        if found is None or found.parts["best"] != best.state_dict():
             raise CheckpointError(
-                f"publish: best, but {folder.folder} holds no state of the best validation; choose publish: last, or "
-                f"train again with --params={published.header.phase}.resume=false"
+                f"publish: best, but {folder.folder} holds no state of the best validation (val/loss {best.loss:.6g} "
+                f"after step {best.step}); choose publish: last, or train again with "
+                f"--params={published.header.phase}.resume=false"
             )
         published = found
     module.load_state_dict(published.module, strict=True)

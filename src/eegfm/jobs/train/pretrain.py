@@ -1,14 +1,11 @@
 """Pretrain an encoder on a mixture. The job returns a checkpoint and its numbers."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
-from eegfm.files import write_atomically
 from eegfm.jobs.train.devices import for_this_machine, n_ranks
 from eegfm.jobs.train.fit import fit, run_metrics
 from eegfm.jobs.train.job import Refuse, TrainingJob, refuse_nothing
@@ -16,7 +13,7 @@ from eegfm.jobs.train.launch import fit_on_ranks
 from eegfm.jobs.train.prepare import prepare
 from eegfm.jobs.train.reconstruct import reconstruct
 from eegfm.jobs.train.result import PretrainResult
-from eegfm.jobs.train.runs import prune
+from eegfm.jobs.train.runs import prune, write_params
 from eegfm.ranks.place import ALONE, Place
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
@@ -113,7 +110,7 @@ def fit_here(job: TrainingJob, runs: Path, refuse: Refuse = refuse_nothing, plac
     module, data = run.module, run.data
     directory = runs / run.fingerprint
     if place.is_first:
-        _write_params(directory, module.params, run.identity)
+        write_params(directory, module.params.model_dump(mode="json"), run.identity, data.n_steps)
     fitted = fit(run, directory, place)
     module = module.cpu().eval()
     with module.averaged_weights():
@@ -121,7 +118,7 @@ def fit_here(job: TrainingJob, runs: Path, refuse: Refuse = refuse_nothing, plac
     checkpoint = fitted.published.checkpoint()
     assert module.header is not None, "prepare describes the run"
     # The state may be older than these choices: they decide no weight.
-    said = {"license": module.header.license, "published": job.params.publish}
+    said = {"license": module.header.license, "published": job.params.publish, "start": module.header.start}
     return PretrainResult(
         checkpoint=replace(checkpoint, header=checkpoint.header.model_copy(update=said)),
         metrics=run_metrics(module, fitted),
@@ -129,9 +126,3 @@ def fit_here(job: TrainingJob, runs: Path, refuse: Refuse = refuse_nothing, plac
         reconstructions=reconstructions,
         run_directory=directory,
     )
-
-
-def _write_params(directory: Path, params: PretrainParams, identity: dict[str, Any]) -> None:
-    """Write the parameters, and what the run is named by. ``eegfm.overwrite`` tells from that how two runs differ."""
-    content = {"params": params.model_dump(mode="json"), "mixture_sha256": identity["mixture"], "identity": identity}
-    write_atomically(directory / "params.json", (json.dumps(content, indent=2) + "\n").encode())

@@ -49,10 +49,11 @@ def state_to_go_on_from(
         return None
     assert module.header is not None, "a module of eegfm.jobs.train has a header"
     module.header = module.header.model_copy(update={"continues": state.header.continues})
-    if state.step == module.n_steps:
+    if state.step == module.n_steps and not state.awaits_validation:
         logger.info("Run %s is finished: its %d steps are not taken again", directory.name, state.step)
         return state
-    logger.info("Run %s goes on from step %d of %d", directory.name, state.step, module.n_steps)
+    first = "; the validation after that step was ended by a signal and is taken first" * state.awaits_validation
+    logger.info("Run %s goes on from step %d of %d%s", directory.name, state.step, module.n_steps, first)
     if rank == 0:
         _say_other_machine(state, module, n_ranks)
     return state
@@ -92,6 +93,7 @@ def _of_a_shorter_run(
         return None
     step, path, state = max(states, key=lambda one: (one[0], one[1].name))
     copy_logs(path, directory)
+    folder.clear()  # nothing there can be read, but for a best state that is not of what this run goes on from
     best = StateFolder(path / CHECKPOINTS, 1).best(path.name)
     if best is not None:
         folder.save_best(_renamed(best, name))

@@ -44,22 +44,29 @@ class BaseOptimizerConfig(Buildable):
     learning_rates: LearningRates = LearningRates()
     layer_decay: float | None = Field(default=None, gt=0, le=1)
 
-    def check_model(self, adapter: ChannelAdapterConfig, encoder: EncoderConfig) -> None:
+    def check_model(self, adapter: ChannelAdapterConfig, encoder: EncoderConfig, *, is_of_start: bool = False) -> None:
         """Refuse rates of parts that have no weights, before anything is built.
+
+        Args:
+            adapter: The adapter.
+            encoder: The encoder.
+            is_of_start: Whether the weights that a phase starts from decide both, so that no parameter changes them.
 
         Raises:
             ConfigError: The adapter has a rate and no weights, or layers have rates and no order.
         """
+        choose = "start from an encoder with" if is_of_start else "choose"
         rate = self.learning_rates.adapter
         if rate is not None and not adapter.has_weights:
             raise ConfigError(
                 f"optimizer.learning_rates.adapter is {rate:g}, but adapter {adapter.name} has no weights; leave it "
-                "out, or choose an adapter that has some (adapter.name: perceiver)"
+                f"out, or {choose} an adapter that has some (adapter.name: perceiver)"
             )
         if self.layer_decay is not None and not encoder.has_depth_groups:
             raise ConfigError(
                 f"optimizer.layer_decay is {self.layer_decay:g}, but encoder {encoder.name} does not say which of its "
-                "layers come first; set it to null, or choose an encoder with layers (encoder.name: patch_transformer)"
+                "layers come first; set it to null, or "
+                f"{'start from' if is_of_start else 'choose'} an encoder with layers (encoder.name: patch_transformer)"
             )
 
 
