@@ -70,7 +70,8 @@ class PretrainParams(StrictModel):
         checkpoint: States of the training that an interrupted run goes on from.
         resume: Go on from the last state of this run, or of one that differs in nothing but fewer steps. False starts
             anew and removes the states of this run.
-        keep_runs: Number of runs whose folders are kept when a training has ended, the latest ones; all by default.
+        keep_runs: Number of finished runs whose folders are kept when a training has ended, the latest ones; all by
+            default. Unfinished ones that could go on are kept with a line.
         max_skipped_steps: Number of steps whose loss or gradient may be not finite. They are left out; one more stops
             the training.
         publish: Weights of the encoder that is stored: those of the ``last`` step, or of the ``best`` validation.
@@ -131,7 +132,9 @@ class PretrainParams(StrictModel):
 
     @model_validator(mode="after")
     def _encoder_can(self) -> "PretrainParams":
-        self.objective.check_encoder(self.encoder, self.chosen_normalization)
+        self.objective.check_encoder(
+            self.encoder, self.chosen_normalization, self.adapter, is_of_start=self.start != "scratch"
+        )
         return self
 
     @model_validator(mode="after")
@@ -146,7 +149,7 @@ class PretrainParams(StrictModel):
 
     @model_validator(mode="after")
     def _optimizer_fits(self) -> "PretrainParams":
-        self.optimizer.check_model(self.adapter, self.encoder)
+        self.optimizer.check_model(self.adapter, self.encoder, is_of_start=self.start != "scratch")
         return self
 
     @model_validator(mode="after")
@@ -181,10 +184,11 @@ class PretrainParams(StrictModel):
         """Options that decide the result.
 
         Left out are those for the machine, the display, the header's license, what is kept and what is replaced. The
-        weights of a start count themselves, not where they lie.
+        weights of a start count themselves, not where they lie, nor what is accepted of them: ``load`` refuses or does
+        nothing, and weights that a start lacks follow from the seed.
         """
         without = {"accelerator", "deterministic", "devices", "num_nodes", "strategy", "rendezvous"}
-        without |= {"license", "loader", "overwrite", "progress_bar", "start"}
+        without |= {"license", "load", "loader", "overwrite", "progress_bar", "start"}
         without |= {"checkpoint", "keep_runs", "max_skipped_steps", "resume"}
         plain = self.model_dump(mode="json", exclude=without)
         return plain | {"normalization": self.chosen_normalization.model_dump(mode="json")}

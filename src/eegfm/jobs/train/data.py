@@ -48,6 +48,7 @@ def training_data(
     *,
     rank: int = 0,
     world_size: int = 1,
+    phase: str = "pretrain",
     logs_plan: bool = True,
 ) -> TrainingData:
     """Address the windows of a mixture and plan the steps.
@@ -58,6 +59,7 @@ def training_data(
         params: All choices.
         rank: Number of this process.
         world_size: Number of processes.
+        phase: Name of the phase, for messages.
         logs_plan: Whether to say what a step and an epoch hold.
 
     Raises:
@@ -66,11 +68,8 @@ def training_data(
         SplitError: Windows to train on and to validate on share samples.
     """
     mixing = Mixing.of(mixture)
-    weights = mixing.weights
-    if mixing.is_rounded:
-        weights = rounded_weights(weights, params.batch_size, world_size, params.accumulate)
-    training = window_groups(mixture, stores, "train")
-    validation = window_groups(mixture, stores, "validation")
+    weights = _weights(mixing, params, world_size)
+    training, validation = (window_groups(mixture, stores, split) for split in ("train", "validation"))
     check_rows(training, validation)
     of_rank = partial(
         MixturePlan,
@@ -83,14 +82,14 @@ def training_data(
         shuffle=params.shuffle,
         n_cuts=params.accumulate,
     )
+    place = {"rank": rank, "world_size": world_size}
     plan = of_rank(rank=rank, world_size=world_size)
     if logs_plan:
         _log_plan(plan, mixing.drawn_by)
     n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
-    n_validations = params.n_validations(n_steps) if any(validation.values()) else 0
-    params.schedule.check(RunLength(n_steps, n_steps / plan.n_steps_per_epoch, n_validations))
+    _check_schedule(params, n_steps, plan, validates=any(validation.values()))
     if params.loader.verify == "before_training":
-        verify_samples([*chain(*training.values(), *validation.values())], stores, rank=rank, world_size=world_size)
+        verify_samples([*chain(*training.values(), *validation.values())], stores, **place)
     return TrainingData(
         spec=signal_spec(mixture, stores),
         filters=shared_filters(stores, weights),
@@ -98,10 +97,8 @@ def training_data(
         mixture_sha256=mixture_sha256(mixture),
         n_steps=n_steps,
         n_steps_per_epoch=plan.n_steps_per_epoch,
-        training=_loader(plan, None if world_size == 1 else of_rank(), training, stores, n_steps, params),
-        validation=ValidationLoader(
-            validation, stores, plan.counts, params.n_validation_windows, rank=rank, world_size=world_size
-        ),
+        training=_loader(plan, None if world_size == 1 else of_rank(), training, stores, n_steps, params, phase),
+        validation=ValidationLoader(validation, stores, plan.counts, params.n_validation_windows, **place),
         shown={**training, **validation},
     )
 
@@ -113,8 +110,9 @@ def _loader(
     stores: Stores,
     n_steps: int,
     params: PretrainParams,
+    phase: str,
 ) -> TrainingLoader:
-    device, loader = training_device(params.accelerator, "pretrain.accelerator"), params.loader
+    device, loader = training_device(params.accelerator, f"{phase}.accelerator"), params.loader
     if whole is not None and device.type == "cuda":  # the threads of the loader do not know the process's own device
         device = torch.device("cuda", torch.cuda.current_device())
     return TrainingLoader(
@@ -128,6 +126,19 @@ def _loader(
         device_signals=signals_on_device(groups, stores, device, loader.residency, loader.device_memory_ratio),
         whole=whole,
     )
+
+
+def _weights(mixing: Mixing, params: PretrainParams, world_size: int) -> dict[str, float]:
+    """Share of each corpus in every step."""
+    if not mixing.is_rounded:
+        return mixing.weights
+    return rounded_weights(mixing.weights, params.batch_size, world_size, params.accumulate)
+
+
+def _check_schedule(params: PretrainParams, n_steps: int, plan: MixturePlan, *, validates: bool) -> None:
+    """Refuse a schedule that the run cannot go through, now that the data tell how long it is."""
+    n_validations = params.n_validations(n_steps) if validates else 0
+    params.schedule.check(RunLength(n_steps, n_steps / plan.n_steps_per_epoch, n_validations))
 
 
 def _log_plan(plan: MixturePlan, drawn_by: str) -> None:
