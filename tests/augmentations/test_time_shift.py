@@ -26,5 +26,5 @@ def test_shifts_of_no_sample_and_of_whole_windows_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"max_ms 4 of augmentation time_shift is less than a sample \(5 ms\); raise"):
         TimeShift(TimeShiftConfig(max_ms=4), SPEC)
     shift = TimeShift(TimeShiftConfig(max_ms=500), SPEC)
-    with pytest.raises(ConfigError, match="max_ms 500 .* is no less than a window of 500 ms; lower it"):
+    with pytest.raises(ConfigError, match=r"max_ms 500 .* is no less than a window of 500 ms; lower it"):
         shift(make_batch(19, 0.5), Context().window_draws(3, "tuh", 2))

@@ -134,9 +134,7 @@ def supervised_loop(vectors: Tensor, labels: Tensor, temperature: float, allowed
     z, y = vectors.double().numpy(), labels.tolist()
     losses = []
     for i in range(len(z)):
-        others = [
-            a for a in range(len(z)) if a != i and y[i] >= 0 <= y[a] and (allowed is None or bool(allowed[i, a]))
-        ]
+        others = [a for a in range(len(z)) if a != i and y[i] >= 0 <= y[a] and (allowed is None or bool(allowed[i, a]))]
         positives = [a for a in others if y[a] == y[i]]
         if not positives or len(positives) == len(others):
             continue

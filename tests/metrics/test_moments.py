@@ -42,7 +42,7 @@ ALLOWED = noise(8, 8, seed=5) > -0.5
 def test_retrieval_is_the_mean_over_all_choices_of_candidates(n_candidates: int, allowed: Tensor | None) -> None:
     queries = noise(8, 5)
     candidates = queries + 1.2 * noise(8, 5, seed=1)
-    q, c = (v.double().numpy() / np.linalg.norm(v.double().numpy(), axis=1, keepdims=True) for v in (queries, candidates))
+    q, c = ((v.double() / v.double().norm(dim=1, keepdim=True)).numpy() for v in (queries, candidates))
     shares = []
     for i in range(8):
         others = [j for j in range(8) if j != i and (allowed is None or bool(allowed[i, j]))]

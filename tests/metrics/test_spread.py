@@ -43,7 +43,7 @@ def test_mean_sd_equals_a_loop() -> None:
 
 def test_alignment_and_uniformity_equal_a_loop() -> None:
     first, second = 3 * noise(9, 4), noise(9, 4, seed=1)
-    z, q = (v.double().numpy() / np.linalg.norm(v.double().numpy(), axis=1, keepdims=True) for v in (first, second))
+    z, q = ((v.double() / v.double().norm(dim=1, keepdim=True)).numpy() for v in (first, second))
     assert float(alignment(first, second)) == pytest.approx(
         sum(sum((z[i] - q[i]) ** 2) for i in range(9)) / 9, rel=1e-5
     )
