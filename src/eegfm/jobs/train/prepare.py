@@ -89,7 +89,7 @@ def prepare(job: TrainingJob, place: Place = ALONE, refuse: Refuse = refuse_noth
         objective.backbone.encoder_spec,
         checked.fingerprint,
         checked.split_table,
-        job.mixture,
+        data.mixture,
         code,
         phase=job.phase,
         start=start,
@@ -121,12 +121,12 @@ def _checked(job: TrainingJob, place: Place, refuse: Refuse, *, logs_plan: bool 
             f"{phase}.publish is best, but the mixture has no window to validate on; choose publish: last, or keep "
             "persons for validation (split.validation_ratio)"
         )
-    identity = run_identity(params, data, signals_of(mixture, stores), parents=[start] if start else [])
+    identity = run_identity(params, data, signals_of(data.mixture, stores), parents=[start] if start else [])
     fingerprint = named(identity)
     refuse(fingerprint, identity)
     if start:
         check_fit(start, params, data, phase)
-    job = replace(job, params=params, mixture=mixture, stores=stores)
+    job = replace(job, params=params, mixture=data.mixture, stores=stores)
     return _Checked(job, split_table, met, data, fingerprint, identity)
 
 
