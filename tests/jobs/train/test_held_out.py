@@ -10,6 +10,7 @@ import torch
 
 from eegfm.batch import WindowIndex
 from eegfm.jobs.train.held_out import N_WINDOWS_PER_PERSON, held_out_scores, windows_of_persons
+from eegfm.jobs.train.job import TrainingJob
 from eegfm.jobs.train.prepare import prepare
 from eegfm.jobs.train.pretrain import fit_pretraining
 from eegfm.objectives.config import AuxiliaryObjectiveConfig, MaskedConfig
@@ -65,7 +66,7 @@ def test_windows_are_spread_over_all_that_a_person_has() -> None:
 
 def test_scores_are_those_of_a_loop() -> None:
     mixture, stores = labelled()
-    run = prepare(params(), mixture, noise_splits(mixture), stores)
+    run = prepare(TrainingJob(params(), mixture, noise_splits(mixture), stores))
     objective = run.module.objective.eval()
     assert objective.auxiliary is not None
     device = torch.device("cpu")
@@ -104,10 +105,10 @@ def test_labels_that_nobody_held_out_has_have_no_scores() -> None:
     mixture = mixture.assign(
         label_age=mixture["label_age"].mask(is_held_out), label_sex=mixture["label_sex"].mask(is_held_out)
     )
-    run = prepare(params(), mixture, noise_splits(mixture), stores)
+    run = prepare(TrainingJob(params(), mixture, noise_splits(mixture), stores))
     scores = held_out_scores(run.module.objective.eval(), run.data.held_out, stores, torch.device("cpu"), seed=0)
     assert scores == {"held_out_age_n_persons": 0, "held_out_sex_n_persons": 0}
-    no_heads = prepare(params(objective=MaskedConfig()), mixture, noise_splits(mixture), stores)
+    no_heads = prepare(TrainingJob(params(objective=MaskedConfig()), mixture, noise_splits(mixture), stores))
     assert no_heads.data.labels == {}
     assert held_out_scores(no_heads.module.objective, run.data.held_out, stores, torch.device("cpu"), seed=0) == {}
 
