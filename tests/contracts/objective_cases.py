@@ -77,9 +77,15 @@ def build(config: ObjectiveConfig, spec: SignalSpec) -> Objective:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         objective: Objective = config.build(WindowBackbone(encoder, spec))
-        if config.auxiliary is not None:
-            labels = {name: LABELS.get(name, LABELS["age"]) for name in config.labels}
-            objective.auxiliary = config.auxiliary.build(labels, encoder.d_model)
+        with_heads(objective, config)
+    return objective
+
+
+def with_heads(objective: Objective, config: ObjectiveConfig) -> Objective:
+    """The objective with the auxiliary heads that its configuration asks for."""
+    if config.auxiliary is not None:
+        labels = {name: LABELS.get(name, LABELS["age"]) for name in config.labels}
+        objective.auxiliary = config.auxiliary.build(labels, objective.encoder.d_model)
     return objective
 
 

@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from contracts.objective_cases import BRIEF, HEADS, asked, build, context
+from backbones import WindowBackbone
+from contracts.encoder_cases import MENU, Case, Subject, in_microvolts
+from contracts.encoder_cases import make_batch as encoder_batch
+from contracts.objective_cases import BRIEF, HEADS, asked, build, context, with_heads
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.objectives.base import Objective
 from eegfm.objectives.config import (
@@ -15,7 +18,7 @@ from eegfm.objectives.config import (
     MaeConfig,
     MaskedConfig,
     ObjectiveConfig,
-)
+)from zoo.stand_in import braindecode_models
 
 MakeBatch = Callable[..., WindowBatch]
 GAIN = [{"name": "gain"}]
@@ -80,3 +83,19 @@ def test_heads_that_were_not_built_are_noticed(spec: SignalSpec, make_batch: Mak
     objective.auxiliary = None
     with pytest.raises(AssertionError, match="adds its heads"):
         objective(batch, context())
+
+
+@pytest.mark.parametrize("case", MENU)
+def test_heads_alone_train_any_encoder(case: Case) -> None:
+    if case.member == "braindecode":
+        braindecode_models()
+    subject = Subject.of(case)
+    spec = subject.spec()
+    config = AuxiliaryObjectiveConfig(auxiliary=HEADS)
+    config.check_encoder(subject.light)
+    objective = with_heads(config.build(WindowBackbone(subject.encoder_of(spec), spec)), config)
+    objective.train()
+    objective(asked(objective, in_microvolts(encoder_batch(n_windows=4))), context())[0].backward()
+    trained = [p for p in objective.encoder.parameters() if p.grad is not None and bool(p.grad.any())]
+    assert trained, "the labels reach the encoder"
+    assert all(bool(p.grad.isfinite().all()) for p in trained if p.grad is not None)
