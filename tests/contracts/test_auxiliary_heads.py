@@ -18,7 +18,8 @@ from eegfm.objectives.config import (
     MaeConfig,
     MaskedConfig,
     ObjectiveConfig,
-)from zoo.stand_in import braindecode_models
+)
+from zoo.stand_in import braindecode_models
 
 MakeBatch = Callable[..., WindowBatch]
 GAIN = [{"name": "gain"}]
