@@ -193,6 +193,7 @@ def test_the_code_of_a_run_is_what_python_imports_to_train(k: int, imported: lis
     assert {name.partition(".")[0] for name in counted} <= {
         *(
             "adapters",
+            "augmentations",
             "encoders",
             "heads",
             "losses",

@@ -72,19 +72,25 @@ def test_scores_are_those_of_a_loop() -> None:
     device = torch.device("cpu")
     scores = held_out_scores(objective, run.data.held_out, stores, device, seed=0)
     said: dict[str, list[tuple[float, float]]] = {}
+    hits: dict[str, dict[int, list[bool]]] = {}
     for corpus, groups in run.data.held_out.items():
         [group] = groups
         for person in np.unique(group.persons):
             positions = np.flatnonzero(group.persons[group.runs_of(np.arange(len(group)))[0]] == person)
             assert len(positions) <= N_WINDOWS_PER_PERSON
             batch = gather(Draw(group, positions), stores[corpus])
+            with torch.no_grad():
+                answers = objective.auxiliary.predict(objective.backbone(batch).features.pooled)
+            sex = int(batch["targets"]["sex"][0])
+            hits.setdefault(corpus, {}).setdefault(sex, []).append(int(answers["sex"].mean(dim=0).argmax()) == sex)
             truth = float(batch["targets"]["age"][0])
             if math.isnan(truth):
                 continue
-            with torch.no_grad():
-                found = objective.auxiliary.predict(objective.backbone(batch).features.pooled)["age"]
-            said.setdefault(corpus, []).append((truth, float(found.mean())))
+            said.setdefault(corpus, []).append((truth, float(answers["age"].mean())))
     assert {corpus: len(pairs) for corpus, pairs in said.items()} == {"hbn": 3, "tuh": 4}
+    for corpus, by_class in hits.items():
+        recalls = [float(np.mean(of_class)) for of_class in by_class.values()]
+        assert scores[f"held_out_sex_balanced_accuracy_{corpus}"] == pytest.approx(np.mean(recalls))
     centred = []
     for corpus, pairs in said.items():
         truth, predicted = np.array(pairs).T
@@ -96,6 +102,7 @@ def test_scores_are_those_of_a_loop() -> None:
     assert scores["held_out_age_r"] == pytest.approx(within, abs=1e-4)
     assert scores["held_out_age_r_low"] <= scores["held_out_age_r"] <= scores["held_out_age_r_high"]
     assert scores["held_out_sex_n_persons"] == 8
+    assert "held_out_sex_balanced_accuracy" not in scores, "it would be one of telling corpora apart"
     assert not any(math.isnan(value) for value in scores.values())
 
 

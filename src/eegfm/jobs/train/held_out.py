@@ -63,7 +63,8 @@ def held_out_scores(
         bootstrap interval of 95 % over persons) and ``_mae`` in the label's unit; of classes ``_balanced_accuracy``
         with an interval. The same by corpus, ``_<corpus>`` behind the name. Over several corpora, r is that within
         corpora: both sides count from their means in the corpus, or a difference between corpora would be taken for a
-        relation between persons. No scores where nobody has the label, and no r of fewer than three persons.
+        relation between persons; for the same reason classes have no score over several corpora. No scores where nobody
+        has the label, and no r of fewer than three persons.
     """
     heads = objective.auxiliary
     if heads is None:
@@ -164,22 +165,16 @@ def _number_scores(by_corpus: Mapping[str, Answers], seed: int) -> dict[str, flo
 
 
 def _class_scores(by_corpus: Mapping[str, Answers], seed: int) -> dict[str, float]:
-    if not by_corpus:
-        return {"n_persons": 0}
-    confusions = []
-    for answers in by_corpus.values():
-        persons, number = np.unique(answers.person, return_inverse=True)
-        truth, chosen = answers.truth.astype(np.int64), answers.said.argmax(axis=1)
-        confusions.append(confusions_by_person(number, len(persons), truth, chosen, answers.said.shape[1]))
-    counts = np.concatenate(confusions)
+    if len(by_corpus) != 1:
+        return {"n_persons": float(sum(len(np.unique(answers.person)) for answers in by_corpus.values()))}
+    [answers] = by_corpus.values()
+    persons, number = np.unique(answers.person, return_inverse=True)
+    truth, chosen = answers.truth.astype(np.int64), answers.said.argmax(axis=1)
+    counts = confusions_by_person(number, len(persons), truth, chosen, answers.said.shape[1])
     low, high = person_interval(counts, balanced_accuracy, n_resamples=_N_RESAMPLES, seed=seed)
-    score = {"balanced_accuracy": float(balanced_accuracy(counts.sum(axis=0)))}
-    return {
-        "n_persons": float(len(counts)),
-        **score,
-        "balanced_accuracy_low": low,
-        "balanced_accuracy_high": high,
-    }
+    score = float(balanced_accuracy(counts.sum(axis=0)))
+    named = {"balanced_accuracy": score, "balanced_accuracy_low": low, "balanced_accuracy_high": high}
+    return {"n_persons": float(len(persons)), **named}
 
 
 def _within_corpora(values: Sequence[Floats]) -> Floats:
