@@ -165,11 +165,11 @@ def test_older_spelling_runs(outcomes: Outcomes) -> None:
 
 
 def test_a_dropped_cut_asks_for_no_events(outcomes: Outcomes) -> None:
-    """HBN without its task RestingState, on which the cut ``eyes`` of the embedded default depends."""
+    """HBN without its task RestingState, on which the cuts ``eyes`` and ``age`` of the embedded default depend."""
     outcome, folder = outcomes["dropped"]
     assert outcome.code == 0, outcome.err
     counts = pd.read_parquet(folder / "data/08_reporting/hbn/window_counts.parquet")
-    assert set(counts["cut"]) == {"pretrain"}
+    assert set(counts["cut"]) == {"pretrain", "response_time"}
 
 
 def test_registry_list_names_the_pipelines(outcomes: Outcomes) -> None:
