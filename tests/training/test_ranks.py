@@ -80,22 +80,13 @@ SMALL = {
     "batch_size": 20, "n_steps": 20, "log_interval_steps": 1, "validation_interval_steps": 10, "seed": 3,
     "accelerator": "cpu", "progress_bar": False, "gradient_clip": 0.05, "n_validation_windows": 25,
 }  # fmt: skip
+HEADS = [{"name": name, "dropout": 0, "hidden": 8} for name in ("age", "sex")]
 CASES = {
     "masked": {**SMALL, "objective": {"name": "masked"}},
-    # Heads beside masked prediction; whether a label is known differs from window to window, so from rank to rank.
-    "multitask": {
-        **SMALL,
-        "objective": {
-            "name": "masked",
-            "auxiliary": {
-                "weighting": "uncertainty",
-                "heads": [{"name": "age", "dropout": 0, "hidden": 8}, {"name": "sex", "dropout": 0, "hidden": 8}],
-            },
-        },
-    },
     "mae": {
         **SMALL,
-        "objective": {"name": "mae", "mask_ratio": 0.5},
+        # Whether a label is known differs from window to window, so from rank to rank.
+        "objective": {"name": "mae", "mask_ratio": 0.5, "auxiliary": {"weighting": "uncertainty", "heads": HEADS}},
         "gradient_clip": 1000,  # so that sizes count
         "accumulate": 2,
         "weight_average": {"decay": 0.9, "start_ratio": 0.3},
