@@ -48,7 +48,6 @@ CONFIGS: list[ObjectiveConfig] = [
     MaskedConfig(of="normalized", mask_ratio=0.4),
     MaeConfig(target="signal", mask_ratio=0.6, mask={"name": "random"}, decoder_layers=1, decoder_width=32),
     ContrastiveConfig(complementary_ratio=0.5, temperature=0.2, learned_temperature=True, **BRIEF),
-    MaeConfig(auxiliary={**HEADS, "weighting": "uncertainty"}),  # gives no features
     ContrastiveConfig(positives="label", projection={"hidden": 32, "out": 16, "norm": "batch"}),
 ]
 OF_PATCHES = [c for c in CONFIGS if isinstance(c, PatchObjectiveConfig) and c.auxiliary is None]

@@ -25,7 +25,7 @@ MakeBatch = Callable[..., WindowBatch]
 GAIN = [{"name": "gain"}]
 OBJECTIVES = [
     MaskedConfig(auxiliary=HEADS),
-    MaeConfig(auxiliary=HEADS, augment=GAIN),
+    MaeConfig(auxiliary={**HEADS, "weighting": "uncertainty"}, augment=GAIN),
     ContrastiveConfig(auxiliary=HEADS, **BRIEF),
     AuxiliaryObjectiveConfig(auxiliary=HEADS, augment=GAIN),
 ]

@@ -122,7 +122,7 @@ def test_labels_that_nobody_held_out_has_have_no_scores() -> None:
 
 def test_a_training_learns_the_labels_of_persons_that_it_has_not_seen(tmp_path: Path) -> None:
     mixture, stores = labelled()
-    done = fit_pretraining(mixture, stores, params(n_steps=60), tmp_path, splits=noise_splits(mixture))
+    done = fit_pretraining(mixture, stores, params(n_steps=40), tmp_path, splits=noise_splits(mixture))
     assert done.metrics["held_out_age_r"] > 0.8
     assert done.metrics["held_out_age_n_persons"] == 7
     assert done.metrics["val_age_mae_tuh"] > 0
