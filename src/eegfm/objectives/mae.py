@@ -35,7 +35,13 @@ class Mae(PatchObjective):
     def __init__(self, config: MaeConfig, backbone: Backbone) -> None:
         super().__init__(config, backbone)
         self.config: MaeConfig = config
-        self.decoder = CrossDecoder(config, self.encoder.d_model, self.encoder.d_token, self.n_values)
+        self.decoder = CrossDecoder(
+            config.decoder_width,
+            config.decoder_layers,
+            d_model=self.encoder.d_model,
+            d_token=self.encoder.d_token,
+            n_values=self.n_values,
+        )
 
     def mask(self, batch: WindowBatch, context: Context) -> Masking:
         """Leave masked tokens out; see the base class."""

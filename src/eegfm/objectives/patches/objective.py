@@ -7,10 +7,8 @@ tokens, M masked tokens, K target values of one channel.
 import logging
 from abc import abstractmethod
 from collections.abc import Iterable
-from functools import partial
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
@@ -18,13 +16,12 @@ from torch.nn.functional import mse_loss
 from eegfm.batch import StoredBatch, WindowBatch
 from eegfm.encoders.base import Encoded
 from eegfm.encoders.tokens import Tokens, Visible, take
-from eegfm.errors import ConfigError
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import Context
 from eegfm.objectives.base import LossOutput, Objective, Reconstruction
 from eegfm.objectives.patches.config import PatchObjectiveConfig, listed_choices
+from eegfm.objectives.patches.grids import TokenGrids, mixes_channels
 from eegfm.objectives.patches.masks.draw import Grid, MaskDrawer
-from eegfm.objectives.patches.masks.places import Places, rows_of
 from eegfm.objectives.patches.rows import Rows
 from eegfm.objectives.patches.targets import PatchTargets, token_group_mask
 
@@ -70,7 +67,7 @@ class PatchObjective(Objective):
     def __init__(self, config: PatchObjectiveConfig, backbone: Backbone) -> None:
         super().__init__(config, backbone)
         self.config = config
-        encoder, spec = backbone.encoder, backbone.encoder_spec
+        encoder = backbone.encoder
         config.check_leaks(backbone.leaks, type(encoder).__name__)
         if backbone.leaks:
             logger.warning("masked patches leak into every token, as allowed: %s", listed_choices(backbone.leaks))
@@ -82,13 +79,8 @@ class PatchObjective(Objective):
         )
         self.targets = PatchTargets(config.target, config.of, config.high_hz, backbone)
         self.n_values = encoder.channels_per_token * self.targets.n_values
-        self._places_m = {
-            name: rows_of(montage.positions(), encoder.channels_per_token) for name, montage in spec.montages.items()
-        }
-        is_mixed = _mixes_channels(config, backbone)
-        for montage, n_samples in spec.n_samples.items():
-            places_m, n_patches = self._places_m[montage], n_samples // encoder.patch_samples
-            self.masks.check(Grid(len(places_m), n_patches, partial(np.asarray, places_m), whole_patches=is_mixed))
+        self.grids = TokenGrids(backbone)
+        self.grids.check(self.masks, whole_patches=mixes_channels(config.mask, backbone))
 
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Estimate mean and standard deviation of each frequency; samples need none."""
@@ -96,16 +88,7 @@ class PatchObjective(Objective):
 
     def grid(self, batch: WindowBatch, n_rows: int, n_patches: int) -> tuple[Rows, Grid]:
         """Find the rows of tokens that masks are drawn of."""
-        rows = Rows.of(self.backbone, batch, n_rows)
-
-        def places() -> Places:
-            found = self._places_m[batch["montage"]]
-            if len(found) != n_rows:  # an augmentation left channels out
-                positions_m = batch["channel_positions"][0].cpu().numpy()
-                found = rows_of(positions_m, self.encoder.channels_per_token)
-            return found if rows.index is None else found[rows.index.numpy()]
-
-        return rows, Grid(rows.n, n_patches, places, rows.present, whole_patches="target_signal" in batch)
+        return self.grids.of(batch, n_rows, n_patches, whole_patches="target_signal" in batch)
 
     @abstractmethod
     def mask(self, batch: WindowBatch, context: Context) -> Masking:
@@ -164,22 +147,6 @@ class PatchObjective(Objective):
             "unit": self.targets.unit,
             "frequencies_hz": list(self.targets.frequencies_hz),
         }
-
-
-def _mixes_channels(config: PatchObjectiveConfig, backbone: Backbone) -> bool:
-    """Whether learned weights mix channels, so that all channels of a patch must be masked together.
-
-    Raises:
-        ConfigError: The mask cannot.
-    """
-    mixes = any(True for _ in backbone.adapter.parameters())
-    if mixes and not config.mask.hides_whole_patches:
-        raise ConfigError(
-            f"objective.mask.name {config.mask.name} leaves channels of a masked patch visible, and an adapter that "
-            "learns could write the target of one channel into another; choose random, time_block or "
-            "rectangular_visible, or adapter.name: none"
-        )
-    return mixes
 
 
 @torch.no_grad()
