@@ -135,6 +135,16 @@ class PretrainParams(StrictModel):
         return self
 
     @model_validator(mode="after")
+    def _batches_are_whole(self) -> "PretrainParams":
+        if self.accumulate > 1 and self.objective.needs_whole_batch:
+            raise ValueError(
+                f"accumulate is {self.accumulate}, and the loss of objective {self.objective.name} is one of the whole "
+                "micro-batch, which cannot be cut into parts; set accumulate: 1, and a smaller batch_size if memory is "
+                "short"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _schedule_ends(self) -> "PretrainParams":
         n_validations = None if self.n_steps is None else self.n_validations(self.n_steps)
         self.schedule.check(RunLength(self.n_steps, self.n_epochs, n_validations))

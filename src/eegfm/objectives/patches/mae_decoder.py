@@ -30,7 +30,7 @@ class CrossDecoder(nn.Module):
 
     def __init__(self, width: int, n_layers: int, *, d_model: int, d_token: int | None, n_values: int) -> None:
         super().__init__()
-        W = width
+        self.width = W = width
         self.memory = nn.Sequential(nn.LayerNorm(d_model), nn.Linear(d_model, W))
         self.place = None if d_token is None else nn.Linear(d_token, W)
         self.layers = nn.ModuleList(CrossLayer(W) for _ in range(n_layers))
@@ -48,7 +48,7 @@ class CrossDecoder(nn.Module):
         Returns:
             (B, M, K).
         """
-        times = patch_embedding(tokens.n_patches, self.head[0].normalized_shape[0], encoded.device)
+        times = patch_embedding(tokens.n_patches, self.width, encoded.device)
         places = times.repeat(tokens.n_rows, 1).unsqueeze(0)
         if self.place is not None:
             places = self.place(tokens.position) + places
