@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from backbones import WindowBackbone
-from contracts.encoder_cases import MEMBERS, Case, Subject, in_microvolts, make_batch, noise
+from contracts.encoder_cases import IS_FULL, MEMBERS, Case, Subject, in_microvolts, make_batch, noise
 from eegfm.batch import WindowBatch
 from eegfm.errors import ConfigError
 from eegfm.nn.context import Context
@@ -26,6 +26,8 @@ LIGHT: dict[str, dict[str, Any]] = {
     "cbramod": {"n_layers": 1},
     "femba": {"d_token": 8, "n_layers": 1},
 }
+DEFAULT = ("patch_transformer", "luna", "cbramod")
+"""One that leaves tokens out, one with a vector per patch, one whose tokens have no place."""
 SUBJECTS = {name: Subject.of(Case(name, name, light)) for name, light in LIGHT.items()}
 CONFIGS: dict[str, ObjectiveConfig] = {
     "jepa": JepaConfig(),
@@ -57,7 +59,7 @@ class Watched:
         return prediction, target, scored, context
 
 
-@pytest.fixture(params=LIGHT)
+@pytest.fixture(params=LIGHT if IS_FULL else DEFAULT)
 def member(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
