@@ -24,17 +24,22 @@ def expected_blocks(context: Context, n_windows: int) -> Tensor:
     return (noise * (N_PATCHES - 2 + 1)).long() + torch.arange(2)
 
 
+@pytest.mark.parametrize("has_bad_channels", [False, True])
 @pytest.mark.parametrize("encoder", ["patch_transformer", "conv"])
-def test_the_loss_is_that_of_the_teachers_vectors_of_hidden_blocks(encoder: str) -> None:
+def test_the_loss_is_that_of_the_teachers_vectors_of_hidden_blocks(encoder: str, has_bad_channels: bool) -> None:
     choices = (ConvConfig(d_model=32, n_layers=1),) if encoder == "conv" else ()
     objective, batch, context = build(JepaConfig(loss="l2"), *choices), windows(), Context(seed=3)
+    mask = torch.ones(4, N_CHANNELS, dtype=torch.bool)
+    if has_bad_channels:
+        mask[0, 1], mask[2, 2:] = False, False
+    batch["channel_mask"] = mask
     nn.init.zeros_(objective.predictor.head[1].weight)
     nn.init.constant_(objective.predictor.head[1].bias, 0.25)
     loss, logs, _ = objective(batch, context)
     whole = objective.backbone.eval()(batch).vectors.view(4, N_CHANNELS, N_PATCHES, -1)
     patches = expected_blocks(context, 4)
-    hidden = torch.stack([whole[b][:, patches[b]] for b in range(4)])
-    torch.testing.assert_close(loss, (normalized_vectors(hidden) - 0.25).square().mean())
+    hidden = [normalized_vectors(whole[b][mask[b]][:, patches[b]]) for b in range(4)]
+    torch.testing.assert_close(loss, torch.stack([(vectors - 0.25).square().mean() for vectors in hidden]).mean())
     assert logs.keys() == {"loss", "baseline_loss", "cosine", "target_sd", "window_sd"}
 
 

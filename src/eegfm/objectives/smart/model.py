@@ -82,7 +82,7 @@ def hidden_tokens(grid: Grid, ratio: Tensor, draws: WindowDraws) -> Tensor:
     noise, present = draws.uniform(grid.n_tokens), grid.present_tokens
     if present is None:
         present = torch.ones_like(noise, dtype=torch.bool)
-    return _lowest(noise.masked_fill(~present, torch.inf), ratio, present.sum(dim=1, keepdim=True)) & present
+    return _lowest(noise.masked_fill(~present, torch.inf), ratio, present.sum(dim=1, keepdim=True))
 
 
 def hidden_patches(grid: Grid, ratio: Tensor, draws: WindowDraws) -> Tensor:
