@@ -98,6 +98,7 @@ def quieten() -> None:
         logger.propagate = True
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # the module's means are those of all ranks
+    warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # teachers always are
     emitter = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     if not any(isinstance(f, _NoTips) for f in emitter.filters):
         emitter.addFilter(_NoTips())

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import layer_norm
 
 from eegfm.batch import StoredBatch, WindowBatch, channel_padding
+from eegfm.encoders.base import Encoder
 from eegfm.inference.backbone import Backbone
 from eegfm.losses.pointwise import negative_cosine, pointwise_loss
 from eegfm.metrics.spread import mean_sd
@@ -56,6 +57,11 @@ class LatentObjective(Objective):
     def is_of_tokens(self) -> bool:
         """Whether the encoder gives a vector for each token; else it does for each patch of all channels."""
         return self.encoder.traits.output == "tokens"
+
+    @property
+    def encoders(self) -> list[Encoder]:
+        """The trained encoder, and the teacher's."""
+        return [self.encoder, *([] if self.teacher is None else [self.teacher.backbone.encoder])]
 
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Let the teacher begin with the weights that training begins with."""
