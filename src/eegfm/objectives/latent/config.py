@@ -1,6 +1,6 @@
 """Configuration of what the objectives share that predict vectors of an encoder. No torch here."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -58,8 +58,6 @@ class LatentConfig(HidingConfig):
         loss: Distance between predictions and targets: ``smooth_l1`` (with its seam at 1), ``l2``, or ``cosine``, 1
             minus the cosine similarity.
     """
-
-    default_pairing: ClassVar[str | None] = None
 
     teacher_decay: float = Field(default=0.996, ge=0, lt=1)
     loss: Literal["smooth_l1", "l2", "cosine"] = "smooth_l1"
