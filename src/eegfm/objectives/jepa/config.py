@@ -15,9 +15,9 @@ class JepaConfig(LatentConfig):
     """Predict vectors of hidden patches from vectors of the others, knowing where they are (I-JEPA, arXiv 2301.08243).
 
     Signal-JEPA (arXiv 2403.11772) hides channels in one place of the scalp; this is ``mask.name: spatial_block``. The
-    default hides a block of time in all channels: it suits encoders that give one vector for all channels of a patch,
-    adapters that mix channels, and montages of few channels. Random patches are near visible ones, and the paper finds
-    that blocks teach more (its table 6).
+    default hides two blocks of time in all channels: it suits encoders that give one vector for all channels of a
+    patch, adapters that mix channels, and montages of few channels. The paper (section 3) wants hidden blocks that are
+    large, and a context that is spread out; single random patches are near visible ones.
 
     Args:
         mask: Which patches are hidden together, see ``eegfm.objectives.patches.masks.config``.
@@ -32,7 +32,7 @@ class JepaConfig(LatentConfig):
     implementation: ClassVar[str] = "eegfm.objectives.jepa.model:Jepa"
 
     name: Literal["jepa"] = "jepa"
-    mask: MaskConfig = TimeBlockMask()
+    mask: MaskConfig = TimeBlockMask(n_blocks=2)
     mask_ratio: float = Field(default=0.5, gt=0, lt=1)
     teacher: Literal["ema", "none"] = "ema"
     regularization: RegularizationConfig = NoRegularizationConfig()

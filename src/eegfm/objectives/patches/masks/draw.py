@@ -22,7 +22,7 @@ from eegfm.objectives.patches.exact import (
     others,
     visible_grid,
 )
-from eegfm.objectives.patches.masks.config import MaskBase, RectangleMask
+from eegfm.objectives.patches.masks.config import MaskBase, RectangleMask, TimeBlockMask
 from eegfm.objectives.patches.masks.places import Places, groups_of_neighbours, ranks_by_distance
 
 
@@ -115,8 +115,14 @@ class MaskDrawer:
         n = self._n_units(grid)
         if self.mask.name != "time_block":
             return lowest(draws.uniform(grid.n_patches), n)
-        first = (draws.uniform(1) * (grid.n_patches - n + 1)).long()
-        return first + torch.arange(n)
+        assert isinstance(self.mask, TimeBlockMask)
+        n_places = grid.n_patches - n + 1
+        n_blocks = min(self.mask.n_blocks, n, n_places)
+        if n_blocks == 1:
+            return (draws.uniform(1) * n_places).long() + torch.arange(n)
+        # Each block stands in one of the places before, between and behind the visible patches.
+        places = lowest(draws.uniform(n_places), n_blocks)
+        return places[:, torch.arange(n) * n_blocks // n] + torch.arange(n)
 
     def _unit(self, grid: Grid) -> str:
         return "patches" if grid.whole_patches else self.mask.unit
