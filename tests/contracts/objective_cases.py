@@ -16,7 +16,6 @@ from eegfm.objectives.base import Objective
 from eegfm.objectives.config import (
     AnyObjectiveConfig,
     ContrastiveConfig,
-    JepaConfig,
     MaeConfig,
     MaskedConfig,
     ObjectiveConfig,
@@ -46,7 +45,6 @@ CONFIGS: list[ObjectiveConfig] = [
     MaskedConfig(of="normalized", mask_ratio=0.4),
     MaeConfig(target="signal", mask_ratio=0.6, mask={"name": "random"}, decoder_layers=1, decoder_width=32),
     ContrastiveConfig(complementary_ratio=0.5, temperature=0.2, learned_temperature=True, **BRIEF),
-    JepaConfig(teacher="none", regularization={"name": "sigreg"}, mask={"name": "spatial_block"}, loss="cosine"),
     ContrastiveConfig(positives="label", projection={"hidden": 32, "out": 16, "norm": "batch"}),
 ]
 OF_PATCHES = [config for config in CONFIGS if isinstance(config, PatchObjectiveConfig)]

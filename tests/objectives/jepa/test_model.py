@@ -53,7 +53,8 @@ def test_gradients_reach_the_encoder_through_what_is_visible_only() -> None:
 
 
 def test_without_a_teacher_gradients_reach_the_targets() -> None:
-    objective, batch = build(JepaConfig(**NONE, regularization={"name": "vicreg"})), windows()
+    config = JepaConfig(**NONE, regularization={"name": "vicreg"}, mask={"name": "spatial_block"}, loss="cosine")
+    objective, batch = build(config), windows()
     signal = batch["signal"].requires_grad_()
     output = objective(batch, Context(seed=3))
     output.loss.backward()
