@@ -69,6 +69,11 @@ class Objective(nn.Module, ABC):
         """The encoder that is trained."""
         return self.backbone.encoder
 
+    @property
+    def encoders(self) -> list[Encoder]:
+        """All encoders that a step runs: the one that is trained, and those that look on, such as a teacher's."""
+        return [self.encoder]
+
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Estimate statistics of the data before the first step.
 
