@@ -8,7 +8,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from eegfm.objectives.patches.exact import others
 from eegfm.objectives.patches.masks.draw import Grid, MaskDrawer
 from eegfm.objectives.patches.masks.places import Places, rows_of
 from eegfm.objectives.patches.rows import Rows
-from eegfm.objectives.patches.targets.base import Asked, Place, Scores, Source, token_group_mask
+from eegfm.objectives.patches.targets.base import Asked, Place, Scores, Source, Target, token_group_mask
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class PatchObjective(Objective):
         )
         self._source = Source(backbone, config.of, config.high_hz, tokenizer)
         self.targets = nn.ModuleDict({target.label: target.build(self._source) for target in config.target})
-        self.n_values = sum(target.n_outputs for target in self.targets.values())
+        self.n_values = sum(target.n_outputs for target in self._targets)
         self._places_m = {
             name: rows_of(montage.positions(), encoder.channels_per_token) for name, montage in spec.montages.items()
         }
@@ -95,13 +95,17 @@ class PatchObjective(Objective):
 
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Estimate the statistics of targets: means, standard deviations, how often codes occur; samples need none."""
-        targets = [target for target in self.targets.values() if target.needs_statistics]
+        targets = [target for target in self._targets if target.needs_statistics]
         for batch in batches if targets else ():
             asked = Asked.of(self._source, batch, self.backbone.prepare(batch), context.stage)
             for target in targets:
                 target.observe(asked)
         for target in targets:
             target.finish()
+
+    @property
+    def _targets(self) -> list[Target]:
+        return [cast(Target, target) for target in self.targets.values()]
 
     def grid(self, batch: WindowBatch, n_rows: int, n_patches: int) -> tuple[Rows, Grid]:
         """Find the rows of tokens that masks are drawn of."""
@@ -136,7 +140,7 @@ class PatchObjective(Objective):
         masking = self.mask(windows, context)
         asked = self._asked(batch, windows, context)
         mask = token_group_mask(self.encoder, windows, masking.tokens.n_patches)
-        everything = [target(asked) for target in self.targets.values()]
+        everything = [target(asked) for target in self._targets]
         scores = self._scores(masking, masking.masked, everything, mask)
         visible = others(masking.masked, everything[0].shape[1])
         if self.config.visible_weight and visible.shape[1]:
@@ -149,11 +153,14 @@ class PatchObjective(Objective):
         self, masking: Masking, index: Tensor, everything: Sequence[Tensor], mask: Tensor | None
     ) -> list[Scores]:
         """Scores of each target on the tokens (B, M)."""
-        sizes = [target.n_outputs for target in self.targets.values()]
-        outputs = self.predict(masking, index).float().split(sizes, dim=-1)
         place = Place(index, masking.masked, mask)
-        asked = zip(self.targets.values(), outputs, everything, strict=True)
-        return [target.scores(self.config.loss, own, values, place) for target, own, values in asked]
+        asked = zip(self._targets, self._outputs(masking, index), everything, strict=True)
+        return [target.scores(self.config.loss, outputs, values, place) for target, outputs, values in asked]
+
+    def _outputs(self, masking: Masking, index: Tensor) -> Sequence[Tensor]:
+        """(B, M, K) predictions of each target."""
+        sizes = [target.n_outputs for target in self._targets]
+        return torch.split(self.predict(masking, index).float(), sizes, dim=-1)
 
     def _summed(self, scores: Sequence[Scores], masking: Masking) -> LossOutput:
         """Weighted sum over targets, and the logs."""
@@ -161,8 +168,8 @@ class PatchObjective(Objective):
         total = Scores(*(sum(parts[1:], start=parts[0]) for parts in zip(*weighted, strict=True)))
         logs: dict[str, Tensor] = {}
         if len(scores) > 1:
-            labels = [target.label for target in self.config.target]
-            logs = {f"{label}_{k}": v for label, own in zip(labels, scores, strict=True) for k, v in own._asdict().items()}
+            for target, own in zip(self.config.target, scores, strict=True):
+                logs |= {f"{target.label}_{name}": value for name, value in own._asdict().items()}
         if self.config.query_specialization:
             likeness = query_likeness(self.encoder.query_attention(masking.tokens))
             logs["query_specialization"] = likeness
@@ -185,18 +192,15 @@ class PatchObjective(Objective):
         asked = self._asked(batch, windows, context)
         N, (B, C, _) = asked.patches.shape[1], windows["signal"].shape
         everywhere = torch.arange(N, device=asked.patches.device).expand(B, -1)
-        outputs = self.predict(masking, everywhere).float().split([t.n_outputs for t in self.targets.values()], dim=-1)
-        for target, predicted in zip(self.targets.values(), outputs, strict=True):
-            values = target(asked)
-            true = target.physical(values)
-            if true is None:
+        for target, outputs in zip(self._targets, self._outputs(masking, everywhere), strict=True):
+            values: Tensor = target(asked)
+            true, prediction = target.physical(values), target.physical(outputs.reshape(values.shape))
+            if true is None or prediction is None:
                 continue
-            prediction = target.physical(predicted.reshape(values.shape))
-            assert prediction is not None
-            mask = self._by_channel(Visible(masking.masked).mask(N)[..., None, None].expand(-1, -1, values.shape[2], -1), C)
+            is_masked = Visible(masking.masked).mask(N)[..., None, None].expand(*values.shape[:3], 1)
             return {
                 "signal_uv": windows["signal_uv"].detach(),
-                "mask": mask[..., 0] & windows["channel_mask"].unsqueeze(-1),
+                "mask": self._by_channel(is_masked, C)[..., 0] & windows["channel_mask"].unsqueeze(-1),
                 "target": self._by_channel(true, C),
                 "prediction": self._by_channel(prediction, C),
                 "unit": target.unit,
@@ -208,7 +212,8 @@ class PatchObjective(Objective):
         """(B, N, G, K) values of tokens as (B, C, P, K)."""
         B, N, G, K = values.shape
         n_rows = -(-n_channels // G)
-        return values.view(B, n_rows, N // n_rows, G, K).transpose(2, 3).reshape(B, n_rows * G, -1, K)[:, :n_channels]
+        by_row = values.reshape(B, n_rows, N // n_rows, G, K).transpose(2, 3)
+        return by_row.reshape(B, n_rows * G, -1, K)[:, :n_channels]
 
 
 def _mixes_channels(config: PatchObjectiveConfig, backbone: Backbone) -> bool:

@@ -1,7 +1,7 @@
 """Base of the targets: what is asked of each token, and the score of a prediction.
 
-Shapes: B windows, C channels, R rows of G channels, P patches per row, N = R * P tokens, M tokens asked for, S samples of
-a patch, K values of one channel of a token.
+Shapes: B windows, C channels, R rows of G channels, P patches per row, N = R * P tokens, M tokens asked for, S samples
+of a patch, K values of one channel of a token.
 """
 
 from abc import ABC, abstractmethod

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from eegfm.batch import StoredBatch
@@ -66,8 +66,8 @@ class Codes(Target):
         return cast(Tokenizer, self._tokenizer[0])
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        self._tokenizer[0]._apply(fn)
-        return super()._apply(fn, recurse)
+        self._tokenizer[0]._apply(fn)  # type: ignore[no-untyped-call]
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def observe(self, asked: Asked) -> None:
         """Count codes, each batch by its windows; see the base class."""

@@ -37,7 +37,7 @@ class SignalTarget(TargetBase):
 
 
 class NormalizedSignalTarget(TargetBase):
-    """Samples of a patch, minus their mean, over their standard deviation (He et al. 2022, arXiv 2111.06377, section 3).
+    """Samples of a patch, minus their mean, over their standard deviation (He et al. 2022, arXiv 2111.06377).
 
     Amplitudes of patches, channels and persons are not asked for.
 
@@ -127,7 +127,5 @@ def _unlike(targets: tuple[TargetBase, ...]) -> tuple[TargetBase, ...]:
     return targets
 
 
-Targets = Annotated[
-    tuple[TargetConfig, ...], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_unlike)
-]
+Targets = Annotated[tuple[TargetConfig, ...], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_unlike)]
 """One target or several."""

@@ -76,7 +76,7 @@ class LogCovariance(Standardised):
         """Show the mean over the places of each band; see the base class."""
         values = super().physical(outputs)
         assert values is not None
-        return values.unflatten(-1, (len(BANDS_HZ), len(PLACES))).mean(dim=-1)
+        return values.view(*values.shape[:-1], len(BANDS_HZ), len(PLACES)).mean(dim=-1)
 
     def _pooled_logarithm(self, signal_uv: Tensor, windows: WindowBatch) -> Tensor:
         """(B, C, 4 Z) pooled rows, in log10."""
@@ -113,7 +113,7 @@ class LogCovariance(Standardised):
         """
         scaled = matrices / self.centre
         identity = torch.eye(scaled.shape[-1], dtype=scaled.dtype, device=scaled.device)
-        total = math.log(self.centre) * weights
+        total: Tensor = math.log(self.centre) * weights
         for node, weight in zip(self.nodes.unbind(), self.node_weights.unbind(), strict=True):
             factor, _ = torch.linalg.cholesky_ex((1 - node) * identity + node * scaled)
             solved = torch.cholesky_solve(weights.expand(*scaled.shape[:2], -1, -1), factor)
@@ -129,8 +129,8 @@ class LogCovariance(Standardised):
         angles = (unit @ self.places.T).clamp(-1, 1).acos()
         logits = -angles.square() / (2 * _REACH_RAD**2)
         present = windows["channel_mask"].unsqueeze(-1)
-        weights = logits.masked_fill(~present, -1e9).softmax(dim=1)
-        return weights * present
+        weights: Tensor = logits.masked_fill(~present, -1e9).softmax(dim=1) * present
+        return weights
 
 
 def _places() -> Tensor:

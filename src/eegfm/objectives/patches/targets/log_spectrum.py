@@ -50,13 +50,15 @@ class LogSpectrum(Standardised):
         spectra = self._log_spectrum(asked.patches)
         if self.minus == "slope":
             with torch.autocast(spectra.device.type, enabled=False):
-                return spectra @ self.residual
+                left: Tensor = spectra @ self.residual
+                return left
         if self.minus == "window":
             n_patches = asked.signal.shape[2] // asked.patches.shape[3]
-            by_row = spectra.unflatten(1, (-1, n_patches))
-            return (by_row - by_row.mean(dim=2, keepdim=True)).flatten(1, 2)
+            by_row = spectra.view(len(spectra), -1, n_patches, *spectra.shape[2:])
+            return (by_row - by_row.mean(dim=2, keepdim=True)).view_as(spectra)
         if self.persons is not None:
-            return spectra - self.persons(asked, spectra)[:, None, None]
+            means: Tensor = self.persons(asked, spectra)
+            return spectra - means[:, None, None]
         return spectra
 
     @torch.no_grad()
@@ -94,7 +96,8 @@ def _without_line(frequencies_hz: list[float]) -> Tensor:
         )
     over = torch.tensor(frequencies_hz, dtype=torch.float64).log10()
     basis = torch.linalg.qr(torch.stack((torch.ones_like(over), over), dim=1)).Q
-    return (torch.eye(len(over), dtype=torch.float64) - basis @ basis.T).float()
+    residual: Tensor = torch.eye(len(over), dtype=torch.float64) - basis @ basis.T
+    return residual.float()
 
 
 def _refuse_single_patches(source: Source) -> None:
@@ -102,6 +105,6 @@ def _refuse_single_patches(source: Source) -> None:
     for montage, n_samples in source.backbone.encoder_spec.n_samples.items():
         if n_samples // encoder.patch_samples < 2:
             raise ConfigError(
-                f"objective.target log_spectrum minus window: windows of montage {montage} are one patch, whose mean is "
-                "the patch itself; choose another target, or use longer windows (cuts.*.length_s)"
+                f"objective.target log_spectrum minus window: windows of montage {montage} are one patch, whose mean "
+                "is the patch itself; choose another target, or use longer windows (cuts.*.length_s)"
             )

@@ -76,7 +76,7 @@ class PersonMeans(nn.Module):
         n_windows = sum(len(seen.mean) for seen in self._seen if seen.corpus == corpus)
         if not of_corpus:
             self._numbers.pop(corpus, None)
-            logger.warning("Target minus person: %s numbers no persons; windows are measured against themselves", corpus)
+            logger.warning("Target minus person: %s has no persons; windows are measured against themselves", corpus)
             return
         person = torch.cat([seen.person[seen.is_there] for seen in of_corpus if seen.person is not None])
         means = torch.cat([seen.mean[seen.is_there] for seen in of_corpus])
