@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from eegfm.batch import StoredBatch, WindowBatch
 from eegfm.errors import ConfigError
+from eegfm.nn.context import Context
 from eegfm.objectives.config import MaskedConfig
 from eegfm.objectives.patches.targets.base import Asked, Place, Source, Target
 from eegfm.objectives.patches.targets.config import CodesTarget
@@ -87,6 +88,15 @@ def test_the_tokenizer_is_frozen_moves_along_and_is_not_stored(own: Source) -> N
 def test_without_a_tokenizer_the_command_that_makes_it_is_named(source: Callable[..., Source]) -> None:
     with pytest.raises(ConfigError, match=r"there is none; make it with: kedro run --pipelines=tokenizer"):
         MaskedConfig(target=["signal", "codes"]).build(source().backbone)
+
+
+def test_what_is_shown_is_the_first_target_that_can_be(
+    source: Callable[..., Source], windows: Callable[..., WindowBatch]
+) -> None:
+    own = source(tokenizer=Drawn())
+    objective = MaskedConfig(target=["codes", "signal"]).build(own.backbone, own.tokenizer)
+    assert objective.reconstruct(windows(), Context())["unit"] == "uV"
+    assert MaskedConfig(target="codes").build(own.backbone, own.tokenizer).reconstruct(windows(), Context()) is None
 
 
 def test_another_number_of_tokens_is_refused(
