@@ -76,8 +76,16 @@ SMALL = {
 }  # fmt: skip
 CASES = {
     "masked": {**SMALL, "objective": {"name": "masked"}},
-    "mae": {**SMALL, "objective": {"name": "mae", "mask_ratio": 0.5, "visible_weight": 0.1, "target": [
-        {"name": "log_spectrum", "minus": "person"}, "amplitude_phase"]}, "gradient_clip": 1000},  # so that sizes count
+    "mae": {
+        **SMALL,
+        "objective": {
+            "name": "mae",
+            "mask_ratio": 0.5,
+            "visible_weight": 0.1,
+            "target": [{"name": "log_spectrum", "minus": "person"}, "amplitude_phase"],
+        },
+        "gradient_clip": 1000,
+    },  # so that sizes count
 }
 
 

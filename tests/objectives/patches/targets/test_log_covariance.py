@@ -13,14 +13,14 @@ from eegfm.errors import ConfigError
 from eegfm.objectives.patches.targets.base import Asked, Source, Target
 from eegfm.objectives.patches.targets.config import LogCovarianceTarget
 from eegfm.objectives.patches.targets.log_covariance import BANDS_HZ, PLACES, LogCovariance, _quadrature
-from eegfm.signal.montages.canonical import canonical_montage
-from objectives.patches.targets.conftest import C, T
+from eegfm.signal.montages.canonical import CanonicalName, canonical_montage
+from objectives.patches.targets.conftest import MONTAGE, C, T
 
 Array = NDArray[np.float64]
 
 
 def place_weights(positions_m: Array) -> Array:
-    """(C, 10) Gaussian weights of the angle to each place; they add up to one."""
+    """(C, 10) Gaussian weights of the angle to each place; they add up to a tenth of the channels."""
     montage = canonical_montage("1010_64")
     weights = np.empty((len(positions_m), len(PLACES)))
     for k, name in enumerate(PLACES):
@@ -28,7 +28,7 @@ def place_weights(positions_m: Array) -> Array:
         for c, at in enumerate(positions_m):
             cosine = at @ place / np.linalg.norm(at) / np.linalg.norm(place)
             weights[c, k] = np.exp(-(np.degrees(np.arccos(min(cosine, 1.0))) ** 2) / (2 * 20**2))
-    return weights / weights.sum(axis=0)
+    return weights / weights.sum(axis=0) * len(positions_m) / 10
 
 
 def expected_rows(signal_uv: Array, positions_m: Array, shrinkage: float = 0.1) -> Array:
@@ -72,6 +72,28 @@ def test_rows_equal_those_of_the_logarithms_of_eigenvalues(
         expected = expected_rows(batch["signal"][b].double().numpy()[real], positions_m)
         np.testing.assert_allclose(found[b, real, 0].numpy(), expected, atol=2e-4)
     assert torch.equal(found[1, 0], torch.zeros(4, 40))
+
+
+def field_rows(name: CanonicalName, source: Source) -> Array:
+    """(B, 19, 40) rows of the channels nearest to those of the 10-20 system, of one smooth field on the scalp."""
+    montage = canonical_montage(name)
+    generator = torch.Generator().manual_seed(0)
+    sources = torch.nn.functional.normalize(torch.randn(20, 3, generator=generator), dim=1)
+    active = torch.linspace(10, 60, 20).view(20, 1) * torch.randn(4, 20, T, generator=generator)
+    at = torch.nn.functional.normalize(torch.from_numpy(montage.positions()), dim=1)
+    signal = (-((at @ sources.T).clamp(-1, 1).acos() ** 2) / 0.72).exp() @ active
+    mask = torch.ones(4, montage.n_channels, dtype=torch.bool)
+    target = LogCovariance(LogCovarianceTarget(), source)
+    windows: Any = {"channel_positions": torch.from_numpy(montage.positions()).expand(4, -1, -1), "channel_mask": mask}
+    rows = target._pooled_logarithm(signal - signal.mean(dim=1, keepdim=True), windows)
+    nearest = torch.nn.functional.normalize(torch.from_numpy(MONTAGE.positions()), dim=1) @ at.T
+    return rows[:, nearest.argmax(dim=1)].double().numpy()
+
+
+def test_montages_agree(source: Callable[..., Source]) -> None:
+    few, many = (field_rows(name, source()) for name in ("1020_19", "1010_64"))
+    assert np.corrcoef(few.ravel(), many.ravel())[0, 1] > 0.98
+    assert many.std() == pytest.approx(few.std(), rel=0.2)
 
 
 def test_it_is_standardised_without_bad_channels(

@@ -25,11 +25,11 @@ _ERROR = 1e-7  # of the logarithm, relative
 
 
 class LogCovariance(Standardised):
-    """Row of each channel in the logarithm of the window's covariance, in four bands, averaged around ten places.
+    """Row of each channel in the logarithm of the window's covariance, in four bands, summed around ten places.
 
     In each band, the covariance of the real channels is shrunk towards a multiple of the identity; its matrix logarithm
     (log-Euclidean metric: Arsigny et al. 2006, doi 10.1002/mrm.20965) has one row for each channel. The columns are
-    averaged with Gaussian weights of the angle to each place. A channel has the same target at all times of a window.
+    summed with Gaussian weights of the angle to each place. A channel has the same target at all times of a window.
 
     Args:
         config: Shrinkage.
@@ -121,7 +121,11 @@ class LogCovariance(Standardised):
         return total
 
     def _weights(self, windows: WindowBatch) -> Tensor:
-        """(B, C, Z) weights of the real channels around each place; they add up to one."""
+        """(B, C, Z) weights of the real channels around each place; they add up to the number of channels for a place.
+
+        Elements of the logarithm beside the diagonal shrink as the same scalp gets more channels, so that sums around a
+        place agree where means do not.
+        """
         positions_m = windows["channel_positions"]
         if "second_positions" in windows:
             positions_m = (positions_m + windows["second_positions"]) / 2
@@ -129,7 +133,8 @@ class LogCovariance(Standardised):
         angles = (unit @ self.places.T).clamp(-1, 1).acos()
         logits = -angles.square() / (2 * _REACH_RAD**2)
         present = windows["channel_mask"].unsqueeze(-1)
-        weights: Tensor = logits.masked_fill(~present, -1e9).softmax(dim=1) * present
+        shares = logits.masked_fill(~present, -1e9).softmax(dim=1) * present
+        weights: Tensor = shares * (present.sum(dim=1, keepdim=True) / len(PLACES))
         return weights
 
 
