@@ -86,9 +86,8 @@ class LogCovariance(Standardised):
         n = is_there.sum(dim=1).clamp_min(1)[:, None]
         mean_power = covariance.diagonal(dim1=-2, dim2=-1).sum(dim=-1) / n + self.floor_uv2
         unit = (1 - self.shrinkage) / mean_power[..., None, None] * covariance
-        # Absent channels are alone, with a power of one: the logarithm has zeros there.
-        own = self.shrinkage * is_there + (1 - is_there)
-        shrunk = unit + torch.diag_embed(own).unsqueeze(1)
+        # Absent channels are alone there, and none of the others: their columns have no weight.
+        shrunk = unit + self.shrinkage * torch.eye(unit.shape[-1], dtype=unit.dtype, device=unit.device)
         rows = self._logarithm_times(shrunk, weights) + mean_power.log()[..., None, None] * weights
         rows = rows * is_there[:, None, :, None]
         return rows.transpose(1, 2).flatten(2) / math.log(10)
