@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from eegfm.adapters.config import AdapterConfig
+from eegfm.augmentations.config import AugmentationConfig
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.encoders.config import AnyEncoderConfig
 from eegfm.encoders.published import PUBLISHED
@@ -18,11 +19,15 @@ from eegfm.jobs.weights.config import ExportFormat, ImportParams
 from eegfm.mixture.config import MixtureParams
 from eegfm.nn.load_report import LoadExceptions
 from eegfm.normalizations.config import NormalizationConfig
+from eegfm.project.config_loader import merged
 from eegfm.project.corpus_params import CorpusParams
+from eegfm.project.parameters import check_parameters, with_defaults
+from eegfm.project.phase_blocks import with_starts
 from eegfm.splits.config import SplitParams
 from eegfm.training.blocks import FreezeRule, LoadParams
 from eegfm.training.config import PretrainParams
 from eegfm.training.optimizers.config import OptimizerConfig
+from eegfm.training.pairings import PairConfig
 from eegfm.training.schedules.config import ScheduleConfig
 from eegfm.windows.config import TaskConfig, WindowConfig, WindowParams
 from kedro_project import PROJECT_ROOT
@@ -123,6 +128,19 @@ def test_every_normalization_is_documented_and_its_examples_work() -> None:
         PretrainParams.model_validate({**yaml.safe_load(block)["pretrain"], "n_steps": 1})
 
 
+def test_every_augmentation_is_documented_with_every_option_and_its_default() -> None:
+    page = (PROJECT_ROOT / "docs" / "augmentations.md").read_text(encoding="utf-8")
+    rows = {row.split("`")[1]: row for row in page.splitlines() if row.startswith("| `") and row != "| `name`"}
+    for member in get_args(get_args(AugmentationConfig)[0]):
+        row = rows[member.model_fields["name"].default]
+        for option, field in member.model_fields.items():
+            if isinstance(field.default, str):
+                assert option == "name" or f"`{option}" in row
+            else:
+                said = str(field.default).lower() if isinstance(field.default, bool) else f"{field.default:g}"
+                assert re.search(rf"`{option}` \({said}\b", row), f"{row}: {option}"
+
+
 def test_the_normalization_of_every_encoder_is_documented() -> None:
     page = (PROJECT_ROOT / "docs" / "normalizations.md").read_text(encoding="utf-8")
     rows = [row for row in page.split("## What encoders take")[1].split("\n## ")[0].splitlines() if row[:1] == "|"]
@@ -176,8 +194,30 @@ def test_every_schedule_is_documented_with_its_options() -> None:
 
 def test_the_example_of_windows_is_valid() -> None:
     text = (PROJECT_ROOT / "docs" / "windows.md").read_text(encoding="utf-8")
-    [block] = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    block, pairs = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     assert len(WindowParams.model_validate(block["hbn"]["window"]).cuts) == 3
+    assert MixtureParams.model_validate(pairs["mix"]).cuts == ("movies", "eyes")
+    assert set(PretrainParams.model_validate({"n_steps": 1, **pairs["pretrain"]}).chosen_pairs or ()) == {"hbn", "tuh"}
+
+
+def test_pairings_are_documented_with_every_parameter() -> None:
+    words = code_words("windows.md")
+    members = get_args(get_args(PairConfig)[0])
+    assert {member.model_fields["name"].default for member in members} <= words
+    assert {name for member in members for name in member.model_fields} - {"name"} <= words
+
+
+def test_the_examples_of_training_can_be_added_to_the_base() -> None:
+    files = sorted((PROJECT_ROOT / "conf" / "base").glob("parameters*.yml"))
+    base = {key: value for file in files for key, value in yaml.safe_load(file.read_text(encoding="utf-8")).items()}
+    text = (PROJECT_ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    assert len(blocks) == 10
+    for block in blocks:
+        assert set(block) <= {"phases", "pretrain", "adapt"}
+        length = {} if "n_epochs" in block.get("adapt", {}) else {"n_steps": 9}
+        two_phases = {"phases": ["pretrain", "adapt"], "adapt": length} if "adapt" in block else {}
+        check_parameters(with_starts(with_defaults(merged(merged(base, two_phases), block)), merged))
 
 
 def test_starting_and_freezing_are_documented_with_every_parameter() -> None:

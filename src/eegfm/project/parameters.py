@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from eegfm.config import StrictModel
 from eegfm.errors import ConfigError
 from eegfm.evaluation.config import ProbeParams
+from eegfm.evaluation.tasks import probed_tasks
 from eegfm.jobs.report.config import ReportParams
 from eegfm.jobs.weights.config import ExportParams, ImportParams
 from eegfm.mixture.config import MixtureParams
@@ -18,13 +19,14 @@ from eegfm.project.model_folder import checked_model
 from eegfm.project.phase_blocks import (
     PHASES,
     checked_phases,
-    params_model,
     refuse_name_of_phase,
     refuse_other_than_start,
     refuse_unlisted,
 )
 from eegfm.signal.config import SignalParams
 from eegfm.splits.config import TUH_FAMILIES, Roles, SplitParams
+from eegfm.training.config import PretrainParams
+from eegfm.training.pairings import by_corpus, multiples
 from eegfm.training.phases import Phase
 
 SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
@@ -136,7 +138,7 @@ def parameter_identities(parameters: Mapping[str, Any]) -> dict[str, dict[str, A
         if key in SHARED_PARAMETERS:
             found[f"params:{key}"] = checked(SHARED_PARAMETERS[key], value, key)
         elif key in phases:
-            found[f"params:{key}"] = checked(params_model(key), value, key)
+            found[f"params:{key}"] = checked(PretrainParams, value, key)
         elif key not in (*PLACES, PHASES):
             corpus = checked(CorpusParams, value, key)
             found |= {f"params:{key}.{name}": getattr(corpus, name) for name in CorpusParams.model_fields}
@@ -161,14 +163,20 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
         if strangers:
             raise ConfigError(f"parameter split.{key} names {strangers[0]!r}, no corpus; {_known(strangers[0], known)}")
     if "probe" in parameters and roles.probe:
-        _check_cut(parameters, roles.probe, parameters["probe"]["task"], "probe.task")
+        _check_tasks(parameters, roles.probe)
     for name in roles.pretrain:
-        _check_cut(parameters, name, mix.cut, "mix.cut")
+        cuts = sorted(parameters[name]["window"]["cuts"])
+        if mix.cut not in cuts:
+            raise ConfigError(f"parameter mix.cut: {name}.window.cuts has no {mix.cut!r}; {_known(mix.cut, cuts)}")
+    known = sorted({cut for name in roles.pretrain for cut in parameters[name]["window"]["cuts"]})
+    for cut in mix.cuts if roles.pretrain else ():
+        if cut not in known:
+            raise ConfigError(f"parameter mix.cuts: no corpus of corpora.pretrain has {cut!r}; {_known(cut, known)}")
 
 
 def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles: Roles) -> None:
     """Check the block of each phase, and what it shares with the phase before it and with the mixture."""
-    params = {phase.name: checked(params_model(phase.name), parameters[phase.name], phase.name) for phase in phases}
+    params = {phase.name: checked(PretrainParams, parameters[phase.name], phase.name) for phase in phases}
     refuse_other_than_start(phases, params)
     for key, one in params.items():
         try:
@@ -176,6 +184,11 @@ def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles:
         except ConfigError as error:
             raise ConfigError(f"parameter {key}: {error}") from error
     mix = checked(MixtureParams, parameters.get("mix", {}), "mix")
+    for key, one in params.items():
+        try:
+            _check_pairs(parameters, one, mix, roles)
+        except ConfigError as error:
+            raise ConfigError(f"parameter {key}: {error}") from error
     # Shares by size or by hours follow from the windows; training checks them.
     if {*roles.pretrain} <= {*mix.given_weights} and roles.pretrain and mix.by != "hours":
         total = sum(mix.given_weights[name] for name in roles.pretrain)
@@ -183,20 +196,47 @@ def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles:
         for key, one in params.items():
             n_ranks = one.num_nodes * (1 if one.devices == "auto" else one.devices)  # the least
             try:
-                batch_counts(weights, one.batch_size, n_ranks, one.accumulate)
+                of_pairs = None if one.chosen_pairs is None else by_corpus(one.chosen_pairs, weights)
+                of_batch = None if of_pairs is None else multiples(of_pairs, n_ranks)
+                batch_counts(weights, one.batch_size, n_ranks, one.accumulate, multiples=of_batch)
             except ConfigError as error:
                 raise ConfigError(f"parameter {key}: {error}") from error
 
 
-def _check_cut(parameters: Mapping[str, Any], corpus: str, cut: str, key: str) -> None:
-    cuts = sorted(parameters[corpus]["window"]["cuts"])
-    if cut not in cuts:
-        raise ConfigError(f"parameter {key}: {corpus}.window.cuts has no {cut!r}; {_known(cut, cuts)}")
-    if key == "probe.task":
-        kind = checked(CorpusParams, parameters[corpus], corpus).window.cuts[cut].target_spec.kind
-        if kind not in ("binary", "multiclass"):
+def _check_pairs(parameters: Mapping[str, Any], params: PretrainParams, mix: MixtureParams, roles: Roles) -> None:
+    """Refuse pairs of a cut that the mixture or a corpus lacks."""
+    if params.chosen_pairs is None or not roles.pretrain:
+        return
+    for corpus, pairings in by_corpus(params.chosen_pairs, roles.pretrain).items():
+        cuts = parameters[corpus]["window"]["cuts"]
+        for pairing in pairings:
+            cut = pairing.cut or mix.cut
+            if cut not in cuts:
+                raise ConfigError(
+                    f"pairs {pairing.name} of corpus {corpus} are of cut {cut!r}, which {corpus}.window.cuts has not; "
+                    f"{_known(cut, sorted(cuts))}; name a cut of its own in pairs.{corpus}, or choose other pairs there"
+                )
+            if cut not in (mix.cut, *mix.cuts):
+                raise ConfigError(
+                    f"pairs {pairing.name} are of cut {cut!r}, which the mixture lacks: it holds "
+                    f"{', '.join((mix.cut, *mix.cuts))}; add {cut} to mix.cuts, or name another in pairs.cut"
+                )
+
+
+def _check_tasks(parameters: Mapping[str, Any], corpora: Sequence[str]) -> None:
+    """Refuse tasks of a probe without windows, or with windows that a probe cannot predict."""
+    params = checked(ProbeParams, parameters["probe"], "probe")
+    cuts = {name: checked(CorpusParams, parameters[name], name).window.cuts for name in corpora}
+    for task in probed_tasks(params, cuts):
+        kind, where = cuts[task.corpus][task.cut].target_spec.kind, f"{task.corpus}.window.cuts.{task.cut}"
+        if kind not in ("binary", "multiclass", "regression"):
             raise ConfigError(
-                f"parameter {key}: {corpus}.window.cuts.{cut} is {kind}; a probe needs windows with a class each"
+                f"parameter probe.tasks: {where} is {kind}; a probe needs windows with a class or a number each"
+            )
+        if kind == "regression" and task.asked.method == "logistic":
+            raise ConfigError(
+                f"parameter probe.tasks: task {task.name!r} asks for method logistic, and {where} has numbers; "
+                "they are fitted by ridge, leave method out"
             )
 
 

@@ -1,6 +1,7 @@
 """Parameters of a phase of training. No torch and no Lightning here."""
 
 import re
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import NonNegativeInt, PositiveFloat, model_validator
@@ -20,6 +21,7 @@ from eegfm.training.blocks import (
     WeightAverageParams,
 )
 from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
+from eegfm.training.pairings import PairConfig, PairParams, by_corpus, pairing_named
 from eegfm.training.phases import Start
 from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
 from eegfm.training.schedules.length import RunLength
@@ -40,6 +42,8 @@ class PretrainParams(StrictModel):
         reference: Reference of the windows for the encoder.
         bad_channels: ``mask`` leaves them out of the average and of all that the encoder sees; ``interpolate`` puts in
             their place what splines through the good scalp electrodes say. See ``eegfm.nn.rereference.Rereference``.
+        pairs: Pairs of windows that an objective trains on which trains on pairs: one pairing or a list for all
+            corpora, or such by corpus. Those of a list take turns. The objective's own pairing if not given.
         batch_size: Windows per optimizer step, all corpora together; the corpus weights must divide it.
         accumulate: Parts that each micro-batch is cut into; only one of them is in memory, their gradients add up to
             one optimizer step. See docs/training.md for what is no longer that of the whole micro-batch.
@@ -70,7 +74,8 @@ class PretrainParams(StrictModel):
         checkpoint: States of the training that an interrupted run goes on from.
         resume: Go on from the last state of this run, or of one that differs in nothing but fewer steps. False starts
             anew and removes the states of this run.
-        keep_runs: Number of runs whose folders are kept when a training has ended, the latest ones; all by default.
+        keep_runs: Number of finished runs whose folders are kept when a training has ended, the latest ones; all by
+            default. Unfinished ones that could go on are kept with a line.
         max_skipped_steps: Number of steps whose loss or gradient may be not finite. They are left out; one more stops
             the training.
         publish: Weights of the encoder that is stored: those of the ``last`` step, or of the ``best`` validation.
@@ -87,6 +92,7 @@ class PretrainParams(StrictModel):
     schedule: ScheduleConfig = WarmupCosineConfig()
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
     bad_channels: BadChannels = "mask"
+    pairs: PairParams | None = None
     batch_size: Count = 40
     accumulate: Count = 1
     n_steps: Number | None = None
@@ -129,9 +135,53 @@ class PretrainParams(StrictModel):
         """The normalization that is configured, or the encoder's own."""
         return self.normalization or self.encoder.default_normalization
 
+    @property
+    def chosen_pairs(self) -> tuple[PairConfig, ...] | dict[str, tuple[PairConfig, ...]] | None:
+        """The pairs that are configured, or the objective's own; None for an objective that trains on windows."""
+        default = self.objective.default_pairing
+        return self.pairs if self.pairs is not None or default is None else (pairing_named(default),)
+
+    def drawn_cuts(self, corpora: Iterable[str]) -> list[str | None]:
+        """Cuts of a mixture of these corpora that are drawn from; None is the one of ``mix.cut``.
+
+        Raises:
+            ConfigError: A corpus has no pairing.
+        """
+        if self.chosen_pairs is None:
+            return [None]
+        return [pairing.cut for chosen in by_corpus(self.chosen_pairs, corpora).values() for pairing in chosen]
+
+    @model_validator(mode="after")
+    def _pairs_stay_whole(self) -> "PretrainParams":
+        if self.chosen_pairs is None:
+            return self
+        if not self.objective.trains_on_pairs:
+            raise ValueError(
+                f"pairs are given, but objective {self.objective.name} draws windows one by one; leave pairs out, or "
+                "choose an objective on pairs, such as contrastive"
+            )
+        if self.shuffle.run_windows > 1:
+            raise ValueError(
+                f"shuffle.run_windows is {self.shuffle.run_windows}, but pairs are shuffled one by one; leave shuffle "
+                "out"
+            )
+        return self
+
     @model_validator(mode="after")
     def _encoder_can(self) -> "PretrainParams":
-        self.objective.check_encoder(self.encoder, self.chosen_normalization)
+        self.objective.check_encoder(
+            self.encoder, self.chosen_normalization, self.adapter, is_of_start=self.start != "scratch"
+        )
+        return self
+
+    @model_validator(mode="after")
+    def _batches_are_whole(self) -> "PretrainParams":
+        if self.accumulate > 1 and self.objective.needs_whole_batch:
+            raise ValueError(
+                f"accumulate is {self.accumulate}, and the loss of objective {self.objective.name} is one of the whole "
+                "micro-batch, which cannot be cut into parts; set accumulate: 1, and a smaller batch_size if memory is "
+                "short"
+            )
         return self
 
     @model_validator(mode="after")
@@ -146,7 +196,7 @@ class PretrainParams(StrictModel):
 
     @model_validator(mode="after")
     def _optimizer_fits(self) -> "PretrainParams":
-        self.optimizer.check_model(self.adapter, self.encoder)
+        self.optimizer.check_model(self.adapter, self.encoder, is_of_start=self.start != "scratch")
         return self
 
     @model_validator(mode="after")
@@ -181,12 +231,14 @@ class PretrainParams(StrictModel):
         """Options that decide the result.
 
         Left out are those for the machine, the display, the header's license, what is kept and what is replaced. The
-        weights of a start count themselves, not where they lie.
+        weights of a start count themselves, not where they lie, nor what is accepted of them: ``load`` refuses or does
+        nothing, and weights that a start lacks follow from the seed.
         """
         without = {"accelerator", "deterministic", "devices", "num_nodes", "strategy", "rendezvous"}
-        without |= {"license", "loader", "overwrite", "progress_bar", "start"}
+        without |= {"license", "load", "loader", "overwrite", "progress_bar", "start"}
         without |= {"checkpoint", "keep_runs", "max_skipped_steps", "resume"}
-        plain = self.model_dump(mode="json", exclude=without)
+        resolved = self.model_copy(update={"pairs": self.chosen_pairs})
+        plain = resolved.model_dump(mode="json", exclude=without)
         return plain | {"normalization": self.chosen_normalization.model_dump(mode="json")}
 
 

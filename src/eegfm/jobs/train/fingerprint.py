@@ -35,8 +35,8 @@ NO_WEIGHTS = (
     *("training.state", "jobs.train.resume", "jobs.train.runs", "overwrite"),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),
     # These start processes and carry over what the others need and give.
-    *("ranks.ends", "ranks.logs", "ranks.start", "printable"),
-    *("jobs.train.devices", "jobs.train.exchange", "jobs.train.launch", "jobs.train.result"),
+    *("ranks.ends", "ranks.logs", "ranks.place", "ranks.start", "printable"),
+    *("jobs.train.devices", "jobs.train.exchange", "jobs.train.job", "jobs.train.launch", "jobs.train.result"),
 )
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""
 NO_TRAINING = {"publish"}
@@ -80,6 +80,7 @@ def named(identity: Mapping[str, Any]) -> str:
 def training_code(params: PretrainParams, job: str = PRETRAIN) -> dict[str, str]:
     """Hash each module that decides weights: the job and what it imports, and the members that are chosen."""
     chosen = (*implementations(params), *implementations(params.chosen_normalization))
+    chosen += (*implementations(params.chosen_pairs),)
     return module_hashes(job, *chosen, without=NO_WEIGHTS)
 
 

@@ -7,25 +7,22 @@ tokens, M masked tokens, K predicted values.
 import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import NamedTuple, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from eegfm.batch import StoredBatch, WindowBatch
 from eegfm.encoders.base import Encoded
 from eegfm.encoders.tokens import Tokens, Visible
-from eegfm.errors import ConfigError
 from eegfm.inference.backbone import Backbone
 from eegfm.losses.queries import query_likeness
 from eegfm.nn.context import Context
 from eegfm.objectives.base import LossOutput, Objective, Reconstruction
 from eegfm.objectives.patches.config import PatchObjectiveConfig, listed_choices
 from eegfm.objectives.patches.exact import others
+from eegfm.objectives.patches.grids import TokenGrids, mixes_channels
 from eegfm.objectives.patches.masks.draw import Grid, MaskDrawer
-from eegfm.objectives.patches.masks.places import Places, rows_of
 from eegfm.objectives.patches.rows import Rows
 from eegfm.objectives.patches.targets.base import Asked, Place, Scores, Source, Target, token_group_mask
 
@@ -72,7 +69,7 @@ class PatchObjective(Objective):
     def __init__(self, config: PatchObjectiveConfig, backbone: Backbone, tokenizer: nn.Module | None = None) -> None:
         super().__init__(config, backbone)
         self.config = config
-        encoder, spec = backbone.encoder, backbone.encoder_spec
+        encoder = backbone.encoder
         config.check_leaks(backbone.leaks, type(encoder).__name__)
         if backbone.leaks:
             logger.warning("masked patches leak into every token, as allowed: %s", listed_choices(backbone.leaks))
@@ -85,13 +82,9 @@ class PatchObjective(Objective):
         self._source = Source(backbone, config.of, config.high_hz, tokenizer)
         self.targets = nn.ModuleDict({target.label: target.build(self._source) for target in config.target})
         self.n_values = sum(target.n_outputs for target in self._targets)
-        self._places_m = {
-            name: rows_of(montage.positions(), encoder.channels_per_token) for name, montage in spec.montages.items()
-        }
-        is_mixed = _mixes_channels(config, backbone)
-        for montage, n_samples in spec.n_samples.items():
-            places_m, n_patches = self._places_m[montage], n_samples // encoder.patch_samples
-            self.masks.check(Grid(len(places_m), n_patches, partial(np.asarray, places_m), whole_patches=is_mixed))
+        self.grids = TokenGrids(backbone)
+        self.grids.check(self.masks, whole_patches=mixes_channels(config.mask, backbone))
+        _check_sight(config, self.masks, self.grids, backbone)
 
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Estimate the statistics of targets: means, standard deviations, how often codes occur; samples need none."""
@@ -109,16 +102,7 @@ class PatchObjective(Objective):
 
     def grid(self, batch: WindowBatch, n_rows: int, n_patches: int) -> tuple[Rows, Grid]:
         """Find the rows of tokens that masks are drawn of."""
-        rows = Rows.of(self.backbone, batch, n_rows)
-
-        def places() -> Places:
-            found = self._places_m[batch["montage"]]
-            if len(found) != n_rows:  # an augmentation left channels out
-                positions_m = batch["channel_positions"][0].cpu().numpy()
-                found = rows_of(positions_m, self.encoder.channels_per_token)
-            return found if rows.index is None else found[rows.index.numpy()]
-
-        return rows, Grid(rows.n, n_patches, places, rows.present, whole_patches="target_signal" in batch)
+        return self.grids.of(batch, n_rows, n_patches, whole_patches="target_signal" in batch)
 
     @abstractmethod
     def mask(self, batch: WindowBatch, context: Context) -> Masking:
@@ -218,17 +202,19 @@ class PatchObjective(Objective):
         return by_row.reshape(B, n_rows * G, -1, K)[:, :n_channels]
 
 
-def _mixes_channels(config: PatchObjectiveConfig, backbone: Backbone) -> bool:
-    """Whether learned weights mix channels, so that all channels of a patch must be masked together.
-
-    Raises:
-        ConfigError: The mask cannot.
-    """
-    mixes = any(True for _ in backbone.adapter.parameters())
-    if mixes and not config.mask.hides_whole_patches:
-        raise ConfigError(
-            f"objective.mask.name {config.mask.name} leaves channels of a masked patch visible, and an adapter that "
-            "learns could write the target of one channel into another; choose random, time_block or "
-            "rectangular_visible, or adapter.name: none"
-        )
-    return mixes
+def _check_sight(config: PatchObjectiveConfig, masks: MaskDrawer, grids: TokenGrids, backbone: Backbone) -> None:
+    """Refuse an encoder that would see nothing of what is visible."""
+    encoder, is_mixed = backbone.encoder, mixes_channels(config.mask, backbone)
+    for montage, grid in grids.longest(whole_patches=is_mixed).items():
+        unit = masks.unit(grid)
+        if is_mixed:
+            why, instead = "the adapter learns, so whole patches are masked", "an adapter without weights"
+        else:
+            why = f"windows of montage {montage} have {grid.n_rows} x {grid.n_patches} tokens (channels x patches)"
+            why += "" if unit == "tokens" else f", of which whole {unit} are masked"
+            instead = "objective.mask.name: random, or windows of more channels or patches (cuts.*.length_s)"
+        visible = {
+            "channels": grid.n_rows > 1 and unit != "patches",
+            "patches": grid.n_patches > 1 and unit != "channels",
+        }
+        config.check_sight(encoder.sight, type(encoder).__name__, why, **visible, instead=instead)
