@@ -87,7 +87,13 @@ CASES = {
     "mae": {
         **SMALL,
         # Whether a label is known differs from window to window, so from rank to rank.
-        "objective": {"name": "mae", "mask_ratio": 0.5, "auxiliary": {"weighting": "uncertainty", "heads": HEADS}},
+        "objective": {
+            "name": "mae",
+            "mask_ratio": 0.5,
+            "visible_weight": 0.1,
+            "target": [{"name": "log_spectrum", "minus": "person"}, "amplitude_phase"],
+            "auxiliary": {"weighting": "uncertainty", "heads": HEADS},
+        },
         "gradient_clip": 1000,  # so that sizes count
         "accumulate": 2,
         "weight_average": {"decay": 0.9, "start_ratio": 0.3},

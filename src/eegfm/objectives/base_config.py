@@ -42,6 +42,11 @@ class ObjectiveConfig(Buildable):
         return self.default_pairing is not None
 
     @property
+    def needs_tokenizer(self) -> bool:
+        """Whether it predicts the codes of a tokenizer, which is trained before."""
+        return False
+
+    @property
     def needs_whole_batch(self) -> bool:
         """Whether its loss is one of the whole micro-batch, which can then not be cut into parts (``accumulate``)."""
         return self.trains_on_pairs
