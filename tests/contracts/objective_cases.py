@@ -9,7 +9,7 @@ from torch import Tensor
 from backbones import WindowBackbone
 from eegfm.batch import Pairs, SignalSpec, WindowBatch
 from eegfm.config import Buildable
-from eegfm.encoders.config import PatchTransformerConfig
+from eegfm.encoders.config import LabramConfig, PatchTransformerConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.nn.context import Context
 from eegfm.objectives.base import Objective
@@ -24,6 +24,10 @@ from eegfm.objectives.config import (
 
 MakeBatch = Callable[..., WindowBatch]
 BRIEF = {"projection": {"hidden": 32, "out": 16}}
+NARROW = {**BRIEF, "n_codes": 32, "d_code": 16, "n_decoder_layers": 1, "decay": 0.9}
+SMALL = PatchTransformerConfig(d_model=32, head_size=16, n_layers=2)
+OWN = {"tokenizer": LabramConfig(n_maps=4, n_heads=4, n_layers=1, patch_samples=100, layer_scale=0.0)}
+"""Encoders of the objectives that train no others."""
 
 
 def members(union: object) -> list[type[Buildable]]:
@@ -35,7 +39,7 @@ def members(union: object) -> list[type[Buildable]]:
 
 def _small(member: type[Buildable]) -> ObjectiveConfig:
     """Defaults, but narrow networks."""
-    return member.model_validate({name: v for name, v in BRIEF.items() if name in member.model_fields})
+    return member.model_validate({name: v for name, v in NARROW.items() if name in member.model_fields})
 
 
 CONFIGS: list[ObjectiveConfig] = [
@@ -53,20 +57,20 @@ OF_PATCHES = [config for config in CONFIGS if isinstance(config, PatchObjectiveC
 def said(config: ObjectiveConfig) -> str:
     """Name of a case: what differs from the defaults."""
     plain, default = config.model_dump(mode="json"), type(config)().model_dump(mode="json")
-    return "-".join([config.name, *(f"{k}={v}" for k, v in plain.items() if v != default[k] and k not in BRIEF)])
+    return "-".join([config.name, *(f"{k}={v}" for k, v in plain.items() if v != default[k] and k not in NARROW)])
 
 
 def draws(config: ObjectiveConfig) -> bool:
     """Whether anything of the objective is drawn: masks or views."""
-    return bool(config.augment) or config.name != "isc"
+    return bool(config.augment) or config.name not in ("isc", "tokenizer")
 
 
 def context(seed: int = 0) -> Context:
     return Context(seed=seed)
 
 
-def build(config: Buildable, spec: SignalSpec) -> Objective:
-    encoder = new_encoder(PatchTransformerConfig(d_model=32, head_size=16, n_layers=2), spec, seed=0)
+def build(config: ObjectiveConfig, spec: SignalSpec) -> Objective:
+    encoder = new_encoder(OWN.get(config.name, SMALL), spec, seed=0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         objective: Objective = config.build(WindowBackbone(encoder, spec))

@@ -8,6 +8,7 @@ from eegfm.objectives.base_config import ObjectiveConfig
 from eegfm.objectives.contrastive.config import ContrastiveConfig
 from eegfm.objectives.isc.config import IscConfig
 from eegfm.objectives.patches.config import MaeConfig, MaskedConfig, PatchObjectiveConfig
+from eegfm.objectives.tokenizer.config import TokenizerConfig
 
 __all__ = [
     "AnyObjectiveConfig",
@@ -17,6 +18,9 @@ __all__ = [
     "MaskedConfig",
     "ObjectiveConfig",
     "PatchObjectiveConfig",
+    "TokenizerConfig",
 ]
 
-AnyObjectiveConfig = Annotated[MaskedConfig | MaeConfig | ContrastiveConfig | IscConfig, Field(discriminator="name")]
+AnyObjectiveConfig = Annotated[
+    MaskedConfig | MaeConfig | ContrastiveConfig | IscConfig | TokenizerConfig, Field(discriminator="name")
+]
