@@ -31,6 +31,11 @@ class ObjectiveConfig(Buildable):
         """Whether its batches hold pairs of windows: its loss compares them, and is one of the whole micro-batch."""
         return self.default_pairing is not None
 
+    @property
+    def needs_tokenizer(self) -> bool:
+        """Whether it predicts the codes of a tokenizer, which is trained before."""
+        return False
+
     def check_encoder(self, encoder: EncoderConfig, normalization: NormalizationBase | None = None) -> None:
         """Refuse an encoder that cannot do what this objective asks, before anything is built.
 

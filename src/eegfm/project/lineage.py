@@ -286,7 +286,7 @@ def _or_accept(node: Node, catalog: Catalog, stale: Iterable[Stale]) -> str:
     """Further advice if only the encoder belongs to another generation."""
     is_one = all(isinstance(catalog[one.entry], CheckpointDataset) for one in stale)
     key, params = _params(node, catalog)
-    if is_one and trains(node):
+    if is_one and trains(node) and {one.entry for one in stale} == {start_of(node)}:
         file = _path(catalog[start_of(node)])
         return f", or start from the file as it is: ENCODER={file} with --params={maker_key(node)}.start=file"
     if not is_one or not hasattr(params, "accept_other_data"):

@@ -18,6 +18,7 @@ from eegfm.project.model_folder import checked_model
 from eegfm.project.phase_blocks import (
     PHASES,
     checked_phases,
+    checked_tokenizer,
     params_model,
     refuse_name_of_phase,
     refuse_other_than_start,
@@ -25,7 +26,8 @@ from eegfm.project.phase_blocks import (
 )
 from eegfm.signal.config import SignalParams
 from eegfm.splits.config import TUH_FAMILIES, Roles, SplitParams
-from eegfm.training.phases import Phase
+from eegfm.training.config import TokenizerParams
+from eegfm.training.phases import TOKENIZER, Phase
 
 SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
     "corpora": Roles,
@@ -36,6 +38,7 @@ SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
     "report": ReportParams,
     "signal": SignalParams,
     "split": SplitParams,
+    TOKENIZER: TokenizerParams,
 }
 """Top-level parameters that are neither ``phases`` nor the name of a phase or of a corpus."""
 PLACES = ("data", "model")
@@ -73,7 +76,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> Roles:
     """
     if "corpora" not in parameters:
         raise ConfigError("parameters: 'corpora' is missing; it names the corpora to pretrain and to probe on")
-    phases = checked_phases(parameters)
+    phases, _ = checked_phases(parameters), checked_tokenizer(parameters)
     shared = {*SHARED_PARAMETERS, *PLACES, PHASES, *(phase.name for phase in phases)}
     corpora = [key for key in parameters if key not in shared]
     for name in corpora:
@@ -170,6 +173,8 @@ def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles:
     """Check the block of each phase, and what it shares with the phase before it and with the mixture."""
     params = {phase.name: checked(params_model(phase.name), parameters[phase.name], phase.name) for phase in phases}
     refuse_other_than_start(phases, params)
+    if any(phase.needs_tokenizer for phase in phases):
+        params[TOKENIZER] = checked(TokenizerParams, parameters.get(TOKENIZER, {}), TOKENIZER)
     for key, one in params.items():
         try:
             one.schedule.check_corpora(roles.pretrain)

@@ -1,15 +1,17 @@
 """Parameters of a phase of training. No torch and no Lightning here."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import NonNegativeInt, PositiveFloat, model_validator
 
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import Count, Number, StrictModel
-from eegfm.encoders.config import AnyEncoderConfig, PatchTransformerConfig
+from eegfm.encoders.config import AnyEncoderConfig, LabramConfig, PatchTransformerConfig
+from eegfm.encoders.labram.tokenizer_config import TOKENIZER_ENCODER
 from eegfm.normalizations.config import NormalizationBase, NormalizationConfig
-from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
+from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig, TokenizerConfig
 from eegfm.recording import BadChannels
 from eegfm.training.blocks import (
     CheckpointParams,
@@ -23,6 +25,8 @@ from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
 from eegfm.training.phases import Start
 from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
 from eegfm.training.schedules.length import RunLength
+
+_N_TOKENIZER_EPOCHS = 100
 
 
 class PretrainParams(StrictModel):
@@ -188,6 +192,40 @@ class PretrainParams(StrictModel):
         without |= {"checkpoint", "keep_runs", "max_skipped_steps", "resume"}
         plain = self.model_dump(mode="json", exclude=without)
         return plain | {"normalization": self.chosen_normalization.model_dump(mode="json")}
+
+
+class TokenizerParams(PretrainParams):
+    """All that the training of a tokenizer is told: as any other, with the published tokenizer as the default.
+
+    Args:
+        encoder: Encoder of the tokenizer, LaBraM's. Choices that are not given are those of the published tokenizer.
+        objective: See ``eegfm.objectives.tokenizer.config``.
+        n_epochs: 100, as published, where no length is given.
+    """
+
+    encoder: AnyEncoderConfig = LabramConfig.model_validate(TOKENIZER_ENCODER)
+    objective: AnyObjectiveConfig = TokenizerConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_published(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        filled = dict(data)
+        encoder, objective = (filled.get(name, {}) for name in ("encoder", "objective"))
+        if isinstance(encoder, Mapping) and encoder.get("name", "labram") == "labram":
+            filled["encoder"] = {**TOKENIZER_ENCODER, **encoder}
+        if isinstance(objective, Mapping):
+            filled["objective"] = {"name": "tokenizer", **objective}
+        if filled.get("n_steps") is None and filled.get("n_epochs") is None:
+            filled["n_epochs"] = _N_TOKENIZER_EPOCHS
+        return filled
+
+    @model_validator(mode="after")
+    def _trains_a_tokenizer(self) -> "TokenizerParams":
+        if not isinstance(self.objective, TokenizerConfig):
+            raise ValueError(f"objective.name is {self.objective.name}, and the tokenizer is trained by tokenizer")
+        return self
 
 
 def beyond_the_run(until_epoch: int, n_epochs: int) -> str:

@@ -183,12 +183,12 @@ class PretrainModule(LightningModule):
         rates = learning_rates(optimizer.param_groups) if norms is not None else {}
         is_finite = self._is_finite(total, norm)
         guarded_step(optimizer.optimizer, is_finite, optimizer.step)
-        self._buffers_before.put_back_unless(is_finite)
         self.skipped.count(is_finite, step.number)
         schedule.step()
         if self.average is not None:
             self.average.update(step.number)
         self.objective.after_step(self._context.of(Stage.TRAINING, step.number, self.rank, self.world_size))
+        self._buffers_before.put_back_unless(is_finite)  # codebooks too, which follow in ``after_step``
         self._pace.count(step, self.world_size)
         if self._is_logged(step.number):
             self.skipped.check()

@@ -109,7 +109,8 @@ class Quantizer(nn.Module):
         """
         total = self.usage.sum()
         shares = self.usage / total.clamp_min(torch.finfo(self.usage.dtype).tiny)
-        return torch.special.entr(shares).sum().exp() * (total > 0)
+        perplexity: Tensor = torch.special.entr(shares).sum().exp() * (total > 0)
+        return perplexity
 
     @torch.no_grad()
     def place_codes(self, vectors: Tensor, generator: Generator) -> None:
@@ -181,7 +182,7 @@ def cosine_kmeans(unit: Tensor, n_clusters: int, generator: Generator, n_steps: 
     if len(looked_at) < n:
         unit = unit[looked_at.to(unit.device)]
     for _ in range(n_steps):
-        nearest = torch.cat([_nearest(rows, centres) for rows in unit.split(_ROWS)])
+        nearest = torch.cat([_nearest(rows, centres) for rows in torch.split(unit, _ROWS)])
         sums = _sums(nearest, unit, n_clusters)
         centres = torch.where(sums.any(dim=-1, keepdim=True), normalize(sums, dim=-1), centres)
     return centres

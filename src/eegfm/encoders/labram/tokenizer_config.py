@@ -14,8 +14,8 @@ TOKENIZER_ENCODER: Mapping[str, Any] = {
     "query_value_bias": True,
     "layer_scale": 0.0,
 }
-"""Choices of the encoder of the published tokenizer: group norms over the window, no norm of queries and keys, biases of
-queries and values, no layer scale."""
+"""Choices of the encoder of the published tokenizer: group norms over the window, no norm of queries and keys, biases
+of queries and values, no layer scale."""
 
 
 class LabramTokenizerConfig(StrictModel):

@@ -23,6 +23,7 @@ from eegfm.training.config import PretrainParams
 
 _JOB, _RESULT = "job.json", "result.json"
 _TABLES = ("mixture", "splits")
+_TOKENIZER = "tokenizer.safetensors"
 _START, _ENCODER, _HISTORY, _ARRAYS = "start.safetensors", "encoder.safetensors", "history.parquet", "shown.safetensors"
 
 
@@ -41,6 +42,7 @@ class RankJob:
         runs: Folder of all runs.
         fingerprint: Name of the run, for comparison with the one that the rank finds.
         start: Weights to start from, if there are any.
+        tokenizer: Tokenizer whose codes are predicted, if they are.
         phase: Name of the phase.
     """
 
@@ -51,6 +53,7 @@ class RankJob:
     runs: Path
     fingerprint: str
     start: Checkpoint | None = None
+    tokenizer: Checkpoint | None = None
     phase: str = "pretrain"
 
 
@@ -82,9 +85,10 @@ def write_job(folder: Path, job: RankJob) -> Path:
     for name in _TABLES:
         tables[name].to_parquet(folder / f"{name}.parquet")
     names = [f"{name}.parquet" for name in _TABLES]
-    if job.start is not None:
-        save_checkpoint(folder / _START, job.start)
-        names.append(_START)
+    for name, checkpoint in ((_START, job.start), (_TOKENIZER, job.tokenizer)):
+        if checkpoint is not None:
+            save_checkpoint(folder / name, checkpoint)
+            names.append(name)
     description = _Description(
         params=job.params,
         stores={corpus: str(store.folder.resolve()) for corpus, store in job.stores.items()},
@@ -105,6 +109,9 @@ def read_job(path: Path) -> RankJob:
     """
     description = _parsed(path, _Description)
     _check_files(path.parent, description.files)
+    start, tokenizer = (
+        load_checkpoint(path.parent / name) if name in description.files else None for name in (_START, _TOKENIZER)
+    )
     mixture, splits = (pd.read_parquet(path.parent / f"{name}.parquet") for name in _TABLES)
     return RankJob(
         description.params,
@@ -113,7 +120,8 @@ def read_job(path: Path) -> RankJob:
         {corpus: SignalStore(Path(folder)) for corpus, folder in description.stores.items()},
         Path(description.runs),
         description.fingerprint,
-        load_checkpoint(path.parent / _START) if _START in description.files else None,
+        start,
+        tokenizer,
         description.phase,
     )
 

@@ -29,6 +29,7 @@ def fit_on_ranks(
     splits: pd.DataFrame,
     phase: str,
     start: Checkpoint | None,
+    tokenizer: Checkpoint | None,
     refuse: Refuse,
 ) -> PretrainResult:
     """Pretrain in one process per device; the arguments are those of ``fit_pretraining``.
@@ -44,12 +45,14 @@ def fit_on_ranks(
     nodes = Nodes(params.devices, params.num_nodes, params.rendezvous, phase)
     params = with_start(params, start.header if start else None, phase)  # a job in a file says all that holds
     named = params.model_copy(update={"loader": params.loader.model_copy(update=_ELSEWHERE), "accelerator": "cpu"})
-    fingerprint = named_run(named, mixture, splits, stores, refuse, phase=phase, start=start, world_size=nodes.n_ranks)
+    fingerprint = named_run(
+        named, mixture, splits, stores, refuse, phase=phase, start=start, tokenizer=tokenizer, world_size=nodes.n_ranks
+    )
     # Other machines find the job only on a disk that they share.
     shared = run_directory if params.num_nodes > 1 else None
     if shared is not None:
         shared.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".eegfm-ranks-", dir=shared) as folder:
-        job = RankJob(params, mixture, splits, stores, run_directory, fingerprint, start, phase)
+        job = RankJob(params, mixture, splits, stores, run_directory, fingerprint, start, tokenizer, phase)
         run_ranks(_WORKER, write_job(Path(folder), job), nodes)
         return read_result(Path(folder))

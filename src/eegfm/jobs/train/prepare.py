@@ -15,11 +15,12 @@ from eegfm.inference.encoder_code import encoder_code
 from eegfm.jobs.train.data import TrainingData, training_data
 from eegfm.jobs.train.fingerprint import named, run_identity, signals_of
 from eegfm.jobs.train.header import pretrain_header
-from eegfm.jobs.train.start import Met, check_fit, check_persons, take_over
+from eegfm.jobs.train.start import Met, check_fit, check_persons, check_tokenizer, take_over
 from eegfm.nn.context import Context, objective_seed
 from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
+from eegfm.objectives.codes import check_tokens, codes_of
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
@@ -67,21 +68,24 @@ def prepare(
     *,
     phase: str = "pretrain",
     start: Checkpoint | None = None,
+    tokenizer: Checkpoint | None = None,
     place: tuple[int, int] = (0, 1),
 ) -> PreparedRun:
     """Check who may be trained on, address the windows, build the model, fit its statistics and load its start.
 
     The windows are those of one process of several, see ``place``: its number, and how many there are.
     """
-    checked = _checked(params, mixture, splits, stores, refuse, phase=phase, start=start, place=place)
+    checked = _checked(
+        params, mixture, splits, stores, refuse, phase=phase, start=start, tokenizer=tokenizer, place=place
+    )
     params, data = checked.params, checked.data
     code = encoder_code(params.encoder, params.adapter, params.chosen_normalization)  # now: later edits do not count
-    objective = _new_objective(params, data)
+    objective = _new_objective(params, data, tokenizer)
     check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch, phase)
     report = None
     if start:
         fit_statistics = partial(_fit_statistics, objective, params, data)
-        report = take_over(objective, start, params, checked.met, phase, fit_statistics)
+        report = take_over(objective, start, params, checked.met, phase, fit_statistics, tokenizer)
     else:
         _fit_statistics(objective, params, data)
     header = pretrain_header(
@@ -96,6 +100,7 @@ def prepare(
         code,
         phase=phase,
         start=start,
+        tokenizer=tokenizer,
         start_report=report,
     )
     module = PretrainModule(objective, params, data.weights, data.n_steps, data.n_steps_per_epoch, header)
@@ -111,13 +116,23 @@ def named_run(
     *,
     phase: str,
     start: Checkpoint | None,
+    tokenizer: Checkpoint | None,
     world_size: int,
 ) -> str:
     """Fingerprint of a run, after every check that needs neither samples nor a model."""
     place = (0, world_size)
     checked = _checked(
-        params, mixture, splits, stores, refuse, phase=phase, start=start, place=place, logs_plan=False
-    )  # the ranks will say it
+        params,
+        mixture,
+        splits,
+        stores,
+        refuse,
+        phase=phase,
+        start=start,
+        tokenizer=tokenizer,
+        place=place,
+        logs_plan=False,  # the ranks will say it
+    )
     return checked.fingerprint
 
 
@@ -130,6 +145,7 @@ def _checked(
     *,
     phase: str,
     start: Checkpoint | None,
+    tokenizer: Checkpoint | None,
     place: tuple[int, int],
     logs_plan: bool = True,
 ) -> _Checked:
@@ -146,7 +162,10 @@ def _checked(
             f"{phase}.publish is best, but the mixture has no window to validate on; choose publish: last, or keep "
             "persons for validation (split.validation_ratio)"
         )
-    identity = run_identity(params, data, signals_of(mixture, stores), parents=[start] if start else [])
+    check_tokenizer(tokenizer, split_table, params, data, phase)
+    identity = run_identity(
+        params, data, signals_of(mixture, stores), parents=[start] if start else [], tokenizer=tokenizer
+    )
     fingerprint = named(identity)
     if refuse is not None:
         refuse(fingerprint, identity)
@@ -155,7 +174,7 @@ def _checked(
     return _Checked(params, split_table, met, stores, mixture, data, fingerprint, identity)
 
 
-def _new_objective(params: PretrainParams, data: TrainingData) -> Objective:
+def _new_objective(params: PretrainParams, data: TrainingData, tokenizer: Checkpoint | None) -> Objective:
     """Build backbone and objective; their initial weights follow from the seed, global random state stays."""
     backbone = new_backbone(
         params.encoder,
@@ -166,7 +185,11 @@ def _new_objective(params: PretrainParams, data: TrainingData) -> Objective:
         bad_channels=params.bad_channels,
         normalization=params.chosen_normalization,
     )
-    objective = build_seeded(params.objective, objective_seed(params.seed), backbone)
+    codes = codes_of(tokenizer, data.spec) if tokenizer else None
+    if codes is not None:
+        check_tokens(codes, backbone)
+    given = () if codes is None else (codes,)
+    objective = build_seeded(params.objective, objective_seed(params.seed), backbone, *given)
     assert isinstance(objective, Objective), f"{params.objective.implementation} is no Objective"
     return objective
 

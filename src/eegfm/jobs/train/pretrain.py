@@ -32,6 +32,7 @@ def pretraining(
     *,
     phase: str = "pretrain",
     start: Checkpoint | None = None,
+    tokenizer: Checkpoint | None = None,
 ) -> tuple[PretrainModule, WindowData]:
     """Build the Lightning module of a pretraining and its data, for a trainer of the caller's own.
 
@@ -45,6 +46,7 @@ def pretraining(
         stores: Signal stores by corpus.
         phase: Name of the phase.
         start: Encoder to start from; None for weights from the seed.
+        tokenizer: Tokenizer whose codes the objective predicts; None where it predicts none.
 
     Raises:
         ConfigError: Parameters and data, or parameters and start, do not fit.
@@ -52,7 +54,7 @@ def pretraining(
         StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
     """
-    run = prepare(params, mixture, splits, stores, phase=phase, start=start)
+    run = prepare(params, mixture, splits, stores, phase=phase, start=start, tokenizer=tokenizer)
     return run.module, WindowData(run.data.training, run.data.validation)
 
 
@@ -65,6 +67,7 @@ def fit_pretraining(
     splits: pd.DataFrame,
     phase: str = "pretrain",
     start: Checkpoint | None = None,
+    tokenizer: Checkpoint | None = None,
     refuse: Refuse = lambda fingerprint, identity: None,
     stored: str | None = None,
     place: tuple[int, int] | None = None,
@@ -80,6 +83,7 @@ def fit_pretraining(
         splits: Persons and their splits; the mixture is checked against it, and the header says who was trained on.
         phase: Name of the phase, for the header and for messages.
         start: Encoder to start from; it decides what the parameters leave out. None for weights from the seed.
+        tokenizer: Tokenizer whose codes the objective predicts; None where it predicts none.
         refuse: Is called as soon as the run has its name, before the model is built.
         stored: Name of the run whose encoder is stored, and whose folder ``keep_runs`` does not remove.
         place: Number of this process and number of processes, if it is one of several that share this training.
@@ -104,7 +108,15 @@ def fit_pretraining(
     params = with_devices(params, phase)
     if place is None and n_ranks(params) > 1:
         result = fit_on_ranks(
-            mixture, stores, params, run_directory, splits=splits, phase=phase, start=start, refuse=refuse
+            mixture,
+            stores,
+            params,
+            run_directory,
+            splits=splits,
+            phase=phase,
+            start=start,
+            tokenizer=tokenizer,
+            refuse=refuse,
         )
     else:
         result = _fit_here(
@@ -115,6 +127,7 @@ def fit_pretraining(
             splits,
             phase=phase,
             start=start,
+            tokenizer=tokenizer,
             refuse=refuse,
             place=place or (0, 1),
         )
@@ -132,11 +145,12 @@ def _fit_here(
     *,
     phase: str,
     start: Checkpoint | None,
+    tokenizer: Checkpoint | None,
     refuse: Refuse,
     place: tuple[int, int],
 ) -> PretrainResult:
     """Train in this process, alone or as one of several."""
-    run = prepare(params, mixture, splits, stores, refuse, phase=phase, start=start, place=place)
+    run = prepare(params, mixture, splits, stores, refuse, phase=phase, start=start, tokenizer=tokenizer, place=place)
     module, data = run.module, run.data
     directory = run_directory / run.fingerprint
     if place[0] == 0:

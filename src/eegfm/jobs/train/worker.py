@@ -40,6 +40,7 @@ def _train(path: Path, place: Place) -> None:
         splits=job.splits,
         phase=job.phase,
         start=job.start,
+        tokenizer=job.tokenizer,
         refuse=refuse,
         place=(place.rank, place.n_ranks),
     )

@@ -12,7 +12,7 @@ from torch import Tensor
 from eegfm.batch import StoredBatch, WindowBatch
 from eegfm.encoders.labram.model import Labram
 from eegfm.encoders.labram.tokenizer import LabramTokenizer, TokenizerOutput
-from eegfm.inference.backbone import Backbone
+from eegfm.inference.backbone import Backbone, Change
 from eegfm.nn.context import CODES, Context
 from eegfm.objectives.base import LossOutput, Objective, Reconstruction
 from eegfm.objectives.tokenizer.config import TokenizerConfig
@@ -67,6 +67,16 @@ class Tokenizer(Objective):
         encoded = self.encoder.encode_with_features(windows, tokens)
         found: TokenizerOutput = self.tokenizer(self.encoder, windows, tokens, encoded.vectors)
         return LossOutput(found.loss, found.logs, encoded)
+
+    @property
+    def n_codes(self) -> int:
+        """Number of codes K."""
+        return self.config.n_codes
+
+    @torch.no_grad()
+    def codes(self, batch: StoredBatch, change: Change | None = None) -> Tensor:
+        """(B, N) codes of the windows of a batch, see ``eegfm.objectives.codes``."""
+        return self.tokenizer.codes(self.encoder(self.backbone.prepare(batch, change)))
 
     def after_step(self, context: Context) -> None:
         """Move the codebook."""
