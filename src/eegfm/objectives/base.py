@@ -38,7 +38,7 @@ class Reconstruction(TypedDict):
     mask: Tensor  # (B, C, P) bool, True where the patch was masked
     target: Tensor  # (B, C, P, K) in the unit named below
     prediction: Tensor  # (B, C, P, K), predicted for every patch; only the masked ones were asked for
-    unit: str  # "uV", or "log10 uV²/Hz"; of the normalized signal "1", or "log10 1/Hz"
+    unit: str  # such as "uV" or "log10 uV²/Hz"; of the normalized signal "1" or "log10 1/Hz"
     frequencies_hz: list[float]  # (K,) of a spectrum; empty for samples
 
 
@@ -100,6 +100,9 @@ class Objective(nn.Module, ABC):
 class Reconstructs(Protocol):
     """An objective that predicts something of the windows that can be shown beside them."""
 
-    def reconstruct(self, batch: StoredBatch, context: Context) -> Reconstruction:
-        """Show targets and predictions; with equal contexts the same patches are masked as in ``forward``."""
+    def reconstruct(self, batch: StoredBatch, context: Context) -> Reconstruction | None:
+        """Show targets and predictions; with equal contexts the same patches are masked as in ``forward``.
+
+        None where what is predicted cannot be shown.
+        """
         ...
