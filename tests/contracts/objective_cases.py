@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, get_args, get_origin
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from backbones import WindowBackbone
 from eegfm.batch import Pairs, SignalSpec, WindowBatch
@@ -48,6 +48,11 @@ CONFIGS: list[ObjectiveConfig] = [
     MaskedConfig(target="signal", of="normalized"),
     MaskedConfig(of="normalized", mask_ratio=0.4),
     MaeConfig(target="signal", mask_ratio=0.6, mask={"name": "random"}, decoder_layers=1, decoder_width=32),
+    MaskedConfig(
+        target=[{"name": "log_spectrum", "minus": "slope", "weight": 2.0}, "codes"],
+        loss="smooth_l1",
+        visible_weight=0.3,
+    ),
     ContrastiveConfig(complementary_ratio=0.5, temperature=0.2, learned_temperature=True, **BRIEF),
     ContrastiveConfig(positives="label", projection={"hidden": 32, "out": 16, "norm": "batch"}),
 ]
@@ -57,7 +62,23 @@ OF_PATCHES = [config for config in CONFIGS if isinstance(config, PatchObjectiveC
 def said(config: ObjectiveConfig) -> str:
     """Name of a case: what differs from the defaults."""
     plain, default = config.model_dump(mode="json"), type(config)().model_dump(mode="json")
+    if isinstance(config, PatchObjectiveConfig):
+        plain["target"] = "+".join(target.label for target in config.target)
+        default["target"] = "log_spectrum"
     return "-".join([config.name, *(f"{k}={v}" for k, v in plain.items() if v != default[k] and k not in NARROW)])
+
+
+class LoudnessCodes(nn.Module):
+    """A tokenizer of windows in microvolts: the code of a patch of one second is its loudness, in four steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_codes = 4
+        self.edges_uv = nn.Parameter(torch.tensor([18.0, 20.0, 22.0]))
+
+    def codes(self, batch: WindowBatch) -> Tensor:
+        """(B, N) codes."""
+        return torch.bucketize(batch["signal"].unflatten(2, (-1, 100)).std(dim=-1).flatten(1), self.edges_uv)
 
 
 def draws(config: ObjectiveConfig) -> bool:
@@ -73,7 +94,8 @@ def build(config: ObjectiveConfig, spec: SignalSpec) -> Objective:
     encoder = new_encoder(OWN.get(config.name, SMALL), spec, seed=0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        objective: Objective = config.build(WindowBackbone(encoder, spec))
+        more = {"tokenizer": LoudnessCodes()} if getattr(config, "needs_tokenizer", False) else {}
+        objective: Objective = config.build(WindowBackbone(encoder, spec), **more)
     return objective
 
 

@@ -134,7 +134,7 @@ def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[st
     assert header.versions["torch"] == torch.__version__
     spec = SignalSpec.from_dict(header.signal_spec)
     assert {m.n_channels for m in spec.montages.values()} == {4, 6}
-    assert {"objective.mask_token", "objective.targets.mean"} <= set(checkpoint.tensors)
+    assert {"objective.mask_token", "objective.targets.log_spectrum.mean"} <= set(checkpoint.tensors)
     assert all(name.startswith(("encoder.", "objective.")) for name in checkpoint.tensors)
 
     store = stores["hbn"]

@@ -8,9 +8,10 @@ from eegfm.adapters.config import NoAdapterConfig
 from eegfm.batch import SignalSpec, StoredBatch, WindowBatch
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.inference.backbone import new_backbone
-from eegfm.nn.context import Context
+from eegfm.nn.context import Context, Stage
 from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.objectives.patches.objective import Masking, PatchObjective
+from eegfm.objectives.patches.targets.base import Asked
 from eegfm.recording import Montage
 
 B, C, T, PATCH = 3, 5, 400, 100
@@ -55,8 +56,8 @@ def test_the_mean_of_visible_patches_is_a_prediction_too(
     monkeypatch.setattr(objective, "mask", watched)
     logs = objective(batch_of(montage, bad=bad), Context(corpora=("hbn",))).logs
     ((windows, masking),) = seen
-    patches = windows["signal_uv"].view(B, C, T // PATCH, PATCH)
-    targets = objective.targets(patches).double().numpy().reshape(B, C * T // PATCH, -1)
+    asked = Asked.of(objective._source, batch_of(montage, bad=bad), windows, Stage.TRAINING)
+    targets = objective.targets[target](asked).double().numpy().reshape(B, C * T // PATCH, -1)
     present = windows["channel_mask"].repeat_interleave(T // PATCH, dim=1).numpy()
     losses = []
     for window in range(B):

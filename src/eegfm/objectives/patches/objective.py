@@ -194,9 +194,11 @@ class PatchObjective(Objective):
         everywhere = torch.arange(N, device=asked.patches.device).expand(B, -1)
         for target, outputs in zip(self._targets, self._outputs(masking, everywhere), strict=True):
             values: Tensor = target(asked)
-            true, prediction = target.physical(values), target.physical(outputs.reshape(values.shape))
-            if true is None or prediction is None:
+            true = target.physical(values)
+            if true is None:  # a class, which is no picture; its outputs have another shape
                 continue
+            prediction = target.physical(outputs.reshape(values.shape))
+            assert prediction is not None, "as the true values"
             is_masked = Visible(masking.masked).mask(N)[..., None, None].expand(*values.shape[:3], 1)
             return {
                 "signal_uv": windows["signal_uv"].detach(),

@@ -80,7 +80,8 @@ class Asked(NamedTuple):
         return cls(stored, windows, signal, patches, group_mask, stage)
 
 
-class Place(NamedTuple):
+@dataclass(frozen=True)
+class Place:
     """Tokens that are scored.
 
     Args:
