@@ -15,7 +15,8 @@ from eegfm.inference.encoder_code import encoder_code
 from eegfm.jobs.train.data import TrainingData, training_data
 from eegfm.jobs.train.fingerprint import named, run_identity, signals_of
 from eegfm.jobs.train.header import pretrain_header
-from eegfm.jobs.train.start import Met, check_fit, check_persons, check_tokenizer, take_over
+from eegfm.jobs.train.start import Met, check_fit, check_persons, take_over
+from eegfm.jobs.train.tokenizer import check_tokenizer
 from eegfm.nn.context import Context, objective_seed
 from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import build_seeded

@@ -9,7 +9,7 @@ from eegfm.adapters.load import new_adapter
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.encoders.traits import EncoderConfig
-from eegfm.errors import CheckpointError, ConfigError, SplitError
+from eegfm.errors import CheckpointError, SplitError
 from eegfm.inference.backbone import rereference_for
 from eegfm.inference.compatibility import check_channels, check_prepared
 from eegfm.inference.encoder_code import refuse_other_code
@@ -22,8 +22,6 @@ from eegfm.training.config import PretrainParams
 from eegfm.training.tensors import OBJECTIVE_PREFIX, NamedWeights
 
 logger = logging.getLogger(__name__)
-
-_TOKENIZER_AGAIN = "make it with: kedro run --pipelines=tokenizer"
 
 
 @dataclass(frozen=True)
@@ -82,37 +80,6 @@ def check_persons(
             some(validation),
         )
     return Met(test, validation)
-
-
-def check_tokenizer(
-    tokenizer: Checkpoint | None, splits: SplitTable, params: PretrainParams, data: TrainingData, phase: str
-) -> None:
-    """Refuse a tokenizer that is missing or does not fit this training, whose encoder will know what it knows.
-
-    Args:
-        tokenizer: The tokenizer whose codes are predicted.
-        splits: Persons and splits of this training.
-        params: Choices; whether codes are predicted, and whether test persons are allowed.
-        data: Windows of this training.
-        phase: Name of the phase, for messages.
-
-    Raises:
-        ConfigError: Codes are to be predicted, and there is no tokenizer.
-        CheckpointError: The tokenizer was trained on signals of another rate or with other filters.
-        SplitError: It has seen test persons, and that is not allowed.
-    """
-    if tokenizer is None:
-        if params.objective.needs_tokenizer:
-            raise ConfigError(f"{phase}.objective.target is codes, and there is no tokenizer; {_TOKENIZER_AGAIN}")
-        return
-    header = tokenizer.header
-    prepared = {"rate_hz": SignalSpec.from_dict(header.signal_spec).rate_hz, **header.filters}
-    here = {"rate_hz": data.spec.rate_hz, **data.filters}
-    if prepared != here:
-        raise CheckpointError(
-            f"the tokenizer was trained on signals with {prepared}, those of {phase} have {here}; {_TOKENIZER_AGAIN}"
-        )
-    check_persons(header, splits, params, phase, "predicts the codes of a tokenizer", _TOKENIZER_AGAIN)
 
 
 def check_fit(start: Checkpoint, params: PretrainParams, data: TrainingData, phase: str) -> None:
