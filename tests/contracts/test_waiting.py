@@ -23,7 +23,7 @@ from eegfm.inference.backbone import new_backbone
 from eegfm.nn.context import Context
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
-from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig
+from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig, TokenizerConfig
 from zoo.stand_in import braindecode_models
 
 META = torch.device("meta")
@@ -119,6 +119,17 @@ def test_no_encoder_waits(case: Case, asked: str) -> None:
     built = objective_of(case, objective, NoAdapterConfig())
     for bad in (False, True):
         assert waits_of(built, stored(bad=bad)) == []
+
+
+def test_no_tokenizer_waits() -> None:
+    case = Case("small", "labram", {"n_maps": 4, "n_heads": 5, "n_layers": 1, "patch_norm": "window"})
+    built = objective_of(case, TokenizerConfig(n_codes=8, d_code=4, n_decoder_layers=1), NoAdapterConfig())
+    built.tokenizer.quantizer._has_codes = True  # a device without values knows no k-means
+    for bad in (False, True):
+        with Waits() as waits:
+            built(stored(bad=bad), Context()).loss.backward()
+            built.after_step(Context())
+        assert waits.calls == []
 
 
 @pytest.mark.parametrize("bad_channels", ["mask", "interpolate"])

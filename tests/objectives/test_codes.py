@@ -89,7 +89,7 @@ def test_other_weights_give_other_codes_and_missing_ones_none(trained: Tokenizer
 
 def test_another_encoder_is_no_tokenizer(checkpoint: Checkpoint) -> None:
     masked = checkpoint.header.model_copy(update={"objective": MaskedConfig().model_dump(mode="json")})
-    with pytest.raises(CheckpointError, match="was trained with objective masked; .*--pipelines=tokenizer"):
+    with pytest.raises(CheckpointError, match=r"was trained with objective masked; .*--pipelines=tokenizer"):
         codes_of(replace(checkpoint, header=masked), SPEC)
 
 

@@ -77,7 +77,11 @@ SMALL = {
 CASES = {
     "masked": {**SMALL, "objective": {"name": "masked"}},
     "mae": {**SMALL, "objective": {"name": "mae", "mask_ratio": 0.5}, "gradient_clip": 1000},  # so that sizes count
-}
+    "tokenizer": {
+        **SMALL, "objective": {"name": "tokenizer", "n_codes": 8, "d_code": 4, "n_decoder_layers": 1},
+        "encoder": {"name": "labram", "n_maps": 4, "n_heads": 4, "n_layers": 1, "patch_samples": 100, "layer_scale": 0},
+    },
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

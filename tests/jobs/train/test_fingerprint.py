@@ -70,7 +70,7 @@ NO_WEIGHTS = {
     *("jobs.train.resume", "jobs.train.runs", "overwrite"),
     *(f"training.state.{name}" for name in ("begin", "best", "checkpointing", "content", "file", "folder")),
     *("json_text", "printable", "nn.allocation", "normalizations.said", "safetensors_header", "stated_spec"),
-    *("jobs.train.devices", "jobs.train.exchange", "jobs.train.launch", "jobs.train.result"),
+    *("jobs.train.devices", "jobs.train.exchange", "jobs.train.launch", "jobs.train.result", "jobs.train.tokenizer"),
     *("ranks.ends", "ranks.logs", "ranks.start"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""
