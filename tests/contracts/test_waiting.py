@@ -125,9 +125,9 @@ def test_no_tokenizer_waits() -> None:
     case = Case("small", "labram", {"n_maps": 4, "n_heads": 5, "n_layers": 1, "patch_norm": "window"})
     built = objective_of(case, TokenizerConfig(n_codes=8, d_code=4, n_decoder_layers=1), NoAdapterConfig())
     built.tokenizer.quantizer._has_codes = True  # a device without values knows no k-means
-    for bad in (False, True):
+    for batch in (stored(bad=False), stored(bad=True)):
         with Waits() as waits:
-            built(stored(bad=bad), Context()).loss.backward()
+            built(batch, Context()).loss.backward()
             built.after_step(Context())
         assert waits.calls == []
 

@@ -48,7 +48,6 @@ def test_a_later_phase_starts_from_the_one_before_and_takes_over_what_that_decid
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("start", ["scratch", "file"])
 def test_a_phase_of_codes_needs_the_tokenizer() -> None:
     targets: list[Any] = ["log_spectrum", "codes", {"name": "codes"}, ["signal", {"name": "codes", "weight": 2.0}]]
     blocks = [{**BLOCK, "objective": {"name": "masked", "target": target}} for target in targets]
@@ -64,6 +63,7 @@ def test_where_the_tokenizer_starts() -> None:
         checked_tokenizer({"tokenizer": {"start": "previous"}})
 
 
+@pytest.mark.parametrize("start", ["scratch", "file"])
 def test_another_start_takes_nothing_over(start: str) -> None:
     blocks = {"phases": ["pretrain", "adapt"], "pretrain": {"encoder": ENCODER}, "adapt": {"start": start}}
     assert with_starts(blocks, merged)["adapt"] == {"start": start}
