@@ -65,7 +65,7 @@ def test_a_tokenizer_is_the_published_one_but_for_what_is_given() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"objective": {"name": "masked"}}, "objective.name is masked, and the tokenizer is trained by tokenizer"),
+        ({"objective": {"name": "masked"}}, "objective.name is 'masked', and the tokenizer is trained by"),
         ({"encoder": {"name": "luna"}}, "objective tokenizer trains the tokenizer of encoder labram, not of luna"),
     ],
 )

@@ -216,16 +216,13 @@ class TokenizerParams(PretrainParams):
         if isinstance(encoder, Mapping) and encoder.get("name", "labram") == "labram":
             filled["encoder"] = {**TOKENIZER_ENCODER, **encoder}
         if isinstance(objective, Mapping):
-            filled["objective"] = {"name": "tokenizer", **objective}
+            objective = filled["objective"] = {"name": "tokenizer", **objective}
+        name = objective["name"] if isinstance(objective, Mapping) else getattr(objective, "name", objective)
+        if name != "tokenizer":
+            raise ValueError(f"objective.name is {name!r}, and the tokenizer is trained by 'tokenizer'; leave it out")
         if filled.get("n_steps") is None and filled.get("n_epochs") is None:
             filled["n_epochs"] = _N_TOKENIZER_EPOCHS
         return filled
-
-    @model_validator(mode="after")
-    def _trains_a_tokenizer(self) -> "TokenizerParams":
-        if not isinstance(self.objective, TokenizerConfig):
-            raise ValueError(f"objective.name is {self.objective.name}, and the tokenizer is trained by tokenizer")
-        return self
 
 
 def beyond_the_run(until_epoch: int, n_epochs: int) -> str:
