@@ -1,6 +1,7 @@
 """Two processes train as one: its losses, its validation, its weights, and target statistics equal bit for bit."""
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -77,11 +78,15 @@ SMALL = {
 CASES = {
     "masked": {**SMALL, "objective": {"name": "masked"}},
     "mae": {**SMALL, "objective": {"name": "mae", "mask_ratio": 0.5}, "gradient_clip": 1000},  # so that sizes count
+}  # fmt: skip
+FURTHER = {
     "tokenizer": {
         **SMALL, "objective": {"name": "tokenizer", "n_codes": 8, "d_code": 4, "n_decoder_layers": 1},
         "encoder": {"name": "labram", "n_maps": 4, "n_heads": 4, "n_layers": 1, "patch_samples": 100, "layer_scale": 0},
     },
 }  # fmt: skip
+if os.environ.get("EEGFM_RANK_CASES") == "full":
+    CASES |= FURTHER
 
 
 @pytest.fixture(scope="module")
