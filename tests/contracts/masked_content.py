@@ -25,12 +25,10 @@ CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
     "huge": lambda signal: 1e6 * signal,
 }
 
+_MINUS = get_args(LogSpectrumTarget.model_fields["minus"].annotation)
 TARGETS = [
     *(member.model_fields["name"].default for member in members(TargetConfig) if member is not LogSpectrumTarget),
-    *(
-        {"name": "log_spectrum", "minus": minus}
-        for minus in get_args(LogSpectrumTarget.model_fields["minus"].annotation)
-    ),
+    *({"name": "log_spectrum", "minus": minus} for minus in _MINUS),
 ]
 """Every target of the menu, to be predicted at once."""
 

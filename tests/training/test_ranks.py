@@ -77,8 +77,17 @@ SMALL = {
 }  # fmt: skip
 CASES = {
     "masked": {**SMALL, "objective": {"name": "masked"}},
-    "mae": {**SMALL, "objective": {"name": "mae", "mask_ratio": 0.5}, "gradient_clip": 1000},  # so that sizes count
-}  # fmt: skip
+    "mae": {
+        **SMALL,
+        "objective": {
+            "name": "mae",
+            "mask_ratio": 0.5,
+            "visible_weight": 0.1,
+            "target": [{"name": "log_spectrum", "minus": "person"}, "amplitude_phase"],
+        },
+        "gradient_clip": 1000,
+    },  # so that sizes count
+}
 FURTHER = {
     "tokenizer": {
         **SMALL, "objective": {"name": "tokenizer", "n_codes": 8, "d_code": 4, "n_decoder_layers": 1},

@@ -301,7 +301,9 @@ def test_statistics_of_broken_samples_stop_before_the_first_step(
     scales = np.full_like(stores["hbn"].scales(""), np.nan)
     monkeypatch.setattr(stores["hbn"], "scales", lambda montage: scales)
     monkeypatch.setattr(Trainer, "fit", Mock(side_effect=AssertionError))
-    found = r"statistics of the first 16 steps are not finite \(targets\.mean, targets\.sd\); look for non-finite"
+    found = (
+        r"first 16 steps are not finite \(targets\.log_spectrum\.mean, targets\.log_spectrum\.sd\); look for non-finite"
+    )
     with pytest.raises(TrainingError, match=found):
         fit()
 

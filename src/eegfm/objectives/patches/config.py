@@ -73,7 +73,7 @@ class PatchObjectiveConfig(ObjectiveConfig):
 
     @property
     def needs_tokenizer(self) -> bool:
-        """Whether a target asks a tokenizer, which has been trained before."""
+        """See the base class."""
         return any(target.needs_tokenizer for target in self.target)
 
     def check_traits(self, traits: Traits, encoder: str) -> None:

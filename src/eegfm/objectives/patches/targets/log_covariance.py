@@ -25,11 +25,11 @@ _ERROR = 1e-7  # of the logarithm, relative
 
 
 class LogCovariance(Standardised):
-    """Row of each channel in the logarithm of the window's covariance, in four bands, averaged around ten places.
+    """Row of each channel in the logarithm of the window's covariance, in four bands, summed around ten places.
 
     In each band, the covariance of the real channels is shrunk towards a multiple of the identity; its matrix logarithm
     (log-Euclidean metric: Arsigny et al. 2006, doi 10.1002/mrm.20965) has one row for each channel. The columns are
-    averaged with Gaussian weights of the angle to each place. A channel has the same target at all times of a window.
+    summed with Gaussian weights of the angle to each place. A channel has the same target at all times of a window.
 
     Args:
         config: Shrinkage.
@@ -86,9 +86,8 @@ class LogCovariance(Standardised):
         n = is_there.sum(dim=1).clamp_min(1)[:, None]
         mean_power = covariance.diagonal(dim1=-2, dim2=-1).sum(dim=-1) / n + self.floor_uv2
         unit = (1 - self.shrinkage) / mean_power[..., None, None] * covariance
-        # Absent channels are alone, with a power of one: the logarithm has zeros there.
-        own = self.shrinkage * is_there + (1 - is_there)
-        shrunk = unit + torch.diag_embed(own).unsqueeze(1)
+        # Absent channels are alone there, and none of the others: their columns have no weight.
+        shrunk = unit + self.shrinkage * torch.eye(unit.shape[-1], dtype=unit.dtype, device=unit.device)
         rows = self._logarithm_times(shrunk, weights) + mean_power.log()[..., None, None] * weights
         rows = rows * is_there[:, None, :, None]
         return rows.transpose(1, 2).flatten(2) / math.log(10)
@@ -121,7 +120,11 @@ class LogCovariance(Standardised):
         return total
 
     def _weights(self, windows: WindowBatch) -> Tensor:
-        """(B, C, Z) weights of the real channels around each place; they add up to one."""
+        """(B, C, Z) weights of the real channels around each place; they add up to the number of channels for a place.
+
+        Elements of the logarithm beside the diagonal shrink as the same scalp gets more channels, so that sums around a
+        place agree where means do not.
+        """
         positions_m = windows["channel_positions"]
         if "second_positions" in windows:
             positions_m = (positions_m + windows["second_positions"]) / 2
@@ -129,7 +132,8 @@ class LogCovariance(Standardised):
         angles = (unit @ self.places.T).clamp(-1, 1).acos()
         logits = -angles.square() / (2 * _REACH_RAD**2)
         present = windows["channel_mask"].unsqueeze(-1)
-        weights: Tensor = logits.masked_fill(~present, -1e9).softmax(dim=1) * present
+        shares = logits.masked_fill(~present, -1e9).softmax(dim=1) * present
+        weights: Tensor = shares * (present.sum(dim=1, keepdim=True) / len(PLACES))
         return weights
 
 
