@@ -42,6 +42,7 @@ SCENARIOS = {
     "test_phases.py": "two phases, from raw files to the report",
     "test_readme.py": "the README",
     "test_tests.py": "rules of the house",
+    "test_tokenizer.py": "the tokenizer and a phase that predicts its codes",
     "test_viz.py": "Kedro-Viz",
     "test_weights_in_and_out.py": "pipelines import_weights and export",
     "training/plans/pairs/test_gathered_pairs.py": "from a table through plan and loader to batches",

@@ -23,7 +23,7 @@ class ImportedWeights(StrictModel):
 
 
 class Parent(StrictModel):
-    """A checkpoint that weights started from.
+    """A checkpoint that weights started from, or the tokenizer whose codes they learned to predict.
 
     Attributes:
         phase: Phase of its run; ``imported`` for weights that were trained elsewhere.
@@ -54,8 +54,9 @@ class Ancestry(StrictModel):
     (``namespace:subject``, see ``eegfm.splits.persons``). ``signals`` has a short hash of each of their recordings. A
     probe refuses both. ``kept_out`` lists the persons that were left out of training, by reason.
 
-    ``parents`` are the checkpoints that the weights started from; it is empty for weights from a seed. The fields about
-    persons (``corpora`` to ``kept_out``) include those of the parents, see ``inherited``.
+    ``parents`` are the checkpoints that the weights started from, and the tokenizer whose codes they learned to
+    predict; it is empty for weights from a seed that learned of no other. The fields about persons (``corpora`` to
+    ``kept_out``) include those of the parents, see ``inherited``.
 
     Weights that were ``imported`` were trained elsewhere. ``corpora`` are then the declared corpora. The fields about
     persons are None, which means unknown, not empty. A checkpoint that was trained here from imported weights is not

@@ -37,9 +37,11 @@ class CheckpointHeader(Ancestry):
     encoder receives after re-referencing and the adapter. ``fingerprint`` names the run: a hash of its parameters, its
     samples and its code. ``encoder_code`` holds a short hash of each module between stored microvolts and encoded
     vectors, because the same weights compute other values in other code. ``start`` is the report on the weights that a
-    training took over from another checkpoint, None where it took none. ``record`` is the record of the Kedro run that
-    made the file. ``bad_channels`` is the treatment of bad channels before the encoder. ``normalization`` is the
-    configuration of what makes microvolts unitless before the encoder. ``license`` is the license of the weights.
+    training took over from another checkpoint, None where it took none. ``tokenizer`` is the SHA-256 of the weights of
+    the tokenizer whose codes the training predicted, None where it predicted none. ``record`` is the record of the
+    Kedro run that made the file. ``bad_channels`` is the treatment of bad channels before the encoder.
+    ``normalization`` is the configuration of what makes microvolts unitless before the encoder. ``license`` is the
+    license of the weights.
     ``published`` says whether the weights are those of the last step or of the best validation; ``n_steps`` is their
     step. ``continues`` names shorter runs that differ from this one in nothing but their steps, and that it took over
     from. ``labels`` names the labels of auxiliary heads, each with its classes by number; a number has none.
@@ -67,6 +69,7 @@ class CheckpointHeader(Ancestry):
     versions: dict[str, str]
     encoder_code: dict[str, str]
     start: dict[str, Any] | None = None
+    tokenizer: str | None = None
     record: Record | None = None
 
     @field_validator("signal_spec", "encoder_spec")

@@ -142,6 +142,8 @@ def _changed(header: CheckpointHeader, runs: Path, identity: Mapping[str, Any], 
         return _by_other_code(sorted(code))
     if made.get("parents", []) != identity["parents"]:
         return "from other weights"
+    if made.get("tokenizer") != identity.get("tokenizer"):
+        return "with another tokenizer"
     other = [name for name in ("mixture", "weights", "filters") if made.get(name) != identity.get(name)]
     signals, now = made.get("signals", {}), identity["signals"]
     corpora = [corpus for corpus in sorted({*signals, *now}) if signals.get(corpus) != now.get(corpus)]

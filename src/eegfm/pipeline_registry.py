@@ -10,30 +10,35 @@ from kedro.pipeline import Pipeline
 
 from eegfm.pipelines import export, import_weights, ingest, mix, pretrain, probe, report, window
 from eegfm.splits.config import Roles
-from eegfm.training.phases import DEFAULT_PHASES, Phase, export_name, probe_name
+from eegfm.training.config import TokenizerParams
+from eegfm.training.phases import DEFAULT_PHASES, TOKENIZER_PHASE, Phase, export_name, probe_name
 
 DEFAULT_ROLES = Roles(pretrain=["tuh", "hbn"], probe=["hbn"])
-_chosen: tuple[Roles, tuple[Phase, ...]] = (DEFAULT_ROLES, DEFAULT_PHASES)
+_chosen: tuple[Roles, tuple[Phase, ...], Phase] = (DEFAULT_ROLES, DEFAULT_PHASES, TOKENIZER_PHASE)
 
 
-def use_roles(roles: Roles, phases: tuple[Phase, ...] = DEFAULT_PHASES) -> None:
-    """Build the pipelines for these corpora and phases from now on."""
+def use_roles(roles: Roles, phases: tuple[Phase, ...] = DEFAULT_PHASES, tokenizer: Phase = TOKENIZER_PHASE) -> None:
+    """Build the pipelines for these corpora, phases and tokenizer from now on."""
     global _chosen  # noqa: PLW0603  Kedro calls register_pipelines() without arguments
-    if (roles, phases) != _chosen:
-        _chosen = roles, phases
+    if (roles, phases, tokenizer) != _chosen:
+        _chosen = roles, phases, tokenizer
         kedro_pipelines.configure(__name__)  # drops the pipelines that were loaded before
 
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Every pipeline by name. Pipelines up to the probe start at raw files and skip data that exists."""
-    roles, phases = _chosen
+    roles, phases, tokenizer = _chosen
     pretrained, corpora = list(roles.pretrain), roles.corpora
     # Without a corpus to train on, the only encoder is the imported one, which stands in for that of the first phase.
     known = phases if pretrained else phases[:1]
     ingested = sum((ingest.create_pipeline(c) for c in corpora), Pipeline([]))
     windowed = ingested + sum((window.create_pipeline(c) for c in corpora), Pipeline([]))
     mixed = windowed + mix.create_pipeline(corpora, pretrained)
-    training = {phase.name: pretrain.create_pipeline(pretrained, phase.name, phase.start_entry) for phase in phases}
+    training = {
+        phase.name: pretrain.create_pipeline(pretrained, phase.name, phase.start_entry, tokenizer=phase.tokenizer_entry)
+        for phase in phases
+    }
+    of_tokenizer = pretrain.create_pipeline(pretrained, tokenizer.name, tokenizer.start_entry, params=TokenizerParams)
     probes = {
         probe_name(phase, known): probe.create_pipeline(roles.probe, phase.name, probe_name(phase, known))
         for phase in known
@@ -45,7 +50,9 @@ def register_pipelines() -> dict[str, Pipeline]:
         "ingest": ingested,
         "window": windowed,
         "mix": mixed,
-        **{name: mixed + one if pretrained else one for name, one in training.items()},
+        **{
+            name: mixed + one if pretrained else one for name, one in {tokenizer.name: of_tokenizer, **training}.items()
+        },
         "import_weights": import_weights.create_pipeline(phases[0].name),
         **{export_name(p, known): export.create_pipeline(p.name, export_name(p, known)) for p in reversed(known)},
         "report": reporting,

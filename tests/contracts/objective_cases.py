@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from backbones import WindowBackbone
 from eegfm.batch import Pairs, SignalSpec, WindowBatch
 from eegfm.config import Buildable
-from eegfm.encoders.config import PatchTransformerConfig
+from eegfm.encoders.config import LabramConfig, PatchTransformerConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.mixture.labels import LabelFacts
 from eegfm.nn.context import Context
@@ -27,6 +27,10 @@ MakeBatch = Callable[..., WindowBatch]
 BRIEF = {"projection": {"hidden": 32, "out": 16}}
 HEADS = {"heads": ["age", "sex"]}
 LABELS = {"age": LabelFacts("regression", mean=30.0, sd=10.0), "sex": LabelFacts("classes", classes=("F", "M"))}
+NARROW = {**BRIEF, "n_codes": 32, "d_code": 16, "n_decoder_layers": 1, "decay": 0.9}
+SMALL = PatchTransformerConfig(d_model=32, head_size=16, n_layers=2)
+OWN = {"tokenizer": LabramConfig(n_maps=4, n_heads=4, n_layers=1, patch_samples=100, layer_scale=0.0)}
+"""Encoders of the objectives that train no others."""
 
 
 def members(union: object) -> list[type[Buildable]]:
@@ -38,7 +42,7 @@ def members(union: object) -> list[type[Buildable]]:
 
 def _small(member: type[Buildable]) -> ObjectiveConfig:
     """Defaults, but narrow networks."""
-    return member.model_validate({name: v for name, v in BRIEF.items() if name in member.model_fields})
+    return member.model_validate({name: v for name, v in NARROW.items() if name in member.model_fields})
 
 
 CONFIGS: list[ObjectiveConfig] = [
@@ -64,7 +68,7 @@ def said(config: ObjectiveConfig) -> str:
     if isinstance(config, PatchObjectiveConfig):
         plain["target"] = "+".join(target.label for target in config.target)
         default["target"] = "log_spectrum"
-    others = {k: v for k, v in plain.items() if v != default[k] and k not in BRIEF}
+    others = {k: v for k, v in plain.items() if v != default[k] and k not in NARROW}
     if plain["auxiliary"] is not None:
         others["auxiliary"] = plain["auxiliary"]["weighting"]
     return "-".join([config.name, *(f"{k}={v}" for k, v in others.items())])
@@ -85,7 +89,7 @@ class LoudnessCodes(nn.Module):
 
 def draws(config: ObjectiveConfig) -> bool:
     """Whether anything of the objective is drawn: masks or views."""
-    return bool(config.augment) or config.name not in ("isc", "auxiliary")
+    return bool(config.augment) or config.name not in ("isc", "auxiliary", "tokenizer")
 
 
 def context(seed: int = 0) -> Context:
@@ -93,7 +97,7 @@ def context(seed: int = 0) -> Context:
 
 
 def build(config: ObjectiveConfig, spec: SignalSpec) -> Objective:
-    encoder = new_encoder(PatchTransformerConfig(d_model=32, head_size=16, n_layers=2), spec, seed=0)
+    encoder = new_encoder(OWN.get(config.name, SMALL), spec, seed=0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         more = {"tokenizer": LoudnessCodes()} if getattr(config, "needs_tokenizer", False) else {}

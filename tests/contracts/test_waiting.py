@@ -28,7 +28,15 @@ from eegfm.nn.context import Context
 from eegfm.nn.device import sent
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
-from eegfm.objectives.config import JepaConfig, MaeConfig, MaskedConfig, ObjectiveConfig, SmartConfig, Ts2VecConfig
+from eegfm.objectives.config import (
+    JepaConfig,
+    MaeConfig,
+    MaskedConfig,
+    ObjectiveConfig,
+    SmartConfig,
+    TokenizerConfig,
+    Ts2VecConfig,
+)
 from eegfm.training.blocks import WeightAverageParams
 from eegfm.training.config import PretrainParams
 from eegfm.training.module import PretrainModule
@@ -200,6 +208,17 @@ def test_no_encoder_waits(case: Case, asked: str) -> None:
     built = objective_of(case, objective, NoAdapterConfig())
     for bad in (False, True):
         assert waits_of(built, stored(bad=bad)) == []
+
+
+def test_no_tokenizer_waits() -> None:
+    case = Case("small", "labram", {"n_maps": 4, "n_heads": 5, "n_layers": 1, "patch_norm": "window"})
+    built = objective_of(case, TokenizerConfig(n_codes=8, d_code=4, n_decoder_layers=1), NoAdapterConfig())
+    built.tokenizer.quantizer._has_codes = True  # a device without values knows no k-means
+    for batch in (stored(bad=False), stored(bad=True)):
+        with Waits() as waits:
+            built(batch, Context()).loss.backward()
+            built.after_step(Context())
+        assert waits.calls == []
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_registry_list_names_the_pipelines(outcomes: Outcomes) -> None:
     assert outcome.code == 0, outcome.err
     names = {line.removeprefix("- ") for line in outcome.out.splitlines() if line.startswith("- ")}
     assert names == {
-        "__default__", "ingest", "window", "mix", "pretrain", "import_weights", "probe", "export", "report"
+        "__default__", "ingest", "window", "mix", "tokenizer", "pretrain", "import_weights", "probe", "export", "report"
     }  # fmt: skip
 
 

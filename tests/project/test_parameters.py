@@ -73,7 +73,7 @@ def test_shared_parameters_may_be_left_to_their_defaults(parameters: dict[str, A
             "pretrian.x",
             1,
             "unknown parameter 'pretrian'; known: corpora, data, export, hbn, import, mix, model, phases, pretrain, "
-            "probe, report, signal, split, tuh; did you mean pretrain? "
+            "probe, report, signal, split, tokenizer, tuh; did you mean pretrain? "
             "(a corpus needs at least the keys ingest and window)",
         ),
         (

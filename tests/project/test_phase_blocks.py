@@ -9,7 +9,7 @@ import pytest
 from eegfm.errors import ConfigError
 from eegfm.project.config_loader import merged
 from eegfm.project.parameters import check_parameters, parameter_identities
-from eegfm.project.phase_blocks import checked_phases, with_starts
+from eegfm.project.phase_blocks import checked_phases, checked_tokenizer, with_starts
 from kedro_project import project_session
 
 BLOCK = {"n_steps": 6, "batch_size": 10}
@@ -46,6 +46,21 @@ def test_a_later_phase_starts_from_the_one_before_and_takes_over_what_that_decid
     assert [(p.name, p.start, p.previous) for p in checked_phases(blocks)] == [
         ("pretrain", "scratch", ""), ("adapt", "previous", "pretrain"), ("more", "previous", "adapt")
     ]  # fmt: skip
+
+
+def test_a_phase_of_codes_needs_the_tokenizer() -> None:
+    targets: list[Any] = ["log_spectrum", "codes", {"name": "codes"}, ["signal", {"name": "codes", "weight": 2.0}]]
+    blocks = [{**BLOCK, "objective": {"name": "masked", "target": target}} for target in targets]
+    found = [checked_phases({"phases": ["pretrain"], "pretrain": block})[0].needs_tokenizer for block in blocks]
+    assert found == [False, True, True, True]
+
+
+def test_where_the_tokenizer_starts() -> None:
+    assert [checked_tokenizer(block).start_entry for block in ({}, {"tokenizer": {"start": "file"}})] == [
+        "", "tokenizer.start"
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match=r"parameter tokenizer\.start is 'previous', and no phase is before it"):
+        checked_tokenizer({"tokenizer": {"start": "previous"}})
 
 
 @pytest.mark.parametrize("start", ["scratch", "file"])
@@ -90,6 +105,16 @@ def test_the_encoders_own_normalization_is_the_same_given_and_left_out(parameter
         (["pretrain", "pretrain"], {}, "parameter phases: phase pretrain is listed twice; list it once"),
         (["pretrain", "adapt"], {}, "parameter phases lists 'adapt', which has no parameters; write a block adapt"),
         (["pretrain", "tuh"], {}, "parameter phases lists 'tuh', which is a corpus; choose another name"),
+        (["tokenizer", "pretrain"], {}, "parameter phases lists 'tokenizer', which is no phase: nothing starts from"),
+        (["pretrain"], {"tokenizer": {"n_step": 1}}, "parameter tokenizer.n_step is not known; known: accelerator, "),
+        (
+            ["pretrain"],
+            {
+                "pretrain": {**BLOCK, "objective": {"name": "masked", "target": "codes"}},
+                "tokenizer": {**BLOCK, "batch_size": 7},
+            },
+            "parameter tokenizer: batch_size 7 cannot be shared out",
+        ),
         (["pretrain", "probe"], {}, "parameter phases lists 'probe': 'probe' cannot name a phase, it means something"),
         (["pretrain", "a_probe"], {"a_probe": BLOCK}, "parameter phases lists 'a_probe': 'a_probe' cannot name"),
         (["pretrain", "a b"], {"a b": BLOCK}, "parameter phases lists 'a b': String should match pattern"),

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from eegfm.training.config import PretrainParams
+from eegfm.encoders.config import LabramConfig
+from eegfm.errors import ConfigError
+from eegfm.objectives.config import TokenizerConfig
+from eegfm.training.config import PretrainParams, TokenizerParams
 from eegfm.training.schedules.config import WarmupCosineConfig
 
 
@@ -37,6 +40,38 @@ def test_identity_leaves_out_the_machine() -> None:
     there = PretrainParams(n_steps=1, accelerator="cuda", progress_bar=True)
     assert here.identity() == there.identity()
     assert here.identity() != PretrainParams(n_steps=1, seed=1).identity()
+
+
+def test_a_tokenizer_is_the_published_one_but_for_what_is_given() -> None:
+    params = TokenizerParams.model_validate({})
+    assert (params.n_epochs, params.objective, params.encoder) == (100, TokenizerConfig(), TokenizerParams().encoder)
+    given = TokenizerParams.model_validate(
+        {"n_steps": 3, "encoder": {"n_maps": 4, "n_heads": 5}, "objective": {"n_codes": 9}}
+    )
+    assert (given.n_steps, given.n_epochs) == (3, None)
+    assert given.objective == TokenizerConfig(n_codes=9)
+    for encoder, n_maps in ((params.encoder, 8), (given.encoder, 4)):
+        assert isinstance(encoder, LabramConfig)
+        assert (encoder.n_maps, encoder.patch_norm, encoder.qk_norm, encoder.layer_scale) == (
+            n_maps,
+            "window",
+            False,
+            0,
+        )
+    assert TokenizerParams.model_validate(given.model_dump(mode="json")) == given
+    assert PretrainParams.model_validate(given.model_dump(mode="json")).identity() == given.identity()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"objective": {"name": "masked"}}, "objective.name is 'masked', and the tokenizer is trained by"),
+        ({"encoder": {"name": "luna"}}, "objective tokenizer trains the tokenizer of encoder labram, not of luna"),
+    ],
+)
+def test_what_is_no_tokenizer_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises((ValidationError, ConfigError), match=re.escape(message)):
+        TokenizerParams.model_validate(given)
 
 
 def test_importing_the_parameters_needs_no_torch() -> None:

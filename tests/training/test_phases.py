@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from eegfm.training.phases import DEFAULT_PHASES, Phase, export_name, probe_name
+from eegfm.training.phases import DEFAULT_PHASES, TOKENIZER_PHASE, Phase, export_name, probe_name
 
 PHASES = (Phase(name="pretrain"), Phase(name="adapt", start="previous", previous="pretrain"))
 
@@ -26,6 +26,12 @@ def test_names_that_mean_something_else_or_are_no_plain_names(name: str) -> None
 def test_where_a_phase_starts() -> None:
     assert [phase.start_entry for phase in PHASES] == ["", "pretrain.encoder"]
     assert Phase(name="adapt", start="file", previous="pretrain").start_entry == "adapt.start"
+
+
+def test_a_phase_of_codes_reads_the_tokenizer() -> None:
+    assert [phase.tokenizer_entry for phase in PHASES] == ["", ""]
+    assert Phase(name="pretrain", needs_tokenizer=True).tokenizer_entry == "tokenizer.encoder"
+    assert TOKENIZER_PHASE.encoder == "tokenizer.encoder"
 
 
 def test_the_last_phase_has_the_plain_names() -> None:

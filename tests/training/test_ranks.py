@@ -103,6 +103,10 @@ CASES = {
 }
 if os.environ.get("EEGFM_OBJECTIVES") == "full":
     CASES |= {name: {**SMALL, "objective": {"name": name}} for name in ("ts2vec", "smart")}
+    CASES["tokenizer"] = {
+        **SMALL, "objective": {"name": "tokenizer", "n_codes": 8, "d_code": 4, "n_decoder_layers": 1},
+        "encoder": {"name": "labram", "n_maps": 4, "n_heads": 4, "n_layers": 1, "patch_samples": 100, "layer_scale": 0},
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from eegfm.objectives.isc.config import IscConfig
 from eegfm.objectives.jepa.config import JepaConfig
 from eegfm.objectives.patches.config import MaeConfig, MaskedConfig, PatchObjectiveConfig
 from eegfm.objectives.smart.config import SmartConfig
+from eegfm.objectives.tokenizer.config import TokenizerConfig
 from eegfm.objectives.ts2vec.config import Ts2VecConfig
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ObjectiveConfig",
     "PatchObjectiveConfig",
     "SmartConfig",
+    "TokenizerConfig",
     "Ts2VecConfig",
 ]
 
@@ -35,6 +37,7 @@ AnyObjectiveConfig = Annotated[
     | JepaConfig
     | Ts2VecConfig
     | SmartConfig
+    | TokenizerConfig
     | AuxiliaryObjectiveConfig,
     Field(discriminator="name"),
 ]

@@ -5,7 +5,7 @@ from typing import Any
 from kedro.framework.context import KedroContext
 
 from eegfm.project.parameters import check_parameters, check_places
-from eegfm.project.phase_blocks import checked_phases
+from eegfm.project.phase_blocks import checked_phases, checked_tokenizer
 
 
 class ProjectContext(KedroContext):
@@ -23,4 +23,4 @@ class ProjectContext(KedroContext):
         super().__init__(*args, **kwargs)
         parameters = self.config_loader["parameters"]
         check_places(parameters, self.config_loader.runtime_params or {})
-        use_roles(check_parameters(parameters), checked_phases(parameters))
+        use_roles(check_parameters(parameters), checked_phases(parameters), checked_tokenizer(parameters))

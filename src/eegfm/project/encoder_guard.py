@@ -12,7 +12,7 @@ from eegfm.checkpoint import Checkpoint, CheckpointHeader, read_header, save_che
 from eegfm.errors import CheckpointError
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.overwrite import changed_code, changed_parameters, described, refusal, stored_header
-from eegfm.project.encoder_steps import IMPORT, made_encoder, maker_key, start_of, stored_start
+from eegfm.project.encoder_steps import IMPORT, made_encoder, maker_key, parents_of, stored_before
 from eegfm.provenance import changes
 
 logger = logging.getLogger(__name__)
@@ -77,11 +77,15 @@ def _check(node: Node, pipeline: Pipeline, catalog: Catalog) -> None:
 
 
 def _changed_start(header: CheckpointHeader, node: Node, pipeline: Pipeline, catalog: Catalog) -> str:
-    """In words, that a stored encoder started from other weights than this run would; empty if that is not known."""
-    start = stored_start(node, pipeline, catalog)
-    if start is None and start_of(node):
-        return _start_made_anew(header, start_of(node), pipeline, catalog)
-    now = (start.as_parent(),) if start else ()
+    """In words, that a stored encoder started from other weights than this run would; empty if that is not known.
+
+    The tokenizer whose codes it learned to predict counts like a start.
+    """
+    stored = {name: stored_before(name, pipeline, catalog) for name in parents_of(node)}
+    made = [name for name, one in stored.items() if one is None]
+    if made:
+        return next(filter(None, (_start_made_anew(header, name, pipeline, catalog) for name in made)), "")
+    now = tuple(one.as_parent() for one in stored.values() if one)
     if header.parents == now:
         return ""
     before, after = (", ".join(f"{p.phase} {p.fingerprint}" for p in parents) for parents in (header.parents, now))
@@ -98,13 +102,14 @@ def _start_made_anew(header: CheckpointHeader, entry: str, pipeline: Pipeline, c
         stored = read_header(_file(catalog, entry))
     except CheckpointError:
         return ""  # refused on its own, or replaced
-    if stored.record is None or header.parents != (stored.as_parent(),):
+    if stored.record is None or stored.as_parent() not in header.parents:
         return ""  # what is made anew may be what the encoder started from
     made = stored.record.parameters.get(f"params:{key}")
     changed = changes(made, params.identity(), key) if made else ""
     if changed:
         return f"from other weights ({changed})"
-    return _start_made_anew(stored, start_of(maker), pipeline, catalog)
+    before = (_start_made_anew(stored, name, pipeline, catalog) for name in parents_of(maker))
+    return next(filter(None, before), "")
 
 
 def _is_of(file: Path, made: Checkpoint) -> bool:

@@ -9,9 +9,11 @@ from kedro.pipeline.node import Node
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.start_file import StartFileDataset
+from eegfm.training.phases import TOKENIZER
 
 IMPORT = "import"
 """Key of the parameters of an import."""
+TOKENIZER_ENTRY = f"{TOKENIZER}.encoder"
 _ENCODER, _START, _PARAMS = ".encoder", ".start", "params:"
 
 
@@ -34,7 +36,13 @@ def trains(node: Node) -> bool:
 
 def start_of(node: Node) -> str:
     """Catalog entry of the weights that a training starts from; empty for weights of a seed."""
-    return next((name for name in node.inputs if name.endswith((_ENCODER, _START))), "") if trains(node) else ""
+    return next((name for name in parents_of(node) if name != TOKENIZER_ENTRY), "")
+
+
+def parents_of(node: Node) -> list[str]:
+    """Catalog entries of the weights that a training starts from, and of the tokenizer whose codes it predicts."""
+    found = [name for name in node.inputs if name.endswith((_ENCODER, _START))] if trains(node) else []
+    return sorted(found, key=lambda name: name == TOKENIZER_ENTRY)
 
 
 def read_encoders(pipeline: Pipeline) -> list[str]:
@@ -53,7 +61,11 @@ def stored_start(node: Node, pipeline: Pipeline, catalog: CatalogProtocol[Any, A
     Raises:
         CheckpointError: The file cannot be read.
     """
-    name = start_of(node)
+    return stored_before(start_of(node), pipeline, catalog)
+
+
+def stored_before(name: str, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> CheckpointHeader | None:
+    """Header of the weights of an entry, see ``stored_start``."""
     if not name or name not in catalog or name in pipeline.all_outputs() or not catalog[name].exists():
         return None
     return header_of(catalog[name])

@@ -16,7 +16,7 @@ from eegfm.errors import CheckpointError, ConfigError, EegfmError, LineageError,
 from eegfm.jobs.acquire.config import AcquireParams, FolderSource
 from eegfm.pipelines.pretrain.nodes import refuse_pretraining
 from eegfm.project.encoder_guard import check_encoder, keep_other_encoder
-from eegfm.project.encoder_steps import read_encoders
+from eegfm.project.encoder_steps import TOKENIZER_ENTRY, read_encoders
 from eegfm.project.lineage import Lineage, refuse_workers
 from eegfm.project.parameters import parameter_identities
 from eegfm.project.params_option import as_option
@@ -27,7 +27,7 @@ from eegfm.project.report_parts import leave_out_absent
 from eegfm.project.run_lock import RunLock
 from eegfm.project.starts import follow_starts
 from eegfm.splits.config import Roles
-from eegfm.training.phases import DEFAULT_PHASES, PROBE_ENDING, Phase
+from eegfm.training.phases import DEFAULT_PHASES, PROBE_ENDING, TOKENIZER, Phase
 
 _OF_JOBS = (StoreError, SplitError, CheckpointError, LineageError)
 """Errors of jobs, which do not know the options of the run."""
@@ -54,7 +54,7 @@ class ProjectHooks:
         self._phases = checked_phases(parameters)
         self._options = f" --env={context.env}" if context.env else ""
         self._options += as_option(context.config_loader.runtime_params or {})
-        names = tuple(phase.name for phase in self._phases)
+        names = (TOKENIZER, *(phase.name for phase in self._phases))
         self._lineage = Lineage(pipelines, parameter_identities(parameters), self._options, names)
         self._context = context
 
@@ -135,6 +135,8 @@ class ProjectHooks:
         command = f"kedro run --pipelines={','.join(chain)}{options}"
         is_first = name == self._phases[0].encoder
         what = "pretrained encoder" if is_first else f"encoder of the phase {chain[-1]}"
+        if name == TOKENIZER_ENTRY:
+            what = "tokenizer"
         said = f"no {what} at {path}; make it with: {command}"
         return f"{said}, or import one with: {imports}" if is_first else said
 

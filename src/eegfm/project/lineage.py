@@ -15,7 +15,7 @@ from eegfm.errors import CheckpointError, EegfmError, LineageError
 from eegfm.inference.encoder_code import implementations, refuse_other_code
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.recorded import Identified, Recorded
-from eegfm.project.encoder_steps import maker_key, start_of, trains
+from eegfm.project.encoder_steps import TOKENIZER_ENTRY, maker_key, start_of, trains
 from eegfm.provenance import Record, Stale, described, differing, find_stale
 from eegfm.source_code import code_sha256
 
@@ -172,7 +172,8 @@ class Lineage:
     def _refuse_other_code(self, node: Node, entries: Iterable[str], catalog: Catalog) -> None:
         for name in entries:
             dataset = catalog[name]
-            key, params = _params(node, catalog)
+            # Nothing accepts another tokenizer: it is made again in less time than what predicts its codes.
+            key, params = ("", None) if name == TOKENIZER_ENTRY and trains(node) else _params(node, catalog)
             accept = bool(getattr(params, "accept_other_code", False))
             if isinstance(dataset, CheckpointDataset) and dataset.exists() and not accept:
                 try:
@@ -286,7 +287,7 @@ def _or_accept(node: Node, catalog: Catalog, stale: Iterable[Stale]) -> str:
     """Further advice if only the encoder belongs to another generation."""
     is_one = all(isinstance(catalog[one.entry], CheckpointDataset) for one in stale)
     key, params = _params(node, catalog)
-    if is_one and trains(node):
+    if is_one and trains(node) and {one.entry for one in stale} == {start_of(node)}:
         file = _path(catalog[start_of(node)])
         return f", or start from the file as it is: ENCODER={file} with --params={maker_key(node)}.start=file"
     if not is_one or not hasattr(params, "accept_other_data"):

@@ -19,15 +19,16 @@ from eegfm.project.model_folder import checked_model
 from eegfm.project.phase_blocks import (
     PHASES,
     checked_phases,
+    checked_tokenizer,
     refuse_name_of_phase,
     refuse_other_than_start,
     refuse_unlisted,
 )
 from eegfm.signal.config import SignalParams
 from eegfm.splits.config import TUH_FAMILIES, Roles, SplitParams
-from eegfm.training.config import PretrainParams
+from eegfm.training.config import PretrainParams, TokenizerParams
 from eegfm.training.pairings import by_corpus, multiples
-from eegfm.training.phases import Phase
+from eegfm.training.phases import TOKENIZER, Phase
 
 SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
     "corpora": Roles,
@@ -38,6 +39,7 @@ SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
     "report": ReportParams,
     "signal": SignalParams,
     "split": SplitParams,
+    TOKENIZER: TokenizerParams,
 }
 """Top-level parameters that are neither ``phases`` nor the name of a phase or of a corpus."""
 PLACES = ("data", "model")
@@ -75,7 +77,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> Roles:
     """
     if "corpora" not in parameters:
         raise ConfigError("parameters: 'corpora' is missing; it names the corpora to pretrain and to probe on")
-    phases = checked_phases(parameters)
+    phases, _ = checked_phases(parameters), checked_tokenizer(parameters)
     shared = {*SHARED_PARAMETERS, *PLACES, PHASES, *(phase.name for phase in phases)}
     corpora = [key for key in parameters if key not in shared]
     for name in corpora:
@@ -178,6 +180,8 @@ def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles:
     """Check the block of each phase, and what it shares with the phase before it and with the mixture."""
     params = {phase.name: checked(PretrainParams, parameters[phase.name], phase.name) for phase in phases}
     refuse_other_than_start(phases, params)
+    if any(phase.needs_tokenizer for phase in phases):
+        params[TOKENIZER] = checked(TokenizerParams, parameters.get(TOKENIZER, {}), TOKENIZER)
     for key, one in params.items():
         try:
             one.schedule.check_corpora(roles.pretrain)

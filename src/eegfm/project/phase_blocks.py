@@ -11,7 +11,7 @@ from eegfm.config import refuse_repeated
 from eegfm.errors import ConfigError
 from eegfm.provenance import differences
 from eegfm.training.config import PretrainParams
-from eegfm.training.phases import DEFAULT_PHASES, EXPORT_ENDING, PROBE_ENDING, Phase
+from eegfm.training.phases import DEFAULT_PHASES, EXPORT_ENDING, PROBE_ENDING, TOKENIZER, TOKENIZER_PHASE, Phase
 from eegfm.training.started import OF_THE_START, with_start
 
 PHASES = "phases"
@@ -53,6 +53,11 @@ def checked_phases(parameters: Mapping[str, Any]) -> tuple[Phase, ...]:
     names = parameters.get(PHASES, [phase.name for phase in DEFAULT_PHASES])
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise ConfigError(f"parameter {PHASES} must list the names of the phases, e.g. [pretrain] (found {names!r})")
+    if TOKENIZER in names:
+        raise ConfigError(
+            f"parameter {PHASES} lists {TOKENIZER!r}, which is no phase: nothing starts from it; take it off the list, "
+            "and train it with: kedro run --pipelines=tokenizer"
+        )
     try:
         refuse_repeated(names, "phase")
     except ValueError as error:
@@ -79,8 +84,32 @@ def _phase(name: str, before: str, parameters: Mapping[str, Any]) -> Phase:
         raise ConfigError(
             f"parameter {name}.start is 'previous', and {name} is the first of {PHASES}; allowed are scratch and file"
         )
+    phase = phase.model_copy(update={"needs_tokenizer": _needs_tokenizer(block)})
     # Any other value is refused with the block.
     return phase.model_copy(update={"start": start}) if start in ("scratch", "previous", "file") else phase
+
+
+def _needs_tokenizer(block: Mapping[str, Any]) -> bool:
+    """Whether a phase predicts codes. What is wrong in its block is refused with it."""
+    try:
+        return PretrainParams.model_validate(block).objective.needs_tokenizer
+    except ValidationError:
+        return False
+
+
+def checked_tokenizer(parameters: Mapping[str, Any]) -> Phase:
+    """The training of the tokenizer, which is like that of a phase.
+
+    Raises:
+        ConfigError: It would start from a phase.
+    """
+    block = parameters.get(TOKENIZER, {})
+    start = block.get("start", TOKENIZER_PHASE.start) if isinstance(block, Mapping) else TOKENIZER_PHASE.start
+    if start == "previous":
+        raise ConfigError(
+            f"parameter {TOKENIZER}.start is 'previous', and no phase is before it; allowed are scratch and file"
+        )
+    return TOKENIZER_PHASE.model_copy(update={"start": start}) if start in ("scratch", "file") else TOKENIZER_PHASE
 
 
 def refuse_unlisted(name: str, block: Any, phases: Sequence[Phase], known: Sequence[str]) -> None:

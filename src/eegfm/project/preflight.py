@@ -23,7 +23,7 @@ from eegfm.jobs.acquire.config import AcquireParams, FolderSource
 from eegfm.jobs.ingest.config import WorkerParams
 from eegfm.jobs.probe.exposure import refuse_declared
 from eegfm.jobs.weights.config import ExportParams, ImportParams
-from eegfm.project.encoder_steps import header_of, made_encoder, start_of, trains
+from eegfm.project.encoder_steps import header_of, made_encoder, parents_of, trains
 from eegfm.ranks.start import Nodes, rank_command
 from eegfm.signal.config import SignalParams
 from eegfm.training.config import PretrainParams
@@ -129,11 +129,11 @@ def _check_exposure(params: Mapping[str, Any], pipeline: Pipeline, catalog: Cata
     probe, stored = params.get("params:probe"), _stored_headers(pipeline, catalog)
     if not isinstance(probe, ProbeParams) or probe.allow_pretrained_persons:
         return
-    starts = {made_encoder(node): start_of(node) for node in pipeline.nodes if trains(node)}
+    parents = {made_encoder(node): parents_of(node) for node in pipeline.nodes if trains(node)}
     for node in (node for node in pipeline.nodes if "params:probe" in node.inputs):
         names = [*node.inputs]
-        for name in names:  # the encoder, what its training starts from, and so on
-            names += [starts[name]] if starts.get(name) else []
+        for name in names:  # the encoder, what its training starts from and predicts the codes of, and so on
+            names += parents.get(name, [])
         corpora = [name.removesuffix(".windows") for name in node.inputs if name.endswith(".windows")]
         for header, corpus in product((stored[name] for name in names if name in stored), corpora):
             refuse_declared(header, corpus)

@@ -1,16 +1,17 @@
 """Parameters of a phase of training. No torch and no Lightning here."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import NonNegativeInt, PositiveFloat, model_validator
 
 from eegfm.adapters.config import AdapterConfig, NoAdapterConfig
 from eegfm.config import Count, Number, StrictModel
-from eegfm.encoders.config import AnyEncoderConfig, PatchTransformerConfig
+from eegfm.encoders.config import AnyEncoderConfig, LabramConfig, PatchTransformerConfig
+from eegfm.encoders.labram.tokenizer_config import TOKENIZER_ENCODER
 from eegfm.normalizations.config import NormalizationBase, NormalizationConfig
-from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
+from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig, TokenizerConfig
 from eegfm.recording import BadChannels
 from eegfm.training.blocks import (
     CheckpointParams,
@@ -25,6 +26,8 @@ from eegfm.training.pairings import PairConfig, PairParams, by_corpus, pairing_n
 from eegfm.training.phases import Start
 from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
 from eegfm.training.schedules.length import RunLength
+
+_N_TOKENIZER_EPOCHS = 100
 
 
 class PretrainParams(StrictModel):
@@ -240,6 +243,37 @@ class PretrainParams(StrictModel):
         resolved = self.model_copy(update={"pairs": self.chosen_pairs})
         plain = resolved.model_dump(mode="json", exclude=without)
         return plain | {"normalization": self.chosen_normalization.model_dump(mode="json")}
+
+
+class TokenizerParams(PretrainParams):
+    """All that the training of a tokenizer is told: as any other, with the published tokenizer as the default.
+
+    Args:
+        encoder: Encoder of the tokenizer, LaBraM's. Choices that are not given are those of the published tokenizer.
+        objective: See ``eegfm.objectives.tokenizer.config``.
+        n_epochs: 100, as published, where no length is given.
+    """
+
+    encoder: AnyEncoderConfig = LabramConfig.model_validate(TOKENIZER_ENCODER)
+    objective: AnyObjectiveConfig = TokenizerConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_published(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        filled = dict(data)
+        encoder, objective = (filled.get(name, {}) for name in ("encoder", "objective"))
+        if isinstance(encoder, Mapping) and encoder.get("name", "labram") == "labram":
+            filled["encoder"] = {**TOKENIZER_ENCODER, **encoder}
+        if isinstance(objective, Mapping):
+            objective = filled["objective"] = {"name": "tokenizer", **objective}
+        name = objective["name"] if isinstance(objective, Mapping) else getattr(objective, "name", objective)
+        if name != "tokenizer":
+            raise ValueError(f"objective.name is {name!r}, and the tokenizer is trained by 'tokenizer'; leave it out")
+        if filled.get("n_steps") is None and filled.get("n_epochs") is None:
+            filled["n_epochs"] = _N_TOKENIZER_EPOCHS
+        return filled
 
 
 def beyond_the_run(until_epoch: int, n_epochs: int) -> str:

@@ -11,7 +11,11 @@ Start = Literal["scratch", "previous", "file"]
 """Weights that a phase starts from: those of a seed, of the phase before it, or of the file that ``ENCODER`` names."""
 PROBE_ENDING, EXPORT_ENDING = "_probe", "_export"
 
-_MAY_BE_PHASES = {"pretrain", "contrast"}
+TOKENIZER = "tokenizer"
+"""Name of the training of the tokenizer. It is one like those of the phases, but none of them: a phase that predicts
+codes reads its encoder."""
+
+_MAY_BE_PHASES = {"pretrain", "contrast", TOKENIZER}
 _OF_STEPS = {"encoder", "phases"}
 """Names that steps or parameters of the project have."""
 
@@ -35,11 +39,13 @@ class Phase(StrictModel):
         name: Its name: that of its parameters, pipeline, tag, catalog entries and folders.
         start: Weights that it starts from.
         previous: Name of the phase before it; empty for the first one.
+        needs_tokenizer: Whether it predicts the codes of the tokenizer.
     """
 
     name: PhaseName
     start: Start = "scratch"
     previous: str = ""
+    needs_tokenizer: bool = False
 
     @property
     def encoder(self) -> str:
@@ -51,7 +57,13 @@ class Phase(StrictModel):
         """Catalog entry of the weights that it starts from; empty for weights of a seed."""
         return {"scratch": "", "previous": f"{self.previous}.encoder", "file": f"{self.name}.start"}[self.start]
 
+    @property
+    def tokenizer_entry(self) -> str:
+        """Catalog entry of the tokenizer whose codes it predicts; empty for none."""
+        return f"{TOKENIZER}.encoder" if self.needs_tokenizer else ""
 
+
+TOKENIZER_PHASE = Phase(name=TOKENIZER)
 DEFAULT_PHASES = (Phase(name="pretrain"),)
 
 

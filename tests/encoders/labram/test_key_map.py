@@ -17,7 +17,7 @@ from eegfm.encoders.labram.key_map import TOKENIZER_KEY_MAP, key_map
 from eegfm.encoders.labram.model import Labram
 from eegfm.encoders.labram.places import ELECTRODES
 from eegfm.encoders.labram.tokenizer import LabramTokenizer
-from eegfm.encoders.labram.tokenizer_config import LabramTokenizerConfig
+from eegfm.encoders.labram.tokenizer_config import TOKENIZER_ENCODER, LabramTokenizerConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.nn.weights import load_weights
 
@@ -25,9 +25,7 @@ Shapes = dict[str, tuple[int, ...]]
 Arrays = dict[str, NDArray[np.float32]]
 SPEC = spec_of([MONTAGES[19]], 4)
 ENCODER = LabramConfig(channels="names")
-TOKENIZER = LabramTokenizerConfig(
-    encoder=LabramTokenizerConfig().encoder.model_copy(update={"channels": "names", "n_layers": 2})
-)
+OF_TOKENIZER = LabramConfig.model_validate({**TOKENIZER_ENCODER, "channels": "names", "n_layers": 2})
 
 
 def layer_shapes(name: str, *, of_tokenizer: bool) -> Shapes:
@@ -203,14 +201,17 @@ def test_the_tokenizer_loads_strictly_and_uses_the_loaded_codebook() -> None:
     translated = TOKENIZER_KEY_MAP.translate(published)
     assert translated.unknown == []
     assert translated.left_out == ["quantize.embedding.cluster_size", "quantize.embedding.embed_avg"]
-    tokenizer = TOKENIZER.build(SPEC).eval()
-    assert isinstance(tokenizer, LabramTokenizer)
-    load_weights(tokenizer, translated.tensors, "", "tokenizer")
+    encoder = Labram(OF_TOKENIZER, SPEC).eval()
+    tokenizer = LabramTokenizer(LabramTokenizerConfig(), encoder, SPEC).eval()
+    load_weights(encoder, translated.tensors, "encoder.", "encoder")
+    behind = {name: value for name, value in translated.tensors.items() if not name.startswith("encoder.")}
+    load_weights(tokenizer, behind, "", "tokenizer")
     batch = make_batch()
     with torch.no_grad():
-        features = tokenizer.encoder(batch).numpy().astype(np.float64)
+        encoded = encoder(batch)
+    features = encoded.numpy().astype(np.float64)
     hidden = np.tanh(features @ published["encode_task_layer.0.weight"].T + published["encode_task_layer.0.bias"])
     vectors = hidden @ published["encode_task_layer.2.weight"].T + published["encode_task_layer.2.bias"]
     vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
     cosines = vectors @ published["quantize.embedding.weight"].T.astype(np.float64)
-    assert (tokenizer.codes(batch).numpy() == cosines.argmax(-1)).mean() > 0.99
+    assert (tokenizer.codes(encoded).numpy() == cosines.argmax(-1)).mean() > 0.99

@@ -3,39 +3,58 @@
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from contracts.encoder_cases import MONTAGES, make_batch, noise, spec_of
 from eegfm.batch import WindowBatch
 from eegfm.encoders.config import LabramConfig
+from eegfm.encoders.labram.model import Labram
 from eegfm.encoders.labram.quantizer import Quantizer, cosine_kmeans
-from eegfm.encoders.labram.tokenizer import LabramTokenizer
-from eegfm.encoders.labram.tokenizer_config import LabramTokenizerConfig
+from eegfm.encoders.labram.tokenizer import LabramTokenizer, TokenizerOutput, spectra_of
+from eegfm.encoders.labram.tokenizer_config import TOKENIZER_ENCODER, LabramTokenizerConfig
 from eegfm.errors import CheckpointError
 from eegfm.nn.context import CODES, Context
-from eegfm.nn.weights import build_seeded, load_weights
+from eegfm.nn.weights import load_weights
 
-CONFIG = LabramTokenizerConfig(
-    encoder=LabramConfig(
-        n_maps=4, n_heads=5, n_layers=2, qk_norm=False, query_value_bias=True, layer_scale=0.0, patch_norm="patch"
-    ),
-    n_codes=16,
-    d_code=8,
-    n_decoder_layers=1,
-)
+ENCODER = LabramConfig.model_validate({
+    **TOKENIZER_ENCODER, "n_maps": 4, "n_heads": 5, "n_layers": 2, "patch_norm": "patch"
+})  # fmt: skip
+CONFIG = LabramTokenizerConfig(n_codes=16, d_code=8, n_decoder_layers=1)
 
 
-def build(seed: int = 0) -> LabramTokenizer:
-    tokenizer = build_seeded(CONFIG, seed, spec_of([MONTAGES[19]], 4))
-    assert isinstance(tokenizer, LabramTokenizer)
-    return tokenizer
+class Whole(nn.Module):
+    """A tokenizer with the encoder that it stands behind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        spec = spec_of([MONTAGES[19]], 4)
+        self.encoder = Labram(ENCODER, spec)
+        self.tokenizer = LabramTokenizer(CONFIG, self.encoder, spec)
+        self.quantizer, self.follow = self.tokenizer.quantizer, self.tokenizer.follow
+
+    def codes(self, batch: WindowBatch) -> Tensor:
+        return self.tokenizer.codes(self.encoder(batch))
+
+    def place_codes(self, batch: WindowBatch, generator: torch.Generator) -> None:
+        self.tokenizer.place_codes([(self.encoder(batch), None)], generator)
+
+    def forward(self, batch: WindowBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        tokens = self.encoder.tokenize(batch)
+        found: TokenizerOutput = self.tokenizer(self.encoder, batch, tokens, self.encoder.encode(tokens))
+        return found.loss, found.logs
 
 
-def trained(seed: int = 0) -> LabramTokenizer:
+def build(seed: int = 0) -> Whole:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Whole()
+
+
+def trained(seed: int = 0) -> Whole:
     """With a codebook, after one training step."""
     tokenizer = build(seed).train()
-    tokenizer.place_codes([make_batch()], torch.Generator().manual_seed(seed))
+    tokenizer.place_codes(make_batch(), torch.Generator().manual_seed(seed))
     tokenizer(make_batch())
     tokenizer.follow()
     return tokenizer.eval()
@@ -44,8 +63,9 @@ def trained(seed: int = 0) -> LabramTokenizer:
 def ready(n_codes: int = 6, d_code: int = 4, decay: float = 0.9) -> Quantizer:
     quantizer = Quantizer(n_codes, d_code, decay)
     quantizer.codebook.copy_(normalize(noise((n_codes, d_code), 1), dim=-1))
-    quantizer.is_ready.fill_(True)
-    return quantizer
+    other = Quantizer(n_codes, d_code, decay)
+    other.load_state_dict(quantizer.state_dict() | {"is_ready": torch.tensor(True)})
+    return other
 
 
 def state(module: torch.nn.Module) -> dict[str, Tensor]:
@@ -55,7 +75,7 @@ def state(module: torch.nn.Module) -> dict[str, Tensor]:
 def test_the_default_is_the_published_tokenizer() -> None:
     config = LabramTokenizerConfig()
     assert (config.n_codes, config.d_code, config.n_decoder_layers, config.decay) == (8192, 64, 3, 0.99)
-    layer = config.encoder
+    layer = LabramConfig.model_validate(TOKENIZER_ENCODER)
     assert (layer.d_model, layer.n_layers, layer.qk_norm, layer.query_value_bias, layer.layer_scale) == (
         200, 12, False, True, 0.0,
     )  # fmt: skip
@@ -70,14 +90,15 @@ def test_a_loaded_codebook_is_the_one_that_is_used() -> None:
     assert torch.equal(codes, tokenizer.codes(batch))
     assert codes.shape == (2, 76)
     assert codes.dtype == torch.int64
-    vectors = other.to_code(other.encoder(batch)).double()
+    vectors = other.tokenizer.to_code(other.encoder(batch)).double()
     cosines = torch.einsum(
         "bnd,kd->bnk", vectors / vectors.norm(dim=-1, keepdim=True), other.quantizer.codebook.double()
     )
     assert torch.equal(codes, cosines.argmax(dim=-1))
     order = torch.randperm(16, generator=torch.Generator().manual_seed(2))
     changed = {name: value.numpy() for name, value in tokenizer.state_dict().items()}
-    changed["quantizer.codebook"] = changed["quantizer.codebook"][order.numpy()]
+    for name in ("quantizer.codebook", "tokenizer.quantizer.codebook"):
+        changed[name] = changed[name][order.numpy()]
     load_weights(other, changed, "", "tokenizer")
     assert torch.equal(order[other.codes(batch)], codes)
 
@@ -129,10 +150,13 @@ def test_training_moves_the_codebook_as_published() -> None:
     assert found.codes[mask].tolist() == codes.tolist()
     np.testing.assert_allclose(quantizer.codebook.numpy(), expected, atol=1e-6)
     np.testing.assert_allclose(quantizer.usage.numpy(), usage, atol=1e-6)
-    np.testing.assert_allclose(float(found.commitment_loss), np.square(unit - old[codes]).mean(), rtol=1e-5)
+    squared = np.square(unit - old[codes]).mean(axis=1)
+    of_windows = [squared[:9].mean(), squared[9:].mean()]  # one of 9 tokens, one of 5
+    np.testing.assert_allclose(float(found.commitment_loss), np.mean(of_windows), rtol=1e-5)
     shares = np.bincount(codes, minlength=8) / len(codes)
     entropy = -sum(p * np.log(p) for p in shares if p)
-    assert float(found.perplexity) == pytest.approx(np.exp(entropy), rel=1e-5)
+    assert float(quantizer.perplexity) == pytest.approx(np.exp(entropy), rel=1e-5)
+    assert float(ready().perplexity) == 0, "no code was taken yet"
 
 
 def test_gradients_pass_through_the_codes() -> None:
@@ -163,6 +187,21 @@ def test_kmeans_finds_separate_directions() -> None:
         torch.testing.assert_close(centres[k], normalize(unit[nearest == k].sum(dim=0), dim=0), atol=1e-3, rtol=0)
 
 
+def test_of_many_vectors_some_are_drawn() -> None:
+    unit = normalize(noise((400, 5), 0), dim=-1)
+    unit[:200] = 0.0  # a code that no drawn vector is near stays where it is
+    drawn = torch.randperm(400, generator=torch.Generator().manual_seed(1))
+    centres = cosine_kmeans(unit, 2, torch.Generator().manual_seed(1))
+    by_hand = unit[drawn[:2]]
+    for _ in range(10):
+        nearest = (unit[drawn[:64]] @ by_hand.T).argmax(dim=1)
+        sums = torch.stack([unit[drawn[:64]][nearest == k].sum(dim=0) for k in range(2)])
+        by_hand = torch.where(sums.any(dim=1, keepdim=True), normalize(sums, dim=1), by_hand)
+    torch.testing.assert_close(centres, by_hand)
+    whole = cosine_kmeans(unit[drawn[:64]], 2, torch.Generator().manual_seed(1))
+    assert not torch.equal(centres, whole), "another draw"
+
+
 def test_fewer_vectors_than_codes_are_drawn_repeatedly() -> None:
     unit = normalize(noise((3, 5), 0), dim=-1)
     assert cosine_kmeans(unit, 8, torch.Generator()).shape == (8, 5)
@@ -185,7 +224,7 @@ def test_codes_follow_from_the_context_alone() -> None:
         tokenizer = build().train()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(state_before)
-            tokenizer.place_codes([make_batch()], Context(seed=seed).generator(CODES))
+            tokenizer.place_codes(make_batch(), Context(seed=seed).generator(CODES))
         codebooks.append(tokenizer.quantizer.codebook)
     assert torch.equal(codebooks[0], codebooks[1])
     assert not torch.equal(codebooks[0], codebooks[2])
@@ -209,7 +248,7 @@ def test_targets_are_standardised_spectra() -> None:
     tokenizer, batch = build(), make_batch()
     spectra = np.fft.fft(batch["signal_uv"].double().numpy().reshape(2, 76, 200))
     spectra.imag[..., [0, 100]] = 0.0  # so that a negative number has the phase pi, never -pi
-    targets = tokenizer._targets(batch, None)
+    targets = spectra_of(tokenizer.encoder, batch, None)._asdict()
     for name, function in (("amplitude", np.abs), ("phase", np.angle)):
         values = function(spectra)
         mean, sd = values.mean(axis=(1, 2), keepdims=True), values.std(axis=(1, 2), ddof=1, keepdims=True)
@@ -219,7 +258,8 @@ def test_targets_are_standardised_spectra() -> None:
 def test_targets_are_what_no_learned_weight_reaches() -> None:
     tokenizer, batch = build(), make_batch()
     other: WindowBatch = {**batch, "target_signal": batch["signal_uv"], "signal": 2 * make_batch(seed=3)["signal"]}
-    assert torch.equal(tokenizer._targets(other, None)["amplitude"], tokenizer._targets(batch, None)["amplitude"])
+    found, expected = (spectra_of(tokenizer.encoder, one, None) for one in (other, batch))
+    assert torch.equal(found.amplitude, expected.amplitude)
 
 
 def test_padding_changes_neither_loss_nor_codebook() -> None:
@@ -249,7 +289,7 @@ def test_a_flat_window_has_a_finite_loss() -> None:
 def test_every_weight_learns_and_the_loss_falls() -> None:
     tokenizer, batch = build().train(), make_batch(n_windows=1)
     optimizer = torch.optim.AdamW(tokenizer.parameters(), 2e-3)
-    tokenizer.place_codes([batch], torch.Generator().manual_seed(0))
+    tokenizer.place_codes(batch, torch.Generator().manual_seed(0))
     history = []
     for step in range(25):
         loss, logs = tokenizer(batch)
@@ -266,6 +306,8 @@ def test_every_weight_learns_and_the_loss_falls() -> None:
         history.append({name: float(value) for name, value in logs.items()})
     assert history[0]["amplitude_loss"] == pytest.approx(1.0, abs=0.05)
     assert history[-1]["loss"] < 0.97 * history[0]["loss"]
+    assert history[0]["baseline_loss"] == pytest.approx(2.0, abs=0.01)
+    assert (history[0]["perplexity"], history[0]["used_ratio"]) == (0, 0), "no code was taken yet"
     assert 1 < history[-1]["perplexity"] <= 16
     assert 0 < history[-1]["used_ratio"] <= 1
 

@@ -17,6 +17,7 @@ from eegfm.mixture.table import mixture_sha256
 from eegfm.training.config import PretrainParams
 from two_corpora import read_two_corpora, write_two_corpora
 
+OTHER = Checkpoint({"encoder.w": np.ones(2, dtype=np.float32)}, header(phase="tokenizer"))
 WEIGHTS = Checkpoint({"encoder.w": np.arange(3, dtype=np.float32)}, header())
 
 
@@ -25,7 +26,7 @@ def job(tmp_path: Path) -> RankJob:
     write_two_corpora(tmp_path)
     mixture, splits, stores = read_two_corpora(tmp_path)
     params = PretrainParams.model_validate({"n_steps": 3, "devices": 2, "objective": {"name": "mae"}})
-    return RankJob(TrainingJob(params, mixture, splits, stores, "adapt", WEIGHTS), tmp_path / "runs", "name")
+    return RankJob(TrainingJob(params, mixture, splits, stores, "adapt", WEIGHTS, OTHER), tmp_path / "runs", "name")
 
 
 @pytest.fixture
@@ -46,6 +47,8 @@ def test_a_job_comes_back(job: RankJob, folder: Path) -> None:
     assert (read.runs, read.fingerprint) == (job.runs, "name")
     assert found.start is not None
     assert found.start.identity() == WEIGHTS.identity()
+    assert found.tokenizer is not None
+    assert found.tokenizer.identity() == OTHER.identity()
 
 
 def test_a_result_comes_back(folder: Path) -> None:

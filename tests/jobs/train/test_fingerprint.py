@@ -73,7 +73,7 @@ NO_WEIGHTS = {
     *(f"training.state.{name}" for name in ("begin", "best", "checkpointing", "content", "file", "folder")),
     *("json_text", "printable", "nn.allocation", "normalizations.said", "safetensors_header", "stated_spec"),
     *("jobs.train.devices", "jobs.train.exchange", "jobs.train.job", "jobs.train.launch", "jobs.train.result"),
-    *("ranks.ends", "ranks.logs", "ranks.place", "ranks.start"),
+    *("ranks.ends", "ranks.logs", "ranks.place", "ranks.start", "jobs.train.tokenizer"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""
 

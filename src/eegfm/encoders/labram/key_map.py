@@ -91,4 +91,5 @@ TOKENIZER_KEY_MAP = KeyMap(
     left_out=(r"quantize\.embedding\.(cluster_size|embed_avg)",),  # nothing reads them
     convert=_own_layout,
 )
-"""Rules for ``eegfm.encoders.labram.tokenizer.LabramTokenizer``, whose encoder has the table of names."""
+"""Rules for ``eegfm.encoders.labram.tokenizer.LabramTokenizer``, and under ``encoder.`` for the encoder that it stands
+behind, which has the table of names."""

@@ -3,7 +3,9 @@
 Shapes: B windows, N tokens, V vectors, K codes, d width of a code.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -13,6 +15,8 @@ from torch.nn.functional import normalize
 from eegfm.errors import CheckpointError
 
 _N_KMEANS_STEPS = 10
+_VECTORS_PER_CODE = 32  # most that k-means looks at: a large codebook would meet millions of vectors otherwise
+_ROWS = 4096  # vectors that are compared with all codes at once in k-means
 _LEAST_USE = 1e-3  # moving average of a code that was taken once about 230 steps ago, with a decay of 0.99
 
 
@@ -23,14 +27,13 @@ class Quantized:
     Args:
         codes: (B, N) int64.
         vectors: (B, N, d) the codes' vectors; gradients pass through them to what was quantised.
-        commitment_loss: Mean squared distance between real unit vectors and their codes, over d.
-        perplexity: Perplexity of the codes of this batch: 1 if all are equal, K if all codes occur equally often.
+        commitment_loss: Mean squared distance between real unit vectors and their codes, over d: of each window, then
+            over windows.
     """
 
     codes: Tensor
     vectors: Tensor
     commitment_loss: Tensor
-    perplexity: Tensor
 
 
 class Quantizer(nn.Module):
@@ -56,6 +59,7 @@ class Quantizer(nn.Module):
         self.register_buffer("codebook", torch.zeros(n_codes, d_code))
         self.register_buffer("usage", torch.zeros(n_codes))
         self.register_buffer("is_ready", torch.tensor(False))
+        self._has_codes = False  # what ``is_ready`` says, so that a step need not ask the device
         self._pending: tuple[Tensor, Tensor] | None = None
 
     def nearest(self, vectors: Tensor) -> Tensor:
@@ -64,7 +68,7 @@ class Quantizer(nn.Module):
         Raises:
             CheckpointError: There is no codebook yet.
         """
-        if not bool(self.is_ready):
+        if not self._has_codes:
             raise CheckpointError(
                 "the labram tokenizer has no codebook yet; load weights, or train it: its first windows place the codes"
             )
@@ -83,33 +87,45 @@ class Quantizer(nn.Module):
         """
         with torch.autocast(vectors.device.type, enabled=False):
             unit = normalize(vectors.to(self.codebook.dtype), dim=-1)
-            real = unit.flatten(0, 1) if mask is None else unit[mask]
             codes = self.nearest(unit)
             found = self.codebook[codes]
-            counted = codes.flatten() if mask is None else codes[mask]
-            counts = _sums(counted, torch.ones_like(real[:, 0]), len(self.codebook))
-            commitment = (real - self.codebook[counted]).square().mean()
+            # Weighted, not chosen: choosing would wait for the device to count them.
+            weight = torch.ones_like(unit[..., 0]) if mask is None else mask.to(unit.dtype)
+            commitment = mean_of_windows((unit - found).square().mean(dim=-1), weight)
             if self.training:
-                self._remember(real.detach(), counted, counts)
-            return Quantized(codes, unit + (found - unit).detach(), commitment, _perplexity(counts))
+                self._remember(unit.detach(), codes, weight)
+            return Quantized(codes, unit + (found - unit).detach(), commitment)
 
     @property
     def used_ratio(self) -> Tensor:
         """Share of codes that training batches have taken lately."""
         return (self.usage > _LEAST_USE).to(self.usage.dtype).mean()
 
+    @property
+    def perplexity(self) -> Tensor:
+        """Perplexity of the codes that training batches have taken lately.
+
+        1 if all were equal, K if all codes came equally often, 0 before the first step. The same on every rank.
+        """
+        total = self.usage.sum()
+        shares = self.usage / total.clamp_min(torch.finfo(self.usage.dtype).tiny)
+        perplexity: Tensor = torch.special.entr(shares).sum().exp() * (total > 0)
+        return perplexity
+
     @torch.no_grad()
     def place_codes(self, vectors: Tensor, generator: Generator) -> None:
         """Place the codes by k-means.
 
         Args:
-            vectors: (V, d) of any length other than 0, the same on every rank.
-            generator: Source of the drawn vectors that k-means begins with.
+            vectors: (V, d) of any length other than 0, the same on every rank. Of more than 32 per code, so many are
+                drawn.
+            generator: Source of the drawn vectors that k-means looks at and begins with.
         """
         with torch.autocast(vectors.device.type, enabled=False):
             unit = normalize(vectors.to(self.codebook.dtype), dim=-1)
             self.codebook.copy_(cosine_kmeans(unit, len(self.codebook), generator))
         self.is_ready.fill_(True)
+        self._has_codes = True
 
     @torch.no_grad()
     def follow(self) -> None:
@@ -127,23 +143,47 @@ class Quantizer(nn.Module):
         moved = normalize(self.codebook.lerp(means, 1 - self.decay), dim=-1)
         self.codebook.copy_(torch.where(has_come, moved, self.codebook))
 
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
+        """Load, and note whether there are codes."""
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        self._has_codes = bool(self.is_ready)
+
     @torch.no_grad()
-    def _remember(self, unit: Tensor, codes: Tensor, counts: Tensor) -> None:
-        before = self._pending or (torch.zeros_like(counts), torch.zeros_like(self.codebook))
-        self._pending = (before[0] + counts, before[1] + _sums(codes, unit, len(self.codebook)))
+    def _remember(self, unit: Tensor, codes: Tensor, weight: Tensor) -> None:
+        flat, n_codes = codes.flatten(), len(self.codebook)
+        counts = _sums(flat, weight.flatten(), n_codes)
+        sums = _sums(flat, (unit * weight.unsqueeze(-1)).flatten(0, 1), n_codes)
+        if self._pending is not None:
+            counts, sums = self._pending[0] + counts, self._pending[1] + sums
+        self._pending = (counts, sums)
+
+
+def mean_of_windows(values: Tensor, weight: Tensor) -> Tensor:
+    """Mean of (B, N) values of each window, weighted by (B, N), then of the windows that have any weight.
+
+    Window by window, so that the mean over ranks is that of one process, whatever padding their windows have.
+    """
+    total = weight.sum(dim=1)
+    by_window = (values * weight).sum(dim=1) / total.clamp_min(1)
+    return by_window.sum() / (total > 0).sum().clamp_min(1)
 
 
 def cosine_kmeans(unit: Tensor, n_clusters: int, generator: Generator, n_steps: int = _N_KMEANS_STEPS) -> Tensor:
     """Centres (K, d), of unit length, of (V, d) unit vectors; drawn vectors to begin with.
 
-    A centre that no vector is nearest to stays where it is. Fewer vectors than clusters are drawn repeatedly.
+    A centre that no vector is nearest to stays where it is. Fewer vectors than clusters are drawn repeatedly; of more
+    than 32 per cluster, so many are drawn and the others left out.
     """
     n = len(unit)
     # Drawn on the CPU, so that every device begins with the same.
     drawn = torch.randperm(n, generator=generator) if n >= n_clusters else _repeated(n, n_clusters, generator)
+    looked_at = drawn[: _VECTORS_PER_CODE * n_clusters]
     centres = unit[drawn[:n_clusters].to(unit.device)]
+    if len(looked_at) < n:
+        unit = unit[looked_at.to(unit.device)]
     for _ in range(n_steps):
-        sums = _sums(_nearest(unit, centres), unit, n_clusters)
+        nearest = torch.cat([_nearest(rows, centres) for rows in torch.split(unit, _ROWS)])
+        sums = _sums(nearest, unit, n_clusters)
         centres = torch.where(sums.any(dim=-1, keepdim=True), normalize(sums, dim=-1), centres)
     return centres
 
@@ -160,9 +200,3 @@ def _nearest(unit: Tensor, codebook: Tensor) -> Tensor:
 def _sums(index: Tensor, values: Tensor, n: int) -> Tensor:
     """(n, ...) sums of the values (V, ...) that share an index (V,)."""
     return values.new_zeros(n, *values.shape[1:]).index_add_(0, index, values)
-
-
-def _perplexity(counts: Tensor) -> Tensor:
-    shares = counts / counts.sum()
-    perplexity: Tensor = torch.special.entr(shares).sum().exp()
-    return perplexity

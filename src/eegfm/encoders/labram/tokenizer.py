@@ -4,14 +4,16 @@ Shapes: B windows, N tokens, S samples of a patch, D width, d width of a code.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
 
 from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.encoders.labram.config import LabramConfig
 from eegfm.encoders.labram.model import Labram
 from eegfm.encoders.labram.places import LabramPlaces
-from eegfm.encoders.labram.quantizer import Quantizer
+from eegfm.encoders.labram.quantizer import Quantizer, mean_of_windows
 from eegfm.encoders.labram.tokenizer_config import LabramTokenizerConfig
 from eegfm.encoders.labram.transformer import LabramTransformer, initialise_linear
 from eegfm.encoders.tokens import Tokens
@@ -19,97 +21,137 @@ from eegfm.encoders.tokens import Tokens
 _LEAST_SD = 1e-6  # of a flat window, which has no spectrum
 
 
+class Spectra(NamedTuple):
+    """Fourier spectra of patches, standardised over the window.
+
+    Args:
+        amplitude: (B, N, S) at each of S frequencies.
+        phase: (B, N, S).
+    """
+
+    amplitude: Tensor
+    phase: Tensor
+
+
+class TokenizerOutput(NamedTuple):
+    """Result of a tokenizer on one batch.
+
+    Args:
+        loss: The losses together.
+        logs: Detached: ``loss`` and its parts ``amplitude_loss``, ``phase_loss`` and ``commitment_loss``;
+            ``baseline_loss``, that of predicting the mean; ``perplexity`` and ``used_ratio`` of the codes that training
+            has taken lately.
+        target: Spectra of the patches.
+        predicted: Spectra that follow from the codes.
+    """
+
+    loss: Tensor
+    logs: dict[str, Tensor]
+    target: Spectra
+    predicted: Spectra
+
+
 class LabramTokenizer(nn.Module):
     """Vector-quantised neural spectrum prediction (VQ-NSP; ICLR 2024, arXiv 2405.18765, section 2.3).
 
-    To use it as a target, put it into evaluation mode: ``codes`` changes nothing in it.
+    It holds what stands behind the encoder: codebook and decoder. The encoder's vectors are given to it. To use it as a
+    target, put it into evaluation mode: ``codes`` changes nothing in it.
 
     Args:
         config: Choices.
-        spec: Specification of the data.
+        encoder: The encoder that it stands behind, and whose shape the decoder has. It is not kept.
+        spec: Specification of what the encoder receives.
 
     Raises:
-        ConfigError: The encoder does not fit the data.
+        ConfigError: The decoder does not fit the data.
     """
 
-    def __init__(self, config: LabramTokenizerConfig, spec: SignalSpec) -> None:
+    def __init__(self, config: LabramTokenizerConfig, encoder: Labram, spec: SignalSpec) -> None:
         super().__init__()
-        self.config = config
-        self.encoder = Labram(config.encoder, spec)
-        D = self.encoder.d_model
-        self.to_code = _two_layers(D, config.d_code)
+        self.to_code = _two_layers(encoder.d_model, config.d_code)
         self.quantizer = Quantizer(config.n_codes, config.d_code, config.decay)
-        self.decoder = SpectrumDecoder(config, spec)
+        self.decoder = SpectrumDecoder(config, encoder.config, spec)
 
     @torch.no_grad()
-    def codes(self, batch: WindowBatch) -> Tensor:
-        """Code of each token, (B, N) int64 below K; those of padding mean nothing.
+    def codes(self, encoded: Tensor) -> Tensor:
+        """Codes (B, N) int64 below K of encoded tokens (B, N, D); those of padding mean nothing.
 
         Raises:
             CheckpointError: There is no codebook yet.
         """
-        return self.quantizer.nearest(self._vectors(self.encoder.tokenize(batch)))
+        return self.quantizer.nearest(self.vectors(encoded))
 
-    def forward(self, batch: WindowBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, encoder: Labram, batch: WindowBatch, tokens: Tokens, encoded: Tensor) -> TokenizerOutput:
         """Compute the loss; while training, remember which codes were taken, for ``follow``.
 
-        Returns:
-            The loss, and logs: ``loss`` and its parts ``amplitude_loss``, ``phase_loss`` (1 for predicting the mean)
-            and ``commitment_loss``; the ``perplexity`` of the batch's codes and the ``used_ratio`` of all codes.
+        Args:
+            encoder: Cuts windows into patches.
+            batch: Windows.
+            tokens: Of these windows.
+            encoded: (B, N, D) vectors of the tokens.
 
         Raises:
             CheckpointError: There is no codebook yet.
         """
-        tokens = self.encoder.tokenize(batch)
         mask = tokens.key_mask
-        quantized = self.quantizer(self._vectors(tokens), mask)
-        predicted = self.decoder(quantized.vectors, batch, tokens)
+        quantized = self.quantizer(self.vectors(encoded), mask)
+        predicted: Spectra = self.decoder(quantized.vectors, batch, tokens)
+        target = spectra_of(encoder, batch, mask)
         losses = {
-            f"{name}_loss": _mean_square(predicted[name].to(target.dtype) - target, mask)
-            for name, target in self._targets(batch, mask).items()
+            "amplitude_loss": _mean_square(predicted.amplitude.to(target.amplitude.dtype) - target.amplitude, mask),
+            "phase_loss": _mean_square(predicted.phase.to(target.phase.dtype) - target.phase, mask),
+            "commitment_loss": quantized.commitment_loss,
         }
-        losses["commitment_loss"] = quantized.commitment_loss
         loss = torch.stack([*losses.values()]).sum()
-        logs = {name: value.detach() for name, value in {"loss": loss, **losses}.items()}
-        return loss, logs | {"perplexity": quantized.perplexity, "used_ratio": self.quantizer.used_ratio}
+        baseline = torch.stack([_mean_square(values, mask) for values in target]).sum()
+        logs = {name: value.detach() for name, value in {"loss": loss, **losses, "baseline_loss": baseline}.items()}
+        logs |= {"perplexity": self.quantizer.perplexity, "used_ratio": self.quantizer.used_ratio}
+        return TokenizerOutput(loss, logs, target, predicted)
 
-    @torch.no_grad()
-    def place_codes(self, batches: Iterable[WindowBatch], generator: Generator) -> None:
-        """Place the codes by k-means over the tokens of first windows, which must be the same on every rank."""
-        vectors = []
-        for batch in batches:
-            tokens = self.encoder.tokenize(batch)
-            found = self._vectors(tokens)
-            present = torch.ones_like(found[..., 0], dtype=torch.bool) if tokens.key_mask is None else tokens.key_mask
-            vectors.append(found[present])
-        self.quantizer.place_codes(torch.cat(vectors), generator)
-
-    def follow(self) -> None:
-        """Move the codebook after an optimizer step."""
-        self.quantizer.follow()
-
-    def _vectors(self, tokens: Tokens) -> Tensor:
-        """(B, N, d) what is quantised."""
-        encoded = self.encoder.encode(tokens)
+    def vectors(self, encoded: Tensor) -> Tensor:
+        """(B, N, D) encoded tokens to (B, N, d), what is quantised."""
         # Which code is nearest is decided by small differences.
         with torch.autocast(encoded.device.type, enabled=False):
             vectors: Tensor = self.to_code(encoded.to(self.quantizer.codebook.dtype))
         return vectors
 
     @torch.no_grad()
-    def _targets(self, batch: WindowBatch, mask: Tensor | None) -> dict[str, Tensor]:
-        """(B, N, S) amplitude and phase of each patch at each Fourier frequency, standardised over the window.
+    def place_codes(self, encoded: Iterable[tuple[Tensor, Tensor | None]], generator: Generator) -> None:
+        """Place the codes by k-means over the tokens of first windows.
 
-        All S frequencies as published, although those above half the rate repeat those below.
+        Args:
+            encoded: Of each batch, encoded tokens (B, N, D), and (B, N) bool, False for those of padding, or None where
+                all are real; the same on every rank.
+            generator: Source of random choices.
         """
-        asked: WindowBatch = {**batch, "signal": batch.get("target_signal", batch["signal_uv"])}
-        patches = self.encoder.token_patches(asked).squeeze(2)  # of microvolts; a scale would cancel out
-        with torch.autocast(patches.device.type, enabled=False):
-            spectrum = torch.fft.fft(patches, dim=-1)
-            # The phase of a negative number is pi, whatever the sign of its imaginary zero.
-            imaginary = spectrum.imag.masked_fill(spectrum.imag == 0, 0.0)
-            amplitude, phase = spectrum.abs(), torch.atan2(imaginary, spectrum.real)
-        return {"amplitude": _standardised(amplitude, mask), "phase": _standardised(phase, mask)}
+        found = ((self.vectors(vectors), mask) for vectors, mask in encoded)
+        real = [vectors.flatten(0, 1) if mask is None else vectors[mask] for vectors, mask in found]
+        self.quantizer.place_codes(torch.cat(real), generator)
+
+    def follow(self) -> None:
+        """Move the codebook after an optimizer step."""
+        self.quantizer.follow()
+
+
+@torch.no_grad()
+def spectra_of(encoder: Labram, batch: WindowBatch, mask: Tensor | None) -> Spectra:
+    """Amplitude and phase of each patch at each Fourier frequency, standardised over the window.
+
+    All S frequencies as published, although those above half the rate repeat those below.
+
+    Args:
+        encoder: Cuts windows into patches.
+        batch: Windows; their microvolts are looked at, those that no learned weight reaches.
+        mask: (B, N) bool, False for tokens of padding; None where all are real.
+    """
+    asked: WindowBatch = {**batch, "signal": batch.get("target_signal", batch["signal_uv"])}
+    patches = encoder.token_patches(asked).squeeze(2)  # of microvolts; a scale would cancel out
+    with torch.autocast(patches.device.type, enabled=False):
+        spectrum = torch.fft.fft(patches, dim=-1)
+        # The phase of a negative number is pi, whatever the sign of its imaginary zero.
+        imaginary = spectrum.imag.masked_fill(spectrum.imag == 0, 0.0)
+        amplitude, phase = spectrum.abs(), torch.atan2(imaginary, spectrum.real)
+    return Spectra(_standardised(amplitude, mask), _standardised(phase, mask))
 
 
 class SpectrumDecoder(nn.Module):
@@ -117,23 +159,24 @@ class SpectrumDecoder(nn.Module):
 
     Args:
         config: Choices.
+        shape: Those of the encoder, whose shape it has.
         spec: Specification of the data.
     """
 
-    def __init__(self, config: LabramTokenizerConfig, spec: SignalSpec) -> None:
+    def __init__(self, config: LabramTokenizerConfig, shape: LabramConfig, spec: SignalSpec) -> None:
         super().__init__()
-        D, S = config.encoder.d_model, config.encoder.patch_samples
+        D, S = shape.d_model, shape.patch_samples
         self.enter = nn.Linear(config.d_code, D)
-        self.places = LabramPlaces(config.encoder, spec)
-        self.transformer = LabramTransformer(config.encoder, config.n_decoder_layers)
+        self.places = LabramPlaces(shape, spec)
+        self.transformer = LabramTransformer(shape, config.n_decoder_layers)
         self.amplitude = _two_layers(D, S)
         self.phase = _two_layers(D, S)
 
-    def forward(self, vectors: Tensor, batch: WindowBatch, tokens: Tokens) -> dict[str, Tensor]:
-        """(B, N, d) codes' vectors to (B, N, S) ``amplitude`` and ``phase``."""
+    def forward(self, vectors: Tensor, batch: WindowBatch, tokens: Tokens) -> Spectra:
+        """Predict spectra from the vectors (B, N, d) of codes."""
         x = self.enter(vectors) + self.places(batch, tokens.n_patches)
         decoded = self.transformer(x, self.places.of_cls, tokens.key_mask)[:, 1:]
-        return {"amplitude": self.amplitude(decoded), "phase": self.phase(decoded)}
+        return Spectra(self.amplitude(decoded), self.phase(decoded))
 
 
 def _two_layers(d_model: int, n_values: int) -> nn.Sequential:
@@ -151,9 +194,8 @@ def _standardised(values: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _mean_square(values: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean over windows, real tokens and values of (B, N, S)."""
-    weight = _weight(values, mask)
-    return (values.square() * weight).sum() / (weight.sum() * values.shape[2]).clamp_min(1)
+    """Mean square of (B, N, S) values over real tokens of each window, then over windows."""
+    return mean_of_windows(values.square().mean(dim=-1), _weight(values, mask).squeeze(-1))
 
 
 def _weight(values: Tensor, mask: Tensor | None) -> Tensor:

@@ -23,6 +23,7 @@ from eegfm.training.config import PretrainParams
 
 _JOB, _RESULT = "job.json", "result.json"
 _TABLES = ("mixture", "splits")
+_TOKENIZER = "tokenizer.safetensors"
 _START, _ENCODER, _HISTORY, _ARRAYS = "start.safetensors", "encoder.safetensors", "history.parquet", "shown.safetensors"
 _Model = TypeVar("_Model", bound=StrictModel)
 
@@ -71,9 +72,10 @@ def write_job(folder: Path, asked: RankJob) -> Path:
     for name in _TABLES:
         tables[name].to_parquet(folder / f"{name}.parquet")
     names = [f"{name}.parquet" for name in _TABLES]
-    if job.start is not None:
-        save_checkpoint(folder / _START, job.start)
-        names.append(_START)
+    for name, checkpoint in ((_START, job.start), (_TOKENIZER, job.tokenizer)):
+        if checkpoint is not None:
+            save_checkpoint(folder / name, checkpoint)
+            names.append(name)
     description = _Description(
         params=job.params,
         stores={corpus: str(store.folder.resolve()) for corpus, store in job.stores.items()},
@@ -94,10 +96,12 @@ def read_job(path: Path) -> RankJob:
     """
     said = _parsed(path, _Description)
     _check_files(path.parent, said.files)
+    start, tokenizer = (
+        load_checkpoint(path.parent / name) if name in said.files else None for name in (_START, _TOKENIZER)
+    )
     mixture, splits = (pd.read_parquet(path.parent / f"{name}.parquet") for name in _TABLES)
     stores = {corpus: SignalStore(Path(folder)) for corpus, folder in said.stores.items()}
-    start = load_checkpoint(path.parent / _START) if _START in said.files else None
-    job = TrainingJob(said.params, mixture, splits, stores, said.phase, start)
+    job = TrainingJob(said.params, mixture, splits, stores, said.phase, start, tokenizer)
     return RankJob(job, Path(said.runs), said.fingerprint)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from eegfm.checkpoint import Checkpoint
 from eegfm.inference.encoder_code import implementations
 from eegfm.jobs.train.data import TrainingData
+from eegfm.objectives.codes import tokenizer_config
 from eegfm.provenance import sha256_of
 from eegfm.source_code import module_hashes
 from eegfm.store.stores import Stores
@@ -28,6 +29,7 @@ NO_WEIGHTS = (
     "encoders.config",
     # Files, headers and names.
     *("files", "named", "checkpoint", "ancestry", "jobs.train.header", "jobs.train.fingerprint"),
+    "jobs.train.tokenizer",
     *("json_text", "normalizations.said", "printable", "safetensors_header", "stated_spec"),
     # These watch, compare and refuse.
     *("training.bfloat16", "training.loading.verify", "training.phases", "training.schedules.length"),
@@ -49,6 +51,7 @@ def run_identity(
     signals: Mapping[str, str],
     *,
     parents: Sequence[Checkpoint] = (),
+    tokenizer: Checkpoint | None = None,
     job: str = PRETRAIN,
 ) -> dict[str, Any]:
     """Everything that decides the weights of a run, as plain data; the machine does not count.
@@ -58,9 +61,10 @@ def run_identity(
         data: What is drawn from: the hash of its mixture covers the windows, their targets and how they are drawn.
         signals: See ``signals_of``.
         parents: Checkpoints that the weights start from.
+        tokenizer: Checkpoint of the tokenizer whose codes are predicted.
         job: Module whose code trains.
     """
-    return {
+    identity = {
         "params": {name: value for name, value in params.identity().items() if name not in NO_TRAINING},
         "mixture": data.mixture_sha256,
         "weights": data.weights,  # those by size are rounded to what the ranks can share
@@ -68,8 +72,9 @@ def run_identity(
         "signals": signals,
         # A start gives its weights, its objective's own where that is the same, and what is among the parameters.
         "parents": [{"weights": p.weights_sha256(), "objective": p.header.objective} for p in parents],
-        "code": training_code(params, job),
+        "code": training_code(params, job, tokenizer),
     }
+    return identity | ({"tokenizer": _said_of(tokenizer)} if tokenizer else {})
 
 
 def named(identity: Mapping[str, Any]) -> str:
@@ -77,11 +82,25 @@ def named(identity: Mapping[str, Any]) -> str:
     return sha256_of(identity)[:12]
 
 
-def training_code(params: PretrainParams, job: str = PRETRAIN) -> dict[str, str]:
-    """Hash each module that decides weights: the job and what it imports, and the members that are chosen."""
-    chosen = (*implementations(params), *implementations(params.chosen_normalization))
-    chosen += (*implementations(params.chosen_pairs),)
+def training_code(params: PretrainParams, job: str = PRETRAIN, tokenizer: Checkpoint | None = None) -> dict[str, str]:
+    """Hash each module that decides weights: the job and what it imports, and the members that are chosen.
+
+    Args:
+        params: All choices.
+        job: Module whose code trains.
+        tokenizer: The tokenizer whose codes are predicted: its code counts, too.
+    """
+    chosen = [*implementations(params), *implementations(params.chosen_normalization)]
+    chosen += implementations(params.chosen_pairs)
+    if tokenizer is not None:
+        chosen += implementations(tokenizer_config(tokenizer.header))
     return module_hashes(job, *chosen, without=NO_WEIGHTS)
+
+
+def _said_of(tokenizer: Checkpoint) -> dict[str, Any]:
+    """Everything that decides codes, but their code."""
+    said = ("encoder", "adapter", "normalization", "reference", "bad_channels", "objective")
+    return {"weights": tokenizer.weights_sha256(), **{name: getattr(tokenizer.header, name) for name in said}}
 
 
 def signals_of(mixture: pd.DataFrame, stores: Stores) -> dict[str, str]:

@@ -28,6 +28,7 @@ def pretrain_header(
     *,
     phase: str,
     start: Checkpoint | None,
+    tokenizer: Checkpoint | None,
     start_report: dict[str, Any] | None,
 ) -> CheckpointHeader:
     """Say of trained weights what they are, what they were made of, and whom they have seen."""
@@ -48,7 +49,7 @@ def pretrain_header(
         license=params.license or (start.header.license if start else None),
         imported=None,
         **inherited(
-            [start.header] if start else [],
+            [one.header for one in (start, tokenizer) if one],
             corpora=data.weights,
             simulated_corpora=[corpus for corpus in data.weights if stores[corpus].is_simulated],
             persons=seen.persons,
@@ -62,4 +63,5 @@ def pretrain_header(
         versions=versions(),
         encoder_code=code,
         start=start_report,
+        tokenizer=tokenizer.weights_sha256() if tokenizer else None,
     )

@@ -25,6 +25,7 @@ class TrainingJob:
         stores: Signal stores by corpus.
         phase: Name of the phase, for the header and for messages.
         start: Encoder to start from; it decides what the parameters leave out. None for weights from the seed.
+        tokenizer: Tokenizer whose codes the objective predicts; None where it predicts none.
     """
 
     params: PretrainParams
@@ -33,6 +34,7 @@ class TrainingJob:
     stores: Stores
     phase: str = "pretrain"
     start: Checkpoint | None = None
+    tokenizer: Checkpoint | None = None
 
 
 def refuse_nothing(fingerprint: str, identity: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from eegfm.checkpoint import Checkpoint
 from eegfm.errors import ConfigError, TrainingError
 from eegfm.inference.backbone import new_backbone
 from eegfm.inference.channels_left import with_channels_left
@@ -13,10 +14,12 @@ from eegfm.jobs.train.fingerprint import named, run_identity, signals_of
 from eegfm.jobs.train.header import pretrain_header
 from eegfm.jobs.train.job import Refuse, TrainingJob, refuse_nothing
 from eegfm.jobs.train.start import Met, check_fit, check_persons, take_over
+from eegfm.jobs.train.tokenizer import check_tokenizer
 from eegfm.nn.context import Context, heads_seed, objective_seed
 from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
+from eegfm.objectives.codes import check_tokens, codes_of
 from eegfm.objectives.heads.heads import AuxiliaryHeads
 from eegfm.ranks.place import ALONE, Place
 from eegfm.splits.leakage import SplitTable
@@ -74,12 +77,12 @@ def prepare(job: TrainingJob, place: Place = ALONE, refuse: Refuse = refuse_noth
     job, data = checked.job, checked.data
     params, start = job.params, job.start
     code = encoder_code(params.encoder, params.adapter, params.chosen_normalization)  # now: later edits do not count
-    objective = _new_objective(params, data)
+    objective = _new_objective(params, data, job.tokenizer)
     check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch, job.phase)
     report = None
     if start:
         fit_statistics = partial(_fit_statistics, objective, params, data)
-        report = take_over(objective, start, params, checked.met, job.phase, fit_statistics)
+        report = take_over(objective, start, params, checked.met, job.phase, fit_statistics, job.tokenizer)
     else:
         _fit_statistics(objective, params, data)
     header = pretrain_header(
@@ -94,6 +97,7 @@ def prepare(job: TrainingJob, place: Place = ALONE, refuse: Refuse = refuse_noth
         code,
         phase=job.phase,
         start=start,
+        tokenizer=job.tokenizer,
         start_report=report,
     )
     module = PretrainModule(objective, params, data.weights, data.n_steps, data.n_steps_per_epoch, header)
@@ -122,7 +126,14 @@ def _checked(job: TrainingJob, place: Place, refuse: Refuse, *, logs_plan: bool 
             f"{phase}.publish is best, but the mixture has no window to validate on; choose publish: last, or keep "
             "persons for validation (split.validation_ratio)"
         )
-    identity = run_identity(params, data, signals_of(data.mixture, stores), parents=[start] if start else [])
+    check_tokenizer(job.tokenizer, split_table, params, data, phase)
+    identity = run_identity(
+        params,
+        data,
+        signals_of(data.mixture, stores),
+        parents=[start] if start else [],
+        tokenizer=job.tokenizer,
+    )
     fingerprint = named(identity)
     refuse(fingerprint, identity)
     if start:
@@ -131,7 +142,7 @@ def _checked(job: TrainingJob, place: Place, refuse: Refuse, *, logs_plan: bool 
     return _Checked(job, split_table, met, data, fingerprint, identity)
 
 
-def _new_objective(params: PretrainParams, data: TrainingData) -> Objective:
+def _new_objective(params: PretrainParams, data: TrainingData, tokenizer: Checkpoint | None) -> Objective:
     """Build backbone and objective; their initial weights follow from the seed, global random state stays."""
     backbone = new_backbone(
         params.encoder,
@@ -142,7 +153,11 @@ def _new_objective(params: PretrainParams, data: TrainingData) -> Objective:
         bad_channels=params.bad_channels,
         normalization=params.chosen_normalization,
     )
-    objective = build_seeded(params.objective, objective_seed(params.seed), backbone)
+    codes = codes_of(tokenizer, data.spec) if tokenizer else None
+    if codes is not None:
+        check_tokens(codes, backbone)
+    given = () if codes is None else (codes,)
+    objective = build_seeded(params.objective, objective_seed(params.seed), backbone, *given)
     assert isinstance(objective, Objective), f"{params.objective.implementation} is no Objective"
     if params.objective.auxiliary is not None:
         heads = build_seeded(

@@ -32,6 +32,7 @@ def pretraining(
     *,
     phase: str = "pretrain",
     start: Checkpoint | None = None,
+    tokenizer: Checkpoint | None = None,
 ) -> tuple[PretrainModule, WindowData]:
     """Build the Lightning module of a pretraining and its data, for a trainer of the caller's own.
 
@@ -45,6 +46,7 @@ def pretraining(
         stores: Signal stores by corpus.
         phase: Name of the phase.
         start: Encoder to start from; None for weights from the seed.
+        tokenizer: Tokenizer whose codes the objective predicts; None where it predicts none.
 
     Raises:
         ConfigError: Parameters and data, or parameters and start, do not fit.
@@ -52,7 +54,7 @@ def pretraining(
         StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
     """
-    run = prepare(TrainingJob(params, mixture, splits, stores, phase, start))
+    run = prepare(TrainingJob(params, mixture, splits, stores, phase, start, tokenizer))
     return run.module, WindowData(run.data.training, run.data.validation)
 
 
@@ -65,6 +67,7 @@ def fit_pretraining(
     splits: pd.DataFrame,
     phase: str = "pretrain",
     start: Checkpoint | None = None,
+    tokenizer: Checkpoint | None = None,
     refuse: Refuse = refuse_nothing,
     stored: str | None = None,
 ) -> PretrainResult:
@@ -79,6 +82,7 @@ def fit_pretraining(
         splits: Persons and their splits; the mixture is checked against it, and the header says who was trained on.
         phase: Name of the phase, for the header and for messages.
         start: Encoder to start from; it decides what the parameters leave out. None for weights from the seed.
+        tokenizer: Tokenizer whose codes the objective predicts; None where it predicts none.
         refuse: Is called as soon as the run has its name, before the model is built.
         stored: Name of the run whose encoder is stored, and whose folder ``keep_runs`` does not remove.
 
@@ -89,7 +93,7 @@ def fit_pretraining(
         StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
     """
-    job = TrainingJob(for_this_machine(params, phase), mixture, splits, stores, phase, start)
+    job = TrainingJob(for_this_machine(params, phase), mixture, splits, stores, phase, start, tokenizer)
     fit_job = fit_on_ranks if n_ranks(job.params) > 1 else fit_here
     result = fit_job(job, run_directory, refuse)
     if params.keep_runs is not None:

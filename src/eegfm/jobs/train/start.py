@@ -38,17 +38,26 @@ class Met:
     validation: list[str] = field(default_factory=list)
 
 
-def check_persons(start: CheckpointHeader, splits: SplitTable, params: PretrainParams, phase: str) -> Met:
-    """Find the persons that are kept out of this training and that the start has seen.
+def check_persons(
+    start: CheckpointHeader,
+    splits: SplitTable,
+    params: PretrainParams,
+    phase: str,
+    verb: str = "starts from an encoder",
+    remedy: str = "start from another one",
+) -> Met:
+    """Find the persons that are kept out of this training and that the start, or the tokenizer, has seen.
 
     Args:
-        start: Header of the start.
+        start: Header of the start or of the tokenizer.
         splits: Persons and splits of this training.
         params: Whether test persons are allowed.
         phase: Name of the phase, for messages.
+        verb: What the phase does with it.
+        remedy: What helps.
 
     Raises:
-        SplitError: The start has seen test persons, and that is not allowed.
+        SplitError: It has seen test persons, and that is not allowed.
     """
     if start.persons is None or start.signals is None:
         return Met()  # imported: unknown here, and unknown in the header of what is trained
@@ -56,16 +65,17 @@ def check_persons(start: CheckpointHeader, splits: SplitTable, params: PretrainP
     test = splits.met(splits.recordings_of("test"), seen, {}).persons
     if test and not params.load.allow_test_persons:
         raise SplitError(
-            f"{phase} starts from an encoder that was trained on {len(test)} persons who are tested here: "
-            f"{some(test)}; start from another one, split again without them, or set {phase}.load.allow_test_persons="
+            f"{phase} {verb} that was trained on {len(test)} persons who are tested here: "
+            f"{some(test)}; {remedy}, split again without them, or set {phase}.load.allow_test_persons="
             "true: they are counted, and a probe asks again"
         )
     same_splits = start.splits_sha256 == splits.sha256
     validation = [] if same_splits else splits.met(splits.recordings_of("validation"), seen, {}).persons
     if validation:
         logger.warning(
-            "%s starts from an encoder with other splits, which has seen %d persons who are validated on here: %s",
+            "%s %s with other splits, which has seen %d persons who are validated on here: %s",
             phase,
+            verb,
             len(validation),
             some(validation),
         )
@@ -102,11 +112,12 @@ def take_over(
     met: Met,
     phase: str,
     fit_statistics: Callable[[], None],
+    tokenizer: Checkpoint | None = None,
 ) -> dict[str, Any]:
     """Load the weights of a start, all of them and no others, but for exceptions that are named.
 
-    The objective's own weights and statistics are taken where its configuration is the start's. Otherwise they stay
-    fresh.
+    The objective's own weights and statistics are taken where its configuration is the start's, and its tokenizer, if
+    it has one. Otherwise they stay fresh.
 
     Args:
         objective: Is changed: it and the backbone that it holds.
@@ -116,6 +127,7 @@ def take_over(
         phase: Name of the phase, for messages.
         fit_statistics: Estimates the objective's statistics, behind the backbone of the start. Those that the start has
             count more.
+        tokenizer: The tokenizer whose codes are predicted.
 
     Returns:
         JSON-ready report: the start, what is accepted of it (``load``), the names of all weights by outcome,
@@ -127,6 +139,7 @@ def take_over(
     has_own = start.header.objective == params.objective.model_dump(mode="json")
     if objective.auxiliary is not None:  # heads of other classes mean something else by the same numbers
         has_own &= start.header.labels == objective.auxiliary.classes()
+    has_own &= start.header.tokenizer == (tokenizer.weights_sha256() if tokenizer else None)
     left_out = [] if has_own else [name for name in start.tensors if name.startswith(OBJECTIVE_PREFIX)]
     weights = NamedWeights(objective, has_own=has_own)
     report = load_weights(

@@ -20,6 +20,7 @@ def train_encoder(
     runs: Path,
     encoder_file: Path,
     start: Checkpoint | None = None,
+    tokenizer: Checkpoint | None = None,
     phase: str = "pretrain",
     **stores: SignalStore,
 ) -> dict[str, Any]:
@@ -30,7 +31,16 @@ def train_encoder(
     refuse = refuse_trained(encoder_file, runs, overwrite=params.overwrite, key=phase)
     stored = stored_run(encoder_file) if params.keep_runs else None
     done = fit_pretraining(
-        mixture, stores, params, runs, splits=splits, phase=phase, start=start, refuse=refuse, stored=stored
+        mixture,
+        stores,
+        params,
+        runs,
+        splits=splits,
+        phase=phase,
+        start=start,
+        tokenizer=tokenizer,
+        refuse=refuse,
+        stored=stored,
     )
     header = done.checkpoint.header
     origin = {"corpora": header.corpora, "simulated_corpora": header.simulated_corpora}
