@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from eegfm.adapters.config import AdapterConfig
+from eegfm.augmentations.config import AugmentationConfig
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.encoders.config import AnyEncoderConfig
 from eegfm.encoders.published import PUBLISHED
@@ -121,6 +122,19 @@ def test_every_normalization_is_documented_and_its_examples_work() -> None:
     assert len(blocks) == 2
     for block in blocks:
         PretrainParams.model_validate({**yaml.safe_load(block)["pretrain"], "n_steps": 1})
+
+
+def test_every_augmentation_is_documented_with_every_option_and_its_default() -> None:
+    page = (PROJECT_ROOT / "docs" / "augmentations.md").read_text(encoding="utf-8")
+    rows = {row.split("`")[1]: row for row in page.splitlines() if row.startswith("| `") and row != "| `name`"}
+    for member in get_args(get_args(AugmentationConfig)[0]):
+        row = rows[member.model_fields["name"].default]
+        for option, field in member.model_fields.items():
+            if isinstance(field.default, str):
+                assert option == "name" or f"`{option}" in row
+            else:
+                said = str(field.default).lower() if isinstance(field.default, bool) else f"{field.default:g}"
+                assert re.search(rf"`{option}` \({said}\b", row), f"{row}: {option}"
 
 
 def test_the_normalization_of_every_encoder_is_documented() -> None:

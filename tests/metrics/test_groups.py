@@ -69,7 +69,8 @@ def test_extremes_are_finite(corrected: bool) -> None:
     centres = noise(4, 3)[torch.arange(12) % 4]
     group = torch.arange(12) % 4
     assert float(between_share(centres, group, corrected=corrected)) == pytest.approx(1.0)
-    for features in (torch.zeros(12, 3), torch.full((12, 3), 0.1), 1e4 * noise(1, 3).expand(12, 3)):
+    rounded = 1e4 * noise(1, 3) * (1 + 1e-7 * noise(12, 3, seed=2))
+    for features in (torch.zeros(12, 3), torch.full((12, 3), 0.1), rounded):
         assert float(between_share(features, group, corrected=corrected)) == 0.0, "rounding is no variance"
     for odd in (torch.zeros(12, dtype=torch.int64), torch.arange(12), torch.full((12,), -1)):
         assert np.isfinite(float(between_share(noise(12, 3), odd, corrected=corrected)))

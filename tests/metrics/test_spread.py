@@ -29,7 +29,8 @@ def test_effective_rank_of_known_spreads() -> None:
     orthogonal = torch.linalg.qr(orthogonal - orthogonal.mean(dim=0)).Q
     assert float(effective_rank(100 + orthogonal)) == pytest.approx(8, rel=1e-3)
     assert float(effective_rank(orthogonal[:, :1] @ noise(1, 8))) == pytest.approx(1, rel=1e-3)
-    for constant in (torch.zeros(20, 8), torch.full((20, 8), 0.1), 1e4 * noise(1, 8).expand(20, 8), noise(1, 8)):
+    rounded = noise(1, 8) * (1 + 1e-7 * noise(20, 8, seed=2))
+    for constant in (torch.zeros(20, 8), torch.full((20, 8), 0.1), rounded, 1e4 * rounded, noise(1, 8)):
         assert float(effective_rank(constant)) == 1.0, "rounding is no rank"
 
 

@@ -47,10 +47,7 @@ class SignalAugmentation(Augmentation):
         """Change the signal; see the base class."""
         signal, mask = batch["signal"], padding_mask(batch)
         with torch.autocast(signal.device.type, enabled=False):
-            precise = full(signal)
-            if mask is not None:
-                precise = precise.masked_fill(~mask.unsqueeze(-1), 0.0)
-            changed = self.changed(precise, draws, mask)
+            changed = self.changed(full(signal), draws, mask)
             if mask is not None:
                 changed = changed.masked_fill(~mask.unsqueeze(-1), 0.0)
         return {**batch, "signal": changed.to(signal.dtype)}
@@ -60,7 +57,7 @@ class SignalAugmentation(Augmentation):
         """Change (B, C, T) microvolts in at least float32.
 
         Args:
-            signal_uv: Microvolts, zero in absent channels.
+            signal_uv: Microvolts; what absent channels hold is arbitrary, and must not reach the others.
             draws: Random numbers of these windows.
             mask: (B, C) bool, False for an absent channel; None where there is none.
         """

@@ -5,7 +5,7 @@ Shapes: B windows, T steps, D width.
 
 import torch
 from torch import Tensor
-from torch.nn.functional import log_softmax, max_pool1d
+from torch.nn.functional import log_softmax
 
 from eegfm.nn.full_precision import full_precision
 
@@ -31,8 +31,8 @@ def hierarchical_contrast(first: Tensor, second: Tensor, temperature: float | Te
         levels.append(_contrast(views.transpose(1, 2), temperature) + _contrast(views, temperature))
         if views.shape[2] == 1:
             return torch.stack(levels).mean()
-        pooled = max_pool1d(views.flatten(0, 1).transpose(1, 2), kernel_size=2).transpose(1, 2)
-        views = torch.stack(pooled.chunk(2))
+        n_even = views.shape[2] // 2 * 2
+        views = torch.maximum(views[:, :, :n_even:2], views[:, :, 1:n_even:2])
 
 
 def _contrast(views: Tensor, temperature: float | Tensor) -> Tensor:
