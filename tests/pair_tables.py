@@ -10,11 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from eegfm.batch import Pairs
-from eegfm.nn.false_negatives import false_negative_mask
+from eegfm.nn.false_negatives import allowed_negatives
 from eegfm.store.stores import Stores
 from eegfm.training.loading.groups import window_groups
-from eegfm.training.plans.pairs.config import PairConfig
-from eegfm.training.plans.pairs.pair_plan import PairPlan
+from eegfm.training.pairings import PairConfig
+from eegfm.training.plans.pairs.pair_plan import PairPlan, pair_sources, total_counts
+from eegfm.training.plans.pairs.source import Batching
 from eegfm.training.plans.plan import Draw
 from eegfm.windows.runs import COLUMNS, Ints, expand
 
@@ -84,17 +85,26 @@ def stores_of(windows: pd.DataFrame) -> dict[str, TableStore]:
 
 
 def pair_plan(windows: pd.DataFrame, pairing: PairConfig, batch_size: int = 2, seed: int = 0, **ranks: int) -> PairPlan:
-    """A plan whose windows are drawn from groups of the same table."""
+    """A plan whose windows are drawn from groups of the same table; each corpus has as many pairs in a step."""
     stores = cast(Stores, stores_of(windows))
     groups = window_groups(windows.assign(split="train"), stores, "train")
-    return PairPlan(windows, groups, stores, pairing, batch_size, seed, **ranks)
+    corpora = sorted(windows["corpus"].unique()) or ["hbn"]
+    batching = Batching(batch_size, seed)
+    sources = {corpus: pair_sources(corpus, windows, groups, stores, pairing, batching) for corpus in corpora}
+    return PairPlan(sources, seed, **ranks)
 
 
-def false_negatives(draw: Draw) -> NDArray[np.bool_]:
-    """(B, B) windows of a draw that are alike and no pair."""
+def pair_counts(plan: PairPlan) -> dict[str, int]:
+    """What the sources of a plan count, all together, those without a batch too."""
+    return total_counts([source for of_corpus in plan.sources.values() for source in of_corpus])
+
+
+def negatives(draw: Draw) -> NDArray[np.bool_]:
+    """(B, B) windows of a draw that are negatives of each other."""
     assert draw.likeness is not None
-    group, place = torch.from_numpy(draw.likeness.group), torch.from_numpy(draw.likeness.place)
-    return false_negative_mask(Pairs(group, place, draw.likeness.reach)).numpy()
+    group, place, reach, block = vars(draw.likeness).values()
+    blocks = None if block is None else torch.from_numpy(block)
+    return allowed_negatives(Pairs(torch.from_numpy(group), torch.from_numpy(place), reach, blocks)).numpy()
 
 
 class Names:

@@ -24,6 +24,7 @@ from eegfm.splits.config import SplitParams
 from eegfm.training.blocks import FreezeRule, LoadParams
 from eegfm.training.config import PretrainParams
 from eegfm.training.optimizers.config import OptimizerConfig
+from eegfm.training.pairings import PairConfig
 from eegfm.training.schedules.config import ScheduleConfig
 from eegfm.windows.config import TaskConfig, WindowConfig, WindowParams
 from kedro_project import PROJECT_ROOT
@@ -190,8 +191,17 @@ def test_every_schedule_is_documented_with_its_options() -> None:
 
 def test_the_example_of_windows_is_valid() -> None:
     text = (PROJECT_ROOT / "docs" / "windows.md").read_text(encoding="utf-8")
-    [block] = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    block, pairs = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     assert len(WindowParams.model_validate(block["hbn"]["window"]).cuts) == 3
+    assert MixtureParams.model_validate(pairs["mix"]).cuts == ("movies", "eyes")
+    assert set(PretrainParams.model_validate({"n_steps": 1, **pairs["pretrain"]}).chosen_pairs or ()) == {"hbn", "tuh"}
+
+
+def test_pairings_are_documented_with_every_parameter() -> None:
+    words = code_words("windows.md")
+    members = get_args(get_args(PairConfig)[0])
+    assert {member.model_fields["name"].default for member in members} <= words
+    assert {name for member in members for name in member.model_fields} - {"name"} <= words
 
 
 def test_starting_and_freezing_are_documented_with_every_parameter() -> None:

@@ -16,12 +16,14 @@ class Pairs(NamedTuple):
     """Likeness of the windows of a batch of pairs; windows i and i + B/2 are a pair, anchors first.
 
     Windows of one group whose places differ by no more than the reach are alike; those that are so without being a
-    pair are no negatives of each other.
+    pair are no negatives of each other. Where there are blocks, only windows of one block are negatives of each other.
+    ``eegfm.nn.false_negatives`` makes a mask of all that.
     """
 
     group: "Tensor"  # (B,) int64
     place: "Tensor"  # (B,) int64
     reach: int
+    block: "Tensor | None" = None  # (B,) int64
 
 
 class StoredBatch(TypedDict):

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from eegfm.errors import ConfigError, SplitError
 from eegfm.io.table import TableDataset
 from eegfm.mixture.config import MixtureParams
-from eegfm.mixture.table import mix_windows, mixture_sha256
+from eegfm.mixture.table import drawn_rows, mix_windows, mixture_sha256
 from eegfm.windows.runs import COLUMNS
 
-NEW = ["identity", "split", "weight", "drawn_by", "max_windows_per_person", "is_rounded"]
+NEW = ["identity", "split", "weight", "drawn_by", "max_windows_per_person", "is_rounded", "mix_cut"]
 SPLIT_OF = {"p0": "train", "p1": "train", "p2": "validation", "p3": "test", "p4": "excluded"}
 
 
@@ -134,10 +134,10 @@ def test_runs_keep_their_columns_and_gain_what_says_how_they_are_drawn():
     assert {name: str(dtype) for name, dtype in mixture[list(COLUMNS)].dtypes.items()} == COLUMNS
     assert mixture["n_windows"].tolist() == [2, 3] * 3
     assert mixture["identity"].tolist() == [f"hbn/p{k}" for k in (0, 0, 1, 1, 2, 2)]
-    assert mixture[NEW[3:]].drop_duplicates().to_numpy().tolist() == [["windows", 0, False]]
+    assert mixture[NEW[3:]].drop_duplicates().to_numpy().tolist() == [["windows", 0, False, "pretrain"]]
     told = MixtureParams(weights="by_size", by="persons", max_windows_per_person=3)
     mixture = mix_windows({"hbn": _windows("hbn")}, _splits("hbn"), told)
-    assert mixture[NEW[3:]].drop_duplicates().to_numpy().tolist() == [["persons", 3, True]]
+    assert mixture[NEW[3:]].drop_duplicates().to_numpy().tolist() == [["persons", 3, True, "pretrain"]]
 
 
 def test_shares_of_hours_are_larger_shares_of_shorter_windows():
@@ -238,3 +238,44 @@ def test_person_in_two_splits_is_refused():
 def test_person_without_split_is_refused():
     with pytest.raises(SplitError, match=r"hbn: 1 persons have windows but no split \(first: hbn:new\)"):
         mix_windows({"hbn": _windows("hbn", ["p0", "new"])}, _splits("hbn"), MixtureParams())
+
+
+def test_further_cuts_stand_behind_the_first_and_leave_it_as_it_is():
+    hbn = pd.concat([_windows("hbn"), _windows("hbn", cut="movies"), _windows("hbn", cut="eyes")])
+    windows = {"hbn": hbn.sample(frac=1, random_state=0), "tuh": _windows("tuh")}
+    splits = _splits("hbn", "tuh")
+    alone = mix_windows(windows, splits, MixtureParams())
+    mixture = mix_windows(windows, splits, MixtureParams(cuts=["movies"]))
+    assert mixture["cut"].tolist() == ["pretrain"] * len(alone) + ["movies"] * 6
+    pd.testing.assert_frame_equal(mixture[: len(alone)], alone)
+    movies = mixture[len(alone) :]
+    assert set(movies["corpus"]) == {"hbn"}
+    assert set(movies["split"]) == {"train", "validation"}
+    assert movies["weight"].tolist() == [0.7] * 6
+    assert mixture.dtypes.equals(alone.dtypes)
+    first, further = drawn_rows(mixture, [None]), drawn_rows(mixture, ["movies"])
+    assert mixture_sha256(first) == mixture_sha256(alone)
+    pd.testing.assert_frame_equal(further, movies)
+    assert len(drawn_rows(mixture, [None, "movies"])) == len(mixture)
+    with pytest.raises(ConfigError, match=r"cut 'eyes', but the mixture holds movies, pretrain; add eyes to mix\.cuts"):
+        drawn_rows(mixture, [None, "eyes"])
+    with pytest.raises(ConfigError, match="the mixture says cut movies, pretrain, one is allowed"):
+        drawn_rows(mixture.drop(columns="mix_cut"), [None])
+
+
+def test_sizes_are_those_of_the_first_cut():
+    windows = {"hbn": pd.concat([_windows("hbn"), _windows("hbn", cut="movies", n_windows=(90, 90))])}
+    windows["tuh"] = _windows("tuh", n_windows=(7, 8))
+    params = MixtureParams(weights="by_size", cuts=["movies"])
+    assert _weights(mix_windows(windows, _splits("hbn", "tuh"), params)) == {"hbn": 0.25, "tuh": 0.75}
+
+
+def test_further_cuts_that_are_nowhere_or_twice():
+    windows = {"hbn": _windows("hbn")}
+    with pytest.raises(SplitError, match=r"no window of cut 'movies' to train on in \['hbn'\]"):
+        mix_windows(windows, _splits("hbn"), MixtureParams(cuts=["movies"]))
+    with pytest.raises(ValidationError, match="cut pretrain is listed twice"):
+        MixtureParams(cuts=["pretrain"])
+    further = pd.concat([_windows("hbn"), _windows("hbn", ["new"], cut="movies")])
+    with pytest.raises(SplitError, match="hbn: 1 persons have windows but no split"):
+        mix_windows({"hbn": further}, _splits("hbn"), MixtureParams(cuts=["movies"]))

@@ -247,3 +247,34 @@ def test_half_a_corpus_is_not_known(parameters: dict[str, Any]) -> None:
 
 def test_every_shared_parameter_of_the_configuration_has_a_type(parameters: dict[str, Any]) -> None:
     assert set(parameters) - {"tuh", "hbn", "phases", "pretrain"} == set(SHARED_PARAMETERS)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ({"name": "movie"}, "parameter pretrain.pairs.name: 'movie' is not known; known: movie_moment, condition, "),
+        ("views", "parameter pretrain.pairs: is 'views'; give options with a name, such as {name: views}"),
+        ({"hbn": {"name": "views"}}, "parameter pretrain: pairs.tuh is missing; the mixture holds corpus tuh"),
+        (
+            {"hbn": [{"name": "views"}, {"name": "condition"}], "tuh": {"name": "views"}},
+            "parameter pretrain: pairs condition are of cut 'eyes', which the mixture lacks: it holds pretrain; add "
+            "eyes to mix.cuts",
+        ),
+        (
+            {"hbn": {"name": "views"}, "tuh": {"name": "condition"}},
+            "parameter pretrain: pairs condition of corpus tuh are of cut 'eyes', which tuh.window.cuts has not; "
+            "known: pretrain",
+        ),
+        (
+            {"name": "within_recording"},
+            "parameter pretrain: batch_size 20 cannot be shared out by the mixture weights (hbn 14, tuh 6 windows; "
+            "pairs need multiples of: hbn 16, tuh 16 windows",
+        ),
+    ],
+)
+def test_pairs_are_checked_before_a_run(parameters: dict[str, Any], pairs: object, expected: str) -> None:
+    found = message(put(parameters, "pretrain.pairs", pairs))
+    assert found.startswith(expected), found
+    with_eyes = put(put(parameters, "mix.cuts", ["eyes"]), "pretrain.pairs", {"name": "views"})
+    assert check_parameters(with_eyes).pretrain
+    assert "mix.cuts: no corpus of corpora.pretrain has 'movies'" in message(put(parameters, "mix.cuts", ["movies"]))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, PositiveInt, Tag, model_validator
 
-from eegfm.config import StrictModel
+from eegfm.config import StrictModel, refuse_repeated
 
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -29,7 +29,8 @@ class MixtureParams(StrictModel):
         temperature: With ``by_size``, shares are proportional to size ** (1 / temperature). 1 is proportional to the
             size, a larger value is more even.
         max_windows_per_person: Windows of one person and corpus that an epoch shows; another sample in every epoch.
-        cut: The cut whose windows are drawn.
+        cut: The cut whose windows are drawn one by one. It decides sizes and shares.
+        cuts: Further cuts, for trainings that draw pairs of their windows.
     """
 
     weights: Weights = Field(default_factory=lambda: {"hbn": 0.7, "tuh": 0.3})
@@ -37,6 +38,12 @@ class MixtureParams(StrictModel):
     temperature: Weight = 1.0
     max_windows_per_person: PositiveInt | None = None
     cut: str = "pretrain"
+    cuts: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _cuts_differ(self) -> "MixtureParams":
+        refuse_repeated((self.cut, *self.cuts), "cut")
+        return self
 
     @model_validator(mode="after")
     def _temperature_has_an_effect(self) -> "MixtureParams":

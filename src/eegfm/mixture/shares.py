@@ -73,7 +73,14 @@ def _window_lengths(mixture: pd.DataFrame) -> "pd.Series[float]":
     return lengths["min"].astype("float64")
 
 
-def batch_counts(weights: Mapping[str, float], batch_size: int, world_size: int = 1, n_cuts: int = 1) -> dict[str, int]:
+def batch_counts(
+    weights: Mapping[str, float],
+    batch_size: int,
+    world_size: int = 1,
+    n_cuts: int = 1,
+    *,
+    multiples: Mapping[str, int] | None = None,
+) -> dict[str, int]:
     """Windows of each corpus in a batch, by corpus name in alphabetical order.
 
     Args:
@@ -81,24 +88,28 @@ def batch_counts(weights: Mapping[str, float], batch_size: int, world_size: int 
         batch_size: Windows of a step.
         world_size: Processes that share a step out.
         n_cuts: Parts that each process cuts its micro-batches into.
+        multiples: By corpus, a number that divides its windows: pairs, and pairs that belong together, stay whole.
 
     Raises:
-        ConfigError: A weight is not positive, they do not sum to 1, or a count is not whole in every part; the
-            message names the nearest batch sizes that work.
+        ConfigError: A weight is not positive, they do not sum to 1, a count is not whole in every part or no multiple;
+            the message names the nearest batch sizes that work.
     """
     if not weights or min(weights.values()) <= 0 or abs(sum(weights.values()) - 1) > 1e-6:
         raise ConfigError(f"mixture weights {dict(weights)} must be positive and sum to 1; change mix.weights")
-    n_parts = world_size * n_cuts
+    n_parts, multiples = world_size * n_cuts, multiples or {}
+    units = {c: math.lcm(n_parts, multiples.get(c, 1)) for c in weights}
     shares = {c: Fraction(weights[c]).limit_denominator(max(1000, batch_size)) for c in sorted(weights)}
-    parts = {c: share * batch_size / n_parts for c, share in shares.items()}
+    parts = {c: share * batch_size / units[c] for c, share in shares.items()}
     if all(part.denominator == 1 and part > 0 for part in parts.values()):
-        return {c: int(part) * n_parts for c, part in parts.items()}
-    unit = math.lcm(*((share / n_parts).denominator for share in shares.values()))
+        return {c: int(part) * units[c] for c, part in parts.items()}
+    unit = math.lcm(*((share / units[c]).denominator for c, share in shares.items()))
     wanted = ", ".join(f"{c} {float(weights[c] * batch_size / n_parts):g}" for c in shares)
+    whole = ", ".join(f"{c} {n}" for c, n in sorted(units.items()) if c in multiples)
+    of_pairs = f"; pairs need multiples of: {whole} windows, all devices together" if whole else ""
     changes = "batch_size, accumulate or the weights" if n_cuts > 1 else "batch_size or the weights"
     raise ConfigError(
         f"batch_size {batch_size} cannot be shared out by the mixture weights "
-        f"({wanted} windows{_where(world_size, n_cuts)}); "
+        f"({wanted} windows{_where(world_size, n_cuts)}{of_pairs}); "
         f"nearest batch sizes that can: {_nearest(batch_size, unit, unit)}; change {changes}"
     )
 
@@ -116,16 +127,17 @@ def _where(world_size: int, n_cuts: int) -> str:
 
 
 def rounded_weights(
-    weights: Mapping[str, float], batch_size: int, world_size: int = 1, n_cuts: int = 1
+    weights: Mapping[str, float], batch_size: int, world_size: int = 1, n_cuts: int = 1, *, multiple: int = 1
 ) -> dict[str, float]:
     """The nearest weights that share a batch out in whole windows per process and cut, at least one for every corpus.
 
-    The rest after rounding down goes to the largest remainders (Hamilton's method), equal ones by name.
+    The rest after rounding down goes to the largest remainders (Hamilton's method), equal ones by name. The windows of
+    each corpus are a multiple of ``multiple`` then.
 
     Raises:
         ConfigError: The batch is no multiple of the parts, or too small to hold every corpus.
     """
-    n_parts = world_size * n_cuts
+    n_parts = math.lcm(world_size * n_cuts, multiple)
     n_units, least = batch_size // n_parts, len(weights) * n_parts
     if batch_size % n_parts or n_units < len(weights):
         raise ConfigError(

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
-from eegfm.errors import SplitError
+from eegfm.errors import ConfigError, SplitError
 from eegfm.mixture.config import BY_SIZE, MixtureParams
 from eegfm.mixture.shares import corpus_shares
 from eegfm.mixture.target_columns import class_names, target_columns
@@ -15,6 +15,7 @@ from eegfm.splits.splits import check_splits
 
 _TRAINED = ("train", "validation")
 _HASHED = ["recording_id", "identity", "segment", "start", "n_samples", "stride", "n_windows", "moment", "split"]
+_ORDER = ["corpus", "identity", "recording_id", "start"]
 _RULES = ["weight", "drawn_by", "max_windows_per_person", "is_rounded"]
 
 
@@ -30,26 +31,24 @@ def mix_windows(
     Args:
         windows_by_corpus: The windows table of each corpus, one row per run.
         splits: One row per person: person, identity, split.
-        params: Shares of the corpora and the cut whose windows are drawn.
+        params: Shares of the corpora and the cuts whose windows are drawn.
         rate_hz: Rate of all recordings, for hours in messages; without it they say samples.
 
     Returns:
-        The runs of the cut for persons in ``train`` or ``validation``, ordered by corpus, identity, recording and
-        start. Columns ``identity`` and ``split`` are added. So are columns with one value per corpus: ``weight``, its
-        share of the windows of a batch; ``is_rounded``, whether the weight may be rounded to whole windows of a batch
-        or is kept exactly; ``drawn_by``, ``windows`` or ``persons``; ``max_windows_per_person``, 0 for no limit.
+        The runs of ``params.cut`` for persons in ``train`` or ``validation``, ordered by corpus, identity, recording
+        and start; then those of each further cut in the same order, for the same corpora. Columns ``identity`` and
+        ``split`` are added. So are columns with one value per corpus: ``weight``, its share of the windows of a batch;
+        ``is_rounded``, whether the weight may be rounded to whole windows of a batch or is kept exactly; ``drawn_by``,
+        ``windows`` or ``persons``; ``max_windows_per_person``, 0 for no limit; ``mix_cut``, the cut whose windows are
+        drawn one by one.
 
     Raises:
         ConfigError: A corpus has windows to train on but no weight, or shares of hours with windows of several
             lengths in one corpus.
-        SplitError: A person stands in two splits or in none, or a split has no window.
+        SplitError: A person stands in two splits or in none, or a split or a cut has no window.
     """
     check_splits(splits)
-    tables = [_trained(corpus, table, splits, params) for corpus, table in sorted(windows_by_corpus.items())]
-    filled = [table for table in tables if not table.empty]
-    if not filled:
-        raise SplitError(f"no window of cut {params.cut!r} to train on in {sorted(windows_by_corpus)}")
-    mixture = pd.concat(filled, ignore_index=True)
+    mixture = _rows_of(params.cut, windows_by_corpus, splits)
     assert (mixture.groupby("identity")["split"].nunique() == 1).all(), "no person is in two splits"
     _refuse_empty(mixture, set(windows_by_corpus), splits, params, rate_hz)
     mixture = mixture.assign(
@@ -57,13 +56,59 @@ def mix_windows(
         drawn_by="persons" if params.by == "persons" else "windows",
         max_windows_per_person=np.int64(params.max_windows_per_person or 0),
         is_rounded=params.weights == BY_SIZE,
+        mix_cut=params.cut,
     )
-    return mixture.sort_values(["corpus", "identity", "recording_id", "start"], ignore_index=True)
+    of_corpus = mixture.groupby("corpus", sort=True)[[*_RULES, "mix_cut"]].first()
+    parts = [mixture.sort_values(_ORDER)]
+    for cut in params.cuts:
+        further = _rows_of(cut, {corpus: windows_by_corpus[corpus] for corpus in of_corpus.index}, splits)
+        parts.append(further.join(of_corpus, on="corpus")[list(mixture)].sort_values(_ORDER))
+    return pd.concat(parts, ignore_index=True)
+
+
+def drawn_rows(mixture: pd.DataFrame, cuts: Iterable[str | None]) -> pd.DataFrame:
+    """The rows of a mixture that a training draws from.
+
+    Args:
+        mixture: See ``mix_windows``; a table without ``mix_cut`` is of one cut.
+        cuts: Names of the cuts; None for the one whose windows are drawn one by one.
+
+    Raises:
+        ConfigError: The mixture holds no such cut.
+    """
+    own = mix_cut(mixture)
+    names = {own if cut is None else cut for cut in cuts}
+    if "cut" not in mixture:
+        return mixture
+    there = sorted(map(str, mixture["cut"].unique()))
+    missing = sorted(name for name in names if name not in there)
+    if missing:
+        raise ConfigError(
+            f"pairs are to be made of windows of cut {missing[0]!r}, but the mixture holds {', '.join(there)}; add "
+            f"{missing[0]} to mix.cuts (and to the window.cuts of a corpus), or name another cut in pairs.cut"
+        )
+    return mixture[mixture["cut"].isin(names)]
+
+
+def mix_cut(mixture: pd.DataFrame) -> str:
+    """The cut of a mixture whose windows are drawn one by one.
+
+    Raises:
+        ConfigError: The table does not say it.
+    """
+    column = "mix_cut" if "mix_cut" in mixture else "cut"
+    found = sorted(map(str, mixture[column].unique())) if column in mixture else [""]
+    if len(found) != 1:
+        raise ConfigError(
+            f"the mixture says {column} {', '.join(found) or 'nowhere'}, one is allowed; make the mixture again"
+        )
+    return found[0]
 
 
 def mixture_sha256(mixture: pd.DataFrame) -> str:
     """Hash of the windows, their splits, targets and the way they are drawn, in the table's order."""
     columns = [name for name in _HASHED + _RULES if name in mixture]
+    columns += ["cut"] if "cut" in mixture and mixture["cut"].nunique() > 1 else []
     hashes = pd.util.hash_pandas_object(mixture[columns], index=False).to_numpy()
     sha = hashlib.sha256(hashes.astype("<u8").tobytes())
     for name, values in target_columns(mixture).items():
@@ -89,9 +134,18 @@ def count_windows(mixture: pd.DataFrame, rate_hz: float | None = None) -> str:
     return "; ".join(said) or "none at all"
 
 
-def _trained(corpus: str, windows: pd.DataFrame, splits: pd.DataFrame, params: MixtureParams) -> pd.DataFrame:
+def _rows_of(cut: str, windows_by_corpus: Mapping[str, pd.DataFrame], splits: pd.DataFrame) -> pd.DataFrame:
+    """Runs of a cut in all corpora."""
+    tables = [_trained(corpus, table, splits, cut) for corpus, table in sorted(windows_by_corpus.items())]
+    filled = [table for table in tables if not table.empty]
+    if not filled:
+        raise SplitError(f"no window of cut {cut!r} to train on in {sorted(windows_by_corpus)}")
+    return pd.concat(filled, ignore_index=True)
+
+
+def _trained(corpus: str, windows: pd.DataFrame, splits: pd.DataFrame, cut: str) -> pd.DataFrame:
     """Runs of the cut whose persons are trained on, with their identity and split."""
-    windows = windows[windows["cut"] == params.cut]
+    windows = windows[windows["cut"] == cut]
     place = pd.Index(splits["person"]).get_indexer(pd.Index(windows["person"]))
     if (place < 0).any():
         unknown = sorted(set(windows.loc[place < 0, "person"]))

@@ -25,6 +25,8 @@ from eegfm.project.phase_blocks import (
 )
 from eegfm.signal.config import SignalParams
 from eegfm.splits.config import TUH_FAMILIES, Roles, SplitParams
+from eegfm.training.config import PretrainParams
+from eegfm.training.pairings import by_corpus, multiples
 from eegfm.training.phases import Phase
 
 SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
@@ -164,6 +166,10 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
         _check_cut(parameters, roles.probe, parameters["probe"]["task"], "probe.task")
     for name in roles.pretrain:
         _check_cut(parameters, name, mix.cut, "mix.cut")
+    known = sorted({cut for name in roles.pretrain for cut in parameters[name]["window"]["cuts"]})
+    for cut in mix.cuts if roles.pretrain else ():
+        if cut not in known:
+            raise ConfigError(f"parameter mix.cuts: no corpus of corpora.pretrain has {cut!r}; {_known(cut, known)}")
 
 
 def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles: Roles) -> None:
@@ -176,6 +182,11 @@ def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles:
         except ConfigError as error:
             raise ConfigError(f"parameter {key}: {error}") from error
     mix = checked(MixtureParams, parameters.get("mix", {}), "mix")
+    for key, one in params.items():
+        try:
+            _check_pairs(parameters, one, mix, roles)
+        except ConfigError as error:
+            raise ConfigError(f"parameter {key}: {error}") from error
     # Shares by size or by hours follow from the windows; training checks them.
     if {*roles.pretrain} <= {*mix.given_weights} and roles.pretrain and mix.by != "hours":
         total = sum(mix.given_weights[name] for name in roles.pretrain)
@@ -183,9 +194,31 @@ def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles:
         for key, one in params.items():
             n_ranks = one.num_nodes * (1 if one.devices == "auto" else one.devices)  # the least
             try:
-                batch_counts(weights, one.batch_size, n_ranks, one.accumulate)
+                of_pairs = None if one.chosen_pairs is None else by_corpus(one.chosen_pairs, weights)
+                of_batch = None if of_pairs is None else multiples(of_pairs, n_ranks)
+                batch_counts(weights, one.batch_size, n_ranks, one.accumulate, multiples=of_batch)
             except ConfigError as error:
                 raise ConfigError(f"parameter {key}: {error}") from error
+
+
+def _check_pairs(parameters: Mapping[str, Any], params: PretrainParams, mix: MixtureParams, roles: Roles) -> None:
+    """Refuse pairs of a cut that the mixture or a corpus lacks."""
+    if params.chosen_pairs is None or not roles.pretrain:
+        return
+    for corpus, pairings in by_corpus(params.chosen_pairs, roles.pretrain).items():
+        cuts = parameters[corpus]["window"]["cuts"]
+        for pairing in pairings:
+            cut = pairing.cut or mix.cut
+            if cut not in cuts:
+                raise ConfigError(
+                    f"pairs {pairing.name} of corpus {corpus} are of cut {cut!r}, which {corpus}.window.cuts has not; "
+                    f"{_known(cut, sorted(cuts))}; name a cut of its own in pairs.{corpus}, or choose other pairs there"
+                )
+            if cut not in (mix.cut, *mix.cuts):
+                raise ConfigError(
+                    f"pairs {pairing.name} are of cut {cut!r}, which the mixture lacks: it holds "
+                    f"{', '.join((mix.cut, *mix.cuts))}; add {cut} to mix.cuts, or name another in pairs.cut"
+                )
 
 
 def _check_cut(parameters: Mapping[str, Any], corpus: str, cut: str, key: str) -> None:

@@ -1,6 +1,7 @@
 """Parameters of a phase of training. No torch and no Lightning here."""
 
 import re
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import NonNegativeInt, PositiveFloat, model_validator
@@ -20,6 +21,7 @@ from eegfm.training.blocks import (
     WeightAverageParams,
 )
 from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
+from eegfm.training.pairings import PairConfig, PairParams, by_corpus, pairing_named
 from eegfm.training.phases import Start
 from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
 from eegfm.training.schedules.length import RunLength
@@ -40,6 +42,8 @@ class PretrainParams(StrictModel):
         reference: Reference of the windows for the encoder.
         bad_channels: ``mask`` leaves them out of the average and of all that the encoder sees; ``interpolate`` puts in
             their place what splines through the good scalp electrodes say. See ``eegfm.nn.rereference.Rereference``.
+        pairs: Pairs of windows that an objective trains on which trains on pairs: one pairing or a list for all
+            corpora, or such by corpus. Those of a list take turns. The objective's own pairing if not given.
         batch_size: Windows per optimizer step, all corpora together; the corpus weights must divide it.
         accumulate: Parts that each micro-batch is cut into; only one of them is in memory, their gradients add up to
             one optimizer step. See docs/training.md for what is no longer that of the whole micro-batch.
@@ -87,6 +91,7 @@ class PretrainParams(StrictModel):
     schedule: ScheduleConfig = WarmupCosineConfig()
     reference: Literal["average", "as_recorded", "tcp_bipolar"] = "average"
     bad_channels: BadChannels = "mask"
+    pairs: PairParams | None = None
     batch_size: Count = 40
     accumulate: Count = 1
     n_steps: Number | None = None
@@ -128,6 +133,39 @@ class PretrainParams(StrictModel):
     def chosen_normalization(self) -> NormalizationBase:
         """The normalization that is configured, or the encoder's own."""
         return self.normalization or self.encoder.default_normalization
+
+    @property
+    def chosen_pairs(self) -> tuple[PairConfig, ...] | dict[str, tuple[PairConfig, ...]] | None:
+        """The pairs that are configured, or the objective's own; None for an objective that trains on windows."""
+        # Objectives say it with ``default_pairing``.
+        default = getattr(self.objective, "default_pairing", None)
+        return self.pairs if self.pairs is not None or default is None else (pairing_named(default),)
+
+    def drawn_cuts(self, corpora: Iterable[str]) -> list[str | None]:
+        """Cuts of a mixture of these corpora that are drawn from; None is the one of ``mix.cut``.
+
+        Raises:
+            ConfigError: A corpus has no pairing.
+        """
+        if self.chosen_pairs is None:
+            return [None]
+        return [pairing.cut for chosen in by_corpus(self.chosen_pairs, corpora).values() for pairing in chosen]
+
+    @model_validator(mode="after")
+    def _pairs_stay_whole(self) -> "PretrainParams":
+        if self.chosen_pairs is None:
+            return self
+        if self.accumulate > 1:
+            raise ValueError(
+                f"accumulate is {self.accumulate}, but objective {self.objective.name} trains on pairs, whose "
+                "negatives are those of the whole batch; set accumulate to 1 and, if memory is short, lower batch_size"
+            )
+        if self.shuffle.run_windows > 1:
+            raise ValueError(
+                f"shuffle.run_windows is {self.shuffle.run_windows}, but pairs are shuffled one by one; leave shuffle "
+                "out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _encoder_can(self) -> "PretrainParams":
@@ -186,7 +224,8 @@ class PretrainParams(StrictModel):
         without = {"accelerator", "deterministic", "devices", "num_nodes", "strategy", "rendezvous"}
         without |= {"license", "loader", "overwrite", "progress_bar", "start"}
         without |= {"checkpoint", "keep_runs", "max_skipped_steps", "resume"}
-        plain = self.model_dump(mode="json", exclude=without)
+        resolved = self.model_copy(update={"pairs": self.chosen_pairs})
+        plain = resolved.model_dump(mode="json", exclude=without)
         return plain | {"normalization": self.chosen_normalization.model_dump(mode="json")}
 
 

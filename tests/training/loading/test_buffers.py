@@ -69,7 +69,7 @@ def test_all_tensors_of_a_batch_are_pinned(monkeypatch: pytest.MonkeyPatch) -> N
     batch = {
         "samples": torch.zeros(1),
         "targets": {"age": torch.zeros(1)},
-        "pairs": Pairs(torch.zeros(1), torch.zeros(1), 3),
+        "pairs": Pairs(torch.zeros(1), torch.zeros(1), 3, torch.zeros(1)),
         "corpus": "tuh",
         "is_bad": bad,
     }
@@ -77,6 +77,7 @@ def test_all_tensors_of_a_batch_are_pinned(monkeypatch: pytest.MonkeyPatch) -> N
     assert found.keys() == batch.keys()
     assert [found["samples"], found["targets"]["age"], *found["pairs"][:2]] == [1, 1, 1, 1]
     assert isinstance(found["pairs"], Pairs)
-    assert found["pairs"].reach == 3
+    assert (found["pairs"].reach, found["pairs"].block) == (3, 1)
+    assert pinned(Pairs(torch.zeros(1), torch.zeros(1), 3)).block is None
     assert found["corpus"] == "tuh"
     assert found["is_bad"] is bad, "whoever looks at it looks on the CPU"

@@ -13,7 +13,7 @@ from eegfm.recording import Montage
 from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
-from eegfm.training.loading.loader import TrainingLoader, ValidationLoader
+from eegfm.training.loading.loader import TrainingLoader, ValidationLoader, spread_draws
 from eegfm.training.loading.residency import signals_on_device
 from eegfm.training.loading.verify import readable, verify_samples
 from eegfm.training.plans.mixture_plan import MixturePlan
@@ -68,7 +68,7 @@ def test_drawing_training_validating_and_copying_to_the_device_refuse_damage(
     with pytest.raises(StoreError, match="recording c:1;"):
         batches(store, group)
     with pytest.raises(StoreError, match="recording c:1;"):
-        list(ValidationLoader({"c": [group]}, {"c": store}, {"c": 10}, 50))
+        list(ValidationLoader(spread_draws({"c": [group]}, {"c": 10}, 50), {"c": store}))
     with pytest.raises(StoreError, match="recording c:1;"):
         signals_on_device({"c": [group]}, {"c": store}, torch.device("cpu"), "device", 1.0)
 

@@ -281,6 +281,27 @@ def test_batches_that_accumulation_cannot_share_name_the_nearest_sizes() -> None
         rounded_weights({"a": 1, "b": 1}, 11, n_cuts=4)
 
 
+def test_counts_that_pairs_cannot_share_name_the_nearest_sizes() -> None:
+    """Pairs stay whole on every rank, and moments of a recording in a batch."""
+    multiples = {"hbn": 16, "tuh": 4}
+    assert batch_counts(WEIGHTS, 160, multiples=multiples) == {"hbn": 112, "tuh": 48}
+    with pytest.raises(
+        ConfigError,
+        match=r"batch_size 200 .*\(hbn 140, tuh 60 windows; pairs need multiples of: hbn 16, tuh 4 windows, all "
+        r"devices together\); nearest batch sizes that can: 160 or 320;",
+    ):
+        batch_counts(WEIGHTS, 200, multiples=multiples)
+    assert batch_counts(WEIGHTS, 80, multiples={"hbn": 8, "tuh": 8}) == {"hbn": 56, "tuh": 24}
+    assert batch_counts(WEIGHTS, 40, 2, multiples={"hbn": 4, "tuh": 4}) == {"hbn": 28, "tuh": 12}
+    with pytest.raises(ConfigError, match="nearest batch sizes that can: 40 or 80"):
+        batch_counts(WEIGHTS, 60, 2, multiples={"hbn": 4, "tuh": 4})
+    for multiple in (4, 16):
+        counts = batch_counts(rounded_weights({"a": 60, "b": 40}, 96, multiple=multiple), 96)
+        assert counts == {"a": 56, "b": 40} if multiple == 4 else {"a": 64, "b": 32}
+    with pytest.raises(ConfigError, match=r"batch_size 40 .*multiple of 16, at least 32: nearest 32 or 48"):
+        rounded_weights({"a": 1, "b": 1}, 40, multiple=16)
+
+
 def test_shares_of_hours_are_shared_out_exactly() -> None:
     total = 0.7 / 400 + 0.3 / 1000  # windows of 4 s and 10 s
     weights = {"hbn": 0.7 / 400 / total, "tuh": 0.3 / 1000 / total}

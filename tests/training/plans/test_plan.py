@@ -26,7 +26,7 @@ def test_cuts_together_are_the_draw(group: WindowIndex, n: int) -> None:
 def test_a_pair_stays_together(group: WindowIndex) -> None:
     anchors = np.array([3, 8, 1, 20])
     positions = np.concatenate([anchors, anchors + 1])
-    draw = Draw(group, positions, Likeness(10 * positions, 100 * positions, 7))
+    draw = Draw(group, positions, Likeness(10 * positions, 100 * positions, 7, positions // 4))
     for cut in draw.cuts(2):
         half = len(cut.positions) // 2
         assert (cut.positions[half:] - cut.positions[:half]).tolist() == [1, 1]
@@ -34,3 +34,5 @@ def test_a_pair_stays_together(group: WindowIndex) -> None:
         assert cut.likeness.group.tolist() == (10 * cut.positions).tolist()
         assert cut.likeness.place.tolist() == (100 * cut.positions).tolist()
         assert cut.likeness.reach == 7
+        assert cut.likeness.block is not None
+        assert cut.likeness.block.tolist() == (cut.positions // 4).tolist()

@@ -9,6 +9,7 @@ from eegfm.evaluation.config import ProbeParams
 from eegfm.inference.backbone import new_backbone, untrained_backbone_like
 from eegfm.jobs.probe.features import check_encoder, spec_of
 from eegfm.jobs.probe.probe import checked_trials
+from eegfm.mixture.table import drawn_rows
 from eegfm.store.reader import SignalStore
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
@@ -40,7 +41,8 @@ def check_ahead(
         CheckpointError: Signals or windows of the probe do not fit the encoder.
         ConfigError: The encoder or the adapter does not fit the montages.
     """
-    spec = signal_spec(mixture, stores)
+    drawn = drawn_rows(mixture, params.drawn_cuts(map(str, mixture["corpus"].unique())))
+    spec = signal_spec(drawn, stores)
     trained = new_backbone(
         params.encoder,
         params.adapter,

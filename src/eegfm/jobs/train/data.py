@@ -1,6 +1,8 @@
 """Prepare the data of a pretraining from a mixture and the stores: windows, plan and signal specification."""
 
 import logging
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -9,18 +11,21 @@ import pandas as pd
 import torch
 
 from eegfm.batch import SignalSpec
-from eegfm.mixture.shares import rounded_weights
-from eegfm.mixture.table import mixture_sha256
+from eegfm.jobs.train.pairs import PairWindows
+from eegfm.mixture.shares import batch_counts, rounded_weights
+from eegfm.mixture.table import drawn_rows, mix_cut, mixture_sha256
 from eegfm.nn.device import training_device
 from eegfm.splits.leakage import check_rows
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
 from eegfm.training.loading.groups import Mixing, shared_filters, signal_spec, window_groups
-from eegfm.training.loading.loader import TrainingLoader, ValidationLoader
+from eegfm.training.loading.loader import TrainingLoader, ValidationLoader, spread_draws
 from eegfm.training.loading.residency import signals_on_device
 from eegfm.training.loading.verify import verify_samples
+from eegfm.training.pairings import by_corpus, multiples
 from eegfm.training.plans.mixture_plan import MixturePlan
-from eegfm.training.plans.plan import Groups
+from eegfm.training.plans.pairs.pair_plan import PairPlan
+from eegfm.training.plans.plan import Draw, Groups, Plan
 from eegfm.training.schedules.length import RunLength
 
 logger = logging.getLogger(__name__)
@@ -30,6 +35,7 @@ logger = logging.getLogger(__name__)
 class TrainingData:
     """Windows of a pretraining, and the facts about them."""
 
+    mixture: pd.DataFrame  # the rows that are drawn from
     spec: SignalSpec
     filters: dict[str, float | None]
     weights: dict[str, float]
@@ -65,14 +71,65 @@ def training_data(
         StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: Windows to train on and to validate on share samples.
     """
+    planned = (_windows if params.chosen_pairs is None else _pairs)(mixture, stores, params, world_size)
+    mixture, training, validation = planned.mixture, planned.training, planned.validation
+    check_rows(training, validation)
+    plan = planned.of_rank(rank=rank, world_size=world_size)
+    if logs_plan:
+        _log_plan(plan, planned.what)
+    shown_draws = planned.validated(plan.counts)
+    loader = ValidationLoader(shown_draws, stores, rank=rank, world_size=world_size)
+    n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
+    n_validations = params.n_validations(n_steps) if shown_draws else 0
+    params.schedule.check(RunLength(n_steps, n_steps / plan.n_steps_per_epoch, n_validations))
+    if params.loader.verify == "before_training":
+        verify_samples([*chain(*training.values(), *validation.values())], stores, rank=rank, world_size=world_size)
+    whole = None if world_size == 1 else planned.of_rank(rank=0, world_size=1)
+    return TrainingData(
+        mixture=mixture,
+        spec=signal_spec(mixture, stores),
+        filters=shared_filters(stores, planned.weights),
+        weights=planned.weights,
+        mixture_sha256=mixture_sha256(mixture),
+        n_steps=n_steps,
+        n_steps_per_epoch=plan.n_steps_per_epoch,
+        training=_loader(plan, whole, training, stores, n_steps, params),
+        validation=loader,
+        shown={**training, **validation},
+    )
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """What is drawn from, and how.
+
+    Args:
+        mixture: The rows that are drawn from.
+        weights: Share of each corpus in a step.
+        training: Windows to train on.
+        validation: Windows to validate on.
+        of_rank: Makes the plan of a rank.
+        validated: Makes the micro-batches of a validation, by corpus, from the windows of each corpus in a step.
+        what: What a plan goes through, for the log.
+    """
+
+    mixture: pd.DataFrame
+    weights: dict[str, float]
+    training: Groups
+    validation: Groups
+    of_rank: Callable[..., MixturePlan | PairPlan]
+    validated: Callable[[Mapping[str, int]], dict[str, list[Draw]]]
+    what: str
+
+
+def _windows(mixture: pd.DataFrame, stores: Stores, params: PretrainParams, world_size: int) -> _Planned:
+    """Windows one by one."""
     mixing = Mixing.of(mixture)
-    weights = mixing.weights
+    mixture, weights = drawn_rows(mixture, params.drawn_cuts(mixing.weights)), mixing.weights
     if mixing.is_rounded:
         weights = rounded_weights(weights, params.batch_size, world_size, params.accumulate)
-    training = window_groups(mixture, stores, "train")
-    validation = window_groups(mixture, stores, "validation")
-    check_rows(training, validation)
-    of_rank = partial(
+    training, validation = (window_groups(mixture, stores, split) for split in ("train", "validation"))
+    plan = partial(
         MixturePlan,
         training,
         weights,
@@ -83,32 +140,35 @@ def training_data(
         shuffle=params.shuffle,
         n_cuts=params.accumulate,
     )
-    plan = of_rank(rank=rank, world_size=world_size)
-    if logs_plan:
-        _log_plan(plan, mixing.drawn_by)
-    n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
-    n_validations = params.n_validations(n_steps) if any(validation.values()) else 0
-    params.schedule.check(RunLength(n_steps, n_steps / plan.n_steps_per_epoch, n_validations))
-    if params.loader.verify == "before_training":
-        verify_samples([*chain(*training.values(), *validation.values())], stores, rank=rank, world_size=world_size)
-    return TrainingData(
-        spec=signal_spec(mixture, stores),
-        filters=shared_filters(stores, weights),
-        weights=weights,
-        mixture_sha256=mixture_sha256(mixture),
-        n_steps=n_steps,
-        n_steps_per_epoch=plan.n_steps_per_epoch,
-        training=_loader(plan, None if world_size == 1 else of_rank(), training, stores, n_steps, params),
-        validation=ValidationLoader(
-            validation, stores, plan.counts, params.n_validation_windows, rank=rank, world_size=world_size
-        ),
-        shown={**training, **validation},
-    )
+    validated = partial(spread_draws, validation, n_windows=params.n_validation_windows)
+    what = "rounds of its persons" if mixing.drawn_by == "persons" else "passes through its windows"
+    return _Planned(mixture, weights, training, validation, plan, validated, what)
+
+
+def _pairs(mixture: pd.DataFrame, stores: Stores, params: PretrainParams, world_size: int) -> _Planned:
+    """Pairs of windows."""
+    mixing, cut = Mixing.of(mixture), mix_cut(mixture)
+    assert params.chosen_pairs is not None, "the objective trains on pairs"
+    pairings = by_corpus(params.chosen_pairs, mixing.weights)
+    if mixing.drawn_by == "persons" or mixing.max_windows_per_person is not None:
+        logger.warning(
+            "mix.by: persons and mix.max_windows_per_person say how windows are drawn; pairs do not heed them"
+        )
+    mixture = drawn_rows(mixture, params.drawn_cuts(mixing.weights))
+    weights, whole = mixing.weights, multiples(pairings, world_size)
+    if mixing.is_rounded:
+        weights = rounded_weights(weights, params.batch_size, world_size, multiple=math.lcm(*whole.values()))
+    counts = batch_counts(weights, params.batch_size, world_size, multiples=whole)
+    training, validation = (PairWindows(mixture, cut, stores, split, pairings) for split in ("train", "validation"))
+    plan = partial(PairPlan, training.sources(counts, params.seed), params.seed)
+    validated = partial(validation.validation, n_windows=params.n_validation_windows, seed=params.seed)
+    what = "passes through its pairs"
+    return _Planned(mixture, weights, training.groups, validation.groups, plan, validated, what)
 
 
 def _loader(
-    plan: MixturePlan,
-    whole: MixturePlan | None,
+    plan: Plan,
+    whole: Plan | None,
     groups: Groups,
     stores: Stores,
     n_steps: int,
@@ -130,10 +190,9 @@ def _loader(
     )
 
 
-def _log_plan(plan: MixturePlan, drawn_by: str) -> None:
+def _log_plan(plan: MixturePlan | PairPlan, what: str) -> None:
     """Say once what a step and an epoch hold, and which corpora come round again within an epoch."""
     counts = ", ".join(f"{corpus} {count}" for corpus, count in plan.counts.items())
-    what = "rounds of its persons" if drawn_by == "persons" else "passes through its windows"
     passes = ", ".join(f"{corpus} {n:.3g}" for corpus, n in plan.passes_per_epoch.items())
     again = sorted(corpus for corpus, n in plan.passes_per_epoch.items() if n > 1)
     cycling = f"; shuffled anew when it runs out: {', '.join(again)}" if again else ""

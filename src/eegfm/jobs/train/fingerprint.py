@@ -80,6 +80,7 @@ def named(identity: Mapping[str, Any]) -> str:
 def training_code(params: PretrainParams, job: str = PRETRAIN) -> dict[str, str]:
     """Hash each module that decides weights: the job and what it imports, and the members that are chosen."""
     chosen = (*implementations(params), *implementations(params.chosen_normalization))
+    chosen += (*implementations(params.chosen_pairs),)
     return module_hashes(job, *chosen, without=NO_WEIGHTS)
 
 

@@ -52,7 +52,6 @@ class _Checked:
     split_table: SplitTable
     met: Met
     stores: Stores
-    mixture: pd.DataFrame
     data: TrainingData
     fingerprint: str
     identity: dict[str, Any]
@@ -92,7 +91,7 @@ def prepare(
         objective.backbone.encoder_spec,
         checked.fingerprint,
         checked.split_table,
-        checked.mixture,
+        data.mixture,
         code,
         phase=phase,
         start=start,
@@ -146,13 +145,13 @@ def _checked(
             f"{phase}.publish is best, but the mixture has no window to validate on; choose publish: last, or keep "
             "persons for validation (split.validation_ratio)"
         )
-    identity = run_identity(params, data, signals_of(mixture, stores), parents=[start] if start else [])
+    identity = run_identity(params, data, signals_of(data.mixture, stores), parents=[start] if start else [])
     fingerprint = named(identity)
     if refuse is not None:
         refuse(fingerprint, identity)
     if start:
         check_fit(start, params, data, phase)
-    return _Checked(params, split_table, met, stores, mixture, data, fingerprint, identity)
+    return _Checked(params, split_table, met, stores, data, fingerprint, identity)
 
 
 def _new_objective(params: PretrainParams, data: TrainingData) -> Objective:

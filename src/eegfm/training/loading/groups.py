@@ -51,7 +51,9 @@ class Mixing:
         return cls(weights, bool(is_rounded), drawn_by, limit or None)
 
 
-def window_groups(mixture: pd.DataFrame, stores: Stores, split: str) -> dict[str, list[WindowIndex]]:
+def window_groups(
+    mixture: pd.DataFrame, stores: Stores, split: str, cut: str | None = None
+) -> dict[str, list[WindowIndex]]:
     """Address the windows of one split, grouped by montage and length.
 
     Args:
@@ -59,21 +61,27 @@ def window_groups(mixture: pd.DataFrame, stores: Stores, split: str) -> dict[str
             and identity, which tells persons apart, and ``eegfm.mixture.target_columns``, where there are any.
         stores: Stores by corpus.
         split: ``train`` or ``validation``.
+        cut: The cut whose windows are addressed; None for all. Persons have one number in all cuts of the table, a
+            class has one in each.
 
     Returns:
-        By corpus in alphabetical order; a corpus without windows in the split is absent. Runs are ordered by person,
-        and within a person as in the table.
+        By corpus in alphabetical order; a corpus without windows in the split and the cut is absent. Runs are ordered
+        by person, and within a person as in the table.
 
     Raises:
         ConfigError: A corpus of the mixture has no store, or runs have different numbers of targets.
         StoreError: A recording is not in its store.
     """
+    every = mixture[mixture["split"] == split]
+    names = {corpus: np.unique(_persons(part)) for corpus, part in every.groupby("corpus", sort=True)}
+    if cut is not None:
+        mixture = mixture[mixture["cut"] == cut]
     targets = target_columns(mixture)
     row = np.flatnonzero(mixture["split"] == split)
     rows = mixture.iloc[row].assign(row=row)
     groups: dict[str, list[WindowIndex]] = {}
     for corpus, part in rows.groupby("corpus", sort=True):
-        runs = _by_person(part)
+        runs = _by_person(part, names[corpus])
         store = store_of(stores, str(corpus))
         groups[str(corpus)] = [
             _index(str(corpus), montage, int(n_samples), runs[_is_of(runs, montage, n_samples)], targets, store)
@@ -130,11 +138,16 @@ def shared_filters(stores: Stores, corpora: Iterable[str]) -> dict[str, float | 
     return first
 
 
-def _by_person(rows: pd.DataFrame) -> pd.DataFrame:
-    """Columns of a corpus's runs for an index, with numbers of persons, ordered by person."""
-    names = rows["identity" if "identity" in rows else "person"]
+def _persons(rows: pd.DataFrame) -> NDArray[Any]:
+    """(R,) names that tell persons apart."""
+    names: NDArray[Any] = rows["identity" if "identity" in rows else "person"].to_numpy(dtype=object)
+    return names
+
+
+def _by_person(rows: pd.DataFrame, names: NDArray[Any]) -> pd.DataFrame:
+    """Columns of a corpus's runs for an index, with the places of persons among these names, ordered by person."""
     runs = rows[["row", "recording_id", "montage", "start", "n_samples", "stride", "n_windows"]]
-    runs = runs.assign(person=pd.factorize(names, sort=True)[0].astype(np.int32))
+    runs = runs.assign(person=pd.Index(names).get_indexer(pd.Index(_persons(rows))).astype(np.int32))
     return runs.sort_values("person", kind="stable")
 
 

@@ -137,29 +137,17 @@ class ValidationLoader:
     equally many steps, because they meet after the last one: a rank that has no micro-batch left takes an empty step.
 
     Args:
-        groups: Windows by corpus.
+        draws: Micro-batches of each corpus; see ``spread_draws``.
         stores: Stores by corpus.
-        batch_counts: Windows per micro-batch, by corpus.
-        n_windows: Largest number of windows per corpus; of more, some are taken, spread evenly.
         rank: Number of this process.
         world_size: Number of processes.
     """
 
     def __init__(
-        self,
-        groups: Groups,
-        stores: Stores,
-        batch_counts: Mapping[str, int],
-        n_windows: int,
-        *,
-        rank: int = 0,
-        world_size: int = 1,
+        self, draws: Mapping[str, Sequence[Draw]], stores: Stores, *, rank: int = 0, world_size: int = 1
     ) -> None:
         self._stores = stores
-        draws = {
-            corpus: _consecutive(subsample_evenly(groups[corpus], n_windows), batch_counts[corpus])
-            for corpus in sorted(groups)
-        }
+        draws = {corpus: draws[corpus] for corpus in sorted(draws)}
         n_steps = max((len(d) for d in draws.values()), default=0)
         self._steps = [(k, [d[k] for d in draws.values() if k < len(d)]) for k in range(n_steps)]
         if world_size > 1:
@@ -204,8 +192,9 @@ def gather(
     if group.targets:
         batch["targets"] = {name: _target(values[run]) for name, values in group.targets.items()}
     if draw.likeness is not None:
-        of_windows = draw.likeness
-        batch["pairs"] = Pairs(torch.from_numpy(of_windows.group), torch.from_numpy(of_windows.place), of_windows.reach)
+        alike = draw.likeness
+        block = None if alike.block is None else torch.from_numpy(alike.block)
+        batch["pairs"] = Pairs(torch.from_numpy(alike.group), torch.from_numpy(alike.place), alike.reach, block)
     return batch
 
 
@@ -289,6 +278,19 @@ def prefetch(start: Callable[[], Iterator[_T]], n_ahead: int) -> Iterator[_T]:
         stop.set()
         slots.put(None)  # wakes the thread, which has at most one item in hand
         thread.join()
+
+
+def spread_draws(groups: Groups, batch_counts: Mapping[str, int], n_windows: int) -> dict[str, list[Draw]]:
+    """Micro-batches of at most ``n_windows`` windows of each corpus, spread evenly over them.
+
+    Args:
+        groups: Windows by corpus.
+        batch_counts: Windows per micro-batch, by corpus.
+        n_windows: Largest number of windows per corpus.
+    """
+    return {
+        corpus: _consecutive(subsample_evenly(groups[corpus], n_windows), batch_counts[corpus]) for corpus in groups
+    }
 
 
 def subsample_evenly(groups: Sequence[WindowIndex], n_windows: int) -> list[Draw]:

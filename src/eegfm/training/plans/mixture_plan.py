@@ -13,9 +13,10 @@ from eegfm.errors import ConfigError
 from eegfm.mixture.shares import batch_counts
 from eegfm.training.blocks import ShuffleParams
 from eegfm.training.plans.group_order import DrawnBy, GroupOrder, Pool
-from eegfm.training.plans.permutation import Key, new_key, number_below, subkey
+from eegfm.training.plans.permutation import Key, new_key
 from eegfm.training.plans.person_windows import PersonWindows, limited
 from eegfm.training.plans.plan import Draw, Extent, Groups
+from eegfm.training.plans.turns import Turns
 
 FULL_SHUFFLE = ShuffleParams()
 
@@ -139,22 +140,20 @@ class _CorpusOrder:
     def __init__(self, orders: Sequence[GroupOrder], part: _Part, n_steps: int, key: Key) -> None:
         self._orders = orders
         self._part = part
-        self._n_steps = n_steps
-        self._key = key
-        self._ends = np.cumsum([order.n_turns for order in orders]).tolist()
-        self.n_turns: int = self._ends[-1]
+        self._turns = Turns([order.n_turns for order in orders], n_steps, key)
+        self.n_turns = self._turns.total
         # Batches are gathered up to some sixty steps behind the reading ahead; both find the same blocks.
         self._found = lru_cache(maxsize=16 * len(orders))(self._find)
         # Two pools of each group: one takes milliseconds to list, and many steps draw from it.
         self._pool_extent = lru_cache(maxsize=2 * len(orders))(self._list_pool)
 
     def draw(self, epoch: int, step: int) -> Draw:
-        k, turn = self._turn(epoch, step)
+        k, turn = self._turns.at(epoch, step)
         order = self._orders[k]
         return Draw(order.group, self._positions(k, epoch, turn))
 
     def extents(self, epoch: int, step: int) -> list[Extent]:
-        k, turn = self._turn(epoch, step)
+        k, turn = self._turns.at(epoch, step)
         order, places = self._orders[k], self._part.places(turn)
         pools = list(order.pools(epoch, places))
         if pools:
@@ -176,22 +175,3 @@ class _CorpusOrder:
 
     def _list_pool(self, k: int, pool: Pool) -> Extent:
         return Extent.of(self._orders[k].group, self._orders[k].pool_positions(pool), (k, "pool", *pool))
-
-    def _turn(self, epoch: int, step: int) -> tuple[int, int]:
-        """Group of a step's micro-batch, and how many turns of the epoch it had before.
-
-        The epoch's steps are shared out by the groups' windows, each share rounded to a whole number in one of its
-        two directions, which one differs between epochs. Then each group's turns are spread evenly over the steps
-        that the groups before it leave.
-        """
-        keys = subkey(self._key, epoch)
-        rounding = int(number_below(self.n_turns, keys)[0])
-        n_left, bound = self._n_steps, 0
-        for k, end in enumerate(self._ends):
-            first, bound = bound, (end * self._n_steps + rounding) // self.n_turns
-            phase = int(number_below(max(n_left, 1), subkey(keys, k))[0])
-            earlier, later = (((s * (bound - first)) + phase) // max(n_left, 1) for s in (step, step + 1))
-            if later > earlier:
-                return k, earlier
-            step, n_left = step - earlier, n_left - (bound - first)
-        raise AssertionError("the shares add up to the steps")

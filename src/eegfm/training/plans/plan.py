@@ -21,15 +21,18 @@ class Likeness:
         group: (W,) number of the group of each window: the movie, the condition, the recording.
         place: (W,) where in its group each window lies: the moment, 0, the first sample.
         reach: Largest distance of two windows that are alike.
+        block: (W,) number of the block of each window, outside of which it has no negatives; None where there are none.
     """
 
     group: NDArray[np.int64]
     place: NDArray[np.int64]
     reach: int
+    block: NDArray[np.int64] | None = None
 
     def of(self, windows: NDArray[np.int64]) -> "Likeness":
         """The likeness of chosen windows, in their order."""
-        return Likeness(self.group[windows], self.place[windows], self.reach)
+        block = None if self.block is None else self.block[windows]
+        return Likeness(self.group[windows], self.place[windows], self.reach, block)
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,13 @@ class Draw:
 
     def cuts(self, n: int) -> "list[Draw]":
         """Cut into ``n`` draws of equal size, as ranks are cut; a pair stays together."""
+        return [self.part(k, n) for k in range(n)]
+
+    def part(self, k: int, n: int) -> "Draw":
+        """Part number ``k`` of ``n``."""
         assert len(self.positions) % n == 0, "the plan's batch can be shared out"
-        chosen = [np.arange(len(self.positions))[rank_slice(k, n)] for k in range(n)]
-        alike = self.likeness
-        return [Draw(self.group, self.positions[own], alike.of(own) if alike is not None else None) for own in chosen]
+        own, alike = np.arange(len(self.positions))[rank_slice(k, n)], self.likeness
+        return Draw(self.group, self.positions[own], None if alike is None else alike.of(own))
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,23 @@ import pytest
 import eegfm.training.plans.pairs.stratum as stratum_module
 from eegfm.batch import StoredBatch
 from eegfm.errors import ConfigError
-from eegfm.nn.false_negatives import false_negative_mask
+from eegfm.nn.false_negatives import allowed_negatives
 from eegfm.recording import Montage
 from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 from eegfm.training.loading.groups import window_groups
 from eegfm.training.loading.loader import TrainingLoader
-from eegfm.training.plans.pairs.config import ConditionPairs, MovieMomentPairs, PairConfig, TimeNeighbourPairs
-from eegfm.training.plans.pairs.pair_plan import PairPlan
+from eegfm.training.pairings import (
+    ConditionPairs,
+    MovieMomentPairs,
+    PairConfig,
+    TimeNeighbourPairs,
+    ViewPairs,
+    WithinRecordingPairs,
+)
+from eegfm.training.plans.pairs.pair_plan import PairPlan, pair_sources
+from eegfm.training.plans.pairs.source import Batching, PairSource
 from eegfm.windows.runs import expand
 from pair_tables import table
 
@@ -34,6 +42,8 @@ KINDS: list[PairConfig] = [
     ConditionPairs(),
     ConditionPairs(across="any"),
     TimeNeighbourPairs(max_gap_s=MAX_GAP / 100),
+    ViewPairs(),
+    WithinRecordingPairs(moments=2, gap_s=(0.1, MAX_GAP / 100)),
 ]
 
 
@@ -48,7 +58,7 @@ RECORDINGS = {
     "tuh": [(f"p{(3 * k) % 4}_{k}", TWO) for k in range(6)],
 }
 seeds = pytest.mark.parametrize("seed", range(4))
-kinds = pytest.mark.parametrize("pairing", KINDS, ids=["movie_moment", "condition", "any", "time_neighbours"])
+kinds = pytest.mark.parametrize("pairing", KINDS, ids=["movie", "condition", "any", "neighbours", "views", "within"])
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +117,16 @@ def mixture(seed: int) -> pd.DataFrame:
     return made.assign(identity=identity, split=split).sample(frac=1, random_state=seed, ignore_index=True)
 
 
+def sources_of(
+    paired: pd.DataFrame, windows: pd.DataFrame, stores: dict[str, SignalStore], pairing: PairConfig
+) -> dict[str, list[PairSource]]:
+    groups = window_groups(windows, stores, "train")
+    return {corpus: pair_sources(corpus, paired, groups, stores, pairing, Batching(4, 1)) for corpus in groups}
+
+
 def batches_of(windows: pd.DataFrame, stores: dict[str, SignalStore], pairing: PairConfig, **ranks: int) -> Any:
     """All batches of two epochs; None where there is no pair."""
-    trained = windows[windows["split"] == "train"]
-    plan = PairPlan(trained, window_groups(windows, stores, "train"), stores, pairing, 4, 1, **ranks)
+    plan = PairPlan(sources_of(windows[windows["split"] == "train"], windows, stores, pairing), 1, **ranks)
     return [batch for step in TrainingLoader(plan, stores, 2 * plan.n_steps_per_epoch) for batch in step.batches]
 
 
@@ -130,7 +146,9 @@ class Told:
 def are_a_pair(one: Any, other: Any, pairing: PairConfig) -> bool:
     """The definition of each kind, read off the rows of the table."""
     apart = one.recording_id != other.recording_id or abs(one.start - other.start) >= N_SAMPLES
-    if isinstance(pairing, TimeNeighbourPairs):
+    if isinstance(pairing, ViewPairs):
+        return one is other
+    if isinstance(pairing, TimeNeighbourPairs | WithinRecordingPairs):
         in_one = (one.recording_id, one.segment) == (other.recording_id, other.segment)
         return in_one and apart and one.start < other.start <= one.start + MAX_GAP
     if one.label != other.label or one.label is None:
@@ -143,6 +161,10 @@ def are_a_pair(one: Any, other: Any, pairing: PairConfig) -> bool:
 
 
 def are_alike(one: Any, other: Any, pairing: PairConfig) -> bool:
+    if isinstance(pairing, ViewPairs):
+        return bool(one.recording_id == other.recording_id and abs(one.start - other.start) < N_SAMPLES)
+    if isinstance(pairing, WithinRecordingPairs):
+        return bool(one.recording_id != other.recording_id or abs(one.start - other.start) <= MAX_GAP)
     if isinstance(pairing, TimeNeighbourPairs):
         return bool(one.recording_id == other.recording_id and abs(one.start - other.start) <= MAX_GAP)
     overlap = isinstance(pairing, ConditionPairs) or abs(one.moment - other.moment) * one.stride < N_SAMPLES
@@ -156,11 +178,11 @@ def check(windows: pd.DataFrame, stores: dict[str, SignalStore], pairing: PairCo
         assert {(row.corpus, row.montage) for row in rows} == {(batch["corpus"], batch["montage"])}
         half = len(rows) // 2
         assert all(are_a_pair(one, other, pairing) for one, other in zip(rows[:half], rows[half:], strict=True))
-        no_negatives = [
-            [i % half != j % half and are_alike(one, other, pairing) for j, other in enumerate(rows)]
+        expected = [
+            [i % half != j % half and not are_alike(one, other, pairing) for j, other in enumerate(rows)]
             for i, one in enumerate(rows)
         ]
-        assert false_negative_mask(batch["pairs"]).tolist() == no_negatives
+        assert allowed_negatives(batch["pairs"]).tolist() == expected
         labels = [classes.index(row.label) if isinstance(row.label, str) else -1 for row in rows]
         assert batch["targets"]["label"].tolist() == labels
         assert np.array_equal(batch["targets"]["target"], [row.target for row in rows], equal_nan=True)
@@ -183,7 +205,7 @@ def test_every_window_is_the_named_one_and_pairs_belong_together(
     assert len(found) > 5
 
 
-@kinds
+@pytest.mark.parametrize("pairing", [pairing for pairing in KINDS if pairing.name != "views"], ids=lambda p: p.name)
 def test_the_check_sees_windows_numbered_by_their_rows(
     pairing: PairConfig, stores: dict[str, SignalStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +256,6 @@ def test_windows_that_are_not_drawn_from_are_refused(stores: dict[str, SignalSto
     groups = window_groups(windows, stores, "train")
     moved = trained.assign(start=trained["start"] + (trained["montage"] == TWO.name))
     with pytest.raises(ConfigError, match=r"\d+ of \d+ windows .* \(hbn, 2ch-.*, 50 samples\) are not drawn from"):
-        PairPlan(moved, groups, stores, ConditionPairs(), 2, 0)
+        pair_sources("hbn", moved, groups, stores, ConditionPairs(), Batching(2, 0))
     with pytest.raises(ConfigError, match=r"windows of tuh, 2ch-.*, 50 samples, but none of them is drawn from"):
-        PairPlan(trained, {"hbn": groups["hbn"]}, stores, ConditionPairs(), 2, 0)
+        pair_sources("tuh", trained, {"hbn": groups["hbn"]}, stores, ConditionPairs(), Batching(2, 0))

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from eegfm.batch import rank_slice
 from eegfm.errors import ConfigError, SplitError
-from eegfm.training.plans.pairs.config import ConditionPairs, MovieMomentPairs, PairConfig, TimeNeighbourPairs
+from eegfm.training.pairings import ConditionPairs, MovieMomentPairs, PairConfig, TimeNeighbourPairs
 from eegfm.training.plans.pairs.pair_plan import PairPlan
 from eegfm.training.plans.plan import Draw
 from eegfm.windows.runs import expand
-from pair_tables import Names, false_negatives, pair_plan, table, viewers
+from pair_tables import Names, negatives, pair_counts, pair_plan, table, viewers
 
 KINDS: list[PairConfig] = [
     MovieMomentPairs(),
@@ -119,7 +119,7 @@ def test_an_epoch_holds_right_pairs_and_no_window_twice(
             seen.update(names.keys(batch))
         assert max(seen.values()) == 1
         assert seen.total() == 2 * batch_size * made.n_steps_per_epoch
-    counts = made.counts
+    counts = pair_counts(made)
     assert counts["n_windows"] == windows["n_windows"].sum()
     unusable = counts.get("n_windows_without_label", 0) + counts.get("n_windows_without_moment", 0)
     assert 2 * counts["n_pairs"] + counts["n_windows_without_partner"] + unusable == counts["n_windows"]
@@ -139,7 +139,7 @@ def test_order_of_rows_and_their_division_into_runs_change_nothing(
     again = plan(other, pairing)
     assert (made is None) == (again is None)
     if made is not None and again is not None:
-        assert made.counts == again.counts
+        assert pair_counts(made) == pair_counts(again)
         assert in_words(windows, epoch_of(made)) == in_words(other, epoch_of(again))
 
 
@@ -157,7 +157,7 @@ def test_ranks_together_take_what_one_takes(windows: pd.DataFrame, pairing: Pair
             own = np.arange(2 * n)[rank_slice(rank, world_size)]
             assert own.tolist() == [*range(rank, n, world_size), *range(n + rank, 2 * n, world_size)]
             assert (part.positions == whole.positions[own]).all()
-            assert (false_negatives(part) == false_negatives(whole)[np.ix_(own, own)]).all()
+            assert (negatives(part) == negatives(whole)[np.ix_(own, own)]).all()
 
 
 @kinds
@@ -177,17 +177,17 @@ def test_extents_are_the_windows_of_the_step(pairing: PairConfig) -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(tables(), st.sampled_from(KINDS))
-def test_false_negatives_are_those_of_a_plain_loop(windows: pd.DataFrame, pairing: PairConfig) -> None:
+def test_negatives_are_those_of_a_plain_loop(windows: pd.DataFrame, pairing: PairConfig) -> None:
     windows = windows.assign(stride=np.int32(200))
     made = plan(windows, pairing)
     names = Names(windows)
     for batch in epoch_of(made) if made is not None else ():
         rows = list(names.rows(batch).itertuples())
         expected = [
-            [i % 2 != j % 2 and are_alike(one, other, pairing) for j, other in enumerate(rows)]
+            [i % 2 != j % 2 and not are_alike(one, other, pairing) for j, other in enumerate(rows)]
             for i, one in enumerate(rows)
         ]
-        assert false_negatives(batch).tolist() == expected
+        assert negatives(batch).tolist() == expected
 
 
 @kinds
@@ -229,7 +229,7 @@ def test_a_batch_has_as_many_groups_as_can_be() -> None:
     windows = pd.concat([viewers(12, 10, ("A",)), viewers(40, 3, ("B",))], ignore_index=True)
     made, names = sure(plan(windows, MovieMomentPairs(), 12)), Names(windows)
     n_pairs = Counter({("A", m): 6 for m in range(10)}) + Counter({("B", m): 20 for m in range(3)})
-    assert made.counts["n_pairs"] == n_pairs.total() == 12 * made.n_steps_per_epoch
+    assert pair_counts(made)["n_pairs"] == n_pairs.total() == 12 * made.n_steps_per_epoch
     for batch in epoch_of(made):
         rows = names.rows(batch).iloc[:12]
         held = Counter(zip(rows["label"], rows["moment"], strict=True))
@@ -251,15 +251,13 @@ def test_batches_are_of_one_montage_and_montages_share_the_steps_by_their_pairs(
             viewers(20, 30, montage="129ch"),
             viewers(10, 30, montage="64ch"),
             viewers(10, 30, montage="64ch", n_samples=400, stride=400),
-            viewers(10, 30, corpus="other", montage="64ch"),
         ],
         ignore_index=True,
     )
     made = sure(plan(windows, MovieMomentPairs(), 10))
     order = [(b.group.corpus, b.group.montage, b.group.n_samples) for b in epoch_of(made)]
-    shares = {("hbn", "129ch", 200): 30, ("hbn", "64ch", 200): 15, ("hbn", "64ch", 400): 15, ("other", "64ch", 200): 15}
-    assert Counter(order) == shares
-    assert len(set(order[:12])) == 4, "montages are mixed"
+    assert Counter(order) == {("hbn", "129ch", 200): 30, ("hbn", "64ch", 200): 15, ("hbn", "64ch", 400): 15}
+    assert len(set(order[:8])) == 3, "montages are mixed"
 
 
 def test_what_fills_no_batch_is_counted_said_and_changes(caplog: pytest.LogCaptureFixture) -> None:
@@ -267,8 +265,8 @@ def test_what_fills_no_batch_is_counted_said_and_changes(caplog: pytest.LogCaptu
     with caplog.at_level(logging.WARNING, "eegfm"):
         made, names = sure(plan(windows, MovieMomentPairs(), 20)), Names(windows)
     assert "hbn 64ch 200 samples: 2 pairs fill no batch of 20" in caplog.text
-    assert made.counts["n_pairs"] == 27
-    assert made.counts["n_pairs_beyond_batches"] == 7
+    assert pair_counts(made)["n_pairs"] == 27
+    assert pair_counts(made)["n_pairs_beyond_batches"] == 7
     assert made.n_steps_per_epoch == 1
     seen = Counter(key for epoch in range(40) for key in names.keys(*made.step(epoch)))
     assert len(seen) == 50
@@ -276,14 +274,36 @@ def test_what_fills_no_batch_is_counted_said_and_changes(caplog: pytest.LogCaptu
 
 def test_no_montage_has_a_batch() -> None:
     with pytest.raises(
-        ConfigError, match="batch_size 30: no montage has so many pairs, the most are 25 of hbn 129ch 200 samples"
+        ConfigError, match="a step takes 30 pairs, and no montage has so many, the most are 25 of hbn 129ch 200 samples"
     ):
         pair_plan(viewers(10, 5), MovieMomentPairs(), 30)
 
 
-def test_ranks_that_cannot_share_a_batch() -> None:
-    with pytest.raises(ConfigError, match="batch_size 10 is no multiple of 3 devices"):
-        pair_plan(viewers(10, 5), MovieMomentPairs(), 10, world_size=3)
+def test_corpora_and_montages_have_their_share_of_every_epoch() -> None:
+    """A step has a batch of each corpus; over an epoch a montage has its share of its corpus, to one step."""
+    windows = pd.concat(
+        [
+            viewers(20, 30),
+            viewers(10, 30, montage="64ch"),
+            viewers(10, 30, corpus="other", montage="64ch"),
+            viewers(30, 9, corpus="other", montage="32ch"),
+        ],
+        ignore_index=True,
+    )
+    made = sure(plan(windows, MovieMomentPairs(), 10))
+    pairs = {("hbn", "129ch"): 300, ("hbn", "64ch"): 150, ("other", "64ch"): 150, ("other", "32ch"): 135}
+    whole = {kind: n // 10 * 10 for kind, n in pairs.items()}
+    assert made.n_steps_per_epoch == sum(whole.values()) // 20
+    assert made.n_windows_per_step == 40
+    assert made.counts == {"hbn": 20, "other": 20}
+    for epoch in range(3):
+        steps = [made.step(epoch * made.n_steps_per_epoch + k) for k in range(made.n_steps_per_epoch)]
+        assert all([draw.group.corpus for draw in step] == ["hbn", "other"] for step in steps)
+        held = Counter((draw.group.corpus, draw.group.montage) for step in steps for draw in step)
+        for kind, n in whole.items():
+            of_corpus = sum(m for other, m in whole.items() if other[0] == kind[0])
+            assert abs(held[kind] - made.n_steps_per_epoch * n / of_corpus) < 1
+    assert made.passes_per_epoch == {"hbn": made.n_steps_per_epoch / 45, "other": made.n_steps_per_epoch / 28}
 
 
 @pytest.mark.parametrize("column", ["cut", "split"])

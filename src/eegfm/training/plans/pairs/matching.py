@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from eegfm.windows.runs import Ints
+from eegfm.training.plans.permutation import Ints
 
 Bits = np.random.PCG64
 """Random words. Their stream is fixed by numpy's promise, which that of its ``Generator`` is not."""
@@ -16,15 +16,17 @@ class Matching(Protocol):
     Attributes:
         group: (W,) number of the group that each window finds its partner in, from 0 without gaps.
         n_pairs: Pairs of every draw, at least.
+        n_windows: Windows in these pairs.
         counted: Counts of matched and omitted windows, by name.
     """
 
     group: Ints
     n_pairs: int
+    n_windows: int
     counted: dict[str, int]
 
     def draw(self, bits: Bits) -> tuple[Ints, Ints]:
-        """(M,) first and (M,) second windows of the pairs; no window comes twice."""
+        """(M,) first and (M,) second windows of the pairs; no window is in two pairs."""
 
 
 class GroupMatching:
@@ -55,17 +57,35 @@ class GroupMatching:
         self._distance = np.repeat(half, half)
         self._first = np.repeat(np.cumsum(n_listed) - n_listed, half) + counted_up(half)
         self.n_pairs = len(self._first)
+        self.n_windows = 2 * self.n_pairs
         self.counted = {"n_groups": len(n_windows), f"n_groups_of_one_{owners}": int((half == 0).sum())}
 
     def draw(self, bits: Bits) -> tuple[Ints, Ints]:
         """(M,) first and (M,) second windows, group by group."""
-        cells = np.argsort(_salted(self._cell_group, bits), kind="stable")
+        cells = np.argsort(salted(self._cell_group, bits), kind="stable")
         place = np.empty_like(cells)
         place[cells] = np.arange(len(cells))
-        order = np.argsort(_salted(place[self._cell], bits), kind="stable")
+        order = np.argsort(salted(place[self._cell], bits), kind="stable")
         counts = self._counts[cells]
         listed = order[counted_up(counts) < np.repeat(self._quotas[cells], counts)]
         return listed[self._first], listed[self._first + self._distance]
+
+
+class SelfMatching:
+    """Every window with itself.
+
+    Args:
+        n_windows: Number of windows.
+    """
+
+    def __init__(self, n_windows: int) -> None:
+        self.group = np.arange(n_windows)
+        self.n_pairs = self.n_windows = n_windows
+        self.counted: dict[str, int] = {}
+
+    def draw(self, bits: Bits) -> tuple[Ints, Ints]:
+        """(W,) each window, twice."""
+        return self.group, self.group
 
 
 def counted_up(lengths: Ints) -> Ints:
@@ -74,7 +94,7 @@ def counted_up(lengths: Ints) -> Ints:
     return up
 
 
-def _salted(numbers: Ints, bits: Bits) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
+def salted(numbers: Ints, bits: Bits) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
     """Keys that sort by the numbers, and at random where these are equal; numbers below 2**32."""
     words: np.ndarray[tuple[int], np.dtype[np.uint64]] = bits.random_raw(len(numbers))
     return (numbers.astype(np.uint64) << np.uint64(32)) | (words >> np.uint64(32))

@@ -4,10 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.training.plans.pairs.matching import Bits
-from eegfm.windows.runs import Ints
-from eegfm.windows.spans import pack
+from eegfm.training.plans.permutation import Ints
 
 NOBODY = -1
+MAX_GAP = 2**39
+"""Samples that a pair can be apart: 175 years at 100 Hz. Longer gaps are as good as this one."""
+_WIDTH = 4 * MAX_GAP
+"""A segment and a sample, and a gap more, make one sortable number."""
 _BASE_ROUNDS = 64
 _DRAW_ROUNDS = 10
 _BASE_SEED = 0
@@ -27,18 +30,23 @@ class NeighbourMatching:
         start: (W,) first sample of each window, rising within a segment.
         min_gap: Samples between the starts of a pair, at least.
         max_gap: Samples between the starts of a pair, at most.
+
+    Attributes:
+        n_pairs_of_segment: (S,) pairs of every draw in each segment, at least.
     """
 
     def __init__(self, segment: Ints, start: Ints, min_gap: int, max_gap: int) -> None:
         self.group = segment
-        keys = pack(segment, start)
-        self._first = np.searchsorted(keys, pack(segment, start + min_gap), side="left")
-        self._last = np.searchsorted(keys, pack(segment, start + max_gap), side="right") - 1
+        keys = segment * _WIDTH + start
+        self._first = np.searchsorted(keys, keys + min_gap, side="left")
+        self._last = np.searchsorted(keys, keys + max_gap, side="right") - 1
         self._n_segments = int(segment.max(initial=-1)) + 1
         self._reach = self._farthest()
         self._base = self._found()
         matched = self._base[0][self._base[1] != NOBODY]
         self.n_pairs = len(matched)
+        self.n_windows = 2 * self.n_pairs
+        self.n_pairs_of_segment = np.bincount(segment[matched], minlength=self._n_segments)
         n_without = self._n_segments - len(np.unique(segment[matched]))
         self.counted = {"n_groups": self._n_segments, "n_groups_without_neighbours": n_without}
 

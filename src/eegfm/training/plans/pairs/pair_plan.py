@@ -1,167 +1,135 @@
-"""Plan that draws batches of pairs. Only the seed decides the order."""
+"""Plan that draws batches of pairs of several corpora. Only the seed decides the order."""
 
 import logging
 from collections import Counter
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
-from eegfm.batch import rank_slice
 from eegfm.errors import ConfigError, SplitError
 from eegfm.store.stores import Stores, store_of
-from eegfm.training.plans.pairs.config import PairConfig
-from eegfm.training.plans.pairs.matching import Bits
-from eegfm.training.plans.pairs.stratum import Stratum, strata
+from eegfm.training.pairings import PairConfig
+from eegfm.training.plans.pairs.source import Batching, PairSource
+from eegfm.training.plans.pairs.stratum import strata
+from eegfm.training.plans.permutation import new_key
 from eegfm.training.plans.plan import Draw, Extent, Groups
-from eegfm.windows.runs import Ints
+from eegfm.training.plans.turns import Turns
 
 logger = logging.getLogger(__name__)
+
+PairSources = Mapping[str, Sequence[PairSource]]
+"""By corpus, its sources of pairs, all with as many pairs per batch."""
 
 
 class PairPlan:
     """A plan in which windows come in pairs, each step a pure function of (seed, step, rank) and the set of windows.
 
-    An epoch matches the windows anew. A window is in at most one pair of an epoch, so that no pair comes twice in one,
-    whatever the number of ranks. Pairs are listed group by group, groups in random order, and dealt out to batches like
-    cards, one to each batch in turn: of a group with m pairs, each of K batches gets m / K rounded down or up. No other
-    way to fill the batches has more distinct groups in them or fewer false negatives of one group. Rank r of R takes
-    every R-th pair of a batch from the r-th, which spreads the groups over the ranks likewise. A step is one batch, of
-    one corpus, montage and length. Batches come in random
-    order, those of several montages mixed; each montage has its share of the steps by its pairs.
-
-    What no batch holds is left out of the epoch, other windows in every epoch: those without a partner, and fewer
-    pairs per montage than a batch. Every epoch has the same number of steps.
+    Every step takes one batch of pairs per corpus, of one pairing, one montage and one length. A corpus with several
+    of them takes one per step, in proportion to their pairs: over an epoch each has its share of the steps, to one
+    step. An epoch has as many steps as the pairs of all corpora fill, and matches the windows anew. Within a pass of a
+    source no window is in two pairs; a source that runs out before the epoch ends is matched anew. Rank r of R takes
+    every R-th pair of every batch from the r-th: all ranks together take what a single one does.
 
     Args:
-        windows: Runs of windows of one cut and one split, see ``eegfm.windows.runs.COLUMNS``; with ``identity`` where
-            persons go under several names. The order of the rows changes nothing.
-        groups: By corpus, where these windows are drawn from, e.g. ``window_groups`` of the same table.
-        stores: Stores by corpus.
-        pairing: Configuration of the pairs.
-        batch_size: Pairs per step, all ranks together.
-        seed: Seed of matching and order.
+        sources: By corpus, see ``pair_sources``; those that fill no batch are left out.
+        seed: Seed of the order of turns.
         rank: Number of this process.
         world_size: Number of processes.
 
     Attributes:
-        n_steps_per_epoch: Batches of every epoch.
-        counts: Windows, groups and pairs of every epoch, and what is left out of it, each under its own name.
-
-    Raises:
-        ConfigError: Several cuts or splits, no montage has the pairs of one batch, the ranks cannot share a batch
-            evenly, or a window is not drawn from.
-        SplitError: There is no pair at all; the message has the counts.
-        StoreError: A recording is not in its store.
+        sources: The sources, by corpus in alphabetical order.
+        counts: Windows of each corpus in a step.
     """
 
-    def __init__(
-        self,
-        windows: pd.DataFrame,
-        groups: Groups,
-        stores: Stores,
-        pairing: PairConfig,
-        batch_size: int,
-        seed: int,
-        *,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        for column in ("cut", "split"):
-            _refuse_several(windows, column)
-        if batch_size % world_size:
-            raise ConfigError(f"batch_size {batch_size} is no multiple of {world_size} devices; change one")
-        self._own, self._seed = rank_slice(rank, world_size), seed
-        found = [
-            _Matched(stratum, pairing, batch_size, store_of(stores, stratum.index.corpus).rate_hz)
-            for stratum in strata(windows, groups, stores)
-        ]
-        self.counts = _total(found)
-        described = ", ".join(f"{name} {n}" for name, n in self.counts.items())
-        if not self.counts["n_pairs"]:
-            raise SplitError(f"no {pairing.name} pair ({described}); cut more recordings, or choose other pairs")
-        self._matched = [matched for matched in found if matched.n_batches]
-        for matched in found:
-            if not matched.n_batches:
-                logger.warning("%s: %d pairs fill no batch of %d", matched.stratum.name, matched.n_pairs, batch_size)
-        if not self._matched:
-            most = max(found, key=lambda matched: matched.n_pairs)
-            raise ConfigError(
-                f"batch_size {batch_size}: no montage has so many pairs, the most are {most.n_pairs} of "
-                f"{most.stratum.name}; lower it or add recordings"
-            )
-        self.n_steps_per_epoch = sum(matched.n_batches for matched in self._matched)
-        self.n_windows_per_step = 2 * batch_size
-        # Two, because what reads ahead is in the next epoch already.
-        self._epoch = lru_cache(maxsize=2)(self._draw)
-        logger.info("Pairs, %s", described)
+    def __init__(self, sources: PairSources, seed: int, *, rank: int = 0, world_size: int = 1) -> None:
+        self.sources = {corpus: sources[corpus] for corpus in sorted(sources)}
+        self._filled = {corpus: [s for s in found if s.n_batches] for corpus, found in self.sources.items()}
+        assert all(self._filled.values()), "every corpus fills a batch"
+        self._rank, self._world_size = rank, world_size
+        self.counts = {corpus: 2 * of_corpus[0].batch_pairs for corpus, of_corpus in self._filled.items()}
+        self.n_windows_per_step = sum(self.counts.values())
+        n_batches = {corpus: [source.n_batches for source in found] for corpus, found in self._filled.items()}
+        for found in self._filled.values():
+            assert len({source.batch_pairs for source in found}) == 1, "batches of a corpus are of one size"
+        n_windows = sum(self.counts[corpus] * sum(n) for corpus, n in n_batches.items())
+        self.n_steps_per_epoch = max(n_windows // self.n_windows_per_step, 1)
+        self._turns = {c: Turns(n, self.n_steps_per_epoch, new_key(seed, c, "pairs")) for c, n in n_batches.items()}
 
     def step(self, step: int) -> list[Draw]:
-        """The batch of one step, counted from 0 over all epochs: 2B windows, the B anchors first."""
-        epoch, turn = divmod(step, self.n_steps_per_epoch)
-        of_stratum, batch, pairs = self._epoch(epoch)
-        k = int(of_stratum[turn])
-        return [self._matched[k].draw(pairs[k][:, batch[turn], self._own])]
+        """Batches of one step, counted from 0 over all epochs, in the order of the corpora's names.
+
+        Each is B/2 anchors and then their B/2 positives.
+        """
+        epoch, step_in_epoch = divmod(step, self.n_steps_per_epoch)
+        draws = []
+        for corpus, sources in self._filled.items():
+            k, turn = self._turns[corpus].at(epoch, step_in_epoch)
+            draws.append(sources[k].draw(epoch, turn).part(self._rank, self._world_size))
+        return draws
 
     def extents(self, step: int) -> list[Extent]:
         """Rows to read for one step: those of its windows."""
         return [Extent.of(draw.group, draw.positions, ("pairs", step)) for draw in self.step(step)]
 
-    def _draw(self, epoch: int) -> tuple[Ints, Ints, list[Ints]]:
-        """By turn the stratum and the number of its batch; and by stratum its pairs."""
-        n_batches = [matched.n_batches for matched in self._matched]
-        of_stratum = np.repeat(np.arange(len(n_batches)), n_batches)
-        batch = np.concatenate([np.arange(n) for n in n_batches])
-        order = np.argsort(self._bits(epoch, "order").random_raw(len(batch)), kind="stable")
-        pairs = [matched.deal(self._bits(epoch, matched.stratum.name)) for matched in self._matched]
-        return of_stratum[order], batch[order], pairs
-
-    def _bits(self, epoch: int, purpose: str) -> Bits:
-        return Bits(np.random.SeedSequence([self._seed, epoch, *purpose.encode()]))
+    @property
+    def passes_per_epoch(self) -> dict[str, float]:
+        """Passes through the pairs of each corpus in an epoch."""
+        return {corpus: self.n_steps_per_epoch / turns.total for corpus, turns in self._turns.items()}
 
 
-class _Matched:
-    """A stratum's usable windows, how they are matched, and how many batches that gives in every epoch."""
+def pair_sources(
+    corpus: str, windows: pd.DataFrame, groups: Groups, stores: Stores, pairing: PairConfig, batching: Batching
+) -> list[PairSource]:
+    """Sources of the pairs of one corpus and one pairing, one for each montage and length.
 
-    def __init__(self, stratum: Stratum, pairing: PairConfig, batch_size: int, rate_hz: float) -> None:
-        unusable = pairing.unusable(stratum)
-        n_windows = len(stratum)
-        for_nothing = np.zeros(n_windows, dtype=bool)
-        for which in unusable.values():
-            for_nothing |= which
-        self.stratum = stratum.only(~for_nothing)
-        self._matching = pairing.matching(self.stratum, rate_hz)
-        self._likeness = pairing.likeness(self.stratum, rate_hz)
-        self._batch_size = batch_size
-        self.n_pairs = self._matching.n_pairs
-        self.n_batches = self.n_pairs // batch_size
-        self.counts = {
-            "n_windows": n_windows,
-            **{name: int(which.sum()) for name, which in unusable.items()},
-            **self._matching.counted,
-            "n_windows_without_partner": len(self.stratum) - 2 * self.n_pairs,
-            "n_pairs": self.n_pairs,
-            "n_pairs_beyond_batches": self.n_pairs - self.n_batches * batch_size,
-        }
+    Args:
+        corpus: Its name.
+        windows: Runs of windows of one cut and one split, see ``eegfm.windows.runs.COLUMNS``; with ``identity`` where
+            persons go under several names. Other corpora may stand there too. The order of the rows changes nothing.
+        groups: By corpus, where these windows are drawn from, e.g. ``window_groups`` of the same table.
+        stores: Stores by corpus.
+        pairing: Configuration of the pairs.
+        batching: Pairs of a batch, and the seed. Where batches may shrink, none need be filled.
 
-    def deal(self, bits: Bits) -> Ints:
-        """(2, n_batches, batch_size) anchors and positives of an epoch."""
-        pairs = np.stack(self._matching.draw(bits))
-        turn_of_group = bits.random_raw(int(self._matching.group.max()) + 1)
-        order = np.argsort(turn_of_group[self._matching.group[pairs[0]]], kind="stable")
-        dealt = pairs[:, order[: self.n_batches * self._batch_size]]
-        return np.ascontiguousarray(dealt.reshape(2, self._batch_size, self.n_batches).swapaxes(1, 2))
+    Raises:
+        ConfigError: Several cuts or splits, no montage has the pairs of one batch, or a window is not drawn
+            from.
+        SplitError: There is no pair at all; the message has the counts.
+        StoreError: A recording is not in its store, or its samples differ from their checksums.
+    """
+    windows = windows[windows["corpus"] == corpus]
+    for column in ("cut", "split"):
+        _refuse_several(windows, column)
+    kind = pairing.build()
+    found: list[PairSource] = [
+        kind.source(stratum, store_of(stores, corpus), batching) for stratum in strata(windows, groups, stores)
+    ]
+    described = ", ".join(f"{name} {n}" for name, n in total_counts(found).items())
+    if batching.may_shrink or any(source.n_batches for source in found):
+        split = f" {windows['split'].iloc[0]}" if "split" in windows and len(windows) else ""
+        logger.info("Pairs %s of %s%s: %s", pairing.name, corpus, split, described)
+        for source in found:
+            if not source.n_batches:
+                logger.warning("%s: %d pairs fill no batch of %d", source.name, source.n_pairs, batching.n_pairs)
+        return found
+    if not any(source.n_pairs for source in found):
+        raise SplitError(
+            f"no {pairing.name} pair in corpus {corpus} ({described}); {kind.remedy}, or give it other pairs in "
+            f"pairs.{corpus}"
+        )
+    most = max(found, key=lambda source: source.n_pairs)
+    together = f" of {pairing.n_together} in each of as many recordings" if pairing.n_together > 1 else ""
+    raise ConfigError(
+        f"batch_size: a step takes {batching.n_pairs} pairs{together}, and no montage has so many, the most are "
+        f"{most.n_pairs} of {most.name} ({described}); lower it or add recordings"
+    )
 
-    def draw(self, pairs: Ints) -> Draw:
-        """Name the windows of (2, B) pairs."""
-        windows = pairs.reshape(-1)
-        return Draw(self.stratum.index, self.stratum.position[windows], self._likeness.of(windows))
 
-
-def _total(found: list[_Matched]) -> dict[str, int]:
+def total_counts(found: Sequence[PairSource]) -> dict[str, int]:
+    """Counts of all sources together."""
     total: Counter[str] = Counter()
-    for matched in found:
-        total.update(matched.counts)
+    for source in found:
+        total.update(source.counts)
     return {"n_pairs": 0, **total}
 
 

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from eegfm.batch import WindowIndex
 from eegfm.errors import ConfigError
 from eegfm.store.stores import Stores, store_of
+from eegfm.training.plans.permutation import Ints
 from eegfm.training.plans.plan import Groups
-from eegfm.windows.runs import NO_MOMENT, Ints
 
 MISSING = -1
-"""Label of a window without one."""
+"""Label or moment of a window without one, as in ``eegfm.windows.runs``."""
 _KIND = ["corpus", "montage", "n_samples"]
 
 
@@ -34,7 +34,7 @@ class Stratum:
         segment: (W,) number of the segment within the recording.
         start: (W,) first sample.
         stride: (W,) samples to the next window of the same run, and to the next moment.
-        moment: (W,) number on the task's time grid, ``NO_MOMENT`` if there is none.
+        moment: (W,) number on the task's time grid, ``MISSING`` if there is none.
         label: (W,) number of the class, ``MISSING`` if there is none.
     """
 
@@ -60,6 +60,13 @@ class Stratum:
     def n_samples(self) -> int:
         """Length of the windows."""
         return self.index.n_samples
+
+    def segments(self) -> Ints:
+        """(W,) number of the segment of each window among those of all recordings, from 0 without gaps, rising."""
+        is_first = np.diff(self.recording, prepend=-1) != 0
+        is_first |= np.diff(self.segment, prepend=-1) != 0
+        numbers: Ints = np.cumsum(is_first) - 1
+        return numbers
 
     def only(self, chosen: NDArray[np.bool_]) -> "Stratum":
         """The chosen windows."""
@@ -162,5 +169,5 @@ def _expanded(runs: dict[str, Ints]) -> dict[str, Ints]:
     columns = {name: values[run] for name, values in runs.items()}
     for name in ("start", "row"):
         columns[name] += within * columns["stride"]
-    columns["moment"] += np.where(columns["moment"] == NO_MOMENT, 0, within)
+    columns["moment"] += np.where(columns["moment"] == MISSING, 0, within)
     return columns

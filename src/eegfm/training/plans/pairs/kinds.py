@@ -1,26 +1,51 @@
-"""Configurations of contrastive pairs: which windows should have similar representations."""
+"""Kinds of pairs: which windows are matched, and which are no negatives of each other."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from eegfm.config import StrictModel
 from eegfm.errors import ConfigError
-from eegfm.training.plans.pairs.matching import GroupMatching, Matching
-from eegfm.training.plans.pairs.neighbours import NeighbourMatching
+from eegfm.store.reader import SignalStore
+from eegfm.training.pairings import ConditionPairs, MovieMomentPairs, Pairing, TimeNeighbourPairs, ViewPairs
+from eegfm.training.plans.pairs.matched import MatchedPairs
+from eegfm.training.plans.pairs.matching import GroupMatching, Matching, SelfMatching
+from eegfm.training.plans.pairs.neighbours import MAX_GAP, NeighbourMatching
+from eegfm.training.plans.pairs.source import Batching, PairSource
 from eegfm.training.plans.pairs.stratum import MISSING, Stratum
+from eegfm.training.plans.permutation import Ints
 from eegfm.training.plans.plan import Likeness
-from eegfm.windows.cutters.base import Seconds
-from eegfm.windows.runs import NO_MOMENT, Ints
-from eegfm.windows.spans import MAX_SAMPLE
 
 
-class Pairing(StrictModel, ABC):
-    """Base of the kinds of pairs."""
+class Kind(ABC):
+    """Base of the kinds whose pairs are matched and dealt out to batches.
+
+    Args:
+        config: Its configuration.
+    """
+
+    remedy = "cut more recordings, or choose other pairs"
+    """Advice where there is no pair at all."""
+
+    def __init__(self, config: Pairing) -> None:
+        self.config = config
+
+    def source(self, stratum: Stratum, store: SignalStore, batching: Batching) -> PairSource:
+        """Batches of pairs of the stratum's windows.
+
+        Raises:
+            ConfigError: No two windows could ever be a pair.
+        """
+        unusable = self.unusable(stratum)
+        for_nothing = np.zeros(len(stratum), dtype=bool)
+        for which in unusable.values():
+            for_nothing |= which
+        usable, rate_hz = stratum.only(~for_nothing), store.rate_hz
+        left_out = {name: int(which.sum()) for name, which in unusable.items()}
+        counts = {"n_windows": len(stratum), **left_out}
+        matching, likeness = self.matching(usable, rate_hz), self.likeness(usable, rate_hz)
+        return MatchedPairs(usable, matching, likeness, batching, counts)
 
     def unusable(self, stratum: Stratum) -> Mapping[str, NDArray[np.bool_]]:
         """(W,) windows that can be in no pair, by why: the name under which they are counted."""
@@ -39,21 +64,17 @@ class Pairing(StrictModel, ABC):
         """Windows that are no negatives of each other."""
 
 
-class MovieMomentPairs(Pairing):
-    """Windows of one moment of one movie, seen by two persons.
+class MovieMoments(Kind):
+    """Windows of one moment of one movie; see ``MovieMomentPairs``."""
 
-    No negatives of each other are windows of the same moment, and where windows are longer than their stride those of
-    moments that overlap, which show partly the same.
-    """
-
-    name: Literal["movie_moment"] = "movie_moment"
+    config: MovieMomentPairs
 
     def unusable(self, stratum: Stratum) -> Mapping[str, NDArray[np.bool_]]:
         """Windows outside of a movie."""
         without_label = stratum.label == MISSING
         return {
             "n_windows_without_label": without_label,
-            "n_windows_without_moment": (stratum.moment == NO_MOMENT) & ~without_label,
+            "n_windows_without_moment": (stratum.moment == MISSING) & ~without_label,
         }
 
     def matching(self, stratum: Stratum, rate_hz: float) -> Matching:
@@ -67,16 +88,10 @@ class MovieMomentPairs(Pairing):
         return Likeness(stratum.label, stratum.moment, (stratum.n_samples - 1) // stride)
 
 
-class ConditionPairs(Pairing):
-    """Windows of one label: eyes open or closed, with or without background, rest or arithmetic.
+class Conditions(Kind):
+    """Windows of one label; see ``ConditionPairs``."""
 
-    Attributes:
-        across: ``persons`` pairs windows of two persons; ``any`` pairs all windows of one label, be they of one person
-            or of two, unless both are of one stretch of overlapping windows: they could show the same samples.
-    """
-
-    name: Literal["condition"] = "condition"
-    across: Literal["persons", "any"] = "persons"
+    config: ConditionPairs
 
     def unusable(self, stratum: Stratum) -> Mapping[str, NDArray[np.bool_]]:
         """Windows without a label."""
@@ -85,7 +100,7 @@ class ConditionPairs(Pairing):
     def matching(self, stratum: Stratum, rate_hz: float) -> Matching:
         """Within each label."""
         group = _numbered(stratum.label)
-        if self.across == "persons":
+        if self.config.across == "persons":
             return GroupMatching(group, stratum.person, "person")
         return GroupMatching(group, _stretches(group, stratum), "stretch")
 
@@ -94,44 +109,44 @@ class ConditionPairs(Pairing):
         return Likeness(stratum.label, np.zeros_like(stratum.label), 0)
 
 
-class TimeNeighbourPairs(Pairing):
-    """Windows of one segment that begin shortly after one another; the later one is the positive.
+class TimeNeighbours(Kind):
+    """Windows of one segment that begin shortly after one another; see ``TimeNeighbourPairs``."""
 
-    No negatives of each other are the windows of one recording that begin as near each other.
-
-    Attributes:
-        max_gap_s: From the start of one window to the start of the other, at most.
-        allow_overlap: Whether the two may share samples.
-    """
-
-    name: Literal["time_neighbours"] = "time_neighbours"
-    max_gap_s: Seconds
-    allow_overlap: bool = False
+    config: TimeNeighbourPairs
+    remedy = "raise max_gap_s, cut windows of a shorter stride, or choose other pairs"
 
     def matching(self, stratum: Stratum, rate_hz: float) -> Matching:
         """Within each segment."""
-        max_gap = self._max_gap(rate_hz)
-        if max_gap < stratum.n_samples and not self.allow_overlap:
+        max_gap, max_gap_s = self._max_gap(rate_hz), self.config.max_gap_s
+        if max_gap < stratum.n_samples and not self.config.allow_overlap:
             raise ConfigError(
-                f"max_gap_s {self.max_gap_s:g} leaves no pair of windows of {stratum.n_samples / rate_hz:g} s "
+                f"max_gap_s {max_gap_s:g} leaves no pair of windows of {stratum.n_samples / rate_hz:g} s "
                 f"({stratum.name}) that do not overlap; raise it to a window or more, or set allow_overlap"
             )
-        is_first = np.diff(stratum.recording, prepend=-1) != 0
-        is_first |= np.diff(stratum.segment, prepend=-1) != 0
-        min_gap = 1 if self.allow_overlap else stratum.n_samples
-        return NeighbourMatching(np.cumsum(is_first) - 1, stratum.start, min_gap, max_gap)
+        min_gap = 1 if self.config.allow_overlap else stratum.n_samples
+        return NeighbourMatching(stratum.segments(), stratum.start, min_gap, max_gap)
 
     def likeness(self, stratum: Stratum, rate_hz: float) -> Likeness:
         """The windows of one recording that begin within the gap."""
         return Likeness(stratum.recording, stratum.start, self._max_gap(rate_hz))
 
     def _max_gap(self, rate_hz: float) -> int:
-        # Half of what positions can be: their sum stays one.
-        return int(min(np.floor(self.max_gap_s * rate_hz + 1e-6), MAX_SAMPLE // 2))
+        return int(min(np.floor(self.config.max_gap_s * rate_hz + 1e-6), MAX_GAP))
 
 
-PairConfig = Annotated[MovieMomentPairs | ConditionPairs | TimeNeighbourPairs, Field(discriminator="name")]
-"""Union of the pairings: windows with similar representations."""
+class Views(Kind):
+    """Each window twice; see ``ViewPairs``."""
+
+    config: ViewPairs
+    remedy = "cut more recordings"
+
+    def matching(self, stratum: Stratum, rate_hz: float) -> Matching:
+        """Each window with itself."""
+        return SelfMatching(len(stratum))
+
+    def likeness(self, stratum: Stratum, rate_hz: float) -> Likeness:
+        """The windows of one recording that share samples."""
+        return Likeness(stratum.recording, stratum.start, stratum.n_samples - 1)
 
 
 def _numbered(values: Ints) -> Ints:

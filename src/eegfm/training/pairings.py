@@ -1,0 +1,198 @@
+"""Configurations of pairs of windows: which windows should have similar representations. No torch and no numpy here."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
+
+from eegfm.config import Buildable, StrictModel, first_problem
+from eegfm.errors import ConfigError
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_KINDS = "eegfm.training.plans.pairs.kinds"
+
+
+class Pairing(Buildable):
+    """Base of the kinds of pairs.
+
+    Attributes:
+        cut: The cut whose windows are paired: ``mix.cut`` or one of ``mix.cuts``; None for ``mix.cut``.
+    """
+
+    name: str
+    cut: str | None = None
+
+    @property
+    def n_together(self) -> int:
+        """Pairs that a batch holds in whole multiples only."""
+        return 1
+
+
+class MovieMomentPairs(Pairing):
+    """Windows of one moment of one movie, seen by two persons.
+
+    No negatives of each other are windows of the same moment, and where windows are longer than their stride those of
+    moments that overlap, which show partly the same.
+    """
+
+    implementation: ClassVar[str] = f"{_KINDS}:MovieMoments"
+
+    name: Literal["movie_moment"] = "movie_moment"
+    cut: str | None = "movies"
+
+
+class ConditionPairs(Pairing):
+    """Windows of one label: eyes open or closed, with or without background, rest or arithmetic.
+
+    Attributes:
+        across: ``persons`` pairs windows of two persons; ``any`` pairs all windows of one label, be they of one person
+            or of two, unless both are of one stretch of overlapping windows: they could show the same samples.
+    """
+
+    implementation: ClassVar[str] = f"{_KINDS}:Conditions"
+
+    name: Literal["condition"] = "condition"
+    cut: str | None = "eyes"
+    across: Literal["persons", "any"] = "persons"
+
+
+class TimeNeighbourPairs(Pairing):
+    """Windows of one segment that begin shortly after one another; the later one is the positive.
+
+    No negatives of each other are the windows of one recording that begin as near each other.
+
+    Attributes:
+        max_gap_s: From the start of one window to the start of the other, at most.
+        allow_overlap: Whether the two may share samples.
+    """
+
+    implementation: ClassVar[str] = f"{_KINDS}:TimeNeighbours"
+
+    name: Literal["time_neighbours"] = "time_neighbours"
+    max_gap_s: Seconds
+    allow_overlap: bool = False
+
+
+class ViewPairs(Pairing):
+    """Each window twice, for two views of it that the objective draws: augmentations, complementary masks.
+
+    No negatives of each other are windows of one recording that share samples.
+    """
+
+    implementation: ClassVar[str] = f"{_KINDS}:Views"
+
+    name: Literal["views"] = "views"
+
+
+class WithinRecordingPairs(Pairing):
+    """Windows of one recording a few seconds apart, with negatives from the same recording only.
+
+    A batch has so many moments of each of its recordings, each with a pair of windows. All negatives of a window are of
+    its own recording, so that it cannot be told from them by the person, the cap or the amplifier. Windows of a
+    recording that begin as near each other as a pair may are no negatives of each other.
+
+    Attributes:
+        moments: Pairs of each recording in a batch.
+        gap_s: From the start of one window to the start of the other, at least and at most. None is from one length of
+            the window to one and a half: 2 to 3 s for windows of 2 s.
+        allow_overlap: Whether the two may share samples.
+        max_spread: Windows are left out whose largest channel, by its standard deviation, exceeds the median of this
+            value over the windows of the recording so many times; None for none. The plan reads all samples once.
+    """
+
+    implementation: ClassVar[str] = "eegfm.training.plans.pairs.within_recording:WithinRecording"
+
+    name: Literal["within_recording"] = "within_recording"
+    moments: int = Field(default=8, ge=2, le=4096)
+    gap_s: tuple[Seconds, Seconds] | None = None
+    allow_overlap: bool = False
+    max_spread: float | None = Field(default=4.0, gt=1, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _gap_is_a_range(self) -> "WithinRecordingPairs":
+        if self.gap_s is not None and self.gap_s[0] > self.gap_s[1]:
+            raise ValueError(f"gap_s is {list(self.gap_s)}; give the least gap and then the largest, such as [2, 3]")
+        return self
+
+    @property
+    def n_together(self) -> int:
+        """The moments of a recording."""
+        return self.moments
+
+
+PairConfig = Annotated[
+    MovieMomentPairs | ConditionPairs | TimeNeighbourPairs | ViewPairs | WithinRecordingPairs,
+    Field(discriminator="name"),
+]
+"""Union of the pairings: windows with similar representations."""
+
+
+def _listed(value: Any) -> Any:
+    """One pairing may stand without a list."""
+    if isinstance(value, str):
+        raise ValueError(f"is {value!r}; give options with a name, such as {{name: {value}}}")
+    return (value,) if isinstance(value, Mapping | StrictModel) else value
+
+
+def _is_by_corpus(value: Any) -> str:
+    return "by_corpus" if isinstance(value, Mapping) and "name" not in value else "for_all"
+
+
+Pairings = Annotated[tuple[PairConfig, ...], BeforeValidator(_listed), Field(min_length=1)]
+"""Pairings that take turns."""
+PairParams = Annotated[
+    Annotated[Pairings, Tag("for_all")]
+    | Annotated[Annotated[dict[str, Pairings], Field(min_length=1)], Tag("by_corpus")],
+    Discriminator(_is_by_corpus),
+]
+"""One pairing or a list for all corpora, or such by corpus."""
+
+_PAIRING: TypeAdapter[PairConfig] = TypeAdapter(PairConfig)
+
+
+def pairing_named(name: str) -> PairConfig:
+    """The pairing of this name with its defaults.
+
+    Raises:
+        ConfigError: There is none, or it needs options that have no default.
+    """
+    try:
+        return _PAIRING.validate_python({"name": name})
+    except ValidationError as error:
+        raise ConfigError(
+            f"pairing {name!r} cannot be chosen by its name alone ({first_problem(error)}); give pairs"
+        ) from error
+
+
+def by_corpus(
+    pairs: tuple[PairConfig, ...] | Mapping[str, tuple[PairConfig, ...]], corpora: Iterable[str]
+) -> dict[str, tuple[PairConfig, ...]]:
+    """Pairings of each corpus.
+
+    Raises:
+        ConfigError: A corpus has none, or one is named that is not trained on.
+    """
+    names = sorted(corpora)
+    if not isinstance(pairs, Mapping):
+        return dict.fromkeys(names, pairs)
+    strangers, without = sorted({*pairs} - {*names}), sorted({*names} - {*pairs})
+    if strangers:
+        raise ConfigError(f"pairs.{strangers[0]} names no corpus of the mixture; there are {', '.join(names)}")
+    if without:
+        raise ConfigError(
+            f"pairs.{without[0]} is missing; the mixture holds corpus {without[0]}: give it a pairing, such as "
+            "{name: views}, or take it out of corpora.pretrain"
+        )
+    return {name: pairs[name] for name in names}
+
+
+def multiples(pairings: Mapping[str, Iterable[PairConfig]], world_size: int) -> dict[str, int]:
+    """By corpus, the number of windows that its micro-batches are multiples of.
+
+    Each process has whole pairs, and a micro-batch whole groups of pairs that belong together.
+    """
+    return {
+        corpus: math.lcm(2 * world_size, *(2 * pairing.n_together for pairing in chosen))
+        for corpus, chosen in pairings.items()
+    }

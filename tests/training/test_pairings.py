@@ -1,0 +1,86 @@
+"""The menu of pairs: what it accepts and what it refuses, by name, by list and by corpus."""
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from eegfm.errors import ConfigError
+from eegfm.training.config import PretrainParams
+from eegfm.training.pairings import PairConfig, ViewPairs, WithinRecordingPairs, by_corpus, multiples, pairing_named
+
+
+def kind(**values: Any) -> PairConfig:
+    pairing: PairConfig = TypeAdapter(PairConfig).validate_python(values)
+    return pairing
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"name": "movie"}, "movie_moment"),
+        ({"name": "condition", "across": "subjects"}, "persons"),
+        ({"name": "time_neighbours"}, "max_gap_s"),
+        ({"name": "time_neighbours", "max_gap_s": 0}, "greater than 0"),
+        ({"name": "time_neighbours", "max_gap_s": float("inf")}, "finite"),
+        ({"name": "movie_moment", "bins": 3}, "bins"),
+        ({"name": "within_recording", "gap_s": [3, 2]}, "the least gap and then the largest"),
+        ({"name": "within_recording", "moments": 1}, "greater than or equal to 2"),
+        ({"name": "within_recording", "max_spread": 1}, "greater than 1"),
+    ],
+)
+def test_what_is_not_on_the_menu_is_refused(values: dict[str, Any], word: str) -> None:
+    with pytest.raises(ValidationError, match=word):
+        kind(**values)
+
+
+def test_pairs_for_all_corpora_or_by_corpus() -> None:
+    def given(pairs: Any) -> Any:
+        return PretrainParams(n_steps=1, pairs=pairs).chosen_pairs
+
+    views, within = ViewPairs(), WithinRecordingPairs(moments=4)
+    assert given({"name": "views"}) == given([{"name": "views"}]) == given(views) == (views,)
+    listed = {"hbn": [{"name": "views"}, {"name": "within_recording", "moments": 4}], "tuh": {"name": "views"}}
+    assert given(listed) == {"hbn": (views, within), "tuh": (views,)}
+    assert given(None) is None
+    params = PretrainParams(n_steps=1, pairs=listed)
+    assert PretrainParams.model_validate(params.model_dump(mode="json")) == params
+    assert params.identity()["pairs"]["hbn"][1]["moments"] == 4
+    for wrong in ([], {}, {"hbn": []}, {"hbn": {"moments": 4}}, {"name": "views", "hbn": {"name": "views"}}):
+        with pytest.raises(ValidationError):
+            given(wrong)
+
+
+def test_pairings_of_each_corpus() -> None:
+    views, within = ViewPairs(), WithinRecordingPairs(moments=6)
+    assert by_corpus((views,), ["tuh", "hbn"]) == {"hbn": (views,), "tuh": (views,)}
+    both = {"hbn": (views, within), "tuh": (views,)}
+    assert by_corpus(both, ["tuh", "hbn"]) == both
+    assert multiples(both, 1) == {"hbn": 12, "tuh": 2}
+    assert multiples(both, 4) == {"hbn": 24, "tuh": 8}
+    with pytest.raises(ConfigError, match=r"pairs\.tuh is missing"):
+        by_corpus({"hbn": (views,)}, ["tuh", "hbn"])
+    with pytest.raises(ConfigError, match=r"pairs\.tuh names no corpus of the mixture; there are hbn"):
+        by_corpus(both, ["hbn"])
+
+
+def test_a_pairing_by_its_name_alone() -> None:
+    assert pairing_named("views") == ViewPairs()
+    assert pairing_named("within_recording") == WithinRecordingPairs()
+    with pytest.raises(ConfigError, match=r"'time_neighbours' cannot be chosen by its name alone .*max_gap_s"):
+        pairing_named("time_neighbours")
+    with pytest.raises(ConfigError, match="'movies' cannot be chosen"):
+        pairing_named("movies")
+
+
+def test_cuts_by_default() -> None:
+    assert {name: pairing_named(name).cut for name in ("movie_moment", "condition", "views", "within_recording")} == {
+        "movie_moment": "movies", "condition": "eyes", "views": None, "within_recording": None,
+    }  # fmt: skip
+
+
+def test_every_pairing_is_built() -> None:
+    options = {"time_neighbours": {"max_gap_s": 2.0}}
+    for name in ("movie_moment", "condition", "time_neighbours", "views", "within_recording"):
+        config = kind(name=name, **options.get(name, {}))
+        assert config.build().config is config
