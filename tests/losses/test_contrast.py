@@ -9,7 +9,7 @@ from torch import Tensor
 
 from eegfm.batch import Pairs
 from eegfm.losses.contrast import info_nce, supervised_contrast
-from eegfm.nn.false_negatives import false_negative_mask
+from eegfm.nn.false_negatives import allowed_negatives
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -117,7 +117,7 @@ def test_alike_windows_are_no_negatives() -> None:
     group = torch.tensor([0, 0, 1, 1]).repeat(2)
     likeness = Pairs(group, torch.zeros(8, dtype=torch.int64), 0)
     vectors = torch.eye(2)[group]
-    masked = info_nce(vectors, 0.05, allowed=~false_negative_mask(likeness))
+    masked = info_nce(vectors, 0.05, allowed=allowed_negatives(likeness))
     assert float(masked.loss) < 1e-6
     assert float(info_nce(vectors, 0.05).loss) > 1
 

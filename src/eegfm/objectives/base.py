@@ -62,6 +62,11 @@ class Objective(nn.Module, ABC):
         """The encoder that is trained."""
         return self.backbone.encoder
 
+    @property
+    def encodes_untouched(self) -> bool:
+        """Whether the features of a ``LossOutput`` are of windows that nothing was changed in, or hidden from."""
+        return not len(self.augmentations.members)
+
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Estimate statistics of the data before the first step.
 

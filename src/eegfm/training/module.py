@@ -26,6 +26,7 @@ from eegfm.training.freezing import Freezing
 from eegfm.training.logs.averages import Averages
 from eegfm.training.logs.gradients import GradientNorms
 from eegfm.training.logs.history import History
+from eegfm.training.logs.measures import CollapseWarning, FeatureMeasures, named_measures
 from eegfm.training.logs.names import VAL, aliases, history_columns, learning_rates
 from eegfm.training.logs.pace import Pace, device_memory
 from eegfm.training.logs.pending import Pending, Reduce
@@ -84,6 +85,7 @@ class PretrainModule(LightningModule):
         self.validation_values: dict[str, float] = {}
         """Values of the last validation by name, as ``val/loss``."""
         self._pace, self._validation = Pace(objective.backbone), Pending()
+        self._features, self._collapse = FeatureMeasures(), CollapseWarning()
         self.skipped = SkippedSteps(params.max_skipped_steps, _remedy(params))
         self.parts: dict[str, Stateful] = {
             "history": self.history,
@@ -197,7 +199,7 @@ class PretrainModule(LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation."""
         self._pace.pause()
-        self._validation = Pending()
+        self._validation, self._features = Pending(), FeatureMeasures()
 
     def validation_step(self, step: TrainStep, batch_idx: int) -> None:
         """Count the losses of one batch; its masks are the same in every validation."""
@@ -205,12 +207,14 @@ class PretrainModule(LightningModule):
         with self.averaged_weights():
             for (corpus, _, output), batch in zip(self.losses(step, Stage.VALIDATION), step.batches, strict=True):
                 self._validation.add(step.number, corpus, len(batch["samples"]), output.logs)
+                self._features.add(step.number, batch, output, self.objective)
 
     def on_validation_epoch_end(self) -> None:
-        """Log means per corpus and over the mixture."""
+        """Log means and measures of features, per corpus and over the mixture."""
         self.validation_values = means(VAL, self._of_all_ranks(self._validation.averages()), self.weights)
         if self.schedule is not None:
             self.schedule.observe(self.validation_values)
+        self.validation_values |= self._measured()
         self.history.record(self.global_step, history_columns(self.validation_values))
         self._write(self.global_step, self.validation_values)
         self.log("val", self.validation_values["val/loss"], prog_bar=True, logger=False)
@@ -282,6 +286,16 @@ class PretrainModule(LightningModule):
 
     def _of_all_ranks(self, averages: Averages) -> Averages:
         return averages if self.world_size == 1 else Averages.merged(gathered(averages.state_dict()))
+
+    def _measured(self) -> dict[str, float]:
+        """Measures of the features of the validation, of all ranks together; a warning if they collapse."""
+        features, self._features = self._features, FeatureMeasures()
+        if self.world_size > 1:
+            features = FeatureMeasures.merged(gathered(features.plain()))
+        by_corpus = features.by_corpus()
+        if self.rank == 0:
+            self._collapse.look(self.global_step, by_corpus, self.history)
+        return named_measures(by_corpus, self.weights)
 
     def _is_logged(self, step: int) -> bool:
         return (step + 1) % self.params.log_interval_steps == 0 or step + 1 == self.n_steps

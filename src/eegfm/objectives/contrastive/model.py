@@ -14,7 +14,7 @@ from eegfm.inference.backbone import Backbone
 from eegfm.losses.contrast import Contrast, info_nce, supervised_contrast
 from eegfm.nn.context import VIEWS, Context
 from eegfm.nn.device import sent
-from eegfm.nn.false_negatives import false_negative_mask
+from eegfm.nn.false_negatives import allowed_negatives
 from eegfm.nn.gather import of_all_ranks
 from eegfm.objectives.base import LossOutput
 from eegfm.objectives.contrastive.config import ContrastiveConfig
@@ -51,6 +51,11 @@ class Contrastive(PairObjective):
             return self.config.temperature
         return 1 / self.log_sharpness.exp().clamp_max(_MAX_SHARPNESS)
 
+    @property
+    def encodes_untouched(self) -> bool:
+        """See the base class; patches may be hidden."""
+        return super().encodes_untouched and self.hidden_token is None
+
     def compute(self, batch: StoredBatch, context: Context) -> LossOutput:
         """Compute the loss; see the base class.
 
@@ -58,7 +63,7 @@ class Contrastive(PairObjective):
         that are nearest to their partner; ``without_negatives_ratio``, the share that had nothing to compare with.
         """
         embedded = self.embed(batch, context)
-        allowed = ~false_negative_mask(embedded.pairs)
+        allowed = allowed_negatives(embedded.pairs)
         found = self._contrast(embedded, allowed, batch, context)
         n_windows = len(embedded.projected)
         logs = {

@@ -61,7 +61,8 @@ class PairObjective(Objective):
 def pairs_of_all_ranks(pairs: Pairs, context: Context) -> Pairs:
     """Put the likeness of the windows of all ranks together, in the order of ``of_all_ranks``."""
     group, place = (of_all_ranks(column, context) for column in (pairs.group, pairs.place))
-    return pairs._replace(group=group, place=place)
+    block = None if pairs.block is None else of_all_ranks(pairs.block, context)
+    return pairs._replace(group=group, place=place, block=block)
 
 
 def new_projection(config: ProjectionConfig, d_features: int) -> nn.Module:
