@@ -32,7 +32,7 @@ SPEC = spec_of([MONTAGE], N_SAMPLES / 200)
 OBJECTIVES = {
     "masked": MaskedConfig(allow_leaks=True),
     "mae": MaeConfig(allow_leaks=True),
-    "mae-free": MaeConfig(allow_leaks=True, visible="free", target="signal"),
+    "mae-free": MaeConfig(allow_leaks=True, mask={"name": "random"}, target="signal"),
 }
 ADAPTERS = {
     "none": NoAdapterConfig(),

@@ -155,7 +155,7 @@ def parts(batches: list[StoredBatch], rank: int) -> list[StoredBatch]:
     return halves
 
 
-@pytest.mark.parametrize("objective", [MaskedConfig(), MaeConfig(), MaeConfig(visible="free")], ids=str)
+@pytest.mark.parametrize("objective", [MaskedConfig(), MaeConfig(), MaeConfig(mask={"name": "random"})], ids=str)
 @pytest.mark.parametrize("bad", ["none", "some"])
 def test_two_ranks_have_the_gradient_of_one_process(
     module: PretrainModule,
