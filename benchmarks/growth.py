@@ -117,11 +117,11 @@ def _peak_mb(recipe: Recipe, folder: Path) -> tuple[float, float]:
     read_uv = EdfReader.read_uv
 
     def watched(self: EdfReader, *span: object) -> object:
-        block = read_uv(self, *span)  # type: ignore[arg-type]
+        block = read_uv(self, *span)
         blocks.append(block.nbytes)
         return block
 
-    EdfReader.read_uv = watched  # type: ignore[assignment,method-assign]
+    EdfReader.read_uv = watched
     tracemalloc.start()
     result = convert(job)
     peak = tracemalloc.get_traced_memory()[1]

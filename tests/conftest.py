@@ -2,11 +2,18 @@
 
 import gc
 import os
+import sys
+
+gc.disable()  # until all is imported: see pytest_collection_finish
 
 # One thread each, before numpy or torch is imported. The models of the tests are too small to gain from a second
 # thread, and lose much to it on a busy machine: the other worker of pytest-xdist makes every machine busy.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+# Each worker, and each of the hundred programs that tests start, would compile the package and the tests anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # ruff: noqa: E402
 from collections.abc import Iterator
@@ -30,6 +37,7 @@ def pytest_collection_finish() -> None:
     """What the imports left stays: the garbage collector need not go through millions of objects again and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +57,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     new = {p for p in files_under(PROJECT_ROOT) - before if not OF_TESTS & {*p.parts}}
     assert not new, "params:data moves everything that a run writes"
     return done
+
+
+@pytest.fixture(scope="module")
+def no_images() -> Iterator[None]:
+    """Trainings of a module draw no images, which take half a second each: ``run`` and the tests of images do."""
+    import numpy as np
+
+    from eegfm.training.logs import reconstructions
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reconstructions, "reconstruction_image", lambda item: np.zeros((1, 1, 3), dtype=np.uint8))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -22,9 +22,13 @@ HEAVY = {"torch", "lightning", "mne", "matplotlib", "sklearn"}
 # The `kedro` command itself, several times: each run is a process of its own, forked from one that has imported
 # what every run needs, which is most of the time that a failing run takes. What they have imported is reported.
 _COMMANDS = """
-import json, os, pathlib, sys, traceback
+import gc, json, os, pathlib, sys, traceback
+gc.disable()
 from kedro.framework.cli.cli import main
-import pandas, eegfm.pipeline_registry, eegfm.project.hooks, kedro.runner, kedro.framework.session
+import pandas, plotly.graph_objects, eegfm.pipeline_registry, eegfm.project.hooks, kedro.runner, kedro.framework.session
+import eegfm.project.command, eegfm.project.config_loader, eegfm.project.context, eegfm.project.os_errors
+import kedro_telemetry.plugin, kedro_viz.integrations.kedro.hooks, kedro_viz.launchers.cli.main
+gc.freeze(), gc.enable()  # what is imported stays: no run goes through it again
 
 def run(job):
     for stream, name in ((1, "out"), (2, "err")):

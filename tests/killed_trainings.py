@@ -1,6 +1,7 @@
 """Run as a program: one training without interruption, and one that is killed again and again.
 
-Every run is a process of its own, forked from this one, which has imported everything. Prints one JSON object.
+Every run is a process of its own, forked from this one, which has imported everything. Prints one JSON object for each
+case that it is asked for.
 """
 
 import hashlib
@@ -146,7 +147,7 @@ def sample_log(folder: Path) -> tuple[list[str], bool]:
 
 def main(folder: Path, n_kills: int, n_in_saves: int, seed: int, changes: dict[str, Any]) -> dict[str, Any]:
     """Train whole, train killed, and compare."""
-    slow_fsync()
+    folder.mkdir()
     os.waitpid(forked(lambda: train(folder / "whole", **changes)), 0)
     killed, kills, rng = folder / "killed", [], random.Random(seed)
     while len(kills) < n_kills:
@@ -177,4 +178,6 @@ def main(folder: Path, n_kills: int, n_in_saves: int, seed: int, changes: dict[s
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(Path(sys.argv[1]), *map(int, sys.argv[2:5]), json.loads(sys.argv[5]))))
+    slow_fsync()
+    for place, *how in json.loads(sys.argv[1]):
+        sys.stdout.write(json.dumps(main(Path(place), *how)) + "\n")

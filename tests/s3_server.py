@@ -102,7 +102,7 @@ class S3Server:
             with self._lock:
                 self._n_open -= 1
 
-    def _handler(server) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+    def _handler(server) -> type[BaseHTTPRequestHandler]:  # noqa: N805  self is the handler inside
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 n_before = sum(path == self.path for path, _ in server.requests)

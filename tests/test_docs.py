@@ -19,7 +19,10 @@ from eegfm.jobs.weights.config import ExportFormat, ImportParams
 from eegfm.mixture.config import MixtureParams
 from eegfm.nn.load_report import LoadExceptions
 from eegfm.normalizations.config import NormalizationConfig
+from eegfm.project.config_loader import merged
 from eegfm.project.corpus_params import CorpusParams
+from eegfm.project.parameters import check_parameters, with_defaults
+from eegfm.project.phase_blocks import with_starts
 from eegfm.splits.config import SplitParams
 from eegfm.training.blocks import FreezeRule, LoadParams
 from eegfm.training.config import PretrainParams
@@ -202,6 +205,19 @@ def test_pairings_are_documented_with_every_parameter() -> None:
     members = get_args(get_args(PairConfig)[0])
     assert {member.model_fields["name"].default for member in members} <= words
     assert {name for member in members for name in member.model_fields} - {"name"} <= words
+
+
+def test_the_examples_of_training_can_be_added_to_the_base() -> None:
+    files = sorted((PROJECT_ROOT / "conf" / "base").glob("parameters*.yml"))
+    base = {key: value for file in files for key, value in yaml.safe_load(file.read_text(encoding="utf-8")).items()}
+    text = (PROJECT_ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    assert len(blocks) == 10
+    for block in blocks:
+        assert set(block) <= {"phases", "pretrain", "adapt"}
+        length = {} if "n_epochs" in block.get("adapt", {}) else {"n_steps": 9}
+        two_phases = {"phases": ["pretrain", "adapt"], "adapt": length} if "adapt" in block else {}
+        check_parameters(with_starts(with_defaults(merged(merged(base, two_phases), block)), merged))
 
 
 def test_starting_and_freezing_are_documented_with_every_parameter() -> None:

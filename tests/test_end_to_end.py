@@ -236,7 +236,7 @@ def roots(shared_data: Path) -> Iterator[dict[str, Path]]:
 
 
 @pytest.fixture(scope="module")
-def real_run(roots: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Run:
+def real_run(roots: dict[str, Path], no_images: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Pretrain on eegmat, probe on eegmmidb; the recordings themselves stay as they are."""
     untouched = {p: p.stat().st_mtime_ns for root in roots.values() for p in files_under(root)}
     try:

@@ -27,7 +27,7 @@ TABLES = (
 
 
 @pytest.fixture(scope="module")
-def data(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(run: Run, no_images: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of a finished run, which the tests of this file change one after the other."""
     folder = tmp_path_factory.mktemp("generations") / "data"
     shutil.copytree(run.data, folder)  # with the times of the raw files

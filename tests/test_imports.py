@@ -93,7 +93,7 @@ def test_floors_are_exhaustive() -> None:
     """A new module below a room with floors has none until somebody says which."""
     layered = [contract for contract in contracts() if contract["type"] == "layers"]
     assert all(contract["exhaustive"] is True for contract in layered)
-    rooms = {str(room).removeprefix("eegfm").removeprefix(".") for c in layered for room in c["containers"]}  # type: ignore[attr-defined]
+    rooms = {str(room).removeprefix("eegfm").removeprefix(".") for c in layered for room in c["containers"]}
     assert {"", "jobs", "signal", "encoders", "io", "store", "nn", "training"} <= rooms
 
 

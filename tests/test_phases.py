@@ -16,7 +16,7 @@ ENV = "test_phases"
 
 
 @pytest.fixture(scope="module")
-def both(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def both(run: Run, no_images: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Both phases over the data of ``conf/test``, which are the same."""
     data = tmp_path_factory.mktemp("phases") / "data"
     shutil.copytree(run.data, data, ignore=shutil.ignore_patterns("06_models", "07_model_output", "08_reporting"))

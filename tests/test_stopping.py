@@ -156,7 +156,7 @@ def test_training_ends_with_a_checkpoint_and_goes_on(start: Start, data: Path) -
     assert not list(data.rglob("*.tmp"))
     again = start(KEDRO, "run", "--env=test", "--tags=pretrain", f"--params=data={data},{endless}")
     again.wait_for(prints(f"goes on from step {match[1]} of 1000000"))
-    again.wait_for(prints("Training begins"))
+    again.wait_for(prints(f"Training goes on: step {int(match[1]) + 1} of 1000000"))
     again.send(USR1)
     code, [said] = again.end()
     assert (code, "stopped by SIGUSR1; a checkpoint of step" in said) == (143, True), said

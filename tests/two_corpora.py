@@ -56,4 +56,4 @@ def write_two_corpora(folder: Path) -> None:
 def read_two_corpora(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, SignalStore]]:
     """Mixture, splits and stores."""
     tables = (pd.read_parquet(folder / f"{name}.parquet") for name in ("mixture", "splits"))
-    return *tables, {corpus: SignalStore(folder / corpus) for corpus in ("hbn", "tuh")}  # type: ignore[return-value]
+    return *tables, {corpus: SignalStore(folder / corpus) for corpus in ("hbn", "tuh")}

@@ -54,7 +54,7 @@ def refuse_imported(file: Path, new: CheckpointHeader, *, overwrite: bool) -> No
 
 
 def stored_header(file: Path, key: str) -> CheckpointHeader | None:
-    """Header of the stored encoder; None if there is none.
+    """Read the header of the stored encoder; None if there is no file.
 
     Raises:
         CheckpointError: It cannot be read. Somebody else may still be able to read it.
@@ -68,7 +68,7 @@ def stored_header(file: Path, key: str) -> CheckpointHeader | None:
 
 
 def stored_run(file: Path) -> str | None:
-    """Name of the run of the stored encoder; None if there is none that can be read."""
+    """Read which run made the stored encoder; None if there is no file or it cannot be read."""
     try:
         header = stored_header(file, "")
     except CheckpointError:
@@ -77,7 +77,13 @@ def stored_run(file: Path) -> str | None:
 
 
 def refusal(file: Path, what: str, key: str) -> CheckpointError:
-    """The error that says what would be lost, and both ways on."""
+    """Make the error of a run that would replace an encoder. It names what would be lost, and the two ways on.
+
+    Args:
+        file: File of the stored encoder.
+        what: Ends the sentence "… holds an encoder that …".
+        key: Phase or ``import``, whose ``overwrite`` allows it.
+    """
     return CheckpointError(
         f"{file} holds an encoder that {what}; this run would replace it: keep both with --params=model=NAME, or "
         f"replace it with --params={key}.overwrite=true"
@@ -85,7 +91,7 @@ def refusal(file: Path, what: str, key: str) -> CheckpointError:
 
 
 def described(header: CheckpointHeader, key: str, changed: str, file_name: str = "") -> str:
-    """What a stored encoder is, as a predicate.
+    """Say where a stored encoder comes from. The text ends the sentence "… holds an encoder that …".
 
     Args:
         header: Header of the stored encoder.
@@ -102,7 +108,7 @@ def described(header: CheckpointHeader, key: str, changed: str, file_name: str =
 
 
 def is_only_longer(made: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether a run differs from an earlier one in nothing but more steps, or in nothing.
+    """Tell whether a run equals an earlier one, or differs from it only by more steps.
 
     Args:
         made: What the earlier run was named by; empty if it is not known.
@@ -112,20 +118,20 @@ def is_only_longer(made: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 
 
 def changed_parameters(made: Mapping[str, Any], now: Mapping[str, Any], key: str) -> str:
-    """Parameters that differ, in words; empty if none does. More steps of the same run are no difference."""
+    """Name the parameters that differ, for ``described``; empty if none does. More steps are no difference."""
     found = changes(_without_less(made, now), now, key)
     return f"with other parameters ({found})" if found else ""
 
 
 def changed_code(header: CheckpointHeader, runs: Path) -> str:
-    """Modules that decide weights and differ from those of the run that trained an encoder; empty if none is known."""
+    """Name the modules that have changed since an encoder was trained, for ``described``; empty if none is known."""
     made = _identity(header, runs).get("code", {})
     now = module_hashes(*(f"{PACKAGE}.{name}" for name in made)) if made else {}
     return _by_other_code([name for name in made if now.get(name) != made[name]])
 
 
 def _changed(header: CheckpointHeader, runs: Path, identity: Mapping[str, Any], key: str) -> str:
-    """How a run differs from the one that trained an encoder, as far as the logs of that run are still there."""
+    """Say how a run differs from the one that trained an encoder, as far as the folder of that run still tells."""
     made = _identity(header, runs)
     if not made:
         return f"by another run ({header.fingerprint}): with other parameters, on other data or by other code"

@@ -1,4 +1,4 @@
-"""Read the texts at the top of a file of torch without torch, and without unpickling anything."""
+"""Read the header in a file of ``torch.save`` without torch, and without unpickling anything."""
 
 import pickletools
 import zipfile
@@ -15,11 +15,14 @@ _MEMO = frozenset({"BINPUT", "LONG_BINPUT", "PUT", "MEMOIZE"})
 
 
 def read_torch_texts(path: Path, keys: Collection[str] = _KEYS) -> dict[str, str]:
-    """Read the texts that stand under these keys, each at its first place.
+    """Read the values of some keys, which are texts. Where a key stands more than once, its first value counts.
 
     Args:
         path: A file that ``torch.save`` wrote.
-        keys: Names of texts.
+        keys: The keys; by default the header and the two checksums.
+
+    Returns:
+        Text by key. A key that the file lacks is left out.
 
     Raises:
         CheckpointError: There is no such file, or it is no file of torch.
@@ -36,7 +39,7 @@ def read_torch_texts(path: Path, keys: Collection[str] = _KEYS) -> dict[str, str
 
 
 def _pickled(path: Path) -> bytes:
-    """The pickle inside the archive, of which only names and places of tensors are part."""
+    """The pickle inside the archive. It names the tensors; their values lie in other members."""
     with zipfile.ZipFile(path) as file:
         members = [one for one in file.infolist() if one.filename.rpartition("/")[2] == "data.pkl"]
         if len(members) != 1:

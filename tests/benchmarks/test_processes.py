@@ -32,7 +32,7 @@ def surroundings(folder: Path) -> tuple[set[int], str, list[str]]:
 
 
 def absent(folder: Path) -> None:
-    import a_peer_that_nobody_has  # noqa: F401
+    import a_peer_that_nobody_has  # noqa: F401  the import is what fails
 
 
 def fail(folder: Path) -> None:

@@ -1,7 +1,8 @@
 """A step makes nothing wait for the device, whatever is trained. A device without values shows every such call.
 
 Tensors on torch's ``meta`` device have no values: whoever asks for one waits, and fails here. Copies that wait are
-counted at torch's dispatcher, below all Python code.
+counted at torch's dispatcher, below all Python code. Python's lists become tensors above it, and are counted there.
+Only memory that ``pin_memory`` has given is copied without a wait.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,19 +12,26 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from contracts.encoder_cases import MEMBERS, MENU, MONTAGES, Case, noise, spec_of
 from eegfm.adapters.config import InterpolateConfig, NoAdapterConfig, PerceiverConfig, ZeroPadConfig
-from eegfm.batch import StoredBatch
+from eegfm.batch import StoredBatch, TrainStep
 from eegfm.config import Buildable
 from eegfm.inference.backbone import new_backbone
 from eegfm.nn.context import Context
+from eegfm.nn.device import sent
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
 from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig
+from eegfm.training.blocks import WeightAverageParams
+from eegfm.training.config import PretrainParams
+from eegfm.training.module import PretrainModule
+from eegfm.training.optimizers.config import SgdConfig
 from zoo.stand_in import braindecode_models
 
 META = torch.device("meta")
@@ -42,7 +50,10 @@ ADAPTERS = {
 }
 
 _aten = torch.ops.aten
-_READS = {_aten._local_scalar_dense, _aten.nonzero, _aten.masked_select, _aten.equal, _aten._unique2, _aten.bincount}
+_READS = {
+    *(_aten._local_scalar_dense, _aten.nonzero, _aten.masked_select, _aten.equal, _aten.bincount),
+    *(_aten._unique2, _aten.unique_dim, _aten.unique_consecutive, _aten._linalg_check_errors),
+}
 _INDEXES = {_aten.index, _aten.index_put, _aten.index_put_}
 
 
@@ -52,6 +63,16 @@ class Waits(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[str] = []
+        self._lists = Lists(self.calls)
+
+    def __enter__(self) -> "Waits":
+        self._lists.__enter__()
+        super().__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self._lists.__exit__(*error)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Count a call that waits, then let it run."""
@@ -60,14 +81,42 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+class Lists(TorchFunctionMode):
+    """Lists of Python that become tensors on the device: a copy from memory that is not pinned.
+
+    Args:
+        calls: The names of such calls are added here.
+    """
+
+    def __init__(self, calls: list[str]) -> None:
+        super().__init__()
+        self._calls = calls
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        """Let a call run, and count it if it waits."""
+        result = func(*args, **(kwargs or {}))
+        if func in (torch.tensor, Tensor.new_tensor) and result.device == META:
+            self._calls.append(func.__name__)
+        if func in (Tensor.__getitem__, Tensor.__setitem__) and args[0].device == META:
+            places = args[1] if isinstance(args[1], tuple) else (args[1],)
+            self._calls += [func.__name__ for place in places if isinstance(place, list | np.ndarray)]
+        return result
+
+
+def _is_pinned(tensor: Tensor) -> bool:
+    return getattr(tensor, "is_pinned_here", False)
+
+
 def _waits(op: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
     tensors = [value for value in tree_leaves((args, dict(kwargs))) if isinstance(value, Tensor)]
     if op is _aten._to_copy:
         target = torch.device(kwargs.get("device") or args[0].device)
-        return target != args[0].device and (target.type == "cpu" or not kwargs.get("non_blocking"))
+        waits = target.type == "cpu" or not kwargs.get("non_blocking") or not _is_pinned(args[0])
+        return target != args[0].device and waits
     on_device = [value for value in tensors if value.device == META]
     if op is _aten.copy_ and len({value.device for value in tensors}) > 1:
-        return args[0].device.type == "cpu" or not (args[2] if len(args) > 2 else kwargs.get("non_blocking"))
+        is_ahead = args[2] if len(args) > 2 else kwargs.get("non_blocking")
+        return args[0].device.type == "cpu" or not is_ahead or not _is_pinned(args[1])
     if op in _INDEXES and args[0].device == META:
         indices = [index for index in args[1] if index is not None]
         return any(index.dtype == torch.bool or index.device != META for index in indices)
@@ -103,9 +152,16 @@ def waits_of(objective: Objective, batch: StoredBatch) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def without_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This device knows no autocast; what is switched off is off anyway."""
+def a_device_without_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This device knows no autocast; what is switched off is off anyway. Memory is pinned by its name."""
+
+    def pinned(tensor: Tensor) -> Tensor:
+        copy = tensor.clone()
+        copy.is_pinned_here = True
+        return copy
+
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(Tensor, "pin_memory", pinned)
 
 
 @pytest.mark.parametrize("asked", OBJECTIVES)
@@ -131,6 +187,25 @@ def test_no_adapter_waits(adapter: str, asked: str, bad_channels: str) -> None:
         assert waits_of(built, stored(bad=bad)) == []
 
 
+def test_no_optimizer_step_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of a step but Lightning's part: passes, norms, clipping, what is left out, averages, schedule, counts."""
+    case = Case("small", "patch_transformer", {"d_model": 16, "head_size": 8, "n_layers": 2})
+    average = WeightAverageParams(start_ratio=0, decay=0.9)
+    params = PretrainParams(n_steps=100, optimizer=SgdConfig(), weight_average=average, log_interval_steps=50)
+    objective = objective_of(case, MaskedConfig(), NoAdapterConfig())
+    module = PretrainModule(objective, params, {"tuh": 1.0}, 100, 100).to(META)
+    inner = module.configure_optimizers()
+    optimizer = LightningOptimizer(inner)
+    monkeypatch.setattr(optimizer, "step", inner.step)
+    monkeypatch.setattr(module, "optimizers", lambda: optimizer)
+    monkeypatch.setattr(module, "manual_backward", lambda loss: loss.backward())
+    for number in range(3):
+        step = TrainStep(number, [stored(bad=False), stored(bad=True)], 6)
+        with Waits() as waits:
+            module.training_step(step, 0)
+        assert waits.calls == []
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -142,9 +217,40 @@ def test_no_adapter_waits(adapter: str, asked: str, bad_channels: str) -> None:
         lambda x: x.cpu(),
         lambda x: x.clone().copy_(torch.ones(3)),
         lambda x: (x > 0).nonzero(),
+        lambda x: x.sum().item(),
+        lambda x: x.tolist(),
+        lambda x: x.to("cpu", non_blocking=True),
+        lambda x: x + torch.tensor([1.0, 2.0, 3.0], device=META),
+        lambda x: x + x.new_tensor([1.0, 2.0, 3.0]),
+        lambda x: x + torch.as_tensor(np.ones(3), device=META),
+        lambda x: x + torch.ones(3).to(META, non_blocking=True),  # not pinned
+        lambda x: x.clone().copy_(torch.ones(3), non_blocking=True),  # not pinned
+        lambda x: x[[0, 2]],
+        lambda x: x.unique(),
+        lambda x: x.clone().index_put_((x > 0,), torch.zeros((), device=META)),
+        lambda x: torch.where(x > 0),
+        lambda x: torch.linalg.inv(x.expand(3, 3)),
+        lambda x: torch.arange(int(x.sum()), device=META),
+        lambda x: torch.nn.functional.one_hot(x.long()),
     ],
 )
 def test_calls_that_wait_are_counted(call: Callable[[Tensor], Tensor]) -> None:
     with Waits() as waits, suppress(RuntimeError, NotImplementedError):
         call(torch.zeros(3, device=META))
     assert len(waits.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x + sent(torch.ones(3), META),
+        lambda x: x.clone().copy_(torch.ones(3).pin_memory(), non_blocking=True),
+        lambda x: x[sent(torch.tensor([0, 2]), META)],
+        lambda x: torch.where(x > 0, x, 0.0) + 2 * x[1:].sum() + torch.full((3,), 2.0, device=META),
+        lambda x: x + torch.tensor([1.0, 2.0, 3.0]).sum().item(),
+    ],
+)
+def test_calls_that_do_not_wait_are_not(call: Callable[[Tensor], Tensor]) -> None:
+    with Waits() as waits:
+        call(torch.zeros(3, device=META))
+    assert waits.calls == []

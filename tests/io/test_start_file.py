@@ -1,6 +1,7 @@
 """The file that a training starts from: three forms of one encoder, and everything that is none."""
 
 import dataclasses
+import hashlib
 import os
 import pickle
 import re
@@ -16,6 +17,7 @@ from kedro.io import DatasetError
 from checkpoints import header
 from eegfm.checkpoint import HEADER_KEY, Checkpoint, CheckpointHeader, save_checkpoint
 from eegfm.errors import CheckpointError, EegfmError
+from eegfm.io.recorded import Identified
 from eegfm.io.start_file import StartFileDataset
 from eegfm.nn.torch_file import TENSORS, save_torch_file, torch_content
 from eegfm.project.console import one_line
@@ -58,6 +60,9 @@ def test_each_form_gives_the_encoder(suffix: str, tmp_path: Path) -> None:
     found = dataset(path)
     found.check()
     assert found.header_without_torch() == GOOD.header
+    assert isinstance(found, Identified), "the record of an encoder says which file its training started from"
+    assert found.identity() == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert dataset(tmp_path / "ENCODER is not set").identity() is None
     loaded = found.load()
     assert loaded.identity() == GOOD.identity()
     assert {name: value.dtype for name, value in loaded.tensors.items()} == {

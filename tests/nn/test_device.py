@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from eegfm.errors import ConfigError
-from eegfm.nn.device import sent, training_device
+from eegfm.nn.device import refuse_missing_gpu, sent, training_device
 
 
 def have(monkeypatch: pytest.MonkeyPatch, *, cuda: bool = False, mps: bool = False) -> None:
@@ -38,6 +38,21 @@ def test_a_gpu_of_another_kind_is_none(monkeypatch: pytest.MonkeyPatch, asked: A
     have(monkeypatch, cuda=asked == "mps", mps=asked == "cuda")
     with pytest.raises(ConfigError, match=rf"^parameter a\.b is '{asked}', and .* finds no {what} on .*; set a\.b=cpu"):
         training_device(asked, "a.b")
+
+
+@pytest.mark.parametrize("block", ["pretrain", "adapt"])
+def test_a_precision_that_the_gpu_lacks_is_one_of_the_block(monkeypatch: pytest.MonkeyPatch, block: str) -> None:
+    have(monkeypatch, cuda=True)
+    # As torch answers for a card that has to emulate it.
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Old")
+    line = rf"^parameter {block}\.precision is 'bf16-mixed', and Old does not .*; set {block}\.precision=32-true$"
+    with pytest.raises(ConfigError, match=line):
+        refuse_missing_gpu(f"{block}.accelerator", "cuda", precision="bf16-mixed")
+    with pytest.raises(ConfigError, match=line):
+        training_device("auto", f"{block}.accelerator", precision="bf16-mixed")
+    assert training_device("auto", f"{block}.accelerator").type == "cuda"
+    assert training_device("cpu", f"{block}.accelerator", precision="bf16-mixed").type == "cpu"
 
 
 @pytest.mark.parametrize(

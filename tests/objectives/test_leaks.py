@@ -56,6 +56,12 @@ def test_all_leaking_choices_are_named_together() -> None:
         MaeConfig().check_encoder(LabramConfig(patch_norm="window"))
 
 
+def test_a_phase_is_not_told_to_change_what_its_start_decides() -> None:
+    expected = r"; start from an encoder with normalization\.name: fixed_scale, or set objective\.allow_leaks: true to"
+    with pytest.raises(ValidationError, match=expected):
+        PretrainParams(normalization={"name": "zscore"}, n_steps=1, start="previous")
+
+
 def test_an_objective_that_is_built_by_hand_asks_too(caplog: pytest.LogCaptureFixture) -> None:
     subject = Subject.of(Case("cbramod", "cbramod", {"n_layers": 1, **CbramodConfig.published}))
     with pytest.raises(ConfigError, match=r"set encoder\.patch_norm: patch"):

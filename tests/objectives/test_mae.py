@@ -140,6 +140,8 @@ def test_encoders_that_cannot_leave_tokens_out_are_refused() -> None:
         MaeConfig().check_encoder(LunaConfig())
     with pytest.raises(ConfigError, match="encoder eegnet gives one vector of features"):
         MaeConfig().check_encoder(EegnetConfig())
+    with pytest.raises(ConfigError, match="for a whole window; start from an encoder of tokens"):
+        MaeConfig().check_encoder(EegnetConfig(), is_of_start=True)
     for encoder in ("luna", "eegnet"):
         with pytest.raises(ValidationError, match=f"encoder {encoder}"):
             PretrainParams(encoder={"name": encoder}, objective={"name": "mae"}, n_steps=1)

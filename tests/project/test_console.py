@@ -210,7 +210,7 @@ def test_line_of_an_error_inside_omegaconf() -> None:
     assert console.one_line(error) == "environment variable X is not set"
 
 
-class MisconfigurationException(Exception):  # noqa: N818
+class MisconfigurationException(Exception):  # noqa: N818  the name is Lightning's
     """As Lightning's. Its package costs seconds to import."""
 
 

@@ -109,7 +109,7 @@ def test_a_gpu_that_does_not_know_the_number_format(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Old GPU")
     for is_known in (True, False):
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda is_known=is_known: is_known)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, n=is_known: n)
         asked = PretrainParams(n_steps=1, accelerator="cuda", precision="bf16-mixed")
         if is_known:
             check_machine(step("params:pretrain"), params("pretrain", asked))

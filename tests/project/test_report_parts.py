@@ -20,7 +20,7 @@ OF_TRAINING = (MIXTURE, *(f"pretrain.{what}" for what in OF_A_TRAINING))
 def left_out(folder: Path, pipeline: object = REPORT, phases: tuple[str, ...] = ("pretrain",)) -> set[str]:
     entries = {name: MemoryDataset() for name in (*OF_TRAINING, *OF_IMPORT, "probe.metrics", "splits")}
     catalog = DataCatalog({**entries, "pretrain.encoder": CheckpointDataset(filepath=str(folder / "e.safetensors"))})
-    leave_out_absent(pipeline, catalog, phases)  # type: ignore[arg-type]
+    leave_out_absent(pipeline, catalog, phases)
     return {name for name in catalog if isinstance(catalog[name], AbsentDataset)}
 
 
@@ -48,4 +48,4 @@ def test_what_is_left_out_is_none() -> None:
     assert AbsentDataset().exists()
     assert AbsentDataset().load() is None
     with pytest.raises(Exception, match="cannot be an output"):
-        AbsentDataset().save(1)  # type: ignore[arg-type]
+        AbsentDataset().save(1)

@@ -12,6 +12,7 @@ from pathlib import Path
 from eegfm.errors import StoreError
 from eegfm.ranks.ends import RUNNING, states
 from eegfm.ranks.worker import as_rank
+from eegfm.stopping import deferred
 
 logger = logging.getLogger("eegfm.stub")
 
@@ -38,8 +39,22 @@ def act(job: Path, rank: int, what: str) -> None:
     elif what == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(60)
-    elif what == "wait":
-        time.sleep(60)
+    elif what == "work":
+        work(job.parent / f"saved-{rank}")
+
+
+def work(saved: Path) -> None:
+    """Take steps until a signal comes, and save then; speak all the while."""
+    with deferred() as deferral:
+        limit_s = time.monotonic() + 60
+        while deferral.number is None and time.monotonic() < limit_s:
+            logger.warning("a step")
+            time.sleep(0.01)
+        for _ in range(20):
+            logger.warning("saving")
+            time.sleep(0.01)
+        saved.touch()
+        deferral.end("all is saved")
 
 
 if __name__ == "__main__":

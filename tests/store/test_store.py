@@ -282,7 +282,7 @@ def test_a_store_of_an_earlier_format_is_refused_and_made_anew(store: SignalStor
     facts.pop("crc32c")
     path.write_text(json.dumps(facts))
     with pytest.raises(StoreError, match=r"store format 1, this version reads 2; make it again with: kedro run"):
-        SignalStore(store.folder).montages  # noqa: B018
+        SignalStore(store.folder).montages  # noqa: B018  reading it is what is refused
     with StoreWriter(store.folder, FACTS) as writer:
         assert writer.keys == {}
         commit(writer, 7)

@@ -170,14 +170,28 @@ def test_frozen_parts_are_in_evaluation_mode_also_after_a_validation() -> None:
 
 
 @pytest.mark.parametrize("first", [1, 2, 3, 4, 8])
-@pytest.mark.parametrize("state", [None, {"epoch": 0}, {"epoch": 1}, {}])
-def test_a_run_that_goes_on_freezes_by_the_epoch_alone(first: int, state: dict[str, Any] | None) -> None:
-    module = Module()
-    fit(module, [rule("encoder", until=1), rule("adapter", until=2)], first, state)
+@pytest.mark.parametrize("has_state", [False, True])
+def test_a_run_that_goes_on_freezes_by_the_epoch_alone(first: int, has_state: bool) -> None:
+    module, rules = Module(), [rule("encoder", until=1), rule("adapter", until=2)]
+    state = fit(Module(), rules, last=max(first, 2)).state_dict() if has_state else None
+    fit(module, rules, first, state)
     assert module.moves("backbone.encoder") == [k for k in ALL if k >= max(first, 3)]
     assert module.moves("backbone.adapter") == [k for k in ALL if k >= max(first, 6)]
     assert "backbone.adapter" in module.trains[N_STEPS - 1]
-    assert fit(Module(), [rule("adapter")]).state_dict() == {}
+
+
+@pytest.mark.parametrize("first", [2, 3, 4, 7])
+def test_a_run_that_goes_on_compares_with_the_bits_of_its_start(first: int) -> None:
+    """Whether they moved over the resume, also between the last step of an epoch and the next, or behind it."""
+    rules = [rule("adapter", until=1), rule("objective.decoder", until=2), rule("encoder.layers.0")]
+    state, module = fit(Module(), rules, last=first).state_dict(), Module()
+    with torch.no_grad():
+        module.objective.backbone.encoder.layers[0].linear.bias[0] += 1e-3  # type: ignore[index, union-attr]
+    with pytest.raises(TrainingError, match=r"^frozen weights have moved: encoder\.layers\.0\.linear\.bias; "):
+        Freezing(rules, cast(Objective, module.objective)).load_state_dict(state)
+    digests = fit(Module(), rules, first, state).state_dict()["digests"]
+    assert {name: state["digests"][name] for name in digests} == digests
+    assert not any(name.startswith(("adapter", "objective.decoder")) for name in digests)
 
 
 def test_of_two_rules_for_a_part_the_longer_one_counts() -> None:

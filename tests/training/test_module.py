@@ -21,6 +21,7 @@ from eegfm.inference.backbone import new_backbone
 from eegfm.nn.context import Context, Stage
 from eegfm.objectives.base import LossOutput
 from eegfm.objectives.config import MaeConfig, MaskedConfig
+from eegfm.objectives.masked import Masked
 from eegfm.recording import Montage
 from eegfm.training.blocks import WeightAverageParams
 from eegfm.training.config import PretrainParams
@@ -101,7 +102,9 @@ def test_the_share_of_a_window_does_not_depend_on_the_corpora_of_its_step(
     assert first != second, "each micro-batch of a corpus has masks of its own"
 
 
-def test_logs_are_of_all_micro_batches_of_a_corpus(module: PretrainModule, batches: list[StoredBatch]) -> None:
+def test_logs_are_of_all_micro_batches_of_a_corpus(
+    module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
     found: list[float] = []
     forward = module.objective.forward
 
@@ -111,7 +114,7 @@ def test_logs_are_of_all_micro_batches_of_a_corpus(module: PretrainModule, batch
             found.append(float(output.loss.detach()))
         return output
 
-    module.objective.forward = watched  # type: ignore[method-assign]
+    monkeypatch.setattr(module.objective, "forward", watched)
     fit(module, [first_windows(batches[1], 1), batches[1], batches[0]], n_windows=11)
     last = module.history.table().set_index("step").loc[10]
     assert last["loss_tuh"] == pytest.approx((found[0] + 3 * found[1]) / 4)
@@ -280,23 +283,42 @@ def test_too_many_broken_losses_stop_the_run_at_the_next_look(
     assert poisons.steps == list(range(10))
 
 
+class Followed(Masked):
+    """An objective with a teacher and a count, which move once per step."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.teacher = torch.nn.Linear(2, 2).requires_grad_(False)
+        self.register_buffer("n_followed", torch.zeros(()))
+
+    def after_step(self, context: Context) -> None:
+        """Move them."""
+        with torch.no_grad():
+            self.teacher.weight.add_(1.0)
+            self.n_followed.add_(1.0)
+
+
 def test_a_broken_step_changes_nothing_but_the_count(
     module: PretrainModule, batches: list[StoredBatch], caplog: pytest.LogCaptureFixture
 ) -> None:
+    params = module.params.model_copy(update={"weight_average": WeightAverageParams(decay=0.5, start_ratio=0)})
+    module = PretrainModule(Followed(params.objective, module.objective.backbone), params, WEIGHTS, 10, 10)
     seen: list[dict[str, torch.Tensor]] = []
 
     class Look(Callback):
         def on_train_batch_end(self, trainer: Trainer, pl_module: PretrainModule, *_: Any) -> None:
-            optimizer = pl_module.optimizers().optimizer  # type: ignore[union-attr]
+            (optimizer,) = trainer.optimizers
             values = dict(pl_module.state_dict())
             for k, state in enumerate(optimizer.state.values()):
                 values |= {f"{k} {name}": value for name, value in state.items()}
+            values |= pl_module.average.state_dict()["averages"]
             seen.append({name: value.clone() for name, value in values.items()})
 
     fit(module, batches, Poison(batches[1], float("nan"), range(3, 5)), Look())
     equal = [all(torch.equal(a[name], b[name]) for name in a) for a, b in pairwise(seen)]
     assert equal == [False] * 3 + [True] * 2 + [False] * 4
     assert module.skipped.n_skipped == 2
+    assert module.objective.n_followed == 8
     assert [line for line in caplog.messages if "not finite" in line] == [
         f"Loss or gradient of step {4 + k} is not finite, and it was left out; {k} of at most 10 (max_skipped_steps)"
         for k in (1, 2)
@@ -365,10 +387,11 @@ def test_every_value_has_a_name(module: PretrainModule, batches: list[StoredBatc
     of_corpora = {f"train/{name}/{corpus}" for name in ("gradient_share", "mixture") for corpus in WEIGHTS}
     of_step = {f"train/{name}" for name in expected} | of_corpora | {"train/gradient_norm", "lr/encoder", "lr/head"}
     speed = {"speed/windows_per_s", "speed/tokens_per_s"}
-    assert [step for step, _ in kept.rows] == [5, 10, 10]
+    assert [step for step, _ in kept.rows] == [4, 5, 8, 10, 10], "in their order, the last epoch with the last step"
     of = [set(row) for _, row in kept.rows]
-    assert of == [of_step | of_epoch | speed, of_step | of_epoch | speed, {f"val/{n}" for n in expected}]
-    last = kept.rows[1][1]
+    assert of[:3] == [of_epoch, of_step | speed, of_epoch]
+    assert of[3:] == [of_step | of_epoch | speed, {f"val/{n}" for n in expected}]
+    last = kept.rows[3][1]
     assert last["train/mixture/hbn"] == pytest.approx(0.7)
     assert last["train/gradient_share/hbn"] + last["train/gradient_share/tuh"] == pytest.approx(1)
     assert 0 < last["train/gradient_norm"] < sum(last[f"train/loss/{c}"] for c in WEIGHTS) * 1e3
@@ -459,7 +482,9 @@ def test_every_logged_step_has_a_row(module: PretrainModule, batches: list[Store
     assert table["loss"].tolist() == pytest.approx(expected.tolist())
 
 
-def test_one_micro_batch_is_in_memory_at_a_time(module: PretrainModule, batches: list[StoredBatch]) -> None:
+def test_one_micro_batch_is_in_memory_at_a_time(
+    module: PretrainModule, batches: list[StoredBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The graph of a micro-batch is gone before the next one is made."""
     gc.collect()
     gc.freeze()  # what other tests left is nothing to look through
@@ -474,7 +499,7 @@ def test_one_micro_batch_is_in_memory_at_a_time(module: PretrainModule, batches:
         graphs.append(weakref.ref(output.loss))
         return output
 
-    module.objective.forward = watched  # type: ignore[method-assign]
+    monkeypatch.setattr(module.objective, "forward", watched)
     fit(module, batches)
     assert alive[:20] == [0] * 20, "then comes a validation"
 

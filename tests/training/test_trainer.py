@@ -1,17 +1,18 @@
 """The trainer is quiet and where it should be."""
 
 import logging
+import signal
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from lightning import Callback
-from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.utilities.rank_zero import rank_zero_info
 
 from eegfm.training.config import PretrainParams
-from eegfm.training.logs.progress_lines import ProgressLines
+from eegfm.training.logs.progress_lines import ProgressLines, StepBar
 from eegfm.training.trainer import build_trainer, quieten, validation_interval
 
 PARAMS = PretrainParams(n_steps=5, accelerator="cpu", progress_bar=False)
@@ -47,14 +48,14 @@ def test_logs_lie_in_the_run_directory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "is_terminal", "shown"),
-    [(True, True, TQDMProgressBar), (True, False, ProgressLines), (False, True, ProgressLines)],
+    [(True, True, StepBar), (True, False, ProgressLines), (False, True, ProgressLines)],
 )
 def test_a_bar_on_a_terminal_and_lines_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool, is_terminal: bool, shown: type[Callback]
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
     trainer = build_trainer(PARAMS.model_copy(update={"progress_bar": asked}), tmp_path, 5, [], validates=True)
-    found = [type(callback) for callback in trainer.callbacks if isinstance(callback, TQDMProgressBar | ProgressLines)]
+    found = [type(callback) for callback in trainer.callbacks if isinstance(callback, StepBar | ProgressLines)]
     assert found == [shown]
 
 
@@ -74,3 +75,19 @@ def test_sums_are_the_same_in_every_run_where_that_is_asked_for(
 def test_short_runs_validate_once() -> None:
     assert validation_interval(PARAMS, 5) == 5
     assert validation_interval(PARAMS, 500) == PARAMS.validation_interval_steps
+
+
+class _SeenError(Exception):
+    """The training has begun."""
+
+
+def test_signals_stay_with_whom_they_were(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    class Look(Callback):
+        def on_train_batch_start(self, *_: object) -> None:
+            assert signal.getsignal(signal.SIGTERM) is before
+            raise _SeenError
+
+    with pytest.raises(_SeenError):
+        build_trainer(PARAMS, tmp_path, 5, [Look()], validates=False).fit(BoringModel())

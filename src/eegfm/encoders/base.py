@@ -80,7 +80,7 @@ class Encoder(nn.Module, ABC):
     ) -> None:
         super().__init__()
         self.traits = config.traits
-        self.leaks = config.leaks
+        self.leaks, self.sight = config.leaks, config.sight
         self.d_model = d_model
         self.d_token = d_token or d_model
         self.rate_hz = spec.rate_hz

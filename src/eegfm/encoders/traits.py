@@ -33,6 +33,23 @@ class Traits:
     one_length: bool = False
 
 
+@dataclass(frozen=True)
+class Sight:
+    """Directions in which tokens of an encoder see each other, through all of its layers.
+
+    Args:
+        channels: A token sees other channels of its patch.
+        patches: A token sees other patches of its channels.
+        choice: Choices that leave a direction out, as a configuration writes them; empty where none does.
+        remedy: What to set instead.
+    """
+
+    channels: bool = True
+    patches: bool = True
+    choice: str = ""
+    remedy: str = ""
+
+
 class EncoderConfig(Buildable):
     """Base of the configurations of encoders."""
 
@@ -49,6 +66,11 @@ class EncoderConfig(Buildable):
     published_normalization: ClassVar[NormalizationBase | None] = None
     """Normalization that published weights were trained with, where the default is another. An import takes it."""
     name: str
+
+    @property
+    def sight(self) -> Sight:
+        """Directions in which tokens see each other, with the choices made here."""
+        return Sight()
 
     @property
     def leaks(self) -> tuple[Leak, ...]:

@@ -9,7 +9,7 @@ class AbsentDataset(AbstractDataset[None, None]):
     """An entry that a run leaves out: the step that reads it gets None."""
 
     def load(self) -> None:
-        """None."""
+        """Return None."""
 
     def save(self, data: None) -> None:
         """Refuse: nothing makes it."""

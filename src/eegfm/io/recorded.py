@@ -13,14 +13,14 @@ _SHA256_KEY = "sha256"
 
 @runtime_checkable
 class Identified(Protocol):
-    """An entry of which it is known what it holds."""
+    """A catalog entry whose contents have an identity."""
 
     def identity(self) -> str | None:
-        """Identity of what is there now; None where nothing is. Contents alone decide it."""
+        """Hash of what is there now; None where nothing is. Contents alone decide it."""
         ...
 
     def identity_of(self, data: Any) -> str:
-        """Identity of what will be saved."""
+        """Hash that ``identity`` will give once this is saved."""
         ...
 
 
@@ -28,7 +28,7 @@ class Recorded:
     """Base of datasets of one file that holds a record. Files are the truth: a record is read from where it stands.
 
     A run hands over the record of what it saves next. Whatever is saved without one, for instance by hand, has none
-    in its file. A class names it in front of Kedro's ``AbstractDataset``.
+    in its file. A dataset inherits from this class first, then from Kedro's ``AbstractDataset``.
 
     Args:
         filepath: The file.
@@ -114,13 +114,13 @@ class Recorded:
 
 
 def written(record: Record) -> dict[str, Any]:
-    """A record as it stands in a file: with its own checksum."""
+    """Make of a record what stands in a file: plain data with a checksum of its own."""
     content = record.model_dump(mode="json")
     return {**content, _SHA256_KEY: sha256_of(content)}
 
 
 def parsed(content: Any) -> Record | None:
-    """The record of what stands in a file; one of another version, or a damaged one, counts as none."""
+    """Read a record as ``written`` makes it; None for one of another version and for a damaged one."""
     if not isinstance(content, dict):
         return None
     said = {key: value for key, value in content.items() if key != _SHA256_KEY}

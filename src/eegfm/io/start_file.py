@@ -1,5 +1,6 @@
 """Catalog dataset of the file of an encoder that an environment variable names. A training starts from it."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,17 @@ class StartFileDataset(AbstractDataset[Checkpoint, Checkpoint]):
         if self._path.suffix == ".safetensors":
             return read_header(self._path)
         return header_of(self._path, read_torch_texts(self._path))
+
+    def identity(self) -> str | None:
+        """SHA-256 of the file, see ``eegfm.io.recorded.Identified``; None where there is none. No torch here."""
+        if not self._path.is_file():
+            return None
+        with self._path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def identity_of(self, data: Checkpoint) -> str:
+        """Hash of weights and header; nothing is ever saved here."""
+        return data.identity()
 
     def save(self, data: Checkpoint) -> None:
         """Refuse: a start is only read."""

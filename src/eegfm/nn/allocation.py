@@ -19,6 +19,7 @@ def machine_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+# Torch has no types for the base class and its __init__.
 class AllocationLimit(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Refuse to make new tensors of more than so many bytes together; use as a context manager.
 

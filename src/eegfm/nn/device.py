@@ -8,22 +8,24 @@ from torch import Tensor
 from eegfm.errors import ConfigError
 
 
-def training_device(accelerator: Literal["auto", "cpu", "cuda", "mps"], key: str = "accelerator") -> torch.device:
+def training_device(
+    accelerator: Literal["auto", "cpu", "cuda", "mps"], key: str = "accelerator", *, precision: str = "32-true"
+) -> torch.device:
     """Device of a training. ``auto`` takes a CUDA device, else an Apple GPU, else the CPU.
 
     Args:
         accelerator: What is asked for.
         key: Parameter that asks for it, for the message.
+        precision: Number format of matrix products, a parameter of the same block.
 
     Raises:
-        ConfigError: A GPU is asked for and none is there.
+        ConfigError: A GPU is asked for and none is there, or the one that is taken does not know the number format.
     """
-    if accelerator in ("cuda", "mps"):
-        refuse_missing_gpu(key, accelerator)
-        return torch.device(accelerator)
-    if accelerator == "auto" and torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if accelerator == "auto" and torch.backends.mps.is_available() else "cpu")
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    taken = next(name for name, is_there in found.items() if is_there) if accelerator == "auto" else accelerator
+    if taken != "cpu":
+        refuse_missing_gpu(key, taken, precision=precision)
+    return torch.device(taken)
 
 
 def refuse_missing_gpu(key: str, value: str, *, precision: str = "32-true") -> None:
@@ -32,7 +34,7 @@ def refuse_missing_gpu(key: str, value: str, *, precision: str = "32-true") -> N
     Args:
         key: Parameter that asks for a GPU, for the message.
         value: Its value: ``cuda`` or ``mps``.
-        precision: Number format of matrix products.
+        precision: Number format of matrix products, a parameter of the same block.
 
     Raises:
         ConfigError: No such device is there, or it does not know the number format.
@@ -45,10 +47,11 @@ def refuse_missing_gpu(key: str, value: str, *, precision: str = "32-true") -> N
             f"parameter {key} is {value!r}, and torch {torch.__version__} ({build}) finds no {what} on this machine; "
             f"set {key}=cpu, or auto, which takes a GPU where there is one"
         )
-    if precision == "bf16-mixed" and value == "cuda" and not torch.cuda.is_bf16_supported():
+    if precision == "bf16-mixed" and value == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        asked = f"{key.removesuffix('accelerator')}precision"
         raise ConfigError(
-            f"parameter pretrain.precision is {precision!r}, and {torch.cuda.get_device_name()} does not compute in "
-            "bfloat16; set pretrain.precision=32-true"
+            f"parameter {asked} is {precision!r}, and {torch.cuda.get_device_name()} does not compute in bfloat16; "
+            f"set {asked}=32-true"
         )
 
 
@@ -57,7 +60,7 @@ def sent(values: Tensor, device: torch.device) -> Tensor:
 
     The contents must not be changed afterwards. From memory that is not pinned, CUDA would wait for all work before.
     """
-    if device.type == "cuda" and values.device.type == "cpu":
+    if device.type not in ("cpu", "mps") and values.device.type == "cpu":
         values = values.pin_memory()
     # A copy to MPS that is not waited for may read memory that is in use again.
     return values.to(device, non_blocking=device.type != "mps")

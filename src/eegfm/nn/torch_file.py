@@ -1,4 +1,4 @@
-"""Files of torch: read what they hold without executing anything, and write an encoder as one."""
+"""Read files of ``torch.save`` without executing anything, and write an encoder as such a file."""
 
 import io
 import pickle
@@ -25,7 +25,7 @@ _DAMAGED = (
     *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError),
     *(TypeError, ValueError, struct.error, zipfile.BadZipFile),
 )
-"""Errors of torch, its unpickler and zipfile about damaged files. The file alone can cause them here."""
+"""Errors that torch, its unpickler and zipfile raise about damaged files. Nothing but the file can cause them here."""
 _FETCH = "fetch it again, or save it again with the eegfm that made it"
 
 
@@ -55,10 +55,10 @@ def read_torch_file(path: Path, *, allowed: Sequence[type] = (), remedy: str = _
 
 
 def torch_content(path: Path, checkpoint: Checkpoint) -> dict[str, Any]:
-    """What a file of torch holds of a checkpoint: its header as text, checksums, and ``tensors`` by name.
+    """Make the dict that ``torch.save`` writes of a checkpoint: header as text, checksums, and ``tensors`` by name.
 
     Args:
-        path: The file, for the message.
+        path: File that the error names.
         checkpoint: Weights and header.
 
     Raises:
@@ -69,11 +69,11 @@ def torch_content(path: Path, checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def checkpoint_of(content: Any, path: Path) -> Checkpoint:
-    """Take the checkpoint out of what a file of torch held: the inverse of ``torch_content``.
+    """Make a checkpoint of a dict that ``torch.save`` wrote: the inverse of ``torch_content``.
 
     Args:
-        content: See ``read_torch_file``; further keys are not looked at.
-        path: The file, for messages.
+        content: What ``read_torch_file`` returned. Keys of other programs do not matter.
+        path: File that errors name.
 
     Raises:
         CheckpointError: There is no header, it is of another format, or header or weights are damaged.
@@ -88,7 +88,7 @@ def checkpoint_of(content: Any, path: Path) -> Checkpoint:
 
 
 def save_torch_file(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint as a file of torch, whole or not at all.
+    """Write a checkpoint with ``torch.save``, whole or not at all.
 
     Raises:
         CheckpointError: A weight is not finite; nothing is written then.
@@ -99,7 +99,7 @@ def save_torch_file(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_torch_checkpoint(path: Path) -> Checkpoint:
-    """Read weights and header from a file of torch, and compare both with their checksums.
+    """Read weights and header from a file of ``torch.save``, and compare both with their checksums.
 
     Raises:
         CheckpointError: The file is missing, damaged, or not one of ours.

@@ -93,7 +93,11 @@ class Objective(nn.Module, ABC):
         return self.backbone.prepare(batch, lambda windows: self.augmentations(windows, context))
 
     def after_step(self, context: Context) -> None:
-        """Follow an optimizer step, once: teachers and codebooks that are moving averages."""
+        """Follow an optimizer step, once: teachers and codebooks that are moving averages.
+
+        What this changes lies in persistent buffers, or in weights that are not trained from the beginning on. Only the
+        device knows whether a step was left out, because its loss is not finite. All of them are put back then.
+        """
 
     def own_state(self) -> dict[str, Tensor]:
         """Weights and statistics of the objective without those of the backbone."""

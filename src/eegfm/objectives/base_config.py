@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from eegfm.adapters.config import ChannelAdapterConfig
 from eegfm.augmentations.config import AugmentationConfig
 from eegfm.config import Buildable
 from eegfm.encoders.traits import EncoderConfig, Traits
@@ -31,28 +32,39 @@ class ObjectiveConfig(Buildable):
         """Whether its batches hold pairs of windows: its loss compares them, and is one of the whole micro-batch."""
         return self.default_pairing is not None
 
-    def check_encoder(self, encoder: EncoderConfig, normalization: NormalizationBase | None = None) -> None:
+    def check_encoder(
+        self,
+        encoder: EncoderConfig,
+        normalization: NormalizationBase | None = None,
+        adapter: ChannelAdapterConfig | None = None,
+        *,
+        is_of_start: bool = False,
+    ) -> None:
         """Refuse an encoder that cannot do what this objective asks, before anything is built.
 
         Args:
             encoder: Configuration of the encoder.
             normalization: Normalization before it; the encoder's own if not given.
+            adapter: Adapter before it; none if not given.
+            is_of_start: Whether the weights that a phase starts from decide all three, so that no parameter changes
+                them.
 
         Raises:
             ConfigError: It cannot; with what can.
         """
-        self.check_traits(encoder.traits, encoder.name)
+        self.check_traits(encoder.traits, encoder.name, is_of_start=is_of_start)
 
-    def check_traits(self, traits: Traits, encoder: str) -> None:
+    def check_traits(self, traits: Traits, encoder: str, *, is_of_start: bool = False) -> None:
         """Refuse an encoder by what it can do; see ``check_encoder``.
 
         Raises:
             ConfigError: It cannot do what this objective asks.
         """
+        choose = "start from" if is_of_start else "choose"
         if self.needs_tokens and traits.output == "window":
             raise ConfigError(
                 f"objective {self.name} asks for single patches, encoder {encoder} gives one vector of features "
-                "for a whole window; choose an encoder of tokens, such as patch_transformer"
+                f"for a whole window; {choose} an encoder of tokens, such as patch_transformer"
             )
         leaving = [each.name for each in self.augment if not each.keeps_channels]
         if leaving and traits.one_montage:
@@ -63,5 +75,6 @@ class ObjectiveConfig(Buildable):
         if self.needs_visible and not traits.supports_visible:
             raise ConfigError(
                 f"objective {self.name} encodes visible tokens only, encoder {encoder} cannot leave tokens out; "
-                "choose objective masked, which replaces them, or an encoder such as patch_transformer"
+                f"choose objective masked, which replaces them, or {'start from ' if is_of_start else ''}an encoder "
+                "such as patch_transformer"
             )

@@ -18,7 +18,6 @@ from eegfm.project.model_folder import checked_model
 from eegfm.project.phase_blocks import (
     PHASES,
     checked_phases,
-    params_model,
     refuse_name_of_phase,
     refuse_other_than_start,
     refuse_unlisted,
@@ -138,7 +137,7 @@ def parameter_identities(parameters: Mapping[str, Any]) -> dict[str, dict[str, A
         if key in SHARED_PARAMETERS:
             found[f"params:{key}"] = checked(SHARED_PARAMETERS[key], value, key)
         elif key in phases:
-            found[f"params:{key}"] = checked(params_model(key), value, key)
+            found[f"params:{key}"] = checked(PretrainParams, value, key)
         elif key not in (*PLACES, PHASES):
             corpus = checked(CorpusParams, value, key)
             found |= {f"params:{key}.{name}": getattr(corpus, name) for name in CorpusParams.model_fields}
@@ -174,7 +173,7 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
 
 def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles: Roles) -> None:
     """Check the block of each phase, and what it shares with the phase before it and with the mixture."""
-    params = {phase.name: checked(params_model(phase.name), parameters[phase.name], phase.name) for phase in phases}
+    params = {phase.name: checked(PretrainParams, parameters[phase.name], phase.name) for phase in phases}
     refuse_other_than_start(phases, params)
     for key, one in params.items():
         try:

@@ -51,7 +51,7 @@ def parsed(context: click.Context, option: click.Parameter, value: Any) -> Any:
 
 
 def as_option(params: Mapping[str, Any]) -> str:
-    """The same parameters as a word of a shell command, with a space before it. Empty if there are none."""
+    """Write parameters as an option of a shell command, with a space before it; empty if there are none."""
     given = ",".join(_as_given(params))
     return f" {shlex.quote(f'--params={given}')}" if given else ""
 

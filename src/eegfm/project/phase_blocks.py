@@ -16,15 +16,9 @@ from eegfm.training.started import OF_THE_START, with_start
 
 PHASES = "phases"
 """Parameter that lists the phases in their order."""
-_DECIDED: tuple[str, ...] = OF_THE_START
 _MISSPELT = 0.8
 """Likeness from which a name counts as a misspelt one."""
 _Merge = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
-
-
-def params_model(name: str) -> type[PretrainParams]:
-    """Model of the parameters of a phase. All phases have the same one until other kinds of training exist."""
-    return PretrainParams
 
 
 def with_starts(parameters: Mapping[str, Any], merge: _Merge) -> dict[str, Any]:
@@ -43,8 +37,8 @@ def with_starts(parameters: Mapping[str, Any], merge: _Merge) -> dict[str, Any]:
             continue
         block = {"start": "previous", **block}
         if block["start"] == "previous":
-            inherited = {key: earlier[key] for key in _DECIDED if key in earlier}
-            block |= merge(inherited, {key: block[key] for key in _DECIDED if key in block})
+            inherited = {key: earlier[key] for key in OF_THE_START if key in earlier}
+            block |= merge(inherited, {key: block[key] for key in OF_THE_START if key in block})
         filled[name] = block
     return filled
 
@@ -139,6 +133,6 @@ def refuse_other_than_start(phases: Sequence[Phase], params: Mapping[str, Pretra
 
 def of_the_start(params: PretrainParams) -> dict[str, Any]:
     """The options that a start decides, as plain data."""
-    plain = params.model_dump(mode="json", include=set(_DECIDED))
+    plain = params.model_dump(mode="json", include=set(OF_THE_START))
     # Left out and given as the encoder's own is the same.
     return plain | {"normalization": params.chosen_normalization.model_dump(mode="json")}

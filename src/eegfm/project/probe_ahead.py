@@ -18,7 +18,7 @@ _PROBE = "params:probe"
 
 
 class ProbeAhead:
-    """The probes of a run, as far as their inputs are known before the trainings.
+    """Checks the probes of a run before its trainings, as far as their inputs are there by then.
 
     Args:
         pipeline: Steps of the run.

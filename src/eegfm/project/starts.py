@@ -14,7 +14,7 @@ from eegfm.inference.encoder_code import refuse_other_code
 from eegfm.io.start_file import StartFileDataset
 from eegfm.project.encoder_steps import made_encoder, maker_key, start_of, stored_start, trains
 from eegfm.project.parameters import checked
-from eegfm.project.phase_blocks import of_the_start, params_model
+from eegfm.project.phase_blocks import of_the_start
 from eegfm.project.quiet import quiet
 from eegfm.provenance import differing
 from eegfm.training.config import PretrainParams
@@ -65,7 +65,7 @@ def _follow(node: Node, header: CheckpointHeader, catalog: CatalogProtocol[Any, 
     if params.start == "previous":
         # These are from the block of the phase before, whose stored encoder may be another one, e.g. imported.
         own = {name: getattr(params, name) for name in params.model_fields_set if name not in OF_THE_START}
-        given = checked(params_model(phase), own, phase)
+        given = checked(PretrainParams, own, phase)
     followed = with_start(given, header, phase)
     for text in differing(of_the_start(params), of_the_start(followed)):
         logger.info("%s starts from stored weights, and they decide: %s", phase, text)

@@ -23,6 +23,7 @@ def install(explain: Explain) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     threading.excepthook = _thread_hook(explain)
+    # The method of all handlers is replaced, which mypy takes for a mistake.
     logging.Handler.handleError = _log_hook(explain)  # type: ignore[assignment, method-assign]
 
 
@@ -36,7 +37,8 @@ def _thread_hook(explain: Explain) -> Callable[[threading.ExceptHookArgs], None]
         else:
             _log.warning("%s", line)
 
-    say.before = before  # type: ignore[attr-defined]  # a second installation goes round the first
+    # A second installation finds the hook before the first. mypy knows no attributes of functions.
+    say.before = before  # type: ignore[attr-defined]
     return say
 
 

@@ -67,7 +67,7 @@ class RankState:
 
 
 def this_rank(rank: int) -> RankState:
-    """A rank that runs in this process."""
+    """Describe the rank that runs in this process."""
     return RankState(rank, os.getpid(), socket.gethostname())
 
 
@@ -93,25 +93,25 @@ def end(folder: Path, begun: RankState, error: BaseException | None) -> None:
 
 
 def states(folder: Path) -> list[RankState]:
-    """What the ranks have said of themselves, by their number."""
+    """Read what the ranks have said of themselves, by their number."""
     found = [_state(parse_json(path.read_bytes())) for path in folder.glob("rank-*.json")]
     return sorted(found, key=lambda state: state.rank)
 
 
 def last_words(folder: Path) -> str:
-    """What the first rank that was stopped says about its work; empty if none was."""
+    """Read what the first rank that was stopped says about its work; empty if none was."""
     return next((state.text for state in states(folder) if state.state == STOPPED), "")
 
 
 def all_done(folder: Path, n_ranks: int) -> bool:
-    """Whether every rank has done its work; it may have crashed while its libraries were unloaded."""
+    """Tell whether every rank has done its work; it may have crashed while its libraries were unloaded."""
     return [state.state for state in states(folder)] == [DONE] * n_ranks
 
 
 def cause(
     folder: Path, n_ranks: int, gone: Sequence[int], output: Sequence[str], starter: tuple[int, int]
 ) -> Exception:
-    """The error that ended a job.
+    """Find the error that ended a job.
 
     Args:
         folder: Folder of the job.
@@ -148,7 +148,7 @@ def cause(
 
 
 def _rebuilt(state: RankState, n_ranks: int) -> Exception:
-    """The error of a rank, in this process. Only errors of this project and of the system keep their class."""
+    """Make the error of a rank anew in this process. Only errors of this project and of the system keep their class."""
     kind = getattr(errors, state.kind, None)
     if isinstance(kind, type) and issubclass(kind, EegfmError) and kind is not RecordingError:
         return kind(state.text)

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 from eegfm.json_text import parse_json
@@ -27,7 +28,8 @@ class _ToParent(logging.Handler):
         line = _line(record, text)
         if len(line) > _MOST_BYTES:
             line = _line(record, text[: _MOST_BYTES // 8] + " …")
-        os.write(sys.stdout.fileno(), line)
+        with suppress(BrokenPipeError):  # nobody reads it: the parent was killed, and this rank is about to end
+            os.write(sys.stdout.fileno(), line)
 
 
 def _line(record: logging.LogRecord, text: str) -> bytes:
@@ -36,7 +38,7 @@ def _line(record: logging.LogRecord, text: str) -> bytes:
 
 
 def levels() -> str:
-    """Levels of this process's loggers, for ``LEVELS_VARIABLE`` of its ranks."""
+    """Write down the levels of this process's loggers, for ``LEVELS_VARIABLE`` of its ranks."""
     return json.dumps({name: logging.getLogger(name).getEffectiveLevel() for name in _LOGGERS})
 
 

@@ -86,7 +86,7 @@ def run_ranks(module: str, job: Path, nodes: Nodes) -> None:
 
 
 def rank_command(module: str, job: Path, nodes: Nodes, variables: Mapping[str, str]) -> list[str]:
-    """The command that starts the ranks of all machines.
+    """Put the command together that starts the ranks of all machines.
 
     Raises:
         ConfigError: Several machines are asked for, and it is unknown how they meet.

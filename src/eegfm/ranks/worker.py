@@ -6,35 +6,15 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from eegfm.ranks import ends
 from eegfm.ranks.logs import LEVELS_VARIABLE, log_to_parent
+from eegfm.ranks.place import Place
 from eegfm.stopping import stoppable
 
 _FAILED = 1
-
-
-@dataclass(frozen=True)
-class Place:
-    """Place of this process among those that ``torch.distributed.run`` started.
-
-    Args:
-        rank: Its number among all.
-        local_rank: Its number on its machine.
-        n_ranks: Processes in all.
-    """
-
-    rank: int
-    local_rank: int
-    n_ranks: int
-
-    @classmethod
-    def of_environment(cls) -> "Place":
-        """Read the variables that ``torch.distributed.run`` sets."""
-        return cls(*(int(os.environ[name]) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE")))
 
 
 @contextmanager
@@ -67,9 +47,15 @@ def _leave(code: int) -> NoReturn:
 
 
 def _end_with_parent() -> None:
-    """End when the parent does, however it does: the standard input is a pipe that it holds open and never writes."""
+    """End when the parent does, however it does: the standard input is a pipe that it holds open and never writes.
+
+    The rank saves its work, as after a signal. What it says on the way goes nowhere, where nothing fails.
+    """
     while os.read(0, 1):
         pass
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(ends.RANK_GRACE_S)
     os._exit(_FAILED)

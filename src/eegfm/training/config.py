@@ -74,7 +74,8 @@ class PretrainParams(StrictModel):
         checkpoint: States of the training that an interrupted run goes on from.
         resume: Go on from the last state of this run, or of one that differs in nothing but fewer steps. False starts
             anew and removes the states of this run.
-        keep_runs: Number of runs whose folders are kept when a training has ended, the latest ones; all by default.
+        keep_runs: Number of finished runs whose folders are kept when a training has ended, the latest ones; all by
+            default. Unfinished ones that could go on are kept with a line.
         max_skipped_steps: Number of steps whose loss or gradient may be not finite. They are left out; one more stops
             the training.
         publish: Weights of the encoder that is stored: those of the ``last`` step, or of the ``best`` validation.
@@ -137,8 +138,7 @@ class PretrainParams(StrictModel):
     @property
     def chosen_pairs(self) -> tuple[PairConfig, ...] | dict[str, tuple[PairConfig, ...]] | None:
         """The pairs that are configured, or the objective's own; None for an objective that trains on windows."""
-        # Objectives say it with ``default_pairing``.
-        default = getattr(self.objective, "default_pairing", None)
+        default = self.objective.default_pairing
         return self.pairs if self.pairs is not None or default is None else (pairing_named(default),)
 
     def drawn_cuts(self, corpora: Iterable[str]) -> list[str | None]:
@@ -155,6 +155,11 @@ class PretrainParams(StrictModel):
     def _pairs_stay_whole(self) -> "PretrainParams":
         if self.chosen_pairs is None:
             return self
+        if not self.objective.trains_on_pairs:
+            raise ValueError(
+                f"pairs are given, but objective {self.objective.name} draws windows one by one; leave pairs out, or "
+                "choose an objective on pairs, such as contrastive"
+            )
         if self.accumulate > 1:
             raise ValueError(
                 f"accumulate is {self.accumulate}, but objective {self.objective.name} trains on pairs, whose "
@@ -169,7 +174,9 @@ class PretrainParams(StrictModel):
 
     @model_validator(mode="after")
     def _encoder_can(self) -> "PretrainParams":
-        self.objective.check_encoder(self.encoder, self.chosen_normalization)
+        self.objective.check_encoder(
+            self.encoder, self.chosen_normalization, self.adapter, is_of_start=self.start != "scratch"
+        )
         return self
 
     @model_validator(mode="after")
@@ -184,7 +191,7 @@ class PretrainParams(StrictModel):
 
     @model_validator(mode="after")
     def _optimizer_fits(self) -> "PretrainParams":
-        self.optimizer.check_model(self.adapter, self.encoder)
+        self.optimizer.check_model(self.adapter, self.encoder, is_of_start=self.start != "scratch")
         return self
 
     @model_validator(mode="after")
@@ -219,10 +226,11 @@ class PretrainParams(StrictModel):
         """Options that decide the result.
 
         Left out are those for the machine, the display, the header's license, what is kept and what is replaced. The
-        weights of a start count themselves, not where they lie.
+        weights of a start count themselves, not where they lie, nor what is accepted of them: ``load`` refuses or does
+        nothing, and weights that a start lacks follow from the seed.
         """
         without = {"accelerator", "deterministic", "devices", "num_nodes", "strategy", "rendezvous"}
-        without |= {"license", "loader", "overwrite", "progress_bar", "start"}
+        without |= {"license", "load", "loader", "overwrite", "progress_bar", "start"}
         without |= {"checkpoint", "keep_runs", "max_skipped_steps", "resume"}
         resolved = self.model_copy(update={"pairs": self.chosen_pairs})
         plain = resolved.model_dump(mode="json", exclude=without)

@@ -24,7 +24,8 @@ class Freezing(PlanCallback):
     in evaluation mode: batch norm keeps its statistics and dropout is off. Optimizers hold all weights from the start.
 
     What is frozen follows from the epoch alone: a run that goes on freezes anew. All weights, and statistics that
-    belong to them, are compared with what they were when they are released and when the run ends.
+    belong to them, are compared with what they were when they are released and when the run ends. The state of a run
+    holds their hashes, so that a run that goes on compares with the bits of its first start, and does so at once.
 
     Args:
         rules: What to freeze, and until when. A part that several rules name is frozen until the last of them ends.
@@ -79,11 +80,19 @@ class Freezing(PlanCallback):
         self._refuse_moved(list(self._digests))
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: what is frozen follows from the epoch."""
-        return {}
+        """Hashes of what is frozen, by name. What is frozen follows from the epoch."""
+        return {"digests": dict(self._digests)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take nothing over, so that the epoch in which a run goes on begins for this callback, too."""
+        """Compare what was frozen with the weights, which are put back before.
+
+        The epoch is not taken over, so that the one in which a run goes on begins for this callback, too.
+
+        Raises:
+            TrainingError: It has moved.
+        """
+        self._digests = {str(name): str(digest) for name, digest in state["digests"].items()}
+        self._refuse_moved(list(self._digests))
 
     def _refuse_moved(self, names: Sequence[str]) -> None:
         now = dict(_state(self._objective))

@@ -1,7 +1,7 @@
 """Lightning module of pretraining: one optimizer step over the micro-batches of one step of the plan."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from eegfm.training.freezing import Freezing
 from eegfm.training.logs.averages import Averages
 from eegfm.training.logs.gradients import GradientNorms
 from eegfm.training.logs.history import History
-from eegfm.training.logs.measures import CollapseWarning, FeatureMeasures, named_measures
+from eegfm.training.logs.measures import FeatureMeasures
 from eegfm.training.logs.names import VAL, aliases, history_columns, learning_rates
 from eegfm.training.logs.pace import Pace, device_memory
 from eegfm.training.logs.pending import Pending, Reduce
@@ -85,7 +85,7 @@ class PretrainModule(LightningModule):
         self.validation_values: dict[str, float] = {}
         """Values of the last validation by name, as ``val/loss``."""
         self._pace, self._validation = Pace(objective.backbone), Pending()
-        self._features, self._collapse = FeatureMeasures(), CollapseWarning()
+        self._measures = FeatureMeasures(weights)
         self.skipped = SkippedSteps(params.max_skipped_steps, _remedy(params))
         self.parts: dict[str, Stateful] = {
             "history": self.history,
@@ -95,7 +95,10 @@ class PretrainModule(LightningModule):
         """All that changes while the training runs, but weights, optimizer and schedule."""
         if self.average is not None:
             self.parts[WEIGHT_AVERAGE] = self.average
-        self._buffers_before = KeptBuffers(objective)
+        if self.freezing is not None:
+            self.parts["freezing"] = self.freezing
+        follows = type(objective).after_step is not Objective.after_step
+        self._kept_before = KeptBuffers(objective, follows=follows)
         self._compiled = ExitStack()
         self._context = Context(n_steps=n_steps, seed=params.seed, corpora=tuple(sorted(weights)))
 
@@ -165,7 +168,7 @@ class PretrainModule(LightningModule):
         assert isinstance(optimizer, LightningOptimizer)
         assert schedule is not None, "configure_optimizers builds it"
         optimizer.zero_grad()
-        self._buffers_before.keep()
+        self._kept_before.keep()
         norms = self._gradient_norms(step)
         n_done = 0
         total = torch.zeros((), device=self.device)
@@ -183,23 +186,25 @@ class PretrainModule(LightningModule):
         if norms is not None:
             self.training_log.add_gradient(step.number, norm, norms.norms)
         rates = learning_rates(optimizer.param_groups) if norms is not None else {}
-        is_finite = self._is_finite(total, norm)
+        is_finite = _is_finite(total, norm)
         guarded_step(optimizer.optimizer, is_finite, optimizer.step)
-        self._buffers_before.put_back_unless(is_finite)
+        self.objective.after_step(self._context.of(Stage.TRAINING, step.number, self.rank, self.world_size))
+        self._kept_before.put_back_unless(is_finite)
         self.skipped.count(is_finite, step.number)
         schedule.step()
         if self.average is not None:
-            self.average.update(step.number)
-        self.objective.after_step(self._context.of(Stage.TRAINING, step.number, self.rank, self.world_size))
+            self.average.update(step.number, is_finite)
         self._pace.count(step, self.world_size)
         if self._is_logged(step.number):
             self.skipped.check()
             self._record_training(step.number + 1, rates)
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last validation."""
+        """Forget the last validation, and write the epochs that ended before it: loggers take steps in order."""
         self._pace.pause()
-        self._validation, self._features = Pending(), FeatureMeasures()
+        self.look_at_logs()
+        self._validation = Pending()
+        self._measures.forget()
 
     def validation_step(self, step: TrainStep, batch_idx: int) -> None:
         """Count the losses of one batch; its masks are the same in every validation."""
@@ -207,14 +212,15 @@ class PretrainModule(LightningModule):
         with self.averaged_weights():
             for (corpus, _, output), batch in zip(self.losses(step, Stage.VALIDATION), step.batches, strict=True):
                 self._validation.add(step.number, corpus, len(batch["samples"]), output.logs)
-                self._features.add(step.number, batch, output, self.objective)
+                self._measures.add(step.number, batch, output, self.objective)
 
     def on_validation_epoch_end(self) -> None:
         """Log means and measures of features, per corpus and over the mixture."""
         self.validation_values = means(VAL, self._of_all_ranks(self._validation.averages()), self.weights)
         if self.schedule is not None:
             self.schedule.observe(self.validation_values)
-        self.validation_values |= self._measured()
+        gather = None if self.world_size == 1 else gathered
+        self.validation_values |= self._measures.take(self.global_step, self.history, gather, warns=self.rank == 0)
         self.history.record(self.global_step, history_columns(self.validation_values))
         self._write(self.global_step, self.validation_values)
         self.log("val", self.validation_values["val/loss"], prog_bar=True, logger=False)
@@ -287,27 +293,19 @@ class PretrainModule(LightningModule):
     def _of_all_ranks(self, averages: Averages) -> Averages:
         return averages if self.world_size == 1 else Averages.merged(gathered(averages.state_dict()))
 
-    def _measured(self) -> dict[str, float]:
-        """Measures of the features of the validation, of all ranks together; a warning if they collapse."""
-        features, self._features = self._features, FeatureMeasures()
-        if self.world_size > 1:
-            features = FeatureMeasures.merged(gathered(features.plain()))
-        by_corpus = features.by_corpus()
-        if self.rank == 0:
-            self._collapse.look(self.global_step, by_corpus, self.history)
-        return named_measures(by_corpus, self.weights)
-
     def _is_logged(self, step: int) -> bool:
         return (step + 1) % self.params.log_interval_steps == 0 or step + 1 == self.n_steps
 
     def _gradient_norms(self, step: TrainStep) -> GradientNorms | None:
-        """What looks at the contributions of the corpora to a step that is logged; None for every other."""
+        """Watch over what each corpus adds to the gradient of a step that is logged; None for every other step."""
         if not self._is_logged(step.number):
             return None
         return GradientNorms(self.parameters(), [batch["corpus"] for batch in step.batches], self._reduce)
 
     def _record_training(self, n_done: int, rates: dict[str, float]) -> None:
-        values = self.training_log.take(n_done, self._reduce)
+        by_step = self.training_log.take(n_done, self._reduce)
+        values = by_step.pop(n_done)
+        self._write_epochs(by_step)
         self.history.record(n_done, history_columns(values) | {"lr": next(iter(rates.values()))})
         self._write(n_done, values | rates | self._pace.look() | device_memory(self.device))
         self.log("loss", values["train/loss"], prog_bar=True, logger=False)
@@ -323,14 +321,19 @@ class PretrainModule(LightningModule):
         """Gives means over ranks, each of which has as many windows of every corpus as the others; None in one."""
         return None if self.world_size == 1 else mean_of_ranks
 
-    def share_logs(self) -> None:
-        """Put means over ranks in the place of values that wait to be logged, before the first rank saves them."""
-        if self._reduce is not None:
-            self.training_log.share(self._reduce)
+    def look_at_logs(self) -> None:
+        """Bring values that wait to the host, means over ranks, and write epochs that have ended: before every save."""
+        self._write_epochs(self.training_log.look(self._reduce))
 
-    def _is_finite(self, loss: Tensor, norm: Tensor) -> Tensor:
-        """Whether loss and gradient of a step are finite: those of all ranks, so that all decide alike."""
-        return torch.isfinite(loss) & torch.isfinite(norm)
+    def _write_epochs(self, by_step: Mapping[int, dict[str, float]]) -> None:
+        """Write means of epochs, each at its last step. Before the logged step or the validation that comes next."""
+        for n_done, values in by_step.items():
+            self._write(n_done, values)
+
+
+def _is_finite(loss: Tensor, norm: Tensor) -> Tensor:
+    """Whether loss and gradient of a step are finite: those of all ranks, so that all decide alike."""
+    return torch.isfinite(loss) & torch.isfinite(norm)
 
 
 def _remedy(params: PretrainParams) -> str:

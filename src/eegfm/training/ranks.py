@@ -57,14 +57,14 @@ def ask_nothing_of_ranks(trainer: Trainer) -> None:
 
 
 def told_to_any(number: int | None) -> int | None:
-    """The signal that has come to this rank or to another, the same on all; None if to none. Every rank asks."""
+    """Ask for the signal that has come to any rank, the same on all; None if to none. Every rank asks."""
     told = torch.tensor([number or 0])
     dist.all_reduce(told, op=dist.ReduceOp.MAX)
     return int(told) or None
 
 
 def mean_of_ranks(values: Tensor) -> Tensor:
-    """Mean over all ranks, of a tensor of one shape on all. No device is waited for."""
+    """Take the mean over all ranks of a tensor of one shape on all. No device is waited for."""
     total = values.clone()
     dist.all_reduce(total)
     return total / dist.get_world_size()
@@ -127,7 +127,9 @@ def share_running_statistics(module: nn.Module) -> None:
 
 
 def gathered(value: Any) -> list[Any]:
-    """Plain data of every rank, in the order of the ranks. It travels as JSON, so that no rank runs what another sends.
+    """Collect plain data of every rank, in the order of the ranks.
+
+    It travels as JSON, so that no rank runs what another sends.
 
     Args:
         value: What ``json`` writes.

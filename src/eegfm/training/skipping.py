@@ -42,8 +42,8 @@ class SkippedSteps:
             number: Number of the step, counted from 0.
         """
         if self._counts is None:
-            self._counts = torch.zeros(2, dtype=torch.int64)
-        self._counts = self._counts.to(is_finite.device)
+            self._counts = torch.zeros(2, dtype=torch.int64, device=is_finite.device)
+        self._counts = self._counts.to(is_finite.device)  # those of a state are on the CPU at first
         n, last = self._counts.unbind()
         self._counts = torch.stack([n + ~is_finite, torch.where(is_finite, last, number + 1)])
 
@@ -88,9 +88,11 @@ class KeptBuffers:
 
     Args:
         module: The module whose forward pass may change them.
+        follows: Whether something follows each step besides the optimizer, such as a teacher: weights that are not
+            trained are kept too then.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, *, follows: bool = False) -> None:
         saved = set(module.state_dict(keep_vars=True))
         self._places = [
             (owner, name)
@@ -98,6 +100,13 @@ class KeptBuffers:
             for name in owner._buffers
             if f"{prefix}.{name}".lstrip(".") in saved
         ]
+        if follows:
+            self._places += [
+                (owner, name)
+                for owner in module.modules()
+                for name, weight in owner._parameters.items()
+                if weight is not None and not weight.requires_grad
+            ]
         self._kept: list[Tensor] = []
 
     def keep(self) -> None:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError, create_model
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.config import StrictModel, first_problem
 from eegfm.errors import CheckpointError, ConfigError
+from eegfm.normalizations.said import normalization_of
 from eegfm.provenance import differences
 from eegfm.training.blocks import LoadParams
 from eegfm.training.config import PretrainParams
@@ -48,13 +49,21 @@ def with_start(params: PretrainParams, header: CheckpointHeader | None, phase: s
             )
     updated = params.model_copy(update={name: getattr(decided, name) for name in OF_THE_START})
     try:
+        params.objective.check_encoder(updated.encoder, updated.chosen_normalization, is_of_start=True)
+        params.optimizer.check_model(updated.adapter, updated.encoder, is_of_start=True)
+    except ConfigError as error:
+        raise ConfigError(f"{phase} starts from encoder {header.encoder['name']}: {error}") from error
+    try:
         return PretrainParams.model_validate(updated.model_dump())
     except ValidationError as error:
         raise ConfigError(f"{phase} starts from encoder {header.encoder['name']}: {first_problem(error)}") from error
 
 
 def _decided(header: CheckpointHeader) -> BaseModel:
+    said = {name: getattr(header, name) for name in OF_THE_START} | {
+        "normalization": normalization_of(header.normalization)
+    }
     try:
-        return _OfTheStart.model_validate({name: getattr(header, name) for name in OF_THE_START})
+        return _OfTheStart.model_validate(said)
     except ValidationError as error:
         raise CheckpointError(f"the start's configuration is not on the menu: {first_problem(error)}") from error

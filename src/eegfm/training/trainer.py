@@ -8,13 +8,13 @@ from pathlib import Path
 
 from lightning import Callback, Trainer
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Checkpoint
 
 from eegfm.nn.device import training_device
 from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
 from eegfm.training.logs.loggers import remove_logs, run_loggers
-from eegfm.training.logs.progress_lines import ProgressLines
+from eegfm.training.logs.progress_lines import ProgressLines, StepBar
 from eegfm.training.ranks import RankStrategy, ask_nothing_of_ranks
 
 logger = logging.getLogger(__name__)
@@ -31,28 +31,25 @@ def build_trainer(
 ) -> Trainer:
     """Build a trainer for exactly ``n_steps`` optimizer steps.
 
-    One Lightning epoch spans the whole run, because epochs belong to the plan of windows; the step count is
-    then one number everywhere. Logs go to ``run_directory``, see ``eegfm.training.logs.loggers``. A training that goes
-    on continues them; what is there of later steps is cut off. A training that begins replaces them.
+    One Lightning epoch spans the whole run, because epochs belong to the plan of windows. Logs go to ``run_directory``,
+    see ``eegfm.training.logs.loggers``. A training that goes on continues them; a training that begins replaces them.
 
     Args:
-        params: Device, precision, intervals. With more than one device, this process is one of those that
-            ``torch.distributed.run`` started.
+        params: Device, precision, intervals. With more than one device, this process is one rank of several.
         run_directory: Folder of the logs.
         n_steps: Optimizer steps in all.
         callbacks: Callbacks of the run.
         validates: Whether there is anything to validate on.
-        first_step: Step that the training goes on with, counted from 0; its logs go on too.
+        first_step: Step that the training goes on with, counted from 0. Logs of later steps are cut off.
 
     Raises:
         TrainingError: bfloat16 is requested on a CPU that computes it wrong. Nothing is removed then.
     """
-    quieten()
     assert params.devices != "auto", "jobs.train counts the devices"
+    quieten()
     is_shared = params.devices * params.num_nodes > 1
-    # In a log file every update would be a line.
-    shows_bar = params.progress_bar and sys.stderr.isatty()
-    bar: list[Callback] = [TQDMProgressBar() if shows_bar else ProgressLines(n_steps)]
+    shows_bar = params.progress_bar and sys.stderr.isatty()  # in a log file every update would be a line
+    progress = (StepBar if shows_bar else ProgressLines)(n_steps, first_step)
     trainer = Trainer(
         accelerator=training_device(params.accelerator).type,
         devices=params.devices,
@@ -69,7 +66,7 @@ def build_trainer(
         limit_val_batches=None if validates else 0,
         log_every_n_steps=min(params.log_interval_steps, n_steps),
         logger=run_loggers(run_directory, first_step),
-        callbacks=[*bar, *callbacks],
+        callbacks=[progress, *callbacks],
         enable_progress_bar=shows_bar,
         enable_model_summary=False,
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),  # no other than these
@@ -80,6 +77,7 @@ def build_trainer(
         check_bfloat16(trainer.strategy.root_device)
     if is_shared:
         ask_nothing_of_ranks(trainer)
+    _leave_signals_alone(trainer)
     if not first_step and trainer.is_global_zero:
         remove_logs(run_directory)
     return trainer
@@ -90,6 +88,17 @@ def validation_interval(params: PretrainParams, n_steps: int) -> int:
     return min(params.validation_interval_steps, n_steps)
 
 
+def _leave_signals_alone(trainer: Trainer) -> None:
+    """Keep Lightning from handling SIGTERM.
+
+    Its handler sends a tensor to the other ranks, wherever they are: in the middle of an exchange of gradients, they
+    then wait for each other without end. It also ends a validation before what it belongs to is saved.
+    """
+    connector = trainer._signal_connector
+    assert hasattr(connector, "register_signal_handlers"), "Lightning installs its handlers with this method"
+    connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+
+
 def quieten() -> None:
     """Let Lightning log through the root logger, each line once, without its tips for other products."""
     for name in ("lightning", "lightning.pytorch"):
@@ -98,6 +107,8 @@ def quieten() -> None:
         logger.propagate = True
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # the module's means are those of all ranks
+    # A run that a signal has ended in its last validation has no step left, only that validation.
+    warnings.filterwarnings("ignore", message="Total length of `.*Loader` across ranks is zero.*")
     emitter = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     if not any(isinstance(f, _NoTips) for f in emitter.filters):
         emitter.addFilter(_NoTips())

@@ -19,7 +19,8 @@ from eegfm.training.blocks import WeightAverageParams
 class WeightAverage:
     """Average of all parameters of a module; buffers, such as the statistics of batch norms, are the module's own.
 
-    It starts as a copy of the weights after one step, and each later step moves it towards the weights of that step.
+    It starts as a copy of the weights after one step, and each later step that is taken moves it towards the weights of
+    that step.
 
     Args:
         params: Decay, and when the average starts.
@@ -39,13 +40,19 @@ class WeightAverage:
         return bool(self._averages)
 
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Take in the weights after an optimizer step, counted from 0."""
+    def update(self, step: int, is_taken: Tensor) -> None:
+        """Take in the weights after an optimizer step.
+
+        Args:
+            step: Number of the step, counted from 0.
+            is_taken: Whether the optimizer took it; a boolean scalar on the device. If not, the average stays.
+        """
         if self._averages:
-            weights = self._weights()
-            if self._averages[0].device != weights[0].device:  # loaded before the model went to its device
-                self._averages = [average.to(weight) for average, weight in zip(self._averages, weights, strict=True)]
-            torch._foreach_lerp_(self._averages, weights, 1 - self.decay)
+            self._follow_the_device()
+            towards = torch._foreach_sub(self._weights(), self._averages)
+            # Nothing waits for the device to say whether the step counts.
+            torch._foreach_mul_(towards, is_taken.to(towards[0].dtype) * (1 - self.decay))
+            torch._foreach_add_(self._averages, towards)
         elif step >= self.first_step:
             self._averages = [weight.clone() for weight in self._weights()]
 
@@ -58,6 +65,7 @@ class WeightAverage:
         if not self._averages:
             yield
             return
+        self._follow_the_device()
         own = [weight.clone() for weight in self._weights()]
         try:
             self._write(self._averages)
@@ -82,6 +90,12 @@ class WeightAverage:
         if averages and {name: average.shape for name, average in averages.items()} != shapes:
             raise TrainingError("the averaged weights are of another model; start anew with resume: false")
         self._averages = [averages[name].to(weight, copy=True) for name, weight in weights.items() if averages]
+
+    def _follow_the_device(self) -> None:
+        """Have the averages where the weights are: a state is loaded before the model goes to its device."""
+        weights = self._weights()
+        if self._averages[0].device != weights[0].device:
+            self._averages = [average.to(weight) for average, weight in zip(self._averages, weights, strict=True)]
 
     def _weights(self) -> list[Tensor]:
         return [weight.detach() for weight in self._module.parameters()]

@@ -11,6 +11,7 @@ from checkpoints import header
 from eegfm.checkpoint import Checkpoint
 from eegfm.errors import EegfmError, TrainingError
 from eegfm.jobs.train.exchange import RankJob, read_job, read_result, write_job, write_result
+from eegfm.jobs.train.job import TrainingJob
 from eegfm.jobs.train.result import PretrainResult
 from eegfm.mixture.table import mixture_sha256
 from eegfm.training.config import PretrainParams
@@ -24,7 +25,7 @@ def job(tmp_path: Path) -> RankJob:
     write_two_corpora(tmp_path)
     mixture, splits, stores = read_two_corpora(tmp_path)
     params = PretrainParams.model_validate({"n_steps": 3, "devices": 2, "objective": {"name": "mae"}})
-    return RankJob(params, mixture, splits, stores, tmp_path / "runs", "name", WEIGHTS)
+    return RankJob(TrainingJob(params, mixture, splits, stores, "adapt", WEIGHTS), tmp_path / "runs", "name")
 
 
 @pytest.fixture
@@ -34,14 +35,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_job_comes_back(job: RankJob, folder: Path) -> None:
-    found = read_job(write_job(folder, job))
-    assert found.params == job.params
-    assert mixture_sha256(found.mixture) == mixture_sha256(job.mixture)
-    pd.testing.assert_frame_equal(found.splits, job.splits)
+    read = read_job(write_job(folder, job))
+    found, asked = read.job, job.job
+    assert (found.params, found.phase) == (asked.params, "adapt")
+    assert mixture_sha256(found.mixture) == mixture_sha256(asked.mixture)
+    pd.testing.assert_frame_equal(found.splits, asked.splits)
     assert {corpus: store.folder for corpus, store in found.stores.items()} == {
-        corpus: store.folder for corpus, store in job.stores.items()
+        corpus: store.folder for corpus, store in asked.stores.items()
     }
-    assert (found.runs, found.fingerprint) == (job.runs, "name")
+    assert (read.runs, read.fingerprint) == (job.runs, "name")
     assert found.start is not None
     assert found.start.identity() == WEIGHTS.identity()
 

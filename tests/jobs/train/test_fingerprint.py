@@ -29,6 +29,7 @@ from eegfm.source_code import module_hashes
 from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
+from eegfm.training.blocks import LoadParams
 from eegfm.training.config import PretrainParams
 from kedro_project import run_python
 from person_tables import split_table
@@ -70,8 +71,8 @@ NO_WEIGHTS = {
     *("jobs.train.resume", "jobs.train.runs", "overwrite"),
     *(f"training.state.{name}" for name in ("begin", "best", "checkpointing", "content", "file", "folder")),
     *("json_text", "printable", "nn.allocation", "normalizations.said", "safetensors_header", "stated_spec"),
-    *("jobs.train.devices", "jobs.train.exchange", "jobs.train.launch", "jobs.train.result"),
-    *("ranks.ends", "ranks.logs", "ranks.start"),
+    *("jobs.train.devices", "jobs.train.exchange", "jobs.train.job", "jobs.train.launch", "jobs.train.result"),
+    *("ranks.ends", "ranks.logs", "ranks.place", "ranks.start"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""
 
@@ -270,6 +271,7 @@ def test_all_that_is_given_counts_and_the_machine_does_not() -> None:
     elsewhere = params.model_copy(
         update={"accelerator": "auto", "progress_bar": True, "license": "mit", "devices": 4, "num_nodes": 2}
         | {"strategy": "ddp", "rendezvous": "node1:29500"}
+        | {"load": LoadParams(accept_other_code=True, allow_test_persons=True, allow_missing=("encoder",))}
     )
     assert run_fingerprint(elsewhere, DATA, {"sim": "s"}) == names[0]
 

@@ -1,8 +1,11 @@
 """A training in two processes that ``torch.distributed.run`` starts, from tables to a result in this process."""
 
+import csv
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -20,6 +23,7 @@ from eegfm.jobs.train.result import PretrainResult
 from eegfm.stopping import Stopped
 from eegfm.training.blocks import FreezeRule
 from eegfm.training.config import PretrainParams
+from kedro_project import PROJECT_ROOT
 from two_corpora import read_two_corpora, write_two_corpora
 
 PARAMS = PretrainParams.model_validate(
@@ -30,6 +34,22 @@ PARAMS = PretrainParams.model_validate(
         "accelerator": "cpu", "progress_bar": False, "devices": 2,
     }
 )  # fmt: skip
+
+COMMAND = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+from eegfm.jobs.train.pretrain import fit_pretraining
+from eegfm.stopping import stoppable
+from eegfm.training.config import PretrainParams
+from kedro_project import PROJECT_ROOT
+from two_corpora import read_two_corpora
+
+mixture, splits, stores = read_two_corpora(Path(sys.argv[1]))
+params = PretrainParams.model_validate_json(sys.argv[3])
+with stoppable():
+    fit_pretraining(mixture, stores, params, Path(sys.argv[2]), splits=splits)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -81,16 +101,14 @@ def test_the_result_is_that_of_one_process(folder: Path, caplog: pytest.LogCaptu
             assert isinstance(value, np.ndarray) or found == value
 
 
-@pytest.mark.skipif(not os.environ.get("EEGFM_RANK_ENDS"), reason="tests/ranks kills ranks that import no torch")
 def test_a_rank_that_is_killed_in_a_step_ends_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[int] = []
 
     def kill(jobs: Path) -> None:
         while not killed:
-            time.sleep(0.1)
+            time.sleep(0.05)
             for path in jobs.glob(".eegfm-ranks-*/rank-1.json"):
-                if list((folder / "killed").glob("*/tensorboard/events*")):
-                    time.sleep(1)
+                if [log for log in (folder / "killed").glob("*/metrics.csv") if log.read_text().count("\n") > 1]:
                     killed.append(json.loads(path.read_text())["pid"])
                     os.kill(killed[0], signal.SIGKILL)
 
@@ -137,6 +155,47 @@ def test_two_ranks_that_are_told_to_stop_go_on_to_the_outcome_of_an_uninterrupte
     for name, value in whole.checkpoint.tensors.items():
         if name.startswith("encoder."):
             np.testing.assert_array_equal(later.checkpoint.tensors[name], value)
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not os.environ.get("EEGFM_RANK_ENDS"), reason="starts two ranks each time")
+@pytest.mark.parametrize(
+    ("number", "to_group", "code"),
+    [
+        (signal.SIGTERM, False, 143),
+        (signal.SIGINT, False, 130),
+        (signal.SIGINT, True, 130),
+        (signal.SIGKILL, False, -9),
+    ],
+)
+def test_a_command_that_ends_leaves_a_checkpoint_of_the_step_that_its_ranks_were_in(
+    folder: Path, tmp_path: Path, number: signal.Signals, to_group: bool, code: int
+) -> None:
+    changes = {"n_steps": 100_000, "validation_interval_steps": 100_000, "checkpoint": {"every_steps": None}}
+    params = PretrainParams.model_validate(PARAMS.model_dump() | changes)
+    command = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(folder), str(tmp_path), params.model_dump_json()], cwd=PROJECT_ROOT,
+        env=os.environ | {"TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    while not (logged := [path for path in tmp_path.glob("*/metrics.csv") if path.read_text().count("\n") > 1]):
+        assert command.poll() is None, command.communicate()[1]
+        time.sleep(0.05)
+    ranks = [json.loads(path.read_text())["pid"] for path in tmp_path.glob(".eegfm-ranks-*/rank-*.json")]
+    os.killpg(command.pid, number) if to_group else command.send_signal(number)
+    said = command.communicate(timeout=100)[1]
+    assert command.returncode == code, said
+    while any(_is_there(pid) for pid in ranks):
+        time.sleep(0.05)
+    step = max(int(row["step"]) for row in csv.DictReader(logged[0].read_text().splitlines()))
+    assert [path.name for path in tmp_path.glob("*/checkpoints/*")] == [f"step_{step}.ckpt"]
+    assert said.count("stopped by") == said.count(f"; a checkpoint of step {step} of 100000 is kept") == (code > 0)
+    assert "Traceback" not in said
 
 
 def test_what_cannot_be_is_said_before_a_process_starts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,7 +95,7 @@ def test_the_run_folder_has_curves_a_table_and_images(result: PretrainResult) ->
     logged = table[table["train/loss"].notna()]
     np.testing.assert_array_equal(logged["train/loss"], result.history["loss"])
     np.testing.assert_array_equal(logged["val/loss/tuh"], result.history["val_loss_tuh"])
-    assert table.index[table["train/loss_epoch"].notna()].tolist() == [10, 15, 25, 30]
+    assert table.index[table["train/loss_epoch"].notna()].tolist() == [7, 14, 21, 28, 30]
     events = EventAccumulator(str(result.run_directory / "tensorboard")).Reload()
     assert set(events.Tags()["scalars"]) == set(table.columns)
     assert [e.step for e in events.Scalars("val/loss")] == [20, 30]
@@ -403,7 +403,7 @@ def test_what_the_processor_cannot_compute_is_refused_before_anything_is_read(
     def refuse(device: torch.device) -> None:
         raise TrainingError(f"{device} computes wrong")
 
-    monkeypatch.setattr("eegfm.jobs.train.pretrain.check_bfloat16", refuse)
+    monkeypatch.setattr("eegfm.jobs.train.devices.check_bfloat16", refuse)
     monkeypatch.setattr("eegfm.jobs.train.prepare.training_data", None)  # a call of it is an error
     with pytest.raises(TrainingError, match="cpu computes wrong"):
         fit(run_directory=tmp_path, precision="bf16-mixed")

@@ -2,11 +2,12 @@
 
 import errno
 import hashlib
+import json
 import logging
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from eegfm.errors import CheckpointError, ConfigError, TrainingError
 from eegfm.files import exclusive
 from eegfm.jobs.train import PretrainResult, fit_pretraining
 from eegfm.jobs.train.runs import LOCK, busy
-from eegfm.training.blocks import CheckpointParams
+from eegfm.training import module
+from eegfm.training.blocks import CheckpointParams, FreezeRule
 from eegfm.training.logs.throughput import ThroughputMonitor
 from eegfm.training.module import PretrainModule
 from eegfm.training.state.best import BestValidation
-from eegfm.training.state.file import read_state
+from eegfm.training.state.file import read_state, write_state
 from noise_corpora import PARAMS, noise_mixture, noise_splits, noise_stores
 
 STORES = noise_stores()
@@ -70,6 +72,17 @@ class Trainings:
                 what()
 
         self.monkeypatch.setattr(ThroughputMonitor, "on_train_batch_end", end)
+
+    def in_validation(self, step: int, what: Callable[[], object]) -> None:
+        """Do something in each batch of the validations behind a step."""
+        validate = PretrainModule.validation_step
+
+        def noted(module: PretrainModule, *args: Any) -> None:
+            validate(module, *args)
+            if module.global_step == step:
+                what()
+
+        self.monkeypatch.setattr(PretrainModule, "validation_step", noted)
 
     def checkpoints(self) -> list[str]:
         """Names of all files of states."""
@@ -195,6 +208,17 @@ def test_damage_costs_an_interval(train: Trainings, whole: PretrainResult, caplo
     assert any(line.startswith(f"{newest}: ") and "checkpoint before it is used" in line for line in caplog.messages)
 
 
+def test_frozen_bits_are_those_of_the_first_start(train: Trainings) -> None:
+    freeze = FreezeRule(parts=("encoder.layers.0",))
+    train.interrupted(4, freeze=(freeze,))
+    [path] = train.runs.glob("*/checkpoints/step_3.ckpt")
+    state = read_state(path)
+    name = next(name for name in state.module if ".encoder.layers.0." in name)
+    write_state(path, replace(state, module=state.module | {name: state.module[name] + 1e-6}))
+    with pytest.raises(TrainingError, match=rf"frozen weights have moved: {name.partition('backbone.')[2]};"):
+        train(freeze=(freeze,))
+
+
 def test_all_damaged_starts_anew(train: Trainings, whole: PretrainResult) -> None:
     train.interrupted(8)
     for path in train.runs.glob("*/checkpoints/*"):
@@ -207,18 +231,40 @@ SIGNALS = {signal.SIGTERM: 143, signal.SIGUSR1: 143, signal.SIGINT: 130}
 
 
 @pytest.mark.parametrize(
-    ("number", "step"),
-    [(signal.SIGTERM, 7), (signal.SIGUSR1, 10), (signal.SIGINT, 12)],  # the last two are validated
+    ("number", "step", "is_in_validation"),
+    [
+        (signal.SIGTERM, 7, False),
+        (signal.SIGUSR1, 10, True),
+        (signal.SIGINT, 12, False),  # before the last validation
+    ],
 )
 def test_a_signal_leaves_a_checkpoint_within_a_step(
-    train: Trainings, whole: PretrainResult, capsys: pytest.CaptureFixture[str], number: signal.Signals, step: int
+    train: Trainings,
+    whole: PretrainResult,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    step: int,
+    is_in_validation: bool,
 ) -> None:
     before = [signal.getsignal(n) for n in SIGNALS]
-    train.at(step, lambda: os.kill(os.getpid(), number))
+    validated: list[int] = []
+
+    def stop() -> None:
+        os.kill(os.getpid(), number)
+
+    def in_batch() -> None:
+        validated.append(step)
+        if is_in_validation and len(validated) == 1:
+            stop()
+
+    train.in_validation(step, in_batch)
+    if not is_in_validation:
+        train.at(step, stop)
     with pytest.raises(SystemExit) as caught:
         train()
     assert caught.value.code == SIGNALS[number]
     assert train.steps[-1] == step - 1
+    assert len(validated) == is_in_validation, "the batch in which the signal came, and none after it"
     assert f"step_{step}.ckpt" in train.checkpoints()
     [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("eegfm: error")]
     assert f"a checkpoint of step {step}{', the last one,' if step == 12 else ' of 12'} is kept" in line
@@ -226,6 +272,8 @@ def test_a_signal_leaves_a_checkpoint_within_a_step(
     done = train()
     assert train.steps == [*range(step, 12)]
     assert outcome(done) == outcome(whole)
+    assert done.metrics["best_val_loss"] == whole.metrics["best_val_loss"]
+    assert scalars(done.run_directory) == scalars(whole.run_directory)
 
 
 def test_a_full_disk_in_a_save_keeps_the_old_ones(
@@ -252,7 +300,9 @@ def test_a_full_disk_in_a_save_keeps_the_old_ones(
     assert outcome(train()) == outcome(whole)
 
 
-def test_the_best_validation_is_published_if_asked_for(train: Trainings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_validation_is_published_if_asked_for(
+    train: Trainings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     improved, losses = BestValidation.is_improved_by, {5: 0.5, 10: 0.3, 12: 0.4}
     monkeypatch.setattr(BestValidation, "is_improved_by", lambda best, _, step: improved(best, losses[step], step))
     train.interrupted(11)
@@ -270,9 +320,29 @@ def test_the_best_validation_is_published_if_asked_for(train: Trainings, monkeyp
     [path] = train.runs.glob("*/checkpoints/best.ckpt")
     kept = read_state(path).checkpoint().tensors
     assert all((kept[name] == value).all() for name, value in best.checkpoint.tensors.items())
+    kept_state = path.read_bytes()
+    refused = r"holds no state of the best validation \(val/loss 0\.3 after step 10\); .*last, .*=pretrain.resume=false"
+    worse = replace(read_state(path), parts=read_state(path).parts | {"best": {"loss": 0.5, "step": 5}})
+    for damage in (lambda: path.write_bytes(kept_state[:-50]), lambda: write_state(path, worse), path.unlink):
+        damage()
+        caplog.clear()
+        with pytest.raises(CheckpointError, match=refused):
+            train(publish="best")
+        [line] = [line for line in caplog.messages if "no state of the best validation so far" in line]
+        assert "(val/loss 0.3 after step 10); its value is kept, and publish: best is refused unless" in line
+    assert train().metrics["best_step"] == 10, "no value is forgotten, and none is made up"
+
+
+def test_a_better_validation_takes_the_place_of_a_lost_best_state(
+    train: Trainings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    improved, losses = BestValidation.is_improved_by, {5: 0.3, 10: 0.4, 12: 0.2}
+    monkeypatch.setattr(BestValidation, "is_improved_by", lambda best, _, step: improved(best, losses[step], step))
+    train.interrupted(8)
+    [path] = train.runs.glob("*/checkpoints/best.ckpt")
     path.unlink()
-    with pytest.raises(CheckpointError, match=r"no state of the best validation; .*last, .*=pretrain.resume=false"):
-        train(publish="best")
+    done = train(publish="best")
+    assert (done.metrics["best_step"], done.metrics["published_step"]) == (12, 12), "and not 10, which is worse than 5"
 
 
 def test_best_without_a_validation_is_refused(train: Trainings) -> None:
@@ -294,15 +364,20 @@ def test_old_runs_are_pruned(train: Trainings, caplog: pytest.LogCaptureFixture)
         made.append(train(seed=seed, n_steps=1).run_directory)
         os.utime(made[-1] / "params.json", (seed, seed))
     (train.runs / "notes").mkdir()
+    content = json.loads((made[2] / "params.json").read_text())
+    assert content["n_steps"] == 1
+    (made[2] / "params.json").write_text(json.dumps(content | {"n_steps": 9}))
     with exclusive(made[1] / LOCK, lambda who: busy(made[1], who)):
         now = train(seed=9, n_steps=1, keep_runs=2, stored=made[0].name).run_directory
     kept = {path.name for path in train.runs.iterdir()}
-    assert kept == {now.name, made[0].name, made[1].name, "notes"}
+    assert kept == {now.name, made[0].name, made[1].name, made[2].name, "notes"}
     assert f"keep_runs 2: the folder of run {made[3].name} is removed" in caplog.messages
+    unfinished = f"run {made[2].name} is unfinished (step 1 of 9) and kept; if it need not go on, remove {made[2]}"
+    assert f"keep_runs 2: {unfinished}" in caplog.messages
 
 
 def test_broken_steps_count_over_an_interruption(train: Trainings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PretrainModule, "_is_finite", lambda *_: torch.tensor(train.steps[-1] not in {1, 7, 8}))
+    monkeypatch.setattr(module, "_is_finite", lambda *_: torch.tensor(train.steps[-1] not in {1, 7, 8}))
     train.interrupted(5, max_skipped_steps=2)
     found = r"step 9 is not finite, and 3 steps .*max_skipped_steps 2 .*; lower optimizer.learning_rate"
     with pytest.raises(TrainingError, match=found):

@@ -19,7 +19,7 @@ from eegfm.encoders.config import FembaConfig, LunaConfig, PatchTransformerConfi
 from eegfm.errors import CheckpointError, ConfigError, EegfmError, SplitError
 from eegfm.io.start_file import StartFileDataset
 from eegfm.jobs.train import fit_pretraining, pretraining
-from eegfm.normalizations.config import FixedScaleConfig
+from eegfm.normalizations.config import FixedScaleConfig, RobustConfig
 from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.recording import Montage
 from eegfm.store.layout import StoreFacts
@@ -161,6 +161,8 @@ def test_the_header_says_what_it_started_from(start: Checkpoint, later: Data, tm
         "phase": "pretrain",
         "fingerprint": start.header.fingerprint,
         "n_steps": 2,
+        "weights_sha256": start.weights_sha256(),
+        "accepted": {},
         "summary": f"{n} of {n} weights matched",
         "n_needed": n,
         "matched": sorted(start.tensors),
@@ -201,6 +203,7 @@ def test_test_persons_that_the_start_has_seen(start: Checkpoint, later: Data) ->
     assert module.header is not None
     assert module.header.start is not None
     assert module.header.start["test_persons"] == ["sim:p2"]
+    assert module.header.start["accepted"] == {"allow_test_persons": True}
     assert ["sim:p2"] in (module.header.persons or [])
 
 
@@ -320,6 +323,19 @@ def test_an_objective_that_does_not_suit_the_start(start: Checkpoint, later: Dat
     assert line.startswith("adapt starts from encoder femba: objective mae encodes visible tokens only, encoder femba ")
     other = Checkpoint(start.tensors, start.header.model_copy(update={"encoder": {"name": "lunna"}}))
     assert refusal(later, other, CheckpointError).startswith("the start's configuration is not on the menu: encoder")
+
+
+def test_advice_against_leaks_names_nothing_that_the_start_decides(start: Checkpoint, later: Data) -> None:
+    leaking = start.header.model_copy(update={"normalization": RobustConfig().model_dump(mode="json")})
+    line = refusal(later, Checkpoint(start.tensors, leaking), ConfigError)
+    assert line.startswith("adapt starts from encoder patch_transformer: objective masked masks patches, but every tok")
+    assert "; start from an encoder with normalization.name: fixed_scale, or set objective.allow_leaks: true" in line
+    unsaid = start.header.model_copy(update={"normalization": {"name": "robust"}})
+    assert "does not say clip, " in refusal(later, Checkpoint(start.tensors, unsaid), CheckpointError)
+    femba = start.header.model_copy(update={"encoder": FembaConfig().model_dump(mode="json")})
+    line = refusal(later, Checkpoint(start.tensors, femba), ConfigError, objective=MaeConfig())
+    assert line.endswith("choose objective masked, which replaces them, or start from an encoder such as patch_transf"
+                         "ormer")  # fmt: skip
 
 
 def test_signals_are_those_of_the_start(start: Checkpoint, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import logging
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,24 +17,29 @@ CASES = [(20, 5, 1), (20, 5, 4)] if IS_FULL else [(2, 1, 1), (2, 1, 4)]
 """Kills in all, those inside a save at least, and parts of a step."""
 
 
-def killed_trainings(folder: Path, n_kills: int, n_in_saves: int, seed: int, changes: dict[str, Any]) -> dict[str, Any]:
-    command = [sys.executable, str(PROJECT_ROOT / "tests" / "killed_trainings.py"), str(folder)]
+Found = dict[int, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """What each case found, by parts of a step. One program runs them all: importing takes as long as a training."""
+    folder = tmp_path_factory.mktemp("killed")
+    asked = [(str(folder / str(n)), kills, in_saves, 3 + n, {"accumulate": n}) for kills, in_saves, n in CASES]
     done = subprocess.run(
-        [*command, str(n_kills), str(n_in_saves), str(seed), json.dumps(changes)],
-        capture_output=True, text=True, timeout=900, check=False,
+        [sys.executable, str(PROJECT_ROOT / "tests" / "killed_trainings.py"), json.dumps(asked)],
+        capture_output=True, text=True, timeout=1800, check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    found = map(json.loads, done.stdout.splitlines()[-len(CASES) :])
+    return {n: each for (*_, n), each in zip(CASES, found, strict=True)}
 
 
 @pytest.mark.parametrize(("n_kills", "n_in_saves", "n_parts"), CASES)
 def test_kills_leave_the_outcome_of_an_uninterrupted_training(
-    tmp_path: Path, n_kills: int, n_in_saves: int, n_parts: int
+    killed: Found, n_kills: int, n_in_saves: int, n_parts: int
 ) -> None:
-    changes = {"accumulate": n_parts}
-    found = killed_trainings(tmp_path, n_kills, n_in_saves, 3 + n_parts, changes)
+    found = killed[n_parts]
     logging.getLogger(__name__).info("kills %s, steps %s", found["kills"], found["n_lines"])
     assert len(found["kills"]) == n_kills
     assert sum(is_in_save for _, is_in_save in found["kills"]) >= min(n_in_saves, 3 if IS_FULL else 1), found["kills"]

@@ -1,7 +1,5 @@
 """Values that wait on the device."""
 
-import io
-
 import pytest
 import torch
 
@@ -21,7 +19,9 @@ EXPECTED = [Entry(3, "tuh", 7, {"loss": 1.5, "baseline_loss": 2.0}), Entry(3, ""
 
 def test_they_come_in_order_and_once() -> None:
     pending = filled()
+    assert not pending.is_empty
     assert pending.take() == EXPECTED
+    assert pending.is_empty
     assert pending.take() == []
 
 
@@ -43,21 +43,3 @@ def test_one_copy_brings_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_means_over_processes_are_taken_at_once() -> None:
     found = filled().take(lambda values: values * 2)
     assert [entry.values for entry in found] == [{"loss": 3.0, "baseline_loss": 4.0}, {"gradient_norm": 8.0}]
-
-
-def test_they_wait_on_in_a_run_that_goes_on() -> None:
-    stored, other = io.BytesIO(), Pending()
-    torch.save(filled().state_dict(), stored)
-    stored.seek(0)
-    other.load_state_dict(torch.load(stored, weights_only=True))
-    other.add(5, "tuh", 1, {"loss": torch.tensor(9.0)})
-    assert other.take() == [*EXPECTED, Entry(5, "tuh", 1, {"loss": 9.0})]
-
-
-def test_means_over_processes_wait_in_the_place_of_the_values() -> None:
-    """Another process has values that are larger by two."""
-    pending = filled()
-    pending.share(lambda values: values + 1)
-    expected = [(e.step, e.corpus, e.n_windows, {name: v + 1 for name, v in e.values.items()}) for e in EXPECTED]
-    assert pending.take() == expected
-    pending.share(lambda values: pytest.fail("nothing waits"))

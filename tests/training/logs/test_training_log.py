@@ -27,7 +27,7 @@ def log_steps(log: TrainingLog, steps: range, interval: int = INTERVAL) -> Rows:
             log.add(step, corpus, n_windows, {name: torch.tensor(v) for name, v in values.items()})
         log.add_gradient(step, torch.tensor(float(step)), {"hbn": torch.tensor(3.0), "tuh": torch.tensor(1.0)})
         if (step + 1) % interval == 0 or step + 1 == N_STEPS:
-            rows[step + 1] = log.take(step + 1)
+            rows |= log.take(step + 1)
     return rows
 
 
@@ -42,7 +42,7 @@ def mean(steps: range, corpus: str, name: str) -> float:
 
 def test_means_of_steps_and_of_three_epochs() -> None:
     rows = log_steps(new(), range(N_STEPS))
-    assert sorted(rows) == [3, 6, 9, 12, 15, 18, 20]
+    assert list(rows) == [3, 6, 7, 9, 12, 14, 15, 18, 20]
     for n_done in (3, 6, 9, 12, 15, 18, 20):
         for corpus in WEIGHTS:
             loss = mean(range(n_done - 1, n_done), corpus, "loss")
@@ -54,7 +54,7 @@ def test_means_of_steps_and_of_three_epochs() -> None:
         assert rows[n_done]["train/gradient_norm"] == n_done - 1
         assert rows[n_done]["train/gradient_share/hbn"] == 0.75
     of_epochs = {n: values for n, values in rows.items() if "train/loss_epoch" in values}
-    assert sorted(of_epochs) == [9, 15, 20], "they end with steps 7 and 14, and the last is not whole"
+    assert sorted(of_epochs) == [7, 14, 20], "the last is not whole"
     for number, n_done in enumerate(sorted(of_epochs)):
         steps = range(number * N_PER_EPOCH, min((number + 1) * N_PER_EPOCH, N_STEPS))
         for corpus in WEIGHTS:
@@ -64,12 +64,21 @@ def test_means_of_steps_and_of_three_epochs() -> None:
         )
 
 
-def test_of_epochs_between_two_looks_the_last_counts() -> None:
+def test_each_epoch_between_two_looks_has_its_means() -> None:
     log = TrainingLog(WEIGHTS, 20, 2)
-    rows = log_steps(log, range(12), interval=6)
-    assert rows[6]["train/loss_epoch/tuh"] == pytest.approx(mean(range(4, 6), "tuh", "loss"))
-    rows = log_steps(log, range(12, 19), interval=5)
-    assert rows[15]["train/loss_epoch/tuh"] == pytest.approx(mean(range(12, 14), "tuh", "loss"))
+    rows = log_steps(log, range(12), interval=6) | log_steps(log, range(12, 20), interval=5)
+    of_epochs = {n: values["train/loss_epoch/tuh"] for n, values in rows.items() if "train/loss_epoch" in values}
+    assert list(of_epochs) == [*range(2, 21, 2)]
+    for n_done, value in of_epochs.items():
+        assert value == pytest.approx(mean(range(n_done - 2, n_done), "tuh", "loss"))
+    assert "train/loss" not in rows[8], "a step that is not logged has nothing but its epoch"
+
+
+def test_a_look_between_changes_nothing() -> None:
+    log, rows = TrainingLog(WEIGHTS, N_STEPS, N_PER_EPOCH), Rows()
+    for step in range(N_STEPS):
+        rows |= log_steps(log, range(step, step + 1)) | log.look()
+    assert rows == log_steps(new(), range(N_STEPS))
 
 
 def test_the_mixture_is_that_since_the_last_look() -> None:
@@ -83,7 +92,7 @@ def test_the_mixture_is_that_since_the_last_look() -> None:
 def test_a_run_that_goes_on_logs_what_it_would_have_logged(n_done: int) -> None:
     whole = log_steps(new(), range(N_STEPS))
     first, second = new(), new()
-    rows = log_steps(first, range(n_done))
+    rows = log_steps(first, range(n_done)) | first.look()
     second.load_state_dict(first.state_dict())
     assert {**rows, **log_steps(second, range(n_done, N_STEPS))} == whole
     assert second.last_loss == whole[N_STEPS]["train/loss"]
@@ -94,18 +103,18 @@ def test_a_run_with_more_steps_goes_on_with_its_epoch() -> None:
     for step in range(10):
         for corpus, n_windows, values in drawn(step):
             short.add(step, corpus, n_windows, {name: torch.tensor(v) for name, v in values.items()})
-    assert "train/loss_epoch" in short.take(10)
+    assert "train/loss_epoch" in short.take(10)[10]
     longer = new()
     longer.load_state_dict(short.state_dict())
     rows, whole = log_steps(longer, range(10, N_STEPS)), log_steps(new(), range(N_STEPS))
-    assert rows[15]["train/loss_epoch"] == whole[15]["train/loss_epoch"]
+    assert rows[14]["train/loss_epoch"] == whole[14]["train/loss_epoch"]
 
 
 def test_a_broken_step_does_not_break_its_epoch() -> None:
     log = TrainingLog(WEIGHTS, 3, 3)
     for step, loss in enumerate([1.0, float("nan"), 3.0]):
         log.add(step, "tuh", 2, {"loss": torch.tensor(loss)})
-    assert log.take(3)["train/loss_epoch"] == 2.0
+    assert log.take(3)[3]["train/loss_epoch"] == 2.0
 
 
 def test_the_loss_of_the_last_look_is_kept() -> None:
@@ -134,5 +143,5 @@ def test_means_over_processes_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
         asked.append(values)
         return 2 * values
 
-    assert log.take(1, doubled)["train/loss"] == 2.0
+    assert log.take(1, doubled)[1]["train/loss"] == 2.0
     assert len(asked) == 1

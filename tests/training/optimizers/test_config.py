@@ -52,6 +52,8 @@ def test_layers_without_an_order_are_refused() -> None:
     said = r"optimizer\.layer_decay is 0\.5, but encoder braindecode does not say.*null.*patch_transformer"
     with pytest.raises(ValueError, match=said):
         AdamWConfig(layer_decay=0.5).check_model(adapter, BraindecodeConfig())
+    with pytest.raises(ValueError, match=r"set it to null, or start from an encoder with layers"):
+        AdamWConfig(layer_decay=0.5).check_model(adapter, BraindecodeConfig(), is_of_start=True)
 
 
 def test_nesterov_with_momentum_is_taken() -> None:

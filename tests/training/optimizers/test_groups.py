@@ -100,7 +100,7 @@ def test_a_rate_without_weights_is_refused() -> None:
 def test_an_encoder_of_one_layer_has_no_rates_by_depth() -> None:
     objective = SmallObjective()
     encoder = objective.backbone.encoder
-    encoder.depth_groups = lambda: [[], list(encoder.parameters())]  # type: ignore[method-assign]
+    encoder.depth_groups = lambda: [[], list(encoder.parameters())]
     assert parameter_groups(objective, AdamWConfig())
     with pytest.raises(ConfigError, match=r"optimizer\.layer_decay is 0\.5, but the encoder does not say"):
         parameter_groups(objective, AdamWConfig(layer_decay=0.5))

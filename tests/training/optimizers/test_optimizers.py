@@ -222,5 +222,5 @@ def test_a_closure_gives_the_loss(member: type[BaseOptimizerConfig]) -> None:
         return loss
 
     expected = float(objective(torch.ones(5, 3)).detach())
-    assert float(optimizer.step(closure).detach()) == expected  # type: ignore[arg-type, union-attr]
+    assert float(optimizer.step(closure).detach()) == expected
     assert seen["grad"] == [True]

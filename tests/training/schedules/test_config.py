@@ -34,6 +34,7 @@ SCHEDULES: TypeAdapter[ScheduleBase] = TypeAdapter(ScheduleConfig)
         ({"name": "multi_step", "milestones": [2, 2]}, r"milestones \[2.0, 2.0\] do not rise; give epochs in rising"),
         ({"name": "plateau", "mode": "max"}, "mode 'max': the lowest val/loss is the best; set mode to min"),
         ({"name": "plateau", "mode": "max", "monitor": "val/loss/tuh"}, "lowest val/loss/tuh is the best"),
+        ({"name": "plateau", "mode": "max", "monitor": "val/visible_mean_loss"}, "the lowest val/visible_mean_loss is"),
         ({"name": "plateau", "monitor": "val/r2"}, "mode 'min': the highest val/r2 is the best; set mode to max"),
         ({"name": "plateau", "monitor": "train/loss"}, "monitor 'train/loss' is no value of a validation; choose val/"),
         ({"name": "plateau", "monitor": "val/"}, "monitor 'val/' is no value of a validation"),

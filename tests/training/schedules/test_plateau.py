@@ -43,11 +43,11 @@ def test_a_loop_written_out() -> None:
     schedule = config.build(optimizer(), 1000, 10)
     schedule.step()
     found = []
-    #        best, better, not enough, one too many; NaN and worse; below the threshold, then beyond it
-    for value in (-1.0, -0.8, -0.75, -0.76, math.nan, -0.9, -0.73, -0.6):
+    #        no best, best, better, not enough, one too many; NaN and worse; below the threshold, then beyond it
+    for value in (math.nan, -1.0, -0.8, -0.75, -0.76, math.nan, -0.9, -0.73, -0.6):
         schedule.observe({"val/r2": value})
         found.append(schedule.optimizer.param_groups[0]["lr"])
-    assert found == pytest.approx([2, 2, 2, 0.2, 0.2, 0.02, 0.02, 0.02])
+    assert found == pytest.approx([2, 2, 2, 2, 0.2, 0.2, 0.02, 0.02, 0.02])
 
 
 def test_validations_of_the_warm_up_are_seen_and_not_counted() -> None:

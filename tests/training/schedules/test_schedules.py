@@ -122,7 +122,7 @@ def test_the_curve_is_that_of_a_loop(config: ScheduleBase, expected: list[float]
 
 def test_every_member_has_a_loop() -> None:
     union = TypeAdapter(ScheduleConfig).json_schema()["discriminator"]["mapping"]
-    assert {config.name for config, _ in EXPECTED} == set(union)  # type: ignore[attr-defined]
+    assert {config.name for config, _ in EXPECTED} == set(union)
 
 
 TORCH: list[tuple[ScheduleBase, Callable[[SGD], Any]]] = [
@@ -225,7 +225,7 @@ def test_short_runs_stay_positive(config: ScheduleBase, n_steps: int) -> None:
     schedule = config.build(optimizer(), n_steps, 1)
     found = rates(schedule, n_steps + 2)
     assert all(0 <= rate <= peak for one in found for rate, peak in zip(one, PEAKS, strict=True))
-    assert config.name == "trapezoid" or found[0][0] > 0  # type: ignore[attr-defined]
+    assert config.name == "trapezoid" or found[0][0] > 0
 
 
 @pytest.mark.parametrize("config", MEMBERS, ids=lambda config: config.name)

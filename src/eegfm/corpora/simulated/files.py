@@ -3,6 +3,7 @@
 import datetime
 import io
 from collections.abc import Sequence
+from typing import TypeVar
 
 import edfio
 import numpy as np
@@ -21,6 +22,7 @@ BDF_RANGE_UV, BDF_RANGE = 8388.6, 8388600
 """Physical ranges with steps of 0.1 and 0.001 microvolts. Their numbers fit the eight characters of a header field."""
 
 Signal = NDArray[np.float32]
+_Kind = TypeVar("_Kind", edfio.EdfSignal, edfio.BdfSignal)
 
 
 def edf_bytes(signal_uv: Signal, labels: Sequence[str], rate_hz: int, patient: edfio.Patient, session: str) -> bytes:
@@ -33,17 +35,7 @@ def edf_bytes(signal_uv: Signal, labels: Sequence[str], rate_hz: int, patient: e
         patient: The patient field.
         session: Administration code of the recording field.
     """
-    signals = [
-        edfio.EdfSignal(
-            np.clip(row, -EDF_RANGE_UV, EDF_RANGE_UV).astype(np.float64),
-            rate_hz,
-            label=label,
-            physical_dimension="uV",
-            physical_range=(-EDF_RANGE_UV, EDF_RANGE_UV),
-            digital_range=(-EDF_RANGE, EDF_RANGE),
-        )
-        for row, label in zip(signal_uv, labels, strict=True)
-    ]
+    signals = _signals(edfio.EdfSignal, signal_uv, labels, rate_hz, EDF_RANGE_UV, EDF_RANGE)
     file = edfio.Edf(signals, patient=patient, recording=_recording(session), data_record_duration=1)
     buffer = io.BytesIO()
     file.write(buffer)
@@ -52,21 +44,28 @@ def edf_bytes(signal_uv: Signal, labels: Sequence[str], rate_hz: int, patient: e
 
 def bdf_bytes(signal_uv: Signal, labels: Sequence[str], rate_hz: int, session: str) -> bytes:
     """Write a 24-bit BDF file with records of 1 s; arguments as for ``edf_bytes``."""
-    signals = [
-        edfio.BdfSignal(
-            np.clip(row, -BDF_RANGE_UV, BDF_RANGE_UV).astype(np.float64),
-            rate_hz,
-            label=label,
-            physical_dimension="uV",
-            physical_range=(-BDF_RANGE_UV, BDF_RANGE_UV),
-            digital_range=(-BDF_RANGE, BDF_RANGE),
-        )
-        for row, label in zip(signal_uv, labels, strict=True)
-    ]
+    signals = _signals(edfio.BdfSignal, signal_uv, labels, rate_hz, BDF_RANGE_UV, BDF_RANGE)
     file = edfio.Bdf(signals, recording=_recording(session), data_record_duration=1)
     buffer = io.BytesIO()
     file.write(buffer)
     return buffer.getvalue()
+
+
+def _signals(
+    kind: type[_Kind], signal_uv: Signal, labels: Sequence[str], rate_hz: int, range_uv: float, digital_range: int
+) -> list[_Kind]:
+    """Channels of a file, clipped to the range of its format."""
+    return [
+        kind(
+            np.clip(row, -range_uv, range_uv).astype(np.float64),
+            rate_hz,
+            label=label,
+            physical_dimension="uV",
+            physical_range=(-range_uv, range_uv),
+            digital_range=(-digital_range, digital_range),
+        )
+        for row, label in zip(signal_uv, labels, strict=True)
+    ]
 
 
 def set_bytes(signal_uv: Signal, labels: Sequence[str], rate_hz: int, name: str, events: Sequence[Event]) -> bytes:

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from eegfm.config import Amount, Count, Depth
-from eegfm.encoders.traits import EncoderConfig, Traits
+from eegfm.encoders.traits import EncoderConfig, Sight, Traits
 
 
 class ChannelwiseConfig(EncoderConfig):
@@ -39,6 +39,13 @@ class ConvConfig(ChannelwiseConfig):
 
     name: Literal["conv"] = "conv"
     kernel_size: Count = 3
+
+    @property
+    def sight(self) -> Sight:
+        """Kernels of one patch see no other; see the base class."""
+        if self.kernel_size > 1:
+            return Sight()
+        return Sight(patches=False, choice="encoder.kernel_size: 1", remedy="encoder.kernel_size: 3 (or more)")
 
     @model_validator(mode="after")
     def _kernel_has_a_middle(self) -> "ConvConfig":

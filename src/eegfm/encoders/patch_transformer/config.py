@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, model_validator
 
 from eegfm.config import Amount, Count, Depth
-from eegfm.encoders.traits import EncoderConfig, Traits, named_size
+from eegfm.encoders.traits import EncoderConfig, Sight, Traits, named_size
 
 _SIZES = {
     "nano": {"d_model": 48, "n_layers": 4, "head_size": 16},
@@ -72,6 +72,14 @@ class PatchTransformerConfig(EncoderConfig):
     position_jitter_m: NonNegativeFloat = 0.0
     n_registers: int = Field(default=0, ge=0, le=1024)
     summary: Literal["mean", "register"] = "mean"
+
+    @property
+    def sight(self) -> Sight:
+        """One layer that takes turns sees channels only; see the base class."""
+        if self.attention != "alternating" or self.n_layers > 1:
+            return Sight()
+        choice = "encoder.attention: alternating and encoder.n_layers: 1"
+        return Sight(patches=False, choice=choice, remedy="encoder.n_layers: 2 (or more), or encoder.attention: full")
 
     @model_validator(mode="before")
     @classmethod

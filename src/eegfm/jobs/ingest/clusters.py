@@ -63,7 +63,7 @@ def _dask_client(params: WorkerParams) -> Iterator[Any]:
         options = {"n_workers": None if params.n_workers == "auto" else params.n_workers, "threads_per_worker": 1}
     try:
         with deaf_to_ctrl_c():
-            client: Any = Client(**options)  # type: ignore[no-untyped-call]
+            client: Any = Client(**options)  # type: ignore[no-untyped-call]  # distributed has no types
     except OSError as error:
         raise EegfmError(
             f"ingest.workers.address: no Dask scheduler answers at {params.address}; start one with: dask scheduler"

@@ -54,6 +54,7 @@ def training_data(
     *,
     rank: int = 0,
     world_size: int = 1,
+    phase: str = "pretrain",
     logs_plan: bool = True,
 ) -> TrainingData:
     """Address the windows of a mixture and plan the steps.
@@ -64,6 +65,7 @@ def training_data(
         params: All choices.
         rank: Number of this process.
         world_size: Number of processes.
+        phase: Name of the phase, for messages.
         logs_plan: Whether to say what a step and an epoch hold.
 
     Raises:
@@ -93,7 +95,7 @@ def training_data(
         mixture_sha256=mixture_sha256(mixture),
         n_steps=n_steps,
         n_steps_per_epoch=plan.n_steps_per_epoch,
-        training=_loader(plan, whole, training, stores, n_steps, params),
+        training=_loader(plan, whole, training, stores, n_steps, params, phase),
         validation=loader,
         shown={**training, **validation},
     )
@@ -173,8 +175,9 @@ def _loader(
     stores: Stores,
     n_steps: int,
     params: PretrainParams,
+    phase: str,
 ) -> TrainingLoader:
-    device, loader = training_device(params.accelerator, "pretrain.accelerator"), params.loader
+    device, loader = training_device(params.accelerator, f"{phase}.accelerator"), params.loader
     if whole is not None and device.type == "cuda":  # the threads of the loader do not know the process's own device
         device = torch.device("cuda", torch.cuda.current_device())
     return TrainingLoader(

@@ -1,14 +1,27 @@
-"""Count the devices of a training, each of which gets a process of its own."""
+"""Count the devices of a training, each of which gets a process of its own, and look whether they suit it."""
 
 import torch
 
 from eegfm.errors import ConfigError
 from eegfm.nn.device import training_device
+from eegfm.training.bfloat16 import check_bfloat16
 from eegfm.training.config import PretrainParams
 
 
+def for_this_machine(params: PretrainParams, key: str) -> PretrainParams:
+    """Check whether this machine can do what is asked for; ``devices: auto`` becomes their number.
+
+    Raises:
+        ConfigError: See ``with_devices``.
+        TrainingError: The CPU computes wrong in bfloat16.
+    """
+    if params.precision == "bf16-mixed":
+        check_bfloat16(training_device(params.accelerator, f"{key}.accelerator", precision=params.precision))
+    return with_devices(params, key)
+
+
 def with_devices(params: PretrainParams, key: str = "pretrain") -> PretrainParams:
-    """The same parameters with a number of devices in the place of ``auto``.
+    """Put a number of devices in the place of ``auto``.
 
     Args:
         params: All choices.

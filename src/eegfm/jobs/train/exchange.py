@@ -12,20 +12,18 @@ import pandas as pd
 from pydantic import ValidationError
 from safetensors.numpy import load_file, save
 
-from eegfm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from eegfm.checkpoint import load_checkpoint, save_checkpoint
 from eegfm.config import StrictModel, first_problem
 from eegfm.errors import TrainingError
 from eegfm.files import write_atomically
+from eegfm.jobs.train.job import TrainingJob
 from eegfm.jobs.train.result import PretrainResult
 from eegfm.store.reader import SignalStore
-from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
 
 _JOB, _RESULT = "job.json", "result.json"
 _TABLES = ("mixture", "splits")
 _START, _ENCODER, _HISTORY, _ARRAYS = "start.safetensors", "encoder.safetensors", "history.parquet", "shown.safetensors"
-
-
 _Model = TypeVar("_Model", bound=StrictModel)
 
 
@@ -34,24 +32,14 @@ class RankJob:
     """A training, as each of its ranks gets it.
 
     Args:
-        params: All choices; the devices are counted.
-        mixture: Windows to draw from.
-        splits: Persons and their splits.
-        stores: Signal stores by corpus.
+        job: What is asked for; its devices are counted.
         runs: Folder of all runs.
         fingerprint: Name of the run, for comparison with the one that the rank finds.
-        start: Weights to start from, if there are any.
-        phase: Name of the phase.
     """
 
-    params: PretrainParams
-    mixture: pd.DataFrame
-    splits: pd.DataFrame
-    stores: Stores
+    job: TrainingJob
     runs: Path
     fingerprint: str
-    start: Checkpoint | None = None
-    phase: str = "pretrain"
 
 
 class _Description(StrictModel):
@@ -76,8 +64,9 @@ class _Outcome(StrictModel):
     files: dict[str, str]
 
 
-def write_job(folder: Path, job: RankJob) -> Path:
+def write_job(folder: Path, asked: RankJob) -> Path:
     """Write a job into a folder, and return the path of its description."""
+    job = asked.job
     tables = {"mixture": job.mixture, "splits": job.splits}
     for name in _TABLES:
         tables[name].to_parquet(folder / f"{name}.parquet")
@@ -88,8 +77,8 @@ def write_job(folder: Path, job: RankJob) -> Path:
     description = _Description(
         params=job.params,
         stores={corpus: str(store.folder.resolve()) for corpus, store in job.stores.items()},
-        runs=str(job.runs.resolve()),
-        fingerprint=job.fingerprint,
+        runs=str(asked.runs.resolve()),
+        fingerprint=asked.fingerprint,
         phase=job.phase,
         files=_sha256_of_files(folder, names),
     )
@@ -103,19 +92,13 @@ def read_job(path: Path) -> RankJob:
     Raises:
         TrainingError: A file is damaged, or does not fit this version.
     """
-    description = _parsed(path, _Description)
-    _check_files(path.parent, description.files)
+    said = _parsed(path, _Description)
+    _check_files(path.parent, said.files)
     mixture, splits = (pd.read_parquet(path.parent / f"{name}.parquet") for name in _TABLES)
-    return RankJob(
-        description.params,
-        mixture,
-        splits,
-        {corpus: SignalStore(Path(folder)) for corpus, folder in description.stores.items()},
-        Path(description.runs),
-        description.fingerprint,
-        load_checkpoint(path.parent / _START) if _START in description.files else None,
-        description.phase,
-    )
+    stores = {corpus: SignalStore(Path(folder)) for corpus, folder in said.stores.items()}
+    start = load_checkpoint(path.parent / _START) if _START in said.files else None
+    job = TrainingJob(said.params, mixture, splits, stores, said.phase, start)
+    return RankJob(job, Path(said.runs), said.fingerprint)
 
 
 def write_result(folder: Path, result: PretrainResult) -> None:
@@ -154,7 +137,7 @@ def read_result(folder: Path) -> PretrainResult:
 def _split_arrays(
     reconstructions: Mapping[str, Mapping[str, Any]],
 ) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, dict[str, Any]]]:
-    """Arrays by number, and plain data with the number of each array in its place."""
+    """Take arrays out, by number, and leave the number of each in its place."""
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     plain: dict[str, dict[str, Any]] = {}
     for corpus, fields in reconstructions.items():

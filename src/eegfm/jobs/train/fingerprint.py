@@ -35,8 +35,8 @@ NO_WEIGHTS = (
     *("training.state", "jobs.train.resume", "jobs.train.runs", "overwrite"),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),
     # These start processes and carry over what the others need and give.
-    *("ranks.ends", "ranks.logs", "ranks.start", "printable"),
-    *("jobs.train.devices", "jobs.train.exchange", "jobs.train.launch", "jobs.train.result"),
+    *("ranks.ends", "ranks.logs", "ranks.place", "ranks.start", "printable"),
+    *("jobs.train.devices", "jobs.train.exchange", "jobs.train.job", "jobs.train.launch", "jobs.train.result"),
 )
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""
 NO_TRAINING = {"publish"}

@@ -1,20 +1,20 @@
 """Train a module on its data to the last step, and say how it went."""
 
+import logging
 import math
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from eegfm.batch import StoredBatch
 from eegfm.errors import CheckpointError, TrainingError
 from eegfm.files import DISK_FULL, exclusive, naming
-from eegfm.jobs.train.data import TrainingData
+from eegfm.jobs.train.prepare import PreparedRun
+from eegfm.jobs.train.reconstruct import shown_windows
 from eegfm.jobs.train.resume import state_to_go_on_from
 from eegfm.jobs.train.runs import CHECKPOINTS, LOCK, busy
 from eegfm.jobs.train.start import start_metrics
+from eegfm.ranks.place import ALONE, Place
 from eegfm.stopping import deferred, stoppable
 from eegfm.training.data_module import WindowData
 from eegfm.training.logs.reconstructions import ReconstructionImages
@@ -27,6 +27,8 @@ from eegfm.training.state.checkpointing import Checkpointing
 from eegfm.training.state.content import TrainState, restore
 from eegfm.training.state.folder import StateFolder
 from eegfm.training.trainer import build_trainer, validation_interval
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,25 +46,15 @@ class Fitted:
     monitor: ThroughputMonitor
 
 
-def fit(
-    module: PretrainModule,
-    data: TrainingData,
-    directory: Path,
-    identity: Mapping[str, Any],
-    shown: Mapping[str, StoredBatch],
-    place: tuple[int, int] = (0, 1),
-) -> Fitted:
+def fit(run: PreparedRun, directory: Path, place: Place = ALONE) -> Fitted:
     """Train to the last step, from the last checkpoint if there is one, and validate after the last step.
 
-    The module has the weights that are to be published then.
+    The module of the run has the weights that are to be published then.
 
     Args:
-        module: What is trained.
-        data: Its windows.
+        run: What is trained, and its windows.
         directory: Folder of the run.
-        identity: What the run is named by.
-        shown: Windows by corpus that every validation reconstructs.
-        place: Number of this process, and number of those that share the training. The first one alone writes.
+        place: Place of this process among those that share the training. The first one alone writes.
 
     Raises:
         TrainingError: Too many losses are not finite, training was stopped before its last step, or another process
@@ -70,50 +62,43 @@ def fit(
         CheckpointError: A checkpoint is of another format, or that of the best validation is lost.
         Stopped: A signal came. A checkpoint of the last step is kept.
     """
-    monitor, best = ThroughputMonitor(), BestValidation()
+    module, monitor, best = run.module, ThroughputMonitor(), BestValidation()
     module.parts |= {"throughput": monitor, "best": best}
     folder = StateFolder(directory / CHECKPOINTS, module.params.checkpoint.keep)
-    rank, n_ranks = place
-    if n_ranks > 1:
+    if place.n_ranks > 1:
         join()
-    with nullcontext() if rank else exclusive(directory / LOCK, partial(busy, directory)):
-        state = state_to_go_on_from(module, folder, directory, identity, place)
+    with exclusive(directory / LOCK, partial(busy, directory)) if place.is_first else nullcontext():
+        state = state_to_go_on_from(module, folder, directory, run.identity, place)
         if state is not None:
             restore(module, state)
             _restore_best(best, folder, directory.name)
-        if state is None or state.step < data.n_steps:
-            images = ReconstructionImages(shown, module.params.seed)
-            state = _train(module, data, directory, state, folder, images)
-        return Fitted(_published(module, state, folder), best, monitor)
+        if state is None or state.step < run.data.n_steps or state.awaits_validation:
+            state = _train(run, directory, state, folder)
+        return Fitted(_published(module, state, best, folder), best, monitor)
 
 
-def _train(
-    module: PretrainModule,
-    data: TrainingData,
-    directory: Path,
-    first: TrainState | None,
-    folder: StateFolder,
-    images: ReconstructionImages,
-) -> TrainState:
+def _train(run: PreparedRun, directory: Path, first: TrainState | None, folder: StateFolder) -> TrainState:
     """Take the steps that are left, and validate. The state after that is the last one of the run."""
+    module, data = run.module, run.data
     monitor, best = module.parts["throughput"], module.parts["best"]
     assert isinstance(monitor, ThroughputMonitor)
     assert isinstance(best, BestValidation)
     params, first_step, validates = module.params, 0 if first is None else first.step, len(data.validation) > 0
     interval = validation_interval(params, data.n_steps) if validates else 0
-    every_steps = params.checkpoint.every_steps
+    images = ReconstructionImages(shown_windows(data, run.stores), params.seed)
     with (
         stoppable(is_program=False),
         deferred() as deferral,
         naming(directory, DISK_FULL),  # a thread writes the curves, and its errors name no file
-        Checkpointing(folder, every_steps, interval, best, deferral, first) as checkpointing,
+        Checkpointing(folder, params.checkpoint.every_steps, interval, best, deferral, first) as checkpointing,
     ):
         callbacks = [monitor, images, checkpointing]
         trainer = build_trainer(params, directory, data.n_steps, callbacks, validates=validates, first_step=first_step)
         begin_at(trainer, first_step)
         trainer.fit(module, datamodule=WindowData(data.training.from_step(first_step), data.validation))
         _refuse_early_end(trainer.global_step, data.n_steps)
-        if validates and data.n_steps % interval:
+        # The interval may have validated the last step already, but not if there was no step left to take.
+        if validates and (data.n_steps % interval or first_step == data.n_steps):
             trainer.validate(module, data.validation, verbose=False)
         return checkpointing.finish(module, data.n_steps, writes=trainer.is_global_zero)
 
@@ -127,20 +112,32 @@ def _refuse_early_end(n_done: int, n_steps: int) -> None:
 
 
 def _restore_best(best: BestValidation, folder: StateFolder, fingerprint: str) -> None:
-    """Believe the file of the best validation: it may be of a later step than the state that the run goes on from."""
-    state = folder.best(fingerprint)
-    best.load_state_dict(BestValidation().state_dict() if state is None else state.parts["best"])
+    """Believe the file of the best validation: it may be of a later step than the state that the run goes on from.
+
+    Without that file, or with one that is worse than what the state knows, the value of the state stays, so that no
+    worse validation is taken for the best.
+    """
+    found = folder.best(fingerprint)
+    if found is not None and found.parts["best"]["loss"] <= best.loss:
+        best.load_state_dict(found.parts["best"])
+    elif math.isfinite(best.loss):
+        logger.warning(
+            "%s holds no state of the best validation so far (val/loss %.6g after step %d); its value is kept, and "
+            "publish: best is refused unless a later validation is better",
+            *(folder.folder, best.loss, best.step),
+        )
 
 
-def _published(module: PretrainModule, last: TrainState, folder: StateFolder) -> TrainState:
+def _published(module: PretrainModule, last: TrainState, best: BestValidation, folder: StateFolder) -> TrainState:
     """The state whose weights are published; the module takes them over."""
     published = last
     if module.params.publish == "best":
         found = folder.best(last.fingerprint)
-        if found is None:
+        if found is None or found.parts["best"] != best.state_dict():
             raise CheckpointError(
-                f"publish: best, but {folder.folder} holds no state of the best validation; choose publish: last, or "
-                f"train again with --params={published.header.phase}.resume=false"
+                f"publish: best, but {folder.folder} holds no state of the best validation (val/loss {best.loss:.6g} "
+                f"after step {best.step}); choose publish: last, or train again with "
+                f"--params={published.header.phase}.resume=false"
             )
         published = found
     module.load_state_dict(published.module, strict=True)
@@ -150,7 +147,7 @@ def _published(module: PretrainModule, last: TrainState, folder: StateFolder) ->
 
 
 def run_metrics(module: PretrainModule, fitted: Fitted) -> dict[str, float]:
-    """Plain numbers of a finished training, see ``eegfm.jobs.train.pretrain.fit_pretraining``."""
+    """Plain numbers of a finished training, see ``eegfm.jobs.train.result.PretrainResult``."""
     monitor, published = fitted.monitor, fitted.published
     history = module.history.table()
     trained = history[history["loss"].map(math.isfinite)]

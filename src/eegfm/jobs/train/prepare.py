@@ -1,13 +1,9 @@
 """Everything of a training before its first step: who may be trained on, windows, model, statistics."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import pandas as pd
-
-from eegfm.checkpoint import Checkpoint
 from eegfm.errors import ConfigError, TrainingError
 from eegfm.inference.backbone import new_backbone
 from eegfm.inference.channels_left import with_channels_left
@@ -15,11 +11,13 @@ from eegfm.inference.encoder_code import encoder_code
 from eegfm.jobs.train.data import TrainingData, training_data
 from eegfm.jobs.train.fingerprint import named, run_identity, signals_of
 from eegfm.jobs.train.header import pretrain_header
+from eegfm.jobs.train.job import Refuse, TrainingJob, refuse_nothing
 from eegfm.jobs.train.start import Met, check_fit, check_persons, take_over
 from eegfm.nn.context import Context, objective_seed
 from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
+from eegfm.ranks.place import ALONE, Place
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
@@ -29,8 +27,6 @@ from eegfm.training.module import PretrainModule
 from eegfm.training.started import with_start
 
 _N_STATISTICS_STEPS = 16
-Refuse = Callable[[str, dict[str, Any]], None]
-"""Function of a run's fingerprint and identity that raises an error if this run must not start."""
 
 
 @dataclass(frozen=True)
@@ -46,100 +42,80 @@ class PreparedRun:
 
 @dataclass(frozen=True)
 class _Checked:
-    """A training whose tables and parameters fit together, and that has its name."""
+    """A training whose tables and parameters fit together, and that has its name.
 
-    params: PretrainParams
+    Args:
+        job: What is done: its start has completed the parameters, and what cannot be read is left out.
+        split_table: Persons and their splits.
+        met: Persons here that the start has seen.
+        data: Windows of this process.
+        fingerprint: Name of the run.
+        identity: What the run is named by.
+    """
+
+    job: TrainingJob
     split_table: SplitTable
     met: Met
-    stores: Stores
     data: TrainingData
     fingerprint: str
     identity: dict[str, Any]
 
 
-def prepare(
-    params: PretrainParams,
-    mixture: pd.DataFrame,
-    splits: pd.DataFrame,
-    stores: Stores,
-    refuse: Refuse | None = None,
-    *,
-    phase: str = "pretrain",
-    start: Checkpoint | None = None,
-    place: tuple[int, int] = (0, 1),
-) -> PreparedRun:
+def prepare(job: TrainingJob, place: Place = ALONE, refuse: Refuse = refuse_nothing) -> PreparedRun:
     """Check who may be trained on, address the windows, build the model, fit its statistics and load its start.
 
-    The windows are those of one process of several, see ``place``: its number, and how many there are.
+    Args:
+        job: What is asked for.
+        place: Place of this process: the windows are its part of them.
+        refuse: Is called as soon as the run has its name, before the model is built.
     """
-    checked = _checked(params, mixture, splits, stores, refuse, phase=phase, start=start, place=place)
-    params, data = checked.params, checked.data
+    checked = _checked(job, place, refuse)
+    job, data = checked.job, checked.data
+    params, start = job.params, job.start
     code = encoder_code(params.encoder, params.adapter, params.chosen_normalization)  # now: later edits do not count
     objective = _new_objective(params, data)
-    check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch, phase)
+    check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch, job.phase)
     report = None
     if start:
         fit_statistics = partial(_fit_statistics, objective, params, data)
-        report = take_over(objective, start, params, checked.met, phase, fit_statistics)
+        report = take_over(objective, start, params, checked.met, job.phase, fit_statistics)
     else:
         _fit_statistics(objective, params, data)
     header = pretrain_header(
         objective,
         params,
         data,
-        checked.stores,
+        job.stores,
         objective.backbone.encoder_spec,
         checked.fingerprint,
         checked.split_table,
         data.mixture,
         code,
-        phase=phase,
+        phase=job.phase,
         start=start,
         start_report=report,
     )
     module = PretrainModule(objective, params, data.weights, data.n_steps, data.n_steps_per_epoch, header)
-    return PreparedRun(module, data, checked.stores, checked.fingerprint, checked.identity)
+    return PreparedRun(module, data, job.stores, checked.fingerprint, checked.identity)
 
 
-def named_run(
-    params: PretrainParams,
-    mixture: pd.DataFrame,
-    splits: pd.DataFrame,
-    stores: Stores,
-    refuse: Refuse,
-    *,
-    phase: str,
-    start: Checkpoint | None,
-    world_size: int,
-) -> str:
-    """Fingerprint of a run, after every check that needs neither samples nor a model."""
-    place = (0, world_size)
-    checked = _checked(
-        params, mixture, splits, stores, refuse, phase=phase, start=start, place=place, logs_plan=False
-    )  # the ranks will say it
-    return checked.fingerprint
+def named_run(job: TrainingJob, n_ranks: int, refuse: Refuse) -> str:
+    """Fingerprint of a run on several devices, after every check that needs neither samples nor a model."""
+    return _checked(job, Place(0, n_ranks), refuse, logs_plan=False).fingerprint  # the first rank logs the plan
 
 
-def _checked(
-    params: PretrainParams,
-    mixture: pd.DataFrame,
-    splits: pd.DataFrame,
-    stores: Stores,
-    refuse: Refuse | None,
-    *,
-    phase: str,
-    start: Checkpoint | None,
-    place: tuple[int, int],
-    logs_plan: bool = True,
-) -> _Checked:
+def _checked(job: TrainingJob, place: Place, refuse: Refuse, *, logs_plan: bool = True) -> _Checked:
     """Check who may be trained on, address the windows, and name the run."""
-    params = with_start(params, start.header if start else None, phase)
-    split_table = SplitTable(splits)
-    split_table.check_training(mixture)
+    start, phase = job.start, job.phase
+    params = with_start(job.params, start.header if start else None, phase)
+    split_table = SplitTable(job.splits)
+    split_table.check_training(job.mixture)
     met = check_persons(start.header, split_table, params, phase) if start else Met()
-    stores = readable(stores, params.loader.verify)
-    mixture = with_channels_left(mixture, stores, lambda m: Rereference(m, params.reference, params.bad_channels))
-    data = training_data(mixture, stores, params, rank=place[0], world_size=place[1], logs_plan=logs_plan)
+    stores = readable(job.stores, params.loader.verify)
+    mixture = with_channels_left(job.mixture, stores, lambda m: Rereference(m, params.reference, params.bad_channels))
+    data = training_data(
+        mixture, stores, params, rank=place.rank, world_size=place.n_ranks, phase=phase, logs_plan=logs_plan
+    )
     if params.publish == "best" and not len(data.validation):
         raise ConfigError(
             f"{phase}.publish is best, but the mixture has no window to validate on; choose publish: last, or keep "
@@ -147,11 +123,11 @@ def _checked(
         )
     identity = run_identity(params, data, signals_of(data.mixture, stores), parents=[start] if start else [])
     fingerprint = named(identity)
-    if refuse is not None:
-        refuse(fingerprint, identity)
+    refuse(fingerprint, identity)
     if start:
         check_fit(start, params, data, phase)
-    return _Checked(params, split_table, met, stores, data, fingerprint, identity)
+    job = replace(job, params=params, mixture=data.mixture, stores=stores)
+    return _Checked(job, split_table, met, data, fingerprint, identity)
 
 
 def _new_objective(params: PretrainParams, data: TrainingData) -> Objective:

@@ -15,7 +15,12 @@ class PretrainResult:
 
     Args:
         checkpoint: Encoder weights under ``encoder.``, the objective's under ``objective.``, and the header.
-        metrics: Plain numbers, see ``fit_pretraining``.
+        metrics: Plain numbers. ``train_loss`` and ``train_r2`` (mean over the last tenth of the history),
+            ``val_loss``, ``val_baseline_loss``, ``val_r2`` and further ones of the objective (where there are
+            validation windows) with one of each per corpus, ``best_val_loss`` and ``best_step``, ``n_steps``,
+            ``published_step``, ``n_skipped_steps``, ``n_windows``, ``n_parameters``, ``n_adapter_parameters``,
+            ``windows_per_s``, ``corpus_ratio_<corpus>`` as realised; with a start ``n_matched``, ``n_missing`` and
+            ``n_unexpected`` weights, ``n_test_persons_of_start`` and ``n_validation_persons_of_start``.
         history: One row per logged step: step, loss, val_loss, lr, and the same per corpus.
         reconstructions: By corpus, arrays for a plot: see ``eegfm.objectives.base.Reconstruction``; with
             ``channel_names``, ``rate_hz`` and ``patch_samples``. Empty where the objective reconstructs nothing.

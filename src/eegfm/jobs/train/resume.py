@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eegfm.jobs.train.runs import CHECKPOINTS, shorter_runs
+from eegfm.ranks.place import ALONE, Place
 from eegfm.training.logs.loggers import copy_logs
 from eegfm.training.module import PretrainModule
 from eegfm.training.ranks import gathered
@@ -21,7 +22,7 @@ def state_to_go_on_from(
     folder: StateFolder,
     directory: Path,
     identity: Mapping[str, Any],
-    place: tuple[int, int] = (0, 1),
+    place: Place = ALONE,
 ) -> TrainState | None:
     """Find the last state of a run, and say where the training goes on.
 
@@ -33,12 +34,12 @@ def state_to_go_on_from(
         folder: States of the run.
         directory: Folder of the run.
         identity: What the run is named by.
-        place: Number of this process, and number of those that share the training. The first one chooses for all.
+        place: Place of this process among those that share the training. The first one chooses for all.
 
     Raises:
         CheckpointError: A state is of another format.
     """
-    rank, n_ranks = place
+    rank, n_ranks = place.rank, place.n_ranks
     state, source = (None, "") if rank else _chosen(module, folder, directory, identity)
     if n_ranks > 1:
         source, step = gathered([source, 0 if state is None else state.step])[0]
@@ -48,10 +49,11 @@ def state_to_go_on_from(
         return None
     assert module.header is not None, "a module of eegfm.jobs.train has a header"
     module.header = module.header.model_copy(update={"continues": state.header.continues})
-    if state.step == module.n_steps:
+    if state.step == module.n_steps and not state.awaits_validation:
         logger.info("Run %s is finished: its %d steps are not taken again", directory.name, state.step)
         return state
-    logger.info("Run %s goes on from step %d of %d", directory.name, state.step, module.n_steps)
+    first = "; the validation after that step was ended by a signal and is taken first" * state.awaits_validation
+    logger.info("Run %s goes on from step %d of %d%s", directory.name, state.step, module.n_steps, first)
     if rank == 0:
         _say_other_machine(state, module, n_ranks)
     return state
@@ -91,6 +93,7 @@ def _of_a_shorter_run(
         return None
     step, path, state = max(states, key=lambda one: (one[0], one[1].name))
     copy_logs(path, directory)
+    folder.clear()  # nothing there can be read, but for a best state that is not of what this run goes on from
     best = StateFolder(path / CHECKPOINTS, 1).best(path.name)
     if best is not None:
         folder.save_best(_renamed(best, name))

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from eegfm.errors import TrainingError
-from eegfm.files import exclusive
+from eegfm.files import exclusive, write_atomically
 from eegfm.overwrite import PARAMS_FILE, is_only_longer
+from eegfm.training.state.folder import StateFolder
 
 logger = logging.getLogger(__name__)
 
@@ -37,20 +38,51 @@ def shorter_runs(directory: Path, identity: Mapping[str, Any]) -> list[Path]:
     ]
 
 
-def prune(runs: Path, keep: int, never: Collection[str]) -> None:
-    """Remove the folders of all runs but the latest ones.
+def write_params(directory: Path, params: Mapping[str, Any], identity: Mapping[str, Any], n_steps: int) -> None:
+    """Write the parameters of a run, and what it is named by. ``eegfm.overwrite`` tells from that how two runs differ.
 
-    A run that another process trains now is kept, and so is the one whose encoder is stored.
+    Args:
+        directory: Folder of the run.
+        params: All choices, as plain data.
+        identity: What the run is named by.
+        n_steps: Optimizer steps of the run; without a state of the last of them it is unfinished.
+    """
+    content = {"params": params, "n_steps": n_steps, "mixture_sha256": identity["mixture"], "identity": identity}
+    write_atomically(directory / PARAMS_FILE, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def prune(runs: Path, keep: int, never: Collection[str]) -> None:
+    """Remove the folders of all finished runs but the latest ones, and of those that have no state to go on from.
+
+    A run that another process trains now is kept, and so is the one whose encoder is stored. An unfinished run that
+    could go on is kept with a line that names its folder.
 
     Args:
         runs: Folder of all runs.
-        keep: Number of runs that are kept, those of ``never`` among them.
+        keep: Number of runs that are kept, those of ``never`` among them, unfinished ones not.
         never: Names of runs that are kept in any case.
     """
-    latest = sorted(_runs(runs), key=lambda run: (run[0].name in never, _began_s(run[0])), reverse=True)
-    for directory, _ in latest[keep:]:
+    unfinished = {d: said for d, _ in _runs(runs) if d.name not in never and (said := _unfinished(d))}
+    finished = [directory for directory, _ in _runs(runs) if directory not in unfinished]
+    latest = sorted(finished, key=lambda directory: (directory.name in never, _began_s(directory)), reverse=True)
+    for directory in latest[keep:]:
         if directory.name not in never and _removed(directory):
             logger.info("keep_runs %d: the folder of run %s is removed", keep, directory.name)
+    for directory, said in unfinished.items():
+        logger.info(
+            "keep_runs %d: run %s is unfinished (%s) and kept; if it need not go on, remove %s",
+            keep,
+            directory.name,
+            said,
+            directory,
+        )
+
+
+def _unfinished(directory: Path) -> str:
+    """How far a run has come that is not finished and can go on; empty for every other."""
+    last = StateFolder(directory / CHECKPOINTS, 1).last_step()
+    n_steps = (_content(directory / PARAMS_FILE) or {}).get("n_steps")
+    return f"step {last} of {n_steps or 'an unknown number'}" if last is not None and last != n_steps else ""
 
 
 def _removed(directory: Path) -> bool:
@@ -66,11 +98,17 @@ def _removed(directory: Path) -> bool:
 def _runs(runs: Path) -> Iterator[tuple[Path, Any]]:
     """Folders of runs, and what each is named by. Other folders are no business of ours."""
     for file in sorted(runs.glob(f"*/{PARAMS_FILE}")):
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        yield file.parent, content.get("identity") if isinstance(content, dict) else None
+        if (content := _content(file)) is not None:
+            yield file.parent, content.get("identity")
+
+
+def _content(file: Path) -> dict[str, Any] | None:
+    """What stands in the file of a run; nothing of what is no mapping, None if it cannot be read."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else {}
 
 
 def _is_identity(made: Any) -> bool:

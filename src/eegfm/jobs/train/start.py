@@ -118,7 +118,8 @@ def take_over(
             count more.
 
     Returns:
-        JSON-ready report: the start, the names of all weights by outcome, and the persons met.
+        JSON-ready report: the start, what is accepted of it (``load``), the names of all weights by outcome,
+        and the persons met.
 
     Raises:
         CheckpointError: Weights are missing, unexpected, or of another shape.
@@ -145,6 +146,8 @@ def take_over(
         "phase": start.header.phase,
         "fingerprint": start.header.fingerprint,
         "n_steps": start.header.n_steps,
+        "weights_sha256": start.weights_sha256(),
+        "accepted": params.load.model_dump(mode="json", exclude_defaults=True),
         "summary": report.summary,
         "n_needed": report.n_needed,
         "matched": list(report.matched),

@@ -1,4 +1,4 @@
-"""One process of a training on several devices: ``python -m eegfm.jobs.train.worker JOB``, see ``launch``."""
+"""One process of a training on several devices: ``python -m eegfm.jobs.train.worker JOB``, which ``launch`` starts."""
 
 import sys
 from pathlib import Path
@@ -7,10 +7,12 @@ from typing import Any
 import torch
 
 from eegfm.errors import TrainingError
+from eegfm.jobs.train.devices import for_this_machine
 from eegfm.jobs.train.exchange import read_job, write_result
-from eegfm.jobs.train.pretrain import fit_pretraining
+from eegfm.jobs.train.pretrain import fit_here
 from eegfm.nn.device import training_device
-from eegfm.ranks.worker import Place, as_rank
+from eegfm.ranks.place import Place
+from eegfm.ranks.worker import as_rank
 
 
 def main(path: Path) -> None:
@@ -20,30 +22,21 @@ def main(path: Path) -> None:
 
 
 def _train(path: Path, place: Place) -> None:
-    job = read_job(path)
-    if training_device(job.params.accelerator).type == "cuda":
+    asked = read_job(path)
+    params = for_this_machine(asked.job.params, asked.job.phase)  # on each machine of several
+    if training_device(params.accelerator).type == "cuda":
         torch.cuda.set_device(place.local_rank)
 
     def refuse(fingerprint: str, identity: dict[str, Any]) -> None:
         """The process that started this one has refused what must not be replaced; both must mean the same run."""
-        if fingerprint != job.fingerprint:
+        if fingerprint != asked.fingerprint:
             raise TrainingError(
                 f"rank {place.rank} finds another run ({fingerprint}) than the process that started it "
-                f"({job.fingerprint}): data or code changed meanwhile, or machines differ; start it again"
+                f"({asked.fingerprint}): data or code changed meanwhile, or machines differ; start it again"
             )
 
-    result = fit_pretraining(
-        job.mixture,
-        job.stores,
-        job.params,
-        job.runs,
-        splits=job.splits,
-        phase=job.phase,
-        start=job.start,
-        refuse=refuse,
-        place=(place.rank, place.n_ranks),
-    )
-    if place.rank == 0:
+    result = fit_here(asked.job, asked.runs, refuse, place)
+    if place.is_first:
         write_result(path.parent, result)
 
 

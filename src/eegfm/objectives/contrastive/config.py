@@ -35,9 +35,9 @@ class ContrastiveConfig(PairObjectiveConfig):
     positives: Literal["partner", "label"] = "partner"
     complementary_ratio: float | None = Field(default=None, gt=0, lt=1)
 
-    def check_traits(self, traits: Traits, encoder: str) -> None:
+    def check_traits(self, traits: Traits, encoder: str, *, is_of_start: bool = False) -> None:
         """Refuse an encoder that cannot hide patches, where it must; see the base class."""
-        super().check_traits(traits, encoder)
+        super().check_traits(traits, encoder, is_of_start=is_of_start)
         if self.complementary_ratio is not None and traits.output == "window":
             raise ConfigError(
                 f"objective.complementary_ratio {self.complementary_ratio:g} hides patches, and encoder {encoder} has "

@@ -5,8 +5,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from eegfm.adapters.config import ChannelAdapterConfig
 from eegfm.config import Amount, Depth
-from eegfm.encoders.traits import EncoderConfig
+from eegfm.encoders.traits import EncoderConfig, Sight
 from eegfm.errors import ConfigError
 from eegfm.normalizations.config import Leak, NormalizationBase
 from eegfm.objectives.base_config import ObjectiveConfig
@@ -49,27 +50,66 @@ class PatchObjectiveConfig(ObjectiveConfig):
             )
         return self
 
-    def check_encoder(self, encoder: EncoderConfig, normalization: NormalizationBase | None = None) -> None:
-        """Refuse an encoder that cannot do this, or whose tokens know of masked patches; see the base class."""
-        super().check_encoder(encoder, normalization)
+    def check_encoder(
+        self,
+        encoder: EncoderConfig,
+        normalization: NormalizationBase | None = None,
+        adapter: ChannelAdapterConfig | None = None,
+        *,
+        is_of_start: bool = False,
+    ) -> None:
+        """Refuse an encoder whose tokens know of masked patches, or see none that is visible; see the base class."""
+        super().check_encoder(encoder, normalization, adapter, is_of_start=is_of_start)
         leaks = (*encoder.leaks, *(normalization or encoder.default_normalization).leaks)
-        self.check_leaks(leaks, encoder.name)
+        self.check_leaks(leaks, encoder.name, is_of_start=is_of_start)
+        if adapter is not None and adapter.has_weights:
+            why = f"behind adapter.name: {adapter.name}, which learns, whole patches are masked"
+            instead = "adapter.name: interpolate, which does not learn"
+            self.check_sight(encoder.sight, encoder.name, why, instead=instead)
 
-    def check_leaks(self, leaks: Sequence[Leak], encoder: str) -> None:
+    def check_sight(
+        self, sight: Sight, encoder: str, why: str, *, channels: bool = False, patches: bool = True, instead: str
+    ) -> None:
+        """Refuse an encoder with which no prediction would depend on a visible sample.
+
+        Args:
+            sight: Directions in which its tokens see each other.
+            encoder: Name of the encoder.
+            why: What keeps other tokens from being visible, for the message.
+            channels: Whether other channels of a masked token's patch are visible.
+            patches: Whether other patches of its channels are.
+            instead: What else to choose, for the message.
+
+        Raises:
+            ConfigError: Its tokens see nothing of what is visible; with the key, and what to set.
+        """
+        if (sight.channels and channels) or (sight.patches and patches):
+            return
+        seen = "other channels of their patch" if sight.channels else "other patches of their channels"
+        with_choice = f" with {sight.choice}" if sight.choice else ""
+        remedy = f"{sight.remedy}, or {instead}" if sight.remedy else instead
+        raise ConfigError(
+            f"objective {self.name} would train blindly: {why}, and tokens of encoder {encoder}{with_choice} see only "
+            f"{seen}; set {remedy}"
+        )
+
+    def check_leaks(self, leaks: Sequence[Leak], encoder: str, *, is_of_start: bool = False) -> None:
         """Refuse choices that let every token know of masked patches, unless ``allow_leaks``.
 
         Args:
             leaks: These choices, of the encoder and the normalization, see their ``leaks``.
             encoder: Name of the encoder.
+            is_of_start: See ``check_encoder``.
 
         Raises:
             ConfigError: There is one; with the key, and what to set.
         """
         if leaks and not self.allow_leaks:
-            remedy = ", ".join(f"{leak.key}: {leak.patchwise}" for leak in leaks)
+            others = ", ".join(f"{leak.key}: {leak.patchwise}" for leak in leaks)
+            remedy = f"start from an encoder with {others}, or set" if is_of_start else f"set {others}, or"
             raise ConfigError(
                 f"objective {self.name} masks patches, but every token of encoder {encoder} knows of the whole window, "
-                f"masked patches too, with {listed_choices(leaks)}; set {remedy}, or objective.allow_leaks: true to "
+                f"masked patches too, with {listed_choices(leaks)}; {remedy} objective.allow_leaks: true to "
                 "train as published all the same"
             )
 
@@ -102,3 +142,8 @@ class MaeConfig(PatchObjectiveConfig):
     mask: MaskConfig = RectangularVisibleMask()
     decoder_width: int = Field(default=64, gt=0, multiple_of=32)
     decoder_layers: Depth = 2
+
+    def check_sight(
+        self, sight: Sight, encoder: str, why: str, *, channels: bool = False, patches: bool = True, instead: str
+    ) -> None:
+        """Take every encoder: for each prediction the decoder looks at all visible tokens; see the base class."""

@@ -7,10 +7,8 @@ tokens, M masked tokens, K target values of one channel.
 import logging
 from abc import abstractmethod
 from collections.abc import Iterable
-from functools import partial
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
@@ -70,7 +68,7 @@ class PatchObjective(Objective):
     def __init__(self, config: PatchObjectiveConfig, backbone: Backbone) -> None:
         super().__init__(config, backbone)
         self.config = config
-        encoder, spec = backbone.encoder, backbone.encoder_spec
+        encoder = backbone.encoder
         config.check_leaks(backbone.leaks, type(encoder).__name__)
         if backbone.leaks:
             logger.warning("masked patches leak into every token, as allowed: %s", listed_choices(backbone.leaks))
@@ -83,12 +81,10 @@ class PatchObjective(Objective):
         self.targets = PatchTargets(config.target, config.of, config.high_hz, backbone)
         self.n_values = encoder.channels_per_token * self.targets.n_values
         self._places_m = {
-            name: rows_of(montage.positions(), encoder.channels_per_token) for name, montage in spec.montages.items()
+            name: rows_of(montage.positions(), encoder.channels_per_token)
+            for name, montage in backbone.encoder_spec.montages.items()
         }
-        is_mixed = _mixes_channels(config, backbone)
-        for montage, n_samples in spec.n_samples.items():
-            places_m, n_patches = self._places_m[montage], n_samples // encoder.patch_samples
-            self.masks.check(Grid(len(places_m), n_patches, partial(np.asarray, places_m), whole_patches=is_mixed))
+        _check_windows(config, self.masks, backbone)
 
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Estimate mean and standard deviation of each frequency; samples need none."""
@@ -166,20 +162,38 @@ class PatchObjective(Objective):
         }
 
 
-def _mixes_channels(config: PatchObjectiveConfig, backbone: Backbone) -> bool:
-    """Whether learned weights mix channels, so that all channels of a patch must be masked together.
-
-    Raises:
-        ConfigError: The mask cannot.
-    """
-    mixes = any(True for _ in backbone.adapter.parameters())
-    if mixes and not config.mask.hides_whole_patches:
+def _check_windows(config: PatchObjectiveConfig, masks: MaskDrawer, backbone: Backbone) -> None:
+    """Refuse windows of which nothing is masked or nothing visible, and encoders that would see nothing of it."""
+    encoder, spec = backbone.encoder, backbone.encoder_spec
+    is_mixed = any(True for _ in backbone.adapter.parameters())  # the signal is learned then
+    if is_mixed and not config.mask.hides_whole_patches:
         raise ConfigError(
             f"objective.mask.name {config.mask.name} leaves channels of a masked patch visible, and an adapter that "
             "learns could write the target of one channel into another; choose random, time_block or "
             "rectangular_visible, or adapter.name: none"
         )
-    return mixes
+    for montage, n_samples in spec.n_samples.items():
+        filled = backbone.adapter.filled_channels(montage)
+        n_channels = spec.montages[montage].n_channels
+        rows = torch.ones(1, n_channels, dtype=torch.bool) if filled is None else filled.unsqueeze(0)
+        n_rows, n_patches = int(encoder.grouped(rows).any(dim=-1).sum()), n_samples // encoder.patch_samples
+        grid = Grid(n_rows, n_patches, _nowhere, whole_patches=is_mixed)
+        masks.check(grid)
+        if is_mixed:
+            why, instead = "the adapter learns, so whole patches are masked", "an adapter without weights"
+        else:
+            why = f"windows of montage {montage} have {n_rows} x {n_patches} tokens (channels x patches)"
+            why += "" if masks.unit(grid) == "tokens" else f", of which whole {masks.unit(grid)} are masked"
+            instead = "objective.mask.name: random, or windows of more channels or patches (cuts.*.length_s)"
+        visible = {
+            "channels": n_rows > 1 and masks.unit(grid) != "patches",
+            "patches": n_patches > 1 and masks.unit(grid) != "channels",
+        }
+        config.check_sight(encoder.sight, type(encoder).__name__, why, **visible, instead=instead)
+
+
+def _nowhere() -> Places:
+    raise AssertionError("numbers of tokens do not depend on where they are")
 
 
 @torch.no_grad()

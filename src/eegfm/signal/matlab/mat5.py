@@ -11,7 +11,7 @@ import sys
 import zlib
 from math import prod
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +51,7 @@ class _Matrix(NamedTuple):
 class _Source:
     """Bytes in order, from the file or from an inflater, with the position counted."""
 
-    def __init__(self, stream: BinaryIO, order: str, position: int, *, is_file: bool) -> None:
+    def __init__(self, stream: "io.BufferedReader[Any]", order: str, position: int, *, is_file: bool) -> None:
         self._stream, self._is_file = stream, is_file
         self.order = order
         self.position = position
@@ -70,7 +70,7 @@ class _Source:
         view, n_done = out.view(np.uint8).data, 0
         while n_done < out.nbytes:
             # Read small pieces, so that an inflater does not hold a second copy of a large array.
-            n_read = self._stream.readinto(view[n_done : n_done + PIECE_BYTES])  # type: ignore[attr-defined]
+            n_read = self._stream.readinto(view[n_done : n_done + PIECE_BYTES])
             if not n_read:
                 raise DamagedFileError("it ends in the middle of a variable")
             n_done += n_read
@@ -122,7 +122,7 @@ class _Inflater(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, out: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, out: Any) -> int:  # a buffer; Python 3.11 has no type for one
         """Inflate up to ``len(out)`` bytes; 0 at the end of the stream."""
         content = b""
         while not content and not self._zlib.eof:

@@ -1,7 +1,7 @@
 """Turn the channel labels of a file into electrodes: clean the names, order them, look up their positions."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -81,7 +81,7 @@ def is_electrode(name: str, layout: Layout) -> bool:
 
 
 def possible_name(label: str) -> str | None:
-    """Electrode that a label names, alone, among words, against an ear or itself; None if it names none."""
+    """Electrode that a label names: alone, among other words, or against an ear; None if it names none."""
     known = parse(label, None)
     if known.pair and known.pair[1] in NOT_SCALP | {known.pair[0]}:
         return known.pair[0]
@@ -155,14 +155,7 @@ def resolve_channels(
     parsed, flags = _read(texts, layout, rates)
     table = electrode_table(layout)
     found = {i: p.name for i, p in enumerate(parsed) if p.name in table}
-    if not found or (raw and layout not in CAPS and NOT_SCALP.issuperset(found.values())):
-        raise _no_electrode(labels, layout, raw, flags)
-    if raw and layout in CAPS:
-        taken = set(found.values())
-        check_cap([name for name, electrode in raw_names(layout).items() if electrode in taken], layout, flags)
-    twice = _repeated(found.values())
-    if twice:
-        raise _duplicates(twice)
+    _refuse_unfit(found.values(), labels, layout, raw, flags)
     picks = sorted(found, key=lambda i: table[found[i]].order)
     electrodes = [table[found[i]] for i in picks]
     stated = {meaning_of_ref if (r := parsed[i].reference) == "unknown" else r for i in picks}
@@ -189,6 +182,19 @@ def resolve_channels(
             *(flag for electrode in shared for flag in not_in_average(electrode, montage)),
         ),
     )
+
+
+def _refuse_unfit(
+    found: Collection[str], labels: Sequence[str], layout: Layout, raw: Sequence[str], flags: Sequence[str]
+) -> None:
+    """Refuse electrodes that are none of a scalp, not those of the cap, or there twice; see ``resolve_channels``."""
+    if not found or (raw and layout not in CAPS and NOT_SCALP.issuperset(found)):
+        raise _no_electrode(labels, layout, raw, flags)
+    if raw and layout in CAPS:
+        check_cap([name for name, electrode in raw_names(layout).items() if electrode in found], layout, flags)
+    twice = _repeated(found)
+    if twice:
+        raise _duplicates(twice)
 
 
 def _read(

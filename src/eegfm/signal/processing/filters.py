@@ -61,7 +61,7 @@ class _Plan:
 
     @property
     def n_held(self) -> int:
-        """Input samples under all blocks of a batch."""
+        """Input samples that all blocks of a batch cover together."""
         return (self.n_batch * self.n_valid + 2 * self.n_guard) * self.down
 
 

@@ -5,7 +5,7 @@ Shapes: B windows of a micro-batch, N of a corpus in a validation, X width of fe
 
 import logging
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +30,7 @@ _MOST_WINDOWS = 2048
 """Windows of a corpus that are measured; memory and time grow with their square."""
 _SMALLEST_RANK, _SMALLEST_SD = 2.0, 1e-3
 _ENOUGH = 10
-"""Windows and dimensions from which a low rank tells anything."""
+"""Windows, and dimensions, of which a low rank tells anything."""
 
 
 class FeatureBatch(NamedTuple):
@@ -55,10 +55,22 @@ class FeatureBatch(NamedTuple):
 
 
 class FeatureMeasures:
-    """Pooled features of one validation, kept on the device, and their measures at its end."""
+    """Pooled features of a validation, kept on the device, and their measures at its end.
 
-    def __init__(self) -> None:
+    A corpus whose features collapse gives one warning, at the validation that first sees it.
+
+    Args:
+        weights: Share of each corpus, for means over the mixture.
+    """
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self._weights = weights
         self._batches: list[FeatureBatch] = []
+        self._warned: set[str] = set()
+
+    def forget(self) -> None:
+        """Begin a validation."""
+        self._batches = []
 
     @torch.no_grad()
     def add(self, step: int, batch: StoredBatch, output: LossOutput, objective: Objective) -> None:
@@ -73,7 +85,6 @@ class FeatureMeasures:
             output: What the objective gave for them.
             objective: In evaluation mode, with the weights that are validated.
         """
-        assert not objective.training, "a validation is under way"
         shown = None if output.features is None else output.features.features.pooled.float()
         is_whole = shown is not None and objective.encodes_untouched
         whole = shown if shown is not None and is_whole else objective.backbone(batch).features.pooled.float()
@@ -86,22 +97,32 @@ class FeatureMeasures:
             whole, persons = whole[: len(whole) // 2], persons[: len(persons) // 2]
         self._batches.append(FeatureBatch(step, batch["corpus"], pairing, whole, persons, compared))
 
-    def by_corpus(self) -> dict[str, dict[str, float]]:
-        """Measures by corpus and name. This waits for the device."""
-        corpora = sorted({batch.corpus for batch in self._batches})
-        return {c: measures([b for b in self._batches if b.corpus == c]) for c in corpora}
+    def take(
+        self, step: int, history: History, gather: Callable[[Any], list[Any]] | None = None, *, warns: bool = True
+    ) -> dict[str, float]:
+        """Named measures of the validation, whose features are forgotten. This waits for the device.
 
-    def plain(self) -> list[dict[str, Any]]:
-        """What is kept as plain data, for other processes. This waits for the device."""
-        return [{name: _packed(value) for name, value in batch._asdict().items()} for batch in self._batches]
+        The mean of a measure over the mixture is over the corpora that have it.
 
-    @classmethod
-    def merged(cls, plain: Iterable[list[dict[str, Any]]]) -> "FeatureMeasures":
-        """Put together what several processes keep, in the order of one process."""
-        whole = cls()
-        found = [FeatureBatch(**{name: _unpacked(value) for name, value in one.items()}) for of in plain for one in of]
-        whole._batches = sorted(found, key=lambda batch: (batch.step, batch.corpus))
-        return whole
+        Args:
+            step: Steps taken so far.
+            history: Rows so far: those of the first validation tell what a standard deviation has shrunk from.
+            gather: Gives the plain data of all processes; None in one process.
+            warns: Whether this process warns of a collapse.
+        """
+        batches, self._batches = self._batches, []
+        if gather is not None:
+            batches = _merged(gather([_plain(batch) for batch in batches]))
+        of_corpus = {c: [b for b in batches if b.corpus == c] for c in sorted({b.corpus for b in batches})}
+        by_corpus = {corpus: measures(own) for corpus, own in of_corpus.items()}
+        for corpus, own in of_corpus.items() if warns else ():
+            why = _collapse(own, by_corpus[corpus], history)
+            if why and corpus not in self._warned:
+                self._warned.add(corpus)
+                logger.warning("Step %d: the features of %s collapse: %s", step, corpus, why)
+        names = sorted({name for values in by_corpus.values() for name in values})
+        having = {n: {c: {n: values[n]} for c, values in by_corpus.items() if n in values} for n in names}
+        return named(VAL, {n: mixed(of, self._weights)[n] for n, of in having.items()}, by_corpus)
 
 
 def measures(batches: list[FeatureBatch]) -> dict[str, float]:
@@ -130,43 +151,17 @@ def measures(batches: list[FeatureBatch]) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def named_measures(by_corpus: Mapping[str, Mapping[str, float]], weights: Mapping[str, float]) -> dict[str, float]:
-    """Names as ``val/effective_rank``, the mean over the mixture, and ``val/effective_rank/<corpus>``.
-
-    The mean of a measure is over the corpora that have it.
-    """
-    names = sorted({name for values in by_corpus.values() for name in values})
-    of_mixture = {
-        name: mixed({c: {name: values[name]} for c, values in by_corpus.items() if name in values}, weights)[name]
-        for name in names
-    }
-    return named(VAL, of_mixture, by_corpus)
-
-
-class CollapseWarning:
-    """One warning for each corpus whose features collapse, at the validation that first sees it."""
-
-    def __init__(self) -> None:
-        self._warned: set[str] = set()
-
-    def look(self, step: int, by_corpus: Mapping[str, Mapping[str, float]], history: History) -> None:
-        """Compare the measures with their bounds; of a run that goes on, ``history`` tells of its first validation."""
-        for corpus, values in by_corpus.items():
-            why = self._why(corpus, values, history)
-            if why and corpus not in self._warned:
-                self._warned.add(corpus)
-                logger.warning("Step %d: the features of %s collapse: %s", step, corpus, why)
-
-    @staticmethod
-    def _why(corpus: str, values: Mapping[str, float], history: History) -> str:
-        if RANK not in values:
-            return ""
-        if values[RANK] < _SMALLEST_RANK:
-            return f"their effective rank is {values[RANK]:.3g}, below {_SMALLEST_RANK:g}"
-        first = history.first(*history_columns({f"{VAL}/{SD}/{corpus}": 0.0}))
-        if first is not None and values[SD] < _SMALLEST_SD * first:
-            return f"their standard deviation is {values[SD]:.3g}, and was {first:.3g} in the first validation"
+def _collapse(batches: list[FeatureBatch], values: Mapping[str, float], history: History) -> str:
+    """Why the features of a corpus count as collapsed; empty if they do not."""
+    if RANK not in values:
         return ""
+    highest = min(sum(len(batch.features) for batch in batches) - 1, batches[0].features.shape[1])
+    if values[RANK] < _SMALLEST_RANK and highest >= _ENOUGH:
+        return f"their effective rank is {values[RANK]:.3g} of at most {highest}, below {_SMALLEST_RANK:g}"
+    first = history.first(*history_columns({f"{VAL}/{SD}/{batches[0].corpus}": 0.0}))
+    if first is not None and values[SD] < _SMALLEST_SD * first:
+        return f"their standard deviation is {values[SD]:.3g}, and was {first:.3g} in the first validation"
+    return ""
 
 
 def _rows(parts: list[Tensor]) -> Tensor:
@@ -186,15 +181,24 @@ def _spread(n_rows: int) -> Tensor:
     return torch.linspace(0, n_rows - 1, _MOST_WINDOWS, dtype=torch.float64).round().long()
 
 
-def _packed(value: Any) -> Any:
-    """A tensor as text, with its type and shape; JSON takes the rest as it is."""
-    if not isinstance(value, Tensor):
-        return value
-    array = value.cpu().numpy()
-    return {"dtype": str(array.dtype), "shape": list(array.shape), "bytes": b64encode(array.tobytes()).decode()}
+def _plain(batch: FeatureBatch) -> dict[str, Any]:
+    """What ``json`` takes: tensors as text, with type and shape."""
+    found = batch._asdict()
+    for name, value in found.items():
+        if isinstance(value, Tensor):
+            array = value.cpu().numpy()
+            text = b64encode(array.tobytes()).decode()
+            found[name] = {"dtype": str(array.dtype), "shape": list(array.shape), "bytes": text}
+    return found
 
 
-def _unpacked(value: Any) -> Any:
+def _merged(plain: Iterable[Iterable[dict[str, Any]]]) -> list[FeatureBatch]:
+    """Batches of all processes, in the order of one process."""
+    found = [FeatureBatch(**{name: _value(value) for name, value in one.items()}) for of in plain for one in of]
+    return sorted(found, key=lambda batch: (batch.step, batch.corpus))
+
+
+def _value(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     array = np.frombuffer(b64decode(value["bytes"]), dtype=value["dtype"]).reshape(value["shape"])

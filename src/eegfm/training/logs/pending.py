@@ -1,7 +1,7 @@
 """Logged values that are still on the device, so that no step waits for it."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,25 +42,17 @@ class Pending:
         if not self._waiting:
             return []
         waiting, self._waiting = self._waiting, []
-        device = waiting[-1][-1].device  # values of a state that was loaded are on the CPU
-        together = torch.cat([values.to(device) for *_, values in waiting])
+        together = torch.cat([values for *_, values in waiting])
         numbers = iter((together if reduce is None else reduce(together)).tolist())
         return [
             Entry(step, corpus, n_windows, {name: next(numbers) for name in names})
             for step, corpus, n_windows, names, _ in waiting
         ]
 
-    def share(self, reduce: Reduce) -> None:
-        """Put means over all processes in the place of the values that wait; nothing waits for the device.
-
-        Args:
-            reduce: Called once with all values in a row; every process calls it with as many.
-        """
-        if self._waiting:
-            device = self._waiting[-1][-1].device
-            shared = reduce(torch.cat([values.to(device) for *_, values in self._waiting]))
-            parts = iter(torch.split(shared, [len(entry[3]) for entry in self._waiting]))
-            self._waiting = [(*entry[:4], next(parts)) for entry in self._waiting]
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._waiting
 
     def averages(self) -> Averages:
         """Bring all values to the host, and forget them: their means by corpus. This waits for the device."""
@@ -68,21 +60,3 @@ class Pending:
         for entry in self.take():
             averages.add(entry.corpus, entry.values, entry.n_windows)
         return averages
-
-    def state_dict(self) -> dict[str, Any]:
-        """The values that wait, on the CPU, and whose they are."""
-        fields = ("step", "corpus", "n_windows", "names", "values")
-        return {"waiting": [dict(zip(fields, [*rest, values.cpu()], strict=True)) for *rest, values in self._waiting]}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Let the values of others wait."""
-        self._waiting = [
-            (
-                int(of["step"]),
-                str(of["corpus"]),
-                int(of["n_windows"]),
-                [str(name) for name in of["names"]],
-                of["values"],
-            )
-            for of in state["waiting"]
-        ]

@@ -1,15 +1,42 @@
-"""Lines about the progress of a training whose output is a file, a pipe or a notebook."""
+"""Progress of a training: a bar on a terminal, lines where the output is a file, a pipe or a notebook."""
 
 import logging
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import TQDMProgressBar
 
 from eegfm.batch import TrainStep
 from eegfm.progress import Ticker, span_text
 from eegfm.training.logs.training_log import TrainingLog
 
 logger = logging.getLogger(__name__)
+
+
+class StepBar(TQDMProgressBar):
+    """Lightning's bar, which counts the steps of the plan: a training that goes on does not begin at zero.
+
+    Args:
+        n_steps: Optimizer steps in all.
+        first_step: Steps that were taken already.
+    """
+
+    def __init__(self, n_steps: int, first_step: int = 0) -> None:
+        super().__init__()
+        self._n_steps, self._first_step = n_steps, first_step
+
+    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
+        """Show the steps that were taken already. Speed and time left are those of this process."""
+        bar = self.train_progress_bar
+        bar.total, bar.initial, bar.n = self._n_steps, self._first_step, self._first_step
+        bar.refresh()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Show the number of the step."""
+        step: TrainStep = batch
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, step.number)
 
 
 class ProgressLines(Callback):
@@ -20,16 +47,22 @@ class ProgressLines(Callback):
 
     Args:
         n_steps: Optimizer steps in all.
+        first_step: Steps that were taken already.
     """
 
-    def __init__(self, n_steps: int) -> None:
-        self._n_steps = n_steps
+    def __init__(self, n_steps: int, first_step: int = 0) -> None:
+        self._n_steps, self._first_step = n_steps, first_step
         self._ticker: Ticker | None = None
         self._n_timed = self._n_windows = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Say that the training begins."""
-        if trainer.is_global_zero:
+        """Say that the training begins, or with which step it goes on."""
+        if not trainer.is_global_zero:
+            return
+        if self._first_step:
+            numbers = (self._first_step + 1, self._n_steps, self._n_steps - self._first_step)
+            logger.info("Training goes on: step %d of %d, %d left, on %s", *numbers, pl_module.device)
+        else:
             logger.info("Training begins: %d steps on %s", self._n_steps, pl_module.device)
 
     def on_train_batch_end(

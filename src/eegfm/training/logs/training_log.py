@@ -18,8 +18,11 @@ _OF_CORPUS = "gradient_norm/"
 class TrainingLog:
     """Collect values of every step without waiting for the device, and name them at the logged steps.
 
-    An epoch is a pass of the plan: the number of a step tells its epoch. The means of an epoch come with the first
-    logged step that is not before its end. Micro-batches whose values are not finite do not count in them.
+    An epoch is a pass of the plan: the number of a step tells its epoch. The means of an epoch belong to its last step
+    and are known with the first look behind it. Micro-batches whose values are not finite do not count in them.
+
+    A state holds no values that wait: ``look`` comes before every save, so that what the log knew of the steps before
+    is written before.
 
     Args:
         weights: Declared share of each corpus, for means over the mixture.
@@ -31,6 +34,7 @@ class TrainingLog:
         self._weights, self._n_steps, self._n_steps_per_epoch = weights, n_steps, n_steps_per_epoch
         self._pending = Pending()
         self._epoch, self._of_epoch = 0, Averages()
+        self._n_windows = Counter[str]()
         self.last_loss: float | None = None
         """Loss of the last logged step."""
 
@@ -43,7 +47,7 @@ class TrainingLog:
         norms = {_GRADIENT_NORM: norm} | {f"{_OF_CORPUS}{corpus}": value for corpus, value in of_corpora.items()}
         self._pending.add(step, "", 0, norms)
 
-    def take(self, n_done: int, reduce: Reduce | None = None) -> dict[str, float]:
+    def take(self, n_done: int, reduce: Reduce | None = None) -> dict[int, dict[str, float]]:
         """Bring everything to the host. This waits for the device.
 
         Args:
@@ -51,65 +55,71 @@ class TrainingLog:
             reduce: Gives means over processes.
 
         Returns:
-            Named values of the last step, and of the epoch that ended last since the look before.
+            Named values by number of steps taken, in ascending order: those of epochs that ended since the look before,
+            and those of the last step.
         """
-        last, n_windows = Averages(), Counter[str]()
-        norms: dict[str, float] = {}
-        of_epoch: dict[str, float] = {}
-        for entry in self._pending.take(reduce):
-            is_last = entry.step + 1 == n_done
-            if not entry.corpus:
-                norms = entry.values if is_last else norms
-                continue
-            of_epoch |= self._count(entry)
-            n_windows[entry.corpus] += entry.n_windows
-            if is_last:
+        entries, found = self._look(reduce)
+        last, norms = Averages(), dict[str, float]()
+        for entry in (entry for entry in entries if entry.step + 1 == n_done):
+            if entry.corpus:
                 last.add(entry.corpus, entry.values, entry.n_windows)
-        if n_done == self._end_of_epoch():
-            of_epoch |= self._end_epoch()
-        elif n_done == self._n_steps:  # the last epoch, which may go on one day: nothing of it is forgotten
-            of_epoch |= means(TRAIN, self._of_epoch, self._weights, of_epoch=True)
-        values = means(TRAIN, last, self._weights) | _of_gradient(norms) | shares(n_windows, "mixture") | of_epoch
+            else:
+                norms = entry.values
+        values = means(TRAIN, last, self._weights) | _of_gradient(norms) | shares(self._n_windows, "mixture")
+        self._n_windows = Counter()
+        of_epoch = found.pop(n_done, {})
+        if not of_epoch and n_done == self._n_steps:  # may go on one day: nothing of the epoch is forgotten
+            of_epoch = means(TRAIN, self._of_epoch, self._weights, of_epoch=True)
         self.last_loss = values.get(f"{TRAIN}/loss", self.last_loss)
-        return values
+        return {**found, n_done: values | of_epoch}
 
-    def share(self, reduce: Reduce) -> None:
-        """Put means over processes in the place of values that wait: the state of one is then that of all."""
-        self._pending.share(reduce)
+    def look(self, reduce: Reduce | None = None) -> dict[int, dict[str, float]]:
+        """Bring what waits to the host, between two logged steps. This waits for the device.
+
+        Args:
+            reduce: Gives means over processes: the state of one is then that of all.
+
+        Returns:
+            Named means of the epochs that ended since the look before, by number of steps taken.
+        """
+        return self._look(reduce)[1]
 
     def state_dict(self) -> dict[str, Any]:
-        """Values that wait, and the sums of the running epoch. Of several processes, ``share`` comes first."""
-        of_epoch = self._of_epoch.state_dict()
+        """The sums of the running epoch, and what was counted since the last logged step."""
+        assert self._pending.is_empty, "a look comes before a save"
         return {
-            "pending": self._pending.state_dict(),
             "epoch": self._epoch,
-            "of_epoch": of_epoch,
+            "of_epoch": self._of_epoch.state_dict(),
+            "n_windows": dict(self._n_windows),
             "last_loss": self.last_loss,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where another log was."""
-        self._pending.load_state_dict(state["pending"])
         self._epoch, self.last_loss = int(state["epoch"]), state["last_loss"]
         self._of_epoch.load_state_dict(state["of_epoch"])
+        self._n_windows = Counter({str(corpus): int(n) for corpus, n in state["n_windows"].items()})
 
-    def _count(self, entry: Entry) -> dict[str, float]:
-        """Count a micro-batch in its epoch; the means of the epoch before, if it ends with that."""
-        ended: dict[str, float] = {}
-        if entry.step >= self._end_of_epoch():
-            ended = self._end_epoch()
-            self._epoch = entry.step // self._n_steps_per_epoch
-        if all(map(math.isfinite, entry.values.values())):
-            self._of_epoch.add(entry.corpus, entry.values, entry.n_windows)
-        return ended
+    def _look(self, reduce: Reduce | None) -> tuple[list[Entry], dict[int, dict[str, float]]]:
+        """All that waited, and the means of epochs that ended meanwhile."""
+        entries, ended = self._pending.take(reduce), dict[int, dict[str, float]]()
+        for entry in entries:
+            self._end_epoch_before(entry.step, ended)
+            if entry.corpus:
+                self._n_windows[entry.corpus] += entry.n_windows
+                if all(map(math.isfinite, entry.values.values())):
+                    self._of_epoch.add(entry.corpus, entry.values, entry.n_windows)
+        if entries:
+            self._end_epoch_before(entries[-1].step + 1, ended)
+        return entries, ended
 
-    def _end_of_epoch(self) -> int:
-        return (self._epoch + 1) * self._n_steps_per_epoch
-
-    def _end_epoch(self) -> dict[str, float]:
-        ended = means(TRAIN, self._of_epoch, self._weights, of_epoch=True)
-        self._epoch, self._of_epoch = self._epoch + 1, Averages()
-        return ended
+    def _end_epoch_before(self, step: int, ended: dict[int, dict[str, float]]) -> None:
+        """Note the means of the running epoch if this step, counted from 0, is not in it."""
+        epoch = step // self._n_steps_per_epoch
+        if epoch != self._epoch:
+            if values := means(TRAIN, self._of_epoch, self._weights, of_epoch=True):
+                ended[(self._epoch + 1) * self._n_steps_per_epoch] = values
+            self._epoch, self._of_epoch = epoch, Averages()
 
 
 def means(stage: str, averages: Averages, weights: Mapping[str, float], *, of_epoch: bool = False) -> dict[str, float]:

@@ -8,7 +8,7 @@ from eegfm.training.optimizers.groups import parameter_groups
 
 
 def build_adam(config: AdamConfig, objective: Objective) -> Optimizer:
-    """Adam over all parameters, in one call per group and step."""
+    """Build Adam over all parameters; a step is one call per group."""
     return Adam(
         parameter_groups(objective, config), lr=config.learning_rate, betas=config.betas, eps=config.eps, fused=True
     )

@@ -8,7 +8,7 @@ from eegfm.training.optimizers.groups import parameter_groups
 
 
 def build_adamw(config: AdamWConfig, objective: Objective) -> Optimizer:
-    """AdamW over all parameters, in one call per group and step."""
+    """Build AdamW over all parameters; a step is one call per group."""
     return AdamW(
         parameter_groups(objective, config), lr=config.learning_rate, betas=config.betas, eps=config.eps, fused=True
     )

@@ -44,22 +44,29 @@ class BaseOptimizerConfig(Buildable):
     learning_rates: LearningRates = LearningRates()
     layer_decay: float | None = Field(default=None, gt=0, le=1)
 
-    def check_model(self, adapter: ChannelAdapterConfig, encoder: EncoderConfig) -> None:
+    def check_model(self, adapter: ChannelAdapterConfig, encoder: EncoderConfig, *, is_of_start: bool = False) -> None:
         """Refuse rates of parts that have no weights, before anything is built.
+
+        Args:
+            adapter: The adapter.
+            encoder: The encoder.
+            is_of_start: Whether the weights that a phase starts from decide both, so that no parameter changes them.
 
         Raises:
             ConfigError: The adapter has a rate and no weights, or layers have rates and no order.
         """
+        choose = "start from an encoder with" if is_of_start else "choose"
         rate = self.learning_rates.adapter
         if rate is not None and not adapter.has_weights:
             raise ConfigError(
                 f"optimizer.learning_rates.adapter is {rate:g}, but adapter {adapter.name} has no weights; leave it "
-                "out, or choose an adapter that has some (adapter.name: perceiver)"
+                f"out, or {choose} an adapter that has some (adapter.name: perceiver)"
             )
         if self.layer_decay is not None and not encoder.has_depth_groups:
             raise ConfigError(
                 f"optimizer.layer_decay is {self.layer_decay:g}, but encoder {encoder.name} does not say which of its "
-                "layers come first; set it to null, or choose an encoder with layers (encoder.name: patch_transformer)"
+                "layers come first; set it to null, or "
+                f"{'start from' if is_of_start else 'choose'} an encoder with layers (encoder.name: patch_transformer)"
             )
 
 
@@ -87,12 +94,22 @@ class SgdConfig(BaseOptimizerConfig):
         return self
 
 
-class AdamConfig(BaseOptimizerConfig):
-    """Adam (Kingma and Ba, arXiv 1412.6980), torch's own.
+class AdamBaseConfig(BaseOptimizerConfig):
+    """Base of Adam and of the optimizers that build on its step.
 
     Args:
         betas: Decay of the running means of gradient and squared gradient.
-        eps: Added to the denominator.
+        eps: Added to the denominator of Adam's step.
+    """
+
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    eps: Rate = 1e-8
+
+
+class AdamConfig(AdamBaseConfig):
+    """Adam (Kingma and Ba, arXiv 1412.6980), torch's own.
+
+    Args:
         weight_decay: Is added to the gradient, times the weight (L2), so that Adam rescales it; ``adamw`` does not.
     """
 
@@ -100,17 +117,13 @@ class AdamConfig(BaseOptimizerConfig):
 
     name: Literal["adam"] = "adam"
     learning_rate: Rate = 1e-3
-    betas: tuple[Beta, Beta] = (0.9, 0.999)
-    eps: Rate = 1e-8
     weight_decay: Decay = 0.0
 
 
-class AdamWConfig(BaseOptimizerConfig):
+class AdamWConfig(AdamBaseConfig):
     """AdamW (Loshchilov and Hutter, arXiv 1711.05101), torch's own.
 
     Args:
-        betas: Decay of the running means of gradient and squared gradient.
-        eps: Added to the denominator.
         weight_decay: Times the learning rate, the share of a weight that each step takes away.
     """
 
@@ -119,16 +132,13 @@ class AdamWConfig(BaseOptimizerConfig):
     name: Literal["adamw"] = "adamw"
     learning_rate: Rate = 3e-3
     betas: tuple[Beta, Beta] = (0.9, 0.98)
-    eps: Rate = 1e-8
     weight_decay: Decay = 0.05
 
 
-class LambConfig(BaseOptimizerConfig):
+class LambConfig(AdamBaseConfig):
     """LAMB (You et al., arXiv 1904.00962): Adam whose step of a matrix is as long as the matrix, times the rate.
 
     Args:
-        betas: Decay of the running means of gradient and squared gradient.
-        eps: Added to the denominator.
         weight_decay: Is added to Adam's step, times the weight, before its length is measured.
         trust_clip: Largest ratio of the length of a weight to that of its step; None for no limit.
         bias_correction: Divide the running means by the weight that they have in their first steps.
@@ -140,7 +150,6 @@ class LambConfig(BaseOptimizerConfig):
 
     name: Literal["lamb"] = "lamb"
     learning_rate: Rate = 2e-3
-    betas: tuple[Beta, Beta] = (0.9, 0.999)
     eps: Rate = 1e-6
     weight_decay: Decay = 0.01
     trust_clip: Rate | None = None
@@ -148,7 +157,7 @@ class LambConfig(BaseOptimizerConfig):
     adapt_all: bool = False
 
 
-class MuonConfig(BaseOptimizerConfig):
+class MuonConfig(AdamBaseConfig):
     """Muon for the matrices of the encoder's layers, AdamW for everything else; both are torch's own.
 
     Muon (K. Jordan, kellerjordan.github.io/posts/muon; Liu et al., arXiv 2502.16982) takes, of each matrix, a step of
@@ -162,8 +171,6 @@ class MuonConfig(BaseOptimizerConfig):
         rate_scale: ``match_rms_adamw`` scales a matrix's rate so that its step is as long as AdamW's, and one learning
             rate fits both. ``original`` scales by the root of rows over columns, if that is more than 1.
         adamw_rate_ratio: Learning rate of AdamW over that of Muon.
-        betas: AdamW's decay of the running means of gradient and squared gradient.
-        eps: AdamW's; added to the denominator.
         weight_decay: Times the learning rate, the share of a weight that each step takes away, with both.
     """
 
@@ -177,7 +184,6 @@ class MuonConfig(BaseOptimizerConfig):
     rate_scale: Literal["match_rms_adamw", "original"] = "match_rms_adamw"
     adamw_rate_ratio: Rate = 1.0
     betas: tuple[Beta, Beta] = (0.9, 0.98)
-    eps: Rate = 1e-8
     weight_decay: Decay = 0.05
 
 

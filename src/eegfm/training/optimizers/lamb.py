@@ -5,7 +5,6 @@ r = (m / (1 - β1^t)) / (sqrt(v / (1 - β2^t)) + ε) + λ x, and x ← x - lr * 
 The ratio is 1 where one of the lengths is zero.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.adam import adam
 
 from eegfm.objectives.base import Objective
+from eegfm.training.optimizers.base import OwnOptimizer
 from eegfm.training.optimizers.config import LambConfig
 from eegfm.training.optimizers.groups import parameter_groups
 
@@ -22,12 +22,12 @@ _NO_CORRECTION = 1e9
 
 
 def build_lamb(config: LambConfig, objective: Objective) -> Optimizer:
-    """LAMB over all parameters."""
+    """Build LAMB over all parameters."""
     groups = [{**group, "adapts": group["decays"] or config.adapt_all} for group in parameter_groups(objective, config)]
     return Lamb(groups, config)
 
 
-class Lamb(Optimizer):
+class Lamb(OwnOptimizer):
     """Adam whose step of each matrix is as long as the matrix, times the learning rate.
 
     A step never waits for the device: lengths, their ratios and the number of steps of each parameter stay there. A
@@ -44,20 +44,14 @@ class Lamb(Optimizer):
         defaults = {"lr": config.learning_rate, "fused": True, **{name: getattr(config, name) for name in names}}
         super().__init__(groups, defaults)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Take one step; ``closure`` computes the loss again, as in torch's optimizers."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+    def move(self) -> None:
+        """Move all weights that have a gradient, group by group."""
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             if parameters:
-                self._move(group, parameters)
-        return loss
+                self._move_group(group, parameters)
 
-    def _move(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
+    def _move_group(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
         update = self._adam_step(group, parameters)
         if group["weight_decay"]:
             torch._foreach_add_(update, parameters, alpha=group["weight_decay"])
@@ -110,7 +104,7 @@ def _zeros_like_all(tensors: list[Tensor]) -> list[Tensor]:
 
 
 def trust_ratios(weights: list[Tensor], steps: list[Tensor], clip: float | None) -> Tensor:
-    """(n,) length of each weight over that of its step, at most ``clip``; 1 where one of the two is zero."""
+    """Divide the length of each weight by that of its step: (n,) ratios up to ``clip``, 1 where a length is zero."""
     of_weights, of_steps = (torch.stack(list(torch._foreach_norm(tensors))) for tensors in (weights, steps))
     ratios = torch.where((of_weights > 0) & (of_steps > 0), of_weights / of_steps, 1.0)
     return ratios if clip is None else ratios.clamp(max=clip)

@@ -1,18 +1,17 @@
 """Muon for the matrices of the encoder's layers, AdamW for everything else, as one optimizer."""
 
-from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch.optim import AdamW, Muon, Optimizer
 
 from eegfm.objectives.base import Objective
+from eegfm.training.optimizers.base import OwnOptimizer
 from eegfm.training.optimizers.config import MuonConfig
 from eegfm.training.optimizers.groups import parameter_groups
 
 
 def build_muon(config: MuonConfig, objective: Objective) -> Optimizer:
-    """Muon and AdamW over all parameters.
+    """Build Muon and AdamW over all parameters.
 
     Groups of Muon come first; their names end in ``.muon``. Matrices of layers that never decay, such as look-up
     tables, are AdamW's. So is everything in the adapter: its first map reads samples, as an embedding does.
@@ -31,7 +30,7 @@ def build_muon(config: MuonConfig, objective: Objective) -> Optimizer:
     return MuonAdamW(by_muon, by_adamw, config)
 
 
-class MuonAdamW(Optimizer):
+class MuonAdamW(OwnOptimizer):
     """Torch's Muon and AdamW behind one list of groups and one state.
 
     Args:
@@ -55,16 +54,10 @@ class MuonAdamW(Optimizer):
         self._parts = (muon, adamw)
         self._share()
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Take one step of both; ``closure`` computes the loss again, as in torch's optimizers."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+    def move(self) -> None:
+        """Take a step of Muon and one of AdamW."""
         for part in self._parts:
             part.step()
-        return loss
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over groups and state, as ``load_state_dict`` asks."""

@@ -8,7 +8,7 @@ from eegfm.training.optimizers.groups import parameter_groups
 
 
 def build_sgd(config: SgdConfig, objective: Objective) -> Optimizer:
-    """SGD over all parameters.
+    """Build SGD over all parameters.
 
     Few calls per step, but not one: torch's fused SGD fails when a parameter that was frozen is released.
     """

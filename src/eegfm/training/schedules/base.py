@@ -30,18 +30,18 @@ class Schedule:
         self._set_rates()
 
     def observe(self, values: Mapping[str, float]) -> None:
-        """Hear of the values of a validation, by their names in the logs. Only some schedules listen."""
+        """Take note of the values of a validation, by their names in the logs. Most schedules need none of them."""
 
     def factor(self) -> float:
         """Learning rate of the coming step over the peak."""
         return self.curve(self.n_steps_done)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the schedule is."""
+        """Return what a resumed run needs: the number of steps that were taken."""
         return {"n_steps_done": self.n_steps_done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where another schedule of this configuration was."""
+        """Go on from the state of a schedule with the same configuration."""
         self.n_steps_done = int(state["n_steps_done"])
         self._set_rates()
 

@@ -13,8 +13,8 @@ from eegfm.training.schedules.warmed import EndRatio, Ratio, ScheduleBase, Warme
 
 _FOLDER = "eegfm.training.schedules"
 VALIDATION = "val/"
-LOSSES, SCORES = ("loss", "baseline_loss"), ("r2",)
-"""Logged values of which the lowest is the best, and the highest."""
+SCORES = ("r2",)
+"""Logged values of which the highest is the best. Of whatever ends in ``loss``, the lowest is."""
 
 
 class WarmupCosineConfig(WarmedConfig):
@@ -95,15 +95,14 @@ class MultiStepConfig(WarmedConfig):
 class PlateauConfig(WarmedConfig):
     """Fall by a factor where a value of the validations no longer gets better, as torch's ``ReduceLROnPlateau``.
 
-    Other than there, the threshold also works for values below zero.
-
-    Validations during the warm-up count as seen, but none of them counts as one too many.
+    Unlike torch's, the threshold also works for values below zero. A validation during the warm-up can set the best
+    value, but it does not use up patience.
 
     Args:
         monitor: Value to watch, by its name in the logs: ``val/loss``, ``val/loss/<corpus>``, ``val/r2``, ….
         mode: Whether the lowest or the highest value is the best.
         factor: Learning rate after a fall over the one before.
-        patience: Validations in a row without a better value that are borne; the next one lets the rate fall.
+        patience: Validations in a row without a better value that change nothing; the next one lets the rate fall.
         threshold: Change over the best value, as a share of its size, beyond which a value counts as better.
         min_ratio: Lowest learning rate over the peak.
     """
@@ -126,7 +125,7 @@ class PlateauConfig(WarmedConfig):
                 f"monitor '{self.monitor}' is no value of a validation; "
                 "choose val/loss, val/r2, or one of a corpus, as val/loss/tuh"
             )
-        best = "min" if value in LOSSES else "max" if value in SCORES else self.mode
+        best = "min" if value.endswith("loss") else "max" if value in SCORES else self.mode
         if self.mode != best:
             lowest = "lowest" if best == "min" else "highest"
             raise ValueError(f"mode '{self.mode}': the {lowest} {self.monitor} is the best; set mode to {best}")
@@ -163,7 +162,7 @@ class PlateauConfig(WarmedConfig):
 class OneCycleConfig(WarmedConfig):
     """Rise from ``initial_ratio`` and fall below it along one cycle (Smith and Topin, arXiv 1708.07120).
 
-    As torch's ``OneCycleLR`` without its cycle of the momentum.
+    This is torch's ``OneCycleLR``, except that the momentum stays as it is.
 
     Args:
         warmup_ratio: See ``WarmedConfig``; the last step of the warm-up is at the peak.

@@ -8,5 +8,5 @@ from eegfm.training.schedules.curves import warmed
 
 
 def build_constant(config: ConstantConfig, optimizer: Optimizer, n_steps: int, n_steps_per_epoch: int) -> Schedule:
-    """Schedule that stays at the peak."""
+    """Build a schedule that stays at the peak."""
     return Schedule(optimizer, warmed(config, n_steps, n_steps_per_epoch))

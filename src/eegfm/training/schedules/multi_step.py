@@ -10,7 +10,7 @@ from eegfm.training.schedules.curves import warmed
 
 
 def build_multi_step(config: MultiStepConfig, optimizer: Optimizer, n_steps: int, n_steps_per_epoch: int) -> Schedule:
-    """Schedule whose rate is ``gamma`` to the number of milestones reached; they count from the first step of all."""
+    """Build a schedule that multiplies by ``gamma`` at each milestone; they count from the first step of the run."""
     ends = [round(epoch * n_steps_per_epoch) for epoch in config.milestones]
     falls = warmed(config, n_steps, n_steps_per_epoch, lambda step: config.gamma ** bisect_right(ends, step))
     return Schedule(optimizer, falls)

@@ -8,7 +8,7 @@ from eegfm.training.schedules.curves import half_cosine, line
 
 
 def build_one_cycle(config: OneCycleConfig, optimizer: Optimizer, n_steps: int, n_steps_per_epoch: int) -> Schedule:
-    """Schedule over exactly ``n_steps`` steps; the last that rises is at the peak, the last at ``final_ratio``."""
+    """Build a schedule over exactly ``n_steps`` steps, from ``initial_ratio`` to the peak and to ``final_ratio``."""
     between = half_cosine if config.shape == "cosine" else line
     peak = max(config.n_warmup_steps(n_steps, n_steps_per_epoch) - 1, 0)
 

@@ -1,5 +1,6 @@
 """A fall where a value of the validations no longer gets better."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +37,7 @@ class Plateau(Schedule):
         return super().factor() * self._scale
 
     def observe(self, values: Mapping[str, float]) -> None:
-        """Hear of a validation.
+        """Take note of a validation; the rate falls when ``patience`` is used up.
 
         Raises:
             ConfigError: The validation has no value of the watched name.
@@ -56,18 +57,18 @@ class Plateau(Schedule):
             self._set_rates()
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the schedule is, and what it has seen."""
+        """Return what a resumed run needs: steps, best value, validations without a better one, falls."""
         best = [] if self._best is None else [self._best]
         return {**super().state_dict(), "best": best, "n_worse": self._n_worse, "scale": self._scale}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where another schedule of this configuration was."""
+        """Go on from the state of a schedule with the same configuration."""
         self._best = float(state["best"][0]) if state["best"] else None
         self._n_worse, self._scale = int(state["n_worse"]), float(state["scale"])
         super().load_state_dict(state)
 
     def _is_better(self, value: float) -> bool:
         if self._best is None:
-            return value == value  # noqa: PLR0124 - false for NaN alone
+            return not math.isnan(value)
         better_by = self._best - value if self.config.mode == "min" else value - self._best
         return better_by > self.config.threshold * abs(self._best)

@@ -8,7 +8,7 @@ from eegfm.training.schedules.curves import warmed
 
 
 def build_step(config: StepConfig, optimizer: Optimizer, n_steps: int, n_steps_per_epoch: int) -> Schedule:
-    """Schedule whose rate is ``gamma`` to the number of falls so far; a fraction of an epoch is whole steps."""
+    """Build a schedule that multiplies by ``gamma`` every ``every_epochs``; fractions of epochs become whole steps."""
     n_between = max(round(config.every_epochs * n_steps_per_epoch), 1)
     falls = warmed(config, n_steps, n_steps_per_epoch, lambda step: config.gamma ** (step // n_between))
     return Schedule(optimizer, falls)

@@ -8,7 +8,7 @@ from eegfm.training.schedules.curves import line, warmed
 
 
 def build_trapezoid(config: TrapezoidConfig, optimizer: Optimizer, n_steps: int, n_steps_per_epoch: int) -> Schedule:
-    """Schedule over exactly ``n_steps`` steps; the last of the falling ones runs at ``final_ratio`` of the peak."""
+    """Build a schedule over exactly ``n_steps`` steps; the last one runs at ``final_ratio`` of the peak."""
     n_falling = max(round(config.decay_ratio * n_steps), 1)
 
     def fall(step: int) -> float:

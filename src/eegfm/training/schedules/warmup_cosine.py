@@ -10,7 +10,7 @@ from eegfm.training.schedules.curves import half_cosine, progress_after, warmed
 def build_warmup_cosine(
     config: WarmupCosineConfig, optimizer: Optimizer, n_steps: int, n_steps_per_epoch: int
 ) -> Schedule:
-    """Schedule over exactly ``n_steps`` steps; the last step runs at ``final_ratio`` of the peak."""
+    """Build a schedule over exactly ``n_steps`` steps; the last step runs at ``final_ratio`` of the peak."""
     n_rising = config.n_warmup_steps(n_steps, n_steps_per_epoch)
 
     def fall(step: int) -> float:

@@ -14,6 +14,7 @@ from eegfm.batch import TrainStep
 from eegfm.stopping import Deferral
 from eegfm.training.module import PretrainModule
 from eegfm.training.ranks import meet, told_to_any
+from eegfm.training.state.begin import validate_now
 from eegfm.training.state.best import BestValidation
 from eegfm.training.state.content import TrainState, capture, optimizer_of, restore_optimizer
 from eegfm.training.state.folder import StateFolder
@@ -24,7 +25,8 @@ MONITOR = "val/loss"
 class Checkpointing(Checkpoint):
     """Save states between two optimizer steps. Lightning calls it last, after all whose counts it saves.
 
-    A validation belongs to its step: the state of a step that is validated is saved after the validation. States are
+    A validation belongs to its step: the state of a step that is validated is saved after the validation. A signal ends
+    a validation between two of its batches, because it may take long; whoever goes on begins with it. States are
     copied at once and written by a thread, so that training waits for the disk only if it is slower than an interval.
 
     Args:
@@ -76,6 +78,20 @@ class Checkpointing(Checkpoint):
         """Take the signals back for a validation outside the training, too."""
         self._deferral.install()
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the validation first that a signal has ended."""
+        if self._first is not None and self._first.awaits_validation:
+            validate_now(trainer)
+
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Save what was there before the validation if a signal has come, and end."""
+        assert isinstance(pl_module, PretrainModule)
+        if self._is_stopped(pl_module):
+            self._save(trainer, pl_module, trainer.global_step, awaits_validation=True)
+            self._end(pl_module, trainer.global_step)
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -90,7 +106,7 @@ class Checkpointing(Checkpoint):
         assert isinstance(pl_module, PretrainModule)
         n_done = trainer.global_step
         if self._best.is_improved_by(pl_module.validation_values[MONITOR], n_done):
-            pl_module.share_logs()
+            pl_module.look_at_logs()
             if trainer.is_global_zero:
                 self._write(pl_module, n_done, is_best=True)
         if trainer.state.fn == TrainerFn.FITTING:
@@ -105,7 +121,7 @@ class Checkpointing(Checkpoint):
             writes: Whether this process writes.
         """
         module.skipped.check()
-        module.share_logs()
+        module.look_at_logs()
         state = capture(module, self._known(), step)
         if writes:
             self._wait()
@@ -114,7 +130,7 @@ class Checkpointing(Checkpoint):
         if module.world_size > 1:
             meet()  # what the first rank has written is there for all
         if is_stopped:
-            self._deferral.end(f"a checkpoint of step {step}, the last one, is kept; start the same command again")
+            self._end(module, step)
         return state
 
     def _save_if_due(self, trainer: Trainer, module: LightningModule, n_done: int) -> None:
@@ -124,20 +140,27 @@ class Checkpointing(Checkpoint):
             return
         is_stopped = self._is_stopped(module)
         is_due = self._every_steps is not None and n_done % self._every_steps == 0
-        if not (is_stopped or is_due):
-            return
-        module.skipped.check()
-        module.share_logs()
-        if trainer.is_global_zero:
-            self._write(module, n_done, is_best=False)
+        if is_stopped or is_due:
+            self._save(trainer, module, n_done)
         if is_stopped:
-            self._wait()
-            if module.world_size > 1:
-                meet()  # who ends first makes ``torch.distributed.run`` end the others
-            self._deferral.end(
-                f"a checkpoint of step {n_done} of {module.n_steps} is kept; start the same command again, and the "
-                "training goes on from there"
-            )
+            self._end(module, n_done)
+
+    def _save(self, trainer: Trainer, module: PretrainModule, n_done: int, *, awaits_validation: bool = False) -> None:
+        module.skipped.check()
+        module.look_at_logs()
+        if trainer.is_global_zero:
+            self._write(module, n_done, is_best=False, awaits_validation=awaits_validation)
+
+    def _end(self, module: PretrainModule, n_done: int) -> None:
+        """End the training after a signal, when its state is on the disk."""
+        self._wait()
+        if module.world_size > 1:
+            meet()  # who ends first makes ``torch.distributed.run`` end the others
+        is_last = n_done == module.n_steps
+        self._deferral.end(
+            f"a checkpoint of step {n_done}{', the last one,' if is_last else f' of {module.n_steps}'} is kept; start "
+            f"the same command again{'' if is_last else ', and the training goes on from there'}"
+        )
 
     def _is_stopped(self, module: PretrainModule) -> bool:
         """Whether a signal has come, to this rank or to another: all of them end after the same step."""
@@ -148,8 +171,8 @@ class Checkpointing(Checkpoint):
             self._deferral.number = told
         return told is not None
 
-    def _write(self, module: PretrainModule, step: int, *, is_best: bool) -> None:
-        state = capture(module, self._known(), step)
+    def _write(self, module: PretrainModule, step: int, *, is_best: bool, awaits_validation: bool = False) -> None:
+        state = capture(module, self._known(), step, awaits_validation=awaits_validation)
         self._wait()
         self._writing = self._writer.submit(partial(self._folder.save_best if is_best else self._folder.save, state))
 

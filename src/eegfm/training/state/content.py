@@ -32,6 +32,8 @@ class TrainState:
         schedule: State dict of the schedule.
         parts: State dicts of all other parts, by name, see ``eegfm.training.stateful``.
         machine: What decides rounding: versions, threads, device, number of processes.
+        awaits_validation: Whether a signal has ended the validation that belongs to this step: whoever goes on begins
+            with it.
     """
 
     header: CheckpointHeader
@@ -44,19 +46,21 @@ class TrainState:
     schedule: dict[str, Any] = field(repr=False)
     parts: dict[str, dict[str, Any]] = field(repr=False)
     machine: dict[str, Any]
+    awaits_validation: bool = False
 
     def checkpoint(self) -> Checkpoint:
         """Encoder of this moment."""
         return Checkpoint({name: value.numpy() for name, value in self.tensors.items()}, self.header)
 
 
-def capture(module: PretrainModule, optimizer: Optimizer, step: int) -> TrainState:
+def capture(module: PretrainModule, optimizer: Optimizer, step: int, *, awaits_validation: bool = False) -> TrainState:
     """Copy the state of a training.
 
     Args:
         module: The module.
         optimizer: Its optimizer, torch's own.
         step: Optimizer steps taken.
+        awaits_validation: See ``TrainState``.
     """
     assert module.header is not None, "a module of eegfm.jobs.train has a header"
     assert module.schedule is not None, "configure_optimizers builds it"
@@ -76,6 +80,7 @@ def capture(module: PretrainModule, optimizer: Optimizer, step: int) -> TrainSta
         schedule=_copied(module.schedule.state_dict(), {}),
         parts={name: _copied(part.state_dict(), {}) for name, part in sorted(module.parts.items())},
         machine=machine_of(module, module.world_size),
+        awaits_validation=awaits_validation,
     )
 
 

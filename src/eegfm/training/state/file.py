@@ -18,9 +18,20 @@ from eegfm.files import write_atomically
 from eegfm.nn.torch_file import read_torch_file
 from eegfm.training.state.content import TrainState
 
-STATE_FORMAT: Literal[1] = 1
+STATE_FORMAT: Literal[2] = 2
 _SEAL = "seal"
-_OWN = ("fingerprint", "step", "n_steps", "tensors", "module", "optimizer", "schedule", "parts", "machine")
+_OWN = (
+    "fingerprint",
+    "step",
+    "n_steps",
+    "tensors",
+    "module",
+    "optimizer",
+    "schedule",
+    "parts",
+    "machine",
+    "awaits_validation",
+)
 _CRC_BYTES = 1 << 20
 
 

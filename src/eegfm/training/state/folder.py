@@ -55,6 +55,10 @@ class StateFolder:
                 return state
         return None
 
+    def last_step(self) -> int | None:
+        """Step of the newest state, whole or not; None without states."""
+        return max(self._found(), default=None)
+
     def at(self, step: int) -> TrainState:
         """Read the state of one step.
 
@@ -65,9 +69,9 @@ class StateFolder:
         return read_state(self.folder / f"step_{step}.ckpt")
 
     def best(self, fingerprint: str | None = None) -> TrainState | None:
-        """Read the state of the best validation; None if there is none that is whole."""
+        """Read the state of the best validation; None if there is none that is whole, with a line where it is not."""
         path = self.folder / _BEST
-        return _read(path, "the next best validation makes it anew", fingerprint) if path.exists() else None
+        return _read(path, "the weights of the best validation are lost", fingerprint) if path.exists() else None
 
     def clear(self) -> None:
         """Remove all states."""

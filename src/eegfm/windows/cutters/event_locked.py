@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from eegfm.config import StrictModel, refuse_repeated, refuse_unused
@@ -173,10 +174,7 @@ def windows_after_events(
     own_segment, is_stored = enclosing_segment(spans, recording, onset, onset + 1)
     inside &= is_stored & (segment == own_segment)
     kept = in_time & inside
-    order = np.lexsort((start[kept], recording[kept]))
-    index = np.flatnonzero(kept)[order]
-    same = (np.diff(recording[index], prepend=-1) == 0) & (np.diff(start[index], prepend=-1) == 0)
-    index = index[~same]
+    index = _each_once(kept, recording, start)
     return Runs(
         recording=recording[index],
         segment=segment[index],
@@ -192,6 +190,15 @@ def windows_after_events(
             "n_windows_after_next_event": int((inside & ~in_time).sum()),
         },
     )
+
+
+def _each_once(kept: NDArray[np.bool_], recording: Ints, start: Ints) -> Ints:
+    """Positions of the kept windows, by recording and start. Of windows that are there twice, one stays."""
+    order = np.lexsort((start[kept], recording[kept]))
+    index = np.flatnonzero(kept)[order]
+    same = (np.diff(recording[index], prepend=-1) == 0) & (np.diff(start[index], prepend=-1) == 0)
+    found: Ints = index[~same]
+    return found
 
 
 def _find_events(

@@ -1,3 +1,3 @@
 """Tables of real files, as the tests of windows read them."""
 
-from windows.conftest import release_5  # noqa: F401
+from windows.conftest import release_5  # noqa: F401  a fixture

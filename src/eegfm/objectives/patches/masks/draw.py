@@ -95,7 +95,7 @@ class MaskDrawer:
         """Tokens that are not masked, as a grid where they are one; absent ones fill up the list of a window."""
         if self.mask.name == "rectangular_visible" and not grid.whole_patches:
             return self._visible_rectangle(grid, draws)
-        if self._unit(grid) == "patches":
+        if self.unit(grid) == "patches":
             patches = self._masked_patches(grid, draws)
             everywhere = torch.arange(grid.n_rows).expand(len(patches), -1)
             return Visible.grid(everywhere, others(patches, grid.n_patches), grid.n_patches)
@@ -105,36 +105,37 @@ class MaskDrawer:
             n_each = present.sum(dim=1) - self._n_each(grid)
             return Visible(lowest_present(-order, present, n_each, grid.n_tokens - n))
         index = others(lowest(order, n), grid.n_tokens)
-        if self._unit(grid) == "tokens":
+        if self.unit(grid) == "tokens":
             return Visible(index)
         rows = index[:, :: grid.n_patches] // grid.n_patches
         return Visible.grid(rows, torch.arange(grid.n_patches).expand(len(rows), -1), grid.n_patches)
 
-    def _unit(self, grid: Grid) -> str:
+    def unit(self, grid: Grid) -> str:
+        """What is masked as a whole: tokens, channels or patches."""
         return "patches" if grid.whole_patches else self.mask.unit
 
     def _n_units(self, grid: Grid) -> int:
-        n = {"tokens": grid.n_tokens, "channels": grid.n_rows, "patches": grid.n_patches}[self._unit(grid)]
-        return n_masked(self.ratio, n, self._unit(grid))
+        n = {"tokens": grid.n_tokens, "channels": grid.n_rows, "patches": grid.n_patches}[self.unit(grid)]
+        return n_masked(self.ratio, n, self.unit(grid))
 
     def _n_tokens(self, grid: Grid) -> int:
-        per_unit = {"tokens": 1, "channels": grid.n_patches, "patches": grid.n_rows}[self._unit(grid)]
+        per_unit = {"tokens": 1, "channels": grid.n_patches, "patches": grid.n_rows}[self.unit(grid)]
         return per_unit * self._n_units(grid)
 
     def _n_each(self, grid: Grid) -> Tensor:
         """(B,) how many of its own tokens each window masks."""
         assert grid.present is not None
         n_rows = grid.present.sum(dim=1)
-        if self._unit(grid) == "patches":
+        if self.unit(grid) == "patches":
             return n_rows * self._n_units(grid)
-        if self._unit(grid) == "channels":
+        if self.unit(grid) == "channels":
             return n_masked_each(self.ratio, n_rows) * grid.n_patches
         return n_masked_each(self.ratio, n_rows * grid.n_patches)
 
     def _order(self, grid: Grid, draws: WindowDraws) -> Tensor:
         """(B, N) numbers; a window's lowest ones are masked."""
         R, P = grid.n_rows, grid.n_patches
-        if self._unit(grid) == "patches":
+        if self.unit(grid) == "patches":
             hidden = torch.ones(draws.n_windows, P).scatter_(1, self._masked_patches(grid, draws), 0.0)
             return hidden.repeat(1, R)
         if self.mask.name == "channels":
