@@ -64,8 +64,8 @@ class Objective(nn.Module, ABC):
 
     @property
     def encodes_untouched(self) -> bool:
-        """Whether the features of a ``LossOutput`` are of windows that nothing was changed in, or hidden from."""
-        return not len(self.augmentations.members)
+        """Whether the features of a ``LossOutput`` are of windows in which nothing was changed or hidden."""
+        return False
 
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Estimate statistics of the data before the first step.

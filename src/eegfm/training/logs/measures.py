@@ -134,6 +134,8 @@ def measures(batches: list[FeatureBatch]) -> dict[str, float]:
         batches: Micro-batches of a validation.
     """
     features = _rows([batch.features for batch in batches])
+    if not features.isfinite().all() or not all(batch.compared.isfinite().all() for batch in batches):
+        return {}
     persons = _rows([batch.persons for batch in batches])
     found = {RANK: effective_rank(features), SD: mean_sd(features)} if len(features) > 1 else {}
     known = persons[persons >= 0].tolist()
@@ -146,8 +148,6 @@ def measures(batches: list[FeatureBatch]) -> dict[str, float]:
     movies = [batch.features for batch in batches if batch.pairing == "movie_moment"]
     if movies and sum(map(len, movies)) > 2:
         found[MOVIE_CORRELATION] = movie_correlation(*_halves(movies))
-    if not features.isfinite().all() or not all(map(torch.isfinite, found.values())):
-        return {}
     return {name: float(value) for name, value in found.items()}
 
 
