@@ -19,7 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def run_seed(env: str, data: Path, seed: int, extra: str) -> dict[str, Any]:
+def run_seed(env: str, data: Path, seed: int, extra: str, task: str) -> dict[str, Any]:
     """Pretrain and probe with one seed; training is single-threaded so that seeds can run side by side."""
     folder = data / f"seed_{seed}"
     for shared in ("01_raw", "02_intermediate", "03_primary", "05_model_input"):
@@ -33,7 +33,8 @@ def run_seed(env: str, data: Path, seed: int, extra: str) -> dict[str, Any]:
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with (folder / "log.txt").open("w") as log:
         subprocess.run(command, cwd=ROOT, env={**os.environ, **threads}, check=True, stdout=log, stderr=log)
-    metrics: dict[str, Any] = json.loads((folder / "08_reporting/probe/metrics.json").read_text())
+    sections: dict[str, Any] = json.loads((folder / "08_reporting/probe/metrics.json").read_text())
+    metrics: dict[str, Any] = sections[task]
     metrics["pretraining"] = json.loads((folder / "08_reporting/pretrain/metrics.json").read_text())
     return metrics
 
@@ -71,6 +72,7 @@ def main() -> None:
     """Run the seeds and print the summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", default="experiments/eegmmidb")
+    parser.add_argument("--task", default="eegmmidb.eyes", help="task with classes, as corpus.task")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "probe_seeds")
     parser.add_argument("--params", default="", help="further Kedro parameters, e.g. pretrain.n_steps=100")
@@ -82,7 +84,7 @@ def main() -> None:
     command = [sys.executable, "-m", "kedro", "run", f"--env={args.env}", "--tags=data", f"--params={prepare}"]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     with ThreadPoolExecutor(args.workers) as pool:
-        runs = list(pool.map(lambda s: run_seed(args.env, args.data, s, extra), range(args.seeds)))
+        runs = list(pool.map(lambda s: run_seed(args.env, args.data, s, extra, args.task), range(args.seeds)))
     summary = {
         "env": args.env,
         "params": args.params,

@@ -66,7 +66,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """The project's context in one environment; corpora in real folders find empty ones."""
     folder = tmp_path_factory.mktemp("context")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("EEGMAT_ROOT", "EEGMMIDB_ROOT", "TUEG_ROOT", "HBN_ROOT", "TUAB_ROOT"):
+        for name in ("EEGMAT_ROOT", "EEGMMIDB_ROOT", "GUINEABISSAU_ROOT", "TUEG_ROOT", "HBN_ROOT", "TUAB_ROOT"):
             patch.setenv(name, str(folder / name))
         yield project_session(request.param, folder / "data").load_context()
 

@@ -116,8 +116,8 @@ def test_header_names_who_was_trained_on(run: Run, header: CheckpointHeader) -> 
     assert not probed & names
 
 
-def check_metrics(path: Path, n_persons: int) -> dict[str, Any]:
-    metrics: dict[str, Any] = json.loads(path.read_text())
+def check_metrics(path: Path, task: str, n_persons: int) -> dict[str, Any]:
+    metrics: dict[str, Any] = json.loads(path.read_text())[task]
     for kind in KINDS:
         score = metrics[kind]["balanced_accuracy"]
         low, high = score["interval_95"]
@@ -131,10 +131,28 @@ def check_metrics(path: Path, n_persons: int) -> dict[str, Any]:
 
 def test_metrics_hold_the_probe_and_its_controls(run: Run) -> None:
     n_persons = int((run.load("splits")["split"] == "test").sum())
-    metrics = check_metrics(run.data / "08_reporting/probe/metrics.json", n_persons)
+    metrics = check_metrics(run.data / "08_reporting/probe/metrics.json", "hbn.eyes", n_persons)
     assert metrics["protocol"]["classes"] == ["closed", "open"]
     # The planted alpha rhythm is far above what any threshold of this size could find by chance.
     assert metrics["band_power"]["balanced_accuracy"]["pooled"] > 0.6
+
+
+def test_the_default_probes_classes_and_numbers(run: Run) -> None:
+    metrics = run.load("probe.metrics")
+    assert list(metrics) == ["hbn.eyes", "hbn.age", "hbn.response_time"]
+    people = run.load("hbn.recordings").drop_duplicates("person").set_index("person")["age_years"]
+    table = run.load("probe.predictions")
+    assert table["task"].unique().tolist() == ["eyes", "age", "response_time"]
+    age = table[table["task"] == "age"]
+    assert (age["target"] == people[age["person"]].to_numpy(dtype=float)).all()
+    for task, is_of_person in (("age", True), ("response_time", False)):
+        section = metrics[f"hbn.{task}"]
+        assert (section["protocol"]["answer"], section["protocol"]["is_of_person"]) == ("number", is_of_person)
+        for kind in KINDS:
+            assert {"r2", "pearson", "nrmse", "mae"} <= set(section[kind])
+            assert ("persons" in section[kind]) == is_of_person
+    times = table.loc[table["task"] == "response_time", "target"]
+    assert times.between(0.2, 2.4).all()
 
 
 def test_pretraining_metrics_say_what_was_drawn(run: Run) -> None:
@@ -143,8 +161,8 @@ def test_pretraining_metrics_say_what_was_drawn(run: Run) -> None:
     assert metrics["n_windows"] == 60
     assert metrics["corpus_ratio_hbn"] == pytest.approx(0.7)
     assert metrics.pop("simulated_corpora") == metrics.pop("corpora") == ["hbn", "tuh"]
-    assert metrics.pop("fingerprint") == run.load("probe.metrics")["protocol"]["pretraining"]["fingerprint"]
-    assert metrics.pop("splits_sha256") == run.load("probe.metrics")["protocol"]["splits_sha256"]
+    assert metrics.pop("fingerprint") == run.load("probe.metrics")["hbn.eyes"]["protocol"]["pretraining"]["fingerprint"]
+    assert metrics.pop("splits_sha256") == run.load("probe.metrics")["hbn.eyes"]["protocol"]["splits_sha256"]
     assert len(metrics.pop("mixture_sha256")) == 64
     assert all(np.isfinite(v) for v in metrics.values())
 
@@ -159,6 +177,10 @@ def test_report_says_simulated_and_needs_no_network(run: Run) -> None:
         "Persons by split",
         "masked patches shaded",
         "Pretrain: history",
+        "Probe: hbn.eyes",
+        "Probe: hbn.age",
+        "pretrained (mean prediction per person)",
+        "nRMSE",
     ):
         assert text in page
 
@@ -251,7 +273,7 @@ def test_real_recordings_from_one_corpus_to_another(roots: dict[str, Path], real
     """Band power is known there: shrinkage LDA 0.825, interval 0.77-0.90."""
     run = real_run
     n_probed = len({path.parent for path in roots["eegmmidb"].glob("S*/S*R01.edf")})
-    metrics = check_metrics(run.data / "08_reporting/probe/metrics.json", n_persons=n_probed)
+    metrics = check_metrics(run.data / "08_reporting/probe/metrics.json", "eegmmidb.eyes", n_probed)
     assert 0.75 <= metrics["band_power"]["balanced_accuracy"]["pooled"] <= 0.92
     header = read_header(run.data / "06_models/pretrain/encoder.safetensors")
     assert header.corpora == ["eegmat", "hbn", "tuh"]

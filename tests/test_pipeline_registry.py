@@ -21,7 +21,7 @@ def names_in_use(registry: dict[str, Pipeline]) -> set[str]:
     entries = {name for pipeline in registry.values() for name in pipeline.datasets()}
     first = {name.removeprefix("params:").partition(".")[0] for name in entries}
     folders = {path.parent.name for path in (PROJECT_ROOT / "src/eegfm/pipelines").glob("*/__init__.py")}
-    return {*registry, *folders, *first} - {"__default__", *DEFAULT_ROLES.pretrain, DEFAULT_ROLES.probe}
+    return {*registry, *folders, *first} - {"__default__", *DEFAULT_ROLES.corpora}
 
 
 def free(names: Iterable[str]) -> Iterator[str]:
@@ -42,7 +42,7 @@ def test_names_that_mean_something_else_name_no_corpus() -> None:
 
 @pytest.mark.parametrize("role", ["pretrain", "probe"])
 def test_a_reserved_name_is_refused_with_one_line(role: str) -> None:
-    roles = {"pretrain": ["tuh"], "probe": ""} | {role: ["finetune"] if role == "pretrain" else "finetune"}
+    roles = {"pretrain": ["tuh"], "probe": []} | {role: ["finetune"]}
     with pytest.raises(ValidationError, match="'finetune' cannot name a corpus, it means something else"):
         Roles(**roles)
 
@@ -54,7 +54,7 @@ def test_a_pipeline_whose_name_is_not_reserved_would_be_seen() -> None:
 
 
 def test_without_a_corpus_to_pretrain_on_everything_but_pretraining_is_there() -> None:
-    use_roles(Roles(pretrain=[], probe="mine"))
+    use_roles(Roles(pretrain=[], probe=["mine"]))
     registry = register_pipelines()
     assert {*registry} == {
         *("__default__", "ingest", "window", "mix", "pretrain", "import_weights", "export", "report", "probe")
@@ -65,7 +65,7 @@ def test_without_a_corpus_to_pretrain_on_everything_but_pretraining_is_there() -
     assert not {name for name in registry["report"].inputs() if name == "mixture" or name.startswith("pretrain.")}
     [node] = registry["pretrain"].nodes
     with pytest.raises(ConfigError, match=r"corpora\.pretrain names no corpus .*--pipelines=import_weights"):
-        node.run({"params:corpora": Roles(pretrain=[], probe="mine")})
+        node.run({"params:corpora": Roles(pretrain=[], probe=["mine"])})
 
 
 TWO = (Phase(name="pretrain"), Phase(name="adapt", start="previous", previous="pretrain"))
@@ -105,13 +105,13 @@ def test_a_phase_from_a_file_and_one_from_scratch() -> None:
 def test_an_import_stands_in_for_the_first_phase() -> None:
     use_roles(DEFAULT_ROLES, (Phase(name="masked"), Phase(name="adapt", start="previous", previous="masked")))
     assert "masked.encoder" in register_pipelines()["import_weights"].all_outputs()
-    use_roles(Roles(pretrain=[], probe="mine"), TWO)
+    use_roles(Roles(pretrain=[], probe=["mine"]), TWO)
     registry = register_pipelines()
     assert "pretrain.encoder" in registry["probe"].inputs()
     assert not {"pretrain_probe", "pretrain_export"} & {*registry}
     [node] = registry["adapt"].nodes
     with pytest.raises(ConfigError, match=r"corpora\.pretrain names no corpus"):
-        node.run({"params:corpora": Roles(pretrain=[], probe="mine")})
+        node.run({"params:corpora": Roles(pretrain=[], probe=["mine"])})
 
 
 def test_pipelines_follow_the_phases_and_go_back() -> None:

@@ -21,6 +21,7 @@ SCENARIOS = {
     "jobs/ingest/test_named_files.py": "stale by files that only a header names",
     "jobs/ingest/test_odd_rates.py": "rates that are no small fraction, from files of every format to windows",
     "jobs/ingest/test_shared_data.py": "real recordings of every format",
+    "jobs/probe/test_tasks.py": "probes of several tasks and corpora",
     "jobs/train/test_train_kill.py": "processes that are killed",
     "jobs/test_bad_channels.py": "from the file to the encoder",
     "jobs/weights/test_export_menu.py": "every encoder; slow, so that a variable asks for it",

@@ -44,7 +44,7 @@ def test_from_published_weights_to_an_export(tmp_path: Path, monkeypatch: pytest
 
 LABELS = ["Fp1", "Fp2", "F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2"]
 PROBED: dict[str, Any] = {
-    "corpora": {"pretrain": [], "probe": "mine"},
+    "corpora": {"pretrain": [], "probe": ["mine"]},
     "signal": {"rate_hz": 200.0, "low_hz": 0.5, "high_hz": 45.0},
     "mine": {
         "acquire": {"source": {"name": "folder"}},
@@ -58,7 +58,7 @@ PROBED: dict[str, Any] = {
             },
         },
     },
-    "probe": {"task": "rest", "pooling": "mean", "lambdas": [1.0], "inner_folds": 5, "n_untrained": 1},
+    "probe": {"tasks": ["rest"], "pooling": "mean", "lambdas": [1.0], "inner_folds": 5, "n_untrained": 1},
     "import": IMPORT | {"filters": {"low_hz": 0.5, "high_hz": 45.0, "notch_hz": None}},
 }  # fmt: skip
 
@@ -109,7 +109,7 @@ def test_an_imported_encoder_is_probed_and_reported_and_no_advice_destroys_it(pr
     assert "Windows of the mixture" not in page
 
     # Whoever trains here, says so: another model, whose parameters make nothing of this one stale.
-    trained = {"corpora": {"pretrain": ["mine"], "probe": ""}, "mix": {"weights": {"mine": 1.0}, "cut": "rest"}}
+    trained = {"corpora": {"pretrain": ["mine"], "probe": []}, "mix": {"weights": {"mine": 1.0}, "cut": "rest"}}
     line = refused(data, "pretrain", PROBED | trained)
     assert line.startswith(f"{encoder} holds an encoder that was imported from labram.safetensors (SHA-256 ")
     assert "keep both with --params=model=NAME, or replace it with --params=pretrain.overwrite=true" in line

@@ -11,10 +11,12 @@ from eegfm.corpora.simulated.writer import write_simulated
 from tuh_tree import ELECTRODES, NINETEEN
 
 _HERE = {"workers": {"n_workers": 1}}
+EPOC = ["AF3", "F7", "F3", "FC5", "T7", "P7", "O1", "O2", "P8", "T8", "FC6", "F4", "F8", "AF4"]
+"""Channels of the Emotiv EPOC."""
 _SUBJECTS = [f"aaaaaaa{letter}" for letter in "abcdefgh"]
 TINY: dict[str, Any] = {
     "tuh": {"ingest": _HERE}, "hbn": {"ingest": _HERE}, "tuab": {"ingest": _HERE}, "eegmat": {"ingest": _HERE},
-    "eegmmidb": {"ingest": _HERE}, "mine": {"ingest": _HERE},
+    "eegmmidb": {"ingest": _HERE}, "guineabissau": {"ingest": _HERE}, "mine": {"ingest": _HERE},
     "pretrain": {
         "encoder": {"name": "patch_transformer", "n_layers": 1, "d_model": 16, "head_size": 16},
         "n_steps": 2, "batch_size": 10, "n_validation_windows": 10, "progress_bar": False, "precision": "32-true",
@@ -44,6 +46,11 @@ def write_eegmmidb(root: Path) -> None:
             )
 
 
+def write_guineabissau(root: Path) -> None:
+    for k in range(1, 9):
+        _write(root / f"signal-{k}.edf", EPOC, 128, 500 + k)
+
+
 def write_tueg(root: Path) -> None:
     labels = [f"EEG {name}-REF" for name in ELECTRODES]
     for k, subject in enumerate(_SUBJECTS):
@@ -70,7 +77,7 @@ def write_mine(root: Path) -> None:
 
 FOLDERS = {
     "EEGMAT_ROOT": write_eegmat, "EEGMMIDB_ROOT": write_eegmmidb, "TUEG_ROOT": write_tueg, "TUAB_ROOT": write_tuab,
-    "HBN_ROOT": write_hbn, "MY_EEG": write_mine,
+    "HBN_ROOT": write_hbn, "GUINEABISSAU_ROOT": write_guineabissau, "MY_EEG": write_mine,
 }  # fmt: skip
 """By environment variable of an experiment."""
 

@@ -71,6 +71,17 @@ def unnamed_is(name: str) -> BeforeValidator:
     return BeforeValidator(lambda value: {"name": name, **value} if isinstance(value, dict) else value)
 
 
+def listed(example: str) -> BeforeValidator:
+    """Refuse a single text where a list is meant. ``--params=KEY=[NAME]`` needs the brackets."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError(f"must be a list, such as [{value or example}]")
+        return value
+
+    return BeforeValidator(check)
+
+
 def refuse_repeated(values: Sequence[str], what: str) -> tuple[str, ...]:
     """Refuse a list with repeated names.
 

@@ -12,7 +12,7 @@ from eegfm.pipelines import export, import_weights, ingest, mix, pretrain, probe
 from eegfm.splits.config import Roles
 from eegfm.training.phases import DEFAULT_PHASES, Phase, export_name, probe_name
 
-DEFAULT_ROLES = Roles(pretrain=["tuh", "hbn"], probe="hbn")
+DEFAULT_ROLES = Roles(pretrain=["tuh", "hbn"], probe=["hbn"])
 _chosen: tuple[Roles, tuple[Phase, ...]] = (DEFAULT_ROLES, DEFAULT_PHASES)
 
 

@@ -28,3 +28,14 @@ def test_is_a_function_of_the_seed():
     counts = np.random.default_rng(0).random((8, 2)) + 1
     one, two, other = (person_interval(counts, _mean, n_resamples=200, seed=s) for s in (3, 3, 4))
     assert one == two != other
+
+
+def test_resamples_without_a_score_are_left_out():
+    """The score is known only where the first person was drawn."""
+    counts = np.eye(4)
+
+    def statistic(pooled):
+        return np.where(pooled[:, 0] > 0, pooled[:, 0], np.nan)
+
+    low, high = person_interval(counts, statistic, n_resamples=500, seed=0)
+    assert 1 == low < high

@@ -1,15 +1,63 @@
+"""What a user may write about a probe."""
+
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
-from eegfm.evaluation.config import ProbeParams
+from eegfm.evaluation.config import HALF_DECADES, FitParams, ProbeParams
 
 
-def test_folds_are_part_of_the_split():
+def test_folds_are_part_of_the_split() -> None:
     with pytest.raises(ValidationError, match="folds"):
-        ProbeParams.model_validate({"task": "eyes", "folds": 5})
+        ProbeParams.model_validate({"tasks": ["eyes"], "folds": 5})
 
 
 @pytest.mark.parametrize("lambdas", [[], [0.0], [-1.0], [float("nan")]])
-def test_penalties_are_positive(lambdas):
+def test_penalties_are_positive(lambdas: list[float]) -> None:
     with pytest.raises(ValidationError, match="lambdas"):
-        ProbeParams(task="eyes", lambdas=lambdas)
+        ProbeParams.model_validate({"tasks": ["eyes"], "lambdas": lambdas})
+    with pytest.raises(ValidationError, match="lambdas"):
+        ProbeParams.model_validate({"tasks": [{"name": "eyes", "lambdas": lambdas}]})
+
+
+def test_a_name_is_a_task() -> None:
+    params = ProbeParams.model_validate({"tasks": ["eyes", {"name": "age"}, {"name": "old", "cut": "age"}]})
+    assert [(task.name, task.own_cut, task.corpus, task.own) for task in params.tasks] == [
+        ("eyes", "eyes", "", {}), ("age", "age", "", {}), ("old", "age", "", {}),
+    ]  # fmt: skip
+    assert ProbeParams.model_validate(params.model_dump()) == params
+
+
+def test_choices_of_a_task_go_before_those_of_the_probe() -> None:
+    own = {"name": "b", "method": "logistic", "pooling": "mean", "transductive": True, "lambdas": [1, 2]}
+    params = ProbeParams.model_validate({"tasks": ["a", own], "transductive": False, "inner_folds": 3})
+    first, second = (params.fit(task) for task in params.tasks)
+    assert first == FitParams(transductive=False, inner_folds=3)
+    assert second == FitParams(method="logistic", pooling="mean", lambdas=(1, 2), inner_folds=3)
+
+
+def test_inner_folds_of_the_probe_do_not_concern_a_task_with_one_penalty() -> None:
+    params = ProbeParams.model_validate({"tasks": ["a", {"name": "b", "lambdas": [1]}], "inner_folds": 3})
+    assert [params.fit(task).inner_folds for task in params.tasks] == [3, 5]
+    assert params.fit(params.tasks[0]).lambdas == HALF_DECADES
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "tasks\n  Field required"),
+        ({"tasks": []}, "tasks\n  Tuple should have at least 1 item"),
+        ({"tasks": "eyes"}, r"must be a list, such as \[eyes\]"),
+        ({"tasks": ["a", "b", "a"]}, "task a is listed twice"),
+        ({"tasks": ["a", {"name": "a", "corpus": "x"}, {"name": "a", "corpus": "x"}]}, "task x.a is listed twice"),
+        ({"tasks": [""]}, "at least 1 character"),
+        ({"tasks": [{"name": "a", "n_untrained": 2}]}, "n_untrained\n  Extra inputs are not permitted"),
+        ({"tasks": ["a"], "lambdas": [1], "inner_folds": 3}, "inner_folds is not used where lambdas has one value"),
+        ({"tasks": [{"name": "a", "lambdas": [1], "inner_folds": 3}]}, "task 'a': .*inner_folds is not used"),
+        ({"tasks": ["a"], "task": "a"}, "task\n  Extra inputs are not permitted"),
+    ],
+)  # fmt: skip
+def test_mistakes(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match="(?s)" + message):
+        ProbeParams.model_validate(given)

@@ -2,15 +2,36 @@ import logging
 
 import numpy as np
 import pytest
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.linear_model import Ridge, RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from eegfm import progress
 from eegfm.errors import SplitError
-from eegfm.evaluation.config import ProbeParams
+from eegfm.evaluation.answers import ClassAnswers, NumberAnswers
+from eegfm.evaluation.config import FitParams
 from eegfm.evaluation.crossval import check_divisions, predict_held_out
-from eegfm.evaluation.metrics import balanced_accuracy, confusions_by_person
+from eegfm.evaluation.metrics import balanced_accuracy, confusions_by_person, r_squared
 from eegfm.evaluation.penalty import choose_penalty
 
-PARAMS = ProbeParams(task="eyes")
+PARAMS = FitParams()
+
+
+def of_classes(classes, n_classes):
+    return ClassAnswers(classes, tuple(map(str, range(n_classes))))
+
+
+def held_out(features, classes, persons, folds, n_classes, params):
+    return predict_held_out(features, of_classes(classes, n_classes), persons, folds, params)
+
+
+def chosen(features, classes, persons, n_classes, params):
+    return choose_penalty(features, of_classes(classes, n_classes), persons, params)
+
+
+def divided(classes, persons, folds, n_classes, params):
+    check_divisions(of_classes(classes, n_classes), persons, folds, params)
 
 
 def _trials(*, effect=1.0, n_persons=8, n_each=20, n_features=12, n_classes=2, seed=0):
@@ -33,8 +54,8 @@ def _score(classes, predicted, n_classes=2):
 @pytest.mark.parametrize("n_folds", [8, 3])
 def test_finds_a_planted_effect(method, n_classes, n_folds):
     features, classes, persons = _trials(effect=1.5, n_classes=n_classes, n_each=12)
-    params = ProbeParams(task="eyes", method=method, lambdas=(0.01, 1.0, 100.0))
-    found = predict_held_out(features, classes, persons, persons % n_folds, n_classes, params)
+    params = FitParams(method=method, lambdas=(0.01, 1.0, 100.0))
+    found = held_out(features, classes, persons, persons % n_folds, n_classes, params)
     assert _score(classes, found.predicted, n_classes) > 0.8
     assert len(found.lambdas) == n_folds
 
@@ -43,13 +64,13 @@ def test_long_fits_say_how_far_they_are(caplog, monkeypatch):
     monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
     features, classes, persons = _trials(n_persons=4)
     with caplog.at_level(logging.INFO):
-        predict_held_out(features, classes, persons, persons, 2, PARAMS)
+        held_out(features, classes, persons, persons, 2, PARAMS)
     assert caplog.messages == [f"Probe: fold {k} of 4 is fitted" for k in (1, 2, 3, 4)]
 
 
 def test_score_is_of_the_second_class():
     features, classes, persons = _trials(effect=3.0)
-    found = predict_held_out(features, classes, persons, persons, 2, PARAMS)
+    found = held_out(features, classes, persons, persons, 2, PARAMS)
     np.testing.assert_array_equal(found.scores > 0, found.predicted == 1)
 
 
@@ -58,7 +79,7 @@ def test_shuffled_labels_give_chance():
     for seed in range(10):
         features, classes, persons = _trials(effect=1.5, seed=seed)
         shuffled = np.random.default_rng(seed).permutation(classes)
-        found = predict_held_out(features, shuffled, persons, persons, 2, PARAMS)
+        found = held_out(features, shuffled, persons, persons, 2, PARAMS)
         scores.append(_score(shuffled, found.predicted))
     assert np.mean(scores) == pytest.approx(0.5, abs=0.06)
 
@@ -69,18 +90,18 @@ def test_person_identity_alone_predicts_nothing():
     persons = np.repeat(np.arange(20), 10)
     features = 5 * rng.normal(size=(20, 40))[persons] + 0.1 * rng.normal(size=(200, 40))
     classes = np.repeat(rng.permutation(np.arange(20) % 2), 10)
-    found = predict_held_out(features, classes, persons, persons, 2, PARAMS)
+    found = held_out(features, classes, persons, persons, 2, PARAMS)
     assert _score(classes, found.predicted) < 0.75
 
 
 @pytest.mark.parametrize("method", ["ridge", "logistic"])
 def test_labels_of_the_held_out_person_change_nothing(method):
-    params = ProbeParams(task="eyes", method=method, lambdas=(0.01, 1.0, 100.0))
+    params = FitParams(method=method, lambdas=(0.01, 1.0, 100.0))
     features, classes, persons = _trials(effect=0.6)
     poisoned = classes.copy()
     poisoned[persons == 2] = 1 - poisoned[persons == 2]
-    before = predict_held_out(features, classes, persons, persons, 2, params)
-    after = predict_held_out(features, poisoned, persons, persons, 2, params)
+    before = held_out(features, classes, persons, persons, 2, params)
+    after = held_out(features, poisoned, persons, persons, 2, params)
     assert before.lambdas[2] == after.lambdas[2]
     np.testing.assert_array_equal(before.scores[persons == 2], after.scores[persons == 2])
     assert (before.scores != after.scores).any()
@@ -90,27 +111,27 @@ def test_features_of_the_held_out_person_change_nothing_for_others():
     features, classes, persons = _trials(effect=0.6)
     moved = features.copy()
     moved[persons == 2] *= 1e6
-    before = choose_penalty(features[persons != 2], classes[persons != 2], persons[persons != 2], 2, PARAMS)
-    assert predict_held_out(moved, classes, persons, persons, 2, PARAMS).lambdas[2] == before
+    before = chosen(features[persons != 2], classes[persons != 2], persons[persons != 2], 2, PARAMS)
+    assert held_out(moved, classes, persons, persons, 2, PARAMS).lambdas[2] == before
 
 
 def test_strongest_of_equal_penalties_is_chosen():
     features, classes, persons = _trials(effect=50.0)
-    assert choose_penalty(features, classes, persons, 2, PARAMS) == max(PARAMS.lambdas)
+    assert chosen(features, classes, persons, 2, PARAMS) == max(PARAMS.lambdas)
 
 
 def test_the_better_penalty_is_chosen():
     # Many noise features and a weak effect: almost no penalty must lose.
     features, classes, persons = _trials(effect=0.8, n_features=150)
-    params = ProbeParams(task="eyes", lambdas=(1e-6, 3.0))
-    assert choose_penalty(features, classes, persons, 2, params) == 3.0
+    params = FitParams(lambdas=(1e-6, 3.0))
+    assert chosen(features, classes, persons, 2, params) == 3.0
 
 
 def test_row_order_changes_nothing():
     features, classes, persons = _trials(effect=0.6)
     order = np.random.default_rng(1).permutation(len(classes))
-    one = predict_held_out(features, classes, persons, persons, 2, PARAMS)
-    two = predict_held_out(features[order], classes[order], persons[order], persons[order], 2, PARAMS)
+    one = held_out(features, classes, persons, persons, 2, PARAMS)
+    two = held_out(features[order], classes[order], persons[order], persons[order], 2, PARAMS)
     assert one.lambdas == two.lambdas
     np.testing.assert_allclose(one.scores[order], two.scores, atol=1e-9)
 
@@ -121,7 +142,7 @@ def test_persons_of_one_fold_do_not_teach_each_other():
     folds = persons // 2
     poisoned = classes.copy()
     poisoned[persons == 3] = 1 - poisoned[persons == 3]
-    before, after = (predict_held_out(features, c, persons, folds, 2, PARAMS) for c in (classes, poisoned))
+    before, after = (held_out(features, c, persons, folds, 2, PARAMS) for c in (classes, poisoned))
     np.testing.assert_array_equal(before.scores[persons == 2], after.scores[persons == 2])
     assert (before.scores[folds != 1] != after.scores[folds != 1]).any()
 
@@ -129,16 +150,16 @@ def test_persons_of_one_fold_do_not_teach_each_other():
 def test_a_person_in_two_folds_is_our_mistake():
     features, classes, persons = _trials()
     with pytest.raises(AssertionError, match="a person is in one fold"):
-        predict_held_out(features, classes, persons, np.arange(len(classes)) % 3, 2, PARAMS)
+        held_out(features, classes, persons, np.arange(len(classes)) % 3, 2, PARAMS)
 
 
 def test_missing_class_says_the_counts():
     features, _, persons = _trials(n_persons=4, n_each=5)
     with pytest.raises(SplitError, match=r"fold 3 of 4: .*\[15, 0\]"):
-        predict_held_out(features, (persons == 3).astype(np.int64), persons, persons, 2, PARAMS)
+        held_out(features, (persons == 3).astype(np.int64), persons, persons, 2, PARAMS)
     one_class_each = (persons[:10] == 1).astype(np.int64)
     with pytest.raises(SplitError, match="2 training persons cannot be divided"):
-        choose_penalty(features[:10], one_class_each, persons[:10], 2, PARAMS)
+        chosen(features[:10], one_class_each, persons[:10], 2, PARAMS)
 
 
 def _refusal(check, *args):
@@ -159,10 +180,97 @@ def test_what_cannot_be_divided_is_known_without_features(lambdas):
         classes = rng.integers(0, n_classes, len(persons)) if trial % 2 else persons % n_classes
         n_folds = int(rng.integers(2, n_persons + 1))
         folds, order = persons % n_folds, rng.permutation(len(persons))
-        params = ProbeParams(task="eyes", lambdas=lambdas, **({} if len(lambdas) == 1 else {"inner_folds": 3}))
+        params = FitParams(lambdas=lambdas, **({} if len(lambdas) == 1 else {"inner_folds": 3}))
         labels = (classes[order], persons[order], folds[order], n_classes, params)
-        ahead = _refusal(check_divisions, *labels)
-        assert ahead == _refusal(predict_held_out, rng.normal(size=(len(persons), 4)), *labels)
+        ahead = _refusal(divided, *labels)
+        assert ahead == _refusal(held_out, rng.normal(size=(len(persons), 4)), *labels)
         said.append(ahead)
     assert {None} < {*said}
     assert len({*said}) > 5
+
+
+def _numbers(*, n_persons=10, n_each=12, n_features=6, noise=0.3, seed=0):
+    """Windows whose number shows in the first feature, and depends on the person too."""
+    rng = np.random.default_rng(seed)
+    persons = np.repeat(np.arange(n_persons), n_each)
+    numbers = 30 + 4 * (rng.normal(size=n_persons)[persons] + rng.normal(size=len(persons)))
+    features = rng.normal(size=(len(persons), n_features))
+    features[:, 0] = (numbers - 30) / 4 + noise * rng.normal(size=len(persons))
+    return features, NumberAnswers(numbers, is_of_person=False), persons
+
+
+def _by_hand(features, numbers, persons, folds, lambdas, inner_folds):
+    """The same in scikit-learn's parts, fold by fold and penalty by penalty."""
+    predicted, chosen_lambdas = np.empty(len(numbers)), []
+    for fold in np.unique(folds):
+        train, test = folds != fold, folds == fold
+        x, y, groups = features[train], numbers[train], np.unique(persons[train], return_inverse=True)[1]
+        errors = []
+        for penalty in lambdas:
+            squares = 0.0
+            for inner in range(inner_folds):
+                fit, held = groups % inner_folds != inner, groups % inner_folds == inner
+                squares += ((_ridge(x[fit], y[fit], penalty).predict(x[held]) - y[held]) ** 2).sum()
+            errors.append(squares)
+        chosen_lambdas.append(lambdas[int(np.argmin(errors))])
+        predicted[test] = _ridge(x, y, chosen_lambdas[-1]).predict(features[test])
+    return predicted, tuple(chosen_lambdas)
+
+
+def _ridge(x, y, penalty):
+    scaled = make_pipeline(StandardScaler(), Ridge(alpha=penalty * len(x)))
+    return TransformedTargetRegressor(scaled, transformer=StandardScaler()).fit(x, y)
+
+
+@pytest.mark.parametrize("n_features", [6, 200])
+def test_numbers_agree_with_scikit_learn(n_features):
+    features, answers, persons = _numbers(n_features=n_features, noise=1.0)
+    params = FitParams(lambdas=(1e-3, 1e-2, 0.1, 1.0, 10.0), inner_folds=3)
+    found = predict_held_out(features, answers, persons, persons % 5, params)
+    expected, lambdas = _by_hand(features, answers.numbers, persons, persons % 5, params.lambdas, 3)
+    assert found.lambdas == lambdas
+    np.testing.assert_allclose(found.predicted, expected, rtol=1e-8)
+    np.testing.assert_array_equal(found.scores, found.predicted)
+    if n_features > 6:
+        assert min(lambdas) > min(params.lambdas), "a weak penalty loses among many features"
+
+
+def test_the_penalty_of_numbers_is_that_of_ridge_cv():
+    """``RidgeCV`` with the persons as its folds; equal groups make its mean of errors the pooled error."""
+    features, answers, persons = _numbers(n_persons=9, n_features=60, noise=0.5)
+    features = StandardScaler().fit_transform(features)
+    lambdas = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
+    groups = [(np.flatnonzero(persons % 3 != k), np.flatnonzero(persons % 3 == k)) for k in range(3)]
+    theirs = RidgeCV([penalty * 72 for penalty in lambdas], cv=groups, scoring="neg_mean_squared_error")
+    theirs.fit(features, answers.numbers)
+    found = choose_penalty(features, answers, persons, FitParams(lambdas=lambdas, inner_folds=3))
+    assert found * 72 == pytest.approx(theirs.alpha_)
+    assert found not in (min(lambdas), max(lambdas))
+
+
+def test_numbers_of_the_held_out_person_change_nothing():
+    features, answers, persons = _numbers()
+    moved = NumberAnswers(np.where(persons == 2, 1e3, answers.numbers), is_of_person=False)
+    before, after = (predict_held_out(features, one, persons, persons, PARAMS) for one in (answers, moved))
+    assert before.lambdas[2] == after.lambdas[2]
+    np.testing.assert_array_equal(before.predicted[persons == 2], after.predicted[persons == 2])
+    assert (before.predicted != after.predicted).any()
+
+
+def test_the_strongest_penalty_predicts_the_mean_of_training():
+    features, answers, persons = _numbers()
+    found = predict_held_out(features, answers, persons, persons, FitParams(lambdas=(1e9,)))
+    for person in range(10):
+        mean = answers.numbers[persons != person].mean()
+        np.testing.assert_allclose(found.predicted[persons == person], mean, rtol=1e-7)
+
+
+def test_the_number_of_a_person_says_nothing_of_others():
+    """Every person has a number and a place among the features: only a probe that saw the person would know it."""
+    rng = np.random.default_rng(0)
+    persons = np.repeat(np.arange(30), 8)
+    features = 5 * rng.normal(size=(30, 40))[persons] + 0.1 * rng.normal(size=(240, 40))
+    answers = NumberAnswers(rng.normal(10, 3, 30)[persons], is_of_person=True)
+    found = predict_held_out(features, answers, persons, persons, PARAMS)
+    sums = answers.sums_of_means(found.predicted, persons, 30)
+    assert float(r_squared(sums.sum(axis=0))) < 0.2

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import Ridge, RidgeClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from eegfm.evaluation.linear import decide
-from eegfm.evaluation.ridge import fit_ridge, fit_ridge_classifier
+from eegfm.evaluation.ridge import fit_ridge, fit_ridge_classifier, fit_ridge_regression
 
 LAMBDAS = (1e-2, 1.0, 30.0)
 
@@ -38,3 +40,34 @@ def test_regression_agrees_with_scikit_learn(n_features):
     for k, penalty in enumerate(LAMBDAS):
         theirs = Ridge(alpha=penalty * 50).fit(scaler.transform(features), targets, sample_weight=weights)
         np.testing.assert_allclose(path.scores(new)[k], theirs.predict(scaler.transform(new)), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_features", [8, 90])
+def test_numbers_agree_with_scikit_learn_on_standardised_targets(n_features):
+    rng = np.random.default_rng(n_features)
+    features, new = rng.normal(3, 2, size=(50, n_features)), rng.normal(3, 2, size=(20, n_features))
+    numbers = 40 + 12 * features[:, 0] + rng.normal(0, 5, 50)
+    path = fit_ridge_regression(features, numbers, LAMBDAS)
+    for k, penalty in enumerate(LAMBDAS):
+        scaled = make_pipeline(StandardScaler(), Ridge(alpha=penalty * 50))
+        theirs = TransformedTargetRegressor(scaled, transformer=StandardScaler()).fit(features, numbers)
+        np.testing.assert_allclose(path.scores(new)[k][:, 0], theirs.predict(new), rtol=1e-8)
+
+
+def test_numbers_agree_with_the_normal_equations():
+    """Float64, one loop over windows, standardised by hand."""
+    rng = np.random.default_rng(0)
+    features, numbers = rng.normal(5, 2, (30, 3)), rng.normal(100, 7, 30)
+    path = fit_ridge_regression(features, numbers, (0.3,))
+    z, y = (features - features.mean(axis=0)) / features.std(axis=0), (numbers - numbers.mean()) / numbers.std()
+    matrix, right = np.zeros((3, 3)), np.zeros(3)
+    for row, value in zip(z, y, strict=True):
+        matrix += np.outer(row, row) / 30
+        right += row * value / 30
+    coef = np.linalg.solve(matrix + 0.3 * np.eye(3), right)
+    np.testing.assert_allclose(path.scores(features)[0][:, 0], numbers.mean() + numbers.std() * (z @ coef))
+
+
+def test_equal_numbers_are_predicted_as_they_are():
+    path = fit_ridge_regression(np.random.default_rng(0).normal(size=(10, 3)), np.full(10, 7.5), (1e-3,))
+    np.testing.assert_allclose(path.scores(np.ones((2, 3)))[0], 7.5)

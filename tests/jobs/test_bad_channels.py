@@ -295,10 +295,10 @@ def probed(
     )  # fmt: skip
     splits = split_table({f"c:{person}": "test" for person in persons}, ("open", "closed"))
     protocol = ProbeParams(
-        task="eyes", pooling=pooling, n_untrained=1, lambdas=(0.1,), n_bootstrap=100, device="cpu", transductive=True
+        tasks=["eyes"], pooling=pooling, n_untrained=1, lambdas=(0.1,), n_bootstrap=100, device="cpu", transductive=True
     )
     checkpoint = Checkpoint({key: value.numpy() for key, value in state.items()}, described)
-    return probe(checkpoint, SignalStore(folder), windows, splits, protocol).predictions
+    return probe(checkpoint, {"c": SignalStore(folder)}, {"c": windows}, splits, protocol).predictions
 
 
 @pytest.mark.parametrize("pooling", ["channels", "mean"])

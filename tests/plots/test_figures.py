@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eegfm.plots.figures import comparison_figure, history_figure, reconstruction_figure
+from eegfm.plots.figures import history_figure, reconstruction_figure
 
 
 def test_history_draws_what_was_logged() -> None:
@@ -74,33 +74,3 @@ def test_reconstruction_of_samples_is_the_first_masked_patch() -> None:
     target = next(t for t in reconstruction_figure({"a": item}, []).data if t.xaxis == "x2")
     np.testing.assert_allclose(target.y, item["target"][0, 0, 1])
     np.testing.assert_allclose(target.x, np.arange(100) / 100)
-
-
-def test_comparison_shows_bars_intervals_persons_and_chance() -> None:
-    def block(pooled: float, person: float) -> dict[str, Any]:
-        interval = [pooled - 0.1, pooled + 0.05]
-        return {"balanced_accuracy": {"pooled": pooled, "interval_95": interval, "per_person": {"a": person}}}
-
-    metrics = {
-        "pretrained": block(0.7, 0.9),
-        "untrained": block(0.6, 0.5),
-        "band_power": block(0.8, 0.4),
-        "protocol": {"classes": ["x", "y", "z"], "task": "eyes", "simulated": True},
-    }
-    figure = comparison_figure(metrics)
-    bar, person = figure.data
-    assert list(bar.x) == ["pretrained", "untrained", "band_power"]
-    assert list(bar.y) == [0.7, 0.6, 0.8]
-    assert bar.error_y.array == pytest.approx([0.05] * 3)
-    assert bar.error_y.arrayminus == pytest.approx([0.1] * 3)
-    assert (person.name, list(person.y)) == ("a", [0.9, 0.5, 0.4])
-    assert figure.layout.shapes[0].y0 == pytest.approx(1 / 3)
-    assert figure.layout.title.text == "eyes: balanced accuracy on held-out persons (SIMULATED)"
-
-
-def test_a_person_is_a_name_and_no_link() -> None:
-    score = {"pooled": 0.7, "interval_95": [0.6, 0.8], "per_person": {'<a href="x">\x1b[1mb</a>': 0.5}}
-    protocol = {"classes": ["x", "y"], "task": "eyes", "simulated": False}
-    figure = comparison_figure({"pretrained": {"balanced_accuracy": score}, "protocol": protocol})
-    assert figure.data[1].name == r'&lt;a href="x"&gt;\x1b[1mb&lt;/a&gt;'
-    assert list(figure.data[1].y) == [0.5]

@@ -37,8 +37,10 @@ def test_a_name_that_chooses_nothing(given: dict[str, Any], expected: str) -> No
 
 
 def test_a_probe_that_is_not_configured() -> None:
-    use_roles(Roles(pretrain=DEFAULT_ROLES.pretrain, probe=""))
-    with pytest.raises(ConfigError, match=r"no corpus is probed, .*--params=corpora\.probe=NAME"):
+    use_roles(Roles(pretrain=DEFAULT_ROLES.pretrain, probe=[]))
+    with pytest.raises(
+        ConfigError, match=r"no corpus is probed, .*--params='corpora\.probe=\[NAME\],probe\.tasks=\[CUT\]'"
+    ):
         check_choices(register_pipelines(), {"pipelines": ["probe"]})
 
 

@@ -46,7 +46,7 @@ CASES = {
         ("parameter pretrain: objective masked", "encoder eegnet gives one vector", "such as patch_transformer"),
         "pretrain.encoder.name=eegnet",
     ),
-    "role": Case(INGEST, ("corpora", "'bhn'", "hbn, tuh"), "corpora.probe=bhn"),
+    "role": Case(INGEST, ("corpora", "'bhn'", "hbn, tuh"), "corpora.probe=[bhn]"),
     "environment": Case(("--env=nowhere",), ("conf/nowhere", "experiments/eegmmidb")),
     "pipeline": Case(("--env=test", "--pipelines=ingst"), ("'ingst'", "ingest")),
     "older spelling of a pipeline": Case(("--env=test", "--pipeline=ingst"), ("'ingst'", "ingest")),
@@ -116,7 +116,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     commands = {name: command(name, root / name.replace(" ", "_")) for name in CASES}
     tiny = f"data={root}/older/data,tuh.acquire.source.n_subjects=1,tuh.acquire.source.duration_s=5"
     no_rest = "hbn.acquire.source.n_subjects=2,hbn.acquire.source.resting_s=0,hbn.ingest.workers.n_workers=1"
-    dropped = f"data={root}/dropped/data,{no_rest},hbn.window.cuts.eyes=null,corpora.probe=''"
+    dropped = f"data={root}/dropped/data,{no_rest},hbn.window.cuts.eyes=null,hbn.window.cuts.age=null,corpora.probe=[]"
     older = ("run", "--env=test", "--pipeline=ingest", "--namespaces=tuh", f"--params={tiny}")
     commands |= {
         "older": Command(older, root / "older"),
@@ -165,11 +165,11 @@ def test_older_spelling_runs(outcomes: Outcomes) -> None:
 
 
 def test_a_dropped_cut_asks_for_no_events(outcomes: Outcomes) -> None:
-    """HBN without its task RestingState, on which the cut ``eyes`` of the embedded default depends."""
+    """HBN without its task RestingState, on which the cuts ``eyes`` and ``age`` of the embedded default depend."""
     outcome, folder = outcomes["dropped"]
     assert outcome.code == 0, outcome.err
     counts = pd.read_parquet(folder / "data/08_reporting/hbn/window_counts.parquet")
-    assert set(counts["cut"]) == {"pretrain"}
+    assert set(counts["cut"]) == {"pretrain", "response_time"}
 
 
 def test_registry_list_names_the_pipelines(outcomes: Outcomes) -> None:

@@ -67,7 +67,7 @@ def test_missing_encoder_comes_first_and_says_who_makes_it(tmp_path: Path) -> No
         }
     )
     with pytest.raises(CheckpointError, match=r"encoder\.safetensors; make it with: kedro run --pipelines=pretrain"):
-        check(probe.create_pipeline("hbn"), catalog)
+        check(probe.create_pipeline(["hbn"]), catalog)
 
 
 def test_missing_tables_are_all_named(tmp_path: Path) -> None:

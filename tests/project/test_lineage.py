@@ -80,7 +80,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.source, self.salt, self.probe = 11, "a", ProbeParams(task="eyes")
+        self.source, self.salt, self.probe = 11, "a", ProbeParams(tasks=["eyes"])
 
     def catalog(self) -> DataCatalog:
         tables = ("recordings", "events", "windows", "splits")
@@ -199,7 +199,7 @@ def test_an_encoder_of_other_splits_is_refused_and_accepted_by_name(
     assert "add model=NAME or pretrain.overwrite=true to --params; make them again with: " in line
     assert line.endswith("kedro run --pipelines=pretrain --env=toy, or set probe.accept_other_data=true")
     assert project.refused("probe") == line  # after the data was made, before torch would be imported
-    project.run(only(PROBE), probe=ProbeParams(task="eyes", accept_other_data=True))
+    project.run(only(PROBE), probe=ProbeParams(tasks=["eyes"], accept_other_data=True))
     assert "pretrain.encoder was made from another splits" in caplog.text
     assert project.catalog()["probe.metrics"].record().accepted == ("pretrain.encoder was made from another splits",)
     line = project.refused(only(REPORT))
@@ -209,7 +209,7 @@ def test_an_encoder_of_other_splits_is_refused_and_accepted_by_name(
 
 def test_what_is_accepted_is_not_more_than_what_is_named(project: Project) -> None:
     project.run("ingest", source=12)
-    accepting = ProbeParams(task="eyes", accept_other_data=True, accept_other_code=True)
+    accepting = ProbeParams(tasks=["eyes"], accept_other_data=True, accept_other_code=True)
     assert "windows" in project.refused(only(PROBE), probe=accepting)
 
 
@@ -292,7 +292,7 @@ def test_imported_weights_are_imported_again(project: Project) -> None:
     (project.folder / "encoder.safetensors").unlink()
     project.run(only(Node(take, "source", "pretrain.encoder", name="import")))
     assert "kedro run --pipelines=import_weights --env=toy, use" in project.refused(only(PROBE))
-    project.run(only(PROBE), probe=ProbeParams(task="eyes", accept_other_code=True))
+    project.run(only(PROBE), probe=ProbeParams(tasks=["eyes"], accept_other_code=True))
 
 
 def test_workers_without_hooks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

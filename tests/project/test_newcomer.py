@@ -133,7 +133,7 @@ MISTAKES = {
     "a list that is not closed": Mistake(("[ is opened in '[onnx' and not closed",), params="export.formats=[onnx"),
     # The order of the steps.
     "a probe where none is configured": Mistake(
-        ("no corpus is probed, since corpora.probe is empty; name the corpus",),
+        ("no corpus is probed, since corpora.probe is empty; name the corpora",),
         ("--env=experiments/mine", "--pipelines=probe"),
     ),
     "a probe before the encoder": Mistake(

@@ -57,7 +57,7 @@ def message(parameters: dict[str, Any]) -> str:
 
 
 def test_roles_of_the_embedded_default(parameters: dict[str, Any]) -> None:
-    assert check_parameters(parameters) == Roles(pretrain=["tuh", "hbn"], probe="hbn")
+    assert check_parameters(parameters) == Roles(pretrain=["tuh", "hbn"], probe=["hbn"])
     assert check_parameters(parameters | {"data": "/elsewhere"})
 
 
@@ -139,7 +139,16 @@ def test_shared_parameters_may_be_left_to_their_defaults(parameters: dict[str, A
             "parameter signal: low_hz=0.5, high_hz=60, rate_hz=100: low_hz < high_hz < rate_hz / 2 must hold; "
             "lower high_hz or raise rate_hz",
         ),
-        ("corpora.probe", "bhn", "corpora: 'bhn' has no parameters; there are hbn, tuh"),
+        ("corpora.probe", ["bhn"], "corpora: 'bhn' has no parameters; there are hbn, tuh"),
+        ("corpora.probe", "hbn", "parameter corpora.probe: must be a list, such as [hbn] (found 'hbn')"),
+        ("probe.tasks", "eyes", "parameter probe.tasks: must be a list, such as [eyes] (found 'eyes')"),
+        (
+            "probe.task",
+            "eyes",
+            "parameter probe.task is not known; known: accept_other_code, accept_other_data, allow_pretrained_persons, "
+            "batch_size, device, inner_folds, lambdas, method, n_bootstrap, n_untrained, pooling, seed, tasks, "
+            "transductive, untrained_seed, verify; did you mean tasks?",
+        ),
     ],
 )
 def test_messages(parameters: dict[str, Any], key: str, value: object, expected: str) -> None:
@@ -152,14 +161,26 @@ def test_messages(parameters: dict[str, Any], key: str, value: object, expected:
         ("mix.weights.bhn", 0.1, "parameter mix.weights.bhn names no corpus; known: hbn, tuh; did you mean hbn?"),
         ("mix.weights", {"hbn": 1}, "parameter mix.weights.tuh is missing; corpora.pretrain names that corpus"),
         (
-            "probe.task",
-            "eye",
-            "parameter probe.task: hbn.window.cuts has no 'eye'; known: eyes, pretrain; did you mean",
+            "probe.tasks",
+            ["eye"],
+            "parameter probe.tasks: hbn.window.cuts has no 'eye'; known: age, eyes, pretrain, response_time; did",
         ),
         (
-            "probe.task",
-            "pretrain",
-            "parameter probe.task: hbn.window.cuts.pretrain is unlabelled; a probe needs windows with a class each",
+            "probe.tasks",
+            ["eyes", {"name": "x", "cut": "pretrain"}],
+            "parameter probe.tasks: hbn.window.cuts.pretrain is unlabelled; a probe needs windows with a class or a "
+            "number each",
+        ),
+        (
+            "probe.tasks",
+            ["eyes", {"name": "age", "method": "logistic"}],
+            "parameter probe.tasks: task 'age' asks for method logistic, and hbn.window.cuts.age has numbers; they are "
+            "fitted by ridge, leave method out",
+        ),
+        (
+            "corpora.probe",
+            ["hbn", "tuh"],
+            "parameter probe.tasks: corpora.probe names tuh, which has no cut of a task; known cuts: pretrain; add a",
         ),
         ("mix.cut", "eyes", "parameter mix.cut: tuh.window.cuts has no 'eyes'; known: pretrain"),
         (
@@ -206,7 +227,7 @@ DOCUMENTED = re.findall(
 @pytest.mark.parametrize("block", DOCUMENTED)
 def test_a_corpus_works_as_the_documentation_prints_it(parameters: dict[str, Any], block: str) -> None:
     mine = yaml.safe_load(block)
-    others = {"corpora": {"pretrain": ["mine"], "probe": ""}, "mix": {"weights": {"mine": 1}}}
+    others = {"corpora": {"pretrain": ["mine"], "probe": []}, "mix": {"weights": {"mine": 1}}}
     filled = with_defaults({**parameters, **others, **mine})
     assert check_parameters(filled).pretrain == ["mine"]
     assert {f"params:mine.{key}" for key in filled["mine"]} == set(parameter_identities(filled)) & {
@@ -216,14 +237,16 @@ def test_a_corpus_works_as_the_documentation_prints_it(parameters: dict[str, Any
 
 
 def test_a_dropped_cut_is_gone_and_null_for_nothing_is_refused(parameters: dict[str, Any]) -> None:
-    without = merged(parameters, {"hbn": {"window": {"cuts": {"eyes": None}}}, "corpora": {"probe": ""}})
-    assert check_parameters(without).probe == ""
+    without = merged(parameters, {"hbn": {"window": {"cuts": {"eyes": None}}}, "corpora": {"probe": []}})
+    assert check_parameters(without).probe == []
     assert message(put(parameters, "hbn.window.cuts.eys", None)) == (
         "parameter hbn.window.cuts.eys is null, but there is no inherited entry hbn.window.cuts.eys that null could "
         "drop; leave it out"
     )
     probed = merged(parameters, {"hbn": {"window": {"cuts": {"eyes": None}}}})
-    assert message(probed) == "parameter probe.task: hbn.window.cuts has no 'eyes'; known: pretrain"
+    assert message(probed) == (
+        "parameter probe.tasks: hbn.window.cuts has no 'eyes'; known: age, pretrain, response_time"
+    )
 
 
 def test_words_that_yaml_takes_for_something_else_need_quotes(parameters: dict[str, Any]) -> None:

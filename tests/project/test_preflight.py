@@ -90,7 +90,7 @@ def test_a_stored_encoder_that_needs_an_extra(tmp_path: Path, monkeypatch: pytes
             PretrainParams(n_steps=1, accelerator="cuda"),
             "parameter pretrain.accelerator is 'cuda', and torch",
         ),
-        ("probe", ProbeParams(task="eyes", device="cuda"), "parameter probe.device is 'cuda', and torch"),
+        ("probe", ProbeParams(tasks=["eyes"], device="cuda"), "parameter probe.device is 'cuda', and torch"),
     ],
 )
 def test_a_gpu_that_is_not_there(key: str, value: Any, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +123,7 @@ def test_torch_is_asked_only_about_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Non
     for accelerator in ("auto", "cpu"):
         value = PretrainParams(n_steps=1, accelerator=accelerator, precision="bf16-mixed")
         check_machine(step("params:pretrain"), params("pretrain", value))
-    check_machine(step("params:probe"), params("probe", ProbeParams(task="eyes")))
+    check_machine(step("params:probe"), params("probe", ProbeParams(tasks=["eyes"])))
 
 
 def test_devices_and_nodes_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +223,7 @@ def test_signals_of_another_rate_than_the_encoder_expects(entry: str, kind: Any,
         catalog = DataCatalog(
             {
                 "params:signal": MemoryDataset(asked),
-                "params:probe": MemoryDataset(ProbeParams(task="eyes")),
+                "params:probe": MemoryDataset(ProbeParams(tasks=["eyes"])),
                 entry: kind(filepath=str(tmp_path / "e.safetensors")),
                 "hbn.signals": WorkspaceDataset(path=str(tmp_path / "signals")),
             }
@@ -257,10 +257,10 @@ def test_imported_weights_that_may_know_the_probed_persons(
     encoder.save(Checkpoint({"w": np.zeros(2)}, imported_header(corpora=corpora)))
     phases = ["pretrain", "adapt", "more"][: n_trained + 1]
     trainings = [pretrain.create_pipeline(["hbn"], b, f"{a}.encoder") for a, b in pairwise(phases)]
-    pipeline = sum(trainings, probe.create_pipeline("hbn", phases[-1]))
+    pipeline = sum(trainings, probe.create_pipeline(["other", "hbn"], phases[-1]))
     folders = {f"{phase}.runs": WorkspaceDataset(path=str(tmp_path)) for phase in phases}
     for is_allowed in (True, False):
-        asked = ProbeParams(task="eyes", allow_pretrained_persons=is_allowed)
+        asked = ProbeParams(tasks=["eyes"], allow_pretrained_persons=is_allowed)
         catalog = DataCatalog({"params:probe": MemoryDataset(asked), "pretrain.encoder": encoder, **folders})
         if is_allowed or not line:
             check_machine(pipeline, catalog)

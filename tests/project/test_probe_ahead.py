@@ -12,11 +12,11 @@ from eegfm.jobs.probe import ahead
 from eegfm.pipelines import export, mix, pretrain, probe, window
 from eegfm.project.probe_ahead import ProbeAhead
 
-PRETRAIN, PROBE = pretrain.create_pipeline(["tuh"]), probe.create_pipeline("hbn")
-TASK = ProbeParams(task="eyes")
+PRETRAIN, PROBE = pretrain.create_pipeline(["tuh"]), probe.create_pipeline(["hbn"])
+TASK = ProbeParams(tasks=["eyes"])
 CATALOG = DataCatalog(
     {name: MemoryDataset(name) for name in ("hbn.signals", "hbn.windows", "splits", "other")}
-    | {"params:probe": MemoryDataset({"task": "eyes"})}  # as Kedro gives it to a run without the probe
+    | {"params:probe": MemoryDataset({"tasks": ["eyes"]})}  # as Kedro gives it to a run without the probe
 )
 INPUTS = {name: name for name in PRETRAIN.nodes[0].inputs}
 
@@ -40,7 +40,8 @@ def begin(pipeline: Pipeline, *done: str) -> None:
 def test_a_run_of_both(checked: list[Any]) -> None:
     begin(PRETRAIN + PROBE)
     stores = {"tuh": "tuh.signals"}
-    assert checked == [("mixture", stores, "params:pretrain", "hbn.signals", "hbn.windows", "splits", TASK)]
+    probed, windows = {"hbn": "hbn.signals"}, {"hbn": "hbn.windows"}
+    assert checked == [("mixture", stores, "params:pretrain", probed, windows, "splits", TASK)]
     ProbeAhead(PRETRAIN + PROBE).begin(PROBE.nodes[0], CATALOG, INPUTS)
     assert len(checked) == 1
 
@@ -73,7 +74,7 @@ def test_a_probe_that_may_follow_is_only_warned_of(
 
 def test_each_phase_has_a_probe_of_its_own(checked: list[Any]) -> None:
     later = pretrain.create_pipeline(["tuh"], "adapt", "pretrain.encoder")
-    probes = probe.create_pipeline("hbn", "pretrain", "pretrain_probe") + probe.create_pipeline("hbn", "adapt")
+    probes = probe.create_pipeline(["hbn"], "pretrain", "pretrain_probe") + probe.create_pipeline(["hbn"], "adapt")
     inputs = {name: name for name in later.nodes[0].inputs}
     run = ProbeAhead(PRETRAIN + later + probes)
     run.begin(PRETRAIN.nodes[0], CATALOG, INPUTS)
@@ -81,6 +82,19 @@ def test_each_phase_has_a_probe_of_its_own(checked: list[Any]) -> None:
     assert [call[2] for call in checked] == ["params:pretrain", "params:adapt"]
     ProbeAhead(later + PROBE).begin(later.nodes[0], CATALOG, inputs)  # a probe of another phase
     assert len(checked) == 2
+
+
+def test_every_probed_corpus_is_looked_at(checked: list[Any]) -> None:
+    names = ("hbn.signals", "hbn.windows", "tuab.signals", "tuab.windows", "splits")
+    catalog = DataCatalog({name: MemoryDataset(name) for name in names} | {"params:probe": MemoryDataset(TASK)})
+    both = PRETRAIN + probe.create_pipeline(["hbn", "tuab"])
+    ProbeAhead(both).begin(PRETRAIN.nodes[0], catalog, INPUTS)
+    [(_, _, _, probed, windows, _, _)] = checked
+    assert probed == {"hbn": "hbn.signals", "tuab": "tuab.signals"}
+    assert windows == {"hbn": "hbn.windows", "tuab": "tuab.windows"}
+    # A corpus that is not cut yet: nothing is checked, and nothing fails.
+    ProbeAhead(window.create_pipeline("tuab") + both).begin(PRETRAIN.nodes[0], catalog, INPUTS)
+    assert len(checked) == 1
 
 
 def test_tables_that_the_run_has_not_made_yet(checked: list[Any]) -> None:

@@ -32,7 +32,7 @@ def test_the_stored_encoder_decides(tmp_path: Path) -> None:
     assert left_out(tmp_path, REPORT, ("pretrain", "adapt")) == {*OF_TRAINING} - {MIXTURE}  # adapt trains on it
     encoder.save(Checkpoint({"w": np.zeros(2)}, header()))
     assert left_out(tmp_path) == {*OF_IMPORT}
-    assert left_out(tmp_path, probe.create_pipeline("hbn")) == set()
+    assert left_out(tmp_path, probe.create_pipeline(["hbn"])) == set()
 
 
 def test_the_run_that_makes_the_encoder_decides(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from eegfm.splits.splits import split_persons, splits_sha256
 from person_tables import letters
 
 N_CORPORA = 1000
-ROLES = Roles(pretrain=["tuh", "tuab", "hbn", "one", "two"], probe="one")
+ROLES = Roles(pretrain=["tuh", "tuab", "hbn", "one", "two"], probe=["one"])
 HELD_OUT = {"test", "excluded"}
 SPELLINGS = (str, str.upper, str.lower, lambda s: f"sub-{s}", lambda s: f" {s} ", lambda s: f"SUB-{s}\u200b")
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from eegfm.errors import SplitError
 from eegfm.splits.config import Roles, SplitParams
@@ -24,7 +25,7 @@ def _as_dict(splits):
 
 
 def test_columns():
-    splits = split_persons({"a": _numbered("a", range(60))}, Roles(pretrain=["a"], probe="a"), PARAMS)
+    splits = split_persons({"a": _numbered("a", range(60))}, Roles(pretrain=["a"], probe=["a"]), PARAMS)
     assert list(splits.columns) == list(COLUMNS)
     assert {name: str(splits[name].dtype) for name in COLUMNS} == COLUMNS
     assert splits["person"].tolist() == sorted(splits["person"])
@@ -33,7 +34,7 @@ def test_columns():
 
 
 def test_a_table_that_came_back_from_a_file_is_the_same(tmp_path):
-    splits = split_persons({"a": _numbered("a", range(60))}, Roles(pretrain=["a"], probe="a"), PARAMS)
+    splits = split_persons({"a": _numbered("a", range(60))}, Roles(pretrain=["a"], probe=["a"]), PARAMS)
     splits.to_parquet(tmp_path / "splits.parquet", index=False)
     back = pd.read_parquet(tmp_path / "splits.parquet")
     check_splits(back)
@@ -46,7 +47,7 @@ PEOPLE = st.lists(st.integers(0, 10_000), min_size=12, max_size=60, unique=True)
 @settings(max_examples=25, deadline=None)
 @given(numbers=PEOPLE, n_more=st.integers(0, 30), seed=st.integers(0, 9), folds=st.sampled_from([2, 3]))
 def test_growth_and_order_move_nobody(numbers, n_more, seed, folds):
-    roles, params = Roles(pretrain=["a", "b"], probe="a"), PARAMS.model_copy(update={"folds": folds})
+    roles, params = Roles(pretrain=["a", "b"], probe=["a"]), PARAMS.model_copy(update={"folds": folds})
     few = {c: _numbered(c, numbers) for c in "ab"}
     grown = [*range(20_000, 20_000 + n_more), *numbers]
     many = {c: _numbered(c, grown).sample(frac=1, random_state=seed) for c in "ba"}
@@ -61,20 +62,20 @@ def test_growth_and_order_move_nobody(numbers, n_more, seed, folds):
 
 def test_roles_decide_which_splits_a_corpus_feeds():
     tables = {c: _numbered(c, range(200)) for c in ("both", "train", "tested", "none")}
-    splits = split_persons(tables, Roles(pretrain=["both", "train"], probe="both"), PARAMS)
+    splits = split_persons(tables, Roles(pretrain=["both", "train"], probe=["both"]), PARAMS)
     ratio = splits.groupby("corpus")["split"].value_counts(normalize=True)
     assert ratio["both", "test"] == pytest.approx(0.3, abs=0.1)
     assert ratio["both", "validation"] == pytest.approx(0.7 * 0.3, abs=0.1)
     assert ratio["train"].index.sort_values().tolist() == ["train", "validation"]
     assert ratio["train", "validation"] == pytest.approx(0.3, abs=0.1)
     assert ratio["none"].to_dict() == {"excluded": 1.0}
-    only = split_persons(tables, Roles(pretrain=["train"], probe="tested"), PARAMS)
+    only = split_persons(tables, Roles(pretrain=["train"], probe=["tested"]), PARAMS)
     assert set(only.loc[only["corpus"] == "tested", "split"]) == {"test"}
 
 
 def test_who_is_in_which_split_is_what_it_always_was():
     """Drawn at 4c46399, where the splits had other names."""
-    splits = split_persons({"a": _numbered("a", range(24))}, Roles(pretrain=["a"], probe="a"), PARAMS)
+    splits = split_persons({"a": _numbered("a", range(24))}, Roles(pretrain=["a"], probe=["a"]), PARAMS)
     drawn = {split: {int(name[3:]) for name in rows["person"]} for split, rows in splits.groupby("split")}
     assert drawn["test"] == {0, 4, 6, 9, 14, 15, 18, 19, 20, 21, 23}
     assert drawn["validation"] == {1, 13, 16, 22}
@@ -82,7 +83,7 @@ def test_who_is_in_which_split_is_what_it_always_was():
 
 def test_test_ratio_does_not_move_validation_to_training():
     tables = {"a": _numbered("a", range(200))}
-    roles = Roles(pretrain=["a"], probe="a")
+    roles = Roles(pretrain=["a"], probe=["a"])
     small = _as_dict(split_persons(tables, roles, PARAMS))
     large = _as_dict(split_persons(tables, roles, SplitParams(validation_ratio=0.3, test_ratio=0.5)))
     assert {(small[p], large[p]) for p in small} == {
@@ -103,9 +104,9 @@ def test_persons_of_test_sets_never_enter_pretraining():
     tables = {"tuab": _tuab(60, 20), "tuh": people("tuh", [letters(k) for k in range(10, 80)], family="tueg")}
     tables["b"] = _numbered("b", range(60))
     tests = {f"TUEG:{letters(k)}" for k in range(20)}
-    roles = Roles(pretrain=["tuab", "tuh", "b"], probe="b")
+    roles = Roles(pretrain=["tuab", "tuh", "b"], probe=["b"])
     for probe, expected in (("b", "excluded"), ("tuab", "test")):
-        splits = split_persons(tables, roles.model_copy(update={"probe": probe}), PARAMS)
+        splits = split_persons(tables, roles.model_copy(update={"probe": [probe]}), PARAMS)
         found = splits[splits["identity"].isin(tests)]
         assert set(found["split"]) == {expected}
         assert set(found["reason"]) == {"official test set tuab eval"}
@@ -114,7 +115,7 @@ def test_persons_of_test_sets_never_enter_pretraining():
 
 def test_whatever_is_only_probed_is_removed_from_the_pretraining_corpus():
     tables = {"tuab": _tuab(20, 5), "tuh": people("tuh", [letters(k) for k in range(60)], family="tueg")}
-    splits = split_persons(tables, Roles(pretrain=["tuh"], probe="tuab"), PARAMS).set_index("person")
+    splits = split_persons(tables, Roles(pretrain=["tuh"], probe=["tuab"]), PARAMS).set_index("person")
     assert set(splits.loc[[f"tuh:{letters(k)}" for k in range(20)], "split"]) == {"test"}
     assert set(splits.loc[[f"tuh:{letters(k)}" for k in range(20, 60)], "split"]) == {"train", "validation"}
     assert splits.loc[f"tuh:{letters(10)}", "reason"] == "corpus tuab is only probed"
@@ -131,7 +132,7 @@ def test_held_out_persons_stay_out():
 @pytest.mark.parametrize("link", ["id", "declared", "signal"])
 def test_a_new_link_only_moves_persons_out_of_training(link):
     rank = {"train": 0, "validation": 1, "test": 2, "excluded": 2}
-    roles = Roles(pretrain=["a", "b"], probe="a")
+    roles = Roles(pretrain=["a", "b"], probe=["a"])
     tables = {c: _numbered(c, range(40)) for c in "ab"}
     before = _as_dict(split_persons(tables, roles, PARAMS))
     params = PARAMS
@@ -173,12 +174,14 @@ def test_respelt_persons_draw_once():
 def test_folds_hold_identities_out_together():
     tables = {"a": _numbered("a", range(40)), "b": _numbered("b", range(40))}
     params = PARAMS.model_copy(update={"linked_corpora": (("a", "b"),), "folds": 3})
-    splits = split_persons(tables, Roles(pretrain=["a"], probe="b"), PARAMS.model_copy(update={"folds": 3}))
+    splits = split_persons(tables, Roles(pretrain=["a"], probe=["b"]), PARAMS.model_copy(update={"folds": 3}))
     assert set(splits.loc[splits["split"] == "test", "fold"]) == {0, 1, 2}
     assert set(splits.loc[splits["split"] != "test", "fold"]) == {-1}
-    joined = split_persons(tables | {"c": _numbered("c", range(50, 90))}, Roles(pretrain=["a", "c"], probe="b"), params)
+    joined = split_persons(
+        tables | {"c": _numbered("c", range(50, 90))}, Roles(pretrain=["a", "c"], probe=["b"]), params
+    )
     assert joined.groupby("identity")["fold"].nunique().eq(1).all()
-    alone = split_persons({"a": tables["a"]}, Roles(pretrain=["a"], probe="a"), PARAMS)
+    alone = split_persons({"a": tables["a"]}, Roles(pretrain=["a"], probe=["a"]), PARAMS)
     tested = alone[alone["split"] == "test"]
     assert tested["fold"].tolist() == list(range(len(tested)))
 
@@ -188,7 +191,7 @@ def test_stratified_quotas_are_exact():
     tables = {"tuab": people("tuab", [letters(k) for k in range(100)], family="tuab", pathology=kind)}
     tables["b"] = _numbered("b", range(50))
     params = SplitParams(validation_ratio=0.25, test_ratio=0.2, stratify_by="pathology", folds=4)
-    splits = split_persons(tables, Roles(pretrain=["tuab", "b"], probe="tuab"), params)
+    splits = split_persons(tables, Roles(pretrain=["tuab", "b"], probe=["tuab"]), params)
     counts = splits.assign(kind=["-"] * 50 + kind).groupby(["corpus", "kind", "split"]).size().to_dict()
     assert counts == {
         ("tuab", "normal", "test"): 12,
@@ -227,7 +230,7 @@ def test_strata_must_be_classes():
 
 
 def test_empty_split_says_the_counts():
-    roles = Roles(pretrain=["a"], probe="b")
+    roles = Roles(pretrain=["a"], probe=["b"])
     tables = {"a": _numbered("a", range(3)), "b": _numbered("b", range(2))}
     with pytest.raises(SplitError, match=r"split validation .*a train 3; b test 2"):
         split_persons(tables, roles, SplitParams(validation_ratio=1e-9))
@@ -239,7 +242,7 @@ def test_empty_split_says_the_counts():
 def test_everyone_being_tested_on_is_an_error():
     tables = {"tuab": _tuab(20, 5), "tuh": people("tuh", [letters(k) for k in range(20)], family="tueg")}
     with pytest.raises(SplitError, match=r"split train, validation .*tuab test 20; tuh test 20"):
-        split_persons(tables, Roles(pretrain=["tuh"], probe="tuab"), PARAMS)
+        split_persons(tables, Roles(pretrain=["tuh"], probe=["tuab"]), PARAMS)
 
 
 def test_absent_corpora(caplog):
@@ -248,7 +251,7 @@ def test_absent_corpora(caplog):
     assert set(splits["split"]) == {"train", "validation"}
     assert "without b" in caplog.text
     with pytest.raises(SplitError, match=r"corpora\.probe: corpus 'b'"):
-        split_persons(tables, Roles(pretrain=["a"], probe="b"), PARAMS)
+        split_persons(tables, Roles(pretrain=["a"], probe=["b"]), PARAMS)
     with pytest.raises(SplitError, match="no corpus has recordings"):
         split_persons({}, Roles(pretrain=["a"]), PARAMS)
 
@@ -298,7 +301,7 @@ def test_flat_recordings_are_nobody_in_particular():
 
 
 def test_hash_follows_content_not_order():
-    splits = split_persons({"a": _numbered("a", range(60))}, Roles(pretrain=["a"], probe="a"), PARAMS)
+    splits = split_persons({"a": _numbered("a", range(60))}, Roles(pretrain=["a"], probe=["a"]), PARAMS)
     assert splits_sha256(splits) == splits_sha256(splits.sample(frac=1, random_state=0))
     assert splits_sha256(splits) == splits_sha256(splits[splits.columns[::-1]])
     for column, value in (("split", "x"), ("fold", 99), ("identity", "x"), ("person", "x"), ("corpus", "x")):
@@ -317,3 +320,32 @@ def test_salt_gives_another_split():
 def test_channels_of_flat_recordings():
     tables = {"a": _numbered("a", range(60), signal_hashes=[channels("", "")] * 60)}
     assert split_persons(tables, Roles(pretrain=["a"]), PARAMS)["signals"].map(lambda s: s == [""]).all()
+
+
+def test_several_corpora_are_probed_each_by_its_own_rule():
+    """``b`` is only probed, ``a`` is also trained on, ``c`` is only trained on; two persons are in ``a`` and ``b``."""
+    tables = {"a": _numbered("a", range(80)), "b": _numbered("b", range(20)), "c": _numbered("c", range(40))}
+    names = {name: sorted(table["person"]) for name, table in tables.items()}
+    linked = [(names["a"][k], names["b"][k]) for k in (1, 2)]
+    same = PARAMS.model_copy(update={"same_persons": tuple(linked)})
+    found = split_persons(tables, Roles(pretrain=["a", "c"], probe=["a", "b"]), same).set_index("person")
+    of_b = found[found["corpus"] == "b"]
+    assert set(of_b["split"]) == {"test"}
+    assert set(of_b["reason"]) == {"corpus b is only probed"}
+    assert set(found.loc[[one for one, _ in linked], "split"]) == {"test"}
+    assert set(found.loc[found["corpus"] == "c", "split"]) == {"train", "validation"}
+    # Whoever is in neither of the two others is split as if corpus a were alone.
+    alone = split_persons({"a": tables["a"]}, Roles(pretrain=["a"], probe=["a"]), PARAMS).set_index("person")
+    others = [name for name in names["a"] if name not in {one for one, _ in linked}]
+    pd.testing.assert_series_equal(found.loc[others, "split"], alone.loc[others, "split"])
+    assert set(alone["split"]) == {"train", "validation", "test"}
+    with pytest.raises(ValidationError, match="corpus a is listed twice"):
+        Roles(pretrain=["a"], probe=["a", "b", "a"])
+    with pytest.raises(SplitError, match=r"corpora\.probe: corpus 'd' has no recordings"):
+        split_persons(tables, Roles(pretrain=["a"], probe=["b", "d"]), PARAMS)
+
+
+def test_a_single_name_is_no_list_of_corpora():
+    for role in ("pretrain", "probe"):
+        with pytest.raises(ValidationError, match=r"must be a list, such as \[mine\]"):
+            Roles(**{"pretrain": ["a"], role: "mine"})

@@ -19,11 +19,11 @@ def person_interval(
     """Percentile bootstrap interval of a pooled score (Efron & Tibshirani 1993, chapter 13).
 
     Persons are drawn with replacement. Their counts are summed and scored. With few persons the interval is too narrow
-    rather than too wide.
+    rather than too wide. Resamples without a score (NaN, because all answers drawn are equal) are left out.
 
     Args:
-        counts: (P, ...) counts of each person.
-        statistic: Function from (R, ...) pooled counts of R resamples to (R,) scores.
+        counts: (P, ...) counts or sums of each person.
+        statistic: Function from (R, ...) pooled sums of R resamples to (R,) scores.
         n_resamples: R.
         seed: Seed of the draws.
         level: Nominal coverage.
@@ -34,5 +34,5 @@ def person_interval(
     )
     pooled = draws.astype(np.float64) @ counts.reshape(n_persons, -1).astype(np.float64)
     scores = statistic(pooled.reshape(n_resamples, *counts.shape[1:]))
-    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.nanquantile(scores, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -2,34 +2,99 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from eegfm.config import StrictModel, refuse_unused
+from eegfm.config import StrictModel, listed, refuse_repeated, refuse_unused
 
 Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Penalties = Annotated[tuple[Penalty, ...], Field(min_length=1)]
 Pooling = Literal["channels", "mean"]
 """Pooling of a window's features over channels: all channels side by side, or their mean."""
+Method = Literal["ridge", "logistic"]
+"""Fit of classes. Numbers are always fitted by ridge."""
 
 HALF_DECADES = tuple(10.0 ** (k / 2) for k in range(-6, 11))
 
 
-class ProbeParams(StrictModel):
-    """Evaluation of a frozen encoder on persons it has never seen. ``split.folds`` decides who is held out together.
+class FitParams(StrictModel):
+    """Choices that a task may make for itself.
 
     Args:
-        task: The cut whose labelled windows are classified.
-        method: Closed-form ridge on class targets, or logistic regression.
+        method: Closed-form ridge on class targets, or logistic regression. Numbers are always fitted by ridge.
         pooling: Features are averaged over time patches; ``channels`` keeps the channels side by side (one
             montage only), ``mean`` averages over them as well.
-        lambdas: Penalties to choose from, per training window (both methods minimise a mean loss). See
+        lambdas: Penalties to choose from, per training window (all methods minimise a mean loss). See
             ``eegfm.evaluation.penalty`` for the choice.
         inner_folds: Groups of training persons on which the penalty is chosen; at most one person each.
+        transductive: Also report features z-scored per person without labels. This uses the held-out person's windows,
+            so the scores have a row of their own. Numbers of persons, such as age, have no such row: z-scores erase
+            what persons differ in.
+    """
+
+    method: Method = "ridge"
+    pooling: Pooling = "channels"
+    lambdas: Penalties = HALF_DECADES
+    inner_folds: int = Field(5, ge=2)
+    transductive: bool = True
+
+    @model_validator(mode="after")
+    def _options_are_used(self) -> Self:
+        if len(self.lambdas) == 1:
+            refuse_unused(self, ["inner_folds"], "where lambdas has one value, so that there is nothing to choose")
+        return self
+
+
+class TaskParams(StrictModel):
+    """A task of a probe. Its name alone is enough.
+
+    Args:
+        name: Name of the task in metrics, predictions, figures and messages.
+        corpus: Name of a probed corpus; by default all probed corpora that have the cut.
+        cut: The cut whose labelled windows are asked for; the one of the task's name by default.
+        method: See ``FitParams``; like the following, that of the whole probe by default.
+        pooling: See there.
+        lambdas: See there.
+        inner_folds: See there.
+        transductive: See there.
+    """
+
+    name: str = Field(min_length=1)
+    corpus: str = ""
+    cut: str = ""
+    method: Method | None = None
+    pooling: Pooling | None = None
+    lambdas: Penalties | None = None
+    inner_folds: int | None = Field(None, ge=2)
+    transductive: bool | None = None
+
+    @property
+    def own_cut(self) -> str:
+        """Name of the cut."""
+        return self.cut or self.name
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """Choices that differ from those of the whole probe, by name."""
+        given = {name: getattr(self, name) for name in FitParams.model_fields}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class ProbeParams(FitParams):
+    """Evaluation of a frozen encoder on persons it has never seen. ``split.folds`` decides who is held out together.
+
+    The choices of ``FitParams`` hold for all tasks that do not make them for themselves.
+
+    Args:
+        tasks: Names of cuts, e.g. ``[eyes, age]``, or tasks with choices of their own; see ``TaskParams``. A task asks
+            for a class or for a number, which follows from its windows.
         n_untrained: Number of untrained initialisations of the same encoder, for comparison.
         untrained_seed: Seed of the first untrained initialisation; the others count up from it.
         n_bootstrap: Number of resamples of persons for each interval.
         seed: Seed of the bootstrap.
-        transductive: Also report features z-scored per person without labels. This uses the held-out person's windows,
-            so the scores have a row of their own.
         allow_pretrained_persons: Also probe persons and signals of the pretraining; the metrics list them.
         accept_other_code: Probe an encoder that was made by other code than the present code; the metrics list the
             differences.
@@ -39,16 +104,11 @@ class ProbeParams(StrictModel):
         verify: Comparison of stored samples with their checksums: each block before its first use, or never.
     """
 
-    task: str
-    method: Literal["ridge", "logistic"] = "ridge"
-    pooling: Pooling = "channels"
-    lambdas: tuple[Penalty, ...] = Field(HALF_DECADES, min_length=1)
-    inner_folds: int = Field(5, ge=2)
+    tasks: Annotated[tuple[Annotated[TaskParams, BeforeValidator(_named)], ...], Field(min_length=1), listed("eyes")]
     n_untrained: int = Field(5, ge=1)
     untrained_seed: int = Field(1000, ge=0)
     n_bootstrap: int = Field(2000, ge=100)
     seed: int = Field(0, ge=0)
-    transductive: bool = True
     allow_pretrained_persons: bool = False
     accept_other_code: bool = False
     accept_other_data: bool = False
@@ -57,10 +117,27 @@ class ProbeParams(StrictModel):
     verify: Literal["first_read", "off"] = "first_read"
 
     @model_validator(mode="after")
-    def _options_are_used(self) -> Self:
-        if len(self.lambdas) == 1:
-            refuse_unused(self, ["inner_folds"], "where lambdas has one value, so that there is nothing to choose")
+    def _tasks_fit(self) -> Self:
+        refuse_repeated([f"{task.corpus}.{task.name}".removeprefix(".") for task in self.tasks], "task")
+        for task in self.tasks:
+            try:
+                self.fit(task)
+            except ValueError as error:
+                message = str(error)
+                raise ValueError(f"task {task.name!r}: {message}") from error
         return self
+
+    def fit(self, task: TaskParams) -> FitParams:
+        """Choices for a task: its own, and those of the whole probe.
+
+        Raises:
+            ValueError: A choice is never used.
+        """
+        shared = {name: getattr(self, name) for name in FitParams.model_fields}
+        # A task with one penalty has nothing to choose, whatever all others choose on.
+        if len(task.own.get("lambdas", ())) == 1 and "inner_folds" not in task.own:
+            shared["inner_folds"] = FitParams.model_fields["inner_folds"].default
+        return FitParams.model_validate({**shared, **task.own})
 
     def identity(self) -> dict[str, Any]:
         """Options that decide the result: all except those for the machine."""

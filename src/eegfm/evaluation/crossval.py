@@ -2,14 +2,16 @@
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.errors import SplitError
-from eegfm.evaluation.config import ProbeParams
-from eegfm.evaluation.linear import Floats, Ints, decide
-from eegfm.evaluation.penalty import METHODS, choose_penalty, refuse_indivisible
+from eegfm.evaluation.answers import Answers, ClassAnswers
+from eegfm.evaluation.config import FitParams
+from eegfm.evaluation.linear import Floats, Ints
+from eegfm.evaluation.penalty import choose_penalty, refuse_indivisible
 from eegfm.progress import Ticker
 
 logger = logging.getLogger(__name__)
@@ -20,27 +22,26 @@ class HeldOut:
     """Predictions for windows of held-out persons.
 
     Args:
-        predicted: (W,) class numbers.
-        scores: (W,) score of the second of two classes, or of the predicted one of more classes.
+        predicted: (W,) class numbers, or numbers.
+        scores: (W,) score of the second of two classes, of the predicted one of more classes, or the predicted number.
         lambdas: Chosen penalty of each fold.
     """
 
-    predicted: Ints
+    predicted: NDArray[Any]
     scores: Floats
     lambdas: tuple[float, ...]
 
 
 def predict_held_out(
-    features: NDArray[np.floating], classes: Ints, persons: Ints, folds: Ints, n_classes: int, params: ProbeParams
+    features: NDArray[np.floating], answers: Answers, persons: Ints, folds: Ints, params: FitParams
 ) -> HeldOut:
     """Cross-validate over persons.
 
     Args:
         features: (W, F).
-        classes: (W,) class numbers.
+        answers: (W,) true answers.
         persons: (W,) person numbers, 0 to P - 1 in a stable order.
         folds: (W,) fold in which each window is held out, from 0. All windows of a person have one fold.
-        n_classes: K.
         params: Method and penalties.
 
     Raises:
@@ -48,38 +49,34 @@ def predict_held_out(
     """
     n_folds = int(folds.max()) + 1
     assert np.unique([persons, folds], axis=1).shape[1] == len(np.unique(persons)), "a person is in one fold"
-    predicted, scores = np.full(len(classes), -1, dtype=np.int64), np.full(len(classes), np.nan)
+    predicted, scores = np.zeros_like(answers.values), np.full(len(persons), np.nan)
     lambdas, ticker = [], Ticker()
     for fold in range(n_folds):
         train, test = folds != fold, folds == fold
-        _refuse_missing_class(np.bincount(classes[train], minlength=n_classes), fold, n_folds)
-        penalty = choose_penalty(features[train], classes[train], persons[train], n_classes, params)
-        path = METHODS[params.method](features[train], classes[train], n_classes, (penalty,))
-        of_test = path.scores(features[test])[0]
-        predicted[test], scores[test] = decide(of_test), of_test.max(axis=-1)
+        known = answers.at(train)
+        _refuse_missing_class(known, fold, n_folds)
+        penalty = choose_penalty(features[train], known, persons[train], params)
+        of_test = known.fit(features[train], params.method, (penalty,)).scores(features[test])[0]
+        predicted[test], scores[test] = known.predicted(of_test), of_test.max(axis=-1)
         lambdas.append(penalty)
         if ticker.is_due():
             logger.info("Probe: fold %d of %d is fitted", fold + 1, n_folds)
-    assert (predicted >= 0).all(), "every window is held out once"
+    assert not np.isnan(scores).any(), "every window is held out once"
     return HeldOut(predicted, scores, tuple(lambdas))
 
 
-def check_divisions(classes: Ints, persons: Ints, folds: Ints, n_classes: int, params: ProbeParams) -> None:
+def check_divisions(answers: Answers, persons: Ints, folds: Ints, params: FitParams) -> None:
     """Refuse windows that ``predict_held_out`` would refuse, before there are features. For arguments see there."""
-    counts = np.zeros((int(persons.max()) + 1, n_classes), dtype=np.int64)
-    np.add.at(counts, (persons, classes), 1)
-    fold_of = np.full(len(counts), -1)
-    fold_of[persons] = folds
     n_folds = int(folds.max()) + 1
     for fold in range(n_folds):
-        of_training = counts[fold_of != fold]
-        _refuse_missing_class(of_training.sum(axis=0), fold, n_folds)
-        refuse_indivisible(of_training > 0, params)
+        train = folds != fold
+        _refuse_missing_class(answers.at(train), fold, n_folds)
+        refuse_indivisible(answers.at(train), persons[train], params)
 
 
-def _refuse_missing_class(counts: Ints, fold: int, n_folds: int) -> None:
-    if (counts == 0).any():
+def _refuse_missing_class(answers: Answers, fold: int, n_folds: int) -> None:
+    if isinstance(answers, ClassAnswers) and not answers.can_be_learnt():
         raise SplitError(
-            f"fold {fold} of {n_folds}: the training persons have {counts.tolist()} windows per class; "
+            f"fold {fold} of {n_folds}: the training persons have {answers.counts.tolist()} windows per class; "
             "every class is needed, add persons or change split.folds"
         )

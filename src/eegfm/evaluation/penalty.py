@@ -1,23 +1,23 @@
 """Choice of a probe's penalty on the training persons alone."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.errors import SplitError
-from eegfm.evaluation.config import ProbeParams
-from eegfm.evaluation.linear import FitPath, Ints, decide
-from eegfm.evaluation.logistic import fit_logistic
-from eegfm.evaluation.metrics import balanced_accuracy, confusions_by_person
-from eegfm.evaluation.ridge import fit_ridge_classifier
+from eegfm.evaluation.answers import Answers
+from eegfm.evaluation.config import FitParams
+from eegfm.evaluation.linear import Ints
 
-METHODS: dict[str, FitPath] = {"ridge": fit_ridge_classifier, "logistic": fit_logistic}
-"""By name, fits of one probe for a path of penalties."""
+Rows = NDArray[np.bool_]
 
 
-def choose_penalty(
-    features: NDArray[np.floating], classes: Ints, persons: Ints, n_classes: int, params: ProbeParams
-) -> float:
-    """Choose the penalty with the best balanced accuracy on held-out training persons; the strongest of equals.
+def choose_penalty(features: NDArray[np.floating], answers: Answers, persons: Ints, params: FitParams) -> float:
+    """Choose the penalty that is best on held-out training persons; the strongest of equals.
+
+    Classes are judged by balanced accuracy, numbers by squared error, over the windows of all groups of held-out
+    persons.
 
     Raises:
         SplitError: In every division of the training persons, a class is missing from the inner training set.
@@ -25,46 +25,40 @@ def choose_penalty(
     lambdas = tuple(sorted(params.lambdas))
     if len(lambdas) == 1:
         return lambdas[0]
-    names, numbers = np.unique(persons, return_inverse=True)
-    fold_of = numbers % min(params.inner_folds, len(names))
-    counts = np.zeros((len(lambdas), n_classes, n_classes))
-    for fold in np.unique(fold_of):
-        train, test = fold_of != fold, fold_of == fold
-        if len(np.unique(classes[train])) == n_classes:
-            path = METHODS[params.method](features[train], classes[train], n_classes, lambdas)
-            counts += _confusions(classes[test], decide(path.scores(features[test])), n_classes)
-    if not counts.any():
-        raise _indivisible(len(names), params)
-    accuracy = balanced_accuracy(counts)
-    return lambdas[int(np.flatnonzero(accuracy >= accuracy.max() - 1e-12)[-1])]
+    found = []
+    for train, test in _divisions(persons, params):
+        known = answers.at(train)
+        if known.can_be_learnt():
+            path = known.fit(features[train], params.method, lambdas)
+            found.append(answers.at(test).goodness(known.predicted(path.scores(features[test]))))
+    if not found:
+        raise _indivisible(persons, params)
+    rank = answers.rank(np.sum(found, axis=0))
+    return lambdas[int(np.flatnonzero(rank >= rank.max() - 1e-12 * max(1.0, abs(rank.max())))[-1])]
 
 
-def refuse_indivisible(has_class: NDArray[np.bool_], params: ProbeParams) -> None:
-    """Refuse training persons on whom ``choose_penalty`` cannot choose, before there are features.
-
-    Args:
-        has_class: (P, K) True where a training person has windows of a class, in the order of the persons' numbers.
-        params: Penalties, and groups of persons.
+def refuse_indivisible(answers: Answers, persons: Ints, params: FitParams) -> None:
+    """Refuse training windows on which ``choose_penalty`` cannot choose, before there are features.
 
     Raises:
         SplitError: See ``choose_penalty``.
     """
     if len(params.lambdas) == 1:
         return
-    fold_of = np.arange(len(has_class)) % min(params.inner_folds, len(has_class))
-    if not any(has_class[fold_of != fold].any(axis=0).all() for fold in np.unique(fold_of)):
-        raise _indivisible(len(has_class), params)
+    if not any(answers.at(train).can_be_learnt() for train, _ in _divisions(persons, params)):
+        raise _indivisible(persons, params)
 
 
-def _indivisible(n_persons: int, params: ProbeParams) -> SplitError:
+def _divisions(persons: Ints, params: FitParams) -> Iterator[tuple[Rows, Rows]]:
+    """(W,) windows to fit on, and windows of the persons that are held out meanwhile."""
+    names, numbers = np.unique(persons, return_inverse=True)
+    fold_of = numbers % min(params.inner_folds, len(names))
+    for fold in np.unique(fold_of):
+        yield fold_of != fold, fold_of == fold
+
+
+def _indivisible(persons: Ints, params: FitParams) -> SplitError:
     return SplitError(
-        f"{n_persons} training persons cannot be divided to choose among {len(params.lambdas)} penalties: "
-        "without one of them a class is missing; add persons or give one value in probe.lambdas"
+        f"{len(np.unique(persons))} training persons cannot be divided to choose among {len(params.lambdas)} "
+        "penalties: without one of them a class is missing; add persons or give one value in probe.lambdas"
     )
-
-
-def _confusions(truth: Ints, predicted: Ints, n_classes: int) -> Ints:
-    """(L, K, K) windows counted by penalty, true and predicted class, from (L, W) predictions."""
-    n_lambdas = len(predicted)
-    penalty = np.repeat(np.arange(n_lambdas), len(truth))
-    return confusions_by_person(penalty, n_lambdas, np.tile(truth, n_lambdas), predicted.ravel(), n_classes)

@@ -22,6 +22,21 @@ def fit_ridge_classifier(
     return fit_ridge(features, targets, balanced_weights(classes, n_classes), lambdas)
 
 
+def fit_ridge_regression(features: NDArray[np.floating], targets: Floats, lambdas: tuple[float, ...]) -> LinearPath:
+    """Fit ridge to one number per window, each window weighing the same.
+
+    Features and targets are standardised with the windows of the fit. Predictions come in the unit of the targets.
+
+    Args:
+        features: (W, F).
+        targets: (W,) numbers.
+        lambdas: Penalties.
+    """
+    mean, scale = targets.mean(), targets.std() or 1.0
+    path = fit_ridge(features, ((targets - mean) / scale)[:, None], np.ones(len(targets)), lambdas)
+    return LinearPath(path.standardizer, path.coef * scale, path.intercept * scale + mean)
+
+
 def fit_ridge(
     features: NDArray[np.floating], targets: Floats, weights: Floats, lambdas: tuple[float, ...]
 ) -> LinearPath:

@@ -5,62 +5,117 @@ from typing import Any
 
 import numpy as np
 
+from eegfm.evaluation.answers import Answers, Measure
 from eegfm.evaluation.bootstrap import person_interval
 from eegfm.evaluation.crossval import HeldOut
 from eegfm.evaluation.linear import Floats, Ints
-from eegfm.evaluation.metrics import balanced_accuracy, confusions_by_person, paired_difference
+from eegfm.evaluation.metrics import paired_difference
+
+OF_MEANS = "persons"
+"""Key of the scores of one mean prediction per person."""
 
 
 class PersonScores:
-    """Balanced accuracy of one kind of features, over persons and initialisations.
+    """Scores of one kind of features, over persons and initialisations.
 
     Args:
         runs: Held-out predictions, one per initialisation.
-        truth: (W,) class numbers.
+        answers: (W,) true answers.
         persons: (W,) person numbers.
         names: (P,) names of the persons.
-        n_classes: K.
     """
 
-    def __init__(
-        self, runs: Sequence[HeldOut], truth: Ints, persons: Ints, names: Sequence[str], n_classes: int
-    ) -> None:
-        tables = [confusions_by_person(persons, len(names), truth, r.predicted, n_classes) for r in runs]
-        self.confusions = np.stack(tables, axis=1)  # (P, I, K, K)
-        self.runs, self.names = runs, list(names)
+    def __init__(self, runs: Sequence[HeldOut], answers: Answers, persons: Ints, names: Sequence[str]) -> None:
+        self.answers, self.runs, self.names = answers, runs, list(names)
+        by_run = [answers.sums(run.predicted, persons, len(names)) for run in runs]
+        self.sums = np.stack(by_run, axis=1)  # (P, I, ...)
+        of_means = [answers.sums_of_means(run.predicted, persons, len(names)) for run in runs]
+        self.sums_of_means = None if of_means[0] is None else np.stack([s for s in of_means if s is not None], axis=1)
+
+    @property
+    def compared(self) -> Floats:
+        """(P, I, ...) sums that features are compared by: those of persons where an answer is of the person."""
+        return self.sums if self.sums_of_means is None else self.sums_of_means
 
     @property
     def per_person(self) -> Floats:
-        """(P,) balanced accuracy of each person, averaged over initialisations."""
-        scores: Floats = balanced_accuracy(self.confusions).mean(axis=1)
-        return scores
+        """(P,) score of each person that features are compared by, averaged over initialisations."""
+        return self._per_person(self.compared)
 
     def to_dict(self, *, n_bootstrap: int, seed: int) -> dict[str, Any]:
-        """JSON-ready. ``pooled`` scores all windows at once and is averaged over initialisations."""
-        inits = balanced_accuracy(self.confusions.sum(axis=0))
-        interval = person_interval(self.confusions, _mean_over_inits, n_resamples=n_bootstrap, seed=seed)
-        return {
-            "balanced_accuracy": {
-                "pooled": float(inits.mean()),
-                "interval_95": list(interval),
-                "per_person": dict(zip(self.names, self.per_person.tolist(), strict=True)),
-                "inits": inits.tolist(),
-            },
-            "lambdas": [list(run.lambdas) for run in self.runs],
-        }
+        """JSON-ready. ``pooled`` scores all windows at once and is averaged over initialisations.
+
+        Where an answer is of the person, ``persons`` has the same scores of one mean prediction per person.
+        """
+        found = self._scores(self.sums, n_bootstrap, seed)
+        if self.sums_of_means is not None:
+            found[OF_MEANS] = self._scores(self.sums_of_means, n_bootstrap, seed)
+        return {**found, "lambdas": [list(run.lambdas) for run in self.runs]}
+
+    def _scores(self, sums: Floats, n_bootstrap: int, seed: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, measure in self.answers.measures.items():
+            inits = measure(sums.sum(axis=0))
+            interval = person_interval(sums, _mean_over_inits(measure), n_resamples=n_bootstrap, seed=seed)
+            found[name] = {"pooled": float(inits.mean()), "interval_95": list(interval), "inits": inits.tolist()}
+        own = self._per_person(sums).tolist()
+        found[self.answers.measure_per_person]["per_person"] = dict(zip(self.names, own, strict=True))
+        return found
+
+    def _per_person(self, sums: Floats) -> Floats:
+        scores: Floats = self.answers.measures[self.answers.measure_per_person](sums).mean(axis=1)
+        return scores
 
 
-def compare(scores: Mapping[str, PersonScores]) -> dict[str, Any]:
-    """Paired differences of the pretrained encoder against each control."""
+def compare(scores: Mapping[str, PersonScores], *, n_bootstrap: int, seed: int) -> dict[str, Any]:
+    """Paired differences of the pretrained encoder against each control. Positive ones are in its favour.
+
+    ``of`` says whose difference the numbers per person are; an error counts negative. Beside them stands the difference
+    of the pooled scores, resampled over the same persons.
+    """
     pretrained = scores["pretrained"]
     return {
-        control: paired_difference(pretrained.per_person, other.per_person, pretrained.names)
+        control: _difference(pretrained, other, n_bootstrap=n_bootstrap, seed=seed)
         for control, other in scores.items()
         if control != "pretrained"
     }
 
 
-def _mean_over_inits(pooled: Floats) -> Floats:
-    """(R,) from confusions (R, I, K, K)."""
-    scores: Floats = balanced_accuracy(pooled).mean(axis=1)
-    return scores
+def _difference(first: PersonScores, second: PersonScores, *, n_bootstrap: int, seed: int) -> dict[str, Any]:
+    answers = first.answers
+    sign, measured = (-1.0, "-") if answers.is_error else (1.0, "")
+    own, others = sign * first.per_person, sign * second.per_person
+    name, measure = next(iter(answers.measures.items()))
+    n_first = first.compared.shape[1]
+    both = np.concatenate([first.compared, second.compared], axis=1)
+
+    def difference(pooled: Floats) -> Floats:
+        inits = measure(pooled)
+        found: Floats = inits[:, :n_first].mean(axis=1) - inits[:, n_first:].mean(axis=1)
+        return found
+
+    mean_interval = person_interval(own - others, _mean(len(own)), n_resamples=n_bootstrap, seed=seed)
+    return {
+        "of": measured + answers.measure_per_person,
+        **paired_difference(own, others, first.names),
+        "interval_95": list(mean_interval),
+        name: {
+            "difference": float(difference(both.sum(axis=0)[None])[0]),
+            "interval_95": list(person_interval(both, difference, n_resamples=n_bootstrap, seed=seed)),
+        },
+    }
+
+
+def _mean(n_persons: int) -> Measure:
+    """(R,) means of resamples of n persons, from their sums (R,)."""
+    return lambda sums: sums / n_persons
+
+
+def _mean_over_inits(measure: Measure) -> Measure:
+    """(R,) from sums (R, I, ...)."""
+
+    def scored(pooled: Floats) -> Floats:
+        scores: Floats = measure(pooled).mean(axis=1)
+        return scores
+
+    return scored

@@ -1,6 +1,5 @@
 """Plotly figures of a run, for the catalog, kedro viz and the report."""
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,8 +7,6 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
-
-from eegfm.printable import printable
 
 _N_CHANNELS_SHOWN = 6
 _SHADE = "rgba(120,120,120,0.25)"
@@ -80,11 +77,6 @@ def _faint(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.15)"
 
 
-def _plain(name: str) -> str:
-    """A name from a file. Plotly would read ``<a href=…>`` as a link."""
-    return html.escape(printable(name), quote=False)
-
-
 def _labelled(corpus: str, simulated: Sequence[str]) -> str:
     return f"{corpus} (SIMULATED)" if corpus in simulated else corpus
 
@@ -139,30 +131,3 @@ def _draw_prediction(figure: go.Figure, row: int, item: Mapping[str, Any], *, sh
         )  # fmt: skip
     figure.update_xaxes(title_text=axis, row=row, col=2)
     figure.update_yaxes(title_text=item["unit"], row=row, col=2)
-
-
-def comparison_figure(metrics: Mapping[str, Any]) -> go.Figure:
-    """Balanced accuracy of each kind of features with its interval, and every held-out person as a point."""
-    figure = go.Figure()
-    kinds = [k for k in ("pretrained", "untrained", "band_power") if k in metrics]
-    scores = [metrics[k]["balanced_accuracy"] for k in kinds]
-    pooled = [s["pooled"] for s in scores]
-    low = [s["pooled"] - s["interval_95"][0] for s in scores]
-    high = [s["interval_95"][1] - s["pooled"] for s in scores]
-    figure.add_bar(
-        x=kinds, y=pooled, name="pooled, 95 % interval over persons", marker_color="lightsteelblue",
-        error_y={"type": "data", "array": high, "arrayminus": low},
-    )  # fmt: skip
-    persons = sorted(scores[0]["per_person"]) if scores else []
-    for person in persons:
-        figure.add_scatter(
-            x=kinds, y=[s["per_person"].get(person) for s in scores], name=_plain(person), mode="markers+lines",
-            line={"width": 0.5}, marker={"size": 6},
-        )  # fmt: skip
-    n_classes = len(metrics["protocol"]["classes"])
-    figure.add_hline(y=1 / n_classes, line_dash="dot", annotation_text="chance")
-    title = f"{metrics['protocol']['task']}: balanced accuracy on held-out persons"
-    if metrics["protocol"]["simulated"]:
-        title += " (SIMULATED)"
-    figure.update_layout(template="plotly_white", height=480, yaxis_range=[0, 1.05], title=title)
-    return figure

@@ -26,8 +26,8 @@ def check_choices(pipelines: Mapping[str, Pipeline], given: Mapping[str, Any]) -
     for name in names:
         if name == _PROBE and name not in pipelines:
             raise ConfigError(
-                "--pipelines=probe: no corpus is probed, since corpora.probe is empty; name the corpus to probe on, "
-                "--params=corpora.probe=NAME,probe.task=CUT"
+                "--pipelines=probe: no corpus is probed, since corpora.probe is empty; name the corpora to probe on, "
+                "--params='corpora.probe=[NAME],probe.tasks=[CUT]'"
             )
         _refuse("--pipelines", "pipeline", name, pipelines)
     chosen = sum((pipelines[name] for name in names or ["__default__"]), Pipeline([]))

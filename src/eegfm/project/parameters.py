@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from eegfm.config import StrictModel
 from eegfm.errors import ConfigError
 from eegfm.evaluation.config import ProbeParams
+from eegfm.evaluation.tasks import probed_tasks
 from eegfm.jobs.report.config import ReportParams
 from eegfm.jobs.weights.config import ExportParams, ImportParams
 from eegfm.mixture.config import MixtureParams
@@ -162,9 +163,11 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
         if strangers:
             raise ConfigError(f"parameter split.{key} names {strangers[0]!r}, no corpus; {_known(strangers[0], known)}")
     if "probe" in parameters and roles.probe:
-        _check_cut(parameters, roles.probe, parameters["probe"]["task"], "probe.task")
+        _check_tasks(parameters, roles.probe)
     for name in roles.pretrain:
-        _check_cut(parameters, name, mix.cut, "mix.cut")
+        cuts = sorted(parameters[name]["window"]["cuts"])
+        if mix.cut not in cuts:
+            raise ConfigError(f"parameter mix.cut: {name}.window.cuts has no {mix.cut!r}; {_known(mix.cut, cuts)}")
     known = sorted({cut for name in roles.pretrain for cut in parameters[name]["window"]["cuts"]})
     for cut in mix.cuts if roles.pretrain else ():
         if cut not in known:
@@ -220,15 +223,20 @@ def _check_pairs(parameters: Mapping[str, Any], params: PretrainParams, mix: Mix
                 )
 
 
-def _check_cut(parameters: Mapping[str, Any], corpus: str, cut: str, key: str) -> None:
-    cuts = sorted(parameters[corpus]["window"]["cuts"])
-    if cut not in cuts:
-        raise ConfigError(f"parameter {key}: {corpus}.window.cuts has no {cut!r}; {_known(cut, cuts)}")
-    if key == "probe.task":
-        kind = checked(CorpusParams, parameters[corpus], corpus).window.cuts[cut].target_spec.kind
-        if kind not in ("binary", "multiclass"):
+def _check_tasks(parameters: Mapping[str, Any], corpora: Sequence[str]) -> None:
+    """Refuse tasks of a probe without windows, or with windows that a probe cannot predict."""
+    params = checked(ProbeParams, parameters["probe"], "probe")
+    cuts = {name: checked(CorpusParams, parameters[name], name).window.cuts for name in corpora}
+    for task in probed_tasks(params, cuts):
+        kind, where = cuts[task.corpus][task.cut].target_spec.kind, f"{task.corpus}.window.cuts.{task.cut}"
+        if kind not in ("binary", "multiclass", "regression"):
             raise ConfigError(
-                f"parameter {key}: {corpus}.window.cuts.{cut} is {kind}; a probe needs windows with a class each"
+                f"parameter probe.tasks: {where} is {kind}; a probe needs windows with a class or a number each"
+            )
+        if kind == "regression" and task.asked.method == "logistic":
+            raise ConfigError(
+                f"parameter probe.tasks: task {task.name!r} asks for method logistic, and {where} has numbers; "
+                "they are fitted by ridge, leave method out"
             )
 
 

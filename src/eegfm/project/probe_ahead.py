@@ -43,21 +43,18 @@ class ProbeAhead:
         if probe is None or not trains(node):
             return
         read = [name for name in probe.inputs if name not in (encoder, _PROBE)]
-        [windows] = [name for name in read if name.endswith(".windows")]
-        [signals] = [name for name in read if name.endswith(".signals")]
         if self._unmade & {*read} or not all(catalog[name].exists() for name in read):
             return
         from eegfm.jobs.probe.ahead import check_ahead
 
-        ending = ".signals"
-        stores = {name.removesuffix(ending): value for name, value in inputs.items() if name.endswith(ending)}
+        probed = {name: catalog.load(name) for name in read}
         try:
             check_ahead(
                 inputs["mixture"],
-                stores,
+                _by_corpus(inputs, ".signals"),
                 inputs[f"params:{maker_key(node)}"],
-                catalog.load(signals),
-                catalog.load(windows),
+                _by_corpus(probed, ".signals"),
+                _by_corpus(probed, ".windows"),
                 inputs["splits"],
                 _parameters(catalog),
             )
@@ -69,6 +66,11 @@ class ProbeAhead:
     def end(self, node: Node) -> None:
         """Note what a step has made. Kedro saves it before it starts a step that reads it."""
         self._unmade -= {*node.outputs}
+
+
+def _by_corpus(entries: Mapping[str, Any], ending: str) -> dict[str, Any]:
+    """Values of the entries with an ending, by corpus."""
+    return {name.removesuffix(ending): value for name, value in entries.items() if name.endswith(ending)}
 
 
 def _parameters(catalog: CatalogProtocol[Any, Any]) -> ProbeParams:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from eegfm.config import StrictModel, refuse_repeated
+from eegfm.config import StrictModel, listed, refuse_repeated
 
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 
@@ -39,15 +39,16 @@ class Roles(StrictModel):
 
     Args:
         pretrain: Corpora whose persons may enter pretraining; empty where the encoder comes from elsewhere.
-        probe: Corpus on whose persons the encoder is evaluated; empty for none.
+        probe: Corpora on whose persons the encoder is evaluated; empty for none.
     """
 
-    pretrain: list[CorpusName]
-    probe: CorpusName | Literal[""] = ""
+    pretrain: Annotated[list[CorpusName], listed("hbn")]
+    probe: Annotated[list[CorpusName], listed("hbn")] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Roles":
         refuse_repeated(list(self.pretrain), "corpus")
+        refuse_repeated(list(self.probe), "corpus")
         return self
 
     @model_validator(mode="after")
@@ -59,7 +60,7 @@ class Roles(StrictModel):
     @property
     def corpora(self) -> list[str]:
         """All corpora with a role, each once."""
-        return list(dict.fromkeys([*self.pretrain, *([self.probe] if self.probe else [])]))
+        return list(dict.fromkeys([*self.pretrain, *self.probe]))
 
 
 class SplitParams(StrictModel):

@@ -48,7 +48,7 @@ def split_persons(recordings_by_corpus: Mapping[str, pd.DataFrame], roles: Roles
     Each name of a person draws a split by a stable hash. The most held-out draw decides (test, then validation, then
     training). More data therefore moves nobody, and a new link can only move persons out of training. Persons of
     official test sets are never trained on: they are in split ``test`` if their corpus is probed, else ``excluded``.
-    All persons of a corpus that is only probed are in split ``test``.
+    All persons of corpora that are only probed are in split ``test``.
 
     Args:
         recordings_by_corpus: The recordings table of each corpus.
@@ -59,15 +59,16 @@ def split_persons(recordings_by_corpus: Mapping[str, pd.DataFrame], roles: Roles
         The columns of ``COLUMNS``, ordered by person.
 
     Raises:
-        SplitError: A split or fold that the roles need is empty, the probed corpus is absent, or parameters name a
+        SplitError: A split or fold that the roles need is empty, a probed corpus is absent, or parameters name a
             person, corpus or set that does not exist.
     """
     present = {corpus: table for corpus, table in recordings_by_corpus.items() if not table.empty}
     absent = [corpus for corpus in roles.pretrain if corpus not in present]
     if absent:
         logger.warning("Pretraining without %s: no recordings", ", ".join(absent))
-    if roles.probe and roles.probe not in present:
-        raise SplitError(f"corpora.probe: corpus {roles.probe!r} has no recordings; there are {sorted(present)}")
+    missing = [corpus for corpus in roles.probe if corpus not in present]
+    if missing:
+        raise SplitError(f"corpora.probe: corpus {missing[0]!r} has no recordings; there are {sorted(present)}")
     if not present:
         raise SplitError("no corpus has recordings; see the rejected tables for the reasons")
     log_unknown(present, roles.pretrain, params)
@@ -148,10 +149,9 @@ def _split_identities(
     is_trained, is_probed, is_in_set = units.is_trained, units.is_probed, units.sets != ""
     strata = None if stratum_of is None else np.array([stratum_of[name] for name in units.names], dtype=object)
 
-    is_test, why_test = is_probed & ~is_in_set, f"corpus {roles.probe} is only probed"
-    if roles.probe in roles.pretrain:
-        is_test = _draw(units.test, params.test_ratio, strata, is_test)
-        why_test = f"stable hash, test_ratio {params.test_ratio:g}"
+    is_only_probed = (units.only_probed != "") & ~is_in_set
+    is_drawn = _draw(units.test, params.test_ratio, strata, is_probed & ~is_in_set & ~is_only_probed)
+    is_test = is_only_probed | is_drawn
     is_open = is_trained & ~is_in_set & ~is_test
     is_validated = _draw(units.validation, params.validation_ratio, strata, is_open)
 
@@ -159,7 +159,8 @@ def _split_identities(
     reason = np.full(len(units.names), "the corpus has no role", dtype=object)
     split[is_open], reason[is_open] = "train", f"stable hash, validation_ratio {params.validation_ratio:g}"
     split[is_validated] = "validation"
-    split[is_test], reason[is_test] = "test", why_test
+    split[is_test], reason[is_drawn] = "test", f"stable hash, test_ratio {params.test_ratio:g}"
+    reason[is_only_probed] = [f"corpus {name} is only probed" for name in units.only_probed[is_only_probed]]
     split[is_in_set & is_probed] = "test"
     reason[is_in_set] = units.sets[is_in_set]
 
@@ -173,11 +174,12 @@ def _split_identities(
 
 
 class _Units(NamedTuple):
-    """By identity: roles of its corpora, test set, and the lowest hash of its names that draw."""
+    """By identity: roles of its corpora, a corpus that is only probed, test set, and the lowest hash of its names."""
 
     names: list[str]
     is_trained: Flags
     is_probed: Flags
+    only_probed: NDArray[np.object_]
     sets: NDArray[np.object_]
     validation: NDArray[np.float64]
     test: NDArray[np.float64]
@@ -186,7 +188,8 @@ class _Units(NamedTuple):
     def of(cls, persons: Sequence[Person], sets: Sequence[str], roles: Roles, salt: str) -> "_Units":
         names = sorted({p.identity for p in persons})
         n, place = len(names), {name: k for k, name in enumerate(names)}
-        units = cls(names, np.zeros(n, bool), np.zeros(n, bool), np.full(n, "", object), np.ones(n), np.ones(n))
+        none, flags = np.full(n, "", object), np.zeros(n, bool)
+        units = cls(names, flags.copy(), flags.copy(), none.copy(), none.copy(), np.ones(n), np.ones(n))
         keys = [p.key for p in persons]
         # Both texts are hashed. "evaluation" is now split "test"; another text here would move persons between splits.
         drawn_by_name = zip(share(keys, salt, "validation"), share(keys, salt, "evaluation"), strict=True)
@@ -195,8 +198,10 @@ class _Units(NamedTuple):
             units.sets[k] = max(units.sets[k], found)
             if person.corpus in roles.pretrain:
                 units.is_trained[k], units.validation[k] = True, min(units.validation[k], validation)
-            if person.corpus == roles.probe:
+            if person.corpus in roles.probe:
                 units.is_probed[k], units.test[k] = True, min(units.test[k], test)
+                if person.corpus not in roles.pretrain:
+                    units.only_probed[k] = units.only_probed[k] or person.corpus
         return units
 
 
@@ -235,7 +240,7 @@ def _strata(
     found: dict[str, tuple[set[str], set[str]]] = {}
     for p in persons:
         corpora, own = found.setdefault(p.identity, (set(), set()))
-        corpora |= {p.corpus} & {*roles.pretrain, roles.probe}
+        corpora |= {p.corpus} & {*roles.pretrain, *roles.probe}
         own |= values.get(p.person, set()) - {""}
     return {name: f"{'+'.join(sorted(corpora))}\t{'+'.join(sorted(own))}" for name, (corpora, own) in found.items()}
 

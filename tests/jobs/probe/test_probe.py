@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import logging
 import shutil
@@ -17,9 +18,9 @@ from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.encoders.config import EegnetConfig, PatchTransformerConfig
 from eegfm.encoders.load import PREFIX, new_encoder
-from eegfm.errors import CheckpointError, SplitError, StoreError
+from eegfm.errors import CheckpointError, ConfigError, SplitError, StoreError
 from eegfm.evaluation.config import ProbeParams
-from eegfm.jobs.probe.probe import probe
+from eegfm.jobs.probe import probe as job
 from eegfm.recording import Montage
 from eegfm.splits.splits import splits_sha256
 from eegfm.store.layout import StoreFacts
@@ -37,7 +38,17 @@ MONTAGE = Montage(
     "average",
 )
 PERSONS = [f"sim:p{k}" for k in range(6)]
-PARAMS = ProbeParams(task="eyes", n_untrained=2, lambdas=(0.01, 1.0, 100.0), n_bootstrap=200, device="cpu")
+PARAMS = ProbeParams(tasks=["eyes"], n_untrained=2, lambdas=(0.01, 1.0, 100.0), n_bootstrap=200, device="cpu")
+
+
+def probe_tasks(checkpoint, store, windows, splits, params):
+    return job.probe(checkpoint, {"sim": store}, {"sim": windows}, splits, params)
+
+
+def probe(checkpoint, store, windows, splits, params):
+    """Probe the only task; its metrics alone."""
+    found = probe_tasks(checkpoint, store, windows, splits, params)
+    return dataclasses.replace(found, metrics=found.metrics["sim.eyes"])
 
 
 def _signal_uv(rng, n_samples, *, closed):
@@ -181,7 +192,10 @@ def test_paired_differences(result):
 
 def test_protocol_says_what_was_done(result):
     protocol = result.metrics["protocol"]
-    assert protocol["task"] == "eyes"
+    assert (protocol["corpus"], protocol["task"], protocol["cut"]) == ("sim", "eyes", "eyes")
+    assert protocol["answer"] == "class"
+    assert (protocol["method"], protocol["pooling"], protocol["inner_folds"]) == ("ridge", "channels", 5)
+    assert "tasks" not in protocol
     assert protocol["classes"] == ["closed", "open"]
     assert (protocol["n_windows"], protocol["n_persons"]) == (120, 6)
     assert protocol["splits_sha256"] == splits_sha256(_splits())
@@ -428,7 +442,9 @@ def test_too_little_to_probe_is_refused_with_counts(checkpoint, store, windows):
     with pytest.raises(SplitError, match=r"40 labelled windows of 2 test persons .*120 windows of 6 persons"):
         probe(checkpoint, store, windows, _splits(**two_left), PARAMS)
     with pytest.raises(SplitError, match="0 labelled windows of 0 test persons"):
-        probe(checkpoint, store, windows, _splits(), PARAMS.model_copy(update={"task": "movies"}))
+        probe(checkpoint, store, windows.assign(label=None), _splits(), PARAMS)
+    with pytest.raises(ConfigError, match=r"parameter probe\.tasks: sim\.window\.cuts has no 'movies'; known: eyes"):
+        probe(checkpoint, store, windows, _splits(), ProbeParams(tasks=["movies"]))
     with pytest.raises(SplitError, match=r"classes \['open'\]"):
         probe(checkpoint, store, windows[windows["label"] == "open"], _splits(), PARAMS)
     with pytest.raises(SplitError, match="1 persons have windows but no split"):
@@ -446,7 +462,7 @@ def test_the_classes_are_those_of_the_task_and_each_needs_a_window_of_a_test_per
     """p0 alone has the third class, and is validated on."""
     drowsy = windows.assign(label=windows["label"].mask(windows["recording_id"] == "sim:p0:R02", "drowsy"))
     message = (
-        r"task 'eyes': no test person has a window of class 'drowsy' \(windows of test persons, of those "
+        r"task sim.eyes: no test person has a window of class 'drowsy' \(windows of test persons, of those "
         r"in all splits: closed 50 of 50, drowsy 0 of 10, open 50 of 60\); raise split.test_ratio"
     )
     with pytest.raises(SplitError, match=message):
@@ -455,7 +471,7 @@ def test_the_classes_are_those_of_the_task_and_each_needs_a_window_of_a_test_per
 
 def test_one_penalty_leaves_nothing_to_choose():
     with pytest.raises(ValidationError, match="inner_folds is not used where lambdas has one value"):
-        ProbeParams(task="eyes", lambdas=(1.0,), inner_folds=3)
+        ProbeParams(tasks=["eyes"], lambdas=(1.0,), inner_folds=3)
 
 
 def test_signals_that_do_not_fit_the_encoder_are_refused(checkpoint, store, windows, tmp_path):
@@ -474,19 +490,19 @@ def test_log_says_the_three_scores(checkpoint, store, windows, caplog):
     probe(checkpoint, store, windows, _splits(), PARAMS.model_copy(update={"transductive": False}))
     for kind in ("pretrained", "untrained", "band_power"):
         assert (
-            f"Probe, {kind}: balanced accuracy 0." in caplog.text
-            or f"Probe, {kind}: balanced accuracy 1." in caplog.text
+            f"Probe of sim.eyes, {kind}: balanced accuracy 0." in caplog.text
+            or f"Probe of sim.eyes, {kind}: balanced accuracy 1." in caplog.text
         )
 
 
 def test_log_says_what_is_computed_at_each_part(checkpoint, store, windows, caplog):
     caplog.set_level(logging.INFO)
     probe(checkpoint, store, windows, _splits(), PARAMS)
-    started, _, rest = caplog.text.partition("Probe: features of ")
-    assert "Probe: fitting" not in started
+    started, _, rest = caplog.text.partition("Probe of sim.eyes: features of ")
+    assert ": fitting" not in started
     kinds = ("pretrained", "untrained", "band_power")
     rows = ("features (", "features z-scored per person (")
-    places = [rest.find(f"Probe: fitting {kind}, {row}") for row in rows for kind in kinds]
+    places = [rest.find(f"Probe of sim.eyes: fitting {kind}, {row}") for row in rows for kind in kinds]
     assert places == sorted(places)
     assert min(places) > 0
     assert "intervals from 200 bootstrap samples" in rest

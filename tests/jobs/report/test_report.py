@@ -14,16 +14,37 @@ def score(pooled: float) -> dict[str, Any]:
     return {"balanced_accuracy": {"pooled": pooled, "interval_95": [pooled - 0.1, pooled + 0.1], "per_person": {}}}
 
 
-METRICS = {
+def numbers(r2: float) -> dict[str, Any]:
+    scores = {"r2": r2, "pearson": r2 + 0.2, "nrmse": 1 - r2, "mae": 2.5}
+    return {name: {"pooled": value, "interval_95": [value - 0.1, value + 0.1]} for name, value in scores.items()}
+
+
+PROTOCOL = {"task": "eyes", "n_persons": 3, "versions": {"numpy": "2"}, "pretraining": {"fingerprint": "abc"}}
+METRICS: dict[str, dict[str, Any]] = {
     "pretrain": {"n_steps": 6, "val_loss": 0.5, "fingerprint": "abc"},
     "probe": {
-        "pretrained": score(0.7) | {"transductive": score(0.75)},
-        "untrained": score(0.6) | {"transductive": score(0.65)},
-        "band_power": score(0.8),
-        "paired_difference": {"untrained": {"mean": 0.1}},
-        "protocol": {"task": "eyes", "n_persons": 3, "versions": {"numpy": "2"}, "pretraining": {"fingerprint": "abc"}},
+        "hbn.eyes": {
+            "pretrained": score(0.7) | {"transductive": score(0.75)},
+            "untrained": score(0.6) | {"transductive": score(0.65)},
+            "band_power": score(0.8),
+            "paired_difference": {"untrained": {"mean": 0.1}},
+            "protocol": PROTOCOL,
+        },
+        "hbn.age": {
+            "pretrained": numbers(0.2) | {"persons": numbers(0.4)},
+            "band_power": numbers(0.1) | {"persons": numbers(0.3)},
+            "protocol": PROTOCOL | {"task": "age", "answer": "number"},
+        },
     },
 }
+
+
+def probed_with(fingerprint: str) -> dict[str, Any]:
+    """The same probe, made with another encoder."""
+    pretraining = {"pretraining": {"fingerprint": fingerprint}}
+    return {task: {**found, "protocol": found["protocol"] | pretraining} for task, found in METRICS["probe"].items()}
+
+
 SPLITS = pd.DataFrame(
     {
         "person": ["tuh:a", "tuh:b", "hbn:c"],
@@ -101,8 +122,23 @@ def test_probe_stands_beside_its_controls() -> None:
     assert ["band_power", "0.800", "0.700 to 0.900"] in rows
     assert ["pretrained (z-scored per person, transductive)", "0.750", "0.650 to 0.850"] in rows
     assert not [r for r in rows if r and r[0].startswith("band_power (z-scored")]
-    assert ["n_persons", "3"] in rows
+    assert ["key", "hbn.eyes", "hbn.age"] in rows
+    assert ["n_persons", "3", "3"] in rows
+    assert ["answer", "", "number"] in rows
     assert not [r for r in rows if r and r[0] == "versions"]
+
+
+def test_each_task_of_a_probe_has_a_table_of_its_own() -> None:
+    text = page(tuh=tables())
+    eyes, age = text.index("<h2>Probe: hbn.eyes</h2>"), text.index("<h2>Probe: hbn.age</h2>")
+    assert eyes < text.index("balanced accuracy") < age < text.index("nRMSE")
+    rows = cells(text)
+    assert ["features", "R2", "95 % interval over persons", "Pearson r", "nRMSE", "MAE"] in rows
+    first = rows.index(
+        ["pretrained (mean prediction per person)", "0.400", "0.300 to 0.500", "0.600", "0.600", "2.500"]
+    )
+    assert rows[first + 1][:2] == ["band_power (mean prediction per person)", "0.300"]
+    assert rows[first + 2][:2] == ["pretrained (windows)", "0.200"]
 
 
 def test_page_needs_no_other_file_and_carries_the_library_once() -> None:
@@ -131,12 +167,12 @@ def test_names_on_the_page_are_printable() -> None:
 
 def test_run_without_a_probe_has_no_probe_section() -> None:
     text = build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, {"pretrain": METRICS["pretrain"]}, {})
-    assert "<h2>Probe</h2>" not in text
+    assert "<h2>Probe: " not in text
     assert "<h2>Training in numbers</h2>" in text
 
 
 def test_each_of_several_phases_has_a_section() -> None:
-    other = {**METRICS["probe"], "protocol": {**METRICS["probe"]["protocol"], "pretraining": {"fingerprint": "def"}}}
+    other = probed_with("def")
     metrics = {
         "pretrain": METRICS["pretrain"], "pretrain_probe": METRICS["probe"],
         "adapt": {"n_steps": 4, "fingerprint": "def"}, "probe": other,
@@ -147,19 +183,23 @@ def test_each_of_several_phases_has_a_section() -> None:
     first, second = text.split("<h2>Phase adapt</h2>")
     assert "<h2>Phase pretrain</h2>" in first
     for part, name in ((first, "Pretrain"), (second, "Adapt")):
-        heads = ["<h3>Probe</h3>", f"<h3>{name}: history</h3>", "<h3>Training in numbers</h3>"]
+        heads = ["<h3>Probe: hbn.eyes</h3>", f"<h3>{name}: history</h3>", "<h3>Training in numbers</h3>"]
         assert [part.count(head) for head in heads] == [1, 1, 1]
     for wrong in ("pretrain_probe", "probe"):
-        protocol = {**METRICS["probe"]["protocol"], "pretraining": {"fingerprint": "x"}}
+        one = {**metrics[wrong], "hbn.age": probed_with("x")["hbn.age"]}
         with pytest.raises(LineageError, match=rf"made with encoder x, .*--pipelines={wrong}$"):
-            build_report("t", {}, SPLITS, MIXTURE, {**metrics, wrong: {**metrics[wrong], "protocol": protocol}}, {})
+            build_report("t", {}, SPLITS, MIXTURE, {**metrics, wrong: one}, {})
 
 
 def test_an_imported_encoder_and_a_phase_that_starts_from_it() -> None:
     report = {"fingerprint": "abc", "matched": [1, 2], "source": "elsewhere"}
     alone = {"import_weights": report, "probe": METRICS["probe"]}
     text = build_report("t", {"tuh": tables()}, SPLITS, None, alone, {})
-    assert ["Imported encoder" in text, "<h2>Probe</h2>" in text, "Training in numbers" in text] == [True, True, False]
+    assert ["Imported encoder" in text, "<h2>Probe: hbn.age</h2>" in text, "Training in numbers" in text] == [
+        True,
+        True,
+        False,
+    ]
     both = {"import_weights": report, "pretrain_probe": METRICS["probe"], "adapt": {"fingerprint": "def"}}
     text = build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, both, {})
     assert text.index("<h2>Imported encoder</h2>") < text.index("<h2>Phase pretrain</h2>")

@@ -1,5 +1,6 @@
 """Check before a training what the probe of its encoder would refuse after it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -20,8 +21,8 @@ def check_ahead(
     mixture: pd.DataFrame,
     stores: Stores,
     params: PretrainParams,
-    probed: SignalStore,
-    windows: pd.DataFrame,
+    probed: Mapping[str, SignalStore],
+    windows: Mapping[str, pd.DataFrame],
     splits: pd.DataFrame,
     probe_params: ProbeParams,
 ) -> None:
@@ -31,8 +32,8 @@ def check_ahead(
         mixture: Windows that the training draws from.
         stores: Signal stores of the training, by corpus.
         params: Parameters of the training.
-        probed: Signal store of the probed corpus.
-        windows: Runs of windows of the probed corpus.
+        probed: Signal stores by probed corpus.
+        windows: Runs of windows by probed corpus.
         splits: Persons and their splits.
         probe_params: Parameters of the probe.
 
@@ -42,11 +43,11 @@ def check_ahead(
         ConfigError: The encoder or the adapter does not fit the montages.
     """
     drawn = drawn_rows(mixture, params.drawn_cuts(map(str, mixture["corpus"].unique())))
-    spec = signal_spec(drawn, stores)
+    trained_on = signal_spec(drawn, stores)
     trained = new_backbone(
         params.encoder,
         params.adapter,
-        spec,
+        trained_on,
         params.seed,
         reference=params.reference,
         bad_channels=params.bad_channels,
@@ -57,13 +58,14 @@ def check_ahead(
         "encoder": params.encoder.model_dump(mode="json"),
         "adapter": params.adapter.model_dump(mode="json"),
         "normalization": params.chosen_normalization.model_dump(mode="json"),
-        "signal_spec": spec.to_dict(),
+        "signal_spec": trained_on.to_dict(),
         "encoder_spec": trained.encoder_spec.to_dict(),
         "filters": shared_filters(stores, stores),
         "reference": params.reference,
         "bad_channels": params.bad_channels,
     }
     header = CheckpointHeader.model_construct(**read)
-    trials = checked_trials(header, probed, windows, splits, probe_params)
-    twin = untrained_backbone_like(Checkpoint({}, header), spec_of(probed, trials), probe_params.untrained_seed)
-    check_encoder(header, twin, trials)
+    for trials in checked_trials(header, probed, windows, splits, probe_params):
+        spec = spec_of(probed[trials.task.corpus], trials)
+        twin = untrained_backbone_like(Checkpoint({}, header), spec, probe_params.untrained_seed)
+        check_encoder(header, twin, trials)

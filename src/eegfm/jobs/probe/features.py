@@ -1,6 +1,10 @@
 """Compute the features that a probe compares: trained encoder, untrained twins, and band power."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -20,7 +24,7 @@ FeatureSets = dict[str, list[NDArray[np.float32]]]
 
 
 def all_features(checkpoint: Checkpoint, store: SignalStore, trials: Trials, params: ProbeParams) -> FeatureSets:
-    """Compute the features of all windows: trained, untrained and band power.
+    """Compute the features of all windows of a task: trained, untrained and band power.
 
     Raises:
         CheckpointError: The encoder does not fit the windows, was made by other code, or a feature is not finite.
@@ -35,7 +39,7 @@ def all_features(checkpoint: Checkpoint, store: SignalStore, trials: Trials, par
         store,
         trials.windows,
         extractors,
-        pooling=params.pooling,
+        pooling=trials.task.fit.pooling,
         batch_size=params.batch_size,
         device=device,
     )
@@ -44,6 +48,16 @@ def all_features(checkpoint: Checkpoint, store: SignalStore, trials: Trials, par
         "untrained": [features[f"untrained {k}"] for k in range(params.n_untrained)],
         "band_power": [features["band_power 0"]],
     }
+
+
+def with_same_features(all_trials: Iterable[Trials]) -> list[list[Trials]]:
+    """Tasks that have the same windows and pooling, so that their features are computed once."""
+    groups: dict[tuple[Any, ...], list[Trials]] = {}
+    for trials in all_trials:
+        named = trials.windows[["recording_id", "start", "n_samples"]]
+        hashed = pd.util.hash_pandas_object(named, index=False).to_numpy().tobytes()
+        groups.setdefault((trials.task.corpus, trials.task.fit.pooling, hashed), []).append(trials)
+    return list(groups.values())
 
 
 def check_encoder(header: CheckpointHeader, backbone: Backbone, trials: Trials) -> None:

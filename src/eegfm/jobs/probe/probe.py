@@ -1,7 +1,7 @@
 """Probe a frozen encoder on persons it has never seen, beside the controls of every result."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,15 +11,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
+from eegfm.evaluation.answers import ClassAnswers, NumberAnswers
 from eegfm.evaluation.config import ProbeParams
 from eegfm.evaluation.crossval import HeldOut, check_divisions, predict_held_out
 from eegfm.evaluation.features import refuse_montages, zscore_per_person
-from eegfm.evaluation.summary import PersonScores, compare
+from eegfm.evaluation.summary import OF_MEANS, PersonScores, compare
+from eegfm.evaluation.tasks import probed_tasks
 from eegfm.inference.backbone import rereference_for
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.jobs.probe.compatibility import check_signals
 from eegfm.jobs.probe.exposure import Exposure, refuse_pretrained
-from eegfm.jobs.probe.features import all_features
+from eegfm.jobs.probe.features import FeatureSets, all_features, with_same_features
 from eegfm.jobs.probe.protocol import describe_protocol
 from eegfm.jobs.probe.trials import Trials, trials_of_test_persons
 from eegfm.splits.leakage import SplitTable
@@ -33,35 +35,36 @@ class ProbeResult:
     """Numbers for the report and the predictions behind them.
 
     Args:
-        metrics: JSON-ready.
-        predictions: One row per window, kind of features, initialisation and row (inductive or transductive).
+        metrics: By ``corpus.task``, JSON-ready.
+        predictions: One row per task, window, kind of features, initialisation and row (inductive or transductive).
     """
 
-    metrics: dict[str, Any]
+    metrics: dict[str, dict[str, Any]]
     predictions: pd.DataFrame
 
 
 def probe(
     checkpoint: Checkpoint,
-    store: SignalStore,
-    windows: pd.DataFrame,
+    stores: Mapping[str, SignalStore],
+    windows: Mapping[str, pd.DataFrame],
     splits: pd.DataFrame,
     params: ProbeParams,
 ) -> ProbeResult:
-    """Classify labelled windows of the test persons from frozen features.
+    """Predict the answers of labelled windows of the test persons from frozen features, task by task.
 
     Three kinds of features go through one protocol: the trained encoder, the same encoder untrained, and log band
     power. Every person is predicted from the persons of other folds only. A person with several names (see
-    ``eegfm.splits.persons``) is held out, resampled and compared as one.
+    ``eegfm.splits.persons``) is held out, resampled and compared as one. Tasks with the same windows share features.
 
     Args:
         checkpoint: The encoder.
-        store: Signals of the probed corpus.
-        windows: Runs of windows of the probed corpus.
+        stores: Signals by probed corpus.
+        windows: Runs of windows by probed corpus.
         splits: One row per person; those in ``test`` are probed, fold by fold.
-        params: The protocol.
+        params: Tasks and protocol.
 
     Raises:
+        ConfigError: A task has no windows, or a corpus has no task.
         SplitError: A person or a signal was, or may have been, pretrained on, or persons, classes, folds or windows
             are too few.
         CheckpointError: The encoder does not fit the signals, was made by other code, or gives values that are not
@@ -69,54 +72,62 @@ def probe(
         StoreError: Stored samples differ from their checksums.
     """
     if params.verify == "off":
-        store = store.unverified()
+        stores = {corpus: store.unverified() for corpus, store in stores.items()}
     split_table = SplitTable(splits)
-    trials = checked_trials(checkpoint.header, store, windows, splits, params)
-    exposure = _exposure(split_table, splits, trials, store, checkpoint.header, params)
-    n_persons, n_folds = len(trials.names), len(np.unique(trials.folds))
-    logger.info("Probe: features of %d windows of %d persons", len(trials.windows), n_persons)
-    features = all_features(checkpoint, store, trials, params)
-    rows: dict[bool, dict[str, PersonScores]] = {}
-    tables = []
-    for transductive in (False, True) if params.transductive else (False,):
-        rows[transductive] = {}
-        for kind, inits in features.items():
-            row = "features z-scored per person" if transductive else "features"
-            logger.info("Probe: fitting %s, %s (initialisations %d, folds %d)", kind, row, len(inits), n_folds)
-            runs = [_run(values, trials, params, transductive=transductive) for values in inits]
-            tables += [_table(kind, k, transductive, run, trials) for k, run in enumerate(runs)]
-            rows[transductive][kind] = PersonScores(
-                runs, trials.truth, trials.persons, trials.names, len(trials.classes)
+    all_trials = checked_trials(checkpoint.header, stores, windows, splits, params)
+    exposed = partial(_exposure, split_table, splits, checkpoint.header, is_allowed=params.allow_pretrained_persons)
+    exposures = {trials.task.key: exposed(trials, stores[trials.task.corpus]) for trials in all_trials}
+    found: dict[str, tuple[dict[str, Any], list[pd.DataFrame]]] = {}
+    for group in with_same_features(all_trials):
+        store = stores[group[0].task.corpus]
+        keys = " and ".join(trials.task.key for trials in group)
+        n_windows, n_persons = len(group[0].windows), len(group[0].names)
+        logger.info("Probe of %s: features of %d windows of %d persons", keys, n_windows, n_persons)
+        features = all_features(checkpoint, store, group[0], params)
+        for trials in group:
+            metrics, tables = _scored(features, trials, params)
+            metrics["protocol"] = describe_protocol(
+                checkpoint.header,
+                trials,
+                params,
+                exposure=exposures[trials.task.key],
+                splits_sha256=split_table.sha256,
+                is_simulated=store.is_simulated,
             )
-    logger.info("Probe: intervals from %d bootstrap samples of persons", params.n_bootstrap)
-    metrics = _metrics(rows, params)
-    metrics["protocol"] = describe_protocol(
-        checkpoint.header,
-        trials,
-        params,
-        exposure=exposure,
-        splits_sha256=split_table.sha256,
-        is_simulated=store.is_simulated,
+            _log(trials.task.key, metrics)
+            found[trials.task.key] = metrics, tables
+    ordered = [found[trials.task.key] for trials in all_trials]
+    return ProbeResult(
+        {trials.task.key: metrics for trials, (metrics, _) in zip(all_trials, ordered, strict=True)},
+        pd.concat([table for _, tables in ordered for table in tables], ignore_index=True),
     )
-    _log(metrics)
-    return ProbeResult(metrics, pd.concat(tables, ignore_index=True))
 
 
 def checked_trials(
-    header: CheckpointHeader, store: SignalStore, windows: pd.DataFrame, splits: pd.DataFrame, params: ProbeParams
-) -> Trials:
-    """Find the windows to classify, and refuse what can be refused before there are features.
+    header: CheckpointHeader,
+    stores: Mapping[str, SignalStore],
+    windows: Mapping[str, pd.DataFrame],
+    splits: pd.DataFrame,
+    params: ProbeParams,
+) -> list[Trials]:
+    """Find the windows of all tasks, and refuse what can be refused before there are features.
 
     Raises:
+        ConfigError: A task has no windows, or a corpus has no task.
         SplitError: Persons, classes, folds or windows are too few, or montages too many.
         CheckpointError: The signals have another rate or other filters than the encoder's.
     """
-    check_signals(header, store)
-    trials = trials_of_test_persons(windows, splits, params, partial(_with_channels_left, store, header))
-    SplitTable(splits).check_test(trials.windows)
-    check_divisions(trials.truth, trials.persons, trials.folds, len(trials.classes), params)
-    refuse_montages(trials.windows, params.pooling)
-    return trials
+    for store in stores.values():
+        check_signals(header, store)
+    split_table, found = SplitTable(splits), []
+    for task in probed_tasks(params, {corpus: {*map(str, table["cut"])} for corpus, table in windows.items()}):
+        usable = partial(_with_channels_left, stores[task.corpus], header)
+        trials = trials_of_test_persons(windows[task.corpus], splits, task, usable)
+        split_table.check_test(trials.windows)
+        check_divisions(trials.answers, trials.persons, trials.folds, task.fit)
+        refuse_montages(trials.windows, task.fit.pooling)
+        found.append(trials)
+    return found
 
 
 def _with_channels_left(store: SignalStore, header: CheckpointHeader, windows: pd.DataFrame) -> pd.DataFrame:
@@ -127,10 +138,11 @@ def _with_channels_left(store: SignalStore, header: CheckpointHeader, windows: p
 def _exposure(
     split_table: SplitTable,
     splits: pd.DataFrame,
+    header: CheckpointHeader,
     trials: Trials,
     store: SignalStore,
-    header: CheckpointHeader,
-    params: ProbeParams,
+    *,
+    is_allowed: bool,
 ) -> Exposure:
     """Probed persons that the encoder was trained on; an error unless the parameters allow them."""
     probed = splits[splits["identity"].isin(trials.names)]
@@ -141,40 +153,66 @@ def _exposure(
         {entry.recording_id: entry.facts.get("signal_hashes", ()) for entry in store.entries},
         keys=[str(key) for keys in probed["keys"] for key in keys],
         n_persons=len(trials.names),
-        is_allowed=params.allow_pretrained_persons,
+        is_allowed=is_allowed,
     )
 
 
-def _run(features: NDArray[np.float32], trials: Trials, params: ProbeParams, *, transductive: bool) -> HeldOut:
+def _scored(features: FeatureSets, trials: Trials, params: ProbeParams) -> tuple[dict[str, Any], list[pd.DataFrame]]:
+    """Scores of all kinds of features on a task, and the predictions behind them."""
+    rows: dict[bool, dict[str, PersonScores]] = {}
+    tables = []
+    for transductive in _rows(trials):
+        rows[transductive] = {}
+        for kind, inits in features.items():
+            row = "features z-scored per person" if transductive else "features"
+            logger.info(
+                "Probe of %s: fitting %s, %s (initialisations %d, folds %d)",
+                trials.task.key, kind, row, len(inits), len(np.unique(trials.folds)),
+            )  # fmt: skip
+            runs = [_run(values, trials, transductive=transductive) for values in inits]
+            tables += [_table(kind, k, transductive, run, trials) for k, run in enumerate(runs)]
+            rows[transductive][kind] = PersonScores(runs, trials.answers, trials.persons, trials.names)
+    logger.info("Probe of %s: intervals from %d bootstrap samples of persons", trials.task.key, params.n_bootstrap)
+    return _metrics(rows, params), tables
+
+
+def _rows(trials: Trials) -> Iterable[bool]:
+    """Whether features are z-scored per person, row by row. That would erase what is asked of persons."""
+    answers = trials.answers
+    is_of_person = isinstance(answers, NumberAnswers) and answers.is_of_person
+    return (False, True) if trials.task.fit.transductive and not is_of_person else (False,)
+
+
+def _run(features: NDArray[np.float32], trials: Trials, *, transductive: bool) -> HeldOut:
     values = zscore_per_person(features, trials.persons) if transductive else features
-    return predict_held_out(values, trials.truth, trials.persons, trials.folds, len(trials.classes), params)
+    return predict_held_out(values, trials.answers, trials.persons, trials.folds, trials.task.fit)
 
 
 def _table(kind: str, init: int, transductive: bool, run: HeldOut, trials: Trials) -> pd.DataFrame:
-    return trials.windows[["identity", "person", "fold", "recording_id", "start", "label"]].assign(
-        features=kind,
-        init=init,
-        transductive=transductive,
-        predicted=np.array(trials.classes)[run.predicted],
-        score=run.scores,
-    )
+    windows, answers = trials.windows, trials.answers
+    table = windows[["corpus", "identity", "person", "fold", "recording_id", "start", "label", "target"]]
+    predicted = np.array(answers.classes)[run.predicted] if isinstance(answers, ClassAnswers) else None
+    table = table.assign(features=kind, init=init, transductive=transductive)
+    table = table.assign(predicted=pd.Series(predicted, index=table.index, dtype="str"), score=run.scores)
+    table.insert(1, "task", trials.task.name)
+    return table
 
 
 def _metrics(rows: Mapping[bool, Mapping[str, PersonScores]], params: ProbeParams) -> dict[str, Any]:
-    def described(scores: PersonScores) -> dict[str, Any]:
-        return scores.to_dict(n_bootstrap=params.n_bootstrap, seed=params.seed)
-
-    metrics = {kind: described(scores) for kind, scores in rows[False].items()}
-    metrics["paired_difference"] = compare(rows[False])
+    drawn = {"n_bootstrap": params.n_bootstrap, "seed": params.seed}
+    metrics = {kind: scores.to_dict(**drawn) for kind, scores in rows[False].items()}
+    metrics["paired_difference"] = compare(rows[False], **drawn)
     if True in rows:
         for kind, scores in rows[True].items():
-            metrics[kind]["transductive"] = described(scores)
-        metrics["paired_difference"]["transductive"] = compare(rows[True])
+            metrics[kind]["transductive"] = scores.to_dict(**drawn)
+        metrics["paired_difference"]["transductive"] = compare(rows[True], **drawn)
     return metrics
 
 
-def _log(metrics: Mapping[str, Any]) -> None:
+def _log(key: str, metrics: Mapping[str, Any]) -> None:
     for kind in ("pretrained", "untrained", "band_power"):
-        score = metrics[kind]["balanced_accuracy"]
-        low, high = score["interval_95"]
-        logger.info("Probe, %s: balanced accuracy %.3f (%.3f-%.3f)", kind, score["pooled"], low, high)
+        block = metrics[kind].get(OF_MEANS, metrics[kind])
+        name = "balanced_accuracy" if "balanced_accuracy" in block else "r2"
+        low, high = block[name]["interval_95"]
+        said = name.replace("_", " ").replace("r2", "R2")
+        logger.info("Probe of %s, %s: %s %.3f (%.3f-%.3f)", key, kind, said, block[name]["pooled"], low, high)

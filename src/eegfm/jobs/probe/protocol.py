@@ -3,9 +3,8 @@
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-
 from eegfm.checkpoint import CheckpointHeader
+from eegfm.evaluation.answers import Answers, ClassAnswers, NumberAnswers
 from eegfm.evaluation.config import ProbeParams
 from eegfm.inference.encoder_code import other_code
 from eegfm.jobs.probe.exposure import Exposure
@@ -21,16 +20,17 @@ def describe_protocol(
     splits_sha256: str,
     is_simulated: bool,
 ) -> dict[str, Any]:
-    """Describe the probe completely enough to repeat and to judge it."""
-    asked = params.identity()
-    counts = np.bincount(trials.truth, minlength=len(trials.classes))
+    """Describe the probe of a task completely enough to repeat and to judge it."""
+    asked = {name: value for name, value in params.identity().items() if name != "tasks"}
     return {
+        "corpus": trials.task.corpus,
+        "task": trials.task.name,
+        "cut": trials.task.cut,
         **asked,
-        "classes": list(trials.classes),
-        "corpora": sorted(set(trials.windows["corpus"])),
+        **trials.task.fit.identity(),
+        **_answers(trials.answers),
         "simulated": is_simulated,
         "n_windows": len(trials.windows),
-        "n_windows_per_class": dict(zip(trials.classes, counts.tolist(), strict=True)),
         "n_persons": len(trials.names),
         "identities": list(trials.names),
         "n_folds": int(trials.folds.max()) + 1,
@@ -53,3 +53,15 @@ def describe_protocol(
         "versions": {name: version(name) for name in ("eegfm", "numpy", "scipy", "torch")},
         "other_code": other_code(header),
     }
+
+
+def _answers(answers: Answers) -> dict[str, Any]:
+    """Kind of the answers, and how they are distributed."""
+    if isinstance(answers, ClassAnswers):
+        per_class = dict(zip(answers.classes, answers.counts.tolist(), strict=True))
+        return {"answer": "class", "classes": list(answers.classes), "n_windows_per_class": per_class}
+    assert isinstance(answers, NumberAnswers)
+    spread = {"mean": float(answers.numbers.mean()), "standard_deviation": float(answers.numbers.std())}
+    # What was asked for classes does not hold here.
+    own = {"method": "ridge"} | ({"transductive": False} if answers.is_of_person else {})
+    return {"answer": "number", "is_of_person": answers.is_of_person, **spread, **own}

@@ -1,4 +1,4 @@
-"""Find the windows that a probe classifies: labelled windows of test persons, in a fixed order."""
+"""Find the windows of a task that a probe predicts: labelled windows of test persons, in a fixed order."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -7,18 +7,26 @@ import numpy as np
 import pandas as pd
 
 from eegfm.errors import SplitError
-from eegfm.evaluation.config import ProbeParams
+from eegfm.evaluation.answers import Answers, ClassAnswers, NumberAnswers
 from eegfm.evaluation.linear import Ints
+from eegfm.evaluation.tasks import ProbedTask
 from eegfm.windows.runs import expand
+
+ANSWERS = ("label", "target")
+"""Columns of windows with answers: a class, or a number."""
+
+_OF_PERSON = 0.9
+"""Share of a number's variance that lies between persons, from which it is one of persons: ages differ a little between
+the sessions of a person."""
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Windows to classify, in a fixed order, with numbers of classes, persons (identities) and folds."""
+    """Windows of a task, in a fixed order, with their true answers and numbers of persons (identities) and folds."""
 
+    task: ProbedTask
     windows: pd.DataFrame
-    classes: tuple[str, ...]
-    truth: Ints
+    answers: Answers
     names: tuple[str, ...]
     persons: Ints
     folds: Ints
@@ -27,46 +35,97 @@ class Trials:
 def trials_of_test_persons(
     windows: pd.DataFrame,
     splits: pd.DataFrame,
-    params: ProbeParams,
+    task: ProbedTask,
     usable: Callable[[pd.DataFrame], pd.DataFrame],
 ) -> Trials:
     """Find the labelled windows of the task whose persons are in split ``test``.
 
     Args:
-        windows: Runs of windows of the probed corpus.
+        windows: Runs of windows of the probed corpus. Those of the task have either classes or numbers.
         splits: One row per person.
-        params: Parameters with the name of the task.
+        task: The task.
         usable: Function that leaves out windows that cannot be encoded.
 
     Raises:
-        SplitError: Persons without a split, or too few persons, classes or windows in a fold.
+        SplitError: Persons without a split, too few persons, classes or windows in a fold, or answers that do not vary.
     """
-    of_task = windows[(windows["cut"] == params.task) & windows["label"].notna()]
+    of_cut = windows[windows["cut"] == task.cut]
+    column = _answer_column(of_cut, task)
+    of_task = of_cut[of_cut[column].notna()]
     unknown = sorted(set(of_task["person"]) - set(splits["person"]))
     if unknown:
         raise SplitError(f"{len(unknown)} persons have windows but no split (first: {unknown[0]}); split again")
-    tested = splits[splits["split"] == "test"]
+    tested = splits[(splits["split"] == "test") & (splits["corpus"] == task.corpus)]
     kept = expand(usable(of_task.merge(tested[["person", "identity", "fold"]], on="person")))
     kept = kept.sort_values(["identity", "person", "recording_id", "start"], ignore_index=True)
     names, persons = np.unique(kept["identity"].to_numpy(dtype=str), return_inverse=True)
+    _refuse_few_persons(task, len(names), len(kept), of_task)
+    answers = _classes(task, of_task, kept) if column == "label" else _numbers(task, kept, persons)
+    _refuse_empty_fold(task, kept, tested)
+    folds = np.unique(kept["fold"].to_numpy(), return_inverse=True)[1]
+    return Trials(task, kept, answers, tuple(map(str, names)), persons, folds)
+
+
+def _answer_column(of_cut: pd.DataFrame, task: ProbedTask) -> str:
+    """The column that the windows of a cut fill.
+
+    Raises:
+        SplitError: They have no answer, or several.
+    """
+    filled = [name for name in ANSWERS if name in of_cut and of_cut[name].notna().any()]
+    if len(filled) > 1:
+        raise SplitError(f"task {task.key}: windows of cut {task.cut!r} have classes and numbers; cut them again")
+    # Without any window, the number of persons is refused with counts.
+    return filled[0] if filled else "label"
+
+
+def _refuse_few_persons(task: ProbedTask, n_persons: int, n_windows: int, of_task: pd.DataFrame) -> None:
+    n_needed = 3 if len(task.fit.lambdas) > 1 else 2
+    if n_persons < n_needed:
+        raise SplitError(
+            f"task {task.key}: {n_windows} labelled windows of {n_persons} test persons "
+            f"({of_task['n_windows'].sum()} windows of {of_task['person'].nunique()} persons in all splits); at least "
+            f"{n_needed} persons are needed, one person held out and the others to train on and to choose the penalty"
+        )
+
+
+def _classes(task: ProbedTask, of_task: pd.DataFrame, kept: pd.DataFrame) -> ClassAnswers:
+    """Class of each window.
+
+    Raises:
+        SplitError: There is only one class, or a class of the task has no window of a test person.
+    """
     # Cutting ensured that each class of the task has windows in the corpus, so all splits together have all classes.
     classes = np.unique(of_task["label"].to_numpy(dtype=str))
-    n_needed = 3 if len(params.lambdas) > 1 else 2
-    if len(names) < n_needed or len(classes) < 2:
+    if len(classes) < 2:
         raise SplitError(
-            f"task {params.task!r}: {len(kept)} labelled windows of {len(names)} test persons in classes "
-            f"{list(map(str, classes))} ({of_task['n_windows'].sum()} windows of {of_task['person'].nunique()} persons "
-            f"in all splits); at least {n_needed} persons and 2 classes are needed, one person held out and the others "
-            "to train on and to choose the penalty"
+            f"task {task.key}: {len(kept)} labelled windows in classes {list(map(str, classes))}; at least 2 classes "
+            "are needed"
         )
-    _refuse_absent_class(params.task, classes, of_task, kept)
-    truth = np.searchsorted(classes, kept["label"].to_numpy(dtype=str))
-    _refuse_empty_fold(kept, tested)
-    folds = np.unique(kept["fold"].to_numpy(), return_inverse=True)[1]
-    return Trials(kept, tuple(map(str, classes)), truth, tuple(map(str, names)), persons, folds)
+    _refuse_absent_class(task, classes, of_task, kept)
+    return ClassAnswers(np.searchsorted(classes, kept["label"].to_numpy(dtype=str)), tuple(map(str, classes)))
 
 
-def _refuse_absent_class(task: str, classes: Iterable[str], of_task: pd.DataFrame, kept: pd.DataFrame) -> None:
+def _numbers(task: ProbedTask, kept: pd.DataFrame, persons: Ints) -> NumberAnswers:
+    """Number of each window.
+
+    Raises:
+        SplitError: All numbers are equal.
+    """
+    numbers = kept["target"].to_numpy(dtype=np.float64)
+    if np.ptp(numbers) == 0:
+        raise SplitError(
+            f"task {task.key}: all {len(kept)} windows of {persons.max() + 1} test persons have the number "
+            f"{numbers[0]:g}; there is nothing to predict, probe more persons"
+        )
+    per_recording = kept.groupby("recording_id")["target"]
+    is_per_recording = bool((per_recording.nunique() == 1).all() and (per_recording.size() > 1).any())
+    of_person = (np.bincount(persons, numbers) / np.bincount(persons))[persons]
+    between = of_person.var() / numbers.var()
+    return NumberAnswers(numbers, is_of_person=is_per_recording and bool(between >= _OF_PERSON))
+
+
+def _refuse_absent_class(task: ProbedTask, classes: Iterable[str], of_task: pd.DataFrame, kept: pd.DataFrame) -> None:
     """Refuse a class of the task that no test person has. A probe of the other classes would be another task.
 
     Raises:
@@ -78,13 +137,13 @@ def _refuse_absent_class(task: str, classes: Iterable[str], of_task: pd.DataFram
     if absent:
         per_class = ", ".join(f"{name} {n_kept[name]} of {n_all[name]}" for name in classes)
         raise SplitError(
-            f"task {task!r}: no test person has a window of class {', '.join(map(repr, absent))} (windows of "
+            f"task {task.key}: no test person has a window of class {', '.join(map(repr, absent))} (windows of "
             f"test persons, of those in all splits: {per_class}); raise split.test_ratio, choose another "
             "split.salt, or cut a task without that class"
         )
 
 
-def _refuse_empty_fold(trials: pd.DataFrame, tested: pd.DataFrame) -> None:
+def _refuse_empty_fold(task: ProbedTask, trials: pd.DataFrame, tested: pd.DataFrame) -> None:
     """Refuse a fold of several persons without a window. A fold of one person without a window is harmless.
 
     Raises:
@@ -95,6 +154,6 @@ def _refuse_empty_fold(trials: pd.DataFrame, tested: pd.DataFrame) -> None:
     is_one_each = not folds.duplicated().any()
     if (n_windows > 0).sum() < 2 or (not is_one_each and (n_windows == 0).any()):
         raise SplitError(
-            f"labelled windows per fold: {n_windows.tolist()}; every fold needs some, and there must be two; lower "
-            "split.folds or choose another salt"
+            f"task {task.key}: labelled windows per fold: {n_windows.tolist()}; every fold needs some, and there must "
+            "be two; lower split.folds or choose another salt"
         )

@@ -12,6 +12,7 @@ from plotly.offline import get_plotlyjs
 from eegfm import __version__
 from eegfm.errors import LineageError
 from eegfm.jobs.ingest.tables import count_flags
+from eegfm.jobs.report.probe_rows import probe_rows
 from eegfm.printable import printable
 
 _MOST_ROWS = 200
@@ -42,7 +43,7 @@ def build_report(
         splits: Persons and their splits.
         mixture: Windows that training drew from; None for an encoder that was imported.
         metrics: Metrics by phase, in their order; under ``import_weights`` the report of an import. Under ``probe``
-            metrics of the probe of the last phase, under ``<phase>_probe`` of others.
+            metrics of the probe of the last phase, by ``corpus.task``; under ``<phase>_probe`` of others.
         figures: Plotly figures by the same names and by what they show.
 
     Returns:
@@ -106,15 +107,16 @@ def _about_phase(
     """Probe, figures and numbers of a phase. The only phase needs no heading of its own."""
     level = "h2" if is_only else "h3"
     parts = [] if is_only else [f"<h2>Phase {html.escape(phase)}</h2>"]
-    if probe in metrics:
-        parts += [f"<{level}>Probe</{level}>", _table(_probe_rows(metrics[probe]))]
+    for task, found in metrics.get(probe, {}).items():
+        parts += [f"<{level}>Probe: {html.escape(printable(task))}</{level}>", _table(probe_rows(found))]
     for owner, what, figure in ((name, *one) for name in (phase, probe) for one in figures.get(name, {}).items()):
         heading = html.escape(f"{owner.replace('_', ' ').capitalize()}: {what}")
         parts += [f"<{level}>{heading}</{level}>", figure.to_html(full_html=False, include_plotlyjs=False)]
     if phase in metrics and phase != _IMPORT:
         parts += [f"<{level}>Training in numbers</{level}>", _protocol(metrics[phase])]
     if probe in metrics:
-        parts += [f"<{level}>Protocol of the probe</{level}>", _protocol(metrics[probe]["protocol"])]
+        protocols = {task: found["protocol"] for task, found in metrics[probe].items()}
+        parts += [f"<{level}>Protocol of the probe</{level}>", _protocols(protocols)]
     return parts
 
 
@@ -157,9 +159,9 @@ def _window_counts(counts: pd.DataFrame) -> pd.DataFrame:
 def _refuse_other_encoder(metrics: Mapping[str, Mapping[str, Any]], phase: str, probe: str) -> None:
     """Refuse a probe that was made with another encoder than the one on the page."""
     shown = next((metrics[name].get("fingerprint") for name in (phase, _IMPORT) if name in metrics), None)
-    if shown is not None and probe in metrics:
-        probed = metrics[probe]["protocol"]["pretraining"]["fingerprint"]
-        if shown != probed:
+    for found in metrics.get(probe, {}).values():
+        probed = found["protocol"]["pretraining"]["fingerprint"]
+        if shown not in (None, probed):
             raise LineageError(
                 f"two generations: the probe was made with encoder {probed}, the encoder is {shown}; make it anew "
                 f"with: kedro run --pipelines={probe}"
@@ -187,26 +189,16 @@ def _counts(table: pd.DataFrame, what: str) -> pd.DataFrame:
     return wide.reset_index().rename_axis(columns=None)
 
 
-def _probe_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
-    rows = []
-    kinds = [name for name in ("pretrained", "untrained", "band_power") if name in metrics]
-    blocks = [(name, metrics[name]) for name in kinds]
-    blocks += [
-        (f"{name} (z-scored per person, transductive)", metrics[name]["transductive"])
-        for name in kinds
-        if "transductive" in metrics[name]
-    ]
-    for name, block in blocks:
-        score = block["balanced_accuracy"]
-        low, high = score["interval_95"]
-        row = {"features": name, "balanced accuracy": f"{score['pooled']:.3f}"}
-        rows.append(row | {"95 % interval over persons": f"{low:.3f} to {high:.3f}"})
-    return pd.DataFrame(rows)
-
-
 def _protocol(values: Mapping[str, Any]) -> str:
     plain = {k: v for k, v in values.items() if not isinstance(v, dict)}
     return _table(pd.DataFrame({"key": list(plain), "value": [_plain(v) for v in plain.values()]}))
+
+
+def _protocols(by_task: Mapping[str, Mapping[str, Any]]) -> str:
+    """One column per task."""
+    keys = dict.fromkeys(k for values in by_task.values() for k, v in values.items() if not isinstance(v, dict))
+    columns = {task: [_plain(values[k]) if k in values else "" for k in keys] for task, values in by_task.items()}
+    return _table(pd.DataFrame({"key": list(keys), **columns}))
 
 
 def _plain(value: Any) -> str:

@@ -51,7 +51,8 @@ def refuse_pretraining(roles: Roles) -> None:
     Raises:
         ConfigError: Always.
     """
+    probed = ", ".join(roles.probe)
     raise ConfigError(
-        f"corpora.pretrain names no corpus (corpora.probe is {roles.probe!r}), so there is nothing to pretrain on; "
-        "name corpora there, or import an encoder: FOREIGN_WEIGHTS=FILE kedro run --pipelines=import_weights"
+        f"corpora.pretrain names no corpus (corpora.probe is [{probed}]), so there is nothing to pretrain on; name "
+        "corpora there, or import an encoder: FOREIGN_WEIGHTS=FILE kedro run --pipelines=import_weights"
     )

@@ -6,17 +6,21 @@ import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
 from eegfm.evaluation.config import ProbeParams
-from eegfm.store.reader import SignalStore
 
 
-def probe_encoder(
-    encoder: Checkpoint, signals: SignalStore, windows: pd.DataFrame, splits: pd.DataFrame, params: ProbeParams
-) -> dict[str, Any]:
-    """Classify the labelled windows of persons that the encoder has never seen, next to two controls."""
+def probe_encoder(encoder: Checkpoint, splits: pd.DataFrame, params: ProbeParams, **of_corpora: Any) -> dict[str, Any]:
+    """Predict the answers of persons that the encoder has never seen, next to two controls.
+
+    Signals and windows of the probed corpora are named ``<corpus>__signals`` and ``<corpus>__windows``.
+    """
     from eegfm.jobs.probe.probe import probe
-    from eegfm.plots.figures import comparison_figure
+    from eegfm.plots.comparison import comparison_figure
 
-    done = probe(encoder, signals, windows, splits, params)
+    parts: dict[str, dict[str, Any]] = {"signals": {}, "windows": {}}
+    for name, value in of_corpora.items():
+        corpus, what = name.split("__")
+        parts[what][corpus] = value
+    done = probe(encoder, parts["signals"], parts["windows"], splits, params)
     return {
         "metrics": done.metrics,
         "predictions": done.predictions,

@@ -1,0 +1,75 @@
+"""Figure of a probe: each kind of features beside its controls, task by task."""
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from eegfm.printable import printable
+
+_KINDS = ("pretrained", "untrained", "band_power")
+_ROW_HEIGHT = 420
+
+
+def comparison_figure(metrics: Mapping[str, Mapping[str, Any]]) -> go.Figure:
+    """Score of each kind of features with its interval, one row per task.
+
+    Classes are shown by balanced accuracy, with every held-out person as a point; numbers by R2, of one mean prediction
+    per person where an answer is of the person.
+
+    Args:
+        metrics: Metrics of a probe, by ``corpus.task``.
+    """
+    titles = [_title(name, block) for name, block in metrics.items()]
+    figure = make_subplots(rows=max(len(metrics), 1), cols=1, subplot_titles=titles or None)
+    named: set[str] = set()
+    for row, block in enumerate(metrics.values(), start=1):
+        kinds = [kind for kind in _KINDS if kind in block]
+        scores = [_score(block[kind]) for kind in kinds]
+        figure.add_bar(
+            x=kinds, y=[s["pooled"] for s in scores], name="pooled, 95 % interval over persons",
+            marker_color="lightsteelblue", showlegend=row == 1, row=row, col=1,
+            error_y={
+                "type": "data", "array": [s["interval_95"][1] - s["pooled"] for s in scores],
+                "arrayminus": [s["pooled"] - s["interval_95"][0] for s in scores],
+            },
+        )  # fmt: skip
+        is_class = "balanced_accuracy" in block[kinds[0]]
+        for person in sorted(scores[0]["per_person"]) if is_class else ():
+            figure.add_scatter(
+                x=kinds, y=[s["per_person"].get(person) for s in scores], name=_plain(person), mode="markers+lines",
+                line={"width": 0.5}, marker={"size": 6}, legendgroup=_plain(person), showlegend=person not in named,
+                row=row, col=1,
+            )  # fmt: skip
+            named.add(person)
+        chance, said = (1 / len(block["protocol"]["classes"]), "chance") if is_class else (0.0, "mean of training")
+        figure.add_hline(y=chance, line_dash="dot", annotation_text=said, row=row, col=1)
+        if is_class:
+            figure.update_yaxes(range=[0, 1.05], row=row, col=1)
+    figure.update_layout(template="plotly_white", height=60 + _ROW_HEIGHT * max(len(metrics), 1))
+    return figure
+
+
+def _score(block: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The score that features are compared by."""
+    of_persons: Mapping[str, Any] = block.get("persons", block)
+    found: Mapping[str, Any] = of_persons.get("balanced_accuracy", of_persons.get("r2"))
+    return found
+
+
+def _title(name: str, block: Mapping[str, Any]) -> str:
+    protocol = block["protocol"]
+    if "classes" in protocol:
+        shown = "balanced accuracy on held-out persons"
+    elif protocol["is_of_person"]:
+        shown = "R2 over held-out persons, one mean prediction each"
+    else:
+        shown = "R2 on windows of held-out persons"
+    return f"{_plain(name)}: {shown}" + (" (SIMULATED)" if protocol["simulated"] else "")
+
+
+def _plain(name: str) -> str:
+    """A name from a file. Plotly would read ``<a href=…>`` as a link."""
+    return html.escape(printable(name), quote=False)
