@@ -3,14 +3,18 @@
 Shapes: W windows, F features, M moments of one viewing, K candidates.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eegfm.evaluation.answers import Measure, Scored
+from eegfm.evaluation.crossval import HeldOut
 from eegfm.evaluation.linear import Floats, Ints
+from eegfm.evaluation.metrics import hit_rate
 from eegfm.metrics.moments import retrieval_hits
 
 _ROUNDING = 1e-12
@@ -71,6 +75,34 @@ class Moments:
         """Some of the windows, all of some persons."""
         persons: Ints = np.unique(self.persons[chosen], return_inverse=True)[1]
         return Moments(persons, self.viewings[chosen], self.movies[chosen], self.moments[chosen], self.reach)
+
+
+@dataclass(frozen=True)
+class MomentAnswers(Scored):
+    """The moment of a movie that each window shows.
+
+    Args:
+        moments: Who saw what.
+        n_candidates: Moments to choose from.
+    """
+
+    moments: Moments
+    n_candidates: int
+
+    measures: ClassVar[Mapping[str, Measure]] = {"top1": hit_rate}
+    measure_per_person: ClassVar[str] = "top1"
+    is_error: ClassVar[bool] = False
+
+    def sums(self, predicted: NDArray[Any], persons: Ints, n_persons: int) -> Floats:
+        """(P, 2); what is predicted are hits."""
+        counts = ~np.isnan(predicted)
+        hits = np.where(counts, predicted, 0.0)
+        return np.stack([np.bincount(persons, values, minlength=n_persons) for values in (hits, counts)], axis=-1)
+
+    def retrieve(self, features: NDArray[np.floating]) -> HeldOut:
+        """Hits of all windows; see ``moment_hits``."""
+        hits = moment_hits(features, self.moments, self.n_candidates)
+        return HeldOut(hits, hits, ())
 
 
 def moment_hits(features: NDArray[np.floating], moments: Moments, n_candidates: int) -> Floats:
