@@ -65,6 +65,7 @@ NO_WEIGHTS = {
     *("mixture.config", "mixture.table", "nn.load_report", "store.checksums", "store.damage"),
     *("training.bfloat16", "training.loading.verify", "training.phases", "training.schedules.length", "progress"),
     *("training.logs.averages", "training.logs.gradients", "training.logs.history", "training.logs.images"),
+    *("training.logs.measures", "metrics.groups", "metrics.moments", "metrics.spread"),
     *("training.logs.loggers", "training.logs.names", "training.logs.pace", "training.logs.pending"),
     *("training.logs.progress_lines", "training.logs.reconstructions", "training.logs.throughput"),
     *("training.logs.training_log", "inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
@@ -192,6 +193,7 @@ def test_the_code_of_a_run_is_what_python_imports_to_train(k: int, imported: lis
     assert {name.partition(".")[0] for name in counted} <= {
         *(
             "adapters",
+            "augmentations",
             "encoders",
             "heads",
             "losses",
