@@ -302,6 +302,7 @@ def test_every_shared_parameter_of_the_configuration_has_a_type(parameters: dict
     ],
 )
 def test_pairs_are_checked_before_a_run(parameters: dict[str, Any], pairs: object, expected: str) -> None:
+    parameters = put(parameters, "pretrain.objective", {"name": "contrastive"})
     found = message(put(parameters, "pretrain.pairs", pairs))
     assert found.startswith(expected), found
     with_eyes = put(put(parameters, "mix.cuts", ["eyes"]), "pretrain.pairs", {"name": "views"})

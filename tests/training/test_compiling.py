@@ -16,7 +16,7 @@ from eegfm.encoders.config import AnyEncoderConfig, GruConfig, PatchTransformerC
 from eegfm.errors import TrainingError
 from eegfm.inference.backbone import new_backbone
 from eegfm.nn.weights import build_seeded
-from eegfm.objectives.config import AnyObjectiveConfig, MaeConfig, MaskedConfig
+from eegfm.objectives.config import AnyObjectiveConfig, JepaConfig, MaeConfig, MaskedConfig
 from eegfm.recording import Montage
 from eegfm.training import compiling
 from eegfm.training.compiling import METHODS, compiled
@@ -112,8 +112,12 @@ def trained(
         (PatchTransformerConfig(**SMALL), MaskedConfig(), 10),
         (PatchTransformerConfig(**SMALL), MaeConfig(mask_ratio=0.4), 10),
         (GruConfig(d_model=16, n_layers=1), MaskedConfig(), 10),
+        pytest.param(
+            *(PatchTransformerConfig(**SMALL), JepaConfig(), 16),  # the teacher's, too
+            marks=pytest.mark.skipif(os.environ.get("EEGFM_OBJECTIVES") != "full", reason="EEGFM_OBJECTIVES=full"),
+        ),
     ],
-    ids=["masked", "mae", "gru"],
+    ids=["masked", "mae", "gru", "jepa"],
 )
 def test_a_compiled_training_is_the_same(
     small: Montage,

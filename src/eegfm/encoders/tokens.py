@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from eegfm.nn.device import sent
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -33,6 +35,14 @@ class Tokens:
     def with_content(self, content: Tensor) -> "Tokens":
         """Tokens at the same places with other content (B, N, D)."""
         return replace(self, content=content)
+
+    def with_content_at(self, index: Tensor, content: Tensor) -> "Tokens":
+        """Tokens of which some (B, M) have one content (D,) in the place of their own.
+
+        It is scattered in, not blended: not even a value that is not finite gets past.
+        """
+        index = index.unsqueeze(-1).expand(-1, -1, self.content.shape[-1])
+        return self.with_content(self.content.scatter(1, index, content.to(self.content.dtype).expand(index.shape)))
 
     def content_of(self, index: Tensor) -> Tensor:
         """(B, Nv, D) content of some tokens: of those that were embedded, where not all were."""
@@ -77,6 +87,11 @@ class Visible:
         """(B, N) bool, True for the visible tokens."""
         mask = torch.zeros(len(self.index), n_tokens, dtype=torch.bool, device=self.index.device)
         return mask.scatter_(1, self.index, True)
+
+    def sent(self, device: torch.device) -> "Visible":
+        """Copy them to a device, without waiting for it."""
+        rows, patches = (None if part is None else sent(part, device) for part in (self.rows, self.patches))
+        return Visible(sent(self.index, device), rows, patches)
 
 
 def take(values: Tensor, index: Tensor) -> Tensor:

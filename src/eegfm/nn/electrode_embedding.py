@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from eegfm.batch import WindowBatch
+
 _LONGEST_WAVELENGTH_M = 0.4  # twice a head: one sign of the sine from ear to ear
 
 
@@ -36,6 +38,24 @@ class ElectrodeEmbedding(nn.Module):
         with torch.autocast(positions_m.device.type, enabled=False):
             embedded: Tensor = self.network(torch.cat((phases.sin(), phases.cos()), dim=-1))
         return embedded
+
+
+def embedded_channels(embedding: ElectrodeEmbedding, batch: WindowBatch) -> Tensor:
+    """(B, C, D) places where the channels of a batch are measured, or (1, C, D) where all windows share them.
+
+    A bipolar derivation is placed as it is measured: by the embedding of its first electrode minus that of its second.
+    """
+    is_jittered = embedding.training and embedding.jitter_m  # jitter tells windows apart
+    positions_m, second_m = batch["channel_positions"], batch.get("second_positions")
+    if not is_jittered:
+        positions_m = shared_positions(positions_m)
+        second_m = None if second_m is None else shared_positions(second_m)
+    if second_m is None:
+        embedded: Tensor = embedding(positions_m)
+        return embedded
+    first_m, second_m = derivation_ends(positions_m, second_m)
+    difference: Tensor = embedding(first_m) - embedding(second_m)
+    return difference
 
 
 def derivation_ends(middle_m: Tensor, second_m: Tensor) -> tuple[Tensor, Tensor]:

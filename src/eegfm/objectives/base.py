@@ -67,6 +67,11 @@ class Objective(nn.Module, ABC):
         """Whether the features of a ``LossOutput`` are of windows in which nothing was changed or hidden."""
         return False
 
+    @property
+    def encoders(self) -> list[Encoder]:
+        """All encoders that a step runs: the one that is trained, and those that look on, such as a teacher's."""
+        return [self.encoder]
+
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Estimate statistics of the data before the first step.
 

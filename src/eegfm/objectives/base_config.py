@@ -32,6 +32,11 @@ class ObjectiveConfig(Buildable):
         """Whether its batches hold pairs of windows: its loss compares them, and is one of the whole micro-batch."""
         return self.default_pairing is not None
 
+    @property
+    def needs_whole_batch(self) -> bool:
+        """Whether its loss is one of the whole micro-batch, which can then not be cut into parts (``accumulate``)."""
+        return self.trains_on_pairs
+
     def check_encoder(
         self,
         encoder: EncoderConfig,

@@ -7,16 +7,25 @@ from pydantic import Field
 from eegfm.objectives.base_config import ObjectiveConfig
 from eegfm.objectives.contrastive.config import ContrastiveConfig
 from eegfm.objectives.isc.config import IscConfig
+from eegfm.objectives.jepa.config import JepaConfig
 from eegfm.objectives.patches.config import MaeConfig, MaskedConfig, PatchObjectiveConfig
+from eegfm.objectives.smart.config import SmartConfig
+from eegfm.objectives.ts2vec.config import Ts2VecConfig
 
 __all__ = [
     "AnyObjectiveConfig",
     "ContrastiveConfig",
     "IscConfig",
+    "JepaConfig",
     "MaeConfig",
     "MaskedConfig",
     "ObjectiveConfig",
     "PatchObjectiveConfig",
+    "SmartConfig",
+    "Ts2VecConfig",
 ]
 
-AnyObjectiveConfig = Annotated[MaskedConfig | MaeConfig | ContrastiveConfig | IscConfig, Field(discriminator="name")]
+AnyObjectiveConfig = Annotated[
+    MaskedConfig | MaeConfig | ContrastiveConfig | IscConfig | JepaConfig | Ts2VecConfig | SmartConfig,
+    Field(discriminator="name"),
+]

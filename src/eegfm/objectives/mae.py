@@ -3,14 +3,12 @@
 Shapes: B windows, R rows, P patches per row, N = R * P tokens, Nv visible, M masked, W width of the decoder.
 """
 
-import torch
 from torch import Tensor
 
 from eegfm.batch import WindowBatch
 from eegfm.encoders.tokens import Visible
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import MASKS, Context
-from eegfm.nn.device import sent
 from eegfm.objectives.patches.config import MaeConfig
 from eegfm.objectives.patches.exact import others
 from eegfm.objectives.patches.mae_decoder import CrossDecoder
@@ -35,13 +33,19 @@ class Mae(PatchObjective):
     def __init__(self, config: MaeConfig, backbone: Backbone) -> None:
         super().__init__(config, backbone)
         self.config: MaeConfig = config
-        self.decoder = CrossDecoder(config, self.encoder.d_model, self.encoder.d_token, self.n_values)
+        self.decoder = CrossDecoder(
+            config.decoder_width,
+            config.decoder_layers,
+            d_model=self.encoder.d_model,
+            d_token=self.encoder.d_token,
+            n_values=self.n_values,
+        )
 
     def mask(self, batch: WindowBatch, context: Context) -> Masking:
         """Leave masked tokens out; see the base class."""
         _, n_channels, n_patches, _ = self.encoder.patches(batch).shape
         n_rows = -(-n_channels // self.encoder.channels_per_token)
-        visible = _moved(self._draw(batch, n_rows, n_patches, context), batch["signal"].device)
+        visible = self._draw(batch, n_rows, n_patches, context).sent(batch["signal"].device)
         tokens = self.encoder.tokenize_visible(batch, visible)
         masked = others(visible.index, n_rows * n_patches)
         return Masking(masked, tokens, self.encoder.encode(tokens, visible), visible)
@@ -57,8 +61,3 @@ class Mae(PatchObjective):
         draws = context.window_draws(MASKS, batch["corpus"], len(batch["signal"]))
         rows, grid = self.grid(batch, n_rows, n_patches)
         return rows.visible_among_all(self.masks.visible(grid, draws), n_patches)
-
-
-def _moved(visible: Visible, device: torch.device) -> Visible:
-    rows, patches = (None if part is None else sent(part, device) for part in (visible.rows, visible.patches))
-    return Visible(sent(visible.index, device), rows, patches)

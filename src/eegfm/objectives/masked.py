@@ -41,10 +41,7 @@ class Masked(PatchObjective):
         """Put the mask token in the place of masked content; see the base class."""
         tokens = self.encoder.tokenize(batch)
         masked = sent(self._draw(batch, tokens.n_rows, tokens.n_patches, context), tokens.content.device)
-        index = masked.unsqueeze(-1).expand(-1, -1, tokens.content.shape[-1])
-        # Scattered in, not blended: not even a value that is not finite gets past.
-        token = self.mask_token.to(tokens.content.dtype).expand(index.shape)
-        replaced = tokens.with_content(tokens.content.scatter(1, index, token))
+        replaced = tokens.with_content_at(masked, self.mask_token)
         encoded = self.encoder.encode_with_features(batch, replaced)
         return Masking(masked, replaced, encoded.vectors, whole=encoded)
 

@@ -160,11 +160,6 @@ class PretrainParams(StrictModel):
                 f"pairs are given, but objective {self.objective.name} draws windows one by one; leave pairs out, or "
                 "choose an objective on pairs, such as contrastive"
             )
-        if self.accumulate > 1:
-            raise ValueError(
-                f"accumulate is {self.accumulate}, but objective {self.objective.name} trains on pairs, whose "
-                "negatives are those of the whole batch; set accumulate to 1 and, if memory is short, lower batch_size"
-            )
         if self.shuffle.run_windows > 1:
             raise ValueError(
                 f"shuffle.run_windows is {self.shuffle.run_windows}, but pairs are shuffled one by one; leave shuffle "
@@ -177,6 +172,16 @@ class PretrainParams(StrictModel):
         self.objective.check_encoder(
             self.encoder, self.chosen_normalization, self.adapter, is_of_start=self.start != "scratch"
         )
+        return self
+
+    @model_validator(mode="after")
+    def _batches_are_whole(self) -> "PretrainParams":
+        if self.accumulate > 1 and self.objective.needs_whole_batch:
+            raise ValueError(
+                f"accumulate is {self.accumulate}, and the loss of objective {self.objective.name} is one of the whole "
+                "micro-batch, which cannot be cut into parts; set accumulate: 1, and a smaller batch_size if memory is "
+                "short"
+            )
         return self
 
     @model_validator(mode="after")

@@ -230,14 +230,14 @@ class PretrainModule(LightningModule):
         self._pace.go_on()
 
     def setup(self, stage: str) -> None:
-        """Compile the encoder, for as long as a trainer has the module."""
+        """Compile all encoders, for as long as a trainer has the module."""
         self._compiled.close()  # of a trainer that failed
         if self.params.compile:
-            backbone = self.objective.backbone
-            self._compiled.enter_context(compiled(backbone.encoder, len(backbone.spec.montages)))
+            for encoder in self.objective.encoders:
+                self._compiled.enter_context(compiled(encoder, len(self.objective.backbone.spec.montages)))
 
     def teardown(self, stage: str) -> None:
-        """Leave the encoder as it was."""
+        """Leave the encoders as they were."""
         self._compiled.close()
 
     def configure_callbacks(self) -> Sequence[Callback]:

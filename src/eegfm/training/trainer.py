@@ -109,6 +109,7 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # the module's means are those of all ranks
     # A run that a signal has ended in its last validation has no step left, only that validation.
     warnings.filterwarnings("ignore", message="Total length of `.*Loader` across ranks is zero.*")
+    warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # teachers always are
     emitter = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     if not any(isinstance(f, _NoTips) for f in emitter.filters):
         emitter.addFilter(_NoTips())

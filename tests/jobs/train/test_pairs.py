@@ -50,7 +50,15 @@ def mixture(n_validation: int = 4, **weights: float) -> pd.DataFrame:
 def data(table: pd.DataFrame, world_size: int = 1, rank: int = 0, **changes: Any) -> TrainingData:
     loader = {"verify": "off"}
     params = PretrainParams.model_validate(
-        {"batch_size": 32, "n_steps": 12, "pairs": PAIRS, "loader": loader, "accelerator": "cpu", **changes}
+        {
+            "objective": {"name": "contrastive"},
+            "batch_size": 32,
+            "n_steps": 12,
+            "pairs": PAIRS,
+            "loader": loader,
+            "accelerator": "cpu",
+            **changes,
+        }  # fmt: skip
     )
     return training_data(table, stores(), params, rank=rank, world_size=world_size)
 
@@ -152,7 +160,7 @@ def test_fewer_pairs_than_a_batch_make_smaller_batches(caplog: pytest.LogCapture
 def test_further_cuts_change_nothing_for_windows_one_by_one() -> None:
     table = mixture()
     alone = table[table["cut"] == "pretrain"].drop(columns=["cut", "mix_cut"])
-    one, other = data(table, pairs=None), data(alone, pairs=None)
+    one, other = (data(each, pairs=None, objective={"name": "masked"}) for each in (table, alone))
     assert one.mixture_sha256 == other.mixture_sha256 == mixture_sha256(alone)
     for a, b in zip(one.training, other.training, strict=True):
         for mine, its in zip(a.batches, b.batches, strict=True):
@@ -219,7 +227,11 @@ def test_processes_that_cannot_share_pairs() -> None:
 
 
 def test_parts_and_runs_of_pairs_are_refused() -> None:
-    with pytest.raises(ValidationError, match="accumulate is 2, but objective masked trains on pairs"):
+    with pytest.raises(ValidationError, match="pairs are given, but objective masked draws windows one by one"):
+        data(mixture(), objective={"name": "masked"})
+    with pytest.raises(
+        ValidationError, match="accumulate is 2, and the loss of objective contrastive is one of the whole"
+    ):
         data(mixture(), accumulate=2)
     with pytest.raises(ValidationError, match="pairs are shuffled one by one"):
         data(mixture(), shuffle={"run_windows": 2})

@@ -14,7 +14,7 @@ from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder, whole_samples, with_last
 from eegfm.encoders.channelwise.config import ChannelwiseConfig
 from eegfm.encoders.tokens import Tokens, Visible
-from eegfm.nn.electrode_embedding import ElectrodeEmbedding, derivation_ends, shared_positions
+from eegfm.nn.electrode_embedding import ElectrodeEmbedding, embedded_channels
 
 
 class Channelwise(Encoder, ABC):
@@ -55,7 +55,7 @@ class Channelwise(Encoder, ABC):
         """Embed each patch on its own; see the base class."""
         content = self.patch_embedding(self.patches(batch))
         C, P = content.shape[1:3]
-        position = self._places(batch).unsqueeze(2).expand(-1, -1, P, -1)
+        position = embedded_channels(self.electrode_embedding, batch).unsqueeze(2).expand(-1, -1, P, -1)
         return Tokens(content.flatten(1, 2), position.flatten(1, 2), C, P, self.key_mask(batch, P))
 
     def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
@@ -68,16 +68,6 @@ class Channelwise(Encoder, ABC):
             x = layer(x, absent)
         encoded: Tensor = self.final_norm(x.flatten(1, 2))
         return encoded
-
-    def _places(self, batch: WindowBatch) -> Tensor:
-        """(B, C, D), or (1, C, D) where the whole batch shares them."""
-        middle_m = shared_positions(batch["channel_positions"])
-        if "second_positions" not in batch:
-            place: Tensor = self.electrode_embedding(middle_m)
-            return place
-        first_m, second_m = derivation_ends(middle_m, shared_positions(batch["second_positions"]))
-        difference: Tensor = self.electrode_embedding(first_m) - self.electrode_embedding(second_m)
-        return difference
 
 
 class ChannelwiseLayer(nn.Module):

@@ -12,7 +12,7 @@ from eegfm.encoders.patch_transformer.config import PatchTransformerConfig
 from eegfm.encoders.patch_transformer.grid import lay_out_rows, lay_out_sequence, take_rows, take_sequence
 from eegfm.encoders.patch_transformer.patch_embedding import new_patch_embedding
 from eegfm.encoders.tokens import Tokens, Visible
-from eegfm.nn.electrode_embedding import ElectrodeEmbedding, derivation_ends, shared_positions
+from eegfm.nn.electrode_embedding import ElectrodeEmbedding, embedded_channels
 from eegfm.nn.spectrum import log_power_spectrum, spectrum_frequencies_hz
 
 _REGISTER_SD = 0.02
@@ -99,7 +99,7 @@ class PatchTransformer(Encoder):
             spectrum = log_power_spectrum(patches_uv, self.rate_hz, self.config.spectrum_high_hz)
             content = content + self.spectrum_embedding(spectrum)
         _, n_channels, n_patches, _ = self.patches(batch).shape
-        position = self._places(batch).unsqueeze(2).expand(-1, -1, n_patches, -1)
+        position = embedded_channels(self.electrode_embedding, batch).unsqueeze(2).expand(-1, -1, n_patches, -1)
         key_mask = self.key_mask(batch, n_patches)
         return Tokens(content, position.flatten(1, 2), n_channels, n_patches, key_mask, index)
 
@@ -116,16 +116,3 @@ class PatchTransformer(Encoder):
         if is_full:
             return take_sequence(x, self.config.n_registers, tokens.n_patches)
         return take_rows(x, visible, self.config.n_registers)
-
-    def _places(self, batch: WindowBatch) -> Tensor:
-        """(B, C, D) embeddings of where channels are measured, or (1, C, D) where all windows share them."""
-        positions_m, second_m = batch["channel_positions"], batch.get("second_positions")
-        if not (self.training and self.config.position_jitter_m):  # jitter tells windows apart
-            positions_m = shared_positions(positions_m)
-            second_m = None if second_m is None else shared_positions(second_m)
-        if second_m is None:
-            embedded: Tensor = self.electrode_embedding(positions_m)
-            return embedded
-        first_m, second_m = derivation_ends(positions_m, second_m)
-        difference: Tensor = self.electrode_embedding(first_m) - self.electrode_embedding(second_m)
-        return difference

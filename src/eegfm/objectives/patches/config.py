@@ -14,41 +14,15 @@ from eegfm.objectives.base_config import ObjectiveConfig
 from eegfm.objectives.patches.masks.config import MaskConfig, RandomMask, RectangularVisibleMask
 
 
-class PatchObjectiveConfig(ObjectiveConfig):
-    """Mask some patches and predict their contents.
+class HidingConfig(ObjectiveConfig):
+    """Hide some patches, and ask for something of them that the encoder must not know otherwise.
 
     Args:
-        mask: Which tokens are masked together, see ``eegfm.objectives.patches.masks.config``.
-        mask_ratio: Share of a window's tokens (of its channels or patches, where the mask hides whole ones) that are
-            masked: exactly ``round(mask_ratio * N)`` in each.
-        target: ``log_spectrum`` predicts the log power spectrum of a masked patch, each frequency standardised
-            over training windows; ``signal`` predicts its samples.
-        of: Signal that targets are computed from: ``microvolts``, or ``normalized`` as the encoder takes it. Samples in
-            microvolts count over the scale of the normalization, 30 where it has none.
-        target_from: Windows that targets are computed from, where augmentations change what the encoder is shown:
-            ``untouched`` ones, or those that are ``shown``.
-        high_hz: Highest frequency of the spectrum; the signal above it is filtered out and would be noise.
         allow_leaks: Train encoders all the same whose tokens know of the whole window, masked patches too, as the
             publications of LUNA, LaBraM and CBraMod do. The loss is then no measure of what is predicted.
     """
 
-    mask: MaskConfig = RandomMask()
-    mask_ratio: float = Field(default=0.5, gt=0, lt=1)
-    target: Literal["log_spectrum", "signal"] = "log_spectrum"
-    of: Literal["microvolts", "normalized"] = "microvolts"
-    target_from: Literal["untouched", "shown"] = "untouched"
-    high_hz: Amount = 45.0
     allow_leaks: bool = False
-
-    @model_validator(mode="after")
-    def _targets_have_the_channels(self) -> "PatchObjectiveConfig":
-        leaving = [each.name for each in self.augment if not each.keeps_channels]
-        if leaving and self.target_from == "untouched":
-            raise ValueError(
-                f"augment {leaving[0]} leaves channels out, and target_from is untouched, of all channels; set "
-                "target_from: shown"
-            )
-        return self
 
     def check_encoder(
         self,
@@ -112,6 +86,40 @@ class PatchObjectiveConfig(ObjectiveConfig):
                 f"masked patches too, with {listed_choices(leaks)}; {remedy} objective.allow_leaks: true to "
                 "train as published all the same"
             )
+
+
+class PatchObjectiveConfig(HidingConfig):
+    """Mask some patches and predict their contents.
+
+    Args:
+        mask: Which tokens are masked together, see ``eegfm.objectives.patches.masks.config``.
+        mask_ratio: Share of a window's tokens (of its channels or patches, where the mask hides whole ones) that are
+            masked: exactly ``round(mask_ratio * N)`` in each.
+        target: ``log_spectrum`` predicts the log power spectrum of a masked patch, each frequency standardised
+            over training windows; ``signal`` predicts its samples.
+        of: Signal that targets are computed from: ``microvolts``, or ``normalized`` as the encoder takes it. Samples in
+            microvolts count over the scale of the normalization, 30 where it has none.
+        target_from: Windows that targets are computed from, where augmentations change what the encoder is shown:
+            ``untouched`` ones, or those that are ``shown``.
+        high_hz: Highest frequency of the spectrum; the signal above it is filtered out and would be noise.
+    """
+
+    mask: MaskConfig = RandomMask()
+    mask_ratio: float = Field(default=0.5, gt=0, lt=1)
+    target: Literal["log_spectrum", "signal"] = "log_spectrum"
+    of: Literal["microvolts", "normalized"] = "microvolts"
+    target_from: Literal["untouched", "shown"] = "untouched"
+    high_hz: Amount = 45.0
+
+    @model_validator(mode="after")
+    def _targets_have_the_channels(self) -> "PatchObjectiveConfig":
+        leaving = [each.name for each in self.augment if not each.keeps_channels]
+        if leaving and self.target_from == "untouched":
+            raise ValueError(
+                f"augment {leaving[0]} leaves channels out, and target_from is untouched, of all channels; set "
+                "target_from: shown"
+            )
+        return self
 
 
 def listed_choices(leaks: Sequence[Leak]) -> str:

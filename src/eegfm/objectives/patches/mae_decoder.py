@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from eegfm.encoders.tokens import Tokens, take
-from eegfm.objectives.patches.config import MaeConfig
 
 _HEAD_SIZE = 32
 _MLP_RATIO = 4
@@ -22,18 +21,19 @@ class CrossDecoder(nn.Module):
     that turn time into rotations do not say it in their output.
 
     Args:
-        config: Width and depth.
+        width: Width W, in heads of 32.
+        n_layers: Its layers.
         d_model: Width D of encoded tokens.
-        d_token: Width of positions.
+        d_token: Width of positions; None where a token has no other place than its patch.
         n_values: Values K of a token.
     """
 
-    def __init__(self, config: MaeConfig, d_model: int, d_token: int, n_values: int) -> None:
+    def __init__(self, width: int, n_layers: int, *, d_model: int, d_token: int | None, n_values: int) -> None:
         super().__init__()
-        W = config.decoder_width
+        self.width = W = width
         self.memory = nn.Sequential(nn.LayerNorm(d_model), nn.Linear(d_model, W))
-        self.place = nn.Linear(d_token, W)
-        self.layers = nn.ModuleList(CrossLayer(W) for _ in range(config.decoder_layers))
+        self.place = None if d_token is None else nn.Linear(d_token, W)
+        self.layers = nn.ModuleList(CrossLayer(W) for _ in range(n_layers))
         self.head = nn.Sequential(nn.LayerNorm(W), nn.Linear(W, n_values))
 
     def forward(self, encoded: Tensor, tokens: Tokens, visible: Tensor, index: Tensor) -> Tensor:
@@ -48,8 +48,10 @@ class CrossDecoder(nn.Module):
         Returns:
             (B, M, K).
         """
-        places = self.place(tokens.position)
-        places = places + patch_embedding(tokens.n_patches, places.shape[-1], places.device).repeat(tokens.n_rows, 1)
+        times = patch_embedding(tokens.n_patches, self.width, encoded.device)
+        places = times.repeat(tokens.n_rows, 1).unsqueeze(0)
+        if self.place is not None:
+            places = self.place(tokens.position) + places
         memory = self.memory(encoded) + take(places, visible)
         mask = None if tokens.key_mask is None else _seen(tokens.key_mask.take_along_dim(visible, dim=1))
         x = take(places, index)

@@ -16,13 +16,12 @@ from torch.nn.functional import mse_loss
 from eegfm.batch import StoredBatch, WindowBatch
 from eegfm.encoders.base import Encoded
 from eegfm.encoders.tokens import Tokens, Visible, take
-from eegfm.errors import ConfigError
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import Context
 from eegfm.objectives.base import LossOutput, Objective, Reconstruction
 from eegfm.objectives.patches.config import PatchObjectiveConfig, listed_choices
+from eegfm.objectives.patches.grids import TokenGrids, mixes_channels
 from eegfm.objectives.patches.masks.draw import Grid, MaskDrawer
-from eegfm.objectives.patches.masks.places import Places, rows_of
 from eegfm.objectives.patches.rows import Rows
 from eegfm.objectives.patches.targets import PatchTargets, token_group_mask
 
@@ -80,11 +79,9 @@ class PatchObjective(Objective):
         )
         self.targets = PatchTargets(config.target, config.of, config.high_hz, backbone)
         self.n_values = encoder.channels_per_token * self.targets.n_values
-        self._places_m = {
-            name: rows_of(montage.positions(), encoder.channels_per_token)
-            for name, montage in backbone.encoder_spec.montages.items()
-        }
-        _check_windows(config, self.masks, backbone)
+        self.grids = TokenGrids(backbone)
+        self.grids.check(self.masks, whole_patches=mixes_channels(config.mask, backbone))
+        _check_sight(config, self.masks, self.grids, backbone)
 
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Estimate mean and standard deviation of each frequency; samples need none."""
@@ -92,16 +89,7 @@ class PatchObjective(Objective):
 
     def grid(self, batch: WindowBatch, n_rows: int, n_patches: int) -> tuple[Rows, Grid]:
         """Find the rows of tokens that masks are drawn of."""
-        rows = Rows.of(self.backbone, batch, n_rows)
-
-        def places() -> Places:
-            found = self._places_m[batch["montage"]]
-            if len(found) != n_rows:  # an augmentation left channels out
-                positions_m = batch["channel_positions"][0].cpu().numpy()
-                found = rows_of(positions_m, self.encoder.channels_per_token)
-            return found if rows.index is None else found[rows.index.numpy()]
-
-        return rows, Grid(rows.n, n_patches, places, rows.present, whole_patches="target_signal" in batch)
+        return self.grids.of(batch, n_rows, n_patches, whole_patches="target_signal" in batch)
 
     @abstractmethod
     def mask(self, batch: WindowBatch, context: Context) -> Masking:
@@ -162,38 +150,22 @@ class PatchObjective(Objective):
         }
 
 
-def _check_windows(config: PatchObjectiveConfig, masks: MaskDrawer, backbone: Backbone) -> None:
-    """Refuse windows of which nothing is masked or nothing visible, and encoders that would see nothing of it."""
-    encoder, spec = backbone.encoder, backbone.encoder_spec
-    is_mixed = any(True for _ in backbone.adapter.parameters())  # the signal is learned then
-    if is_mixed and not config.mask.hides_whole_patches:
-        raise ConfigError(
-            f"objective.mask.name {config.mask.name} leaves channels of a masked patch visible, and an adapter that "
-            "learns could write the target of one channel into another; choose random, time_block or "
-            "rectangular_visible, or adapter.name: none"
-        )
-    for montage, n_samples in spec.n_samples.items():
-        filled = backbone.adapter.filled_channels(montage)
-        n_channels = spec.montages[montage].n_channels
-        rows = torch.ones(1, n_channels, dtype=torch.bool) if filled is None else filled.unsqueeze(0)
-        n_rows, n_patches = int(encoder.grouped(rows).any(dim=-1).sum()), n_samples // encoder.patch_samples
-        grid = Grid(n_rows, n_patches, _nowhere, whole_patches=is_mixed)
-        masks.check(grid)
+def _check_sight(config: PatchObjectiveConfig, masks: MaskDrawer, grids: TokenGrids, backbone: Backbone) -> None:
+    """Refuse an encoder that would see nothing of what is visible."""
+    encoder, is_mixed = backbone.encoder, mixes_channels(config.mask, backbone)
+    for montage, grid in grids.longest(whole_patches=is_mixed).items():
+        unit = masks.unit(grid)
         if is_mixed:
             why, instead = "the adapter learns, so whole patches are masked", "an adapter without weights"
         else:
-            why = f"windows of montage {montage} have {n_rows} x {n_patches} tokens (channels x patches)"
-            why += "" if masks.unit(grid) == "tokens" else f", of which whole {masks.unit(grid)} are masked"
+            why = f"windows of montage {montage} have {grid.n_rows} x {grid.n_patches} tokens (channels x patches)"
+            why += "" if unit == "tokens" else f", of which whole {unit} are masked"
             instead = "objective.mask.name: random, or windows of more channels or patches (cuts.*.length_s)"
         visible = {
-            "channels": n_rows > 1 and masks.unit(grid) != "patches",
-            "patches": n_patches > 1 and masks.unit(grid) != "channels",
+            "channels": grid.n_rows > 1 and unit != "patches",
+            "patches": grid.n_patches > 1 and unit != "channels",
         }
         config.check_sight(encoder.sight, type(encoder).__name__, why, **visible, instead=instead)
-
-
-def _nowhere() -> Places:
-    raise AssertionError("numbers of tokens do not depend on where they are")
 
 
 @torch.no_grad()

@@ -163,3 +163,23 @@ def test_what_does_not_fit_is_refused_with_the_nearest() -> None:
         MaskDrawer(RectangleMask(channels=3, samples=100), 0.5, PATCH, 2)
     with pytest.raises(ConfigError, match=r"mask_ratio 0.01 masks 0 of 21 channels"):
         drawer(ChannelsMask(), 0.01).check(grid())
+
+
+@pytest.mark.parametrize(("n_blocks", "ratio", "n_patches"), [(2, 0.5, 6), (3, 0.4, 10), (3, 0.75, 4)])
+def test_blocks_of_time_are_apart_and_stand_everywhere_alike(n_blocks: int, ratio: float, n_patches: int) -> None:
+    n = round(ratio * n_patches)
+    masks = as_maps(
+        drawer(TimeBlockMask(n_blocks=n_blocks), ratio).masked(grid(n_rows=2, n_patches=n_patches), draws(0, 3000)),
+        n_rows=2, n_patches=n_patches,
+    )  # fmt: skip
+    assert np.array_equal(masks[:, 0], masks[:, 1])
+    n_found = min(n_blocks, n_patches - n + 1)
+    allowed = []
+    for chosen in itertools.combinations(range(n_patches), n):
+        starts = [k for k in chosen if k - 1 not in chosen]
+        lengths = [next(m for m in range(1, n + 1) if k + m not in chosen) for k in starts]
+        if len(starts) == n_found and max(lengths) - min(lengths) <= 1 and lengths == sorted(lengths, reverse=True):
+            allowed.append(tuple(k in chosen for k in range(n_patches)))
+    found, counts = np.unique(masks[:, 0], axis=0, return_counts=True)
+    assert {tuple(row) for row in found.tolist()} == set(allowed)
+    assert abs(counts / 3000 - 1 / len(allowed)).max() < 0.04

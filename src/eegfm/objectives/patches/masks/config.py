@@ -53,12 +53,17 @@ class ChannelsMask(MaskBase):
 
 
 class TimeBlockMask(MaskBase):
-    """Neighbouring patches of all channels: one block of time."""
+    """Neighbouring patches of all channels: blocks of time.
+
+    Args:
+        n_blocks: Blocks, about equally long, with visible patches between them; fewer where a window has no room.
+    """
 
     unit: ClassVar[Unit] = "patches"
     hides_whole_patches: ClassVar[bool] = True
 
     name: Literal["time_block"] = "time_block"
+    n_blocks: Count = 1
 
 
 class SpatialBlockMask(MaskBase):

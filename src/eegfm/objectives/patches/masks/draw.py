@@ -22,7 +22,7 @@ from eegfm.objectives.patches.exact import (
     others,
     visible_grid,
 )
-from eegfm.objectives.patches.masks.config import MaskBase, RectangleMask
+from eegfm.objectives.patches.masks.config import MaskBase, RectangleMask, TimeBlockMask
 from eegfm.objectives.patches.masks.places import Places, groups_of_neighbours, ranks_by_distance
 
 
@@ -96,7 +96,7 @@ class MaskDrawer:
         if self.mask.name == "rectangular_visible" and not grid.whole_patches:
             return self._visible_rectangle(grid, draws)
         if self.unit(grid) == "patches":
-            patches = self._masked_patches(grid, draws)
+            patches = self.masked_patches(grid, draws)
             everywhere = torch.arange(grid.n_rows).expand(len(patches), -1)
             return Visible.grid(everywhere, others(patches, grid.n_patches), grid.n_patches)
         order, n = self._order(grid, draws), self._n_tokens(grid)
@@ -109,6 +109,20 @@ class MaskDrawer:
             return Visible(index)
         rows = index[:, :: grid.n_patches] // grid.n_patches
         return Visible.grid(rows, torch.arange(grid.n_patches).expand(len(rows), -1), grid.n_patches)
+
+    def masked_patches(self, grid: Grid, draws: WindowDraws) -> Tensor:
+        """(B, n) patches that are masked in all channels, ascending; those of ``masked``, where it masks whole ones."""
+        n = self._n_units(grid)
+        if self.mask.name != "time_block":
+            return lowest(draws.uniform(grid.n_patches), n)
+        assert isinstance(self.mask, TimeBlockMask)
+        n_places = grid.n_patches - n + 1
+        n_blocks = min(self.mask.n_blocks, n, n_places)
+        if n_blocks == 1:
+            return (draws.uniform(1) * n_places).long() + torch.arange(n)
+        # Each block stands in one of the places before, between and behind the visible patches.
+        places = lowest(draws.uniform(n_places), n_blocks)
+        return places[:, torch.arange(n) * n_blocks // n] + torch.arange(n)
 
     def unit(self, grid: Grid) -> str:
         """What is masked as a whole: tokens, channels or patches."""
@@ -136,7 +150,7 @@ class MaskDrawer:
         """(B, N) numbers; a window's lowest ones are masked."""
         R, P = grid.n_rows, grid.n_patches
         if self.unit(grid) == "patches":
-            hidden = torch.ones(draws.n_windows, P).scatter_(1, self._masked_patches(grid, draws), 0.0)
+            hidden = torch.ones(draws.n_windows, P).scatter_(1, self.masked_patches(grid, draws), 0.0)
             return hidden.repeat(1, R)
         if self.mask.name == "channels":
             return draws.uniform(R).repeat_interleave(P, dim=1)
@@ -145,14 +159,6 @@ class MaskDrawer:
         if isinstance(self.mask, RectangleMask):
             return self._rectangles(self.mask, grid, draws)
         return draws.uniform(grid.n_tokens)
-
-    def _masked_patches(self, grid: Grid, draws: WindowDraws) -> Tensor:
-        """(B, n) patches that are masked in all channels, ascending."""
-        n = self._n_units(grid)
-        if self.mask.name != "time_block":
-            return lowest(draws.uniform(grid.n_patches), n)
-        first = (draws.uniform(1) * (grid.n_patches - n + 1)).long()
-        return first + torch.arange(n)
 
     def _distances(self, grid: Grid, draws: WindowDraws) -> Tensor:
         """(B, R) ranks of the rows by their distance from a drawn one, which is there."""

@@ -1,0 +1,1 @@
+"""Joint-embedding prediction: the vectors of hidden blocks, from the vectors of what is visible."""

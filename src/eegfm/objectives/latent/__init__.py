@@ -1,0 +1,1 @@
+"""What the objectives share that predict vectors of an encoder instead of a signal: teacher, targets, scores."""

@@ -1,0 +1,1 @@
+"""Hierarchical contrast of two masked crops of a window."""

@@ -1,0 +1,44 @@
+"""A small backbone, and windows in microvolts, for tests of the objectives on vectors."""
+
+from typing import Any
+
+import torch
+
+from backbones import WindowBackbone
+from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.encoders.config import PatchTransformerConfig
+from eegfm.encoders.load import new_encoder
+from eegfm.encoders.traits import EncoderConfig
+from eegfm.nn.weights import build_seeded
+from eegfm.objectives.base import Objective
+from eegfm.objectives.config import ObjectiveConfig
+from eegfm.recording import Montage
+
+N_CHANNELS, N_PATCHES, PATCH = 5, 4, 100
+MONTAGE = Montage(
+    tuple("abcde"), tuple((0.03 * k - 0.06, 0.05 * (k % 2), 0.06) for k in range(N_CHANNELS)), (True,) * 5, "average"
+)
+SPEC = SignalSpec(100.0, {"m": MONTAGE}, {"m": N_PATCHES * PATCH})
+SMALL = PatchTransformerConfig(d_model=32, head_size=16, n_layers=2)
+
+
+def backbone(encoder: EncoderConfig = SMALL) -> WindowBackbone:
+    return WindowBackbone(new_encoder(encoder, SPEC, seed=0), SPEC)
+
+
+def build(config: ObjectiveConfig, encoder: EncoderConfig = SMALL) -> Any:
+    objective: Objective = build_seeded(config, 0, backbone(encoder))
+    return objective
+
+
+def windows(n_windows: int = 4, seed: int = 0) -> WindowBatch:
+    shape = (n_windows, N_CHANNELS, N_PATCHES * PATCH)
+    return {
+        "signal": 20 * torch.randn(shape, generator=torch.Generator().manual_seed(seed)),
+        "channel_positions": torch.from_numpy(MONTAGE.positions()).expand(n_windows, -1, -1),
+        "channel_mask": torch.ones(n_windows, N_CHANNELS, dtype=torch.bool),
+        "reference": "average",
+        "recording": torch.zeros(n_windows, dtype=torch.int64),
+        "corpus": "c",
+        "montage": "m",
+    }
