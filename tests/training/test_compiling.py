@@ -113,7 +113,7 @@ def trained(
         (PatchTransformerConfig(**SMALL), MaeConfig(mask_ratio=0.4), 10),
         (GruConfig(d_model=16, n_layers=1), MaskedConfig(), 10),
         pytest.param(
-            *(PatchTransformerConfig(**SMALL), JepaConfig(), 16),  # the teacher's, too
+            *(PatchTransformerConfig(**SMALL), JepaConfig(), 18),  # the teacher's, too
             marks=pytest.mark.skipif(os.environ.get("EEGFM_OBJECTIVES") != "full", reason="EEGFM_OBJECTIVES=full"),
         ),
     ],

@@ -383,7 +383,7 @@ def test_every_value_has_a_name(module: PretrainModule, batches: list[StoredBatc
     fit(module, batches, See(), to=kept)
     values = {"loss", "baseline_loss", "visible_mean_loss", "r2"}
     expected = {f"{name}{end}" for name in values for end in ("", "/hbn", "/tuh")}
-    measured = {f"{name}{end}" for name in ("effective_rank", "feature_sd") for end in ("", "/hbn", "/tuh")}
+    measured = {f"{name}{end}" for name in ("effective_rank", "pooled_sd") for end in ("", "/hbn", "/tuh")}
     of_epoch = {f"train/{name}_epoch{end}" for name in values for end in ("", "/hbn", "/tuh")}
     of_corpora = {f"train/{name}/{corpus}" for name in ("gradient_share", "mixture") for corpus in WEIGHTS}
     of_step = {f"train/{name}" for name in expected} | of_corpora | {"train/gradient_norm", "lr/encoder", "lr/head"}

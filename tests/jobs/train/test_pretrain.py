@@ -89,7 +89,7 @@ def test_it_learns(result: PretrainResult) -> None:
 
 
 def test_each_validation_measures_features(result: PretrainResult) -> None:
-    names = sorted(f"val_{name}{end}" for name in ("effective_rank", "feature_sd") for end in ("", "_hbn", "_tuh"))
+    names = sorted(f"val_{name}{end}" for name in ("effective_rank", "pooled_sd") for end in ("", "_hbn", "_tuh"))
     measured = result.history.set_index("step").loc[[20, 30], names]
     assert (measured > 0).all(axis=None)
     assert {name: result.metrics[name] for name in names} == dict(measured.loc[30])

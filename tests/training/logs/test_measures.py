@@ -47,13 +47,13 @@ def test_measures_are_of_all_windows_of_the_validation() -> None:
     shares = np.linalg.svd(values - values.mean(axis=0), compute_uv=False)
     shares /= shares.sum()
     assert found["effective_rank"] == pytest.approx(np.exp(-(shares * np.log(shares)).sum()))
-    assert found["feature_sd"] == pytest.approx(values.std(axis=0).mean())
+    assert found["pooled_sd"] == pytest.approx(values.std(axis=0).mean())
     own = [values[persons.numpy() == p] for p in range(4)]
     within = sum(((rows - rows.mean(axis=0)) ** 2).sum() for rows in own) / 26
     between = sum(len(rows) * ((rows.mean(axis=0) - values.mean(axis=0)) ** 2).sum() for rows in own) / 3
     component = (between - within) / ((30 - sum(len(rows) ** 2 for rows in own) / 30) / 3)
     assert found["person_share"] == pytest.approx(component / (component + within))
-    assert set(found) == {"effective_rank", "feature_sd", "person_share"}
+    assert set(found) == {"effective_rank", "pooled_sd", "person_share"}
 
 
 def test_persons_without_a_difference_have_no_share() -> None:
@@ -206,11 +206,11 @@ def test_a_collapse_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
             found._batches = [kept(features), kept(lively if step < 40 else shrunk)._replace(corpus="tuh")]
             values = found.take(step, history)
             history.record(step, {name.replace("/", "_"): value for name, value in values.items()})
-    first = history.first("val_feature_sd_tuh")
+    first = history.first("val_pooled_sd_tuh")
     assert [record.getMessage() for record in caplog.records] == [
         "Step 20: the features of hbn collapse: their effective rank is 1 of at most 16, below 2",
         "Step 40: the features of tuh collapse: their standard deviation is "
-        f"{values['val/feature_sd/tuh']:.3g}, and was {first:.3g} in the first validation",
+        f"{values['val/pooled_sd/tuh']:.3g}, and was {first:.3g} in the first validation",
     ]
     caplog.clear()
     taken([kept(flat)], warns=False)

@@ -23,7 +23,7 @@ from eegfm.training.logs.names import VAL, history_columns, named
 
 logger = logging.getLogger(__name__)
 
-RANK, SD, PERSON_SHARE = "effective_rank", "feature_sd", "person_share"
+RANK, SD, PERSON_SHARE = "effective_rank", "pooled_sd", "person_share"
 ALIGNMENT, UNIFORMITY, MOVIE_CORRELATION = "alignment", "uniformity", "movie_correlation"
 
 _MOST_WINDOWS = 2048
