@@ -1,4 +1,6 @@
-"""Two small corpora in stores of their own, with windows of other lengths and other montages, and their tables."""
+"""Two small corpora in stores of their own, with windows of other lengths and other montages, and their tables.
+
+Persons have labels, some of which are unknown."""
 
 from pathlib import Path
 
@@ -45,6 +47,8 @@ def write_two_corpora(folder: Path) -> None:
                 "n_windows": 2000 // n_samples,
                 "split": "train" if k else "validation",
                 "weight": weight,
+                "label_age": 20.0 + 3 * k if k != 2 else np.nan,
+                "label_sex": "FM"[k % 2] if corpus == "hbn" else None,
             }
             for k in range(N_PERSONS)
         ]

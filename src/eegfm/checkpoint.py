@@ -9,7 +9,7 @@ from typing import Any, Literal
 import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from eegfm.ancestry import Ancestry
 from eegfm.config import first_problem
@@ -42,13 +42,14 @@ class CheckpointHeader(Ancestry):
     configuration of what makes microvolts unitless before the encoder. ``license`` is the license of the weights.
     ``published`` says whether the weights are those of the last step or of the best validation; ``n_steps`` is their
     step. ``continues`` names shorter runs that differ from this one in nothing but their steps, and that it took over
-    from.
+    from. ``labels`` names the labels of auxiliary heads, each with its classes by number; a number has none.
     """
 
     format_version: Literal[6] = FORMAT_VERSION
     encoder: dict[str, Any]
     adapter: dict[str, Any]
     objective: dict[str, Any]
+    labels: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     signal_spec: dict[str, Any]
     encoder_spec: dict[str, Any]
     unit: Literal["uV"] = "uV"

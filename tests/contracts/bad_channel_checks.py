@@ -7,12 +7,13 @@ from torch import Tensor
 
 from backbones import WindowBackbone
 from contracts.encoder_cases import Subject, in_microvolts, make_batch, members, noise, with_signal
+from contracts.masked_content import TARGETS
 from eegfm.batch import WindowBatch
 from eegfm.encoders.base import Encoder
 from eegfm.nn.context import Context
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
-from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig
+from eegfm.objectives.config import AnyObjectiveConfig, PatchObjectiveConfig
 
 BAD = ((3, 7, 18), (), (0,))  # channels of three windows of one batch
 
@@ -43,8 +44,10 @@ def features_see_no_bad_channel(subject: Subject) -> None:
 
 def objectives_ask_for_no_bad_channel(subject: Subject) -> None:
     """No loss depends on what a bad channel holds; its gradient is zero; every objective trains all the same."""
-    for member in (MaskedConfig, *members(AnyObjectiveConfig)):
-        config = member(target="signal", allow_leaks=True)
+    for member in members(AnyObjectiveConfig):
+        if not issubclass(member, PatchObjectiveConfig):
+            continue
+        config = member(target=[target for target in TARGETS if target != "codes"], allow_leaks=True)
         traits = subject.traits
         if traits.output == "window" or (config.needs_visible and not traits.supports_visible):
             continue

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -9,11 +10,12 @@ from torch import Tensor
 from backbones import WindowBackbone
 from contracts.encoder_cases import LENGTHS_S, Subject, in_microvolts, make_batch, members, noise
 from eegfm.batch import WindowBatch
+from eegfm.encoders.tokens import Visible
 from eegfm.nn.context import Context
 from eegfm.nn.weights import build_seeded
-from eegfm.objectives.base import Objective
 from eegfm.objectives.config import AnyObjectiveConfig, PatchObjectiveConfig
 from eegfm.objectives.patches.objective import PatchObjective
+from eegfm.objectives.patches.targets.config import LogSpectrumTarget, TargetConfig
 
 CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
     "doubled": lambda signal: 2 * signal,
@@ -23,16 +25,28 @@ CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
     "huge": lambda signal: 1e6 * signal,
 }
 
+_MINUS = get_args(LogSpectrumTarget.model_fields["minus"].annotation)
+TARGETS = [
+    *(member.model_fields["name"].default for member in members(TargetConfig) if member is not LogSpectrumTarget),
+    *({"name": "log_spectrum", "minus": minus} for minus in _MINUS),
+]
+"""Every target of the menu, to be predicted at once."""
+
+
+class NoTokenizer(torch.nn.Module):
+    """Says how many codes there are; nobody asks which."""
+
+    n_codes = 8
+
 
 def masking_objectives(*, allow_leaks: bool = False) -> Iterator[PatchObjectiveConfig]:
     """Every objective of the menu that masks patches, with all of its targets and masks."""
     for member in members(AnyObjectiveConfig):
         if not issubclass(member, PatchObjectiveConfig):
             continue
-        masks = [{"mask": {"name": name}} for name in ("random", "rectangular_visible")]
-        for target, of in (("log_spectrum", "microvolts"), ("signal", "microvolts"), ("signal", "normalized")):
-            for mask in masks:
-                yield member(target=target, of=of, **mask, **({"allow_leaks": True} if allow_leaks else {}))
+        for of in ("microvolts", "normalized"):
+            for name in ("random", "rectangular_visible"):
+                yield member(target=TARGETS, of=of, mask={"name": name}, allow_leaks=allow_leaks)
 
 
 def masked_content_stays_masked(subject: Subject) -> None:
@@ -50,14 +64,14 @@ def masked_content_stays_masked(subject: Subject) -> None:
     for config in masking_objectives(allow_leaks=bool(subject.config.leaks)):
         if config.needs_visible and not subject.traits.supports_visible:
             continue
-        objective = build_seeded(config, 0, WindowBackbone(encoder, spec))
+        objective = build_seeded(config, 0, WindowBackbone(encoder, spec), NoTokenizer())
         assert isinstance(objective, PatchObjective)
         _check(objective.eval(), batch, CHANGES)
         _check(objective, mixed, {"replaced": CHANGES["replaced"]})
         _check(objective.train(), batch, {"doubled": CHANGES["doubled"]})
 
 
-def _check(objective: Objective, batch: WindowBatch, changes: dict[str, Callable[[Tensor], Tensor]]) -> None:
+def _check(objective: PatchObjective, batch: WindowBatch, changes: dict[str, Callable[[Tensor], Tensor]]) -> None:
     shown, expected = _predictions(objective, batch)
     masked = shown.repeat_interleave(objective.encoder.patch_samples, dim=2)
     for name, change in changes.items():
@@ -67,15 +81,19 @@ def _check(objective: Objective, batch: WindowBatch, changes: dict[str, Callable
         assert torch.equal(found, expected), (objective.config, name, objective.training, f"moved by {moved_sd:.3g} sd")
 
 
-def _predictions(objective: Objective, batch: WindowBatch) -> tuple[Tensor, Tensor]:
+def _predictions(objective: PatchObjective, batch: WindowBatch) -> tuple[Tensor, Tensor]:
     """(B, C, P) which patches were masked, and what was predicted of all; dropout and jitter from one seed."""
+    B, C, _ = batch["signal"].shape
     before = {name: buffer.clone() for name, buffer in objective.named_buffers()}
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.default_generator.manual_seed(0)  # torch.manual_seed takes a hundred times as long
-        shown = objective.reconstruct(batch, Context(seed=1))
+        masking = objective.mask(objective.windows(batch, Context(seed=1)), Context(seed=1))
+        R, P = masking.tokens.n_rows, masking.tokens.n_patches
+        predicted = objective.predict(masking, torch.arange(R * P).expand(B, -1))
     for name, buffer in objective.named_buffers():  # running statistics move while training
         buffer.copy_(before[name])
-    return shown["mask"], shown["prediction"]
+    is_masked = Visible(masking.masked).mask(R * P).view(B, R, P)
+    return is_masked.repeat_interleave(objective.encoder.channels_per_token, dim=1)[:, :C], predicted
 
 
 CHECKS = {check.__name__: check for check in (masked_content_stays_masked,)}

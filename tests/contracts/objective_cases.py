@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Annotated, Any, get_args, get_origin
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from backbones import WindowBackbone
 from eegfm.batch import Pairs, SignalSpec, WindowBatch
 from eegfm.config import Buildable
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import new_encoder
+from eegfm.mixture.labels import LabelFacts
 from eegfm.nn.context import Context
 from eegfm.objectives.base import Objective
 from eegfm.objectives.config import (
@@ -24,6 +25,8 @@ from eegfm.objectives.config import (
 
 MakeBatch = Callable[..., WindowBatch]
 BRIEF = {"projection": {"hidden": 32, "out": 16}}
+HEADS = {"heads": ["age", "sex"]}
+LABELS = {"age": LabelFacts("regression", mean=30.0, sd=10.0), "sex": LabelFacts("classes", classes=("F", "M"))}
 
 
 def members(union: object) -> list[type[Buildable]]:
@@ -44,42 +47,80 @@ CONFIGS: list[ObjectiveConfig] = [
     MaskedConfig(target="signal", of="normalized"),
     MaskedConfig(of="normalized", mask_ratio=0.4),
     MaeConfig(target="signal", mask_ratio=0.6, mask={"name": "random"}, decoder_layers=1, decoder_width=32),
+    MaskedConfig(
+        target=[{"name": "log_spectrum", "minus": "slope", "weight": 2.0}, "codes"],
+        loss="smooth_l1",
+        visible_weight=0.3,
+    ),
     ContrastiveConfig(complementary_ratio=0.5, temperature=0.2, learned_temperature=True, **BRIEF),
     ContrastiveConfig(positives="label", projection={"hidden": 32, "out": 16, "norm": "batch"}),
 ]
-OF_PATCHES = [config for config in CONFIGS if isinstance(config, PatchObjectiveConfig)]
+OF_PATCHES = [c for c in CONFIGS if isinstance(c, PatchObjectiveConfig) and c.auxiliary is None]
 
 
 def said(config: ObjectiveConfig) -> str:
     """Name of a case: what differs from the defaults."""
     plain, default = config.model_dump(mode="json"), type(config)().model_dump(mode="json")
-    return "-".join([config.name, *(f"{k}={v}" for k, v in plain.items() if v != default[k] and k not in BRIEF)])
+    if isinstance(config, PatchObjectiveConfig):
+        plain["target"] = "+".join(target.label for target in config.target)
+        default["target"] = "log_spectrum"
+    others = {k: v for k, v in plain.items() if v != default[k] and k not in BRIEF}
+    if plain["auxiliary"] is not None:
+        others["auxiliary"] = plain["auxiliary"]["weighting"]
+    return "-".join([config.name, *(f"{k}={v}" for k, v in others.items())])
+
+
+class LoudnessCodes(nn.Module):
+    """A tokenizer of windows in microvolts: the code of a patch of one second is its loudness, in four steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_codes = 4
+        self.edges_uv = nn.Parameter(torch.tensor([18.0, 20.0, 22.0]))
+
+    def codes(self, batch: WindowBatch) -> Tensor:
+        """(B, N) codes."""
+        return torch.bucketize(batch["signal"].unflatten(2, (-1, 100)).std(dim=-1).flatten(1), self.edges_uv)
 
 
 def draws(config: ObjectiveConfig) -> bool:
     """Whether anything of the objective is drawn: masks or views."""
-    return bool(config.augment) or config.name != "isc"
+    return bool(config.augment) or config.name not in ("isc", "auxiliary")
 
 
 def context(seed: int = 0) -> Context:
     return Context(seed=seed)
 
 
-def build(config: Buildable, spec: SignalSpec) -> Objective:
+def build(config: ObjectiveConfig, spec: SignalSpec) -> Objective:
     encoder = new_encoder(PatchTransformerConfig(d_model=32, head_size=16, n_layers=2), spec, seed=0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        objective: Objective = config.build(WindowBackbone(encoder, spec))
+        more = {"tokenizer": LoudnessCodes()} if getattr(config, "needs_tokenizer", False) else {}
+        objective: Objective = config.build(WindowBackbone(encoder, spec), **more)
+        with_heads(objective, config)
+    return objective
+
+
+def with_heads(objective: Objective, config: ObjectiveConfig) -> Objective:
+    """The objective with the auxiliary heads that its configuration asks for."""
+    if config.auxiliary is not None:
+        labels = {name: LABELS.get(name, LABELS["age"]) for name in config.labels}
+        objective.auxiliary = config.auxiliary.build(labels, objective.encoder.d_model)
     return objective
 
 
 def asked(objective: Objective, batch: WindowBatch) -> WindowBatch:
-    """The windows with what the objective needs of a batch: pairs of their own, and two classes."""
+    """The windows with what the objective needs of a batch: pairs of their own, two classes, and labels by pair."""
+    n_windows = len(batch["signal"])
+    pair = torch.arange(n_windows) % (n_windows // 2)
+    number = 20.0 + 5 * pair
+    labels = {} if objective.auxiliary is None else objective.auxiliary.classes()
+    targets = {name: pair % 2 if classes else number for name, classes in labels.items()}
     config: Any = objective.config
     if not config.trains_on_pairs:
-        return batch
-    pair = torch.arange(len(batch["signal"])) % (len(batch["signal"]) // 2)
-    return {**batch, "pairs": Pairs(pair, torch.zeros_like(pair), 0), "targets": {"label": pair % 2}}
+        return {**batch, "targets": targets}
+    return {**batch, "pairs": Pairs(pair, torch.zeros_like(pair), 0), "targets": {"label": pair % 2, **targets}}
 
 
 def tones(batch: WindowBatch) -> WindowBatch:

@@ -6,15 +6,17 @@ import pytest
 import torch
 
 from contracts.encoder_cases import MONTAGES, noise, spec_of
+from contracts.masked_content import TARGETS
 from eegfm.adapters.config import InterpolateConfig, NoAdapterConfig, PerceiverConfig, ZeroPadConfig
 from eegfm.batch import StoredBatch
 from eegfm.config import Buildable
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.inference.backbone import new_backbone
-from eegfm.nn.context import Context
+from eegfm.nn.context import Context, Stage
 from eegfm.nn.weights import build_seeded
 from eegfm.normalizations.config import RobustConfig, ZscoreConfig
 from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig
+from eegfm.objectives.patches.targets.base import Asked
 
 MONTAGE = MONTAGES[21]
 ADAPTERS = [
@@ -24,7 +26,7 @@ ADAPTERS = [
     PerceiverConfig(montage="1020_19", patch_s=1.0),
 ]
 OBJECTIVES = [
-    MaskedConfig(allow_leaks=True),
+    MaskedConfig(allow_leaks=True, target=[target for target in TARGETS if target != "codes"], visible_weight=0.1),
     MaskedConfig(allow_leaks=True, target="signal", of="normalized"),
     MaeConfig(allow_leaks=True, target="signal"),
 ]
@@ -44,7 +46,7 @@ def stored() -> StoredBatch:
 
 
 @pytest.mark.parametrize("normalization", [None, RobustConfig(), ZscoreConfig()], ids=["own", "robust", "zscore"])
-@pytest.mark.parametrize("asked", OBJECTIVES, ids=lambda c: f"{c.name}-{c.target}")
+@pytest.mark.parametrize("asked", OBJECTIVES, ids=lambda c: f"{c.name}-{len(c.target)}-{c.target[0].name}")
 @pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda c: c.name)
 def test_losses_stay_in_float32(adapter: Buildable, asked: ObjectiveConfig, normalization: Buildable | None) -> None:
     encoder = PatchTransformerConfig(d_model=16, head_size=8, n_layers=2)
@@ -57,8 +59,9 @@ def test_losses_stay_in_float32(adapter: Buildable, asked: ObjectiveConfig, norm
     with torch.autocast("cpu", torch.bfloat16):
         loss, logs, _ = objective(stored(), Context())
         windows = backbone.prepare(stored())
-        target = objective.targets(objective.targets.asked_patches(backbone, windows))
-    assert {loss.dtype, target.dtype, *(value.dtype for value in logs.values())} == {torch.float32}
+        asked_of = Asked.of(objective._source, stored(), windows, Stage.TRAINING)
+        dtypes = [target(asked_of).dtype for target in objective.targets.values()]
+    assert {loss.dtype, *dtypes, *(value.dtype for value in logs.values())} == {torch.float32}
     # Targets do not know of the precision, and predictions are off by their rounding.
     assert float(logs["baseline_loss"]) == pytest.approx(float(expected["baseline_loss"]), rel=1e-6)
     assert float(loss.detach()) == pytest.approx(float(expected["loss"]), rel=0.02)

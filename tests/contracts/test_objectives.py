@@ -59,6 +59,8 @@ def test_state_survives_a_round_trip(objective: Objective, spec: SignalSpec, mak
         for parameter in other.parameters():
             parameter.add_(0.1)
     other.load_state_dict(objective.state_dict(), strict=True)
+    for one in (objective, other):
+        one.eval()  # dropout draws anew
     batch = asked(objective, make_batch(19, 2, n_windows=4))
     assert float(other(batch, context())[0].detach()) == float(objective(batch, context())[0].detach())
 

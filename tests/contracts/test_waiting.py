@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from contracts.encoder_cases import IS_FULL, MEMBERS, MENU, MONTAGES, Case, noise, spec_of
+from contracts.masked_content import TARGETS
 from eegfm.adapters.config import InterpolateConfig, NoAdapterConfig, PerceiverConfig, ZeroPadConfig
 from eegfm.batch import StoredBatch, TrainStep
 from eegfm.config import Buildable
@@ -147,7 +148,23 @@ def stored(*, bad: bool) -> StoredBatch:
 def objective_of(case: Case, objective: ObjectiveConfig, adapter: Buildable, bad_channels: Any = "mask") -> Objective:
     encoder = MEMBERS[case.member].model_validate({**case.choices, **case.light})
     backbone = new_backbone(encoder, adapter, SPEC, 0, reference="average", bad_channels=bad_channels)
-    return build_seeded(objective, 0, backbone).to(META).train()
+    n_tokens = MONTAGE.n_channels * N_SAMPLES // backbone.encoder.patch_samples
+    tokenizer = [FirstCode(n_tokens)] if objective.needs_tokenizer else []
+    return build_seeded(objective, 0, backbone, *tokenizer).to(META).train()
+
+
+class FirstCode(torch.nn.Module):
+    """A tokenizer that gives every token the same code."""
+
+    n_codes = 8
+
+    def __init__(self, n_tokens: int) -> None:
+        super().__init__()
+        self.code = torch.nn.Parameter(torch.zeros(n_tokens))
+
+    def codes(self, batch: StoredBatch) -> Tensor:
+        """(B, N) codes."""
+        return self.code.long().expand(len(batch["samples"]), -1)
 
 
 def waits_of(objective: Objective, batch: StoredBatch) -> list[str]:
@@ -183,6 +200,20 @@ def test_no_encoder_waits(case: Case, asked: str) -> None:
     built = objective_of(case, objective, NoAdapterConfig())
     for bad in (False, True):
         assert waits_of(built, stored(bad=bad)) == []
+
+
+@pytest.mark.parametrize(
+    ("case", "objective"),
+    [
+        (Case("small", "patch_transformer", {"d_model": 16, "head_size": 8, "n_layers": 1}), {"target": TARGETS}),
+        (Case("luna", "luna", {"n_queries": 2, "d_token": 16, "n_layers": 1}), {"query_specialization": 0.8}),
+    ],
+    ids=["targets", "queries"],
+)
+def test_no_target_waits(case: Case, objective: dict[str, Any]) -> None:
+    built = objective_of(case, MaskedConfig(visible_weight=0.1, **objective), NoAdapterConfig())
+    for bad in (False, True):
+        assert waits_of(built, {**stored(bad=bad), "person": torch.arange(3, device=META)}) == []
 
 
 @pytest.mark.parametrize("bad_channels", ["mask", "interpolate"])

@@ -13,6 +13,7 @@ from eegfm.losses.hierarchical import hierarchical_contrast
 from eegfm.losses.inter_subject import inter_subject_correlation
 from eegfm.losses.labels import classification_loss, regression_loss
 from eegfm.losses.pointwise import negative_cosine, pointwise_loss
+from eegfm.losses.queries import query_likeness
 from eegfm.losses.spread import covariance_loss, sketched_gaussian_loss, variance_loss
 
 
@@ -31,6 +32,7 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "classification": lambda z, to: classification_loss(z[:, 0], to(CLASSES), label_smoothing=0.1).loss,
     "pointwise": lambda z, to: pointwise_loss("smooth_l1", z, to(OTHER), to(MASK)),
     "cosine": lambda z, to: negative_cosine(z, to(OTHER), to(MASK)),
+    "queries": lambda z, to: query_likeness(z),
     "variance": lambda z, to: variance_loss(z, 3.0),
     "covariance": lambda z, to: covariance_loss(z),
     "sketched": lambda z, to: sketched_gaussian_loss(z, to(noise(6, 5, seed=3))),

@@ -55,9 +55,11 @@ def test_statistics_are_those_of_the_training_spectra() -> None:
     patches = torch.cat([b["signal"] for b in batches]).numpy().reshape(8, 5, 3, 100)
     _, density = periodogram(patches, 100.0, window="hann", detrend=False)
     spectra = np.log10(density[..., 1:46] + 1e-4)
-    np.testing.assert_allclose(objective.targets.mean.numpy(), spectra.mean(axis=(0, 1, 2)), rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(objective.targets.sd.numpy(), spectra.std(axis=(0, 1, 2)), rtol=1e-4)
-    assert {"targets.mean", "targets.sd"} <= set(objective.own_state())
+    np.testing.assert_allclose(
+        objective.targets["log_spectrum"].mean.numpy(), spectra.mean(axis=(0, 1, 2)), rtol=1e-4, atol=1e-4
+    )
+    np.testing.assert_allclose(objective.targets["log_spectrum"].sd.numpy(), spectra.std(axis=(0, 1, 2)), rtol=1e-4)
+    assert {"targets.log_spectrum.mean", "targets.log_spectrum.sd"} <= set(objective.own_state())
 
 
 def test_statistics_weigh_windows_whatever_their_number_of_channels() -> None:
@@ -67,11 +69,11 @@ def test_statistics_weigh_windows_whatever_their_number_of_channels() -> None:
     many["signal"] = many["signal"].repeat(1, 6, 1)
     many["channel_mask"] = many["channel_mask"].repeat(1, 6)
     objective.setup([few, many], context())
-    both = objective.targets.mean.clone()
+    both = objective.targets["log_spectrum"].mean.clone()
     objective.setup([few], context())
-    mean_few = objective.targets.mean.clone()
+    mean_few = objective.targets["log_spectrum"].mean.clone()
     objective.setup([many], context())
-    torch.testing.assert_close(both, (mean_few + objective.targets.mean) / 2, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(both, (mean_few + objective.targets["log_spectrum"].mean) / 2, atol=1e-5, rtol=1e-5)
 
 
 def test_targets_are_the_patches_spectra() -> None:
@@ -93,7 +95,7 @@ def test_targets_may_be_of_the_normalized_signal() -> None:
     np.testing.assert_allclose(shown["target"].numpy(), normalized, atol=1e-6)
     assert shown["unit"] == "1"
     for of, scale in (("normalized", 1.0), ("microvolts", 30.0)):
-        assert build(target="signal", of=of).targets.scale == scale
+        assert build(target="signal", of=of).targets["signal"].scale == scale
     shown = build(of="normalized").reconstruct(batch(3), context(0))
     density = periodogram(normalized, 100.0, window="hann", detrend=False)[1][..., 1:46]
     np.testing.assert_allclose(shown["target"].numpy(), np.log10(density + 1e-4 / 900), atol=1e-4)

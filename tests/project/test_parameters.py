@@ -188,6 +188,13 @@ def test_messages(parameters: dict[str, Any], key: str, value: object, expected:
             ["hbn", "tuh"],
             "parameter probe.tasks: corpora.probe names tuh, which has no cut of a task; known cuts: pretrain; add a",
         ),
+        ("mix.labels", ["age", "age"], "parameter mix.labels: label age is listed twice; list it once"),
+        (
+            "pretrain.objective.auxiliary",
+            {"heads": ["age", "agee"]},
+            "parameter pretrain.objective.auxiliary.heads names the label 'agee', which mix.labels lacks; known: age, "
+            "sex, p_factor, attention, internalizing, externalizing; did you mean age?",
+        ),
         ("mix.cut", "eyes", "parameter mix.cut: tuh.window.cuts has no 'eyes'; known: pretrain"),
         (
             "pretrain.batch_size",

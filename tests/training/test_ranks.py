@@ -81,11 +81,19 @@ SMALL = {
     "batch_size": 20, "n_steps": 20, "log_interval_steps": 1, "validation_interval_steps": 10, "seed": 3,
     "accelerator": "cpu", "progress_bar": False, "gradient_clip": 0.05, "n_validation_windows": 25,
 }  # fmt: skip
+HEADS = [{"name": name, "dropout": 0, "hidden": 8} for name in ("age", "sex")]
 CASES = {
     "masked": {**SMALL, "objective": {"name": "masked"}},
     "mae": {
         **SMALL,
-        "objective": {"name": "mae", "mask_ratio": 0.5},
+        # Whether a label is known differs from window to window, so from rank to rank.
+        "objective": {
+            "name": "mae",
+            "mask_ratio": 0.5,
+            "visible_weight": 0.1,
+            "target": [{"name": "log_spectrum", "minus": "person"}, "amplitude_phase"],
+            "auxiliary": {"weighting": "uncertainty", "heads": HEADS},
+        },
         "gradient_clip": 1000,  # so that sizes count
         "accumulate": 2,
         "weight_average": {"decay": 0.9, "start_ratio": 0.3},

@@ -183,6 +183,20 @@ class Encoder(nn.Module, ABC):
             return LinearDecoder(self.d_model, n_values)
         raise ConfigError(f"{type(self).__name__} has no vector for a single token; choose an encoder of tokens")
 
+    def query_attention(self, tokens: Tokens) -> Tensor:
+        """What each learned query looks at, with the gradient of ``tokens``, where the encoder has queries.
+
+        Args:
+            tokens: As for ``encode``.
+
+        Returns:
+            (S, Q, C) weights of the channels in each of S patches, averaged over heads, without dropout.
+
+        Raises:
+            ConfigError: The trait ``has_queries`` is False.
+        """
+        raise ConfigError(f"{type(self).__name__} has no learned queries; choose encoder luna")
+
     def check_length(self, n_samples: int, montage: str) -> None:
         """Refuse windows that are not whole patches.
 

@@ -24,6 +24,7 @@ class Traits:
         any_order: Permuting channels together with their positions permutes rows of output and changes nothing else.
         one_montage: Tied to the channels and the order of one montage; others need an adapter in front.
         one_length: Tied to one window length.
+        has_queries: Learned queries gather the channels, and ``Encoder.query_attention`` tells what they look at.
     """
 
     output: Literal["tokens", "patches", "window"] = "tokens"
@@ -31,6 +32,7 @@ class Traits:
     any_order: bool = False
     one_montage: bool = False
     one_length: bool = False
+    has_queries: bool = False
 
 
 @dataclass(frozen=True)

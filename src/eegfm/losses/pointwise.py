@@ -27,12 +27,16 @@ def distances(kind: PointwiseKind, prediction: Tensor, target: Tensor, *, beta: 
         beta: Of ``smooth_l1`` (Girshick 2015, arXiv 1504.08083, eq. 3, which has 1), divided by so that it is a half
             at the seam.
     """
+    return _distances(kind, prediction, target, beta, "none")
+
+
+def _distances(kind: PointwiseKind, prediction: Tensor, target: Tensor, beta: float, reduction: str) -> Tensor:
     assert prediction.shape == target.shape, f"{tuple(prediction.shape)} against {tuple(target.shape)}"
     if kind == "l1":
-        return l1_loss(prediction, target, reduction="none")
+        return l1_loss(prediction, target, reduction=reduction)
     if kind == "l2":
-        return mse_loss(prediction, target, reduction="none")
-    return smooth_l1_loss(prediction, target, reduction="none", beta=beta)
+        return mse_loss(prediction, target, reduction=reduction)
+    return smooth_l1_loss(prediction, target, reduction=reduction, beta=beta)
 
 
 @full_precision
@@ -65,7 +69,10 @@ def pointwise_loss(
         mask: (B, ...) bool, see ``masked_mean``.
         beta: See ``distances``.
     """
-    return masked_mean(distances(kind, prediction, _where_asked(target, mask), beta=beta).mean(dim=-1), mask)
+    if mask is None:  # torch's own mean: one pass, forwards and backwards
+        return _distances(kind, prediction, target, beta, "mean")
+    values = distances(kind, prediction, _where_asked(target, mask), beta=beta)
+    return masked_mean(values, mask.unsqueeze(-1).expand_as(values))
 
 
 @full_precision

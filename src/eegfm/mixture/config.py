@@ -3,13 +3,37 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, PositiveInt, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    PositiveInt,
+    StringConstraints,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from eegfm.config import StrictModel, refuse_repeated
 
+
+def _not_taken(name: str) -> str:
+    if name in _TAKEN:
+        raise ValueError(f"{name!r} names the answer of a task; give the column of the recordings another name")
+    return name
+
+
+LabelName = Annotated[str, StringConstraints(pattern=r"^[^./\s][^./]*$"), AfterValidator(_not_taken)]
+"""Name of a label; it becomes part of the names of modules and of logs."""
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 BY_SIZE = "by_size"
+LabelKind = Literal["regression", "classes"]
+"""Whether a label is a number, or one of several classes."""
+DEFAULT_LABELS = ("age", "sex", "p_factor", "attention", "internalizing", "externalizing")
+"""Labels that travel with every mixture whose corpora have them."""
+_TAKEN = ("label", "target", "targets")
+"""Names of the targets of tasks."""
 
 # The discriminator chooses the type first, so that an error is about the type that the user meant.
 Weights = Annotated[
@@ -31,6 +55,8 @@ class MixtureParams(StrictModel):
         max_windows_per_person: Windows of one person and corpus that an epoch shows; another sample in every epoch.
         cut: The cut whose windows are drawn one by one. It decides sizes and shares.
         cuts: Further cuts, for trainings that draw pairs of their windows.
+        labels: Columns of the recordings tables that auxiliary heads may name (``age`` is ``age_years``). Those of the
+            default need not be there; of any other one a corpus must have the column.
     """
 
     weights: Weights = Field(default_factory=lambda: {"hbn": 0.7, "tuh": 0.3})
@@ -39,11 +65,17 @@ class MixtureParams(StrictModel):
     max_windows_per_person: PositiveInt | None = None
     cut: str = "pretrain"
     cuts: tuple[str, ...] = ()
+    labels: tuple[LabelName, ...] = DEFAULT_LABELS
 
     @model_validator(mode="after")
     def _cuts_differ(self) -> "MixtureParams":
         refuse_repeated((self.cut, *self.cuts), "cut")
         return self
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_are_apart(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        return refuse_repeated(labels, "label")
 
     @model_validator(mode="after")
     def _temperature_has_an_effect(self) -> "MixtureParams":

@@ -113,7 +113,7 @@ def mixture_sha256(mixture: pd.DataFrame) -> str:
     sha = hashlib.sha256(hashes.astype("<u8").tobytes())
     for name, values in target_columns(mixture).items():
         # Hash targets as training uses them: the number of a class, and the name of this number.
-        said = [name, values.dtype.str, *values.shape, *(class_names(mixture) if name == "label" else ())]
+        said = [name, values.dtype.str, *values.shape, *class_names(mixture, name)]
         sha.update(json.dumps(said).encode())
         sha.update(np.ascontiguousarray(values).tobytes())
     return sha.hexdigest()

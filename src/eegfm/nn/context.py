@@ -160,6 +160,11 @@ def objective_seed(seed: int) -> int:
     return _state_of(seed, _OBJECTIVE_WEIGHTS)
 
 
+def heads_seed(seed: int) -> int:
+    """Seed of the initial weights of the auxiliary heads beside an objective, in a run of this seed."""
+    return _state_of(seed, _OBJECTIVE_WEIGHTS, 1)
+
+
 def _state_of(seed: int, *purpose: int) -> int:
     """Hash of a seed and a purpose: numpy's ``SeedSequence``, which keeps neighbouring seeds unrelated."""
     state = int(np.random.SeedSequence([seed, *purpose]).generate_state(1, np.uint64)[0])

@@ -12,6 +12,7 @@ from eegfm.encoders.base import Encoded, Encoder
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import Context
 from eegfm.objectives.base_config import ObjectiveConfig
+from eegfm.objectives.heads.heads import AuxiliaryHeads, HeadsOutput
 
 _BACKBONE_PREFIX = "backbone."
 
@@ -22,7 +23,8 @@ class LossOutput(NamedTuple):
     Args:
         loss: Mean over the windows of the micro-batch, to be minimised.
         logs: Detached scalars worth logging, means over the same windows: ``loss``, and where it makes sense
-            ``baseline_loss``, the loss of a prediction that does not look at the window.
+            ``baseline_loss``, the loss of a prediction that does not look at the window. With auxiliary heads,
+            ``own_loss`` is that of the objective without them.
         features: Encoded windows, where the objective has encoded all of each: auxiliary heads need no second pass.
     """
 
@@ -38,7 +40,7 @@ class Reconstruction(TypedDict):
     mask: Tensor  # (B, C, P) bool, True where the patch was masked
     target: Tensor  # (B, C, P, K) in the unit named below
     prediction: Tensor  # (B, C, P, K), predicted for every patch; only the masked ones were asked for
-    unit: str  # "uV", or "log10 uV²/Hz"; of the normalized signal "1", or "log10 1/Hz"
+    unit: str  # such as "uV" or "log10 uV²/Hz"; of the normalized signal "1" or "log10 1/Hz"
     frequencies_hz: list[float]  # (K,) of a spectrum; empty for samples
 
 
@@ -49,12 +51,17 @@ class Objective(nn.Module, ABC):
         config: Choices.
         backbone: Everything from stored samples to encoded vectors; it is trained. It is a submodule:
             ``parameters()`` holds both.
+
+    ``auxiliary`` holds the auxiliary heads that the configuration asks for; whoever knows the labels of the training
+    persons builds them (``AuxiliaryConfig.build``) and puts them there.
     """
 
     def __init__(self, config: ObjectiveConfig, backbone: Backbone) -> None:
         super().__init__()
         config.check_traits(backbone.encoder.traits, type(backbone.encoder).__name__)
         self.backbone = backbone
+        self.auxiliary: AuxiliaryHeads | None = None
+        self._has_auxiliary = config.auxiliary is not None
         self.augmentations = Augmentations(config.augment, backbone.rereference.rereferenced_spec(backbone.spec))
 
     @property
@@ -81,13 +88,25 @@ class Objective(nn.Module, ABC):
         """
 
     def forward(self, batch: StoredBatch, context: Context) -> LossOutput:
-        """Compute the loss of one micro-batch, which is of one corpus and montage.
+        """Compute the loss of one micro-batch, which is of one corpus and montage, with that of auxiliary heads.
+
+        The heads take the features that ``compute`` gives, or those of a pass of their own.
 
         Args:
             batch: Windows as stored.
             context: Place in the training, and source of every random choice.
         """
-        return self.compute(batch, context)
+        output = self.compute(batch, context)
+        assert self._has_auxiliary == (self.auxiliary is not None), "whoever builds the objective adds its heads"
+        if self.auxiliary is None:
+            return output
+        encoded = output.features
+        if encoded is None:
+            encoded = self.encoder.encode_with_features(self.windows(batch, context))
+        heads: HeadsOutput = self.auxiliary(encoded.features.pooled, batch.get("targets", {}))
+        loss = output.loss + heads.loss
+        own = {"own_loss": output.logs["loss"]} if "loss" in output.logs else {}
+        return LossOutput(loss, {**output.logs, **own, **heads.logs, "loss": loss.detach()}, encoded)
 
     @abstractmethod
     def compute(self, batch: StoredBatch, context: Context) -> LossOutput:
@@ -114,6 +133,9 @@ class Objective(nn.Module, ABC):
 class Reconstructs(Protocol):
     """An objective that predicts something of the windows that can be shown beside them."""
 
-    def reconstruct(self, batch: StoredBatch, context: Context) -> Reconstruction:
-        """Show targets and predictions; with equal contexts the same patches are masked as in ``forward``."""
+    def reconstruct(self, batch: StoredBatch, context: Context) -> Reconstruction | None:
+        """Show targets and predictions; with equal contexts the same patches are masked as in ``forward``.
+
+        None where what is predicted cannot be shown.
+        """
         ...

@@ -7,7 +7,9 @@ from eegfm.augmentations.config import AugmentationConfig
 from eegfm.config import Buildable
 from eegfm.encoders.traits import EncoderConfig, Traits
 from eegfm.errors import ConfigError
+from eegfm.mixture.config import LabelKind
 from eegfm.normalizations.config import NormalizationBase
+from eegfm.objectives.heads.config import AuxiliaryConfig
 
 
 class ObjectiveConfig(Buildable):
@@ -16,6 +18,7 @@ class ObjectiveConfig(Buildable):
     Args:
         augment: Random changes of the windows that the encoder is shown, one after another; see
             ``eegfm.augmentations.config``.
+        auxiliary: Heads that predict labels of persons beside the task; see ``eegfm.objectives.heads.config``.
     """
 
     needs_tokens: ClassVar[bool] = True
@@ -26,11 +29,22 @@ class ObjectiveConfig(Buildable):
     """Name of the pairing of its windows, where none is configured; None for windows one by one."""
     name: str
     augment: tuple[AugmentationConfig, ...] = ()
+    auxiliary: AuxiliaryConfig | None = None
+
+    @property
+    def labels(self) -> dict[str, LabelKind]:
+        """Labels that auxiliary heads predict, with their kinds."""
+        return {} if self.auxiliary is None else self.auxiliary.kinds
 
     @property
     def trains_on_pairs(self) -> bool:
         """Whether its batches hold pairs of windows: its loss compares them, and is one of the whole micro-batch."""
         return self.default_pairing is not None
+
+    @property
+    def needs_tokenizer(self) -> bool:
+        """Whether it predicts the codes of a tokenizer, which is trained before."""
+        return False
 
     @property
     def needs_whole_batch(self) -> bool:

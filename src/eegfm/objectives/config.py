@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from eegfm.objectives.auxiliary.config import AuxiliaryObjectiveConfig
 from eegfm.objectives.base_config import ObjectiveConfig
 from eegfm.objectives.contrastive.config import ContrastiveConfig
 from eegfm.objectives.isc.config import IscConfig
@@ -14,6 +15,7 @@ from eegfm.objectives.ts2vec.config import Ts2VecConfig
 
 __all__ = [
     "AnyObjectiveConfig",
+    "AuxiliaryObjectiveConfig",
     "ContrastiveConfig",
     "IscConfig",
     "JepaConfig",
@@ -26,6 +28,13 @@ __all__ = [
 ]
 
 AnyObjectiveConfig = Annotated[
-    MaskedConfig | MaeConfig | ContrastiveConfig | IscConfig | JepaConfig | Ts2VecConfig | SmartConfig,
+    MaskedConfig
+    | MaeConfig
+    | ContrastiveConfig
+    | IscConfig
+    | JepaConfig
+    | Ts2VecConfig
+    | SmartConfig
+    | AuxiliaryObjectiveConfig,
     Field(discriminator="name"),
 ]

@@ -3,7 +3,7 @@
 Shapes: B windows, R rows, P patches per row, N = R * P tokens, Nv visible, M masked, W width of the decoder.
 """
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from eegfm.batch import WindowBatch
 from eegfm.encoders.tokens import Visible
@@ -25,13 +25,14 @@ class Mae(PatchObjective):
     Args:
         config: Choices.
         backbone: The encoder to train, and everything before it.
+        tokenizer: See the base class.
 
     Raises:
         ConfigError: See the base class; or the encoder cannot leave tokens out.
     """
 
-    def __init__(self, config: MaeConfig, backbone: Backbone) -> None:
-        super().__init__(config, backbone)
+    def __init__(self, config: MaeConfig, backbone: Backbone, tokenizer: nn.Module | None = None) -> None:
+        super().__init__(config, backbone, tokenizer)
         self.config: MaeConfig = config
         self.decoder = CrossDecoder(
             config.decoder_width,

@@ -26,13 +26,14 @@ class Masked(PatchObjective):
     Args:
         config: Choices.
         backbone: The encoder to train, and everything before it.
+        tokenizer: See the base class.
 
     Raises:
         ConfigError: See the base class.
     """
 
-    def __init__(self, config: MaskedConfig, backbone: Backbone) -> None:
-        super().__init__(config, backbone)
+    def __init__(self, config: MaskedConfig, backbone: Backbone, tokenizer: nn.Module | None = None) -> None:
+        super().__init__(config, backbone, tokenizer)
         self.config: MaskedConfig = config
         self.mask_token = nn.Parameter(0.02 * torch.randn(self.encoder.d_token))
         self.head = self.encoder.new_decoder(self.n_values)

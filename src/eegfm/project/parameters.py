@@ -187,6 +187,7 @@ def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles:
             raise ConfigError(f"parameter {key}: {error}") from error
     mix = checked(MixtureParams, parameters.get("mix", {}), "mix")
     for key, one in params.items():
+        _check_heads(key, one, mix)
         try:
             _check_pairs(parameters, one, mix, roles)
         except ConfigError as error:
@@ -203,6 +204,16 @@ def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles:
                 batch_counts(weights, one.batch_size, n_ranks, one.accumulate, multiples=of_batch)
             except ConfigError as error:
                 raise ConfigError(f"parameter {key}: {error}") from error
+
+
+def _check_heads(key: str, params: PretrainParams, mix: MixtureParams) -> None:
+    """Refuse auxiliary heads for labels that the mixture lacks."""
+    for name in params.objective.labels:
+        if name not in mix.labels:
+            raise ConfigError(
+                f"parameter {key}.objective.auxiliary.heads names the label {name!r}, which mix.labels lacks; "
+                f"{_known(name, mix.labels)}; add the column to mix.labels, or leave the head out"
+            )
 
 
 def _check_pairs(parameters: Mapping[str, Any], params: PretrainParams, mix: MixtureParams, roles: Roles) -> None:

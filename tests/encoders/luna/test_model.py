@@ -502,3 +502,29 @@ def test_an_exported_program_takes_any_number_of_windows_and_channels() -> None:
     program = torch.export.export(forward, example, dynamic_shapes=(sizes, sizes), strict=False)
     other = (noise(3, 9, 80), noise(3, 9, 3))
     torch.testing.assert_close(program.module()(*other), forward(*other), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("hidden", [(), (0, 2), tuple(range(N_CHANNELS))])
+def test_what_queries_look_at_is_what_they_gather_by(hidden: tuple[int, ...]) -> None:
+    """The weights times the values, head by head, in float64; zero where nothing may be seen."""
+    layer = CrossAttention(32).double()
+    queries, keys = noise(1, 3, 32).double(), noise(5, N_CHANNELS, 32, seed=1).double()
+    mask = torch.ones(5, N_CHANNELS, dtype=torch.bool)
+    mask[1, list(hidden)] = False
+    found = layer.weights(queries, keys, mask if hidden else None)
+    q, k = layer.query(queries), layer.key(keys)
+    expected = torch.zeros(5, 3, N_CHANNELS, dtype=torch.float64)
+    for head in (slice(0, 16), slice(16, 32)):
+        for s in range(5):
+            seen = mask[s].nonzero()[:, 0]
+            if len(seen):
+                expected[s][:, seen] += (q[0, :, head] @ k[s, seen, head].T / 4).softmax(dim=-1) / 2
+    torch.testing.assert_close(found, expected)
+
+
+def test_attention_is_that_of_each_patch() -> None:
+    encoder = build()
+    tokens = encoder.tokenize(normalized(batch(), encoder))
+    found = encoder.query_attention(tokens)
+    assert found.shape == (2 * 10, 2, N_CHANNELS)
+    torch.testing.assert_close(found.sum(dim=-1), torch.ones(20, 2))

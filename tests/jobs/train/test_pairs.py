@@ -58,7 +58,7 @@ def data(table: pd.DataFrame, world_size: int = 1, rank: int = 0, **changes: Any
             "loader": loader,
             "accelerator": "cpu",
             **changes,
-        }  # fmt: skip
+        }
     )
     return training_data(table, stores(), params, rank=rank, world_size=world_size)
 

@@ -141,7 +141,7 @@ def test_the_checkpoint_is_all_one_needs(result: PretrainResult, stores: dict[st
     assert header.versions["torch"] == torch.__version__
     spec = SignalSpec.from_dict(header.signal_spec)
     assert {m.n_channels for m in spec.montages.values()} == {4, 6}
-    assert {"objective.mask_token", "objective.targets.mean"} <= set(checkpoint.tensors)
+    assert {"objective.mask_token", "objective.targets.log_spectrum.mean"} <= set(checkpoint.tensors)
     assert all(name.startswith(("encoder.", "objective.")) for name in checkpoint.tensors)
 
     store = stores["hbn"]
@@ -308,7 +308,9 @@ def test_statistics_of_broken_samples_stop_before_the_first_step(
     scales = np.full_like(stores["hbn"].scales(""), np.nan)
     monkeypatch.setattr(stores["hbn"], "scales", lambda montage: scales)
     monkeypatch.setattr(Trainer, "fit", Mock(side_effect=AssertionError))
-    found = r"statistics of the first 16 steps are not finite \(targets\.mean, targets\.sd\); look for non-finite"
+    found = (
+        r"first 16 steps are not finite \(targets\.log_spectrum\.mean, targets\.log_spectrum\.sd\); look for non-finite"
+    )
     with pytest.raises(TrainingError, match=found):
         fit()
 

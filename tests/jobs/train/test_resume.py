@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -22,6 +23,7 @@ from eegfm.errors import CheckpointError, ConfigError, TrainingError
 from eegfm.files import exclusive
 from eegfm.jobs.train import PretrainResult, fit_pretraining
 from eegfm.jobs.train.runs import LOCK, busy
+from eegfm.objectives.config import AuxiliaryObjectiveConfig
 from eegfm.training import module
 from eegfm.training.blocks import CheckpointParams, FreezeRule
 from eegfm.training.logs.throughput import ThroughputMonitor
@@ -146,6 +148,18 @@ def test_an_interrupted_training_goes_on_exactly(
     logs = scalars(done.run_directory)
     assert logs == scalars(whole.run_directory), "TensorBoard shows no step twice"
     assert all(len({step for step, _ in values}) == len(values) for values in logs.values())
+
+
+def test_auxiliary_heads_go_on_exactly(train: Trainings, tmp_path: Path) -> None:
+    number = MIXTURE["person"].str[-1].astype(float)
+    labelled = MIXTURE.assign(label_age=number.where(number != 2), label_sex=np.where(number > 2, "M", "F"))
+    heads = AuxiliaryObjectiveConfig(auxiliary={"heads": ["age", "sex"], "weighting": "uncertainty"})
+    changes: dict[str, Any] = {"mixture": labelled, "objective": heads, "n_steps": 6}
+    train.interrupted(5, **changes)
+    done = train(**changes)
+    assert train.steps == [3, 4, 5]
+    params = SMALL.model_copy(update={"objective": heads, "n_steps": 6})
+    assert outcome(done) == outcome(fit_pretraining(labelled, STORES, params, tmp_path / "whole", splits=SPLITS))
 
 
 def test_a_finished_training_is_not_trained_again(

@@ -298,6 +298,28 @@ def test_another_objective_has_fresh_weights_of_its_own(start: Checkpoint, later
     assert not np.array_equal(found["objective.mask_token"], start.tensors["objective.mask_token"])
 
 
+@pytest.mark.parametrize(
+    ("names", "said"), [(("F", "M"), "start"), (("M", "X"), "fresh")], ids=["same classes", "other classes"]
+)
+def test_auxiliary_heads_are_taken_over_where_their_classes_are_the_same(
+    first: Data, later: Data, names: tuple[str, str], said: str
+) -> None:
+    def labelled(data: Data, names: tuple[str, str], ages: list[float]) -> Data:
+        sexes = [names[0], *names, names[1]]
+        return replace(data, mixture=data.mixture.assign(label_sex=sexes, label_age=ages))
+
+    objective = MaskedConfig(auxiliary={"heads": ["age", "sex"]})
+    before, _ = labelled(first, ("F", "M"), [1.0, 10.0, 20.0, 60.0]).start(None, objective=objective, **ARCHITECTURE)
+    module, _ = labelled(later, names, [1.0, 5.0, 6.0, 7.0]).start(before.checkpoint(), objective=objective)
+    assert module.header is not None
+    assert module.header.start is not None
+    assert module.header.start["objective"] == said
+    assert module.header.labels == {"age": (), "sex": names}
+    # Statistics go with the weights that were trained on them.
+    mean = float(module.checkpoint().tensors["objective.auxiliary.heads.0.mean"])
+    assert mean == pytest.approx(30.0 if said == "start" else 6.0)
+
+
 def test_an_imported_start_leaves_its_persons_unknown(start: Checkpoint, later: Data) -> None:
     """No objective trained it here, and nobody knows whom it has seen."""
     unknown = dict.fromkeys(("persons", "signals", "kept_out", "n_persons", "splits_sha256"))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from eegfm.training.logs.averages import Averages, mixed, with_r2
+from eegfm.training.logs.averages import Averages, mixed, of_known, with_r2
 
 
 def test_means_count_windows_then_weights() -> None:
@@ -21,6 +21,27 @@ def test_r2_is_a_ratio_of_means() -> None:
     assert with_r2({"loss": 1.0, "baseline_loss": 4.0}) == {"loss": 1.0, "baseline_loss": 4.0, "r2": 0.75}
     assert with_r2({"loss": 1.0}) == {"loss": 1.0}
     assert with_r2({"loss": 0.0, "baseline_loss": 0.0})["r2"] == 1.0
+
+
+def test_r2_is_that_of_the_task_without_auxiliary_heads() -> None:
+    assert with_r2({"loss": 9.0, "own_loss": 1.0, "baseline_loss": 4.0})["r2"] == 0.75
+
+
+def test_scores_of_labels_are_means_over_the_windows_whose_label_is_known() -> None:
+    errors = {"a": [3.0, None, 5.0, None], "b": [7.0], "c": [None, None]}  # of one window each
+    averages = Averages()
+    for corpus, of_windows in errors.items():
+        for part in (of_windows[:1], of_windows[1:]):  # micro-batches of several sizes
+            known = [e for e in part if e is not None]
+            logs = {"age_mae": sum(known) / max(len(part), 1), "age_known": len(known) / max(len(part), 1), "loss": 1.0}
+            averages.add(corpus, logs, len(part))
+    by_corpus = averages.by_corpus()
+    assert of_known(by_corpus["a"]) == pytest.approx({"age_mae": 4.0, "age_known": 0.5, "loss": 1.0})
+    assert of_known(by_corpus["c"]) == {"age_known": 0.0, "loss": 1.0}
+    # Over the mixture, every window counts by its corpus's weight over that corpus's windows.
+    weights = {"a": 0.5, "b": 0.25, "c": 0.25}
+    expected = (0.5 * (3 + 5) / 4 + 0.25 * 7) / (0.5 * 2 / 4 + 0.25)
+    assert of_known(mixed(by_corpus, weights))["age_mae"] == pytest.approx(expected)
 
 
 def test_sums_go_on() -> None:

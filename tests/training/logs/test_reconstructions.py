@@ -73,6 +73,13 @@ def test_an_objective_that_shows_nothing_has_none(objective: Objective, windows:
     assert reconstructed(Silent(objective.config, objective.backbone), windows, 3, CPU) == {}
 
 
+def test_what_cannot_be_shown_is_left_out(
+    objective: Objective, windows: dict[str, StoredBatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objective, "reconstruct", lambda *_: None)
+    assert reconstructed(objective, windows, 3, torch.device("cpu")) == {}
+
+
 def validate(loggers: list[Any], objective: Objective, windows: dict[str, StoredBatch], *, rank: int = 0) -> None:
     precision = SimpleNamespace(forward_context=torch.no_grad)
     trainer: Any = SimpleNamespace(

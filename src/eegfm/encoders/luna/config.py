@@ -29,7 +29,7 @@ class LunaConfig(EncoderConfig):
     """
 
     implementation: ClassVar[str] = "eegfm.encoders.luna.model:Luna"
-    traits: ClassVar[Traits] = Traits(output="patches", any_order=True)
+    traits: ClassVar[Traits] = Traits(output="patches", any_order=True, has_queries=True)
     patchwise: ClassVar[Mapping[str, str]] = PATCHWISE_NORM
     published: ClassVar[Mapping[str, str]] = PUBLISHED_NORM
     published_normalization: ClassVar[NormalizationBase | None] = ZscoreConfig(clip=None)

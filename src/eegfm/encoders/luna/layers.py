@@ -84,6 +84,17 @@ class CrossAttention(nn.Module):
         answer: Tensor = self.projection(gathered.transpose(1, 2).flatten(2))
         return answer
 
+    def weights(self, queries: Tensor, keys: Tensor, key_mask: Tensor | None = None) -> Tensor:
+        """Attention weights (S, Q, C), averaged over heads, without dropout; zero where no key is left."""
+        q, k = (_by_head(linear(x), _N_HEADS) for linear, x in ((self.query, queries), (self.key, keys)))
+        logits = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+        if key_mask is None:
+            return logits.softmax(dim=-1).mean(dim=1)
+        unseen = ~key_mask[:, None, None]
+        # Not minus infinity: where no key is left, the softmax of that is no number.
+        masked = logits.masked_fill(unseen, torch.finfo(logits.dtype).min)
+        return masked.softmax(dim=-1).masked_fill(unseen, 0.0).mean(dim=1)
+
 
 class Layer(nn.Module):
     """Pre-norm attention within a sequence, then a pre-norm feed-forward part of four times the width.
@@ -168,6 +179,11 @@ class ChannelQueries(nn.Module):
         for layer in self.layers:
             x = layer(x)
         return x
+
+    def attention_weights(self, tokens: Tensor, key_mask: Tensor | None) -> Tensor:
+        """(S, Q, C) what each query looks at; arguments as those of ``forward``."""
+        queries = self.query_norm(self.queries).unsqueeze(0)
+        return self.attention.weights(queries, self.key_norm(tokens), key_mask)
 
 
 class TimeLayers(nn.Module):

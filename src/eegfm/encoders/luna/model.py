@@ -70,14 +70,13 @@ class Luna(Encoder):
     def encode(self, tokens: Tokens, visible: Visible | None = None) -> Tensor:
         """Gather the channels of each patch, then read the patches: (B, P, Q * E); see the base class."""
         assert visible is None, "supports_visible is False"
-        B, C, P = tokens.content.shape[0], tokens.n_rows, tokens.n_patches
-        by_patch = (tokens.content + tokens.position).view(B, C, P, self.d_token).transpose(1, 2)
-        mask = tokens.key_mask
-        if mask is not None:
-            mask = mask.view(B, C, P).transpose(1, 2).flatten(0, 1)
-        gathered = self.gather(by_patch.flatten(0, 1), mask)
-        encoded: Tensor = self.time(gathered.view(B, P, self.d_model))
+        gathered = self.gather(*_by_patch(tokens))
+        encoded: Tensor = self.time(gathered.view(tokens.content.shape[0], tokens.n_patches, self.d_model))
         return encoded
+
+    def query_attention(self, tokens: Tokens) -> Tensor:
+        """Ask the queries that gather channels; see the base class."""
+        return self.gather.attention_weights(*_by_patch(tokens))
 
     def new_decoder(self, n_values: int) -> TokenDecoder:
         """Ask for single tokens by place; see the base class."""
@@ -90,3 +89,11 @@ class Luna(Encoder):
     def lora_blocks(self) -> list[nn.Module]:
         """List the queries that gather channels, which attend too, and the layers; see the base class."""
         return [self.gather, *super().lora_blocks()]
+
+
+def _by_patch(tokens: Tokens) -> tuple[Tensor, Tensor | None]:
+    """(B * P, C, E) tokens of each patch, and (B * P, C) which of them may be seen; None where all may."""
+    B, C, P = tokens.content.shape[0], tokens.n_rows, tokens.n_patches
+    by_patch = (tokens.content + tokens.position).view(B, C, P, -1).transpose(1, 2).flatten(0, 1)
+    mask = tokens.key_mask
+    return by_patch, None if mask is None else mask.view(B, C, P).transpose(1, 2).flatten(0, 1)

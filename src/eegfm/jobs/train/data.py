@@ -12,6 +12,7 @@ import torch
 
 from eegfm.batch import SignalSpec
 from eegfm.jobs.train.pairs import PairWindows
+from eegfm.mixture.labels import LabelFacts, chosen_labels
 from eegfm.mixture.shares import batch_counts, rounded_weights
 from eegfm.mixture.table import drawn_rows, mix_cut, mixture_sha256
 from eegfm.nn.device import training_device
@@ -45,6 +46,8 @@ class TrainingData:
     training: TrainingLoader
     validation: ValidationLoader
     shown: Groups  # windows to reconstruct: of persons that were not trained on, where there are any
+    held_out: Groups  # windows of split validation
+    labels: dict[str, LabelFacts]  # of auxiliary heads
 
 
 def training_data(
@@ -73,6 +76,7 @@ def training_data(
         StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: Windows to train on and to validate on share samples.
     """
+    mixture, labels = chosen_labels(mixture, params.objective.labels, says=logs_plan and rank == 0)
     planned = (_windows if params.chosen_pairs is None else _pairs)(mixture, stores, params, world_size)
     mixture, training, validation = planned.mixture, planned.training, planned.validation
     check_rows(training, validation)
@@ -98,6 +102,8 @@ def training_data(
         training=_loader(plan, whole, training, stores, n_steps, params, phase),
         validation=loader,
         shown={**training, **validation},
+        held_out=validation,
+        labels=labels,
     )
 
 

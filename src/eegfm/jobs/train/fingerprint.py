@@ -33,7 +33,7 @@ NO_WEIGHTS = (
     *("training.bfloat16", "training.loading.verify", "training.phases", "training.schedules.length"),
     *("metrics.groups", "metrics.moments", "metrics.spread"),
     *("progress", *LOGS, "inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
-    *("training.state", "jobs.train.resume", "jobs.train.runs", "overwrite"),
+    *("jobs.train.held_out", "training.state", "jobs.train.resume", "jobs.train.runs", "overwrite"),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),
     # These start processes and carry over what the others need and give.
     *("ranks.ends", "ranks.logs", "ranks.place", "ranks.start", "printable"),

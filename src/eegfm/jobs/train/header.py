@@ -38,6 +38,7 @@ def pretrain_header(
         encoder=params.encoder.model_dump(mode="json"),
         adapter=params.adapter.model_dump(mode="json"),
         objective=params.objective.model_dump(mode="json"),
+        labels={} if objective.auxiliary is None else objective.auxiliary.classes(),
         signal_spec=data.spec.to_dict(),
         encoder_spec=encoder_spec.to_dict(),
         normalization=params.chosen_normalization.model_dump(mode="json"),

@@ -13,10 +13,11 @@ from eegfm.jobs.train.fingerprint import named, run_identity, signals_of
 from eegfm.jobs.train.header import pretrain_header
 from eegfm.jobs.train.job import Refuse, TrainingJob, refuse_nothing
 from eegfm.jobs.train.start import Met, check_fit, check_persons, take_over
-from eegfm.nn.context import Context, objective_seed
+from eegfm.nn.context import Context, heads_seed, objective_seed
 from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
+from eegfm.objectives.heads.heads import AuxiliaryHeads
 from eegfm.ranks.place import ALONE, Place
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.stores import Stores
@@ -143,6 +144,12 @@ def _new_objective(params: PretrainParams, data: TrainingData) -> Objective:
     )
     objective = build_seeded(params.objective, objective_seed(params.seed), backbone)
     assert isinstance(objective, Objective), f"{params.objective.implementation} is no Objective"
+    if params.objective.auxiliary is not None:
+        heads = build_seeded(
+            params.objective.auxiliary, heads_seed(params.seed), data.labels, objective.encoder.d_model
+        )
+        assert isinstance(heads, AuxiliaryHeads)
+        objective.auxiliary = heads
     return objective
 
 

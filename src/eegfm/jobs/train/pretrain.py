@@ -6,14 +6,17 @@ from pathlib import Path
 import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
+from eegfm.jobs.train.data import TrainingData
 from eegfm.jobs.train.devices import for_this_machine, n_ranks
 from eegfm.jobs.train.fit import fit, run_metrics
+from eegfm.jobs.train.held_out import held_out_scores
 from eegfm.jobs.train.job import Refuse, TrainingJob, refuse_nothing
 from eegfm.jobs.train.launch import fit_on_ranks
 from eegfm.jobs.train.prepare import prepare
 from eegfm.jobs.train.reconstruct import reconstruct
 from eegfm.jobs.train.result import PretrainResult
 from eegfm.jobs.train.runs import prune, write_params
+from eegfm.nn.device import training_device
 from eegfm.ranks.place import ALONE, Place
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
@@ -115,14 +118,24 @@ def fit_here(job: TrainingJob, runs: Path, refuse: Refuse = refuse_nothing, plac
     module = module.cpu().eval()
     with module.averaged_weights():
         reconstructions = reconstruct(module.objective, data, run.stores, job.params.seed)
+        scores = _held_out(module, data, run.stores) if place.is_first else {}
     checkpoint = fitted.published.checkpoint()
     assert module.header is not None, "prepare describes the run"
     # The state may be older than these choices: they decide no weight.
     said = {"license": module.header.license, "published": job.params.publish, "start": module.header.start}
     return PretrainResult(
         checkpoint=replace(checkpoint, header=checkpoint.header.model_copy(update=said)),
-        metrics=run_metrics(module, fitted),
+        metrics=run_metrics(module, fitted) | scores,
         history=module.history.table(),
         reconstructions=reconstructions,
         run_directory=directory,
     )
+
+
+def _held_out(module: PretrainModule, data: TrainingData, stores: Stores) -> dict[str, float]:
+    """Scores of auxiliary heads on persons for validation, computed where the training was."""
+    scores = held_out_scores(
+        module.objective, data.held_out, stores, training_device(module.params.accelerator), module.params.seed
+    )
+    module.cpu()
+    return scores

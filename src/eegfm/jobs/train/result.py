@@ -20,7 +20,8 @@ class PretrainResult:
             validation windows) with one of each per corpus, ``best_val_loss`` and ``best_step``, ``n_steps``,
             ``published_step``, ``n_skipped_steps``, ``n_windows``, ``n_parameters``, ``n_adapter_parameters``,
             ``windows_per_s``, ``corpus_ratio_<corpus>`` as realised; with a start ``n_matched``, ``n_missing`` and
-            ``n_unexpected`` weights, ``n_test_persons_of_start`` and ``n_validation_persons_of_start``.
+            ``n_unexpected`` weights, ``n_test_persons_of_start`` and ``n_validation_persons_of_start``; with auxiliary
+            heads, scores on persons for validation, see ``eegfm.jobs.train.held_out.held_out_scores``.
         history: One row per logged step: step, loss, val_loss, lr, and the same per corpus.
         reconstructions: By corpus, arrays for a plot: see ``eegfm.objectives.base.Reconstruction``; with
             ``channel_names``, ``rate_hz`` and ``patch_samples``. Empty where the objective reconstructs nothing.

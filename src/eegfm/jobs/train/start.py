@@ -125,6 +125,8 @@ def take_over(
         CheckpointError: Weights are missing, unexpected, or of another shape.
     """
     has_own = start.header.objective == params.objective.model_dump(mode="json")
+    if objective.auxiliary is not None:  # heads of other classes mean something else by the same numbers
+        has_own &= start.header.labels == objective.auxiliary.classes()
     left_out = [] if has_own else [name for name in start.tensors if name.startswith(OBJECTIVE_PREFIX)]
     weights = NamedWeights(objective, has_own=has_own)
     report = load_weights(

@@ -6,12 +6,13 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from eegfm.adapters.config import ChannelAdapterConfig
-from eegfm.config import Amount, Depth
-from eegfm.encoders.traits import EncoderConfig, Sight
+from eegfm.config import Amount, Depth, refuse_unused
+from eegfm.encoders.traits import EncoderConfig, Sight, Traits
 from eegfm.errors import ConfigError
 from eegfm.normalizations.config import Leak, NormalizationBase
 from eegfm.objectives.base_config import ObjectiveConfig
 from eegfm.objectives.patches.masks.config import MaskConfig, RandomMask, RectangularVisibleMask
+from eegfm.objectives.patches.targets.config import LogSpectrumTarget, Targets
 
 
 class HidingConfig(ObjectiveConfig):
@@ -95,21 +96,28 @@ class PatchObjectiveConfig(HidingConfig):
         mask: Which tokens are masked together, see ``eegfm.objectives.patches.masks.config``.
         mask_ratio: Share of a window's tokens (of its channels or patches, where the mask hides whole ones) that are
             masked: exactly ``round(mask_ratio * N)`` in each.
-        target: ``log_spectrum`` predicts the log power spectrum of a masked patch, each frequency standardised
-            over training windows; ``signal`` predicts its samples.
+        target: What is predicted of masked patches: a name, the options of one target, or a list of several, which are
+            predicted at once; see ``eegfm.objectives.patches.targets.config``.
         of: Signal that targets are computed from: ``microvolts``, or ``normalized`` as the encoder takes it. Samples in
             microvolts count over the scale of the normalization, 30 where it has none.
         target_from: Windows that targets are computed from, where augmentations change what the encoder is shown:
             ``untouched`` ones, or those that are ``shown``.
-        high_hz: Highest frequency of the spectrum; the signal above it is filtered out and would be noise.
+        high_hz: Highest frequency of spectra; the signal above it is filtered out and would be noise.
+        loss: Distance of predicted and true values: squared, absolute, or squared below one unit of the target and
+            absolute above. Codes have the cross entropy.
+        visible_weight: Weight of the same loss on visible patches, beside that on masked ones; LUNA has 0.05.
+        query_specialization: Weight of the likeness of what the learned queries of an encoder look at; LUNA has 0.8.
     """
 
     mask: MaskConfig = RandomMask()
     mask_ratio: float = Field(default=0.5, gt=0, lt=1)
-    target: Literal["log_spectrum", "signal"] = "log_spectrum"
+    target: Targets = (LogSpectrumTarget(),)
     of: Literal["microvolts", "normalized"] = "microvolts"
     target_from: Literal["untouched", "shown"] = "untouched"
     high_hz: Amount = 45.0
+    loss: Literal["l1", "l2", "smooth_l1"] = "l2"
+    visible_weight: float = Field(default=0.0, ge=0, le=1000)
+    query_specialization: float = Field(default=0.0, ge=0, le=1000)
 
     @model_validator(mode="after")
     def _targets_have_the_channels(self) -> "PatchObjectiveConfig":
@@ -120,6 +128,34 @@ class PatchObjectiveConfig(HidingConfig):
                 "target_from: shown"
             )
         return self
+
+    @model_validator(mode="after")
+    def _codes_are_of_untouched_windows(self) -> "PatchObjectiveConfig":
+        if self.needs_tokenizer and self.augment and self.target_from == "shown":
+            raise ValueError(
+                "target codes are those of untouched windows, and target_from is shown; set target_from: untouched"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _loss_is_read(self) -> "PatchObjectiveConfig":
+        if all(target.needs_tokenizer for target in self.target):
+            refuse_unused(self, ("loss",), "with target codes, which has the cross entropy")
+        return self
+
+    @property
+    def needs_tokenizer(self) -> bool:
+        """See the base class."""
+        return any(target.needs_tokenizer for target in self.target)
+
+    def check_traits(self, traits: Traits, encoder: str, *, is_of_start: bool = False) -> None:
+        """Refuse an encoder without queries, where they are to be specialised; see the base class."""
+        super().check_traits(traits, encoder, is_of_start=is_of_start)
+        if self.query_specialization and not traits.has_queries:
+            raise ConfigError(
+                f"objective.query_specialization {self.query_specialization:g} is about learned queries, and encoder "
+                f"{encoder} has none; set it to 0, or choose encoder luna"
+            )
 
 
 def listed_choices(leaks: Sequence[Leak]) -> str:

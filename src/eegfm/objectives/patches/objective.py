@@ -1,29 +1,30 @@
 """Shared parts of the objectives that mask patches and predict them: targets, scores, reconstructions.
 
 Shapes: B windows, C channels, R rows of G = C / R channels (G is 1 for most encoders), P patches per row, N = R * P
-tokens, M masked tokens, K target values of one channel.
+tokens, M masked tokens, K predicted values.
 """
 
 import logging
 from abc import abstractmethod
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, cast
 
 import torch
-from torch import Tensor
-from torch.nn.functional import mse_loss
+from torch import Tensor, nn
 
 from eegfm.batch import StoredBatch, WindowBatch
 from eegfm.encoders.base import Encoded
-from eegfm.encoders.tokens import Tokens, Visible, take
+from eegfm.encoders.tokens import Tokens, Visible
 from eegfm.inference.backbone import Backbone
+from eegfm.losses.queries import query_likeness
 from eegfm.nn.context import Context
 from eegfm.objectives.base import LossOutput, Objective, Reconstruction
 from eegfm.objectives.patches.config import PatchObjectiveConfig, listed_choices
+from eegfm.objectives.patches.exact import others
 from eegfm.objectives.patches.grids import TokenGrids, mixes_channels
 from eegfm.objectives.patches.masks.draw import Grid, MaskDrawer
 from eegfm.objectives.patches.rows import Rows
-from eegfm.objectives.patches.targets import PatchTargets, token_group_mask
+from eegfm.objectives.patches.targets.base import Asked, Place, Scores, Source, Target, token_group_mask
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Masking(NamedTuple):
 
 
 class PatchObjective(Objective):
-    """Mean squared error of the contents of masked patches. Absent channels, padding or bad, are not scored.
+    """Loss of the predicted contents of masked patches. Absent channels, padding or bad, are not scored.
 
     Windows of one batch may lack different channels. A window with fewer tokens masks fewer of them: its list of masked
     tokens is filled up with tokens of absent channels, which nothing sees and no loss counts.
@@ -58,13 +59,14 @@ class PatchObjective(Objective):
     Args:
         config: Choices.
         backbone: The encoder to train, and everything before it.
+        tokenizer: Frozen ``Tokenizer`` for the target ``codes``, see ``eegfm.objectives.patches.targets.codes``.
 
     Raises:
         ConfigError: The encoder cannot do what is asked, its tokens know of masked patches, the ratio masks none or all
-            tokens of a window, or ``high_hz`` reaches half the rate.
+            tokens of a window, or a target does not fit the data, or lacks its tokenizer.
     """
 
-    def __init__(self, config: PatchObjectiveConfig, backbone: Backbone) -> None:
+    def __init__(self, config: PatchObjectiveConfig, backbone: Backbone, tokenizer: nn.Module | None = None) -> None:
         super().__init__(config, backbone)
         self.config = config
         encoder = backbone.encoder
@@ -77,15 +79,26 @@ class PatchObjective(Objective):
             encoder.patch_samples,
             encoder.channels_per_token,
         )
-        self.targets = PatchTargets(config.target, config.of, config.high_hz, backbone)
-        self.n_values = encoder.channels_per_token * self.targets.n_values
+        self._source = Source(backbone, config.of, config.high_hz, tokenizer)
+        self.targets = nn.ModuleDict({target.label: target.build(self._source) for target in config.target})
+        self.n_values = sum(target.n_outputs for target in self._targets)
         self.grids = TokenGrids(backbone)
         self.grids.check(self.masks, whole_patches=mixes_channels(config.mask, backbone))
         _check_sight(config, self.masks, self.grids, backbone)
 
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
-        """Estimate mean and standard deviation of each frequency; samples need none."""
-        self.targets.fit(self.backbone, map(self.backbone.prepare, batches))
+        """Estimate the statistics of targets: means, standard deviations, how often codes occur; samples need none."""
+        targets = [target for target in self._targets if target.needs_statistics]
+        for batch in batches if targets else ():
+            asked = Asked.of(self._source, batch, self.backbone.prepare(batch), context.stage)
+            for target in targets:
+                target.observe(asked)
+        for target in targets:
+            target.finish()
+
+    @property
+    def _targets(self) -> list[Target]:
+        return [cast(Target, target) for target in self.targets.values()]
 
     def grid(self, batch: WindowBatch, n_rows: int, n_patches: int) -> tuple[Rows, Grid]:
         """Find the rows of tokens that masks are drawn of."""
@@ -97,57 +110,96 @@ class PatchObjective(Objective):
 
     @abstractmethod
     def predict(self, masking: Masking, index: Tensor) -> Tensor:
-        """(B, M, G * K) predicted contents of the tokens (B, M)."""
+        """(B, M, K) predictions of the tokens (B, M), of all targets one after another."""
 
     def compute(self, batch: StoredBatch, context: Context) -> LossOutput:
         """Compute the loss; see the base class.
 
-        Logs hold ``loss``, ``baseline_loss``, that of predicting the training mean everywhere (zero, for samples), and
-        ``visible_mean_loss``, that of predicting the mean of the window's visible patches.
+        Logs hold ``loss``, ``baseline_loss``, that of what is best without looking at the window, and
+        ``visible_mean_loss``, that of predicting the mean of the window's visible patches. All three are sums over
+        targets and over masked and visible patches with the same weights. With several targets, each has its own three
+        behind its name, as ``signal_loss``.
         """
         windows = self.windows(batch, context)
         masking = self.mask(windows, context)
-        everything = self.targets(self.targets.asked_patches(self.backbone, self._asked(batch, windows)))
-        target = everything.take_along_dim(masking.masked[..., None, None], dim=1)
-        prediction = self.predict(masking, masking.masked).float().view_as(target)
+        asked = self._asked(batch, windows, context)
         mask = token_group_mask(self.encoder, windows, masking.tokens.n_patches)
-        from_mean = target - _visible_mean(everything, masking.masked, mask)
-        if mask is None:
-            loss, losses = mse_loss(prediction, target), [e.square().mean() for e in (target, from_mean)]
-        else:
-            scored = take(mask.expand(len(target), -1, -1), masking.masked)
-            loss, *losses = (_mean_where(e.square(), scored) for e in (prediction - target, target, from_mean))
-        logs = dict(zip(("loss", "baseline_loss", "visible_mean_loss"), (loss, *losses), strict=True))
-        return LossOutput(loss, {name: value.detach() for name, value in logs.items()}, masking.whole)
+        everything = [target(asked) for target in self._targets]
+        scores = self._scores(masking, masking.masked, everything, mask)
+        visible = others(masking.masked, everything[0].shape[1])
+        if self.config.visible_weight and visible.shape[1]:
+            of_visible = self._scores(masking, visible, everything, mask)
+            both = zip(scores, of_visible, strict=True)
+            scores = [one.plus(self.config.visible_weight, other) for one, other in both]
+        return self._summed(scores, masking)
 
-    def _asked(self, batch: StoredBatch, shown: WindowBatch) -> WindowBatch:
+    def _scores(
+        self, masking: Masking, index: Tensor, everything: Sequence[Tensor], mask: Tensor | None
+    ) -> list[Scores]:
+        """Scores of each target on the tokens (B, M)."""
+        place = Place(index, masking.masked, mask)
+        asked = zip(self._targets, self._outputs(masking, index), everything, strict=True)
+        return [target.scores(self.config.loss, outputs, values, place) for target, outputs, values in asked]
+
+    def _outputs(self, masking: Masking, index: Tensor) -> Sequence[Tensor]:
+        """(B, M, K) predictions of each target."""
+        sizes = [target.n_outputs for target in self._targets]
+        return torch.split(self.predict(masking, index).float(), sizes, dim=-1)
+
+    def _summed(self, scores: Sequence[Scores], masking: Masking) -> LossOutput:
+        """Weighted sum over targets, and the logs."""
+        weighted = [own.times(target.weight) for own, target in zip(scores, self.config.target, strict=True)]
+        total = Scores(*(sum(parts[1:], start=parts[0]) for parts in zip(*weighted, strict=True)))
+        logs: dict[str, Tensor] = {}
+        if len(scores) > 1:
+            for target, own in zip(self.config.target, scores, strict=True):
+                logs |= {f"{target.label}_{name}": value for name, value in own._asdict().items()}
+        if self.config.query_specialization:
+            likeness = query_likeness(self.encoder.query_attention(masking.tokens))
+            logs["query_specialization"] = likeness
+            added = self.config.query_specialization * likeness
+            total = Scores(*(part + added for part in total))  # all three, so that r2 stays that of the predictions
+        logs = {**total._asdict(), **logs}
+        return LossOutput(total.loss, {name: value.detach() for name, value in logs.items()}, masking.whole)
+
+    def _asked(self, batch: StoredBatch, shown: WindowBatch, context: Context) -> Asked:
         """Windows that targets are computed from."""
         is_shown = not len(self.augmentations.members) or self.config.target_from == "shown"
-        return shown if is_shown else self.backbone.prepare(batch)
+        windows = shown if is_shown else self.backbone.prepare(batch)
+        return Asked.of(self._source, batch, windows, context.stage)
 
     @torch.no_grad()
-    def reconstruct(self, batch: StoredBatch, context: Context) -> Reconstruction:
-        """Show targets and predictions in physical units; see ``Reconstructs``."""
+    def reconstruct(self, batch: StoredBatch, context: Context) -> Reconstruction | None:
+        """Show the first target that can be shown, in physical units; see ``Reconstructs``."""
         windows = self.windows(batch, context)
         masking = self.mask(windows, context)
-        R, P, G = masking.tokens.n_rows, masking.tokens.n_patches, self.encoder.channels_per_token
-        B, C, _ = windows["signal"].shape
-        is_masked = Visible(masking.masked).mask(R * P)
-        target = self.targets(self.targets.asked_patches(self.backbone, self._asked(batch, windows)))
-        everywhere = torch.arange(R * P, device=target.device).expand(B, -1)
-        prediction = self.predict(masking, everywhere).float().view_as(target)
+        asked = self._asked(batch, windows, context)
+        N, (B, C, _) = asked.patches.shape[1], windows["signal"].shape
+        everywhere = torch.arange(N, device=asked.patches.device).expand(B, -1)
+        for target, outputs in zip(self._targets, self._outputs(masking, everywhere), strict=True):
+            values: Tensor = target(asked)
+            true = target.physical(values)
+            if true is None:  # a class, which is no picture; its outputs have another shape
+                continue
+            prediction = target.physical(outputs.reshape(values.shape))
+            assert prediction is not None, "as the true values"
+            is_masked = Visible(masking.masked).mask(N)[..., None, None].expand(*values.shape[:3], 1)
+            return {
+                "signal_uv": windows["signal_uv"].detach(),
+                "mask": self._by_channel(is_masked, C)[..., 0] & windows["channel_mask"].unsqueeze(-1),
+                "target": self._by_channel(true, C),
+                "prediction": self._by_channel(prediction, C),
+                "unit": target.unit,
+                "frequencies_hz": list(target.frequencies_hz),
+            }
+        return None
 
-        def by_channel(values: Tensor) -> Tensor:
-            return values.view(B, R, P, G, -1).transpose(2, 3).reshape(B, R * G, P, -1)[:, :C]
-
-        return {
-            "signal_uv": windows["signal_uv"].detach(),
-            "mask": is_masked.view(B, R, P).repeat_interleave(G, dim=1)[:, :C] & windows["channel_mask"].unsqueeze(-1),
-            "target": by_channel(self.targets.physical(target)),
-            "prediction": by_channel(self.targets.physical(prediction)),
-            "unit": self.targets.unit,
-            "frequencies_hz": list(self.targets.frequencies_hz),
-        }
+    def _by_channel(self, values: Tensor, n_channels: int) -> Tensor:
+        """(B, N, G, K) values of tokens as (B, C, P, K)."""
+        B, N, G, K = values.shape
+        n_rows = -(-n_channels // G)
+        by_row = values.reshape(B, n_rows, N // n_rows, G, K).transpose(2, 3)
+        return by_row.reshape(B, n_rows * G, -1, K)[:, :n_channels]
 
 
 def _check_sight(config: PatchObjectiveConfig, masks: MaskDrawer, grids: TokenGrids, backbone: Backbone) -> None:
@@ -166,20 +218,3 @@ def _check_sight(config: PatchObjectiveConfig, masks: MaskDrawer, grids: TokenGr
             "patches": grid.n_patches > 1 and unit != "channels",
         }
         config.check_sight(encoder.sight, type(encoder).__name__, why, **visible, instead=instead)
-
-
-@torch.no_grad()
-def _visible_mean(targets: Tensor, masked: Tensor, mask: Tensor | None) -> Tensor:
-    """(B, 1, 1, K) mean of a window's (B, N, G, K) targets over patches that are neither masked (B, M) nor absent."""
-    is_visible = ~Visible(masked).mask(targets.shape[1]).unsqueeze(-1).expand(targets.shape[:3])
-    weights = (is_visible if mask is None else is_visible & mask).unsqueeze(-1).to(targets.dtype)
-    total = (targets * weights).sum(dim=(1, 2), keepdim=True)
-    return total / weights.sum(dim=(1, 2), keepdim=True).clamp_min(1)
-
-
-def _mean_where(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of (B, M, G, K) values where (B, M, G) is True, window by window, then of the windows that have any."""
-    weights = mask.unsqueeze(-1).to(values.dtype)
-    n_scored = weights.sum(dim=(1, 2, 3)) * values.shape[-1]
-    by_window = (values * weights).sum(dim=(1, 2, 3)) / n_scored.clamp_min(1)
-    return by_window.sum() / (n_scored > 0).sum().clamp_min(1)

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from eegfm.pipelines.mix.nodes import mix_corpora, split_corpora
+from eegfm.pipelines.mix.nodes import RECORDINGS, mix_corpora, split_corpora
 
 
 def create_pipeline(corpora: list[str], pretrained: list[str]) -> Pipeline:
@@ -17,7 +17,8 @@ def create_pipeline(corpora: list[str], pretrained: list[str]) -> Pipeline:
     mix = Node(
         mix_corpora,
         inputs={"splits": "splits", "params": "params:mix", "signal": "params:signal"}
-        | {c: f"{c}.windows" for c in pretrained},
+        | {c: f"{c}.windows" for c in pretrained}
+        | {f"{RECORDINGS}{c}": f"{c}.recordings" for c in pretrained},
         outputs="mixture",
         name="mix_corpora",
         tags=["data"],

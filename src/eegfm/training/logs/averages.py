@@ -4,6 +4,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+_KNOWN, _OF_KNOWN = "known", ("loss", "mae", "accuracy")
+
 
 class Averages:
     """Means of scalars, weighted by the number of windows they come from."""
@@ -61,4 +63,23 @@ def with_r2(values: Mapping[str, float]) -> dict[str, float]:
     """
     if "baseline_loss" not in values:
         return dict(values)
-    return {**values, "r2": 1 - values["loss"] / max(values["baseline_loss"], sys.float_info.min)}
+    loss = values.get("own_loss", values["loss"])  # without that of auxiliary heads
+    return {**values, "r2": 1 - loss / max(values["baseline_loss"], sys.float_info.min)}
+
+
+def of_known(values: Mapping[str, float]) -> dict[str, float]:
+    """Turn means over all windows into means over those whose label is known, head by head.
+
+    ``<head>_loss``, ``<head>_mae`` and ``<head>_accuracy`` are divided by ``<head>_known``, and left out where it is
+    zero. This comes after all averaging: a mean of shares would count a batch with one known label like any other.
+    """
+    found = dict(values)
+    for name in values:
+        head, _, what = name.rpartition("_")
+        if what in _OF_KNOWN and f"{head}_{_KNOWN}" in values:
+            share = values[f"{head}_{_KNOWN}"]
+            if share > 0:
+                found[name] = values[name] / share
+            else:
+                del found[name]
+    return found

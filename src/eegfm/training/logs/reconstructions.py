@@ -30,7 +30,7 @@ def reconstructed(
 
     Returns:
         By corpus, arrays for a plot: see ``eegfm.objectives.base.Reconstruction``; with ``channel_names``, ``rate_hz``
-        and ``patch_samples``. Nothing where the objective reconstructs nothing.
+        and ``patch_samples``. Nothing where the objective shows nothing.
     """
     if not isinstance(objective, Reconstructs):
         return {}
@@ -40,6 +40,8 @@ def reconstructed(
     for corpus, batch in sorted(windows.items()):
         with context.global_draws(device, corpus):
             fields = objective.reconstruct(move_data_to_device(batch, device), context)
+        if fields is None:
+            continue
         plain = {name: v.cpu().numpy() if isinstance(v, torch.Tensor) else v for name, v in fields.items()}
         shown[corpus] = {
             **plain,

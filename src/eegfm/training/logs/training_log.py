@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from eegfm.training.logs.averages import Averages, mixed, with_r2
+from eegfm.training.logs.averages import Averages, mixed, of_known, with_r2
 from eegfm.training.logs.names import TRAIN, named, shares
 from eegfm.training.logs.pending import Entry, Pending, Reduce
 
@@ -127,8 +127,9 @@ def means(stage: str, averages: Averages, weights: Mapping[str, float], *, of_ep
     by_corpus = averages.by_corpus()
     if not by_corpus:
         return {}
-    overall = with_r2(mixed(by_corpus, weights))
-    return named(stage, overall, {c: with_r2(values) for c, values in by_corpus.items()}, of_epoch=of_epoch)
+    overall = with_r2(of_known(mixed(by_corpus, weights)))
+    of_corpora = {c: with_r2(of_known(values)) for c, values in by_corpus.items()}
+    return named(stage, overall, of_corpora, of_epoch=of_epoch)
 
 
 def _of_gradient(norms: Mapping[str, float]) -> dict[str, float]:

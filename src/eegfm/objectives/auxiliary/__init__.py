@@ -1,0 +1,1 @@
+"""Multi-task pretraining on labels alone: auxiliary heads and nothing else."""

@@ -1,0 +1,25 @@
+"""Objective of labels alone."""
+
+from eegfm.batch import StoredBatch
+from eegfm.inference.backbone import Backbone
+from eegfm.nn.context import Context
+from eegfm.objectives.auxiliary.config import AuxiliaryObjectiveConfig
+from eegfm.objectives.base import LossOutput, Objective
+
+
+class Auxiliary(Objective):
+    """Encode windows for the auxiliary heads, which give all of the loss.
+
+    Args:
+        config: Choices.
+        backbone: The encoder to train, and everything before it.
+    """
+
+    def __init__(self, config: AuxiliaryObjectiveConfig, backbone: Backbone) -> None:
+        super().__init__(config, backbone)
+        self.config = config
+
+    def compute(self, batch: StoredBatch, context: Context) -> LossOutput:
+        """Encode; the loss of its own is zero; see the base class."""
+        encoded = self.encoder.encode_with_features(self.windows(batch, context))
+        return LossOutput(encoded.vectors.new_zeros(()), {}, encoded)

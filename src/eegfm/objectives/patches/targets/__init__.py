@@ -1,0 +1,1 @@
+"""Targets of masked patches: what is predicted of each, and how a prediction is scored."""

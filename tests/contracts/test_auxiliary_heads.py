@@ -1,0 +1,102 @@
+"""Auxiliary heads beside any objective: what they see, and what they add."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from backbones import WindowBackbone
+from contracts.encoder_cases import MENU, Case, Subject, in_microvolts
+from contracts.encoder_cases import make_batch as encoder_batch
+from contracts.objective_cases import BRIEF, HEADS, asked, build, context, with_heads
+from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.objectives.base import Objective
+from eegfm.objectives.config import (
+    AuxiliaryObjectiveConfig,
+    ContrastiveConfig,
+    MaeConfig,
+    MaskedConfig,
+    ObjectiveConfig,
+)
+from zoo.stand_in import braindecode_models
+
+MakeBatch = Callable[..., WindowBatch]
+GAIN = [{"name": "gain"}]
+OBJECTIVES = [
+    MaskedConfig(auxiliary=HEADS),
+    MaeConfig(auxiliary={**HEADS, "weighting": "uncertainty"}, augment=GAIN),
+    ContrastiveConfig(auxiliary=HEADS, **BRIEF),
+    AuxiliaryObjectiveConfig(auxiliary=HEADS, augment=GAIN),
+]
+
+
+def by_name(config: ObjectiveConfig) -> str:
+    return config.name
+
+
+def built(config: ObjectiveConfig, spec: SignalSpec, make_batch: MakeBatch) -> tuple[Objective, WindowBatch]:
+    objective = build(config, spec).eval()
+    batch = asked(objective, make_batch(19, 2, n_windows=6))
+    objective.setup([batch], context())
+    return objective, batch
+
+
+@pytest.mark.parametrize("config", OBJECTIVES, ids=by_name)
+def test_losses_of_heads_are_added_from_pooled_features(
+    config: ObjectiveConfig, spec: SignalSpec, make_batch: MakeBatch
+) -> None:
+    objective, batch = built(config, spec, make_batch)
+    assert objective.auxiliary is not None
+    own = objective.compute(batch, context())
+    encoded = own.features or objective.encoder.encode_with_features(objective.windows(batch, context()))
+    mask, values = encoded.features.mask, encoded.features.values
+    pooled = torch.stack([v[m].mean(dim=0) for v, m in zip(values, mask, strict=True)])
+    heads = objective.auxiliary(pooled, batch["targets"])
+    loss, logs, _ = objective(batch, context())
+    assert float(loss.detach()) == pytest.approx(float((own.loss + heads.loss).detach()), rel=1e-5)
+    assert float(logs["auxiliary_loss"]) == pytest.approx(float(heads.loss.detach()), rel=1e-5)
+    if config.name == "auxiliary":
+        assert "own_loss" not in logs
+    else:
+        assert float(logs["own_loss"]) == pytest.approx(float(own.loss.detach()), rel=1e-5)
+
+
+@pytest.mark.parametrize("config", OBJECTIVES, ids=by_name)
+def test_a_pass_is_added_only_where_nothing_whole_was_encoded(
+    config: ObjectiveConfig, spec: SignalSpec, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objective, batch = built(config, spec, make_batch)
+    count, encode = [], objective.encoder.encode
+
+    def counted(*args: object, **kwargs: object) -> Tensor:
+        count.append(1)
+        found: Tensor = encode(*args, **kwargs)
+        return found
+
+    monkeypatch.setattr(objective.encoder, "encode", counted)
+    objective(batch, context())
+    assert len(count) == (2 if config.name == "mae" else 1)
+
+
+def test_heads_that_were_not_built_are_noticed(spec: SignalSpec, make_batch: MakeBatch) -> None:
+    objective, batch = built(OBJECTIVES[0], spec, make_batch)
+    objective.auxiliary = None
+    with pytest.raises(AssertionError, match="adds its heads"):
+        objective(batch, context())
+
+
+@pytest.mark.parametrize("case", MENU)
+def test_heads_alone_train_any_encoder(case: Case) -> None:
+    if case.member == "braindecode":
+        braindecode_models()
+    subject = Subject.of(case)
+    spec = subject.spec()
+    config = AuxiliaryObjectiveConfig(auxiliary=HEADS)
+    config.check_encoder(subject.light)
+    objective = with_heads(config.build(WindowBackbone(subject.encoder_of(spec), spec)), config)
+    objective.train()
+    objective(asked(objective, in_microvolts(encoder_batch(n_windows=4))), context())[0].backward()
+    trained = [p for p in objective.encoder.parameters() if p.grad is not None and bool(p.grad.any())]
+    assert trained, "the labels reach the encoder"
+    assert all(bool(p.grad.isfinite().all()) for p in trained if p.grad is not None)
