@@ -88,13 +88,17 @@ def project_session(env: str, data: Path, params: Mapping[str, Any] | None = Non
     return KedroSession.create(PROJECT_ROOT, env=env, runtime_params={"data": str(data), **(params or {})})
 
 
+def variables() -> dict[str, str]:
+    """Variables of this process for another one, without its raw folders."""
+    kept = {k: v for k, v in os.environ.items() if not k.endswith("_ROOT") and k != "KEDRO_ENV"}
+    return kept | {"OMP_NUM_THREADS": "1", "DO_NOT_TRACK": "1"}
+
+
 def run_python(code: str, *args: str, given: str = "") -> subprocess.CompletedProcess[str]:
     """Run code in a fresh interpreter that knows none of this process's raw folders."""
-    kept = {k: v for k, v in os.environ.items() if not k.endswith("_ROOT") and k != "KEDRO_ENV"}
     return subprocess.run(
         [sys.executable, "-c", code, *args],
-        cwd=PROJECT_ROOT, env=kept | {"OMP_NUM_THREADS": "1", "DO_NOT_TRACK": "1"}, input=given,
-        capture_output=True, text=True, timeout=300, check=False,
+        cwd=PROJECT_ROOT, env=variables(), input=given, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kedro_project import run_python
 from two_corpora import write_two_corpora
+from warm_process import WarmProcess
 
 # Each process is forked from one that has imported torch; what torch.distributed.run would tell it is told here.
 TRAIN = """
@@ -94,14 +94,14 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
     write_two_corpora(folder)
     (folder / "params.json").write_text(json.dumps(CASES))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    done = run_python(TRAIN, str(folder), str(port))
+    done = warm.run(TRAIN, str(folder), str(port), folder=folder)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
