@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from kedro_project import PROJECT_ROOT, Run, variables
+from kedro_project import PROJECT_ROOT, Run
 from process_groups import members_of
 from tone_corpus import write_corpus
-from warm_process import RUN_KEDRO, Forked, WarmProcess
+from warm_process import RUN_KEDRO, Forked, WarmProcess, variables
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 WAIT_S = 90

@@ -1,11 +1,11 @@
-"""Programs that fork from one process which has imported torch, Lightning and Kedro.
+"""Programs that fork from one process which has imported what all of them need.
 
 Importing takes them longer than their work.
-They end as every program does: uncaught errors reach ``sys.excepthook``, and signals reach nobody else. Nothing of
-``eegfm`` but its name is imported before.
+They end as every program does: uncaught errors reach ``sys.excepthook``, and signals reach nobody else.
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -14,20 +14,36 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from kedro_project import PROJECT_ROOT, variables
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
-_SERVER = """
+
+def variables() -> dict[str, str]:
+    """Variables of this process for another one, without its raw folders."""
+    kept = {k: v for k, v in os.environ.items() if not k.endswith("_ROOT") and k != "KEDRO_ENV"}
+    return kept | {"OMP_NUM_THREADS": "1", "DO_NOT_TRACK": "1"}
+
+
+_BEGIN = """
 import gc, json, os, sys
 gc.disable()
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Kedro speaks while it is imported
+"""
+
+TORCH = """
 import eegfm  # before torch computes anything: see eegfm.processor
-import torch, lightning.pytorch, safetensors.torch, tensorboard.summary.writer.event_file_writer
-import torch.utils.tensorboard, torch.distributed
+import torch, torch.distributed, torch.utils.tensorboard, lightning.pytorch, safetensors.torch
+# What Lightning and TensorBoard import when a training begins.
+import boto3, rich.syntax, s3fs, tensorboard.compat.tensorflow_stub.io.gfile
+import tensorboard.summary.writer.event_file_writer
 import kedro.framework.cli.cli, kedro.framework.cli.project, kedro.framework.session, kedro.runner
 import kedro_telemetry.plugin, kedro_viz.integrations.kedro.hooks, kedro_viz.launchers.cli.main
-import pandas, plotly.graph_objects, pyarrow.parquet
+import joblib.externals.loky, pandas, plotly.graph_objects, pyarrow.parquet, pydantic
 plotly.graph_objects.Figure
+"""
+"""Imports of programs that train. Nothing of ``eegfm`` but its name is imported before."""
+
+_SERVE = """
 gc.freeze(), gc.enable()  # what is imported stays: no program goes through it again
 
 def next_job():
@@ -80,17 +96,31 @@ class Forked:
             time.sleep(0.01)
         return code
 
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if the program still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
 
 class WarmProcess:
-    """The process that programs fork from. It starts with the first of them; use it as a context manager."""
+    """The process that programs fork from. It starts with the first of them; use it as a context manager.
 
-    def __init__(self) -> None:
+    Args:
+        imports: Code that imports.
+    """
+
+    def __init__(self, imports: str) -> None:
+        self._code = _BEGIN + imports + _SERVE
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> "WarmProcess":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process."""
         if self._process is not None:
             with self._process:  # closes its input, which ends it
                 pass
@@ -110,8 +140,8 @@ class WarmProcess:
         """Ask the process, and wait for its answer."""
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _SERVER], cwd=PROJECT_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                text=True, start_new_session=True,
+                [sys.executable, "-c", self._code], cwd=PROJECT_ROOT, env=variables(), stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, text=True, start_new_session=True,
             )  # fmt: skip
         assert self._process.stdin is not None
         assert self._process.stdout is not None

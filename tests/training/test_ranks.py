@@ -21,6 +21,7 @@ sys.path.insert(0, "tests")
 import numpy as np
 import torch
 from eegfm.checkpoint import save_checkpoint
+from eegfm.jobs.train.fingerprint import training_code
 from eegfm.jobs.train.job import TrainingJob
 from eegfm.jobs.train.pretrain import fit_here
 from eegfm.ranks.place import Place
@@ -56,8 +57,11 @@ def exchange(rank):
     gradients = [None if p.grad is None else p.grad.tolist() for p in (both, second, neither, frozen)]
     return [gradients, float(loss), norm.running_mean.tolist(), gathered({"rank": rank, "text": "é" * rank})]
 
+cases = json.loads((folder / "params.json").read_text())
+for params in cases.values():
+    training_code(PretrainParams.model_validate(params))  # the code is parsed here, once for all
 children = []
-for case, (name, params) in enumerate(json.loads((folder / "params.json").read_text()).items()):
+for case, (name, params) in enumerate(cases.items()):
     for rank, n_ranks in ((0, 1), (0, 2), (1, 2)):
         children.append(os.fork())
         if not children[-1]:
