@@ -21,6 +21,7 @@ HEAVY = {"torch", "lightning", "mne", "matplotlib", "sklearn"}
 """Packages that cost seconds to import and that no check before a run needs."""
 
 _LIGHT = """
+import inspect, pathlib
 from kedro.framework.cli.cli import main
 import kedro.framework.cli.project, kedro.framework.session.store, kedro.runner
 import fsspec.implementations.local, pandas, plotly.graph_objects, pyarrow.parquet, xxhash
@@ -32,7 +33,9 @@ import kedro_telemetry.plugin, kedro_viz.launchers.cli.main
 import kedro_viz.integrations.kedro.hooks, kedro_viz.integrations.kedro.run_hooks
 from omegaconf import OmegaConf
 plotly.graph_objects.Figure
-OmegaConf.create({"a": "${a:b}/c", "b": "${a:b.c,${d:e}}/{f}/g.h"})  # its grammar learns while it reads
+for path in pathlib.Path("conf/base").glob("*.yml"):
+    OmegaConf.load(path)  # its grammar learns while it reads
+inspect.stack()  # Kedro's settings look there for files of all modules
 """
 """Imports of every command before it trains: most of the time that a failing one takes."""
 
