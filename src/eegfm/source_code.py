@@ -43,24 +43,42 @@ def module_hashes(*roots: str, without: Sequence[str] = ()) -> dict[str, str]:
     Returns:
         Hashes by module, without the package's name, sorted.
     """
-    return {name: sha256 for name, (sha256, _) in _walked(roots, without).items()}
+    return _hashes(_walked(roots, without))
 
 
 def packages(*roots: str, without: Sequence[str] = ()) -> list[str]:
     """Names of other packages, without Python's own, that the modules of ``module_hashes`` import, sorted."""
-    imported = (name for _, names in _walked(roots, without).values() for name in names)
-    return sorted({name.partition(".")[0] for name in imported} - {PACKAGE} - sys.stdlib_module_names)
+    return _packages(_walked(roots, without))
 
 
 def code_sha256(*roots: str, without: Sequence[str] = ()) -> str:
     """One hash of all hashes of ``module_hashes``."""
-    return hashlib.sha256(json.dumps(module_hashes(*roots, without=without)).encode()).hexdigest()
+    return code_and_packages(*roots, without=without)[0]
 
 
-def _walked(roots: Sequence[str], without: Sequence[str]) -> dict[str, tuple[str, tuple[str, ...]]]:
+def code_and_packages(*roots: str, without: Sequence[str] = ()) -> tuple[str, list[str]]:
+    """Results of ``code_sha256`` and of ``packages``, which together take the time of one."""
+    walked = _walked(roots, without)
+    return hashlib.sha256(json.dumps(_hashes(walked)).encode()).hexdigest(), _packages(walked)
+
+
+Walked = dict[str, tuple[str, tuple[str, ...]]]
+"""By module, its hash and what it imports."""
+
+
+def _hashes(walked: Walked) -> dict[str, str]:
+    return {name: sha256 for name, (sha256, _) in walked.items()}
+
+
+def _packages(walked: Walked) -> list[str]:
+    imported = (name for _, names in walked.values() for name in names)
+    return sorted({name.partition(".")[0] for name in imported} - {PACKAGE} - sys.stdlib_module_names)
+
+
+def _walked(roots: Sequence[str], without: Sequence[str]) -> Walked:
     """Hash and imports of each module, sorted by module."""
     left_out = {f"{PACKAGE}.{name}" for name in (*NO_NUMBERS, *without)}
-    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    found: Walked = {}
     open_, seen = list(roots), set(roots)
     while open_:
         module = open_.pop()
