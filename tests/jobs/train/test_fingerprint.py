@@ -31,8 +31,8 @@ from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 from eegfm.training.blocks import LoadParams
 from eegfm.training.config import PretrainParams
-from kedro_project import run_python
 from person_tables import split_table
+from warm_process import WarmProcess
 
 SOURCES = Path(source_code.__file__).parent
 SMALL: dict[str, Any] = {
@@ -151,11 +151,11 @@ def _write_data(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def imported(tmp_path_factory: pytest.TempPathFactory) -> list[set[str]]:
+def imported(warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> list[set[str]]:
     """By training, the modules that Python has imported when it is over."""
     folder = tmp_path_factory.mktemp("training")
     _write_data(folder)
-    done = run_python(TRAIN, str(folder))
+    done = warm.run(TRAIN, str(folder), folder=folder)
     assert done.returncode == 0, done.stderr
     found = [json.loads((folder / f"imported{k}.json").read_text()) for k in range(len(TRAININGS))]
     return [{name.removeprefix("eegfm.") for name in names} for names in found]
