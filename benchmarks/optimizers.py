@@ -101,10 +101,11 @@ def stepper(candidate: str, device: str, n_layers: int) -> Callable[[], None]:
     if candidate != "adamw_average":
         return optimizer_step(optimizer)
     average = WeightAverage(WeightAverageParams(start_ratio=0), objective, 1)
+    is_taken = torch.ones((), dtype=torch.bool, device=device)
 
     def step() -> None:
         optimizer.step()
-        average.update(0)
+        average.update(0, is_taken)
 
     return step
 

@@ -23,14 +23,19 @@ import pytest
 
 import eegfm  # noqa: F401 - before torch computes anything: see eegfm.processor
 from kedro_project import PROJECT_ROOT, Run, files_under, run_project
+from warm_process import TORCH, WarmProcess
 
 OF_TESTS = {"__pycache__", ".hypothesis", ".pytest_cache", ".import_linter_cache"}
 """Folders that other tests write to meanwhile, in the other worker."""
 
 
+SLOW_TO_MAKE = {"run", "warm", "outcomes", "exported", "verdicts", "tally"}
+"""Fixtures of seconds, which many tests share."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that look at the run of the whole project come first: one worker gets them all, and makes the run once."""
-    items.sort(key=lambda item: "run" not in getattr(item, "fixturenames", ()))
+    """Tests that share what is slow to make come first: one worker makes it, once, and none waits for it at the end."""
+    items.sort(key=lambda item: not SLOW_TO_MAKE & {*getattr(item, "fixturenames", ())})
 
 
 def pytest_collection_finish() -> None:
@@ -57,6 +62,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     new = {p for p in files_under(PROJECT_ROOT) - before if not OF_TESTS & {*p.parts}}
     assert not new, "params:data moves everything that a run writes"
     return done
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[WarmProcess]:
+    """Programs that fork from a process which has imported torch."""
+    with WarmProcess(TORCH) as process:
+        yield process
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,13 @@
 """Runs the project as its users do: sessions in this process, or ``kedro`` in a process of its own."""
 
+import atexit
 import json
 import logging
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,49 +15,48 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import CatalogProtocol
 
-PROJECT_ROOT = Path(__file__).resolve().parents[1]
+from warm_process import PROJECT_ROOT, WarmProcess, variables
+
 HEAVY = {"torch", "lightning", "mne", "matplotlib", "sklearn"}
 """Packages that cost seconds to import and that no check before a run needs."""
 
-# The `kedro` command itself, several times: each run is a process of its own, forked from one that has imported
-# what every run needs, which is most of the time that a failing run takes. What they have imported is reported.
-_COMMANDS = """
-import gc, json, os, pathlib, sys, traceback
-gc.disable()
+_LIGHT = """
+import inspect, pathlib
 from kedro.framework.cli.cli import main
-import pandas, plotly.graph_objects, eegfm.pipeline_registry, eegfm.project.hooks, kedro.runner, kedro.framework.session
-import eegfm.project.command, eegfm.project.config_loader, eegfm.project.context, eegfm.project.os_errors
-import kedro_telemetry.plugin, kedro_viz.integrations.kedro.hooks, kedro_viz.launchers.cli.main
-gc.freeze(), gc.enable()  # what is imported stays: no run goes through it again
+import kedro.framework.cli.project, kedro.framework.session.store, kedro.runner
+import fsspec.implementations.local, pandas, plotly.graph_objects, pyarrow.parquet, xxhash
+import eegfm.cli, eegfm.io.figure, eegfm.io.metrics, eegfm.io.table, eegfm.jobs.acquire.acquire
+import eegfm.pipeline_registry, eegfm.project.hooks
+import eegfm.project.choices, eegfm.project.command, eegfm.project.config_loader, eegfm.project.console
+import eegfm.project.context, eegfm.project.ending, eegfm.project.os_errors, eegfm.project.streams
+import kedro_telemetry.plugin, kedro_viz.launchers.cli.main
+import kedro_viz.integrations.kedro.hooks, kedro_viz.integrations.kedro.run_hooks
+from omegaconf import OmegaConf
+plotly.graph_objects.Figure
+for path in pathlib.Path("conf/base").glob("*.yml"):
+    OmegaConf.load(path)  # its grammar learns while it reads
+inspect.stack()  # Kedro's settings look there for files of all modules
+"""
+"""Imports of every command before it trains: most of the time that a failing one takes."""
 
-def run(job):
-    for stream, name in ((1, "out"), (2, "err")):
-        os.dup2(os.open(job["folder"] + "/" + name, os.O_WRONLY | os.O_CREAT), stream)
-    os.environ.update(job["variables"])
-    sys.argv = ["kedro", *job["args"]]
-    code = 0
-    try:
-        main()
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
-        code = 1
-        sys.excepthook(*sys.exc_info())
-    packages = sorted({name.partition(".")[0] for name in sys.modules})
-    pathlib.Path(job["folder"], "end.json").write_text(json.dumps([code, packages]))
-    sys.stdout.flush(), sys.stderr.flush()
-    os._exit(code)
-
-at_once, jobs = json.load(sys.stdin)
-children = []
-for job in jobs:
-    children.append(os.fork())
-    if not children[-1]:
-        run(job)
-    if not at_once:
-        os.waitpid(children.pop(), 0)
-for child in children:
-    os.waitpid(child, 0)
+# The `kedro` command itself. What it has imported is reported.
+_COMMAND = """
+import json, os, pathlib, sys
+from kedro.framework.cli.cli import main
+end = pathlib.Path(sys.argv[1], "end.json")
+sys.argv = ["kedro", *sys.argv[2:]]
+code = 0
+try:
+    main()
+except SystemExit as ended:
+    code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+except BaseException:
+    code = 1
+    sys.excepthook(*sys.exc_info())
+packages = sorted({name.partition(".")[0] for name in sys.modules})
+end.write_text(json.dumps([code, packages]))
+sys.stdout.flush(), sys.stderr.flush()
+os._exit(code)
 """
 
 
@@ -90,11 +89,9 @@ def project_session(env: str, data: Path, params: Mapping[str, Any] | None = Non
 
 def run_python(code: str, *args: str, given: str = "") -> subprocess.CompletedProcess[str]:
     """Run code in a fresh interpreter that knows none of this process's raw folders."""
-    kept = {k: v for k, v in os.environ.items() if not k.endswith("_ROOT") and k != "KEDRO_ENV"}
     return subprocess.run(
         [sys.executable, "-c", code, *args],
-        cwd=PROJECT_ROOT, env=kept | {"OMP_NUM_THREADS": "1", "DO_NOT_TRACK": "1"}, input=given,
-        capture_output=True, text=True, timeout=300, check=False,
+        cwd=PROJECT_ROOT, env=variables(), input=given, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 
@@ -107,13 +104,26 @@ class Command:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
+@cache
+def _light() -> WarmProcess:
+    process = WarmProcess(_LIGHT)
+    atexit.register(process.close)
+    return process
+
+
 def kedro(*commands: Command, at_once: bool = False) -> list[Outcome]:
     """Run commands one after the other, or at once, each in a process of its own."""
+    started = []
     for command in commands:
-        command.folder.mkdir(parents=True, exist_ok=True)
-    jobs = [{"args": c.args, "folder": str(c.folder), "variables": dict(c.variables)} for c in commands]
-    done = run_python(_COMMANDS, given=json.dumps([at_once, jobs]))
-    assert done.returncode == 0, done.stderr
+        folder = command.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        args = ["-c", str(folder), *command.args]
+        given = variables() | dict(command.variables)
+        started.append(_light().start(_COMMAND, args, folder / "out", folder / "err", given))
+        if not at_once:
+            started[-1].wait(300)
+    for program in started:
+        program.wait(300)
     return [_outcome(command.folder) for command in commands]
 
 

@@ -21,6 +21,7 @@ import pandas as pd
 from eegfm import files
 from eegfm.batch import TrainStep
 from eegfm.encoders.config import PatchTransformerConfig
+from eegfm.jobs.train.fingerprint import training_code
 from eegfm.jobs.train.pretrain import PretrainResult, fit_pretraining
 from eegfm.training.blocks import CheckpointParams
 from eegfm.training.logs import reconstructions
@@ -179,5 +180,6 @@ def main(folder: Path, n_kills: int, n_in_saves: int, seed: int, changes: dict[s
 
 if __name__ == "__main__":
     slow_fsync()
+    training_code(PARAMS)  # the code is parsed here, once for all
     for place, *how in json.loads(sys.argv[1]):
         sys.stdout.write(json.dumps(main(Path(place), *how)) + "\n")

@@ -102,7 +102,7 @@ def pair_counts(plan: PairPlan) -> dict[str, int]:
 def negatives(draw: Draw) -> NDArray[np.bool_]:
     """(B, B) windows of a draw that are negatives of each other."""
     assert draw.likeness is not None
-    group, place, reach, block = vars(draw.likeness).values()
+    group, place, reach, block, _ = vars(draw.likeness).values()
     blocks = None if block is None else torch.from_numpy(block)
     return allowed_negatives(Pairs(torch.from_numpy(group), torch.from_numpy(place), reach, blocks)).numpy()
 

@@ -13,7 +13,7 @@ from eegfm.encoders.config import LunaConfig, PatchTransformerConfig
 from eegfm.errors import CheckpointError
 from eegfm.inference.encoder_code import encoder_code, refuse_other_code
 from eegfm.source_code import code_sha256, module_hashes
-from kedro_project import run_python
+from warm_process import WarmProcess
 
 ROOT = '''"""What it is for."""
 from eegfm.room import helper
@@ -116,13 +116,13 @@ ENCODERS = [(PatchTransformerConfig(), NoAdapterConfig()), (LunaConfig(), Percei
 
 
 @pytest.fixture(scope="module")
-def imported_for() -> dict[str, set[str]]:
+def imported_for(warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """By encoder, the modules that Python has imported for it and its adapter."""
     asked = [
         [f"eegfm.encoders.{config.name}.model", f"eegfm.adapters.{adapter.name}", "eegfm.nn.rereference", FIXED_SCALE]
         for config, adapter in ENCODERS
     ]
-    done = run_python(IMPORTED, json.dumps(asked))
+    done = warm.run(IMPORTED, json.dumps(asked), folder=tmp_path_factory.mktemp("imported"))
     assert done.returncode == 0, done.stderr
     names = [config.name for config, _ in ENCODERS]
     return {name: {*json.loads(line)} for name, line in zip(names, done.stdout.splitlines(), strict=True)}

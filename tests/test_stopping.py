@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -18,6 +18,7 @@ import pytest
 from kedro_project import PROJECT_ROOT, Run
 from process_groups import members_of
 from tone_corpus import write_corpus
+from warm_process import RUN_KEDRO, Forked, WarmProcess, variables
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 WAIT_S = 90
@@ -38,7 +39,7 @@ def line(number: signal.Signals) -> str:
 class Started:
     """A program in a process group of its own, and the files it prints to."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     out: Path
     err: Path
 
@@ -72,13 +73,17 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts programs, and ends what a failed test leaves of them."""
     started = []
 
-    def run(*command: str, variables: Mapping[str, str] | None = None) -> Started:
+    def run(*command: str, warm: WarmProcess | None = None) -> Started:
         out, err = (tmp_path / f"{name}{len(started)}" for name in ("out", "err"))
-        with out.open("wb") as standard, err.open("wb") as errors:
-            process = subprocess.Popen(
-                command, stdout=standard, stderr=errors, start_new_session=True, cwd=PROJECT_ROOT,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "DO_NOT_TRACK": "1", **(variables or {})},
-            )  # fmt: skip
+        process: subprocess.Popen[bytes] | Forked
+        if warm is not None:
+            out.touch()
+            process = warm.start(RUN_KEDRO, [*command], out, err, variables())
+        else:
+            with out.open("wb") as standard, err.open("wb") as errors:
+                process = subprocess.Popen(
+                    command, stdout=standard, stderr=errors, start_new_session=True, cwd=PROJECT_ROOT, env=variables()
+                )
         started.append(Started(process, out, err))
         return started[-1]
 
@@ -137,11 +142,13 @@ def data(run: Run, tmp_path: Path) -> Path:
     return shutil.copytree(run.data, tmp_path / "data")
 
 
-def test_training_ends_with_a_checkpoint_and_goes_on(start: Start, data: Path) -> None:
+def test_training_ends_with_a_checkpoint_and_goes_on(start: Start, data: Path, warm: WarmProcess) -> None:
+    """Both commands fork from a process that has imported torch; the next test stops a command that imports it."""
     encoder, logs = data / "06_models/pretrain/encoder.safetensors", set(data.rglob("events.out.tfevents.*"))
     before = encoder.read_bytes()
     endless = "pretrain.n_steps=1000000,pretrain.validation_interval_steps=1000000,pretrain.overwrite=true"
-    run = start(KEDRO, "run", "--env=test", "--tags=pretrain", f"--params=data={data},{endless}")
+    command = (KEDRO, "run", "--env=test", "--tags=pretrain", f"--params=data={data},{endless}")
+    run = start(*command, warm=warm)
     run.wait_for(lambda _: bool(set(data.rglob("events.out.tfevents.*")) - logs))
     run.send(TERM)
     code, [said] = run.end()
@@ -154,7 +161,7 @@ def test_training_ends_with_a_checkpoint_and_goes_on(start: Start, data: Path) -
     assert match, said
     assert encoder.read_bytes() == before
     assert not list(data.rglob("*.tmp"))
-    again = start(KEDRO, "run", "--env=test", "--tags=pretrain", f"--params=data={data},{endless}")
+    again = start(*command, warm=warm)
     again.wait_for(prints(f"goes on from step {match[1]} of 1000000"))
     again.wait_for(prints(f"Training goes on: step {int(match[1]) + 1} of 1000000"))
     again.send(USR1)

@@ -1,5 +1,7 @@
 """The signal path over a whole signal at once, in double precision, as reference for processing in blocks."""
 
+from functools import cache
+
 import mne
 import numpy as np
 from scipy import signal
@@ -7,8 +9,9 @@ from scipy import signal
 EXTENSION_S = 10.0
 
 
+@cache
 def fir_kernels(rate_hz, params):
-    """MNE's kernels for the band and for the line with its harmonics."""
+    """MNE's kernels for the band and for the line with its harmonics; to design them takes longer than to use them."""
     width_hz = min(max(0.25 * params.high_hz, 2.0), min(rate_hz, params.rate_hz) / 2 - params.high_hz)
     kernels = [
         mne.filter.create_filter(

@@ -17,13 +17,14 @@ class Pairs(NamedTuple):
 
     Windows of one group whose places differ by no more than the reach are alike; those that are so without being a
     pair are no negatives of each other. Where there are blocks, only windows of one block are negatives of each other.
-    ``eegfm.nn.false_negatives`` makes a mask of all that.
+    ``eegfm.nn.false_negatives`` makes a mask of all that. The name of the pairing tells measures what a pair shares.
     """
 
     group: "Tensor"  # (B,) int64
     place: "Tensor"  # (B,) int64
     reach: int
     block: "Tensor | None" = None  # (B,) int64
+    pairing: str = ""
 
 
 class StoredBatch(TypedDict):

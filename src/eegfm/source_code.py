@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -42,55 +43,80 @@ def module_hashes(*roots: str, without: Sequence[str] = ()) -> dict[str, str]:
     Returns:
         Hashes by module, without the package's name, sorted.
     """
-    return {name: sha256 for name, (sha256, _) in _walked(roots, without).items()}
+    return _hashes(_walked(roots, without))
 
 
 def packages(*roots: str, without: Sequence[str] = ()) -> list[str]:
     """Names of other packages, without Python's own, that the modules of ``module_hashes`` import, sorted."""
-    imported = (name for _, names in _walked(roots, without).values() for name in names)
-    return sorted({name.partition(".")[0] for name in imported} - {PACKAGE} - sys.stdlib_module_names)
+    return _packages(_walked(roots, without))
 
 
 def code_sha256(*roots: str, without: Sequence[str] = ()) -> str:
     """One hash of all hashes of ``module_hashes``."""
-    return hashlib.sha256(json.dumps(module_hashes(*roots, without=without)).encode()).hexdigest()
+    return code_and_packages(*roots, without=without)[0]
 
 
-def _walked(roots: Sequence[str], without: Sequence[str]) -> dict[str, tuple[str, tuple[str, ...]]]:
+def code_and_packages(*roots: str, without: Sequence[str] = ()) -> tuple[str, list[str]]:
+    """Results of ``code_sha256`` and of ``packages``, which together take the time of one."""
+    walked = _walked(roots, without)
+    return hashlib.sha256(json.dumps(_hashes(walked)).encode()).hexdigest(), _packages(walked)
+
+
+Walked = dict[str, tuple[str, tuple[str, ...]]]
+"""By module, its hash and what it imports."""
+
+
+def _hashes(walked: Walked) -> dict[str, str]:
+    return {name: sha256 for name, (sha256, _) in walked.items()}
+
+
+def _packages(walked: Walked) -> list[str]:
+    imported = (name for _, names in walked.values() for name in names)
+    return sorted({name.partition(".")[0] for name in imported} - {PACKAGE} - sys.stdlib_module_names)
+
+
+def _walked(roots: Sequence[str], without: Sequence[str]) -> Walked:
     """Hash and imports of each module, sorted by module."""
     left_out = {f"{PACKAGE}.{name}" for name in (*NO_NUMBERS, *without)}
-    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    found: Walked = {}
     open_, seen = list(roots), set(roots)
     while open_:
         module = open_.pop()
-        parts = module.split(".")
-        is_left_out = any(".".join(parts[:n]) in left_out for n in range(2, len(parts) + 1))
-        path = None if is_left_out else _source(module)
+        path = None if _is_in(module, left_out) else _source(module)
         if path is not None:
-            stat = path.stat()
+            stat = os.stat(path)
             read = found[module.removeprefix(f"{PACKAGE}.")] = _read(path, stat.st_mtime_ns, stat.st_size)
-            open_ += [name for name in dict.fromkeys(read[1]) if name not in seen]
+            open_ += [name for name in read[1] if name not in seen]
             seen.update(read[1])
     return dict(sorted(found.items()))
 
 
-def _source(module: str) -> Path | None:
+def _is_in(module: str, names: set[str]) -> bool:
+    """Whether a module, or a room that it is in, has one of these names."""
+    while module not in names:
+        module = module.rpartition(".")[0]
+        if not module:
+            return False
+    return True
+
+
+def _source(module: str) -> str | None:
     """The module's file; None for other packages, and for names that are no modules."""
     package, *parts = module.split(".")
-    if package != PACKAGE or not all(part.isidentifier() for part in parts):
+    if package != PACKAGE or not parts or not all(part.isidentifier() for part in parts):
         return None
-    path = _ROOT.joinpath(*parts)
-    candidates = (path / "__init__.py", path.with_suffix(".py")) if parts else ()
-    return next((p for p in candidates if p.is_file()), None)
+    path = os.path.join(_ROOT, *parts)
+    return next((p for p in (f"{path}/__init__.py", f"{path}.py") if os.path.isfile(p)), None)
 
 
 @cache
-def _read(path: Path, mtime_ns: int, n_bytes: int) -> tuple[str, tuple[str, ...]]:
+def _read(path: str, mtime_ns: int, n_bytes: int) -> tuple[str, tuple[str, ...]]:
     """The module's hash and its imports. A changed file is read again."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(Path(path).read_text(encoding="utf-8"))
     parts: list[str] = []
     _describe(tree, parts)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_N_DIGITS], tuple(_imported(tree))
+    sha256 = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_N_DIGITS]
+    return sha256, tuple(dict.fromkeys(_imported(tree)))
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:

@@ -61,3 +61,13 @@ def test_inner_folds_of_the_probe_do_not_concern_a_task_with_one_penalty() -> No
 def test_mistakes(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match="(?s)" + message):
         ProbeParams.model_validate(given)
+
+
+def test_a_retrieval_has_candidates_and_fits_nothing() -> None:
+    task = ProbeParams(tasks=[{"name": "moments", "kind": "retrieval", "cut": "movies"}]).tasks[0]
+    assert (task.n_candidates, task.own_cut) == (64, "movies")
+    for options in ({"method": "ridge"}, {"lambdas": [1.0]}, {"inner_folds": 3}):
+        with pytest.raises(ValidationError, match="is not used by a retrieval, which fits nothing; leave it out"):
+            ProbeParams(tasks=[{"name": "moments", "kind": "retrieval", **options}])
+    with pytest.raises(ValidationError, match="candidates is not used where kind is answer"):
+        ProbeParams(tasks=[{"name": "eyes", "candidates": 8}])

@@ -178,6 +178,12 @@ def test_messages(parameters: dict[str, Any], key: str, value: object, expected:
             "fitted by ridge, leave method out",
         ),
         (
+            "probe.tasks",
+            ["eyes", {"name": "moments", "kind": "retrieval", "cut": "age"}],
+            "parameter probe.tasks: task 'moments' is a retrieval, and hbn.window.cuts.age has no moments of movies; "
+            "give it a cut such as {name: hbn_movies}",
+        ),
+        (
             "corpora.probe",
             ["hbn", "tuh"],
             "parameter probe.tasks: corpora.probe names tuh, which has no cut of a task; known cuts: pretrain; add a",

@@ -239,7 +239,7 @@ def test_thousands_of_recordings_take_a_moment() -> None:
         )
     copies = tables["tuh"]["signal_hashes"].iloc[::100].tolist()
     tables["tuab"] = people("tuab", [f"c{k}" for k in range(len(copies))], signal_hashes=copies)
-    start = time.perf_counter()
+    start = time.process_time()  # what others do on the machine does not count
     found = _table(tables)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
     assert found["identity"].nunique() == 2_000 + 1_000

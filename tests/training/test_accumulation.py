@@ -26,7 +26,7 @@ from training.conftest import MemoryStore
 
 WEIGHTS = {"hbn": 0.6, "tuh": 0.4}
 BATCH_SIZE, N_SAMPLES, N_RECORDINGS = 20, 1200, 4
-OBJECTIVES = [MaskedConfig(), MaskedConfig(target="signal"), MaeConfig(), MaeConfig(visible="free")]
+OBJECTIVES = [MaskedConfig(), MaskedConfig(target="signal"), MaeConfig(), MaeConfig(mask={"name": "random"})]
 
 
 class NoisyStore(MemoryStore):

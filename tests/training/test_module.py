@@ -403,6 +403,7 @@ def test_every_value_has_a_name(module: PretrainModule, batches: list[StoredBatc
     fit(module, batches, See(), to=kept)
     values = {"loss", "baseline_loss", "visible_mean_loss", "r2"}
     expected = {f"{name}{end}" for name in values for end in ("", "/hbn", "/tuh")}
+    measured = {f"{name}{end}" for name in ("effective_rank", "pooled_sd") for end in ("", "/hbn", "/tuh")}
     of_epoch = {f"train/{name}_epoch{end}" for name in values for end in ("", "/hbn", "/tuh")}
     of_corpora = {f"train/{name}/{corpus}" for name in ("gradient_share", "mixture") for corpus in WEIGHTS}
     of_step = {f"train/{name}" for name in expected} | of_corpora | {"train/gradient_norm", "lr/encoder", "lr/head"}
@@ -410,7 +411,7 @@ def test_every_value_has_a_name(module: PretrainModule, batches: list[StoredBatc
     assert [step for step, _ in kept.rows] == [4, 5, 8, 10, 10], "in their order, the last epoch with the last step"
     of = [set(row) for _, row in kept.rows]
     assert of[:3] == [of_epoch, of_step | speed, of_epoch]
-    assert of[3:] == [of_step | of_epoch | speed, {f"val/{n}" for n in expected}]
+    assert of[3:] == [of_step | of_epoch | speed, {f"val/{n}" for n in expected | measured}]
     last = kept.rows[3][1]
     assert last["train/mixture/hbn"] == pytest.approx(0.7)
     assert last["train/gradient_share/hbn"] + last["train/gradient_share/tuh"] == pytest.approx(1)

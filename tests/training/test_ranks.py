@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kedro_project import run_python
 from two_corpora import write_two_corpora
+from warm_process import WarmProcess
 
 # Each process is forked from one that has imported torch; what torch.distributed.run would tell it is told here.
 TRAIN = """
@@ -22,6 +22,7 @@ sys.path.insert(0, "tests")
 import numpy as np
 import torch
 from eegfm.checkpoint import save_checkpoint
+from eegfm.jobs.train.fingerprint import training_code
 from eegfm.jobs.train.job import TrainingJob
 from eegfm.jobs.train.pretrain import fit_here
 from eegfm.ranks.place import Place
@@ -57,8 +58,11 @@ def exchange(rank):
     gradients = [None if p.grad is None else p.grad.tolist() for p in (both, second, neither, frozen)]
     return [gradients, float(loss), norm.running_mean.tolist(), gathered({"rank": rank, "text": "é" * rank})]
 
+cases = json.loads((folder / "params.json").read_text())
+for params in cases.values():
+    training_code(PretrainParams.model_validate(params))  # the code is parsed here, once for all
 children = []
-for case, (name, params) in enumerate(json.loads((folder / "params.json").read_text()).items()):
+for case, (name, params) in enumerate(cases.items()):
     for rank, n_ranks in ((0, 1), (0, 2), (1, 2)):
         children.append(os.fork())
         if not children[-1]:
@@ -110,14 +114,14 @@ if os.environ.get("EEGFM_OBJECTIVES") == "full":
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
     write_two_corpora(folder)
     (folder / "params.json").write_text(json.dumps(CASES))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    done = run_python(TRAIN, str(folder), str(port))
+    done = warm.run(TRAIN, str(folder), str(port), folder=folder)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
 

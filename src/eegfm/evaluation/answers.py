@@ -32,8 +32,8 @@ Measure = Callable[[Floats], Floats]
 """Scores (...) from sums over windows (..., S) or (..., K, K)."""
 
 
-class Answers(ABC):
-    """True answers of windows, with what a probe needs to fit and to score them."""
+class Scored(ABC):
+    """What windows are asked for, and how predictions are scored."""
 
     measures: ClassVar[Mapping[str, Measure]]
     """Scores by name; the first is the one that results are compared by."""
@@ -41,6 +41,18 @@ class Answers(ABC):
     """The score that makes sense for one person."""
     is_error: ClassVar[bool]
     """Whether that score is better the lower it is."""
+
+    @abstractmethod
+    def sums(self, predicted: NDArray[Any], persons: Ints, n_persons: int) -> Floats:
+        """(P, ...) sums of each person that ``measures`` score."""
+
+    def sums_of_means(self, predicted: NDArray[Any], persons: Ints, n_persons: int) -> Floats | None:
+        """The same with the windows of each person averaged first; None where windows have answers of their own."""
+        return None
+
+
+class Answers(Scored):
+    """True answers of windows, with what a probe needs to fit and to score them."""
 
     @property
     @abstractmethod
@@ -70,14 +82,6 @@ class Answers(ABC):
     @abstractmethod
     def rank(self, sums: Floats) -> Floats:
         """(L,) higher is better, from summed ``goodness``."""
-
-    @abstractmethod
-    def sums(self, predicted: NDArray[Any], persons: Ints, n_persons: int) -> Floats:
-        """(P, ...) sums of each person that ``measures`` score."""
-
-    def sums_of_means(self, predicted: NDArray[Any], persons: Ints, n_persons: int) -> Floats | None:
-        """The same with the windows of each person averaged first; None where windows have answers of their own."""
-        return None
 
 
 @dataclass(frozen=True)

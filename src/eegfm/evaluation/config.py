@@ -45,12 +45,15 @@ class FitParams(StrictModel):
 
 
 class TaskParams(StrictModel):
-    """A task of a probe. Its name alone is enough.
+    """A task of a probe. The name of a cut alone is enough.
 
     Args:
         name: Name of the task in metrics, predictions, figures and messages.
         corpus: Name of a probed corpus; by default all probed corpora that have the cut.
         cut: The cut whose labelled windows are asked for; the one of the task's name by default.
+        kind: ``answer`` fits the answers of windows. ``retrieval`` fits nothing: it looks for the moment of a movie
+            that a window shows among moments as other persons saw them; see ``eegfm.evaluation.retrieval``.
+        candidates: Moments that a retrieval chooses from, 64 by default.
         method: See ``FitParams``; like the following, that of the whole probe by default.
         pooling: See there.
         lambdas: See there.
@@ -61,11 +64,26 @@ class TaskParams(StrictModel):
     name: str = Field(min_length=1)
     corpus: str = ""
     cut: str = ""
+    kind: Literal["answer", "retrieval"] = "answer"
+    candidates: int | None = Field(None, ge=2)
     method: Method | None = None
     pooling: Pooling | None = None
     lambdas: Penalties | None = None
     inner_folds: int | None = Field(None, ge=2)
     transductive: bool | None = None
+
+    @model_validator(mode="after")
+    def _options_are_used(self) -> Self:
+        if self.kind == "retrieval":
+            refuse_unused(self, ["method", "lambdas", "inner_folds"], "by a retrieval, which fits nothing")
+        else:
+            refuse_unused(self, ["candidates"], "where kind is answer")
+        return self
+
+    @property
+    def n_candidates(self) -> int:
+        """Moments that a retrieval chooses from."""
+        return self.candidates or 64
 
     @property
     def own_cut(self) -> str:

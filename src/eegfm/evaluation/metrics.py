@@ -26,6 +26,12 @@ def balanced_accuracy(confusions: NDArray[np.number]) -> Floats:
     return scores
 
 
+def hit_rate(sums: Floats) -> Floats:
+    """Share of hits, (...) from sums (..., 2): of hits, or their probabilities, and of tries."""
+    scores: Floats = sums[..., 0] / sums[..., 1]
+    return scores
+
+
 def number_sums(truth: Floats, predicted: Floats, persons: Ints, n_persons: int) -> Floats:
     """(n_persons, 8) sums over windows: one, y, y^2, p, p^2, y p, (y - p)^2, |y - p|.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from eegfm.evaluation.answers import Answers, Measure
+from eegfm.evaluation.answers import Measure, Scored
 from eegfm.evaluation.bootstrap import person_interval
 from eegfm.evaluation.crossval import HeldOut
 from eegfm.evaluation.linear import Floats, Ints
@@ -20,12 +20,12 @@ class PersonScores:
 
     Args:
         runs: Held-out predictions, one per initialisation.
-        answers: (W,) true answers.
+        answers: What the windows are asked for.
         persons: (W,) person numbers.
         names: (P,) names of the persons.
     """
 
-    def __init__(self, runs: Sequence[HeldOut], answers: Answers, persons: Ints, names: Sequence[str]) -> None:
+    def __init__(self, runs: Sequence[HeldOut], answers: Scored, persons: Ints, names: Sequence[str]) -> None:
         self.answers, self.runs, self.names = answers, runs, list(names)
         by_run = [answers.sums(run.predicted, persons, len(names)) for run in runs]
         self.sums = np.stack(by_run, axis=1)  # (P, I, ...)

@@ -15,6 +15,18 @@ _ROUNDING = 1e-6
 """Relative difference that counts as none."""
 
 
+class Hits(NamedTuple):
+    """Searches for the partners of N queries.
+
+    Args:
+        found: (N,) probability that the partner is nearer than all others, 0 where a query does not count.
+        counts: (N,) bool, whether a query has enough others to be told from.
+    """
+
+    found: Tensor
+    counts: Tensor
+
+
 class Retrieval(NamedTuple):
     """Result of a search for the partner of each query.
 
@@ -45,15 +57,12 @@ def movie_correlation(first: Tensor, second: Tensor) -> Tensor:
 
 @torch.no_grad()
 @full_precision
-def retrieval_top1(
-    queries: Tensor, candidates: Tensor, n_candidates: int, *, allowed: Tensor | None = None
-) -> Retrieval:
-    """Expected share of queries that find their partner among K candidates, by cosine similarity.
+def retrieval_hits(queries: Tensor, candidates: Tensor, n_candidates: int, *, allowed: Tensor | None = None) -> Hits:
+    """Probability that each query finds its partner among K candidates, by cosine similarity.
 
-    The expectation is over all choices of K - 1 others for each query, without drawing any: with r of M others at least
-    as near as the partner, none of them is chosen with probability C(M - r, K - 1) / C(M, K - 1). By chance the
-    share is 1 / K. Ties, up to rounding, are lost, so that constant features find
-    nothing.
+    It is over all choices of K - 1 others for each query, without drawing any: with r of M others at least as near as
+    the partner, none of them is chosen with probability C(M - r, K - 1) / C(M, K - 1). By chance it is 1 / K on
+    average. Ties, up to rounding, are lost, so that constant features find nothing.
 
     Args:
         queries: (N, D).
@@ -73,8 +82,17 @@ def retrieval_top1(
     left = (n_others - drawn).clamp_min(1)
     found = ((n_others - n_nearer - drawn).clamp_min(0) / left).prod(dim=1)
     counts = n_others[:, 0] >= n_candidates - 1
-    n_queries = counts.sum()
-    return Retrieval(found.masked_fill(~counts, 0.0).sum() / n_queries.clamp_min(1), n_queries)
+    return Hits(found.masked_fill(~counts, 0.0), counts)
+
+
+@torch.no_grad()
+def retrieval_top1(
+    queries: Tensor, candidates: Tensor, n_candidates: int, *, allowed: Tensor | None = None
+) -> Retrieval:
+    """Expected share of queries that find their partner among K candidates; for all else see ``retrieval_hits``."""
+    hits = retrieval_hits(queries, candidates, n_candidates, allowed=allowed)
+    n_queries = hits.counts.sum()
+    return Retrieval(hits.found.sum() / n_queries.clamp_min(1), n_queries)
 
 
 def _standardised(features: Tensor) -> Tensor:

@@ -70,6 +70,11 @@ class Objective(nn.Module, ABC):
         return self.backbone.encoder
 
     @property
+    def encodes_untouched(self) -> bool:
+        """Whether the features of a ``LossOutput`` are of windows in which nothing was changed or hidden."""
+        return False
+
+    @property
     def encoders(self) -> list[Encoder]:
         """All encoders that a step runs: the one that is trained, and those that look on, such as a teacher's."""
         return [self.encoder]

@@ -11,13 +11,14 @@ from eegfm.printable import printable
 
 _KINDS = ("pretrained", "untrained", "band_power")
 _ROW_HEIGHT = 420
+_CHANCE = "chance"
 
 
 def comparison_figure(metrics: Mapping[str, Mapping[str, Any]]) -> go.Figure:
     """Score of each kind of features with its interval, one row per task.
 
-    Classes are shown by balanced accuracy, with every held-out person as a point; numbers by R2, of one mean prediction
-    per person where an answer is of the person.
+    Classes are shown by balanced accuracy and moments by top-1, with every held-out person as a point; numbers by R2,
+    of one mean prediction per person where an answer is of the person.
 
     Args:
         metrics: Metrics of a probe, by ``corpus.task``.
@@ -36,26 +37,35 @@ def comparison_figure(metrics: Mapping[str, Mapping[str, Any]]) -> go.Figure:
                 "arrayminus": [s["pooled"] - s["interval_95"][0] for s in scores],
             },
         )  # fmt: skip
-        is_class = "balanced_accuracy" in block[kinds[0]]
-        for person in sorted(scores[0]["per_person"]) if is_class else ():
+        chance, said = _chance(block)
+        for person in sorted(scores[0]["per_person"]) if said == _CHANCE else ():
             figure.add_scatter(
                 x=kinds, y=[s["per_person"].get(person) for s in scores], name=_plain(person), mode="markers+lines",
                 line={"width": 0.5}, marker={"size": 6}, legendgroup=_plain(person), showlegend=person not in named,
                 row=row, col=1,
             )  # fmt: skip
             named.add(person)
-        chance, said = (1 / len(block["protocol"]["classes"]), "chance") if is_class else (0.0, "mean of training")
         figure.add_hline(y=chance, line_dash="dot", annotation_text=said, row=row, col=1)
-        if is_class:
+        if "balanced_accuracy" in block[kinds[0]]:
             figure.update_yaxes(range=[0, 1.05], row=row, col=1)
     figure.update_layout(template="plotly_white", height=60 + _ROW_HEIGHT * max(len(metrics), 1))
     return figure
 
 
+def _chance(block: Mapping[str, Any]) -> tuple[float, str]:
+    """Score without any knowledge, and what it is called."""
+    protocol = block["protocol"]
+    if "classes" in protocol:
+        return 1 / len(protocol["classes"]), _CHANCE
+    return (1 / protocol["n_candidates"], _CHANCE) if "n_candidates" in protocol else (0.0, "mean of training")
+
+
 def _score(block: Mapping[str, Any]) -> Mapping[str, Any]:
     """The score that features are compared by."""
     of_persons: Mapping[str, Any] = block.get("persons", block)
-    found: Mapping[str, Any] = of_persons.get("balanced_accuracy", of_persons.get("r2"))
+    found: Mapping[str, Any] = next(
+        of_persons[name] for name in ("balanced_accuracy", "top1", "r2") if name in of_persons
+    )
     return found
 
 
@@ -63,6 +73,8 @@ def _title(name: str, block: Mapping[str, Any]) -> str:
     protocol = block["protocol"]
     if "classes" in protocol:
         shown = "balanced accuracy on held-out persons"
+    elif "n_candidates" in protocol:
+        shown = f"windows found among {protocol['n_candidates']} moments, held-out persons"
     elif protocol["is_of_person"]:
         shown = "R2 over held-out persons, one mean prediction each"
     else:

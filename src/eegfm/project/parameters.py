@@ -30,6 +30,8 @@ from eegfm.training.config import PretrainParams, TokenizerParams
 from eegfm.training.pairings import by_corpus, multiples
 from eegfm.training.phases import TOKENIZER, Phase
 
+_WITH_MOMENTS = ("hbn_movies", "hbn_sequence_learning")
+"""Cuts whose windows show moments of a labelled course that persons share."""
 SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
     "corpora": Roles,
     "export": ExportParams,
@@ -244,6 +246,13 @@ def _check_tasks(parameters: Mapping[str, Any], corpora: Sequence[str]) -> None:
     cuts = {name: checked(CorpusParams, parameters[name], name).window.cuts for name in corpora}
     for task in probed_tasks(params, cuts):
         kind, where = cuts[task.corpus][task.cut].target_spec.kind, f"{task.corpus}.window.cuts.{task.cut}"
+        if task.asked.kind == "retrieval":
+            if cuts[task.corpus][task.cut].name not in _WITH_MOMENTS:
+                raise ConfigError(
+                    f"parameter probe.tasks: task {task.name!r} is a retrieval, and {where} has no moments of movies; "
+                    "give it a cut such as {name: hbn_movies}"
+                )
+            continue
         if kind not in ("binary", "multiclass", "regression"):
             raise ConfigError(
                 f"parameter probe.tasks: {where} is {kind}; a probe needs windows with a class or a number each"

@@ -14,9 +14,9 @@ from eegfm.errors import TrainingError
 BACKEND = "inductor"
 METHODS = ("tokenize", "tokenize_visible", "encode", "encode_with_features")
 """Halves of an encoder that objectives call. Masks are drawn between them, on the CPU."""
-_GRAPHS_PER_MONTAGE = 24
-"""Most graphs of a method: training, validation with its shorter last batch and windows that are shown, each with and
-without bad channels, for a few states of freezing. With more, no two steps would be alike."""
+_GRAPHS_PER_MONTAGE = 32
+"""Most graphs of a method: training, validation with its shorter last batch and its untouched windows, and windows that
+are shown, each with and without bad channels, for a few states of freezing. With more, no two steps would be alike."""
 _NO_LEAF = r"The \.grad attribute of a Tensor that is not a leaf"  # torch looks there at what the halves exchange
 
 

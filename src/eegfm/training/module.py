@@ -26,6 +26,7 @@ from eegfm.training.freezing import Freezing
 from eegfm.training.logs.averages import Averages
 from eegfm.training.logs.gradients import GradientNorms
 from eegfm.training.logs.history import History
+from eegfm.training.logs.measures import FeatureMeasures
 from eegfm.training.logs.names import VAL, aliases, history_columns, learning_rates
 from eegfm.training.logs.pace import Pace, device_memory
 from eegfm.training.logs.pending import Pending, Reduce
@@ -84,6 +85,7 @@ class PretrainModule(LightningModule):
         self.validation_values: dict[str, float] = {}
         """Values of the last validation by name, as ``val/loss``."""
         self._pace, self._validation = Pace(objective.backbone), Pending()
+        self._measures = FeatureMeasures(weights)
         self.skipped = SkippedSteps(params.max_skipped_steps, _remedy(params))
         self.parts: dict[str, Stateful] = {
             "history": self.history,
@@ -202,6 +204,7 @@ class PretrainModule(LightningModule):
         self._pace.pause()
         self.look_at_logs()
         self._validation = Pending()
+        self._measures.forget()
 
     def validation_step(self, step: TrainStep, batch_idx: int) -> None:
         """Count the losses of one batch; its masks are the same in every validation."""
@@ -209,12 +212,15 @@ class PretrainModule(LightningModule):
         with self.averaged_weights():
             for (corpus, _, output), batch in zip(self.losses(step, Stage.VALIDATION), step.batches, strict=True):
                 self._validation.add(step.number, corpus, len(batch["samples"]), output.logs)
+                self._measures.add(step.number, batch, output, self.objective)
 
     def on_validation_epoch_end(self) -> None:
-        """Log means per corpus and over the mixture."""
+        """Log means and measures of features, per corpus and over the mixture."""
         self.validation_values = means(VAL, self._of_all_ranks(self._validation.averages()), self.weights)
         if self.schedule is not None:
             self.schedule.observe(self.validation_values)
+        gather = None if self.world_size == 1 else gathered
+        self.validation_values |= self._measures.take(self.global_step, self.history, gather, warns=self.rank == 0)
         self.history.record(self.global_step, history_columns(self.validation_values))
         self._write(self.global_step, self.validation_values)
         self.log("val", self.validation_values["val/loss"], prog_bar=True, logger=False)

@@ -5,7 +5,7 @@ An average of the weights that a training goes through near its end often predic
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,8 +48,9 @@ class WeightAverage:
             is_taken: Whether the optimizer took it; a boolean scalar on the device. If not, the average stays.
         """
         if self._averages:
-            self._follow_the_device()
-            towards = torch._foreach_sub(self._weights(), self._averages)
+            weights = self._weights()
+            self._follow_the_device(weights)
+            towards = torch._foreach_sub(weights, self._averages)
             # Nothing waits for the device to say whether the step counts.
             torch._foreach_mul_(towards, is_taken.to(towards[0].dtype) * (1 - self.decay))
             torch._foreach_add_(self._averages, towards)
@@ -65,8 +66,9 @@ class WeightAverage:
         if not self._averages:
             yield
             return
-        self._follow_the_device()
-        own = [weight.clone() for weight in self._weights()]
+        weights = self._weights()
+        self._follow_the_device(weights)
+        own = [weight.clone() for weight in weights]
         try:
             self._write(self._averages)
             yield
@@ -91,9 +93,8 @@ class WeightAverage:
             raise TrainingError("the averaged weights are of another model; start anew with resume: false")
         self._averages = [averages[name].to(weight, copy=True) for name, weight in weights.items() if averages]
 
-    def _follow_the_device(self) -> None:
+    def _follow_the_device(self, weights: Sequence[Tensor]) -> None:
         """Have the averages where the weights are: a state is loaded before the model goes to its device."""
-        weights = self._weights()
         if self._averages[0].device != weights[0].device:
             self._averages = [average.to(weight) for average, weight in zip(self._averages, weights, strict=True)]
 

@@ -5,10 +5,8 @@ import logging
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from eegfm.jobs.acquire.fetched import RECORD, md5_of, read_record
 from eegfm.jobs.acquire.s3 import Bucket, UnreachableError
 from kedro_project import PROJECT_ROOT
 from s3_server import S3Server, tree
+from warm_process import Forked, WarmProcess
 
 LAYOUT = EdfFolderCorpus(pattern="{subject}/{run}.edf")
 FILES = {f"{s}/{r}.edf": f"{s}{r}".encode() * 20_000 for s in "abc" for r in "12"} | {
@@ -98,9 +97,23 @@ def check_record(folder: Path) -> None:
         assert not (folder / file.path).exists() or md5_of(folder / file.path) == file.md5
 
 
-def start(source: S3Source, folder: Path) -> "subprocess.Popen[str]":
-    params = f'{{"source": {source.model_dump_json()}}}'
-    return subprocess.Popen([sys.executable, "-c", FETCH, params, str(folder)], stderr=subprocess.PIPE, text=True)
+Start = Callable[[S3Source, Path], Forked]
+
+
+@pytest.fixture
+def start(warm: WarmProcess, tmp_path: Path) -> Iterator[Start]:
+    """Starts processes that fetch, and ends what a failed test leaves of them."""
+    started = []
+
+    def run(source: S3Source, folder: Path) -> Forked:
+        args = ["-c", f'{{"source": {source.model_dump_json()}}}', str(folder)]
+        started.append(warm.start(FETCH, args, tmp_path / "out", tmp_path / "err", os.environ))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
 
 
 def wait_for(condition: Any, timeout_s: float = 20) -> None:
@@ -252,7 +265,7 @@ def test_damage_on_the_way_is_fetched_again(server: S3Server, bucket: str, raw: 
     assert contents(raw) == FILES, "the older version stays in its place"
 
 
-def test_kill_at_any_time_and_run_again(server: S3Server, bucket: str, tmp_path: Path) -> None:
+def test_kill_at_any_time_and_run_again(server: S3Server, bucket: str, tmp_path: Path, start: Start) -> None:
     server.put_in_parts(bucket, "set/d/4.edf", [b"q" * 9000])
     server.put_in_parts(bucket, "set/a/0.edf", [b"r" * 9000])
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -262,8 +275,7 @@ def test_kill_at_any_time_and_run_again(server: S3Server, bucket: str, tmp_path:
         process = start(source(server, bucket, n_parallel=2), killed)
         wait_for(lambda n=n_there: (killed / ".eegfm_parts").exists() and len(tree(killed)) >= n)
         process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
+        assert process.wait() == -signal.SIGKILL
         there = {path: tree(whole)[path] for path in tree(killed)}
         assert tree(killed) == there, "what is in its place is whole"
         check_record(killed)
@@ -296,13 +308,15 @@ def test_kill_between_record_and_file(server: S3Server, bucket: str, raw: Path, 
     assert contents(raw) == FILES | {"a/1.edf": FILES["a/1.edf"][::-1], "e/9.edf": b"new"}
 
 
-def test_a_signal_ends_the_transfer_in_one_line(server: S3Server, bucket: str, raw: Path) -> None:
+def test_a_signal_ends_the_transfer_in_one_line(
+    server: S3Server, bucket: str, raw: Path, tmp_path: Path, start: Start
+) -> None:
     server.fault = lambda path, n_before: "slow" if path.endswith(".edf") else ""
     process = start(source(server, bucket, n_parallel=2), raw)
     wait_for((raw / ".eegfm_parts").exists)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 143
+    assert process.wait(timeout=30) == 143
+    errors = (tmp_path / "err").read_text()
     assert errors.count("\n") == 1, errors
     assert errors.startswith("eegfm: error: stopped by SIGTERM; ")
     server.reset()
@@ -328,7 +342,7 @@ def test_interruption_ends_the_threads(server: S3Server, bucket: str, raw: Path,
     assert contents(raw) == FILES
 
 
-def test_second_process_is_refused_by_name(server: S3Server, bucket: str, raw: Path) -> None:
+def test_second_process_is_refused_by_name(server: S3Server, bucket: str, raw: Path, start: Start) -> None:
     server.fault = lambda path, n_before: "slow" if path.endswith(".edf") else ""
     process = start(source(server, bucket, n_parallel=1), raw)
     wait_for((raw / ".eegfm_parts").exists)
@@ -337,8 +351,8 @@ def test_second_process_is_refused_by_name(server: S3Server, bucket: str, raw: P
         with pytest.raises(EegfmError, match=expected):
             fetch(source(server, bucket), LAYOUT, "mine", raw)
     finally:
-        process.kill()
-        process.communicate()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     server.reset()
     fetch(source(server, bucket), LAYOUT, "mine", raw)  # the lock of a process that died is free
     assert contents(raw) == FILES

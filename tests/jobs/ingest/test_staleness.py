@@ -5,7 +5,6 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -108,17 +107,11 @@ def codes() -> dict[str, str]:
 WANTED = {name: ALL_LAYOUTS | own for name, own in OWN.items()} | READER
 
 
-@pytest.fixture
-def quick_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staleness, "version", cache(staleness.version))
-
-
 def change(path: Path) -> None:
     with path.open("a") as file:
         file.write("\n_ANOTHER = 1\n")
 
 
-@pytest.mark.usefixtures("quick_versions")
 def test_a_module_makes_stale_what_rests_on_it(source: Path) -> None:
     before = codes()
     for module in sorted(set().union(*WANTED.values())):
@@ -132,7 +125,6 @@ def test_a_module_makes_stale_what_rests_on_it(source: Path) -> None:
     assert codes() == before
 
 
-@pytest.mark.usefixtures("quick_versions")
 def test_all_other_modules_make_nothing_stale(source: Path) -> None:
     """All at once; the test above has changed each of the rest alone, and saw it count where it is wanted only."""
     before, wanted = codes(), set().union(*WANTED.values())

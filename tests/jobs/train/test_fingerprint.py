@@ -31,8 +31,8 @@ from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 from eegfm.training.blocks import LoadParams
 from eegfm.training.config import PretrainParams
-from kedro_project import run_python
 from person_tables import split_table
+from warm_process import WarmProcess
 
 SOURCES = Path(source_code.__file__).parent
 SMALL: dict[str, Any] = {
@@ -65,6 +65,7 @@ NO_WEIGHTS = {
     *("mixture.config", "mixture.table", "nn.load_report", "store.checksums", "store.damage"),
     *("training.bfloat16", "training.loading.verify", "training.phases", "training.schedules.length", "progress"),
     *("training.logs.averages", "training.logs.gradients", "training.logs.history", "training.logs.images"),
+    *("training.logs.measures", "metrics.groups", "metrics.moments", "metrics.spread"),
     *("training.logs.loggers", "training.logs.names", "training.logs.pace", "training.logs.pending"),
     *("training.logs.progress_lines", "training.logs.reconstructions", "training.logs.throughput"),
     *("training.logs.training_log", "inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
@@ -150,11 +151,11 @@ def _write_data(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def imported(tmp_path_factory: pytest.TempPathFactory) -> list[set[str]]:
+def imported(warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> list[set[str]]:
     """By training, the modules that Python has imported when it is over."""
     folder = tmp_path_factory.mktemp("training")
     _write_data(folder)
-    done = run_python(TRAIN, str(folder))
+    done = warm.run(TRAIN, str(folder), folder=folder)
     assert done.returncode == 0, done.stderr
     found = [json.loads((folder / f"imported{k}.json").read_text()) for k in range(len(TRAININGS))]
     return [{name.removeprefix("eegfm.") for name in names} for names in found]
@@ -174,10 +175,20 @@ def _hands_on(node: ast.stmt) -> bool:
     )
 
 
+MEASURED = {"nn.unit_length"}
+"""Modules that these trainings import for measures only; other objectives train with them."""
+
+
 def _decides(name: str) -> bool:
     """Whether a module that a training imports decides its weights; what does not is named one by one."""
     is_config = name.startswith("encoders.") and name.endswith(".config")
-    return not (name in NO_WEIGHTS or name.startswith("splits") or is_config or _says_nothing(name))
+    is_named = name in NO_WEIGHTS or name in MEASURED or name.startswith("splits")
+    return not (is_named or is_config or _says_nothing(name))
+
+
+def test_what_only_measures_need_here_counts_where_it_is_trained_with() -> None:
+    found = module_hashes("eegfm.objectives.contrastive.model", without=fingerprint.NO_WEIGHTS)
+    assert set(found) >= MEASURED
 
 
 def _own_config(params: PretrainParams) -> str:

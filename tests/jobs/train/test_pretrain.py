@@ -88,6 +88,13 @@ def test_it_learns(result: PretrainResult) -> None:
     assert result.metrics["val_r2"] > 0.1
 
 
+def test_each_validation_measures_features(result: PretrainResult) -> None:
+    names = sorted(f"val_{name}{end}" for name in ("effective_rank", "pooled_sd") for end in ("", "_hbn", "_tuh"))
+    measured = result.history.set_index("step").loc[[20, 30], names]
+    assert (measured > 0).all(axis=None)
+    assert {name: result.metrics[name] for name in names} == dict(measured.loc[30])
+
+
 def test_the_run_folder_has_curves_a_table_and_images(result: PretrainResult) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

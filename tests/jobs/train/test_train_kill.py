@@ -3,33 +3,27 @@
 import json
 import logging
 import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from kedro_project import PROJECT_ROOT
+from warm_process import WarmProcess
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills of POSIX")
 IS_FULL = os.environ.get("EEGFM_TRAIN_KILLS") == "full"
 CASES = [(20, 5, 1), (20, 5, 4)] if IS_FULL else [(2, 1, 1), (2, 1, 4)]
 """Kills in all, those inside a save at least, and parts of a step."""
-
+PROGRAM = "import runpy, sys; sys.path.insert(0, 'tests'); runpy.run_module('killed_trainings', run_name='__main__')"
 
 Found = dict[int, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Found:
+def killed(warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Found:
     """What each case found, by parts of a step. One program runs them all: importing takes as long as a training."""
     folder = tmp_path_factory.mktemp("killed")
     asked = [(str(folder / str(n)), kills, in_saves, 3 + n, {"accumulate": n}) for kills, in_saves, n in CASES]
-    done = subprocess.run(
-        [sys.executable, str(PROJECT_ROOT / "tests" / "killed_trainings.py"), json.dumps(asked)],
-        capture_output=True, text=True, timeout=1800, check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
+    done = warm.run(PROGRAM, json.dumps(asked), folder=folder, timeout_s=1800)
     assert done.returncode == 0, done.stderr[-3000:]
     found = map(json.loads, done.stdout.splitlines()[-len(CASES) :])
     return {n: each for (*_, n), each in zip(CASES, found, strict=True)}

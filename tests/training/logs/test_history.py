@@ -22,6 +22,14 @@ def test_an_empty_history_has_its_columns() -> None:
     assert list(History().table().columns) == ["step", "loss", "val_loss", "lr"]
 
 
+def test_the_first_value_of_a_column_is_that_of_the_first_step() -> None:
+    history = History()
+    history.record(20, {"loss": 1.0})
+    history.record(10, {"val_loss": 2.0})
+    history.record(30, {"val_loss": 3.0})
+    assert (history.first("val_loss"), history.first("loss"), history.first("other")) == (2.0, 1.0, None)
+
+
 def test_a_history_that_goes_on_has_its_rows() -> None:
     history, other = History(), History()
     history.record(10, {"loss": 2.0})

@@ -8,7 +8,8 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from eegfm.jobs.ingest.config import IngestParams
 from eegfm.jobs.ingest.convert import TRIED_AGAIN
 from eegfm.signal.config import SignalParams
 from eegfm.signal.open import FORMATS
-from eegfm.source_code import code_sha256, module_hashes, packages
+from eegfm.source_code import code_and_packages, module_hashes, packages
 from eegfm.store.layout import StoreFacts
 from eegfm.store.writer import StoreWriter
 
@@ -40,6 +41,9 @@ NO_SAMPLES = (
 """Modules that a conversion imports, and that do not affect stored data."""
 NO_SAMPLES_PACKAGES = frozenset({"google_crc32c", "pandas", "pydantic"})
 """Other packages that do not affect stored data: a standard checksum, the listing, and the check of parameters."""
+
+version = cache(metadata.version)
+"""Version of an installed package. It is read from a file, and asked for a dozen times by every ingestion."""
 
 
 def store_facts(params: IngestParams, signal: SignalParams, *, simulated: bool, root: Path = Path()) -> StoreFacts:
@@ -78,7 +82,7 @@ def _flat(parameters: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 def _code_parts(corpus: str) -> dict[str, dict[str, Any]]:
     """Hash of each module and version of each library that ``store_code`` is made of."""
     roots, without = (corpus, CONVERSION), (*NO_SAMPLES, *READERS)
-    libraries = {name: version(name) for name in libraries_of(*roots, without=without)}
+    libraries = {name: version(name) for name in _counting(packages(*roots, without=without))}
     return {"code": module_hashes(*roots, without=without), "libraries": libraries}
 
 
@@ -125,10 +129,11 @@ def reader_codes() -> dict[str, str]:
 
 
 def _code(*roots: str, without: tuple[str, ...]) -> str:
-    libraries = [f"{name}=={version(name)}" for name in libraries_of(*roots, without=without)]
-    return hashlib.sha256(json.dumps([code_sha256(*roots, without=without), libraries]).encode()).hexdigest()[:16]
+    code, imported = code_and_packages(*roots, without=without)
+    libraries = [f"{name}=={version(name)}" for name in _counting(imported)]
+    return hashlib.sha256(json.dumps([code, libraries]).encode()).hexdigest()[:16]
 
 
-def libraries_of(*roots: str, without: tuple[str, ...]) -> list[str]:
+def _counting(names: list[str]) -> list[str]:
     """Other packages whose versions count."""
-    return [name for name in packages(*roots, without=without) if name not in NO_SAMPLES_PACKAGES]
+    return [name for name in names if name not in NO_SAMPLES_PACKAGES]

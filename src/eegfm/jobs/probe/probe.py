@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
-from eegfm.evaluation.answers import ClassAnswers, NumberAnswers
+from eegfm.evaluation.answers import Answers, ClassAnswers, NumberAnswers
 from eegfm.evaluation.config import ProbeParams
 from eegfm.evaluation.crossval import HeldOut, check_divisions, predict_held_out
 from eegfm.evaluation.features import refuse_montages, zscore_per_person
+from eegfm.evaluation.retrieval import MomentAnswers
 from eegfm.evaluation.summary import OF_MEANS, PersonScores, compare
 from eegfm.evaluation.tasks import probed_tasks
 from eegfm.inference.backbone import rereference_for
@@ -22,6 +23,7 @@ from eegfm.inference.channels_left import with_channels_left
 from eegfm.jobs.probe.compatibility import check_signals
 from eegfm.jobs.probe.exposure import Exposure, refuse_pretrained
 from eegfm.jobs.probe.features import FeatureSets, all_features, with_same_features
+from eegfm.jobs.probe.moments import moments_of_test_persons
 from eegfm.jobs.probe.protocol import describe_protocol
 from eegfm.jobs.probe.trials import Trials, trials_of_test_persons
 from eegfm.splits.leakage import SplitTable
@@ -122,9 +124,11 @@ def checked_trials(
     split_table, found = SplitTable(splits), []
     for task in probed_tasks(params, {corpus: {*map(str, table["cut"])} for corpus, table in windows.items()}):
         usable = partial(_with_channels_left, stores[task.corpus], header)
-        trials = trials_of_test_persons(windows[task.corpus], splits, task, usable)
+        find = moments_of_test_persons if task.asked.kind == "retrieval" else trials_of_test_persons
+        trials = find(windows[task.corpus], splits, task, usable)
         split_table.check_test(trials.windows)
-        check_divisions(trials.answers, trials.persons, trials.folds, task.fit)
+        if isinstance(trials.answers, Answers):
+            check_divisions(trials.answers, trials.persons, trials.folds, task.fit)
         refuse_montages(trials.windows, task.fit.pooling)
         found.append(trials)
     return found
@@ -185,6 +189,9 @@ def _rows(trials: Trials) -> Iterable[bool]:
 
 def _run(features: NDArray[np.float32], trials: Trials, *, transductive: bool) -> HeldOut:
     values = zscore_per_person(features, trials.persons) if transductive else features
+    if isinstance(trials.answers, MomentAnswers):
+        return trials.answers.retrieve(values)
+    assert isinstance(trials.answers, Answers)
     return predict_held_out(values, trials.answers, trials.persons, trials.folds, trials.task.fit)
 
 
@@ -212,7 +219,7 @@ def _metrics(rows: Mapping[bool, Mapping[str, PersonScores]], params: ProbeParam
 def _log(key: str, metrics: Mapping[str, Any]) -> None:
     for kind in ("pretrained", "untrained", "band_power"):
         block = metrics[kind].get(OF_MEANS, metrics[kind])
-        name = "balanced_accuracy" if "balanced_accuracy" in block else "r2"
+        name = next(name for name in ("balanced_accuracy", "top1", "r2") if name in block)
         low, high = block[name]["interval_95"]
-        said = name.replace("_", " ").replace("r2", "R2")
+        said = name.replace("_", " ").replace("r2", "R2").replace("top1", "top-1")
         logger.info("Probe of %s, %s: %s %.3f (%.3f-%.3f)", key, kind, said, block[name]["pooled"], low, high)

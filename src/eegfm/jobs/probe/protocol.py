@@ -4,8 +4,9 @@ from importlib.metadata import version
 from typing import Any
 
 from eegfm.checkpoint import CheckpointHeader
-from eegfm.evaluation.answers import Answers, ClassAnswers, NumberAnswers
+from eegfm.evaluation.answers import ClassAnswers, NumberAnswers, Scored
 from eegfm.evaluation.config import ProbeParams
+from eegfm.evaluation.retrieval import MomentAnswers
 from eegfm.inference.encoder_code import other_code
 from eegfm.jobs.probe.exposure import Exposure
 from eegfm.jobs.probe.trials import Trials
@@ -21,13 +22,13 @@ def describe_protocol(
     is_simulated: bool,
 ) -> dict[str, Any]:
     """Describe the probe of a task completely enough to repeat and to judge it."""
-    asked = {name: value for name, value in params.identity().items() if name != "tasks"}
+    unused = {"tasks", *(("method", "lambdas", "inner_folds") if trials.task.asked.kind == "retrieval" else ())}
+    asked = {**params.identity(), **trials.task.fit.identity()}
     return {
         "corpus": trials.task.corpus,
         "task": trials.task.name,
         "cut": trials.task.cut,
-        **asked,
-        **trials.task.fit.identity(),
+        **{name: value for name, value in asked.items() if name not in unused},
         **_answers(trials.answers),
         "simulated": is_simulated,
         "n_windows": len(trials.windows),
@@ -55,11 +56,14 @@ def describe_protocol(
     }
 
 
-def _answers(answers: Answers) -> dict[str, Any]:
+def _answers(answers: Scored) -> dict[str, Any]:
     """Kind of the answers, and how they are distributed."""
     if isinstance(answers, ClassAnswers):
         per_class = dict(zip(answers.classes, answers.counts.tolist(), strict=True))
         return {"answer": "class", "classes": list(answers.classes), "n_windows_per_class": per_class}
+    if isinstance(answers, MomentAnswers):
+        n_counted = int(answers.moments.counted(answers.n_candidates).sum())
+        return {"answer": "moment", "n_candidates": answers.n_candidates, "n_windows_asked": n_counted}
     assert isinstance(answers, NumberAnswers)
     spread = {"mean": float(answers.numbers.mean()), "standard_deviation": float(answers.numbers.std())}
     # What was asked for classes does not hold here.

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from eegfm.errors import SplitError
-from eegfm.evaluation.answers import Answers, ClassAnswers, NumberAnswers
+from eegfm.evaluation.answers import ClassAnswers, NumberAnswers, Scored
 from eegfm.evaluation.linear import Ints
 from eegfm.evaluation.tasks import ProbedTask
 from eegfm.windows.runs import expand
@@ -26,7 +26,7 @@ class Trials:
 
     task: ProbedTask
     windows: pd.DataFrame
-    answers: Answers
+    answers: Scored
     names: tuple[str, ...]
     persons: Ints
     folds: Ints
@@ -52,18 +52,35 @@ def trials_of_test_persons(
     of_cut = windows[windows["cut"] == task.cut]
     column = _answer_column(of_cut, task)
     of_task = of_cut[of_cut[column].notna()]
-    unknown = sorted(set(of_task["person"]) - set(splits["person"]))
-    if unknown:
-        raise SplitError(f"{len(unknown)} persons have windows but no split (first: {unknown[0]}); split again")
     tested = splits[(splits["split"] == "test") & (splits["corpus"] == task.corpus)]
-    kept = expand(usable(of_task.merge(tested[["person", "identity", "fold"]], on="person")))
-    kept = kept.sort_values(["identity", "person", "recording_id", "start"], ignore_index=True)
+    kept = windows_of(of_task, splits, tested, usable)
     names, persons = np.unique(kept["identity"].to_numpy(dtype=str), return_inverse=True)
     _refuse_few_persons(task, len(names), len(kept), of_task)
     answers = _classes(task, of_task, kept) if column == "label" else _numbers(task, kept, persons)
     _refuse_empty_fold(task, kept, tested)
     folds = np.unique(kept["fold"].to_numpy(), return_inverse=True)[1]
     return Trials(task, kept, answers, tuple(map(str, names)), persons, folds)
+
+
+def windows_of(
+    runs: pd.DataFrame, splits: pd.DataFrame, tested: pd.DataFrame, usable: Callable[[pd.DataFrame], pd.DataFrame]
+) -> pd.DataFrame:
+    """Windows of the tested persons with their identities and folds, in a fixed order.
+
+    Args:
+        runs: Runs of windows.
+        splits: One row per person.
+        tested: The rows of the tested persons.
+        usable: Function that leaves out windows that cannot be encoded.
+
+    Raises:
+        SplitError: A person has no split.
+    """
+    unknown = sorted(set(runs["person"]) - set(splits["person"]))
+    if unknown:
+        raise SplitError(f"{len(unknown)} persons have windows but no split (first: {unknown[0]}); split again")
+    found = expand(usable(runs.merge(tested[["person", "identity", "fold"]], on="person")))
+    return found.sort_values(["identity", "person", "recording_id", "start"], ignore_index=True)
 
 
 def _answer_column(of_cut: pd.DataFrame, task: ProbedTask) -> str:

@@ -8,7 +8,14 @@ import pandas as pd
 from eegfm.evaluation.summary import OF_MEANS
 
 _KINDS = ("pretrained", "untrained", "band_power")
-_NAMES = {"balanced_accuracy": "balanced accuracy", "r2": "R2", "pearson": "Pearson r", "nrmse": "nRMSE", "mae": "MAE"}
+_NAMES = {
+    "balanced_accuracy": "balanced accuracy",
+    "top1": "top-1",
+    "r2": "R2",
+    "pearson": "Pearson r",
+    "nrmse": "nRMSE",
+    "mae": "MAE",
+}
 
 
 def probe_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:

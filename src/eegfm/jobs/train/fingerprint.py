@@ -18,8 +18,8 @@ PRETRAIN = "eegfm.jobs.train.pretrain"
 LOGS = tuple(
     f"training.logs.{name}"
     for name in (
-        *("averages", "gradients", "history", "images", "loggers", "names", "pace", "pending", "progress_lines"),
-        *("reconstructions", "throughput", "training_log"),
+        *("averages", "gradients", "history", "images", "loggers", "measures", "names", "pace", "pending"),
+        *("progress_lines", "reconstructions", "throughput", "training_log"),
     )
 )
 NO_WEIGHTS = (
@@ -33,6 +33,7 @@ NO_WEIGHTS = (
     *("json_text", "normalizations.said", "printable", "safetensors_header", "stated_spec"),
     # These watch, compare and refuse.
     *("training.bfloat16", "training.loading.verify", "training.phases", "training.schedules.length"),
+    *("metrics.groups", "metrics.moments", "metrics.spread"),
     *("progress", *LOGS, "inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
     *("jobs.train.held_out", "training.state", "jobs.train.resume", "jobs.train.runs", "overwrite"),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),

@@ -155,8 +155,9 @@ def run_metrics(module: PretrainModule, fitted: Fitted) -> dict[str, float]:
     metrics = {f"train_{name}": float(last[name].mean()) for name in ("loss", "r2") if name in last}
     validated = history[history["val_loss"].notna() & (history["step"] <= published.step)]
     if len(validated):
-        names = [name for name in history.columns if name.startswith("val_")]
-        metrics |= {name: float(validated[name].iloc[-1]) for name in names}
+        # A measure of features that are not finite is missing.
+        last_validated = validated.iloc[-1].dropna()
+        metrics |= {str(name): float(v) for name, v in last_validated.items() if str(name).startswith("val_")}
         metrics |= {"best_val_loss": fitted.best.loss, "best_step": fitted.best.step}
     backbone = module.objective.backbone
     metrics |= {

@@ -51,6 +51,11 @@ class Contrastive(PairObjective):
             return self.config.temperature
         return 1 / self.log_sharpness.exp().clamp_max(_MAX_SHARPNESS)
 
+    @property
+    def encodes_untouched(self) -> bool:
+        """See the base class; patches may be hidden."""
+        return super().encodes_untouched and self.hidden_token is None
+
     def compute(self, batch: StoredBatch, context: Context) -> LossOutput:
         """Compute the loss; see the base class.
 

@@ -46,6 +46,11 @@ class PairObjective(Objective):
         super().__init__(config, backbone)
         self.projection = new_projection(config.projection, backbone.encoder.d_model)
 
+    @property
+    def encodes_untouched(self) -> bool:
+        """See the base class."""
+        return not len(self.augmentations.members)
+
     def embed(self, batch: StoredBatch, context: Context) -> Embedded:
         """Encode and project the windows of a batch."""
         assert "pairs" in batch, "the plan draws pairs for this objective"

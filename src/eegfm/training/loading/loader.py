@@ -194,7 +194,8 @@ def gather(
     if draw.likeness is not None:
         alike = draw.likeness
         block = None if alike.block is None else torch.from_numpy(alike.block)
-        batch["pairs"] = Pairs(torch.from_numpy(alike.group), torch.from_numpy(alike.place), alike.reach, block)
+        columns = torch.from_numpy(alike.group), torch.from_numpy(alike.place)
+        batch["pairs"] = Pairs(*columns, alike.reach, block, alike.pairing)
     return batch
 
 

@@ -16,6 +16,10 @@ class History:
         """Add values to the row of a step, counted in finished optimizer steps."""
         self._rows.setdefault(step, {}).update(values)
 
+    def first(self, name: str) -> float | None:
+        """The first value of a column; None where there is none."""
+        return next((values[name] for _, values in sorted(self._rows.items()) if name in values), None)
+
     def table(self) -> pd.DataFrame:
         """Columns step, loss, val_loss, lr and whatever else was recorded; NaN where a step lacks a value."""
         rows = [{"step": step, **values} for step, values in sorted(self._rows.items())]

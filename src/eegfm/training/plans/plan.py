@@ -22,17 +22,19 @@ class Likeness:
         place: (W,) where in its group each window lies: the moment, 0, the first sample.
         reach: Largest distance of two windows that are alike.
         block: (W,) number of the block of each window, outside of which it has no negatives; None where there are none.
+        pairing: Name of the pairing, for measures.
     """
 
     group: NDArray[np.int64]
     place: NDArray[np.int64]
     reach: int
     block: NDArray[np.int64] | None = None
+    pairing: str = ""
 
     def of(self, windows: NDArray[np.int64]) -> "Likeness":
         """The likeness of chosen windows, in their order."""
         block = None if self.block is None else self.block[windows]
-        return Likeness(self.group[windows], self.place[windows], self.reach, block)
+        return Likeness(self.group[windows], self.place[windows], self.reach, block, self.pairing)
 
 
 @dataclass(frozen=True)

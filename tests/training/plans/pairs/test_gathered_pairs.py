@@ -203,6 +203,7 @@ def test_every_window_is_the_named_one_and_pairs_belong_together(
     found = list(check(mixture(seed), stores, pairing))
     assert len({(batch["corpus"], batch["montage"]) for batch in found}) > 1
     assert len(found) > 5
+    assert {batch["pairs"].pairing for batch in found} == {pairing.name}
 
 
 @pytest.mark.parametrize("pairing", [pairing for pairing in KINDS if pairing.name != "views"], ids=lambda p: p.name)

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,8 @@ class Kind(ABC):
         usable, rate_hz = stratum.only(~for_nothing), store.rate_hz
         left_out = {name: int(which.sum()) for name, which in unusable.items()}
         counts = {"n_windows": len(stratum), **left_out}
-        matching, likeness = self.matching(usable, rate_hz), self.likeness(usable, rate_hz)
+        matching = self.matching(usable, rate_hz)
+        likeness = replace(self.likeness(usable, rate_hz), pairing=self.config.name)
         return MatchedPairs(usable, matching, likeness, batching, counts)
 
     def unusable(self, stratum: Stratum) -> Mapping[str, NDArray[np.bool_]]:

@@ -88,7 +88,7 @@ class RecordingBatches:
         assert batching.n_pairs % n_moments == 0, "a batch has whole groups"
         self.stratum, self.name = stratum, stratum.name
         self._batching, self._n_moments = batching, n_moments
-        self._likeness = Likeness(stratum.recording, stratum.start, gap[1], stratum.recording)
+        self._likeness = Likeness(stratum.recording, stratum.start, gap[1], stratum.recording, "within_recording")
         segments = stratum.segments()
         self._matching = NeighbourMatching(segments, stratum.start, *gap)
         recordings, self._recording = np.unique(stratum.recording, return_inverse=True)
