@@ -15,3 +15,5 @@ def test_the_encoder_is_labrams() -> None:
 def test_others_are_refused_with_what_helps(encoder: AnyEncoderConfig) -> None:
     with pytest.raises(ConfigError, match=r"choose (encoder\.name: labram|an encoder of tokens)"):
         TokenizerConfig().check_encoder(encoder)
+    with pytest.raises(ConfigError, match="start from an encoder"):
+        TokenizerConfig().check_encoder(encoder, is_of_start=True)

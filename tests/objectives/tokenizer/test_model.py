@@ -46,6 +46,15 @@ def test_first_windows_place_the_codes_whatever_else_is_drawn() -> None:
     assert first.codes(make_batch()).unique().numel() > 8
 
 
+def test_features_are_those_of_untouched_windows() -> None:
+    tokenizer, batch = placed().eval(), make_batch(seed=3)
+    assert tokenizer.encodes_untouched
+    found = tokenizer(batch, Context()).features
+    assert found is not None
+    assert torch.equal(found.features.pooled, tokenizer.backbone(batch).features.pooled)
+    assert not build(CONFIG.model_copy(update={"augment": [GainConfig()]})).encodes_untouched
+
+
 def test_without_first_windows_there_is_no_loss() -> None:
     with pytest.raises(CheckpointError, match="no codebook yet"):
         build()(make_batch(), Context())

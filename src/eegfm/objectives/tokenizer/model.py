@@ -46,6 +46,11 @@ class Tokenizer(Objective):
         assert isinstance(encoder, Labram), "others are refused"
         return encoder
 
+    @property
+    def encodes_untouched(self) -> bool:
+        """See the base class."""
+        return not len(self.augmentations.members)
+
     @torch.no_grad()
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Place the codes by k-means over the tokens of first windows."""
