@@ -39,7 +39,7 @@ class Candidate(NamedTuple):
     patch_embedding: str = "linear"
 
 
-ALL, ANY_HALF, HALF_GRID = {"name": "masked"}, {"name": "mae", "visible": "free"}, {"name": "mae"}
+ALL, ANY_HALF, HALF_GRID = {"name": "masked"}, {"name": "mae", "mask": {"name": "random"}}, {"name": "mae"}
 CANDIDATES = {
     REFERENCE: Candidate("full", ALL),
     "all_alternating": Candidate("alternating", ALL),
@@ -116,7 +116,8 @@ def trainer(candidate: str, shape: Shape, n_layers: int) -> Callable[[AbstractCo
     backbone = new_backbone(
         params.encoder, params.adapter, spec, 0, reference="as_recorded", bad_channels=params.bad_channels
     )
-    backbone.prepare = backbone.normalization.forward  # of windows in microvolts: the encoder is what is measured
+    # Of windows in microvolts: the encoder is what is measured.
+    backbone.prepare = lambda batch, change=None: backbone.normalization(batch)
     if embeds_all:  # masked patches too, which are dropped then
         backbone.encoder.tokenize_visible = MethodType(lambda encoder, of, _: encoder.tokenize(of), backbone.encoder)
     objective = build_seeded(params.objective, 0, backbone)

@@ -152,7 +152,7 @@ def test_a_raw_file_that_changed(run: Run, data: Path) -> None:
     assert "tuh: 6 files, 1 to convert" in done.log
     for chosen in ({"tags": ["pretrain"]}, {"node_names": ["mix_corpora"]}, {"from_nodes": ["mix_corpora"]}):
         line = refused(data, **chosen)
-        assert "tuh.windows" in line
+        assert "tuh.window" in line
         assert "made from another tuh.recordings" in line
         assert "kedro run --pipelines=mix --env" in line
 

@@ -264,7 +264,7 @@ def test_objectives_learn_eight_windows_through_it(member: type[Buildable]) -> N
     config = member(**{key: value for key, value in choices.items() if key in member.model_fields})
     encoder = PatchTransformerConfig(d_model=32, head_size=16, n_layers=2)
     backbone = new_backbone(encoder, config, spec, 0, reference="as_recorded", bad_channels="mask")
-    backbone.prepare = lambda batch: backbone.normalization(backbone.adapter(batch))
+    backbone.prepare = lambda batch, change=None: backbone.normalization(backbone.adapter(batch))
     objective = build_seeded(MaskedConfig(), 0, backbone)
     batches = [make_batch(19, 2, 4), make_batch(21, 2, 4)]
     time_s = torch.arange(200) / 100.0

@@ -3,7 +3,6 @@
 import cmath
 import itertools
 import math
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from contracts.encoder_cases import MONTAGES, RATE_HZ, make_batch, noise, spec_of
-from contracts.test_waiting import META, Waits
+from contracts.test_waiting import META, Waits, stand_in_for_a_gpu
 from eegfm.augmentations.base import Augmentation
 from eegfm.augmentations.chain import Augmentations
 from eegfm.augmentations.config import (
@@ -309,7 +308,7 @@ def test_low_precision_is_computed_in_float32(augmentation: Augmentation) -> Non
 
 
 def test_nothing_waits_for_the_device(augmentation: Augmentation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    stand_in_for_a_gpu(monkeypatch)
     for batch in (windows(), with_absent(windows())):
         on_device: Any = {name: v.to(META) if isinstance(v, Tensor) else v for name, v in batch.items()}
         on_device["signal"].requires_grad_()

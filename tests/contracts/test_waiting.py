@@ -184,6 +184,10 @@ def waits_of(objective: Objective, batch: StoredBatch) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def a_device_without_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in_for_a_gpu(monkeypatch)
+
+
+def stand_in_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """This device knows no autocast; what is switched off is off anyway. Memory is pinned by its name."""
 
     def pinned(tensor: Tensor) -> Tensor:

@@ -36,14 +36,15 @@ def test_what_is_not_on_the_menu_is_refused(values: dict[str, Any], word: str) -
 
 def test_pairs_for_all_corpora_or_by_corpus() -> None:
     def given(pairs: Any) -> Any:
-        return PretrainParams(n_steps=1, pairs=pairs).chosen_pairs
+        return PretrainParams(n_steps=1, objective={"name": "contrastive"}, pairs=pairs).chosen_pairs
 
     views, within = ViewPairs(), WithinRecordingPairs(moments=4)
     assert given({"name": "views"}) == given([{"name": "views"}]) == given(views) == (views,)
     listed = {"hbn": [{"name": "views"}, {"name": "within_recording", "moments": 4}], "tuh": {"name": "views"}}
     assert given(listed) == {"hbn": (views, within), "tuh": (views,)}
-    assert given(None) is None
-    params = PretrainParams(n_steps=1, pairs=listed)
+    assert PretrainParams(n_steps=1).chosen_pairs is None
+    assert given(None) == (views,), "the objective's own"
+    params = PretrainParams(n_steps=1, objective={"name": "contrastive"}, pairs=listed)
     assert PretrainParams.model_validate(params.model_dump(mode="json")) == params
     assert params.identity()["pairs"]["hbn"][1]["moments"] == 4
     for wrong in ([], {}, {"hbn": []}, {"hbn": {"moments": 4}}, {"name": "views", "hbn": {"name": "views"}}):

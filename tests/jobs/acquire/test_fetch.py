@@ -469,7 +469,7 @@ def test_key_that_leads_out_of_the_folder_is_refused(server: S3Server, raw: Path
 
 
 CONF = """
-corpora: {{pretrain: [mine], probe: ""}}
+corpora: {{pretrain: [mine], probe: []}}
 mix: {{weights: {{mine: 1.0}}}}
 mine:
   acquire:

@@ -175,20 +175,11 @@ def _hands_on(node: ast.stmt) -> bool:
     )
 
 
-MEASURED = {"nn.unit_length"}
-"""Modules that these trainings import for measures only; other objectives train with them."""
-
-
 def _decides(name: str) -> bool:
     """Whether a module that a training imports decides its weights; what does not is named one by one."""
     is_config = name.startswith("encoders.") and name.endswith(".config")
-    is_named = name in NO_WEIGHTS or name in MEASURED or name.startswith("splits")
+    is_named = name in NO_WEIGHTS or name.startswith("splits")
     return not (is_named or is_config or _says_nothing(name))
-
-
-def test_what_only_measures_need_here_counts_where_it_is_trained_with() -> None:
-    found = module_hashes("eegfm.objectives.contrastive.model", without=fingerprint.NO_WEIGHTS)
-    assert set(found) >= MEASURED
 
 
 def _own_config(params: PretrainParams) -> str:

@@ -69,7 +69,7 @@ def test_targets_have_the_channels(member: type[JepaConfig] | type[SmartConfig])
 
 def test_a_window_of_one_token_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     grids = "eegfm.objectives.patches.grids.TokenGrids.longest"
-    one = next(iter(build(SmartConfig()).grids.longest(whole_patches=False)))
-    monkeypatch.setattr(grids, lambda self, whole_patches: [type(one)(1, 1, one.places)])
+    one = next(iter(build(SmartConfig()).grids.longest(whole_patches=False).values()))
+    monkeypatch.setattr(grids, lambda self, whole_patches: {"m": type(one)(1, 1, one.places)})
     with pytest.raises(ConfigError, match="hides some of the tokens of a window, but there is 1"):
         build(SmartConfig())
