@@ -89,6 +89,11 @@ class Encoder(nn.Module, ABC):
         for montage, n_samples in spec.n_samples.items():
             self.check_length(n_samples, montage)
 
+    @property
+    def has_rows(self) -> bool:
+        """True if features have a row for each channel or group of channels, False if one for the whole window."""
+        return self.traits.output == "tokens"
+
     @abstractmethod
     def tokenize(self, batch: WindowBatch) -> Tokens:
         """Cut (B, C, T) windows into patches and embed each: on its own, unless ``leaks`` names a choice."""

@@ -47,6 +47,11 @@ class Labram(Encoder):
         self.places = LabramPlaces(config, spec)
         self.transformer = LabramTransformer(config)
 
+    @property
+    def has_rows(self) -> bool:
+        """See the base class; the [CLS] token summarises whole windows."""
+        return super().has_rows and self.config.summary == "mean"
+
     def tokenize(self, batch: WindowBatch) -> Tokens:
         """Embed each patch, and its place; see the base class."""
         return self._tokens(batch)

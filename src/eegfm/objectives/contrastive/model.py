@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from eegfm.batch import StoredBatch
+from eegfm.batch import StoredBatch, WindowBatch
 from eegfm.encoders.base import Encoded
 from eegfm.inference.backbone import Backbone
 from eegfm.losses.contrast import Contrast, info_nce, supervised_contrast
@@ -75,15 +75,14 @@ class Contrastive(PairObjective):
             logs["temperature"] = torch.as_tensor(self.temperature).detach()
         return LossOutput(found.loss, logs, embedded.own)
 
-    def encode(self, batch: StoredBatch, context: Context) -> Encoded:
+    def encode(self, windows: WindowBatch, context: Context) -> Encoded:
         """Encode the windows of this rank, each without the patches that only its partner is shown."""
-        windows = self.windows(batch, context)
         if self.hidden_token is None:
             return self.encoder.encode_with_features(windows)
         assert self.config.complementary_ratio is not None
         tokens = self.encoder.tokenize(windows)
         n_windows, n_tokens, _ = tokens.content.shape
-        drawn = context.window_draws(VIEWS, batch["corpus"], n_windows).uniform(n_tokens)[: n_windows // 2]
+        drawn = context.window_draws(VIEWS, windows["corpus"], n_windows).uniform(n_tokens)[: n_windows // 2]
         n_shown = min(max(round(self.config.complementary_ratio * n_tokens), 1), n_tokens - 1)
         is_shown = drawn.argsort(dim=1).argsort(dim=1) < n_shown
         hidden = sent(torch.cat([~is_shown, is_shown]), tokens.content.device).unsqueeze(-1)

@@ -2,6 +2,8 @@
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from eegfm.config import Count, StrictModel
 from eegfm.objectives.base_config import ObjectiveConfig
 
@@ -10,21 +12,24 @@ class ProjectionConfig(StrictModel):
     """Network between the features of a window and the space where windows are compared; it is thrown away later.
 
     Args:
+        sites: Places on the scalp, learned, around which the features of channels are averaged; the averages go side by
+            side. 0 is the mean over all channels. Encoders with one row for the whole window need none.
         hidden: Width of its hidden layer; SimCLR (arXiv 2002.05709, section 4.2) found that it helps.
         out: Width of the space.
         norm: Norm of the hidden layer. ``batch`` counts over the windows of all ranks together.
     """
 
+    sites: int = Field(default=8, ge=0, le=256)
     hidden: Count = 512
     out: Count = 128
     norm: Literal["layer", "batch", "none"] = "layer"
 
 
 class PairObjectiveConfig(ObjectiveConfig):
-    """Train on pairs of windows, by one vector for each window: the mean of its features over its channels.
+    """Train on pairs of windows, by one vector for each window.
 
     Args:
-        projection: Network behind this vector.
+        projection: From the features of a window to this vector.
     """
 
     needs_tokens: ClassVar[bool] = False

@@ -1,32 +1,32 @@
 """Base of the objectives that compare the windows of a micro-batch with each other.
 
-Shapes: B windows of all ranks, b those of this rank, D width of features, K width of the projection.
+Shapes: B windows of all ranks, K width of the projection.
 """
 
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from eegfm.batch import Pairs, StoredBatch
+from eegfm.batch import Pairs, StoredBatch, WindowBatch
 from eegfm.encoders.base import Encoded
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import Context
 from eegfm.nn.gather import of_all_ranks
 from eegfm.objectives.base import Objective
-from eegfm.objectives.pairs.config import PairObjectiveConfig, ProjectionConfig
+from eegfm.objectives.pairs.config import PairObjectiveConfig
+from eegfm.objectives.pairs.pooling import new_pooling
+from eegfm.objectives.pairs.projection import Projection
 
 
 class Embedded(NamedTuple):
     """A micro-batch of pairs in the space where windows are compared.
 
     Args:
-        features: (B, D) pooled features of the windows of all ranks.
-        projected: (B, K) their projections.
+        projected: (B, K) projections of the windows of all ranks.
         pairs: Which windows belong together, of all ranks.
         own: What the encoder gave for the windows of this rank.
     """
 
-    features: Tensor
     projected: Tensor
     pairs: Pairs
     own: Encoded
@@ -44,7 +44,8 @@ class PairObjective(Objective):
 
     def __init__(self, config: PairObjectiveConfig, backbone: Backbone) -> None:
         super().__init__(config, backbone)
-        self.projection = new_projection(config.projection, backbone.encoder.d_model)
+        self.pooling = new_pooling(config.projection.sites, backbone.encoder)
+        self.projection = Projection(config.projection, self.pooling.n_values)
 
     @property
     def encodes_untouched(self) -> bool:
@@ -54,13 +55,14 @@ class PairObjective(Objective):
     def embed(self, batch: StoredBatch, context: Context) -> Embedded:
         """Encode and project the windows of a batch."""
         assert "pairs" in batch, "the plan draws pairs for this objective"
-        encoded = self.encode(batch, context)
-        features = of_all_ranks(encoded.features.pooled, context)
-        return Embedded(features, self.projection(features), pairs_of_all_ranks(batch["pairs"], context), encoded)
+        windows = self.windows(batch, context)
+        encoded = self.encode(windows, context)
+        projected = self.projection(of_all_ranks(self.pooling(encoded.features, windows), context))
+        return Embedded(projected, pairs_of_all_ranks(batch["pairs"], context), encoded)
 
-    def encode(self, batch: StoredBatch, context: Context) -> Encoded:
+    def encode(self, windows: WindowBatch, context: Context) -> Encoded:
         """Encode the windows of this rank."""
-        return self.encoder.encode_with_features(self.windows(batch, context))
+        return self.encoder.encode_with_features(windows)
 
 
 def pairs_of_all_ranks(pairs: Pairs, context: Context) -> Pairs:
@@ -68,14 +70,3 @@ def pairs_of_all_ranks(pairs: Pairs, context: Context) -> Pairs:
     group, place = (of_all_ranks(column, context) for column in (pairs.group, pairs.place))
     block = None if pairs.block is None else of_all_ranks(pairs.block, context)
     return pairs._replace(group=group, place=place, block=block)
-
-
-def new_projection(config: ProjectionConfig, d_features: int) -> nn.Module:
-    """Build a network of one hidden layer, from (B, D) features to (B, K)."""
-    norms: dict[str, nn.Module] = {
-        "layer": nn.LayerNorm(config.hidden),
-        "batch": nn.BatchNorm1d(config.hidden),
-        "none": nn.Identity(),
-    }
-    first, last = nn.Linear(d_features, config.hidden), nn.Linear(config.hidden, config.out)
-    return nn.Sequential(first, norms[config.norm], nn.GELU(), last)
