@@ -294,7 +294,11 @@ def test_every_shared_parameter_of_the_configuration_has_a_type(parameters: dict
         (
             {"hbn": [{"name": "views"}, {"name": "condition"}], "tuh": {"name": "views"}},
             "parameter pretrain: pairs condition are of cut 'eyes', which the mixture lacks: it holds pretrain; add "
-            "eyes to mix.cuts",
+            "eyes to mix.cuts, leave mix.cuts out",
+        ),
+        (
+            {"hbn": {"name": "views"}, "tuh": {"name": "views"}, "thu": {"name": "views"}},
+            "parameter pretrain: pairs.thu names no corpus; known: hbn, tuh; did you mean tuh?",
         ),
         (
             {"hbn": {"name": "views"}, "tuh": {"name": "condition"}},
@@ -309,7 +313,7 @@ def test_every_shared_parameter_of_the_configuration_has_a_type(parameters: dict
     ],
 )
 def test_pairs_are_checked_before_a_run(parameters: dict[str, Any], pairs: object, expected: str) -> None:
-    parameters = put(parameters, "pretrain.objective", {"name": "contrastive"})
+    parameters = put(put(parameters, "pretrain.objective", {"name": "contrastive"}), "mix.cuts", [])
     found = message(put(parameters, "pretrain.pairs", pairs))
     assert found.startswith(expected), found
     with_eyes = put(put(parameters, "mix.cuts", ["eyes"]), "pretrain.pairs", {"name": "views"})
