@@ -47,6 +47,8 @@ def test_pairs_for_all_corpora_or_by_corpus() -> None:
     params = PretrainParams(n_steps=1, objective={"name": "contrastive"}, pairs=listed)
     assert PretrainParams.model_validate(params.model_dump(mode="json")) == params
     assert params.identity()["pairs"]["hbn"][1]["moments"] == 4
+    with pytest.raises(ValidationError, match=r"of hbn, tuh; to replace those of a file, give a list: \[\{name: views"):
+        given({**listed, "name": "views"})
     for wrong in ([], {}, {"hbn": []}, {"hbn": {"moments": 4}}, {"name": "views", "hbn": {"name": "views"}}):
         with pytest.raises(ValidationError):
             given(wrong)

@@ -132,7 +132,19 @@ def _listed(value: Any) -> Any:
     """One pairing may stand without a list."""
     if isinstance(value, str):
         raise ValueError(f"is {value!r}; give options with a name, such as {{name: {value}}}")
+    if isinstance(value, Mapping):
+        corpora = [name for name, inner in value.items() if _is_pairing(inner)]
+        if corpora:
+            raise ValueError(
+                f"holds pairing {value['name']} for all corpora beside pairings of {', '.join(corpora)}; to replace "
+                f"those of a file, give a list: [{{name: {value['name']}}}]"
+            )
     return (value,) if isinstance(value, Mapping | StrictModel) else value
+
+
+def _is_pairing(value: Any) -> bool:
+    first = value[0] if isinstance(value, list | tuple) and value else value
+    return isinstance(first, Mapping | StrictModel)
 
 
 def _is_by_corpus(value: Any) -> str:
