@@ -22,7 +22,7 @@ from eegfm.normalizations.config import NormalizationConfig
 from eegfm.project.config_loader import merged
 from eegfm.project.corpus_params import CorpusParams
 from eegfm.project.parameters import check_parameters, with_defaults
-from eegfm.project.phase_blocks import with_starts
+from eegfm.project.phase_blocks import with_cuts, with_starts, without_unlisted
 from eegfm.splits.config import SplitParams
 from eegfm.training.blocks import FreezeRule, LoadParams
 from eegfm.training.config import PretrainParams
@@ -217,7 +217,9 @@ def test_the_examples_of_training_can_be_added_to_the_base() -> None:
         assert set(block) <= {"phases", "pretrain", "adapt"}
         length = {} if "n_epochs" in block.get("adapt", {}) else {"n_steps": 9}
         two_phases = {"phases": ["pretrain", "adapt"], "adapt": length} if "adapt" in block else {}
-        check_parameters(with_starts(with_defaults(merged(merged(base, two_phases), block)), merged))
+        later = merged(two_phases, block)
+        whole = merged(without_unlisted(base, later), later)
+        check_parameters(with_cuts(with_starts(with_defaults(whole), merged)))
 
 
 def test_starting_and_freezing_are_documented_with_every_parameter() -> None:
