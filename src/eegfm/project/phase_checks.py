@@ -1,6 +1,7 @@
 """Check the blocks of the phases against each other, the mixture and the corpora."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from eegfm.errors import ConfigError
@@ -30,20 +31,26 @@ def check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles: 
     refuse_other_than_start(phases, params)
     if any(phase.needs_tokenizer for phase in phases):
         params[TOKENIZER] = checked(TokenizerParams, parameters.get(TOKENIZER, {}), TOKENIZER)
-    for key, one in params.items():
-        try:
-            one.schedule.check_corpora(roles.pretrain)
-        except ConfigError as error:
-            raise ConfigError(f"parameter {key}: {error}") from error
     mix = checked(MixtureParams, parameters.get("mix", {}), "mix")
     names = [phase.name for phase in phases]
     for key, one in params.items():
+        with _named(key):
+            one.schedule.check_corpora(roles.pretrain)
+    for key, one in params.items():
         _check_heads(key, one, mix)
-        try:
+        with _named(key, _without(key, names)):
             _check_pairs(parameters, one, mix, roles, corpora)
+        with _named(key):
             _check_batch(one, mix, roles)
-        except ConfigError as error:
-            raise ConfigError(f"parameter {key}: {error}{_without(key, names)}") from error
+
+
+@contextmanager
+def _named(key: str, advice: str = "") -> Iterator[None]:
+    """Say of which block an error is, and what to do."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"parameter {key}: {error}{advice}") from error
 
 
 def _without(key: str, names: Sequence[str]) -> str:
