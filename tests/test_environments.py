@@ -15,7 +15,7 @@ from eegfm.pipeline_registry import DEFAULT_ROLES, register_pipelines
 from kedro_project import PROJECT_ROOT, environments
 from notebook_cells import run_cells
 from own_experiment import write_experiment
-from tiny_folders import FOLDERS, PAIRS, SIMULATED, TINY, TINY_CONTRAST
+from tiny_folders import FOLDERS, MOMENTS, PAIRS, SIMULATED, TINY, TINY_CONTRAST, TINY_TOKENIZER
 
 OWN = "experiments/mine"
 ALL = os.environ.get("EEGFM_ENVIRONMENTS") == "all"
@@ -96,12 +96,19 @@ def test_report_and_notebook_work_in(env: str, project: Path, folders: dict[str,
             params[corpus] = {**TINY[corpus], **SIMULATED[corpus]}
     if "contrast" in phases_of(project, env):
         params["contrast"] = {**TINY_CONTRAST, "pairs": {name: PAIRS[name] for name in corpora}}
+    if "kind: retrieval" in text:  # tiny movies have few moments
+        params["probe"] = {**TINY["probe"], "tasks": ["eyes", {**MOMENTS, "candidates": 4}]}
+    needs_tokenizer = "target: codes" in text
+    if needs_tokenizer:
+        params["tokenizer"] = TINY_TOKENIZER
     params["data"] = str(tmp_path / "data")
 
     def session() -> KedroSession:
         bootstrap_project(PROJECT_ROOT)
         return KedroSession.create(project, env=env, conf_source=str(conf), runtime_params=params)
 
+    if needs_tokenizer:
+        session().run(pipeline_names=["tokenizer"])
     session().run()
     page = tmp_path / "data/08_reporting/report.html"
     text = page.read_text(encoding="utf-8")

@@ -32,6 +32,11 @@ PAIRS: dict[str, Any] = {
 }
 """By corpus, the pairs of ``TINY_CONTRAST``, as many as these recordings have."""
 TINY_CONTRAST: dict[str, Any] = {"n_steps": 2, "batch_size": 20, "n_validation_windows": 20, "progress_bar": False}
+MOMENTS = {"name": "movie_moments", "kind": "retrieval", "cut": "movies"}
+TINY_TOKENIZER: dict[str, Any] = {
+    "encoder": {"n_layers": 1}, "objective": {"n_codes": 16, "d_code": 8},
+    "n_steps": 2, "batch_size": 10, "n_validation_windows": 10, "progress_bar": False,
+}  # fmt: skip
 SIMULATED: dict[str, Any] = {
     "tuh": {"acquire": {"source": {"name": "simulated_tuh", "n_subjects": 6, "duration_s": 20}}},
     "hbn": {
