@@ -22,7 +22,7 @@ from eegfm.normalizations.config import NormalizationConfig
 from eegfm.project.config_loader import merged
 from eegfm.project.corpus_params import CorpusParams
 from eegfm.project.parameters import check_parameters, with_defaults
-from eegfm.project.phase_blocks import with_starts
+from eegfm.project.phase_blocks import with_cuts, with_starts, without_unlisted
 from eegfm.splits.config import SplitParams
 from eegfm.training.blocks import FreezeRule, LoadParams
 from eegfm.training.config import PretrainParams
@@ -196,8 +196,7 @@ def test_the_example_of_windows_is_valid() -> None:
     text = (PROJECT_ROOT / "docs" / "windows.md").read_text(encoding="utf-8")
     block, pairs = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     assert len(WindowParams.model_validate(block["hbn"]["window"]).cuts) == 3
-    assert MixtureParams.model_validate(pairs["mix"]).cuts == ("movies", "eyes")
-    assert set(PretrainParams.model_validate({"n_steps": 1, **pairs["pretrain"]}).chosen_pairs or ()) == {"hbn", "tuh"}
+    assert set(PretrainParams.model_validate({"n_steps": 1, **pairs["contrast"]}).chosen_pairs or ()) == {"hbn", "tuh"}
 
 
 def test_pairings_are_documented_with_every_parameter() -> None:
@@ -217,7 +216,9 @@ def test_the_examples_of_training_can_be_added_to_the_base() -> None:
         assert set(block) <= {"phases", "pretrain", "adapt"}
         length = {} if "n_epochs" in block.get("adapt", {}) else {"n_steps": 9}
         two_phases = {"phases": ["pretrain", "adapt"], "adapt": length} if "adapt" in block else {}
-        check_parameters(with_starts(with_defaults(merged(merged(base, two_phases), block)), merged))
+        later = merged(two_phases, block)
+        whole = merged(without_unlisted(base, later), later)
+        check_parameters(with_cuts(with_starts(with_defaults(whole), merged)))
 
 
 def test_starting_and_freezing_are_documented_with_every_parameter() -> None:

@@ -15,7 +15,7 @@ from eegfm.pipeline_registry import DEFAULT_ROLES, register_pipelines
 from kedro_project import PROJECT_ROOT, environments
 from notebook_cells import run_cells
 from own_experiment import write_experiment
-from tiny_folders import FOLDERS, SIMULATED, TINY
+from tiny_folders import FOLDERS, MOMENTS, PAIRS, SIMULATED, TINY, TINY_CONTRAST, TINY_TOKENIZER
 
 OWN = "experiments/mine"
 ALL = os.environ.get("EEGFM_ENVIRONMENTS") == "all"
@@ -49,6 +49,13 @@ def corpora_of(project: Path, env: str) -> set[str]:
     return {*roles["pretrain"], *roles["probe"]}
 
 
+def phases_of(project: Path, env: str) -> list[str]:
+    """Phases that an environment lists, read by no code of the project."""
+    files = [project / "conf" / name / "parameters.yml" for name in (env, "base")]
+    lists: list[list[str] | None] = [yaml.safe_load(file.read_text()).get("phases") for file in files]
+    return next(found for found in lists if found)
+
+
 @pytest.mark.filterwarnings("ignore")  # those of kedro-viz and of what it is built on
 @pytest.mark.parametrize("env", [*environments(), OWN])
 def test_lineage_without_hooks_shows_the_corpora_of(env: str, project: Path, folders: dict[str, Path]) -> None:
@@ -59,6 +66,7 @@ def test_lineage_without_hooks_shows_the_corpora_of(env: str, project: Path, fol
     corpora = corpora_of(project, env)
     for name in ("__default__", "ingest"):
         assert {node.namespace for node in pipelines[name].nodes} - {None} == corpora
+    assert {*phases_of(project, env)} == {"pretrain", "contrast", "adapt"} & pipelines.keys()
     assert ("probe" in pipelines) == (env not in (OWN, "experiments/eegmat", "experiments/guineabissau"))
     if env == "experiments/eegmmidb":
         assert str(catalog["eegmmidb.raw"]._describe()["path"]) == str(folders["EEGMMIDB_ROOT"])
@@ -86,12 +94,21 @@ def test_report_and_notebook_work_in(env: str, project: Path, folders: dict[str,
     for corpus in corpora & SIMULATED.keys():
         if f"{corpus}.raw_folder" not in text:
             params[corpus] = {**TINY[corpus], **SIMULATED[corpus]}
+    if "contrast" in phases_of(project, env):
+        params["contrast"] = {**TINY_CONTRAST, "pairs": {name: PAIRS[name] for name in corpora}}
+    if "kind: retrieval" in text:  # tiny movies have few moments
+        params["probe"] = {**TINY["probe"], "tasks": ["eyes", {**MOMENTS, "candidates": 4}]}
+    needs_tokenizer = "target: codes" in text
+    if needs_tokenizer:
+        params["tokenizer"] = TINY_TOKENIZER
     params["data"] = str(tmp_path / "data")
 
     def session() -> KedroSession:
         bootstrap_project(PROJECT_ROOT)
         return KedroSession.create(project, env=env, conf_source=str(conf), runtime_params=params)
 
+    if needs_tokenizer:
+        session().run(pipeline_names=["tokenizer"])
     session().run()
     page = tmp_path / "data/08_reporting/report.html"
     text = page.read_text(encoding="utf-8")

@@ -24,10 +24,23 @@ TINY: dict[str, Any] = {
     "probe": {"n_untrained": 1, "n_bootstrap": 100, "lambdas": [1.0]},
     "split": {"validation_ratio": 0.4, "folds": "leave_one_person_out"},
 }  # fmt: skip
+_WITHIN = {"name": "within_recording", "cut": "moments"}
+PAIRS: dict[str, Any] = {
+    "tuh": {**_WITHIN, "moments": 3},
+    "hbn": [{**_WITHIN, "moments": 7}, {"name": "movie_moment"}, {"name": "condition"}],
+    "guineabissau": {**_WITHIN, "moments": 5},
+}
+"""By corpus, the pairs of ``TINY_CONTRAST``, as many as these recordings have."""
+TINY_CONTRAST: dict[str, Any] = {"n_steps": 2, "batch_size": 20, "n_validation_windows": 20, "progress_bar": False}
+MOMENTS = {"name": "movie_moments", "kind": "retrieval", "cut": "movies"}
+TINY_TOKENIZER: dict[str, Any] = {
+    "encoder": {"n_layers": 1}, "objective": {"n_codes": 16, "d_code": 8},
+    "n_steps": 2, "batch_size": 10, "n_validation_windows": 10, "progress_bar": False,
+}  # fmt: skip
 SIMULATED: dict[str, Any] = {
     "tuh": {"acquire": {"source": {"name": "simulated_tuh", "n_subjects": 6, "duration_s": 20}}},
     "hbn": {
-        "acquire": {"source": {"name": "simulated_hbn", "n_subjects": 8, "resting_s": 60, "ccd_s": 20, "movie_s": 10}}
+        "acquire": {"source": {"name": "simulated_hbn", "n_subjects": 8, "resting_s": 60, "ccd_s": 20, "movie_s": 40}}
     },
 }
 

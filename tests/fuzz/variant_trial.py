@@ -59,5 +59,5 @@ def _run(variant: Variant, root: Path, folder: Path, outcome: Outcome) -> None:
 
 
 def _one_line(error: Exception) -> str:
-    """A validation error is shown to the user as one line, see ``eegfm.project.parameters``; others are one already."""
+    """A validation error is shown to the user as one line, see ``eegfm.project.checked``; others are one already."""
     return str(error).replace("\n", " ") if isinstance(error, ValidationError) else str(error)

@@ -107,13 +107,13 @@ def test_an_entry_of_base_is_dropped_by_an_environment_or_the_command_line(tmp_p
     assert "hbn" not in load(tmp_path, "big", {"hbn": None})
 
 
-def loader(folder: Path, files: dict[str, str]) -> ConfigLoader:
+def loader(folder: Path, files: dict[str, str], given: dict[str, Any] | None = None) -> ConfigLoader:
     """The project's own loader over ``base`` and ``mine``."""
     for path, text in files.items():
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
     (folder / "base").mkdir(exist_ok=True)
-    return ConfigLoader(str(folder), env="mine", **CONFIG_LOADER_ARGS)
+    return ConfigLoader(str(folder), env="mine", runtime_params=given, **CONFIG_LOADER_ARGS)
 
 
 def read_all(config: ConfigLoader) -> None:
@@ -177,6 +177,50 @@ def test_blocks_that_are_left_out_have_their_defaults(tmp_path: Path) -> None:
     assert found["thu"] == {"ingest": {}}, "no corpus, and refused later"
     assert found["signal"] == found["split"] == {}
     assert not {"probe", "corpora"} & found.keys(), "these have no defaults"
+
+
+PHASES = """
+phases: [pretrain, contrast]
+pretrain: {n_steps: 10, reference: as_recorded}
+contrast: {n_steps: 5}
+"""
+
+
+@pytest.mark.parametrize(
+    ("mine", "given", "expected"),
+    [
+        ("", {}, {"pretrain", "contrast"}),
+        ("phases: [pretrain]", {}, {"pretrain"}),
+        ("", {"phases": ["pretrain"]}, {"pretrain"}),
+        ("phases: [pretrain]", {"phases": ["pretrain", "contrast"]}, {"pretrain"}),
+        ("phases: [contrast]", {}, {"contrast"}),
+        ("phases: [pretrain, adapt]\nadapt: {n_steps: 3}", {}, {"pretrain", "adapt"}),
+        ("phases: [pretrain, adapt]\nadapt: {n_steps: 3}", {"phases": ["pretrain"]}, {"pretrain"}),
+        ("phases: [pretrain]\ncontrast: {n_steps: 3}", {}, {"pretrain", "contrast"}),  # unlisted, and refused later
+        ("phases: pretrain", {}, {"pretrain", "contrast"}),  # so is what is no list
+        ("phases: []", {}, {"pretrain", "contrast"}),
+    ],
+)
+def test_a_later_list_of_phases_drops_blocks(
+    tmp_path: Path, mine: str, given: dict[str, Any], expected: set[str]
+) -> None:
+    files = {"base/parameters.yml": PHASES, "mine/parameters.yml": mine}
+    found = loader(tmp_path, files, given)["parameters"]
+    assert {"pretrain", "contrast", "adapt"} & found.keys() == expected
+
+
+def test_a_list_in_one_file_and_a_block_in_another_are_one_layer(tmp_path: Path) -> None:
+    files = {
+        "base/parameters.yml": PHASES, "mine/parameters.yml": "phases: [pretrain]",
+        "mine/parameters_a.yml": "contrast: {n_steps: 3}",
+    }  # fmt: skip
+    assert loader(tmp_path, files)["parameters"]["contrast"]["n_steps"] == 3
+
+
+def test_a_phase_starts_from_the_one_before_it_in_the_list_that_wins(tmp_path: Path) -> None:
+    adapt = "phases: [pretrain, adapt]\nadapt: {n_steps: 3}"
+    found = loader(tmp_path, {"base/parameters.yml": PHASES, "mine/parameters.yml": adapt})["parameters"]
+    assert found["adapt"] == {"n_steps": 3, "start": "previous", "reference": "as_recorded"}
 
 
 @pytest.mark.parametrize("value", [None, "", " ", True, 5, ["a"]])

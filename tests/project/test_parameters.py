@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import yaml
-from kedro.config import OmegaConfigLoader
 
 from eegfm.errors import ConfigError
 from eegfm.jobs.acquire.config import AcquireParams, FolderSource
-from eegfm.project.config_loader import merged
+from eegfm.project.config_loader import ConfigLoader, merged
 from eegfm.project.corpus_params import CorpusParams
 from eegfm.project.parameters import SHARED_PARAMETERS, check_parameters, parameter_identities, with_defaults
+from eegfm.project.phase_blocks import checked_phases, without_unlisted
 from eegfm.settings import CONFIG_LOADER_ARGS
 from eegfm.splits.config import Roles
 from kedro_project import PROJECT_ROOT
@@ -21,22 +21,27 @@ BASE = PROJECT_ROOT / "conf" / "base"
 EXPERIMENTS = PROJECT_ROOT / "conf" / "experiments"
 
 
+def in_the_files() -> dict[str, Any]:
+    """The parameters of conf/base."""
+    found: dict[str, Any] = {}
+    for path in sorted(BASE.glob("parameters*.yml")):
+        found |= yaml.safe_load(path.read_text())
+    return found
+
+
 @pytest.fixture
 def parameters() -> dict[str, Any]:
-    """The parameters of conf/base."""
-    merged: dict[str, Any] = {}
-    for path in sorted(BASE.glob("parameters*.yml")):
-        merged |= yaml.safe_load(path.read_text())
-    return merged
+    """Those of conf/base with the first of its phases."""
+    one = {"phases": ["pretrain"]}
+    return without_unlisted(in_the_files(), one) | one
 
 
 @pytest.mark.parametrize("experiment", sorted(p.name for p in EXPERIMENTS.iterdir()))
 def test_every_experiment_is_valid(experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for root in re.findall(r"\$\{env:(\w+)\}", (EXPERIMENTS / experiment / "globals.yml").read_text()):
         monkeypatch.setenv(root, "/recordings")
-    arguments = CONFIG_LOADER_ARGS | {"default_run_env": f"experiments/{experiment}"}
-    merged = OmegaConfigLoader(str(BASE.parent), **arguments)["parameters"]
-    assert check_parameters(merged).pretrain
+    found = ConfigLoader(str(BASE.parent), f"experiments/{experiment}", **CONFIG_LOADER_ARGS)["parameters"]
+    assert check_parameters(found).pretrain
 
 
 def put(parameters: dict[str, Any], key: str, value: object) -> dict[str, Any]:
@@ -163,7 +168,7 @@ def test_messages(parameters: dict[str, Any], key: str, value: object, expected:
         (
             "probe.tasks",
             ["eye"],
-            "parameter probe.tasks: hbn.window.cuts has no 'eye'; known: age, eyes, pretrain, response_time; did",
+            "parameter probe.tasks: hbn.window.cuts has no 'eye'; known: age, eyes, moments, movies, pretrain",
         ),
         (
             "probe.tasks",
@@ -186,7 +191,7 @@ def test_messages(parameters: dict[str, Any], key: str, value: object, expected:
         (
             "corpora.probe",
             ["hbn", "tuh"],
-            "parameter probe.tasks: corpora.probe names tuh, which has no cut of a task; known cuts: pretrain; add a",
+            "parameter probe.tasks: corpora.probe names tuh, which has no cut of a task; known cuts: moments",
         ),
         ("mix.labels", ["age", "age"], "parameter mix.labels: label age is listed twice; list it once"),
         (
@@ -195,7 +200,7 @@ def test_messages(parameters: dict[str, Any], key: str, value: object, expected:
             "parameter pretrain.objective.auxiliary.heads names the label 'agee', which mix.labels lacks; known: age, "
             "sex, p_factor, attention, internalizing, externalizing; did you mean age?",
         ),
-        ("mix.cut", "eyes", "parameter mix.cut: tuh.window.cuts has no 'eyes'; known: pretrain"),
+        ("mix.cut", "eyes", "parameter mix.cut: tuh.window.cuts has no 'eyes'; known: moments, pretrain"),
         (
             "pretrain.batch_size",
             7,
@@ -258,7 +263,7 @@ def test_a_dropped_cut_is_gone_and_null_for_nothing_is_refused(parameters: dict[
     )
     probed = merged(parameters, {"hbn": {"window": {"cuts": {"eyes": None}}}})
     assert message(probed) == (
-        "parameter probe.tasks: hbn.window.cuts has no 'eyes'; known: age, pretrain, response_time"
+        "parameter probe.tasks: hbn.window.cuts has no 'eyes'; known: age, moments, movies, pretrain, response_time"
     )
 
 
@@ -286,6 +291,24 @@ def test_every_shared_parameter_of_the_configuration_has_a_type(parameters: dict
 
 
 @pytest.mark.parametrize(
+    ("given", "phases", "cuts"),
+    [
+        ({}, ["pretrain", "contrast"], ["eyes", "moments", "movies"]),
+        ({"phases": ["pretrain"]}, ["pretrain"], []),
+        ({"corpora": {"pretrain": ["hbn"]}}, ["pretrain", "contrast"], ["eyes", "moments", "movies"]),
+        ({"corpora": {"pretrain": ["tuh"]}}, ["pretrain", "contrast"], ["moments"]),
+    ],
+)
+def test_the_embedded_default_has_two_phases_and_takes_fewer_phases_or_corpora(
+    given: dict[str, Any], phases: list[str], cuts: list[str]
+) -> None:
+    found = ConfigLoader(str(BASE.parent), "base", runtime_params=given, **CONFIG_LOADER_ARGS)["parameters"]
+    check_parameters(found)
+    assert [phase.name for phase in checked_phases(found)] == phases
+    assert found["mix"]["cuts"] == cuts
+
+
+@pytest.mark.parametrize(
     ("pairs", "expected"),
     [
         ({"name": "movie"}, "parameter pretrain.pairs.name: 'movie' is not known; known: movie_moment, condition, "),
@@ -294,12 +317,16 @@ def test_every_shared_parameter_of_the_configuration_has_a_type(parameters: dict
         (
             {"hbn": [{"name": "views"}, {"name": "condition"}], "tuh": {"name": "views"}},
             "parameter pretrain: pairs condition are of cut 'eyes', which the mixture lacks: it holds pretrain; add "
-            "eyes to mix.cuts",
+            "eyes to mix.cuts, leave mix.cuts out",
+        ),
+        (
+            {"hbn": {"name": "views"}, "tuh": {"name": "views"}, "thu": {"name": "views"}},
+            "parameter pretrain: pairs.thu names no corpus; known: hbn, tuh; did you mean tuh?",
         ),
         (
             {"hbn": {"name": "views"}, "tuh": {"name": "condition"}},
             "parameter pretrain: pairs condition of corpus tuh are of cut 'eyes', which tuh.window.cuts has not; "
-            "known: pretrain",
+            "known: moments, pretrain",
         ),
         (
             {"name": "within_recording"},
@@ -309,9 +336,9 @@ def test_every_shared_parameter_of_the_configuration_has_a_type(parameters: dict
     ],
 )
 def test_pairs_are_checked_before_a_run(parameters: dict[str, Any], pairs: object, expected: str) -> None:
-    parameters = put(parameters, "pretrain.objective", {"name": "contrastive"})
+    parameters = put(put(parameters, "pretrain.objective", {"name": "contrastive"}), "mix.cuts", [])
     found = message(put(parameters, "pretrain.pairs", pairs))
     assert found.startswith(expected), found
     with_eyes = put(put(parameters, "mix.cuts", ["eyes"]), "pretrain.pairs", {"name": "views"})
     assert check_parameters(with_eyes).pretrain
-    assert "mix.cuts: no corpus of corpora.pretrain has 'movies'" in message(put(parameters, "mix.cuts", ["movies"]))
+    assert "mix.cuts: no corpus of corpora.pretrain has 'movie'" in message(put(parameters, "mix.cuts", ["movie"]))

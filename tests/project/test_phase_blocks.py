@@ -9,7 +9,7 @@ import pytest
 from eegfm.errors import ConfigError
 from eegfm.project.config_loader import merged
 from eegfm.project.parameters import check_parameters, parameter_identities
-from eegfm.project.phase_blocks import checked_phases, checked_tokenizer, with_starts
+from eegfm.project.phase_blocks import checked_phases, checked_tokenizer, with_cuts, with_starts
 from kedro_project import project_session
 
 BLOCK = {"n_steps": 6, "batch_size": 10}
@@ -24,7 +24,7 @@ def parameters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def with_phases(parameters: dict[str, Any], names: list[Any], **blocks: Any) -> dict[str, Any]:
-    return with_starts({**parameters, "phases": names, **blocks}, merged)
+    return with_cuts(with_starts({**parameters, "phases": names, **blocks}, merged))
 
 
 def refused(parameters: Mapping[str, Any]) -> str:
@@ -46,6 +46,44 @@ def test_a_later_phase_starts_from_the_one_before_and_takes_over_what_that_decid
     assert [(p.name, p.start, p.previous) for p in checked_phases(blocks)] == [
         ("pretrain", "scratch", ""), ("adapt", "previous", "pretrain"), ("more", "previous", "adapt")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pairs", "changes", "cuts"),
+    [
+        (None, {}, []),
+        ([{"name": "movie_moment"}, {"name": "condition"}, {"name": "views"}], {}, ["eyes", "movies"]),
+        ({"name": "condition", "cut": "pretrain"}, {}, []),
+        ({"name": "condition"}, {"mix": {"cut": "eyes"}}, []),
+        ({"tuh": {"name": "views", "cut": "a"}, "hbn": {"name": "condition"}}, {}, ["a", "eyes"]),
+        ({"tuh": {"name": "views", "cut": "a"}, "hbn": {"name": "condition"}}, {"corpora": {"pretrain": ["hbn"]}},
+         ["eyes"]),
+        ({"name": "condition"}, {"mix": {"cuts": []}}, []),
+        ({"name": "condition"}, {"mix": {"cuts": ["movies"]}}, ["movies"]),
+        ({"name": "condition"}, {"mix": {"cuts": None}}, ["eyes"]),
+        ({"hbn": {"name": "condition"}}, {}, []),  # refused later
+        ({"name": "conditions"}, {}, []),
+    ],
+)  # fmt: skip
+def test_cuts_of_the_mixture_are_those_of_the_pairs(pairs: Any, changes: dict[str, Any], cuts: list[str]) -> None:
+    contrast = {"n_steps": 1, "objective": {"name": "contrastive"}, "pairs": pairs}
+    blocks = {"pretrain": {"n_steps": 1}, "contrast": {"n_steps": 1} if pairs is None else contrast}
+    corpora = {"corpora": {"pretrain": ["tuh", "hbn"]}}
+    assert with_cuts({"phases": ["pretrain", "contrast"], **corpora, **blocks, **changes})["mix"]["cuts"] == cuts
+
+
+def test_other_pairs_make_another_mixture(parameters: dict[str, Any]) -> None:
+    contrast = {"n_steps": 6, "batch_size": 20, "objective": {"name": "contrastive"}, "pairs": {"name": "views"}}
+    of_ages = {**contrast, "pairs": {"name": "views", "cut": "age"}}
+    cuts = {"age": {"name": "age", "length_s": 4, "stride_s": 4}}
+    parameters = merged(
+        {**parameters, "mix": {"weights": {"hbn": 0.7, "tuh": 0.3}}}, {"tuh": {"window": {"cuts": cuts}}}
+    )
+    found = [with_phases(parameters, ["pretrain", "contrast"], contrast=block) for block in (contrast, of_ages)]
+    for one in found:
+        check_parameters(one)
+    own, other = (parameter_identities(one)["params:mix"] for one in found)
+    assert (own["cuts"], other) == ([], {**own, "cuts": ["age"]})
 
 
 def test_a_phase_of_codes_needs_the_tokenizer() -> None:
@@ -148,6 +186,12 @@ def test_the_encoders_own_normalization_is_the_same_given_and_left_out(parameter
             ["pretrain", "adapt"],
             {"adapt": {**BLOCK, "encoder": {"name": "luna"}}},
             "parameter adapt.encoder.name is 'luna', but adapt starts from pretrain, where it is 'patch_transformer'",
+        ),
+        (
+            ["pretrain", "adapt"],
+            {"adapt": {**BLOCK, "objective": {"name": "contrastive"}, "pairs": {"hbn": {"name": "views"}}}},
+            "parameter adapt: pairs.tuh is missing; the mixture holds corpus tuh: give it a pairing, such as "
+            "{name: views}, or take it out of corpora.pretrain; phases: [pretrain] trains without adapt",
         ),
         (
             ["pretrain", "adapt"],

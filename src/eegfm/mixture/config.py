@@ -54,7 +54,8 @@ class MixtureParams(StrictModel):
             size, a larger value is more even.
         max_windows_per_person: Windows of one person and corpus that an epoch shows; another sample in every epoch.
         cut: The cut whose windows are drawn one by one. It decides sizes and shares.
-        cuts: Further cuts, for trainings that draw pairs of their windows.
+        cuts: Further cuts, for trainings that draw pairs of their windows. Left out, they are the cuts that the pairs
+            of the phases are made of: the configuration fills them in. Where nothing fills them in, there are none.
         labels: Columns of the recordings tables that auxiliary heads may name (``age`` is ``age_years``). Those of the
             default need not be there; of any other one a corpus must have the column.
     """
@@ -64,12 +65,12 @@ class MixtureParams(StrictModel):
     temperature: Weight = 1.0
     max_windows_per_person: PositiveInt | None = None
     cut: str = "pretrain"
-    cuts: tuple[str, ...] = ()
+    cuts: tuple[str, ...] | None = None
     labels: tuple[LabelName, ...] = DEFAULT_LABELS
 
     @model_validator(mode="after")
     def _cuts_differ(self) -> "MixtureParams":
-        refuse_repeated((self.cut, *self.cuts), "cut")
+        refuse_repeated((self.cut, *self.further_cuts), "cut")
         return self
 
     @field_validator("labels")
@@ -82,6 +83,11 @@ class MixtureParams(StrictModel):
         if self.temperature != 1 and self.weights != BY_SIZE:
             raise ValueError(f"temperature {self.temperature:g} has no effect on given weights; say weights: {BY_SIZE}")
         return self
+
+    @property
+    def further_cuts(self) -> tuple[str, ...]:
+        """The cuts beside ``cut``."""
+        return self.cuts or ()
 
     @property
     def given_weights(self) -> Mapping[str, float]:

@@ -60,7 +60,7 @@ def mix_windows(
     )
     of_corpus = mixture.groupby("corpus", sort=True)[[*_RULES, "mix_cut"]].first()
     parts = [mixture.sort_values(_ORDER)]
-    for cut in params.cuts:
+    for cut in params.further_cuts:
         further = _rows_of(cut, {corpus: windows_by_corpus[corpus] for corpus in of_corpus.index}, splits)
         parts.append(further.join(of_corpus, on="corpus")[list(mixture)].sort_values(_ORDER))
     return pd.concat(parts, ignore_index=True)

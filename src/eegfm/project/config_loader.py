@@ -1,7 +1,8 @@
 """Read the configuration: the base, then an environment over it, then the command line over both."""
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from eegfm.errors import ConfigError, EegfmError
 from eegfm.project.parameters import with_defaults
-from eegfm.project.phase_blocks import with_starts
+from eegfm.project.phase_blocks import with_cuts, with_starts, without_unlisted
 from eegfm.project.yaml_files import check_file
 
 _PATHS = ("path", "filepath", "filename")
@@ -22,7 +23,8 @@ class ConfigLoader(OmegaConfigLoader):
 
     ``conf/base`` may choose ``encoder: {name: patch_transformer, d_model: 48}``. Then ``encoder: {name: luna}`` in an
     environment or on the command line means luna with its own defaults, without an option that luna does not know.
-    ``eyes: null`` drops an entry ``eyes`` that ``conf/base`` has.
+    ``eyes: null`` drops an entry ``eyes`` that ``conf/base`` has. ``phases: [pretrain]`` drops the blocks of the other
+    phases that ``conf/base`` lists (``without_unlisted``).
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class ConfigLoader(OmegaConfigLoader):
     ) -> dict[str, Any]:
         try:
             if self.merge_strategy.get(key) == "soft" and processed_files:
-                return self._merge_softly(key, [*base_configs.values(), *env_configs.values()])
+                return self._merge_softly(key, base_configs, env_configs)
             found = super()._resolve_from_raw_config(
                 key, base_configs, env_configs, base_path, env_path, processed_files
             )
@@ -80,19 +82,19 @@ class ConfigLoader(OmegaConfigLoader):
             _expand_home(found, "catalog", _PATHS)
         return found
 
-    def _merge_softly(self, key: str, layers: list[DictConfig]) -> dict[str, Any]:
+    def _merge_softly(self, key: str, *layers: Mapping[Path, DictConfig]) -> dict[str, Any]:
         """All files and the command line as one mapping. References (``${…}``) see the values that win."""
-        whole: Any = {}
+        whole: dict[str, Any] = {}
         for layer in layers:
-            plain: Any = OmegaConf.to_container(layer, resolve=False)
-            whole = merged(whole, plain)
+            files: list[Any] = [OmegaConf.to_container(config, resolve=False) for config in layer.values()]
+            whole = _over(whole, files, key)
         if key == "globals":
             OmegaConf.clear_resolver("runtime_params")  # as in Kedro: globals do not depend on the command line
         else:
-            whole = merged(whole, self.runtime_params or {})
+            whole = _over(whole, [self.runtime_params or {}], key)
         found: Any = OmegaConf.to_container(OmegaConf.create(whole), resolve=True)
         if key == "parameters":
-            return with_starts(with_defaults(found), merged)
+            return with_cuts(with_starts(with_defaults(found), merged))
         _expand_home(found, key)
         if "data" in found:
             _check_folder(found["data"], "globals.yml, data: FOLDER")
@@ -106,6 +108,13 @@ def _check_folder(value: Any, where: str) -> None:
             f"data is {value!r}, and it must name the folder that the run writes into ({where}); put a name such as 5 "
             "or true in quotes"
         )
+
+
+def _over(earlier: Mapping[str, Any], files: Sequence[Mapping[str, Any]], key: str) -> dict[str, Any]:
+    """A layer of the configuration, which may be several files, over the earlier ones."""
+    if key == "parameters":
+        earlier = without_unlisted(earlier, {name: value for file in files for name, value in file.items()})
+    return reduce(merged, files, dict(earlier))
 
 
 def merged(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,19 +1,18 @@
 """Check all parameters of a run before its first step: the keys and their values."""
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar, get_args, get_origin
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from eegfm.config import StrictModel
 from eegfm.errors import ConfigError
 from eegfm.evaluation.config import ProbeParams
-from eegfm.evaluation.tasks import probed_tasks
 from eegfm.jobs.report.config import ReportParams
 from eegfm.jobs.weights.config import ExportParams, ImportParams
 from eegfm.mixture.config import MixtureParams
-from eegfm.mixture.shares import batch_counts
+from eegfm.project.checked import checked, known_names
 from eegfm.project.corpus_params import CorpusParams
 from eegfm.project.model_folder import checked_model
 from eegfm.project.phase_blocks import (
@@ -21,17 +20,15 @@ from eegfm.project.phase_blocks import (
     checked_phases,
     checked_tokenizer,
     refuse_name_of_phase,
-    refuse_other_than_start,
     refuse_unlisted,
 )
+from eegfm.project.phase_checks import check_phases
+from eegfm.project.task_checks import check_tasks
 from eegfm.signal.config import SignalParams
 from eegfm.splits.config import TUH_FAMILIES, Roles, SplitParams
 from eegfm.training.config import PretrainParams, TokenizerParams
-from eegfm.training.pairings import by_corpus, multiples
-from eegfm.training.phases import TOKENIZER, Phase
+from eegfm.training.phases import TOKENIZER
 
-_WITH_MOMENTS = ("hbn_movies", "hbn_sequence_learning")
-"""Cuts whose windows show moments of a labelled course that persons share."""
 SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
     "corpora": Roles,
     "export": ExportParams,
@@ -47,10 +44,6 @@ SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
 PLACES = ("data", "model")
 """Parameters of the command line that say where a run writes: everything, and what belongs to one model. Files name
 them in ``globals.yml``, because the catalog reads no parameters."""
-
-_FOUND_LENGTH = 80
-_NO_MAPPING = {"model_attributes_type", "model_type", "dict_type"}
-_Model = TypeVar("_Model", bound=StrictModel)
 
 
 def with_defaults(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +82,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> Roles:
             _refuse_half_a_corpus(name, block, known)
             refuse_unlisted(name, block, phases, known)
             raise ConfigError(
-                f"unknown parameter {name!r}; {_known(name, known)} "
+                f"unknown parameter {name!r}; {known_names(name, known)} "
                 "(a corpus needs at least the keys ingest and window)"
             )
         checked(CorpusParams, block, name)
@@ -101,7 +94,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> Roles:
     for name in roles.corpora:
         if name not in corpora:
             raise ConfigError(f"corpora: {name!r} has no parameters; there are {', '.join(sorted(corpora))}")
-    _check_phases(parameters, phases, roles)
+    check_phases(parameters, phases, roles, corpora)
     _check_together(parameters, roles, corpora)
     return roles
 
@@ -154,7 +147,9 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
     mix = checked(MixtureParams, parameters.get("mix", {}), "mix")
     unknown = sorted(set(mix.given_weights) - set(corpora))
     if unknown:
-        raise ConfigError(f"parameter mix.weights.{unknown[0]} names no corpus; {_known(unknown[0], sorted(corpora))}")
+        raise ConfigError(
+            f"parameter mix.weights.{unknown[0]} names no corpus; {known_names(unknown[0], sorted(corpora))}"
+        )
     without = sorted(set(roles.pretrain) - set(mix.given_weights))
     if mix.given_weights and without:
         raise ConfigError(f"parameter mix.weights.{without[0]} is missing; corpora.pretrain names that corpus")
@@ -165,170 +160,18 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
         known = sorted({*corpora, *TUH_FAMILIES, "hbn"})
         strangers = sorted(set(named) - set(known))
         if strangers:
-            raise ConfigError(f"parameter split.{key} names {strangers[0]!r}, no corpus; {_known(strangers[0], known)}")
+            raise ConfigError(
+                f"parameter split.{key} names {strangers[0]!r}, no corpus; {known_names(strangers[0], known)}"
+            )
     if "probe" in parameters and roles.probe:
-        _check_tasks(parameters, roles.probe)
+        check_tasks(parameters, roles.probe)
     for name in roles.pretrain:
         cuts = sorted(parameters[name]["window"]["cuts"])
         if mix.cut not in cuts:
-            raise ConfigError(f"parameter mix.cut: {name}.window.cuts has no {mix.cut!r}; {_known(mix.cut, cuts)}")
+            raise ConfigError(f"parameter mix.cut: {name}.window.cuts has no {mix.cut!r}; {known_names(mix.cut, cuts)}")
     known = sorted({cut for name in roles.pretrain for cut in parameters[name]["window"]["cuts"]})
-    for cut in mix.cuts if roles.pretrain else ():
+    for cut in mix.further_cuts if roles.pretrain else ():
         if cut not in known:
-            raise ConfigError(f"parameter mix.cuts: no corpus of corpora.pretrain has {cut!r}; {_known(cut, known)}")
-
-
-def _check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles: Roles) -> None:
-    """Check the block of each phase, and what it shares with the phase before it and with the mixture."""
-    params = {phase.name: checked(PretrainParams, parameters[phase.name], phase.name) for phase in phases}
-    refuse_other_than_start(phases, params)
-    if any(phase.needs_tokenizer for phase in phases):
-        params[TOKENIZER] = checked(TokenizerParams, parameters.get(TOKENIZER, {}), TOKENIZER)
-    for key, one in params.items():
-        try:
-            one.schedule.check_corpora(roles.pretrain)
-        except ConfigError as error:
-            raise ConfigError(f"parameter {key}: {error}") from error
-    mix = checked(MixtureParams, parameters.get("mix", {}), "mix")
-    for key, one in params.items():
-        _check_heads(key, one, mix)
-        try:
-            _check_pairs(parameters, one, mix, roles)
-        except ConfigError as error:
-            raise ConfigError(f"parameter {key}: {error}") from error
-    # Shares by size or by hours follow from the windows; training checks them.
-    if {*roles.pretrain} <= {*mix.given_weights} and roles.pretrain and mix.by != "hours":
-        total = sum(mix.given_weights[name] for name in roles.pretrain)
-        weights = {name: mix.given_weights[name] / total for name in roles.pretrain}
-        for key, one in params.items():
-            n_ranks = one.num_nodes * (1 if one.devices == "auto" else one.devices)  # the least
-            try:
-                of_pairs = None if one.chosen_pairs is None else by_corpus(one.chosen_pairs, weights)
-                of_batch = None if of_pairs is None else multiples(of_pairs, n_ranks)
-                batch_counts(weights, one.batch_size, n_ranks, one.accumulate, multiples=of_batch)
-            except ConfigError as error:
-                raise ConfigError(f"parameter {key}: {error}") from error
-
-
-def _check_heads(key: str, params: PretrainParams, mix: MixtureParams) -> None:
-    """Refuse auxiliary heads for labels that the mixture lacks."""
-    for name in params.objective.labels:
-        if name not in mix.labels:
             raise ConfigError(
-                f"parameter {key}.objective.auxiliary.heads names the label {name!r}, which mix.labels lacks; "
-                f"{_known(name, mix.labels)}; add the column to mix.labels, or leave the head out"
+                f"parameter mix.cuts: no corpus of corpora.pretrain has {cut!r}; {known_names(cut, known)}"
             )
-
-
-def _check_pairs(parameters: Mapping[str, Any], params: PretrainParams, mix: MixtureParams, roles: Roles) -> None:
-    """Refuse pairs of a cut that the mixture or a corpus lacks."""
-    if params.chosen_pairs is None or not roles.pretrain:
-        return
-    for corpus, pairings in by_corpus(params.chosen_pairs, roles.pretrain).items():
-        cuts = parameters[corpus]["window"]["cuts"]
-        for pairing in pairings:
-            cut = pairing.cut or mix.cut
-            if cut not in cuts:
-                raise ConfigError(
-                    f"pairs {pairing.name} of corpus {corpus} are of cut {cut!r}, which {corpus}.window.cuts has not; "
-                    f"{_known(cut, sorted(cuts))}; name a cut of its own in pairs.{corpus}, or choose other pairs there"
-                )
-            if cut not in (mix.cut, *mix.cuts):
-                raise ConfigError(
-                    f"pairs {pairing.name} are of cut {cut!r}, which the mixture lacks: it holds "
-                    f"{', '.join((mix.cut, *mix.cuts))}; add {cut} to mix.cuts, or name another in pairs.cut"
-                )
-
-
-def _check_tasks(parameters: Mapping[str, Any], corpora: Sequence[str]) -> None:
-    """Refuse tasks of a probe without windows, or with windows that a probe cannot predict."""
-    params = checked(ProbeParams, parameters["probe"], "probe")
-    cuts = {name: checked(CorpusParams, parameters[name], name).window.cuts for name in corpora}
-    for task in probed_tasks(params, cuts):
-        kind, where = cuts[task.corpus][task.cut].target_spec.kind, f"{task.corpus}.window.cuts.{task.cut}"
-        if task.asked.kind == "retrieval":
-            if cuts[task.corpus][task.cut].name not in _WITH_MOMENTS:
-                raise ConfigError(
-                    f"parameter probe.tasks: task {task.name!r} is a retrieval, and {where} has no moments of movies; "
-                    "give it a cut such as {name: hbn_movies}"
-                )
-            continue
-        if kind not in ("binary", "multiclass", "regression"):
-            raise ConfigError(
-                f"parameter probe.tasks: {where} is {kind}; a probe needs windows with a class or a number each"
-            )
-        if kind == "regression" and task.asked.method == "logistic":
-            raise ConfigError(
-                f"parameter probe.tasks: task {task.name!r} asks for method logistic, and {where} has numbers; "
-                "they are fitted by ridge, leave method out"
-            )
-
-
-def checked(model: type[_Model], value: Any, key: str) -> _Model:
-    """Build one typed parameter.
-
-    Raises:
-        ConfigError: A value is invalid. The one line names each key, the value that was found and the allowed values.
-    """
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        problems = dict.fromkeys(_problem(model, value, key, dict(e)) for e in error.errors())
-        raise ConfigError("; ".join(problems)) from error
-
-
-def _problem(model: type[BaseModel], value: Any, key: str, error: Mapping[str, Any]) -> str:
-    where = ".".join([key, *_user_keys(value, error["loc"], is_missing=error["type"] == "missing")])
-    context = error.get("ctx", {})
-    match error["type"]:
-        case "extra_forbidden":
-            return f"parameter {where} is not known; {_known(error['loc'][-1], _fields(model, error['loc'][:-1]))}"
-        case "union_tag_invalid":
-            tags = [tag.strip("' ") for tag in context["expected_tags"].split(",")]
-            return f"parameter {where}.name: {context['tag']!r} is not known; {_known(context['tag'], tags)}"
-        case "missing":
-            return f"parameter {where} is missing"
-    if error["input"] is None and error["type"] in _NO_MAPPING:
-        return f"parameter {where} is null, but there is no inherited entry {where} that null could drop; leave it out"
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "string_type" and isinstance(error["input"], bool | int | float):
-        message += "; put yes, no, on, off and numbers in quotes where they are text"
-    if isinstance(error["input"], Mapping):
-        return f"parameter {where}: {message}"
-    found = repr(error["input"])
-    return f"parameter {where}: {message} (found {found[:_FOUND_LENGTH]}{'…' * (len(found) > _FOUND_LENGTH)})"
-
-
-def _known(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"known: {', '.join(known)}" + (f"; did you mean {close[0]}?" if close else "")
-
-
-def _user_keys(value: Any, location: Sequence[str | int], *, is_missing: bool) -> Iterator[str]:
-    """Keys of the parameters: pydantic's location without the names of a union's members."""
-    for place, part in enumerate(location):
-        in_list = isinstance(value, list | tuple) and isinstance(part, int)
-        if in_list or (isinstance(value, Mapping) and part in value):
-            value = value[part]
-        elif not (is_missing and place == len(location) - 1):
-            continue
-        yield str(part)
-
-
-def _fields(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    """Names of the keys that are allowed at a location of pydantic's."""
-    found = [model]
-    for part in location:
-        members = [m for m in found if "name" in m.model_fields and m.model_fields["name"].default == part]
-        fields = [m.model_fields[str(part)] for m in found if part in m.model_fields]
-        # Keys of a dictionary and positions in a list do not change the allowed values.
-        found = members or [inner for f in fields for inner in _models(f.annotation)] or found
-    return sorted({name for m in found for name in m.model_fields})
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """All models inside an annotation: members of a union, values of a dictionary."""
-    if get_origin(annotation) is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _models(part)

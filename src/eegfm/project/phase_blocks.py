@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from eegfm.config import refuse_repeated
 from eegfm.errors import ConfigError
+from eegfm.mixture.config import MixtureParams
 from eegfm.provenance import differences
 from eegfm.training.config import PretrainParams
 from eegfm.training.phases import DEFAULT_PHASES, EXPORT_ENDING, PROBE_ENDING, TOKENIZER, TOKENIZER_PHASE, Phase
@@ -21,6 +23,27 @@ _MISSPELT = 0.8
 _Merge = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
 
 
+def without_unlisted(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the earlier layers without the phases that a later layer takes off the list.
+
+    ``phases: [pretrain]`` then suffices where ``conf/base`` lists more. A block that the later layer writes itself
+    stays: it is refused where nothing lists it.
+
+    Args:
+        earlier: Parameters of all earlier layers.
+        later: Parameters of the next layer. Without a valid list of phases nothing is dropped.
+    """
+    names = _listed(later)
+    unlisted = {*_listed(earlier, DEFAULT_PHASES)} - {*names, *later} if names else set()
+    return {key: value for key, value in earlier.items() if key not in unlisted}
+
+
+def _listed(parameters: Mapping[str, Any], default: Sequence[Phase] = ()) -> list[str]:
+    """The names of the phases; none where the list is invalid, which ``checked_phases`` refuses."""
+    names = parameters.get(PHASES, [phase.name for phase in default])
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
+
+
 def with_starts(parameters: Mapping[str, Any], merge: _Merge) -> dict[str, Any]:
     """Add to the block of each later phase what it left out: its start, and the options that the start decides.
 
@@ -28,10 +51,8 @@ def with_starts(parameters: Mapping[str, Any], merge: _Merge) -> dict[str, Any]:
         parameters: All parameters as they were read. What is wrong in them is left for ``checked_phases``.
         merge: Merges two layers of a configuration.
     """
-    names, filled = parameters.get(PHASES), dict(parameters)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        return filled
-    for before, name in pairwise(names):
+    filled = dict(parameters)
+    for before, name in pairwise(_listed(parameters)):
         earlier, block = filled.get(before), filled.get(name)
         if not isinstance(earlier, Mapping) or not isinstance(block, Mapping) or before == name:
             continue
@@ -41,6 +62,25 @@ def with_starts(parameters: Mapping[str, Any], merge: _Merge) -> dict[str, Any]:
             block |= merge(inherited, {key: block[key] for key in OF_THE_START if key in block})
         filled[name] = block
     return filled
+
+
+def with_cuts(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the further cuts of the mixture where they are left out: those that the pairs of the phases are made of.
+
+    Args:
+        parameters: All parameters, with the starts of the phases. What is wrong in them is left for
+            ``check_parameters``.
+    """
+    mix, roles = parameters.get("mix", {}), parameters.get("corpora", {})
+    corpora = roles.get("pretrain") if isinstance(roles, Mapping) else None
+    if not isinstance(mix, Mapping) or mix.get("cuts") is not None or not isinstance(corpora, list):
+        return dict(parameters)
+    drawn: set[str | None] = set()
+    for name in _listed(parameters, DEFAULT_PHASES):
+        with suppress(ValidationError, ConfigError):
+            drawn |= {*PretrainParams.model_validate(parameters.get(name)).drawn_cuts(corpora)}
+    own = mix.get("cut", MixtureParams.model_fields["cut"].default)
+    return {**parameters, "mix": {**mix, "cuts": sorted(cut for cut in drawn if cut not in (None, own))}}
 
 
 def checked_phases(parameters: Mapping[str, Any]) -> tuple[Phase, ...]:

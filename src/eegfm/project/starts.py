@@ -12,8 +12,8 @@ from eegfm.checkpoint import CheckpointHeader
 from eegfm.errors import ConfigError
 from eegfm.inference.encoder_code import refuse_other_code
 from eegfm.io.start_file import StartFileDataset
+from eegfm.project.checked import checked
 from eegfm.project.encoder_steps import made_encoder, maker_key, start_of, stored_start, trains
-from eegfm.project.parameters import checked
 from eegfm.project.phase_blocks import of_the_start
 from eegfm.project.quiet import quiet
 from eegfm.provenance import differing

@@ -160,8 +160,8 @@ class PretrainParams(StrictModel):
             return self
         if not self.objective.trains_on_pairs:
             raise ValueError(
-                f"pairs are given, but objective {self.objective.name} draws windows one by one; leave pairs out, or "
-                "choose an objective on pairs, such as contrastive"
+                f"pairs are given, but objective {self.objective.name} draws windows one by one; leave pairs out "
+                "(pairs: null drops those of a file), or choose an objective on pairs, such as contrastive"
             )
         if self.shuffle.run_windows > 1:
             raise ValueError(

@@ -132,7 +132,19 @@ def _listed(value: Any) -> Any:
     """One pairing may stand without a list."""
     if isinstance(value, str):
         raise ValueError(f"is {value!r}; give options with a name, such as {{name: {value}}}")
+    if isinstance(value, Mapping):
+        corpora = [name for name, inner in value.items() if _is_pairing(inner)]
+        if corpora:
+            raise ValueError(
+                f"holds pairing {value['name']} for all corpora beside pairings of {', '.join(corpora)}; to replace "
+                f"those of a file, give a list: [{{name: {value['name']}}}]"
+            )
     return (value,) if isinstance(value, Mapping | StrictModel) else value
+
+
+def _is_pairing(value: Any) -> bool:
+    first = value[0] if isinstance(value, list | tuple) and value else value
+    return isinstance(first, Mapping | StrictModel)
 
 
 def _is_by_corpus(value: Any) -> str:
@@ -168,17 +180,19 @@ def pairing_named(name: str) -> PairConfig:
 def by_corpus(
     pairs: tuple[PairConfig, ...] | Mapping[str, tuple[PairConfig, ...]], corpora: Iterable[str]
 ) -> dict[str, tuple[PairConfig, ...]]:
-    """Pairings of each corpus.
+    """Return the pairings of each corpus that is trained on.
+
+    Args:
+        pairs: Pairings for all corpora, or by corpus. A corpus that is not trained on may have some, too.
+        corpora: Names of those that are trained on.
 
     Raises:
-        ConfigError: A corpus has none, or one is named that is not trained on.
+        ConfigError: A corpus that is trained on has none.
     """
     names = sorted(corpora)
     if not isinstance(pairs, Mapping):
         return dict.fromkeys(names, pairs)
-    strangers, without = sorted({*pairs} - {*names}), sorted({*names} - {*pairs})
-    if strangers:
-        raise ConfigError(f"pairs.{strangers[0]} names no corpus of the mixture; there are {', '.join(names)}")
+    without = sorted({*names} - {*pairs})
     if without:
         raise ConfigError(
             f"pairs.{without[0]} is missing; the mixture holds corpus {without[0]}: give it a pairing, such as "

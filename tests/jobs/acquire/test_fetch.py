@@ -470,6 +470,7 @@ def test_key_that_leads_out_of_the_folder_is_refused(server: S3Server, raw: Path
 
 CONF = """
 corpora: {{pretrain: [mine], probe: []}}
+phases: [pretrain]
 mix: {{weights: {{mine: 1.0}}}}
 mine:
   acquire:

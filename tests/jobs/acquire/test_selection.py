@@ -12,7 +12,7 @@ from eegfm.corpora.config import EdfFolderCorpus, HbnCorpus, TuhCorpus
 from eegfm.errors import EegfmError
 from eegfm.jobs.acquire.config import AcquireParams, S3Source
 from eegfm.jobs.acquire.selection import RemoteFile, select
-from eegfm.project.parameters import checked
+from eegfm.project.checked import checked
 from kedro_project import PROJECT_ROOT
 
 HBN: Corpus = HbnCorpus().build("hbn")
