@@ -183,6 +183,7 @@ def gather(
         "scales_uv": torch.from_numpy(store.scales(group.montage)[scale_rows]),
         "recording": torch.from_numpy(scale_rows),
         "person": torch.from_numpy(group.persons[run].astype(np.int64)),
+        "first_row": torch.from_numpy(rows),
         "corpus": group.corpus,
         "montage": group.montage,
     }
