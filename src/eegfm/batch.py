@@ -51,12 +51,14 @@ class TrainStep(NamedTuple):
             another.
         n_windows: Windows of the whole step, all processes together.
         n_cuts: Cuts of every micro-batch; each is a batch of its own.
+        only_measured: Whether the features of the windows are measured, and no loss is computed of them.
     """
 
     number: int
     batches: list[StoredBatch]
     n_windows: int
     n_cuts: int = 1
+    only_measured: bool = False
 
 
 class WindowBatch(TypedDict):

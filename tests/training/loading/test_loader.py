@@ -187,7 +187,7 @@ def test_one_thread_for_gathering_and_as_many_as_before_for_the_rest(plan, store
 
 
 def test_validation_shows_every_window_once_and_always_the_same(groups, stores) -> None:
-    loader = ValidationLoader(spread_draws(groups, {"hbn": 5, "tuh": 2}, 100), stores)
+    loader = ValidationLoader(lambda: spread_draws(groups, {"hbn": 5, "tuh": 2}, 100), stores)
     batches = [b for step in loader for b in step.batches]
     assert len(loader) == 5  # nine TUH windows, two at a time
     for corpus, n in (("hbn", 12), ("tuh", 9)):
@@ -200,9 +200,9 @@ def test_validation_shows_every_window_once_and_always_the_same(groups, stores) 
 @pytest.mark.parametrize("n_ranks", [2, 3, 12])
 def test_ranks_share_a_validation_and_all_take_as_many_steps(groups, stores, n_ranks: int) -> None:
     counts = {"hbn": 5, "tuh": 2}
-    whole = ValidationLoader(spread_draws(groups, counts, 100), stores)
+    whole = ValidationLoader(lambda: spread_draws(groups, counts, 100), stores)
     ranks = [
-        ValidationLoader(spread_draws(groups, counts, 100), stores, rank=rank, world_size=n_ranks)
+        ValidationLoader(lambda: spread_draws(groups, counts, 100), stores, rank=rank, world_size=n_ranks)
         for rank in range(n_ranks)
     ]
     assert len({len(loader) for loader in ranks}) == 1

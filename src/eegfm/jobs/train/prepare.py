@@ -121,7 +121,7 @@ def _checked(job: TrainingJob, place: Place, refuse: Refuse, *, logs_plan: bool 
     data = training_data(
         mixture, stores, params, rank=place.rank, world_size=place.n_ranks, phase=phase, logs_plan=logs_plan
     )
-    if params.publish == "best" and not len(data.validation):
+    if params.publish == "best" and not data.validates:
         raise ConfigError(
             f"{phase}.publish is best, but the mixture has no window to validate on; choose publish: last, or keep "
             "persons for validation (split.validation_ratio)"
