@@ -83,8 +83,8 @@ class TrainingLoader:
         return prefetch(self._gathered, self._n_ahead)
 
     def look(self) -> None:
-        """Read what the plan has to know of samples before its first step; a plan of pairs may."""
-        self._plan.step(self._steps.start)
+        """Read what the plan has to know of samples; a plan of pairs may."""
+        self._plan.look()
 
     def batches(self, step: int) -> list[StoredBatch]:
         """Micro-batches of one step, not cut, those of all ranks together, gathered now, on the CPU."""
