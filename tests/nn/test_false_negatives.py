@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eegfm.batch import Pairs
-from eegfm.nn.false_negatives import allowed_negatives, by_class, by_partner
+from eegfm.nn.false_negatives import allowed_negatives, by_class, by_partner, sharing_samples
 
 WINDOWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9), st.integers(0, 2)), min_size=0, max_size=8)
 
@@ -37,7 +37,7 @@ def test_classes_against_a_plain_loop(
         5 * torch.tensor(data.draw(every), dtype=torch.int64),
     )
     pairs = Pairs(group, place, reach, block if has_blocks else None)
-    found, allowed = by_class(pairs, labels, rows, 6), allowed_negatives(pairs)
+    found, allowed = by_class(pairs, labels, sharing_samples(rows, 6)), allowed_negatives(pairs)
     for i in range(2 * n):
         for j in range(2 * n):
             is_partner = i != j and i % n == j % n

@@ -40,7 +40,8 @@ DEFAULT_LABELS = ("age", "sex", "p_factor", "attention", "internalizing", "exter
 _ANSWERS = ("label", "target", "targets")
 """Names of the targets of tasks."""
 _LOGS = (
-    *("amplitude", "auxiliary", "baseline", "chance", "codes", "commitment", "log_covariance", "log_spectrum"),
+    *("amplitude", "amplitude_phase", "auxiliary", "baseline", "chance", "codes", "commitment", "log_covariance"),
+    *("log_spectrum", "log_spectrum_minus_person", "log_spectrum_minus_slope", "log_spectrum_minus_window"),
     *("normalized_signal", "own", "phase", "prediction", "signal", "visible_mean"),
 )
 """Names whose losses objectives log."""

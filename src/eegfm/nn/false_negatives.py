@@ -28,7 +28,7 @@ def by_partner(pairs: Pairs) -> Compared:
     return Compared(_partners(pairs), allowed_negatives(pairs))
 
 
-def by_class(pairs: Pairs, labels: Tensor, first_row: Tensor, n_samples: int) -> Compared:
+def by_class(pairs: Pairs, labels: Tensor, shared: Tensor | None) -> Compared:
     """Take windows of the same class for positives, and those of other classes for negatives.
 
     Both are of one block, where there are blocks. Windows that share samples are neither, but the two of a pair are.
@@ -37,13 +37,12 @@ def by_class(pairs: Pairs, labels: Tensor, first_row: Tensor, n_samples: int) ->
     Args:
         pairs: See ``allowed_negatives``.
         labels: (B,) int64 classes, -1 for unknown.
-        first_row: (B,) first samples of the windows, see ``sharing_samples``.
-        n_samples: Samples of a window.
+        shared: (B, B) see ``sharing_samples``; None where no two windows share samples.
     """
     is_known = (labels >= 0)[:, None] & (labels >= 0)[None, :]
     is_same = labels[:, None] == labels[None, :]
     partners = _partners(pairs)
-    apart = ~sharing_samples(first_row, n_samples)
+    apart = torch.ones_like(is_same) if shared is None else ~shared
     in_block = apart if pairs.block is None else apart & (pairs.block[:, None] == pairs.block[None, :])
     return Compared(is_known & is_same & (partners | in_block), is_known & ~is_same & apart & allowed_negatives(pairs))
 

@@ -44,6 +44,11 @@ class ObjectiveConfig(Buildable):
         return self.default_pairing is not None
 
     @property
+    def estimates_anew(self) -> bool:
+        """Whether statistics are estimated anew whenever a run goes on, because no state holds them."""
+        return False
+
+    @property
     def needs_classes(self) -> bool:
         """Whether it compares the classes of windows, which the cuts that it draws from must have."""
         return False

@@ -179,14 +179,16 @@ def _new_objective(params: PretrainParams, data: TrainingData, tokenizer: Checkp
 
 
 def _fit_statistics(objective: Objective, params: PretrainParams, data: TrainingData) -> None:
-    """Estimate statistics of the first steps of the plan, as many whatever the length of the run.
+    """Estimate statistics of the first steps.
 
-    A run that goes on with more steps estimates those anew that no state holds, and must find the same.
+    A run that goes on with more steps estimates those anew that no state holds, and must find the same: they are of
+    as many steps of the plan whatever the length of the run.
 
     Raises:
         TrainingError: One is not finite. No step could be taken then, and its loss would not say why.
     """
-    first_steps = range(_N_STATISTICS_STEPS)
+    n_steps = _N_STATISTICS_STEPS if params.objective.estimates_anew else min(_N_STATISTICS_STEPS, data.n_steps)
+    first_steps = range(n_steps)
     context = Context(n_steps=data.n_steps, seed=params.seed, corpora=tuple(sorted(data.weights)))
     objective.setup((batch for step in first_steps for batch in data.training.batches(step)), context)
     bad = [name for name, value in objective.own_state().items() if not value.isfinite().all()]

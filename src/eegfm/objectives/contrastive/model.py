@@ -14,7 +14,7 @@ from eegfm.inference.backbone import Backbone
 from eegfm.losses.contrast import Contrast, info_nce, supervised_contrast
 from eegfm.nn.context import VIEWS, Context
 from eegfm.nn.device import sent
-from eegfm.nn.false_negatives import Compared, by_class, by_partner
+from eegfm.nn.false_negatives import Compared, by_class, by_partner, sharing_samples
 from eegfm.nn.gather import of_all_ranks
 from eegfm.objectives.base import LossOutput
 from eegfm.objectives.contrastive.config import ContrastiveConfig
@@ -107,10 +107,10 @@ class Contrastive(PairObjective):
         """Positives and negatives of the windows of all ranks."""
         if self.config.positives == "partner":
             return by_partner(embedded.pairs)
-        labels, first_row = (
-            of_all_ranks(column, context) for column in (batch["targets"]["label"], batch["first_row"])
-        )
-        return by_class(embedded.pairs, labels, first_row, batch["samples"].shape[1])
+        labels, shared = of_all_ranks(batch["targets"]["label"], context), None
+        if "first_row" in batch:
+            shared = sharing_samples(of_all_ranks(batch["first_row"], context), batch["samples"].shape[1])
+        return by_class(embedded.pairs, labels, shared)
 
     def _contrast(self, projected: Tensor, compared: Compared) -> Contrast:
         if self.config.positives == "partner":
