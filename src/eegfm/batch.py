@@ -34,6 +34,7 @@ class StoredBatch(TypedDict):
     scales_uv: "Tensor"  # (B, C) float32, microvolts per integer step
     recording: "Tensor"  # (B,) int64, row of the recording in its store
     person: NotRequired["Tensor"]  # (B,) int64, number of the person in its corpus and split; from tables of persons
+    first_row: NotRequired["Tensor"]  # (B,) int64, where in the store each begins; absent where none share samples
     corpus: str
     montage: str
     is_bad: NotRequired["NDArray[np.bool_]"]  # (B, C), absent where no channel is bad; stays on the CPU, which decides
@@ -50,12 +51,14 @@ class TrainStep(NamedTuple):
             another.
         n_windows: Windows of the whole step, all processes together.
         n_cuts: Cuts of every micro-batch; each is a batch of its own.
+        only_measured: Whether the features of the windows are measured, and no loss is computed of them.
     """
 
     number: int
     batches: list[StoredBatch]
     n_windows: int
     n_cuts: int = 1
+    only_measured: bool = False
 
 
 class WindowBatch(TypedDict):

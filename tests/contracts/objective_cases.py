@@ -124,7 +124,12 @@ def asked(objective: Objective, batch: WindowBatch) -> WindowBatch:
     config: Any = objective.config
     if not config.trains_on_pairs:
         return {**batch, "targets": targets}
-    return {**batch, "pairs": Pairs(pair, torch.zeros_like(pair), 0), "targets": {"label": pair % 2, **targets}}
+    stored = {
+        "samples": batch["signal"].transpose(1, 2),
+        "first_row": torch.arange(n_windows) * batch["signal"].shape[2],
+    }
+    pairs = Pairs(pair, torch.zeros_like(pair), 0, pairing="views")
+    return {**batch, **stored, "pairs": pairs, "targets": {"label": pair % 2, **targets}}
 
 
 def tones(batch: WindowBatch) -> WindowBatch:

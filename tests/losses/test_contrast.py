@@ -20,9 +20,7 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / math.sqrt((a @ a) * (b @ b)))
 
 
-def looped(
-    vectors: Tensor, temperature: float, allowed: Tensor | None = None, negatives: Tensor | None = None
-) -> tuple[float, int]:
+def looped(vectors: Tensor, temperature: float, allowed: Tensor | None = None) -> tuple[float, int]:
     """Loss, and anchors without negatives."""
     z, half = vectors.double().numpy(), len(vectors) // 2
     losses = []
@@ -33,8 +31,6 @@ def looped(
             for j in range(len(z))
             if j not in (i, partner) and (allowed is None or bool(allowed[i, j]))
         ]
-        if negatives is not None:
-            found += [cosine(z[i], n) for n in negatives[i].double().numpy()]
         if found:
             positive = math.exp(cosine(z[i], z[partner]) / temperature)
             losses.append(-math.log(positive / (positive + sum(math.exp(s / temperature) for s in found))))
@@ -50,19 +46,16 @@ MASKS = {
 }
 
 
-@pytest.mark.parametrize("n_negatives", [None, 0, 5])
 @pytest.mark.parametrize("temperature", [0.07, 0.5])
 @pytest.mark.parametrize("mask", MASKS)
-def test_info_nce_equals_a_loop(mask: str, temperature: float, n_negatives: int | None) -> None:
+def test_info_nce_equals_a_loop(mask: str, temperature: float) -> None:
     vectors = 7 * noise(12, 5)
-    negatives = None if n_negatives is None else noise(12, n_negatives, 5, seed=1)
-    found = info_nce(vectors, temperature, allowed=MASKS[mask], negatives=negatives)
-    loss, n_without = looped(vectors, temperature, MASKS[mask], negatives)
+    found = info_nce(vectors, temperature, allowed=MASKS[mask])
+    loss, n_without = looped(vectors, temperature, MASKS[mask])
     assert float(found.loss) == pytest.approx(loss, rel=1e-5, abs=1e-7)
     assert (int(found.n_anchors), int(found.n_without)) == (12 - n_without, n_without)
-    assert (n_without > 0) == (mask in ("few", "own") and not n_negatives)
-    double = None if negatives is None else negatives.double()
-    exact = info_nce(vectors.double(), torch.tensor(temperature), allowed=MASKS[mask], negatives=double)
+    assert (n_without > 0) == (mask in ("few", "own"))
+    exact = info_nce(vectors.double(), torch.tensor(temperature), allowed=MASKS[mask])
     assert float(exact.loss) == pytest.approx(loss, rel=1e-6, abs=1e-9)
 
 
@@ -125,20 +118,27 @@ def test_alike_windows_are_no_negatives() -> None:
 @pytest.mark.parametrize("vectors", [torch.zeros(8, 4), torch.full((8, 4), 1e-30), torch.full((8, 4), 1e15)])
 def test_degenerate_vectors_are_finite(vectors: Tensor) -> None:
     leaf = vectors.requires_grad_()
-    (info_nce(leaf, 0.07).loss + supervised_contrast(leaf, torch.arange(8) % 2, 0.07).loss).backward()
+    same = torch.arange(8)[:, None] % 2 == torch.arange(8)[None, :] % 2
+    (
+        info_nce(leaf, 0.07).loss + supervised_contrast(leaf, same ^ torch.eye(8, dtype=torch.bool), ~same, 0.07).loss
+    ).backward()
     assert leaf.grad is not None
     assert torch.isfinite(leaf.grad).all()
 
 
-def supervised_loop(vectors: Tensor, labels: Tensor, temperature: float, allowed: Tensor | None) -> tuple[float, int]:
+def supervised_loop(
+    vectors: Tensor, labels: Tensor, temperature: float, may: Tensor, may_not: Tensor
+) -> tuple[float, int]:
+    """With the windows that may be positives of each other, and those that may be negatives."""
     z, y = vectors.double().numpy(), labels.tolist()
     losses = []
     for i in range(len(z)):
-        others = [a for a in range(len(z)) if a != i and y[i] >= 0 <= y[a] and (allowed is None or bool(allowed[i, a]))]
-        positives = [a for a in others if y[a] == y[i]]
-        if not positives or len(positives) == len(others):
+        known = [a for a in range(len(z)) if a != i and y[i] >= 0 <= y[a]]
+        positives = [a for a in known if y[a] == y[i] and bool(may[i, a])]
+        negatives = [a for a in known if y[a] != y[i] and bool(may_not[i, a])]
+        if not positives or not negatives:
             continue
-        total = sum(math.exp(cosine(z[i], z[a]) / temperature) for a in others)
+        total = sum(math.exp(cosine(z[i], z[a]) / temperature) for a in positives + negatives)
         shares = [math.log(math.exp(cosine(z[i], z[p]) / temperature) / total) for p in positives]
         losses.append(-sum(shares) / len(positives))
     return (sum(losses) / len(losses) if losses else 0.0), len(z) - len(losses)
@@ -150,8 +150,13 @@ def supervised_loop(vectors: Tensor, labels: Tensor, temperature: float, allowed
 )
 def test_supervised_contrast_equals_a_loop(labels: list[int], mask: str) -> None:
     vectors, classes = noise(12, 5).requires_grad_(), torch.tensor(labels)
-    found = supervised_contrast(vectors, classes, 0.2, allowed=MASKS[mask])
-    loss, n_without = supervised_loop(vectors.detach(), classes, 0.2, MASKS[mask])
+    allowed = MASKS[mask]
+    may_not = torch.ones(12, 12, dtype=torch.bool) if allowed is None else allowed
+    may = may_not.roll(1, 0)
+    known = (classes >= 0)[:, None] & (classes >= 0)[None, :] & ~torch.eye(12, dtype=torch.bool)
+    same = classes[:, None] == classes[None, :]
+    found = supervised_contrast(vectors, known & same & may, known & ~same & may_not, 0.2)
+    loss, n_without = supervised_loop(vectors.detach(), classes, 0.2, may, may_not)
     assert float(found.loss.detach()) == pytest.approx(loss, rel=1e-5, abs=1e-7)
     assert (int(found.n_anchors), int(found.n_without)) == (12 - n_without, n_without)
     found.loss.backward()
@@ -166,6 +171,8 @@ def test_a_batch_that_is_no_pairs_is_our_mistake() -> None:
         info_nce(noise(5, 3), 0.1)
     with pytest.raises(AssertionError, match="mask of shape"):
         info_nce(noise(6, 3), 0.1, allowed=torch.ones(3, 3, dtype=torch.bool))
+    with pytest.raises(AssertionError, match="mask of shape"):
+        supervised_contrast(noise(6, 3), *torch.ones(2, 3, 3, dtype=torch.bool), 0.1)
 
 
 def test_autocast_changes_nothing() -> None:

@@ -14,7 +14,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def dual(r: np.ndarray, q: np.ndarray, temperature: float) -> float:
+def dual(r: np.ndarray, q: np.ndarray, temperature: float, shared: Tensor | None) -> float:
     """Mean over windows and steps of eqs. 1 and 2, anchors in the first view."""
     n, t, _ = r.shape
     total = 0.0
@@ -28,15 +28,16 @@ def dual(r: np.ndarray, q: np.ndarray, temperature: float) -> float:
             instance = sum(
                 math.exp(r[i, s] @ q[j, s] / temperature) + (j != i) * math.exp(r[i, s] @ r[j, s] / temperature)
                 for j in range(n)
+                if shared is None or j == i or not shared[i, j]
             )
             total -= math.log(positive / temporal) + math.log(positive / instance)
     return total / (n * t)
 
 
-def looped(first: Tensor, second: Tensor, temperature: float) -> float:
+def looped(first: Tensor, second: Tensor, temperature: float, shared: Tensor | None = None) -> float:
     r, q, levels = first.double().numpy(), second.double().numpy(), []
     while True:
-        levels.append((dual(r, q, temperature) + dual(q, r, temperature)) / 2)
+        levels.append((dual(r, q, temperature, shared) + dual(q, r, temperature, shared)) / 2)
         if r.shape[1] == 1:
             return sum(levels) / len(levels)
         half = r.shape[1] // 2
@@ -52,6 +53,17 @@ def test_it_equals_a_loop(n_windows: int, n_steps: int, temperature: float) -> N
     assert float(hierarchical_contrast(second, first, torch.tensor(temperature))) == pytest.approx(
         expected, rel=1e-5, abs=1e-6
     )
+
+
+def test_windows_that_share_samples_are_no_negatives() -> None:
+    first, second = noise(4, 5, 3), noise(4, 5, 3, seed=1)
+    shared = torch.eye(4, dtype=torch.bool)
+    shared[0, 2] = shared[2, 0] = True
+    found = float(hierarchical_contrast(first, second, 0.7, shared=shared))
+    assert found == pytest.approx(looped(first, second, 0.7, shared), rel=1e-5)
+    assert found < float(hierarchical_contrast(first, second, 0.7)) - 0.01
+    own = hierarchical_contrast(first, second, 0.7, shared=torch.eye(4, dtype=torch.bool))
+    torch.testing.assert_close(own, hierarchical_contrast(first, second, 0.7))
 
 
 def test_its_analytic_value() -> None:

@@ -43,14 +43,6 @@ def test_classification_is_over_known_classes() -> None:
     assert torch.equal(logits.grad.any(dim=1), known)
 
 
-def test_smoothing_spreads_a_share_over_all_classes() -> None:
-    logits, target = noise(4, 3), torch.tensor([0, 2, -1, 1])
-    shares = logits.double().log_softmax(dim=1)
-    losses = [-(0.9 * shares[i, target[i]] + 0.1 * shares[i].mean()) for i in (0, 1, 3)]
-    found = classification_loss(logits, target, label_smoothing=0.1)
-    assert float(found.loss) == pytest.approx(float(sum(losses)) / 3, rel=1e-5)
-
-
 def test_nothing_known_is_zero_with_a_gradient_of_zero() -> None:
     prediction, logits = noise(5).requires_grad_(), noise(5, 2).requires_grad_()
     regression = regression_loss(prediction, torch.full((5,), math.nan))

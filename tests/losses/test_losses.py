@@ -24,12 +24,12 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 ALLOWED, CLASSES, MASK = noise(8, 8, seed=1) > 0, torch.arange(8) % 3 - 1, noise(8, 2, seed=4) > 0
 OTHER = noise(8, 2, 6, seed=2)
 LOSSES: dict[str, Callable[..., Tensor]] = {
-    "info_nce": lambda z, to: info_nce(z[:, 0], to(torch.tensor(0.1)), allowed=to(ALLOWED), negatives=to(OTHER)).loss,
-    "supervised": lambda z, to: supervised_contrast(z[:, 0], to(CLASSES), 0.1, allowed=to(ALLOWED)).loss,
+    "info_nce": lambda z, to: info_nce(z[:, 0], to(torch.tensor(0.1)), allowed=to(ALLOWED)).loss,
+    "supervised": lambda z, to: supervised_contrast(z[:, 0], to(ALLOWED), to(~ALLOWED), 0.1).loss,
     "hierarchical": lambda z, to: hierarchical_contrast(z, to(OTHER)),
     "inter_subject": lambda z, to: inter_subject_correlation(z[:4, 0], z[4:, 0]),
     "regression": lambda z, to: regression_loss(z[:, 0], to(OTHER[:, 0])).loss,
-    "classification": lambda z, to: classification_loss(z[:, 0], to(CLASSES), label_smoothing=0.1).loss,
+    "classification": lambda z, to: classification_loss(z[:, 0], to(CLASSES)).loss,
     "pointwise": lambda z, to: pointwise_loss("smooth_l1", z, to(OTHER), to(MASK)),
     "cosine": lambda z, to: negative_cosine(z, to(OTHER), to(MASK)),
     "queries": lambda z, to: query_likeness(z),

@@ -55,8 +55,10 @@ def test_the_sketched_test_equals_an_integral(offset: float) -> None:
         points = np.linspace(-5, 5, 17)
         found = np.trapezoid([integrand(t) for t in points], points)
         assert found == pytest.approx(quad(integrand, -5, 5)[0], rel=0.02), "17 points are enough"
-        statistics.append(40 * found)
+        statistics.append(found)
     assert float(sketched_gaussian_loss(rows, directions)) == pytest.approx(sum(statistics) / 6, rel=1e-5)
+    twice = sketched_gaussian_loss(torch.cat([rows, rows]), directions)
+    assert float(twice) == pytest.approx(sum(statistics) / 6, rel=1e-5), "no larger in a larger batch"
 
 
 def test_the_standard_normal_is_best() -> None:
@@ -67,7 +69,7 @@ def test_the_standard_normal_is_best() -> None:
     for other in (torch.zeros(512, 8), torch.ones(512, 8), 3 * normal, 0.3 * normal, normal + 1, correlated):
         assert float(sketched_gaussian_loss(other, directions)) > 3 * best
     expected = math.sqrt(2 * math.pi) * (1 - 1 / math.sqrt(3))  # the mean of the statistic for normal rows
-    assert abs(best - expected) < 0.4
+    assert abs(512 * best - expected) < 0.4
 
 
 @pytest.mark.parametrize("values", [torch.ones(6, 4), noise(1, 4), torch.zeros(6, 4)])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from contracts.test_waiting import META, Waits
 from eegfm.metrics.groups import between_share
-from eegfm.metrics.moments import movie_correlation, retrieval_top1
+from eegfm.metrics.moments import movie_correlation, retrieval_hits
 from eegfm.metrics.spread import alignment, effective_rank, mean_sd, uniformity
 
 GROUP = torch.arange(8) % 3
@@ -21,7 +21,9 @@ MEASURES: dict[str, Callable[..., Tensor]] = {
     "between_share": lambda z, to: between_share(z, to(GROUP)),
     "between_share-corrected": lambda z, to: between_share(z, to(GROUP), corrected=True),
     "movie_correlation": lambda z, to: movie_correlation(z[:4], z[4:]),
-    "retrieval": lambda z, to: retrieval_top1(z, z.flip(0), 3, allowed=to(GROUP[:, None] != GROUP[None, :])).top1,
+    "retrieval": lambda z, to: retrieval_hits(
+        z, z.flip(0), 3, allowed=to(GROUP[:, None] != GROUP[None, :])
+    ).found.mean(),
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from eegfm.metrics.moments import movie_correlation, retrieval_top1
+from eegfm.metrics.moments import movie_correlation, retrieval_hits
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -50,16 +50,17 @@ def test_retrieval_is_the_mean_over_all_choices_of_candidates(n_candidates: int,
         draws = list(itertools.combinations(others, n_candidates - 1))
         if draws:
             shares.append(sum(all(q[i] @ c[i] > q[i] @ c[j] for j in draw) for draw in draws) / len(draws))
-    found = retrieval_top1(queries, candidates, n_candidates, allowed=allowed)
-    assert int(found.n_queries) == len(shares)
-    assert float(found.top1) == pytest.approx(sum(shares) / len(shares) if shares else 0.0, rel=1e-5, abs=1e-7)
+    hits = retrieval_hits(queries, candidates, n_candidates, allowed=allowed)
+    assert hits.found[hits.counts].tolist() == pytest.approx(shares, rel=1e-5, abs=1e-7)
+    assert not hits.found[~hits.counts].any()
 
 
 def test_retrieval_of_known_features() -> None:
     features = noise(300, 16)
-    assert float(retrieval_top1(features, features, 64).top1) == 1.0
-    assert float(retrieval_top1(features, noise(300, 16, seed=1), 10).top1) == pytest.approx(0.1, abs=0.03)
-    assert float(retrieval_top1(torch.ones(300, 16), torch.ones(300, 16), 2).top1) == 0.0, "ties are lost"
-    few = retrieval_top1(features[:5], features[:5], 64)
-    assert float(few.top1) == int(few.n_queries) == 0
-    assert not retrieval_top1(features.requires_grad_(), features, 4).top1.requires_grad
+    assert retrieval_hits(features, features, 64).found.all()
+    assert float(retrieval_hits(features, noise(300, 16, seed=1), 10).found.mean()) == pytest.approx(0.1, abs=0.03)
+    assert not retrieval_hits(torch.ones(300, 16), torch.ones(300, 16), 2).found.any(), "ties are lost"
+    few = retrieval_hits(features[:5], features[:5], 64)
+    assert not few.found.any()
+    assert not few.counts.any()
+    assert not retrieval_hits(features.requires_grad_(), features, 4).found.requires_grad

@@ -46,6 +46,7 @@ class Toy(nn.Module):
         self.decoder = nn.Linear(4, 1)
         self.decoder.unused = nn.Parameter(torch.ones(1), requires_grad=False)
         self.scale = nn.Parameter(torch.ones(1))
+        self.moved_parts: list[nn.Module] = []
 
     def forward(self, x: Tensor) -> Tensor:
         x = cast(Tensor, self.backbone.adapter(x)) + self.backbone.encoder.token
@@ -242,6 +243,28 @@ def test_rules_that_cannot_be_meant() -> None:
         "to the end"
     )
     assert "is 3, beyond the run of 3 epochs" in refusal(rule("adapter", until=3), n_steps=9)
+
+
+@pytest.mark.parametrize("part", ["objective", "objective.decoder"])
+def test_what_follows_every_step_without_an_optimizer_is_not_frozen(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at the end of the run, when its weights turn out to have moved."""
+    build = Toy.__init__
+
+    def with_teacher(toy: Toy) -> None:
+        build(toy)
+        toy.decoder.teacher = nn.Linear(2, 2).requires_grad_(False)
+        toy.moved_parts.append(cast(nn.Module, toy.decoder.teacher))
+
+    monkeypatch.setattr(Toy, "__init__", with_teacher)
+    said = refusal(rule(part))
+    assert said.startswith(
+        f"adapt.freeze.parts names '{part}', of which objective.decoder.teacher follows every step without an optimizer"
+    )
+    others = {"objective": "objective.scale, objective.decoder", "objective.decoder": "objective.decoder.weight"}
+    assert f"name the other parts of {others[part]}" in said
+
+
+def test_rules_that_end_within_the_run_are_taken() -> None:
     check_freezing(cast(Objective, Toy()), [rule("adapter", until=3), rule("encoder")], N_STEPS, N_PER_EPOCH, "adapt")
 
 

@@ -1,6 +1,6 @@
 """Contrastive losses over the windows of a batch.
 
-Shapes: B windows, D width, K explicit negatives.
+Shapes: B windows, D width.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class Contrast(NamedTuple):
         loss: Mean over the anchors that count; zero, with a gradient of zero, where none does.
         n_anchors: Number of anchors that count.
         n_without: Number of anchors that contribute nothing, because nothing may be their negative (or, with classes,
-            their positive).
+            nothing is their positive).
     """
 
     loss: Tensor
@@ -29,13 +29,7 @@ class Contrast(NamedTuple):
 
 
 @full_precision
-def info_nce(
-    embeddings: Tensor,
-    temperature: float | Tensor,
-    *,
-    allowed: Tensor | None = None,
-    negatives: Tensor | None = None,
-) -> Contrast:
+def info_nce(embeddings: Tensor, temperature: float | Tensor, *, allowed: Tensor | None = None) -> Contrast:
     """Tell the partner of each window from its negatives, by cosine similarity.
 
     InfoNCE (van den Oord et al. 2018, arXiv 1807.03748, eq. 4) in the symmetric form of SimCLR (Chen et al. 2020, arXiv
@@ -46,7 +40,6 @@ def info_nce(
         temperature: Divides similarities.
         allowed: (B, B) bool, True in row i where window j may be a negative of anchor i; all by default. The window
             itself and its partner are never negatives, whatever it says.
-        negatives: (B, K, D) further negatives of each anchor, which are always allowed.
     """
     n_windows = len(embeddings)
     assert n_windows % 2 == 0, f"{n_windows} windows are no pairs"
@@ -58,45 +51,35 @@ def info_nce(
     similarity = vectors @ vectors.T
     positive = (vectors * vectors.roll(n_windows // 2, dims=0)).sum(dim=-1, keepdim=True)
     choices = [positive / temperature, (similarity / temperature).masked_fill(~is_negative, -torch.inf)]
-    has_negative = is_negative.any(dim=1)
-    if negatives is not None:
-        assert negatives.shape == (n_windows, negatives.shape[1], embeddings.shape[1]), "(B, K, D) are wanted"
-        choices.append((unit_length(negatives) @ vectors.unsqueeze(-1)).squeeze(-1) / temperature)
-        has_negative = has_negative | (negatives.shape[1] > 0)
     # Without negatives, the positive is the only choice: its log probability is 0.
-    return _mean_over(-log_softmax(torch.cat(choices, dim=1), dim=1)[:, 0], has_negative)
+    return _mean_over(-log_softmax(torch.cat(choices, dim=1), dim=1)[:, 0], is_negative.any(dim=1))
 
 
 @full_precision
 def supervised_contrast(
-    embeddings: Tensor, labels: Tensor, temperature: float | Tensor, *, allowed: Tensor | None = None
+    embeddings: Tensor, positives: Tensor, negatives: Tensor, temperature: float | Tensor
 ) -> Contrast:
-    """Tell windows of the same class from those of other classes, by cosine similarity.
+    """Tell the windows of an anchor's class from those of other classes, by cosine similarity.
 
     SupCon with the sum outside the logarithm (Khosla et al. 2020, arXiv 2004.11362, eq. 2). The mean over anchors takes
-    the place of the paper's sum. Windows of unknown class are neither anchors nor positives nor negatives.
+    the place of the paper's sum. The denominator counts positives and negatives, and no other window.
 
     Args:
         embeddings: (B, D); need not be of length 1.
-        labels: (B,) int64 classes, -1 for unknown.
+        positives: (B, B) bool, True in row i where window j is a positive of anchor i; the window itself never is.
+        negatives: (B, B) bool, the same of negatives; no window is both.
         temperature: Divides similarities.
-        allowed: (B, B) bool, True where window j may be compared with anchor i, as positive or as negative; all by
-            default.
     """
     n_windows = len(embeddings)
-    assert labels.shape == (n_windows,), f"labels of shape {tuple(labels.shape)}"
+    for mask in (positives, negatives):
+        assert mask.shape == (n_windows, n_windows), f"mask of shape {tuple(mask.shape)}"
     vectors = unit_length(embeddings)
-    is_compared = ~torch.eye(n_windows, dtype=torch.bool, device=labels.device)
-    is_compared = is_compared & (labels >= 0)[:, None] & (labels >= 0)[None, :]
-    if allowed is not None:
-        assert allowed.shape == (n_windows, n_windows), f"mask of shape {tuple(allowed.shape)}"
-        is_compared = is_compared & allowed
-    is_positive = is_compared & (labels[:, None] == labels[None, :])
-    counts = is_positive.any(dim=1) & (is_compared & ~is_positive).any(dim=1)
+    counts = positives.any(dim=1) & negatives.any(dim=1)
     similarity = vectors @ vectors.T / temperature
     # Rows that do not count keep their numbers, so that no row of the softmax is empty.
-    log_share = log_softmax(similarity.masked_fill(~is_compared & counts[:, None], -torch.inf), dim=1)
-    kept = log_share.masked_fill(~is_positive, 0.0).sum(dim=1) / is_positive.sum(dim=1).clamp_min(1)
+    is_left_out = ~(positives | negatives) & counts[:, None]
+    log_share = log_softmax(similarity.masked_fill(is_left_out, -torch.inf), dim=1)
+    kept = log_share.masked_fill(~positives, 0.0).sum(dim=1) / positives.sum(dim=1).clamp_min(1)
     return _mean_over(-kept, counts)
 
 

@@ -45,18 +45,16 @@ def regression_loss(prediction: Tensor, target: Tensor, kind: PointwiseKind = "l
 
 
 @full_precision
-def classification_loss(logits: Tensor, target: Tensor, *, label_smoothing: float = 0.0) -> LabelLoss:
+def classification_loss(logits: Tensor, target: Tensor) -> LabelLoss:
     """Cross-entropy of known classes.
 
     Args:
         logits: (B, K).
         target: (B,) int64 classes, -1 for unknown.
-        label_smoothing: Share of a label that is spread evenly over all classes (Szegedy et al. 2016, arXiv 1512.00567,
-            section 7).
     """
     assert logits.ndim == 2, f"logits of shape {tuple(logits.shape)}"
     assert target.shape == logits.shape[:1], f"target {tuple(target.shape)} of logits {tuple(logits.shape)}"
     assert not target.is_floating_point(), f"classes are whole numbers, not {target.dtype}"
     n_known = (target >= 0).sum()
-    total = cross_entropy(logits, target, ignore_index=-1, reduction="sum", label_smoothing=label_smoothing)
+    total = cross_entropy(logits, target, ignore_index=-1, reduction="sum")
     return LabelLoss(total / n_known.clamp_min(1), n_known)

@@ -47,10 +47,11 @@ def covariance_loss(embeddings: Tensor) -> Tensor:
 def sketched_gaussian_loss(embeddings: Tensor, directions: Tensor) -> Tensor:
     """Compare the distribution of embeddings with the standard normal one, along random directions.
 
-    SIGReg of LeJEPA (Balestriero and LeCun 2025, arXiv 2511.08544, algorithm 1). The Epps-Pulley statistic of a
-    direction is N times the integral over t of ``|ecf(t) - exp(-t²/2)|² exp(-t²/2)``, where ``ecf`` is the empirical
-    characteristic function of the projections. The integral goes from -5 to 5, by 17 trapezoid points. The loss is the
-    mean over directions. It grows with N where the distributions differ.
+    SIGReg of LeJEPA (Balestriero and LeCun 2025, arXiv 2511.08544, algorithm 1), over N. For a direction it is the
+    integral over t of ``|ecf(t) - exp(-t²/2)|² exp(-t²/2)``, where ``ecf`` is the empirical characteristic function of
+    the projections. The integral goes from -5 to 5, by 17 trapezoid points. The loss is the mean over directions. The
+    published statistic is N times as large, as the test of Epps and Pulley wants it. That factor is left out: with it,
+    the same vectors would weigh more against a prediction in a larger batch.
 
     Args:
         embeddings: (..., D); all dimensions but the last are rows. Their mean and scale count.
@@ -67,4 +68,4 @@ def sketched_gaussian_loss(embeddings: Tensor, directions: Tensor) -> Tensor:
     normal = torch.exp(-points.square() / 2)
     angles = projected.unsqueeze(-1) * points
     distance = (angles.cos().mean(dim=0) - normal).square() + angles.sin().mean(dim=0).square()
-    return 2 * len(rows) * torch.trapezoid(distance * normal, points, dim=-1).mean()
+    return 2 * torch.trapezoid(distance * normal, points, dim=-1).mean()

@@ -27,18 +27,6 @@ class Hits(NamedTuple):
     counts: Tensor
 
 
-class Retrieval(NamedTuple):
-    """Result of a search for the partner of each query.
-
-    Args:
-        top1: Share of queries whose partner is nearer than all others, 0 where no query counts.
-        n_queries: Number of queries that have enough others to be told from.
-    """
-
-    top1: Tensor
-    n_queries: Tensor
-
-
 @torch.no_grad()
 @full_precision
 def movie_correlation(first: Tensor, second: Tensor) -> Tensor:
@@ -83,16 +71,6 @@ def retrieval_hits(queries: Tensor, candidates: Tensor, n_candidates: int, *, al
     found = ((n_others - n_nearer - drawn).clamp_min(0) / left).prod(dim=1)
     counts = n_others[:, 0] >= n_candidates - 1
     return Hits(found.masked_fill(~counts, 0.0), counts)
-
-
-@torch.no_grad()
-def retrieval_top1(
-    queries: Tensor, candidates: Tensor, n_candidates: int, *, allowed: Tensor | None = None
-) -> Retrieval:
-    """Expected share of queries that find their partner among K candidates; for all else see ``retrieval_hits``."""
-    hits = retrieval_hits(queries, candidates, n_candidates, allowed=allowed)
-    n_queries = hits.counts.sum()
-    return Retrieval(hits.found.sum() / n_queries.clamp_min(1), n_queries)
 
 
 def _standardised(features: Tensor) -> Tensor:

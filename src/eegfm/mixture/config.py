@@ -18,8 +18,13 @@ from eegfm.config import StrictModel, refuse_repeated
 
 
 def _not_taken(name: str) -> str:
-    if name in _TAKEN:
+    if name in _ANSWERS:
         raise ValueError(f"{name!r} names the answer of a task; give the column of the recordings another name")
+    if name in _LOGS:
+        raise ValueError(
+            f"{name!r}: logs of its head, such as {name}_loss, would overwrite those of an objective; give the column "
+            f"of the recordings another name than {', '.join(_LOGS)}"
+        )
     return name
 
 
@@ -32,8 +37,14 @@ LabelKind = Literal["regression", "classes"]
 """Whether a label is a number, or one of several classes."""
 DEFAULT_LABELS = ("age", "sex", "p_factor", "attention", "internalizing", "externalizing")
 """Labels that travel with every mixture whose corpora have them."""
-_TAKEN = ("label", "target", "targets")
+_ANSWERS = ("label", "target", "targets")
 """Names of the targets of tasks."""
+_LOGS = (
+    *("amplitude", "amplitude_phase", "auxiliary", "baseline", "chance", "codes", "commitment", "log_covariance"),
+    *("log_spectrum", "log_spectrum_minus_person", "log_spectrum_minus_slope", "log_spectrum_minus_window"),
+    *("normalized_signal", "own", "phase", "prediction", "signal", "visible_mean"),
+)
+"""Names whose losses objectives log."""
 
 # The discriminator chooses the type first, so that an error is about the type that the user meant.
 Weights = Annotated[

@@ -79,6 +79,11 @@ class Objective(nn.Module, ABC):
         """All encoders that a step runs: the one that is trained, and those that look on, such as a teacher's."""
         return [self.encoder]
 
+    @property
+    def moved_parts(self) -> list[nn.Module]:
+        """Modules whose state ``after_step`` moves without an optimizer: they cannot be frozen."""
+        return []
+
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Estimate statistics of the data before the first step.
 

@@ -27,6 +27,8 @@ class ObjectiveConfig(Buildable):
     """Encodes visible tokens only."""
     default_pairing: ClassVar[str | None] = None
     """Name of the pairing of its windows, where none is configured; None for windows one by one."""
+    only_pairings: ClassVar[tuple[str, ...]] = ()
+    """Names of the pairings that it can train on; empty for all."""
     name: str
     augment: tuple[AugmentationConfig, ...] = ()
     auxiliary: AuxiliaryConfig | None = None
@@ -40,6 +42,16 @@ class ObjectiveConfig(Buildable):
     def trains_on_pairs(self) -> bool:
         """Whether its batches hold pairs of windows: its loss compares them, and is one of the whole micro-batch."""
         return self.default_pairing is not None
+
+    @property
+    def estimates_anew(self) -> bool:
+        """Whether statistics are estimated anew whenever a run goes on, because no state holds them."""
+        return False
+
+    @property
+    def needs_classes(self) -> bool:
+        """Whether it compares the classes of windows, which the cuts that it draws from must have."""
+        return False
 
     @property
     def needs_tokenizer(self) -> bool:

@@ -49,12 +49,7 @@ def check_tokens(tokenizer: Objective, backbone: Backbone) -> None:
     Raises:
         ConfigError: Patches or channels differ.
     """
-    own, other = tokenizer.encoder.patch_samples, backbone.encoder.patch_samples
-    if own != other:
-        raise ConfigError(
-            f"the tokenizer has patches of {own} samples, the encoder of {other}, and a code stands for one patch; "
-            f"set tokenizer.encoder.patch_samples={other} and {_AGAIN}, or change the encoder's patch"
-        )
+    check_patch(tokenizer.encoder.patch_samples, backbone.encoder.patch_samples)
     expected = tokenizer.backbone.encoder_spec.montages
     for name, montage in backbone.encoder_spec.montages.items():
         if montage.channel_names != expected[name].channel_names:
@@ -63,6 +58,23 @@ def check_tokens(tokenizer: Objective, backbone: Backbone) -> None:
                 f"the tokenizer, and {montage.n_channels} other ones behind those of the encoder, but a code stands "
                 f"for a patch of one channel; choose the same reference and adapter for both, and {_AGAIN}"
             )
+
+
+def check_patch(own: int, other: int) -> None:
+    """Refuse an encoder whose patches are not as long as those of a tokenizer.
+
+    Args:
+        own: Samples of the tokenizer's patches.
+        other: Samples of the encoder's.
+
+    Raises:
+        ConfigError: They differ.
+    """
+    if own != other:
+        raise ConfigError(
+            f"the tokenizer has patches of {own} samples, the encoder of {other}, and a code stands for one patch; "
+            f"set tokenizer.encoder.patch_samples={other} and {_AGAIN}, or change the encoder's patch"
+        )
 
 
 def tokenizer_config(header: CheckpointHeader) -> TokenizerConfig:

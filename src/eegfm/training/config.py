@@ -163,6 +163,14 @@ class PretrainParams(StrictModel):
                 f"pairs are given, but objective {self.objective.name} draws windows one by one; leave pairs out "
                 "(pairs: null drops those of a file), or choose an objective on pairs, such as contrastive"
             )
+        chosen = self.chosen_pairs.values() if isinstance(self.chosen_pairs, dict) else [self.chosen_pairs]
+        for name in (pairing.name for of_corpus in chosen for pairing in of_corpus):
+            if self.objective.only_pairings and name not in self.objective.only_pairings:
+                raise ValueError(
+                    f"pairs.name is {name}, and objective {self.objective.name} compares pairs of "
+                    f"{' or '.join(self.objective.only_pairings)} alone; leave pairs out, or choose objective "
+                    "contrastive"
+                )
         if self.shuffle.run_windows > 1:
             raise ValueError(
                 f"shuffle.run_windows is {self.shuffle.run_windows}, but pairs are shuffled one by one; leave shuffle "

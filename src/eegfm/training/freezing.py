@@ -107,7 +107,7 @@ class Freezing(PlanCallback):
 def check_freezing(
     objective: Objective, rules: Sequence[FreezeRule], n_steps: int, n_steps_per_epoch: int, phase: str
 ) -> None:
-    """Refuse rules that name nothing, leave nothing to train, or end after the run.
+    """Refuse rules that name nothing or what moves by itself, leave nothing to train, or end after the run.
 
     Args:
         objective: The objective; it holds the backbone.
@@ -124,6 +124,15 @@ def check_freezing(
         if not any(_is_in(name, [prefix]) for name in names):
             raise ConfigError(
                 f"{phase}.freeze.parts names {prefix!r}, which has no weights; there are {_known(prefix, names)}"
+            )
+    moved = {id(part) for part in objective.moved_parts}
+    moving = [name for name, part in _modules(objective) if id(part) in moved]
+    for prefix in (prefix for rule in rules for prefix in rule.parts):
+        inside = [name for name in moving if _is_in(name, [prefix]) or _is_in(prefix, [name])]
+        if inside:
+            raise ConfigError(
+                f"{phase}.freeze.parts names {prefix!r}, of which {inside[0]} follows every step without an optimizer; "
+                f"name the other parts of {_known(f'{prefix}.', names)}"
             )
     for rule in rules:
         if rule.until_epoch is not None and rule.until_epoch * n_steps_per_epoch >= n_steps:

@@ -207,9 +207,13 @@ class PretrainModule(LightningModule):
         self._measures.forget()
 
     def validation_step(self, step: TrainStep, batch_idx: int) -> None:
-        """Count the losses of one batch; its masks are the same in every validation."""
+        """Count the losses of one batch, whose masks are the same in every validation; or keep its features alone."""
         # Batch by batch: between two batches, whoever stores the state of the run finds the module's own weights.
         with self.averaged_weights():
+            if step.only_measured:
+                for batch in step.batches:
+                    self._measures.add(step.number, batch, None, self.objective)
+                return
             for (corpus, _, output), batch in zip(self.losses(step, Stage.VALIDATION), step.batches, strict=True):
                 self._validation.add(step.number, corpus, len(batch["samples"]), output.logs)
                 self._measures.add(step.number, batch, output, self.objective)

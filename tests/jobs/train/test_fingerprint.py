@@ -23,6 +23,7 @@ from eegfm.inference.encoder_code import implementations
 from eegfm.jobs.train import fingerprint
 from eegfm.jobs.train.data import TrainingData, training_data
 from eegfm.jobs.train.fingerprint import named, run_identity, signals_of, training_code
+from eegfm.mixture.labels import LabelFacts
 from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.recording import Montage
 from eegfm.source_code import module_hashes
@@ -74,7 +75,7 @@ NO_WEIGHTS = {
     *(f"training.state.{name}" for name in ("begin", "best", "checkpointing", "content", "file", "folder")),
     *("json_text", "printable", "nn.allocation", "normalizations.said", "safetensors_header", "stated_spec"),
     *("jobs.train.devices", "jobs.train.exchange", "jobs.train.job", "jobs.train.launch", "jobs.train.result"),
-    *("ranks.ends", "ranks.logs", "ranks.place", "ranks.start", "jobs.train.tokenizer"),
+    *("ranks.ends", "ranks.logs", "ranks.place", "ranks.start", "jobs.train.tokenizer", "jobs.train.measured"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""
 
@@ -218,7 +219,7 @@ def test_every_encoder_counts_with_its_own_configuration() -> None:
         assert member.__module__.removeprefix("eegfm.") in found
 
 
-DATA = cast(TrainingData, SimpleNamespace(mixture_sha256="m", filters={"low_hz": 0.5}, weights={"sim": 1.0}))
+DATA = cast(TrainingData, SimpleNamespace(mixture_sha256="m", filters={"low_hz": 0.5}, weights={"sim": 1.0}, labels={}))
 
 
 def test_a_change_of_code_renames_a_run_where_it_decides_weights(
@@ -266,7 +267,13 @@ def test_all_that_is_given_counts_and_the_machine_does_not() -> None:
         run_fingerprint(params, DATA, {"sim": "s"}, job="eegfm.jobs.probe.probe"),
         *(
             run_fingerprint(params, cast(TrainingData, SimpleNamespace(**vars(DATA) | change)), {"sim": "s"})
-            for change in ({"mixture_sha256": "n"}, {"filters": {"low_hz": 1.0}}, {"weights": {"sim": 0.9}})
+            for change in (
+                {"mixture_sha256": "n"},
+                {"filters": {"low_hz": 1.0}},
+                {"weights": {"sim": 0.9}},
+                {"labels": {"age": LabelFacts("regression", mean=30.0, sd=10.0)}},
+                {"labels": {"age": LabelFacts("regression", mean=30.0, sd=11.0)}},
+            )
         ),
     ]
     assert len(set(names)) == len(names)

@@ -151,10 +151,21 @@ def test_fewer_pairs_than_a_batch_make_smaller_batches(caplog: pytest.LogCapture
     assert sizes == {"hbn": {8}, "tuh": {32}}
     with caplog.at_level("INFO", "eegfm"):
         found = data(mixture(n_validation=1), pairs={"hbn": {"name": "movie_moment"}, "tuh": PAIRS["tuh"]})
+        assert found.validates
+        assert {batch["corpus"] for step in found.validation for batch in step.batches} == {"tuh"}
     assert "hbn: no pair to validate on" in caplog.text
-    assert {batch["corpus"] for step in found.validation for batch in step.batches} == {"tuh"}
     nobody = data(mixture(n_validation=0))
-    assert len(nobody.validation) == 0
+    assert len(nobody.validation) == nobody.validates == 0
+
+
+def test_nothing_is_read_before_a_step_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`max_spread` needs all samples: a run that is refused or finished never asks for them."""
+    monkeypatch.setattr(MemoryStore, "gather", None)
+    found = data(mixture())
+    with pytest.raises(TypeError):
+        found.training.look()
+    with pytest.raises(TypeError):
+        len(found.validation)
 
 
 def test_further_cuts_change_nothing_for_windows_one_by_one() -> None:
@@ -177,6 +188,18 @@ def test_the_fingerprint_follows_the_cuts_that_are_drawn_from() -> None:
     assert data(table, **views).mixture_sha256 == data(moved, **views).mixture_sha256
     swapped = table.assign(cut=table["cut"].replace({"pretrain": "movies", "movies": "pretrain"}))
     assert mixture_sha256(table) != mixture_sha256(swapped)
+
+
+def test_labels_are_those_of_persons_that_are_drawn_from() -> None:
+    """The persons of a cut that no pair is made of count in no mean and name no class."""
+    table = mixture().assign(label_age=lambda t: t["person"].str.extract(r"p(\d+)")[0].astype(float))
+    table["label_sex"] = np.where(table["cut"] == "movies", "other", np.where(table["label_age"] % 2, "F", "M"))
+    table.loc[table["cut"] == "movies", "label_age"] = 1e4
+    heads = {"objective": {"name": "contrastive", "auxiliary": {"heads": ["age", "sex"]}}}
+    found = data(table, pairs={"name": "views"}, **heads).labels
+    assert (found["age"].mean, found["age"].sd) == pytest.approx((np.arange(12).mean(), np.arange(12).std()))
+    assert found["sex"].classes == ("F", "M")
+    assert data(table, **heads).labels["sex"].classes == ("F", "M", "other")
 
 
 def test_leaks_between_cuts_are_refused() -> None:
@@ -211,12 +234,22 @@ def test_a_person_has_one_number_in_all_cuts() -> None:
         ({"pairs": PAIRS | {"eegmat": {"name": "views"}}}, ConfigError, r"pairs\.eegmat names no corpus"),
         ({"batch_size": 30}, ConfigError, r"hbn 8, tuh 2 windows.* nearest batch sizes that can: 16 or 32"),
         ({"batch_size": 512}, ConfigError, r"a step takes 128 pairs, .*the most are 72 of hbn .*lower it"),
+        (
+            {"objective": {"name": "contrastive", "positives": "label"}},
+            ConfigError,
+            r"pretrain\.objective\.positives is label, .* 'movies' of corpus hbn have 1 classes \(A\), two are needed",
+        ),
+        (
+            {"objective": {"name": "isc"}},
+            ValidationError,
+            r"pairs\.name is within_recording, and objective isc compares pairs of movie_moment alone; leave pairs out",
+        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line(changes: dict[str, Any], error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text) as info:
         data(mixture(), **changes)
-    assert "\n" not in str(info.value)
+    assert error is ValidationError or "\n" not in str(info.value)
 
 
 def test_processes_that_cannot_share_pairs() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from eegfm.checkpoint import Checkpoint
 from eegfm.errors import CheckpointError, ConfigError, EegfmError, SplitError
-from eegfm.jobs.train import fit_pretraining, pretraining
+from eegfm.jobs.train import fit_pretraining, prepare, pretraining
 from eegfm.store.reader import SignalStore
 from eegfm.training.config import PretrainParams, TokenizerParams
 from person_tables import split_table
@@ -63,8 +63,10 @@ def with_splits(tables: Tables, **split_of: str) -> Tables:
 
 
 def refusal(tables: Tables, tokenizer: Checkpoint | None, kind: type[EegfmError], **more: Any) -> str:
-    with pytest.raises(kind) as info:
-        header_of(tables, tokenizer, **more)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepare, "training_data", None)  # no window is looked at
+        with pytest.raises(kind) as info:
+            header_of(tables, tokenizer, **more)
     [line] = str(info.value).splitlines()
     return line
 

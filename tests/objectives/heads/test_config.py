@@ -33,6 +33,7 @@ def test_a_name_is_short_for_a_head() -> None:
         (["age", {"name": "age", "weight": 2}], "age is listed twice"),
         ([], "at least 1"),
         (["label"], "'label' names the answer of a task"),
+        (["visible_mean"], "logs of its head, such as visible_mean_loss, would overwrite"),
         (["a.b"], "match pattern"),
         ([{"name": "age", "kind": "number"}], "'regression' or 'classes'"),
     ],

@@ -1,5 +1,6 @@
 """Crops, masks and the contrast of `ts2vec`."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -23,9 +24,10 @@ def compared(objective: object, monkeypatch: pytest.MonkeyPatch, contexts: list[
     """Both views that the loss gets, of each context."""
     found: list[list[Tensor]] = []
 
-    def kept(first: Tensor, second: Tensor, temperature: float) -> Tensor:
-        found.append([first.detach(), second.detach()])
-        return hierarchical_contrast(first, second, temperature)
+    def kept(first: Tensor, second: Tensor, *temperature: float, shared: Tensor | None) -> Tensor:
+        if temperature:
+            found.append([first.detach(), second.detach()])
+        return hierarchical_contrast(first, second, *temperature, shared=shared)
 
     monkeypatch.setattr(model, "hierarchical_contrast", kept)
     for context in contexts:
@@ -73,15 +75,20 @@ def test_constant_vectors_have_the_loss_of_chance(monkeypatch: pytest.MonkeyPatc
     encode = type(objective.encoder).encode
     monkeypatch.setattr(type(objective.encoder), "encode", lambda *args: 0 * encode(*args) + 1)
     for seed in range(4):
-        loss, logs, _ = objective(windows(), Context(seed=seed))
+        batch = windows() | ({"first_row": torch.tensor([0, 500, 800, 900])} if seed % 2 else {})
+        loss, logs, _ = objective(batch, Context(seed=seed))
         torch.testing.assert_close(loss.detach(), logs["chance_loss"])
         assert float(logs["feature_sd"]) < 1e-6
 
 
-@pytest.mark.parametrize(("n_windows", "n_steps"), [(2, 1), (4, 3), (5, 8)])
-def test_chance_is_the_loss_of_equal_vectors(n_windows: int, n_steps: int) -> None:
-    constant = torch.ones(n_windows, n_steps, 3)
-    assert chance_loss(n_windows, n_steps) == pytest.approx(float(hierarchical_contrast(constant, constant)), rel=1e-5)
+def test_chance_is_the_loss_of_equal_vectors() -> None:
+    """Of four windows of 400 samples, the last two and the middle two share samples."""
+    objective = build(Ts2VecConfig(crop_ratio=1.0))
+    logs = objective(windows() | {"first_row": torch.tensor([0, 500, 800, 900])}, Context()).logs
+    by_time = (math.log(2 * 4 - 1) + math.log(2 * 2 - 1) + math.log(1)) / 3
+    by_window = (math.log(7) + math.log(5) + math.log(3) + math.log(5)) / 4
+    assert float(logs["chance_loss"]) == pytest.approx(by_time + by_window, rel=1e-5)
+    assert float(chance_loss(torch.ones(4, 4, 3), None)) == pytest.approx(by_time + math.log(7), rel=1e-5)
 
 
 def test_absent_channels_are_no_part_of_a_patch() -> None:

@@ -68,7 +68,7 @@ def test_drawing_training_validating_and_copying_to_the_device_refuse_damage(
     with pytest.raises(StoreError, match="recording c:1;"):
         batches(store, group)
     with pytest.raises(StoreError, match="recording c:1;"):
-        list(ValidationLoader(spread_draws({"c": [group]}, {"c": 10}, 50), {"c": store}))
+        list(ValidationLoader(lambda: spread_draws({"c": [group]}, {"c": 10}, 50), {"c": store}))
     with pytest.raises(StoreError, match="recording c:1;"):
         signals_on_device({"c": [group]}, {"c": store}, torch.device("cpu"), "device", 1.0)
 

@@ -17,6 +17,20 @@ def test_means_count_windows_then_weights() -> None:
     assert mixed(averages.by_corpus(), weights)["loss"] == pytest.approx((0.25 * 2 + 0.5 * 4) / 0.75)
 
 
+def test_a_value_of_some_batches_is_averaged_over_theirs() -> None:
+    averages = Averages()
+    for corpus, n_windows, values in (
+        ("a", 3, {"x": 1.0, "loss": 1.0}),
+        ("a", 5, {"loss": 1.0}),
+        ("b", 2, {"loss": 1.0}),
+    ):
+        averages.add(corpus, values, n_windows)
+    averages.add("a", {"x": 4.0, "loss": 1.0}, 1)
+    by_corpus = averages.by_corpus()
+    assert by_corpus == {"a": {"x": (3 * 1 + 4) / 4, "loss": 1.0}, "b": {"loss": 1.0}}
+    assert mixed(by_corpus, {"a": 0.25, "b": 0.75}) == {"x": 7 / 4, "loss": 1.0}
+
+
 def test_r2_is_a_ratio_of_means() -> None:
     assert with_r2({"loss": 1.0, "baseline_loss": 4.0}) == {"loss": 1.0, "baseline_loss": 4.0, "r2": 0.75}
     assert with_r2({"loss": 1.0}) == {"loss": 1.0}

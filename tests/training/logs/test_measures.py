@@ -16,7 +16,13 @@ from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.inference.backbone import new_backbone
 from eegfm.nn.context import Context, Stage
 from eegfm.objectives.base import Objective
-from eegfm.objectives.config import ContrastiveConfig, IscConfig, MaskedConfig, ObjectiveConfig
+from eegfm.objectives.config import (
+    AuxiliaryObjectiveConfig,
+    ContrastiveConfig,
+    IscConfig,
+    MaskedConfig,
+    ObjectiveConfig,
+)
 from eegfm.recording import Montage
 from eegfm.training.logs import measures as module
 from eegfm.training.logs.history import History
@@ -29,8 +35,8 @@ CONTEXT = Context(corpora=("hbn", "tuh"), stage=Stage.VALIDATION)
 
 
 def kept(features: Tensor, persons: Tensor | None = None, pairing: str = "", compared: Tensor | None = None) -> Any:
-    """A micro-batch; its persons are unknown unless they are given."""
-    persons = torch.full((len(features),), -1) if persons is None else persons
+    """A micro-batch; its persons are unknown unless they are given, and are of no interest in pairs."""
+    persons = torch.full((0 if pairing else len(features),), -1) if persons is None else persons
     compared = features if compared is None and pairing else compared
     return FeatureBatch(0, "hbn", pairing, features, persons, features[:0] if compared is None else compared)
 
@@ -67,12 +73,32 @@ def test_pairs_are_measured_pair_by_pair_whatever_batch_they_are_in() -> None:
     shown = [10 * part for part in parts]
     found = measures([kept(whole, pairing="movie_moment", compared=s) for whole, s in zip(parts, shown, strict=True)])
     unit = [(v / v.norm(dim=1, keepdim=True)).double().numpy() for v in (first, second)]
-    assert found["alignment"] == pytest.approx(((unit[0] - unit[1]) ** 2).sum(axis=1).mean(), rel=1e-5)
+    assert found["alignment_movie_moment"] == pytest.approx(((unit[0] - unit[1]) ** 2).sum(axis=1).mean(), rel=1e-5)
     every = np.concatenate(unit)
     potentials = [np.exp(-2 * ((a - b) ** 2).sum()) for i, a in enumerate(every) for j, b in enumerate(every) if i != j]
-    assert found["uniformity"] == pytest.approx(np.log(np.mean(potentials)), rel=1e-5)
+    assert found["uniformity_movie_moment"] == pytest.approx(np.log(np.mean(potentials)), rel=1e-5)
     expected = np.mean([pearsonr(first[:, d], second[:, d]).statistic for d in range(5)])
     assert found["movie_correlation"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_pairings_and_single_windows_are_measured_apart() -> None:
+    movies, near, alone = noise(8, 5), noise(12, 5, seed=1) + 2, noise(20, 5, seed=2)
+    persons, none = torch.arange(20) % 4, near[:0]
+    parts = [
+        kept(alone, persons),
+        kept(movies, pairing="movie_moment"),
+        kept(none, pairing="within_recording", compared=near),
+    ]
+    found = measures(parts)
+    assert found == {name: value for part in parts for name, value in measures([part]).items()}
+    assert set(found) == {
+        *("effective_rank", "pooled_sd", "person_share", "movie_correlation"),
+        *(
+            f"{name}_{pairing}"
+            for name in ("alignment", "uniformity")
+            for pairing in ("movie_moment", "within_recording")
+        ),
+    }
 
 
 def test_what_a_corpus_lacks_is_not_measured() -> None:
@@ -129,7 +155,6 @@ def added(objective: Objective, batch: StoredBatch) -> tuple[FeatureBatch, int]:
 @pytest.mark.parametrize(
     ("config", "n_calls"),
     [
-        (MaskedConfig(), 1),
         (IscConfig(**PROJECTION), 0),
         (ContrastiveConfig(**PROJECTION), 1),
         (ContrastiveConfig(augment=(), **PROJECTION), 0),
@@ -154,16 +179,32 @@ def test_features_are_those_of_untouched_windows(
         assert not torch.allclose(found.compared, expected, rtol=1e-3), "the objective was shown others"
 
 
-def test_a_window_that_is_shown_twice_counts_once(small: Montage, batch: StoredBatch) -> None:
+@pytest.mark.parametrize(("config", "n_calls"), [(MaskedConfig(), 1), (AuxiliaryObjectiveConfig(), 0)], ids=str)
+def test_windows_one_by_one_are_encoded_once_more_where_they_were_changed(
+    small: Montage, batch: StoredBatch, config: ObjectiveConfig, n_calls: int
+) -> None:
+    single: Any = {name: value for name, value in batch.items() if name != "pairs"}
+    objective = built(config.model_copy(update={"auxiliary": None}), small)
+    found, n_found = added(objective, single)
+    with torch.no_grad():
+        torch.testing.assert_close(found.features, objective.backbone(single).features.pooled)
+    assert n_found == n_calls
+    assert found.persons.equal(batch["person"])
+    assert len(found.compared) == 0
+    alone = FeatureMeasures(WEIGHTS)
+    alone.add(3, single, None, objective)
+    torch.testing.assert_close(alone._batches[0].features, found.features)
+
+
+def test_pairs_of_other_kinds_are_not_encoded_once_more(small: Montage, batch: StoredBatch) -> None:
     objective = built(ContrastiveConfig(**PROJECTION), small)
     twice: Any = {
         name: torch.cat([v[:6], v[:6]]) if isinstance(v, Tensor) else v for name, v in batch.items() if name != "pairs"
     }
     twice["pairs"] = batch["pairs"]._replace(pairing="views")
-    found, _ = added(objective, twice)
-    assert len(found.features) == len(found.persons) == 6
-    assert len(found.compared) == 12
-    assert measures([found])["alignment"] > 0, "views differ, the windows do not"
+    found, n_calls = added(objective, twice)
+    assert (len(found.features), len(found.persons), len(found.compared), n_calls) == (0, 0, 12, 0)
+    assert measures([found])["alignment_views"] > 0, "views differ, the windows do not"
 
 
 def taken(batches: list[FeatureBatch], **how: Any) -> dict[str, float]:
@@ -184,7 +225,9 @@ def test_names_and_means_over_the_corpora_that_have_a_measure() -> None:
 
 def test_processes_together_measure_what_one_does() -> None:
     one = [
-        kept(noise(6, 5, seed=k), torch.arange(6) % 3, "movie_moment")._replace(step=k // 2, corpus=corpus)
+        kept(noise(6, 5, seed=k), torch.arange(6) % 3 if k < 2 else None, "" if k < 2 else "movie_moment")._replace(
+            step=k // 2, corpus=corpus
+        )
         for k, corpus in enumerate(("hbn", "tuh") * 3)
     ]
     asked: list[Any] = []

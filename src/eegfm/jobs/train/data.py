@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from eegfm.batch import SignalSpec
-from eegfm.jobs.train.pairs import PairWindows
+from eegfm.jobs.train.pairs import PairWindows, Validated, check_classes
 from eegfm.mixture.labels import LabelFacts, chosen_labels
 from eegfm.mixture.shares import batch_counts, rounded_weights
 from eegfm.mixture.table import drawn_rows, mix_cut, mixture_sha256
@@ -26,7 +26,7 @@ from eegfm.training.loading.verify import verify_samples
 from eegfm.training.pairings import by_corpus, multiples
 from eegfm.training.plans.mixture_plan import MixturePlan
 from eegfm.training.plans.pairs.pair_plan import PairPlan
-from eegfm.training.plans.plan import Draw, Groups, Plan
+from eegfm.training.plans.plan import Groups, Plan
 from eegfm.training.schedules.length import RunLength
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ class TrainingData:
     n_steps_per_epoch: int
     training: TrainingLoader
     validation: ValidationLoader
+    validates: bool  # whether there is anything to validate on
     shown: Groups  # windows to reconstruct: of persons that were not trained on, where there are any
     held_out: Groups  # windows of split validation
     labels: dict[str, LabelFacts]  # of auxiliary heads
@@ -76,17 +77,22 @@ def training_data(
         StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: Windows to train on and to validate on share samples.
     """
+    mixing, cut = Mixing.of(mixture), mix_cut(mixture)
+    mixture = drawn_rows(mixture, params.drawn_cuts(mixing.weights))
     mixture, labels = chosen_labels(mixture, params.objective.labels, says=logs_plan and rank == 0)
-    planned = (_windows if params.chosen_pairs is None else _pairs)(mixture, stores, params, world_size)
-    mixture, training, validation = planned.mixture, planned.training, planned.validation
+    if params.chosen_pairs is None:
+        planned = _windows(mixture, mixing, stores, params, world_size)
+    else:
+        planned = _pairs(mixture, mixing, cut, stores, params, world_size, phase)
+    training, validation = planned.training, planned.validation
     check_rows(training, validation)
     plan = planned.of_rank(rank=rank, world_size=world_size)
     if logs_plan:
         _log_plan(plan, planned.what)
-    shown_draws = planned.validated(plan.counts)
-    loader = ValidationLoader(shown_draws, stores, rank=rank, world_size=world_size)
+    validated = planned.validated(plan.counts)
+    loader = ValidationLoader(validated.draws, stores, rank=rank, world_size=world_size)
     n_steps = params.n_steps or (params.n_epochs or 1) * plan.n_steps_per_epoch
-    n_validations = params.n_validations(n_steps) if shown_draws else 0
+    n_validations = params.n_validations(n_steps) if validated.is_there else 0
     params.schedule.check(RunLength(n_steps, n_steps / plan.n_steps_per_epoch, n_validations))
     if params.loader.verify == "before_training":
         verify_samples([*chain(*training.values(), *validation.values())], stores, rank=rank, world_size=world_size)
@@ -101,6 +107,7 @@ def training_data(
         n_steps_per_epoch=plan.n_steps_per_epoch,
         training=_loader(plan, whole, training, stores, n_steps, params, phase),
         validation=loader,
+        validates=validated.is_there,
         shown={**training, **validation},
         held_out=validation,
         labels=labels,
@@ -112,7 +119,6 @@ class _Planned:
     """What is drawn from, and how.
 
     Args:
-        mixture: The rows that are drawn from.
         weights: Share of each corpus in a step.
         training: Windows to train on.
         validation: Windows to validate on.
@@ -121,19 +127,19 @@ class _Planned:
         what: What a plan goes through, for the log.
     """
 
-    mixture: pd.DataFrame
     weights: dict[str, float]
     training: Groups
     validation: Groups
     of_rank: Callable[..., MixturePlan | PairPlan]
-    validated: Callable[[Mapping[str, int]], dict[str, list[Draw]]]
+    validated: Callable[[Mapping[str, int]], Validated]
     what: str
 
 
-def _windows(mixture: pd.DataFrame, stores: Stores, params: PretrainParams, world_size: int) -> _Planned:
+def _windows(
+    mixture: pd.DataFrame, mixing: Mixing, stores: Stores, params: PretrainParams, world_size: int
+) -> _Planned:
     """Windows one by one."""
-    mixing = Mixing.of(mixture)
-    mixture, weights = drawn_rows(mixture, params.drawn_cuts(mixing.weights)), mixing.weights
+    weights = mixing.weights
     if mixing.is_rounded:
         weights = rounded_weights(weights, params.batch_size, world_size, params.accumulate)
     training, validation = (window_groups(mixture, stores, split) for split in ("train", "validation"))
@@ -148,21 +154,33 @@ def _windows(mixture: pd.DataFrame, stores: Stores, params: PretrainParams, worl
         shuffle=params.shuffle,
         n_cuts=params.accumulate,
     )
-    validated = partial(spread_draws, validation, n_windows=params.n_validation_windows)
+
+    def validated(counts: Mapping[str, int]) -> Validated:
+        draws = spread_draws(validation, counts, params.n_validation_windows)
+        return Validated(bool(draws), lambda: draws)
+
     what = "rounds of its persons" if mixing.drawn_by == "persons" else "passes through its windows"
-    return _Planned(mixture, weights, training, validation, plan, validated, what)
+    return _Planned(weights, training, validation, plan, validated, what)
 
 
-def _pairs(mixture: pd.DataFrame, stores: Stores, params: PretrainParams, world_size: int) -> _Planned:
+def _pairs(
+    mixture: pd.DataFrame,
+    mixing: Mixing,
+    cut: str,
+    stores: Stores,
+    params: PretrainParams,
+    world_size: int,
+    phase: str,
+) -> _Planned:
     """Pairs of windows."""
-    mixing, cut = Mixing.of(mixture), mix_cut(mixture)
     assert params.chosen_pairs is not None, "the objective trains on pairs"
     pairings = by_corpus(params.chosen_pairs, mixing.weights)
     if mixing.drawn_by == "persons" or mixing.max_windows_per_person is not None:
         logger.warning(
             "mix.by: persons and mix.max_windows_per_person say how windows are drawn; pairs do not heed them"
         )
-    mixture = drawn_rows(mixture, params.drawn_cuts(mixing.weights))
+    if params.objective.needs_classes:
+        check_classes(mixture, cut, pairings, phase)
     weights, whole = mixing.weights, multiples(pairings, world_size)
     if mixing.is_rounded:
         weights = rounded_weights(weights, params.batch_size, world_size, multiple=math.lcm(*whole.values()))
@@ -171,7 +189,7 @@ def _pairs(mixture: pd.DataFrame, stores: Stores, params: PretrainParams, world_
     plan = partial(PairPlan, training.sources(counts, params.seed), params.seed)
     validated = partial(validation.validation, n_windows=params.n_validation_windows, seed=params.seed)
     what = "passes through its pairs"
-    return _Planned(mixture, weights, training.groups, validation.groups, plan, validated, what)
+    return _Planned(weights, training.groups, validation.groups, plan, validated, what)
 
 
 def _loader(

@@ -1,6 +1,7 @@
 """Fingerprint of a training run: a hash of everything that decides its weights."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -29,7 +30,7 @@ NO_WEIGHTS = (
     "encoders.config",
     # Files, headers and names.
     *("files", "named", "checkpoint", "ancestry", "jobs.train.header", "jobs.train.fingerprint"),
-    "jobs.train.tokenizer",
+    *("jobs.train.tokenizer", "jobs.train.measured"),
     *("json_text", "normalizations.said", "printable", "safetensors_header", "stated_spec"),
     # These watch, compare and refuse.
     *("training.bfloat16", "training.loading.verify", "training.phases", "training.schedules.length"),
@@ -75,7 +76,9 @@ def run_identity(
         "parents": [{"weights": p.weights_sha256(), "objective": p.header.objective} for p in parents],
         "code": training_code(params, job, tokenizer),
     }
-    return identity | ({"tokenizer": _said_of(tokenizer)} if tokenizer else {})
+    identity |= {"tokenizer": _said_of(tokenizer)} if tokenizer else {}
+    # Means and standard deviations are of persons; the windows' targets do not tell them to the last bit.
+    return identity | ({"labels": {name: asdict(facts) for name, facts in data.labels.items()}} if data.labels else {})
 
 
 def named(identity: Mapping[str, Any]) -> str:

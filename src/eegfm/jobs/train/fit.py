@@ -83,8 +83,10 @@ def _train(run: PreparedRun, directory: Path, first: TrainState | None, folder: 
     monitor, best = module.parts["throughput"], module.parts["best"]
     assert isinstance(monitor, ThroughputMonitor)
     assert isinstance(best, BestValidation)
-    params, first_step, validates = module.params, 0 if first is None else first.step, len(data.validation) > 0
+    params, first_step, validates = module.params, 0 if first is None else first.step, data.validates
     interval = validation_interval(params, data.n_steps) if validates else 0
+    if first_step < data.n_steps:
+        data.training.look()  # what is read of all samples is read here, where a signal ends it at once
     images = ReconstructionImages(shown_windows(data, run.stores), params.seed)
     with (
         stoppable(is_program=False),

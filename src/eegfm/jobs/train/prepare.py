@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import pandas as pd
+
 from eegfm.checkpoint import Checkpoint
 from eegfm.errors import ConfigError, TrainingError
 from eegfm.inference.backbone import new_backbone
@@ -13,6 +15,7 @@ from eegfm.jobs.train.data import TrainingData, training_data
 from eegfm.jobs.train.fingerprint import named, run_identity, signals_of
 from eegfm.jobs.train.header import pretrain_header
 from eegfm.jobs.train.job import Refuse, TrainingJob, refuse_nothing
+from eegfm.jobs.train.measured import measured_draws
 from eegfm.jobs.train.start import Met, check_fit, check_persons, take_over
 from eegfm.jobs.train.tokenizer import check_tokenizer
 from eegfm.nn.context import Context, heads_seed, objective_seed
@@ -50,6 +53,7 @@ class _Checked:
 
     Args:
         job: What is done: its start has completed the parameters, and what cannot be read is left out.
+        mixture: All of it, also what is not drawn from.
         split_table: Persons and their splits.
         met: Persons here that the start has seen.
         data: Windows of this process.
@@ -58,6 +62,7 @@ class _Checked:
     """
 
     job: TrainingJob
+    mixture: pd.DataFrame
     split_table: SplitTable
     met: Met
     data: TrainingData
@@ -79,6 +84,11 @@ def prepare(job: TrainingJob, place: Place = ALONE, refuse: Refuse = refuse_noth
     code = encoder_code(params.encoder, params.adapter, params.chosen_normalization)  # now: later edits do not count
     objective = _new_objective(params, data, job.tokenizer)
     check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch, job.phase)
+    if params.chosen_pairs is not None and data.validates:
+        measured = measured_draws(
+            checked.mixture, job.stores, data.spec, objective.encoder, params.n_validation_windows
+        )
+        data = replace(data, validation=data.validation.measuring(measured))
     report = None
     if start:
         fit_statistics = partial(_fit_statistics, objective, params, data)
@@ -118,15 +128,15 @@ def _checked(job: TrainingJob, place: Place, refuse: Refuse, *, logs_plan: bool 
     met = check_persons(start.header, split_table, params, phase) if start else Met()
     stores = readable(job.stores, params.loader.verify)
     mixture = with_channels_left(job.mixture, stores, lambda m: Rereference(m, params.reference, params.bad_channels))
+    check_tokenizer(job.tokenizer, split_table, params, mixture, stores, phase)
     data = training_data(
         mixture, stores, params, rank=place.rank, world_size=place.n_ranks, phase=phase, logs_plan=logs_plan
     )
-    if params.publish == "best" and not len(data.validation):
+    if params.publish == "best" and not data.validates:
         raise ConfigError(
             f"{phase}.publish is best, but the mixture has no window to validate on; choose publish: last, or keep "
             "persons for validation (split.validation_ratio)"
         )
-    check_tokenizer(job.tokenizer, split_table, params, data, phase)
     identity = run_identity(
         params,
         data,
@@ -139,7 +149,7 @@ def _checked(job: TrainingJob, place: Place, refuse: Refuse, *, logs_plan: bool 
     if start:
         check_fit(start, params, data, phase)
     job = replace(job, params=params, mixture=data.mixture, stores=stores)
-    return _Checked(job, split_table, met, data, fingerprint, identity)
+    return _Checked(job, mixture, split_table, met, data, fingerprint, identity)
 
 
 def _new_objective(params: PretrainParams, data: TrainingData, tokenizer: Checkpoint | None) -> Objective:
@@ -171,10 +181,14 @@ def _new_objective(params: PretrainParams, data: TrainingData, tokenizer: Checkp
 def _fit_statistics(objective: Objective, params: PretrainParams, data: TrainingData) -> None:
     """Estimate statistics of the first steps.
 
+    A run that goes on with more steps estimates those anew that no state holds, and must find the same: they are of
+    as many steps of the plan whatever the length of the run.
+
     Raises:
         TrainingError: One is not finite. No step could be taken then, and its loss would not say why.
     """
-    first_steps = range(min(_N_STATISTICS_STEPS, data.n_steps))
+    n_steps = _N_STATISTICS_STEPS if params.objective.estimates_anew else min(_N_STATISTICS_STEPS, data.n_steps)
+    first_steps = range(n_steps)
     context = Context(n_steps=data.n_steps, seed=params.seed, corpora=tuple(sorted(data.weights)))
     objective.setup((batch for step in first_steps for batch in data.training.batches(step)), context)
     bad = [name for name, value in objective.own_state().items() if not value.isfinite().all()]

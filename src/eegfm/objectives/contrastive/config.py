@@ -35,6 +35,11 @@ class ContrastiveConfig(PairObjectiveConfig):
     positives: Literal["partner", "label"] = "partner"
     complementary_ratio: float | None = Field(default=None, gt=0, lt=1)
 
+    @property
+    def needs_classes(self) -> bool:
+        """See the base class."""
+        return self.positives == "label"
+
     def check_traits(self, traits: Traits, encoder: str, *, is_of_start: bool = False) -> None:
         """Refuse an encoder that cannot hide patches, where it must; see the base class."""
         super().check_traits(traits, encoder, is_of_start=is_of_start)

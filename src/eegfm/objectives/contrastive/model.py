@@ -14,13 +14,14 @@ from eegfm.inference.backbone import Backbone
 from eegfm.losses.contrast import Contrast, info_nce, supervised_contrast
 from eegfm.nn.context import VIEWS, Context
 from eegfm.nn.device import sent
-from eegfm.nn.false_negatives import allowed_negatives
+from eegfm.nn.false_negatives import Compared, by_class, by_partner, sharing_samples
 from eegfm.nn.gather import of_all_ranks
 from eegfm.objectives.base import LossOutput
 from eegfm.objectives.contrastive.config import ContrastiveConfig
 from eegfm.objectives.pairs.objective import Embedded, PairObjective
 
 _MAX_SHARPNESS = 100.0
+"""Largest reciprocal of a learned temperature."""
 
 
 class Contrastive(PairObjective):
@@ -49,7 +50,7 @@ class Contrastive(PairObjective):
         """What similarities are divided by."""
         if self.log_sharpness is None:
             return self.config.temperature
-        return 1 / self.log_sharpness.exp().clamp_max(_MAX_SHARPNESS)
+        return (-self.log_sharpness).exp()
 
     @property
     def encodes_untouched(self) -> bool:
@@ -59,17 +60,18 @@ class Contrastive(PairObjective):
     def compute(self, batch: StoredBatch, context: Context) -> LossOutput:
         """Compute the loss; see the base class.
 
-        Logs hold ``loss``; ``chance_loss``, that of similarities that are all equal; ``top1``, the share of windows
-        that are nearest to their partner; ``without_negatives_ratio``, the share that had nothing to compare with.
+        Logs hold ``loss``; ``chance_loss``, that of similarities that are all equal; ``top1_<pairing>``, the share of
+        windows whose nearest one, of all that the loss compares them with, is a positive; ``without_negatives_ratio``,
+        the share that had nothing to compare with, or no positive.
         """
         embedded = self.embed(batch, context)
-        allowed = allowed_negatives(embedded.pairs)
-        found = self._contrast(embedded, allowed, batch, context)
+        compared = self._compared(embedded, batch, context)
+        found = self._contrast(embedded.projected, compared)
         n_windows = len(embedded.projected)
         logs = {
             "loss": found.loss.detach(),
             "without_negatives_ratio": found.n_without / n_windows,
-            **_retrieval(embedded.projected.detach(), allowed),
+            **_retrieval(embedded.projected.detach(), compared, embedded.pairs.pairing),
         }
         if self.log_sharpness is not None:
             logs["temperature"] = torch.as_tensor(self.temperature).detach()
@@ -91,27 +93,41 @@ class Contrastive(PairObjective):
             windows, tokens.with_content(torch.where(hidden, token, tokens.content))
         )
 
-    def _contrast(self, embedded: Embedded, allowed: Tensor, batch: StoredBatch, context: Context) -> Contrast:
+    @torch.no_grad()
+    def after_step(self, context: Context) -> None:
+        """Keep a learned temperature above a hundredth: a bound of the weight, so that its gradient never ends there.
+
+        The bound holds before every step, and so for a weight whose step is left out.
+        """
+        if self.log_sharpness is not None:
+            self.log_sharpness.clamp_(max=math.log(_MAX_SHARPNESS))
+
+    def _compared(self, embedded: Embedded, batch: StoredBatch, context: Context) -> Compared:
+        """Positives and negatives of the windows of all ranks."""
         if self.config.positives == "partner":
-            return info_nce(embedded.projected, self.temperature, allowed=allowed)
-        labels = batch.get("targets", {}).get("label")
-        assert labels is not None, "the plan draws windows with labels for supervised contrast"
-        return supervised_contrast(embedded.projected, of_all_ranks(labels, context), self.temperature)
+            return by_partner(embedded.pairs)
+        labels, shared = of_all_ranks(batch["targets"]["label"], context), None
+        if "first_row" in batch:
+            shared = sharing_samples(of_all_ranks(batch["first_row"], context), batch["samples"].shape[1])
+        return by_class(embedded.pairs, labels, shared)
+
+    def _contrast(self, projected: Tensor, compared: Compared) -> Contrast:
+        if self.config.positives == "partner":
+            return info_nce(projected, self.temperature, allowed=compared.negatives)
+        return supervised_contrast(projected, *compared, self.temperature)
 
 
 @torch.no_grad()
-def _retrieval(projected: Tensor, allowed: Tensor) -> dict[str, Tensor]:
-    """Share of windows that are nearer to their partner than to any negative, and the loss without any preference."""
+def _retrieval(projected: Tensor, compared: Compared, pairing: str) -> dict[str, Tensor]:
+    """Share of windows that are nearer to a positive than to any negative, and the loss without any preference."""
+    positives, negatives = compared
     unit = nn.functional.normalize(projected.float(), dim=-1)
-    n_windows = len(unit)
-    place = torch.arange(n_windows, device=unit.device) % max(n_windows // 2, 1)
-    is_negative = allowed & (place[:, None] != place[None, :])
-    positive = (unit * unit.roll(n_windows // 2, dims=0)).sum(dim=-1)
-    nearest = (unit @ unit.T).masked_fill(~is_negative, -torch.inf).amax(dim=1)
-    counts = is_negative.any(dim=1)
+    similarity = unit @ unit.T
+    nearest, other = (similarity.masked_fill(~mask, -torch.inf).amax(dim=1) for mask in compared)
+    counts = positives.any(dim=1) & negatives.any(dim=1)
     n_counted = counts.sum().clamp_min(1)
-    chance = torch.log1p(is_negative.sum(dim=1).float())
+    chance = (positives | negatives).sum(dim=1).clamp_min(1).float().log()
     return {
-        "top1": ((positive > nearest) & counts).sum() / n_counted,
+        f"top1_{pairing}": ((nearest > other) & counts).sum() / n_counted,
         "chance_loss": chance.masked_fill(~counts, 0.0).sum() / n_counted,
     }

@@ -18,6 +18,7 @@ class IscConfig(PairObjectiveConfig):
 
     implementation: ClassVar[str] = "eegfm.objectives.isc.model:Isc"
     default_pairing: ClassVar[str | None] = "movie_moment"
+    only_pairings: ClassVar[tuple[str, ...]] = ("movie_moment",)
 
     name: Literal["isc"] = "isc"
     decorrelation: float = Field(default=0.005, ge=0, le=1)

@@ -33,12 +33,13 @@ class SigregConfig(StrictModel):
     """Ask for vectors that are normally distributed (LeJEPA, arXiv 2511.08544).
 
     Args:
-        weight: Weight of the statistic, which grows with the number of vectors that are looked at.
+        weight: Weight of the distance from a normal distribution, which does not grow with the number of vectors. The
+            paper weighs N times this distance by 0.05, N being its batch size: 6.4 is that of a batch of 128.
         n_directions: Directions that they are projected on, drawn anew for each micro-batch.
     """
 
     name: Literal["sigreg"] = "sigreg"
-    weight: float = Field(default=0.05, gt=0, le=1e4)
+    weight: float = Field(default=6.4, gt=0, le=1e6)
     n_directions: Count = 64
 
 

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
 from eegfm.batch import StoredBatch, WindowBatch, channel_padding
@@ -62,6 +62,11 @@ class LatentObjective(Objective):
     def encoders(self) -> list[Encoder]:
         """The trained encoder, and the teacher's."""
         return [self.encoder, *([] if self.teacher is None else [self.teacher.backbone.encoder])]
+
+    @property
+    def moved_parts(self) -> list[nn.Module]:
+        """See the base class."""
+        return [] if self.teacher is None else [self.teacher]
 
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Let the teacher begin with the weights that training begins with."""

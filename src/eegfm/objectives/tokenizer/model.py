@@ -7,7 +7,7 @@ the rate.
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eegfm.batch import StoredBatch, WindowBatch
 from eegfm.encoders.labram.model import Labram
@@ -50,6 +50,11 @@ class Tokenizer(Objective):
     def encodes_untouched(self) -> bool:
         """See the base class."""
         return not len(self.augmentations.members)
+
+    @property
+    def moved_parts(self) -> list[nn.Module]:
+        """See the base class."""
+        return [self.tokenizer.quantizer]
 
     @torch.no_grad()
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:

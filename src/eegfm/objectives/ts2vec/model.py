@@ -4,7 +4,6 @@ Shapes: B windows of all ranks, b those of this rank, R rows, P patches per row 
 width.
 """
 
-import math
 from dataclasses import replace
 
 import torch
@@ -16,6 +15,7 @@ from eegfm.losses.hierarchical import hierarchical_contrast
 from eegfm.metrics.spread import mean_sd
 from eegfm.nn.context import CROPS, MASKS, Context, WindowDraws
 from eegfm.nn.device import sent
+from eegfm.nn.false_negatives import sharing_samples
 from eegfm.nn.full_precision import full
 from eegfm.nn.gather import of_all_ranks
 from eegfm.nn.unit_length import unit_length
@@ -72,10 +72,11 @@ class Ts2Vec(Objective):
             by_patch = self._by_patch(self._crop(windows, begin, n_cropped), draws)
             common = by_patch[:, max(begins) - begin :][:, :n_common]
             views.append(of_all_ranks(unit_length(full(common)), context))
-        loss = hierarchical_contrast(views[0], views[1], self.config.temperature)
+        shared = _shared(batch, windows["signal"].shape[-1], context)
+        loss = hierarchical_contrast(views[0], views[1], self.config.temperature, shared=shared)
         logs = {
             "loss": loss.detach(),
-            "chance_loss": torch.full_like(loss.detach(), chance_loss(len(views[0]), n_common)),
+            "chance_loss": chance_loss(views[0].detach(), shared),
             "feature_sd": mean_sd(views[0].detach().mean(dim=1)),
         }
         return LossOutput(loss, logs)
@@ -109,9 +110,14 @@ class Ts2Vec(Objective):
         return (by_row * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1)
 
 
-def chance_loss(n_windows: int, n_steps: int) -> float:
-    """Loss of ``hierarchical_contrast`` where all similarities are equal."""
-    levels = [n_steps]
-    while levels[-1] > 1:
-        levels.append(levels[-1] // 2)
-    return sum(math.log(2 * n - 1) for n in levels) / len(levels) + math.log(2 * n_windows - 1)
+def _shared(batch: StoredBatch, n_samples: int, context: Context) -> Tensor | None:
+    """(B, B) which windows of all ranks share samples; None where a batch says nothing of it."""
+    if "first_row" not in batch:
+        return None
+    return sharing_samples(of_all_ranks(batch["first_row"], context), n_samples)
+
+
+def chance_loss(view: Tensor, shared: Tensor | None) -> Tensor:
+    """Compute the loss of ``hierarchical_contrast`` where all similarities are equal; for its arguments see there."""
+    equal = torch.zeros_like(view)
+    return hierarchical_contrast(equal, equal, shared=shared)

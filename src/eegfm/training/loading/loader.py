@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -81,6 +82,10 @@ class TrainingLoader:
     def __iter__(self) -> Iterator[TrainStep]:
         return prefetch(self._gathered, self._n_ahead)
 
+    def look(self) -> None:
+        """Read what the plan has to know of samples; a plan of pairs may."""
+        self._plan.look()
+
     def batches(self, step: int) -> list[StoredBatch]:
         """Micro-batches of one step, not cut, those of all ranks together, gathered now, on the CPU."""
         return [gather(draw, self._stores[draw.group.corpus]) for draw in self._whole.step(step)]
@@ -137,31 +142,58 @@ class ValidationLoader:
     equally many steps, because they meet after the last one: a rank that has no micro-batch left takes an empty step.
 
     Args:
-        draws: Micro-batches of each corpus; see ``spread_draws``.
+        draws: Gives the micro-batches of each corpus, see ``spread_draws``, when they are asked for first: whoever
+            finds them may read samples.
         stores: Stores by corpus.
         rank: Number of this process.
         world_size: Number of processes.
+        measured: Micro-batches of each corpus that come behind the others, and whose features alone are measured.
     """
 
     def __init__(
-        self, draws: Mapping[str, Sequence[Draw]], stores: Stores, *, rank: int = 0, world_size: int = 1
+        self,
+        draws: Callable[[], Mapping[str, Sequence[Draw]]],
+        stores: Stores,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
+        measured: Mapping[str, Sequence[Draw]] | None = None,
     ) -> None:
-        self._stores = stores
-        draws = {corpus: draws[corpus] for corpus in sorted(draws)}
-        n_steps = max((len(d) for d in draws.values()), default=0)
-        self._steps = [(k, [d[k] for d in draws.values() if k < len(d)]) for k in range(n_steps)]
-        if world_size > 1:
-            single = [(number, [draw]) for number, step in self._steps for draw in step]
-            n_idle = -len(single) % world_size
-            self._steps = [*single, *[(n_steps, [])] * n_idle][rank::world_size]
+        self._draws, self._measured, self._stores = draws, measured or {}, stores
+        self._rank, self._world_size = rank, world_size
+
+    def measuring(self, measured: Mapping[str, Sequence[Draw]]) -> "ValidationLoader":
+        """The same micro-batches, and behind them these, whose features alone are measured."""
+        place = {"rank": self._rank, "world_size": self._world_size}
+        return ValidationLoader(self._draws, self._stores, measured=measured, **place)
+
+    @cached_property
+    def _steps(self) -> list[tuple[list[Draw], TrainStep]]:
+        """What this rank draws in each step, and the step without it."""
+        scored = _side_by_side(self._draws())
+        steps = [(draws, TrainStep(k, [], 0)) for k, draws in enumerate(scored)]
+        for k, draws in enumerate(_side_by_side(self._measured), len(scored)):
+            steps.append((draws, TrainStep(k, [], 0, only_measured=True)))
+        if self._world_size > 1:
+            idle = TrainStep(len(steps), [], 0)
+            steps = [([draw], step) for draws, step in steps for draw in draws]
+            steps += [([], idle)] * (-len(steps) % self._world_size)
+        return steps[self._rank :: self._world_size]
 
     def __len__(self) -> int:
         return len(self._steps)
 
     def __iter__(self) -> Iterator[TrainStep]:
-        for number, step in self._steps:
-            batches = [gather(draw, self._stores[draw.group.corpus]) for draw in step]
-            yield TrainStep(number, batches, sum(len(draw.positions) for draw in step))
+        for draws, step in self._steps:
+            batches = [gather(draw, self._stores[draw.group.corpus]) for draw in draws]
+            yield step._replace(batches=batches, n_windows=sum(len(draw.positions) for draw in draws))
+
+
+def _side_by_side(draws: Mapping[str, Sequence[Draw]]) -> list[list[Draw]]:
+    """Steps of one micro-batch of each corpus that has one left, in the order of the corpora's names."""
+    ordered = [draws[corpus] for corpus in sorted(draws)]
+    n_steps = max(map(len, ordered), default=0)
+    return [[of_corpus[k] for of_corpus in ordered if k < len(of_corpus)] for k in range(n_steps)]
 
 
 def gather(
@@ -183,6 +215,7 @@ def gather(
         "scales_uv": torch.from_numpy(store.scales(group.montage)[scale_rows]),
         "recording": torch.from_numpy(scale_rows),
         "person": torch.from_numpy(group.persons[run].astype(np.int64)),
+        "first_row": torch.from_numpy(rows),
         "corpus": group.corpus,
         "montage": group.montage,
     }

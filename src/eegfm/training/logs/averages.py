@@ -8,52 +8,55 @@ _KNOWN, _OF_KNOWN = "known", ("loss", "mae", "accuracy")
 
 
 class Averages:
-    """Means of scalars, weighted by the number of windows they come from."""
+    """Means of scalars, weighted by the number of windows they come from.
+
+    A batch may lack a value, such as that of another pairing: the mean is over the windows of the batches that have it.
+    """
 
     def __init__(self) -> None:
-        self._sums: dict[tuple[str, str], float] = {}
-        self._n_windows: dict[str, int] = {}
+        self._sums: dict[tuple[str, str], tuple[float, int]] = {}
 
     def add(self, corpus: str, values: Mapping[str, float], n_windows: int) -> None:
         """Count the means of one batch."""
-        self._n_windows[corpus] = self._n_windows.get(corpus, 0) + n_windows
         for name, value in values.items():
-            self._sums[corpus, name] = self._sums.get((corpus, name), 0.0) + value * n_windows
+            self._add(corpus, name, value * n_windows, n_windows)
 
     def by_corpus(self) -> dict[str, dict[str, float]]:
         """Means by corpus and name."""
-        means: dict[str, dict[str, float]] = {corpus: {} for corpus in self._n_windows}
-        for (corpus, name), total in self._sums.items():
-            means[corpus][name] = total / self._n_windows[corpus]
+        means: dict[str, dict[str, float]] = {}
+        for (corpus, name), (total, n_windows) in self._sums.items():
+            means.setdefault(corpus, {})[name] = total / n_windows
         return means
+
+    def _add(self, corpus: str, name: str, value: float, n_windows: int) -> None:
+        total, n_before = self._sums.get((corpus, name), (0.0, 0))
+        self._sums[corpus, name] = total + value, n_before + n_windows
 
     @classmethod
     def merged(cls, states: Iterable[Mapping[str, Any]]) -> "Averages":
         """Put together what several processes have counted, see ``state_dict``."""
         whole = cls()
         for state in states:
-            for corpus, n_windows in state["n_windows"].items():
-                whole._n_windows[corpus] = whole._n_windows.get(corpus, 0) + n_windows
-            for corpus, name, total in state["sums"]:
-                whole._sums[corpus, name] = whole._sums.get((corpus, name), 0.0) + total
+            for corpus, name, total, n_windows in state["sums"]:
+                whole._add(corpus, name, total, n_windows)
         return whole
 
     def state_dict(self) -> dict[str, Any]:
         """Sums and numbers of windows."""
-        sums = [[corpus, name, value] for (corpus, name), value in self._sums.items()]
-        return {"sums": sums, "n_windows": dict(self._n_windows)}
+        return {"sums": [[corpus, name, total, n] for (corpus, name), (total, n) in self._sums.items()]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on with the sums of others."""
-        self._sums = {(str(corpus), str(name)): float(value) for corpus, name, value in state["sums"]}
-        self._n_windows = {str(corpus): int(n) for corpus, n in state["n_windows"].items()}
+        self._sums = {(str(corpus), str(name)): (float(total), int(n)) for corpus, name, total, n in state["sums"]}
 
 
 def mixed(by_corpus: Mapping[str, Mapping[str, float]], weights: Mapping[str, float]) -> dict[str, float]:
-    """Weighted means over corpora, with weights renormalized over the present corpora."""
-    total = sum(weights[corpus] for corpus in by_corpus)
-    names = sorted({name for values in by_corpus.values() for name in values})
-    return {name: sum(weights[corpus] * values[name] for corpus, values in by_corpus.items()) / total for name in names}
+    """Weighted means over corpora, with weights renormalized over those that have the value."""
+    found: dict[str, float] = {}
+    for name in sorted({name for values in by_corpus.values() for name in values}):
+        having = {corpus: values[name] for corpus, values in by_corpus.items() if name in values}
+        found[name] = sum(weights[c] * value for c, value in having.items()) / sum(weights[c] for c in having)
+    return found
 
 
 def with_r2(values: Mapping[str, float]) -> dict[str, float]:

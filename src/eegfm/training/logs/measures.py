@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 RANK, SD, PERSON_SHARE = "effective_rank", "pooled_sd", "person_share"
 ALIGNMENT, UNIFORMITY, MOVIE_CORRELATION = "alignment", "uniformity", "movie_correlation"
 
+_MOVIES = "movie_moment"
 _MOST_WINDOWS = 2048
 """Windows of a corpus that are measured; memory and time grow with their square."""
 _SMALLEST_RANK, _SMALLEST_SD = 2.0, 1e-3
@@ -40,10 +41,11 @@ class FeatureBatch(NamedTuple):
         step: Number of the batch.
         corpus: Name of the corpus.
         pairing: Name of the pairing; empty where windows came one by one.
-        features: (B, X) of the untouched windows; of pairs, anchors first; of views, of each window once.
-        persons: (B,) numbers of their persons, -1 where nobody tells.
+        features: (B, X) of the untouched windows. Of pairs, anchors first, and of movie moments alone: (0, X) of
+            others.
+        persons: (B,) numbers of their persons, -1 where nobody tells; (0,) of pairs.
         compared: (B, X) of the windows of pairs as the objective compares them: augmented, or with patches hidden.
-            Empty where windows came one by one.
+            (0, X) where windows came one by one.
     """
 
     step: int
@@ -56,6 +58,9 @@ class FeatureBatch(NamedTuple):
 
 class FeatureMeasures:
     """Pooled features of a validation, kept on the device, and their measures at its end.
+
+    Rank, spread and the share of persons are of windows that came one by one, which are the same in every phase on one
+    mixture: those of ``mix.cut`` that a validation shows, or, where it shows pairs, that it measures besides.
 
     A corpus whose features collapse gives one warning, at the validation that first sees it.
 
@@ -73,28 +78,32 @@ class FeatureMeasures:
         self._batches = []
 
     @torch.no_grad()
-    def add(self, step: int, batch: StoredBatch, output: LossOutput, objective: Objective) -> None:
+    def add(self, step: int, batch: StoredBatch, output: LossOutput | None, objective: Objective) -> None:
         """Keep the features of a micro-batch; nothing waits for the device.
 
         They are those that the objective gives, if it gives them of untouched windows. Otherwise the backbone encodes
-        the windows once more.
+        the windows once more; of pairs, those of movie moments alone.
 
         Args:
             step: Number of the batch of the validation.
             batch: Windows as stored.
-            output: What the objective gave for them.
+            output: What the objective gave for them; None for windows that are measured alone.
             objective: In evaluation mode, with the weights that are validated.
         """
-        shown = None if output.features is None else output.features.features.pooled.float()
-        is_whole = shown is not None and objective.encodes_untouched
-        whole = shown if shown is not None and is_whole else objective.backbone(batch).features.pooled.float()
+        encoded = None if output is None else output.features
+        shown = None if encoded is None else encoded.features.pooled.float()
+        untouched = shown if objective.encodes_untouched else None
+        pairing = batch["pairs"].pairing if "pairs" in batch else ""
+        if pairing:
+            assert shown is not None, "an objective on pairs gives the features that it compares"
+            compared, whole = shown, untouched if pairing == _MOVIES else shown[:0]
+        else:
+            compared, whole = None, untouched
+        whole = objective.backbone(batch).features.pooled.float() if whole is None else whole
         persons = batch.get("person")
-        persons = whole.new_full((len(whole),), -1, dtype=torch.int64) if persons is None else persons
-        pairing, compared = "", whole[:0]
-        if "pairs" in batch:
-            pairing, compared = batch["pairs"].pairing, whole if shown is None else shown
-        if pairing == "views":  # both windows of a pair are one
-            whole, persons = whole[: len(whole) // 2], persons[: len(persons) // 2]
+        if persons is None or pairing:
+            persons = whole.new_full((0 if pairing else len(whole),), -1, dtype=torch.int64)
+        compared = whole[:0] if compared is None else compared
         self._batches.append(FeatureBatch(step, batch["corpus"], pairing, whole, persons, compared))
 
     def take(
@@ -120,41 +129,52 @@ class FeatureMeasures:
             if why and corpus not in self._warned:
                 self._warned.add(corpus)
                 logger.warning("Step %d: the features of %s collapse: %s", step, corpus, why)
-        names = sorted({name for values in by_corpus.values() for name in values})
-        having = {n: {c: {n: values[n]} for c, values in by_corpus.items() if n in values} for n in names}
-        return named(VAL, {n: mixed(of, self._weights)[n] for n, of in having.items()}, by_corpus)
+        return named(VAL, mixed(by_corpus, self._weights), by_corpus)
 
 
 def measures(batches: list[FeatureBatch]) -> dict[str, float]:
     """Measures of the features of one corpus; without those that need pairs, or persons, where there are none.
 
-    Features that are not finite have no measure.
+    Features that are not finite have no measure. Those of pairs have the name of the pairing behind theirs: windows of
+    two pairings are pairs for other reasons.
 
     Args:
         batches: Micro-batches of a validation.
     """
-    features = _rows([batch.features for batch in batches])
-    if not features.isfinite().all() or not all(batch.compared.isfinite().all() for batch in batches):
+    if not all(part.isfinite().all() for batch in batches for part in (batch.features, batch.compared)):
         return {}
-    persons = _rows([batch.persons for batch in batches])
+    found = _of_windows(_one_by_one(batches))
+    for pairing in sorted({batch.pairing for batch in batches} - {""}):
+        first, second = _halves([batch.compared for batch in batches if batch.pairing == pairing])
+        found[f"{ALIGNMENT}_{pairing}"] = alignment(first, second)
+        found[f"{UNIFORMITY}_{pairing}"] = uniformity(torch.cat([first, second]))
+    movies = [batch.features for batch in batches if batch.pairing == _MOVIES]
+    if movies and sum(map(len, movies)) > 2:
+        found[MOVIE_CORRELATION] = movie_correlation(*_halves(movies))
+    return {name: float(value) for name, value in found.items()}
+
+
+def _one_by_one(batches: list[FeatureBatch]) -> list[FeatureBatch]:
+    return [batch for batch in batches if not batch.pairing]
+
+
+def _of_windows(batches: list[FeatureBatch]) -> dict[str, Tensor]:
+    """Measures of windows that came one by one."""
+    if not batches:
+        return {}
+    features, persons = (_rows(list(parts)) for parts in zip(*((b.features, b.persons) for b in batches), strict=True))
     found = {RANK: effective_rank(features), SD: mean_sd(features)} if len(features) > 1 else {}
     known = persons[persons >= 0].tolist()
     if 1 < len(set(known)) < len(known):
         found[PERSON_SHARE] = between_share(features, persons, corrected=True)
-    pairs = [batch.compared for batch in batches if batch.pairing]
-    if pairs:
-        first, second = _halves(pairs)
-        found |= {ALIGNMENT: alignment(first, second), UNIFORMITY: uniformity(torch.cat([first, second]))}
-    movies = [batch.features for batch in batches if batch.pairing == "movie_moment"]
-    if movies and sum(map(len, movies)) > 2:
-        found[MOVIE_CORRELATION] = movie_correlation(*_halves(movies))
-    return {name: float(value) for name, value in found.items()}
+    return found
 
 
 def _collapse(batches: list[FeatureBatch], values: Mapping[str, float], history: History) -> str:
     """Why the features of a corpus count as collapsed; empty if they do not."""
     if RANK not in values:
         return ""
+    batches = _one_by_one(batches)
     highest = min(sum(len(batch.features) for batch in batches) - 1, batches[0].features.shape[1])
     if values[RANK] < _SMALLEST_RANK and highest >= _ENOUGH:
         return f"their effective rank is {values[RANK]:.3g} of at most {highest}, below {_SMALLEST_RANK:g}"

@@ -87,6 +87,9 @@ class MixturePlan:
             for corpus, count in self.counts.items()
         ]
 
+    def look(self) -> None:
+        """No sample decides which windows are drawn."""
+
     def step(self, step: int) -> list[Draw]:
         """Micro-batches of one step, counted from 0 over all epochs, in the order of the corpora's names."""
         epoch, step_in_epoch = divmod(step, self.n_steps_per_epoch)

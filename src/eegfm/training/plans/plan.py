@@ -109,6 +109,10 @@ class Plan(Protocol):
         """Windows of every step, all ranks together."""
         ...
 
+    def look(self) -> None:
+        """Read what decides, of the samples of all windows, which of them are drawn; else the first step does."""
+        ...
+
     def step(self, step: int) -> list[Draw]:
         """Micro-batches of one step, counted from 0 over all epochs."""
         ...

@@ -1,6 +1,7 @@
 """Spreads of windows, against numpy on what the store reads by recording."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from eegfm.errors import ConfigError
 from eegfm.recording import Montage
 from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 from eegfm.training.loading.groups import window_groups
 from eegfm.training.pairings import WithinRecordingPairs
-from eegfm.training.plans.pairs import spread
+from eegfm.training.plans.pairs import spread, within_recording
 from eegfm.training.plans.pairs.pair_plan import PairPlan, pair_sources, total_counts
 from eegfm.training.plans.pairs.source import Batching
 from eegfm.training.plans.pairs.spread import spreads, too_wide
@@ -91,7 +93,7 @@ def test_a_plan_never_draws_them(stores: dict[str, Any]) -> None:
     for max_spread in (4.0, None):
         pairing = WithinRecordingPairs(moments=4, max_spread=max_spread)
         sources = pair_sources("hbn", windows(), groups, stores, pairing, Batching(8, 0))
-        made, counts = PairPlan({"hbn": sources}, 0), total_counts(sources)
+        made, counts = PairPlan({"hbn": sources}, 0), total_counts([source.usable() for source in sources])
         positions = {p for step in range(20 * made.n_steps_per_epoch) for p in made.step(step)[0].positions.tolist()}
         drawn[max_spread] = positions
         assert ("n_windows_of_large_spread" in counts) == (max_spread is not None)
@@ -100,3 +102,40 @@ def test_a_plan_never_draws_them(stores: dict[str, Any]) -> None:
     assert loud & drawn[None]
     assert not loud & drawn[4.0]
     assert drawn[4.0] | loud == drawn[None] | loud
+
+
+def test_samples_are_read_once_when_the_first_batch_is_drawn(
+    stores: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whichever thread, and from whichever step on: the batches are the same."""
+    read: list[int] = []
+
+    def counted(stratum: Stratum, *more: Any) -> Any:
+        read.append(len(stratum))
+        return too_wide(stratum, *more)
+
+    monkeypatch.setattr(within_recording, "too_wide", counted)
+
+    def plan() -> PairPlan:
+        groups = window_groups(windows(), stores, "train")
+        pairing = WithinRecordingPairs(moments=4)
+        return PairPlan({"hbn": pair_sources("hbn", windows(), groups, stores, pairing, Batching(8, 0))}, 0)
+
+    one, other = plan(), plan()
+    assert one.n_steps_per_epoch == other.n_steps_per_epoch > 1
+    assert not read
+    with ThreadPoolExecutor(4) as threads:
+        steps = list(threads.map(one.step, range(12)))
+    assert read == [sum(75 - k for k in range(N_RECORDINGS))]
+    for step in reversed(range(12)):
+        assert (other.step(step)[0].positions == steps[step][0].positions).all()
+
+
+def test_too_few_windows_left_are_one_line(stores: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = window_groups(windows(), stores, "train")
+    [source] = pair_sources("hbn", windows(), groups, stores, WithinRecordingPairs(moments=4), Batching(8, 0))
+    monkeypatch.setattr(within_recording, "too_wide", lambda stratum, *_: np.arange(len(stratum)) % 40 > 0)
+    with pytest.raises(
+        ConfigError, match=r"takes 8 pairs of 4 .* too few left .*n_windows_of_large_spread 4.*lower it"
+    ):
+        source.draw(0, 0)

@@ -1,20 +1,16 @@
 """Pairs that are matched once per pass and dealt out to batches like cards."""
 
-from functools import lru_cache
-
 import numpy as np
 
+from eegfm.training.plans.pairs.dealt import DealtPairs
 from eegfm.training.plans.pairs.matching import Matching
 from eegfm.training.plans.pairs.source import Batching
 from eegfm.training.plans.pairs.stratum import Stratum
 from eegfm.training.plans.permutation import Ints
-from eegfm.training.plans.plan import Draw, Likeness
-
-N_KEPT = 2
-"""Passes whose pairs are kept, because what reads ahead is in the next one already."""
+from eegfm.training.plans.plan import Likeness
 
 
-class MatchedPairs:
+class MatchedPairs(DealtPairs):
     """A stratum's usable windows, matched anew in every pass.
 
     Pairs are listed group by group, groups in random order, and dealt out to batches like cards, one to each batch in
@@ -33,8 +29,8 @@ class MatchedPairs:
     def __init__(
         self, stratum: Stratum, matching: Matching, likeness: Likeness, batching: Batching, counts: dict[str, int]
     ) -> None:
-        self.stratum, self.name = stratum, stratum.name
-        self._matching, self._likeness, self._batching = matching, likeness, batching
+        super().__init__(stratum, likeness, batching)
+        self._matching = matching
         self.n_pairs = matching.n_pairs
         self.batch_pairs = min(batching.n_pairs, self.n_pairs) if batching.may_shrink else batching.n_pairs
         self.n_batches = self.n_pairs // self.batch_pairs if self.batch_pairs else 0
@@ -45,16 +41,9 @@ class MatchedPairs:
             "n_pairs": self.n_pairs,
             "n_pairs_beyond_batches": self.n_pairs - self.n_batches * self.batch_pairs,
         }
-        self._dealt = lru_cache(maxsize=N_KEPT)(self._deal)
-
-    def draw(self, epoch: int, turn: int) -> Draw:
-        """Batch number ``turn`` of an epoch."""
-        cycle, batch = divmod(turn, self.n_batches)
-        windows = self._dealt(epoch, cycle)[:, batch].reshape(-1)
-        return Draw(self.stratum.index, self.stratum.position[windows], self._likeness.of(windows))
 
     def _deal(self, epoch: int, cycle: int) -> Ints:
-        """(2, n_batches, batch_pairs) anchors and positives of a pass."""
+        """See the base class."""
         bits = self._batching.bits(epoch, cycle, self.name)
         pairs = np.stack(self._matching.draw(bits))
         turn_of_group = bits.random_raw(int(self._matching.group.max()) + 1)

@@ -27,7 +27,8 @@ class PairPlan:
     Every step takes one batch of pairs per corpus, of one pairing, one montage and one length. A corpus with several
     of them takes one per step, in proportion to their pairs: over an epoch each has its share of the steps, to one
     step. An epoch has as many steps as the pairs of all corpora fill, and matches the windows anew. Within a pass of a
-    source no window is in two pairs; a source that runs out before the epoch ends is matched anew. Rank r of R takes
+    source no window is in two pairs; a source that runs out before the epoch ends is matched anew. An epoch counts all
+    windows, those too that are left out for their samples when the first batch is drawn. Rank r of R takes
     every R-th pair of every batch from the r-th: all ranks together take what a single one does.
 
     Args:
@@ -54,6 +55,16 @@ class PairPlan:
         n_windows = sum(self.counts[corpus] * sum(n) for corpus, n in n_batches.items())
         self.n_steps_per_epoch = max(n_windows // self.n_windows_per_step, 1)
         self._turns = {c: Turns(n, self.n_steps_per_epoch, new_key(seed, c, "pairs")) for c, n in n_batches.items()}
+
+    def look(self) -> None:
+        """Read the samples that decide which windows are drawn, where a pairing asks for them.
+
+        Raises:
+            ConfigError: A source has no batch left.
+            StoreError: Samples differ from their checksums.
+        """
+        for source in (source for sources in self._filled.values() for source in sources):
+            source.usable()
 
     def step(self, step: int) -> list[Draw]:
         """Batches of one step, counted from 0 over all epochs, in the order of the corpora's names.

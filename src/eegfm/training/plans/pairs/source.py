@@ -31,6 +31,8 @@ class Batching:
 class PairSource(Protocol):
     """Endless batches of pairs of one corpus, montage and length.
 
+    Where windows are left out for their samples, all numbers are those before.
+
     Attributes:
         name: Corpus, montage and length in words.
         n_pairs: Pairs of every pass, those that fill no batch included.
@@ -45,9 +47,18 @@ class PairSource(Protocol):
     n_batches: int
     counts: dict[str, int]
 
+    def usable(self) -> "PairSource":
+        """The source of the windows that are left when all are that may be drawn; this may read their samples.
+
+        Raises:
+            ConfigError: They fill no batch.
+            StoreError: Samples differ from their checksums.
+        """
+        ...
+
     def draw(self, epoch: int, turn: int) -> Draw:
         """Batch number ``turn`` of an epoch, of all ranks together: 2B windows of B pairs, the B anchors first.
 
-        Behind the last batch of a pass, windows are matched anew.
+        Behind the last batch of a pass, windows are matched anew. The first draw may read samples; see ``usable``.
         """
         ...

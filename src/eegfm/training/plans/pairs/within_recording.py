@@ -1,20 +1,24 @@
 """Pairs of neighbouring windows whose negatives are all of their own recording."""
 
-from functools import lru_cache
+import logging
+from functools import partial
 
 import numpy as np
 
 from eegfm.errors import ConfigError
 from eegfm.store.reader import SignalStore
 from eegfm.training.pairings import WithinRecordingPairs
-from eegfm.training.plans.pairs.matched import N_KEPT
+from eegfm.training.plans.pairs.dealt import DealtPairs
 from eegfm.training.plans.pairs.matching import counted_up, salted
 from eegfm.training.plans.pairs.neighbours import MAX_GAP, NeighbourMatching
-from eegfm.training.plans.pairs.source import Batching
+from eegfm.training.plans.pairs.source import Batching, PairSource
 from eegfm.training.plans.pairs.spread import too_wide
 from eegfm.training.plans.pairs.stratum import Stratum
+from eegfm.training.plans.pairs.unread import UnreadPairs
 from eegfm.training.plans.permutation import Ints
-from eegfm.training.plans.plan import Draw, Likeness
+from eegfm.training.plans.plan import Likeness
+
+logger = logging.getLogger(__name__)
 
 
 class WithinRecording:
@@ -32,20 +36,39 @@ class WithinRecording:
     def __init__(self, config: WithinRecordingPairs) -> None:
         self.config = config
 
-    def source(self, stratum: Stratum, store: SignalStore, batching: Batching) -> "RecordingBatches":
-        """Batches of pairs of the stratum's windows.
+    def source(self, stratum: Stratum, store: SignalStore, batching: Batching) -> PairSource:
+        """Batches of pairs of the stratum's windows; no sample is read before one is drawn.
 
         Raises:
             ConfigError: No two windows could ever be a pair.
+        """
+        gap, counts = self._gap(stratum, store.rate_hz), {"n_windows": len(stratum)}
+        every = RecordingBatches(stratum, gap, self.config.moments, batching, counts)
+        if self.config.max_spread is None:
+            return every
+        return UnreadPairs(every, partial(self._left, every, store, gap, batching, self.config.max_spread))
+
+    def _left(
+        self, every: "RecordingBatches", store: SignalStore, gap: tuple[int, int], batching: Batching, max_spread: float
+    ) -> "RecordingBatches":
+        """Read all samples: batches without windows of a large spread.
+
+        Raises:
+            ConfigError: They fill no batch.
             StoreError: Samples differ from their checksums.
         """
-        least, most = self._gap(stratum, store.rate_hz)
-        counts = {"n_windows": len(stratum)}
-        if self.config.max_spread is not None:
-            wide = too_wide(stratum, store, self.config.max_spread)
-            counts["n_windows_of_large_spread"] = int(wide.sum())
-            stratum = stratum.only(~wide)
-        return RecordingBatches(stratum, (least, most), self.config.moments, batching, counts)
+        wide = too_wide(every.stratum, store, max_spread)
+        counts = {"n_windows": len(wide), "n_windows_of_large_spread": int(wide.sum())}
+        left = RecordingBatches(every.stratum.only(~wide), gap, self.config.moments, batching, counts)
+        said = ", ".join(f"{name} {n}" for name, n in left.counts.items())
+        if every.n_batches and not left.n_batches and not batching.may_shrink:
+            raise ConfigError(
+                f"batch_size: a step takes {batching.n_pairs} pairs of {self.config.moments} in each of as many "
+                f"recordings, and {left.name} has too few left without windows of a large spread ({said}); lower it, "
+                "or raise pairs.max_spread"
+            )
+        logger.info("Pairs %s of %s that are left: %s", self.config.name, left.name, said)
+        return left
 
     def _gap(self, stratum: Stratum, rate_hz: float) -> tuple[int, int]:
         """Samples from start to start, at least and at most."""
@@ -65,7 +88,7 @@ class WithinRecording:
         return max(least, 1), most
 
 
-class RecordingBatches:
+class RecordingBatches(DealtPairs):
     """Batches of R recordings with M moments each, two windows per moment.
 
     Windows of a recording are matched with neighbours anew in every pass, each in at most one pair. The pairs of a
@@ -86,9 +109,9 @@ class RecordingBatches:
         self, stratum: Stratum, gap: tuple[int, int], n_moments: int, batching: Batching, counts: dict[str, int]
     ) -> None:
         assert batching.n_pairs % n_moments == 0, "a batch has whole groups"
-        self.stratum, self.name = stratum, stratum.name
-        self._batching, self._n_moments = batching, n_moments
-        self._likeness = Likeness(stratum.recording, stratum.start, gap[1], stratum.recording, "within_recording")
+        likeness = Likeness(stratum.recording, stratum.start, gap[1], stratum.recording, "within_recording")
+        super().__init__(stratum, likeness, batching)
+        self._n_moments = n_moments
         segments = stratum.segments()
         self._matching = NeighbourMatching(segments, stratum.start, *gap)
         recordings, self._recording = np.unique(stratum.recording, return_inverse=True)
@@ -111,16 +134,9 @@ class RecordingBatches:
             "n_pairs": self.n_pairs,
             "n_pairs_beyond_batches": self.n_pairs - self.n_batches * self.batch_pairs,
         }
-        self._dealt = lru_cache(maxsize=N_KEPT)(self._deal)
-
-    def draw(self, epoch: int, turn: int) -> Draw:
-        """Batch number ``turn`` of an epoch: recording by recording, its moments in random order."""
-        cycle, batch = divmod(turn, self.n_batches)
-        windows = self._dealt(epoch, cycle)[:, batch].reshape(-1)
-        return Draw(self.stratum.index, self.stratum.position[windows], self._likeness.of(windows))
 
     def _deal(self, epoch: int, cycle: int) -> Ints:
-        """(2, n_batches, batch_pairs) anchors and positives of a pass."""
+        """See the base class; in a batch recording by recording, its moments in random order."""
         bits = self._batching.bits(epoch, cycle, self.name)
         pairs = np.stack(self._matching.draw(bits))
         place = np.argsort(np.argsort(bits.random_raw(len(self._quotas)), kind="stable"))
