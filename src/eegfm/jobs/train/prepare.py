@@ -84,11 +84,6 @@ def prepare(job: TrainingJob, place: Place = ALONE, refuse: Refuse = refuse_noth
     code = encoder_code(params.encoder, params.adapter, params.chosen_normalization)  # now: later edits do not count
     objective = _new_objective(params, data, job.tokenizer)
     check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch, job.phase)
-    if params.chosen_pairs is not None and data.validates:
-        measured = measured_draws(
-            checked.mixture, job.stores, data.spec, objective.encoder, params.n_validation_windows
-        )
-        data = replace(data, validation=data.validation.measuring(measured))
     report = None
     if start:
         fit_statistics = partial(_fit_statistics, objective, params, data)
@@ -110,6 +105,11 @@ def prepare(job: TrainingJob, place: Place = ALONE, refuse: Refuse = refuse_noth
         tokenizer=job.tokenizer,
         start_report=report,
     )
+    if params.chosen_pairs is not None and data.validates:
+        measured = measured_draws(
+            checked.mixture, job.stores, data.spec, objective.encoder, params.n_validation_windows
+        )
+        data = replace(data, validation=data.validation.measuring(measured))
     module = PretrainModule(objective, params, data.weights, data.n_steps, data.n_steps_per_epoch, header)
     return PreparedRun(module, data, job.stores, checked.fingerprint, checked.identity)
 

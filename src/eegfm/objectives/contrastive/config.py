@@ -35,11 +35,6 @@ class ContrastiveConfig(PairObjectiveConfig):
     positives: Literal["partner", "label"] = "partner"
     complementary_ratio: float | None = Field(default=None, gt=0, lt=1)
 
-    @property
-    def needs_classes(self) -> bool:
-        """See the base class."""
-        return self.positives == "label"
-
     def check_traits(self, traits: Traits, encoder: str, *, is_of_start: bool = False) -> None:
         """Refuse an encoder that cannot hide patches, where it must; see the base class."""
         super().check_traits(traits, encoder, is_of_start=is_of_start)
@@ -48,3 +43,8 @@ class ContrastiveConfig(PairObjectiveConfig):
                 f"objective.complementary_ratio {self.complementary_ratio:g} hides patches, and encoder {encoder} has "
                 "none; leave it out, or choose an encoder of tokens, such as patch_transformer"
             )
+
+    @property
+    def needs_classes(self) -> bool:
+        """See the base class."""
+        return self.positives == "label"

@@ -144,14 +144,14 @@ class PatchObjectiveConfig(HidingConfig):
         return self
 
     @property
-    def needs_tokenizer(self) -> bool:
-        """See the base class."""
-        return any(target.needs_tokenizer for target in self.target)
-
-    @property
     def estimates_anew(self) -> bool:
         """See the base class: means of single persons are in no state."""
         return any(isinstance(target, LogSpectrumTarget) and target.minus == "person" for target in self.target)
+
+    @property
+    def needs_tokenizer(self) -> bool:
+        """See the base class."""
+        return any(target.needs_tokenizer for target in self.target)
 
     def check_traits(self, traits: Traits, encoder: str, *, is_of_start: bool = False) -> None:
         """Refuse an encoder without queries, where they are to be specialised; see the base class."""
