@@ -90,7 +90,7 @@ def pair_plan(windows: pd.DataFrame, pairing: PairConfig, batch_size: int = 2, s
     groups = window_groups(windows.assign(split="train"), stores, "train")
     corpora = sorted(windows["corpus"].unique()) or ["hbn"]
     batching = Batching(batch_size, seed)
-    sources = {corpus: pair_sources(corpus, windows, groups, stores, pairing, batching) for corpus in corpora}
+    sources = {corpus: [pair_sources(corpus, windows, groups, stores, pairing, batching)] for corpus in corpora}
     return PairPlan(sources, seed, **ranks)
 
 

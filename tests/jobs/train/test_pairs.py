@@ -92,6 +92,8 @@ def test_a_step_has_pairs_of_each_corpus_in_the_declared_ratio() -> None:
             held[batch["corpus"], is_movie, batch["pairs"].block is not None] += 1
     assert set(held) == {("hbn", True, False), ("hbn", False, True), ("tuh", False, False)}
     assert held["tuh", False, False] == len(found.training)
+    # Pairings take equal turns, however many pairs each has.
+    assert abs(held["hbn", True, False] - held["hbn", False, True]) <= 2
 
 
 def test_a_spec_covers_the_lengths_of_all_cuts() -> None:
@@ -138,6 +140,9 @@ def test_validation_has_pairs_of_its_own_persons_always_the_same() -> None:
     assert len(set(drawn)) == len(drawn), "no window comes twice"
     again = [batch for step in data(table, n_validation_windows=40).validation for batch in step.batches]
     assert [plain(batch) for batch in batches] == [plain(batch) for batch in again]
+    few = [batch for step in data(table, n_validation_windows=16).validation for batch in step.batches]
+    shown = sorted((batch["corpus"], batch["pairs"].pairing, len(batch["samples"])) for batch in few)
+    assert shown == [("hbn", "movie_moment", 8), ("hbn", "within_recording", 8), ("tuh", "time_neighbours", 16)]
 
 
 def test_fewer_pairs_than_a_batch_make_smaller_batches(caplog: pytest.LogCaptureFixture) -> None:

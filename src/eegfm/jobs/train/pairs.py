@@ -60,8 +60,8 @@ class PairWindows:
                 found.setdefault(corpus, []).extend(self._groups[cut].get(corpus, ()))
         return {corpus: groups for corpus, groups in found.items() if groups}
 
-    def sources(self, counts: Mapping[str, int], seed: int) -> dict[str, list[PairSource]]:
-        """Sources of the batches of a training.
+    def sources(self, counts: Mapping[str, int], seed: int) -> dict[str, list[list[PairSource]]]:
+        """Sources of the batches of a training, by corpus and pairing.
 
         Args:
             counts: Windows of each corpus in a step.
@@ -72,33 +72,32 @@ class PairWindows:
             SplitError: A corpus has no pair at all.
         """
         return {
-            corpus: [
-                source
-                for pairing in self._pairings[corpus]
-                for source in self._of(corpus, pairing, Batching(n_windows // 2, seed))
-            ]
+            corpus: [self._of(corpus, pairing, Batching(n_windows // 2, seed)) for pairing in self._pairings[corpus]]
             for corpus, n_windows in counts.items()
         }
 
     def validation(self, counts: Mapping[str, int], n_windows: int, seed: int) -> Validated:
         """Batches of a validation, always the same: those of one pass, pairings and montages in turn.
 
-        Fewer pairs than a batch make a smaller one.
+        Batches are of at most a corpus' share of the windows for each of its pairings, so that none is left out. Fewer
+        pairs make a smaller one.
 
         Args:
             counts: Windows of each corpus in a step of the training.
             n_windows: Largest number of windows of each corpus.
             seed: Seed of the training.
         """
-        sources = {corpus: self._validated(corpus, min(n, n_windows), seed) for corpus, n in counts.items()}
+        sources = {corpus: self._validated(corpus, min(n, n_windows), n_windows, seed) for corpus, n in counts.items()}
         every = (source for of_corpus in sources.values() for source in of_corpus)
         is_there = any(source.n_batches and 2 * source.batch_pairs <= n_windows for source in every)
         return Validated(is_there, partial(_drawn, sources, n_windows) if is_there else dict)
 
-    def _validated(self, corpus: str, n_batch: int, seed: int) -> list[PairSource]:
+    def _validated(self, corpus: str, n_batch: int, n_windows: int, seed: int) -> list[PairSource]:
         sources: list[PairSource] = []
+        share = n_windows // len(self._pairings[corpus])
         for pairing in self._pairings[corpus]:
-            n_pairs = n_batch // 2 // pairing.n_together * pairing.n_together
+            n_most = min(n_batch, max(share, 2 * pairing.n_together))
+            n_pairs = n_most // 2 // pairing.n_together * pairing.n_together
             if n_pairs:
                 sources += self._of(corpus, pairing, Batching(n_pairs, seed, may_shrink=True))
         return sources

@@ -121,7 +121,7 @@ def sources_of(
     paired: pd.DataFrame, windows: pd.DataFrame, stores: dict[str, SignalStore], pairing: PairConfig
 ) -> dict[str, list[PairSource]]:
     groups = window_groups(windows, stores, "train")
-    return {corpus: pair_sources(corpus, paired, groups, stores, pairing, Batching(4, 1)) for corpus in groups}
+    return {corpus: [pair_sources(corpus, paired, groups, stores, pairing, Batching(4, 1))] for corpus in groups}
 
 
 def batches_of(windows: pd.DataFrame, stores: dict[str, SignalStore], pairing: PairConfig, **ranks: int) -> Any:

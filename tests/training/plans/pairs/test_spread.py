@@ -93,7 +93,7 @@ def test_a_plan_never_draws_them(stores: dict[str, Any]) -> None:
     for max_spread in (4.0, None):
         pairing = WithinRecordingPairs(moments=4, max_spread=max_spread)
         sources = pair_sources("hbn", windows(), groups, stores, pairing, Batching(8, 0))
-        made, counts = PairPlan({"hbn": sources}, 0), total_counts([source.usable() for source in sources])
+        made, counts = PairPlan({"hbn": [sources]}, 0), total_counts([source.usable() for source in sources])
         positions = {p for step in range(20 * made.n_steps_per_epoch) for p in made.step(step)[0].positions.tolist()}
         drawn[max_spread] = positions
         assert ("n_windows_of_large_spread" in counts) == (max_spread is not None)
@@ -119,7 +119,7 @@ def test_samples_are_read_once_when_the_first_batch_is_drawn(
     def plan() -> PairPlan:
         groups = window_groups(windows(), stores, "train")
         pairing = WithinRecordingPairs(moments=4)
-        return PairPlan({"hbn": pair_sources("hbn", windows(), groups, stores, pairing, Batching(8, 0))}, 0)
+        return PairPlan({"hbn": [pair_sources("hbn", windows(), groups, stores, pairing, Batching(8, 0))]}, 0)
 
     one, other = plan(), plan()
     assert one.n_steps_per_epoch == other.n_steps_per_epoch > 1

@@ -1,8 +1,10 @@
 """Plan that draws batches of pairs of several corpora. Only the seed decides the order."""
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import pandas as pd
 
@@ -17,19 +19,20 @@ from eegfm.training.plans.turns import Turns
 
 logger = logging.getLogger(__name__)
 
-PairSources = Mapping[str, Sequence[PairSource]]
-"""By corpus, its sources of pairs, all with as many pairs per batch."""
+PairSources = Mapping[str, Sequence[Sequence[PairSource]]]
+"""By corpus and pairing, the sources of pairs; those of a corpus have as many pairs per batch."""
 
 
 class PairPlan:
     """A plan in which windows come in pairs, each step a pure function of (seed, step, rank) and the set of windows.
 
-    Every step takes one batch of pairs per corpus, of one pairing, one montage and one length. A corpus with several
-    of them takes one per step, in proportion to their pairs: over an epoch each has its share of the steps, to one
-    step. An epoch has as many steps as the pairs of all corpora fill, and matches the windows anew. Within a pass of a
-    source no window is in two pairs; a source that runs out before the epoch ends is matched anew. An epoch counts all
-    windows, those too that are left out for their samples when the first batch is drawn. Rank r of R takes
-    every R-th pair of every batch from the r-th: all ranks together take what a single one does.
+    Every step takes one batch of pairs per corpus, of one pairing, one montage and one length. The pairings of a corpus
+    have equal shares of an epoch's steps, however many pairs each has: each asks for something of its own. The montages
+    and lengths of a pairing have shares in proportion to their pairs. Shares are kept to one step. An epoch has as many
+    steps as the pairs of all corpora fill, and matches the windows anew. Within a pass of a source no window is in two
+    pairs; a source that runs out before the epoch ends is matched anew. An epoch counts all windows, those too that are
+    left out for their samples when the first batch is drawn. Rank r of R takes every R-th pair of every batch from the
+    r-th: all ranks together take what a single one does.
 
     Args:
         sources: By corpus, see ``pair_sources``; those that fill no batch are left out.
@@ -43,18 +46,22 @@ class PairPlan:
     """
 
     def __init__(self, sources: PairSources, seed: int, *, rank: int = 0, world_size: int = 1) -> None:
-        self.sources = {corpus: sources[corpus] for corpus in sorted(sources)}
-        self._filled = {corpus: [s for s in found if s.n_batches] for corpus, found in self.sources.items()}
+        filled = {corpus: _that_fill_a_batch(sources[corpus]) for corpus in sorted(sources)}
+        self.sources = {corpus: [*chain(*sources[corpus])] for corpus in sorted(sources)}
+        self._filled = {corpus: [*chain(*found)] for corpus, found in filled.items()}
         assert all(self._filled.values()), "every corpus fills a batch"
         self._rank, self._world_size = rank, world_size
         self.counts = {corpus: 2 * of_corpus[0].batch_pairs for corpus, of_corpus in self._filled.items()}
         self.n_windows_per_step = sum(self.counts.values())
-        n_batches = {corpus: [source.n_batches for source in found] for corpus, found in self._filled.items()}
+        self._n_batches = {corpus: sum(source.n_batches for source in found) for corpus, found in self._filled.items()}
         for found in self._filled.values():
             assert len({source.batch_pairs for source in found}) == 1, "batches of a corpus are of one size"
-        n_windows = sum(self.counts[corpus] * sum(n) for corpus, n in n_batches.items())
+        n_windows = sum(self.counts[corpus] * n for corpus, n in self._n_batches.items())
         self.n_steps_per_epoch = max(n_windows // self.n_windows_per_step, 1)
-        self._turns = {c: Turns(n, self.n_steps_per_epoch, new_key(seed, c, "pairs")) for c, n in n_batches.items()}
+        self._turns = {
+            corpus: Turns(_shares(found), self.n_steps_per_epoch, new_key(seed, corpus, "pairs"))
+            for corpus, found in filled.items()
+        }
 
     def look(self) -> None:
         """Read the samples that decide which windows are drawn, where a pairing asks for them.
@@ -85,7 +92,24 @@ class PairPlan:
     @property
     def passes_per_epoch(self) -> dict[str, float]:
         """Passes through the pairs of each corpus in an epoch."""
-        return {corpus: self.n_steps_per_epoch / turns.total for corpus, turns in self._turns.items()}
+        return {corpus: self.n_steps_per_epoch / n_batches for corpus, n_batches in self._n_batches.items()}
+
+
+def _that_fill_a_batch(by_pairing: Sequence[Sequence[PairSource]]) -> list[list[PairSource]]:
+    """The sources that fill a batch, by pairing; pairings without one are left out."""
+    filled = [[source for source in sources if source.n_batches] for sources in by_pairing]
+    return [sources for sources in filled if sources]
+
+
+def _shares(by_pairing: Sequence[Sequence[PairSource]]) -> list[int]:
+    """Share of each source, in whole numbers: the same sum for each pairing."""
+    totals = [sum(source.n_batches for source in sources) for sources in by_pairing]
+    whole = math.lcm(*totals)
+    return [
+        source.n_batches * (whole // total)
+        for sources, total in zip(by_pairing, totals, strict=True)
+        for source in sources
+    ]
 
 
 def pair_sources(
