@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import chain, count
+from itertools import chain, count, zip_longest
 from typing import NamedTuple
 
 import pandas as pd
@@ -93,14 +93,15 @@ class PairWindows:
         return Validated(is_there, partial(_drawn, sources, n_windows) if is_there else dict)
 
     def _validated(self, corpus: str, n_batch: int, n_windows: int, seed: int) -> list[PairSource]:
-        sources: list[PairSource] = []
+        """Sources of a corpus: the first one of each pairing, then the second one of each, and so on."""
+        by_pairing: list[list[PairSource]] = []
         share = n_windows // len(self._pairings[corpus])
         for pairing in self._pairings[corpus]:
             n_most = min(n_batch, max(share, 2 * pairing.n_together))
             n_pairs = n_most // 2 // pairing.n_together * pairing.n_together
             if n_pairs:
-                sources += self._of(corpus, pairing, Batching(n_pairs, seed, may_shrink=True))
-        return sources
+                by_pairing.append(self._of(corpus, pairing, Batching(n_pairs, seed, may_shrink=True)))
+        return [source for sources in zip_longest(*by_pairing) for source in sources if source is not None]
 
     def _of(self, corpus: str, pairing: PairConfig, batching: Batching) -> list[PairSource]:
         cut = pairing.cut or self._cut
