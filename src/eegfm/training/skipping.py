@@ -137,6 +137,7 @@ def guarded_step(optimizer: Optimizer, is_finite: Tensor, step: Callable[[], obj
     """
     step = step or optimizer.step
     if _skips_by_itself(optimizer):
+        # Torch's own scaler of gradients sets these attributes, which the class does not declare.
         optimizer.grad_scale, optimizer.found_inf = None, (~is_finite).to(torch.float32)  # type: ignore[attr-defined]
         try:
             step()

@@ -96,6 +96,7 @@ def _leave_signals_alone(trainer: Trainer) -> None:
     """
     connector = trainer._signal_connector
     assert hasattr(connector, "register_signal_handlers"), "Lightning installs its handlers with this method"
+    # A method of one object is replaced, which mypy takes for a mistake.
     connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
 
 

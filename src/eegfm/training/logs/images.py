@@ -45,8 +45,8 @@ def reconstruction_image(item: Mapping[str, Any]) -> NDArray[np.uint8]:
         for place in range(1, len(rows)):
             if rows[place][0] != rows[place - 1][0]:
                 axis.axhline(place - 0.5, color=_BORDER, lw=2)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib's canvas has no types
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]  # the same
     return pixels[..., :3].copy()
 
 
