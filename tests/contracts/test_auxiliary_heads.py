@@ -12,6 +12,7 @@ from contracts.encoder_cases import make_batch as encoder_batch
 from contracts.objective_cases import BRIEF, HEADS, asked, build, context, with_heads
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.objectives.base import Objective
+from eegfm.objectives.base_config import EncoderFacts
 from eegfm.objectives.config import (
     AuxiliaryObjectiveConfig,
     ContrastiveConfig,
@@ -93,7 +94,7 @@ def test_heads_alone_train_any_encoder(case: Case) -> None:
     subject = Subject.of(case)
     spec = subject.spec()
     config = AuxiliaryObjectiveConfig(auxiliary=HEADS)
-    config.check_encoder(subject.light)
+    config.check_encoder(EncoderFacts.of(subject.light))
     objective = with_heads(config.build(WindowBackbone(subject.encoder_of(spec), spec)), config)
     objective.train()
     objective(asked(objective, in_microvolts(encoder_batch(n_windows=4))), context())[0].backward()

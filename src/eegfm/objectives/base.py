@@ -11,7 +11,7 @@ from eegfm.batch import StoredBatch, WindowBatch
 from eegfm.encoders.base import Encoded, Encoder
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import Context
-from eegfm.objectives.base_config import ObjectiveConfig
+from eegfm.objectives.base_config import EncoderFacts, ObjectiveConfig
 from eegfm.objectives.heads.heads import AuxiliaryHeads, HeadsOutput
 
 _BACKBONE_PREFIX = "backbone."
@@ -58,7 +58,8 @@ class Objective(nn.Module, ABC):
 
     def __init__(self, config: ObjectiveConfig, backbone: Backbone) -> None:
         super().__init__()
-        config.check_traits(backbone.encoder.traits, type(backbone.encoder).__name__)
+        encoder = backbone.encoder
+        config.check_encoder(EncoderFacts(encoder.name, encoder.traits, backbone.leaks, encoder.sight))
         self.backbone = backbone
         self.auxiliary: AuxiliaryHeads | None = None
         self._has_auxiliary = config.auxiliary is not None

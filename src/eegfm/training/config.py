@@ -11,6 +11,7 @@ from eegfm.config import Count, Number, StrictModel
 from eegfm.encoders.config import AnyEncoderConfig, LabramConfig, PatchTransformerConfig
 from eegfm.encoders.labram.tokenizer_config import TOKENIZER_ENCODER
 from eegfm.normalizations.config import NormalizationBase, NormalizationConfig
+from eegfm.objectives.base_config import EncoderFacts
 from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig, TokenizerConfig
 from eegfm.recording import BadChannels
 from eegfm.training.blocks import (
@@ -172,9 +173,9 @@ class PretrainParams(StrictModel):
 
     @model_validator(mode="after")
     def _encoder_can(self) -> "PretrainParams":
-        self.objective.check_encoder(
-            self.encoder, self.chosen_normalization, self.adapter, is_of_start=self.start != "scratch"
-        )
+        of_start = self.start != "scratch"
+        facts = EncoderFacts.of(self.encoder, self.chosen_normalization, self.adapter, is_of_start=of_start)
+        self.objective.check_encoder(facts)
         return self
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from eegfm.checkpoint import CheckpointHeader
 from eegfm.config import StrictModel, first_problem
 from eegfm.errors import CheckpointError, ConfigError
 from eegfm.normalizations.said import normalization_of
+from eegfm.objectives.base_config import EncoderFacts
 from eegfm.provenance import differences
 from eegfm.training.blocks import LoadParams
 from eegfm.training.config import PretrainParams
@@ -49,7 +50,8 @@ def with_start(params: PretrainParams, header: CheckpointHeader | None, phase: s
             )
     updated = params.model_copy(update={name: getattr(decided, name) for name in OF_THE_START})
     try:
-        params.objective.check_encoder(updated.encoder, updated.chosen_normalization, is_of_start=True)
+        facts = EncoderFacts.of(updated.encoder, updated.chosen_normalization, updated.adapter, is_of_start=True)
+        params.objective.check_encoder(facts)
         params.optimizer.check_model(updated.adapter, updated.encoder, is_of_start=True)
     except ConfigError as error:
         raise ConfigError(f"{phase} starts from encoder {header.encoder['name']}: {error}") from error

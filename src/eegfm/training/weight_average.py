@@ -97,7 +97,7 @@ class WeightAverage:
         if averages and {name: average.shape for name, average in averages.items()} != shapes:
             raise TrainingError("the averaged weights are of another model; start anew with resume: false")
         self._averages = [averages[name].to(weight, copy=True) for name, weight in weights.items() if averages]
-        self._is_of_a_step = state["is_of_a_step"]
+        self._is_of_a_step = state["is_of_a_step"].to(next(iter(weights.values())).device)
 
     def _follow_the_device(self, weights: Sequence[Tensor]) -> None:
         """Have the averages where the weights are: a state is loaded before the model goes to its device."""

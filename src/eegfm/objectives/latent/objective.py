@@ -47,7 +47,6 @@ class LatentObjective(Objective):
     def __init__(self, config: LatentConfig, backbone: Backbone, *, has_teacher: bool = True) -> None:
         super().__init__(config, backbone)
         self.config = config
-        config.check_leaks(backbone.leaks, type(backbone.encoder).__name__)
         if backbone.leaks:
             logger.warning("hidden patches leak into every token, as allowed: %s", listed_choices(backbone.leaks))
         self.grids = TokenGrids(backbone)

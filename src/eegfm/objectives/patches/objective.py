@@ -70,7 +70,6 @@ class PatchObjective(Objective):
         super().__init__(config, backbone)
         self.config = config
         encoder = backbone.encoder
-        config.check_leaks(backbone.leaks, type(encoder).__name__)
         if backbone.leaks:
             logger.warning("masked patches leak into every token, as allowed: %s", listed_choices(backbone.leaks))
         self.masks = MaskDrawer(
@@ -217,4 +216,4 @@ def _check_sight(config: PatchObjectiveConfig, masks: MaskDrawer, grids: TokenGr
             "channels": grid.n_rows > 1 and unit != "patches",
             "patches": grid.n_patches > 1 and unit != "channels",
         }
-        config.check_sight(encoder.sight, type(encoder).__name__, why, **visible, instead=instead)
+        config.check_sight(encoder.sight, encoder.name, why, **visible, instead=instead)

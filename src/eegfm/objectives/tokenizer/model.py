@@ -35,8 +35,6 @@ class Tokenizer(Objective):
     def __init__(self, config: TokenizerConfig, backbone: Backbone) -> None:
         super().__init__(config, backbone)
         self.config = config
-        if not isinstance(backbone.encoder, Labram):
-            config.check_name(type(backbone.encoder).__name__)
         self.tokenizer = LabramTokenizer(config, self.encoder, backbone.encoder_spec)
 
     @property
