@@ -161,7 +161,7 @@ def objective_seed(seed: int) -> int:
 
 
 def heads_seed(seed: int) -> int:
-    """Seed of the initial weights of the auxiliary heads beside an objective, in a run of this seed."""
+    """Return the seed of the initial weights of auxiliary heads, beside an objective whose weights have this seed."""
     return _state_of(seed, _OBJECTIVE_WEIGHTS, 1)
 
 

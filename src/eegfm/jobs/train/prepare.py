@@ -15,12 +15,11 @@ from eegfm.jobs.train.header import pretrain_header
 from eegfm.jobs.train.job import Refuse, TrainingJob, refuse_nothing
 from eegfm.jobs.train.start import Met, check_fit, check_persons, take_over
 from eegfm.jobs.train.tokenizer import check_tokenizer
-from eegfm.nn.context import Context, heads_seed, objective_seed
+from eegfm.nn.context import Context, objective_seed
 from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
 from eegfm.objectives.codes import check_tokens, codes_of
-from eegfm.objectives.heads.heads import AuxiliaryHeads
 from eegfm.ranks.place import ALONE, Place
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.stores import Stores
@@ -157,14 +156,8 @@ def _new_objective(params: PretrainParams, data: TrainingData, tokenizer: Checkp
     if codes is not None:
         check_tokens(codes, backbone)
     given = () if codes is None else (codes,)
-    objective = build_seeded(params.objective, objective_seed(params.seed), backbone, *given)
+    objective = build_seeded(params.objective, objective_seed(params.seed), backbone, *given, labels=data.labels)
     assert isinstance(objective, Objective), f"{params.objective.implementation} is no Objective"
-    if params.objective.auxiliary is not None:
-        heads = build_seeded(
-            params.objective.auxiliary, heads_seed(params.seed), data.labels, objective.encoder.d_model
-        )
-        assert isinstance(heads, AuxiliaryHeads)
-        objective.auxiliary = heads
     return objective
 
 

@@ -19,6 +19,7 @@ from eegfm.inference.backbone import Backbone
 from eegfm.losses.queries import query_likeness
 from eegfm.nn.context import Context
 from eegfm.objectives.base import LossOutput, Objective, Reconstruction
+from eegfm.objectives.heads.heads import NO_LABELS, Labels
 from eegfm.objectives.patches.config import PatchObjectiveConfig, listed_choices
 from eegfm.objectives.patches.exact import others
 from eegfm.objectives.patches.grids import TokenGrids, mixes_channels
@@ -60,14 +61,22 @@ class PatchObjective(Objective):
         config: Choices.
         backbone: The encoder to train, and everything before it.
         tokenizer: Frozen ``Tokenizer`` for the target ``codes``, see ``eegfm.objectives.patches.targets.codes``.
+        labels: See the base class.
 
     Raises:
         ConfigError: The encoder cannot do what is asked, its tokens know of masked patches, the ratio masks none or all
             tokens of a window, or a target does not fit the data, or lacks its tokenizer.
     """
 
-    def __init__(self, config: PatchObjectiveConfig, backbone: Backbone, tokenizer: nn.Module | None = None) -> None:
-        super().__init__(config, backbone)
+    def __init__(
+        self,
+        config: PatchObjectiveConfig,
+        backbone: Backbone,
+        tokenizer: nn.Module | None = None,
+        *,
+        labels: Labels = NO_LABELS,
+    ) -> None:
+        super().__init__(config, backbone, labels=labels)
         self.config = config
         encoder = backbone.encoder
         if backbone.leaks:
