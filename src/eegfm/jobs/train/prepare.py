@@ -74,29 +74,22 @@ def prepare(job: TrainingJob, place: Place = ALONE, refuse: Refuse = refuse_noth
     """
     checked = _checked(job, place, refuse)
     job, data = checked.job, checked.data
-    params, start = job.params, job.start
+    params = job.params
     code = encoder_code(params.encoder, params.adapter, params.chosen_normalization)  # now: later edits do not count
     objective = _new_objective(params, data, job.tokenizer)
     check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch, job.phase)
-    report = None
-    if start:
-        fit_statistics = partial(_fit_statistics, objective, params, data)
-        report = take_over(objective, start, params, checked.met, job.phase, fit_statistics, job.tokenizer)
+    report, fit_statistics = None, partial(_fit_statistics, objective, params, data)
+    if job.start:
+        report = take_over(objective, job, checked.met, fit_statistics)
     else:
-        _fit_statistics(objective, params, data)
+        fit_statistics()
     header = pretrain_header(
-        objective,
-        params,
+        job,
         data,
-        job.stores,
-        objective.backbone.encoder_spec,
-        checked.fingerprint,
+        objective,
         checked.split_table,
-        data.mixture,
-        code,
-        phase=job.phase,
-        start=start,
-        tokenizer=job.tokenizer,
+        fingerprint=checked.fingerprint,
+        code=code,
         start_report=report,
     )
     module = PretrainModule(objective, params, data.weights, data.n_steps, data.n_steps_per_epoch, header)
