@@ -67,16 +67,11 @@ class Checkpointing(Checkpoint):
             self._writer.shutdown()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the optimizer and the schedule back, and take the signals from Lightning, which would lose them."""
+        """Put the optimizer and the schedule back."""
         assert isinstance(pl_module, PretrainModule)
-        self._deferral.install()
         self._optimizer = optimizer_of(pl_module)
         if self._first is not None:
             restore_optimizer(pl_module, self._optimizer, self._first)
-
-    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the signals back for a validation outside the training, too."""
-        self._deferral.install()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the validation first that a signal has ended."""
