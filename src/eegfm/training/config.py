@@ -200,7 +200,8 @@ class PretrainParams(StrictModel):
 
     @model_validator(mode="after")
     def _optimizer_fits(self) -> "PretrainParams":
-        self.optimizer.check_model(self.adapter, self.encoder, is_of_start=self.start != "scratch")
+        if self.start != "file" or "adapter" in self.model_fields_set:  # else the file tells the adapter
+            self.optimizer.check_model(self.adapter, self.encoder, is_of_start=self.start != "scratch")
         return self
 
     @model_validator(mode="after")
