@@ -21,7 +21,7 @@ class Loadable(Protocol):
     """A module, or what else has weights by name."""
 
     def state_dict(self, *, prefix: str = "") -> dict[str, Any]:
-        """The weights as they are, each name behind the prefix."""
+        """Return the weights as they are, each name behind the prefix."""
         ...
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Any:

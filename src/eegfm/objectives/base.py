@@ -123,7 +123,7 @@ class Objective(nn.Module, ABC):
         """
 
     def own_state(self) -> dict[str, Tensor]:
-        """Weights and statistics of the objective without those of the backbone."""
+        """Return the weights and statistics of the objective without those of the backbone."""
         state = self.state_dict()
         return {name: value for name, value in state.items() if not name.startswith(_BACKBONE_PREFIX)}
 

@@ -146,7 +146,7 @@ class PretrainParams(StrictModel):
         return self.pairs if self.pairs is not None or default is None else (pairing_named(default),)
 
     def drawn_cuts(self, corpora: Iterable[str]) -> list[str | None]:
-        """Cuts of a mixture of these corpora that are drawn from; None is the one of ``mix.cut``.
+        """Return the cuts of a mixture of these corpora that are drawn from; None is the one of ``mix.cut``.
 
         Raises:
             ConfigError: A corpus has no pairing.
@@ -195,7 +195,7 @@ class PretrainParams(StrictModel):
         return self
 
     def n_validations(self, n_steps: int) -> int:
-        """Validations of a run of ``n_steps`` steps that has windows to validate on; the last follows the last step."""
+        """Return the number of validations of a run that has windows to validate on; the last follows the last step."""
         return -(-n_steps // self.validation_interval_steps)
 
     @model_validator(mode="after")
@@ -233,7 +233,7 @@ class PretrainParams(StrictModel):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """Options that decide the result.
+        """Return the options that decide the result.
 
         Left out are those for the machine, the display, the header's license, what is kept and what is replaced. The
         weights of a start count themselves, not where they lie, nor what is accepted of them: ``load`` refuses or does
@@ -279,7 +279,7 @@ class TokenizerParams(PretrainParams):
 
 
 def beyond_the_run(until_epoch: int, n_epochs: int) -> str:
-    """Line about a part that would never be released. Epochs are counted from 0."""
+    """Return the line about a part that would never be released. Epochs are counted from 0."""
     allowed = f"at most {n_epochs - 1}, or " if n_epochs > 1 else ""
     return (
         f"freeze.until_epoch is {until_epoch}, beyond the run of {n_epochs} epochs (counted from 0); give {allowed}"

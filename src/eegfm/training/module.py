@@ -92,7 +92,7 @@ class PretrainModule(LoggedModule):
         return encoded
 
     def get_encoder(self) -> Encoder:
-        """The encoder that is trained."""
+        """Return the encoder that is trained."""
         return self.objective.encoder
 
     def averaged_weights(self) -> AbstractContextManager[None]:
@@ -100,7 +100,7 @@ class PretrainModule(LoggedModule):
         return nullcontext() if self.average is None else self.average.applied()
 
     def checkpoint(self) -> Checkpoint:
-        """Weights as they are now, or their average, and the header with the steps taken so far."""
+        """Return the weights as they are now, or their average, and the header with the steps taken so far."""
         assert self.header is not None, "a module of eegfm.jobs.train has a header"
         n_steps = self.global_step if self._trainer is not None else 0
         with self.averaged_weights():
@@ -249,12 +249,12 @@ class PretrainModule(LoggedModule):
 
 
 def _is_finite(loss: Tensor, norm: Tensor) -> Tensor:
-    """Whether loss and gradient of a step are finite: those of all ranks, so that all decide alike."""
+    """Return whether loss and gradient of a step are finite: those of all ranks, so that all decide alike."""
     return torch.isfinite(loss) & torch.isfinite(norm)
 
 
 def _remedy(params: PretrainParams) -> str:
-    """What helps against losses that are not finite."""
+    """Return what helps against losses that are not finite."""
     return (
         f"; lower optimizer.learning_rate (now {params.optimizer.learning_rate:g}) or gradient_clip "
         f"(now {params.gradient_clip}), and look for non-finite samples in the store"

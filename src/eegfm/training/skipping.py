@@ -67,7 +67,7 @@ class SkippedSteps:
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """The count, and the last step that was left out."""
+        """Return the count, and the last step that was left out."""
         n, last = self._seen()
         return {"n_skipped": n, "last_skipped": last}
 
@@ -172,7 +172,7 @@ def _put_back_unless(
 
 
 def _skips_by_itself(optimizer: Optimizer) -> bool:
-    """Whether it is fused. Fused SGD is not trusted: a first step that it skips leaves its momentum undefined."""
+    """Return whether it is fused. Fused SGD is not trusted: a skipped first step leaves its momentum undefined."""
     if isinstance(optimizer, SGD) or not getattr(optimizer, "_step_supports_amp_scaling", False):
         return False
     groups = [group for group in optimizer.param_groups if any(p.grad is not None for p in group["params"])]

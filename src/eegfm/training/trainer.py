@@ -84,7 +84,7 @@ def build_trainer(
 
 
 def validation_interval(params: PretrainParams, n_steps: int) -> int:
-    """Steps between two validations; a run shorter than that validates once, at its end."""
+    """Return the steps between two validations; a run shorter than that validates once, at its end."""
     return min(params.validation_interval_steps, n_steps)
 
 

@@ -97,7 +97,7 @@ def prepare(job: TrainingJob, place: Place = ALONE, refuse: Refuse = refuse_noth
 
 
 def named_run(job: TrainingJob, n_ranks: int, refuse: Refuse) -> str:
-    """Fingerprint of a run on several devices, after every check that needs neither samples nor a model."""
+    """Return the fingerprint of a run on several devices, after every check that needs neither samples nor a model."""
     return _checked(job, Place(0, n_ranks), refuse, logs_plan=False).fingerprint  # the first rank logs the plan
 
 

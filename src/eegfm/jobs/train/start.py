@@ -181,7 +181,7 @@ def _told(start: Checkpoint, load: LoadParams, report: LoadReport, met: Met) -> 
 
 
 def start_metrics(report: dict[str, Any] | None) -> dict[str, int]:
-    """Plain numbers of the report on a start; none without one."""
+    """Return plain numbers of the report on a start; none without one."""
     if report is None:
         return {}
     return {

@@ -69,7 +69,7 @@ class LabelHead(nn.Module):
         return found * self.sd + self.mean if self.config.kind == "regression" else found.softmax(dim=-1)
 
     def losses(self, features: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum of the losses of the windows whose label is known over all B windows, and what to log.
+        """Return the sum of the losses of the windows whose label is known over all B windows, and what to log.
 
         Over all windows, so that a label counts as much whoever else is in the micro-batch: the parts of several ranks
         or of an accumulated gradient add up to the whole micro-batch.
@@ -136,11 +136,11 @@ class AuxiliaryHeads(nn.Module):
 
     @torch.no_grad()
     def predict(self, features: Tensor) -> dict[str, Tensor]:
-        """By label, what each head says of (B, D) features; see ``LabelHead.predict``."""
+        """Return, by label, what each head says of (B, D) features; see ``LabelHead.predict``."""
         return {head.config.name: head.predict(features) for head in self._all()}
 
     def classes(self) -> dict[str, tuple[str, ...]]:
-        """By label, the names of its classes by number; none of a number."""
+        """Return, by label, the names of its classes by number; none of a number."""
         return {head.config.name: head.classes for head in self._all()}
 
     def _all(self) -> list[LabelHead]:

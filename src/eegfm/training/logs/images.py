@@ -51,7 +51,7 @@ def reconstruction_image(item: Mapping[str, Any]) -> NDArray[np.uint8]:
 
 
 def shown_channels(item: Mapping[str, Any], window: int) -> list[int]:
-    """Some channels of a window, spread evenly; padding and bad channels hold zeros and are left out."""
+    """Return some channels of a window, spread evenly; padding and bad channels hold zeros and are left out."""
     signal_uv = np.asarray(item["signal_uv"][window])
     seen = np.flatnonzero(signal_uv.any(axis=1)) if signal_uv.any() else np.arange(len(signal_uv))
     places = np.linspace(0, len(seen) - 1, min(len(seen), _N_CHANNELS_SHOWN)).round().astype(int)

@@ -158,7 +158,7 @@ class Checkpointing(Checkpoint):
         )
 
     def _is_stopped(self, module: PretrainModule) -> bool:
-        """Whether a signal has come, to this rank or to another: all of them end after the same step."""
+        """Return whether a signal has come, to this rank or to another: all of them end after the same step."""
         if module.world_size == 1:
             return self._deferral.number is not None
         told = told_to_any(self._deferral.number)
