@@ -21,7 +21,7 @@ class Averages:
             self._sums[corpus, name] = self._sums.get((corpus, name), 0.0) + value * n_windows
 
     def by_corpus(self) -> dict[str, dict[str, float]]:
-        """Return means by corpus and name."""
+        """Means by corpus and name."""
         means: dict[str, dict[str, float]] = {corpus: {} for corpus in self._n_windows}
         for (corpus, name), total in self._sums.items():
             means[corpus][name] = total / self._n_windows[corpus]
@@ -39,7 +39,7 @@ class Averages:
         return whole
 
     def state_dict(self) -> dict[str, Any]:
-        """Return sums and numbers of windows."""
+        """Sums and numbers of windows."""
         sums = [[corpus, name, value] for (corpus, name), value in self._sums.items()]
         return {"sums": sums, "n_windows": dict(self._n_windows)}
 
@@ -50,7 +50,7 @@ class Averages:
 
 
 def mixed(by_corpus: Mapping[str, Mapping[str, float]], weights: Mapping[str, float]) -> dict[str, float]:
-    """Return weighted means over corpora, with weights renormalized over the present corpora."""
+    """Weighted means over corpora, with weights renormalized over the present corpora."""
     total = sum(weights[corpus] for corpus in by_corpus)
     names = sorted({name for values in by_corpus.values() for name in values})
     return {name: sum(weights[corpus] * values[name] for corpus, values in by_corpus.items()) / total for name in names}
