@@ -105,7 +105,7 @@ def exclusive(
 
 
 def _owner(path: Path) -> str:
-    """What the holder of a lock wrote about itself. It may be just about to write it."""
+    """Return what the holder of a lock wrote about itself. It may be just about to write it."""
     try:
         return path.read_text(encoding="utf-8", errors="replace") or "another process"
     except OSError:

@@ -164,7 +164,7 @@ def _by_other_code(names: list[str]) -> str:
 
 
 def _identity(header: CheckpointHeader, runs: Path) -> dict[str, Any]:
-    """What the run of an encoder was named by; empty if its logs were removed or cannot be read."""
+    """Return what the run of an encoder was named by; empty if its logs were removed or cannot be read."""
     try:
         content = json.loads((runs / header.fingerprint / PARAMS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -92,7 +92,7 @@ def _walked(roots: Sequence[str], without: Sequence[str]) -> Walked:
 
 
 def _is_in(module: str, names: set[str]) -> bool:
-    """Whether a module, or a room that it is in, has one of these names."""
+    """Return whether a module, or a room that it is in, has one of these names."""
     while module not in names:
         module = module.rpartition(".")[0]
         if not module:

@@ -60,11 +60,6 @@ class Deferral:
         self.is_over = threading.Event()
         self._stop = stop
 
-    def install(self) -> None:
-        """Take the signals back from a library that has replaced our handlers."""
-        if self._stop is not None:
-            self._stop.install()
-
     def end(self, after: str) -> None:
         """End the block if a signal came; do nothing otherwise.
 
@@ -173,7 +168,8 @@ class _Stop:
         self._is_handled = self._is_said = False
         self._is_known = threading.Event()
         self._before = {number: signal.getsignal(number) or signal.SIG_DFL for number in SIGNALS}
-        self.install()
+        for number, before in self._before.items():
+            signal.signal(number, before if before == signal.SIG_IGN else self._handle)
         # Bytes arrive here even while the main thread is inside a library and no handler can run.
         self._ends = os.pipe()
         os.set_blocking(self._ends[1], False)
@@ -181,11 +177,6 @@ class _Stop:
         self._unraisable_before, sys.unraisablehook = sys.unraisablehook, self._raise_later
         threading.Thread(target=self._watch, name="eegfm-stop", daemon=True).start()
         _Stop.current = self
-
-    def install(self) -> None:
-        """Handle the signals, but those that the caller ignores."""
-        for number, before in self._before.items():
-            signal.signal(number, before if before == signal.SIG_IGN else self._handle)
 
     def uninstall(self) -> None:
         """Restore the previous handlers, and wait until it is known whether a signal came."""

@@ -22,6 +22,7 @@ from eegfm.encoders.load import PREFIX, build_encoder, new_encoder
 from eegfm.nn.context import Context
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
+from eegfm.objectives.base_config import EncoderFacts
 from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig, ObjectiveConfig
 from eegfm.training.bfloat16 import check_bfloat16
 
@@ -155,10 +156,10 @@ def _takes(config: ObjectiveConfig, subject: Subject) -> bool:
     traits = subject.traits
     is_leak = bool(subject.config.leaks) and not getattr(config, "allow_leaks", True)
     if traits.output != "window" and (traits.supports_visible or not config.needs_visible) and not is_leak:
-        config.check_encoder(subject.config)
+        config.check_encoder(EncoderFacts.of(subject.config))
         return True
     with pytest.raises(ValueError, match=subject.config.name):
-        config.check_encoder(subject.config)
+        config.check_encoder(EncoderFacts.of(subject.config))
     return False
 
 

@@ -101,17 +101,13 @@ def build(config: ObjectiveConfig, spec: SignalSpec) -> Objective:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         more = {"tokenizer": LoudnessCodes()} if getattr(config, "needs_tokenizer", False) else {}
-        objective: Objective = config.build(WindowBackbone(encoder, spec), **more)
-        with_heads(objective, config)
+        objective: Objective = config.build(WindowBackbone(encoder, spec), labels=labels_of(config), **more)
     return objective
 
 
-def with_heads(objective: Objective, config: ObjectiveConfig) -> Objective:
-    """The objective with the auxiliary heads that its configuration asks for."""
-    if config.auxiliary is not None:
-        labels = {name: LABELS.get(name, LABELS["age"]) for name in config.labels}
-        objective.auxiliary = config.auxiliary.build(labels, objective.encoder.d_model)
-    return objective
+def labels_of(config: ObjectiveConfig) -> dict[str, LabelFacts]:
+    """What training persons tell of the labels of its auxiliary heads."""
+    return {name: LABELS.get(name, LABELS["age"]) for name in config.labels}
 
 
 def asked(objective: Objective, batch: WindowBatch) -> WindowBatch:

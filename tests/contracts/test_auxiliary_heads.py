@@ -9,9 +9,12 @@ from torch import Tensor
 from backbones import WindowBackbone
 from contracts.encoder_cases import MENU, Case, Subject, in_microvolts
 from contracts.encoder_cases import make_batch as encoder_batch
-from contracts.objective_cases import BRIEF, HEADS, asked, build, context, with_heads
+from contracts.objective_cases import BRIEF, HEADS, SMALL, asked, build, context, labels_of
 from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.encoders.load import new_encoder
+from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
+from eegfm.objectives.base_config import EncoderFacts
 from eegfm.objectives.config import (
     AuxiliaryObjectiveConfig,
     ContrastiveConfig,
@@ -79,11 +82,26 @@ def test_a_pass_is_added_only_where_nothing_whole_was_encoded(
     assert len(count) == (2 if config.name == "mae" else 1)
 
 
-def test_heads_that_were_not_built_are_noticed(spec: SignalSpec, make_batch: MakeBatch) -> None:
-    objective, batch = built(OBJECTIVES[0], spec, make_batch)
-    objective.auxiliary = None
-    with pytest.raises(AssertionError, match="adds its heads"):
-        objective(batch, context())
+def test_heads_without_labels_are_noticed(spec: SignalSpec) -> None:
+    backbone = WindowBackbone(new_encoder(SMALL, spec, seed=0), spec)
+    with pytest.raises(AssertionError, match=r"labels of its heads, but not \['age', 'sex'\]"):
+        build_seeded(OBJECTIVES[0], 0, backbone)
+
+
+@pytest.mark.parametrize("config", OBJECTIVES, ids=by_name)
+def test_heads_change_no_weight_of_the_objective_and_have_their_own(config: ObjectiveConfig, spec: SignalSpec) -> None:
+    if config.name == "auxiliary":
+        return  # it has no weights but these
+    backbone = WindowBackbone(new_encoder(SMALL, spec, seed=0), spec)
+    alone = build_seeded(config.model_copy(update={"auxiliary": None}), 7, backbone).state_dict()
+    first, again, other = (
+        build_seeded(config, seed, backbone, labels=labels_of(config)).state_dict() for seed in (7, 7, 8)
+    )
+    assert all(torch.equal(first[name], value) for name, value in alone.items())
+    heads = [name for name in first.keys() - alone.keys() if name.endswith("weight")]
+    assert len(heads) == 4, "two maps of each head"
+    assert all(torch.equal(first[name], again[name]) for name in heads)
+    assert not any(torch.equal(first[name], other[name]) for name in heads)
 
 
 @pytest.mark.parametrize("case", MENU)
@@ -93,8 +111,8 @@ def test_heads_alone_train_any_encoder(case: Case) -> None:
     subject = Subject.of(case)
     spec = subject.spec()
     config = AuxiliaryObjectiveConfig(auxiliary=HEADS)
-    config.check_encoder(subject.light)
-    objective = with_heads(config.build(WindowBackbone(subject.encoder_of(spec), spec)), config)
+    config.check_encoder(EncoderFacts.of(subject.light))
+    objective = config.build(WindowBackbone(subject.encoder_of(spec), spec), labels=labels_of(config))
     objective.train()
     objective(asked(objective, in_microvolts(encoder_batch(n_windows=4))), context())[0].backward()
     trained = [p for p in objective.encoder.parameters() if p.grad is not None and bool(p.grad.any())]

@@ -14,6 +14,7 @@ from eegfm.errors import ConfigError
 from eegfm.nn.context import Context
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import LossOutput
+from eegfm.objectives.base_config import EncoderFacts
 from eegfm.objectives.config import JepaConfig, ObjectiveConfig, SmartConfig, Ts2VecConfig
 from eegfm.objectives.latent.objective import LatentObjective
 
@@ -147,19 +148,19 @@ def test_predictions_of_one_moment_differ_between_channels(member: str) -> None:
 @pytest.mark.parametrize("name", ["jepa", "smart", "ts2vec"])
 def test_encoders_of_whole_windows_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"objective {name} asks for single patches, encoder eegnet gives one vector"):
-        CONFIGS[name].check_encoder(MEMBERS["eegnet"]())
+        CONFIGS[name].check_encoder(EncoderFacts.of(MEMBERS["eegnet"]()))
 
 
 @pytest.mark.parametrize("name", ["jepa", "smart"])
 def test_encoders_that_know_of_the_whole_window_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"objective {name} masks patches, but every token of encoder labram knows"):
-        CONFIGS[name].check_encoder(MEMBERS["labram"](patch_norm="window"))
-    CONFIGS["ts2vec"].check_encoder(MEMBERS["labram"](patch_norm="window"))
+        CONFIGS[name].check_encoder(EncoderFacts.of(MEMBERS["labram"](patch_norm="window")))
+    CONFIGS["ts2vec"].check_encoder(EncoderFacts.of(MEMBERS["labram"](patch_norm="window")))
 
 
 @pytest.mark.parametrize("mask", ["channels", "spatial_block"])
 def test_masks_of_channels_are_refused_where_a_patch_has_one_vector(mask: str) -> None:
     config = JepaConfig(mask={"name": mask})
     with pytest.raises(ConfigError, match=f"mask.name {mask} hides channels, and encoder luna gives one vector"):
-        config.check_encoder(MEMBERS["luna"]())
-    config.check_encoder(MEMBERS["conv"]())
+        config.check_encoder(EncoderFacts.of(MEMBERS["luna"]()))
+    config.check_encoder(EncoderFacts.of(MEMBERS["conv"]()))

@@ -8,6 +8,7 @@ import torch
 
 from checkpoints import header
 from contracts.encoder_cases import MONTAGES, noise, spec_of
+from contracts.objective_cases import HEADS, labels_of
 from eegfm.adapters.config import InterpolateConfig, NoAdapterConfig
 from eegfm.batch import SignalSpec, StoredBatch
 from eegfm.checkpoint import Checkpoint
@@ -22,7 +23,7 @@ from eegfm.training.tensors import checkpoint_tensors
 
 SPEC = spec_of([MONTAGES[19], MONTAGES[21]], 2)
 ENCODER = LabramConfig(n_maps=4, n_heads=5, n_layers=1)
-CONFIG = TokenizerConfig(n_codes=16, d_code=8, n_decoder_layers=1)
+CONFIG = TokenizerConfig(n_codes=16, d_code=8, n_decoder_layers=1, auxiliary=HEADS)  # which have no say in a code
 
 
 def backbone(encoder: Any, spec: SignalSpec = SPEC, adapter: Any = None) -> Backbone:
@@ -43,7 +44,7 @@ def stored(n_channels: int) -> StoredBatch:
 def trained() -> Tokenizer:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        tokenizer = Tokenizer(CONFIG, backbone(ENCODER))
+        tokenizer = Tokenizer(CONFIG, backbone(ENCODER), labels=labels_of(CONFIG))
     tokenizer.setup([stored(19), stored(21)], Context())
     return tokenizer.eval()
 

@@ -10,6 +10,7 @@ from backbones import WindowBackbone
 from contracts.encoder_cases import MEMBERS, Case, Subject
 from eegfm.encoders.config import CbramodConfig, LabramConfig, LunaConfig
 from eegfm.errors import ConfigError
+from eegfm.objectives.base_config import EncoderFacts
 from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.objectives.masked import Masked
 from eegfm.training.config import PretrainParams
@@ -51,9 +52,11 @@ def test_so_is_a_normalization_by_statistics(name: str) -> None:
 
 def test_all_leaking_choices_are_named_together() -> None:
     with pytest.raises(ConfigError, match=r"set encoder\.patch_norm: patch, normalization\.name: fixed_scale, or"):
-        MaskedConfig().check_encoder(LunaConfig(**LunaConfig.published), LunaConfig.published_normalization)
+        MaskedConfig().check_encoder(
+            EncoderFacts.of(LunaConfig(**LunaConfig.published), LunaConfig.published_normalization)
+        )
     with pytest.raises(ConfigError, match=r"objective mae masks patches.*encoder\.patch_norm: window; set"):
-        MaeConfig().check_encoder(LabramConfig(patch_norm="window"))
+        MaeConfig().check_encoder(EncoderFacts.of(LabramConfig(patch_norm="window")))
 
 
 def test_a_phase_is_not_told_to_change_what_its_start_decides() -> None:

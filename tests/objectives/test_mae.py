@@ -15,6 +15,7 @@ from eegfm.encoders.tokens import Tokens, Visible
 from eegfm.encoders.traits import EncoderConfig, Traits
 from eegfm.errors import ConfigError
 from eegfm.nn.context import Context
+from eegfm.objectives.base_config import EncoderFacts
 from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.objectives.mae import Mae
 from eegfm.objectives.masked import Masked
@@ -137,17 +138,17 @@ def test_what_is_asked_for_together_changes_nothing() -> None:
 
 def test_encoders_that_cannot_leave_tokens_out_are_refused() -> None:
     with pytest.raises(ConfigError, match="encoder luna cannot leave tokens out; choose objective masked"):
-        MaeConfig().check_encoder(LunaConfig())
+        MaeConfig().check_encoder(EncoderFacts.of(LunaConfig()))
     with pytest.raises(ConfigError, match="encoder eegnet gives one vector of features"):
-        MaeConfig().check_encoder(EegnetConfig())
+        MaeConfig().check_encoder(EncoderFacts.of(EegnetConfig()))
     with pytest.raises(ConfigError, match="for a whole window; start from an encoder of tokens"):
-        MaeConfig().check_encoder(EegnetConfig(), is_of_start=True)
+        MaeConfig().check_encoder(EncoderFacts.of(EegnetConfig(), is_of_start=True))
     for encoder in ("luna", "eegnet"):
         with pytest.raises(ValidationError, match=f"encoder {encoder}"):
             PretrainParams(encoder={"name": encoder}, objective={"name": "mae"}, n_steps=1)
-    with pytest.raises(ConfigError, match="encoder Pairs cannot leave tokens out"):
+    with pytest.raises(ConfigError, match="encoder pairs cannot leave tokens out"):
         Mae(MaeConfig(), WindowBackbone(Pairs(PairsConfig(), SPEC), SPEC))
-    with pytest.raises(ConfigError, match="encoder Pairs gives one vector of features"):
+    with pytest.raises(ConfigError, match="encoder pairs gives one vector of features"):
         Masked(MaskedConfig(), WindowBackbone(Pairs(PairsOfWindowsConfig(), SPEC), SPEC))
 
 

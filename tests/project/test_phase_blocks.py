@@ -203,6 +203,14 @@ def test_the_encoders_own_normalization_is_the_same_given_and_left_out(parameter
             {"adapt": {**BLOCK, "start": "scratch", "load": {"allow_missing": ["adapter"]}}},
             "adapt.load is {'allow_missing': ['adapter']}, but nothing is loaded: adapt starts from scratch",
         ),
+        *(
+            (
+                ["pretrain", "adapt"],
+                {"adapt": {**BLOCK, "start": start, "adapter": {"name": "none"}, "freeze": {"parts": ["adapter"]}}},
+                "adapt.freeze.parts names 'adapter', but adapter none has no weights; leave it out",
+            )
+            for start in ("scratch", "previous")
+        ),
     ],
 )  # fmt: skip
 def test_mistakes(parameters: dict[str, Any], names: Any, blocks: dict[str, Any], expected: str) -> None:

@@ -63,6 +63,19 @@ def test_the_block_of_the_phase_before_is_no_choice_against_its_stored_encoder(t
         follow_starts(FILE, catalog(tmp_path, **{**inherited, "start": "file"}))
 
 
+def test_what_is_said_of_the_adapter_waits_for_that_of_the_start(tmp_path: Path) -> None:
+    store(tmp_path, adapter={"name": "perceiver"})
+    rates, freeze = {"learning_rates": {"adapter": 0.1}}, {"parts": ["adapter"]}
+    assert followed(FILE, catalog(tmp_path, start="file", optimizer=rates, freeze=freeze)).adapter.name == "perceiver"
+    said = {"start": "previous", "adapter": {"name": "perceiver"}}  # by the block of the phase before
+    assert followed(PREVIOUS, catalog(tmp_path, **said, optimizer=rates)).optimizer.learning_rates.adapter == 0.1
+    store(tmp_path)
+    with pytest.raises(ConfigError, match=r"^adapt\.freeze\.parts names 'adapter', but adapter none has no weights"):
+        follow_starts(FILE, catalog(tmp_path, start="file", freeze=freeze))
+    with pytest.raises(ConfigError, match=r"^adapt starts from encoder luna: .*adapter none has no weights"):
+        follow_starts(FILE, catalog(tmp_path, start="file", optimizer=rates))
+
+
 def test_a_file_of_other_code_is_refused_before_the_first_step(tmp_path: Path) -> None:
     store(tmp_path, encoder_code={"encoders.luna.model": "0" * 12})
     with pytest.raises(CheckpointError, match=r"or set adapt\.load\.accept_other_code=true"):

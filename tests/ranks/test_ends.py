@@ -45,6 +45,22 @@ def test_a_state_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert not all_done(tmp_path, 3)
 
 
+def test_the_last_rank_removes_the_folder_of_a_parent_that_is_gone(tmp_path: Path) -> None:
+    own, shared, kept = (tmp_path / name for name in (f"{ends.FOLDER_PREFIX}x", "shared", f"{ends.FOLDER_PREFIX}y"))
+    for folder in (own, shared, kept):
+        folder.mkdir()
+        told(folder, None, "runs")
+    ends.keep_for_parent(kept)
+    ends.remove_orphaned(own, 2)
+    assert own.exists(), "rank 1 may still say how it ends"
+    for folder in (own, shared, kept):
+        told(folder, None, raised(StoreError("broken")))
+        ends.remove_orphaned(folder, 3)
+        assert folder.exists(), "rank 2 has not begun"
+        ends.remove_orphaned(folder, 2)
+    assert [folder.exists() for folder in (own, shared, kept)] == [False, True, True]
+
+
 def test_own_errors_keep_their_class(tmp_path: Path) -> None:
     told(tmp_path, raised(LOST), raised(StoreError("broken store")), raised(StoreError("later")))
     found = cause(tmp_path, 3, [1, 0, 2], REPORT, STARTER)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from eegfm.errors import ConfigError, EegfmError, StoreError, TrainingError
-from eegfm.ranks.ends import STOPPED, states
+from eegfm.ranks.ends import FOLDER_PREFIX, STOPPED, states
 from eegfm.ranks.start import Nodes, rank_command, run_ranks
 from kedro_project import PROJECT_ROOT
 
@@ -106,20 +106,23 @@ def test_a_deaf_rank_is_killed(run: Callable[..., None], tmp_path: Path) -> None
     assert none_left(tmp_path)
 
 
-def _parent(folder: Path) -> subprocess.Popen[str]:
+def _parent(folder: Path, said: Path) -> subprocess.Popen[str]:
+    """Start a parent of two ranks with a job in this folder; the ranks leave what they did in another."""
+    folder.mkdir()
     (folder / "job.json").write_text(json.dumps(["work", "work"]))
     path = os.pathsep.join([str(PROJECT_ROOT / "src"), str(Path(__file__).parent)])
     process = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(folder / "job.json")],
-        env=os.environ | {"PYTHONPATH": path}, text=True, stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": path, "STUB_FOLDER": str(said)}, text=True, stderr=subprocess.PIPE,
     )  # fmt: skip
-    wait_for(lambda: len([pid for pid in pids(folder) if pid]) == 2)
+    wait_for(lambda: len([pid for pid in pids(said) if pid]) == 2)
     return process
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_ranks_save_and_end_with_the_command(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    process = _parent(tmp_path)
+    folder = tmp_path / f"{FOLDER_PREFIX}test"
+    process = _parent(folder, tmp_path)
     process.send_signal(number)
     err = process.communicate(timeout=WAIT_S)[1]
     assert process.returncode == code, err
@@ -127,13 +130,16 @@ def test_ranks_save_and_end_with_the_command(tmp_path: Path, number: signal.Sign
         assert err.count("stopped by") == err.count("; all is saved\n") == 1
         assert none_left(tmp_path)
     wait_for(lambda: none_left(tmp_path))
-    assert [state.state for state in states(tmp_path)] == [STOPPED, STOPPED]
     assert len(list(tmp_path.glob("saved-*"))) == 2
+    if number == signal.SIGKILL:
+        assert not folder.exists(), "nobody else removes it"
+    else:
+        assert [state.state for state in states(folder)] == [STOPPED, STOPPED]
 
 
 @pytest.mark.skipif(not os.environ.get("EEGFM_RANK_ENDS"), reason="the message has a cheaper test in test_ends")
 def test_a_killed_starter_is_named_and_its_ranks_end(tmp_path: Path) -> None:
-    process = _parent(tmp_path)
+    process = _parent(tmp_path / "job", tmp_path)
     stat = next(Path(f"/proc/{pids(tmp_path)[0]}/").glob("stat")).read_text()
     starter = int(stat.rsplit(")", 1)[1].split()[1])
     os.kill(starter, signal.SIGKILL)

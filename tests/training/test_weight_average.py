@@ -76,6 +76,26 @@ def test_it_follows_its_formula_from_its_first_step() -> None:
             np.testing.assert_allclose(found.numpy(), mean, rtol=1e-12)
 
 
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_it_starts_with_the_first_step_that_is_taken(is_resumed: bool) -> None:
+    """Steps that are left out leave the weights of the step before, which is none of those to average."""
+    model = Model()
+    average = WeightAverage(WeightAverageParams(decay=0.75, start_ratio=0), model, 6)
+    before = [torch.from_numpy(weight) for weight in moved(model, 0)]
+    average.update(0, ~TAKEN)
+    average.update(1, ~TAKEN)
+    assert all(torch.equal(a, b) for a, b in zip(averaged(model, average), before, strict=True)), "not yet"
+    if is_resumed:
+        state, average = average.state_dict(), WeightAverage(WeightAverageParams(decay=0.75, start_ratio=0), model, 6)
+        average.load_state_dict(state)
+    first = moved(model, 2)
+    average.update(2, TAKEN)
+    second = moved(model, 3)
+    average.update(3, TAKEN)
+    for found, one, other in zip(averaged(model, average), first, second, strict=True):
+        np.testing.assert_allclose(found.numpy(), 0.75 * one + 0.25 * other, rtol=1e-12)
+
+
 def test_it_starts_in_every_training() -> None:
     average = WeightAverage(WeightAverageParams(start_ratio=0.99), Model(), 1)
     average.update(0, TAKEN)
@@ -168,4 +188,4 @@ def test_calls_do_not_grow_with_the_number_of_weights() -> None:
     with Calls() as calls:
         average.update(3, TAKEN)
     assert [name for name in calls.names if "foreach" in name] == ["_foreach_sub", "_foreach_mul_", "_foreach_add_"]
-    assert len(calls.names) - 3 <= 2 + 4, "a view of each weight, and the factor"
+    assert len(calls.names) - 3 <= 4 + 8, "a view of each weight, and the factor"

@@ -79,7 +79,7 @@ class Encoder(nn.Module, ABC):
         channels_per_token: int = 1,
     ) -> None:
         super().__init__()
-        self.traits = config.traits
+        self.name, self.traits = config.name, config.traits
         self.leaks, self.sight = config.leaks, config.sight
         self.d_model = d_model
         self.d_token = d_token or d_model

@@ -65,7 +65,7 @@ class Answers(Scored):
 
     @abstractmethod
     def can_be_learnt(self) -> bool:
-        """Whether a probe can be fitted to these answers."""
+        """Return whether a probe can be fitted to these answers."""
 
     @abstractmethod
     def fit(self, features: NDArray[np.floating], method: Method, lambdas: tuple[float, ...]) -> LinearPath:
@@ -77,7 +77,7 @@ class Answers(Scored):
 
     @abstractmethod
     def goodness(self, predicted: NDArray[Any]) -> Floats:
-        """What adds up over groups of windows to choose a penalty by: (L, ...) sums from (L, W) predictions."""
+        """Return what adds up over groups of windows to choose a penalty by: (L, ...) sums from (L, W) predictions."""
 
     @abstractmethod
     def rank(self, sums: Floats) -> Floats:

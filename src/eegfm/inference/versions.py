@@ -9,7 +9,7 @@ import eegfm
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides numbers."""
+    """Return the versions of what decides numbers."""
     return {
         "eegfm": eegfm.__version__,
         "python": platform.python_version(),

@@ -113,7 +113,7 @@ def chosen_labels(
 
 
 def persons_of(mixture: pd.DataFrame) -> "pd.Series[Any]":
-    """Who each run is of: the identity, where one person has several names."""
+    """Return who each run is of: the identity, where one person has several names."""
     return mixture["identity" if "identity" in mixture else "person"]
 
 

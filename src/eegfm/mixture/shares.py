@@ -81,7 +81,7 @@ def batch_counts(
     *,
     multiples: Mapping[str, int] | None = None,
 ) -> dict[str, int]:
-    """Windows of each corpus in a batch, by corpus name in alphabetical order.
+    """Return the windows of each corpus in a batch, by corpus name in alphabetical order.
 
     Args:
         weights: Share of each corpus.
@@ -129,7 +129,7 @@ def _where(world_size: int, n_cuts: int) -> str:
 def rounded_weights(
     weights: Mapping[str, float], batch_size: int, world_size: int = 1, n_cuts: int = 1, *, multiple: int = 1
 ) -> dict[str, float]:
-    """The nearest weights that share a batch out in whole windows per process and cut, at least one for every corpus.
+    """Return the nearest weights that share a batch out in whole windows per process and cut, at least one per corpus.
 
     The rest after rounding down goes to the largest remainders (Hamilton's method), equal ones by name. The windows of
     each corpus are a multiple of ``multiple`` then.

@@ -67,7 +67,7 @@ def mix_windows(
 
 
 def drawn_rows(mixture: pd.DataFrame, cuts: Iterable[str | None]) -> pd.DataFrame:
-    """The rows of a mixture that a training draws from.
+    """Return the rows of a mixture that a training draws from.
 
     Args:
         mixture: See ``mix_windows``; a table without ``mix_cut`` is of one cut.
@@ -91,7 +91,7 @@ def drawn_rows(mixture: pd.DataFrame, cuts: Iterable[str | None]) -> pd.DataFram
 
 
 def mix_cut(mixture: pd.DataFrame) -> str:
-    """The cut of a mixture whose windows are drawn one by one.
+    """Return the cut of a mixture whose windows are drawn one by one.
 
     Raises:
         ConfigError: The table does not say it.
@@ -106,7 +106,7 @@ def mix_cut(mixture: pd.DataFrame) -> str:
 
 
 def mixture_sha256(mixture: pd.DataFrame) -> str:
-    """Hash of the windows, their splits, targets and the way they are drawn, in the table's order."""
+    """Return the hash of the windows, their splits, targets and the way they are drawn, in the table's order."""
     columns = [name for name in _HASHED + _RULES if name in mixture]
     columns += ["cut"] if "cut" in mixture and mixture["cut"].nunique() > 1 else []
     hashes = pd.util.hash_pandas_object(mixture[columns], index=False).to_numpy()

@@ -40,7 +40,7 @@ def target_columns(mixture: pd.DataFrame) -> dict[str, NDArray[Any]]:
 
 
 def label_names(mixture: pd.DataFrame) -> list[str]:
-    """Names of the labels of recordings that a table holds, in its order."""
+    """Return the names of the labels of recordings that a table holds, in its order."""
     return [str(c).removeprefix(LABEL_PREFIX) for c in mixture if str(c).startswith(LABEL_PREFIX)]
 
 

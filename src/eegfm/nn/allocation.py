@@ -15,12 +15,11 @@ GROWTH = 4
 
 
 def machine_bytes() -> int:
-    """Memory of this machine."""
+    """Return the memory of this machine."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-# Torch has no types for the base class and its __init__.
-class AllocationLimit(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class AllocationLimit(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no types for the base class
     """Refuse to make new tensors of more than so many bytes together; use as a context manager.
 
     Counted is what a module makes from sizes alone, which is all of its weights. A layer too many therefore ends the
@@ -32,7 +31,7 @@ class AllocationLimit(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     def __init__(self, max_bytes: int, refusal: Callable[[int], Exception]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # nor for its __init__
         self._max_bytes, self._refusal = max_bytes, refusal
         self._n_bytes = 0
 

@@ -65,7 +65,7 @@ class Context:
         assert 0 <= self.cut < self.n_cuts, "cuts are numbered from 0"
 
     def of(self, stage: Stage, step: int, rank: int = 0, world_size: int = 1) -> "Context":
-        """The same training at another place."""
+        """Return the same training at another place."""
         return replace(self, stage=stage, step=step, rank=rank, world_size=world_size)
 
     def generator(self, purpose: int, corpus: str = "") -> Generator:
@@ -156,12 +156,12 @@ def _mps_draws(state: int) -> Iterator[None]:
 
 
 def objective_seed(seed: int) -> int:
-    """Seed of the initial weights of an objective, in a run of this seed."""
+    """Return the seed of the initial weights of an objective, in a run of this seed."""
     return _state_of(seed, _OBJECTIVE_WEIGHTS)
 
 
 def heads_seed(seed: int) -> int:
-    """Seed of the initial weights of the auxiliary heads beside an objective, in a run of this seed."""
+    """Return the seed of the initial weights of auxiliary heads, beside an objective whose weights have this seed."""
     return _state_of(seed, _OBJECTIVE_WEIGHTS, 1)
 
 

@@ -11,7 +11,7 @@ from eegfm.errors import ConfigError
 def training_device(
     accelerator: Literal["auto", "cpu", "cuda", "mps"], key: str = "accelerator", *, precision: str = "32-true"
 ) -> torch.device:
-    """Device of a training. ``auto`` takes a CUDA device, else an Apple GPU, else the CPU.
+    """Return the device of a training. ``auto`` takes a CUDA device, else an Apple GPU, else the CPU.
 
     Args:
         accelerator: What is asked for.

@@ -69,5 +69,5 @@ def derivation_ends(middle_m: Tensor, second_m: Tensor) -> tuple[Tensor, Tensor]
 
 
 def shared_positions(positions_m: Tensor) -> Tensor:
-    """The first of a batch's (B, C, 3) positions where the batch is one montage spread without a copy."""
+    """Return the first of a batch's (B, C, 3) positions where the batch is one montage spread without a copy."""
     return positions_m[:1] if positions_m.stride(0) == 0 else positions_m

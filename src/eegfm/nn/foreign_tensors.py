@@ -28,7 +28,7 @@ _REMEDY = "save its weights as plain dense tensors on the CPU (safetensors.torch
 def checked_arrays(
     path: Path, tensors: Mapping[Any, Tensor], *, keeps_types: bool = False
 ) -> dict[str, NDArray[np.generic]]:
-    """Weights as numpy arrays: floating point as float32, whole numbers as they are.
+    """Return the weights as numpy arrays: floating point as float32, whole numbers as they are.
 
     Args:
         path: Their file.
@@ -59,7 +59,7 @@ def checked_arrays(
 
 
 def shown(name: Any) -> str:
-    """A name in quotes, without control characters and of limited length."""
+    """Return a name in quotes, without control characters and of limited length."""
     text = ascii(name)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
@@ -69,7 +69,7 @@ def _is_utf8(name: str) -> bool:
 
 
 def _oddity(value: Tensor) -> str:
-    """What keeps a tensor from being a weight; empty for a weight."""
+    """Return what keeps a tensor from being a weight; empty for a weight."""
     if value.is_nested:
         return "a nested tensor"
     if value.layout != torch.strided:

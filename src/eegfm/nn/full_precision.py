@@ -12,7 +12,7 @@ _R = TypeVar("_R")
 
 
 def full(values: Tensor) -> Tensor:
-    """Values of half precision in float32, all others as they are."""
+    """Return values of half precision in float32, all others as they are."""
     return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 

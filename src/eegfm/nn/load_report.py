@@ -64,11 +64,11 @@ class LoadReport:
         return f"{len(self.matched)} of {self.n_needed} weights matched{others}"
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
+        """Return the JSON-ready form."""
         return {"summary": self.summary, "n_needed": self.n_needed} | {k: list(v) for k, v in asdict(self).items()}
 
     def problems(self, exceptions: LoadExceptions) -> list[str]:
-        """Differences that no exception covers, and exceptions that nothing needs. Each is a sign of a mistake."""
+        """Return differences that no exception covers, and exceptions that nothing needs: signs of mistakes."""
         found = {
             "missing": _uncovered(self.missing, exceptions.allow_missing),
             "unexpected": _uncovered(self.unexpected, exceptions.allow_unexpected),
@@ -88,7 +88,7 @@ class LoadReport:
 
 
 def listed(names: Sequence[str], n_shown: int = 5) -> str:
-    """The first names, and how many more there are."""
+    """Return the first names, and how many more there are."""
     more = f", and {len(names) - n_shown} more" if len(names) > n_shown else ""
     return ", ".join(map(_shown, names[:n_shown])) + more
 

@@ -24,7 +24,7 @@ class MontageTensors(nn.Module):
         self.register_buffer(f"{what}_{self._slots[montage]}", tensor, persistent=False)
 
     def get(self, montage: str, what: str) -> Tensor:
-        """The tensor, on the module's device.
+        """Return the tensor, on the module's device.
 
         Raises:
             ConfigError: The montage is not among those given.

@@ -59,7 +59,7 @@ class Rereference(nn.Module):
                 self._tensors.put(name, "second_positions_m", second_positions_m)
 
     def prepared(self, montage: Montage) -> Montage:
-        """The channels that come out for windows of this montage: derivations, or the same."""
+        """Return the channels that come out for windows of this montage: derivations, or the same."""
         return tcp_montage(montage).montage if self.reference == "tcp_bipolar" else montage
 
     def n_recorded(self, name: str) -> int:

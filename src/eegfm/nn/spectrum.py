@@ -30,7 +30,7 @@ def log_power_spectrum(patches_uv: Tensor, rate_hz: float, high_hz: float) -> Te
 
 
 def spectrum_frequencies_hz(n_samples: int, rate_hz: float, high_hz: float) -> list[float]:
-    """Frequencies of the bins that ``log_power_spectrum`` returns: above 0, at most ``high_hz``.
+    """Return the frequencies of the bins that ``log_power_spectrum`` returns: above 0, at most ``high_hz``.
 
     Raises:
         ConfigError: ``high_hz`` is not below the Nyquist frequency, or leaves no bin.

@@ -21,7 +21,7 @@ class Loadable(Protocol):
     """A module, or what else has weights by name."""
 
     def state_dict(self, *, prefix: str = "") -> dict[str, Any]:
-        """The weights as they are, each name behind the prefix."""
+        """Return the weights as they are, each name behind the prefix."""
         ...
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Any:
@@ -35,13 +35,16 @@ _STRICT = LoadExceptions()
 _OWN_REMEDY = "use the checkpoint with the version of eegfm that wrote it, or pretrain again"
 
 
-def build_seeded(config: Buildable, seed: int, *args: Any, n_weight_bytes: int | None = None) -> nn.Module:
+def build_seeded(
+    config: Buildable, seed: int, *args: Any, n_weight_bytes: int | None = None, **named: Any
+) -> nn.Module:
     """Build a module whose initial weights follow from the seed alone; global random state is left as is.
 
     Args:
         config: Configuration of the module.
         seed: Seed of the weights.
         args: Passed on to ``config.build``.
+        named: The same.
         n_weight_bytes: Bytes of the weights that a checkpoint has for it. Without a checkpoint the limit is half of the
             machine's memory: what follows needs as much again, for gradients or for a file of weights.
 
@@ -58,7 +61,7 @@ def build_seeded(config: Buildable, seed: int, *args: Any, n_weight_bytes: int |
         # torch.manual_seed would seed the generators of all devices, which nothing puts back.
         torch.default_generator.manual_seed(seed)
         with limit:
-            module = config.build(*args)
+            module = config.build(*args, **named)
     assert isinstance(module, nn.Module), f"{config.implementation} is no module"
     return module
 

@@ -11,8 +11,8 @@ from eegfm.batch import StoredBatch, WindowBatch
 from eegfm.encoders.base import Encoded, Encoder
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import Context
-from eegfm.objectives.base_config import ObjectiveConfig
-from eegfm.objectives.heads.heads import AuxiliaryHeads, HeadsOutput
+from eegfm.objectives.base_config import EncoderFacts, ObjectiveConfig
+from eegfm.objectives.heads.heads import NO_LABELS, HeadsOutput, Labels, new_heads
 
 _BACKBONE_PREFIX = "backbone."
 
@@ -51,17 +51,17 @@ class Objective(nn.Module, ABC):
         config: Choices.
         backbone: Everything from stored samples to encoded vectors; it is trained. It is a submodule:
             ``parameters()`` holds both.
+        labels: What the training persons tell of the labels of auxiliary heads, by name.
 
-    ``auxiliary`` holds the auxiliary heads that the configuration asks for; whoever knows the labels of the training
-    persons builds them (``AuxiliaryConfig.build``) and puts them there.
+    ``auxiliary`` holds the auxiliary heads that the configuration asks for.
     """
 
-    def __init__(self, config: ObjectiveConfig, backbone: Backbone) -> None:
+    def __init__(self, config: ObjectiveConfig, backbone: Backbone, *, labels: Labels = NO_LABELS) -> None:
         super().__init__()
-        config.check_traits(backbone.encoder.traits, type(backbone.encoder).__name__)
+        encoder = backbone.encoder
+        config.check_encoder(EncoderFacts(encoder.name, encoder.traits, backbone.leaks, encoder.sight))
         self.backbone = backbone
-        self.auxiliary: AuxiliaryHeads | None = None
-        self._has_auxiliary = config.auxiliary is not None
+        self.auxiliary = None if config.auxiliary is None else new_heads(config.auxiliary, labels, encoder.d_model)
         self.augmentations = Augmentations(config.augment, backbone.rereference.rereferenced_spec(backbone.spec))
 
     @property
@@ -102,7 +102,6 @@ class Objective(nn.Module, ABC):
             context: Place in the training, and source of every random choice.
         """
         output = self.compute(batch, context)
-        assert self._has_auxiliary == (self.auxiliary is not None), "whoever builds the objective adds its heads"
         if self.auxiliary is None:
             return output
         encoded = output.features
@@ -129,7 +128,7 @@ class Objective(nn.Module, ABC):
         """
 
     def own_state(self) -> dict[str, Tensor]:
-        """Weights and statistics of the objective without those of the backbone."""
+        """Return the weights and statistics of the objective without those of the backbone."""
         state = self.state_dict()
         return {name: value for name, value in state.items() if not name.startswith(_BACKBONE_PREFIX)}
 

@@ -1,15 +1,51 @@
 """Base of the configurations of objectives, and what each asks of an encoder. No torch here."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from eegfm.adapters.config import ChannelAdapterConfig
 from eegfm.augmentations.config import AugmentationConfig
 from eegfm.config import Buildable
-from eegfm.encoders.traits import EncoderConfig, Traits
+from eegfm.encoders.traits import EncoderConfig, Sight, Traits
 from eegfm.errors import ConfigError
 from eegfm.mixture.config import LabelKind
-from eegfm.normalizations.config import NormalizationBase
+from eegfm.normalizations.config import Leak, NormalizationBase
 from eegfm.objectives.heads.config import AuxiliaryConfig
+
+
+@dataclass(frozen=True)
+class EncoderFacts:
+    """What an objective asks about an encoder and about what stands before it.
+
+    Args:
+        name: Name of the encoder, for messages.
+        traits: What it can do.
+        leaks: Choices of encoder and normalization by which its tokens know of more than their own patch.
+        sight: Directions in which its tokens see each other.
+        learning_adapter: Name of the adapter before it, if it has weights; else empty.
+        is_of_start: Whether the weights that a phase starts from decide all of this, so that no parameter changes it.
+    """
+
+    name: str
+    traits: Traits
+    leaks: tuple[Leak, ...]
+    sight: Sight
+    learning_adapter: str = ""
+    is_of_start: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        encoder: EncoderConfig,
+        normalization: NormalizationBase | None = None,
+        adapter: ChannelAdapterConfig | None = None,
+        *,
+        is_of_start: bool = False,
+    ) -> "EncoderFacts":
+        """Read the facts from configurations; without them the normalization is the encoder's own, and no adapter."""
+        leaks = (*encoder.leaks, *(normalization or encoder.default_normalization).leaks)
+        learning = adapter.name if adapter is not None and adapter.has_weights else ""
+        return cls(encoder.name, encoder.traits, leaks, encoder.sight, learning, is_of_start)
 
 
 class ObjectiveConfig(Buildable):
@@ -63,49 +99,27 @@ class ObjectiveConfig(Buildable):
         """Whether its loss is one of the whole micro-batch, which can then not be cut into parts (``accumulate``)."""
         return self.trains_on_pairs
 
-    def check_encoder(
-        self,
-        encoder: EncoderConfig,
-        normalization: NormalizationBase | None = None,
-        adapter: ChannelAdapterConfig | None = None,
-        *,
-        is_of_start: bool = False,
-    ) -> None:
-        """Refuse an encoder that cannot do what this objective asks, before anything is built.
-
-        Args:
-            encoder: Configuration of the encoder.
-            normalization: Normalization before it; the encoder's own if not given.
-            adapter: Adapter before it; none if not given.
-            is_of_start: Whether the weights that a phase starts from decide all three, so that no parameter changes
-                them.
+    def check_encoder(self, facts: EncoderFacts) -> None:
+        """Refuse an encoder that cannot do what this objective asks: before anything is built, and when it is.
 
         Raises:
             ConfigError: It cannot; with what can.
         """
-        self.check_traits(encoder.traits, encoder.name, is_of_start=is_of_start)
-
-    def check_traits(self, traits: Traits, encoder: str, *, is_of_start: bool = False) -> None:
-        """Refuse an encoder by what it can do; see ``check_encoder``.
-
-        Raises:
-            ConfigError: It cannot do what this objective asks.
-        """
-        choose = "start from" if is_of_start else "choose"
-        if self.needs_tokens and traits.output == "window":
+        choose = "start from" if facts.is_of_start else "choose"
+        if self.needs_tokens and facts.traits.output == "window":
             raise ConfigError(
-                f"objective {self.name} asks for single patches, encoder {encoder} gives one vector of features "
+                f"objective {self.name} asks for single patches, encoder {facts.name} gives one vector of features "
                 f"for a whole window; {choose} an encoder of tokens, such as patch_transformer"
             )
         leaving = [each.name for each in self.augment if not each.keeps_channels]
-        if leaving and traits.one_montage:
+        if leaving and facts.traits.one_montage:
             raise ConfigError(
-                f"objective.augment {leaving[0]} leaves channels out, encoder {encoder} is tied to the channels of one "
-                "montage; leave it out, or choose an encoder of any channels, such as patch_transformer"
+                f"objective.augment {leaving[0]} leaves channels out, encoder {facts.name} is tied to the channels of "
+                "one montage; leave it out, or choose an encoder of any channels, such as patch_transformer"
             )
-        if self.needs_visible and not traits.supports_visible:
+        if self.needs_visible and not facts.traits.supports_visible:
             raise ConfigError(
-                f"objective {self.name} encodes visible tokens only, encoder {encoder} cannot leave tokens out; "
-                f"choose objective masked, which replaces them, or {'start from ' if is_of_start else ''}an encoder "
-                "such as patch_transformer"
+                f"objective {self.name} encodes visible tokens only, encoder {facts.name} cannot leave tokens out; "
+                f"choose objective masked, which replaces them, or {'start from ' if facts.is_of_start else ''}an "
+                "encoder such as patch_transformer"
             )

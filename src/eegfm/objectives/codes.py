@@ -32,7 +32,8 @@ def codes_of(checkpoint: Checkpoint, spec: SignalSpec) -> Objective:
         ConfigError: It does not fit the montages.
         CheckpointError: It is no tokenizer, or other code made it.
     """
-    config = tokenizer_config(checkpoint.header)
+    # Auxiliary heads have no say in a code.
+    config = tokenizer_config(checkpoint.header).model_copy(update={"auxiliary": None})
     tokenizer = build_seeded(config, 0, load_backbone(checkpoint, spec), n_weight_bytes=checkpoint.n_bytes)
     assert isinstance(tokenizer, Objective), f"{config.implementation} is no Objective"
     load_weights(tokenizer.get_submodule("tokenizer"), checkpoint.tensors, _PREFIX, "tokenizer", remedy=_AGAIN)

@@ -9,6 +9,7 @@ from eegfm.batch import WindowBatch
 from eegfm.encoders.tokens import Visible
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import MASKS, Context
+from eegfm.objectives.heads.heads import NO_LABELS, Labels
 from eegfm.objectives.patches.config import MaeConfig
 from eegfm.objectives.patches.exact import others
 from eegfm.objectives.patches.mae_decoder import CrossDecoder
@@ -26,13 +27,16 @@ class Mae(PatchObjective):
         config: Choices.
         backbone: The encoder to train, and everything before it.
         tokenizer: See the base class.
+        labels: See the base class.
 
     Raises:
         ConfigError: See the base class; or the encoder cannot leave tokens out.
     """
 
-    def __init__(self, config: MaeConfig, backbone: Backbone, tokenizer: nn.Module | None = None) -> None:
-        super().__init__(config, backbone, tokenizer)
+    def __init__(
+        self, config: MaeConfig, backbone: Backbone, tokenizer: nn.Module | None = None, *, labels: Labels = NO_LABELS
+    ) -> None:
+        super().__init__(config, backbone, tokenizer, labels=labels)
         self.config: MaeConfig = config
         self.decoder = CrossDecoder(
             config.decoder_width,

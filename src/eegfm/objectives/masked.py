@@ -10,6 +10,7 @@ from eegfm.batch import WindowBatch
 from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import MASKS, Context
 from eegfm.nn.device import sent
+from eegfm.objectives.heads.heads import NO_LABELS, Labels
 from eegfm.objectives.patches.config import MaskedConfig
 from eegfm.objectives.patches.objective import Masking, PatchObjective
 
@@ -27,13 +28,21 @@ class Masked(PatchObjective):
         config: Choices.
         backbone: The encoder to train, and everything before it.
         tokenizer: See the base class.
+        labels: See the base class.
 
     Raises:
         ConfigError: See the base class.
     """
 
-    def __init__(self, config: MaskedConfig, backbone: Backbone, tokenizer: nn.Module | None = None) -> None:
-        super().__init__(config, backbone, tokenizer)
+    def __init__(
+        self,
+        config: MaskedConfig,
+        backbone: Backbone,
+        tokenizer: nn.Module | None = None,
+        *,
+        labels: Labels = NO_LABELS,
+    ) -> None:
+        super().__init__(config, backbone, tokenizer, labels=labels)
         self.config: MaskedConfig = config
         self.mask_token = nn.Parameter(0.02 * torch.randn(self.encoder.d_token))
         self.head = self.encoder.new_decoder(self.n_values)

@@ -14,7 +14,7 @@ from eegfm.mixture.config import MixtureParams
 from eegfm.provenance import differences
 from eegfm.training.config import PretrainParams
 from eegfm.training.phases import DEFAULT_PHASES, EXPORT_ENDING, PROBE_ENDING, TOKENIZER, TOKENIZER_PHASE, Phase
-from eegfm.training.started import OF_THE_START, with_start
+from eegfm.training.started import OF_THE_START, refuse_frozen_adapter, with_start
 
 PHASES = "phases"
 """Parameter that lists the phases in their order."""
@@ -179,7 +179,7 @@ def refuse_name_of_phase(corpus: str, phases: Sequence[Phase]) -> None:
 
 
 def refuse_other_than_start(phases: Sequence[Phase], params: Mapping[str, PretrainParams]) -> None:
-    """Refuse options that differ from those of the phase that a phase starts from, and exceptions without a start.
+    """Refuse options that differ from those of the phase that a phase starts from, and what has no start or weights.
 
     Args:
         phases: All phases.
@@ -198,6 +198,7 @@ def refuse_other_than_start(phases: Sequence[Phase], params: Mapping[str, Pretra
                     f"parameter {phase.name}.{key} is {value!r}, but {phase.name} starts from {phase.previous}, where "
                     f"it is {true!r}; leave {phase.name}.{key.partition('.')[0]} out, or set {phase.name}.start=scratch"
                 )
+            refuse_frozen_adapter(params[phase.name], phase.name)
 
 
 def of_the_start(params: PretrainParams) -> dict[str, Any]:

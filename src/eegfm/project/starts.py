@@ -65,8 +65,8 @@ def _follow(node: Node, header: CheckpointHeader, catalog: CatalogProtocol[Any, 
     if params.start == "previous":
         # These are from the block of the phase before, whose stored encoder may be another one, e.g. imported.
         own = {name: getattr(params, name) for name in params.model_fields_set if name not in OF_THE_START}
-        given = checked(PretrainParams, own, phase)
-    followed = with_start(given, header, phase)
+        given = checked(PretrainParams, own | {"start": "file"}, phase)
+    followed = with_start(given, header, phase).model_copy(update={"start": params.start})
     for text in differing(of_the_start(params), of_the_start(followed)):
         logger.info("%s starts from stored weights, and they decide: %s", phase, text)
     with quiet():

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import socket
 import time
@@ -22,6 +23,9 @@ from eegfm.stopping import Stopped
 
 logger = logging.getLogger(__name__)
 
+FOLDER_PREFIX = ".eegfm-ranks-"
+"""How the name of a job's own folder begins."""
+_PARENT_ENDS = "parent-ends"
 RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
 RANK_GRACE_S = 60.0
 """Seconds that ranks have to end after a signal: the step, and the save of a large model to a slow disk."""
@@ -96,6 +100,25 @@ def states(folder: Path) -> list[RankState]:
     """Read what the ranks have said of themselves, by their number."""
     found = [_state(parse_json(path.read_bytes())) for path in folder.glob("rank-*.json")]
     return sorted(found, key=lambda state: state.rank)
+
+
+def keep_for_parent(folder: Path) -> None:
+    """Say that the parent still reads the folder: it is about to close the pipe that ranks take it for gone by."""
+    (folder / _PARENT_ENDS).touch()
+
+
+def remove_orphaned(folder: Path, n_ranks: int) -> None:
+    """Remove the folder of a job whose parent is gone, as the last rank that ends. Other folders than jobs' own stay.
+
+    Args:
+        folder: Folder of the job.
+        n_ranks: Ranks in all. As long as one of them may still say how it ends, the folder stays.
+    """
+    if not folder.name.startswith(FOLDER_PREFIX) or (folder / _PARENT_ENDS).exists():
+        return
+    known = states(folder)
+    if len(known) == n_ranks and all(state.state != RUNNING for state in known):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def last_words(folder: Path) -> str:

@@ -224,6 +224,7 @@ def _end(process: subprocess.Popen[str], folder: Path) -> None:
     """End whatever is left. Each rank has a session of its own, so that the group of its starter does not hold it."""
     assert process.stdin is not None
     with suppress(OSError):
+        ends.keep_for_parent(folder)
         process.stdin.close()
     for pid in [state.pid for state in _of_this_machine(folder)]:
         with suppress(ProcessLookupError, PermissionError):

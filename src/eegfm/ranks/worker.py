@@ -25,19 +25,23 @@ def as_rank(folder: Path) -> Iterator[Place]:
     unload libraries, and some of them wait for ranks that are gone.
     """
     place = Place.of_environment()
-    begun = ends.this_rank(place.rank)
+    begun, is_orphan = ends.this_rank(place.rank), threading.Event()
     try:
         with stoppable(hears_once=True):
             ends.write(folder, begun)
             log_to_parent(place.rank)
             if LEVELS_VARIABLE in os.environ:  # not on a node where a user starts the ranks by hand
-                threading.Thread(target=_end_with_parent, name="eegfm-parent", daemon=True).start()
+                threading.Thread(target=_end_with_parent, args=(is_orphan,), name="eegfm-parent", daemon=True).start()
             yield place
     except BaseException as error:  # noqa: BLE001 - carried over to the parent, and raised there
         ends.end(folder, begun, error)
-        _leave(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else _FAILED)
-    ends.end(folder, begun, None)
-    _leave(0)
+        code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else _FAILED
+    else:
+        ends.end(folder, begun, None)
+        code = 0
+    if is_orphan.is_set():  # a parent that was killed has left the folder behind
+        ends.remove_orphaned(folder, place.n_ranks)
+    _leave(code)
 
 
 def _leave(code: int) -> NoReturn:
@@ -46,13 +50,14 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(is_orphan: threading.Event) -> None:
     """End when the parent does, however it does: the standard input is a pipe that it holds open and never writes.
 
     The rank saves its work, as after a signal. What it says on the way goes nowhere, where nothing fails.
     """
     while os.read(0, 1):
         pass
+    is_orphan.set()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)

@@ -108,7 +108,7 @@ class FreezeRule(StrictModel):
 
 
 def as_rules(value: Any) -> Any:
-    """One rule may stand without a list."""
+    """Let one rule stand without a list."""
     return (value,) if isinstance(value, Mapping | FreezeRule) else value
 
 

@@ -11,6 +11,7 @@ from eegfm.config import Count, Number, StrictModel
 from eegfm.encoders.config import AnyEncoderConfig, LabramConfig, PatchTransformerConfig
 from eegfm.encoders.labram.tokenizer_config import TOKENIZER_ENCODER
 from eegfm.normalizations.config import NormalizationBase, NormalizationConfig
+from eegfm.objectives.base_config import EncoderFacts
 from eegfm.objectives.config import AnyObjectiveConfig, MaskedConfig, TokenizerConfig
 from eegfm.recording import BadChannels
 from eegfm.training.blocks import (
@@ -145,7 +146,7 @@ class PretrainParams(StrictModel):
         return self.pairs if self.pairs is not None or default is None else (pairing_named(default),)
 
     def drawn_cuts(self, corpora: Iterable[str]) -> list[str | None]:
-        """Cuts of a mixture of these corpora that are drawn from; None is the one of ``mix.cut``.
+        """Return the cuts of a mixture of these corpora that are drawn from; None is the one of ``mix.cut``.
 
         Raises:
             ConfigError: A corpus has no pairing.
@@ -180,9 +181,9 @@ class PretrainParams(StrictModel):
 
     @model_validator(mode="after")
     def _encoder_can(self) -> "PretrainParams":
-        self.objective.check_encoder(
-            self.encoder, self.chosen_normalization, self.adapter, is_of_start=self.start != "scratch"
-        )
+        of_start = self.start != "scratch"
+        facts = EncoderFacts.of(self.encoder, self.chosen_normalization, self.adapter, is_of_start=of_start)
+        self.objective.check_encoder(facts)
         return self
 
     @model_validator(mode="after")
@@ -202,12 +203,13 @@ class PretrainParams(StrictModel):
         return self
 
     def n_validations(self, n_steps: int) -> int:
-        """Validations of a run of ``n_steps`` steps that has windows to validate on; the last follows the last step."""
+        """Return the number of validations of a run that has windows to validate on; the last follows the last step."""
         return -(-n_steps // self.validation_interval_steps)
 
     @model_validator(mode="after")
     def _optimizer_fits(self) -> "PretrainParams":
-        self.optimizer.check_model(self.adapter, self.encoder, is_of_start=self.start != "scratch")
+        if self.start != "file" or "adapter" in self.model_fields_set:  # else the file tells the adapter
+            self.optimizer.check_model(self.adapter, self.encoder, is_of_start=self.start != "scratch")
         return self
 
     @model_validator(mode="after")
@@ -239,7 +241,7 @@ class PretrainParams(StrictModel):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """Options that decide the result.
+        """Return the options that decide the result.
 
         Left out are those for the machine, the display, the header's license, what is kept and what is replaced. The
         weights of a start count themselves, not where they lie, nor what is accepted of them: ``load`` refuses or does
@@ -285,7 +287,7 @@ class TokenizerParams(PretrainParams):
 
 
 def beyond_the_run(until_epoch: int, n_epochs: int) -> str:
-    """Line about a part that would never be released. Epochs are counted from 0."""
+    """Return the line about a part that would never be released. Epochs are counted from 0."""
     allowed = f"at most {n_epochs - 1}, or " if n_epochs > 1 else ""
     return (
         f"freeze.until_epoch is {until_epoch}, beyond the run of {n_epochs} epochs (counted from 0); give {allowed}"

@@ -20,9 +20,9 @@ class WindowData(LightningDataModule):
         self._training, self._validation = training, validation
 
     def train_dataloader(self) -> TrainingLoader:
-        """Steps of the plan, from the first to the last."""
+        """Return the steps of the plan, from the first to the last."""
         return self._training
 
     def val_dataloader(self) -> ValidationLoader:
-        """Chosen windows once; no step where there is no validation person."""
+        """Return chosen windows once; no step where there is no validation person."""
         return self._validation

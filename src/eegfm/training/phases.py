@@ -68,10 +68,10 @@ DEFAULT_PHASES = (Phase(name="pretrain"),)
 
 
 def probe_name(phase: Phase, phases: tuple[Phase, ...]) -> str:
-    """Name of the probe of a phase: of its pipeline, tag and catalog entries. That of the last phase is ``probe``."""
+    """Return the name of a phase's probe: of its pipeline, tag and catalog entries. The last phase's is ``probe``."""
     return "probe" if phase == phases[-1] else f"{phase.name}{PROBE_ENDING}"
 
 
 def export_name(phase: Phase, phases: tuple[Phase, ...]) -> str:
-    """Name of the pipeline that exports the encoder of a phase. That of the last phase is ``export``."""
+    """Return the name of the pipeline that exports the encoder of a phase. That of the last phase is ``export``."""
     return "export" if phase == phases[-1] else f"{phase.name}{EXPORT_ENDING}"

@@ -54,7 +54,7 @@ class PlanCallback(Callback):
             self._end(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
-        """Which epoch has begun and not ended; -1 between two epochs."""
+        """Return which epoch has begun and not ended; -1 between two epochs."""
         return {"epoch": self._running}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -53,6 +53,7 @@ def ask_nothing_of_ranks(trainer: Trainer) -> None:
     """
     loop = trainer.fit_loop.epoch_loop
     assert hasattr(loop, "_broadcast_sigterm_tensor"), "Lightning asks its ranks with this method"
+    # A method of one object is replaced, which mypy takes for a mistake.
     loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
 
 

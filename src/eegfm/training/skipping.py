@@ -67,7 +67,7 @@ class SkippedSteps:
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """The count, and the last step that was left out."""
+        """Return the count, and the last step that was left out."""
         n, last = self._seen()
         return {"n_skipped": n, "last_skipped": last}
 
@@ -137,6 +137,7 @@ def guarded_step(optimizer: Optimizer, is_finite: Tensor, step: Callable[[], obj
     """
     step = step or optimizer.step
     if _skips_by_itself(optimizer):
+        # Torch's own scaler of gradients sets these attributes, which the class does not declare.
         optimizer.grad_scale, optimizer.found_inf = None, (~is_finite).to(torch.float32)  # type: ignore[attr-defined]
         try:
             step()
@@ -171,7 +172,7 @@ def _put_back_unless(
 
 
 def _skips_by_itself(optimizer: Optimizer) -> bool:
-    """Whether it is fused. Fused SGD is not trusted: a first step that it skips leaves its momentum undefined."""
+    """Return whether it is fused. Fused SGD is not trusted: a skipped first step leaves its momentum undefined."""
     if isinstance(optimizer, SGD) or not getattr(optimizer, "_step_supports_amp_scaling", False):
         return False
     groups = [group for group in optimizer.param_groups if any(p.grad is not None for p in group["params"])]

@@ -8,6 +8,7 @@ from eegfm.checkpoint import CheckpointHeader
 from eegfm.config import StrictModel, first_problem
 from eegfm.errors import CheckpointError, ConfigError
 from eegfm.normalizations.said import normalization_of
+from eegfm.objectives.base_config import EncoderFacts
 from eegfm.provenance import differences
 from eegfm.training.blocks import LoadParams
 from eegfm.training.config import PretrainParams
@@ -27,8 +28,8 @@ def with_start(params: PretrainParams, header: CheckpointHeader | None, phase: s
         phase: Name of the phase, for messages.
 
     Raises:
-        ConfigError: A parameter differs from the start's, exceptions are named without a start, or the objective does
-            not suit the start's encoder.
+        ConfigError: A parameter differs from the start's, exceptions are named without a start, the objective does
+            not suit the start's encoder, or an adapter without weights is frozen.
         CheckpointError: The start's configuration is not on the menu.
     """
     if header is None:
@@ -37,6 +38,7 @@ def with_start(params: PretrainParams, header: CheckpointHeader | None, phase: s
                 f"{phase}.load is {params.load.model_dump(mode='json', exclude_defaults=True)}, but nothing is loaded: "
                 f"{phase} starts from scratch; leave {phase}.load out, or start from an encoder"
             )
+        refuse_frozen_adapter(params, phase)
         return params
     decided = _decided(header)
     given, found = params.model_dump(mode="json"), decided.model_dump(mode="json")
@@ -49,14 +51,30 @@ def with_start(params: PretrainParams, header: CheckpointHeader | None, phase: s
             )
     updated = params.model_copy(update={name: getattr(decided, name) for name in OF_THE_START})
     try:
-        params.objective.check_encoder(updated.encoder, updated.chosen_normalization, is_of_start=True)
+        facts = EncoderFacts.of(updated.encoder, updated.chosen_normalization, updated.adapter, is_of_start=True)
+        params.objective.check_encoder(facts)
         params.optimizer.check_model(updated.adapter, updated.encoder, is_of_start=True)
     except ConfigError as error:
         raise ConfigError(f"{phase} starts from encoder {header.encoder['name']}: {error}") from error
     try:
-        return PretrainParams.model_validate(updated.model_dump())
+        completed = PretrainParams.model_validate(updated.model_dump())
     except ValidationError as error:
         raise ConfigError(f"{phase} starts from encoder {header.encoder['name']}: {first_problem(error)}") from error
+    refuse_frozen_adapter(completed, phase)
+    return completed
+
+
+def refuse_frozen_adapter(params: PretrainParams, phase: str) -> None:
+    """Refuse to freeze an adapter that has no weights. The adapter is known: configured, or that of the start.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    parts = [part for rule in params.freeze for part in rule.parts if part.partition(".")[0] == "adapter"]
+    if parts and not params.adapter.has_weights:
+        raise ConfigError(
+            f"{phase}.freeze.parts names {parts[0]!r}, but adapter {params.adapter.name} has no weights; leave it out"
+        )
 
 
 def _decided(header: CheckpointHeader) -> BaseModel:

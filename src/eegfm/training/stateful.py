@@ -8,7 +8,7 @@ class Stateful(Protocol):
     """A part of a run with a state of its own."""
 
     def state_dict(self) -> dict[str, Any]:
-        """The state: tensors, numbers, texts, lists and dicts of them, and nothing that a pickle would import."""
+        """Return the state: tensors, numbers, texts, lists and dicts of them; nothing that a pickle would import."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

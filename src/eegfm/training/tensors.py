@@ -25,7 +25,7 @@ class NamedWeights:
         self._objective, self._has_own = objective, has_own
 
     def state_dict(self, *, prefix: str = "") -> dict[str, Tensor]:
-        """The weights as they are, each name behind the prefix."""
+        """Return the weights as they are, each name behind the prefix."""
         state = named_tensors(self._objective, has_own=self._has_own)
         return {f"{prefix}{name}": value for name, value in state.items()}
 
@@ -40,7 +40,7 @@ class NamedWeights:
 
 
 def named_tensors(objective: Objective, *, has_own: bool = True) -> dict[str, Tensor]:
-    """All weights and statistics as they are, under the names that a checkpoint gives them."""
+    """Return all weights and statistics as they are, under the names that a checkpoint gives them."""
     backbone = objective.backbone
     state = {f"{ENCODER_PREFIX}{name}": value for name, value in backbone.encoder.state_dict().items()}
     state |= {f"{ADAPTER_PREFIX}{name}": value for name, value in backbone.adapter.state_dict().items()}
@@ -49,12 +49,12 @@ def named_tensors(objective: Objective, *, has_own: bool = True) -> dict[str, Te
 
 
 def checkpoint_tensors(objective: Objective) -> dict[str, NDArray[np.generic]]:
-    """Copies of all weights and statistics under the names that a checkpoint gives them."""
+    """Return copies of all weights and statistics under the names that a checkpoint gives them."""
     return {name: value.detach().cpu().numpy().copy() for name, value in named_tensors(objective).items()}
 
 
 def named_part(name: str) -> str:
-    """Name of an objective's module or weight as a checkpoint has it: ``backbone.encoder.norm`` is ``encoder.norm``."""
+    """Return a checkpoint's name of a module or weight: ``encoder.norm`` for ``backbone.encoder.norm``."""
     if name == "backbone":
         return name
     inside = name.removeprefix("backbone.")

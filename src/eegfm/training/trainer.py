@@ -84,7 +84,7 @@ def build_trainer(
 
 
 def validation_interval(params: PretrainParams, n_steps: int) -> int:
-    """Steps between two validations; a run shorter than that validates once, at its end."""
+    """Return the steps between two validations; a run shorter than that validates once, at its end."""
     return min(params.validation_interval_steps, n_steps)
 
 
@@ -96,6 +96,7 @@ def _leave_signals_alone(trainer: Trainer) -> None:
     """
     connector = trainer._signal_connector
     assert hasattr(connector, "register_signal_handlers"), "Lightning installs its handlers with this method"
+    # A method of one object is replaced, which mypy takes for a mistake.
     connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
 
 

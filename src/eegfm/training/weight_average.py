@@ -19,8 +19,8 @@ from eegfm.training.blocks import WeightAverageParams
 class WeightAverage:
     """Average of all parameters of a module; buffers, such as the statistics of batch norms, are the module's own.
 
-    It starts as a copy of the weights after one step, and each later step that is taken moves it towards the weights of
-    that step.
+    It starts as a copy of the weights after the first step that is taken, and each later step that is taken moves it
+    towards the weights of that step.
 
     Args:
         params: Decay, and when the average starts.
@@ -33,10 +33,11 @@ class WeightAverage:
         self.first_step = math.floor(params.start_ratio * n_steps)
         self._module = module
         self._averages: list[Tensor] = []
+        self._is_of_a_step = torch.tensor(False)  # on the device: it alone knows which steps were taken
 
     @property
     def has_started(self) -> bool:
-        """Whether there is an average yet."""
+        """Whether there is an average yet; until a step is taken, it is a copy of the weights as they are."""
         return bool(self._averages)
 
     @torch.no_grad()
@@ -51,11 +52,15 @@ class WeightAverage:
             weights = self._weights()
             self._follow_the_device(weights)
             towards = torch._foreach_sub(weights, self._averages)
-            # Nothing waits for the device to say whether the step counts.
-            torch._foreach_mul_(towards, is_taken.to(towards[0].dtype) * (1 - self.decay))
+            # Nothing waits for the device to say whether the step counts. The first that counts moves all the way.
+            is_first = is_taken & ~self._is_of_a_step
+            dtype = towards[0].dtype
+            torch._foreach_mul_(towards, is_taken.to(dtype) * (1 - self.decay) + is_first.to(dtype) * self.decay)
             torch._foreach_add_(self._averages, towards)
+            self._is_of_a_step = self._is_of_a_step | is_taken
         elif step >= self.first_step:
             self._averages = [weight.clone() for weight in self._weights()]
+            self._is_of_a_step = is_taken
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -76,9 +81,9 @@ class WeightAverage:
             self._write(own)
 
     def state_dict(self) -> dict[str, Any]:
-        """Averages by name of the parameter; none before the average has started."""
+        """Return averages by name of the parameter, none before it has started, and whether they are of a step."""
         names = [name for name, _ in self._module.named_parameters()] if self._averages else []
-        return {"averages": dict(zip(names, self._averages, strict=True))}
+        return {"averages": dict(zip(names, self._averages, strict=True)), "is_of_a_step": self._is_of_a_step}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from the averages of another run.
@@ -92,11 +97,13 @@ class WeightAverage:
         if averages and {name: average.shape for name, average in averages.items()} != shapes:
             raise TrainingError("the averaged weights are of another model; start anew with resume: false")
         self._averages = [averages[name].to(weight, copy=True) for name, weight in weights.items() if averages]
+        self._is_of_a_step = state["is_of_a_step"].to(next(iter(weights.values())).device)
 
     def _follow_the_device(self, weights: Sequence[Tensor]) -> None:
         """Have the averages where the weights are: a state is loaded before the model goes to its device."""
         if self._averages[0].device != weights[0].device:
             self._averages = [average.to(weight) for average, weight in zip(self._averages, weights, strict=True)]
+            self._is_of_a_step = self._is_of_a_step.to(weights[0].device)
 
     def _weights(self) -> list[Tensor]:
         return [weight.detach() for weight in self._module.parameters()]

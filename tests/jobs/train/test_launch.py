@@ -192,6 +192,7 @@ def test_a_command_that_ends_leaves_a_checkpoint_of_the_step_that_its_ranks_were
     assert command.returncode == code, said
     while any(_is_there(pid) for pid in ranks):
         time.sleep(0.05)
+    assert not list(tmp_path.glob(".eegfm-ranks-*")), "the command or the last rank removes it"
     step = max(int(row["step"]) for row in csv.DictReader(logged[0].read_text().splitlines()))
     assert [path.name for path in tmp_path.glob("*/checkpoints/*")] == [f"step_{step}.ckpt"]
     assert said.count("stopped by") == said.count(f"; a checkpoint of step {step} of 100000 is kept") == (code > 0)

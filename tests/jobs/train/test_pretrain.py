@@ -34,6 +34,7 @@ from eegfm.nn.context import Context
 from eegfm.normalizations.config import FixedScaleConfig
 from eegfm.objectives.base import LossOutput, Objective
 from eegfm.objectives.config import AnyObjectiveConfig, MaeConfig, MaskedConfig
+from eegfm.objectives.heads.heads import Labels
 from eegfm.plots.figures import reconstruction_figure
 from eegfm.recording import BadChannels, Montage
 from eegfm.training.blocks import WeightAverageParams
@@ -576,8 +577,8 @@ def test_a_module_and_its_data_train_in_anybodys_trainer(
 class Silent(Objective):
     """Asks for vectors of no length."""
 
-    def __init__(self, config: MaskedConfig, backbone: Backbone) -> None:
-        super().__init__(config, backbone)
+    def __init__(self, config: MaskedConfig, backbone: Backbone, *, labels: Labels) -> None:
+        super().__init__(config, backbone, labels=labels)
 
     def compute(self, batch: StoredBatch, context: Context) -> LossOutput:
         loss = self.backbone(batch).vectors.square().mean()

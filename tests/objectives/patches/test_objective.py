@@ -14,6 +14,7 @@ from eegfm.errors import ConfigError
 from eegfm.inference.backbone import new_backbone
 from eegfm.losses.queries import query_likeness
 from eegfm.nn.context import Context, Stage
+from eegfm.objectives.base_config import EncoderFacts
 from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.objectives.patches.objective import Masking, PatchObjective
 from eegfm.objectives.patches.targets.base import Asked
@@ -190,5 +191,5 @@ def test_alike_queries_cost() -> None:
 
 def test_an_encoder_without_queries_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"query_specialization 0\.8 .* patch_transformer has none; set it to 0"):
-        MaskedConfig(query_specialization=0.8).check_encoder(SMALL)
-    MaskedConfig(query_specialization=0.8).check_encoder(LunaConfig())
+        MaskedConfig(query_specialization=0.8).check_encoder(EncoderFacts.of(SMALL))
+    MaskedConfig(query_specialization=0.8).check_encoder(EncoderFacts.of(LunaConfig()))

@@ -110,5 +110,5 @@ def test_reconstructions_are_amplitudes_up_to_half_the_rate() -> None:
 
 def test_another_encoder_is_refused() -> None:
     encoder = new_encoder(PatchTransformerConfig(d_model=16, head_size=8, n_layers=1), SPEC, 0)
-    with pytest.raises(ConfigError, match="trains the tokenizer of encoder labram, not of PatchTransformer"):
+    with pytest.raises(ConfigError, match="trains the tokenizer of encoder labram, not of patch_transformer"):
         Tokenizer(CONFIG, WindowBackbone(encoder, SPEC))

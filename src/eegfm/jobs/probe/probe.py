@@ -181,7 +181,7 @@ def _scored(features: FeatureSets, trials: Trials, params: ProbeParams) -> tuple
 
 
 def _rows(trials: Trials) -> Iterable[bool]:
-    """Whether features are z-scored per person, row by row. That would erase what is asked of persons."""
+    """Return whether features are z-scored per person, row by row. That would erase what is asked of persons."""
     answers = trials.answers
     is_of_person = isinstance(answers, NumberAnswers) and answers.is_of_person
     return (False, True) if trials.task.fit.transductive and not is_of_person else (False,)

@@ -135,7 +135,7 @@ def _about_corpus(corpus: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
 
 
 def _about_import(report: Mapping[str, Any]) -> list[str]:
-    """Where an imported encoder is from, and how many of its weights were found in the file."""
+    """Return where an imported encoder is from, and how many of its weights were found in the file."""
     outcomes = ("matched", "missing", "unexpected", "mismatched", "left_out", "resized")
     facts = {
         name: report[name] for name in ("file", "file_sha256", "source", "license", "fingerprint") if name in report

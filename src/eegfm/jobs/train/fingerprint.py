@@ -56,7 +56,7 @@ def run_identity(
     tokenizer: Checkpoint | None = None,
     job: str = PRETRAIN,
 ) -> dict[str, Any]:
-    """Everything that decides the weights of a run, as plain data; the machine does not count.
+    """Return everything that decides the weights of a run, as plain data; the machine does not count.
 
     Args:
         params: All choices.
@@ -82,7 +82,7 @@ def run_identity(
 
 
 def named(identity: Mapping[str, Any]) -> str:
-    """Name of the run with this identity."""
+    """Return the name of the run with this identity."""
     return sha256_of(identity)[:12]
 
 
@@ -108,6 +108,6 @@ def _said_of(tokenizer: Checkpoint) -> dict[str, Any]:
 
 
 def signals_of(mixture: pd.DataFrame, stores: Stores) -> dict[str, str]:
-    """By corpus, the hash of the signals of all recordings that the mixture draws from."""
+    """Return, by corpus, the hash of the signals of all recordings that the mixture draws from."""
     by_corpus = mixture.groupby("corpus", sort=True)["recording_id"]
     return {str(corpus): stores[str(corpus)].signals_sha256(set(names)) for corpus, names in by_corpus}

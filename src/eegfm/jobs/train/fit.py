@@ -149,7 +149,7 @@ def _published(module: PretrainModule, last: TrainState, best: BestValidation, f
 
 
 def run_metrics(module: PretrainModule, fitted: Fitted) -> dict[str, float]:
-    """Plain numbers of a finished training, see ``eegfm.jobs.train.result.PretrainResult``."""
+    """Return plain numbers of a finished training, see ``eegfm.jobs.train.result.PretrainResult``."""
     monitor, published = fitted.monitor, fitted.published
     history = module.history.table()
     trained = history[history["loss"].map(math.isfinite)]

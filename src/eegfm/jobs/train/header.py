@@ -2,46 +2,47 @@
 
 from typing import Any
 
-import pandas as pd
-
 from eegfm.ancestry import inherited
-from eegfm.batch import SignalSpec
-from eegfm.checkpoint import Checkpoint, CheckpointHeader
+from eegfm.checkpoint import CheckpointHeader
 from eegfm.inference.versions import versions
 from eegfm.jobs.train.data import TrainingData
+from eegfm.jobs.train.job import TrainingJob
 from eegfm.objectives.base import Objective
 from eegfm.splits.leakage import SplitTable
-from eegfm.store.stores import Stores
-from eegfm.training.config import PretrainParams
 
 
 def pretrain_header(
-    objective: Objective,
-    params: PretrainParams,
+    job: TrainingJob,
     data: TrainingData,
-    stores: Stores,
-    encoder_spec: SignalSpec,
-    fingerprint: str,
+    objective: Objective,
     split_table: SplitTable,
-    mixture: pd.DataFrame,
-    code: dict[str, str],
     *,
-    phase: str,
-    start: Checkpoint | None,
-    tokenizer: Checkpoint | None,
+    fingerprint: str,
+    code: dict[str, str],
     start_report: dict[str, Any] | None,
 ) -> CheckpointHeader:
-    """Say of trained weights what they are, what they were made of, and whom they have seen."""
-    seen = split_table.seen(mixture["recording_id"])
+    """Say of trained weights what they are, what they were made of, and whom they have seen.
+
+    Args:
+        job: The training, with parameters that its start has completed.
+        data: Its windows.
+        objective: What is trained.
+        split_table: Persons and splits of the job.
+        fingerprint: Name of the run.
+        code: See ``eegfm.inference.encoder_code.encoder_code``.
+        start_report: See ``eegfm.jobs.train.start.take_over``; None without a start.
+    """
+    params, start, tokenizer = job.params, job.start, job.tokenizer
+    seen = split_table.seen(data.mixture["recording_id"])
     return CheckpointHeader(
-        phase=phase,
+        phase=job.phase,
         fingerprint=fingerprint,
         encoder=params.encoder.model_dump(mode="json"),
         adapter=params.adapter.model_dump(mode="json"),
         objective=params.objective.model_dump(mode="json"),
         labels={} if objective.auxiliary is None else objective.auxiliary.classes(),
         signal_spec=data.spec.to_dict(),
-        encoder_spec=encoder_spec.to_dict(),
+        encoder_spec=objective.backbone.encoder_spec.to_dict(),
         normalization=params.chosen_normalization.model_dump(mode="json"),
         reference=params.reference,
         bad_channels=params.bad_channels,
@@ -51,7 +52,7 @@ def pretrain_header(
         **inherited(
             [one.header for one in (start, tokenizer) if one],
             corpora=data.weights,
-            simulated_corpora=[corpus for corpus in data.weights if stores[corpus].is_simulated],
+            simulated_corpora=[corpus for corpus in data.weights if job.stores[corpus].is_simulated],
             persons=seen.persons,
             signals=seen.signals,
             kept_out=split_table.kept_out(),

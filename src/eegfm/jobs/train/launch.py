@@ -8,6 +8,7 @@ from eegfm.jobs.train.exchange import RankJob, read_result, write_job
 from eegfm.jobs.train.job import Refuse, TrainingJob
 from eegfm.jobs.train.prepare import named_run
 from eegfm.jobs.train.result import PretrainResult
+from eegfm.ranks.ends import FOLDER_PREFIX
 from eegfm.ranks.start import Nodes, run_ranks
 from eegfm.training.started import with_start
 from eegfm.training.trainer import quieten
@@ -42,7 +43,7 @@ def fit_on_ranks(job: TrainingJob, runs: Path, refuse: Refuse) -> PretrainResult
     shared = runs if params.num_nodes > 1 else None
     if shared is not None:
         shared.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".eegfm-ranks-", dir=shared) as folder:
+    with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=shared) as folder:
         run_ranks(_WORKER, write_job(Path(folder), RankJob(job, runs, fingerprint)), nodes)
         return read_result(Path(folder))
 

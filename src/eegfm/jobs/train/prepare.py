@@ -18,12 +18,11 @@ from eegfm.jobs.train.job import Refuse, TrainingJob, refuse_nothing
 from eegfm.jobs.train.measured import measured_draws
 from eegfm.jobs.train.start import Met, check_fit, check_persons, take_over
 from eegfm.jobs.train.tokenizer import check_tokenizer
-from eegfm.nn.context import Context, heads_seed, objective_seed
+from eegfm.nn.context import Context, objective_seed
 from eegfm.nn.rereference import Rereference
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
 from eegfm.objectives.codes import check_tokens, codes_of
-from eegfm.objectives.heads.heads import AuxiliaryHeads
 from eegfm.ranks.place import ALONE, Place
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.stores import Stores
@@ -80,29 +79,22 @@ def prepare(job: TrainingJob, place: Place = ALONE, refuse: Refuse = refuse_noth
     """
     checked = _checked(job, place, refuse)
     job, data = checked.job, checked.data
-    params, start = job.params, job.start
+    params = job.params
     code = encoder_code(params.encoder, params.adapter, params.chosen_normalization)  # now: later edits do not count
     objective = _new_objective(params, data, job.tokenizer)
     check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch, job.phase)
-    report = None
-    if start:
-        fit_statistics = partial(_fit_statistics, objective, params, data)
-        report = take_over(objective, start, params, checked.met, job.phase, fit_statistics, job.tokenizer)
+    report, fit_statistics = None, partial(_fit_statistics, objective, params, data)
+    if job.start:
+        report = take_over(objective, job, checked.met, fit_statistics)
     else:
-        _fit_statistics(objective, params, data)
+        fit_statistics()
     header = pretrain_header(
-        objective,
-        params,
+        job,
         data,
-        job.stores,
-        objective.backbone.encoder_spec,
-        checked.fingerprint,
+        objective,
         checked.split_table,
-        data.mixture,
-        code,
-        phase=job.phase,
-        start=start,
-        tokenizer=job.tokenizer,
+        fingerprint=checked.fingerprint,
+        code=code,
         start_report=report,
     )
     if params.chosen_pairs is not None and data.validates:
@@ -115,7 +107,7 @@ def prepare(job: TrainingJob, place: Place = ALONE, refuse: Refuse = refuse_noth
 
 
 def named_run(job: TrainingJob, n_ranks: int, refuse: Refuse) -> str:
-    """Fingerprint of a run on several devices, after every check that needs neither samples nor a model."""
+    """Return the fingerprint of a run on several devices, after every check that needs neither samples nor a model."""
     return _checked(job, Place(0, n_ranks), refuse, logs_plan=False).fingerprint  # the first rank logs the plan
 
 
@@ -167,14 +159,8 @@ def _new_objective(params: PretrainParams, data: TrainingData, tokenizer: Checkp
     if codes is not None:
         check_tokens(codes, backbone)
     given = () if codes is None else (codes,)
-    objective = build_seeded(params.objective, objective_seed(params.seed), backbone, *given)
+    objective = build_seeded(params.objective, objective_seed(params.seed), backbone, *given, labels=data.labels)
     assert isinstance(objective, Objective), f"{params.objective.implementation} is no Objective"
-    if params.objective.auxiliary is not None:
-        heads = build_seeded(
-            params.objective.auxiliary, heads_seed(params.seed), data.labels, objective.encoder.d_model
-        )
-        assert isinstance(heads, AuxiliaryHeads)
-        objective.auxiliary = heads
     return objective
 
 

@@ -15,7 +15,7 @@ _N_RECONSTRUCTED = 4
 
 
 def shown_windows(data: TrainingData, stores: Stores) -> dict[str, StoredBatch]:
-    """A few windows of each corpus, spread over its persons: always the same."""
+    """Return a few windows of each corpus, spread over its persons: always the same."""
     draws = {corpus: subsample_evenly(groups[:1], _N_RECONSTRUCTED)[0] for corpus, groups in data.shown.items()}
     return {corpus: gather(draw, stores[corpus]) for corpus, draw in sorted(draws.items())}
 

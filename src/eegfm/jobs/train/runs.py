@@ -20,7 +20,7 @@ LOCK = "run.lock"
 
 
 def busy(directory: Path, who: str) -> TrainingError:
-    """The error for a second process that would train the same run."""
+    """Return the error for a second process that would train the same run."""
     return TrainingError(f"{directory}: {who} trains this run; wait until it has ended")
 
 
@@ -79,7 +79,7 @@ def prune(runs: Path, keep: int, never: Collection[str]) -> None:
 
 
 def _unfinished(directory: Path) -> str:
-    """How far a run has come that is not finished and can go on; empty for every other."""
+    """Return how far a run has come that is not finished and can go on; empty for every other."""
     last = StateFolder(directory / CHECKPOINTS, 1).last_step()
     n_steps = (_content(directory / PARAMS_FILE) or {}).get("n_steps")
     return f"step {last} of {n_steps or 'an unknown number'}" if last is not None and last != n_steps else ""
@@ -103,7 +103,7 @@ def _runs(runs: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def _content(file: Path) -> dict[str, Any] | None:
-    """What stands in the file of a run; nothing of what is no mapping, None if it cannot be read."""
+    """Return what stands in the file of a run; nothing of what is no mapping, None if it cannot be read."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -14,10 +14,13 @@ from eegfm.inference.backbone import rereference_for
 from eegfm.inference.compatibility import check_channels, check_prepared
 from eegfm.inference.encoder_code import refuse_other_code
 from eegfm.jobs.train.data import TrainingData
+from eegfm.jobs.train.job import TrainingJob
+from eegfm.nn.load_report import LoadReport
 from eegfm.nn.weights import load_weights
 from eegfm.objectives.base import Objective
 from eegfm.splits.leakage import Seen, SplitTable
 from eegfm.splits.persons import some
+from eegfm.training.blocks import LoadParams
 from eegfm.training.config import PretrainParams
 from eegfm.training.tensors import OBJECTIVE_PREFIX, NamedWeights
 
@@ -105,15 +108,7 @@ def check_fit(start: Checkpoint, params: PretrainParams, data: TrainingData, pha
             )
 
 
-def take_over(
-    objective: Objective,
-    start: Checkpoint,
-    params: PretrainParams,
-    met: Met,
-    phase: str,
-    fit_statistics: Callable[[], None],
-    tokenizer: Checkpoint | None = None,
-) -> dict[str, Any]:
+def take_over(objective: Objective, job: TrainingJob, met: Met, fit_statistics: Callable[[], None]) -> dict[str, Any]:
     """Load the weights of a start, all of them and no others, but for exceptions that are named.
 
     The objective's own weights and statistics are taken where its configuration is the start's, and its tokenizer, if
@@ -121,13 +116,10 @@ def take_over(
 
     Args:
         objective: Is changed: it and the backbone that it holds.
-        start: Weights and header.
-        params: The exceptions.
+        job: The training, which has a start; its parameters name the exceptions.
         met: See ``check_persons``.
-        phase: Name of the phase, for messages.
         fit_statistics: Estimates the objective's statistics, behind the backbone of the start. Those that the start has
             count more.
-        tokenizer: The tokenizer whose codes are predicted.
 
     Returns:
         JSON-ready report: the start, what is accepted of it (``load``), the names of all weights by outcome,
@@ -136,47 +128,60 @@ def take_over(
     Raises:
         CheckpointError: Weights are missing, unexpected, or of another shape.
     """
-    has_own = start.header.objective == params.objective.model_dump(mode="json")
-    if objective.auxiliary is not None:  # heads of other classes mean something else by the same numbers
-        has_own &= start.header.labels == objective.auxiliary.classes()
-    has_own &= start.header.tokenizer == (tokenizer.weights_sha256() if tokenizer else None)
-    left_out = [] if has_own else [name for name in start.tensors if name.startswith(OBJECTIVE_PREFIX)]
+    assert job.start is not None
+    tensors, has_own = job.start.tensors, _has_own(objective, job, job.start.header)
+    left_out = [] if has_own else [name for name in tensors if name.startswith(OBJECTIVE_PREFIX)]
     weights = NamedWeights(objective, has_own=has_own)
+    load = f"{job.phase}.load (allow_missing, allow_unexpected)"
     report = load_weights(
         weights,
-        {name: value for name, value in start.tensors.items() if name not in left_out},
+        {name: value for name, value in tensors.items() if name not in left_out},
         "",
-        f"start of {phase}",
-        exceptions=params.load.exceptions,
+        f"start of {job.phase}",
+        exceptions=job.params.load.exceptions,
         left_out=left_out,
-        remedy=f"name what may differ in {phase}.load (allow_missing, allow_unexpected), or start from another encoder",
+        remedy=f"name what may differ in {load}, or start from another encoder",
     )
     state = weights.state_dict()
     own = {name: state[name].clone() for name in report.matched if name.startswith(OBJECTIVE_PREFIX)}
     fit_statistics()
     weights.load_state_dict(weights.state_dict() | own)
     if not has_own:
-        logger.info("Objective %s: own weights are fresh, the start was trained with another", params.objective.name)
+        name = job.params.objective.name
+        logger.info("Objective %s: own weights are fresh, the start was trained with another", name)
+    return _told(job.start, job.params.load, report, met) | {"objective": "start" if has_own else "fresh"}
+
+
+def _has_own(objective: Objective, job: TrainingJob, start: CheckpointHeader) -> bool:
+    """Return whether the objective's own weights mean in the start what they mean here."""
+    if start.objective != job.params.objective.model_dump(mode="json"):
+        return False
+    if objective.auxiliary is not None and start.labels != objective.auxiliary.classes():
+        return False  # heads of other classes mean something else by the same numbers
+    return start.tokenizer == (job.tokenizer.weights_sha256() if job.tokenizer else None)
+
+
+def _told(start: Checkpoint, load: LoadParams, report: LoadReport, met: Met) -> dict[str, Any]:
+    """Put the report on a start together."""
     return {
         "phase": start.header.phase,
         "fingerprint": start.header.fingerprint,
         "n_steps": start.header.n_steps,
         "weights_sha256": start.weights_sha256(),
-        "accepted": params.load.model_dump(mode="json", exclude_defaults=True),
+        "accepted": load.model_dump(mode="json", exclude_defaults=True),
         "summary": report.summary,
         "n_needed": report.n_needed,
         "matched": list(report.matched),
         "missing": list(report.missing),
         "unexpected": list(report.unexpected),
         "left_out": list(report.left_out),
-        "objective": "start" if has_own else "fresh",
         "test_persons": met.test,
         "validation_persons": met.validation,
     }
 
 
 def start_metrics(report: dict[str, Any] | None) -> dict[str, int]:
-    """Plain numbers of the report on a start; none without one."""
+    """Return plain numbers of the report on a start; none without one."""
     if report is None:
         return {}
     return {

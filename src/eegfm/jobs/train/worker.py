@@ -28,7 +28,7 @@ def _train(path: Path, place: Place) -> None:
         torch.cuda.set_device(place.local_rank)
 
     def refuse(fingerprint: str, identity: dict[str, Any]) -> None:
-        """The process that started this one has refused what must not be replaced; both must mean the same run."""
+        """Refuse another run than that of the parent, which has refused already what must not be replaced."""
         if fingerprint != asked.fingerprint:
             raise TrainingError(
                 f"rank {place.rank} finds another run ({fingerprint}) than the process that started it "

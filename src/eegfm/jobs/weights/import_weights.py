@@ -111,7 +111,7 @@ def _import_exported(path: Path) -> ImportResult:
 
 
 def _origin(path: Path, header: CheckpointHeader) -> dict[str, Any]:
-    """Where an encoder is from, for the report."""
+    """Return where an encoder is from, for the report."""
     assert header.imported is not None, "an import says where it is from"
     return {
         "file": path.name,

@@ -89,7 +89,7 @@ def _card(model: Inference, config: ExportedConfig, formats: tuple[ExportFormat,
 
 
 def preparation(header: CheckpointHeader, montage: str) -> list[str]:
-    """What must be done to a raw signal before the encoder takes it: rate, filters, reference, unit, with numbers."""
+    """Return what must be done to a raw signal before the encoder takes it: rate, filters, reference, unit."""
     low_hz, high_hz, notch_hz = (header.filters.get(name) for name in ("low_hz", "high_hz", "notch_hz"))
     notch = f"notch at {notch_hz:g} Hz and its harmonics inside the band" if notch_hz else "no notch filter"
     recorded = header.signal_spec["montages"][montage]["reference"]

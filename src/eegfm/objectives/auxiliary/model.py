@@ -5,6 +5,7 @@ from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import Context
 from eegfm.objectives.auxiliary.config import AuxiliaryObjectiveConfig
 from eegfm.objectives.base import LossOutput, Objective
+from eegfm.objectives.heads.heads import NO_LABELS, Labels
 
 
 class Auxiliary(Objective):
@@ -13,10 +14,11 @@ class Auxiliary(Objective):
     Args:
         config: Choices.
         backbone: The encoder to train, and everything before it.
+        labels: See the base class.
     """
 
-    def __init__(self, config: AuxiliaryObjectiveConfig, backbone: Backbone) -> None:
-        super().__init__(config, backbone)
+    def __init__(self, config: AuxiliaryObjectiveConfig, backbone: Backbone, *, labels: Labels = NO_LABELS) -> None:
+        super().__init__(config, backbone, labels=labels)
         self.config = config
 
     @property

@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from eegfm.augmentations.config import AugmentationConfig, ChannelGainConfig, GainConfig, SpectralTiltConfig
-from eegfm.encoders.traits import Traits
 from eegfm.errors import ConfigError
+from eegfm.objectives.base_config import EncoderFacts
 from eegfm.objectives.pairs.config import PairObjectiveConfig
 
 
@@ -35,13 +35,13 @@ class ContrastiveConfig(PairObjectiveConfig):
     positives: Literal["partner", "label"] = "partner"
     complementary_ratio: float | None = Field(default=None, gt=0, lt=1)
 
-    def check_traits(self, traits: Traits, encoder: str, *, is_of_start: bool = False) -> None:
+    def check_encoder(self, facts: EncoderFacts) -> None:
         """Refuse an encoder that cannot hide patches, where it must; see the base class."""
-        super().check_traits(traits, encoder, is_of_start=is_of_start)
-        if self.complementary_ratio is not None and traits.output == "window":
+        super().check_encoder(facts)
+        if self.complementary_ratio is not None and facts.traits.output == "window":
             raise ConfigError(
-                f"objective.complementary_ratio {self.complementary_ratio:g} hides patches, and encoder {encoder} has "
-                "none; leave it out, or choose an encoder of tokens, such as patch_transformer"
+                f"objective.complementary_ratio {self.complementary_ratio:g} hides patches, and encoder {facts.name} "
+                "has none; leave it out, or choose an encoder of tokens, such as patch_transformer"
             )
 
     @property

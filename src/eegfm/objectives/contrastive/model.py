@@ -18,6 +18,7 @@ from eegfm.nn.false_negatives import Compared, by_class, by_partner, sharing_sam
 from eegfm.nn.gather import of_all_ranks
 from eegfm.objectives.base import LossOutput
 from eegfm.objectives.contrastive.config import ContrastiveConfig
+from eegfm.objectives.heads.heads import NO_LABELS, Labels
 from eegfm.objectives.pairs.objective import Embedded, PairObjective
 
 _MAX_SHARPNESS = 100.0
@@ -30,13 +31,14 @@ class Contrastive(PairObjective):
     Args:
         config: Choices.
         backbone: The encoder to train, and everything before it.
+        labels: See the base class.
 
     Raises:
         ConfigError: Patches are to be hidden, and the encoder has none.
     """
 
-    def __init__(self, config: ContrastiveConfig, backbone: Backbone) -> None:
-        super().__init__(config, backbone)
+    def __init__(self, config: ContrastiveConfig, backbone: Backbone, *, labels: Labels = NO_LABELS) -> None:
+        super().__init__(config, backbone, labels=labels)
         self.config = config
         self.log_sharpness: nn.Parameter | None = None
         if config.learned_temperature:

@@ -4,6 +4,7 @@ Shapes: B windows, D features, K classes.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -11,8 +12,14 @@ from torch import Tensor, nn
 
 from eegfm.losses.labels import classification_loss, regression_loss
 from eegfm.mixture.labels import LabelFacts
+from eegfm.nn.context import heads_seed
 from eegfm.nn.full_precision import full_precision
+from eegfm.nn.weights import build_seeded
 from eegfm.objectives.heads.config import AuxiliaryConfig, HeadConfig
+
+Labels = Mapping[str, LabelFacts]
+"""What the training persons tell of each label, by its name."""
+NO_LABELS: Labels = MappingProxyType({})
 
 
 class HeadsOutput(NamedTuple):
@@ -62,7 +69,7 @@ class LabelHead(nn.Module):
         return found * self.sd + self.mean if self.config.kind == "regression" else found.softmax(dim=-1)
 
     def losses(self, features: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum of the losses of the windows whose label is known over all B windows, and what to log.
+        """Return the sum of the losses of the windows whose label is known over all B windows, and what to log.
 
         Over all windows, so that a label counts as much whoever else is in the micro-batch: the parts of several ranks
         or of an accumulated gradient add up to the whole micro-batch.
@@ -95,11 +102,11 @@ class AuxiliaryHeads(nn.Module):
 
     Args:
         config: Choices.
-        labels: What the training persons tell of each label.
+        labels: What the training persons tell of the label of each head.
         d_features: Width D of the features.
     """
 
-    def __init__(self, config: AuxiliaryConfig, labels: Mapping[str, LabelFacts], d_features: int) -> None:
+    def __init__(self, config: AuxiliaryConfig, labels: Labels, d_features: int) -> None:
         super().__init__()
         self.config = config
         # Not by name: a label may be called like a method of torch's.
@@ -129,11 +136,11 @@ class AuxiliaryHeads(nn.Module):
 
     @torch.no_grad()
     def predict(self, features: Tensor) -> dict[str, Tensor]:
-        """By label, what each head says of (B, D) features; see ``LabelHead.predict``."""
+        """Return, by label, what each head says of (B, D) features; see ``LabelHead.predict``."""
         return {head.config.name: head.predict(features) for head in self._all()}
 
     def classes(self) -> dict[str, tuple[str, ...]]:
-        """By label, the names of its classes by number; none of a number."""
+        """Return, by label, the names of its classes by number; none of a number."""
         return {head.config.name: head.classes for head in self._all()}
 
     def _all(self) -> list[LabelHead]:
@@ -144,6 +151,24 @@ class AuxiliaryHeads(nn.Module):
             return loss
         is_number = self.config.heads[number].kind == "regression"
         return uncertainty_loss(loss, known, self.log_variances[number], is_number=is_number)
+
+
+def new_heads(config: AuxiliaryConfig, labels: Labels, d_features: int) -> AuxiliaryHeads:
+    """Build the heads of an objective whose weights are drawn by torch's generator.
+
+    Their weights follow from the seed of that generator, whose state stays: the objective has the same weights with
+    heads and without.
+
+    Args:
+        config: Choices.
+        labels: What the training persons tell of each label; all that the heads name are there.
+        d_features: Width of the features.
+    """
+    missing = sorted(config.kinds.keys() - labels.keys())
+    assert not missing, f"whoever builds the objective knows the labels of its heads, but not {missing}"
+    heads = build_seeded(config, heads_seed(torch.initial_seed()), labels, d_features)
+    assert isinstance(heads, AuxiliaryHeads)
+    return heads
 
 
 @full_precision

@@ -10,6 +10,7 @@ from eegfm.inference.backbone import Backbone
 from eegfm.losses.inter_subject import inter_subject_correlation
 from eegfm.nn.context import Context
 from eegfm.objectives.base import LossOutput
+from eegfm.objectives.heads.heads import NO_LABELS, Labels
 from eegfm.objectives.isc.config import IscConfig
 from eegfm.objectives.pairs.objective import PairObjective
 
@@ -20,10 +21,11 @@ class Isc(PairObjective):
     Args:
         config: Choices.
         backbone: The encoder to train, and everything before it.
+        labels: See the base class.
     """
 
-    def __init__(self, config: IscConfig, backbone: Backbone) -> None:
-        super().__init__(config, backbone)
+    def __init__(self, config: IscConfig, backbone: Backbone, *, labels: Labels = NO_LABELS) -> None:
+        super().__init__(config, backbone, labels=labels)
         self.config = config
 
     def compute(self, batch: StoredBatch, context: Context) -> LossOutput:

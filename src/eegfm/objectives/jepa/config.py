@@ -5,8 +5,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from eegfm.config import Depth, refuse_unused
-from eegfm.encoders.traits import Sight, Traits
+from eegfm.encoders.traits import Sight
 from eegfm.errors import ConfigError
+from eegfm.objectives.base_config import EncoderFacts
 from eegfm.objectives.latent.config import LatentConfig, NoRegularizationConfig, RegularizationConfig
 from eegfm.objectives.patches.masks.config import MaskConfig, TimeBlockMask
 
@@ -56,13 +57,13 @@ class JepaConfig(LatentConfig):
         """Whether its loss is one of the whole micro-batch: regularization counts over all of it."""
         return not isinstance(self.regularization, NoRegularizationConfig)
 
-    def check_traits(self, traits: Traits, encoder: str, *, is_of_start: bool = False) -> None:
+    def check_encoder(self, facts: EncoderFacts) -> None:
         """Refuse an encoder of patches where the mask hides single channels of one; see the base class."""
-        super().check_traits(traits, encoder, is_of_start=is_of_start)
-        if traits.output == "patches" and not self.mask.hides_whole_patches:
+        super().check_encoder(facts)
+        if facts.traits.output == "patches" and not self.mask.hides_whole_patches:
             raise ConfigError(
-                f"objective.mask.name {self.mask.name} hides channels, and encoder {encoder} gives one vector for all "
-                "channels of a patch, which must be hidden together; choose time_block, random or "
+                f"objective.mask.name {self.mask.name} hides channels, and encoder {facts.name} gives one vector for "
+                "all channels of a patch, which must be hidden together; choose time_block, random or "
                 "rectangular_visible, or an encoder of tokens, such as patch_transformer"
             )
 

@@ -16,6 +16,7 @@ from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import MASKS, Context
 from eegfm.nn.electrode_embedding import ElectrodeEmbedding, embedded_channels
 from eegfm.objectives.base import LossOutput
+from eegfm.objectives.heads.heads import NO_LABELS, Labels
 from eegfm.objectives.jepa.config import JepaConfig
 from eegfm.objectives.jepa.hiding import Hiding, hidden_patches, hidden_tokens
 from eegfm.objectives.latent.objective import LatentObjective, normalized_vectors
@@ -45,13 +46,14 @@ class Jepa(LatentObjective):
     Args:
         config: Choices.
         backbone: The encoder to train, and everything before it.
+        labels: See the base class.
 
     Raises:
         ConfigError: See the base class; or the mask leaves channels visible that an adapter mixes with hidden ones.
     """
 
-    def __init__(self, config: JepaConfig, backbone: Backbone) -> None:
-        super().__init__(config, backbone, has_teacher=config.teacher == "ema")
+    def __init__(self, config: JepaConfig, backbone: Backbone, *, labels: Labels = NO_LABELS) -> None:
+        super().__init__(config, backbone, has_teacher=config.teacher == "ema", labels=labels)
         self.config: JepaConfig = config
         encoder, W = backbone.encoder, config.predictor_width
         self.masks = MaskDrawer(config.mask, config.mask_ratio, encoder.patch_samples, encoder.channels_per_token)

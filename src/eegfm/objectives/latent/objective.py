@@ -21,6 +21,7 @@ from eegfm.nn.context import Context
 from eegfm.nn.full_precision import full
 from eegfm.nn.gather import of_all_ranks
 from eegfm.objectives.base import Objective
+from eegfm.objectives.heads.heads import NO_LABELS, Labels
 from eegfm.objectives.latent.config import LatentConfig
 from eegfm.objectives.latent.teacher import Teacher
 from eegfm.objectives.patches.config import listed_choices
@@ -38,16 +39,18 @@ class LatentObjective(Objective):
     Args:
         config: Choices.
         backbone: The encoder to train, and everything before it.
+        labels: See the base class.
         has_teacher: Whether a teacher gives the targets.
 
     Raises:
         ConfigError: The encoder cannot do what is asked, or its tokens know of hidden patches.
     """
 
-    def __init__(self, config: LatentConfig, backbone: Backbone, *, has_teacher: bool = True) -> None:
-        super().__init__(config, backbone)
+    def __init__(
+        self, config: LatentConfig, backbone: Backbone, *, labels: Labels = NO_LABELS, has_teacher: bool = True
+    ) -> None:
+        super().__init__(config, backbone, labels=labels)
         self.config = config
-        config.check_leaks(backbone.leaks, type(backbone.encoder).__name__)
         if backbone.leaks:
             logger.warning("hidden patches leak into every token, as allowed: %s", listed_choices(backbone.leaks))
         self.grids = TokenGrids(backbone)

@@ -45,7 +45,7 @@ class Teacher(nn.Module):
         return full(self.backbone.encoder(self.backbone.prepare(batch)))
 
     def decay_at(self, context: Context) -> float:
-        """Share of its weights that the teacher keeps in a step: it grows linearly to 1 over the run."""
+        """Return the share of its weights that the teacher keeps in a step: it grows linearly to 1 over the run."""
         return self.decay + (1 - self.decay) * context.step / context.n_steps
 
     def copy_of(self, backbone: Backbone) -> None:

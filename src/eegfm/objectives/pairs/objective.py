@@ -13,6 +13,7 @@ from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import Context
 from eegfm.nn.gather import of_all_ranks
 from eegfm.objectives.base import Objective
+from eegfm.objectives.heads.heads import NO_LABELS, Labels
 from eegfm.objectives.pairs.config import PairObjectiveConfig
 from eegfm.objectives.pairs.pooling import new_pooling
 from eegfm.objectives.pairs.projection import Projection
@@ -40,10 +41,11 @@ class PairObjective(Objective):
     Args:
         config: Choices.
         backbone: The encoder to train, and everything before it.
+        labels: See the base class.
     """
 
-    def __init__(self, config: PairObjectiveConfig, backbone: Backbone) -> None:
-        super().__init__(config, backbone)
+    def __init__(self, config: PairObjectiveConfig, backbone: Backbone, *, labels: Labels = NO_LABELS) -> None:
+        super().__init__(config, backbone, labels=labels)
         self.pooling = new_pooling(config.projection.sites, backbone.encoder)
         self.projection = Projection(config.projection, self.pooling.n_values)
 

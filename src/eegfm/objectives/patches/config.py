@@ -5,12 +5,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from eegfm.adapters.config import ChannelAdapterConfig
 from eegfm.config import Amount, Depth, refuse_unused
-from eegfm.encoders.traits import EncoderConfig, Sight, Traits
+from eegfm.encoders.traits import Sight
 from eegfm.errors import ConfigError
-from eegfm.normalizations.config import Leak, NormalizationBase
-from eegfm.objectives.base_config import ObjectiveConfig
+from eegfm.normalizations.config import Leak
+from eegfm.objectives.base_config import EncoderFacts, ObjectiveConfig
 from eegfm.objectives.patches.masks.config import MaskConfig, RandomMask, RectangularVisibleMask
 from eegfm.objectives.patches.targets.config import LogSpectrumTarget, Targets
 
@@ -25,22 +24,21 @@ class HidingConfig(ObjectiveConfig):
 
     allow_leaks: bool = False
 
-    def check_encoder(
-        self,
-        encoder: EncoderConfig,
-        normalization: NormalizationBase | None = None,
-        adapter: ChannelAdapterConfig | None = None,
-        *,
-        is_of_start: bool = False,
-    ) -> None:
+    def check_encoder(self, facts: EncoderFacts) -> None:
         """Refuse an encoder whose tokens know of masked patches, or see none that is visible; see the base class."""
-        super().check_encoder(encoder, normalization, adapter, is_of_start=is_of_start)
-        leaks = (*encoder.leaks, *(normalization or encoder.default_normalization).leaks)
-        self.check_leaks(leaks, encoder.name, is_of_start=is_of_start)
-        if adapter is not None and adapter.has_weights:
-            why = f"behind adapter.name: {adapter.name}, which learns, whole patches are masked"
+        super().check_encoder(facts)
+        if facts.leaks and not self.allow_leaks:
+            others = ", ".join(f"{leak.key}: {leak.patchwise}" for leak in facts.leaks)
+            remedy = f"start from an encoder with {others}, or set" if facts.is_of_start else f"set {others}, or"
+            raise ConfigError(
+                f"objective {self.name} masks patches, but every token of encoder {facts.name} knows of the whole "
+                f"window, masked patches too, with {listed_choices(facts.leaks)}; {remedy} objective.allow_leaks: true "
+                "to train as published all the same"
+            )
+        if facts.learning_adapter:
+            why = f"behind adapter.name: {facts.learning_adapter}, which learns, whole patches are masked"
             instead = "adapter.name: interpolate, which does not learn"
-            self.check_sight(encoder.sight, encoder.name, why, instead=instead)
+            self.check_sight(facts.sight, facts.name, why, instead=instead)
 
     def check_sight(
         self, sight: Sight, encoder: str, why: str, *, channels: bool = False, patches: bool = True, instead: str
@@ -67,26 +65,6 @@ class HidingConfig(ObjectiveConfig):
             f"objective {self.name} would train blindly: {why}, and tokens of encoder {encoder}{with_choice} see only "
             f"{seen}; set {remedy}"
         )
-
-    def check_leaks(self, leaks: Sequence[Leak], encoder: str, *, is_of_start: bool = False) -> None:
-        """Refuse choices that let every token know of masked patches, unless ``allow_leaks``.
-
-        Args:
-            leaks: These choices, of the encoder and the normalization, see their ``leaks``.
-            encoder: Name of the encoder.
-            is_of_start: See ``check_encoder``.
-
-        Raises:
-            ConfigError: There is one; with the key, and what to set.
-        """
-        if leaks and not self.allow_leaks:
-            others = ", ".join(f"{leak.key}: {leak.patchwise}" for leak in leaks)
-            remedy = f"start from an encoder with {others}, or set" if is_of_start else f"set {others}, or"
-            raise ConfigError(
-                f"objective {self.name} masks patches, but every token of encoder {encoder} knows of the whole window, "
-                f"masked patches too, with {listed_choices(leaks)}; {remedy} objective.allow_leaks: true to "
-                "train as published all the same"
-            )
 
 
 class PatchObjectiveConfig(HidingConfig):
@@ -153,13 +131,13 @@ class PatchObjectiveConfig(HidingConfig):
         """See the base class."""
         return any(target.needs_tokenizer for target in self.target)
 
-    def check_traits(self, traits: Traits, encoder: str, *, is_of_start: bool = False) -> None:
+    def check_encoder(self, facts: EncoderFacts) -> None:
         """Refuse an encoder without queries, where they are to be specialised; see the base class."""
-        super().check_traits(traits, encoder, is_of_start=is_of_start)
-        if self.query_specialization and not traits.has_queries:
+        super().check_encoder(facts)
+        if self.query_specialization and not facts.traits.has_queries:
             raise ConfigError(
                 f"objective.query_specialization {self.query_specialization:g} is about learned queries, and encoder "
-                f"{encoder} has none; set it to 0, or choose encoder luna"
+                f"{facts.name} has none; set it to 0, or choose encoder luna"
             )
 
 

@@ -16,7 +16,7 @@ from eegfm.errors import ConfigError
 
 
 def n_masked(mask_ratio: float, n_tokens: int, what: str = "tokens") -> int:
-    """Number of a window's tokens (or of the units in ``what``) that are masked.
+    """Return the number of a window's tokens (or of the units in ``what``) that are masked.
 
     Raises:
         ConfigError: None or all of them.
@@ -56,13 +56,13 @@ def lowest_present(noise: Tensor, is_present: Tensor, n_each: Tensor, n: int) ->
 
 
 def others(index: Tensor, n: int) -> Tensor:
-    """The numbers below n that are not among (B, M) indices: (B, n - M), ascending."""
+    """Return the numbers below n that are not among (B, M) indices: (B, n - M), ascending."""
     is_taken = torch.zeros(len(index), n, dtype=torch.int8, device=index.device).scatter_(1, index, 1)
     return is_taken.argsort(dim=1, stable=True)[:, : n - index.shape[1]]
 
 
 def visible_grid(mask_ratio: float, n_rows: int, n_patches: int) -> tuple[int, int]:
-    """Rows and patches that are visible together, about equal shares of each; they follow from the sizes alone.
+    """Return the rows and patches that are visible together, about equal shares of each, from the sizes alone.
 
     The share of patches is the root of the visible share, as near as whole patches allow; rows make up for the rest.
 

@@ -40,7 +40,7 @@ class TokenGrids:
             masks.check(grid)
 
     def longest(self, *, whole_patches: bool) -> dict[str, Grid]:
-        """The tokens of the windows of each montage, by its name, none of them absent."""
+        """Return the tokens of the windows of each montage, by its name, none of them absent."""
         spec, encoder = self._backbone.encoder_spec, self._backbone.encoder
         grids = {}
         for name, n_samples in spec.n_samples.items():
@@ -72,7 +72,7 @@ class TokenGrids:
 
 
 def mixes_channels(mask: MaskBase, backbone: Backbone) -> bool:
-    """Whether learned weights mix channels, so that all channels of a patch must be masked together.
+    """Return whether learned weights mix channels, so that all channels of a patch must be masked together.
 
     Raises:
         ConfigError: The mask cannot.

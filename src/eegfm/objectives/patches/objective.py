@@ -19,6 +19,7 @@ from eegfm.inference.backbone import Backbone
 from eegfm.losses.queries import query_likeness
 from eegfm.nn.context import Context
 from eegfm.objectives.base import LossOutput, Objective, Reconstruction
+from eegfm.objectives.heads.heads import NO_LABELS, Labels
 from eegfm.objectives.patches.config import PatchObjectiveConfig, listed_choices
 from eegfm.objectives.patches.exact import others
 from eegfm.objectives.patches.grids import TokenGrids, mixes_channels
@@ -60,17 +61,24 @@ class PatchObjective(Objective):
         config: Choices.
         backbone: The encoder to train, and everything before it.
         tokenizer: Frozen ``Tokenizer`` for the target ``codes``, see ``eegfm.objectives.patches.targets.codes``.
+        labels: See the base class.
 
     Raises:
         ConfigError: The encoder cannot do what is asked, its tokens know of masked patches, the ratio masks none or all
             tokens of a window, or a target does not fit the data, or lacks its tokenizer.
     """
 
-    def __init__(self, config: PatchObjectiveConfig, backbone: Backbone, tokenizer: nn.Module | None = None) -> None:
-        super().__init__(config, backbone)
+    def __init__(
+        self,
+        config: PatchObjectiveConfig,
+        backbone: Backbone,
+        tokenizer: nn.Module | None = None,
+        *,
+        labels: Labels = NO_LABELS,
+    ) -> None:
+        super().__init__(config, backbone, labels=labels)
         self.config = config
         encoder = backbone.encoder
-        config.check_leaks(backbone.leaks, type(encoder).__name__)
         if backbone.leaks:
             logger.warning("masked patches leak into every token, as allowed: %s", listed_choices(backbone.leaks))
         self.masks = MaskDrawer(
@@ -217,4 +225,4 @@ def _check_sight(config: PatchObjectiveConfig, masks: MaskDrawer, grids: TokenGr
             "channels": grid.n_rows > 1 and unit != "patches",
             "patches": grid.n_patches > 1 and unit != "channels",
         }
-        config.check_sight(encoder.sight, type(encoder).__name__, why, **visible, instead=instead)
+        config.check_sight(encoder.sight, encoder.name, why, **visible, instead=instead)

@@ -51,7 +51,7 @@ class Rows:
         return None if self.present is None else self.present.repeat_interleave(n_patches, dim=1)
 
     def among_all(self, tokens: Tensor, n_patches: int) -> Tensor:
-        """Numbers of tokens among those of these rows, as numbers among all tokens."""
+        """Return numbers of tokens among those of these rows, as numbers among all tokens."""
         if self.index is None:
             return tokens
         return self.index[tokens // n_patches] * n_patches + tokens % n_patches

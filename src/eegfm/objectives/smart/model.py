@@ -12,6 +12,7 @@ from eegfm.inference.backbone import Backbone
 from eegfm.nn.context import MASKS, Context, WindowDraws
 from eegfm.nn.device import sent
 from eegfm.objectives.base import LossOutput
+from eegfm.objectives.heads.heads import NO_LABELS, Labels
 from eegfm.objectives.latent.objective import LatentObjective, normalized_vectors
 from eegfm.objectives.patches.masks.draw import Grid
 from eegfm.objectives.smart.config import SmartConfig
@@ -27,13 +28,14 @@ class Smart(LatentObjective):
     Args:
         config: Choices.
         backbone: The encoder to train, and everything before it.
+        labels: See the base class.
 
     Raises:
         ConfigError: See the base class; or a window has one token only.
     """
 
-    def __init__(self, config: SmartConfig, backbone: Backbone) -> None:
-        super().__init__(config, backbone)
+    def __init__(self, config: SmartConfig, backbone: Backbone, *, labels: Labels = NO_LABELS) -> None:
+        super().__init__(config, backbone, labels=labels)
         self.config: SmartConfig = config
         encoder = backbone.encoder
         for grid in self.grids.longest(whole_patches=any(True for _ in backbone.adapter.parameters())).values():

@@ -2,12 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from eegfm.adapters.config import ChannelAdapterConfig
 from eegfm.encoders.labram.tokenizer_config import LabramTokenizerConfig
-from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import ConfigError
-from eegfm.normalizations.config import NormalizationBase
-from eegfm.objectives.base_config import ObjectiveConfig
+from eegfm.objectives.base_config import EncoderFacts, ObjectiveConfig
 
 
 class TokenizerConfig(ObjectiveConfig, LabramTokenizerConfig):
@@ -20,27 +17,12 @@ class TokenizerConfig(ObjectiveConfig, LabramTokenizerConfig):
 
     name: Literal["tokenizer"] = "tokenizer"
 
-    def check_encoder(
-        self,
-        encoder: EncoderConfig,
-        normalization: NormalizationBase | None = None,
-        adapter: ChannelAdapterConfig | None = None,
-        *,
-        is_of_start: bool = False,
-    ) -> None:
+    def check_encoder(self, facts: EncoderFacts) -> None:
         """Refuse encoders other than LaBraM's; see the base class."""
-        super().check_encoder(encoder, normalization, adapter, is_of_start=is_of_start)
-        self.check_name(encoder.name, is_of_start=is_of_start)
-
-    def check_name(self, encoder: str, *, is_of_start: bool = False) -> None:
-        """Refuse an encoder by its name.
-
-        Raises:
-            ConfigError: It is not LaBraM's.
-        """
-        if encoder != "labram":
-            remedy = "start from an encoder labram" if is_of_start else "choose encoder.name: labram"
+        super().check_encoder(facts)
+        if facts.name != "labram":
+            remedy = "start from an encoder labram" if facts.is_of_start else "choose encoder.name: labram"
             raise ConfigError(
-                f"objective tokenizer trains the tokenizer of encoder labram, not of {encoder}; it has a pipeline of "
-                f"its own: kedro run --pipelines=tokenizer, or {remedy}"
+                f"objective tokenizer trains the tokenizer of encoder labram, not of {facts.name}; it has a pipeline "
+                f"of its own: kedro run --pipelines=tokenizer, or {remedy}"
             )

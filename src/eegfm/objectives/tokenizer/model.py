@@ -15,6 +15,7 @@ from eegfm.encoders.labram.tokenizer import LabramTokenizer, TokenizerOutput
 from eegfm.inference.backbone import Backbone, Change
 from eegfm.nn.context import CODES, Context
 from eegfm.objectives.base import LossOutput, Objective, Reconstruction
+from eegfm.objectives.heads.heads import NO_LABELS, Labels
 from eegfm.objectives.tokenizer.config import TokenizerConfig
 
 
@@ -27,16 +28,15 @@ class Tokenizer(Objective):
     Args:
         config: Choices.
         backbone: Encoder of the tokenizer, and everything before it.
+        labels: See the base class.
 
     Raises:
         ConfigError: The encoder is not LaBraM's.
     """
 
-    def __init__(self, config: TokenizerConfig, backbone: Backbone) -> None:
-        super().__init__(config, backbone)
+    def __init__(self, config: TokenizerConfig, backbone: Backbone, *, labels: Labels = NO_LABELS) -> None:
+        super().__init__(config, backbone, labels=labels)
         self.config = config
-        if not isinstance(backbone.encoder, Labram):
-            config.check_name(type(backbone.encoder).__name__)
         self.tokenizer = LabramTokenizer(config, self.encoder, backbone.encoder_spec)
 
     @property

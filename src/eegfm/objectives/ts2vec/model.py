@@ -20,6 +20,7 @@ from eegfm.nn.full_precision import full
 from eegfm.nn.gather import of_all_ranks
 from eegfm.nn.unit_length import unit_length
 from eegfm.objectives.base import LossOutput, Objective
+from eegfm.objectives.heads.heads import NO_LABELS, Labels
 from eegfm.objectives.patches.grids import TokenGrids
 from eegfm.objectives.patches.masks.draw import MaskDrawer
 from eegfm.objectives.ts2vec.config import Ts2VecConfig
@@ -34,13 +35,14 @@ class Ts2Vec(Objective):
     Args:
         config: Choices.
         backbone: The encoder to train, and everything before it.
+        labels: See the base class.
 
     Raises:
         ConfigError: The encoder cannot do what is asked, or the ratio masks none or all tokens of a window.
     """
 
-    def __init__(self, config: Ts2VecConfig, backbone: Backbone) -> None:
-        super().__init__(config, backbone)
+    def __init__(self, config: Ts2VecConfig, backbone: Backbone, *, labels: Labels = NO_LABELS) -> None:
+        super().__init__(config, backbone, labels=labels)
         self.config = config
         encoder = backbone.encoder
         self.masks = MaskDrawer(config.mask, config.mask_ratio, encoder.patch_samples, encoder.channels_per_token)

@@ -28,7 +28,7 @@ class PinnedBuffers:
 
 
 def pinned(value: Any) -> Any:
-    """A batch, or a part of one, whose tensors on the CPU are pinned: from elsewhere, CUDA copies while all wait."""
+    """Return a batch or a part of one with pinned tensors on the CPU: from elsewhere, CUDA copies while all wait."""
     if isinstance(value, Tensor):
         return value if value.is_cuda else value.pin_memory()
     if isinstance(value, dict):

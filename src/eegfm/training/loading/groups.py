@@ -91,7 +91,7 @@ def window_groups(
 
 
 def corpus_weights(mixture: pd.DataFrame) -> dict[str, float]:
-    """Share of each corpus in a batch.
+    """Return the share of each corpus in a batch.
 
     Raises:
         ConfigError: The table is empty, or a corpus has several weights.

@@ -74,7 +74,7 @@ class TrainingLoader:
         return len(self._steps)
 
     def from_step(self, first_step: int) -> "TrainingLoader":
-        """The same steps without those before this one."""
+        """Return the same steps without those before this one."""
         rest = copy(self)
         rest._steps = range(first_step, self._steps.stop)
         return rest
@@ -87,7 +87,7 @@ class TrainingLoader:
         self._plan.look()
 
     def batches(self, step: int) -> list[StoredBatch]:
-        """Micro-batches of one step, not cut, those of all ranks together, gathered now, on the CPU."""
+        """Return the micro-batches of one step, not cut, those of all ranks together, gathered now, on the CPU."""
         return [gather(draw, self._stores[draw.group.corpus]) for draw in self._whole.step(step)]
 
     def _gathered(self) -> Iterator[TrainStep]:
@@ -315,7 +315,7 @@ def prefetch(start: Callable[[], Iterator[_T]], n_ahead: int) -> Iterator[_T]:
 
 
 def spread_draws(groups: Groups, batch_counts: Mapping[str, int], n_windows: int) -> dict[str, list[Draw]]:
-    """Micro-batches of at most ``n_windows`` windows of each corpus, spread evenly over them.
+    """Return the micro-batches of at most ``n_windows`` windows of each corpus, spread evenly over them.
 
     Args:
         groups: Windows by corpus.

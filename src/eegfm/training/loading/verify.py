@@ -24,12 +24,12 @@ class Verifiable(Protocol):
         ...
 
     def unverified(self) -> SignalStore:
-        """The same store, which then compares nothing."""
+        """Return the same store, which then compares nothing."""
         ...
 
 
 def readable(stores: Stores, verify: Literal["before_training", "first_read", "off"]) -> Stores:
-    """The stores as training reads them: with ``off`` they compare nothing."""
+    """Return the stores as training reads them: with ``off`` they compare nothing."""
     if verify != "off":
         return stores
     return {corpus: s.unverified() if isinstance(s, Verifiable) else s for corpus, s in stores.items()}

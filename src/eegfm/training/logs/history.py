@@ -17,11 +17,11 @@ class History:
         self._rows.setdefault(step, {}).update(values)
 
     def first(self, name: str) -> float | None:
-        """The first value of a column; None where there is none."""
+        """Return the first value of a column; None where there is none."""
         return next((values[name] for _, values in sorted(self._rows.items()) if name in values), None)
 
     def table(self) -> pd.DataFrame:
-        """Columns step, loss, val_loss, lr and whatever else was recorded; NaN where a step lacks a value."""
+        """Return columns step, loss, val_loss, lr and whatever else was recorded; NaN where a step lacks a value."""
         rows = [{"step": step, **values} for step, values in sorted(self._rows.items())]
         first = ["step", "loss", "val_loss", "lr"]
         others = sorted({name for row in rows for name in row} - set(first))
@@ -29,7 +29,7 @@ class History:
         return table.astype(dict.fromkeys([*first[1:], *others], "float64"))
 
     def state_dict(self) -> dict[str, Any]:
-        """All rows."""
+        """Return all rows."""
         return {"rows": {step: dict(values) for step, values in self._rows.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -45,13 +45,13 @@ def reconstruction_image(item: Mapping[str, Any]) -> NDArray[np.uint8]:
         for place in range(1, len(rows)):
             if rows[place][0] != rows[place - 1][0]:
                 axis.axhline(place - 0.5, color=_BORDER, lw=2)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib's canvas has no types
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]  # the same
     return pixels[..., :3].copy()
 
 
 def shown_channels(item: Mapping[str, Any], window: int) -> list[int]:
-    """Some channels of a window, spread evenly; padding and bad channels hold zeros and are left out."""
+    """Return some channels of a window, spread evenly; padding and bad channels hold zeros and are left out."""
     signal_uv = np.asarray(item["signal_uv"][window])
     seen = np.flatnonzero(signal_uv.any(axis=1)) if signal_uv.any() else np.arange(len(signal_uv))
     places = np.linspace(0, len(seen) - 1, min(len(seen), _N_CHANNELS_SHOWN)).round().astype(int)

@@ -17,7 +17,7 @@ _STEP = "step"
 
 
 def run_loggers(directory: Path, first_step: int = 0) -> list[Logger]:
-    """Loggers of a run's folder; they write nothing before the first value.
+    """Return the loggers of a run's folder; they write nothing before the first value.
 
     Args:
         directory: Folder of the run.

@@ -30,12 +30,12 @@ def named(
 
 
 def aliases(values: Mapping[str, float]) -> dict[str, float]:
-    """The losses under names without a slash, for callbacks and formats of file names that want such."""
+    """Return the losses under names without a slash, for callbacks and formats of file names that want such."""
     return {name.replace("/", "_"): values[name] for name in (f"{TRAIN}/loss", f"{VAL}/loss") if name in values}
 
 
 def history_columns(values: Mapping[str, float]) -> dict[str, float]:
-    """What the history keeps: values of steps, with names of columns (``loss_tuh``, ``val_loss_tuh``).
+    """Return what the history keeps: values of steps, with names of columns (``loss_tuh``, ``val_loss_tuh``).
 
     Speed, memory and rates of single groups stay in the logs; a run that goes on would not have the same again.
     """

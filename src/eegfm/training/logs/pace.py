@@ -38,17 +38,17 @@ class Pace:
             self._n_tokens += n_processes * n_windows * self._n_tokens_per_window(batch["montage"], n_samples)
 
     def pause(self) -> None:
-        """A validation begins."""
+        """Note that a validation begins."""
         self._paused = time.perf_counter()
 
     def go_on(self) -> None:
-        """A validation has ended."""
+        """Note that a validation has ended, and leave its time out."""
         if self._paused is not None and self._since is not None:
             self._since += time.perf_counter() - self._paused
         self._paused = None
 
     def look(self) -> dict[str, float]:
-        """Speed since the last look; nothing before the second step."""
+        """Return the speed since the last look; nothing before the second step."""
         if self._since is None or not self._n_windows:
             return {}
         now = time.perf_counter()

@@ -27,7 +27,7 @@ class ThroughputMonitor(Callback):
         return self._n_timed_windows / self._training_s if self._training_s > 0 else 0.0
 
     def corpus_ratios(self) -> dict[str, float]:
-        """Share of each corpus in all windows that were trained on."""
+        """Return the share of each corpus in all windows that were trained on."""
         total = sum(self.n_windows.values())
         return {corpus: n / total for corpus, n in sorted(self.n_windows.items())}
 

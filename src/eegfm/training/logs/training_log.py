@@ -85,7 +85,7 @@ class TrainingLog:
         return self._look(reduce)[1]
 
     def state_dict(self) -> dict[str, Any]:
-        """The sums of the running epoch, and what was counted since the last logged step."""
+        """Return the sums of the running epoch, and what was counted since the last logged step."""
         assert self._pending.is_empty, "a look comes before a save"
         return {
             "epoch": self._epoch,
@@ -123,7 +123,7 @@ class TrainingLog:
 
 
 def means(stage: str, averages: Averages, weights: Mapping[str, float], *, of_epoch: bool = False) -> dict[str, float]:
-    """Named means over the mixture and by corpus; nothing where nothing was counted."""
+    """Return the named means over the mixture and by corpus; nothing where nothing was counted."""
     by_corpus = averages.by_corpus()
     if not by_corpus:
         return {}

@@ -54,7 +54,7 @@ class GroupOrder:
         return self._order.n_turns
 
     def positions(self, epoch: int, places: Ints) -> Ints:
-        """Windows at these places of an epoch."""
+        """Return the windows at these places of an epoch."""
         keys = subkey(self._key, epoch)
         numbers = self._order.at(places, subkey(keys, 0))
         return numbers if self._sample is None else self._sample.windows(numbers, subkey(keys, 1))
@@ -66,7 +66,7 @@ class GroupOrder:
                 yield epoch, cycle, pool
 
     def pool_positions(self, pool: Pool) -> Ints:
-        """All windows of a pool."""
+        """Return all windows of a pool."""
         assert self._runs is not None, "only runs make pools"
         epoch, cycle, number = pool
         return self.positions(epoch, self._runs.pool_places(cycle, number))

@@ -91,12 +91,12 @@ class MixturePlan:
         """No sample decides which windows are drawn."""
 
     def step(self, step: int) -> list[Draw]:
-        """Micro-batches of one step, counted from 0 over all epochs, in the order of the corpora's names."""
+        """Return the micro-batches of one step, counted from 0 over all epochs, in the order of the corpora's names."""
         epoch, step_in_epoch = divmod(step, self.n_steps_per_epoch)
         return [corpus.draw(epoch, step_in_epoch) for corpus in self._corpora]
 
     def extents(self, step: int) -> list[Extent]:
-        """Rows to read for one step: its windows, or with runs the whole pools that it draws from."""
+        """Return the rows to read for one step: its windows, or with runs the whole pools that it draws from."""
         epoch, step_in_epoch = divmod(step, self.n_steps_per_epoch)
         return [extent for corpus in self._corpora for extent in corpus.extents(epoch, step_in_epoch)]
 

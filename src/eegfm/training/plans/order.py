@@ -20,7 +20,7 @@ class Order(Protocol):
         ...
 
     def at(self, places: Ints, key: Key) -> Ints:
-        """Numbers at these places."""
+        """Return numbers at these places."""
         ...
 
 
@@ -35,7 +35,7 @@ class FullShuffle:
         self.n_turns = n
 
     def at(self, places: Ints, key: Key) -> Ints:
-        """Numbers at these places."""
+        """Return numbers at these places."""
         cycle, place = np.divmod(places, self.n_turns)
         return permuted(place, self.n_turns, subkey(key, cycle))
 
@@ -55,7 +55,7 @@ class PersonRounds:
         self.n_turns = len(quotas)
 
     def at(self, places: Ints, key: Key) -> Ints:
-        """Numbers at these places."""
+        """Return numbers at these places."""
         rounds, windows = subkey(key, 0), subkey(key, 1)
         number, place = np.divmod(places, self.n_turns)
         person = permuted(place, self.n_turns, subkey(rounds, number))
@@ -85,7 +85,7 @@ class RunShuffle:
         self._n_pools = -(-self._n_runs // max(pool_windows // run_windows, 1))
 
     def at(self, places: Ints, key: Key) -> Ints:
-        """Numbers at these places."""
+        """Return numbers at these places."""
         cycle, place = np.divmod(places, self.n_turns)
         keys = subkey(key, cycle)
         pool = self._pool_of(place)
@@ -99,13 +99,13 @@ class RunShuffle:
         return np.asarray((run * self._run_windows + nth + shift) % self.n_turns)
 
     def pools(self, places: Ints) -> Iterator[tuple[int, int]]:
-        """Number of the pass, and of the pool in it, of all pools that hold these places."""
+        """Yield the number of the pass, and of the pool in it, of all pools that hold these places."""
         cycles, at = np.divmod(places, self.n_turns)
         for number in np.unique(cycles * self._n_pools + self._pool_of(at)).tolist():
             yield divmod(number, self._n_pools)
 
     def pool_places(self, cycle: int, pool: int) -> Ints:
-        """All places of one pool."""
+        """Return all places of one pool."""
         first, end = self._bounds(np.array(pool))
         return cycle * self.n_turns + np.arange(int(first), int(end))
 

@@ -33,7 +33,7 @@ def subkey(key: Key, number: ArrayLike) -> Key:
 
 
 def number_below(n: ArrayLike, key: Key) -> Ints:
-    """A number from 0 to n - 1 for each key, all equally likely (to one part in 65,536 for n up to 2**48)."""
+    """Return a number from 0 to n - 1 for each key, all equally likely (to one part in 65,536 for n up to 2**48)."""
     return (key % np.atleast_1d(np.asarray(n)).astype(np.uint64)).astype(np.int64)
 
 

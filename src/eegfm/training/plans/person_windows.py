@@ -28,7 +28,7 @@ class PersonWindows:
 
     @classmethod
     def of(cls, group: WindowIndex) -> "PersonWindows":
-        """All windows of a group whose runs are ordered by person."""
+        """Return all windows of a group whose runs are ordered by person."""
         begins = np.flatnonzero(np.diff(group.persons, prepend=-1))
         persons = group.persons[begins]
         assert (np.diff(persons) > 0).all(), "runs are ordered by person"
@@ -75,7 +75,7 @@ class PersonSample:
         self._ends = np.cumsum(persons.quotas)
 
     def windows(self, numbers: Ints, key: Key) -> Ints:
-        """The group's windows behind the numbers that run through all quotas."""
+        """Return the group's windows behind the numbers that run through all quotas."""
         person = self._ends.searchsorted(numbers, side="right")
         quotas, counts = self._persons.quotas[person], self._persons.counts[person]
         nth = numbers - (self._ends[person] - quotas)

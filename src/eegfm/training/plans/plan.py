@@ -32,7 +32,7 @@ class Likeness:
     pairing: str = ""
 
     def of(self, windows: NDArray[np.int64]) -> "Likeness":
-        """The likeness of chosen windows, in their order."""
+        """Return the likeness of chosen windows, in their order."""
         block = None if self.block is None else self.block[windows]
         return Likeness(self.group[windows], self.place[windows], self.reach, block, self.pairing)
 
@@ -57,7 +57,7 @@ class Draw:
         return [self.part(k, n) for k in range(n)]
 
     def part(self, k: int, n: int) -> "Draw":
-        """Part number ``k`` of ``n``."""
+        """Return part number ``k`` of ``n``."""
         assert len(self.positions) % n == 0, "the plan's batch can be shared out"
         own, alike = np.arange(len(self.positions))[rank_slice(k, n)], self.likeness
         return Draw(self.group, self.positions[own], None if alike is None else alike.of(own))
@@ -83,7 +83,7 @@ class Extent:
 
     @classmethod
     def of(cls, group: WindowIndex, positions: NDArray[np.int64], key: tuple[str | int, ...]) -> "Extent":
-        """The contiguous stretches that hold these windows."""
+        """Return the contiguous stretches that hold these windows."""
         # Sorted twice: windows in order are found faster, and their rows need not be in order.
         firsts = np.sort(group.locate(np.sort(positions))[0])
         begins = np.flatnonzero(np.diff(firsts, prepend=firsts[0] - group.n_samples - 1) > group.n_samples)
@@ -114,9 +114,9 @@ class Plan(Protocol):
         ...
 
     def step(self, step: int) -> list[Draw]:
-        """Micro-batches of one step, counted from 0 over all epochs."""
+        """Return the micro-batches of one step, counted from 0 over all epochs."""
         ...
 
     def extents(self, step: int) -> list[Extent]:
-        """Rows to read for one step."""
+        """Return the rows to read for one step."""
         ...

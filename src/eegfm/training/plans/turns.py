@@ -26,7 +26,7 @@ class Turns:
         self.total = self._ends[-1]
 
     def at(self, epoch: int, step: int) -> tuple[int, int]:
-        """Number of the group, and how many turns of the epoch it had before."""
+        """Return the number of the group, and how many turns of the epoch it had before."""
         keys = subkey(self._key, epoch)
         rounding = int(number_below(self.total, keys)[0])
         n_left, bound = self._n_steps, 0

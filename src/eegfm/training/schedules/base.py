@@ -33,7 +33,7 @@ class Schedule:
         """Take note of the values of a validation, by their names in the logs. Most schedules need none of them."""
 
     def factor(self) -> float:
-        """Learning rate of the coming step over the peak."""
+        """Return the learning rate of the coming step over the peak."""
         return self.curve(self.n_steps_done)
 
     def state_dict(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def line(begin: float, end: float, progress: float) -> float:
 
 
 def progress_after(step: int, n_before: int, n_steps: int) -> float:
-    """Share of the way from the first step after ``n_before`` steps, 0, to the last step of all, 1."""
+    """Return the share of the way from the first step after ``n_before`` steps, 0, to the last step of all, 1."""
     return (step - n_before) / max(n_steps - n_before - 1, 1)
 
 

@@ -33,7 +33,7 @@ class Plateau(Schedule):
         super().__init__(optimizer, warmed(config, n_steps, n_steps_per_epoch))
 
     def factor(self) -> float:
-        """Learning rate of the coming step over the peak."""
+        """Return the learning rate of the coming step over the peak."""
         return super().factor() * self._scale
 
     def observe(self, values: Mapping[str, float]) -> None:

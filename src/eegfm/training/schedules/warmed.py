@@ -73,7 +73,7 @@ class WarmedConfig(ScheduleBase):
             length.refuse_epochs("schedule.warmup_epochs", self.warmup_epochs)
 
     def warmup_share(self, length: RunLength) -> float | None:
-        """Share of the run that rises; None where that is not known yet."""
+        """Return the share of the run that rises; None where that is not known yet."""
         if self.warmup_ratio is not None:
             return self.warmup_ratio
         if self.warmup_steps is not None:
@@ -82,7 +82,7 @@ class WarmedConfig(ScheduleBase):
         return None if length.n_epochs is None else self.warmup_epochs / length.n_epochs
 
     def n_warmup_steps(self, n_steps: int, n_steps_per_epoch: int) -> int:
-        """Steps that rise; at least one is left after them."""
+        """Return the steps that rise; at least one is left after them."""
         if self.warmup_steps is not None:
             n = self.warmup_steps
         elif self.warmup_epochs is not None:

@@ -19,7 +19,7 @@ class BestValidation:
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """Loss and step."""
+        """Return the loss and step."""
         return {"loss": self.loss, "step": self.step}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -67,16 +67,11 @@ class Checkpointing(Checkpoint):
             self._writer.shutdown()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the optimizer and the schedule back, and take the signals from Lightning, which would lose them."""
+        """Put the optimizer and the schedule back."""
         assert isinstance(pl_module, PretrainModule)
-        self._deferral.install()
         self._optimizer = optimizer_of(pl_module)
         if self._first is not None:
             restore_optimizer(pl_module, self._optimizer, self._first)
-
-    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the signals back for a validation outside the training, too."""
-        self._deferral.install()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the validation first that a signal has ended."""
@@ -163,7 +158,7 @@ class Checkpointing(Checkpoint):
         )
 
     def _is_stopped(self, module: PretrainModule) -> bool:
-        """Whether a signal has come, to this rank or to another: all of them end after the same step."""
+        """Return whether a signal has come, to this rank or to another: all of them end after the same step."""
         if module.world_size == 1:
             return self._deferral.number is not None
         told = told_to_any(self._deferral.number)

@@ -49,7 +49,7 @@ class TrainState:
     awaits_validation: bool = False
 
     def checkpoint(self) -> Checkpoint:
-        """Encoder of this moment."""
+        """Return the encoder of this moment."""
         return Checkpoint({name: value.numpy() for name, value in self.tensors.items()}, self.header)
 
 
@@ -108,14 +108,14 @@ def restore_optimizer(module: PretrainModule, optimizer: Optimizer, state: Train
 
 
 def optimizer_of(module: PretrainModule) -> Optimizer:
-    """Torch's own optimizer, without Lightning's cover."""
+    """Return torch's own optimizer, without Lightning's cover."""
     optimizer = module.optimizers()
     assert isinstance(optimizer, LightningOptimizer)
     return optimizer.optimizer
 
 
 def machine_of(module: PretrainModule, n_processes: int) -> dict[str, Any]:
-    """What decides how sums are rounded, as far as a program can know.
+    """Return what decides how sums are rounded, as far as a program can know.
 
     Args:
         module: The module; it need not lie on its device yet.

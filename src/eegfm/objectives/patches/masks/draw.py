@@ -92,7 +92,7 @@ class MaskDrawer:
         return lowest_present(order, grid.present_tokens, self._n_each(grid), n)
 
     def visible(self, grid: Grid, draws: WindowDraws) -> Visible:
-        """Tokens that are not masked, as a grid where they are one; absent ones fill up the list of a window."""
+        """Return the tokens that are not masked, as a grid where they are one; absent ones fill up a window's list."""
         if self.mask.name == "rectangular_visible" and not grid.whole_patches:
             return self._visible_rectangle(grid, draws)
         if self.unit(grid) == "patches":
@@ -125,7 +125,7 @@ class MaskDrawer:
         return places[:, torch.arange(n) * n_blocks // n] + torch.arange(n)
 
     def unit(self, grid: Grid) -> str:
-        """What is masked as a whole: tokens, channels or patches."""
+        """Return what is masked as a whole: tokens, channels or patches."""
         return "patches" if grid.whole_patches else self.mask.unit
 
     def _n_units(self, grid: Grid) -> int:

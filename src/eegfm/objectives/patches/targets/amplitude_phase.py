@@ -48,7 +48,7 @@ class AmplitudePhase(Standardised):
         return torch.cat((standardised, real / length, imaginary / length), dim=-1)
 
     def weights(self, target: Tensor) -> Tensor | None:
-        """One for amplitudes, for phases their amplitude over the patch's mean; see the base class."""
+        """Return one for amplitudes, for phases their amplitude over the patch's mean; see the base class."""
         amplitude = (target[..., : self.n_frequencies] * self.sd + self.mean).clamp_min(0)
         of_phase = amplitude / amplitude.mean(dim=-1, keepdim=True).clamp_min(_TINY)
         return torch.cat((torch.ones_like(of_phase), of_phase, of_phase), dim=-1)

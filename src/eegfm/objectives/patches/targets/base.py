@@ -185,7 +185,7 @@ class Values(Target):
         return None
 
     def scores(self, kind: PointwiseKind, outputs: Tensor, everything: Tensor, place: Place) -> Scores:
-        """Mean distance, window by window; see the base class."""
+        """Return the mean distance, window by window; see the base class."""
         target = everything.take_along_dim(place.index[..., None, None], dim=1)
         scored, weights = place.scored, self.weights(target)
 
@@ -259,7 +259,7 @@ def present(values: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def double(values: Tensor) -> Tensor:
-    """Values in float64, on the CPU where the device is an Apple GPU, which knows none."""
+    """Return values in float64, on the CPU where the device is an Apple GPU, which knows none."""
     return (values.cpu() if values.device.type == "mps" else values).double()
 
 

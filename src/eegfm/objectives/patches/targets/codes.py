@@ -66,8 +66,8 @@ class Codes(Target):
         return cast(Tokenizer, self._tokenizer[0])
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        self._tokenizer[0]._apply(fn)  # type: ignore[no-untyped-call]
-        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._tokenizer[0]._apply(fn)  # type: ignore[no-untyped-call]  # torch has no types for it
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # the same
 
     def observe(self, asked: Asked) -> None:
         """Count codes, each batch by its windows; see the base class."""
