@@ -124,7 +124,8 @@ class Objective(nn.Module, ABC):
         """Follow an optimizer step, once: teachers and codebooks that are moving averages.
 
         What this changes lies in persistent buffers, or in weights that are not trained from the beginning on. Only the
-        device knows whether a step was left out, because its loss is not finite. All of them are put back then.
+        device knows whether a step was left out, because its loss is not finite. All of them are put back then. A
+        weight that is trained may be kept within bounds: it was before the step, too.
         """
 
     def own_state(self) -> dict[str, Tensor]:
