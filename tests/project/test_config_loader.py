@@ -197,6 +197,7 @@ contrast: {n_steps: 5}
         ("phases: [pretrain, adapt]\nadapt: {n_steps: 3}", {}, {"pretrain", "adapt"}),
         ("phases: [pretrain, adapt]\nadapt: {n_steps: 3}", {"phases": ["pretrain"]}, {"pretrain"}),
         ("phases: [pretrain]\ncontrast: {n_steps: 3}", {}, {"pretrain", "contrast"}),  # unlisted, and refused later
+        ("phases: [pretrain]\ncontrast: null", {}, {"pretrain"}),
         ("phases: pretrain", {}, {"pretrain", "contrast"}),  # so is what is no list
         ("phases: []", {}, {"pretrain", "contrast"}),
     ],

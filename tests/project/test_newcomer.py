@@ -37,7 +37,7 @@ class Mistake:
 MISTAKES = {
     # Files of the configuration.
     "a tab": Mistake(
-        ("ENV/parameters.yml, line 11, column 1: a tab",),
+        ("ENV/parameters.yml, line 12, column 1: a tab",),
         changes={PARAMETERS: ("", "mix:\n\tweights: {mine: 1}\n")},
     ),
     "an unclosed brace": Mistake(
@@ -45,11 +45,11 @@ MISTAKES = {
         changes={GLOBALS: ('{mine: "${env:MY_EEG}"}', '{mine: "${env:MY_EEG}"')},
     ),
     "a key that YAML takes for true": Mistake(
-        ("ENV/parameters.yml, line 10", 'the key yes as true or false; put it in quotes: "yes"'),
+        ("ENV/parameters.yml, line 11", 'the key yes as true or false; put it in quotes: "yes"'),
         changes={PARAMETERS: ("", "probe: {yes: 1}\n")},
     ),
     "a key twice": Mistake(
-        ("ENV/parameters.yml, line 10: the key mix stands in line 3 already",),
+        ("ENV/parameters.yml, line 11: the key mix stands in line 3 already",),
         changes={PARAMETERS: ("", "mix: {weights: {mine: 1.0}}\n")},
     ),
     "a misspelt dataset": Mistake(

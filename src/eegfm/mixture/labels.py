@@ -102,8 +102,8 @@ def chosen_labels(
             there = sorted(str(c).removeprefix(LABEL_PREFIX) for c in mixture if str(c).startswith(LABEL_PREFIX))
             raise ConfigError(
                 f"auxiliary head {name!r}: no corpus of the mixture has this label; there are {_listed(there)}; leave "
-                "the head out (auxiliary.heads), or name its column in mix.labels and make the mixture again: kedro "
-                "run --pipelines=mix"
+                "the head out (auxiliary.heads; auxiliary: null drops all), or name its column in mix.labels and make "
+                "the mixture again: kedro run --pipelines=mix"
             )
         if says:
             _say_known(kept, column, name)

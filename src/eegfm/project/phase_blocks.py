@@ -27,7 +27,7 @@ def without_unlisted(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> di
     """Return the earlier layers without the phases that a later layer takes off the list.
 
     ``phases: [pretrain]`` then suffices where ``conf/base`` lists more. A block that the later layer writes itself
-    stays: it is refused where nothing lists it.
+    stays: ``null`` drops it, and any other is refused where nothing lists it.
 
     Args:
         earlier: Parameters of all earlier layers.

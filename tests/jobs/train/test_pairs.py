@@ -236,7 +236,6 @@ def test_a_person_has_one_number_in_all_cuts() -> None:
         ({"pairs": {"name": "condition"}}, ConfigError, r"cut 'eyes', but the mixture holds movies, pretrain; add"),
         ({"pairs": {"name": "movie_moment"}}, SplitError, r"no movie_moment pair in corpus tuh .*pairs\.tuh"),
         ({"pairs": {"hbn": {"name": "views"}}}, ConfigError, r"pairs\.tuh is missing"),
-        ({"pairs": PAIRS | {"eegmat": {"name": "views"}}}, ConfigError, r"pairs\.eegmat names no corpus"),
         ({"batch_size": 30}, ConfigError, r"hbn 8, tuh 2 windows.* nearest batch sizes that can: 16 or 32"),
         ({"batch_size": 512}, ConfigError, r"a step takes 128 pairs, .*the most are 72 of hbn .*lower it"),
         (
