@@ -24,6 +24,7 @@ from eegfm.training.compiling import compiled
 from eegfm.training.config import PretrainParams
 from eegfm.training.freezing import Freezing
 from eegfm.training.logs.averages import Averages
+from eegfm.training.logs.code_use import CodeUse
 from eegfm.training.logs.gradients import GradientNorms
 from eegfm.training.logs.history import History
 from eegfm.training.logs.measures import FeatureMeasures
@@ -85,7 +86,7 @@ class PretrainModule(LightningModule):
         self.validation_values: dict[str, float] = {}
         """Values of the last validation by name, as ``val/loss``."""
         self._pace, self._validation = Pace(objective.backbone), Pending()
-        self._measures = FeatureMeasures(weights)
+        self._measures, self._code_use = FeatureMeasures(weights), CodeUse()
         self.skipped = SkippedSteps(params.max_skipped_steps, _remedy(params))
         self.parts: dict[str, Stateful] = {
             "history": self.history,
@@ -205,6 +206,7 @@ class PretrainModule(LightningModule):
         self.look_at_logs()
         self._validation = Pending()
         self._measures.forget()
+        self._code_use.forget()
 
     def validation_step(self, step: TrainStep, batch_idx: int) -> None:
         """Count the losses of one batch; its masks are the same in every validation."""
@@ -213,6 +215,7 @@ class PretrainModule(LightningModule):
             for (corpus, _, output), batch in zip(self.losses(step, Stage.VALIDATION), step.batches, strict=True):
                 self._validation.add(step.number, corpus, len(batch["samples"]), output.logs)
                 self._measures.add(step.number, batch, output, self.objective)
+                self._code_use.add(corpus, output.code_counts)
 
     def on_validation_epoch_end(self) -> None:
         """Log means and measures of features, per corpus and over the mixture."""
@@ -221,6 +224,7 @@ class PretrainModule(LightningModule):
             self.schedule.observe(self.validation_values)
         gather = None if self.world_size == 1 else gathered
         self.validation_values |= self._measures.take(self.global_step, self.history, gather, warns=self.rank == 0)
+        self.validation_values |= self._code_use.take(gather)
         self.history.record(self.global_step, history_columns(self.validation_values))
         self._write(self.global_step, self.validation_values)
         self.log("val", self.validation_values["val/loss"], prog_bar=True, logger=False)
