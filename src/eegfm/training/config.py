@@ -263,7 +263,8 @@ class TokenizerParams(PretrainParams):
         if not isinstance(data, Mapping):
             return data
         filled = dict(data)
-        encoder, objective = (filled.get(name, {}) for name in ("encoder", "objective"))
+        # Left out, it stays out: the default here is the published one, and a start decides it.
+        encoder, objective = filled.get("encoder"), filled.get("objective", {})
         if isinstance(encoder, Mapping) and encoder.get("name", "labram") == "labram":
             filled["encoder"] = {**TOKENIZER_ENCODER, **encoder}
         if isinstance(objective, Mapping):
