@@ -72,15 +72,8 @@ NO_WEIGHTS = {
     *("jobs.train.resume", "jobs.train.runs", "overwrite", "jobs.train.held_out"),
     *("evaluation.bootstrap", "evaluation.linear", "evaluation.metrics"),
     *(f"training.state.{name}" for name in ("begin", "best", "checkpointing", "content", "file", "folder")),
-    *(
-        "json_text",
-        "printable",
-        "nn.allocation",
-        "nn.code_use",
-        "normalizations.said",
-        "safetensors_header",
-        "stated_spec",
-    ),
+    *("json_text", "printable", "nn.allocation", "nn.code_use", "normalizations.said"),
+    *("safetensors_header", "stated_spec"),
     *("jobs.train.devices", "jobs.train.exchange", "jobs.train.job", "jobs.train.launch", "jobs.train.result"),
     *("ranks.ends", "ranks.logs", "ranks.place", "ranks.start", "jobs.train.tokenizer"),
 }
