@@ -369,10 +369,10 @@ def test_a_flat_window_has_a_finite_loss() -> None:
 
 def test_every_weight_learns_and_the_loss_falls() -> None:
     tokenizer, batch = build().train(), make_batch(n_windows=1)
-    optimizer = torch.optim.AdamW(tokenizer.parameters(), 2e-3)
+    optimizer = torch.optim.AdamW(tokenizer.parameters(), 4e-3)
     tokenizer.place_codes(batch, torch.Generator().manual_seed(0))
     history = []
-    for step in range(25):
+    for step in range(12):
         loss, logs = tokenizer(batch)
         parts = [logs[name] for name in ("amplitude_loss", "phase_loss", "commitment_loss")]
         torch.testing.assert_close(logs["loss"], sum(parts))
