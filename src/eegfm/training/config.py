@@ -28,6 +28,10 @@ from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
 from eegfm.training.schedules.length import RunLength
 
 _N_TOKENIZER_EPOCHS = 100
+_TOKENIZER_OPTIMIZER: Mapping[str, Any] = {
+    "name": "adamw", "learning_rate": 5e-5, "betas": (0.9, 0.99), "weight_decay": 1e-4,
+}  # fmt: skip
+"""Optimizer of the published training (README.md and run_vqnsp_training.py of 935963004/LaBraM)."""
 
 
 class PretrainParams(StrictModel):
@@ -251,11 +255,13 @@ class TokenizerParams(PretrainParams):
     Args:
         encoder: Encoder of the tokenizer, LaBraM's. Choices that are not given are those of the published tokenizer.
         objective: See ``eegfm.objectives.tokenizer.config``.
+        optimizer: AdamW. Choices that are not given are those of the published training.
         n_epochs: 100, as published, where no length is given.
     """
 
     encoder: AnyEncoderConfig = LabramConfig.model_validate(TOKENIZER_ENCODER)
     objective: AnyObjectiveConfig = TokenizerConfig()
+    optimizer: OptimizerConfig = AdamWConfig.model_validate(_TOKENIZER_OPTIMIZER)
 
     @model_validator(mode="before")
     @classmethod
@@ -267,6 +273,9 @@ class TokenizerParams(PretrainParams):
         encoder, objective = filled.get("encoder"), filled.get("objective", {})
         if isinstance(encoder, Mapping) and encoder.get("name", "labram") == "labram":
             filled["encoder"] = {**TOKENIZER_ENCODER, **encoder}
+        optimizer = filled.get("optimizer")
+        if isinstance(optimizer, Mapping) and optimizer.get("name", "adamw") == "adamw":
+            filled["optimizer"] = {**_TOKENIZER_OPTIMIZER, **optimizer}
         if isinstance(objective, Mapping):
             objective = filled["objective"] = {"name": "tokenizer", **objective}
         name = objective["name"] if isinstance(objective, Mapping) else getattr(objective, "name", objective)
