@@ -26,13 +26,11 @@ class LossOutput(NamedTuple):
             ``baseline_loss``, the loss of a prediction that does not look at the window. With auxiliary heads,
             ``own_loss`` is that of the objective without them.
         features: Encoded windows, where the objective has encoded all of each: auxiliary heads need no second pass.
-        code_counts: (K,) number of patches that each code of a codebook is given; None without a codebook.
     """
 
     loss: Tensor
     logs: dict[str, Tensor]
     features: Encoded | None = None
-    code_counts: Tensor | None = None
 
 
 class Reconstruction(TypedDict):
@@ -108,9 +106,7 @@ class Objective(nn.Module, ABC):
         heads: HeadsOutput = self.auxiliary(encoded.features.pooled, batch.get("targets", {}))
         loss = output.loss + heads.loss
         own = {"own_loss": output.logs["loss"]} if "loss" in output.logs else {}
-        return LossOutput(
-            loss, {**output.logs, **own, **heads.logs, "loss": loss.detach()}, encoded, output.code_counts
-        )
+        return LossOutput(loss, {**output.logs, **own, **heads.logs, "loss": loss.detach()}, encoded)
 
     @abstractmethod
     def compute(self, batch: StoredBatch, context: Context) -> LossOutput:
@@ -143,3 +139,13 @@ class Reconstructs(Protocol):
         None where what is predicted cannot be shown.
         """
         ...
+
+
+@runtime_checkable
+class GivesCodes(Protocol):
+    """An objective that gives each patch a code of a codebook.
+
+    ``code_counts`` is the number (K,) of real patches that each code was given in the last micro-batch; None before.
+    """
+
+    code_counts: Tensor | None

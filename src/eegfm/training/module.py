@@ -19,7 +19,7 @@ from eegfm.encoders.base import Encoded, Encoder
 from eegfm.errors import CheckpointError, TrainingError
 from eegfm.nn.context import Context, Stage
 from eegfm.nn.torch_file import save_torch_file
-from eegfm.objectives.base import LossOutput, Objective
+from eegfm.objectives.base import GivesCodes, LossOutput, Objective
 from eegfm.training.compiling import compiled
 from eegfm.training.config import PretrainParams
 from eegfm.training.freezing import Freezing
@@ -215,7 +215,8 @@ class PretrainModule(LightningModule):
             for (corpus, _, output), batch in zip(self.losses(step, Stage.VALIDATION), step.batches, strict=True):
                 self._validation.add(step.number, corpus, len(batch["samples"]), output.logs)
                 self._measures.add(step.number, batch, output, self.objective)
-                self._code_use.add(corpus, output.code_counts)
+                if isinstance(self.objective, GivesCodes):
+                    self._code_use.add(corpus, self.objective.code_counts)
 
     def on_validation_epoch_end(self) -> None:
         """Log means and measures of features, per corpus and over the mixture."""

@@ -40,6 +40,7 @@ class Tokenizer(Objective):
         self.config = config
         if not isinstance(backbone.encoder, Labram):
             config.check_name(type(backbone.encoder).__name__)
+        self.code_counts: Tensor | None = None
         self.tokenizer = LabramTokenizer(config, self.encoder, backbone.encoder_spec)
         for name in ("amplitude_mean", "phase_mean"):
             self.register_buffer(name, torch.zeros(self.encoder.patch_samples))
@@ -98,7 +99,8 @@ class Tokenizer(Objective):
         logs = {**found.logs, "baseline_loss": baseline}
         if self.training:
             logs["perplexity"] = self.tokenizer.quantizer.perplexity
-        return LossOutput(found.loss, logs, encoded, found.code_counts)
+        self.code_counts = found.code_counts
+        return LossOutput(found.loss, logs, encoded)
 
     @property
     def n_codes(self) -> int:

@@ -28,7 +28,7 @@ class CodeUse:
 
         Args:
             corpus: Name of the corpus.
-            counts: (K,) patches that each code was given; None of an objective without codes.
+            counts: (K,) patches that each code was given; None of a micro-batch that was not looked at.
         """
         if counts is not None:
             self._counts[corpus] = self._counts[corpus] + counts if corpus in self._counts else counts
