@@ -12,7 +12,7 @@ from eegfm.errors import CheckpointError
 from kedro_project import Command, Run, kedro, project_session
 
 ENV = "test"
-CODES = {"pretrain": {"objective": {"target": "codes"}}}
+CODES = {"pretrain": {"n_steps": 2, "objective": {"target": "codes"}}}
 
 
 def encoder(data: Path, phase: str) -> Path:
