@@ -131,6 +131,14 @@ class PretrainParams(StrictModel):
     publish: Literal["last", "best"] = "last"
     overwrite: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, data: Any) -> Any:
+        """Take ``encoder: null`` for an encoder that is left out: no layer of parameters can take a key away."""
+        if isinstance(data, Mapping) and "encoder" in data and data["encoder"] is None:
+            return {name: value for name, value in data.items() if name != "encoder"}
+        return data
+
     @model_validator(mode="after")
     def _one_length(self) -> "PretrainParams":
         if (self.n_steps is None) == (self.n_epochs is None):
