@@ -12,7 +12,7 @@ from eegfm.errors import CheckpointError
 from kedro_project import Command, Run, kedro, project_session
 
 ENV = "test"
-CODES = {"pretrain": {"objective": {"target": "codes"}}}
+CODES = {"pretrain": {"n_steps": 2, "objective": {"target": "codes"}}}
 
 
 def encoder(data: Path, phase: str) -> Path:
@@ -41,13 +41,13 @@ def test_without_a_tokenizer_the_command_that_makes_it_is_said_before_torch_is_t
     assert "torch" not in outcome.packages
 
 
+@pytest.mark.usefixtures("no_images")
 def test_a_phase_predicts_the_codes_of_a_tokenizer_that_was_trained_before(data: Path) -> None:
-    project_session(ENV, data).run(pipeline_names=["tokenizer"], tags=["tokenizer"])
+    project_session(ENV, data, CODES).run(pipeline_names=["tokenizer", "pretrain"], tags=["tokenizer", "pretrain"])
     metrics = json.loads((data / "08_reporting/tokenizer/metrics.json").read_text())
     assert {"val_loss", "val_perplexity", "val_used_ratio", "train_r2"} <= metrics.keys()
     assert 0 < metrics["val_used_ratio"] <= 1
     tokenizer = load_checkpoint(encoder(data, "tokenizer"))
-    project_session(ENV, data, CODES).run(tags=["pretrain"])
     header = read_header(encoder(data, "pretrain"))
     assert header.tokenizer == tokenizer.weights_sha256()
     assert header.parents == (tokenizer.header.as_parent(),)

@@ -50,6 +50,11 @@ def test_a_tokenizer_is_the_published_one_but_for_what_is_given() -> None:
     )
     assert (given.n_steps, given.n_epochs) == (3, None)
     assert given.objective == TokenizerConfig(n_codes=9)
+    published = {"name": "adamw", "learning_rate": 5e-5, "betas": (0.9, 0.99), "weight_decay": 1e-4}
+    assert published.items() <= params.optimizer.model_dump().items()
+    faster = TokenizerParams.model_validate({"optimizer": {"learning_rate": 1e-3}}).optimizer
+    assert {**published, "learning_rate": 1e-3}.items() <= faster.model_dump().items()
+    assert TokenizerParams.model_validate({"optimizer": {"name": "lamb"}}).optimizer.name == "lamb"
     for encoder, n_maps in ((params.encoder, 8), (given.encoder, 4)):
         assert isinstance(encoder, LabramConfig)
         assert (encoder.n_maps, encoder.patch_norm, encoder.qk_norm, encoder.layer_scale) == (
@@ -58,6 +63,9 @@ def test_a_tokenizer_is_the_published_one_but_for_what_is_given() -> None:
             False,
             0,
         )
+    for choices in ({}, {"start": "file"}, {"start": "file", "encoder": None}):
+        params = TokenizerParams.model_validate(choices)
+        assert "encoder" not in params.model_fields_set, "a start decides it"
     assert TokenizerParams.model_validate(given.model_dump(mode="json")) == given
     assert PretrainParams.model_validate(given.model_dump(mode="json")).identity() == given.identity()
 

@@ -108,7 +108,8 @@ CASES = {
 if os.environ.get("EEGFM_OBJECTIVES") == "full":
     CASES |= {name: {**SMALL, "objective": {"name": name}} for name in ("ts2vec", "smart")}
     CASES["tokenizer"] = {
-        **SMALL, "objective": {"name": "tokenizer", "n_codes": 8, "d_code": 4, "n_decoder_layers": 1},
+        **SMALL,  # with so many codes that some are placed anew
+        "objective": {"name": "tokenizer", "n_codes": 8, "d_code": 4, "n_decoder_layers": 1, "least_use": 0.45},
         "encoder": {"name": "labram", "n_maps": 4, "n_heads": 4, "n_layers": 1, "patch_samples": 100, "layer_scale": 0},
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from eegfm.batch import rank_slice
 
-MASKS, VIEWS, AUGMENTATION, CODES, CROPS, DIRECTIONS = range(6)
+MASKS, VIEWS, AUGMENTATION, CODES, CROPS, DIRECTIONS, NEW_CODES = range(7)
 """Purposes of random numbers; what is drawn for one does not depend on what is drawn for another."""
 
 

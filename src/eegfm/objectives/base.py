@@ -144,3 +144,13 @@ class Reconstructs(Protocol):
         None where what is predicted cannot be shown.
         """
         ...
+
+
+@runtime_checkable
+class GivesCodes(Protocol):
+    """An objective that gives each patch a code of a codebook.
+
+    ``code_counts`` is the number (K,) of real patches that each code was given in the last micro-batch; None before.
+    """
+
+    code_counts: Tensor | None

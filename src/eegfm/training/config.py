@@ -29,6 +29,10 @@ from eegfm.training.schedules.config import ScheduleConfig, WarmupCosineConfig
 from eegfm.training.schedules.length import RunLength
 
 _N_TOKENIZER_EPOCHS = 100
+_TOKENIZER_OPTIMIZER: Mapping[str, Any] = {
+    "name": "adamw", "learning_rate": 5e-5, "betas": (0.9, 0.99), "weight_decay": 1e-4,
+}  # fmt: skip
+"""Optimizer of the published training (README.md and run_vqnsp_training.py of 935963004/LaBraM)."""
 
 
 class PretrainParams(StrictModel):
@@ -127,6 +131,14 @@ class PretrainParams(StrictModel):
     max_skipped_steps: NonNegativeInt = 10
     publish: Literal["last", "best"] = "last"
     overwrite: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, data: Any) -> Any:
+        """Take ``encoder: null`` for an encoder that is left out: no layer of parameters can take a key away."""
+        if isinstance(data, Mapping) and "encoder" in data and data["encoder"] is None:
+            return {name: value for name, value in data.items() if name != "encoder"}
+        return data
 
     @model_validator(mode="after")
     def _one_length(self) -> "PretrainParams":
@@ -261,11 +273,13 @@ class TokenizerParams(PretrainParams):
     Args:
         encoder: Encoder of the tokenizer, LaBraM's. Choices that are not given are those of the published tokenizer.
         objective: See ``eegfm.objectives.tokenizer.config``.
+        optimizer: AdamW. Choices that are not given are those of the published training.
         n_epochs: 100, as published, where no length is given.
     """
 
     encoder: AnyEncoderConfig = LabramConfig.model_validate(TOKENIZER_ENCODER)
     objective: AnyObjectiveConfig = TokenizerConfig()
+    optimizer: OptimizerConfig = AdamWConfig.model_validate(_TOKENIZER_OPTIMIZER)
 
     @model_validator(mode="before")
     @classmethod
@@ -273,9 +287,13 @@ class TokenizerParams(PretrainParams):
         if not isinstance(data, Mapping):
             return data
         filled = dict(data)
-        encoder, objective = (filled.get(name, {}) for name in ("encoder", "objective"))
+        # Left out, it stays out: the default here is the published one, and a start decides it.
+        encoder, objective = filled.get("encoder"), filled.get("objective", {})
         if isinstance(encoder, Mapping) and encoder.get("name", "labram") == "labram":
             filled["encoder"] = {**TOKENIZER_ENCODER, **encoder}
+        optimizer = filled.get("optimizer")
+        if isinstance(optimizer, Mapping) and optimizer.get("name", "adamw") == "adamw":
+            filled["optimizer"] = {**_TOKENIZER_OPTIMIZER, **optimizer}
         if isinstance(objective, Mapping):
             objective = filled["objective"] = {"name": "tokenizer", **objective}
         name = objective["name"] if isinstance(objective, Mapping) else getattr(objective, "name", objective)

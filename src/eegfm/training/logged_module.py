@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from lightning import LightningModule
 
 from eegfm.batch import StoredBatch, TrainStep
-from eegfm.objectives.base import LossOutput, Objective
+from eegfm.objectives.base import GivesCodes, LossOutput, Objective
 from eegfm.training.config import PretrainParams
 from eegfm.training.logs.averages import Averages
+from eegfm.training.logs.code_use import CodeUse
 from eegfm.training.logs.gradients import GradientNorms
 from eegfm.training.logs.history import History
 from eegfm.training.logs.measures import FeatureMeasures
@@ -46,7 +47,7 @@ class LoggedModule(LightningModule):
         self.validation_values: dict[str, float] = {}
         """Values of the last validation by name, as ``val/loss``."""
         self.pace = Pace(objective.backbone)
-        self._validation, self._measures = Pending(), FeatureMeasures(weights)
+        self._validation, self._measures, self._code_use = Pending(), FeatureMeasures(weights), CodeUse()
 
     @property
     def rank(self) -> int:
@@ -64,6 +65,7 @@ class LoggedModule(LightningModule):
         self.look_at_logs()
         self._validation = Pending()
         self._measures.forget()
+        self._code_use.forget()
 
     def add_validated(self, step: int, batch: StoredBatch, output: LossOutput | None) -> None:
         """Count the losses of a micro-batch of a validation, and keep its features.
@@ -75,6 +77,8 @@ class LoggedModule(LightningModule):
         """
         if output is not None:
             self._validation.add(step, batch["corpus"], len(batch["samples"]), output.logs)
+            if isinstance(self.objective, GivesCodes):
+                self._code_use.add(batch["corpus"], self.objective.code_counts)
         self._measures.add(step, batch, output, self.objective)
 
     def on_validation_epoch_end(self) -> None:
@@ -82,6 +86,7 @@ class LoggedModule(LightningModule):
         self.validation_values = means(VAL, self._of_all_ranks(self._validation.averages()), self.weights)
         gather = None if self.world_size == 1 else gathered
         self.validation_values |= self._measures.take(self.global_step, self.history, gather, warns=self.rank == 0)
+        self.validation_values |= self._code_use.take(gather)
         self.history.record(self.global_step, history_columns(self.validation_values))
         self._write(self.global_step, self.validation_values)
         self.log("val", self.validation_values["val/loss"], prog_bar=True, logger=False)

@@ -13,6 +13,7 @@ from eegfm.errors import CheckpointError, ConfigError, EegfmError, SplitError
 from eegfm.jobs.train import fit_pretraining, prepare, pretraining
 from eegfm.store.reader import SignalStore
 from eegfm.training.config import PretrainParams, TokenizerParams
+from eegfm.training.started import with_start
 from person_tables import split_table
 from two_corpora import N_PERSONS, read_two_corpora, write_two_corpora
 
@@ -78,6 +79,15 @@ def test_the_tokenizer_is_trained_like_any_other(tokenizer: Checkpoint) -> None:
     np.testing.assert_allclose(np.linalg.norm(codebook, axis=1), 1, rtol=1e-5)
     assert float(tokenizer.tensors["objective.tokenizer.quantizer.usage"].sum()) > 0
     assert tokenizer.header.tokenizer is None
+
+
+def test_a_start_decides_the_encoder_of_a_tokenizer(tokenizer: Checkpoint) -> None:
+    """It is another one than the published."""
+    later = TokenizerParams.model_validate({**RUN, "start": "file", "objective": TOKENIZER.objective})
+    assert with_start(later, tokenizer.header, "tokenizer").encoder == TOKENIZER.encoder
+    other = TokenizerParams.model_validate({**RUN, "start": "file", "encoder": {"n_layers": 2}})
+    with pytest.raises(ConfigError, match=r"parameter tokenizer\.encoder\.\w+ is .*; leave tokenizer\.encoder out"):
+        with_start(other, tokenizer.header, "tokenizer")
 
 
 def test_the_header_names_the_tokenizer_and_its_persons(tables: Tables, tokenizer: Checkpoint) -> None:

@@ -13,7 +13,7 @@ from eegfm.encoders.labram.tokenizer_config import TOKENIZER_ENCODER
 from eegfm.encoders.load import new_encoder
 from eegfm.errors import CheckpointError, ConfigError
 from eegfm.nn.context import Context
-from eegfm.objectives.base import Reconstructs
+from eegfm.objectives.base import GivesCodes, Reconstructs
 from eegfm.objectives.config import TokenizerConfig
 from eegfm.objectives.tokenizer.model import Tokenizer
 
@@ -44,6 +44,32 @@ def test_first_windows_place_the_codes_whatever_else_is_drawn() -> None:
     assert first.training
     assert torch.equal(first.tokenizer.quantizer.codebook, second.tokenizer.quantizer.codebook)
     assert first.codes(make_batch()).unique().numel() > 8
+
+
+def test_the_decoder_begins_at_the_mean_spectrum_which_is_the_baseline() -> None:
+    """Of first windows, each of which counts alike, without channels that are not there."""
+    tokenizer, first, second = build().train(), make_batch(), make_batch(n_windows=1, seed=2)
+    first["channel_mask"], second["channel_mask"] = (torch.ones(n, 19, dtype=torch.bool) for n in (2, 1))
+    first["channel_mask"][:, 4] = False
+    tokenizer.setup([first, second], Context())
+    sums = np.zeros(200)
+    for batch in (first, second):
+        mask = batch["channel_mask"][0].numpy()
+        windows = batch["signal_uv"].double().numpy().reshape(-1, 19, 4, 200)[:, mask]
+        for window in np.abs(np.fft.fft(windows)):
+            sums += ((window - window.mean()) / window.std(ddof=1)).mean(axis=(0, 1)) / 3
+    np.testing.assert_allclose(tokenizer.amplitude_mean.numpy(), sums, atol=1e-3)
+    torch.testing.assert_close(tokenizer.tokenizer.decoder.amplitude[-1].bias.detach(), tokenizer.amplitude_mean)
+    torch.testing.assert_close(tokenizer.tokenizer.decoder.phase[-1].bias.detach(), tokenizer.phase_mean)
+    output = tokenizer.eval()(second, Context())
+    shown = tokenizer.reconstruct(second, Context())["target"][0].flatten(0, 1)
+    of_mean = float((shown - tokenizer.amplitude_mean[:101]).square().mean())
+    assert float(output.logs["baseline_loss"]) == pytest.approx(of_mean + 1, abs=0.05)
+    assert float(output.logs["loss"]) == pytest.approx(float(output.logs["baseline_loss"]), abs=0.15)
+    assert isinstance(tokenizer, GivesCodes)
+    assert tokenizer.code_counts is not None
+    assert torch.equal(tokenizer.code_counts, torch.bincount(tokenizer.codes(second).flatten(), minlength=16).float())
+    assert "perplexity" not in output.logs, "it would be that of the training"
 
 
 def test_features_are_those_of_untouched_windows() -> None:

@@ -13,11 +13,15 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import normalize
 
 from eegfm.errors import CheckpointError
+from eegfm.nn.code_use import perplexity
+from eegfm.nn.context import Context, WindowDraws
+from eegfm.nn.device import sent
+from eegfm.nn.gather import of_all_ranks
 
 _N_KMEANS_STEPS = 10
 _VECTORS_PER_CODE = 32  # most that k-means looks at: a large codebook would meet millions of vectors otherwise
 _ROWS = 4096  # vectors that are compared with all codes at once in k-means
-_LEAST_USE = 1e-3  # moving average of a code that was taken once about 230 steps ago, with a decay of 0.99
+_GRACE = 2.0  # a code that was placed anew counts as if it had twice the least share: it has time to be taken
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,14 @@ class Quantized:
 
     Args:
         codes: (B, N) int64.
+        counts: (K,) number of real tokens that each code is given.
         vectors: (B, N, d) the codes' vectors; gradients pass through them to what was quantised.
         commitment_loss: Mean squared distance between real unit vectors and their codes, over d: of each window, then
             over windows.
     """
 
     codes: Tensor
+    counts: Tensor
     vectors: Tensor
     commitment_loss: Tensor
 
@@ -43,24 +49,30 @@ class Quantizer(nn.Module):
     first windows places the codes; a code that a step does not take stays where it is. ``follow`` moves the codebook
     once per optimizer step, by all vectors that came since: it does not matter how a step is cut into micro-batches.
 
+    Not as published: a code that hardly any vector takes is placed anew on one of the step's vectors (SoundStream,
+    arXiv 2107.03312, section III-C). At a high learning rate the encoder moves its vectors away from most codes within
+    a few steps, and what no vector takes would never move again.
+
     Args:
         n_codes: Codes K.
         d_code: Width d.
         decay: Decay of the moving averages per step.
+        least_use: Share of even use below which a code is placed anew; 0 for never.
     """
 
     codebook: Tensor
     usage: Tensor
     is_ready: Tensor
 
-    def __init__(self, n_codes: int, d_code: int, decay: float) -> None:
+    def __init__(self, n_codes: int, d_code: int, decay: float, least_use: float = 0.0) -> None:
         super().__init__()
-        self.decay = decay
+        self.decay, self.least_use = decay, least_use
         self.register_buffer("codebook", torch.zeros(n_codes, d_code))
         self.register_buffer("usage", torch.zeros(n_codes))
         self.register_buffer("is_ready", torch.tensor(False))
         self._has_codes = False  # what ``is_ready`` says, so that a step need not ask the device
         self._pending: tuple[Tensor, Tensor] | None = None
+        self._candidates: list[tuple[Tensor, Tensor]] = []
 
     def nearest(self, vectors: Tensor) -> Tensor:
         """Codes (B, N) nearest to vectors (B, N, d) of any length; nothing changes.
@@ -75,12 +87,13 @@ class Quantizer(nn.Module):
         with torch.autocast(vectors.device.type, enabled=False):
             return _nearest(normalize(vectors.to(self.codebook.dtype), dim=-1), self.codebook)
 
-    def forward(self, vectors: Tensor, mask: Tensor | None) -> Quantized:
+    def forward(self, vectors: Tensor, mask: Tensor | None, draws: WindowDraws | None = None) -> Quantized:
         """Quantise (B, N, d) vectors; while training, remember them for ``follow``.
 
         Args:
             vectors: Vectors of any length except 0.
             mask: (B, N) bool, False for tokens of padding, which move and count nothing; None where all are real.
+            draws: Choose one vector of each window, on which a code may be placed anew; None for none.
 
         Raises:
             CheckpointError: There is no codebook yet.
@@ -92,25 +105,20 @@ class Quantizer(nn.Module):
             # Weighted, not chosen: choosing would wait for the device to count them.
             weight = torch.ones_like(unit[..., 0]) if mask is None else mask.to(unit.dtype)
             commitment = mean_of_windows((unit - found).square().mean(dim=-1), weight)
+            counts = _sums(codes.flatten(), weight.flatten(), len(self.codebook))
             if self.training:
-                self._remember(unit.detach(), codes, weight)
-            return Quantized(codes, unit + (found - unit).detach(), commitment)
-
-    @property
-    def used_ratio(self) -> Tensor:
-        """Share of codes that training batches have taken lately."""
-        return (self.usage > _LEAST_USE).to(self.usage.dtype).mean()
+                self._remember(unit.detach(), codes, weight, counts)
+                if draws is not None and self.least_use:
+                    self._candidates.append(_one_per_window(unit.detach(), weight, draws))
+            return Quantized(codes, counts, unit + (found - unit).detach(), commitment)
 
     @property
     def perplexity(self) -> Tensor:
         """Perplexity of the codes that training batches have taken lately.
 
-        1 if all were equal, K if all codes came equally often, 0 before the first step. The same on every rank.
+        The same on every rank; 0 before the first step.
         """
-        total = self.usage.sum()
-        shares = self.usage / total.clamp_min(torch.finfo(self.usage.dtype).tiny)
-        perplexity: Tensor = torch.special.entr(shares).sum().exp() * (total > 0)
-        return perplexity
+        return perplexity(self.usage)
 
     @torch.no_grad()
     def place_codes(self, vectors: Tensor, generator: Generator) -> None:
@@ -128,12 +136,16 @@ class Quantizer(nn.Module):
         self._has_codes = True
 
     @torch.no_grad()
-    def follow(self) -> None:
-        """Move the codebook by the vectors of one optimizer step, those of all ranks."""
+    def follow(self, context: Context) -> None:
+        """Move the codebook by the vectors of one optimizer step, those of all ranks.
+
+        Args:
+            context: Number of ranks.
+        """
         # A rank without vectors adds zeros: the others wait for it.
         counts, sums = self._pending or (torch.zeros_like(self.usage), torch.zeros_like(self.codebook))
         self._pending = None
-        if dist.is_initialized():
+        if context.world_size > 1:
             dist.all_reduce(counts)
             dist.all_reduce(sums)
         has_come = counts.sum() > 0
@@ -142,6 +154,28 @@ class Quantizer(nn.Module):
         means = normalize(sums, dim=-1)
         moved = normalize(self.codebook.lerp(means, 1 - self.decay), dim=-1)
         self.codebook.copy_(torch.where(has_come, moved, self.codebook))
+        if self._candidates:
+            keys, vectors = (torch.cat(parts) for parts in zip(*self._candidates, strict=True))
+            self._candidates = []
+            self._place_anew(of_all_ranks(keys, context), of_all_ranks(vectors, context))
+
+    def _place_anew(self, keys: Tensor, vectors: Tensor) -> None:
+        """Place codes that are hardly taken on drawn vectors, the least taken first; nothing waits for the device.
+
+        Args:
+            keys: (W,) random numbers, whose order decides which vectors are taken; infinite where there is none.
+            vectors: (W, d) one unit vector of each window.
+        """
+        n = min(len(keys), len(self.usage))
+        # Sorted by their keys, so that the order in which ranks and micro-batches come decides nothing.
+        keys, order = keys.sort(stable=True)
+        vectors, codes = vectors[order[:n]], self.usage.argsort(stable=True)[:n]
+        least = self.least_use * self.usage.mean()
+        # Before a code with the least share would have come once, that it has not come says nothing.
+        is_known = least >= 1 - self.decay
+        is_new = (self.usage[codes] < least) & is_known & keys[:n].isfinite()
+        self.codebook[codes] = torch.where(is_new.unsqueeze(-1), vectors, self.codebook[codes])
+        self.usage[codes] = torch.where(is_new, _GRACE * least, self.usage[codes])
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
         """Load, and note whether there are codes."""
@@ -149,13 +183,21 @@ class Quantizer(nn.Module):
         self._has_codes = bool(self.is_ready)
 
     @torch.no_grad()
-    def _remember(self, unit: Tensor, codes: Tensor, weight: Tensor) -> None:
-        flat, n_codes = codes.flatten(), len(self.codebook)
-        counts = _sums(flat, weight.flatten(), n_codes)
-        sums = _sums(flat, (unit * weight.unsqueeze(-1)).flatten(0, 1), n_codes)
+    def _remember(self, unit: Tensor, codes: Tensor, weight: Tensor, counts: Tensor) -> None:
+        sums = _sums(codes.flatten(), (unit * weight.unsqueeze(-1)).flatten(0, 1), len(self.codebook))
         if self._pending is not None:
             counts, sums = self._pending[0] + counts, self._pending[1] + sums
         self._pending = (counts, sums)
+
+
+def _one_per_window(unit: Tensor, weight: Tensor, draws: WindowDraws) -> tuple[Tensor, Tensor]:
+    """Draw a key (B,) and one real vector (B, d) of each window; the key is infinite in a window without any."""
+    drawn = sent(draws.uniform(2), unit.device)
+    n_until = weight.cumsum(dim=1)  # number of real tokens up to each
+    n_real = n_until[:, -1:]
+    place = (n_until <= drawn[:, 1:] * n_real).sum(dim=1, keepdim=True).clamp_max(unit.shape[1] - 1)
+    vectors = unit.take_along_dim(place.unsqueeze(-1), dim=1).squeeze(1)
+    return torch.where(n_real[:, 0] > 0, drawn[:, 0], torch.inf), vectors
 
 
 def mean_of_windows(values: Tensor, weight: Tensor) -> Tensor:

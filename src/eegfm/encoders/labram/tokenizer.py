@@ -17,6 +17,7 @@ from eegfm.encoders.labram.quantizer import Quantizer, mean_of_windows
 from eegfm.encoders.labram.tokenizer_config import LabramTokenizerConfig
 from eegfm.encoders.labram.transformer import LabramTransformer, initialise_linear
 from eegfm.encoders.tokens import Tokens
+from eegfm.nn.context import Context, WindowDraws
 
 _LEAST_SD = 1e-6  # of a flat window, which has no spectrum
 
@@ -38,15 +39,15 @@ class TokenizerOutput(NamedTuple):
 
     Args:
         loss: The losses together.
-        logs: Detached: ``loss`` and its parts ``amplitude_loss``, ``phase_loss`` and ``commitment_loss``;
-            ``baseline_loss``, that of predicting the mean; ``perplexity`` and ``used_ratio`` of the codes that training
-            has taken lately.
+        logs: Detached: ``loss`` and its parts ``amplitude_loss``, ``phase_loss`` and ``commitment_loss``.
+        code_counts: (K,) number of real patches that each code is given.
         target: Spectra of the patches.
         predicted: Spectra that follow from the codes.
     """
 
     loss: Tensor
     logs: dict[str, Tensor]
+    code_counts: Tensor
     target: Spectra
     predicted: Spectra
 
@@ -69,7 +70,7 @@ class LabramTokenizer(nn.Module):
     def __init__(self, config: LabramTokenizerConfig, encoder: Labram, spec: SignalSpec) -> None:
         super().__init__()
         self.to_code = _two_layers(encoder.d_model, config.d_code)
-        self.quantizer = Quantizer(config.n_codes, config.d_code, config.decay)
+        self.quantizer = Quantizer(config.n_codes, config.d_code, config.decay, config.least_use)
         self.decoder = SpectrumDecoder(config, encoder.config, spec)
 
     @torch.no_grad()
@@ -81,7 +82,14 @@ class LabramTokenizer(nn.Module):
         """
         return self.quantizer.nearest(self.vectors(encoded))
 
-    def forward(self, encoder: Labram, batch: WindowBatch, tokens: Tokens, encoded: Tensor) -> TokenizerOutput:
+    def forward(
+        self,
+        encoder: Labram,
+        batch: WindowBatch,
+        tokens: Tokens,
+        encoded: Tensor,
+        draws: WindowDraws | None = None,
+    ) -> TokenizerOutput:
         """Compute the loss; while training, remember which codes were taken, for ``follow``.
 
         Args:
@@ -89,24 +97,23 @@ class LabramTokenizer(nn.Module):
             batch: Windows.
             tokens: Of these windows.
             encoded: (B, N, D) vectors of the tokens.
+            draws: Choose where codes may be placed anew, see ``Quantizer.forward``.
 
         Raises:
             CheckpointError: There is no codebook yet.
         """
         mask = tokens.key_mask
-        quantized = self.quantizer(self.vectors(encoded), mask)
+        quantized = self.quantizer(self.vectors(encoded), mask, draws)
         predicted: Spectra = self.decoder(quantized.vectors, batch, tokens)
         target = spectra_of(encoder, batch, mask)
         losses = {
-            "amplitude_loss": _mean_square(predicted.amplitude.to(target.amplitude.dtype) - target.amplitude, mask),
-            "phase_loss": _mean_square(predicted.phase.to(target.phase.dtype) - target.phase, mask),
+            "amplitude_loss": mean_square(predicted.amplitude.to(target.amplitude.dtype) - target.amplitude, mask),
+            "phase_loss": mean_square(predicted.phase.to(target.phase.dtype) - target.phase, mask),
             "commitment_loss": quantized.commitment_loss,
         }
         loss = torch.stack([*losses.values()]).sum()
-        baseline = torch.stack([_mean_square(values, mask) for values in target]).sum()
-        logs = {name: value.detach() for name, value in {"loss": loss, **losses, "baseline_loss": baseline}.items()}
-        logs |= {"perplexity": self.quantizer.perplexity, "used_ratio": self.quantizer.used_ratio}
-        return TokenizerOutput(loss, logs, target, predicted)
+        logs = {name: value.detach() for name, value in {"loss": loss, **losses}.items()}
+        return TokenizerOutput(loss, logs, quantized.counts, target, predicted)
 
     def vectors(self, encoded: Tensor) -> Tensor:
         """(B, N, D) encoded tokens to (B, N, d), what is quantised."""
@@ -128,9 +135,21 @@ class LabramTokenizer(nn.Module):
         real = [vectors.flatten(0, 1) if mask is None else vectors[mask] for vectors, mask in found]
         self.quantizer.place_codes(torch.cat(real), generator)
 
-    def follow(self) -> None:
+    @torch.no_grad()
+    def begin_at(self, mean: Spectra) -> None:
+        """Have the decoder begin at a spectrum (S,), whatever the codes: that of the mean patch.
+
+        Otherwise all tokens share one large gradient at first, towards the mean spectrum. It reaches the encoder
+        through the codes, turns all vectors into one direction within ten steps, and one code is left.
+        """
+        for network, values in zip((self.decoder.amplitude, self.decoder.phase), mean, strict=True):
+            last = network[-1]
+            assert isinstance(last, nn.Linear), "a network ends in a linear map"
+            last.bias.copy_(values)
+
+    def follow(self, context: Context) -> None:
         """Move the codebook after an optimizer step."""
-        self.quantizer.follow()
+        self.quantizer.follow(context)
 
 
 @torch.no_grad()
@@ -193,7 +212,7 @@ def _standardised(values: Tensor, mask: Tensor | None) -> Tensor:
     return centred / variance.sqrt().clamp_min(_LEAST_SD)
 
 
-def _mean_square(values: Tensor, mask: Tensor | None) -> Tensor:
+def mean_square(values: Tensor, mask: Tensor | None) -> Tensor:
     """Mean square of (B, N, S) values over real tokens of each window, then over windows."""
     return mean_of_windows(values.square().mean(dim=-1), _weight(values, mask).squeeze(-1))
 

@@ -26,9 +26,12 @@ class LabramTokenizerConfig(StrictModel):
         d_code: Width of a code. 64 in the published training and weights, 32 as the published class's default.
         n_decoder_layers: Layers of the decoder, which has the shape of the encoder's.
         decay: Decay of the moving averages of codes and of their use, per step.
+        least_use: Share of even use below which a code is placed anew on a token of the step; 0 for never, as
+            published.
     """
 
     n_codes: Count = 8192
     d_code: Count = 64
     n_decoder_layers: Depth = 3
     decay: float = Field(default=0.99, gt=0, lt=1)
+    least_use: float = Field(default=0.1, ge=0, lt=0.5)

@@ -19,7 +19,7 @@ PRETRAIN = "eegfm.jobs.train.pretrain"
 LOGS = tuple(
     f"training.logs.{name}"
     for name in (
-        *("averages", "gradients", "history", "images", "loggers", "measures", "names", "pace", "pending"),
+        *("averages", "code_use", "gradients", "history", "images", "loggers", "measures", "names", "pace", "pending"),
         *("progress_lines", "reconstructions", "throughput", "training_log"),
     )
 )
@@ -37,7 +37,7 @@ NO_WEIGHTS = (
     *("metrics.groups", "metrics.moments", "metrics.spread"),
     *("progress", *LOGS, "inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
     *("jobs.train.held_out", "training.state", "jobs.train.resume", "jobs.train.runs", "overwrite"),
-    *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation"),
+    *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation", "nn.code_use"),
     # These start processes and carry over what the others need and give.
     *("ranks.ends", "ranks.logs", "ranks.place", "ranks.start", "printable"),
     *("jobs.train.devices", "jobs.train.exchange", "jobs.train.job", "jobs.train.launch", "jobs.train.result"),
