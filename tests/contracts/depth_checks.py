@@ -11,7 +11,10 @@ from contracts.encoder_cases import Subject, make_batch
 from eegfm.encoders.base import Encoder
 
 N_LINEARS: dict[str, Callable[[Encoder], int]] = {
-    "PatchTransformer": lambda e: 4 * e.config.n_layers,  # query-key-value, projection, two of the feed-forward part
+    # query-key-value, projection, two of the feed-forward part; places, in every second layer of those that take turns
+    "PatchTransformer": lambda e: (
+        4 * e.config.n_layers + -(-e.config.n_layers // (1 + (e.config.attention == "alternating")))
+    ),
     "Luna": lambda e: 4 + 2 + 3 * 4 + 4 * e.config.n_layers,  # queries: cross-attention, feed-forward, three layers
     "Femba": lambda e: 2 * 3 * e.config.n_layers,  # input, selection and output of two directions
     "Labram": lambda e: 4 * e.config.n_layers,

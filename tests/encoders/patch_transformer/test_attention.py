@@ -11,6 +11,7 @@ from eegfm.encoders.patch_transformer.attention import (
     Across,
     GridAttention,
     Layer,
+    PlaceQueries,
     RmsNorm,
     Surroundings,
     SwiGlu,
@@ -28,14 +29,20 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+PLACES = torch.randn(1, R, 1, D, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+
+
 def layer(across: Across, **choices: object) -> Layer:
     torch.manual_seed(0)
-    return Layer(PatchTransformerConfig(d_model=D, head_size=K, **choices), across).double().eval()
+    made = Layer(PatchTransformerConfig(d_model=D, head_size=K, **choices), across).double().eval()
+    if made.attention.places is not None:  # queries and keys of a fresh layer are alike
+        torch.nn.init.normal_(made.attention.places.query_key.weight, std=0.1)
+    return made
 
 
 def surroundings(mask: Tensor | None = None) -> Surroundings:
     angles = tuple(a.double() for a in rotary_angles(torch.arange(P), K))
-    return Surroundings.of(torch.arange(P), mask, K)._replace(angles=angles)
+    return Surroundings.of(torch.arange(P), mask, K, PLACES)._replace(angles=angles)
 
 
 def turned(x: Tensor, patch: int) -> Tensor:
@@ -47,7 +54,12 @@ def turned(x: Tensor, patch: int) -> Tensor:
 
 def attended_in_loops(module: GridAttention, x: Tensor, mask: Tensor) -> Tensor:
     """One token, one head at a time; heads of ``both`` are halved: rows first."""
-    qkv = module.query_key_value(x).view(B, R, P, H, 3, K)
+    qkv = module.query_key_value(x).view(B, R, P, H, 3, K).clone()
+    if module.places is not None:
+        place = PLACES - PLACES.mean(dim=-1, keepdim=True)
+        place = place / (place.square().mean(dim=-1, keepdim=True) + 1e-5).sqrt()
+        n_heads = H // 2 if module.across == "both" else H
+        qkv[:, :, :, :n_heads, :2] += (place @ module.places.query_key.weight.T).view(1, R, 1, n_heads, 2, K)
     out = torch.zeros(B, R, P, H, K, dtype=x.dtype)
     places = [(r, p) for r in range(R) for p in range(P)]
     for b in range(B):
@@ -77,6 +89,19 @@ def test_attention_equals_loops(across: Across, is_masked: bool) -> None:
     found = module(x, surroundings(mask if is_masked else None))
     # Angles are made in float32.
     torch.testing.assert_close(found, attended_in_loops(module, x, mask), atol=1e-7, rtol=1e-5)
+
+
+def test_fresh_heads_look_at_what_lies_near() -> None:
+    """Whatever the tokens hold: the last head at the nearest places, the first one nearly everywhere."""
+    torch.manual_seed(0)
+    places = PlaceQueries(64, n_heads=4, head_size=16)
+    where = torch.randn(1, 200, 1, 64, generator=generator(3))
+    where[0, 1] = where[0, 0] + 0.1 * torch.randn(64, generator=generator(4))
+    query, key, value = places(where)[0, :, 0].unbind(2)
+    assert not value.any()
+    seen = (torch.einsum("qhk,rhk->hqr", query, key) / 4).softmax(dim=-1)[:, 0]
+    assert seen[-1, :2].sum() > 0.5 > 0.05 > seen[0].max()
+    assert seen[:, :2].sum(dim=1).diff().min() > 0, "every head looks nearer than the one before it"
 
 
 @pytest.mark.parametrize("across", ["rows", "patches", "both"])
@@ -164,7 +189,7 @@ def test_nothing_is_dropped_outside_of_training(choice: str) -> None:
     config = PatchTransformerConfig(d_model=D, head_size=K, **{choice: 0.5})
     module = Layer(config, "rows", config.drop_path_ratio).eval()
     x = torch.randn(8, R, P, D, generator=generator())
-    around = Surroundings.of(torch.arange(P), None, K)
+    around = Surroundings.of(torch.arange(P), None, K, PLACES.float())
     assert torch.equal(module(x, around), module(x, around))
     module.train()
     assert not torch.equal(module(x, around), module(x, around))

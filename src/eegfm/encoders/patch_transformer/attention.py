@@ -6,11 +6,12 @@ reads them where they are: no transposed copy is made.
 Shapes: B windows, R rows, P patches, D width, H heads, K head size.
 """
 
+import math
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, linear, rms_norm, scaled_dot_product_attention, silu
+from torch.nn.functional import dropout, linear, pad, rms_norm, scaled_dot_product_attention, silu
 
 from eegfm.encoders.patch_transformer.config import PatchTransformerConfig
 from eegfm.nn.stochastic_depth import drop_windows
@@ -19,6 +20,8 @@ Across = Literal["rows", "patches", "both"]
 """Tokens that see each other: those of one patch, those of one row, or half the heads for each."""
 
 _ROTARY_BASE = 10_000.0
+_SHARPEST = 9.0
+"""What the last head of a fresh layer adds, for its place, to the logit of a token for itself; other heads add less."""
 _EPS = 1e-5
 
 
@@ -30,25 +33,29 @@ class Surroundings(NamedTuple):
         rows_mask: (B, P, R) bool, False for tokens that no other of their patch may see; None where all may, which
             leaves attention its fastest kernels.
         patches_mask: (B, R, P), likewise for others of their row.
+        places: (B, R, P, D) where each token lies, or 1 in place of B and of P where windows and patches share it; None
+            for layers that do not look at places.
     """
 
     angles: tuple[Tensor, Tensor]
     rows_mask: Tensor | None = None
     patches_mask: Tensor | None = None
+    places: Tensor | None = None
 
     @classmethod
-    def of(cls, time: Tensor, mask: Tensor | None, head_size: int) -> "Surroundings":
+    def of(cls, time: Tensor, mask: Tensor | None, head_size: int, places: Tensor | None = None) -> "Surroundings":
         """Prepare what all layers share.
 
         Args:
             time: Patch numbers (P,), or (B, 1, P) where windows differ.
             mask: (B, R, P) tokens that others may see; None where all may.
             head_size: K.
+            places: See the class.
         """
         angles = rotary_angles(time, head_size)
         if mask is None:
-            return cls(angles)
-        return cls(angles, _seen_by_others(mask.transpose(1, 2)), _seen_by_others(mask))
+            return cls(angles, places=places)
+        return cls(angles, _seen_by_others(mask.transpose(1, 2)), _seen_by_others(mask), places)
 
 
 class Layer(nn.Module):
@@ -66,7 +73,8 @@ class Layer(nn.Module):
         D = config.d_model
         self.dropout_ratio, self.drop_path_ratio = config.dropout_ratio, drop_path_ratio
         self.attention_norm = new_norm(config.norm, D)
-        self.attention = GridAttention(D, config.head_size, across)
+        looks_at_places = across != "patches" or config.attention == "full"
+        self.attention = GridAttention(D, config.head_size, across, looks_at_places=looks_at_places)
         self.feed_forward_norm = new_norm(config.norm, D)
         self.feed_forward = new_feed_forward(config.feed_forward, D, config.mlp_ratio)
 
@@ -91,23 +99,27 @@ class GridAttention(nn.Module):
         d_model: Width D.
         head_size: K.
         across: Tokens that see each other.
+        looks_at_places: Whether queries and keys know the places of tokens, besides what is left of them in the tokens.
     """
 
-    def __init__(self, d_model: int, head_size: int, across: Across) -> None:
+    def __init__(self, d_model: int, head_size: int, across: Across, *, looks_at_places: bool = False) -> None:
         super().__init__()
         self.head_size, self.across = head_size, across
         self.query_key_value = nn.Linear(d_model, 3 * d_model)  # H times query, key, value of K each
         self.projection = nn.Linear(d_model, d_model)
+        n_heads = d_model // head_size // (2 if across == "both" else 1)
+        self.places = PlaceQueries(d_model, n_heads, head_size) if looks_at_places else None
 
     def forward(self, x: Tensor, surroundings: Surroundings) -> Tensor:
         """Attend among (B, R, P, D) tokens."""
         if self.across == "both":
             for_rows, for_patches = map(self._by_head, self._halves(x))
+            for_rows = self._with_places(for_rows, surroundings)
             among_rows, among_patches = across_rows(for_rows, surroundings), across_patches(for_patches, surroundings)
             attended = torch.cat((among_rows, among_patches), dim=-1)
         else:
             attend = across_rows if self.across == "rows" else across_patches
-            attended = attend(self._by_head(self.query_key_value(x)), surroundings)
+            attended = attend(self._with_places(self._by_head(self.query_key_value(x)), surroundings), surroundings)
         projected: Tensor = self.projection(attended)
         return projected
 
@@ -123,6 +135,46 @@ class GridAttention(nn.Module):
 
     def _by_head(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], -1, 3, self.head_size)
+
+    def _with_places(self, qkv: Tensor, surroundings: Surroundings) -> Tensor:
+        """Add to queries and keys (B, R, P, H, 3, K) what they are by their places."""
+        if self.places is None:
+            return qkv
+        assert surroundings.places is not None, "these layers look at places"
+        added: Tensor = self.places(surroundings.places)
+        return qkv + added
+
+
+class PlaceQueries(nn.Module):
+    """What places add to queries and keys, so that tokens find others by where they lie.
+
+    In a token, content and place are one sum, and content is much the larger part: a fresh layer learns to look at
+    neighbours in thousands of steps. Here places have maps of their own (untied positional encoding: Ke et al. 2021,
+    arXiv 2006.15595). These begin alike for query and key, so a token begins with looking at what lies near it: in the
+    last head at the nearest, in the first one nearly everywhere.
+
+    Args:
+        d_model: Width D of a place.
+        n_heads: Heads H.
+        head_size: K.
+    """
+
+    def __init__(self, d_model: int, n_heads: int, head_size: int) -> None:
+        super().__init__()
+        self.head_size = head_size
+        self.norm = nn.LayerNorm(d_model, eps=_EPS, elementwise_affine=False)
+        self.query_key = nn.Linear(d_model, n_heads * 2 * head_size, bias=False)
+        # A normalized place has length sqrt(D). So query times key over sqrt(K) is this for a token and itself.
+        own = _SHARPEST * torch.linspace(1, 0.1, n_heads).flip(0).square()
+        scale = (own / (d_model * math.sqrt(head_size))).sqrt()
+        tied = torch.randn(n_heads, 1, head_size, d_model) * scale[:, None, None, None]
+        with torch.no_grad():
+            self.query_key.weight.copy_(tied.expand(-1, 2, -1, -1).reshape(-1, d_model))
+
+    def forward(self, places: Tensor) -> Tensor:
+        """(…, D) places to what they add to queries, keys and values, (…, H, 3, K): nothing to values."""
+        query_key: Tensor = self.query_key(self.norm(places))
+        return pad(query_key.view(*places.shape[:-1], -1, 2, self.head_size), (0, 0, 0, 1))
 
 
 def across_rows(qkv: Tensor, surroundings: Surroundings) -> Tensor:

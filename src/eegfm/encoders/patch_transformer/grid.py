@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from eegfm.encoders.tokens import Tokens, Visible, take
 
@@ -18,11 +19,13 @@ class Grid(NamedTuple):
         x: (B, R', P', D).
         time: Patch numbers (P',), or (B, 1, P') where windows differ.
         mask: (B, R', P') tokens that others may see; None where all may.
+        places: (B or 1, R', P' or 1, D) where tokens lie; zero for registers, which lie nowhere.
     """
 
     x: Tensor
     time: Tensor
     mask: Tensor | None
+    places: Tensor
 
 
 def lay_out_rows(tokens: Tokens, visible: Visible | None, registers: Tensor | None) -> Grid:
@@ -40,22 +43,25 @@ def lay_out_rows(tokens: Tokens, visible: Visible | None, registers: Tensor | No
     time = torch.arange(P, device=tokens.content.device)
     mask = tokens.key_mask
     if visible is not None and visible.patches is not None:
-        x, mask = _gathered(tokens, visible.index)
+        x, mask, position = _gathered(tokens, visible.index)
         P = visible.patches.shape[1]
         time = visible.patches.unsqueeze(1)
     else:
-        x = tokens.everywhere() + tokens.position
+        position = tokens.position
+        x = tokens.everywhere() + position
         if visible is not None:
             is_visible = visible.mask(x.shape[1])
             mask = is_visible if mask is None else mask & is_visible
     x = x.view(B, -1, P, x.shape[-1])
     mask = None if mask is None else mask.view(B, -1, P)
+    places = position.view(len(position), -1, P, x.shape[-1])[:, :, :1]  # the patches of a row lie at one place
     if registers is not None:
         n = len(registers)
         x = torch.cat((x, registers[:, None].expand(B, n, P, -1)), dim=1)
         if mask is not None:
             mask = torch.cat((mask, mask.any(dim=1, keepdim=True).expand(B, n, P)), dim=1)
-    return Grid(x, time, mask)
+        places = pad(places, (0, 0, 0, 0, 0, n))
+    return Grid(x, time, mask, places)
 
 
 def lay_out_sequence(tokens: Tokens, visible: Visible | None, registers: Tensor | None) -> Grid:
@@ -63,9 +69,10 @@ def lay_out_sequence(tokens: Tokens, visible: Visible | None, registers: Tensor 
     B, P = len(tokens.content), tokens.n_patches
     patches = torch.arange(P, device=tokens.content.device)
     if visible is None:
-        x, mask, time = tokens.content + tokens.position, tokens.key_mask, patches.repeat(tokens.n_rows)
+        position = tokens.position
+        x, mask, time = tokens.content + position, tokens.key_mask, patches.repeat(tokens.n_rows)
     else:
-        x, mask = _gathered(tokens, visible.index)
+        x, mask, position = _gathered(tokens, visible.index)
         time = visible.index.unsqueeze(1) % P
     if registers is not None:
         n = len(registers)
@@ -73,7 +80,8 @@ def lay_out_sequence(tokens: Tokens, visible: Visible | None, registers: Tensor 
         time = torch.cat((time, patches.repeat(n).expand(*time.shape[:-1], n * P)), dim=-1)
         if mask is not None:
             mask = torch.cat((mask, mask.new_ones(B, n * P)), dim=1)
-    return Grid(x.unsqueeze(1), time, None if mask is None else mask.unsqueeze(1))
+        position = pad(position, (0, 0, 0, n * P))
+    return Grid(x.unsqueeze(1), time, None if mask is None else mask.unsqueeze(1), position.unsqueeze(1))
 
 
 def take_rows(x: Tensor, visible: Visible | None, n_registers: int) -> tuple[Tensor, Tensor]:
@@ -91,7 +99,8 @@ def take_sequence(x: Tensor, n_registers: int, n_patches: int) -> tuple[Tensor, 
     return x[:, 0, :n_tokens], x[:, 0, n_tokens:].reshape(len(x), n_registers, n_patches, x.shape[-1])
 
 
-def _gathered(tokens: Tokens, index: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Visible tokens (B, Nv, D), and which of them others may see."""
-    x = tokens.content_of(index) + take(tokens.position, index)
-    return x, None if tokens.key_mask is None else tokens.key_mask.take_along_dim(index, dim=1)
+def _gathered(tokens: Tokens, index: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Visible tokens (B, Nv, D), which of them others may see, and where they lie."""
+    position = take(tokens.position, index)
+    mask = None if tokens.key_mask is None else tokens.key_mask.take_along_dim(index, dim=1)
+    return tokens.content_of(index) + position, mask, position

@@ -31,6 +31,8 @@ class PatchTransformer(Encoder):
     Permuting channels together with their positions permutes the output tokens and changes nothing else. A bipolar
     derivation is placed as it is measured: by the embedding of its first electrode minus that of its second.
 
+    Layers that look across channels know places besides (``PlaceQueries``), and begin by looking at neighbours.
+
     Alternating attention follows CEReBrO (arXiv 2501.10885), criss-cross attention CBraMod (arXiv 2412.07236),
     registers Darcet et al. (arXiv 2309.16588). A visible subset of tokens costs what it holds where it is some channels
     times some patches, and with full attention always; with the other two, any other subset costs as much as all.
@@ -113,8 +115,8 @@ class PatchTransformer(Encoder):
         is_full = self.config.attention == "full"
         registers = None if self.registers is None else self.registers.weight
         lay_out = lay_out_sequence if is_full else lay_out_rows
-        x, time, mask = lay_out(tokens, visible, registers)
-        surroundings = Surroundings.of(time, mask, self.config.head_size)
+        x, time, mask, places = lay_out(tokens, visible, registers)
+        surroundings = Surroundings.of(time, mask, self.config.head_size, places)
         for layer in self.layers:
             x = layer(x, surroundings)
         x = self.final_norm(x)
