@@ -35,7 +35,8 @@ def options(objective: str, encoder: str) -> dict[str, Any]:
     if encoder == "labram":
         return {"phase": "tokenizer", "given": f"{given},tokenizer.n_steps=6,tokenizer.checkpoint.every_steps=2"}
     what = "pretrain.objective.target=codes" if objective == CODES else f"pretrain.objective.name={objective}"
-    size = "pretrain.batch_size=20,pretrain.checkpoint.every_steps=2"
+    size = "pretrain.batch_size=20,pretrain.checkpoint.every_steps=2,pretrain.n_validation_windows=20,"
+    size += "pretrain.validation_interval_steps=6,probe.n_untrained=1"
     return {"phase": "pretrain", "given": f"{given},{size},{what},pretrain.encoder.name={encoder}"}
 
 

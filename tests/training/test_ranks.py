@@ -29,12 +29,14 @@ from eegfm.ranks.place import Place
 from eegfm.training.config import PretrainParams
 from eegfm.training.logs import reconstructions
 from eegfm.training.ranks import gathered, share_gradients, share_running_statistics
+from person_tables import with_movies
 from two_corpora import read_two_corpora
 
 # Images are no part of what is compared, and would take a third of the time.
 reconstructions.reconstruction_image = lambda item: np.zeros((1, 1, 3), dtype=np.uint8)
 folder, port = Path(sys.argv[1]), int(sys.argv[2])
 mixture, splits, stores = read_two_corpora(folder)
+mixture = with_movies(mixture)
 
 def train(case, params, rank, n_ranks):
     params = PretrainParams.model_validate({**params, "devices": n_ranks})
@@ -103,10 +105,17 @@ CASES = {
         "weight_average": {"decay": 0.9, "start_ratio": 0.3},
         "freeze": [{"parts": ["encoder"], "until_epoch": 2}],
     },
+    "contrastive": {
+        **SMALL,
+        "objective": {"name": "contrastive", "projection": {"hidden": 16, "out": 8, "norm": "batch"}},
+        "pairs": [{"name": "movie_moment"}, {"name": "views"}],
+    },
+    "isc": {**SMALL, "objective": {"name": "isc", "projection": {"hidden": 16, "out": 8, "norm": "batch"}}},
     "jepa": {**SMALL, "objective": {"name": "jepa", "teacher_decay": 0.9, "regularization": {"name": "vicreg"}}},
 }
 if os.environ.get("EEGFM_OBJECTIVES") == "full":
     CASES |= {name: {**SMALL, "objective": {"name": name}} for name in ("ts2vec", "smart")}
+    CASES["auxiliary"] = {**SMALL, "objective": {"name": "auxiliary", "auxiliary": {"heads": HEADS}}}
     CASES["tokenizer"] = {
         **SMALL, "objective": {"name": "tokenizer", "n_codes": 8, "d_code": 4, "n_decoder_layers": 1},
         "encoder": {"name": "labram", "n_maps": 4, "n_heads": 4, "n_layers": 1, "patch_samples": 100, "layer_scale": 0},

@@ -131,7 +131,7 @@ def test_a_learned_temperature_begins_as_given_has_the_slope_of_the_loss_and_is_
     with torch.no_grad():
         objective.log_sharpness.fill_(9.0)
     objective.after_step(Context())
-    assert float(objective.temperature) == pytest.approx(0.01, rel=1e-5)
+    assert torch.as_tensor(objective.temperature).item() == pytest.approx(0.01, rel=1e-5)
     assert "log_sharpness" not in dict(contrastive().named_parameters())
 
 
