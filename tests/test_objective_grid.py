@@ -6,15 +6,17 @@ from itertools import product
 from typing import Any, get_args
 
 import pytest
+from pydantic import ValidationError
 
+from eegfm.config import first_problem
 from eegfm.objectives.config import AnyObjectiveConfig
+from eegfm.training.config import PretrainParams
 from kedro_project import Command, kedro
 from warm_process import WarmProcess
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="kills of POSIX"),
-    pytest.mark.skipif(os.environ.get("EEGFM_OBJECTIVES") != "full", reason="EEGFM_OBJECTIVES=full"),
-]
+is_asked_for = pytest.mark.skipif(
+    os.environ.get("EEGFM_OBJECTIVES") != "full" or not hasattr(os, "fork"), reason="EEGFM_OBJECTIVES=full, on POSIX"
+)
 OBJECTIVES = [member.model_fields["name"].default for member in get_args(get_args(AnyObjectiveConfig)[0])]
 ENCODERS = ("patch_transformer", "luna", "conv")
 CODES = "codes"
@@ -65,6 +67,7 @@ def found(warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return {line.pop("case"): line for line in map(json.loads, lines)}
 
 
+@is_asked_for
 @pytest.mark.parametrize(("objective", "encoder"), CASES)
 def test_it_trains_goes_on_after_a_kill_and_is_probed_or_is_refused(
     found: dict[str, dict[str, Any]], objective: str, encoder: str
@@ -86,3 +89,16 @@ def test_it_trains_goes_on_after_a_kill_and_is_probed_or_is_refused(
     assert case["are_metrics_equal"]
     if encoder != "labram":
         assert case["probes"] == ["hbn.age", "hbn.eyes", "hbn.response_time"]
+
+
+@pytest.mark.parametrize(("objective", "encoder"), product(OBJECTIVES, ENCODERS))
+def test_what_cannot_be_trained_is_refused_with_what_can(objective: str, encoder: str) -> None:
+    asked = {"objective": {"name": objective}, "encoder": {"name": encoder}, "n_steps": 6}
+    if (objective, encoder) not in REFUSED:
+        assert PretrainParams.model_validate(asked).encoder.name == encoder
+        return
+    with pytest.raises(
+        ValueError, match=rf"objective {objective} .*encoder \S*.*{encoder}.*; .*(choose|or) "
+    ) as caught:
+        PretrainParams.model_validate(asked)
+    assert "\n" not in first_problem(caught.value)
