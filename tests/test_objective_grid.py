@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any, get_args
 
 import pytest
+from pydantic import ValidationError
 
 from eegfm.config import first_problem
 from eegfm.objectives.config import AnyObjectiveConfig
