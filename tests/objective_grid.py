@@ -93,7 +93,7 @@ def found(data: Path, folder: Path, phase: str, given: str, killed_at: int, link
     code, said = ended["whole"]
     lines = [line for line in said.splitlines() if line.startswith("eegfm: error: ")]
     if code and lines and "Traceback" not in said:
-        return {"refused": lines, "before_any_step": "Running node" not in said}
+        return {"refused": lines, "before_data": "Windows per step" not in said}
     ended["killed"] = _train(folder, "killed", phase, given, killed_at=killed_at)
     states = sorted(path.name for path in (folder / "killed").glob(f"06_models/{phase}/runs/*/checkpoints/step_*.ckpt"))
     ended["resumed"] = _train(folder, "killed", phase, given, name="resumed")

@@ -76,7 +76,7 @@ def test_it_trains_goes_on_after_a_kill_and_is_probed_or_is_refused(
     case = found[f"{objective}-{encoder}"]
     if "refused" in case:
         [line] = case["refused"]
-        assert case["before_any_step"], line
+        assert case["before_data"], line
         assert ({"tokenizer", "encoder"} if objective == CODES else {objective, encoder}) <= {*re.findall(r"\w+", line)}
         assert "; " in line, "it says what to do"
         assert (objective, encoder) in REFUSED
