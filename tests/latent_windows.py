@@ -1,11 +1,13 @@
-"""A small backbone, and windows in microvolts, for tests of the objectives on vectors."""
+"""A small backbone, and windows in microvolts, one by one and in pairs, for tests of the objectives on vectors."""
 
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from backbones import WindowBackbone
-from eegfm.batch import SignalSpec, WindowBatch
+from eegfm.batch import Pairs, SignalSpec, WindowBatch
+from eegfm.encoders.base import Encoded, Features
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.encoders.traits import EncoderConfig
@@ -42,3 +44,23 @@ def windows(n_windows: int = 4, seed: int = 0) -> WindowBatch:
         "corpus": "c",
         "montage": "m",
     }
+
+
+def paired(n_pairs: int = 4, seed: int = 0, **likeness: Any) -> WindowBatch:
+    """Pairs of windows that share nothing: windows i and i + n_pairs are one; ``likeness`` is that of ``Pairs``."""
+    batch = windows(2 * n_pairs, seed)
+    pair = torch.arange(n_pairs).repeat(2)
+    alike = {"group": pair, "place": torch.zeros_like(pair), "reach": 0, "pairing": "views", **likeness}
+    n_samples = batch["signal"].shape[2]
+    stored = {"samples": batch["signal"].transpose(1, 2), "first_row": n_samples * torch.arange(2 * n_pairs)}
+    return {**batch, **stored, "pairs": Pairs(**alike)}
+
+
+def given_features(objective: Any, values: Tensor) -> None:
+    """Let an encoder of an objective give these features, (B, D), whatever the windows are."""
+
+    def encode(*_: object, **__: object) -> Encoded:
+        vectors = values.unsqueeze(1)
+        return Encoded(vectors, Features(vectors, torch.ones(vectors.shape[:2], dtype=torch.bool)))
+
+    objective.encoder.encode_with_features = encode

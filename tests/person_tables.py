@@ -62,3 +62,11 @@ def split_table(split_of: Mapping[str, str], runs: Sequence[str] = ("r",), **col
 def short_hash(recording: str) -> str:
     """The short hash of a recording in ``split_table``."""
     return channels(recording)[0][:16]
+
+
+def with_movies(mixture: pd.DataFrame) -> pd.DataFrame:
+    """A mixture of recordings of 2000 samples, all of which are one movie as well: a cut that pairs are made of."""
+    own = mixture.assign(cut="pretrain", mix_cut="pretrain", segment=0, moment=-1, label=None)
+    movie = own.drop_duplicates("recording_id").assign(cut="movies", start=0, moment=0, label="A")
+    movie["n_windows"] = 2000 // movie["n_samples"]
+    return pd.concat([own, movie], ignore_index=True)

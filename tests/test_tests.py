@@ -39,6 +39,7 @@ SCENARIOS = {
     "test_generations.py": "all pipelines, twice in one folder",
     "test_imports.py": "rules of the house",
     "test_notebook.py": "the notebook",
+    "test_objective_grid.py": "every objective with three encoders, by commands",
     "test_phases.py": "two phases, from raw files to the report",
     "test_readme.py": "the README",
     "test_tests.py": "rules of the house",

@@ -59,6 +59,9 @@ CONFIGS: list[ObjectiveConfig] = [
     ContrastiveConfig(complementary_ratio=0.5, temperature=0.2, learned_temperature=True, **BRIEF),
     ContrastiveConfig(positives="label", projection={"hidden": 32, "out": 16, "norm": "batch"}),
 ]
+LEARNED = [config for k, config in enumerate(CONFIGS) if config.name not in {c.name for c in CONFIGS[:k]}]
+LEARNED += [config for config in CONFIGS if getattr(config, "positives", "") == "label" or config.needs_tokenizer]
+"""Those that learn windows by heart by default: each objective once, and what has a loss of its own."""
 OF_PATCHES = [c for c in CONFIGS if isinstance(c, PatchObjectiveConfig) and c.auxiliary is None]
 
 

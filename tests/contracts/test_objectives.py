@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from contracts.objective_cases import CONFIGS, MakeBatch, asked, build, context, draws, said, tones
+from contracts.encoder_cases import IS_FULL
+from contracts.objective_cases import CONFIGS, LEARNED, MakeBatch, asked, build, context, draws, said, tones
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.base import Encoder
 from eegfm.objectives.base import Objective
@@ -69,7 +70,7 @@ def fitted(objective: Objective, batch: WindowBatch) -> float:
     """Loss after some steps on one batch."""
     objective.setup([batch], context())
     optimizer = torch.optim.AdamW(objective.parameters(), lr=3e-3)
-    for step in range(80):
+    for step in range(60):
         loss = objective(batch, context(step))[0]
         optimizer.zero_grad()
         loss.backward()
@@ -78,6 +79,7 @@ def fitted(objective: Objective, batch: WindowBatch) -> float:
     return float(loss.detach())
 
 
+@pytest.mark.parametrize("objective", CONFIGS if IS_FULL else LEARNED, ids=said, indirect=True)
 def test_overfits_eight_windows_which_no_constant_does(
     objective: Objective, spec: SignalSpec, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,8 +55,12 @@ OBJECTIVES = {
     "smart": SmartConfig(allow_leaks=True),
     "ts2vec": Ts2VecConfig(),
 }
-IS_COVERED = {"jepa", "jepa-sigreg", "smart", "ts2vec"}
-"""Tokenize and encode as the others do; by default asked of two encoders and one adapter."""
+COVERED: dict[str, set[str]] = {
+    "mae-free": {"patch_transformer"},
+    "jepa": {"patch_transformer", "luna"},
+    **{name: {"patch_transformer"} for name in ("jepa-sigreg", "smart", "ts2vec")},
+}
+"""Encoders that are by default asked with objectives that tokenize and encode as the others do; one adapter."""
 ADAPTERS = {
     "none": NoAdapterConfig(),
     "interpolate": InterpolateConfig(montage="1020_19"),
@@ -207,7 +211,7 @@ def test_no_encoder_waits(case: Case, asked: str) -> None:
         braindecode_models()
     if traits.output == "window" or (objective.needs_visible and not traits.supports_visible):
         pytest.skip("no objective of this kind trains it")
-    if asked in IS_COVERED and not IS_FULL and case.member not in {"patch_transformer", "luna"}:
+    if not IS_FULL and case.member not in COVERED.get(asked, MEMBERS):
         pytest.skip("EEGFM_CONTRACTS=full")
     built = objective_of(case, objective, NoAdapterConfig())
     for bad in (False, True):
@@ -243,7 +247,7 @@ def test_no_target_waits(case: Case, objective: dict[str, Any]) -> None:
 @pytest.mark.parametrize("asked", OBJECTIVES)
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_no_adapter_waits(adapter: str, asked: str, bad_channels: str) -> None:
-    if asked in IS_COVERED and not IS_FULL and (adapter, bad_channels) != ("perceiver", "mask"):
+    if asked in COVERED and not IS_FULL and (adapter, bad_channels) != ("perceiver", "mask"):
         pytest.skip("EEGFM_CONTRACTS=full")
     case = Case("small", "patch_transformer", {"d_model": 16, "head_size": 8, "n_layers": 2})
     built = objective_of(case, OBJECTIVES[asked], ADAPTERS[adapter], bad_channels)

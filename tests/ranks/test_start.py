@@ -83,11 +83,10 @@ def test_the_first_rank_speaks_as_usual_and_others_warn(
     ("acts", "error", "message"),
     [
         (("lose", "refuse"), StoreError, "^rank 1 found damage$"),
-        pytest.param(
+        (
             ("lose", "die"),
             TrainingError,
             r"^rank 1 of 2 \(process \d+ on \S+\) was killed by signal 9 \(Linux .*ended",
-            marks=pytest.mark.skipif(not os.environ.get("EEGFM_RANK_ENDS"), reason="a rank of a training is killed"),
         ),
     ],
 )

@@ -101,6 +101,7 @@ def test_the_result_is_that_of_one_process(folder: Path, caplog: pytest.LogCaptu
             assert isinstance(value, np.ndarray) or found == value
 
 
+@pytest.mark.skipif(not os.environ.get("EEGFM_RANK_ENDS"), reason="tests/ranks kills a rank without torch")
 def test_a_rank_that_is_killed_in_a_step_ends_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[int] = []
 

@@ -208,12 +208,11 @@ def test_the_seed_decides_everything(result: PretrainResult, fit: Fit) -> None:
     for name, value in result.checkpoint.tensors.items():
         np.testing.assert_array_equal(again.checkpoint.tensors[name], value, err_msg=name)
     assert again.run_directory == result.run_directory
-    other = fit(seed=1)
+    other = fit(seed=1, n_steps=3)
     assert not np.array_equal(
         other.checkpoint.tensors["encoder.patch_embedding.weight"],
         result.checkpoint.tensors["encoder.patch_embedding.weight"],
     )
-    assert other.run_directory != result.run_directory
 
 
 def test_dropout_and_jitter_follow_from_the_seed_too(fit: Fit) -> None:
@@ -241,7 +240,7 @@ def test_dropout_and_jitter_follow_from_the_seed_too(fit: Fit) -> None:
 def test_every_optimizer_trains_and_the_seed_decides(fit: Fit, name: str) -> None:
     """AdamW is that of the other tests."""
     chosen = PretrainParams.model_validate({"n_steps": 1, "optimizer": {"name": name, "layer_decay": 0.5}}).optimizer
-    first, again = (fit(n_steps=4, n_validation_windows=1, optimizer=chosen) for _ in range(2))
+    first, again = (fit(n_steps=2, n_validation_windows=1, optimizer=chosen) for _ in range(2))
     assert first.metrics["train_loss"] == again.metrics["train_loss"]
     for tensor, value in first.checkpoint.tensors.items():
         np.testing.assert_array_equal(again.checkpoint.tensors[tensor], value, err_msg=tensor)

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,22 @@ import torch
 from lightning import Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from contracts.objective_cases import members
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.errors import CheckpointError, ConfigError, TrainingError
 from eegfm.files import exclusive
 from eegfm.jobs.train import PretrainResult, fit_pretraining
 from eegfm.jobs.train.runs import LOCK, busy
-from eegfm.objectives.config import AuxiliaryObjectiveConfig
+from eegfm.objectives.config import AnyObjectiveConfig
 from eegfm.training import module
 from eegfm.training.blocks import CheckpointParams, FreezeRule
+from eegfm.training.config import PretrainParams
 from eegfm.training.logs.throughput import ThroughputMonitor
 from eegfm.training.module import PretrainModule
 from eegfm.training.state.best import BestValidation
 from eegfm.training.state.file import read_state, write_state
 from noise_corpora import PARAMS, noise_mixture, noise_splits, noise_stores
+from person_tables import with_movies
 
 STORES = noise_stores()
 MIXTURE = noise_mixture(STORES)
@@ -151,16 +155,52 @@ def test_an_interrupted_training_goes_on_exactly(
     assert all(len({step for step, _ in values}) == len(values) for values in logs.values())
 
 
-def test_auxiliary_heads_go_on_exactly(train: Trainings, tmp_path: Path) -> None:
+NARROW = {
+    "patch_transformer": {"d_model": 16, "head_size": 8, "n_layers": 1},
+    "luna": {"d_token": 16, "n_queries": 2, "n_layers": 1},
+    "conv": {"d_model": 16, "n_layers": 1},
+    "labram": {"n_maps": 4, "n_heads": 4, "n_layers": 1, "patch_samples": 100, "layer_scale": 0.0},
+}
+BRIEF = {"projection": {"hidden": 16, "out": 8}}
+COVERING: dict[str, tuple[str, dict[str, Any]]] = {
+    "masked": ("conv", {}),
+    "mae": ("patch_transformer", {}),
+    "contrastive": ("conv", {"projection": {"hidden": 16, "out": 8, "norm": "batch"}}),
+    "isc": ("luna", BRIEF),
+    "jepa": ("conv", {}),
+    "ts2vec": ("patch_transformer", {}),
+    "smart": ("patch_transformer", {}),
+    "tokenizer": ("labram", {"n_codes": 8, "d_code": 4, "n_decoder_layers": 1}),
+    "auxiliary": ("conv", {"auxiliary": {"heads": ["age", "sex"], "weighting": "uncertainty"}}),
+}
+"""Every objective once, and every kind of encoder; ``tests/test_objective_grid.py`` has all pairs by commands."""
+PAIRS = [(name, encoder) for name, (encoder, _) in COVERING.items()]
+if os.environ.get("EEGFM_OBJECTIVES") == "full":
+    every = product(COVERING.keys() - {"mae", "tokenizer"}, NARROW.keys() - {"labram"})
+    PAIRS += sorted({*every} - {*PAIRS})
+
+
+@pytest.mark.parametrize(("name", "encoder"), PAIRS)
+def test_every_objective_goes_on_exactly(train: Trainings, tmp_path: Path, name: str, encoder: str) -> None:
+    _, options = COVERING[name]
     number = MIXTURE["person"].str[-1].astype(float)
     labelled = MIXTURE.assign(label_age=number.where(number != 2), label_sex=np.where(number > 2, "M", "F"))
-    heads = AuxiliaryObjectiveConfig(auxiliary={"heads": ["age", "sex"], "weighting": "uncertainty"})
-    changes: dict[str, Any] = {"mixture": labelled, "objective": heads, "n_steps": 6}
-    train.interrupted(5, **changes)
+    given = {"encoder": {"name": encoder, **NARROW[encoder]}, "objective": {"name": name, **options}}
+    chosen = PretrainParams.model_validate({**given, "n_steps": 4, "batch_size": 20})
+    changes = {key: getattr(chosen, key) for key in ("encoder", "objective", "n_steps", "batch_size")}
+    changes |= {"mixture": with_movies(labelled), "checkpoint": CheckpointParams(every_steps=2)}
+    train.interrupted(3, **changes)
     done = train(**changes)
-    assert train.steps == [3, 4, 5]
-    params = SMALL.model_copy(update={"objective": heads, "n_steps": 6})
-    assert outcome(done) == outcome(fit_pretraining(labelled, STORES, params, tmp_path / "whole", splits=SPLITS))
+    assert train.steps == [2, 3]
+    params = SMALL.model_copy(update={key: value for key, value in changes.items() if key != "mixture"})
+    whole = fit_pretraining(changes["mixture"], STORES, params, tmp_path / "whole", splits=SPLITS)
+    assert outcome(done) == outcome(whole)
+    assert done.checkpoint.header == whole.checkpoint.header
+
+
+def test_the_covering_set_names_every_objective() -> None:
+    assert list(COVERING) == [member.model_fields["name"].default for member in members(AnyObjectiveConfig)]
+    assert {encoder for encoder, _ in COVERING.values()} == set(NARROW)
 
 
 def test_a_finished_training_is_not_trained_again(
@@ -202,14 +242,14 @@ def test_more_steps_go_on(train: Trainings, caplog: pytest.LogCaptureFixture) ->
     assert rates[6] < rates[8] / 5, "the short run had come to its end"
     assert short.checkpoint.header.continues == ()
     assert done.checkpoint.header.continues == (short.run_directory.name,)
-    longer = train(n_steps=20)
+    longer = train(n_steps=14)
     assert train.steps[0] == 12
     assert longer.checkpoint.header.continues == (short.run_directory.name, done.run_directory.name)
-    assert train(n_steps=20).checkpoint.header == longer.checkpoint.header
+    assert train(n_steps=14).checkpoint.header == longer.checkpoint.header
     fewer = train(n_steps=3)
     assert train.steps == [0, 1, 2]
     assert fewer.run_directory.name != done.run_directory.name
-    train(n_steps=30, seed=1)
+    train(n_steps=15, seed=1)
     assert train.steps[0] == 0, "another configuration does not go on"
 
 

@@ -11,7 +11,7 @@ from warm_process import WarmProcess
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills of POSIX")
 IS_FULL = os.environ.get("EEGFM_TRAIN_KILLS") == "full"
-CASES = [(20, 5, 1), (20, 5, 4)] if IS_FULL else [(2, 1, 1), (2, 1, 4)]
+CASES = [(20, 5, 1), (20, 5, 4)] if IS_FULL else [(2, 1, 4)]
 """Kills in all, those inside a save at least, and parts of a step."""
 PROGRAM = "import runpy, sys; sys.path.insert(0, 'tests'); runpy.run_module('killed_trainings', run_name='__main__')"
 
