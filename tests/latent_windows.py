@@ -14,6 +14,7 @@ from eegfm.encoders.traits import EncoderConfig
 from eegfm.nn.weights import build_seeded
 from eegfm.objectives.base import Objective
 from eegfm.objectives.config import ObjectiveConfig
+from eegfm.objectives.heads.heads import NO_LABELS, Labels
 from eegfm.recording import Montage
 
 N_CHANNELS, N_PATCHES, PATCH = 5, 4, 100
@@ -28,8 +29,8 @@ def backbone(encoder: EncoderConfig = SMALL) -> WindowBackbone:
     return WindowBackbone(new_encoder(encoder, SPEC, seed=0), SPEC)
 
 
-def build(config: ObjectiveConfig, encoder: EncoderConfig = SMALL) -> Any:
-    objective: Objective = build_seeded(config, 0, backbone(encoder))
+def build(config: ObjectiveConfig, encoder: EncoderConfig = SMALL, labels: Labels = NO_LABELS) -> Any:
+    objective: Objective = build_seeded(config, 0, backbone(encoder), labels=labels)
     return objective
 
 
@@ -60,7 +61,7 @@ def given_features(objective: Any, values: Tensor) -> None:
     """Let an encoder of an objective give these features, (B, D), whatever the windows are."""
 
     def encode(*_: object, **__: object) -> Encoded:
-        vectors = values.unsqueeze(1)
+        vectors = values.unsqueeze(1).expand(-1, N_CHANNELS, -1)  # the same for all channels: whatever pools them
         return Encoded(vectors, Features(vectors, torch.ones(vectors.shape[:2], dtype=torch.bool)))
 
     objective.encoder.encode_with_features = encode

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from eegfm.mixture.labels import LabelFacts
 from eegfm.nn.context import Context
-from eegfm.nn.weights import build_seeded
 from eegfm.objectives.config import AuxiliaryObjectiveConfig
 from latent_windows import build, given_features, windows
 
@@ -23,9 +22,7 @@ UNKNOWN = {"age": torch.full((4,), math.nan), "sex": torch.full((4,), -1)}
 def auxiliary(weighting: str = "fixed") -> Any:
     heads = [{"name": "age", "dropout": 0}, {"name": "sex", "dropout": 0}]
     config = AuxiliaryObjectiveConfig.model_validate({"auxiliary": {"heads": heads, "weighting": weighting}})
-    objective = build(config)
-    objective.auxiliary = build_seeded(config.auxiliary, 0, FACTS, objective.encoder.d_model)
-    return objective
+    return build(config, labels=FACTS)
 
 
 def labelled(**targets: Tensor) -> Any:

@@ -14,6 +14,7 @@ from eegfm.encoders.base import Encoded, Tokens
 from eegfm.encoders.config import EegnetConfig
 from eegfm.errors import ConfigError
 from eegfm.nn.context import Context
+from eegfm.objectives.base_config import EncoderFacts
 from eegfm.objectives.config import ContrastiveConfig
 from latent_windows import N_CHANNELS, N_PATCHES, build, given_features, paired
 
@@ -25,7 +26,7 @@ BLOCK = torch.tensor([0, 0, 0, 1, 1] * 2)
 
 
 def contrastive(**changes: Any) -> Any:
-    config = {"augment": (), "projection": {"hidden": 12, "out": 6}, "temperature": 0.2, **changes}
+    config = {"augment": (), "projection": {"sites": 0, "hidden": 12, "out": 6}, "temperature": 0.2, **changes}
     return build(ContrastiveConfig.model_validate(config))
 
 
@@ -162,7 +163,7 @@ def test_the_windows_of_a_pair_are_shown_complementary_patches(ratio: float) -> 
 def test_an_encoder_without_patches_hides_none() -> None:
     config = ContrastiveConfig(complementary_ratio=0.5)
     with pytest.raises(ConfigError, match=r"complementary_ratio 0.5 hides patches, and encoder eegnet has none; leave"):
-        config.check_encoder(EegnetConfig())
+        config.check_encoder(EncoderFacts.of(EegnetConfig()))
 
 
 def test_views_of_one_window_differ_only_by_what_is_drawn() -> None:

@@ -15,7 +15,7 @@ M, D = 12, 5
 
 
 def isc(**changes: Any) -> Any:
-    return build(IscConfig.model_validate({"projection": {"hidden": 12, "out": 6}, **changes}))
+    return build(IscConfig.model_validate({"projection": {"sites": 0, "hidden": 12, "out": 6}, **changes}))
 
 
 def of_features(values: Tensor, **changes: Any) -> tuple[Tensor, Any]:
