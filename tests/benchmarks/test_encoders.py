@@ -33,7 +33,8 @@ def test_operations_of_full_attention_are_counted() -> None:
     layer = 2 * 12 * N * D**2 + 2 * 2 * N**2 * D
     place = encoder.electrode_embedding
     of_place = sum(2 * C * p.numel() for p in place.parameters() if p.dim() == 2)
-    assert n_flops(encoder, lambda: encoder(batch)) == B * (3 * layer + 2 * N * S * D) + of_place
+    of_places = 3 * 2 * N * D * 2 * D  # queries and keys of places, once for all windows
+    assert n_flops(encoder, lambda: encoder(batch)) == B * (3 * layer + 2 * N * S * D) + of_place + of_places
 
 
 def test_operations_of_the_scan_are_counted_once() -> None:

@@ -169,7 +169,7 @@ def test_a_dropped_cut_asks_for_no_events(outcomes: Outcomes) -> None:
     outcome, folder = outcomes["dropped"]
     assert outcome.code == 0, outcome.err
     counts = pd.read_parquet(folder / "data/08_reporting/hbn/window_counts.parquet")
-    assert set(counts["cut"]) == {"pretrain", "response_time"}
+    assert set(counts["cut"]) == {"pretrain", "moments", "movies", "response_time"}
 
 
 def test_registry_list_names_the_pipelines(outcomes: Outcomes) -> None:

@@ -1,6 +1,7 @@
 """The inside of a rank: it says how it ends, logs to its parent, and ends with it."""
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -25,13 +26,13 @@ def as_rank(folder: Path) -> Iterator[Place]:
     unload libraries, and some of them wait for ranks that are gone.
     """
     place = Place.of_environment()
-    begun, is_orphan = ends.this_rank(place.rank), threading.Event()
+    begun = ends.this_rank(place.rank)
     try:
         with stoppable(hears_once=True):
             ends.write(folder, begun)
             log_to_parent(place.rank)
-            if LEVELS_VARIABLE in os.environ:  # not on a node where a user starts the ranks by hand
-                threading.Thread(target=_end_with_parent, args=(is_orphan,), name="eegfm-parent", daemon=True).start()
+            if _has_parent():
+                threading.Thread(target=_end_with_parent, name="eegfm-parent", daemon=True).start()
             yield place
     except BaseException as error:  # noqa: BLE001 - carried over to the parent, and raised there
         ends.end(folder, begun, error)
@@ -39,7 +40,7 @@ def as_rank(folder: Path) -> Iterator[Place]:
     else:
         ends.end(folder, begun, None)
         code = 0
-    if is_orphan.is_set():  # a parent that was killed has left the folder behind
+    if _has_parent() and _parent_is_gone():  # one that was killed has left the folder behind
         ends.remove_orphaned(folder, place.n_ranks)
     _leave(code)
 
@@ -50,14 +51,23 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _end_with_parent(is_orphan: threading.Event) -> None:
+def _has_parent() -> bool:
+    """Return whether a command started this rank; on some nodes a user starts ranks by hand."""
+    return LEVELS_VARIABLE in os.environ
+
+
+def _parent_is_gone() -> bool:
+    """Return whether the pipe to the parent is closed: it never writes, so something to read is its end."""
+    return bool(select.select([0], [], [], 0)[0])
+
+
+def _end_with_parent() -> None:
     """End when the parent does, however it does: the standard input is a pipe that it holds open and never writes.
 
     The rank saves its work, as after a signal. What it says on the way goes nowhere, where nothing fails.
     """
     while os.read(0, 1):
         pass
-    is_orphan.set()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)
