@@ -131,6 +131,15 @@ def test_nothing_known_is_a_zero_with_gradients_of_zero(weighting: str) -> None:
     assert all(float(value) == 0 for key, value in logs.items() if not key.endswith("_variance"))
 
 
+def test_all_heads_have_one_weight_together() -> None:
+    (features, targets), whole = windows(), heads("uncertainty")
+    loss, logs = whole(features, targets)
+    whole.config = whole.config.model_copy(update={"weight": 0.1})
+    light, light_logs = whole(features, targets)
+    assert light.item() == pytest.approx(0.1 * loss.item()) == float(light_logs["auxiliary_loss"])
+    assert light_logs["age_loss"] == logs["age_loss"]
+
+
 def test_parts_of_a_micro_batch_add_up_to_it() -> None:
     module, (features, targets) = heads("uncertainty"), windows()
     whole = module(features, targets)[0]

@@ -49,6 +49,8 @@ class AuxiliaryConfig(Buildable):
 
     Args:
         heads: One for each label; ``age`` is short for ``{name: age}``.
+        weight: Weight of all heads together beside the objective. With 1, their gradients, which vary much from batch to
+            batch, slow the objective down.
         weighting: ``fixed`` adds the losses by their weights. ``uncertainty`` learns a variance for each head besides
             (Kendall et al. 2018, arXiv 1705.07115).
     """
@@ -56,6 +58,7 @@ class AuxiliaryConfig(Buildable):
     implementation: ClassVar[str] = "eegfm.objectives.heads.heads:AuxiliaryHeads"
 
     heads: tuple[Head, ...] = Field(default=DEFAULT_HEADS, min_length=1)
+    weight: Amount = 1.0
     weighting: Literal["fixed", "uncertainty"] = "fixed"
 
     @field_validator("heads")

@@ -132,6 +132,7 @@ class AuxiliaryHeads(nn.Module):
             logs |= {f"{name}_{key}": value for key, value in found.items()}
             if self.log_variances is not None:
                 logs[f"{name}_variance"] = self.log_variances[number].detach().exp()
+        total = self.config.weight * total
         return HeadsOutput(total, {**logs, "auxiliary_loss": total.detach()})
 
     @torch.no_grad()
