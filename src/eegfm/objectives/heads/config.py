@@ -49,8 +49,8 @@ class AuxiliaryConfig(Buildable):
 
     Args:
         heads: One for each label; ``age`` is short for ``{name: age}``.
-        weight: Weight of all heads together beside the objective. With 1, their gradients, which vary much from batch to
-            batch, slow the objective down.
+        weight: Weight of all heads together beside the objective. With 1, their gradients, which vary much between
+            batches, slow the objective down.
         weighting: ``fixed`` adds the losses by their weights. ``uncertainty`` learns a variance for each head besides
             (Kendall et al. 2018, arXiv 1705.07115).
     """
