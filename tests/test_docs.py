@@ -221,6 +221,21 @@ def test_the_examples_of_training_can_be_added_to_the_base() -> None:
         check_parameters(with_cuts(with_starts(with_defaults(whole), merged)))
 
 
+def test_the_example_of_the_readme_trains_with_contrast_too() -> None:
+    files = sorted((PROJECT_ROOT / "conf" / "base").glob("parameters*.yml"))
+    base = {key: value for file in files for key, value in yaml.safe_load(file.read_text(encoding="utf-8")).items()}
+    text = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
+    example, contrast = [
+        yaml.safe_load(block)
+        for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+        if "# conf/" not in block or "/parameters.yml" in block
+    ]
+    del example["phases"]
+    whole = with_cuts(with_starts(with_defaults(merged(merged(base, example), contrast)), merged))
+    assert whole["mix"]["cuts"] == ["moments"]
+    check_parameters(whole)
+
+
 def test_starting_and_freezing_are_documented_with_every_parameter() -> None:
     text = (PROJECT_ROOT / "docs" / "training.md").read_text(encoding="utf-8").split("## Starting and freezing")[1]
     assert [name for model in (LoadParams, FreezeRule) for name in model.model_fields if name not in text] == []

@@ -44,8 +44,9 @@ class FeatureBatch(NamedTuple):
         features: (B, X) of the untouched windows. Of pairs, anchors first, and of movie moments alone: (0, X) of
             others.
         persons: (B,) numbers of their persons, -1 where nobody tells; (0,) of pairs.
-        compared: (B, X) of the windows of pairs as the objective compares them: augmented, or with patches hidden.
-            (0, X) where windows came one by one.
+        compared: (B, X) of the windows of pairs as the objective encodes them: augmented, or with patches hidden. They
+            are means over channels, which a projection with ``sites`` does not use. (0, X) where windows came one by
+            one.
     """
 
     step: int
