@@ -34,7 +34,7 @@ class StoredBatch(TypedDict):
     scales_uv: "Tensor"  # (B, C) float32, microvolts per integer step
     recording: "Tensor"  # (B,) int64, row of the recording in its store
     person: NotRequired["Tensor"]  # (B,) int64, number of the person in its corpus and split; from tables of persons
-    first_row: NotRequired["Tensor"]  # (B,) int64, where in the store each begins; absent where none share samples
+    first_row: NotRequired["Tensor"]  # (B,) int64, where in the store each begins; absent where nobody tells
     corpus: str
     montage: str
     is_bad: NotRequired["NDArray[np.bool_]"]  # (B, C), absent where no channel is bad; stays on the CPU, which decides

@@ -325,8 +325,8 @@ def test_the_embedded_default_has_two_phases_and_takes_fewer_phases_or_corpora(
         ),
         (
             {"hbn": {"name": "views"}, "tuh": {"name": "condition"}},
-            "parameter pretrain: pairs condition of corpus tuh are of cut 'eyes', which tuh.window.cuts has not; "
-            "known: moments, pretrain",
+            "parameter pretrain: pairs condition of corpus tuh are of cut 'eyes', which tuh.window.cuts lacks; "
+            "known: moments, pretrain; name a cut of its own in pairs.tuh, or choose other pairs there",
         ),
         (
             {"name": "within_recording"},
@@ -342,3 +342,12 @@ def test_pairs_are_checked_before_a_run(parameters: dict[str, Any], pairs: objec
     with_eyes = put(put(parameters, "mix.cuts", ["eyes"]), "pretrain.pairs", {"name": "views"})
     assert check_parameters(with_eyes).pretrain
     assert "mix.cuts: no corpus of corpora.pretrain has 'movie'" in message(put(parameters, "mix.cuts", ["movie"]))
+
+
+def test_an_objective_of_certain_pairs_alone_asks_for_other_corpora(parameters: dict[str, Any]) -> None:
+    line = message(put(parameters, "pretrain.objective", {"name": "isc"}))
+    assert line == (
+        "parameter pretrain: pairs movie_moment of corpus tuh are of cut 'movies', which tuh.window.cuts lacks; known: "
+        "moments, pretrain; did you mean moments?; take tuh out of corpora.pretrain: objective isc compares pairs of "
+        "movie_moment alone"
+    )

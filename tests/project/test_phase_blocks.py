@@ -211,6 +211,11 @@ def test_the_encoders_own_normalization_is_the_same_given_and_left_out(parameter
             )
             for start in ("scratch", "previous")
         ),
+        (
+            ["pretrain"],
+            {"tokenizer": {**BLOCK, "adapter": {"name": "none"}, "freeze": {"parts": ["adapter"]}}},
+            "tokenizer.freeze.parts names 'adapter', but adapter none has no weights; leave it out",
+        ),
     ],
 )  # fmt: skip
 def test_mistakes(parameters: dict[str, Any], names: Any, blocks: dict[str, Any], expected: str) -> None:

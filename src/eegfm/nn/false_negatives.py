@@ -42,7 +42,8 @@ def by_class(pairs: Pairs, labels: Tensor, shared: Tensor | None) -> Compared:
     is_known = (labels >= 0)[:, None] & (labels >= 0)[None, :]
     is_same = labels[:, None] == labels[None, :]
     partners = _partners(pairs)
-    apart = torch.ones_like(is_same) if shared is None else ~shared
+    # A window always shares samples with itself.
+    apart = ~(torch.eye(len(labels), dtype=torch.bool, device=labels.device) if shared is None else shared)
     in_block = apart if pairs.block is None else apart & (pairs.block[:, None] == pairs.block[None, :])
     return Compared(is_known & is_same & (partners | in_block), is_known & ~is_same & apart & allowed_negatives(pairs))
 

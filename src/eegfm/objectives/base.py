@@ -109,8 +109,10 @@ class Objective(nn.Module, ABC):
             encoded = self.encoder.encode_with_features(self.windows(batch, context))
         heads: HeadsOutput = self.auxiliary(encoded.features.pooled, batch.get("targets", {}))
         loss = output.loss + heads.loss
-        own = {"own_loss": output.logs["loss"]} if "loss" in output.logs else {}
-        return LossOutput(loss, {**output.logs, **own, **heads.logs, "loss": loss.detach()}, encoded)
+        logs = output.logs | ({"own_loss": output.logs["loss"]} if "loss" in output.logs else {})
+        both = sorted(logs.keys() & heads.logs.keys())
+        assert not both, f"the objective and its heads both log {', '.join(both)}"
+        return LossOutput(loss, {**logs, **heads.logs, "loss": loss.detach()}, encoded)
 
     @abstractmethod
     def compute(self, batch: StoredBatch, context: Context) -> LossOutput:

@@ -182,7 +182,7 @@ def refuse_other_than_start(phases: Sequence[Phase], params: Mapping[str, Pretra
     """Refuse options that differ from those of the phase that a phase starts from, and what has no start or weights.
 
     Args:
-        phases: All phases.
+        phases: All phases, and the training of the tokenizer.
         params: Their parameters by name.
 
     Raises:

@@ -8,7 +8,7 @@ from eegfm.errors import ConfigError
 from eegfm.mixture.config import MixtureParams
 from eegfm.mixture.shares import batch_counts
 from eegfm.project.checked import checked, known_names
-from eegfm.project.phase_blocks import PHASES, refuse_other_than_start
+from eegfm.project.phase_blocks import PHASES, checked_tokenizer, refuse_other_than_start
 from eegfm.splits.config import Roles
 from eegfm.training.config import PretrainParams, TokenizerParams
 from eegfm.training.pairings import by_corpus, multiples
@@ -28,9 +28,10 @@ def check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles: 
         ConfigError: A block is invalid or does not fit.
     """
     params = {phase.name: checked(PretrainParams, parameters[phase.name], phase.name) for phase in phases}
-    refuse_other_than_start(phases, params)
+    tokenizer = checked(TokenizerParams, parameters.get(TOKENIZER, {}), TOKENIZER)
+    refuse_other_than_start([*phases, checked_tokenizer(parameters)], {**params, TOKENIZER: tokenizer})
     if any(phase.needs_tokenizer for phase in phases):
-        params[TOKENIZER] = checked(TokenizerParams, parameters.get(TOKENIZER, {}), TOKENIZER)
+        params[TOKENIZER] = tokenizer
     mix = checked(MixtureParams, parameters.get("mix", {}), "mix")
     names = [phase.name for phase in phases]
     for key, one in params.items():
@@ -96,10 +97,13 @@ def _check_pairs(
         for pairing in pairings:
             cut = pairing.cut or mix.cut
             if cut not in cuts:
+                advice = f"name a cut of its own in pairs.{corpus}, or choose other pairs there"
+                if only := params.objective.only_pairings:
+                    advice = f"take {corpus} out of corpora.pretrain: objective {params.objective.name} compares pairs "
+                    advice += f"of {' or '.join(only)} alone"
                 raise ConfigError(
-                    f"pairs {pairing.name} of corpus {corpus} are of cut {cut!r}, which {corpus}.window.cuts has not; "
-                    f"{known_names(cut, sorted(cuts))}; name a cut of its own in pairs.{corpus}, or choose other pairs "
-                    "there"
+                    f"pairs {pairing.name} of corpus {corpus} are of cut {cut!r}, which {corpus}.window.cuts lacks; "
+                    f"{known_names(cut, sorted(cuts))}; {advice}"
                 )
             if mix.cuts is not None and cut not in (mix.cut, *mix.cuts):
                 raise ConfigError(

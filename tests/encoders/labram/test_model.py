@@ -169,6 +169,9 @@ def test_windows_longer_than_the_table_of_times_are_refused() -> None:
     assert build(spec, max_patches=18)(make_batch(duration_s=18)).shape == (2, 19 * 18, 100)
     with pytest.raises(ConfigError, match="max_patches to 18"):
         build()(make_batch(duration_s=18))
+    build().check_length(16 * 200, "m")
+    with pytest.raises(ConfigError, match=r"windows of montage m have 17 .*max_patches to 17"):
+        build().check_length(17 * 200, "m")  # what is measured in a validation is asked so
 
 
 def test_tokens_and_cls_see_each_other() -> None:

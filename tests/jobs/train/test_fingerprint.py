@@ -289,6 +289,19 @@ def test_all_that_is_given_counts_and_the_machine_does_not() -> None:
     assert run_fingerprint(elsewhere, DATA, {"sim": "s"}) == names[0]
 
 
+def test_pairs_of_a_corpus_that_is_not_trained_on_rename_no_run() -> None:
+    views, condition = {"name": "views"}, {"name": "condition"}
+
+    def name(pairs: Any) -> str:
+        params = PretrainParams.model_validate({**SMALL, "objective": {"name": "contrastive"}, "pairs": pairs})
+        return run_fingerprint(params, DATA, {"sim": "s"})
+
+    assert name({"sim": views, "other": condition}) == name({"sim": views}) == name(views)
+    assert name({"sim": views, "other": views}) != name({"sim": condition, "other": views})
+    of_other_code = {"name": "within_recording"}
+    assert name({"sim": views, "other": of_other_code}) == name(views)
+
+
 def test_a_changed_label_renames_a_run(tmp_path: Path) -> None:
     _write_data(tmp_path)
     mixture = pd.read_parquet(tmp_path / "mixture.parquet")

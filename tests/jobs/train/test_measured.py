@@ -64,13 +64,22 @@ def test_every_phase_measures_the_same_windows() -> None:
     assert {len(samples) for _, samples in windows(contrast.val_dataloader(), measured=False)} == {100}
 
 
-def test_windows_that_the_encoder_cannot_take_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
-    """Patches of 3 s fit into windows of 3 s alone."""
-    long = params(**CONTRAST, encoder={**RUN["encoder"], "patch_s": 3.0})
+@pytest.mark.parametrize(
+    ("encoder", "n_samples", "left"),
+    [
+        ({**RUN["encoder"], "patch_s": 3.0}, 300, set()),
+        ({"name": "labram", "n_maps": 4, "n_heads": 5, "n_layers": 1, "max_patches": 1}, 200, {"hbn"}),
+    ],
+)
+def test_windows_that_the_encoder_cannot_take_are_left_out(
+    encoder: dict[str, Any], n_samples: int, left: set[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Patches of 3 s fit into windows of 3 s alone, and one of LaBraM's patches of 2 s into HBN's windows alone."""
+    long = params(**CONTRAST, encoder=encoder)
     with caplog.at_level("INFO", "eegfm"):
-        _, data = pretraining(long, mixture(300), SPLITS, STORES)
-    assert windows(data.val_dataloader(), measured=True) == []
-    assert "hbn: windows of the mixture's cut that the encoder cannot take are not measured" in caplog.text
+        _, data = pretraining(long, mixture(n_samples), SPLITS, STORES)
+    assert {corpus for corpus, _ in windows(data.val_dataloader(), measured=True)} == left
+    assert "tuh: windows of the mixture's cut that the encoder cannot take are not measured" in caplog.text
 
 
 def test_a_run_reads_samples_when_it_takes_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

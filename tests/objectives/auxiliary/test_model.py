@@ -41,6 +41,14 @@ def test_the_loss_is_the_weighted_sum_of_the_known_labels_over_all_windows() -> 
     torch.testing.assert_close(output.features.features.pooled, pooled)
 
 
+def test_a_log_of_the_objective_is_never_replaced_by_one_of_the_heads(monkeypatch: pytest.MonkeyPatch) -> None:
+    objective = auxiliary()
+    own = objective.compute(labelled(), Context())
+    monkeypatch.setattr(objective, "compute", lambda *_: own._replace(logs={**own.logs, "age_loss": torch.zeros(())}))
+    with pytest.raises(AssertionError, match="both log age_loss"):
+        objective(labelled(), Context())
+
+
 def test_windows_without_any_label_have_no_gradient_and_the_others_have_one() -> None:
     objective, batch = auxiliary(), labelled()
     batch["signal"].requires_grad_()

@@ -107,6 +107,15 @@ def test_partners_that_are_alike_are_found() -> None:
     assert output.loss.item() < 0.2 * float(output.logs["chance_loss"])
 
 
+def test_who_is_found_is_told_in_full_precision() -> None:
+    """Windows on a circle, a thousandth apart: bfloat16 tells them neither from the partner nor from each other."""
+    angles = 1e-3 * torch.cat([torch.arange(5) * 1.0, torch.arange(5) + 0.1])
+    with torch.autocast("cpu", torch.bfloat16):
+        *_, output = of_features(paired(N // 2), torch.stack([angles.cos(), angles.sin()], dim=1))
+    [top1] = [value for name, value in output.logs.items() if name.startswith("top1")]
+    assert float(top1) == 1
+
+
 def test_every_window_of_the_class_is_a_positive_and_those_of_unknown_class_count_nothing() -> None:
     labels = torch.tensor([0, 1, 2, -1, 0, 0, 1, 2, -1, -1])
     batch = {**paired(N // 2), "targets": {"label": labels}}

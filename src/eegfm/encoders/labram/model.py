@@ -14,6 +14,7 @@ from eegfm.encoders.labram.config import LabramConfig
 from eegfm.encoders.labram.places import LabramPlaces
 from eegfm.encoders.labram.transformer import LabramTransformer
 from eegfm.encoders.tokens import Tokens, Visible, take
+from eegfm.errors import ConfigError
 
 
 class Labram(Encoder):
@@ -34,13 +35,13 @@ class Labram(Encoder):
     positional_tables: ClassVar[tuple[str, ...]] = ("places.time_embedding",)
 
     def __init__(self, config: LabramConfig, spec: SignalSpec) -> None:
+        self.config = config  # the base class checks the lengths of the data already
         super().__init__(
             config,
             spec,
             d_model=config.d_model,
             patch_samples=config.patch_samples,
         )
-        self.config = config
         self.patch_embedding = ConvPatches(
             n_maps=config.n_maps, kernel=15, stride=8, n_groups=4, norm_over=config.patch_norm
         )
@@ -51,6 +52,18 @@ class Labram(Encoder):
     def has_rows(self) -> bool:
         """See the base class; the [CLS] token summarises whole windows."""
         return super().has_rows and self.config.summary == "mean"
+
+    def check_length(self, n_samples: int, montage: str) -> None:
+        """Refuse windows that are not whole patches or longer than the table of times; see the base class."""
+        super().check_length(n_samples, montage)
+        n_known, n_patches = self.config.max_patches, n_samples // self.patch_samples
+        patch_s = self.patch_samples / self.rate_hz
+        if n_patches > n_known:
+            raise ConfigError(
+                f"encoder labram has time embeddings for {n_known} patches ({n_known * patch_s:g} s), windows of "
+                f"montage {montage} have {n_patches} ({n_patches * patch_s:g} s); raise encoder.max_patches to "
+                f"{n_patches}, or cut shorter windows (cuts.*.length_s)"
+            )
 
     def tokenize(self, batch: WindowBatch) -> Tokens:
         """Embed each patch, and its place; see the base class."""

@@ -68,14 +68,13 @@ class LabramPlaces(nn.Module):
         spec: Specification of the data.
 
     Raises:
-        ConfigError: An electrode is not in the table of names, or a window is longer than the table of times.
+        ConfigError: An electrode is not in the table of names.
     """
 
     no_weight_decay: ClassVar[tuple[str, ...]] = ("channel_embedding", "time_embedding")
 
     def __init__(self, config: LabramConfig, spec: SignalSpec) -> None:
         super().__init__()
-        self.patch_s = config.patch_samples / spec.rate_hz
         self.montages: dict[str, Montage] = {}
         self.channel_embedding: nn.Parameter | None = None
         self.electrode_embedding: ElectrodeEmbedding | None = None
@@ -88,16 +87,13 @@ class LabramPlaces(nn.Module):
         else:
             self.electrode_embedding = ElectrodeEmbedding(config.n_position_frequencies, config.d_model)
         self.time_embedding = embedding_table(config.max_patches, config.d_model)
-        for name, n_samples in spec.n_samples.items():
-            self._check_length(n_samples // config.patch_samples, name)
 
     def forward(self, batch: WindowBatch, n_patches: int) -> Tensor:
-        """(B, N, D), or (1, N, D) where the whole batch shares its places.
+        """(B, N, D), or (1, N, D) where the whole batch shares its places. The encoder knows which lengths there are.
 
         Raises:
-            ConfigError: The batch is of a montage whose names were not looked up, or longer than the table of times.
+            ConfigError: The batch is of a montage whose names were not looked up.
         """
-        self._check_length(n_patches, batch["montage"])
         return (self._electrodes(batch).unsqueeze(2) + self.time_embedding[:n_patches]).flatten(1, 2)
 
     @property
@@ -127,12 +123,3 @@ class LabramPlaces(nn.Module):
             )
         check_batch(n_channels, name, self.montages[name], "labram")
         return self.get_buffer(f"rows_{list(self.montages).index(name)}")
-
-    def _check_length(self, n_patches: int, montage: str) -> None:
-        n_known = len(self.time_embedding)
-        if n_patches > n_known:
-            raise ConfigError(
-                f"encoder labram has time embeddings for {n_known} patches ({n_known * self.patch_s:g} s), windows of "
-                f"montage {montage} have {n_patches} ({n_patches * self.patch_s:g} s); raise encoder.max_patches to "
-                f"{n_patches}, or cut shorter windows (cuts.*.length_s)"
-            )

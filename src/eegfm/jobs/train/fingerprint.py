@@ -14,6 +14,7 @@ from eegfm.provenance import sha256_of
 from eegfm.source_code import module_hashes
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
+from eegfm.training.pairings import by_corpus
 
 PRETRAIN = "eegfm.jobs.train.pretrain"
 LOGS = tuple(
@@ -66,6 +67,8 @@ def run_identity(
         tokenizer: Checkpoint of the tokenizer whose codes are predicted.
         job: Module whose code trains.
     """
+    if params.chosen_pairs is not None:  # pairs of a corpus that is not trained on decide nothing
+        params = params.model_copy(update={"pairs": by_corpus(params.chosen_pairs, data.weights)})
     identity = {
         "params": {name: value for name, value in params.identity().items() if name not in NO_TRAINING},
         "mixture": data.mixture_sha256,
@@ -109,5 +112,5 @@ def _said_of(tokenizer: Checkpoint) -> dict[str, Any]:
 
 def signals_of(mixture: pd.DataFrame, stores: Stores) -> dict[str, str]:
     """Return, by corpus, the hash of the signals of all recordings that the mixture draws from."""
-    by_corpus = mixture.groupby("corpus", sort=True)["recording_id"]
-    return {str(corpus): stores[str(corpus)].signals_sha256(set(names)) for corpus, names in by_corpus}
+    recordings = mixture.groupby("corpus", sort=True)["recording_id"]
+    return {str(corpus): stores[str(corpus)].signals_sha256(set(names)) for corpus, names in recordings}

@@ -15,6 +15,7 @@ from eegfm.losses.contrast import Contrast, info_nce, supervised_contrast
 from eegfm.nn.context import VIEWS, Context
 from eegfm.nn.device import sent
 from eegfm.nn.false_negatives import Compared, by_class, by_partner, sharing_samples
+from eegfm.nn.full_precision import full_precision
 from eegfm.nn.gather import of_all_ranks
 from eegfm.objectives.base import LossOutput
 from eegfm.objectives.contrastive.config import ContrastiveConfig
@@ -120,10 +121,11 @@ class Contrastive(PairObjective):
 
 
 @torch.no_grad()
+@full_precision
 def _retrieval(projected: Tensor, compared: Compared, pairing: str) -> dict[str, Tensor]:
     """Share of windows that are nearer to a positive than to any negative, and the loss without any preference."""
     positives, negatives = compared
-    unit = nn.functional.normalize(projected.float(), dim=-1)
+    unit = nn.functional.normalize(projected, dim=-1)
     similarity = unit @ unit.T
     nearest, other = (similarity.masked_fill(~mask, -torch.inf).amax(dim=1) for mask in compared)
     counts = positives.any(dim=1) & negatives.any(dim=1)

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -311,3 +311,32 @@ def test_several_cuts_or_splits_are_refused(column: str) -> None:
     windows = viewers(10, 5).assign(**{column: ["one", "other"] * 5})
     with pytest.raises(ConfigError, match=f"windows of one {column}, these are of one, other"):
         pair_plan(windows, MovieMomentPairs(), 10)
+
+
+class Counted:
+    """A source that says which it is instead of drawing."""
+
+    batch_pairs = 5
+
+    def __init__(self, name: str, n_batches: int) -> None:
+        self.name, self.n_batches = name, n_batches
+
+    def draw(self, epoch: int, turn: int) -> "Counted":
+        return self
+
+    def part(self, rank: int, world_size: int) -> "Counted":
+        return self
+
+
+def test_many_pairings_whose_batches_have_no_common_divisor_share_the_steps_equally() -> None:
+    """The least common multiple of these primes does not fit into 64 bits."""
+    totals = (101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 2)
+    sources: Any = {"hbn": [[Counted(f"{n} few", 1), Counted(f"{n} more", n - 1)] for n in totals]}
+    made = PairPlan(sources, 0)
+    held: Counter[str] = Counter()
+    for step in range(made.n_steps_per_epoch):
+        held.update(cast(Any, draw).name for draw in made.step(step))
+    per_pairing = made.n_steps_per_epoch / len(totals)
+    for n in totals:
+        assert abs(held[f"{n} few"] - per_pairing / n) < 1
+        assert abs(held[f"{n} more"] - per_pairing * (n - 1) / n) < 1

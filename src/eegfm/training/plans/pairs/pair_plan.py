@@ -1,10 +1,9 @@
 """Plan that draws batches of pairs of several corpora. Only the seed decides the order."""
 
 import logging
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import accumulate, chain, pairwise
 
 import pandas as pd
 
@@ -19,6 +18,8 @@ from eegfm.training.plans.turns import Turns
 
 logger = logging.getLogger(__name__)
 
+_SHARE_OF_A_PAIRING = 2**32
+"""Sum of the shares of a pairing: far above its batches, and far below what ``Turns`` can add up for all pairings."""
 PairSources = Mapping[str, Sequence[Sequence[PairSource]]]
 """By corpus and pairing, the sources of pairs; those of a corpus have as many pairs per batch."""
 
@@ -102,14 +103,14 @@ def _that_fill_a_batch(by_pairing: Sequence[Sequence[PairSource]]) -> list[list[
 
 
 def _shares(by_pairing: Sequence[Sequence[PairSource]]) -> list[int]:
-    """Share of each source, in whole numbers: the same sum for each pairing."""
-    totals = [sum(source.n_batches for source in sources) for sources in by_pairing]
-    whole = math.lcm(*totals)
-    return [
-        source.n_batches * (whole // total)
-        for sources, total in zip(by_pairing, totals, strict=True)
-        for source in sources
-    ]
+    """Share of each source, in whole numbers of at least 1: the same sum for each pairing."""
+    shares: list[int] = []
+    for sources in by_pairing:
+        *earlier, total = accumulate(source.n_batches for source in sources)
+        assert total <= _SHARE_OF_A_PAIRING
+        ends = [_SHARE_OF_A_PAIRING * n // total for n in (0, *earlier, total)]
+        shares += [end - begin for begin, end in pairwise(ends)]
+    return shares
 
 
 def pair_sources(
