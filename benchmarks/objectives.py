@@ -1,0 +1,181 @@
+"""Train one encoder for each objective, temperature, adapter and part of the default, and probe each of them.
+
+    python benchmarks/objectives.py --out benchmarks/results/objectives.json            # all tables
+    python benchmarks/objectives.py --tables temperatures --steps 100                   # one of them, shorter
+
+All are of one seed over one data folder. Each is a ``kedro run`` of its own with ``--params=model=NAME``. What the file
+of results has is not run again, so a stopped program goes on where it was.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+ENV = "experiments/simulated_large"
+PROBES = {"eyes": "balanced_accuracy", "age": "r2", "response_time": "r2", "movie_moments": "top1"}
+"""By task of the probe, the score of the table."""
+_MOMENTS = "{name: within_recording, cut: moments, moments: 8}"
+_NO_HEADS = "pretrain.objective.auxiliary=null"
+_HBN = "corpora.pretrain=[hbn]"
+
+
+class Variant(NamedTuple):
+    """One training.
+
+    Args:
+        name: Its row, and the name of its model.
+        params: Parameters of the run, beside those of all.
+        phases: Its phases.
+        pipelines: What is run.
+        start: Name of the variant whose encoder a phase with ``start: file`` begins with.
+    """
+
+    name: str
+    params: tuple[str, ...] = ()
+    phases: tuple[str, ...] = ("pretrain", "contrast")
+    pipelines: str = "__default__"
+    start: str | None = None
+
+
+def _alone(name: str, *params: str, pipelines: str = "__default__") -> Variant:
+    """A first phase without a second one and without heads."""
+    return Variant(name, (_NO_HEADS, *params), ("pretrain",), pipelines)
+
+
+def _masked(target: str, options: str | None = None) -> Variant:
+    return _alone(f"masked {target}", f"pretrain.objective.target=[{options or '{name: ' + target + '}'}]")
+
+
+def _objective(name: str, *params: str, pipelines: str = "__default__") -> Variant:
+    return _alone(name, f"pretrain.objective.name={name}", *params, pipelines=pipelines)
+
+
+def _of_pairs(name: str, objective: str, pairs: str, *params: str) -> Variant:
+    """An objective on pairs, from scratch, with the batches of the default's contrast."""
+    sizes = ("pretrain.batch_size=160", "pretrain.objective.temperature=0.2") if objective == "contrastive" else ()
+    return _alone(name, f"pretrain.objective.name={objective}", f"pretrain.pairs={pairs}", *sizes, *params)
+
+
+def _contrast(name: str, temperature: float) -> Variant:
+    params = ("contrast.start=file", f"contrast.objective.temperature={temperature}")
+    return Variant(name, params, ("contrast",), start="masked first")
+
+
+TABLES: Mapping[str, tuple[Variant, ...]] = {
+    "objectives": (
+        _masked("log_spectrum"),
+        _masked("log_spectrum minus window", "{name: log_spectrum, minus: window}"),
+        _masked("normalized_signal"),
+        _masked("log_spectrum and normalized_signal", "{name: log_spectrum},{name: normalized_signal}"),
+        _masked("log_covariance"),
+        _masked("amplitude_phase"),
+        _alone("masked codes", "pretrain.objective.target=codes", pipelines="tokenizer,__default__"),
+        _objective("mae"),
+        _objective("jepa"),
+        _objective("smart"),
+        _objective("ts2vec"),
+        _of_pairs("contrastive views", "contrastive", "[{name: views}]"),
+        _of_pairs("contrastive within_recording", "contrastive", f"[{_MOMENTS}]"),
+        _of_pairs("contrastive movie_moment", "contrastive", "[{name: movie_moment}]", _HBN),
+        _of_pairs("isc", "isc", "[{name: movie_moment}]", _HBN, "pretrain.batch_size=160"),
+        Variant("auxiliary", ("pretrain.objective.name=auxiliary",), ("pretrain",)),
+    ),
+    "temperatures": (
+        Variant("masked first", phases=("pretrain",)),
+        *(_contrast(f"temperature {value}", value) for value in (0.05, 0.07, 0.1, 0.2)),
+    ),
+    "adapters": (
+        _alone("adapter none"),
+        _alone("adapter zero_pad", "pretrain.adapter.name=zero_pad"),
+        _alone("adapter perceiver", "pretrain.adapter.name=perceiver"),
+        _alone("adapter none, as large as with perceiver", "pretrain.encoder.mlp_ratio=5.4"),
+    ),
+    "parts": (
+        Variant("default"),
+        Variant("heads off", (_NO_HEADS,)),
+        Variant("contrast off", phases=("pretrain",)),
+        Variant("TUH off", (_HBN,)),
+    ),
+}
+
+
+def main() -> None:
+    """Run what is not there yet, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tables", nargs="+", choices=sorted(TABLES), default=list(TABLES))
+    parser.add_argument("--steps", type=int, default=600, help="optimizer steps of every phase")
+    parser.add_argument("--data", type=Path, default=ROOT / "data" / "objectives")
+    parser.add_argument("--params", default="", help="further Kedro parameters of all runs")
+    parser.add_argument("--out", type=Path, default=ROOT / "data" / "objectives" / "results.json")
+    args = parser.parse_args()
+    found: dict[str, Any] = json.loads(args.out.read_text()) if args.out.exists() else {}
+    for table in args.tables:
+        for variant in TABLES[table]:
+            if variant.name not in found:
+                found[variant.name] = run(variant, args.steps, args.data, args.params)
+                args.out.parent.mkdir(parents=True, exist_ok=True)
+                args.out.write_text(json.dumps(found, indent=2) + "\n")
+        print("\n".join([f"## {table}", *rows(TABLES[table], found)]))
+
+
+def run(variant: Variant, n_steps: int, data: Path, extra: str) -> dict[str, Any]:
+    """Train and probe; what is said goes to ``log.txt`` beside the model.
+
+    Returns:
+        Parameters, and the metrics of the last phase and of the probe.
+    """
+    folder = data / "models" / _model(variant.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    params = ",".join([*of_all(variant, n_steps, data), *variant.params, *([extra] if extra else [])])
+    environment = dict(os.environ)
+    if variant.start is not None:
+        start = data / "models" / _model(variant.start) / "06_models" / "pretrain" / "encoder.safetensors"
+        environment["ENCODER"] = str(start)
+    command = [sys.executable, "-m", "kedro", "run", f"--env={ENV}", f"--pipelines={variant.pipelines}"]
+    print(f"{variant.name}: {params}", flush=True)
+    with (folder / "log.txt").open("w") as log:
+        subprocess.run([*command, f"--params={params}"], cwd=ROOT, env=environment, check=True, stdout=log, stderr=log)
+    reports = folder / "08_reporting"
+    return {
+        "params": params,
+        "training": json.loads((reports / variant.phases[-1] / "metrics.json").read_text()),
+        "probe": json.loads((reports / "probe" / "metrics.json").read_text()),
+    }
+
+
+def of_all(variant: Variant, n_steps: int, data: Path) -> Iterator[str]:
+    """Yield the parameters that every training has."""
+    yield from (f"data={data}", f"model={_model(variant.name)}", "probe.n_untrained=1")
+    yield f"phases=[{','.join(variant.phases)}]"
+    for phase in variant.phases:
+        yield from (f"{phase}.n_steps={n_steps}", f"{phase}.progress_bar=false")
+
+
+def rows(variants: tuple[Variant, ...], found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of a Markdown table: a row for each variant, and the untrained encoder of the first one."""
+    yield f"| | {' | '.join(PROBES)} |"
+    yield f"|---|{'---|' * len(PROBES)}"
+    for variant in variants:
+        yield f"| {variant.name} | {' | '.join(_cells(found[variant.name]['probe'], 'pretrained'))} |"
+    yield f"| untrained | {' | '.join(_cells(found[variants[0].name]['probe'], 'untrained'))} |"
+
+
+def _cells(probe: Mapping[str, Any], kind: str) -> Iterator[str]:
+    for task, score in PROBES.items():
+        value = probe[f"hbn.{task}"][kind][score]
+        low, high = value["interval_95"]
+        yield f"{value['pooled']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _model(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name)
+
+
+if __name__ == "__main__":
+    main()
