@@ -97,8 +97,8 @@ def test_fresh_heads_look_at_what_lies_near() -> None:
     places = PlaceQueries(64, n_heads=4, head_size=16)
     where = torch.randn(1, 200, 1, 64, generator=generator(3))
     where[0, 1] = where[0, 0] + 0.1 * torch.randn(64, generator=generator(4))
-    query, key, value = places(where)[0, :, 0].unbind(2)
-    assert not value.any()
+    around = Surroundings.of(torch.arange(1), None, 16, where)
+    query, key = places(around.places)[0, :, 0].unbind(2)
     seen = (torch.einsum("qhk,rhk->hqr", query, key) / 4).softmax(dim=-1)[:, 0]
     assert seen[-1, :2].sum() > 0.5 > 0.05 > seen[0].max()
     assert seen[:, :2].sum(dim=1).diff().min() > 0, "every head looks nearer than the one before it"

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, linear, pad, rms_norm, scaled_dot_product_attention, silu
+from torch.nn.functional import dropout, layer_norm, linear, rms_norm, scaled_dot_product_attention, silu
 
 from eegfm.encoders.patch_transformer.config import PatchTransformerConfig
 from eegfm.nn.stochastic_depth import drop_windows
@@ -33,8 +33,8 @@ class Surroundings(NamedTuple):
         rows_mask: (B, P, R) bool, False for tokens that no other of their patch may see; None where all may, which
             leaves attention its fastest kernels.
         patches_mask: (B, R, P), likewise for others of their row.
-        places: (B, R, P, D) where each token lies, or 1 in place of B and of P where windows and patches share it; None
-            for layers that do not look at places.
+        places: (B, R, P, D) where each token lies, normalized, or 1 in place of B and of P where windows and patches
+            share it; None for layers that do not look at places.
     """
 
     angles: tuple[Tensor, Tensor]
@@ -50,9 +50,11 @@ class Surroundings(NamedTuple):
             time: Patch numbers (P,), or (B, 1, P) where windows differ.
             mask: (B, R, P) tokens that others may see; None where all may.
             head_size: K.
-            places: See the class.
+            places: See the class; not yet normalized.
         """
         angles = rotary_angles(time, head_size)
+        if places is not None:
+            places = layer_norm(places, places.shape[-1:], eps=_EPS)
         if mask is None:
             return cls(angles, places=places)
         return cls(angles, _seen_by_others(mask.transpose(1, 2)), _seen_by_others(mask), places)
@@ -114,12 +116,13 @@ class GridAttention(nn.Module):
         """Attend among (B, R, P, D) tokens."""
         if self.across == "both":
             for_rows, for_patches = map(self._by_head, self._halves(x))
-            for_rows = self._with_places(for_rows, surroundings)
-            among_rows, among_patches = across_rows(for_rows, surroundings), across_patches(for_patches, surroundings)
+            among_rows = across_rows(*self._with_places(for_rows, surroundings), surroundings)
+            among_patches = across_patches(*_divided(for_patches), surroundings)
             attended = torch.cat((among_rows, among_patches), dim=-1)
         else:
             attend = across_rows if self.across == "rows" else across_patches
-            attended = attend(self._with_places(self._by_head(self.query_key_value(x)), surroundings), surroundings)
+            by_head = self._by_head(self.query_key_value(x))
+            attended = attend(*self._with_places(by_head, surroundings), surroundings)
         projected: Tensor = self.projection(attended)
         return projected
 
@@ -136,17 +139,17 @@ class GridAttention(nn.Module):
     def _by_head(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], -1, 3, self.head_size)
 
-    def _with_places(self, qkv: Tensor, surroundings: Surroundings) -> Tensor:
-        """Add to queries and keys (B, R, P, H, 3, K) what they are by their places."""
+    def _with_places(self, qkv: Tensor, surroundings: Surroundings) -> tuple[Tensor, Tensor]:
+        """Divide (B, R, P, H, 3, K), and add to queries and keys what they are by their places."""
+        query_key, value = _divided(qkv)
         if self.places is None:
-            return qkv
+            return query_key, value
         assert surroundings.places is not None, "these layers look at places"
-        added: Tensor = self.places(surroundings.places)
-        return qkv + added
+        return query_key + self.places(surroundings.places), value
 
 
 class PlaceQueries(nn.Module):
-    """What places add to queries and keys, so that tokens find others by where they lie.
+    """Map from places to parts of queries and keys, so that tokens find others by where they lie.
 
     In a token, content and place are one sum, and content is much the larger part: a fresh layer learns to look at
     neighbours in thousands of steps. Here places have maps of their own (untied positional encoding: Ke et al. 2021,
@@ -162,7 +165,6 @@ class PlaceQueries(nn.Module):
     def __init__(self, d_model: int, n_heads: int, head_size: int) -> None:
         super().__init__()
         self.head_size = head_size
-        self.norm = nn.LayerNorm(d_model, eps=_EPS, elementwise_affine=False)
         self.query_key = nn.Linear(d_model, n_heads * 2 * head_size, bias=False)
         # A normalized place has length sqrt(D). So query times key over sqrt(K) is this for a token and itself.
         own = _SHARPEST * torch.linspace(1, 0.1, n_heads).flip(0).square()
@@ -172,34 +174,34 @@ class PlaceQueries(nn.Module):
             self.query_key.weight.copy_(tied.expand(-1, 2, -1, -1).reshape(-1, d_model))
 
     def forward(self, places: Tensor) -> Tensor:
-        """(…, D) places to what they add to queries, keys and values, (…, H, 3, K): nothing to values."""
-        query_key: Tensor = self.query_key(self.norm(places))
-        return pad(query_key.view(*places.shape[:-1], -1, 2, self.head_size), (0, 0, 0, 1))
+        """Map (…, D) normalized places to what they add to queries and keys, (…, H, 2, K)."""
+        query_key: Tensor = self.query_key(places)
+        return query_key.view(*places.shape[:-1], -1, 2, self.head_size)
 
 
-def across_rows(qkv: Tensor, surroundings: Surroundings) -> Tensor:
-    """Attend among the rows of each patch: (B, R, P, H, 3, K) to (B, R, P, H * K)."""
-    R, P, H = qkv.shape[1:4]
+def across_rows(query_key: Tensor, value: Tensor, surroundings: Surroundings) -> Tensor:
+    """Attend among the rows of each patch: (B, R, P, H, 2, K) and (B, R, P, H, K) to (B, R, P, H * K)."""
+    R, P, H = query_key.shape[1:4]
     mask = surroundings.rows_mask
     if mask is not None:
         mask = mask.repeat_interleave(H, dim=1).unsqueeze(2)
     # For attention along the second axis, patches are more heads.
-    q, k, v = qkv.flatten(2, 3).transpose(1, 2).unbind(3)
+    q, k = query_key.flatten(2, 3).transpose(1, 2).unbind(3)
+    v = value.flatten(2, 3).transpose(1, 2)
     attended = scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    return attended.transpose(1, 2).reshape(-1, R, P, H * qkv.shape[-1])
+    return attended.transpose(1, 2).reshape(-1, R, P, H * value.shape[-1])
 
 
-def across_patches(qkv: Tensor, surroundings: Surroundings) -> Tensor:
+def across_patches(query_key: Tensor, value: Tensor, surroundings: Surroundings) -> Tensor:
     """Attend among the patches of each row, as ``across_rows`` does; rows are more windows."""
-    R, P, H = qkv.shape[1:4]
+    R, P, H = query_key.shape[1:4]
     mask = surroundings.patches_mask
     if mask is not None:
         mask = mask.flatten(0, 1)[:, None, None]
-    query_key = rotate(qkv[..., :2, :], surroundings.angles)
-    q, k = query_key.flatten(0, 1).transpose(1, 2).unbind(3)
-    v = qkv[..., 2, :].flatten(0, 1).transpose(1, 2)
+    q, k = rotate(query_key, surroundings.angles).flatten(0, 1).transpose(1, 2).unbind(3)
+    v = value.flatten(0, 1).transpose(1, 2)
     attended = scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    return attended.transpose(1, 2).reshape(-1, R, P, H * qkv.shape[-1])
+    return attended.transpose(1, 2).reshape(-1, R, P, H * value.shape[-1])
 
 
 def rotary_angles(time: Tensor, head_size: int) -> tuple[Tensor, Tensor]:
@@ -269,6 +271,11 @@ class SwiGlu(nn.Module):
         gate, value = self.gate_value(x).chunk(2, dim=-1)
         out: Tensor = self.output(silu(gate) * value)
         return out
+
+
+def _divided(qkv: Tensor) -> tuple[Tensor, Tensor]:
+    """Queries and keys (…, 2, K), and values (…, K)."""
+    return qkv[..., :2, :], qkv[..., 2, :]
 
 
 def _seen_by_others(mask: Tensor) -> Tensor:
