@@ -2,9 +2,7 @@ import logging
 
 import numpy as np
 import pytest
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import Ridge, RidgeCV
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from eegfm import progress
@@ -27,7 +25,8 @@ def held_out(features, classes, persons, folds, n_classes, params):
 
 
 def chosen(features, classes, persons, n_classes, params):
-    return choose_penalty(features, of_classes(classes, n_classes), persons, params)
+    answers = of_classes(classes, n_classes)
+    return choose_penalty(answers.fit(features, params.method), answers, persons, params)
 
 
 def divided(classes, persons, folds, n_classes, params):
@@ -204,7 +203,12 @@ def _by_hand(features, numbers, persons, folds, lambdas, inner_folds):
     predicted, chosen_lambdas = np.empty(len(numbers)), []
     for fold in np.unique(folds):
         train, test = folds != fold, folds == fold
-        x, y, groups = features[train], numbers[train], np.unique(persons[train], return_inverse=True)[1]
+        scaler = StandardScaler().fit(features[train])
+        x, y, groups = (
+            scaler.transform(features[train]),
+            numbers[train],
+            np.unique(persons[train], return_inverse=True)[1],
+        )
         errors = []
         for penalty in lambdas:
             squares = 0.0
@@ -213,13 +217,12 @@ def _by_hand(features, numbers, persons, folds, lambdas, inner_folds):
                 squares += ((_ridge(x[fit], y[fit], penalty).predict(x[held]) - y[held]) ** 2).sum()
             errors.append(squares)
         chosen_lambdas.append(lambdas[int(np.argmin(errors))])
-        predicted[test] = _ridge(x, y, chosen_lambdas[-1]).predict(features[test])
+        predicted[test] = _ridge(x, y, chosen_lambdas[-1]).predict(scaler.transform(features[test]))
     return predicted, tuple(chosen_lambdas)
 
 
 def _ridge(x, y, penalty):
-    scaled = make_pipeline(StandardScaler(), Ridge(alpha=penalty * len(x)))
-    return TransformedTargetRegressor(scaled, transformer=StandardScaler()).fit(x, y)
+    return Ridge(alpha=penalty * len(x)).fit(x, y)
 
 
 @pytest.mark.parametrize("n_features", [6, 200])
@@ -243,7 +246,7 @@ def test_the_penalty_of_numbers_is_that_of_ridge_cv():
     groups = [(np.flatnonzero(persons % 3 != k), np.flatnonzero(persons % 3 == k)) for k in range(3)]
     theirs = RidgeCV([penalty * 72 for penalty in lambdas], cv=groups, scoring="neg_mean_squared_error")
     theirs.fit(features, answers.numbers)
-    found = choose_penalty(features, answers, persons, FitParams(lambdas=lambdas, inner_folds=3))
+    found = choose_penalty(answers.fit(features, "ridge"), answers, persons, FitParams(lambdas=lambdas, inner_folds=3))
     assert found * 72 == pytest.approx(theirs.alpha_)
     assert found not in (min(lambdas), max(lambdas))
 

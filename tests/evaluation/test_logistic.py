@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from eegfm.evaluation.logistic import fit_logistic
+from eegfm.evaluation.logistic import Logistic
 
 LAMBDAS = (1e-2, 1.0, 0.1)
 
@@ -15,7 +15,7 @@ def test_agrees_with_scikit_learn(n_features, n_classes):
     classes = rng.integers(0, n_classes, 50) * rng.integers(0, 2, 50)
     features = rng.normal(5, 3, (50, n_features)) + classes[:, None]
     new = rng.normal(5, 3, (20, n_features))
-    path = fit_logistic(features, classes, n_classes, LAMBDAS)
+    path = Logistic(features, classes, n_classes).path(LAMBDAS)
     scaler = StandardScaler().fit(features)
     for k, penalty in enumerate(LAMBDAS):
         theirs = LogisticRegression(C=1 / (50 * penalty), class_weight="balanced", tol=1e-10, max_iter=10_000)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.evaluation.config import Method
-from eegfm.evaluation.linear import FitPath, Floats, Ints, LinearPath, decide
-from eegfm.evaluation.logistic import fit_logistic
+from eegfm.evaluation.linear import FitClasses, Floats, Ints, LinearFit, decide
+from eegfm.evaluation.logistic import Logistic
 from eegfm.evaluation.metrics import (
     balanced_accuracy,
     confusions_by_person,
@@ -25,8 +25,8 @@ from eegfm.evaluation.metrics import (
 )
 from eegfm.evaluation.ridge import fit_ridge_classifier, fit_ridge_regression
 
-METHODS: dict[str, FitPath] = {"ridge": fit_ridge_classifier, "logistic": fit_logistic}
-"""By name, fits of classes for a path of penalties."""
+METHODS: dict[str, FitClasses] = {"ridge": fit_ridge_classifier, "logistic": Logistic}
+"""By name, fits of classes."""
 
 Measure = Callable[[Floats], Floats]
 """Scores (...) from sums over windows (..., S) or (..., K, K)."""
@@ -68,8 +68,8 @@ class Answers(Scored):
         """Return whether a probe can be fitted to these answers."""
 
     @abstractmethod
-    def fit(self, features: NDArray[np.floating], method: Method, lambdas: tuple[float, ...]) -> LinearPath:
-        """Fit (W, F) features to the answers, for every penalty at once."""
+    def fit(self, features: NDArray[np.floating], method: Method) -> LinearFit:
+        """Fit (W, F) features to the answers."""
 
     @abstractmethod
     def predicted(self, scores: Floats) -> NDArray[Any]:
@@ -118,9 +118,9 @@ class ClassAnswers(Answers):
         """True if every class occurs."""
         return bool((self.counts > 0).all())
 
-    def fit(self, features: NDArray[np.floating], method: Method, lambdas: tuple[float, ...]) -> LinearPath:
+    def fit(self, features: NDArray[np.floating], method: Method) -> LinearFit:
         """See the base class."""
-        return METHODS[method](features, self.numbers, len(self.classes), lambdas)
+        return METHODS[method](features, self.numbers, len(self.classes))
 
     def predicted(self, scores: Floats) -> Ints:
         """Class numbers."""
@@ -179,9 +179,9 @@ class NumberAnswers(Answers):
         """Always: what does not vary is predicted by its mean."""
         return True
 
-    def fit(self, features: NDArray[np.floating], method: Method, lambdas: tuple[float, ...]) -> LinearPath:
+    def fit(self, features: NDArray[np.floating], method: Method) -> LinearFit:
         """Fit by ridge regression, whatever the method for classes is."""
-        return fit_ridge_regression(features, self.numbers, lambdas)
+        return fit_ridge_regression(features, self.numbers)
 
     def predicted(self, scores: Floats) -> Floats:
         """The only score column."""

@@ -55,8 +55,9 @@ def predict_held_out(
         train, test = folds != fold, folds == fold
         known = answers.at(train)
         _refuse_missing_class(known, fold, n_folds)
-        penalty = choose_penalty(features[train], known, persons[train], params)
-        of_test = known.fit(features[train], params.method, (penalty,)).scores(features[test])[0]
+        fit = known.fit(features[train], params.method)
+        penalty = choose_penalty(fit, known, persons[train], params)
+        of_test = fit.path((penalty,)).scores(features[test])[0]
         predicted[test], scores[test] = known.predicted(of_test), of_test.max(axis=-1)
         lambdas.append(penalty)
         if ticker.is_due():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Rows = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,23 @@ class LinearPath:
         return np.stack([standardized @ c + i for c, i in zip(self.coef, self.intercept, strict=True)])
 
 
-class FitPath(Protocol):
-    """Fits a classifier for every penalty at once."""
+class LinearFit(Protocol):
+    """Training windows that a linear probe is fitted to, for any penalty, with all windows or without some."""
 
-    def __call__(
-        self, features: NDArray[np.floating], classes: Ints, n_classes: int, lambdas: tuple[float, ...]
-    ) -> LinearPath:
-        """Fit on (W, F) features and (W,) class numbers."""
+    def path(self, lambdas: tuple[float, ...]) -> LinearPath:
+        """Return the predictors of all windows, one for each penalty."""
+        ...
+
+    def left_out(self, group: Rows, lambdas: tuple[float, ...]) -> Floats:
+        """Return (L, G, K') scores of the G windows where ``group`` (W,) is True, by the fits to all others."""
+        ...
+
+
+class FitClasses(Protocol):
+    """Function that fits classes."""
+
+    def __call__(self, features: NDArray[np.floating], classes: Ints, n_classes: int) -> LinearFit:
+        """Fit (W, F) features to (W,) class numbers."""
         ...
 
 

@@ -1,16 +1,17 @@
 """Penalised logistic regression on standardised features, solved in the space that the windows span."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from eegfm.evaluation.linear import Floats, Ints, LinearPath, Standardizer, balanced_weights
+from eegfm.evaluation.linear import Floats, Ints, LinearPath, Rows, Standardizer, balanced_weights
 
 
-def fit_logistic(
-    features: NDArray[np.floating], classes: Ints, n_classes: int, lambdas: tuple[float, ...]
-) -> LinearPath:
+@dataclass(frozen=True)
+class Logistic:
     """Minimise mean(weight * log loss) + lambda / 2 * |coef|^2, each class weighing the same.
 
     Two classes share one score column (the logit of the second class). More classes have one column each (softmax). The
@@ -21,18 +22,29 @@ def fit_logistic(
         features: (W, F).
         classes: (W,) class numbers; every class occurs.
         n_classes: K.
-        lambdas: Penalties.
     """
-    standardizer = Standardizer.fit(features)
-    reduced, axes = _principal(standardizer(features))
-    loss = _Loss(reduced, classes, n_classes)
-    solutions: dict[float, Floats] = {}
-    start = np.zeros(loss.shape)
-    # Start with strong penalties. They converge at once, and their optimum is close to that of weaker penalties.
-    for penalty in sorted(lambdas, reverse=True):
-        start = solutions[penalty] = loss.minimum(penalty, start)
-    stacked = np.stack([solutions[penalty] for penalty in lambdas])
-    return LinearPath(standardizer, axes @ stacked[:, 1:], stacked[:, 0])
+
+    features: NDArray[np.floating]
+    classes: Ints
+    n_classes: int
+
+    def path(self, lambdas: tuple[float, ...]) -> LinearPath:
+        """Return the predictors of all windows, one for each penalty."""
+        standardizer = Standardizer.fit(self.features)
+        reduced, axes = _principal(standardizer(self.features))
+        loss = _Loss(reduced, self.classes, self.n_classes)
+        solutions: dict[float, Floats] = {}
+        start = np.zeros(loss.shape)
+        # Start with strong penalties. They converge at once, and their optimum is close to that of weaker penalties.
+        for penalty in sorted(lambdas, reverse=True):
+            start = solutions[penalty] = loss.minimum(penalty, start)
+        stacked = np.stack([solutions[penalty] for penalty in lambdas])
+        return LinearPath(standardizer, axes @ stacked[:, 1:], stacked[:, 0])
+
+    def left_out(self, group: Rows, lambdas: tuple[float, ...]) -> Floats:
+        """Return (L, G, K') scores of some of the windows, by fits to all others."""
+        others = Logistic(self.features[~group], self.classes[~group], self.n_classes)
+        return others.path(lambdas).scores(self.features[group])
 
 
 def _principal(x: Floats) -> tuple[Floats, Floats]:

@@ -3,21 +3,24 @@
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eegfm.errors import SplitError
 from eegfm.evaluation.answers import Answers
 from eegfm.evaluation.config import FitParams
-from eegfm.evaluation.linear import Ints
-
-Rows = NDArray[np.bool_]
+from eegfm.evaluation.linear import Ints, LinearFit, Rows
 
 
-def choose_penalty(features: NDArray[np.floating], answers: Answers, persons: Ints, params: FitParams) -> float:
+def choose_penalty(fit: LinearFit, answers: Answers, persons: Ints, params: FitParams) -> float:
     """Choose the penalty that is best on held-out training persons; the strongest of equals.
 
     Classes are judged by balanced accuracy, numbers by squared error, over the windows of all groups of held-out
     persons.
+
+    Args:
+        fit: Fit to the training windows.
+        answers: (W,) their answers.
+        persons: (W,) numbers of their persons.
+        params: Penalties, and groups of persons.
 
     Raises:
         SplitError: In every division of the training persons, a class is missing from the inner training set.
@@ -26,11 +29,9 @@ def choose_penalty(features: NDArray[np.floating], answers: Answers, persons: In
     if len(lambdas) == 1:
         return lambdas[0]
     found = []
-    for train, test in _divisions(persons, params):
-        known = answers.at(train)
-        if known.can_be_learnt():
-            path = known.fit(features[train], params.method, lambdas)
-            found.append(answers.at(test).goodness(known.predicted(path.scores(features[test]))))
+    for group in _groups(persons, params):
+        if answers.at(~group).can_be_learnt():
+            found.append(answers.at(group).goodness(answers.predicted(fit.left_out(group, lambdas))))
     if not found:
         raise _indivisible(persons, params)
     rank = answers.rank(np.sum(found, axis=0))
@@ -45,16 +46,16 @@ def refuse_indivisible(answers: Answers, persons: Ints, params: FitParams) -> No
     """
     if len(params.lambdas) == 1:
         return
-    if not any(answers.at(train).can_be_learnt() for train, _ in _divisions(persons, params)):
+    if not any(answers.at(~group).can_be_learnt() for group in _groups(persons, params)):
         raise _indivisible(persons, params)
 
 
-def _divisions(persons: Ints, params: FitParams) -> Iterator[tuple[Rows, Rows]]:
-    """(W,) windows to fit on, and windows of the persons that are held out meanwhile."""
+def _groups(persons: Ints, params: FitParams) -> Iterator[Rows]:
+    """(W,) windows of the persons that are held out together."""
     names, numbers = np.unique(persons, return_inverse=True)
-    fold_of = numbers % min(params.inner_folds, len(names))
-    for fold in np.unique(fold_of):
-        yield fold_of != fold, fold_of == fold
+    group_of = numbers % min(params.inner_folds, len(names))
+    for group in np.unique(group_of):
+        yield group_of == group
 
 
 def _indivisible(persons: Ints, params: FitParams) -> SplitError:

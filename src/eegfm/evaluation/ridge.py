@@ -1,45 +1,42 @@
-"""Closed-form ridge regression. One eigendecomposition serves every penalty."""
+"""Closed-form ridge regression. One decomposition serves every penalty, and every fit without some of the windows.
+
+Shapes: W windows, F features, L penalties, K' score columns, G windows of a group.
+"""
+
+from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eegfm.evaluation.linear import Floats, Ints, LinearPath, Standardizer, balanced_weights
+from eegfm.evaluation.linear import Floats, Ints, LinearPath, Rows, Standardizer, balanced_weights
 
 
-def fit_ridge_classifier(
-    features: NDArray[np.floating], classes: Ints, n_classes: int, lambdas: tuple[float, ...]
-) -> LinearPath:
+def fit_ridge_classifier(features: NDArray[np.floating], classes: Ints, n_classes: int) -> "Ridge":
     """Fit ridge to targets of plus and minus one, each class weighing the same.
 
     Args:
         features: (W, F).
         classes: (W,) class numbers; every class occurs.
         n_classes: K.
-        lambdas: Penalties.
     """
     columns = [1] if n_classes == 2 else range(n_classes)
     targets = np.where(classes[:, None] == np.asarray(list(columns)), 1.0, -1.0)
-    return fit_ridge(features, targets, balanced_weights(classes, n_classes), lambdas)
+    return Ridge(features, targets, balanced_weights(classes, n_classes))
 
 
-def fit_ridge_regression(features: NDArray[np.floating], targets: Floats, lambdas: tuple[float, ...]) -> LinearPath:
+def fit_ridge_regression(features: NDArray[np.floating], targets: Floats) -> "Ridge":
     """Fit ridge to one number per window, each window weighing the same.
 
-    Features and targets are standardised with the windows of the fit. Predictions come in the unit of the targets.
+    The scale of the targets changes the scale of predictions and nothing else, so targets need not be standardised.
 
     Args:
         features: (W, F).
         targets: (W,) numbers.
-        lambdas: Penalties.
     """
-    mean, scale = targets.mean(), targets.std() or 1.0
-    path = fit_ridge(features, ((targets - mean) / scale)[:, None], np.ones(len(targets)), lambdas)
-    return LinearPath(path.standardizer, path.coef * scale, path.intercept * scale + mean)
+    return Ridge(features, targets[:, None], np.ones(len(targets)))
 
 
-def fit_ridge(
-    features: NDArray[np.floating], targets: Floats, weights: Floats, lambdas: tuple[float, ...]
-) -> LinearPath:
+class Ridge:
     """Minimise mean(weight * (target - score)^2) + lambda * |coef|^2 on standardised features.
 
     The intercept is not penalised. With fewer windows than features, the (W, W) matrix of inner products is solved,
@@ -48,22 +45,115 @@ def fit_ridge(
     Args:
         features: (W, F).
         targets: (W, K').
-        weights: (W,), summing to W.
-        lambdas: Penalties.
+        weights: (W,), all above zero.
     """
-    standardizer = Standardizer.fit(features)
-    x = standardizer(features)
-    shares = weights / weights.sum()
-    x_mean, y_mean = shares @ x, shares @ targets
-    root = np.sqrt(shares)[:, None]
-    coef = _coefficients(root * (x - x_mean), root * (targets - y_mean), np.asarray(lambdas, dtype=np.float64))
-    return LinearPath(standardizer, coef, y_mean - x_mean @ coef)
+
+    def __init__(self, features: NDArray[np.floating], targets: Floats, weights: Floats) -> None:
+        self._standardizer = Standardizer.fit(features)
+        self._shares = weights / weights.sum()
+        self._y_mean = self._shares @ targets
+        x, root = self._standardizer(features), np.sqrt(self._shares)[:, None]
+        self._x_mean = self._shares @ x
+        x -= self._x_mean
+        x *= root
+        solve = _OverWindows if x.shape[0] <= x.shape[1] else _OverFeatures
+        self._solved: _Solved = solve(x, root * (targets - self._y_mean), self._shares)
+
+    def path(self, lambdas: tuple[float, ...]) -> LinearPath:
+        """Return the predictors of all windows, one for each penalty."""
+        coef = self._solved.coef(np.asarray(lambdas, dtype=np.float64))
+        return LinearPath(self._standardizer, coef, self._y_mean - self._x_mean @ coef)
+
+    def left_out(self, group: Rows, lambdas: tuple[float, ...]) -> Floats:
+        """Return (L, G, K') scores of some of the windows, by the fits to all others.
+
+        Features are standardised, and windows weigh, as in the fit to all windows.
+
+        Args:
+            group: (W,) True for the windows that are left out and scored.
+            lambdas: Penalties.
+        """
+        n_left = 1.0 - float(self._shares[group].sum())
+        # The mean is over the windows that stay. Times their share, it is a sum over the terms of all windows.
+        centred = [self._solved.left_out(np.flatnonzero(group), penalty * n_left) for penalty in lambdas]
+        return np.asarray(np.stack(centred) + self._y_mean)
 
 
-def _coefficients(x: Floats, y: Floats, lambdas: Floats) -> Floats:
-    """(L, F, K') solutions of (x'x + lambda) coef = x'y."""
-    is_wide = x.shape[0] <= x.shape[1]
-    values, vectors = np.linalg.eigh(x @ x.T if is_wide else x.T @ x)
-    right = vectors.T @ (y if is_wide else x.T @ y)
-    shrunk = right / (np.maximum(values, 0.0)[None, :, None] + lambdas[:, None, None])
-    return np.asarray(x.T @ (vectors @ shrunk) if is_wide else vectors @ shrunk)
+class _Solved(ABC):
+    """Solution for rows and targets that are centred, and scaled by the roots of the windows' shares.
+
+    Args:
+        x: (W, F).
+        y: (W, K').
+        shares: (W,), adding up to one.
+    """
+
+    def __init__(self, x: Floats, y: Floats, shares: Floats) -> None:
+        self.x, self.y, self.shares = x, y, shares
+        self.root = np.sqrt(shares)[:, None]
+
+    @abstractmethod
+    def coef(self, lambdas: Floats) -> Floats:
+        """(L, F, K') solutions of (x'x + lambda) coef = x'y."""
+
+    @abstractmethod
+    def left_out(self, group: Ints, penalty: float) -> Floats:
+        """(G, K') scores of some windows by the fit without them, against the means of all windows."""
+
+
+class _OverWindows(_Solved):
+    """Solution by the inner products of windows."""
+
+    def __init__(self, x: Floats, y: Floats, shares: Floats) -> None:
+        super().__init__(x, y, shares)
+        # Centred rows say nothing of the intercept, whose direction is that of the roots. It gets an eigenvalue of its
+        # own, so that it is the last eigenvector and no mixture with others that the rows say nothing of.
+        products = x @ x.T
+        products += (1.0 + np.trace(products)) * (self.root * self.root.T)
+        self.values, self.vectors = np.linalg.eigh(products)
+        self.values[-1] = np.inf  # the intercept is not penalised
+        self.along = self.vectors.T @ y
+
+    def coef(self, lambdas: Floats) -> Floats:
+        """See the base class."""
+        shrunk = self.along / (np.maximum(self.values, 0.0)[None, :, None] + lambdas[:, None, None])
+        return np.asarray(self.x.T @ (self.vectors @ shrunk))
+
+    def left_out(self, group: Ints, penalty: float) -> Floats:
+        """Divide the residuals of the fit to all windows by what the group has no share in.
+
+        With the hat matrix H, residuals without a group are (1 - H)^-1 times those of the fit to all, both of the group
+        (Cook, Weisberg 1982, Residuals and Influence in Regression, section 2.2).
+        """
+        left = penalty / (np.maximum(self.values, 0.0) + penalty)
+        own = self.vectors[group]
+        weighted = own * left
+        residuals = np.linalg.solve(weighted @ own.T, weighted @ self.along)
+        return np.asarray((self.y[group] - residuals) / self.root[group])
+
+
+class _OverFeatures(_Solved):
+    """Solution by the products of features."""
+
+    def __init__(self, x: Floats, y: Floats, shares: Floats) -> None:
+        super().__init__(x, y, shares)
+        self.products, self.right = x.T @ x, x.T @ y
+        self.values, self.vectors = np.linalg.eigh(self.products)
+
+    def coef(self, lambdas: Floats) -> Floats:
+        """See the base class."""
+        along = self.vectors.T @ self.right
+        return np.asarray(
+            self.vectors @ (along / (np.maximum(self.values, 0.0)[None, :, None] + lambdas[:, None, None]))
+        )
+
+    def left_out(self, group: Ints, penalty: float) -> Floats:
+        """Take the group off the products, and solve with the means of what stays."""
+        x, y, root = self.x[group], self.y[group], self.root[group]
+        n_left = 1.0 - float(self.shares[group].sum())
+        # All windows add up to zero.
+        x_mean, y_mean = -(root.T @ x) / n_left, -(root.T @ y) / n_left
+        products = self.products - x.T @ x - n_left * x_mean.T @ x_mean
+        right = self.right - x.T @ y - n_left * x_mean.T @ y_mean
+        coef = np.linalg.solve(products + penalty * np.eye(len(products)), right)
+        return np.asarray((x / root - x_mean) @ coef + y_mean)
