@@ -17,7 +17,7 @@ from eegfm.objectives.base import LossOutput
 from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.recording import Montage
 from eegfm.training.config import PretrainParams
-from eegfm.training.loading.loader import TrainingLoader
+from eegfm.training.loading.training_loader import TrainingLoader
 from eegfm.training.logs.throughput import ThroughputMonitor
 from eegfm.training.module import PretrainModule
 from eegfm.training.plans.mixture_plan import MixturePlan

@@ -20,7 +20,7 @@ from eegfm.evaluation.metrics import (
 )
 from eegfm.objectives.base import Objective
 from eegfm.store.stores import Stores
-from eegfm.training.loading.loader import gather
+from eegfm.training.loading.gather import gather
 from eegfm.training.plans.plan import Draw, Groups
 
 N_WINDOWS_PER_PERSON = 16
