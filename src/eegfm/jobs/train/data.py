@@ -118,7 +118,7 @@ def training_data(
 
 @dataclass(frozen=True)
 class _Planned:
-    """What is drawn from, and how.
+    """Windows to draw from, and the plans that draw them.
 
     Args:
         weights: Share of each corpus in a step.

@@ -1,4 +1,4 @@
-"""What auxiliary heads say of persons that were not trained on: one answer for each person.
+"""Answers of auxiliary heads for persons that were not trained on: one for each person.
 
 Shapes: W windows, U answers, K classes.
 """

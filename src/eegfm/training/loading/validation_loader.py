@@ -43,7 +43,7 @@ class ValidationLoader:
 
     @cached_property
     def _steps(self) -> list[tuple[list[Draw], TrainStep]]:
-        """What this rank draws in each step, and the step without it."""
+        """Draws of this rank in each step, and the step without them."""
         scored = _side_by_side(self._draws())
         steps = [(draws, TrainStep(k, [], 0)) for k, draws in enumerate(scored)]
         for k, draws in enumerate(_side_by_side(self._measured), len(scored)):
