@@ -96,7 +96,7 @@ class FeatureMeasures:
         untouched = shown if objective.encodes_untouched else None
         pairing = batch["pairs"].pairing if "pairs" in batch else ""
         if pairing:
-            assert shown is not None, "pairs are never measured alone, and an objective on pairs gives features of their windows"
+            assert shown is not None, "pairs are never measured alone, and their objective gives features"
             compared, whole = shown, untouched if pairing == _MOVIES else shown[:0]
         else:
             compared, whole = None, untouched
