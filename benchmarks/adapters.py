@@ -218,6 +218,7 @@ def _module(data: Path, adapter: Mapping[str, Any]) -> tuple[Any, list[list[Any]
     from eegfm.jobs.train.data import training_data
     from eegfm.nn.context import Context
     from eegfm.training.module import PretrainModule
+    from eegfm.training.setup import TrainingSetup
 
     params = _params(adapter, 0, 8)
     found = training_data(pd.read_parquet(data / _TABLES[0]), _stores(data), params)
@@ -227,7 +228,7 @@ def _module(data: Path, adapter: Mapping[str, Any]) -> tuple[Any, list[list[Any]
     objective = params.objective.build(backbone)
     steps = [found.training.batches(step) for step in range(4)]
     objective.setup(steps[0], Context())
-    return PretrainModule(objective, params, found.weights, 8, 8), steps
+    return PretrainModule(TrainingSetup(objective, params, found.weights, 8, 8)), steps
 
 
 def _step_loss(module: Any, batches: Sequence[Any]) -> Any:

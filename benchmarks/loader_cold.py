@@ -18,7 +18,7 @@ from benchmarks.processes import Task, in_turns, task
 from benchmarks.runner import Line, Setting
 from eegfm.store.reader import SignalStore
 from eegfm.training.blocks import ShuffleParams
-from eegfm.training.loading.loader import TrainingLoader
+from eegfm.training.loading.training_loader import TrainingLoader
 
 RUNS = ShuffleParams(run_windows=16, pool_windows=8192)
 MAX_CACHED_RATIO = 0.01

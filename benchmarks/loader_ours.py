@@ -17,7 +17,7 @@ from benchmarks.recordings import CACHE
 from eegfm.batch import StoredBatch, WindowIndex
 from eegfm.store.reader import SignalStore
 from eegfm.training.blocks import ShuffleParams
-from eegfm.training.loading.loader import TrainingLoader
+from eegfm.training.loading.training_loader import TrainingLoader
 from eegfm.training.plans.mixture_plan import MixturePlan
 
 _FULLY = ShuffleParams()

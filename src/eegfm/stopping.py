@@ -53,7 +53,7 @@ def exit_code(number: int) -> int:
 
 
 class Deferral:
-    """Whether a signal has come to a block that ends itself, see ``deferred``."""
+    """Note of a signal that has come to a block that ends itself, see ``deferred``."""
 
     def __init__(self, stop: "_Stop | None") -> None:
         self.number: int | None = None

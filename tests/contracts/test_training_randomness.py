@@ -24,6 +24,7 @@ from eegfm.nn.weights import build_seeded
 from eegfm.objectives.config import MaeConfig, MaskedConfig, ObjectiveConfig
 from eegfm.training.config import PretrainParams
 from eegfm.training.module import PretrainModule
+from eegfm.training.setup import TrainingSetup
 from zoo.stand_in import braindecode_models
 
 MONTAGE, N_SAMPLES, N_STEPS = MONTAGES[19], 800, 2
@@ -63,7 +64,9 @@ def pretrained(config: EncoderConfig, objective: ObjectiveConfig, seed: int) -> 
     """Weights and statistics after a few optimizer steps of two micro-batches each."""
     params = PretrainParams(objective=objective, n_steps=N_STEPS, seed=seed, log_interval_steps=100)
     backbone = new_backbone(config, NoAdapterConfig(), SPEC, 0, reference="average", bad_channels="mask")
-    module = PretrainModule(build_seeded(objective, 0, backbone), params, SHARES, N_STEPS + 1, N_STEPS + 1)
+    module = PretrainModule(
+        TrainingSetup(build_seeded(objective, 0, backbone), params, SHARES, N_STEPS + 1, N_STEPS + 1)
+    )
     optimizer = torch.optim.SGD(module.parameters(), lr=0.05)
     for step in range(N_STEPS):
         optimizer.zero_grad()

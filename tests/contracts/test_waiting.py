@@ -41,6 +41,7 @@ from eegfm.training.blocks import WeightAverageParams
 from eegfm.training.config import PretrainParams
 from eegfm.training.module import PretrainModule
 from eegfm.training.optimizers.config import SgdConfig
+from eegfm.training.setup import TrainingSetup
 from zoo.stand_in import braindecode_models
 
 META = torch.device("meta")
@@ -261,7 +262,7 @@ def test_no_optimizer_step_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     average = WeightAverageParams(start_ratio=0, decay=0.9)
     params = PretrainParams(n_steps=100, optimizer=SgdConfig(), weight_average=average, log_interval_steps=50)
     objective = objective_of(case, MaskedConfig(), NoAdapterConfig())
-    module = PretrainModule(objective, params, {"tuh": 1.0}, 100, 100).to(META)
+    module = PretrainModule(TrainingSetup(objective, params, {"tuh": 1.0}, 100, 100)).to(META)
     inner = module.configure_optimizers()
     optimizer = LightningOptimizer(inner)
     monkeypatch.setattr(optimizer, "step", inner.step)

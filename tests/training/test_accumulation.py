@@ -17,10 +17,11 @@ from eegfm.objectives.base import LossOutput
 from eegfm.objectives.config import MaeConfig, MaskedConfig
 from eegfm.recording import Montage
 from eegfm.training.config import PretrainParams
-from eegfm.training.loading.loader import TrainingLoader
+from eegfm.training.loading.training_loader import TrainingLoader
 from eegfm.training.logs.throughput import ThroughputMonitor
 from eegfm.training.module import PretrainModule
 from eegfm.training.plans.mixture_plan import MixturePlan
+from eegfm.training.setup import TrainingSetup
 from eegfm.training.trainer import quieten
 from training.conftest import MemoryStore
 
@@ -84,7 +85,7 @@ def built(objective: Any, small: Montage, large: Montage, **changes: Any) -> Pre
     spec = SignalSpec(100.0, {m.name: m for m in (small, large)}, {small.name: 400, large.name: 200})
     backbone = new_backbone(params.encoder, NoAdapterConfig(), spec, 0, reference="average", bad_channels="mask")
     torch.manual_seed(0)
-    return PretrainModule(params.objective.build(backbone), params, WEIGHTS, 3, 3)
+    return PretrainModule(TrainingSetup(params.objective.build(backbone), params, WEIGHTS, 3, 3))
 
 
 def steps(plan: MixturePlan, stores: Any, n_cuts: int) -> list[TrainStep]:

@@ -23,6 +23,7 @@ from eegfm.training.compiling import METHODS, compiled
 from eegfm.training.config import PretrainParams
 from eegfm.training.module import PretrainModule
 from eegfm.training.optimizers.config import AdamWConfig
+from eegfm.training.setup import TrainingSetup
 from eegfm.training.trainer import quieten
 
 BACKEND = os.environ.get("EEGFM_COMPILE", "eager")
@@ -95,7 +96,7 @@ def trained(
     )
     backbone = new_backbone(encoder, NoAdapterConfig(), spec, 0, reference="average", bad_channels="mask")
     built = build_seeded(objective, 0, backbone)
-    module = PretrainModule(built, params, {"hbn": 0.6, "tuh": 0.4}, N_STEPS, N_STEPS)
+    module = PretrainModule(TrainingSetup(built, params, {"hbn": 0.6, "tuh": 0.4}, N_STEPS, N_STEPS))
     quieten()
     trainer = Trainer(
         max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,

@@ -28,6 +28,7 @@ from eegfm.training.config import PretrainParams, TokenizerParams
 from eegfm.training.logs.training_log import TrainingLog
 from eegfm.training.module import PretrainModule
 from eegfm.training.schedules.base import Schedule
+from eegfm.training.setup import TrainingSetup
 from eegfm.training.trainer import quieten
 
 WEIGHTS = {"hbn": 0.7, "tuh": 0.3}
@@ -65,7 +66,7 @@ def module(small: Montage, large: Montage) -> PretrainModule:
 
 def built(params: PretrainParams, adapter: Buildable, spec: SignalSpec) -> PretrainModule:
     backbone = new_backbone(params.encoder, adapter, spec, 0, reference="average", bad_channels="mask")
-    return PretrainModule(params.objective.build(backbone), params, WEIGHTS, 10, 10)
+    return PretrainModule(TrainingSetup(params.objective.build(backbone), params, WEIGHTS, 10, 10))
 
 
 def context(step: int, stage: Stage = Stage.TRAINING, rank: int = 0, world_size: int = 1) -> Context:
@@ -302,7 +303,9 @@ def test_a_broken_step_changes_nothing_but_the_count(
     module: PretrainModule, batches: list[StoredBatch], caplog: pytest.LogCaptureFixture
 ) -> None:
     params = module.params.model_copy(update={"weight_average": WeightAverageParams(decay=0.5, start_ratio=0)})
-    module = PretrainModule(Followed(params.objective, module.objective.backbone), params, WEIGHTS, 10, 10)
+    module = PretrainModule(
+        TrainingSetup(Followed(params.objective, module.objective.backbone), params, WEIGHTS, 10, 10)
+    )
     seen: list[dict[str, torch.Tensor]] = []
 
     class Look(Callback):

@@ -235,7 +235,7 @@ def _rate_hz(text: str | None) -> float | None:
 
 
 def _common(one: Channel, other: Channel) -> Channel:
-    """What two rows of one channel agree on."""
+    """Return what two rows of one channel agree on."""
     return Channel(
         type=one.type if one.type == other.type else None,
         units=one.units if one.units == other.units else None,

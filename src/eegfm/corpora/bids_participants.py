@@ -170,7 +170,7 @@ def with_flags(labels: pd.DataFrame, *flags: Sequence[str]) -> pd.DataFrame:
 
 
 class _Values(NamedTuple):
-    """What a table says of one trait: values (None if there is none), flags, and texts that are not understood."""
+    """Contents of a table for one trait: values (None if there is none), flags, and texts that are not understood."""
 
     found: list[Any]
     flags: list[str]

@@ -189,7 +189,7 @@ class Encoder(nn.Module, ABC):
         raise ConfigError(f"{type(self).__name__} has no vector for a single token; choose an encoder of tokens")
 
     def query_attention(self, tokens: Tokens) -> Tensor:
-        """What each learned query looks at, with the gradient of ``tokens``, where the encoder has queries.
+        """Return what each learned query looks at, with the gradient of ``tokens``, where the encoder has queries.
 
         Args:
             tokens: As for ``encode``.

@@ -1,4 +1,4 @@
-"""What representations tell of groups, persons above all. Gradients are not followed.
+"""Measures of what representations tell of groups, persons above all. Gradients are not followed.
 
 Shapes: N windows, D width.
 """

@@ -1,4 +1,4 @@
-"""Whether the same moment gives the same representation in two persons. Gradients are not followed.
+"""Likeness of the representations of one moment in two persons. Gradients are not followed.
 
 Shapes: N pairs (moments), D width.
 """

@@ -1,4 +1,4 @@
-"""How far representations spread: collapse shows here. Gradients are not followed.
+"""Spread of representations: collapse shows here. Gradients are not followed.
 
 Shapes: N windows or tokens, D width.
 """

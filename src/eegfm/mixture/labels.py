@@ -23,7 +23,7 @@ _MOST_CLASSES = 1000
 
 @dataclass(frozen=True)
 class LabelFacts:
-    """What the persons that are trained on tell of a label.
+    """Facts about a label, from the persons that are trained on.
 
     Args:
         kind: A number, or one of several classes.

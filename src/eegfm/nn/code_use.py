@@ -1,4 +1,4 @@
-"""How evenly the codes of a codebook are used. Shapes: K codes."""
+"""Evenness in the use of the codes of a codebook. Shapes: K codes."""
 
 import torch
 from torch import Tensor

@@ -71,7 +71,7 @@ class Objective(nn.Module, ABC):
 
     @property
     def encodes_untouched(self) -> bool:
-        """Whether the features of a ``LossOutput`` are of windows in which nothing was changed or hidden."""
+        """Tell whether the features of a ``LossOutput`` are of windows in which nothing was changed or hidden."""
         return False
 
     @property

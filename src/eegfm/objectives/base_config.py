@@ -15,7 +15,7 @@ from eegfm.objectives.heads.config import AuxiliaryConfig
 
 @dataclass(frozen=True)
 class EncoderFacts:
-    """What an objective asks about an encoder and about what stands before it.
+    """Facts that an objective asks about an encoder and about what stands before it.
 
     Args:
         name: Name of the encoder, for messages.
@@ -76,27 +76,27 @@ class ObjectiveConfig(Buildable):
 
     @property
     def trains_on_pairs(self) -> bool:
-        """Whether its batches hold pairs of windows: its loss compares them, and is one of the whole micro-batch."""
+        """Tell whether batches hold pairs of windows: the loss compares them, and is one of the whole micro-batch."""
         return self.default_pairing is not None
 
     @property
     def estimates_anew(self) -> bool:
-        """Whether statistics are estimated anew whenever a run goes on, because no state holds them."""
+        """Tell whether statistics are estimated anew whenever a run goes on, because no state holds them."""
         return False
 
     @property
     def needs_classes(self) -> bool:
-        """Whether it compares the classes of windows, which the cuts that it draws from must have."""
+        """Tell whether it compares the classes of windows, which the cuts that it draws from must have."""
         return False
 
     @property
     def needs_tokenizer(self) -> bool:
-        """Whether it predicts the codes of a tokenizer, which is trained before."""
+        """Tell whether it predicts the codes of a tokenizer, which is trained before."""
         return False
 
     @property
     def needs_whole_batch(self) -> bool:
-        """Whether its loss is one of the whole micro-batch, which can then not be cut into parts (``accumulate``)."""
+        """Tell whether the loss is of the whole micro-batch, which then cannot be cut into parts (``accumulate``)."""
         return self.trains_on_pairs
 
     def check_encoder(self, facts: EncoderFacts) -> None:

@@ -123,7 +123,7 @@ class ProjectHooks:
             raise EegfmError(f"not there yet: {', '.join(missing)}; run first: {command}")
 
     def _no_encoder(self, name: str, catalog: CatalogProtocol[Any, Any]) -> str:
-        """What makes an encoder that is missing: its phase, with the phases before it whose encoders are missing."""
+        """Name what makes a missing encoder: its phase, with the phases before it whose encoders are missing."""
         path, options = catalog[name]._describe()["filepath"], self._options
         imports = f"FOREIGN_WEIGHTS=FILE kedro run --pipelines=import_weights{options}"
         if not self._pretrains:

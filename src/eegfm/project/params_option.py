@@ -117,7 +117,7 @@ def _written(value: Any) -> str:
 
 
 def _is_read_as_itself(text: str) -> bool:
-    """Whether text without quotes is read as this text: not as a number, and not as a sign of YAML such as ``@``."""
+    """Tell whether text without quotes is read as this text: not as a number, nor as a sign of YAML such as ``@``."""
     try:
         return bool(OmegaConf.from_dotlist([f"x={text}"])["x"] == text)
     except (YAMLError, OmegaConfBaseException):

@@ -130,7 +130,7 @@ def _phase(name: str, before: str, parameters: Mapping[str, Any]) -> Phase:
 
 
 def _needs_tokenizer(block: Mapping[str, Any]) -> bool:
-    """Whether a phase predicts codes. What is wrong in its block is refused with it."""
+    """Tell whether a phase predicts codes. What is wrong in its block is refused with it."""
     try:
         return PretrainParams.model_validate(block).objective.needs_tokenizer
     except ValidationError:

@@ -55,7 +55,7 @@ def _named(key: str, advice: str = "") -> Iterator[None]:
 
 
 def _without(key: str, names: Sequence[str]) -> str:
-    """How to do without a later phase: an environment with corpora of its own may have inherited it."""
+    """Say how to do without a later phase: an environment with corpora of its own may have inherited it."""
     earlier = names[: names.index(key)] if key in names else []
     return f"; {PHASES}: [{', '.join(earlier)}] trains without {key}" if earlier else ""
 

@@ -1,4 +1,4 @@
-"""How the ranks of a job ended: each writes a file about itself, and their parent makes one error of all of them."""
+"""Ends of the ranks of a job: each writes a file about itself, and their parent makes one error of all of them."""
 
 import json
 import logging
@@ -39,7 +39,7 @@ _AGAIN = "start the same command again"
 
 @dataclass(frozen=True)
 class RankState:
-    """What is known of one rank.
+    """Facts about one rank.
 
     Args:
         rank: Its number among all.
@@ -65,7 +65,7 @@ class RankState:
 
     @property
     def is_alone(self) -> bool:
-        """Whether it failed only because another rank was gone."""
+        """Tell whether it failed only because another rank was gone."""
         said = f"{self.kind}: {self.text}"
         return self.state == FAILED and not hasattr(errors, self.kind) and bool(_LOST_PEER.search(said))
 

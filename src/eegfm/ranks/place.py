@@ -25,7 +25,7 @@ class Place:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes what all have made."""
+        """Tell whether this process writes what all have made."""
         return self.rank == 0
 
 

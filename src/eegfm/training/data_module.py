@@ -2,7 +2,8 @@
 
 from lightning import LightningDataModule
 
-from eegfm.training.loading.loader import TrainingLoader, ValidationLoader
+from eegfm.training.loading.training_loader import TrainingLoader
+from eegfm.training.loading.validation_loader import ValidationLoader
 
 
 class WindowData(LightningDataModule):

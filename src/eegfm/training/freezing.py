@@ -151,7 +151,7 @@ def _frozen(rules: Sequence[FreezeRule], epoch: int) -> tuple[str, ...]:
 
 
 def _is_in(name: str, prefixes: Iterable[str]) -> bool:
-    """Whether a dotted name is one of these parts or inside one."""
+    """Tell whether a dotted name is one of these parts or inside one."""
     return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
 
 

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from lightning import LightningModule
 
 from eegfm.batch import StoredBatch, TrainStep
-from eegfm.objectives.base import GivesCodes, LossOutput, Objective
-from eegfm.training.config import PretrainParams
+from eegfm.objectives.base import GivesCodes, LossOutput
 from eegfm.training.logs.averages import Averages
 from eegfm.training.logs.code_use import CodeUse
 from eegfm.training.logs.gradients import GradientNorms
@@ -17,37 +16,27 @@ from eegfm.training.logs.pace import Pace, device_memory
 from eegfm.training.logs.pending import Pending, Reduce
 from eegfm.training.logs.training_log import TrainingLog, means
 from eegfm.training.ranks import gathered, mean_of_ranks
+from eegfm.training.setup import TrainingSetup
 
 
 class LoggedModule(LightningModule):
     """Collect what steps and validations give, and write it where and when it is due.
 
     Args:
-        objective: What is trained.
-        params: When to log.
-        weights: Declared share of each corpus, for means over the mixture.
-        n_steps: Optimizer steps in all.
-        n_steps_per_epoch: Optimizer steps of a pass of the plan.
+        setup: What is trained, how, and how long.
     """
 
-    def __init__(
-        self,
-        objective: Objective,
-        params: PretrainParams,
-        weights: dict[str, float],
-        n_steps: int,
-        n_steps_per_epoch: int,
-    ) -> None:
+    def __init__(self, setup: TrainingSetup) -> None:
         super().__init__()
-        self.objective, self.params = objective, params
-        self.weights = weights
-        self.n_steps, self.n_steps_per_epoch = n_steps, n_steps_per_epoch
+        self.objective, self.params = setup.objective, setup.params
+        self.weights = setup.weights
+        self.n_steps, self.n_steps_per_epoch = setup.n_steps, setup.n_steps_per_epoch
         self.history = History()
-        self.training_log = TrainingLog(weights, n_steps, n_steps_per_epoch)
+        self.training_log = TrainingLog(self.weights, self.n_steps, self.n_steps_per_epoch)
         self.validation_values: dict[str, float] = {}
         """Values of the last validation by name, as ``val/loss``."""
-        self.pace = Pace(objective.backbone)
-        self._validation, self._measures, self._code_use = Pending(), FeatureMeasures(weights), CodeUse()
+        self.pace = Pace(self.objective.backbone)
+        self._validation, self._measures, self._code_use = Pending(), FeatureMeasures(self.weights), CodeUse()
 
     @property
     def rank(self) -> int:

@@ -27,6 +27,7 @@ from eegfm.training.logged_module import LoggedModule
 from eegfm.training.logs.names import learning_rates
 from eegfm.training.ranks import share_gradients, share_running_statistics
 from eegfm.training.schedules.base import Schedule
+from eegfm.training.setup import TrainingSetup
 from eegfm.training.skipping import KeptBuffers, SkippedSteps, guarded_step
 from eegfm.training.stateful import Stateful
 from eegfm.training.tensors import checkpoint_tensors
@@ -44,29 +45,18 @@ class PretrainModule(LoggedModule):
     random choices follow from the seed, the step, the corpus and, for dropout alone, the rank.
 
     Args:
-        objective: The question that the backbone is trained to answer; it holds the backbone.
-        params: Optimizer, schedule, seed, logging.
-        weights: Declared share of each corpus, for means over the mixture in logs.
-        n_steps: Optimizer steps in all, for the schedule.
-        n_steps_per_epoch: Optimizer steps of a pass of the plan.
+        setup: What is trained, how, and how long.
         header: Description of the run, for ``save_encoder``.
     """
 
-    def __init__(
-        self,
-        objective: Objective,
-        params: PretrainParams,
-        weights: dict[str, float],
-        n_steps: int,
-        n_steps_per_epoch: int,
-        header: CheckpointHeader | None = None,
-    ) -> None:
-        super().__init__(objective, params, weights, n_steps, n_steps_per_epoch)
+    def __init__(self, setup: TrainingSetup, header: CheckpointHeader | None = None) -> None:
+        super().__init__(setup)
+        objective, params = self.objective, self.params
         # One backward pass per micro-batch: Lightning's own loop runs one per step.
         self.automatic_optimization = False
         self.schedule: Schedule | None = None
         average = params.weight_average
-        self.average = None if average is None else WeightAverage(average, objective, n_steps)
+        self.average = None if average is None else WeightAverage(average, objective, self.n_steps)
         # Once, and not per fit: a fit that was stopped leaves frozen what the next one is to release.
         self.freezing = Freezing(params.freeze, objective) if params.freeze else None
         self.header = header
@@ -84,7 +74,7 @@ class PretrainModule(LoggedModule):
         follows = type(objective).after_step is not Objective.after_step
         self._kept_before = KeptBuffers(objective, follows=follows)
         self._compiled = ExitStack()
-        self._context = Context(n_steps=n_steps, seed=params.seed, corpora=tuple(sorted(weights)))
+        self._context = Context(n_steps=self.n_steps, seed=params.seed, corpora=tuple(sorted(self.weights)))
 
     def forward(self, batch: StoredBatch) -> Encoded:
         """Encode windows as the store keeps them."""

@@ -10,7 +10,7 @@ _NONE = -1
 
 
 class _Planned(Protocol):
-    """What a module knows of its plan."""
+    """Module that knows the length of its plan."""
 
     n_steps: int
     n_steps_per_epoch: int

@@ -37,7 +37,7 @@ class WeightAverage:
 
     @property
     def has_started(self) -> bool:
-        """Whether there is an average yet; until a step is taken, it is a copy of the weights as they are."""
+        """Tell whether there is an average yet; until a step is taken, it is a copy of the weights as they are."""
         return bool(self._averages)
 
     @torch.no_grad()

@@ -132,7 +132,7 @@ def _taken(values: NDArray[np.generic], which: Ints, missing: object) -> NDArray
 
 
 def _was_correct(found: pd.DataFrame, rule: TrialRule) -> NDArray[np.object_]:
-    """Whether the feedback of each event is correct; None if it is neither correct nor incorrect."""
+    """Tell whether the feedback of each event is correct; None if it is neither correct nor incorrect."""
     out = np.full(len(found), None, dtype=object)
     if rule.feedback in found:
         out[found[rule.feedback].isin(rule.correct)] = True

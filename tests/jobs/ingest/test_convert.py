@@ -20,8 +20,8 @@ from eegfm.signal.config import SignalParams
 from eegfm.signal.open import open_reader
 from eegfm.store.index import RejectedEntry
 from eegfm.store.layout import SAMPLE_DTYPE
+from eegfm.training.loading.gather import gather
 from eegfm.training.loading.groups import window_groups
-from eegfm.training.loading.loader import gather
 from eegfm.training.plans.plan import Draw
 from eegfm.windows.config import FixedCut, WindowParams
 from eegfm.windows.cut import cut_windows

@@ -15,7 +15,7 @@ from eegfm.jobs.train.prepare import prepare
 from eegfm.jobs.train.pretrain import fit_pretraining
 from eegfm.objectives.config import AuxiliaryObjectiveConfig, MaskedConfig
 from eegfm.training.config import PretrainParams
-from eegfm.training.loading.loader import gather
+from eegfm.training.loading.gather import gather
 from eegfm.training.plans.plan import Draw
 from noise_corpora import PARAMS, NoiseStore, make_montage, noise_mixture, noise_splits
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from eegfm.errors import ConfigError
 from eegfm.jobs.train import PretrainResult, fit_pretraining, pretraining
 from eegfm.training.config import PretrainParams
-from eegfm.training.loading.loader import ValidationLoader
+from eegfm.training.loading.validation_loader import ValidationLoader
 from eegfm.training.plans.pairs import within_recording
 from noise_corpora import noise_mixture, noise_splits, noise_stores
 

@@ -16,8 +16,8 @@ from eegfm.mixture.config import MixtureParams
 from eegfm.mixture.shares import rounded_weights
 from eegfm.mixture.table import mix_windows
 from eegfm.recording import Montage
+from eegfm.training.loading.gather import gather
 from eegfm.training.loading.groups import Mixing, corpus_weights, signal_spec, window_groups
-from eegfm.training.loading.loader import gather
 from eegfm.training.plans.mixture_plan import MixturePlan
 from eegfm.training.plans.plan import Draw
 from eegfm.windows.runs import expand

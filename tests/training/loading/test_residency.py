@@ -14,8 +14,8 @@ from eegfm.recording import Montage
 from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
-from eegfm.training.loading.loader import TrainingLoader
 from eegfm.training.loading.residency import signals_on_device
+from eegfm.training.loading.training_loader import TrainingLoader
 from eegfm.training.plans.mixture_plan import MixturePlan
 
 CPU = torch.device("cpu")

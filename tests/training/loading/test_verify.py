@@ -13,8 +13,10 @@ from eegfm.recording import Montage
 from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
-from eegfm.training.loading.loader import TrainingLoader, ValidationLoader, spread_draws
 from eegfm.training.loading.residency import signals_on_device
+from eegfm.training.loading.spread import spread_draws
+from eegfm.training.loading.training_loader import TrainingLoader
+from eegfm.training.loading.validation_loader import ValidationLoader
 from eegfm.training.loading.verify import readable, verify_samples
 from eegfm.training.plans.mixture_plan import MixturePlan
 

@@ -20,8 +20,10 @@ from eegfm.splits.leakage import check_rows
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
 from eegfm.training.loading.groups import Mixing, shared_filters, signal_spec, window_groups
-from eegfm.training.loading.loader import TrainingLoader, ValidationLoader, spread_draws
 from eegfm.training.loading.residency import signals_on_device
+from eegfm.training.loading.spread import spread_draws
+from eegfm.training.loading.training_loader import TrainingLoader
+from eegfm.training.loading.validation_loader import ValidationLoader
 from eegfm.training.loading.verify import verify_samples
 from eegfm.training.pairings import by_corpus, multiples
 from eegfm.training.plans.mixture_plan import MixturePlan
@@ -116,7 +118,7 @@ def training_data(
 
 @dataclass(frozen=True)
 class _Planned:
-    """What is drawn from, and how.
+    """Windows to draw from, and the plans that draw them.
 
     Args:
         weights: Share of each corpus in a step.

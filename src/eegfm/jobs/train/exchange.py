@@ -1,4 +1,4 @@
-"""What goes over to the ranks of a training, and what comes back: JSON, tables and weights in files with checksums."""
+"""Exchange with the ranks of a training, there and back: JSON, tables and weights in files with checksums."""
 
 import hashlib
 import json

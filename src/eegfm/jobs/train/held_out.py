@@ -1,4 +1,4 @@
-"""What auxiliary heads say of persons that were not trained on: one answer for each person.
+"""Answers of auxiliary heads for persons that were not trained on: one for each person.
 
 Shapes: W windows, U answers, K classes.
 """
@@ -20,7 +20,7 @@ from eegfm.evaluation.metrics import (
 )
 from eegfm.objectives.base import Objective
 from eegfm.store.stores import Stores
-from eegfm.training.loading.loader import gather
+from eegfm.training.loading.gather import gather
 from eegfm.training.plans.plan import Draw, Groups
 
 N_WINDOWS_PER_PERSON = 16

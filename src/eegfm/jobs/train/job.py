@@ -1,4 +1,4 @@
-"""What a training is asked to do."""
+"""Task of a training."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ from eegfm.errors import ConfigError
 from eegfm.mixture.table import drawn_rows
 from eegfm.store.stores import Stores
 from eegfm.training.loading.groups import window_groups
-from eegfm.training.loading.loader import spread_draws
+from eegfm.training.loading.spread import spread_draws
 from eegfm.training.plans.plan import Draw
 
 logger = logging.getLogger(__name__)

@@ -30,6 +30,7 @@ from eegfm.training.config import PretrainParams
 from eegfm.training.freezing import check_freezing
 from eegfm.training.loading.verify import readable
 from eegfm.training.module import PretrainModule
+from eegfm.training.setup import TrainingSetup
 from eegfm.training.started import with_start
 
 _N_STATISTICS_STEPS = 16
@@ -102,8 +103,8 @@ def prepare(job: TrainingJob, place: Place = ALONE, refuse: Refuse = refuse_noth
             checked.mixture, job.stores, data.spec, objective.encoder, params.n_validation_windows
         )
         data = replace(data, validation=data.validation.measuring(measured))
-    module = PretrainModule(objective, params, data.weights, data.n_steps, data.n_steps_per_epoch, header)
-    return PreparedRun(module, data, job.stores, checked.fingerprint, checked.identity)
+    setup = TrainingSetup(objective, params, data.weights, data.n_steps, data.n_steps_per_epoch)
+    return PreparedRun(PretrainModule(setup, header), data, job.stores, checked.fingerprint, checked.identity)
 
 
 def named_run(job: TrainingJob, n_ranks: int, refuse: Refuse) -> str:

@@ -8,7 +8,8 @@ from eegfm.batch import StoredBatch
 from eegfm.jobs.train.data import TrainingData
 from eegfm.objectives.base import Objective
 from eegfm.store.stores import Stores
-from eegfm.training.loading.loader import gather, subsample_evenly
+from eegfm.training.loading.gather import gather
+from eegfm.training.loading.spread import subsample_evenly
 from eegfm.training.logs.reconstructions import reconstructed
 
 _N_RECONSTRUCTED = 4

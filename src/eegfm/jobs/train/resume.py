@@ -1,4 +1,4 @@
-"""Where a training begins: at its last checkpoint, at that of a shorter run, or at the first step."""
+"""Start of a training: at its last checkpoint, at that of a shorter run, or at the first step."""
 
 import logging
 from collections.abc import Mapping

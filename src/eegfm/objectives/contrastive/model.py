@@ -50,7 +50,7 @@ class Contrastive(PairObjective):
 
     @property
     def temperature(self) -> float | Tensor:
-        """What similarities are divided by."""
+        """Divisor of similarities."""
         if self.log_sharpness is None:
             return self.config.temperature
         return (-self.log_sharpness).exp()

@@ -54,7 +54,7 @@ class JepaConfig(LatentConfig):
 
     @property
     def needs_whole_batch(self) -> bool:
-        """Whether its loss is one of the whole micro-batch: regularization counts over all of it."""
+        """Tell whether its loss is one of the whole micro-batch: regularization counts over all of it."""
         return not isinstance(self.regularization, NoRegularizationConfig)
 
     def check_encoder(self, facts: EncoderFacts) -> None:

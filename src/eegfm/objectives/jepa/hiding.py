@@ -1,4 +1,4 @@
-"""What a micro-batch hides, and what of it is asked for. All is drawn on the CPU.
+"""Choice of what a micro-batch hides, and of what is asked for. All is drawn on the CPU.
 
 Shapes: B windows, N tokens, P patches per row, S sites: tokens, or patches of all channels together.
 """

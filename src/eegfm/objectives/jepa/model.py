@@ -29,7 +29,7 @@ _N_POSITION_FREQUENCIES = 4
 
 
 class _Seen(NamedTuple):
-    """What the encoder made of what is visible: (B, S - M, D) vectors, and all of them where tokens were replaced."""
+    """Encoding of what is visible: (B, S - M, D) vectors, and all of them where tokens were replaced."""
 
     vectors: Tensor
     encoded: Encoded | None

@@ -1,1 +1,1 @@
-"""What the objectives share that predict vectors of an encoder instead of a signal: teacher, targets, scores."""
+"""Parts of the objectives that predict vectors of an encoder instead of a signal: teacher, targets, scores."""

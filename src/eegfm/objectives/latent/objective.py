@@ -58,7 +58,7 @@ class LatentObjective(Objective):
 
     @property
     def is_of_tokens(self) -> bool:
-        """Whether the encoder gives a vector for each token; else it does for each patch of all channels."""
+        """Tell whether the encoder gives a vector for each token; else it does for each patch of all channels."""
         return self.encoder.traits.output == "tokens"
 
     @property

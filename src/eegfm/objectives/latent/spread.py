@@ -1,4 +1,4 @@
-"""What keeps the vectors of an encoder from collapsing where no teacher does.
+"""Losses that keep the vectors of an encoder from collapsing where no teacher does.
 
 Shapes: B windows, M tokens of each, D width.
 """

@@ -1,1 +1,1 @@
-"""What the objectives that compare windows share: pooled features of all ranks, and projections of them."""
+"""Parts of the objectives that compare windows: pooled features of all ranks, and projections of them."""

@@ -47,7 +47,8 @@ class PairObjective(Objective):
     def __init__(self, config: PairObjectiveConfig, backbone: Backbone, *, labels: Labels = NO_LABELS) -> None:
         super().__init__(config, backbone, labels=labels)
         self.pooling = new_pooling(config.projection.sites, backbone.encoder)
-        self.projection = Projection(config.projection, self.pooling.n_values)
+        n_values = self.encoder.d_model if self.pooling is None else self.pooling.n_values
+        self.projection = Projection(config.projection, n_values)
 
     @property
     def encodes_untouched(self) -> bool:
@@ -59,7 +60,9 @@ class PairObjective(Objective):
         assert "pairs" in batch, "the plan draws pairs for this objective"
         windows = self.windows(batch, context)
         encoded = self.encode(windows, context)
-        projected = self.projection(of_all_ranks(self.pooling(encoded.features, windows), context))
+        features = encoded.features
+        pooled = features.pooled if self.pooling is None else self.pooling(features, windows)
+        projected = self.projection(of_all_ranks(pooled, context))
         return Embedded(projected, pairs_of_all_ranks(batch["pairs"], context), encoded)
 
     def encode(self, windows: WindowBatch, context: Context) -> Encoded:

@@ -32,5 +32,5 @@ class Ts2VecConfig(ObjectiveConfig):
 
     @property
     def needs_whole_batch(self) -> bool:
-        """Whether its loss is one of the whole micro-batch: windows are told from all others of it."""
+        """Tell whether its loss is one of the whole micro-batch: windows are told from all others of it."""
         return True

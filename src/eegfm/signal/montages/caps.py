@@ -51,7 +51,7 @@ def check_cap(raw: Sequence[str], layout: Layout, flags: Sequence[str] = ()) -> 
 
 
 def _renames(raw: Sequence[str], others: Sequence[str], layout: Layout) -> str:
-    """What renames would help: without inputs that are none of the cap's, or with names for a part of the cap."""
+    """Say what renames would help: without inputs that are none of the cap's, or with names for a part of the cap."""
     if others:
         return f"channels that are no electrodes of this cap ({others[0]}: null)"
     return f"every electrode ({raw[0]}: {raw_names(layout)[raw[0]]})"

@@ -80,7 +80,7 @@ _NOTES = re.compile(r"[EB]DF\s+ANNOTATIONS", re.IGNORECASE)
 
 
 class Parsed(NamedTuple):
-    """What a label says.
+    """Meaning of a label.
 
     Args:
         kind: An electrode with a position in the layout, a channel known to be something else, or neither.

@@ -63,7 +63,7 @@ def without_clipped(flags: Iterable[str]) -> list[str]:
 
 
 def flat_channels(blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
-    """Whether each channel is flat in all filtered blocks.
+    """Tell whether each channel is flat in all filtered blocks.
 
     Args:
         blocks: (T, C) microvolts each.

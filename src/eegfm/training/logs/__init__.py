@@ -1,1 +1,1 @@
-"""What is written down of a training while it runs."""
+"""Records of a training while it runs."""

@@ -33,7 +33,7 @@ class GradientNorms:
 
     @property
     def is_due(self) -> bool:
-        """Whether the coming micro-batch is the last of its corpus, so that the gradient is looked at after it."""
+        """Tell whether the coming micro-batch is the last of its corpus, so that the gradient is looked at after it."""
         return self._corpora[self._n_seen : self._n_seen + 2].count(self._corpora[self._n_seen]) == 1
 
     @torch.no_grad()

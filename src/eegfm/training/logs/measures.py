@@ -96,7 +96,7 @@ class FeatureMeasures:
         untouched = shown if objective.encodes_untouched else None
         pairing = batch["pairs"].pairing if "pairs" in batch else ""
         if pairing:
-            assert shown is not None, "an objective on pairs gives the features that it compares"
+            assert shown is not None, "pairs are never measured alone, and their objective gives features"
             compared, whole = shown, untouched if pairing == _MOVIES else shown[:0]
         else:
             compared, whole = None, untouched
@@ -172,7 +172,7 @@ def _of_windows(batches: list[FeatureBatch]) -> dict[str, Tensor]:
 
 
 def _collapse(batches: list[FeatureBatch], values: Mapping[str, float], history: History) -> str:
-    """Why the features of a corpus count as collapsed; empty if they do not."""
+    """Say why the features of a corpus count as collapsed; return an empty text if they do not."""
     if RANK not in values:
         return ""
     batches = _one_by_one(batches)
@@ -203,7 +203,7 @@ def _spread(n_rows: int) -> Tensor:
 
 
 def _plain(batch: FeatureBatch) -> dict[str, Any]:
-    """What ``json`` takes: tensors as text, with type and shape."""
+    """Return what ``json`` takes: tensors as text, with type and shape."""
     found = batch._asdict()
     for name, value in found.items():
         if isinstance(value, Tensor):

@@ -51,7 +51,7 @@ class Pending:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits."""
+        """Tell whether nothing waits."""
         return not self._waiting
 
     def averages(self) -> Averages:

@@ -53,7 +53,7 @@ def reconstructed(
 
 
 class _Pretraining(Protocol):
-    """What a module has to show."""
+    """Module that has reconstructions to show."""
 
     objective: Objective
 

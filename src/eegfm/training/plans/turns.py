@@ -8,7 +8,7 @@ from eegfm.training.plans.permutation import Key, number_below, subkey
 
 
 class Turns:
-    """Which group has its turn in a step, and how many turns it had before.
+    """Turns of groups: the group of each step, and the number of turns it had before.
 
     The epoch's steps are shared out by the groups' sizes, each share rounded to a whole number in one of its two
     directions, which one differs between epochs. Then each group's turns are spread evenly over the steps that the

@@ -1,4 +1,4 @@
-"""What the configurations of schedules share: a check against the length of the run, and a warm-up. No torch here."""
+"""Base of the configurations of schedules: a check against the length of the run, and a warm-up. No torch here."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any

@@ -164,7 +164,7 @@ class TrialsCut(Cut):
     def _holds_events(
         self, found: dict[str, Ints], trials: pd.DataFrame, segment: Ints, rate_hz: float
     ) -> NDArray[np.bool_]:
-        """Whether the events of a window's anchor and target lie in the window's segment."""
+        """Tell whether the events of a window's anchor and target lie in the window's segment."""
         times = ("stimulus_s", "response_s") if self.target == "reaction_time_s" else ()
         recording = trials["recording"].to_numpy(dtype=np.int64)
         holds = np.ones(len(trials), dtype=bool)

@@ -22,7 +22,7 @@ from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 from eegfm.training.loading.groups import window_groups
-from eegfm.training.loading.loader import TrainingLoader
+from eegfm.training.loading.training_loader import TrainingLoader
 from eegfm.training.pairings import (
     ConditionPairs,
     MovieMomentPairs,

@@ -194,7 +194,7 @@ class MaskDrawer:
 
 
 class _Neighbourhood:
-    """Who is near whom among the rows of one montage."""
+    """Nearness of the rows of one montage."""
 
     def __init__(self, places_m: Places) -> None:
         self._places_m = places_m

@@ -25,7 +25,7 @@ CLIP = 15.0
 
 @dataclass(frozen=True)
 class Source:
-    """Where targets come from.
+    """Origin of targets.
 
     Args:
         backbone: The encoder whose tokens are asked for, and everything before it.

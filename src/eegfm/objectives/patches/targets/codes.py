@@ -62,7 +62,7 @@ class Codes(Target):
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """What is asked."""
+        """Tokenizer that is asked."""
         return cast(Tokenizer, self._tokenizer[0])
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:

@@ -119,7 +119,7 @@ class NeighbourMatching:
         return place[is_left], other[is_left]
 
     def _are_near(self, one: Ints, other: Ints) -> NDArray[np.bool_]:
-        """Whether two windows may be a pair. A missing window fits every window."""
+        """Tell whether two windows may be a pair. A missing window fits every window."""
         early, late = np.minimum(one, other), np.maximum(one, other)
         near: NDArray[np.bool_] = (self._first[early] <= late) & (late <= self._last[early]) | (early == NOBODY)
         return near

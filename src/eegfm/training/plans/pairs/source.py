@@ -11,7 +11,7 @@ from eegfm.training.plans.plan import Draw
 
 @dataclass(frozen=True)
 class Batching:
-    """How many pairs a batch has, and how it is drawn.
+    """Size of a batch of pairs, and the way it is drawn.
 
     Args:
         n_pairs: Pairs of a batch, all ranks together.

@@ -1,44 +1,18 @@
-"""Batches hold the windows that the plan names, and the thread behaves."""
+"""Batches hold the windows that the plan names, and the threads behave."""
 
 import threading
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
 
-from eegfm.batch import WindowIndex
 from eegfm.errors import StoreError
 from eegfm.training.blocks import ShuffleParams
-from eegfm.training.loading.loader import TrainingLoader, ValidationLoader, prefetch, spread_draws, subsample_evenly
+from eegfm.training.loading.training_loader import TrainingLoader
 from eegfm.training.plans.mixture_plan import MixturePlan
+from prefetch_threads import prefetch_threads
 
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
-
-
-def prefetch_threads() -> list[threading.Thread]:
-    return [t for t in threading.enumerate() if t.name == "eegfm-prefetch"]
-
-
-@pytest.fixture
-def groups(small, large, stores) -> dict[str, list[WindowIndex]]:
-    """Three single windows per recording of hbn, a grid of three per recording of tuh."""
-    found = {}
-    for corpus, montage, n_samples in (("hbn", large, 20), ("tuh", small, 30)):
-        n = stores[corpus].n_recordings
-        recordings = np.arange(n, dtype=np.int32)
-        if corpus == "hbn":
-            firsts, owners, ends = np.tile([0, 15, 45], n) + np.repeat(recordings, 3) * 90, recordings.repeat(3), None
-        else:
-            firsts, owners, ends = recordings * 90, recordings, (recordings + 1) * 3
-        firsts = firsts.astype(np.int64)
-        found[corpus] = [WindowIndex(corpus, montage.name, n_samples, n_samples, firsts, owners, owners, ends)]
-    return found
-
-
-@pytest.fixture
-def plan(groups) -> MixturePlan:
-    return MixturePlan(groups, {"hbn": 0.6, "tuh": 0.4}, 5, seed=0)
 
 
 def test_batches_hold_the_windows_of_the_plan(groups, stores, plan) -> None:
@@ -185,76 +159,6 @@ def test_one_thread_for_gathering_and_as_many_as_before_for_the_rest(plan, store
         assert (torch.get_num_threads(), in_a_thread()) == (3, 3)
     finally:
         torch.set_num_threads(before)
-
-
-def test_validation_shows_every_window_once_and_always_the_same(groups, stores) -> None:
-    loader = ValidationLoader(lambda: spread_draws(groups, {"hbn": 5, "tuh": 2}, 100), stores)
-    batches = [b for step in loader for b in step.batches]
-    assert len(loader) == 5  # nine TUH windows, two at a time
-    for corpus, n in (("hbn", 12), ("tuh", 9)):
-        seen = torch.cat([b["samples"][:, 0, 0] for b in batches if b["corpus"] == corpus])
-        assert len(seen.unique()) == len(seen) == n
-    again = [b["samples"] for step in loader for b in step.batches]
-    assert all(torch.equal(a["samples"], b) for a, b in zip(batches, again, strict=True))
-    measuring = loader.measuring({"tuh": spread_draws(groups, {"hbn": 5, "tuh": 4}, 100)["tuh"]})
-    scored, measured = ([step for step in measuring if step.only_measured == only] for only in (False, True))
-    assert len(scored) == 5
-    assert [(step.number, len(step.batches[0]["samples"])) for step in measured] == [(5, 4), (6, 4), (7, 1)]
-
-
-@pytest.mark.parametrize("n_ranks", [2, 3, 12])
-def test_ranks_share_a_validation_and_all_take_as_many_steps(groups, stores, n_ranks: int) -> None:
-    counts = {"hbn": 5, "tuh": 2}
-    whole = ValidationLoader(lambda: spread_draws(groups, counts, 100), stores)
-    ranks = [
-        ValidationLoader(lambda: spread_draws(groups, counts, 100), stores, rank=rank, world_size=n_ranks)
-        for rank in range(n_ranks)
-    ]
-    measured = spread_draws(groups, {"hbn": 7, "tuh": 9}, 100)
-    whole, ranks = whole.measuring(measured), [loader.measuring(measured) for loader in ranks]
-    assert len({len(loader) for loader in ranks}) == 1
-    assert len(ranks[0]) == -(-11 // n_ranks)  # three micro-batches of hbn, five of tuh, and three that are measured
-
-    def seen(*loaders: ValidationLoader) -> list[tuple[int, bool, str, list[int]]]:
-        return sorted(
-            (step.number, step.only_measured, batch["corpus"], batch["samples"][:, 0, 0].tolist())
-            for loader in loaders
-            for step in loader
-            for batch in step.batches
-        )
-
-    assert seen(*ranks) == seen(whole)
-
-
-def test_subsampling_spreads_over_all_groups(groups) -> None:
-    draws = subsample_evenly([groups["hbn"][0], groups["tuh"][0]], 7)
-    assert [d.group.corpus for d in draws] == ["hbn", "tuh"]
-    assert [d.positions.tolist() for d in draws] == [[0, 3, 7, 10], [1, 5, 8]]
-    assert sum(len(d.positions) for d in subsample_evenly(groups["hbn"], 100)) == 12
-
-
-def test_prefetch_keeps_order_and_ends_its_thread() -> None:
-    assert list(prefetch(lambda: iter(range(50)), 3)) == list(range(50))
-    assert not prefetch_threads()
-
-
-def test_prefetch_runs_no_further_ahead_than_told() -> None:
-    made: list[int] = []
-    enough = threading.Event()
-
-    def numbers() -> Iterator[int]:
-        for k in range(20):
-            made.append(k)
-            if k == 4:
-                enough.set()
-            yield k
-
-    items = prefetch(numbers, 3)
-    assert next(items) == 0
-    assert enough.wait(5)  # 0 taken, 1 to 3 queued, 4 in hand
-    assert made == [0, 1, 2, 3, 4]
-    items.close()
-    assert not prefetch_threads()
 
 
 def test_errors_of_the_thread_are_raised_where_they_matter(plan, stores) -> None:
