@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import ConfigError
 from eegfm.mixture.config import MixtureParams
 from eegfm.mixture.shares import batch_counts
@@ -18,8 +17,9 @@ from eegfm.training.config import PretrainParams, TokenizerParams
 from eegfm.training.pairings import by_corpus, multiples, refuse_few_pairs
 from eegfm.training.phases import TOKENIZER, Phase
 from eegfm.training.started import OF_THE_START
-from eegfm.windows.config import WindowParams
-from eegfm.windows.cutters.base import Cut
+from eegfm.windows.config import CutConfig, WindowParams
+from eegfm.windows.tasks.hbn_challenge_2 import HbnChallenge2Task
+from eegfm.windows.tasks.tuev import TuevTask
 
 
 def check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles: Roles, corpora: Sequence[str]) -> None:
@@ -51,8 +51,10 @@ def check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles: 
         with _named(key):
             _check_batch(one, mix, roles)
     for chain in _sharing_an_encoder(phases):
-        drawn = {name: _lengths(parameters, params[name], mix, roles) for name in chain}
-        _check_lengths(params[chain[0]].encoder, drawn, names)
+        encoder = params[chain[0]].encoder
+        if encoder.traits.one_length:
+            drawn = {name: _lengths(parameters, params[name], mix, roles) for name in chain}
+            _check_lengths(encoder.name, drawn, names)
 
 
 def _checked_block(phase: Phase, block: Any, names: Sequence[str]) -> PretrainParams:
@@ -164,22 +166,23 @@ def _lengths(parameters: Mapping[str, Any], params: PretrainParams, mix: Mixture
     return found
 
 
-def window_length_s(cut: Cut) -> float:
-    """Seconds of a window of a cut: those of its crop, where it is cropped."""
-    fields = type(cut).model_fields
-    return float(getattr(cut, "crop_s" if "crop_s" in fields else "length_s"))
+def window_length_s(cut: CutConfig) -> float:
+    """Return the seconds of a window of a cut."""
+    if isinstance(cut, HbnChallenge2Task):
+        return cut.crop_s
+    if isinstance(cut, TuevTask):
+        return round(cut.event_s + 2 * cut.margin_s, 9)
+    return cut.length_s
 
 
-def _check_lengths(encoder: EncoderConfig, drawn: Mapping[str, Lengths], names: Sequence[str]) -> None:
+def _check_lengths(encoder: str, drawn: Mapping[str, Lengths], names: Sequence[str]) -> None:
     """Refuse several lengths of windows for an encoder of one length, before the first of its phases is trained.
 
     Args:
-        encoder: The encoder that these phases share.
+        encoder: Name of the encoder that these phases share.
         drawn: By phase, the cuts that it draws from.
         names: Names of all phases.
     """
-    if not encoder.traits.one_length:
-        return
     said = "; ".join(
         f"{name} draws windows of " + " and ".join(f"{length:g} s ({', '.join(of)})" for length, of in cuts.items())
         for name, cuts in drawn.items()
@@ -189,6 +192,6 @@ def _check_lengths(encoder: EncoderConfig, drawn: Mapping[str, Lengths], names: 
         lengths |= {*cuts}
         if len(lengths) > 1:
             raise ConfigError(
-                f"parameter {phase}: encoder {encoder.name} is tied to one window length, and {said}; give all these "
+                f"parameter {phase}: encoder {encoder} is tied to one window length, and {said}; give all these "
                 f"cuts one length_s, or choose encoder patch_transformer{_without(phase, names)}"
             )
