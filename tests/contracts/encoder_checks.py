@@ -22,6 +22,7 @@ from eegfm.encoders.base import Encoder
 from eegfm.encoders.tokens import Tokens, Visible, take
 from eegfm.errors import ConfigError
 from eegfm.normalizations.said import normalization_of
+from eegfm.objectives.base_config import EncoderFacts
 from masked_tokens import with_key_mask
 
 SIZES = ((19, 2), (21, 4), (64, 6), (129, 2))
@@ -97,8 +98,9 @@ def features(subject: Subject) -> None:
     batch, real = _with_padding(make_batch())
     found = encoder.features(batch)
     values, mask = found.values, found.mask
-    tells_channels = subject.traits.output == "tokens" and getattr(subject.light, "summary", "mean") == "mean"
-    n_rows = 19 if tells_channels else 1
+    has_rows = EncoderFacts.of(subject.light).has_rows
+    assert has_rows is encoder.has_rows
+    n_rows = 19 if has_rows else 1
     assert values.shape[:2] == mask.shape == (2, n_rows)
     assert torch.isfinite(values).all()
     assert (mask == real).all() if n_rows > 1 else mask.all()

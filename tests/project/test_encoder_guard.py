@@ -87,6 +87,34 @@ def test_other_parameters_are_named_before_the_first_step(tmp_path: Path) -> Non
     assert fewer.startswith("was trained with other parameters (pretrain.n_steps 6 -> 5); this run")
 
 
+def test_pairs_of_corpora_that_are_not_trained_on_do_not_count(tmp_path: Path) -> None:
+    views, neighbours = {"name": "views"}, {"name": "time_neighbours", "max_gap_s": 4}
+    paired = {"n_steps": 6, "objective": {"name": "contrastive"}}
+    made, other, same, changed = (
+        PretrainParams.model_validate({**paired, "pairs": pairs})
+        for pairs in ({"hbn": views, "tuh": views}, {"hbn": views, "tuh": neighbours}, views, {"hbn": neighbours})
+    )
+    store(tmp_path, made_with(header(), pretrain=made))
+    for params in (made, other, same):
+        check_encoder(PRETRAIN, catalog(tmp_path, params))
+    text = refused(PRETRAIN, catalog(tmp_path, changed))
+    assert text.startswith("was trained with other parameters (pretrain.pairs.hbn ")
+    both = pretrain.create_pipeline(["hbn", "tuh"])
+    assert "(pretrain.pairs.tuh " in refused(both, catalog(tmp_path, other))
+    adapt = pretrain.create_pipeline(["hbn"], "adapt", "pretrain.encoder")
+    child = made_with(header(phase="adapt", fingerprint="child", parents=(header().as_parent(),)), adapt=PARAMS)
+    save_checkpoint(tmp_path / "adapt.safetensors", child)
+    for params, expected in ((other, ""), (changed, "was trained from other weights (pretrain.pairs.hbn ")):
+        found = catalog(tmp_path, params)
+        found["params:pretrain"] = MemoryDataset(params.model_copy(update={"overwrite": True}))
+        found["params:adapt"] = MemoryDataset(PARAMS)
+        found["adapt.encoder"] = CheckpointDataset(filepath=str(tmp_path / "adapt.safetensors"))
+        if expected:
+            assert refused(PRETRAIN + adapt, found).startswith(expected)
+        else:
+            check_encoder(PRETRAIN + adapt, found)
+
+
 def test_another_start_is_named_before_the_first_step(tmp_path: Path) -> None:
     adapt = pretrain.create_pipeline(["hbn"], "adapt", "pretrain.encoder")
     found = catalog(tmp_path)

@@ -351,3 +351,24 @@ def test_an_objective_of_certain_pairs_alone_asks_for_other_corpora(parameters: 
         "moments, pretrain; did you mean moments?; take tuh out of corpora.pretrain: objective isc compares pairs of "
         "movie_moment alone"
     )
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "devices", "enough"), [(2, 1, 6), (4, 1, 6), (4, 2, 8), (5, 1, 0), (6, 1, None), (8, 2, None)]
+)
+def test_a_batch_of_two_moments_holds_no_correlation(
+    parameters: dict[str, Any], batch_size: int, devices: int, enough: int | None
+) -> None:
+    isc = {"name": "isc"}
+    own = {"n_steps": 6, "objective": isc, "batch_size": batch_size, "devices": devices}
+    found = put(put(parameters, "corpora.pretrain", ["hbn"]), "pretrain", own)
+    found = put(found, "mix.cuts", ["movies"])
+    if enough is None:
+        assert check_parameters(found).pretrain == ["hbn"]
+    elif enough:
+        assert message(found) == (
+            f"parameter pretrain: batch_size {batch_size} gives corpus hbn {batch_size} windows in a step, and "
+            f"objective isc learns nothing from fewer than 6 (3 pairs); the smallest batch_size that works is {enough}"
+        )
+    else:
+        assert "cannot be shared out" in message(found)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -10,6 +10,9 @@ from eegfm.errors import ConfigError
 from eegfm.project.config_loader import merged
 from eegfm.project.parameters import check_parameters, parameter_identities
 from eegfm.project.phase_blocks import checked_phases, checked_tokenizer, with_cuts, with_starts
+from eegfm.project.phase_checks import window_length_s
+from eegfm.training.config import PretrainParams
+from eegfm.windows.config import CutConfig
 from kedro_project import project_session
 
 BLOCK = {"n_steps": 6, "batch_size": 10}
@@ -220,6 +223,69 @@ def test_the_encoders_own_normalization_is_the_same_given_and_left_out(parameter
 )  # fmt: skip
 def test_mistakes(parameters: dict[str, Any], names: Any, blocks: dict[str, Any], expected: str) -> None:
     assert refused(with_phases(parameters, names, **blocks)).startswith(expected)
+
+
+HBN = {"corpora": {"pretrain": ["hbn"], "probe": ["hbn"]}, "mix": {"weights": {"hbn": 1}}}
+FEMBA = {**HBN, "pretrain": {**BLOCK, "encoder": {"name": "femba"}}}
+OF_MOVIES = {**BLOCK, "objective": {"name": "contrastive"}, "pairs": {"name": "movie_moment"}}
+TIED = "encoder femba is tied to one window length, and pretrain draws windows of"
+ONE_LENGTH = "give all these cuts one length_s, or choose encoder patch_transformer"
+
+
+@pytest.mark.parametrize(
+    ("names", "blocks", "expected"),
+    [
+        (["pretrain", "adapt"], {**HBN, "adapt": OF_MOVIES}, ""),
+        (["pretrain", "adapt"], {**FEMBA, "adapt": BLOCK}, ""),
+        (["pretrain", "adapt"], {**FEMBA, "adapt": {**OF_MOVIES, "pairs": {"name": "views"}}}, ""),
+        (["pretrain", "adapt"], {**FEMBA, "adapt": {**OF_MOVIES, "start": "scratch"}}, ""),
+        (
+            ["pretrain", "more", "adapt"],
+            {**FEMBA, "more": BLOCK, "adapt": OF_MOVIES},
+            f"parameter adapt: {TIED} 4 s (hbn.window.cuts.pretrain); more draws windows of 4 s "
+            "(hbn.window.cuts.pretrain); adapt draws windows of 2 s (hbn.window.cuts.movies); "
+            f"{ONE_LENGTH}; phases: [pretrain, more] trains without adapt",
+        ),
+        (
+            ["pretrain", "adapt"],
+            {"pretrain": FEMBA["pretrain"], "adapt": BLOCK},
+            f"parameter pretrain: {TIED} 10 s (tuh.window.cuts.pretrain) and 4 s (hbn.window.cuts.pretrain); adapt "
+            "draws windows of 10 s (tuh.window.cuts.pretrain) and 4 s (hbn.window.cuts.pretrain); "
+            f"{ONE_LENGTH}",
+        ),
+        (
+            ["pretrain", "adapt"],
+            {**FEMBA, "adapt": {**OF_MOVIES, "objective": {"name": "contrastive", "augment": [
+                {"name": "gain"}, {"name": "channel_subset", "n_channels": 19}]}}},
+            "parameter adapt: objective.augment channel_subset leaves channels out, encoder femba is tied to the "
+            "channels of one montage; list objective.augment without it, or start from an encoder of any channels, "
+            "such as patch_transformer; phases: [pretrain] trains without adapt",
+        ),
+        (
+            ["pretrain", "adapt"],
+            {**FEMBA, "adapt": {**OF_MOVIES, "temperature": 1}},
+            f"parameter adapt.temperature is not known; known: {', '.join(sorted(PretrainParams.model_fields))}",
+        ),
+    ],
+)  # fmt: skip
+def test_phases_that_the_encoder_cannot_train_are_refused_before_the_first_one(
+    parameters: dict[str, Any], names: list[str], blocks: dict[str, Any], expected: str
+) -> None:
+    """Otherwise the second phase is refused when the first has been trained, hours later."""
+    found = with_phases(parameters, names, **blocks)
+    if expected:
+        assert refused(found) == expected
+    else:
+        assert check_parameters(found).pretrain
+
+
+def test_every_cut_of_the_menu_tells_the_length_of_its_windows() -> None:
+    lengths = {"length_s": 3.0, "window_s": 4.0, "crop_s": 1.5, "event_s": 0.1, "margin_s": 0.1}
+    menu = get_args(get_args(CutConfig)[0])
+    assert len(menu) > 20
+    for kind in menu:
+        cut = kind.model_construct(**{name: value for name, value in lengths.items() if name in kind.model_fields})
+        assert window_length_s(cut) == {"hbn_challenge_2": 1.5, "tuev": 0.3}.get(cut.name, 3.0)
 
 
 def test_a_corpus_is_not_called_like_the_probe_of_a_phase(parameters: dict[str, Any]) -> None:

@@ -59,7 +59,9 @@ class Objective(nn.Module, ABC):
     def __init__(self, config: ObjectiveConfig, backbone: Backbone, *, labels: Labels = NO_LABELS) -> None:
         super().__init__()
         encoder = backbone.encoder
-        config.check_encoder(EncoderFacts(encoder.name, encoder.traits, backbone.leaks, encoder.sight))
+        config.check_encoder(
+            EncoderFacts(encoder.name, encoder.traits, backbone.leaks, encoder.sight, encoder.has_rows)
+        )
         self.backbone = backbone
         self.auxiliary = None if config.auxiliary is None else new_heads(config.auxiliary, labels, encoder.d_model)
         self.augmentations = Augmentations(config.augment, backbone.rereference.rereferenced_spec(backbone.spec))

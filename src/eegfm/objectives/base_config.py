@@ -22,6 +22,7 @@ class EncoderFacts:
         traits: What it can do.
         leaks: Choices of encoder and normalization by which its tokens know of more than their own patch.
         sight: Directions in which its tokens see each other.
+        has_rows: Whether its features have a row for each channel or group of channels; else one for the whole window.
         learning_adapter: Name of the adapter before it, if it has weights; else empty.
         is_of_start: Whether the weights that a phase starts from decide all of this, so that no parameter changes it.
     """
@@ -30,6 +31,7 @@ class EncoderFacts:
     traits: Traits
     leaks: tuple[Leak, ...]
     sight: Sight
+    has_rows: bool
     learning_adapter: str = ""
     is_of_start: bool = False
 
@@ -45,7 +47,9 @@ class EncoderFacts:
         """Read the facts from configurations; without them the normalization is the encoder's own, and no adapter."""
         leaks = (*encoder.leaks, *(normalization or encoder.default_normalization).leaks)
         learning = adapter.name if adapter is not None and adapter.has_weights else ""
-        return cls(encoder.name, encoder.traits, leaks, encoder.sight, learning, is_of_start)
+        # A summary by one token stands for the whole window (``Encoder.has_rows``).
+        has_rows = encoder.traits.output == "tokens" and getattr(encoder, "summary", "mean") == "mean"
+        return cls(encoder.name, encoder.traits, leaks, encoder.sight, has_rows, learning, is_of_start)
 
 
 class ObjectiveConfig(Buildable):
@@ -65,6 +69,8 @@ class ObjectiveConfig(Buildable):
     """Name of the pairing of its windows, where none is configured; None for windows one by one."""
     only_pairings: ClassVar[tuple[str, ...]] = ()
     """Names of the pairings that it can train on; empty for all."""
+    least_pairs: ClassVar[int] = 1
+    """Pairs that each micro-batch must hold, so that its loss teaches anything."""
     name: str
     augment: tuple[AugmentationConfig, ...] = ()
     auxiliary: AuxiliaryConfig | None = None
@@ -115,7 +121,8 @@ class ObjectiveConfig(Buildable):
         if leaving and facts.traits.one_montage:
             raise ConfigError(
                 f"objective.augment {leaving[0]} leaves channels out, encoder {facts.name} is tied to the channels of "
-                "one montage; leave it out, or choose an encoder of any channels, such as patch_transformer"
+                f"one montage; list objective.augment without it, or {choose} an encoder of any channels, such as "
+                "patch_transformer"
             )
         if self.needs_visible and not facts.traits.supports_visible:
             raise ConfigError(

@@ -1,6 +1,7 @@
 """Refuse a run that would replace an encoder which it did not make, before its first step and before it saves."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from eegfm.provenance import changes
 logger = logging.getLogger(__name__)
 
 Catalog = CatalogProtocol[Any, Any]
+_SIGNALS = ".signals"
 
 
 def check_encoder(pipeline: Pipeline, catalog: Catalog) -> None:
@@ -67,7 +69,7 @@ def _check(node: Node, pipeline: Pipeline, catalog: Catalog) -> None:
     header = stored_header(file, key)
     assert header is not None, "the file exists"
     made = header.record.parameters.get(f"params:{key}") if header.record else None
-    changed = changed_parameters(made, params.identity(), key) if made else ""
+    changed = changed_parameters(_counted(made, node), _counted(params.identity(), node), key) if made else ""
     if key != IMPORT and not header.imported:
         runs = f"{key}.runs"
         logs = Path(catalog[runs]._describe()["path"]) if runs in catalog else Path()
@@ -92,6 +94,18 @@ def _changed_start(header: CheckpointHeader, node: Node, pipeline: Pipeline, cat
     return f"from other weights ({before or 'a seed'} -> {after or 'a seed'})"
 
 
+def _counted(identity: Mapping[str, Any], node: Node) -> dict[str, Any]:
+    """Parameters of a training that decide its encoder: without pairs of corpora that it does not train on.
+
+    Pairs for all corpora and the same pairs for each of them are equal here.
+    """
+    pairs = identity.get("pairs")
+    if not pairs:
+        return dict(identity)
+    corpora = [name.removesuffix(_SIGNALS) for name in node.inputs if name.endswith(_SIGNALS)]
+    return {**identity, "pairs": {name: pairs.get(name) if isinstance(pairs, Mapping) else pairs for name in corpora}}
+
+
 def _start_made_anew(header: CheckpointHeader, entry: str, pipeline: Pipeline, catalog: Catalog) -> str:
     """In words, that this run makes the start of a stored encoder anew as another one; empty if that is not known."""
     maker = next((node for node in pipeline.nodes if entry and made_encoder(node) == entry), None)
@@ -105,7 +119,7 @@ def _start_made_anew(header: CheckpointHeader, entry: str, pipeline: Pipeline, c
     if stored.record is None or stored.as_parent() not in header.parents:
         return ""  # what is made anew may be what the encoder started from
     made = stored.record.parameters.get(f"params:{key}")
-    changed = changes(made, params.identity(), key) if made else ""
+    changed = changes(_counted(made, maker), _counted(params.identity(), maker), key) if made else ""
     if changed:
         return f"from other weights ({changed})"
     before = (_start_made_anew(stored, name, pipeline, catalog) for name in parents_of(maker))

@@ -1,8 +1,11 @@
 """Check the blocks of the phases against each other, the mixture and the corpora."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
+
+from pydantic import ValidationError
 
 from eegfm.errors import ConfigError
 from eegfm.mixture.config import MixtureParams
@@ -11,8 +14,12 @@ from eegfm.project.checked import checked, known_names
 from eegfm.project.phase_blocks import PHASES, checked_tokenizer, refuse_other_than_start
 from eegfm.splits.config import Roles
 from eegfm.training.config import PretrainParams, TokenizerParams
-from eegfm.training.pairings import by_corpus, multiples
+from eegfm.training.pairings import by_corpus, multiples, refuse_few_pairs
 from eegfm.training.phases import TOKENIZER, Phase
+from eegfm.training.started import OF_THE_START
+from eegfm.windows.config import CutConfig, WindowParams
+from eegfm.windows.tasks.hbn_challenge_2 import HbnChallenge2Task
+from eegfm.windows.tasks.tuev import TuevTask
 
 
 def check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles: Roles, corpora: Sequence[str]) -> None:
@@ -27,13 +34,13 @@ def check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles: 
     Raises:
         ConfigError: A block is invalid or does not fit.
     """
-    params = {phase.name: checked(PretrainParams, parameters[phase.name], phase.name) for phase in phases}
+    names = [phase.name for phase in phases]
+    params = {phase.name: _checked_block(phase, parameters[phase.name], names) for phase in phases}
     tokenizer = checked(TokenizerParams, parameters.get(TOKENIZER, {}), TOKENIZER)
     refuse_other_than_start([*phases, checked_tokenizer(parameters)], {**params, TOKENIZER: tokenizer})
     if any(phase.needs_tokenizer for phase in phases):
         params[TOKENIZER] = tokenizer
     mix = checked(MixtureParams, parameters.get("mix", {}), "mix")
-    names = [phase.name for phase in phases]
     for key, one in params.items():
         with _named(key):
             one.schedule.check_corpora(roles.pretrain)
@@ -43,6 +50,23 @@ def check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles: 
             _check_pairs(parameters, one, mix, roles, corpora)
         with _named(key):
             _check_batch(one, mix, roles)
+    for chain in _sharing_an_encoder(phases):
+        encoder = params[chain[0]].encoder
+        if encoder.traits.one_length:
+            drawn = {name: _lengths(parameters, params[name], mix, roles) for name in chain}
+            _check_lengths(encoder.name, drawn, names)
+
+
+def _checked_block(phase: Phase, block: Any, names: Sequence[str]) -> PretrainParams:
+    """Check the block of a phase. Where it only does not suit what the phase before decides, say how to do without."""
+    try:
+        return checked(PretrainParams, block, phase.name)
+    except ConfigError as error:
+        own = {key: value for key, value in block.items() if key not in OF_THE_START}
+        with suppress(ValidationError):
+            PretrainParams.model_validate(own | {"start": "file"})
+            error.args = (f"{error}{_without(phase.name, names)}",)
+        raise
 
 
 @contextmanager
@@ -69,7 +93,9 @@ def _check_batch(params: PretrainParams, mix: MixtureParams, roles: Roles) -> No
     n_ranks = params.num_nodes * (1 if params.devices == "auto" else params.devices)  # the least
     of_pairs = None if params.chosen_pairs is None else by_corpus(params.chosen_pairs, weights)
     of_batch = None if of_pairs is None else multiples(of_pairs, n_ranks)
-    batch_counts(weights, params.batch_size, n_ranks, params.accumulate, multiples=of_batch)
+    counts_of = partial(batch_counts, weights, world_size=n_ranks, n_cuts=params.accumulate, multiples=of_batch)
+    counts_of(params.batch_size)
+    refuse_few_pairs(params.objective.name, params.objective.least_pairs, params.batch_size, counts_of)
 
 
 def _check_heads(key: str, params: PretrainParams, mix: MixtureParams) -> None:
@@ -111,3 +137,61 @@ def _check_pairs(
                     f"{', '.join((mix.cut, *mix.cuts))}; add {cut} to mix.cuts, leave mix.cuts out, or name another "
                     "cut in pairs.cut"
                 )
+
+
+Lengths = Mapping[float, Sequence[str]]
+"""Cuts by the length of their windows in seconds."""
+
+
+def _sharing_an_encoder(phases: Sequence[Phase]) -> list[list[str]]:
+    """Names of the phases, those together that start from one another."""
+    chains: list[list[str]] = []
+    for phase in phases:
+        if phase.start == "previous":
+            chains[-1].append(phase.name)
+        else:
+            chains.append([phase.name])
+    return chains
+
+
+def _lengths(parameters: Mapping[str, Any], params: PretrainParams, mix: MixtureParams, roles: Roles) -> Lengths:
+    """The cuts that a phase draws from. One that a corpus lacks is refused elsewhere."""
+    pairs, found = params.chosen_pairs, dict[float, list[str]]()
+    of_pairs = {} if pairs is None else by_corpus(pairs, roles.pretrain)
+    for corpus in roles.pretrain:
+        cuts = checked(WindowParams, parameters[corpus]["window"], f"{corpus}.window").cuts
+        drawn = [mix.cut] if pairs is None else [pairing.cut or mix.cut for pairing in of_pairs[corpus]]
+        for name in dict.fromkeys(cut for cut in drawn if cut in cuts):
+            found.setdefault(window_length_s(cuts[name]), []).append(f"{corpus}.window.cuts.{name}")
+    return found
+
+
+def window_length_s(cut: CutConfig) -> float:
+    """Return the seconds of a window of a cut."""
+    if isinstance(cut, HbnChallenge2Task):
+        return cut.crop_s
+    if isinstance(cut, TuevTask):
+        return round(cut.event_s + 2 * cut.margin_s, 9)
+    return cut.length_s
+
+
+def _check_lengths(encoder: str, drawn: Mapping[str, Lengths], names: Sequence[str]) -> None:
+    """Refuse several lengths of windows for an encoder of one length, before the first of its phases is trained.
+
+    Args:
+        encoder: Name of the encoder that these phases share.
+        drawn: By phase, the cuts that it draws from.
+        names: Names of all phases.
+    """
+    said = "; ".join(
+        f"{name} draws windows of " + " and ".join(f"{length:g} s ({', '.join(of)})" for length, of in cuts.items())
+        for name, cuts in drawn.items()
+    )
+    lengths: set[float] = set()
+    for phase, cuts in drawn.items():
+        lengths |= {*cuts}
+        if len(lengths) > 1:
+            raise ConfigError(
+                f"parameter {phase}: encoder {encoder} is tied to one window length, and {said}; give all these "
+                f"cuts one length_s, or choose encoder patch_transformer{_without(phase, names)}"
+            )

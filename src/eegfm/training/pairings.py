@@ -1,7 +1,8 @@
 """Configurations of pairs of windows: which windows should have similar representations. No torch and no numpy here."""
 
+import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
@@ -210,3 +211,36 @@ def multiples(pairings: Mapping[str, Iterable[PairConfig]], world_size: int) -> 
         corpus: math.lcm(2 * world_size, *(2 * pairing.n_together for pairing in chosen))
         for corpus, chosen in pairings.items()
     }
+
+
+def refuse_few_pairs(
+    objective: str, least_pairs: int, batch_size: int, counts_of: Callable[[int], Mapping[str, int]]
+) -> None:
+    """Refuse a batch that holds fewer pairs of a corpus than the loss needs.
+
+    Args:
+        objective: Name of the objective.
+        least_pairs: Pairs that it needs in each micro-batch.
+        batch_size: Windows of a step, which the corpora can share.
+        counts_of: Gives the windows of each corpus in a step of so many windows, or a ConfigError.
+
+    Raises:
+        ConfigError: A corpus has too few; with the next batch size that works.
+    """
+    counts = counts_of(batch_size)
+    corpus = min(counts, key=lambda name: counts[name])
+    if counts[corpus] >= 2 * least_pairs:
+        return
+
+    def is_enough(size: int) -> bool:
+        try:
+            return min(counts_of(size).values()) >= 2 * least_pairs
+        except ConfigError:
+            return False  # the corpora cannot share it
+
+    enough = next(size for size in itertools.count(batch_size + 1) if is_enough(size))
+    raise ConfigError(
+        f"batch_size {batch_size} gives corpus {corpus} {counts[corpus]} windows in a step, and objective {objective} "
+        f"learns nothing from fewer than {2 * least_pairs} ({least_pairs} pairs); the smallest batch_size that works "
+        f"is {enough}"
+    )

@@ -11,6 +11,10 @@ from eegfm.batch import WindowBatch
 from eegfm.encoders.base import Features
 from eegfm.encoders.config import EegnetConfig, LabramConfig, LunaConfig
 from eegfm.encoders.traits import EncoderConfig
+from eegfm.errors import ConfigError
+from eegfm.objectives.base_config import EncoderFacts
+from eegfm.objectives.config import ContrastiveConfig
+from eegfm.objectives.pairs.config import ProjectionConfig
 from eegfm.objectives.pairs.pooling import SitePooling, new_pooling
 from latent_windows import N_CHANNELS, SMALL, backbone, windows
 
@@ -110,3 +114,13 @@ def test_encoders_of_whole_windows_have_nothing_to_pool(encoder: EncoderConfig, 
     assert isinstance(pooling, SitePooling) is is_of_sites
     assert pooling is None or pooling(given, windows(2)).shape == (2, pooling.n_values)
     assert new_pooling(0, made) is None
+    facts = EncoderFacts.of(encoder)
+    for n_sites in (0, ProjectionConfig().sites, 5):
+        config = ContrastiveConfig(projection=ProjectionConfig(sites=n_sites))
+        if n_sites == 5 and not is_of_sites:
+            with pytest.raises(
+                ConfigError, match=rf"^objective\.projection\.sites is 5, and encoder {encoder.name} .*out$"
+            ):
+                config.check_encoder(facts)
+        else:
+            config.check_encoder(facts)

@@ -25,7 +25,7 @@ from eegfm.training.loading.spread import spread_draws
 from eegfm.training.loading.training_loader import TrainingLoader
 from eegfm.training.loading.validation_loader import ValidationLoader
 from eegfm.training.loading.verify import verify_samples
-from eegfm.training.pairings import by_corpus, multiples
+from eegfm.training.pairings import by_corpus, multiples, refuse_few_pairs
 from eegfm.training.plans.mixture_plan import MixturePlan
 from eegfm.training.plans.pairs.pair_plan import PairPlan
 from eegfm.training.plans.plan import Groups, Plan
@@ -183,10 +183,18 @@ def _pairs(
         )
     if params.objective.needs_classes:
         check_classes(mixture, cut, pairings, phase)
-    weights, whole = mixing.weights, multiples(pairings, world_size)
-    if mixing.is_rounded:
-        weights = rounded_weights(weights, params.batch_size, world_size, multiple=math.lcm(*whole.values()))
-    counts = batch_counts(weights, params.batch_size, world_size, multiples=whole)
+    whole = multiples(pairings, world_size)
+
+    def weights_of(batch_size: int) -> dict[str, float]:
+        if not mixing.is_rounded:
+            return mixing.weights
+        return rounded_weights(mixing.weights, batch_size, world_size, multiple=math.lcm(*whole.values()))
+
+    def counts_of(batch_size: int) -> dict[str, int]:
+        return batch_counts(weights_of(batch_size), batch_size, world_size, multiples=whole)
+
+    weights, counts = weights_of(params.batch_size), counts_of(params.batch_size)
+    refuse_few_pairs(params.objective.name, params.objective.least_pairs, params.batch_size, counts_of)
     training, validation = (PairWindows(mixture, cut, stores, split, pairings) for split in ("train", "validation"))
     plan = partial(PairPlan, training.sources(counts, params.seed), params.seed)
     validated = partial(validation.validation, n_windows=params.n_validation_windows, seed=params.seed)

@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from eegfm.config import Count, StrictModel
-from eegfm.objectives.base_config import ObjectiveConfig
+from eegfm.errors import ConfigError
+from eegfm.objectives.base_config import EncoderFacts, ObjectiveConfig
 
 
 class ProjectionConfig(StrictModel):
@@ -13,7 +14,8 @@ class ProjectionConfig(StrictModel):
 
     Args:
         sites: Places on the scalp, learned, around which the features of channels are averaged; the averages go side by
-            side. 0 is the mean over all channels. Encoders with one row for the whole window need none.
+            side. 0 is the mean over all channels. Encoders with one row for the whole window have none: the default
+            does nothing then, and any other number is refused.
         hidden: Width of its hidden layer; SimCLR (arXiv 2002.05709, section 4.2) found that it helps.
         out: Width of the space.
         norm: Norm of the hidden layer. ``batch`` counts over the windows of all ranks together.
@@ -35,3 +37,13 @@ class PairObjectiveConfig(ObjectiveConfig):
     needs_tokens: ClassVar[bool] = False
 
     projection: ProjectionConfig = ProjectionConfig()
+
+    def check_encoder(self, facts: EncoderFacts) -> None:
+        """Refuse sites for an encoder whose features are of the whole window; see the base class."""
+        super().check_encoder(facts)
+        sites, unset = self.projection.sites, ProjectionConfig.model_fields["sites"].default
+        if sites not in (0, unset) and not facts.has_rows:
+            raise ConfigError(
+                f"objective.projection.sites is {sites}, and encoder {facts.name} as configured gives one row of "
+                "features for a whole window, so that there is nothing to average around sites; leave it out"
+            )
