@@ -21,6 +21,7 @@ from eegfm.objectives.config import (
     MaeConfig,
     MaskedConfig,
     ObjectiveConfig,
+    SmartConfig,
 )
 from zoo.stand_in import braindecode_models
 
@@ -29,7 +30,9 @@ GAIN = [{"name": "gain"}]
 OBJECTIVES = [
     MaskedConfig(auxiliary=HEADS),
     MaeConfig(auxiliary={**HEADS, "weighting": "uncertainty"}, augment=GAIN),
+    SmartConfig(auxiliary=HEADS),
     ContrastiveConfig(auxiliary=HEADS, **BRIEF),
+    ContrastiveConfig(auxiliary=HEADS, complementary_ratio=0.5, **BRIEF),
     AuxiliaryObjectiveConfig(auxiliary=HEADS, augment=GAIN),
 ]
 
@@ -46,13 +49,13 @@ def built(config: ObjectiveConfig, spec: SignalSpec, make_batch: MakeBatch) -> t
 
 
 @pytest.mark.parametrize("config", OBJECTIVES, ids=by_name)
-def test_losses_of_heads_are_added_from_pooled_features(
+def test_losses_of_heads_are_added_from_features_of_whole_windows(
     config: ObjectiveConfig, spec: SignalSpec, make_batch: MakeBatch
 ) -> None:
     objective, batch = built(config, spec, make_batch)
     assert objective.auxiliary is not None
     own = objective.compute(batch, context())
-    encoded = own.features or objective.encoder.encode_with_features(objective.windows(batch, context()))
+    encoded = objective.encoder.encode_with_features(objective.windows(batch, context()))
     mask, values = encoded.features.mask, encoded.features.values
     pooled = torch.stack([v[m].mean(dim=0) for v, m in zip(values, mask, strict=True)])
     heads = objective.auxiliary(pooled, batch["targets"])
@@ -66,7 +69,7 @@ def test_losses_of_heads_are_added_from_pooled_features(
 
 
 @pytest.mark.parametrize("config", OBJECTIVES, ids=by_name)
-def test_a_pass_is_added_only_where_nothing_whole_was_encoded(
+def test_a_pass_is_added_only_where_patches_were_hidden(
     config: ObjectiveConfig, spec: SignalSpec, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     objective, batch = built(config, spec, make_batch)
@@ -79,7 +82,8 @@ def test_a_pass_is_added_only_where_nothing_whole_was_encoded(
 
     monkeypatch.setattr(objective.encoder, "encode", counted)
     objective(batch, context())
-    assert len(count) == (2 if config.name == "mae" else 1)
+    hides = config.name in ("masked", "mae", "smart") or objective.hides_patches
+    assert len(count) == (2 if hides else 1)
 
 
 def test_heads_without_labels_are_noticed(spec: SignalSpec) -> None:

@@ -7,7 +7,6 @@ import torch
 
 from contracts.objective_cases import OF_PATCHES, MakeBatch, build, context, said
 from eegfm.batch import SignalSpec, WindowBatch
-from eegfm.encoders.base import Encoder
 from eegfm.objectives.base import Objective
 from eegfm.objectives.patches.objective import PatchObjective
 
@@ -17,30 +16,6 @@ def objective(request: pytest.FixtureRequest, spec: SignalSpec, make_batch: Make
     objective = build(request.param, spec)
     objective.setup([make_batch(19, 2, n_windows=4, seed=9)], context())
     return objective
-
-
-def test_auxiliary_heads_need_no_second_pass(
-    objective: Objective, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The windows are encoded once; their features carry the gradient of a head to the encoder."""
-    n_passes = 0
-    encode = type(objective.encoder).encode
-
-    def counted(self: Encoder, *args: Any, **kwargs: Any) -> torch.Tensor:
-        nonlocal n_passes
-        n_passes += 1
-        return encode(self, *args, **kwargs)
-
-    monkeypatch.setattr(type(objective.encoder), "encode", counted)
-    output = objective(make_batch(19, 4), context())
-    assert n_passes == 1
-    if objective.config.name == "mae":
-        assert output.features is None, "visible tokens are no whole window"
-        return
-    features = output.features.features
-    assert features.values.shape == (2, 19, 32)
-    features.values.square().mean().backward()
-    assert all(p.grad is not None for p in objective.encoder.layers.parameters())
 
 
 def unit_of(objective: PatchObjective) -> Any:

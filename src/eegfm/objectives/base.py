@@ -25,7 +25,8 @@ class LossOutput(NamedTuple):
         logs: Detached scalars worth logging, means over the same windows: ``loss``, and where it makes sense
             ``baseline_loss``, the loss of a prediction that does not look at the window. With auxiliary heads,
             ``own_loss`` is that of the objective without them.
-        features: Encoded windows, where the objective has encoded all of each: auxiliary heads need no second pass.
+        features: Encoded windows, where the objective has encoded them with all their patches (but see
+            ``Objective.hides_patches``): auxiliary heads need no second pass.
     """
 
     loss: Tensor
@@ -72,9 +73,14 @@ class Objective(nn.Module, ABC):
         return self.backbone.encoder
 
     @property
+    def hides_patches(self) -> bool:
+        """Tell whether patches are hidden in the windows whose features a ``LossOutput`` holds."""
+        return False
+
+    @property
     def encodes_untouched(self) -> bool:
         """Tell whether the features of a ``LossOutput`` are of windows in which nothing was changed or hidden."""
-        return False
+        return not len(self.augmentations.members) and not self.hides_patches
 
     @property
     def encoders(self) -> list[Encoder]:
@@ -97,7 +103,9 @@ class Objective(nn.Module, ABC):
     def forward(self, batch: StoredBatch, context: Context) -> LossOutput:
         """Compute the loss of one micro-batch, which is of one corpus and montage, with that of auxiliary heads.
 
-        The heads take the features that ``compute`` gives, or those of a pass of their own.
+        The heads take features of windows in which nothing is hidden: those that ``compute`` gives, or those of a pass
+        of their own. An encoder that is shown half of each window gives other features of a whole one, and heads that
+        were trained on the first fail on the second.
 
         Args:
             batch: Windows as stored.
@@ -107,7 +115,7 @@ class Objective(nn.Module, ABC):
         if self.auxiliary is None:
             return output
         encoded = output.features
-        if encoded is None:
+        if encoded is None or self.hides_patches:
             encoded = self.encoder.encode_with_features(self.windows(batch, context))
         heads: HeadsOutput = self.auxiliary(encoded.features.pooled, batch.get("targets", {}))
         loss = output.loss + heads.loss

@@ -52,8 +52,7 @@ class Masked(PatchObjective):
         tokens = self.encoder.tokenize(batch)
         masked = sent(self._draw(batch, tokens.n_rows, tokens.n_patches, context), tokens.content.device)
         replaced = tokens.with_content_at(masked, self.mask_token)
-        encoded = self.encoder.encode_with_features(batch, replaced)
-        return Masking(masked, replaced, encoded.vectors, whole=encoded)
+        return Masking(masked, replaced, self.encoder.encode(replaced))
 
     def predict(self, masking: Masking, index: Tensor) -> Tensor:
         """Ask the encoder's decoder; see the base class."""

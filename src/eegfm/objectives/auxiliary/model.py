@@ -21,11 +21,6 @@ class Auxiliary(Objective):
         super().__init__(config, backbone, labels=labels)
         self.config = config
 
-    @property
-    def encodes_untouched(self) -> bool:
-        """See the base class."""
-        return not len(self.augmentations.members)
-
     def compute(self, batch: StoredBatch, context: Context) -> LossOutput:
         """Encode; the loss of its own is zero; see the base class."""
         encoded = self.encoder.encode_with_features(self.windows(batch, context))

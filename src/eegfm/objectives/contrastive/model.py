@@ -56,9 +56,9 @@ class Contrastive(PairObjective):
         return (-self.log_sharpness).exp()
 
     @property
-    def encodes_untouched(self) -> bool:
-        """See the base class; patches may be hidden."""
-        return super().encodes_untouched and self.hidden_token is None
+    def hides_patches(self) -> bool:
+        """See the base class."""
+        return self.hidden_token is not None
 
     def compute(self, batch: StoredBatch, context: Context) -> LossOutput:
         """Compute the loss; see the base class.

@@ -4,8 +4,6 @@ Shapes: B windows, R rows, P patches per row, N = R * P tokens, S sites (N token
 width.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
@@ -26,13 +24,6 @@ from eegfm.objectives.patches.mae_decoder import CrossDecoder
 from eegfm.objectives.patches.masks.draw import MaskDrawer
 
 _N_POSITION_FREQUENCIES = 4
-
-
-class _Seen(NamedTuple):
-    """Encoding of what is visible: (B, S - M, D) vectors, and all of them where tokens were replaced."""
-
-    vectors: Tensor
-    encoded: Encoded | None
 
 
 class Jepa(LatentObjective):
@@ -79,11 +70,11 @@ class Jepa(LatentObjective):
         windows = self.windows(batch, context)
         hiding = self._draw(windows, context)
         seen = self._see(windows, hiding)
-        prediction = self.predictor(seen.vectors, self._sites(windows, seen.vectors), hiding.seen, hiding.asked)
+        prediction = self.predictor(seen, self._sites(windows, seen), hiding.seen, hiding.asked)
         whole, own = self._whole(batch, windows)
         target = normalized_vectors(take(whole, hiding.asked))
         loss, logs = self.score(prediction, target, hiding.scored, context)
-        looked_at = [take(seen.vectors, hiding.some_seen)]
+        looked_at = [take(seen, hiding.some_seen)]
         if own is not None:
             looked_at.append(take(whole, hiding.some_asked))
         if self.config.needs_whole_batch:
@@ -92,7 +83,7 @@ class Jepa(LatentObjective):
             loss, terms = self._regularized(loss, looked_at, context, batch["corpus"])
             logs |= terms
         logs["loss"] = loss.detach()
-        return LossOutput(loss, logs, seen.encoded if own is None else own)
+        return LossOutput(loss, logs, own)
 
     def _draw(self, windows: WindowBatch, context: Context) -> Hiding:
         """Draw what is hidden."""
@@ -107,20 +98,19 @@ class Jepa(LatentObjective):
             hiding = hidden_patches(self.masks, grid, draws)
         return hiding.sent(windows["signal"].device)
 
-    def _see(self, windows: WindowBatch, hiding: Hiding) -> _Seen:
-        """Encode what is visible."""
+    def _see(self, windows: WindowBatch, hiding: Hiding) -> Tensor:
+        """(B, Nv, D) vectors of what is visible."""
         if self.mask_token is None:
             assert hiding.visible is not None, "encoders that leave tokens out give vectors of tokens"
             tokens = self.encoder.tokenize_visible(windows, hiding.visible)
-            return _Seen(self.encoder.encode(tokens, hiding.visible), None)
+            return self.encoder.encode(tokens, hiding.visible)
         tokens = self.encoder.tokenize(windows)
         hidden = hiding.asked
         if not self.is_of_tokens:
             first = tokens.n_patches * torch.arange(tokens.n_rows, device=hidden.device)
             hidden = (first.unsqueeze(-1) + hidden.unsqueeze(1)).flatten(1)
         replaced = tokens.with_content_at(hidden, self.mask_token)
-        encoded = self.encoder.encode_with_features(windows, replaced)
-        return _Seen(take(encoded.vectors, hiding.seen), encoded)
+        return take(self.encoder.encode(replaced), hiding.seen)
 
     def _whole(self, batch: StoredBatch, windows: WindowBatch) -> tuple[Tensor, Encoded | None]:
         """(B, S, D) vectors of the whole, untouched windows, and all that the trained encoder gave, where it did."""

@@ -50,11 +50,6 @@ class PairObjective(Objective):
         n_values = self.encoder.d_model if self.pooling is None else self.pooling.n_values
         self.projection = Projection(config.projection, n_values)
 
-    @property
-    def encodes_untouched(self) -> bool:
-        """See the base class."""
-        return not len(self.augmentations.members)
-
     def embed(self, batch: StoredBatch, context: Context) -> Embedded:
         """Encode and project the windows of a batch."""
         assert "pairs" in batch, "the plan draws pairs for this objective"

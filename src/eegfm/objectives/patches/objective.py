@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from eegfm.batch import StoredBatch, WindowBatch
-from eegfm.encoders.base import Encoded
 from eegfm.encoders.tokens import Tokens, Visible
 from eegfm.inference.backbone import Backbone
 from eegfm.losses.queries import query_likeness
@@ -38,14 +37,12 @@ class Masking(NamedTuple):
         tokens: All tokens; the content of those that are masked may still be there, or may never have been embedded.
         encoded: Vectors that the encoder gave without masked content.
         visible: Which tokens were encoded, where not all were.
-        whole: Vectors and features of whole windows, where all tokens were encoded.
     """
 
     masked: Tensor
     tokens: Tokens
     encoded: Tensor
     visible: Visible | None = None
-    whole: Encoded | None = None
 
 
 class PatchObjective(Objective):
@@ -168,7 +165,7 @@ class PatchObjective(Objective):
             added = self.config.query_specialization * likeness
             total = Scores(*(part + added for part in total))  # all three, so that r2 stays that of the predictions
         logs = {**total._asdict(), **logs}
-        return LossOutput(total.loss, {name: value.detach() for name, value in logs.items()}, masking.whole)
+        return LossOutput(total.loss, {name: value.detach() for name, value in logs.items()})
 
     def _asked(self, batch: StoredBatch, shown: WindowBatch, context: Context) -> Asked:
         """Windows that targets are computed from."""

@@ -60,12 +60,12 @@ class Smart(LatentObjective):
         is_hidden = sent(drawn, tokens.content.device)
         token = self.mask_token.to(tokens.content.dtype)
         replaced = tokens.with_content(torch.where(is_hidden.unsqueeze(-1), token, tokens.content))
-        encoded = self.encoder.encode_with_features(windows, replaced)
+        vectors = self.encoder.encode(replaced)
         assert self.teacher is not None, "the base class builds it"
         target = normalized_vectors(self.teacher(batch))
         scored = is_hidden if self.is_of_tokens else is_hidden.view(-1, tokens.n_rows, tokens.n_patches).any(dim=1)
-        loss, logs = self.score(self.predictor(encoded.vectors), target, scored, context)
-        return LossOutput(loss, {"loss": loss.detach(), **logs}, encoded)
+        loss, logs = self.score(self.predictor(vectors), target, scored, context)
+        return LossOutput(loss, {"loss": loss.detach(), **logs})
 
     def _draw(self, windows: WindowBatch, n_rows: int, n_patches: int, context: Context) -> Tensor:
         """(B, N) bool, True for hidden tokens; none of absent channels. On the CPU."""

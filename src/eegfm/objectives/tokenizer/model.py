@@ -53,11 +53,6 @@ class Tokenizer(Objective):
         return encoder
 
     @property
-    def encodes_untouched(self) -> bool:
-        """See the base class."""
-        return not len(self.augmentations.members)
-
-    @property
     def moved_parts(self) -> list[nn.Module]:
         """See the base class."""
         return [self.tokenizer.quantizer]
