@@ -4,7 +4,7 @@
     python benchmarks/objectives.py --tables temperatures --steps 100                   # one of them, shorter
 
 All are of one seed over one data folder. Each is a ``kedro run`` of its own with ``--params=model=NAME``. What the file
-of results has is not run again, so a stopped program goes on where it was.
+of results has is not run again, so a stopped program goes on where it was. Two programs at once need two data folders.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def _of_pairs(name: str, objective: str, pairs: str, *params: str) -> Variant:
 
 def _contrast(name: str, temperature: float) -> Variant:
     params = ("contrast.start=file", f"contrast.objective.temperature={temperature}")
-    return Variant(name, params, ("contrast",), start="masked first")
+    return Variant(name, params, ("contrast",), start="without contrast")
 
 
 TABLES: Mapping[str, tuple[Variant, ...]] = {
@@ -87,20 +87,20 @@ TABLES: Mapping[str, tuple[Variant, ...]] = {
         Variant("auxiliary", ("pretrain.objective.name=auxiliary",), ("pretrain",)),
     ),
     "temperatures": (
-        Variant("masked first", phases=("pretrain",)),
+        Variant("without contrast", phases=("pretrain",)),
         *(_contrast(f"temperature {value}", value) for value in (0.05, 0.07, 0.1, 0.2)),
     ),
     "adapters": (
-        _alone("adapter none"),
+        _masked("log_spectrum and normalized_signal", "{name: log_spectrum},{name: normalized_signal}"),
         _alone("adapter zero_pad", "pretrain.adapter.name=zero_pad"),
         _alone("adapter perceiver", "pretrain.adapter.name=perceiver"),
-        _alone("adapter none, as large as with perceiver", "pretrain.encoder.mlp_ratio=5.4"),
+        _alone("no adapter, encoder as large as with perceiver", "pretrain.encoder.mlp_ratio=5.4"),
     ),
     "parts": (
-        Variant("default"),
-        Variant("heads off", (_NO_HEADS,)),
-        Variant("contrast off", phases=("pretrain",)),
-        Variant("TUH off", (_HBN,)),
+        Variant("without contrast", phases=("pretrain",)),
+        _contrast("temperature 0.2", 0.2),
+        Variant("without heads", (_NO_HEADS,)),
+        Variant("without TUH", (_HBN,)),
     ),
 }
 
@@ -111,7 +111,9 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", choices=sorted(TABLES), default=list(TABLES))
     parser.add_argument("--steps", type=int, default=600, help="optimizer steps of every phase")
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "objectives")
-    parser.add_argument("--params", default="", help="further Kedro parameters of all runs")
+    parser.add_argument(
+        "--params", default="", help="further Kedro parameters of all runs; those of a variant go first"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "data" / "objectives" / "results.json")
     args = parser.parse_args()
     found: dict[str, Any] = json.loads(args.out.read_text()) if args.out.exists() else {}
@@ -132,7 +134,7 @@ def run(variant: Variant, n_steps: int, data: Path, extra: str) -> dict[str, Any
     """
     folder = data / "models" / _model(variant.name)
     folder.mkdir(parents=True, exist_ok=True)
-    params = ",".join([*of_all(variant, n_steps, data), *variant.params, *([extra] if extra else [])])
+    params = ",".join([*of_all(variant, n_steps, data), *([extra] if extra else []), *variant.params])
     environment = dict(os.environ)
     if variant.start is not None:
         start = data / "models" / _model(variant.start) / "06_models" / "pretrain" / "encoder.safetensors"
