@@ -1,23 +1,35 @@
 """Checks between the configuration and the first node."""
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
+from checkpoints import header
+from eegfm.checkpoint import Checkpoint, save_checkpoint
 from eegfm.corpora.simulated.config import SimulatedTuh
-from eegfm.errors import CheckpointError, EegfmError, LineageError, StoreError
+from eegfm.errors import CheckpointError, ConfigError, EegfmError, LineageError, StoreError
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.folder import FolderDataset, WorkspaceDataset
 from eegfm.io.metrics import MetricsDataset
+from eegfm.io.start_file import StartFileDataset
 from eegfm.io.table import TableDataset
 from eegfm.jobs.acquire.config import AcquireParams
-from eegfm.pipelines import ingest, probe, report
+from eegfm.pipelines import ingest, pretrain, probe, report
 from eegfm.project.hooks import ProjectHooks
 from eegfm.provenance import Record
+from eegfm.training.config import PretrainParams
+
+
+class MappingLoader(dict[str, Any]):
+    """As much of a loader of configuration as the hooks read."""
+
+    runtime_params: ClassVar[dict[str, Any]] = {"data": "data"}
 
 
 def ingest_catalog(folder: Path, acquire: AcquireParams) -> DataCatalog:
@@ -101,6 +113,37 @@ def test_the_command_that_mends_a_store_is_about_the_same_run() -> None:
     other = EegfmError("run: kedro run --pipelines=ingest")
     hooks.on_pipeline_error(other)
     assert str(other) == "run: kedro run --pipelines=ingest"
+
+
+def test_windows_of_two_lengths_meet_an_encoder_of_one_that_only_its_file_tells(tmp_path: Path) -> None:
+    cuts = {"pretrain": {"name": "fixed", "length_s": 4, "stride_s": 4}, "movies": {"name": "hbn_movies"}}
+    parameters = {
+        "corpora": {"pretrain": ["hbn"], "probe": []}, "phases": ["adapt", "more"],
+        "adapt": {"n_steps": 6, "start": "file"}, "more": {"n_steps": 6, "start": "previous"},
+        "hbn": {"acquire": {}, "ingest": {"corpus": {"name": "hbn"}}, "window": {"cuts": cuts}},
+    }  # fmt: skip
+    loader = MappingLoader({"parameters": parameters, "globals": {}})
+    hooks = ProjectHooks()
+    hooks.after_context_created(SimpleNamespace(env=None, project_path=tmp_path, config_loader=loader))
+    described = header(encoder={"name": "femba"})
+    save_checkpoint(tmp_path / "femba.safetensors", Checkpoint({"w": np.zeros(2, dtype=np.float32)}, described))
+    movies = {"objective": {"name": "contrastive"}, "pairs": {"name": "movie_moment"}}
+    catalog = DataCatalog(
+        {
+            "adapt.start": StartFileDataset(filepath=str(tmp_path / "femba.safetensors"), variable="ENCODER"),
+            "adapt.encoder": CheckpointDataset(filepath=str(tmp_path / "adapt.safetensors")),
+            "params:adapt": MemoryDataset(PretrainParams(n_steps=6, start="file")),
+            "params:more": MemoryDataset(PretrainParams(n_steps=6, start="previous", **movies)),
+        }
+    )
+    file, more = (
+        pretrain.create_pipeline(["hbn"], *names) for names in (("adapt", "adapt.start"), ("more", "adapt.encoder"))
+    )
+    expected = (
+        r"^parameter more: encoder femba is tied .* 4 s \(hbn.* 2 s \(hbn.*phases: \[adapt\] trains without more$"
+    )
+    with pytest.raises(ConfigError, match=expected):
+        hooks.before_pipeline_run(file + more, catalog)
 
 
 def test_an_input_that_another_run_replaces_meanwhile_is_refused(tmp_path: Path) -> None:

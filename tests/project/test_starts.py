@@ -89,6 +89,19 @@ def test_a_start_that_the_run_makes_is_not_looked_at(tmp_path: Path) -> None:
     assert followed(FIRST + PREVIOUS, catalog(tmp_path, start="previous")).encoder.name == "patch_transformer"
 
 
+def test_what_a_file_decides_is_followed_by_the_phases_behind_it(tmp_path: Path) -> None:
+    """Otherwise a later phase is refused when the one before it has been trained."""
+    store(tmp_path)
+    more = pretrain.create_pipeline(["hbn"], "more", "adapt.encoder")
+    found = catalog(tmp_path, start="file")
+    found["params:more"] = MemoryDataset(PretrainParams(n_steps=6, start="previous"))
+    follow_starts(FILE + more, found)
+    assert found.load("params:more").encoder == found.load("params:adapt").encoder
+    found["params:more"] = MemoryDataset(PretrainParams(n_steps=6, start="previous", objective={"name": "mae"}))
+    with pytest.raises(ConfigError, match=r"^more starts from encoder luna: objective mae encodes visible tokens only"):
+        follow_starts(FILE + more, found)
+
+
 @pytest.mark.parametrize(
     ("variable", "expected"),
     [

@@ -6,8 +6,17 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from eegfm.errors import ConfigError
+from eegfm.mixture.shares import batch_counts, rounded_weights
 from eegfm.training.config import PretrainParams
-from eegfm.training.pairings import PairConfig, ViewPairs, WithinRecordingPairs, by_corpus, multiples, pairing_named
+from eegfm.training.pairings import (
+    PairConfig,
+    ViewPairs,
+    WithinRecordingPairs,
+    by_corpus,
+    multiples,
+    pairing_named,
+    refuse_few_pairs,
+)
 
 
 def kind(**values: Any) -> PairConfig:
@@ -86,3 +95,21 @@ def test_every_pairing_is_built() -> None:
     for name in ("movie_moment", "condition", "time_neighbours", "views", "within_recording"):
         config = kind(name=name, **options.get(name, {}))
         assert config.build().config is config
+
+
+def test_the_smallest_batch_with_enough_pairs_of_every_corpus_is_named() -> None:
+    """The corpora keep their shares, given or rounded: b has 2 of 8 windows, and 2.55 of 51 pairs are 3."""
+    given, by_size = {"a": 0.75, "b": 0.25}, {"a": 0.95, "b": 0.05}
+
+    def rounded(size: int) -> dict[str, int]:
+        return batch_counts(rounded_weights(by_size, size, multiple=2), size)
+
+    def exact(size: int) -> dict[str, int]:
+        return batch_counts(given, size, multiples={"a": 2, "b": 2})
+
+    for counts_of, size, enough in ((exact, 8, 24), (rounded, 8, 102)):
+        with pytest.raises(ConfigError, match=rf"corpus b 2 windows .* fewer than 6 \(3 .* that works is {enough}$"):
+            refuse_few_pairs("isc", 3, size, counts_of)
+        assert min(counts_of(enough).values()) == 6
+        refuse_few_pairs("isc", 3, enough, counts_of)
+        refuse_few_pairs("isc", 1, size, counts_of)

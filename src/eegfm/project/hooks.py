@@ -21,6 +21,7 @@ from eegfm.project.lineage import Lineage, refuse_workers
 from eegfm.project.parameters import parameter_identities
 from eegfm.project.params_option import as_option
 from eegfm.project.phase_blocks import checked_phases
+from eegfm.project.phase_checks import check_lengths
 from eegfm.project.preflight import check_machine
 from eegfm.project.probe_ahead import ProbeAhead
 from eegfm.project.report_parts import leave_out_absent
@@ -69,6 +70,7 @@ class ProjectHooks:
         leave_out_absent(pipeline, catalog, tuple(phase.name for phase in self._phases))
         self._refuse_missing(pipeline, catalog)
         follow_starts(pipeline, catalog)
+        self._check_lengths(pipeline, catalog)
         self._lineage.check_run(pipeline, catalog)
         check_encoder(pipeline, catalog)
         check_machine(pipeline, catalog)
@@ -110,6 +112,13 @@ class ProjectHooks:
         for cause in _causes(error):
             if isinstance(cause, _OF_JOBS) and self._options not in str(cause):
                 cause.args = (re.sub(r"kedro run --\w+=\w+", lambda m: m[0] + self._options, str(cause)),)
+
+    def _check_lengths(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+        """Compare the lengths of windows again: a stored start may have told another encoder than the parameters."""
+        if self._context is not None:
+            names = [phase.name for phase in self._phases if f"params:{phase.name}" in pipeline.inputs()]
+            params = {name: catalog.load(f"params:{name}") for name in names}
+            check_lengths(self._context.config_loader["parameters"], self._phases, params)
 
     def _refuse_missing(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         """Refuse a run without files that it reads and does not make. The line names the smallest command for them."""

@@ -50,11 +50,26 @@ def check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles: 
             _check_pairs(parameters, one, mix, roles, corpora)
         with _named(key):
             _check_batch(one, mix, roles)
+    check_lengths(parameters, phases, params)
+
+
+def check_lengths(parameters: Mapping[str, Any], phases: Sequence[Phase], params: Mapping[str, PretrainParams]) -> None:
+    """Refuse several lengths of windows for an encoder of one length, before the first of its phases is trained.
+
+    Args:
+        parameters: All parameters.
+        phases: All phases in their order.
+        params: By name, the parameters of the phases that are looked at.
+
+    Raises:
+        ConfigError: Names phases, cuts, lengths, and what to do.
+    """
     for chain in _sharing_an_encoder(phases):
-        encoder = params[chain[0]].encoder
-        if encoder.traits.one_length:
-            drawn = {name: _lengths(parameters, params[name], mix, roles) for name in chain}
-            _check_lengths(encoder.name, drawn, names)
+        looked_at = [name for name in chain if name in params]
+        encoders = {params[name].encoder.name for name in looked_at if params[name].encoder.traits.one_length}
+        if encoders:
+            drawn = {name: _lengths(parameters, params[name]) for name in looked_at}
+            _refuse_lengths(encoders.pop(), drawn, [phase.name for phase in phases])
 
 
 def _checked_block(phase: Phase, block: Any, names: Sequence[str]) -> PretrainParams:
@@ -154,8 +169,10 @@ def _sharing_an_encoder(phases: Sequence[Phase]) -> list[list[str]]:
     return chains
 
 
-def _lengths(parameters: Mapping[str, Any], params: PretrainParams, mix: MixtureParams, roles: Roles) -> Lengths:
+def _lengths(parameters: Mapping[str, Any], params: PretrainParams) -> Lengths:
     """The cuts that a phase draws from. One that a corpus lacks is refused elsewhere."""
+    mix = checked(MixtureParams, parameters.get("mix", {}), "mix")
+    roles = checked(Roles, parameters["corpora"], "corpora")
     pairs, found = params.chosen_pairs, dict[float, list[str]]()
     of_pairs = {} if pairs is None else by_corpus(pairs, roles.pretrain)
     for corpus in roles.pretrain:
@@ -175,14 +192,8 @@ def window_length_s(cut: CutConfig) -> float:
     return cut.length_s
 
 
-def _check_lengths(encoder: str, drawn: Mapping[str, Lengths], names: Sequence[str]) -> None:
-    """Refuse several lengths of windows for an encoder of one length, before the first of its phases is trained.
-
-    Args:
-        encoder: Name of the encoder that these phases share.
-        drawn: By phase, the cuts that it draws from.
-        names: Names of all phases.
-    """
+def _refuse_lengths(encoder: str, drawn: Mapping[str, Lengths], names: Sequence[str]) -> None:
+    """Refuse the first phase, in their order, whose cuts make several lengths together with those before it."""
     said = "; ".join(
         f"{name} draws windows of " + " and ".join(f"{length:g} s ({', '.join(of)})" for length, of in cuts.items())
         for name, cuts in drawn.items()

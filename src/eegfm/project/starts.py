@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 def follow_starts(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
     """Take over what stored weights decide (encoder, adapter, reference, …) into the parameters of their phase.
 
-    Weights that the same run makes follow the parameters of their own phase, which the configuration has taken over.
+    Weights that the same run makes follow the parameters of their own phase, which the configuration has taken over. If
+    that phase itself starts from stored weights, these decide for both, and for all phases that follow.
 
     Args:
         pipeline: Steps of the run.
@@ -37,12 +38,14 @@ def follow_starts(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> Non
         ConfigError: It names the file that the phase writes, or a parameter differs from the weights.
         CheckpointError: The weights cannot be read, or other code made them.
     """
+    made_from: dict[str, CheckpointHeader] = {}
     for node in pipeline.nodes:
         if trains(node) and start_of(node) in catalog:
             _refuse_no_start(node, catalog)
-            header = stored_start(node, pipeline, catalog)
+            header = stored_start(node, pipeline, catalog) or made_from.get(start_of(node))
             if header is not None:
                 _follow(node, header, catalog)
+                made_from[made_encoder(node)] = header
 
 
 def _refuse_no_start(node: Node, catalog: CatalogProtocol[Any, Any]) -> None:
