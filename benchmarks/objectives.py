@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 ENV = "experiments/simulated_large"
 PROBES = {"eyes": "balanced_accuracy", "age": "r2", "response_time": "r2", "movie_moments": "top1"}
-"""By task of the probe, the score of the table."""
+"""By task of the probe, the score of the table; of persons where their windows have one answer."""
 _MOMENTS = "{name: within_recording, cut: moments, moments: 8}"
 _NO_HEADS = "pretrain.objective.auxiliary=null"
 _HBN = "corpora.pretrain=[hbn]"
@@ -160,17 +160,23 @@ def of_all(variant: Variant, n_steps: int, data: Path) -> Iterator[str]:
 
 
 def rows(variants: tuple[Variant, ...], found: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines of a Markdown table: a row for each variant, and the untrained encoder of the first one."""
+    """Yield the lines of a Markdown table: a row for each variant, and one for each untrained encoder among them."""
     yield f"| | {' | '.join(PROBES)} |"
     yield f"|---|{'---|' * len(PROBES)}"
     for variant in variants:
         yield f"| {variant.name} | {' | '.join(_cells(found[variant.name]['probe'], 'pretrained'))} |"
-    yield f"| untrained | {' | '.join(_cells(found[variants[0].name]['probe'], 'untrained'))} |"
+    untrained: dict[str, list[str]] = {}
+    for variant in variants:
+        cells = " | ".join(_cells(found[variant.name]["probe"], "untrained"))
+        untrained.setdefault(cells, []).append(variant.name)
+    for cells, names in untrained.items():
+        yield f"| untrained{'' if len(untrained) == 1 else ', as of ' + ', '.join(names)} | {cells} |"
 
 
 def _cells(probe: Mapping[str, Any], kind: str) -> Iterator[str]:
     for task, score in PROBES.items():
-        value = probe[f"hbn.{task}"][kind][score]
+        found = probe[f"hbn.{task}"][kind]
+        value = found.get("persons", found)[score]
         low, high = value["interval_95"]
         yield f"{value['pooled']:.3f} ({low:.3f} to {high:.3f})"
 
