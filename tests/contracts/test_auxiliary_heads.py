@@ -82,7 +82,7 @@ def test_a_pass_is_added_only_where_patches_were_hidden(
 
     monkeypatch.setattr(objective.encoder, "encode", counted)
     objective(batch, context())
-    hides = config.name in ("masked", "mae", "smart") or objective.hides_patches
+    hides = config.name in ("masked", "mae", "smart") or objective.features_lack_patches
     assert len(count) == (2 if hides else 1)
 
 

@@ -13,7 +13,7 @@ from eegfm.nn.device import sent
 
 
 class ChannelSubset(Augmentation):
-    """Keep a random subset of ``n_channels`` channels, the same for all windows of a micro-batch, in their order.
+    """Keep a random subset of the channels, the same for all windows of a micro-batch, in their order.
 
     A window that lacks a channel of the subset takes the next one of the micro-batch's random order in its place. So no
     window is without a channel, and shapes stay the same.
@@ -31,12 +31,13 @@ class ChannelSubset(Augmentation):
         """Take a subset; see the base class."""
         n_channels = batch["signal"].shape[1]
         draw = draws.shared_uniform(n_channels).numpy()
-        if n_channels <= self.config.n_channels:
+        size = self.config.size(n_channels)
+        if size == n_channels:
             return batch
         known = channel_padding(batch)
         # Absent channels, if any, come last.
         order = np.argsort(draw[None] + (0.0 if known is None else 2.0 * ~known), axis=1, kind="stable")
-        chosen = np.sort(order[:, : self.config.n_channels], axis=1)
+        chosen = np.sort(order[:, :size], axis=1)
         taken = _Taken(sent(torch.from_numpy(chosen), batch["signal"].device))
         out: WindowBatch = {
             **batch,

@@ -1,4 +1,4 @@
-"""Closed-form ridge regression. One decomposition serves every penalty, and every fit without some of the windows.
+"""Closed-form ridge regression. One decomposition serves every penalty.
 
 Shapes: W windows, F features, L penalties, K' score columns, G windows of a group.
 """
@@ -75,8 +75,8 @@ class Ridge:
         """
         n_left = 1.0 - float(self._shares[group].sum())
         # The mean is over the windows that stay. Times their share, it is a sum over the terms of all windows.
-        centred = [self._solved.left_out(np.flatnonzero(group), penalty * n_left) for penalty in lambdas]
-        return np.asarray(np.stack(centred) + self._y_mean)
+        penalties = n_left * np.asarray(lambdas, dtype=np.float64)
+        return np.asarray(self._solved.left_out(np.flatnonzero(group), penalties) + self._y_mean)
 
 
 class _Solved(ABC):
@@ -97,8 +97,8 @@ class _Solved(ABC):
         """(L, F, K') solutions of (x'x + lambda) coef = x'y."""
 
     @abstractmethod
-    def left_out(self, group: Ints, penalty: float) -> Floats:
-        """(G, K') scores of some windows by the fit without them, against the means of all windows."""
+    def left_out(self, group: Ints, lambdas: Floats) -> Floats:
+        """(L, G, K') scores of some windows by the fits without them, against the means of all windows."""
 
 
 class _OverWindows(_Solved):
@@ -119,17 +119,19 @@ class _OverWindows(_Solved):
         shrunk = self.along / (np.maximum(self.values, 0.0)[None, :, None] + lambdas[:, None, None])
         return np.asarray(self.x.T @ (self.vectors @ shrunk))
 
-    def left_out(self, group: Ints, penalty: float) -> Floats:
-        """Divide the residuals of the fit to all windows by what the group has no share in.
+    def left_out(self, group: Ints, lambdas: Floats) -> Floats:
+        """See the base class.
 
-        With the hat matrix H, residuals without a group are (1 - H)^-1 times those of the fit to all, both of the group
-        (Cook, Weisberg 1982, Residuals and Influence in Regression, section 2.2).
+        With the hat matrix H, the residuals of a group in the fit without it are (1 - H)^-1 times those in the fit to
+        all windows (Cook, Weisberg 1982, Residuals and Influence in Regression, section 2.2). So the decomposition of
+        all windows serves every group.
         """
-        left = penalty / (np.maximum(self.values, 0.0) + penalty)
-        own = self.vectors[group]
-        weighted = own * left
-        residuals = np.linalg.solve(weighted @ own.T, weighted @ self.along)
-        return np.asarray((self.y[group] - residuals) / self.root[group])
+        own, found = self.vectors[group], []
+        for penalty in lambdas:
+            weighted = own * (penalty / (np.maximum(self.values, 0.0) + penalty))
+            residuals = np.linalg.solve(weighted @ own.T, weighted @ self.along)
+            found.append((self.y[group] - residuals) / self.root[group])
+        return np.stack(found)
 
 
 class _OverFeatures(_Solved):
@@ -138,22 +140,24 @@ class _OverFeatures(_Solved):
     def __init__(self, x: Floats, y: Floats, shares: Floats) -> None:
         super().__init__(x, y, shares)
         self.products, self.right = x.T @ x, x.T @ y
-        self.values, self.vectors = np.linalg.eigh(self.products)
 
     def coef(self, lambdas: Floats) -> Floats:
         """See the base class."""
-        along = self.vectors.T @ self.right
-        return np.asarray(
-            self.vectors @ (along / (np.maximum(self.values, 0.0)[None, :, None] + lambdas[:, None, None]))
-        )
+        return _solutions(self.products, self.right, lambdas)
 
-    def left_out(self, group: Ints, penalty: float) -> Floats:
-        """Take the group off the products, and solve with the means of what stays."""
+    def left_out(self, group: Ints, lambdas: Floats) -> Floats:
+        """Take the group off the products, and solve with the means of what stays; see the base class."""
         x, y, root = self.x[group], self.y[group], self.root[group]
         n_left = 1.0 - float(self.shares[group].sum())
         # All windows add up to zero.
         x_mean, y_mean = -(root.T @ x) / n_left, -(root.T @ y) / n_left
         products = self.products - x.T @ x - n_left * x_mean.T @ x_mean
         right = self.right - x.T @ y - n_left * x_mean.T @ y_mean
-        coef = np.linalg.solve(products + penalty * np.eye(len(products)), right)
-        return np.asarray((x / root - x_mean) @ coef + y_mean)
+        return np.asarray((x / root - x_mean) @ _solutions(products, right, lambdas) + y_mean)
+
+
+def _solutions(products: Floats, right: Floats, lambdas: Floats) -> Floats:
+    """(L, F, K') solutions of (products + lambda) coef = right."""
+    values, vectors = np.linalg.eigh(products)
+    along = vectors.T @ right
+    return np.asarray(vectors @ (along / (np.maximum(values, 0.0)[None, :, None] + lambdas[:, None, None])))

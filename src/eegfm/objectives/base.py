@@ -25,8 +25,8 @@ class LossOutput(NamedTuple):
         logs: Detached scalars worth logging, means over the same windows: ``loss``, and where it makes sense
             ``baseline_loss``, the loss of a prediction that does not look at the window. With auxiliary heads,
             ``own_loss`` is that of the objective without them.
-        features: Encoded windows, where the objective has encoded them with all their patches (but see
-            ``Objective.hides_patches``): auxiliary heads need no second pass.
+        features: Encoded windows, where the objective has encoded any. Auxiliary heads need no second pass then, unless
+            ``Objective.features_lack_patches``.
     """
 
     loss: Tensor
@@ -73,14 +73,14 @@ class Objective(nn.Module, ABC):
         return self.backbone.encoder
 
     @property
-    def hides_patches(self) -> bool:
-        """Tell whether patches are hidden in the windows whose features a ``LossOutput`` holds."""
+    def features_lack_patches(self) -> bool:
+        """Tell whether the features of a ``LossOutput`` are of windows some of whose patches were hidden."""
         return False
 
     @property
     def encodes_untouched(self) -> bool:
         """Tell whether the features of a ``LossOutput`` are of windows in which nothing was changed or hidden."""
-        return not len(self.augmentations.members) and not self.hides_patches
+        return not len(self.augmentations.members) and not self.features_lack_patches
 
     @property
     def encoders(self) -> list[Encoder]:
@@ -114,15 +114,15 @@ class Objective(nn.Module, ABC):
         output = self.compute(batch, context)
         if self.auxiliary is None:
             return output
-        encoded = output.features
-        if encoded is None or self.hides_patches:
-            encoded = self.encoder.encode_with_features(self.windows(batch, context))
-        heads: HeadsOutput = self.auxiliary(encoded.features.pooled, batch.get("targets", {}))
+        whole = None if self.features_lack_patches else output.features
+        if whole is None:
+            whole = self.encoder.encode_with_features(self.windows(batch, context))
+        heads: HeadsOutput = self.auxiliary(whole.features.pooled, batch.get("targets", {}))
         loss = output.loss + heads.loss
         logs = output.logs | ({"own_loss": output.logs["loss"]} if "loss" in output.logs else {})
         both = sorted(logs.keys() & heads.logs.keys())
         assert not both, f"the objective and its heads both log {', '.join(both)}"
-        return LossOutput(loss, {**logs, **heads.logs, "loss": loss.detach()}, encoded)
+        return LossOutput(loss, {**logs, **heads.logs, "loss": loss.detach()}, output.features or whole)
 
     @abstractmethod
     def compute(self, batch: StoredBatch, context: Context) -> LossOutput:

@@ -14,6 +14,7 @@ from eegfm.adapters.config import NoAdapterConfig
 from eegfm.batch import Pairs, SignalSpec, StoredBatch
 from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.inference.backbone import new_backbone
+from eegfm.mixture.labels import LabelFacts
 from eegfm.nn.context import Context, Stage
 from eegfm.objectives.base import Objective
 from eegfm.objectives.config import (
@@ -136,7 +137,7 @@ def built(config: ObjectiveConfig, small: Montage) -> Objective:
     encoder = PatchTransformerConfig(d_model=16, head_size=8, n_layers=1)
     backbone = new_backbone(encoder, NoAdapterConfig(), spec, 0, reference="average", bad_channels="mask")
     torch.manual_seed(0)
-    objective: Objective = config.build(backbone)
+    objective: Objective = config.build(backbone, labels={"age": LabelFacts("regression", mean=30.0, sd=10.0)})
     return objective.eval()
 
 
@@ -145,7 +146,7 @@ def added(objective: Objective, batch: StoredBatch) -> tuple[FeatureBatch, int]:
     calls: list[StoredBatch] = []
     hook = objective.backbone.register_forward_hook(lambda _module, inputs, _output: calls.append(inputs[0]))
     found = FeatureMeasures(WEIGHTS)
-    output = objective(batch, CONTEXT)
+    output = objective({**batch, "targets": {"age": torch.full((len(batch["samples"]),), 20.0)}}, CONTEXT)
     calls.clear()
     found.add(0, batch, output, objective)
     hook.remove()
@@ -159,6 +160,7 @@ def added(objective: Objective, batch: StoredBatch) -> tuple[FeatureBatch, int]:
         (ContrastiveConfig(**PROJECTION), 1),
         (ContrastiveConfig(augment=(), **PROJECTION), 0),
         (ContrastiveConfig(augment=(), complementary_ratio=0.5, **PROJECTION), 1),
+        (ContrastiveConfig(augment=(), complementary_ratio=0.5, auxiliary={"heads": ["age"]}, **PROJECTION), 1),
     ],
     ids=str,
 )
@@ -169,7 +171,7 @@ def test_features_are_those_of_untouched_windows(
     with torch.no_grad():
         expected = objective.backbone(batch).features.pooled
         found, n_found = added(objective, batch)
-        shown = objective(batch, CONTEXT).features
+        shown = objective.compute(batch, CONTEXT).features
     torch.testing.assert_close(found.features, expected)
     assert n_found == n_calls
     assert not found.features.requires_grad

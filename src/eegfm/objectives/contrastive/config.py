@@ -27,6 +27,7 @@ class ContrastiveConfig(PairObjectiveConfig):
 
     implementation: ClassVar[str] = "eegfm.objectives.contrastive.model:Contrastive"
     default_pairing: ClassVar[str | None] = "views"
+    least_pairs: ClassVar[int] = 2  # one pair has no negatives
 
     name: Literal["contrastive"] = "contrastive"
     augment: tuple[AugmentationConfig, ...] = (GainConfig(), ChannelGainConfig(), SpectralTiltConfig())

@@ -56,7 +56,7 @@ class Contrastive(PairObjective):
         return (-self.log_sharpness).exp()
 
     @property
-    def hides_patches(self) -> bool:
+    def features_lack_patches(self) -> bool:
         """See the base class."""
         return self.hidden_token is not None
 

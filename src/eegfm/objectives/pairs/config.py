@@ -14,14 +14,14 @@ class ProjectionConfig(StrictModel):
 
     Args:
         sites: Places on the scalp, learned, around which the features of channels are averaged; the averages go side by
-            side. 0 is the mean over all channels. Encoders with one row for the whole window have none: the default
-            does nothing then, and any other number is refused.
+            side. 0 is the mean over all channels. None is 8, or 0 for encoders with one row for the whole window, which
+            refuse other numbers.
         hidden: Width of its hidden layer; SimCLR (arXiv 2002.05709, section 4.2) found that it helps.
         out: Width of the space.
         norm: Norm of the hidden layer. ``batch`` counts over the windows of all ranks together.
     """
 
-    sites: int = Field(default=8, ge=0, le=256)
+    sites: int | None = Field(default=None, ge=0, le=256)
     hidden: Count = 512
     out: Count = 128
     norm: Literal["layer", "batch", "none"] = "layer"
@@ -41,9 +41,8 @@ class PairObjectiveConfig(ObjectiveConfig):
     def check_encoder(self, facts: EncoderFacts) -> None:
         """Refuse sites for an encoder whose features are of the whole window; see the base class."""
         super().check_encoder(facts)
-        sites, unset = self.projection.sites, ProjectionConfig.model_fields["sites"].default
-        if sites not in (0, unset) and not facts.has_rows:
+        if self.projection.sites and not facts.has_rows:
             raise ConfigError(
-                f"objective.projection.sites is {sites}, and encoder {facts.name} as configured gives one row of "
-                "features for a whole window, so that there is nothing to average around sites; leave it out"
+                f"objective.projection.sites is {self.projection.sites}, and encoder {facts.name} as configured gives "
+                "one row of features for a whole window, so that there is nothing to average around sites; leave it out"
             )

@@ -12,6 +12,7 @@ from eegfm.encoders.base import Encoder, Features
 from eegfm.nn.electrode_embedding import ElectrodeEmbedding, embedded_channels, shared_positions
 
 _N_FREQUENCIES, _D_POSITION = 4, 64
+_N_SITES = 8
 _SHARPNESS = 4.0  # without it, all sites of a fresh network are near the mean over all channels
 
 
@@ -50,11 +51,11 @@ class SitePooling(nn.Module):
         return shares
 
 
-def new_pooling(n_sites: int, encoder: Encoder) -> SitePooling | None:
+def new_pooling(n_sites: int | None, encoder: Encoder) -> SitePooling | None:
     """Build the pooling of an encoder's features; None where the mean over rows serves, or a window has one row."""
-    if n_sites and encoder.has_rows:
-        return SitePooling(n_sites, encoder.d_model, encoder.channels_per_token)
-    return None
+    if n_sites == 0 or not encoder.has_rows:
+        return None
+    return SitePooling(n_sites or _N_SITES, encoder.d_model, encoder.channels_per_token)
 
 
 def _with_row_places(windows: WindowBatch, n_grouped: int) -> WindowBatch:
