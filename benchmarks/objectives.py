@@ -21,6 +21,7 @@ ENV = "experiments/simulated_large"
 PROBES = {"eyes": "balanced_accuracy", "age": "r2", "response_time": "r2", "movie_moments": "top1"}
 """By task of the probe, the score of the table; of persons where their windows have one answer."""
 _MOMENTS = "{name: within_recording, cut: moments, moments: 8}"
+_AUGMENT = "{name: gain},{name: channel_gain},{name: spectral_tilt},{name: channel_subset,ratio: 0.5}"
 _NO_HEADS = "pretrain.objective.auxiliary=null"
 _HBN = "corpora.pretrain=[hbn]"
 
@@ -56,10 +57,11 @@ def _objective(name: str, *params: str, pipelines: str = "__default__") -> Varia
     return _alone(name, f"pretrain.objective.name={name}", *params, pipelines=pipelines)
 
 
-def _of_pairs(name: str, objective: str, pairs: str, *params: str) -> Variant:
-    """An objective on pairs, from scratch, with the batches of the default's contrast."""
-    sizes = ("pretrain.batch_size=160", "pretrain.objective.temperature=0.2") if objective == "contrastive" else ()
-    return _alone(name, f"pretrain.objective.name={objective}", f"pretrain.pairs={pairs}", *sizes, *params)
+def _contrastive(pairing: str, options: str, batch_size: int, *params: str) -> Variant:
+    """Pairs of one kind from scratch, with temperature and augmentations of the default's contrast."""
+    chosen = ("name=contrastive", "temperature=0.2", f"augment=[{_AUGMENT}]")
+    of_pairs = (f"pretrain.pairs=[{options}]", f"pretrain.batch_size={batch_size}")
+    return _alone(f"contrastive {pairing}", *(f"pretrain.objective.{one}" for one in chosen), *of_pairs, *params)
 
 
 def _contrast(name: str, temperature: float) -> Variant:
@@ -80,10 +82,10 @@ TABLES: Mapping[str, tuple[Variant, ...]] = {
         _objective("jepa"),
         _objective("smart"),
         _objective("ts2vec"),
-        _of_pairs("contrastive views", "contrastive", "[{name: views}]"),
-        _of_pairs("contrastive within_recording", "contrastive", f"[{_MOMENTS}]"),
-        _of_pairs("contrastive movie_moment", "contrastive", "[{name: movie_moment}]", _HBN),
-        _of_pairs("isc", "isc", "[{name: movie_moment}]", _HBN, "pretrain.batch_size=160"),
+        _contrastive("views", "{name: views}", 40),
+        _contrastive("within_recording", _MOMENTS, 160),
+        _contrastive("movie_moment", "{name: movie_moment}", 40, _HBN),
+        _objective("isc", _HBN, "pretrain.batch_size=40"),
         Variant("auxiliary", ("pretrain.objective.name=auxiliary",), ("pretrain",)),
     ),
     "temperatures": (
