@@ -132,7 +132,7 @@ def run(variant: Variant, n_steps: int, data: Path, extra: str) -> dict[str, Any
     """Train and probe; what is said goes to ``log.txt`` beside the model.
 
     Returns:
-        Parameters, and the metrics of the last phase and of the probe.
+        Parameters, and the metrics of the last phase and of the probe, without those of single persons.
     """
     folder = data / "models" / _model(variant.name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -148,8 +148,8 @@ def run(variant: Variant, n_steps: int, data: Path, extra: str) -> dict[str, Any
     reports = folder / "08_reporting"
     return {
         "params": params,
-        "training": json.loads((reports / variant.phases[-1] / "metrics.json").read_text()),
-        "probe": json.loads((reports / "probe" / "metrics.json").read_text()),
+        "training": _read(reports / variant.phases[-1] / "metrics.json"),
+        "probe": _read(reports / "probe" / "metrics.json"),
     }
 
 
@@ -181,6 +181,14 @@ def _cells(probe: Mapping[str, Any], kind: str) -> Iterator[str]:
         value = found.get("persons", found)[score]
         low, high = value["interval_95"]
         yield f"{value['pooled']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _read(path: Path) -> Any:
+    """Read metrics without the long parts: single persons, and the record of what made them."""
+    leave_out = ("per_person", "eegfm", "lambdas")
+    return json.loads(
+        path.read_text(), object_hook=lambda found: {k: v for k, v in found.items() if k not in leave_out}
+    )
 
 
 def _model(name: str) -> str:
