@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ENV = "experiments/simulated_large"
 PROBES = {"eyes": "balanced_accuracy", "age": "r2", "response_time": "r2", "movie_moments": "top1"}
 """By task of the probe, the score of the table; of persons where their windows have one answer."""
+KINDS = ("pretrained", "untrained", "band_power")
+LOSSES = ("val_loss", "val_own_loss", "val_baseline_loss", "val_visible_mean_loss", "val_person_share", "n_parameters")
 _MOMENTS = "{name: within_recording, cut: moments, moments: 8}"
 _AUGMENT = "{name: gain},{name: channel_gain},{name: spectral_tilt},{name: channel_subset,ratio: 0.5}"
 _NO_HEADS = "pretrain.objective.auxiliary=null"
@@ -132,7 +134,7 @@ def run(variant: Variant, n_steps: int, data: Path, extra: str) -> dict[str, Any
     """Train and probe; what is said goes to ``log.txt`` beside the model.
 
     Returns:
-        Parameters, and the metrics of the last phase and of the probe, without those of single persons.
+        Parameters, losses of the last phase, and ``scores`` of the probe.
     """
     folder = data / "models" / _model(variant.name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -146,10 +148,11 @@ def run(variant: Variant, n_steps: int, data: Path, extra: str) -> dict[str, Any
     with (folder / "log.txt").open("w") as log:
         subprocess.run([*command, f"--params={params}"], cwd=ROOT, env=environment, check=True, stdout=log, stderr=log)
     reports = folder / "08_reporting"
+    training = json.loads((reports / variant.phases[-1] / "metrics.json").read_text())
     return {
         "params": params,
-        "training": _read(reports / variant.phases[-1] / "metrics.json"),
-        "probe": _read(reports / "probe" / "metrics.json"),
+        "training": {key: training[key] for key in LOSSES if key in training},
+        "probe": scores(json.loads((reports / "probe" / "metrics.json").read_text())),
     }
 
 
@@ -176,19 +179,22 @@ def rows(variants: tuple[Variant, ...], found: Mapping[str, Any]) -> Iterator[st
 
 
 def _cells(probe: Mapping[str, Any], kind: str) -> Iterator[str]:
-    for task, score in PROBES.items():
-        found = probe[f"hbn.{task}"][kind]
-        value = found.get("persons", found)[score]
+    for task in PROBES:
+        value = probe[task][kind]
         low, high = value["interval_95"]
         yield f"{value['pooled']:.3f} ({low:.3f} to {high:.3f})"
 
 
-def _read(path: Path) -> Any:
-    """Read metrics without the long parts: single persons, and the record of what made them."""
-    leave_out = ("per_person", "eegfm", "lambdas")
-    return json.loads(
-        path.read_text(), object_hook=lambda found: {k: v for k, v in found.items() if k not in leave_out}
-    )
+def scores(probe: Mapping[str, Any]) -> dict[str, Any]:
+    """Reduce the metrics of a probe to the scores of the tables, with the paired difference from the untrained encoder."""
+    found: dict[str, Any] = {}
+    for task, score in PROBES.items():
+        of_task = probe[f"hbn.{task}"]
+        by_kind = {kind: of_task[kind].get("persons", of_task[kind])[score] for kind in KINDS}
+        found[task] = {kind: {key: value[key] for key in ("pooled", "interval_95")} for kind, value in by_kind.items()}
+        difference = of_task["paired_difference"]["untrained"]
+        found[task]["above_untrained"] = {key: difference[key] for key in ("of", "mean", "interval_95")}
+    return found
 
 
 def _model(name: str) -> str:
