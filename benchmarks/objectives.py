@@ -186,7 +186,7 @@ def _cells(probe: Mapping[str, Any], kind: str) -> Iterator[str]:
 
 
 def scores(probe: Mapping[str, Any]) -> dict[str, Any]:
-    """Reduce the metrics of a probe to the scores of the tables, with the paired difference from the untrained encoder."""
+    """Reduce the metrics of a probe to the scores of the tables, and paired differences from the untrained encoder."""
     found: dict[str, Any] = {}
     for task, score in PROBES.items():
         of_task = probe[f"hbn.{task}"]
