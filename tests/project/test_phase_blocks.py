@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -11,7 +11,6 @@ from eegfm.project.config_loader import merged
 from eegfm.project.parameters import check_parameters, parameter_identities
 from eegfm.project.phase_blocks import checked_phases, checked_tokenizer, with_cuts, with_starts
 from eegfm.training.config import PretrainParams
-from eegfm.windows.config import CutConfig
 from kedro_project import project_session
 
 BLOCK = {"n_steps": 6, "batch_size": 10}
@@ -285,15 +284,6 @@ def test_phases_that_the_encoder_cannot_train_are_refused_before_the_first_one(
         assert refused(found) == expected
     else:
         assert check_parameters(found).pretrain
-
-
-def test_every_cut_of_the_menu_tells_the_length_of_its_windows() -> None:
-    lengths = {"length_s": 3.0, "window_s": 4.0, "crop_s": 1.5, "event_s": 0.1, "margin_s": 0.1}
-    menu = get_args(get_args(CutConfig)[0])
-    assert len(menu) > 20
-    for kind in menu:
-        cut = kind.model_construct(**{name: value for name, value in lengths.items() if name in kind.model_fields})
-        assert cut.length_s == {"hbn_challenge_2": 1.5, "tuev": 0.3}.get(cut.name, 3.0)
 
 
 def test_a_corpus_is_not_called_like_the_probe_of_a_phase(parameters: dict[str, Any]) -> None:
