@@ -115,9 +115,7 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", choices=sorted(TABLES), default=list(TABLES))
     parser.add_argument("--steps", type=int, default=600, help="optimizer steps of every phase")
     parser.add_argument("--data", type=Path, default=ROOT / "data" / "objectives")
-    parser.add_argument(
-        "--params", default="", help="further Kedro parameters of all runs; those of a variant go first"
-    )
+    parser.add_argument("--params", default="", help="further Kedro parameters of all runs; a variant's own win")
     parser.add_argument("--out", type=Path, default=ROOT / "data" / "objectives" / "results.json")
     args = parser.parse_args()
     found: dict[str, Any] = json.loads(args.out.read_text()) if args.out.exists() else {}

@@ -224,3 +224,13 @@ def test_functions_are_short() -> None:
     assert len(lengths) > 100
     assert {name: n for name, n in lengths.items() if n > MAX_FUNCTION_LINES} == {}
     assert sorted(lengths.values())[len(lengths) // 2] <= 15
+
+
+def test_no_merge_was_left_half_done() -> None:
+    """Tracked files hold no lines of a conflict; in Markdown and in comments nothing else would notice them."""
+    if not (PROJECT_ROOT / ".git").exists():
+        pytest.skip("a copy without its repository")
+    markers = r"^(<{7}|>{7}|\|{7})( |$)|^={7}$"
+    command = ["git", "grep", "-I", "-n", "-E", markers]
+    found = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (1, "", ""), "1 says that nothing was found"

@@ -9,32 +9,46 @@ from torch import Tensor
 from backbones import WindowBackbone
 from contracts.encoder_cases import MENU, Case, Subject, in_microvolts
 from contracts.encoder_cases import make_batch as encoder_batch
-from contracts.objective_cases import BRIEF, HEADS, SMALL, asked, build, context, labels_of
+from contracts.objective_cases import BRIEF, HEADS, OWN, SMALL, asked, build, context, labels_of
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.load import new_encoder
+from eegfm.nn.context import Context
 from eegfm.nn.weights import build_seeded
-from eegfm.objectives.base import Objective
+from eegfm.objectives.base import LossOutput, Objective
 from eegfm.objectives.base_config import EncoderFacts
 from eegfm.objectives.config import (
     AuxiliaryObjectiveConfig,
     ContrastiveConfig,
+    IscConfig,
+    JepaConfig,
     MaeConfig,
     MaskedConfig,
     ObjectiveConfig,
     SmartConfig,
+    TokenizerConfig,
+    Ts2VecConfig,
 )
 from zoo.stand_in import braindecode_models
 
 MakeBatch = Callable[..., WindowBatch]
 GAIN = [{"name": "gain"}]
-OBJECTIVES = [
-    MaskedConfig(auxiliary=HEADS),
-    MaeConfig(auxiliary={**HEADS, "weighting": "uncertainty"}, augment=GAIN),
-    SmartConfig(auxiliary=HEADS),
-    ContrastiveConfig(auxiliary=HEADS, **BRIEF),
-    ContrastiveConfig(auxiliary=HEADS, complementary_ratio=0.5, **BRIEF),
-    AuxiliaryObjectiveConfig(auxiliary=HEADS, augment=GAIN),
+SPREAD = {"teacher": "none", "regularization": {"name": "vicreg"}}
+PASSES: list[tuple[ObjectiveConfig, int]] = [
+    (MaskedConfig(auxiliary=HEADS), 1),
+    (MaeConfig(auxiliary={**HEADS, "weighting": "uncertainty"}, augment=GAIN), 1),
+    (SmartConfig(auxiliary=HEADS), 1),
+    (JepaConfig(auxiliary=HEADS), 1),
+    (JepaConfig(auxiliary=HEADS, **SPREAD), 0),  # its targets are vectors of the windows that it shows
+    (JepaConfig(auxiliary=HEADS, augment=GAIN, **SPREAD), 1),  # its targets are of untouched windows
+    (Ts2VecConfig(auxiliary=HEADS, augment=GAIN), 1),
+    (TokenizerConfig(auxiliary=HEADS, n_codes=8, d_code=16, n_decoder_layers=1), 0),
+    (ContrastiveConfig(auxiliary=HEADS, **BRIEF), 0),
+    (ContrastiveConfig(auxiliary=HEADS, complementary_ratio=0.5, **BRIEF), 1),
+    (IscConfig(auxiliary=HEADS, augment=GAIN, **BRIEF), 0),
+    (AuxiliaryObjectiveConfig(auxiliary=HEADS, augment=GAIN), 0),
 ]
+"""Objectives with heads, and how many passes through the encoder the heads add."""
+OBJECTIVES = [config for config, _ in PASSES]
 
 
 def by_name(config: ObjectiveConfig) -> str:
@@ -68,22 +82,28 @@ def test_losses_of_heads_are_added_from_features_of_whole_windows(
         assert float(logs["own_loss"]) == pytest.approx(float(own.loss.detach()), rel=1e-5)
 
 
-@pytest.mark.parametrize("config", OBJECTIVES, ids=by_name)
-def test_a_pass_is_added_only_where_patches_were_hidden(
-    config: ObjectiveConfig, spec: SignalSpec, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("config", "n_added"), PASSES, ids=lambda value: getattr(value, "name", ""))
+def test_a_pass_is_added_only_where_whole_windows_were_not_encoded(
+    config: ObjectiveConfig, n_added: int, spec: SignalSpec, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     objective, batch = built(config, spec, make_batch)
-    count, encode = [], objective.encoder.encode
+    passes, encode, compute = list[str](), objective.encoder.encode, objective.compute
 
     def counted(*args: object, **kwargs: object) -> Tensor:
-        count.append(1)
+        passes.append("encode")
         found: Tensor = encode(*args, **kwargs)
         return found
 
+    def told(batch: WindowBatch, context: Context) -> LossOutput:
+        output = compute(batch, context)
+        passes.append("own loss")
+        return output
+
     monkeypatch.setattr(objective.encoder, "encode", counted)
+    monkeypatch.setattr(objective, "compute", told)
     objective(batch, context())
-    hides = config.name in ("masked", "mae", "smart") or objective.features_lack_patches
-    assert len(count) == (2 if hides else 1)
+    assert passes.count("own loss") == 1
+    assert len(passes) - 1 - passes.index("own loss") == n_added
 
 
 def test_heads_without_labels_are_noticed(spec: SignalSpec) -> None:
@@ -96,7 +116,7 @@ def test_heads_without_labels_are_noticed(spec: SignalSpec) -> None:
 def test_heads_change_no_weight_of_the_objective_and_have_their_own(config: ObjectiveConfig, spec: SignalSpec) -> None:
     if config.name == "auxiliary":
         return  # it has no weights but these
-    backbone = WindowBackbone(new_encoder(SMALL, spec, seed=0), spec)
+    backbone = WindowBackbone(new_encoder(OWN.get(config.name, SMALL), spec, seed=0), spec)
     alone = build_seeded(config.model_copy(update={"auxiliary": None}), 7, backbone).state_dict()
     first, again, other = (
         build_seeded(config, seed, backbone, labels=labels_of(config)).state_dict() for seed in (7, 7, 8)

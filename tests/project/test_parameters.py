@@ -348,7 +348,7 @@ def test_an_objective_of_certain_pairs_alone_asks_for_other_corpora(parameters: 
     line = message(put(parameters, "pretrain.objective", {"name": "isc"}))
     assert line == (
         "parameter pretrain: pairs movie_moment of corpus tuh are of cut 'movies', which tuh.window.cuts lacks; known: "
-        "moments, pretrain; did you mean moments?; take tuh out of corpora.pretrain: objective isc compares pairs of "
+        "moments, pretrain; take tuh out of corpora.pretrain: objective isc compares pairs of "
         "movie_moment alone"
     )
 

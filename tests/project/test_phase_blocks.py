@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -10,9 +10,7 @@ from eegfm.errors import ConfigError
 from eegfm.project.config_loader import merged
 from eegfm.project.parameters import check_parameters, parameter_identities
 from eegfm.project.phase_blocks import checked_phases, checked_tokenizer, with_cuts, with_starts
-from eegfm.project.phase_checks import window_length_s
 from eegfm.training.config import PretrainParams
-from eegfm.windows.config import CutConfig
 from kedro_project import project_session
 
 BLOCK = {"n_steps": 6, "batch_size": 10}
@@ -229,7 +227,10 @@ HBN = {"corpora": {"pretrain": ["hbn"], "probe": ["hbn"]}, "mix": {"weights": {"
 FEMBA = {**HBN, "pretrain": {**BLOCK, "encoder": {"name": "femba"}}}
 OF_MOVIES = {**BLOCK, "objective": {"name": "contrastive"}, "pairs": {"name": "movie_moment"}}
 TIED = "encoder femba is tied to one window length, and pretrain draws windows of"
-ONE_LENGTH = "give all these cuts one length_s, or choose encoder patch_transformer"
+ONE_LENGTH = "give all these cuts one length (length_s)"
+OTHER = "; or choose encoder patch_transformer"
+ADAPTER = "; it is tied to the channels of one montage, too: if those of the corpora differ, set pretrain.adapter: "
+ADAPTER += "{name: interpolate, montage: 1020_19}"
 
 
 @pytest.mark.parametrize(
@@ -244,14 +245,20 @@ ONE_LENGTH = "give all these cuts one length_s, or choose encoder patch_transfor
             {**FEMBA, "more": BLOCK, "adapt": OF_MOVIES},
             f"parameter adapt: {TIED} 4 s (hbn.window.cuts.pretrain); more draws windows of 4 s "
             "(hbn.window.cuts.pretrain); adapt draws windows of 2 s (hbn.window.cuts.movies); "
-            f"{ONE_LENGTH}; phases: [pretrain, more] trains without adapt",
+            f"{ONE_LENGTH}{OTHER}; phases: [pretrain, more] trains without adapt",
         ),
         (
             ["pretrain", "adapt"],
             {"pretrain": FEMBA["pretrain"], "adapt": BLOCK},
             f"parameter pretrain: {TIED} 10 s (tuh.window.cuts.pretrain) and 4 s (hbn.window.cuts.pretrain); adapt "
             "draws windows of 10 s (tuh.window.cuts.pretrain) and 4 s (hbn.window.cuts.pretrain); "
-            f"{ONE_LENGTH}",
+            f"{ONE_LENGTH}{ADAPTER}{OTHER}",
+        ),
+        (
+            ["pretrain"],
+            {"pretrain": {**FEMBA["pretrain"], "adapter": {"name": "interpolate", "montage": "1020_19"}}},
+            f"parameter pretrain: {TIED} 10 s (tuh.window.cuts.pretrain) and 4 s (hbn.window.cuts.pretrain); "
+            f"{ONE_LENGTH}{OTHER}",
         ),
         (
             ["pretrain", "adapt"],
@@ -277,15 +284,6 @@ def test_phases_that_the_encoder_cannot_train_are_refused_before_the_first_one(
         assert refused(found) == expected
     else:
         assert check_parameters(found).pretrain
-
-
-def test_every_cut_of_the_menu_tells_the_length_of_its_windows() -> None:
-    lengths = {"length_s": 3.0, "window_s": 4.0, "crop_s": 1.5, "event_s": 0.1, "margin_s": 0.1}
-    menu = get_args(get_args(CutConfig)[0])
-    assert len(menu) > 20
-    for kind in menu:
-        cut = kind.model_construct(**{name: value for name, value in lengths.items() if name in kind.model_fields})
-        assert window_length_s(cut) == {"hbn_challenge_2": 1.5, "tuev": 0.3}.get(cut.name, 3.0)
 
 
 def test_a_corpus_is_not_called_like_the_probe_of_a_phase(parameters: dict[str, Any]) -> None:

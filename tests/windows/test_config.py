@@ -46,6 +46,13 @@ def test_every_task_works_without_options_and_says_what_it_asks(task: type[Cut])
     assert bool(target_spec.unit) == (target_spec.kind == "regression")
 
 
+def test_every_cut_tells_the_length_of_its_windows():
+    lengths = {"length_s": 3.0, "window_s": 4.0, "crop_s": 1.5, "event_s": 0.1, "margin_s": 0.1}
+    for kind in (*get_args(WindowConfig), *TASKS):
+        cut = kind.model_construct(**{name: value for name, value in lengths.items() if name in kind.model_fields})
+        assert cut.length_s == {"hbn_challenge_2": 1.5, "tuev": 0.3}.get(cut.name, 3.0)
+
+
 def test_names_are_unique():
     names = [cut.model_fields["name"].default for cut in (*get_args(WindowConfig), *TASKS)]
     assert len(set(names)) == len(names) == 25

@@ -80,7 +80,7 @@ class Encoder(nn.Module, ABC):
     ) -> None:
         super().__init__()
         self.name, self.traits = config.name, config.traits
-        self.leaks, self.sight = config.leaks, config.sight
+        self.leaks, self.sight, self.has_rows = config.leaks, config.sight, config.has_rows
         self.d_model = d_model
         self.d_token = d_token or d_model
         self.rate_hz = spec.rate_hz
@@ -88,11 +88,6 @@ class Encoder(nn.Module, ABC):
         self.channels_per_token = channels_per_token
         for montage, n_samples in spec.n_samples.items():
             self.check_length(n_samples, montage)
-
-    @property
-    def has_rows(self) -> bool:
-        """True if features have a row for each channel or group of channels, False if one for the whole window."""
-        return self.traits.output == "tokens"
 
     @abstractmethod
     def tokenize(self, batch: WindowBatch) -> Tokens:

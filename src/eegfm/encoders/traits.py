@@ -75,6 +75,11 @@ class EncoderConfig(Buildable):
         return Sight()
 
     @property
+    def has_rows(self) -> bool:
+        """Tell whether features have a row for each channel or group of channels, not one for the whole window."""
+        return self.traits.output == "tokens"
+
+    @property
     def leaks(self) -> tuple[Leak, ...]:
         """The choices made here that are not ``patchwise``."""
         leaks = (

@@ -47,9 +47,7 @@ class EncoderFacts:
         """Read the facts from configurations; without them the normalization is the encoder's own, and no adapter."""
         leaks = (*encoder.leaks, *(normalization or encoder.default_normalization).leaks)
         learning = adapter.name if adapter is not None and adapter.has_weights else ""
-        # A summary by one token stands for the whole window (``Encoder.has_rows``).
-        has_rows = encoder.traits.output == "tokens" and getattr(encoder, "summary", "mean") == "mean"
-        return cls(encoder.name, encoder.traits, leaks, encoder.sight, has_rows, learning, is_of_start)
+        return cls(encoder.name, encoder.traits, leaks, encoder.sight, encoder.has_rows, learning, is_of_start)
 
 
 class ObjectiveConfig(Buildable):

@@ -17,9 +17,7 @@ from eegfm.training.config import PretrainParams, TokenizerParams
 from eegfm.training.pairings import by_corpus, multiples, refuse_few_pairs
 from eegfm.training.phases import TOKENIZER, Phase
 from eegfm.training.started import OF_THE_START
-from eegfm.windows.config import CutConfig, WindowParams
-from eegfm.windows.tasks.hbn_challenge_2 import HbnChallenge2Task
-from eegfm.windows.tasks.tuev import TuevTask
+from eegfm.windows.config import WindowParams
 
 
 def check_phases(parameters: Mapping[str, Any], phases: Sequence[Phase], roles: Roles, corpora: Sequence[str]) -> None:
@@ -66,10 +64,11 @@ def check_lengths(parameters: Mapping[str, Any], phases: Sequence[Phase], params
     """
     for chain in _sharing_an_encoder(phases):
         looked_at = [name for name in chain if name in params]
-        encoders = {params[name].encoder.name for name in looked_at if params[name].encoder.traits.one_length}
-        if encoders:
+        tied = [name for name in looked_at if params[name].encoder.traits.one_length]
+        if tied:
             drawn = {name: _lengths(parameters, params[name]) for name in looked_at}
-            _refuse_lengths(encoders.pop(), drawn, [phase.name for phase in phases])
+            more = _montage_advice(tied[0], params[tied[0]], checked(Roles, parameters["corpora"], "corpora"))
+            _refuse_lengths(params[tied[0]].encoder.name, drawn, [phase.name for phase in phases], more)
 
 
 def _checked_block(phase: Phase, block: Any, names: Sequence[str]) -> PretrainParams:
@@ -138,13 +137,15 @@ def _check_pairs(
         for pairing in pairings:
             cut = pairing.cut or mix.cut
             if cut not in cuts:
+                known = known_names(cut, sorted(cuts))
                 advice = f"name a cut of its own in pairs.{corpus}, or choose other pairs there"
                 if only := params.objective.only_pairings:
+                    known = f"known: {', '.join(sorted(cuts))}"  # no guess: another cut gives no such pairs
                     advice = f"take {corpus} out of corpora.pretrain: objective {params.objective.name} compares pairs "
                     advice += f"of {' or '.join(only)} alone"
                 raise ConfigError(
                     f"pairs {pairing.name} of corpus {corpus} are of cut {cut!r}, which {corpus}.window.cuts lacks; "
-                    f"{known_names(cut, sorted(cuts))}; {advice}"
+                    f"{known}; {advice}"
                 )
             if mix.cuts is not None and cut not in (mix.cut, *mix.cuts):
                 raise ConfigError(
@@ -179,21 +180,25 @@ def _lengths(parameters: Mapping[str, Any], params: PretrainParams) -> Lengths:
         cuts = checked(WindowParams, parameters[corpus]["window"], f"{corpus}.window").cuts
         drawn = [mix.cut] if pairs is None else [pairing.cut or mix.cut for pairing in of_pairs[corpus]]
         for name in dict.fromkeys(cut for cut in drawn if cut in cuts):
-            found.setdefault(window_length_s(cuts[name]), []).append(f"{corpus}.window.cuts.{name}")
+            found.setdefault(cuts[name].length_s, []).append(f"{corpus}.window.cuts.{name}")
     return found
 
 
-def window_length_s(cut: CutConfig) -> float:
-    """Return the seconds of a window of a cut."""
-    if isinstance(cut, HbnChallenge2Task):
-        return cut.crop_s
-    if isinstance(cut, TuevTask):
-        return round(cut.event_s + 2 * cut.margin_s, 9)
-    return cut.length_s
+def _montage_advice(key: str, params: PretrainParams, roles: Roles) -> str:
+    """Tell of the montages, which are known only after ingestion: else the user meets them as a second error then."""
+    if not params.encoder.traits.one_montage or params.adapter.name != "none" or len(roles.pretrain) < 2:
+        return ""
+    return (
+        "; it is tied to the channels of one montage, too: if those of the corpora differ, set "
+        f"{key}.adapter: {{name: interpolate, montage: 1020_19}}"
+    )
 
 
-def _refuse_lengths(encoder: str, drawn: Mapping[str, Lengths], names: Sequence[str]) -> None:
-    """Refuse the first phase, in their order, whose cuts make several lengths together with those before it."""
+def _refuse_lengths(encoder: str, drawn: Mapping[str, Lengths], names: Sequence[str], more: str) -> None:
+    """Refuse the first phase, in their order, whose cuts make several lengths together with those before it.
+
+    ``more`` is further advice.
+    """
     said = "; ".join(
         f"{name} draws windows of " + " and ".join(f"{length:g} s ({', '.join(of)})" for length, of in cuts.items())
         for name, cuts in drawn.items()
@@ -204,5 +209,5 @@ def _refuse_lengths(encoder: str, drawn: Mapping[str, Lengths], names: Sequence[
         if len(lengths) > 1:
             raise ConfigError(
                 f"parameter {phase}: encoder {encoder} is tied to one window length, and {said}; give all these "
-                f"cuts one length_s, or choose encoder patch_transformer{_without(phase, names)}"
+                f"cuts one length (length_s){more}; or choose encoder patch_transformer{_without(phase, names)}"
             )

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from eegfm.augmentations.config import GainConfig
 from eegfm.batch import rank_slice
 from eegfm.encoders.config import ConvConfig
 from eegfm.errors import ConfigError
@@ -64,6 +65,10 @@ def test_without_a_teacher_gradients_reach_the_targets() -> None:
     total = output.logs["prediction_loss"] + output.logs["variance"] + 0.04 * output.logs["covariance"]
     torch.testing.assert_close(output.logs["loss"], total)
     assert "baseline_loss" not in output.logs
+    changed = build(config.model_copy(update={"augment": (GainConfig(log_sd=1e-6),)}))(batch, Context(seed=3))
+    assert changed.features is None, "targets are of untouched windows"
+    for name, value in changed.logs.items():
+        torch.testing.assert_close(value, output.logs[name], rtol=1e-3, atol=1e-5)  # regularization sees targets, too
 
 
 def trained(config: JepaConfig, n_steps: int = 15) -> dict[str, float]:

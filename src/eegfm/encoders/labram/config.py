@@ -68,6 +68,11 @@ class LabramConfig(EncoderConfig):
         """Width D."""
         return self.n_maps * -(-self.patch_samples // 8)
 
+    @property
+    def has_rows(self) -> bool:
+        """A [CLS] token stands for the whole window; see the base class."""
+        return self.summary == "mean"
+
     @model_validator(mode="before")
     @classmethod
     def _named_size(cls, data: Any) -> Any:

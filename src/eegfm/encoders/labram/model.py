@@ -48,11 +48,6 @@ class Labram(Encoder):
         self.places = LabramPlaces(config, spec)
         self.transformer = LabramTransformer(config)
 
-    @property
-    def has_rows(self) -> bool:
-        """See the base class; the [CLS] token summarises whole windows."""
-        return super().has_rows and self.config.summary == "mean"
-
     def check_length(self, n_samples: int, montage: str) -> None:
         """Refuse windows that are not whole patches or longer than the table of times; see the base class."""
         super().check_length(n_samples, montage)

@@ -74,6 +74,11 @@ class PatchTransformerConfig(EncoderConfig):
     summary: Literal["mean", "register"] = "mean"
 
     @property
+    def has_rows(self) -> bool:
+        """A register stands for the whole window; see the base class."""
+        return self.summary == "mean"
+
+    @property
     def sight(self) -> Sight:
         """One layer that takes turns sees channels only; see the base class."""
         if self.attention != "alternating" or self.n_layers > 1:

@@ -71,11 +71,6 @@ class PatchTransformer(Encoder):
         )
         self.final_norm = new_norm(config.norm, D)
 
-    @property
-    def has_rows(self) -> bool:
-        """See the base class; registers summarise whole windows."""
-        return super().has_rows and self.config.summary == "mean"
-
     def tokenize(self, batch: WindowBatch) -> Tokens:
         """Embed each patch on its own; see the base class."""
         return self._tokens(batch)

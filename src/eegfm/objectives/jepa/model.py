@@ -75,7 +75,7 @@ class Jepa(LatentObjective):
         target = normalized_vectors(take(whole, hiding.asked))
         loss, logs = self.score(prediction, target, hiding.scored, context)
         looked_at = [take(seen, hiding.some_seen)]
-        if own is not None:
+        if self.teacher is None:
             looked_at.append(take(whole, hiding.some_asked))
         if self.config.needs_whole_batch:
             logs["prediction_loss"] = loss.detach()
@@ -113,12 +113,15 @@ class Jepa(LatentObjective):
         return take(self.encoder.encode(replaced), hiding.seen)
 
     def _whole(self, batch: StoredBatch, windows: WindowBatch) -> tuple[Tensor, Encoded | None]:
-        """(B, S, D) vectors of the whole, untouched windows, and all that the trained encoder gave, where it did."""
+        """(B, S, D) vectors of the whole, untouched windows, and all that the trained encoder gave, for heads.
+
+        Heads learn from windows as they are shown. Where augmentations change those, and with a teacher, there is None.
+        """
         if self.teacher is not None:
             return self.teacher(batch), None
         is_untouched = not len(self.augmentations.members)
         own = self.encoder.encode_with_features(windows if is_untouched else self.backbone.prepare(batch))
-        return own.vectors, own
+        return own.vectors, own if is_untouched else None
 
     def _sites(self, windows: WindowBatch, vectors: Tensor) -> Tokens:
         """Places of all sites, for the predictor."""

@@ -43,7 +43,10 @@ class TargetSpec(NamedTuple):
 
 
 class Cut(StrictModel, ABC):
-    """Base of all cuts. A task is a cut whose windows carry an answer, with the source of its definition."""
+    """Base of all cuts. A task is a cut whose windows carry an answer, with the source of its definition.
+
+    Every cut has ``length_s``, the seconds of a window. It is a field, or a property where other fields decide it.
+    """
 
     citation: ClassVar[str] = ""
     without_class: ClassVar[str] = "add recordings of it, or leave this cut out"

@@ -51,6 +51,11 @@ class HbnChallenge2Task(SomeBidsTasksCut):
         return self
 
     @property
+    def length_s(self) -> float:
+        """Length of a window: that of the crop."""
+        return self.crop_s
+
+    @property
     def target_spec(self) -> TargetSpec:
         """A score."""
         return TargetSpec("regression", unit="score")

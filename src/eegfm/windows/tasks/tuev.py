@@ -46,6 +46,11 @@ class TuevTask(PublishedClassesCut, TuhCut):
     margin_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2.0
 
     @property
+    def length_s(self) -> float:
+        """Length of a window: the second and its margins, without the error of adding binary fractions."""
+        return round(self.event_s + 2 * self.margin_s, 9)
+
+    @property
     def published(self) -> TargetSpec:
         """The class of the event, or of each derivation."""
         return (
