@@ -23,7 +23,7 @@ PROBES = {"eyes": "balanced_accuracy", "age": "r2", "response_time": "r2", "movi
 KINDS = ("pretrained", "untrained", "band_power")
 LOSSES = ("val_loss", "val_own_loss", "val_baseline_loss", "val_visible_mean_loss", "val_person_share", "n_parameters")
 _MOMENTS = "{name: within_recording, cut: moments, moments: 8}"
-_AUGMENT = "{name: gain},{name: channel_gain},{name: spectral_tilt},{name: channel_subset,ratio: 0.5}"
+_AUGMENT = "{name: gain},{name: channel_gain},{name: spectral_tilt},{name: channel_subset,n_channels: 64,ratio: 0.5}"
 _NO_HEADS = "pretrain.objective.auxiliary=null"
 _HBN = "corpora.pretrain=[hbn]"
 

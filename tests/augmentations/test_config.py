@@ -29,7 +29,7 @@ def test_each_has_defaults_and_a_round_trip(name: str) -> None:
         ({"name": "gain", "log_sd": 50}, "log_sd: Input should be less than or equal to 3"),
         ({"name": "channel_dropout", "ratio": 1.0}, "ratio: Input should be less than 1"),
         ({"name": "channel_subset", "n_channels": 0}, "n_channels: Input should be greater than 0"),
-        ({"name": "channel_subset", "n_channels": 8, "ratio": 0.5}, "n_channels 8 and ratio 0.5 both tell the size"),
+        ({"name": "channel_subset", "ratio": 1.5}, "ratio: Input should be less than or equal to 1"),
         ({"name": "time_shift", "edges": "zero"}, "edges: Input should be 'circular' or 'reflect'"),
         ({"name": "noise", "color": "brown"}, "color: Input should be 'white' or 'pink'"),
         ({"name": "band_stop", "low_hz": 30, "high_hz": 20}, "low_hz 30 is above high_hz 20; exchange them"),

@@ -4,7 +4,7 @@ Standard deviations of logarithms are those of the random factor's natural logar
 1.65 for two of three windows.
 """
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, model_validator
 
@@ -85,28 +85,20 @@ class ChannelSubsetConfig(AugmentationBase):
     """A random subset of the channels, the same for all windows of a micro-batch.
 
     Args:
-        n_channels: Size of the subset; 12 if there is no ``ratio`` either. A montage with fewer channels keeps all.
-        ratio: Size of the subset as a share of the montage's channels, in place of ``n_channels``.
+        n_channels: Largest size of the subset.
+        ratio: Largest size as a share of the montage's channels.
     """
 
     implementation: ClassVar[str] = "eegfm.augmentations.channel_subset:ChannelSubset"
     keeps_channels: ClassVar[bool] = False
 
     name: Literal["channel_subset"] = "channel_subset"
-    n_channels: Count | None = None
-    ratio: float | None = Field(default=None, gt=0, lt=1)
-
-    @model_validator(mode="after")
-    def _one_size(self) -> Self:
-        if self.n_channels is not None and self.ratio is not None:
-            raise ValueError(f"n_channels {self.n_channels} and ratio {self.ratio:g} both tell the size; give one")
-        return self
+    n_channels: Count = 12
+    ratio: float = Field(default=1.0, gt=0, le=1)
 
     def size(self, n_channels: int) -> int:
         """Return how many of the channels of a montage are left: at least one."""
-        if self.ratio is not None:
-            return max(1, round(self.ratio * n_channels))
-        return min(12 if self.n_channels is None else self.n_channels, n_channels)
+        return min(self.n_channels, max(1, round(self.ratio * n_channels)))
 
 
 class TimeShiftConfig(AugmentationBase):
