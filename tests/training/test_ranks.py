@@ -90,7 +90,7 @@ SMALL = {
 HEADS = [{"name": name, "dropout": 0, "hidden": 8} for name in ("age", "sex")]
 BATCH_NORM = {"hidden": 16, "out": 8, "norm": "batch"}
 EEGNET = {**SMALL, "encoder": {"name": "eegnet", "dropout_ratio": 0, "n_temporal_filters": 4, "n_pointwise_filters": 8}}
-CLOSE = {"contrastive": 1e-3, "isc": 1e-3, "eegnet": 1e-3, "eegnet_auxiliary": 1e-3}
+CLOSE = {"contrastive": 1e-3, "isc": 1e-3}
 """Where a norm over the batch makes small differences large. Norms of a rank of its own would differ by far more."""
 CASES = {
     "masked": {**SMALL, "objective": {"name": "masked"}},
@@ -170,6 +170,8 @@ def test_losses_and_validations_are_those_of_one_process(folder: Path, case: str
 @pytest.mark.parametrize("case", CASES)
 def test_weights_are_those_of_one_process_and_equal_on_all_ranks(folder: Path, case: str) -> None:
     rtol, atol = (CLOSE[case], 2e-5) if case in CLOSE else (1e-5, 1e-7)
+    if case in ONE_MONTAGE:  # a norm takes away the bias of the norm before it, whose gradient is zero but for rounding
+        atol = 1e-6
     one, *ranks = (load_file(folder / f"{case}_{name}.safetensors") for name in ("1_0", "2_0", "2_1"))
     for name, value in one.items():
         assert torch.equal(ranks[0][name], ranks[1][name]), f"{name} differs between the ranks"
