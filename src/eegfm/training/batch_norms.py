@@ -55,7 +55,7 @@ def _forward(norm: _BatchNorm, values: Tensor) -> Tensor:
     """Take the place of the forward pass of a batch norm."""
     if not norm.training:
         return _BatchNorm.forward(norm, values)
-    norm._check_input_dim(values)
+    norm._check_input_dim(values)  # type: ignore[no-untyped-call]  # torch's own
     return _normalized(values, norm).to(values.dtype)
 
 
@@ -78,7 +78,7 @@ def _normalized(values: Tensor, norm: _BatchNorm) -> Tensor:
     scale = (variance + norm.eps).rsqrt()
     if norm.weight is not None:
         scale = scale * norm.weight
-    normalized = centred * scale.view(by_channel)
+    normalized: Tensor = centred * scale.view(by_channel)
     return normalized if norm.bias is None else normalized + norm.bias.view(by_channel)
 
 
