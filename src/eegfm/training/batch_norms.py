@@ -69,7 +69,8 @@ def _normalized(values: Tensor, norm: _BatchNorm) -> Tensor:
     others = [0, *range(2, values.ndim)]
     by_channel = [1, -1] + [1] * (values.ndim - 2)
     own = values.new_full((1,), values.numel() // values.shape[1])
-    *_, count = total = sum_over_ranks(torch.cat([values.sum(dim=others), own]))
+    total = sum_over_ranks(torch.cat([values.sum(dim=others), own]))
+    count = total[-1].detach()
     mean = total[:-1] / count
     centred = values - mean.view(by_channel)
     variance = sum_over_ranks(centred.square().sum(dim=others)) / count
