@@ -41,7 +41,7 @@ for rank in range(2):
             sys.excepthook(*sys.exc_info())
         sys.stderr.flush()
         os._exit(code)
-sys.exit(max(os.waitpid(child, 0)[1] for child in children))
+sys.exit(max(abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])) for child in children))
 """
 
 

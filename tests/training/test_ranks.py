@@ -28,7 +28,7 @@ from eegfm.jobs.train.pretrain import fit_here
 from eegfm.ranks.place import Place
 from eegfm.training.config import PretrainParams
 from eegfm.training.logs import reconstructions
-from eegfm.training.ranks import gathered, share_gradients, share_running_statistics
+from eegfm.training.ranks import gathered, share_gradients
 from person_tables import with_movies
 from two_corpora import read_two_corpora
 
@@ -40,7 +40,10 @@ mixture = with_movies(mixture)
 
 def train(case, params, rank, n_ranks):
     params = PretrainParams.model_validate({**params, "devices": n_ranks})
-    job = TrainingJob(params, mixture, splits, stores)
+    drawn = mixture
+    if params.encoder.name == "eegnet":  # which takes one montage
+        drawn = mixture[mixture["corpus"] == "hbn"].reset_index(drop=True).assign(weight=1.0)
+    job = TrainingJob(params, drawn, splits, stores)
     done = fit_here(job, folder / f"{case}_runs_{n_ranks}", place=Place(rank, n_ranks))
     save_checkpoint(folder / f"{case}_{n_ranks}_{rank}.safetensors", done.checkpoint)
     done.history.to_parquet(folder / f"{case}_{n_ranks}_{rank}.parquet")
@@ -54,11 +57,8 @@ def exchange(rank):
     both.grad = torch.tensor([1.0, 2.0]) if rank == 0 else torch.tensor([3.0, 8.0])
     second.grad = None if rank == 0 else torch.tensor([4.0, 6.0])
     loss = share_gradients([both, second, neither, frozen], torch.tensor(float(rank)))
-    norm = torch.nn.BatchNorm1d(1)
-    norm.running_mean += rank
-    share_running_statistics(norm)
     gradients = [None if p.grad is None else p.grad.tolist() for p in (both, second, neither, frozen)]
-    return [gradients, float(loss), norm.running_mean.tolist(), gathered({"rank": rank, "text": "é" * rank})]
+    return [gradients, float(loss), gathered({"rank": rank, "text": "é" * rank})]
 
 cases = json.loads((folder / "params.json").read_text())
 for params in cases.values():
@@ -79,7 +79,7 @@ for case, (name, params) in enumerate(cases.items()):
                 sys.excepthook(*sys.exc_info())
             sys.stderr.flush()
             os._exit(code)
-sys.exit(max(os.waitpid(child, 0)[1] for child in children))
+sys.exit(max(abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])) for child in children))
 """
 SMALL = {
     "encoder": {"name": "patch_transformer", "d_model": 16, "head_size": 8, "n_layers": 1},
@@ -89,6 +89,7 @@ SMALL = {
 }  # fmt: skip
 HEADS = [{"name": name, "dropout": 0, "hidden": 8} for name in ("age", "sex")]
 BATCH_NORM = {"hidden": 16, "out": 8, "norm": "batch"}
+EEGNET = {**SMALL, "encoder": {"name": "eegnet", "dropout_ratio": 0, "n_temporal_filters": 4, "n_pointwise_filters": 8}}
 CLOSE = {"contrastive": 1e-3, "isc": 1e-3}
 """Where a norm over the batch makes small differences large. Norms of a rank of its own would differ by far more."""
 CASES = {
@@ -113,17 +114,29 @@ CASES = {
         "objective": {"name": "contrastive", "projection": BATCH_NORM},
         "pairs": [{"name": "movie_moment"}, {"name": "views"}],
     },
+    "eegnet": {
+        **EEGNET,
+        "objective": {"name": "contrastive", "projection": BATCH_NORM, "auxiliary": {"heads": HEADS}},
+        "n_steps": 6,
+    },
     "jepa": {**SMALL, "objective": {"name": "jepa", "teacher_decay": 0.9, "regularization": {"name": "vicreg"}}},
 }
 if os.environ.get("EEGFM_OBJECTIVES") == "full":
     CASES |= {name: {**SMALL, "objective": {"name": name}} for name in ("ts2vec", "smart")}
     CASES["isc"] = {**SMALL, "objective": {"name": "isc", "projection": BATCH_NORM}}
     CASES["auxiliary"] = {**SMALL, "objective": {"name": "auxiliary", "auxiliary": {"heads": HEADS}}}
+    CASES["eegnet_auxiliary"] = CASES["auxiliary"] | EEGNET
     CASES["tokenizer"] = {
         **SMALL,  # with so many codes that some are placed anew
         "objective": {"name": "tokenizer", "n_codes": 8, "d_code": 4, "n_decoder_layers": 1, "least_use": 0.45},
         "encoder": {"name": "labram", "n_maps": 4, "n_heads": 4, "n_layers": 1, "patch_samples": 100, "layer_scale": 0},
     }  # fmt: skip
+ONE_MONTAGE = {name for name, params in CASES.items() if params["encoder"]["name"] == "eegnet"}
+
+
+def ratios(case: str) -> dict[str, float]:
+    """Share of each corpus."""
+    return {"hbn": 1.0} if case in ONE_MONTAGE else {"hbn": 0.6, "tuh": 0.4}
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +155,10 @@ def folder(warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("case", CASES)
 def test_losses_and_validations_are_those_of_one_process(folder: Path, case: str) -> None:
     one, *ranks = (pd.read_parquet(folder / f"{case}_{name}.parquet") for name in ("1_0", "2_0", "2_1"))
-    assert one["step"].tolist() == list(range(1, 21))
-    assert {"loss_hbn", "loss_tuh"} <= set(one.columns)
+    assert one["step"].tolist() == list(range(1, CASES[case]["n_steps"] + 1))
+    assert {f"loss_{corpus}" for corpus in ratios(case)} <= set(one.columns)
     assert ("val_loss_hbn" in one) is (case != "isc"), "one person alone has no pair to validate on"
-    no_baseline = {"jepa", "ts2vec", "contrastive", "isc", "auxiliary"}
+    no_baseline = {"jepa", "ts2vec", "contrastive", "isc", "auxiliary", *ONE_MONTAGE}
     assert ("val_r2_tuh" in one) is (case not in no_baseline), "nor have regularization, contrast and labels a baseline"
     for rank in ranks:
         r2 = [name for name in one if "r2" in name]  # 1 minus a ratio near 1
@@ -157,6 +170,8 @@ def test_losses_and_validations_are_those_of_one_process(folder: Path, case: str
 @pytest.mark.parametrize("case", CASES)
 def test_weights_are_those_of_one_process_and_equal_on_all_ranks(folder: Path, case: str) -> None:
     rtol, atol = (CLOSE[case], 2e-5) if case in CLOSE else (1e-5, 1e-7)
+    if case in ONE_MONTAGE:  # a norm takes away the bias of the norm before it, whose gradient is zero but for rounding
+        atol = 1e-6
     one, *ranks = (load_file(folder / f"{case}_{name}.safetensors") for name in ("1_0", "2_0", "2_1"))
     for name, value in one.items():
         assert torch.equal(ranks[0][name], ranks[1][name]), f"{name} differs between the ranks"
@@ -166,18 +181,13 @@ def test_weights_are_those_of_one_process_and_equal_on_all_ranks(folder: Path, c
 @pytest.mark.parametrize("case", CASES)
 def test_metrics_count_the_windows_of_all_ranks(folder: Path, case: str) -> None:
     one, rank = (json.loads((folder / f"{case}_{name}.json").read_text()) for name in ("1_0", "2_0"))
-    assert one["n_windows"] == rank["n_windows"] == 400
-    assert rank["corpus_ratio_hbn"] == 0.6
+    assert one["n_windows"] == rank["n_windows"] == 20 * CASES[case]["n_steps"]
+    assert {corpus: rank[f"corpus_ratio_{corpus}"] for corpus in ratios(case)} == ratios(case)
     name = "train_loss" if case == "isc" else "val_loss"
     assert np.isclose(one[name], rank[name], rtol=CLOSE.get(case, 1e-5))
 
 
 def test_a_weight_that_one_rank_does_not_use_counts_as_zero_there(folder: Path) -> None:
-    expected = [
-        [[2.0, 5.0], [2.0, 3.0], None, None],
-        0.5,
-        [0.5],
-        [{"rank": 0, "text": ""}, {"rank": 1, "text": "é"}],
-    ]
+    expected = [[[2.0, 5.0], [2.0, 3.0], None, None], 0.5, [{"rank": 0, "text": ""}, {"rank": 1, "text": "é"}]]
     for rank in (0, 1):
         assert json.loads((folder / f"masked_exchange_{rank}.json").read_text()) == expected

@@ -92,6 +92,11 @@ class Objective(nn.Module, ABC):
         """Modules whose state ``after_step`` moves without an optimizer: they cannot be frozen."""
         return []
 
+    @property
+    def whole_parts(self) -> list[nn.Module]:
+        """Modules that see the windows of all ranks on every rank: their batch norms count all of them already."""
+        return []
+
     def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
         """Estimate statistics of the data before the first step.
 

@@ -20,12 +20,13 @@ from eegfm.errors import CheckpointError, TrainingError
 from eegfm.nn.context import Context, Stage
 from eegfm.nn.torch_file import save_torch_file
 from eegfm.objectives.base import LossOutput, Objective
+from eegfm.training.batch_norms import over_all_ranks
 from eegfm.training.compiling import compiled
 from eegfm.training.config import PretrainParams
 from eegfm.training.freezing import Freezing
 from eegfm.training.logged_module import LoggedModule
 from eegfm.training.logs.names import learning_rates
-from eegfm.training.ranks import share_gradients, share_running_statistics
+from eegfm.training.ranks import share_gradients
 from eegfm.training.schedules.base import Schedule
 from eegfm.training.setup import TrainingSetup
 from eegfm.training.skipping import KeptBuffers, SkippedSteps, guarded_step
@@ -73,7 +74,7 @@ class PretrainModule(LoggedModule):
             self.parts["freezing"] = self.freezing
         follows = type(objective).after_step is not Objective.after_step
         self._kept_before = KeptBuffers(objective, follows=follows)
-        self._compiled = ExitStack()
+        self._changed = ExitStack()
         self._context = Context(n_steps=self.n_steps, seed=params.seed, corpora=tuple(sorted(self.weights)))
 
     def forward(self, batch: StoredBatch) -> Encoded:
@@ -191,15 +192,17 @@ class PretrainModule(LoggedModule):
             self.schedule.observe(self.validation_values)
 
     def setup(self, stage: str) -> None:
-        """Compile all encoders, for as long as a trainer has the module."""
-        self._compiled.close()  # of a trainer that failed
+        """Have batch norms count the windows of all ranks, and encoders compiled, for as long as a trainer trains."""
+        self._changed.close()  # by a trainer that failed
+        if self.world_size > 1:
+            self._changed.enter_context(over_all_ranks(self.objective, self.objective.whole_parts))
         if self.params.compile:
             for encoder in self.objective.encoders:
-                self._compiled.enter_context(compiled(encoder, len(self.objective.backbone.spec.montages)))
+                self._changed.enter_context(compiled(encoder, len(self.objective.backbone.spec.montages)))
 
     def teardown(self, stage: str) -> None:
-        """Leave the encoders as they were."""
-        self._compiled.close()
+        """Leave batch norms and encoders as they were."""
+        self._changed.close()
 
     def on_fit_start(self) -> None:
         """Refuse a precision whose gradients are scaled, which the module would clip before they are scaled back.
@@ -235,10 +238,9 @@ class PretrainModule(LoggedModule):
             )
 
     def _share(self, loss: Tensor) -> Tensor:
-        """Exchange gradients and running statistics between ranks, once per step; the loss of the whole step."""
+        """Exchange gradients between ranks, once per step; the loss of the whole step."""
         if self.world_size == 1:
             return loss
-        share_running_statistics(self)
         return share_gradients(self.parameters(), loss)
 
 

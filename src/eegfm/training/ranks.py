@@ -1,4 +1,4 @@
-"""Exchange between the processes (ranks) of one training: gradients, running statistics, and means for logs.
+"""Exchange between the processes (ranks) of one training: gradients, and means for logs.
 
 The gradients are exchanged here and not by torch's ``DistributedDataParallel``. That wrapper fixes at its start which
 weights are trained, so a weight that is released later would differ between ranks without an error. It also expects
@@ -14,7 +14,6 @@ import torch.distributed as dist
 from lightning import Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from eegfm.json_text import parse_json
 
@@ -107,24 +106,6 @@ def share_gradients(parameters: Iterable[nn.Parameter], loss: Tensor) -> Tensor:
         for parameter in lacking:
             parameter.grad = parameter.grad if id(parameter) in kept else None
     return shared[0] / n_ranks
-
-
-def share_running_statistics(module: nn.Module) -> None:
-    """Put the mean over all ranks in the place of the running means and variances of batch norms that keep them now.
-
-    A norm in evaluation mode is frozen, and equal on all ranks.
-    """
-    found = [
-        buffer
-        for norm in module.modules()
-        if isinstance(norm, _BatchNorm) and norm.training
-        for buffer in (norm.running_mean, norm.running_var)
-        if buffer is not None
-    ]
-    for bucket in _buckets(found):
-        flat = torch.cat([buffer.reshape(-1) for buffer in bucket])
-        dist.all_reduce(flat)
-        _copy_back(flat / dist.get_world_size(), bucket)
 
 
 def gathered(value: Any) -> list[Any]:

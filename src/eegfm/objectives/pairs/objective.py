@@ -5,7 +5,7 @@ Shapes: B windows of all ranks, K width of the projection.
 
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from eegfm.batch import Pairs, StoredBatch, WindowBatch
 from eegfm.encoders.base import Encoded
@@ -49,6 +49,11 @@ class PairObjective(Objective):
         self.pooling = new_pooling(config.projection.sites, backbone.encoder)
         n_values = self.encoder.d_model if self.pooling is None else self.pooling.n_values
         self.projection = Projection(config.projection, n_values)
+
+    @property
+    def whole_parts(self) -> list[nn.Module]:
+        """See the base class."""
+        return [self.projection]
 
     def embed(self, batch: StoredBatch, context: Context) -> Embedded:
         """Encode and project the windows of a batch."""
