@@ -35,18 +35,18 @@ class Variant(NamedTuple):
         name: Its row, and the name of its model.
         params: Parameters of the run, beside those of all.
         phases: Its phases.
-        pipelines: What is run.
+        pipelines: What is run; if empty, the phases and the probe of the last one.
         start: Name of the variant whose encoder a phase with ``start: file`` begins with.
     """
 
     name: str
     params: tuple[str, ...] = ()
     phases: tuple[str, ...] = ("pretrain", "contrast")
-    pipelines: str = "__default__"
+    pipelines: str = ""
     start: str | None = None
 
 
-def _alone(name: str, *params: str, pipelines: str = "__default__") -> Variant:
+def _alone(name: str, *params: str, pipelines: str = "") -> Variant:
     """A first phase without a second one and without heads."""
     return Variant(name, (_NO_HEADS, *params), ("pretrain",), pipelines)
 
@@ -55,8 +55,8 @@ def _masked(target: str, options: str | None = None) -> Variant:
     return _alone(f"masked {target}", f"pretrain.objective.target=[{options or '{name: ' + target + '}'}]")
 
 
-def _objective(name: str, *params: str, pipelines: str = "__default__") -> Variant:
-    return _alone(name, f"pretrain.objective.name={name}", *params, pipelines=pipelines)
+def _objective(name: str, *params: str) -> Variant:
+    return _alone(name, f"pretrain.objective.name={name}", *params)
 
 
 def _contrastive(pairing: str, options: str, batch_size: int, *params: str) -> Variant:
@@ -79,7 +79,7 @@ TABLES: Mapping[str, tuple[Variant, ...]] = {
         _masked("log_spectrum and normalized_signal", "{name: log_spectrum},{name: normalized_signal}"),
         _masked("log_covariance"),
         _masked("amplitude_phase"),
-        _alone("masked codes", "pretrain.objective.target=codes", pipelines="tokenizer,__default__"),
+        _alone("masked codes", "pretrain.objective.target=codes", pipelines="tokenizer,pretrain,probe"),
         _objective("mae"),
         _objective("jepa"),
         _objective("smart"),
@@ -141,7 +141,8 @@ def run(variant: Variant, n_steps: int, data: Path, extra: str) -> dict[str, Any
     if variant.start is not None:
         start = data / "models" / _model(variant.start) / "06_models" / "pretrain" / "encoder.safetensors"
         environment["ENCODER"] = str(start)
-    command = [sys.executable, "-m", "kedro", "run", f"--env={ENV}", f"--pipelines={variant.pipelines}"]
+    pipelines = variant.pipelines or f"{variant.phases[-1]},probe"
+    command = [sys.executable, "-m", "kedro", "run", f"--env={ENV}", f"--pipelines={pipelines}"]
     print(f"{variant.name}: {params}", flush=True)
     with (folder / "log.txt").open("w") as log:
         subprocess.run([*command, f"--params={params}"], cwd=ROOT, env=environment, check=True, stdout=log, stderr=log)
@@ -156,7 +157,7 @@ def run(variant: Variant, n_steps: int, data: Path, extra: str) -> dict[str, Any
 
 def of_all(variant: Variant, n_steps: int, data: Path) -> Iterator[str]:
     """Yield the parameters that every training has."""
-    yield from (f"data={data}", f"model={_model(variant.name)}", "probe.n_untrained=1")
+    yield from (f"data={data}", f"model={_model(variant.name)}", "probe.n_untrained=1", "probe.transductive=false")
     yield f"phases=[{','.join(variant.phases)}]"
     for phase in variant.phases:
         yield from (f"{phase}.n_steps={n_steps}", f"{phase}.progress_bar=false")
