@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from warm_process import WarmProcess
 
 # Each process is forked from one that has imported torch; what torch.distributed.run would tell it is told here.
 TRAIN = """
-import json, os, sys
+import json, os, signal, sys
 from pathlib import Path
 sys.path.insert(0, "tests")
 import numpy as np
@@ -34,7 +35,7 @@ from two_corpora import read_two_corpora
 
 # Images are no part of what is compared, and would take a third of the time.
 reconstructions.reconstruction_image = lambda item: np.zeros((1, 1, 3), dtype=np.uint8)
-folder, port = Path(sys.argv[1]), int(sys.argv[2])
+folder, ports = Path(sys.argv[1]), sys.argv[2:]
 mixture, splits, stores = read_two_corpora(folder)
 mixture = with_movies(mixture)
 
@@ -70,7 +71,7 @@ for case, (name, params) in enumerate(cases.items()):
         if not children[-1]:
             os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "GROUP_RANK": "0", "MASTER_ADDR": "127.0.0.1",
                            "WORLD_SIZE": str(n_ranks), "LOCAL_WORLD_SIZE": str(n_ranks),
-                           "MASTER_PORT": str(port + case), "TORCHELASTIC_RUN_ID": "test", "GLOO_SOCKET_IFNAME": "lo"}
+                           "MASTER_PORT": ports[case], "TORCHELASTIC_RUN_ID": "test", "GLOO_SOCKET_IFNAME": "lo"}
             code = 1
             try:
                 train(name, params, rank, n_ranks)
@@ -79,7 +80,13 @@ for case, (name, params) in enumerate(cases.items()):
                 sys.excepthook(*sys.exc_info())
             sys.stderr.flush()
             os._exit(code)
-sys.exit(max(abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])) for child in children))
+while children:
+    child, status = os.wait()
+    children.remove(child)
+    if status:
+        for other in children:  # who may wait for the one that failed
+            os.kill(other, signal.SIGKILL)
+        sys.exit(abs(os.waitstatus_to_exitcode(status)))
 """
 SMALL = {
     "encoder": {"name": "patch_transformer", "d_model": 16, "head_size": 8, "n_layers": 1},
@@ -144,10 +151,12 @@ def folder(warm: WarmProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
     write_two_corpora(folder)
     (folder / "params.json").write_text(json.dumps(CASES))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    done = warm.run(TRAIN, str(folder), str(port), folder=folder)
+    with ExitStack() as held:  # all at once, or a port could be found twice
+        probes = [held.enter_context(socket.socket()) for _ in CASES]
+        for probe in probes:
+            probe.bind(("", 0))
+        ports = [str(probe.getsockname()[1]) for probe in probes]
+    done = warm.run(TRAIN, str(folder), *ports, folder=folder)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
 

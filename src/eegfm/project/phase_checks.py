@@ -109,7 +109,8 @@ def _check_batch(params: PretrainParams, mix: MixtureParams, roles: Roles) -> No
     of_batch = None if of_pairs is None else multiples(of_pairs, n_ranks)
     counts_of = partial(batch_counts, weights, world_size=n_ranks, n_cuts=params.accumulate, multiples=of_batch)
     counts_of(params.batch_size)
-    refuse_few_pairs(params.objective.name, params.objective.least_pairs, params.batch_size, counts_of)
+    if of_pairs is not None:
+        refuse_few_pairs(params.objective.name, params.objective.least_pairs, params.batch_size, counts_of)
 
 
 def _check_heads(key: str, params: PretrainParams, mix: MixtureParams) -> None:
