@@ -372,3 +372,11 @@ def test_a_batch_of_two_moments_holds_no_correlation(
         )
     else:
         assert "cannot be shared out" in message(found)
+
+
+def test_windows_one_by_one_need_no_partner(parameters: dict[str, Any]) -> None:
+    """One window of a corpus in a step is enough where nothing is compared, and too few for contrast."""
+    found = put(put(parameters, "pretrain.batch_size", 10), "mix.weights", {"hbn": 0.9, "tuh": 0.1})
+    assert check_parameters(found).pretrain == ["tuh", "hbn"]
+    contrastive = put(put(found, "pretrain.objective", {"name": "contrastive"}), "pretrain.batch_size", 20)
+    assert "gives corpus tuh 2 windows in a step, and objective contrastive learns nothing" in message(contrastive)
