@@ -141,7 +141,7 @@ def run(variant: Variant, n_steps: int, data: Path, extra: str) -> dict[str, Any
     if variant.start is not None:
         start = data / "models" / _model(variant.start) / "06_models" / "pretrain" / "encoder.safetensors"
         environment["ENCODER"] = str(start)
-    pipelines = variant.pipelines or f"{variant.phases[-1]},probe"
+    pipelines = variant.pipelines or ",".join((*variant.phases, "probe"))
     command = [sys.executable, "-m", "kedro", "run", f"--env={ENV}", f"--pipelines={pipelines}"]
     print(f"{variant.name}: {params}", flush=True)
     with (folder / "log.txt").open("w") as log:
