@@ -277,3 +277,14 @@ def test_the_number_of_a_person_says_nothing_of_others():
     found = predict_held_out(features, answers, persons, persons, PARAMS)
     sums = answers.sums_of_means(found.predicted, persons, 30)
     assert float(r_squared(sums.sum(axis=0))) < 0.2
+
+
+def test_one_training_person_cannot_choose_a_penalty():
+    """As with three persons in two groups: known ahead, and in the same words."""
+    features, answers, persons = _numbers(n_persons=3)
+    folds = np.minimum(persons, 1)
+    said = "1 training persons cannot be divided to choose among 17 penalties"
+    with pytest.raises(SplitError, match=said):
+        check_divisions(answers, persons, folds, PARAMS)
+    with pytest.raises(SplitError, match=said):
+        predict_held_out(features, answers, persons, folds, PARAMS)

@@ -5,6 +5,7 @@ import torch
 from eegfm.nn.context import Context
 from eegfm.nn.gather import of_all_ranks
 from kedro_project import run_python
+from process_groups import FORK_TWO_RANKS
 
 # Both processes are forked from one that has imported torch.
 TWO_RANKS = """
@@ -28,25 +29,11 @@ def meet(rank):
     dist.all_reduce(gradient)
     (expected,) = torch.autograd.grad(loss_of(rows @ weights), weights)
     torch.testing.assert_close(gradient / 2, expected)
-
-children = []
-for rank in range(2):
-    children.append(os.fork())
-    if not children[-1]:
-        code = 1
-        try:
-            meet(rank)
-            code = 0
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-        sys.stderr.flush()
-        os._exit(code)
-sys.exit(max(abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])) for child in children))
 """
 
 
 def test_all_ranks_together_have_the_loss_and_the_gradient_of_one_process(tmp_path: Path) -> None:
-    done = run_python(TWO_RANKS, str(tmp_path / "meeting"))
+    done = run_python(TWO_RANKS + FORK_TWO_RANKS, str(tmp_path / "meeting"))
     assert done.returncode == 0, done.stderr
 
 

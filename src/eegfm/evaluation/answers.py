@@ -33,7 +33,7 @@ Measure = Callable[[Floats], Floats]
 
 
 class Scored(ABC):
-    """What windows are asked for, and how predictions are scored."""
+    """A question to windows, with the scores of what is predicted."""
 
     measures: ClassVar[Mapping[str, Measure]]
     """Scores by name; the first is the one that results are compared by."""
@@ -176,8 +176,8 @@ class NumberAnswers(Answers):
         return replace(self, numbers=self.numbers[rows])
 
     def can_be_learnt(self) -> bool:
-        """Always: what does not vary is predicted by its mean."""
-        return True
+        """True if there is a window: what does not vary is predicted by its mean."""
+        return len(self.numbers) > 0
 
     def fit(self, features: NDArray[np.floating], method: Method) -> LinearFit:
         """Fit by ridge regression, whatever the method for classes is."""

@@ -23,7 +23,8 @@ def choose_penalty(fit: LinearFit, answers: Answers, persons: Ints, params: FitP
         params: Penalties, and groups of persons.
 
     Raises:
-        SplitError: In every division of the training persons, a class is missing from the inner training set.
+        SplitError: In every division of the training persons, a class is missing from the inner training set, or
+            nobody is left.
     """
     lambdas = tuple(sorted(params.lambdas))
     if len(lambdas) == 1:
@@ -61,5 +62,6 @@ def _groups(persons: Ints, params: FitParams) -> Iterator[Rows]:
 def _indivisible(persons: Ints, params: FitParams) -> SplitError:
     return SplitError(
         f"{len(np.unique(persons))} training persons cannot be divided to choose among {len(params.lambdas)} "
-        "penalties: without one of them a class is missing; add persons or give one value in probe.lambdas"
+        "penalties: without some of them a class is missing, or nobody is left; add persons or give one value in "
+        "probe.lambdas"
     )

@@ -169,7 +169,7 @@ class _Sums:
         return totals, n_known
 
     def without(self, windows: Ints) -> "_Others":
-        """What is left without the windows of a person."""
+        """Take the windows of a person off the sums."""
         totals, n_known = self._by_cell(windows)
         totals, n_known = self.of_cells - totals, self.n_of_cells - n_known
         n = np.maximum(n_known.sum(axis=0), 1)

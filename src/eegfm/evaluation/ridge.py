@@ -73,9 +73,9 @@ class Ridge:
             group: (W,) True for the windows that are left out and scored.
             lambdas: Penalties.
         """
-        n_left = 1.0 - float(self._shares[group].sum())
+        share_left = 1.0 - float(self._shares[group].sum())
         # The mean is over the windows that stay. Times their share, it is a sum over the terms of all windows.
-        penalties = n_left * np.asarray(lambdas, dtype=np.float64)
+        penalties = share_left * np.asarray(lambdas, dtype=np.float64)
         return np.asarray(self._solved.left_out(np.flatnonzero(group), penalties) + self._y_mean)
 
 
@@ -148,11 +148,11 @@ class _OverFeatures(_Solved):
     def left_out(self, group: Ints, lambdas: Floats) -> Floats:
         """Take the group off the products, and solve with the means of what stays; see the base class."""
         x, y, root = self.x[group], self.y[group], self.root[group]
-        n_left = 1.0 - float(self.shares[group].sum())
+        share_left = 1.0 - float(self.shares[group].sum())
         # All windows add up to zero.
-        x_mean, y_mean = -(root.T @ x) / n_left, -(root.T @ y) / n_left
-        products = self.products - x.T @ x - n_left * x_mean.T @ x_mean
-        right = self.right - x.T @ y - n_left * x_mean.T @ y_mean
+        x_mean, y_mean = -(root.T @ x) / share_left, -(root.T @ y) / share_left
+        products = self.products - x.T @ x - share_left * x_mean.T @ x_mean
+        right = self.right - x.T @ y - share_left * x_mean.T @ y_mean
         return np.asarray((x / root - x_mean) @ _solutions(products, right, lambdas) + y_mean)
 
 

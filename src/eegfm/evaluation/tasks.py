@@ -1,4 +1,4 @@
-"""Which task is probed on which corpus."""
+"""Tasks of a probe, each with the corpora that it is asked of."""
 
 import difflib
 from collections.abc import Collection, Mapping

@@ -1,4 +1,4 @@
-"""What is printed reaches the user, whatever the terminal's encoding, and no more than once."""
+"""Bring what is printed to the user, whatever the terminal's encoding, and no more than once."""
 
 import io
 import logging
