@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from eegfm.mixture.config import MixtureParams
+from eegfm.targets import TargetSpec
 from eegfm.windows.config import TaskConfig, WindowConfig, WindowParams
-from eegfm.windows.cutters.base import Cut, TargetSpec
+from eegfm.windows.cutters.base import Cut
 from eegfm.windows.tasks.hbn_eyes import HbnEyesTask
 
 TASKS = get_args(TaskConfig)

@@ -6,8 +6,9 @@ import pandas as pd
 
 from eegfm.errors import ConfigError, SplitError
 from eegfm.named import counted_values
+from eegfm.targets import TargetSpec
 from eegfm.windows.config import WindowParams
-from eegfm.windows.cutters.base import Cut, TargetSpec
+from eegfm.windows.cutters.base import Cut
 from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.unlabelled import label_faults, untaken_triggers
 

@@ -1,45 +1,19 @@
 """Base class of cuts. Recordings and events go in, runs of windows come out; no signal is read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import pandas as pd
 from pydantic import Field, model_validator
 
 from eegfm.config import StrictModel, refuse_repeated, refuse_unused
+from eegfm.targets import TargetSpec
 from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.spans import own_events
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Offset = Annotated[float, Field(allow_inf_nan=False)]
-
-Kind = Literal["unlabelled", "binary", "multiclass", "multilabel", "multioutput", "regression"]
-
-
-class TargetSpec(NamedTuple):
-    """Answer that is asked of a window.
-
-    Args:
-        kind: ``binary`` and ``multiclass`` fill the column ``label``, ``regression`` fills ``target``; ``multilabel``
-            (K yes-or-no outputs) and ``multioutput`` (K outputs of one class each) fill ``targets``. Missing answers
-            are NaN.
-        classes: The classes; those of each output for ``multioutput``, by number in this order.
-        outputs: Names of the K outputs of ``multilabel`` and ``multioutput``.
-        unit: Of a regression's target.
-    """
-
-    kind: Kind
-    classes: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-    unit: str = ""
-
-    @classmethod
-    def of_classes(cls, classes: Iterable[str]) -> "TargetSpec":
-        """One of two classes, or of more."""
-        names = tuple(classes)
-        return cls("binary" if len(names) == 2 else "multiclass", names)
 
 
 class Cut(StrictModel, ABC):

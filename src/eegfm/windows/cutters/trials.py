@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from eegfm.config import refuse_repeated, refuse_unused
-from eegfm.windows.cutters.base import Cut, Offset, Seconds, TargetSpec
+from eegfm.targets import TargetSpec
+from eegfm.windows.cutters.base import Cut, Offset, Seconds
 from eegfm.windows.cutters.event_locked import check_event_values, refuse_missing_column
 from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import enclosing_segment, nearest_sample, own_events, segments

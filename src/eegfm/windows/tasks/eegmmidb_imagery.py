@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from eegfm.errors import ConfigError
-from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
+from eegfm.targets import TargetSpec
+from eegfm.windows.cutters.base import Cut, Seconds
 from eegfm.windows.intervals import Intervals, sample_spans, windows_inside
 from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.spans import own_events

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from pydantic import model_validator
 
-from eegfm.windows.cutters.base import Seconds, TargetSpec
+from eegfm.targets import TargetSpec
+from eegfm.windows.cutters.base import Seconds
 from eegfm.windows.cutters.fixed import fixed_windows
 from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import tile

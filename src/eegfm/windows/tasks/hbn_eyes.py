@@ -6,7 +6,8 @@ import pandas as pd
 from pydantic import model_validator
 
 from eegfm.config import refuse_repeated
-from eegfm.windows.cutters.base import Seconds, TargetSpec
+from eegfm.targets import TargetSpec
+from eegfm.windows.cutters.base import Seconds
 from eegfm.windows.cutters.event_locked import Anchor, check_event_values, refuse_short_span, windows_after_events
 from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.bids_tasks import OneBidsTaskCut

@@ -9,7 +9,8 @@ import pandas as pd
 from pydantic import Field, field_validator
 
 from eegfm.config import refuse_repeated
-from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
+from eegfm.targets import TargetSpec
+from eegfm.windows.cutters.base import Cut, Seconds
 from eegfm.windows.cutters.between_events import BetweenEventsCut
 from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.bids_tasks import check_bids_tasks, of_bids_tasks

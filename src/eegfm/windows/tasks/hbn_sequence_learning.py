@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from eegfm.config import refuse_repeated
-from eegfm.windows.cutters.base import PublishedClassesCut, Seconds, TargetSpec
+from eegfm.targets import TargetSpec
+from eegfm.windows.cutters.base import PublishedClassesCut, Seconds
 from eegfm.windows.cutters.between_events import windows_between
 from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import own_events

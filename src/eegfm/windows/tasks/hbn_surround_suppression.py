@@ -5,7 +5,8 @@ from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
-from eegfm.windows.cutters.base import Offset, PublishedClassesCut, Seconds, TargetSpec
+from eegfm.targets import TargetSpec
+from eegfm.windows.cutters.base import Offset, PublishedClassesCut, Seconds
 from eegfm.windows.cutters.event_locked import Anchor, windows_after_events
 from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.spans import own_events

@@ -7,7 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from eegfm.errors import ConfigError
-from eegfm.windows.cutters.base import Seconds, TargetSpec
+from eegfm.targets import TargetSpec
+from eegfm.windows.cutters.base import Seconds
 from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import enclosing_segment, nearest_sample, own_events, segments
 from eegfm.windows.tasks.bids_tasks import OneBidsTaskCut

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
-from eegfm.windows.cutters.base import Cut, Seconds, TargetSpec
+from eegfm.targets import TargetSpec
+from eegfm.windows.cutters.base import Cut, Seconds
 from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.recording_label import windows_with_label
 

@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from eegfm.config import refuse_repeated
 from eegfm.named import refuse_unmatched
-from eegfm.windows.cutters.base import Seconds, TargetSpec
+from eegfm.targets import TargetSpec
+from eegfm.windows.cutters.base import Seconds
 from eegfm.windows.cutters.fixed import fixed_windows
 from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.bids_tasks import OptionalBidsTaskCut

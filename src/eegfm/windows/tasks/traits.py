@@ -4,7 +4,8 @@ from typing import ClassVar, Literal
 
 import pandas as pd
 
-from eegfm.windows.cutters.base import Seconds, TargetSpec
+from eegfm.targets import TargetSpec
+from eegfm.windows.cutters.base import Seconds
 from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.bids_tasks import SomeBidsTasksCut
 from eegfm.windows.tasks.labelled_recordings import LabelledRecordingsTask

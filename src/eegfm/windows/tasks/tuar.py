@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from eegfm.windows.cutters.base import Seconds, TargetSpec
+from eegfm.targets import TargetSpec
+from eegfm.windows.cutters.base import Seconds
 from eegfm.windows.intervals import covered, grid
 from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tuh import DERIVATIONS, Annotations, TuhCut, annotations, lacks_derivation

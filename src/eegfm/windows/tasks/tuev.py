@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from eegfm.windows.cutters.base import PublishedClassesCut, Seconds, TargetSpec
+from eegfm.targets import TargetSpec
+from eegfm.windows.cutters.base import PublishedClassesCut, Seconds
 from eegfm.windows.intervals import covered, select
 from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.spans import enclosing_segment, segments

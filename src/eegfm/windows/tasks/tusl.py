@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from eegfm.windows.cutters.base import PublishedClassesCut, Seconds, TargetSpec
+from eegfm.targets import TargetSpec
+from eegfm.windows.cutters.base import PublishedClassesCut, Seconds
 from eegfm.windows.intervals import covered, grid, select, windows_of_one_class
 from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.tuh import Annotations, TuhCut, annotations

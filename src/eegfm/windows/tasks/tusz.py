@@ -8,7 +8,8 @@ import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from eegfm.config import refuse_repeated, refuse_unused
-from eegfm.windows.cutters.base import Seconds, TargetSpec
+from eegfm.targets import TargetSpec
+from eegfm.windows.cutters.base import Seconds
 from eegfm.windows.intervals import covered, grid, outside, windows_of_one_class
 from eegfm.windows.runs import Ints, Runs, SampleGrid
 from eegfm.windows.tuh import Annotations, TuhCut, annotations

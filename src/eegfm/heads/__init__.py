@@ -1,0 +1,1 @@
+"""Heads: from encoded tokens to what is asked of a window."""
