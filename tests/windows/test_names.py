@@ -174,10 +174,10 @@ def test_a_part_of_tusz_is_told_to_name_its_types():
 
 def test_outputs_that_never_differ_are_said(caplog):
     table, events = recordings_table([[(0, 300)]], family="tuar"), events_table([(0, 0.0, 5.0, "eyem", "FP1-F7")])
-    cut(table, events, name="tuar", mode="multilabel")
+    cut(table, events, name="tuar", mode="ml")
     assert "Cut 'mi': no window of the whole corpus shows chew, shiv, musc, elec" in caplog.text
     caplog.clear()
-    cut(table, events, name="tuar", mode="multioutput")
+    cut(table, events, name="tuar", mode="mmc")
     assert "shows chew, shiv, musc, elec" in caplog.text
 
 
@@ -237,4 +237,4 @@ def test_options_that_nothing_reads_are_refused(fields, message):
 def test_options_that_are_read_are_no_error():
     assert TuszTask(level="event", types={"focal": ("fnsz",)}, background=False).target_spec.classes == ("focal",)
     assert TuszTask(min_overlap_ratio=0.5).level == "window"
-    assert TuarTask(mode="multilabel").target_spec.kind == "multilabel"
+    assert TuarTask(mode="ml").target_spec.kind == "multilabel"

@@ -81,7 +81,7 @@ def test_each_task_cuts_its_own_corpus(ingested, task: Cut, expected: list[tuple
 
 def test_derivations_from_the_file_to_the_targets(ingested) -> None:
     assert list(DERIVATIONS) == TCP_NAMES
-    task = TuarTask(mode="multioutput")
+    task = TuarTask(mode="mmc")
     windows, counts = cut_windows(ingested.recordings, ingested.events, WindowParams(cuts={"task": task}))
     targets = np.stack(windows["targets"])
     seen = [(w, TCP_NAMES[k], task.target_spec.classes[int(targets[w, k])]) for w, k in np.argwhere(targets > 0)]
@@ -100,7 +100,7 @@ def test_events_without_annotations_are_told(task: Cut, column: str) -> None:
         task.find(recordings_table([[(0, 500)]]), events, SampleGrid(10.0, "x"))
 
 
-EVERY_WAY = [TuevTask(), TuevTask(per="time"), TuarTask(), TuarTask(mode="multioutput"), TuslTask()]
+EVERY_WAY = [TuevTask(), TuevTask(per="time"), TuarTask(), TuarTask(mode="mcc"), TuarTask(mode="mmc"), TuslTask()]
 EVERY_WAY += [TuslTask(rule="majority"), TuszTask(), TuszTask(level="event")]
 
 

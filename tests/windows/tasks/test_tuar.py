@@ -60,7 +60,7 @@ def test_binary(found: list[Row]) -> None:
 @given(rows)
 @settings(max_examples=25, deadline=None)
 def test_multilabel(found: list[Row]) -> None:
-    runs = cut(found, mode="multilabel")
+    runs = cut(found, mode="ml")
     expected = [[float(share(found, w, HOLDING[name]) >= 0.3) for name in FIVE] for w in windows(found)]
     assert runs.targets is not None
     assert runs.targets.dtype == np.float32
@@ -70,12 +70,52 @@ def test_multilabel(found: list[Row]) -> None:
 @given(rows)
 @settings(max_examples=25, deadline=None)
 def test_multioutput(found: list[Row]) -> None:
-    runs = cut(found, mode="multioutput")
+    runs = cut(found, mode="mmc")
     assert runs.targets is not None
     for window, targets in zip(windows(found), runs.targets, strict=True):
         for name, target in zip(TCP_NAMES, targets, strict=True):
             shares = [share(found, window, HOLDING[artifact], name) for artifact in FIVE]
             assert target == (1 + shares.index(max(shares)) if max(shares) >= 0.3 else 0)
+
+
+@given(rows)
+@settings(max_examples=15, deadline=None)
+def test_yes_or_no_per_derivation(found: list[Row]) -> None:
+    runs = cut(found, mode="mc")
+    assert runs.targets is not None
+    expected = [[float(share(found, w, ANY, name) >= 0.3) for name in TCP_NAMES] for w in windows(found)]
+    assert runs.targets.tolist() == expected
+
+
+@given(rows)
+@settings(max_examples=25, deadline=None)
+def test_artifact_of_the_window(found: list[Row]) -> None:
+    runs = cut(found, mode="mcc")
+    shares = [[share(found, w, HOLDING[artifact]) for artifact in FIVE] for w in windows(found)]
+    assert runs.label is not None
+    assert runs.label.tolist() == [FIVE[own.index(max(own))] for own in shares if max(own) >= 0.3]
+    kept = [w for w, own in zip(windows(found), shares, strict=True) if max(own) >= 0.3]
+    assert list(zip(runs.recording, runs.start, strict=True)) == kept
+    assert runs.counted["n_windows_without_artifact"] == len(shares) - len(kept)
+
+
+def test_modes_are_the_types_of_task_that_the_codes_name() -> None:
+    specs = {mode: TuarTask(mode=mode).target_spec for mode in ("bc", "mc", "mcc", "mmc", "ml")}
+    assert {mode: spec.kind for mode, spec in specs.items()} == {
+        "bc": "binary", "mc": "multilabel", "mcc": "multiclass", "mmc": "multioutput", "ml": "multilabel",
+    }  # fmt: skip
+    assert {mode: spec.output_shape for mode, spec in specs.items()} == {
+        "bc": (2,), "mc": (22,), "mcc": (5,), "mmc": (22, 6), "ml": (5,),
+    }  # fmt: skip
+
+
+def test_an_artifact_that_a_corpus_lacks_can_be_left_out_where_it_is_a_class() -> None:
+    found = [(1, 0.0, 3.0, "shiv", "P4-O2"), (1, 5.0, 9.0, "musc", "P4-O2")]
+    runs = cut(found, mode="mcc", left_out=("shiv",))
+    assert runs.label.tolist() == ["musc"]
+    assert TuarTask(mode="mcc", left_out=("shiv",)).target_spec.classes == ("eyem", "chew", "musc", "elec")
+    with pytest.raises(ValidationError, match="left_out is not used where the answer is multilabel"):
+        TuarTask(mode="ml", left_out=("shiv",))
 
 
 def test_counts() -> None:
@@ -88,7 +128,7 @@ def test_counts() -> None:
     events = events_table([*found, (2, 0.0, 3.0, "eyem", "FP1-F7")])
     events.loc[len(events)] = ["tuh:r000", 1.0, np.nan, "eyem", "FP1-F7", "csv"]
     recordings = recordings_table([*SEGMENTS, [(0, 49)], [(0, 500)]], family=["tuar", "tuar", "tuar", "tusz"])
-    assert TuarTask(mode="multioutput").find(recordings, events, CLOCK).counted == {
+    assert TuarTask(mode="mmc").find(recordings, events, CLOCK).counted == {
         "n_recordings_of_other_corpus": 1,
         "n_recordings_without_annotations": 1,
         "n_recordings_without_window": 1,
@@ -111,8 +151,8 @@ def test_thirty_percent_is_enough_and_a_sample_less_is_not() -> None:
 
 def test_thirty_percent_is_enough_for_each_artifact_and_derivation() -> None:
     found = [(1, 0.0, 1.5, "musc_elec", "P4-O2"), (1, 5.0, 6.4, "musc_elec", "P4-O2")]
-    assert cut(found, mode="multilabel").targets.tolist() == [[0, 0, 0, 1, 1], [0, 0, 0, 0, 0]]
-    targets = cut(found, mode="multioutput").targets
+    assert cut(found, mode="ml").targets.tolist() == [[0, 0, 0, 1, 1], [0, 0, 0, 0, 0]]
+    targets = cut(found, mode="mmc").targets
     assert targets[:, TCP_NAMES.index("P4-O2")].tolist() == [4, 0]  # musc, which the pair names first
     assert targets.sum() == 4
 
@@ -120,8 +160,12 @@ def test_thirty_percent_is_enough_for_each_artifact_and_derivation() -> None:
 def test_montages_without_ears_lack_two_derivations() -> None:
     recordings = recordings_table(SEGMENTS, "tuar", acquisition=["01_tcp_ar", "03_tcp_ar_a"])
     found = [(r, 0.0, 9.0, "chew", name) for r in range(2) for name in TCP_NAMES]
-    runs = TuarTask(mode="multioutput").find(recordings, events_table(found), CLOCK)
+    runs = TuarTask(mode="mc").find(recordings, events_table(found), CLOCK)
+    yes_or_no = runs.targets
+    runs = TuarTask(mode="mmc").find(recordings, events_table(found), CLOCK)
     assert runs.targets is not None
+    assert yes_or_no is not None
+    assert (np.isnan(yes_or_no) == np.isnan(runs.targets)).all()
     missing = np.isnan(runs.targets)
     assert not missing[runs.recording == 0].any()
     assert [TCP_NAMES[k] for k in np.flatnonzero(missing[runs.recording == 1][0])] == ["A1-T3", "T4-A2"]
@@ -130,7 +174,7 @@ def test_montages_without_ears_lack_two_derivations() -> None:
 
 def test_answers() -> None:
     assert TuarTask().target_spec == ("binary", ("none", "artifact"), (), "")
-    assert TuarTask(mode="multilabel").target_spec == ("multilabel", (), tuple(FIVE), "")
-    assert TuarTask(mode="multioutput").target_spec == ("multioutput", ("none", *FIVE), tuple(TCP_NAMES), "")
+    assert TuarTask(mode="ml").target_spec == ("multilabel", (), tuple(FIVE), "")
+    assert TuarTask(mode="mmc").target_spec == ("multioutput", ("none", *FIVE), tuple(TCP_NAMES), "")
     with pytest.raises(ValidationError):
         TuarTask(min_overlap_ratio=0)
