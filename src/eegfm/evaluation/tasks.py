@@ -1,13 +1,12 @@
 """Tasks of a probe, each with the corpora that it is asked of."""
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from eegfm.errors import ConfigError
 from eegfm.evaluation.config import FitParams, ProbeParams, TaskParams
-
-_KEY = "parameter probe.tasks"
 
 
 @dataclass(frozen=True)
@@ -40,43 +39,68 @@ class ProbedTask:
         return f"{self.corpus}.{self.name}"
 
 
+class Asked(Protocol):
+    """A task as the parameters of a step list it."""
+
+    name: str
+    corpus: str
+
+    @property
+    def own_cut(self) -> str:
+        """The cut whose windows are asked for."""
+        ...
+
+
+_Asked = TypeVar("_Asked", bound=Asked)
+
+
 def probed_tasks(params: ProbeParams, cuts: Mapping[str, Collection[str]]) -> tuple[ProbedTask, ...]:
-    """The tasks of each probed corpus, corpus by corpus in the order of the parameters.
+    """The tasks of each probed corpus; see ``tasks_by_corpus``."""
+    found = tasks_by_corpus(params.tasks, cuts, "probe")
+    return tuple(ProbedTask(corpus, task, params.fit(task)) for corpus, task in found)
+
+
+def tasks_by_corpus(
+    tasks: Sequence[_Asked], cuts: Mapping[str, Collection[str]], step: str
+) -> list[tuple[str, _Asked]]:
+    """The tasks of each corpus that is probed, corpus by corpus in the order of the parameters.
 
     Args:
-        params: Parameters of the probe.
+        tasks: Tasks of a step.
         cuts: By probed corpus, the names of its cuts.
+        step: Name of the step's parameters, for messages.
 
     Raises:
         ConfigError: A task names no probed corpus, no corpus has its cut, two tasks of a corpus have one name, or a
             corpus has no task.
     """
-    for task in params.tasks:
-        _refuse_homeless(task, cuts)
+    key = f"parameter {step}.tasks"
+    for task in tasks:
+        _refuse_homeless(task, cuts, key)
     found = [
-        ProbedTask(corpus, task, params.fit(task))
+        (corpus, task)
         for corpus, own in cuts.items()
-        for task in params.tasks
+        for task in tasks
         if task.corpus in ("", corpus) and task.own_cut in own
     ]
-    keys = [task.key for task in found]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise ConfigError(f"{_KEY}: {key} is listed twice; give one of the two another name")
+    names = [f"{corpus}.{task.name}" for corpus, task in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{key}: {name} is listed twice; give one of the two another name")
     for corpus, own in cuts.items():
-        if corpus not in {task.corpus for task in found}:
+        if corpus not in {of for of, _ in found}:
             raise ConfigError(
-                f"{_KEY}: corpora.probe names {corpus}, which has no cut of a task; known cuts: "
+                f"{key}: corpora.probe names {corpus}, which has no cut of a task; known cuts: "
                 f"{', '.join(sorted(own))}; add a task, or take {corpus} off corpora.probe"
             )
-    return tuple(found)
+    return found
 
 
-def _refuse_homeless(task: TaskParams, cuts: Mapping[str, Collection[str]]) -> None:
-    """Refuse a task that is probed nowhere."""
+def _refuse_homeless(task: Asked, cuts: Mapping[str, Collection[str]], key: str) -> None:
+    """Refuse a task that no corpus has."""
     if task.corpus and task.corpus not in cuts:
         raise ConfigError(
-            f"{_KEY}: task {task.name!r} names the corpus {task.corpus!r}, which is not probed; corpora.probe names "
+            f"{key}: task {task.name!r} names the corpus {task.corpus!r}, which is not probed; corpora.probe names "
             f"{', '.join(cuts)}"
         )
     cut, corpora = task.own_cut, [task.corpus] if task.corpus else list(cuts)
@@ -85,4 +109,4 @@ def _refuse_homeless(task: TaskParams, cuts: Mapping[str, Collection[str]]) -> N
         where = " and ".join(f"{corpus}.window.cuts" for corpus in corpora)
         close = difflib.get_close_matches(cut, known, n=1)
         meant = f"; did you mean {close[0]}?" if close else ""
-        raise ConfigError(f"{_KEY}: {where} has no {cut!r}; known: {', '.join(known)}{meant}")
+        raise ConfigError(f"{key}: {where} has no {cut!r}; known: {', '.join(known)}{meant}")

@@ -27,11 +27,13 @@ class LossOutput(NamedTuple):
             ``own_loss`` is that of the objective without them.
         features: Encoded windows, where the objective has encoded any. Auxiliary heads need no second pass then, unless
             ``Objective.features_lack_patches``.
+        said: Probabilities or numbers that the objective says of the windows, where it answers; see ``eegfm.targets``.
     """
 
     loss: Tensor
     logs: dict[str, Tensor]
     features: Encoded | None = None
+    said: Tensor | None = None
 
 
 class Reconstruction(TypedDict):
@@ -104,6 +106,9 @@ class Objective(nn.Module, ABC):
             batches: Training windows of whole steps, the same on every rank. Each batch counts by its windows.
             context: Source of random choices.
         """
+
+    def adapt(self) -> None:
+        """Change the model once its weights have been taken over from a start: low-rank changes, for instance."""
 
     def forward(self, batch: StoredBatch, context: Context) -> LossOutput:
         """Compute the loss of one micro-batch, which is of one corpus and montage, with that of auxiliary heads.

@@ -252,6 +252,10 @@ class PretrainParams(StrictModel):
             raise ValueError(f"rendezvous is {self.rendezvous!r}; give HOST:PORT, e.g. node1:29500")
         return self
 
+    def rules(self, objective: Any) -> FreezeRules:
+        """Return the parts of a model that are frozen. Strategies of finetuning read the model."""
+        return self.freeze
+
     def identity(self) -> dict[str, Any]:
         """Return the options that decide the result.
 

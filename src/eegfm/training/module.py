@@ -59,7 +59,7 @@ class PretrainModule(LoggedModule):
         average = params.weight_average
         self.average = None if average is None else WeightAverage(average, objective, self.n_steps)
         # Once, and not per fit: a fit that was stopped leaves frozen what the next one is to release.
-        self.freezing = Freezing(params.freeze, objective) if params.freeze else None
+        self.freezing = Freezing(setup.freeze, objective) if setup.freeze else None
         self.header = header
         self.skipped = SkippedSteps(params.max_skipped_steps, _remedy(params))
         self.parts: dict[str, Stateful] = {
@@ -76,6 +76,11 @@ class PretrainModule(LoggedModule):
         self._kept_before = KeptBuffers(objective, follows=follows)
         self._changed = ExitStack()
         self._context = Context(n_steps=self.n_steps, seed=params.seed, corpora=tuple(sorted(self.weights)))
+
+    @property
+    def monitored(self) -> float:
+        """Value of the last validation that is compared, the smaller the better."""
+        return self.validation_values["val/loss"]
 
     def forward(self, batch: StoredBatch) -> Encoded:
         """Encode windows as the store keeps them."""

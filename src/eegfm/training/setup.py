@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from eegfm.objectives.base import Objective
+from eegfm.training.blocks import FreezeRules
 from eegfm.training.config import PretrainParams
 
 
@@ -17,6 +18,7 @@ class TrainingSetup:
         weights: Declared share of each corpus, for means over the mixture in logs.
         n_steps: Optimizer steps in all.
         n_steps_per_epoch: Optimizer steps of a pass of the plan.
+        freeze: Parts that are frozen at first, or to the end.
     """
 
     objective: Objective
@@ -24,3 +26,4 @@ class TrainingSetup:
     weights: Mapping[str, float]
     n_steps: int
     n_steps_per_epoch: int
+    freeze: FreezeRules = ()

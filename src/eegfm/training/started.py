@@ -57,7 +57,7 @@ def with_start(params: PretrainParams, header: CheckpointHeader | None, phase: s
     except ConfigError as error:
         raise ConfigError(f"{phase} starts from encoder {header.encoder['name']}: {error}") from error
     try:
-        completed = PretrainParams.model_validate(updated.model_dump())
+        completed = type(params).model_validate(updated.model_dump())
     except ValidationError as error:
         raise ConfigError(f"{phase} starts from encoder {header.encoder['name']}: {first_problem(error)}") from error
     refuse_frozen_adapter(completed, phase)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from eegfm.adapters.load import PREFIX as ADAPTER_PREFIX
 from eegfm.encoders.load import PREFIX as ENCODER_PREFIX
+from eegfm.nn.lora import merged_tensors
 from eegfm.objectives.base import Objective
 
 OBJECTIVE_PREFIX = "objective."
@@ -40,9 +41,10 @@ class NamedWeights:
 
 
 def named_tensors(objective: Objective, *, has_own: bool = True) -> dict[str, Tensor]:
-    """Return all weights and statistics as they are, under the names that a checkpoint gives them."""
+    """Return all weights and statistics, low-rank changes added to the weights that they change, under the names that a checkpoint gives them."""
     backbone = objective.backbone
-    state = {f"{ENCODER_PREFIX}{name}": value for name, value in backbone.encoder.state_dict().items()}
+    encoder = merged_tensors(backbone.encoder.state_dict())
+    state = {f"{ENCODER_PREFIX}{name}": value for name, value in encoder.items()}
     state |= {f"{ADAPTER_PREFIX}{name}": value for name, value in backbone.adapter.state_dict().items()}
     own = objective.own_state() if has_own else {}
     return state | {f"{OBJECTIVE_PREFIX}{name}": value for name, value in own.items()}

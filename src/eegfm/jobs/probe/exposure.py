@@ -14,7 +14,8 @@ from eegfm.splits.leakage import Met, Seen, SplitTable
 from eegfm.splits.persons import NDA, TUEG, TUEV_EVALUATION, some
 
 UNKNOWN = "unknown"
-_ALLOW = "set probe.allow_pretrained_persons=true, which is written into the metrics"
+_KEY = "probe.allow_pretrained_persons"
+_ALLOW = "set {key}=true, which is written into the metrics"
 _TUH, _HBN = "tuh", "hbn"
 
 
@@ -56,6 +57,7 @@ def refuse_pretrained(
     keys: Iterable[str],
     n_persons: int,
     is_allowed: bool,
+    key: str = _KEY,
 ) -> Exposure:
     """Find the persons and signals that an encoder was trained on.
 
@@ -67,6 +69,7 @@ def refuse_pretrained(
         keys: All names of the test persons.
         n_persons: Number of test persons.
         is_allowed: Whether such persons may be tested on nevertheless.
+        key: Parameter that allows it, for messages.
 
     Raises:
         SplitError: The encoder was trained on test persons, or imported weights that it is or started from may have
@@ -79,13 +82,13 @@ def refuse_pretrained(
         signals = f", by the signals of {some(met.recordings)}" if met.recordings else ""
         raise SplitError(
             f"the encoder was pretrained on {len(met.persons)} of the {n_persons} persons to probe: "
-            f"{some(met.persons)}{signals}; probe others, or {_ALLOW}"
+            f"{some(met.persons)}{signals}; probe others, or {_ALLOW.format(key=key)}"
         )
     imports = list(header.imports())
     probed = sorted(set(windows["corpus"]))
     declared = shared_corpora({corpus for one in imports for corpus in one.corpora}, probed, keys)
     if not is_allowed:
-        _refuse_declared(header, declared, probed)
+        _refuse_declared(header, declared, probed, key)
     return Exposure(met, not imports, tuple(declared))
 
 
@@ -115,19 +118,22 @@ def shared_corpora(declared: Iterable[str], probed: Iterable[str], keys: Iterabl
     return sorted(name for name in declared if _pool(name) in pools)
 
 
-def _refuse_declared(header: CheckpointHeader, declared: Sequence[str], probed: Sequence[str]) -> None:
+def _refuse_declared(
+    header: CheckpointHeader, declared: Sequence[str], probed: Sequence[str], key: str = _KEY
+) -> None:
+    allow = _ALLOW.format(key=key)
     again = "import again" if header.imported else "import and train again"
     for one in header.imports():
         which = f"the imported encoder{'' if one.imported == header.imported else _started_from(one)}"
         if not one.corpora:
             raise SplitError(
                 f"the training corpora of {which} are unknown, so it may have been trained on the probed persons; "
-                f"name them in import.corpora and {again}, or {_ALLOW}"
+                f"name them in import.corpora and {again}, or {allow}"
             )
         if shared := [corpus for corpus in one.corpora if corpus in declared]:
             raise SplitError(
                 f"{which} was trained on unknown persons of {some(shared)}, and corpus {some(probed)} shares "
-                f"persons with {some(shared)}; probe another corpus, or {_ALLOW}"
+                f"persons with {some(shared)}; probe another corpus, or {allow}"
             )
 
 

@@ -26,6 +26,7 @@ from eegfm.training.state.best import BestValidation
 from eegfm.training.state.checkpointing import Checkpointing
 from eegfm.training.state.content import TrainState, restore
 from eegfm.training.state.folder import StateFolder
+from eegfm.training.supervised.config import SupervisedParams
 from eegfm.training.trainer import build_trainer, validation_interval
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,8 @@ def fit(run: PreparedRun, directory: Path, place: Place = ALONE) -> Fitted:
         CheckpointError: A checkpoint is of another format, or that of the best validation is lost.
         Stopped: A signal came. A checkpoint of the last step is kept.
     """
-    module, monitor, best = run.module, ThroughputMonitor(), BestValidation()
+    module, monitor = run.module, ThroughputMonitor()
+    best = BestValidation(module.params.patience if isinstance(module.params, SupervisedParams) else None)
     module.parts |= {"throughput": monitor, "best": best}
     folder = StateFolder(directory / CHECKPOINTS, module.params.checkpoint.keep)
     if place.n_ranks > 1:
@@ -72,7 +74,8 @@ def fit(run: PreparedRun, directory: Path, place: Place = ALONE) -> Fitted:
         if state is not None:
             restore(module, state)
             _restore_best(best, folder, directory.name)
-        if state is None or state.step < run.data.n_steps or state.awaits_validation:
+        is_unfinished = state is None or (state.step < run.data.n_steps and not best.has_ended)
+        if is_unfinished or (state is not None and state.awaits_validation):
             state = _train(run, directory, state, folder)
         return Fitted(_published(module, state, best, folder), best, monitor)
 
@@ -98,11 +101,13 @@ def _train(run: PreparedRun, directory: Path, first: TrainState | None, folder: 
         trainer = build_trainer(params, directory, data.n_steps, callbacks, validates=validates, first_step=first_step)
         begin_at(trainer, first_step)
         trainer.fit(module, datamodule=WindowData(data.training.from_step(first_step), data.validation))
-        _refuse_early_end(trainer.global_step, data.n_steps)
+        n_done = trainer.global_step
+        if not best.has_ended:
+            _refuse_early_end(n_done, data.n_steps)
         # The interval may have validated the last step already, but not if there was no step left to take.
-        if validates and (data.n_steps % interval or first_step == data.n_steps):
+        if validates and not best.has_ended and (data.n_steps % interval or first_step == data.n_steps):
             trainer.validate(module, data.validation, verbose=False)
-        return checkpointing.finish(module, data.n_steps, writes=trainer.is_global_zero)
+        return checkpointing.finish(module, n_done, writes=trainer.is_global_zero)
 
 
 def _refuse_early_end(n_done: int, n_steps: int) -> None:
@@ -135,7 +140,7 @@ def _published(module: PretrainModule, last: TrainState, best: BestValidation, f
     published = last
     if module.params.publish == "best":
         found = folder.best(last.fingerprint)
-        if found is None or found.parts["best"] != best.state_dict():
+        if found is None or not _is_best(found, best):
             raise CheckpointError(
                 f"publish: best, but {folder.folder} holds no state of the best validation (val/loss {best.loss:.6g} "
                 f"after step {best.step}); choose publish: last, or train again with "
@@ -146,6 +151,11 @@ def _published(module: PretrainModule, last: TrainState, best: BestValidation, f
     if module.average is not None:
         module.average.load_state_dict(published.parts[WEIGHT_AVERAGE])
     return published
+
+
+def _is_best(state: TrainState, best: BestValidation) -> bool:
+    """Tell whether a state is that of the best validation."""
+    return (state.parts["best"]["loss"], state.parts["best"]["step"]) == (best.loss, best.step)
 
 
 def run_metrics(module: PretrainModule, fitted: Fitted) -> dict[str, float]:

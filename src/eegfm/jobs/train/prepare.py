@@ -31,6 +31,8 @@ from eegfm.training.freezing import check_freezing
 from eegfm.training.loading.verify import readable
 from eegfm.training.module import PretrainModule
 from eegfm.training.setup import TrainingSetup
+from eegfm.training.supervised.config import SupervisedParams
+from eegfm.training.supervised.module import SupervisedModule
 from eegfm.training.started import with_start
 
 _N_STATISTICS_STEPS = 16
@@ -83,12 +85,14 @@ def prepare(job: TrainingJob, place: Place = ALONE, refuse: Refuse = refuse_noth
     params = job.params
     code = encoder_code(params.encoder, params.adapter, params.chosen_normalization)  # now: later edits do not count
     objective = _new_objective(params, data, job.tokenizer)
-    check_freezing(objective, params.freeze, data.n_steps, data.n_steps_per_epoch, job.phase)
     report, fit_statistics = None, partial(_fit_statistics, objective, params, data)
     if job.start:
         report = take_over(objective, job, checked.met, fit_statistics)
     else:
         fit_statistics()
+    objective.adapt()
+    freeze = params.rules(objective)
+    check_freezing(objective, freeze, data.n_steps, data.n_steps_per_epoch, job.phase)
     header = pretrain_header(
         job,
         data,
@@ -103,8 +107,9 @@ def prepare(job: TrainingJob, place: Place = ALONE, refuse: Refuse = refuse_noth
             checked.mixture, job.stores, data.spec, objective.encoder, params.n_validation_windows
         )
         data = replace(data, validation=data.validation.measuring(measured))
-    setup = TrainingSetup(objective, params, data.weights, data.n_steps, data.n_steps_per_epoch)
-    return PreparedRun(PretrainModule(setup, header), data, job.stores, checked.fingerprint, checked.identity)
+    setup = TrainingSetup(objective, params, data.weights, data.n_steps, data.n_steps_per_epoch, freeze)
+    module = SupervisedModule if isinstance(params, SupervisedParams) else PretrainModule
+    return PreparedRun(module(setup, header), data, job.stores, checked.fingerprint, checked.identity)
 
 
 def named_run(job: TrainingJob, n_ranks: int, refuse: Refuse) -> str:

@@ -93,7 +93,15 @@ def fit_pretraining(
         StoreError: A recording of the mixture is not in its store, or its samples differ from their checksums.
         SplitError: The mixture draws from a person who is kept out of training, or validates on one it trains on.
     """
-    job = TrainingJob(for_this_machine(params, phase), mixture, splits, stores, phase, start, tokenizer)
+    job = TrainingJob(params, mixture, splits, stores, phase, start, tokenizer)
+    return fit_training(job, run_directory, refuse, stored)
+
+
+def fit_training(
+    job: TrainingJob, run_directory: Path, refuse: Refuse = refuse_nothing, stored: str | None = None
+) -> PretrainResult:
+    """Do a training, on all devices that its parameters ask for; see ``fit_pretraining``."""
+    job, params = replace(job, params=for_this_machine(job.params, job.phase)), job.params
     fit_job = fit_on_ranks if n_ranks(job.params) > 1 else fit_here
     result = fit_job(job, run_directory, refuse)
     if params.keep_runs is not None:

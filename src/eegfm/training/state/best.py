@@ -5,23 +5,35 @@ from typing import Any
 
 
 class BestValidation:
-    """Smallest validation loss of a run, and its step."""
+    """Smallest monitored value of a run, its step, and the number of validations since.
 
-    def __init__(self) -> None:
+    Args:
+        patience: Validations without a better one after which the run has ended; None for never.
+    """
+
+    def __init__(self, patience: int | None = None) -> None:
+        self._patience = patience
         self.loss = math.inf
         self.step = 0
+        self.n_since = 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether the run ends early."""
+        return self._patience is not None and self.n_since >= self._patience
 
     def is_improved_by(self, loss: float, step: int) -> bool:
         """Note a validation; True if it is better than all before. One that is not finite never is."""
         if not loss < self.loss:
+            self.n_since += 1
             return False
-        self.loss, self.step = loss, step
+        self.loss, self.step, self.n_since = loss, step, 0
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the loss and step."""
-        return {"loss": self.loss, "step": self.step}
+        """Return the loss and step, and what came since."""
+        return {"loss": self.loss, "step": self.step, "n_since": self.n_since}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on with these."""
-        self.loss, self.step = float(state["loss"]), int(state["step"])
+        self.loss, self.step, self.n_since = float(state["loss"]), int(state["step"]), int(state["n_since"])

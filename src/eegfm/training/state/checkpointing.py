@@ -19,9 +19,6 @@ from eegfm.training.state.best import BestValidation
 from eegfm.training.state.content import TrainState, capture, optimizer_of, restore_optimizer
 from eegfm.training.state.folder import StateFolder
 
-MONITOR = "val/loss"
-
-
 class Checkpointing(Checkpoint):
     """Save states between two optimizer steps. Lightning calls it last, after all whose counts it saves.
 
@@ -100,10 +97,12 @@ class Checkpointing(Checkpoint):
         """Save the best state, and the state that was due before the validation."""
         assert isinstance(pl_module, PretrainModule)
         n_done = trainer.global_step
-        if self._best.is_improved_by(pl_module.validation_values[MONITOR], n_done):
+        if self._best.is_improved_by(pl_module.monitored, n_done):
             pl_module.look_at_logs()
             if trainer.is_global_zero:
                 self._write(pl_module, n_done, is_best=True)
+        if self._best.has_ended:
+            trainer.should_stop = True
         if trainer.state.fn == TrainerFn.FITTING:
             self._save_if_due(trainer, pl_module, n_done)
 
@@ -131,7 +130,7 @@ class Checkpointing(Checkpoint):
     def _save_if_due(self, trainer: Trainer, module: LightningModule, n_done: int) -> None:
         assert isinstance(module, PretrainModule)
         # The last state is saved by ``finish``: a validation may follow it, and it says that the run is finished.
-        if n_done == module.n_steps:
+        if n_done == module.n_steps or self._best.has_ended:
             return
         is_stopped = self._is_stopped(module)
         is_due = self._every_steps is not None and n_done % self._every_steps == 0

@@ -1,0 +1,128 @@
+"""Parameters of finetuning. No torch here."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, NonNegativeInt, model_validator
+
+from eegfm.config import Count, Number, StrictModel, first_problem, listed, refuse_repeated
+from eegfm.encoders.config import AnyEncoderConfig, EegnetConfig
+from eegfm.evaluation.config import FitParams
+from eegfm.heads.config import HeadConfig
+from eegfm.losses.config import ClassWeights, LossConfig
+from eegfm.training.optimizers.config import OptimizerConfig
+from eegfm.training.strategies.config import TrainedStrategy
+from eegfm.training.supervised.config import TuningParams
+
+Evaluation = Literal["auto", "split", "cross_validation"]
+
+
+class FinetuneTask(StrictModel):
+    """A task of a finetuning. The name of a cut alone is enough.
+
+    Args:
+        name: Name of the task in metrics, predictions and messages.
+        corpus: Name of a probed corpus; by default all probed corpora that have the cut.
+        cut: The cut whose windows have the answers; the one of the task's name by default.
+        strategy: See ``TuningParams``; like the following, that of the whole finetuning by default.
+        head: See there.
+        loss: See there.
+        class_weights: See there.
+        optimizer: See there.
+        batch_size: See there.
+        n_epochs: See there.
+        patience: See there.
+        monitor: See there.
+    """
+
+    name: str = Field(min_length=1)
+    corpus: str = ""
+    cut: str = ""
+    strategy: TrainedStrategy | None = None
+    head: HeadConfig | None = None
+    loss: LossConfig | None = None
+    class_weights: ClassWeights | None = None
+    optimizer: OptimizerConfig | None = None
+    batch_size: Count | None = None
+    n_epochs: Number | None = None
+    patience: Number | None = None
+    monitor: str | None = None
+
+    @property
+    def own_cut(self) -> str:
+        """Name of the cut."""
+        return self.cut or self.name
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """Choices that the task makes for itself, by name."""
+        names = TuningParams.model_fields.keys() & self.model_fields_set
+        return {name: getattr(self, name) for name in sorted(names) if getattr(self, name) is not None}
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class FinetuneParams(TuningParams):
+    """Finetuning of an encoder on tasks, each on its own. The choices of ``TuningParams`` hold for all tasks.
+
+    Args:
+        tasks: Names of cuts, e.g. ``[eyes, age]``, or tasks with choices of their own.
+        start: Encoder to start from: that of the last phase (``previous``), of the file that ``ENCODER`` names
+            (``file``).
+        evaluation: ``split`` trains on split ``train``, selects on ``validation`` and scores ``test`` once.
+            ``cross_validation`` holds out one fold of split ``test`` after the other, trains on everybody else, and
+            selects on the next fold. ``auto`` takes the first where somebody is to be trained on.
+        seeds: Seeds of the trainings; scores are averaged over them.
+        eegnet: The small network that is trained from scratch as a control.
+        eegnet_montage: Montage that the control interpolates to where windows have several montages.
+        fit: Closed-form fits of the controls.
+        n_untrained: Untrained initialisations of the encoder, as a control.
+        untrained_seed: Seed of the first one; the others count up from it.
+        n_bootstrap: Resamples of persons for each interval.
+        bootstrap_seed: Seed of the resamples.
+        score_again: Score test windows anew that the same run has scored before. It counts as another look.
+        allow_pretrained_persons: Also test persons and signals of the pretraining; the metrics list them.
+        accept_other_data: Start from an encoder that was trained on another generation of signals or splits.
+        predict_batch_size: Windows per pass of predictions.
+    """
+
+    tasks: Annotated[
+        tuple[Annotated[FinetuneTask, BeforeValidator(_named)], ...], Field(min_length=1), listed("eyes")
+    ] = (FinetuneTask(name="eyes"),)
+    start: Literal["previous", "file"] = "previous"
+    evaluation: Evaluation = "auto"
+    seeds: tuple[NonNegativeInt, ...] = Field(default=(0,), min_length=1)
+    eegnet: AnyEncoderConfig = EegnetConfig()
+    eegnet_montage: str = "1020_19"
+    fit: FitParams = FitParams(transductive=False)
+    n_untrained: Count = 3
+    untrained_seed: NonNegativeInt = 1000
+    n_bootstrap: int = Field(2000, ge=100)
+    bootstrap_seed: NonNegativeInt = 0
+    score_again: bool = False
+    allow_pretrained_persons: bool = False
+    accept_other_data: bool = False
+    predict_batch_size: Count = 256
+
+    @model_validator(mode="after")
+    def _tasks_fit(self) -> Self:
+        refuse_repeated([f"{task.corpus}.{task.name}".removeprefix(".") for task in self.tasks], "task")
+        refuse_repeated([str(seed) for seed in self.seeds], "seed")
+        for task in self.tasks:
+            try:
+                self.tuning(task)
+            except ValueError as error:
+                message = first_problem(error) if hasattr(error, "errors") else str(error)
+                raise ValueError(f"task {task.name!r}: {message}") from error
+        return self
+
+    def tuning(self, task: FinetuneTask) -> TuningParams:
+        """Return the choices for a task: its own, and those of the whole finetuning."""
+        shared = {name: getattr(self, name) for name in TuningParams.model_fields}
+        return TuningParams.model_validate({**shared, **task.own})
+
+    def identity(self) -> dict[str, Any]:
+        """Return the options that decide the result: all except those for the machine."""
+        without = {"accelerator", "deterministic", "devices", "license", "load", "loader", "progress_bar", "checkpoint"}
+        return self.model_dump(mode="json", exclude=without | {"resume", "start", "score_again", "predict_batch_size"})

@@ -1,0 +1,123 @@
+"""Controls of a finetuning: what is said without training an encoder, by the same protocol.
+
+Shapes: W windows of the task, T test windows of a division, F features.
+"""
+
+import logging
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from eegfm.batch import SignalSpec
+from eegfm.checkpoint import Checkpoint
+from eegfm.evaluation.config import ControlKind
+from eegfm.evaluation.controls import control_features
+from eegfm.evaluation.features import encoder_features, extract_features
+from eegfm.inference.backbone import load_backbone, rereference_for, untrained_backbone_like
+from eegfm.inference.channels_left import with_channels_left
+from eegfm.jobs.finetune.closed import predict_closed, predict_majority
+from eegfm.jobs.finetune.config import FinetuneParams
+from eegfm.jobs.finetune.divisions import Division
+from eegfm.jobs.finetune.said import Said
+from eegfm.nn.device import training_device
+from eegfm.store.reader import SignalStore
+from eegfm.targets import TargetSpec
+from eegfm.windows.answers import checked_answers
+from eegfm.windows.runs import expand
+
+logger = logging.getLogger(__name__)
+
+MAJORITY, PROBE, UNTRAINED = "majority", "frozen_ridge", "untrained_ridge"
+_KINDS: tuple[ControlKind, ...] = ("band_power", "relative_band_power", "log_covariance")
+
+
+class Controls:
+    """Features of all windows of a task, once, for the divisions to fit and to predict.
+
+    Args:
+        key: Name of the task, for messages.
+        target: What is asked.
+        windows: Runs of its windows that have an answer.
+        store: Signals of the corpus.
+        start: The encoder.
+        params: All choices.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        target: TargetSpec,
+        windows: pd.DataFrame,
+        store: SignalStore,
+        start: Checkpoint,
+        params: FinetuneParams,
+    ) -> None:
+        stores = {str(corpus): store for corpus in windows["corpus"].unique()}
+        kept = with_channels_left(windows, stores, partial(rereference_for, start.header))
+        self.windows = expand(kept).sort_values(["recording_id", "start"], ignore_index=True)
+        self.target, self._params = target, params
+        self.truths = checked_answers(self.windows, target, f"task {key}", to_learn=False)
+        logger.info("%s: features of %d windows for the controls", key, len(self.windows))
+        self.features = _features(self.windows, store, start, params)
+
+    def add_to(self, said: Said, division: Division) -> None:
+        """Fit the controls on training and selecting persons of a division, and let them answer its test windows."""
+        rows = self.windows.merge(division.splits[["person", "identity", "split"]], on="person", how="left")
+        assert len(rows) == len(self.windows), "a person has one row in the splits"
+        persons = np.unique(rows["identity"].to_numpy(dtype=str), return_inverse=True)[1]
+        train = rows["split"].isin(("train", "validation")).to_numpy()
+        places = _places(rows, said.tests[division.name].windows)
+        n_test = len(places)
+        said.add(MAJORITY, 0, division.name, predict_majority(self.target, self.truths, train, n_test))
+        test = np.zeros(len(rows), dtype=bool)
+        test[places] = True
+        order = np.argsort(np.argsort(places))  # answers come in the order of ``rows``
+        for name, inits in self.features.items():
+            for init, features in enumerate(inits):
+                answers = predict_closed(features, self.target, self.truths, persons, train, test, self._params.fit)
+                said.add(name, init, division.name, answers[order])
+
+
+def _features(
+    windows: pd.DataFrame, store: SignalStore, start: Checkpoint, params: FinetuneParams
+) -> dict[str, list[NDArray[np.float32]]]:
+    device = training_device(params.accelerator)
+    spec, fit = _spec_of(windows, store), params.fit
+    several = windows["montage"].nunique() > 1
+    drawn: dict[str, Any] = {
+        "pooling": "mean" if several else fit.pooling,
+        "batch_size": params.predict_batch_size,
+        "device": device,
+    }
+    accept = params.load.accept_other_code
+    trained = load_backbone(start, spec, accept_other_code=accept, key="finetune.load.accept_other_code").to(device)
+    backbones = {f"{PROBE} 0": trained}
+    for k in range(params.n_untrained):
+        backbones[f"{UNTRAINED} {k}"] = untrained_backbone_like(start, spec, params.untrained_seed + k).to(device)
+    extractors = {name: encoder_features(backbone) for name, backbone in backbones.items()}
+    found = extract_features(store, windows, extractors, **drawn)
+    controls = control_features(store, windows, trained.rereference, _KINDS, **drawn)
+    return {
+        PROBE: [found[f"{PROBE} 0"]],
+        UNTRAINED: [found[f"{UNTRAINED} {k}"] for k in range(params.n_untrained)],
+        **{name: [values] for name, values in controls.items()},
+    }
+
+
+def _spec_of(windows: pd.DataFrame, store: SignalStore) -> SignalSpec:
+    longest = {str(name): int(n) for name, n in windows.groupby("montage")["n_samples"].max().items()}
+    return SignalSpec(store.rate_hz, {name: store.montages[name] for name in longest}, longest)
+
+
+def _places(rows: pd.DataFrame, tested: pd.DataFrame) -> NDArray[np.int64]:
+    """(T,) numbers of the test windows among all windows of the task."""
+    keys = ["recording_id", "start"]
+    numbered = rows[keys].assign(place=np.arange(len(rows)))
+    places = tested[keys].merge(numbered, on=keys, how="left")["place"]
+    assert len(places) == len(tested) and places.notna().all(), "test windows are windows of the task"
+    return places.to_numpy(dtype=np.int64)
+
+

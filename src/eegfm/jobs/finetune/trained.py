@@ -1,0 +1,112 @@
+"""Train the models of one division of a task, and let them answer the test windows."""
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eegfm.adapters.config import InterpolateConfig, NoAdapterConfig
+from eegfm.checkpoint import Checkpoint
+from eegfm.config import Buildable
+from eegfm.inference.backbone import load_backbone
+from eegfm.jobs.finetune.config import FinetuneParams
+from eegfm.jobs.finetune.said import TestWindows
+from eegfm.jobs.train.finetuning import FinetuningTask, finetuning_job, of_encoder
+from eegfm.jobs.train.job import TrainingJob
+from eegfm.jobs.train.pretrain import fit_training
+from eegfm.jobs.train.result import PretrainResult
+from eegfm.nn.weights import build_seeded, load_weights
+from eegfm.objectives.supervised.config import SupervisedConfig
+from eegfm.objectives.supervised.model import Supervised
+from eegfm.store.reader import SignalStore
+from eegfm.training.loading.table_loader import TableLoader
+from eegfm.training.setup import TrainingSetup
+from eegfm.training.strategies.config import ScratchStrategy
+from eegfm.training.supervised.config import SupervisedParams, TuningParams
+from eegfm.training.supervised.module import SupervisedModule
+from eegfm.training.supervised.predicting import Predictions, predict
+from eegfm.training.tensors import NamedWeights
+
+logger = logging.getLogger(__name__)
+
+FINETUNED, SCRATCH, EEGNET = "finetuned", "scratch", "eegnet"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model to train.
+
+    Args:
+        name: Name of its row.
+        job: Its training.
+    """
+
+    name: str
+    job: TrainingJob
+
+
+def models_of(
+    params: FinetuneParams, tuning: TuningParams, task: FinetuningTask, start: Checkpoint, seed: int
+) -> list[Model]:
+    """Return the trainings of one division and seed: the strategy, the same encoder from scratch, and EEGNet."""
+    phase = f"finetune.{task.name}"
+    scratch = tuning.model_copy(update={"strategy": ScratchStrategy()})
+    found = [Model(FINETUNED, finetuning_job(tuning, task, start, seed=seed, phase=phase))]
+    if tuning.strategy != scratch.strategy:
+        found.append(Model(SCRATCH, finetuning_job(scratch, task, start, seed=seed, phase=phase)))
+    small = scratch.model_copy(update={"head": type(tuning.head)() if tuning.head.name == "linear" else _linear()})
+    job = finetuning_job(small, task, start, seed=seed, phase=phase)
+    several = task.windows["montage"].nunique() > 1
+    adapter: Buildable = InterpolateConfig(montage=params.eegnet_montage) if several else NoAdapterConfig()
+    changed = job.params.model_copy(update=of_encoder(params.eegnet, adapter, start.header))
+    return [*found, Model(EEGNET, replace(job, params=changed))]
+
+
+def _linear() -> Any:
+    from eegfm.heads.config import LinearHeadConfig
+
+    return LinearHeadConfig()
+
+
+def train(model: Model, runs: Path) -> PretrainResult:
+    """Train a model, or find it finished."""
+    logger.info("%s, %s: training", model.job.phase, model.name)
+    return fit_training(model.job, runs)
+
+
+def answers_of(
+    checkpoint: Checkpoint, test: TestWindows, store: SignalStore, params: FinetuneParams
+) -> NDArray[np.float64]:
+    """Say of the test windows what a stored model says: probabilities or numbers."""
+    return predictions_of(checkpoint, test, store, params).said
+
+
+def predictions_of(
+    checkpoint: Checkpoint, test: TestWindows, store: SignalStore, params: FinetuneParams
+) -> Predictions:
+    """Predict test windows with a stored model, through Lightning's Trainer."""
+    module = load_supervised(checkpoint)
+    loader = TableLoader(store, test.windows, params.predict_batch_size)
+    return predict(module, loader, accelerator=params.accelerator)
+
+
+def load_supervised(checkpoint: Checkpoint) -> SupervisedModule:
+    """Rebuild a finetuned model from its checkpoint: backbone, head and what is asked.
+
+    Raises:
+        CheckpointError: The weights do not fit the configuration, or the checkpoint has no head.
+    """
+    config = SupervisedConfig.model_validate(checkpoint.header.objective)
+    # Low-rank changes are merged in a checkpoint.
+    config = config.model_copy(update={"lora": None})
+    backbone = load_backbone(checkpoint)
+    objective = build_seeded(config, checkpoint.header.seed, backbone)
+    assert isinstance(objective, Supervised), "the configuration builds it"
+    load_weights(NamedWeights(objective), checkpoint.tensors, "", "finetuned model")
+    params = SupervisedParams(objective=config, n_epochs=1, start="file", monitor="val/loss")
+    setup = TrainingSetup(objective, params, {}, 1, 1)
+    module = SupervisedModule(setup)
+    return module.eval()

@@ -1,0 +1,1 @@
+"""Supervised training: a head behind the backbone that answers what is asked of a window."""

@@ -1,0 +1,132 @@
+"""Backbone, head and loss of a supervised training.
+
+Shapes: B windows; those of answers and logits stand in ``eegfm.targets``.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from eegfm.batch import SignalSpec, StoredBatch
+from eegfm.encoders.base import Encoded
+from eegfm.heads.base import Head, HeadSpec, build_head, grid_of
+from eegfm.inference.backbone import Backbone
+from eegfm.losses.class_weights import counts_shape
+from eegfm.losses.config import check_loss, default_loss
+from eegfm.losses.supervised import supervised_loss
+from eegfm.nn.context import Context, heads_seed
+from eegfm.nn.lora import add_lora
+from eegfm.objectives.base import LossOutput, Objective
+from eegfm.objectives.heads.heads import NO_LABELS, Labels
+from eegfm.objectives.supervised.config import SupervisedConfig
+from eegfm.targets import TargetSpec
+
+
+class Supervised(Objective):
+    """Encode windows, and answer what is asked of each.
+
+    Args:
+        config: What is asked, the head and the loss.
+        backbone: The encoder, and everything before it.
+        labels: See the base class.
+    """
+
+    mean: Tensor
+    sd: Tensor
+    class_weights: Tensor | None
+
+    def __init__(self, config: SupervisedConfig, backbone: Backbone, *, labels: Labels = NO_LABELS) -> None:
+        super().__init__(config, backbone, labels=labels)
+        self.config, self.target = config, config.target.spec
+        self.loss_config = config.loss or default_loss(self.target)
+        check_loss(self.loss_config, self.target)
+        self.seed = heads_seed(torch.initial_seed())
+        self.head: Head = build_head(config.head, head_spec(backbone, self.target), self.seed)
+        shape = self.target.output_shape
+        self._constant("mean", torch.tensor(config.mean or (0.0,) * shape[-1]))
+        self._constant("sd", torch.tensor(config.sd or (1.0,) * shape[-1]))
+        weights = torch.tensor(config.class_weights).view(counts_shape(self.target)) if config.class_weights else None
+        self._constant("class_weights", weights)
+
+    def adapt(self) -> None:
+        """Add low-rank changes to the encoder, whose weights have been taken over by now."""
+        if self.config.lora is not None:
+            lora = self.config.lora
+            add_lora(self.backbone.lora_targets(), lora.rank, lora.alpha, self.seed)
+
+    def compute(self, batch: StoredBatch, context: Context) -> LossOutput:
+        """Compare what the head says with the answers of the windows; see the base class."""
+        encoded = self.encoder.encode_with_features(self.backbone.prepare(batch))
+        logits = self._logits(encoded)
+        truths = truths_of(batch["targets"], self.target)
+        known = truths
+        if self.target.kind == "regression":
+            known = (truths - self.mean) / self.sd
+        loss, _ = supervised_loss(self.loss_config, self.target, logits, known, self.class_weights)
+        said = self._probabilities(logits.detach())
+        return LossOutput(loss, {"loss": loss.detach()}, encoded, said)
+
+    def logits(self, batch: StoredBatch) -> Tensor:
+        """(B, ...) logits of stored windows; standardised numbers of a regression."""
+        return self._logits(self.backbone(batch))
+
+    def answer(self, encoded: Encoded) -> Tensor:
+        """(B, ...) probabilities, or numbers, of encoded windows; see ``eegfm.targets``."""
+        return self._probabilities(self._logits(encoded))
+
+    def _logits(self, encoded: Encoded) -> Tensor:
+        logits: Tensor = self.head(grid_of(encoded))
+        return logits
+
+    def _probabilities(self, logits: Tensor) -> Tensor:
+        values = logits.float()
+        if self.target.kind == "regression":
+            return values * self.sd + self.mean
+        return values.sigmoid() if self.target.kind == "multilabel" else values.softmax(dim=-1)
+
+    def _constant(self, name: str, values: Tensor | None) -> None:
+        """Keep numbers of the configuration on the device; the configuration, not the weights, holds them."""
+        self.register_buffer(name, values, persistent=False)
+
+
+def truths_of(targets: Mapping[str, Tensor], target: TargetSpec) -> Tensor:
+    """Return the true answers of a batch in the shape that ``eegfm.targets`` gives their kind.
+
+    Args:
+        targets: ``label``, ``target`` or ``targets`` as ``eegfm.mixture.target_columns`` reads them.
+        target: What is asked.
+    """
+    if target.kind in ("binary", "multiclass"):
+        return targets["label"]
+    if target.kind == "regression" and not target.outputs:
+        return targets["target"].unsqueeze(-1)
+    values = targets["targets"]
+    return values.nan_to_num(nan=-1.0).long() if target.kind == "multioutput" else values
+
+
+def head_spec(backbone: Backbone, target: TargetSpec) -> HeadSpec:
+    """Describe the tokens that a head receives, as far as all windows agree."""
+    encoder, spec = backbone.encoder, backbone.encoder_spec
+    shapes = {_token_shape(backbone, spec, name) for name in spec.montages}
+    [montage] = spec.montages.values() if len(spec.montages) == 1 else (None,)
+    rows, patches = ({shape[k] for shape in shapes} for k in (0, 1))
+    by_channel = montage is not None and rows == {len(montage.channel_names)}
+    return HeadSpec(
+        d_model=encoder.d_model,
+        n_rows=rows.pop() if len(rows) == 1 else None,
+        n_patches=patches.pop() if len(patches) == 1 else None,
+        row_names=montage.channel_names if by_channel and montage is not None else None,
+        target=target,
+    )
+
+
+def _token_shape(backbone: Backbone, spec: SignalSpec, montage: str) -> tuple[int, int]:
+    """Rows and patches of the tokens of a window."""
+    encoder = backbone.encoder
+    n_patches = spec.n_samples[montage] // encoder.patch_samples
+    n_channels = len(spec.montages[montage].channel_names)
+    output = encoder.traits.output
+    if output == "tokens":
+        return -(-n_channels // encoder.channels_per_token), n_patches
+    return (1, n_patches) if output == "patches" else (1, 1)

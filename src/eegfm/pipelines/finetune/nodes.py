@@ -1,0 +1,35 @@
+"""Node that finetunes an encoder on tasks."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from eegfm.checkpoint import Checkpoint
+from eegfm.jobs.finetune.config import FinetuneParams
+from eegfm.windows.config import WindowParams
+
+
+def finetune_encoder(
+    start: Checkpoint, splits: pd.DataFrame, params: FinetuneParams, runs: Path, ledger: Path, **of_corpora: Any
+) -> dict[str, Any]:
+    """Train on persons for training, select on those for validation, and score the others once, beside controls.
+
+    Signals, windows and cuts of the corpora are named ``<corpus>__signals``, ``<corpus>__windows``, ``<corpus>__cuts``.
+    """
+    from eegfm.jobs.finetune.finetune import finetune
+    from eegfm.plots.finetuning import finetuning_figure, learning_curves
+
+    parts: dict[str, dict[str, Any]] = {"signals": {}, "windows": {}, "cuts": {}}
+    for name, value in of_corpora.items():
+        corpus, what = name.split("__")
+        parts[what][corpus] = value
+    cuts = {corpus: WindowParams.model_validate(block) for corpus, block in parts["cuts"].items()}
+    done = finetune(start, parts["signals"], parts["windows"], cuts, splits, params, runs, ledger)
+    return {
+        "encoder": done.encoders,
+        "metrics": done.metrics,
+        "predictions": done.predictions,
+        "history": learning_curves(done.history),
+        "comparison": finetuning_figure(done.metrics),
+    }

@@ -1,0 +1,1 @@
+"""Strategies of finetuning: which weights are trained, and when."""

@@ -1,0 +1,1 @@
+"""Supervised training, and what a trained model says of windows, through Lightning."""
