@@ -34,7 +34,7 @@ class FinetuneTask(StrictModel):
         monitor: See there.
     """
 
-    name: str = Field(min_length=1)
+    name: str = Field(pattern=r"^\w[\w.-]*$", max_length=80)
     corpus: str = ""
     cut: str = ""
     strategy: TrainedStrategy | None = None
@@ -67,7 +67,8 @@ class FinetuneParams(TuningParams):
     """Finetuning of an encoder on tasks, each on its own. The choices of ``TuningParams`` hold for all tasks.
 
     Args:
-        tasks: Names of cuts, e.g. ``[eyes, age]``, or tasks with choices of their own.
+        tasks: Names of cuts, e.g. ``[eyes, age]``, or tasks with choices of their own. Left out in a project's parameters,
+            they are those of the probe.
         start: Encoder to start from: that of the last phase (``previous``), of the file that ``ENCODER`` names
             (``file``).
         evaluation: ``split`` trains on split ``train``, selects on ``validation`` and scores ``test`` once.
@@ -89,7 +90,7 @@ class FinetuneParams(TuningParams):
 
     tasks: Annotated[
         tuple[Annotated[FinetuneTask, BeforeValidator(_named)], ...], Field(min_length=1), listed("eyes")
-    ] = (FinetuneTask(name="eyes"),)
+    ]
     start: Literal["previous", "file"] = "previous"
     evaluation: Evaluation = "auto"
     seeds: tuple[NonNegativeInt, ...] = Field(default=(0,), min_length=1)

@@ -6,7 +6,8 @@ from pydantic import PositiveFloat, model_validator
 
 from eegfm.config import Count, Number, StrictModel
 from eegfm.heads.config import HeadConfig, MlpHeadConfig
-from eegfm.losses.config import ClassWeights, LossConfig, NoWeights
+from eegfm.errors import ConfigError
+from eegfm.losses.config import ClassWeights, LossConfig, NoWeights, check_loss
 from eegfm.metrics.keys import check_monitor
 from eegfm.metrics.names import primary_metric
 from eegfm.objectives.config import AnyObjectiveConfig
@@ -113,6 +114,20 @@ class TuningParams(StrictModel):
     progress_bar: bool = True
     checkpoint: CheckpointParams = CheckpointParams()
     resume: bool = True
+
+    def check(self, target: TargetSpec) -> None:
+        """Refuse choices that do not fit what is asked.
+
+        Raises:
+            ConfigError: A loss, weights of classes or a monitor do not fit the kind of answer.
+        """
+        self.monitored(target)
+        if self.loss is not None:
+            check_loss(self.loss, target)
+        if self.class_weights.name != "none" and target.kind == "regression":
+            raise ConfigError(
+                f"class_weights {self.class_weights.name!r}: a regression has no classes; leave class_weights out"
+            )
 
     def monitored(self, target: TargetSpec) -> str:
         """Return the key that validations are compared by.
