@@ -5,7 +5,7 @@ from typing import Any
 
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.evaluation.answers import ClassAnswers, NumberAnswers, Scored
-from eegfm.evaluation.config import ProbeParams
+from eegfm.evaluation.config import UNUSED_BY_RETRIEVAL, ProbeParams
 from eegfm.evaluation.retrieval import MomentAnswers
 from eegfm.inference.encoder_code import other_code
 from eegfm.jobs.probe.exposure import Exposure
@@ -22,8 +22,10 @@ def describe_protocol(
     is_simulated: bool,
 ) -> dict[str, Any]:
     """Describe the probe of a task completely enough to repeat and to judge it."""
-    unused = {"tasks", *(("method", "lambdas", "inner_folds") if trials.task.asked.kind == "retrieval" else ())}
-    asked = {**params.identity(), **trials.task.fit.identity()}
+    fit = trials.task.fit
+    by_method = ("lambdas",) if fit.method == "knn" else ("neighbours", "distance")
+    unused = {"tasks", *(UNUSED_BY_RETRIEVAL if trials.task.asked.kind == "retrieval" else by_method)}
+    asked = {**params.identity(), **fit.identity()}
     return {
         "corpus": trials.task.corpus,
         "task": trials.task.name,
