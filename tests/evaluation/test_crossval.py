@@ -246,7 +246,8 @@ def test_the_penalty_of_numbers_is_that_of_ridge_cv():
     groups = [(np.flatnonzero(persons % 3 != k), np.flatnonzero(persons % 3 == k)) for k in range(3)]
     theirs = RidgeCV([penalty * 72 for penalty in lambdas], cv=groups, scoring="neg_mean_squared_error")
     theirs.fit(features, answers.numbers)
-    found = choose_penalty(answers.fit(features, "ridge"), answers, persons, FitParams(lambdas=lambdas, inner_folds=3))
+    params = FitParams(lambdas=lambdas, inner_folds=3)
+    found = choose_penalty(answers.fit(features, params), answers, persons, params).value
     assert found * 72 == pytest.approx(theirs.alpha_)
     assert found not in (min(lambdas), max(lambdas))
 

@@ -13,8 +13,8 @@ from eegfm.batch import SignalSpec
 from eegfm.encoders.base import Encoded, Features
 from eegfm.errors import CheckpointError, SplitError
 from eegfm.evaluation.band_power import log_band_power
+from eegfm.evaluation.controls import band_power_features
 from eegfm.evaluation.features import (
-    band_power_features,
     encoder_features,
     extract_features,
     pool_channels,

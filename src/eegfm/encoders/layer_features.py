@@ -46,8 +46,8 @@ def refuse_without_layers(encoder: Encoder) -> None:
     """
     if encoder.traits.output == "window":
         raise ConfigError(
-            f"encoder {encoder.name} has stages of different shapes, which give no features of one layer or the mean of "
-            "all; set probe.layers=last, or probe an encoder of tokens or patches"
+            f"encoder {encoder.name} has stages of different shapes and no layers to take features of; set "
+            "probe.layers=last, or probe an encoder of tokens or patches"
         )
 
 

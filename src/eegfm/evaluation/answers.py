@@ -197,7 +197,7 @@ class NumberAnswers(Answers):
 
     def without_features(self) -> Floats:
         """The mean."""
-        return self.numbers.mean(keepdims=True)
+        return np.asarray([self.numbers.mean()])
 
     def predicted(self, scores: Floats) -> Floats:
         """The only score column."""

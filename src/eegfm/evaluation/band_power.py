@@ -30,7 +30,7 @@ def log_band_power(signal_uv: NDArray[np.floating], rate_hz: float) -> NDArray[n
     Raises:
         ConfigError: The windows are shorter than a segment, or the rate is too low for the bands.
     """
-    return np.log10(_band_power(signal_uv, rate_hz)).astype(np.float32)
+    return np.asarray(np.log10(_band_power(signal_uv, rate_hz)), dtype=np.float32)
 
 
 def relative_band_power(signal_uv: NDArray[np.floating], rate_hz: float) -> NDArray[np.float32]:
@@ -49,7 +49,7 @@ def relative_band_power(signal_uv: NDArray[np.floating], rate_hz: float) -> NDAr
         ConfigError: See ``log_band_power``.
     """
     powers = _band_power(signal_uv, rate_hz)
-    return np.log10(powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return np.asarray(np.log10(powers / powers.sum(axis=-1, keepdims=True)), dtype=np.float32)
 
 
 def refuse_unresolved(n_samples: int, rate_hz: float) -> None:

@@ -58,18 +58,19 @@ def control_features(
     """
     asked = list(dict.fromkeys(kinds))
     powers = {"band_power": log_band_power, "relative_band_power": relative_band_power}
-    extractors = {k: band_power_features(rereference, store.rate_hz, powers[k]) for k in asked if k in powers}
+    extractors: dict[str, Extractor] = {
+        k: band_power_features(rereference, store.rate_hz, powers[k]) for k in asked if k in powers
+    }
     by_montage: dict[str, Extractor] = {}
     if "log_covariance" in asked:
         widest = max(store.montages[str(name)].n_channels for name in windows["montage"].unique())
         by_site = pooling == "mean" or widest > MAX_CHANNELS
         by_montage["log_covariance"] = covariance_features(rereference, store.rate_hz, by_site=by_site)
     found = {"majority": np.empty((len(windows), 0), dtype=np.float32)}
-    drawn = {"batch_size": batch_size, "device": device}
     if extractors:
-        found |= extract_features(store, windows, extractors, pooling=pooling, **drawn)
+        found |= extract_features(store, windows, extractors, pooling=pooling, batch_size=batch_size, device=device)
     if by_montage:
-        found |= _montage_by_montage(store, windows, by_montage, **drawn)
+        found |= _montage_by_montage(store, windows, by_montage, batch_size=batch_size, device=device)
     return {kind: found[kind] for kind in asked}
 
 

@@ -29,7 +29,7 @@ for rows with signal."""
 def encoder_features(backbone: Backbone, layers: Layers = "last") -> Extractor:
     """Extract the encoder's features of windows, averaged over time: (B, R, X).
 
-    Where a layer is to be chosen, those of all L layers stand side by side in each row, (B, R, L * X); see ``by_layer``.
+    Where a layer is to be chosen, all L layers stand side by side in each row, (B, R, L * X); see ``by_layer``.
 
     Args:
         backbone: The encoder and what stands before it, in evaluation mode.

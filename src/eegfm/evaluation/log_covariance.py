@@ -22,7 +22,9 @@ _REACH_M = 2 * _SITE_SD_M
 _BLOCK = 64  # windows whose spectra are held at once
 
 
-def log_covariance(signal_uv: NDArray[np.floating], rate_hz: float, is_known: Known) -> tuple[NDArray[np.float32], Known]:
+def log_covariance(
+    signal_uv: NDArray[np.floating], rate_hz: float, is_known: Known
+) -> tuple[NDArray[np.float32], Known]:
     """Take the matrix logarithm of the covariance of channels in each of four bands (log-Euclidean).
 
     The covariance is the real part of the cross-spectra (Hann segments of 1 s, half overlapping), summed over the band:
@@ -88,7 +90,9 @@ def pooled_to_sites(
 def _covariances(signal_uv: NDArray[np.floating], rate_hz: float) -> Floats:
     """(B, N, C, C) square microvolts."""
     n_segment = round(SEGMENT_S * rate_hz)
-    segments = np.lib.stride_tricks.sliding_window_view(signal_uv, n_segment, axis=-1)[..., :: n_segment - n_segment // 2, :]
+    segments = np.lib.stride_tricks.sliding_window_view(signal_uv, n_segment, axis=-1)[
+        ..., :: n_segment - n_segment // 2, :
+    ]
     segments = segments - segments.mean(axis=-1, keepdims=True, dtype=np.float64)
     taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_segment) / n_segment)
     spectra = np.fft.rfft(segments * taper, axis=-1)  # (B, C, segments, frequencies)

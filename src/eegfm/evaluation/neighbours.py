@@ -73,7 +73,7 @@ class Nearest:
         x = self._standardizer(features)
         if self._distance == "euclidean":
             return x
-        return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+        return np.asarray(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float64).tiny))
 
     def _means(self, asked: Floats, known: Rows, numbers: tuple[float, ...]) -> Floats:
         x, values, weights = self._x[known], self._values[known], self._weights[known]

@@ -21,6 +21,8 @@ from eegfm.jobs.probe.trials import Trials
 from eegfm.nn.device import refuse_missing_gpu
 from eegfm.store.reader import SignalStore
 
+MAJORITY: ControlKind = "majority"
+
 FeatureSets = dict[str, list[NDArray[np.float32]]]
 """By kind (``pretrained``, ``untrained`` and the controls), the features of each initialisation: (W, F), or (W, L, F)
 of the layers that a probe chooses from."""
@@ -52,7 +54,7 @@ def all_features(checkpoint: Checkpoint, store: SignalStore, trials: Trials, par
 def controls_of(trials: Trials) -> tuple[ControlKind, ...]:
     """Controls of a task. Without features, no moment can be found: that is chance."""
     kinds: tuple[ControlKind, ...] = get_args(ControlKind)
-    return tuple(kind for kind in kinds if kind != "majority" or trials.task.asked.kind == "answer")
+    return tuple(kind for kind in kinds if kind != MAJORITY or trials.task.asked.kind == "answer")
 
 
 def with_same_features(all_trials: Iterable[Trials]) -> list[list[Trials]]:
