@@ -146,9 +146,9 @@ def test_persons_of_one_fold_do_not_teach_each_other():
     assert (before.scores[folds != 1] != after.scores[folds != 1]).any()
 
 
-def test_a_person_in_two_folds_is_our_mistake():
+def test_a_person_in_two_folds_is_refused():
     features, classes, persons = _trials()
-    with pytest.raises(AssertionError, match="a person is in one fold"):
+    with pytest.raises(SplitError, match=r"8 persons are both trained on and tested \(first: number 0\)"):
         held_out(features, classes, persons, np.arange(len(classes)) % 3, 2, PARAMS)
 
 

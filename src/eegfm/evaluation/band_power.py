@@ -30,25 +30,28 @@ def log_band_power(signal_uv: NDArray[np.floating], rate_hz: float) -> NDArray[n
     Raises:
         ConfigError: The windows are shorter than a segment, or the rate is too low for the bands.
     """
-    return np.asarray(np.log10(_band_power(signal_uv, rate_hz)), dtype=np.float32)
+    refuse_unresolved(signal_uv.shape[-1], rate_hz)
+    n_segment = round(SEGMENT_S * rate_hz)
+    frequencies_hz, density = welch(np.asarray(signal_uv, dtype=np.float64), rate_hz, nperseg=n_segment, axis=-1)
+    powers = [
+        density[..., (frequencies_hz >= low_hz) & (frequencies_hz < high_hz)].sum(axis=-1) * frequencies_hz[1]
+        for low_hz, high_hz in BANDS_HZ.values()
+    ]
+    return np.asarray(np.log10(np.stack(powers, axis=-1) + FLOOR_UV2), dtype=np.float32)
 
 
-def relative_band_power(signal_uv: NDArray[np.floating], rate_hz: float) -> NDArray[np.float32]:
+def relative_band_power(log_power: NDArray[np.floating]) -> NDArray[np.float32]:
     """Take log10 of the share that each band has in the power of its channel over all bands.
 
-    The gain of a channel does not change it: amplifier, skin and skull of a person mostly are such a gain.
+    The gain of a channel does not change it. Amplifier, skin and skull of a person mostly are such a gain.
 
     Args:
-        signal_uv: (B, C, T) microvolts.
-        rate_hz: Sampling rate.
+        log_power: (..., 5) from ``log_band_power``.
 
     Returns:
-        (B, C, 5) log10 of shares, bands in the order of ``BANDS_HZ``.
-
-    Raises:
-        ConfigError: See ``log_band_power``.
+        (..., 5) log10 of shares.
     """
-    powers = _band_power(signal_uv, rate_hz)
+    powers = 10.0 ** np.asarray(log_power, dtype=np.float64)
     return np.asarray(np.log10(powers / powers.sum(axis=-1, keepdims=True)), dtype=np.float32)
 
 
@@ -64,15 +67,3 @@ def refuse_unresolved(n_samples: int, rate_hz: float) -> None:
             f"windows of {n_samples} samples at {rate_hz:g} Hz do not resolve bands up to {highest_hz:g} Hz; "
             f"at least {SEGMENT_S:g} s at {2 * highest_hz:g} Hz are needed"
         )
-
-
-def _band_power(signal_uv: NDArray[np.floating], rate_hz: float) -> NDArray[np.float64]:
-    """(B, C, 5) square microvolts, above zero."""
-    refuse_unresolved(signal_uv.shape[-1], rate_hz)
-    n_segment = round(SEGMENT_S * rate_hz)
-    frequencies_hz, density = welch(np.asarray(signal_uv, dtype=np.float64), rate_hz, nperseg=n_segment, axis=-1)
-    powers = [
-        density[..., (frequencies_hz >= low_hz) & (frequencies_hz < high_hz)].sum(axis=-1) * frequencies_hz[1]
-        for low_hz, high_hz in BANDS_HZ.values()
-    ]
-    return np.asarray(np.stack(powers, axis=-1) + FLOOR_UV2)

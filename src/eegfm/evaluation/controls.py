@@ -1,6 +1,7 @@
 """Controls of every learned feature: what can be told of a window without an encoder."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eegfm.batch import StoredBatch, WindowBatch
-from eegfm.evaluation.band_power import log_band_power, relative_band_power
+from eegfm.evaluation.band_power import BANDS_HZ, log_band_power, relative_band_power
 from eegfm.evaluation.config import ControlKind, Pooling
 from eegfm.evaluation.features import Extractor, extract_features
 from eegfm.evaluation.linear import Floats
@@ -57,42 +58,41 @@ def control_features(
         StoreError: Stored samples differ from their checksums.
     """
     asked = list(dict.fromkeys(kinds))
-    powers = {"band_power": log_band_power, "relative_band_power": relative_band_power}
-    extractors: dict[str, Extractor] = {
-        k: band_power_features(rereference, store.rate_hz, powers[k]) for k in asked if k in powers
-    }
-    by_montage: dict[str, Extractor] = {}
+    drawn: dict[str, Any] = {"batch_size": batch_size, "device": device}
+    found = {"majority": np.empty((len(windows), 0), dtype=np.float32)}
+    if {"band_power", "relative_band_power"} & set(asked):
+        extractors = {"band power": power_features(rereference, store.rate_hz)}
+        both = extract_features(store, windows, extractors, pooling=pooling, **drawn)["band power"]
+        found["band_power"], found["relative_band_power"] = split_powers(both)
     if "log_covariance" in asked:
         widest = max(store.montages[str(name)].n_channels for name in windows["montage"].unique())
         by_site = pooling == "mean" or widest > MAX_CHANNELS
-        by_montage["log_covariance"] = covariance_features(rereference, store.rate_hz, by_site=by_site)
-    found = {"majority": np.empty((len(windows), 0), dtype=np.float32)}
-    if extractors:
-        found |= extract_features(store, windows, extractors, pooling=pooling, batch_size=batch_size, device=device)
-    if by_montage:
-        found |= _montage_by_montage(store, windows, by_montage, batch_size=batch_size, device=device)
+        extract = covariance_features(rereference, store.rate_hz, by_site=by_site)
+        found["log_covariance"] = _montage_by_montage(store, windows, {"log_covariance": extract}, **drawn)
     return {kind: found[kind] for kind in asked}
 
 
-def band_power_features(
-    rereference: Rereference,
-    rate_hz: float,
-    power: Callable[[NDArray[np.floating], float], NDArray[np.float32]] = log_band_power,
-) -> Extractor:
-    """Extract the power of each channel in five bands: (B, C, 5).
+def power_features(rereference: Rereference, rate_hz: float) -> Extractor:
+    """Extract the log power of each channel in five bands, and its share: (B, C, 10). See ``split_powers``.
 
     Args:
         rereference: Module from stored integers to re-referenced microvolts.
         rate_hz: Rate of the signals.
-        power: ``log_band_power`` or ``relative_band_power``.
     """
 
     def extract(batch: StoredBatch) -> tuple[Tensor, Tensor]:
         batch_uv = rereference(batch)
-        powers = torch.from_numpy(power(batch_uv["signal"].cpu().numpy(), rate_hz))
-        return powers, batch_uv["channel_mask"]
+        absolute = log_band_power(batch_uv["signal"].cpu().numpy(), rate_hz)
+        both = np.concatenate([absolute, relative_band_power(absolute)], axis=-1)
+        return torch.from_numpy(both), batch_uv["channel_mask"]
 
     return extract
+
+
+def split_powers(both: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(W, R * 5) power and relative power from (W, R * 10), as ``power_features`` are pooled to R rows."""
+    by_row = both.reshape(len(both), -1, 2, len(BANDS_HZ))
+    return by_row[:, :, 0].reshape(len(both), -1), by_row[:, :, 1].reshape(len(both), -1)
 
 
 def covariance_features(rereference: Rereference, rate_hz: float, *, by_site: bool) -> Extractor:
@@ -130,16 +130,16 @@ def _montage_by_montage(
     *,
     batch_size: int,
     device: torch.device,
-) -> dict[str, NDArray[np.float32]]:
-    """Compute features that all montages have side by side, in the order of the table."""
-    names = windows["montage"].astype(str).to_numpy()
+) -> NDArray[np.float32]:
+    """Compute the only features, which all montages have side by side, in the order of the table."""
+    [name] = extractors
+    montages = windows["montage"].astype(str).to_numpy()
     parts, places = [], []
-    for name in np.unique(names):
-        mine = np.flatnonzero(names == name)
-        of_montage = windows.iloc[mine]
-        parts.append(
-            extract_features(store, of_montage, extractors, pooling="channels", batch_size=batch_size, device=device)
+    for montage in np.unique(montages):
+        mine = np.flatnonzero(montages == montage)
+        found = extract_features(
+            store, windows.iloc[mine], extractors, pooling="channels", batch_size=batch_size, device=device
         )
+        parts.append(found[name])
         places.append(mine)
-    order = np.argsort(np.concatenate(places))
-    return {kind: np.concatenate([part[kind] for part in parts])[order] for kind in extractors}
+    return np.concatenate(parts)[np.argsort(np.concatenate(places))]
