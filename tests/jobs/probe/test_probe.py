@@ -37,6 +37,7 @@ MONTAGE = Montage(
     (True,) * 4,
     "average",
 )
+CONTROLS = ("untrained", "majority", "band_power", "relative_band_power", "log_covariance")
 PERSONS = [f"sim:p{k}" for k in range(6)]
 PARAMS = ProbeParams(tasks=["eyes"], n_untrained=2, lambdas=(0.01, 1.0, 100.0), n_bootstrap=200, device="cpu")
 
@@ -181,13 +182,13 @@ class _Amplified:
 
 
 def test_paired_differences(result):
-    accuracy = {kind: result.metrics[kind]["balanced_accuracy"] for kind in ("pretrained", "untrained", "band_power")}
-    for control in ("untrained", "band_power"):
+    accuracy = {kind: result.metrics[kind]["balanced_accuracy"] for kind in ("pretrained", *CONTROLS)}
+    for control in CONTROLS:
         found = result.metrics["paired_difference"][control]
         differences = [accuracy["pretrained"]["per_person"][p] - accuracy[control]["per_person"][p] for p in PERSONS]
         assert found["mean"] == pytest.approx(np.mean(differences))
         assert found["n_persons_improved"] == sum(d > 0 for d in differences)
-    assert set(result.metrics["paired_difference"]) == {"untrained", "band_power", "transductive"}
+    assert set(result.metrics["paired_difference"]) == {*CONTROLS, "transductive"}
 
 
 def test_protocol_says_what_was_done(result):
