@@ -68,8 +68,9 @@ def check_monitor(key: str, target: TargetSpec, stage: str = "val") -> str:
     canonical = canonical_key(key)
     if canonical in known:
         return canonical
+    of_stage = metric_key(stage, canonical.rpartition("/")[2])
     spellings = [*known, *(alias for alias, named in _CANONICAL.items() if named in known)]
-    close = difflib.get_close_matches(key, spellings, n=1)
+    close = [of_stage] if of_stage in known else difflib.get_close_matches(key, spellings, n=1)
     meant = f"; did you mean {close[0]}?" if close else ""
     raise ConfigError(f"monitor {key!r}: no value of a {target.kind} target; known: {', '.join(known)}{meant}")
 
