@@ -8,12 +8,16 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from eegfm.batch import SignalSpec, WindowBatch, padding_mask
 from eegfm.encoders.decoders import LinearDecoder, TokenDecoder
 from eegfm.encoders.tokens import Tokens, Visible, take
 from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import ConfigError
+
+_LINEAR = (nn.Linear, NonDynamicallyQuantizableLinear)
+"""Maps that do what their weight says: other subclasses may constrain it. The second projects in torch's attention."""
 
 
 @dataclass(frozen=True)
@@ -131,17 +135,16 @@ class Encoder(nn.Module, ABC):
         return [[p for p in self.parameters() if id(p) not in in_layers], *layers]
 
     def lora_targets(self) -> dict[str, nn.Linear]:
-        """Find, by dotted name, the linear maps of attention and feed-forward parts that LoRA can wrap.
+        """Find, by dotted name, the linear maps of attention and feed-forward parts whose weights LoRA can change.
 
-        The encoder calls each of them as a module, so that one that takes its place is heard. Those that a module
-        names in ``no_lora`` are left out: it reads their weights itself. There are none where layers convolve only.
+        Whether the encoder calls a map or reads its weight does not matter, see ``eegfm.nn.lora``. There are none where
+        layers convolve only.
         """
         inside = {id(part) for block in self.lora_blocks() for part in block.modules()}
-        left_out = {id(part.get_submodule(name)) for part in self.modules() for name in getattr(part, "no_lora", ())}
         return {
             name: part
             for name, part in self.named_modules()
-            if type(part) is nn.Linear and id(part) in inside - left_out
+            if isinstance(part, nn.Linear) and type(part) in _LINEAR and id(part) in inside
         }
 
     def lora_blocks(self) -> list[nn.Module]:
