@@ -102,7 +102,5 @@ def test_the_weight_keeps_its_precision_under_autocast() -> None:
 
 
 def test_no_target_is_an_error_that_names_encoders_with_some() -> None:
-    with pytest.raises(
-        ConfigError, match=r"encoder has none; choose another strategy, or .*: .*patch_transformer"
-    ):
+    with pytest.raises(ConfigError, match=r"encoder has none; choose another strategy, or .*: .*patch_transformer"):
         add_lora({}, rank=2, alpha=4.0, seed=0)

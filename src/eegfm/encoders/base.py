@@ -45,10 +45,13 @@ class Encoded(NamedTuple):
     Args:
         vectors: Result of ``Encoder.encode``: (B, N, D) of tokens, (B, P, D) of patches or (B, 1, D) of windows.
         features: Features for probes and heads.
+        row_mask: (B, R) bool, False for a row of tokens that is only padding, where the features are those of a token
+            that stands for the whole window; None where the features have a row for each row of vectors.
     """
 
     vectors: Tensor
     features: Features
+    row_mask: Tensor | None = None
 
 
 class Encoder(nn.Module, ABC):
@@ -170,9 +173,7 @@ class Encoder(nn.Module, ABC):
         encoded = self.encode(tokens)
         if self.traits.output == "tokens":
             by_row = encoded.reshape(encoded.shape[0], tokens.n_rows, tokens.n_patches, self.d_model)
-            mask = self.row_mask(batch)
-            everywhere = torch.ones(by_row.shape[:2], dtype=torch.bool, device=encoded.device)
-            return Encoded(encoded, Features(by_row.mean(dim=2), everywhere if mask is None else mask))
+            return Encoded(encoded, Features(by_row.mean(dim=2), self.whole_row_mask(batch, tokens)))
         pooled = encoded.mean(dim=1, keepdim=True)
         return Encoded(encoded, one_row(pooled))
 
@@ -244,6 +245,14 @@ class Encoder(nn.Module, ABC):
         """(B, R) rows of tokens that hold a real channel; None where all do."""
         mask = padding_mask(batch)
         return None if mask is None else self.grouped(mask).any(dim=-1)
+
+    def whole_row_mask(self, batch: WindowBatch, tokens: Tokens) -> Tensor:
+        """(B, R) rows of tokens that hold a real channel."""
+        mask = self.row_mask(batch)
+        if mask is not None:
+            return mask
+        content = tokens.content
+        return torch.ones(content.shape[0], tokens.n_rows, dtype=torch.bool, device=content.device)
 
     def group_mask(self, batch: WindowBatch) -> Tensor | None:
         """(B, R, G) bool, True for the real channels of each row's G; None where all are real."""
