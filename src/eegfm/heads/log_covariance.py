@@ -35,8 +35,8 @@ class LogCovarianceHead(Head):
         super().__init__(config, spec)
         if spec.n_rows == spec.n_patches == 1:
             raise ConfigError(
-                "finetune.head.name log_covariance needs several tokens in a window, and this encoder gives one; choose "
-                "head linear or mlp, or an encoder of tokens"
+                "finetune.head.name log_covariance needs several tokens in a window, and this encoder gives one; "
+                "choose head linear or mlp, or an encoder of tokens"
             )
         width = min(config.width, spec.d_model)
         self.shrinkage = config.shrinkage
