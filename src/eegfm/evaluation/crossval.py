@@ -44,11 +44,13 @@ class PredictedRows(NamedTuple):
         predicted: (T,) class numbers, or numbers.
         scores: (T,) as those of ``HeldOut``.
         chosen: By name of the option, what was chosen on the training persons.
+        of_classes: (T, K') scores of all classes, or the number; see ``eegfm.evaluation.linear``.
     """
 
     predicted: NDArray[Any]
     scores: Floats
     chosen: Mapping[str, float]
+    of_classes: Floats
 
 
 def predict_rows(
@@ -133,7 +135,7 @@ def check_divisions(answers: Answers, persons: Ints, folds: Ints, params: FitPar
 
 def _as_rows(known: Answers, scores: Floats, chosen: Mapping[str, float]) -> PredictedRows:
     """From (T, K') scores."""
-    return PredictedRows(known.predicted(scores), scores.max(axis=-1), chosen)
+    return PredictedRows(known.predicted(scores), scores.max(axis=-1), chosen, scores)
 
 
 def _refuse_shared_persons(persons: Ints, train: Rows, test: Rows) -> None:

@@ -24,6 +24,6 @@ class ProjectContext(KedroContext):
         super().__init__(*args, **kwargs)
         parameters = self.config_loader["parameters"]
         check_places(parameters, self.config_loader.runtime_params or {})
-        roles, phases, tokenizer = check_parameters(parameters), checked_phases(parameters), checked_tokenizer(parameters)
-        block = parameters.get(FINETUNE)
-        use_roles(roles, phases, tokenizer, "previous" if block is None else block.get("start", "previous"))
+        roles, block = check_parameters(parameters), parameters.get(FINETUNE) or {}
+        start = block.get("start", "previous")
+        use_roles(roles, checked_phases(parameters), checked_tokenizer(parameters), start)

@@ -66,7 +66,8 @@ def _fill_tasks(filled: dict[str, Any]) -> None:
     tasks = probe.get("tasks") if isinstance(probe, Mapping) else None
     if not isinstance(tasks, list | tuple) or not isinstance(block, Mapping) or block.get("tasks") is not None:
         return
-    kept = [_as_finetuned(task) for task in tasks if not (isinstance(task, Mapping) and task.get("kind") == "retrieval")]
+    is_answer = [not isinstance(task, Mapping) or task.get("kind") != "retrieval" for task in tasks]
+    kept = [_as_finetuned(task) for task, answers in zip(tasks, is_answer, strict=True) if answers]
     if kept:
         filled[FINETUNE] = {**block, "tasks": kept}
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, ValidationError, model_validator
 
 from eegfm.config import Count, Number, StrictModel, first_problem, listed, refuse_repeated
 from eegfm.encoders.config import AnyEncoderConfig, EegnetConfig
@@ -67,8 +67,8 @@ class FinetuneParams(TuningParams):
     """Finetuning of an encoder on tasks, each on its own. The choices of ``TuningParams`` hold for all tasks.
 
     Args:
-        tasks: Names of cuts, e.g. ``[eyes, age]``, or tasks with choices of their own. Left out in a project's parameters,
-            they are those of the probe.
+        tasks: Names of cuts, e.g. ``[eyes, age]``, or tasks with choices of their own. Left out in the parameters of a
+            project, they are those of the probe.
         start: Encoder to start from: that of the last phase (``previous``), of the file that ``ENCODER`` names
             (``file``).
         evaluation: ``split`` trains on split ``train``, selects on ``validation`` and scores ``test`` once.
@@ -88,9 +88,7 @@ class FinetuneParams(TuningParams):
         predict_batch_size: Windows per pass of predictions.
     """
 
-    tasks: Annotated[
-        tuple[Annotated[FinetuneTask, BeforeValidator(_named)], ...], Field(min_length=1), listed("eyes")
-    ]
+    tasks: Annotated[tuple[Annotated[FinetuneTask, BeforeValidator(_named)], ...], Field(min_length=1), listed("eyes")]
     start: Literal["previous", "file"] = "previous"
     evaluation: Evaluation = "auto"
     seeds: tuple[NonNegativeInt, ...] = Field(default=(0,), min_length=1)
@@ -113,9 +111,8 @@ class FinetuneParams(TuningParams):
         for task in self.tasks:
             try:
                 self.tuning(task)
-            except ValueError as error:
-                message = first_problem(error) if hasattr(error, "errors") else str(error)
-                raise ValueError(f"task {task.name!r}: {message}") from error
+            except ValidationError as error:
+                raise ValueError(f"task {task.name!r}: {first_problem(error)}") from error
         return self
 
     def tuning(self, task: FinetuneTask) -> TuningParams:

@@ -117,7 +117,6 @@ def _places(rows: pd.DataFrame, tested: pd.DataFrame) -> NDArray[np.int64]:
     keys = ["recording_id", "start"]
     numbered = rows[keys].assign(place=np.arange(len(rows)))
     places = tested[keys].merge(numbered, on=keys, how="left")["place"]
-    assert len(places) == len(tested) and places.notna().all(), "test windows are windows of the task"
+    assert places.notna().all(), "test windows are windows of the task"
+    assert len(places) == len(tested), "a window stands once in the table"
     return places.to_numpy(dtype=np.int64)
-
-

@@ -3,7 +3,6 @@
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from eegfm.adapters.config import InterpolateConfig, NoAdapterConfig
 from eegfm.checkpoint import Checkpoint
 from eegfm.config import Buildable
+from eegfm.heads.config import LinearConfig
 from eegfm.inference.backbone import load_backbone
 from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.finetune.said import TestWindows
@@ -57,18 +57,12 @@ def models_of(
     found = [Model(FINETUNED, finetuning_job(tuning, task, start, seed=seed, phase=phase))]
     if tuning.strategy != scratch.strategy:
         found.append(Model(SCRATCH, finetuning_job(scratch, task, start, seed=seed, phase=phase)))
-    small = scratch.model_copy(update={"head": type(tuning.head)() if tuning.head.name == "linear" else _linear()})
+    small = scratch.model_copy(update={"head": LinearConfig()})
     job = finetuning_job(small, task, start, seed=seed, phase=phase)
     several = task.windows["montage"].nunique() > 1
     adapter: Buildable = InterpolateConfig(montage=params.eegnet_montage) if several else NoAdapterConfig()
     changed = job.params.model_copy(update=of_encoder(params.eegnet, adapter, start.header))
     return [*found, Model(EEGNET, replace(job, params=changed))]
-
-
-def _linear() -> Any:
-    from eegfm.heads.config import LinearHeadConfig
-
-    return LinearHeadConfig()
 
 
 def train(model: Model, runs: Path) -> PretrainResult:

@@ -11,9 +11,9 @@ import pandas as pd
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.config import Buildable
 from eegfm.encoders.traits import EncoderConfig
-from eegfm.jobs.train.pretrain import fit_training
-from eegfm.jobs.train.prepare import prepare
 from eegfm.jobs.train.job import TrainingJob
+from eegfm.jobs.train.prepare import prepare
+from eegfm.jobs.train.pretrain import fit_training
 from eegfm.jobs.train.result import PretrainResult
 from eegfm.losses.class_weights import class_weights
 from eegfm.metrics.names import higher_is_better
@@ -30,6 +30,12 @@ from eegfm.training.supervised.module import SupervisedModule
 from eegfm.windows.answers import answer_counts, checked_answers
 
 _ALL_WINDOWS = 10**9
+_SAME = (
+    *("schedule", "batch_size", "accumulate", "n_epochs", "patience", "gradient_clip", "weight_average", "loader"),
+    *("accelerator", "devices", "precision", "compile", "deterministic", "progress_bar", "checkpoint", "resume"),
+    "license",
+)
+"""Choices of a user that are those of the training."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,12 @@ class FinetuningTask:
 
 
 def finetuning(
-    params: TuningParams, task: FinetuningTask, *, start: Checkpoint | None = None, seed: int = 0, phase: str = "finetune"
+    params: TuningParams,
+    task: FinetuningTask,
+    *,
+    start: Checkpoint | None = None,
+    seed: int = 0,
+    phase: str = "finetune",
 ) -> tuple[SupervisedModule, WindowData]:
     """Build the Lightning module of a finetuning and its data, for a trainer of the caller's own.
 
@@ -132,11 +143,8 @@ def supervised_params(
         optimizer = optimizer.model_copy(update={"layer_decay": strategy.factor})
     monitor = params.monitored(target)
     n_steps_per_epoch = math.ceil(n_windows / params.batch_size)
-    same = ("schedule", "batch_size", "accumulate", "n_epochs", "patience", "gradient_clip", "weight_average", "loader")
-    same += ("accelerator", "devices", "precision", "compile", "deterministic", "progress_bar", "checkpoint", "resume")
-    same += ("license",) if of_encoder else ("load", "license")
     return SupervisedParams(
-        **{name: getattr(params, name) for name in same},
+        **{name: getattr(params, name) for name in (*_SAME, *(() if of_encoder else ("load",)))},
         **of_encoder,
         start="scratch" if of_encoder else "file",
         objective=objective,
@@ -177,8 +185,9 @@ def training_rows(task: FinetuningTask) -> pd.DataFrame:
     checked_answers(rows, task.target, where, to_learn=False)
     if task.target.kind in ("binary", "multiclass"):
         rows = rows.assign(label=pd.Categorical(rows["label"], categories=list(task.target.classes)))
-    own = {"weight": 1.0, "drawn_by": "windows", "max_windows_per_person": 0, "is_rounded": False}
-    return rows.assign(**own, mix_cut=str(rows["cut"].iloc[0])).reset_index(drop=True)
+    return rows.assign(
+        weight=1.0, drawn_by="windows", max_windows_per_person=0, is_rounded=False, mix_cut=str(rows["cut"].iloc[0])
+    )
 
 
 def answered(windows: pd.DataFrame) -> pd.DataFrame:

@@ -5,8 +5,8 @@ from typing import Any, Literal
 from pydantic import PositiveFloat, model_validator
 
 from eegfm.config import Count, Number, StrictModel
-from eegfm.heads.config import HeadConfig, MlpHeadConfig
 from eegfm.errors import ConfigError
+from eegfm.heads.config import HeadConfig, MlpConfig
 from eegfm.losses.config import ClassWeights, LossConfig, NoWeights, check_loss
 from eegfm.metrics.keys import check_monitor
 from eegfm.metrics.names import primary_metric
@@ -31,7 +31,7 @@ class SupervisedParams(PretrainParams):
         patience: Validations without a better one after which the training ends; None never ends it early.
     """
 
-    objective: SupervisedConfig | AnyObjectiveConfig
+    objective: SupervisedConfig | AnyObjectiveConfig  # type: ignore[assignment]  # no phase may have it
     tuning: TrainedStrategy = FullStrategy()
     monitor: str = "val/loss"
     higher_is_better: bool = False
@@ -91,7 +91,7 @@ class TuningParams(StrictModel):
     """
 
     strategy: TrainedStrategy = FullStrategy()
-    head: HeadConfig = MlpHeadConfig()
+    head: HeadConfig = MlpConfig()
     loss: LossConfig | None = None
     class_weights: ClassWeights = NoWeights()
     optimizer: OptimizerConfig = AdamWConfig(learning_rate=1e-4)

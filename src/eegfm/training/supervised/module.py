@@ -83,7 +83,8 @@ class SupervisedModule(PretrainModule):
 
     def add_validated(self, step: int, batch: StoredBatch, output: LossOutput | None) -> None:
         """Count the losses of a micro-batch, and keep what was said of its windows; see the base class."""
-        assert output is not None and output.said is not None, "a supervised objective answers"
+        assert output is not None, "windows of a supervised validation have answers"
+        assert output.said is not None, "a supervised objective answers"
         self._validation.add(step, batch["corpus"], len(batch["samples"]), output.logs)
         self._validated.add(output.said, truths_of(batch["targets"], self.supervised.target))
 

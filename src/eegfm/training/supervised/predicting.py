@@ -1,6 +1,6 @@
 """Predictions of a model for the windows of a table, through Lightning's Trainer."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from eegfm.nn.device import training_device
 from eegfm.training.loading.table_loader import TableLoader
 from eegfm.training.supervised.module import Predicted, SupervisedModule
 from eegfm.training.trainer import quieten
+
+Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 
 
 class Predictions(NamedTuple):
@@ -28,7 +30,7 @@ class Predictions(NamedTuple):
     said: NDArray[np.float64]
 
 
-def predict(module: SupervisedModule, loader: TableLoader, *, accelerator: str = "auto") -> Predictions:
+def predict(module: SupervisedModule, loader: TableLoader, *, accelerator: Accelerator = "auto") -> Predictions:
     """Predict all windows of a table on one device, in float32.
 
     Args:
@@ -41,7 +43,7 @@ def predict(module: SupervisedModule, loader: TableLoader, *, accelerator: str =
     """
     quieten()
     trainer = Trainer(
-        accelerator=training_device(accelerator).type,  # type: ignore[arg-type]
+        accelerator=training_device(accelerator).type,
         devices=1,
         logger=False,
         enable_checkpointing=False,
@@ -50,7 +52,7 @@ def predict(module: SupervisedModule, loader: TableLoader, *, accelerator: str =
     )
     found = trainer.predict(module, loader)
     module.cpu()
-    parts = [Predicted(*part) for part in found or []]  # type: ignore[misc]
+    parts = [Predicted(*part) for part in found or []]
     order = torch.cat([part.places for part in parts]).argsort()
     said = torch.cat([part.said for part in parts])[order].double().numpy()
     if not np.isfinite(said).all():
@@ -59,5 +61,5 @@ def predict(module: SupervisedModule, loader: TableLoader, *, accelerator: str =
             f"predictions of {n_broken} of {len(said)} windows are not finite; the weights or the stored signals are "
             "damaged"
         )
-    features, mask = (torch.cat([getattr(part, name) for part in parts])[order].numpy() for name in ("features", "mask"))
-    return Predictions(features, mask, said)
+    features = torch.cat([part.features for part in parts])[order].numpy()
+    return Predictions(features, torch.cat([part.mask for part in parts])[order].numpy(), said)
