@@ -84,7 +84,7 @@ def predictions_of(
     """Predict test windows with a stored model, through Lightning's Trainer."""
     module = load_supervised(checkpoint)
     loader = TableLoader(store, test.windows, params.predict_batch_size)
-    return predict(module, loader, accelerator=params.accelerator)
+    return predict(module, loader, accelerator=params.accelerator, precision=params.precision)
 
 
 def load_supervised(checkpoint: Checkpoint) -> SupervisedModule:

@@ -1,5 +1,6 @@
 """Finetune an encoder on the answers of windows: parameters, data and module of one supervised training."""
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from eegfm.training.strategies.config import LayerDecayStrategy, LoraStrategy, S
 from eegfm.training.supervised.config import SupervisedParams, TuningParams
 from eegfm.training.supervised.module import SupervisedModule
 from eegfm.windows.answers import answer_counts, checked_answers
+
+logger = logging.getLogger(__name__)
 
 _ALL_WINDOWS = 10**9
 _SAME = (
@@ -119,9 +122,13 @@ def finetuning_job(
     objective = objective_of(params, task, mixture)
     is_scratch = start is None or isinstance(params.strategy, ScratchStrategy)
     given = {} if start is None else of_header(start.header)
+    n_windows = {split: _n_windows(mixture, split) for split in TRAINED}
     supervised = supervised_params(
-        params, objective, given if is_scratch else {}, n_windows=_n_windows(mixture, "train"), seed=seed
+        params, objective, given if is_scratch else {}, n_windows=n_windows["train"], seed=seed
     )
+    if not n_windows["validation"]:
+        logger.warning("%s: nobody to validate on; all epochs are trained, and the last weights are kept", phase)
+        supervised = supervised.model_copy(update={"publish": "last", "patience": None})
     return TrainingJob(supervised, mixture, task.splits, task.stores, phase, None if is_scratch else start)
 
 

@@ -74,7 +74,8 @@ class TuningParams(StrictModel):
         accumulate: Parts that a batch is cut into; their gradients add up to one step.
         n_epochs: Passes through the training windows, at most.
         patience: Epochs without a better validation after which the training ends; None for never.
-        monitor: Key that validations are compared by, such as ``val/auroc``; that of the task's own measure by default.
+        monitor: Key that validations are compared by, such as ``val/auroc``; the loss of a regression, and that of the task's
+            own measure of classes, by default.
         gradient_clip: Largest norm of the gradient; None for no limit.
         weight_average: See ``PretrainParams``, like all that follow.
         loader: See there.
@@ -135,4 +136,6 @@ class TuningParams(StrictModel):
         Raises:
             ConfigError: The task has no such value.
         """
-        return check_monitor(self.monitor or f"val/{primary_metric(target)}", target)
+        # R2 is not defined where all windows of a validation have one number; the loss always is.
+        own = "loss" if target.kind == "regression" else primary_metric(target)
+        return check_monitor(self.monitor or f"val/{own}", target)
