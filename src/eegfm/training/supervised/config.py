@@ -74,8 +74,8 @@ class TuningParams(StrictModel):
         accumulate: Parts that a batch is cut into; their gradients add up to one step.
         n_epochs: Passes through the training windows, at most.
         patience: Epochs without a better validation after which the training ends; None for never.
-        monitor: Key that validations are compared by, such as ``val/auroc``; the loss of a regression, and that of the task's
-            own measure of classes, by default.
+        monitor: Key that validations are compared by, such as ``val/auroc``. By default the loss of a regression, and
+            the task's own measure of classes.
         gradient_clip: Largest norm of the gradient; None for no limit.
         weight_average: See ``PretrainParams``, like all that follow.
         loader: See there.
