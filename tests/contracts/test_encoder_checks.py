@@ -69,6 +69,7 @@ BROKEN = [
     ("depth_upside_down", WindowFakeConfig, "depth_groups"),
     ("embedding_in_a_layer", TokenFakeConfig, "depth_groups"),
     ("layer_in_the_embedding", TokenFakeConfig, "depth_groups"),
+    ("depth_twice", PatchFakeConfig, "layer_features"),
     ("reads_weights", TokenFakeConfig, "lora_targets"),
     ("one_linear_missing", TokenFakeConfig, "lora_targets"),
 ]
