@@ -88,7 +88,7 @@ def test_persons_of_numbers_are_drawn_by_chance():
 def test_answers_of_persons_outside_the_share_change_nothing():
     features, answers, persons = trials()
     order = _order_of_persons(answers, persons, 0)
-    outside = [~np.logical_or.reduce(_training_rows(order, persons, persons % 5, 0.5))][0]
+    outside = ~np.logical_or.reduce(_training_rows(order, persons, persons % 5, 0.5))
     assert outside.any()
     other = answers.numbers.copy()
     other[outside] = 1 - other[outside]
