@@ -637,3 +637,19 @@ def test_label_efficiency_is_a_part_of_the_metrics(result, checkpoint, store, wi
     for kind in ("pretrained", "band_power"):
         assert rows[2]["scores"][kind]["balanced_accuracy"] == result.metrics[kind]["balanced_accuracy"]
     assert "label_efficiency" not in result.metrics
+
+
+@pytest.mark.parametrize("pooling", ["channels", "mean"])
+def test_features_of_layers_keep_their_channels(checkpoint, store, windows, pooling):
+    """The last of all layers has the features of the encoder, and all of them have the mean; channel by channel."""
+    found = {}
+    for layers in ("last", "mean", "chosen"):
+        params = PARAMS.model_copy(update={"n_untrained": 1, "layers": layers, "pooling": pooling})
+        [trials] = job.checked_trials(checkpoint.header, {"sim": store}, {"sim": windows}, _splits(), params)
+        found[layers] = features_job.all_features(checkpoint, store, trials, params)
+    for kind in ("pretrained", "untrained"):
+        [last], [mean], [chosen] = (found[layers][kind] for layers in ("last", "mean", "chosen"))
+        assert chosen.shape == (120, 2, last.shape[1])
+        np.testing.assert_array_equal(chosen[:, -1], last)
+        np.testing.assert_allclose(chosen.mean(axis=1), mean, atol=1e-6)
+    np.testing.assert_array_equal(found["last"]["band_power"][0], found["chosen"]["band_power"][0])
