@@ -1,14 +1,17 @@
-"""Finetuning asks two things of an encoder: parameters grouped by depth, and linear maps whose weights LoRA changes."""
+"""Probing and finetuning ask three things of an encoder: parameters by depth, features by depth, what LoRA can change."""
 
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
 import torch
 from torch import Tensor, nn
 
 from contracts.encoder_cases import Subject, make_batch
 from eegfm.encoders.base import Encoder
+from eegfm.encoders.layer_features import layer_features as features_by_layer
+from eegfm.errors import ConfigError
 from eegfm.nn.lora import ENCODERS, add_lora, lora_parameters, merge_lora, merged_tensors
 
 N_LINEARS: dict[str, Callable[[Encoder], int]] = {
@@ -49,6 +52,27 @@ def depth_groups(subject: Subject) -> None:
         for depth, group in enumerate(groups):
             feeds = _feeds(group, received)
             assert feeds == [depth <= k and p.requires_grad for p in group], (k, depth)
+
+
+def layer_features(subject: Subject) -> None:
+    """Features of a layer depend on all groups up to it and on none behind; the last are those of the encoder."""
+    encoder = subject.encoder()
+    if encoder.traits.output == "window":
+        with pytest.raises(ConfigError, match=r"has stages of different shapes .*set probe\.layers=last"):
+            features_by_layer(encoder, make_batch())
+        return
+    with torch.enable_grad():
+        before = encoder.features(make_batch())
+        found = features_by_layer(encoder, make_batch())
+    assert len(found) == len(encoder.depth_layers())
+    assert torch.equal(found[-1].values, before.values)
+    assert torch.equal(encoder.features(make_batch()).values, before.values), "the encoder is as it was"
+    for k, features in enumerate(found):
+        assert features.values.shape == before.values.shape
+        assert torch.equal(features.mask, before.mask)
+        for depth, group in enumerate(encoder.depth_groups()):
+            feeds = _feeds(group, features.values)
+            assert feeds == [depth <= k + 1 and p.requires_grad for p in group], (k, depth)
 
 
 @contextmanager
@@ -138,4 +162,4 @@ def add_changes(targets: dict[str, nn.Linear]) -> None:
             parameter.normal_(generator=torch.Generator().manual_seed(0))
 
 
-CHECKS = {check.__name__: check for check in (depth_groups, lora_targets, lora)}
+CHECKS = {check.__name__: check for check in (depth_groups, layer_features, lora_targets, lora)}

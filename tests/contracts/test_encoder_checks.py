@@ -71,6 +71,7 @@ BROKEN = [
     ("layer_in_the_embedding", TokenFakeConfig, "depth_groups"),
     ("keeps_weights", TokenFakeConfig, "lora_targets"),
     ("half_heard", TokenFakeConfig, "lora"),
+    ("depth_twice", PatchFakeConfig, "layer_features"),
     ("one_linear_missing", TokenFakeConfig, "lora_targets"),
 ]
 

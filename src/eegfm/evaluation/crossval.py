@@ -44,13 +44,13 @@ class PredictedRows(NamedTuple):
         predicted: (T,) class numbers, or numbers.
         scores: (T,) as those of ``HeldOut``.
         chosen: By name of the option, what was chosen on the training persons.
-        of_classes: (T, K') scores of all classes, or the number; see ``eegfm.evaluation.linear``.
+        columns: (T, K') scores of all classes, one column for two of them, or the predicted number.
     """
 
     predicted: NDArray[Any]
     scores: Floats
     chosen: Mapping[str, float]
-    of_classes: Floats
+    columns: Floats
 
 
 def predict_rows(
@@ -72,7 +72,7 @@ def predict_rows(
     Raises:
         SplitError: A person is in both, the training windows lack a class, or their persons are too few to choose on.
     """
-    _refuse_shared_persons(persons, train, test)
+    refuse_shared_persons(persons, train, test)
     known = answers.at(train)
     _refuse_missing_class(known, "this division")
     if features.shape[-1] == 0:
@@ -128,7 +128,7 @@ def check_divisions(answers: Answers, persons: Ints, folds: Ints, params: FitPar
     n_folds = int(folds.max()) + 1
     for fold in range(n_folds):
         train = folds != fold
-        _refuse_shared_persons(persons, train, ~train)
+        refuse_shared_persons(persons, train, ~train)
         _refuse_missing_class(answers.at(train), f"fold {fold} of {n_folds}")
         refuse_indivisible(answers.at(train), persons[train], params)
 
@@ -138,7 +138,12 @@ def _as_rows(known: Answers, scores: Floats, chosen: Mapping[str, float]) -> Pre
     return PredictedRows(known.predicted(scores), scores.max(axis=-1), chosen, scores)
 
 
-def _refuse_shared_persons(persons: Ints, train: Rows, test: Rows) -> None:
+def refuse_shared_persons(persons: Ints, train: Rows, test: Rows) -> None:
+    """Refuse a division in which a person is both trained on and tested. For arguments see ``predict_rows``.
+
+    Raises:
+        SplitError: Gives the number of such persons.
+    """
     shared = np.intersect1d(persons[train], persons[test])
     if len(shared):
         raise SplitError(

@@ -87,7 +87,7 @@ def _output(
 def _scores(
     features: NDArray[np.floating], answers: Answers, persons: Ints, train: Rows, test: Rows, fit: FitParams
 ) -> Floats:
-    return predict_rows(features, answers, persons, train, test, fit).of_classes
+    return predict_rows(features, answers, persons, train, test, fit).columns
 
 
 def _probabilities(scores: Floats) -> Floats:

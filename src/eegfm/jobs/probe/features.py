@@ -17,7 +17,7 @@ from eegfm.evaluation.features import by_layer, encoder_features, extract_featur
 from eegfm.inference.backbone import Backbone, load_backbone, untrained_backbone_like
 from eegfm.inference.compatibility import check_channels
 from eegfm.jobs.probe.compatibility import check_windows
-from eegfm.jobs.probe.trials import Trials
+from eegfm.jobs.probe.trials import ANSWERS, Trials
 from eegfm.nn.device import refuse_missing_gpu
 from eegfm.store.reader import SignalStore
 
@@ -31,6 +31,8 @@ of the layers that a probe chooses from."""
 def all_features(checkpoint: Checkpoint, store: SignalStore, trials: Trials, params: ProbeParams) -> FeatureSets:
     """Compute the features of all windows of a task: trained, untrained and of controls without an encoder.
 
+    Answers are taken off the windows first, so that no feature can know them.
+
     Raises:
         CheckpointError: The encoder does not fit the windows, was made by other code, or a feature is not finite.
         SplitError: See ``extract_features``.
@@ -40,10 +42,11 @@ def all_features(checkpoint: Checkpoint, store: SignalStore, trials: Trials, par
     trained, fit = backbones["pretrained 0"], trials.task.fit
     extractors = {name: encoder_features(backbone.to(device), fit.layers) for name, backbone in backbones.items()}
     drawn: dict[str, Any] = {"pooling": fit.pooling, "batch_size": params.batch_size, "device": device}
-    features = extract_features(store, trials.windows, extractors, **drawn)
+    windows = trials.windows.drop(columns=list(ANSWERS))
+    features = extract_features(store, windows, extractors, **drawn)
     if fit.layers == "chosen":
         features = {name: by_layer(values, trained.encoder) for name, values in features.items()}
-    controls = control_features(store, trials.windows, trained.rereference, controls_of(trials), **drawn)
+    controls = control_features(store, windows, trained.rereference, controls_of(trials), **drawn)
     return {
         "pretrained": [features["pretrained 0"]],
         "untrained": [features[f"untrained {k}"] for k in range(params.n_untrained)],

@@ -25,7 +25,10 @@ def describe_protocol(
     """Describe the probe of a task completely enough to repeat and to judge it."""
     fit = trials.task.fit
     by_method = ("lambdas",) if fit.method == "knn" else ("neighbours", "distance")
-    unused = {"tasks", *(UNUSED_BY_RETRIEVAL if trials.task.asked.kind == "retrieval" else by_method)}
+    unused = {
+        "tasks",
+        *((*UNUSED_BY_RETRIEVAL, "label_ratios") if trials.task.asked.kind == "retrieval" else by_method),
+    }
     asked = {**params.identity(), **fit.identity()}
     # z-scores of a person use all its windows at once, so no row changes if a person's windows are reversed in time.
     answers = trials.answers
