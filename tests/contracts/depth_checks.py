@@ -144,6 +144,7 @@ def lora(subject: Subject) -> None:
     twin.load_state_dict(encoder.state_dict(), strict=True)
     assert torch.equal(twin(make_batch()), encoded.vectors)
     merge_lora(twin)
+    assert torch.equal(encoder(make_batch()), encoded.vectors)
     unlike = (twin(make_batch()) - encoded.vectors).square().mean().sqrt()
     assert unlike <= 1e-5 * encoded.vectors.square().mean().sqrt()
     assert {name: p.shape for name, p in twin.state_dict().items()} == {

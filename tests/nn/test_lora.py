@@ -59,7 +59,7 @@ def test_it_starts_as_nothing_and_follows_from_the_seed_alone() -> None:
 
 def test_merged_it_is_the_plain_model() -> None:
     model, plain = with_lora(), network()
-    expected, state = model(X), copy.deepcopy(model.state_dict())
+    expected, state, twin = model(X), copy.deepcopy(model.state_dict()), copy.deepcopy(model)
     weight = model[0].parametrizations.weight.original
     merge_lora(model)
     assert type(model[0]) is nn.Linear
@@ -67,6 +67,8 @@ def test_merged_it_is_the_plain_model() -> None:
     assert not lora_parameters(model)
     torch.testing.assert_close(model(X), expected)
     assert model.state_dict().keys() == plain.state_dict().keys()
+    torch.testing.assert_close(twin(X), expected)
+    assert lora_parameters(twin)
     merged = merged_tensors(state)
     assert merged.keys() == plain.state_dict().keys()
     plain.load_state_dict(merged)

@@ -92,7 +92,14 @@ def merge_lora(module: nn.Module) -> None:
     Names, shapes and computed values are then those of a module that never had LoRA.
     """
     for part in _changed_parts(module):
-        parametrize.remove_parametrizations(part, _NAME, leave_parametrized=True)
+        weight = part.get_parameter(f"{_INSIDE[1:]}original")
+        with torch.no_grad():
+            weight.copy_(getattr(part, _NAME))
+        # Not torch's remove_parametrizations: it changes the class of the part, which deep copies share, and so breaks
+        # the model that a copy was made of.
+        part.__class__ = parametrize.type_before_parametrizations(part)
+        del part.parametrizations
+        part.register_parameter(_NAME, weight)
 
 
 def merged_tensors(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -120,6 +127,7 @@ def _changed(weight: Tensor, up: Tensor, down: Tensor, scale: Tensor) -> Tensor:
 def _changed_parts(module: nn.Module) -> Iterator[nn.Module]:
     for part in list(module.modules()):
         if parametrize.is_parametrized(part, _NAME):
-            changes = part.get_submodule(f"parametrizations.{_NAME}")
-            if isinstance(next(changes.children()), LowRankChange):
+            changes = list(part.get_submodule(f"parametrizations.{_NAME}").children())
+            if isinstance(changes[0], LowRankChange):
+                assert len(changes) == 1, "another parametrization was put on top"
                 yield part
