@@ -87,7 +87,7 @@ class _Pool(Metric):
     truths: list[Tensor] | Tensor
 
     def __init__(self) -> None:
-        super().__init__(compute_with_cache=False)
+        super().__init__(compute_with_cache=False)  # no second copy of all windows stays behind
         self.add_state("probabilities", default=[], dist_reduce_fx="cat")
         self.add_state("truths", default=[], dist_reduce_fx="cat")
 
