@@ -81,13 +81,13 @@ def write_tueg(root: Path) -> None:
 def write_tuab(root: Path) -> None:
     """Other persons than those of ``write_tueg``, but one of them in the test set."""
     labels = [f"EEG {name}-REF" for name in ELECTRODES]
-    for k, subject in enumerate([*(f"bbbbbbb{letter}" for letter in "abcdefg"), _SUBJECTS[0]]):
-        place = f"{'eval' if k > 3 else 'train'}/{'ab' * (k % 2)}normal/01_tcp_ar"
+    for k, subject in enumerate([*(f"bbbbbbb{letter}" for letter in "abcdefghijk"), _SUBJECTS[0]]):
+        place = f"{'eval' if k > 7 else 'train'}/{'ab' * (k % 2)}normal/01_tcp_ar"
         _write(root / f"edf/{place}/{subject}_s001_t000.edf", labels, 250, 300 + k)
 
 
 def write_hbn(root: Path) -> None:
-    write_simulated(SimulatedHbn(n_subjects=6, resting_s=60, ccd_s=20, movie_s=10), root)
+    write_simulated(SimulatedHbn(n_subjects=12, resting_s=60, ccd_s=20, movie_s=10), root)
 
 
 def write_mine(root: Path) -> None:

@@ -21,7 +21,7 @@ def subjects(letter: str, n: int) -> list[str]:
     return [f"{letter * 7}{chr(ord('a') + k)}" for k in range(n)]
 
 
-def write_tuev(root: Path, n: int = 5, n_test: int = 3) -> None:
+def write_tuev(root: Path, n: int = 9, n_test: int = 3) -> None:
     """Every class on a derivation of its own in every recording, two seconds of each."""
     names = [f"train/{subject}/{subject}_0000000{k}" for k, subject in enumerate(subjects("c", n))]
     names += [f"eval/{k:03d}/bckg_{k:03d}_a_" for k in range(n_test)]
@@ -36,27 +36,27 @@ def write_tuev(root: Path, n: int = 5, n_test: int = 3) -> None:
 
 
 def write_tuar(root: Path, n: int = 6) -> None:
-    """Every artifact, or all but the first, each in a window of its own and on all derivations."""
+    """Four of the artifacts, each in a window of its own and on all derivations, and a window without any."""
     for k, subject in enumerate(subjects("d", n)):
         file = write(root / f"edf/01_tcp_ar/{subject}_s001_t000.edf", 500 + k)
         rows = [
             f"{channel},{5 * number + 0.5:.4f},{5 * number + 3.5:.4f},{artifact},1.0000"
-            for number, artifact in enumerate(_ARTIFACTS[k % 2 :])
+            for number, artifact in enumerate([*_ARTIFACTS, *_ARTIFACTS][k % 5 : k % 5 + 4])
             for channel in TCP_NAMES
         ]
         file.with_suffix(".csv").write_text(csv_text(rows, DURATION_S))
 
 
-def write_tusl(root: Path, n: int = 9) -> None:
-    """Two events of 10 s in every recording."""
+def write_tusl(root: Path, n: int = 8) -> None:
+    """An event of 10 s of each class in every recording, in different orders."""
     for k, subject in enumerate(subjects("e", n)):
-        file = write(root / f"edf/{subject}/s001_2009/01_tcp_ar/{subject}_s001_t000.edf", 600 + k)
-        labels = [("bckg", "seiz", "slow")[(k + shift) % 3] for shift in range(2)]
+        file = write(root / f"edf/{subject}/s001_2009/01_tcp_ar/{subject}_s001_t000.edf", 600 + k, duration_s=37.0)
+        labels = [("bckg", "seiz", "slow")[(k + shift) % 3] for shift in range(3)]
         rows = [f"TERM,{12.0 * n:.4f},{12.0 * n + 10:.4f},{label},1.0000" for n, label in enumerate(labels)]
-        file.with_suffix(".csv").write_text(csv_text(rows, DURATION_S))
+        file.with_suffix(".csv").write_text(csv_text(rows, 37.0))
 
 
-def write_tusz(root: Path, n: int = 4, n_validation: int = 2, n_test: int = 4) -> None:
+def write_tusz(root: Path, n: int = 4, n_validation: int = 2, n_test: int = 6) -> None:
     """A seizure of 13 s in every recording, of each type in turn, and none before it."""
     parts = ["train"] * n + ["dev"] * n_validation + ["eval"] * n_test
     for k, (subject, part) in enumerate(zip(subjects("f", len(parts)), parts, strict=True)):
@@ -70,10 +70,10 @@ def write_tusz(root: Path, n: int = 4, n_validation: int = 2, n_test: int = 4) -
         )
 
 
-def write(path: Path, seed: int, suffix: str = "REF") -> Path:
+def write(path: Path, seed: int, suffix: str = "REF", duration_s: float = DURATION_S) -> Path:
     """Write one recording of tones and noise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tones_hz = np.linspace(4, 30, len(ELECTRODES)) + seed % 7 / 10
     labels = [f"EEG {name}-{suffix}" for name in ELECTRODES]
-    write_tones(path, labels, tones_hz, DURATION_S, 250, amplitude_uv=20, noise_uv=10, seed=seed)
+    write_tones(path, labels, tones_hz, duration_s, 250, amplitude_uv=20, noise_uv=10, seed=seed)
     return path
