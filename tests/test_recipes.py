@@ -44,13 +44,18 @@ class Prepared:
         return checked_answers(windows, self.targets[cut], f"task {cut}")
 
 
-def prepare(name: str, folder: Path) -> Prepared:
-    """Do what ``kedro run --pipelines=mix`` does, but for the mixture."""
-    variable = f"{name.upper()}_ROOT"
-    FOLDERS[variable](folder / "raw")
-    with mock.patch.dict(os.environ, {variable: str(folder / "raw")}):
+def parameters(name: str, folder: Path) -> dict[str, Any]:
+    """Parameters of a recipe whose raw folder is here."""
+    with mock.patch.dict(os.environ, {f"{name.upper()}_ROOT": str(folder)}):
         loader = ConfigLoader(str(PROJECT_ROOT / "conf"), f"experiments/{name}", **CONFIG_LOADER_ARGS)
         found: dict[str, Any] = loader["parameters"]
+    return found
+
+
+def prepare(name: str, folder: Path) -> Prepared:
+    """Do what ``kedro run --pipelines=mix`` does, but for the mixture."""
+    FOLDERS[f"{name.upper()}_ROOT"](folder / "raw")
+    found = parameters(name, folder / "raw")
     own = found[name]
     params = IngestParams.model_validate(own["ingest"] | {"workers": {"n_workers": 1}})
     raw_files = params.corpus.build(name).index(folder / "raw")
@@ -110,3 +115,27 @@ def test_the_official_eval_is_tested(name: str, recipe: Callable[[str], Prepared
 @pytest.mark.parametrize("name", ["tuar", "tusl"])
 def test_persons_are_drawn_where_nothing_is_official(name: str, recipe: Callable[[str], Prepared]) -> None:
     assert set(recipe(name).splits["split"]) == {"train", "validation", "test"}
+
+
+def test_eyes_of_guineabissau_follow_its_table(shared_data: Path) -> None:
+    """45 of 48 persons, closed first in most; counted from the table and the lengths that it gives."""
+    folder = shared_data / "guineabissau"
+    own = parameters("guineabissau", folder)["guineabissau"]
+    files = IngestParams.model_validate(own["ingest"]).corpus.build("guineabissau").index(folder)
+    table = pd.read_csv(folder / "metadata_guineabissau.csv", dtype={"subject.id": str}).set_index("subject.id")
+    n_samples = files["subject"].map(table["recordedPeriod"]) * 100
+    recordings = files.assign(
+        person="guineabissau:" + files["subject"], montage="m", rate_hz=100.0,
+        segment_starts=[[0]] * len(files), segment_stops=[[n] for n in n_samples],
+    )  # fmt: skip
+    windows, counts = cut_windows(recordings, pd.DataFrame(), WindowParams.model_validate(own["window"]))
+    eyes = windows[windows["cut"] == "eyes"]
+    kept = table.drop(["13", "67", "70"])
+    assert set(eyes["person"]) == {f"guineabissau:{name}" for name in kept.index}
+    assert counts["eyes"]["n_recordings"] == 45
+    expected = {"closed": 0, "open": 0}
+    for order, length_s in zip(kept["Eyes.condition"], kept["recordedPeriod"], strict=True):
+        first, second = ("closed", "open") if order.startswith("closed") else ("open", "closed")
+        expected[first] += 85
+        expected[second] += (min(length_s, 300) - 190) // 2
+    assert eyes.groupby("label")["n_windows"].sum().to_dict() == expected
