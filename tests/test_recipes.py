@@ -11,14 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from eegfm.errors import ConfigError
 from eegfm.jobs.ingest.config import IngestParams
 from eegfm.jobs.ingest.ingest import ingest
+from eegfm.jobs.train.finetuning import FinetuningTask, training_rows
 from eegfm.project.config_loader import ConfigLoader
 from eegfm.settings import CONFIG_LOADER_ARGS
 from eegfm.signal.config import SignalParams
 from eegfm.splits.config import Roles, SplitParams
 from eegfm.splits.splits import split_persons
 from eegfm.targets import TargetSpec
+from eegfm.training.loading.groups import Mixing
+from eegfm.training.supervised.config import TuningParams
 from eegfm.windows.answers import answer_counts, checked_answers
 from eegfm.windows.config import WindowParams
 from eegfm.windows.cut import cut_windows
@@ -67,7 +71,7 @@ def prepare(name: str, folder: Path) -> Prepared:
     few = {"validation_ratio": 0.4, "test_ratio": 0.4, "folds": "leave_one_person_out"}
     split = SplitParams.model_validate(found["split"] | few)
     splits = split_persons({name: done.recordings}, Roles.model_validate(found["corpora"]), split)
-    assert set(found["probe"]["tasks"]) <= set(cuts.cuts)
+    assert {*found["probe"]["tasks"], *found["finetune"].get("tasks", ())} <= set(cuts.cuts)
     return Prepared(done.recordings, windows, splits, {cut: each.target_spec for cut, each in cuts.cuts.items()})
 
 
@@ -139,3 +143,14 @@ def test_eyes_of_guineabissau_follow_its_table(shared_data: Path) -> None:
         expected[first] += 85
         expected[second] += (min(length_s, 300) - 190) // 2
     assert eyes.groupby("label")["n_windows"].sum().to_dict() == expected
+
+
+def test_classes_of_a_recipe_can_be_drawn_equally_often(recipe: Callable[[str], Prepared]) -> None:
+    tusz = recipe("tusz")
+    windows = tusz.windows[tusz.windows["cut"] == "seizures"]
+    task = FinetuningTask("seizures", tusz.targets["seizures"], windows, tusz.splits, {})
+    assert set(training_rows(task)["drawn_by"]) == {"windows"}
+    assert Mixing.of(training_rows(task, TuningParams(drawn_by="classes").drawn_by)).drawn_by == "classes"
+    TuningParams(drawn_by="classes").check(tusz.targets["types"])
+    with pytest.raises(ConfigError, match=r"^drawn_by 'classes': windows of a multilabel answer have not one class"):
+        TuningParams(drawn_by="classes").check(recipe("tuar").targets["ml"])
