@@ -1,0 +1,1 @@
+"""Scores of finished predictions: windows, recordings and persons, with intervals over persons, paired between runs."""
