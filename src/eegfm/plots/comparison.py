@@ -79,4 +79,3 @@ def _title(name: str, block: Mapping[str, Any]) -> str:
     else:
         shown = "R2 on windows of held-out persons"
     return f"{plain(name)}: {shown}" + (" (SIMULATED)" if protocol["simulated"] else "")
-

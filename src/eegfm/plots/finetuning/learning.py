@@ -38,9 +38,7 @@ def _section(task: str, rows: pd.DataFrame) -> Section:
     return Section(f"{plain(task)}: learning curves{several}", panels)
 
 
-def _draw(
-    rows: pd.DataFrame, columns: Sequence[str], label: str, figure: go.Figure, row: int, column: int
-) -> None:
+def _draw(rows: pd.DataFrame, columns: Sequence[str], label: str, figure: go.Figure, row: int, column: int) -> None:
     runs = {name: run for name, run in rows.groupby(_RUN, sort=False)}
     for model in ordered(dict.fromkeys(str(name[0]) for name in runs)):
         for (_, seed, division), run in ((name, run) for name, run in runs.items() if str(name[0]) == model):

@@ -41,7 +41,5 @@ def questions_of(target: TargetSpec) -> list[Question]:
     n_outputs = len(target.outputs) if target.kind == "multioutput" else 1
     first = 1 if target.kind == "binary" else 0
     return [
-        Question(name, tuple((k, c) for k in range(n_outputs)))
-        for c, name in enumerate(target.classes)
-        if c >= first
+        Question(name, tuple((k, c) for k in range(n_outputs))) for c, name in enumerate(target.classes) if c >= first
     ]
