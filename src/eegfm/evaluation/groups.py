@@ -1,15 +1,23 @@
-"""Scores of groups of persons: by age, sex and site. Few persons make a group's score a matter of chance."""
+"""Scores of groups of persons: by age, sex and site. Few persons make a group's score a matter of chance.
 
-from collections.abc import Callable, Mapping, Sequence
+Shapes: W windows of a task.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Scorer = Callable[[Ints], Mapping[str, Any]]
-"""Scores windows, given by (n,) positions; JSON-ready, by metric ``value`` and ``interval_95``."""
+from eegfm.evaluation.bootstrap import person_draws
+from eegfm.evaluation.scores.levels import Level, at_level
+from eegfm.evaluation.scores.predictions import ScoredPredictions
+from eegfm.evaluation.scores.scored import interval_of, number_or_none
+from eegfm.metrics.names import per_person_metric
+from eegfm.metrics.scoring.tally import tally
 
 AGE_BANDS = (0, 6, 10, 14, 18, 30, 45, 60, 75)
 """Lower limits of the bands of age, in years."""
@@ -18,67 +26,107 @@ FEWEST_PERSONS = 10
 UNKNOWN = "unknown"
 _AGE = "age_years"
 _COLUMNS = (_AGE, "sex", "site", "release", "official_split")
-"""Columns of recordings that make groups. The last one holds the release of HBN and the official part of TUH."""
+"""Columns of recordings that make groups. The last one holds the release of HBN, or the official part of TUH."""
 
 
 def scores_by_group(
-    windows: pd.DataFrame,
+    models: Mapping[str, Sequence[ScoredPredictions]],
     recordings: pd.DataFrame,
-    scorers: Mapping[str, Scorer],
+    metric: str,
+    level: Level = "window",
     *,
+    n_bootstrap: int,
+    seed: int,
     age_bands: Sequence[float] = AGE_BANDS,
     fewest_persons: int = FEWEST_PERSONS,
 ) -> dict[str, Any]:
-    """Score groups of persons; JSON-ready.
+    """Score groups of persons; JSON-ready, what is not defined is None.
 
     A window belongs to the group of its recording, so that a person who was recorded at two ages can be in two groups.
     Groups of fewer than ``fewest_persons`` have counts and no score. Recordings without a value are the group
     ``unknown``. A column is left out where no recording has a value.
 
     Args:
-        windows: The answered test windows, one row each: ``recording_id`` and ``identity``.
-        recordings: Recordings of the corpus, with ``recording_id`` and any of ``age_years``, ``sex``, ``site``,
-            ``release``, ``official_split``.
-        scorers: By model, the function that scores windows, by their positions in ``windows``.
+        models: By model, its predictions for the same windows, one for each seed. Windows without an answer are left
+            out.
+        recordings: Recordings of the corpus: ``recording_id`` and any of ``age_years``, ``sex``, ``site``, ``release``,
+            ``official_split``.
+        metric: Metric that models are compared by. The one that is defined for each person stands beside it.
+        level: Level that models are compared at.
+        n_bootstrap: Resamples of the persons of a group for each interval.
+        seed: Seed of the resamples.
         age_bands: Lower limits of the bands of age, rising.
         fewest_persons: Persons from which on a group has a score.
 
     Returns:
-        ``fewest_persons``; and ``by`` column, by group: ``n_persons``, ``n_windows``, and by model what its scorer
-        returns (``models``, empty for small groups).
+        ``fewest_persons``, ``level``, and ``by`` column, by group: ``n_persons``, ``n_windows``, and ``models``, by
+        model and metric the ``value`` and ``interval_95`` (empty for small groups).
     """
-    told = recordings.drop_duplicates("recording_id").set_index("recording_id").reindex(windows["recording_id"])
-    assert recordings["recording_id"].isin(windows["recording_id"]).sum() == windows["recording_id"].nunique(), (
-        "every window has one recording in the table"
-    )
-    found: dict[str, Any] = {}
+    runs = {name: [run.answered() for run in own] for name, own in models.items()}
+    windows = next(iter(runs.values()))[0]
+    told = _told(recordings, windows)
+    score = partial(_score, metric=metric, level=level, n_bootstrap=n_bootstrap, seed=seed)
+    found: dict[str, dict[str, Any]] = {}
     for name in (name for name in _COLUMNS if name in told):
-        groups = _age_groups(told[name], age_bands) if name == _AGE else _named_groups(told[name])
-        if set(groups) == {UNKNOWN}:
+        groups, order = _age_groups(told[name], age_bands) if name == _AGE else _named_groups(told[name])
+        if order == [UNKNOWN]:
             continue
-        known = [group for group in dict.fromkeys(groups.sort_values()) if group != UNKNOWN]
-        order = [*known, *([UNKNOWN] if UNKNOWN in set(groups) else [])]
-        labels = groups.to_numpy(dtype=str)
-        found[name] = {
-            str(group): _group(np.flatnonzero(labels == group), windows, scorers, fewest_persons) for group in order
+        found[name] = {}
+        for group in order:
+            rows = np.flatnonzero(groups == group)
+            n_persons = windows.at(rows).n_persons
+            scores = {m: score(own, rows) for m, own in runs.items()} if n_persons >= fewest_persons else {}
+            found[name][group] = {"n_persons": n_persons, "n_windows": len(rows), "models": scores}
+    return {"fewest_persons": fewest_persons, "level": level, "by": found}
+
+
+def _told(recordings: pd.DataFrame, windows: ScoredPredictions) -> pd.DataFrame:
+    """Return what is known of the recording of each window, one row per window."""
+    by_id = recordings.set_index(recordings["recording_id"].astype("str"), verify_integrity=True)
+    names = [str(name) for name in windows.recordings]
+    missing = set(names) - set(by_id.index)
+    assert not missing, f"windows of recordings that are not in the table: {sorted(missing)[:3]}"
+    return by_id.loc[names]
+
+
+def _score(
+    runs: Sequence[ScoredPredictions],
+    rows: NDArray[np.int64],
+    *,
+    metric: str,
+    level: Level,
+    n_bootstrap: int,
+    seed: int,
+) -> dict[str, dict[str, Any]]:
+    """Score some windows of all seeds, whose scores are averaged."""
+    target, n_persons = runs[0].target, runs[0].at(rows).n_persons
+    tallies = [tally(target, *at_level(run.at(rows), level), n_persons) for run in runs]
+    names = tuple(dict.fromkeys((metric, per_person_metric(target))))
+    draws = person_draws(n_persons, n_resamples=n_bootstrap, seed=seed)
+    values, resampled = (
+        [counted.scores(weights, names) for counted in tallies] for weights in (np.ones((1, n_persons)), draws)
+    )
+    return {
+        name: {
+            "value": number_or_none(float(np.mean([scores[name] for scores in values]))),
+            "interval_95": interval_of(np.mean([scores[name] for scores in resampled], axis=0), n_persons),
         }
-    return {"fewest_persons": fewest_persons, "by": found}
+        for name in names
+    }
 
 
-def _group(rows: Ints, windows: pd.DataFrame, scorers: Mapping[str, Scorer], fewest_persons: int) -> dict[str, Any]:
-    n_persons = int(windows["identity"].iloc[rows].nunique())
-    models = {name: dict(score(rows)) for name, score in scorers.items()} if n_persons >= fewest_persons else {}
-    return {"n_persons": n_persons, "n_windows": len(rows), "models": models}
+def _age_groups(ages: pd.Series, lower: Sequence[float]) -> tuple[NDArray[Any], list[str]]:
+    """(W,) band of the age of each window, and the bands that occur from the youngest on."""
+    names = [f"{low:g} to under {high:g} years" for low, high in pairwise(lower)]
+    names = [*names, f"{lower[-1]:g} years and above", UNKNOWN]
+    years = ages.to_numpy(dtype=np.float64)
+    band = np.searchsorted(np.asarray(lower, dtype=np.float64), years, side="right") - 1
+    band[np.isnan(years) | (band < 0)] = len(names) - 1
+    return np.asarray(names)[band], [names[k] for k in np.unique(band)]
 
 
-def _age_groups(ages: pd.Series, lower: Sequence[float]) -> pd.Series:
-    """Name the band of each age, in an order that sorts by age."""
-    names = [f"{low:g} to under {high:g} years" for low, high in zip(lower, lower[1:], strict=False)]
-    names.append(f"{lower[-1]:g} years and above")
-    bands = pd.cut(pd.to_numeric(ages), [*lower, np.inf], right=False, labels=names)
-    return bands.cat.add_categories(UNKNOWN).fillna(UNKNOWN)
-
-
-def _named_groups(values: pd.Series) -> pd.Series:
-    text = values.astype("object").map(lambda value: "" if pd.isna(value) else str(value).strip())
-    return text.where(text != "", UNKNOWN)
+def _named_groups(values: pd.Series) -> tuple[NDArray[Any], list[str]]:
+    """(W,) name of the group of each window, and the groups that occur, the unknown one last."""
+    text = ["" if pd.isna(value) else str(value).strip() for value in values]
+    groups = np.asarray([name or UNKNOWN for name in text])
+    return groups, sorted(set(groups.tolist()), key=lambda name: (name == UNKNOWN, name))

@@ -18,7 +18,7 @@ def finetune_encoder(
     Signals, windows and cuts of the corpora are named ``<corpus>__signals``, ``<corpus>__windows``, ``<corpus>__cuts``.
     """
     from eegfm.jobs.finetune.finetune import finetune
-    from eegfm.plots.finetuning import finetuning_figure, learning_curves
+    from eegfm.plots import finetuning as figures
 
     parts: dict[str, dict[str, Any]] = {"signals": {}, "windows": {}, "cuts": {}}
     for name, value in of_corpora.items():
@@ -30,6 +30,12 @@ def finetune_encoder(
         "encoder": done.encoders,
         "metrics": done.metrics,
         "predictions": done.predictions,
-        "history": learning_curves(done.history),
-        "comparison": finetuning_figure(done.metrics),
+        "history": figures.learning_curves(done.history),
+        "comparison": figures.finetuning_figure(done.metrics),
+        "groups": figures.groups_figure(done.metrics),
+        "roc": figures.roc_figure(done.metrics, done.predictions),
+        "precision_recall": figures.precision_recall_figure(done.metrics, done.predictions),
+        "confusion": figures.confusion_figure(done.metrics, done.predictions),
+        "calibration": figures.calibration_figure(done.metrics, done.predictions),
+        "scatter": figures.scatter_figure(done.metrics, done.predictions),
     }

@@ -7,6 +7,8 @@ from kedro.pipeline import Node, Pipeline
 from eegfm.pipelines.finetune.nodes import finetune_encoder
 from eegfm.training.phases import FINETUNE
 
+FIGURES = ("history", "comparison", "groups", "roc", "precision_recall", "confusion", "calibration", "scatter")
+
 
 def create_pipeline(corpora: Sequence[str], start: str) -> Pipeline:
     """Finetune an encoder on the windows with answers of some corpora.
@@ -26,7 +28,7 @@ def create_pipeline(corpora: Sequence[str], start: str) -> Pipeline:
         }
         | {f"{corpus}__{what}": f"{corpus}.{what}" for corpus in corpora for what in ("signals", "windows")}
         | {f"{corpus}__cuts": f"params:{corpus}.window" for corpus in corpora},
-        outputs={k: f"{FINETUNE}.{k}" for k in ("encoder", "metrics", "predictions", "history", "comparison")},
+        outputs={k: f"{FINETUNE}.{k}" for k in ("encoder", "metrics", "predictions", *FIGURES)},
         name="finetune_encoder",
         tags=[FINETUNE],
     )

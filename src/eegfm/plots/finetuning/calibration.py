@@ -38,8 +38,8 @@ class Bins(NamedTuple):
 def calibration_figure(metrics: Mapping[str, Mapping[str, Any]], predictions: pd.DataFrame) -> go.Figure:
     """Return the share of right windows by confidence, and how many windows have which confidence.
 
-    Confidence is the probability of the predicted class, in the bins of the expected calibration error (ECE). Windows of
-    several outputs are pooled. Closed-form models can be switched on in the legend.
+    Confidence is the probability of the predicted class, in the bins of the expected calibration error (ECE). Windows
+    of several outputs are pooled. Closed-form models can be switched on in the legend.
 
     Args:
         metrics: Metrics of a finetuning, by ``corpus.task``.
@@ -67,8 +67,8 @@ def _draw_shares(said: TaskSaid, figure: go.Figure, row: int, column: int) -> No
         for once in runs:
             bins = bins_of(once)
             figure.add_scatter(
-                **of_model(model, is_shown=_is_shown(model, said)), x=bins.confidence, y=bins.right, mode="lines+markers",
-                customdata=bins.n_windows, row=row, col=column,
+                **of_model(model, is_shown=_is_shown(model, said)), x=bins.confidence, y=bins.right,
+                mode="lines+markers", customdata=bins.n_windows, row=row, col=column,
                 hovertemplate=f"{spelled(model)}, seed {once.init}: right %{{y:.3f}}, confidence %{{x:.3f}}, "
                 "%{customdata} windows<extra></extra>",
             )  # fmt: skip

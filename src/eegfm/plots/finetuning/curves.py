@@ -75,7 +75,7 @@ def precision_recall_figure(metrics: Mapping[str, Mapping[str, Any]], prediction
 
 
 def _figure(kind: _Kind, metrics: Mapping[str, Mapping[str, Any]], predictions: pd.DataFrame) -> go.Figure:
-    return figure_of([_section(kind, task, block, predictions) for task, block in metrics.items()], n_columns=4)
+    return figure_of([_section(kind, task, block, predictions) for task, block in metrics.items()], n_columns=3)
 
 
 def _section(kind: _Kind, task: str, block: Mapping[str, Any], predictions: pd.DataFrame) -> Section:

@@ -28,7 +28,7 @@ def _section(task: str, block: Mapping[str, Any]) -> Section:
         return Section(f"{plain(task)}: no results by group, the recordings tell neither age nor sex nor site")
     panels = [Panel(f"by {spelled(name)}", partial(_draw, block, found)) for name, found in columns.items()]
     fewest = groups["fewest_persons"]
-    what = f"{spelled(block['compared_by'])} of windows by group (no score below {fewest} persons)"
+    what = f"{spelled(block['compared_by'])} of {spelled(groups['level'])}s by group (no score below {fewest} persons)"
     return Section(task_title(task, what, block), panels)
 
 
@@ -47,7 +47,9 @@ def _draw(
         ]
         figure.add_bar(
             x=labels, y=values, name=spelled(model), legendgroup=model, marker_color=colour(model),
-            error_y={"type": "data", "array": [up for _, up in distances], "arrayminus": [down for down, _ in distances]},
+            error_y={
+                "type": "data", "array": [up for _, up in distances], "arrayminus": [down for down, _ in distances],
+            },
             customdata=[one["n_windows"] for one in found.values()], row=row, col=column,
             hovertemplate=f"{spelled(model)}, %{{x}}, %{{customdata}} windows: %{{y:.3f}}<extra></extra>",
         )  # fmt: skip

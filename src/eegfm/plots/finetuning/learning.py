@@ -12,7 +12,6 @@ from eegfm.plots.text import plain, spelled
 
 _METRICS = ("balanced_accuracy", "r2", "auroc")
 """Validated metrics, of which the first that a task has is shown."""
-_RUN = ["model", "seed", "division"]
 
 
 def learning_curves(history: pd.DataFrame) -> go.Figure:
@@ -39,9 +38,8 @@ def _section(task: str, rows: pd.DataFrame) -> Section:
 
 
 def _draw(rows: pd.DataFrame, columns: Sequence[str], label: str, figure: go.Figure, row: int, column: int) -> None:
-    runs = {name: run for name, run in rows.groupby(_RUN, sort=False)}
-    for model in ordered(dict.fromkeys(str(name[0]) for name in runs)):
-        for (_, seed, division), run in ((name, run) for name, run in runs.items() if str(name[0]) == model):
+    for model in ordered(dict.fromkeys(map(str, rows["model"]))):
+        for (seed, division), run in rows[rows["model"] == model].groupby(["seed", "division"], sort=False):
             for values in columns:
                 shown = run.dropna(subset=[values]).sort_values("step")
                 look = of_model(model)

@@ -70,10 +70,10 @@ def protocol_words(block: Mapping[str, Any]) -> str:
 
 def looks_before(n_looks: int) -> str:
     """Say how often others have scored the test persons before."""
-    often = {0: "never", 1: "once"}.get(n_looks, f"{n_looks} times")
-    return f"test persons scored {often} before"
+    often = {0: "never scored", 1: "scored once"}.get(n_looks, f"scored {n_looks} times")
+    return f"test persons {often} before"
 
 
 def task_title(task: str, what: str, block: Mapping[str, Any]) -> str:
     """Return the title of a task on a figure, with what is shown and how it was evaluated."""
-    return f"{plain(task)}: {what}, {protocol_words(block)}"
+    return f"<b>{plain(task)}: {what}</b><br>{protocol_words(block)}"

@@ -100,8 +100,9 @@ def _draw(target: TargetSpec, model: str, points: Points, figure: go.Figure, row
     if len(points.true) > MOST_POINTS:
         counts, x, y = np.histogram2d(points.true, points.said, bins=N_CELLS)
         figure.add_heatmap(
-            x=(x[1:] + x[:-1]) / 2, y=(y[1:] + y[:-1]) / 2, z=np.where(counts > 0, counts, np.nan).T, colorscale="Blues",
-            showscale=False, hovertemplate="true %{x:.4g}, said %{y:.4g}: %{z} windows<extra></extra>",
+            x=(x[1:] + x[:-1]) / 2, y=(y[1:] + y[:-1]) / 2, z=np.where(counts > 0, counts, np.nan).T,
+            colorscale="Blues", showscale=False,
+            hovertemplate="true %{x:.4g}, said %{y:.4g}: %{z} windows<extra></extra>",
             row=row, col=column,
         )  # fmt: skip
     else:

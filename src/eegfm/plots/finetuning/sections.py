@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -9,7 +10,8 @@ from plotly.subplots import make_subplots
 from eegfm.plots.finetuning.models import colour
 from eegfm.plots.text import spelled
 
-_GAP_PX, _LINE_PX, _HEADING_PX = 110, 20, 24
+_GAP_PX, _LINE_PX, _HEADING_PX = 125, 20, 24
+"""Height of a gap between rows, of a sentence, and of the title of a panel."""
 
 Draw = Callable[[go.Figure, int, int], None]
 """Draws into a row and column of a figure."""
@@ -51,7 +53,7 @@ def figure_of(sections: Sequence[Section], *, n_columns: int, panel_px: int = 34
     """
     rows = [(s.title if k == 0 else "", row) for s in sections for k, row in enumerate(_rows(s, n_columns))]
     sentences = [section.title for section in sections if not section.panels]
-    top_px = 40 + _LINE_PX * len(sentences) + _HEADING_PX * bool(rows)
+    top_px = 40 + _LINE_PX * len(sentences) + 2 * _HEADING_PX * bool(rows)
     figure = _with_panels(rows, panel_px) if rows else go.Figure()
     if not rows:
         figure.update_xaxes(visible=False)
@@ -73,11 +75,12 @@ def _with_panels(rows: Sequence[tuple[str, list[Panel]]], panel_px: int) -> go.F
     n_columns = max(len(panels) for _, panels in rows)
     gap = _GAP_PX / (len(rows) * panel_px + (len(rows) - 1) * _GAP_PX)
     # An empty cell takes no axes; a narrow row has them at the left.
-    specs = [[{} if k < len(panels) else None for k in range(n_columns)] for _, panels in rows]
-    titles = [panels[k].title if k < len(panels) else "" for _, panels in rows for k in range(n_columns)]
-    shown = [title for title, spec in zip(titles, sum(specs, []), strict=True) if spec is not None]
+    specs: list[list[dict[str, Any] | None]] = [
+        [{} if k < len(panels) else None for k in range(n_columns)] for _, panels in rows
+    ]
+    titles = [panel.title for _, panels in rows for panel in panels]
     figure = make_subplots(
-        rows=len(rows), cols=n_columns, specs=specs, subplot_titles=shown, vertical_spacing=gap,
+        rows=len(rows), cols=n_columns, specs=specs, subplot_titles=titles, vertical_spacing=gap,
         horizontal_spacing=0.22 / n_columns,
     )  # fmt: skip
     for annotation in figure.layout.annotations:
@@ -88,7 +91,7 @@ def _with_panels(rows: Sequence[tuple[str, list[Panel]]], panel_px: int) -> go.F
         if heading:
             top = next(figure.select_yaxes(row=number, col=1)).domain[1]
             figure.add_annotation(
-                text=f"<b>{heading}</b>", x=0, xref="paper", xanchor="left", y=top, yref="paper", yanchor="bottom",
+                text=heading, align="left", x=0, xref="paper", xanchor="left", y=top, yref="paper", yanchor="bottom",
                 yshift=_HEADING_PX, showarrow=False,
             )  # fmt: skip
     return figure
@@ -104,7 +107,7 @@ def _one_legend_entry_each(figure: go.Figure) -> None:
             seen.add(group)
 
 
-def of_model(model: str, *, is_shown: bool = True) -> dict[str, object]:
+def of_model(model: str, *, is_shown: bool = True) -> dict[str, Any]:
     """Return name, colour and group of a model's lines."""
     return {
         "name": spelled(model),
