@@ -22,7 +22,7 @@ def results_of(
     n_inits: int = 2,
     **protocol: Any,
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Metrics by task, called ``hbn.<name>``, and predictions. All models answer the same windows, two per recording."""
+    """Metrics by task, called ``hbn.<name>``, and predictions. All models answer the same windows."""
     metrics, tables = {}, []
     for number, (name, target) in enumerate(targets.items()):
         _, truths = random_windows(target, 3 * number, n_windows)
@@ -53,7 +53,7 @@ def said_of(target: TargetSpec, truths: Any, seed: int) -> Any:
     if target.kind == "multilabel":
         return np.clip(np.nan_to_num(truths) * 0.4 + rng.random(truths.shape) * 0.6, 0, 1).round(2)
     powers = rng.random((n, *target.output_shape)) + 0.5 * (truths[..., None] == np.arange(len(target.classes)))
-    return (powers / powers.sum(axis=-1, keepdims=True)).round(2)
+    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def table(task: str, model: str, init: int, said: Any, truths: Any) -> pd.DataFrame:
