@@ -168,17 +168,16 @@ def published_head(encoder: "Encoder") -> "nn.Module":
     Raises:
         ValueError: Nothing is known about this encoder's head.
     """
-    from torch import nn
+    from eegfm.heads.base import HeadSpec
+    from eegfm.heads.config import FembaHeadConfig, QueryAggregationConfig
+    from eegfm.targets import TargetSpec
 
-    from eegfm.encoders.femba.head import FembaHead
-
-    D, device = encoder.d_model, next(encoder.parameters()).device
-    if encoder.config.name == "femba":
-        return FembaHead(D, N_CLASSES).to(device)
-    if encoder.config.name == "luna":  # a learned query gathers time; its D numbers are the first of these
-        query, attention = nn.Embedding(1, D, device=device), nn.MultiheadAttention(D, 2, device=device)
-        return nn.ModuleList([query, attention, nn.Linear(D, 4 * D, device=device), nn.Linear(4 * D, 2, device=device)])
-    raise ValueError(encoder.config.name)
+    config = {"femba": FembaHeadConfig(), "luna": QueryAggregationConfig()}.get(encoder.config.name)
+    if config is None:
+        raise ValueError(encoder.config.name)
+    target = TargetSpec.of_classes(f"class_{k}" for k in range(N_CLASSES))
+    head: nn.Module = config.build(HeadSpec(encoder.d_model, 1, None, target))
+    return head.to(next(encoder.parameters()).device)
 
 
 def windows(row: Row, n_channels: int, n_samples: int, n_windows: int) -> "WindowBatch":

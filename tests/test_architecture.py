@@ -26,6 +26,7 @@ from eegfm.pipeline_registry import use_roles
 from eegfm.project.parameters import check_parameters
 from eegfm.project.phase_blocks import checked_phases
 from kedro_project import HEAVY, PROJECT_ROOT, environments, project_session, run_python
+from tiny_folders import FOLDERS
 
 SOURCE = PROJECT_ROOT / "src" / "eegfm"
 MAX_FILE_LINES = 350
@@ -66,7 +67,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """The project's context in one environment; corpora in real folders find empty ones."""
     folder = tmp_path_factory.mktemp("context")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("EEGMAT_ROOT", "EEGMMIDB_ROOT", "GUINEABISSAU_ROOT", "TUEG_ROOT", "HBN_ROOT", "TUAB_ROOT"):
+        for name in FOLDERS:
             patch.setenv(name, str(folder / name))
         yield project_session(request.param, folder / "data").load_context()
 

@@ -194,8 +194,9 @@ def test_every_schedule_is_documented_with_its_options() -> None:
 
 def test_the_example_of_windows_is_valid() -> None:
     text = (PROJECT_ROOT / "docs" / "windows.md").read_text(encoding="utf-8")
-    block, pairs = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    block, times, pairs = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     assert len(WindowParams.model_validate(block["hbn"]["window"]).cuts) == 3
+    assert WindowParams.model_validate({"cuts": times}).cuts["eyes"].target_spec.classes == ("closed", "open")
     assert set(PretrainParams.model_validate({"n_steps": 1, **pairs["contrast"]}).chosen_pairs or ()) == {"hbn", "tuh"}
 
 

@@ -20,7 +20,7 @@ from kedro_project import Run, files_under, project_session, run_project
 
 HERE = {"workers": {"n_workers": 1}}
 """This process converts; worker processes do it for the second corpus of the fixture ``run``."""
-KINDS = ("pretrained", "untrained", "band_power")
+KINDS = ("pretrained", "untrained", "band_power", "relative_band_power", "log_covariance")
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +133,7 @@ def test_metrics_hold_the_probe_and_its_controls(run: Run) -> None:
     n_persons = int((run.load("splits")["split"] == "test").sum())
     metrics = check_metrics(run.data / "08_reporting/probe/metrics.json", "hbn.eyes", n_persons)
     assert metrics["protocol"]["classes"] == ["closed", "open"]
+    assert metrics["majority"]["balanced_accuracy"]["pooled"] == 0.5
     # The planted alpha rhythm is far above what any threshold of this size could find by chance.
     assert metrics["band_power"]["balanced_accuracy"]["pooled"] > 0.6
 

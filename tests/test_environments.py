@@ -67,7 +67,7 @@ def test_lineage_without_hooks_shows_the_corpora_of(env: str, project: Path, fol
     for name in ("__default__", "ingest"):
         assert {node.namespace for node in pipelines[name].nodes} - {None} == corpora
     assert {*phases_of(project, env)} == {"pretrain", "contrast", "adapt"} & pipelines.keys()
-    assert ("probe" in pipelines) == (env not in (OWN, "experiments/eegmat", "experiments/guineabissau"))
+    assert ("probe" in pipelines) == (env != OWN)
     if env == "experiments/eegmmidb":
         assert str(catalog["eegmmidb.raw"]._describe()["path"]) == str(folders["EEGMMIDB_ROOT"])
 

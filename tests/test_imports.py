@@ -15,7 +15,7 @@ from kedro_project import PROJECT_ROOT, run_python
 SOURCE = PROJECT_ROOT / "src" / "eegfm"
 TORCH_ROOMS = (
     *("nn", "normalizations", "adapters", "encoders", "inference", "objectives", "training", "evaluation"),
-    *("augmentations", "losses", "metrics"),
+    *("augmentations", "heads", "losses", "metrics"),
     *("jobs.train", "jobs.probe", "jobs.weights"),
 )
 """Rooms that compute with torch."""

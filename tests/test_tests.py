@@ -40,6 +40,7 @@ SCENARIOS = {
     "test_imports.py": "rules of the house",
     "test_notebook.py": "the notebook",
     "test_objective_grid.py": "every objective with three encoders, by commands",
+    "test_recipes.py": "experiments on corpora of TUH, from files to splits",
     "test_phases.py": "two phases, from raw files to the report",
     "test_readme.py": "the README",
     "test_tests.py": "rules of the house",

@@ -8,6 +8,7 @@ import numpy as np
 from edf_files import write_tones
 from eegfm.corpora.simulated.config import SimulatedHbn
 from eegfm.corpora.simulated.writer import write_simulated
+from tuh_corpora import write_tuar, write_tuev, write_tusl, write_tusz
 from tuh_tree import ELECTRODES, NINETEEN
 
 _HERE = {"workers": {"n_workers": 1}}
@@ -17,12 +18,13 @@ _SUBJECTS = [f"aaaaaaa{letter}" for letter in "abcdefgh"]
 TINY: dict[str, Any] = {
     "tuh": {"ingest": _HERE}, "hbn": {"ingest": _HERE}, "tuab": {"ingest": _HERE}, "eegmat": {"ingest": _HERE},
     "eegmmidb": {"ingest": _HERE}, "guineabissau": {"ingest": _HERE}, "mine": {"ingest": _HERE},
+    "tuev": {"ingest": _HERE}, "tuar": {"ingest": _HERE}, "tusl": {"ingest": _HERE}, "tusz": {"ingest": _HERE},
     "pretrain": {
         "encoder": {"name": "patch_transformer", "n_layers": 1, "d_model": 16, "head_size": 16},
         "n_steps": 2, "batch_size": 10, "n_validation_windows": 10, "progress_bar": False, "precision": "32-true",
     },
     "probe": {"n_untrained": 1, "n_bootstrap": 100, "lambdas": [1.0]},
-    "split": {"validation_ratio": 0.4, "folds": "leave_one_person_out"},
+    "split": {"validation_ratio": 0.4, "folds": "leave_one_person_out", "protocol": "persons"},
 }  # fmt: skip
 _WITHIN = {"name": "within_recording", "cut": "moments"}
 PAIRS: dict[str, Any] = {
@@ -60,8 +62,13 @@ def write_eegmmidb(root: Path) -> None:
 
 
 def write_guineabissau(root: Path) -> None:
-    for k in range(1, 9):
-        _write(root / f"signal-{k}.edf", EPOC, 128, 500 + k)
+    """Eight persons, and the three whom the experiment leaves out, whose remarks name a deviation."""
+    rows = ["subject.id,Group,Eyes.condition,Remarks,recordedPeriod,startTime"]
+    for k in (*range(1, 9), 13, 67, 70):
+        _write(root / f"signal-{k}.edf", EPOC, 128, 500 + k, 215)
+        order = ("open-3min-then-closed-2min", "closed-3min-then-open-2min")[k % 2]
+        rows.append(f"{k},Control,{order},NA,215,27-05-2020 14:33")
+    (root / "metadata_guineabissau.csv").write_text("\n".join([*rows, ""]))
 
 
 def write_tueg(root: Path) -> None:
@@ -74,13 +81,13 @@ def write_tueg(root: Path) -> None:
 def write_tuab(root: Path) -> None:
     """Other persons than those of ``write_tueg``, but one of them in the test set."""
     labels = [f"EEG {name}-REF" for name in ELECTRODES]
-    for k, subject in enumerate([*(f"bbbbbbb{letter}" for letter in "abcdefg"), _SUBJECTS[0]]):
-        place = f"{'eval' if k > 3 else 'train'}/{'ab' * (k % 2)}normal/01_tcp_ar"
+    for k, subject in enumerate([*(f"bbbbbbb{letter}" for letter in "abcdefghijk"), _SUBJECTS[0]]):
+        place = f"{'eval' if k > 7 else 'train'}/{'ab' * (k % 2)}normal/01_tcp_ar"
         _write(root / f"edf/{place}/{subject}_s001_t000.edf", labels, 250, 300 + k)
 
 
 def write_hbn(root: Path) -> None:
-    write_simulated(SimulatedHbn(n_subjects=6, resting_s=60, ccd_s=20, movie_s=10), root)
+    write_simulated(SimulatedHbn(n_subjects=12, resting_s=60, ccd_s=20, movie_s=10), root)
 
 
 def write_mine(root: Path) -> None:
@@ -91,11 +98,12 @@ def write_mine(root: Path) -> None:
 FOLDERS = {
     "EEGMAT_ROOT": write_eegmat, "EEGMMIDB_ROOT": write_eegmmidb, "TUEG_ROOT": write_tueg, "TUAB_ROOT": write_tuab,
     "HBN_ROOT": write_hbn, "GUINEABISSAU_ROOT": write_guineabissau, "MY_EEG": write_mine,
+    "TUEV_ROOT": write_tuev, "TUAR_ROOT": write_tuar, "TUSL_ROOT": write_tusl, "TUSZ_ROOT": write_tusz,
 }  # fmt: skip
 """By environment variable of an experiment."""
 
 
-def _write(path: Path, labels: list[str], rate_hz: int, seed: int) -> None:
+def _write(path: Path, labels: list[str], rate_hz: int, seed: int, duration_s: float = 25) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     tones_hz = np.linspace(4, 30, len(labels)) + seed % 7 / 10
-    write_tones(path, labels, tones_hz, 25, rate_hz, amplitude_uv=20, noise_uv=10, seed=seed)
+    write_tones(path, labels, tones_hz, duration_s, rate_hz, amplitude_uv=20, noise_uv=10, seed=seed)

@@ -8,26 +8,31 @@ used.
 from kedro.framework.project import pipelines as kedro_pipelines
 from kedro.pipeline import Pipeline
 
-from eegfm.pipelines import export, import_weights, ingest, mix, pretrain, probe, report, window
+from eegfm.pipelines import export, finetune, import_weights, ingest, mix, pretrain, probe, report, window
 from eegfm.splits.config import Roles
 from eegfm.training.config import TokenizerParams
-from eegfm.training.phases import DEFAULT_PHASES, TOKENIZER_PHASE, Phase, export_name, probe_name
+from eegfm.training.phases import DEFAULT_PHASES, FINETUNE, TOKENIZER_PHASE, Phase, Start, export_name, probe_name
 
 DEFAULT_ROLES = Roles(pretrain=["tuh", "hbn"], probe=["hbn"])
-_chosen: tuple[Roles, tuple[Phase, ...], Phase] = (DEFAULT_ROLES, DEFAULT_PHASES, TOKENIZER_PHASE)
+_chosen: tuple[Roles, tuple[Phase, ...], Phase, Start] = (DEFAULT_ROLES, DEFAULT_PHASES, TOKENIZER_PHASE, "previous")
 
 
-def use_roles(roles: Roles, phases: tuple[Phase, ...] = DEFAULT_PHASES, tokenizer: Phase = TOKENIZER_PHASE) -> None:
-    """Build the pipelines for these corpora, phases and tokenizer from now on."""
+def use_roles(
+    roles: Roles,
+    phases: tuple[Phase, ...] = DEFAULT_PHASES,
+    tokenizer: Phase = TOKENIZER_PHASE,
+    finetuned: Start = "previous",
+) -> None:
+    """Build the pipelines for these corpora, phases, tokenizer and start of finetuning from now on."""
     global _chosen  # noqa: PLW0603  Kedro calls register_pipelines() without arguments
-    if (roles, phases, tokenizer) != _chosen:
-        _chosen = roles, phases, tokenizer
+    if (roles, phases, tokenizer, finetuned) != _chosen:
+        _chosen = roles, phases, tokenizer, finetuned
         kedro_pipelines.configure(__name__)  # drops the pipelines that were loaded before
 
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Every pipeline by name. Pipelines up to the probe start at raw files and skip data that exists."""
-    roles, phases, tokenizer = _chosen
+    roles, phases, tokenizer, finetuned = _chosen
     pretrained, corpora = list(roles.pretrain), roles.corpora
     # Without a corpus to train on, the only encoder is the imported one, which stands in for that of the first phase.
     known = phases if pretrained else phases[:1]
@@ -45,6 +50,8 @@ def register_pipelines() -> dict[str, Pipeline]:
         if roles.probe
     }
     probed = {phase.name: probe_name(phase, known) for phase in known if roles.probe}
+    start = f"{FINETUNE}.start" if finetuned == "file" else known[-1].encoder
+    tuned = finetune.create_pipeline(roles.probe, start) if roles.probe else Pipeline([])
     reporting = report.create_pipeline(corpora, probes=probed, phases=[p.name for p in known], trained=bool(pretrained))
     registry = {
         "ingest": ingested,
@@ -60,8 +67,10 @@ def register_pipelines() -> dict[str, Pipeline]:
         "__default__": mixed
         + sum((one for one in training.values() if pretrained), Pipeline([]))
         + sum(probes.values(), Pipeline([]))
+        + tuned
         + reporting,
     }
     # With all tables of a report, so that a report can follow, but without the mixture, which only training reads.
     before_probe = windowed + mix.create_pipeline(corpora, [])
-    return registry | {name: before_probe + one for name, one in probes.items()}
+    finetuning = {FINETUNE: before_probe + tuned} if roles.probe else {}
+    return registry | {name: before_probe + one for name, one in probes.items()} | finetuning

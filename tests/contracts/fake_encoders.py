@@ -177,6 +177,7 @@ class FakeOfTokens(Fake):
         super().__init__(config, spec)
         self.place = nn.Linear(3, _WIDTH)
         self.query = nn.Linear(_WIDTH, _WIDTH)
+        self.kept = [self.query.weight]
 
     def layer(self) -> list[nn.Module]:
         more: dict[str, list[nn.Module]] = {
@@ -210,8 +211,10 @@ class FakeOfTokens(Fake):
             x = take(x, visible.index)
             mask = None if mask is None else mask.squeeze(1).gather(1, visible.index).unsqueeze(1)
         query = self.query(x)
-        if self.flaw == "reads_weights":
-            query = nn.functional.linear(x, self.query.weight, self.query.bias)
+        if self.flaw in ("keeps_weights", "half_heard"):
+            query = nn.functional.linear(x, self.kept[0], self.query.bias)
+        if self.flaw == "half_heard":
+            query = query + (self.query(x) - query).detach()
         mixed = nn.functional.scaled_dot_product_attention(query, x, self.mixing(x), attn_mask=mask)
         x = self.finish(x + torch.tanh(mixed))
         return take(x, visible.index) if visible is not None and self.flaw == "visible_sees_all" else x

@@ -69,7 +69,9 @@ BROKEN = [
     ("depth_upside_down", WindowFakeConfig, "depth_groups"),
     ("embedding_in_a_layer", TokenFakeConfig, "depth_groups"),
     ("layer_in_the_embedding", TokenFakeConfig, "depth_groups"),
-    ("reads_weights", TokenFakeConfig, "lora_targets"),
+    ("keeps_weights", TokenFakeConfig, "lora_targets"),
+    ("half_heard", TokenFakeConfig, "lora"),
+    ("depth_twice", PatchFakeConfig, "layer_features"),
     ("one_linear_missing", TokenFakeConfig, "lora_targets"),
 ]
 

@@ -5,7 +5,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
 
 from eegfm.errors import ConfigError
-from eegfm.evaluation.band_power import BANDS_HZ, log_band_power
+from eegfm.evaluation.band_power import BANDS_HZ, log_band_power, relative_band_power
 
 
 @pytest.mark.parametrize(("band", "frequency_hz"), [(0, 2.0), (1, 6.0), (2, 10.0), (3, 20.0), (4, 40.0)])
@@ -54,3 +54,12 @@ def test_reaches_the_known_score_on_real_eeg(shared_data):
         lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
         predicted[groups == person] = lda.fit(x[groups != person], y[groups != person]).predict(x[groups == person])
     assert balanced_accuracy_score(y, predicted) == pytest.approx(0.83, abs=0.02)
+
+
+def test_relative_power_is_a_share_and_knows_no_gain() -> None:
+    noise_uv = np.random.default_rng(0).normal(0, 10, (3, 2, 400))
+    powers = 10.0 ** log_band_power(noise_uv, 100.0)
+    found = relative_band_power(log_band_power(noise_uv, 100.0))
+    np.testing.assert_allclose(10.0**found, powers / powers.sum(axis=-1, keepdims=True), rtol=1e-5)
+    np.testing.assert_allclose(relative_band_power(log_band_power(3 * noise_uv, 100.0)), found, atol=1e-5)
+    assert np.isfinite(relative_band_power(log_band_power(0 * noise_uv, 100.0))).all()

@@ -43,6 +43,22 @@ def test_inner_folds_of_the_probe_do_not_concern_a_task_with_one_penalty() -> No
     assert params.fit(params.tasks[0]).lambdas == HALF_DECADES
 
 
+def test_a_task_with_another_method_does_not_take_what_that_method_never_uses() -> None:
+    near, linear = {"name": "b", "method": "knn"}, {"name": "c", "method": "ridge"}
+    params = ProbeParams.model_validate({"tasks": ["a", near], "lambdas": [1, 2]})
+    assert params.fit(params.tasks[1]) == FitParams(method="knn")
+    params = ProbeParams.model_validate({"tasks": ["a", linear], "method": "knn", "distance": "euclidean"})
+    assert params.fit(params.tasks[0]) == FitParams(method="knn", distance="euclidean")
+    assert params.fit(params.tasks[1]) == FitParams()
+
+
+def test_a_layer_can_be_chosen_with_one_penalty() -> None:
+    assert FitParams(layers="chosen", lambdas=(1.0,), inner_folds=3).has_choice
+    one = {"name": "b", "lambdas": [1]}
+    params = ProbeParams.model_validate({"tasks": [one], "layers": "chosen", "inner_folds": 3})
+    assert params.fit(params.tasks[0]).inner_folds == 3
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -55,6 +71,12 @@ def test_inner_folds_of_the_probe_do_not_concern_a_task_with_one_penalty() -> No
         ({"tasks": [{"name": "a", "n_untrained": 2}]}, "n_untrained\n  Extra inputs are not permitted"),
         ({"tasks": ["a"], "lambdas": [1], "inner_folds": 3}, "inner_folds is not used where lambdas has one value"),
         ({"tasks": [{"name": "a", "lambdas": [1], "inner_folds": 3}]}, "task 'a': .*inner_folds is not used"),
+        ({"tasks": ["a"], "neighbours": [3]}, "neighbours is not used by method ridge; leave it out"),
+        ({"tasks": ["a"], "method": "knn", "lambdas": [3]}, "lambdas is not used by method knn; leave it out"),
+        ({"tasks": ["a"], "method": "knn", "neighbours": [3], "inner_folds": 2}, "where neighbours has one value"),
+        ({"tasks": [{"name": "a", "distance": "euclidean"}]}, "task 'a': .*distance is not used by method ridge"),
+        ({"tasks": ["a"], "label_ratios": [0.5, 0]}, "label_ratios.1\n  Input should be greater than 0"),
+        ({"tasks": [{"name": "a", "kind": "retrieval"}], "layers": "chosen"}, "task 'a': a retrieval fits nothing"),
         ({"tasks": ["a"], "task": "a"}, "task\n  Extra inputs are not permitted"),
     ],
 )  # fmt: skip

@@ -2,6 +2,7 @@ import logging
 
 import numpy as np
 import pytest
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.preprocessing import StandardScaler
 
@@ -9,7 +10,7 @@ from eegfm import progress
 from eegfm.errors import SplitError
 from eegfm.evaluation.answers import ClassAnswers, NumberAnswers
 from eegfm.evaluation.config import FitParams
-from eegfm.evaluation.crossval import check_divisions, predict_held_out
+from eegfm.evaluation.crossval import check_divisions, predict_held_out, predict_rows
 from eegfm.evaluation.metrics import balanced_accuracy, confusions_by_person, r_squared
 from eegfm.evaluation.penalty import choose_penalty
 
@@ -26,7 +27,7 @@ def held_out(features, classes, persons, folds, n_classes, params):
 
 def chosen(features, classes, persons, n_classes, params):
     answers = of_classes(classes, n_classes)
-    return choose_penalty(answers.fit(features, params.method), answers, persons, params)
+    return choose_penalty(answers.fit(features, params), answers, persons, params).value
 
 
 def divided(classes, persons, folds, n_classes, params):
@@ -48,15 +49,15 @@ def _score(classes, predicted, n_classes=2):
     return float(balanced_accuracy(confusions_by_person(nobody, 1, classes, predicted, n_classes))[0])
 
 
-@pytest.mark.parametrize("method", ["ridge", "logistic"])
+@pytest.mark.parametrize("method", ["ridge", "logistic", "knn"])
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("n_folds", [8, 3])
 def test_finds_a_planted_effect(method, n_classes, n_folds):
     features, classes, persons = _trials(effect=1.5, n_classes=n_classes, n_each=12)
-    params = FitParams(method=method, lambdas=(0.01, 1.0, 100.0))
+    params = FitParams(method="knn") if method == "knn" else FitParams(method=method, lambdas=(0.01, 1.0, 100.0))
     found = held_out(features, classes, persons, persons % n_folds, n_classes, params)
     assert _score(classes, found.predicted, n_classes) > 0.8
-    assert len(found.lambdas) == n_folds
+    assert len(found.chosen[params.strength]) == n_folds
 
 
 def test_long_fits_say_how_far_they_are(caplog, monkeypatch):
@@ -101,7 +102,7 @@ def test_labels_of_the_held_out_person_change_nothing(method):
     poisoned[persons == 2] = 1 - poisoned[persons == 2]
     before = held_out(features, classes, persons, persons, 2, params)
     after = held_out(features, poisoned, persons, persons, 2, params)
-    assert before.lambdas[2] == after.lambdas[2]
+    assert before.chosen["lambdas"][2] == after.chosen["lambdas"][2]
     np.testing.assert_array_equal(before.scores[persons == 2], after.scores[persons == 2])
     assert (before.scores != after.scores).any()
 
@@ -111,7 +112,7 @@ def test_features_of_the_held_out_person_change_nothing_for_others():
     moved = features.copy()
     moved[persons == 2] *= 1e6
     before = chosen(features[persons != 2], classes[persons != 2], persons[persons != 2], 2, PARAMS)
-    assert held_out(moved, classes, persons, persons, 2, PARAMS).lambdas[2] == before
+    assert held_out(moved, classes, persons, persons, 2, PARAMS).chosen["lambdas"][2] == before
 
 
 def test_strongest_of_equal_penalties_is_chosen():
@@ -131,7 +132,7 @@ def test_row_order_changes_nothing():
     order = np.random.default_rng(1).permutation(len(classes))
     one = held_out(features, classes, persons, persons, 2, PARAMS)
     two = held_out(features[order], classes[order], persons[order], persons[order], 2, PARAMS)
-    assert one.lambdas == two.lambdas
+    assert one.chosen == two.chosen
     np.testing.assert_allclose(one.scores[order], two.scores, atol=1e-9)
 
 
@@ -146,9 +147,9 @@ def test_persons_of_one_fold_do_not_teach_each_other():
     assert (before.scores[folds != 1] != after.scores[folds != 1]).any()
 
 
-def test_a_person_in_two_folds_is_our_mistake():
+def test_a_person_in_two_folds_is_refused():
     features, classes, persons = _trials()
-    with pytest.raises(AssertionError, match="a person is in one fold"):
+    with pytest.raises(SplitError, match=r"8 persons are both trained on and tested \(first: number 0\)"):
         held_out(features, classes, persons, np.arange(len(classes)) % 3, 2, PARAMS)
 
 
@@ -231,7 +232,7 @@ def test_numbers_agree_with_scikit_learn(n_features):
     params = FitParams(lambdas=(1e-3, 1e-2, 0.1, 1.0, 10.0), inner_folds=3)
     found = predict_held_out(features, answers, persons, persons % 5, params)
     expected, lambdas = _by_hand(features, answers.numbers, persons, persons % 5, params.lambdas, 3)
-    assert found.lambdas == lambdas
+    assert found.chosen == {"lambdas": lambdas}
     np.testing.assert_allclose(found.predicted, expected, rtol=1e-8)
     np.testing.assert_array_equal(found.scores, found.predicted)
     if n_features > 6:
@@ -246,7 +247,8 @@ def test_the_penalty_of_numbers_is_that_of_ridge_cv():
     groups = [(np.flatnonzero(persons % 3 != k), np.flatnonzero(persons % 3 == k)) for k in range(3)]
     theirs = RidgeCV([penalty * 72 for penalty in lambdas], cv=groups, scoring="neg_mean_squared_error")
     theirs.fit(features, answers.numbers)
-    found = choose_penalty(answers.fit(features, "ridge"), answers, persons, FitParams(lambdas=lambdas, inner_folds=3))
+    params = FitParams(lambdas=lambdas, inner_folds=3)
+    found = choose_penalty(answers.fit(features, params), answers, persons, params).value
     assert found * 72 == pytest.approx(theirs.alpha_)
     assert found not in (min(lambdas), max(lambdas))
 
@@ -255,7 +257,7 @@ def test_numbers_of_the_held_out_person_change_nothing():
     features, answers, persons = _numbers()
     moved = NumberAnswers(np.where(persons == 2, 1e3, answers.numbers), is_of_person=False)
     before, after = (predict_held_out(features, one, persons, persons, PARAMS) for one in (answers, moved))
-    assert before.lambdas[2] == after.lambdas[2]
+    assert before.chosen["lambdas"][2] == after.chosen["lambdas"][2]
     np.testing.assert_array_equal(before.predicted[persons == 2], after.predicted[persons == 2])
     assert (before.predicted != after.predicted).any()
 
@@ -288,3 +290,96 @@ def test_one_training_person_cannot_choose_a_penalty():
         check_divisions(answers, persons, folds, PARAMS)
     with pytest.raises(SplitError, match=said):
         predict_held_out(features, answers, persons, folds, PARAMS)
+
+
+METHODS = [FitParams(lambdas=(0.01, 1.0, 100.0)), FitParams(method="knn"), FitParams(layers="chosen")]
+METHODS += [FitParams(method="logistic", lambdas=(0.1, 10.0))]
+
+
+def _by_name(params):
+    return f"{params.method}-{params.layers}"
+
+
+def _rows(persons, *tested):
+    test = np.isin(persons, tested)
+    return ~test, test
+
+
+@pytest.mark.parametrize("params", METHODS, ids=_by_name)
+def test_answers_of_test_persons_are_never_looked_at(params):
+    """A leak of answers, into the fit or into a choice, would change what is predicted."""
+    features, classes, persons = _trials(effect=0.6)
+    layers = np.stack([features, features**2], axis=1) if params.layers == "chosen" else features
+    train, test = _rows(persons, 2, 5)
+    before = predict_rows(layers, of_classes(classes, 2), persons, train, test, params)
+    for seed in range(3):
+        other = classes.copy()
+        other[test] = np.random.default_rng(seed).integers(2, size=int(test.sum()))
+        after = predict_rows(layers, of_classes(other, 2), persons, train, test, params)
+        np.testing.assert_array_equal(before.scores, after.scores)
+        assert before.chosen == after.chosen
+
+
+@pytest.mark.parametrize("params", METHODS, ids=_by_name)
+def test_a_person_on_both_sides_is_refused(params):
+    features, classes, persons = _trials()
+    train, test = _rows(persons, 2)
+    train[np.flatnonzero(test)[:1]] = True
+    with pytest.raises(SplitError, match=r"1 persons are both trained on and tested \(first: number 2\)"):
+        predict_rows(features, of_classes(classes, 2), persons, train, test, params)
+
+
+def test_some_windows_may_be_on_neither_side():
+    features, classes, persons = _trials()
+    answers = of_classes(classes, 2)
+    train, test = persons < 4, persons == 6
+    found = predict_rows(features, answers, persons, train, test, PARAMS)
+    kept = train | test
+    alone = predict_rows(features[kept], answers.at(kept), persons[kept], train[kept], test[kept], PARAMS)
+    np.testing.assert_array_equal(found.predicted, alone.predicted)
+    assert found.predicted.shape == (20,)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_without_features_the_most_frequent_class_is_predicted(n_classes):
+    rng = np.random.default_rng(0)
+    persons, classes = (
+        np.arange(120) % 6,
+        rng.choice(n_classes, 120, p=[0.2, 0.8] if n_classes == 2 else [0.2, 0.3, 0.5]),
+    )
+    train, test = _rows(persons, 0, 1)
+    nothing = np.empty((120, 0))
+    found = predict_rows(nothing, of_classes(classes, n_classes), persons, train, test, PARAMS)
+    theirs = DummyClassifier().fit(nothing[train], classes[train])
+    np.testing.assert_array_equal(found.predicted, theirs.predict(nothing[test]))
+    assert found.chosen == {}
+    numbers = rng.normal(size=120)
+    of_numbers = predict_rows(nothing, NumberAnswers(numbers, is_of_person=False), persons, train, test, PARAMS)
+    mean = DummyRegressor().fit(nothing[train], numbers[train]).predict(nothing[test])
+    np.testing.assert_allclose(of_numbers.scores, mean)
+
+
+def test_the_layer_that_serves_training_persons_is_chosen():
+    features, classes, persons = _trials(effect=3.0)
+    noise = np.random.default_rng(1).normal(size=features.shape)
+    params = FitParams(layers="chosen", lambdas=(0.01, 1.0, 100.0))
+    for best in range(3):
+        layers = np.stack([features if k == best else noise for k in range(3)], axis=1)
+        found = held_out(layers, classes, persons, persons, 2, params)
+        assert found.chosen["layers"] == (best + 1,) * 8
+        alone = held_out(features, classes, persons, persons, 2, FitParams(lambdas=(0.01, 1.0, 100.0)))
+        np.testing.assert_array_equal(found.scores, alone.scores)
+
+
+def test_the_deepest_of_equal_layers_is_chosen_even_with_one_penalty():
+    features, classes, persons = _trials()
+    layers = np.stack([features] * 3, axis=1)
+    found = held_out(layers, classes, persons, persons, 2, FitParams(layers="chosen", lambdas=(1.0,)))
+    assert found.chosen == {"lambdas": (1.0,) * 8, "layers": (3,) * 8}
+
+
+def test_the_number_of_neighbours_is_chosen_on_training_persons():
+    features, classes, persons = _trials(effect=1.0, n_each=30)
+    found = held_out(features, classes, persons, persons, 2, FitParams(method="knn", neighbours=(1, 50)))
+    assert found.chosen == {"neighbours": (50.0,) * 8}, "noise wants many"
+    assert _score(classes, found.predicted) > 0.75

@@ -13,8 +13,8 @@ from eegfm.batch import SignalSpec
 from eegfm.encoders.base import Encoded, Features
 from eegfm.errors import CheckpointError, SplitError
 from eegfm.evaluation.band_power import log_band_power
+from eegfm.evaluation.controls import power_features, split_powers
 from eegfm.evaluation.features import (
-    band_power_features,
     encoder_features,
     extract_features,
     pool_channels,
@@ -122,8 +122,9 @@ def test_many_windows_say_how_far_they_are(store, caplog, monkeypatch):
 def test_montages_are_pooled_by_their_mean_only(store):
     places = [("r1", 0), ("r0", 10), ("r1", 5), ("r2", 0)]
     with pytest.raises(SplitError, match=r"2 montages .*pooling=mean"):
-        _extract(store, _windows(places), {"a": band_power_features(_average(store), 100.0)})
-    found = _extract(store, _windows(places), {"a": band_power_features(_average(store), 100.0)}, pooling="mean")["a"]
+        _extract(store, _windows(places), {"a": power_features(_average(store), 100.0)})
+    both = _extract(store, _windows(places), {"a": power_features(_average(store), 100.0)}, pooling="mean")["a"]
+    found, _ = split_powers(both)
     for values, (recording_id, start) in zip(found, places, strict=True):
         expected = log_band_power(_signal(store, recording_id, start)[None], 100.0)[0].mean(axis=0)
         np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-4)
@@ -177,8 +178,9 @@ def test_channels_that_are_bad_in_a_recording_are_unknown_features_of_its_window
     windows = pd.DataFrame([(name, 100) for name in ("r3", "r0", "r2", "r3")], columns=["recording_id", "start"])
     windows = windows.assign(montage=_montage(3).name, corpus="c", n_samples=200)
     store = SignalStore(tmp_path)
-    found = _extract(store, windows, {"a": band_power_features(_average(store), 100.0)})["a"].reshape(4, 3, 5)
-    means = _extract(store, windows, {"a": band_power_features(_average(store), 100.0)}, pooling="mean")["a"]
+    power = {"a": power_features(_average(store), 100.0)}
+    found = split_powers(_extract(store, windows, power)["a"])[0].reshape(4, 3, 5)
+    means = split_powers(_extract(store, windows, power, pooling="mean")["a"])[0]
     for k, name in enumerate(windows["recording_id"]):
         uv = samples[name][100:300].T * np.array([[0.1], [0.2], [0.3]])
         good = np.array([channel not in bad[name] for channel in ("X0", "X1", "X2")])

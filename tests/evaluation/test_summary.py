@@ -19,7 +19,7 @@ DRAWN = {"n_bootstrap": 500, "seed": 0}
 def _run(seed, share):
     rng = np.random.default_rng(seed)
     predicted = np.where(rng.random(120) < share, TRUTH, 1 - TRUTH)
-    return HeldOut(predicted, np.zeros(120), (1.0, 10.0, 1.0))
+    return HeldOut(predicted, np.zeros(120), {"lambdas": (1.0, 10.0, 1.0)})
 
 
 def test_numbers_agree_with_scikit_learn():
@@ -56,7 +56,7 @@ def test_compare_pairs_the_pretrained_with_each_control():
 def _predictions(seed, noise, numbers):
     rng = np.random.default_rng(seed)
     predicted = numbers + rng.normal(0, noise, len(numbers))
-    return HeldOut(predicted, predicted, (1.0,))
+    return HeldOut(predicted, predicted, {"lambdas": (1.0,)})
 
 
 def _expected(numbers, predicted):

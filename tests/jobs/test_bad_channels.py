@@ -19,7 +19,8 @@ from eegfm.encoders.config import PatchTransformerConfig
 from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.errors import ConfigError
 from eegfm.evaluation.config import ProbeParams
-from eegfm.evaluation.features import band_power_features, window_batches
+from eegfm.evaluation.controls import power_features
+from eegfm.evaluation.features import window_batches
 from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.jobs.ingest.describe import spectrum_table
 from eegfm.jobs.ingest.ingest import Ingested, ingest
@@ -133,7 +134,7 @@ def test_good_channels_are_as_in_the_clean_recording(case: Ingested, handling: B
 
 
 def test_band_power_of_good_channels_is_that_of_the_clean_recording(case: Ingested) -> None:
-    seen, extract = seen_by_the_encoder(case), band_power_features(lambda batch: batch, case.store.rate_hz)
+    seen, extract = seen_by_the_encoder(case), power_features(lambda batch: batch, case.store.rate_hz)
     powers = {
         name: extract({"signal": torch.from_numpy(signal)[None], "channel_mask": torch.from_numpy(mask)[None]})
         for name, (signal, mask) in seen.items()

@@ -1,6 +1,7 @@
 """Metrics of an epoch equal scikit-learn's, whatever the batches; two ranks together have those of one process."""
 
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -12,44 +13,33 @@ from eegfm.errors import TrainingError
 from eegfm.metrics.names import metric_names
 from eegfm.metrics.supervised import SupervisedMetrics
 from eegfm.targets import TargetSpec
-from kedro_project import PROJECT_ROOT, run_python
 from process_groups import FORK_TWO_RANKS
+from warm_process import WarmProcess
 
-N_CASES = 200 if os.environ.get("EEGFM_METRICS") == "full" else 25
+N_CASES = 200 if os.environ.get("EEGFM_METRICS") == "full" else 10
 
 TWO_RANKS = """
-import os, sys
+import os, pickle, sys
+from pathlib import Path
 import numpy as np, torch
 import torch.distributed as dist
-sys.path.append(sys.argv[2])
-from answered_windows import TARGETS, random_windows
 from eegfm.metrics.supervised import SupervisedMetrics
 
-SHARES = (slice(0, 5), slice(5, 41)), (slice(0, 0), slice(0, 41)), (slice(0, 41), slice(0, 0)), (slice(0, 0),) * 2
-
-def scored(target, said, truths):
-    metrics = SupervisedMetrics(target)
-    for at in range(0, len(said), 7):
-        metrics.update(torch.tensor(said[at:at + 7]), torch.tensor(truths[at:at + 7]))
-    return metrics
-
 def meet(rank):
-    # Whole scores come first, as nothing meets without a group.
-    cases = [(t, *random_windows(t, seed, 41), share)
-             for t in TARGETS.values() for seed, share in enumerate(SHARES)]
-    expected = []
-    for target, said, truths, shares in cases:
-        rows = np.concatenate([np.arange(41)[share] for share in shares])
-        expected.append(scored(target, said[rows], truths[rows]).compute())
-    dist.init_process_group("gloo", init_method=f"file://{sys.argv[1]}", rank=rank, world_size=2)
-    for (target, said, truths, shares), whole in zip(cases, expected, strict=True):
-        metrics = scored(target, said[shares[rank]], truths[shares[rank]])
+    folder = Path(sys.argv[1])
+    dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2)
+    for target, said, truths, shares, expected in pickle.loads((folder / "cases").read_bytes()):
+        metrics = SupervisedMetrics(target)
+        for p, y in zip(torch.tensor(said[shares[rank]]).split(7), torch.tensor(truths[shares[rank]]).split(7)):
+            metrics.update(p, y)
         for _ in range(2):  # the windows of others are not kept
             found = metrics.compute()
-            assert found.keys() == whole.keys()
-            for name in whole:
-                np.testing.assert_allclose(found[name], whole[name], rtol=0, atol=1e-12, err_msg=name)
+            assert found.keys() == expected.keys()
+            for name in found:
+                np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-12, err_msg=name)
 """
+SHARES = (slice(0, 5), slice(5, 41)), (slice(0, 0), slice(0, 41)), (slice(0, 41), slice(0, 0)), (slice(0, 0),) * 2
+"""Windows of the two ranks: uneven ones, and none."""
 
 
 def scores_of(target: TargetSpec, said: np.ndarray, truths: np.ndarray, sizes: list[int]) -> dict[str, float]:
@@ -74,8 +64,15 @@ def test_they_equal_those_of_scikit_learn(kind: str) -> None:
             assert value == pytest.approx(expected[name], abs=1e-6, rel=1e-6, nan_ok=True), f"{name}, seed {seed}"
 
 
-def test_two_ranks_with_uneven_shares_have_the_metrics_of_one_process(tmp_path: Path) -> None:
-    done = run_python(TWO_RANKS + FORK_TWO_RANKS, str(tmp_path / "meeting"), str(PROJECT_ROOT / "tests"))
+def test_two_ranks_with_uneven_shares_have_the_metrics_of_one_process(warm: WarmProcess, tmp_path: Path) -> None:
+    cases = []
+    for target in TARGETS.values():
+        for seed, shares in enumerate(SHARES):
+            said, truths = random_windows(target, seed, 41)
+            rows = np.concatenate([np.arange(41)[share] for share in shares])
+            cases.append((target, said, truths, shares, scores_of(target, said[rows], truths[rows], [len(rows)])))
+    (tmp_path / "cases").write_bytes(pickle.dumps(cases))
+    done = warm.run(TWO_RANKS + FORK_TWO_RANKS, str(tmp_path), folder=tmp_path)
     assert done.returncode == 0, done.stderr
 
 

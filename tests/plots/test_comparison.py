@@ -6,7 +6,7 @@ import pytest
 
 from eegfm.plots.comparison import comparison_figure
 
-KINDS = ["pretrained", "untrained", "band_power"]
+KINDS = ["pretrained", "log_covariance", "band_power"]
 
 
 def interval(pooled: float) -> dict[str, Any]:

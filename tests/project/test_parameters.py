@@ -151,8 +151,8 @@ def test_shared_parameters_may_be_left_to_their_defaults(parameters: dict[str, A
             "probe.task",
             "eyes",
             "parameter probe.task is not known; known: accept_other_code, accept_other_data, allow_pretrained_persons, "
-            "batch_size, device, inner_folds, lambdas, method, n_bootstrap, n_untrained, pooling, seed, tasks, "
-            "transductive, untrained_seed, verify; did you mean tasks?",
+            "batch_size, device, distance, inner_folds, label_ratios, lambdas, layers, method, n_bootstrap, "
+            "n_untrained, neighbours, pooling, seed, tasks, transductive, untrained_seed, verify; did you mean tasks?",
         ),
     ],
 )

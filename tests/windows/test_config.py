@@ -56,7 +56,7 @@ def test_every_cut_tells_the_length_of_its_windows():
 
 def test_names_are_unique():
     names = [cut.model_fields["name"].default for cut in (*get_args(WindowConfig), *TASKS)]
-    assert len(set(names)) == len(names) == 25
+    assert len(set(names)) == len(names) == 26
 
 
 @pytest.mark.parametrize("weight", [0.0, -0.3, float("nan"), float("inf")])

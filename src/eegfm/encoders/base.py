@@ -8,12 +8,16 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from eegfm.batch import SignalSpec, WindowBatch, padding_mask
 from eegfm.encoders.decoders import LinearDecoder, TokenDecoder
 from eegfm.encoders.tokens import Tokens, Visible, take
 from eegfm.encoders.traits import EncoderConfig
 from eegfm.errors import ConfigError
+
+_LINEAR = (nn.Linear, NonDynamicallyQuantizableLinear)
+"""Maps that do what their weight says: other subclasses may constrain it. The second projects in torch's attention."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,13 @@ class Encoded(NamedTuple):
     Args:
         vectors: Result of ``Encoder.encode``: (B, N, D) of tokens, (B, P, D) of patches or (B, 1, D) of windows.
         features: Features for probes and heads.
+        row_mask: (B, R) bool, False for a row of tokens that is only padding, where the features are those of a token
+            that stands for the whole window; None where the features have a row for each row of vectors.
     """
 
     vectors: Tensor
     features: Features
+    row_mask: Tensor | None = None
 
 
 class Encoder(nn.Module, ABC):
@@ -131,17 +138,16 @@ class Encoder(nn.Module, ABC):
         return [[p for p in self.parameters() if id(p) not in in_layers], *layers]
 
     def lora_targets(self) -> dict[str, nn.Linear]:
-        """Find, by dotted name, the linear maps of attention and feed-forward parts that LoRA can wrap.
+        """Find, by dotted name, the linear maps of attention and feed-forward parts whose weights LoRA can change.
 
-        The encoder calls each of them as a module, so that one that takes its place is heard. Those that a module
-        names in ``no_lora`` are left out: it reads their weights itself. There are none where layers convolve only.
+        Whether the encoder calls a map or reads its weight does not matter, see ``eegfm.nn.lora``. There are none where
+        layers convolve only.
         """
         inside = {id(part) for block in self.lora_blocks() for part in block.modules()}
-        left_out = {id(part.get_submodule(name)) for part in self.modules() for name in getattr(part, "no_lora", ())}
         return {
             name: part
             for name, part in self.named_modules()
-            if type(part) is nn.Linear and id(part) in inside - left_out
+            if isinstance(part, nn.Linear) and type(part) in _LINEAR and id(part) in inside
         }
 
     def lora_blocks(self) -> list[nn.Module]:
@@ -167,9 +173,7 @@ class Encoder(nn.Module, ABC):
         encoded = self.encode(tokens)
         if self.traits.output == "tokens":
             by_row = encoded.reshape(encoded.shape[0], tokens.n_rows, tokens.n_patches, self.d_model)
-            mask = self.row_mask(batch)
-            everywhere = torch.ones(by_row.shape[:2], dtype=torch.bool, device=encoded.device)
-            return Encoded(encoded, Features(by_row.mean(dim=2), everywhere if mask is None else mask))
+            return Encoded(encoded, Features(by_row.mean(dim=2), self.whole_row_mask(batch, tokens)))
         pooled = encoded.mean(dim=1, keepdim=True)
         return Encoded(encoded, one_row(pooled))
 
@@ -241,6 +245,14 @@ class Encoder(nn.Module, ABC):
         """(B, R) rows of tokens that hold a real channel; None where all do."""
         mask = padding_mask(batch)
         return None if mask is None else self.grouped(mask).any(dim=-1)
+
+    def whole_row_mask(self, batch: WindowBatch, tokens: Tokens) -> Tensor:
+        """(B, R) rows of tokens that hold a real channel."""
+        mask = self.row_mask(batch)
+        if mask is not None:
+            return mask
+        content = tokens.content
+        return torch.ones(content.shape[0], tokens.n_rows, dtype=torch.bool, device=content.device)
 
     def group_mask(self, batch: WindowBatch) -> Tensor | None:
         """(B, R, G) bool, True for the real channels of each row's G; None where all are real."""

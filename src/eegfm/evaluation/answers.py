@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from eegfm.evaluation.config import Method
-from eegfm.evaluation.linear import FitClasses, Floats, Ints, LinearFit, decide
+from eegfm.evaluation.config import FitParams
+from eegfm.evaluation.linear import Fit, Floats, Ints, decide
 from eegfm.evaluation.logistic import Logistic
 from eegfm.evaluation.metrics import (
     balanced_accuracy,
@@ -23,10 +23,8 @@ from eegfm.evaluation.metrics import (
     pearson,
     r_squared,
 )
+from eegfm.evaluation.neighbours import nearest_classes, nearest_numbers
 from eegfm.evaluation.ridge import fit_ridge_classifier, fit_ridge_regression
-
-METHODS: dict[str, FitClasses] = {"ridge": fit_ridge_classifier, "logistic": Logistic}
-"""By name, fits of classes."""
 
 Measure = Callable[[Floats], Floats]
 """Scores (...) from sums over windows (..., S) or (..., K, K)."""
@@ -68,8 +66,12 @@ class Answers(Scored):
         """Return whether a probe can be fitted to these answers."""
 
     @abstractmethod
-    def fit(self, features: NDArray[np.floating], method: Method) -> LinearFit:
+    def fit(self, features: NDArray[np.floating], params: FitParams) -> Fit:
         """Fit (W, F) features to the answers."""
+
+    @abstractmethod
+    def without_features(self) -> Floats:
+        """(K',) scores of every window where nothing is known of it: the most frequent answer, or the mean."""
 
     @abstractmethod
     def predicted(self, scores: Floats) -> NDArray[Any]:
@@ -118,9 +120,17 @@ class ClassAnswers(Answers):
         """True if every class occurs."""
         return bool((self.counts > 0).all())
 
-    def fit(self, features: NDArray[np.floating], method: Method) -> LinearFit:
+    def fit(self, features: NDArray[np.floating], params: FitParams) -> Fit:
         """See the base class."""
-        return METHODS[method](features, self.numbers, len(self.classes))
+        if params.method == "knn":
+            return nearest_classes(features, self.numbers, len(self.classes), params.distance)
+        fit = fit_ridge_classifier if params.method == "ridge" else Logistic
+        return fit(features, self.numbers, len(self.classes))
+
+    def without_features(self) -> Floats:
+        """Shares of the classes; of two, by how much the second is larger."""
+        shares: Floats = self.counts / self.counts.sum()
+        return shares[1:] - shares[:1] if len(shares) == 2 else shares
 
     def predicted(self, scores: Floats) -> Ints:
         """Class numbers."""
@@ -179,9 +189,15 @@ class NumberAnswers(Answers):
         """True if there is a window: what does not vary is predicted by its mean."""
         return len(self.numbers) > 0
 
-    def fit(self, features: NDArray[np.floating], method: Method) -> LinearFit:
-        """Fit by ridge regression, whatever the method for classes is."""
+    def fit(self, features: NDArray[np.floating], params: FitParams) -> Fit:
+        """Fit by ridge regression where the method for classes is linear, otherwise by nearest neighbours."""
+        if params.method == "knn":
+            return nearest_numbers(features, self.numbers, params.distance)
         return fit_ridge_regression(features, self.numbers)
+
+    def without_features(self) -> Floats:
+        """The mean."""
+        return np.asarray([self.numbers.mean()])
 
     def predicted(self, scores: Floats) -> Floats:
         """The only score column."""

@@ -8,23 +8,38 @@ from eegfm.config import StrictModel, listed, refuse_repeated, refuse_unused
 
 Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Penalties = Annotated[tuple[Penalty, ...], Field(min_length=1)]
+Neighbours = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+Distance = Literal["cosine", "euclidean"]
 Pooling = Literal["channels", "mean"]
 """Pooling of a window's features over channels: all channels side by side, or their mean."""
-Method = Literal["ridge", "logistic"]
-"""Fit of classes. Numbers are always fitted by ridge."""
+Method = Literal["ridge", "logistic", "knn"]
+"""Fit of classes. Numbers are fitted by ridge, or by nearest neighbours (``knn``)."""
+Layers = Literal["last", "mean", "chosen"]
+"""Layers of the encoder that give features: the last, the mean of all, or the one that serves training persons best."""
+ControlKind = Literal["majority", "band_power", "relative_band_power", "log_covariance"]
+"""Controls that need no encoder; see ``eegfm.evaluation.controls``."""
+Ratio = Annotated[float, Field(gt=0, le=1)]
 
+UNUSED_BY_RETRIEVAL = ("method", "lambdas", "neighbours", "distance", "inner_folds")
+"""Choices of fits."""
 HALF_DECADES = tuple(10.0 ** (k / 2) for k in range(-6, 11))
+NEIGHBOURS = (1, 2, 5, 10, 20, 50, 100)
 
 
 class FitParams(StrictModel):
     """Choices that a task may make for itself.
 
     Args:
-        method: Closed-form ridge on class targets, or logistic regression. Numbers are always fitted by ridge.
+        method: Closed-form ridge on class targets, logistic regression, or the nearest training windows (``knn``).
+            Numbers are fitted by ridge or by the nearest windows.
         pooling: Features are averaged over time patches; ``channels`` keeps the channels side by side (one
             montage only), ``mean`` averages over them as well.
-        lambdas: Penalties to choose from, per training window (all methods minimise a mean loss). See
+        layers: Features of the last layer of an encoder, of the mean of all its layers, or of the layer that is chosen
+            on training persons as the penalty is. Controls without an encoder have no layers.
+        lambdas: Penalties to choose from, per training window (ridge and logistic regression minimise a mean loss). See
             ``eegfm.evaluation.penalty`` for the choice.
+        neighbours: Numbers of nearest training windows to choose from, by method ``knn``.
+        distance: Distance of standardised features by which windows are near, by method ``knn``.
         inner_folds: Groups of training persons on which the penalty is chosen; at most one person each.
         transductive: Also report features z-scored per person without labels. This uses the held-out person's windows,
             so the scores have a row of their own. Numbers of persons, such as age, have no such row: z-scores erase
@@ -33,15 +48,37 @@ class FitParams(StrictModel):
 
     method: Method = "ridge"
     pooling: Pooling = "channels"
+    layers: Layers = "last"
     lambdas: Penalties = HALF_DECADES
+    neighbours: Neighbours = NEIGHBOURS
+    distance: Distance = "cosine"
     inner_folds: int = Field(5, ge=2)
     transductive: bool = True
 
     @model_validator(mode="after")
     def _options_are_used(self) -> Self:
-        if len(self.lambdas) == 1:
-            refuse_unused(self, ["inner_folds"], "where lambdas has one value, so that there is nothing to choose")
+        is_knn = self.method == "knn"
+        refuse_unused(self, ["lambdas"] if is_knn else ["neighbours", "distance"], f"by method {self.method}")
+        if not self.has_choice:
+            asked = f"{self.strength} has one value"
+            refuse_unused(self, ["inner_folds"], f"where {asked}, so that there is nothing to choose")
         return self
+
+    @property
+    def strength(self) -> str:
+        """Name of the option whose values, from weak to strong smoothing, are chosen from."""
+        return "neighbours" if self.method == "knn" else "lambdas"
+
+    @property
+    def strengths(self) -> tuple[float, ...]:
+        """Values to choose from, the weakest first."""
+        values: tuple[float, ...] = getattr(self, self.strength)
+        return tuple(sorted(values))
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether something is chosen on training persons."""
+        return len(self.strengths) > 1 or self.layers == "chosen"
 
 
 class TaskParams(StrictModel):
@@ -56,7 +93,10 @@ class TaskParams(StrictModel):
         candidates: Moments that a retrieval chooses from, 64 by default.
         method: See ``FitParams``; like the following, that of the whole probe by default.
         pooling: See there.
+        layers: See there.
         lambdas: See there.
+        neighbours: See there.
+        distance: See there.
         inner_folds: See there.
         transductive: See there.
     """
@@ -68,14 +108,17 @@ class TaskParams(StrictModel):
     candidates: int | None = Field(None, ge=2)
     method: Method | None = None
     pooling: Pooling | None = None
+    layers: Layers | None = None
     lambdas: Penalties | None = None
+    neighbours: Neighbours | None = None
+    distance: Distance | None = None
     inner_folds: int | None = Field(None, ge=2)
     transductive: bool | None = None
 
     @model_validator(mode="after")
     def _options_are_used(self) -> Self:
         if self.kind == "retrieval":
-            refuse_unused(self, ["method", "lambdas", "inner_folds"], "by a retrieval, which fits nothing")
+            refuse_unused(self, UNUSED_BY_RETRIEVAL, "by a retrieval, which fits nothing")
         else:
             refuse_unused(self, ["candidates"], "where kind is answer")
         return self
@@ -112,7 +155,9 @@ class ProbeParams(FitParams):
         n_untrained: Number of untrained initialisations of the same encoder, for comparison.
         untrained_seed: Seed of the first untrained initialisation; the others count up from it.
         n_bootstrap: Number of resamples of persons for each interval.
-        seed: Seed of the bootstrap.
+        label_ratios: Shares of the training persons whose labels are used, for a curve of label efficiency; none is
+            computed if empty. See ``eegfm.evaluation.label_efficiency``.
+        seed: Seed of the bootstrap, and of the persons of each share.
         allow_pretrained_persons: Also probe persons and signals of the pretraining; the metrics list them.
         accept_other_code: Probe an encoder that was made by other code than the present code; the metrics list the
             differences.
@@ -126,6 +171,7 @@ class ProbeParams(FitParams):
     n_untrained: int = Field(5, ge=1)
     untrained_seed: int = Field(1000, ge=0)
     n_bootstrap: int = Field(2000, ge=100)
+    label_ratios: tuple[Ratio, ...] = ()
     seed: int = Field(0, ge=0)
     allow_pretrained_persons: bool = False
     accept_other_code: bool = False
@@ -149,13 +195,20 @@ class ProbeParams(FitParams):
         """Choices for a task: its own, and those of the whole probe.
 
         Raises:
-            ValueError: A choice is never used.
+            ValueError: A choice is never used, or a retrieval is to choose a layer.
         """
-        shared = {name: getattr(self, name) for name in FitParams.model_fields}
-        # A task with one penalty has nothing to choose, whatever all others choose on.
-        if len(task.own.get("lambdas", ())) == 1 and "inner_folds" not in task.own:
-            shared["inner_folds"] = FitParams.model_fields["inner_folds"].default
-        return FitParams.model_validate({**shared, **task.own})
+        merged = {**{name: getattr(self, name) for name in FitParams.model_fields}, **task.own}
+        # What a task does not use of the choices of all others is no mistake of its own.
+        own_method = {"lambdas"} if merged["method"] == "knn" else {"neighbours", "distance"}
+        unused = own_method if "method" in task.own else set()
+        strength = "neighbours" if merged["method"] == "knn" else "lambdas"
+        if len(task.own.get(strength, ())) == 1 and merged["layers"] != "chosen":
+            unused = unused | {"inner_folds"}
+        for name in unused - task.own.keys():
+            merged[name] = FitParams.model_fields[name].default
+        if task.kind == "retrieval" and merged["layers"] == "chosen":
+            raise ValueError("a retrieval fits nothing that could choose a layer; give it layers: last or mean")
+        return FitParams.model_validate(merged)
 
     def identity(self) -> dict[str, Any]:
         """Options that decide the result: all except those for the machine."""

@@ -1,8 +1,12 @@
-"""Cross-validation over persons. The penalty is chosen on the training persons alone."""
+"""Closed-form probes on divisions of persons. Whatever is chosen is chosen on the training persons alone.
+
+Shapes: W windows, F features, L layers, T test windows.
+"""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +14,7 @@ from numpy.typing import NDArray
 from eegfm.errors import SplitError
 from eegfm.evaluation.answers import Answers, ClassAnswers
 from eegfm.evaluation.config import FitParams
-from eegfm.evaluation.linear import Floats, Ints
+from eegfm.evaluation.linear import Fit, Floats, Ints, Rows
 from eegfm.evaluation.penalty import choose_penalty, refuse_indivisible
 from eegfm.progress import Ticker
 
@@ -24,12 +28,67 @@ class HeldOut:
     Args:
         predicted: (W,) class numbers, or numbers.
         scores: (W,) score of the second of two classes, of the predicted one of more classes, or the predicted number.
-        lambdas: Chosen penalty of each fold.
+        chosen: By name of the option, what was chosen in each fold: ``lambdas`` or ``neighbours``, and ``layers``,
+            counted from 1, if one of several is chosen.
     """
 
     predicted: NDArray[Any]
     scores: Floats
-    lambdas: tuple[float, ...]
+    chosen: Mapping[str, tuple[float, ...]]
+
+
+class PredictedRows(NamedTuple):
+    """Predictions for the test windows of one division.
+
+    Args:
+        predicted: (T,) class numbers, or numbers.
+        scores: (T,) as those of ``HeldOut``.
+        chosen: By name of the option, what was chosen on the training persons.
+        columns: (T, K') scores of all classes, one column for two of them, or the predicted number.
+    """
+
+    predicted: NDArray[Any]
+    scores: Floats
+    chosen: Mapping[str, float]
+    columns: Floats
+
+
+def predict_rows(
+    features: NDArray[np.floating], answers: Answers, persons: Ints, train: Rows, test: Rows, params: FitParams
+) -> PredictedRows:
+    """Fit a closed-form probe to some windows and predict others.
+
+    Answers of windows that are not trained on are never looked at.
+
+    Args:
+        features: (W, F), or (W, L, F) of several layers, of which one is chosen, the deepest of equals. Without
+            features (F is 0), the most frequent class or the mean of the training windows is predicted.
+        answers: (W,) true answers.
+        persons: (W,) person numbers.
+        train: (W,) True for the training windows.
+        test: (W,) True for the windows to predict.
+        params: Method, and what is chosen from.
+
+    Raises:
+        SplitError: A person is in both, the training windows lack a class, or their persons are too few to choose on.
+    """
+    refuse_shared_persons(persons, train, test)
+    known = answers.at(train)
+    _refuse_missing_class(known, "this division")
+    if features.shape[-1] == 0:
+        return _as_rows(known, np.tile(known.without_features(), (int(test.sum()), 1)), {})
+    layers = features[:, None] if features.ndim == 2 else features
+    best: tuple[int, float, Fit] | None = None
+    best_rank = -np.inf
+    for layer in range(layers.shape[1]):
+        fit = known.fit(layers[train, layer], params)
+        choice = choose_penalty(fit, known, persons[train], params)
+        if choice.is_no_worse_than(best_rank):
+            best, best_rank = (layer, choice.value, fit), choice.rank
+    assert best is not None, "there is a layer"
+    layer, value, fit = best
+    chosen = {params.strength: value} | ({"layers": layer + 1} if features.ndim == 3 else {})
+    return _as_rows(known, fit.path((value,)).scores(layers[test, layer])[0], chosen)
 
 
 def predict_held_out(
@@ -38,32 +97,30 @@ def predict_held_out(
     """Cross-validate over persons.
 
     Args:
-        features: (W, F).
+        features: See ``predict_rows``.
         answers: (W,) true answers.
         persons: (W,) person numbers, 0 to P - 1 in a stable order.
         folds: (W,) fold in which each window is held out, from 0. All windows of a person have one fold.
-        params: Method and penalties.
+        params: Method, and what is chosen from.
 
     Raises:
-        SplitError: A fold's training persons lack a class or are too few to choose the penalty.
+        SplitError: See ``predict_rows``.
     """
     n_folds = int(folds.max()) + 1
-    assert np.unique([persons, folds], axis=1).shape[1] == len(np.unique(persons)), "a person is in one fold"
     predicted, scores = np.zeros_like(answers.values), np.full(len(persons), np.nan)
-    lambdas, ticker = [], Ticker()
+    chosen: dict[str, list[float]] = {}
+    ticker = Ticker()
     for fold in range(n_folds):
-        train, test = folds != fold, folds == fold
-        known = answers.at(train)
-        _refuse_missing_class(known, fold, n_folds)
-        fit = known.fit(features[train], params.method)
-        penalty = choose_penalty(fit, known, persons[train], params)
-        of_test = fit.path((penalty,)).scores(features[test])[0]
-        predicted[test], scores[test] = known.predicted(of_test), of_test.max(axis=-1)
-        lambdas.append(penalty)
+        test = folds == fold
+        _refuse_missing_class(answers.at(~test), f"fold {fold} of {n_folds}")
+        found = predict_rows(features, answers, persons, ~test, test, params)
+        predicted[test], scores[test] = found.predicted, found.scores
+        for name, value in found.chosen.items():
+            chosen.setdefault(name, []).append(value)
         if ticker.is_due():
             logger.info("Probe: fold %d of %d is fitted", fold + 1, n_folds)
     assert not np.isnan(scores).any(), "every window is held out once"
-    return HeldOut(predicted, scores, tuple(lambdas))
+    return HeldOut(predicted, scores, {name: tuple(values) for name, values in chosen.items()})
 
 
 def check_divisions(answers: Answers, persons: Ints, folds: Ints, params: FitParams) -> None:
@@ -71,13 +128,33 @@ def check_divisions(answers: Answers, persons: Ints, folds: Ints, params: FitPar
     n_folds = int(folds.max()) + 1
     for fold in range(n_folds):
         train = folds != fold
-        _refuse_missing_class(answers.at(train), fold, n_folds)
+        refuse_shared_persons(persons, train, ~train)
+        _refuse_missing_class(answers.at(train), f"fold {fold} of {n_folds}")
         refuse_indivisible(answers.at(train), persons[train], params)
 
 
-def _refuse_missing_class(answers: Answers, fold: int, n_folds: int) -> None:
+def _as_rows(known: Answers, scores: Floats, chosen: Mapping[str, float]) -> PredictedRows:
+    """From (T, K') scores."""
+    return PredictedRows(known.predicted(scores), scores.max(axis=-1), chosen, scores)
+
+
+def refuse_shared_persons(persons: Ints, train: Rows, test: Rows) -> None:
+    """Refuse a division in which a person is both trained on and tested. For arguments see ``predict_rows``.
+
+    Raises:
+        SplitError: Gives the number of such persons.
+    """
+    shared = np.intersect1d(persons[train], persons[test])
+    if len(shared):
+        raise SplitError(
+            f"{len(shared)} persons are both trained on and tested (first: number {shared[0]}); a person's windows "
+            "belong to one side, give all of them one fold or one split"
+        )
+
+
+def _refuse_missing_class(answers: Answers, where: str) -> None:
     if isinstance(answers, ClassAnswers) and not answers.can_be_learnt():
         raise SplitError(
-            f"fold {fold} of {n_folds}: the training persons have {answers.counts.tolist()} windows per class; "
+            f"{where}: the training persons have {answers.counts.tolist()} windows per class; "
             "every class is needed, add persons or change split.folds"
         )

@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eegfm.batch import StoredBatch, WindowBatch
+from eegfm.batch import StoredBatch
+from eegfm.encoders.base import Encoder
+from eegfm.encoders.layer_features import layer_features, refuse_without_layers
 from eegfm.errors import CheckpointError, SplitError
-from eegfm.evaluation.band_power import log_band_power
-from eegfm.evaluation.config import Pooling
+from eegfm.evaluation.config import Layers, Pooling
 from eegfm.evaluation.linear import Standardizer
 from eegfm.inference.backbone import Backbone
 from eegfm.progress import Ticker
@@ -25,30 +26,42 @@ Extractor = Callable[[StoredBatch], tuple[Tensor, Tensor]]
 for rows with signal."""
 
 
-def encoder_features(backbone: Backbone) -> Extractor:
-    """Extract the encoder's features of windows, averaged over time: (B, R, X)."""
+def encoder_features(backbone: Backbone, layers: Layers = "last") -> Extractor:
+    """Extract the encoder's features of windows, averaged over time: (B, R, X).
 
-    def extract(batch: StoredBatch) -> tuple[Tensor, Tensor]:
-        features = backbone(batch).features
-        return features.values.float(), features.mask
-
-    return extract
-
-
-def band_power_features(rereference: Callable[[StoredBatch], WindowBatch], rate_hz: float) -> Extractor:
-    """Extract the log power of each channel in five bands: (B, C, 5).
+    Where a layer is to be chosen, all L layers stand side by side in each row, (B, R, L * X); see ``by_layer``.
 
     Args:
-        rereference: Module from stored integers to re-referenced microvolts.
-        rate_hz: Rate of the signals.
+        backbone: The encoder and what stands before it, in evaluation mode.
+        layers: The layers that give features.
+
+    Raises:
+        ConfigError: The encoder has no layers to look at one by one, see ``layer_features``.
     """
+    if layers != "last":
+        refuse_without_layers(backbone.encoder)
 
     def extract(batch: StoredBatch) -> tuple[Tensor, Tensor]:
-        batch_uv = rereference(batch)
-        powers = torch.from_numpy(log_band_power(batch_uv["signal"].cpu().numpy(), rate_hz))
-        return powers, batch_uv["channel_mask"]
+        if layers == "last":
+            features = backbone(batch).features
+            return features.values.float(), features.mask
+        found = layer_features(backbone.encoder, backbone.prepare(batch))
+        values = torch.stack([features.values.float() for features in found], dim=2)
+        return values.mean(dim=2) if layers == "mean" else values.flatten(2), found[-1].mask
 
     return extract
+
+
+def by_layer(features: NDArray[np.float32], encoder: Encoder) -> NDArray[np.float32]:
+    """(W, L, F) features of each layer from (W, R * L * X), as they are pooled over channels.
+
+    Args:
+        features: Features of rows, those of all layers side by side in each; see ``encoder_features``.
+        encoder: The encoder; it has L layers of width X.
+    """
+    n_windows, n_layers = len(features), len(encoder.depth_layers())
+    by_row = features.reshape(n_windows, -1, n_layers, encoder.d_model)
+    return by_row.swapaxes(1, 2).reshape(n_windows, n_layers, -1)
 
 
 def extract_features(
@@ -155,7 +168,7 @@ def zscore_per_person(features: NDArray[np.floating], persons: NDArray[np.int64]
     """Standardise each person's features by that person's own windows; labels are not used.
 
     Args:
-        features: (W, F).
+        features: (W, F), or (W, L, F) of several layers.
         persons: (W,) person numbers.
     """
     out = np.empty(features.shape, dtype=np.float64)

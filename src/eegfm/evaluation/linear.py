@@ -1,4 +1,4 @@
-"""Shared parts of the linear probes: standardised features, balanced weights, one predictor per penalty.
+"""Shared parts of the closed-form probes: standardised features, balanced weights, one predictor per penalty.
 
 Shapes: W windows, F features, K classes, L penalties, K' = 1 score column for two classes, K otherwise.
 """
@@ -70,23 +70,23 @@ class LinearPath:
         return np.stack([standardized @ c + i for c, i in zip(self.coef, self.intercept, strict=True)])
 
 
-class LinearFit(Protocol):
-    """Training windows that a linear probe is fitted to, for any penalty, with all windows or without some."""
+class Path(Protocol):
+    """One predictor per penalty, or per number of neighbours."""
 
-    def path(self, lambdas: tuple[float, ...]) -> LinearPath:
+    def scores(self, features: NDArray[np.floating]) -> Floats:
+        """(L, W, K') scores of (W, F) features."""
+        ...
+
+
+class Fit(Protocol):
+    """Training windows that a probe is fitted to, for any penalty, with all windows or without some."""
+
+    def path(self, lambdas: tuple[float, ...]) -> Path:
         """Return the predictors of all windows, one for each penalty."""
         ...
 
     def left_out(self, group: Rows, lambdas: tuple[float, ...]) -> Floats:
         """Return (L, G, K') scores of the G windows where ``group`` (W,) is True, by the fits to all others."""
-        ...
-
-
-class FitClasses(Protocol):
-    """Function that fits classes."""
-
-    def __call__(self, features: NDArray[np.floating], classes: Ints, n_classes: int) -> LinearFit:
-        """Fit (W, F) features to (W,) class numbers."""
         ...
 
 

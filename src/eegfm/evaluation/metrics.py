@@ -6,6 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eegfm.evaluation.linear import Floats, Ints
+from eegfm.metrics.scoring import numbers
+from eegfm.metrics.scoring.confusions import Confusions
+from eegfm.metrics.scoring.numbers import Numbers
+
+number_sums = numbers.number_sums
+"""Sums of windows that numbers are scored by, as in a training."""
 
 
 def confusions_by_person(persons: Ints, n_persons: int, truth: Ints, predicted: Ints, n_classes: int) -> Ints:
@@ -16,14 +22,9 @@ def confusions_by_person(persons: Ints, n_persons: int, truth: Ints, predicted: 
 
 
 def balanced_accuracy(confusions: NDArray[np.number]) -> Floats:
-    """Mean recall over the classes that occur, (...) from confusions (..., K, K)."""
+    """Mean recall over the classes that occur, (...) from confusions (..., K, K); 0 without a window."""
     counts = np.asarray(confusions, dtype=np.float64)
-    totals = counts.sum(axis=-1)
-    hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    occurs = totals > 0
-    recalls = np.where(occurs, hits / np.where(occurs, totals, 1.0), 0.0)
-    scores: Floats = recalls.sum(axis=-1) / np.maximum(occurs.sum(axis=-1), 1)
-    return scores
+    return np.nan_to_num(Confusions(counts[..., None, :, :], "multiclass").balanced_accuracy())
 
 
 def hit_rate(sums: Floats) -> Floats:
@@ -32,62 +33,30 @@ def hit_rate(sums: Floats) -> Floats:
     return scores
 
 
-def number_sums(truth: Floats, predicted: Floats, persons: Ints, n_persons: int) -> Floats:
-    """(n_persons, 8) sums over windows: one, y, y^2, p, p^2, y p, (y - p)^2, |y - p|.
-
-    Both are counted from the mean answer, which changes no score and loses no digits.
-
-    Args:
-        truth: (W,) true numbers y.
-        predicted: (W,) predicted numbers p.
-        persons: (W,) person numbers.
-        n_persons: Number of persons.
-    """
-    centre = truth.mean()
-    y, p = truth - centre, predicted - centre
-    columns = (np.ones_like(y), y, y**2, p, p**2, y * p, (y - p) ** 2, np.abs(y - p))
-    return np.stack([np.bincount(persons, values, minlength=n_persons) for values in columns], axis=-1)
-
-
 def r_squared(sums: Floats) -> Floats:
     """Explained share of the variance, (...) from sums (..., 8); NaN where the answers do not vary."""
-    n, y, y2, *_, squares, _ = np.moveaxis(sums, -1, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        explained: Floats = 1 - squares / _spread(n, y, y2)
-    return explained
+    return _numbers(sums).r2()
 
 
 def normalized_rmse(sums: Floats) -> Floats:
-    """Root mean squared error over the standard deviation of the answers (ddof 0).
-
-    Source: EEG Foundation Challenge 2025, start kit, local_scoring.py.
-    """
-    scores: Floats = np.sqrt(np.maximum(1 - r_squared(sums), 0.0))
-    return scores
+    """Root mean squared error over the standard deviation of the answers (ddof 0); NaN where they do not vary."""
+    return _numbers(sums).nrmse()
 
 
 def pearson(sums: Floats) -> Floats:
     """Correlation of answers and predictions; 0 where all predictions are equal, NaN where the answers are."""
-    n, y, y2, p, p2, yp, *_ = np.moveaxis(sums, -1, 0)
-    of_truth, of_predicted = _spread(n, y, y2), _spread(n, p, p2)
-    is_constant = ~(of_predicted > 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        together = (yp - y * p / n) / np.sqrt(of_truth * np.where(is_constant, 1.0, of_predicted))
-    scores: Floats = np.where(is_constant & ~np.isnan(of_truth), 0.0, np.clip(together, -1.0, 1.0))
-    return scores
+    found = _numbers(sums)
+    return np.where(found.vary[..., 0], np.nan_to_num(found.pearson()), np.nan)
 
 
 def mean_absolute_error(sums: Floats) -> Floats:
     """In the unit of the answers."""
-    errors: Floats = sums[..., 7] / sums[..., 0]
-    return errors
+    return _numbers(sums).mae()
 
 
-def _spread(n: Floats, total: Floats, squares: Floats) -> Floats:
-    """Sum of squared deviations from the mean; NaN where it is no more than rounding."""
-    deviations = squares - total**2 / n
-    spread: Floats = np.where(deviations > 1e-12 * squares, deviations, np.nan)
-    return spread
+def _numbers(sums: Floats) -> Numbers:
+    """Sums of one output."""
+    return Numbers(sums[..., None, :])
 
 
 def paired_difference(

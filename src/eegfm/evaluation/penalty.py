@@ -1,42 +1,61 @@
-"""Choice of a probe's penalty on the training persons alone."""
+"""Choice of a probe's penalty, or number of neighbours, on the training persons alone."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from eegfm.errors import SplitError
 from eegfm.evaluation.answers import Answers
 from eegfm.evaluation.config import FitParams
-from eegfm.evaluation.linear import Ints, LinearFit, Rows
+from eegfm.evaluation.linear import Fit, Ints, Rows
 
 
-def choose_penalty(fit: LinearFit, answers: Answers, persons: Ints, params: FitParams) -> float:
-    """Choose the penalty that is best on held-out training persons; the strongest of equals.
+class Choice(NamedTuple):
+    """What was chosen on training persons.
+
+    Args:
+        value: The penalty, or the number of neighbours.
+        rank: How good it was on them, higher is better; infinite where there was nothing to choose.
+    """
+
+    value: float
+    rank: float
+
+    def is_no_worse_than(self, rank: float) -> bool:
+        """Return whether this is at least as good, but for rounding."""
+        return self.rank >= rank - 1e-12 * max(1.0, abs(rank))
+
+
+def choose_penalty(fit: Fit, answers: Answers, persons: Ints, params: FitParams) -> Choice:
+    """Choose what is best on held-out training persons; the strongest of equals.
 
     Classes are judged by balanced accuracy, numbers by squared error, over the windows of all groups of held-out
-    persons.
+    persons. Many neighbours smooth as strong penalties do.
 
     Args:
         fit: Fit to the training windows.
         answers: (W,) their answers.
         persons: (W,) numbers of their persons.
-        params: Penalties, and groups of persons.
+        params: Penalties or numbers of neighbours, and groups of persons.
 
     Raises:
         SplitError: In every division of the training persons, a class is missing from the inner training set, or
             nobody is left.
     """
-    lambdas = tuple(sorted(params.lambdas))
-    if len(lambdas) == 1:
-        return lambdas[0]
+    strengths = params.strengths
+    if not params.has_choice:
+        return Choice(strengths[0], np.inf)
     found = []
     for group in _groups(persons, params):
         if answers.at(~group).can_be_learnt():
-            found.append(answers.at(group).goodness(answers.predicted(fit.left_out(group, lambdas))))
+            found.append(answers.at(group).goodness(answers.predicted(fit.left_out(group, strengths))))
     if not found:
         raise _indivisible(persons, params)
     rank = answers.rank(np.sum(found, axis=0))
-    return lambdas[int(np.flatnonzero(rank >= rank.max() - 1e-12 * max(1.0, abs(rank.max())))[-1])]
+    best = float(rank.max())
+    last = max(k for k, value in enumerate(rank) if Choice(strengths[k], float(value)).is_no_worse_than(best))
+    return Choice(strengths[last], float(rank[last]))
 
 
 def refuse_indivisible(answers: Answers, persons: Ints, params: FitParams) -> None:
@@ -45,7 +64,7 @@ def refuse_indivisible(answers: Answers, persons: Ints, params: FitParams) -> No
     Raises:
         SplitError: See ``choose_penalty``.
     """
-    if len(params.lambdas) == 1:
+    if not params.has_choice:
         return
     if not any(answers.at(~group).can_be_learnt() for group in _groups(persons, params)):
         raise _indivisible(persons, params)
@@ -60,8 +79,12 @@ def _groups(persons: Ints, params: FitParams) -> Iterator[Rows]:
 
 
 def _indivisible(persons: Ints, params: FitParams) -> SplitError:
+    what = {"lambdas": "penalties", "neighbours": "numbers of neighbours"}[params.strength]
+    n_strengths = len(params.strengths)
+    asked, remedy = f"{n_strengths} {what}", f"give one value in probe.{params.strength}"
+    if n_strengths == 1:
+        asked, remedy = "layers", "set probe.layers=last"
     return SplitError(
-        f"{len(np.unique(persons))} training persons cannot be divided to choose among {len(params.lambdas)} "
-        "penalties: without some of them a class is missing, or nobody is left; add persons or give one value in "
-        "probe.lambdas"
+        f"{len(np.unique(persons))} training persons cannot be divided to choose among {asked}: without some of them a "
+        f"class is missing, or nobody is left; add persons or {remedy}"
     )

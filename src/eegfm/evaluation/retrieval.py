@@ -102,7 +102,7 @@ class MomentAnswers(Scored):
     def retrieve(self, features: NDArray[np.floating]) -> HeldOut:
         """Hits of all windows; see ``moment_hits``."""
         hits = moment_hits(features, self.moments, self.n_candidates)
-        return HeldOut(hits, hits, ())
+        return HeldOut(hits, hits, {})
 
 
 def moment_hits(features: NDArray[np.floating], moments: Moments, n_candidates: int) -> Floats:

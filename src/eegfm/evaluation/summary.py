@@ -45,12 +45,13 @@ class PersonScores:
     def to_dict(self, *, n_bootstrap: int, seed: int) -> dict[str, Any]:
         """JSON-ready. ``pooled`` scores all windows at once and is averaged over initialisations.
 
-        Where an answer is of the person, ``persons`` has the same scores of one mean prediction per person.
+        Where an answer is of the person, ``persons`` has the same scores of one mean prediction per person. What was
+        chosen in each fold stands under the name of the option.
         """
         found = self._scores(self.sums, n_bootstrap, seed)
         if self.sums_of_means is not None:
             found[OF_MEANS] = self._scores(self.sums_of_means, n_bootstrap, seed)
-        return {**found, "lambdas": [list(run.lambdas) for run in self.runs]}
+        return {**found, **{name: [list(run.chosen[name]) for run in self.runs] for name in self.runs[0].chosen}}
 
     def _scores(self, sums: Floats, n_bootstrap: int, seed: int) -> dict[str, Any]:
         found: dict[str, Any] = {}

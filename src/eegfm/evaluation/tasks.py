@@ -42,8 +42,15 @@ class ProbedTask:
 class Asked(Protocol):
     """A task as the parameters of a step list it."""
 
-    name: str
-    corpus: str
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def corpus(self) -> str:
+        """Name of a corpus; empty for all that have the cut."""
+        ...
 
     @property
     def own_cut(self) -> str:

@@ -95,7 +95,7 @@ class Backbone(nn.Module):
         return [[*self.adapter.parameters(), *embeddings], *layers]
 
     def lora_targets(self) -> dict[str, nn.Module]:
-        """Find, by dotted name, the linear maps of the encoder that LoRA can wrap, see ``Encoder``."""
+        """Find, by dotted name, the linear maps of the encoder whose weights LoRA can change, see ``Encoder``."""
         return {f"encoder.{name}": part for name, part in self.encoder.lora_targets().items()}
 
 

@@ -49,7 +49,8 @@ class SupervisedMetrics(nn.Module):
     def compute(self) -> dict[str, float]:
         """Return the metrics by name, see ``eegfm.metrics.names.metric_names``; NaN where one is not defined.
 
-        Every rank must call it, also one that had no window: the windows of all ranks are gathered.
+        Every rank must call it, also one that had no window: the windows of all ranks are gathered. With NCCL, windows
+        must be on the GPU, and this module too, for a rank that has none.
 
         Raises:
             TrainingError: A prediction is not finite.
@@ -68,11 +69,13 @@ class SupervisedMetrics(nn.Module):
         self.pool.reset()
 
     def _empty(self) -> tuple[Tensor, Tensor]:
-        """Return probabilities and truths of no windows."""
+        """Return probabilities and truths of no windows, where those of the others are."""
+        kept = self.pool.truths
+        device = kept[0].device if len(kept) else self.pool.device
         shape = self.target.output_shape
         counts = self.target.kind not in ("multilabel", "regression")
         answers = shape[:-1] if counts else shape
-        dtype, device = torch.int64 if counts else torch.float32, self.pool.device
+        dtype = torch.int64 if counts else torch.float32
         return torch.zeros(0, *shape, device=device), torch.zeros(0, *answers, dtype=dtype, device=device)
 
 
@@ -84,7 +87,7 @@ class _Pool(Metric):
     truths: list[Tensor] | Tensor
 
     def __init__(self) -> None:
-        super().__init__(compute_with_cache=False)
+        super().__init__(compute_with_cache=False)  # no second copy of all windows stays behind
         self.add_state("probabilities", default=[], dist_reduce_fx="cat")
         self.add_state("truths", default=[], dist_reduce_fx="cat")
 

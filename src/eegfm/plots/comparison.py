@@ -8,7 +8,8 @@ from plotly.subplots import make_subplots
 
 from eegfm.plots.text import plain
 
-_KINDS = ("pretrained", "untrained", "band_power")
+_SCORES = ("balanced_accuracy", "top1", "r2")
+"""Scores that features are compared by."""
 _ROW_HEIGHT = 420
 _CHANCE = "chance"
 
@@ -26,7 +27,9 @@ def comparison_figure(metrics: Mapping[str, Mapping[str, Any]]) -> go.Figure:
     figure = make_subplots(rows=max(len(metrics), 1), cols=1, subplot_titles=titles or None)
     named: set[str] = set()
     for row, block in enumerate(metrics.values(), start=1):
-        kinds = [kind for kind in _KINDS if kind in block]
+        kinds = [
+            kind for kind, found in block.items() if isinstance(found, Mapping) and not found.keys().isdisjoint(_SCORES)
+        ]
         scores = [_score(block[kind]) for kind in kinds]
         figure.add_bar(
             x=kinds, y=[s["pooled"] for s in scores], name="pooled, 95 % interval over persons",
@@ -62,9 +65,7 @@ def _chance(block: Mapping[str, Any]) -> tuple[float, str]:
 def _score(block: Mapping[str, Any]) -> Mapping[str, Any]:
     """The score that features are compared by."""
     of_persons: Mapping[str, Any] = block.get("persons", block)
-    found: Mapping[str, Any] = next(
-        of_persons[name] for name in ("balanced_accuracy", "top1", "r2") if name in of_persons
-    )
+    found: Mapping[str, Any] = next(of_persons[name] for name in _SCORES if name in of_persons)
     return found
 
 

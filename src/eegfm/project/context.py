@@ -6,6 +6,7 @@ from kedro.framework.context import KedroContext
 
 from eegfm.project.parameters import check_parameters, check_places
 from eegfm.project.phase_blocks import checked_phases, checked_tokenizer
+from eegfm.training.phases import FINETUNE
 
 
 class ProjectContext(KedroContext):
@@ -23,4 +24,6 @@ class ProjectContext(KedroContext):
         super().__init__(*args, **kwargs)
         parameters = self.config_loader["parameters"]
         check_places(parameters, self.config_loader.runtime_params or {})
-        use_roles(check_parameters(parameters), checked_phases(parameters), checked_tokenizer(parameters))
+        roles, block = check_parameters(parameters), parameters.get(FINETUNE) or {}
+        start = block.get("start", "previous")
+        use_roles(roles, checked_phases(parameters), checked_tokenizer(parameters), start)

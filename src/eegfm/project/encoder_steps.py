@@ -9,7 +9,7 @@ from kedro.pipeline.node import Node
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.io.start_file import StartFileDataset
-from eegfm.training.phases import TOKENIZER
+from eegfm.training.phases import FINETUNE, TOKENIZER
 
 IMPORT = "import"
 """Key of the parameters of an import."""
@@ -18,7 +18,9 @@ _ENCODER, _START, _PARAMS = ".encoder", ".start", "params:"
 
 
 def made_encoder(node: Node) -> str:
-    """Catalog entry of the encoder that a step makes; empty for none."""
+    """Catalog entry of the encoder that a step makes; empty for none, and for a finetuning, which makes several."""
+    if f"{_PARAMS}{FINETUNE}" in node.inputs:
+        return ""
     return next((name for name in node.outputs if name.endswith(_ENCODER)), "")
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from eegfm.config import StrictModel
 from eegfm.errors import ConfigError
 from eegfm.evaluation.config import ProbeParams
+from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.report.config import ReportParams
 from eegfm.jobs.weights.config import ExportParams, ImportParams
 from eegfm.mixture.config import MixtureParams
@@ -23,15 +24,16 @@ from eegfm.project.phase_blocks import (
     refuse_unlisted,
 )
 from eegfm.project.phase_checks import check_phases
-from eegfm.project.task_checks import check_tasks
+from eegfm.project.task_checks import check_finetune_tasks, check_tasks
 from eegfm.signal.config import SignalParams
 from eegfm.splits.config import TUH_FAMILIES, Roles, SplitParams
 from eegfm.training.config import PretrainParams, TokenizerParams
-from eegfm.training.phases import TOKENIZER
+from eegfm.training.phases import FINETUNE, TOKENIZER
 
 SHARED_PARAMETERS: dict[str, type[StrictModel]] = {
     "corpora": Roles,
     "export": ExportParams,
+    FINETUNE: FinetuneParams,
     "import": ImportParams,
     "mix": MixtureParams,
     "probe": ProbeParams,
@@ -50,11 +52,29 @@ def with_defaults(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Add the blocks that were left out and may be: Kedro's catalog knows only parameters that are there."""
     shared: dict[str, Any] = {key: {} for key, model in SHARED_PARAMETERS.items() if not _has_required(model)}
     filled: dict[str, Any] = {**shared, **parameters}
+    _fill_tasks(filled)
     for key, block in parameters.items():
         if key not in SHARED_PARAMETERS and isinstance(block, Mapping) and {"ingest", "window"} <= block.keys():
             optional: dict[str, Any] = {k: {} for k, f in CorpusParams.model_fields.items() if not f.is_required()}
             filled[key] = {**optional, **block}
     return filled
+
+
+def _fill_tasks(filled: dict[str, Any]) -> None:
+    """Let a finetuning without tasks have those of the probe, but for retrievals, which nothing is fitted to."""
+    probe, block = filled.get("probe"), filled.get(FINETUNE, {})
+    tasks = probe.get("tasks") if isinstance(probe, Mapping) else None
+    if not isinstance(tasks, list | tuple) or not isinstance(block, Mapping) or block.get("tasks") is not None:
+        return
+    is_answer = [not isinstance(task, Mapping) or task.get("kind") != "retrieval" for task in tasks]
+    kept = [_as_finetuned(task) for task, answers in zip(tasks, is_answer, strict=True) if answers]
+    if kept:
+        filled[FINETUNE] = {**block, "tasks": kept}
+
+
+def _as_finetuned(task: Any) -> Any:
+    """A task of a probe without choices of probes."""
+    return {k: v for k, v in task.items() if k in ("name", "corpus", "cut")} if isinstance(task, Mapping) else task
 
 
 def _has_required(model: type[BaseModel]) -> bool:
@@ -165,6 +185,8 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
             )
     if "probe" in parameters and roles.probe:
         check_tasks(parameters, roles.probe)
+    if FINETUNE in parameters and roles.probe:
+        check_finetune_tasks(parameters, roles.probe)
     for name in roles.pretrain:
         cuts = sorted(parameters[name]["window"]["cuts"])
         if mix.cut not in cuts:

@@ -67,6 +67,10 @@ class SplitParams(StrictModel):
     """Parameters that identify persons and assign them to splits.
 
     Args:
+        protocol: ``persons``: hashes decide who is tested. ``official``: the corpora of ``corpora.probe`` are divided
+            as published: their test part is tested, a published validation part (TUSZ ``dev``) is validated on, and
+            the other persons are trained on, also where the corpus is not pretrained on. Where no validation part is
+            published, ``validation_ratio`` draws one from the training part. ``test_ratio`` is not used.
         validation_ratio: Expected share of a pretraining corpus's persons on whom the loss is only measured.
         test_ratio: Expected share of persons kept for testing, in a corpus that is pretrained and probed.
         salt: Text that is hashed with the person; another salt gives another split.
@@ -82,6 +86,7 @@ class SplitParams(StrictModel):
             hand, e.g. the persons of TUAB's ``eval`` if only TUEG is ingested.
     """
 
+    protocol: Literal["persons", "official"] = "persons"
     validation_ratio: Ratio = 0.1
     test_ratio: Ratio = 0.3
     salt: str = "eegfm"

@@ -4,15 +4,16 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from eegfm.errors import SplitError
 from eegfm.splits.config import Roles, SplitParams
-from eegfm.splits.draws import Flags, drawn, folds, share
+from eegfm.splits.decide import Units, by_hash, by_part
+from eegfm.splits.draws import folds
+from eegfm.splits.official import official_parts
 from eegfm.splits.persons import Person, identify, some, texts
 from eegfm.splits.test_sets import find_test_sets, log_unknown
 
@@ -50,6 +51,8 @@ def split_persons(recordings_by_corpus: Mapping[str, pd.DataFrame], roles: Roles
     official test sets are never trained on: they are in split ``test`` if their corpus is probed, else ``excluded``.
     All persons of corpora that are only probed are in split ``test``.
 
+    With ``split.protocol: official``, probed corpora are divided as published, see ``eegfm.splits.official``.
+
     Args:
         recordings_by_corpus: The recordings table of each corpus.
         roles: Role of each corpus. A pretraining corpus that is absent is left out and logged.
@@ -59,8 +62,8 @@ def split_persons(recordings_by_corpus: Mapping[str, pd.DataFrame], roles: Roles
         The columns of ``COLUMNS``, ordered by person.
 
     Raises:
-        SplitError: A split or fold that the roles need is empty, a probed corpus is absent, or parameters name a
-            person, corpus or set that does not exist.
+        SplitError: A split or fold that the roles need is empty, a probed corpus is absent or has no official split
+            where it should, or parameters name a person, corpus or set that does not exist.
     """
     present = {corpus: table for corpus, table in recordings_by_corpus.items() if not table.empty}
     absent = [corpus for corpus in roles.pretrain if corpus not in present]
@@ -74,8 +77,9 @@ def split_persons(recordings_by_corpus: Mapping[str, pd.DataFrame], roles: Roles
     log_unknown(present, roles.pretrain, params)
     persons = identify(present, params)
     sets = find_test_sets(present, persons, params)
+    parts = official_parts(present, persons, roles, params) if params.protocol == "official" else None
     strata = _strata(present, persons, roles, params.stratify_by) if params.stratify_by else None
-    decided = _split_identities(persons, sets, roles, params, strata)
+    decided = _split_identities(persons, sets, parts, roles, params, strata)
     rows = [
         (p.person, p.corpus, p.identity, *decided[p.identity], p.joined, p.keys, p.recordings, p.signals)
         for p in persons
@@ -140,29 +144,18 @@ def count_by_split(table: pd.DataFrame) -> str:
 def _split_identities(
     persons: Sequence[Person],
     sets: Sequence[str],
+    parts: Sequence[tuple[str, str]] | None,
     roles: Roles,
     params: SplitParams,
     stratum_of: Mapping[str, str] | None,
 ) -> dict[str, tuple[str, int, str]]:
-    """Split, fold and reason of each identity."""
-    units = _Units.of(persons, sets, roles, params.salt)
-    is_trained, is_probed, is_in_set = units.is_trained, units.is_probed, units.sets != ""
+    """Split, fold and reason of each identity; ``parts`` are the official ones where these decide."""
+    units = Units.of(persons, sets, roles, params.salt)
     strata = None if stratum_of is None else np.array([stratum_of[name] for name in units.names], dtype=object)
-
-    is_only_probed = (units.only_probed != "") & ~is_in_set
-    is_drawn = _draw(units.test, params.test_ratio, strata, is_probed & ~is_in_set & ~is_only_probed)
-    is_test = is_only_probed | is_drawn
-    is_open = is_trained & ~is_in_set & ~is_test
-    is_validated = _draw(units.validation, params.validation_ratio, strata, is_open)
-
-    split = np.full(len(units.names), "excluded", dtype=object)
-    reason = np.full(len(units.names), "the corpus has no role", dtype=object)
-    split[is_open], reason[is_open] = "train", f"stable hash, validation_ratio {params.validation_ratio:g}"
-    split[is_validated] = "validation"
-    split[is_test], reason[is_drawn] = "test", f"stable hash, test_ratio {params.test_ratio:g}"
-    reason[is_only_probed] = [f"corpus {name} is only probed" for name in units.only_probed[is_only_probed]]
-    split[is_in_set & is_probed] = "test"
-    reason[is_in_set] = units.sets[is_in_set]
+    if parts is None:
+        split, reason = by_hash(units, params, strata)
+    else:
+        split, reason = by_part(units, persons, parts, params, strata)
 
     fold = np.full(len(units.names), NO_FOLD, dtype=np.int64)
     is_held_out = split == "test"
@@ -171,45 +164,6 @@ def _split_identities(
         fold[is_held_out] = folds(names, params, None if strata is None else strata[is_held_out])
     decided = zip(split.tolist(), fold.tolist(), reason.tolist(), strict=True)
     return dict(zip(units.names, decided, strict=True))
-
-
-class _Units(NamedTuple):
-    """By identity: roles of its corpora, a corpus that is only probed, test set, and the lowest hash of its names."""
-
-    names: list[str]
-    is_trained: Flags
-    is_probed: Flags
-    only_probed: NDArray[np.object_]
-    sets: NDArray[np.object_]
-    validation: NDArray[np.float64]
-    test: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, persons: Sequence[Person], sets: Sequence[str], roles: Roles, salt: str) -> "_Units":
-        names = sorted({p.identity for p in persons})
-        n, place = len(names), {name: k for k, name in enumerate(names)}
-        none, flags = np.full(n, "", object), np.zeros(n, bool)
-        units = cls(names, flags.copy(), flags.copy(), none.copy(), none.copy(), np.ones(n), np.ones(n))
-        keys = [p.key for p in persons]
-        # Both texts are hashed. "evaluation" is now split "test"; another text here would move persons between splits.
-        drawn_by_name = zip(share(keys, salt, "validation"), share(keys, salt, "evaluation"), strict=True)
-        for person, found, (validation, test) in zip(persons, sets, drawn_by_name, strict=True):
-            k = place[person.identity]
-            units.sets[k] = max(units.sets[k], found)
-            if person.corpus in roles.pretrain:
-                units.is_trained[k], units.validation[k] = True, min(units.validation[k], validation)
-            if person.corpus in roles.probe:
-                units.is_probed[k], units.test[k] = True, min(units.test[k], test)
-                if person.corpus not in roles.pretrain:
-                    units.only_probed[k] = units.only_probed[k] or person.corpus
-        return units
-
-
-def _draw(shares: NDArray[np.float64], ratio: float, strata: NDArray[np.object_] | None, is_open: Flags) -> Flags:
-    """(P,) True for persons that are drawn from the open ones."""
-    out = np.zeros(len(shares), dtype=bool)
-    out[is_open] = drawn(shares[is_open], ratio, None if strata is None else strata[is_open])
-    return out
 
 
 def _strata(
@@ -263,8 +217,9 @@ def _ways(missing: Sequence[str], params: SplitParams) -> str:
 
 
 def _refuse_empty(splits: pd.DataFrame, roles: Roles, params: SplitParams) -> None:
-    needed = {"train"} if roles.pretrain else set()
-    if roles.pretrain and params.validation_ratio > 0:
+    is_trained = bool(roles.pretrain) or params.protocol == "official"
+    needed = {"train"} if is_trained else set()
+    if is_trained and params.validation_ratio > 0:
         needed.add("validation")
     if roles.probe:
         needed.add("test")

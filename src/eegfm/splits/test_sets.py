@@ -65,6 +65,23 @@ def find_test_sets(
     ]
 
 
+def parts_of(corpus: str, table: pd.DataFrame, params: SplitParams) -> list[tuple[str, str, str, bool]]:
+    """List the official parts of a corpus.
+
+    Returns:
+        Person, layout (a TUH family, ``hbn`` or the corpus's name), official split and whether it is a test set, each
+        combination once.
+    """
+    registry, names = _spelled_sets(params), PersonNames({corpus: table}, ())
+    rows = set(zip(table["person"].tolist(), texts(table, "family"), texts(table, "official_split"), strict=True))
+    found = []
+    for person, family, value in sorted(rows):
+        layout = _layout_of(names, corpus, person, family)
+        is_test = _spelled(value) in registry.get(layout, set()) | registry.get(corpus, set())
+        found.append((person, layout or corpus, value, is_test))
+    return found
+
+
 def log_unknown(recordings_by_corpus: Mapping[str, pd.DataFrame], trained: list[str], params: SplitParams) -> None:
     """Log the test sets of TUH whose persons cannot be known from the recordings at hand."""
     names = PersonNames(recordings_by_corpus, ())

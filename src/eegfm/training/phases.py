@@ -11,6 +11,8 @@ Start = Literal["scratch", "previous", "file"]
 """Weights that a phase starts from: those of a seed, of the phase before it, or of the file that ``ENCODER`` names."""
 PROBE_ENDING, EXPORT_ENDING = "_probe", "_export"
 
+FINETUNE = "finetune"
+"""Name of finetuning: of its parameters, pipeline, tag and catalog entries. It is no phase: nothing starts from it."""
 TOKENIZER = "tokenizer"
 """Name of the training of the tokenizer. It is one like those of the phases, but none of them: a phase that predicts
 codes reads its encoder."""

@@ -41,7 +41,7 @@ class NamedWeights:
 
 
 def named_tensors(objective: Objective, *, has_own: bool = True) -> dict[str, Tensor]:
-    """Return all weights and statistics, low-rank changes added to the weights that they change, under the names that a checkpoint gives them."""
+    """Return all weights and statistics under the names that a checkpoint gives them, low-rank changes merged."""
     backbone = objective.backbone
     encoder = merged_tensors(backbone.encoder.state_dict())
     state = {f"{ENCODER_PREFIX}{name}": value for name, value in encoder.items()}

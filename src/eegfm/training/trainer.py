@@ -116,6 +116,9 @@ def quieten() -> None:
         emitter.addFilter(_NoTips())
 
 
+_NOISE = ("Tip:", "distributed_backend=", "TPU available", "`Trainer(val_check_interval=1)`")
+
+
 class _NoTips(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        return not any(text in str(record.msg) for text in ("Tip:", "distributed_backend="))
+        return not any(text in str(record.msg) for text in _NOISE)

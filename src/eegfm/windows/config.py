@@ -20,6 +20,7 @@ from eegfm.windows.tasks.hbn_surround_suppression import HbnSurroundSuppressionT
 from eegfm.windows.tasks.hbn_symbol_search import HbnSymbolSearchTask
 from eegfm.windows.tasks.labelled_recordings import EegmatTask, EegmmidbRestTask, TuabTask, TuepTask
 from eegfm.windows.tasks.recording_label import RecordingLabelTask
+from eegfm.windows.tasks.timed_labels import TimedLabelsTask
 from eegfm.windows.tasks.traits import AgeTask, HbnFactorTask, SexTask
 from eegfm.windows.tasks.tuar import TuarTask
 from eegfm.windows.tasks.tuev import TuevTask
@@ -31,6 +32,7 @@ WindowConfig = FixedCut | EventLockedCut | BetweenEventsCut | TrialsCut
 TaskConfig = (
     EventsTask
     | RecordingLabelTask
+    | TimedLabelsTask
     | HbnChallenge1Task
     | HbnChallenge2Task
     | HbnEyesTask

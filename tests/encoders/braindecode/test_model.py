@@ -19,6 +19,7 @@ from eegfm.encoders.braindecode.config import BraindecodeModel
 from eegfm.encoders.config import AnyEncoderConfig, BraindecodeConfig
 from eegfm.encoders.load import new_encoder
 from eegfm.errors import ConfigError
+from eegfm.nn.lora import add_lora, lora_parameters
 from zoo.stand_in import braindecode_models
 
 SPEC = spec_of([MONTAGES[19]], 4)
@@ -115,13 +116,20 @@ class ReadsWeights(Small):
 
 
 @pytest.mark.usefixtures("small_package")
-def test_lora_is_offered_only_what_it_would_be_heard_through(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lora_is_offered_what_features_depend_on_also_where_weights_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(build().lora_targets()) == ["model.mixing"]
     monkeypatch.setattr(sys.modules["braindecode.models"], "EEGNeX", ReadsWeights)
-    encoder, state = build(), torch.random.get_rng_state()
-    assert list(encoder.requires_grad_(False).lora_targets()) == ["model.mixing"]
-    assert encoder.training
-    assert torch.equal(torch.random.get_rng_state(), state)
+    encoder = build().eval()
+    targets = encoder.requires_grad_(False).lora_targets()
+    fused = {"model.fused.self_attn.out_proj", "model.fused.linear1", "model.fused.linear2"}
+    assert targets.keys() == {"model.mixing", "model.read", *fused}
+    signal = torch.randn(2, 19, 800, generator=torch.Generator().manual_seed(0))
+    for name, target in targets.items():  # evaluation without gradients runs torch's fused kernel
+        add_lora({name: target}, rank=1, alpha=1.0, seed=0)
+        with torch.no_grad():
+            before = encoder.window_features(signal)
+            lora_parameters(target)["parametrizations.weight.0.up"].normal_(generator=torch.Generator().manual_seed(0))
+            assert not torch.allclose(encoder.window_features(signal), before), name
 
 
 @pytest.mark.usefixtures("small_package")

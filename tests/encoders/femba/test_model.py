@@ -2,18 +2,19 @@
 
 import pytest
 import torch
-from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d
 
 from backbones import normalized
 from eegfm.batch import SignalSpec, WindowBatch
 from eegfm.encoders.config import EegnetConfig, FembaConfig
-from eegfm.encoders.femba.head import FembaHead
 from eegfm.encoders.femba.model import Femba, FembaDecoder
 from eegfm.encoders.load import new_encoder
 from eegfm.errors import ConfigError
+from eegfm.heads.base import HeadSpec
+from eegfm.heads.config import FembaHeadConfig
 from eegfm.normalizations.config import FixedScaleConfig
 from eegfm.recording import Montage
+from eegfm.targets import TargetSpec
 from eegfm.training.optimizers.groups import decaying_parameters
 from masked_tokens import with_key_mask
 
@@ -56,7 +57,7 @@ def test_published_sizes(size: str, published: float, with_head: bool) -> None:
     with torch.device("meta"):
         spec = SignalSpec(256.0, {"tcp": montage(22)}, {"tcp": 1280})
         encoder = FembaConfig.model_validate({"size": size}).build(spec)
-        head = FembaHead(encoder.d_model, n_outputs=2)
+        head = FembaHeadConfig().build(HeadSpec(encoder.d_model, 1, 80, TargetSpec.of_classes(("no", "yes"))))
     n = n_parameters(encoder) + with_head * n_parameters(head)
     assert abs(n / published - 1) < 0.02
     assert n_parameters(head) == pytest.approx(0.6e6, rel=0.11)
@@ -220,10 +221,3 @@ def test_the_decoder_is_a_transposed_convolution() -> None:
     index = torch.tensor([[0, 5, 11], [1, 2, 7]])
     found = decoder(encoded, tokens, index)
     torch.testing.assert_close(found, expected.take_along_dim(index.unsqueeze(-1), 1), atol=1e-5, rtol=1e-5)
-
-
-def test_the_head_gives_one_row_per_window() -> None:
-    head = FembaHead(18, n_outputs=3)
-    x = torch.randn(2, 9, 18, generator=torch.Generator().manual_seed(0))
-    hidden: Tensor = head.block(torch.nn.functional.gelu(head.projection(x)))
-    torch.testing.assert_close(head(x), head.output(hidden.sum(1) / 9))

@@ -18,7 +18,7 @@ from eegfm.metrics.names import metric_names, score_names
 from eegfm.metrics.supervised import SupervisedMetrics
 from eegfm.targets import TargetSpec
 
-N_RESAMPLES = 12
+N_RESAMPLES = 5
 
 
 def predictions(kind: str, seed: int = 0, n_windows: int = 50, n_persons: int = 6) -> ScoredPredictions:

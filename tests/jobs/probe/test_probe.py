@@ -20,6 +20,7 @@ from eegfm.encoders.config import EegnetConfig, PatchTransformerConfig
 from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.errors import CheckpointError, ConfigError, SplitError, StoreError
 from eegfm.evaluation.config import ProbeParams
+from eegfm.jobs.probe import features as features_job
 from eegfm.jobs.probe import probe as job
 from eegfm.recording import Montage
 from eegfm.splits.splits import splits_sha256
@@ -37,6 +38,7 @@ MONTAGE = Montage(
     (True,) * 4,
     "average",
 )
+CONTROLS = ("untrained", "majority", "band_power", "relative_band_power", "log_covariance")
 PERSONS = [f"sim:p{k}" for k in range(6)]
 PARAMS = ProbeParams(tasks=["eyes"], n_untrained=2, lambdas=(0.01, 1.0, 100.0), n_bootstrap=200, device="cpu")
 
@@ -136,8 +138,11 @@ def test_damaged_samples_are_not_probed(result, checkpoint, store, windows, tmp_
 
 
 def test_metrics_hold_each_kind_with_interval_and_persons(result):
-    for kind, n_inits in (("pretrained", 1), ("untrained", 2), ("band_power", 1)):
-        for row in (result.metrics[kind], result.metrics[kind]["transductive"]):
+    for kind in ("pretrained", *CONTROLS):
+        n_inits = 2 if kind == "untrained" else 1
+        rows = [result.metrics[kind]]
+        rows += [result.metrics[kind]["transductive"]] if kind != "majority" else []
+        for row in rows:
             accuracy = row["balanced_accuracy"]
             assert accuracy["interval_95"][0] <= accuracy["pooled"] <= accuracy["interval_95"][1]
             assert list(accuracy["per_person"]) == PERSONS
@@ -181,13 +186,13 @@ class _Amplified:
 
 
 def test_paired_differences(result):
-    accuracy = {kind: result.metrics[kind]["balanced_accuracy"] for kind in ("pretrained", "untrained", "band_power")}
-    for control in ("untrained", "band_power"):
+    accuracy = {kind: result.metrics[kind]["balanced_accuracy"] for kind in ("pretrained", *CONTROLS)}
+    for control in CONTROLS:
         found = result.metrics["paired_difference"][control]
         differences = [accuracy["pretrained"]["per_person"][p] - accuracy[control]["per_person"][p] for p in PERSONS]
         assert found["mean"] == pytest.approx(np.mean(differences))
         assert found["n_persons_improved"] == sum(d > 0 for d in differences)
-    assert set(result.metrics["paired_difference"]) == {"untrained", "band_power", "transductive"}
+    assert set(result.metrics["paired_difference"]) == {*CONTROLS, "transductive"}
 
 
 def test_protocol_says_what_was_done(result):
@@ -485,10 +490,10 @@ def test_signals_that_do_not_fit_the_encoder_are_refused(checkpoint, store, wind
         probe(_with_header(checkpoint, reference="nose"), store, windows, _splits(), PARAMS)
 
 
-def test_log_says_the_three_scores(checkpoint, store, windows, caplog):
+def test_log_says_the_scores_of_all_kinds(checkpoint, store, windows, caplog):
     caplog.set_level(logging.INFO)
     probe(checkpoint, store, windows, _splits(), PARAMS.model_copy(update={"transductive": False}))
-    for kind in ("pretrained", "untrained", "band_power"):
+    for kind in ("pretrained", *CONTROLS):
         assert (
             f"Probe of sim.eyes, {kind}: balanced accuracy 0." in caplog.text
             or f"Probe of sim.eyes, {kind}: balanced accuracy 1." in caplog.text
@@ -500,9 +505,10 @@ def test_log_says_what_is_computed_at_each_part(checkpoint, store, windows, capl
     probe(checkpoint, store, windows, _splits(), PARAMS)
     started, _, rest = caplog.text.partition("Probe of sim.eyes: features of ")
     assert ": fitting" not in started
-    kinds = ("pretrained", "untrained", "band_power")
+    kinds = ("pretrained", *CONTROLS)
     rows = ("features (", "features z-scored per person (")
-    places = [rest.find(f"Probe of sim.eyes: fitting {kind}, {row}") for row in rows for kind in kinds]
+    said = [(kind, row) for row in rows for kind in kinds if (kind, row) != ("majority", rows[1])]
+    places = [rest.find(f"Probe of sim.eyes: fitting {kind}, {row}") for kind, row in said]
     assert places == sorted(places)
     assert min(places) > 0
     assert "intervals from 200 bootstrap samples" in rest
@@ -516,3 +522,134 @@ def test_global_random_state_is_left_alone(checkpoint, store, windows):
     probe(checkpoint, store, windows, _splits(), PARAMS.model_copy(update={"transductive": False}))
     assert np.random.random() == expected  # noqa: NPY002 - see above
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_controls_without_an_encoder_find_what_is_planted(result):
+    pooled = {kind: result.metrics[kind]["balanced_accuracy"]["pooled"] for kind in CONTROLS}
+    assert pooled["majority"] == 0.5
+    assert min(pooled["band_power"], pooled["relative_band_power"], pooled["log_covariance"]) > 0.9
+    assert not {"transductive", "lambdas"} & result.metrics["majority"].keys()
+
+
+def test_an_audit_of_identity_stands_beside_every_kind(result):
+    for kind in ("pretrained", *CONTROLS):
+        audit = result.metrics[kind]["identity"]
+        assert 0 <= audit["between_persons"] <= 1
+        assert audit["between_persons_by_chance"] == pytest.approx(5 / 119)
+        assert audit["chance"] == pytest.approx(1 / 6)
+        if kind != "majority":
+            score, row = (block["balanced_accuracy"]["pooled"] for block in _rows_of(result.metrics[kind]))
+            assert audit["transductive_gap"] == pytest.approx(row - score)
+    band_power, relative = (result.metrics[kind]["identity"] for kind in ("band_power", "relative_band_power"))
+    assert band_power["between_persons"] > relative["between_persons"] + 0.1, "persons have a gain each"
+
+
+def _rows_of(block):
+    return block, block["transductive"]
+
+
+def test_a_label_that_follows_the_order_of_recording_is_said(result, checkpoint, store, windows):
+    order = {"first": "open", "then": "closed", "share": 1.0, "n_persons": 6}
+    protocol = result.metrics["protocol"]
+    assert (protocol["label_follows_order"], protocol["label_order"]) == (True, order)
+    assert protocol["order_dependent_rows"] == []
+    swapped = windows.copy()
+    of_p1 = swapped["person"] == "sim:p1"
+    swapped.loc[of_p1, "label"] = swapped.loc[of_p1, "label"].map({"open": "closed", "closed": "open"})
+    params = PARAMS.model_copy(update={"n_untrained": 1, "transductive": False})
+    protocol = probe(checkpoint, store, swapped, _splits(), params).metrics["protocol"]
+    assert protocol["label_follows_order"] is False
+    assert protocol["label_order"] == {**order, "share": pytest.approx(5 / 6)}
+
+
+def test_no_row_depends_on_the_order_of_the_windows(result, checkpoint, store, windows, monkeypatch):
+    """Every person's windows backwards in time: the same predictions for the same windows, in both rows."""
+    forwards = job.trials_of_test_persons
+
+    def backwards(*args):
+        trials = forwards(*args)
+        order = np.lexsort((-np.arange(len(trials.windows)), trials.persons))
+        assert (trials.persons[order] == trials.persons).all()
+        answers = dataclasses.replace(trials.answers, numbers=trials.answers.numbers[order])
+        turned = trials.windows.iloc[order].reset_index(drop=True)
+        return dataclasses.replace(trials, windows=turned, answers=answers, folds=trials.folds[order])
+
+    monkeypatch.setattr(job, "trials_of_test_persons", backwards)
+    again = probe(checkpoint, store, windows, _splits(), PARAMS).predictions
+    keys = ["features", "init", "transductive", "recording_id", "start"]
+    one, two = (table.set_index(keys)["score"].sort_index() for table in (result.predictions, again))
+    assert not (again["start"].to_numpy() == result.predictions["start"].to_numpy()).all()
+    pd.testing.assert_series_equal(one, two, rtol=1e-3, atol=1e-4)
+
+
+def test_features_do_not_see_answers(checkpoint, store, windows, monkeypatch):
+    """A feature that carries the label stops the run: windows come to the extractors without answers."""
+    whole = features_job.extract_features
+
+    def leaking(store, windows, extractors, **options):
+        windows["label"].eq("open")
+        return whole(store, windows, extractors, **options)
+
+    monkeypatch.setattr(features_job, "extract_features", leaking)
+    with pytest.raises(KeyError, match="label"):
+        probe(checkpoint, store, windows, _splits(), PARAMS)
+
+
+@pytest.mark.parametrize("layers", ["mean", "chosen"])
+def test_layers_of_the_encoder(result, checkpoint, store, windows, layers):
+    params = PARAMS.model_copy(update={"n_untrained": 1, "transductive": False, "layers": layers})
+    found = probe(checkpoint, store, windows, _splits(), params).metrics
+    assert found["protocol"]["layers"] == layers
+    assert found["band_power"]["balanced_accuracy"] == result.metrics["band_power"]["balanced_accuracy"]
+    assert found["pretrained"]["balanced_accuracy"] != result.metrics["pretrained"]["balanced_accuracy"]
+    if layers == "chosen":
+        assert set(found["pretrained"]["layers"][0]) <= {1, 2}
+        assert "layers" not in found["band_power"]
+
+
+def test_layers_of_an_encoder_without_layers_are_refused_before_features(store, windows, monkeypatch):
+    monkeypatch.setattr(features_job, "extract_features", None)  # a call of it is an error
+    spec = SignalSpec(100.0, {MONTAGE.name: MONTAGE}, {MONTAGE.name: 200})
+    state = new_encoder(EegnetConfig(), spec, seed=7).state_dict(prefix=PREFIX)
+    described = header(
+        encoder=EegnetConfig().model_dump(), signal_spec=spec.to_dict(), encoder_spec=spec.to_dict(), filters={}
+    )
+    eegnet = Checkpoint({name: value.numpy() for name, value in state.items()}, described)
+    with pytest.raises(ConfigError, match=r"encoder eegnet has stages of different shapes.*set probe\.layers=last"):
+        probe(eegnet, store, windows, _splits(), PARAMS.model_copy(update={"layers": "mean"}))
+
+
+def test_nearest_neighbours_are_a_method(checkpoint, store, windows):
+    params = ProbeParams(tasks=["eyes"], method="knn", n_untrained=1, n_bootstrap=100, device="cpu", transductive=False)
+    found = probe(checkpoint, store, windows, _splits(), params).metrics
+    assert found["band_power"]["balanced_accuracy"]["pooled"] > 0.8
+    assert set(found["band_power"]["neighbours"][0]) <= set(params.neighbours)
+    protocol = found["protocol"]
+    assert (protocol["method"], protocol["distance"]) == ("knn", "cosine")
+    assert "lambdas" not in protocol
+
+
+def test_label_efficiency_is_a_part_of_the_metrics(result, checkpoint, store, windows):
+    params = PARAMS.model_copy(update={"n_untrained": 1, "transductive": False, "label_ratios": (0.01, 0.4, 1.0)})
+    rows = probe(checkpoint, store, windows, _splits(), params).metrics["label_efficiency"]
+    assert [row["n_persons"] for row in rows] == [[0, 0], [2, 2], [5, 5]]
+    assert "too_few" in rows[0]
+    for kind in ("pretrained", "band_power"):
+        assert rows[2]["scores"][kind]["balanced_accuracy"] == result.metrics[kind]["balanced_accuracy"]
+    assert "label_efficiency" not in result.metrics
+
+
+@pytest.mark.parametrize("pooling", ["channels", "mean"])
+def test_features_of_layers_keep_their_channels(checkpoint, store, windows, pooling):
+    """The last of all layers has the features of the encoder, and all of them have the mean; channel by channel."""
+    found = {}
+    for layers in ("last", "mean", "chosen"):
+        params = PARAMS.model_copy(update={"n_untrained": 1, "layers": layers, "pooling": pooling})
+        [trials] = job.checked_trials(checkpoint.header, {"sim": store}, {"sim": windows}, _splits(), params)
+        found[layers] = features_job.all_features(checkpoint, store, trials, params)
+    for kind in ("pretrained", "untrained"):
+        [last], [mean], [chosen] = (found[layers][kind] for layers in ("last", "mean", "chosen"))
+        assert chosen.shape == (120, 2, last.shape[1])
+        np.testing.assert_array_equal(chosen[:, -1], last)
+        np.testing.assert_allclose(chosen.mean(axis=1), mean, atol=1e-6)
+    np.testing.assert_array_equal(found["last"]["band_power"][0], found["chosen"]["band_power"][0])

@@ -15,6 +15,7 @@ def score(value: float | None, **others: Any) -> dict[str, Any]:
     return {"value": value, "interval_95": interval, **others}
 
 
+PERSONS = {"of": "-mae", "n_persons": 12, "n_persons_improved": 9, "wilcoxon": {"statistic": 3.0, "p": 1e-5}}
 TASK: dict[str, Any] = {
     "models": {
         "finetuned": {
@@ -26,9 +27,7 @@ TASK: dict[str, Any] = {
     },
     "level": "recording",
     "compared_by": "balanced_accuracy",
-    "paired_difference": {
-        "<majority>": {"difference": 0.3, "interval_95": [0.1, 0.4], "p": 1e-5, "n_persons": 12, "per_person": {"a": 1}}
-    },
+    "paired_difference": {"<majority>": {"difference": 0.3, "interval_95": [0.1, 0.4], "per_person": PERSONS}},
     "groups": {
         "fewest_persons": 10,
         "by": {
@@ -65,7 +64,7 @@ def test_rows_of_differences_and_groups() -> None:
     (row,) = difference_rows(TASK).to_dict("records")
     assert row == {
         "finetuned minus": "<majority>", "difference": "0.300", "95 % interval over persons": "0.100 to 0.400",
-        "p": "1.0e-05", "n persons": "12",
+        "persons with better MAE": "9 of 12", "Wilcoxon p": "1.0e-05",
     }  # fmt: skip
     first, second = group_rows(TASK).to_dict("records")
     assert (first["group"], first["persons"], first["windows"]) == ("sex: F", 12, 90)

@@ -34,16 +34,15 @@ def test_each_window_of_each_output_is_a_point() -> None:
     assert figure.layout.title.text == "hbn.eyes: no scatter, the task asks for classes"
 
 
-def test_a_person_with_one_number_is_one_point() -> None:
+def test_a_person_is_a_point_where_persons_are_compared() -> None:
     metrics, predictions = results_of({"age": TARGETS["regression"]}, n_inits=1)
-    age = {name: float(k) for k, name in enumerate(sorted(set(predictions["identity"])))}
-    predictions["truth"] = [np.array([age[name]]) for name in predictions["identity"]]
+    metrics["hbn.age"]["level"] = "person"
     figure = scatter_figure(metrics, predictions)
     rows = numbers(predictions).groupby("identity")[["x", "y"]].mean()
-    assert list(figure.data[0].x) == list(rows["x"])
+    assert list(figure.data[0].x) == pytest.approx(list(rows["x"]))
     assert list(figure.data[0].y) == pytest.approx(list(rows["y"]))
     assert list(figure.data[0].text) == list(rows.index)
-    assert "numbers of persons (mean of their windows)" in figure.layout.annotations[-1].text
+    assert "numbers of persons (means of their windows)" in figure.layout.annotations[-1].text
     assert figure.layout.xaxis.title.text == "true (s)"
 
 

@@ -114,8 +114,15 @@ def test_an_artifact_that_a_corpus_lacks_can_be_left_out_where_it_is_a_class() -
     runs = cut(found, mode="mcc", left_out=("shiv",))
     assert runs.label.tolist() == ["musc"]
     assert TuarTask(mode="mcc", left_out=("shiv",)).target_spec.classes == ("eyem", "chew", "musc", "elec")
-    with pytest.raises(ValidationError, match="left_out is not used where the answer is multilabel"):
-        TuarTask(mode="ml", left_out=("shiv",))
+    runs = cut(found, mode="ml", left_out=("shiv", "elec"))
+    assert TuarTask(mode="ml", left_out=("shiv", "elec")).target_spec.outputs == ("eyem", "chew", "musc")
+    assert runs.targets.tolist() == [[0, 0, 0], [0, 0, 1]]
+    with pytest.raises(ValidationError, match="left_out is not used where the answer is multioutput"):
+        TuarTask(mode="mmc", left_out=("shiv",))
+    with pytest.raises(ValidationError, match="'none' is no output; there are eyem, chew, shiv, musc, elec"):
+        TuarTask(mode="ml", left_out=("none",))
+    with pytest.raises(ValidationError, match="left_out leaves 0 of the outputs; 1 or more must remain"):
+        TuarTask(mode="ml", left_out=tuple(FIVE))
 
 
 def test_counts() -> None:

@@ -1,6 +1,5 @@
 """Models of braindecode as encoders of windows. Importing braindecode waits until one is built."""
 
-import copy
 import importlib
 import inspect
 from collections.abc import Mapping, Sequence
@@ -19,8 +18,6 @@ from eegfm.recording import Montage
 
 _INSTALL = 'pip install "eegfm[zoo]"'
 _FROM_DATA = ("n_outputs", "n_chans", "n_times", "sfreq", "chs_info", "input_window_seconds")
-_FUSED = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
-"""Layers of torch that read the weights of their linear maps where that is faster."""
 _REFUSALS = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
 
 
@@ -45,7 +42,6 @@ class Braindecode(WindowEncoder):
         d_model = _measure(model, config.model, (2, montage.n_channels, n_samples))
         super().__init__(config, spec, d_model)
         self.model = model
-        self._n_channels = montage.n_channels
         self._unused = frozenset(name for name, p in self.named_parameters() if not p.requires_grad)
 
     def depth_layers(self) -> list[list[nn.Module]]:
@@ -53,22 +49,8 @@ class Braindecode(WindowEncoder):
         return [[self.model]]
 
     def lora_targets(self) -> dict[str, nn.Linear]:
-        """Find the linear maps that the model calls as modules and whose results it uses; see the base class."""
-        fused = {id(part) for layer in self.modules() if isinstance(layer, _FUSED) for part in layer.modules()}
-        heard = self._called() - fused
-        found = super().lora_targets().items()
-        return {name: part for name, part in found if id(part) in heard and f"{name}.weight" not in self._unused}
-
-    def _called(self) -> set[int]:
-        """Run the model on zeros and note which modules it calls: some models read weights of linear maps instead."""
-        called: set[int] = set()
-        twin = copy.deepcopy(self.model).eval().cpu()
-        originals = {id(part): id(own) for own, part in zip(self.model.modules(), twin.modules(), strict=True)}
-        for part in twin.modules():
-            part.register_forward_hook(lambda module, *_: called.add(originals[id(module)]))
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            _features(twin, torch.zeros(2, self._n_channels, self.patch_samples))
-        return called
+        """Find the linear maps whose weights the features depend on; see the base class."""
+        return {name: part for name, part in super().lora_targets().items() if f"{name}.weight" not in self._unused}
 
     def window_features(self, signal: Tensor) -> Tensor:
         """Input of the last layer, flattened; see the base class."""

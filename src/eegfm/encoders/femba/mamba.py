@@ -30,7 +30,6 @@ class Mamba(nn.Module):
     """
 
     no_weight_decay: ClassVar[tuple[str, ...]] = ("decay_log",)
-    no_lora: ClassVar[tuple[str, ...]] = ("delta_projection",)
 
     def __init__(
         self, d_model: int, *, d_state: int = 16, d_conv: int = 4, expand: int = 2, scan: ScanChoice = "auto"

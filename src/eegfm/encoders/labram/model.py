@@ -76,8 +76,9 @@ class Labram(Encoder):
         """One row per channel, its mean over time, or the [CLS] token's vector; see the base class."""
         if self.config.summary == "mean":
             return super().encode_with_features(batch, tokens)
-        encoded = self._with_cls(self.tokenize(batch) if tokens is None else tokens)
-        return Encoded(encoded[:, 1:], one_row(encoded[:, :1]))
+        tokens = self.tokenize(batch) if tokens is None else tokens
+        encoded = self._with_cls(tokens)
+        return Encoded(encoded[:, 1:], one_row(encoded[:, :1]), self.whole_row_mask(batch, tokens))
 
     def depth_layers(self) -> list[list[nn.Module]]:
         """List the layers, the final norm with the last; the [CLS] token is an embedding. See the base class."""

@@ -95,10 +95,7 @@ class LabramLayer(nn.Module):
         bias = None
         if self.query_bias is not None and self.value_bias is not None:
             bias = torch.cat((self.query_bias, torch.zeros_like(self.query_bias), self.value_bias))
-        if type(self.query_key_value) is nn.Linear:
-            qkv = linear(x, self.query_key_value.weight, bias)
-        else:  # what LoRA puts in its place computes more than its weight says
-            qkv = self.query_key_value(x) if bias is None else self.query_key_value(x) + bias
+        qkv = linear(x, self.query_key_value.weight, bias)
         query, key, value = qkv.view(B, S, 3, self.n_heads, D // self.n_heads).permute(2, 0, 3, 1, 4)
         # Autocast norms in float32; attention wants one precision.
         query, key = self.query_norm(query).to(value.dtype), self.key_norm(key).to(value.dtype)

@@ -128,11 +128,8 @@ class GridAttention(nn.Module):
 
     def _halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Queries, keys and values of each half of the heads."""
-        layer = self.query_key_value
-        if type(layer) is not nn.Linear:  # what LoRA puts in its place computes more than its weight says
-            first, second = layer(x).chunk(2, dim=-1)
-            return first, second
         # Two products rather than one that is cut in two: each lies in memory as its attention reads it.
+        layer = self.query_key_value
         weights, biases = layer.weight.chunk(2), layer.bias.chunk(2)
         return linear(x, weights[0], biases[0]), linear(x, weights[1], biases[1])
 

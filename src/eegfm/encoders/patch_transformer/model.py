@@ -91,8 +91,10 @@ class PatchTransformer(Encoder):
         """Encode windows and summarise them: channel by channel, or by the first register; see the base class."""
         if self.config.summary == "mean":
             return super().encode_with_features(batch, tokens)
-        encoded, registers = self._encode_all(self.tokenize(batch) if tokens is None else tokens)
-        return Encoded(encoded, one_row(registers[:, 0].mean(dim=1, keepdim=True)))
+        tokens = self.tokenize(batch) if tokens is None else tokens
+        encoded, registers = self._encode_all(tokens)
+        summary = one_row(registers[:, 0].mean(dim=1, keepdim=True))
+        return Encoded(encoded, summary, self.whole_row_mask(batch, tokens))
 
     def _tokens(self, batch: WindowBatch, index: Tensor | None = None) -> Tokens:
         content = self.patch_embedding(self.patches_of(batch, index))

@@ -45,13 +45,13 @@ def predict_closed(
         SplitError: Training persons are too few to choose a penalty on.
     """
     columns = truths.reshape(len(truths), -1)
-    said = [
-        _output(features, target, columns[:, k], persons, train, test, fit) for k in range(columns.shape[1])
-    ]
+    said = [_output(features, target, columns[:, k], persons, train, test, fit) for k in range(columns.shape[1])]
     if target.kind in ("binary", "multiclass"):
         return said[0]
     stacked = np.stack(said, axis=1)
-    return stacked[..., 1] if target.kind == "multilabel" else stacked[..., 0] if target.kind == "regression" else stacked
+    if target.kind == "multioutput":
+        return stacked
+    return np.asarray(stacked[..., 1] if target.kind == "multilabel" else stacked[..., 0])
 
 
 def _output(
@@ -64,13 +64,14 @@ def _output(
     fit: FitParams,
 ) -> Floats:
     """(T, C) probabilities of one output, or (T, 1) numbers."""
-    known = ~np.isnan(truths.astype(np.float64)) & (truths >= 0 if target.kind != "regression" else True)
+    values = truths.astype(np.float64)
+    known = ~np.isnan(values) if target.kind in ("regression", "multilabel") else values >= 0
     train = train & known
     if target.kind == "regression":
-        answers: Answers = NumberAnswers(np.where(known, truths, 0.0).astype(np.float64), is_of_person=False)
+        answers = NumberAnswers(np.where(known, values, 0.0), is_of_person=False)
         return _scores(features, answers, persons, train, test, fit)
     n_classes = 2 if target.kind == "multilabel" else len(target.classes)
-    numbers = np.where(known, truths, 0).astype(np.int64)
+    numbers = np.where(known, values, 0.0).astype(np.int64)
     there = np.unique(numbers[train])
     said = np.zeros((int(test.sum()), n_classes))
     if len(there) < 2:  # an output that does not vary in training: nothing to fit
@@ -86,7 +87,7 @@ def _output(
 def _scores(
     features: NDArray[np.floating], answers: Answers, persons: Ints, train: Rows, test: Rows, fit: FitParams
 ) -> Floats:
-    return predict_rows(features, answers, persons, train, test, fit).of_classes
+    return predict_rows(features, answers, persons, train, test, fit).columns
 
 
 def _probabilities(scores: Floats) -> Floats:
@@ -98,9 +99,7 @@ def _probabilities(scores: Floats) -> Floats:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def predict_majority(
-    target: TargetSpec, truths: NDArray[np.generic], train: Rows, n_test: int
-) -> Floats:
+def predict_majority(target: TargetSpec, truths: NDArray[np.generic], train: Rows, n_test: int) -> Floats:
     """Say of every window the shares of the classes in training, or the mean number: what knows no signal.
 
     Args:
@@ -112,8 +111,8 @@ def predict_majority(
     columns = truths[train].reshape(int(train.sum()), -1).astype(np.float64)
     if target.kind in ("regression", "multilabel"):
         return np.tile(np.nanmean(columns, axis=0), (n_test, 1))
-    shares = np.stack([(columns == number).sum(axis=0) for number in range(len(target.classes))], axis=-1)
-    shares = shares / np.maximum(shares.sum(axis=-1, keepdims=True), 1)
-    return np.tile(shares[0] if target.kind != "multioutput" else shares, (n_test, *(1,) * (shares.ndim - (target.kind != "multioutput"))))
-
-
+    counts = np.stack([(columns == number).sum(axis=0) for number in range(len(target.classes))], axis=-1)
+    shares = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1)
+    if target.kind != "multioutput":
+        shares = shares[0]
+    return np.broadcast_to(shares, (n_test, *shares.shape)).copy()

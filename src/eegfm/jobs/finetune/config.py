@@ -2,18 +2,94 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, ValidationError, model_validator
 
 from eegfm.config import Count, Number, StrictModel, first_problem, listed, refuse_repeated
 from eegfm.encoders.config import AnyEncoderConfig, EegnetConfig
-from eegfm.evaluation.config import FitParams
+from eegfm.evaluation.config import (
+    HALF_DECADES,
+    NEIGHBOURS,
+    Distance,
+    FitParams,
+    Layers,
+    Neighbours,
+    Penalties,
+    Pooling,
+)
 from eegfm.heads.config import HeadConfig
 from eegfm.losses.config import ClassWeights, LossConfig
 from eegfm.training.optimizers.config import OptimizerConfig
-from eegfm.training.strategies.config import TrainedStrategy
+from eegfm.training.strategies.config import (
+    FullStrategy,
+    GradualStrategy,
+    LayerDecayStrategy,
+    LinearProbeStrategy,
+    LoraStrategy,
+    ScratchStrategy,
+    TwoStageStrategy,
+)
 from eegfm.training.supervised.config import TuningParams
 
 Evaluation = Literal["auto", "split", "cross_validation"]
+
+
+class RidgeStrategy(StrictModel):
+    """Fit ridge regression to frozen features in closed form; nothing is trained by gradients.
+
+    Args:
+        pooling: See ``eegfm.evaluation.config.FitParams``, like all that follow.
+        layers: See there.
+        lambdas: See there.
+        inner_folds: See there.
+    """
+
+    name: Literal["ridge"] = "ridge"
+    pooling: Pooling = "channels"
+    layers: Layers = "last"
+    lambdas: Penalties = HALF_DECADES
+    inner_folds: int = Field(5, ge=2)
+
+
+class LogisticStrategy(RidgeStrategy):
+    """Fit logistic regression to frozen features; numbers are fitted by ridge. See ``RidgeStrategy``."""
+
+    name: Literal["logistic"] = "logistic"  # type: ignore[assignment]  # a member of its own of the union
+
+
+class KnnStrategy(StrictModel):
+    """Answer by the nearest training windows in frozen features.
+
+    Args:
+        pooling: See ``eegfm.evaluation.config.FitParams``, like all that follow.
+        layers: See there.
+        neighbours: See there.
+        distance: See there.
+        inner_folds: See there.
+    """
+
+    name: Literal["knn"] = "knn"
+    pooling: Pooling = "channels"
+    layers: Layers = "last"
+    neighbours: Neighbours = NEIGHBOURS
+    distance: Distance = "cosine"
+    inner_folds: int = Field(5, ge=2)
+
+
+ClosedStrategy = RidgeStrategy | LogisticStrategy | KnnStrategy
+StrategyConfig = Annotated[
+    LinearProbeStrategy
+    | TwoStageStrategy
+    | GradualStrategy
+    | FullStrategy
+    | LayerDecayStrategy
+    | LoraStrategy
+    | ScratchStrategy
+    | RidgeStrategy
+    | LogisticStrategy
+    | KnnStrategy,
+    Field(discriminator="name"),
+]
+"""All strategies: by gradients, and in closed form."""
 
 
 class FinetuneTask(StrictModel):
@@ -34,10 +110,10 @@ class FinetuneTask(StrictModel):
         monitor: See there.
     """
 
-    name: str = Field(min_length=1)
+    name: str = Field(pattern=r"^\w[\w.-]*$", max_length=80)
     corpus: str = ""
     cut: str = ""
-    strategy: TrainedStrategy | None = None
+    strategy: StrategyConfig | None = None
     head: HeadConfig | None = None
     loss: LossConfig | None = None
     class_weights: ClassWeights | None = None
@@ -67,7 +143,8 @@ class FinetuneParams(TuningParams):
     """Finetuning of an encoder on tasks, each on its own. The choices of ``TuningParams`` hold for all tasks.
 
     Args:
-        tasks: Names of cuts, e.g. ``[eyes, age]``, or tasks with choices of their own.
+        tasks: Names of cuts, e.g. ``[eyes, age]``, or tasks with choices of their own. Left out in the parameters of a
+            project, they are those of the probe.
         start: Encoder to start from: that of the last phase (``previous``), of the file that ``ENCODER`` names
             (``file``).
         evaluation: ``split`` trains on split ``train``, selects on ``validation`` and scores ``test`` once.
@@ -83,13 +160,13 @@ class FinetuneParams(TuningParams):
         bootstrap_seed: Seed of the resamples.
         score_again: Score test windows anew that the same run has scored before. It counts as another look.
         allow_pretrained_persons: Also test persons and signals of the pretraining; the metrics list them.
+        strategy: Which weights are trained, and when; or a closed form on frozen features.
         accept_other_data: Start from an encoder that was trained on another generation of signals or splits.
         predict_batch_size: Windows per pass of predictions.
     """
 
-    tasks: Annotated[
-        tuple[Annotated[FinetuneTask, BeforeValidator(_named)], ...], Field(min_length=1), listed("eyes")
-    ] = (FinetuneTask(name="eyes"),)
+    tasks: Annotated[tuple[Annotated[FinetuneTask, BeforeValidator(_named)], ...], Field(min_length=1), listed("eyes")]
+    strategy: StrategyConfig = FullStrategy()  # type: ignore[assignment]  # closed forms beside those by gradients
     start: Literal["previous", "file"] = "previous"
     evaluation: Evaluation = "auto"
     seeds: tuple[NonNegativeInt, ...] = Field(default=(0,), min_length=1)
@@ -112,15 +189,28 @@ class FinetuneParams(TuningParams):
         for task in self.tasks:
             try:
                 self.tuning(task)
-            except ValueError as error:
-                message = first_problem(error) if hasattr(error, "errors") else str(error)
-                raise ValueError(f"task {task.name!r}: {message}") from error
+            except ValidationError as error:
+                raise ValueError(f"task {task.name!r}: {first_problem(error)}") from error
         return self
 
     def tuning(self, task: FinetuneTask) -> TuningParams:
-        """Return the choices for a task: its own, and those of the whole finetuning."""
+        """Return the choices for a task: its own, and those of the whole finetuning.
+
+        Where the strategy is a closed form, they are those of the controls that are trained.
+        """
         shared = {name: getattr(self, name) for name in TuningParams.model_fields}
-        return TuningParams.model_validate({**shared, **task.own})
+        found = {**shared, **task.own}
+        if self.closed(task) is not None:
+            found["strategy"] = FullStrategy()
+        return TuningParams.model_validate(found)
+
+    def closed(self, task: FinetuneTask) -> FitParams | None:
+        """Return the fit of a task whose strategy is a closed form; None for one by gradients."""
+        strategy = task.strategy or self.strategy
+        if not isinstance(strategy, ClosedStrategy):
+            return None
+        given = strategy.model_dump(exclude={"name"})
+        return FitParams.model_validate({**given, "method": strategy.name, "transductive": False})
 
     def identity(self) -> dict[str, Any]:
         """Return the options that decide the result: all except those for the machine."""

@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
-from eegfm.evaluation.config import ControlKind
+from eegfm.evaluation.config import ControlKind, FitParams
 from eegfm.evaluation.controls import control_features
-from eegfm.evaluation.features import encoder_features, extract_features
+from eegfm.evaluation.features import by_layer, encoder_features, extract_features
 from eegfm.inference.backbone import load_backbone, rereference_for, untrained_backbone_like
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.jobs.finetune.closed import predict_closed, predict_majority
 from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.finetune.divisions import Division
 from eegfm.jobs.finetune.said import Said
+from eegfm.jobs.finetune.trained import FINETUNED
 from eegfm.nn.device import training_device
 from eegfm.store.reader import SignalStore
 from eegfm.targets import TargetSpec
@@ -44,6 +45,7 @@ class Controls:
         store: Signals of the corpus.
         start: The encoder.
         params: All choices.
+        closed: Fit of the strategy, where it is a closed form; its answers are those of the finetuned model.
     """
 
     def __init__(
@@ -54,14 +56,15 @@ class Controls:
         store: SignalStore,
         start: Checkpoint,
         params: FinetuneParams,
+        closed: FitParams | None = None,
     ) -> None:
         stores = {str(corpus): store for corpus in windows["corpus"].unique()}
         kept = with_channels_left(windows, stores, partial(rereference_for, start.header))
         self.windows = expand(kept).sort_values(["recording_id", "start"], ignore_index=True)
-        self.target, self._params = target, params
+        self.target, self._params, self._closed = target, params, closed
         self.truths = checked_answers(self.windows, target, f"task {key}", to_learn=False)
         logger.info("%s: features of %d windows for the controls", key, len(self.windows))
-        self.features = _features(self.windows, store, start, params)
+        self.features = _features(self.windows, store, start, params, closed)
 
     def add_to(self, said: Said, division: Division) -> None:
         """Fit the controls on training and selecting persons of a division, and let them answer its test windows."""
@@ -77,12 +80,13 @@ class Controls:
         order = np.argsort(np.argsort(places))  # answers come in the order of ``rows``
         for name, inits in self.features.items():
             for init, features in enumerate(inits):
-                answers = predict_closed(features, self.target, self.truths, persons, train, test, self._params.fit)
+                fit = self._closed if name == FINETUNED and self._closed is not None else self._params.fit
+                answers = predict_closed(features, self.target, self.truths, persons, train, test, fit)
                 said.add(name, init, division.name, answers[order])
 
 
 def _features(
-    windows: pd.DataFrame, store: SignalStore, start: Checkpoint, params: FinetuneParams
+    windows: pd.DataFrame, store: SignalStore, start: Checkpoint, params: FinetuneParams, closed: FitParams | None
 ) -> dict[str, list[NDArray[np.float32]]]:
     device = training_device(params.accelerator)
     spec, fit = _spec_of(windows, store), params.fit
@@ -99,8 +103,14 @@ def _features(
         backbones[f"{UNTRAINED} {k}"] = untrained_backbone_like(start, spec, params.untrained_seed + k).to(device)
     extractors = {name: encoder_features(backbone) for name, backbone in backbones.items()}
     found = extract_features(store, windows, extractors, **drawn)
+    finetuned = {}
+    if closed is not None:
+        asked = encoder_features(trained, closed.layers)
+        own = extract_features(store, windows, {FINETUNED: asked}, **{**drawn, "pooling": closed.pooling})[FINETUNED]
+        finetuned = {FINETUNED: [by_layer(own, trained.encoder) if closed.layers == "chosen" else own]}
     controls = control_features(store, windows, trained.rereference, _KINDS, **drawn)
     return {
+        **finetuned,
         PROBE: [found[f"{PROBE} 0"]],
         UNTRAINED: [found[f"{UNTRAINED} {k}"] for k in range(params.n_untrained)],
         **{name: [values] for name, values in controls.items()},
@@ -117,7 +127,6 @@ def _places(rows: pd.DataFrame, tested: pd.DataFrame) -> NDArray[np.int64]:
     keys = ["recording_id", "start"]
     numbered = rows[keys].assign(place=np.arange(len(rows)))
     places = tested[keys].merge(numbered, on=keys, how="left")["place"]
-    assert len(places) == len(tested) and places.notna().all(), "test windows are windows of the task"
+    assert places.notna().all(), "test windows are windows of the task"
+    assert len(places) == len(tested), "a window stands once in the table"
     return places.to_numpy(dtype=np.int64)
-
-

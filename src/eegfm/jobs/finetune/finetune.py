@@ -46,7 +46,7 @@ class FinetuneResult:
 
     Args:
         encoders: By ``corpus.task``, the finetuned encoder with its head; of a cross-validation, that of the first
-            fold and seed.
+            fold and seed. None for a closed form, which leaves the encoder as it is.
         metrics: By ``corpus.task``, scores of all models, differences, protocol; JSON-ready.
         predictions: One row per task, model, initialisation and test window.
         history: One row per task, model, seed, division and epoch.
@@ -104,7 +104,8 @@ def finetune(
         divisions, tests = divided[task.key]
         trained = _train(task, divisions, params, start, runs)
         said, looks = _say(task, divisions, tests, trained, params, start, runs, Ledger(ledger))
-        done.encoders[task.key] = trained[0].result.checkpoint
+        if trained[0].model.name == FINETUNED:
+            done.encoders[task.key] = trained[0].result.checkpoint
         done.metrics[task.key] = {
             **score_models(said, params),
             "values": _values(trained),
@@ -200,12 +201,11 @@ class _Trained:
 def _train(
     task: AskedTask, divisions: list[Division], params: FinetuneParams, start: Checkpoint, runs: Path
 ) -> list[_Trained]:
-    tuning = params.tuning(task.asked)
     found = []
     for division in divisions:
         given = FinetuningTask(task.key, task.target, task.windows, division.splits, {_corpus(task): task.store})
         for seed in params.seeds:
-            for model in models_of(params, tuning, given, start, seed):
+            for model in models_of(params, task.asked, given, start, seed):
                 found.append(_Trained(model, division, seed, train(model, runs)))
     return found
 
@@ -239,7 +239,7 @@ def _say(
     for one in trained:
         answers = answers_of(one.result.checkpoint, tests[one.division.name], task.store, params)
         said.add(one.model.name, one.seed, one.division.name, answers)
-    controls = Controls(task.key, task.target, task.windows, task.store, start, params)
+    controls = Controls(task.key, task.target, task.windows, task.store, start, params, params.closed(task.asked))
     for division in divisions:
         controls.add_to(said, division)
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -65,7 +65,7 @@ class Ledger:
 
     def add(self, test_set: str, run: str, step: str, task: str) -> None:
         """Write a look down."""
-        date = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        date = datetime.now(UTC).isoformat(timespec="seconds")
         looks = [*self.looks(), Look(test_set, run, step, task, date)]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(self._path, (json.dumps([vars(look) for look in looks], indent=1) + "\n").encode())
@@ -73,4 +73,4 @@ class Ledger:
 
 def test_set_of(windows: pd.DataFrame) -> str:
     """Return the name of a test set: a hash of its corpus and its persons."""
-    return sha256_of([sorted(map(str, windows["corpus"].unique())), sorted(map(str, windows["identity"].unique()))])[:16]
+    return sha256_of([sorted(map(str, windows[name].unique())) for name in ("corpus", "identity")])[:16]

@@ -79,5 +79,5 @@ class Said:
         found = cls(target, tests)
         for (model, init, division), rows in table.groupby(["model", "init", "division"], sort=False):
             said = np.stack([np.asarray(row, dtype=np.float64) for row in rows["said"]])
-            found.add(str(model), int(init), str(division), said.reshape(-1, *target.output_shape))
+            found.add(str(model), int(str(init)), str(division), said.reshape(-1, *target.output_shape))
         return found

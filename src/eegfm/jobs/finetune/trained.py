@@ -3,7 +3,6 @@
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +10,9 @@ from numpy.typing import NDArray
 from eegfm.adapters.config import InterpolateConfig, NoAdapterConfig
 from eegfm.checkpoint import Checkpoint
 from eegfm.config import Buildable
+from eegfm.heads.config import LinearConfig
 from eegfm.inference.backbone import load_backbone
-from eegfm.jobs.finetune.config import FinetuneParams
+from eegfm.jobs.finetune.config import FinetuneParams, FinetuneTask
 from eegfm.jobs.finetune.said import TestWindows
 from eegfm.jobs.train.finetuning import FinetuningTask, finetuning_job, of_encoder
 from eegfm.jobs.train.job import TrainingJob
@@ -25,7 +25,7 @@ from eegfm.store.reader import SignalStore
 from eegfm.training.loading.table_loader import TableLoader
 from eegfm.training.setup import TrainingSetup
 from eegfm.training.strategies.config import ScratchStrategy
-from eegfm.training.supervised.config import SupervisedParams, TuningParams
+from eegfm.training.supervised.config import SupervisedParams
 from eegfm.training.supervised.module import SupervisedModule
 from eegfm.training.supervised.predicting import Predictions, predict
 from eegfm.training.tensors import NamedWeights
@@ -49,26 +49,26 @@ class Model:
 
 
 def models_of(
-    params: FinetuneParams, tuning: TuningParams, task: FinetuningTask, start: Checkpoint, seed: int
+    params: FinetuneParams, asked: FinetuneTask, task: FinetuningTask, start: Checkpoint, seed: int
 ) -> list[Model]:
-    """Return the trainings of one division and seed: the strategy, the same encoder from scratch, and EEGNet."""
+    """Return the trainings of one division and seed: the strategy, the same encoder from scratch, and EEGNet.
+
+    A closed form is no training.
+    """
+    tuning = params.tuning(asked)
     phase = f"finetune.{task.name}"
     scratch = tuning.model_copy(update={"strategy": ScratchStrategy()})
-    found = [Model(FINETUNED, finetuning_job(tuning, task, start, seed=seed, phase=phase))]
+    found = []
+    if params.closed(asked) is None:
+        found.append(Model(FINETUNED, finetuning_job(tuning, task, start, seed=seed, phase=phase)))
     if tuning.strategy != scratch.strategy:
         found.append(Model(SCRATCH, finetuning_job(scratch, task, start, seed=seed, phase=phase)))
-    small = scratch.model_copy(update={"head": type(tuning.head)() if tuning.head.name == "linear" else _linear()})
+    small = scratch.model_copy(update={"head": LinearConfig()})
     job = finetuning_job(small, task, start, seed=seed, phase=phase)
     several = task.windows["montage"].nunique() > 1
     adapter: Buildable = InterpolateConfig(montage=params.eegnet_montage) if several else NoAdapterConfig()
     changed = job.params.model_copy(update=of_encoder(params.eegnet, adapter, start.header))
     return [*found, Model(EEGNET, replace(job, params=changed))]
-
-
-def _linear() -> Any:
-    from eegfm.heads.config import LinearHeadConfig
-
-    return LinearHeadConfig()
 
 
 def train(model: Model, runs: Path) -> PretrainResult:
@@ -90,7 +90,7 @@ def predictions_of(
     """Predict test windows with a stored model, through Lightning's Trainer."""
     module = load_supervised(checkpoint)
     loader = TableLoader(store, test.windows, params.predict_batch_size)
-    return predict(module, loader, accelerator=params.accelerator)
+    return predict(module, loader, accelerator=params.accelerator, precision=params.precision)
 
 
 def load_supervised(checkpoint: Checkpoint) -> SupervisedModule:

@@ -118,9 +118,7 @@ def shared_corpora(declared: Iterable[str], probed: Iterable[str], keys: Iterabl
     return sorted(name for name in declared if _pool(name) in pools)
 
 
-def _refuse_declared(
-    header: CheckpointHeader, declared: Sequence[str], probed: Sequence[str], key: str = _KEY
-) -> None:
+def _refuse_declared(header: CheckpointHeader, declared: Sequence[str], probed: Sequence[str], key: str = _KEY) -> None:
     allow = _ALLOW.format(key=key)
     again = "import again" if header.imported else "import and train again"
     for one in header.imports():

@@ -1,7 +1,7 @@
-"""Compute the features that a probe compares: trained encoder, untrained twins, and band power."""
+"""Compute the features that a probe compares: trained encoder, untrained twins, and controls without an encoder."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -10,21 +10,28 @@ from numpy.typing import NDArray
 
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
-from eegfm.evaluation.config import ProbeParams
-from eegfm.evaluation.features import band_power_features, encoder_features, extract_features
+from eegfm.encoders.layer_features import refuse_without_layers
+from eegfm.evaluation.config import ControlKind, ProbeParams
+from eegfm.evaluation.controls import control_features
+from eegfm.evaluation.features import by_layer, encoder_features, extract_features
 from eegfm.inference.backbone import Backbone, load_backbone, untrained_backbone_like
 from eegfm.inference.compatibility import check_channels
 from eegfm.jobs.probe.compatibility import check_windows
-from eegfm.jobs.probe.trials import Trials
+from eegfm.jobs.probe.trials import ANSWERS, Trials
 from eegfm.nn.device import refuse_missing_gpu
 from eegfm.store.reader import SignalStore
 
+MAJORITY: ControlKind = "majority"
+
 FeatureSets = dict[str, list[NDArray[np.float32]]]
-"""(W, F) features of each initialisation, by kind (``pretrained``, ``untrained``, ``band_power``)."""
+"""By kind (``pretrained``, ``untrained`` and the controls), the features of each initialisation: (W, F), or (W, L, F)
+of the layers that a probe chooses from."""
 
 
 def all_features(checkpoint: Checkpoint, store: SignalStore, trials: Trials, params: ProbeParams) -> FeatureSets:
-    """Compute the features of all windows of a task: trained, untrained and band power.
+    """Compute the features of all windows of a task: trained, untrained and of controls without an encoder.
+
+    Answers are taken off the windows first, so that no feature can know them.
 
     Raises:
         CheckpointError: The encoder does not fit the windows, was made by other code, or a feature is not finite.
@@ -32,31 +39,35 @@ def all_features(checkpoint: Checkpoint, store: SignalStore, trials: Trials, par
         StoreError: Stored samples differ from their checksums.
     """
     device, backbones = _device(params), _backbones(checkpoint, spec_of(store, trials), trials, params)
-    rereference = backbones["pretrained 0"].rereference
-    extractors = {name: encoder_features(backbone.to(device)) for name, backbone in backbones.items()}
-    extractors["band_power 0"] = band_power_features(rereference, store.rate_hz)
-    features = extract_features(
-        store,
-        trials.windows,
-        extractors,
-        pooling=trials.task.fit.pooling,
-        batch_size=params.batch_size,
-        device=device,
-    )
+    trained, fit = backbones["pretrained 0"], trials.task.fit
+    extractors = {name: encoder_features(backbone.to(device), fit.layers) for name, backbone in backbones.items()}
+    drawn: dict[str, Any] = {"pooling": fit.pooling, "batch_size": params.batch_size, "device": device}
+    windows = trials.windows.drop(columns=list(ANSWERS))
+    features = extract_features(store, windows, extractors, **drawn)
+    if fit.layers == "chosen":
+        features = {name: by_layer(values, trained.encoder) for name, values in features.items()}
+    controls = control_features(store, windows, trained.rereference, controls_of(trials), **drawn)
     return {
         "pretrained": [features["pretrained 0"]],
         "untrained": [features[f"untrained {k}"] for k in range(params.n_untrained)],
-        "band_power": [features["band_power 0"]],
+        **{kind: [values] for kind, values in controls.items()},
     }
 
 
+def controls_of(trials: Trials) -> tuple[ControlKind, ...]:
+    """Controls of a task. Without features, no moment can be found: that is chance."""
+    kinds: tuple[ControlKind, ...] = get_args(ControlKind)
+    return tuple(kind for kind in kinds if kind != MAJORITY or trials.task.asked.kind == "answer")
+
+
 def with_same_features(all_trials: Iterable[Trials]) -> list[list[Trials]]:
-    """Tasks that have the same windows and pooling, so that their features are computed once."""
+    """Tasks that have the same windows, pooling, layers and kind, so that their features are computed once."""
     groups: dict[tuple[Any, ...], list[Trials]] = {}
     for trials in all_trials:
         named = trials.windows[["recording_id", "start", "n_samples"]]
         hashed = pd.util.hash_pandas_object(named, index=False).to_numpy().tobytes()
-        groups.setdefault((trials.task.corpus, trials.task.fit.pooling, hashed), []).append(trials)
+        fit, kind = trials.task.fit, trials.task.asked.kind
+        groups.setdefault((trials.task.corpus, fit.pooling, fit.layers, kind, hashed), []).append(trials)
     return list(groups.values())
 
 
@@ -65,8 +76,11 @@ def check_encoder(header: CheckpointHeader, backbone: Backbone, trials: Trials) 
 
     Raises:
         CheckpointError: The length of the windows does not fit, or the channels have another order.
+        ConfigError: Features of several layers are asked for, and the encoder has no layers; see ``layer_features``.
     """
     check_windows(header, backbone.encoder, trials.windows)
+    if trials.task.fit.layers != "last":
+        refuse_without_layers(backbone.encoder)
     if backbone.encoder.traits.one_montage:
         check_channels(header, backbone.encoder_spec.montages)
 

@@ -15,14 +15,16 @@ from eegfm.evaluation.answers import Answers, ClassAnswers, NumberAnswers
 from eegfm.evaluation.config import ProbeParams
 from eegfm.evaluation.crossval import HeldOut, check_divisions, predict_held_out
 from eegfm.evaluation.features import refuse_montages, zscore_per_person
+from eegfm.evaluation.label_efficiency import label_efficiency
 from eegfm.evaluation.retrieval import MomentAnswers
 from eegfm.evaluation.summary import OF_MEANS, PersonScores, compare
 from eegfm.evaluation.tasks import probed_tasks
 from eegfm.inference.backbone import rereference_for
 from eegfm.inference.channels_left import with_channels_left
+from eegfm.jobs.probe.audit import audits
 from eegfm.jobs.probe.compatibility import check_signals
 from eegfm.jobs.probe.exposure import Exposure, refuse_pretrained
-from eegfm.jobs.probe.features import FeatureSets, all_features, with_same_features
+from eegfm.jobs.probe.features import MAJORITY, FeatureSets, all_features, with_same_features
 from eegfm.jobs.probe.moments import moments_of_test_persons
 from eegfm.jobs.probe.protocol import describe_protocol
 from eegfm.jobs.probe.trials import Trials, trials_of_test_persons
@@ -54,9 +56,10 @@ def probe(
 ) -> ProbeResult:
     """Predict the answers of labelled windows of the test persons from frozen features, task by task.
 
-    Three kinds of features go through one protocol: the trained encoder, the same encoder untrained, and log band
-    power. Every person is predicted from the persons of other folds only. A person with several names (see
-    ``eegfm.splits.persons``) is held out, resampled and compared as one. Tasks with the same windows share features.
+    All kinds of features go through one protocol: the trained encoder, the same encoder untrained, and controls without
+    an encoder (see ``eegfm.evaluation.controls``). Every person is predicted from the persons of other folds only. A
+    person with several names (see ``eegfm.splits.persons``) is held out, resampled and compared as one. Tasks with the
+    same windows share features.
 
     Args:
         checkpoint: The encoder.
@@ -168,6 +171,8 @@ def _scored(features: FeatureSets, trials: Trials, params: ProbeParams) -> tuple
     for transductive in _rows(trials):
         rows[transductive] = {}
         for kind, inits in features.items():
+            if transductive and kind == MAJORITY:
+                continue  # there is nothing to z-score
             row = "features z-scored per person" if transductive else "features"
             logger.info(
                 "Probe of %s: fitting %s, %s (initialisations %d, folds %d)",
@@ -177,7 +182,29 @@ def _scored(features: FeatureSets, trials: Trials, params: ProbeParams) -> tuple
             tables += [_table(kind, k, transductive, run, trials) for k, run in enumerate(runs)]
             rows[transductive][kind] = PersonScores(runs, trials.answers, trials.persons, trials.names)
     logger.info("Probe of %s: intervals from %d bootstrap samples of persons", trials.task.key, params.n_bootstrap)
-    return _metrics(rows, params), tables
+    metrics = _metrics(rows, params)
+    for kind, audit in audits(features, trials, metrics).items():
+        metrics[kind]["identity"] = audit
+    if params.label_ratios and isinstance(trials.answers, Answers):
+        metrics["label_efficiency"] = _label_efficiency(features, trials, trials.answers, params)
+    return metrics, tables
+
+
+def _label_efficiency(
+    features: FeatureSets, trials: Trials, answers: Answers, params: ProbeParams
+) -> list[dict[str, Any]]:
+    logger.info("Probe of %s: label efficiency at %d shares of persons", trials.task.key, len(params.label_ratios))
+    return label_efficiency(
+        features,
+        answers,
+        trials.persons,
+        trials.folds,
+        trials.names,
+        trials.task.fit,
+        ratios=params.label_ratios,
+        n_bootstrap=params.n_bootstrap,
+        seed=params.seed,
+    )
 
 
 def _rows(trials: Trials) -> Iterable[bool]:
@@ -217,8 +244,10 @@ def _metrics(rows: Mapping[bool, Mapping[str, PersonScores]], params: ProbeParam
 
 
 def _log(key: str, metrics: Mapping[str, Any]) -> None:
-    for kind in ("pretrained", "untrained", "band_power"):
-        block = metrics[kind].get(OF_MEANS, metrics[kind])
+    for kind, found in metrics.items():
+        if "identity" not in found:
+            continue
+        block = found.get(OF_MEANS, found)
         name = next(name for name in ("balanced_accuracy", "top1", "r2") if name in block)
         low, high = block[name]["interval_95"]
         said = name.replace("_", " ").replace("r2", "R2").replace("top1", "top-1")

@@ -5,7 +5,8 @@ from typing import Any
 
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.evaluation.answers import ClassAnswers, NumberAnswers, Scored
-from eegfm.evaluation.config import ProbeParams
+from eegfm.evaluation.config import UNUSED_BY_RETRIEVAL, ProbeParams
+from eegfm.evaluation.order import label_order
 from eegfm.evaluation.retrieval import MomentAnswers
 from eegfm.inference.encoder_code import other_code
 from eegfm.jobs.probe.exposure import Exposure
@@ -22,14 +23,24 @@ def describe_protocol(
     is_simulated: bool,
 ) -> dict[str, Any]:
     """Describe the probe of a task completely enough to repeat and to judge it."""
-    unused = {"tasks", *(("method", "lambdas", "inner_folds") if trials.task.asked.kind == "retrieval" else ())}
-    asked = {**params.identity(), **trials.task.fit.identity()}
+    fit = trials.task.fit
+    by_method = ("lambdas",) if fit.method == "knn" else ("neighbours", "distance")
+    unused = {
+        "tasks",
+        *((*UNUSED_BY_RETRIEVAL, "label_ratios") if trials.task.asked.kind == "retrieval" else by_method),
+    }
+    asked = {**params.identity(), **fit.identity()}
+    # z-scores of a person use all its windows at once, so no row changes if a person's windows are reversed in time.
+    answers = trials.answers
+    ordered = label_order(trials.windows, trials.persons, answers) if isinstance(answers, ClassAnswers) else {}
     return {
         "corpus": trials.task.corpus,
         "task": trials.task.name,
         "cut": trials.task.cut,
         **{name: value for name, value in asked.items() if name not in unused},
-        **_answers(trials.answers),
+        **_answers(trials.answers, "knn" if fit.method == "knn" else "ridge"),
+        **ordered,
+        "order_dependent_rows": [],
         "simulated": is_simulated,
         "n_windows": len(trials.windows),
         "n_persons": len(trials.names),
@@ -56,7 +67,7 @@ def describe_protocol(
     }
 
 
-def _answers(answers: Scored) -> dict[str, Any]:
+def _answers(answers: Scored, method_of_numbers: str) -> dict[str, Any]:
     """Kind of the answers, and how they are distributed."""
     if isinstance(answers, ClassAnswers):
         per_class = dict(zip(answers.classes, answers.counts.tolist(), strict=True))
@@ -67,5 +78,5 @@ def _answers(answers: Scored) -> dict[str, Any]:
     assert isinstance(answers, NumberAnswers)
     spread = {"mean": float(answers.numbers.mean()), "standard_deviation": float(answers.numbers.std())}
     # What was asked for classes does not hold here.
-    own = {"method": "ridge"} | ({"transductive": False} if answers.is_of_person else {})
+    own = {"method": method_of_numbers} | ({"transductive": False} if answers.is_of_person else {})
     return {"answer": "number", "is_of_person": answers.is_of_person, **spread, **own}

@@ -97,12 +97,12 @@ def _answer_column(of_cut: pd.DataFrame, task: ProbedTask) -> str:
 
 
 def _refuse_few_persons(task: ProbedTask, n_persons: int, n_windows: int, of_task: pd.DataFrame) -> None:
-    n_needed = 3 if len(task.fit.lambdas) > 1 else 2
+    n_needed = 3 if task.fit.has_choice else 2
     if n_persons < n_needed:
         raise SplitError(
             f"task {task.key}: {n_windows} labelled windows of {n_persons} test persons "
             f"({of_task['n_windows'].sum()} windows of {of_task['person'].nunique()} persons in all splits); at least "
-            f"{n_needed} persons are needed, one person held out and the others to train on and to choose the penalty"
+            f"{n_needed} persons are needed, one person held out and the others to train on and to choose on"
         )
 
 

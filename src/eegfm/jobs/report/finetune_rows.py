@@ -38,9 +38,19 @@ def difference_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
     for other, found in (metrics.get("paired_difference") or {}).items():
         row = {"finetuned minus": other, "difference": _number(found.get("difference"))}
         row["95 % interval over persons"] = _interval(found)
-        plain = {name.replace("_", " "): value for name, value in found.items() if isinstance(value, int | float | str)}
-        rows.append(row | {name: _number(value) for name, value in plain.items() if name != "difference"})
+        rows.append(row | _by_person(found.get("per_person") or {}))
     return pd.DataFrame(rows)
+
+
+def _by_person(found: Mapping[str, Any]) -> dict[str, str]:
+    """How many persons have a better score, and Wilcoxon's signed-rank test."""
+    shown = {}
+    if "n_persons_improved" in found:
+        score = _said(str(found["of"]).removeprefix("-"))
+        shown[f"persons with better {score}"] = f"{found['n_persons_improved']} of {found['n_persons']}"
+    if "wilcoxon" in found:
+        shown["Wilcoxon p"] = _number(found["wilcoxon"]["p"])
+    return shown
 
 
 def group_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from eegfm.evaluation.summary import OF_MEANS
 
-_KINDS = ("pretrained", "untrained", "band_power")
+_COMPARED = ("balanced_accuracy", "top1", "r2")
 _NAMES = {
     "balanced_accuracy": "balanced accuracy",
     "top1": "top-1",
@@ -34,9 +34,61 @@ def probe_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def audit_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
+    """What each kind of features tells of persons; no rows where metrics hold no audit.
+
+    Args:
+        metrics: Metrics of one task.
+    """
+    rows = []
+    for kind in _kinds(metrics):
+        found = metrics[kind].get("identity")
+        if found is None:
+            continue
+        row = {"features": kind, "variance between persons": _shown(found["between_persons"])}
+        row |= {"that of noise": _shown(found["between_persons_by_chance"])}
+        row |= {"variance of the answer": _shown(found["of_answer"])}
+        row |= {"persons told apart": _shown(found["accuracy"]), "by chance": _shown(found["chance"])}
+        rows.append(row | {"gain of z-scores per person": _shown(found.get("transductive_gap"))})
+    return pd.DataFrame(rows)
+
+
+def efficiency_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
+    """First score of each kind of features by share of the training persons; no rows where metrics hold none.
+
+    Args:
+        metrics: Metrics of one task.
+    """
+    rows = []
+    for found in metrics.get("label_efficiency", ()):
+        fewest, most = found["n_persons"]
+        counted = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+        row = {"share of training persons": f"{found['ratio']:.0%}", "persons": counted}
+        rows.append(row | {kind: _first(block) for kind, block in found.get("scores", {}).items()})
+        if "too_few" in found:
+            rows[-1]["why there is no score"] = found["too_few"]
+    return pd.DataFrame(rows)
+
+
+def _kinds(metrics: Mapping[str, Any]) -> list[str]:
+    """Kinds of features, in the order of the metrics: what has a score that features are compared by."""
+    return [
+        name for name, found in metrics.items() if isinstance(found, Mapping) and not found.keys().isdisjoint(_COMPARED)
+    ]
+
+
+def _first(block: Mapping[str, Any]) -> str:
+    of_persons = block.get(OF_MEANS, block)
+    return next(f"{of_persons[name]['pooled']:.3f}" for name in _COMPARED if name in of_persons)
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
 def _blocks(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Kinds of features with their scores: one prediction per person first, then windows, then transductive ones."""
-    kinds = [name for name in _KINDS if name in metrics]
+    kinds = _kinds(metrics)
     for what, said in ((OF_MEANS, "mean prediction per person"), ("", "windows")):
         for name in kinds:
             if not what:

@@ -14,7 +14,7 @@ from eegfm.errors import LineageError
 from eegfm.jobs.ingest.tables import count_flags
 from eegfm.jobs.report.finetune_section import finetune_section
 from eegfm.jobs.report.html_tables import html_table, protocol_table, protocols_table
-from eegfm.jobs.report.probe_rows import probe_rows
+from eegfm.jobs.report.probe_rows import audit_rows, efficiency_rows, probe_rows
 from eegfm.printable import printable
 
 _MOST_ROWS = 200
@@ -117,6 +117,7 @@ def _about_phase(
     parts = [] if is_only else [f"<h2>Phase {html.escape(phase)}</h2>"]
     for task, found in metrics.get(probe, {}).items():
         parts += [f"<{level}>Probe: {html.escape(printable(task))}</{level}>", html_table(probe_rows(found))]
+        parts += [html_table(rows) for rows in (audit_rows(found), efficiency_rows(found)) if len(rows)]
     for owner, what, figure in ((name, *one) for name in (phase, probe) for one in figures.get(name, {}).items()):
         heading = html.escape(f"{owner.replace('_', ' ').capitalize()}: {what}")
         parts += [f"<{level}>{heading}</{level}>", figure.to_html(full_html=False, include_plotlyjs=False)]

@@ -1,5 +1,6 @@
 """Finetune an encoder on the answers of windows: parameters, data and module of one supervised training."""
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,9 @@ import pandas as pd
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.config import Buildable
 from eegfm.encoders.traits import EncoderConfig
-from eegfm.jobs.train.pretrain import fit_training
-from eegfm.jobs.train.prepare import prepare
 from eegfm.jobs.train.job import TrainingJob
+from eegfm.jobs.train.prepare import prepare
+from eegfm.jobs.train.pretrain import fit_training
 from eegfm.jobs.train.result import PretrainResult
 from eegfm.losses.class_weights import class_weights
 from eegfm.metrics.names import higher_is_better
@@ -29,7 +30,15 @@ from eegfm.training.supervised.config import SupervisedParams, TuningParams
 from eegfm.training.supervised.module import SupervisedModule
 from eegfm.windows.answers import answer_counts, checked_answers
 
+logger = logging.getLogger(__name__)
+
 _ALL_WINDOWS = 10**9
+_SAME = (
+    *("schedule", "batch_size", "accumulate", "n_epochs", "patience", "gradient_clip", "weight_average", "loader"),
+    *("accelerator", "devices", "precision", "compile", "deterministic", "progress_bar", "checkpoint", "resume"),
+    "license",
+)
+"""Choices of a user that are those of the training."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,12 @@ class FinetuningTask:
 
 
 def finetuning(
-    params: TuningParams, task: FinetuningTask, *, start: Checkpoint | None = None, seed: int = 0, phase: str = "finetune"
+    params: TuningParams,
+    task: FinetuningTask,
+    *,
+    start: Checkpoint | None = None,
+    seed: int = 0,
+    phase: str = "finetune",
 ) -> tuple[SupervisedModule, WindowData]:
     """Build the Lightning module of a finetuning and its data, for a trainer of the caller's own.
 
@@ -108,9 +122,13 @@ def finetuning_job(
     objective = objective_of(params, task, mixture)
     is_scratch = start is None or isinstance(params.strategy, ScratchStrategy)
     given = {} if start is None else of_header(start.header)
+    n_windows = {split: _n_windows(mixture, split) for split in TRAINED}
     supervised = supervised_params(
-        params, objective, given if is_scratch else {}, n_windows=_n_windows(mixture, "train"), seed=seed
+        params, objective, given if is_scratch else {}, n_windows=n_windows["train"], seed=seed
     )
+    if not n_windows["validation"]:
+        logger.warning("%s: nobody to validate on; all epochs are trained, and the last weights are kept", phase)
+        supervised = supervised.model_copy(update={"publish": "last", "patience": None})
     return TrainingJob(supervised, mixture, task.splits, task.stores, phase, None if is_scratch else start)
 
 
@@ -132,11 +150,8 @@ def supervised_params(
         optimizer = optimizer.model_copy(update={"layer_decay": strategy.factor})
     monitor = params.monitored(target)
     n_steps_per_epoch = math.ceil(n_windows / params.batch_size)
-    same = ("schedule", "batch_size", "accumulate", "n_epochs", "patience", "gradient_clip", "weight_average", "loader")
-    same += ("accelerator", "devices", "precision", "compile", "deterministic", "progress_bar", "checkpoint", "resume")
-    same += ("license",) if of_encoder else ("load", "license")
     return SupervisedParams(
-        **{name: getattr(params, name) for name in same},
+        **{name: getattr(params, name) for name in (*_SAME, *(() if of_encoder else ("load",)))},
         **of_encoder,
         start="scratch" if of_encoder else "file",
         objective=objective,
@@ -177,8 +192,9 @@ def training_rows(task: FinetuningTask) -> pd.DataFrame:
     checked_answers(rows, task.target, where, to_learn=False)
     if task.target.kind in ("binary", "multiclass"):
         rows = rows.assign(label=pd.Categorical(rows["label"], categories=list(task.target.classes)))
-    own = {"weight": 1.0, "drawn_by": "windows", "max_windows_per_person": 0, "is_rounded": False}
-    return rows.assign(**own, mix_cut=str(rows["cut"].iloc[0])).reset_index(drop=True)
+    return rows.assign(
+        weight=1.0, drawn_by="windows", max_windows_per_person=0, is_rounded=False, mix_cut=str(rows["cut"].iloc[0])
+    )
 
 
 def answered(windows: pd.DataFrame) -> pd.DataFrame:

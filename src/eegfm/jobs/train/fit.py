@@ -74,8 +74,7 @@ def fit(run: PreparedRun, directory: Path, place: Place = ALONE) -> Fitted:
         if state is not None:
             restore(module, state)
             _restore_best(best, folder, directory.name)
-        is_unfinished = state is None or (state.step < run.data.n_steps and not best.has_ended)
-        if is_unfinished or (state is not None and state.awaits_validation):
+        if state is None or state.awaits_validation or (state.step < run.data.n_steps and not best.has_ended):
             state = _train(run, directory, state, folder)
         return Fitted(_published(module, state, best, folder), best, monitor)
 

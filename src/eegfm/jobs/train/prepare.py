@@ -31,9 +31,9 @@ from eegfm.training.freezing import check_freezing
 from eegfm.training.loading.verify import readable
 from eegfm.training.module import PretrainModule
 from eegfm.training.setup import TrainingSetup
+from eegfm.training.started import with_start
 from eegfm.training.supervised.config import SupervisedParams
 from eegfm.training.supervised.module import SupervisedModule
-from eegfm.training.started import with_start
 
 _N_STATISTICS_STEPS = 16
 

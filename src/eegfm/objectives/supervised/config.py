@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from eegfm.config import Amount, Count, StrictModel
-from eegfm.heads.config import HeadConfig, MlpHeadConfig
+from eegfm.heads.config import HeadConfig, MlpConfig
 from eegfm.losses.config import LossConfig
 from eegfm.objectives.base_config import ObjectiveConfig
 from eegfm.targets import Kind, TargetSpec
@@ -60,7 +60,7 @@ class SupervisedConfig(ObjectiveConfig):
 
     name: Literal["supervised"] = "supervised"
     target: Target
-    head: HeadConfig = MlpHeadConfig()
+    head: HeadConfig = MlpConfig()
     loss: LossConfig | None = None
     class_weights: tuple[float, ...] = ()
     mean: tuple[float, ...] = ()

@@ -3,14 +3,14 @@
 Shapes: B windows; those of answers and logits stand in ``eegfm.targets``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
 
-from eegfm.batch import SignalSpec, StoredBatch
+from eegfm.batch import StoredBatch
 from eegfm.encoders.base import Encoded
-from eegfm.heads.base import Head, HeadSpec, build_head, grid_of
+from eegfm.heads.base import Head, build_head, grid_of, head_spec
 from eegfm.inference.backbone import Backbone
 from eegfm.losses.class_weights import counts_shape
 from eegfm.losses.config import check_loss, default_loss
@@ -22,6 +22,9 @@ from eegfm.objectives.heads.heads import NO_LABELS, Labels
 from eegfm.objectives.supervised.config import SupervisedConfig
 from eegfm.targets import TargetSpec
 
+_LEAST_SD = 1e-6
+"""Share of a mean below which a deviation is one of rounding."""
+
 
 class Supervised(Objective):
     """Encode windows, and answer what is asked of each.
@@ -32,6 +35,8 @@ class Supervised(Objective):
         labels: See the base class.
     """
 
+    token_mean: Tensor
+    token_sd: Tensor
     mean: Tensor
     sd: Tensor
     class_weights: Tensor | None
@@ -42,12 +47,36 @@ class Supervised(Objective):
         self.loss_config = config.loss or default_loss(self.target)
         check_loss(self.loss_config, self.target)
         self.seed = heads_seed(torch.initial_seed())
-        self.head: Head = build_head(config.head, head_spec(backbone, self.target), self.seed)
+        self.head: Head = build_head(
+            config.head, head_spec(backbone.encoder, backbone.encoder_spec, self.target), self.seed
+        )
+        # State: what a head has learnt holds for tokens that were standardised like this.
+        self.register_buffer("token_mean", torch.zeros(backbone.encoder.d_model))
+        self.register_buffer("token_sd", torch.ones(backbone.encoder.d_model))
         shape = self.target.output_shape
         self._constant("mean", torch.tensor(config.mean or (0.0,) * shape[-1]))
         self._constant("sd", torch.tensor(config.sd or (1.0,) * shape[-1]))
         weights = torch.tensor(config.class_weights).view(counts_shape(self.target)) if config.class_weights else None
         self._constant("class_weights", weights)
+
+    @torch.no_grad()
+    def setup(self, batches: Iterable[StoredBatch], context: Context) -> None:
+        """Standardise tokens for the head by their mean and deviation over the first windows of training.
+
+        Encoders give tokens in which all windows are nearly alike: a head would first have to learn their mean.
+        """
+        was_training = self.training
+        self.eval()
+        n, total, squares = 0, torch.zeros_like(self.token_mean).double(), torch.zeros_like(self.token_mean).double()
+        for batch in batches:
+            grid = grid_of(self.backbone(batch))
+            vectors = grid.vectors[grid.mask].double().flatten(0, -2)
+            n, total, squares = n + len(vectors), total + vectors.sum(dim=0), squares + (vectors**2).sum(dim=0)
+        mean = total / max(n, 1)
+        sd = (squares / max(n, 1) - mean**2).clamp_min(0).sqrt()
+        self.token_mean.copy_(mean)
+        self.token_sd.copy_(torch.where(sd > _LEAST_SD * mean.abs().clamp_min(1.0), sd, torch.ones_like(sd)))
+        self.train(was_training)
 
     def adapt(self) -> None:
         """Add low-rank changes to the encoder, whose weights have been taken over by now."""
@@ -76,7 +105,10 @@ class Supervised(Objective):
         return self._probabilities(self._logits(encoded))
 
     def _logits(self, encoded: Encoded) -> Tensor:
-        logits: Tensor = self.head(grid_of(encoded))
+        grid = grid_of(encoded)
+        vectors = (grid.vectors - self.token_mean) / self.token_sd
+        summary = None if grid.summary is None else (grid.summary - self.token_mean) / self.token_sd
+        logits: Tensor = self.head(grid._replace(vectors=vectors, summary=summary))
         return logits
 
     def _probabilities(self, logits: Tensor) -> Tensor:
@@ -103,30 +135,3 @@ def truths_of(targets: Mapping[str, Tensor], target: TargetSpec) -> Tensor:
         return targets["target"].unsqueeze(-1)
     values = targets["targets"]
     return values.nan_to_num(nan=-1.0).long() if target.kind == "multioutput" else values
-
-
-def head_spec(backbone: Backbone, target: TargetSpec) -> HeadSpec:
-    """Describe the tokens that a head receives, as far as all windows agree."""
-    encoder, spec = backbone.encoder, backbone.encoder_spec
-    shapes = {_token_shape(backbone, spec, name) for name in spec.montages}
-    [montage] = spec.montages.values() if len(spec.montages) == 1 else (None,)
-    rows, patches = ({shape[k] for shape in shapes} for k in (0, 1))
-    by_channel = montage is not None and rows == {len(montage.channel_names)}
-    return HeadSpec(
-        d_model=encoder.d_model,
-        n_rows=rows.pop() if len(rows) == 1 else None,
-        n_patches=patches.pop() if len(patches) == 1 else None,
-        row_names=montage.channel_names if by_channel and montage is not None else None,
-        target=target,
-    )
-
-
-def _token_shape(backbone: Backbone, spec: SignalSpec, montage: str) -> tuple[int, int]:
-    """Rows and patches of the tokens of a window."""
-    encoder = backbone.encoder
-    n_patches = spec.n_samples[montage] // encoder.patch_samples
-    n_channels = len(spec.montages[montage].channel_names)
-    output = encoder.traits.output
-    if output == "tokens":
-        return -(-n_channels // encoder.channels_per_token), n_patches
-    return (1, n_patches) if output == "patches" else (1, 1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eegfm.plots.finetuning.models import colour, task_title
 from eegfm.plots.finetuning.pair import shown_pair
-from eegfm.plots.finetuning.said import SaidOnce, TaskSaid, said_of
+from eegfm.plots.finetuning.said import SaidOnce, said_of
 from eegfm.plots.finetuning.sections import Panel, Section, figure_of
 from eegfm.plots.text import plain
 from eegfm.targets import TargetSpec
@@ -31,20 +31,18 @@ class Points(NamedTuple):
         true: (n,) true numbers.
         said: (n,) said numbers.
         names: (n,) identities of the persons.
-        is_of_person: Whether a point is a person, with the mean of its windows.
     """
 
     true: Floats
     said: Floats
     names: NDArray[Any]
-    is_of_person: bool
 
 
 def scatter_figure(metrics: Mapping[str, Mapping[str, Any]], predictions: pd.DataFrame) -> go.Figure:
     """Return said numbers against true ones: of the finetuned model, and of the best other model.
 
-    Where all windows of each person have one true number, a point is a person and the mean of what was said of its
-    windows. Otherwise a point is a window. Of several seeds, all are shown.
+    Where models are compared at the level of persons, a point is a person: the mean true number and the mean of what
+    was said of its windows. Otherwise a point is a window. Of several seeds, all are shown.
 
     Args:
         metrics: Metrics of a finetuning, by ``corpus.task``.
@@ -59,26 +57,27 @@ def _section(task: str, block: Mapping[str, Any], predictions: pd.DataFrame) -> 
     said = said_of(task, block, predictions)
     pair = shown_pair(block, said)
     outputs = said.target.outputs or ("",)
-    found = {(k, model): points_of(said.by_model[model], k) for k in range(len(outputs)) for model in pair}
+    by_person = block["level"] == "person"
+    found = {
+        (k, model): points_of(said.by_model[model], k, by_person=by_person)
+        for k in range(len(outputs))
+        for model in pair
+    }
     panels = [
         Panel(
             f"{plain(outputs[k])}{': ' if outputs[k] else ''}{pair[model]}", partial(_draw, said.target, model, points)
         )
         for (k, model), points in found.items()
     ]
-    return Section(task_title(task, _what(found.values(), said), block), panels)
+    is_counted = any(len(points.true) > MOST_POINTS for points in found.values())
+    units = "persons (means of their windows)" if by_person else "windows"
+    counted = f", counted on a grid of {N_CELLS} x {N_CELLS}" if is_counted else ""
+    seeds = ", all seeds" if any(len(said.by_model[model]) > 1 for model in pair) else ""
+    return Section(task_title(task, f"true and said numbers of {units}{counted}{seeds}", block), panels)
 
 
-def _what(found: Any, said: TaskSaid) -> str:
-    points = list(found)
-    n_seeds = max(len(runs) for runs in said.by_model.values())
-    units = "persons (mean of their windows)" if all(p.is_of_person for p in points) else "windows"
-    counted = f", counted on a grid of {N_CELLS} x {N_CELLS}" if any(len(p.true) > MOST_POINTS for p in points) else ""
-    return f"true and said numbers of {units}{counted}{', all seeds' if n_seeds > 1 else ''}"
-
-
-def points_of(runs: Sequence[SaidOnce], output: int) -> Points:
-    """Return what all seeds said of an output, by person where each person has one true number."""
+def points_of(runs: Sequence[SaidOnce], output: int, *, by_person: bool) -> Points:
+    """Return what all seeds said of an output, of windows or of persons."""
     parts = [(once.outputs[output], once.identities) for once in runs]
     seeds = np.repeat(np.arange(len(parts)), [len(o.rows) for o, _ in parts])
     rows = pd.DataFrame(
@@ -89,11 +88,9 @@ def points_of(runs: Sequence[SaidOnce], output: int) -> Points:
             "said": np.concatenate([o.probabilities[:, 0] for o, _ in parts]),
         }
     )
-    by_person = rows.groupby("name")["true"]
-    is_of_person = bool((by_person.min() == by_person.max()).all())
-    if is_of_person:
+    if by_person:
         rows = rows.groupby(["seed", "name"], as_index=False)[["true", "said"]].mean()
-    return Points(rows["true"].to_numpy(), rows["said"].to_numpy(), rows["name"].to_numpy(), is_of_person)
+    return Points(rows["true"].to_numpy(), rows["said"].to_numpy(), rows["name"].to_numpy())
 
 
 def _draw(target: TargetSpec, model: str, points: Points, figure: go.Figure, row: int, column: int) -> None:

@@ -49,7 +49,7 @@ class TableLoader:
         starts = group["start"].to_numpy(dtype=np.int64)
         rows, scale_rows = store.locate(montage, group["recording_id"], starts, n_samples)
         scales_uv, is_bad = store.scales(montage), store.is_bad(montage)
-        places = group.index.to_numpy(dtype=np.int64)
+        places = np.array(group.index, dtype=np.int64)
         for begin in range(0, len(group), self._batch_size):
             part = slice(begin, begin + self._batch_size)
             stored: StoredBatch = {

@@ -19,6 +19,7 @@ from eegfm.training.state.best import BestValidation
 from eegfm.training.state.content import TrainState, capture, optimizer_of, restore_optimizer
 from eegfm.training.state.folder import StateFolder
 
+
 class Checkpointing(Checkpoint):
     """Save states between two optimizer steps. Lightning calls it last, after all whose counts it saves.
 

@@ -5,8 +5,9 @@ from typing import Any, Literal
 from pydantic import PositiveFloat, model_validator
 
 from eegfm.config import Count, Number, StrictModel
-from eegfm.heads.config import HeadConfig, MlpHeadConfig
-from eegfm.losses.config import ClassWeights, LossConfig, NoWeights
+from eegfm.errors import ConfigError
+from eegfm.heads.config import HeadConfig, MlpConfig
+from eegfm.losses.config import ClassWeights, LossConfig, NoWeights, check_loss
 from eegfm.metrics.keys import check_monitor
 from eegfm.metrics.names import primary_metric
 from eegfm.objectives.config import AnyObjectiveConfig
@@ -30,7 +31,7 @@ class SupervisedParams(PretrainParams):
         patience: Validations without a better one after which the training ends; None never ends it early.
     """
 
-    objective: SupervisedConfig | AnyObjectiveConfig
+    objective: SupervisedConfig | AnyObjectiveConfig  # type: ignore[assignment]  # no phase may have it
     tuning: TrainedStrategy = FullStrategy()
     monitor: str = "val/loss"
     higher_is_better: bool = False
@@ -73,7 +74,8 @@ class TuningParams(StrictModel):
         accumulate: Parts that a batch is cut into; their gradients add up to one step.
         n_epochs: Passes through the training windows, at most.
         patience: Epochs without a better validation after which the training ends; None for never.
-        monitor: Key that validations are compared by, such as ``val/auroc``; that of the task's own measure by default.
+        monitor: Key that validations are compared by, such as ``val/auroc``. By default the loss of a regression, and
+            the task's own measure of classes.
         gradient_clip: Largest norm of the gradient; None for no limit.
         weight_average: See ``PretrainParams``, like all that follow.
         loader: See there.
@@ -90,7 +92,7 @@ class TuningParams(StrictModel):
     """
 
     strategy: TrainedStrategy = FullStrategy()
-    head: HeadConfig = MlpHeadConfig()
+    head: HeadConfig = MlpConfig()
     loss: LossConfig | None = None
     class_weights: ClassWeights = NoWeights()
     optimizer: OptimizerConfig = AdamWConfig(learning_rate=1e-4)
@@ -114,10 +116,26 @@ class TuningParams(StrictModel):
     checkpoint: CheckpointParams = CheckpointParams()
     resume: bool = True
 
+    def check(self, target: TargetSpec) -> None:
+        """Refuse choices that do not fit what is asked.
+
+        Raises:
+            ConfigError: A loss, weights of classes or a monitor do not fit the kind of answer.
+        """
+        self.monitored(target)
+        if self.loss is not None:
+            check_loss(self.loss, target)
+        if self.class_weights.name != "none" and target.kind == "regression":
+            raise ConfigError(
+                f"class_weights {self.class_weights.name!r}: a regression has no classes; leave class_weights out"
+            )
+
     def monitored(self, target: TargetSpec) -> str:
         """Return the key that validations are compared by.
 
         Raises:
             ConfigError: The task has no such value.
         """
-        return check_monitor(self.monitor or f"val/{primary_metric(target)}", target)
+        # R2 is not defined where all windows of a validation have one number; the loss always is.
+        own = "loss" if target.kind == "regression" else primary_metric(target)
+        return check_monitor(self.monitor or f"val/{own}", target)

@@ -1,5 +1,6 @@
 """Lightning module of supervised training: backbone, head, loss and metrics."""
 
+import math
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 from eegfm.batch import StoredBatch, TrainStep
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.encoders.base import Encoder
+from eegfm.errors import TrainingError
 from eegfm.metrics.keys import with_aliases
 from eegfm.nn.context import Context
 from eegfm.objectives.base import LossOutput
@@ -59,9 +61,19 @@ class SupervisedModule(PretrainModule):
 
     @property
     def monitored(self) -> float:
-        """Value of the last validation that is compared, the smaller the better."""
+        """Value of the last validation that is compared, the smaller the better.
+
+        Raises:
+            TrainingError: It is not defined on the windows of the validation.
+        """
         assert isinstance(self.params, SupervisedParams)
-        value = with_aliases(self.validation_values)[self.params.monitor]
+        key, stage_loss = self.params.monitor, f"{VAL}/loss"
+        value = self.validation_values[key]
+        if math.isnan(value) and key != stage_loss:
+            raise TrainingError(
+                f"monitor {key} is not defined on the windows of the validation: they may all have one answer; set "
+                f"monitor: {stage_loss}, or keep more persons for validation (split.validation_ratio)"
+            )
         return -value if self.params.higher_is_better else value
 
     def forward(self, batch: StoredBatch) -> Tensor:  # type: ignore[override]
@@ -83,7 +95,8 @@ class SupervisedModule(PretrainModule):
 
     def add_validated(self, step: int, batch: StoredBatch, output: LossOutput | None) -> None:
         """Count the losses of a micro-batch, and keep what was said of its windows; see the base class."""
-        assert output is not None and output.said is not None, "a supervised objective answers"
+        assert output is not None, "windows of a supervised validation have answers"
+        assert output.said is not None, "a supervised objective answers"
         self._validation.add(step, batch["corpus"], len(batch["samples"]), output.logs)
         self._validated.add(output.said, truths_of(batch["targets"], self.supervised.target))
 

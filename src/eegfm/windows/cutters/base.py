@@ -88,7 +88,8 @@ class PublishedClassesCut(Cut):
 
     Attributes:
         left_out: Classes that are not asked for; their windows are left out and counted. A class that no recording
-            has is an error, so that it must stand here.
+            has is an error, so that it must stand here. Of a task with yes-or-no outputs, outputs that are not asked
+            for; all windows stay.
     """
 
     without_class: ClassVar[str] = "add recordings of it, or name it in left_out"
@@ -98,14 +99,17 @@ class PublishedClassesCut(Cut):
     @model_validator(mode="after")
     def _some_classes_remain(self) -> Self:
         published = self.published
-        if published.kind != "multiclass":
+        if published.kind not in ("multiclass", "multilabel"):
             refuse_unused(self, ["left_out"], f"where the answer is {published.kind}")
-        refuse_repeated(self.left_out, "class")
-        unknown = sorted(set(self.left_out) - set(published.classes))
+        what, names = ("class", published.classes) if published.classes else ("output", published.outputs)
+        refuse_repeated(self.left_out, what)
+        unknown = sorted(set(self.left_out) - set(names))
         if unknown:
-            raise ValueError(f"left_out: {unknown[0]!r} is no class; there are {', '.join(published.classes)}")
-        if self.left_out and len(self.target_spec.classes) < 2:
-            raise ValueError(f"left_out leaves {len(self.target_spec.classes)} of the classes; two or more must remain")
+            raise ValueError(f"left_out: {unknown[0]!r} is no {what}; there are {', '.join(names)}")
+        n_left, n_needed = len(names) - len(self.left_out), 2 if published.classes else 1
+        if self.left_out and n_left < n_needed:
+            several = "classes" if published.classes else "outputs"
+            raise ValueError(f"left_out leaves {n_left} of the {several}; {n_needed} or more must remain")
         return self
 
     @property
@@ -115,14 +119,22 @@ class PublishedClassesCut(Cut):
 
     @property
     def target_spec(self) -> TargetSpec:
-        """The published classes but for those that are left out."""
+        """The published classes or outputs but for those that are left out."""
         published = self.published
         if not self.left_out:
             return published
+        if published.kind == "multilabel":
+            outputs = tuple(name for name in published.outputs if name not in self.left_out)
+            return published._replace(outputs=outputs)
         classes = tuple(name for name in published.classes if name not in self.left_out)
         return TargetSpec.of_classes(classes)
 
     def find(self, recordings: pd.DataFrame, events: pd.DataFrame, sample_grid: SampleGrid) -> Runs:
         """Find the windows of the classes that are asked for; see the base class."""
         runs = super().find(recordings, events, sample_grid)
-        return runs.without_labels(self.left_out) if self.left_out else runs
+        if not self.left_out:
+            return runs
+        if runs.targets is None:
+            return runs.without_labels(self.left_out)
+        asked = [name not in self.left_out for name in self.published.outputs]
+        return replace(runs, targets=runs.targets[:, asked])

@@ -21,7 +21,7 @@ MEMBERS = {name: tuple(name.split("_")) for name in (*ARTIFACTS, *_PAIRS)} | {"e
 """By label, the elementary artifacts that it stands for; ``elpp`` is an older name of electrode artifacts."""
 NONE = "none"
 _NUMBERS = {label: tuple(ARTIFACTS.index(m) for m in members) for label, members in MEMBERS.items()}
-_ANY = dict.fromkeys(MEMBERS, (0,))
+_ANY: dict[str, tuple[int, ...]] = dict.fromkeys(MEMBERS, (0,))
 
 
 class TuarTask(PublishedClassesCut, TuhCut):

@@ -1,0 +1,32 @@
+"""Audit what a probe's features tell of persons, beside every result."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from eegfm.evaluation.answers import Answers
+from eegfm.evaluation.identity import halves_of_persons, identity_audit, mean_audit
+from eegfm.jobs.probe.features import FeatureSets
+from eegfm.jobs.probe.trials import Trials
+
+
+def audits(features: FeatureSets, trials: Trials, metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Audit each kind of features, averaged over initialisations; see ``identity_audit``.
+
+    ``transductive_gap`` is by how much the first score, pooled over windows, is better with features z-scored per
+    person; it is left out where there is no such row.
+
+    Args:
+        features: Features by kind.
+        trials: The windows.
+        metrics: Scores by kind.
+    """
+    halves = halves_of_persons(trials.windows, trials.persons)
+    answers = trials.answers if isinstance(trials.answers, Answers) else None
+    first = next(iter(trials.answers.measures))
+    found = {}
+    for kind, inits in features.items():
+        found[kind] = mean_audit([identity_audit(values, trials.persons, halves, answers) for values in inits])
+        if "transductive" in metrics[kind]:
+            transductive = metrics[kind]["transductive"][first]["pooled"]
+            found[kind]["transductive_gap"] = transductive - metrics[kind][first]["pooled"]
+    return found
