@@ -51,19 +51,13 @@ def said_of(task: str, block: Mapping[str, Any], predictions: pd.DataFrame) -> T
         block: Its metrics.
         predictions: Predictions of all tasks: ``task``, ``model``, ``init``, ``identity``, ``truth``, ``said``.
     """
-    target = target_of(block)
+    target = TargetSpec.of_told(block["protocol"]["target"])
     rows = predictions[predictions["task"] == task]
     by_model = {
         model: [_once(target, int(str(init)), own) for init, own in rows[rows["model"] == model].groupby("init")]
         for model in ordered(dict.fromkeys(map(str, rows["model"])))
     }
     return TaskSaid(target, by_model)
-
-
-def target_of(block: Mapping[str, Any]) -> TargetSpec:
-    """Return what a task asks, as its protocol tells."""
-    told = block["protocol"]["target"]
-    return TargetSpec(told["kind"], tuple(told["classes"]), tuple(told["outputs"]), told["unit"])
 
 
 def _once(target: TargetSpec, init: int, rows: pd.DataFrame) -> SaidOnce:
