@@ -1,4 +1,4 @@
-"""Groups of a finetuning are read from its predictions: all seeds, all divisions, of the finetuned model and a control."""
+"""Groups of a finetuning are read from its predictions: all seeds and divisions, finetuned and one control."""
 
 import numpy as np
 import pandas as pd

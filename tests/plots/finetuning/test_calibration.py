@@ -6,8 +6,11 @@ import pytest
 from sklearn.calibration import calibration_curve
 
 from answered_windows import TARGETS
+from eegfm.metrics.scoring.answered import outputs_of
 from eegfm.metrics.scoring.tally import N_BINS
 from eegfm.plots.finetuning import calibration_figure
+from eegfm.plots.finetuning.calibration import bins_of
+from eegfm.plots.finetuning.said import SaidOnce
 from finetuned_results import results_of
 
 
@@ -37,6 +40,16 @@ def test_bins_are_those_of_sklearn_and_their_gaps_are_the_ece() -> None:
     assert titles[0] == f"share of right windows by confidence (ECE: finetuned {ece:.3f})"
     counts = next(trace for trace in figure.data if trace.xaxis == "x2" and trace.name == "finetuned")
     assert list(counts.y) == list(n_windows)
+    found, numbers = np.unique(np.digitize(confidence, np.linspace(0, 1, N_BINS + 1)), return_counts=True)
+    assert list(counts.x) == pytest.approx((found - 0.5) / N_BINS)
+    assert list(counts.y) == list(numbers)
+
+
+def test_bins_are_closed_above() -> None:
+    said = np.array([[0.4, 0.6], [0.4 - 1e-9, 0.6 + 1e-9], [1.0, 0.0]])
+    once = SaidOnce(0, np.array(["a"] * 3), outputs_of(TARGETS["binary"], said, np.array([1, 0, 0])))
+    bins = bins_of(once)
+    assert (list(bins.number), list(bins.n_windows), list(bins.right)) == ([8, 9, 14], [1, 1, 1], [1, 0, 1])
 
 
 def test_trained_models_are_shown_and_the_others_can_be() -> None:

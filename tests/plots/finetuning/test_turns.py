@@ -46,6 +46,8 @@ def test_exact_curves_have_points_and_areas_of_sklearn(seed: int) -> None:
     precision, recall, _ = precision_recall_curve(positives, scores)
     assert points(curve.x, curve.y) <= points(recall, precision)
     assert step_area(curve) == pytest.approx(average_precision_score(positives, scores), abs=1e-12)
+    # Of a fall of precision at one recall, the first and the last point are left.
+    assert np.unique(curve.x[1:], return_counts=True)[1].max() <= 2
 
 
 def test_many_turns_are_merged_within_the_tolerance() -> None:
