@@ -109,7 +109,7 @@ def _lines(kind: _Kind, question: Question, said: TaskSaid) -> list[_Line]:
             curve = kind.points(scores, positives)
             if curve is None:
                 return []
-            areas = Ranking.of(scores, positives, np.zeros(len(scores), dtype=np.int64)).areas(np.ones((1, 1)))
+            areas = Ranking.of(scores, positives, np.zeros(len(scores), dtype=np.int64), 1).areas(np.ones((1, 1)))
             area = float(kind.area[1](areas)[0])
             found.append(_Line(model, once.init, curve, area, float(positives.mean())))
     return found
