@@ -7,7 +7,6 @@ import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
 from eegfm.jobs.finetune.config import FinetuneParams
-from eegfm.windows.config import WindowParams
 
 
 def finetune_encoder(
@@ -26,8 +25,7 @@ def finetune_encoder(
     for name, value in of_corpora.items():
         corpus, what = name.split("__")
         parts[what][corpus] = value
-    cuts = {corpus: WindowParams.model_validate(block) for corpus, block in parts["cuts"].items()}
-    done = finetune(start, parts["signals"], parts["windows"], cuts, splits, params, runs, ledger)
+    done = finetune(start, parts["signals"], parts["windows"], parts["cuts"], splits, params, runs, ledger)
     drawn = {"n_bootstrap": params.n_bootstrap, "seed": params.bootstrap_seed}
     metrics = with_groups(done.metrics, done.predictions, parts["recordings"], **drawn)
     return {
