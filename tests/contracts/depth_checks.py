@@ -1,4 +1,4 @@
-"""Probing and finetuning ask three things of an encoder: parameters by depth, features by depth, what LoRA can change."""
+"""Finetuning and probing ask of an encoder: parameters by depth, features by depth, and maps that LoRA can change."""
 
 import copy
 from collections.abc import Callable, Iterator

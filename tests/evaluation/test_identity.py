@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from scipy.stats import f_oneway, pearsonr
 
+from eegfm.evaluation import identity
 from eegfm.evaluation.answers import ClassAnswers, NumberAnswers
 from eegfm.evaluation.identity import APART, halves_of_persons, identity_audit, mean_audit
 
@@ -54,6 +55,16 @@ def test_accuracy_is_that_of_the_nearest_centroid():
             nearest = np.argmin(((asked[:, None] - centroids) ** 2).sum(axis=-1), axis=1)
             recalls.append(np.mean(nearest == p))
     assert identity_audit(features, persons, halves, answers)["accuracy"] == pytest.approx(np.mean(recalls))
+
+
+def test_wide_features_are_audited_in_parts(monkeypatch):
+    given = trials(1.0)
+    numbers = NumberAnswers(given[0][:, 0], is_of_person=False)
+    whole = identity_audit(*given), identity_audit(*given[:3], numbers)
+    monkeypatch.setattr(identity, "_COLUMNS", 3)
+    parts = identity_audit(*given), identity_audit(*given[:3], numbers)
+    for one, other in zip(whole, parts, strict=True):
+        assert one == pytest.approx(other)
 
 
 def test_constant_and_missing_features_and_layers():

@@ -20,15 +20,17 @@ def test_one_class_before_the_other_in_every_person():
     found = label_order(*table([[1] * 12 + [0] * 9, [1, 0], [0] * 5]))
     assert found == {
         "label_follows_order": True,
-        "label_order": {"first": "closed", "then": "open", "share": 1.0, "n_persons": 2},
+        "label_order": {"first": "closed", "then": "open", "share": 1.0, "share_either_way": 1.0, "n_persons": 2},
     }
 
 
-@pytest.mark.parametrize("last", [[0, 0, 1, 1], [1, 0, 1]])
-def test_another_order_or_none_in_one_person_says_the_share(last):
+@pytest.mark.parametrize(("last", "either"), [([0, 0, 1, 1], 1.0), ([1, 0, 1], 0.75)])
+def test_another_order_or_none_in_one_person_says_the_shares(last, either):
     found = label_order(*table([[1, 1, 0], [1, 0, 0], [1, 0], last]))
-    assert not found["label_follows_order"]
-    assert found["label_order"]["share"] == 0.75
+    assert found["label_follows_order"] == (either == 1.0)
+    assert found["label_order"] == {
+        "first": "closed", "then": "open", "share": 0.75, "share_either_way": either, "n_persons": 4,
+    }  # fmt: skip
 
 
 def test_two_of_three_classes_are_enough():

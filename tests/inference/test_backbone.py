@@ -52,7 +52,7 @@ def test_a_new_backbone_is_its_parts_wired_by_hand_to_the_bit(adapter: Buildable
         batch = stored(SPEC, montage)
         batch_uv = by_hand(rereference(batch))
         windows = {**batch_uv, "signal": (batch_uv["signal"] / 30).clamp(-15, 15), "signal_uv": batch_uv["signal"]}
-        vectors, features, _ = backbone(batch)
+        vectors, features = backbone(batch)
         for name in ("signal", "signal_uv"):
             assert torch.equal(backbone.prepare(batch)[name], windows[name])
         assert torch.equal(vectors, encoder(windows))

@@ -27,10 +27,13 @@ class Features:
     Args:
         values: (B, R, X) X features of each of R rows: channels, or one row for the whole window.
         mask: (B, R) bool, False for a row that is only padding.
+        token_rows: (B, R') bool, False for a row of tokens that is only padding, where the features are those of a
+            token that stands for the whole window; None where the features have a row for each row of tokens.
     """
 
     values: Tensor
     mask: Tensor
+    token_rows: Tensor | None = None
 
     @property
     def pooled(self) -> Tensor:
@@ -45,13 +48,10 @@ class Encoded(NamedTuple):
     Args:
         vectors: Result of ``Encoder.encode``: (B, N, D) of tokens, (B, P, D) of patches or (B, 1, D) of windows.
         features: Features for probes and heads.
-        row_mask: (B, R) bool, False for a row of tokens that is only padding, where the features are those of a token
-            that stands for the whole window; None where the features have a row for each row of vectors.
     """
 
     vectors: Tensor
     features: Features
-    row_mask: Tensor | None = None
 
 
 class Encoder(nn.Module, ABC):
@@ -276,9 +276,9 @@ def with_last(layers: Iterable[nn.Module], norm: nn.Module) -> list[list[nn.Modu
     return [*one_each[:-1], [*one_each[-1], norm]]
 
 
-def one_row(summary: Tensor) -> Features:
-    """Features (B, 1, X) of whole windows."""
-    return Features(summary, torch.ones(summary.shape[:2], dtype=torch.bool, device=summary.device))
+def one_row(summary: Tensor, token_rows: Tensor | None = None) -> Features:
+    """Features (B, 1, X) of whole windows; for ``token_rows`` see ``Features``."""
+    return Features(summary, torch.ones(summary.shape[:2], dtype=torch.bool, device=summary.device), token_rows)
 
 
 def whole_samples(duration_s: float, rate_hz: float) -> int:

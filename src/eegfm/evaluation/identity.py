@@ -3,6 +3,7 @@
 Shapes: W windows, P persons, F features.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from eegfm.evaluation.answers import Answers, ClassAnswers
 from eegfm.evaluation.linear import Floats, Ints, Standardizer
+
+_COLUMNS = 256
+"""Features that are looked at together, so that wide ones are never standardised as a whole."""
 
 APART = -1
 """Half of a window that is in neither: it shares samples with the other half, or its person has no second half."""
@@ -37,13 +41,12 @@ def identity_audit(
         persons) and its ``chance``; both None if fewer than two persons have two halves.
     """
     last = features[:, -1] if features.ndim == 3 else features
-    x = Standardizer.fit(last)(last)
     n_persons = len(np.unique(persons))
     accuracy, chance = _told_apart(last, persons, halves)
     return {
-        "between_persons": _share_between(x, persons),
-        "between_persons_by_chance": (n_persons - 1) / max(len(x) - 1, 1),
-        "of_answer": None if answers is None else _share_of_answer(x, answers),
+        "between_persons": _share_between(last, persons),
+        "between_persons_by_chance": (n_persons - 1) / max(len(last) - 1, 1),
+        "of_answer": None if answers is None else _share_of_answer(last, answers),
         "accuracy": accuracy,
         "chance": chance,
     }
@@ -80,23 +83,41 @@ def halves_of_persons(windows: pd.DataFrame, persons: Ints) -> Ints:
     return halves
 
 
-def _share_between(x: Floats, groups: Ints) -> float:
+def _share_between(features: NDArray[np.floating], groups: Ints) -> float:
     """Mean over features of the variance between the means of groups, as a share of the whole variance."""
-    varies = x.var(axis=0) > 0
-    if not varies.any():
-        return 0.0
-    means, counts = _means(x[:, varies], groups)
-    between = counts @ (means - x[:, varies].mean(axis=0)) ** 2 / len(x)
-    return float((between / x[:, varies].var(axis=0)).mean())
+    shares = []
+    for x in _varying(features):
+        means, counts = _means(x, groups)
+        between = counts @ (means - x.mean(axis=0)) ** 2 / len(x)
+        shares.append(between / x.var(axis=0))
+    return float(np.concatenate(shares).mean()) if shares else 0.0
 
 
-def _share_of_answer(x: Floats, answers: Answers) -> float:
+def _share_of_answer(features: NDArray[np.floating], answers: Answers) -> float:
     if isinstance(answers, ClassAnswers):
-        return _share_between(x, answers.numbers)
+        return _share_between(features, answers.numbers)
     y = np.asarray(answers.values, dtype=np.float64)
-    y, x = y - y.mean(), (x - x.mean(axis=0))[:, x.var(axis=0) > 0]
-    squares = (x**2).sum(axis=0) * (y @ y)
-    return float(((y @ x) ** 2 / squares).mean()) if x.shape[1] and (y @ y) else 0.0
+    y = y - y.mean()
+    if not (y @ y):
+        return 0.0
+    shares = []
+    for x in _varying(features):
+        shares.append((y @ x) ** 2 / (x.var(axis=0) * len(x) * (y @ y)))  # y is centred, so x need not be
+    return float(np.concatenate(shares).mean()) if shares else 0.0
+
+
+def _varying(features: NDArray[np.floating]) -> Iterator[Floats]:
+    """Standardised features that vary, a few at a time."""
+    for columns in _blocks(features):
+        x = Standardizer.fit(features[:, columns])(features[:, columns])
+        varies = x.var(axis=0) > 0
+        if varies.any():
+            yield x[:, varies]
+
+
+def _blocks(features: NDArray[np.floating]) -> Iterator[slice]:
+    for first in range(0, features.shape[1], _COLUMNS):
+        yield slice(first, first + _COLUMNS)
 
 
 def _told_apart(features: NDArray[np.floating], persons: Ints, halves: Ints) -> tuple[float | None, float | None]:
@@ -104,18 +125,20 @@ def _told_apart(features: NDArray[np.floating], persons: Ints, halves: Ints) -> 
     whole = np.intersect1d(persons[halves == 0], persons[halves == 1])
     if len(whole) < 2:
         return None, None
-    kept = np.isin(persons, whole) & (halves != APART)
-    own, half, values = np.searchsorted(whole, persons[kept]), halves[kept], features[kept]
-    recalls = np.zeros((2, len(whole)))
+    is_whole = np.isin(persons, whole)
+    recalls = []
     for tested in (0, 1):
-        known, asked = half != tested, half == tested
-        standardize = Standardizer.fit(values[known])
-        means, _ = _means(standardize(values[known]), own[known])
-        x = standardize(values[asked])
-        nearest = ((means**2).sum(axis=1) - 2 * x @ means.T).argmin(axis=1)
-        hits = np.bincount(own[asked], nearest == own[asked], minlength=len(whole))
-        recalls[tested] = hits / np.bincount(own[asked], minlength=len(whole))
-    return float(recalls.mean()), 1 / len(whole)
+        known = np.flatnonzero(is_whole & (halves == 1 - tested))
+        asked = np.flatnonzero(is_whole & (halves == tested))
+        distances = np.zeros((len(asked), len(whole)))
+        for columns in _blocks(features):
+            standardize = Standardizer.fit(features[known, columns])
+            means, _ = _means(standardize(features[known, columns]), persons[known])
+            distances += (means**2).sum(axis=1) - 2 * standardize(features[asked, columns]) @ means.T
+        own = np.searchsorted(whole, persons[asked])
+        hits = np.bincount(own, distances.argmin(axis=1) == own, minlength=len(whole))
+        recalls.append(hits / np.bincount(own, minlength=len(whole)))
+    return float(np.mean(recalls)), 1 / len(whole)
 
 
 def _means(x: Floats, groups: Ints) -> tuple[Floats, Ints]:

@@ -54,8 +54,9 @@ class TokenGrid(NamedTuple):
 
 def grid_of(encoded: Encoded) -> TokenGrid:
     """Lay out what an encoder gives as a grid of rows by patches."""
-    vectors, features, row_mask = encoded
-    mask, summary = (features.mask, None) if row_mask is None else (row_mask, features.values[:, 0])
+    vectors, features = encoded
+    rows = features.token_rows
+    mask, summary = (features.mask, None) if rows is None else (rows, features.values[:, 0])
     B, N, D = vectors.shape
     n_rows = mask.shape[1]
     assert N % n_rows == 0, f"{N} vectors are no {n_rows} rows"

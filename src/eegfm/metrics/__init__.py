@@ -1,1 +1,1 @@
-"""Floor 3: measures of representations, pure functions without gradients."""
+"""Floor 3: measures of representations, and metrics of answers. Nothing here has gradients."""

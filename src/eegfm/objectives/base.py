@@ -27,13 +27,11 @@ class LossOutput(NamedTuple):
             ``own_loss`` is that of the objective without them.
         features: Encoded windows, where the objective has encoded any. Auxiliary heads need no second pass then, unless
             ``Objective.features_lack_patches``.
-        said: Probabilities or numbers that the objective says of the windows, where it answers; see ``eegfm.targets``.
     """
 
     loss: Tensor
     logs: dict[str, Tensor]
     features: Encoded | None = None
-    said: Tensor | None = None
 
 
 class Reconstruction(TypedDict):

@@ -549,7 +549,7 @@ def _rows_of(block):
 
 
 def test_a_label_that_follows_the_order_of_recording_is_said(result, checkpoint, store, windows):
-    order = {"first": "open", "then": "closed", "share": 1.0, "n_persons": 6}
+    order = {"first": "open", "then": "closed", "share": 1.0, "share_either_way": 1.0, "n_persons": 6}
     protocol = result.metrics["protocol"]
     assert (protocol["label_follows_order"], protocol["label_order"]) == (True, order)
     assert protocol["order_dependent_rows"] == []
@@ -558,7 +558,7 @@ def test_a_label_that_follows_the_order_of_recording_is_said(result, checkpoint,
     swapped.loc[of_p1, "label"] = swapped.loc[of_p1, "label"].map({"open": "closed", "closed": "open"})
     params = PARAMS.model_copy(update={"n_untrained": 1, "transductive": False})
     protocol = probe(checkpoint, store, swapped, _splits(), params).metrics["protocol"]
-    assert protocol["label_follows_order"] is False
+    assert protocol["label_follows_order"] is True
     assert protocol["label_order"] == {**order, "share": pytest.approx(5 / 6)}
 
 

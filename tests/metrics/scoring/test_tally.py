@@ -15,7 +15,7 @@ from eegfm.metrics.scoring.tally import point_scores, tally
 @pytest.mark.parametrize("kind", TARGETS)
 def test_a_weight_is_a_number_of_copies(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Areas are computed in pieces, whose borders change nothing."""
-    monkeypatch.setattr(curves, "_CHUNK", 90)
+    monkeypatch.setattr(curves, "_CHUNK", 30)
     target, rng = TARGETS[kind], np.random.default_rng(0)
     for seed in (2, 3):
         said, truths = random_windows(target, seed, 40)

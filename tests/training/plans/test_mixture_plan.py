@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -24,6 +25,7 @@ MODES: dict[str, dict[str, Any]] = {
     "limit": {"max_windows_per_person": 7},
     "limited runs": {"max_windows_per_person": 7, "shuffle": RUNS},
     "limited persons": {"max_windows_per_person": 7, "drawn_by": "persons"},
+    "classes": {"drawn_by": "classes"},
 }
 modes = pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
 
@@ -35,7 +37,8 @@ def index(
     counts = np.array(list(runs), dtype=np.int64)
     first_rows = 1_000_000 * (first_person + 1) + 1000 * n_samples * np.arange(len(counts))
     persons = first_person + np.arange(len(counts), dtype=np.int32)
-    return WindowIndex(corpus, montage, n_samples, n_samples, first_rows, persons, persons, np.cumsum(counts))
+    targets = {"label": np.arange(len(counts), dtype=np.int32) % 5 - 1}  # a class per run; the first has none
+    return WindowIndex(corpus, montage, n_samples, n_samples, first_rows, persons, persons, np.cumsum(counts), targets)
 
 
 def even(corpus: str, n_windows: int, montage: str = "m", first_person: int = 0) -> WindowIndex:
@@ -363,3 +366,37 @@ def test_runs_and_rounds_of_persons_exclude_each_other() -> None:
 def test_a_pool_smaller_than_a_run_is_refused() -> None:
     with pytest.raises(ValidationError, match="pool_windows 8 is less than run_windows 16"):
         ShuffleParams(run_windows=16, pool_windows=8)
+
+
+def classes_drawn(mixture: MixturePlan, steps: Iterable[int]) -> dict[str, Counter[int]]:
+    """By montage, how often each class is drawn."""
+    drawn: dict[str, Counter[int]] = {}
+    for step in steps:
+        for draw in mixture.step(step):
+            labels = draw.group.targets["label"][draw.group.runs_of(draw.positions)[0]]
+            drawn.setdefault(draw.group.montage, Counter()).update(labels.tolist())
+    return drawn
+
+
+def test_classes_take_turns_in_every_montage() -> None:
+    """Windows by class of ``large``: 1 + 6, 30 + 21, 7, 90; of ``small``: 40, 9; a run without a class in each."""
+    mixture = MixturePlan({"hbn": GROUPS["hbn"]}, {"hbn": 1.0}, 20, 0, drawn_by="classes")
+    assert mixture.n_steps_per_epoch == -(-(170 - 12 - 3 + 54 - 5) // 20)
+    drawn = classes_drawn(mixture, range(3 * mixture.n_steps_per_epoch))
+    for montage, n_classes in (("large", 4), ("small", 2)):
+        counts = drawn[montage]
+        assert sorted(counts) == list(range(n_classes))
+        assert max(counts.values()) - min(counts.values()) <= 3  # a round cut short in each epoch
+    share = drawn["large"].total() / (drawn["large"].total() + drawn["small"].total())
+    assert share == pytest.approx(155 / 204, abs=0.05)
+
+
+def test_classes_in_turn_need_classes_and_know_no_limit() -> None:
+    groups = {"a": [even("a", 40)]}
+    unlabelled = {"a": [replace(groups["a"][0], targets={})]}
+    with pytest.raises(ConfigError, match=r"^windows of corpus a have no class to take turns by \(drawn by classes\)"):
+        MixturePlan(unlabelled, {"a": 1.0}, 20, 0, drawn_by="classes")
+    with pytest.raises(ConfigError, match=r"^max_windows_per_person 3: windows of classes in turn have no limit"):
+        MixturePlan(groups, {"a": 1.0}, 20, 0, drawn_by="classes", max_windows_per_person=3)
+    with pytest.raises(ConfigError, match=r"run_windows 4: classes in turn are no runs .*draw by windows"):
+        MixturePlan(groups, {"a": 1.0}, 20, 0, drawn_by="classes", shuffle=RUNS)

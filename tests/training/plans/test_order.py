@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eegfm.training.plans.order import FullShuffle, Order, PersonRounds, RunShuffle
+from eegfm.training.plans.order import ClassRounds, FullShuffle, Order, PersonRounds, RunShuffle
 from eegfm.training.plans.permutation import Ints, new_key
 
 KEY = new_key("order")
@@ -97,3 +97,18 @@ def test_a_person_shows_all_windows_before_any_again() -> None:
         assert (np.sort(cycles, axis=1) == np.arange(quota)).all()
         if quota in (3, 7):
             assert len({tuple(cycle) for cycle in cycles.tolist()}) > 3  # each cycle in an order of its own
+
+
+def test_classes_take_turns_whatever_their_windows() -> None:
+    classes = np.random.default_rng(0).permutation(np.repeat([-1, 0, 2, 3], [20, 300, 3, 40]))
+    order = ClassRounds(classes)
+    assert order.n_turns == 343
+    found = order.at(np.arange(900), KEY)
+    rounds = classes[found].reshape(300, 3)
+    assert (np.sort(rounds, axis=1) == [0, 2, 3]).all()
+    assert len({tuple(own) for own in rounds.tolist()}) == 6
+    for number in (0, 2, 3):
+        own, n = found[classes[found] == number], int((classes == number).sum())
+        passes_of = own[: len(own) // n * n].reshape(-1, n)
+        assert (np.sort(passes_of, axis=1) == np.flatnonzero(classes == number)).all()
+    assert (order.at(np.array([7, 500]), KEY) == found[[7, 500]]).all()

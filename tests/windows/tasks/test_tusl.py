@@ -1,7 +1,9 @@
 """TUSL: windows inside events of 10 s, and by majority, against a loop over samples."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from eegfm.windows.runs import Runs, SampleGrid
 from eegfm.windows.tasks.tusl import TuslTask
@@ -59,6 +61,11 @@ def test_majority(found: list[Row]) -> None:
     assert list(zip(runs.recording, runs.start, runs.label, strict=True)) == expected
     n_all = sum((b - a) // 50 for r in {row[0] for row in found} for a, b in SEGMENTS[r])
     assert runs.counted["n_windows_unmarked"] == n_all - len(expected)
+    every = cut(found, rule="majority", unmarked="class", length_s=5)
+    assert every.counted["n_windows_unmarked"] == n_all - len(expected)
+    labelled = list(zip(every.recording, every.start, every.label, strict=True))
+    assert [row for row in labelled if row[2] != "none"] == expected
+    assert len(labelled) == n_all
 
 
 def test_half_a_window_is_no_majority() -> None:
@@ -66,6 +73,13 @@ def test_half_a_window_is_no_majority() -> None:
     assert list(zip(runs.start, runs.label, strict=True)) == [(50, "slow")]
     runs = cut([(1, 0.0, 2.5, "slow", "TERM"), (1, 2.5, 5.0, "seiz", "TERM")], rule="majority", length_s=5)
     assert list(zip(runs.start, runs.label, strict=True)) == [(0, "seiz")]  # of two that cover as much the first
+
+
+def test_what_nobody_marked_is_a_class_only_by_majority() -> None:
+    task = TuslTask(rule="majority", unmarked="class")
+    assert task.target_spec == ("multiclass", (*CLASSES, "none"), (), "")
+    with pytest.raises(ValidationError, match="unmarked is not used at rule inside"):
+        TuslTask(unmarked="class")
 
 
 def test_answer() -> None:

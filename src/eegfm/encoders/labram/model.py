@@ -78,7 +78,7 @@ class Labram(Encoder):
             return super().encode_with_features(batch, tokens)
         tokens = self.tokenize(batch) if tokens is None else tokens
         encoded = self._with_cls(tokens)
-        return Encoded(encoded[:, 1:], one_row(encoded[:, :1]), self.whole_row_mask(batch, tokens))
+        return Encoded(encoded[:, 1:], one_row(encoded[:, :1], self.whole_row_mask(batch, tokens)))
 
     def depth_layers(self) -> list[list[nn.Module]]:
         """List the layers, the final norm with the last; the [CLS] token is an embedding. See the base class."""

@@ -93,8 +93,8 @@ class PatchTransformer(Encoder):
             return super().encode_with_features(batch, tokens)
         tokens = self.tokenize(batch) if tokens is None else tokens
         encoded, registers = self._encode_all(tokens)
-        summary = one_row(registers[:, 0].mean(dim=1, keepdim=True))
-        return Encoded(encoded, summary, self.whole_row_mask(batch, tokens))
+        summary = registers[:, 0].mean(dim=1, keepdim=True)
+        return Encoded(encoded, one_row(summary, self.whole_row_mask(batch, tokens)))
 
     def _tokens(self, batch: WindowBatch, index: Tensor | None = None) -> Tokens:
         content = self.patch_embedding(self.patches_of(batch, index))

@@ -5,7 +5,7 @@ Shapes: W windows of the task, T test windows of a division, F features.
 
 import logging
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,9 @@ from eegfm.checkpoint import Checkpoint
 from eegfm.evaluation.config import ControlKind, FitParams
 from eegfm.evaluation.controls import control_features
 from eegfm.evaluation.features import by_layer, encoder_features, extract_features
+from eegfm.evaluation.target_rows import predict_targets
 from eegfm.inference.backbone import load_backbone, rereference_for, untrained_backbone_like
 from eegfm.inference.channels_left import with_channels_left
-from eegfm.jobs.finetune.closed import predict_closed, predict_majority
 from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.finetune.divisions import Division
 from eegfm.jobs.finetune.said import Said
@@ -31,8 +31,7 @@ from eegfm.windows.runs import expand
 
 logger = logging.getLogger(__name__)
 
-MAJORITY, PROBE, UNTRAINED = "majority", "frozen_ridge", "untrained_ridge"
-_KINDS: tuple[ControlKind, ...] = ("band_power", "relative_band_power", "log_covariance")
+PROBE, UNTRAINED = "frozen_ridge", "untrained_ridge"
 
 
 class Controls:
@@ -73,15 +72,13 @@ class Controls:
         persons = np.unique(rows["identity"].to_numpy(dtype=str), return_inverse=True)[1]
         train = rows["split"].isin(("train", "validation")).to_numpy()
         places = _places(rows, said.tests[division.name].windows)
-        n_test = len(places)
-        said.add(MAJORITY, 0, division.name, predict_majority(self.target, self.truths, train, n_test))
         test = np.zeros(len(rows), dtype=bool)
         test[places] = True
         order = np.argsort(np.argsort(places))  # answers come in the order of ``rows``
         for name, inits in self.features.items():
             for init, features in enumerate(inits):
                 fit = self._closed if name == FINETUNED and self._closed is not None else self._params.fit
-                answers = predict_closed(features, self.target, self.truths, persons, train, test, fit)
+                answers, _ = predict_targets(features, self.truths, self.target, persons, train, test, fit)
                 said.add(name, init, division.name, answers[order])
 
 
@@ -108,7 +105,7 @@ def _features(
         asked = encoder_features(trained, closed.layers)
         own = extract_features(store, windows, {FINETUNED: asked}, **{**drawn, "pooling": closed.pooling})[FINETUNED]
         finetuned = {FINETUNED: [by_layer(own, trained.encoder) if closed.layers == "chosen" else own]}
-    controls = control_features(store, windows, trained.rereference, _KINDS, **drawn)
+    controls = control_features(store, windows, trained.rereference, get_args(ControlKind), **drawn)
     return {
         **finetuned,
         PROBE: [found[f"{PROBE} 0"]],

@@ -41,7 +41,7 @@ class Said:
     tests: dict[str, TestWindows]
     by_model: dict[str, dict[int, dict[str, NDArray[np.float64]]]] = field(default_factory=dict)
 
-    def add(self, model: str, init: int, division: str, said: NDArray[np.float64]) -> None:
+    def add(self, model: str, init: int, division: str, said: NDArray[np.floating]) -> None:
         """Keep what a model said."""
         assert len(said) == len(self.tests[division].truths), "every test window has an answer"
         self.by_model.setdefault(model, {}).setdefault(init, {})[division] = np.asarray(said, dtype=np.float64)

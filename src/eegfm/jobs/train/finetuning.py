@@ -23,6 +23,7 @@ from eegfm.splits.leakage import TRAINED
 from eegfm.store.stores import Stores
 from eegfm.targets import TargetSpec
 from eegfm.training.data_module import WindowData
+from eegfm.training.plans.group_order import DrawnBy
 from eegfm.training.started import OF_THE_START, decided_by
 from eegfm.training.strategies.config import LayerDecayStrategy, LoraStrategy, ScratchStrategy
 from eegfm.training.supervised.config import SupervisedParams, TuningParams
@@ -117,7 +118,7 @@ def finetuning_job(
     params: TuningParams, task: FinetuningTask, start: Checkpoint | None, *, seed: int, phase: str
 ) -> TrainingJob:
     """Put the training together that finetuning is."""
-    mixture = training_rows(task)
+    mixture = training_rows(task, params.drawn_by)
     objective = objective_of(params, task, mixture)
     is_scratch = start is None or isinstance(params.strategy, ScratchStrategy)
     given = {} if start is None else of_header(start.header)
@@ -177,8 +178,12 @@ def of_encoder(config: EncoderConfig, adapter: Buildable, header: CheckpointHead
     return {**same, "encoder": config, "adapter": adapter, "normalization": config.default_normalization}
 
 
-def training_rows(task: FinetuningTask) -> pd.DataFrame:
+def training_rows(task: FinetuningTask, drawn_by: DrawnBy = "windows") -> pd.DataFrame:
     """Return the runs of windows of persons for training and validation, as a mixture of one corpus.
+
+    Args:
+        task: What is asked, and of whom.
+        drawn_by: See ``TuningParams``.
 
     Raises:
         SplitError: Nobody may be trained on, or an answer is none of the task.
@@ -192,7 +197,7 @@ def training_rows(task: FinetuningTask) -> pd.DataFrame:
     if task.target.kind in ("binary", "multiclass"):
         rows = rows.assign(label=pd.Categorical(rows["label"], categories=list(task.target.classes)))
     return rows.assign(
-        weight=1.0, drawn_by="windows", max_windows_per_person=0, is_rounded=False, mix_cut=str(rows["cut"].iloc[0])
+        weight=1.0, drawn_by=drawn_by, max_windows_per_person=0, is_rounded=False, mix_cut=str(rows["cut"].iloc[0])
     )
 
 

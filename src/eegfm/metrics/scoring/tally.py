@@ -117,8 +117,9 @@ class _ClassTally:
     @cached_property
     def rankings(self) -> list[list[Ranking]]:
         """By output, a ranking by each class that is asked for; of two classes, by the second one alone."""
+        n_persons = len(self.confusions)
         return [
-            [Ranking.of(o.probabilities[:, c], o.truths == c, self.persons[o.rows]) for c in self._ranked]
+            [Ranking.of(o.probabilities[:, c], o.truths == c, self.persons[o.rows], n_persons) for c in self._ranked]
             for o in self.outputs
         ]
 

@@ -33,6 +33,8 @@ class Supervised(Objective):
         config: What is asked, the head and the loss.
         backbone: The encoder, and everything before it.
         labels: See the base class.
+
+    ``said`` is what was said of the windows of the last micro-batch, (B, ...) probabilities or numbers; None before.
     """
 
     token_mean: Tensor
@@ -46,6 +48,7 @@ class Supervised(Objective):
         self.config, self.target = config, config.target.spec
         self.loss_config = config.loss or default_loss(self.target)
         check_loss(self.loss_config, self.target)
+        self.said: Tensor | None = None
         self.seed = heads_seed(torch.initial_seed())
         self.head: Head = build_head(
             config.head, head_spec(backbone.encoder, backbone.encoder_spec, self.target), self.seed
@@ -93,8 +96,8 @@ class Supervised(Objective):
         if self.target.kind == "regression":
             known = (truths - self.mean) / self.sd
         loss, _ = supervised_loss(self.loss_config, self.target, logits, known, self.class_weights)
-        said = self._probabilities(logits.detach())
-        return LossOutput(loss, {"loss": loss.detach()}, encoded, said)
+        self.said = self._probabilities(logits.detach())
+        return LossOutput(loss, {"loss": loss.detach()}, encoded)
 
     def logits(self, batch: StoredBatch) -> Tensor:
         """(B, ...) logits of stored windows; standardised numbers of a regression."""

@@ -24,7 +24,7 @@ class Mixing:
     Args:
         weights: Share of each corpus in a batch.
         is_rounded: Whether the weights follow from sizes and are rounded to whole windows of a batch.
-        drawn_by: ``windows`` or ``persons``.
+        drawn_by: ``windows``, ``persons`` or ``classes``.
         max_windows_per_person: Windows of one person and corpus that an epoch shows; None for all.
     """
 

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from typing import Literal
 
+import numpy as np
+
 from eegfm.batch import WindowIndex
 from eegfm.training.blocks import ShuffleParams
-from eegfm.training.plans.order import FullShuffle, Order, PersonRounds, RunShuffle
+from eegfm.training.plans.order import ClassRounds, FullShuffle, Order, PersonRounds, RunShuffle
 from eegfm.training.plans.permutation import Ints, new_key, subkey
 from eegfm.training.plans.person_windows import PersonSample, PersonWindows
 
-DrawnBy = Literal["windows", "persons"]
+DrawnBy = Literal["windows", "persons", "classes"]
 Pool = tuple[int, int, int]
 """Numbers of the epoch, of the pass in the epoch, and of the pool in the pass."""
 
@@ -21,7 +23,7 @@ class GroupOrder:
         group: Windows.
         persons: Its persons with their quotas; None if neither limits nor rounds need them.
         shuffle: Shuffling of windows.
-        drawn_by: ``windows``, or ``persons`` for rounds of persons.
+        drawn_by: ``windows``, or ``persons`` or ``classes`` for rounds of these.
         seed: Seed of the order; groups of one seed are shuffled apart by their names.
     """
 
@@ -45,12 +47,15 @@ class GroupOrder:
         if drawn_by == "persons":
             assert persons is not None, "rounds of persons need the persons"
             self._order = PersonRounds(persons.quotas[persons.quotas > 0])
+        elif drawn_by == "classes":
+            self._order = ClassRounds(classes_of(group))
+            self.n_windows = self._order.n_turns
         elif shuffle.run_windows > 1:
             self._order = self._runs = RunShuffle(self.n_windows, shuffle.run_windows, shuffle.pool_windows)
 
     @property
     def n_turns(self) -> int:
-        """Places in one pass: windows, or the persons of one round."""
+        """Places in one pass: windows, those with a class for rounds of classes, or the persons of one round."""
         return self._order.n_turns
 
     def positions(self, epoch: int, places: Ints) -> Ints:
@@ -70,3 +75,11 @@ class GroupOrder:
         assert self._runs is not None, "only runs make pools"
         epoch, cycle, number = pool
         return self.positions(epoch, self._runs.pool_places(cycle, number))
+
+
+def classes_of(group: WindowIndex) -> Ints:
+    """(W,) number of the class of each window, -1 where it is unknown; all unknown where windows have no class."""
+    labels = group.targets.get("label")
+    if labels is None:
+        return np.full(len(group), -1, dtype=np.int64)
+    return labels[group.runs_of(np.arange(len(group)))[0]].astype(np.int64)

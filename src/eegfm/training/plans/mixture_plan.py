@@ -1,7 +1,7 @@
 """Plan that draws windows of several corpora in exactly the declared ratio. Only the seed decides the order."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,7 +12,7 @@ from eegfm.batch import WindowIndex, rank_slice
 from eegfm.errors import ConfigError
 from eegfm.mixture.shares import batch_counts
 from eegfm.training.blocks import ShuffleParams
-from eegfm.training.plans.group_order import DrawnBy, GroupOrder, Pool
+from eegfm.training.plans.group_order import DrawnBy, GroupOrder, Pool, classes_of
 from eegfm.training.plans.permutation import Key, new_key
 from eegfm.training.plans.person_windows import PersonWindows, limited
 from eegfm.training.plans.plan import Draw, Extent, Groups
@@ -35,7 +35,9 @@ class MixturePlan:
         batch_size: Windows per step, all ranks together.
         seed: Seed of the order.
         drawn_by: ``windows`` visits every window once per pass; ``persons`` visits every person once per round and
-            takes one of its windows, and montages take turns by their persons.
+            takes one of its windows, and montages take turns by their persons. ``classes`` visits every class (target
+            ``label``) once per round and takes one of its windows; montages take turns by their windows, and each has
+            rounds of the classes that it has.
         max_windows_per_person: Windows of one person and corpus that an epoch shows; None for all.
         shuffle: Shuffling of windows.
         rank: Number of this process.
@@ -43,8 +45,8 @@ class MixturePlan:
         n_cuts: Parts that every process can cut its micro-batches into.
 
     Raises:
-        ConfigError: A corpus has no window or no weight, the weights do not divide the batch size, or runs are asked
-            for where persons take turns.
+        ConfigError: A corpus has no window or no weight, the weights do not divide the batch size, runs are asked for
+            where persons or classes take turns, or classes shall take turns where windows have none or are limited.
     """
 
     def __init__(
@@ -66,14 +68,10 @@ class MixturePlan:
         empty = [c for c in self.counts if not sum(len(group) for group in groups.get(c, ()))]
         if empty:
             raise ConfigError(f"no training window of corpus {', '.join(empty)}; ingest it or drop its mixture weight")
-        if drawn_by == "persons" and shuffle.run_windows > 1:
-            raise ConfigError(
-                f"shuffle.run_windows {shuffle.run_windows}: persons in turn are no runs of neighbouring windows; "
-                "set it to 1, or mix.by to windows or hours"
-            )
+        _refuse_rounds(drawn_by, groups, self.counts, max_windows_per_person, shuffle)
         orders: dict[str, list[GroupOrder]] = {}
         for corpus in self.counts:
-            filled = [group for group in groups[corpus] if len(group)]
+            filled = [group for group in groups[corpus] if _is_drawn(group, drawn_by)]
             persons: list[PersonWindows | None] = [None] * len(filled)
             if drawn_by == "persons" or max_windows_per_person is not None:
                 persons = _persons(filled, max_windows_per_person, new_key(seed, corpus, "limit"))
@@ -107,6 +105,35 @@ class MixturePlan:
             corpus: self.n_steps_per_epoch * self.counts[corpus] / order.n_turns
             for corpus, order in zip(self.counts, self._corpora, strict=True)
         }
+
+
+def _is_drawn(group: WindowIndex, drawn_by: DrawnBy) -> bool:
+    return bool((classes_of(group) >= 0).any()) if drawn_by == "classes" else len(group) > 0
+
+
+def _refuse_rounds(
+    drawn_by: DrawnBy, groups: Groups, corpora: Iterable[str], limit: int | None, shuffle: ShuffleParams
+) -> None:
+    """Refuse rounds of persons or classes that cannot be."""
+    if drawn_by != "windows" and shuffle.run_windows > 1:
+        remedy = "mix.by to windows or hours" if drawn_by == "persons" else "draw by windows"
+        raise ConfigError(
+            f"shuffle.run_windows {shuffle.run_windows}: {drawn_by} in turn are no runs of neighbouring windows; "
+            f"set it to 1, or {remedy}"
+        )
+    if drawn_by != "classes":
+        return
+    if limit is not None:
+        raise ConfigError(
+            f"max_windows_per_person {limit}: windows of classes in turn have no limit per person; leave it out, or "
+            "draw by windows"
+        )
+    without = [c for c in corpora if not any(_is_drawn(group, drawn_by) for group in groups[c])]
+    if without:
+        raise ConfigError(
+            f"windows of corpus {', '.join(without)} have no class to take turns by (drawn by classes); draw by "
+            "windows, which fits numbers and several outputs"
+        )
 
 
 def _persons(groups: Sequence[WindowIndex], limit: int | None, key: Key) -> "list[PersonWindows | None]":

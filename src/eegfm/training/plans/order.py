@@ -64,6 +64,28 @@ class PersonRounds:
         return self._firsts[person] + permuted(nth, quotas, subkey(subkey(windows, person), cycle))
 
 
+class ClassRounds:
+    """Classes in turn: each once per round, in another order every round, and one of its windows each time.
+
+    All classes are drawn equally often, whatever their windows; those of a class come all before any again. A pass has
+    as many places as there are windows with a class, so rare windows occur several times in it and others not at all.
+
+    Args:
+        classes: (W,) class of each number, negative where it is unknown; such numbers are never drawn.
+    """
+
+    def __init__(self, classes: Ints) -> None:
+        by_class = np.argsort(classes, kind="stable")
+        self._numbers = by_class[int((classes < 0).sum()) :]
+        counts = np.bincount(classes[self._numbers])
+        self._rounds = PersonRounds(counts[counts > 0])
+        self.n_turns = len(self._numbers)
+
+    def at(self, places: Ints, key: Key) -> Ints:
+        """Return numbers at these places."""
+        return self._numbers[self._rounds.at(places, key)]
+
+
 class RunShuffle:
     """Runs of neighbouring numbers are shuffled; so many of them make a pool, in which single numbers are shuffled.
 

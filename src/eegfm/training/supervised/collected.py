@@ -36,12 +36,16 @@ class Collected:
         """Keep what was said of the windows of a batch."""
         self._parts.append((said.detach().float(), truths.detach()))
 
-    def take(self) -> dict[str, float]:
-        """Return the metrics of all windows of all ranks by name, and forget them. This waits for the device."""
+    def take(self, device: torch.device) -> dict[str, float]:
+        """Return the metrics of all windows of all ranks by name, and forget them. This waits for the device.
+
+        Args:
+            device: Where the windows are: ranks gather there, also one that had no window.
+        """
         parts, self._parts = self._parts, []
-        metrics = SupervisedMetrics(self._target)
+        metrics = SupervisedMetrics(self._target).to(device)
         for said, truths in parts:
-            metrics.update(said.cpu(), truths.cpu())
+            metrics.update(said.to(device), truths.to(device))
         return metrics.compute()
 
     def state_dict(self) -> dict[str, Any]:

@@ -68,6 +68,9 @@ class TuningParams(StrictModel):
         head: Network behind the encoder.
         loss: Loss of its answers; the usual one of the kind of answer if not given.
         class_weights: Weights of the classes in the loss, from windows of training persons.
+        drawn_by: ``windows`` shows every window once per epoch. ``classes`` shows all classes equally often, in as many
+            windows: rare ones several times, frequent ones not all. Beside it, class weights would count rare classes
+            twice.
         optimizer: The optimizer; ``learning_rates`` gives encoder and head rates of their own.
         schedule: Schedule of the learning rate.
         batch_size: Windows per optimizer step.
@@ -95,6 +98,7 @@ class TuningParams(StrictModel):
     head: HeadConfig = MlpConfig()
     loss: LossConfig | None = None
     class_weights: ClassWeights = NoWeights()
+    drawn_by: Literal["windows", "classes"] = "windows"
     optimizer: OptimizerConfig = AdamWConfig(learning_rate=1e-4)
     schedule: ScheduleConfig = WarmupCosineConfig()
     batch_size: Count = 64
@@ -120,7 +124,7 @@ class TuningParams(StrictModel):
         """Refuse choices that do not fit what is asked.
 
         Raises:
-            ConfigError: A loss, weights of classes or a monitor do not fit the kind of answer.
+            ConfigError: A loss, weights of classes, draws or a monitor do not fit the kind of answer.
         """
         self.monitored(target)
         if self.loss is not None:
@@ -128,6 +132,11 @@ class TuningParams(StrictModel):
         if self.class_weights.name != "none" and target.kind == "regression":
             raise ConfigError(
                 f"class_weights {self.class_weights.name!r}: a regression has no classes; leave class_weights out"
+            )
+
+        if self.drawn_by == "classes" and target.kind not in ("binary", "multiclass"):
+            raise ConfigError(
+                f"drawn_by 'classes': windows of a {target.kind} answer have not one class each; leave drawn_by out"
             )
 
     def monitored(self, target: TargetSpec) -> str:

@@ -96,16 +96,15 @@ class SupervisedModule(PretrainModule):
     def add_validated(self, step: int, batch: StoredBatch, output: LossOutput | None) -> None:
         """Count the losses of a micro-batch, and keep what was said of its windows; see the base class."""
         assert output is not None, "windows of a supervised validation have answers"
-        assert output.said is not None, "a supervised objective answers"
         self._validation.add(step, batch["corpus"], len(batch["samples"]), output.logs)
-        self._validated.add(output.said, truths_of(batch["targets"], self.supervised.target))
+        self._add_said(self._validated, batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log losses and metrics: of the validation, and of the training since the last one."""
         values = means(VAL, self._of_all_ranks(self._validation.averages()), self.weights)
-        values |= {f"{VAL}/{name}": value for name, value in self._validated.take().items()}
+        values |= {f"{VAL}/{name}": value for name, value in self._validated.take(self.device).items()}
         if not self._trained.is_empty:
-            values |= {f"{TRAIN}/{name}": value for name, value in self._trained.take().items()}
+            values |= {f"{TRAIN}/{name}": value for name, value in self._trained.take(self.device).items()}
         self.validation_values = values
         self.history.record(self.global_step, history_columns(values))
         self._write(self.global_step, values | with_aliases(values))
@@ -123,14 +122,16 @@ class SupervisedModule(PretrainModule):
         with self.averaged_weights():
             for batch in step.batches:
                 output = self.objective(batch, Context())
-                self._tested.add(output.said, truths_of(batch["targets"], self.supervised.target))
+                self._add_said(self._tested, batch)
                 self._test_losses.append((output.loss.detach(), len(batch["samples"])))
 
     def on_test_epoch_end(self) -> None:
         """Log the loss and the metrics of the test."""
         n_windows = sum(n for _, n in self._test_losses)
         loss = sum(float(value) * n for value, n in self._test_losses) / max(n_windows, 1)
-        values = {f"{TEST}/loss": loss} | {f"{TEST}/{name}": value for name, value in self._tested.take().items()}
+        values = {f"{TEST}/loss": loss} | {
+            f"{TEST}/{name}": value for name, value in self._tested.take(self.device).items()
+        }
         self.log_dict(with_aliases(values), logger=False)
 
     def predict_step(self, placed: PlacedBatch, batch_idx: int) -> Predicted:
@@ -143,6 +144,10 @@ class SupervisedModule(PretrainModule):
     def _output(self, batch: StoredBatch, context: Context) -> LossOutput:
         """Compute a loss, and keep what was said of windows that are trained on."""
         output = super()._output(batch, context)
-        if self.training and output.said is not None:
-            self._trained.add(output.said, truths_of(batch["targets"], self.supervised.target))
+        if self.training:
+            self._add_said(self._trained, batch)
         return output
+
+    def _add_said(self, collected: Collected, batch: StoredBatch) -> None:
+        assert self.supervised.said is not None, "a loss was computed"
+        collected.add(self.supervised.said, truths_of(batch["targets"], self.supervised.target))
