@@ -223,17 +223,16 @@ def _say(
     """Let all models answer the test windows, once; what the same run has said before is read again.
 
     Returns:
-        The answers, and how often other runs have looked at these test persons before.
+        The answers, and how often these test persons had been looked at before.
     """
     tests = {name: _usable(test, task.store, start) for name, test in tests.items()}
     windows = pd.concat([test.windows for test in tests.values()])
     test_set = test_set_of(windows)
     run = _name_of(task, windows, trained, params)
-    n_before = ledger.n_before(test_set, run)
     file = runs / "said" / f"{run}.parquet"
     if file.exists() and not params.score_again:
         logger.info("%s: this run has scored its test persons before; what was said then is used", task.key)
-        return Said.of_table(task.target, tests, pd.read_parquet(file)), n_before
+        return Said.of_table(task.target, tests, pd.read_parquet(file)), ledger.n_before(test_set, run)
     ledger.add(test_set, run, STEP, task.key)
     said = Said(task.target, tests)
     for one in trained:
@@ -244,7 +243,7 @@ def _say(
         controls.add_to(said, division)
     file.parent.mkdir(parents=True, exist_ok=True)
     said.table(task.key).to_parquet(file)
-    return said, n_before
+    return said, ledger.n_before(test_set, run)
 
 
 def _usable(test: TestWindows, store: SignalStore, start: Checkpoint) -> TestWindows:

@@ -60,8 +60,13 @@ class Ledger:
             ) from error
 
     def n_before(self, test_set: str, run: str) -> int:
-        """Return how often other runs, or this one when it was forced, have scored a test set."""
-        return sum(look.test_set == test_set and look.run != run for look in self.looks())
+        """Return how often a test set had been scored before the last look of a run, by others or by itself.
+
+        A run that reads again what was said has no further look, so that it tells the same number as the first time.
+        """
+        looks = [look for look in self.looks() if look.test_set == test_set]
+        own = [number for number, look in enumerate(looks) if look.run == run]
+        return own[-1] if own else len(looks)
 
     def add(self, test_set: str, run: str, step: str, task: str) -> None:
         """Write a look down."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eegfm.evaluation.scores.levels import Level
 from eegfm.evaluation.scores.paired import compare_runs
@@ -48,15 +49,22 @@ def level_of(said: Said) -> Level:
     sessions of a person.
     """
     truths = said.truths.reshape(len(said.truths), -1).astype(np.float64)
+    known = ~np.isnan(truths) if said.target.kind in ("regression", "multilabel") else truths >= 0
     persons = np.unique(said.windows["identity"].to_numpy(dtype=str), return_inverse=True)[1]
-    n_windows = np.bincount(persons)
-    if n_windows.max() == 1:
+    if np.bincount(persons).max() == 1:
         return "window"
-    means = np.stack([np.bincount(persons, column) / n_windows for column in truths.T], axis=1)[persons]
-    within, all_ = ((truths - means) ** 2).mean(axis=0), truths.var(axis=0)
-    if said.target.kind == "regression":
-        return "person" if (within <= (1 - _OF_PERSON) * all_).all() else "window"
-    return "person" if not within.any() else "window"
+    shares = [_share_within(column[of], persons[of]) for column, of in zip(truths.T, known.T, strict=True)]
+    most = 1 - _OF_PERSON if said.target.kind == "regression" else 0.0
+    return "person" if max(shares) <= most else "window"
+
+
+def _share_within(answers: NDArray[np.float64], persons: NDArray[np.int64]) -> float:
+    """Share of the variance of known answers that lies within persons; 0 where they do not vary."""
+    if not len(answers) or not answers.std():
+        return 0.0
+    n_windows = np.bincount(persons)
+    means = np.bincount(persons, answers) / np.maximum(n_windows, 1)
+    return float(((answers - means[persons]) ** 2).mean() / answers.var())
 
 
 def _predictions(said: Said, model: str) -> list[ScoredPredictions]:
