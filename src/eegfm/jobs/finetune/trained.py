@@ -12,6 +12,7 @@ from eegfm.checkpoint import Checkpoint
 from eegfm.config import Buildable
 from eegfm.heads.config import LinearConfig
 from eegfm.inference.backbone import load_backbone
+from eegfm.inference.table_loader import TableLoader
 from eegfm.jobs.finetune.config import FinetuneParams, FinetuneTask
 from eegfm.jobs.finetune.said import TestWindows
 from eegfm.jobs.train.finetuning import FinetuningTask, finetuning_job, of_encoder
@@ -22,7 +23,6 @@ from eegfm.nn.weights import build_seeded, load_weights
 from eegfm.objectives.supervised.config import SupervisedConfig
 from eegfm.objectives.supervised.model import Supervised
 from eegfm.store.reader import SignalStore
-from eegfm.training.loading.table_loader import TableLoader
 from eegfm.training.setup import TrainingSetup
 from eegfm.training.strategies.config import ScratchStrategy
 from eegfm.training.supervised.config import SupervisedParams
@@ -90,7 +90,7 @@ def predictions_of(
     """Predict test windows with a stored model, through Lightning's Trainer."""
     module = load_supervised(checkpoint)
     loader = TableLoader(store, test.windows, params.predict_batch_size)
-    return predict(module, loader, accelerator=params.accelerator, precision=params.precision)
+    return predict(module, loader, accelerator=params.accelerator, precision=params.precision, key="finetune.")
 
 
 def load_supervised(checkpoint: Checkpoint) -> SupervisedModule:
