@@ -8,6 +8,8 @@ from pydantic import ValidationError
 
 from eegfm.errors import ConfigError
 from eegfm.pipeline_registry import DEFAULT_ROLES, register_pipelines, use_roles
+from eegfm.pipelines import report
+from eegfm.pipelines.finetune.pipeline import FIGURES
 from eegfm.splits.config import Roles
 from eegfm.training.phases import Phase
 from kedro_project import PROJECT_ROOT
@@ -164,3 +166,9 @@ def test_an_encoder_is_saved_before_what_is_told_about_it() -> None:
         "import_encoder",
     }
     assert [name for name, node in nodes.items() if node.outputs[: len(encoders[name])] != encoders[name]] == []
+
+
+def test_a_report_shows_every_figure_of_a_finetuning() -> None:
+    read = report.create_pipeline(["hbn"], probes={}, finetune="finetune").inputs()
+    assert {f"finetune.{what}" for what in ("metrics", *FIGURES)} == {n for n in read if n.startswith("finetune.")}
+    assert not {n for n in report.create_pipeline(["hbn"], probes={}).inputs() if n.startswith("finetune.")}

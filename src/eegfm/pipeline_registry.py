@@ -61,7 +61,13 @@ def register_pipelines() -> dict[str, Pipeline]:
     probed = {phase.name: probe_name(phase, known) for phase in known if roles.probe}
     start = f"{FINETUNE}.start" if finetuned == "file" else known[-1].encoder
     tuned = finetune.create_pipeline(roles.probe, start) if roles.probe else Pipeline([])
-    reporting = report.create_pipeline(corpora, probes=probed, phases=[p.name for p in known], trained=bool(pretrained))
+    reporting = report.create_pipeline(
+        corpora,
+        probes=probed,
+        phases=[p.name for p in known],
+        trained=bool(pretrained),
+        finetune=FINETUNE if roles.probe else "",
+    )
     registry = {
         "ingest": ingested,
         "window": windowed,

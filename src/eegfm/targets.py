@@ -16,8 +16,8 @@ Logits of classes go through a softmax over the last axis, those of ``multilabel
 order of ``TargetSpec.classes``; the second of two classes is the positive one.
 """
 
-from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
 
 Kind = Literal["unlabelled", "binary", "multiclass", "multilabel", "multioutput", "regression"]
 
@@ -44,6 +44,11 @@ class TargetSpec(NamedTuple):
         """One of two classes, or of more."""
         names = tuple(classes)
         return cls("binary" if len(names) == 2 else "multiclass", names)
+
+    @classmethod
+    def of_told(cls, told: Mapping[str, Any]) -> "TargetSpec":
+        """The target whose fields a protocol tells, also after JSON has made lists of tuples."""
+        return cls(told["kind"], tuple(told["classes"]), tuple(told["outputs"]), told["unit"])
 
     @property
     def output_shape(self) -> tuple[int, ...]:

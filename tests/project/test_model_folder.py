@@ -26,6 +26,12 @@ OF_MODEL = {
     "probe.metrics": "08_reporting/probe/metrics.json",
     "probe.predictions": "07_model_output/probe/predictions.parquet",
     "probe.comparison": "08_reporting/probe/comparison.json",
+    "finetune.groups": "08_reporting/finetune/groups.json",
+    "finetune.roc": "08_reporting/finetune/roc.json",
+    "finetune.precision_recall": "08_reporting/finetune/precision_recall.json",
+    "finetune.confusion": "08_reporting/finetune/confusion.json",
+    "finetune.calibration": "08_reporting/finetune/calibration.json",
+    "finetune.scatter": "08_reporting/finetune/scatter.json",
     "report": "08_reporting/report.html",
 }
 

@@ -1,13 +1,12 @@
 """Figure of a probe: each kind of features beside its controls, task by task."""
 
-import html
 from collections.abc import Mapping
 from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from eegfm.printable import printable
+from eegfm.plots.text import plain
 
 _SCORES = ("balanced_accuracy", "top1", "r2")
 """Scores that features are compared by."""
@@ -43,8 +42,8 @@ def comparison_figure(metrics: Mapping[str, Mapping[str, Any]]) -> go.Figure:
         chance, said = _chance(block)
         for person in sorted(scores[0]["per_person"]) if said == _CHANCE else ():
             figure.add_scatter(
-                x=kinds, y=[s["per_person"].get(person) for s in scores], name=_plain(person), mode="markers+lines",
-                line={"width": 0.5}, marker={"size": 6}, legendgroup=_plain(person), showlegend=person not in named,
+                x=kinds, y=[s["per_person"].get(person) for s in scores], name=plain(person), mode="markers+lines",
+                line={"width": 0.5}, marker={"size": 6}, legendgroup=plain(person), showlegend=person not in named,
                 row=row, col=1,
             )  # fmt: skip
             named.add(person)
@@ -80,9 +79,4 @@ def _title(name: str, block: Mapping[str, Any]) -> str:
         shown = "R2 over held-out persons, one mean prediction each"
     else:
         shown = "R2 on windows of held-out persons"
-    return f"{_plain(name)}: {shown}" + (" (SIMULATED)" if protocol["simulated"] else "")
-
-
-def _plain(name: str) -> str:
-    """A name from a file. Plotly would read ``<a href=…>`` as a link."""
-    return html.escape(printable(name), quote=False)
+    return f"{plain(name)}: {shown}" + (" (SIMULATED)" if protocol["simulated"] else "")

@@ -60,6 +60,12 @@ def with_defaults(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
+def _with_tasks(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    filled = dict(parameters)
+    _fill_tasks(filled)
+    return filled
+
+
 def _fill_tasks(filled: dict[str, Any]) -> None:
     """Let a finetuning without tasks have those of the probe, but for retrievals, which nothing is fitted to."""
     probe, block = filled.get("probe"), filled.get(FINETUNE, {})
@@ -186,7 +192,7 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
     if "probe" in parameters and roles.probe:
         check_tasks(parameters, roles.probe)
     if FINETUNE in parameters and roles.probe:
-        check_finetune_tasks(parameters, roles.probe)
+        check_finetune_tasks(_with_tasks(parameters), roles.probe)
     for name in roles.pretrain:
         cuts = sorted(parameters[name]["window"]["cuts"])
         if mix.cut not in cuts:

@@ -11,6 +11,7 @@ from eegfm.io.checkpoint import CheckpointDataset
 from eegfm.project.encoder_steps import IMPORT, made_encoder, maker_key
 from eegfm.project.lineage import REPORT_TAG
 from eegfm.project.quiet import quiet
+from eegfm.training.phases import FINETUNE
 
 OF_A_TRAINING = ("metrics", "history", "reconstructions")
 """Last parts of the entries about a training. Where an encoder was imported, they are absent, or are left from an
@@ -35,6 +36,9 @@ def leave_out_absent(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], pha
         names = [*((MIXTURE,) if len(phases) == 1 else ()), *(f"{first}.{what}" for what in OF_A_TRAINING)]
     else:
         names = [*OF_IMPORT]
+    tuned = [name for name in pipeline.inputs() if name.startswith(f"{FINETUNE}.")]
+    if not all(catalog[name].exists() for name in tuned if name in catalog):
+        names += tuned  # nothing was finetuned yet
     with quiet():
         for name in names:
             if name not in pipeline.all_outputs() and name in catalog:

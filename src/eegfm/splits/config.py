@@ -11,7 +11,7 @@ Ratio = Annotated[float, Field(ge=0, lt=1)]
 RESERVED = {
     # parameters, catalog entries and folders
     *("corpora", "data", "mix", "mixture", "model", "params", "roles", "runs", "signal", "split", "splits", "import"),
-    *("start", "phases", "phase", "encoder_file"),
+    *("start", "phases", "phase", "encoder_file", "test_ledger"),
     # pipelines, those to come among them
     *("ingest", "window", "pretrain", "contrast", "probe", "finetune", "challenge", "tune", "embed", "check"),
     *("tokenizer", "import_weights", "export", "report"),

@@ -171,6 +171,26 @@ def test_run_without_a_probe_has_no_probe_section() -> None:
     assert "<h2>Training in numbers</h2>" in text
 
 
+def test_a_finetuning_has_a_section_and_is_no_phase() -> None:
+    target = {"kind": "binary", "classes": ["x", "y"], "outputs": [], "unit": ""}
+    value = {"auroc": {"value": 0.625, "interval_95": [0.5, 0.75]}}
+    task = {
+        "models": {"finetuned": {"window": value}}, "level": "window", "compared_by": "auroc",
+        "protocol": {"target": target, "evaluation": "split", "simulated": False, "n_looks_before": 0,
+                     "start": {"phase": "pretrain", "fingerprint": "abc"}},
+    }  # fmt: skip
+    figures = {"finetune": {"roc": go.Figure(go.Scatter(y=[1, 2]))}}
+    metrics = {**METRICS, "finetune": {"hbn.eyes": task}}
+    text = build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, metrics, figures)
+    assert ["finetuned", "window", "0.625", "0.500 to 0.750"] in cells(text)
+    assert "Phase" not in text
+    assert text.index("Protocol of the probe") < text.index("<h2>Finetuning</h2>") < text.index("Finetune: roc")
+    assert "another encoder" not in text
+    metrics["pretrain"] = {**METRICS["pretrain"], "fingerprint": "other"}
+    del metrics["probe"]
+    assert "another encoder" in build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, metrics, figures)
+
+
 def test_each_of_several_phases_has_a_section() -> None:
     other = probed_with("def")
     metrics = {

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, ValidationError, mo
 
 from eegfm.config import Count, Number, StrictModel, first_problem, listed, refuse_repeated
 from eegfm.encoders.config import AnyEncoderConfig, EegnetConfig
+from eegfm.errors import ConfigError
 from eegfm.evaluation.config import (
     HALF_DECADES,
     NEIGHBOURS,
@@ -165,7 +166,10 @@ class FinetuneParams(TuningParams):
         predict_batch_size: Windows per pass of predictions.
     """
 
-    tasks: Annotated[tuple[Annotated[FinetuneTask, BeforeValidator(_named)], ...], Field(min_length=1), listed("eyes")]
+    tasks: (
+        Annotated[tuple[Annotated[FinetuneTask, BeforeValidator(_named)], ...], Field(min_length=1), listed("eyes")]
+        | None
+    ) = None
     strategy: StrategyConfig = FullStrategy()  # type: ignore[assignment]  # closed forms beside those by gradients
     start: Literal["previous", "file"] = "previous"
     evaluation: Evaluation = "auto"
@@ -184,14 +188,26 @@ class FinetuneParams(TuningParams):
 
     @model_validator(mode="after")
     def _tasks_fit(self) -> Self:
-        refuse_repeated([f"{task.corpus}.{task.name}".removeprefix(".") for task in self.tasks], "task")
+        tasks = self.tasks or ()
+        refuse_repeated([f"{task.corpus}.{task.name}".removeprefix(".") for task in tasks], "task")
         refuse_repeated([str(seed) for seed in self.seeds], "seed")
-        for task in self.tasks:
+        for task in tasks:
             try:
                 self.tuning(task)
             except ValidationError as error:
                 raise ValueError(f"task {task.name!r}: {first_problem(error)}") from error
         return self
+
+    @property
+    def asked(self) -> tuple[FinetuneTask, ...]:
+        """The tasks.
+
+        Raises:
+            ConfigError: There are none, and no probe has any.
+        """
+        if self.tasks is None:
+            raise ConfigError("parameter finetune.tasks is missing; name cuts with a task, such as [eyes]")
+        return self.tasks
 
     def tuning(self, task: FinetuneTask) -> TuningParams:
         """Return the choices for a task: its own, and those of the whole finetuning.

@@ -139,7 +139,7 @@ def asked_tasks(
     Raises:
         ConfigError: A task has no windows, or its windows have no answer.
     """
-    found = tasks_by_corpus(params.tasks, {c: {*map(str, table["cut"])} for c, table in windows.items()}, STEP)
+    found = tasks_by_corpus(params.asked, {c: {*map(str, table["cut"])} for c, table in windows.items()}, STEP)
     return [
         AskedTask(
             f"{corpus}.{task.name}",

@@ -37,10 +37,12 @@ class Model:
 
     Args:
         name: Name of its row.
+        task: Name of the task, and who is left out.
         job: Its training.
     """
 
     name: str
+    task: str
     job: TrainingJob
 
 
@@ -52,24 +54,23 @@ def models_of(
     A closed form is no training.
     """
     tuning = params.tuning(asked)
-    phase = f"finetune.{task.name}"
     scratch = tuning.model_copy(update={"strategy": ScratchStrategy()})
     found = []
     if params.closed(asked) is None:
-        found.append(Model(FINETUNED, finetuning_job(tuning, task, start, seed=seed, phase=phase)))
+        found.append(Model(FINETUNED, task.name, finetuning_job(tuning, task, start, seed=seed)))
     if tuning.strategy != scratch.strategy:
-        found.append(Model(SCRATCH, finetuning_job(scratch, task, start, seed=seed, phase=phase)))
+        found.append(Model(SCRATCH, task.name, finetuning_job(scratch, task, start, seed=seed)))
     small = scratch.model_copy(update={"head": LinearConfig()})
-    job = finetuning_job(small, task, start, seed=seed, phase=phase)
+    job = finetuning_job(small, task, start, seed=seed)
     several = task.windows["montage"].nunique() > 1
     adapter: Buildable = InterpolateConfig(montage=params.eegnet_montage) if several else NoAdapterConfig()
     changed = job.params.model_copy(update=of_encoder(params.eegnet, adapter, start.header))
-    return [*found, Model(EEGNET, replace(job, params=changed))]
+    return [*found, Model(EEGNET, task.name, replace(job, params=changed))]
 
 
 def train(model: Model, runs: Path) -> PretrainResult:
     """Train a model, or find it finished."""
-    logger.info("%s, %s: training", model.job.phase, model.name)
+    logger.info("Task %s: training of %s", model.task, model.name)
     return fit_training(model.job, runs)
 
 

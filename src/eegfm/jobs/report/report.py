@@ -12,12 +12,14 @@ from plotly.offline import get_plotlyjs
 from eegfm import __version__
 from eegfm.errors import LineageError
 from eegfm.jobs.ingest.tables import count_flags
+from eegfm.jobs.report.finetune_section import finetune_section
+from eegfm.jobs.report.html_tables import html_table, protocol_table, protocols_table
 from eegfm.jobs.report.probe_rows import audit_rows, efficiency_rows, probe_rows
 from eegfm.printable import printable
 
 _MOST_ROWS = 200
 """Rows of one table on the page; all of them are in the catalog."""
-_IMPORT, _PROBE = "import_weights", "probe"
+_IMPORT, _PROBE, _FINETUNE = "import_weights", "probe", "finetune"
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}
 table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.25em .6em;text-align:right}
@@ -43,7 +45,8 @@ def build_report(
         splits: Persons and their splits.
         mixture: Windows that training drew from; None for an encoder that was imported.
         metrics: Metrics by phase, in their order; under ``import_weights`` the report of an import. Under ``probe``
-            metrics of the probe of the last phase, by ``corpus.task``; under ``<phase>_probe`` of others.
+            metrics of the probe of the last phase, by ``corpus.task``; under ``<phase>_probe`` of others; under
+            ``finetune`` of a finetuning, by ``corpus.task``.
         figures: Plotly figures by the same names and by what they show.
 
     Returns:
@@ -59,19 +62,24 @@ def build_report(
     parts = [f"<h1>{html.escape(title)}{' (SIMULATED)' if len(simulated) == len(corpora) else ''}</h1>"]
     if simulated:
         parts.append(f'<p class="simulated">SIMULATED recordings: {html.escape(", ".join(simulated))}.</p>')
-    parts += ["<h2>Recordings</h2>", _table(pd.DataFrame([_corpus_row(c, t) for c, t in corpora.items()]))]
+    parts += ["<h2>Recordings</h2>", html_table(pd.DataFrame([_corpus_row(c, t) for c, t in corpora.items()]))]
     for corpus, tables in corpora.items():
         parts += _about_corpus(html.escape(corpus), tables)
-    parts += ["<h2>Persons by split</h2>", _table(_counts(splits.assign(persons=1), "persons"))]
+    parts += ["<h2>Persons by split</h2>", html_table(_counts(splits.assign(persons=1), "persons"))]
     if mixture is not None:
         windows = _counts(mixture.rename(columns={"n_windows": "windows"}), "windows")
-        parts += ["<h2>Windows of the mixture</h2>", _table(windows)]
+        parts += ["<h2>Windows of the mixture</h2>", html_table(windows)]
     if "import_weights" in metrics:
         parts += _about_import(metrics["import_weights"])
     if any(figures.values()):
         parts.append(_plotly())
     for phase, probe in phases.items():
         parts += _about_phase(phase, probe, metrics, figures, is_only=len(phases) == 1)
+    if _FINETUNE in metrics:
+        encoders = {
+            phase: str(metrics[phase]["fingerprint"]) for phase in phases if "fingerprint" in metrics.get(phase, {})
+        }
+        parts += finetune_section(metrics[_FINETUNE], figures.get(_FINETUNE, {}), encoders)
     parts.append(f"<p>eegfm {__version__}, written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC</p>")
     body = "\n".join(parts)
     return (
@@ -88,7 +96,7 @@ def _plotly() -> str:
 def _phases(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """By phase of which there are metrics or a probe, the name of its probe."""
     ending = f"_{_PROBE}"
-    named = [name.removesuffix(ending) for name in metrics if name not in (_IMPORT, _PROBE)]
+    named = [name.removesuffix(ending) for name in metrics if name not in (_IMPORT, _PROBE, _FINETUNE)]
     phases = {name: f"{name}{ending}" for name in named}
     if named:
         return phases | {named[-1]: _PROBE}
@@ -108,30 +116,30 @@ def _about_phase(
     level = "h2" if is_only else "h3"
     parts = [] if is_only else [f"<h2>Phase {html.escape(phase)}</h2>"]
     for task, found in metrics.get(probe, {}).items():
-        parts += [f"<{level}>Probe: {html.escape(printable(task))}</{level}>", _table(probe_rows(found))]
-        parts += [_table(rows) for rows in (audit_rows(found), efficiency_rows(found)) if len(rows)]
+        parts += [f"<{level}>Probe: {html.escape(printable(task))}</{level}>", html_table(probe_rows(found))]
+        parts += [html_table(rows) for rows in (audit_rows(found), efficiency_rows(found)) if len(rows)]
     for owner, what, figure in ((name, *one) for name in (phase, probe) for one in figures.get(name, {}).items()):
         heading = html.escape(f"{owner.replace('_', ' ').capitalize()}: {what}")
         parts += [f"<{level}>{heading}</{level}>", figure.to_html(full_html=False, include_plotlyjs=False)]
     if phase in metrics and phase != _IMPORT:
-        parts += [f"<{level}>Training in numbers</{level}>", _protocol(metrics[phase])]
+        parts += [f"<{level}>Training in numbers</{level}>", protocol_table(metrics[phase])]
     if probe in metrics:
         protocols = {task: found["protocol"] for task, found in metrics[probe].items()}
-        parts += [f"<{level}>Protocol of the probe</{level}>", _protocols(protocols)]
+        parts += [f"<{level}>Protocol of the probe</{level}>", protocols_table(protocols)]
     return parts
 
 
 def _about_corpus(corpus: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """Outcomes of a corpus's files, and the contents of the corpus."""
-    parts = [f"<h3>Files of {corpus}</h3>", _table(tables["ingest_summary"])]
-    parts += [f"<h3>Montages of {corpus}</h3>", _table(tables["montages"])]
-    parts += [f"<h3>Windows of {corpus}</h3>", _table(_window_counts(tables["window_counts"]))]
+    parts = [f"<h3>Files of {corpus}</h3>", html_table(tables["ingest_summary"])]
+    parts += [f"<h3>Montages of {corpus}</h3>", html_table(tables["montages"])]
+    parts += [f"<h3>Windows of {corpus}</h3>", html_table(_window_counts(tables["window_counts"]))]
     headings = {"unknown_channels": "Channel labels that are no electrode", "rejected": "Rejected files"}
     for name, heading in headings.items():
         shown = tables[name].head(_MOST_ROWS)
         if len(shown):
             more = f"<p>The first {len(shown)} of {len(tables[name])}.</p>" if len(shown) < len(tables[name]) else ""
-            parts += [f"<h3>{heading} of {corpus}</h3>", _table(shown), more]
+            parts += [f"<h3>{heading} of {corpus}</h3>", html_table(shown), more]
     return parts
 
 
@@ -146,7 +154,7 @@ def _about_import(report: Mapping[str, Any]) -> list[str]:
         "<h2>Imported encoder</h2>",
         "<p>The encoder was trained elsewhere and imported. There is no history of its training and no reconstruction."
         "</p>",
-        _protocol(facts),
+        protocol_table(facts),
     ]
 
 
@@ -188,27 +196,3 @@ def _counts(table: pd.DataFrame, what: str) -> pd.DataFrame:
     wide = counts.pivot_table(index="corpus", columns="split", values=what, fill_value=0).astype(int)
     # A name of the columns would become an extra cell in HTML.
     return wide.reset_index().rename_axis(columns=None)
-
-
-def _protocol(values: Mapping[str, Any]) -> str:
-    plain = {k: v for k, v in values.items() if not isinstance(v, dict)}
-    return _table(pd.DataFrame({"key": list(plain), "value": [_plain(v) for v in plain.values()]}))
-
-
-def _protocols(by_task: Mapping[str, Mapping[str, Any]]) -> str:
-    """One column per task."""
-    keys = dict.fromkeys(k for values in by_task.values() for k, v in values.items() if not isinstance(v, dict))
-    columns = {task: [_plain(values[k]) if k in values else "" for k in keys] for task, values in by_task.items()}
-    return _table(pd.DataFrame({"key": list(keys), **columns}))
-
-
-def _plain(value: Any) -> str:
-    """Numbers with few digits, lists without brackets."""
-    if isinstance(value, list | tuple):
-        return ", ".join(_plain(v) for v in value) or "none"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _table(table: pd.DataFrame) -> str:
-    shown = table.map(lambda value: printable(value) if isinstance(value, str) else value)
-    return str(shown.to_html(index=False, border=0, na_rep="", escape=True))

@@ -6,11 +6,19 @@ from kedro.pipeline import Node, Pipeline
 
 from eegfm.pipelines.report.nodes import write_report
 
+OF_A_FINETUNING = ("comparison", "groups", "roc", "precision_recall", "confusion", "calibration", "scatter", "history")
+"""Figures of a finetuning, in their order on the page."""
+
 
 def create_pipeline(
-    corpora: list[str], *, probes: Mapping[str, str], phases: Sequence[str] = ("pretrain",), trained: bool = True
+    corpora: list[str],
+    *,
+    probes: Mapping[str, str],
+    phases: Sequence[str] = ("pretrain",),
+    trained: bool = True,
+    finetune: str = "",
 ) -> Pipeline:
-    """Report on all corpora, the encoder's training or import and, where there are some, the probes.
+    """Report on all corpora, the encoder's training or import and, where there are some, probes and a finetuning.
 
     A run leaves out entries about a training for an encoder that was imported, and the other way round.
 
@@ -19,6 +27,7 @@ def create_pipeline(
         probes: By phase, the name of its probe; empty for none.
         phases: Names of the phases.
         trained: Whether there is a corpus to train on.
+        finetune: Name of the finetuning; empty for none.
     """
     inputs = {"params": "params:report", "splits": "splits", "import_weights__report": "import_weights.report"}
     about = (
@@ -39,4 +48,6 @@ def create_pipeline(
             inputs |= {f"{phase}__{what}": f"{phase}.{what}" for what in ("metrics", "history", "reconstructions")}
         if probe := probes.get(phase):
             inputs |= {f"{probe}__{what}": f"{probe}.{what}" for what in ("metrics", "comparison")}
+    if finetune:
+        inputs |= {f"{finetune}__{what}": f"{finetune}.{what}" for what in ("metrics", *OF_A_FINETUNING)}
     return Pipeline([Node(write_report, inputs=inputs, outputs="report", name="write_report", tags=["report"])])

@@ -1,0 +1,44 @@
+"""Learning curves show what was logged: a line per model, seed and division."""
+
+import numpy as np
+import pandas as pd
+
+from eegfm.plots.finetuning import learning_curves
+
+
+def history() -> pd.DataFrame:
+    rows = []
+    for task, metric in (("hbn.eyes", "val_balanced_accuracy"), ("hbn.age", "val_r2")):
+        for model in ("eegnet", "finetuned"):
+            for seed in (0, 1):
+                for step in (2, 1, 3):
+                    rows.append(
+                        {
+                            "task": task, "model": model, "seed": seed, "division": "<b>fold", "step": step,
+                            "loss": 1 / step + seed, "val_loss": 2 / step if step > 1 else np.nan, "lr": 1e-4,
+                            "val_auroc": 0.7, metric: step / 10 if step == 3 else np.nan,
+                        }
+                    )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_every_training_is_a_line() -> None:
+    figure = learning_curves(history())
+    assert len(figure.data) == 2 * 2 * 2 * 3
+    first = figure.data[:3]
+    assert [trace.name for trace in figure.data[:8]] == ["finetuned"] * 4 + ["eegnet"] * 4
+    loss, validation = first[0], first[1]
+    assert (list(loss.x), list(loss.y)) == ([1, 2, 3], [1.0, 0.5, 1 / 3])
+    assert (list(validation.x), list(validation.y)) == ([2, 3], [1.0, 2 / 3])
+    assert (loss.line.dash, validation.line.dash) == ("dot", "solid")
+    metric = [trace for trace in figure.data if trace.xaxis == "x2"]
+    assert [(list(trace.x), list(trace.y), trace.mode) for trace in metric] == [([3], [0.3], "markers")] * 4
+    titles = [annotation.text for annotation in figure.layout.annotations]
+    assert "hbn.eyes: learning curves, 2 trainings of each model (seeds and folds)" in titles
+    assert {"validation: balanced accuracy", "validation: r2"} <= set(titles)
+    assert sum(trace.showlegend is True for trace in figure.data) == 2
+    assert "&lt;b&gt;fold" in loss.hovertemplate
+
+
+def test_nothing_trained_is_said() -> None:
+    assert learning_curves(pd.DataFrame()).layout.title.text == "no training, no learning curves"
