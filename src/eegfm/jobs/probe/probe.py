@@ -30,6 +30,7 @@ from eegfm.jobs.probe.protocol import describe_protocol
 from eegfm.jobs.probe.trials import Trials, trials_of_test_persons
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.reader import SignalStore
+from eegfm.training.supervised.predicting import prediction_device
 
 logger = logging.getLogger(__name__)
 
@@ -69,13 +70,15 @@ def probe(
         params: Tasks and protocol.
 
     Raises:
-        ConfigError: A task has no windows, or a corpus has no task.
+        ConfigError: A task has no windows, a corpus has no task, or a GPU is asked for and none is there.
         SplitError: A person or a signal was, or may have been, pretrained on, or persons, classes, folds or windows
             are too few.
         CheckpointError: The encoder does not fit the signals, was made by other code, or gives values that are not
             finite.
         StoreError: Stored samples differ from their checksums.
+        TrainingError: bfloat16 is requested on a CPU that computes it wrong.
     """
+    prediction_device(params.accelerator, params.precision, "probe.")
     if params.verify == "off":
         stores = {corpus: store.unverified() for corpus, store in stores.items()}
     split_table = SplitTable(splits)
