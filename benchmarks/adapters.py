@@ -142,7 +142,7 @@ def trained_and_probed(data: Path, adapter: Mapping[str, Any], seed: int, n_step
     stores, params = _stores(data), _params(adapter, seed, n_steps)
     done = fit_pretraining(mixture, stores, params, folder, splits=splits)
     probing = ProbeParams(tasks=["eyes"], n_untrained=1, untrained_seed=1000 + seed, transductive=False, device="cpu")
-    table = probe(done.checkpoint, {"hbn": stores["hbn"]}, {"hbn": windows}, splits, probing).predictions
+    table = probe(done.checkpoint, {"hbn": stores["hbn"]}, {"hbn": windows}, splits, probing, folder / "test_ledger").predictions
     names, persons = np.unique(table["identity"].to_numpy(dtype=str), return_inverse=True)
     classes = np.unique(table["label"].to_numpy(dtype=str))
     truth, predicted = (np.searchsorted(classes, table[c].to_numpy(dtype=str)) for c in ("label", "predicted"))
