@@ -34,6 +34,7 @@ from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 from eegfm.windows.config import RecordingLabelTask, WindowParams
 from eegfm.windows.cut import cut_windows
+from empty_ledgers import empty_ledger
 from person_tables import split_table
 
 TEN20 = (
@@ -305,7 +306,7 @@ def probed(
         transductive=True,
     )
     checkpoint = Checkpoint({key: value.numpy() for key, value in state.items()}, described)
-    return probe(checkpoint, {"c": SignalStore(folder)}, {"c": windows}, splits, protocol).predictions
+    return probe(checkpoint, {"c": SignalStore(folder)}, {"c": windows}, splits, protocol, empty_ledger()).predictions
 
 
 @pytest.mark.parametrize("pooling", ["channels", "mean"])

@@ -29,6 +29,7 @@ from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 from eegfm.windows.config import RecordingLabelTask, WindowParams
 from eegfm.windows.cut import cut_windows
+from empty_ledgers import empty_ledger
 from person_tables import channels, short_hash, split_table
 
 NAMES = ("F3", "F4", "O1", "O2")
@@ -44,7 +45,7 @@ PARAMS = ProbeParams(tasks=["eyes"], n_untrained=2, lambdas=(0.01, 1.0, 100.0), 
 
 
 def probe_tasks(checkpoint, store, windows, splits, params):
-    return job.probe(checkpoint, {"sim": store}, {"sim": windows}, splits, params)
+    return job.probe(checkpoint, {"sim": store}, {"sim": windows}, splits, params, empty_ledger())
 
 
 def probe(checkpoint, store, windows, splits, params):
