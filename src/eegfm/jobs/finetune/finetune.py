@@ -244,7 +244,7 @@ def _say(
         controls.add_to(said, division)
     file.parent.mkdir(parents=True, exist_ok=True)
     said.table(task.key).to_parquet(file)
-    return said, ledger.n_before(test_set, run)
+    return said, n_before
 
 
 def _usable(test: TestWindows, store: SignalStore, start: Checkpoint) -> TestWindows:
