@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from eegfm.training.loading.table_loader import TableLoader
 from lightning import Trainer
 
 from answered_store import TARGETS, answered_task, answered_windows, start_of, tuning, write_answered
@@ -21,7 +22,6 @@ from eegfm.jobs.finetune.trained import load_supervised
 from eegfm.jobs.train.finetuning import FinetuningTask, finetuning
 from eegfm.nn.lora import lora_parameters
 from eegfm.store.reader import SignalStore
-from eegfm.training.loading.table_loader import TableLoader
 from eegfm.training.supervised.module import SupervisedModule
 from eegfm.training.supervised.predicting import predict
 from eegfm.training.trainer import quieten

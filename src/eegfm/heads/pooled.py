@@ -78,9 +78,10 @@ def pooled_width(pooling: Pooling, spec: HeadSpec) -> int:
             f"{what} needs an encoder with a token for the whole window, which labram has with encoder.summary cls and "
             "patch_transformer with encoder.summary register; choose pooling mean, rows or flatten"
         )
-    check_fixed(spec, what, rows=pooling in ("rows", "flatten"), patches=pooling == "flatten")
+    check_fixed(spec, what, rows=pooling in ("rows", "flatten"), patches=pooling in ("patches", "flatten"))
     n_rows, n_patches = spec.n_rows or 1, spec.n_patches or 1
-    return spec.d_model * {"mean": 1, "cls": 1, "rows": n_rows, "flatten": n_rows * n_patches}[pooling]
+    n_vectors = {"mean": 1, "cls": 1, "rows": n_rows, "patches": n_patches, "flatten": n_rows * n_patches}
+    return spec.d_model * n_vectors[pooling]
 
 
 def pooled(grid: TokenGrid, pooling: Pooling, spec: HeadSpec) -> Tensor:
@@ -94,6 +95,9 @@ def pooled(grid: TokenGrid, pooling: Pooling, spec: HeadSpec) -> Tensor:
         return grid.summary
     if pooling == "mean":
         return grid.over_rows.mean(dim=1)
+    if pooling == "patches":
+        check_size(grid, grid.vectors.shape[1], spec.n_patches)
+        return grid.over_rows.flatten(1)
     assert spec.n_rows is not None, "pooled_width asks for it"
     if pooling == "rows":
         check_size(grid, spec.n_rows)

@@ -103,6 +103,7 @@ def test_scores_are_those_of_the_predictions(done: FinetuneResult) -> None:
 
 def test_published_encoders_answer_what_the_table_says(done: FinetuneResult, store: SignalStore) -> None:
     from eegfm.training.loading.table_loader import TableLoader
+
     from eegfm.training.supervised.predicting import predict
 
     for key, checkpoint in done.encoders.items():

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from eegfm.jobs.finetune.ledger import Ledger
 
 from eegfm.errors import DamageError
 from eegfm.jobs.finetune import ledger as book
-from eegfm.jobs.finetune.ledger import Ledger
 
 
 def test_looks_before_are_counted_of_the_same_persons_only(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from eegfm.plots.comparison import comparison_figure
 from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
+from empty_ledgers import empty_ledger
 from jobs.probe.test_probe import MONTAGE, PERSONS
 from pair_tables import table
 from person_tables import channels, split_table
@@ -53,13 +54,13 @@ def runs() -> pd.DataFrame:
 
 def params(**changes: Any) -> ProbeParams:
     return ProbeParams.model_validate(
-        {"tasks": [{**TASK, **changes}], "n_untrained": 2, "n_bootstrap": 200, "device": "cpu"}
+        {"tasks": [{**TASK, **changes}], "n_untrained": 2, "n_bootstrap": 200, "accelerator": "cpu"}
     )
 
 
 @pytest.fixture(scope="module")
 def result(checkpoint: Checkpoint, movies: SignalStore, runs: pd.DataFrame) -> job.ProbeResult:
-    return job.probe(checkpoint, {"sim": movies}, {"sim": runs}, SPLITS, params())
+    return job.probe(checkpoint, {"sim": movies}, {"sim": runs}, SPLITS, params(), empty_ledger())
 
 
 def test_moments_of_a_movie_are_found_in_persons_who_were_never_seen(result: job.ProbeResult) -> None:
@@ -76,6 +77,7 @@ def test_moments_of_a_movie_are_found_in_persons_who_were_never_seen(result: job
     protocol = metrics["protocol"]
     assert (protocol["answer"], protocol["n_candidates"], protocol["n_windows_asked"]) == ("moment", CANDIDATES, 144)
     assert not {"lambdas", "method", "inner_folds"} & set(protocol)
+    assert protocol["n_looks_before"] == 0
     assert json.loads(json.dumps(result.metrics, allow_nan=False)) == result.metrics
 
 
@@ -98,7 +100,7 @@ def test_shuffled_moments_are_found_by_chance(
     nth = singles.groupby("recording_id").cumcount().to_numpy()
     moment = [int(order[p][n]) for p, n in zip(singles["person"], nth, strict=True)]
     shuffled = singles.assign(start=singles["start"] + nth * N_SAMPLES, n_windows=1, moment=moment)
-    found = job.probe(checkpoint, {"sim": movies}, {"sim": shuffled}, SPLITS, params())
+    found = job.probe(checkpoint, {"sim": movies}, {"sim": shuffled}, SPLITS, params(), empty_ledger())
     for kind in ("pretrained", "untrained", "band_power"):
         block = found.metrics["sim.movie_moments"][kind]
         for top1 in (block["top1"], block["transductive"]["top1"]):
@@ -110,9 +112,9 @@ def test_persons_without_enough_shared_moments_are_left_out(
 ) -> None:
     """What is left is what a probe of the others alone gives; two persons who leave may take a third along."""
     few = runs.assign(n_windows=[N_MOMENTS] * 4 + [CANDIDATES - 1, 3])
-    found = job.probe(checkpoint, {"sim": movies}, {"sim": few}, SPLITS, params())
+    found = job.probe(checkpoint, {"sim": movies}, {"sim": few}, SPLITS, params(), empty_ledger())
     assert list(found.metrics["sim.movie_moments"]["pretrained"]["top1"]["per_person"]) == PERSONS[:4]
-    alone = job.probe(checkpoint, {"sim": movies}, {"sim": runs[:4]}, SPLITS, params())
+    alone = job.probe(checkpoint, {"sim": movies}, {"sim": runs[:4]}, SPLITS, params(), empty_ledger())
     pd.testing.assert_frame_equal(found.predictions, alone.predictions)
     assert found.metrics["sim.movie_moments"]["protocol"]["n_windows_asked"] == 96
 

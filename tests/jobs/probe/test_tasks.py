@@ -15,9 +15,10 @@ from eegfm.errors import SplitError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.jobs.probe import probe as job
 from eegfm.store.reader import SignalStore
+from empty_ledgers import empty_ledger
 from jobs.probe.test_probe import PERSONS, _splits
 
-SHARED = {"n_untrained": 2, "lambdas": (0.1, 100.0), "n_bootstrap": 200, "device": "cpu", "inner_folds": 3}
+SHARED = {"n_untrained": 2, "lambdas": (0.1, 100.0), "n_bootstrap": 200, "accelerator": "cpu", "inner_folds": 3}
 AGES = dict(zip(PERSONS, (6.5, 20.0, 9.0, 15.5, 11.0, 8.25), strict=True))
 
 
@@ -39,7 +40,14 @@ def params(*tasks: Any, **changes: Any) -> ProbeParams:
 
 @pytest.fixture(scope="module")
 def result(checkpoint: Checkpoint, store: SignalStore, cuts: pd.DataFrame) -> job.ProbeResult:
-    return job.probe(checkpoint, {"sim": store}, {"sim": cuts}, _splits(), params("eyes", "age", "time"))
+    return job.probe(
+        checkpoint, {"sim": store}, {"sim": cuts}, _splits(), params("eyes", "age", "time"), empty_ledger()
+    )
+
+
+def _probe(*args: Any) -> job.ProbeResult:
+    """Nobody has looked before."""
+    return job.probe(*args, empty_ledger())
 
 
 def rows_of(result: job.ProbeResult, task: str, kind: str = "pretrained", transductive: bool = False) -> pd.DataFrame:
@@ -66,7 +74,7 @@ def test_a_task_among_others_has_the_numbers_that_it_has_alone(
     cuts: pd.DataFrame,
 ) -> None:
     for name in ("eyes", "time"):
-        alone = job.probe(checkpoint, {"sim": store}, {"sim": cuts}, _splits(), params(name))
+        alone = _probe(checkpoint, {"sim": store}, {"sim": cuts}, _splits(), params(name))
         assert alone.metrics == {f"sim.{name}": result.metrics[f"sim.{name}"]}
         mine = result.predictions[result.predictions["task"] == name].reset_index(drop=True)
         pd.testing.assert_frame_equal(alone.predictions, mine)
@@ -140,7 +148,7 @@ def test_features_of_the_same_windows_are_computed_once(
     monkeypatch.setattr(job, "all_features", counted)
     soft, mean = {"name": "soft", "cut": "eyes", "lambdas": [5.0]}, {"name": "m", "cut": "age", "pooling": "mean"}
     asked = params("eyes", "age", soft, mean, "time", n_untrained=1, transductive=False)
-    found = job.probe(checkpoint, {"sim": store}, {"sim": cuts}, _splits(), asked)
+    found = _probe(checkpoint, {"sim": store}, {"sim": cuts}, _splits(), asked)
     assert computed == ["sim.eyes", "sim.m", "sim.time"]
     assert list(found.metrics) == ["sim.eyes", "sim.age", "sim.soft", "sim.m", "sim.time"]
     assert found.metrics["sim.soft"]["protocol"]["lambdas"] == [5.0]
@@ -161,18 +169,27 @@ def test_two_corpora_are_probed_each_on_its_tasks(
     splits.loc[splits["person"].isin(PERSONS[3:]), "corpus"] = "too"
     splits["fold"] = [0, 0, 1, 2, 2, 3]  # a fold without a person of a corpus is none of that corpus
     asked = params("eyes", "time", n_untrained=1, transductive=False, lambdas=[1.0], inner_folds=5)
-    found = job.probe(checkpoint, {"sim": store, "too": store}, {"sim": here, "too": other}, splits, asked)
+    found = job.probe(
+        checkpoint, {"sim": store, "too": store}, {"sim": here, "too": other}, splits, asked, empty_ledger()
+    )
     assert list(found.metrics) == ["sim.eyes", "sim.time", "too.eyes"]
     assert found.metrics["sim.eyes"]["protocol"]["identities"] == PERSONS[:3]
     assert found.metrics["too.eyes"]["protocol"]["identities"] == PERSONS[3:]
-    alone = job.probe(checkpoint, {"sim": store}, {"sim": here}, splits, asked)
+    alone = _probe(checkpoint, {"sim": store}, {"sim": here}, splits, asked)
     assert {key: found.metrics[key] for key in alone.metrics} == alone.metrics
 
 
 def test_numbers_that_do_not_vary_are_refused(checkpoint: Checkpoint, store: SignalStore, cuts: pd.DataFrame) -> None:
     for changed in (cuts["target"] * 0 + 4, cuts["target"].where(cuts["cut"] != "age", 4.0)):
         with pytest.raises(SplitError, match=r"task sim.age: all 120 windows of 6 test persons have the number 4;"):
-            job.probe(checkpoint, {"sim": store}, {"sim": cuts.assign(target=changed)}, _splits(), params("age"))
+            job.probe(
+                checkpoint,
+                {"sim": store},
+                {"sim": cuts.assign(target=changed)},
+                _splits(),
+                params("age"),
+                empty_ledger(),
+            )
 
 
 def test_a_cut_with_classes_and_numbers_is_refused(
@@ -181,7 +198,9 @@ def test_a_cut_with_classes_and_numbers_is_refused(
     windows: pd.DataFrame,
 ) -> None:
     with pytest.raises(SplitError, match=r"task sim.eyes: windows of cut 'eyes' have classes and numbers"):
-        job.probe(checkpoint, {"sim": store}, {"sim": windows.assign(target=1.0)}, _splits(), params("eyes"))
+        job.probe(
+            checkpoint, {"sim": store}, {"sim": windows.assign(target=1.0)}, _splits(), params("eyes"), empty_ledger()
+        )
 
 
 def test_a_planted_number_is_found(checkpoint: Checkpoint, store: SignalStore, cuts: pd.DataFrame) -> None:
@@ -189,6 +208,6 @@ def test_a_planted_number_is_found(checkpoint: Checkpoint, store: SignalStore, c
     planted = cuts[cuts["cut"] == "eyes"].assign(cut="alpha", target=lambda t: (t["label"] == "closed") * 8.0 + 4)
     planted = planted.assign(label=None)
     asked = params("alpha", n_untrained=1, transductive=False)
-    found = job.probe(checkpoint, {"sim": store}, {"sim": planted}, _splits(), asked).metrics["sim.alpha"]
+    found = _probe(checkpoint, {"sim": store}, {"sim": planted}, _splits(), asked).metrics["sim.alpha"]
     assert found["band_power"]["r2"]["pooled"] > 0.5
     assert found["band_power"]["pearson"]["pooled"] > 0.7

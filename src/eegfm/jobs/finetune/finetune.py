@@ -12,13 +12,13 @@ import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
 from eegfm.errors import ConfigError
+from eegfm.evaluation.ledger import Ledger, test_set_of, window_hash
 from eegfm.evaluation.tasks import tasks_by_corpus
 from eegfm.inference.backbone import rereference_for
 from eegfm.inference.channels_left import with_channels_left
 from eegfm.jobs.finetune.config import FinetuneParams, FinetuneTask
 from eegfm.jobs.finetune.controls import Controls
 from eegfm.jobs.finetune.divisions import Division, divide
-from eegfm.jobs.finetune.ledger import Ledger, test_set_of
 from eegfm.jobs.finetune.protocol import describe_protocol, exposure_of
 from eegfm.jobs.finetune.said import Said, TestWindows
 from eegfm.jobs.finetune.scores import score_models
@@ -38,6 +38,8 @@ from eegfm.windows.runs import expand
 logger = logging.getLogger(__name__)
 
 STEP = "finetune"
+_SCORING = ("tasks", "n_bootstrap", "bootstrap_seed", "allow_pretrained_persons", "accept_other_data")
+"""Choices that do not decide what is said of the windows of one task."""
 
 
 @dataclass
@@ -227,13 +229,12 @@ def _say(
     """
     tests = {name: _usable(test, task.store, start) for name, test in tests.items()}
     windows = pd.concat([test.windows for test in tests.values()])
-    test_set = test_set_of(windows)
     run = _name_of(task, windows, trained, params)
+    n_before = ledger.look(test_set_of(windows), run, STEP, task.key, again=params.score_again)
     file = runs / "said" / f"{run}.parquet"
     if file.exists() and not params.score_again:
         logger.info("%s: this run has scored its test persons before; what was said then is used", task.key)
-        return Said.of_table(task.target, tests, pd.read_parquet(file)), ledger.n_before(test_set, run)
-    ledger.add(test_set, run, STEP, task.key)
+        return Said.of_table(task.target, tests, pd.read_parquet(file)), n_before
     said = Said(task.target, tests)
     for one in trained:
         answers = answers_of(one.result.checkpoint, tests[one.division.name], task.store, params)
@@ -243,7 +244,7 @@ def _say(
         controls.add_to(said, division)
     file.parent.mkdir(parents=True, exist_ok=True)
     said.table(task.key).to_parquet(file)
-    return said, ledger.n_before(test_set, run)
+    return said, n_before
 
 
 def _usable(test: TestWindows, store: SignalStore, start: Checkpoint) -> TestWindows:
@@ -256,13 +257,13 @@ def _usable(test: TestWindows, store: SignalStore, start: Checkpoint) -> TestWin
 
 def _name_of(task: AskedTask, windows: pd.DataFrame, trained: list[_Trained], params: FinetuneParams) -> str:
     """Name of everything that decides what is said: trainings, test windows, parameters, code."""
-    rows = pd.util.hash_pandas_object(windows[["recording_id", "start", "n_samples"]], index=False)
     return sha256_of(
         [
             task.key,
-            rows.to_numpy().tobytes().hex(),
+            window_hash(windows),
             [one.result.checkpoint.identity() for one in trained],
-            params.identity(),
+            task.asked.model_dump(mode="json"),
+            {name: value for name, value in params.identity().items() if name not in _SCORING},
             module_hashes(__name__),
         ]
     )[:16]

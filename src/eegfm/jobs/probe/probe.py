@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,13 @@ from eegfm.jobs.probe.audit import audits
 from eegfm.jobs.probe.compatibility import check_signals
 from eegfm.jobs.probe.exposure import Exposure, refuse_pretrained
 from eegfm.jobs.probe.features import MAJORITY, FeatureSets, all_features, with_same_features
+from eegfm.jobs.probe.looks import look
 from eegfm.jobs.probe.moments import moments_of_test_persons
 from eegfm.jobs.probe.protocol import describe_protocol
 from eegfm.jobs.probe.trials import Trials, trials_of_test_persons
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.reader import SignalStore
+from eegfm.training.supervised.predicting import prediction_device
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +56,7 @@ def probe(
     windows: Mapping[str, pd.DataFrame],
     splits: pd.DataFrame,
     params: ProbeParams,
+    ledger: Path | None = None,
 ) -> ProbeResult:
     """Predict the answers of labelled windows of the test persons from frozen features, task by task.
 
@@ -67,15 +71,19 @@ def probe(
         windows: Runs of windows by probed corpus.
         splits: One row per person; those in ``test`` are probed, fold by fold.
         params: Tasks and protocol.
+        ledger: Folder of the book of looks at test sets; None counts no looks.
 
     Raises:
-        ConfigError: A task has no windows, or a corpus has no task.
+        ConfigError: A task has no windows, a corpus has no task, or a GPU is asked for and none is there.
         SplitError: A person or a signal was, or may have been, pretrained on, or persons, classes, folds or windows
             are too few.
         CheckpointError: The encoder does not fit the signals, was made by other code, or gives values that are not
             finite.
         StoreError: Stored samples differ from their checksums.
+        TrainingError: bfloat16 is requested on a CPU that computes it wrong.
+        DamageError: The book of looks cannot be read.
     """
+    prediction_device(params.accelerator, params.precision, "probe.")
     if params.verify == "off":
         stores = {corpus: store.unverified() for corpus, store in stores.items()}
     split_table = SplitTable(splits)
@@ -90,6 +98,7 @@ def probe(
         logger.info("Probe of %s: features of %d windows of %d persons", keys, n_windows, n_persons)
         features = all_features(checkpoint, store, group[0], params)
         for trials in group:
+            n_looks_before = None if ledger is None else look(ledger, checkpoint, trials, params)
             metrics, tables = _scored(features, trials, params)
             metrics["protocol"] = describe_protocol(
                 checkpoint.header,
@@ -97,6 +106,7 @@ def probe(
                 params,
                 exposure=exposures[trials.task.key],
                 splits_sha256=split_table.sha256,
+                n_looks_before=n_looks_before,
                 is_simulated=store.is_simulated,
             )
             _log(trials.task.key, metrics)

@@ -20,9 +20,20 @@ def describe_protocol(
     *,
     exposure: Exposure,
     splits_sha256: str,
+    n_looks_before: int | None,
     is_simulated: bool,
 ) -> dict[str, Any]:
-    """Describe the probe of a task completely enough to repeat and to judge it."""
+    """Describe the probe of a task completely enough to repeat and to judge it.
+
+    Args:
+        header: Header of the encoder.
+        trials: Windows of the task.
+        params: All choices.
+        exposure: Test persons that the encoder was, or may have been, trained on.
+        splits_sha256: Hash of the splits.
+        n_looks_before: How often other runs had scored these persons on this task before; None if unknown.
+        is_simulated: Whether the signals are simulated.
+    """
     fit = trials.task.fit
     by_method = ("lambdas",) if fit.method == "knn" else ("neighbours", "distance")
     unused = {
@@ -41,6 +52,7 @@ def describe_protocol(
         **_answers(trials.answers, "knn" if fit.method == "knn" else "ridge"),
         **ordered,
         "order_dependent_rows": [],
+        "n_looks_before": n_looks_before,
         "simulated": is_simulated,
         "n_windows": len(trials.windows),
         "n_persons": len(trials.names),

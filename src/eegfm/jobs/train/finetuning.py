@@ -115,12 +115,12 @@ def fit_finetuning(
 
 
 def finetuning_job(
-    params: TuningParams, task: FinetuningTask, start: Checkpoint | None, *, seed: int, phase: str
+    params: TuningParams, task: FinetuningTask, start: Checkpoint | None, *, seed: int, phase: str = "finetune"
 ) -> TrainingJob:
     """Put the training together that finetuning is."""
     mixture = training_rows(task, params.drawn_by)
-    objective = objective_of(params, task, mixture)
     is_scratch = start is None or isinstance(params.strategy, ScratchStrategy)
+    objective = objective_of(params, task, mixture, standardizes=not is_scratch)
     given = {} if start is None else of_header(start.header)
     n_windows = {split: _n_windows(mixture, split) for split in TRAINED}
     supervised = supervised_params(
@@ -207,7 +207,9 @@ def answered(windows: pd.DataFrame) -> pd.DataFrame:
     return windows[windows[column].notna()]
 
 
-def objective_of(params: TuningParams, task: FinetuningTask, mixture: pd.DataFrame) -> SupervisedConfig:
+def objective_of(
+    params: TuningParams, task: FinetuningTask, mixture: pd.DataFrame, *, standardizes: bool = True
+) -> SupervisedConfig:
     """Return what is asked, with what the training persons tell: weights of classes, means of numbers."""
     train = mixture[mixture["split"] == "train"]
     truths = checked_answers(train, task.target, f"task {task.name}, training persons")
@@ -235,6 +237,7 @@ def objective_of(params: TuningParams, task: FinetuningTask, mixture: pd.DataFra
         class_weights=() if weights is None else tuple(map(float, weights.ravel())),
         mean=mean,
         sd=sd,
+        standardizes=standardizes,
         lora=lora,
     )
 

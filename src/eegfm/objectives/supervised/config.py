@@ -52,6 +52,8 @@ class SupervisedConfig(ObjectiveConfig):
         class_weights: Factor of the loss of each answer, flat, see ``eegfm.losses.class_weights``; empty for none.
         mean: Mean of each number over training windows. Heads predict standardised numbers.
         sd: Standard deviation of each number.
+        standardizes: Whether the head gets tokens standardised by what the encoder gives before the training. Tokens of
+            an encoder that is trained from fresh weights change too much for that.
         lora: Low-rank changes of the encoder, which are trained in its place.
     """
 
@@ -65,5 +67,6 @@ class SupervisedConfig(ObjectiveConfig):
     class_weights: tuple[float, ...] = ()
     mean: tuple[float, ...] = ()
     sd: tuple[float, ...] = ()
+    standardizes: bool = True
     lora: LoraConfig | None = None
     augment: tuple[()] = Field(default=(), max_length=0)

@@ -68,6 +68,8 @@ class Supervised(Objective):
 
         Encoders give tokens in which all windows are nearly alike: a head would first have to learn their mean.
         """
+        if not self.config.standardizes:
+            return
         was_training = self.training
         self.eval()
         n, total, squares = 0, torch.zeros_like(self.token_mean).double(), torch.zeros_like(self.token_mean).double()

@@ -1,5 +1,6 @@
 """Node that probes a frozen encoder."""
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -8,8 +9,10 @@ from eegfm.checkpoint import Checkpoint
 from eegfm.evaluation.config import ProbeParams
 
 
-def probe_encoder(encoder: Checkpoint, splits: pd.DataFrame, params: ProbeParams, **of_corpora: Any) -> dict[str, Any]:
-    """Predict the answers of persons that the encoder has never seen, next to two controls.
+def probe_encoder(
+    encoder: Checkpoint, splits: pd.DataFrame, params: ProbeParams, ledger: Path, **of_corpora: Any
+) -> dict[str, Any]:
+    """Predict the answers of persons that the encoder has never seen, beside controls.
 
     Signals and windows of the probed corpora are named ``<corpus>__signals`` and ``<corpus>__windows``.
     """
@@ -20,7 +23,7 @@ def probe_encoder(encoder: Checkpoint, splits: pd.DataFrame, params: ProbeParams
     for name, value in of_corpora.items():
         corpus, what = name.split("__")
         parts[what][corpus] = value
-    done = probe(encoder, parts["signals"], parts["windows"], splits, params)
+    done = probe(encoder, parts["signals"], parts["windows"], splits, params, ledger)
     return {
         "metrics": done.metrics,
         "predictions": done.predictions,

@@ -1,0 +1,42 @@
+"""Count how often the persons of a probe were scored before."""
+
+from pathlib import Path
+
+from eegfm.checkpoint import Checkpoint
+from eegfm.evaluation.config import ProbeParams
+from eegfm.evaluation.ledger import Ledger, test_set_of, window_hash
+from eegfm.jobs.probe.trials import Trials
+from eegfm.provenance import sha256_of
+from eegfm.source_code import code_sha256
+
+_DECIDES = ("n_untrained", "untrained_seed", "label_ratios", "seed")
+"""Choices of the whole probe that decide what is predicted, beside the fit of a task."""
+
+
+def look(ledger: Path, checkpoint: Checkpoint, trials: Trials, params: ProbeParams) -> int:
+    """Write down that a task is scored, and return how often its persons had been scored on it before.
+
+    Args:
+        ledger: Folder of the book.
+        checkpoint: The encoder.
+        trials: Windows of the task.
+        params: All choices.
+
+    Raises:
+        DamageError: The book cannot be read.
+    """
+    task = trials.task
+    run = sha256_of(
+        [
+            "probe",
+            task.key,
+            task.asked.kind,
+            task.asked.candidates,
+            task.fit.identity(),
+            window_hash(trials.windows),
+            checkpoint.identity(),
+            {name: getattr(params, name) for name in _DECIDES},
+            code_sha256("eegfm.jobs.probe.probe"),
+        ]
+    )[:16]
+    return Ledger(ledger).look(test_set_of(trials.windows), run, "probe", task.key)

@@ -1,0 +1,32 @@
+"""A probe counts how often its persons were scored before."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from eegfm.checkpoint import Checkpoint
+from eegfm.evaluation.config import ProbeParams
+from eegfm.evaluation.ledger import Ledger
+from eegfm.jobs.probe import probe as job
+from eegfm.store.reader import SignalStore
+from jobs.probe.test_probe import _splits
+
+
+def test_a_new_fit_or_encoder_is_a_look_and_a_repetition_is_none(
+    checkpoint: Checkpoint, store: SignalStore, windows: pd.DataFrame, tmp_path: Path
+) -> None:
+    def looks_before(encoder: Checkpoint = checkpoint, **changes: Any) -> int:
+        small = {"tasks": ["eyes"], "n_untrained": 1, "lambdas": (1.0,), "n_bootstrap": 100, "transductive": False}
+        params = ProbeParams.model_validate({**small, "device": "cpu", **changes})
+        found = job.probe(encoder, {"sim": store}, {"sim": windows}, _splits(), params, tmp_path).metrics
+        return int(found["sim.eyes"]["protocol"]["n_looks_before"])
+
+    assert looks_before() == 0
+    assert looks_before(lambdas=(2.0,)) == 1
+    tensors = {name: value * 2 for name, value in checkpoint.tensors.items()}
+    assert looks_before(Checkpoint(tensors, checkpoint.header)) == 2
+    assert looks_before() == 0, "the same again"
+    assert looks_before(n_bootstrap=120, batch_size=7) == 0, "neither decides a prediction"
+    assert looks_before(label_ratios=[1.0]) == 3, "more is scored"
+    assert {(look.step, look.task) for look in Ledger(tmp_path).looks()} == {("probe", "sim.eyes")}
