@@ -1,6 +1,8 @@
 """Finetune an encoder on tasks, and score it once on persons that nobody has trained on, beside its controls."""
 
+import json
 import logging
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,22 +12,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from eegfm.checkpoint import Checkpoint
+from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.errors import ConfigError
 from eegfm.evaluation.ledger import Ledger, test_set_of, window_hash
 from eegfm.evaluation.tasks import tasks_by_corpus
+from eegfm.files import write_atomically
 from eegfm.inference.backbone import rereference_for
 from eegfm.inference.channels_left import with_channels_left
+from eegfm.jobs.finetune.audit import Audit, audit_of, mean_audits, pooled_features, transductive_gaps
 from eegfm.jobs.finetune.config import FinetuneParams, FinetuneTask
-from eegfm.jobs.finetune.controls import Controls
+from eegfm.jobs.finetune.controls import Controls, pooling_of
 from eegfm.jobs.finetune.divisions import Division, divide
 from eegfm.jobs.finetune.protocol import describe_protocol, exposure_of
 from eegfm.jobs.finetune.said import Said, TestWindows
-from eegfm.jobs.finetune.scores import score_models
-from eegfm.jobs.finetune.trained import FINETUNED, Model, answers_of, models_of, train
+from eegfm.jobs.finetune.scores import level_of, score_models
+from eegfm.jobs.finetune.trained import FINETUNED, Model, models_of, predictions_of, train
+from eegfm.jobs.finetune.values import test_losses, values_of
 from eegfm.jobs.train.finetuning import FinetuningTask, answered
 from eegfm.jobs.train.result import PretrainResult
-from eegfm.metrics.keys import with_aliases
 from eegfm.provenance import sha256_of
 from eegfm.source_code import module_hashes
 from eegfm.splits.leakage import SplitTable
@@ -105,12 +109,14 @@ def finetune(
     for task in asked:
         divisions, tests = divided[task.key]
         trained = _train(task, divisions, params, start, runs)
-        said, looks = _say(task, divisions, tests, trained, params, start, runs, Ledger(ledger))
+        said, audits, looks = _say(task, divisions, tests, trained, params, start, runs, Ledger(ledger))
         if trained[0].model.name == FINETUNED:
             done.encoders[task.key] = trained[0].result.checkpoint
+        scores = score_models(said, params, audits)
+        of_trainings = [one.result.metrics for one in trained if one.model.name == FINETUNED]
         done.metrics[task.key] = {
-            **score_models(said, params),
-            "values": _values(trained),
+            **scores,
+            "values": values_of(of_trainings, scores["models"], test_losses(said, _headers(trained))),
             "protocol": describe_protocol(
                 task.key,
                 task.asked,
@@ -221,30 +227,56 @@ def _say(
     start: Checkpoint,
     runs: Path,
     ledger: Ledger,
-) -> tuple[Said, int]:
+) -> tuple[Said, dict[str, Audit], int]:
     """Let all models answer the test windows, once; what the same run has said before is read again.
 
     Returns:
-        The answers, and how often other runs have looked at these test persons before.
+        The answers, audits of the features behind them by model, and how often these test persons were scored before.
     """
     tests = {name: _usable(test, task.store, start) for name, test in tests.items()}
     windows = pd.concat([test.windows for test in tests.values()])
     run = _name_of(task, windows, trained, params)
     n_before = ledger.look(test_set_of(windows), run, STEP, task.key, again=params.score_again)
-    file = runs / "said" / f"{run}.parquet"
+    file, audit_file = (runs / "said" / f"{run}.{ending}" for ending in ("parquet", "json"))
     if file.exists() and not params.score_again:
         logger.info("%s: this run has scored its test persons before; what was said then is used", task.key)
-        return Said.of_table(task.target, tests, pd.read_parquet(file)), n_before
-    said = Said(task.target, tests)
-    for one in trained:
-        answers = answers_of(one.result.checkpoint, tests[one.division.name], task.store, params)
-        said.add(one.model.name, one.seed, one.division.name, answers)
-    controls = Controls(task.key, task.target, task.windows, task.store, start, params, params.closed(task.asked))
-    for division in divisions:
-        controls.add_to(said, division)
+        audits = json.loads(audit_file.read_text(encoding="utf-8"))
+        return Said.of_table(task.target, tests, pd.read_parquet(file)), audits, n_before
+    said, audits = _said(task, divisions, tests, trained, params, start)
     file.parent.mkdir(parents=True, exist_ok=True)
+    # The answers come last: where they are, the audits are.
+    write_atomically(audit_file, json.dumps(audits, indent=1, allow_nan=False).encode())
     said.table(task.key).to_parquet(file)
-    return said, n_before
+    return said, audits, n_before
+
+
+def _said(
+    task: AskedTask,
+    divisions: list[Division],
+    tests: dict[str, TestWindows],
+    trained: list[_Trained],
+    params: FinetuneParams,
+    start: Checkpoint,
+) -> tuple[Said, dict[str, Audit]]:
+    """What trained models and controls say, and the audits of their features."""
+    said, found = Said(task.target, tests), defaultdict(list)
+    pooling = pooling_of(task.windows, params.fit)
+    for one in trained:
+        test = tests[one.division.name]
+        predictions = predictions_of(one.result.checkpoint, test, task.store, params)
+        said.add(one.model.name, one.seed, one.division.name, predictions.said)
+        found[one.model.name].append(audit_of(pooled_features(predictions, pooling), test, task.target))
+    controls = Controls(task.key, task.target, task.windows, task.store, start, params, params.closed(task.asked))
+    # Z-scores per person erase what persons differ in.
+    zscored = Said(task.target, tests) if level_of(said) == "window" else None
+    for division in divisions:
+        controls.add_to(said, division, zscored)
+        for name, own in controls.audits(tests[division.name]).items():
+            found[name] += own
+    audits = mean_audits(found)
+    for name, gap in ({} if zscored is None else transductive_gaps(said, zscored)).items():
+        audits[name]["transductive_gap"] = gap
+    return said, audits
 
 
 def _usable(test: TestWindows, store: SignalStore, start: Checkpoint) -> TestWindows:
@@ -269,15 +301,12 @@ def _name_of(task: AskedTask, windows: pd.DataFrame, trained: list[_Trained], pa
     )[:16]
 
 
-def _values(trained: list[_Trained]) -> dict[str, float]:
-    """Values of the finetuned model's published validation, by key and alias: means over seeds and folds."""
-    found: dict[str, list[float]] = {}
+def _headers(trained: list[_Trained]) -> dict[int, dict[str, CheckpointHeader]]:
+    """Headers of the finetuned models, by seed and division; none for a closed form."""
+    found: dict[int, dict[str, CheckpointHeader]] = {}
     for one in (one for one in trained if one.model.name == FINETUNED):
-        for name, value in one.result.metrics.items():
-            stage, _, rest = name.partition("_")
-            if stage in ("train", "val") and rest:
-                found.setdefault(f"{stage}/{rest}", []).append(value)
-    return with_aliases({name: float(np.mean(values)) for name, values in found.items()})
+        found.setdefault(one.seed, {})[one.division.name] = one.result.checkpoint.header
+    return found
 
 
 def _history(key: str, one: _Trained) -> pd.DataFrame:

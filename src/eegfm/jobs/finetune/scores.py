@@ -1,5 +1,6 @@
 """Scores of everything that was said of the test windows of a task, and differences to the finetuned model."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,23 +17,26 @@ from eegfm.metrics.names import primary_metric
 _OF_PERSON = 0.9
 
 
-def score_models(said: Said, params: FinetuneParams) -> dict[str, Any]:
+def score_models(
+    said: Said, params: FinetuneParams, audits: Mapping[str, Mapping[str, float | None]]
+) -> dict[str, Any]:
     """Score each model on windows, recordings and persons, and compare the finetuned one with all others.
 
     Args:
         said: What models said.
         params: Resamples of persons, and their seed.
+        audits: What the features of each model tell of persons; see ``eegfm.jobs.finetune.audit``.
 
     Returns:
-        JSON-ready. ``models`` by name, see ``ScoredRuns.to_dict``. ``level`` and ``compared_by`` name the score that
-        models are compared by: that of persons where every person has one answer. ``paired_difference`` by the name of
-        the other model, positive in favour of the finetuned one.
+        JSON-ready. ``models`` by name, see ``ScoredRuns.to_dict``; ``identity`` is the model's audit.
+        ``level`` and ``compared_by`` name the score that models are compared by: that of persons where every person has
+        one answer. ``paired_difference`` by the name of the other model, positive in favour of the finetuned one.
     """
     runs = {name: ScoredRuns(_predictions(said, name), **_drawn(params)) for name in said.by_model}
     level, metric = level_of(said), primary_metric(said.target)
     compared = {name: compare_runs(runs[FINETUNED], other) for name, other in runs.items() if name != FINETUNED}
     return {
-        "models": {name: scored.to_dict() for name, scored in runs.items()},
+        "models": {name: {**scored.to_dict(), "identity": dict(audits[name])} for name, scored in runs.items()},
         "level": level,
         "compared_by": metric,
         "paired_difference": {
