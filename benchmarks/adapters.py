@@ -141,8 +141,10 @@ def trained_and_probed(data: Path, adapter: Mapping[str, Any], seed: int, n_step
     mixture, splits, windows = (pd.read_parquet(data / path) for path in _TABLES)
     stores, params = _stores(data), _params(adapter, seed, n_steps)
     done = fit_pretraining(mixture, stores, params, folder, splits=splits)
-    probing = ProbeParams(tasks=["eyes"], n_untrained=1, untrained_seed=1000 + seed, transductive=False, device="cpu")
-    table = probe(done.checkpoint, {"hbn": stores["hbn"]}, {"hbn": windows}, splits, probing, folder / "test_ledger").predictions
+    probing = ProbeParams(
+        tasks=["eyes"], n_untrained=1, untrained_seed=1000 + seed, transductive=False, accelerator="cpu"
+    )
+    table = probe(done.checkpoint, {"hbn": stores["hbn"]}, {"hbn": windows}, splits, probing).predictions
     names, persons = np.unique(table["identity"].to_numpy(dtype=str), return_inverse=True)
     classes = np.unique(table["label"].to_numpy(dtype=str))
     truth, predicted = (np.searchsorted(classes, table[c].to_numpy(dtype=str)) for c in ("label", "predicted"))

@@ -11,7 +11,16 @@ from kedro.pipeline import Pipeline
 from eegfm.pipelines import export, finetune, import_weights, ingest, mix, pretrain, probe, report, window
 from eegfm.splits.config import Roles
 from eegfm.training.config import TokenizerParams
-from eegfm.training.phases import DEFAULT_PHASES, FINETUNE, TOKENIZER_PHASE, Phase, Start, export_name, probe_name
+from eegfm.training.phases import (
+    DEFAULT_PHASES,
+    EXPORT_ENDING,
+    FINETUNE,
+    TOKENIZER_PHASE,
+    Phase,
+    Start,
+    export_name,
+    probe_name,
+)
 
 DEFAULT_ROLES = Roles(pretrain=["tuh", "hbn"], probe=["hbn"])
 _chosen: tuple[Roles, tuple[Phase, ...], Phase, Start] = (DEFAULT_ROLES, DEFAULT_PHASES, TOKENIZER_PHASE, "previous")
@@ -78,5 +87,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     }
     # With all tables of a report, so that a report can follow, but without the mixture, which only training reads.
     before_probe = windowed + mix.create_pipeline(corpora, [])
-    finetuning = {FINETUNE: before_probe + tuned} if roles.probe else {}
-    return registry | {name: before_probe + one for name, one in probes.items()} | finetuning
+    finetuning = {
+        FINETUNE: before_probe + tuned,
+        f"{FINETUNE}{EXPORT_ENDING}": export.create_pipeline(FINETUNE, f"{FINETUNE}{EXPORT_ENDING}"),
+    }
+    return registry | {name: before_probe + one for name, one in probes.items()} | (finetuning if roles.probe else {})

@@ -5,7 +5,6 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from eegfm.errors import SplitError
 from eegfm.evaluation.band_power import log_band_power, relative_band_power
@@ -51,9 +50,7 @@ def windows_of(store: SignalStore, *places: tuple[str, int]) -> pd.DataFrame:
 
 def controls(store: SignalStore, windows: pd.DataFrame, pooling: Any, kinds: Any = KINDS) -> dict[str, Any]:
     rereference = Rereference(store.montages)
-    return control_features(
-        store, windows, rereference, kinds, pooling=pooling, batch_size=2, device=torch.device("cpu")
-    )
+    return control_features(store, windows, rereference, kinds, pooling=pooling, batch_size=2)
 
 
 def signal_uv(store: SignalStore, windows: pd.DataFrame, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

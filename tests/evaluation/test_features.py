@@ -4,35 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
 from eegfm import progress
-from eegfm.adapters.config import NoAdapterConfig, ZeroPadConfig
-from eegfm.adapters.none import NoAdapter
-from eegfm.batch import SignalSpec
-from eegfm.encoders.base import Encoded, Features
 from eegfm.errors import CheckpointError, SplitError
 from eegfm.evaluation.band_power import log_band_power
 from eegfm.evaluation.controls import power_features, split_powers
 from eegfm.evaluation.features import (
-    encoder_features,
     extract_features,
     pool_channels,
     zscore_per_person,
 )
-from eegfm.inference.backbone import Backbone
 from eegfm.nn.rereference import Rereference
-from eegfm.normalizations.config import FixedScaleConfig
-from eegfm.normalizations.fixed_scale import FixedScale
 from eegfm.recording import Montage
-from eegfm.signal.montages.canonical import canonical_montage
 from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
-
-CPU = torch.device("cpu")
-_NONE = NoAdapter(NoAdapterConfig(), None)
-_MICROVOLTS = FixedScale(FixedScaleConfig(scale_uv=1.0, clip=None), None)
 
 
 def _montage(n_channels):
@@ -68,32 +54,18 @@ def _windows(places):
     return table.assign(montage=table["recording_id"].map(name_of), corpus="c", n_samples=200)
 
 
-def _electrodes(names):
-    canonical = canonical_montage("1020_19")
-    places = [canonical.positions_m[canonical.channel_names.index(name)] for name in names]
-    return Montage(tuple(names), tuple(places), (True,) * len(names), "average")
-
-
-class _PatchMeans(Backbone):
-    """A backbone whose tokens are mean and standard deviation of each patch, channel by channel."""
-
-    def __init__(self, store, adapter=_NONE):
-        nn.Module.__init__(self)
-        self.rereference, self.adapter, self.normalization = _average(store), adapter, _MICROVOLTS
-
-    def forward(self, batch):
-        batch_uv = self.prepare(batch)
-        patches = batch_uv["signal"].unflatten(-1, (-1, 50))
-        vectors = torch.stack([patches.mean(-1), patches.std(-1)], dim=-1)
-        return Encoded(vectors.flatten(1, 2), Features(vectors.mean(dim=2), batch_uv["channel_mask"]))
-
-
 def _average(store):
     return Rereference(store.montages)
 
 
-def _extract(store, windows, extractors, pooling="channels", batch_size=4):
-    return extract_features(store, windows, extractors, pooling=pooling, batch_size=batch_size, device=CPU)
+def _extract(store, windows, extract, pooling="channels", batch_size=4, name="power"):
+    return extract_features(store, windows, extract, name=name, pooling=pooling, batch_size=batch_size)
+
+
+def _patch_means(batch_uv):
+    """Mean and standard deviation of each channel's patches, averaged over time."""
+    patches = batch_uv["signal"].unflatten(-1, (-1, 50))
+    return torch.stack([patches.mean(-1), patches.std(-1)], dim=-1).mean(dim=2), batch_uv["channel_mask"]
 
 
 def _signal(store, recording_id, start):
@@ -103,7 +75,8 @@ def _signal(store, recording_id, start):
 
 def test_features_stand_in_the_order_of_the_table(store):
     places = [("r2", 300), ("r0", 10), ("r2", 0), ("r0", 800), ("r0", 3)]
-    found = _extract(store, _windows(places), {"a": encoder_features(_PatchMeans(store))}, batch_size=2)["a"]
+    rereference = _average(store)
+    found = _extract(store, _windows(places), lambda batch: _patch_means(rereference(batch)), batch_size=2)
     assert found.shape == (5, 6)
     for values, (recording_id, start) in zip(found, places, strict=True):
         patches = _signal(store, recording_id, start).reshape(3, 4, 50)
@@ -115,15 +88,15 @@ def test_many_windows_say_how_far_they_are(store, caplog, monkeypatch):
     monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
     with caplog.at_level(logging.INFO):
         windows = _windows([("r2", 300), ("r0", 10), ("r2", 0)])
-        _extract(store, windows, {"a": encoder_features(_PatchMeans(store))}, batch_size=2)
-    assert caplog.messages == ["Probe: features of 2 of 3 windows", "Probe: features of 3 of 3 windows"]
+        _extract(store, windows, power_features(_average(store), 100.0), batch_size=2)
+    assert caplog.messages == ["Features of 2 of 3 windows: power", "Features of 3 of 3 windows: power"]
 
 
 def test_montages_are_pooled_by_their_mean_only(store):
     places = [("r1", 0), ("r0", 10), ("r1", 5), ("r2", 0)]
     with pytest.raises(SplitError, match=r"2 montages .*pooling=mean"):
-        _extract(store, _windows(places), {"a": power_features(_average(store), 100.0)})
-    both = _extract(store, _windows(places), {"a": power_features(_average(store), 100.0)}, pooling="mean")["a"]
+        _extract(store, _windows(places), power_features(_average(store), 100.0))
+    both = _extract(store, _windows(places), power_features(_average(store), 100.0), pooling="mean")
     found, _ = split_powers(both)
     for values, (recording_id, start) in zip(found, places, strict=True):
         expected = log_band_power(_signal(store, recording_id, start)[None], 100.0)[0].mean(axis=0)
@@ -145,24 +118,13 @@ def test_masked_channels_are_unknown_side_by_side():
     assert torch.isfinite(pool_channels(features, torch.tensor([[True, False, True]]), "mean")).all()
 
 
-def test_features_are_those_of_the_adapted_channels(store):
-    """A store of 2 and one of 3 channels meet in 19; what is only padding counts for nothing."""
-    names = ("Cz", "Pz", "C3")
-    montages = {name: _electrodes(names[: montage.n_channels]) for name, montage in store.montages.items()}
-    adapter = ZeroPadConfig(montage="1020_19").build(SignalSpec(100.0, montages, dict.fromkeys(montages, 200)))
-    places = [("r1", 0), ("r0", 10), ("r2", 4)]
-    found = _extract(store, _windows(places), {"a": encoder_features(_PatchMeans(store, adapter))}, pooling="mean")["a"]
-    expected = _extract(store, _windows(places), {"a": encoder_features(_PatchMeans(store))}, pooling="mean")["a"]
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
-
-
 def test_features_that_are_not_finite_are_refused(store):
     def broken(batch):
         values = batch["samples"].transpose(1, 2)[..., :1] * torch.tensor(float("nan"))
         return values, torch.ones(values.shape[:2], dtype=torch.bool)
 
     with pytest.raises(CheckpointError, match=r"trained: features of 2 of 2 windows.*recording r0"):
-        _extract(store, _windows([("r0", 0), ("r2", 0)]), {"trained": broken})
+        _extract(store, _windows([("r0", 0), ("r2", 0)]), broken, name="trained")
 
 
 def test_channels_that_are_bad_in_a_recording_are_unknown_features_of_its_windows(tmp_path):
@@ -178,9 +140,9 @@ def test_channels_that_are_bad_in_a_recording_are_unknown_features_of_its_window
     windows = pd.DataFrame([(name, 100) for name in ("r3", "r0", "r2", "r3")], columns=["recording_id", "start"])
     windows = windows.assign(montage=_montage(3).name, corpus="c", n_samples=200)
     store = SignalStore(tmp_path)
-    power = {"a": power_features(_average(store), 100.0)}
-    found = split_powers(_extract(store, windows, power)["a"])[0].reshape(4, 3, 5)
-    means = split_powers(_extract(store, windows, power, pooling="mean")["a"])[0]
+    power = power_features(_average(store), 100.0)
+    found = split_powers(_extract(store, windows, power))[0].reshape(4, 3, 5)
+    means = split_powers(_extract(store, windows, power, pooling="mean"))[0]
     for k, name in enumerate(windows["recording_id"]):
         uv = samples[name][100:300].T * np.array([[0.1], [0.2], [0.3]])
         good = np.array([channel not in bad[name] for channel in ("X0", "X1", "X2")])

@@ -20,7 +20,7 @@ from eegfm.encoders.load import PREFIX, new_encoder
 from eegfm.errors import ConfigError
 from eegfm.evaluation.config import ProbeParams
 from eegfm.evaluation.controls import power_features
-from eegfm.evaluation.features import window_batches
+from eegfm.inference.table_loader import TableLoader
 from eegfm.jobs.ingest.config import IngestParams, WorkerParams
 from eegfm.jobs.ingest.describe import spectrum_table
 from eegfm.jobs.ingest.ingest import Ingested, ingest
@@ -85,9 +85,9 @@ def seen_by_the_encoder(done: Ingested, handling: BadChannels = "mask") -> dict[
     windows = windows.assign(start=400, n_samples=2000)
     rereference = Rereference(done.store.montages, "average", handling)
     out = {}
-    for places, stored in window_batches(done.store, windows, batch_size=64, device=CPU):
+    for places, stored in TableLoader(done.store, windows, batch_size=64):
         batch = rereference(stored)
-        for place, signal, mask in zip(places, batch["signal"], batch["channel_mask"], strict=True):
+        for place, signal, mask in zip(places.tolist(), batch["signal"], batch["channel_mask"], strict=True):
             out[str(rows["subject"].iloc[place])] = (signal.numpy(), mask.numpy())
     return out
 
@@ -297,7 +297,13 @@ def probed(
     )  # fmt: skip
     splits = split_table({f"c:{person}": "test" for person in persons}, ("open", "closed"))
     protocol = ProbeParams(
-        tasks=["eyes"], pooling=pooling, n_untrained=1, lambdas=(0.1,), n_bootstrap=100, device="cpu", transductive=True
+        tasks=["eyes"],
+        pooling=pooling,
+        n_untrained=1,
+        lambdas=(0.1,),
+        n_bootstrap=100,
+        accelerator="cpu",
+        transductive=True,
     )
     checkpoint = Checkpoint({key: value.numpy() for key, value in state.items()}, described)
     return probe(checkpoint, {"c": SignalStore(folder)}, {"c": windows}, splits, protocol, empty_ledger()).predictions

@@ -22,6 +22,7 @@ from eegfm.io.foreign_file import ForeignFileDataset
 from eegfm.io.start_file import StartFileDataset
 from eegfm.io.table import TableDataset
 from eegfm.jobs.acquire.config import AcquireParams
+from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.ingest.config import IngestParams
 from eegfm.jobs.weights.config import ExportParams, ImportParams
 from eegfm.pipelines import export, import_weights, ingest, pretrain, probe
@@ -90,7 +91,16 @@ def test_a_stored_encoder_that_needs_an_extra(tmp_path: Path, monkeypatch: pytes
             PretrainParams(n_steps=1, accelerator="cuda"),
             "parameter pretrain.accelerator is 'cuda', and torch",
         ),
-        ("probe", ProbeParams(tasks=["eyes"], device="cuda"), "parameter probe.device is 'cuda', and torch"),
+        (
+            "probe",
+            ProbeParams(tasks=["eyes"], accelerator="cuda"),
+            "parameter probe.accelerator is 'cuda', and torch",
+        ),
+        (
+            "finetune",
+            FinetuneParams(tasks=["eyes"], accelerator="mps"),
+            "parameter finetune.accelerator is 'mps', and torch",
+        ),
     ],
 )
 def test_a_gpu_that_is_not_there(key: str, value: Any, line: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,7 +163,8 @@ class ProbeParams(FitParams):
             differences.
         accept_other_data: Probe an encoder that was trained on another generation of signals or splits.
         batch_size: Windows per forward pass.
-        device: Device of the encoder; ``auto`` takes a GPU if there is one.
+        accelerator: Device of the encoder; ``auto`` takes a GPU if there is one.
+        precision: Number format of the encoder's matrix products: ``bf16-mixed`` rounds them to bfloat16.
         verify: Comparison of stored samples with their checksums: each block before its first use, or never.
     """
 
@@ -177,7 +178,8 @@ class ProbeParams(FitParams):
     accept_other_code: bool = False
     accept_other_data: bool = False
     batch_size: int = Field(256, ge=1)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     verify: Literal["first_read", "off"] = "first_read"
 
     @model_validator(mode="after")
@@ -212,4 +214,4 @@ class ProbeParams(FitParams):
 
     def identity(self) -> dict[str, Any]:
         """Options that decide the result: all except those for the machine."""
-        return self.model_dump(mode="json", exclude={"batch_size", "device", "verify"})
+        return self.model_dump(mode="json", exclude={"batch_size", "accelerator", "verify"})

@@ -32,9 +32,8 @@ def control_features(
     *,
     pooling: Pooling,
     batch_size: int,
-    device: torch.device,
 ) -> dict[str, NDArray[np.float32]]:
-    """Compute the features of controls, which need no encoder.
+    """Compute the features of controls, which need no encoder, on the CPU.
 
     ``majority`` has no features: a probe of it predicts the most frequent class, or the mean, of the training persons.
     ``log_covariance`` takes the channels as they are where there are at most 32 of one montage and ``pooling`` keeps
@@ -43,11 +42,10 @@ def control_features(
     Args:
         store: The corpus's signals.
         windows: Rows of one cut of one corpus.
-        rereference: Module from stored integers to re-referenced microvolts, on ``device``.
+        rereference: Module from stored integers to re-referenced microvolts, on the CPU.
         kinds: Names of controls.
         pooling: Pooling over channels.
         batch_size: Windows per pass.
-        device: Device of the batches.
 
     Returns:
         (W, F) float32 by kind, NaN for unknown features of a window.
@@ -58,17 +56,16 @@ def control_features(
         StoreError: Stored samples differ from their checksums.
     """
     asked = list(dict.fromkeys(kinds))
-    drawn: dict[str, Any] = {"batch_size": batch_size, "device": device}
     found = {"majority": np.empty((len(windows), 0), dtype=np.float32)}
     if {"band_power", "relative_band_power"} & set(asked):
-        extractors = {"band power": power_features(rereference, store.rate_hz)}
-        both = extract_features(store, windows, extractors, pooling=pooling, **drawn)["band power"]
+        extract = power_features(rereference, store.rate_hz)
+        both = extract_features(store, windows, extract, name="band power", pooling=pooling, batch_size=batch_size)
         found["band_power"], found["relative_band_power"] = split_powers(both)
     if "log_covariance" in asked:
         widest = max(store.montages[str(name)].n_channels for name in windows["montage"].unique())
         by_site = pooling == "mean" or widest > MAX_CHANNELS
         extract = covariance_features(rereference, store.rate_hz, by_site=by_site)
-        found["log_covariance"] = _montage_by_montage(store, windows, {"log_covariance": extract}, **drawn)
+        found["log_covariance"] = _montage_by_montage(store, windows, extract, "log covariance", batch_size)
     return {kind: found[kind] for kind in asked}
 
 
@@ -82,7 +79,7 @@ def power_features(rereference: Rereference, rate_hz: float) -> Extractor:
 
     def extract(batch: StoredBatch) -> tuple[Tensor, Tensor]:
         batch_uv = rereference(batch)
-        absolute = log_band_power(batch_uv["signal"].cpu().numpy(), rate_hz)
+        absolute = log_band_power(batch_uv["signal"].numpy(), rate_hz)
         both = np.concatenate([absolute, relative_band_power(absolute)], axis=-1)
         return torch.from_numpy(both), batch_uv["channel_mask"]
 
@@ -106,7 +103,7 @@ def covariance_features(rereference: Rereference, rate_hz: float, *, by_site: bo
 
     def extract(batch: StoredBatch) -> tuple[Tensor, Tensor]:
         batch_uv = rereference(batch)
-        signal_uv, is_known = batch_uv["signal"].cpu().numpy(), batch_uv["channel_mask"].cpu().numpy()
+        signal_uv, is_known = batch_uv["signal"].numpy(), batch_uv["channel_mask"].numpy()
         if by_site:
             signal_uv, is_known = pooled_to_sites(signal_uv, _places(batch_uv), is_known)
         values, is_pair_known = log_covariance(signal_uv, rate_hz, is_known)
@@ -120,26 +117,18 @@ def _places(batch_uv: WindowBatch) -> Floats:
     places_m = batch_uv["channel_positions"]
     if "second_positions" in batch_uv:
         places_m = (places_m + batch_uv["second_positions"]) / 2
-    return np.asarray(places_m.cpu().numpy(), dtype=np.float64)
+    return np.asarray(places_m.numpy(), dtype=np.float64)
 
 
 def _montage_by_montage(
-    store: SignalStore,
-    windows: pd.DataFrame,
-    extractors: dict[str, Extractor],
-    *,
-    batch_size: int,
-    device: torch.device,
+    store: SignalStore, windows: pd.DataFrame, extract: Extractor, name: str, batch_size: int
 ) -> NDArray[np.float32]:
-    """Compute the only features, which all montages have side by side, in the order of the table."""
-    [name] = extractors
+    """Compute features that all montages have side by side, in the order of the table."""
     montages = windows["montage"].astype(str).to_numpy()
     parts, places = [], []
     for montage in np.unique(montages):
         mine = np.flatnonzero(montages == montage)
-        found = extract_features(
-            store, windows.iloc[mine], extractors, pooling="channels", batch_size=batch_size, device=device
-        )
-        parts.append(found[name])
+        drawn: dict[str, Any] = {"name": name, "pooling": "channels", "batch_size": batch_size}
+        parts.append(extract_features(store, windows.iloc[mine], extract, **drawn))
         places.append(mine)
     return np.concatenate(parts)[np.argsort(np.concatenate(places))]

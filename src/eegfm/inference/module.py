@@ -1,12 +1,14 @@
 """One module from filtered microvolts to features, as other programs use it."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from eegfm.batch import SignalSpec, StoredBatch
 from eegfm.checkpoint import Checkpoint
+from eegfm.encoders.base import Encoded
 from eegfm.errors import ConfigError
 from eegfm.inference.backbone import Backbone, load_backbone
 
@@ -19,12 +21,15 @@ class Inference(nn.Module):
         montage: Name of the montage.
     """
 
+    outputs: ClassVar[tuple[str, ...]] = ("features", "encoded")
+    """Names of what ``forward`` gives."""
+
     def __init__(self, backbone: Backbone, montage: str) -> None:
         super().__init__()
         self.backbone = backbone
         self.montage = montage
 
-    def forward(self, recorded_uv: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, recorded_uv: Tensor) -> tuple[Tensor, ...]:
         """Encode windows.
 
         Args:
@@ -40,15 +45,28 @@ class Inference(nn.Module):
             rows that are only padding; and what the encoder gave before that: (B, N, D) tokens, (B, P, D) patches or
             (B, 1, D).
         """
+        return self.shown(self.encoded(recorded_uv))
+
+    def encoded(self, recorded_uv: Tensor) -> Encoded:
+        """Encode windows, see ``forward``."""
         n_channels = self.backbone.rereference.n_recorded(self.montage)
         if recorded_uv.ndim != 3 or recorded_uv.shape[1] != n_channels or recorded_uv.dtype != torch.float32:
             raise ConfigError(
                 f"windows are {tuple(recorded_uv.shape)} of {recorded_uv.dtype}; montage {self.montage} takes (B, "
                 f"{n_channels}, T) of torch.float32, in microvolts, filtered and resampled as in training"
             )
-        encoded = self.backbone(self._as_stored(recorded_uv))
+        encoded: Encoded = self.backbone(self._as_stored(recorded_uv))
+        return encoded
+
+    @staticmethod
+    def shown(encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """Return features, zero in rows that are only padding, and vectors; see ``forward``."""
         features = encoded.features
         return features.values.masked_fill(~features.mask.unsqueeze(-1), 0.0), encoded.vectors
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return all weights by their names in a checkpoint."""
+        return dict(self.backbone.state_dict())
 
     def _as_stored(self, recorded_uv: Tensor) -> StoredBatch:
         return {
@@ -75,12 +93,17 @@ def build_inference(
         CheckpointError: The checkpoint does not fit this version.
     """
     spec = SignalSpec.from_dict(checkpoint.header.signal_spec)
-    name = _chosen(spec, montage)
+    name = chosen_montage(spec, montage)
     spec = replace(spec, montages={name: spec.montages[name]}, n_samples={name: spec.n_samples[name]})
     return Inference(load_backbone(checkpoint, spec, accept_other_code=accept_other_code), name).eval()
 
 
-def _chosen(spec: SignalSpec, montage: str | None) -> str:
+def chosen_montage(spec: SignalSpec, montage: str | None) -> str:
+    """Return the named montage, or the only one.
+
+    Raises:
+        ConfigError: There is no such montage, or none is named and there are several.
+    """
     names = sorted(spec.montages)
     if montage is None and len(names) == 1:
         return names[0]

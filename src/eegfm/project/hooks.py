@@ -28,7 +28,7 @@ from eegfm.project.report_parts import leave_out_absent
 from eegfm.project.run_lock import RunLock
 from eegfm.project.starts import follow_starts
 from eegfm.splits.config import Roles
-from eegfm.training.phases import DEFAULT_PHASES, PROBE_ENDING, TOKENIZER, Phase
+from eegfm.training.phases import DEFAULT_PHASES, FINETUNE, PROBE_ENDING, TOKENIZER, Phase
 
 _OF_JOBS = (StoreError, SplitError, CheckpointError, LineageError)
 """Errors of jobs, which do not know the options of the run."""
@@ -133,7 +133,10 @@ class ProjectHooks:
 
     def _no_encoder(self, name: str, catalog: CatalogProtocol[Any, Any]) -> str:
         """Name what makes a missing encoder: its phase, with the phases before it whose encoders are missing."""
-        path, options = catalog[name]._describe()["filepath"], self._options
+        described, options = catalog[name]._describe(), self._options
+        path = described.get("filepath", described.get("path"))
+        if name == f"{FINETUNE}.encoder":
+            return f"no finetuned encoder in {path}; make one with: kedro run --pipelines={FINETUNE}{options}"
         imports = f"FOREIGN_WEIGHTS=FILE kedro run --pipelines=import_weights{options}"
         if not self._pretrains:
             return f"no encoder at {path}; import one with: {imports}"

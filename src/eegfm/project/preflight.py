@@ -27,6 +27,7 @@ from eegfm.project.encoder_steps import header_of, made_encoder, parents_of, tra
 from eegfm.ranks.start import Nodes, rank_command
 from eegfm.signal.config import SignalParams
 from eegfm.training.config import PretrainParams
+from eegfm.training.supervised.config import TuningParams
 
 Catalog = CatalogProtocol[Any, Any]
 
@@ -147,17 +148,13 @@ def _is_export(catalog: Catalog) -> bool:
 
 def _check_devices(params: Mapping[str, Any]) -> None:
     for name, value in params.items():
-        if isinstance(value, PretrainParams) and value.accelerator in ("cuda", "mps"):
+        key = name.removeprefix("params:")
+        if isinstance(value, PretrainParams | TuningParams | ProbeParams) and value.accelerator in ("cuda", "mps"):
             from eegfm.nn.device import refuse_missing_gpu
 
-            key = f"{name.removeprefix('params:')}.accelerator"
-            refuse_missing_gpu(key, value.accelerator, precision=value.precision)
+            refuse_missing_gpu(f"{key}.accelerator", value.accelerator, precision=value.precision)
         if isinstance(value, PretrainParams):
-            _check_ranks(value, name.removeprefix("params:"))
-        if isinstance(value, ProbeParams) and value.device == "cuda":
-            from eegfm.nn.device import refuse_missing_gpu
-
-            refuse_missing_gpu("probe.device", value.device)
+            _check_ranks(value, key)
 
 
 def _check_ranks(params: PretrainParams, key: str) -> None:

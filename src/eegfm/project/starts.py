@@ -18,13 +18,19 @@ from eegfm.project.phase_blocks import of_the_start
 from eegfm.project.quiet import quiet
 from eegfm.provenance import differing
 from eegfm.training.config import PretrainParams
+from eegfm.training.phases import FINETUNE
 from eegfm.training.started import OF_THE_START, with_start
 
 logger = logging.getLogger(__name__)
 
+_FINETUNED = f"{FINETUNE}.start"
+"""Entry of the file that a finetuning starts from."""
+
 
 def follow_starts(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
     """Take over what stored weights decide (encoder, adapter, reference, …) into the parameters of their phase.
+
+    A finetuning reads all that from its start. Only the file is looked at.
 
     Weights that the same run makes follow the parameters of their own phase, which the configuration has taken over. If
     that phase itself starts from stored weights, these decide for both, and for all phases that follow.
@@ -35,7 +41,7 @@ def follow_starts(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> Non
 
     Raises:
         EegfmError: ``ENCODER`` is not set, or names no file.
-        ConfigError: It names the file that the phase writes, or a parameter differs from the weights.
+        ConfigError: It names a file that the phase or the finetuning writes, or a parameter differs from the weights.
         CheckpointError: The weights cannot be read, or other code made them.
     """
     made_from: dict[str, CheckpointHeader] = {}
@@ -46,6 +52,21 @@ def follow_starts(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> Non
             if header is not None:
                 _follow(node, header, catalog)
                 made_from[made_encoder(node)] = header
+        if _FINETUNED in node.inputs and _FINETUNED in catalog:
+            _check_finetuned(catalog)
+
+
+def _check_finetuned(catalog: CatalogProtocol[Any, Any]) -> None:
+    """Refuse a file that a finetuning cannot start from, or that it would remove: it writes a whole folder."""
+    dataset, made = catalog[_FINETUNED], f"{FINETUNE}.encoder"
+    if not isinstance(dataset, StartFileDataset):
+        return
+    header = dataset.header_without_torch()
+    file, folder = Path(str(dataset._describe()["filepath"])), Path(str(catalog[made]._describe()["path"]))
+    if file.resolve().parent == folder.resolve():
+        raise ConfigError(f"ENCODER names {file}, and {FINETUNE} itself writes that folder; name a copy elsewhere")
+    accept = catalog.load(f"params:{FINETUNE}").load.accept_other_code
+    refuse_other_code(header, accept=accept, key=f"{FINETUNE}.load.accept_other_code")
 
 
 def _refuse_no_start(node: Node, catalog: CatalogProtocol[Any, Any]) -> None:

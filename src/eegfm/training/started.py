@@ -40,7 +40,7 @@ def with_start(params: PretrainParams, header: CheckpointHeader | None, phase: s
             )
         refuse_frozen_adapter(params, phase)
         return params
-    decided = _decided(header)
+    decided = decided_by(header)
     given, found = params.model_dump(mode="json"), decided.model_dump(mode="json")
     for name in OF_THE_START:
         is_given = name in params.model_fields_set and given[name] is not None
@@ -77,7 +77,12 @@ def refuse_frozen_adapter(params: PretrainParams, phase: str) -> None:
         )
 
 
-def _decided(header: CheckpointHeader) -> BaseModel:
+def decided_by(header: CheckpointHeader) -> BaseModel:
+    """Return what a start decides: a value of each name in ``OF_THE_START``.
+
+    Raises:
+        CheckpointError: The start's configuration is not on the menu.
+    """
     said = {name: getattr(header, name) for name in OF_THE_START} | {
         "normalization": normalization_of(header.normalization)
     }

@@ -77,7 +77,7 @@ def build_trainer(
         check_bfloat16(trainer.strategy.root_device)
     if is_shared:
         ask_nothing_of_ranks(trainer)
-    _leave_signals_alone(trainer)
+    leave_signals_alone(trainer)
     if not first_step and trainer.is_global_zero:
         remove_logs(run_directory)
     return trainer
@@ -88,7 +88,7 @@ def validation_interval(params: PretrainParams, n_steps: int) -> int:
     return min(params.validation_interval_steps, n_steps)
 
 
-def _leave_signals_alone(trainer: Trainer) -> None:
+def leave_signals_alone(trainer: Trainer) -> None:
     """Keep Lightning from handling SIGTERM.
 
     Its handler sends a tensor to the other ranks, wherever they are: in the middle of an exchange of gradients, they

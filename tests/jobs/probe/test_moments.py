@@ -54,7 +54,7 @@ def runs() -> pd.DataFrame:
 
 def params(**changes: Any) -> ProbeParams:
     return ProbeParams.model_validate(
-        {"tasks": [{**TASK, **changes}], "n_untrained": 2, "n_bootstrap": 200, "device": "cpu"}
+        {"tasks": [{**TASK, **changes}], "n_untrained": 2, "n_bootstrap": 200, "accelerator": "cpu"}
     )
 
 

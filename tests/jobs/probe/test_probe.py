@@ -41,7 +41,7 @@ MONTAGE = Montage(
 )
 CONTROLS = ("untrained", "majority", "band_power", "relative_band_power", "log_covariance")
 PERSONS = [f"sim:p{k}" for k in range(6)]
-PARAMS = ProbeParams(tasks=["eyes"], n_untrained=2, lambdas=(0.01, 1.0, 100.0), n_bootstrap=200, device="cpu")
+PARAMS = ProbeParams(tasks=["eyes"], n_untrained=2, lambdas=(0.01, 1.0, 100.0), n_bootstrap=200, accelerator="cpu")
 
 
 def probe_tasks(checkpoint, store, windows, splits, params):
@@ -583,15 +583,17 @@ def test_no_row_depends_on_the_order_of_the_windows(result, checkpoint, store, w
     pd.testing.assert_series_equal(one, two, rtol=1e-3, atol=1e-4)
 
 
-def test_features_do_not_see_answers(checkpoint, store, windows, monkeypatch):
+@pytest.mark.parametrize("computes", ["encoder_features_of", "control_features"])
+def test_features_do_not_see_answers(checkpoint, store, windows, monkeypatch, computes):
     """A feature that carries the label stops the run: windows come to the extractors without answers."""
-    whole = features_job.extract_features
+    whole = getattr(features_job, computes)
 
-    def leaking(store, windows, extractors, **options):
+    def leaking(one, two, *others, **options):
+        windows = two if isinstance(two, pd.DataFrame) else others[0]
         windows["label"].eq("open")
-        return whole(store, windows, extractors, **options)
+        return whole(one, two, *others, **options)
 
-    monkeypatch.setattr(features_job, "extract_features", leaking)
+    monkeypatch.setattr(features_job, computes, leaking)
     with pytest.raises(KeyError, match="label"):
         probe(checkpoint, store, windows, _splits(), PARAMS)
 
@@ -609,7 +611,7 @@ def test_layers_of_the_encoder(result, checkpoint, store, windows, layers):
 
 
 def test_layers_of_an_encoder_without_layers_are_refused_before_features(store, windows, monkeypatch):
-    monkeypatch.setattr(features_job, "extract_features", None)  # a call of it is an error
+    monkeypatch.setattr(features_job, "encoder_features_of", None)  # a call of it is an error
     spec = SignalSpec(100.0, {MONTAGE.name: MONTAGE}, {MONTAGE.name: 200})
     state = new_encoder(EegnetConfig(), spec, seed=7).state_dict(prefix=PREFIX)
     described = header(
@@ -621,7 +623,9 @@ def test_layers_of_an_encoder_without_layers_are_refused_before_features(store, 
 
 
 def test_nearest_neighbours_are_a_method(checkpoint, store, windows):
-    params = ProbeParams(tasks=["eyes"], method="knn", n_untrained=1, n_bootstrap=100, device="cpu", transductive=False)
+    params = ProbeParams(
+        tasks=["eyes"], method="knn", n_untrained=1, n_bootstrap=100, accelerator="cpu", transductive=False
+    )
     found = probe(checkpoint, store, windows, _splits(), params).metrics
     assert found["band_power"]["balanced_accuracy"]["pooled"] > 0.8
     assert set(found["band_power"]["neighbours"][0]) <= set(params.neighbours)

@@ -18,7 +18,7 @@ from eegfm.store.reader import SignalStore
 from empty_ledgers import empty_ledger
 from jobs.probe.test_probe import PERSONS, _splits
 
-SHARED = {"n_untrained": 2, "lambdas": (0.1, 100.0), "n_bootstrap": 200, "device": "cpu", "inner_folds": 3}
+SHARED = {"n_untrained": 2, "lambdas": (0.1, 100.0), "n_bootstrap": 200, "accelerator": "cpu", "inner_folds": 3}
 AGES = dict(zip(PERSONS, (6.5, 20.0, 9.0, 15.5, 11.0, 8.25), strict=True))
 
 

@@ -318,7 +318,7 @@ def test_a_full_disk_leaves_the_old_export(checkpoint: Checkpoint, tmp_path: Pat
 def test_a_full_disk_under_a_program_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If torch.export.save writes to the full disk itself, it aborts the process."""
     program = torch.export.export(torch.nn.Linear(40, 40), (torch.zeros(1, 40),))
-    traced, model = Traced(program, (40,), is_any_length=False), Mock()
+    traced, model = Traced(program, (40,), is_any_length=False), Mock(outputs=("features", "encoded"))
     made = Mock(**{"save.side_effect": lambda path: path.write_bytes(bytes(9000))})
     monkeypatch.setattr(torch.onnx, "export", lambda *args, **named: made)
     for write, name in ((write_torch_export, "encoder.pt2"), (partial(write_onnx, n_samples=40), "encoder.onnx")):

@@ -15,7 +15,7 @@ from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.evaluation.config import ControlKind, FitParams, Pooling
 from eegfm.evaluation.controls import control_features
-from eegfm.evaluation.features import by_layer, encoder_features, extract_features, zscore_per_person
+from eegfm.evaluation.features import zscore_per_person
 from eegfm.evaluation.target_rows import predict_targets
 from eegfm.inference.backbone import load_backbone, rereference_for, untrained_backbone_like
 from eegfm.inference.channels_left import with_channels_left
@@ -24,7 +24,7 @@ from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.finetune.divisions import Division
 from eegfm.jobs.finetune.said import Said, TestWindows
 from eegfm.jobs.finetune.trained import FINETUNED
-from eegfm.nn.device import training_device
+from eegfm.jobs.probe.encoder_features import encoder_features_of
 from eegfm.store.reader import SignalStore
 from eegfm.targets import TargetSpec
 from eegfm.windows.answers import checked_answers
@@ -106,28 +106,24 @@ class Controls:
 def _features(
     windows: pd.DataFrame, store: SignalStore, start: Checkpoint, params: FinetuneParams, closed: FitParams | None
 ) -> dict[str, list[NDArray[np.float32]]]:
-    device = training_device(params.accelerator)
     spec, fit = _spec_of(windows, store), params.fit
-    drawn: dict[str, Any] = {
-        "pooling": pooling_of(windows, fit),
-        "batch_size": params.predict_batch_size,
-        "device": device,
-    }
+    drawn: dict[str, Any] = {"pooling": pooling_of(windows, fit), "batch_size": params.predict_batch_size}
+    machine: dict[str, Any] = {
+        "accelerator": params.accelerator, "precision": params.precision, "key": "finetune.",
+    }  # fmt: skip
     accept = params.load.accept_other_code
-    trained = load_backbone(start, spec, accept_other_code=accept, key="finetune.load.accept_other_code").to(device)
+    trained = load_backbone(start, spec, accept_other_code=accept, key="finetune.load.accept_other_code")
     backbones = {f"{PROBE} 0": trained}
     for k in range(params.n_untrained):
-        backbones[f"{UNTRAINED} {k}"] = untrained_backbone_like(start, spec, params.untrained_seed + k).to(device)
-    extractors = {name: encoder_features(backbone) for name, backbone in backbones.items()}
-    found = extract_features(store, windows, extractors, **drawn)
+        backbones[f"{UNTRAINED} {k}"] = untrained_backbone_like(start, spec, params.untrained_seed + k)
+    found = encoder_features_of(backbones, store, windows, layers="last", **drawn, **machine)
     finetuned = {}
     if closed is not None:
-        asked = encoder_features(trained, closed.layers)
-        own = extract_features(store, windows, {FINETUNED: asked}, **{**drawn, "pooling": closed.pooling})[FINETUNED]
-        finetuned = {FINETUNED: [by_layer(own, trained.encoder) if closed.layers == "chosen" else own]}
+        asked = {**drawn, "pooling": closed.pooling, **machine}
+        finetuned = encoder_features_of({FINETUNED: trained}, store, windows, layers=closed.layers, **asked)
     controls = control_features(store, windows, trained.rereference, get_args(ControlKind), **drawn)
     return {
-        **finetuned,
+        **{name: [values] for name, values in finetuned.items()},
         PROBE: [found[f"{PROBE} 0"]],
         UNTRAINED: [found[f"{UNTRAINED} {k}"] for k in range(params.n_untrained)],
         **{name: [values] for name, values in controls.items()},

@@ -60,7 +60,7 @@ def describe_protocol(
         params: All choices.
         start: The encoder.
         exposure: See ``exposure_of``.
-        n_looks_before: How often other runs had scored these test persons before.
+        n_looks_before: How often these test persons had been scored before.
         is_simulated: Whether the signals are simulated.
     """
     header, target = start.header, said.target

@@ -1,9 +1,9 @@
 """Scores of everything that was said of the test windows of a task, and differences to the finetuned model."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eegfm.evaluation.scores.levels import Level
 from eegfm.evaluation.scores.paired import compare_runs
@@ -17,26 +17,23 @@ from eegfm.metrics.names import primary_metric
 _OF_PERSON = 0.9
 
 
-def score_models(
-    said: Said, params: FinetuneParams, audits: Mapping[str, Mapping[str, float | None]]
-) -> dict[str, Any]:
+def score_models(said: Said, params: FinetuneParams) -> dict[str, Any]:
     """Score each model on windows, recordings and persons, and compare the finetuned one with all others.
 
     Args:
         said: What models said.
         params: Resamples of persons, and their seed.
-        audits: What the features of each model tell of persons; see ``eegfm.jobs.finetune.audit``.
 
     Returns:
-        JSON-ready. ``models`` by name, see ``ScoredRuns.to_dict``; ``identity`` is the model's audit.
-        ``level`` and ``compared_by`` name the score that models are compared by: that of persons where every person has
-        one answer. ``paired_difference`` by the name of the other model, positive in favour of the finetuned one.
+        JSON-ready. ``models`` by name, see ``ScoredRuns.to_dict``. ``level`` and ``compared_by`` name the score that
+        models are compared by: that of persons where every person has one answer. ``paired_difference`` by the name of
+        the other model, positive in favour of the finetuned one.
     """
     runs = {name: ScoredRuns(_predictions(said, name), **_drawn(params)) for name in said.by_model}
     level, metric = level_of(said), primary_metric(said.target)
     compared = {name: compare_runs(runs[FINETUNED], other) for name, other in runs.items() if name != FINETUNED}
     return {
-        "models": {name: {**scored.to_dict(), "identity": dict(audits[name])} for name, scored in runs.items()},
+        "models": {name: scored.to_dict() for name, scored in runs.items()},
         "level": level,
         "compared_by": metric,
         "paired_difference": {
@@ -52,15 +49,22 @@ def level_of(said: Said) -> Level:
     sessions of a person.
     """
     truths = said.truths.reshape(len(said.truths), -1).astype(np.float64)
+    known = ~np.isnan(truths) if said.target.kind in ("regression", "multilabel") else truths >= 0
     persons = np.unique(said.windows["identity"].to_numpy(dtype=str), return_inverse=True)[1]
-    n_windows = np.bincount(persons)
-    if n_windows.max() == 1:
+    if np.bincount(persons).max() == 1:
         return "window"
-    means = np.stack([np.bincount(persons, column) / n_windows for column in truths.T], axis=1)[persons]
-    within, all_ = ((truths - means) ** 2).mean(axis=0), truths.var(axis=0)
-    if said.target.kind == "regression":
-        return "person" if (within <= (1 - _OF_PERSON) * all_).all() else "window"
-    return "person" if not within.any() else "window"
+    shares = [_share_within(column[of], persons[of]) for column, of in zip(truths.T, known.T, strict=True)]
+    most = 1 - _OF_PERSON if said.target.kind == "regression" else 0.0
+    return "person" if max(shares) <= most else "window"
+
+
+def _share_within(answers: NDArray[np.float64], persons: NDArray[np.int64]) -> float:
+    """Share of the variance of known answers that lies within persons; 0 where they do not vary."""
+    if not len(answers) or not answers.std():
+        return 0.0
+    n_windows = np.bincount(persons)
+    means = np.bincount(persons, answers) / np.maximum(n_windows, 1)
+    return float(((answers - means[persons]) ** 2).mean() / answers.var())
 
 
 def _predictions(said: Said, model: str) -> list[ScoredPredictions]:

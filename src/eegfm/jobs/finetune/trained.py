@@ -8,24 +8,20 @@ from eegfm.adapters.config import InterpolateConfig, NoAdapterConfig
 from eegfm.checkpoint import Checkpoint
 from eegfm.config import Buildable
 from eegfm.heads.config import LinearConfig
-from eegfm.inference.backbone import load_backbone
+from eegfm.inference.table_loader import TableLoader
 from eegfm.jobs.finetune.config import FinetuneParams, FinetuneTask
 from eegfm.jobs.finetune.said import TestWindows
 from eegfm.jobs.train.finetuning import FinetuningTask, finetuning_job, of_encoder
 from eegfm.jobs.train.job import TrainingJob
 from eegfm.jobs.train.pretrain import fit_training
 from eegfm.jobs.train.result import PretrainResult
-from eegfm.nn.weights import build_seeded, load_weights
-from eegfm.objectives.supervised.config import SupervisedConfig
-from eegfm.objectives.supervised.model import Supervised
+from eegfm.jobs.weights.answering import load_objective
 from eegfm.store.reader import SignalStore
-from eegfm.training.loading.table_loader import TableLoader
 from eegfm.training.setup import TrainingSetup
 from eegfm.training.strategies.config import ScratchStrategy
 from eegfm.training.supervised.config import SupervisedParams
 from eegfm.training.supervised.module import SupervisedModule
 from eegfm.training.supervised.predicting import Predictions, predict
-from eegfm.training.tensors import NamedWeights
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +77,7 @@ def predictions_of(
     """Predict test windows with a stored model, through Lightning's Trainer."""
     module = load_supervised(checkpoint)
     loader = TableLoader(store, test.windows, params.predict_batch_size)
-    return predict(module, loader, accelerator=params.accelerator, precision=params.precision)
+    return predict(module, loader, accelerator=params.accelerator, precision=params.precision, key="finetune.")
 
 
 def load_supervised(checkpoint: Checkpoint) -> SupervisedModule:
@@ -90,14 +86,8 @@ def load_supervised(checkpoint: Checkpoint) -> SupervisedModule:
     Raises:
         CheckpointError: The weights do not fit the configuration, or the checkpoint has no head.
     """
-    config = SupervisedConfig.model_validate(checkpoint.header.objective)
-    # Low-rank changes are merged in a checkpoint.
-    config = config.model_copy(update={"lora": None})
-    backbone = load_backbone(checkpoint)
-    objective = build_seeded(config, checkpoint.header.seed, backbone)
-    assert isinstance(objective, Supervised), "the configuration builds it"
-    load_weights(NamedWeights(objective), checkpoint.tensors, "", "finetuned model")
-    params = SupervisedParams(objective=config, n_epochs=1, start="file", monitor="val/loss")
+    objective = load_objective(checkpoint)
+    params = SupervisedParams(objective=objective.config, n_epochs=1, start="file", monitor="val/loss")
     setup = TrainingSetup(objective, params, {}, 1, 1)
     module = SupervisedModule(setup)
     return module.eval()

@@ -46,7 +46,7 @@ def values_of(
     return with_aliases({name: value for name, value in values.items() if np.isfinite(value)})
 
 
-def test_losses(said: Said, headers: Mapping[int, Mapping[str, CheckpointHeader]]) -> list[float]:
+def losses_of_test(said: Said, headers: Mapping[int, Mapping[str, CheckpointHeader]]) -> list[float]:
     """Return the loss of the finetuned model on all test windows, seed by seed, without class weights.
 
     Args:

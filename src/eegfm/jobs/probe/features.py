@@ -5,7 +5,6 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from eegfm.batch import SignalSpec
@@ -13,12 +12,11 @@ from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.encoders.layer_features import refuse_without_layers
 from eegfm.evaluation.config import ControlKind, ProbeParams
 from eegfm.evaluation.controls import control_features
-from eegfm.evaluation.features import by_layer, encoder_features, extract_features
 from eegfm.inference.backbone import Backbone, load_backbone, untrained_backbone_like
 from eegfm.inference.compatibility import check_channels
 from eegfm.jobs.probe.compatibility import check_windows
+from eegfm.jobs.probe.encoder_features import encoder_features_of
 from eegfm.jobs.probe.trials import ANSWERS, Trials
-from eegfm.nn.device import refuse_missing_gpu
 from eegfm.store.reader import SignalStore
 
 MAJORITY: ControlKind = "majority"
@@ -35,18 +33,20 @@ def all_features(checkpoint: Checkpoint, store: SignalStore, trials: Trials, par
 
     Raises:
         CheckpointError: The encoder does not fit the windows, was made by other code, or a feature is not finite.
-        SplitError: See ``extract_features``.
+        ConfigError: A GPU is asked for and none is there.
+        SplitError: See ``encoder_features_of``.
         StoreError: Stored samples differ from their checksums.
+        TrainingError: bfloat16 is requested on a CPU that computes it wrong.
     """
-    device, backbones = _device(params), _backbones(checkpoint, spec_of(store, trials), trials, params)
-    trained, fit = backbones["pretrained 0"], trials.task.fit
-    extractors = {name: encoder_features(backbone.to(device), fit.layers) for name, backbone in backbones.items()}
-    drawn: dict[str, Any] = {"pooling": fit.pooling, "batch_size": params.batch_size, "device": device}
+    backbones, fit = _backbones(checkpoint, spec_of(store, trials), trials, params), trials.task.fit
+    drawn: dict[str, Any] = {"pooling": fit.pooling, "batch_size": params.batch_size}
     windows = trials.windows.drop(columns=list(ANSWERS))
-    features = extract_features(store, windows, extractors, **drawn)
-    if fit.layers == "chosen":
-        features = {name: by_layer(values, trained.encoder) for name, values in features.items()}
-    controls = control_features(store, windows, trained.rereference, controls_of(trials), **drawn)
+    features = encoder_features_of(
+        backbones, store, windows, layers=fit.layers, accelerator=params.accelerator, precision=params.precision,
+        key="probe.", **drawn,
+    )  # fmt: skip
+    rereference = backbones["pretrained 0"].rereference
+    controls = control_features(store, windows, rereference, controls_of(trials), **drawn)
     return {
         "pretrained": [features["pretrained 0"]],
         "untrained": [features[f"untrained {k}"] for k in range(params.n_untrained)],
@@ -104,11 +104,3 @@ def spec_of(store: SignalStore, trials: Trials) -> SignalSpec:
     return SignalSpec(
         store.rate_hz, {name: store.montages[name] for name in names}, {name: int(longest[name]) for name in names}
     )
-
-
-def _device(params: ProbeParams) -> torch.device:
-    if params.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if params.device == "cuda":
-        refuse_missing_gpu("probe.device", params.device)
-    return torch.device(params.device)

@@ -32,6 +32,7 @@ from eegfm.jobs.probe.protocol import describe_protocol
 from eegfm.jobs.probe.trials import Trials, trials_of_test_persons
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.reader import SignalStore
+from eegfm.training.supervised.predicting import prediction_device
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def probe(
     windows: Mapping[str, pd.DataFrame],
     splits: pd.DataFrame,
     params: ProbeParams,
-    ledger: Path,
+    ledger: Path | None = None,
 ) -> ProbeResult:
     """Predict the answers of labelled windows of the test persons from frozen features, task by task.
 
@@ -70,17 +71,19 @@ def probe(
         windows: Runs of windows by probed corpus.
         splits: One row per person; those in ``test`` are probed, fold by fold.
         params: Tasks and protocol.
-        ledger: Folder of the book of looks at test sets.
+        ledger: Folder of the book of looks at test sets; None counts no looks.
 
     Raises:
-        ConfigError: A task has no windows, or a corpus has no task.
+        ConfigError: A task has no windows, a corpus has no task, or a GPU is asked for and none is there.
         SplitError: A person or a signal was, or may have been, pretrained on, or persons, classes, folds or windows
             are too few.
         CheckpointError: The encoder does not fit the signals, was made by other code, or gives values that are not
             finite.
         StoreError: Stored samples differ from their checksums.
+        TrainingError: bfloat16 is requested on a CPU that computes it wrong.
         DamageError: The book of looks cannot be read.
     """
+    prediction_device(params.accelerator, params.precision, "probe.")
     if params.verify == "off":
         stores = {corpus: store.unverified() for corpus, store in stores.items()}
     split_table = SplitTable(splits)
@@ -95,7 +98,7 @@ def probe(
         logger.info("Probe of %s: features of %d windows of %d persons", keys, n_windows, n_persons)
         features = all_features(checkpoint, store, group[0], params)
         for trials in group:
-            n_looks_before = look(ledger, checkpoint, trials, params)
+            n_looks_before = None if ledger is None else look(ledger, checkpoint, trials, params)
             metrics, tables = _scored(features, trials, params)
             metrics["protocol"] = describe_protocol(
                 checkpoint.header,

@@ -20,7 +20,7 @@ def describe_protocol(
     *,
     exposure: Exposure,
     splits_sha256: str,
-    n_looks_before: int,
+    n_looks_before: int | None,
     is_simulated: bool,
 ) -> dict[str, Any]:
     """Describe the probe of a task completely enough to repeat and to judge it.
@@ -31,7 +31,7 @@ def describe_protocol(
         params: All choices.
         exposure: Test persons that the encoder was, or may have been, trained on.
         splits_sha256: Hash of the splits.
-        n_looks_before: How often other runs had scored these persons on this task before.
+        n_looks_before: How often other runs had scored these persons on this task before; None if unknown.
         is_simulated: Whether the signals are simulated.
     """
     fit = trials.task.fit

@@ -22,10 +22,9 @@ from eegfm.objectives.supervised.config import LoraConfig, SupervisedConfig, Tar
 from eegfm.splits.leakage import TRAINED
 from eegfm.store.stores import Stores
 from eegfm.targets import TargetSpec
-from eegfm.training.config import PretrainParams
 from eegfm.training.data_module import WindowData
 from eegfm.training.plans.group_order import DrawnBy
-from eegfm.training.started import OF_THE_START, with_start
+from eegfm.training.started import OF_THE_START, decided_by
 from eegfm.training.strategies.config import LayerDecayStrategy, LoraStrategy, ScratchStrategy
 from eegfm.training.supervised.config import SupervisedParams, TuningParams
 from eegfm.training.supervised.module import SupervisedModule
@@ -169,8 +168,8 @@ def supervised_params(
 
 def of_header(header: CheckpointHeader) -> dict[str, Any]:
     """Return the configurations of an encoder and of all that stands before it, as parameters."""
-    completed = with_start(PretrainParams(start="file", n_steps=1), header, "finetune")
-    return {name: getattr(completed, name) for name in OF_THE_START}
+    decided = decided_by(header)  # not by way of a pretraining, whose objective may ask for another encoder
+    return {name: getattr(decided, name) for name in OF_THE_START}
 
 
 def of_encoder(config: EncoderConfig, adapter: Buildable, header: CheckpointHeader) -> dict[str, Any]:

@@ -115,9 +115,12 @@ class ExportParams(StrictModel):
         formats: Files to write: ``huggingface`` (config.json, model.safetensors, README.md), ``torch_export``
             (encoder.pt2), ``onnx`` (encoder.onnx, extra ``export``). The default needs no extra.
         montage: Montage of the input, by its name in the checkpoint; needed if there are several.
+        task: Task whose finetuned encoder the pipeline ``finetune_export`` takes, such as ``hbn.eyes``; needed if
+            several are stored. Exports of phases do not read it.
         accept_other_code: Export an encoder that was made by other code than the present code.
     """
 
     formats: tuple[ExportFormat, ...] = Field(default=("huggingface", "torch_export"), min_length=1)
     montage: str | None = None
+    task: str | None = None
     accept_other_code: bool = False

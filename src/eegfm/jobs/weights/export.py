@@ -1,6 +1,7 @@
 """Export an encoder for other programs: Hugging Face, ONNX and torch.export in one folder, whole or not at all."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import torch
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.errors import ConfigError
-from eegfm.inference.module import Inference, build_inference
+from eegfm.inference.module import Inference
+from eegfm.jobs.weights.answering import Answering, build_exported
 from eegfm.jobs.weights.config import ExportParams
 from eegfm.jobs.weights.export_onnx import ONNX_FILE, check_onnx, write_onnx
-from eegfm.jobs.weights.export_programs import INPUT, OUTPUTS, TORCH_FILE, compare, trace, write_torch_export
+from eegfm.jobs.weights.export_programs import INPUT, TORCH_FILE, compare, trace, write_torch_export
 from eegfm.jobs.weights.exported import CONFIG_FILE, WEIGHTS_FILE, load_exported, write_exported
 from eegfm.jobs.weights.model_card import CARD_FILE, write_card
 from eegfm.jobs.weights.whole_folder import whole_folder
@@ -26,12 +28,13 @@ def export(checkpoint: Checkpoint, params: ExportParams, folder: Path) -> dict[s
     """Write an encoder with reference and adapter for inference elsewhere, and compare every file with the module.
 
     Args:
-        checkpoint: The encoder, pretrained here or imported.
+        checkpoint: The encoder, pretrained here, imported, or finetuned; the latter with its head.
         params: Formats and montage.
         folder: Target folder. An earlier export is replaced in one step, and only if every format agrees.
 
     Returns:
-        JSON-ready: input, outputs and their shapes, and the files and the largest difference of each format.
+        JSON-ready: input, outputs and their shapes, and the files and the largest difference of each format; what the
+        head of a finetuned encoder answers (``answers``).
 
     Raises:
         ConfigError: The montage does not exist, onnx is not installed, or the folder holds files that no export wrote.
@@ -39,7 +42,7 @@ def export(checkpoint: Checkpoint, params: ExportParams, folder: Path) -> dict[s
     """
     if "onnx" in params.formats:
         check_onnx()
-    model = build_inference(checkpoint, params.montage, accept_other_code=params.accept_other_code)
+    model = build_exported(checkpoint, params.montage, accept_other_code=params.accept_other_code)
     _check_replaced(folder)
     model = model.requires_grad_(False)
     spec = SignalSpec.from_dict(checkpoint.header.signal_spec)
@@ -57,6 +60,25 @@ def export(checkpoint: Checkpoint, params: ExportParams, folder: Path) -> dict[s
     for name, found in formats.items():
         logger.info("Exported %s: %s, largest difference %.2g", name, ", ".join(found["files"]), found["difference"])
     return _facts(model, n_channels, n_samples) | {"formats": formats}
+
+
+def finetuned(encoders: Mapping[str, Checkpoint], task: str | None) -> Checkpoint:
+    """Choose the encoder of a task.
+
+    Args:
+        encoders: By ``corpus.task``, what a finetuning has stored.
+        task: Name of one of them; needed where there are several.
+
+    Raises:
+        ConfigError: There is no such task, or none is named and there are several.
+    """
+    names = sorted(encoders)
+    if task is None and len(names) == 1:
+        return encoders[names[0]]
+    if task is not None and task in encoders:
+        return encoders[task]
+    found = f"{task!r} is no task of the stored finetuning" if task else "several tasks are stored"
+    raise ConfigError(f"export.task: {found}, {', '.join(names)}; choose one, such as --params=export.task={names[-1]}")
 
 
 def _check_replaced(folder: Path) -> None:
@@ -84,8 +106,9 @@ def _write_huggingface(
 
 def _facts(model: Inference, n_channels: int, n_samples: int) -> dict[str, Any]:
     outputs = model(torch.zeros(1, n_channels, n_samples))
-    shapes = {name: ["batch", *value.shape[1:]] for name, value in zip(OUTPUTS, outputs, strict=True)}
-    return {
+    shapes = {name: ["batch", *value.shape[1:]] for name, value in zip(model.outputs, outputs, strict=True)}
+    said = {"answers": model.target._asdict()} if isinstance(model, Answering) else {}
+    return said | {
         "montage": model.montage,
         "input": {INPUT: ["batch", n_channels, n_samples]},
         "unit": "uV",

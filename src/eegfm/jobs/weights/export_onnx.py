@@ -15,7 +15,7 @@ from torch import Tensor
 from eegfm.errors import CheckpointError, ConfigError
 from eegfm.files import naming
 from eegfm.inference.module import Inference
-from eegfm.jobs.weights.export_programs import INPUT, OUTPUTS, Traced, reason, report, trace_fixed
+from eegfm.jobs.weights.export_programs import INPUT, Traced, reason, report, trace_fixed
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def _write(traced: Traced, model: Inference, n_channels: int, folder: Path) -> d
     try:
         with _quiet():
             made = torch.onnx.export(
-                traced.program, dynamo=True, input_names=[INPUT], output_names=list(OUTPUTS), verbose=False
+                traced.program, dynamo=True, input_names=[INPUT], output_names=list(model.outputs), verbose=False
             )
             assert made is not None, "the exporter returns a program when it is not given a file"
             with naming(path):
@@ -83,7 +83,7 @@ def _write(traced: Traced, model: Inference, n_channels: int, folder: Path) -> d
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
         def run(recorded_uv: Tensor) -> list[Tensor]:
-            return [torch.from_numpy(value) for value in session.run(list(OUTPUTS), {INPUT: recorded_uv.numpy()})]
+            return [torch.from_numpy(value) for value in session.run(list(model.outputs), {INPUT: recorded_uv.numpy()})]
 
         return report("onnx", run, ONNX_FILE, traced, model, n_channels)
     except failures as error:

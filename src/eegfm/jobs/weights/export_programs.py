@@ -17,7 +17,7 @@ from eegfm.inference.module import Inference
 
 logger = logging.getLogger(__name__)
 
-INPUT, OUTPUTS = "recorded_uv", ("features", "encoded")
+INPUT = "recorded_uv"
 TORCH_FILE = "encoder.pt2"
 TOLERANCE = {"torch_export": 1e-5, "onnx": 1e-3}
 """Largest allowed difference from the module, relative to the largest absolute value of an output. ONNX computes
@@ -111,7 +111,7 @@ def compare(run: Run, model: Inference, n_channels: int, lengths: Sequence[int],
     differences, generator = [], torch.Generator().manual_seed(0)
     for k, n_samples in enumerate(lengths):
         recorded_uv = _AMPLITUDE_UV * torch.randn(1 + k, n_channels, n_samples, generator=generator)
-        for name, found, expected in zip(OUTPUTS, run(recorded_uv), model(recorded_uv), strict=True):
+        for name, found, expected in zip(model.outputs, run(recorded_uv), model(recorded_uv), strict=True):
             if found.shape != expected.shape:
                 raise CheckpointError(
                     f"{what}: {name} are of shape {tuple(found.shape)}, the module's {tuple(expected.shape)}"

@@ -14,7 +14,8 @@ from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.config import StrictModel
 from eegfm.errors import CheckpointError
 from eegfm.files import write_atomically
-from eegfm.inference.module import Inference, build_inference
+from eegfm.inference.module import Inference
+from eegfm.jobs.weights.answering import build_exported
 from eegfm.json_text import parse_json
 from eegfm.safetensors_header import parse_safetensors_header
 
@@ -37,7 +38,7 @@ class ExportedConfig(StrictModel):
 
 def write_exported(model: Inference, header: CheckpointHeader, folder: Path) -> ExportedConfig:
     """Write both files."""
-    weights = {name: value.contiguous() for name, value in model.backbone.state_dict().items()}
+    weights = {name: value.contiguous() for name, value in model.weights().items()}
     data = save_tensors(weights, metadata={"format": "pt"})
     write_atomically(folder / WEIGHTS_FILE, data)
     public = public_header(header, hashlib.sha256(data).hexdigest())
@@ -56,7 +57,7 @@ def public_header(header: CheckpointHeader, file_sha256: str) -> CheckpointHeade
 
 
 def load_exported(folder: Path | str, montage: str | None = None, *, accept_other_code: bool = False) -> Inference:
-    """Rebuild an exported encoder, with reference and adapter, in evaluation mode, on the CPU.
+    """Rebuild an exported encoder with reference, adapter and head, in evaluation mode, on the CPU.
 
     Args:
         folder: Folder with config.json and model.safetensors.
@@ -66,10 +67,13 @@ def load_exported(folder: Path | str, montage: str | None = None, *, accept_othe
     Raises:
         CheckpointError: A file is missing or damaged, or the weights do not fit or were made by other code.
         ConfigError: The montage does not exist.
+
+    Returns:
+        Features and vectors; of an encoder that was exported with its head, an ``Answering``, which also gives answers.
     """
     config = read_exported_config(Path(folder))
     checkpoint = read_exported(Path(folder))
-    return build_inference(checkpoint, montage or config.montage, accept_other_code=accept_other_code)
+    return build_exported(checkpoint, montage or config.montage, accept_other_code=accept_other_code)
 
 
 def read_exported(folder: Path) -> Checkpoint:

@@ -16,8 +16,8 @@ from eegfm.encoders.published import key_map
 from eegfm.errors import ConfigError
 from eegfm.inference.backbone import Backbone, new_backbone
 from eegfm.inference.encoder_code import encoder_code
-from eegfm.inference.module import build_inference
 from eegfm.inference.versions import versions
+from eegfm.jobs.weights.answering import build_exported, has_head
 from eegfm.jobs.weights.config import ImportParams
 from eegfm.jobs.weights.exported import is_exported, read_exported
 from eegfm.jobs.weights.foreign_weights import ForeignWeights, read_foreign_weights
@@ -103,7 +103,9 @@ def _import_exported(path: Path) -> ImportResult:
     header = checkpoint.header
     assert header.imported is not None, "an export does not list its training persons"
     logger.info("%s is an export of eegfm and says all of itself: parameters import.* are not used", path)
-    model = build_inference(checkpoint, next(iter(header.signal_spec["montages"])))
+    model = build_exported(checkpoint, next(iter(header.signal_spec["montages"])))
+    if has_head(checkpoint):
+        logger.info("%s has a head, which is imported too; a training that starts from it leaves the head out", path)
     report = LoadReport(tuple(sorted(checkpoint.tensors))).to_dict()
     return ImportResult(
         checkpoint, report | _origin(path, header) | {"n_parameters": sum(p.numel() for p in model.parameters())}

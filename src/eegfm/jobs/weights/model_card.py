@@ -5,6 +5,7 @@ from pathlib import Path
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.files import write_atomically
 from eegfm.inference.module import Inference
+from eegfm.jobs.weights.answering import Answering
 from eegfm.jobs.weights.config import ExportFormat
 from eegfm.jobs.weights.exported import ExportedConfig
 
@@ -19,7 +20,7 @@ _CARD = """\
 ---
 {front}---
 
-# EEG encoder {encoder}, {fingerprint}
+# {title} {encoder}, {fingerprint}
 
 {origin}
 
@@ -37,7 +38,7 @@ The signals must be prepared as those of the training were. **Raw EEG is no such
 Windows must be whole patches of {patch_samples} samples.
 
 Output: `features` (B, R, X), averaged over time, one row per channel where the encoder tells channels apart; and
-`encoded`, what the encoder gave before that.
+`encoded`, what the encoder gave before that.{answers}
 
 ## How to load
 
@@ -45,7 +46,7 @@ Output: `features` (B, R, X), averaged over time, one row per channel where the 
 from eegfm.jobs.weights.exported import load_exported
 
 model = load_exported("FOLDER")
-features, encoded = model(recorded_uv)
+{outputs} = model(recorded_uv)
 ```
 {other_formats}"""
 _ONNX = """
@@ -53,7 +54,7 @@ _ONNX = """
 import onnxruntime
 
 session = onnxruntime.InferenceSession("FOLDER/encoder.onnx")
-features, encoded = session.run(None, {"recorded_uv": recorded_uv})
+OUTPUTS = session.run(None, {"recorded_uv": recorded_uv})
 ```
 """
 _TORCH = """
@@ -61,7 +62,7 @@ _TORCH = """
 import torch
 
 program = torch.export.load("FOLDER/encoder.pt2").module()
-features, encoded = program(recorded_uv)
+OUTPUTS = program(recorded_uv)
 ```
 """
 
@@ -74,8 +75,11 @@ def write_card(model: Inference, config: ExportedConfig, formats: tuple[ExportFo
 def _card(model: Inference, config: ExportedConfig, formats: tuple[ExportFormat, ...]) -> str:
     header = config.header
     montage = header.signal_spec["montages"][model.montage]
+    outputs = ", ".join(model.outputs)
+    programs = _ONNX * ("onnx" in formats) + _TORCH * ("torch_export" in formats)
     return _CARD.format(
         front=_front(header),
+        title="EEG encoder with head" if isinstance(model, Answering) else "EEG encoder",
         encoder=header.encoder["name"],
         fingerprint=header.fingerprint,
         origin=_origin(header),
@@ -84,8 +88,28 @@ def _card(model: Inference, config: ExportedConfig, formats: tuple[ExportFormat,
         channels=", ".join(montage["channel_names"]),
         preparation="\n".join(f"- {line}" for line in preparation(header, model.montage)),
         patch_samples=model.backbone.encoder.patch_samples,
-        other_formats=_ONNX * ("onnx" in formats) + _TORCH * ("torch_export" in formats),
+        answers=_answers(model),
+        outputs=outputs,
+        other_formats=programs.replace("OUTPUTS", outputs),
     )
+
+
+def _answers(model: Inference) -> str:
+    """Say what a head answers: shape, classes, outputs, unit, and the head itself."""
+    if not isinstance(model, Answering):
+        return ""
+    target, config = model.target, model.objective.config
+    shape = ", ".join(map(str, ("B", *target.output_shape)))
+    classes, outputs = ", ".join(target.classes), ", ".join(target.outputs)
+    what = {
+        "binary": f"probabilities of the classes {classes}",
+        "multiclass": f"probabilities of the classes {classes}",
+        "multilabel": f"the probability of a yes for each of {outputs}",
+        "multioutput": f"for each of {outputs}, probabilities of the classes {classes}",
+        "regression": f"numbers{f', {outputs},' if outputs else ''} in {target.unit or 'no unit'}",
+    }[target.kind]
+    head = _pairs(config.head.model_dump(mode="json"))
+    return f"\n\nThird output: `answers` ({shape}), {what}. Kind of task: {target.kind}. Head: {head}."
 
 
 def preparation(header: CheckpointHeader, montage: str) -> list[str]:
@@ -127,7 +151,8 @@ def _front(header: CheckpointHeader) -> str:
 
 def _origin(header: CheckpointHeader) -> str:
     simulated = f" **SIMULATED recordings: {', '.join(header.simulated_corpora)}.**" if header.simulated_corpora else ""
-    trained = f"Pretrained with eegfm {header.versions.get('eegfm', '')}"
+    verb = "Finetuned" if header.objective.get("name") == "supervised" else "Pretrained"
+    trained = f"{verb} with eegfm {header.versions.get('eegfm', '')}"
     if header.n_persons is not None:
         return f"{trained} on {header.n_persons} persons.{simulated}"
     unknown = (

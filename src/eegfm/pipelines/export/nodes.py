@@ -1,4 +1,4 @@
-"""Node of the export pipeline."""
+"""Nodes of the export pipelines."""
 
 from pathlib import Path
 from typing import Any
@@ -12,3 +12,10 @@ def export_encoder(encoder: Checkpoint, params: ExportParams, folder: Path) -> d
     from eegfm.jobs.weights.export import export
 
     return {"folder": folder, "report": export(encoder, params, folder)}
+
+
+def export_finetuned(encoder: dict[str, Checkpoint], params: ExportParams, folder: Path) -> dict[str, Any]:
+    """Write the finetuned encoder of a task with its head, see ``export_encoder``."""
+    from eegfm.jobs.weights.export import export, finetuned
+
+    return {"folder": folder, "report": export(finetuned(encoder, params.task), params, folder)}

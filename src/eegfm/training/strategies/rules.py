@@ -17,12 +17,31 @@ from eegfm.training.strategies.config import (
 )
 
 
-def freeze_rules(strategy: TrainedStrategy, backbone: Backbone) -> tuple[FreezeRule, ...]:
+def freeze_rules(strategy: TrainedStrategy, backbone: Backbone, n_epochs: int | None = None) -> tuple[FreezeRule, ...]:
     """Return what a strategy freezes of a backbone, by the names that ``eegfm.training.freezing`` knows.
 
+    Args:
+        strategy: The strategy.
+        backbone: What it is used on.
+        n_epochs: Epochs of the training; None if they are not known.
+
     Raises:
-        ConfigError: Blocks are to be released one by one, and the encoder does not say which of its layers come first.
+        ConfigError: Blocks are to be released one by one, and the encoder does not say which of its layers come first;
+            or something would be released after the last epoch.
     """
+    rules = _rules_of(strategy, backbone)
+    last = max((rule.until_epoch for rule in rules if rule.until_epoch is not None), default=0)
+    if n_epochs is not None and last >= n_epochs:
+        earlier = "probe_epochs" if isinstance(strategy, TwoStageStrategy) else "unfreeze_epoch, block_epochs"
+        raise ConfigError(
+            f"finetune.strategy: {strategy.name} releases the last part of encoder {backbone.encoder.name} with epoch "
+            f"{last} (counted from 0), and there are {n_epochs} epochs; set n_epochs to {last + 1} or more, or release "
+            f"it earlier ({earlier})"
+        )
+    return rules
+
+
+def _rules_of(strategy: TrainedStrategy, backbone: Backbone) -> tuple[FreezeRule, ...]:
     if isinstance(strategy, LinearProbeStrategy):
         return _rules([_parts(backbone)], [None])
     if isinstance(strategy, TwoStageStrategy):

@@ -57,7 +57,7 @@ class SupervisedParams(PretrainParams):
         """Return the parts that are frozen: those of the strategy."""
         from eegfm.training.strategies.rules import freeze_rules
 
-        return (*super().rules(objective), *freeze_rules(self.tuning, objective.backbone))
+        return (*super().rules(objective), *freeze_rules(self.tuning, objective.backbone, self.n_epochs))
 
 
 class TuningParams(StrictModel):

@@ -9,11 +9,11 @@ from eegfm.batch import StoredBatch, TrainStep
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.encoders.base import Encoder
 from eegfm.errors import TrainingError
+from eegfm.inference.table_loader import PlacedBatch
 from eegfm.metrics.keys import with_aliases
 from eegfm.nn.context import Context
 from eegfm.objectives.base import LossOutput
 from eegfm.objectives.supervised.model import Supervised, truths_of
-from eegfm.training.loading.table_loader import PlacedBatch
 from eegfm.training.logs.names import TRAIN, VAL, history_columns
 from eegfm.training.logs.training_log import means
 from eegfm.training.module import PretrainModule

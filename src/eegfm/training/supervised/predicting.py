@@ -7,15 +7,19 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from lightning import LightningModule, Trainer
+from lightning import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 
 from eegfm.errors import CheckpointError
+from eegfm.inference.table_loader import TableLoader
 from eegfm.nn.device import training_device
+from eegfm.progress import Ticker
+from eegfm.stopping import stoppable
 from eegfm.training.bfloat16 import check_bfloat16
-from eegfm.training.loading.table_loader import TableLoader
 from eegfm.training.supervised.module import Predicted, SupervisedModule
-from eegfm.training.trainer import quieten
+from eegfm.training.trainer import leave_signals_alone, quieten
+
+logger = logging.getLogger(__name__)
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32-true", "bf16-mixed"]
@@ -41,6 +45,7 @@ def predict(
     *,
     accelerator: Accelerator = "auto",
     precision: Precision = "32-true",
+    key: str = "",
 ) -> Predictions:
     """Predict all windows of a table on one device.
 
@@ -49,12 +54,15 @@ def predict(
         loader: The windows.
         accelerator: See ``eegfm.training.config.PretrainParams``.
         precision: See there.
+        key: See ``predicted``.
 
     Raises:
+        ConfigError: A GPU is asked for and none is there.
         CheckpointError: A prediction is not finite.
         TrainingError: bfloat16 is requested on a CPU that computes it wrong.
     """
-    parts = [Predicted(*part) for part in predicted(module, loader, accelerator=accelerator, precision=precision)]
+    found = predicted(module, loader, accelerator=accelerator, precision=precision, key=key)
+    parts = [Predicted(*part) for part in found]
     order = torch.cat([part.places for part in parts]).argsort()
     said = torch.cat([part.said for part in parts])[order].double().numpy()
     if not np.isfinite(said).all():
@@ -68,45 +76,89 @@ def predict(
 
 
 def predicted(
-    module: LightningModule, loader: TableLoader, *, accelerator: Accelerator = "auto", precision: Precision = "32-true"
+    module: LightningModule,
+    loader: TableLoader,
+    *,
+    accelerator: Accelerator = "auto",
+    precision: Precision = "32-true",
+    key: str = "",
 ) -> list[Any]:
-    """Return what ``predict_step`` gives for each batch of a table.
+    """Return what ``predict_step`` gives for each batch of a table. Long work says how far it is.
 
     Args:
         module: Any module; it is put into evaluation mode, and back onto the CPU.
         loader: The windows.
         accelerator: See ``predict``.
         precision: See there.
+        key: What stands before the names of both parameters, for messages, such as ``probe.``.
 
     Raises:
+        ConfigError: A GPU is asked for and none is there.
         TrainingError: bfloat16 is requested on a CPU that computes it wrong.
     """
-    device = training_device(accelerator, precision=precision)
-    if precision == "bf16-mixed":
-        check_bfloat16(device)
-    with _silent():
+    device = prediction_device(accelerator, precision, key)
+    with _silent(), stoppable(is_program=False):
         trainer = Trainer(
             accelerator=device.type,
             devices=1,
             precision=precision,
             logger=False,
+            callbacks=[_Progress(loader.n_windows)],
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
         )
+        leave_signals_alone(trainer)
         found = trainer.predict(module, loader)
     module.cpu()
     return list(found or [])
+
+
+def prediction_device(accelerator: Accelerator, precision: Precision, key: str = "") -> torch.device:
+    """Return the device of predictions.
+
+    Args:
+        accelerator: See ``predicted``, like all that follow.
+        precision: See there.
+        key: See there.
+
+    Raises:
+        ConfigError: See there.
+        TrainingError: See there.
+    """
+    device = training_device(accelerator, f"{key}accelerator", precision=precision)
+    if precision == "bf16-mixed":
+        check_bfloat16(device)
+    return device
+
+
+class _Progress(Callback):
+    """Lines about long predictions, now and then.
+
+    Args:
+        n_windows: Windows in all.
+    """
+
+    def __init__(self, n_windows: int) -> None:
+        self._n_windows, self._n_done, self._ticker = n_windows, 0, Ticker()
+
+    def on_predict_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, *_: Any
+    ) -> None:
+        """Say how many windows are done, if it is time."""
+        self._n_done += len(batch.places)
+        if self._ticker.is_due():
+            logger.info("Encoded %d of %d windows", self._n_done, self._n_windows)
 
 
 @contextmanager
 def _silent() -> Iterator[None]:
     """Let Lightning not say again which devices there are."""
     quieten()
-    logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    before = logger.level
-    logger.setLevel(logging.WARNING)
+    emitter = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    before = emitter.level
+    emitter.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        emitter.setLevel(before)

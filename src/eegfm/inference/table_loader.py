@@ -36,6 +36,11 @@ class TableLoader:
         self._store, self._windows, self._batch_size = store, windows.reset_index(drop=True), batch_size
         self._groups = [group for _, group in self._windows.groupby(["montage", "corpus", "n_samples"])]
 
+    @property
+    def n_windows(self) -> int:
+        """Windows of the table."""
+        return len(self._windows)
+
     def __len__(self) -> int:
         return sum(-(-len(group) // self._batch_size) for group in self._groups)
 
