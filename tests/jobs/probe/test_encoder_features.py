@@ -1,6 +1,8 @@
 """Features of encoders through Lightning's Trainer: those of a plain loop over the windows, whatever the batches."""
 
 import logging
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,15 @@ from eegfm.encoders.config import EegnetConfig, PatchTransformerConfig
 from eegfm.encoders.layer_features import layer_features
 from eegfm.errors import CheckpointError, ConfigError, SplitError, TrainingError
 from eegfm.inference.backbone import Backbone, new_backbone
+from eegfm.inference.table_loader import PlacedBatch
 from eegfm.jobs.probe.encoder_features import encoder_features_of
 from eegfm.signal.montages.canonical import canonical_montage
+from eegfm.stopping import Stopped
 from eegfm.store.layout import StoreFacts
 from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 from eegfm.training.supervised import predicting
+from eegfm.training.supervised.features import FeatureModule, PooledFeatures
 
 RATE_HZ, N_SAMPLES = 100.0, 200
 MONTAGE_OF = {"r0": "1020_19", "r1": "1010_64", "r2": "1020_19"}
@@ -163,6 +168,25 @@ def test_a_gpu_that_is_not_there_is_refused(store: SignalStore, monkeypatch: pyt
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match=r"parameter probe\.accelerator is 'cuda'"):
         features({"a": backbone_of(store, 0)}, store, PLACES, accelerator="cuda", key="probe.")
+
+
+def test_signals_stay_those_of_the_run(store: SignalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning would handle SIGTERM itself, and end a Ctrl-C with no line."""
+    seen, before = [], signal.getsignal(signal.SIGTERM)
+    step = FeatureModule.predict_step
+
+    def noted(self: FeatureModule, placed: PlacedBatch, batch_idx: int) -> PooledFeatures:
+        seen.append(signal.getsignal(signal.SIGTERM))
+        if len(seen) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, placed, batch_idx)
+
+    monkeypatch.setattr(FeatureModule, "predict_step", noted)
+    with pytest.raises(Stopped):
+        features({"a": backbone_of(store, 0)}, store, PLACES)
+    assert len(seen) == 2
+    assert all(getattr(handler, "__module__", "") == "eegfm.stopping" for handler in seen)
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_damage_of_the_store_comes_through(store: SignalStore, tmp_path: Path) -> None:

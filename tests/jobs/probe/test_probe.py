@@ -622,6 +622,13 @@ def test_layers_of_an_encoder_without_layers_are_refused_before_features(store, 
         probe(eegnet, store, windows, _splits(), PARAMS.model_copy(update={"layers": "mean"}))
 
 
+def test_a_machine_that_cannot_do_it_is_refused_first(checkpoint, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    asked = PARAMS.model_copy(update={"accelerator": "cuda"})
+    with pytest.raises(ConfigError, match=r"parameter probe\.accelerator is 'cuda'"):
+        probe(checkpoint, None, None, None, asked)  # nothing of the data is looked at
+
+
 def test_nearest_neighbours_are_a_method(checkpoint, store, windows):
     params = ProbeParams(
         tasks=["eyes"], method="knn", n_untrained=1, n_bootstrap=100, accelerator="cpu", transductive=False

@@ -146,6 +146,12 @@ def test_no_person_is_named_anywhere(exported: tuple[Path, dict[str, Any]]) -> N
     assert (header.persons, header.signals, header.kept_out, header.n_persons) == (None, None, None, 1)
 
 
+def test_persons_whom_a_start_had_met_are_counted(tmp_path: Path) -> None:
+    met = {"phase": "pretrain", "test_persons": [PERSON], "validation_persons": []}
+    export(checkpoint_of(CONFIG, start=met), HUGGINGFACE, tmp_path)
+    assert read_exported_config(tmp_path).header.start == met | {"test_persons": 1, "validation_persons": 0}
+
+
 def test_the_card_says_what_the_weights_are(exported: tuple[Path, dict[str, Any]]) -> None:
     text = (exported[0] / "README.md").read_text()
     _, front, body = text.split("---\n", 2)

@@ -52,7 +52,10 @@ def public_header(header: CheckpointHeader, file_sha256: str) -> CheckpointHeade
     source = header.imported.source if header.imported else f"eegfm run {header.fingerprint}"
     note = header.imported.note if header.imported else ""
     imported = ImportedWeights(source=source, file_sha256=file_sha256, note=note)
-    unsaid = dict.fromkeys(("persons", "signals", "kept_out", "record"))
+    unsaid: dict[str, Any] = dict.fromkeys(("persons", "signals", "kept_out", "record"))
+    if header.start is not None:
+        named = {name: value for name, value in header.start.items() if name in ("test_persons", "validation_persons")}
+        unsaid["start"] = header.start | {name: len(value) for name, value in named.items()}
     return header.model_copy(update={**unsaid, "imported": imported})
 
 
