@@ -16,7 +16,7 @@ SOURCE = PROJECT_ROOT / "src" / "eegfm"
 TORCH_ROOMS = (
     *("nn", "normalizations", "adapters", "encoders", "inference", "objectives", "training", "evaluation"),
     *("augmentations", "heads", "losses", "metrics"),
-    *("jobs.train", "jobs.probe", "jobs.weights"),
+    *("jobs.train", "jobs.probe", "jobs.finetune", "jobs.weights"),
 )
 """Rooms that compute with torch."""
 TORCH_INSIDE = {

@@ -18,6 +18,7 @@ def test_counts_the_looks_before(tmp_path: Path) -> None:
     assert [ledger.look("eyes", run, "probe", "hbn.eyes") for run in ("a", "b", "c")] == [0, 1, 2]
     assert ledger.look("age", "a", "probe", "hbn.age") == 0
     assert [(look.test_set, look.run) for look in ledger.looks()] == [("eyes", x) for x in "abc"] + [("age", "a")]
+    assert all(look.date.endswith("+00:00") for look in ledger.looks())
 
 
 def test_the_same_run_again_is_no_new_look_and_says_what_it_said(tmp_path: Path) -> None:

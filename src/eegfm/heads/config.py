@@ -11,8 +11,8 @@ DropoutRatio = Annotated[float, Field(ge=0, lt=1)]
 Hidden = Annotated[tuple[Count, ...], Field(max_length=16)]
 Pooling = Literal["mean", "flatten", "rows", "patches", "cls"]
 """How the tokens of a window become one vector: their mean; all side by side; the mean over time of each row, side by
-side; the mean over rows of each patch of time, side by side; or the token that stands for the whole window, which
-LaBraM has with ``summary: cls`` and ``patch_transformer`` with ``summary: register``."""
+side; the mean over rows of each patch of time, side by side; or the token that stands for the window, which LaBraM
+has with ``summary: cls`` and ``patch_transformer`` with ``summary: register``."""
 
 
 class HeadBase(Buildable):

@@ -6,7 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from eegfm.plots.text import plain
+from eegfm.plots.text import looks_before, plain
 
 _SCORES = ("balanced_accuracy", "top1", "r2")
 """Scores that features are compared by."""
@@ -79,4 +79,5 @@ def _title(name: str, block: Mapping[str, Any]) -> str:
         shown = "R2 over held-out persons, one mean prediction each"
     else:
         shown = "R2 on windows of held-out persons"
-    return f"{plain(name)}: {shown}" + (" (SIMULATED)" if protocol["simulated"] else "")
+    simulated = " (SIMULATED)" if protocol["simulated"] else ""
+    return f"{plain(name)}: {shown}{simulated}<br>{looks_before(protocol['n_looks_before'])}"

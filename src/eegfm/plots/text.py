@@ -13,3 +13,9 @@ def plain(name: str) -> str:
 def spelled(name: str) -> str:
     """Return the name of a metric or model in words, as plain text."""
     return plain(name).replace("_", " ")
+
+
+def looks_before(n_looks: int) -> str:
+    """Say how often test persons had been scored before."""
+    often = {0: "never scored", 1: "scored once"}.get(n_looks, f"scored {n_looks} times")
+    return f"test persons {often} before"

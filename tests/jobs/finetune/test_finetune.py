@@ -10,11 +10,11 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import balanced_accuracy_score, r2_score, roc_auc_score
+from sklearn.metrics import balanced_accuracy_score, log_loss, r2_score, roc_auc_score
 
 from answered_store import SPLITS, TARGETS, TUNING, answered_windows, start_of, write_answered
 from eegfm.errors import ConfigError, SplitError
-from eegfm.jobs.finetune import finetune as job
+from eegfm.jobs.finetune import tested
 from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.finetune.finetune import FinetuneResult, finetune
 from eegfm.jobs.finetune.trained import load_supervised
@@ -119,7 +119,7 @@ def test_a_second_run_reads_what_was_said(done: FinetuneResult, go: Go, monkeypa
     def never(*_: Any) -> None:
         raise AssertionError("nothing is predicted again")
 
-    monkeypatch.setattr(job, "answers_of", never)
+    monkeypatch.setattr(tested, "predictions_of", never)
     again = go()
     assert again.metrics == done.metrics
     pd.testing.assert_frame_equal(again.predictions, done.predictions)
@@ -209,3 +209,25 @@ def test_history_has_a_row_per_validation_of_each_model(done: FinetuneResult) ->
     assert {"val_balanced_accuracy", "val_r2", "val_auroc"} <= {*done.history}
     values = done.metrics["mine.binary"]["values"]
     assert {"val/loss", "val_loss", "val/balanced_accuracy", "val_balanced_acc", "train_loss"} <= values.keys()
+    assert {"test/loss", "test_loss", "test_acc", "test_auroc", "test_f1_score", "test_precision"} <= values.keys()
+    scores = done.metrics["mine.binary"]["models"]["finetuned"]["window"]
+    assert values["test_balanced_acc"] == values["test/balanced_accuracy"] == scores["balanced_accuracy"]["value"]
+    rows = done.predictions[(done.predictions["task"] == "mine.binary") & (done.predictions["model"] == "finetuned")]
+    truths, said = (np.stack(rows[name].to_list()) for name in ("truth", "said"))
+    assert values["test_loss"] == pytest.approx(log_loss(truths[:, 0], said[:, 1]), abs=1e-6)
+
+
+def test_every_model_has_an_audit_of_persons(done: FinetuneResult) -> None:
+    for key, metrics in done.metrics.items():
+        for model, found in metrics["models"].items():
+            audit = found["identity"]
+            assert 0 <= audit["between_persons"] <= 1, (key, model)
+            assert audit["between_persons_by_chance"] == pytest.approx(3 / 23)
+            assert 0 <= audit["accuracy"] <= 1
+            assert audit["chance"] == 1 / 4
+            assert (audit["of_answer"] is None) == (key == "mine.multilabel")
+            has_gap = model in ("frozen_ridge", "band_power", "relative_band_power", "log_covariance")
+            assert ("transductive_gap" in audit) == has_gap, (key, model)
+    assert done.metrics["mine.binary"]["protocol"]["label_follows_order"] is False
+    assert done.metrics["mine.binary"]["protocol"]["label_order"]["n_persons"] == 4
+    assert "label_order" not in done.metrics["mine.regression"]["protocol"]

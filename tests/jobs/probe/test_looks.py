@@ -18,7 +18,7 @@ def test_a_new_fit_or_encoder_is_a_look_and_a_repetition_is_none(
 ) -> None:
     def looks_before(encoder: Checkpoint = checkpoint, **changes: Any) -> int:
         small = {"tasks": ["eyes"], "n_untrained": 1, "lambdas": (1.0,), "n_bootstrap": 100, "transductive": False}
-        params = ProbeParams.model_validate({**small, "device": "cpu", **changes})
+        params = ProbeParams.model_validate({**small, "accelerator": "cpu", **changes})
         found = job.probe(encoder, {"sim": store}, {"sim": windows}, _splits(), params, tmp_path).metrics
         return int(found["sim.eyes"]["protocol"]["n_looks_before"])
 

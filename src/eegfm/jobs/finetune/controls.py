@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 
 from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
-from eegfm.evaluation.config import ControlKind, FitParams
+from eegfm.evaluation.config import ControlKind, FitParams, Pooling
 from eegfm.evaluation.controls import control_features
+from eegfm.evaluation.features import zscore_per_person
 from eegfm.evaluation.target_rows import predict_targets
 from eegfm.inference.backbone import load_backbone, rereference_for, untrained_backbone_like
 from eegfm.inference.channels_left import with_channels_left
+from eegfm.jobs.finetune.audit import Audit, audit_of
 from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.finetune.divisions import Division
-from eegfm.jobs.finetune.said import Said
+from eegfm.jobs.finetune.said import Said, TestWindows
 from eegfm.jobs.finetune.trained import FINETUNED
 from eegfm.jobs.probe.encoder_features import encoder_features_of
 from eegfm.store.reader import SignalStore
@@ -31,6 +33,8 @@ from eegfm.windows.runs import expand
 logger = logging.getLogger(__name__)
 
 PROBE, UNTRAINED = "frozen_ridge", "untrained_ridge"
+GAPS = (PROBE, "band_power", "relative_band_power", "log_covariance")
+"""Controls that tell what z-scores per person gain."""
 
 
 class Controls:
@@ -64,8 +68,14 @@ class Controls:
         logger.info("%s: features of %d windows for the controls", key, len(self.windows))
         self.features = _features(self.windows, store, start, params, closed)
 
-    def add_to(self, said: Said, division: Division) -> None:
-        """Fit the controls on training and selecting persons of a division, and let them answer its test windows."""
+    def add_to(self, said: Said, division: Division, zscored: Said | None = None) -> None:
+        """Fit the controls on training and selecting persons of a division, and let them answer its test windows.
+
+        Args:
+            said: Where the answers go.
+            division: Who is trained on and tested.
+            zscored: Where answers by features z-scored per person go, of the controls of ``GAPS``; None for none.
+        """
         rows = self.windows.merge(division.splits[["person", "identity", "split"]], on="person", how="left")
         assert len(rows) == len(self.windows), "a person has one row in the splits"
         persons = np.unique(rows["identity"].to_numpy(dtype=str), return_inverse=True)[1]
@@ -79,14 +89,25 @@ class Controls:
                 fit = self._closed if name == FINETUNED and self._closed is not None else self._params.fit
                 answers, _ = predict_targets(features, self.truths, self.target, persons, train, test, fit)
                 said.add(name, init, division.name, answers[order])
+            if zscored is not None and name in GAPS:
+                own = zscore_per_person(inits[0], persons)
+                answers, _ = predict_targets(own, self.truths, self.target, persons, train, test, self._params.fit)
+                zscored.add(name, 0, division.name, answers[order])
+
+    def audits(self, test: TestWindows) -> dict[str, list[Audit]]:
+        """Audit the features of test windows by control, initialisation by initialisation."""
+        places = _places(self.windows, test.windows)
+        return {
+            name: [audit_of(features[places], test, self.target) for features in inits]
+            for name, inits in self.features.items()
+        }
 
 
 def _features(
     windows: pd.DataFrame, store: SignalStore, start: Checkpoint, params: FinetuneParams, closed: FitParams | None
 ) -> dict[str, list[NDArray[np.float32]]]:
     spec, fit = _spec_of(windows, store), params.fit
-    several = windows["montage"].nunique() > 1
-    drawn: dict[str, Any] = {"pooling": "mean" if several else fit.pooling, "batch_size": params.predict_batch_size}
+    drawn: dict[str, Any] = {"pooling": pooling_of(windows, fit), "batch_size": params.predict_batch_size}
     machine: dict[str, Any] = {
         "accelerator": params.accelerator, "precision": params.precision, "key": "finetune.",
     }  # fmt: skip
@@ -107,6 +128,11 @@ def _features(
         UNTRAINED: [found[f"{UNTRAINED} {k}"] for k in range(params.n_untrained)],
         **{name: [values] for name, values in controls.items()},
     }
+
+
+def pooling_of(windows: pd.DataFrame, fit: FitParams) -> Pooling:
+    """Return how features are pooled over channels: windows of several montages have no common channels."""
+    return "mean" if windows["montage"].nunique() > 1 else fit.pooling
 
 
 def _spec_of(windows: pd.DataFrame, store: SignalStore) -> SignalSpec:

@@ -3,43 +3,26 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from eegfm.checkpoint import Checkpoint
-from eegfm.errors import ConfigError
-from eegfm.evaluation.ledger import Ledger, test_set_of, window_hash
-from eegfm.evaluation.tasks import tasks_by_corpus
-from eegfm.inference.backbone import rereference_for
-from eegfm.inference.channels_left import with_channels_left
-from eegfm.jobs.finetune.config import FinetuneParams, FinetuneTask
-from eegfm.jobs.finetune.controls import Controls
-from eegfm.jobs.finetune.divisions import Division, divide
+from eegfm.checkpoint import Checkpoint, CheckpointHeader
+from eegfm.evaluation.ledger import Ledger
+from eegfm.jobs.finetune.asked import AskedTask, asked_tasks, divisions_of
+from eegfm.jobs.finetune.config import FinetuneParams
+from eegfm.jobs.finetune.divisions import Division
 from eegfm.jobs.finetune.protocol import describe_protocol, exposure_of
-from eegfm.jobs.finetune.said import Said, TestWindows
 from eegfm.jobs.finetune.scores import score_models
-from eegfm.jobs.finetune.trained import FINETUNED, Model, answers_of, models_of, train
-from eegfm.jobs.train.finetuning import FinetuningTask, answered
-from eegfm.jobs.train.result import PretrainResult
-from eegfm.metrics.keys import with_aliases
-from eegfm.provenance import sha256_of
-from eegfm.source_code import module_hashes
-from eegfm.splits.leakage import SplitTable
+from eegfm.jobs.finetune.tested import Trained, say
+from eegfm.jobs.finetune.trained import FINETUNED, models_of, train
+from eegfm.jobs.finetune.values import losses_of_test, values_of
+from eegfm.jobs.train.finetuning import FinetuningTask
 from eegfm.store.reader import SignalStore
-from eegfm.targets import TargetSpec
-from eegfm.windows.answers import checked_answers
 from eegfm.windows.config import WindowParams
-from eegfm.windows.runs import expand
 
 logger = logging.getLogger(__name__)
-
-STEP = "finetune"
-_SCORING = ("tasks", "n_bootstrap", "bootstrap_seed", "allow_pretrained_persons", "accept_other_data")
-"""Choices that do not decide what is said of the windows of one task."""
 
 
 @dataclass
@@ -58,17 +41,6 @@ class FinetuneResult:
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
-
-
-@dataclass(frozen=True)
-class AskedTask:
-    """A task on one corpus, with all that it reads."""
-
-    key: str
-    asked: FinetuneTask
-    target: TargetSpec
-    windows: pd.DataFrame
-    store: SignalStore
 
 
 def finetune(
@@ -105,12 +77,16 @@ def finetune(
     for task in asked:
         divisions, tests = divided[task.key]
         trained = _train(task, divisions, params, start, runs)
-        said, looks = _say(task, divisions, tests, trained, params, start, runs, Ledger(ledger))
+        said, audits, looks = say(task, divisions, tests, trained, params, start, runs, Ledger(ledger))
         if trained[0].model.name == FINETUNED:
             done.encoders[task.key] = trained[0].result.checkpoint
+        scores = score_models(said, params)
+        for name, audit in audits.items():
+            scores["models"][name]["identity"] = audit
+        of_trainings = [one.result.metrics for one in trained if one.model.name == FINETUNED]
         done.metrics[task.key] = {
-            **score_models(said, params),
-            "values": _values(trained),
+            **scores,
+            "values": values_of(of_trainings, scores["models"], losses_of_test(said, _headers(trained))),
             "protocol": describe_protocol(
                 task.key,
                 task.asked,
@@ -130,157 +106,27 @@ def finetune(
     return done
 
 
-def asked_tasks(
-    params: FinetuneParams,
-    stores: Mapping[str, SignalStore],
-    windows: Mapping[str, pd.DataFrame],
-    cuts: Mapping[str, WindowParams],
-) -> list[AskedTask]:
-    """Find the tasks of all corpora and what each asks.
-
-    Raises:
-        ConfigError: A task has no windows, or its windows have no answer.
-    """
-    found = tasks_by_corpus(params.asked, {c: {*map(str, table["cut"])} for c, table in windows.items()}, STEP)
-    return [
-        AskedTask(
-            f"{corpus}.{task.name}",
-            task,
-            cuts[corpus].cuts[task.own_cut].target_spec,
-            _answered(windows[corpus][windows[corpus]["cut"] == task.own_cut], f"{corpus}.{task.name}"),
-            stores[corpus],
-        )
-        for corpus, task in found
-    ]
-
-
-def _answered(windows: pd.DataFrame, key: str) -> pd.DataFrame:
-    """Runs of windows that have an answer.
-
-    Raises:
-        ConfigError: None has.
-    """
-    found = answered(windows)
-    if found.empty:
-        raise ConfigError(
-            f"parameter finetune.tasks: the windows of {key} have no answer; name a cut with a task, such as {{name: "
-            "hbn_eyes}"
-        )
-    return found
-
-
-def divisions_of(
-    task: AskedTask, splits: pd.DataFrame, params: FinetuneParams
-) -> tuple[list[Division], dict[str, TestWindows]]:
-    """Divide the persons of a task, and find the test windows of each division.
-
-    Raises:
-        SplitError: Persons or answers are too few, or a person would be tested who may not be.
-    """
-    divisions = divide(splits, task.windows["person"], params.evaluation, task.key)
-    return divisions, {one.name: _test_windows(task, one) for one in divisions}
-
-
-def _test_windows(task: AskedTask, division: Division) -> TestWindows:
-    tested = division.splits[division.splits["split"] == "test"]
-    rows = expand(task.windows.merge(tested[["person", "identity"]], on="person"))
-    rows = rows.sort_values(["identity", "person", "recording_id", "start"], ignore_index=True)
-    SplitTable(division.splits).check_test(rows)
-    where = f"task {task.key}, test persons ({division.name})"
-    return TestWindows(rows, checked_answers(rows, task.target, where, to_learn=False))
-
-
-@dataclass(frozen=True)
-class _Trained:
-    """A model of one division and seed, trained."""
-
-    model: Model
-    division: Division
-    seed: int
-    result: PretrainResult
-
-
 def _train(
     task: AskedTask, divisions: list[Division], params: FinetuneParams, start: Checkpoint, runs: Path
-) -> list[_Trained]:
+) -> list[Trained]:
     found = []
     for division in divisions:
         given = FinetuningTask(task.key, task.target, task.windows, division.splits, {_corpus(task): task.store})
         for seed in params.seeds:
             for model in models_of(params, task.asked, given, start, seed):
-                found.append(_Trained(model, division, seed, train(model, runs)))
+                found.append(Trained(model, division, seed, train(model, runs)))
     return found
 
 
-def _say(
-    task: AskedTask,
-    divisions: list[Division],
-    tests: dict[str, TestWindows],
-    trained: list[_Trained],
-    params: FinetuneParams,
-    start: Checkpoint,
-    runs: Path,
-    ledger: Ledger,
-) -> tuple[Said, int]:
-    """Let all models answer the test windows, once; what the same run has said before is read again.
-
-    Returns:
-        The answers, and how often these test persons had been looked at before.
-    """
-    tests = {name: _usable(test, task.store, start) for name, test in tests.items()}
-    windows = pd.concat([test.windows for test in tests.values()])
-    run = _name_of(task, windows, trained, params)
-    n_before = ledger.look(test_set_of(windows), run, STEP, task.key, again=params.score_again)
-    file = runs / "said" / f"{run}.parquet"
-    if file.exists() and not params.score_again:
-        logger.info("%s: this run has scored its test persons before; what was said then is used", task.key)
-        return Said.of_table(task.target, tests, pd.read_parquet(file)), n_before
-    said = Said(task.target, tests)
-    for one in trained:
-        answers = answers_of(one.result.checkpoint, tests[one.division.name], task.store, params)
-        said.add(one.model.name, one.seed, one.division.name, answers)
-    controls = Controls(task.key, task.target, task.windows, task.store, start, params, params.closed(task.asked))
-    for division in divisions:
-        controls.add_to(said, division)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    said.table(task.key).to_parquet(file)
-    return said, n_before
-
-
-def _usable(test: TestWindows, store: SignalStore, start: Checkpoint) -> TestWindows:
-    """Leave out windows in which bad channels leave nothing to encode."""
-    placed = test.windows.assign(place=np.arange(len(test.windows)))
-    stores = {str(corpus): store for corpus in placed["corpus"].unique()}
-    kept = with_channels_left(placed, stores, partial(rereference_for, start.header))
-    return TestWindows(kept.drop(columns="place").reset_index(drop=True), test.truths[kept["place"].to_numpy()])
-
-
-def _name_of(task: AskedTask, windows: pd.DataFrame, trained: list[_Trained], params: FinetuneParams) -> str:
-    """Name of everything that decides what is said: trainings, test windows, parameters, code."""
-    return sha256_of(
-        [
-            task.key,
-            window_hash(windows),
-            [one.result.checkpoint.identity() for one in trained],
-            task.asked.model_dump(mode="json"),
-            {name: value for name, value in params.identity().items() if name not in _SCORING},
-            module_hashes(__name__),
-        ]
-    )[:16]
-
-
-def _values(trained: list[_Trained]) -> dict[str, float]:
-    """Values of the finetuned model's published validation, by key and alias: means over seeds and folds."""
-    found: dict[str, list[float]] = {}
+def _headers(trained: list[Trained]) -> dict[int, dict[str, CheckpointHeader]]:
+    """Headers of the finetuned models, by seed and division; none for a closed form."""
+    found: dict[int, dict[str, CheckpointHeader]] = {}
     for one in (one for one in trained if one.model.name == FINETUNED):
-        for name, value in one.result.metrics.items():
-            stage, _, rest = name.partition("_")
-            if stage in ("train", "val") and rest:
-                found.setdefault(f"{stage}/{rest}", []).append(value)
-    return with_aliases({name: float(np.mean(values)) for name, values in found.items()})
+        found.setdefault(one.seed, {})[one.division.name] = one.result.checkpoint.header
+    return found
 
 
-def _history(key: str, one: _Trained) -> pd.DataFrame:
+def _history(key: str, one: Trained) -> pd.DataFrame:
     return one.result.history.assign(task=key, model=one.model.name, seed=one.seed, division=one.division.name)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
 from eegfm.inference.encoder_code import other_code
+from eegfm.jobs.finetune.audit import order_of_label
 from eegfm.jobs.finetune.config import FinetuneParams, FinetuneTask
 from eegfm.jobs.finetune.divisions import Division
 from eegfm.jobs.finetune.said import Said, TestWindows
@@ -77,6 +78,7 @@ def describe_protocol(
         "fit": params.fit.model_dump(mode="json"),
         "controls_fitted_on": "training and selecting persons",
         "n_looks_before": n_looks_before,
+        **order_of_label(said),
         "simulated": is_simulated,
         **exposure.to_dict(),
         "splits_sha256": SplitTable(divisions[0].splits).sha256,

@@ -4,9 +4,6 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from eegfm.adapters.config import InterpolateConfig, NoAdapterConfig
 from eegfm.checkpoint import Checkpoint
 from eegfm.config import Buildable
@@ -72,13 +69,6 @@ def train(model: Model, runs: Path) -> PretrainResult:
     """Train a model, or find it finished."""
     logger.info("Task %s: training of %s", model.task, model.name)
     return fit_training(model.job, runs)
-
-
-def answers_of(
-    checkpoint: Checkpoint, test: TestWindows, store: SignalStore, params: FinetuneParams
-) -> NDArray[np.float64]:
-    """Say of the test windows what a stored model says: probabilities or numbers."""
-    return predictions_of(checkpoint, test, store, params).said
 
 
 def predictions_of(

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from eegfm.jobs.report.finetune_rows import difference_rows, finetune_rows, group_rows
 from eegfm.jobs.report.html_tables import html_table, protocols_table
+from eegfm.jobs.report.probe_rows import identity_rows
 from eegfm.plots.finetuning.models import protocol_words
 from eegfm.printable import printable
 
@@ -41,6 +42,9 @@ def _about_task(task: str, found: Mapping[str, Any], encoders: Mapping[str, str]
     if len(differences):
         level, metric = (html.escape(str(found[name]).replace("_", " ")) for name in ("level", "compared_by"))
         parts += [f"<p>Paired differences of {metric}, level {level}:</p>", html_table(differences)]
+    audits = {model: scores["identity"] for model, scores in found["models"].items() if "identity" in scores}
+    if audits:
+        parts += ["<p>What features tell of persons:</p>", html_table(identity_rows(audits))]
     if len(groups):
         fewest = found["groups"]["fewest_persons"]
         parts += [f"<p>By group; groups below {fewest} persons have no score:</p>", html_table(groups)]

@@ -40,11 +40,17 @@ def audit_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
     Args:
         metrics: Metrics of one task.
     """
+    return identity_rows({kind: metrics[kind]["identity"] for kind in _kinds(metrics) if "identity" in metrics[kind]})
+
+
+def identity_rows(audits: Mapping[str, Mapping[str, float | None]]) -> pd.DataFrame:
+    """What features tell of persons.
+
+    Args:
+        audits: Audits by kind of features, or by model.
+    """
     rows = []
-    for kind in _kinds(metrics):
-        found = metrics[kind].get("identity")
-        if found is None:
-            continue
+    for kind, found in audits.items():
         row = {"features": kind, "variance between persons": _shown(found["between_persons"])}
         row |= {"that of noise": _shown(found["between_persons_by_chance"])}
         row |= {"variance of the answer": _shown(found["of_answer"])}

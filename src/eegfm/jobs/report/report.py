@@ -14,12 +14,14 @@ from eegfm.errors import LineageError
 from eegfm.jobs.ingest.tables import count_flags
 from eegfm.jobs.report.finetune_section import finetune_section
 from eegfm.jobs.report.html_tables import html_table, protocol_table, protocols_table
+from eegfm.jobs.report.phases_section import phases_section
 from eegfm.jobs.report.probe_rows import audit_rows, efficiency_rows, probe_rows
+from eegfm.plots.text import looks_before
 from eegfm.printable import printable
 
 _MOST_ROWS = 200
 """Rows of one table on the page; all of them are in the catalog."""
-_IMPORT, _PROBE, _FINETUNE = "import_weights", "probe", "finetune"
+_IMPORT, _PROBE, _FINETUNE, _COMPARED = "import_weights", "probe", "finetune", "phases"
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}
 table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #ccc;padding:.25em .6em;text-align:right}
@@ -46,7 +48,7 @@ def build_report(
         mixture: Windows that training drew from; None for an encoder that was imported.
         metrics: Metrics by phase, in their order; under ``import_weights`` the report of an import. Under ``probe``
             metrics of the probe of the last phase, by ``corpus.task``; under ``<phase>_probe`` of others; under
-            ``finetune`` of a finetuning, by ``corpus.task``.
+            ``finetune`` of a finetuning, by ``corpus.task``; under ``phases`` the comparison of the phases' probes.
         figures: Plotly figures by the same names and by what they show.
 
     Returns:
@@ -73,6 +75,7 @@ def build_report(
         parts += _about_import(metrics["import_weights"])
     if any(figures.values()):
         parts.append(_plotly())
+    parts += phases_section(metrics.get(_COMPARED, {}), figures.get(_COMPARED, {}))
     for phase, probe in phases.items():
         parts += _about_phase(phase, probe, metrics, figures, is_only=len(phases) == 1)
     if _FINETUNE in metrics:
@@ -96,7 +99,7 @@ def _plotly() -> str:
 def _phases(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """By phase of which there are metrics or a probe, the name of its probe."""
     ending = f"_{_PROBE}"
-    named = [name.removesuffix(ending) for name in metrics if name not in (_IMPORT, _PROBE, _FINETUNE)]
+    named = [name.removesuffix(ending) for name in metrics if name not in (_IMPORT, _PROBE, _FINETUNE, _COMPARED)]
     phases = {name: f"{name}{ending}" for name in named}
     if named:
         return phases | {named[-1]: _PROBE}
@@ -117,9 +120,12 @@ def _about_phase(
     parts = [] if is_only else [f"<h2>Phase {html.escape(phase)}</h2>"]
     for task, found in metrics.get(probe, {}).items():
         parts += [f"<{level}>Probe: {html.escape(printable(task))}</{level}>", html_table(probe_rows(found))]
+        parts.append(f"<p>{html.escape(looks_before(found['protocol']['n_looks_before'])).capitalize()}.</p>")
         parts += [html_table(rows) for rows in (audit_rows(found), efficiency_rows(found)) if len(rows)]
     for owner, what, figure in ((name, *one) for name in (phase, probe) for one in figures.get(name, {}).items()):
-        heading = html.escape(f"{owner.replace('_', ' ').capitalize()}: {what}")
+        if not figure.data:
+            continue  # label efficiency is off
+        heading = html.escape(f"{owner.replace('_', ' ').capitalize()}: {what.replace('_', ' ')}")
         parts += [f"<{level}>{heading}</{level}>", figure.to_html(full_html=False, include_plotlyjs=False)]
     if phase in metrics and phase != _IMPORT:
         parts += [f"<{level}>Training in numbers</{level}>", protocol_table(metrics[phase])]

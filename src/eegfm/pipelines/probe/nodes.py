@@ -18,6 +18,7 @@ def probe_encoder(
     """
     from eegfm.jobs.probe.probe import probe
     from eegfm.plots.comparison import comparison_figure
+    from eegfm.plots.label_efficiency import label_efficiency_figure
 
     parts: dict[str, dict[str, Any]] = {"signals": {}, "windows": {}}
     for name, value in of_corpora.items():
@@ -28,4 +29,5 @@ def probe_encoder(
         "metrics": done.metrics,
         "predictions": done.predictions,
         "comparison": comparison_figure(done.metrics),
+        "label_efficiency": label_efficiency_figure(done.metrics),
     }

@@ -19,7 +19,7 @@ def create_pipeline(corpora: Sequence[str], phase: str = "pretrain", name: str =
         probe_encoder,
         inputs={"encoder": f"{phase}.encoder", "splits": "splits", "params": "params:probe", "ledger": "test_ledger"}
         | {f"{corpus}__{what}": f"{corpus}.{what}" for corpus in corpora for what in ("signals", "windows")},
-        outputs={k: f"{name}.{k}" for k in ("metrics", "predictions", "comparison")},
+        outputs={k: f"{name}.{k}" for k in ("metrics", "predictions", "comparison", "label_efficiency")},
         name="probe_encoder" if name == "probe" else f"probe_{phase}",
         tags=[name],
     )

@@ -8,6 +8,15 @@ import plotly.graph_objects as go
 from eegfm.jobs.report.config import ReportParams
 
 
+def compare_probes(**probes: dict[str, Any]) -> dict[str, Any]:
+    """Compare the probes of all phases, by phase in the order of training."""
+    from eegfm.evaluation.phases import compare_phases
+    from eegfm.plots.phases import phases_figure
+
+    compared = compare_phases(probes)
+    return {"metrics": compared, "comparison": phases_figure(compared)}
+
+
 def write_report(params: ReportParams, splits: pd.DataFrame, mixture: pd.DataFrame | None = None, **parts: Any) -> str:
     """Collect tables, metrics and figures, named ``<corpus, phase or probe>__<what>``; absent parts are None."""
     from eegfm.jobs.report.report import build_report

@@ -4,10 +4,15 @@ from collections.abc import Mapping, Sequence
 
 from kedro.pipeline import Node, Pipeline
 
-from eegfm.pipelines.report.nodes import write_report
+from eegfm.pipelines.report.nodes import compare_probes, write_report
+
+OF_A_PROBE = ("metrics", "comparison", "label_efficiency")
+"""Entries of a probe on the page."""
 
 OF_A_FINETUNING = ("comparison", "groups", "roc", "precision_recall", "confusion", "calibration", "scatter", "history")
 """Figures of a finetuning, in their order on the page."""
+PHASES = "phases"
+"""Name of the comparison of phases, among catalog entries."""
 
 
 def create_pipeline(
@@ -47,7 +52,13 @@ def create_pipeline(
         if trained:
             inputs |= {f"{phase}__{what}": f"{phase}.{what}" for what in ("metrics", "history", "reconstructions")}
         if probe := probes.get(phase):
-            inputs |= {f"{probe}__{what}": f"{probe}.{what}" for what in ("metrics", "comparison")}
+            inputs |= {f"{probe}__{what}": f"{probe}.{what}" for what in OF_A_PROBE}
     if finetune:
         inputs |= {f"{finetune}__{what}": f"{finetune}.{what}" for what in ("metrics", *OF_A_FINETUNING)}
-    return Pipeline([Node(write_report, inputs=inputs, outputs="report", name="write_report", tags=["report"])])
+    compared = {phase: f"{probes[phase]}.metrics" for phase in phases if phase in probes}
+    nodes = []
+    if len(compared) > 1:
+        outputs = {what: f"{PHASES}.{what}" for what in ("metrics", "comparison")}
+        nodes.append(Node(compare_probes, inputs=compared, outputs=outputs, name="compare_phases", tags=["report"]))
+        inputs |= {f"{PHASES}__{what}": entry for what, entry in outputs.items()}
+    return Pipeline([*nodes, Node(write_report, inputs=inputs, outputs="report", name="write_report", tags=["report"])])

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from eegfm.metrics.names import higher_is_better
-from eegfm.plots.text import plain, spelled
+from eegfm.plots.text import looks_before, plain, spelled
 
 FINETUNED = "finetuned"
 _COLOURS = {
@@ -66,12 +66,6 @@ def protocol_words(block: Mapping[str, Any]) -> str:
     evaluation = _EVALUATIONS.get(protocol["evaluation"], spelled(protocol["evaluation"]))
     simulated = " (SIMULATED)" if protocol["simulated"] else ""
     return f"{evaluation}, {looks_before(protocol['n_looks_before'])}{simulated}"
-
-
-def looks_before(n_looks: int) -> str:
-    """Say how often others have scored the test persons before."""
-    often = {0: "never scored", 1: "scored once"}.get(n_looks, f"scored {n_looks} times")
-    return f"test persons {often} before"
 
 
 def task_title(task: str, what: str, block: Mapping[str, Any]) -> str:

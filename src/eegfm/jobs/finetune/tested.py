@@ -1,0 +1,127 @@
+"""Let the models of a task answer its test windows, once."""
+
+import json
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from eegfm.checkpoint import Checkpoint
+from eegfm.evaluation.ledger import Ledger, test_set_of, window_hash
+from eegfm.files import write_atomically
+from eegfm.inference.backbone import rereference_for
+from eegfm.inference.channels_left import with_channels_left
+from eegfm.jobs.finetune.asked import STEP, AskedTask
+from eegfm.jobs.finetune.audit import Audit, audit_of, mean_audits, pooled_features, transductive_gaps
+from eegfm.jobs.finetune.config import FinetuneParams
+from eegfm.jobs.finetune.controls import Controls, pooling_of
+from eegfm.jobs.finetune.divisions import Division
+from eegfm.jobs.finetune.said import Said, TestWindows
+from eegfm.jobs.finetune.scores import level_of
+from eegfm.jobs.finetune.trained import Model, predictions_of
+from eegfm.jobs.train.result import PretrainResult
+from eegfm.provenance import sha256_of
+from eegfm.source_code import code_sha256
+from eegfm.store.reader import SignalStore
+
+logger = logging.getLogger(__name__)
+
+_SCORING = ("tasks", "n_bootstrap", "bootstrap_seed", "allow_pretrained_persons", "accept_other_data")
+"""Choices that do not decide what is said of the windows of one task."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model of one division and seed, trained."""
+
+    model: Model
+    division: Division
+    seed: int
+    result: PretrainResult
+
+
+def say(
+    task: AskedTask,
+    divisions: list[Division],
+    tests: dict[str, TestWindows],
+    trained: list[Trained],
+    params: FinetuneParams,
+    start: Checkpoint,
+    runs: Path,
+    ledger: Ledger,
+) -> tuple[Said, dict[str, Audit], int]:
+    """Let all models answer the test windows, once; what the same run has said before is read again.
+
+    Returns:
+        The answers, audits of the features behind them by model, and how often these test persons were scored before.
+    """
+    tests = {name: _usable(test, task.store, start) for name, test in tests.items()}
+    windows = pd.concat([test.windows for test in tests.values()])
+    run = _name_of(task, windows, trained, params)
+    n_before = ledger.look(test_set_of(windows), run, STEP, task.key, again=params.score_again)
+    file, audit_file = (runs / "said" / f"{run}.{ending}" for ending in ("parquet", "json"))
+    if file.exists() and not params.score_again:
+        logger.info("%s: this run has scored its test persons before; what was said then is used", task.key)
+        audits = json.loads(audit_file.read_text(encoding="utf-8"))
+        return Said.of_table(task.target, tests, pd.read_parquet(file)), audits, n_before
+    said, audits = _answered(task, divisions, tests, trained, params, start)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # The answers come last: where they are, the audits are.
+    write_atomically(audit_file, json.dumps(audits, indent=1, allow_nan=False).encode())
+    said.table(task.key).to_parquet(file)
+    return said, audits, n_before
+
+
+def _answered(
+    task: AskedTask,
+    divisions: list[Division],
+    tests: dict[str, TestWindows],
+    trained: list[Trained],
+    params: FinetuneParams,
+    start: Checkpoint,
+) -> tuple[Said, dict[str, Audit]]:
+    """What trained models and controls say, and the audits of their features."""
+    said, found = Said(task.target, tests), defaultdict(list)
+    pooling = pooling_of(task.windows, params.fit)
+    for one in trained:
+        test = tests[one.division.name]
+        predictions = predictions_of(one.result.checkpoint, test, task.store, params)
+        said.add(one.model.name, one.seed, one.division.name, predictions.said)
+        found[one.model.name].append(audit_of(pooled_features(predictions, pooling), test, task.target))
+    controls = Controls(task.key, task.target, task.windows, task.store, start, params, params.closed(task.asked))
+    # Z-scores per person erase what persons differ in.
+    zscored = Said(task.target, tests) if level_of(said) == "window" else None
+    for division in divisions:
+        controls.add_to(said, division, zscored)
+        for name, own in controls.audits(tests[division.name]).items():
+            found[name] += own
+    audits = mean_audits(found)
+    for name, gap in ({} if zscored is None else transductive_gaps(said, zscored)).items():
+        audits[name]["transductive_gap"] = gap
+    return said, audits
+
+
+def _usable(test: TestWindows, store: SignalStore, start: Checkpoint) -> TestWindows:
+    """Leave out windows in which bad channels leave nothing to encode."""
+    placed = test.windows.assign(place=np.arange(len(test.windows)))
+    stores = {str(corpus): store for corpus in placed["corpus"].unique()}
+    kept = with_channels_left(placed, stores, partial(rereference_for, start.header))
+    return TestWindows(kept.drop(columns="place").reset_index(drop=True), test.truths[kept["place"].to_numpy()])
+
+
+def _name_of(task: AskedTask, windows: pd.DataFrame, trained: list[Trained], params: FinetuneParams) -> str:
+    """Name of everything that decides what is said: trainings, test windows, parameters, code."""
+    return sha256_of(
+        [
+            task.key,
+            window_hash(windows),
+            [one.result.checkpoint.identity() for one in trained],
+            task.asked.model_dump(mode="json"),
+            {name: value for name, value in params.identity().items() if name not in _SCORING},
+            code_sha256("eegfm.jobs.finetune.finetune"),
+        ]
+    )[:16]
