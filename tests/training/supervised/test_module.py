@@ -77,13 +77,31 @@ class Said(Callback):
         self.parts: dict[str, list[tuple[Found, Found]]] = {}
         self.trains: set[bool] = set()
 
-    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainStep, batch_idx: int, dataloader_idx: int = 0) -> None:  # fmt: skip
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: TrainStep,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
         self._note("val", pl_module, batch)
 
-    def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainStep, batch_idx: int, dataloader_idx: int = 0) -> None:  # fmt: skip
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: TrainStep,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
         self._note("test", pl_module, batch)
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainStep, batch_idx: int) -> None:  # fmt: skip
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainStep, batch_idx: int
+    ) -> None:
         self._note("train", pl_module, batch)
 
     def _note(self, stage: str, module: LightningModule, step: TrainStep) -> None:
@@ -102,7 +120,7 @@ class Said(Callback):
 
 @pytest.mark.parametrize("kind", TARGETS)
 def test_metrics_of_uneven_batches_are_those_of_all_windows(kind: str, tasks: dict[str, FinetuningTask]) -> None:
-    """18 windows of a validation in batches of 15 and 3. Batches of a training are whole: 36 windows make three of 15."""
+    """18 windows of a validation in batches of 15 and 3. Batches of a training are whole: 36 windows make 3 of 15."""
     module, data = finetuning(tuning(batch_size=15), tasks[kind], start=start_of(), seed=2)
     said = Said()
     done = trainer(said)
@@ -153,15 +171,24 @@ def test_two_epochs_are_scored_apart(tasks: dict[str, FinetuningTask]) -> None:
     """The windows of the first epoch do not count in the second one."""
     module, data = finetuning(tuning(batch_size=36, n_epochs=2), tasks["binary"], start=start_of())
     said = Said()
-    trainer(said, val_check_interval=1).fit(module, datamodule=data)
+    trained: list[float] = []
+
+    class Trained(Callback):
+        def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            trained.append(float(trainer.callback_metrics["train/auroc"]))
+
+    trainer(said, Trained(), val_check_interval=1).fit(module, datamodule=data)
+    for (truths, answers), found in zip(said.parts["train"], trained, strict=True):
+        assert found == pytest.approx(roc_auc_score(truths, answers[:, 1]), abs=1e-6)
     history = module.history.table().set_index("step")
     for epoch in (0, 1):
-        for stage, n_parts in (("train", 1), ("val", len(said.parts["val"]) // 2)):
+        for stage, n_parts in (("val", len(said.parts["val"]) // 2),):
             own = said.parts[stage][epoch * n_parts : (epoch + 1) * n_parts]
             truths, answers = (np.concatenate(parts) for parts in zip(*own, strict=True))
             score = balanced_accuracy_score(truths, answers.argmax(axis=1))
             name = f"{stage}_balanced_accuracy"
-            assert history.loc[epoch + 1, name] == pytest.approx(score, abs=1e-6), (epoch, stage)
+            found = history.loc[epoch + 1, name]
+            assert found == pytest.approx(score, abs=1e-6), (epoch, stage)
 
 
 def test_averaged_weights_are_validated_and_published(tasks: dict[str, FinetuningTask]) -> None:

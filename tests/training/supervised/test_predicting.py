@@ -77,7 +77,9 @@ def test_batches_do_not_change_what_is_said(
     assert not any(p.requires_grad and p.grad is not None for p in module.parameters())
 
 
-def test_what_is_not_finite_is_refused(store: SignalStore, module: SupervisedModule, windows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_what_is_not_finite_is_refused(
+    store: SignalStore, module: SupervisedModule, windows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = module.supervised.answer
 
     def broken(encoded: object) -> torch.Tensor:
@@ -110,7 +112,12 @@ def test_windows_of_two_montages(tmp_path: Path) -> None:
     module = finetuning(tuning(), task, start=start_of())[0].eval()
     found = predict(module, TableLoader(store, windows, 10), accelerator="cpu")
     assert found.said.shape == (78, 2)
+    n_rows = windows["montage"].map({montages[0].name: 4, montages[1].name: 3})
+    np.testing.assert_array_equal(found.mask.sum(axis=1), n_rows)
+    assert not found.features[~found.mask].any()
     for place in (0, 7):  # one of each montage
         [placed] = list(TableLoader(store, windows.iloc[[place]], 1))
         with torch.no_grad():
             np.testing.assert_allclose(found.said[[place]], module(placed.batch).double().numpy(), atol=1e-6)
+            own = module.objective.backbone(placed.batch).features.values.numpy()[0]
+        np.testing.assert_allclose(found.features[place, found.mask[place]], own, atol=1e-4)
