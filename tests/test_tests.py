@@ -23,6 +23,7 @@ SCENARIOS = {
     "jobs/ingest/test_shared_data.py": "real recordings of every format",
     "jobs/probe/test_tasks.py": "probes of several tasks and corpora",
     "jobs/train/test_train_kill.py": "processes that are killed",
+    "jobs/train/test_without_kedro.py": "a trainer of one's own, and files to start from",
     "jobs/test_bad_channels.py": "from the file to the encoder",
     "jobs/weights/test_export_menu.py": "every encoder; slow, so that a variable asks for it",
     "objectives/test_leaks.py": "objectives together with encoders",

@@ -40,6 +40,7 @@ HEADS: dict[str, dict[str, Any]] = {
     "linear": {"name": "linear"},
     "linear-flatten": {"name": "linear", "pooling": "flatten"},
     "linear-rows": {"name": "linear", "pooling": "rows"},
+    "mlp-patches": {"name": "mlp", "hidden": [8], "pooling": "patches"},
     "mlp": {"name": "mlp", "hidden": [8]},
     "mlp-cls": {"name": "mlp", "hidden": [8], "pooling": "cls"},
     "attention_pooling": {"name": "attention_pooling", "n_queries": 2},

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from eegfm.training.loading.table_loader import TableLoader
 from lightning import Trainer
 
 from answered_store import TARGETS, answered_task, answered_windows, start_of, tuning, write_answered
@@ -18,6 +17,7 @@ from eegfm.adapters.load import PREFIX as ADAPTER_PREFIX
 from eegfm.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from eegfm.encoders.load import PREFIX as ENCODER_PREFIX
 from eegfm.errors import ConfigError
+from eegfm.inference.table_loader import TableLoader
 from eegfm.jobs.finetune.trained import load_supervised
 from eegfm.jobs.train.finetuning import FinetuningTask, finetuning
 from eegfm.nn.lora import lora_parameters

@@ -12,8 +12,10 @@ from checkpoints import header
 from eegfm.checkpoint import Checkpoint, save_checkpoint
 from eegfm.errors import CheckpointError, ConfigError, EegfmError
 from eegfm.io.checkpoint import CheckpointDataset
+from eegfm.io.checkpoints import CheckpointsDataset
 from eegfm.io.start_file import StartFileDataset
-from eegfm.pipelines import pretrain
+from eegfm.jobs.finetune.config import FinetuneParams
+from eegfm.pipelines import finetune, pretrain
 from eegfm.project.starts import follow_starts
 from eegfm.training.blocks import LoadParams
 from eegfm.training.config import PretrainParams
@@ -116,3 +118,46 @@ def test_a_file_that_is_no_start(tmp_path: Path, variable: str, expected: str) -
     (tmp_path / "notes.txt").write_text("no encoder")
     with pytest.raises(EegfmError, match=expected):
         follow_starts(FILE, catalog(tmp_path, variable, start="file"))
+
+
+FINETUNED = finetune.create_pipeline(["hbn"], "finetune.start")
+
+
+def finetune_catalog(folder: Path, variable: str, **params: Any) -> DataCatalog:
+    return DataCatalog(
+        {
+            "finetune.start": StartFileDataset(filepath=str(folder / variable), variable="ENCODER"),
+            "finetune.encoder": CheckpointsDataset(path=str(folder / "finetune" / "encoder")),
+            "params:finetune": MemoryDataset(FinetuneParams(tasks=("eyes",), start="file", **params)),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "expected"),
+    [
+        ("ENCODER is not set", "^environment variable ENCODER is not set; set it to a file"),
+        ("none.safetensors", r"none\.safetensors: no such file; ENCODER names it"),
+        (
+            "finetune/encoder/hbn.eyes.safetensors",
+            r"^ENCODER names .*, and finetune itself writes that folder",
+        ),
+        ("notes.txt", r"notes\.txt: files of encoders end in \.safetensors"),
+        ("other.safetensors", r"or set finetune\.load\.accept_other_code=true"),
+    ],
+)
+def test_a_finetuning_is_refused_a_file_before_the_first_step(tmp_path: Path, variable: str, expected: str) -> None:
+    (tmp_path / "finetune" / "encoder").mkdir(parents=True)
+    store(tmp_path, "finetune/encoder/hbn.eyes")
+    store(tmp_path, "other", encoder_code={"encoders.luna.model": "0" * 12})
+    (tmp_path / "notes.txt").write_text("no encoder")
+    with pytest.raises(EegfmError, match=expected):
+        follow_starts(FINETUNED, finetune_catalog(tmp_path, variable))
+
+
+def test_a_finetuning_takes_a_file_of_another_folder(tmp_path: Path) -> None:
+    store(tmp_path, "hbn.eyes")
+    follow_starts(FINETUNED, finetune_catalog(tmp_path, "hbn.eyes.safetensors"))
+    store(tmp_path, "other", encoder_code={"encoders.luna.model": "0" * 12})
+    accepted = LoadParams(accept_other_code=True)
+    follow_starts(FINETUNED, finetune_catalog(tmp_path, "other.safetensors", load=accepted))

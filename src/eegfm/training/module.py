@@ -78,6 +78,15 @@ class PretrainModule(LoggedModule):
         self._context = Context(n_steps=self.n_steps, seed=params.seed, corpora=tuple(sorted(self.weights)))
 
     @property
+    def monitor(self) -> str:
+        """Key of the value that validations are compared by."""
+        return "val/loss"
+
+    def as_logged(self, monitored: float) -> float:
+        """Return a compared value as it is logged: not negated."""
+        return monitored
+
+    @property
     def monitored(self) -> float:
         """Value of the last validation that is compared, the smaller the better."""
         return self.validation_values["val/loss"]

@@ -129,7 +129,7 @@ def test_a_second_run_reads_what_was_said(done: FinetuneResult, go: Go, monkeypa
 
 def test_looks_at_the_test_persons_are_counted(done: FinetuneResult, go: Go, place: Path, tmp_path: Path) -> None:
     before = {key: metrics["protocol"]["n_looks_before"] for key, metrics in done.metrics.items()}
-    assert before == {"mine.binary": 0, "mine.regression": 0, "mine.multilabel": 0}, "each task asks something else"
+    assert before == {"mine.binary": 0, "mine.regression": 0, "mine.multilabel": 0}
     shutil.copytree(place, tmp_path / "copy")
     forced = go(tmp_path / "copy", tasks=["binary"], score_again=True)
     assert forced.metrics["mine.binary"]["protocol"]["n_looks_before"] == 1

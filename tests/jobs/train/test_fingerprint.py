@@ -19,12 +19,14 @@ from eegfm.adapters.config import InterpolateConfig, PerceiverConfig
 from eegfm.checkpoint import Checkpoint
 from eegfm.config import Buildable, StrictModel
 from eegfm.encoders.config import AnyEncoderConfig, LunaConfig, PatchTransformerConfig
+from eegfm.heads.config import FembaHeadConfig
 from eegfm.inference.encoder_code import implementations
 from eegfm.jobs.train import fingerprint
 from eegfm.jobs.train.data import TrainingData, training_data
 from eegfm.jobs.train.fingerprint import named, run_identity, signals_of, training_code
 from eegfm.mixture.labels import LabelFacts
 from eegfm.objectives.config import MaeConfig, MaskedConfig
+from eegfm.objectives.supervised.config import SupervisedConfig, Target
 from eegfm.recording import Montage
 from eegfm.source_code import module_hashes
 from eegfm.store.layout import StoreFacts
@@ -32,6 +34,7 @@ from eegfm.store.reader import SignalStore
 from eegfm.store.writer import StoreWriter
 from eegfm.training.blocks import LoadParams
 from eegfm.training.config import PretrainParams
+from eegfm.training.supervised.config import SupervisedParams
 from person_tables import split_table
 from warm_process import WarmProcess
 
@@ -70,10 +73,9 @@ NO_WEIGHTS = {
     *("training.logs.loggers", "training.logs.names", "training.logs.pace", "training.logs.pending"),
     *("training.logs.progress_lines", "training.logs.reconstructions", "training.logs.throughput"),
     *("training.logs.training_log", "training.logs.code_use"),
-    *("inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
+    *("inference.compatibility", "inference.table_loader", "nn.foreign_tensors", "nn.torch_file"),
     *("jobs.train.resume", "jobs.train.runs", "overwrite", "jobs.train.held_out"),
-    *("evaluation.bootstrap", "evaluation.linear", "evaluation.metrics", "targets"),
-    *("metrics.scoring.confusions", "metrics.scoring.numbers", "metrics.scoring.ratios"),
+    *("evaluation.bootstrap", "evaluation.linear", "evaluation.metrics"),
     *(f"training.state.{name}" for name in ("begin", "best", "checkpointing", "content", "file", "folder")),
     *("json_text", "printable", "nn.allocation", "nn.code_use", "normalizations.said"),
     *("safetensors_header", "stated_spec"),
@@ -81,6 +83,11 @@ NO_WEIGHTS = {
     *("ranks.ends", "ranks.logs", "ranks.place", "ranks.start", "jobs.train.tokenizer", "jobs.train.measured"),
 }
 """Modules that a training imports to name, check, count, watch or stop."""
+SUPERVISED = (
+    *("training.supervised", "training.strategies", "objectives.supervised", "heads", "metrics", "targets", "nn.lora"),
+    *("losses.supervised", "losses.class_weights", "losses.config"),
+)
+"""What decides weights of supervised trainings alone."""
 
 
 def run_fingerprint(*what: Any, **more: Any) -> str:
@@ -183,7 +190,8 @@ def _decides(name: str) -> bool:
     """Whether a module that a training imports decides its weights; what does not is named one by one."""
     is_config = name.startswith("encoders.") and name.endswith(".config")
     is_named = name in NO_WEIGHTS or name.startswith("splits")
-    return not (is_named or is_config or _says_nothing(name))
+    is_supervised = any(name == of or name.startswith(f"{of}.") for of in SUPERVISED)
+    return not (is_named or is_config or is_supervised or _says_nothing(name))
 
 
 def _own_config(params: PretrainParams) -> str:
@@ -212,6 +220,18 @@ def test_the_code_of_a_run_is_what_python_imports_to_train(k: int, imported: lis
         ),
         *("store", "signal", "mixture", "batch", "config", "recording"),
     }
+
+
+def test_a_supervised_training_counts_all_that_answers_and_chooses() -> None:
+    objective = SupervisedConfig(target=Target(kind="binary", classes=("no", "yes")), head=FembaHeadConfig())
+    params = SupervisedParams(objective=objective, n_epochs=1, encoder=TRAININGS[0].encoder)
+    counted = set(training_code(params)) - set(training_code(TRAININGS[0]))
+    assert counted >= {
+        *("training.supervised.module", "training.strategies.rules", "objectives.supervised.model", "nn.lora"),
+        *("heads.base", "heads.femba", "losses.supervised", "losses.class_weights", "losses.config"),
+        *("metrics.supervised", "metrics.scoring.curves", "metrics.names"),
+    }
+    assert "heads.attention" not in counted
 
 
 def test_every_encoder_counts_with_its_own_configuration() -> None:

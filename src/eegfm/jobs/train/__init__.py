@@ -1,6 +1,7 @@
-"""Training jobs. ``pretraining`` also gives a Lightning module and its data to other programs."""
+"""Training jobs. ``pretraining`` and ``finetuning`` also give a Lightning module and its data to other programs."""
 
+from eegfm.jobs.train.finetuning import FinetuningTask, finetuning
 from eegfm.jobs.train.pretrain import fit_pretraining, pretraining
 from eegfm.jobs.train.result import PretrainResult
 
-__all__ = ["PretrainResult", "fit_pretraining", "pretraining"]
+__all__ = ["FinetuningTask", "PretrainResult", "finetuning", "fit_pretraining", "pretraining"]

@@ -15,6 +15,7 @@ from eegfm.source_code import module_hashes
 from eegfm.store.stores import Stores
 from eegfm.training.config import PretrainParams
 from eegfm.training.pairings import by_corpus
+from eegfm.training.supervised.config import SupervisedParams
 
 PRETRAIN = "eegfm.jobs.train.pretrain"
 LOGS = tuple(
@@ -36,7 +37,7 @@ NO_WEIGHTS = (
     # These watch, compare and refuse.
     *("training.bfloat16", "training.loading.verify", "training.phases", "training.schedules.length"),
     *("metrics.groups", "metrics.moments", "metrics.spread"),
-    *("progress", *LOGS, "inference.compatibility", "nn.foreign_tensors", "nn.torch_file"),
+    *("progress", *LOGS, "inference.compatibility", "inference.table_loader", "nn.foreign_tensors", "nn.torch_file"),
     *("jobs.train.held_out", "training.state", "jobs.train.resume", "jobs.train.runs", "overwrite"),
     *("store.checksums", "store.damage", "processor", "stopping", "nn.allocation", "nn.code_use"),
     # These start processes and carry over what the others need and give.
@@ -44,6 +45,12 @@ NO_WEIGHTS = (
     *("jobs.train.devices", "jobs.train.exchange", "jobs.train.job", "jobs.train.launch", "jobs.train.result"),
 )
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""
+SUPERVISED = (
+    *("training.supervised", "training.strategies", "objectives.supervised", "heads", "metrics", "targets", "nn.lora"),
+    *("losses.supervised", "losses.class_weights", "losses.config"),
+)
+"""Modules that every training imports and that decide weights of supervised ones alone: those answer, and metrics
+choose among them."""
 NO_TRAINING = {"publish"}
 """Parameters that decide which weights are stored, and nothing of how they are trained."""
 
@@ -101,7 +108,8 @@ def training_code(params: PretrainParams, job: str = PRETRAIN, tokenizer: Checkp
     chosen += implementations(params.chosen_pairs)
     if tokenizer is not None:
         chosen += implementations(tokenizer_config(tokenizer.header))
-    return module_hashes(job, *chosen, without=NO_WEIGHTS)
+    is_supervised = isinstance(params, SupervisedParams)
+    return module_hashes(job, *chosen, without=NO_WEIGHTS if is_supervised else (*NO_WEIGHTS, *SUPERVISED))
 
 
 def _said_of(tokenizer: Checkpoint) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def fit(run: PreparedRun, directory: Path, place: Place = ALONE) -> Fitted:
         state = state_to_go_on_from(module, folder, directory, run.identity, place)
         if state is not None:
             restore(module, state)
-            _restore_best(best, folder, directory.name)
+            _restore_best(best, folder, module, directory.name)
         if state is None or state.awaits_validation or (state.step < run.data.n_steps and not best.has_ended):
             state = _train(run, directory, state, folder)
         return Fitted(_published(module, state, best, folder), best, monitor)
@@ -117,7 +117,7 @@ def _refuse_early_end(n_done: int, n_steps: int) -> None:
         )
 
 
-def _restore_best(best: BestValidation, folder: StateFolder, fingerprint: str) -> None:
+def _restore_best(best: BestValidation, folder: StateFolder, module: PretrainModule, fingerprint: str) -> None:
     """Believe the file of the best validation: it may be of a later step than the state that the run goes on from.
 
     Without that file, or with one that is worse than what the state knows, the value of the state stays, so that no
@@ -125,12 +125,12 @@ def _restore_best(best: BestValidation, folder: StateFolder, fingerprint: str) -
     """
     found = folder.best(fingerprint)
     if found is not None and found.parts["best"]["loss"] <= best.loss:
-        best.load_state_dict(found.parts["best"])
+        best.believe(found.parts["best"])
     elif math.isfinite(best.loss):
         logger.warning(
-            "%s holds no state of the best validation so far (val/loss %.6g after step %d); its value is kept, and "
+            "%s holds no state of the best validation so far (%s %.6g after step %d); its value is kept, and "
             "publish: best is refused unless a later validation is better",
-            *(folder.folder, best.loss, best.step),
+            *(folder.folder, module.monitor, module.as_logged(best.loss), best.step),
         )
 
 
@@ -141,8 +141,8 @@ def _published(module: PretrainModule, last: TrainState, best: BestValidation, f
         found = folder.best(last.fingerprint)
         if found is None or not _is_best(found, best):
             raise CheckpointError(
-                f"publish: best, but {folder.folder} holds no state of the best validation (val/loss {best.loss:.6g} "
-                f"after step {best.step}); choose publish: last, or train again with "
+                f"publish: best, but {folder.folder} holds no state of the best validation ({module.monitor} "
+                f"{module.as_logged(best.loss):.6g} after step {best.step}); choose publish: last, or train again with "
                 f"--params={published.header.phase}.resume=false"
             )
         published = found
@@ -169,7 +169,8 @@ def run_metrics(module: PretrainModule, fitted: Fitted) -> dict[str, float]:
         # A measure of features that are not finite is missing.
         last_validated = validated.iloc[-1].dropna()
         metrics |= {str(name): float(v) for name, v in last_validated.items() if str(name).startswith("val_")}
-        metrics |= {"best_val_loss": fitted.best.loss, "best_step": fitted.best.step}
+        name = f"best_{module.monitor.replace('/', '_')}"
+        metrics |= {name: module.as_logged(fitted.best.loss), "best_step": fitted.best.step}
     backbone = module.objective.backbone
     metrics |= {
         "n_steps": module.n_steps,

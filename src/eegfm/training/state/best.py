@@ -23,9 +23,13 @@ class BestValidation:
         return self._patience is not None and self.n_since >= self._patience
 
     def is_improved_by(self, loss: float, step: int) -> bool:
-        """Note a validation; True if it is better than all before. One that is not finite never is."""
+        """Note a validation; True if it is better than all before. One that is not finite never is.
+
+        A run that goes on from a state before its best validation takes validations again: up to the best one they do
+        not count as worse.
+        """
         if not loss < self.loss:
-            self.n_since += 1
+            self.n_since = self.n_since + 1 if step > self.step else 0
             return False
         self.loss, self.step, self.n_since = loss, step, 0
         return True
@@ -33,6 +37,12 @@ class BestValidation:
     def state_dict(self) -> dict[str, Any]:
         """Return the loss and step, and what came since."""
         return {"loss": self.loss, "step": self.step, "n_since": self.n_since}
+
+    def believe(self, stored: dict[str, Any]) -> None:
+        """Take over the best validation of a file, which may be later than the state that a run goes on from."""
+        if stored["step"] > self.step:
+            self.n_since = 0
+        self.loss, self.step = float(stored["loss"]), int(stored["step"])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on with these."""

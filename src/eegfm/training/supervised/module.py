@@ -60,21 +60,31 @@ class SupervisedModule(PretrainModule):
         self.parts[COLLECTED] = self._trained
 
     @property
+    def monitor(self) -> str:
+        """Key of the value that validations are compared by."""
+        assert isinstance(self.params, SupervisedParams)
+        return self.params.monitor
+
+    def as_logged(self, monitored: float) -> float:
+        """Return a compared value as it is logged: not negated."""
+        assert isinstance(self.params, SupervisedParams)
+        return -monitored if self.params.higher_is_better else monitored
+
+    @property
     def monitored(self) -> float:
         """Value of the last validation that is compared, the smaller the better.
 
         Raises:
             TrainingError: It is not defined on the windows of the validation.
         """
-        assert isinstance(self.params, SupervisedParams)
-        key, stage_loss = self.params.monitor, f"{VAL}/loss"
+        key, stage_loss = self.monitor, f"{VAL}/loss"
         value = self.validation_values[key]
         if math.isnan(value) and key != stage_loss:
             raise TrainingError(
                 f"monitor {key} is not defined on the windows of the validation: they may all have one answer; set "
                 f"monitor: {stage_loss}, or keep more persons for validation (split.validation_ratio)"
             )
-        return -value if self.params.higher_is_better else value
+        return self.as_logged(value)  # the smaller the better
 
     def forward(self, batch: StoredBatch) -> Tensor:  # type: ignore[override]
         """Return the probabilities or numbers of stored windows; see ``eegfm.targets``."""
