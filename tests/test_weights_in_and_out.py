@@ -59,6 +59,7 @@ PROBED: dict[str, Any] = {
         },
     },
     "probe": {"tasks": ["rest"], "pooling": "mean", "lambdas": [1.0], "inner_folds": 5, "n_untrained": 1},
+    "finetune": {"tasks": ["rest"]},
     "import": IMPORT | {"filters": {"low_hz": 0.5, "high_hz": 45.0, "notch_hz": None}},
 }  # fmt: skip
 
