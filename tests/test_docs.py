@@ -15,6 +15,8 @@ from eegfm.augmentations.config import AugmentationConfig
 from eegfm.checkpoint import CheckpointHeader
 from eegfm.encoders.config import AnyEncoderConfig
 from eegfm.encoders.published import PUBLISHED
+from eegfm.evaluation.config import ControlKind
+from eegfm.jobs.finetune.config import FinetuneParams, FinetuneTask, StrategyConfig
 from eegfm.jobs.weights.config import ExportFormat, ImportParams
 from eegfm.mixture.config import MixtureParams
 from eegfm.nn.load_report import LoadExceptions
@@ -34,6 +36,7 @@ from kedro_project import PROJECT_ROOT
 
 CODE = re.compile(r"[a-z][a-z0-9_]+")
 PACKAGES = ("signal", "corpora", "jobs")
+CONTROLS = ("scratch", "eegnet", "frozen_ridge", "untrained_ridge", *get_args(ControlKind))
 
 
 def rejection_codes() -> Iterator[tuple[str, Path]]:
@@ -180,6 +183,16 @@ def test_the_tables_of_encoders_are_those_of_the_newest_result(monkeypatch: pyte
 def test_every_encoder_is_documented() -> None:
     members = get_args(get_args(AnyEncoderConfig)[0])
     assert {member.model_fields["name"].default for member in members} <= code_words("encoders.md")
+
+
+def test_finetuning_is_documented_with_every_choice_and_strategy() -> None:
+    page = (PROJECT_ROOT / "docs" / "finetuning.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"`([a-z_]+)[`:]", page))
+    strategies = {one.model_fields["name"].default: one for one in get_args(get_args(StrategyConfig)[0])}
+    options = {name for one in strategies.values() for name in one.model_fields}
+    named = {*FinetuneParams.model_fields, *FinetuneTask.model_fields, *strategies, *options, *CONTROLS}
+    assert not named - documented - {"name", "cut"}
+    assert len(strategies) == 10
 
 
 def test_every_schedule_is_documented_with_its_options() -> None:

@@ -67,6 +67,25 @@ def test_each_phase_is_probed_and_has_its_section_of_the_report(both: Run) -> No
     assert (both.data / "06_models/adapt/runs" / fingerprints["adapt"]).is_dir()
 
 
+def test_the_phases_are_compared_over_the_same_persons(both: Run) -> None:
+    probes = {
+        phase: both.load(f"{name}.metrics") for name, phase in (("pretrain_probe", "pretrain"), ("probe", "adapt"))
+    }
+    compared = both.load("phases.metrics")
+    assert compared.keys() == probes["adapt"].keys()
+    for task, found in compared.items():
+        assert [*found["phases"]] == ["pretrain", "adapt"], task
+        assert found["differences"]["adapt"]["to"] == "pretrain"
+    own, before = (probes[phase]["hbn.eyes"]["pretrained"]["balanced_accuracy"] for phase in ("adapt", "pretrain"))
+    difference = compared["hbn.eyes"]["differences"]["adapt"]
+    expected = [own["per_person"][person] - before["per_person"][person] for person in own["per_person"]]
+    assert difference["mean"] == pytest.approx(sum(expected) / len(expected))
+    looks = [probes[phase]["hbn.eyes"]["protocol"]["n_looks_before"] for phase in ("pretrain", "adapt")]
+    assert looks[0] < looks[1], "the probe of the first phase looked at the same persons"
+    assert "Phases side by side" in both.load("report")
+    assert len(both.load("phases.comparison").data) == len(compared)
+
+
 def test_a_first_phase_made_anew_makes_what_followed_another_generation(both: Run, tmp_path: Path) -> None:
     data = tmp_path / "data"
     shutil.copytree(both.data, data)

@@ -38,6 +38,7 @@ def free(names: Iterable[str]) -> Iterator[str]:
 
 def test_names_that_mean_something_else_name_no_corpus() -> None:
     names = names_in_use(register_pipelines())
+    assert "phases.metrics" not in register_pipelines()["report"].all_outputs(), "one phase is compared with nothing"
     assert {"pretrain", "probe", "mix", "splits", "corpora", "export", "import_weights"} <= names
     assert list(free([*sorted(names), *COMING])) == []
 
@@ -96,7 +97,14 @@ def test_two_phases() -> None:
     assert "adapt.encoder" not in registry["pretrain"].all_outputs()
     assert {"pretrain_probe.metrics", "probe.metrics"} <= registry["__default__"].all_outputs()
     read = registry["report"].inputs()
-    assert {"pretrain.metrics", "adapt.metrics", "pretrain_probe.metrics", "probe.comparison"} <= read
+    assert {
+        "pretrain.metrics",
+        "adapt.metrics",
+        "pretrain_probe.metrics",
+        "probe.comparison",
+        "probe.label_efficiency",
+    } <= read
+    assert {"phases.metrics", "phases.comparison"} <= registry["report"].all_outputs()
     assert [node.name for node in registry["__default__"].only_nodes_with_tags("adapt").nodes] == ["train_adapt"]
 
 

@@ -15,7 +15,7 @@ def interval(pooled: float) -> dict[str, Any]:
 
 def classes(*pooled: float, **protocol: Any) -> dict[str, Any]:
     """Scores of each kind of features; the person called ``a`` has 0.2 more."""
-    said = {"classes": ["x", "y", "z"], "simulated": True, **protocol}
+    said = {"classes": ["x", "y", "z"], "simulated": True, "n_looks_before": 0, **protocol}
     blocks = {
         kind: {"balanced_accuracy": {**interval(value), "per_person": {"a": value + 0.2}}}
         for kind, value in zip(KINDS, pooled, strict=True)
@@ -28,7 +28,7 @@ def numbers(*pooled: float, is_of_person: bool) -> dict[str, Any]:
     blocks: dict[str, Any] = {}
     for kind, value in zip(KINDS, pooled, strict=True):
         blocks[kind] = {"r2": interval(value)} | ({"persons": {"r2": interval(value + 0.3)}} if is_of_person else {})
-    return {**blocks, "protocol": {"is_of_person": is_of_person, "simulated": False}}
+    return {**blocks, "protocol": {"is_of_person": is_of_person, "simulated": False, "n_looks_before": 1}}
 
 
 def test_classes_are_bars_intervals_persons_and_chance() -> None:
@@ -41,7 +41,7 @@ def test_classes_are_bars_intervals_persons_and_chance() -> None:
     assert (person.name, list(person.y)) == ("a", pytest.approx([0.9, 0.8, 1.0]))
     assert figure.layout.shapes[0].y0 == pytest.approx(1 / 3)
     assert [a.text for a in figure.layout.annotations if a.text != "chance"] == [
-        "hbn.eyes: balanced accuracy on held-out persons (SIMULATED)"
+        "hbn.eyes: balanced accuracy on held-out persons (SIMULATED)<br>test persons never scored before"
     ]
 
 
@@ -60,8 +60,8 @@ def test_each_task_has_a_row() -> None:
     assert [trace.showlegend for trace in bars] == [True, False, False]
     assert len(figure.data) == 4, "numbers have no points of persons"
     titles = [a.text for a in figure.layout.annotations]
-    assert "hbn.age: R2 over held-out persons, one mean prediction each" in titles
-    assert "hbn.time: R2 on windows of held-out persons" in titles
+    assert "hbn.age: R2 over held-out persons, one mean prediction each<br>test persons scored once before" in titles
+    assert "hbn.time: R2 on windows of held-out persons<br>test persons scored once before" in titles
     assert [shape.y0 for shape in figure.layout.shapes] == [pytest.approx(1 / 3), 0, 0]
 
 
@@ -74,7 +74,7 @@ def test_a_person_of_two_tasks_stands_in_the_legend_once() -> None:
 
 def test_a_person_is_a_name_and_no_link() -> None:
     score = {**interval(0.7), "per_person": {'<a href="x">\x1b[1mb</a>': 0.5}}
-    protocol = {"classes": ["x", "y"], "simulated": False}
+    protocol = {"classes": ["x", "y"], "simulated": False, "n_looks_before": 0}
     figure = comparison_figure({"<b>.x": {"pretrained": {"balanced_accuracy": score}, "protocol": protocol}})
     assert figure.data[1].name == r'&lt;a href="x"&gt;\x1b[1mb&lt;/a&gt;'
     assert list(figure.data[1].y) == [0.5]

@@ -19,7 +19,13 @@ def numbers(r2: float) -> dict[str, Any]:
     return {name: {"pooled": value, "interval_95": [value - 0.1, value + 0.1]} for name, value in scores.items()}
 
 
-PROTOCOL = {"task": "eyes", "n_persons": 3, "versions": {"numpy": "2"}, "pretraining": {"fingerprint": "abc"}}
+PROTOCOL = {
+    "task": "eyes",
+    "n_persons": 3,
+    "versions": {"numpy": "2"},
+    "pretraining": {"fingerprint": "abc"},
+    "n_looks_before": 2,
+}
 METRICS: dict[str, dict[str, Any]] = {
     "pretrain": {"n_steps": 6, "val_loss": 0.5, "fingerprint": "abc"},
     "probe": {
@@ -124,6 +130,7 @@ def test_probe_stands_beside_its_controls() -> None:
     assert not [r for r in rows if r and r[0].startswith("band_power (z-scored")]
     assert ["key", "hbn.eyes", "hbn.age"] in rows
     assert ["n_persons", "3", "3"] in rows
+    assert page(tuh=tables()).count("<p>Test persons scored 2 times before.</p>") == 2
     assert ["answer", "", "number"] in rows
     assert not [r for r in rows if r and r[0] == "versions"]
 
@@ -148,6 +155,15 @@ def test_page_needs_no_other_file_and_carries_the_library_once() -> None:
     assert text.count("plotly.js v") == 1
     assert text.count("Plotly.newPlot(") == 2
     assert text.index("plotly.js v") < text.index("<h2>Pretrain: one</h2>") < text.index("<h2>Probe: two</h2>")
+
+
+def test_a_figure_of_nothing_is_left_out() -> None:
+    figures = {"probe": {"label_efficiency": go.Figure(), "comparison": go.Figure(go.Bar(y=[3]))}}
+    text = build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, METRICS, figures)
+    assert "Probe: comparison" in text
+    assert "label efficiency" not in text
+    figures["probe"]["label_efficiency"] = go.Figure(go.Bar(y=[3]))
+    assert "<h2>Probe: label efficiency</h2>" in build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, METRICS, figures)
 
 
 def test_rejected_files_are_listed_and_escaped() -> None:
@@ -205,6 +221,11 @@ def test_each_of_several_phases_has_a_section() -> None:
     for part, name in ((first, "Pretrain"), (second, "Adapt")):
         heads = ["<h3>Probe: hbn.eyes</h3>", f"<h3>{name}: history</h3>", "<h3>Training in numbers</h3>"]
         assert [part.count(head) for head in heads] == [1, 1, 1]
+    assert "Phases side by side" not in text
+    compared = {"phases": {"hbn.eyes": {"differs": "The probes of pretrain and adapt differ in method."}}}
+    beside = build_report("t", {"tuh": tables()}, SPLITS, MIXTURE, {**metrics, **compared}, figures)
+    assert beside.index("Phases side by side") < beside.index("<h2>Phase pretrain</h2>")
+    assert "Phase phases" not in beside
     for wrong in ("pretrain_probe", "probe"):
         one = {**metrics[wrong], "hbn.age": probed_with("x")["hbn.age"]}
         with pytest.raises(LineageError, match=rf"made with encoder x, .*--pipelines={wrong}$"):

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.evaluation.config import ControlKind, FitParams, Pooling
 from eegfm.evaluation.controls import control_features
@@ -23,7 +22,7 @@ from eegfm.jobs.finetune.audit import Audit, audit_of
 from eegfm.jobs.finetune.config import FinetuneParams
 from eegfm.jobs.finetune.divisions import Division
 from eegfm.jobs.finetune.said import Said, TestWindows
-from eegfm.jobs.finetune.trained import FINETUNED
+from eegfm.jobs.finetune.trained import FINETUNED, spec_of_windows
 from eegfm.jobs.probe.encoder_features import encoder_features_of
 from eegfm.store.reader import SignalStore
 from eegfm.targets import TargetSpec
@@ -106,7 +105,7 @@ class Controls:
 def _features(
     windows: pd.DataFrame, store: SignalStore, start: Checkpoint, params: FinetuneParams, closed: FitParams | None
 ) -> dict[str, list[NDArray[np.float32]]]:
-    spec, fit = _spec_of(windows, store), params.fit
+    spec, fit = spec_of_windows(windows, store), params.fit
     drawn: dict[str, Any] = {"pooling": pooling_of(windows, fit), "batch_size": params.predict_batch_size}
     machine: dict[str, Any] = {
         "accelerator": params.accelerator, "precision": params.precision, "key": "finetune.",
@@ -133,11 +132,6 @@ def _features(
 def pooling_of(windows: pd.DataFrame, fit: FitParams) -> Pooling:
     """Return how features are pooled over channels: windows of several montages have no common channels."""
     return "mean" if windows["montage"].nunique() > 1 else fit.pooling
-
-
-def _spec_of(windows: pd.DataFrame, store: SignalStore) -> SignalSpec:
-    longest = {str(name): int(n) for name, n in windows.groupby("montage")["n_samples"].max().items()}
-    return SignalSpec(store.rate_hz, {name: store.montages[name] for name in longest}, longest)
 
 
 def _places(rows: pd.DataFrame, tested: pd.DataFrame) -> NDArray[np.int64]:

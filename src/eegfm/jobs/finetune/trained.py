@@ -4,7 +4,10 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
+
 from eegfm.adapters.config import InterpolateConfig, NoAdapterConfig
+from eegfm.batch import SignalSpec
 from eegfm.checkpoint import Checkpoint
 from eegfm.config import Buildable
 from eegfm.heads.config import LinearConfig
@@ -75,18 +78,30 @@ def predictions_of(
     checkpoint: Checkpoint, test: TestWindows, store: SignalStore, params: FinetuneParams
 ) -> Predictions:
     """Predict test windows with a stored model, through Lightning's Trainer."""
-    module = load_supervised(checkpoint)
+    # Test persons may have montages that no training person has.
+    module = load_supervised(checkpoint, spec_of_windows(test.windows, store))
     loader = TableLoader(store, test.windows, params.predict_batch_size)
     return predict(module, loader, accelerator=params.accelerator, precision=params.precision, key="finetune.")
 
 
-def load_supervised(checkpoint: Checkpoint) -> SupervisedModule:
+def spec_of_windows(windows: pd.DataFrame, store: SignalStore) -> SignalSpec:
+    """Describe the windows of a table: rate, montages, longest windows."""
+    longest = {str(name): int(n) for name, n in windows.groupby("montage")["n_samples"].max().items()}
+    return SignalSpec(store.rate_hz, {name: store.montages[name] for name in longest}, longest)
+
+
+def load_supervised(checkpoint: Checkpoint, spec: SignalSpec | None = None) -> SupervisedModule:
     """Rebuild a finetuned model from its checkpoint: backbone, head and what is asked.
 
+    Args:
+        checkpoint: Weights and header.
+        spec: Describes the windows that it will meet; those of the training if not given.
+
     Raises:
+        ConfigError: The encoder or the head does not fit the montages.
         CheckpointError: The weights do not fit the configuration, or the checkpoint has no head.
     """
-    objective = load_objective(checkpoint)
+    objective = load_objective(checkpoint, spec)
     params = SupervisedParams(objective=objective.config, n_epochs=1, start="file", monitor="val/loss")
     setup = TrainingSetup(objective, params, {}, 1, 1)
     module = SupervisedModule(setup)
