@@ -225,7 +225,8 @@ class FinetuneParams(TuningParams):
         strategy = task.strategy or self.strategy
         if not isinstance(strategy, ClosedStrategy):
             return None
-        given = strategy.model_dump(exclude={"name"})
+        # What was not chosen is left out: a fit refuses choices that nothing uses.
+        given = strategy.model_dump(exclude={"name"}, exclude_defaults=True)
         return FitParams.model_validate({**given, "method": strategy.name, "transductive": False})
 
     def identity(self) -> dict[str, Any]:

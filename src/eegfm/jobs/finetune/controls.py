@@ -118,7 +118,7 @@ def _features(
     found = encoder_features_of(backbones, store, windows, layers="last", **drawn, **machine)
     finetuned = {}
     if closed is not None:
-        asked = {**drawn, "pooling": closed.pooling, **machine}
+        asked = {**drawn, "pooling": pooling_of(windows, closed), **machine}
         finetuned = encoder_features_of({FINETUNED: trained}, store, windows, layers=closed.layers, **asked)
     controls = control_features(store, windows, trained.rereference, get_args(ControlKind), **drawn)
     return {
