@@ -37,14 +37,19 @@ TIMES = ("windows_per_s",)
 """Metrics that are no result."""
 
 
-def train(folder: Path, **changes: Any) -> PretrainResult:
-    """Train and note every step that begins, and the outcome."""
+def fit(runs: Path, **changes: Any) -> PretrainResult:
+    """Pretrain; another program puts a training of its own in this place."""
     encoder = PatchTransformerConfig(d_model=16, head_size=8, n_layers=2, dropout_ratio=0.1)
     asked = {
         "encoder": encoder, "n_steps": 60, "batch_size": 40, "validation_interval_steps": 12, "resume": True,
         "checkpoint": CheckpointParams(every_steps=4), "publish": "best",
     }  # fmt: skip
     params = PARAMS.model_copy(update=asked | changes)
+    return fit_pretraining(MIXTURE, STORES, params, runs, splits=SPLITS)
+
+
+def train(folder: Path, **changes: Any) -> PretrainResult:
+    """Train and note every step that begins, and the outcome."""
     take = PretrainModule.training_step
 
     def noted(self: PretrainModule, step: TrainStep, k: int) -> None:
@@ -59,7 +64,7 @@ def train(folder: Path, **changes: Any) -> PretrainResult:
 
     PretrainModule.training_step = noted  # type: ignore[method-assign]
     folder.mkdir(exist_ok=True)
-    done = fit_pretraining(MIXTURE, STORES, params, folder / "runs", splits=SPLITS)
+    done = fit(folder / "runs", **changes)
     (folder / "outcome.json").write_text(json.dumps(outcome(done)))
     return done
 
@@ -178,8 +183,13 @@ def main(folder: Path, n_kills: int, n_in_saves: int, seed: int, changes: dict[s
     }
 
 
-if __name__ == "__main__":
+def run(asked: str) -> None:
+    """Do what is asked, and print what was found."""
     slow_fsync()
     training_code(PARAMS)  # the code is parsed here, once for all
-    for place, *how in json.loads(sys.argv[1]):
+    for place, *how in json.loads(asked):
         sys.stdout.write(json.dumps(main(Path(place), *how)) + "\n")
+
+
+if __name__ == "__main__":
+    run(sys.argv[1])

@@ -29,6 +29,11 @@ class Inference(nn.Module):
         self.backbone = backbone
         self.montage = montage
 
+    @property
+    def said(self) -> str:
+        """What it is, for messages."""
+        return f"encoder {self.backbone.encoder.name}"
+
     def forward(self, recorded_uv: Tensor) -> tuple[Tensor, ...]:
         """Encode windows.
 

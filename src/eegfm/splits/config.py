@@ -14,7 +14,7 @@ RESERVED = {
     *("start", "phases", "phase", "encoder_file", "test_ledger"),
     # pipelines, those to come among them
     *("ingest", "window", "pretrain", "contrast", "probe", "finetune", "challenge", "tune", "embed", "check"),
-    *("tokenizer", "import_weights", "export", "report"),
+    *("tokenizer", "import_weights", "export", "report", "finetune_export"),
 }
 """Names that no corpus may have."""
 TUH_FAMILIES = frozenset({"tueg", "tuab", "tuev", "tuar", "tusz", "tusl", "tuep"})

@@ -43,6 +43,8 @@ NO_WEIGHTS = (
     # These start processes and carry over what the others need and give.
     *("ranks.ends", "ranks.logs", "ranks.place", "ranks.start", "printable"),
     *("jobs.train.devices", "jobs.train.exchange", "jobs.train.job", "jobs.train.launch", "jobs.train.result"),
+    # What it gives, parameters and a mixture, counts by its values.
+    "jobs.train.finetuning",
 )
 """Modules that a training imports and that decide no weight, nor does what is imported only there."""
 SUPERVISED = (

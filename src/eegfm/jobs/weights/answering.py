@@ -31,6 +31,11 @@ class Answering(Inference):
         self.objective = objective
 
     @property
+    def said(self) -> str:
+        """See ``Inference``."""
+        return f"{super().said} with head {self.objective.config.head.name}"
+
+    @property
     def target(self) -> TargetSpec:
         """What is asked."""
         return self.objective.target

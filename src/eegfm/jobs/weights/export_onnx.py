@@ -88,8 +88,7 @@ def _write(traced: Traced, model: Inference, n_channels: int, folder: Path) -> d
         return report("onnx", run, ONNX_FILE, traced, model, n_channels)
     except failures as error:
         raise CheckpointError(
-            f"encoder {type(model.backbone.encoder).__name__} cannot be exported to ONNX ({reason(error)}); "
-            "leave onnx out of export.formats"
+            f"{model.said} cannot be exported to ONNX ({reason(error)}); leave onnx out of export.formats"
         ) from error
 
 

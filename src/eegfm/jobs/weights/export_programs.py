@@ -72,8 +72,7 @@ def trace_fixed(model: Inference, n_channels: int, n_samples: int) -> Traced:
         program = _traced(model, torch.zeros(2, n_channels, n_samples), {})
     except RuntimeError as error:
         raise CheckpointError(
-            f"encoder {type(model.backbone.encoder).__name__} cannot be exported ({reason(error)}); "
-            "leave torch_export and onnx out of export.formats"
+            f"{model.said} cannot be exported ({reason(error)}); leave torch_export and onnx out of export.formats"
         ) from error
     return Traced(program, (n_samples,), is_any_length=False)
 

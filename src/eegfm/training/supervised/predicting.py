@@ -29,8 +29,8 @@ class Predictions(NamedTuple):
     """What a model says of all windows of a table, in the table's order.
 
     Args:
-        features: (W, R, X) float32.
-        mask: (W, R) bool.
+        features: (W, R, X) float32; R is that of the montage with the most rows.
+        mask: (W, R) bool, False for a row that is only padding, or that the window's montage lacks.
         said: (W, ...) float64 probabilities or numbers, see ``eegfm.targets``.
     """
 
@@ -71,8 +71,19 @@ def predict(
             f"predictions of {n_broken} of {len(said)} windows are not finite; the weights or the stored signals are "
             "damaged"
         )
-    features = torch.cat([part.features for part in parts])[order].numpy()
-    return Predictions(features, torch.cat([part.mask for part in parts])[order].numpy(), said)
+    features, mask = (
+        _same_rows([getattr(part, name) for part in parts])[order].numpy() for name in ("features", "mask")
+    )
+    return Predictions(features, mask, said)
+
+
+def _same_rows(parts: list[torch.Tensor]) -> torch.Tensor:
+    """(W, R, ...) of (B, R', ...) parts, zero or False in rows that windows of another montage have more."""
+    n_rows = max(part.shape[1] for part in parts)
+    whole = [part.new_zeros(len(part), n_rows, *part.shape[2:]) for part in parts]
+    for padded, part in zip(whole, parts, strict=True):
+        padded[:, : part.shape[1]] = part
+    return torch.cat(whole)
 
 
 def predicted(
