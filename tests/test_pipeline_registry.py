@@ -71,6 +71,8 @@ def test_without_a_corpus_to_pretrain_on_everything_but_pretraining_is_there() -
             "export",
             "report",
             "probe",
+            "finetune",
+            "finetune_export",
         )
     }
     assert "splits" in registry["mix"].all_outputs()
@@ -172,6 +174,7 @@ def test_an_encoder_is_saved_before_what_is_told_about_it() -> None:
         "train_pretrain",
         "train_tokenizer",
         "import_encoder",
+        "finetune_encoder",
     }
     assert [name for name, node in nodes.items() if node.outputs[: len(encoders[name])] != encoders[name]] == []
 
