@@ -36,6 +36,7 @@ CASES: dict[type, tuple[Any, Any]] = {
 """Every class that writes a file, with old and new contents."""
 WRITE_NOTHING = {
     "eegfm.io.checkpoint.EncoderFileDataset": "only loaded",
+    "eegfm.io.checkpoints.CheckpointsDataset": "each file as a checkpoint is written",
     "eegfm.io.folder.FolderDataset": "a step fills the folder: the simulator, a fetch or an export, each whole",
     "eegfm.io.folder.WorkspaceDataset": "only loaded",
     "eegfm.io.foreign_file.ForeignFileDataset": "only loaded",

@@ -97,14 +97,14 @@ from eegfm.io.figure import FigureDataset
 from eegfm.io.metrics import MetricsDataset
 from eegfm.io.page import PageDataset
 from eegfm.io.table import TableDataset
-from eegfm.jobs.report.report import _table
+from eegfm.jobs.report.html_tables import html_table
 
 folder = pathlib.Path(sys.argv[1])
 text = "M\\u00fcller \\u2013 \\u00b5V"
 table = pd.DataFrame({"name": [text]})
 for name, cls, value in (
     ("table.parquet", TableDataset, table), ("metrics.json", MetricsDataset, {text: text}),
-    ("report.html", PageDataset, _table(table) + "</html>"),
+    ("report.html", PageDataset, html_table(table) + "</html>"),
     ("figure.json", FigureDataset, go.Figure(layout={"title": text})),
 ):
     dataset = cls(filepath=str(folder / name))

@@ -15,6 +15,8 @@ from eegfm.project.encoder_steps import made_encoder, maker_key, trains
 logger = logging.getLogger(__name__)
 
 _PROBE = "params:probe"
+_LEDGER = "test_ledger"
+"""The book of looks at test sets: what is checked ahead is no look."""
 
 
 class ProbeAhead:
@@ -42,7 +44,7 @@ class ProbeAhead:
         probe = self._own.get(encoder) or self._later.get(encoder)
         if probe is None or not trains(node):
             return
-        read = [name for name in probe.inputs if name not in (encoder, _PROBE)]
+        read = [name for name in probe.inputs if name not in (encoder, _PROBE, _LEDGER)]
         if self._unmade & {*read} or not all(catalog[name].exists() for name in read):
             return
         from eegfm.jobs.probe.ahead import check_ahead

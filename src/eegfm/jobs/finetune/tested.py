@@ -72,7 +72,7 @@ def say(
     file.parent.mkdir(parents=True, exist_ok=True)
     # The answers come last: where they are, the audits are.
     write_atomically(audit_file, json.dumps(audits, indent=1, allow_nan=False).encode())
-    said.table(task.key).to_parquet(file)
+    write_atomically(file, said.table(task.key).to_parquet())
     return said, audits, n_before
 
 
