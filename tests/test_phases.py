@@ -98,7 +98,9 @@ def test_a_first_phase_made_anew_makes_what_followed_another_generation(both: Ru
         project_session(ENV, data).run(pipeline_names=["report"])
     assert encoder(data, "adapt").read_bytes() == before
     project_session(ENV, data).run(pipeline_names=["probe"])  # an encoder stands for itself
-    project_session(ENV, data, {"adapt": {"overwrite": True}}).run(tags=["adapt", "probe", "pretrain_probe", "finetune", "report"])
+    project_session(ENV, data, {"adapt": {"overwrite": True}}).run(
+        tags=["adapt", "probe", "pretrain_probe", "finetune", "report"]
+    )
     assert read_header(encoder(data, "adapt")).parents == (read_header(encoder(data, "pretrain")).as_parent(),)
 
 
