@@ -77,8 +77,8 @@ def test_shared_parameters_may_be_left_to_their_defaults(parameters: dict[str, A
         (
             "pretrian.x",
             1,
-            "unknown parameter 'pretrian'; known: corpora, data, export, finetune, hbn, import, mix, model, phases, pretrain, "
-            "probe, report, signal, split, tokenizer, tuh; did you mean pretrain? "
+            "unknown parameter 'pretrian'; known: corpora, data, export, finetune, hbn, import, mix, model, phases, "
+            "pretrain, probe, report, signal, split, tokenizer, tuh; did you mean pretrain? "
             "(a corpus needs at least the keys ingest and window)",
         ),
         (
@@ -152,8 +152,8 @@ def test_shared_parameters_may_be_left_to_their_defaults(parameters: dict[str, A
             "eyes",
             "parameter probe.task is not known; known: accelerator, accept_other_code, accept_other_data, "
             "allow_pretrained_persons, batch_size, distance, inner_folds, label_ratios, lambdas, layers, method, "
-            "n_bootstrap, n_untrained, neighbours, pooling, precision, seed, tasks, transductive, untrained_seed, verify; "
-            "did you mean tasks?",
+            "n_bootstrap, n_untrained, neighbours, pooling, precision, seed, tasks, transductive, untrained_seed, "
+            "verify; did you mean tasks?",
         ),
     ],
 )
