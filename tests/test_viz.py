@@ -5,7 +5,7 @@ import pytest
 from kedro_project import PROJECT_ROOT, Run
 
 LAYERS = ["raw", "intermediate", "primary", "model_input", "models", "model_output", "reporting"]
-WITHOUT_PREVIEW = {"raw", "raw_folder", "workspace", "runs", "report"}
+WITHOUT_PREVIEW = {"raw", "raw_folder", "workspace", "runs", "report", "test_ledger"}
 
 
 @pytest.mark.filterwarnings("ignore")  # those of kedro-viz and of what it is built on

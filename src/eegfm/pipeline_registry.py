@@ -61,12 +61,14 @@ def register_pipelines() -> dict[str, Pipeline]:
     probed = {phase.name: probe_name(phase, known) for phase in known if roles.probe}
     start = f"{FINETUNE}.start" if finetuned == "file" else known[-1].encoder
     tuned = finetune.create_pipeline(roles.probe, start) if roles.probe else Pipeline([])
+    # Persons of a corpus that is only probed are all tested: a cross-validation by training is for whoever asks for it.
+    always_tuned = bool({*roles.probe} & {*pretrained})
     reporting = report.create_pipeline(
         corpora,
         probes=probed,
         phases=[p.name for p in known],
         trained=bool(pretrained),
-        finetune=FINETUNE if roles.probe else "",
+        finetune=FINETUNE if always_tuned else "",
     )
     registry = {
         "ingest": ingested,
@@ -82,7 +84,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "__default__": mixed
         + sum((one for one in training.values() if pretrained), Pipeline([]))
         + sum(probes.values(), Pipeline([]))
-        + tuned
+        + (tuned if always_tuned else Pipeline([]))
         + reporting,
     }
     # With all tables of a report, so that a report can follow, but without the mixture, which only training reads.

@@ -267,11 +267,18 @@ def _roots(node: Node, inputs: Mapping[str, Any]) -> tuple[str, ...]:
     return node.func.__module__, *sorted({m for value in inputs.values() for m in implementations(value)})
 
 
+def _block(node: Node, catalog: Catalog) -> tuple[str, Any]:
+    """Key and value of the parameters of a step; its name and None where it has none."""
+    names = [name for name in node.inputs if name.startswith("params:")]
+    if not names:
+        return node.name, None
+    own = next((name for name in names if name.removeprefix("params:") in node.tags), names[0])
+    return own.removeprefix("params:"), catalog.load(own)
+
+
 def _params(node: Node, catalog: Catalog) -> tuple[str, Any]:
     """Name of the switch of a step that reads an encoder, if it has one, and the block of parameters that holds it."""
-    names = [name for name in node.inputs if name.startswith("params:")]
-    key = names[0].removeprefix("params:") if names else node.name
-    params = catalog.load(names[0]) if names else None
+    key, params = _block(node, catalog)
     if params is not None and hasattr(params, "load"):  # a training, which says there what it accepts of its start
         key, params = f"{key}.load", params.load
     return f"{key}.accept_other_code" if hasattr(params, "accept_other_code") else "", params
@@ -280,19 +287,19 @@ def _params(node: Node, catalog: Catalog) -> tuple[str, Any]:
 def _accepts_other_data(node: Node, catalog: Catalog, entry: str) -> bool:
     if not isinstance(catalog[entry], CheckpointDataset):
         return False
-    return bool(getattr(_params(node, catalog)[1], "accept_other_data", False))
+    return bool(getattr(_block(node, catalog)[1], "accept_other_data", False))
 
 
 def _or_accept(node: Node, catalog: Catalog, stale: Iterable[Stale]) -> str:
     """Further advice if only the encoder belongs to another generation."""
     is_one = all(isinstance(catalog[one.entry], CheckpointDataset) for one in stale)
-    key, params = _params(node, catalog)
     if is_one and trains(node) and {one.entry for one in stale} == {start_of(node)}:
         file = _path(catalog[start_of(node)])
         return f", or start from the file as it is: ENCODER={file} with --params={maker_key(node)}.start=file"
-    if not is_one or not hasattr(params, "accept_other_data"):
+    own_key, block = _block(node, catalog)
+    if not is_one or not hasattr(block, "accept_other_data"):
         return ""
-    return f", or set {key.removesuffix('accept_other_code')}accept_other_data=true"
+    return f", or set {own_key}.accept_other_data=true"
 
 
 def _nothing_changed(record: Record) -> str | None:

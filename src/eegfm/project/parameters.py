@@ -191,8 +191,9 @@ def _check_together(parameters: Mapping[str, Any], roles: Roles, corpora: Sequen
             )
     if "probe" in parameters and roles.probe:
         check_tasks(parameters, roles.probe)
-    if FINETUNE in parameters and roles.probe:
-        check_finetune_tasks(_with_tasks(parameters), roles.probe)
+    with_tasks = _with_tasks(parameters)
+    if roles.probe and isinstance(block := with_tasks.get(FINETUNE), Mapping) and block.get("tasks") is not None:
+        check_finetune_tasks(with_tasks, roles.probe)
     for name in roles.pretrain:
         cuts = sorted(parameters[name]["window"]["cuts"])
         if mix.cut not in cuts:

@@ -34,7 +34,7 @@ class Freezing(PlanCallback):
 
     def __init__(self, rules: Sequence[FreezeRule], objective: Objective) -> None:
         super().__init__()
-        self._rules, self._objective = rules, objective
+        self.rules, self._objective = rules, objective
         self._named = [(n, p) for n, p in _trainable(objective) if any(_is_in(n, rule.parts) for rule in rules)]
         self._modules: dict[str, nn.Module] = {}
         self._digests: dict[str, str] = {}
@@ -50,7 +50,7 @@ class Freezing(PlanCallback):
         Raises:
             TrainingError: What is released has moved.
         """
-        frozen = _frozen(self._rules, epoch)
+        frozen = _frozen(self.rules, epoch)
         self._refuse_moved([name for name in self._digests if not _is_in(name, frozen)])
         for name, parameter in self._named:
             parameter.requires_grad_(not _is_in(name, frozen))

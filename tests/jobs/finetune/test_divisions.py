@@ -97,8 +97,16 @@ def test_nobody_to_train_on_or_to_test() -> None:
     for person in ("c:0", "c:3"):
         with pytest.raises(SplitError, match=r"task c\.task: persons with an answer by split: .*cross_validation"):
             divide(splits, pd.Series([person]), "split", "c.task")
-    with pytest.raises(SplitError, match=r"have 1 folds; .*takes 3 to 20.*set split\.folds"):
+    with pytest.raises(SplitError, match=r"have 1 folds; .*takes 3 or more.*raise split\.folds"):
         divide(splits, splits["person"], "cross_validation", "c.task")
-    many = split_table({f"c:{k}": "test" for k in range(21)})
-    with pytest.raises(SplitError, match="have 21 folds"):
-        divide(many, many["person"], "auto", "c.task")
+
+
+def test_more_folds_than_asked_for_are_held_out_together() -> None:
+    """One fold for each person, as ``split.folds: leave_one_person_out`` has them."""
+    splits = split_table({f"c:{k}": "test" for k in range(11)}).assign(fold=range(11))
+    divisions = divide(splits, splits["person"], "auto", "c.task", 4)
+    tested = [of(division.splits, "test") for division in divisions]
+    assert [len(persons) for persons in tested] == [3, 3, 3, 2]
+    assert sorted(person for persons in tested for person in persons) == sorted(splits["person"])
+    for division, following in zip(divisions, [*tested[1:], tested[0]], strict=True):
+        assert of(division.splits, "validation") == following

@@ -79,7 +79,7 @@ def divisions_of(
     Raises:
         SplitError: Persons or answers are too few, or a person would be tested who may not be.
     """
-    divisions = divide(splits, task.windows["person"], params.evaluation, task.key)
+    divisions = divide(splits, task.windows["person"], params.evaluation, task.key, params.n_folds)
     return divisions, {one.name: _test_windows(task, one) for one in divisions}
 
 

@@ -19,7 +19,7 @@ from eegfm.evaluation.config import (
 )
 from eegfm.heads.config import HeadConfig
 from eegfm.losses.config import ClassWeights, LossConfig
-from eegfm.training.optimizers.config import OptimizerConfig
+from eegfm.training.optimizers.config import AdamWConfig, OptimizerConfig
 from eegfm.training.strategies.config import (
     FullStrategy,
     GradualStrategy,
@@ -93,6 +93,10 @@ StrategyConfig = Annotated[
 """All strategies: by gradients, and in closed form."""
 
 
+_NONE = ("loss", "monitor", "patience")
+"""Choices of which none is one: the usual loss, the usual monitor, no early end."""
+
+
 class FinetuneTask(StrictModel):
     """A task of a finetuning. The name of a cut alone is enough.
 
@@ -109,6 +113,7 @@ class FinetuneTask(StrictModel):
         n_epochs: See there.
         patience: See there.
         monitor: See there.
+        drawn_by: See there.
     """
 
     name: str = Field(pattern=r"^\w[\w.-]*$", max_length=80)
@@ -123,6 +128,7 @@ class FinetuneTask(StrictModel):
     n_epochs: Number | None = None
     patience: Number | None = None
     monitor: str | None = None
+    drawn_by: Literal["windows", "classes"] | None = None
 
     @property
     def own_cut(self) -> str:
@@ -133,7 +139,7 @@ class FinetuneTask(StrictModel):
     def own(self) -> dict[str, Any]:
         """Choices that the task makes for itself, by name."""
         names = TuningParams.model_fields.keys() & self.model_fields_set
-        return {name: getattr(self, name) for name in sorted(names) if getattr(self, name) is not None}
+        return {name: value for name in sorted(names) if (value := getattr(self, name)) is not None or name in _NONE}
 
 
 def _named(value: Any) -> Any:
@@ -151,7 +157,10 @@ class FinetuneParams(TuningParams):
         evaluation: ``split`` trains on split ``train``, selects on ``validation`` and scores ``test`` once.
             ``cross_validation`` holds out one fold of split ``test`` after the other, trains on everybody else, and
             selects on the next fold. ``auto`` takes the first where somebody is to be trained on.
+        n_folds: Folds of a cross-validation, at most: more of ``split.folds`` are held out together.
         seeds: Seeds of the trainings; scores are averaged over them.
+        control_optimizer: Optimizer of ``scratch`` and ``eegnet``, which are trained from fresh weights: what suits a
+            trained encoder would hardly move them.
         eegnet: The small network that is trained from scratch as a control.
         eegnet_montage: Montage that the control interpolates to where windows have several montages.
         fit: Closed-form fits of the controls.
@@ -173,7 +182,9 @@ class FinetuneParams(TuningParams):
     strategy: StrategyConfig = FullStrategy()  # type: ignore[assignment]  # closed forms beside those by gradients
     start: Literal["previous", "file"] = "previous"
     evaluation: Evaluation = "auto"
+    n_folds: int = Field(5, ge=3)
     seeds: tuple[NonNegativeInt, ...] = Field(default=(0,), min_length=1)
+    control_optimizer: OptimizerConfig = AdamWConfig(learning_rate=1e-3)
     eegnet: AnyEncoderConfig = EegnetConfig()
     eegnet_montage: str = "1020_19"
     fit: FitParams = FitParams(transductive=False)

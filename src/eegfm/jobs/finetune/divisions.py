@@ -8,7 +8,7 @@ from eegfm.errors import SplitError
 from eegfm.jobs.finetune.config import Evaluation
 from eegfm.splits.splits import NO_FOLD
 
-_MOST_FOLDS = 20
+_FEWEST_FOLDS = 3
 ONCE = "split"
 
 
@@ -30,17 +30,21 @@ class Division:
         return self.name != ONCE
 
 
-def divide(splits: pd.DataFrame, persons: "pd.Series[str]", evaluation: Evaluation, key: str) -> list[Division]:
+def divide(
+    splits: pd.DataFrame, persons: "pd.Series[str]", evaluation: Evaluation, key: str, n_folds: int = 5
+) -> list[Division]:
     """Divide persons for the trainings on a task.
 
-    A cross-validation holds out one fold of split ``test`` after the other. The next fold selects. Everybody else of
-    the table who may be trained on is trained on.
+    A cross-validation holds out one fold of split ``test`` after the other. The next fold selects, together with split
+    ``validation``. Everybody else who may be trained on is trained on. Where there are more folds than ``n_folds``, as
+    with one for each person, several are held out together.
 
     Args:
         splits: See ``eegfm.splits.splits``.
         persons: Persons of the windows that have an answer.
         evaluation: See ``FinetuneParams``.
         key: Name of the task, for messages.
+        n_folds: See ``FinetuneParams``.
 
     Raises:
         SplitError: Nobody is to be trained on or tested, or folds are too few or too many.
@@ -56,20 +60,22 @@ def divide(splits: pd.DataFrame, persons: "pd.Series[str]", evaluation: Evaluati
             )
         return [Division(ONCE, splits)]
     folds = sorted(set(of_task.loc[of_task["split"] == "test", "fold"]))
-    if not 3 <= len(folds) <= _MOST_FOLDS:
+    if len(folds) < _FEWEST_FOLDS:
         raise SplitError(
             f"task {key}: the test persons with an answer have {len(folds)} folds; a cross-validation by training "
-            f"takes 3 to {_MOST_FOLDS}, one fold to test and the next to select; set split.folds to a number such as 5"
+            f"takes {_FEWEST_FOLDS} or more: one to test, the next to select, and others to train on; add persons, or "
+            "raise split.folds"
         )
-    return [_held_out(splits, folds, k) for k in range(len(folds))]
+    groups = [folds[k::n_folds] for k in range(min(n_folds, len(folds)))]
+    return [_held_out(splits, groups, k) for k in range(len(groups))]
 
 
-def _held_out(splits: pd.DataFrame, folds: list[int], k: int) -> Division:
+def _held_out(splits: pd.DataFrame, groups: list[list[int]], k: int) -> Division:
     is_test = splits["split"] == "test"
-    selects = is_test & (splits["fold"] == folds[(k + 1) % len(folds)])
-    trains = is_test & ~selects & (splits["fold"] != folds[k])
+    selects = is_test & splits["fold"].isin(groups[(k + 1) % len(groups)])
+    trains = is_test & ~selects & ~splits["fold"].isin(groups[k])
     changed = splits.assign(
         split=splits["split"].mask(selects, "validation").mask(trains, "train"),
         fold=splits["fold"].mask(selects | trains, NO_FOLD),
     )
-    return Division(f"fold {folds[k]}", changed)
+    return Division(f"fold {k}", changed)

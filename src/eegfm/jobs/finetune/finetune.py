@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -12,12 +12,14 @@ from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.evaluation.ledger import Ledger
 from eegfm.jobs.finetune.asked import AskedTask, asked_tasks, divisions_of
 from eegfm.jobs.finetune.config import FinetuneParams
+from eegfm.jobs.finetune.controls import pooling_of
 from eegfm.jobs.finetune.divisions import Division
 from eegfm.jobs.finetune.protocol import describe_protocol, exposure_of
 from eegfm.jobs.finetune.scores import score_models
 from eegfm.jobs.finetune.tested import Trained, say
-from eegfm.jobs.finetune.trained import FINETUNED, models_of, train
+from eegfm.jobs.finetune.trained import FINETUNED, Model, models_of, train
 from eegfm.jobs.finetune.values import losses_of_test, values_of
+from eegfm.jobs.probe.compatibility import check_signals
 from eegfm.jobs.train.finetuning import FinetuningTask
 from eegfm.store.reader import SignalStore
 from eegfm.windows.config import WindowParams
@@ -70,13 +72,16 @@ def finetune(
     """
     asked = asked_tasks(params, stores, windows, cuts)
     divided = {task.key: divisions_of(task, splits, params) for task in asked}
+    for store in stores.values():
+        check_signals(start.header, store)
     exposures = {task.key: exposure_of(divided[task.key][1], splits, start, task.store, params) for task in asked}
+    planned = {task.key: _planned(task, divided[task.key][0], params, start) for task in asked}
     done = FinetuneResult()
     tables: list[pd.DataFrame] = []
     histories: list[pd.DataFrame] = []
     for task in asked:
         divisions, tests = divided[task.key]
-        trained = _train(task, divisions, params, start, runs)
+        trained = [Trained(*one, train(one.model, runs)) for one in planned[task.key]]
         said, audits, looks = say(task, divisions, tests, trained, params, start, runs, Ledger(ledger))
         if trained[0].model.name == FINETUNED:
             done.encoders[task.key] = trained[0].result.checkpoint
@@ -96,6 +101,7 @@ def finetune(
                 start,
                 exposures[task.key],
                 looks,
+                pooling=pooling_of(task.windows, params.fit),
                 is_simulated=task.store.is_simulated,
             ),
         }
@@ -106,15 +112,22 @@ def finetune(
     return done
 
 
-def _train(
-    task: AskedTask, divisions: list[Division], params: FinetuneParams, start: Checkpoint, runs: Path
-) -> list[Trained]:
+class _Planned(NamedTuple):
+    """A training that is to be done."""
+
+    model: Model
+    division: Division
+    seed: int
+
+
+def _planned(task: AskedTask, divisions: list[Division], params: FinetuneParams, start: Checkpoint) -> list[_Planned]:
+    """Plan all trainings of a task: answers of training persons are looked at here, before the first training."""
     found = []
     for division in divisions:
         given = FinetuningTask(task.key, task.target, task.windows, division.splits, {_corpus(task): task.store})
         for seed in params.seeds:
             for model in models_of(params, task.asked, given, start, seed):
-                found.append(Trained(model, division, seed, train(model, runs)))
+                found.append(_Planned(model, division, seed))
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from eegfm.checkpoint import Checkpoint
+from eegfm.evaluation.config import Pooling
 from eegfm.inference.encoder_code import other_code
 from eegfm.jobs.finetune.audit import order_of_label
 from eegfm.jobs.finetune.config import FinetuneParams, FinetuneTask
@@ -14,6 +15,9 @@ from eegfm.jobs.finetune.said import Said, TestWindows
 from eegfm.jobs.probe.exposure import Exposure, refuse_pretrained
 from eegfm.splits.leakage import SplitTable
 from eegfm.store.reader import SignalStore
+
+_NOT_SAID = {"loader", "checkpoint", "progress_bar", "resume", "load", "strategy"}
+"""Choices of the machine, and the strategy, which stands by itself."""
 
 
 def exposure_of(
@@ -48,6 +52,7 @@ def describe_protocol(
     exposure: Exposure,
     n_looks_before: int,
     *,
+    pooling: Pooling,
     is_simulated: bool,
 ) -> dict[str, Any]:
     """Describe the finetuning of a task.
@@ -61,6 +66,7 @@ def describe_protocol(
         start: The encoder.
         exposure: See ``exposure_of``.
         n_looks_before: How often these test persons had been scored before.
+        pooling: How features of closed forms were pooled over channels.
         is_simulated: Whether the signals are simulated.
     """
     header, target = start.header, said.target
@@ -74,8 +80,10 @@ def describe_protocol(
         "evaluation": "cross_validation" if divisions[0].is_fold else "split",
         "divisions": persons,
         "seeds": list(params.seeds),
-        "tuning": tuning.model_dump(mode="json", exclude={"loader", "checkpoint", "progress_bar", "resume", "load"}),
-        "fit": params.fit.model_dump(mode="json"),
+        "tuning": tuning.model_dump(mode="json", exclude=_NOT_SAID),
+        "strategy": (asked.strategy or params.strategy).model_dump(mode="json"),
+        "fit": params.fit.model_dump(mode="json") | {"pooling": pooling},
+        "control_optimizer": params.control_optimizer.model_dump(mode="json"),
         "controls_fitted_on": "training and selecting persons",
         "n_looks_before": n_looks_before,
         **order_of_label(said),

@@ -61,7 +61,7 @@ def say(
     """
     tests = {name: _usable(test, task.store, start) for name, test in tests.items()}
     windows = pd.concat([test.windows for test in tests.values()])
-    run = _name_of(task, windows, trained, params)
+    run = _name_of(task, tests, trained, start, params)
     n_before = ledger.look(test_set_of(windows), run, STEP, task.key, again=params.score_again)
     file, audit_file = (runs / "said" / f"{run}.{ending}" for ending in ("parquet", "json"))
     if file.exists() and not params.score_again:
@@ -113,12 +113,18 @@ def _usable(test: TestWindows, store: SignalStore, start: Checkpoint) -> TestWin
     return TestWindows(kept.drop(columns="place").reset_index(drop=True), test.truths[kept["place"].to_numpy()])
 
 
-def _name_of(task: AskedTask, windows: pd.DataFrame, trained: list[Trained], params: FinetuneParams) -> str:
-    """Name of everything that decides what is said: trainings, test windows, parameters, code."""
+def _name_of(
+    task: AskedTask, tests: dict[str, TestWindows], trained: list[Trained], start: Checkpoint, params: FinetuneParams
+) -> str:
+    """Name of everything that decides what is said: start, trainings, test windows and their signals, code."""
+    windows = pd.concat([test.windows for test in tests.values()])
     return sha256_of(
         [
             task.key,
             window_hash(windows),
+            task.store.signals_sha256(set(map(str, task.windows["recording_id"]))),
+            [test.truths.tobytes().hex() for test in tests.values()],
+            start.identity(),
             [one.result.checkpoint.identity() for one in trained],
             task.asked.model_dump(mode="json"),
             {name: value for name, value in params.identity().items() if name not in _SCORING},

@@ -54,11 +54,11 @@ def models_of(
     A closed form is no training.
     """
     tuning = params.tuning(asked)
-    scratch = tuning.model_copy(update={"strategy": ScratchStrategy()})
+    scratch = tuning.model_copy(update={"strategy": ScratchStrategy(), "optimizer": params.control_optimizer})
     found = []
     if params.closed(asked) is None:
         found.append(Model(FINETUNED, task.name, finetuning_job(tuning, task, start, seed=seed)))
-    if tuning.strategy != scratch.strategy:
+    if not isinstance(tuning.strategy, ScratchStrategy):
         found.append(Model(SCRATCH, task.name, finetuning_job(scratch, task, start, seed=seed)))
     small = scratch.model_copy(update={"head": LinearConfig()})
     job = finetuning_job(small, task, start, seed=seed)

@@ -12,6 +12,7 @@ import pandas as pd
 from eegfm.checkpoint import Checkpoint, CheckpointHeader
 from eegfm.config import Buildable
 from eegfm.encoders.traits import EncoderConfig
+from eegfm.errors import SplitError
 from eegfm.jobs.train.job import TrainingJob
 from eegfm.jobs.train.prepare import prepare
 from eegfm.jobs.train.pretrain import fit_training
@@ -33,6 +34,7 @@ from eegfm.windows.answers import answer_counts, checked_answers
 logger = logging.getLogger(__name__)
 
 _ALL_WINDOWS = 10**9
+_LOSS = "val/loss"
 _SAME = (
     *("schedule", "batch_size", "accumulate", "n_epochs", "patience", "gradient_clip", "weight_average", "loader"),
     *("accelerator", "devices", "precision", "compile", "deterministic", "progress_bar", "checkpoint", "resume"),
@@ -126,10 +128,37 @@ def finetuning_job(
     supervised = supervised_params(
         params, objective, given if is_scratch else {}, n_windows=n_windows["train"], seed=seed
     )
+    supervised = _with_defined_monitor(supervised, mixture, task, is_chosen=params.monitor is not None)
     if not n_windows["validation"]:
         logger.warning("%s: nobody to validate on; all epochs are trained, and the last weights are kept", phase)
         supervised = supervised.model_copy(update={"publish": "last", "patience": None})
     return TrainingJob(supervised, mixture, task.splits, task.stores, phase, None if is_scratch else start)
+
+
+def _with_defined_monitor(
+    params: SupervisedParams, mixture: pd.DataFrame, task: FinetuningTask, *, is_chosen: bool
+) -> SupervisedParams:
+    """Compare validations by their loss where they lack a class: a model that says only the others would be best.
+
+    Raises:
+        SplitError: The monitor was chosen, and validations lack a class.
+    """
+    if task.target.kind not in ("binary", "multiclass") or params.monitor == _LOSS:
+        return params
+    there = {*mixture.loc[mixture["split"] == "validation", "label"].dropna().astype(str)}
+    missing = [name for name in task.target.classes if name not in there]
+    if not missing or not there:
+        return params
+    if is_chosen:
+        raise SplitError(
+            f"task {task.name}: monitor {params.monitor} is not defined where no window of the validation has class "
+            f"{', '.join(missing)}; set monitor: {_LOSS}, or keep more persons for validation (split.validation_ratio)"
+        )
+    logger.warning(
+        "Task %s: no window of the validation has class %s, so that %s says little; validations are compared by %s",
+        *(task.name, ", ".join(missing), params.monitor, _LOSS),
+    )
+    return params.model_copy(update={"monitor": _LOSS, "higher_is_better": False})
 
 
 def supervised_params(

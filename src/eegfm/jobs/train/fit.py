@@ -64,7 +64,7 @@ def fit(run: PreparedRun, directory: Path, place: Place = ALONE) -> Fitted:
         Stopped: A signal came. A checkpoint of the last step is kept.
     """
     module, monitor = run.module, ThroughputMonitor()
-    best = BestValidation(module.params.patience if isinstance(module.params, SupervisedParams) else None)
+    best = _best_validation(module)
     module.parts |= {"throughput": monitor, "best": best}
     folder = StateFolder(directory / CHECKPOINTS, module.params.checkpoint.keep)
     if place.n_ranks > 1:
@@ -150,6 +150,15 @@ def _published(module: PretrainModule, last: TrainState, best: BestValidation, f
     if module.average is not None:
         module.average.load_state_dict(published.parts[WEIGHT_AVERAGE])
     return published
+
+
+def _best_validation(module: PretrainModule) -> BestValidation:
+    """Count validations from the step on with which all parts are trained that ever are."""
+    if not isinstance(module.params, SupervisedParams):
+        return BestValidation()
+    rules = () if module.freezing is None else module.freezing.rules
+    last = max((rule.until_epoch or 0 for rule in rules), default=0)
+    return BestValidation(module.params.patience, last * module.n_steps_per_epoch)
 
 
 def _is_best(state: TrainState, best: BestValidation) -> bool:

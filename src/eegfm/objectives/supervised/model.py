@@ -112,8 +112,8 @@ class Supervised(Objective):
     def _logits(self, encoded: Encoded) -> Tensor:
         grid = grid_of(encoded)
         vectors = (grid.vectors - self.token_mean) / self.token_sd
-        summary = None if grid.summary is None else (grid.summary - self.token_mean) / self.token_sd
-        logits: Tensor = self.head(grid._replace(vectors=vectors, summary=summary))
+        # A token that stands for the whole window is unlike the others, and stays as it is.
+        logits: Tensor = self.head(grid._replace(vectors=vectors))
         return logits
 
     def _probabilities(self, logits: Tensor) -> Tensor:

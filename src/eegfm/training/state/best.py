@@ -9,10 +9,11 @@ class BestValidation:
 
     Args:
         patience: Validations without a better one after which the run has ended; None for never.
+        first_step: Steps up to which validations do not count: parts of the model are not trained yet.
     """
 
-    def __init__(self, patience: int | None = None) -> None:
-        self._patience = patience
+    def __init__(self, patience: int | None = None, first_step: int = 0) -> None:
+        self._patience, self._first_step = patience, first_step
         self.loss = math.inf
         self.step = 0
         self.n_since = 0
@@ -29,7 +30,7 @@ class BestValidation:
         not count as worse.
         """
         if not loss < self.loss:
-            self.n_since = self.n_since + 1 if step > self.step else 0
+            self.n_since = self.n_since + 1 if step > max(self.step, self._first_step) else 0
             return False
         self.loss, self.step, self.n_since = loss, step, 0
         return True
