@@ -1,5 +1,6 @@
 """A whole finetuning of three tasks on a small store, with its controls, and what a second run does."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -56,12 +57,26 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def go(store: SignalStore, place: Path) -> Go:
     """Finetune; a folder of its own for what is written is optional, and so are changed tables and parameters."""
 
-    def run(folder: Path = place, *, windows: pd.DataFrame | None = None, splits: Any = SPLITS, **changes: Any) -> Any:
+    def run(
+        folder: Path = place,
+        *,
+        windows: pd.DataFrame | None = None,
+        splits: Any = SPLITS,
+        start: Any = None,
+        **changes: Any,
+    ) -> Any:
         table = answered_windows() if windows is None else windows
         people = split_table(splits) if isinstance(splits, dict) else splits
         params = FinetuneParams.model_validate({**PARAMS.model_dump(), **changes})
         return finetune(
-            start_of(), {"mine": store}, {"mine": table}, CUTS, people, params, folder / "runs", folder / "ledger"
+            start or start_of(),
+            {"mine": store},
+            {"mine": table},
+            CUTS,
+            people,
+            params,
+            folder / "runs",
+            folder / "ledger",
         )
 
     return run
@@ -231,3 +246,16 @@ def test_every_model_has_an_audit_of_persons(done: FinetuneResult) -> None:
     assert done.metrics["mine.binary"]["protocol"]["label_follows_order"] is False
     assert done.metrics["mine.binary"]["protocol"]["label_order"]["n_persons"] == 4
     assert "label_order" not in done.metrics["mine.regression"]["protocol"]
+
+
+def test_another_start_is_another_run(go: Go, tmp_path: Path) -> None:
+    """A closed form trains nothing of the start: its name alone tells that features are others."""
+    first, start = start_of(), start_of()
+    changed = {name: value + 0.3 if name.startswith("encoder.") else value for name, value in start.tensors.items()}
+    choices = {"tasks": ["binary"], "strategy": {"name": "ridge", "inner_folds": 3}, "n_epochs": 1}
+    own, other = (go(tmp_path, start=one, **choices) for one in (first, dataclasses.replace(start, tensors=changed)))
+    said = [np.stack(d.predictions.loc[d.predictions["model"] == "finetuned", "said"].to_list()) for d in (own, other)]
+    assert np.abs(said[0] - said[1]).max() > 1e-3
+    protocols = [d.metrics["mine.binary"]["protocol"] for d in (own, other)]
+    assert [protocol["n_looks_before"] for protocol in protocols] == [0, 1]
+    assert [protocol["strategy"]["name"] for protocol in protocols] == ["ridge", "ridge"]
