@@ -229,6 +229,8 @@ class FinetuneParams(TuningParams):
         found = {**shared, **task.own}
         if self.closed(task) is not None:
             found["strategy"] = FullStrategy()
+        if self.allow_pretrained_persons:
+            found["load"] = self.load.model_copy(update={"allow_test_persons": True})
         return TuningParams.model_validate(found)
 
     def closed(self, task: FinetuneTask) -> FitParams | None:

@@ -14,6 +14,7 @@ from eegfm.jobs.train.reconstruct import shown_windows
 from eegfm.jobs.train.resume import state_to_go_on_from
 from eegfm.jobs.train.runs import CHECKPOINTS, LOCK, busy
 from eegfm.jobs.train.start import start_metrics
+from eegfm.metrics.names import metric_names
 from eegfm.ranks.place import ALONE, Place
 from eegfm.stopping import deferred, stoppable
 from eegfm.training.data_module import WindowData
@@ -178,6 +179,10 @@ def run_metrics(module: PretrainModule, fitted: Fitted) -> dict[str, float]:
         # A measure of features that are not finite is missing.
         last_validated = validated.iloc[-1].dropna()
         metrics |= {str(name): float(v) for name, v in last_validated.items() if str(name).startswith("val_")}
+        if isinstance(module.params, SupervisedParams):
+            # Of the windows that were trained on since the validation before.
+            names = metric_names(module.params.supervised.target.spec)
+            metrics |= {f"train_{name}": float(last_validated[name]) for name in names if name in last_validated}
         name = f"best_{module.monitor.replace('/', '_')}"
         metrics |= {name: module.as_logged(fitted.best.loss), "best_step": fitted.best.step}
     backbone = module.objective.backbone
