@@ -247,7 +247,7 @@ def test_an_index_of_24_million_windows_is_small_and_quick() -> None:
     store = WideStore(ids, n_windows * 400)
     store.locate("21ch", ids[:1], np.zeros(1, np.int64), 400)  # a store that is open
     spent_s = []
-    for _ in range(3):
+    for _ in range(12):  # the machine is noisy: the least of several tells what it takes
         began = time.process_time()
         [group] = window_groups(runs, {"tuh": store}, "train")["tuh"]
         spent_s.append(time.process_time() - began)
