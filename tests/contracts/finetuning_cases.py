@@ -76,6 +76,10 @@ REFUSED: dict[tuple[str, str], str] = {
     **{(encoder, "log_covariance"): "finetune.head" for encoder in WINDOWS},
     **{(encoder, "mlp-cls"): "finetune.head" for encoder in ENCODERS if encoder != "patch_transformer-register"},
     **{("lora", encoder): "LoRA changes linear maps" for encoder in WINDOWS},
+    **{
+        (name, "braindecode"): "does not say which of its layers come first"
+        for name in ("gradual-blocks", "layer_decay")
+    },
 }
 """Pairs that cannot work, and what the message says."""
 
