@@ -6,7 +6,7 @@ import pytest
 
 from eegfm.errors import ConfigError
 from eegfm.evaluation.config import ProbeParams
-from eegfm.evaluation.tasks import probed_tasks
+from eegfm.evaluation.tasks import probed_tasks, tasks_by_corpus
 
 CUTS = {"hbn": ["age", "eyes", "pretrain"], "tuab": ["age", "pathology"]}
 
@@ -42,6 +42,11 @@ def test_a_task_may_name_its_corpus_and_its_cut() -> None:
 def test_mistakes_name_the_key_and_what_there_is(tasks: list[Any], message: str) -> None:
     with pytest.raises(ConfigError, match="parameter probe.tasks: .*" + message):
         found(*tasks)
+
+
+def test_a_finetuning_may_leave_a_corpus_out() -> None:
+    asked = ProbeParams.model_validate({"tasks": ["eyes"]}).tasks
+    assert [corpus for corpus, _ in tasks_by_corpus(asked, CUTS, "finetune", every_corpus=False)] == ["hbn"]
 
 
 def test_choices_come_with_the_task() -> None:

@@ -68,7 +68,7 @@ def probed_tasks(params: ProbeParams, cuts: Mapping[str, Collection[str]]) -> tu
 
 
 def tasks_by_corpus(
-    tasks: Sequence[_Asked], cuts: Mapping[str, Collection[str]], step: str
+    tasks: Sequence[_Asked], cuts: Mapping[str, Collection[str]], step: str, *, every_corpus: bool = True
 ) -> list[tuple[str, _Asked]]:
     """The tasks of each corpus that is probed, corpus by corpus in the order of the parameters.
 
@@ -76,10 +76,11 @@ def tasks_by_corpus(
         tasks: Tasks of a step.
         cuts: By probed corpus, the names of its cuts.
         step: Name of the step's parameters, for messages.
+        every_corpus: Whether every corpus must have a task.
 
     Raises:
         ConfigError: A task names no probed corpus, no corpus has its cut, two tasks of a corpus have one name, or a
-            corpus has no task.
+            corpus that must have a task has none.
     """
     key = f"parameter {step}.tasks"
     for task in tasks:
@@ -95,7 +96,7 @@ def tasks_by_corpus(
         if names.count(name) > 1:
             raise ConfigError(f"{key}: {name} is listed twice; give one of the two another name")
     for corpus, own in cuts.items():
-        if corpus not in {of for of, _ in found}:
+        if every_corpus and corpus not in {of for of, _ in found}:
             raise ConfigError(
                 f"{key}: corpora.probe names {corpus}, which has no cut of a task; known cuts: "
                 f"{', '.join(sorted(own))}; add a task, or take {corpus} off corpora.probe"

@@ -19,7 +19,7 @@ def check_finetune_tasks(parameters: Mapping[str, Any], corpora: Sequence[str]) 
     """Refuse tasks of a finetuning without windows, without an answer, or with choices that do not fit the answer."""
     params = checked(FinetuneParams, parameters[FINETUNE], FINETUNE)
     cuts = {name: checked(CorpusParams, parameters[name], name).window.cuts for name in corpora}
-    for corpus, task in tasks_by_corpus(params.asked, cuts, FINETUNE):
+    for corpus, task in tasks_by_corpus(params.asked, cuts, FINETUNE, every_corpus=False):
         target, key = cuts[corpus][task.own_cut].target_spec, f"parameter {FINETUNE}.tasks: task {task.name!r}"
         if target.kind == "unlabelled":
             raise ConfigError(

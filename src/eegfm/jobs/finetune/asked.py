@@ -43,7 +43,8 @@ def asked_tasks(
     Raises:
         ConfigError: A task has no windows, or its windows have no answer.
     """
-    found = tasks_by_corpus(params.asked, {c: {*map(str, table["cut"])} for c, table in windows.items()}, STEP)
+    cut_names = {corpus: {*map(str, table["cut"])} for corpus, table in windows.items()}
+    found = tasks_by_corpus(params.asked, cut_names, STEP, every_corpus=False)
     return [
         AskedTask(
             f"{corpus}.{task.name}",
