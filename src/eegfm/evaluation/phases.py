@@ -14,7 +14,17 @@ SCORES = ("balanced_accuracy", "top1", "r2")
 """Scores that features are compared by."""
 _SAME = (
     *("cut", "identities", "splits_sha256", "n_windows", "n_folds", "answer", "classes", "n_candidates"),
-    *("method", "pooling", "layers", "lambdas", "neighbours", "distance", "inner_folds"),
+    *(
+        "evaluation",
+        "n_train_windows",
+        "method",
+        "pooling",
+        "layers",
+        "lambdas",
+        "neighbours",
+        "distance",
+        "inner_folds",
+    ),
 )
 """What the protocols of two probes must say alike for their scores to be paired."""
 _KIND = "pretrained"

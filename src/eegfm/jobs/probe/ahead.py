@@ -66,6 +66,6 @@ def check_ahead(
     }
     header = CheckpointHeader.model_construct(**read)
     for trials in checked_trials(header, probed, windows, splits, probe_params):
-        spec = spec_of(probed[trials.task.corpus], trials)
+        spec = spec_of(probed[trials.task.corpus], trials.windows)
         twin = untrained_backbone_like(Checkpoint({}, header), spec, probe_params.untrained_seed)
         check_encoder(header, twin, trials)
