@@ -31,6 +31,7 @@ from eegfm.jobs.train.job import TrainingJob
 from eegfm.jobs.train.pretrain import fit_training
 from eegfm.jobs.weights.answering import load_supervised
 from eegfm.losses.config import BalancedWeights, NoWeights
+from eegfm.splits.leakage import SplitTable
 from eegfm.splits.splits import NO_FOLD
 from eegfm.store.reader import SignalStore
 from eegfm.targets import TargetSpec
@@ -186,6 +187,7 @@ def _held_out(jobs: list[TrainingJob], store: SignalStore, trials: Trials, param
 
 def _trained(job: TrainingJob, store: SignalStore, windows: pd.DataFrame, params: ProbeParams) -> tuple[Floats, float]:
     """Train a head; (T, K) what it says of the test windows, and the epoch that was selected."""
+    SplitTable(job.splits).check_test(windows)  # by the table that the training itself is held to
     with tempfile.TemporaryDirectory(prefix="eegfm_probe_") as folder:
         checkpoint = fit_training(job, Path(folder)).checkpoint
     # Test persons may have montages that no training person has.
