@@ -84,13 +84,13 @@ def by_hand(job: Any, values: torch.Tensor, trials: Trials) -> tuple[np.ndarray[
     x = ((values - model.token_mean) / model.token_sd).flatten(1)
     head = torch.nn.Linear(x.shape[1], model.target.output_shape[0])
     head.load_state_dict({name.rpartition(".")[2]: value for name, value in model.head.state_dict().items()})
-    train, selects = ((trials.windows["split"] == name).to_numpy() for name in ("train", "validation"))
+    train, selects = (torch.tensor((trials.windows["split"] == n).to_list()) for n in ("train", "validation"))
     answers = torch.tensor(trials.answers.values)  # type: ignore[attr-defined]
     is_class = not answers.is_floating_point()
     mean, sd = (answers[train].mean(), answers[train].std(correction=0)) if not is_class else (0.0, 1.0)
     weights = train.sum() / (2 * torch.bincount(answers[train])) if is_class else None
 
-    def loss_of(rows: np.ndarray[Any, Any]) -> torch.Tensor:
+    def loss_of(rows: torch.Tensor) -> torch.Tensor:
         if not is_class:
             return ((head(x[rows])[:, 0] - (answers[rows] - mean) / sd) ** 2).mean()
         return (cross_entropy(head(x[rows]), answers[rows], reduction="none") * weights[answers[rows]]).mean()
