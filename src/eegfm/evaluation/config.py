@@ -95,7 +95,7 @@ class FitParams(StrictModel):
 
     @property
     def is_trained(self) -> bool:
-        """Whether a head is trained by gradients."""
+        """Tell whether a head is trained by gradients."""
         return self.method == "linear_probe"
 
     @property
@@ -121,7 +121,7 @@ class FitParams(StrictModel):
 
     @property
     def has_choice(self) -> bool:
-        """Whether something is chosen on training persons."""
+        """Tell whether something is chosen on training persons."""
         return len(self.strengths) > 1 or self.layers == "chosen"
 
 

@@ -12,7 +12,7 @@ from eegfm.evaluation.linear import Fit, Ints, Rows
 
 
 class Choice(NamedTuple):
-    """What was chosen on training persons.
+    """Choice that was made on training persons.
 
     Args:
         value: The penalty, or the number of neighbours.

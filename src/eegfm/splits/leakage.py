@@ -158,7 +158,7 @@ class SplitTable:
         return [str(name) for names in rows["recordings"] for name in names]
 
     def reasons(self, identities: Iterable[str]) -> list[str]:
-        """Why some identities are in their splits, each reason once, without what joined the names of one of them."""
+        """List why some identities are in their splits, each reason once. What joined the names of one is left out."""
         own = self._splits[self._splits["identity"].isin({*identities})]
         return sorted({str(reason).partition(";")[0] for reason in own["reason"]})
 

@@ -49,7 +49,7 @@ Trainings = Mapping[str, list[list[TrainingJob]]]
 
 @dataclass(frozen=True)
 class HeadDivision:
-    """Who is trained on, who selects the epoch, and who is tested.
+    """Division of windows into those that train, those that select the epoch, and those that are tested.
 
     Args:
         train: (W,) True for windows that are trained on.

@@ -20,7 +20,7 @@ from eegfm.inference.channels_left import with_channels_left
 from eegfm.jobs.probe.compatibility import check_signals
 from eegfm.jobs.probe.exposure import Exposure, refuse_pretrained
 from eegfm.jobs.probe.features import FeatureSets, all_features, with_same_features
-from eegfm.jobs.probe.heads import divisions_of, plan_trainings, train_heads
+from eegfm.jobs.probe.heads import Trainings, divisions_of, plan_trainings, train_heads
 from eegfm.jobs.probe.looks import look
 from eegfm.jobs.probe.moments import moments_of_test_persons
 from eegfm.jobs.probe.protocol import describe_protocol
@@ -71,10 +71,8 @@ def probe(
 
     Raises:
         ConfigError: A task has no windows, a corpus has no task, or a GPU is asked for and none is there.
-        SplitError: A person or a signal was, or may have been, pretrained on, or persons, classes, folds or windows
-            are too few.
-        CheckpointError: The encoder does not fit the signals, was made by other code, or gives values that are not
-            finite.
+        SplitError: A person or a signal was, or may have been, pretrained on; or persons, classes, folds are too few.
+        CheckpointError: The encoder does not fit the signals, was made by other code, or gives infinite values.
         StoreError: Stored samples differ from their checksums.
         TrainingError: bfloat16 is requested on a CPU that computes it wrong.
         DamageError: The book of looks cannot be read.
@@ -82,35 +80,60 @@ def probe(
     prediction_device(params.accelerator, params.precision, "probe.")
     if params.verify == "off":
         stores = {corpus: store.unverified() for corpus, store in stores.items()}
-    split_table = SplitTable(splits)
     all_trials = checked_trials(checkpoint.header, stores, windows, splits, params)
-    exposed = partial(_exposure, split_table, splits, checkpoint.header, is_allowed=params.allow_pretrained_persons)
-    exposures = {trials.task.key: exposed(trials.tested, stores[trials.task.corpus]) for trials in all_trials}
-    trainings = {
-        trials.task.key: plan_trainings(checkpoint, stores[trials.task.corpus], splits, trials, params)
-        for trials in all_trials
-        if trials.task.fit.is_trained
-    }
+    planned = {one.task.key: _planned(checkpoint, stores[one.task.corpus], splits, one, params) for one in all_trials}
     found: dict[str, tuple[dict[str, Any], list[pd.DataFrame]]] = {}
     for group in with_same_features(all_trials):
-        store = stores[group[0].task.corpus]
-        features = _features(checkpoint, store, group, params)
+        features = _features(checkpoint, stores[group[0].task.corpus], group, params)
         for trials in group:
-            key = trials.task.key
-            n_looks_before = None if ledger is None else look(ledger, checkpoint, trials, params)
-            trained = train_heads(trainings[key], store, trials, params) if key in trainings else {}
-            metrics, tables = score(features, trained, trials, params)
-            metrics["protocol"] = describe_protocol(
-                checkpoint.header, trials, params, exposure=exposures[key], splits=split_table,
-                n_looks_before=n_looks_before, is_simulated=store.is_simulated,
-            )  # fmt: skip
-            log_scores(key, metrics)
-            found[key] = metrics, tables
-    ordered = {trials.task.key: found[trials.task.key] for trials in all_trials}
-    return ProbeResult(
-        {key: metrics for key, (metrics, _) in ordered.items()},
-        pd.concat([table for _, tables in ordered.values() for table in tables], ignore_index=True),
+            found[trials.task.key] = _probed(checkpoint, features, planned[trials.task.key], params, ledger)
+    ordered = {key: found[key] for key in planned}
+    metrics = {key: own for key, (own, _) in ordered.items()}
+    return ProbeResult(metrics, pd.concat([t for _, tables in ordered.values() for t in tables], ignore_index=True))
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A task that is to be probed: its windows, its persons, and the heads that are to be trained."""
+
+    trials: Trials
+    store: SignalStore
+    split_table: SplitTable
+    exposure: Exposure
+    trainings: Trainings
+
+
+def _planned(
+    checkpoint: Checkpoint, store: SignalStore, splits: pd.DataFrame, trials: Trials, params: ProbeParams
+) -> _Planned:
+    """Refuse what the tables and parameters tell of a task, before any feature is computed."""
+    table = SplitTable(splits)
+    is_allowed = params.allow_pretrained_persons
+    exposure = _exposure(table, splits, checkpoint.header, trials.tested, store, is_allowed=is_allowed)
+    is_trained = trials.task.fit.is_trained
+    trainings = plan_trainings(checkpoint, store, splits, trials, params) if is_trained else {}
+    return _Planned(trials, store, table, exposure, trainings)
+
+
+def _probed(
+    checkpoint: Checkpoint, features: FeatureSets, planned: _Planned, params: ProbeParams, ledger: Path | None
+) -> tuple[dict[str, Any], list[pd.DataFrame]]:
+    """Metrics of a task, and the predictions behind them."""
+    trials, store = planned.trials, planned.store
+    n_looks_before = None if ledger is None else look(ledger, checkpoint, trials, params)
+    trained = train_heads(planned.trainings, store, trials, params) if planned.trainings else {}
+    metrics, tables = score(features, trained, trials, params)
+    metrics["protocol"] = describe_protocol(
+        checkpoint.header,
+        trials,
+        params,
+        exposure=planned.exposure,
+        splits=planned.split_table,
+        n_looks_before=n_looks_before,
+        is_simulated=store.is_simulated,
     )
+    log_scores(trials.task.key, metrics)
+    return metrics, tables
 
 
 def _features(checkpoint: Checkpoint, store: SignalStore, group: list[Trials], params: ProbeParams) -> FeatureSets:

@@ -60,7 +60,7 @@ def describe_protocol(
 
 
 def _choices(trials: Trials, params: ProbeParams) -> dict[str, Any]:
-    """All choices that something reads."""
+    """Return all choices that something reads."""
     fit = trials.task.fit
     of_retrieval = (*UNUSED_BY_RETRIEVAL, "label_ratios", "evaluation")
     unused = {"tasks", *(of_retrieval if trials.task.asked.kind == "retrieval" else UNUSED_BY[fit.method])}
@@ -73,7 +73,7 @@ def _method_of_numbers(fit: FitParams) -> str:
 
 
 def _persons(trials: Trials, splits: SplitTable) -> dict[str, Any]:
-    """Who is tested and, where these are others, who is trained on."""
+    """Say who is tested and, where these are others, who is trained on."""
     tested, is_trained = trials.tested, ~trials.is_tested
     found = {
         "n_windows": len(tested.windows),
@@ -108,7 +108,7 @@ def _pretraining(header: CheckpointHeader) -> dict[str, Any]:
 
 
 def _answers(answers: Scored, method_of_numbers: str) -> dict[str, Any]:
-    """Kind of the answers, and how they are distributed."""
+    """Describe the kind of the answers, and how they are distributed."""
     if isinstance(answers, ClassAnswers):
         per_class = dict(zip(answers.classes, answers.counts.tolist(), strict=True))
         return {"answer": "class", "classes": list(answers.classes), "n_windows_per_class": per_class}

@@ -40,7 +40,7 @@ class Answering(Inference):
 
     @property
     def target(self) -> TargetSpec:
-        """What is asked."""
+        """Return what is asked."""
         return self.objective.target
 
     def forward(self, recorded_uv: Tensor) -> tuple[Tensor, ...]:
@@ -78,7 +78,7 @@ class Answers(nn.Module):
 
     @property
     def target(self) -> TargetSpec:
-        """What is asked: names of classes and outputs, unit of numbers."""
+        """Return what is asked: names of classes and outputs, unit of numbers."""
         return self.model.target
 
     def forward(self, recorded_uv: Tensor) -> Tensor:
