@@ -141,9 +141,9 @@ def test_the_table_has_trained_heads_beside_closed_forms(done: ProbeResult, ledg
         assert "identity" in metrics["pretrained"]
         assert not any("transductive" in metrics[kind] for kind in KINDS)
         assert (protocol["method"], protocol["method_of_controls"]) == ("linear_probe", "ridge")
-        assert protocol["training"]["n_epochs"] == N_EPOCHS
+        assert protocol["training_n_epochs"] == N_EPOCHS
         assert (protocol["evaluation"], protocol["n_folds"], protocol["identities"]) == ("split", 1, TESTED)
-        assert protocol["n_train_persons"] == {"train": 6, "validation": 3}
+        assert (protocol["n_train_persons"], protocol["n_validation_persons"]) == (6, 3)
         assert protocol["n_looks_before"] == 0
     rows = done.predictions[done.predictions["features"] == "pretrained"]
     assert {*rows["person"]} == {*TESTED}

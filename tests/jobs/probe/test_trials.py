@@ -101,7 +101,8 @@ def test_protocol_and_label_efficiency_are_of_the_split(done: ProbeResult) -> No
     for metrics in done.metrics.values():
         protocol = metrics["protocol"]
         assert (protocol["evaluation"], protocol["n_folds"], protocol["identities"]) == ("split", 1, HELD)
-        assert protocol["n_train_persons"] == {"train": 9 - n_validation, "validation": n_validation}
+        assert protocol["n_train_persons"] == 9 - n_validation
+        assert protocol["n_validation_persons"] == n_validation > 0
         assert (protocol["n_windows"], protocol["n_train_windows"]) == (24, 54)
         assert protocol["tested_for"] == ["official test set mine held"]
         assert protocol["n_looks_before"] == 0

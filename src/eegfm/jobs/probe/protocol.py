@@ -65,7 +65,11 @@ def _choices(trials: Trials, params: ProbeParams) -> dict[str, Any]:
     of_retrieval = (*UNUSED_BY_RETRIEVAL, "label_ratios", "evaluation")
     unused = {"tasks", *(of_retrieval if trials.task.asked.kind == "retrieval" else UNUSED_BY[fit.method])}
     found = {name: value for name, value in {**params.identity(), **fit.identity()}.items() if name not in unused}
-    return found | ({"method_of_controls": fit.closed.method} if fit.is_trained else {})
+    if not fit.is_trained:
+        return found
+    # Plain values, because the report shows no others.
+    training = {f"training_{name}": value for name, value in found.pop("training").items()}
+    return found | training | {"method_of_controls": fit.closed.method}
 
 
 def _method_of_numbers(fit: FitParams) -> str:
@@ -86,7 +90,7 @@ def _persons(trials: Trials, splits: SplitTable) -> dict[str, Any]:
     n_persons = trials.windows.loc[is_trained].groupby("split")["identity"].nunique()
     return found | {
         "n_train_windows": int(is_trained.sum()),
-        "n_train_persons": {name: int(n_persons.get(name, 0)) for name in TRAINED},
+        **{f"n_{name}_persons": int(n_persons.get(name, 0)) for name in TRAINED},
         "tested_for": splits.reasons(tested.names),
     }
 

@@ -44,12 +44,7 @@ def score(
         for kind, inits in features.items():
             if transductive and kind == MAJORITY:
                 continue  # there is nothing to z-score
-            row = "features z-scored per person" if transductive else "features"
-            logger.info(
-                "Probe of %s: fitting %s, %s (initialisations %d, folds %d)",
-                trials.task.key, kind, row, len(inits), len(np.unique(tested.folds)),
-            )  # fmt: skip
-            runs = trained.get(kind) or [_run(values, trials, transductive=transductive) for values in inits]
+            runs = trained.get(kind) or _fitted(kind, inits, trials, transductive=transductive)
             tables += [_table(kind, k, transductive, run, tested) for k, run in enumerate(runs)]
             rows[transductive][kind] = PersonScores(runs, tested.answers, tested.persons, tested.names)
     logger.info("Probe of %s: intervals from %d bootstrap samples of persons", trials.task.key, params.n_bootstrap)
@@ -83,6 +78,14 @@ def _rows(trials: Trials) -> Iterable[bool]:
     answers = trials.answers
     is_of_person = isinstance(answers, NumberAnswers) and answers.is_of_person
     return (False, True) if trials.task.fit.transductive and not is_of_person else (False,)
+
+
+def _fitted(kind: str, inits: list[NDArray[np.float32]], trials: Trials, *, transductive: bool) -> list[HeldOut]:
+    """Fit one kind of features in closed form; predictions by initialisation."""
+    row, n_folds = "features z-scored per person" if transductive else "features", len(np.unique(trials.tested.folds))
+    said = (trials.task.key, kind, row, len(inits), n_folds)
+    logger.info("Probe of %s: fitting %s, %s (initialisations %d, folds %d)", *said)
+    return [_run(values, trials, transductive=transductive) for values in inits]
 
 
 def _run(features: NDArray[np.float32], trials: Trials, *, transductive: bool) -> HeldOut:
